@@ -5,16 +5,7 @@
  */
 export { gradients } from "./autograd/gradients.ts";
 export { checkGradients, type GradientCheck, GradientError } from "./autograd/check_gradients.ts";
-export type {
-  Axis,
-  BareName,
-  CheckedSignature,
-  DataType,
-  InputNames,
-  OutputNames,
-  Port,
-  PortNames,
-} from "./core/signature.ts";
+export type { Axis, CheckedSignature, DataType, InputNames, OutputNames, Port } from "./core/signature.ts";
 export { currentDevice, type DeviceChoice, init, withDevice } from "./core/context.ts";
 export {
   type BufferRange,
@@ -36,22 +27,12 @@ export {
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
-export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
-export type { WasmCall, WasmKernel, WasmLowering, WasmParameters } from "./devices/cpu/wasm_call.ts";
-export {
-  type CallPlan,
-  defineOp,
-  type NoAttributes,
-  type Op,
-  type OpArguments,
-  type OpResult,
-  type Tensors,
-} from "./op.ts";
+export type { WasmCall, WasmKernel, WasmLowering } from "./devices/cpu/wasm_call.ts";
+export { type CallPlan, defineOp, type Op, type OpArguments, type OpResult, type Tensors } from "./op.ts";
 export type {
   AttributeTypes,
   AttributeValues,
   DefineOptions,
-  FirstName,
   OpDefinition,
   Sample,
   Saved,

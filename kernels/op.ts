@@ -29,11 +29,10 @@ import type { Dims, Kernel } from "./devices/device.ts";
 export type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };
 /** What an op returns: its only output, or all outputs in order. */
 export type OpResult<Names extends readonly string[]> = Names extends [string] ? Tensor : Tensors<Names>;
-/** Whether an op has no attributes. */
-export type NoAttributes<A> = keyof A extends never ? true : string extends keyof A ? true : false;
-/** Arguments of an op. */
-export type OpArguments<S extends string, A extends AttributeTypes> = NoAttributes<A> extends true
+/** Arguments of an op: its tensors and, if it has any, attributes. */
+export type OpArguments<S extends string, A extends AttributeTypes> = keyof A extends never
   ? Tensors<InputNames<S>>
+  : string extends keyof A ? Tensors<InputNames<S>>
   : [...Tensors<InputNames<S>>, attributes: AttributeValues<A>];
 
 /** A declared op: a function of tensors in the order of its signature, and of attributes if it has any. */

@@ -61,16 +61,17 @@ export interface Sample {
   readonly smooth?: boolean;
 }
 
-/** First of a list of names. */
-export type FirstName<Names extends readonly string[]> = Names extends
-  readonly [infer Name extends string, ...unknown[]] ? Name : never;
-
 /**
  * What an op's gradient may use: its inputs and outputs by name, and the gradient of its first output, whose name is
  * the output's after a `d`: `dy` for an output `y`.
  */
 export type Saved<S extends string> = {
-  readonly [name in InputNames<S>[number] | OutputNames<S>[number] | `d${FirstName<OutputNames<S>>}`]: Tensor;
+  readonly [
+    name in
+      | InputNames<S>[number]
+      | OutputNames<S>[number]
+      | (OutputNames<S> extends readonly [infer First extends string, ...unknown[]] ? `d${First}` : never)
+  ]: Tensor;
 };
 
 /** An op in one declaration. */

@@ -4,11 +4,11 @@ import { type Shape, sizeOf } from "./core/shape.ts";
 
 /** One of several ways to run an op on WebGPU. All give the same results, to rounding. */
 export interface Way {
-  /** Stable, since choices are kept by it; unique in its op. */
+  /** Unique in its op, and stable: stored choices refer to it. */
   readonly name: string;
   /** Dims to compile into its shader. */
   readonly specialise?: (dims: Dims) => Dims;
-  /** Whether it can run a call and may be the best there; by default it may. */
+  /** Whether it can run a call, and may be the best way; by default it may. */
   readonly fits?: (dims: Dims) => boolean;
   /** How often its kernel runs, or its workgroups. */
   readonly grid: (dims: Dims) => number | Workgroups;
@@ -31,8 +31,8 @@ export interface PassesWay {
 }
 
 /**
- * Fields of the declaration of an op that runs in several ways: in the one that was chosen for a call, else in that of
- * the table.
+ * The fields of a declaration whose op runs in several ways: a call runs in the way that was chosen for it, else in that
+ * of the table.
  *
  * @param table the index of the way that runs where none was chosen
  * @param other one more way, of calls of other ops; where they lack memory, the table's runs

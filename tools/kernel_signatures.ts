@@ -140,7 +140,11 @@ export function signaturesModule(kernels: readonly KernelSource[]): string {
   });
   return `// Made by \`deno task build:wasm\` from assembly/kernels/; do not edit.
 
-/** Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode. */
+/**
+ * Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode.
+ *
+ * @internal
+ */
 export const kernelSignatures = {
 ${rows.join("\n")}
 } as const;

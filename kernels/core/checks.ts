@@ -1,4 +1,4 @@
-/** Whether a value is a whole number in a range: what counts something, or is a size, an index or a seed. */
+/** Whether a value is a whole number in a range: a count, a size, an index or a seed. */
 export function isCount(value: unknown, least = 0, most: number = Number.MAX_SAFE_INTEGER): value is number {
   return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most;
 }
@@ -25,7 +25,7 @@ export function checkCount(task: string, name: string, value: unknown, least = 1
  * @param task what needs it, as in `Cannot ${task}`
  * @param subject its name, with its verb: `axes are`
  * @param expected what it is a list of
- * @throws {TypeError} if it is none, such as a single one of what it should hold
+ * @throws {TypeError} if it is not one, such as a single item
  */
 export function checkList(task: string, subject: string, given: unknown, expected: string): void {
   if (Array.isArray(given)) return;
@@ -33,13 +33,13 @@ export function checkList(task: string, subject: string, given: unknown, expecte
 }
 
 /**
- * Refuses options that a function does not have, such as those of other libraries: without effect, they would give other
- * numbers silently.
+ * Refuses options that a function does not have, such as those of other libraries: ignored, they would silently change
+ * the result.
  *
  * @param task what has the options, as in `Cannot ${task}`
- * @param others what is left of the given ones
- * @param known names of the function's own
- * @throws {TypeError} if any is left
+ * @param others the options given that the function has not taken
+ * @param known names of the options that it has
+ * @throws {TypeError} if there are others
  */
 export function refuseOthers(task: string, others: object, known: readonly string[]): void {
   for (const name in others) {

@@ -1,6 +1,6 @@
 import type { BufferRange, Device, DeviceBuffer, Dims, Kernel } from "../devices/device.ts";
 
-/** Who owns new memory and keeps what is done with it: the innermost scope, and the step that is being traced. */
+/** Who owns new memory: the innermost scope, and the step that is being traced. */
 export const owners: { scope: Scope | undefined; recording: Recording | undefined } = {
   scope: undefined,
   recording: undefined,

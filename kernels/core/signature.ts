@@ -87,12 +87,20 @@ export interface Signature {
   readonly outputs: readonly Port[];
 }
 
-/** A buffer's name without the separator and type around it. */
-export type BareName<S extends string> = S extends `, ${infer R}` ? BareName<R>
+/**
+ * A buffer's name without the separator and type around it.
+ *
+ * @internal
+ */
+type BareName<S extends string> = S extends `, ${infer R}` ? BareName<R>
   : S extends `${infer N}:u32` ? N
   : S;
-/** Names of the buffers on one side of a signature. */
-export type PortNames<S extends string> = S extends `${infer Head}[${infer _Axes}]${infer Rest}`
+/**
+ * Names of the buffers on one side of a signature.
+ *
+ * @internal
+ */
+type PortNames<S extends string> = S extends `${infer Head}[${infer _Axes}]${infer Rest}`
   ? [BareName<Head>, ...PortNames<Rest>]
   : [];
 

@@ -42,7 +42,7 @@ export class FailedValues {
     );
   }
 
-  /** Notes that calls ran, one after the other: what lacks values passes on, the rest got some. */
+  /** Notes that calls ran in order: what read missing values lacks them, too, and the rest has values now. */
   ran(calls: readonly KernelCall[]): void {
     for (const call of calls) {
       const lacking = this.missing(call);
@@ -51,7 +51,7 @@ export class FailedValues {
     }
   }
 
-  /** Notes that calls failed: what they write lacks values. */
+  /** Notes that calls failed, so that what they write lacks values. */
   failed(calls: readonly KernelCall[], error: DeviceError): void {
     for (const range of calls.flatMap(writtenBy)) {
       this.written(range); // marks do not overlap
@@ -76,7 +76,7 @@ export class FailedValues {
     else this.#marks.delete(buffer);
   }
 
-  /** Notes that a buffer gets a new use. */
+  /** Forgets a buffer that is reused. */
   forget(buffer: DeviceBuffer): void {
     this.#marks.delete(buffer);
   }
@@ -87,7 +87,7 @@ export function unreadable(cause: DeviceError): DeviceError {
   return new DeviceError(`Cannot read a tensor without values: ${cause.message}`, { cause });
 }
 
-/** What was thrown as the reason why values are lacking. */
+/** A thrown value as the reason for missing values. */
 export function asDeviceError(cause: unknown): DeviceError {
   if (cause instanceof DeviceError) return cause;
   return new DeviceError(cause instanceof Error ? cause.message : String(cause), { cause });
@@ -98,25 +98,25 @@ function writtenBy({ kernel, ranges }: KernelCall): readonly BufferRange[] {
 }
 
 /**
- * Which memory lacks values because a kernel failed. WebGPU tells later whether a kernel is valid, so what happens to
- * memory until then is kept in order, and judged when it is known.
+ * Which memory lacks values because a kernel failed. WebGPU reports later whether a kernel is valid; until then, what
+ * happens to memory is queued.
  */
 export class Outcomes {
   readonly values = new FailedValues();
   #open = 0;
   #events: (() => void)[] = [];
 
-  /** Whether nothing is open and nothing lacks values, so that there is nothing to note. */
+  /** Whether all outcomes are known and good: the usual case, in which there is nothing to note. */
   get clear(): boolean {
     return this.#open === 0 && this.values.none;
   }
 
-  /** Whether it is known which memory lacks values. */
+  /** Whether the outcome of all kernels is known. */
   get known(): boolean {
     return this.#open === 0;
   }
 
-  /** Waits for what the device says of a kernel before later events are judged. */
+  /** Holds later events back until the device has reported on a kernel. */
   wait(verdict: Promise<void>): void {
     this.#open++;
     verdict.finally(() => {
@@ -124,7 +124,7 @@ export class Outcomes {
     });
   }
 
-  /** Runs an event when the outcome of all earlier ones is known: at once if it is. */
+  /** Runs an event once all earlier outcomes are known, at once if they are. */
   then(event: () => void): void {
     if (this.known) event();
     else this.#events.push(event);
@@ -135,7 +135,7 @@ export class Outcomes {
     return new Promise((resolve) => this.then(() => resolve(this.values.find(range))));
   }
 
-  /** Notes calls that were queued together: `failure` tells, once it is known, why none of them ran, if none did. */
+  /** Notes calls that were queued together; `failure` gives, once known, the reason why none of them ran. */
   ran(calls: readonly KernelCall[], failure: () => DeviceError | undefined): void {
     this.then(() => {
       const error = failure();

@@ -1,9 +1,9 @@
-/** Of Deno and Node. */
+/** Deno and Node have it, browsers do not. */
 const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => unknown };
 
 /**
- * Lets events that are due arrive, such as errors of a device, and finalizers run, in some 20 microseconds. Signals and
- * timers may wait for dozens of these: who computes for long pauses for them.
+ * Ends the current task, in some 20 microseconds, so that pending events such as device errors arrive and finalizers
+ * run. Signals and timers may need dozens of turns: a long computation should pause for them.
  */
 export function turn(): Promise<void> {
   return new Promise((resolve) => {

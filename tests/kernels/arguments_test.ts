@@ -227,6 +227,20 @@ const refused: Readonly<Record<string, () => unknown>> = {
   "Cannot run conv2d: x f32[1, 0, 4, 4] is empty (expected at least one element)": () =>
     conv2d(zeros([1, 0, 4, 4]), zeros([2, 0, 3, 3]), zeros([2]), { padding: 1 }),
   // gradients
+  "TypeError: Cannot check gradients: the function returned undefined (expected a tensor)": () =>
+    checkGradients(() => any(undefined), [x()]),
+  "TypeError: Cannot check gradients: the function returned a promise (expected a tensor, at once: it may not be asynchronous)":
+    () => checkGradients(() => any(Promise.resolve(x())), [x()]),
+  "TypeError: Cannot check gradients: input 0 is an array (expected a tensor)": () =>
+    checkGradients(square, any([[1]])),
+  "Cannot check gradients: a second call returned f32[1] (expected f32[2])": () => {
+    let calls = 0;
+    return checkGradients((a) => calls++ === 0 ? a : reshape(sum(a), [1]), [x()]);
+  },
+  "TypeError: Cannot take gradients: the loss is undefined (expected a tensor)": () =>
+    gradients(any(undefined), [x()]),
+  "TypeError: Cannot take gradients: parameter 1 is 3 (expected a tensor)": () =>
+    gradients(sum(x()), any([x(), 3])),
   "Cannot take gradients of f32[2] (expected a single number: sum or mean it)": () => gradients(x(), [x()]),
   "Error: Cannot take gradients: the loss does not depend on parameter 0, f32[2]": () =>
     gradients(sum(x()), [x()]),

@@ -1,6 +1,10 @@
 // Made by `deno task build:wasm` from assembly/kernels/; do not edit.
 
-/** Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode. */
+/**
+ * Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode.
+ *
+ * @internal
+ */
 export const kernelSignatures = {
   winogradWeights: "w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32",
   winogradConvolve:

@@ -5,7 +5,7 @@ const pageBytes = 65536;
 const alignment = 64;
 /** Kernels load whole vectors, a few bytes beyond the end of an array, so the end of the memory is kept free. */
 const slackBytes = 256;
-/** Growth that is worth a pause. */
+/** Growth after which finalizers should get to run. */
 const growthBytes = 1 << 26;
 
 /** Memory that the kernels and all their threads share, with its allocator. */
@@ -87,7 +87,7 @@ export class SharedMemory {
     }
   }
 
-  /** Whether much more is allocated than when it last said so, or than at a later call with less. */
+  /** Whether much more memory is allocated than at the last call that returned true or saw less. */
   hasGrown(): boolean {
     const grown = this.#held - this.#heldBefore > growthBytes;
     if (grown || this.#held < this.#heldBefore) this.#heldBefore = this.#held;

@@ -132,7 +132,7 @@ export class ThreadTeam {
   #ready(): boolean {
     const words = this.#words;
     if (this.#workers.length === 0) {
-      // An earlier worker that has not yet ended would take the next program for its own.
+      // An earlier worker that has not ended yet would run the next program, too.
       if (Atomics.load(words, Layout.left / 4) < this.#leaving) return false;
       for (const word of [Layout.quit, Layout.ready, Layout.left]) Atomics.store(words, word / 4, 0);
       this.#leaving = 0;

@@ -7,9 +7,13 @@ import type { Dims, Kernel } from "../device.ts";
 /** Name of a WebAssembly kernel of the CPU device. */
 export type WasmKernel = keyof typeof kernelSignatures;
 
-/** Names of the parameters of a kernel, of its signature `x: usize, n: i32`. */
-export type WasmParameters<Signature extends string> = Signature extends
-  `${infer Name}: ${string}, ${infer Rest}` ? Name | WasmParameters<Rest>
+/**
+ * Names of the parameters of a kernel, of its signature `x: usize, n: i32`.
+ *
+ * @internal
+ */
+type WasmParameters<Signature extends string> = Signature extends `${infer Name}: ${string}, ${infer Rest}`
+  ? Name | WasmParameters<Rest>
   : Signature extends `${infer Name}: ${string}` ? Name
   : never;
 

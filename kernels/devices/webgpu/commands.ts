@@ -64,7 +64,7 @@ export class CommandQueue {
     this.#commands().copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
   }
 
-  /** Copies four bytes that mean nothing: once they are there, all that was queued before is done. */
+  /** Copies four arbitrary bytes: when they arrive, all earlier work is done. */
   copyMark(to: GPUBuffer): void {
     this.copy(this.#staging, 0, to, 0, 4);
   }

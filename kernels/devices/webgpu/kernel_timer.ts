@@ -10,7 +10,7 @@ export interface Pass {
 
 /** Times dispatches. @throws {DeviceError} if the device is lost */
 export interface KernelTimer extends Disposable {
-  /** Milliseconds that a pass should take, so that what the clock cannot tell apart hardly counts. */
+  /** Milliseconds that a pass should take at least, given the resolution of the clock. */
   readonly leastMs: number;
   /** Runs passes one after another. Gives the milliseconds of each. */
   time(passes: readonly Pass[]): Promise<number[]>;
@@ -18,7 +18,7 @@ export interface KernelTimer extends Disposable {
 
 /** Passes that are submitted together. */
 const passesPerSubmit = 64;
-/** Milliseconds between the two looks at the device's clock that check it. */
+/** Milliseconds between the two readings that check the device's clock. */
 const checkMs = 50;
 
 /** Times on the device's own clock where it has one that runs, else on the host's. */

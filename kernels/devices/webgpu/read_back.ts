@@ -4,11 +4,10 @@ import { turn } from "../turn.ts";
 const readyBytes = 1 << 22;
 
 /**
- * Brings bytes of the device to the host, as soon as the work that is queued is done.
+ * Copies bytes from the device to the host, as soon as the queued work is done.
  *
- * Deno waits for the device in `mapAsync`, but settles its promise only 10 milliseconds later. The bytes are there by
- * then, so they are asked for first; where they are not yet, as in browsers, that is an error, and the promise tells
- * when.
+ * In Deno, `mapAsync` waits for the device but settles its promise 10 milliseconds later, so the bytes are read right
+ * away. Where that is too early, as in browsers, it is an error, and the promise is awaited.
  *
  * @param bytes how many, a multiple of 4 and not 0
  * @param copy queues a copy to the buffer that it is given, and submits

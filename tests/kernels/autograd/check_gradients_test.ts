@@ -11,7 +11,6 @@ import {
   silu,
   softmax,
   sum,
-  type Tensor,
   tensor,
 } from "../../../kernels/mod.ts";
 import { testOnAllKernels, testOnDevices } from "../../testing.ts";
@@ -99,22 +98,4 @@ Deno.test("checkGradients() refuses values that are not numbers, and holds to th
   );
   await checkGradients(wrong, [tensor([1, 2])], { tolerance: 0.05 });
   await assert.rejects(() => checkGradients(wrong, [tensor([1, 2])], { tolerance: 0.02 }), GradientError);
-});
-
-testOnDevices("checkGradients() refuses what is not a tensor", async () => {
-  const given = (result: unknown) => checkGradients(() => result as Tensor, [tensor([1])]);
-  await assert.rejects(
-    given(undefined),
-    /^TypeError: Cannot check gradients: the function returned undefined/,
-  );
-  await assert.rejects(given(Promise.resolve(tensor([1]))), /^TypeError: Cannot .*asynchronous/);
-  await assert.rejects(
-    checkGradients((x) => x, [[1] as unknown as Tensor]),
-    /^TypeError: Cannot check gradients: input 0 is an array/,
-  );
-  let calls = 0;
-  await assert.rejects(
-    checkGradients((x) => calls++ === 0 ? x : sum(x), [tensor([1])]),
-    /^ShapeError: Cannot check gradients: a second call returned f32\[\] \(expected f32\[1\]\)/,
-  );
 });

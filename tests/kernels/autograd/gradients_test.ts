@@ -113,28 +113,24 @@ testOnDevices("gradients() through an op without a rule is an error that names o
 });
 
 /** The halves of an even number of values, with a rule for the input `x` only. */
-function halves() {
-  const op = defineOp({
-    name: "halvesForTest",
-    signature: "x[n], scale[1] -> first[h], second[h]",
-    derive: ({ n }) => ({ h: n / 2 }),
-    wgsl: "fn kernel(i: u32) { first[i] = scale[0] * x[i]; second[i] = x[i + dims.h]; }",
-    backward: ({ x, scale, dfirst }) => ({ x: () => matmulLike(dfirst, scale, x) }),
-    reference({ x, scale, first, second }, { h }) {
-      for (let i = 0; i < h; i++) first[i] = scale[0] * x[i], second[i] = x[i + h];
-    },
-    samples: [],
-  });
-  registry.delete("halvesForTest");
-  return op;
-  function matmulLike(dy: Tensor, scale: Tensor, x: Tensor): Tensor {
-    return multiply(add(multiply(x, 0), sum(multiply(dy, scale))), 0.5);
-  }
-}
+const halves = defineOp({
+  name: "halvesForTest",
+  signature: "x[n], scale[1] -> first[h], second[h]",
+  derive: ({ n }) => ({ h: n / 2 }),
+  wgsl: "fn kernel(i: u32) { first[i] = scale[0] * x[i]; second[i] = x[i + dims.h]; }",
+  backward: ({ x, scale, dfirst }) => ({
+    x: () => multiply(add(multiply(x, 0), sum(multiply(dfirst, scale))), 0.5),
+  }),
+  reference({ x, scale, first, second }, { h }) {
+    for (let i = 0; i < h; i++) first[i] = scale[0] * x[i], second[i] = x[i + h];
+  },
+  samples: [],
+});
+registry.delete("halvesForTest");
 
 testOnDevices("gradients() through an input or output that no rule covers is an error", () => {
   const [x, scale] = [tensor([1, 2]), tensor([3])];
-  const [first, second] = halves()(x, scale);
+  const [first, second] = halves(x, scale);
   gradients(sum(first), [x]);
   assert.throws(
     () => gradients(sum(first), [scale]),
@@ -146,30 +142,11 @@ testOnDevices("gradients() through an input or output that no rule covers is an 
 testOnDevices("gradients() ends without an error where no parameter is reached", async () => {
   const x = tensor([1, 2]);
   const noise = randomNormal(tensor(Uint32Array.of(1, 2, 3)), [2]);
-  const [, second] = halves()(x, tensor([3]));
-  const constant = second;
+  const [, constant] = halves(x, tensor([3]));
   constant.detach();
   const w = tensor([2, 3]);
   const [dw] = gradients(sum(add(multiply(w, noise), multiply(w, constant))), [w]);
   assertClose(await dw.read(), (await noise.read()).map((value) => value + 2), 1e-6);
-});
-
-testOnDevices("gradients() refuses a rule that gives another shape, by the op's name", () => {
-  const bad = defineOp({
-    name: "badShapeForTest",
-    signature: "x[M, N] -> y[M, N]",
-    wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
-    backward: ({ dy }) => ({ x: () => sum(dy, [0]) }),
-    reference: ({ x, y }) => y.set(x),
-    samples: [],
-  });
-  registry.delete("badShapeForTest");
-  const x = randomTensor(2, [2, 3]);
-  assert.throws(() => gradients(sum(bad(x)), [x]), {
-    name: "ShapeError",
-    message:
-      "Cannot take gradients through badShapeForTest: the rule of its input x gives f32[3] (expected f32[2, 3])",
-  });
 });
 
 testOnDevices("conv2d() has a gradient of the bias's shape, whatever that is", () => {
@@ -181,22 +158,13 @@ testOnDevices("conv2d() has a gradient of the bias's shape, whatever that is", (
   }
 });
 
-testOnDevices("gradients() refuses losses, parameters and gradients of ops that do not fit", () => {
+testOnDevices("gradients() refuses what a rule gives if it is not a tensor of the input's shape", () => {
   const x = tensor([1, 2]);
-  const of = (loss: unknown, parameters: unknown[]) => () =>
-    gradients(loss as Tensor, parameters as Tensor[]);
-  assert.throws(of(undefined, [x]), /^TypeError: Cannot take gradients: the loss is undefined/);
-  assert.throws(of(Promise.resolve(x), [x]), /^TypeError: Cannot take gradients: the loss is a promise/);
-  assert.throws(
-    of(sum(x), [x, 3]),
-    /^TypeError: Cannot take gradients: parameter 1 is 3 \(expected a tensor\)/,
-  );
-  for (
-    const [dx, why] of [[zeros([1]), /^ShapeError: .* gives f32\[1\]/], [
-      undefined,
-      /^TypeError: .*undefined/,
-    ]] as const
-  ) {
+  const refused = [[zeros([1]), /^ShapeError: .* of its input x gives f32\[1\]/], [
+    undefined,
+    /^TypeError: .*undefined/,
+  ]] as const;
+  for (const [dx, why] of refused) {
     const op = defineOp({
       name: "gradientForTest",
       signature: "x[n] -> y[n]",
@@ -204,7 +172,7 @@ testOnDevices("gradients() refuses losses, parameters and gradients of ops that 
       backward: () => ({ x: () => dx as Tensor }),
       reference: ({ x, y }) => y.set(x),
       samples: [],
-    }, { replace: true });
+    });
     registry.delete("gradientForTest");
     assert.throws(() => gradients(sum(add(op(x), 1)), [x]), why);
   }

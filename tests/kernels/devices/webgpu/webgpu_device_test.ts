@@ -190,66 +190,39 @@ testTuning("Dispatches.of() keeps few uniforms, however many numbers calls are g
   device.destroy();
 });
 
-/** A pool that counts the bytes taken and not given back. */
-function countingPool() {
+Deno.test("Workspace.expand() puts passes in the place of calls, on scratch memory that grows where it may", () => {
   const held = new Set<GpuBuffer>();
-  const take = (bytes: number) => {
-    const buffer = new GpuBuffer({} as GPUBuffer, bytes);
-    held.add(buffer);
-    return buffer;
-  };
-  const give = (buffer: GpuBuffer) => void held.delete(buffer);
-  const bytes = () => [...held].reduce((sum, { bytes }) => sum + bytes, 0);
-  return { pool: { take, give } as unknown as BufferPool, bytes };
-}
-
-const ports = (...names: string[]) => names.map((name) => ({ name })) as unknown as Kernel["ports"];
-const inner = { name: "inner", ports: ports("a", "b") } as Kernel;
-const outer = {
-  name: "outer",
-  ports: ports("x", "y"),
-  passes: ({ elements }) => [
+  const pool = {
+    take(bytes: number) {
+      const buffer = new GpuBuffer({} as GPUBuffer, bytes);
+      held.add(buffer);
+      return buffer;
+    },
+    give: (buffer: GpuBuffer) => void held.delete(buffer),
+  } as unknown as BufferPool;
+  const bytesHeld = () => [...held].map(({ bytes }) => bytes);
+  const ports = (...names: string[]) => names.map((name) => ({ name })) as unknown as Kernel["ports"];
+  const inner = { name: "inner", ports: ports("a", "b") } as Kernel;
+  const passes: Kernel["passes"] = ({ elements }) => [
     { kernel: inner, dims: {}, buffers: ["x", { scratch: 0, elements }] },
     { kernel: inner, dims: {}, buffers: [{ scratch: 0, elements }, "y"] },
-  ],
-} as Partial<Kernel> as Kernel;
-
-const call = (elements: number): KernelCall => {
+  ];
+  const outer = { name: "outer", ports: ports("x", "y"), passes } as Partial<Kernel> as Kernel;
   const range = { buffer: { bytes: 8 }, offset: 0, length: 2 };
-  return { kernel: outer, dims: { elements }, ranges: [range, { ...range, offset: 64 }], half: ["y"] };
-};
-
-const table = { workgroupSize: 64, software: true, pieces: 1 };
-
-Deno.test("Workspace.expand() puts passes in the place of calls, on the same scratch memory", () => {
-  const { pool, bytes } = countingPool();
-  const workspace = new Workspace(pool, new Choices(table), 1000);
+  const call = (elements: number): KernelCall => (
+    { kernel: outer, dims: { elements }, ranges: [range, { ...range, offset: 64 }], half: ["y"] }
+  );
+  const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
+  const workspace = new Workspace(pool, choices, 1000);
+  assert.deepEqual(workspace.expand([call(251)]), [call(251)], "more than a kernel can bind");
   const [first, second, third] = workspace.expand([call(10), call(7)]);
-  assert.equal(first.kernel, inner);
-  assert.equal(first.ranges[0].offset, 0);
-  assert.equal(first.ranges[1].length, 10);
-  assert.equal(second.ranges[0].buffer, first.ranges[1].buffer);
-  assert.equal(second.ranges[1].offset, 64);
-  assert.deepEqual([first.half, second.half], [[], ["b"]]);
-  assert.equal(third.ranges[1].buffer, first.ranges[1].buffer);
-  assert.equal(bytes(), 40);
-});
-
-Deno.test("Workspace.version changes when scratch memory grows, and the smaller buffer is given back", () => {
-  const { pool, bytes } = countingPool();
-  const workspace = new Workspace(pool, new Choices(table), 1000);
-  workspace.expand([call(10)]);
-  const before = workspace.version;
+  assert.deepEqual([first.kernel, first.ranges[0].offset, first.ranges[1].length], [inner, 0, 10]);
+  for (const { buffer } of [second.ranges[0], third.ranges[1]]) assert.equal(buffer, first.ranges[1].buffer);
+  assert.deepEqual([second.ranges[1].offset, first.half, second.half], [64, [], ["b"]]);
+  const { version } = workspace;
   workspace.expand([call(5)]);
-  assert.equal(workspace.version, before);
+  assert.deepEqual([workspace.version, bytesHeld()], [version, [40]]);
   workspace.expand([call(11)]);
-  assert.notEqual(workspace.version, before);
-  assert.equal(bytes(), 44);
-});
-
-Deno.test("Workspace.expand() leaves calls whose scratch memory no kernel could bind", () => {
-  const { pool, bytes } = countingPool();
-  const large = call(251);
-  assert.deepEqual(new Workspace(pool, new Choices(table), 1000).expand([large]), [large]);
-  assert.equal(bytes(), 0);
+  assert.notEqual(workspace.version, version);
+  assert.deepEqual(bytesHeld(), [44]);
 });
