@@ -9,8 +9,8 @@
  * import { encodePng, grid, init, openCheckpoint, sample } from "./mod.ts";
  *
  * await init();
- * const { model, shape, range } = await openCheckpoint("checkpoints/mnist_residual.safetensors");
- * const x1 = sample(model, { count: 4, shape, seed: 0, steps: 10, solver: "heun" });
+ * const { model, range } = await openCheckpoint("checkpoints/mnist_residual.safetensors");
+ * const x1 = sample(model, { count: 4 });
  * const png = encodePng(grid(await x1.read(), [4, 28, 28], { range }));
  * console.log(png.length, "bytes of a picture of four digits");
  * ```
@@ -27,7 +27,7 @@
  * await init();
  * const field = new LinearField();
  * const losses = await fit(field, tensor([3, 4, 3.5, 4.5, 2.5, 3.5], [3, 2]), { steps: 20, learningRate: 0.05 });
- * const points = sample(field, { count: 5, shape: [2], seed: 0, steps: 10 });
+ * const points = sample(field, { count: 5 });
  * console.log(losses.at(-1), await points.read());
  * ```
  *

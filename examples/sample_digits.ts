@@ -4,5 +4,5 @@ import { encodePng, grid, init, openCheckpoint, sample } from "../mod.ts";
 await init();
 const [source = import.meta.resolve("../checkpoints/mnist_residual.safetensors")] = Deno.args;
 const { model, shape, range } = await openCheckpoint(source);
-const x1 = sample(model, { count: 16, shape, seed: 0, steps: 20, solver: "heun" });
+const x1 = sample(model, { count: 16 });
 await Deno.writeFile("digits.png", encodePng(grid(await x1.read(), [16, ...shape], { range, scale: 4 })));

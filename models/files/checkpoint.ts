@@ -2,15 +2,8 @@ import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/checks.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
-import {
-  completeOptions,
-  createModel,
-  type Model,
-  type ModelOptions,
-  notedShape,
-  noteShape,
-  optionsOf,
-} from "../nets/networks.ts";
+import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
+import { notedShape, noteShape } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { isNormalization, type Normalization } from "./normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";

@@ -15,7 +15,7 @@ export interface VelocityField {
   readonly guided?: boolean | undefined;
   /** The path that it is for; by default the straight one. */
   readonly path?: Path | undefined;
-  /** Shape of one sample, such as [C, H, W], for `sample()`; networks of `createModel` and checkpoints have it. */
+  /** Shape of one sample, such as [C, H, W], for `sample()`; by default that of the data that it was trained on. */
   readonly shape?: Shape | undefined;
 }
 
@@ -29,9 +29,22 @@ export function pathOf({ path }: VelocityField): Path | undefined {
   );
 }
 
+/** Shapes of the data that fields were trained on. */
+const shapes = new WeakMap<VelocityField, Shape>();
+
+/** Notes the shape of one example of a field's data. */
+export function noteShape(field: VelocityField, shape: Shape): void {
+  shapes.set(field, shape);
+}
+
+/** The shape noted last; undefined if there is none. */
+export function notedShape(field: VelocityField): Shape | undefined {
+  return shapes.get(field);
+}
+
 /** What a field that wraps another one takes over from it. */
 export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity"> {
-  const { guided, shape } = checkedField(field);
+  const { guided, shape = notedShape(field) } = checkedField(field);
   const path = pathOf(field);
   return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
 }
@@ -90,7 +103,7 @@ export class CountedField implements VelocityField {
 
   /** Shape of one sample, where the field knows it. */
   get shape(): Shape | undefined {
-    return this.#field.shape;
+    return traitsOf(this.#field).shape;
   }
 
   /** Evaluations so far. */

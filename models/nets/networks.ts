@@ -1,5 +1,5 @@
-import { planMemory, type Shape } from "../../kernels/mod.ts";
-import { pathOf, type VelocityField } from "../flow/field.ts";
+import { planMemory } from "../../kernels/mod.ts";
+import { notedShape, pathOf, type VelocityField } from "../flow/field.ts";
 import { paths } from "../flow/path.ts";
 import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
@@ -60,19 +60,6 @@ export type Model = Module & VelocityField;
 /** The settings of networks that {@linkcode createModel} made. */
 const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 
-/** Shapes of the data that networks were trained on, noted by checkpoints and trainers. */
-const shapes = new WeakMap<VelocityField, Shape>();
-
-/** Notes the shape of one example of a network's data, for `sample()` and `saveCheckpoint()`. */
-export function noteShape(model: VelocityField, shape: Shape): void {
-  shapes.set(model, shape);
-}
-
-/** The shape noted last; undefined if there is none. */
-export function notedShape(model: VelocityField): Shape | undefined {
-  return shapes.get(model);
-}
-
 /** The settings that a network was created with; undefined for a model of the user's own. */
 export function optionsOf(model: VelocityField): Required<ModelOptions> | undefined {
   return settings.get(model);
@@ -127,7 +114,7 @@ export function createModel(options: ModelOptions, seed: number | Initialiser = 
   const model: Model = new networks[complete.type].make(complete, initialiser);
   flatten(namedParameters(model));
   settings.set(model, complete);
-  Object.defineProperty(model, "shape", { get: () => shapes.get(model) ?? [complete.channels, 28, 28] });
+  Object.defineProperty(model, "shape", { get: () => notedShape(model) ?? [complete.channels, 28, 28] });
   if (complete.path === "linear" && complete.prediction === "velocity") return model; // trains on any path
   const path = paths[complete.path].make();
   Object.defineProperty(model, "path", { value: path });
