@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import type { SolverOptions } from "../../models/mod.ts";
-import type { JudgedSamples, LiveJudge, Quality, TimeBin } from "../../viz/report/mod.ts";
+import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
+  type Checked,
   count,
   type FieldCheck,
   fieldProblem,
@@ -10,6 +11,7 @@ import {
   finiteNumber,
   listOf,
   optional,
+  orNull,
   tableOf,
   text,
   time,
@@ -20,122 +22,101 @@ import { readJson } from "../run/contained.ts";
 import { type FigureName, figureNames, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 
-/** What a figure cost: evaluations of the network, each of one image at one time, and seconds. */
-export interface Cost {
-  readonly evaluations: number;
-  readonly seconds: number;
-}
+const numbers = listOf(finiteNumber);
 
-/** A figure with the interval that holds the true value with 95 % confidence. */
-export interface Figure extends Cost {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-  /** What as many real images give: training images where the figure compares with test images. */
-  readonly real?: number;
+/** What a figure cost: evaluations of the network, each of one image at one time, and seconds. */
+const cost = { evaluations: count, seconds: finiteNumber };
+
+const figure = fieldsOf({
+  value: finiteNumber,
+  /** The ends of the interval that holds the true value with 95 % confidence. */
+  low: finiteNumber,
+  high: finiteNumber,
+  ...cost,
+  /** What as many real images give: training images if the figure compares with test images. */
+  real: optional(finiteNumber),
   /** What noise gives. */
-  readonly noise?: number;
-}
+  noise: optional(finiteNumber),
+});
+
+const figures: FieldCheck<Readonly<Partial<Record<FigureName, Figure>>>> = {
+  expected: `an object with some of ${figureNames.join(", ")}`,
+  accepts: (value) =>
+    tableOf(figure).accepts(value) &&
+    Object.keys(Object(value)).every((name) => figureNames.some((known) => known === name)),
+};
 
 /** What an evaluation is to measure, and on how much. */
-export interface EvaluationRequest {
+const request = {
   /** Samples, and real images of each kind to compare them with. */
-  readonly count: number;
+  count,
   /** Seed of the noise. */
-  readonly seed: number;
+  seed: count,
   /** Classifier-free guidance, 0 without class; networks without classes: autoguidance. 1 is none. */
-  readonly guidance: number;
+  guidance: finiteNumber,
   /** The solver in words, such as `heun, 20 steps`. */
-  readonly words: string;
+  words: text,
   /** Images for trajectory and round-trip figures; at most `count`. */
-  readonly courseImages: number;
+  courseImages: count,
   /** Test images for bits per dimension; at most `count`. */
-  readonly bitsImages: number;
-}
+  bitsImages: count,
+};
+
+const checks = {
+  version: { expected: "1; evaluate the run again", accepts: (value: unknown) => value === 1 } as FieldCheck<
+    1
+  >,
+  /** When it was measured, in milliseconds since 1970. */
+  time,
+  /** How long all of it took. */
+  seconds: finiteNumber,
+  /** The file of weights, its SHA-256 in hex, and the step it was saved at, if it is known. */
+  weights: fieldsOf({ file: text, sha256: text, step: optional(count) }),
+  /** The device that computed. */
+  device: text,
+  /** The data compared with; the digest is that of the training images. */
+  dataset: fieldsOf({ name: text, digest: text }),
+  /** The classifier that judged; none if the data has no labels. */
+  judge: optional(fieldsOf({ sha256: text, accuracy: finiteNumber, source: text })),
+  asked: optional(fieldsOf(request)),
+  /** What was drawn, how, and what that cost. */
+  samples: fieldsOf({
+    count,
+    seed: count,
+    /** In words: solver, grid, guidance. */
+    how: text,
+    /** Samples of each class, as the judge sees them. */
+    classes: optional(listOf(count)),
+    ...cost,
+  }),
+  figures,
+  /** Means over samples along their trajectories. */
+  course: optional(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
+  /** Test loss in bins of t. */
+  lossByTime: optional(
+    listOf(fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: orNull(finiteNumber) })),
+  ),
+};
+
+const evaluationCheck = fieldsOf(checks);
+const requestCheck = fieldsOf(request);
+
+/** How good a network is, the content of `evaluation.json`. */
+export type Evaluation = Checked<typeof evaluationCheck>;
+
+/** A figure with its interval and cost. */
+export type Figure = Checked<typeof figure>;
+
+/** What a figure, or drawing the samples, cost. */
+export type Cost = Pick<Figure, keyof typeof cost>;
+
+/** What an evaluation is to measure, and on how much. */
+export type EvaluationRequest = Checked<typeof requestCheck>;
 
 /** What is measured, on how much, and how samples are drawn. */
 export interface EvaluationOptions extends EvaluationRequest {
   readonly how: SolverOptions;
 }
-
-/** How good a network is, the content of `evaluation.json`. */
-export interface Evaluation {
-  readonly version: 1;
-  /** When it was measured, in milliseconds since 1970. */
-  readonly time: number;
-  /** How long all of it took. */
-  readonly seconds: number;
-  /** The file of weights, its SHA-256 in hex, and the step it was saved at, if it is known. */
-  readonly weights: { readonly file: string; readonly sha256: string; readonly step?: number | undefined };
-  /** The device that computed. */
-  readonly device: string;
-  /** The data compared with; the digest is that of the training images. */
-  readonly dataset: { readonly name: string; readonly digest: string };
-  /** The classifier that judged; none where the data has no labels. */
-  readonly judge?:
-    | { readonly sha256: string; readonly accuracy: number; readonly source: string }
-    | undefined;
-  readonly asked?: EvaluationRequest | undefined;
-  /** What was drawn, how, and what that cost. */
-  readonly samples: Cost & {
-    readonly count: number;
-    readonly seed: number;
-    /** In words: solver, grid, guidance. */
-    readonly how: string;
-    /** Samples of each class, as the judge sees them. */
-    readonly classes?: readonly number[] | undefined;
-  };
-  readonly figures: Readonly<Partial<Record<FigureName, Figure>>>;
-  /** Means over samples along their trajectories. */
-  readonly course?: Quality["overTime"] | undefined;
-  /** Test loss in bins of t. */
-  readonly lossByTime?: readonly TimeBin[] | undefined;
-}
-
-const numbers = listOf(finiteNumber);
-
-const figure = fieldsOf({
-  value: finiteNumber,
-  low: finiteNumber,
-  high: finiteNumber,
-  evaluations: count,
-  seconds: finiteNumber,
-  real: optional(finiteNumber),
-  noise: optional(finiteNumber),
-});
-
-const askedChecks: Readonly<Record<keyof EvaluationRequest, FieldCheck>> = {
-  count,
-  seed: count,
-  guidance: finiteNumber,
-  words: text,
-  courseImages: count,
-  bitsImages: count,
-};
-
-const checks = {
-  version: { expected: "1; evaluate the run again", accepts: (value: unknown) => value === 1 },
-  time,
-  seconds: finiteNumber,
-  weights: fieldsOf({ file: text, sha256: text, step: optional(count) }),
-  device: text,
-  dataset: fieldsOf({ name: text, digest: text }),
-  judge: optional(fieldsOf({ sha256: text, accuracy: finiteNumber, source: text })),
-  asked: optional(fieldsOf(askedChecks)),
-  samples: fieldsOf({
-    count,
-    seed: count,
-    how: text,
-    classes: optional(listOf(count)),
-    evaluations: count,
-    seconds: finiteNumber,
-  }),
-  figures: tableOf(figure),
-  course: optional(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
-  lossByTime: optional(
-    listOf(fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: optional(finiteNumber) })),
-  ),
-};
 
 /**
  * Reads the evaluation of a run.
@@ -165,7 +146,7 @@ export function hasMeasured(
     readonly asked: EvaluationRequest;
   },
 ): boolean {
-  const names = Object.keys(askedChecks) as (keyof EvaluationRequest)[];
+  const names = Object.keys(request) as (keyof EvaluationRequest)[];
   return weights.sha256 === wanted.weights && judge?.sha256 === wanted.judge &&
     names.every((name) => asked?.[name] === wanted.asked[name]);
 }
@@ -198,6 +179,6 @@ export async function recordEvaluation(run: string, { evaluation, judged, live }
     const metric = metricOf(name);
     return [[metric, figure.value], [`${metric}_low`, figure.low], [`${metric}_high`, figure.high]] as const;
   });
-  const { weights: { step = 0 }, time } = evaluation;
-  appendMetrics(join(run, runFile.metrics), { step, time, ...Object.fromEntries(metrics) });
+  const { weights: { step }, time } = evaluation;
+  appendMetrics(join(run, runFile.metrics), { step: step ?? 0, time, ...Object.fromEntries(metrics) });
 }

@@ -1,9 +1,17 @@
-import type { Estimate } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { verdicts } from "../judge/train_judge.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { count, fieldProblem, fieldsOf, finiteNumber, listOf, text } from "../run/field_checks.ts";
+import {
+  type Checked,
+  count,
+  type FieldCheck,
+  fieldProblem,
+  fieldsOf,
+  finiteNumber,
+  listOf,
+  text,
+} from "../run/field_checks.ts";
 import { readJson } from "../run/contained.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { textTable } from "../program/output.ts";
@@ -12,51 +20,34 @@ import { Monitor, type Watch } from "./measurement.ts";
 import { certainShare } from "./measurements/judged.ts";
 import type { Subject } from "./subject.ts";
 
-/** Samples by one solver: what they cost, and how good they are. */
-export interface SolverCost {
-  /** As `makeSolver` reads it. */
-  readonly spec: string;
-  /** Evaluations of the network for a sample, guided ones counted twice; the mean where samples differ. */
-  readonly evaluations: number;
-  /** For all samples. */
-  readonly seconds: number;
-  readonly frechet: Estimate;
-  /** Share of samples of which the judge is certain. */
-  readonly confident: Estimate;
-}
-
-/** Quality against cost for each solver, the content of `solvers.json`. */
-export interface SolverCosts {
-  readonly version: 1;
-  /** What all solvers have in common; a result under other conditions is not kept. */
-  readonly common: {
-    /** SHA-256 of the weights, and of the judge's, in hex. */
-    readonly weights: string;
-    readonly judge: string;
-    readonly device: string;
-    readonly count: number;
-    readonly seed: number;
-    /** 1 is none. */
-    readonly guidance: number;
-  };
-  readonly solvers: readonly SolverCost[];
-}
-
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
 
+/** Samples by one solver: what they cost, and how good they are. */
+const solverCost = fieldsOf({
+  /** As `makeSolver` reads it. */
+  spec: text,
+  /** Evaluations of the network for a sample, guided ones counted twice; the mean where samples differ. */
+  evaluations: finiteNumber,
+  /** For all samples. */
+  seconds: finiteNumber,
+  frechet: estimate,
+  /** Share of samples of which the judge is certain. */
+  confident: estimate,
+});
+
 const checks = {
-  version: { expected: "1; measure the solvers again", accepts: (value: unknown) => value === 1 },
+  version: { expected: "1; measure the solvers again", accepts: (value) => value === 1 } as FieldCheck<1>,
+  /** What all solvers share; a result under other conditions is not kept. Digests are SHA-256 in hex. */
   common: fieldsOf({ weights: text, judge: text, device: text, count, seed: count, guidance: finiteNumber }),
-  solvers: listOf(
-    fieldsOf({
-      spec: text,
-      evaluations: finiteNumber,
-      seconds: finiteNumber,
-      frechet: estimate,
-      confident: estimate,
-    }),
-  ),
+  solvers: listOf(solverCost),
 };
+const costsCheck = fieldsOf(checks);
+
+/** Quality against cost for each solver, the content of `solvers.json`. */
+export type SolverCosts = Checked<typeof costsCheck>;
+
+/** Samples by one solver: what they cost, and how good they are. */
+export type SolverCost = Checked<typeof solverCost>;
 
 /**
  * Reads a comparison of solvers.

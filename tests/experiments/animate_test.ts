@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { type TrajectorySource, writeTrajectories } from "../../experiments/draw/trajectories.ts";
+import { newRecord, writeRecord } from "../../experiments/tracking/record.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { flowFields } from "../../viz/mod.ts";
 import { madeUpColourFlow, madeUpFlow } from "../viz/flow/made_up_flow.ts";
@@ -117,6 +118,8 @@ testTask("animate and compare say in one line what is wrong, and leave no file",
 testTask("compare prints the runs' metrics and records the comparison with its animation", async (place) => {
   for (const [model, type] of [["base", "UNet_FM"], ["residual", "UNet_FM_Residuals"]] as const) {
     await storeFlows(place, model, { modelType: type });
+    const record = newRecord({ name: model, experiment: "UNet_FM", source: "a test", startedAt: 1 });
+    await writeRecord(place.file(model), record);
     await Deno.writeTextFile(place.file(model, "config.json"), JSON.stringify({ model }));
     const loss = model === "base" ? 0.25 : 0.125;
     await Deno.writeTextFile(

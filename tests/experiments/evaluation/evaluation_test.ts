@@ -59,7 +59,7 @@ Deno.test("readEvaluation() refuses damage in one line that says what to do", ()
     const damages: [change: object, message: string][] = [
       [{ version: 2 }, "version is 2 (expected 1; evaluate the run again)"],
       [{ figures: { frechet: { low: 1 } } }, "figures is "],
-      [{ figures: { frechett: evaluation.figures.frechet } }, 'figures has an unknown "frechett"'],
+      [{ figures: { frechett: evaluation.figures.frechet } }, 'figures is {"frechett"'],
       [{ samples: null }, "samples is null"],
       [{ course: { t: "x", straightness: [], curvature: [] } }, "course is "],
     ];
