@@ -22,7 +22,7 @@ import {
   type Span,
   trajectory,
 } from "../../../models/mod.ts";
-import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 
 const each = (t: Tensor) => reshape(t, [t.size, 1]);
 const names = Object.keys(adaptiveSolvers) as AdaptiveSolverName[];
@@ -103,48 +103,42 @@ const heunEuler = defineTableau({
   error: [-1 / 2, 1 / 2],
 });
 
-testOnDevices(
-  "AdaptiveSampler compares the root mean square over each sample with the error allowed",
-  async () => {
-    // v = 2 a t, so x = 1 + a (t^2 - 1/4) from t = 1/2, which Heun's method finds; the error of Euler's step is a dt^2.
-    const [a, rtol, atol] = [[3, 4, 0, 1, 1, 1], 0.5, 0.25];
-    const field = {
-      velocity: (x: Tensor, t: Tensor) =>
-        add(multiply(x, 0), multiply(each(t), tensor(a.map((a) => 2 * a), [2, 3]))),
-    };
-    const sampler = new AdaptiveSampler(field, [2, 3], { solver: heunEuler, rtol, atol });
-    const { steps } = await sampler.solve(tensor(Array(6).fill(1), [2, 3]), { from: 0.5 });
-    for (const [n, [{ t, dt, ratio }]] of steps.entries()) {
-      const squares = a.slice(3 * n, 3 * n + 3)
-        .map((a) => a * dt ** 2 / (atol + rtol * (1 + a * ((t + dt) ** 2 - 1 / 4))))
-        .map((ratio) => ratio ** 2);
-      assertClose([t, ratio], [0.5, Math.sqrt(squares.reduce((sum, square) => sum + square) / 3)], 1e-4);
-    }
-  },
-);
+testOnDevices("AdaptiveSampler compares each sample's root mean square error", async () => {
+  // v = 2 a t, so x = 1 + a (t^2 - 1/4) from t = 1/2, which Heun's method finds; the error of Euler's step is a dt^2.
+  const [a, rtol, atol] = [[3, 4, 0, 1, 1, 1], 0.5, 0.25];
+  const field = {
+    velocity: (x: Tensor, t: Tensor) =>
+      add(multiply(x, 0), multiply(each(t), tensor(a.map((a) => 2 * a), [2, 3]))),
+  };
+  const sampler = new AdaptiveSampler(field, [2, 3], { solver: heunEuler, rtol, atol });
+  const { steps } = await sampler.solve(tensor(Array(6).fill(1), [2, 3]), { from: 0.5 });
+  for (const [n, [{ t, dt, ratio }]] of steps.entries()) {
+    const squares = a.slice(3 * n, 3 * n + 3)
+      .map((a) => a * dt ** 2 / (atol + rtol * (1 + a * ((t + dt) ** 2 - 1 / 4))))
+      .map((ratio) => ratio ** 2);
+    assertClose([t, ratio], [0.5, Math.sqrt(squares.reduce((sum, square) => sum + square) / 3)], 1e-4);
+  }
+});
 
-testOnDevices(
-  "AdaptiveSampler begins with the step of Hairer, Nørsett and Wanner, there and back",
-  async () => {
-    const first = async (velocity: (x: Tensor, t: Tensor) => Tensor, x: number, rtol: number, span: Span) => {
-      const { steps: [[{ dt }]] } = await new AdaptiveSampler({ velocity }, [1, 1], { rtol })
-        .solve(tensor([x], [1, 1]), span);
-      return dt;
-    };
-    const expected = (largest: number) => (0.01 / largest) ** (1 / 5);
-    // At x = 2 the error allowed is 3 rtol. |v| = |x|, and over a step h of Euler's v changes by h |x|.
-    const decay = (x: Tensor) => multiply(x, -1);
-    for (const rtol of [1e-2, 1e-5]) {
-      assertClose([await first(decay, 2, rtol, {})], [expected(2 / (3 * rtol))], 1e-4);
-      assertClose([await first(decay, 2, rtol, { from: 1, to: 0 })], [-expected(2 / (3 * rtol))], 1e-4);
-    }
-    // v = 1 before t = 1/2, and grows by 100 per unit of time from there on. At x = 1 the error allowed is 0.02.
-    const growing = (x: Tensor, t: Tensor) =>
-      add(multiply(x, 0), each(add(multiply(maximum(subtract(t, 0.5), 0), 100), 1)));
-    assertClose([await first(growing, 1, 0.01, { from: 0.5 })], [expected(100 / 0.02)], 1e-4);
-    assertClose([await first(growing, 1, 0.01, { from: 0.5, to: 0 })], [-expected(1 / 0.02)], 1e-4);
-  },
-);
+testOnDevices("AdaptiveSampler begins with the step of Hairer, Nørsett and Wanner", async () => {
+  const first = async (velocity: (x: Tensor, t: Tensor) => Tensor, x: number, rtol: number, span: Span) => {
+    const { steps: [[{ dt }]] } = await new AdaptiveSampler({ velocity }, [1, 1], { rtol })
+      .solve(tensor([x], [1, 1]), span);
+    return dt;
+  };
+  const expected = (largest: number) => (0.01 / largest) ** (1 / 5);
+  // At x = 2 the error allowed is 3 rtol. |v| = |x|, and over a step h of Euler's v changes by h |x|.
+  const decay = (x: Tensor) => multiply(x, -1);
+  for (const rtol of [1e-2, 1e-5]) {
+    assertClose([await first(decay, 2, rtol, {})], [expected(2 / (3 * rtol))], 1e-4);
+    assertClose([await first(decay, 2, rtol, { from: 1, to: 0 })], [-expected(2 / (3 * rtol))], 1e-4);
+  }
+  // v = 1 before t = 1/2, and grows by 100 per unit of time from there on. At x = 1 the error allowed is 0.02.
+  const growing = (x: Tensor, t: Tensor) =>
+    add(multiply(x, 0), each(add(multiply(maximum(subtract(t, 0.5), 0), 100), 1)));
+  assertClose([await first(growing, 1, 0.01, { from: 0.5 })], [expected(100 / 0.02)], 1e-4);
+  assertClose([await first(growing, 1, 0.01, { from: 0.5, to: 0 })], [-expected(1 / 0.02)], 1e-4);
+});
 
 testOnDevices("a sample of AdaptiveSampler does not depend on the others", async () => {
   // Fast where x is large: the samples need steps of very different length.
@@ -228,46 +222,40 @@ for (const solver of [...names, heunEuler]) {
   });
 }
 
-testOnDevices(
-  "AdaptiveSampler solves a network as many small steps do, and so are its snapshots",
-  async () => {
-    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
-    const shape = [3, 1, 5, 4];
-    const { x, snapshots } = await new AdaptiveSampler(model, shape)
-      .solve(noise(3, shape), { snapshots: [0.25, 0.5, 0.75] });
-    const fine = await Array.fromAsync(trajectory(model, { x0: noise(3, shape), steps: 100, solver: "rk4" }));
-    assertClose(await x.read(), fine[100].image, 1e-3);
-    for (const { t, image, velocity } of snapshots) {
-      const expected = fine[Math.round(100 * t)];
-      assertClose(image, expected.image, 1e-3);
-      assertClose(velocity, expected.velocity!, 2e-3);
-    }
-  },
-);
+testOnDevices("AdaptiveSampler and its snapshots agree with many small steps", async () => {
+  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+  const shape = [3, 1, 5, 4];
+  const { x, snapshots } = await new AdaptiveSampler(model, shape)
+    .solve(noise(3, shape), { snapshots: [0.25, 0.5, 0.75] });
+  const fine = await Array.fromAsync(trajectory(model, { x0: noise(3, shape), steps: 100, solver: "rk4" }));
+  assertClose(await x.read(), fine[100].image, 1e-3);
+  for (const { t, image, velocity } of snapshots) {
+    const expected = fine[Math.round(100 * t)];
+    assertClose(image, expected.image, 1e-3);
+    assertClose(velocity, expected.velocity!, 2e-3);
+  }
+});
 
-testOnDevices(
-  "AdaptiveSampler tells how far it is, waits for who listens, and stops if that throws",
-  async () => {
-    const sampler = new AdaptiveSampler(driven, [3, 1], { rtol: 1e-3 });
-    const shares: number[] = [];
-    const x = tensor(starts, [3, 1]);
-    const { steps } = await sampler.solve(x, { onProgress: (share) => void shares.push(share) });
-    assert.equal(shares.length, Math.max(...steps.map((own) => own.length)));
-    assert.deepEqual(shares.toSorted((a, b) => a - b), shares);
-    assert.equal(shares.at(-1), 1);
-    const stop = sampler.solve(x, { onProgress: () => Promise.reject(new Error("enough")) });
-    await assert.rejects(() => sampler.solve(x), {
-      name: "Error",
-      message:
-        "Cannot run: a run of this sampler is in progress (expected one at a time); await it first, or make " +
-        "another sampler",
-    });
-    await assert.rejects(stop, /^Error: enough$/);
-    assert.deepEqual((await sampler.solve(x)).steps, steps, "the next run starts from scratch");
-  },
-);
+testOnDevices("AdaptiveSampler awaits its listener, and stops if that throws", async () => {
+  const sampler = new AdaptiveSampler(driven, [3, 1], { rtol: 1e-3 });
+  const shares: number[] = [];
+  const x = tensor(starts, [3, 1]);
+  const { steps } = await sampler.solve(x, { onProgress: (share) => void shares.push(share) });
+  assert.equal(shares.length, Math.max(...steps.map((own) => own.length)));
+  assert.deepEqual(shares.toSorted((a, b) => a - b), shares);
+  assert.equal(shares.at(-1), 1);
+  const stop = sampler.solve(x, { onProgress: () => Promise.reject(new Error("enough")) });
+  await assert.rejects(() => sampler.solve(x), {
+    name: "Error",
+    message:
+      "Cannot run: a run of this sampler is in progress (expected one at a time); await it first, or make " +
+      "another sampler",
+  });
+  await assert.rejects(stop, /^Error: enough$/);
+  assert.deepEqual((await sampler.solve(x)).steps, steps, "the next run starts from scratch");
+});
 
-testOnDevices("AdaptiveSampler refuses what makes no sense", async () => {
+testOnCpu("AdaptiveSampler refuses what makes no sense", async () => {
   const refuse = (options: object, message: RegExp) =>
     assert.throws(() => new AdaptiveSampler(driven, [3, 1], options), message);
   refuse({ rtol: 0 }, /^RangeError: Cannot solve: rtol is 0 \(expected a number above 0, at most 1\)/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { slice, tensor } from "../../../kernels/mod.ts";
 import { bitsOf, bitsPerDimension, dequantized, type Normalization, toPixels } from "../../../models/mod.ts";
-import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { GaussianFlow } from "./gaussian_flow.ts";
 
 /** From pixels to [0, 1], to [-1, 1], and to something odd. */
@@ -93,7 +93,7 @@ testOnDevices("bitsPerDimension() says how sure it is, over images and over rand
   assertClose(one.bits, found.bits.slice(0, 1), 1e-5);
 });
 
-testOnDevices("bitsPerDimension() refuses guided fields, and seeds that are none", async () => {
+testOnCpu("bitsPerDimension() refuses guided fields, and seeds that are none", async () => {
   const { x1, flow } = seen(normalizations[0]);
   const options = { normalization: normalizations[0], steps: 2, seed: 5 };
   await assert.rejects(

@@ -11,7 +11,7 @@ import {
   solverStep,
   trajectory,
 } from "../../../models/mod.ts";
-import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 
 const tiny = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 const shape = [1, 5, 4];
@@ -28,17 +28,14 @@ for (const solver of Object.keys(solvers) as SolverName[]) {
   });
 }
 
-testOnDevices(
-  "sample() needs a count alone: seed 0 and 20 steps of heun, of the model's own shape",
-  async () => {
-    const field = { velocity: (x: Tensor) => multiply(x, -1), shape: [2] };
-    const expected = sample(field, { count: 3, shape: [2], seed: 0, steps: 20, solver: "heun" });
-    assert.deepEqual(await sample(field, { count: 3 }).read(), await expected.read());
-    assert.deepEqual(sample(createModel(tiny, 1), { count: 2, steps: 1 }).shape, [2, 1, 28, 28]);
-    const snapshots = await Array.fromAsync(trajectory(field, { count: 3 }));
-    assert.deepEqual([snapshots.length, snapshots[20].image], [21, await expected.read()]);
-  },
-);
+testOnDevices("sample() needs a count alone: seed 0, 20 steps of heun, the model's shape", async () => {
+  const field = { velocity: (x: Tensor) => multiply(x, -1), shape: [2] };
+  const expected = sample(field, { count: 3, shape: [2], seed: 0, steps: 20, solver: "heun" });
+  assert.deepEqual(await sample(field, { count: 3 }).read(), await expected.read());
+  assert.deepEqual(sample(createModel(tiny, 1), { count: 2, steps: 1 }).shape, [2, 1, 28, 28]);
+  const snapshots = await Array.fromAsync(trajectory(field, { count: 3 }));
+  assert.deepEqual([snapshots.length, snapshots[20].image], [21, await expected.read()]);
+});
 
 testOnDevices("sample() takes adaptive steps and noise, as solveFlow() does", async () => {
   const model = createModel(tiny, 46020);
@@ -98,25 +95,22 @@ testOnDevices("sample() hands a condition to the field, row by row, in batches t
   });
 });
 
-testOnDevices(
-  "trajectory() has steps + 1 snapshots, with the velocity between each and the next",
-  async () => {
-    const model = createModel(tiny, 46020);
-    const options = { count: 2, shape, seed: 3, steps: 70, solver: "euler" } as const; // more than are read ahead
-    const x1 = sample(model, options);
-    const snapshots = await Array.fromAsync(trajectory(model, options));
-    assert.equal(snapshots.length, 71);
-    snapshots.forEach(({ t, image, velocity }, i) => {
-      assert.equal(t, i / 70);
-      assert.equal(image.length, 40);
-      if (i === 70) return assert.equal(velocity, undefined);
-      assertClose(snapshots[i + 1].image, image.map((x, j) => x + velocity![j] / 70), 1e-6);
-    });
-    assert.deepEqual(snapshots[70].image, await x1.read());
-  },
-);
+testOnDevices("trajectory() has steps + 1 snapshots, and the velocities between them", async () => {
+  const model = createModel(tiny, 46020);
+  const options = { count: 2, shape, seed: 3, steps: 70, solver: "euler" } as const; // more than are read ahead
+  const x1 = sample(model, options);
+  const snapshots = await Array.fromAsync(trajectory(model, options));
+  assert.equal(snapshots.length, 71);
+  snapshots.forEach(({ t, image, velocity }, i) => {
+    assert.equal(t, i / 70);
+    assert.equal(image.length, 40);
+    if (i === 70) return assert.equal(velocity, undefined);
+    assertClose(snapshots[i + 1].image, image.map((x, j) => x + velocity![j] / 70), 1e-6);
+  });
+  assert.deepEqual(snapshots[70].image, await x1.read());
+});
 
-testOnDevices("Sampler, sample() and trajectory() refuse invalid options", () => {
+testOnCpu("Sampler, sample() and trajectory() refuse invalid options", () => {
   const model = createModel(tiny, 0);
   const start = { count: 1, shape, seed: 0 };
   const x0 = noise(1, [1, ...shape]);

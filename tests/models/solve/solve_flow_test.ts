@@ -125,21 +125,18 @@ testOnDevices("solveFlow() gives every sample its condition", async () => {
   }
 });
 
-testOnDevices(
-  "SampleBatches covers every sample once with batches of one size within the limit",
-  async () => {
-    for (const [count, batch] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
-      const batches = new SampleBatches(tensor(upTo(count), [count, 1]), batch);
-      assert.ok(batches.length <= batch);
-      const counts: number[] = [];
-      const parts = Array.from(batches, ({ first, fresh, count: own, x0 }) => {
-        assert.ok(first >= 0 && first <= fresh && first + batches.length <= count);
-        assert.equal(fresh, counts.reduce((sum, count) => sum + count, 0));
-        counts.push(own);
-        assert.equal(first + batches.length - fresh, own);
-        return [slice(x0, 0, 0, batches.length)];
-      });
-      assert.deepEqual([...await batches.join(parts)[0].read()], upTo(count), `${count} by ${batch}`);
-    }
-  },
-);
+testOnDevices("SampleBatches covers every sample once with batches of one size", async () => {
+  for (const [count, batch] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
+    const batches = new SampleBatches(tensor(upTo(count), [count, 1]), batch);
+    assert.ok(batches.length <= batch);
+    const counts: number[] = [];
+    const parts = Array.from(batches, ({ first, fresh, count: own, x0 }) => {
+      assert.ok(first >= 0 && first <= fresh && first + batches.length <= count);
+      assert.equal(fresh, counts.reduce((sum, count) => sum + count, 0));
+      counts.push(own);
+      assert.equal(first + batches.length - fresh, own);
+      return [slice(x0, 0, 0, batches.length)];
+    });
+    assert.deepEqual([...await batches.join(parts)[0].read()], upTo(count), `${count} by ${batch}`);
+  }
+});
