@@ -10,7 +10,7 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { checkCount, isCount, maxU32 } from "../../kernels/core/checks.ts";
+import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
 import { checkedSizeOf } from "../../kernels/core/shape.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
@@ -194,12 +194,8 @@ export class Sampler {
   ): AsyncGenerator<Snapshot, void, void> {
     rejectUnknown(others, ["first", "ahead"], "a trajectory");
     const steps = this.times.length - 1;
-    if (!isCount(first, 0, steps - 1)) {
-      throw new RangeError(`Cannot sample from step ${first} (expected 0 to ${steps - 1})`);
-    }
-    if (!isCount(ahead, 1)) {
-      throw new RangeError(`Cannot sample with ${ahead} snapshots ahead (expected a positive integer)`);
-    }
+    checkCount("follow a trajectory", "first", first, 0, steps - 1);
+    checkCount("follow a trajectory", "ahead", ahead);
     const run = this.#begin(x, {});
     return this.#follow({ ...run, first, state: this.#copies(x) }, ahead);
   }

@@ -124,7 +124,7 @@ export function isAdaptive({ rtol, atol }: SolverOptions): boolean {
 
 /** The solver that a name or tableau means. @throws {TypeError} if it is unknown */
 export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTableau {
-  if (typeof solver === "object") return solver;
+  if (typeof solver === "object" && solver !== null) return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver as SolverName];
   throw new TypeError(unknownName("solver", String(solver), [...Object.keys(solvers), "sde"]));
 }

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/checks.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import type { Span } from "./time_grids.ts";
 
 /** A step that a solver tried. */
@@ -28,13 +28,10 @@ export interface SolverProgress {
 export class SolverError extends UserError {
   /** The name of the class, also in minified code. */
   override name = "SolverError";
-  /** How far it got. */
-  readonly reached: SolverProgress;
 
   /** With a message for the user, and how far the solver got. */
-  constructor(message: string, reached: SolverProgress) {
+  constructor(message: string, readonly reached: SolverProgress) {
     super(message);
-    this.reached = reached;
   }
 }
 
@@ -45,8 +42,7 @@ export function checkLimits(limits: { rtol: number; atol: number; maxEvaluations
     if (value > 0 && value <= 1) continue;
     throw new RangeError(`Cannot solve: ${name} is ${value} (expected a number above 0, at most 1)`);
   }
-  if (isCount(maxEvaluations, 1)) return;
-  throw new RangeError(`Cannot solve: maxEvaluations is ${maxEvaluations} (expected a positive integer)`);
+  checkCount("solve", "maxEvaluations", maxEvaluations);
 }
 
 /** The next step aims at a little less than the error allowed. */

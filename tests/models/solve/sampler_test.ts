@@ -118,7 +118,7 @@ testOnDevices("Sampler.trajectory() continues from any step", async () => {
   for (const first of [-1, 0.5, 5]) {
     assert.throws(() => sampler.trajectory(x, { first }), {
       name: "RangeError",
-      message: `Cannot sample from step ${first} (expected 0 to 4)`,
+      message: `Cannot follow a trajectory: first is ${first} (expected a whole number from 0 to 4)`,
     });
   }
 });

@@ -43,7 +43,8 @@ Deno.test("evaluationsOf() counts the evaluations of given steps", () => {
   }
   assert.equal(evaluationsOf({}), 40);
   assert.equal(evaluationsOf({ rtol: 1e-3 }), undefined);
-  assert.deepEqual(Object.keys(adaptiveSolvers).slice(0, 2), ["bosh3", "dopri5"]);
+  assert.ok(["bosh3", "dopri5"].every((name) => Object.hasOwn(adaptiveSolvers, name)));
+  assert.ok(!Object.hasOwn(adaptiveSolvers, "heun"));
 });
 
 /** Solves from t = 0 to 1. */
