@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { binByTime } from "../../../experiments/measures/loss_by_time.ts";
 import {
   followInPlane,
   readPlaneTrajectories,
   writePlaneTrajectories,
 } from "../../../experiments/draw/plane_trajectories.ts";
-import { binByTime } from "../../../experiments/measures/loss_by_time.ts";
 import { principalComponents } from "../../../experiments/draw/principal_components.ts";
 import { add, init, multiply, tanh, withDevice } from "../../../kernels/mod.ts";
-import { type Model, noise } from "../../../models/mod.ts";
-import { testInFolder, withFolder } from "../../folder.ts";
-import { testNeeding } from "../../permissions.ts";
+import { decodeSafetensors, encodeSafetensors, type Model, noise } from "../../../models/mod.ts";
+import { testInFolder } from "../../folder.ts";
 import { assertClose } from "../../testing.ts";
 
 const [H, W, P] = [3, 4, 12];
@@ -21,7 +21,7 @@ const split = (count: number) => ({
 const data = { train: split(40), test: split(20) };
 const device = await init({ device: "cpu" });
 
-/** Paths of a velocity that is not a network's, in pixels of twice the size. */
+/** Trajectories of a velocity that is not a network's, in pixels of twice the size. */
 const follow = (velocity: Model["velocity"], count: number, batch: number) => {
   return withDevice(device, () => {
     const model = { velocity } as Model;
@@ -29,6 +29,14 @@ const follow = (velocity: Model["velocity"], count: number, batch: number) => {
     return followInPlane(drawable, data, { count, seed: 5, steps: 4, batch });
   });
 };
+
+/** Trajectories of images of three channels. */
+const followColour = (data: Parameters<typeof followInPlane>[1]) =>
+  withDevice(device, () => {
+    const model = { velocity: (x) => add(multiply(x, 0), 1) } as Model;
+    const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
+    return followInPlane(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
+  });
 
 Deno.test("followInPlane() of a straight flow are lines of one speed", async () => {
   const { position, velocity, speed, straightness, image, shape } = await follow(
@@ -41,12 +49,8 @@ Deno.test("followInPlane() of a straight flow are lines of one speed", async () 
   assertClose(straightness, straightness.map(() => 1), 1e-6);
   const x0 = await withDevice(device, () => noise(5, [5, 1, H, W])).read();
   assertClose(image, x0.map((x) => (x + 3 + 1) / 2), 1e-5);
-
-  const { mean, components } = principalComponents(
-    Float32Array.from(data.train.images, (v) => v / 255),
-    P,
-    P,
-  );
+  const pixels = Float32Array.from(data.train.images, (v) => v / 255);
+  const { mean, components } = principalComponents(pixels, P, P);
   const along = (image: Float32Array, k: number) =>
     image.reduce((sum, value, p) => sum + ((value + 1) / 2 - mean[p]) * components[k * P + p], 0);
   for (let n = 0; n < 5; n++) {
@@ -60,7 +64,7 @@ Deno.test("followInPlane() of a straight flow are lines of one speed", async () 
   }
 });
 
-Deno.test("followInPlane() of a bent flow are not straight, whatever the batch", async () => {
+Deno.test("followInPlane() of a bent flow is not straight, whatever the batch", async () => {
   const bent: Model["velocity"] = (x) => tanh(multiply(x, 3));
   const [one, many] = [await follow(bent, 5, 5), await follow(bent, 5, 2)];
   assert.deepEqual(one, many);
@@ -70,11 +74,47 @@ Deno.test("followInPlane() of a bent flow are not straight, whatever the batch",
 
 testInFolder("readPlaneTrajectories() reads what writePlaneTrajectories() wrote", async (run) => {
   assert.equal(await readPlaneTrajectories(run), undefined);
-  const paths = await follow((x) => x, 3, 3);
-  await writePlaneTrajectories(run, paths);
-  assert.deepEqual(await readPlaneTrajectories(run), paths);
-  await writePlaneTrajectories(run, { ...paths, shape: [5, 3, W, H] });
-  assert.deepEqual((await readPlaneTrajectories(run))!.shape, [5, 3, W, H]);
+  const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
+  const grey = await follow((x) => x, 3, 3);
+  const colour = await followColour({ ...data, classNames: ["cat", "<b>owl</b>"] });
+  assert.deepEqual(colour.shape, [3, 3, 3, 2, 2]);
+  assert.deepEqual([...colour.t], [0, 0.5, 1]);
+  const x0 = await withDevice(device, () => noise(5, [3, 3, 2, 2])).read();
+  assertClose(colour.image, x0.map((x) => x + 1), 1e-5);
+  assertClose(colour.speed, colour.speed.map(() => 1), 1e-6);
+  const unlabelled = await followColour({ train: bare(data.train), test: bare(data.test) });
+  assert.ok(!("classes" in unlabelled || "classes" in unlabelled.real || "classifier" in unlabelled));
+  assert.deepEqual(unlabelled.position, colour.position);
+  for (const found of [grey, { ...grey, shape: [5, 3, W, H] as const }, colour, unlabelled]) {
+    await writePlaneTrajectories(run, found);
+    assert.deepEqual(await readPlaneTrajectories(run), found);
+  }
+});
+
+testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) => {
+  await writePlaneTrajectories(run, await follow((x) => x, 3, 3));
+  const path = join(run, "flow", "paths.safetensors");
+  const { tensors, metadata } = decodeSafetensors(await Deno.readFile(path), path);
+  const speed = { shape: [4, 3], data: new Float32Array(12).fill(NaN) };
+  const damages: [name: string, tensor: typeof speed, problem: string][] = [
+    ["speed", speed, "speed holds NaN or infinities"],
+    ["speed", { shape: [12], data: new Float32Array(12) }, "speed is f32[12] (expected f32[4,3])"],
+    ["classes", { shape: [3], data: Float32Array.of(0, 1, 0.5) }, "classes holds no labels"],
+    ["image", { shape: [36], data: new Float32Array(36) }, "image is f32[36] (expected f32[N, H, W] or"],
+  ];
+  const refused = (problem: string) =>
+    assert.rejects(readPlaneTrajectories(run), (error: Error) => {
+      assert.ok(error.message.startsWith(`Cannot read ${path}: ${problem}`), error.message);
+      return error.name === "RunError";
+    });
+  for (const [name, tensor, problem] of damages) {
+    await Deno.writeFile(path, encodeSafetensors(new Map(tensors).set(name, tensor), metadata));
+    await refused(problem);
+  }
+  for (const name of ["share", "classifier"]) {
+    await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, [name]: "[1]" }));
+    await refused("its metadata lack ");
+  }
 });
 
 Deno.test("binByTime() averages over the images of each bin", () => {
@@ -87,53 +127,3 @@ Deno.test("binByTime() averages over the images of each bin", () => {
   ]);
   assert.equal(binByTime({ t: Float32Array.of(0.1), loss: Float32Array.of(1) }, 2)[1].loss, null);
 });
-
-/** Paths of images of three channels. */
-const followColour = (data: Parameters<typeof followInPlane>[1]) =>
-  withDevice(device, () => {
-    const model = { velocity: (x) => add(multiply(x, 0), 1) } as Model;
-    const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
-    return followInPlane(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
-  });
-
-testNeeding(
-  { read: true, write: true },
-  "followInPlane() goes over all channels, and to a file and back",
-  async () => {
-    const paths = await followColour(data);
-    assert.deepEqual(paths.shape, [3, 3, 3, 2, 2]);
-    assert.deepEqual([...paths.t], [0, 0.5, 1]);
-    const x0 = await withDevice(device, () => noise(5, [3, 3, 2, 2])).read();
-    assertClose(paths.image, x0.map((x) => x + 1), 1e-5);
-    assertClose(paths.speed, paths.speed.map(() => 1), 1e-6);
-    await withFolder(async (run) => {
-      await writePlaneTrajectories(run, paths);
-      assert.deepEqual(await readPlaneTrajectories(run), paths);
-    });
-  },
-);
-
-testNeeding({ read: true, write: true }, "followInPlane() keeps what classes are called", async () => {
-  const classNames = ["cat", "<b>owl</b>"];
-  const paths = await followColour({ ...data, classNames });
-  assert.deepEqual(paths.classNames, classNames);
-  await withFolder(async (run) => {
-    await writePlaneTrajectories(run, paths);
-    assert.deepEqual(await readPlaneTrajectories(run), paths);
-  });
-});
-
-testNeeding(
-  { read: true, write: true },
-  "followInPlane() of data without labels has no classes",
-  async () => {
-    const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
-    const paths = await followColour({ train: bare(data.train), test: bare(data.test) });
-    assert.ok(!("classes" in paths) && !("classes" in paths.real) && !("classifier" in paths));
-    assert.deepEqual(paths.position, (await followColour(data)).position);
-    await withFolder(async (run) => {
-      await writePlaneTrajectories(run, paths);
-      assert.deepEqual(await readPlaneTrajectories(run), paths);
-    });
-  },
-);
