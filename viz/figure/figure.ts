@@ -44,15 +44,15 @@ export interface FigureLayout {
   readonly height?: number;
 }
 
-/** What the slider shows at one of its positions. */
+/** A position of the slider. */
 export interface FigureFrame {
   /** The label of the slider at this position. */
   readonly label: string;
-  /** In front of the figure's own traces; the same number in each frame. */
+  /** Traces in front of the figure's own; the same number in each frame. */
   readonly traces: readonly Trace[];
 }
 
-/** A figure to look at in a notebook. */
+/** A figure to show in a notebook. */
 export interface Figure extends Displayable {
   /** What Plotly draws: `Plotly.newPlot(element, plotly)`. */
   readonly plotly: PlotlyFigure;
@@ -60,7 +60,7 @@ export interface Figure extends Displayable {
   readonly svg: string;
 }
 
-/** The parts of a figure. */
+/** A figure's traces, layout and frames. */
 export interface FigureParts {
   readonly traces: readonly Trace[];
   readonly layout: FigureLayout;
@@ -116,7 +116,7 @@ export function figure(
   });
 }
 
-/** Traces with a colour each; the first of them has a place among all traces. */
+/** Gives each trace a colour by its place among all traces, from `first` on. */
 function coloured(traces: readonly Trace[], first = 0): Trace[] {
   return traces.map((trace, i) => ({ color: colors[(first + i) % colors.length], ...trace }));
 }

@@ -49,7 +49,7 @@ export function figureRow(figures: readonly Figure[], entries: readonly LegendEn
     `${placed.join("")}<g font-family="DejaVu Sans" font-size="10.5" fill="#444">${drawn}</g></svg>`;
 }
 
-/** Entries in lines that are no wider than the row. */
+/** Legend entries in lines that fit the row's width. */
 function legendOf(entries: readonly LegendEntry[], width: number, top: number) {
   let [x, y, lines] = [legend.mark / 2, top + legend.line / 2 + 2, entries.length > 0 ? 1 : 0];
   const drawn = entries.map(({ name, color }) => {

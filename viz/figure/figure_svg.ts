@@ -3,7 +3,7 @@ import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
 import { escapeXml, sheet } from "../image/sheet.ts";
 import type { FigureLayout, FigureParts, Trace } from "./figure.ts";
 
-/** Draws a figure as SVG; of a figure with frames, up to four of them side by side. */
+/** Draws a figure as SVG, with up to four of its frames side by side. */
 export function figureSvg(parts: FigureParts): string {
   const { traces, layout, frames } = parts;
   const { width = 700, height = 400, title } = layout;
@@ -35,10 +35,10 @@ export function figureSvg(parts: FigureParts): string {
 /** Ends of an axis. */
 type Range = readonly [low: number, high: number];
 
-/** How numbers are written at ticks of a logarithmic axis, in d3's terms: in full, without SI prefixes. */
+/** The d3 format of tick labels on a logarithmic axis: in full, without SI prefixes. */
 export const logTickFormat = ",";
 
-/** The ends of both axes: those that the layout gives, else those of all points, of all frames too. */
+/** The ends of both axes: the layout's, else those of the points of all frames. */
 export function axisRanges(
   { traces, layout, frames }: FigureParts,
 ): { readonly x: Range; readonly y: Range } {
@@ -126,7 +126,7 @@ function scaleOf(log: FigureLayout["xLog"]) {
   return log ? scaleLog().base(log === 2 ? 2 : 10) : scaleLinear();
 }
 
-/** About so many ticks, with what is written at them. */
+/** About `count` ticks with their labels. */
 function labelsOf(
   scale: ReturnType<typeof scaleOf>,
   count: number,
@@ -135,7 +135,7 @@ function labelsOf(
   const nameOf = log ? scale.tickFormat(count, logTickFormat) : scale.tickFormat(count);
   const labels = scale.ticks(count).map((value) => ({ value, name: nameOf(value) }))
     .filter(({ name }) => name !== "");
-  // A short part of a logarithmic axis is read by equal steps.
+  // A short logarithmic axis has equal steps.
   return log && labels.length < 2 ? labelsOf(scaleLinear().domain(scale.domain()), count, false) : labels;
 }
 
@@ -160,7 +160,7 @@ function labelsApart(
   return touch && count > 1 ? labelsApart(scale, count - 1, log, edge) : labels;
 }
 
-/** A range of another length with the same middle. */
+/** A range of this length with the same middle. */
 function around([low, high]: Range, length: number): [number, number] {
   const middle = (low + high) / 2;
   return [middle - length / 2, middle + length / 2];

@@ -2,7 +2,7 @@ import { checkInteger } from "../check.ts";
 import { colormap } from "../image/colormap.ts";
 import { type Figure, figure, type FigureLayout, type Trace } from "./figure.ts";
 
-/** Points of the plane at a time, as `trajectory` gives them. */
+/** Points of the plane at a time, as `trajectory` yields them. */
 export interface PlaneSnapshot {
   /** In [0, 1]: 0 is noise, 1 is data. */
   readonly t: number;
@@ -90,7 +90,7 @@ export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: Plane
   return figure([], layout("Velocity", options), frames);
 }
 
-/** Checks the sizes of all snapshots; returns how many points to draw. */
+/** Checks the sizes of all snapshots and returns the number of points to draw. */
 function pointsOf(snapshots: readonly PlaneSnapshot[], { points = 200 }: PlaneFigureOptions): number {
   checkInteger("draw points", "points", points, 1);
   const length = snapshots[0]?.image.length ?? 0;
@@ -113,7 +113,7 @@ function columns(points: Float32Array, N: number): { x: Float32Array; y: Float32
   return { x: column(0), y: column(1) };
 }
 
-/** Arrows as lines: a shaft and the two strokes of a head, in the figure's units. */
+/** Arrows as lines, in the figure's units: a shaft and the two strokes of a head. */
 function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Trace {
   const [x, y]: [number[], number[]] = [[], []];
   for (let n = 0; n < N; n++) {

@@ -27,7 +27,7 @@ export function describe(parts: FigureParts): PlotlyFigure {
     ...range && { range: log ? range.map(Math.log10) : [...range] },
   });
   const places = moving.map((_, i) => traces.length + i);
-  // Plotly fits its axes to the first frame alone.
+  // Plotly would fit its axes to the first frame alone.
   const { x, y } = frames.length > 0 ? axisRanges(parts) : { x: layout.xRange, y: layout.yRange };
   return {
     data: [...traces, ...moving].map(plotlyTrace),

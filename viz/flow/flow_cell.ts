@@ -32,9 +32,9 @@ export interface FlowCell {
   draw(trajectory: Trajectory, t: number, x: number, y: number): string;
 }
 
-/** Share of the values that a scale of colours or arrows covers, so that a few large ones do not hide the rest. */
+/** Share of the values that a scale of colours or arrows covers: a few large ones would hide the rest. */
 const covered = 0.99;
-/** Snapshots looked at for a scale. */
+/** Snapshots that a scale is fitted to. */
 const looks = 50;
 
 /**
@@ -77,7 +77,7 @@ export function flowCell(
       note: `velocity${ofChannels}: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
       draw(trajectory, t, x, y) {
         const m = nearestSnapshot(trajectory.t, t);
-        // Nothing was computed at the end: it keeps the last velocity there is.
+        // The end has no velocity of its own and shows the last one.
         const last = velocityAt(trajectory, Math.min(m, trajectory.shape[0] - 2));
         const v = last ? mean(last) : new Float32Array(H * W);
         return picture(diverging ? v.map((value) => -value) : v, 1, [-most, most], t, x, y);
@@ -116,7 +116,7 @@ export function flowCell(
   };
 }
 
-/** The velocity at t, checked: of one that is not finite no arrow can be drawn. */
+/** The velocity at t; an arrow needs finite numbers. */
 function finite(velocity: Float32Array, W: number, t: number): Float32Array {
   const i = velocity.findIndex((value) => !Number.isFinite(value));
   if (i < 0) return velocity;
@@ -128,7 +128,7 @@ function finite(velocity: Float32Array, W: number, t: number): Float32Array {
   );
 }
 
-/** Velocities at some of the snapshots, evenly chosen. */
+/** Velocities at some evenly spaced snapshots. */
 function velocities(trajectories: readonly Trajectory[]): Float32Array[] {
   return trajectories.flatMap((trajectory) => {
     const last = trajectory.shape[0] - 2;
@@ -139,7 +139,7 @@ function velocities(trajectories: readonly Trajectory[]): Float32Array[] {
   });
 }
 
-/** What the covered share of all values does not exceed; 0 of none. */
+/** The quantile that covers this share of all values; 0 without values. */
 function quantile(parts: readonly Float32Array[]): number {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let start = 0;

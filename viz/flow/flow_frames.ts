@@ -8,7 +8,7 @@ import { type Captions, type Sheet, sheet } from "../image/sheet.ts";
 
 /** Trajectories side by side, one for each sample of a model. */
 export interface FlowRow {
-  /** Stands left of the row. */
+  /** Text left of the row. */
   readonly label?: string;
   /** At least one, all of one image size. */
   readonly trajectories: readonly Trajectory[];
@@ -26,9 +26,9 @@ export interface FlowFramesOptions {
   readonly pacing?: Pacing;
   /** Number of frames; default 100, for a filmstrip 8. */
   readonly frames?: number;
-  /** Stands above each column of an animation, e.g. `Sample 1`. */
+  /** Text above each column of an animation, e.g. `Sample 1`. */
   readonly columnTitles?: readonly string[];
-  /** Ends the title of an animation, e.g. `guidance 1.5`. */
+  /** End of an animation's title, e.g. `guidance 1.5`. */
   readonly remark?: string;
 }
 
@@ -123,7 +123,7 @@ function mapOf({ field, map }: FlowFramesOptions): ColormapName {
   return map ?? (field === "velocity" ? defaultMaps.signed : defaultMaps.image);
 }
 
-/** Whether images are drawn in the colours of their three channels. */
+/** Whether images have three channels and are drawn in their colours. */
 function inOwnColours(
   [{ trajectories: [trajectory] }]: readonly FlowRow[],
   { field }: FlowFramesOptions,
@@ -141,7 +141,7 @@ function drawRows(rows: readonly FlowRow[], cell: FlowCell, layout: Sheet, t: nu
   ).join("");
 }
 
-/** A painter for all trajectories, after they were checked. */
+/** Checks all trajectories and makes a painter for them. */
 function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesOptions): FlowCell {
   const task = "draw flow";
   const trajectories = rows.flatMap(({ trajectories }) => trajectories);
@@ -167,7 +167,7 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
   return flowCell(trajectories, { field, map: mapOf(options), scale });
 }
 
-/** The times of frames, chosen among those of the trajectory with most snapshots. */
+/** The times of frames: some times of the trajectory with the most snapshots. */
 function frameTimes(rows: readonly FlowRow[], pacing: Pacing, frames: number): number[] {
   const all = rows.flatMap(({ trajectories }) => trajectories);
   const finest = all.reduce((best, other) => other.shape[0] > best.shape[0] ? other : best);

@@ -6,14 +6,14 @@ import { encodeGif, type GifOptions } from "../image/gif.ts";
 import type { ImageFile } from "../image/notebook.ts";
 import type { Rasterizer } from "../image/raster.ts";
 
-/** How far pixels in motion may be off, as a distance of R, G and B: about a twentieth of a colour map's length. */
+/** Largest error of moving pixels, as a distance of R, G and B: about a twentieth of a colour map's length. */
 const tolerance = 20;
-/** Frames that the palette of images in their own colours is fitted to. */
+/** Frames that the palette of colour images is fitted to. */
 const looks = 8;
 
 /**
- * Draws an animation of flows as a GIF, small for what it shows: one palette fitted to the colour map or, without one,
- * to the frames, and noise that moves only where it changes visibly. The last frame, which is held, is exact up to the
+ * Draws an animation of flows as a small GIF: one palette fitted to the colour map or, without one,
+ * to the frames, and noise that moves only where it changes visibly. The last frame is exact up to the
  * palette.
  *
  * @param draw from `rasterizer()`
@@ -34,7 +34,7 @@ export function flowGif(
   return encodeGif(pictures, palette, options);
 }
 
-/** The part of gifenc used here; the package has no types. */
+/** What is used of gifenc; the package has no types. */
 const { quantize } = untyped as {
   quantize(
     rgba: Uint8Array,
@@ -69,7 +69,7 @@ export function framePalette(map: ColormapName): Palette {
 }
 
 /**
- * Colours for all frames of a flow whose images have colours of their own, fitted to some of the frames.
+ * One palette for all frames of a flow of colour images, fitted to some of the frames.
  *
  * @returns u8[256, 3]; unused entries at the end are black
  */
@@ -88,7 +88,7 @@ export function fittedPalette(rasters: readonly Raster[]): Palette {
   ]);
 }
 
-/** From the dark of letters to white. */
+/** Greys from the colour of letters to white. */
 function captionGreys(): Uint8Array[] {
   return Array.from({ length: counts.greys }, (_, i) => {
     return new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1)));
@@ -101,7 +101,7 @@ function paletteOf(colors: readonly ArrayLike<number>[]): Palette {
   return palette;
 }
 
-/** Turns rasters into indexed pictures under one palette, one after the other. */
+/** Turns rasters into indexed pictures with one palette. */
 export class Indexer {
   readonly #palette: Palette;
   readonly #nearest = new Map<number, number>();
@@ -113,10 +113,10 @@ export class Indexer {
   }
 
   /**
-   * Finds for each pixel the nearest colour, or keeps that of the picture before where it is near enough.
+   * Finds the nearest colour for each pixel, or keeps that of the previous picture if it is near enough.
    *
-   * Noise that changes a little from frame to frame then stays still in most of its pixels, which keeps the GIF small.
-   * No pixel is further from its true colour than the tolerance or the nearest colour.
+   * Most pixels of slowly changing noise then stay still, which keeps the GIF small.
+   * No pixel is further from its true colour than the tolerance, or than the nearest colour.
    *
    * @param tolerance Euclidean distance of R, G and B up to which an old colour is kept; 0 keeps none
    */
@@ -124,7 +124,7 @@ export class Indexer {
     const words = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
     const pixels = new Uint8Array(words.length);
     const before = tolerance > 0 ? this.#previous?.pixels : undefined;
-    // Neighbours are often alike: what was found for one holds for the next.
+    // Neighbouring pixels are often equal.
     let color = -1;
     let old = -1;
     let found = 0;

@@ -4,10 +4,10 @@ import { evenTimes, nearestSnapshot } from "./trajectory.ts";
 /** All names of pacings. */
 export const pacings = ["linear", "quadratic", "inv_quadratic", "logarithmic"] as const;
 
-/** Ways {@linkcode pace} spreads frames over snapshots. */
+/** How {@linkcode pace} spreads frames over snapshots. */
 export type Pacing = typeof pacings[number];
 
-/** More frames than any animation has: six hours of them. */
+/** More frames than any animation needs: six hours of them. */
 const mostFrames = 2 ** 20;
 
 /** Place of a frame in [0, last] for s in [0, 1]: rising, 0 at s = 0 and last at s = 1. */

@@ -2,13 +2,13 @@ import { checkInteger } from "../check.ts";
 
 /** An arrow at a point of an image, in pixels of that image: x to the right, y down. */
 export interface Arrow {
-  /** Where it starts, from the left border. */
+  /** Start, from the left border. */
   readonly x: number;
-  /** Where it starts, from the upper border. */
+  /** Start, from the upper border. */
   readonly y: number;
-  /** How far it points to the right. */
+  /** Length to the right. */
   readonly dx: number;
-  /** How far it points down. */
+  /** Length downwards. */
   readonly dy: number;
 }
 

@@ -1,6 +1,6 @@
 import { checkShape, type ImageSize, type ImagesShape, withChannels } from "../image/image_shape.ts";
 
-/** One image on its way from noise to data, in pixels (0 black, 1 white, not clipped). */
+/** The trajectory of one image from noise to data, in pixels (0 black, 1 white, not clipped). */
 export interface Trajectory {
   /** Times of the snapshots at any spacing, rising within [0, 1]: 0 is noise, 1 is data, f32[M]. */
   readonly t: Float32Array;
@@ -72,7 +72,7 @@ export function nearestSnapshot(times: ArrayLike<number>, t: number): number {
   return nearest;
 }
 
-/** Whether times are equally spaced, up to the rounding of f32. */
+/** Whether times are equally spaced, within f32 rounding. */
 export function evenTimes(times: ArrayLike<number>): boolean {
   const last = times.length - 1;
   const step = (times[last] - times[0]) / last;

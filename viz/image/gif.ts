@@ -4,7 +4,7 @@ import { checkPalette, type Palette } from "./colormap.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
-/** The part of gifenc used here; the package has no types. */
+/** What is used of gifenc; the package has no types. */
 interface Gifenc {
   GIFEncoder(): {
     writeFrame(index: Uint8Array, width: number, height: number, options: FrameOptions): void;
@@ -20,7 +20,7 @@ interface FrameOptions {
   palette?: number[][];
   /** Plays after the first: -1 none, 0 endless. */
   repeat?: number;
-  /** Whether one index leaves a pixel as it was. */
+  /** Whether one index stands for an unchanged pixel. */
   transparent: boolean;
   transparentIndex: number;
   /** Bits of an index at most. */
@@ -31,14 +31,14 @@ interface FrameOptions {
 
 const { GIFEncoder } = untyped as Gifenc;
 
-/** A file holds hundredths of a second in 16 bits. */
+/** The longest delay in milliseconds: a file holds hundredths of a second in 16 bits. */
 const mostMs = 655_350;
 
 /** How long frames are shown. */
 export interface Timing {
   /** Milliseconds that a frame is shown, at least 20, as viewers slow down shorter ones; default 50. A GIF rounds it to 10. */
   readonly delay?: number;
-  /** Milliseconds that the last frame is shown, likewise; default `delay`. */
+  /** Milliseconds that the last frame is shown, at least 20; default `delay`. */
   readonly hold?: number;
 }
 
@@ -51,7 +51,7 @@ export interface GifOptions extends Timing {
 /**
  * Encodes frames as an animated GIF with the given palette as its one global palette, so that colours are exact.
  *
- * Where the frames leave a palette entry unused, it marks pixels that do not change, which makes the file smaller.
+ * A palette entry that no frame uses marks unchanged pixels, which makes the file smaller.
  *
  * @example
  * ```ts

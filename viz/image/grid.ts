@@ -78,7 +78,7 @@ function displayable<P extends Picture | Raster>(picture: P): P & Displayable {
   return showAs(picture, () => encodePng(magnified(picture, notebookZoom(picture)))[notebookDisplay]());
 }
 
-/** Where images stand, in pixels. */
+/** Places of the images, in pixels. */
 interface Layout extends Required<Pick<GridOptions, "columns" | "scale" | "gap">> {
   readonly width: number;
   readonly height: number;
@@ -123,7 +123,7 @@ function tiledInColour(levels: Uint8Array, [N, C, H, W]: ChannelsShape, layout: 
   return { width, height, rgba };
 }
 
-/** How many times larger a notebook shows a picture, so that small images can be read. */
+/** How much a notebook magnifies a picture: small images become readable. */
 function notebookZoom({ width, height }: Picture | Raster): number {
   return Math.min(Math.max(Math.floor(560 / Math.max(width, height)), 1), 8);
 }

@@ -12,7 +12,7 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 
 /** A value that shows itself at the end of a notebook's cell. */
 export interface Displayable {
-  /** What is shown. */
+  /** Returns what a notebook shows. */
   readonly [notebookDisplay]: () => MediaBundle | Promise<MediaBundle>;
 }
 

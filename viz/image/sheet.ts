@@ -4,7 +4,7 @@ import { checkImages, grid } from "./grid.ts";
 import { encodePng } from "./png.ts";
 import type { ImageSize } from "./image_shape.ts";
 
-/** Text around the cells of a picture; each part takes room only if it is given. */
+/** Text around the cells of a picture; a missing part takes no room. */
 export interface Captions {
   /** Above everything. */
   readonly title?: string;
@@ -47,7 +47,7 @@ export function sheet(
 ): Sheet {
   const inner = columns * (cell[0] + room.gap) - room.gap;
   const left = captions.rows ? room.row : 0;
-  // A picture of tiny cells is still wide enough for its captions.
+  // Tiny cells still leave room for the captions.
   const width = Math.max(left + inner, room.least);
   const indent = left + Math.floor((width - left - inner) / 2);
   const titleTop = captions.columns ? room.column : 0;
@@ -84,7 +84,7 @@ export function sheet(
   };
 }
 
-/** A label of a row, in two lines if it has parts and one line would be small. */
+/** A row's label, in two lines if it has parts and would be small in one. */
 function rowLabel(label: string, most: number): string {
   const parts = label.split(", ");
   if (parts.length < 2 || label.length * letter * font.halfRow <= most) {
@@ -116,7 +116,7 @@ export function escapeXml(words: string): string {
     .replaceAll(/[&<>"]/g, (sign) => marks[sign]);
 }
 
-/** Where and how an image stands in an SVG. */
+/** Place and colours of an image in an SVG. */
 export interface SvgImageOptions {
   /** Its left and upper edge. */
   readonly at: readonly [x: number, y: number];

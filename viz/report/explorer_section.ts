@@ -7,20 +7,20 @@ function tolerance(value: string): Markup {
   return markup`<option${value === "0.001" ? markup` selected` : undefined}>${value}</option>`;
 }
 
-/** The controls by which a reader chooses how flows are solved; the page fills in what the library offers. */
+/** The controls of the solver; the page fills in what the library offers. */
 const solverControls = markup`<label>Solver <select id="live-solver"></select></label>
 <label>Steps <input id="live-steps" type="number" min="1" max="1000" step="1" value="20" required></label>
 <label>Times <select id="live-times"></select></label>
 <label hidden>Tolerance <select id="live-tolerance">${tolerances.map(tolerance)}</select></label>`;
 
 /**
- * The controls for class and guidance, hidden until the page knows a network that has classes or can be guided without.
+ * The controls of class and guidance, hidden until the page has a network with classes or an early one.
  */
 const conditionControls = markup`<span id="live-condition" hidden>
 <label id="live-class-label">Class <select id="live-class"></select></label>
 <label>Guidance <input id="live-guidance" type="number" min="0" max="20" step="any" value="1.5" required></label></span>`;
 
-/** The controls to sample with, hidden until the page has found a device. */
+/** The controls to sample with, hidden until the page has a device. */
 const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
 <div class="controls"><button id="live-draw" type="button">New noise</button>
 <label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1" required></label>
@@ -32,7 +32,7 @@ ${conditionControls}
 <p class="small" id="live-text" aria-live="polite"></p>
 <div id="live-grid" class="columns" hidden></div>`;
 
-/** Where the steps are shown that a solver chose for the sample on the screen. */
+/** The place of the steps that a solver chose for the shown sample. */
 const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
 
 /** The brush, below the image that it paints in. */
@@ -49,7 +49,7 @@ function brush(value: string, title: string): Markup {
 <span class="brush ${value}"></span><span class="unseen">${title}</span></label>`;
 }
 
-/** Test images whose bits per dimension a reader can ask for, hidden until the page knows a network and such images. */
+/** Test images whose bits per dimension a reader can compute, hidden until the page has a network and images. */
 const bitsControls = markup`<div id="bits" role="group" aria-labelledby="bits-title" hidden>
 <h3 id="bits-title">Does the network expect a real image?</h3>
 <p class="small">Press a test image: no network learned from it. The page follows it back from t = 1 to noise and sums up how
@@ -112,7 +112,7 @@ function quiverText(ofChannels: string): Markup {
   return markup`The gradient of v averaged over ${size} blocks: where velocity rises, not where anything moves.${ofChannels}`;
 }
 
-/** A picture that a reader can point at, with a mark at the pixel. */
+/** A picture with a mark at the pixel under the pointer. */
 function panel(
   id: string,
   title: string,

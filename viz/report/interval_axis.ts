@@ -4,7 +4,7 @@ import type { QualityFigure } from "./report_data.ts";
 const size = { width: 260, row: 14, top: 4, bottom: 16, margin: 12 } as const;
 const inWords = { real: "real images", noise: "noise" } as const;
 const references = ["real", "noise"] as const;
-/** From this ratio of the largest to the smallest value on, an axis is logarithmic. */
+/** An axis is logarithmic above this ratio of its largest to its smallest value. */
 const wide = 30;
 
 /**
@@ -17,7 +17,7 @@ export function intervalAxis(
   figures: readonly { readonly run: number; readonly figure: QualityFigure }[],
   shown: (value: number) => string,
 ): Markup {
-  // Of each run: another judge or other data may have other ones.
+  // Of each run: runs with other judges or data have other marks.
   const marks = figures.flatMap(({ figure }, row) =>
     references.flatMap((name) => {
       const value = figure[name];
@@ -62,7 +62,7 @@ export function intervalAxis(
 <text x="${size.width - size.margin}" y="${height - 3}" text-anchor="end">${shown(ends[1])}</text></svg>`;
 }
 
-/** Where values stand: on a logarithmic axis where they are no shares, above 0 and differ by a factor of 30. */
+/** Places of values: on a logarithmic axis if they are no shares, positive and differ by a factor of 30. */
 function axisOf(values: readonly number[], areShares: boolean) {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const isLog = !areShares && least > 0 && most / least > wide;

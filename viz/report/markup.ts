@@ -6,10 +6,10 @@ export class Markup {
   constructor(readonly text: string) {}
 }
 
-/** What a template takes: text, which is escaped, markup, which is not, and lists of both. */
+/** A value in a template: text is escaped, markup is not. */
 export type Content = string | number | Markup | undefined | readonly Content[];
 
-/** HTML from a template, whose values are escaped unless they are markup; undefined adds nothing. */
+/** HTML from a template; values are escaped unless they are markup, and undefined adds nothing. */
 export function markup(strings: TemplateStringsArray, ...values: readonly Content[]): Markup {
   return new Markup(strings.reduce((text, string, i) => text + textOf(values[i - 1]) + string));
 }
@@ -47,7 +47,7 @@ export function paragraphs(passages: readonly Passage[]): Markup[] {
   });
 }
 
-/** Stands for a number or text that is missing. */
+/** Shown for a missing number or text. */
 export const none = "\u2013";
 
 /** A table of facts, a column for each run; a fact that a run lacks is a dash. */
@@ -80,7 +80,7 @@ export function details(summary: string, content: Markup): Markup {
   return markup`<details><summary>${summary}</summary>${content}</details>`;
 }
 
-/** The place of a chart; screen readers are told of a table below with its numbers, unless it has none. */
+/** The place of a chart. Its label mentions the table with its numbers below, unless there is none. */
 export function chart(id: string, label: string, height = "", { hasTable = true } = {}): Markup {
   const numbers = hasTable ? "; numbers below" : "";
   return markup`<div id="${id}" class="chart ${height}" role="img" aria-label="${label}${numbers}"></div>`;

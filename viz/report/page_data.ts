@@ -127,7 +127,7 @@ function networkOf(
   };
 }
 
-/** The different judges of a report, each of which the page holds once. */
+/** The different judges of a report; the page holds each once. */
 export function judgesOf(runs: readonly ReportRun[]): Uint8Array[] {
   const all = runs.flatMap(({ live }) => typeof live === "object" ? live.judge?.weights ?? [] : []);
   return all.filter((bytes, i) => all.findIndex((other) => sameBytes(bytes, other)) === i);

@@ -7,12 +7,12 @@ import { base64 } from "./packing.ts";
 import type { JudgedSamples, Quality, QualityFigure, ReportData, ReportRun } from "./report_data.ts";
 import { rounded } from "./series.ts";
 
-/** Runs with their quality and their numbers among all runs. */
+/** Evaluated runs, with their places among all runs. */
 type Judged = readonly { readonly run: number; readonly name: string; readonly quality: Quality }[];
 
 const best = { higher: "high is good", lower: "low is good", real: "near real images is good" } as const;
 
-/** How good the networks are: figures with intervals between real images and noise, and samples, worst first. */
+/** How good the networks are: figures with intervals between real images and noise, and samples. */
 export function qualitySection(
   { runs, qualityWarning }: Pick<ReportData, "runs" | "qualityWarning">,
 ): Markup | undefined {
@@ -125,12 +125,12 @@ function tableOverTime({ t, straightness, curvature }: NonNullable<Quality["over
   return table(["t", "straightness", "curvature"], rows);
 }
 
-/** How values of a figure are written. */
+/** Writes values of a figure. */
 function shownBy({ share }: QualityFigure): (value: number) => string {
   return (value) => share ? `${(100 * value).toFixed(1)} %` : digits(value);
 }
 
-/** Quality of samples against what they cost, by solver. */
+/** Quality of samples against their cost, by solver. */
 export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
   const compared = runs.flatMap(({ name, solvers }) => solvers ? [{ name, solvers }] : []);
   if (compared.length === 0) return undefined;

@@ -3,19 +3,19 @@
 /** A trace or a layout in Plotly's terms. */
 export type Figure = Record<string, unknown>;
 
-/** The part of Plotly used here; the page holds all of it. */
+/** What is used of Plotly; the page holds all of it. */
 declare const Plotly: {
   react(element: HTMLElement, traces: readonly Figure[], layout: Figure, config: Figure): Promise<unknown>;
   relayout(element: HTMLElement, changes: Figure): Promise<unknown>;
   restyle(element: HTMLElement, changes: Figure, traces: readonly number[]): Promise<unknown>;
 };
 
-/** An element with a Plotly chart, which has events for points. */
+/** An element with a Plotly chart. */
 interface PlotElement extends HTMLElement {
   on(event: "plotly_hover" | "plotly_click", handler: (event: { points: PlotPoint[] }) => void): void;
 }
 
-/** A point that is pointed at. */
+/** A point under the pointer. */
 export interface PlotPoint {
   readonly customdata: unknown;
 }
@@ -48,7 +48,7 @@ function themeNow(): Theme {
   };
 }
 
-/** Line of a run: after six the colours repeat, with other dashes. */
+/** The line of a run: after six runs the colours repeat with other dashes. */
 export function runLine(theme: Theme, run: number): { color: string; dash: string; width: number } {
   const dash = ["solid", "dash", "dot"][Math.floor(run / theme.runs.length) % 3];
   return { color: theme.runs[run % theme.runs.length], dash, width: 2 };
@@ -56,14 +56,14 @@ export function runLine(theme: Theme, run: number): { color: string; dash: strin
 
 const all: Chart[] = [];
 
-/** A Plotly chart in the colours of the page, with a line at t if it has one. */
+/** A Plotly chart in the colours of the page, with an optional line at t. */
 export class Chart {
   #drawn = false;
   #t: number | undefined;
 
   /**
    * @param traces makes the traces, in Plotly's terms, whenever colours or data change
-   * @param layout likewise, on top of the common layout
+   * @param layout makes the layout, on top of the common one
    */
   constructor(
     readonly element: HTMLElement,
@@ -156,7 +156,7 @@ function merge(a: Figure, b: Figure): Figure {
   return both;
 }
 
-/** Decades within which there are two of 1, 2, 5, 10, 20 and so on, wherever they begin. */
+/** So many decades hold two of 1, 2, 5, 10, 20 and so on, wherever they begin. */
 const enough = 0.7;
 
 /**

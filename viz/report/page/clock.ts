@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 import { byId } from "./dom.ts";
 
-/** Milliseconds that a flow is played, and that a still is shown for readers who prefer reduced motion. */
+/** Milliseconds of a whole play, and of each still for readers who prefer reduced motion. */
 const playMs = 6000;
 const stillMs = 700;
 
-/** The time t of all views of the flow: a slider, keys and a player with a choice of pacings. */
+/** The time t of all views: a slider, keys and a player with pacings. */
 export class Clock {
   readonly #slider = byId<HTMLInputElement>("time");
   readonly #output = byId("time-text");
@@ -37,7 +37,7 @@ export class Clock {
     this.#show();
   }
 
-  /** The positions that the chosen pacing visits. */
+  /** Positions of the chosen pacing. */
   get #positions(): readonly number[] {
     return this.pacings[this.#pacing.value];
   }
@@ -56,7 +56,7 @@ export class Clock {
     this.#button.textContent = "Pause";
     const tick = () => {
       const frame = Math.min(Math.floor((performance.now() - started) / frameMs), frames);
-      const positions = this.#positions; // of a pacing that its reader may have changed
+      const positions = this.#positions; // the reader may have changed the pacing
       const position = positions[Math.round(frame / frames * (positions.length - 1))];
       if (position !== Number(this.#slider.value)) this.position = position;
       if (frame === frames) this.stop();
@@ -72,7 +72,7 @@ export class Clock {
     this.#button.textContent = "Play";
   }
 
-  /** Arrow keys alone move t wherever they have no other meaning, such as to scroll a wide table. */
+  /** Arrow keys move t unless they mean something else, such as to scroll a wide table. */
   #key(event: KeyboardEvent): void {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const busy = (event.target as Element).closest("input, select, textarea, .scroll, [data-arrows]");

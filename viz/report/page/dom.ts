@@ -18,17 +18,17 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** A number for a reader, always with its sign, so that numbers that change do not jump. */
+/** A number with its sign, so that changing numbers do not jump. */
 export function signed(value: number, digits = 3): string {
   return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(digits);
 }
 
-/** Text that Plotly shows as it is: it takes tags of a few kinds for markup. */
+/** Text that Plotly shows as it is, instead of as markup. */
 export function plain(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** Fills a select with the names of runs; it and its label are hidden where there is no choice. */
+/** Fills a select with the names of runs, hidden if there is only one. */
 export function chooseRun(
   select: HTMLSelectElement,
   names: readonly string[],
@@ -41,7 +41,7 @@ export function chooseRun(
   if (names.length < 2) (select.closest("label") as HTMLElement).hidden = true;
 }
 
-/** A field for a number, a whole one unless its step is `any`, which knows what is wrong with what its reader entered. */
+/** A field for a number, a whole one unless its step is `any`. */
 export class NumberField {
   readonly #input: HTMLInputElement;
 
@@ -64,12 +64,12 @@ export class NumberField {
     this.#input.value = String(value);
   }
 
-  /** Checks what was entered and marks it if it is wrong; says what is wrong, or undefined for a number in range. */
+  /** Marks a wrong number and says what is wrong; undefined if nothing is. */
   check(): string | undefined {
     const { min, max, step, value, validity: { valid, badInput, valueMissing } } = this.#input;
     this.#input.setAttribute("aria-invalid", `${!valid}`);
     if (valid) return undefined;
-    // A text that is not a number is empty to programs; the browser alone knows it.
+    // Programs see no difference between an empty text and one that is no number; the browser does.
     const is = badInput ? "is not a number" : valueMissing ? "is empty" : `is ${value}`;
     return `${this.name} ${is} (expected a ${step === "any" ? "" : "whole "}number from ${min} to ${max}).`;
   }

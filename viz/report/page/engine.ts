@@ -9,7 +9,7 @@ type Tensor = ReturnType<typeof models.noise>;
 
 /** What a page uses of the library that it samples with; a test checks that `web/mod.ts` offers it. */
 export type Library = typeof models & {
-  /** Opens a device and makes it the one in use; throws if there is none. */
+  /** Opens a device to compute on; throws if there is none. */
   init(): Promise<{ readonly kind: string; readonly description: string }>;
   /** Numbers on the device. */
   tensor(values: Float32Array | Uint32Array, shape: readonly number[]): Tensor;
@@ -57,7 +57,7 @@ interface SolveOptions {
 
 /** Milliseconds that a page computes before it reacts to its reader. */
 const patienceMs = 8;
-/** Samplers that are kept for each run, each with the memory of its batch. */
+/** Samplers kept for each run; each holds the memory of its batch. */
 const maxSamplers = 4;
 
 /** The library on a device, and the networks in the page. */
@@ -66,7 +66,7 @@ export class Engine {
 
   private constructor(readonly library: Library, readonly device: string) {}
 
-  /** Loads the library from the page and opens a device; throws where there is none. */
+  /** Loads the library from the page and opens a device; throws if there is none. */
   static async open(): Promise<Engine> {
     const text = byId("library").textContent!;
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
@@ -141,7 +141,7 @@ export class Engine {
     return { snapshots: snapshots(), evaluations: () => sampler.evaluations - before, tried: () => tried };
   }
 
-  /** The network of a run, by its place among all runs. */
+  /** The network of a run. */
   network(run: number): Drawable {
     const known = this.#drawables.get(run);
     if (known) return known;

@@ -22,7 +22,7 @@ import type { Views } from "./views.ts";
 
 /** A run with the samples that a reader can look at. */
 interface ExplorerRun {
-  /** Its place among all runs of the report. */
+  /** Its place among all runs. */
   readonly run: number;
   readonly name: string;
   readonly samples: Sample[];
@@ -31,7 +31,7 @@ interface ExplorerRun {
   chosen: Sample;
 }
 
-/** One sample on its way in four linked pictures, and one of its pixels over time. */
+/** One sample at t in four linked pictures, and one of its pixels over time. */
 export class Explorer {
   readonly #runs: readonly ExplorerRun[];
   readonly #place = byId("explorer");
@@ -81,12 +81,12 @@ export class Explorer {
     return this.#runs[Number(this.#choice.value)];
   }
 
-  /** The run that is looked at, by its place among all runs of the report. */
+  /** The place of the shown run among all runs of the report. */
   get run(): number {
     return this.#run.run;
   }
 
-  /** Names of the runs that can be looked at, by their place among all. */
+  /** Names of the runs with trajectories, by their places among all. */
   get names(): ReadonlyMap<number, string> {
     return new Map(this.#runs.map(({ run, name }) => [run, name]));
   }
@@ -101,7 +101,7 @@ export class Explorer {
     return this.#run.chosen;
   }
 
-  /** How the recorded samples of a run were solved, by its place among all runs. */
+  /** How the recorded samples of a run were solved. */
   recorded(run: number): Steps | undefined {
     return this.#runs.find((other) => other.run === run)?.samples[0].original.solved;
   }
@@ -122,7 +122,7 @@ export class Explorer {
     return this.#thumbnails.palette;
   }
 
-  /** Calls back whenever another sample or run is on the screen. */
+  /** Calls back whenever another sample or run is shown. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }

@@ -32,7 +32,7 @@ export function drawImage(
   context.putImageData(picture, 0, 0);
 }
 
-/** Gives the canvases of a place the shape of the images to come, so that nothing moves when they are drawn. */
+/** Gives the canvases of a place the shape of its images, so that nothing moves when they are drawn. */
 export function reserve(place: HTMLElement, [, H, W]: ImageSize): void {
   for (const canvas of place.querySelectorAll("canvas")) Object.assign(canvas, { width: W, height: H });
 }
@@ -49,7 +49,7 @@ export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, col
 }
 
 /**
- * Lets a reader point at pixels of an image: the mouse points, a click holds, arrow keys move when it has the focus.
+ * Lets a reader point at pixels of an image: the mouse points, a click holds, arrow keys move the focused pixel.
  *
  * @param current the pixel that is pointed at
  * @param onPoint called with a pixel, and whether it is to be held
@@ -101,7 +101,7 @@ export function drawArrows(
   for (const { x, y, dx, dy } of arrows) drawArrow(context, x * unit, y * unit, dx * scale, dy * scale);
 }
 
-/** An arrow whose middle is at x, y. */
+/** Draws an arrow with its middle at x, y. */
 function drawArrow(context: CanvasRenderingContext2D, x: number, y: number, dx: number, dy: number): void {
   const length = Math.hypot(dx, dy);
   if (length < 1) return;

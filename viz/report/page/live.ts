@@ -14,11 +14,11 @@ import { WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
 const many = 16;
-/** Milliseconds after which work may be stopped. */
+/** Milliseconds before work can be stopped. */
 const longMs = 700;
 const maxSeed = 2 ** 32 - 1;
 
-/** What a reader can do with the networks in the page: draw new samples, and paint in one on its way. */
+/** Lets a reader draw new samples with the networks in the page, and paint in them. */
 export class Live {
   readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
   readonly #solver: SolverControls;
@@ -31,7 +31,7 @@ export class Live {
   readonly #paint: LivePaint;
   /** Why the run on the screen has no network. */
   #why: string | undefined;
-  /** The run whose classes the controls show. */
+  /** The run whose classes are in the controls. */
   #conditionOf: number | undefined;
 
   /** @param live what the page holds of the runs, by their place among all */

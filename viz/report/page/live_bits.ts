@@ -68,7 +68,7 @@ export class LiveBits {
     });
   }
 
-  /** Measures the bits of an image whose button shows them, as long as that is on the screen. */
+  /** Measures the bits of an image while its button is on the screen. */
   #add(image: Image, value: HTMLElement): void {
     const tell = (words: string) => {
       if (value.isConnected) this.#text.textContent = words;

@@ -6,18 +6,18 @@ import { type Judged, judgedWords } from "./sample_judge.ts";
 import { stepRows } from "./step_strip.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
-/** Where the samples of a run are shown. */
+/** The place of a run's samples. */
 export interface Place {
   readonly buttons: readonly HTMLButtonElement[];
-  /** What there is to say of them. */
+  /** Text on them. */
   readonly notes: HTMLElement;
 }
 
-/** Small pictures of samples from the same noise through each run, which a reader can open in the explorer. */
+/** Small pictures of samples of each run from the same noise; a click opens them in the explorer. */
 export class LiveGrid {
   constructor(readonly place: HTMLElement, readonly explorer: Explorer) {}
 
-  /** Makes room for a picture of each seed and each run, empty at first; returns the places by run. */
+  /** Makes room for a picture of each seed and each run; returns the places by run. */
   prepare(
     runs: readonly (readonly [run: number, name: string])[],
     seeds: readonly number[],
@@ -45,7 +45,7 @@ export class LiveGrid {
     const hide = element("button", { type: "button", text: "Hide" });
     hide.addEventListener("click", () => this.place.hidden = true);
     figures.at(-1)!.querySelector("figcaption")!.append(" ", hide);
-    // The notes on one run have room beside its pictures.
+    // Notes on a single run fit beside its pictures.
     const beside = runs.length > 1 ? [] : [...places.values()].map(({ notes }) => notes);
     this.place.replaceChildren(...figures, ...beside);
     this.place.hidden = false;
@@ -62,7 +62,7 @@ export class LiveGrid {
     });
   }
 
-  /** Says what a judge sees in the samples: below each picture, and of all below them. */
+  /** Shows what a judge sees: below each picture, and for all of them together. */
   judged({ buttons, notes }: Place, judged: Judged, trajectories: readonly TrajectoryView[]): void {
     const { classes, confidence } = judged;
     buttons.forEach((button, n) => {
@@ -72,7 +72,7 @@ export class LiveGrid {
     notes.prepend(judgedWords(judged, trajectories.map(({ solved }) => solved?.label)));
   }
 
-  /** Lets the reader open the samples. */
+  /** Lets the reader open the samples in the explorer. */
   finish({ buttons, notes }: Place, run: number, trajectories: readonly TrajectoryView[]): void {
     const rows = stepRows(trajectories);
     if (rows) notes.append(rows);

@@ -23,7 +23,7 @@ interface Draft {
 
 /** Lets a reader paint in x at t, and follows the flow from there. */
 export class LivePaint {
-  /** What is on its way, in the order of the queue. */
+  /** Drafts to be solved, in the order of the queue. */
   readonly #drafts = new Set<Draft>();
   readonly #painter: Painter;
 
@@ -38,7 +38,7 @@ export class LivePaint {
     this.#painter = new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
   }
 
-  /** Takes the brush away, where there is nothing to paint in. */
+  /** Takes the brush away. */
   putDown(): void {
     if (this.#painter.painting) this.#painter.painting = false;
   }
@@ -84,7 +84,7 @@ export class LivePaint {
     this.queue.add(() => wanted() ? this.#follow(run, draft, wanted) : Promise.resolve());
   }
 
-  /** The draft of a sample at a step, a new one if there is none; what is painted at earlier steps is followed first. */
+  /** The draft of a sample at a step, a new one if there is none; earlier steps are solved first. */
   #draftAt(sample: Sample, first: number): Draft {
     // The trajectory turns here, and never gets to later paint.
     for (const draft of this.#drafts) {
@@ -133,7 +133,7 @@ export class LivePaint {
   }
 }
 
-/** What a stroke leaves at pixels. */
+/** What a stroke paints. */
 type Brush = "white" | "black" | "noise";
 
 /** Lets a reader paint in the image at t: a pointer draws strokes, the space bar a dot at the chosen pixel. */
@@ -152,7 +152,7 @@ class Painter {
     readonly onStroke: (pixels: readonly number[], brush: Brush) => void,
   ) {
     this.#toggle.addEventListener("click", () => this.painting = !this.painting);
-    // Before others hear of them: a pointer that paints does not point at pixels.
+    // Before other listeners: a pointer that paints does not point at pixels.
     const first = { capture: true };
     this.#frame.addEventListener("pointerdown", (event) => {
       if (!this.painting || event.button !== 0) return;
@@ -228,7 +228,7 @@ class Painter {
   }
 }
 
-/** The pixels of an image within a disc, by their place in it. */
+/** The pixels of an image within a disc, as indices in [0, H W). */
 function disc(row: number, column: number, width: number, [, H, W]: ImageSize): number[] {
   const pixels: number[] = [];
   const reach = Math.floor(width / 2);

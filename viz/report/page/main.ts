@@ -54,5 +54,5 @@ async function startLive(runs: readonly PageRun[], explorer: Explorer, clock: Cl
   } catch (error) {
     say(error instanceof Error ? error.message : error);
   }
-  document.documentElement.dataset.live = "ready"; // for tests: nothing more will come by itself
+  document.documentElement.dataset.live = "ready"; // for tests: nothing more happens by itself
 }

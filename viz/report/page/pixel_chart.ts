@@ -9,11 +9,11 @@ export interface PixelTrajectory {
   readonly t: readonly number[];
   /** At each t, a list of numbers for each channel. */
   readonly value: readonly (readonly number[])[];
-  /** Likewise; there may be none at the last t. */
+  /** Likewise; the last t may have none. */
   readonly velocity: readonly (readonly number[])[];
 }
 
-/** Colours by name, where there are three channels. */
+/** Names of three channels. */
 const channels = ["red", "green", "blue"];
 
 /** Value, predicted end and velocity of a pixel over time. */

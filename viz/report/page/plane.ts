@@ -60,10 +60,10 @@ function add(to: Shape, x: number | null, y: number | null): void {
   to.y.push(y);
 }
 
-/** Stands for the class of samples that have none. */
+/** The class of samples without one. */
 export const noClass = -1;
 
-/** Shapes by Plotly's names: each goes with all colours before the next one is used. */
+/** Plotly's names of shapes: each is used with all colours before the next. */
 const symbols = ["circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "triangle-down"];
 
 /** Colour and shape of a class; after 80 classes they repeat, and only the legend tells them apart. */

@@ -11,18 +11,18 @@ import { drawImage } from "./image_panel.ts";
 import { classAt, type ClassedTrajectories, classesOf, classMark, noClass, type Shape } from "./plane.ts";
 import type { Views } from "./views.ts";
 
-/** Classes that a legend above the chart has room for; of more it stands beside it. */
+/** Most classes of a legend above the chart; a longer one is beside it. */
 const mostAbove = 12;
 
 /** Many samples at once in the plane of two principal components. */
 export class PlaneView {
   readonly #runs: readonly {
-    /** Its place among all runs of the report. */
+    /** Its place among all runs. */
     readonly run: number;
     readonly name: string;
     readonly plane: PlaneTrajectories & ClassedTrajectories;
   }[];
-  /** The classes of all runs, rising; `noClass` among them where a run has none. */
+  /** The classes of all runs, rising; `noClass` if a run has none. */
   readonly #classes: readonly number[];
   readonly #choice = byId<HTMLSelectElement>("plane-run");
   readonly #place = byId("plane-chart");
@@ -59,7 +59,7 @@ export class PlaneView {
     const first = this.#drawnRun < 0;
     if (this.#drawnRun !== Number(this.#choice.value)) {
       this.#drawnRun = Number(this.#choice.value);
-      this.#sample = 0; // this run may have fewer than the one before
+      this.#sample = 0; // this run may have fewer samples
       this.#chart.draw();
       for (const words of document.querySelectorAll<HTMLElement>("[data-plane]")) {
         words.hidden = words.dataset.plane !== this.#choice.value;
@@ -83,7 +83,7 @@ export class PlaneView {
     return this.#classes.map((c) => classAt(this.#run.plane, c, this.clock.t));
   }
 
-  /** The place of the sample whose image is shown. */
+  /** The point of the sample whose image is shown. */
   #chosen(at: readonly ReturnType<typeof classAt>[]): Shape {
     const { points } = at[this.#classes.indexOf(this.#run.plane.classes[this.#sample])];
     const i = points.customdata.indexOf(this.#sample);
@@ -154,7 +154,7 @@ export class PlaneView {
     };
   }
 
-  /** What the run calls a class. */
+  /** The run's name of a class. */
   #nameOf(c: number): string {
     return this.#run.plane.classNames?.[c] ?? `${c}`;
   }

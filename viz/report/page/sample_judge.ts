@@ -5,25 +5,25 @@ import type { PageNetwork } from "../page_data.ts";
 import { byId, element } from "./dom.ts";
 import type { Library } from "./engine.ts";
 
-/** Sets of test images that are judged in place of samples, to tell how far so few can be trusted. */
+/** Sets of test images that are judged like samples, to show how far so few can be trusted. */
 const mostSets = 8;
 
-/** What a judge says of some samples. */
+/** A judge's verdict on some samples. */
 export interface Judged {
   /** The most likely class of each, and its probability. */
   readonly classes: readonly number[];
   readonly confidence: readonly number[];
   readonly precision: Estimate;
   readonly recall: Estimate;
-  /** Precision and recall of as many test images, the mean over some sets of them; none where there are too few. */
+  /** Mean precision and recall of sets of as many test images; absent if there are too few. */
   readonly real?: { readonly precision: number; readonly recall: number };
-  /** How many test images the samples are compared with. */
+  /** Number of test images that the samples are compared with. */
   readonly references: number;
-  /** Estimate of test images whose class the judge tells. */
+  /** Share of test images whose class the judge gets right. */
   readonly accuracy: number;
 }
 
-/** Judges fresh samples of a run, by a judge and what it sees in test images. */
+/** Judges fresh samples of a run. */
 export class SampleJudge {
   readonly #judge: ReturnType<Library["loadJudge"]>;
   readonly #reference: Points;
@@ -34,7 +34,7 @@ export class SampleJudge {
     this.#reference = reference;
   }
 
-  /** Judges `count` samples, f32[N, C, H, W] in pixels, as a file of images would hold them. */
+  /** Judges `count` samples, f32[N, C, H, W] in pixels, rounded to bytes. */
   async judge(pixels: Float32Array, count: number): Promise<Judged> {
     const { probabilities, features } = await this.#judge.judge(this.library.asBytes(pixels));
     const { classes: K, accuracy } = this.#judge.info;
@@ -66,7 +66,7 @@ export class SampleJudge {
     return { precision, recall };
   }
 
-  /** `count` test images from one on, and the others. */
+  /** `count` test images from `from` on, and the others. */
   #split(from: number, count: number): [some: Points, others: Points] {
     const { values, rows, width } = this.#reference;
     const [start, end] = [from * width, (from + count) * width];
@@ -80,10 +80,10 @@ export class SampleJudge {
   }
 }
 
-/** The judge is certain of a class from this probability on, as in `deno task evaluate`. */
+/** From this probability on the judge is certain, as in `deno task evaluate`. */
 const certain = 0.9;
 
-/** What a judge says of fresh samples, for a reader. */
+/** What a judge says of fresh samples, in words. */
 export function judgedWords(judged: Judged, asked: readonly (number | undefined)[]): HTMLElement {
   const { classes, confidence, precision, recall, references, real, accuracy } = judged;
   const N = classes.length;

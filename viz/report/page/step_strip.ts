@@ -3,7 +3,7 @@ import type { TriedStep } from "../../../models/mod.ts";
 import { element } from "./dom.ts";
 import { countOf, type TrajectoryView } from "./trajectory_view.ts";
 
-/** Heights in CSS pixels: of the bars of steps taken, of the marks of rejected ones below them, and of what is between. */
+/** Heights in CSS pixels: of bars for taken steps, of dashes for rejected ones below, and of the gap between rows. */
 interface RowSize {
   readonly taken: number;
   readonly rejected: number;
@@ -13,9 +13,9 @@ interface RowSize {
 const large: RowSize = { taken: 14, rejected: 6, gap: 3 };
 const small: RowSize = { taken: 5, rejected: 3, gap: 1 };
 
-/** The steps of the sample on the screen, if its solver chose them, with a line at the t that is looked at. */
+/** The steps of the shown sample, if its solver chose them, with a line at t. */
 export class StepStrip {
-  /** Only reports that sample have such steps, and a place for them. */
+  /** Only in reports that sample. */
   readonly #place = document.getElementById("step-strip");
   #shown: TrajectoryView | undefined;
   #cursor: SVGElement | undefined;
@@ -39,7 +39,7 @@ export class StepStrip {
   }
 }
 
-/** The steps of several samples, a row each. */
+/** The steps of several samples, one row each. */
 export function stepRows(trajectories: readonly TrajectoryView[]): HTMLElement | undefined {
   const rows = trajectories.flatMap(({ tried }) => tried ? [tried] : []);
   if (rows.length === 0) return undefined;
@@ -63,7 +63,7 @@ function span(values: readonly number[], shown: (value: number) => string): stri
   return least === most ? least : `${least} to ${most}`;
 }
 
-/** The steps of each sample over t from 0 to 1; each tells its numbers when it is pointed at. */
+/** The steps of each sample over t from 0 to 1, with their numbers as titles. */
 function strip(rows: readonly (readonly TriedStep[])[], { taken, rejected, gap }: RowSize): SVGElement {
   const pitch = taken + rejected + gap;
   const svg = svgElement("svg", { width: "100%", height: rows.length * pitch, "aria-hidden": "true" });

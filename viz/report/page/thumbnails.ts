@@ -31,7 +31,7 @@ interface Entry {
   drawn?: TrajectoryView;
 }
 
-/** Buttons that show where each sample ends, to choose it by. */
+/** Buttons with the end of each sample, to choose one. */
 export class Thumbnails {
   #buttons: Entry[] = [];
 
@@ -76,7 +76,7 @@ export class Thumbnails {
     button.classList.toggle("painted", trajectory !== sample.original);
   }
 
-  /** How far the row must be scrolled to show a button. */
+  /** Scroll position of the row that shows a button. */
   #leftFor({ offsetLeft, offsetWidth }: HTMLElement): number {
     const { scrollLeft, clientWidth } = this.place;
     return Math.min(Math.max(scrollLeft, offsetLeft + offsetWidth - clientWidth), offsetLeft);

@@ -151,7 +151,7 @@ export class GrowingTrajectory {
   }
 }
 
-/** Where a trajectory is at time t, and with which velocity: between snapshots x goes straight and v stays. */
+/** The state of a trajectory at time t: between snapshots x goes straight and v stays. */
 export function snapshotAt(trajectory: TrajectoryView, t: number): Required<ViewSnapshot> {
   const { t: times } = trajectory;
   const m = Math.max(0, times.findLastIndex((time) => time <= t + 1e-6));
@@ -186,5 +186,5 @@ export function steepestOf(trajectory: Trajectory): number {
       most = Math.max(most, Math.hypot(dx, dy));
     }
   }
-  return most / 1.5; // the longest arrow spans one and a half blocks
+  return most / 1.5; // the longest arrow is one and a half blocks long
 }

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { Chart, type Figure, type Theme } from "./charts.ts";
 
-/** Draws views at most once a frame, and only those on or near the screen; others when they get there. */
+/** Draws views at most once a frame, when they are on or near the screen. */
 export class Views {
   readonly #views = new Map<Element, { draw: () => void; near: boolean; stale: boolean }>();
   #waiting = false;
@@ -31,7 +31,7 @@ export class Views {
     this.add(place, () => chart.draw());
   }
 
-  /** Marks all views, or that of an element, to be drawn again. */
+  /** Redraws all views, or that of an element. */
   changed(element?: Element): void {
     for (const [key, view] of this.#views) if (element === undefined || key === element) view.stale = true;
     this.#wait();
