@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/mod.ts";
 /** The header of a safetensors file, parsed as untrusted input. */
 
 /** Bytes that are not a valid safetensors file, or tensors that cannot be written as one. */

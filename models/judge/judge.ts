@@ -1,4 +1,3 @@
-import { UserError } from "../../kernels/core/user_error.ts";
 import {
   concat,
   planMemory,
@@ -8,6 +7,7 @@ import {
   softmax,
   type Tensor,
   tensor,
+  UserError,
   withDevice,
 } from "../../kernels/mod.ts";
 import { fromPixels, isNormalization, type Normalization } from "../files/normalization.ts";

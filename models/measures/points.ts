@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/mod.ts";
 /** A measure cannot be taken. */
 export class MeasureError extends UserError {
   /** Name of the error. */

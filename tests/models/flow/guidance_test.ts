@@ -208,15 +208,3 @@ testOnDevices(
     }
   },
 );
-
-testOnDevices(
-  "sample() follows an autoguided field: a network guided away from itself is itself",
-  async () => {
-    const { model, weaker } = networks();
-    const drawn = (field: Parameters<typeof sample>[0]) =>
-      sample(field, { count: 2, shape: images.slice(1), seed: 3, steps: 3, solver: "heun" }).read();
-    const plain = await drawn(model);
-    assertClose(await drawn(autoguided(model, model, 3)), plain, 1e-5);
-    assert.notDeepEqual(await drawn(autoguided(model, weaker, 3)), plain);
-  },
-);

@@ -132,7 +132,10 @@ for (const prediction of predictionNames) {
       const x1 = tensor(new Float32Array(32 * 16).fill(0.8), [32, 1, 4, 4]);
       let loss = Infinity;
       await fit(model, x1, {
-        ...{ steps: 300, batchSize: 8, learningRate: 0.01, validation: { x1 } },
+        steps: 300,
+        batchSize: 8,
+        learningRate: 0.01,
+        validation: x1,
         onProgress: ({ validationLoss }) => loss = validationLoss ?? loss,
       });
       assert.ok(loss < 0.9, `${loss}`); // without any velocity it is (pi / 2)^2 (0.8^2 + 1) / 2 = 2.02

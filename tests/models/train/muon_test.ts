@@ -40,44 +40,20 @@ function newtonSchulz(g: Matrix): Matrix {
   return x;
 }
 
-/** Singular values, as roots of the eigenvalues of x x^T by Jacobi rotations. */
-function singularValues(x: Matrix): number[] {
-  const s = product(x, transposed(x));
-  for (let sweep = 0; sweep < 30; sweep++) {
-    for (let p = 0; p < s.length; p++) {
-      for (let q = p + 1; q < s.length; q++) {
-        const angle = 0.5 * Math.atan2(2 * s[p][q], s[q][q] - s[p][p]);
-        const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-        for (const row of s) [row[p], row[q]] = [cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]];
-        const [above, below] = [s[p], s[q]];
-        s[p] = above.map((value, k) => cos * value - sin * below[k]);
-        s[q] = above.map((value, k) => sin * value + cos * below[k]);
-      }
-    }
-  }
-  return s.map((row, i) => Math.sqrt(row[i]));
-}
-
 const wave = (n: number, phase: number) =>
   Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + phase));
 
-for (const [rows, columns] of [[8, 20], [20, 8], [16, 144]]) {
-  testOnDevices(`orthogonaliser() brings the singular values of ${rows} x ${columns} near 1`, async () => {
+testOnDevices("orthogonaliser() takes five Newton-Schulz steps, of wide and of tall matrices", async () => {
+  for (const [rows, columns] of [[8, 20], [20, 8], [16, 144]]) {
     const values = wave(2 * rows * columns, 1).map((x, i) => x * (1 + i % 7));
-    const given = [0, 1].map((i) =>
-      matrix(values.subarray(i * rows * columns, (i + 1) * rows * columns), rows)
-    );
     const y = await orthogonaliser(rows, columns)(tensor(values, [2, rows, columns])).read();
-    const short = (x: Matrix) => rows <= columns ? x : transposed(x);
-    given.forEach((x, i) => {
-      const found = matrix(y.subarray(i * rows * columns, (i + 1) * rows * columns), rows);
-      assertClose(found.flat(), newtonSchulz(x).flat(), 2e-5);
-      const [before, after] = [singularValues(short(x)), singularValues(short(found))];
-      assert.ok(Math.max(...before) / Math.min(...before) > 1.5, `${before}`);
-      assert.ok(after.every((value) => value > 0.65 && value < 1.25), `${after}`);
-    });
-  });
-}
+    for (const i of [0, 1]) {
+      const part = (of: Float32Array) =>
+        matrix(of.subarray(i * rows * columns, (i + 1) * rows * columns), rows);
+      assertClose(part(y).flat(), newtonSchulz(part(values)).flat(), 2e-5);
+    }
+  }
+});
 
 testOnDevices("isMuonWeight() takes 3x3 convolutions inside a network, and leaves the rest to AdamW", () => {
   for (const type of modelTypes) {
