@@ -77,10 +77,9 @@ export async function checkGradients(
     const allowed = tolerance * largest(expected) + rounding;
     for (const [i, value] of expected.entries()) {
       if (Math.abs(dx[i] - value) <= allowed) continue;
+      const input = inputName(copies.indexOf(x));
       throw new GradientError(
-        `Cannot confirm the gradient${nameOf(f)}: at element ${i} of ${
-          inputName(copies.indexOf(x))
-        } ${x} it is ` +
+        `Cannot confirm the gradient${nameOf(f)}: at element ${i} of ${input} ${x} it is ` +
           `${dx[i]}, but central differences give ${value} (expected within ${allowed.toPrecision(3)})`,
       );
     }

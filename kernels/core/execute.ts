@@ -48,11 +48,9 @@ export function execute(
 }
 
 function strayError({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"]): Error {
-  const other = tensor.device.kind;
+  const others = tensor.device.kind === kind ? `another ${kind}` : kind;
   return new Error(
-    `Cannot run ${name}: ${tensor} lives on ${other}, the others on ${
-      other === kind ? "another " : ""
-    }${kind}; each ` +
+    `Cannot run ${name}: ${tensor} lives on ${tensor.device.kind}, the others on ${others}; each ` +
       "init() opens a device of its own: make all tensors on one, after the last init() or in withDevice()",
   );
 }
@@ -63,10 +61,9 @@ function misplacedError(
   tensor: Tensor,
   { kind, offsetAlignment }: Tensor["device"],
 ): Error {
+  const port = ports[at].name;
   return new Error(
-    `Cannot run ${name}: ${
-      ports[at].name
-    } ${tensor} starts at element ${tensor.offset} of its memory (expected a ` +
+    `Cannot run ${name}: ${port} ${tensor} starts at element ${tensor.offset} of its memory (expected a ` +
       `multiple of ${offsetAlignment} on ${kind}); take a part of a tensor with slice(), which copies it`,
   );
 }
@@ -86,10 +83,9 @@ export function checkSharing(
     tensors.forEach((b, j) => {
       if (i === j || a.storage !== b.storage) return;
       if (ports[j].writable && !overlap(a, b)) return;
+      const [one, other] = [ports[i].name, ports[j].name];
       throw new Error(
-        `Cannot run ${name}: ${ports[i].name}, which it overwrites, and ${
-          ports[j].name
-        } are parts of one memory, ` +
+        `Cannot run ${name}: ${one}, which it overwrites, and ${other} are parts of one memory, ` +
           "which WebGPU does not allow; copy one of them first, such as with add(x, 0)",
       );
     });

@@ -55,9 +55,8 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
     const n = b[axis - rank + b.length] ?? 1;
     if (m !== n && m !== 1 && n !== 1) {
       throw new ShapeError(
-        `Cannot broadcast ${showShape(a)} with ${
-          showShape(b)
-        }: lengths ${m} and ${n} meet (expected equal lengths or 1)`,
+        `Cannot broadcast ${showShape(a)} with ${showShape(b)}: lengths ${m} and ${n} meet ` +
+          "(expected equal lengths or 1)",
       );
     }
     return m === 1 ? n : m;

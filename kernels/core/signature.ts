@@ -260,6 +260,7 @@ function axisOf(text: string): Axis | undefined {
   return name === undefined ? undefined : { name, variadic: dots !== undefined };
 }
 
-function showAxes(axes: readonly Axis[]): string {
+/** Axes as a signature has them, `N, S...`. */
+export function showAxes(axes: readonly Axis[]): string {
   return axes.map(({ name, variadic }) => variadic ? `${name}...` : name).join(", ");
 }

@@ -119,10 +119,9 @@ export class Tensor {
     const expected = this.type === "u32" ? Uint32Array : Float32Array;
     if (!(values instanceof expected)) {
       const given: unknown = values;
+      const type = given?.constructor?.name ?? given;
       throw new TypeError(
-        `Cannot write to a tensor ${this}: the values are of type ${
-          given?.constructor?.name ?? given
-        } (expected a ${expected.name})`,
+        `Cannot write to a tensor ${this}: the values are of type ${type} (expected a ${expected.name})`,
       );
     }
     if (values.length !== this.size) {
@@ -203,11 +202,8 @@ export function checkTensor(task: string, subject: string, given: unknown, shape
   const expected = shape ? showShape(shape) : "a tensor";
   if (!(given instanceof Tensor)) {
     const isPromise = typeof given === "object" && given !== null && "then" in given;
-    throw new TypeError(
-      `Cannot ${task}: ${subject} ${describeValue(given)} (expected ${expected}${
-        isPromise ? ", at once: it may not be asynchronous" : ""
-      })`,
-    );
+    const hint = isPromise ? ", at once: it may not be asynchronous" : "";
+    throw new TypeError(`Cannot ${task}: ${subject} ${describeValue(given)} (expected ${expected}${hint})`);
   }
   if (!shape || (given.type === "f32" && sameShape(given.shape, shape))) return given;
   throw new ShapeError(`Cannot ${task}: ${subject} ${given} (expected ${expected})`);

@@ -63,9 +63,8 @@ export class CpuDevice implements Device {
     this.#workspace = new Workspace(this.#memory);
     this.#team = new ThreadTeam(module, this.#memory, threads);
     this.#eager = this.#memory.allocate(maxEagerCalls * Layout.callBytes);
-    this.description = `${threads} thread${threads > 1 ? "s" : ""}, WebAssembly SIMD${
-      fused ? " with fused multiply-add" : ""
-    }`;
+    const arithmetic = fused ? "WebAssembly SIMD with fused multiply-add" : "WebAssembly SIMD";
+    this.description = `${threads} thread${threads > 1 ? "s" : ""}, ${arithmetic}`;
   }
 
   /**

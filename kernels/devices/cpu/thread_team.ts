@@ -159,11 +159,10 @@ export class ThreadTeam {
   #fail(reason: string): void {
     const needed = new Float64Array(this.#memory.memory.buffer)[Layout.neededBytes / 8];
     const available = this.#words[Layout.workspaceBytes / 4] >>> 0;
+    const kernel = kernelNames[this.#words[Layout.shortOpcode / 4]];
     this.#failure = needed === 0
       ? reason
-      : `${
-        kernelNames[this.#words[Layout.shortOpcode / 4]]
-      } needs ${needed} bytes of workspace, but has ${available}`;
+      : `${kernel} needs ${needed} bytes of workspace, but has ${available}`;
   }
 
   #check(): void {

@@ -53,10 +53,9 @@ export function writeCall(
 ): void {
   const layout = layouts.get(kernel);
   if (!layout) {
+    const known = kernelNames.join(", ");
     throw new TypeError(
-      `Cannot call WebAssembly kernel ${kernel}: there is none of that name (expected ${
-        kernelNames.join(", ")
-      })`,
+      `Cannot call WebAssembly kernel ${kernel}: there is none of that name (expected ${known})`,
     );
   }
   const { opcode, parameters } = layout;
@@ -66,10 +65,9 @@ export function writeCall(
   parameters.forEach(({ name, isReal }, i) => {
     const value = (args as Readonly<Record<string, number>>)[name];
     if (isReal ? typeof value !== "number" : !Number.isInteger(value)) {
+      const expected = kernelSignatures[kernel];
       throw new TypeError(
-        `Cannot call WebAssembly kernel ${kernel}: ${name} is ${value} (expected ${
-          kernelSignatures[kernel]
-        })`,
+        `Cannot call WebAssembly kernel ${kernel}: ${name} is ${value} (expected ${expected})`,
       );
     }
     memory[isReal ? "f32" : "u32"][(address + Layout.words) / 4 + i] = value;

@@ -111,11 +111,9 @@ export class PipelineCache {
     const { fields } = pipeline;
     const missing = fields.find((name) => dims[name] === undefined);
     if (missing !== undefined || Object.keys(dims).length !== fields.length) {
+      const given = Object.keys(dims).join(", "), expected = fields.join(", ");
       throw new DeviceError(
-        `Cannot run ${kernel.name}: its dims are ${
-          Object.keys(dims).join(", ")
-        } (expected those it was compiled ` +
-          `with: ${fields.join(", ")})`,
+        `Cannot run ${kernel.name}: its dims are ${given} (expected those it was compiled with: ${expected})`,
       );
     }
     const key = fields.map((name) => dims[name]).join();

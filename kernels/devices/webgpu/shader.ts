@@ -1,3 +1,4 @@
+import { showAxes } from "../../core/signature.ts";
 import type { Kernel, KernelCall, Tuning } from "../device.ts";
 
 /** The complete shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry point. */
@@ -10,11 +11,12 @@ export function shaderOf(call: KernelCall, tuning: Tuning): string {
     const [number, vector] = half.includes(name) ? ["f16", "vec4h"] : [type, "vec4f"];
     return vectors.includes(name) ? vector : number;
   };
-  const buffers = kernel.ports.map((port, i) =>
-    `@group(0) @binding(${i + 1}) var<storage, ${
-      port.writable ? "read_write" : "read"
-    }> ${port.name}: array<${elementOf(port)}>; // [${port.axes.join(", ")}]`
-  );
+  const buffers = kernel.ports.map((port, i) => {
+    const access = port.writable ? "read_write" : "read";
+    return `@group(0) @binding(${i + 1}) var<storage, ${access}> ${port.name}: array<${
+      elementOf(port)
+    }>; // [${showAxes(port.axes)}]`;
+  });
   return `${half.length > 0 ? "enable f16;\n" : ""}struct Dims {
 ${fields.join("\n")}
   runs: u32,

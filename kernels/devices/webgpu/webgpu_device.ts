@@ -75,15 +75,9 @@ export class WebGpuDevice implements Device {
       event.preventDefault();
     });
     device.lost.then(({ reason, message }) => {
-      if (!this.#closed) {
-        this.#fail(
-          new DeviceError(
-            `The WebGPU device was lost (${reason}): ${
-              oneLine(message)
-            }; restart, or open a new device with init()`,
-          ),
-        );
-      }
+      if (this.#closed) return;
+      const why = `The WebGPU device was lost (${reason}): ${oneLine(message)}`;
+      this.#fail(new DeviceError(`${why}; restart, or open a new device with init()`));
     });
   }
 

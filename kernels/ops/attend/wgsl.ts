@@ -1,5 +1,5 @@
 import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
-import { repeatLines } from "../matmul/product.ts";
+import { repeatLines, vectorOf } from "../matmul/product.ts";
 
 /**
  * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes`
@@ -66,6 +66,12 @@ ${body}
 
 /** For each pair, `into` = the sums over c of fixed[c, the eight columns] moving[c, the lane's position]. */
 function dots(pairs: readonly { fixed: string; moving: string; into: string }[]): string {
+  const stage = ({ fixed }: { fixed: string }, i: number) =>
+    `        staged[${2 * depth * i}u + t] = ${vectorOf((j) => `${fixed}[row + min(r + ${j}u, last)]`)};`;
+  const add = ({ moving, into }: { moving: string; into: string }, i: number) =>
+    `        let value${i} = ${moving}[at];
+        ${into}.a += value${i} * staged[${2 * depth * i}u + 2u * c];
+        ${into}.b += value${i} * staged[${2 * depth * i}u + 2u * c + 1u];`;
   return `    let inside = start + lane < dims.L;
     let position = min(start + lane, last);
 ${pairs.map(({ into }) => `    var ${into} = Eight();`).join("\n")}
@@ -73,24 +79,12 @@ ${pairs.map(({ into }) => `    var ${into} = Eight();`).join("\n")}
       for (var t = lane; t < ${2 * depth}u; t += lanes) {
         let row = image + min(c0 + t / 2u, dims.C - 1u) * dims.L;
         let r = first + t % 2u * 4u;
-${
-    pairs.map(({ fixed }, i) =>
-      `        staged[${2 * depth * i}u + t] = vec4f(${
-        [0, 1, 2, 3].map((j) => `${fixed}[row + min(r + ${j}u, last)]`).join(", ")
-      });`
-    ).join("\n")
-  }
+${pairs.map(stage).join("\n")}
       }
       workgroupBarrier();
       for (var c = 0u; c < min(${depth}u, dims.C - c0); c++) {
         let at = image + (c0 + c) * dims.L + position;
-${
-    pairs.map(({ moving, into }, i) =>
-      `        let value${i} = ${moving}[at];
-        ${into}.a += value${i} * staged[${2 * depth * i}u + 2u * c];
-        ${into}.b += value${i} * staged[${2 * depth * i}u + 2u * c + 1u];`
-    ).join("\n")
-  }
+${pairs.map(add).join("\n")}
       }
       workgroupBarrier();
     }`;
@@ -98,6 +92,10 @@ ${
 
 /** Target[c, the eight columns] = sum over the chunk of weights[position] source[c, position], for every channel. */
 function mix(source: string, target: string, stored: (component: string) => string): string {
+  const store = (r: number, component: string) =>
+    `      if (first + ${r}u < dims.L) { let to = row + first + ${r}u; ${target}[to] = ${
+      stored(component)
+    }; }`;
   return `    workgroupBarrier();
     for (var c = lane; c < dims.C; c += lanes) {
       var a = vec4f();
@@ -108,13 +106,7 @@ function mix(source: string, target: string, stored: (component: string) => stri
         a += value * weights[2u * e];
         b += value * weights[2u * e + 1u];
       }
-${
-    eachColumn((r, component) =>
-      `      if (first + ${r}u < dims.L) { let to = row + first + ${r}u; ${target}[to] = ${
-        stored(component)
-      }; }`
-    )
-  }
+${eachColumn(store)}
     }
     workgroupBarrier();`;
 }
@@ -129,9 +121,7 @@ const setWeights = (value: string) =>
 const before = (target: string) => `select(0.0, ${target}[to], start > 0u)`;
 const both = (line: (part: string) => string) => `    ${line("a")}\n    ${line("b")}`;
 const pairOf = (expression: (r: number) => string) =>
-  `Eight(vec4f(${[0, 1, 2, 3].map(expression).join(", ")}), vec4f(${
-    [4, 5, 6, 7].map(expression).join(", ")
-  }))`;
+  `Eight(${vectorOf(expression)}, ${vectorOf((r) => expression(4 + r))})`;
 
 /**
  * y and the running maximum and sum of each query, by the online softmax, which rescales earlier terms when the maximum

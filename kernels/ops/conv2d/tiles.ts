@@ -1,4 +1,4 @@
-import { repeatLines } from "../matmul/product.ts";
+import { repeatGrid, repeatLines, vectorOf } from "../matmul/product.ts";
 
 /** Pixels of the target that one invocation of a direct convolution computes for four channels, all in registers. */
 export interface PixelTile {
@@ -10,10 +10,7 @@ export interface PixelTile {
  * Tiles of direct convolutions. Software adapters load numbers lane by lane, so each load should serve much arithmetic:
  * they take the first, the largest. GPUs may run more invocations at once with a smaller one.
  */
-export const pixelTiles = [{ height: 7, width: 4 }, { height: 4, width: 4 }, {
-  height: 2,
-  width: 4,
-}] as const;
+export const pixelTiles: readonly PixelTile[] = [7, 4, 2].map((height) => ({ height, width: 4 }));
 
 /** Channels of x that an invocation of the weight gradient combines with four of y, and the pixels it takes at once. */
 const weightTile = (R: number) =>
@@ -46,6 +43,13 @@ export interface Convolution {
   readonly addend?: string;
 }
 
+/** Channels k0 to k3, the last one again beyond the end. */
+const fourChannels = "let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);";
+
+/** The rows of a tile, and their taps, that need row `row` of the source. */
+const tapsOf = (row: number, R: number, height: number) =>
+  Array.from({ length: R }, (_, r) => ({ r, p: row - r })).filter(({ p }) => p >= 0 && p < height);
+
 /**
  * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks
  * the source rows once; a row serves every target row and tap that needs it.
@@ -53,9 +57,30 @@ export interface Convolution {
 export function convolutionWgsl(conv: Convolution, { height, width }: PixelTile): string {
   const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
   const columns = width + S - 1;
-  const sum = (p: number, q: number) => `sum_${p}_${q}`;
-  const taps = (row: number) =>
-    Array.from({ length: R }, (_, r) => ({ r, p: row - r })).filter(({ p }) => p >= 0 && p < height);
+  const plus = addend ? ` + ${addend}` : "";
+  const load = (j: number) => `      let v${j} = select(0.0, ${source}[base + w${j}], within && inside${j});`;
+  const add = (row: number) =>
+    tapsOf(row, R, height).map(({ r, p }) =>
+      repeatGrid(S, width, (s, q) => `      sum_${p}_${q} += v${q + s} * t${r * S + s};`)
+    );
+  const store = (j: number) => (p: number, q: number) =>
+    `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) { let to = origin + ${p}u * ${Q} + ${q}u; ` +
+    `${target}[to] = sum_${p}_${q}[${j}] + offset${plus}; }`;
+  const row = (row: number) =>
+    `    {
+      let h = p0 + ${row}u - ${padding};
+      let within = h < ${H};
+      let base = (plane + h) * ${W};
+${repeatLines(columns, load)}
+${add(row).join("\n")}
+    }`;
+  const channel = (j: number) =>
+    `  if (k0 + ${j}u < ${K}) {
+    let k = k0 + ${j}u;
+    let offset = ${bias?.("n", "k") ?? "0.0"};
+    let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
+${repeatGrid(height, width, store(j))}
+  }`;
   return `
 fn kernel(i: u32) {
   let quads = (${K} + 3u) / 4u;
@@ -67,52 +92,15 @@ fn kernel(i: u32) {
   let p0 = tile / across % down * ${height}u;
   let n = tile / (across * down);
   let last = ${K} - 1u;
-  let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);
-${repeatLines(height, (p) => repeatLines(width, (q) => `  var ${sum(p, q)} = vec4f();`))}
+  ${fourChannels}
+${repeatGrid(height, width, (p, q) => `  var sum_${p}_${q} = vec4f();`)}
 ${repeatLines(columns, (j) => `  let w${j} = q0 + ${j}u - ${padding}; let inside${j} = w${j} < ${W};`)}
   for (var c = 0u; c < ${C}; c++) {
     let plane = (n * ${C} + c) * ${H};
-${
-    repeatLines(R * S, (tap) =>
-      `    let t${tap} = vec4f(${
-        ["k0", "k1", "k2", "k3"].map((k) =>
-          weight(k, "c", `${tap}u`)
-        ).join(", ")
-      });`)
+${repeatLines(R * S, (tap) => `    let t${tap} = ${vectorOf((j) => weight(`k${j}`, "c", `${tap}u`))};`)}
+${repeatLines(height + R - 1, row)}
   }
-${
-    repeatLines(height + R - 1, (row) =>
-      `    {
-      let h = p0 + ${row}u - ${padding};
-      let within = h < ${H};
-      let base = (plane + h) * ${W};
-${
-        repeatLines(columns, (j) =>
-          `      let v${j} = select(0.0, ${source}[base + w${j}], within && inside${j});`)
-      }
-${
-        taps(row).map(({ r, p }) =>
-          repeatLines(S, (s) =>
-            repeatLines(width, (q) => `      ${sum(p, q)} += v${q + s} * t${r * S + s};`))
-        ).join("\n")
-      }
-    }`)
-  }
-  }
-${
-    repeatLines(4, (j) =>
-      `  if (k0 + ${j}u < ${K}) {
-    let k = k0 + ${j}u;
-    let offset = ${bias?.("n", "k") ?? "0.0"};
-    let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
-${
-        repeatLines(height, (p) =>
-          repeatLines(width, (q) =>
-            `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) { let to = origin + ${p}u * ${Q} + ${q}u; ` +
-            `${target}[to] = ${sum(p, q)}[${j}] + offset${addend ? ` + ${addend}` : ""}; }`))
-      }
-  }`)
-  }
+${repeatLines(4, channel)}
 }`;
 }
 
@@ -123,10 +111,31 @@ ${
 export function weightGradientWgsl(R: number, S: number): string {
   const { inputs, height, width } = weightTile(R);
   const columns = width + S - 1;
-  const sum = (c: number, tap: number) => `sum_${c}_${tap}`;
-  const lanes = ["k0", "k1", "k2", "k3"];
-  const taps = (row: number) =>
-    Array.from({ length: R }, (_, r) => ({ r, p: row - r })).filter(({ p }) => p >= 0 && p < height);
+  const pixel = (r: number, j: number) => {
+    const four = vectorOf((k) => `dy[((n * dims.K + k${k}) * dims.P + p + ${r}u) * dims.Q + q + ${j}u]`);
+    return `        let d_${r}_${j} = select(vec4f(), ${four}, p + ${r}u < dims.P && q + ${j}u < dims.Q);`;
+  };
+  const add = (row: number, c: number) =>
+    tapsOf(row, R, height).map(({ r, p }) =>
+      repeatGrid(S, width, (s, j) => `            sum_${c}_${r * S + s} += v${j + s} * d_${p}_${j};`)
+    );
+  const channel = (row: number) => (c: number) =>
+    `          {
+            let base = ((n * dims.C + c_${c}) * dims.H + h) * dims.W;
+${repeatLines(columns, (j) => `            let v${j} = select(0.0, x[base + w${j}], within && inside${j});`)}
+${add(row, c).join("\n")}
+          }`;
+  const row = (row: number) =>
+    `        {
+          let h = p + ${row}u - dims.padding;
+          let within = h < dims.H;
+${repeatLines(inputs, channel(row))}
+        }`;
+  const store = (c: number, j: number) =>
+    `  if (c0 + ${c}u < dims.C && k0 + ${j}u < dims.K) {
+    let to = ((g * dims.K + k0 + ${j}u) * dims.C + c0 + ${c}u) * ${R * S}u;
+${repeatLines(R * S, (tap) => `    dw[to + ${tap}u] = sum_${c}_${tap}[${j}];`)}
+  }`;
   return `
 fn kernel(i: u32) {
   let tilesC = (dims.C + ${inputs - 1}u) / ${inputs}u;
@@ -135,58 +144,21 @@ fn kernel(i: u32) {
   let k0 = i / tilesC % tilesK * 4u;
   let g = i / (tilesC * tilesK);
   let last = dims.K - 1u;
-  let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);
+  ${fourChannels}
 ${repeatLines(inputs, (c) => `  let c_${c} = min(c0 + ${c}u, dims.C - 1u);`)}
-${repeatLines(inputs, (c) => repeatLines(R * S, (tap) => `  var ${sum(c, tap)} = vec4f();`))}
+${repeatGrid(inputs, R * S, (c, tap) => `  var sum_${c}_${tap} = vec4f();`)}
   for (var n = g * dims.run; n < min((g + 1u) * dims.run, dims.N); n++) {
     for (var p = 0u; p < dims.P; p += ${height}u) {
       for (var q = 0u; q < dims.Q; q += ${width}u) {
-${
-    repeatLines(height, (r) =>
-      repeatLines(width, (j) =>
-        `        let d_${r}_${j} = select(vec4f(), vec4f(${
-          lanes.map((k) =>
-            `dy[((n * dims.K + ${k}) * dims.P + p + ${r}u) * dims.Q + q + ${j}u]`
-          ).join(", ")
-        }), p + ${r}u < dims.P && q + ${j}u < dims.Q);`))
-  }
+${repeatGrid(height, width, pixel)}
 ${
     repeatLines(columns, (j) =>
       `        let w${j} = q + ${j}u - dims.padding; let inside${j} = w${j} < dims.W;`)
   }
-${
-    repeatLines(height + R - 1, (row) =>
-      `        {
-          let h = p + ${row}u - dims.padding;
-          let within = h < dims.H;
-${
-        repeatLines(inputs, (c) =>
-          `          {
-            let base = ((n * dims.C + c_${c}) * dims.H + h) * dims.W;
-${repeatLines(columns, (j) => `            let v${j} = select(0.0, x[base + w${j}], within && inside${j});`)}
-${
-            taps(row).map(({ r, p }) =>
-              repeatLines(
-                S,
-                (s) =>
-                  repeatLines(width, (j) => `            ${sum(c, r * S + s)} += v${j + s} * d_${p}_${j};`),
-              )
-            ).join("\n")
-          }
-          }`)
-      }
-        }`)
-  }
+${repeatLines(height + R - 1, row)}
       }
     }
   }
-${
-    repeatLines(inputs, (c) =>
-      repeatLines(4, (j) =>
-        `  if (c0 + ${c}u < dims.C && k0 + ${j}u < dims.K) {
-    let to = ((g * dims.K + k0 + ${j}u) * dims.C + c0 + ${c}u) * ${R * S}u;
-${repeatLines(R * S, (tap) => `    dw[to + ${tap}u] = ${sum(c, tap)}[${j}];`)}
-  }`))
-  }
+${repeatGrid(inputs, 4, store)}
 }`;
 }

@@ -32,11 +32,9 @@ export function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record
     }
   }
   if (lengths.length > 4) {
-    const given = shapes.map((shape) => `[${shape.join(", ")}]`);
+    const given = shapes.map((shape) => `[${shape.join(", ")}]`).join(" with ");
     throw new ShapeError(
-      `Cannot broadcast ${
-        given.join(" with ")
-      }: they stretch in ${lengths.length} groups of axes (expected at most 4, ` +
+      `Cannot broadcast ${given}: they stretch in ${lengths.length} groups of axes (expected at most 4, ` +
         "neighbours that stretch alike being one); permute axes so that such are neighbours",
     );
   }
@@ -197,9 +195,6 @@ export function operands(name: string, a: Tensor | number, b: Tensor | number): 
 export function checkOperands(name: string, a: unknown, b: unknown): void {
   const isTensor = [a, b].map((value) => value instanceof Tensor);
   if (isTensor.every((is, i) => is || typeof [a, b][i] === "number") && isTensor.includes(true)) return;
-  throw new UserError(
-    `Cannot run ${name}: a is ${describeValue(a)} and b is ${
-      describeValue(b)
-    } (expected tensors, or a tensor and a number)`,
-  );
+  const given = `a is ${describeValue(a)} and b is ${describeValue(b)}`;
+  throw new UserError(`Cannot run ${name}: ${given} (expected tensors, or a tensor and a number)`);
 }

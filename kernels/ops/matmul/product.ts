@@ -8,6 +8,16 @@ export function repeatLines(n: number, line: (i: number) => string): string {
   return Array.from({ length: n }, (_, i) => line(i)).join("\n");
 }
 
+/** The same for all i below n and j below m. */
+export function repeatGrid(n: number, m: number, line: (i: number, j: number) => string): string {
+  return repeatLines(n, (i) => repeatLines(m, (j) => line(i, j)));
+}
+
+/** A vector in WGSL, by its four elements. */
+export function vectorOf(element: (j: number) => string): string {
+  return `vec4f(${[0, 1, 2, 3].map(element).join(", ")})`;
+}
+
 /**
  * One factor of a product. Its functions work on structs that the op declares, so that what depends on the row (or
  * column) alone is computed once, before the loop over the depth.
@@ -75,35 +85,55 @@ export function productWgsl(tile: ProductTile, product: Product): string {
     const moving = (i: number) => `lane / ${inner}u + ${i * lanes / inner}u`;
     const at = (i: number) =>
       along === "depth" ? { depth: still, quad: moving(i) } : { depth: moving(i), quad: still };
+    const edgeOf = (i: number) => (j: number) =>
+      `  let edge${name}${i}_${j} = ${edge(`min(${origin} + 4u * (${at(i).quad}) + ${j}u, ${last} - 1u)`)};`;
     const before = repeatLines(count, (i) =>
       `  let depth${name}${i} = ${at(i).depth};
   let to${name}${i} = depth${name}${i} * ${stride(quads)}u + ${at(i).quad};
-${
-        repeatLines(4, (j) =>
-          `  let edge${name}${i}_${j} = ${
-            edge(`min(${origin} + 4u * (${at(i).quad}) + ${j}u, ${last} - 1u)`)
-          };`)
-      }`);
+${repeatLines(4, edgeOf(i))}`);
     const inside = repeatLines(count, (i) => {
+      const loaded = vectorOf((j) => element(`edge${name}${i}_${j}`));
       const load = `{
       let k = start + depth${name}${i};
       let within = k < depth;
       let d = ${product.position};
-      slice${name}[to${name}${i}] = select(vec4f(), vec4f(${
-        [0, 1, 2, 3].map((j) => element(`edge${name}${i}_${j}`)).join(", ")
-      }), within);
+      slice${name}[to${name}${i}] = select(vec4f(), ${loaded}, within);
     }`;
       return partial ? `    if (lane + ${i * lanes}u < ${quads * tile.depth}u) ${load}` : `    ${load}`;
     });
     return { before, inside };
   });
 
+  const slices = sides.map(({ name, quads }) =>
+    `var<workgroup> slice${name}: array<vec4f, ${tile.depth * stride(quads)}>;`
+  );
+  const storeRow = (i: number, j: number, r: number) =>
+    `      {
+        let row = row0 + 4u * (laneRow + ${i * down}u) + ${r}u;
+        if (row < rows) {
+          let to = fromColumn + ${product.rowTarget};
+          let value = sum_${i}_${j}[${r}];
+          ${target}[to] = ${stored};
+        }
+      }`;
+  const storeColumn = (j: number) =>
+    `  {
+    let column = column0 + 4u * (laneColumn + ${Math.floor(j / 4) * across}u) + ${j % 4}u;
+    if (column < columns) {
+      ${product.columnContext ?? ""}
+      let fromColumn = ${product.columnTarget};
+${repeatGrid(rowQuads, 4, (i, r) => storeRow(i, j, r))}
+    }
+  }`;
+  const rowsOf = (i: number) =>
+    `      let a${i} = sliceA[k * ${stride(tile.rows / 4)}u + laneRow + ${i * down}u];`;
+  const columnsOf = (j: number) =>
+    `      let b${j} = sliceB[k * ${stride(tile.columns / 4)}u + laneColumn + ${j * across}u];`;
+  const multiply = (i: number, j: number) =>
+    `      sum_${i}_${j} += a${i} * b${Math.floor(j / 4)}[${j % 4}];`;
+
   return `${product.declarations ?? ""}
-${
-    sides.map(({ name, quads }) =>
-      `var<workgroup> slice${name}: array<vec4f, ${tile.depth * stride(quads)}>;`
-    ).join("\n")
-  }
+${slices.join("\n")}
 fn kernel(group: u32, lane: u32) {
   let rows = ${product.rows};
   let columns = ${product.columns};
@@ -116,49 +146,18 @@ fn kernel(group: u32, lane: u32) {
   let laneColumn = lane % ${across}u;
   let laneRow = lane / ${across}u;
 ${loads.map(({ before }) => before).join("\n")}
-${repeatLines(rowQuads, (i) => repeatLines(tile.laneColumns, (j) => `  var sum_${i}_${j} = vec4f();`))}
+${repeatGrid(rowQuads, tile.laneColumns, (i, j) => `  var sum_${i}_${j} = vec4f();`)}
   for (var start = 0u; start < depth; start += ${tile.depth}u) {
 ${loads.map(({ inside }) => inside).join("\n")}
     workgroupBarrier();
     for (var k = 0u; k < ${tile.depth}u; k++) {
-${
-    repeatLines(rowQuads, (i) =>
-      `      let a${i} = sliceA[k * ${stride(tile.rows / 4)}u + laneRow + ${i * down}u];`)
-  }
-${
-    repeatLines(columnQuads, (j) =>
-      `      let b${j} = sliceB[k * ${stride(tile.columns / 4)}u + laneColumn + ${j * across}u];`)
-  }
-${
-    repeatLines(rowQuads, (i) =>
-      repeatLines(tile.laneColumns, (j) =>
-        `      sum_${i}_${j} += a${i} * b${Math.floor(j / 4)}[${j % 4}];`))
-  }
+${repeatLines(rowQuads, rowsOf)}
+${repeatLines(columnQuads, columnsOf)}
+${repeatGrid(rowQuads, tile.laneColumns, multiply)}
     }
     workgroupBarrier();
   }
-${
-    repeatLines(tile.laneColumns, (j) =>
-      `  {
-    let column = column0 + 4u * (laneColumn + ${Math.floor(j / 4) * across}u) + ${j % 4}u;
-    if (column < columns) {
-      ${product.columnContext ?? ""}
-      let fromColumn = ${product.columnTarget};
-${
-        repeatLines(rowQuads, (i) =>
-          repeatLines(4, (r) =>
-            `      {
-        let row = row0 + 4u * (laneRow + ${i * down}u) + ${r}u;
-        if (row < rows) {
-          let to = fromColumn + ${product.rowTarget};
-          let value = sum_${i}_${j}[${r}];
-          ${target}[to] = ${stored};
-        }
-      }`))
-      }
-    }
-  }`)
-  }
+${repeatLines(tile.laneColumns, storeColumn)}
 }`;
 }
 
@@ -181,7 +180,7 @@ export function registerProductWgsl(product: Product, rows = defaultRows): strin
   const { b } = product;
   return kernelOf(product, rows, {
     before: repeatLines(4 * quads, (c) => `  let b${c} = ${b.edge(`min(left + ${c}u, columns - 1u)`)};`),
-    load: (q) => `vec4f(${[0, 1, 2, 3].map((c) => b.element(`b${4 * q + c}`)).join(", ")})`,
+    load: (q) => vectorOf((c) => b.element(`b${4 * q + c}`)),
     store: repeatLines(
       4 * quads,
       (c) => storedColumn(product, rows, c, "to", (r) => `${sum(r, Math.floor(c / 4))}[${c % 4}]`),
@@ -218,6 +217,10 @@ interface Columns {
 
 function kernelOf(product: Product, rows: number, { before, load, store }: Columns): string {
   const { a } = product;
+  const multiply = (r: number) =>
+    `    let x${r} = ${a.element(`a${r}`)};\n${
+      repeatLines(quads, (q) => `    ${sum(r, q)} += x${r} * y${q};`)
+    }`;
   return `${product.declarations ?? ""}
 fn kernel(i: u32) {
   let rows = ${product.rows};
@@ -230,15 +233,11 @@ fn kernel(i: u32) {
   let depth = ${product.depth};
 ${repeatLines(rows, (r) => `  let a${r} = ${a.edge(`min(top + ${r}u, rows - 1u)`)};`)}
 ${before}
-${repeatLines(rows, (r) => repeatLines(quads, (q) => `  var ${sum(r, q)} = vec4f();`))}
+${repeatGrid(rows, quads, (r, q) => `  var ${sum(r, q)} = vec4f();`)}
   for (var k = 0u; k < depth; k++) {
     let d = ${product.position};
 ${repeatLines(quads, (q) => `    let y${q} = ${load(q)};`)}
-${
-    repeatLines(rows, (r) =>
-      `    let x${r} = ${a.element(`a${r}`)};
-${repeatLines(quads, (q) => `    ${sum(r, q)} += x${r} * y${q};`)}`)
-  }
+${repeatLines(rows, multiply)}
   }
 ${store}
 }`;
@@ -257,18 +256,17 @@ function storedColumn(
   at: string,
   value: (row: number) => string,
 ): string {
-  return `  if (left + ${column}u < columns) {
-    let column = left + ${column}u;
-    ${columnContext}
-    let fromColumn = ${columnTarget};
-${
-    repeatLines(rows, (r) =>
-      `    if (top + ${r}u < rows) {
+  const store = (r: number) =>
+    `    if (top + ${r}u < rows) {
       let row = top + ${r}u;
       let to = fromColumn + ${rowTarget};
       let value = ${value(r)};
       ${target}[${at}] = ${stored};
-    }`)
-  }
+    }`;
+  return `  if (left + ${column}u < columns) {
+    let column = left + ${column}u;
+    ${columnContext}
+    let fromColumn = ${columnTarget};
+${repeatLines(rows, store)}
   }`;
 }
