@@ -12,7 +12,7 @@ import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
 /** Trains a network, or continues an earlier run. */
 export const trainTask = task({
-  name: "train",
+  name: ({ model = "residual" }) => `train:${model}`,
   about: "Train a U-Net by flow matching",
   settings: training,
   resolve: (given: GivenSettings) => given,

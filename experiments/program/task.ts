@@ -10,8 +10,8 @@ export class TrainingError extends UserError {
 
 /** What a task declares. */
 export interface TaskDeclaration<Table extends Rows, Config> {
-  /** As in `deno task NAME`. */
-  readonly name: string;
+  /** As in `deno task NAME`; may depend on the settings that are given. */
+  readonly name: string | ((given: Partial<Values<Table>>) => string);
   /** What it does, for `--help`. */
   readonly about: string;
   /** Its words in the usage line, such as `RUN...`; without, it takes flags alone. */
@@ -33,13 +33,11 @@ export interface TaskDeclaration<Table extends Rows, Config> {
 
 /** A program of `deno.json`: its file runs it, and tests call it. */
 export class Task<Table extends Rows = Rows, Config = unknown> {
-  readonly name: string;
   readonly settings: Settings<Table>;
   readonly #declaration: TaskDeclaration<Table, Config>;
 
   constructor(declaration: TaskDeclaration<Table, Config>) {
     this.#declaration = declaration;
-    this.name = declaration.name;
     this.settings = declaration.settings;
   }
 
@@ -72,7 +70,8 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   /** The text of `--help`. */
   async help(given: Partial<Values<Table>> = {}): Promise<string> {
     const { name, about, words, settings, preset, epilogue } = this.#declaration;
-    const usage = `deno task ${name}${words === undefined ? "" : ` ${words}`}`;
+    const command = typeof name === "string" ? name : name(given);
+    const usage = `deno task ${command}${words === undefined ? "" : ` ${words}`}`;
     const flags = settings.help(usage, about, await preset?.(given));
     return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
   }
