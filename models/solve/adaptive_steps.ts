@@ -24,7 +24,7 @@ import type { VelocityField } from "../flow/field.ts";
 import { perRow } from "../flow/path.ts";
 import { type EmbeddedTableau, solverStep } from "./tableau.ts";
 
-/** Weights of what is known of a step, in x and in its slope at a time within the step. */
+/** Weights of the values at both ends of a step, for x and its slope at a time within the step. */
 export interface InterpolationWeights {
   /** Of x at the start and at the end, of v at the start and at the end, and of the correction. */
   readonly x: readonly [x0: number, x1: number, v0: number, v1: number, dense: number];

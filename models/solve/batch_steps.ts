@@ -19,7 +19,7 @@ import { type ButcherTableau, solverStep } from "./tableau.ts";
 
 /** The state of a batch on the device, and recorded steps that change it. */
 export interface BatchSteps {
-  /** x, then what else the next step needs. */
+  /** x, and the velocity at x if the next step reuses it. */
   readonly state: readonly Tensor[];
   /** Checks the times of a run. @throws {TypeError | RangeError} if the steps cannot follow them */
   check?(times: readonly number[]): void;

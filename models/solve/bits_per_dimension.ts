@@ -29,7 +29,7 @@ export interface BitsPerDimension {
   readonly probeError: number;
   /** Evaluations of the field that an image takes part in, on average. */
   readonly evaluations: number;
-  /** Vector-Jacobian products likewise. */
+  /** Vector-Jacobian products that an image takes part in, on average. */
   readonly products: number;
 }
 

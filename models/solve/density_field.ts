@@ -84,7 +84,7 @@ export function exactDivergence(v: Tensor, x: Tensor): Tensor {
   return reshape(parts.reduce((a, b) => add(a, b)), [N]);
 }
 
-/** A velocity whose gradients end before x cannot be told from a constant one. @throws {Error} if v does not depend on x */
+/** Gradients that end before x would look like those of a constant. @throws {Error} if v does not depend on x */
 function checkDepends(v: Tensor, x: Tensor): void {
   checkTensor("take the divergence", "the velocity is", v, x.shape);
   if (sourcesOf(v).has(x)) return;

@@ -49,7 +49,7 @@ export interface FlowGeometry {
    * Source: Liu et al. 2022, arXiv:2209.03003, equation 3, whose mean over samples it is
    */
   readonly straightness: Float64Array;
-  /** Angle by which the velocity turns in all, in radians: the sum of those between v_i and v_i+1; none from or to rest. */
+  /** Sum of the angles between v_i and v_i+1, in radians; 0 where one of them is 0. */
   readonly turning: Float64Array;
   /** |v_i| of each sample, for each of the K + 1 times. */
   readonly speed: readonly Float64Array[];
@@ -143,10 +143,10 @@ function follow(
       turned.push(copyOf(steps.seen().turned));
     }
     velocities.push(copyOf(v));
-    const way = subtract(x, start);
-    const straight = multiply(way, 1 / (times[times.length - 1] - times[0]));
+    const change = subtract(x, start);
+    const straight = multiply(change, 1 / (times[times.length - 1] - times[0]));
     return [
-      squaredNorm(way),
+      squaredNorm(change),
       concat(moved, 1),
       concat(velocities.map(squaredNorm), 1),
       concat(velocities.map((velocity) => squaredNorm(subtract(straight, velocity))), 1),

@@ -43,7 +43,7 @@ export interface LogLikelihood {
   readonly z: Tensor;
   /** Evaluations of the field that a sample takes part in: the mean over samples, where batches differ. */
   readonly evaluations: number;
-  /** Vector-Jacobian products likewise. */
+  /** Vector-Jacobian products that a sample takes part in. */
   readonly products: number;
 }
 

@@ -50,7 +50,7 @@ export function sample(
   model: VelocityField,
   options: SampleOptions & ({ readonly rtol: number } | { readonly atol: number }),
 ): Promise<Tensor>;
-/** Samples in given steps, at once. @throws as the other */
+/** Samples in given steps, without a promise. @throws as with a tolerance */
 export function sample(
   model: VelocityField,
   options?: SampleOptions & { readonly rtol?: undefined; readonly atol?: undefined },

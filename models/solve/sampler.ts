@@ -233,7 +233,7 @@ export class Sampler {
     return { times, first: 0, row };
   }
 
-  /** Where a run that may wait keeps its state: x, and what the steps need besides. */
+  /** Memory for the state of a run that may have to wait for others. */
   #copies(x: Tensor): Tensor[] {
     return [x, ...this.#steps.state.slice(1)].map(copyOf);
   }

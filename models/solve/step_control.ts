@@ -69,7 +69,7 @@ export function stepFactor(ratio: number, order: number): number {
  * A first guess of the step: small, from the sizes of the state and its velocity alone.
  *
  * @param d0 norm of x, by the error allowed
- * @param d1 norm of v, likewise
+ * @param d1 norm of v, by the error allowed
  * Source: Hairer, Nørsett and Wanner 1993, section II.4, as is `refinedStep`
  */
 export function guessedStep(d0: number, d1: number): number {

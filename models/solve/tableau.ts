@@ -105,7 +105,7 @@ export interface StepResult {
   readonly last: Tensor;
   /** Error estimate, same shape as x, if the solver has one. */
   readonly error?: Tensor;
-  /** Correction to the cubic interpolation, same shape as x, if it was asked for. */
+  /** Correction to the cubic interpolation, same shape as x, if the options want it. */
   readonly dense?: Tensor;
 }
 

@@ -108,8 +108,9 @@ export function gridTimes(steps: number, grid: TimeGridName | TimeGrid): readonl
  */
 export function timesWithin(times: readonly number[], span: Span): readonly number[] {
   const { from, to } = checkedSpan(span);
-  if (from < to) return from === 0 && to === 1 ? times : times.map((t) => from + (to - from) * t);
-  return times.map((t) => to + (from - to) * t).toReversed();
+  const [least, most] = [Math.min(from, to), Math.max(from, to)];
+  const scaled = times.map((t) => t === 1 ? most : least + (most - least) * t);
+  return from < to ? scaled : scaled.toReversed();
 }
 
 /** A span with its defaults. @throws {RangeError} if its times lie outside [0, 1] or are the same */

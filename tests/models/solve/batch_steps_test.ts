@@ -55,7 +55,7 @@ function correlation(a: Float32Array, b: Float32Array): number {
 
 for (const strength of [0.5, 1, 4]) {
   testOnDevices(`Sampler with noise ${strength} has the marginals of the flow`, async () => {
-    const steps = 200;
+    const steps = 100;
     const x0 = noise(1, many);
     const sampler = noisy(many, { steps, noise: strength });
     const x1 = await sampler.run(x0).read();

@@ -22,7 +22,7 @@ function seen({ scale, shift }: Normalization) {
   };
 }
 
-testOnDevices("dequantized() spreads each level over its width", async () => {
+testOnCpu("dequantized() spreads each level over its width", async () => {
   for (const normalization of normalizations) {
     const { x1 } = seen(normalization);
     const values = toPixels(await dequantized(x1, normalization, 5).read(), normalization);
@@ -43,7 +43,7 @@ Deno.test("bitsOf() adds the bits of the scaling: 8 for pixels in [0, 1], 7 in [
   assert.equal(bitsOf(0, 4, { scale: -0.5, shift: 1 }), 9);
 });
 
-testOnDevices("bitsPerDimension() of a known density is exact, by every normalisation", async () => {
+testOnCpu("bitsPerDimension() of a known density is exact, by every normalisation", async () => {
   for (const normalization of normalizations) {
     const { x1, flow } = seen(normalization);
     const options = { normalization, solver: "rk4", steps: 40, seed: 5 } as const;

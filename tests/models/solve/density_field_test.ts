@@ -13,7 +13,7 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 import { estimatedDivergence, exactDivergence, logLikelihood, rademacher } from "../../../models/mod.ts";
-import { assertClose, testOnAllKernels, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnAllKernels, testOnCpu } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
 testOnCpu("divergences refuse velocities and signs that only broadcast", () => {
@@ -29,7 +29,7 @@ testOnCpu("divergences refuse velocities and signs that only broadcast", () => {
   assert.throws(() => estimatedDivergence(square(x), x, row), error("epsilon is f32[1, 2]"));
 });
 
-testOnDevices("rademacher() draws signs, and row n does not depend on N", async () => {
+testOnCpu("rademacher() draws signs, and row n does not depend on N", async () => {
   const signs = await rademacher(3, 2, [400, 5]).read();
   assert.ok(signs.every((sign) => sign === 1 || sign === -1));
   const mean = signs.reduce((a, b) => a + b) / signs.length;

@@ -28,7 +28,7 @@ testOnDevices("logLikelihood() of a Gaussian flow is exact to the solver's error
   assert.equal(found.products, 640);
 });
 
-testOnDevices("the error of logLikelihood() falls by the order of its solver", async () => {
+testOnCpu("the error of logLikelihood() falls by the order of its solver", async () => {
   const x1 = points(3);
   const expected = logpOf(new GaussianFlow(), await x1.read());
   for (const solver of ["euler", "heun", "bosh3"] as const) {
@@ -43,7 +43,7 @@ testOnDevices("the error of logLikelihood() falls by the order of its solver", a
   }
 });
 
-testOnDevices("logLikelihood() counts the evaluations of the field", async () => {
+testOnCpu("logLikelihood() counts the evaluations of the field", async () => {
   for (const solver of Object.keys(solvers) as SolverName[]) {
     const flow = new GaussianFlow();
     const { evaluations, products } = await logLikelihood(flow, points(2), {
@@ -57,7 +57,7 @@ testOnDevices("logLikelihood() counts the evaluations of the field", async () =>
   }
 });
 
-testOnDevices("its standard error covers the exact value at the stated rate, over 100 seeds", async () => {
+testOnCpu("its standard error covers the exact value at the stated rate, over 100 seeds", async () => {
   const flow = new GaussianFlow();
   const [seeds, each] = [100, 32];
   const x1 = points(each);
@@ -90,18 +90,18 @@ testOnDevices("logLikelihood() over all vectors of signs has the exact mean", as
 });
 
 testOnDevices("logLikelihood() tells of its progress, and can be stopped", async () => {
-  const told: number[] = [];
+  const progress: number[] = [];
   const options = { rtol: 1e-2, seed: 1, batch: 2 };
   await logLikelihood(new GaussianFlow(), points(3), {
     ...options,
-    onProgress: (done) => void told.push(done),
+    onProgress: (done) => void progress.push(done),
   });
-  assert.deepEqual(told, told.toSorted((a, b) => a - b));
+  assert.deepEqual(progress, progress.toSorted((a, b) => a - b));
   assert.ok(
-    told.some((done) => done > 0 && done < 2) && told.some((done) => done > 2 && done < 3),
-    `${told}`,
+    progress.some((done) => done > 0 && done < 2) && progress.some((done) => done > 2 && done < 3),
+    `${progress}`,
   );
-  assert.deepEqual([told.includes(2), told.at(-1)], [true, 3]);
+  assert.deepEqual([progress.includes(2), progress.at(-1)], [true, 3]);
   const stopped = { ...options, onProgress: () => Promise.reject(new Error("enough")) };
   await assert.rejects(logLikelihood(new GaussianFlow(), points(3), stopped), /^Error: enough$/);
 });
@@ -142,7 +142,7 @@ testOnDevices("a condition reaches the field by rows", async () => {
   assertClose(await logp.read(), expected, 1e-5);
 });
 
-testOnDevices("logLikelihood() takes adaptive steps by default, sample by sample", async () => {
+testOnCpu("logLikelihood() takes adaptive steps by default, sample by sample", async () => {
   const x1 = points(5);
   const expected = logpOf(new GaussianFlow(), await x1.read());
   const errors: number[] = [];

@@ -12,7 +12,7 @@ import {
 } from "../../../models/mod.ts";
 import { SampleBatches } from "../../../models/solve/solve_flow.ts";
 import { upTo } from "../../counting.ts";
-import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 
 const model = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
 const shape = [5, 1, 5, 4];
@@ -36,11 +36,11 @@ testOnDevices("solveFlow() tells evaluations and steps of every sample in adapti
   // Fast where x is large.
   const field = { velocity: (x: Tensor) => multiply(multiply(x, x), -1) };
   const starts = [0.1, 40, 3, 0.2, 5];
-  const told: number[] = [];
+  const progress: number[] = [];
   const solved = await solveFlow(field, tensor(starts, [5, 1]), {
     rtol: 1e-4,
     batch: 2,
-    onProgress: (done) => void told.push(done),
+    onProgress: (done) => void progress.push(done),
   });
   assertClose(solved.samples, starts.map((x) => x / (1 + x)), 1e-3);
   const tries = solved.steps!.map((own) => own.length);
@@ -48,14 +48,14 @@ testOnDevices("solveFlow() tells evaluations and steps of every sample in adapti
   assert.deepEqual(solved.batches, ofBatches);
   const [a, b, c] = ofBatches;
   assertClose([solved.evaluations], [(2 * a + 2 * b + c) / 5], 1e-9, "the last batch has one new sample");
-  assert.deepEqual(told.toSorted((a, b) => a - b), told);
-  assert.equal(told.at(-1), 5);
+  assert.deepEqual(progress.toSorted((a, b) => a - b), progress);
+  assert.equal(progress.at(-1), 5);
   const alone = await solveFlow(field, tensor([40], [1, 1]), { rtol: 1e-4 });
   assertClose(alone.samples, [solved.samples[1]], 1e-6);
   assert.equal(alone.steps![0].length, tries[1]);
 });
 
-testOnDevices("solveFlow() goes from data to noise and back", async () => {
+testOnCpu("solveFlow() goes from data to noise and back", async () => {
   const x1 = noise(5, shape);
   const data = await x1.read();
   const cases: [SolverOptions, tolerance: number][] = [
@@ -125,7 +125,7 @@ testOnDevices("solveFlow() gives every sample its condition", async () => {
   }
 });
 
-testOnDevices("SampleBatches covers every sample once with batches of one size", async () => {
+testOnCpu("SampleBatches covers every sample once with batches of one size", async () => {
   for (const [count, batch] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
     const batches = new SampleBatches(tensor(upTo(count), [count, 1]), batch);
     assert.ok(batches.length <= batch);

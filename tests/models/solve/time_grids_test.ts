@@ -83,4 +83,5 @@ Deno.test("timesWithin() scales times to a span, and reverses them on the way ba
   assert.deepEqual(timesWithin(times, { from: 1, to: 0 }), [1, 0.25, 0]);
   assert.deepEqual(timesWithin(times, { from: 0.5 }), [0.5, 0.625, 1]);
   assert.deepEqual(timesWithin(times, { from: 0.75, to: 0.25 }), [0.75, 0.375, 0.25]);
+  assert.equal(timesWithin(times, { from: 0.03, to: 0.33 }).at(-1), 0.33, "where 0.03 + 0.3 is not 0.33");
 });
