@@ -4,6 +4,8 @@ import {
   type FlowField,
   flowFields,
   flowFrames,
+  type FlowFramesOptions,
+  type FlowRow,
   pace,
   pacings,
   rasterizer,
@@ -135,46 +137,6 @@ Deno.test("filmstrip() has a column for each time and a row for each sample", ()
   assert.deepEqual([0, 1, 2].map((i) => brightest(svg, 5, 40, [22 + 206 * i + 20, 40])), [0, 2, 4]);
 });
 
-Deno.test("flowFrames() says what it cannot draw", () => {
-  const trajectory = moving(3);
-  assert.throws(() => flowFrames([]), /a row without trajectories/);
-  assert.throws(() => flowFrames([{ trajectories: [] }]), /a row without trajectories/);
-  assert.throws(() => flowFrames([{ trajectories: [trajectory, moving(4)] }]), {
-    name: "RangeError",
-    message: "Cannot draw flow: images are 1 x 3 but also 1 x 4 (expected one size)",
-  });
-  assert.throws(() => flowFrames([{ trajectories: [trajectory] }], { scale: 0 }), /scale is 0/);
-  for (const draw of [flowFrames, filmstrip]) {
-    assert.throws(() => draw([{ trajectories: [trajectory] }], { scale: 1e5 }), {
-      name: "RangeError",
-      message:
-        /^Cannot draw a picture of \d+ x \d+ pixels \(expected at most 67108864 in all\): choose a smaller/,
-    });
-  }
-  assert.throws(() => flowFrames([{ trajectories: [trajectory] }], { field: "quivr" as FlowField }), {
-    name: "TypeError",
-    message: 'Cannot draw flow: no field is named "quivr", did you mean "quiver"? ' +
-      "(expected one of quiver, velocity, prediction, none)",
-  });
-  const short = { ...trajectory, velocity: new Float32Array(2) };
-  assert.throws(() => flowFrames([{ trajectories: [short] }]), /velocity holds 2 values \(expected 6/);
-  const holed = { ...trajectory, image: trajectory.image.map(() => NaN) };
-  const frames = flowFrames([{ trajectories: [holed] }], { frames: 2 });
-  assert.throws(() => frames.svg(1), /Cannot draw quiver at t = 1: image 0 is NaN at row 0, column 0/);
-  for (const value of [NaN, Infinity]) {
-    const { image, velocity, ...rest } = madeUpFlow(0, 3);
-    const wild = flowFrames([{ trajectories: [{ ...rest, image, velocity: velocity.with(30, value) }] }], {
-      frames: 3,
-    });
-    assert.throws(() => wild.svg(0), {
-      name: "RangeError",
-      message:
-        `Cannot draw quiver at t = 0: velocity is ${value} at row 1, column 2 (expected finite numbers)`,
-    });
-    assert.doesNotMatch(wild.svg(1), /NaN|Infinity/);
-  }
-});
-
 Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel, in every field", () => {
   for (const field of flowFields satisfies readonly FlowField[]) {
     for (const trajectory of [madeUpFlow(1, 1), madeUpFlow(1, 2, [1, 1]), madeUpFlow(1, 3, [5, 3])]) {
@@ -217,20 +179,60 @@ Deno.test("flowFrames() draws three channels in their colours, and the mean of t
   }
 });
 
-Deno.test("flowFrames() and filmstrip() refuse other channels, and images of different channels", () => {
+Deno.test("flowFrames() and filmstrip() say what they cannot draw", () => {
+  const three = moving(3);
   const two = {
     ...pixel,
     image: new Float32Array(6),
     velocity: new Float32Array(4),
     shape: [3, 2, 1, 1] as const,
   };
-  const message = "Cannot draw flow: images have 2 channels (expected 1, grey, or 3: red, green and blue)";
-  assert.throws(() => flowFrames([{ trajectories: [two] }]), { name: "RangeError", message });
-  assert.throws(() => filmstrip([{ trajectories: [two] }]), { name: "RangeError", message });
-  assert.throws(
-    () => flowFrames([{ trajectories: [pixel, madeUpFlow(0, 3, [1, 1])] }]),
-    /images are 3 x 1 x 1 but also 1 x 1 \(expected one size\)/,
-  );
+  const cases: [rows: FlowRow[], options: FlowFramesOptions, message: RegExp][] = [
+    [[], {}, /^RangeError: Cannot draw flow: there is a row without trajectories/],
+    [[{ trajectories: [] }], {}, /a row without trajectories/],
+    [[{ trajectories: [three, moving(4)] }], {}, /: images are 1 x 3 but also 1 x 4 \(expected one size\)$/],
+    [[{ trajectories: [pixel, madeUpFlow(0, 3, [1, 1])] }], {}, /images are 3 x 1 x 1 but also 1 x 1 /],
+    [
+      [{ trajectories: [two] }],
+      {},
+      /: images have 2 channels \(expected 1, grey, or 3: red, green and blue\)$/,
+    ],
+    [
+      [{ trajectories: [{ ...three, velocity: new Float32Array(2) }] }],
+      {},
+      /velocity holds 2 values \(expected 6/,
+    ],
+    [[{ trajectories: [three] }], { scale: 0 }, /scale is 0/],
+    [
+      [{ trajectories: [three] }],
+      { scale: 1e5 },
+      /^RangeError: Cannot draw a picture of \d+ x \d+ pixels \(expected at most 67108864 in all\): choose a smaller/,
+    ],
+    [
+      [{ trajectories: [three] }],
+      { field: "quivr" as FlowField },
+      /^TypeError: .* no field is named "quivr", did you mean "quiver"\? \(expected one of quiver, velocity, pred/,
+    ],
+  ];
+  for (const [rows, options, message] of cases) {
+    assert.throws(() => flowFrames(rows, options), message);
+    assert.throws(() => filmstrip(rows, options), message);
+  }
+  const holed = { ...three, image: three.image.map(() => NaN) };
+  const frames = flowFrames([{ trajectories: [holed] }], { frames: 2 });
+  assert.throws(() => frames.svg(1), /Cannot draw quiver at t = 1: image 0 is NaN at row 0, column 0/);
+  for (const value of [NaN, Infinity]) {
+    const { velocity, ...rest } = madeUpFlow(0, 3);
+    const wild = flowFrames([{ trajectories: [{ ...rest, velocity: velocity.with(30, value) }] }], {
+      frames: 3,
+    });
+    assert.throws(() => wild.svg(0), {
+      name: "RangeError",
+      message:
+        `Cannot draw quiver at t = 0: velocity is ${value} at row 1, column 2 (expected finite numbers)`,
+    });
+    assert.doesNotMatch(wild.svg(1), /NaN|Infinity/);
+  }
 });
 
 Deno.test("flowFrames() takes its times from the snapshots, at any spacing", () => {

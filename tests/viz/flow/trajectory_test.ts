@@ -37,19 +37,8 @@ Deno.test("evenTimes() tells equal steps from others, in f32", () => {
   assert.equal(evenTimes([0, 0.4, 1]), false);
 });
 
-const counts = [
-  ...Array.from({ length: 40 }, (_, i) => i + 1),
-  64,
-  99,
-  100,
-  101,
-  255,
-  256,
-  999,
-  1000,
-  1001,
-  1024,
-];
+const large = [64, 99, 100, 101, 255, 256, 999, 1000, 1001, 1024];
+const counts = Array.from({ length: 50 }, (_, i) => i < 40 ? i + 1 : large[i - 40]);
 
 Deno.test("pace() runs from the first to the last snapshot and never back, for every M and n", () => {
   for (const pacing of pacings) {
@@ -69,47 +58,30 @@ Deno.test("pace() runs from the first to the last snapshot and never back, for e
 
 Deno.test("pace() follows its formula", () => {
   assert.deepEqual(pace("linear", 101, 5), [0, 25, 50, 75, 100]);
+  assert.deepEqual(pace("linear", 37, 37), Array.from({ length: 37 }, (_, i) => i));
   assert.deepEqual(pace("quadratic", 101, 6), [0, 4, 16, 36, 64, 100]);
   assert.deepEqual(pace("inv_quadratic", 101, 5), [0, 50, 71, 87, 100]);
   // M^(k/3) - 1 before the last, for k = 3, 2, 1, 0.
   assert.deepEqual(pace("logarithmic", 1000, 4), [0, 900, 990, 999]);
 });
 
-Deno.test("pace() gives every snapshot once where linear frames are as many", () => {
-  assert.deepEqual(pace("linear", 37, 37), Array.from({ length: 37 }, (_, i) => i));
-});
-
-Deno.test("pace() gives the last snapshot to a single frame", () => {
-  for (const pacing of pacings) assert.deepEqual(pace(pacing, 12, 1), [11]);
-});
-
-Deno.test("pace() names the nearest pacing when there is none of that name", () => {
+Deno.test("pace() says which pacings and counts there are", () => {
   assert.throws(() => pace("logaritmic" as Pacing, 10, 5), {
     name: "TypeError",
     message: 'Cannot pace frames: no pacing is named "logaritmic", did you mean "logarithmic"? ' +
       "(expected one of linear, quadratic, inv_quadratic, logarithmic)",
   });
-});
-
-Deno.test("pace() rejects counts that are no positive integers", () => {
   for (const count of [0, -1, 2.5, NaN, Infinity]) {
-    assert.throws(() => pace("linear", count, 5), {
+    const expected = `is ${count} (expected an integer of at least 1)`;
+    const message = (name: string) => ({
       name: "RangeError",
-      message: `Cannot pace frames: number of snapshots is ${count} (expected an integer of at least 1)`,
+      message: `Cannot pace frames: ${name} ${expected}`,
     });
-    assert.throws(() => pace("linear", 5, count), {
-      name: "RangeError",
-      message: `Cannot pace frames: number of frames is ${count} (expected an integer of at least 1)`,
-    });
+    assert.throws(() => pace("linear", count, 5), message("number of snapshots"));
+    assert.throws(() => pace("linear", 5, count), message("number of frames"));
   }
-});
-
-Deno.test("pace() refuses more frames than any animation has", () => {
   assert.equal(pace("linear", 2, 2 ** 20).length, 2 ** 20);
-  assert.throws(() => pace("linear", 2, 1e9), {
-    name: "RangeError",
-    message: /\(expected at most 1048576\)$/,
-  });
+  assert.throws(() => pace("linear", 2, 1e9), /^RangeError: .* \(expected at most 1048576\)$/);
 });
 
 Deno.test("pace() takes equally spaced times as their number, to the index", () => {

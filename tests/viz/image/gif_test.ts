@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { colormap, colormapNames, encodeGif, type GifOptions } from "../../../viz/mod.ts";
+import { colormap, colormapNames, encodeApng, encodeGif, type GifOptions } from "../../../viz/mod.ts";
 import { readGif, rgba, scatter } from "./gif_reading.ts";
 
 const magma = colormap("magma");
@@ -55,30 +55,35 @@ Deno.test("encodeGif() stores how often it is played", () => {
   assert.equal(encoded(2, { plays: 65_536 }).loopCount, 65_535);
 });
 
-Deno.test("encodeGif() rejects no frames, frames of other sizes, and options out of range", () => {
-  assert.throws(() => encodeGif([], magma), {
-    name: "RangeError",
-    message: "Cannot encode GIF: no frames given (expected at least 1)",
-  });
-  assert.throws(() => encodeGif([scatter(4, 3, 0), scatter(3, 4, 0)], magma), {
-    name: "RangeError",
-    message: "Cannot encode GIF: frame 1 is 3 wide and 4 high (expected 4 and 3 as in frame 0)",
+Deno.test("encodeGif() and encodeApng() say what they cannot encode", () => {
+  const one = [scatter(4, 3, 0)];
+  const raster = (width: number, height: number) => ({
+    width,
+    height,
+    rgba: new Uint8Array(4 * width * height),
   });
   const short = { width: 4, height: 3, pixels: new Uint8Array(11) };
-  assert.throws(
-    () => encodeGif([scatter(4, 3, 0), short], magma),
-    /encode GIF frame 1: picture holds 11 pixels/,
-  );
-  assert.throws(
-    () => encodeGif([scatter(65_536, 1, 0)], magma),
-    /65536 wide and 1 high \(expected at most 65535/,
-  );
-  assert.throws(() => encodeGif([scatter(4, 3, 0)], new Uint8Array(6)), /palette holds 6 bytes/);
-  for (const delay of [0, 19, NaN, -50, Infinity]) {
-    assert.throws(() => encoded(1, { delay }), /delay is .* ms \(expected 20 to 655350 ms\)/);
-    assert.throws(() => encoded(1, { hold: delay }), /hold is .* ms \(expected 20 to 655350 ms\)/);
-  }
-  for (const plays of [0, -1, 1.5, NaN, 65_537]) {
-    assert.throws(() => encoded(1, { plays }), /plays is .* \(expected/);
-  }
+  const cases: [() => unknown, message: RegExp][] = [
+    [() => encodeGif([], magma), /^RangeError: Cannot encode GIF: no frames given \(expected at least 1\)$/],
+    [
+      () => encodeGif([...one, scatter(3, 4, 0)], magma),
+      /: frame 1 is 3 wide and 4 high \(expected 4 and 3 as in frame 0\)$/,
+    ],
+    [() => encodeGif([...one, short], magma), /encode GIF frame 1: picture holds 11 pixels/],
+    [() => encodeGif([scatter(65_536, 1, 0)], magma), /65536 wide and 1 high \(expected at most 65535/],
+    [() => encodeGif(one, new Uint8Array(6)), /palette holds 6 bytes/],
+    ...[0, 19, NaN, -50, Infinity].flatMap((delay): [() => unknown, RegExp][] => [
+      [() => encoded(1, { delay }), /delay is .* ms \(expected 20 to 655350 ms\)/],
+      [() => encoded(1, { hold: delay }), /hold is .* ms \(expected 20 to 655350 ms\)/],
+    ]),
+    ...[0, -1, 1.5, NaN, 65_537].map((plays): [() => unknown, RegExp] => [
+      () => encoded(1, { plays }),
+      /plays is .* \(expected/,
+    ]),
+    [() => encodeApng([]), /^RangeError: Cannot encode APNG: no frames given \(expected at least 1\)$/],
+    [() => encodeApng([raster(2, 3), raster(3, 2)]), /frame 1 is 3 wide and 2 high/],
+    [() => encodeApng([raster(1, 1)], { delay: 1 }), /delay is 1 ms \(expected 20 to 65535 ms\)/],
+    [() => encodeApng([raster(1, 1)], { hold: 70_000 }), /hold is 70000 ms \(expected 20 to 65535 ms\)/],
+  ];
+  for (const [encode, message] of cases) assert.throws(encode, message);
 });

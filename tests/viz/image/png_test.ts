@@ -149,13 +149,8 @@ testUnless(
   typeof python === "string" ? undefined : python.reason,
   "encodeApng() is pixel-exact in full colour, and stores delays and hold, for pillow",
   async () => {
-    for (
-      const [width, height, opaque] of [[1, 1, true], [40, 30, true], [37, 23, false], [
-        2,
-        300,
-        true,
-      ]] as const
-    ) {
+    const sizes = [[1, 1, true], [40, 30, true], [37, 23, false], [2, 300, true]] as const;
+    for (const [width, height, opaque] of sizes) {
       const frames = [0, 1, 1, 2, 300].map((seed) => scatterRaster(seed, width, height, opaque));
       const process = new Deno.Command(python as string, {
         args: ["-c", reader],
@@ -175,22 +170,3 @@ testUnless(
     }
   },
 );
-
-Deno.test("encodeApng() rejects no frames, frames of other sizes, and durations out of range", () => {
-  assert.throws(() => encodeApng([]), {
-    name: "RangeError",
-    message: "Cannot encode APNG: no frames given (expected at least 1)",
-  });
-  assert.throws(
-    () => encodeApng([scatterRaster(0, 2, 3), scatterRaster(0, 3, 2)]),
-    /frame 1 is 3 wide and 2 high/,
-  );
-  assert.throws(
-    () => encodeApng([scatterRaster(0, 1, 1)], { delay: 1 }),
-    /delay is 1 ms \(expected 20 to 65535 ms\)/,
-  );
-  assert.throws(
-    () => encodeApng([scatterRaster(0, 1, 1)], { hold: 70_000 }),
-    /hold is 70000 ms \(expected 20 to 65535 ms\)/,
-  );
-});
