@@ -151,7 +151,8 @@ function labelsApart(
 ): { readonly value: number; readonly name: string; readonly middle: number }[] {
   const halfOf = (name: string) => letter.digit * name.length / 2;
   const labels = labelsOf(scale, count, log).map(({ value, name }) => ({
-    ...{ value, name },
+    value,
+    name,
     middle: Math.min(scale(value), edge - halfOf(name)),
   }));
   const touch = labels.slice(1).some(({ name, middle }, i) => {

@@ -53,7 +53,7 @@ function brush(value: string, title: string): Markup {
 const bitsControls = markup`<div id="bits" role="group" aria-labelledby="bits-title" hidden>
 <h3 id="bits-title">Does the network expect a real image?</h3>
 <p class="small">Press a test image: no network learned from it. The page follows it back from t = 1 to noise and sums up how
-the flow squeezes space on the way: its likelihood, told in bits per dimension. A code that knows nothing spends 8 bits on
+the flow squeezes space on the way: its likelihood, in bits per dimension. A code that knows nothing spends 8 bits on
 each value of an image; one built on the network spends fewer on what the network expects.</p>
 <div id="bits-examples" class="thumbnails"></div>
 <div class="controls"><button id="bits-stop" type="button" hidden>Stop</button>

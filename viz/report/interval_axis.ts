@@ -48,11 +48,11 @@ export function intervalAxis(
       inWords[name]
     }: ${shown(value)}</title></line>`;
   });
-  const told = references.flatMap((name) => {
+  const marked = references.flatMap((name) => {
     const values = new Set(marks.flatMap((mark) => mark.name === name ? [shown(mark.value)] : []));
     return values.size === 0 ? [] : [`${inWords[name]} ${[...values].join(", ")}`];
   });
-  const label = [figures.map(({ figure }) => shown(figure.value)).join(", "), ...told].join("; ");
+  const label = [figures.map(({ figure }) => shown(figure.value)).join(", "), ...marked].join("; ");
   return markup`<svg class="axis" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}" role="img" aria-label="${label}">
 <line x1="${size.margin}" x2="${
     size.width - size.margin

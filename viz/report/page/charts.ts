@@ -113,8 +113,13 @@ export class Chart {
 
   #common({ ink, muted, line }: Theme): Figure {
     const axis = {
-      ...{ gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true },
-      ...{ exponentformat: "none", separatethousands: true }, // without SI prefixes
+      gridcolor: line,
+      zerolinecolor: line,
+      linecolor: line,
+      tickcolor: line,
+      automargin: true,
+      exponentformat: "none", // without SI prefixes
+      separatethousands: true,
     };
     return {
       font: { family: "system-ui, sans-serif", size: 12, color: muted },

@@ -46,7 +46,10 @@ export class SampleJudge {
     return {
       classes: each.map((shares, n) => shares.indexOf(confidence[n])),
       confidence,
-      ...{ precision, recall, accuracy, references: this.#reference.rows },
+      precision,
+      recall,
+      accuracy,
+      references: this.#reference.rows,
       ...real && { real },
     };
   }
@@ -84,11 +87,11 @@ export class SampleJudge {
 const certain = 0.9;
 
 /** What a judge says of fresh samples, in words. */
-export function judgedWords(judged: Judged, asked: readonly (number | undefined)[]): HTMLElement {
+export function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): HTMLElement {
   const { classes, confidence, precision, recall, references, real, accuracy } = judged;
   const N = classes.length;
   const sure = confidence.filter((p) => p >= certain).length;
-  const right = classes.filter((label, n) => label === asked[n]).length;
+  const right = classes.filter((label, n) => label === labels[n]).length;
   const lines: (readonly [name: string, text: string])[] = [
     [
       "Recognised",
@@ -97,7 +100,7 @@ export function judgedWords(judged: Judged, asked: readonly (number | undefined)
         percent(accuracy, 1)
       } of test images; below each picture stand the class that it sees and its probability.`,
     ],
-    ...asked[0] === undefined ? [] : [["As asked", `${right} of ${N}.`] as const],
+    ...labels[0] === undefined ? [] : [["As asked", `${right} of ${N}.`] as const],
     [
       "Precision",
       `${inWords(precision)} of the samples lie within reach of one of ${references} test images.`,
