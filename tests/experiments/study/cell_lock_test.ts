@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type CellLock, tryLockCell } from "../../../experiments/study/cell_lock.ts";
+import { runCell } from "../../../experiments/study/run_cell.ts";
+import { init } from "../../../kernels/mod.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
+import { makeStudy } from "./tiny_study.ts";
 
 const cell = { id: "base-s1" };
 const minuteMs = 60_000;
@@ -103,7 +106,8 @@ testInFolder(
   },
 );
 
-testInFolder("CellLock shows signs of life, and hears when it is lost", async (folder) => {
+/** Calls back with timers that do not run, but can be called. */
+async function withFakeTimers<T>(use: (beats: { beat: () => Promise<void>; ms: number }[]) => Promise<T>) {
   const { setInterval } = globalThis;
   const beats: { beat: () => Promise<void>; ms: number }[] = [];
   const fake = (beat: () => Promise<void>, ms: number) => {
@@ -111,18 +115,44 @@ testInFolder("CellLock shows signs of life, and hears when it is lost", async (f
     return setInterval(() => {}, 10 * minuteMs);
   };
   globalThis.setInterval = fake as typeof setInterval;
-  const lock = await tryLockCell({ folder }, cell).finally(() => globalThis.setInterval = setInterval);
-  assert.ok(isLock(lock));
-  using _ = lock;
-  const [{ beat, ms }] = beats;
-  assert.ok(ms <= minuteMs, "several signs before it is taken for dead");
-  const path = join(folder, ".locks", "base-s1.1");
-  const old = new Date(Date.now() - 6 * minuteMs);
-  await Deno.utime(path, old, old);
-  await beat();
-  assert.ok(Date.now() - (await Deno.stat(path)).mtime!.getTime() < 5 * minuteMs);
-  assert.ok(!lock.lost.aborted);
-  await Deno.writeTextFile(join(folder, ".locks", "base-s1.2"), "");
-  await beat();
-  assert.ok(lock.lost.aborted, "another program has taken it over");
-});
+  return await use(beats).finally(() => globalThis.setInterval = setInterval);
+}
+
+testInFolder(
+  "CellLock shows signs of life, and hears when it is lost",
+  (folder) =>
+    withFakeTimers(async (beats) => {
+      const lock = await tryLockCell({ folder }, cell);
+      assert.ok(isLock(lock));
+      using _ = lock;
+      const [{ beat, ms }] = beats;
+      assert.ok(ms <= minuteMs, "several signs before it is taken for dead");
+      const path = join(folder, ".locks", "base-s1.1");
+      const old = new Date(Date.now() - 6 * minuteMs);
+      await Deno.utime(path, old, old);
+      await beat();
+      assert.ok(Date.now() - (await Deno.stat(path)).mtime!.getTime() < 5 * minuteMs);
+      assert.ok(!lock.lost.aborted);
+      await Deno.writeTextFile(join(folder, ".locks", "base-s1.2"), "");
+      await beat();
+      assert.ok(lock.lost.aborted, "another program has taken it over");
+    }),
+);
+
+testInFolder(
+  "runCell() stops once another program has taken its lock over",
+  (root) =>
+    withFakeTimers(async (beats) => {
+      const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
+      const [cell] = study.cells;
+      const device = await init({ device: "cpu", threads: 1 });
+      const signal = new AbortController().signal;
+      const say = async () => {
+        await Deno.writeTextFile(join(study.folder, ".locks", `${cell.id}.2`), "");
+        await beats[1].beat(); // the first one was that of the plan
+      };
+      const options = { device, signal, say: () => void say(), mlflow: null, experiment: null };
+      assert.equal(await runCell(study, { ...cell, steps: 2000 }, options), "stopped");
+      device.close();
+    }),
+);

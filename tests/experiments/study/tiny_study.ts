@@ -5,7 +5,7 @@ import { init } from "../../../kernels/mod.ts";
 import { completePlan, type GivenPlan, type Plan, readPlan } from "../../../experiments/study/plan.ts";
 import { type PlanningOptions, planStudy, saveStudy } from "../../../experiments/study/plan_study.ts";
 import type { Cell, Study } from "../../../experiments/study/study.ts";
-import type { Workplace } from "../cli.ts";
+import { madeOnce, type Workplace } from "../cli.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { makeJudgedData } from "../evaluated_run.ts";
 
@@ -63,7 +63,7 @@ export async function makeStudy(folder: string, given: Partial<GivenPlan>): Prom
 
 /** Makes data of four classes in `data`, with a judge that is hardly trained, and the file of a plan. */
 export async function makePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
-  await makeJudgedData(place);
+  await madeOnce(place, "judged data", makeJudgedData);
   await writePlan(place, given);
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { TrainingError } from "../../../../experiments/program/task.ts";
-import { local, runInTurn } from "../../../../experiments/study/launch/local.ts";
+import { local, runInTurn, threadsOf } from "../../../../experiments/study/launch/local.ts";
 import { launching } from "../../../../experiments/study/launch/launch_flags.ts";
 import { defineSettings } from "../../../../experiments/settings/settings.ts";
 import { testInFolder } from "../../../folder.ts";
@@ -51,4 +51,12 @@ Deno.test("runInTurn() runs the others where a cell fails, and names it", async 
   await assert.rejects(runInTurn(cells.slice(0, 1), fails(new TrainingError("alone")), rest), TrainingError);
   const stopped = options(AbortSignal.abort());
   assert.deepEqual(await runInTurn(cells, fails(new TypeError("a bug")), stopped), { failed: [], busy: [] });
+});
+
+Deno.test("threadsOf() shares the cores between jobs, unless threads are given", () => {
+  const cores = navigator.hardwareConcurrency;
+  assert.equal(threadsOf({ threads: null, jobs: 1 }), cores);
+  assert.equal(threadsOf({ threads: null, jobs: 2 }), Math.max(1, Math.floor(cores / 2)));
+  assert.equal(threadsOf({ threads: null, jobs: 10 * cores }), 1);
+  assert.equal(threadsOf({ threads: 3, jobs: 2 }), 3);
 });
