@@ -156,11 +156,11 @@ export class HttpServer {
 
   /** Says where a redirect leads: a server that has moved expects the same path there. */
   #redirection(status: number, location: string, path: string): string {
-    const target = shownAddress(URL.parse(location, this.address.url + path)?.href ?? "");
+    const target = shownAddress(this.address.hide(URL.parse(location, this.address.url + path)?.href ?? ""));
     const [bare] = path.split("?");
     return target.endsWith(bare)
-      ? `is elsewhere (${status}); give the address ${this.address.hide(target.slice(0, -bare.length))}`
-      : `leads to ${this.address.hide(target) || "another page"} (${status}), which is no MLflow server; ` +
+      ? `is elsewhere (${status}); give the address ${target.slice(0, -bare.length)}`
+      : `leads to ${target || "another page"} (${status}), which is no MLflow server; ` +
         "it may ask for credentials";
   }
 

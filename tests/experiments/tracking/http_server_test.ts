@@ -163,3 +163,21 @@ testOnFake("HttpServer names the address of a server that has moved, and a page 
     await assertEnds(serverAt(url).request("GET", path), new RegExp(`${RegExp.escape(says)}$`));
   }
 });
+
+testOnFake("HttpServer hides credentials that a server repeats", () => undefined, async (server) => {
+  const secret = "s3cret/";
+  const http = serverAt(server.url.replace("//", `//me:${encodeURIComponent(secret)}@`));
+  const texts = [secret, "s3cret%2f", "s3cret\\u002F", btoa(`me:${secret}`)];
+  for (const text of texts) {
+    const answers = [
+      new Response(`no ${text}`, { status: 400 }),
+      Response.json({ message: `no ${text}` }, { status: 400 }),
+      new Response("", { status: 301, headers: { location: `/${text}` } }),
+    ];
+    for (const answer of answers) {
+      server.answer = () => answer;
+      await assertEnds(http.request("GET", "/x"), /\*\*\*/);
+      await assert.rejects(http.request("GET", "/x"), ({ message }: Error) => !/s3cret|bWU6/.test(message));
+    }
+  }
+});

@@ -50,6 +50,7 @@ async function newsOf(run: string, server: FakeMlflow) {
     tags: logged.flatMap(({ tags = [] }) => tags) as { key: string; value: string }[],
     deleted: server.sent("runs/delete-tag").map(({ key }) => key),
     ends: server.sent("runs/update"),
+    files: server.seen.filter(({ method }) => method === "PUT").length,
   };
 }
 
@@ -89,7 +90,7 @@ testSending(
     const { endedAt } = (await readRecord(run))!;
     assert.deepEqual(ends, [{ run_id: "r1", status: "KILLED", end_time: endedAt }]);
     assert.ok(endedAt! > earlier.ends[0].end_time, "the server keeps the end of the first session");
-    assert.deepEqual(await newsOf(run, server), { points: [], tags: [], deleted: [], ends: [] });
+    assert.deepEqual(await newsOf(run, server), { points: [], tags: [], deleted: [], ends: [], files: 0 });
   },
 );
 
@@ -163,6 +164,27 @@ testSending(
     assert.deepEqual((await server.runs("x")).map(({ info }) => info.run_id), ["r1"]);
   },
 );
+
+testSending("sendRun() creates a run once, also where it does not hear that it did", async (run, server) => {
+  await writeRun(run);
+  // What happens to the first request to create the run, and how many are sent.
+  const cases = {
+    cut: ["cut", 1],
+    refused: ["refuse", 2],
+    busy: [new Response("", { status: 503 }), 2],
+  } as const;
+  for (const [name, [fault, requests]] of Object.entries(cases)) {
+    const record = (await readRecord(run))!;
+    await writeRecord(run, { ...record, id: name, experiment: name });
+    server.seen.length = 0;
+    server.answer = ({ path }) =>
+      path.endsWith("runs/create") && server.sent("runs/create").length === 1 ? fault : undefined;
+    await send(run, server);
+    assert.equal(server.sent("runs/create").length, requests, name);
+    assert.deepEqual((await server.runs(name)).map(({ info }) => info.status), ["FINISHED"], name);
+    await Deno.remove(join(run, "mlflow.json"));
+  }
+});
 
 testSending(
   "sendRun() writes to and deletes no run that has not its id, whatever a search finds",

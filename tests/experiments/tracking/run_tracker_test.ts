@@ -314,3 +314,30 @@ testOnFake(
       ]);
     }),
 );
+
+testOnFake(
+  "RunTracker.end() does not wait for a retry that is far away",
+  () => new Response("", { status: 503 }),
+  (server) =>
+    withFolder(async (run) => {
+      const said: string[] = [];
+      const waiting = { lookMs: 20, outageMs: 50, patienceMs: 2_000 };
+      const choice = {
+        address: addressOf(server),
+        patience: { ...patience, backoffFactor: 1e6 },
+        experiment: "x",
+      };
+      using lock = await lockRun(run);
+      const tracker = await RunTracker.start(lock, {
+        ...usual,
+        choice,
+        say: (line) => said.push(line),
+        waiting,
+      });
+      while (server.seen.length < 2) await pause(5); // the first retry comes soon
+      await pause(50); // until the tracker waits
+      server.answer = () => undefined;
+      await tracker.end("FINISHED");
+      assert.equal((await server.runs("x"))[0].info.status, "FINISHED", said.join("\n"));
+    }),
+);
