@@ -49,14 +49,9 @@ export {
   openCheckpoint,
   saveCheckpoint,
 } from "./files/checkpoint.ts";
-export {
-  decodeSafetensors,
-  encodeSafetensors,
-  SafetensorsError,
-  type SafetensorsTensor,
-} from "./files/safetensors.ts";
+export { decodeSafetensors, encodeSafetensors, SafetensorsError } from "./files/safetensors.ts";
 export { encodeNpy } from "./files/npy.ts";
-export { checkFinite, type State, StateError } from "./files/state.ts";
+export { checkFinite, type HostTensor, type State, StateError } from "./nn/state.ts";
 export { type Classified, Classifier, type ClassifierOptions, featureCount } from "./judge/classifier.ts";
 export { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./measures/estimate.ts";
 export {
@@ -211,7 +206,7 @@ export { BatchOrder } from "./train/batch_order.ts";
 export { type BatchSource, batchSource, type Examples, type TrainingData } from "./train/batch_source.ts";
 export { Ema } from "./train/ema.ts";
 export { fit, FitError, type FitOptions, type FitProgress } from "./train/fit.ts";
-export { flatten, type NamedTensors, shareParameters, withParameters } from "./train/flat_parameters.ts";
+export { flatten, type NamedTensors, shareParameters, withParameters } from "./nn/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
 export {
   fewestChannels,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from "../../models/mod.ts";
+import { decodeSafetensors, encodeSafetensors, type HostTensor } from "../../models/mod.ts";
 import type { TestImages } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
@@ -39,7 +39,7 @@ export async function writeExamples(
   run: string,
   { shape, image, labels, classNames }: TestImages,
 ): Promise<void> {
-  const tensors: Record<string, SafetensorsTensor> = {
+  const tensors: Record<string, HostTensor> = {
     image: { shape, data: image },
     ...labels && { labels: { shape: [labels.length], data: Float32Array.from(labels) } },
   };

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import {
   encodeSafetensors,
+  type HostTensor,
   noise,
-  type SafetensorsTensor,
   SampleBatches,
   Sampler,
   type Snapshot,
@@ -132,7 +132,7 @@ const shapesOf = (M: number, N: number, size: readonly number[]) => ({
  */
 export async function writePlaneTrajectories(run: string, trajectories: PlaneTrajectories): Promise<void> {
   const { classes, conditioning, real, share, classifier, classNames, shape: [M, N, ...size] } = trajectories;
-  const tensors = new Map<string, SafetensorsTensor>();
+  const tensors = new Map<string, HostTensor>();
   for (const [name, shape] of Object.entries(shapesOf(M, N, size))) {
     tensors.set(name, { shape, data: trajectories[name as keyof ReturnType<typeof shapesOf>] });
   }

@@ -8,7 +8,7 @@ import { rejectUnknown } from "../names.ts";
 import { isNormalization, type Normalization } from "./normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
-import { checkFinite, checkState, type State, StateError } from "./state.ts";
+import { checkFinite, checkState, type State, StateError } from "../nn/state.ts";
 
 /** The facts about a network that sampling needs. */
 export interface CheckpointInfo {

@@ -1,5 +1,3 @@
-import type { Snapshot } from "../solve/sampler.ts";
-
 /** The affine map from a pixel in [0, 1] to what the network sees: `scale` pixel + `shift`. */
 export interface Normalization {
   /** Not 0. */
@@ -59,12 +57,12 @@ export function velocityToPixels(velocity: Float32Array, { scale }: Normalizatio
  *
  * @returns a new snapshot at the same t; without velocity where the given one has none
  */
-export function snapshotToPixels(
-  { t, image, velocity }: Snapshot,
-  normalization: Normalization,
-): Snapshot {
+export function snapshotToPixels<
+  S extends { readonly image: Float32Array; readonly velocity?: Float32Array },
+>(snapshot: S, normalization: Normalization): S {
+  const { image, velocity } = snapshot;
   return {
-    t,
+    ...snapshot,
     image: toPixels(image, normalization),
     ...velocity && { velocity: velocityToPixels(velocity, normalization) },
   };

@@ -3,6 +3,7 @@
  * Source: https://github.com/huggingface/safetensors#format
  */
 
+import type { HostTensor } from "../nn/state.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
 import {
   BYTES,
@@ -18,14 +19,6 @@ import {
 
 export { SafetensorsError };
 
-/** A tensor in host memory: its shape and its values in row-major order. */
-export interface SafetensorsTensor {
-  /** Lengths of its axes, outermost first; empty for a scalar. */
-  shape: readonly number[];
-  /** Values in row-major order, as many as the shape has elements. */
-  data: Float32Array;
-}
-
 /**
  * Encodes tensors as one safetensors file, f32 little-endian, in the order given.
  *
@@ -36,7 +29,7 @@ export interface SafetensorsTensor {
  * of another type; or if metadata is no text
  */
 export function encodeSafetensors(
-  tensors: ReadonlyMap<string, SafetensorsTensor>,
+  tensors: ReadonlyMap<string, HostTensor>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
   // Joined by hand: an object would move integer names to the front.
@@ -97,7 +90,7 @@ export function encodeSafetensors(
 export function decodeSafetensors(
   bytes: Uint8Array,
   source: string,
-): { tensors: Map<string, SafetensorsTensor>; metadata: Record<string, string> } {
+): { tensors: Map<string, HostTensor>; metadata: Record<string, string> } {
   if (!(bytes instanceof Uint8Array)) {
     throw new SafetensorsError(
       `Cannot read ${source}: its bytes are ${describeValue(bytes)} (expected the Uint8Array of a file)`,
@@ -105,7 +98,7 @@ export function decodeSafetensors(
   }
   try {
     const { start, entries, metadata } = readHeader(bytes);
-    const tensors = new Map<string, SafetensorsTensor>();
+    const tensors = new Map<string, HostTensor>();
     for (const entry of entries) {
       tensors.set(entry.name, { shape: entry.shape, data: readValues(bytes, start, entry) });
     }

@@ -14,7 +14,7 @@ import { fromPixels, isNormalization, type Normalization } from "../files/normal
 import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
 import { isCount } from "../../kernels/core/checks.ts";
 import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
-import { checkFinite, checkState, type State } from "../files/state.ts";
+import { checkFinite, checkState, type State } from "../nn/state.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { loadState, namedParameters } from "../nn/module.ts";
 

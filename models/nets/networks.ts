@@ -4,7 +4,7 @@ import { paths } from "../flow/path.ts";
 import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { flatten } from "../train/flat_parameters.ts";
+import { flatten } from "../nn/flat_parameters.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
 import { completeUNetOptions, optionNames, type UNetOptions } from "./options.ts";
 import { ResidualUNet } from "./residual_unet.ts";

@@ -1,6 +1,6 @@
 import { Tensor } from "../../kernels/mod.ts";
 import { sameShape } from "../../kernels/core/shape.ts";
-import { readState, type State, StateError, writeState } from "../files/state.ts";
+import { readState, type State, StateError, writeState } from "./state.ts";
 
 /**
  * A part of a network. Its parameters are the fields that are tensors, its children the fields that are modules or

@@ -1,8 +1,8 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
 import { checkRate } from "./schedule.ts";
-import { checkApart, flatZeros, type NamedTensors, rangeOf, runsOf } from "./flat_parameters.ts";
-import { checkState, readState, type State, StateError, writeState } from "../files/state.ts";
+import { checkApart, flatZeros, type NamedTensors, rangeOf, runsOf } from "../nn/flat_parameters.ts";
+import { checkState, readState, type State, StateError, writeState } from "../nn/state.ts";
 import {
   type OptimizerKind,
   optimizerKinds,

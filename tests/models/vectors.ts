@@ -4,10 +4,10 @@ import { type Device, type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   createModel,
   decodeSafetensors,
+  type HostTensor,
   loadState,
   type Model,
   type ModelOptions,
-  type SafetensorsTensor,
 } from "../../models/mod.ts";
 import { granted, testUnless } from "../permissions.ts";
 import { testOnDevices } from "../testing.ts";
@@ -17,7 +17,7 @@ export const folder = new URL("../vectors/", import.meta.url);
 
 /** One file of vectors. */
 export class Vectors {
-  readonly tensors: Map<string, SafetensorsTensor>;
+  readonly tensors: Map<string, HostTensor>;
   readonly metadata: Record<string, string>;
 
   constructor(name: string) {
@@ -42,7 +42,7 @@ export class Vectors {
   }
 
   /** The tensors whose names begin with a prefix, under the rest of their names. */
-  part(prefix: string): Map<string, SafetensorsTensor> {
+  part(prefix: string): Map<string, HostTensor> {
     const entries = [...this.tensors].filter(([name]) => name.startsWith(prefix));
     return new Map(entries.map(([name, value]) => [name.slice(prefix.length), value]));
   }

@@ -19,7 +19,7 @@ import {
   type OptimizerOptions,
   StateError,
 } from "../../../models/mod.ts";
-import { readState, writeState } from "../../../models/files/state.ts";
+import { readState, writeState } from "../../../models/nn/state.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { testWithVectors, type Vectors } from "../vectors.ts";
 

@@ -2,7 +2,7 @@
 
 import { gradients, randomNormal, randomUniform, tensor } from "../../../../kernels/mod.ts";
 import { Ema, flowMatchingLoss, type Model, namedParameters, optimizer } from "../../../../models/mod.ts";
-import { rangeOf } from "../../../../models/train/flat_parameters.ts";
+import { rangeOf } from "../../../../models/nn/flat_parameters.ts";
 
 /** A key of random numbers, one a stream. */
 export const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));

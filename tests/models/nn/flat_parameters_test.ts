@@ -15,7 +15,7 @@ import {
   Trainer,
   withParameters,
 } from "../../../models/mod.ts";
-import { flatZeros, rangeOf, runsOf } from "../../../models/train/flat_parameters.ts";
+import { flatZeros, rangeOf, runsOf } from "../../../models/nn/flat_parameters.ts";
 import { testOnDevices } from "../../testing.ts";
 
 const tiny = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;

@@ -1,10 +1,17 @@
 import { type Tensor, UserError } from "../../kernels/mod.ts";
 import { sameShape, showShape } from "../../kernels/core/shape.ts";
 import { nearest } from "../names.ts";
-import type { SafetensorsTensor } from "./safetensors.ts";
+
+/** A tensor in host memory: its shape and its values in row-major order. */
+export interface HostTensor {
+  /** Lengths of its axes, outermost first; empty for a scalar. */
+  shape: readonly number[];
+  /** Values in row-major order, as many as the shape has elements. */
+  data: Float32Array;
+}
 
 /** Tensors in host memory by name: the weights of a network, the moments of an optimizer. */
-export type State = Map<string, SafetensorsTensor>;
+export type State = Map<string, HostTensor>;
 
 /** A state that does not match what it is loaded into: a name is missing or unknown, or a shape differs. */
 export class StateError extends UserError {
