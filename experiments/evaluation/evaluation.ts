@@ -9,8 +9,8 @@ import {
   fieldProblem,
   fieldsOf,
   finiteNumber,
+  ifGiven,
   listOf,
-  optional,
   orNull,
   tableOf,
   text,
@@ -34,9 +34,9 @@ const figure = fieldsOf({
   high: finiteNumber,
   ...cost,
   /** What as many real images give: training images if the figure compares with test images. */
-  real: optional(finiteNumber),
+  real: ifGiven(finiteNumber),
   /** What noise gives. */
-  noise: optional(finiteNumber),
+  noise: ifGiven(finiteNumber),
 });
 
 const figures: FieldCheck<Readonly<Partial<Record<FigureName, Figure>>>> = {
@@ -71,14 +71,14 @@ const checks = {
   /** How long all of it took. */
   seconds: finiteNumber,
   /** The file of weights, its SHA-256 in hex, and the step it was saved at, if it is known. */
-  weights: fieldsOf({ file: text, sha256: text, step: optional(count) }),
+  weights: fieldsOf({ file: text, sha256: text, step: ifGiven(count) }),
   /** The device that computed. */
   device: text,
   /** The data compared with; the digest is that of the training images. */
   dataset: fieldsOf({ name: text, digest: text }),
   /** The classifier that judged; none if the data has no labels. */
-  judge: optional(fieldsOf({ sha256: text, accuracy: finiteNumber, source: text })),
-  asked: optional(fieldsOf(request)),
+  judge: ifGiven(fieldsOf({ sha256: text, accuracy: finiteNumber, source: text })),
+  asked: ifGiven(fieldsOf(request)),
   /** What was drawn, how, and what that cost. */
   samples: fieldsOf({
     count,
@@ -86,14 +86,14 @@ const checks = {
     /** In words: solver, grid, guidance. */
     how: text,
     /** Samples of each class, as the judge sees them. */
-    classes: optional(listOf(count)),
+    classes: ifGiven(listOf(count)),
     ...cost,
   }),
   figures,
   /** Means over samples along their trajectories. */
-  course: optional(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
+  course: ifGiven(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
   /** Test loss in bins of t. */
-  lossByTime: optional(
+  lossByTime: ifGiven(
     listOf(fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: orNull(finiteNumber) })),
   ),
 };
