@@ -23,6 +23,7 @@ testTask(
     }
     const { frechet, confident } = evaluation.figures;
     assert.ok(frechet!.real! < frechet!.noise!, "real images are nearer to real images than noise is");
+    assert.notEqual(evaluation.figures.copying!.real, 0, "other test images than those compared with");
     assert.equal(
       evaluation.samples.evaluations,
       170 * 2 * 2,

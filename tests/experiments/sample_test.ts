@@ -17,7 +17,7 @@ import { imageSize } from "./data/tiny_idx.ts";
 
 const training =
   `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional --out run`;
-const drawing = `--checkpoint run/last.safetensors ${oneThread} --solver heun:steps=3`;
+const checkpoint = `--checkpoint run/last.safetensors ${oneThread}`;
 
 const trained = (place: Workplace, task: TaskName, flags: string) =>
   madeOnce(place, `${task} ${flags}`, (place) => place.succeed(task, flags));
@@ -33,9 +33,9 @@ function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Floa
 
 testTask("sample draws a grid, as near to a square as can be or of some columns", async (place) => {
   await trained(place, "train:residual", training);
-  const { stderr } = await place.succeed("sample", `${drawing} --count 7`);
+  const { stderr } = await place.succeed("sample", `${checkpoint} --solver heun:steps=3 --count 7`);
   assert.match(stderr, /^7 samples, heun, 3 steps, 6 evaluations each, in [\d.]+ s on .*: grid.png\n$/);
-  await place.succeed("sample", `${drawing} --count 7 --columns 2 --out two.png`);
+  await place.succeed("sample", `${checkpoint} --solver heun:steps=3 --count 7 --columns 2 --out two.png`);
   const cell = 3 * imageSize + 2;
   const size = async (name: string) => {
     const { width, height } = PNG.sync.read(Buffer.from(await place.read(name)));
@@ -47,52 +47,39 @@ testTask("sample draws a grid, as near to a square as can be or of some columns"
 
 testTask("sample gives the same bytes for the same seed, and sample n whatever the count", async (place) => {
   await trained(place, "train:base", training);
-  await Promise.all(
-    Object.entries({ a: "", b: "", other: "--seed 1", few: "--count 2", euler: "--solver euler:steps=3" })
-      .map(
-        ([name, flags]) =>
-          place.succeed(
-            "sample",
-            `${flags.includes("--solver") ? drawing.replace(/--solver \S+/, "") : drawing} ${
-              flags.includes("--count") ? "" : "--count 5"
-            } ${flags} --out ${name}.npy`,
-          ),
-      ),
-  );
-  const a = await place.read("a.npy");
-  assert.deepEqual(await place.read("b.npy"), a);
-  assert.notDeepEqual(await place.read("other.npy"), a);
-  assert.notDeepEqual(await place.read("euler.npy"), a);
-  const { header, values } = readNpy(a);
-  assert.equal(
-    header,
-    `{'descr': '<f4', 'fortran_order': False, 'shape': (5, 1, ${imageSize}, ${imageSize}), }`,
-  );
+  const draw = async (flags: string) => {
+    await place.succeed("sample", `${checkpoint} ${flags} --out x.npy`);
+    return readNpy(await place.read("x.npy"));
+  };
+  const usual = "--solver heun:steps=3 --count 5";
+  const { header, values } = await draw(usual);
+  const size = `5, 1, ${imageSize}, ${imageSize}`;
+  assert.equal(header, `{'descr': '<f4', 'fortran_order': False, 'shape': (${size}), }`);
   assert.ok(values.every(Number.isFinite));
-  assert.deepEqual(readNpy(await place.read("few.npy")).values, values.slice(0, 2 * imageSize ** 2));
+  assert.deepEqual((await draw(usual)).values, values);
+  assert.notDeepEqual((await draw(`${usual} --seed 1`)).values, values);
+  assert.notDeepEqual((await draw("--solver euler:steps=3 --count 5")).values, values);
+  const { values: few } = await draw("--solver heun:steps=3 --count 2");
+  assert.deepEqual(few, values.slice(0, 2 * imageSize ** 2));
 });
 
 testTask("sample says what its solver cost, and writes nothing where the limit is reached", async (place) => {
   await trained(place, "train:base", training);
-  const flags = "--checkpoint run/last.safetensors --device cpu --count 5";
-  const said = async (more: string) => (await place.succeed("sample", `${flags} ${more}`)).stderr;
-  assert.match(
-    await said("--solver dopri5:rtol=1e-3"),
-    /^5 samples, dopri5, rtol 0\.001, atol 0\.001, \d+ evaluations of each batch, steps of a sample: [\d.]+ \(\d+ to \d+\) accepted, [\d.]+ \(\d+ to \d+\) rejected, in /,
-  );
-  assert.match(
-    await said("--solver sde:steps=4"),
-    /^5 samples, sde, 4 steps, noise 1, 4 evaluations each, in /,
-  );
-  assert.match(
-    await said("--solver heun:grid=0/0.5/1"),
-    /^5 samples, heun, 2 steps, times 0\/0.5\/1, 4 evaluations each, in /,
-  );
+  const flags = `${checkpoint} --count 5`;
+  const costs: [solver: string, says: RegExp][] = [
+    [
+      "dopri5:rtol=1e-3",
+      /^5 samples, dopri5, rtol 0\.001, atol 0\.001, \d+ evaluations of each batch, steps of a sample: [\d.]+ \(\d+ to \d+\) accepted, [\d.]+ \(\d+ to \d+\) rejected, in /,
+    ],
+    ["sde:steps=4", /^5 samples, sde, 4 steps, noise 1, 4 evaluations each, in /],
+    ["heun:grid=0/0.5/1", /^5 samples, heun, 2 steps, times 0\/0.5\/1, 4 evaluations each, in /],
+  ];
+  for (const [solver, says] of costs) {
+    assert.match((await place.succeed("sample", `${flags} --solver ${solver}`)).stderr, says);
+  }
   const before = await place.read("grid.png");
-  const { code, stderr } = await place.run(
-    "sample",
-    `${flags} --solver dopri5:rtol=1e-6,max-evaluations=7 --seed 1`,
-  );
+  const limited = `${flags} --solver dopri5:rtol=1e-6,max-evaluations=7 --seed 1`;
+  const { code, stderr } = await place.run("sample", limited);
   assert.equal(code, 1);
   assert.match(
     stderr,
@@ -101,64 +88,41 @@ testTask("sample says what its solver cost, and writes nothing where the limit i
   assert.deepEqual(await place.read("grid.png"), before);
 });
 
-testTask("sample draws from each checkpoint of a run, and replaces its old output", async (place) => {
+testTask("sample draws from a run by its averaged weights, as pixels or network values", async (place) => {
   await trained(place, "train:residual", `${training} --attn`);
-  await Deno.writeTextFile(place.file("grid.npy"), "old");
-  const drawn = [];
-  for (const name of ["last", "ema"]) {
-    const flags =
-      `--checkpoint run/${name}.safetensors --device cpu --solver heun:steps=2 --count 1 --out grid.npy`;
-    await place.succeed("sample", flags);
-    drawn.push(await place.read("grid.npy"));
-  }
-  assert.notDeepEqual(drawn[0], drawn[1]);
-  assert.deepEqual(await place.names(), ["data", "grid.npy", "run"]);
-});
-
-testTask(
-  "sample draws from a run by its averaged weights, as pixels or as the network sees them",
-  async (place) => {
-    await trained(place, "train:residual", training);
-    const flags = "--device cpu --solver heun:steps=2 --count 2";
-    await place.succeed("sample", `${flags} --checkpoint run --guidance 1 --out run.npy`);
-    await place.succeed("sample", `${flags} --checkpoint run/ema.safetensors --out ema.npy`);
-    assert.deepEqual(await place.read("run.npy"), await place.read("ema.npy"));
-    const network = "--guidance 1 --values network --out network.npy";
-    await place.succeed("sample", `${flags} --checkpoint run ${network}`);
-    const pixels = readNpy(await place.read("run.npy")).values;
-    const seen = readNpy(await place.read("network.npy")).values;
-    assertClose(seen, pixels.map((pixel) => 2 * pixel - 1), 1e-6);
-
-    for (const name of ["ema", "last"]) await Deno.remove(place.file("run", `${name}.safetensors`));
-    const { code, stderr } = await place.run("sample", `${flags} --checkpoint run`);
-    assert.equal(code, 1);
-    assert.equal(stderr, "RunError: Cannot draw from run: it has no ema.safetensors or last.safetensors\n");
-  },
-);
-
-testTask("sample guides a run without classes away from its early weights", async (place) => {
-  await place.succeed("train:residual", training);
-  const drawn = async (more: string) => {
-    await place.succeed(
-      "sample",
-      `--device cpu --solver heun:steps=2 --count 2 --checkpoint run --out x.npy ${more}`,
-    );
+  await Deno.writeTextFile(place.file("x.npy"), "old");
+  const draw = async (flags: string) => {
+    await place.succeed("sample", `--device cpu --solver heun:steps=2 --count 2 --out x.npy ${flags}`);
     return readNpy(await place.read("x.npy")).values;
   };
-  const [usual, none, twice, early] = [
-    await drawn(""),
-    await drawn("--guidance 1"),
-    await drawn("--guidance 2"),
-    await drawn("--guidance 0"),
-  ];
-  assert.deepEqual(usual, twice);
-  assert.notDeepEqual(usual, none);
-  await Deno.copyFile(place.file("run", "early.safetensors"), place.file("early.safetensors"));
-  await place.succeed(
-    "sample",
-    "--device cpu --solver heun:steps=2 --count 2 --checkpoint early.safetensors --out y.npy",
-  );
-  assert.deepEqual(early, readNpy(await place.read("y.npy")).values);
+  const pixels = await draw("--checkpoint run --guidance 1");
+  assert.deepEqual(await draw("--checkpoint run/ema.safetensors"), pixels);
+  assert.notDeepEqual(await draw("--checkpoint run/last.safetensors"), pixels);
+  const seen = await draw("--checkpoint run --guidance 1 --values network");
+  assertClose(seen, pixels.map((pixel) => 2 * pixel - 1), 1e-6);
+  assert.deepEqual(await place.names(), ["data", "run", "x.npy"]);
+
+  for (const name of ["ema", "last"]) await Deno.remove(place.file("run", `${name}.safetensors`));
+  const { code, stderr } = await place.run("sample", "--checkpoint run --device cpu");
+  assert.equal(code, 1);
+  assert.equal(stderr, "RunError: Cannot draw from run: it has no ema.safetensors or last.safetensors\n");
+});
+
+testTask("sample guides a run without classes away from its early weights", async (place) => {
+  await trained(place, "train:residual", training);
+  const draw = async (checkpoint: string) => {
+    const flags = "--device cpu --solver euler:steps=1 --count 2 --out x.npy";
+    await place.succeed("sample", `${flags} --checkpoint ${checkpoint}`);
+    return readNpy(await place.read("x.npy")).values;
+  };
+  const late = await draw("run --guidance 1");
+  const early = await draw("run --guidance 0");
+  assert.deepEqual(early, await draw("run/early.safetensors"));
+  assert.deepEqual(late, await draw("run/ema.safetensors"));
+  // A step of Euler is linear in the velocity: away from the early one, by 2 where nothing is said.
+  const away = late.map((x, i) => early[i] + 2 * (x - early[i]));
+  assertClose(await draw("run"), away, 1e-5);
+  assert.notDeepEqual(late, early);
   const { stderr } = await place.run("sample", "--device cpu --count 1 --checkpoint run --out x.png");
   assert.match(stderr, /guidance 2 away from its early self, .*of the network and its early self, in/);
 });
@@ -174,6 +138,13 @@ testTask("sample draws from a PyTorch state dict, given what its file does not s
   const ofTorch = `${flags} --checkpoint torch.safetensors`;
   await place.succeed("sample", `${ofTorch} ${network} --normalize -1..1`);
   assert.deepEqual(await place.read("x.npy"), expected);
+
+  await storeNetwork(place, 3, { path: "cosine", prediction: "data" });
+  await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
+  const other = await place.read("x.npy");
+  await place.succeed("sample", `${ofTorch} ${network} --normalize -1..1 --path cosine --prediction data`);
+  assert.deepEqual(await place.read("x.npy"), other);
+  assert.notDeepEqual(other, expected);
 
   const refused: [flags: string, says: string][] = [
     [
@@ -200,21 +171,6 @@ testTask("sample draws from a PyTorch state dict, given what its file does not s
     const { code, stderr } = await place.run("sample", flags);
     assert.deepEqual([code, stderr], [1, says]);
   }
-});
-
-testTask("sample draws from a PyTorch network of another path and prediction", async (place) => {
-  const flags = "--device cpu --solver heun:steps=2 --count 2 --out x.npy";
-  const bytes = await storeNetwork(place, 1, { path: "cosine", prediction: "data" });
-  await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
-  const expected = await place.read("x.npy");
-  const { tensors } = decodeSafetensors(bytes, "made");
-  await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
-  const network = "--model base --filters 2,4 --t-emb 4 --image-size 4,6 --normalize -1..1";
-  const ofTorch = `${flags} --checkpoint torch.safetensors ${network}`;
-  await place.succeed("sample", `${ofTorch} --path cosine --prediction data`);
-  assert.deepEqual(await place.read("x.npy"), expected);
-  await place.succeed("sample", ofTorch);
-  assert.notDeepEqual(await place.read("x.npy"), expected);
 });
 
 testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every step", async () => {

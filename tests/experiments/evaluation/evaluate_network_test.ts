@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
-import { init, multiply, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
+import { add, init, multiply, reshape, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
+import { assertClose } from "../../testing.ts";
 import { CountedField, type Model, type VelocityField } from "../../../models/mod.ts";
 
 const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
@@ -61,4 +62,29 @@ Deno.test("evaluateNetwork() tells of the pairs of images that it compares, and 
   );
   assert.equal(told.length, 1);
   device.close();
+});
+
+Deno.test("evaluateNetwork() measures trajectories of a flow that speeds up along a line", async () => {
+  const device = await init({ device: "cpu", threads: 1 });
+  // v = 6 t; three steps of Euler move each value by (0 + 2 + 4) / 3 = 2.
+  const field = {
+    velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [x.shape[0], 1, 1, 1]), 6)),
+  };
+  const { evaluation: { figures, course } } = (await withDevice(
+    device,
+    () => evaluateNetwork(subjectOf(field), undefined, { ...options, courseImages: 4, bitsImages: 0 }),
+  ))!;
+  device.close();
+  const { path_ratio, straightness, round_trip, bits_per_dimension } = figures;
+  assert.equal(bits_per_dimension, undefined);
+  // The velocity is off the line's by 2, 0, 2 and 4, and back a trip goes (6 + 4 + 2) / 3 = 4, of pixels half.
+  assertClose([path_ratio!.value, straightness!.value, round_trip!.value], [1, 14 / 3, 1], 1e-5);
+  assertClose(course!.t, [0, 1 / 3, 2 / 3], 1e-9);
+  assertClose(course!.straightness, [4, 0, 4], 1e-5);
+  assertClose(course!.curvature, [0, 0, 0], 1e-3);
+  assert.equal(
+    path_ratio!.evaluations,
+    4 * (4 + 2 * 3),
+    "the geometry also asks for the velocity at the end",
+  );
 });
