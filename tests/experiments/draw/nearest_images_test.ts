@@ -28,6 +28,16 @@ testOnDevices("NearestImages tells apart what is apart, and says how often it is
   );
 });
 
+testOnDevices("NearestImages goes by the most votes, of equally many by the nearest image", async () => {
+  const images = Uint8Array.of(0, 10, 20, 200, 255);
+  const classOf = async (labels: readonly number[], pixel: number, count = 5) => {
+    const nearest = new NearestImages({ images, labels, count }, 1);
+    return (await nearest.classify(Float32Array.of(pixel)))![0];
+  };
+  assert.equal(await classOf([7, 7, 7, 3, 3], 1), 7);
+  assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
+});
+
 testOnDevices("NearestImages knows classes of any number, and none without labels", async () => {
   const P = 4;
   const images = Uint8Array.from({ length: 40 * P }, (_, i) => i % P === Math.floor(i / P) % 4 ? 255 : 0);

@@ -25,6 +25,14 @@ testOnDevices("makeJudge() learns an easy data set, and says what it has made of
   assert.ok(
     await accuracyOf(judge, { ...data.test, labels: data.test.labels.map((label) => 1 - label) }) < 0.05,
   );
+  // Of 2,100 images, which are judged in two parts, the last hundred have the wrong labels.
+  const { images, labels } = data.test;
+  const many = {
+    images: Uint8Array.from({ length: 2100 * 64 }, (_, i) => images[i % images.length]),
+    labels: Uint8Array.from({ length: 2100 }, (_, n) => n < 2000 ? labels[n % 100] : 1 - labels[n % 100]),
+    count: 2100,
+  };
+  assertClose([await accuracyOf(judge, many)], [(20 * info.accuracy + 1 - info.accuracy) / 21], 1e-9);
 });
 
 testOnDevices("makeJudge() makes the same file from the same seed, to the bit", async () => {
