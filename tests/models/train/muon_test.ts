@@ -78,8 +78,15 @@ testOnDevices("isMuonWeight() takes 3x3 convolutions inside a network, and leave
   }
 });
 
-/** Convolutions that lie side by side, one that leaves a gap, a tall one, and a bias. */
-const shapes = { a: [8, 8, 3, 3], bias: [5], b: [8, 8, 3, 3], gap: [12, 9, 3, 3], tall: [80, 8, 3, 3] };
+/** Convolutions that lie side by side, two with a gap between them, a tall one, and a bias. */
+const shapes = {
+  a: [8, 8, 3, 3],
+  bias: [5],
+  b: [8, 8, 3, 3],
+  gap: [12, 9, 3, 3],
+  gap2: [12, 9, 3, 3],
+  tall: [80, 8, 3, 3],
+};
 
 for (const clip of [0, 1]) {
   testOnDevices(`optimizer() of muon takes the steps of its definition, clip ${clip}`, async () => {
@@ -127,7 +134,15 @@ for (const clip of [0, 1]) {
       }
     }
     const { tensors } = await flat.rule.state();
-    assert.deepEqual([...tensors.keys()].toSorted(), ["m.a", "m.b", "m.bias", "m.gap", "m.tall", "v.bias"]);
+    assert.deepEqual([...tensors.keys()].toSorted(), [
+      "m.a",
+      "m.b",
+      "m.bias",
+      "m.gap",
+      "m.gap2",
+      "m.tall",
+      "v.bias",
+    ]);
   });
 }
 
