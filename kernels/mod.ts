@@ -27,7 +27,7 @@ export {
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
-export type { WasmCall, WasmKernel, WasmLowering } from "./devices/cpu/wasm_call.ts";
+export type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
 export { type CallPlan, defineOp, type Op, type OpArguments, type OpResult, type Tensors } from "./op.ts";
 export type {
   AttributeTypes,
@@ -36,6 +36,7 @@ export type {
   OpDefinition,
   Sample,
   Saved,
+  WasmLowering,
 } from "./op_definition.ts";
 export { attend } from "./ops/attend/op.ts";
 export { conv2d } from "./ops/conv2d/op.ts";

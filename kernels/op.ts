@@ -4,6 +4,7 @@ import {
   type AttributeTypes,
   type AttributeValues,
   type DefineOptions,
+  loweringOf,
   type OpDefinition,
   type Sample,
   type Saved,
@@ -22,7 +23,6 @@ import {
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
 import { allocate } from "./core/memory.ts";
 import { type History, Tensor } from "./core/tensor.ts";
-import { loweringOf } from "./devices/cpu/wasm_call.ts";
 import type { Dims, Kernel } from "./devices/device.ts";
 
 /** A tensor for each name. */

@@ -2,8 +2,8 @@ import { isCount } from "./core/checks.ts";
 import type { CheckedSignature, InputNames, OutputNames } from "./core/signature.ts";
 import type { Shape } from "./core/shape.ts";
 import type { Tensor } from "./core/tensor.ts";
-import type { WasmKernel, WasmLowering } from "./devices/cpu/wasm_call.ts";
-import type { Dims, NumberArray, Pass, Tuning, Workgroups } from "./devices/device.ts";
+import type { Dims, Kernel, NumberArray, Pass, Tuning, Workgroups } from "./devices/device.ts";
+import type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
 
 /** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
 export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
@@ -139,6 +139,20 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
   readonly multiplyAdds?: (dims: Dims) => number;
   /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
   readonly samples: readonly Sample[];
+}
+
+/** Kernel calls from the addresses of an op's buffers by name, and its dims; undefined for dims that no kernel fits. */
+export type WasmLowering<S extends string> = (
+  addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
+  dims: Dims,
+) => readonly WasmCall[] | undefined;
+
+/** The lowering of an op; that of a name is one call of the kernel with buffers and dims of the same names. */
+export function loweringOf<S extends string>(
+  wasm: WasmKernel | WasmLowering<S>,
+): NonNullable<Kernel["wasm"]> {
+  if (typeof wasm !== "string") return wasm as NonNullable<Kernel["wasm"]>;
+  return (addresses, dims) => [{ kernel: wasm, args: { ...dims, ...addresses } } as WasmCall];
 }
 
 /** How an op is declared. */

@@ -1,8 +1,5 @@
 import { Layout } from "./memory_layout.ts";
 import { kernelSignatures } from "./kernel_signatures.ts";
-import type { SharedMemory } from "./shared_memory.ts";
-import type { InputNames, OutputNames } from "../../core/signature.ts";
-import type { Dims, Kernel } from "../device.ts";
 
 /** Name of a WebAssembly kernel of the CPU device. */
 export type WasmKernel = keyof typeof kernelSignatures;
@@ -46,7 +43,7 @@ const layouts = new Map(
  * @throws {TypeError} if there is no such kernel, or an argument is missing or not of its type
  */
 export function writeCall(
-  memory: SharedMemory,
+  memory: Readonly<{ f32: Float32Array; u32: Uint32Array }>,
   address: number,
   { kernel, args }: WasmCall,
   alone = false,
@@ -72,18 +69,4 @@ export function writeCall(
     }
     memory[isReal ? "f32" : "u32"][(address + Layout.words) / 4 + i] = value;
   });
-}
-
-/** Kernel calls from the addresses of an op's buffers by name, and its dims; undefined for dims that no kernel fits. */
-export type WasmLowering<S extends string> = (
-  addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
-  dims: Dims,
-) => readonly WasmCall[] | undefined;
-
-/** The lowering of an op; that of a name is one call of the kernel with buffers and dims of the same names. */
-export function loweringOf<S extends string>(
-  wasm: WasmKernel | WasmLowering<S>,
-): NonNullable<Kernel["wasm"]> {
-  if (typeof wasm !== "string") return wasm as NonNullable<Kernel["wasm"]>;
-  return (addresses, dims) => [{ kernel: wasm, args: { ...dims, ...addresses } } as WasmCall];
 }
