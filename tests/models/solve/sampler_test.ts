@@ -222,15 +222,6 @@ testOnDevices("Sampler keeps the weights of withParameters() that it was made wi
   assert.deepEqual(await again.read(), await expected.read());
 });
 
-testOnCpu("networks without a condition refuse one", () => {
-  const labels = tensor(Uint32Array.of(1, 2));
-  assert.throws(() => model().velocity(noise(0, shape), tensor([0, 1]), labels), {
-    name: "TypeError",
-    message:
-      "Cannot use the condition u32[2]: the network was made without one (expected a network with classes)",
-  });
-});
-
 testOnCpu("Sampler refuses states of another shape, spans outside [0, 1], and tolerances", () => {
   const sampler = new Sampler(linear, [2, 1], { steps: 1 });
   assert.throws(() => sampler.run(tensor([1], [1, 1])), {

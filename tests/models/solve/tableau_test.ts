@@ -76,24 +76,7 @@ for (const name of Object.keys(solvers) as SolverName[]) {
     const fitted = Math.log(errors[0] / errors.at(-1)!) / Math.log(counts.at(-1)! / counts[0]);
     assert.ok(Math.abs(fitted - order) < 0.35, `order ${fitted} from errors ${errors}`);
   });
-
-  testOnDevices(`solverStep() of ${name} goes back where it came from`, async () => {
-    const times = [0.5, 0.5, 0.5];
-    const there = solverStep(solvers[name], linear, column(start), tensor(times), 1 / 64);
-    const later = tensor(times.map((t) => t + 1 / 64));
-    const back = solverStep(solvers[name], linear, there.x, later, -1 / 64);
-    assertClose(await back.x.read(), start, 4 * (2 / 64) ** (order + 1));
-    assertClose(await there.v.read(), start.map((x) => 2 * (0.5 - x)), 1e-6);
-  });
 }
-
-testOnDevices("solverStep() of euler is exact for a straight field", async () => {
-  const u = column([1, -3, 2.5]);
-  for (const steps of [1, 8]) {
-    const solution = await solve("euler", { velocity: () => u }, column(start), steps).read();
-    assert.deepEqual([...solution], [2, -5, 3]);
-  }
-});
 
 testOnDevices("solverStep() estimates its error if the solver has error weights", async () => {
   const [x, t] = [column([1, -2]), tensor([0.2, 0.2])];
