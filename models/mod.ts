@@ -38,7 +38,7 @@ export {
   predictions,
   velocityPrediction,
 } from "./flow/prediction.ts";
-export { type TimeDistribution, timeDistributions, uniformDistribution } from "./flow/time_distribution.ts";
+export { type TimeDistribution, timeDistributions } from "./flow/time_distribution.ts";
 export {
   type Checkpoint,
   CheckpointError,
