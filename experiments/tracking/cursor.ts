@@ -48,7 +48,9 @@ const cursor = fieldsOf(checks);
 export type SentFile = Checked<typeof sentFile>;
 
 /** How much of a run a server has, the content of `mlflow.json`. It contains no credentials. */
-export type Cursor = { -readonly [Name in keyof Checked<typeof cursor>]: Checked<typeof cursor>[Name] };
+export type Cursor = {
+  -readonly [Name in keyof Checked<typeof cursor>]: Checked<typeof cursor>[Name];
+};
 
 /** The cursor of a server that has nothing yet. */
 export function newCursor(server: string): Cursor {

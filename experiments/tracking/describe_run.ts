@@ -23,14 +23,6 @@ export interface TextEntry {
   readonly value: string;
 }
 
-/** A run's data set, as MLflow keeps it. */
-export interface DatasetInput {
-  readonly tags: readonly TextEntry[];
-  readonly dataset: Readonly<
-    Record<"name" | "digest" | "source_type" | "source" | "schema" | "profile", string>
-  >;
-}
-
 /** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
 
@@ -77,11 +69,7 @@ export function textEntry(kind: keyof typeof valueLengths, key: string, value: u
  * @param cursor what the server has: latest metrics, and pictures for the note
  * @throws {RunError} if one of the files cannot be read
  */
-export async function describeRun(run: string, record: RunRecord, cursor: Cursor): Promise<{
-  readonly params: readonly TextEntry[];
-  readonly tags: readonly TextEntry[];
-  readonly inputs: readonly DatasetInput[];
-}> {
+export async function describeRun(run: string, record: RunRecord, cursor: Cursor) {
   const config = await readJson(join(run, runFile.config)) ?? {};
   const environment = await readJson(join(run, runFile.environment)) ?? {};
   const tags = {
@@ -130,7 +118,8 @@ function given(values: Readonly<Record<string, unknown>>): Record<string, unknow
   );
 }
 
-function inputsOf({ dataset }: RunRecord): DatasetInput[] {
+/** The data sets of a run. */
+function inputsOf({ dataset }: RunRecord) {
   if (dataset === null) return [];
   const { name, digest, source, channels, height, width, classes, classNames, train, validation, test } =
     dataset;

@@ -231,11 +231,11 @@ export function backoffMs(retry: number, factor: number, random: number): number
 
 /** Reads the body of an answer up to a size, whatever the server announces. */
 async function readBody(
-  body: ReadableStream<Uint8Array> | null,
+  body: Response["body"],
   most: number,
   onProgress: () => void = () => {},
 ): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   let [size, seen] = [0, 0];
   for await (const part of body ?? []) {
     parts.push(part.subarray(0, most - size));
@@ -245,25 +245,17 @@ async function readBody(
     seen = size;
     onProgress();
   }
-  const bytes = new Uint8Array(Math.min(size, most));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 /** Passes a stream through and reports every chunk. */
 function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): ReadableStream<Uint8Array> {
-  return stream.pipeThrough(
-    new TransformStream({
-      transform(chunk, controller) {
-        onPiece();
-        controller.enqueue(chunk);
-      },
-    }),
-  );
+  return ReadableStream.from((async function* () {
+    for await (const piece of stream) {
+      onPiece();
+      yield piece;
+    }
+  })());
 }
 
 function errorOf(text: string): { code?: string; message?: string } {

@@ -116,7 +116,7 @@ export class Mirror {
     }
     const active = runs.filter(isActive).sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1);
     const kept = active.find(({ info }) => info.run_id === this.#cursor?.runId) ?? active[0] ?? runs[0];
-    for (const run of active) if (run !== kept) await this.client.deleteRun(run.info.run_id);
+    for (const run of active) if (run !== kept) await this.client.change("delete", run.info.run_id);
     return kept;
   }
 
@@ -141,7 +141,10 @@ export class Mirror {
   }
 
   async #sendStatus({ status, endedAt }: RunRecord, cursor: Cursor): Promise<void> {
-    await this.client.updateRun(cursor.runId!, { status, ...endedAt !== null && { end_time: endedAt } });
+    await this.client.change("update", cursor.runId!, {
+      status,
+      ...endedAt !== null && { end_time: endedAt },
+    });
     cursor.status = status;
     await writeCursor(this.run, cursor);
   }
@@ -168,10 +171,10 @@ export class Mirror {
       for (const { key, value } of news[kind]) cursor[kind][key] = value;
     }
     for (const key of gone) {
-      await this.client.deleteTag(runId, key);
+      await this.client.change("delete-tag", runId, { key });
       delete cursor.tags[key];
     }
-    if (isNew) await this.client.logInputs(runId, inputs);
+    if (isNew) await this.client.change("log-inputs", runId, { datasets: inputs });
     cursor.inputs = newInputs;
     await writeCursor(this.run, cursor);
   }
@@ -187,7 +190,7 @@ export class Mirror {
             entries.push(metricEntry(key, value, at, step));
             cursor.latest[key] = { value, step };
           } else if (key.startsWith("image/")) {
-            await this.#sendImage(cursor, value, `${keyOf(key.slice("image/".length))}`, step, at);
+            await this.#sendImage(cursor, value, keyOf(key.slice("image/".length)), step, at);
           }
         }
       }

@@ -9,12 +9,13 @@ import {
   text,
   word,
 } from "../run/field_checks.ts";
-import type { DatasetInput, MetricEntry, TextEntry } from "./describe_run.ts";
+import type { MetricEntry, TextEntry } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
-import type { RunStatus } from "./record.ts";
 
 /** What an MLflow server may answer: a server is as little trusted as a file. MLflow leaves out what is empty. */
-const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(text) })));
+const entries = ifGiven(
+  listOf(fieldsOf({ key: word, value: ifGiven(text) })),
+);
 /** NaN and Infinity come as text. */
 const number = {
   expected: "a number",
@@ -37,11 +38,20 @@ const run = fieldsOf({
   })),
 });
 const answers = {
-  experiment: fieldsOf({ experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(text) }) }),
+  experiment: fieldsOf({
+    experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(text) }),
+  }),
   createdExperiment: fieldsOf({ experiment_id: word }),
   run: fieldsOf({ run }),
-  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(text) }),
-  files: fieldsOf({ files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag) }))) }),
+  runs: fieldsOf({
+    runs: ifGiven(listOf(run)),
+    next_page_token: ifGiven(text),
+  }),
+  files: fieldsOf({
+    files: ifGiven(
+      listOf(fieldsOf({ path: word, is_dir: ifGiven(flag) })),
+    ),
+  }),
 };
 
 /** A run as a server returns it. */
@@ -134,24 +144,13 @@ export class MlflowClient {
     return (await ifThere(this.#get(`runs/get?run_id=${encodeURIComponent(runId)}`, answers.run)))?.run;
   }
 
-  /** Deletes a run. */
-  async deleteRun(runId: string): Promise<void> {
-    await this.#post("runs/delete", { run_id: runId });
-  }
-
-  /** Sets how a run stands, and when it ended. */
-  async updateRun(runId: string, change: { status: RunStatus; end_time?: number }): Promise<void> {
-    await this.#post("runs/update", { run_id: runId, ...change });
-  }
-
-  /** Deletes a tag of a run, if it is there. */
-  async deleteTag(runId: string, key: string): Promise<void> {
-    await ifThere(this.#post("runs/delete-tag", { run_id: runId, key }));
-  }
-
-  /** Tells the data sets of a run. */
-  async logInputs(runId: string, datasets: readonly DatasetInput[]): Promise<void> {
-    await this.#post("runs/log-inputs", { run_id: runId, datasets });
+  /** Changes a run, if it is there: its status, tags or data sets. */
+  async change(
+    what: "update" | "delete" | "delete-tag" | "log-inputs",
+    runId: string,
+    content: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
+    await ifThere(this.#post(`runs/${what}`, { run_id: runId, ...content }));
   }
 
   /**
@@ -266,7 +265,10 @@ export class MlflowClient {
   }
 
   /** @param check what the answer must be; not given where nothing in it is needed */
-  #read<Answer>(bytes: Uint8Array, check: FieldCheck<Answer> = fieldsOf({}) as FieldCheck<Answer>): Answer {
+  #read<Answer>(
+    bytes: Uint8Array,
+    check: FieldCheck<Answer> = fieldsOf({}) as FieldCheck<Answer>,
+  ): Answer {
     let answer: unknown;
     try {
       answer = JSON.parse(new TextDecoder().decode(bytes));

@@ -19,7 +19,6 @@ import { readJson } from "../run/contained.ts";
 import { isLocked } from "../run/run_lock.ts";
 import { nestedRuns } from "./run_files.ts";
 
-/** The data that a run trains on. */
 const dataset = fieldsOf({
   name: text,
   /** SHA-256 of the training images, in hex. */
@@ -38,7 +37,6 @@ const dataset = fieldsOf({
   test: count,
 });
 
-/** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
 const checks = {
   /** Our own id, the same on every server. */
   id: text,
@@ -146,12 +144,13 @@ export async function requireRecord(folder: string, action: string): Promise<Run
 /**
  * Writes the record of a run as of now, for instance that it was killed; the caller holds its lock.
  *
- * @throws {RunError} if the folder holds no run, or cannot be read or written
+ * @returns undefined if the folder holds no run
+ * @throws {RunError} if the folder cannot be read or written
  */
-export async function settleRecord(folder: string): Promise<RunRecord> {
-  const written = await readRecord(folder) ?? await requireRecord(folder, "send");
-  const current = await settled(folder, written);
-  if (current !== written) await writeRecord(folder, current);
+export async function settleRecord(folder: string): Promise<RunRecord | undefined> {
+  const written = await readRecord(folder);
+  const current = written && await settled(folder, written);
+  if (current && current !== written) await writeRecord(folder, current);
   return current;
 }
 

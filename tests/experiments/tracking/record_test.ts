@@ -37,10 +37,10 @@ testInFolder(
       using _ = await lockRun(cell);
       assert.equal((await currentRecord(study))?.status, "RUNNING");
       using __ = await lockRun(study);
-      assert.equal((await settleRecord(study)).status, "RUNNING");
+      assert.equal((await settleRecord(study))?.status, "RUNNING");
     }
     assert.equal((await currentRecord(study))?.status, "KILLED");
-    assert.equal((await settleRecord(study)).status, "KILLED");
+    assert.equal((await settleRecord(study))?.status, "KILLED");
   },
 );
 
