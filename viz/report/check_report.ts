@@ -65,7 +65,9 @@ function sizeOfPlane({ shape: [, N, ...axes] }: PlaneTrajectories): ImageSize {
 
 function checkTimes(name: string, first: Float32Array, t: Float32Array): void {
   if (t.length < 2) {
-    throw new RangeError(`Cannot report ${name}: a trajectory has one snapshot (expected 2 or more)`);
+    throw new RangeError(
+      `Cannot report: a trajectory of ${JSON.stringify(name)} has one snapshot (expected 2 or more)`,
+    );
   }
   if (first.length === t.length && first.every((time, m) => time === t[m])) return;
   throw new RangeError(

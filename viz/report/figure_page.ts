@@ -1,6 +1,6 @@
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 import type { PlotlyFigure } from "../figure/plotly_figure.ts";
-import { inJsonScript, inScript, Markup, markup, paragraphs, type Passage } from "./markup.ts";
+import { htmlFile, inJsonScript, inScript, markup, paragraphs, type Passage } from "./markup.ts";
 
 /** What a page of figures shows. */
 export interface FigurePage {
@@ -41,24 +41,15 @@ const style =
  * @returns text of a `.html` file
  */
 export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${new Markup(style)}</style>
-</head>
-<body>
-<h1>${title}</h1>
+  return htmlFile(
+    title,
+    style,
+    markup`<h1>${title}</h1>
 ${paragraphs(passages)}
 ${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
 ${note && markup`<p class="note">${note}</p>`}
 <script type="application/json" id="figures">${inJsonScript(JSON.stringify(figures))}</script>
 <script>${inScript(plotly)}</script>
-<script>${inScript(program)}</script>
-</body>
-</html>
-`.text;
+<script>${inScript(program)}</script>`,
+  );
 }

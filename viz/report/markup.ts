@@ -35,6 +35,24 @@ export function inScript(program: string): Markup {
   return new Markup(program.replace(/<(?=\/script|!--)/gi, "\\x3c"));
 }
 
+/** A whole HTML file, whose program and styles are in it. */
+export function htmlFile(title: string, style: string, body: Markup): string {
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(style)}</style>
+</head>
+<body>
+${body}
+</body>
+</html>
+`.text;
+}
+
 /** A paragraph, or a list below its heading. */
 export type Passage = string | { readonly heading: string; readonly items: readonly string[] };
 

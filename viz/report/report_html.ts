@@ -1,7 +1,7 @@
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 import { checkReport } from "./check_report.ts";
 import { flowViews } from "./flow_views.ts";
-import { details, inJsonScript, inScript, Markup, markup } from "./markup.ts";
+import { details, htmlFile, inJsonScript, inScript, type Markup, markup } from "./markup.ts";
 import { base64, packed } from "./packing.ts";
 import page from "./page.js" with { type: "text" };
 import { judgesOf, pageData } from "./page_data.ts";
@@ -33,17 +33,10 @@ export function reportHtml(data: ReportData): string {
     const ended = ending === undefined ? undefined : markup`<p class="ending">${ending}</p>`;
     return markup`<p class="dek">${whose}${summary}</p>${ended}${said}`;
   });
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}: flow matching report</title>
-<link rel="icon" href="data:,">
-<style>${new Markup(style)}</style>
-</head>
-<body>
-<header>
+  return htmlFile(
+    `${title}: flow matching report`,
+    style,
+    markup`<header>
 <p class="kicker">Flow matching report</p>
 <h1>${title}</h1>
 ${data.study ? details(`${runs.length} runs in words`, markup`${words}`) : words}
@@ -59,10 +52,8 @@ ${flowViews(data)}
 <script type="application/json" id="data">${inJsonScript(packed(pageData(data)))}</script>
 ${liveScripts(data)}
 <script>${inScript(plotly)}</script>
-<script>${inScript(page)}</script>
-</body>
-</html>
-`.text;
+<script>${inScript(page)}</script>`,
+  );
 }
 
 /** The library and the weights, as text that costs nothing until it is used. */
@@ -87,5 +78,5 @@ function liveScripts({ runs, library }: ReportData): Markup | undefined {
 
 const footer =
   `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
-to 1/32767 of their largest magnitude, those of the comparison and the final samples of the plane to 1/127. Charts and
-tables of training use the full numbers; losses of long runs are averaged to 1,000 points.`;
+to 1/32767 of their largest magnitude, those of the comparison to 1/127, and final samples of the plane to 1/255 of white.
+Charts and tables of training use the full numbers; losses of long runs are averaged to 1,000 points.`;

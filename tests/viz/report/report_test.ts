@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
+import { type Comparison, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
 
@@ -57,21 +57,36 @@ Deno.test("reportHtml() refuses arrays that do not fill their shapes, and pictur
     assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), { name: "RangeError", message });
   const { H, W } = size;
   const whole = plane(6, 20);
-  const { image, position, real } = whole;
+  const { real } = whole;
   const { samples } = quality();
   const checkpoint = Uint8Array.of(1);
   const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
   const judge = { weights: checkpoint, reference: { values: new Float32Array(12), rows: 5, width: 2 } };
   const cases: [Partial<ReportRun>, string][] = [
-    [
-      { plane: { ...whole, image: image.subarray(1) } },
-      "images of the plane are 2879 values (expected [20, 1, 12, 12])",
-    ],
-    [
-      { plane: { ...whole, position: position.subarray(2) } },
-      "positions of the plane are 238 values (expected [6, 20, 2])",
-    ],
+    ...([
+      ["times", "t", "[6]"],
+      ["positions", "position", "[6, 20, 2]"],
+      ["velocities", "velocity", "[5, 20, 2]"],
+      ["speeds", "speed", "[5, 20]"],
+      ["straightnesses", "straightness", "[5, 20]"],
+      ["images", "image", "[20, 1, 12, 12]"],
+    ] as const).map(([name, field, shape]): [Partial<ReportRun>, string] => [
+      { plane: { ...whole, [field]: whole[field].subarray(1) } },
+      `${name} of the plane are ${whole[field].length - 1} values (expected ${shape})`,
+    ]),
     [{ plane: { ...whole, classes: [1] } }, "classes of the plane are 1 values (expected [20])"],
+    [
+      { plane: { ...whole, conditioning: { labels: [1], guidance: 2 } } },
+      "labels of the plane are 1 values (expected [20])",
+    ],
+    [
+      { plane: { ...whole, image: new Float32Array(20 * 9 * W), shape: [6, 20, 9, W] } },
+      'images of "a" are 12 x 12, those of "b" 9 x 12 (expected one size)',
+    ],
+    [
+      { trajectories: [madeUpFlow(1, 1, [H, W])] },
+      'a trajectory of "b" has one snapshot (expected 2 or more)',
+    ],
     [
       { plane: { ...whole, real: { ...real, classes: new Uint8Array(29) } } },
       "real images of the plane are 60 values (expected [29, 2])",
@@ -100,15 +115,21 @@ Deno.test("reportHtml() refuses arrays that do not fill their shapes, and pictur
     [{ live: { checkpoint } }, 'the network of "b" is given without the library to sample with'],
   ];
   for (const [data, problem] of cases) refuses(data, `Cannot report: ${problem}`);
-  const { comparison } = two;
-  assert.throws(
-    () => reportHtml({ ...two, comparison: { ...comparison!, points: comparison!.points.slice(1) } }),
-    /^RangeError: Cannot report: sets of points are 1 values \(expected \[2\]\)$/,
-  );
-  assert.throws(
-    () => reportHtml({ ...two, comparison: { ...comparison!, t: Float32Array.of(0, 0.5) } }),
-    /^RangeError: Cannot report: times of the comparison are 2 values \(expected \[4\]\)$/,
-  );
+  const comparison = two.comparison!;
+  const other: [Partial<Comparison>, string][] = [
+    [{ points: comparison.points.slice(1) }, "sets of points are 1 values (expected [2])"],
+    [{ velocities: comparison.velocities.slice(1) }, "sets of velocities are 2 values (expected [2, 2])"],
+    [{ difference: [] }, "differences of velocities are 0 values (expected [2, 2, 2, 4])"],
+    [{ t: Float32Array.of(0, 0.5) }, "times of the comparison are 2 values (expected [4])"],
+    [{ labels: [1] }, "labels of the comparison are 1 values (expected [2])"],
+  ];
+  for (const [data, problem] of other) {
+    const message = `Cannot report: ${problem}`;
+    assert.throws(() => reportHtml({ ...two, comparison: { ...comparison, ...data } }), {
+      name: "RangeError",
+      message,
+    });
+  }
 });
 
 Deno.test("reportHtml() finds the learning rate of a row by its step", () => {

@@ -1,13 +1,12 @@
 /// <reference lib="dom" />
 import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
-import { bytesOf } from "../packing.ts";
-import type { PageRun, Palettes } from "../page_data.ts";
+import type { PageRun } from "../page_data.ts";
 import type { Comparison } from "../report_data.ts";
 import { Chart, type Figure, runLine } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, element, plain } from "./dom.ts";
-import { drawImage, reserve } from "./image_panel.ts";
+import { drawImage, type PageColours, reserve } from "./image_panel.ts";
 import type { Views } from "./views.ts";
 
 /** Two models side by side from the same noise, and how their velocities differ at shared points. */
@@ -21,22 +20,18 @@ export class ComparisonView {
   readonly #b = byId<HTMLSelectElement>("compare-b");
   readonly #sample = byId<HTMLSelectElement>("compare-sample");
   readonly #chart: Chart;
-  readonly #palette: Uint8Array;
-  readonly #diverging: Uint8Array;
   #drawn = "";
 
   constructor(
     runs: readonly PageRun[],
     comparison: Comparison,
-    palettes: Palettes,
+    readonly colours: PageColours,
     readonly clock: Clock,
     readonly views: Views,
   ) {
     this.#names = comparison.runs.map((place) => runs[place].name);
     this.#data = comparison;
     this.#fastest = largest(comparison.velocities.flat().map((v) => this.#mean(v)));
-    this.#palette = bytesOf(palettes.image);
-    this.#diverging = bytesOf(palettes.signed);
     this.#chart = new Chart(this.#chartPlace, (theme) => {
       const [a, b] = this.#pair;
       return [...new Set([a, b])].map((p): Figure => ({
@@ -96,12 +91,12 @@ export class ComparisonView {
     const part = (values: Float32Array, k = i) =>
       values.subarray((start + k) * length, (start + k + 1) * length);
     const flat = [1, H, W] as const;
-    const grey = { palette: this.#palette, range: [0, 1] as const };
-    const colours = { palette: this.#diverging, range: [this.#fastest, -this.#fastest] as const };
-    drawImage(byId("compare-xa"), part(points[a]), size, grey);
-    drawImage(byId("compare-xb"), part(points[b]), size, grey);
-    drawImage(byId("compare-va"), this.#mean(part(velocities[a][a])), flat, colours);
-    drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, colours);
+    const { image } = this.colours;
+    const signed = this.colours.signed(this.#fastest);
+    drawImage(byId("compare-xa"), part(points[a]), size, image);
+    drawImage(byId("compare-xb"), part(points[b]), size, image);
+    drawImage(byId("compare-va"), this.#mean(part(velocities[a][a])), flat, signed);
+    drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, signed);
     const difference = (k: number) => {
       const vb = part(velocities[a][b], k);
       return part(velocities[a][a], k).map((value, j) => value - vb[j]);
@@ -109,7 +104,7 @@ export class ComparisonView {
     // One scale for all times, so that they can be compared.
     const most = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
     const now = difference(i);
-    drawImage(byId("compare-d"), this.#mean(now), flat, { palette: this.#diverging, range: [most, -most] });
+    drawImage(byId("compare-d"), this.#mean(now), flat, this.colours.signed(most));
     const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length);
     byId("compare-d-scale").textContent = `\u2212${most.toFixed(2)} to +${most.toFixed(2)}`;
     byId("compare-text").textContent = `points at t = ${t[i].toFixed(2)}; ` +

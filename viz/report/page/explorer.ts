@@ -2,11 +2,18 @@
 import { imageAt, nearestSnapshot } from "../../flow/trajectory.ts";
 import { quiver } from "../../flow/quiver.ts";
 import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
-import { bytesOf } from "../packing.ts";
-import type { PageRun, Palettes } from "../page_data.ts";
+import type { PageRun } from "../page_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
-import { channelsOf, drawArrows, drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
+import {
+  channelsOf,
+  drawArrows,
+  drawImage,
+  type PageColours,
+  type Pixel,
+  pointAtPixels,
+  reserve,
+} from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
 import { StepStrip } from "./step_strip.ts";
 import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
@@ -36,7 +43,6 @@ export class Explorer {
   readonly #runs: readonly ExplorerRun[];
   readonly #place = byId("explorer");
   readonly #choice = byId<HTMLSelectElement>("explorer-run");
-  readonly #diverging: Uint8Array;
   readonly #chart = new PixelChart();
   readonly #strip = new StepStrip();
   readonly #thumbnails: Thumbnails;
@@ -46,7 +52,7 @@ export class Explorer {
 
   constructor(
     runs: readonly PageRun[],
-    palettes: Palettes,
+    readonly colours: PageColours,
     readonly clock: Clock,
     readonly views: Views,
   ) {
@@ -57,10 +63,9 @@ export class Explorer {
       }));
       return [{ run, name, samples, fastest: fastestOf(trajectories), chosen: samples[0] }];
     });
-    this.#diverging = bytesOf(palettes.signed);
     this.#thumbnails = new Thumbnails(
       byId("explorer-samples"),
-      bytesOf(palettes.image),
+      colours.image,
       (sample) => this.#choose(sample),
     );
     const { size } = this;
@@ -115,11 +120,6 @@ export class Explorer {
   get size(): ImageSize {
     const [, ...size] = withChannels(this.shown.shape);
     return size;
-  }
-
-  /** Colours of images of one channel, u8[256, 3]. */
-  get palette(): Uint8Array {
-    return this.#thumbnails.palette;
   }
 
   /** Calls back whenever another sample or run is shown. */
@@ -188,13 +188,11 @@ export class Explorer {
     // At the end there is nothing left to predict.
     const end = velocityT === t[m] ? x.map((value, i) => value + (1 - t[m]) * v[i]) : x;
     const mean = channelMean(v, size);
-    const grey = { palette: this.palette, range: [0, 1] as const };
-    // Red where pixels brighten, blue where they darken.
-    const signedColours = { palette: this.#diverging, range: [fastest, -fastest] as const };
-    drawImage(byId("view-x"), x, size, grey);
-    drawImage(byId("view-v"), mean, [1, H, W], signedColours);
-    drawImage(byId("view-end"), end, size, grey);
-    drawImage(byId("view-quiver"), x, size, grey);
+    const { image } = this.colours;
+    drawImage(byId("view-x"), x, size, image);
+    drawImage(byId("view-v"), mean, [1, H, W], this.colours.signed(fastest));
+    drawImage(byId("view-end"), end, size, image);
+    drawImage(byId("view-quiver"), x, size, image);
     drawArrows(byId("view-arrows"), quiver(mean, [H, W]), [H, W], steepestOf(trajectory));
     byId("view-v-scale").textContent = `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`;
     byId("flow-times").textContent = [name, origin, `snapshot at t = ${t[m].toFixed(3)}`]

@@ -1,11 +1,30 @@
 /// <reference lib="dom" />
 import { type Arrow, blockSize } from "../../flow/quiver.ts";
 import type { ImageSize } from "../../image/image_shape.ts";
+import { bytesOf } from "../packing.ts";
+import type { Palettes } from "../page_data.ts";
 
 /** Values as colours: a palette u8[256, 3], and the values at its ends. */
 export interface Colours {
   readonly palette: Uint8Array;
   readonly range: readonly [low: number, high: number];
+}
+
+/** The colours of a page. */
+export interface PageColours {
+  /** Of images. */
+  readonly image: Colours;
+  /** Of values up to a magnitude: red above 0, blue below. */
+  signed(most: number): Colours;
+}
+
+/** The colours that a page's palettes give. */
+export function pageColours(palettes: Palettes): PageColours {
+  const [palette, diverging] = [bytesOf(palettes.image), bytesOf(palettes.signed)];
+  return {
+    image: { palette, range: [0, 1] },
+    signed: (most) => ({ palette: diverging, range: [most, -most] }),
+  };
 }
 
 /**

@@ -60,7 +60,7 @@ export class LiveBits {
       if (!this.#found.has(key)) this.#found.set(key, []);
       const found = this.#found.get(key)!;
       const canvas = element("canvas", { "aria-hidden": "true" });
-      drawImage(canvas, pixels, size, { palette: this.explorer.palette, range: [0, 1] });
+      drawImage(canvas, pixels, size, this.explorer.colours.image);
       const value = element("span", { class: "under", text: shortly(found) });
       const button = element("button", { type: "button", title: name, "aria-label": name }, canvas, value);
       button.addEventListener("click", () => this.#add({ run, pixels, label, name, found }, value));

@@ -54,11 +54,11 @@ export class LiveGrid {
 
   /** Draws the current state of the samples, f32[N, C, H, W]. */
   draw({ buttons }: Place, image: Float32Array): void {
-    const { size, palette } = this.explorer;
+    const { size, colours } = this.explorer;
     const length = image.length / buttons.length;
     buttons.forEach((button, n) => {
       const values = image.subarray(n * length, (n + 1) * length);
-      drawImage(button.querySelector("canvas")!, values, size, { palette, range: [0, 1] });
+      drawImage(button.querySelector("canvas")!, values, size, colours.image);
     });
   }
 

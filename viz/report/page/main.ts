@@ -6,6 +6,7 @@ import { ComparisonView } from "./comparison.ts";
 import { byId } from "./dom.ts";
 import { Engine } from "./engine.ts";
 import { Explorer } from "./explorer.ts";
+import { pageColours } from "./image_panel.ts";
 import { Live } from "./live.ts";
 import { PlaneView } from "./plane_view.ts";
 import { showRuns } from "./run_charts.ts";
@@ -13,11 +14,12 @@ import { Views } from "./views.ts";
 
 const { runs, comparison, palettes, pacings } = unpacked<PageData>(byId("data").textContent!);
 const views = new Views();
+const colours = pageColours(palettes);
 showRuns(runs, views);
 if (document.getElementById("clock")) {
   const clock = new Clock(pacings, () => views.changed());
   if (runs.some(({ trajectories }) => trajectories.length > 0)) {
-    const explorer = new Explorer(runs, palettes, clock, views);
+    const explorer = new Explorer(runs, colours, clock, views);
     if (document.getElementById("live")) {
       views.add(
         byId("flow"),
@@ -25,8 +27,8 @@ if (document.getElementById("clock")) {
       );
     }
   }
-  if (runs.some(({ plane }) => plane)) new PlaneView(runs, palettes, clock, views);
-  if (comparison) new ComparisonView(runs, comparison, palettes, clock, views);
+  if (runs.some(({ plane }) => plane)) new PlaneView(runs, colours, clock, views);
+  if (comparison) new ComparisonView(runs, comparison, colours, clock, views);
   clock.position = 50; // neither noise nor a finished image
 }
 document.documentElement.dataset.ready = "true";

@@ -1,13 +1,12 @@
 /// <reference lib="dom" />
 import { sizeWithChannels } from "../../image/image_shape.ts";
-import { bytesOf } from "../packing.ts";
-import type { PageRun, Palettes } from "../page_data.ts";
+import type { PageRun } from "../page_data.ts";
 import type { PlaneTrajectories } from "../report_data.ts";
 import { type Quantiles, quantiles } from "../series.ts";
 import { Chart, type Figure, runLine, type Theme } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, plain } from "./dom.ts";
-import { drawImage } from "./image_panel.ts";
+import { drawImage, type PageColours } from "./image_panel.ts";
 import { classAt, type ClassedTrajectories, classesOf, classMark, noClass, type Shape } from "./plane.ts";
 import type { Views } from "./views.ts";
 
@@ -27,17 +26,15 @@ export class PlaneView {
   readonly #choice = byId<HTMLSelectElement>("plane-run");
   readonly #place = byId("plane-chart");
   readonly #chart: Chart;
-  readonly #palette: Uint8Array;
   #drawnRun = -1;
   #sample = 0;
 
   constructor(
     runs: readonly PageRun[],
-    palettes: Pick<Palettes, "image">,
+    readonly colours: PageColours,
     readonly clock: Clock,
     readonly views: Views,
   ) {
-    this.#palette = bytesOf(palettes.image);
     this.#runs = runs.flatMap(({ name, plane }, run) => {
       if (!plane) return [];
       const { shape: [, N], classes = Array<number>(N).fill(noClass) } = plane;
@@ -166,10 +163,7 @@ export class PlaneView {
     const size = sizeWithChannels(axes);
     const [C, H, W] = size;
     const start = n * C * H * W;
-    drawImage(byId("plane-image"), image.subarray(start, start + C * H * W), size, {
-      palette: this.#palette,
-      range: [0, 1],
-    });
+    drawImage(byId("plane-image"), image.subarray(start, start + C * H * W), size, this.colours.image);
     byId("plane-text").textContent = `sample ${n + 1}` +
       (conditioning ? `, asked for class ${this.#nameOf(conditioning.labels[n])}` : "") +
       (classes[n] === noClass ? "" : `, class ${this.#nameOf(classes[n])}`);

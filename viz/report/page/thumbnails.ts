@@ -2,7 +2,7 @@
 import { imageAt } from "../../flow/trajectory.ts";
 import { withChannels } from "../../image/image_shape.ts";
 import { element } from "./dom.ts";
-import { drawImage } from "./image_panel.ts";
+import { type Colours, drawImage } from "./image_panel.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
 /** A sample to choose. */
@@ -35,10 +35,9 @@ interface Entry {
 export class Thumbnails {
   #buttons: Entry[] = [];
 
-  /** @param palette u8[256, 3] */
   constructor(
     readonly place: HTMLElement,
-    readonly palette: Uint8Array,
+    readonly colours: Colours,
     readonly onChoose: (sample: Sample) => void,
   ) {}
 
@@ -71,8 +70,7 @@ export class Thumbnails {
     if (entry.drawn === trajectory) return;
     entry.drawn = trajectory;
     const [M, ...size] = withChannels(trajectory.shape);
-    const colours = { palette: this.palette, range: [0, 1] as const };
-    drawImage(button.querySelector("canvas")!, imageAt(trajectory, M - 1), size, colours);
+    drawImage(button.querySelector("canvas")!, imageAt(trajectory, M - 1), size, this.colours);
     button.classList.toggle("painted", trajectory !== sample.original);
   }
 
