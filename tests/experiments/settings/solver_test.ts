@@ -1,7 +1,8 @@
+import { anyOf } from "../../../experiments/settings/kinds.ts";
+import { adaptiveSolvers, gridTimes, solvers } from "../../../models/mod.ts";
 import assert from "node:assert/strict";
 import { training } from "../../../experiments/settings/training.ts";
 import { makeFixedSteps, makeSolver, solverSetting } from "../../../experiments/settings/solver.ts";
-import { gridTimes } from "../../../models/mod.ts";
 import { assertClose } from "../../testing.ts";
 
 const adaptive = { solver: "dopri5", maxEvaluations: 1000 } as const;
@@ -39,8 +40,10 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
 Deno.test("makeSolver() refuses what has no effect or no meaning, in one line", () => {
   const inUnit = "expected times that rise from 0 to 1, such as 0/0.35/1";
   const refusals: Readonly<Record<string, string>> = {
-    "heum:steps=3": "expected euler, midpoint, heun, bosh3, rk4, dopri5 or sde (did you mean heun?)",
-    "heun:rtol=1e-3": "heun has no rtol: its steps are fixed (adaptive are bosh3 or dopri5)",
+    "heum:steps=3": `expected ${anyOf([...Object.keys(solvers), "sde"])} (did you mean heun?)`,
+    "heun:rtol=1e-3": `heun has no rtol: its steps are fixed (adaptive are ${
+      anyOf(Object.keys(adaptiveSolvers))
+    })`,
     "dopri5:rtol=0": 'rtol is "0" (expected a number above 0 and of at most 1)',
     "dopri5:atol=1.5": 'atol is "1.5" (expected a number above 0 and of at most 1)',
     "dopri5:rtol=0.1,steps=4": "with rtol or atol, dopri5 chooses its own steps (leave out steps)",
