@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { sha256 } from "../../experiments/run/contained.ts";
 import { init } from "../../kernels/mod.ts";
 import { loadJudge } from "../../models/mod.ts";
 import { oneThread, testTask } from "./cli.ts";
-import { testRefusals } from "./refusals.ts";
+import { assertRefused, testMistakes } from "./refusals.ts";
 
 testTask("judge trains a judge, prints what it is worth, and repeats itself", async (place) => {
   const flags = "--data data --device cpu --steps 30 --seed 3";
@@ -24,14 +25,14 @@ testTask("judge trains a judge, prints what it is worth, and repeats itself", as
   assert.deepEqual(await place.names(), ["a.safetensors", "b.safetensors", "data"]);
 });
 
-for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as const)) {
-  testTask(`judge leaves nothing behind at ${signal}`, async (place) => {
-    const before = await place.listing();
+testTask("judge leaves nothing behind at SIGINT and SIGTERM", async (place) => {
+  const before = await place.listing();
+  for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     const process = place.start("judge", `--data data ${oneThread} --steps 1000000`);
     let stderr = "";
     for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) {
       stderr += text;
-      if (text.includes("Training a judge for data, 1000000 steps on ")) process.kill(signal as Deno.Signal);
+      if (text.includes("Training a judge for data, 1000000 steps on ")) process.kill(signal);
     }
     await process.stdout.cancel();
     const { code } = await process.status;
@@ -40,45 +41,23 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as
     const steps = Number([...stderr.matchAll(/(\d+)\/1000000 /g)].at(-1)?.[1] ?? 0);
     assert.ok(steps < 800, `it stopped after ${steps} steps`); // 1280 or 2580 where pauses let no signal in
     assert.deepEqual(await place.listing(), before);
-  });
-}
-
-const data = "--data data --device cpu";
-const remove = (...names: string[]) => ({
-  prepare: (place: { file(...names: string[]): string }) =>
-    Promise.all(names.map((name) => Deno.remove(place.file("data", name)))),
+  }
 });
-testRefusals("judge refuses what cannot work, in one line", {
-  "an unknown flag": {
-    task: "judge",
-    flags: "--step 3",
-    says: ["ConfigError: Unknown flag --step", "--steps"],
-  },
-  "no steps": { task: "judge", flags: "--steps 0", says: ["ConfigError: ", "--steps", "at least 1"] },
-  "a file that is no safetensors": {
-    task: "judge",
-    flags: `${data} --out judge.png`,
-    says: ["ConfigError: ", "--out", "ends with .safetensors"],
-  },
-  "a file in a folder that is not there": {
-    task: "judge",
-    flags: `${data} --out there/judge.safetensors`,
-    says: ["RunError: Cannot write there/judge.safetensors: there is no folder there; make it first"],
-  },
-  "threads of a GPU": {
-    task: "judge",
-    flags: "--data data --device webgpu --threads 2",
-    says: ["ConfigError: Cannot use --threads here"],
-  },
-  "data without labels": {
-    task: "judge",
-    flags: data,
-    ...remove("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"),
-    says: ["JudgeError: Cannot make a judge for data: it has no labels"],
-  },
-  "data that are not there": {
-    task: "judge",
-    flags: "--data nowhere --device cpu",
-    says: ["DataError: Cannot read the data folder nowhere: it does not exist"],
-  },
+
+testMistakes("judge", {
+  "--step 3": "ConfigError: Unknown flag --step (did you mean --steps?)",
+  "--steps 0": 'ConfigError: Cannot use --steps "0": expected a whole number of at least 1',
+  "--out judge.png": 'ConfigError: Cannot use --out "judge.png": expected a path that ends with .safetensors',
+  "--data data --out there/judge.safetensors":
+    "RunError: Cannot write there/judge.safetensors: there is no folder there; make it first",
+  "--data data --device webgpu --threads 2": "ConfigError: Cannot use --threads here",
+  "--data nowhere --device cpu": "DataError: Cannot read the data folder nowhere: it does not exist",
+});
+
+testTask("judge refuses data without labels", async (place) => {
+  for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
+    await Deno.remove(place.file("data", name));
+  }
+  const says = "JudgeError: Cannot make a judge for data: it has no labels";
+  await assertRefused(place, { task: "judge", flags: "--data data --device cpu", says: [says] });
 });

@@ -50,6 +50,15 @@ export function testRefusals(name: string, commands: Readonly<Record<string, Bad
   });
 }
 
+/** Defines a test: a task refuses each command line, in a line that begins as stated. */
+export function testMistakes(task: TaskName, mistakes: Readonly<Record<string, string>>): void {
+  testTask(`${task} refuses what cannot work, in one line`, async (place) => {
+    for (const [flags, begin] of Object.entries(mistakes)) {
+      await assertRefused(place, { task, flags, says: [begin] });
+    }
+  });
+}
+
 /** Flags of a run of two steps. */
 export const smallRun =
   `${tinyNetwork} --max-minutes 0 --max-steps 2 --samples 0 --flow-samples 0 --path-samples 0`;

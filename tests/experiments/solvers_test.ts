@@ -6,7 +6,7 @@ import {
 } from "../../experiments/evaluation/solver_comparison.ts";
 import { testTask } from "./cli.ts";
 import { makeRun } from "./evaluated_run.ts";
-import { testRefusals } from "./refusals.ts";
+import { testMistakes } from "./refusals.ts";
 
 testTask("solvers compares solvers from the same noise, and keeps what it has measured", async (place) => {
   await makeRun(place);
@@ -62,30 +62,10 @@ Deno.test("cheapestOfBest() is the cheapest whose distance lies in the interval 
   assert.equal(cheapestOfBest(costs.slice(2)).spec, "c");
 });
 
-testRefusals("solvers refuses what cannot work, in one line", {
-  "no run": {
-    task: "solvers",
-    flags: "--device cpu",
-    says: ["ConfigError: Cannot compare solvers on 0 runs"],
-  },
-  "a run and a checkpoint": {
-    task: "solvers",
-    flags: "a --checkpoint b",
-    says: ["ConfigError: Cannot compare solvers on 1 runs and a checkpoint"],
-  },
-  "a flag without effect": {
-    task: "solvers",
-    flags: "a --out b.json",
-    says: ["ConfigError: Cannot use --out with a run"],
-  },
-  "an unknown solver": {
-    task: "solvers",
-    flags: "a --solvers heun:steps=2;hein:steps=2",
-    says: ['ConfigError: Cannot use the solver "hein:steps=2"', "heun"],
-  },
-  "a solver given twice": {
-    task: "solvers",
-    flags: "a --solvers heun:steps=2;heun:steps=2",
-    says: ["ConfigError: Cannot use --solvers: heun:steps=2 is given twice"],
-  },
+testMistakes("solvers", {
+  "--device cpu": "ConfigError: Cannot compare solvers on 0 runs",
+  "a --checkpoint b": "ConfigError: Cannot compare solvers on 1 runs and a checkpoint",
+  "a --out b.json": "ConfigError: Cannot use --out with a run",
+  "a --solvers heun:steps=2;hein:steps=2": 'ConfigError: Cannot use the solver "hein:steps=2"',
+  "a --solvers heun:steps=2;heun:steps=2": "ConfigError: Cannot use --solvers: heun:steps=2 is given twice",
 });

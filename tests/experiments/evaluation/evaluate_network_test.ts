@@ -10,11 +10,14 @@ const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 }
 const { how, description: words } = makeSolver("euler:steps=3");
 const options = { ...asked, how, words };
 
-/** A field on eight images of 3x3 pixels, half of them for tests. */
+/** A field on four images of 3x3 pixels, and eight test images: the same four, and others. */
 function subjectOf(field: VelocityField): Subject {
   const { count } = asked;
-  const images = Uint8Array.from({ length: 9 * count }, (_, i) => i * 37 % 256);
-  const data = { name: "made-up", train: { images, count }, test: { images, count }, classes: 0 };
+  const split = (count: number) => ({
+    images: Uint8Array.from({ length: 9 * count }, (_, i) => i * i * 37 % 256),
+    count,
+  });
+  const data = { name: "made-up", train: split(count), test: split(2 * count), classes: 0 };
   return {
     drawable: { model: field as Model, normalization: { scale: 2, shift: -1 }, shape: [1, 3, 3] },
     data: { ...data, channels: 1, height: 3, width: 3, digest: "", source: "" },
@@ -33,8 +36,9 @@ Deno.test("evaluateNetwork() says what each figure cost, also where a solver cho
   const subject = subjectOf(field);
   const { evaluation } = (await withDevice(device, () => evaluateNetwork(subject, undefined, options)))!;
   device.close();
-  const { authentic, test_loss, bits_per_dimension } = evaluation.figures;
-  assert.deepEqual([authentic!.evaluations, test_loss!.evaluations], [3 * count, count]);
+  const { authentic, copying, test_loss, bits_per_dimension } = evaluation.figures;
+  assert.deepEqual([authentic!.evaluations, test_loss!.evaluations], [3 * count, 2 * count]);
+  assert.ok(copying!.real! > 0, "other test images are farther from the training images than copies are");
   const ofBits = field.evaluations - 3 - 1; // all four images are followed at once
   assert.equal(bits_per_dimension!.evaluations, ofBits * count);
   assert.notEqual(
@@ -53,7 +57,7 @@ Deno.test("evaluateNetwork() tells of the pairs of images that it compares, and 
   await withDevice(device, () => evaluateNetwork(subject, undefined, options, { onCompared }));
   assert.ok(told.length >= 3, "samples, what is nearest to them, and test images");
   assert.deepEqual(told.map(([done]) => done), told.map(([done]) => done).toSorted((a, b) => a - b));
-  assert.ok(told.every(([done, most]) => done <= most && most === 48), `${told.at(-1)}`);
+  assert.ok(told.every(([done, most]) => done <= most && most === 2 * 48), `${told.at(-1)}`);
   told.length = 0;
   const stopping = { signal: stop.signal, onCompared: () => (told.push([0, 0]), stop.abort()) };
   assert.equal(
