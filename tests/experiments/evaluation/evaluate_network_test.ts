@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
+import type { MeasurementInput } from "../../../experiments/evaluation/measurement.ts";
+import { recognition } from "../../../experiments/evaluation/measurements/judged.ts";
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
 import { add, init, multiply, reshape, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
@@ -65,6 +67,13 @@ Deno.test("evaluateNetwork() tells of the pairs of images that it compares, and 
     undefined,
   );
   assert.equal(told.length, 1);
+
+  const early = new AbortController();
+  const seen: number[] = [];
+  const onProgress = (done: number) => (seen.push(done), early.abort());
+  const ended = () => evaluateNetwork(subject, undefined, options, { signal: early.signal, onProgress });
+  assert.equal(await withDevice(device, ended), undefined);
+  assert.equal(seen.length, 1, "after the first step of the samples");
   device.close();
 });
 
@@ -91,4 +100,29 @@ Deno.test("evaluateNetwork() measures trajectories of a flow that speeds up alon
     4 * (4 + 2 * 3),
     "the geometry also asks for the velocity at the end",
   );
+});
+
+Deno.test("recognition counts what the judge sees in the samples, and how often it is the requested class", async () => {
+  const pixels = { values: new Float32Array(), rows: 0, width: 0 };
+  const judged = (...first: number[]) => ({
+    pixels,
+    features: pixels,
+    probabilities: Float32Array.from(first.flatMap((p) => [p, 1 - p])),
+  });
+  const { classes, figures } = await recognition.measure({
+    judge: { classes: 2 },
+    labels: Uint32Array.of(0, 1, 0, 1),
+    sets: {
+      samples: judged(0.95, 0.01, 0.4, 0.3),
+      test: judged(0.91, 0, 1, 0.02),
+      train: judged(),
+      noise: judged(0.5, 0.6, 0.7, 0.8),
+    },
+  } as unknown as MeasurementInput);
+  assert.deepEqual(classes, [1, 3]);
+  const { confident, asked_class, class_entropy } = figures;
+  assert.deepEqual([confident!.value, confident!.real, confident!.noise], [0.5, 1, 0]);
+  assert.equal(asked_class!.value, 0.75);
+  assertClose([class_entropy!.value], [-0.25 * Math.log2(0.25) - 0.75 * Math.log2(0.75)], 1e-9);
+  assert.deepEqual([class_entropy!.real, class_entropy!.noise], [1, 0]);
 });
