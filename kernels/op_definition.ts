@@ -2,7 +2,7 @@ import { isCount } from "./core/checks.ts";
 import type { CheckedSignature, InputNames, OutputNames } from "./core/signature.ts";
 import type { Shape } from "./core/shape.ts";
 import type { Tensor } from "./core/tensor.ts";
-import type { Dims, Kernel, NumberArray, Pass, Tuning, Workgroups } from "./devices/device.ts";
+import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 import type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
 
 /** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
@@ -75,7 +75,8 @@ export type Saved<S extends string> = {
 };
 
 /** An op in one declaration. */
-export interface OpDefinition<S extends string, A extends AttributeTypes> {
+export interface OpDefinition<S extends string, A extends AttributeTypes>
+  extends Pick<Kernel, "candidates" | "vectors" | "passes" | "multiplyAdds"> {
   /** Unique among all ops; messages and profiles show it. */
   readonly name: string;
   /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: gives checks, output shapes and uniforms; see `defineOp`. */
@@ -89,15 +90,11 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
   ) => Readonly<Record<string, number | Shape>>;
   /** WGSL that defines `fn kernel(i: u32)`; buffers and `dims` are in scope. A function gets the specialised dims. */
   readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
-  /** Buffers that the WGSL takes as `array<vec4f>`, where their numbers of elements are multiples of four. */
-  readonly vectors?: (specialised: Dims) => readonly string[];
   /**
    * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A
    * function may add choices that follow from dims and tuning, such as a tile.
    */
   readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
-  /** Names of the ways to run a call, first the default; `inWays` gives this and the fields that depend on it. */
-  readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** How often `kernel` runs: by default, once for each element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
   /**
@@ -107,8 +104,6 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * lanes they have, may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
    */
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /** The calls of other ops that do the work on WebGPU, undefined where `wgsl` does it; see `Passes` and `inWays`. */
-  readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
   /**
    * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that
    * gradients of gradients are right. It runs only if that gradient is needed. Where an input has no rule, asking for a
@@ -135,8 +130,6 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
    */
   readonly wasm?: WasmKernel | WasmLowering<S>;
-  /** Multiply-adds of a call, for forward ops that are made of products. */
-  readonly multiplyAdds?: (dims: Dims) => number;
   /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
   readonly samples: readonly Sample[];
 }

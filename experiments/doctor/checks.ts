@@ -1,7 +1,7 @@
 /** The checks of doctor: each answers in lines, with advice unless all is well. */
 
 import { UserError } from "../../kernels/core/user_error.ts";
-import { mostThreads } from "../../kernels/devices/cpu/most_threads.ts";
+import { mostThreads } from "../../kernels/devices/cpu/thread_team.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { type Gpus, gpusIn, nvidia, nvidiaVersion, rankOf, whyHidden } from "./hidden_gpus.ts";
 import type { Adapter, Machine } from "./machine.ts";

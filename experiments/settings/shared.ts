@@ -1,4 +1,4 @@
-import { mostThreads } from "../../kernels/devices/cpu/most_threads.ts";
+import { mostThreads } from "../../kernels/devices/cpu/thread_team.ts";
 import { address, choice, integer, line, optional, path } from "./kinds.ts";
 
 /** Settings that several tasks have; a task may give one another meaning in its `--help`. */

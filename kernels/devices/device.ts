@@ -39,26 +39,26 @@ export interface Kernel {
   readonly ports: readonly (Port & { readonly writable: boolean; readonly reads: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
-  /** Names of the ways to run a call, first the default; absent if there is only one. */
+  /** Names of the ways to run a call, first the default; absent if there is only one. See `inWays`. */
   readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** Dims that are compiled into the shader of a call: each set of values is a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
   /** WGSL that defines `fn kernel(i: u32)`, or `fn kernel(group: u32, lane: u32)` for a kernel with `workgroups`. */
   readonly wgsl: (tuning: Tuning, specialised: Dims) => string;
-  /** Ports that this WGSL takes as `array<vec4f>`; none if absent. Their ranges are multiples of four. */
+  /** Buffers that the WGSL takes as `array<vec4f>`, where their numbers of elements are multiples of four. */
   readonly vectors?: (specialised: Dims) => readonly string[];
   /** How often a kernel without `workgroups` runs. */
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
   /** Workgroups, if the kernel uses them with this tuning. */
   readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /** Calls of other kernels that do the work in place of the WGSL above, undefined where it does it itself. */
+  /** Calls of other ops that do the work on WebGPU, undefined where the WGSL does it. See `Passes` and `inWays`. */
   readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
   /** The WebAssembly kernels that the CPU device calls, from the addresses of the buffers; undefined if none fits. */
   readonly wasm?: (
     addresses: Readonly<Record<string, number>>,
     dims: Dims,
   ) => readonly WasmCall[] | undefined;
-  /** Multiply-adds of a call; absent for ops that are not made of products. */
+  /** Multiply-adds of a call, of forward ops that are made of products. */
   readonly multiplyAdds?: (dims: Dims) => number;
   /** The op in plain loops: the CPU device where it has no WebAssembly kernel, and the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;

@@ -1,4 +1,4 @@
-import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
+import { mostThreads } from "../../../kernels/devices/cpu/thread_team.ts";
 import { graceSeconds, type JobSettings } from "./launch_flags.ts";
 import { ConfigError } from "../../settings/setting.ts";
 import { tryAgain } from "./launcher.ts";

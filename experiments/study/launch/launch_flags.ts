@@ -1,4 +1,4 @@
-import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
+import { mostThreads } from "../../../kernels/devices/cpu/thread_team.ts";
 import { integer, line, optional, path, text } from "../../settings/kinds.ts";
 import type { Setting, Values } from "../../settings/setting.ts";
 import { defineSettings } from "../../settings/settings.ts";

@@ -10,8 +10,7 @@ import { checkCount, isCount } from "../../core/checks.ts";
 import { turn } from "../turn.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
-import { hasRelaxedSimd, loadKernels, ThreadTeam, whySingleThreaded } from "./thread_team.ts";
-import { mostThreads } from "./most_threads.ts";
+import { hasRelaxedSimd, loadKernels, mostThreads, ThreadTeam, whySingleThreaded } from "./thread_team.ts";
 import { SharedMemory, Workspace } from "./shared_memory.ts";
 import { type WasmCall, writeCall } from "./wasm_call.ts";
 

@@ -4,6 +4,9 @@ import { Layout } from "./memory_layout.ts";
 import type { SharedMemory } from "./shared_memory.ts";
 import { kernelNames } from "./wasm_call.ts";
 
+/** The most threads that a CPU device takes; more would only wait for each other. */
+export const mostThreads = 64;
+
 /**
  * Why this program can have only one thread, or undefined if it can have more. Browsers share memory only within pages
  * that are isolated from other sites, and forbid a page's main thread to block, as threads that wait for each other do.

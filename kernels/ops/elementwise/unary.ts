@@ -8,10 +8,11 @@ import { zeros } from "../layout/fill.ts";
 import nanWgsl from "./nan.wgsl" with { type: "text" };
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 
-const sineWgsl =
-  `// sin(x + quarters pi / 2). The sine of hardware may be wrong by 5e-4, and by anything for large x.
-// pi / 2 is in three parts, so that what is left of x is exact. Source: Cody and Waite 1980, chapter 8
-fn sine(x: f32, quarters: u32) -> f32 {
+/**
+ * sin(x + quarters pi / 2): the sine of hardware may be wrong by 5e-4, and by anything for large x. pi / 2 is in three
+ * parts, so that what is left of x is exact. Source: Cody and Waite 1980, chapter 8
+ */
+const sineWgsl = `fn sine(x: f32, quarters: u32) -> f32 {
   let bits = bitcast<u32>(x);
   if ((bits & 0x7f800000u) == 0x7f800000u) { return bitcast<f32>(bits | 0x7fc00000u); } // NaN for NaN and infinities
   let k = round(x * 0.63661977);

@@ -6,6 +6,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "../layout/movement.ts";
 import { normalPair, randomBits, threefry, uniforms } from "./threefry.ts";
 
+/** Two normal numbers from two words, with our own logarithm and sine, so that all devices agree. */
 const normalWgsl =
   `// ln x for x in (0, 1]: x = 2^e m with m in [sqrt(1/2), sqrt 2), ln m = 2 artanh(s), s = (m - 1) / (m + 1).
 // Exact at 1 and precise near it, where the radius is small.
@@ -40,8 +41,8 @@ fn normals(words: vec2u) -> vec2f {
   return radius * circle(f32(bits.y) * 0x1p-24);
 }`;
 
-const threefryWgsl = `// Threefry-2x32, 20 rounds; see threefry.ts.
-fn round4(v: vec2u, by: vec4u) -> vec2u {
+/** Threefry-2x32, 20 rounds; see `threefry`. */
+const threefryWgsl = `fn round4(v: vec2u, by: vec4u) -> vec2u {
   var x = v.x;
   var y = v.y;
   x += y; y = ((y << by.x) | (y >> (32u - by.x))) ^ x;

@@ -1,10 +1,11 @@
 import type { Dims } from "../../devices/device.ts";
 import { inWays, type Way } from "../../ways.ts";
 
-const runSumWgsl =
-  `// Sums over runs of \`length\` neighbouring lanes, a power of two: every lane gets the sum of its run.
-// All lanes of the workgroup call it together. Needs the constant \`lanes\`.
-var<workgroup> parts: array<vec2f, lanes>;
+/**
+ * Sums over runs of `length` neighbouring lanes, a power of two: every lane gets the sum of its run. All lanes of the
+ * workgroup call it together.
+ */
+const runSumWgsl = `var<workgroup> parts: array<vec2f, lanes>;
 fn runSum(lane: u32, length: u32, value: vec2f) -> vec2f {
   parts[lane] = value;
   workgroupBarrier();

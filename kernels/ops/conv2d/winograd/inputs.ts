@@ -6,7 +6,7 @@ import {
   inTwoDimensions,
   pixelOf,
   sourceMatrix,
-  stepsInWgsl,
+  stepsWgsl,
   targetMatrix,
   transposed,
   weightMatrix,
@@ -26,7 +26,7 @@ export const weightTransform = defineOp({
   specialise: ["turned"],
   invocations: ({ K, C }) => K * C,
   wgsl: (_, { turned }) =>
-    `${stepsInWgsl}
+    `${stepsWgsl}
 fn kernel(i: u32) {
   let k = ${turned ? "i % dims.J" : "i / dims.J"};
   let c = ${turned ? "i / dims.J" : "i % dims.J"};
@@ -72,7 +72,7 @@ interface Tiles {
 
 /** An invocation transforms a tile of a channel. Images beyond the last are zeros. */
 function transformWgsl({ image, tiles, C, H, W, side, before, step }: Tiles): string {
-  return `${stepsInWgsl}
+  return `${stepsWgsl}
 fn kernel(i: u32) {
   let t = i % dims.T;
   let c = i / dims.T % dims.${C};

@@ -1,7 +1,7 @@
 import type { Dims, NumberArray } from "../../../devices/device.ts";
 import type { Convolution } from "../tiles.ts";
 import { repeatLines } from "../../matmul/product.ts";
-import { bothSides, inTwoDimensions, pixelOf, stepsInWgsl, targetMatrix } from "./transforms.ts";
+import { bothSides, inTwoDimensions, pixelOf, stepsWgsl, targetMatrix } from "./transforms.ts";
 import { defineOp } from "../../../op.ts";
 import { forwardConvolution, turnedConvolution } from "../convolution_kernels.ts";
 import { tilesOf } from "./inputs.ts";
@@ -15,7 +15,7 @@ function targetWgsl({ source, target, lengths, padding, weight, bias, addend }: 
   const plus = `${bias ? " + offset" : ""}${addend ? ` + ${addend}` : ""}`;
   const pixels = (line: (i: number, j: number) => string) =>
     repeatLines(4, (i) => repeatLines(4, (j) => line(i, j)));
-  return `${stepsInWgsl}
+  return `${stepsWgsl}
 fn kernel(i: u32) {
   let count = dims.down * dims.across;
   let tile = i % count;

@@ -1,11 +1,8 @@
 import type { NumberArray } from "../../../devices/device.ts";
 import { repeatLines } from "../../matmul/product.ts";
 
-const stepsWgsl =
-  `// Winograd's F(4x4, 3x3) in one dimension; the matrices stand in matrices.ts. In two dimensions each runs down the columns,
-// then along the rows.
-
-// B' d: six values of a source.
+/** WGSL of the transforms in one dimension; in two dimensions each runs down the columns, then along the rows. */
+export const stepsWgsl = `// B' d: six values of a source.
 fn sourceStep(d: array<f32, 6>) -> array<f32, 6> {
   let a = d[4] - 4.0 * d[2];
   let b = d[3] - 4.0 * d[1];
@@ -61,7 +58,7 @@ fn weightGradientStep(u: array<f32, 6>) -> array<f32, 3> {
  *   y = A' [(G g G') * (B' d B)] A,   dg = G' [(B' d B) * (A dy A')] G     (* elementwise, ' transposed)
  *
  * d are overlapping 6x6 tiles of the source, y and dy 4x4 tiles of the target, g 3x3 weights. Each of the 36 elements
- * is a product of matrices over channels (or tiles). These matrices are what the references compute with; `steps.wgsl`
+ * is a product of matrices over channels (or tiles). These matrices are what the references compute with; `stepsWgsl`
  * computes the same with fewer operations.
  *
  * Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
@@ -122,7 +119,7 @@ export function pixelOf(image: NumberArray, at: number, H: number, W: number) {
   return (h: number, w: number): number => h >= 0 && h < H && w >= 0 && w < W ? image[at + h * W + w] : 0;
 }
 
-/** A step of `steps.wgsl`: how many values it takes and gives. */
+/** A step of `stepsWgsl`: how many values it takes and gives. */
 const steps = {
   sourceStep: [6, 6],
   weightStep: [3, 6],
@@ -130,9 +127,6 @@ const steps = {
   gradientStep: [4, 6],
   weightGradientStep: [6, 3],
 } as const;
-
-/** WGSL of the steps, to stand before a kernel. */
-export const stepsInWgsl: string = stepsWgsl;
 
 /**
  * WGSL that applies a step down the columns, then along the rows. Element (i, j) of the result is `row_i[j]`.

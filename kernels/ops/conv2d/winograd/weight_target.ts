@@ -1,6 +1,6 @@
 import { defineOp } from "../../../op.ts";
 import { repeatLines } from "../../matmul/product.ts";
-import { bothSides, inTwoDimensions, pixelOf, stepsInWgsl, transposed, weightMatrix } from "./transforms.ts";
+import { bothSides, inTwoDimensions, pixelOf, stepsWgsl, transposed, weightMatrix } from "./transforms.ts";
 
 /**
  * dw[g] = G' du[g] G, the weight gradient of a group of images. Where x or dy of one of them is uneven, or a result is
@@ -12,7 +12,7 @@ export const weightTarget = defineOp({
     "du[G, 36, K, C], x[N, C, H, W], dy[N, K, P, Q], unevenX:u32[N], unevenDy:u32[N] -> dw[G, K, C, 3, 3]",
   attributes: { padding: "u32", run: "u32" },
   invocations: ({ G, K, C }) => G * K * C,
-  wgsl: `${stepsInWgsl}
+  wgsl: `${stepsWgsl}
 fn kernel(i: u32) {
   let c = i % dims.C;
   let k = i / dims.C % dims.K;
