@@ -5,8 +5,9 @@ import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { print, printable, say } from "./program/output.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
-import { findRuns, runFolders } from "./tracking/find_run.ts";
+import { findRuns } from "./tracking/find_run.ts";
 import { ServerError } from "./tracking/http_server.ts";
+import { runFolders } from "./tracking/run_files.ts";
 import { isOfRun, sendRun, sentLines } from "./tracking/send_run.ts";
 
 /** The settings of the task that sends run folders to a server. */

@@ -9,8 +9,8 @@ import { shownWord } from "../run/server_url.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { printable, say as tellUser } from "../program/output.ts";
 import { settingsOf } from "./describe_run.ts";
-import { currentRecord, requireRecord } from "./record.ts";
-import { nestedRuns } from "./run_files.ts";
+import { requireRecord } from "./record.ts";
+import { nestedRuns, runFolders } from "./run_files.ts";
 
 /** The folder of all runs, where tasks look by default. */
 export const runsRoot = "runs";
@@ -31,31 +31,6 @@ export interface RunSummary {
   readonly params: Readonly<Record<string, unknown>>;
   /** Latest value of every metric. */
   readonly metrics: Readonly<Record<string, number>>;
-}
-
-/**
- * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist. Damaged ones are among
- * them: whoever reads them says what is wrong.
- *
- * @throws {RunError} if it cannot be read
- */
-export async function runFolders(root: string): Promise<string[]> {
-  const folders: string[] = [];
-  try {
-    for await (const { name, isDirectory } of Deno.readDir(root)) {
-      if (isDirectory) folders.push(join(root, name));
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
-  }
-  const isRun = (folder: string) =>
-    currentRecord(folder).then((record) => record !== undefined, (error) => {
-      if (error instanceof RunError) return true;
-      throw error;
-    });
-  const areRuns = await Promise.all(folders.sort().map(isRun));
-  return folders.filter((_, i) => areRuns[i]);
 }
 
 /**

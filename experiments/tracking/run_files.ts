@@ -30,10 +30,10 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
     if (isOwn(path) || path === runFolder.cells) continue;
-    if (isDirectory && !(await infoOf(join(run, path, runFile.record)))) {
+    if (isDirectory && !await isRun(join(run, path))) {
       for (const file of await runFiles(run, path)) files.push(file);
     }
-    const info = isFile ? await infoOf(join(run, path)) : undefined;
+    const info = isFile && await Deno.stat(join(run, path)).catch(() => undefined); // it may be deleted by now
     if (info) files.push({ path, size: info.size, modified: info.mtime?.getTime() ?? 0 });
   }
   return files.sort((a, b) => a.path < b.path ? -1 : 1);
@@ -44,19 +44,29 @@ export async function nestedRuns(run: string): Promise<string[]> {
   const cells = join(run, runFolder.cells);
   // Through a link, runs that are not nested would be sent.
   const hasCells = await Deno.lstat(cells).then((info) => info.isDirectory, () => false);
-  return [...await runsIn(run), ...hasCells ? await runsIn(cells) : []];
+  return [...await runFolders(run), ...hasCells ? await runFolders(cells) : []];
 }
 
-async function runsIn(folder: string): Promise<string[]> {
-  const runs: string[] = [];
+/**
+ * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist. Damaged ones are among
+ * them: whoever reads them says what is wrong.
+ *
+ * @throws {RunError} if it cannot be read
+ */
+export async function runFolders(root: string): Promise<string[]> {
   try {
-    for await (const { name, isDirectory } of Deno.readDir(folder)) {
-      if (isDirectory && await infoOf(join(folder, name, runFile.record))) runs.push(join(folder, name));
-    }
+    const entries = (await Array.fromAsync(Deno.readDir(root))).filter(({ isDirectory }) => isDirectory);
+    const folders = entries.map(({ name }) => join(root, name)).sort();
+    const areRuns = await Promise.all(folders.map(isRun));
+    return folders.filter((_, i) => areRuns[i]);
   } catch (error) {
-    throw new RunError(`Cannot read ${folder}: ${reasonOf(error)}`);
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
   }
-  return runs.sort();
+}
+
+function isRun(folder: string): Promise<boolean> {
+  return Deno.lstat(join(folder, runFile.record)).then(() => true, () => false);
 }
 
 /** The folder whose runs a run may be nested in: that of a study lies beside its cells' folder. */
@@ -148,14 +158,5 @@ export async function* metricsFrom(
     if (length > 0) yield { lines: lines.filter((line) => line !== undefined), end: offset };
     if (read === null) return;
     open = bytes.slice(length);
-  }
-}
-
-async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
-  try {
-    return await Deno.stat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
   }
 }
