@@ -25,9 +25,9 @@ export const defaultExperiment = "UNet_FM";
 export interface Patience {
   /** Attempts after the first one. */
   readonly maxRetries: number;
-  /** Seconds before the second retry, doubled for each further one; the first retry comes at once. */
+  /** Seconds before the second retry, doubled for each one after it; the first retry comes at once. */
   readonly backoffFactor: number;
-  /** Milliseconds without an answer, or without progress of an upload, after which an attempt has failed. */
+  /** An attempt fails after this many milliseconds without an answer or progress of an upload. */
   readonly timeoutMs: number;
 }
 

@@ -95,8 +95,8 @@ export async function writeCursor(run: string, cursor: Cursor): Promise<void> {
 }
 
 /**
- * Notes that a run goes on and that lines of its metrics may be replaced: a server then gets all of them again, and the
- * status, also from another program. The caller holds the run's lock.
+ * Resets what is known to be sent when a run is resumed, as lines of its metrics may be replaced: the next pass sends all
+ * of them and the status again. The caller holds the run's lock.
  *
  * @throws {RunError} if the file cannot be read or written
  */

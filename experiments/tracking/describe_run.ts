@@ -46,7 +46,7 @@ export function keyOf(name: string): string {
   return parts.filter((part) => part !== "").join("/").slice(0, 250).replace(/\/$/, "") || "_";
 }
 
-/** A metric that a server accepts. Steps and times are whole: at a fraction the server would drop all that follows. */
+/** A metric that a server accepts. Steps and times are whole: a server silently drops everything after a fraction. */
 export function metricEntry(key: string, value: number, timestamp: number, step: number): MetricEntry {
   return {
     key: keyOf(key),

@@ -1,4 +1,4 @@
-/** Runs in folders: listing them, finding one by its name, and what each is in short. */
+/** Runs in folders: list them, find one by its name, summarise one. */
 
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
@@ -134,7 +134,7 @@ export function findListed<Run extends Listed>(
     latestNamed(runs, name);
 }
 
-/** The run of a name that began last; a copy in a comparison only if there is no other. */
+/** The latest run of a name; a copy in a comparison only if there is no other. */
 function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Run | undefined {
   const named = runs.filter((run) => run.name === name);
   const originals = named.filter(({ standsFor }) => standsFor === undefined);
@@ -142,7 +142,7 @@ function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Ru
   return (originals.length > 0 ? originals : named).sort((a, b) => start(a) - start(b)).at(-1);
 }
 
-/** The nearest name, or all names where they are few. */
+/** A hint for an error: the nearest name, or all names if there are few. */
 export function nearestOf(name: string, known: readonly string[]): string {
   const meant = didYouMean(name, known);
   if (meant !== "" || known.length === 0) return meant;

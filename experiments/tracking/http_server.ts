@@ -14,7 +14,7 @@ export class ServerError extends UserError {
       readonly status?: number;
       /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`, or our own where a server lacks something. */
       readonly code?: string | undefined;
-      /** Whether the request certainly had no effect: no connection, or the server asked to retry later. */
+      /** Whether the request certainly had no effect: there was no connection, or the server asked to retry later. */
       readonly untouched?: boolean;
       /** Whether a retry may work. */
       readonly passing?: boolean;
@@ -32,16 +32,16 @@ interface RequestOptions {
   readonly content?: { readonly type: string; readonly body: () => BodyInit };
   /** For requests that must not run twice: retry only if the request certainly had no effect. */
   readonly once?: boolean;
-  /** For files: an answer may be large, and takes the time it needs as long as more of it arrives. */
+  /** For files: the answer may be large, and may take long as long as more of it arrives. */
   readonly download?: boolean;
 }
 
 const passingStatuses = [408, 429, 500, 502, 503, 504];
 
-/** Most bytes of an answer: of JSON, of a file, and of the text of an error, which is cut there. */
+/** Most bytes of an answer: JSON, a file, or the text of an error, which is cut there. */
 const mostBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
 
-/** Fewer bytes are no progress of a download. */
+/** A download that brings fewer bytes makes no progress. */
 const progressBytes = 1 << 10;
 
 /** The longest pause before a retry, in milliseconds. */
@@ -218,7 +218,7 @@ export class Pauses {
 }
 
 /**
- * Milliseconds before a retry, with jitter, so that many clients do not all return at once to a server that is back.
+ * Milliseconds before a retry, with jitter, so that many clients do not return at once to a server that is back.
  *
  * @param retry 1 for the first
  * @param random in [0, 1)

@@ -10,11 +10,11 @@ export const mlflowVersion = "3.17.2";
 /** Its Python environment, in the project's `.cache`. */
 const environment = new URL(`../../.cache/mlflow-${mlflowVersion}`, import.meta.url);
 
-/** A busy machine takes minutes to load it. */
+/** A busy machine takes minutes to load MLflow. */
 const startMs = 600_000;
 const pauseMs = 100;
 
-/** Finds MLflow's python, or installs it in about a minute; or the reason why it cannot. */
+/** Finds MLflow's python, or installs it in about a minute; returns the reason if it cannot. */
 export function installMlflow(): Promise<string | Unavailable> {
   return pythonEnvironment(fileURLToPath(environment), [`mlflow==${mlflowVersion}`]);
 }
@@ -23,12 +23,12 @@ export function installMlflow(): Promise<string | Unavailable> {
 export interface LocalServer {
   readonly url: string;
   readonly process: Deno.ChildProcess;
-  /** The file that it says more in. */
+  /** Its log file. */
   readonly log: string;
 }
 
 /**
- * Makes the folder of a server's data, and a log in it, which goes on if there is one: a server may run that writes it.
+ * Makes the folder of a server's data, and a log in it. An existing log is kept, as a running server may be writing it.
  *
  * @returns the path of the log
  * @throws {RunError} if it cannot be written

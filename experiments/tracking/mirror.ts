@@ -38,7 +38,7 @@ export class Mirror {
   }
 
   /**
-   * Sends what the server lacks: of a running run what is final by now, of a finished one everything.
+   * Sends what the server lacks: what is final by now of a run in progress, everything of one that has ended.
    *
    * @returns how much was sent
    * @throws {ServerError} if the server cannot be reached or refuses
@@ -99,7 +99,7 @@ export class Mirror {
   /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
   async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
-    // What else the server finds is not ours to write or delete.
+    // A server may find other runs, which are not ours to write or delete.
     const search = async () =>
       (await this.client.searchRuns(experimentId, filter, "ALL")).filter((run) => hasId(run, record.id));
     let unsure = false;
@@ -159,7 +159,7 @@ export class Mirror {
       params: params.filter(({ key }) => !(key in cursor.params)),
       tags: allTags.filter(({ key, value }) => cursor.tags[key] !== value),
     };
-    // Why an earlier session failed, say.
+    // For example why an earlier session failed.
     const gone = Object.keys(cursor.tags).filter((key) => !allTags.some((tag) => tag.key === key));
     const newInputs = inputs.length > 0 ? JSON.stringify(inputs) : cursor.inputs;
     const isNew = newInputs !== cursor.inputs;
@@ -204,7 +204,7 @@ export class Mirror {
     return points;
   }
 
-  /** Sends a picture under the name of key, step and time by which MLflow's page finds images over steps. */
+  /** Sends a picture under a name with key, step and time, by which MLflow's page finds images over steps. */
   async #sendImage(cursor: Cursor, path: string, key: string, step: number, time: number): Promise<void> {
     using file = await this.#openImage(cursor, path);
     if (file === undefined) return;
@@ -216,7 +216,7 @@ export class Mirror {
     cursor.images++;
   }
 
-  /** Opens a picture that `metrics.jsonl` names, which may be anything: only a file that is also sent by itself. */
+  /** Opens a picture that `metrics.jsonl` names. It may name anything, so only files that are sent anyway are opened. */
   async #openImage(cursor: Cursor, path: string): Promise<OpenFile | undefined> {
     try {
       const file = isOwn(path) ? undefined : await openFile(this.run, path);

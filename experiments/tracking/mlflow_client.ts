@@ -155,8 +155,7 @@ export class MlflowClient {
 
   /**
    * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for good
-   * are skipped; after twenty of a request one by one, the others at once, since a server that rejects everything would get
-   * two requests for each.
+   * are skipped: one by one at first, and after twenty of them the rest of the request at once.
    *
    * @param onRefused called with every skipped entry
    */
@@ -172,7 +171,7 @@ export class MlflowClient {
         await this.#post("runs/log-batch", { run_id: runId, [kind]: batch });
       } catch (error) {
         const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
-        // A run that was deleted takes nothing ("must be in the 'active' state").
+        // A deleted run accepts nothing ("must be in the 'active' state").
         if (!invalid || /active/.test((error as Error).message)) throw error;
         if (batch.length === 1 || left <= 0) {
           left -= batch.length;
@@ -291,7 +290,7 @@ export function rejectsFile(error: unknown): boolean {
     (error instanceof ServerError && error.details.status === 413);
 }
 
-/** Splits entries into requests within the server's limits on number and bytes. */
+/** Splits entries into requests that keep the server's limits on number and bytes. */
 export function batches<Entry>(entries: readonly Entry[], most: number, mostBytes = 900_000): Entry[][] {
   const all: Entry[][] = [];
   let bytes = Infinity;
@@ -307,12 +306,12 @@ export function batches<Entry>(entries: readonly Entry[], most: number, mostByte
   return all;
 }
 
-/** Whether a server gave an error this name. */
+/** Whether a server's error has this name. */
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof ServerError && error.details.code === code;
 }
 
-/** The answer about a thing; undefined if the server has no such thing. */
+/** An answer, or undefined if the server has no such thing. */
 async function ifThere<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await answer;

@@ -119,7 +119,8 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
 }
 
 /**
- * The record of a run as of now: a run that is marked as running but has no program, nor has a run nested in it, was killed.
+ * The record of a run as of now: a run that is marked as running was killed if no program works on it
+ * or on a run nested in it.
  *
  * @returns undefined if the folder holds no run
  * @throws {RunError} if a file cannot be read

@@ -48,8 +48,8 @@ export async function nestedRuns(run: string): Promise<string[]> {
 }
 
 /**
- * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist. Damaged ones are among
- * them: whoever reads them says what is wrong.
+ * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist. Damaged ones are
+ * included: who reads them reports what is wrong.
  *
  * @throws {RunError} if it cannot be read
  */
@@ -69,7 +69,7 @@ function isRun(folder: string): Promise<boolean> {
   return Deno.lstat(join(folder, runFile.record)).then(() => true, () => false);
 }
 
-/** The folder whose runs a run may be nested in: that of a study lies beside its cells' folder. */
+/** The folder of the run that a run may be nested in; cells of a study lie one level deeper. */
 export function folderAround(run: string): string {
   const folder = dirname(resolve(run));
   return basename(folder) === runFolder.cells ? dirname(folder) : folder;
@@ -128,11 +128,11 @@ export interface MetricLines {
 
 /**
  * Reads the lines of a run's `metrics.jsonl`, which may still be written, from an offset to its current end, in pieces of
- * limited size. Lines that hold no metrics are left out: whoever reads the run says so.
+ * limited size. Lines that hold no metrics are skipped; who reads the run reports them.
  *
  * @param offset end of a line; where the file is shorter, it is read from its start
- * @param isOver whether the run has ended: a last line that only lacks its line break then counts. One that was cut counts
- *   never, since whoever adds to the file replaces it
+ * @param isOver whether the run has ended: a last line that only lacks its line break then counts. A line that was
+ *   cut never counts, since the next program that adds to the file replaces it
  * @throws {RunError} if the file cannot be read
  */
 export async function* metricsFrom(

@@ -68,7 +68,7 @@ export function compareTable(runs: readonly RunSummary[]): string {
   return withLossWarning(textTable(rows), runs);
 }
 
-/** A table of losses, and below it what keeps them from being compared. */
+/** A table of losses, and below it why they cannot be compared. */
 function withLossWarning(table: string, runs: readonly RunSummary[]): string {
   const measured = runs.filter((run) => losses.some((name) => metric(run, name) !== ""));
   const warning = lossWarning(measured.map(({ params }) => params));

@@ -124,7 +124,7 @@ testMirrored("train --resume after a kill and a sync leaves every point once", a
   assert.deepEqual((await linesOf(place, "run")).slice(0, cut.length), cut);
 });
 
-testMirrored("train says of a run that an error ended that it failed, and why", async (place, server) => {
+testMirrored("train marks a run that an error ended as FAILED, with the reason", async (place, server) => {
   const diverging = "--out run --clip 0 --optimizer sgd --lr 1e30 --warm-up 0 --ema 0 --schedule constant";
   const { code } = await place.run("train:base", mirroredRun.replace("--out run", diverging), envOf(server));
   assert.equal(code, 1);

@@ -94,7 +94,7 @@ testSending(
   },
 );
 
-testSending("sendRun() sends a point once that is measured a third time", async (run, server) => {
+testSending("sendRun() sends identical points if a third session measures the same", async (run, server) => {
   const losses = [[1, 0.1], [2, 0.2], [3, 0.3]] as const;
   await session(run, { losses, ending: "KILLED" });
   const { points } = await newsOf(run, server);
@@ -104,7 +104,7 @@ testSending("sendRun() sends a point once that is measured a third time", async 
 });
 
 testSending(
-  "sendRun() takes back why a run failed, and a setting that was changed back",
+  "sendRun() deletes the tags of an earlier failure and of a setting that was changed back",
   async (run, server) => {
     const configure = (lr: number) => Deno.writeTextFile(join(run, "config.json"), JSON.stringify({ lr }));
     await configure(1);
@@ -165,7 +165,7 @@ testSending(
   },
 );
 
-testSending("sendRun() creates a run once, also where it does not hear that it did", async (run, server) => {
+testSending("sendRun() creates a run once, even if the answer is lost", async (run, server) => {
   await writeRun(run);
   // What happens to the first request to create the run, and how many are sent.
   const cases = {
@@ -187,7 +187,7 @@ testSending("sendRun() creates a run once, also where it does not hear that it d
 });
 
 testSending(
-  "sendRun() writes to and deletes no run that has not its id, whatever a search finds",
+  "sendRun() changes only runs that have its id, whatever a search finds",
   async (run, server) => {
     await writeRun(run);
     await send(run, server);
@@ -265,7 +265,7 @@ testSending(
 );
 
 testSending(
-  "sendRun() sends nested runs as children, and those of a folder that has not been sent not at all",
+  "sendRun() sends nested runs as children of a run that was sent first",
   async (run, server) => {
     for (const name of ["a", "b"]) {
       await writeRun(join(run, name), { id: name, name });

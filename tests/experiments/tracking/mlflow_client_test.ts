@@ -102,7 +102,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient takes nothing for an answer that lacks what it needs",
+  "MlflowClient refuses answers that lack what it needs",
   () => undefined,
   async (server) => {
     const client = clientOf(server);

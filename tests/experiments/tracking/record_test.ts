@@ -12,23 +12,26 @@ import { testInFolder } from "../../folder.ts";
 
 const record = newRecord({ name: "a run", experiment: "x", source: "a test", startedAt: 1 });
 
-testInFolder("currentRecord() and settleRecord() take a run that nobody works on for killed", async (run) => {
-  assert.equal(await currentRecord(run), undefined);
-  await writeRecord(run, record);
-  await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":1,"time":7}\n{"step":2,"time":5}\n');
-  {
-    using _ = await lockRun(run);
-    assert.deepEqual(await currentRecord(run), record);
-  }
-  const killed = { ...record, status: "KILLED", endedAt: 7 };
-  assert.deepEqual(await currentRecord(run), killed);
-  assert.deepEqual(await readRecord(run), record, "only who holds the lock writes");
-  assert.deepEqual(await settleRecord(run), killed);
-  assert.deepEqual(await readRecord(run), killed);
-});
+testInFolder(
+  "currentRecord() and settleRecord() say that a run was killed if nobody works on it",
+  async (run) => {
+    assert.equal(await currentRecord(run), undefined);
+    await writeRecord(run, record);
+    await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":1,"time":7}\n{"step":2,"time":5}\n');
+    {
+      using _ = await lockRun(run);
+      assert.deepEqual(await currentRecord(run), record);
+    }
+    const killed = { ...record, status: "KILLED", endedAt: 7 };
+    assert.deepEqual(await currentRecord(run), killed);
+    assert.deepEqual(await readRecord(run), record, "only who holds the lock writes");
+    assert.deepEqual(await settleRecord(run), killed);
+    assert.deepEqual(await readRecord(run), killed);
+  },
+);
 
 testInFolder(
-  "currentRecord() and settleRecord() take a study for running while a cell of it is",
+  "currentRecord() and settleRecord() say that a study is running while a cell is",
   async (study) => {
     const cell = join(study, "cells", "base-0");
     await Deno.mkdir(cell, { recursive: true });
