@@ -5,24 +5,41 @@ import type { Objective, Pairs } from "../flow/objective.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { streams } from "../random.ts";
 
-/** Draws pairs of noise and data for a recorded step. All that changes between runs is in three small tensors. */
+/** Which labels of a batch become "none", so that one network learns the conditional and the unconditional velocity. */
+export interface LabelDropout {
+  /** Probability of each label to be replaced, in [0, 1]. */
+  readonly probability: number;
+  /** The label that stands for "none". */
+  readonly none: number;
+}
+
+/** Draws pairs of noise and data for a recorded step. All that changes between runs is in small tensors. */
 export class PairDraw {
   readonly #indices: Tensor;
   readonly #noiseKey = tensor(new Uint32Array(3));
   readonly #timeKey = tensor(new Uint32Array(3));
+  readonly #dropoutKey = tensor(new Uint32Array(3));
 
   /**
    * Makes the tensors.
    *
    * @param streams the random streams of noise and times
-   * @throws {RangeError} if the batch size is not a positive integer
+   * @param dropout of labels, which are then the condition; by default none. Source: Ho and Salimans 2022,
+   * arXiv:2207.12598, algorithm 1
+   * @throws {RangeError} if the batch size is not a positive integer, or the probability not in [0, 1]
    */
   constructor(
     readonly source: BatchSource,
     readonly batchSize: number,
     readonly streams: { readonly noise: number; readonly time: number },
+    readonly dropout?: LabelDropout,
   ) {
     checkCount("draw pairs", "batchSize", batchSize);
+    if (dropout && !(dropout.probability >= 0 && dropout.probability <= 1)) {
+      throw new RangeError(
+        `Cannot drop labels with probability ${dropout.probability} (expected a number from 0 to 1)`,
+      );
+    }
     this.#indices = tensor(new Uint32Array(batchSize));
   }
 
@@ -36,49 +53,33 @@ export class PairDraw {
     this.#indices.write(examples);
     this.#noiseKey.write(Uint32Array.of(seed, this.streams.noise, counter));
     this.#timeKey.write(Uint32Array.of(seed, this.streams.time, counter));
+    if (this.dropout) this.#dropoutKey.write(Uint32Array.of(seed, streams.labelDropout, counter));
   }
 
   /**
    * The pairs, from device ops only.
    *
    * @param indices u32[N]; by default those written, others to plan another batch size
+   * @throws {TypeError} if labels are to be dropped and the data has none
    */
   pairs({ times }: Objective, indices: Tensor = this.#indices): Pairs {
-    const examples = this.source.batch(indices);
-    const x0 = examples.x0 ?? randomNormal(this.#noiseKey, examples.x1.shape);
+    const { x1, x0, condition } = this.source.batch(indices);
     const t: unknown = times.draw(this.#timeKey, indices.size);
-    return { ...examples, x0, t: checkTensor("draw pairs", "the times are", t, [indices.size]) };
-  }
-}
-
-/**
- * Replaces some labels of each batch by "none", so that one network learns the conditional and the unconditional
- * velocity. All that changes between runs of a recorded step is in one small tensor.
- *
- * Source: Ho and Salimans 2022, arXiv:2207.12598, algorithm 1
- */
-export class LabelDropout {
-  readonly #key = tensor(new Uint32Array(3));
-
-  /**
-   * Makes the tensor.
-   *
-   * @param probability of each label to be replaced, in [0, 1]
-   * @param none the label that stands for "none"
-   * @throws {RangeError} if the probability is not in [0, 1]
-   */
-  constructor(readonly probability: number, readonly none: number) {
-    if (probability >= 0 && probability <= 1) return;
-    throw new RangeError(`Cannot drop labels with probability ${probability} (expected 0 to 1)`);
+    return {
+      x1,
+      x0: x0 ?? randomNormal(this.#noiseKey, x1.shape),
+      t: checkTensor("draw pairs", "the times are", t, [indices.size]),
+      ...(condition || this.dropout) && { condition: this.#condition(condition) },
+    };
   }
 
-  /** Sets the random numbers of the next run; `counter` distinguishes draws with one seed, such as the step. */
-  write(seed: number, counter: number): void {
-    this.#key.write(Uint32Array.of(seed, streams.labelDropout, counter));
-  }
-
-  /** Labels u32[N], some of them replaced, from device ops only. */
-  apply(labels: Tensor): Tensor {
-    return where(less(randomUniform(this.#key, labels.shape), this.probability), this.none, labels);
+  /** The condition, some of its labels dropped. */
+  #condition(given: Tensor | undefined): Tensor {
+    if (!given) {
+      throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");
+    }
+    if (!this.dropout) return given;
+    const { probability, none } = this.dropout;
+    return where(less(randomUniform(this.#dropoutKey, given.shape), probability), none, given);
   }
 }

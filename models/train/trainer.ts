@@ -19,14 +19,14 @@ import { describeValue } from "../../kernels/core/tensor.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import { checkState, readState, type State, writeState } from "../nn/state.ts";
 import { noteShape, type VelocityField } from "../flow/field.ts";
-import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";
+import { lossOf, type Objective } from "../flow/objective.ts";
 import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { checkedSeed, streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
-import { LabelDropout, PairDraw } from "./pair_draw.ts";
+import { PairDraw } from "./pair_draw.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
 import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
@@ -82,7 +82,6 @@ export class Trainer {
   readonly #optimizer: Optimizer;
   readonly #ema: Ema | undefined;
   readonly #draw: PairDraw;
-  readonly #dropout: LabelDropout | undefined;
   readonly #seed: number;
   readonly #precision: "f32" | "f16";
   readonly #lossScale: number;
@@ -136,8 +135,8 @@ export class Trainer {
     this.parameters = namedParameters(model);
     this.#optimizer = optimizer(kind, this.parameters, { ...rule, lossScale: this.#lossScale });
     this.#ema = ema > 0 ? new Ema(this.parameters, { decay: ema }) : undefined;
-    this.#draw = new PairDraw(source, batchSize, streams);
-    this.#dropout = labelDropout === 0 ? undefined : new LabelDropout(labelDropout, noneOf(model));
+    const dropout = labelDropout === 0 ? undefined : { probability: labelDropout, none: noneOf(model) };
+    this.#draw = new PairDraw(source, batchSize, streams, dropout);
     noteShape(model, source.shape);
   }
 
@@ -185,7 +184,6 @@ export class Trainer {
     const { host } = this.#draw.source;
     const ordered = paired ? examples : this.#objective.coupling.pair(examples, { seed, step }, host);
     this.#draw.write(ordered, seed, step);
-    this.#dropout?.write(seed, step);
     this.#ringIndex.write(Uint32Array.of(step % Trainer.maxOpenLosses));
     this.#optimizer.beforeStep(learningRate);
     this.#ema?.beforeStep();
@@ -246,15 +244,6 @@ export class Trainer {
     return this.#recorded ??= record(() => this.#trainingStep(), { precision: this.#precision });
   }
 
-  /** The pairs of a step, some of them without their label. */
-  #pairs(indices?: Tensor): Pairs {
-    const pairs = this.#draw.pairs(this.#objective, indices);
-    if (!this.#dropout) return pairs;
-    const { condition } = pairs;
-    if (condition) return { ...pairs, condition: this.#dropout.apply(condition) };
-    throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");
-  }
-
   /** @throws {TypeError} naming a parameter that the loss does not depend on */
   #checkUsed(loss: Tensor): void {
     const used = sourcesOf(loss);
@@ -268,7 +257,7 @@ export class Trainer {
   }
 
   #trainingStep(indices?: Tensor): Tensor {
-    const loss = lossOf(this.#objective, this.#model, this.#pairs(indices));
+    const loss = lossOf(this.#objective, this.#model, this.#draw.pairs(this.#objective, indices));
     this.#checkUsed(loss);
     const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
     this.#optimizer.update(gradients(scaled, [...this.parameters.values()]));

@@ -27,7 +27,7 @@ import {
   withParameters,
 } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
-import { LabelDropout } from "../../../models/train/pair_draw.ts";
+import { PairDraw } from "../../../models/train/pair_draw.ts";
 
 class LineField extends Module {
   readonly map = new Linear(2, 1, randomInitialiser(1));
@@ -183,39 +183,24 @@ testOnDevices("Trainer.plan() gives the memory of a step of any batch size, and 
   assert.ok(device.allocatedBytes <= before, `${device.allocatedBytes} and ${before}`);
 });
 
-/** The label for "none". */
-const none = 10;
-
-async function read(labels: Tensor): Promise<number[]> {
-  return [...await labels.read()];
-}
-
-testOnDevices("LabelDropout.apply() drops a tenth of the labels, the same for the same step", async () => {
-  const N = 20_000;
+testOnDevices("PairDraw drops labels by their own stream, the same ones for the same step", async () => {
+  const N = 20_000, none = 10;
   const labels = Uint32Array.from({ length: N }, (_, i) => i % 10);
-  const dropout = new LabelDropout(0.1, none);
-  const at = async (seed: number, step: number) => {
-    dropout.write(seed, step);
-    return await read(dropout.apply(tensor(labels)));
+  const source = batchSource({ x1: zeros([N, 1]), condition: tensor(labels) });
+  const at = async (probability: number, step: number) => {
+    const draw = new PairDraw(source, N, { noise: 2, time: 3 }, { probability, none });
+    draw.write(labels.map((_, i) => i), 46020, step);
+    return [...await draw.pairs(flowMatching).condition!.readWords()];
   };
-  const first = await at(46020, 7);
-  assert.ok(first.every((label, i) => label === none || label === labels[i]));
-  const dropped = first.filter((label) => label === none).length;
-  const deviation = Math.sqrt(0.1 * 0.9 * N);
-  assert.ok(Math.abs(dropped - 0.1 * N) < 4 * deviation, `${dropped} of ${N} dropped`);
-  const drawn = uniforms(46020, 8, 7, N); // the stream of label dropout
-  assert.deepEqual(first, [...labels].map((label, i) => drawn[i] < Math.fround(0.1) ? none : label));
-  assert.deepEqual(await at(46020, 7), first);
-  assert.notDeepEqual(await at(46020, 8), first);
-  assert.notDeepEqual(await at(46021, 7), first);
-});
-
-testOnDevices("LabelDropout.apply() drops none with probability 0 and all with 1", async () => {
-  const labels = tensor(Uint32Array.of(3, 1, 4));
-  assert.deepEqual(await read(new LabelDropout(0, none).apply(labels)), [3, 1, 4]);
-  assert.deepEqual(await read(new LabelDropout(1, none).apply(labels)), [none, none, none]);
-  assert.throws(() => new LabelDropout(1.5, none), {
-    message: "Cannot drop labels with probability 1.5 (expected 0 to 1)",
+  for (const step of [7, 8]) {
+    const drawn = uniforms(46020, 8, step, N);
+    const expected = [...labels].map((label, i) => drawn[i] < Math.fround(0.1) ? none : label);
+    assert.deepEqual(await at(0.1, step), expected);
+  }
+  assert.deepEqual(await at(0, 7), [...labels]);
+  assert.ok((await at(1, 7)).every((label) => label === none));
+  await assert.rejects(at(1.5, 7), {
+    message: "Cannot drop labels with probability 1.5 (expected a number from 0 to 1)",
   });
 });
 
