@@ -2,10 +2,10 @@ import type { Tensor } from "../../kernels/mod.ts";
 import { Attention, Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
-import { LabelEmbedding, TimeEmbedding, withLabels } from "../nn/embeddings.ts";
+import { LabelEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
 import { Module } from "../nn/module.ts";
 import type { UNetOptions } from "./options.ts";
-import { checkTimes, descend, Up } from "./unet.ts";
+import { descend, embed, Up } from "./unet.ts";
 
 /**
  * Pre-activated residual block with the time embedding added between its convolutions:
@@ -114,19 +114,14 @@ export class ResidualUNet extends Module implements VelocityField {
   }
 
   /**
-   * Velocity v(xt, t).
+   * The velocity at xt f32[N, C, H, W] and t f32[N]. The condition of a network with classes is labels u32[N]; without
+   * it all are "none".
    *
-   * @param xt f32[N, C, H, W]
-   * @param t f32[N] in [0, 1]
-   * @param condition labels u32[N], if the network was made with classes; without them all are "none"
-   * @returns f32[N, C, H, W]
-   * @throws {ShapeError} if the number of channels, times or labels does not match, or the image is too small for the
-   * levels
+   * @throws {ShapeError} if channels, times or labels do not match, or the image is too small for the levels
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    checkTimes(t, xt);
-    const embedding = withLabels(this.label_emb, this.time_mlp.forward(t), condition);
+    const embedding = embed(this, xt, t, condition);
     const down = descend(xt, this.downs.length, (x, i) => this.downs[i].forward(x, embedding));
     let x = this.mid_res.forward(down.x, embedding);
     if (this.mid_attn) x = this.mid_attn.forward(x);

@@ -3,7 +3,7 @@ import { checkTensor } from "../../kernels/core/tensor.ts";
 import { Attention, Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
-import { LabelEmbedding, TimeEmbedding, withLabels } from "../nn/embeddings.ts";
+import { LabelEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
 import { Module } from "../nn/module.ts";
 import type { UNetOptions } from "./options.ts";
 
@@ -78,19 +78,14 @@ export class UNet extends Module implements VelocityField {
   }
 
   /**
-   * Velocity v(xt, t).
+   * The velocity at xt f32[N, C, H, W] and t f32[N]. The condition of a network with classes is labels u32[N]; without
+   * it all are "none".
    *
-   * @param xt f32[N, C, H, W]
-   * @param t f32[N] in [0, 1]
-   * @param condition labels u32[N], if the network was made with classes; without them all are "none"
-   * @returns f32[N, C, H, W]
-   * @throws {ShapeError} if the number of channels, times or labels does not match, or the image is too small for the
-   * levels
+   * @throws {ShapeError} if channels, times or labels do not match, or the image is too small for the levels
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    checkTimes(t, xt);
-    const embedding = withLabels(this.label_emb, this.time_mlp.forward(t), condition);
+    const embedding = embed(this, xt, t, condition);
     const down = descend(
       xt,
       this.downs.length,
@@ -117,7 +112,12 @@ export function descend(
   levels: number,
   level: (x: Tensor, i: number) => Tensor,
 ): { x: Tensor; skips: Tensor[] } {
-  checkSize(xt, levels);
+  const least = 2 ** (levels - 1); // halved for every level but the first
+  if (xt.shape.length !== 4 || Math.min(xt.shape[2], xt.shape[3]) < least) {
+    throw new ShapeError(
+      `Cannot run a U-Net of ${levels} levels on ${xt} (expected f32[N, C, H, W] with H and W at least ${least})`,
+    );
+  }
   const skips: Tensor[] = [];
   let x = level(xt, 0);
   for (let i = 1; i < levels; i++) {
@@ -127,17 +127,24 @@ export function descend(
   return { x, skips };
 }
 
-/** @throws {ShapeError} if an image is too small to be halved for every level but the first */
-function checkSize(x: Tensor, levels: number): void {
-  const least = 2 ** (levels - 1);
-  if (x.shape.length === 4 && Math.min(x.shape[2], x.shape[3]) >= least) return;
-  throw new ShapeError(
-    `Cannot run a U-Net of ${levels} levels on ${x} (expected f32[N, C, H, W] with H and W at least ${least})`,
+/**
+ * The embedding of times and labels, for all levels.
+ *
+ * @throws {ShapeError} if there is not one time and one label for each image; a scalar t would broadcast
+ * @throws {TypeError} if a condition is given to a network without classes
+ */
+export function embed(
+  { time_mlp, label_emb }: Pick<UNet, "time_mlp" | "label_emb">,
+  xt: Tensor,
+  t: Tensor,
+  condition: Tensor | undefined,
+): Tensor {
+  checkTensor("run a U-Net", "x is", xt);
+  checkTensor("run a U-Net", "t is", t, xt.shape.slice(0, 1));
+  const embedding = time_mlp.forward(t);
+  if (label_emb) return label_emb.forward(embedding, condition);
+  if (!condition) return embedding;
+  throw new TypeError(
+    `Cannot use the condition ${condition}: the network was made without one (expected a network with classes)`,
   );
-}
-
-/** A scalar t would broadcast. @throws {ShapeError} if there is not one time for each image */
-export function checkTimes(t: Tensor, x: Tensor): void {
-  checkTensor("run a U-Net", "x is", x);
-  checkTensor("run a U-Net", "t is", t, x.shape.slice(0, 1));
 }

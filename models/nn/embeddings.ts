@@ -134,22 +134,3 @@ export class LabelEmbedding extends Module {
     return add(embedding, gatherRows(this.weight, labels));
   }
 }
-
-/**
- * Adds the condition to the time embedding of a network.
- *
- * @param labels undefined in a network that was made without classes
- * @throws {TypeError} if a condition is given to a network without classes
- * @throws {ShapeError} if the condition is not one label for each row
- */
-export function withLabels(
-  labels: LabelEmbedding | undefined,
-  embedding: Tensor,
-  condition?: Tensor,
-): Tensor {
-  if (labels) return labels.forward(embedding, condition);
-  if (!condition) return embedding;
-  throw new TypeError(
-    `Cannot use the condition ${condition}: the network was made without one (expected a network with classes)`,
-  );
-}
