@@ -19,8 +19,8 @@ export const figureMeanings = {
     share: true,
   },
   asked_class: {
-    title: "Of the asked class",
-    doc: "Share of samples in which the judge sees the class that the network was asked for",
+    title: "Of the requested class",
+    doc: "Share of samples in which the judge sees the class that was requested",
     better: "higher",
     share: true,
   },
@@ -85,13 +85,14 @@ export const figureMeanings = {
     better: "lower",
   },
   path_ratio: {
-    title: "Path over distance",
-    doc: "Length of the path from noise to sample over that of the straight line; 1 is straight",
+    title: "Length over distance",
+    doc: "Length of the trajectory from noise to sample, divided by the straight distance; 1 is straight",
     better: "lower",
   },
   straightness: {
     title: "Straightness",
-    doc: "Mean squared difference between the velocity along the path and the straight line; 0 is straight",
+    doc:
+      "Mean squared difference between the velocity along the trajectory and the straight line; 0 is straight",
     better: "lower",
   },
   round_trip: {
