@@ -6,12 +6,12 @@
  *
  * @example Sample from a trained model
  * ```ts
- * import { encodePng, grid, init, openCheckpoint, sample } from "./mod.ts";
+ * import { encodePng, imageGrid, init, openCheckpoint, sample } from "./mod.ts";
  *
  * await init();
  * const { model, range } = await openCheckpoint("checkpoints/mnist_residual.safetensors");
  * const x1 = sample(model, { count: 4 });
- * const png = encodePng(grid(await x1.read(), [4, 28, 28], { range }));
+ * const png = encodePng(imageGrid(await x1.read(), [4, 28, 28], { range }));
  * console.log(png.length, "bytes of a picture of four digits");
  * ```
  *
@@ -252,8 +252,8 @@ export {
   filmstrip,
   flowFrames,
   flowGif,
-  grid,
   type GridOptions,
+  imageGrid,
   lossFigure,
   notebookDisplay,
   pace,

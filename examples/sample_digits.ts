@@ -1,8 +1,11 @@
 /** Draws 16 digits into `digits.png`, from the repository's checkpoint or from one given as path or URL. */
-import { encodePng, grid, init, openCheckpoint, sample } from "../mod.ts";
+import { encodePng, imageGrid, init, openCheckpoint, sample } from "../mod.ts";
 
 await init();
 const [source = import.meta.resolve("../checkpoints/mnist_residual.safetensors")] = Deno.args;
 const { model, shape, range } = await openCheckpoint(source);
 const x1 = sample(model, { count: 16 });
-await Deno.writeFile("digits.png", encodePng(grid(await x1.read(), [16, ...shape], { range, scale: 4 })));
+await Deno.writeFile(
+  "digits.png",
+  encodePng(imageGrid(await x1.read(), [16, ...shape], { range, scale: 4 })),
+);

@@ -57,7 +57,7 @@ export {
 } from "./ops/elementwise/unary.ts";
 export { add, divide, multiply, negate, subtract } from "./ops/elementwise/binary.ts";
 export { greater, less, maximum, minimum, where } from "./ops/elementwise/comparison.ts";
-export { assign, full, put, zeros } from "./ops/layout/fill.ts";
+export { assign, full, putAt, zeros } from "./ops/layout/fill.ts";
 export { gatherImages, gatherRows, packBytes } from "./ops/layout/gather.ts";
 export { groupNorm } from "./ops/group_norm/op.ts";
 export { crossEntropy, meanSquaredError } from "./ops/reduce/losses.ts";

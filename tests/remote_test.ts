@@ -63,11 +63,11 @@ testElsewhere(
     );
     await Deno.writeTextFile(
       join(folder, "main.ts"),
-      `import { encodePng, encodeRasterPng, filmstrip, grid, init, openCheckpoint, rasterizer, sample } from "http://${host}/mod.ts";
+      `import { encodePng, encodeRasterPng, filmstrip, imageGrid, init, openCheckpoint, rasterizer, sample } from "http://${host}/mod.ts";
 await init({ device: "cpu" });
 const { model } = await openCheckpoint("model.safetensors");
 const images = await sample(model, { count: 4, shape: [3, 8, 8], seed: 0, steps: 2, solver: "heun" }).read();
-await Deno.writeFile("digits.png", encodePng(grid(images, [4, 3, 8, 8], { range: [-1, 1] })));
+await Deno.writeFile("digits.png", encodePng(imageGrid(images, [4, 3, 8, 8], { range: [-1, 1] })));
 const trajectory = { t: Float32Array.of(0, 1), image: images.slice(384), velocity: images.slice(0, 192), shape: [2, 3, 8, 8] } as const;
 const draw = await rasterizer();
 await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ trajectories: [trajectory] }], { frames: 2 }))));

@@ -19,7 +19,7 @@ export {
 } from "./flow/flow_frames.ts";
 export { flowGif } from "./flow/flow_gif.ts";
 export { encodeGif, type GifOptions, type Timing } from "./image/gif.ts";
-export { grid, type GridOptions } from "./image/grid.ts";
+export { type GridOptions, imageGrid } from "./image/grid.ts";
 export {
   type ChannelsShape,
   type GreyShape,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { mostPixels } from "../../viz/check.ts";
-import { encodePng, grid, type ImageSize } from "../../viz/mod.ts";
+import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
 import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
@@ -42,7 +42,7 @@ export function samplesPng(
   shape: ImageSize,
   columns = 0,
 ): Uint8Array {
-  return encodePng(grid(pixels, [count, ...shape], { ...look, ...columns > 0 && { columns } }));
+  return encodePng(imageGrid(pixels, [count, ...shape], { ...look, ...columns > 0 && { columns } }));
 }
 
 /**

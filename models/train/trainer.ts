@@ -5,7 +5,7 @@ import {
   type MemoryPlan,
   multiply,
   planMemory,
-  put,
+  putAt,
   record,
   type RecordedStep,
   reshape,
@@ -262,8 +262,8 @@ export class Trainer {
     const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
     this.#optimizer.update(gradients(scaled, [...this.parameters.values()]));
     this.#ema?.update();
-    put(this.#losses, reshape(loss, [1]), this.#ringIndex);
-    put(this.#squaredNorms, this.#optimizer.squaredNorm, this.#ringIndex);
+    putAt(this.#losses, reshape(loss, [1]), this.#ringIndex);
+    putAt(this.#squaredNorms, this.#optimizer.squaredNorm, this.#ringIndex);
     return loss;
   }
 }

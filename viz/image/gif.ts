@@ -55,10 +55,10 @@ export interface GifOptions extends Timing {
  *
  * @example
  * ```ts
- * import { colormap, encodeGif, grid } from "../mod.ts";
+ * import { colormap, encodeGif, imageGrid } from "../mod.ts";
  * import assert from "node:assert/strict";
  *
- * const frames = [0, 0.5, 1].map((value) => grid(Float32Array.of(value), [1, 1, 1], { scale: 8 }));
+ * const frames = [0, 0.5, 1].map((value) => imageGrid(Float32Array.of(value), [1, 1, 1], { scale: 8 }));
  * const bytes = encodeGif(frames, colormap("magma"), { delay: 40, hold: 1000 });
  * assert.equal(new TextDecoder().decode(bytes.subarray(0, 6)), "GIF89a");
  * ```

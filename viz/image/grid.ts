@@ -4,7 +4,7 @@ import { type ChannelsShape, checkShape, type GreyShape, type ImagesShape } from
 import { magnified, type Picture, type Raster } from "./picture.ts";
 import { encodePng } from "./png.ts";
 
-/** Options of {@linkcode grid}. */
+/** Options of {@linkcode imageGrid}. */
 export interface GridOptions {
   /** Values drawn as level 0 and 255 of the palette or of each colour; others are clamped; default [0, 1]. */
   readonly range?: readonly [low: number, high: number];
@@ -21,10 +21,10 @@ export interface GridOptions {
  *
  * @example Two images of one value each, side by side
  * ```ts
- * import { grid } from "../mod.ts";
+ * import { imageGrid } from "../mod.ts";
  * import assert from "node:assert/strict";
  *
- * const picture = grid(Float32Array.of(0.2, 1), [2, 1, 1], { gap: 1 });
+ * const picture = imageGrid(Float32Array.of(0.2, 1), [2, 1, 1], { gap: 1 });
  * assert.deepEqual(picture, { width: 3, height: 1, pixels: Uint8Array.of(51, 0, 255) });
  * ```
  *
@@ -35,20 +35,24 @@ export interface GridOptions {
  * @throws {RangeError} if images do not fill their shape, hold NaN or have other than 1 or 3 channels, or an option is
  * out of range, or the picture would have more than 2^26 pixels
  */
-export function grid(images: Float32Array, shape: GreyShape, options?: GridOptions): Picture & Displayable;
+export function imageGrid(
+  images: Float32Array,
+  shape: GreyShape,
+  options?: GridOptions,
+): Picture & Displayable;
 /** Tiles images of three channels into one picture in full colour; otherwise like the first signature. */
-export function grid(
+export function imageGrid(
   images: Float32Array,
   shape: readonly [N: number, C: 3, H: number, W: number],
   options?: GridOptions,
 ): Raster & Displayable;
 /** Tiles images of one or three channels into one picture; otherwise like the first signature. */
-export function grid(
+export function imageGrid(
   images: Float32Array,
   shape: ImagesShape,
   options?: GridOptions,
 ): (Picture | Raster) & Displayable;
-export function grid(
+export function imageGrid(
   images: Float32Array,
   shape: ImagesShape,
   options: GridOptions = {},

@@ -9,10 +9,10 @@ import { checkPicture, type Picture, type Raster } from "./picture.ts";
  *
  * @example
  * ```ts
- * import { colormap, encodePng, grid } from "../mod.ts";
+ * import { colormap, encodePng, imageGrid } from "../mod.ts";
  * import assert from "node:assert/strict";
  *
- * const bytes = encodePng(grid(Float32Array.of(0, 0.5, 1), [3, 1, 1]), colormap("viridis"));
+ * const bytes = encodePng(imageGrid(Float32Array.of(0, 0.5, 1), [3, 1, 1]), colormap("viridis"));
  * assert.equal(new TextDecoder().decode(bytes.subarray(1, 4)), "PNG");
  * ```
  *

@@ -1,6 +1,6 @@
 import { checkPixels } from "../check.ts";
 import type { Palette } from "./colormap.ts";
-import { checkImages, grid } from "./grid.ts";
+import { checkImages, imageGrid } from "./grid.ts";
 import { encodePng } from "./png.ts";
 import type { ImageSize } from "./image_shape.ts";
 
@@ -143,7 +143,7 @@ export function svgImage(
 ): string {
   const shape = [1, C, H, W] as const;
   checkImages(task, values, shape);
-  const png = encodePng(grid(values, shape, { range }), palette);
+  const png = encodePng(imageGrid(values, shape, { range }), palette);
   return `<image x="${x}" y="${y}" width="${W * scale}" height="${H * scale}" preserveAspectRatio="none" ` +
     `image-rendering="optimizeSpeed" href="data:image/png;base64,${png.toBase64()}"/>`;
 }

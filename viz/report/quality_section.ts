@@ -1,4 +1,4 @@
-import { grid } from "../image/grid.ts";
+import { imageGrid } from "../image/grid.ts";
 import { encodePng } from "../image/png.ts";
 import { checkFilled } from "./check_report.ts";
 import { intervalAxis } from "./interval_axis.ts";
@@ -84,7 +84,7 @@ function pictureOf(
     const pixels = new Float32Array((K + 1) * P);
     pixels.set(image.subarray(n * P, (n + 1) * P));
     pixels.set(nearest.subarray(n * K * P, (n + 1) * K * P), P);
-    const png = encodePng(grid(pixels, [K + 1, C, H, W], { columns: 1, gap: 2 }));
+    const png = encodePng(imageGrid(pixels, [K + 1, C, H, W], { columns: 1, gap: 2 }));
     const words = `class ${classes[n]}, p = ${confidence[n].toFixed(2)}`;
     const place = `${(100 * rank[n]).toFixed(0)} % of samples are less certain`;
     return markup`<figure title="${place}"><img src="data:image/png;base64,${

@@ -60,8 +60,8 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
 /**
  * Writes one number into `y` at an index on the device, in place, such as a log of recorded steps. No gradients pass.
  */
-export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
-  name: "put",
+export const putAt: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
+  name: "putAt",
   signature: "y[n], x[1], index:u32[1] -> y[n]",
   invocations: () => 1,
   wgsl: "fn kernel(i: u32) { if (index[i] < dims.n) { y[index[i]] = x[i]; } }",

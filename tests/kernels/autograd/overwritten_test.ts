@@ -6,7 +6,7 @@ import {
   emaUpdate,
   gradients,
   multiply,
-  put,
+  putAt,
   record,
   reshape,
   square,
@@ -26,7 +26,7 @@ testOnDevices("gradients() refuses a value that was overwritten, by whatever wro
   const index = tensor(Uint32Array.of(1));
   const ways: [string, (x: Tensor) => void][] = [
     ["assign", (x) => assign(x, tensor([7, 8]))],
-    ["put", (x) => put(x, tensor([7]), index)],
+    ["putAt", (x) => putAt(x, tensor([7]), index)],
     ["emaUpdate", (x) => emaUpdate(x, tensor([7, 8]), tensor([0.5]))],
     ["write()", (x) => x.write(Float32Array.of(7, 8))],
     ["assign", (x) => assign(reshape(x, [1, 2]), tensor([7, 8], [1, 2]))],

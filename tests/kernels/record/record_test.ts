@@ -12,7 +12,7 @@ import {
   matmul,
   multiply,
   planMemory,
-  put,
+  putAt,
   record,
   reshape,
   scope,
@@ -175,8 +175,8 @@ testOnDevices("a recorded step does not grow in memory over a thousand runs", as
   const index = tensor(new Uint32Array(1));
   const x = full([1], 0);
   const step = record(() => {
-    put(x, add(x, 1), tensor(new Uint32Array(1)));
-    put(log, reshape(x, [1]), index);
+    putAt(x, add(x, 1), tensor(new Uint32Array(1)));
+    putAt(log, reshape(x, [1]), index);
   });
   step.run();
   const before = currentDevice().allocatedBytes;

@@ -15,7 +15,7 @@ import {
   figureRow,
   flowFrames,
   flowGif,
-  grid,
+  imageGrid,
   lossFigure,
   type MediaBundle,
   notebookDisplay,
@@ -65,7 +65,7 @@ Deno.test("showAs() leaves a value as it is to all but notebooks", async () => {
 });
 
 Deno.test("encodePng(), encodeRasterPng() and encodeApng() show as the file they are", async () => {
-  const picture = grid(Float32Array.of(0, 1), [2, 1, 1]);
+  const picture = imageGrid(Float32Array.of(0, 1), [2, 1, 1]);
   const raster = { width: 1, height: 1, rgba: Uint8Array.of(9, 8, 7, 255) };
   for (const file of [encodePng(picture), encodeRasterPng(raster), encodeApng([raster, raster])]) {
     assert.deepEqual(bytesOf(await shown(file), "image/png"), new Uint8Array(file));
@@ -75,7 +75,7 @@ Deno.test("encodePng(), encodeRasterPng() and encodeApng() show as the file they
 });
 
 Deno.test("encodeGif() and flowGif() show as an animation, also in HTML", async () => {
-  const frames = [0, 1].map((value) => grid(Float32Array.of(value), [1, 1, 1]));
+  const frames = [0, 1].map((value) => imageGrid(Float32Array.of(value), [1, 1, 1]));
   const flow = flowGif(
     flowFrames([{ trajectories: [madeUpFlow(1, 5)] }], { frames: 3, scale: 1 }),
     await rasterizer(),
@@ -87,13 +87,13 @@ Deno.test("encodeGif() and flowGif() show as an animation, also in HTML", async 
   }
 });
 
-Deno.test("grid() shows small images magnified, and large ones as they are", async () => {
-  const small = await shown(grid(Float32Array.of(0, 0.5, 1, 0), [1, 2, 2]));
+Deno.test("imageGrid() shows small images magnified, and large ones as they are", async () => {
+  const small = await shown(imageGrid(Float32Array.of(0, 0.5, 1, 0), [1, 2, 2]));
   const { width, height, data } = PNG.sync.read(Buffer.from(bytesOf(small, "image/png")));
   assert.deepEqual([width, height], [16, 16]);
   const greys = [[0, 0], [8, 0], [0, 8], [15, 7]].map(([x, y]) => data[4 * (y * width + x)]);
   assert.deepEqual(greys, [0, 128, 255, 128]);
-  const large = await shown(grid(new Float32Array(300 * 400), [1, 300, 400]));
+  const large = await shown(imageGrid(new Float32Array(300 * 400), [1, 300, 400]));
   assert.equal(PNG.sync.read(Buffer.from(bytesOf(large, "image/png"))).width, 400);
 });
 

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
-import { captionedGrid, grid, type GridOptions, type ImagesShape, rasterizer } from "../../../viz/mod.ts";
+import {
+  captionedGrid,
+  type GridOptions,
+  imageGrid,
+  type ImagesShape,
+  rasterizer,
+} from "../../../viz/mod.ts";
 
-Deno.test("grid() tiles row by row, and leaves index 0 in gaps and empty cells", () => {
+Deno.test("imageGrid() tiles row by row, and leaves index 0 in gaps and empty cells", () => {
   const images = Float32Array.from([1, 2, 3, 4, 5, 6], (value) => value / 255);
-  assert.deepEqual(grid(images, [3, 1, 2], { columns: 2, gap: 1 }), {
+  assert.deepEqual(imageGrid(images, [3, 1, 2], { columns: 2, gap: 1 }), {
     width: 5,
     height: 3,
     // deno-fmt-ignore
@@ -15,7 +21,7 @@ Deno.test("grid() tiles row by row, and leaves index 0 in gaps and empty cells",
   });
 });
 
-Deno.test("grid() agrees with reading each pixel back from its image", () => {
+Deno.test("imageGrid() agrees with reading each pixel back from its image", () => {
   for (
     const [N, H, W, columns, scale, gap] of [
       [1, 1, 1, 1, 1, 0],
@@ -25,7 +31,7 @@ Deno.test("grid() agrees with reading each pixel back from its image", () => {
     ]
   ) {
     const images = Float32Array.from({ length: N * H * W }, (_, i) => (1 + i) / 255);
-    const picture = grid(images, [N, H, W], { columns, scale, gap });
+    const picture = imageGrid(images, [N, H, W], { columns, scale, gap });
     assert.equal(picture.width, columns * (W * scale + gap) - gap);
     assert.equal(picture.height, Math.ceil(N / columns) * (H * scale + gap) - gap);
     picture.pixels.forEach((index, i) => {
@@ -39,21 +45,21 @@ Deno.test("grid() agrees with reading each pixel back from its image", () => {
   }
 });
 
-Deno.test("grid() takes ceil(sqrt(N)) columns by default", () => {
+Deno.test("imageGrid() takes ceil(sqrt(N)) columns by default", () => {
   for (const [N, columns, rows] of [[1, 1, 1], [2, 2, 1], [4, 2, 2], [5, 3, 2], [10, 4, 3]]) {
-    const { width, height } = grid(new Float32Array(N), [N, 1, 1]);
+    const { width, height } = imageGrid(new Float32Array(N), [N, 1, 1]);
     assert.deepEqual([width, height], [columns, rows]);
   }
 });
 
-Deno.test("grid() maps the range to 0 to 255, rounds, and clamps what lies outside", () => {
+Deno.test("imageGrid() maps the range to 0 to 255, rounds, and clamps what lies outside", () => {
   const values = Float32Array.of(-Infinity, -2, -1, 0, 0.5, 1, 3, Infinity);
-  const levels = [...grid(values, [1, 1, 8], { range: [-1, 1] }).pixels];
+  const levels = [...imageGrid(values, [1, 1, 8], { range: [-1, 1] }).pixels];
   assert.deepEqual(levels, [0, 0, 0, 128, 191, 255, 255, 255]);
-  assert.deepEqual([...grid(values, [1, 1, 8]).pixels], [0, 0, 0, 0, 128, 255, 255, 255]);
+  assert.deepEqual([...imageGrid(values, [1, 1, 8]).pixels], [0, 0, 0, 0, 128, 255, 255, 255]);
 });
 
-Deno.test("grid() says what does not fit", () => {
+Deno.test("imageGrid() says what does not fit", () => {
   const four = new Float32Array(4);
   const tooLarge = (size: string) =>
     `RangeError: Cannot draw grid of ${size} pixels (expected at most 67108864 in all): choose a smaller scale or gap, or fewer images`;
@@ -91,30 +97,30 @@ Deno.test("grid() says what does not fit", () => {
   ];
   for (const [images, shape, options, message] of cases) {
     assert.throws(
-      () => grid(images, shape, options),
+      () => imageGrid(images, shape, options),
       (error: RangeError) => `${error}`.includes(message),
       message,
     );
   }
 });
 
-Deno.test("grid() draws three channels as red, green and blue, with the same layout", () => {
+Deno.test("imageGrid() draws three channels as red, green and blue, with the same layout", () => {
   const [N, H, W] = [3, 2, 4];
   const images = Float32Array.from({ length: N * 3 * H * W }, (_, i) => i / (N * 3 * H * W));
   const options = { columns: 2, scale: 2, gap: 1 };
-  const { width, height, rgba } = grid(images, [N, 3, H, W], options);
+  const { width, height, rgba } = imageGrid(images, [N, 3, H, W], options);
   for (const c of [0, 1, 2]) {
     const channel = images.filter((_, i) => Math.floor(i / (H * W)) % 3 === c);
-    const grey = grid(channel, [N, H, W], options);
+    const grey = imageGrid(channel, [N, H, W], options);
     assert.deepEqual([width, height], [grey.width, grey.height]);
     assert.deepEqual(rgba.filter((_, i) => i % 4 === c), grey.pixels);
   }
   assert.ok(rgba.every((value, i) => i % 4 < 3 || value === 255), "opaque");
 });
 
-Deno.test("grid() takes one channel with an axis as without", () => {
+Deno.test("imageGrid() takes one channel with an axis as without", () => {
   const images = Float32Array.from({ length: 12 }, (_, i) => i / 12);
-  assert.deepEqual(grid(images, [2, 1, 2, 3]), grid(images, [2, 2, 3]));
+  assert.deepEqual(imageGrid(images, [2, 1, 2, 3]), imageGrid(images, [2, 2, 3]));
 });
 
 const images = [0, 0.2, 0.4, 0.6, 0.8, 1].map((value) => Float32Array.of(value, 1 - value));

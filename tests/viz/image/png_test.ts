@@ -7,7 +7,7 @@ import {
   encodeApng,
   encodePng,
   encodeRasterPng,
-  grid,
+  imageGrid,
   type Palette,
   type Picture,
   type Raster,
@@ -67,7 +67,7 @@ Deno.test("encodePng() rejects pixels that do not fill the picture, and short pa
 
 Deno.test("encodePng() writes a grid of three channels as 8-bit RGB, pixel-exact", () => {
   const images = Float32Array.from({ length: 2 * 3 * 5 * 4 }, (_, i) => i % 256 / 255);
-  const picture = grid(images, [2, 3, 5, 4], { scale: 2, gap: 3 });
+  const picture = imageGrid(images, [2, 3, 5, 4], { scale: 2, gap: 3 });
   const { width, height, data } = PNG.sync.read(Buffer.from(encodePng(picture)));
   assert.deepEqual([width, height], [picture.width, picture.height]);
   assert.deepEqual([...data], [...picture.rgba]);

@@ -1,6 +1,6 @@
 /** A report of made-up runs, whose every number is known. */
 
-import { encodePng, grid, type Trajectory } from "../../../viz/mod.ts";
+import { encodePng, imageGrid, type Trajectory } from "../../../viz/mod.ts";
 import type {
   Comparison,
   PlaneTrajectories,
@@ -70,7 +70,7 @@ export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
     valLoss: { step: [100, 200], value: [0.3, 0.25] },
     learningRate: { step, value: step.map(() => 1e-3) },
     lossByTime: [{ from: 0, to: 0.5, images: 3, loss: 0.5 }, { from: 0.5, to: 1, images: 0, loss: null }],
-    samplesPng: encodePng(grid(new Float32Array(4 * P).fill(0.5), [4, H, W])),
+    samplesPng: encodePng(imageGrid(new Float32Array(4 * P).fill(0.5), [4, H, W])),
     trajectories: [1, 2].map((s) => trajectory(s, 21)),
     plane: plane(6, 20),
     ...more,

@@ -2,7 +2,7 @@
 /** What a report shows of runs, and what its reader has chosen. */
 
 import assert from "node:assert/strict";
-import { encodePng, figure, grid } from "../../../viz/mod.ts";
+import { encodePng, figure, imageGrid } from "../../../viz/mod.ts";
 import {
   figurePage,
   type Passage,
@@ -144,7 +144,7 @@ await testReport(
 const [H, W] = [8, 20];
 const { image: ___, shape: [M, N], ...rest } = plane(6, 20);
 const wide = run("wide", {
-  samplesPng: encodePng(grid(new Float32Array(2 * H * W).fill(0.5), [2, H, W])),
+  samplesPng: encodePng(imageGrid(new Float32Array(2 * H * W).fill(0.5), [2, H, W])),
   trajectories: [madeUpFlow(1, 5, [H, W])],
   plane: { ...rest, image: new Float32Array(N * H * W).fill(0.5), shape: [M, N, H, W] },
 });
