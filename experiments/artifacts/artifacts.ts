@@ -68,7 +68,7 @@ const paths: NetworkArtifact = {
 /** Some test images for the report's page, as the data set may be gone when the report is written again. */
 const examples: NetworkArtifact = {
   needs: "network",
-  wanted: (config) => config.flowSamples > 0, // else the page shows no flow, and samples by none
+  wanted: (config) => config.flowSamples > 0, // without trajectories the page draws no samples
   write: ({ run, data }) => writeExamples(run, examplesOf(data, exampleCount)),
 };
 

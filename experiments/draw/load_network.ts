@@ -43,37 +43,31 @@ export async function readWeights(checkpoint: string): Promise<WeightsFile> {
 
 /** @throws {RunError} if the file cannot be read */
 export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
+  return await Deno.readFile(path).catch((error) => {
     throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
-  }
+  });
 }
 
 /** Whether a word names a file; one that ends as weights do always does. */
 async function isFile(word: string): Promise<boolean> {
-  if (word.endsWith(".safetensors")) return true;
-  try {
-    return (await Deno.stat(word)).isFile;
-  } catch {
-    return false;
-  }
+  return word.endsWith(".safetensors") ||
+    await Deno.stat(word).then(({ isFile }) => isFile, () => false);
 }
 
-/** The flags that stand in for a field of a file's metadata. */
+/** Flags of a network that have defaults. */
+const optionalFlags = [
+  "attn",
+  "groups",
+  "timeEmbedding",
+  "path",
+  "prediction",
+  "channels",
+  "classes",
+] as const;
+
+/** The flags that replace a field of a file's metadata. */
 const flagsFor = {
-  config: [
-    "model",
-    "filters",
-    "tEmb",
-    "attn",
-    "groups",
-    "timeEmbedding",
-    "path",
-    "prediction",
-    "channels",
-    "classes",
-  ],
+  config: ["model", "filters", "tEmb", ...optionalFlags],
   normalization: ["normalize"],
   image_size: ["imageSize"],
 } as const satisfies Record<string, readonly (keyof NetworkFlags)[]>;
@@ -104,7 +98,7 @@ export function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFla
 }
 
 function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"] {
-  const { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, channels, classes } = flags;
+  const { model, filters, tEmb, path, prediction } = flags;
   if (model === null || filters === null || tEmb === null) {
     const missing = (["model", "filters", "tEmb"] as const).filter((name) => flags[name] === null);
     throw new ConfigError(
@@ -112,17 +106,14 @@ function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"]
         `(missing ${missing.map(flagOf).join(", ")})`,
     );
   }
+  const given = optionalFlags.filter((name) => flags[name] !== null).map((name) => [name, flags[name]]);
   return {
     type: modelTypeOf(model),
     filters,
     tEmb,
-    ...attn !== null && { attn },
-    ...groups !== null && { groups },
-    ...timeEmbedding !== null && { timeEmbedding },
+    ...Object.fromEntries(given),
     ...path !== null && { path: variantName(paths, path) },
     ...prediction !== null && { prediction: variantName(predictions, prediction) },
-    ...channels !== null && { channels },
-    ...classes !== null && { classes },
   };
 }
 
@@ -135,7 +126,7 @@ function normalizationOf({ normalize }: NetworkFlags, source: string): Checkpoin
 }
 
 /**
- * Checks that a network fits a data set: images of the same size, and as many classes if the network has any.
+ * Checks that a network fits a data set: the same image size, and the same number of classes if the network has any.
  *
  * @param task for the error, such as `evaluate`
  * @param path of the network's file

@@ -2,7 +2,7 @@ import { nearestNeighbours, type Points } from "../../models/mod.ts";
 import { pixelsOf, subsetOrder } from "../data/dataset.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
-/** Images that span the components and vote; images the classifier is tried on. */
+/** Most images that span the components and vote, and that the classifier is tried on. */
 const most = { real: 2000, tried: 1000 };
 /** Components the classifier compares. */
 const components = 20;
@@ -13,7 +13,7 @@ const neighbours = 5;
 export interface RealImages {
   /** u8[count, C, H, W], 0 black to 255 white. */
   readonly images: Uint8Array;
-  /** One for each image; none where the data set has no labels. */
+  /** One for each image, if the data set has labels. */
   readonly labels?: ArrayLike<number> | undefined;
   readonly count: number;
 }
@@ -25,22 +25,21 @@ export interface Score {
 }
 
 /**
- * The nearest real images by distance along their first principal components, and with labels a small classifier that
- * knows how often it is wrong: the most frequent class among the nearest images. It depends on the data set alone, so
- * that runs can be compared.
+ * Finds the nearest real images by distance along their first principal components. With labels it is a small classifier: the
+ * most frequent class among the nearest images. It depends on the data set alone, so that runs can be compared.
  */
 export class NearestImages {
   readonly pca: PrincipalComponents;
   /** Number of real images. */
   readonly count: number;
-  /** Their classes, u32[count]; none where the data set has no labels. */
+  /** Their classes, u32[count], if the data set has labels. */
   readonly labels: Uint32Array | undefined;
   /** Their coordinates, f32[count, K]. */
   readonly coordinates: Float32Array;
   readonly #K: number;
 
   /**
-   * @param train images of a data set, of which 2,000 are taken: the first, or random ones if they are sorted by class
+   * @param train images of a data set; 2,000 are used: the first, or random ones if they are sorted by class
    * @param P values of an image, C H W
    */
   constructor(train: RealImages, P: number) {
@@ -71,7 +70,7 @@ export class NearestImages {
     });
   }
 
-  /** Tries the classifier on up to 1,000 held-out images; undefined where there are no labels. */
+  /** Tries the classifier on up to 1,000 held-out images; undefined without labels. */
   async tryOn(test: RealImages, P: number): Promise<Score | undefined> {
     const { labels } = test;
     const tried = Math.min(test.count, most.tried);

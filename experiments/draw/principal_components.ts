@@ -11,7 +11,7 @@ export interface PrincipalComponents {
   readonly share: Float32Array;
 }
 
-/** Extra directions that are iterated: they make the last wanted ones converge faster. */
+/** Extra directions, which make the last components converge faster. */
 const spare = 8;
 const iterations = 6;
 

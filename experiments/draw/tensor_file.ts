@@ -45,13 +45,13 @@ export class TensorFile {
     throw this.error(`${name} holds no labels (expected whole numbers from 0 to 255)`);
   }
 
-  /** An error that says of which shape a tensor is instead of the expected one. */
+  /** An error for a tensor of the wrong shape. */
   mismatch(name: string, expected: string): RunError {
     const found = this.has(name) ? `f32[${this.shapeOf(name)}]` : "missing";
     return this.error(`${name} is ${found} (expected ${expected})`);
   }
 
-  /** An error that says what is wrong with the file. */
+  /** An error that names the file and what to do about it. */
   error(problem: string): RunError {
     return new RunError(`Cannot read ${this.path}: ${problem}; ${this.advice}`);
   }

@@ -16,7 +16,7 @@ import { conditionedField, type Conditioning } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
 import { TensorFile } from "./tensor_file.ts";
 
-/** From which noise, by which network and how a trajectory is followed. */
+/** How a trajectory was followed: from which noise, by which network and solver. */
 export interface TrajectorySource {
   readonly modelType: ModelType;
   /** Seed of the noise: sample k starts from the same noise in every model. */

@@ -130,7 +130,7 @@ function numbered(samples: readonly StoredTrajectory[]): string[] {
   return samples.map(({ k }) => `Sample ${k}`);
 }
 
-/** The file name of a picture where none is given. */
+/** The default file name of a picture. */
 export function pictureName(
   { field, pacing, format }: Pick<PictureOptions, "field" | "pacing" | "format">,
 ): string {

@@ -29,8 +29,7 @@ export function expectedEvaluations(
 }
 
 /**
- * Measures how good a network is: draws samples, judges them beside test images, training images and noise, and takes all
- * measurements in turn.
+ * Measures how good a network is: draws samples, judges them and real images, and takes all measurements.
  *
  * @param judge none for data without labels; figures that need one are then left out
  * @returns undefined if it was stopped

@@ -33,9 +33,9 @@ const figure = fieldsOf({
   low: finiteNumber,
   high: finiteNumber,
   ...cost,
-  /** What as many real images give: training images if the figure compares with test images. */
+  /** The value of real images: training images if the figure compares with test images. */
   real: ifGiven(finiteNumber),
-  /** What noise gives. */
+  /** The value of noise. */
   noise: ifGiven(finiteNumber),
 });
 

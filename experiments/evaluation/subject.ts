@@ -128,7 +128,7 @@ export interface EvaluationWords {
 }
 
 /**
- * How a network is evaluated: by flags, else as its run draws samples, with at most as many samples as there are images.
+ * How a network is evaluated: by the flags given, else as its run draws samples.
  *
  * @param usual number of samples without a flag
  * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
@@ -147,7 +147,7 @@ export function evaluationOptions(
   return { count, seed, courseImages, bitsImages, guidance, how, words: description };
 }
 
-/** How many samples can be compared with as many test and training images. */
+/** The most samples that equally many test and training images can be compared with. */
 function mostImages({ data, trained }: Pick<Subject, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }

@@ -17,7 +17,7 @@ import {
   storedJudges,
 } from "./data_judge.ts";
 
-/** Milliseconds between looks whether another program is still training a judge. */
+/** Milliseconds between checks whether another program is still training a judge. */
 const pauseMs = 100;
 
 /** How the judge of a data set is found. */

@@ -20,7 +20,7 @@ import { TrainingError } from "../program/task.ts";
 import { pause } from "../../models/pause.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 
-/** Training steps where none are given. */
+/** Training steps by default. */
 export const usualSteps = 6000;
 /** Images per step. */
 export const batchSize = 64;

@@ -9,7 +9,7 @@ import { heldOutOptions } from "../settings/training_config.ts";
 import { pause } from "../../models/pause.ts";
 import type { NetworkArtifact } from "../artifacts/artifact.ts";
 
-/** Explains `loss_by_time.json` to who opens it. */
+/** Explains `loss_by_time.json` to its reader. */
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 

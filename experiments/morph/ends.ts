@@ -50,7 +50,7 @@ type FlowCost = Omit<SolvedFlow, "samples">;
  * n modulo the number of classes.
  *
  * @param images the test images, with labels if the network has classes; may be empty if all noise is drawn
- * @returns the ends in order, and the cost of the way to noise, if there is an image
+ * @returns the ends in order, and what the way to noise cost, if any is an image
  * @throws {RunError} if the network gives values that are not finite
  * @throws {SolverError} if an adaptive solver cannot go on
  */

@@ -27,6 +27,7 @@ export interface Morph {
 export interface MorphRequest {
   /** Test images to begin with; null for drawn noise. */
   readonly from: readonly number[] | null;
+  /** Test images to end with; null for drawn noise. */
   readonly to: readonly number[] | null;
   /** Rows if all noise is drawn. */
   readonly count: number;
@@ -48,50 +49,65 @@ export interface MorphFacts {
   readonly note: string;
 }
 
-/** How pictures of a morph look. */
-interface Look {
-  readonly size: ImageSize;
-  /** What a row or column is called that begins or ends there. */
-  readonly nameOf: (end: End) => string;
-  readonly className: (label: number) => string;
-  /** The line below the picture. */
-  readonly note: string;
+/** One row: its ends, and the images drawn from the noise between them. */
+interface MorphRow {
+  readonly ends: readonly FoundEnd[];
+  readonly drawn: readonly Float32Array[];
 }
 
+type Painter = (rows: readonly MorphRow[]) => Promise<Uint8Array>;
+
 /**
- * Plans the picture that a command line requests.
+ * Plans the picture that a command line requests: a row from one end to another, or with classes one for each end.
  *
  * @throws {ConfigError} if there is no such test image
  * @throws {RunError} if the picture cannot be drawn: it would be too large, or the images have other than 1 or 3 channels
  */
-export function planMorph(request: MorphRequest, { classes, ofNetwork, data, ...rest }: MorphFacts): Morph {
-  for (const name of ["from", "to"] as const) checkImages(name, request[name], data);
-  if (rest.size[0] !== 1 && rest.size[0] !== 3) {
-    throw new RunError(`Cannot draw images of ${rest.size[0]} channels as a picture (expected 1 or 3)`);
+export function planMorph(
+  { from, to, count, frames, out }: MorphRequest,
+  { classes, size, ofNetwork, data, note }: MorphFacts,
+): Morph {
+  checkImages("from", from, data);
+  checkImages("to", to, data);
+  if (size[0] !== 1 && size[0] !== 3) {
+    throw new RunError(`Cannot draw images of ${size[0]} channels as a picture (expected 1 or 3)`);
   }
   const { labels } = data?.test ?? {};
   const numbers = data?.testNumbers;
   const className = (label: number) => data?.classNames?.[label] ?? `${label}`;
-  const look: Look = {
-    ...rest,
-    className,
-    nameOf(end) {
-      if ("drawn" in end) {
-        return ofNetwork > 0 && !classes ? className(end.drawn % ofNetwork) : `noise ${end.drawn}`;
-      }
-      return labels ? className(labels[end.image]) : `image ${numbers?.[end.image] ?? end.image}`;
-    },
+  const nameOf = (end: End) => {
+    if ("drawn" in end) {
+      return ofNetwork > 0 && !classes ? className(end.drawn % ofNetwork) : `noise ${end.drawn}`;
+    }
+    return labels ? className(labels[end.image]) : `image ${numbers?.[end.image] ?? end.image}`;
   };
-  const { from, to, count, frames, out } = request;
-  const rows = Array.from({ length: (from ?? to)?.length ?? count }, (_, row) => row);
   const end = (images: readonly number[] | null, row: number, drawn: number): End =>
     images ? { image: numbers ? numbers.indexOf(images[row]) : images[row] } : { drawn };
+  const rows = Array.from({ length: (from ?? to)?.length ?? count }, (_, row): readonly End[] => {
+    if (classes) return [end(from, row, row)];
+    return from || to
+      ? [end(from, row, row), end(to, row, row)]
+      : [{ drawn: 2 * row }, { drawn: 2 * row + 1 }];
+  });
+  const names = rows.map((ends) => ends.map(nameOf).join(" to "));
+  const beside = (images: readonly number[] | null) => images ? ["test image"] : [];
   try {
-    if (classes) return otherClasses(rows.map((row) => end(from, row, row)), classes, look);
-    const pairs = rows.map((row): Pair =>
-      from || to ? [end(from, row, row), end(to, row, row)] : [{ drawn: 2 * row }, { drawn: 2 * row + 1 }]
-    );
-    return (out.endsWith(".gif") ? interpolationGif : interpolationRows)(pairs, frames, look);
+    if (classes) {
+      const columns = [...beside(from), ...from ? ["and back"] : [], ...classes.map(className)];
+      const starts = ([{ noise, image, label = 0 }]: readonly FoundEnd[]) =>
+        [...image ? [label] : [], ...classes].map((label) => ({ noise, label }));
+      const each = classes.length + (from ? 1 : 0);
+      return morphOf(rows, each, starts, still(columns, names, size, note));
+    }
+    const paint = out.endsWith(".gif")
+      ? animation(from !== null, to !== null, names, frames, size, note)
+      : still(
+        [...beside(from), ...shares(frames).map((share) => `s = ${share.toFixed(2)}`), ...beside(to)],
+        names,
+        size,
+        note,
+      );
+    return morphOf(rows, frames, ([from, to]) => between(from, to, frames), paint);
   } catch (error) {
     throw error instanceof RangeError ? new RunError(error.message) : error;
   }
@@ -108,119 +124,78 @@ function checkImages(name: "from" | "to", images: readonly number[] | null, data
   );
 }
 
-/** A row from one end to another; on one side all are test images, or none. */
-type Pair = readonly [from: End, to: End];
-
-const isImage = (end: End) => "image" in end;
-
-/** The way between the ends of each pair as a row of images, test images beside their ends. */
-function interpolationRows(pairs: readonly Pair[], frames: number, look: Look): Morph {
-  const beside = (end: End) => isImage(end) ? ["test image"] : [];
-  const [from, to] = pairs[0];
-  const columns = [
-    ...beside(from),
-    ...shares(frames).map((share) => `s = ${share.toFixed(2)}`),
-    ...beside(to),
-  ];
-  const grid = captionedGrid([pairs.length, columns.length], look.size, {
-    captions: { columns, rows: pairs.map((pair) => pairName(pair, look)), note: look.note },
-  });
+/** A morph with the given ends in each row, and `each` images drawn from its starts. */
+function morphOf(
+  rows: readonly (readonly End[])[],
+  each: number,
+  startsOf: (ends: readonly FoundEnd[]) => Start[],
+  paint: Painter,
+): Morph {
+  const rowsOf = (found: readonly FoundEnd[], drawn: readonly Float32Array[]): MorphRow[] =>
+    rows.map(({ length }, n) => ({
+      ends: found.slice(n * length, (n + 1) * length),
+      drawn: drawn.slice(n * each, (n + 1) * each),
+    }));
   return {
-    ...interpolated(pairs, frames),
-    async picture(found, drawn) {
-      const images = pairs.flatMap((_, n) => [
-        ...found[2 * n].image ? [found[2 * n].image!] : [],
-        ...drawn.slice(n * frames, (n + 1) * frames),
-        ...found[2 * n + 1].image ? [found[2 * n + 1].image!] : [],
-      ]);
-      return encodeRasterPng((await rasterizer())(grid.svg(images)));
-    },
+    ends: rows.flat(),
+    count: rows.length * each,
+    words: `${rows.length} row${rows.length === 1 ? "" : "s"} of ${each} images`,
+    starts: (found) => rowsOf(found, []).flatMap(({ ends }) => startsOf(ends)),
+    returned: (found, drawn) =>
+      rowsOf(found, drawn).flatMap(({ ends, drawn }) =>
+        ends.flatMap(({ image }, side): Returned[] => image ? [[image, drawn[side * (each - 1)]]] : [])
+      ),
+    picture: (found, drawn) => paint(rowsOf(found, drawn)),
   };
 }
 
-/** The way between the ends and back as an animation: a column for each pair, test images above and below. */
-function interpolationGif(pairs: readonly Pair[], frames: number, look: Look): Morph {
-  const [from, to] = pairs[0].map(isImage);
-  const rows = [...from ? ["from"] : [], "between", ...to ? ["to"] : []];
-  const columns = pairs.map((pair) => pairName(pair, look));
+/** Paints each row beside its name, test images at its ends. @throws {RangeError} if that is too large */
+function still(
+  columns: readonly string[],
+  rows: readonly string[],
+  size: ImageSize,
+  note: string,
+): Painter {
+  const grid = captionedGrid([rows.length, columns.length], size, { captions: { columns, rows, note } });
+  return async (rows) => {
+    const images = rows.flatMap(({ ends: [from, to], drawn }) => [
+      ...from.image ? [from.image] : [],
+      ...drawn,
+      ...to?.image ? [to.image] : [],
+    ]);
+    return encodeRasterPng((await rasterizer())(grid.svg(images)));
+  };
+}
+
+/** Paints rows as columns that move there and back, test images above and below. @throws {RangeError} if that is too large */
+function animation(
+  isFrom: boolean,
+  isTo: boolean,
+  columns: readonly string[],
+  frames: number,
+  size: ImageSize,
+  note: string,
+): Painter {
+  const rows = [...isFrom ? ["from"] : [], "between", ...isTo ? ["to"] : []];
   const captions = (share: number) => ({
     title: `s = ${share.toFixed(2)}`,
     columns,
     ...rows.length > 1 && { rows },
-    note: look.note,
+    note,
   });
-  const grid = captionedGrid([rows.length, pairs.length], look.size, { captions: captions(0) });
-  return {
-    ...interpolated(pairs, frames),
-    async picture(found, drawn) {
-      const side = (which: 0 | 1) => pairs.flatMap((_, n) => found[2 * n + which].image ?? []);
-      const [above, below] = [side(0), side(1)];
-      const times = shares(frames);
-      const there = times.map((_, k) => k);
-      const pause = Array.from({ length: Math.round(timing.hold / timing.delay) - 1 }, () => frames - 1);
-      const order = [...there, ...pause, ...there.toReversed().slice(1)];
-      const svg = (i: number) => {
-        const moving = pairs.map((_, n) => drawn[n * frames + order[i]]);
-        return grid.svg([...above, ...moving, ...below], captions(times[order[i]]));
-      };
-      const animation = { ...grid, times: order.map((k) => times[k]), svg };
-      const map = look.size[0] === 1 ? { map: "gray" as const } : {};
-      return flowGif({ ...animation, ...map }, await rasterizer(), timing);
-    },
+  const grid = captionedGrid([rows.length, columns.length], size, { captions: captions(0) });
+  const times = shares(frames);
+  const there = times.map((_, k) => k);
+  const pause = Array.from({ length: Math.round(timing.hold / timing.delay) - 1 }, () => frames - 1);
+  const order = [...there, ...pause, ...there.toReversed().slice(1)];
+  return async (rows) => {
+    const [above, below] = [0, 1].map((side) => rows.flatMap(({ ends }) => ends[side].image ?? []));
+    const svg = (i: number) => {
+      const moving = rows.map(({ drawn }) => drawn[order[i]]);
+      return grid.svg([...above, ...moving, ...below], captions(times[order[i]]));
+    };
+    const map = size[0] === 1 ? { map: "gray" as const } : {};
+    const moving = { ...grid, times: order.map((k) => times[k]), svg, ...map };
+    return flowGif(moving, await rasterizer(), timing);
   };
-}
-
-/** What rows and animations have in common. */
-function interpolated(pairs: readonly Pair[], frames: number): Omit<Morph, "picture"> {
-  return {
-    ends: pairs.flat(),
-    count: pairs.length * frames,
-    words: rowsInWords(pairs.length, frames),
-    starts: (found) => pairs.flatMap((_, n) => between(found[2 * n], found[2 * n + 1], frames)),
-    returned: (found, drawn) =>
-      found.flatMap(({ image }, i) =>
-        image ? [[image, drawn[(i >> 1) * frames + (i % 2) * (frames - 1)]] as const] : []
-      ),
-  };
-}
-
-function pairName(pair: Pair, look: Look): string {
-  return pair.map(look.nameOf).join(" to ");
-}
-
-/**
- * The noise of each end drawn under each of some classes: a row for each end, a column for each class. Test images come first,
- * each with what comes back of it under its own class.
- *
- * @param ends all are test images, or none
- */
-function otherClasses(ends: readonly End[], classes: readonly number[], look: Look): Morph {
-  const hasImages = isImage(ends[0]);
-  const columns = [...hasImages ? ["test image", "and back"] : [], ...classes.map(look.className)];
-  const grid = captionedGrid([ends.length, columns.length], look.size, {
-    captions: { columns, rows: ends.map(look.nameOf), note: look.note },
-  });
-  const each = classes.length + (hasImages ? 1 : 0);
-  return {
-    ends,
-    count: ends.length * each,
-    words: rowsInWords(ends.length, each),
-    starts: (found) =>
-      found.flatMap(({ noise, image, label = 0 }) =>
-        [...image ? [label] : [], ...classes].map((label) => ({ noise, label }))
-      ),
-    returned: (found, drawn) =>
-      found.flatMap(({ image }, n) => image ? [[image, drawn[n * each]] as const] : []),
-    async picture(found, drawn) {
-      const images = found.flatMap(({ image }, n) => [
-        ...image ? [image] : [],
-        ...drawn.slice(n * each, (n + 1) * each),
-      ]);
-      return encodeRasterPng((await rasterizer())(grid.svg(images)));
-    },
-  };
-}
-
-function rowsInWords(rows: number, images: number): string {
-  return `${rows} row${rows === 1 ? "" : "s"} of ${images} images`;
 }
