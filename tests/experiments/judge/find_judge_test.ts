@@ -124,7 +124,7 @@ testInFolder("judgeOf() refuses data without a judge, and a judge that is not as
   using _device = await opened();
   const refused = (data: object, options: Partial<JudgeOptions>, message: string) =>
     assert.rejects(finder(folder, options).find(data), (error: Error) => {
-      assert.ok(error instanceof JudgeError && error.message.startsWith(message), error.stack);
+      assert.ok(error instanceof JudgeError && error.message.startsWith(message), `${error.stack}`);
       return true;
     });
   const { train, train: { images, count, labels } } = await bars();
