@@ -133,7 +133,7 @@ testInFolder(
 );
 
 /**
- * A run of 60 lines and a few files in a second, mirrored meanwhile: what training does, without training.
+ * A run of 60 lines and a few files in a moment, mirrored meanwhile: what training does, without training.
  *
  * @returns what the tracker said
  */
@@ -169,7 +169,7 @@ async function shortRun(
     if (step % 15 === 0) {
       await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(20_000).fill(step));
     }
-    await pause(8);
+    await pause(4);
   }
   await Deno.writeFile(join(run, "a name with ümläut & spaces.bin"), new Uint8Array(300_000).fill(7));
   await tracker.end("FINISHED");
@@ -195,12 +195,13 @@ testOnFake(
       assert.deepEqual([tags["mlflow.source.name"], tags["mlflow.loggedImages"]], ["a test", "True"]);
       const order = server.seen.map(({ path }) => path.split("/").at(-1)!.split("?")[0]);
       assert.equal(order.filter((name) => name === "create").length, 2, "an experiment and a run");
-      assert.ok(order.filter((name) => name === "log-batch").length > 5, "nothing is sent before the end");
       assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["FINISHED"]);
       assert.equal(order.at(-1), "update", "the end comes before what belongs to the run");
       // Weights change with every checkpoint.
       assert.equal(server.seen.filter(({ path }) => path.endsWith("last.safetensors")).length, 1);
-      const points = server.sent("runs/log-batch").flatMap(({ metrics = [] }) => metrics);
+      const logged = server.sent("runs/log-batch").flatMap(({ metrics }) => metrics ? [metrics] : []);
+      assert.ok(logged.length > 1, "nothing is sent before the end");
+      const points = logged.flat();
       assert.equal(points.length, 120, "a point is sent twice");
     }),
 );
@@ -209,7 +210,7 @@ const full = { error_code: "INTERNAL_ERROR", message: "database or disk is full"
 const faults: Record<string, { fault: () => Fault | Response; timeoutMs?: number }> = {
   "answers 500": { fault: () => new Response("oops", { status: 500 }) },
   "answers 429": { fault: () => new Response("", { status: 429, headers: { "retry-after": "0.05" } }) },
-  "hangs": { fault: () => "hang", timeoutMs: 200 },
+  "hangs": { fault: () => "hang", timeoutMs: 100 },
   "drops the connection": { fault: () => "refuse" },
   "drops the connection after it has done the work": { fault: () => "cut" },
   "has no space left": { fault: () => Response.json(full, { status: 500 }) },
@@ -258,7 +259,7 @@ testOnFake(
       );
       assert.match(said.at(-1)!, /^MLflow: .* not everything was sent; /);
       assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
-      // In that half second, a server asked every 10 ms would have seen 50 attempts.
+      // Every 10 ms, there would have been more than 20.
       const attempts = server.seen.length;
       assert.ok(attempts >= 4 && attempts <= 15, `${attempts} attempts`);
     }),
