@@ -116,7 +116,7 @@ testTask(
     await makePlan(place, { ...oneSeed, budget: { steps: 60 }, fixed });
     const flags = `plan.json ${quickly}`;
     const [killed] = await Promise.all([
-      interrupt(place, `${flags} --out cut`, ["cut", "cells", "base-s1", "best.safetensors"], "SIGKILL"),
+      interrupt(place, `${flags} --out cut`, ["cut", "cells", "base-s1", "state.safetensors"], "SIGKILL"),
       place.succeed("study", `${flags} --out whole`),
     ]);
     assert.notEqual(killed.code, 0);
@@ -130,6 +130,8 @@ testTask(
     const finished = await place.listing(place.file("cut", "cells", "base-s1"));
     await place.succeed("study", `${flags} --out cut`);
     assert.deepEqual(await resultsOf(place, "cut"), await resultsOf(place, "whole"));
+    const names = await place.names("cut", "cells", "base-s1");
+    assert.ok(names.some((name) => name.startsWith("environment-resumed-")), "it went on");
     for (const cell of cells) {
       assert.deepEqual(
         await place.metrics(`cut/cells/${cell}`),

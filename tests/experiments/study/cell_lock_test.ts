@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { lastStep, readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { type CellLock, tryLockCell } from "../../../experiments/study/cell_lock.ts";
+import { cellFolder } from "../../../experiments/study/study.ts";
 import { runCell } from "../../../experiments/study/run_cell.ts";
 import { init } from "../../../kernels/mod.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
@@ -146,13 +148,21 @@ testInFolder(
       const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
       const [cell] = study.cells;
       const device = await init({ device: "cpu", threads: 1 });
-      const signal = new AbortController().signal;
-      const say = async () => {
+      const stop = new AbortController();
+      const say = async (line: string) => {
+        if (line.startsWith("Training a judge")) stop.abort(); // it was not stopped
         await Deno.writeTextFile(join(study.folder, ".locks", `${cell.id}.2`), "");
         await beats[1].beat(); // the first one was that of the plan
       };
-      const options = { device, signal, say: () => void say(), mlflow: null, experiment: null };
+      const options = {
+        device,
+        signal: stop.signal,
+        say: (line: string) => void say(line),
+        mlflow: null,
+        experiment: null,
+      };
       assert.equal(await runCell(study, { ...cell, steps: 2000 }, options), "stopped");
+      assert.ok(lastStep(await readMetrics(join(cellFolder(study, cell), "metrics.jsonl"))) < 2000);
       device.close();
     }),
 );
