@@ -136,11 +136,13 @@ export async function writePlaneTrajectories(run: string, trajectories: PlaneTra
   for (const [name, shape] of Object.entries(shapesOf(M, N, size))) {
     tensors.set(name, { shape, data: trajectories[name as keyof ReturnType<typeof shapesOf>] });
   }
-  tensors.set("real_position", { shape: [real.position.length / 2, 2], data: real.position });
-  const labels = { classes, asked: conditioning?.labels, real_classes: real.classes };
-  for (const [name, values] of Object.entries(labels)) {
+  const setLabels = (name: string, values: ArrayLike<number> | undefined) => {
     if (values) tensors.set(name, { shape: [values.length], data: Float32Array.from(values) });
-  }
+  };
+  setLabels("classes", classes);
+  setLabels("asked", conditioning?.labels);
+  tensors.set("real_position", { shape: [real.position.length / 2, 2], data: real.position });
+  setLabels("real_classes", real.classes);
   const bytes = encodeSafetensors(tensors, {
     share: JSON.stringify(share),
     ...conditioning && { guidance: JSON.stringify(conditioning.guidance) },
