@@ -1,15 +1,22 @@
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { print, say } from "./program/output.ts";
 import { main, stopSignal, task } from "./program/task.ts";
-import { PythonError, untilEnded } from "./python/python_environment.ts";
+import { pythonEnvironment, PythonError, type Unavailable, untilEnded } from "./python/python_environment.ts";
+import { reasonOf, RunError } from "./run/atomic_write.ts";
 import { integer, path } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { print, say } from "./program/output.ts";
-import {
-  checkPort,
-  installMlflow,
-  makeDataFolder,
-  mlflowVersion,
-  startMlflow,
-} from "./tracking/local_server.ts";
+import { ServerError } from "./tracking/http_server.ts";
+
+/** The version of MLflow to install. */
+const mlflowVersion = "3.17.2";
+
+/** Its Python environment, in the project's `.cache`. */
+const environment = new URL(`../.cache/mlflow-${mlflowVersion}`, import.meta.url);
+
+/** A busy machine takes minutes to load MLflow. */
+const startMs = 600_000;
+const pauseMs = 100;
 
 /** `deno task mlflow`: serves MLflow until it is stopped. */
 export const mlflowTask = task({
@@ -38,5 +45,104 @@ export const mlflowTask = task({
     await untilEnded("MLflow", process, stop.signal, log);
   },
 });
+
+/** Finds MLflow's python, or installs it in about a minute; returns the reason if it cannot. */
+export function installMlflow(): Promise<string | Unavailable> {
+  return pythonEnvironment(fileURLToPath(environment), [`mlflow==${mlflowVersion}`]);
+}
+
+/** An MLflow server on this machine. */
+export interface LocalServer {
+  readonly url: string;
+  readonly process: Deno.ChildProcess;
+  /** Its log file. */
+  readonly log: string;
+}
+
+/**
+ * Makes the folder of a server's data, and a log in it. An existing log is kept, as a running server may be writing it.
+ *
+ * @returns the path of the log
+ * @throws {RunError} if it cannot be written
+ */
+export async function makeDataFolder(data: string): Promise<string> {
+  const log = join(data, "server.log");
+  try {
+    await Deno.mkdir(data, { recursive: true });
+    await Deno.writeTextFile(log, "", { append: true });
+  } catch (error) {
+    throw new RunError(`Cannot keep the data of a server in ${data}: ${reasonOf(error)}`);
+  }
+  return log;
+}
+
+/**
+ * Starts a server that keeps its data in a folder, and waits until it answers.
+ *
+ * @param python as `installMlflow` returned it
+ * @param data the folder, created if missing
+ * @param detached whether to start a process group, so that Ctrl-C reaches only this program
+ * @throws {RunError} if the folder cannot be written
+ * @throws {ServerError} if it exits or does not answer; the end of `server.log` in the folder says why
+ */
+export async function startMlflow(
+  python: string,
+  { data, port, detached = false }: { data: string; port: number; detached?: boolean },
+): Promise<LocalServer> {
+  const folder = resolve(data);
+  const log = await makeDataFolder(data);
+  const { size: earlier } = await Deno.stat(log);
+  const process = new Deno.Command(python, {
+    args: ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"].concat(
+      ["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
+      ["--artifacts-destination", join(folder, "artifacts")],
+    ),
+    // No seven worker processes for evaluating language models, and no statistics sent to MLflow's makers.
+    env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false", MLFLOW_DISABLE_TELEMETRY: "true" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    detached,
+  }).spawn();
+  const output = { create: true, append: true } as const;
+  const logged = [process.stdout, process.stderr].map((stream) =>
+    Deno.open(log, output).then((file) => stream.pipeTo(file.writable)).catch(() => {})
+  );
+  const url = `http://127.0.0.1:${port}`;
+  let running = true;
+  const ended = process.status.then(() => running = false);
+  for (const until = performance.now() + startMs; running && performance.now() < until;) {
+    if (await answers(url)) return { url, process, log };
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, pauseMs))]);
+  }
+  if (running) process.kill();
+  await Promise.all([ended, ...logged]);
+  const said = new TextDecoder().decode((await Deno.readFile(log)).subarray(earlier));
+  const last = said.trim().split("\n").at(-1);
+  throw new ServerError(`Cannot start MLflow at ${url}: ${last} (the whole log: ${log})`);
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false; // not yet
+  }
+}
+
+/**
+ * Checks that a port on this machine is free.
+ *
+ * @throws {ServerError} if another program uses it
+ */
+export function checkPort(port: number): void {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+  } catch (error) {
+    throw new ServerError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`);
+  }
+}
 
 if (import.meta.main) await main(mlflowTask);

@@ -5,7 +5,7 @@ import { pythonEnvironment, PythonError, type Unavailable, untilEnded } from "./
 import { integer, toggle } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { print, say } from "./program/output.ts";
-import { checkPort } from "./tracking/local_server.ts";
+import { checkPort } from "./mlflow.ts";
 
 /** JupyterLab, which includes nbconvert, and what it needs to draw Plotly figures. */
 const packages = ["jupyterlab==4.6.6", "plotly==7.1.0"];

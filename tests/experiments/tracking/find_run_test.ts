@@ -9,7 +9,7 @@ import {
   summarize,
 } from "../../../experiments/tracking/find_run.ts";
 import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { recordComparison } from "../../../experiments/tracking/record_comparison.ts";
+import { recordComparison } from "../../../experiments/compare.ts";
 import { compareTable, listTable, showTable } from "../../../experiments/tracking/run_tables.ts";
 import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
 import { testInFolder } from "../../folder.ts";

@@ -5,7 +5,7 @@ import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { idTag } from "../../../experiments/tracking/describe_run.ts";
 import { newRecord, readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { recordComparison } from "../../../experiments/tracking/record_comparison.ts";
+import { recordComparison } from "../../../experiments/compare.ts";
 import { RunTracker } from "../../../experiments/tracking/run_tracker.ts";
 import { sendRun, sentLines } from "../../../experiments/tracking/send_run.ts";
 import { withFolder } from "../../folder.ts";

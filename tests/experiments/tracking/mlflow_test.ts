@@ -2,12 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  installMlflow,
-  type LocalServer,
-  makeDataFolder,
-  startMlflow,
-} from "../../../experiments/tracking/local_server.ts";
+import { installMlflow, type LocalServer, makeDataFolder, startMlflow } from "../../../experiments/mlflow.ts";
 import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
 import { type Browser, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
