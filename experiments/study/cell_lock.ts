@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { isOther } from "../run/contained.ts";
-import { count, fieldProblem, optional, text } from "../run/field_checks.ts";
+import { type Checked, count, fieldsOf, orNull, text } from "../run/field_checks.ts";
 import { type Cell, makeStudyFolder, type Study } from "./study.ts";
 
 /** Seconds between the signs of life of a holder, and after which one without a sign has lost its lock. */
@@ -13,14 +13,16 @@ const planId = ".plan";
 /** Milliseconds between tries to lock the plan. */
 const pauseMs = 50;
 
-/** The program that has a lock. */
-export interface Holder {
+const holderCheck = fieldsOf({
   /** Name of the machine; null if the program may not know it. */
-  readonly host: string | null;
-  readonly pid: number;
-  /** ISO 8601. */
-  readonly since: string;
-}
+  host: orNull(text),
+  pid: count,
+  /** Since when, ISO 8601. */
+  since: text,
+});
+
+/** The program that has a lock. */
+export type Holder = Checked<typeof holderCheck>;
 
 /** A lock of this program, until it is disposed of. */
 export interface CellLock extends Disposable {
@@ -137,10 +139,8 @@ function hold(file: Deno.FsFile, locks: string, id: string, generation: number):
 async function readHolder(path: string): Promise<Holder | "gone" | undefined> {
   try {
     if (isOther(path)) throw new RunError(`Cannot lock ${path}: it is not a file; remove it`);
-    const holder = Object(JSON.parse(await Deno.readTextFile(path)));
-    return fieldProblem(holder, { host: optional(text), pid: count, since: text }) === undefined
-      ? holder
-      : undefined;
+    const holder = JSON.parse(await Deno.readTextFile(path));
+    return holderCheck.accepts(holder) ? holder : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "gone";
     if (error instanceof SyntaxError) return undefined;

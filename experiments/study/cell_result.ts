@@ -3,8 +3,8 @@ import type { Evaluation } from "../evaluation/evaluation.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
+  type Checked,
   count,
-  type FieldCheck,
   fieldProblem,
   fieldsOf,
   finiteNumber,
@@ -17,59 +17,39 @@ import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
 import { readConfig } from "../settings/training_config.ts";
-import type { CellSettings } from "./plan.ts";
 import { type Cell, cellFolder, settingsField, type Study } from "./study.ts";
 
 /** The file of a cell's folder with its result. */
 const cellFile = "cell.json";
 
-/** What a finished cell measured, the content of `cell.json`. */
-export interface CellResult {
+const resultFields = {
   /** Id of the cell. */
-  readonly cell: string;
-  readonly settings: CellSettings;
-  readonly seed: number;
-  readonly parameters: number;
-  /** Of one forward pass of one image. */
-  readonly multiplyAdds: number;
-  /** Images that the network learned from, each counted as often as it was used. */
-  readonly images: number;
-  /** Of training. */
-  readonly seconds: number;
-  /** Figures of `evaluation.json` by name, e.g. `frechet`. */
-  readonly figures: Readonly<Record<string, number>>;
-  /** Quality by solver, where the plan names solvers. */
-  readonly costs?: readonly {
-    readonly evaluations: number;
-    readonly solver: string;
-    readonly frechet: number;
-    readonly recognised: number;
-  }[];
-  /** Quality in the course of training: at its milestones and at its end, where the plan has milestones. */
-  readonly course?: readonly {
-    readonly images: number;
-    readonly seconds: number;
-    readonly frechet: number;
-  }[];
-}
-
-const resultFields: Readonly<Record<keyof CellResult, FieldCheck>> = {
   cell: text,
   settings: settingsField,
   seed: count,
   parameters: count,
+  /** Of one forward pass of one image. */
   multiplyAdds: count,
+  /** Images that the network learned from, each counted as often as it was used. */
   images: count,
+  /** Of training. */
   seconds: finiteNumber,
+  /** Figures of `evaluation.json` by name, e.g. `frechet`. */
   figures: tableOf(finiteNumber),
+  /** Quality by solver, where the plan names solvers. */
   costs: ifGiven(listOf(fieldsOf({
     evaluations: finiteNumber,
     solver: text,
     frechet: finiteNumber,
     recognised: finiteNumber,
   }))),
+  /** Quality in the course of training: at its milestones and at its end, where the plan has milestones. */
   course: ifGiven(listOf(fieldsOf({ images: count, seconds: finiteNumber, frechet: finiteNumber }))),
 };
+const resultCheck = fieldsOf(resultFields);
+
+/** What a finished cell measured, the content of `cell.json`. */
+export type CellResult = Checked<typeof resultCheck>;
 
 /**
  * Reads the result of a cell.

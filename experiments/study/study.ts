@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readJson } from "../run/contained.ts";
 import {
+  type Checked,
   count,
   type FieldCheck,
   fieldProblem,
@@ -19,22 +20,32 @@ import { idleSettings, trainingConfig } from "../settings/training_config.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import { type CellSettings, isSettings, ownSettings, type Plan, readPlan, settingOf } from "./plan.ts";
 
-/** A network of a study, trained with one seed. */
-export interface Cell {
+/** Settings in a file. */
+export const settingsField: FieldCheck<CellSettings> = { expected: "settings by name", accepts: isSettings };
+
+const idField: FieldCheck<string> = {
+  expected: "letters, digits, dots, hyphens and underscores",
+  accepts: (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
+};
+
+const cellFields = fieldsOf({
   /** Names its folder, e.g. `residual-attention-off-s1`. */
-  readonly id: string;
+  id: idField,
   /** The settings that the plan varies, as it gives them. */
-  readonly asked: CellSettings;
+  asked: settingsField,
   /** All settings that the plan names; with `match`, the filters are the matching ones. */
-  readonly settings: CellSettings;
-  readonly seed: number;
-  readonly steps: number;
-  readonly parameters: number;
+  settings: settingsField,
+  seed: count,
+  steps: count,
+  parameters: count,
   /** Of one forward pass of one image. */
-  readonly multiplyAdds: number;
+  multiplyAdds: count,
   /** Of training, measured at planning time where the plan needs it. */
-  readonly secondsPerStep?: number;
-}
+  secondsPerStep: ifGiven(finiteNumber),
+});
+
+/** A network of a study, trained with one seed. */
+export type Cell = Checked<typeof cellFields>;
 
 /** What a study compares, and the runs that this takes; the content of `study.json`. */
 export interface Study {
@@ -120,27 +131,10 @@ export function configOf(
   }
 }
 
-/** Settings in a file. */
-export const settingsField: FieldCheck = { expected: "settings by name", accepts: isSettings };
-
-const cellFields = {
-  id: {
-    expected: "letters, digits, dots, hyphens and underscores",
-    accepts: (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
-  },
-  asked: settingsField,
-  settings: settingsField,
-  seed: count,
-  steps: count,
-  parameters: count,
-  multiplyAdds: count,
-  secondsPerStep: ifGiven(finiteNumber),
-} satisfies Readonly<Record<keyof Cell, FieldCheck>>;
-
 const studyFields = {
   version: { expected: "1", accepts: (value: unknown) => value === 1 },
   digest: text,
-  cells: listOf(fieldsOf(cellFields)),
+  cells: listOf(cellFields),
 };
 
 /**
