@@ -6,11 +6,16 @@ import { testOnDevices } from "../../testing.ts";
 import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";
 import { classEntropy, classHistogram } from "../../../experiments/measures/class_entropy.ts";
 
-for (const { name, reference, samples, expected } of cases) {
-  Deno.test(`frechetDistance() agrees with SciPy: ${name}`, () => {
-    const { value, low, high } = frechetDistance(reference, samples);
-    assertRelative(value, expected.frechet, 1e-6);
-    assert.ok(low < value && value < high);
+for (const { name, reference, samples, train, expected } of cases) {
+  testOnDevices(`distances and memorisation agree with SciPy and NumPy: ${name}`, async () => {
+    const { authentic, copying } = await memorisation(train, reference, samples);
+    assertRelative(authentic.value, expected.authentic, 1e-9);
+    assertRelative(copying.value, expected.copying, 1e-9);
+    const frechet = frechetDistance(reference, samples);
+    const kernel = await kernelDistance(reference, samples);
+    assertRelative(frechet.value, expected.frechet, 1e-6);
+    assertRelative(kernel.value, expected.kernel, 1e-3);
+    for (const { low, value, high } of [frechet, kernel]) assert.ok(low < value && value < high);
   });
 }
 
@@ -46,14 +51,6 @@ Deno.test("frechetDistance() refuses fewer samples than twice the features", () 
   );
 });
 
-for (const { name, reference, samples, expected } of cases) {
-  testOnDevices(`kernelDistance() agrees with NumPy: ${name}`, async () => {
-    const { value, low, high } = await kernelDistance(reference, samples);
-    assertRelative(value, expected.kernel, 1e-3);
-    assert.ok(low < value && value < high);
-  });
-}
-
 testOnDevices("kernelDistance() of one distribution is around 0, and so below it at times", async () => {
   const reference = normalPoints(0, 100, 6);
   const estimates = [];
@@ -81,41 +78,29 @@ testOnDevices("kernelDistance() is the same in one block of rows and in several"
   assertRelative(value, meanOf(a, a) + meanOf(b, b) - 2 * meanOf(a, b), 1e-3);
 });
 
-for (const { name, reference, samples, train, expected } of cases) {
-  testOnDevices(`memorisation() agrees with SciPy: ${name}`, async () => {
-    const { authentic, copying } = await memorisation(train, reference, samples);
-    assertRelative(authentic.value, expected.authentic, 1e-9);
-    assertRelative(copying.value, expected.copying, 1e-9);
-  });
-}
-
 const first = (count: number) => Array.from({ length: count }, (_, n) => n);
 const [train, test, fresh] = [normalPoints(0, 400, 10), normalPoints(1, 200, 10), normalPoints(2, 200, 10)];
 
-testOnDevices("memorisation() catches planted copies, also with slight noise", async () => {
-  const honest = await memorisation(train, test, fresh);
-  assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples are like the test images");
-  const copies = pickPoints(train, first(100));
-  const noise = normalPoints(3, 100, 10, 0.05).values;
-  for (const planted of [copies, { ...copies, values: copies.values.map((x, i) => x + noise[i]) }]) {
-    const caught = await memorisation(train, test, joined(planted, pickPoints(fresh, first(100))), { k: 2 });
-    assert.ok(caught.copying.high < -3, `C_T ${caught.copying.value}`);
-    assert.ok(caught.authentic.high < honest.authentic.low, `${caught.authentic.value} authentic`);
-    assert.ok(caught.authentic.value <= 0.5, "no copy counts as authentic");
-    for (let n = 0; n < 100; n++) assert.equal(caught.nearest.indices[2 * n], n);
-  }
-});
-
-testOnDevices("memorisation() tells underfitting from copying", async () => {
-  const { authentic, copying } = await memorisation(train, test, normalPoints(2, 200, 10, 2));
-  assert.ok(copying.low > 3 && authentic.value > 0.95);
-});
-
 testOnDevices(
-  "memorisation() of a training image that is there twice counts its copies as copies",
+  "memorisation() tells copies, also with slight noise, from new samples and underfitting",
   async () => {
-    const doubled = joined(train, pickPoints(train, first(50)));
+    const honest = await memorisation(train, test, fresh);
+    assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples are like the test images");
+    const copies = pickPoints(train, first(100));
+    const noise = normalPoints(3, 100, 10, 0.05).values;
+    for (const planted of [copies, { ...copies, values: copies.values.map((x, i) => x + noise[i]) }]) {
+      const caught = await memorisation(train, test, joined(planted, pickPoints(fresh, first(100))), {
+        k: 2,
+      });
+      assert.ok(caught.copying.high < -3, `C_T ${caught.copying.value}`);
+      assert.ok(caught.authentic.high < honest.authentic.low, `${caught.authentic.value} authentic`);
+      assert.ok(caught.authentic.value <= 0.5, "no copy counts as authentic");
+      for (let n = 0; n < 100; n++) assert.equal(caught.nearest.indices[2 * n], n);
+    }
+    const doubled = joined(train, pickPoints(train, first(50))); // each is there twice
     assert.equal((await memorisation(doubled, test, pickPoints(train, first(50)))).authentic.value, 0);
+    const wide = await memorisation(train, test, normalPoints(2, 200, 10, 2));
+    assert.ok(wide.copying.low > 3 && wide.authentic.value > 0.95, "underfitting");
   },
 );
 
