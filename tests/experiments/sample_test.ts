@@ -214,31 +214,31 @@ async function storeNetwork(
   return bytes;
 }
 
-testTask("sample draws from a network of three channels, as a picture and as an array", async (place) => {
-  await storeNetwork(place, 3);
-  const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=2 --count 3 --seed 7";
-  await place.succeed("sample", `${flags} --out x.npy`);
-  const { header, values } = readNpy(await place.read("x.npy"));
-  assert.match(header, /'shape': \(3, 3, 4, 6\)/);
-  await place.succeed("sample", `${flags} --columns 3 --out x.png`);
-  const { width, height, data } = PNG.sync.read(Buffer.from(await place.read("x.png")));
-  assert.deepEqual([width, height], [3 * 20 - 2, 12]);
-  for (const [n, c, row, column] of [[0, 0, 0, 0], [1, 2, 3, 5], [2, 1, 2, 4]]) {
-    const value = values[((n * 3 + c) * 4 + row) * 6 + column];
-    const level = data[4 * (3 * row * width + 20 * n + 3 * column) + c];
-    assert.equal(level, Math.round(255 * Math.min(1, Math.max(0, value))));
-  }
-});
+testTask(
+  "sample draws three channels as a picture or an array, and other numbers as an array",
+  async (place) => {
+    await storeNetwork(place, 3);
+    const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=2 --count 3 --seed 7";
+    await place.succeed("sample", `${flags} --out x.npy`);
+    const { header, values } = readNpy(await place.read("x.npy"));
+    assert.match(header, /'shape': \(3, 3, 4, 6\)/);
+    await place.succeed("sample", `${flags} --columns 3 --out x.png`);
+    const { width, height, data } = PNG.sync.read(Buffer.from(await place.read("x.png")));
+    assert.deepEqual([width, height], [3 * 20 - 2, 12]);
+    for (const [n, c, row, column] of [[0, 0, 0, 0], [1, 2, 3, 5], [2, 1, 2, 4]]) {
+      const value = values[((n * 3 + c) * 4 + row) * 6 + column];
+      const level = data[4 * (3 * row * width + 20 * n + 3 * column) + c];
+      assert.equal(level, Math.round(255 * Math.min(1, Math.max(0, value))));
+    }
 
-testTask("sample refuses a picture of other channels at once, and writes them as an array", async (place) => {
-  await storeNetwork(place, 2);
-  const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=1 --count 2";
-  const { code, stderr } = await place.run("sample", `${flags} --out x.png`);
-  assert.equal(code, 1);
-  assert.equal(
-    stderr,
-    "RunError: Cannot draw images of 2 channels as a picture (expected 1 or 3, or a file that ends with .npy)\n",
-  );
-  await place.succeed("sample", `${flags} --out x.npy`);
-  assert.match(readNpy(await place.read("x.npy")).header, /'shape': \(2, 2, 4, 6\)/);
-});
+    await storeNetwork(place, 2);
+    const { code, stderr } = await place.run("sample", `${flags} --out y.png`);
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      "RunError: Cannot draw images of 2 channels as a picture (expected 1 or 3, or a file that ends with .npy)\n",
+    );
+    await place.succeed("sample", `${flags} --out x.npy`);
+    assert.match(readNpy(await place.read("x.npy")).header, /'shape': \(3, 2, 4, 6\)/);
+  },
+);
