@@ -83,7 +83,7 @@ testTask("animate draws three channels in their colours, in every format and fie
   );
 });
 
-testTask("animate and compare say in one line what is wrong, and leave no file", async (place) => {
+testTask("animate and compare refuse in one line what cannot be drawn, and leave no file", async (place) => {
   await storeFlows(place, "run");
   await Deno.mkdir(place.file("empty"));
   await Deno.writeTextFile(place.file("empty", "config.json"), "{}");
@@ -115,28 +115,31 @@ testTask("animate and compare say in one line what is wrong, and leave no file",
   assert.deepEqual(await place.names(), ["data", "empty", "run"]);
 });
 
-testTask("compare prints the runs' metrics and records the comparison with its animation", async (place) => {
-  for (const [model, type] of [["base", "UNet_FM"], ["residual", "UNet_FM_Residuals"]] as const) {
-    await storeFlows(place, model, { modelType: type });
-    const record = newRecord({ name: model, experiment: "UNet_FM", source: "a test", startedAt: 1 });
-    await writeRecord(place.file(model), record);
-    await Deno.writeTextFile(place.file(model, "config.json"), JSON.stringify({ model }));
-    const loss = model === "base" ? 0.25 : 0.125;
-    await Deno.writeTextFile(
-      place.file(model, "metrics.jsonl"),
-      JSON.stringify({ step: 1, test_loss: loss }) + "\n",
-    );
-  }
-  const { stdout, stderr } = await place.succeed("compare", "base residual --frames 3 --field none");
-  assert.match(stdout, /^ +base +residual\n/);
-  assert.match(stdout, /\n +test_loss +0.25 +0.125\n/);
-  const path = /: (runs\/.*-comparison\/flow_none_linear\.gif)\n$/.exec(stderr)?.[1];
-  assert.ok(path, stderr);
-  assert.equal(readGif(await place.read(path)).frames.length, 3);
-  const names = await place.names(path, "..");
-  for (const name of ["base", "residual", "run.json"]) assert.ok(names.includes(name), `${names}`);
+testTask(
+  "compare prints the metrics of runs, and records the comparison with its animation",
+  async (place) => {
+    for (const [model, type] of [["base", "UNet_FM"], ["residual", "UNet_FM_Residuals"]] as const) {
+      await storeFlows(place, model, { modelType: type });
+      const record = newRecord({ name: model, experiment: "UNet_FM", source: "a test", startedAt: 1 });
+      await writeRecord(place.file(model), record);
+      await Deno.writeTextFile(place.file(model, "config.json"), JSON.stringify({ model }));
+      const loss = model === "base" ? 0.25 : 0.125;
+      await Deno.writeTextFile(
+        place.file(model, "metrics.jsonl"),
+        JSON.stringify({ step: 1, test_loss: loss }) + "\n",
+      );
+    }
+    const { stdout, stderr } = await place.succeed("compare", "base residual --frames 3 --field none");
+    assert.match(stdout, /^ +base +residual\n/);
+    assert.match(stdout, /\n +test_loss +0.25 +0.125\n/);
+    const path = /: (runs\/.*-comparison\/flow_none_linear\.gif)\n$/.exec(stderr)?.[1];
+    assert.ok(path, stderr);
+    assert.equal(readGif(await place.read(path)).frames.length, 3);
+    const names = await place.names(path, "..");
+    for (const name of ["base", "residual", "run.json"]) assert.ok(names.includes(name), `${names}`);
 
-  const alone = "--experiment UNet_FM --root . --frames 2 --field none --out all.gif";
-  await place.succeed("compare", alone);
-  assert.equal(readGif(await place.read("all.gif")).frames.length, 2);
-});
+    const alone = "--experiment UNet_FM --root . --frames 2 --field none --out all.gif";
+    await place.succeed("compare", alone);
+    assert.equal(readGif(await place.read("all.gif")).frames.length, 2);
+  },
+);

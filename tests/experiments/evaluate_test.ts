@@ -64,7 +64,7 @@ testTask(
 );
 
 testTask(
-  "evaluate goes without classes, without labels and without a server",
+  "evaluate works without classes, without labels and without a server",
   async (place) => {
     await makeRun(place, "--no-conditional");
     await place.succeed("evaluate", `a ${quickly}`);
@@ -85,7 +85,7 @@ testTask(
   },
 );
 
-testTask("runs compare, compare and report say where evaluations do not compare", async (place) => {
+testTask("runs compare, compare and report warn of incomparable evaluations", async (place) => {
   await makeRun(place);
   await cp(place.file("a"), place.file("b"), { recursive: true });
   await place.succeed("evaluate", `a b ${quickly}`);

@@ -6,7 +6,7 @@ import { loadJudge } from "../../models/mod.ts";
 import { oneThread, testTask } from "./cli.ts";
 import { assertRefused, testMistakes } from "./refusals.ts";
 
-testTask("judge trains a judge, prints what it is worth, and repeats itself", async (place) => {
+testTask("judge trains a judge reproducibly, and prints its accuracy", async (place) => {
   const flags = "--data data --device cpu --steps 30 --seed 3";
   const { stdout, stderr } = await place.succeed("judge", `${flags} --out a.safetensors`);
   await place.succeed("judge", `${flags} --out b.safetensors --threads 1`);

@@ -60,28 +60,31 @@ const png = async (place: Workplace, name: string) => PNG.sync.read(Buffer.from(
 const flags =
   "--checkpoint net.safetensors --data data --device cpu --threads 1 --solver rk4:steps=8 --entry 1";
 
-testTask("morph leads from one test image to another, each beside what comes back of it", async (place) => {
-  await storeNetwork(place);
-  const { stderr } = await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4`);
-  assert.match(
-    stderr,
-    /^To noise and back: root mean square error \S+( to \S+)? of pixels from 0 to 1\n2 rows of 4 images, rk4, 8 steps, to noise 32 evaluations each, from noise 32 evaluations each, in [\d.]+ s on .*: morph.png\n$/,
-  );
-  const picture = await png(place, "morph.png");
-  assert.deepEqual([picture.width, picture.height], [left(6) - 6, top(2) - 6 + 20]);
-  const images = await testImages(place);
-  for (const [row, [from, to]] of [[3, 5], [0, 23]].entries()) {
-    assert.deepEqual(cellOf(picture, row, 0), images[from]);
-    assert.deepEqual(cellOf(picture, row, 5), images[to]);
-    assertNear(cellOf(picture, row, 1), images[from]);
-    assertNear(cellOf(picture, row, 4), images[to]);
-  }
-  await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4 --out again.png`);
-  assert.deepEqual(await place.read("again.png"), await place.read("morph.png"));
-});
+testTask(
+  "morph interpolates between test images, and shows them beside their reconstructions",
+  async (place) => {
+    await storeNetwork(place);
+    const { stderr } = await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4`);
+    assert.match(
+      stderr,
+      /^To noise and back: root mean square error \S+( to \S+)? of pixels from 0 to 1\n2 rows of 4 images, rk4, 8 steps, to noise 32 evaluations each, from noise 32 evaluations each, in [\d.]+ s on .*: morph.png\n$/,
+    );
+    const picture = await png(place, "morph.png");
+    assert.deepEqual([picture.width, picture.height], [left(6) - 6, top(2) - 6 + 20]);
+    const images = await testImages(place);
+    for (const [row, [from, to]] of [[3, 5], [0, 23]].entries()) {
+      assert.deepEqual(cellOf(picture, row, 0), images[from]);
+      assert.deepEqual(cellOf(picture, row, 5), images[to]);
+      assertNear(cellOf(picture, row, 1), images[from]);
+      assertNear(cellOf(picture, row, 4), images[to]);
+    }
+    await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4 --out again.png`);
+    assert.deepEqual(await place.read("again.png"), await place.read("morph.png"));
+  },
+);
 
 testTask(
-  "morph animates the way there and back, and begins with noise where no image is given",
+  "morph animates the way there and back, and starts from noise without test images",
   async (place) => {
     await storeNetwork(place, { classes: 10 });
     const { stderr } = await place.succeed("morph", `${flags} --from 3,4,5 --frames 3 --out x.gif`);

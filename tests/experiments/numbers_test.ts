@@ -36,7 +36,7 @@ function assertNear(actual: readonly number[], expected: readonly number[], tole
   assert.ok(near, `${actual} instead of ${expected}`);
 }
 
-testTask("train has the learning rates of its schedule from the first step to the last", async (place) => {
+testTask("train follows its schedule from the first step to the last", async (place) => {
   const down = (share: number) => (1 + Math.cos(Math.PI * share)) / 2;
   const lr = 0.01, least = lr / 25 / 1e4;
   const expected = {
@@ -54,7 +54,7 @@ testTask("train has the learning rates of its schedule from the first step to th
   }
 });
 
-testTask("train --resume keeps what a plateau schedule knows", async (place) => {
+testTask("train --resume keeps the state of a plateau schedule", async (place) => {
   // So small a rate that no loss is better than the first by a ten-thousandth.
   const flags =
     `${bare} --schedule plateau --plateau-patience 0 --plateau-factor 0.5 --optimizer adamw --lr 3e-7 --warm-up 0 --val-fraction 0.3`;
@@ -111,7 +111,7 @@ async function lossOf(
 }
 
 testTask(
-  "train measures its averaged weights: all test images, and images that it did not learn from",
+  "train measures its averaged weights on all test and validation images",
   async (place) => {
     const flags =
       `${bare} --max-steps 6 --val-fraction 0.2 --normalize 0..1 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7`;
@@ -143,7 +143,7 @@ testTask(
 );
 
 testTask(
-  "train measures as many batches as it is told, and tells the mean loss since the last line",
+  "train limits its measurements to the given batches, and logs the mean loss since the last line",
   async (place) => {
     const flags = `${bare} --max-steps 6 --normalize 0..1 --seed 7`;
     await place.succeed(
@@ -227,7 +227,7 @@ async function trained(values: Partial<TrainingConfig>, steps: number) {
   return { weights, m: of("m."), v: of("v.") };
 }
 
-Deno.test("makeNetwork() gives every setting of the optimizer to where it belongs", async () => {
+Deno.test("makeNetwork() passes on every setting of the optimizer", async () => {
   await init({ device: "cpu" });
   const norm = (values: readonly number[]) => Math.hypot(...values);
   const start = await trained({}, 0);

@@ -8,7 +8,7 @@ import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
 const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
 
-testTask("train takes a folder of PNG images in colour, and all that follows shows it", async (place) => {
+testTask("train takes a folder of colour PNG images, up to the report", async (place) => {
   await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
   const { stderr } = await place.succeed(
     "train:base",
@@ -54,7 +54,7 @@ testTask(
   },
 );
 
-testTask("train names what is wrong with an image", async (place) => {
+testTask("train names a damaged image", async (place) => {
   await writeFiles(place.file("birds"), {
     ...spotsOf(["finch", "owl"], 20),
     "owl/7.png": new Uint8Array(99),

@@ -31,7 +31,7 @@ function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Floa
   };
 }
 
-testTask("sample draws a grid, as near to a square as can be or of some columns", async (place) => {
+testTask("sample draws a nearly square grid, or one with given columns", async (place) => {
   await trained(place, "train:residual", training);
   const { stderr } = await place.succeed("sample", `${checkpoint} --solver heun:steps=3 --count 7`);
   assert.match(stderr, /^7 samples, heun, 3 steps, 6 evaluations each, in [\d.]+ s on .*: grid.png\n$/);
@@ -63,7 +63,7 @@ testTask("sample gives the same bytes for the same seed, and sample n whatever t
   assert.deepEqual(few, values.slice(0, 2 * imageSize ** 2));
 });
 
-testTask("sample says what its solver cost, and writes nothing where the limit is reached", async (place) => {
+testTask("sample prints the cost of its solver, and writes nothing if a limit is reached", async (place) => {
   await trained(place, "train:base", training);
   const flags = `${checkpoint} --count 5`;
   const costs: [solver: string, says: RegExp][] = [
@@ -127,7 +127,7 @@ testTask("sample guides a run without classes away from its early weights", asyn
   assert.match(stderr, /guidance 2 away from its early self, .*of the network and its early self, in/);
 });
 
-testTask("sample draws from a PyTorch state dict, given what its file does not say", async (place) => {
+testTask("sample draws from a PyTorch state dict that flags describe", async (place) => {
   const flags = "--device cpu --solver heun:steps=2 --count 2 --out x.npy";
   const bytes = await storeNetwork(place, 3);
   await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
@@ -173,7 +173,7 @@ testTask("sample draws from a PyTorch state dict, given what its file does not s
   }
 });
 
-testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every step", async () => {
+testOnDevices("drawSamplesInBatches() equals drawSamples(), and reports every step", async () => {
   const drawable = {
     model: createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1),
     normalization: { scale: 2, shift: -1 },

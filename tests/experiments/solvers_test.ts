@@ -8,7 +8,7 @@ import { testTask } from "./cli.ts";
 import { makeRun } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
 
-testTask("solvers compares solvers from the same noise, and keeps what it has measured", async (place) => {
+testTask("solvers compares solvers from the same noise, and keeps earlier results", async (place) => {
   await makeRun(place);
   const compare = (solvers: string) =>
     place.succeed("solvers", `a --count 170 --device cpu --threads 1 --solvers ${solvers}`);
@@ -39,7 +39,7 @@ testTask("solvers compares solvers from the same noise, and keeps what it has me
   assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 });
 
-testTask("solvers --checkpoint compares on weights that no run tells about", async (place) => {
+testTask("solvers --checkpoint compares solvers on weights of no run", async (place) => {
   await makeRun(place);
   const flags =
     "--data data --count 170 --device cpu --threads 1 --guidance 2 --solvers euler:steps=1 --out costs.json";
@@ -52,7 +52,7 @@ testTask("solvers --checkpoint compares on weights that no run tells about", asy
   );
 });
 
-Deno.test("cheapestOfBest() is the cheapest whose distance lies in the interval of the best", () => {
+Deno.test("cheapestOfBest() is the cheapest within the interval of the best", () => {
   const cost = (spec: string, evaluations: number, value: number): SolverCost => {
     const estimate = { value, low: value - 1, high: value + 1 };
     return { spec, evaluations, seconds: 1, frechet: estimate, confident: estimate };

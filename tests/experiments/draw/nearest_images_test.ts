@@ -5,7 +5,7 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { principalComponents, project } from "../../../experiments/draw/principal_components.ts";
 
-testOnDevices("NearestImages tells apart what is apart, and says how often it is right", async () => {
+testOnDevices("NearestImages classifies distinct classes, and scores itself on held-out images", async () => {
   const P = 16;
   const draw = (count: number, seed: number) => {
     const noise = uniforms(seed, 0, 0, count * P);
@@ -28,7 +28,7 @@ testOnDevices("NearestImages tells apart what is apart, and says how often it is
   );
 });
 
-testOnDevices("NearestImages goes by the most votes, of equally many by the nearest image", async () => {
+testOnDevices("NearestImages takes the most frequent class, and the nearest one in a tie", async () => {
   const images = Uint8Array.of(0, 10, 20, 200, 255);
   const classOf = async (labels: readonly number[], pixel: number, count = 5) => {
     const nearest = new NearestImages({ images, labels, count }, 1);
@@ -38,7 +38,7 @@ testOnDevices("NearestImages goes by the most votes, of equally many by the near
   assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
 });
 
-testOnDevices("NearestImages knows classes of any number, and none without labels", async () => {
+testOnDevices("NearestImages takes any label, and classifies nothing without labels", async () => {
   const P = 4;
   const images = Uint8Array.from({ length: 40 * P }, (_, i) => i % P === Math.floor(i / P) % 4 ? 255 : 0);
   const labels = Uint32Array.from({ length: 40 }, (_, n) => 1000 * (n % 4));
@@ -51,7 +51,7 @@ testOnDevices("NearestImages knows classes of any number, and none without label
   assert.deepEqual(bare.coordinates, labelled.coordinates);
 });
 
-testOnDevices("NearestImages knows all classes of images that stand class by class", async () => {
+testOnDevices("NearestImages learns all classes of images that are sorted by class", async () => {
   const [count, P] = [2500, 3];
   const labels = Uint8Array.from({ length: count }, (_, n) => n < 2100 ? Math.floor(n / 1050) : 2);
   const images = Uint8Array.from(
@@ -94,7 +94,7 @@ Deno.test("principalComponents() are the eigenvectors of the covariance", () => 
   }
 });
 
-Deno.test("principalComponents() of images of one value are that value, and nothing", () => {
+Deno.test("principalComponents() of one-pixel images are that pixel and zero", () => {
   const pca = principalComponents(Float32Array.of(1, 3), 1, 2);
   assert.deepEqual([...pca.components, ...pca.share], [1, 0, 1, 0]);
   assert.deepEqual([...project(Float32Array.of(1, 3), pca, 2)], [-1, 0, 1, 0]);
@@ -107,7 +107,7 @@ Deno.test("principalComponents() of fewer images than components are finite", ()
   assert.ok(principalComponents(new Float32Array(20).fill(0.3), 10, 2).share.every((value) => value === 0));
 });
 
-Deno.test("project() gives coordinates that put images together again", () => {
+Deno.test("project() gives coordinates that reconstruct the images", () => {
   const [N, P] = [20, 6];
   const x = images(N, P);
   const pca = principalComponents(x, P, P);
@@ -121,7 +121,7 @@ Deno.test("project() gives coordinates that put images together again", () => {
   assertClose(project(x, pca, 2, false), project(x.map((value, i) => value + pca.mean[i % P]), pca, 2), 1e-5);
 });
 
-Deno.test("principalComponents() take images of more values than a function takes arguments", () => {
+Deno.test("principalComponents() takes images with more values than a function takes arguments", () => {
   const P = 140_000;
   const x = Float32Array.from({ length: 2 * P }, (_, i) => i % P === 7 ? i / P : 0);
   const { components, share } = principalComponents(x, P, 1);

@@ -38,7 +38,7 @@ const followColour = (data: Parameters<typeof followInPlane>[1]) =>
     return followInPlane(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
   });
 
-Deno.test("followInPlane() of a straight flow are lines of one speed", async () => {
+Deno.test("followInPlane() draws a straight flow as lines of constant speed", async () => {
   const { position, velocity, speed, straightness, image, shape } = await follow(
     (x) => add(multiply(x, 0), 3),
     5,

@@ -109,7 +109,7 @@ Deno.test("encodeTrajectory() refuses arrays that do not fit", () => {
 /** v(x, t) = -x: stands in for a network. */
 const decay = { velocity: (x: Tensor) => multiply(x, -1) } as unknown as Model;
 
-testOnDevices("followTrajectories() is the flow in pixels, with the velocity at each t", async () => {
+testOnDevices("followTrajectories() follows the flow in pixels, with the velocity at each t", async () => {
   const how = { count: 2, seed: 5, steps: 4, solver: "euler" } as const;
   for (const shape of [[1, 3, 2], [3, 2, 2]] as const) {
     const P = shape[0] * shape[1] * shape[2];

@@ -31,7 +31,7 @@ function subjectOf(field: VelocityField): Subject {
 
 const steep = { velocity: (x: Tensor) => tanh(multiply(x, 3)) };
 
-Deno.test("evaluateNetwork() says what each figure cost, also where a solver chooses its own steps", async () => {
+Deno.test("evaluateNetwork() counts the cost of each figure, also of adaptive solvers", async () => {
   const { count } = asked;
   const device = await init({ device: "cpu", threads: 1 });
   const field = new CountedField(steep);
@@ -50,7 +50,7 @@ Deno.test("evaluateNetwork() says what each figure cost, also where a solver cho
   );
 });
 
-Deno.test("evaluateNetwork() tells of the pairs of images that it compares, and ends between them", async () => {
+Deno.test("evaluateNetwork() reports its progress, and stops between steps and comparisons", async () => {
   const device = await init({ device: "cpu", threads: 1 });
   const subject = subjectOf(steep);
   const told: [done: number, most: number][] = [];
@@ -77,7 +77,7 @@ Deno.test("evaluateNetwork() tells of the pairs of images that it compares, and 
   device.close();
 });
 
-Deno.test("evaluateNetwork() measures trajectories of a flow that speeds up along a line", async () => {
+Deno.test("evaluateNetwork() measures the trajectories of an accelerating flow", async () => {
   const device = await init({ device: "cpu", threads: 1 });
   // v = 6 t; three steps of Euler move each value by (0 + 2 + 4) / 3 = 2.
   const field = {
@@ -102,7 +102,7 @@ Deno.test("evaluateNetwork() measures trajectories of a flow that speeds up alon
   );
 });
 
-Deno.test("recognition counts what the judge sees in the samples, and how often it is the requested class", async () => {
+Deno.test("recognition counts certain samples, classes, and samples of the requested class", async () => {
   const pixels = { values: new Float32Array(), rows: 0, width: 0 };
   const judged = (...first: number[]) => ({
     pixels,

@@ -47,7 +47,7 @@ const evaluation: Evaluation = {
   },
 };
 
-Deno.test("writeEvaluation() and readEvaluation() keep an evaluation", () =>
+Deno.test("readEvaluation() reads what writeEvaluation() wrote", () =>
   withFolder(async (folder) => {
     assert.equal(await readEvaluation(folder), undefined);
     await writeEvaluation(join(folder, "evaluation.json"), evaluation);
@@ -97,7 +97,7 @@ Deno.test("hasMeasured() compares weights, judge and every field of the request"
   assert.ok(hasMeasured(unjudged, { ...wanted, judge: undefined }));
 });
 
-Deno.test("aboutEvaluation() and evaluationTable() say what was drawn, who judged, and each figure", () => {
+Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judge and each figure", () => {
   const lines = evaluationTable(evaluation).split("\n");
   assert.equal(lines.length, 3);
   assert.match(lines[1], /Recognised +90\.5 % +89\.0 % to 92\.0 % +98\.2 % +0\.0 % +higher +80,000 +62\.0/);
@@ -116,7 +116,7 @@ Deno.test("aboutEvaluation() and evaluationTable() say what was drawn, who judge
   ]);
 });
 
-Deno.test("qualityWarning() names what evaluations do not have in common", () => {
+Deno.test("qualityWarning() names the differences that make evaluations incomparable", () => {
   const { dataset, judge, samples } = evaluation;
   const cases: readonly [change: Partial<Evaluation>, what: string | undefined][] = [
     [{ time: 0, device: "other", samples: { ...samples, seed: 1, how: "euler" } }, undefined],

@@ -10,7 +10,7 @@ const judge = {
   reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 },
 };
 
-testInFolder("writeLiveJudge() and readLiveJudge() keep a judge and its features", async (run) => {
+testInFolder("readLiveJudge() reads what writeLiveJudge() wrote", async (run) => {
   assert.equal(await readLiveJudge(run), undefined);
   await writeLiveJudge(run, judge);
   assert.deepEqual(await readLiveJudge(run), judge);

@@ -8,7 +8,7 @@ import { encodeProgress } from "../../../experiments/run/run_progress.ts";
 import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
-Deno.test("evaluationOptions() follows no more images than there are samples, and measures no more", () => {
+Deno.test("evaluationOptions() takes at most as many images as there are samples", () => {
   const test = { images: new Uint8Array(20), labels: new Uint8Array(20), count: 20 };
   const data = { name: "made-up", train: test, test, channels: 1, height: 1, width: 1, classes: 1 };
   const subject: Subject = {
@@ -42,7 +42,7 @@ Deno.test("judgeFor() says why there is no judge", async () => {
   assert.deepEqual(await said(1), [`No judge for made-up, which has one class alone: ${rest}`]);
 });
 
-testInFolder("stepOfWeights() is that of the checkpoint of a killed run, which logged more", async (run) => {
+testInFolder("stepOfWeights() of a killed run is the step of its checkpoint, not of its log", async (run) => {
   const state = join(run, "state.safetensors");
   assert.equal(await stepOfWeights(run, { status: "KILLED" }), 0);
   for (const step of [10, 20, 30]) appendMetrics(join(run, "metrics.jsonl"), { step, train_loss: 1 });

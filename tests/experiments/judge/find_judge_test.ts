@@ -39,7 +39,7 @@ testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
   assert.deepEqual(await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name)), [path]);
 });
 
-testInFolder("judgeOf() trains a judge once where several ask for it at once", async (folder) => {
+testInFolder("judgeOf() trains a judge once for several concurrent callers", async (folder) => {
   using _device = await opened();
   const { find, said } = finder(folder);
   const made = await Promise.all([find(), find()]);
@@ -48,7 +48,7 @@ testInFolder("judgeOf() trains a judge once where several ask for it at once", a
   assert.equal(said.filter((line) => line.startsWith("Training ")).length, 1);
 });
 
-testInFolder("judgeOf() that waits for another program can be stopped", async (folder) => {
+testInFolder("judgeOf() can be stopped while it waits for another program", async (folder) => {
   using _device = await opened();
   using other = await Deno.open(folder, { read: true });
   await other.lock(true);
@@ -63,7 +63,7 @@ testInFolder("judgeOf() that waits for another program can be stopped", async (f
   assert.deepEqual(said, [`Waiting for another program that trains a judge in ${folder}`]);
 });
 
-testInFolder("judgeOf() tells data apart by their images and by their labels", async (folder) => {
+testInFolder("judgeOf() distinguishes data by images and by labels", async (folder) => {
   using _device = await opened();
   const { find, said } = finder(folder);
   const { train } = await bars();
@@ -75,7 +75,7 @@ testInFolder("judgeOf() tells data apart by their images and by their labels", a
 });
 
 testInFolder(
-  "judgeOf() ignores a damaged or foreign file of an earlier task, and makes it anew",
+  "judgeOf() replaces a damaged or foreign file of an earlier task",
   async (folder) => {
     using _device = await opened();
     const { find, said, cache } = finder(folder);
@@ -104,7 +104,7 @@ testInFolder(
 );
 
 testInFolder(
-  "judgeOf() goes on where it cannot keep a judge, and keeps none that is half trained",
+  "judgeOf() works without a cache, and caches no half-trained judge",
   async (folder) => {
     using _device = await opened();
     await Deno.writeTextFile(join(folder, "judges"), "a file");
@@ -120,58 +120,65 @@ testInFolder(
   },
 );
 
-testInFolder("judgeOf() refuses data without a judge, and a judge that is not as stated", async (folder) => {
-  using _device = await opened();
-  const refused = (data: object, options: Partial<JudgeOptions>, message: string) =>
-    assert.rejects(finder(folder, options).find(data), (error: Error) => {
-      assert.ok(error instanceof JudgeError && error.message.startsWith(message), `${error.stack}`);
-      return true;
+testInFolder(
+  "judgeOf() refuses data that cannot have a judge, and a stored judge that is not the stated one",
+  async (folder) => {
+    using _device = await opened();
+    const refused = (data: object, options: Partial<JudgeOptions>, message: string) =>
+      assert.rejects(finder(folder, options).find(data), (error: Error) => {
+        assert.ok(error instanceof JudgeError && error.message.startsWith(message), `${error.stack}`);
+        return true;
+      });
+    const { train, train: { images, count, labels } } = await bars();
+    await refused(
+      { train: { images, count } },
+      {},
+      "Cannot make a judge for bars: it has no labels (expected one",
+    );
+    const one = { train: { ...train, labels: labels.map(() => 0) }, classes: 1 };
+    await refused(
+      one,
+      {},
+      "Cannot make a judge for bars: all its labels are 0 (expected two classes or more)",
+    );
+
+    const dataDigest = await digestOf(await bars());
+    const root = fileURLToPath(new URL("../../..", import.meta.url));
+    const stored = (file: string, digest = "0".repeat(64)) => ({
+      stored: [{ file, digest, dataDigest, command: "" }],
     });
-  const { train, train: { images, count, labels } } = await bars();
-  await refused(
-    { train: { images, count } },
-    {},
-    "Cannot make a judge for bars: it has no labels (expected one",
-  );
-  const one = { train: { ...train, labels: labels.map(() => 0) }, classes: 1 };
-  await refused(one, {}, "Cannot make a judge for bars: all its labels are 0 (expected two classes or more)");
-
-  const dataDigest = await digestOf(await bars());
-  const root = fileURLToPath(new URL("../../..", import.meta.url));
-  const stored = (file: string, digest = "0".repeat(64)) => ({
-    stored: [{ file, digest, dataDigest, command: "" }],
-  });
-  const file = "checkpoints/mnist_residual.safetensors"; // which is no judge
-  const digest = await sha256(await Deno.readFile(join(root, file)));
-  const restore = (name: string) => `; restore it with git checkout ${name}`;
-  await refused(
-    {},
-    stored(file),
-    `Cannot judge by ${file}: its SHA-256 is ${digest} (expected ${"0".repeat(64)})${restore(file)}`,
-  );
-  await refused({}, stored("checkpoints/missing"), "Cannot judge by checkpoints/missing: no such file");
-  await refused(
-    {},
-    stored(file, digest),
-    `Cannot load ${file}: it holds no judge (expected the network Classifier)`,
-  );
-
-  const path = relative(root, join(folder, "judge.safetensors"));
-  for (
-    const [changes, sizes] of [
-      [{ classes: 3 }, "3 classes of images [1, 8, 8]"],
-      [{ height: 4, width: 16 }, "2 classes of images [1, 4, 16]"],
-    ] as const
-  ) {
-    const { bytes } = (await makeJudge(await bars(changes), { steps: 1, seed: 1 }))!;
-    await Deno.writeFile(join(root, path), bytes);
+    const file = "checkpoints/mnist_residual.safetensors"; // which is no judge
+    const digest = await sha256(await Deno.readFile(join(root, file)));
+    const restore = (name: string) => `; restore it with git checkout ${name}`;
     await refused(
       {},
-      stored(path, await sha256(bytes)),
-      `Cannot judge by ${path}: it is for ${sizes} (expected 2 classes of images [1, 8, 8], as in bars); make another`,
+      stored(file),
+      `Cannot judge by ${file}: its SHA-256 is ${digest} (expected ${"0".repeat(64)})${restore(file)}`,
     );
-  }
-});
+    await refused({}, stored("checkpoints/missing"), "Cannot judge by checkpoints/missing: no such file");
+    await refused(
+      {},
+      stored(file, digest),
+      `Cannot load ${file}: it holds no judge (expected the network Classifier)`,
+    );
+
+    const path = relative(root, join(folder, "judge.safetensors"));
+    for (
+      const [changes, sizes] of [
+        [{ classes: 3 }, "3 classes of images [1, 8, 8]"],
+        [{ height: 4, width: 16 }, "2 classes of images [1, 4, 16]"],
+      ] as const
+    ) {
+      const { bytes } = (await makeJudge(await bars(changes), { steps: 1, seed: 1 }))!;
+      await Deno.writeFile(join(root, path), bytes);
+      await refused(
+        {},
+        stored(path, await sha256(bytes)),
+        `Cannot judge by ${path}: it is for ${sizes} (expected 2 classes of images [1, 8, 8], as in bars); make another`,
+      );
+    }
+  },
+);
 
 /** The CPU device, closed at the end of a test. */
 async function opened(): Promise<Disposable> {

@@ -8,7 +8,7 @@ import { bars } from "./bars.ts";
 
 const how = { steps: 60, seed: 5 };
 
-testOnDevices("makeJudge() learns an easy data set, and says what it has made of what", async (device) => {
+testOnDevices("makeJudge() learns an easy data set, and records how", async (device) => {
   const data = await bars();
   const seen: number[] = [];
   const { bytes, info } = (await makeJudge(data, { ...how, onProgress: (step) => seen.push(step) }))!;
@@ -57,7 +57,7 @@ testOnDevices("makeJudge() never learns from test images", async () => {
   assert.deepEqual(await weights(other), await weights(data.test));
 });
 
-testOnDevices("makeJudge() stops when asked to", async () => {
+testOnDevices("makeJudge() stops on its signal", async () => {
   const stop = new AbortController();
   const steps: number[] = [];
   const made = await makeJudge(await bars(), {
@@ -107,7 +107,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("classifierBatches() gives a batch by seed and step alone", async () => {
+testOnDevices("classifierBatches() depends on seed and step alone", async () => {
   const data = await bars();
   const batch = async (seed: number, ...steps: number[]) => {
     const batches = classifierBatches(data, batchSize, seed);

@@ -51,7 +51,7 @@ Deno.test("frechetDistance() refuses fewer samples than twice the features", () 
   );
 });
 
-testOnDevices("kernelDistance() of one distribution is around 0, and so below it at times", async () => {
+testOnDevices("kernelDistance() within one distribution is around 0, sometimes negative", async () => {
   const reference = normalPoints(0, 100, 6);
   const estimates = [];
   for (let n = 1; n <= 20; n++) estimates.push(await kernelDistance(reference, normalPoints(n, 100, 6)));
@@ -82,7 +82,7 @@ const first = (count: number) => Array.from({ length: count }, (_, n) => n);
 const [train, test, fresh] = [normalPoints(0, 400, 10), normalPoints(1, 200, 10), normalPoints(2, 200, 10)];
 
 testOnDevices(
-  "memorisation() tells copies, also with slight noise, from new samples and underfitting",
+  "memorisation() detects copies, exact or noisy, and underfitting",
   async () => {
     const honest = await memorisation(train, test, fresh);
     assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples are like the test images");
@@ -147,7 +147,7 @@ Deno.test("classEntropy() is 0 for one class, and largest for equal shares", () 
   assert.deepEqual(classEntropy([0, 1, 2, 3], 4), { value: 2, low: 2, high: 2 });
 });
 
-Deno.test("classHistogram() counts each class, and refuses what is none", () => {
+Deno.test("classHistogram() counts each class, and refuses other labels", () => {
   assert.deepEqual(classHistogram([2, 0, 2], 4), Uint32Array.of(1, 0, 2, 0));
   for (const label of [4, -1, 0.5, NaN]) {
     assert.throws(

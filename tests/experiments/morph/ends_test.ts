@@ -72,7 +72,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("findEnds() draws noise by the seed, that of number n in turn under class n", async () => {
+testOnDevices("findEnds() draws noise by the seed, number n under class n modulo the classes", async () => {
   const subject = network(3);
   const { found, cost } = await findEnds(
     subject,
@@ -89,7 +89,7 @@ testOnDevices("findEnds() draws noise by the seed, that of number n in turn unde
   ]);
 });
 
-testOnDevices("findEnds() leads images back from the time at which they enter the flow", async () => {
+testOnDevices("findEnds() leads images back from their entry time", async () => {
   const subject = network(3);
   const ends = [{ image: 1 }, { image: 2 }];
   const early = { ...options, entry: 0.9 };
@@ -119,14 +119,14 @@ testOnDevices("findEnds() leads images back from the time at which they enter th
 const from = { noise: Float32Array.of(1, 0), label: 3 };
 const to = { noise: Float32Array.of(0, 2), label: 8 };
 
-Deno.test("between() leads along the arc, under the class of the nearer end", () => {
+Deno.test("between() interpolates on the arc, with the class of the nearer end", () => {
   const starts = between(from, to, 5);
   assert.deepEqual(starts.map(({ label }) => label), [3, 3, 3, 8, 8]);
   assert.deepEqual(starts.map(({ noise }) => noise), shares(5).map((s) => slerp(from.noise, to.noise, s)));
   assert.deepEqual([starts[0], starts[4]], [from, to]);
 });
 
-Deno.test("between() asks for no class where its ends have none", () => {
+Deno.test("between() sets no class if its ends have none", () => {
   for (const start of between({ noise: from.noise }, { noise: to.noise }, 2)) {
     assert.deepEqual(Object.keys(start), ["noise"]);
   }
