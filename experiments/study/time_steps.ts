@@ -41,54 +41,46 @@ export async function timeSteps(
     const device = await init({ device: kind, threads });
     using own = new DisposableStack();
     own.defer(() => device.close());
-    const timed = configs.map((config) => own.use(new TimedSteps(config, data, device)));
+    const timed = configs.map((config) => timedSteps(config, data, device, own));
     for (const one of timed) await one.warmUp();
     for (let i = 0; i < stretch.count && !signal.aborted; i++) {
       for (const one of timed) await one.run();
     }
-    return timed.map(({ fastest }) => fastest);
+    return timed.map((one) => one.fastest());
   });
 }
 
-class TimedSteps implements Disposable {
-  /** Seconds of a step in the fastest stretch. */
-  fastest = Infinity;
-  readonly #run: (steps: number) => Promise<void>;
-  readonly #pairs: PairedBatches;
-  #steps = 1;
-
-  constructor(config: TrainingConfig, data: Dataset, device: Device) {
-    const labels = labelsFor(config, data.train, data);
-    const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
-    const { network: { trainer } } = fittingNetwork(config, device, source, () => {});
-    const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
-    const pairs = this.#pairs = new PairedBatches(order, objectiveOf(config).coupling, source.host, config);
-    const learningRate = scheduleOf(config).learningRate(0);
-    this.#run = async (steps) => {
-      for (const batch of await pairs.batches(trainer.step, trainer.step + steps)) {
-        trainer.queueStep(batch, learningRate, { paired: true });
-      }
-      await trainer.losses();
-      await pause();
-    };
-  }
-
-  [Symbol.dispose](): void {
-    this.#pairs[Symbol.dispose]();
-  }
-
-  /** Runs steps until a stretch is long enough to be timed. */
-  async warmUp(): Promise<void> {
-    await this.#run(stretch.warmUpSteps);
-    while (await this.run() < stretch.ms && this.#steps < stretch.mostSteps) this.#steps *= 2;
-  }
-
-  /** Times a stretch. @returns its milliseconds */
-  async run(): Promise<number> {
+function timedSteps(config: TrainingConfig, data: Dataset, device: Device, own: DisposableStack) {
+  const labels = labelsFor(config, data.train, data);
+  const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
+  const { network: { trainer } } = fittingNetwork(config, device, source, () => {});
+  const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
+  const pairs = own.use(new PairedBatches(order, objectiveOf(config).coupling, source.host, config));
+  const learningRate = scheduleOf(config).learningRate(0);
+  let steps: number = stretch.warmUpSteps;
+  let fastest = Infinity;
+  /** Runs steps. @returns their milliseconds */
+  const run = async () => {
     const startMs = performance.now();
-    await this.#run(this.#steps);
+    for (const batch of await pairs.batches(trainer.step, trainer.step + steps)) {
+      trainer.queueStep(batch, learningRate, { paired: true });
+    }
+    await trainer.losses();
+    await pause();
     const ms = performance.now() - startMs;
-    this.fastest = Math.min(this.fastest, ms / 1000 / this.#steps);
+    fastest = Math.min(fastest, ms / 1000 / steps);
     return ms;
-  }
+  };
+  return {
+    run,
+    /** Seconds of a step in the fastest stretch. */
+    fastest: () => fastest,
+    /** Runs steps until a stretch is long enough to be timed. */
+    async warmUp() {
+      await run();
+      fastest = Infinity;
+      steps = 1;
+      while (await run() < stretch.ms && steps < stretch.mostSteps) steps *= 2;
+    },
+  };
 }
