@@ -20,6 +20,13 @@ Deno.test("trainingConfig() completes flags by the given preset", () => {
   assert.equal(config.out, null);
 });
 
+Deno.test("trainingConfig() drops the other ends of a run where one is given", () => {
+  const endsOf = ({ epochs, maxSteps, maxMinutes }: TrainingConfig) => [epochs, maxSteps, maxMinutes];
+  assert.deepEqual(endsOf(configOf("--model base")), [0, 0, 6.5]);
+  assert.deepEqual(endsOf(configOf("--model base --max-steps 5")), [0, 5, 0]);
+  assert.deepEqual(endsOf(configOf("--model base --epochs 3", "standard")), [3, 0, 0]);
+});
+
 Deno.test("trainingConfig() prefers the preset that the flags name", () => {
   const config = configOf("--model base --preset standard", "quick");
   assert.equal(config.preset, "standard");

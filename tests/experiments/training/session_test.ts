@@ -1,3 +1,7 @@
+import type { Model } from "../../../models/mod.ts";
+import type { ImageSource } from "../../../experiments/data/image_source.ts";
+import type { TrainingConfig } from "../../../experiments/settings/training.ts";
+import { Validation } from "../../../experiments/training/between_steps.ts";
 import assert from "node:assert/strict";
 import { LossLog } from "../../../experiments/training/loss_log.ts";
 import { BatchOrder } from "../../../models/mod.ts";
@@ -69,4 +73,19 @@ testInFolder("isComplete() needs a finished record, the test loss and the report
   assert.equal(await isComplete(run, 7), false, "it goes on");
   await writeRecord(run, record);
   assert.equal(await isComplete(run, 7), true);
+});
+
+Deno.test("Validation.run() says which loss is the lowest, and a loss that is NaN never is", async () => {
+  const losses = [NaN, 2, NaN, 3, 1];
+  class Given extends Validation {
+    override measure(): Promise<number> {
+      return Promise.resolve(losses.shift()!);
+    }
+  }
+  const config = { valBatches: 0, batchSize: 1 } as TrainingConfig;
+  const validation = new Given({} as Model, {} as ImageSource, config, Uint32Array.of(0));
+  const lowest: boolean[] = [];
+  for (let step = 1; step <= 5; step++) lowest.push(await validation.run(step));
+  assert.deepEqual(lowest, [false, true, false, false, true]);
+  assert.deepEqual([validation.lowest, validation.loss, validation.step], [1, 1, 5]);
 });
