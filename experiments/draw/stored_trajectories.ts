@@ -2,6 +2,7 @@ import { basename, resolve } from "node:path";
 import { SafetensorsError } from "../../models/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { isFlowFile } from "../run/layout.ts";
+import { shownWord } from "../run/server_url.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { printable, say as tellUser } from "../program/output.ts";
 import { findListed, findRun, nearestOf, type RunSummary } from "../tracking/find_run.ts";
@@ -43,22 +44,23 @@ export async function loadTrajectories(
   }));
 }
 
-async function fromStore(runs: readonly string[], where: StoreChoice): Promise<RunTrajectories[]> {
-  const store = await storedRuns(where);
-  const all = await loadStoredTrajectories(store.runs);
-  if (all.length === 0) {
-    const experiment = where.experiment === null ? "" : ` of experiment ${where.experiment}`;
-    throw new RunError(`Cannot find trajectories: no run${experiment} in ${store.where} stores any`);
-  }
-  if (runs.length === 0) return all;
-  return runs.map((run) => {
-    const found = findListed(all, run, where.root);
+async function fromStore(names: readonly string[], where: StoreChoice): Promise<RunTrajectories[]> {
+  const { runs, place } = await storedRuns(where);
+  const wanted = names.map((name) => {
+    const found = findListed(runs, name, where.root);
     if (found) return found;
-    const known = all.map(({ name }) => name);
-    throw new ConfigError(
-      `Cannot find a run ${run} with trajectories in ${store.where}${nearestOf(run, known)}`,
-    );
+    const known = runs.map((run) => run.name);
+    throw new ConfigError(`Cannot find the run ${shownWord(name)} in ${place}${nearestOf(name, known)}`);
   });
+  const loaded = await loadStoredTrajectories(names.length > 0 ? wanted : runs);
+  const missing = wanted.find(({ key }) => !loaded.some((run) => run.key === key));
+  if (loaded.length > 0 && !missing) return loaded;
+  const who = missing
+    ? `the run ${missing.name}`
+    : where.experiment
+    ? `no run of experiment ${where.experiment}`
+    : "no run";
+  throw new RunError(`Cannot find trajectories: ${who} in ${place} stores ${missing ? "none" : "any"}`);
 }
 
 /**
@@ -72,14 +74,21 @@ export async function loadStoredTrajectories(
   say: (message: string) => void = tellUser,
 ): Promise<RunTrajectories[]> {
   const found: RunTrajectories[] = [];
-  for (const { summary, ...run } of runs) {
-    const { name, key } = summary;
+  for (const run of runs) {
+    const { name, key } = run;
     try {
       const paths = (await run.files()).filter(isFlowFile);
       const samples = await Promise.all(paths.map(async (path) => {
         return decodeTrajectory(await run.read(path), `${key}/${path}`);
       }));
-      if (samples.length > 0) found.push({ name, key, samples: samples.sort((a, b) => a.k - b.k), summary });
+      if (samples.length > 0) {
+        found.push({
+          name,
+          key,
+          samples: samples.sort((a, b) => a.k - b.k),
+          summary: run,
+        });
+      }
     } catch (error) {
       if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
       say(printable(`Left out: ${error.message}`));

@@ -9,8 +9,7 @@ import { MlflowClient, type ServerRun } from "./mlflow_client.ts";
 import { runFiles } from "./run_files.ts";
 
 /** A run and its files, in a folder or on a server. */
-export interface StoredRun {
-  readonly summary: RunSummary;
+export interface StoredRun extends RunSummary {
   /** Paths of its files. */
   files(): Promise<string[]>;
   /** The content of a file. */
@@ -38,14 +37,14 @@ export interface StoreChoice {
 export async function storedRuns(
   { from, mlflow, root, experiment }: StoreChoice,
   say?: (message: string) => void,
-): Promise<{ runs: StoredRun[]; where: string }> {
+): Promise<{ runs: StoredRun[]; place: string }> {
   if (from === "folders" && mlflow === null) {
-    const runs = (await listRuns(root, experiment, say)).map((summary) => ({
-      summary,
-      files: async () => (await runFiles(summary.key)).map(({ path }) => path),
-      read: (path: string) => readFile(join(summary.key, path), summary.key),
+    const runs = (await listRuns(root, experiment, say)).map((run) => ({
+      ...run,
+      files: async () => (await runFiles(run.key)).map(({ path }) => path),
+      read: (path: string) => readFile(join(run.key, path), run.key),
     }));
-    return { runs, where: root };
+    return { runs, place: root };
   }
   const { address, ...choice } = chooseTracking({ mlflow, experiment });
   if (address === undefined) {
@@ -55,7 +54,7 @@ export async function storedRuns(
   }
   return {
     runs: await serverRuns({ address, ...choice }),
-    where: `experiment ${choice.experiment} of ${address.url}`,
+    place: `experiment ${choice.experiment} of ${address.url}`,
   };
 }
 
@@ -67,7 +66,7 @@ export async function serverRuns(
   const found = await client.experiment(experiment);
   if (found === undefined) throw new ServerError(`${client.url} has no experiment ${experiment}`);
   return (await client.searchRuns(found.id)).map((run) => ({
-    summary: summaryOf(run, experiment),
+    ...summaryOf(run, experiment),
     files: async () => (await client.artifacts(run.info.run_id)).sort(),
     read: (path) => client.artifact(run.info.artifact_uri ?? "", path),
   }));

@@ -95,10 +95,10 @@ testOnFake(
       }
       return path.endsWith("/artifacts/1/r1/artifacts/a") ? new Response("content") : undefined;
     };
-    const { runs, where } = await storedRuns(choice);
-    assert.equal(where, `experiment mine of ${server.url}`);
-    const summaries = runs.map(({ summary }) => summary);
-    assert.deepEqual(summaries[0], {
+    const { runs, place } = await storedRuns(choice);
+    assert.equal(place, `experiment mine of ${server.url}`);
+    const [{ files, read, ...summary }] = runs;
+    assert.deepEqual(summary, {
       key: "r1",
       name: "given",
       experiment: "mine",
@@ -108,10 +108,10 @@ testOnFake(
       params: { lr: "0.5", empty: "" },
       metrics: { loss: NaN, rate: 2 },
     });
-    assert.equal(findListed(summaries, "given")?.key, "r1", "the other is a copy in a comparison");
-    assert.equal(findListed(summaries, "r2")?.key, "r2");
-    assert.deepEqual(await runs[0].files(), ["a", "b"]);
-    assert.equal(new TextDecoder().decode(await runs[0].read("a")), "content");
+    assert.equal(findListed(runs, "given")?.key, "r1", "the other is a copy in a comparison");
+    assert.equal(findListed(runs, "r2")?.key, "r2");
+    assert.deepEqual(await files(), ["a", "b"]);
+    assert.equal(new TextDecoder().decode(await read("a")), "content");
   },
 );
 

@@ -113,10 +113,10 @@ testTask("compare draws runs of a server as those of folders, and sync sends a c
   assert.equal(theirs.stdout, ours.stdout);
   assert.deepEqual(await place.read("theirs.gif"), await place.read("ours.gif"));
   const choice = { from: "server", mlflow: server.url, root: "runs", experiment: "both" } as const;
-  const [{ summary }] = (await storedRuns(choice)).runs;
-  const byId = `${summary.key} ${flags} --from server --out by_id.gif`;
+  const [{ key, name }] = (await storedRuns(choice)).runs;
+  const byId = `${key} ${flags} --from server --out by_id.gif`;
   await place.succeed("animate", byId, env);
-  await place.succeed("animate", `${summary.name} ${flags} --out by_name.gif`, env);
+  await place.succeed("animate", `${name} ${flags} --out by_name.gif`, env);
   assert.deepEqual(await place.read("by_id.gif"), await place.read("by_name.gif"));
 
   await place.succeed("compare", `base residual ${flags}`, env);
