@@ -84,7 +84,7 @@ export function resolveAnimation(
 /** Draws the stored trajectories of runs. */
 export const animateTask = task({
   name: "animate",
-  about: "Draw the stored flows of runs as GIF, APNG or a strip of stills",
+  about: "Draw the stored trajectories of runs as GIF, APNG or a strip of stills",
   words: "RUN...",
   settings: animating,
   resolve: resolveAnimation,

@@ -28,7 +28,7 @@ const comparing = defineSettings({
 /** Compares runs: their metrics as a table, their flows from the same noise as a picture. */
 export const compareTask = task({
   name: "compare",
-  about: "Compare runs: their metrics as a table, their flows from the same noise as an animation",
+  about: "Compare runs: a table of metrics, and an animation of trajectories from the same noise",
   words: "RUN RUN...",
   settings: comparing,
   resolve: resolveAnimation,

@@ -32,7 +32,7 @@ export type DoctorConfig = Values<typeof examining.rows>;
 /** `deno task doctor`: examines this machine; the exit code is 1 if training cannot start or would not use the GPU. */
 export const doctorTask = task({
   name: "doctor",
-  about: "Say what this machine has, what training would use of it, and what to do about the rest",
+  about: "Check this machine: what it has, what training would use, and what to fix",
   settings: examining,
   async run(settings) {
     using machine = await thisMachine(settings);

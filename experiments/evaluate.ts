@@ -33,11 +33,11 @@ export const evaluating = defineSettings({
   })),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   guidance: {
-    ...optional(number({ doc: "guidance, 1 = none (else the run's; 1 of a checkpoint)", min: 0 })),
+    ...optional(number({ doc: "guidance, 1 = none (else the run's; for a checkpoint 1)", min: 0 })),
     details: ["classifier-free guidance; unlabelled networks: autoguidance"],
   },
   solver: optional(solverSetting({
-    doc: "how samples are drawn (else as the run draws them; of a checkpoint heun:steps=20)",
+    doc: "how samples are drawn (else as in the run; for a checkpoint heun:steps=20)",
   })),
   courseImages: integer({
     doc: "images for trajectory and round-trip metrics, 0 = none",
@@ -83,7 +83,7 @@ function resolve(values: Partial<Values<typeof evaluating.rows>>, runs: readonly
 export const evaluateTask = task({
   name: "evaluate",
   about:
-    "Measure how good the networks of runs are: figures with intervals, in the run, its report and the tracker",
+    "Measure how good the networks of runs are: figures with intervals, for the run, its report and the tracker",
   words: "RUN...",
   settings: evaluating,
   resolve,

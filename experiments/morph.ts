@@ -28,10 +28,10 @@ export const morphing = defineSettings({
     ...training.rows.data,
     doc: "data set of the test images, as train takes it (else the run's, or MNIST)",
   }),
-  from: imageNumbers("numbers of test images in their file, from 0, to begin with (else noise of the seed)"),
-  to: imageNumbers("those to end with, one for each to begin with (else noise of the seed)"),
+  from: imageNumbers("test images to start from, by number from 0 (else noise from the seed)"),
+  to: imageNumbers("test images to end at, one for each start (else noise from the seed)"),
   class: classList("map each image to noise and back under these classes instead"),
-  count: integer({ doc: "rows without test images", min: 1, max: 10_000, default: 5 }),
+  count: integer({ doc: "rows if no test images are given", min: 1, max: 10_000, default: 5 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   entry: number({
     doc: "time t at which test images enter the flow, mixed with that time's noise; 1 = no noise",
@@ -119,7 +119,7 @@ function refuse(given: Given, idle: Partial<Record<keyof Given, string>>): void 
 /** Leads images through noise to others. */
 export const morphTask = task({
   name: "morph",
-  about: "Lead images through noise to others: from digit to digit, or the same hand as another class",
+  about: "Map images through noise to others: digit to digit, or one handwriting as another class",
   settings: morphing,
   resolve,
   async run(config) {

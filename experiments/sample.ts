@@ -41,7 +41,7 @@ export const sampling = defineSettings({
     ...guiding.guidance,
     details: [`unlabelled networks: away from the run's early weights (else ${guidanceWithoutLabels})`],
   },
-  columns: integer({ doc: "columns of the grid, 0 = one a class, or nearly square", default: 0 }),
+  columns: integer({ doc: "columns of the grid, 0 = one per class, or nearly square", default: 0 }),
   out: text({
     doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
     hint: "FILE",

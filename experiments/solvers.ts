@@ -93,7 +93,7 @@ function resolve(
 /** Compares solvers: quality against cost. */
 export const solversTask = task({
   name: "solvers",
-  about: "Compare solvers on a run: quality of samples against evaluations of the network",
+  about: "Compare solvers on a run: sample quality against network evaluations",
   words: "RUN",
   settings: comparingSolvers,
   resolve,

@@ -60,7 +60,7 @@ const studying = defineSettings({
   seeds: optional(integer({ doc: "number of seeds: 1 to N (else the plan's, else 3)", min: 1, max: 1000 })),
   steps: optional(integer({ doc: "training steps of each cell (else the plan's, else 1000)", min: 1 })),
   minutes: optional(number({
-    doc: "minutes of training of each cell instead, converted to steps by timing some",
+    doc: "minutes to train each cell instead, converted to steps by timing some",
     above: 0,
   })),
   count: optional({ ...count, doc: "samples of an evaluation (else the plan's, else 1000)" }),
@@ -225,7 +225,7 @@ async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> 
     failure = failed.length === 0 ? undefined : failedCells(failed, unfinished.length);
     if (signal.aborted) {
       await recordEnd(study, tracking);
-      say("Stopped; the same command goes on from here");
+      say("Stopped; run the same command to resume");
     } else if (launcher.collects) await collectStudy(study, tracking, failure);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

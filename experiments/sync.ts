@@ -19,7 +19,7 @@ export const syncing = defineSettings({
 /** Sends run folders to a server. */
 export const syncTask = task({
   name: "sync",
-  about: "Send run folders to an MLflow server: what it lacks, exactly once",
+  about: "Upload run folders to an MLflow server: whatever it lacks, exactly once",
   words: "[RUN ...]",
   settings: syncing,
   resolve: (given, words) => ({ ...syncing.resolve(given), words }),

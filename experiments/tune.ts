@@ -52,7 +52,7 @@ export function trainingConfigOf(
 
 export const tuneTask = task({
   name: "tune",
-  about: "Choose the fastest kernels for a training step on this GPU, and print what was tried",
+  about: "Choose the fastest kernels for a training step on this GPU, and print all candidates",
   settings: tuning,
   async run(settings) {
     const { size, channels, seconds, remeasure, json } = settings;

@@ -62,7 +62,7 @@ export async function readExamples(run: string): Promise<TestImages | undefined>
   if (bytes === undefined) return undefined;
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   const fail = (what: string) =>
-    new RunError(`Cannot read ${path}: ${what}; delete the file, and the report goes without test images`);
+    new RunError(`Cannot read ${path}: ${what}; delete the file to make the report without test images`);
   const { shape: [N, C, H, W, ...more], data: image } = tensors.get("image") ?? { shape: [], data: [] };
   if (!(N * C * H * W > 0) || more.length > 0) throw fail("it holds no image f32[N, C, H, W]");
   if (!image.every((pixel) => pixel >= 0 && pixel <= 1)) {

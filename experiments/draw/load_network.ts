@@ -87,7 +87,7 @@ export function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFla
     const given = names.find((name) => flags[name] !== null);
     if (!(field in metadata) || given === undefined) continue;
     throw new ConfigError(
-      `Cannot use ${flagOf(given)} with ${source}: the file says this of its network (leave it out)`,
+      `Cannot use ${flagOf(given)} with ${source}: the file itself describes its network (leave it out)`,
     );
   }
   return loadCheckpoint(bytes, source, {

@@ -68,7 +68,7 @@ export function trajectoryRows(
   const chosen = samples.length > 0 ? samples : common;
   if (chosen.length === 0) {
     const names = runs.map(({ name }) => name).join(", ");
-    throw new RunError(`Cannot draw ${names} together: they store no sample of the same number`);
+    throw new RunError(`Cannot draw ${names} together: no sample number is stored by all of them`);
   }
   const sizes = runs.map((run) => sizeInWords(imageSizeOf(run.samples[0].trajectory)));
   const other = sizes.findIndex((size) => size !== sizes[0]);

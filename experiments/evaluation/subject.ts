@@ -159,7 +159,7 @@ export function checkCount(count: number, subject: Pick<Subject, "data" | "train
   if (count > most) {
     throw new ConfigError(
       `Cannot compare ${count} samples: ${data.name} has ${data.test.count} test images, and the network learned from ` +
-        `${trained.length} (expected --count ${most} at most, so that equally many are compared)`,
+        `${trained.length} (expected --count at most ${most}, so that equally many are compared)`,
     );
   }
   const least = 2 * featureCount;

@@ -115,5 +115,5 @@ export async function untilEnded(
   await pause(); // Ctrl-C reaches both programs
   if (success || stopped.aborted) return;
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-  throw new PythonError(`Cannot go on serving: ${what} ended ${how}; see ${where}`);
+  throw new PythonError(`Cannot keep serving: ${what} ended ${how}; see ${where}`);
 }

@@ -42,7 +42,7 @@ async function takeEmptyFolder(path: string): Promise<string> {
   for await (const { name } of Deno.readDir(path)) {
     throw new RunError(
       `Cannot use ${path} as run folder: it holds ${name} (expected a new or empty folder; ` +
-        `to continue an earlier run, give --resume ${path})`,
+        `to continue an earlier run, use --resume ${path})`,
     );
   }
   return path;

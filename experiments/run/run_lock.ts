@@ -47,7 +47,9 @@ export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promis
 export async function lockRun(run: string): Promise<RunLock> {
   const lock = await tryLockRun(run);
   if (lock !== undefined) return lock;
-  throw new RunError(`Cannot write ${run}: another program trains or sends this run; wait until it ends`);
+  throw new RunError(
+    `Cannot write ${run}: another program is training or sending this run; wait until it ends`,
+  );
 }
 
 /** Whether a program works on a run now. Needs no write permission. */

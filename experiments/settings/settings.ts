@@ -133,7 +133,7 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
     const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
     const before = earlier.get(name);
     if (before !== undefined) {
-      throw new ConfigError(`Cannot use ${given}: there is ${before} already (expected one)`);
+      throw new ConfigError(`Cannot use ${given}: ${before} is given already (expected one)`);
     }
     earlier.set(name, given);
     values.set(name, valueOf(rows, name, token, given));

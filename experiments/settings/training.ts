@@ -112,10 +112,10 @@ export const training = defineSettings({
   },
   solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed" }),
   flowSamples: {
-    ...integer({ doc: "images whose flow from noise is stored, 0 = none", default: 5 }),
+    ...integer({ doc: "samples whose trajectories are stored, 0 = none", default: 5 }),
     details: [inRowsOfClasses],
   },
-  flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and snapshot each", min: 1 }),
+  flowSteps: integer({ doc: "Euler steps of these trajectories, one evaluation and snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
   sampleEpochs: number({
@@ -124,7 +124,7 @@ export const training = defineSettings({
     default: 1,
   }),
   pathSamples: {
-    ...integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
+    ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200 }),
     details: [inRowsOfClasses],
   },
 
@@ -144,7 +144,7 @@ export const training = defineSettings({
   }),
   tune: autoToggle({ doc: "time kernels and keep the fastest; auto = on a GPU", default: "auto" }),
   preset: choice(presetNames, {
-    doc: "defaults of the other flags: for a CPU, for a GPU, or the reference networks'",
+    doc: "defaults of the other flags: for a CPU, for a GPU, or of the reference networks",
   }),
   checkpointMinutes: number({
     doc: "minutes between checkpoints, besides one per epoch",

@@ -87,7 +87,9 @@ export async function lockPlan(
   for (let tries = 1; !signal.aborted; tries++) {
     const lock = await tryLockCell(study, { id: planId });
     if ("lost" in lock) return lock;
-    if (tries === 2) say(`Waiting for the plan of ${study.folder}: ${holderInWords(lock.holder)} has it`);
+    if (tries === 2) {
+      say(`Waiting to change the plan of ${study.folder}: ${holderInWords(lock.holder)} is changing it`);
+    }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

@@ -70,7 +70,7 @@ export const planEvaluation = defineSettings({
   courseImages: integer({ doc: "images for trajectory and round-trip metrics", default: 64 }),
   bitsImages: integer({ doc: "test images whose bits per dimension are measured", default: 0 }),
   milestones: integer({
-    doc: "how often quality is measured in training: after 1/2, 1/4, ... of it",
+    doc: "measurements of quality during training: after 1/2, 1/4, ... of it",
     max: 20, // with more, the first would come before training has begun
     default: 0,
   }),
@@ -164,12 +164,12 @@ export function completePlan(plan: Plan): Plan {
     refuseRepeated(plain, `the grid of ${name}: ${setting} has`);
     if (!Object.hasOwn(plan.fixed, setting)) return [setting, plain] as const;
     throw new ConfigError(
-      `Cannot use ${setting} of ${name}: the grid varies it, and it is fixed (expected one of them)`,
+      `Cannot use ${setting} of ${name}: it is both in the grid and fixed (expected one of them)`,
     );
   });
   const own = Object.keys(ownSettings).find((setting) => Object.hasOwn(plan.fixed, setting));
   if (own !== undefined) {
-    throw new ConfigError(`Cannot fix ${own} in ${name}: it tells cells apart (expected it in them)`);
+    throw new ConfigError(`Cannot fix ${own} in ${name}: it distinguishes cells (expected it in cells)`);
   }
   refuseRepeated(plan.seeds, `the seeds of ${name}: there is`);
   const { solver, solvers } = plan.evaluation;
@@ -225,7 +225,7 @@ const setByStudy: Readonly<Record<string, string>> = {
 /** Settings of studies, see {@linkcode CellSettings}. */
 export const ownSettings = {
   match: choice(["parameters", "arithmetic", "time"], {
-    doc: "what the network has as much of as the other network",
+    doc: "what the network must have as much of as the other network",
   }),
   share: number({ doc: "part of the budget", above: 0, max: 1 }),
 } satisfies Rows;

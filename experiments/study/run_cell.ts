@@ -62,7 +62,7 @@ export type CellEnd = "finished" | "busy" | "stopped";
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
   const lock = await tryLockCell(study, cell);
   if ("holder" in lock) {
-    options.say(`Skipping ${cell.id}: ${holderInWords(lock.holder)} runs it`);
+    options.say(`Skipping ${cell.id}: ${holderInWords(lock.holder)} is running it`);
     return "busy";
   }
   using _ = lock;

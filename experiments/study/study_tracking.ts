@@ -37,7 +37,7 @@ export async function recordStudy(
   // Who launches it at the same time records the same; but nobody who only sends it records its end.
   using lock = await tryLockRun(folder, status === "RUNNING" ? {} : { waitMs: sendingMs });
   if (!lock && status !== "RUNNING") {
-    say(`Not recorded that ${folder} is ${status}: another program sends it`);
+    say(`Cannot record that ${folder} is ${status}: another program is sending it`);
   }
   if (!lock) return;
   await writeRecord(folder, {

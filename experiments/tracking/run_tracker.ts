@@ -211,7 +211,7 @@ class LiveMirror {
       } catch (error) {
         // Once per outage, not every minute.
         if (failed === 0 && !this.#isEnding) {
-          this.#say(`MLflow: ${messageOf(error)}; training continues; what is missing there is sent later`);
+          this.#say(`MLflow: ${messageOf(error)}; training continues, and the rest is sent later`);
         }
         failed++;
       }
@@ -234,7 +234,7 @@ class LiveMirror {
     const alive = () => {
       clearTimeout(timer);
       timer = setTimeout(
-        () => this.#giveUp.abort(new Error(`${this.#http.address.url} accepts nothing any more`)),
+        () => this.#giveUp.abort(new Error(`${this.#http.address.url} no longer accepts anything`)),
         this.#waiting.patienceMs,
       );
     };

@@ -49,7 +49,7 @@ export async function storedRuns(
   const { address, ...choice } = chooseTracking({ mlflow, experiment });
   if (address === undefined) {
     throw new ConfigError(
-      "Cannot look on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+      "Cannot look for runs on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );
   }
   return {

@@ -281,7 +281,7 @@ export class TrainingLoop implements Disposable {
       await pause();
       return signal.aborted;
     };
-    if (!await stopped()) say("Measuring the test loss and drawing");
+    if (!await stopped()) say("Measuring the test loss and drawing pictures");
     const done = await writeArtifacts(trained, async (values) => {
       measured = { ...measured, ...values };
       if (await this.#isMeasured(Object.keys(values)[0])) return;

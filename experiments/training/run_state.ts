@@ -53,7 +53,7 @@ export function isFiniteState(state: State): boolean {
 }
 
 /** What to do about a state that cannot be used. */
-const wayOn = "take the file from a backup, or train anew";
+const wayOn = "take the file from a backup, or train again";
 
 /**
  * Restores a trainer to the last checkpoint of a run.
@@ -79,7 +79,7 @@ export async function restoreRunState(
   const progress = decodeProgress(metadata.progress);
   if (typeof progress === "string") {
     throw new StateError(
-      `Cannot resume ${run}: ${path} has no progress of a run: ${progress}; ${wayOn}`,
+      `Cannot resume ${run}: ${path} does not hold the progress of a run: ${progress}; ${wayOn}`,
     );
   }
   checkFinite(tensors, path);

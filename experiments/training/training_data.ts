@@ -125,7 +125,7 @@ export function checkValidation(
 ): void {
   if (schedule !== "plateau" || validation.length > 0 || resume !== null) return;
   throw new ConfigError(
-    `Cannot use --schedule plateau with --val-fraction ${valFraction}: that is no image beside ${train.length} to train ` +
-      "(expected one at least, as it follows the validation loss)",
+    `Cannot use --schedule plateau with --val-fraction ${valFraction}: that holds out none of ${train.length} images ` +
+      "(expected at least one, as plateau follows the validation loss)",
   );
 }

@@ -71,7 +71,7 @@ export class ChoiceCache implements ChoiceStore {
       const reason = error instanceof RunError
         ? error.message
         : `Cannot write ${this.path}: ${reasonOf(error)}`;
-      say(`The choice of kernels is not kept: ${reason}`);
+      say(`Kernel choices were not saved: ${reason}`);
     }
   }
 }

@@ -110,7 +110,7 @@ export const couplings = {
     make: (): Coupling => independentCoupling,
   },
   ot: {
-    doc: "exact transport in each batch, of at most 256 images",
+    doc: "exact optimal transport in each batch, of at most 256 images",
     settings: {},
     make: (): Coupling => transportPairs,
   },

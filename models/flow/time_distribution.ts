@@ -105,7 +105,11 @@ export const timeDistributions = {
     },
     make: logitNormal,
   },
-  stratified: { doc: "one t in each of as many equal bins as images", settings: {}, make: () => stratified },
+  stratified: {
+    doc: "one t per bin, with as many equal bins as images",
+    settings: {},
+    make: () => stratified,
+  },
   u_shaped: {
     doc: "more times near both ends, e^(a t) + e^(a (1 - t))",
     settings: { a: { default: 4, above: 0, max: 40, doc: "how steep; near 0, uniform" } },

@@ -102,7 +102,7 @@ testTask("animate and compare refuse in one line what cannot be drawn, and leave
     "run --out missing/flow.gif --frames 1": /^RunError: Cannot write missing\/flow.gif: /,
     "--experiment other":
       /^RunError: Cannot find trajectories: no run of experiment other in runs stores any\n$/,
-    "run --from server": /^ConfigError: Cannot look on a server: none is named/,
+    "run --from server": /^ConfigError: Cannot look for runs on a server: none is named/,
   };
   for (const [flags, message] of Object.entries(wrong)) {
     const { code, stderr } = await place.run("animate", flags);

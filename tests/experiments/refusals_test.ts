@@ -251,7 +251,7 @@ testRefusals("train --resume refuses a damaged run, in one line", {
   ),
   "a state without progress": resuming(
     withHeader((header) => header.__metadata__.progress = "{"),
-    "StateError: Cannot resume run: run/state.safetensors has no progress",
+    "StateError: Cannot resume run: run/state.safetensors does not hold the progress",
   ),
   "a number that is not finite": resuming(
     withWeights(NaN),
@@ -261,7 +261,7 @@ testRefusals("train --resume refuses a damaged run, in one line", {
   ),
   "progress of another type": resuming(
     withProgress({ step: "2" }),
-    'StateError: Cannot resume run: run/state.safetensors has no progress of a run: step is "2"',
+    'StateError: Cannot resume run: run/state.safetensors does not hold the progress of a run: step is "2"',
   ),
   "losses of another type": resuming(
     withProgress({ recentSteps: { losses: 5 } }),

@@ -221,7 +221,7 @@ testTask(
     const { code, stderr } = await place.run("train:residual", "--resume run");
     assert.equal(
       stderr,
-      "RunError: Cannot write run: another program trains or sends this run; wait until it ends\n",
+      "RunError: Cannot write run: another program is training or sending this run; wait until it ends\n",
     );
     assert.equal(code, 1);
     assert.deepEqual(await place.names("run"), before);

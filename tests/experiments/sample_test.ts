@@ -164,7 +164,7 @@ testTask("sample draws from a PyTorch state dict that flags describe", async (pl
     ],
     [
       `${flags} --checkpoint made.safetensors --t-emb 4`,
-      "ConfigError: Cannot use --t-emb with made.safetensors: the file says this of its network (leave it out)\n",
+      "ConfigError: Cannot use --t-emb with made.safetensors: the file itself describes its network (leave it out)\n",
     ],
   ];
   for (const [flags, says] of refused) {

@@ -125,7 +125,7 @@ testTask(
     const stopped = await interrupt(place, `${flags} --out cut`, second, "SIGINT");
     assert.equal(stopped.code, 130, stopped.stderr);
     assert.match(stopped.stderr, /SIGINT: saving and stopping; press again to quit at once/);
-    assert.match(stopped.stderr, /Stopped; the same command goes on from here\n$/);
+    assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
     assert.ok(!await isThere(place, "cut", "cells", "residual-s1", "cell.json"));
     const finished = await place.listing(place.file("cut", "cells", "base-s1"));
     await place.succeed("study", `${flags} --out cut`);
@@ -177,7 +177,7 @@ testTask(
     assert.ok("lost" in lock);
     const busy = await place.run("study", `a --only base-s1 ${quickly}`);
     assert.equal(busy.code, 75, busy.stderr);
-    assert.match(busy.stderr, new RegExp(`^Skipping base-s1: process ${Deno.pid} .*runs it$`, "m"));
+    assert.match(busy.stderr, new RegExp(`^Skipping base-s1: process ${Deno.pid} .*is running it$`, "m"));
     assert.deepEqual(await place.names("a", "cells"), ["residual-s1"]);
     lock[Symbol.dispose]();
     assert.match((await place.succeed("study", `a ${quickly}`)).stderr, /2 of 2 cells are finished in a\n/);

@@ -147,7 +147,7 @@ function sbatchPath(path: string): string {
   throw new ConfigError(
     `Cannot submit the study in ${
       JSON.stringify(path)
-    }: a quote, a backslash or a control character is in its path, ` +
+    }: its path contains a quote, a backslash or a control character, ` +
       "which sbatch does not take (expected a path without them)",
   );
 }

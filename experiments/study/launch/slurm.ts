@@ -20,7 +20,7 @@ export class SlurmError extends UserError {
  * earlier array that are still in the queue are not submitted again.
  */
 export const slurm: Launcher = {
-  doc: "submits the cells to a Slurm cluster as a job array, and a job that collects",
+  doc: "submits the cells to a Slurm cluster as a job array, and a job that collects the results",
   flags: Object.keys(slurmFlags) as (keyof typeof slurmFlags)[],
   collects: false,
   async check({ flags }) {
@@ -54,7 +54,7 @@ export const slurm: Launcher = {
     const others = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
     say(`Submitted ${number} as job ${array}${others}; their output goes to ${submission.logs}`);
     const collect = await submit(collectScript(submission, array, job), env);
-    say(`Submitted the collection of the results as job ${collect}; see squeue --jobs=${array},${collect}`);
+    say(`Submitted the job that collects the results as ${collect}; see squeue --jobs=${array},${collect}`);
     return [];
   },
 };

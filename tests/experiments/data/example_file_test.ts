@@ -62,7 +62,7 @@ testInFolder("readExamples() refuses other files in one line that says what to d
       assert.match(error.message, message);
       assert.match(
         error.message,
-        /^Cannot read .*; delete the file, and the report goes without test images$/,
+        /^Cannot read .*; delete the file to make the report without test images$/,
       );
       return error.name === "RunError";
     });

@@ -105,10 +105,10 @@ Deno.test("untilEnded() fails if a server ends that nobody has stopped", async (
   await untilEnded("MLflow", ended(143, "SIGTERM"), AbortSignal.abort(), "x.log");
   await assert.rejects(untilEnded("MLflow", ended(1), running, "x.log"), {
     name: "PythonError",
-    message: "Cannot go on serving: MLflow ended with exit code 1; see x.log",
+    message: "Cannot keep serving: MLflow ended with exit code 1; see x.log",
   });
   await assert.rejects(untilEnded("JupyterLab", ended(137, "SIGKILL"), running, "above"), {
     name: "PythonError",
-    message: "Cannot go on serving: JupyterLab ended by SIGKILL; see above",
+    message: "Cannot keep serving: JupyterLab ended by SIGKILL; see above",
   });
 });

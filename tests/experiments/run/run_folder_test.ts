@@ -41,7 +41,7 @@ testInFolder("createRunFolder() takes a new or empty folder and refuses others",
   await assert.rejects(createRunFolder({ name: "base", out, startedAt }), {
     name: "RunError",
     message: `Cannot use ${out} as run folder: it holds notes.txt (expected a new or empty folder; ` +
-      `to continue an earlier run, give --resume ${out})`,
+      `to continue an earlier run, use --resume ${out})`,
   });
   assert.deepEqual(await namesIn(out), ["notes.txt"]);
   const file = join(out, "notes.txt");

@@ -124,8 +124,8 @@ Deno.test("Settings.parse() refuses values out of range", () => {
 Deno.test("Settings.parse() refuses missing values, repeated flags and stray words", () => {
   assertRefused("--lr", "Missing value of --lr: expected a number above 0");
   assertRefused("--lr --epochs 3", "Missing value of --lr: expected a number above 0");
-  assertRefused("--lr 1 --lr 2", 'Cannot use --lr "2": there is --lr "1" already (expected one)');
-  assertRefused("--attn --no-attn", "Cannot use --no-attn: there is --attn already (expected one)");
+  assertRefused("--lr 1 --lr 2", 'Cannot use --lr "2": --lr "1" is given already (expected one)');
+  assertRefused("--attn --no-attn", "Cannot use --no-attn: --attn is given already (expected one)");
   assertRefused(
     "--attn=true",
     'Cannot use --attn "true": it takes no value (expected --attn or --no-attn)',

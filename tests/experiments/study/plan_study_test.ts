@@ -287,7 +287,9 @@ testInFolder(
     assert.equal(said.length, 1);
     assert.match(
       said[0],
-      new RegExp(`^Waiting for the plan of .*study: process ${Deno.pid}( on .+)? since .+ has it$`),
+      new RegExp(
+        `^Waiting to change the plan of .*study: process ${Deno.pid}( on .+)? since .+ is changing it$`,
+      ),
     );
     assert.deepEqual(await requireStudy(study.folder), study);
   },

@@ -33,9 +33,9 @@ const refusals: readonly [GivenPlan, RegExp][] = [
   [{ grid: { attn: [] }, cells: [{}] }, /^Cannot use the grid of mine: attn has no values /],
   [
     { grid: { tEmb: [8] }, fixed: { tEmb: 8 } },
-    /^Cannot use tEmb of mine: the grid varies it, and it is fixed \(expected one of them\)$/,
+    /^Cannot use tEmb of mine: it is both in the grid and fixed \(expected one of them\)$/,
   ],
-  [{ fixed: { share: 0.5 } }, /^Cannot fix share in mine: it tells cells apart/],
+  [{ fixed: { share: 0.5 } }, /^Cannot fix share in mine: it distinguishes cells/],
   [{ cells: [{ share: 0 }] }, /^Cannot use share 0 in cell 1 of mine: expected a number above 0 /],
   [{ seeds: [1, 1] }, /^Cannot use the seeds of mine: there is 1 twice$/],
   [

@@ -55,7 +55,7 @@ testInFolder("lockRun() gives a run to one program at a time", async (run) => {
     assert.equal(await tryLockRun(run), undefined);
     await assert.rejects(lockRun(run), {
       name: "RunError",
-      message: `Cannot write ${run}: another program trains or sends this run; wait until it ends`,
+      message: `Cannot write ${run}: another program is training or sending this run; wait until it ends`,
     });
     lock[Symbol.dispose](); // and once more at the end of this block
   }

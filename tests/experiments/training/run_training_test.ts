@@ -50,7 +50,7 @@ testInFolder("runTraining() trains without a task, and reports through `say`", a
   assert.equal(metrics.find((line) => "test_loss" in line)?.test_loss, result.testLoss);
   assert.match(said[0], /^base U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder /);
   assert.match(said[1], /^data: 96 images of 12 x 12 to train and 24 to test, 10 classes$/);
-  assert.equal(said[2], "Measuring the test loss and drawing");
+  assert.equal(said[2], "Measuring the test loss and drawing pictures");
 });
 
 testInFolder(
@@ -119,8 +119,8 @@ testInFolder("runTraining() refuses to follow the loss of no image, and makes no
   });
   await assert.rejects(runTraining(config), {
     name: "ConfigError",
-    message: "Cannot use --schedule plateau with --val-fraction 0.004: that is no image beside 96 to train " +
-      "(expected one at least, as it follows the validation loss)",
+    message: "Cannot use --schedule plateau with --val-fraction 0.004: that holds out none of 96 images " +
+      "(expected at least one, as plateau follows the validation loss)",
   });
   await assert.rejects(Deno.stat(`${folder}/run`), Deno.errors.NotFound);
 });

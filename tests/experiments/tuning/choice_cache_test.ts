@@ -58,7 +58,7 @@ testInFolder("ChoiceCache ignores a damaged or foreign file, and replaces it", a
     const said: string[] = [];
     const cache = await ChoiceCache.open(path, (line) => void said.push(line));
     assert.equal(said.length, 1);
-    assert.ok(said[0].startsWith(`Choosing kernels anew: Cannot read ${path}: `), said[0]);
+    assert.ok(said[0].startsWith(`Choosing kernels again: Cannot read ${path}: `), said[0]);
     assert.ok(said[0].includes(problem), said[0]);
     assert.equal(cache.get(key), undefined);
     cache.set(key, "b");
@@ -89,5 +89,5 @@ testInFolder("ChoiceCache says why choices cannot be kept", async (folder) => {
   blocked.set(key, "a");
   const said: string[] = [];
   await blocked.save((line) => void said.push(line));
-  assert.match(said.join(), /^The choice of kernels is not kept: Cannot write .*choices\.json: /);
+  assert.match(said.join(), /^Kernel choices were not saved: Cannot write .*choices\.json: /);
 });

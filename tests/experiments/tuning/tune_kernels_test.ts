@@ -103,7 +103,7 @@ testHere("tuneKernels() resumes a run that notes no kernels with those of the ta
   assert.equal((await noted()).calls["matmul M=2"], "registers");
 });
 
-testHere("tuneKernels() chooses anew where a run is resumed on another adapter, and says so", async () => {
+testHere("tuneKernels() chooses again when a run is resumed on another adapter, and says so", async () => {
   await start(new OneCall(), { tune: false });
   const moved = new OneCall("GPU of B");
   assert.deepEqual(await start(moved, { resumed: true }), [

@@ -95,7 +95,7 @@ testTask(
     const flags = "plan.json --out far --launcher slurm --device cpu --threads 1";
     const first = await place.succeed("study", flags, env);
     assert.match(first.stderr, /^Submitted 2 cells as job 1; their output goes to .*\/far\/slurm$/m);
-    assert.match(first.stderr, /^Submitted the collection of the results as job 2; see squeue --jobs=1,2$/m);
+    assert.match(first.stderr, /^Submitted the job that collects the results as 2; see squeue --jobs=1,2$/m);
     const note = JSON.parse(await Deno.readTextFile(place.file("far", "slurm", "submission-1.json")));
     assert.deepEqual([note.job, note.cells], ["1", ["base-s1", "residual-s1"]]);
 

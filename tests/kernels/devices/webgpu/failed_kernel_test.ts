@@ -106,7 +106,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("memory of a failed value is used anew without its failure", async () => {
+testOnDevices("memory of a failed value is reused without its failure", async () => {
   const x = tensor([1, 2]);
   const broken = declare(false);
   for (let i = 0; i < 3; i++) {
