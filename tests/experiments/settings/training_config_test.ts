@@ -254,6 +254,10 @@ testInFolder("trainingConfig() resumes a run under its own settings", async (run
 
   const config = configOf(`--model base --resume ${run} --epochs 7 --device cpu`, "quick");
   assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
+  // A folder from elsewhere cannot name the server that gets credentials.
+  const foreign = { ...saved, mlflow: "http://elsewhere" };
+  await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(foreign));
+  assert.equal(configOf(`--resume ${run}`).mlflow, null);
   assert.throws(() => configOf(`--resume ${run} --lr 1`), {
     message: "Cannot use --lr with --resume: the run keeps its settings, " +
       "except --epochs, --max-steps, --max-minutes, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
