@@ -119,7 +119,7 @@ testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", 
     .replace("euler:steps=2 ", "euler:steps=40 ").replace("--flow-steps 4 ", "");
   const process = place.start("train:base", `${flags} --out cut`);
   const { until, errors } = listener(process);
-  await until("Measuring the test loss and drawing\n");
+  await until("Measuring the test loss and drawing pictures\n");
   process.kill("SIGINT");
   await until("\nStopped; continue with --resume cut\n");
   assert.equal((await process.status).code, 130);
