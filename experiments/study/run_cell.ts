@@ -24,7 +24,6 @@ import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained, readIfThere } from "../run/contained.ts";
 import { runFile, weightsAtFile } from "../run/layout.ts";
 import { lockRun } from "../run/run_lock.ts";
-import { evaluating } from "../evaluate.ts";
 import { trainingConfig } from "../settings/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
 import { isComplete, isMeasured } from "../training/session.ts";
@@ -155,36 +154,19 @@ async function measureCell(
   }
   if (judge && !signal.aborted) {
     const solver = planned.solver ?? subject.drawnBy!; // a run says how it draws
-    milestones = await measureMilestones(
-      run,
-      subject,
-      judge,
-      milestonesOf(steps, planned.milestones),
-      solver,
-      comparison,
-    );
+    const at = milestonesOf(steps, planned.milestones);
+    milestones = await measureMilestones(run, subject, judge, at, solver, comparison);
   }
   if (signal.aborted) return undefined;
   await writeReport([run], reportPath([run]));
   return { evaluation, costs, milestones };
 }
 
-/** The options of the evaluate task that a plan stands for. */
-export function evaluationOf(
-  { solvers: _, milestones: __, guidance, ...planned }: PlannedEvaluation,
-  subject: Subject,
-): EvaluationOptions {
-  // A network that cannot be guided is drawn from without guidance anyway.
-  const isGuided = guidance !== null &&
-    (guidance !== 1 || subject.classes > 0 || subject.drawable.autoguidance);
-  const words = {
-    ...evaluating.resolve({}),
-    ...planned,
-    ...isGuided && { guidance },
-    help: false,
-    runs: [],
-  };
-  return evaluationOptions(words, subject, planned.count);
+/** How a plan evaluates a network: without guidance if the network cannot be guided. */
+function evaluationOf({ guidance, ...planned }: PlannedEvaluation, subject: Subject): EvaluationOptions {
+  const canBeGuided = subject.classes > 0 || subject.drawable.autoguidance !== undefined;
+  const given = guidance === 1 && !canBeGuided ? null : guidance;
+  return evaluationOptions({ ...planned, guidance: given }, subject, planned.count);
 }
 
 /** The evaluation of a run: the one that is there, if it measured and logged the same. @returns undefined if it was stopped */

@@ -2,14 +2,13 @@ import { join } from "node:path";
 import { UserError } from "../../../kernels/mod.ts";
 import { encodeRasterPng, figureRow, rasterizer } from "../../../viz/mod.ts";
 import { figurePage, type Passage, type StudyFindings } from "../../../viz/report/mod.ts";
-import { drawTrajectories, trajectoryRows } from "../../draw/trajectory_picture.ts";
+import { drawTrajectories, type PictureOptions, trajectoryRows } from "../../draw/trajectory_picture.ts";
 import { findTrajectories } from "../../draw/trajectories.ts";
 import type { RunTrajectories } from "../../draw/stored_trajectories.ts";
 import { compareModels } from "../../report/compare_models.ts";
 import { writeReport } from "../../report/write_report.ts";
 import { writeAtomic } from "../../run/atomic_write.ts";
 import { findEarlyWeights, findWeights } from "../../run/layout.ts";
-import { animating } from "../../animate.ts";
 import { readResults } from "../cell_result.ts";
 import { cellFolder, requireStudy, type Study } from "../study.ts";
 import { conclude } from "./conclusion.ts";
@@ -112,8 +111,19 @@ const aboutFigure =
   "Means over seeds, with 95 % intervals by Student's t; quality is of the samples after training, or on the " +
   "way where it was measured.";
 
-/** Size of the animation; it has fewer frames than that of a run, as it is larger. */
-const animation = { setups: 12, samples: 5, frames: 40, scale: 4 };
+const mostSetups = 12;
+const mostSamples = 5;
+/** Fewer frames than in the animation of a run, as this one is larger. */
+const animation: PictureOptions = {
+  format: "gif",
+  field: "none",
+  map: null,
+  pacing: "linear",
+  frames: 40,
+  scale: 4,
+  delay: 50,
+  hold: 1500,
+};
 
 /**
  * Animates samples of all setups from the same noise, a row each: those of the seed that most setups have finished.
@@ -126,18 +136,16 @@ async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Ui
   const flows: (RunTrajectories & { readonly label: string })[] = [];
   for (const { label, results } of setups) {
     const result = results.find((result) => result.seed === seed);
-    if (!result || flows.length === animation.setups) continue;
+    if (!result || flows.length === mostSetups) continue;
     const samples = await findTrajectories(cellFolder(study, { id: result.cell }));
     if (samples.length > 0) flows.push({ name: result.cell, key: result.cell, samples, label });
   }
   if (flows.length < 2) return undefined;
   const common = flows[0].samples.map(({ k }) => k)
     .filter((k) => flows.every(({ samples }) => samples.some((sample) => sample.k === k)));
-  const { rows, warning: _, ...words } = trajectoryRows(flows, common.slice(0, animation.samples));
-  const { frames, scale } = animation;
-  const options = { ...animating.resolve({ field: "none", frames, scale }), help: false, runs: [] };
+  const { rows, warning: _, ...words } = trajectoryRows(flows, common.slice(0, mostSamples));
   const labelled = rows.map((row, i) => ({ ...row, label: flows[i].label }));
-  return (await drawTrajectories({ ...words, rows: labelled }, options)).bytes;
+  return (await drawTrajectories({ ...words, rows: labelled }, animation)).bytes;
 }
 
 /** Runs whose velocities are compared; the work grows with the square of their number. */
