@@ -3,7 +3,12 @@ import { init } from "../kernels/mod.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
 import { recordEvaluation, writeEvaluation } from "./evaluation/evaluation.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
-import { evaluationOptions, type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
+import {
+  type EvaluatedNetwork,
+  evaluationOptions,
+  networkOfCheckpoint,
+  networkOfRun,
+} from "./evaluation/evaluated_network.ts";
 import { judgeFor } from "./judge/find_judge.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
@@ -92,7 +97,7 @@ export const evaluateTask = task({
     const runs = await findRuns(words.runs);
     const device = await init({ device: words.device, threads: words.threads });
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
-    const measure = async (subject: Subject) => {
+    const measure = async (subject: EvaluatedNetwork) => {
       const options = evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
       const judge = await judgeFor(subject.data, { say, signal: stop.signal, terminal: stderr });
       if (stop.signal.aborted) return undefined;
@@ -120,7 +125,7 @@ export const evaluateTask = task({
       return found;
     };
     if (words.checkpoint !== null) {
-      const found = await measure(await subjectOfCheckpoint(words.checkpoint, words.data ?? undefined));
+      const found = await measure(await networkOfCheckpoint(words.checkpoint, words.data ?? undefined));
       if (found && words.out !== null) await writeEvaluation(words.out, found.evaluation);
     }
     for (const run of runs) {
@@ -128,7 +133,7 @@ export const evaluateTask = task({
       const { address, patience } = await trackingOf(words, run);
       {
         using _ = await lockRun(run);
-        const found = await measure(await subjectOfRun(run));
+        const found = await measure(await networkOfRun(run));
         if (!found) break;
         await recordEvaluation(run, found);
         await writeReport([run], reportPath([run]));

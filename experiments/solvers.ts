@@ -2,7 +2,12 @@ import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { evaluating } from "./evaluate.ts";
 import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
-import { checkCount, guidanceFor, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
+import {
+  checkSampleCount,
+  guidanceFor,
+  networkOfCheckpoint,
+  networkOfRun,
+} from "./evaluation/evaluated_network.ts";
 import { judgeOf } from "./judge/find_judge.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
@@ -104,10 +109,10 @@ export const solversTask = task({
     using _ = run === undefined ? undefined : await lockRun(run);
     const device = await init({ device: words.device, threads: words.threads });
     const subject = run === undefined
-      ? await subjectOfCheckpoint(words.checkpoint!, words.data ?? undefined)
-      : await subjectOfRun(run);
+      ? await networkOfCheckpoint(words.checkpoint!, words.data ?? undefined)
+      : await networkOfRun(run);
     const file = run === undefined ? words.out : join(run, runFile.solvers);
-    checkCount(count, subject);
+    checkSampleCount(count, subject);
     const guidance = guidanceFor(words.guidance, subject);
     const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
     if (!judge) return stop.exitCode;

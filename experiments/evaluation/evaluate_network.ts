@@ -1,14 +1,14 @@
 import { currentDevice } from "../../kernels/mod.ts";
 import { pickPoints, type Points } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import type { Evaluated, EvaluationOptions, Figure } from "./evaluation.ts";
+import type { Evaluated, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";
 import { imageSets, samplingEvaluations } from "./image_sets.ts";
 import { type Findings, type Measurement, Monitor, type Watch } from "./measurement.ts";
 import { copies } from "./measurements/copies.ts";
 import { bits, geometry, losses } from "./measurements/flow.ts";
 import { likeness, recognition } from "./measurements/judged.ts";
-import type { Subject } from "./subject.ts";
+import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 /** The parts of an evaluation, in the order they are measured. */
 const measurements: readonly Measurement[] = [recognition, likeness, copies, losses, geometry, bits];
@@ -18,7 +18,7 @@ const liveRows = 500;
 
 /** Expected evaluations of the network, each of one image at one time; actual counts differ where solvers choose their steps. */
 export function expectedEvaluations(
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
 ): number {
@@ -37,7 +37,7 @@ export function expectedEvaluations(
  * @throws {RunError} if a sample is not finite
  */
 export async function evaluateNetwork(
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
   watch: Watch = {},
@@ -47,14 +47,14 @@ export async function evaluateNetwork(
 }
 
 async function measureAll(
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
   monitor: Monitor,
 ): Promise<Evaluated> {
   const started = performance.now();
   const { cost, how, ...drawn } = await imageSets(subject, judge, options, monitor);
-  const figures: Partial<Record<FigureName, Figure>> = {};
+  const figures: Partial<Record<FigureName, EvaluationFigure>> = {};
   let rest: Omit<Findings, "figures"> = {};
   for (const { sampled, measure } of wantedMeasurements(judge)) {
     const [begun, before] = [performance.now(), monitor.evaluations];

@@ -39,7 +39,7 @@ const figure = fieldsOf({
   noise: ifGiven(finiteNumber),
 });
 
-const figures: FieldCheck<Readonly<Partial<Record<FigureName, Figure>>>> = {
+const figures: FieldCheck<Readonly<Partial<Record<FigureName, EvaluationFigure>>>> = {
   expected: `an object with some of ${figureNames.join(", ")}`,
   accepts: (value) =>
     tableOf(figure).accepts(value) &&
@@ -105,10 +105,10 @@ const requestCheck = fieldsOf(request);
 export type Evaluation = Checked<typeof evaluationCheck>;
 
 /** A figure with its interval and cost. */
-export type Figure = Checked<typeof figure>;
+export type EvaluationFigure = Checked<typeof figure>;
 
 /** What a figure, or drawing the samples, cost. */
-export type Cost = Pick<Figure, keyof typeof cost>;
+export type Cost = Pick<EvaluationFigure, keyof typeof cost>;
 
 /** What an evaluation is to measure, and on how much. */
 export type EvaluationRequest = Checked<typeof requestCheck>;

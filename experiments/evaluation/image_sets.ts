@@ -21,14 +21,14 @@ import { costInWords, type Drawable, drawSamplesInBatches } from "../draw/sample
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Cost, EvaluationOptions } from "./evaluation.ts";
 import type { JudgedImages, MeasurementInput, Monitor } from "./measurement.ts";
-import type { Subject } from "./subject.ts";
+import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 /** Expected evaluations of a sample by a solver that chooses its own steps. */
 const adaptiveEvaluations = 60;
 
 /** Expected evaluations of the network for drawing the samples. */
 export function samplingEvaluations(
-  subject: Subject,
+  subject: EvaluatedNetwork,
   { count, how, guidance }: Pick<EvaluationOptions, "count" | "how" | "guidance">,
 ): number {
   return count * (evaluationsOf(how) ?? adaptiveEvaluations) * runsPerEvaluation(subject, guidance);
@@ -36,7 +36,7 @@ export function samplingEvaluations(
 
 /** How often the network runs in an evaluation of the field: twice if that is guided. */
 export function runsPerEvaluation(
-  { classes, drawable }: Pick<Subject, "classes" | "drawable">,
+  { classes, drawable }: Pick<EvaluatedNetwork, "classes" | "drawable">,
   guidance: number,
 ): number {
   const isGuided = classes > 0
@@ -67,7 +67,7 @@ export interface DrawnImages extends Pick<MeasurementInput, "field" | "labels"> 
  * @throws {SolverError} if a solver cannot go on
  */
 export async function drawForEvaluation(
-  subject: Subject,
+  subject: EvaluatedNetwork,
   { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
   monitor: Monitor,
 ): Promise<DrawnImages> {
@@ -116,7 +116,7 @@ export interface DrawnSets extends Pick<MeasurementInput, "sets" | "field" | "la
  * @throws {RunError} if a sample is not finite
  */
 export async function imageSets(
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
   monitor: Monitor,
@@ -167,7 +167,7 @@ export function imagesAt({ images, count }: LabelledImages, indices: Uint32Array
 
 /** The labels of some test images as the condition of a network that takes one, u32[count]. */
 export function conditionOf(
-  { classes, data: { test } }: Subject,
+  { classes, data: { test } }: EvaluatedNetwork,
   from: number,
   count: number,
 ): Tensor | undefined {

@@ -2,9 +2,9 @@ import type { Points, VelocityField } from "../../models/mod.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { pause } from "../../models/pause.ts";
-import type { Cost, Evaluation, EvaluationOptions, Figure } from "./evaluation.ts";
+import type { Cost, Evaluation, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";
-import type { Subject } from "./subject.ts";
+import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 /** Images, and what the judge sees in them. */
 export interface JudgedImages {
@@ -21,7 +21,7 @@ export type ImageSets = Readonly<Record<"samples" | "test" | "train" | "noise", 
 
 /** All that a measurement may use. */
 export interface MeasurementInput {
-  readonly subject: Subject;
+  readonly subject: EvaluatedNetwork;
   readonly options: EvaluationOptions;
   readonly judge: DataJudge | undefined;
   readonly sets: ImageSets;
@@ -34,7 +34,7 @@ export interface MeasurementInput {
 
 /** What a measurement found. */
 export interface Findings extends Pick<Evaluation, "course" | "lossByTime"> {
-  readonly figures: Readonly<Partial<Record<FigureName, Omit<Figure, keyof Cost>>>>;
+  readonly figures: Readonly<Partial<Record<FigureName, Omit<EvaluationFigure, keyof Cost>>>>;
   readonly judged?: JudgedSamples | undefined;
   /** Samples of each class, as the judge sees them. */
   readonly classes?: readonly number[] | undefined;
@@ -47,7 +47,7 @@ export interface Measurement {
   /** Whether its figures come from the samples, whose cost is then part of theirs. */
   readonly sampled: boolean;
   /** Expected evaluations of the network besides those of the samples; actual counts are reported by the monitor. */
-  evaluations?(subject: Subject, options: EvaluationOptions): number;
+  evaluations?(subject: EvaluatedNetwork, options: EvaluationOptions): number;
   measure(input: MeasurementInput): Promise<Findings>;
 }
 

@@ -18,7 +18,7 @@ import { textTable } from "../program/output.ts";
 import { drawForEvaluation, firstIndices, imagesAt, samplingEvaluations } from "./image_sets.ts";
 import { Monitor, type Watch } from "./measurement.ts";
 import { certainShare } from "./measurements/judged.ts";
-import type { Subject } from "./subject.ts";
+import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
 
@@ -83,7 +83,7 @@ export interface ComparisonOptions extends Watch {
  * @throws {SolverError} if a solver cannot go on
  */
 export async function* compareSolvers(
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge,
   specs: readonly string[],
   { count, seed, guidance, ...watch }: ComparisonOptions,
@@ -120,7 +120,7 @@ export async function* compareSolvers(
  */
 export async function measureSolvers(
   file: string | null,
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge,
   specs: readonly string[],
   { device, say, onStart, ...options }: ComparisonOptions & {

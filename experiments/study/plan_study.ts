@@ -1,6 +1,6 @@
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
-import { checkCount } from "../evaluation/subject.ts";
+import { checkSampleCount } from "../evaluation/evaluated_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
@@ -235,7 +235,7 @@ class Planner {
     checkCoupling(config);
     const classes = config.conditional === true ? data.classes : 0;
     checkPictures(config, [data.channels, data.height, data.width], classes);
-    checkCount(count, { data, trained: splitImages(data.train.count, config).train });
+    checkSampleCount(count, { data, trained: splitImages(data.train.count, config).train });
     if (guidance !== null && guidance !== 1 && classes === 0 && config.guidance === 1) {
       throw new ConfigError(
         `Cannot evaluate with guidance ${guidance}: the network is trained without classes, and keeps no early weights for ` +

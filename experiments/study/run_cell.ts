@@ -15,7 +15,7 @@ import {
   readEvaluation,
   recordEvaluation,
 } from "../evaluation/evaluation.ts";
-import { evaluationOptions, type Subject, subjectOfRun } from "../evaluation/subject.ts";
+import { type EvaluatedNetwork, evaluationOptions, networkOfRun } from "../evaluation/evaluated_network.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { judgeFor } from "../judge/find_judge.ts";
 import type { Terminal } from "../program/progress.ts";
@@ -136,7 +136,7 @@ async function measureCell(
   { signal, say, terminal, device }: CellOptions,
 ): Promise<CellMeasures | undefined> {
   using _ = await lockRun(run);
-  const subject = await subjectOfRun(run);
+  const subject = await networkOfRun(run);
   const judge = await judgeFor(subject.data, { say, signal, ...terminal && { terminal } });
   if (signal.aborted) return undefined;
   const options = evaluationOf(planned, subject);
@@ -163,7 +163,10 @@ async function measureCell(
 }
 
 /** How a plan evaluates a network: without guidance if the network cannot be guided. */
-function evaluationOf({ guidance, ...planned }: PlannedEvaluation, subject: Subject): EvaluationOptions {
+function evaluationOf(
+  { guidance, ...planned }: PlannedEvaluation,
+  subject: EvaluatedNetwork,
+): EvaluationOptions {
   const canBeGuided = subject.classes > 0 || subject.drawable.autoguidance !== undefined;
   const given = guidance === 1 && !canBeGuided ? null : guidance;
   return evaluationOptions({ ...planned, guidance: given }, subject, planned.count);
@@ -172,7 +175,7 @@ function evaluationOf({ guidance, ...planned }: PlannedEvaluation, subject: Subj
 /** The evaluation of a run: the one that is there, if it measured and logged the same. @returns undefined if it was stopped */
 async function evaluateOnce(
   run: string,
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge | undefined,
   asked: EvaluationOptions,
   signal: AbortSignal,
@@ -191,7 +194,7 @@ async function evaluateOnce(
 /** Measures a network at milestones of its training, by the weights that were kept there, if they were. */
 async function measureMilestones(
   run: string,
-  subject: Subject,
+  subject: EvaluatedNetwork,
   judge: DataJudge,
   steps: readonly number[],
   solver: string,

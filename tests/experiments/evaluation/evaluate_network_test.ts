@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
 import type { MeasurementInput } from "../../../experiments/evaluation/measurement.ts";
 import { recognition } from "../../../experiments/evaluation/measurements/judged.ts";
-import type { Subject } from "../../../experiments/evaluation/subject.ts";
+import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
 import { add, init, multiply, reshape, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
 import { assertClose } from "../../testing.ts";
@@ -13,7 +13,7 @@ const { how, description: words } = makeSolver("euler:steps=3");
 const options = { ...asked, how, words };
 
 /** A field on four images of 3x3 pixels, and eight test images: the same four, and others. */
-function subjectOf(field: VelocityField): Subject {
+function subjectOf(field: VelocityField): EvaluatedNetwork {
   const { count } = asked;
   const split = (count: number) => ({
     images: Uint8Array.from({ length: 9 * count }, (_, i) => i * i * 37 % 256),

@@ -16,7 +16,7 @@ export type Library = typeof models & {
 };
 
 /** A network ready to sample with. */
-export interface Drawable {
+export interface EngineNetwork {
   readonly model: models.VelocityField;
   /** An early checkpoint of it, if the page holds one. */
   readonly early?: models.VelocityField;
@@ -62,7 +62,7 @@ const maxSamplers = 4;
 
 /** The library on a device, and the networks in the page. */
 export class Engine {
-  readonly #drawables = new Map<number, Drawable>();
+  readonly #drawables = new Map<number, EngineNetwork>();
 
   private constructor(readonly library: Library, readonly device: string) {}
 
@@ -142,7 +142,7 @@ export class Engine {
   }
 
   /** The network of a run. */
-  network(run: number): Drawable {
+  network(run: number): EngineNetwork {
     const known = this.#drawables.get(run);
     if (known) return known;
     const load = (id: string) => this.library.loadCheckpoint(bytesOf(byId(id).textContent!), "the weights");
@@ -156,7 +156,7 @@ export class Engine {
 
   /** A sampler for the labels; class and guidance are in tensors, so that one recording serves all of them. */
   #sampler(
-    drawable: Drawable,
+    drawable: EngineNetwork,
     shape: readonly number[],
     how: Steps,
     labels: readonly number[] | undefined,
@@ -176,7 +176,7 @@ export class Engine {
   }
 
   #newSampler(
-    { model, early = model, classes }: Drawable,
+    { model, early = model, classes }: EngineNetwork,
     shape: readonly number[],
     { solver, steps, times, tolerance, guidance = 1 }: Steps,
     kind: Kind,

@@ -5,7 +5,7 @@ import { byId, NumberField } from "./dom.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { LiveBits } from "./live_bits.ts";
-import { type Conditioning, guidedBy, labelsOf, LiveCondition, SolverControls } from "./live_controls.ts";
+import { type ChosenCondition, guidedBy, labelsOf, LiveCondition, SolverControls } from "./live_controls.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
 import { SampleJudge } from "./sample_judge.ts";
@@ -72,7 +72,7 @@ export class Live {
   }
 
   /** What the reader has entered; undefined, with a message for the reader, if it is not valid. */
-  #choices(count: number): { seeds: number[]; how: Steps; choice: Conditioning } | undefined {
+  #choices(count: number): { seeds: number[]; how: Steps; choice: ChosenCondition } | undefined {
     const problems = [this.#seed, this.#solver, this.#condition].flatMap((field) => field.check() ?? []);
     if (problems.length > 0) return void this.#say(problems.join(" "));
     const first = this.#seed.value;

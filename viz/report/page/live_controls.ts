@@ -58,7 +58,7 @@ export class SolverControls {
 }
 
 /** What a reader conditions samples on: a class, all in turn, or none; and the guidance. */
-export interface Conditioning {
+export interface ChosenCondition {
   readonly label: number | "all" | "none";
   readonly guidance: number;
 }
@@ -97,7 +97,7 @@ export class LiveCondition {
   }
 
   /** What was entered. */
-  get choice(): Conditioning {
+  get choice(): ChosenCondition {
     const { value } = this.#class;
     const label = value === "all" || value === "none" ? value : Number(value);
     return { label: this.#place.hidden ? "none" : label, guidance: this.#guidance.value };
@@ -106,7 +106,7 @@ export class LiveCondition {
 
 /** The class of each seed for a network of so many classes; undefined without. */
 export function labelsOf(
-  { label }: Conditioning,
+  { label }: ChosenCondition,
   classes: number,
   seeds: readonly number[],
 ): number[] | undefined {
@@ -117,7 +117,7 @@ export function labelsOf(
 
 /** What a choice means for a sample: its class and classifier-free guidance, or autoguidance. */
 export function guidedBy(
-  { guidance }: Conditioning,
+  { guidance }: ChosenCondition,
   label: number | undefined,
   network: PageNetwork | string | undefined,
 ): Pick<Steps, "label" | "guidance"> {

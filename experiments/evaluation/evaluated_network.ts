@@ -17,7 +17,7 @@ import { requireRecord, type RunRecord } from "../tracking/record.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
 
 /** A network to evaluate, and the data that it learned from. */
-export interface Subject {
+export interface EvaluatedNetwork {
   readonly drawable: Drawable;
   readonly data: Dataset;
   /** The training images that it learned from, as indices. */
@@ -38,7 +38,7 @@ export interface Subject {
  * @throws {ConfigError} if its settings cannot be read
  * @throws {DataError} if its data cannot be loaded
  */
-export async function subjectOfRun(run: string): Promise<Subject> {
+export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
   const record = await requireRecord(run, "evaluate");
   const config = readConfig(run);
   const found = findWeights(run);
@@ -70,7 +70,10 @@ export async function subjectOfRun(run: string): Promise<Subject> {
  * @param source of its data, see {@linkcode loadDataset}
  * @throws {RunError} if the file cannot be read, or its images are not of the data's size
  */
-export async function subjectOfCheckpoint(path: string, source: string | undefined): Promise<Subject> {
+export async function networkOfCheckpoint(
+  path: string,
+  source: string | undefined,
+): Promise<EvaluatedNetwork> {
   const bytes = await readCheckpoint(path);
   const data = await loadDataset(source);
   return {
@@ -84,7 +87,7 @@ function subjectOf(
   bytes: Uint8Array,
   path: string,
   data: Dataset,
-): Pick<Subject, "drawable" | "data" | "classes"> {
+): Pick<EvaluatedNetwork, "drawable" | "data" | "classes"> {
   const { model, info: { normalization, config }, shape } = loadCheckpoint(bytes, path);
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);
@@ -135,12 +138,12 @@ export interface EvaluationWords {
  */
 export function evaluationOptions(
   words: EvaluationWords,
-  subject: Subject,
+  subject: EvaluatedNetwork,
   usual: number,
 ): EvaluationOptions {
   const { seed, solver } = words;
   const count = words.count ?? Math.min(usual, mostImages(subject));
-  checkCount(count, subject);
+  checkSampleCount(count, subject);
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
   const guidance = guidanceFor(words.guidance, subject);
   const { how, description } = makeSolver(solver ?? subject.drawnBy ?? "heun:steps=20");
@@ -148,12 +151,12 @@ export function evaluationOptions(
 }
 
 /** The most samples that equally many test and training images can be compared with. */
-function mostImages({ data, trained }: Pick<Subject, "data" | "trained">): number {
+function mostImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }
 
 /** @throws {ConfigError} if there are fewer real images, or too few samples for the covariance of their features */
-export function checkCount(count: number, subject: Pick<Subject, "data" | "trained">): void {
+export function checkSampleCount(count: number, subject: Pick<EvaluatedNetwork, "data" | "trained">): void {
   const { data, trained } = subject;
   const most = mostImages(subject);
   if (count > most) {
@@ -178,7 +181,7 @@ export function checkCount(count: number, subject: Pick<Subject, "data" | "train
  */
 export function guidanceFor(
   given: number | null,
-  { classes, drawable, guidance = 1 }: Pick<Subject, "classes" | "guidance"> & {
+  { classes, drawable, guidance = 1 }: Pick<EvaluatedNetwork, "classes" | "guidance"> & {
     readonly drawable: { readonly autoguidance?: unknown };
   },
 ): number {

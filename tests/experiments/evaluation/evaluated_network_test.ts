@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { judgeFor } from "../../../experiments/judge/find_judge.ts";
-import { evaluationOptions, stepOfWeights, type Subject } from "../../../experiments/evaluation/subject.ts";
+import {
+  type EvaluatedNetwork,
+  evaluationOptions,
+  stepOfWeights,
+} from "../../../experiments/evaluation/evaluated_network.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
 import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
@@ -11,7 +15,7 @@ import { testInFolder } from "../../folder.ts";
 Deno.test("evaluationOptions() takes at most as many images as there are samples", () => {
   const test = { images: new Uint8Array(20), labels: new Uint8Array(20), count: 20 };
   const data = { name: "made-up", train: test, test, channels: 1, height: 1, width: 1, classes: 1 };
-  const subject: Subject = {
+  const subject: EvaluatedNetwork = {
     // Nothing is drawn by the network.
     drawable: { model: undefined!, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
     data: { ...data, digest: "", source: "" },
