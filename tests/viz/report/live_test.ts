@@ -167,7 +167,7 @@ async function enterNumbers(page: Page): Promise<void> {
   await told(page, "Seed 5:");
   assert.equal(await seed.getAttribute("aria-invalid"), "false");
   await steps.press("Enter");
-  await told(page, "Seed 6:");
+  await told(page, "Seed 6: 2 steps of heun, 4 evaluations, "); // the same sampler counts from 0 again
 
   // The largest number that a field takes can be read.
   const cut = await page.evaluate(() =>

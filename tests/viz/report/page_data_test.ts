@@ -7,7 +7,7 @@ import { pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
 import { logTicks, type Theme } from "../../../viz/report/page/charts.ts";
 import { classAt, classesOf, classMark, noClass } from "../../../viz/report/page/plane.ts";
 import { lineOf, lossTraces } from "../../../viz/report/page/run_charts.ts";
-import { fastestOf } from "../../../viz/report/page/trajectory_view.ts";
+import { fastestOf, lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -183,6 +183,27 @@ Deno.test("classAt() goes straight between snapshots", () => {
   assert.deepEqual(classAt(plane, 4, 1).points.x, [3]);
   assert.deepEqual(classAt(plane, 4, 1).arrows.x, [], "at the end there is no velocity");
   assert.deepEqual(classAt(plane, 5, 0.5).points.x, []);
+});
+
+Deno.test("snapshotAt() goes straight between snapshots, with the velocity of the one before", () => {
+  const trajectory = {
+    id: 0,
+    name: "",
+    origin: "",
+    shape: [3, 1, 1, 2] as const,
+    t: Float32Array.of(0, 0.5, 1),
+    image: Float32Array.of(0, 1, 2, 3, 6, 5),
+    velocity: Float32Array.of(4, 4, 8, 6),
+  };
+  const at = (t: number) => {
+    const { image, velocity } = snapshotAt(trajectory, t);
+    return [...image, ...velocity];
+  };
+  assert.deepEqual(at(0), [0, 1, 4, 4]);
+  assert.deepEqual(at(0.125), [0.5, 1.5, 4, 4]);
+  assert.deepEqual(at(0.75), [4, 4, 8, 6]);
+  assert.deepEqual(at(1), [6, 5, 8, 6]);
+  assert.deepEqual([0, 1, 2].map((m) => lastVelocity(trajectory, m).t), [0, 0.5, 0.5]);
 });
 
 Deno.test("fastestOf() gives velocities that are 0 a scale", () => {

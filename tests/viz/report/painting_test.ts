@@ -154,13 +154,15 @@ const solvers = { euler: {} };
 const adaptiveSolvers = {}, timeGrids = { uniform: {} };
 class AdaptiveSampler {}
 const gridTimes = () => [0, 1];
-export { adaptiveSolvers, AdaptiveSampler, gridTimes, timeGrids, fromPixels, init, loadCheckpoint, noise, Sampler, snapshotToPixels, solvers, tensor, toPixels };
+const bitsPerDimension = async (model, x1, { seed }) => ({ bits: [1 + 2 * seed], evaluations: 7 });
+export { adaptiveSolvers, bitsPerDimension, AdaptiveSampler, gridTimes, timeGrids, fromPixels, init, loadCheckpoint, noise, Sampler, snapshotToPixels, solvers, tensor, toPixels };
 const noise = tensor, fromPixels = same, toPixels = same, snapshotToPixels = same;
 `;
 
-const live = { checkpoint: new Uint8Array(3) };
+const tests = { shape: [1, 1, H, W] as const, image: new Float32Array(H * W) };
+const live = { checkpoint: new Uint8Array(3), tests };
 await testReport(
-  "reportHtml() goes by the snapshots' own times, also when it goes on from one",
+  "reportHtml() goes by the snapshots' own times, and measures bits with other signs each time",
   reportHtml({ runs: [run("uneven", { trajectories: [flow], solved, live })], library }),
   async (page) => {
     await page.locator("#explorer").scrollIntoViewIfNeeded();
@@ -186,5 +188,11 @@ await testReport(
     assert.deepEqual(x, times);
     const before = [0, 1].map((m) => flow.image[m * H * W + 6 * W + 6]);
     assertClose(y, [...before, 1, 1.25, 1.75], 1e-3);
+
+    // Each press measures with other random signs.
+    for (const words of ["1.000 bits", "2.000 \u00b1 1.000 bits per dimension (2 draws of random signs)"]) {
+      await page.locator("#bits-examples button").click();
+      await page.getByText(`Test image 1: ${words}`).waitFor();
+    }
   },
 );

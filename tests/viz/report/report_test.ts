@@ -8,7 +8,10 @@ Deno.test("reportHtml() takes a user's words for words", () => {
   assert.equal(page.split("<img src=x").length, 1, "a tag of a user stands in the page");
   assert.equal(page.match(/<\/script/g)?.length, 3);
   assert.equal(page.match(/<img /g)?.length, 1);
-  assert.ok(page.includes("&#60;/script&#62;&#60;img src=x"));
+  assert.ok(
+    page.includes("&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;"),
+  );
+  assert.ok(!page.includes('onerror="'), "an attribute of a user stands in the page");
 });
 
 Deno.test("reportHtml() says how a run ended that was stopped or failed", () => {
