@@ -22,7 +22,7 @@ export const examining = defineSettings({
   root: { ...path("DIR", "folder where runs would go"), default: "runs" },
   device: shared.device,
   threads: shared.threads,
-  seconds: number({ doc: "how long to train for the rate, 0 = not at all", min: 0, default: 10 }),
+  seconds: number({ doc: "how long to train to measure the speed, 0 = not at all", min: 0, default: 10 }),
   json: toggle({ doc: "print JSON, not lines", default: false }),
 });
 

@@ -50,7 +50,7 @@ export const evaluating = defineSettings({
   }),
   bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
   out: optional(
-    path("FILE", "the evaluation of a checkpoint as JSON; of a run it is evaluation.json in its folder"),
+    path("FILE", "JSON file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)"),
   ),
   device: shared.device,
   threads: shared.threads,

@@ -100,7 +100,7 @@ function idleFlags(
       frames: "with --class there is an image for each class",
     },
     ...classes && out.endsWith(".gif") &&
-      { out: "with --class there is no way to animate (expected a .png)" },
+      { out: "--class draws no animation (expected a .png)" },
     ...(from || to) && { count: `there is a row for each image of ${from ? "--from" : "--to"}` },
     ...noNoise && { seed: "no noise is drawn, as there is an image at each end and --entry is 1" },
     ...!from && !to && { data: noImage, entry: noImage },

@@ -55,7 +55,7 @@ const comparingSolvers = defineSettings({
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   guidance: evaluating.rows.guidance,
   out: optional(
-    path("FILE", "results of a checkpoint as JSON; of a run they are solvers.json in its folder"),
+    path("FILE", "JSON file for the results of a checkpoint (a run gets solvers.json in its folder)"),
   ),
   device: shared.device,
   threads: shared.threads,

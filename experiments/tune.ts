@@ -68,7 +68,7 @@ export const tuneTask = task({
     const step = `a training step of ${model} [${filters}], batch ${batchSize}, ${channels}x${size}x${size}`;
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     say(`Tuning ${step} on ${device.description}`);
-    const more = `${remeasure ? "without --remeasure it" : "the same command"} goes on from here`;
+    const more = `${remeasure ? "without --remeasure, the command" : "the same command"} continues from here`;
     const cache = await ChoiceCache.open(choiceCacheFile, say);
     const store: ChoiceStore = remeasure
       ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }

@@ -66,7 +66,7 @@ export async function readExamples(run: string): Promise<TestImages | undefined>
   const { shape: [N, C, H, W, ...more], data: image } = tensors.get("image") ?? { shape: [], data: [] };
   if (!(N * C * H * W > 0) || more.length > 0) throw fail("it holds no image f32[N, C, H, W]");
   if (!image.every((pixel) => pixel >= 0 && pixel <= 1)) {
-    throw fail("image holds other than pixels in [0, 1]");
+    throw fail("image holds values outside [0, 1]");
   }
   const labels = tensors.get("labels")?.data;
   if (labels && (labels.length !== N || !labels.every((label) => Number.isInteger(label) && label >= 0))) {

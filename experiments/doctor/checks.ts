@@ -169,7 +169,7 @@ export const checks = {
         ? error(...explanation(cause, "give the http:// address of an MLflow server"))
         : warning(...explanation(
           cause,
-          "start it, or go on: runs are kept in their folders, and deno task sync sends them later",
+          "start it, or train without it: run folders keep everything, and deno task sync sends it later",
         ));
     }
   },

@@ -164,7 +164,7 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
   const path = join(run, runFile.paths);
   const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;
-  const file = new TensorFile(bytes, path, "delete the file, and the run is shown without its paths");
+  const file = new TensorFile(bytes, path, "delete the file, and the run is shown without its trajectories");
   const [M] = file.shapeOf("t");
   const [N, ...size] = file.shapeOf("image");
   const [D] = file.shapeOf("real_position");

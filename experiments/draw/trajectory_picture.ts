@@ -171,7 +171,7 @@ export async function drawTrajectories(
   }
 }
 
-/** Draws the trajectories of a run as a GIF: one column a class, or all in one row. */
+/** Draws the trajectories of a run as a GIF: one column per class, or all in one row. */
 export async function trajectoryGif(
   samples: readonly StoredTrajectory[],
   options: FlowFramesOptions,
@@ -181,7 +181,7 @@ export async function trajectoryGif(
   return flowGif(frames, await rasterizer(), { hold: 1500 });
 }
 
-/** Frames with a row for each run, or a grid for one run: one column a class, one row, or nearly square. */
+/** Frames with a row for each run, or a grid for one run: one column per class, one row, or nearly square. */
 function framesOf(
   { rows, columnTitles, columns, remark }: TrajectoryRows,
   options: FlowFramesOptions,

@@ -57,7 +57,7 @@ export const figureMeanings = {
   density: {
     title: "Density",
     doc:
-      "How many test images' neighbourhoods a sample lies in, by the number expected; above 1 in crowded places",
+      "How many test images' neighbourhoods contain a sample, divided by the expected number; above 1 in dense regions",
     better: "real",
   },
   coverage: {

@@ -92,8 +92,8 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
 /** How a run's samples were drawn. */
 function samplesInWords({ conditional, guidance }: Readonly<Record<string, unknown>>): string | undefined {
   const scale = typeof guidance === "number" ? guidance : 1;
-  if (conditional === true) return `one column a class, ${guidanceInWords({ scale })}`;
-  return scale === 1 ? undefined : `${autoguidanceInWords(scale)}; flows are drawn without`;
+  if (conditional === true) return `one column per class, ${guidanceInWords({ scale })}`;
+  return scale === 1 ? undefined : `${autoguidanceInWords(scale)}; trajectories are drawn without`;
 }
 
 /** One of a run's metrics over the steps; numbers that are not finite cannot be drawn and are left out. */

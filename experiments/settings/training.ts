@@ -139,7 +139,7 @@ export const training = defineSettings({
   device: shared.device,
   threads: shared.threads,
   precision: choice(["f32", "f16"], {
-    doc: "how activations are kept; f16 needs webgpu with shader-f16",
+    doc: "precision of stored activations; f16 needs webgpu with shader-f16",
     default: "f32",
   }),
   tune: autoToggle({ doc: "time kernels and keep the fastest; auto = on a GPU", default: "auto" }),

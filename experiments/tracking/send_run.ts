@@ -68,7 +68,7 @@ export function isOfRun(error: unknown): error is RunError | ServerError {
 /** What was sent of a run: a line for the user, and one for each thing that the server rejected. */
 export function sentLines({ run, state, points, files, refused, page }: Sent): string[] {
   if (state === "busy") {
-    return [`${run}: nothing sent, as another program works on it; sync again when it has ended`];
+    return [`${run}: nothing sent, because another program is working on it; sync again when it has ended`];
   }
   const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;
   return [

@@ -188,7 +188,7 @@ testTask("morph refuses in one line what cannot be done, and writes nothing", as
     "--class 3 --frames 3":
       "ConfigError: Cannot use --frames 3: with --class there is an image for each class (see --help)",
     "--class 3 --out x.gif":
-      "ConfigError: Cannot use --out x.gif: with --class there is no way to animate (expected a .png) (see --help)",
+      "ConfigError: Cannot use --out x.gif: --class draws no animation (expected a .png) (see --help)",
     "--from 1 --count 3":
       "ConfigError: Cannot use --count 3: there is a row for each image of --from (see --help)",
     "--from 1 --to 2 --entry 1 --seed 3":

@@ -34,7 +34,10 @@ testTask(
     const again = await choices(place, "--seconds 0.001 --remeasure");
     assert.deepEqual(again.map(({ by }) => by), again.map(() => "table")); // as far as the time goes
     const short = await place.succeed("tune", `${smallest} --seconds 0.001 --remeasure`);
-    assert.match(short.stderr, /\nNot measured, .*: \d+; without --remeasure it goes on from here\n$/);
+    assert.match(
+      short.stderr,
+      /\nNot measured, .*: \d+; without --remeasure, the command continues from here\n$/,
+    );
     const { stdout, stderr } = await place.succeed(
       "tune",
       smallest,
@@ -75,7 +78,7 @@ testTask("tune stopped by Ctrl-C can go on, and exits with the code of the signa
   const { code, stdout, stderr } = await interrupted(place);
   assert.deepEqual([code, stdout], [130, ""], stderr);
   assert.match(stderr, /\nSIGINT: stopping; press again to quit at once\n/);
-  assert.match(stderr, /\nStopped; without --remeasure it goes on from here\n$/);
+  assert.match(stderr, /\nStopped; without --remeasure, the command continues from here\n$/);
 }, noAdapter);
 
 testTask("tune refuses a network that cannot be built", async (place) => {

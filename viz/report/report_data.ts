@@ -51,7 +51,7 @@ export interface ReportRun {
   readonly solvers?: readonly SolverQuality[];
   /** A picture of samples, bytes of a PNG. */
   readonly samplesPng?: Uint8Array;
-  /** How they were drawn, such as `one column a class, guidance 1.5`. */
+  /** How they were drawn, such as `one column per class, guidance 1.5`. */
   readonly samplesText?: string;
   /** Trajectories of some samples, all of one image size and with the same times. */
   readonly trajectories: readonly Trajectory[];

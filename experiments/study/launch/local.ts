@@ -47,7 +47,7 @@ export const local: Launcher = {
         const line = answer.ended === "failed"
           ? `${cell.id}: ${answer.why}`
           : answer.ended === "busy"
-          ? `Skipping ${cell.id}: another program runs it`
+          ? `Skipping ${cell.id}: another program is running it`
           : undefined;
         if (line !== undefined) {
           progress.clear();

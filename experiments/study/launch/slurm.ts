@@ -205,7 +205,7 @@ function whyNotStarted(program: string, error: unknown): string {
       "this machine, --dry-run prints the batch script)";
   }
   if (error instanceof Deno.errors.NotCapable && error.message.includes("environment variable")) {
-    return `Deno starts no ${program} while variables such as LD_LIBRARY_PATH are set (put "env -u LD_LIBRARY_PATH" ` +
+    return `Deno cannot start ${program} while variables such as LD_LIBRARY_PATH are set (put "env -u LD_LIBRARY_PATH" ` +
       'before the command, and set it in "setup" of the profile where jobs need it)';
   }
   return `${program} does not start: ${reasonOf(error)}`;

@@ -125,7 +125,7 @@ function halfOf([low, high]: Interval): number {
 }
 
 const note =
-  "Intervals hold the mean over seeds in 95 of 100 cases, by Student's t over the seeds; differences are taken within " +
+  "Intervals contain the mean over seeds in 95 of 100 cases, by Student's t over the seeds; differences are taken within " +
   "each seed, whose runs share the order of data, noise and times.";
 
 /** The conclusion and the tables of a study as a page in Markdown. */

@@ -108,8 +108,8 @@ export async function writeResults(folder: string): Promise<Written> {
 }
 
 const aboutFigure =
-  "Means over seeds, with 95 % intervals by Student's t; quality is of the samples after training, or on the " +
-  "way where it was measured.";
+  "Means over seeds, with 95 % intervals by Student's t; quality is that of samples after training, or " +
+  "during it where milestones were measured.";
 
 const mostSetups = 12;
 const mostSamples = 5;

@@ -52,7 +52,7 @@ testInFolder("readExamples() refuses other files in one line that says what to d
   const cases = [
     [{ pixels: image }, /it holds no image f32\[N, C, H, W\]/],
     [{ image: { ...image, shape: [1, 2, 1] } }, /it holds no image/],
-    [{ image: { ...image, data: Float32Array.of(0, NaN) } }, /other than pixels/],
+    [{ image: { ...image, data: Float32Array.of(0, NaN) } }, /outside \[0, 1\]/],
     [{ image, labels: { shape: [2], data: Float32Array.of(0, 1) } }, /labels are not 1/],
   ] as const;
   for (const [tensors, message] of cases) {

@@ -298,7 +298,7 @@ testSending("sendRun() marks a killed run, and sends none that a program works o
     using _ = await lockRun(run);
     const [sent] = await send(run, server);
     assert.deepEqual(sentLines(sent), [
-      `${run}: nothing sent, as another program works on it; sync again when it has ended`,
+      `${run}: nothing sent, because another program is working on it; sync again when it has ended`,
     ]);
     assert.deepEqual(server.seen, []);
   }

@@ -162,5 +162,5 @@ testTask("study --launcher slurm says in one line what it cannot use, and writes
   // Deno's permissions are those of a program.
   const { code, stderr } = await place.runProgram("study", slurm, { LD_LIBRARY_PATH: "/opt/lib" });
   assert.equal(code, 1);
-  assert.match(stderr, /^SlurmError: Cannot submit the study: (there is no|Deno starts no) sbatch .*\n$/);
+  assert.match(stderr, /^SlurmError: Cannot submit the study: (there is no|Deno cannot start) sbatch .*\n$/);
 });
