@@ -10,9 +10,9 @@ import { cellFolder, type Study } from "./study.ts";
 import { recordStudy, type StudyTracking } from "./study_tracking.ts";
 
 /**
- * Writes what comes out of a study as far as it is finished, prints the conclusion, and records how the study stands.
+ * Writes the results of the finished cells, prints the conclusion, and records the status of the study.
  *
- * @param failed why cells failed, if some did; else their records say whether they have
+ * @param failed the reason if cells failed; by default that of their records
  * @throws {DeviceError} if the device cannot be used
  * @throws {RunError} if a file cannot be written
  */
@@ -31,9 +31,9 @@ export async function collectStudy(
 }
 
 /**
- * Records how a study stands that nobody runs any more.
+ * Records the status of a study that has ended or stopped.
  *
- * @param failed why cells failed, if some did
+ * @param failed the reason if cells failed
  * @throws {RunError} if the folder cannot be written
  */
 export async function recordEnd(study: Study, tracking: StudyTracking, failed?: string): Promise<void> {
@@ -44,7 +44,7 @@ export async function recordEnd(study: Study, tracking: StudyTracking, failed?: 
   tracking.say(`${done} of ${all} cells are finished in ${study.folder}`);
 }
 
-/** Why a study is unfinished that ran elsewhere or earlier, if that is because cells failed. */
+/** Why cells failed that ran elsewhere or earlier; undefined if none did. */
 async function failureOf(study: Study): Promise<string | undefined> {
   const { unfinished } = await readResults(study);
   if (unfinished.length === 0) return undefined;

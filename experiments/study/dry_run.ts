@@ -6,7 +6,7 @@ import { clock } from "../program/progress.ts";
 import type { PlannedStudy } from "./plan_study.ts";
 import type { Cell } from "./study.ts";
 
-/** What a study would run, as a table with what each network is and takes, and what all of it takes. */
+/** A table of the cells that a study would run, with their sizes, time and disk space. */
 export function dryRun(
   { study, added, dropped, known }: PlannedStudy,
   unfinished: readonly Cell[],
@@ -38,12 +38,12 @@ export function dryRun(
   ].join("\n");
 }
 
-/** Values kept of each parameter: four files of weights, and a state with weights, their average and two moments. */
+/** Values stored for each parameter: four files of weights, and a state with weights, their average and two moments. */
 const valuesOfParameter = 8;
-/** Pictures, flows, samples beside training images, and the report of a run of 28 x 28 pixels. */
+/** Pictures, trajectories, judged samples and the report of a run of 28 x 28 pixels. */
 const picturesBytes = 12 << 20;
 
-/** Bytes that the run of a cell takes, about, with the weights of so many milestones. */
+/** Approximate bytes of a cell's run, with the weights of so many milestones. */
 export function cellBytes({ parameters }: Pick<Cell, "parameters">, milestones = 0): number {
   return 4 * (valuesOfParameter + milestones) * parameters + picturesBytes;
 }
@@ -51,9 +51,9 @@ export function cellBytes({ parameters }: Pick<Cell, "parameters">, milestones =
 /**
  * Checks that there is room for cells.
  *
- * @param folder where they go; it need not be there yet
- * @param freeBytes what is free there; undefined where nobody knows, and then nothing is checked
- * @param milestones at which each keeps its weights
+ * @param folder of the study, which may not exist yet
+ * @param freeBytes free bytes there; undefined if unknown, then nothing is checked
+ * @param milestones of each cell, at which it stores its weights
  * @throws {RunError} if there is not
  */
 export function checkRoom(
@@ -65,14 +65,14 @@ export function checkRoom(
   const bytes = cells.reduce((sum, cell) => sum + cellBytes(cell, milestones), 0);
   if (freeBytes === undefined || bytes <= freeBytes) return;
   throw new RunError(
-    `Cannot run ${cells.length} cells in ${folder}: they take about ${gigabytes(bytes)}, and ${
+    `Cannot run ${cells.length} cells in ${folder}: they need about ${gigabytes(bytes)}, but only ${
       gigabytes(freeBytes)
     } ` +
-      "are free there (expected more room, or --out on another disk)",
+      "is free there (expected more room, or --out on another disk)",
   );
 }
 
-/** Bytes that are free where a folder is or will be; undefined where that may not be asked. */
+/** Free bytes on the disk of a folder, which may not exist yet; undefined if the program may not know. */
 export async function freeBytesAt(folder: string): Promise<number | undefined> {
   for (let at = resolve(folder);; at = dirname(at)) {
     try {
@@ -84,7 +84,7 @@ export async function freeBytesAt(folder: string): Promise<number | undefined> {
   }
 }
 
-/** Bytes in a unit that people read. */
+/** Bytes in MiB or GiB, rounded up. */
 export function gigabytes(bytes: number): string {
   return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

@@ -71,7 +71,7 @@ export const planNames: readonly string[] = Object.keys(plans);
  * Finds a plan, and changes it.
  *
  * @param named a plan of the repository, the path of a JSON file, or the folder of a study; undefined for an empty plan
- * @param changes what stands in place of its fields; settings and evaluation are merged
+ * @param changes replace its fields; grid, fixed settings and evaluation are merged
  * @param root the folder of runs
  * @returns the plan, and the folder of its study if a study is named
  * @throws {ConfigError} if there is no such plan, or it cannot be used

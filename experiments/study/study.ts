@@ -90,7 +90,7 @@ export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "setti
   return asked.match === undefined ? asked : { ...asked, filters: settings.filters };
 }
 
-/** Grids of samples over the epochs cost time, and nobody looks at those of a study; a plan may ask for them. */
+/** No sample grids during training, unless the plan sets them. */
 const usualSettings: CellSettings = { sampleEpochs: 0 };
 
 /**

@@ -15,14 +15,14 @@ export interface StudyTracking {
   readonly say: (message: string) => void;
 }
 
-/** How long a program may be sending a study, to a server that does not answer at once. */
+/** Longest wait for a program that is sending the study. */
 const sendingMs = 300_000;
 
 /**
- * Records a study as a run that its cells are nested in, in its folder and on a server if one is chosen. A server that
- * cannot be reached gets what it lacks later.
+ * Records a study as a run with its cells nested in it, in its folder and on a server if one is chosen. A server that
+ * cannot be reached is brought up to date later.
  *
- * @param status how the study stands; those who launch it begin with `RUNNING`
+ * @param status of the study; a launch begins with `RUNNING`
  * @param reason why it failed
  * @throws {ConfigError} if the server cannot be used
  * @throws {RunError} if the folder cannot be written
@@ -34,7 +34,7 @@ export async function recordStudy(
   reason: string | null = null,
 ): Promise<void> {
   const choice = await trackingOf({ mlflow, experiment }, folder);
-  // Who launches it at the same time records the same; but nobody who only sends it records its end.
+  // Another program that launches the study records the same start; one that only sends it does not record its end.
   using lock = await tryLockRun(folder, status === "RUNNING" ? {} : { waitMs: sendingMs });
   if (!lock && status !== "RUNNING") {
     say(`Cannot record that ${folder} is ${status}: another program is sending it`);
@@ -59,7 +59,7 @@ export async function recordStudy(
   });
 }
 
-/** Sends a server what it lacks of a cell, if one is chosen or has the run already. */
+/** Brings a server up to date with a cell, if one is chosen or has the run already. */
 export async function sendCell(
   study: Study,
   cell: Cell,

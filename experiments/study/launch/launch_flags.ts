@@ -4,10 +4,10 @@ import type { Setting, Values } from "../../settings/setting.ts";
 import { defineSettings } from "../../settings/settings.ts";
 import { shared } from "../../settings/shared.ts";
 
-/** Seconds before its time limit at which a job is asked to save. */
+/** A job saves so many seconds before its time limit. */
 export const graceSeconds = 120;
 
-/** A limit below leaves too little between the start of a job and its end. */
+/** With a lower limit a job would hardly run before it saves. */
 const leastSeconds = 300;
 
 const name = (hint: string, doc: string, pattern = /^\w[\w.-]*$/) =>
@@ -15,7 +15,7 @@ const name = (hint: string, doc: string, pattern = /^\w[\w.-]*$/) =>
     text({ doc, hint, pattern, expected: `a ${hint} such as those of your cluster: letters, digits, . _ -` }),
   );
 
-/** Settings of the jobs of a study on a Slurm cluster, as flags; Slurm knows what is not given. */
+/** Settings of the jobs of a study on a Slurm cluster, as flags; Slurm has defaults for the others. */
 export const slurmFlags = {
   profile: optional(
     path("FILE", 'settings of Slurm jobs as JSON, with shell lines for their start in "setup"'),
@@ -51,10 +51,10 @@ const { profile: _, ...jobRows } = slurmFlags;
 /** The content of a profile file: the flags but `--profile`, and lines of shell that only the file can give. */
 export const slurmProfile = defineSettings({ ...jobRows, setup: shellLines() });
 
-/** Settings of jobs; what is null is left to Slurm. */
+/** Settings of jobs; null leaves one to Slurm. */
 export type JobSettings = Values<typeof slurmProfile.rows>;
 
-/** Seconds of a time limit as Slurm reads it; undefined if it is none. */
+/** Seconds of a time limit in a format of Slurm; undefined for other text. */
 export function secondsOfLimit(text: string): number | undefined {
   const match = /^(?:(\d{1,3})-)?(\d{1,5})(?::(\d{1,2}))?(?::(\d{1,2}))?$/.exec(text);
   if (!match) return undefined;

@@ -2,7 +2,7 @@ import type { Terminal } from "../../program/progress.ts";
 import type { LaunchFlags } from "./launch_flags.ts";
 import type { Cell, Study } from "../study.ts";
 
-/** Exit code of `--only` where another program holds a cell, so that it is tried again later: `EX_TEMPFAIL`. */
+/** Exit code of `--only` if another program holds a cell, which asks to try again later: `EX_TEMPFAIL`. */
 export const tryAgain = 75;
 
 /** What a launcher may use besides the study. */

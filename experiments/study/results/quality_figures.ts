@@ -106,7 +106,7 @@ function linesAlong(
   });
 }
 
-/** Moves points of several setups at one place apart, so that a still shows all of them. */
+/** Spreads setups at the same x, so a still shows all of them. */
 function sideBySide(placed: readonly (readonly Point[])[]): Point[][] {
   const middle = (placed.length - 1) / 2;
   return placed.map((points, i) =>
@@ -114,7 +114,7 @@ function sideBySide(placed: readonly (readonly Point[])[]): Point[][] {
   );
 }
 
-/** Points, the line through them, and an upright line for each interval. */
+/** Points, the line through them, and a vertical line for each interval. */
 function tracesOf(points: readonly Point[], color: string, name: string | undefined): Trace[] {
   const x = points.map(({ x }) => x);
   const y = points.map(({ quality }) => quality.mean);
@@ -140,7 +140,7 @@ function colorsOf(count: number): string[] {
   });
 }
 
-/** Whether values are so far apart that a logarithmic axis shows them better. */
+/** Whether values span a decade, which a logarithmic axis shows better. */
 function spansDecade(values: readonly number[]): boolean {
   return Math.min(...values) > 0 && Math.max(...values) >= 10 * Math.min(...values);
 }

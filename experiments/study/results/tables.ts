@@ -144,7 +144,7 @@ export function passageText(passage: Passage): string {
   return [`${passage.heading}:\n`, ...passage.items.map((item) => `- ${item}`)].join("\n");
 }
 
-/** A table in Markdown with aligned columns, of which all but the first are numbers. */
+/** A table in Markdown with aligned columns; all but the first hold numbers. */
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows].map((row) =>
     row.map((cell) => cell.replaceAll("|", "\\|").replaceAll(/\s+/g, " "))

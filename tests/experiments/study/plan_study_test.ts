@@ -135,7 +135,7 @@ testInFolder("planCells() gives new seeds the steps of known ones", async (folde
   assert.deepEqual((await cellsOf({ ...plan, seeds: [1, 2] }, options)).map(({ steps }) => steps), [10, 10]);
 });
 
-testInFolder("planCells() makes minutes steps, and a share of them", async (folder) => {
+testInFolder("planCells() converts minutes to steps, and takes a share of them", async (folder) => {
   const plan = await planIn(folder, {
     grid: { share: [0.5, 1] },
     fixed: { ...tinyPlan.fixed, model: "base" },
@@ -180,7 +180,7 @@ testInFolder("planCells() refuses cells that cannot be trained or evaluated", as
 });
 
 testInFolder(
-  "planStudy() says what a changed plan adds and drops, and keeps what there is",
+  "planStudy() tells what a changed plan adds and drops, and keeps all cells",
   async (folder) => {
     const study = `${folder}/study`;
     const first = await planIn(folder, { grid: { model: ["base", "residual"] }, seeds: [1] });
@@ -227,7 +227,7 @@ async function planned(root: string) {
   return { study, plan };
 }
 
-testInFolder("planStudy() begins no study among other files", async (root) => {
+testInFolder("planStudy() starts no study among other files", async (root) => {
   const { plan } = await planned(root);
   const folder = join(root, "run");
   await Deno.mkdir(join(folder, ".locks"), { recursive: true });
@@ -257,7 +257,7 @@ testInFolder("saveStudy() loses no cells that another program has added meanwhil
   assert.deepEqual(cells.map(({ id }) => id), ["base-s1", "base-s3", "base-s2"]);
 });
 
-testInFolder("saveStudy() lets one of two programs that begin a study be first", async (root) => {
+testInFolder("saveStudy() lets one of two programs that start a study be first", async (root) => {
   const { plan } = await planned(root);
   const folder = join(root, "new");
   const both = [await plan([1], folder), await plan([2], folder)];
@@ -267,7 +267,7 @@ testInFolder("saveStudy() lets one of two programs that begin a study be first",
 });
 
 testInFolder(
-  "saveStudy() says once who holds the plan, and waits no more once it is stopped",
+  "saveStudy() names the program that has the plan, and stops waiting on a signal",
   async (root) => {
     const { study, plan } = await planned(root);
     const more = await plan([1, 2]);

@@ -16,7 +16,7 @@ function progressOn(isTerminal: boolean) {
   return { progress, written, clock };
 }
 
-Deno.test("StudyProgress weighs cells by what they cost, and tells rate and time left", () => {
+Deno.test("StudyProgress weights cells by cost, and gives rate and time left", () => {
   const { progress, clock } = progressOn(true);
   assert.equal(progress.text(), "1/3 cells  0:00 elapsed");
   clock.ms = 60_000;
@@ -29,7 +29,7 @@ Deno.test("StudyProgress weighs cells by what they cost, and tells rate and time
   assert.match(progress.text(), /^3\/3 cells .* 0:00 left$/);
 });
 
-Deno.test("StudyProgress counts a cell that another program runs as none of its own", () => {
+Deno.test("StudyProgress does not count cells that another program runs", () => {
   const { progress, clock } = progressOn(true);
   progress.trained(cells[1], 9); // by the other program
   progress.ended(cells[1], "busy");
@@ -41,7 +41,7 @@ Deno.test("StudyProgress counts a cell that another program runs as none of its 
   assert.match(progress.text(), /1:51 left$/, "it has ended here");
 });
 
-Deno.test("StudyProgress counts what earlier sessions trained as no work of this one", () => {
+Deno.test("StudyProgress does not count what earlier sessions trained", () => {
   const { progress, clock } = progressOn(true);
   progress.found(cells[1], 10); // but for its evaluation
   progress.found(cells[2], 5);
@@ -54,7 +54,7 @@ Deno.test("StudyProgress counts what earlier sessions trained as no work of this
   assert.equal(progress.text(), "2/3 cells  10.7 cells/h  1:00 elapsed  4:20 left");
 });
 
-Deno.test("StudyProgress counts of a cell that failed or was stopped what was done", () => {
+Deno.test("StudyProgress counts what was done of a cell that failed or was stopped", () => {
   const { progress, clock } = progressOn(true);
   clock.ms = 60_000;
   progress.trained(cells[1], 5);
@@ -90,7 +90,7 @@ Deno.test("StudyProgress rewrites a line on a terminal, and adds one now and the
   assert.match(pipe.written[1], /^1\/3 cells .* 0:32 elapsed .* left\n$/);
 });
 
-Deno.test("checkRoom() refuses cells that the disk has no room for, in one line", () => {
+Deno.test("checkRoom() refuses cells that do not fit on the disk", () => {
   const cells = [{ parameters: 250_000 }, { parameters: 250_000_000 }];
   const bytes = cellBytes(cells[0]) + cellBytes(cells[1]);
   checkRoom("study", cells, bytes);
@@ -99,16 +99,16 @@ Deno.test("checkRoom() refuses cells that the disk has no room for, in one line"
   assert.throws(() => checkRoom("study", cells, bytes - 1), {
     name: "RunError",
     message:
-      "Cannot run 2 cells in study: they take about 7.5 GiB, and 7.5 GiB are free there (expected more room, " +
+      "Cannot run 2 cells in study: they need about 7.5 GiB, but only 7.5 GiB is free there (expected more room, " +
       "or --out on another disk)",
   });
 });
 
-testInFolder("freeBytesAt() asks the disk where a folder will be", async (folder) => {
+testInFolder("freeBytesAt() gives the free bytes for a folder that does not exist yet", async (folder) => {
   const free = await freeBytesAt(`${folder}/a/b`);
   assert.ok(free === undefined || free > 0 && Number.isSafeInteger(free), `${free}`);
 });
 
-Deno.test("gigabytes() rounds up to what people read", () => {
+Deno.test("gigabytes() rounds up to MiB or GiB", () => {
   assert.deepEqual([1, 2 ** 20 + 1, 3 * 2 ** 29].map(gigabytes), ["1 MiB", "2 MiB", "1.5 GiB"]);
 });

@@ -185,7 +185,7 @@ testForeign("tryLockCell() takes a link for no lock", async (study, home) => {
   });
 });
 
-testForeign("makeSlurmFolder() refuses a link that jobs would print to", async (study, home) => {
+testForeign("makeSlurmFolder() refuses a link that jobs would write through", async (study, home) => {
   await makeSlurmFolder(study);
   await Deno.symlink(join(home, "kept.txt"), join(study.folder, "slurm", "7_0.log"));
   await assert.rejects(makeSlurmFolder(study), {
@@ -228,7 +228,7 @@ async function opened(): Promise<Disposable> {
   return { [Symbol.dispose]: () => device.close() };
 }
 
-testInFolder("resultOf() knows the seconds of milestones between the lines of the log", async (folder) => {
+testInFolder("resultOf() interpolates the seconds of milestones between lines of the log", async (folder) => {
   await Deno.writeTextFile(
     `${folder}/config.json`,
     JSON.stringify(trainingConfig({ model: "base", batchSize: 8 })),

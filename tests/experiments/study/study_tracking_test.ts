@@ -83,7 +83,7 @@ async function withStudy(
 }
 
 testOnFake(
-  "collectStudy() marks a study as failed where cells are that ran elsewhere",
+  "collectStudy() marks a study as failed if cells failed elsewhere",
   () => undefined,
   (server) =>
     withStudy(server, async (study, standing) => {

@@ -16,7 +16,7 @@ function options(signal = new AbortController().signal) {
   return { signal, said, terminal, say: (line: string) => void said.push(line) };
 }
 
-testInFolder("local.launch() names the cells that failed, each of which it says why", async (folder) => {
+testInFolder("local.launch() names the cells that failed, and says why", async (folder) => {
   for (const { id } of cells) await Deno.mkdir(join(folder, "logs", `${id}.log`), { recursive: true });
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
@@ -26,7 +26,7 @@ testInFolder("local.launch() names the cells that failed, each of which it says 
   assert.equal(said.length, 3);
 });
 
-testInFolder("local.launch() says why a cell failed also where its log cannot be written", async (folder) => {
+testInFolder("local.launch() says why a cell failed even if its log cannot be written", async (folder) => {
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
   const long = [cellOf("x".repeat(253))]; // no file may have a name as long as that of its log
@@ -38,7 +38,7 @@ testInFolder("local.launch() says why a cell failed also where its log cannot be
   );
 });
 
-Deno.test("runInTurn() runs the others where a cell fails, and names it", async () => {
+Deno.test("runInTurn() runs the other cells if one fails, and names it", async () => {
   const { said, ...rest } = options();
   const ends = await runInTurn(cells, ({ id }) => {
     if (id === "a-s1") return Promise.reject(new TrainingError("no\nway"));

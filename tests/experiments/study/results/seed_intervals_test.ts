@@ -74,7 +74,7 @@ Deno.test("meanOverSeeds() is SciPy's interval of a mean, and has none of one se
   assert.equal(pairedDifference(bySeed(3, 4), bySeed(3, 4))!.chance, 1, "no difference at all");
 });
 
-Deno.test("seeds that measured the same have no spread, whatever arithmetic rounds away", () => {
+Deno.test("meanOverSeeds() gives equal values no spread, despite rounding", () => {
   const equal = meanOverSeeds(bySeed(0.1, 0.1, 0.1))!; // their sum over 3 is not 0.1
   assert.deepEqual([equal.deviation, equal.interval], [0, [equal.mean, equal.mean]]);
   // 45 of 170 in both seeds, as 0.7 - 0.1 is not quite 0.6
@@ -87,7 +87,7 @@ Deno.test("seeds that measured the same have no spread, whatever arithmetic roun
 
 // What docs/reading_a_study.md says of them.
 for (const [seeds, ofBootstrap] of [[3, 0.75], [5, 0.84]]) {
-  Deno.test(`intervals over ${seeds} seeds hold the mean as often as they say, which a bootstrap does not`, () => {
+  Deno.test(`intervals over ${seeds} seeds hold the mean in 95 of 100 cases, those of a bootstrap less often`, () => {
     const trials = 2000;
     const draws = normals(seeds, 0, 0, seeds * trials);
     let [held, heldByBootstrap] = [0, 0];

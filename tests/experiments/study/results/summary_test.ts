@@ -150,7 +150,7 @@ Deno.test("tablesOf() has the Fréchet distance of each setup by evaluations, ch
   assert.deepEqual(single[1], ["2 (heun:steps=1)", "71.0 (68.5 to 73.5)", "60 % (60 % to 60 %)"]);
 });
 
-Deno.test("tablesOf() leaves out what there is nothing of", () => {
+Deno.test("tablesOf() leaves out empty tables and cells", () => {
   assert.deepEqual(rowsOf(twoNetworks, /evaluations|time/), []);
   const [unfinished] = rowsOf(
     twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })),

@@ -28,7 +28,7 @@ function testStudy(
 
 const textIn = (folder: string, name: string) => Deno.readTextFile(join(folder, name));
 
-testStudy("writeResults() writes all that comes out of a study", twoNetworks, async (folder) => {
+testStudy("writeResults() writes every file of results", twoNetworks, async (folder) => {
   const { files, unfinished, problems, conclusion } = await withDevice(device, () => writeResults(folder));
   assert.deepEqual(files.toSorted(), [
     ...["comparison.gif", "figure.html", "figure.png", "figure.svg", "report.html", "results.json"],
@@ -64,7 +64,7 @@ testStudy("writeResults() writes all that comes out of a study", twoNetworks, as
   assert.match(report, /<h1>Study networks<\/h1>/);
 });
 
-testStudy("writeResults() gives the same bytes again, whoever ran the cells", twoNetworks, async (folder) => {
+testStudy("writeResults() writes the same bytes again", twoNetworks, async (folder) => {
   const read = async () => {
     const { files } = await withDevice(device, () => writeResults(folder));
     return new Map(
@@ -77,7 +77,7 @@ testStudy("writeResults() gives the same bytes again, whoever ran the cells", tw
 });
 
 testStudy(
-  "writeResults() tells what is there of an unfinished study",
+  "writeResults() writes results of the finished cells",
   twoNetworks.map((setup, i) => ({
     ...setup,
     frechet: i === 0 ? [24, 25, undefined] : [undefined, undefined, undefined],
@@ -95,7 +95,7 @@ testStudy(
 );
 
 testStudy(
-  "writeResults() writes the tables though no run is finished, or one is damaged",
+  "writeResults() writes the tables even if no run is finished, or one is damaged",
   twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, 20] })),
   async (folder) => {
     const run = join(folder, "cells", "base-s2");
@@ -120,7 +120,7 @@ testStudy(
   },
 );
 
-testStudy("writeResults() writes the rest where weights are damaged", twoNetworks, async (folder) => {
+testStudy("writeResults() writes the rest if weights are damaged", twoNetworks, async (folder) => {
   for await (const { name } of Deno.readDir(join(folder, "cells"))) {
     const path = join(folder, "cells", name, "ema.safetensors");
     const bytes = await Deno.readFile(path);
