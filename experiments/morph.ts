@@ -21,7 +21,7 @@ import { checkEffects, readConfig } from "./settings/training_config.ts";
 /** Default number of frames from one end to the other. */
 const usualFrames = { png: 9, gif: 30 };
 
-/** The settings of the task that leads images through noise to others. */
+/** The settings of the task that maps images through noise to others. */
 export const morphing = defineSettings({
   checkpoint: path("FILE|RUN", "weights of the network, or a run, for its averaged weights"),
   data: optional({
@@ -116,7 +116,7 @@ function refuse(given: Given, idle: Partial<Record<keyof Given, string>>): void 
   }
 }
 
-/** Leads images through noise to others. */
+/** Maps images through noise to others. */
 export const morphTask = task({
   name: "morph",
   about: "Map images through noise to others: digit to digit, or one handwriting as another class",

@@ -22,7 +22,7 @@ import { lookAt } from "./host.ts";
 
 /** Seconds that the data may take to arrive, and that kernels may be timed before the rate. */
 const [secondsForData, secondsOfTuning] = [60, 5];
-/** One short attempt, as someone waits for the answer. */
+/** One short attempt: someone is waiting for the answer. */
 const patience = { maxRetries: 0, backoffFactor: 0, timeoutMs: 5000 };
 
 /** What checks look at; tests make their own. */

@@ -122,7 +122,7 @@ export interface FoundNoise extends Omit<SolvedFlow, "samples"> {
   readonly noise: Float32Array;
 }
 
-/** How images are led to noise. */
+/** How images are mapped to noise. */
 export interface ToNoise {
   /** Their classes, if the network takes any. */
   readonly conditioning: Conditioning | undefined;
@@ -137,7 +137,7 @@ export interface ToNoise {
 }
 
 /**
- * Leads images back to the noise that they come from.
+ * Maps images back to the noise that they come from.
  *
  * @param pixels of N images, f32[N, C, H, W]: 0 black, 1 white
  * @throws {RunError} if a value is not finite

@@ -35,7 +35,7 @@ export interface MorphOptions {
   readonly guidance: Guidance;
 }
 
-/** The network to lead images through. */
+/** The network to map images with. */
 export interface MorphNetwork {
   readonly drawable: Drawable;
   /** 0 without. */

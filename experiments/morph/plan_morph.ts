@@ -7,7 +7,7 @@ import { between, type End, type FoundEnd, type Returned, shares, type Start } f
 /** Milliseconds of a frame of an animation, and on both ends. */
 const timing = { delay: 60, hold: 900 };
 
-/** A picture of images that are led through noise to other ones, before anything is computed. */
+/** A picture of images mapped through noise to others, before anything is computed. */
 export interface Morph {
   /** Where its rows begin and end. */
   readonly ends: readonly End[];

@@ -1,4 +1,4 @@
-/** A terminal, or what stands in for one. */
+/** A terminal, or a substitute. */
 export interface Terminal {
   /** Whether a line can be rewritten; if not, lines are added now and then. */
   readonly isTerminal: boolean;

@@ -41,7 +41,7 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
     this.settings = declaration.settings;
   }
 
-  /** The settings that a command line stands for. @throws {ConfigError} if it cannot be used */
+  /** The settings of a command line. @throws {ConfigError} if it cannot be used */
   parse(argv: readonly string[]): Config {
     const { given, words } = this.#commandLine(argv);
     return this.#resolve(given, words);

@@ -10,7 +10,7 @@ export class RunError extends UserError {
  * Writes a file atomically: at any time it holds either the old or the new content, also where several programs write it
  * at once. The content goes to a temporary file of a new name in the same folder, is flushed to disk, then renamed.
  *
- * @throws {RunError} if the disk is full or the folder not writable; the old file is then as it was
+ * @throws {RunError} if the disk is full or the folder not writable; then the old file is unchanged
  */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = join(dirname(path), temporaryName(basename(path)));
@@ -57,7 +57,7 @@ export function reasonOf(error: unknown): string {
   );
 }
 
-/** A hidden name that nobody can know before. */
+/** A hidden name that nobody can guess. */
 function temporaryName(name: string): string {
   return `.${name}.${crypto.randomUUID().replaceAll("-", "")}.tmp`;
 }

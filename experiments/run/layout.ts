@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { findContained } from "./contained.ts";
 
-/** Where the files of a run stand: every name in a run folder, once. Paths are relative to the folder, with `/`. */
+/** The files of a run folder, every name once. Paths are relative to the folder, with `/`. */
 
 /** Files that a run has at most one of. */
 export const runFile = {
-  /** What the run is and how it stands. */
+  /** What the run is, and its status. */
   record: "run.json",
   /** Its settings. */
   config: "config.json",
@@ -15,11 +15,11 @@ export const runFile = {
   kernels: "kernels.json",
   /** What was measured, a line for each time. */
   metrics: "metrics.jsonl",
-  /** What `--resume` goes on from. */
+  /** What `--resume` continues from. */
   state: "state.safetensors",
   /** The grid of samples at the end. */
   samples: "samples.png",
-  /** The paths of many samples in a plane. */
+  /** The trajectories of many samples in a plane. */
   paths: "flow/paths.safetensors",
   /** The test loss in bins of t. */
   lossByTime: "loss_by_time.json",
@@ -46,9 +46,9 @@ export const runFile = {
 export const runFolder = {
   /** Grids of samples over the epochs. */
   samples: "samples",
-  /** Flows of samples, and paths. */
+  /** Trajectories of samples. */
   flow: "flow",
-  /** Averaged weights on the way, where somebody asked for them. */
+  /** Averaged weights at steps during training, if they were requested. */
   weights: "weights",
   /** Of a study: the runs nested in it. */
   cells: "cells",
@@ -76,17 +76,17 @@ function stepName(step: number): string {
   return `step_${String(step).padStart(6, "0")}`;
 }
 
-/** The flow of a sample, counted from 1: `flow/sample_1.safetensors`. */
+/** The trajectory of a sample, counted from 1: `flow/sample_1.safetensors`. */
 export function flowFile(sample: number | "<k>"): string {
   return `${runFolder.flow}/sample_${sample}.safetensors`;
 }
 
-/** Whether a path is that of a sample's flow. */
+/** Whether a path is that of a sample's trajectory. */
 export function isFlowFile(path: string): boolean {
   return /^flow\/sample_[1-9]\d*\.safetensors$/.test(path);
 }
 
-/** The animation of the flows, e.g. `flow_linear.gif`. */
+/** The animation of the trajectories, e.g. `flow_linear.gif`. */
 export function flowAnimationFile(pacing: string): string {
   return `flow_${pacing}.gif`;
 }
@@ -119,7 +119,7 @@ export interface RunWeights {
  * Finds the weights to show of a run.
  *
  * @returns undefined where the run has none
- * @throws {RunError} if the folder does not let us look, or a link in it leads out of it
+ * @throws {RunError} if the folder cannot be read, or a link in it leads out of it
  */
 export function findWeights(run: string): RunWeights | undefined {
   for (const name of names) {
@@ -130,7 +130,7 @@ export function findWeights(run: string): RunWeights | undefined {
 }
 
 /**
- * Finds what the network of a run was early in its training, see `autoguided`.
+ * Finds the early weights of a run, see `autoguided`.
  *
  * @returns undefined where the run has not kept it
  * @throws as {@linkcode findWeights}

@@ -81,8 +81,8 @@ function lockOf(run: string, file: Deno.FsFile): RunLock {
 }
 
 /**
- * Does work while no other program, or worker of this one, does work in turn for the same folder. The system ends the turn
- * with the program, however that ends.
+ * Does work while no other program, or worker of this one, does such work for the same folder. The system frees the folder
+ * when the program ends, in whatever way.
  *
  * @param folder which must be there
  */

@@ -3,7 +3,7 @@
 /** Stores that MLflow knows besides servers, by the scheme of their addresses. */
 const stores =
   /^(sqlite|postgresql|mysql|mssql|oracle|databricks|databricks-uc|uc|s3|gs|hdfs|dbfs|wasbs|abfss|ftp|sftp)(\+\w+)?:/i;
-/** A path that says so by its beginning. A bare word is none: it may be a token. */
+/** Text that starts like a path. A bare word does not count: it may be a token. */
 const folder = /^(file:\/\/|[a-z]:\\|~|\.{1,2})?[\\/][^@:?#]*$|^[a-z]:\\[^@:?#]*$/i;
 
 /**
@@ -30,7 +30,7 @@ export function isFolderPath(text: string): boolean {
 /**
  * The part of an address that may be shown: without user, password, query and fragment.
  *
- * @returns an empty text for what cannot be parsed, as nobody knows what is secret in it
+ * @returns an empty text for what cannot be parsed, because any part of it may be secret
  */
 export function shownAddress(text: string): string {
   const url = serverUrl(text);

@@ -97,7 +97,7 @@ export function solverSetting(options: {
 }
 
 /**
- * The solver that a text stands for.
+ * The solver that a text describes.
  *
  * @throws {ConfigError} if the text names no solver, or gives it settings that it does not take
  */
@@ -106,7 +106,7 @@ export function makeSolver(text: string): ChosenSolver {
 }
 
 /**
- * The fixed steps that a text stands for.
+ * The fixed steps that a text describes.
  *
  * @throws {ConfigError} as {@linkcode makeSolver}, and for other solvers
  */

@@ -155,7 +155,7 @@ export async function settleRecord(folder: string): Promise<RunRecord | undefine
   return current;
 }
 
-/** The record of a run that no program works on. Nobody locks a study while its cells are trained. */
+/** The record of a run that no program works on. A study is not locked while its cells are trained. */
 async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
   if (record.status !== "RUNNING") return record;
   for (const nested of await nestedRuns(folder)) if (await isLocked(nested)) return record;

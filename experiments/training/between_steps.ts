@@ -128,7 +128,7 @@ export class EarlyWeights {
   }
 }
 
-/** Keeps the averaged weights of the steps that a session is asked to, for whoever measures them later. */
+/** Keeps the averaged weights at the requested steps, to be measured later. */
 export class KeptWeights {
   readonly #session: TrainingSession;
 

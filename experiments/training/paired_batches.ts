@@ -43,7 +43,7 @@ export class PairedBatches implements Disposable {
     this.#coupling = coupling;
     this.#data = data;
     this.#logEvery = logEvery;
-    this.#failure.promise.catch(() => {}); // told to whoever waits for a pairing
+    this.#failure.promise.catch(() => {}); // reported to whoever awaits a pairing
   }
 
   /**
@@ -109,7 +109,7 @@ export class PairedBatches implements Disposable {
     );
     this.#start().postMessage(batch, [there, batch.values.buffer]);
     const pairing = Promise.race([answer, this.#failure.promise]);
-    pairing.catch(() => {}); // told to whoever takes it
+    pairing.catch(() => {}); // reported to whoever takes it
     this.#pairings.set(step, pairing);
     return pairing;
   }

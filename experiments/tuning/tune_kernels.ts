@@ -9,7 +9,7 @@ import { fieldProblem, tableOf, text } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 
-/** Seconds of measuring per start; the next start goes on from there. */
+/** Seconds of measuring per start; the next start continues from there. */
 const secondsPerStart = 5;
 
 /** What a choice of kernels depends on. */
