@@ -24,11 +24,7 @@ export interface Launcher {
   readonly flags: readonly (keyof LaunchFlags)[];
   /** Whether all cells have ended when it returns, so that results can be collected. */
   readonly collects: boolean;
-  /**
-   * Checks that it can run cells at all, before anything is planned.
-   *
-   * @throws {UserError} if it cannot
-   */
+  /** Checks that it can run cells at all, before anything is planned. @throws {UserError} if it cannot */
   check?(options: LaunchOptions): Promise<void>;
   /** What `--dry-run` prints where cells are unfinished, such as the script that it would submit. */
   describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): string;

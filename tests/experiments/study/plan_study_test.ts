@@ -128,26 +128,25 @@ testInFolder(
   },
 );
 
-testInFolder("planCells() gives new seeds the steps of known ones", async (folder) => {
-  const plan = await planIn(folder, { grid: { model: ["base"] }, budget: { minutes: 0.01 } });
-  const [known] = await cellsOf({ ...plan, seeds: [1] }, { time: () => Promise.resolve([0.06]) });
-  const options = { earlier: [known], time: () => assert.fail("timed again") };
-  assert.deepEqual((await cellsOf({ ...plan, seeds: [1, 2] }, options)).map(({ steps }) => steps), [10, 10]);
-});
-
-testInFolder("planCells() converts minutes to steps, and takes a share of them", async (folder) => {
-  const plan = await planIn(folder, {
-    grid: { share: [0.5, 1] },
-    fixed: { ...tinyPlan.fixed, model: "base" },
-    budget: { minutes: 0.01 },
-    seeds: [1],
-  });
-  const cells = await cellsOf(plan, { time: () => Promise.resolve([0.06]) });
-  assert.deepEqual(cells.map(({ steps, secondsPerStep }) => [steps, secondsPerStep]), [[5, 0.06], [
-    10,
-    0.06,
-  ]]);
-});
+testInFolder(
+  "planCells() converts minutes to steps, takes a share, and keeps the steps of known seeds",
+  async (folder) => {
+    const plan = await planIn(folder, {
+      grid: { share: [0.5, 1] },
+      fixed: { ...tinyPlan.fixed, model: "base" },
+      budget: { minutes: 0.01 },
+      seeds: [1],
+    });
+    const earlier = await cellsOf(plan, { time: () => Promise.resolve([0.06]) });
+    assert.deepEqual(earlier.map(({ steps, secondsPerStep }) => [steps, secondsPerStep]), [[5, 0.06], [
+      10,
+      0.06,
+    ]]);
+    const more = { ...plan, seeds: [1, 2] };
+    const cells = await cellsOf(more, { earlier, time: () => assert.fail("timed again") });
+    assert.deepEqual(cells.map(({ steps }) => steps), [5, 10, 5, 10]);
+  },
+);
 
 const impossible: readonly [GivenPlan, RegExp][] = [
   [
@@ -220,10 +219,8 @@ testInFolder(
 /** A study of one cell, and what plans it again with other seeds. */
 async function planned(root: string) {
   const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
-  const plan = async (seeds: Plan["seeds"], folder = study.folder) => {
-    const device = await init({ device: "cpu", threads: 1 });
-    return await planStudy(folder, { ...study.plan, seeds }, planning).finally(() => device.close());
-  };
+  const plan = (seeds: Plan["seeds"], folder = study.folder) =>
+    withCounting(() => planStudy(folder, { ...study.plan, seeds }, planning));
   return { study, plan };
 }
 
@@ -246,23 +243,21 @@ testInFolder("planStudy() starts no study among other files", async (root) => {
   });
 });
 
-testInFolder("saveStudy() loses no cells that another program has added meanwhile", async (root) => {
+testInFolder("saveStudy() loses no cells that another program adds meanwhile", async (root) => {
   const { study, plan } = await planned(root);
-  const [own, others] = [await plan([1, 2]), await plan([1, 3])];
+  const own = await plan([1, 2]);
+  const others = await plan([1, 3]);
   assert.ok(await saveStudy(others, planning));
   assert.equal(await saveStudy(own, planning), false);
   assert.deepEqual(await requireStudy(study.folder), others.study);
   assert.ok(await saveStudy(await plan([1, 2]), planning));
   const { cells } = await requireStudy(study.folder);
   assert.deepEqual(cells.map(({ id }) => id), ["base-s1", "base-s3", "base-s2"]);
-});
 
-testInFolder("saveStudy() lets one of two programs that start a study be first", async (root) => {
-  const { plan } = await planned(root);
   const folder = join(root, "new");
   const both = [await plan([1], folder), await plan([2], folder)];
   const saved = await Promise.all(both.map((planned) => saveStudy(planned, planning)));
-  assert.deepEqual(saved.toSorted(), [false, true]);
+  assert.deepEqual(saved.toSorted(), [false, true], "one of two programs that start a study is first");
   assert.deepEqual(await requireStudy(folder), both[saved.indexOf(true)].study);
 });
 
