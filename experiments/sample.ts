@@ -91,23 +91,13 @@ function resolve(values: Partial<Values<typeof sampling.rows>>): SampleConfig {
   return { ...config, inFullRows: !("count" in values) };
 }
 
-/** The images that a command line requests. */
-interface RequestedImages {
-  readonly count: number;
-  /** Of a grid; 0 for one that is nearly square. */
-  readonly columns: number;
-  readonly conditioning?: Conditioning;
-  /** Whether each evaluation runs two networks. */
-  readonly guided: boolean;
-  /** Follows `64 samples`. */
-  readonly words: string;
-}
-
 /**
  * The images that a command line requests of a network.
  *
  * @param classes 0 without
  * @param source name of the network's file, for errors
+ * @returns their number, columns (0 for a nearly square grid) and conditioning, whether an evaluation runs two networks, and
+ * words that follow `64 samples`
  * @throws {ConfigError} if the network lacks a class, or cannot be guided
  */
 function requestedImages(
@@ -115,7 +105,7 @@ function requestedImages(
   classes: number,
   autoguidance: Autoguidance | undefined,
   source: string,
-): RequestedImages {
+): { count: number; columns: number; conditioning?: Conditioning; guided: boolean; words: string } {
   const { count, columns, class: choice } = config;
   if (classes === 0) {
     checkNoClass({ ...config, guidance: null }, source);

@@ -71,23 +71,17 @@ export async function readAutoguidance(run: string, scale: number): Promise<Auto
   return { model: loadCheckpoint(await readFile(early.path, run), early.path).model, scale };
 }
 
-/** Samples for a grid with one column for each class. */
-export interface ClassColumns {
-  /** Number of samples. */
-  readonly count: number;
-  /** Number of columns; 0 without classes. */
-  readonly columns: number;
-  /** None without classes. */
-  readonly conditioning?: Conditioning;
-}
-
 /** Rounds a number of samples to full rows, at least one, of one sample of each class; without classes to itself. */
 export function roundToRows(count: number, classes: number): number {
   return classes === 0 || count === 0 ? count : classes * Math.max(1, Math.round(count / classes));
 }
 
-/** About `count` samples in full rows of one of each class. */
-export function classColumns(count: number, classes: number, guidance: Guidance): ClassColumns {
+/** About `count` samples in full rows of one of each class; without classes `count`, no columns and no conditioning. */
+export function classColumns(
+  count: number,
+  classes: number,
+  guidance: Guidance,
+): { readonly count: number; readonly columns: number; readonly conditioning?: Conditioning } {
   if (classes === 0 || count === 0) return { count, columns: 0 };
   const rounded = roundToRows(count, classes);
   return { count: rounded, columns: classes, conditioning: balancedClasses(rounded, classes, guidance) };

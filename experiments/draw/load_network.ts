@@ -18,22 +18,17 @@ import type { NetworkFlags } from "../settings/drawing.ts";
 import { variantName } from "../settings/variant.ts";
 import { findRun } from "../tracking/find_run.ts";
 
-/** The bytes of a file of weights. */
-export interface WeightsFile {
-  readonly path: string;
-  readonly bytes: Uint8Array;
-  /** The folder of the run, if a run was named. */
-  readonly run?: string;
-}
-
 /**
  * Reads a file of weights, or those of a run.
  *
  * @param checkpoint a file, or what {@linkcode findRun} finds
+ * @returns the file and its bytes, and the folder of the run if one was named
  * @throws {ConfigError} if there is no such file or run
  * @throws {RunError} if the file cannot be read, or the run has no weights
  */
-export async function readWeights(checkpoint: string): Promise<WeightsFile> {
+export async function readWeights(
+  checkpoint: string,
+): Promise<{ readonly path: string; readonly bytes: Uint8Array; readonly run?: string }> {
   if (await isFile(checkpoint)) return { path: checkpoint, bytes: await readCheckpoint(checkpoint) };
   const run = await findRun(checkpoint);
   const weights = findWeights(run);

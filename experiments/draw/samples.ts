@@ -116,12 +116,6 @@ export async function drawFromNoise(
   return { pixels: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
 }
 
-/** Noise that images come from, and what it cost to find it. */
-export interface FoundNoise extends Omit<SolvedFlow, "samples"> {
-  /** f32[N, C, H, W]. */
-  readonly noise: Float32Array;
-}
-
 /** How images are mapped to noise. */
 export interface ToNoise {
   /** Their classes, if the network takes any. */
@@ -140,6 +134,7 @@ export interface ToNoise {
  * Maps images back to the noise that they come from.
  *
  * @param pixels of N images, f32[N, C, H, W]: 0 black, 1 white
+ * @returns the noise, f32[N, C, H, W], and what it cost to find it
  * @throws {RunError} if a value is not finite
  * @throws {SolverError} if an adaptive solver cannot go on
  * @throws {TypeError} if the solver is stochastic
@@ -149,7 +144,7 @@ export async function noiseOfImages(
   pixels: Float32Array,
   { conditioning, how, entry, seed }: ToNoise,
   onProgress: OnSamples,
-): Promise<FoundNoise> {
+): Promise<{ readonly noise: Float32Array } & Omit<SolvedFlow, "samples">> {
   const { field, ...condition } = conditionedField(model, conditioning);
   const N = pixels.length / (C * H * W);
   const x1 = tensor(fromPixels(pixels, normalization), [N, C, H, W]);

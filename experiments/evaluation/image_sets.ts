@@ -19,8 +19,8 @@ import {
 } from "../draw/conditioning.ts";
 import { costInWords, type Drawable, drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import type { Cost, EvaluationOptions } from "./evaluation.ts";
-import type { JudgedImages, MeasurementInput, Monitor } from "./measurement.ts";
+import type { EvaluationOptions } from "./evaluation.ts";
+import type { ImageSets, JudgedImages, Monitor } from "./measurement.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 /** Expected evaluations of a sample by a solver that chooses its own steps. */
@@ -50,19 +50,11 @@ function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Dra
   return autoguidance && scale !== 1 ? { ...drawable, autoguidance: { ...autoguidance, scale } } : drawable;
 }
 
-/** Samples as a file of images would hold them, and what they cost. */
-export interface DrawnImages extends Pick<MeasurementInput, "field" | "labels"> {
-  readonly pixels: Points;
-  /** Evaluations of the network for a sample; the mean where samples differ. */
-  readonly evaluations: number;
-  readonly seconds: number;
-  /** The cost in words. */
-  readonly words: string;
-}
-
 /**
  * Draws the samples of an evaluation, equally many of each class.
  *
+ * @returns the samples as pixels in steps of 1 / 255, what draws them and their labels, and their cost: evaluations of the
+ * network for a sample, the mean where samples differ, seconds for all, and words
  * @throws {RunError} if one is not finite
  * @throws {SolverError} if a solver cannot go on
  */
@@ -70,7 +62,7 @@ export async function drawForEvaluation(
   subject: EvaluatedNetwork,
   { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
   monitor: Monitor,
-): Promise<DrawnImages> {
+) {
   const started = performance.now();
   const { classes } = subject;
   const conditioning = classes > 0 ? balancedClasses(count, classes, { scale: guidance }) : undefined;
@@ -102,17 +94,10 @@ export async function drawForEvaluation(
   };
 }
 
-/** The sets of images that an evaluation compares, all of one size. */
-export interface DrawnSets extends Pick<MeasurementInput, "sets" | "field" | "labels"> {
-  /** Of the samples. */
-  readonly cost: Cost;
-  /** How they were drawn, in words. */
-  readonly how: string;
-}
-
 /**
  * Draws samples and the images to compare them with.
  *
+ * @returns the sets of images, what draws the samples and their labels, and how they were drawn in words and at which cost
  * @throws {RunError} if a sample is not finite
  */
 export async function imageSets(
@@ -120,7 +105,7 @@ export async function imageSets(
   judge: DataJudge | undefined,
   options: EvaluationOptions,
   monitor: Monitor,
-): Promise<DrawnSets> {
+) {
   const { drawable, data, trained } = subject;
   const { count, seed } = options;
   const { field, labels, pixels, ...drawn } = await drawForEvaluation(subject, options, monitor);
@@ -140,13 +125,14 @@ export async function imageSets(
   };
   // Drawn without replacement.
   const learned = permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
+  const sets: ImageSets = {
+    samples: await judged(pixels),
+    test: await judged(imagesAt(data.test, firstIndices(Math.min(count, data.test.count)))),
+    train: await judged(imagesAt(data.train, learned)),
+    noise: await judged({ values: noisy, rows: count, width: noisy.length / count }),
+  };
   return {
-    sets: {
-      samples: await judged(pixels),
-      test: await judged(imagesAt(data.test, firstIndices(Math.min(count, data.test.count)))),
-      train: await judged(imagesAt(data.train, learned)),
-      noise: await judged({ values: noisy, rows: count, width: noisy.length / count }),
-    },
+    sets,
     cost: { evaluations: Math.round(count * drawn.evaluations), seconds: drawn.seconds },
     how: `${options.words}, ${drawn.words}`,
     field,
