@@ -180,6 +180,6 @@ testTask("sample draws classes from a PyTorch state dict, given their number", a
   const said = await place.run("sample", `--checkpoint run --classes 10 ${drawn}`);
   assert.match(
     said.stderr,
-    /^ConfigError: Cannot use --classes with run\/ema.safetensors: the file says this/,
+    /^ConfigError: Cannot use --classes with run\/ema.safetensors: the file itself describes/,
   );
 });
