@@ -13,13 +13,11 @@ import type { MetricEntry, TextEntry } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
 
 /** What an MLflow server may answer: a server is as little trusted as a file. MLflow leaves out what is empty. */
-const entries = ifGiven(
-  listOf(fieldsOf({ key: word, value: ifGiven(text) })),
-);
+const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(text) })));
 /** NaN and Infinity come as text. */
-const number = {
+const value = {
   expected: "a number",
-  accepts: (value: unknown) => anyNumber.accepts(value) || text.accepts(value),
+  accepts: (value: unknown) => [text, anyNumber].some((is) => is.accepts(value)),
 };
 const run = fieldsOf({
   info: fieldsOf({
@@ -32,26 +30,18 @@ const run = fieldsOf({
     lifecycle_stage: ifGiven(text),
   }),
   data: ifGiven(fieldsOf({
-    metrics: ifGiven(listOf(fieldsOf({ key: word, value: number }))),
+    metrics: ifGiven(listOf(fieldsOf({ key: word, value }))),
     params: entries,
     tags: entries,
   })),
 });
 const answers = {
-  experiment: fieldsOf({
-    experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(text) }),
-  }),
+  experiment: fieldsOf({ experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(text) }) }),
   createdExperiment: fieldsOf({ experiment_id: word }),
   run: fieldsOf({ run }),
-  runs: fieldsOf({
-    runs: ifGiven(listOf(run)),
-    next_page_token: ifGiven(text),
-  }),
-  files: fieldsOf({
-    files: ifGiven(
-      listOf(fieldsOf({ path: word, is_dir: ifGiven(flag) })),
-    ),
-  }),
+  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(text) }),
+  nothing: fieldsOf({}),
+  files: fieldsOf({ files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag) }))) }),
 };
 
 /** A run as a server returns it. */
@@ -72,10 +62,8 @@ export class MlflowClient {
   /** An experiment by name; undefined if there is none. */
   async experiment(name: string): Promise<{ id: string; deleted: boolean } | undefined> {
     const query = `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`;
-    const found = await ifThere(this.#get(query, answers.experiment));
-    if (found === undefined) return undefined;
-    const { experiment_id: id, lifecycle_stage: stage } = found.experiment;
-    return { id, deleted: stage === "deleted" };
+    const { experiment } = await ifThere(this.#get(query, answers.experiment)) ?? {};
+    return experiment && { id: experiment.experiment_id, deleted: experiment.lifecycle_stage === "deleted" };
   }
 
   /** The id of an experiment, which is created if there is none. */
@@ -136,7 +124,7 @@ export class MlflowClient {
   async createRun(
     content: { experiment_id: string; run_name: string; start_time: number; tags: TextEntry[] },
   ): Promise<ServerRun> {
-    return (await this.#post("runs/create", content, answers.run, { once: true })).run;
+    return (await this.#post("runs/create", content, answers.run, true)).run;
   }
 
   /** A run by its id; undefined if there is none. */
@@ -150,7 +138,7 @@ export class MlflowClient {
     runId: string,
     content: Readonly<Record<string, unknown>> = {},
   ): Promise<void> {
-    await ifThere(this.#post(`runs/${what}`, { run_id: runId, ...content }));
+    await ifThere(this.#post(`runs/${what}`, { run_id: runId, ...content }, answers.nothing));
   }
 
   /**
@@ -168,7 +156,7 @@ export class MlflowClient {
     let left = 20;
     const log = async (batch: readonly Entry[]): Promise<void> => {
       try {
-        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch });
+        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, answers.nothing);
       } catch (error) {
         const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
         // A deleted run accepts nothing ("must be in the 'active' state").
@@ -252,22 +240,13 @@ export class MlflowClient {
     return this.#read(await this.http.request("GET", `/api/2.0/mlflow/${path}`), check);
   }
 
-  async #post<Answer>(
-    path: string,
-    json: unknown,
-    check?: FieldCheck<Answer>,
-    { once = false } = {},
-  ): Promise<Answer> {
+  async #post<Answer>(path: string, json: unknown, check: FieldCheck<Answer>, once = false): Promise<Answer> {
     const text = JSON.stringify(json);
     const content = { type: "application/json", body: () => text };
     return this.#read(await this.http.request("POST", `/api/2.0/mlflow/${path}`, { content, once }), check);
   }
 
-  /** @param check what the answer must be; not given where nothing in it is needed */
-  #read<Answer>(
-    bytes: Uint8Array,
-    check: FieldCheck<Answer> = fieldsOf({}) as FieldCheck<Answer>,
-  ): Answer {
+  #read<Answer>(bytes: Uint8Array, check: FieldCheck<Answer>): Answer {
     let answer: unknown;
     try {
       answer = JSON.parse(new TextDecoder().decode(bytes));

@@ -54,6 +54,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   readonly #server: Server;
   readonly #experiments: string[] = [];
   readonly #runs: FakeRun[] = [];
+  #created = 0;
 
   private constructor(server: Server, answer: Answer) {
     super();
@@ -77,6 +78,11 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Loses all that it keeps. */
+  forget(): void {
+    this.#experiments.length = this.#runs.length = 0;
   }
 
   /** The content of all requests to an endpoint, e.g. `runs/create`. */
@@ -154,7 +160,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         if (this.#experiments.includes(json.name)) return wrong("RESOURCE_ALREADY_EXISTS", "it is there");
         return Response.json({ experiment_id: `${this.#experiments.push(json.name)}` });
       case "runs/create": {
-        const id = `r${this.#runs.length + 1}`;
+        const id = `r${++this.#created}`;
         const { run_name, start_time = 0, experiment_id: experiment, tags } = json;
         const info = { run_id: id, run_name, start_time, status: "RUNNING", lifecycle_stage: "active" };
         this.#runs.push({

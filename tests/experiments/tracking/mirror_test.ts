@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
+import { HttpServer } from "../../../experiments/tracking/http_server.ts";
+import { Mirror } from "../../../experiments/tracking/mirror.ts";
+import { MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
 import { idTag } from "../../../experiments/tracking/describe_run.ts";
 import { newRecord, readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { recordComparison } from "../../../experiments/compare.ts";
@@ -243,9 +246,48 @@ testSending(
     const [{ info }] = await server.runs("x");
     assert.deepEqual([info.status, info.end_time], ["FINISHED", 2]);
     assert.deepEqual(await server.artifacts("r1"), ["run.json"]);
+    server.answer = () => undefined;
+    assert.deepEqual((await send(run, server))[0].refused, {});
+    assert.deepEqual(await server.artifacts("r1"), ["config.json", "run.json"]);
   },
   ({ path }) => path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined,
 );
+
+testSending("Mirror.pass() sends a file again only if its content has changed", async (run, server) => {
+  await writeRun(run);
+  const client = new MlflowClient(new HttpServer(parseAddress(server.url, "--mlflow"), patience));
+  const mirror = new Mirror(run, client);
+  const path = join(run, "notes.txt");
+  server.answer = ({ path, body }) =>
+    path.endsWith("notes.txt") && body === "refuse" ? new Response("", { status: 413 }) : undefined;
+  // The content, the time of its last change, and how often it is then sent.
+  const cases = [["refuse", 1, 1], ["refuse", 1, 0], ["accept", 2, 1], ["accept", 3, 0], [
+    "change",
+    4,
+    1,
+  ]] as const;
+  for (const [content, changed, times] of cases) {
+    await Deno.writeTextFile(path, content);
+    await Deno.utime(path, changed, changed);
+    server.seen.length = 0;
+    await mirror.pass();
+    assert.equal(server.seen.filter(({ path }) => path.endsWith("notes.txt")).length, times, `${changed}`);
+  }
+});
+
+testSending("Mirror.pass() creates a run again on a server that has lost its data", async (run, server) => {
+  await session(run, { losses: [[1, 0.1], [2, 0.2]], ending: "FINISHED" });
+  const client = new MlflowClient(new HttpServer(parseAddress(server.url, "--mlflow"), patience));
+  const mirror = new Mirror(run, client);
+  await mirror.pass();
+  await Deno.writeTextFile(join(run, "notes.txt"), "new");
+  server.answer = () => new Response("", { status: 500 });
+  await assert.rejects(mirror.pass(), /answered 500/);
+  server.forget();
+  server.answer = () => undefined;
+  assert.equal((await mirror.pass()).points, 2);
+  assert.deepEqual((await server.runs("x")).map(({ info }) => info.status), ["FINISHED"]);
+});
 
 testSending(
   "sendRun() skips a param that the server has with another value, and sends the others",
