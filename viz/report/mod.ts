@@ -4,7 +4,6 @@
  *
  * @module
  */
-export { type FigurePage, figurePage } from "./figure_page.ts";
 export type { Passage } from "./markup.ts";
 export type {
   Comparison,
@@ -24,5 +23,5 @@ export type {
   TestImages,
   TimeBin,
 } from "./report_data.ts";
-export { reportHtml } from "./report_html.ts";
+export { type FigurePage, figurePage, reportHtml } from "./report_html.ts";
 export type { Trajectory } from "../flow/trajectory.ts";

@@ -1,7 +1,17 @@
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
+import type { PlotlyFigure } from "../figure/plotly_figure.ts";
 import { checkReport } from "./check_report.ts";
 import { flowViews } from "./flow_views.ts";
-import { details, htmlFile, inJsonScript, inScript, type Markup, markup } from "./markup.ts";
+import {
+  details,
+  htmlFile,
+  inJsonScript,
+  inScript,
+  type Markup,
+  markup,
+  paragraphs,
+  type Passage,
+} from "./markup.ts";
 import { base64, packed } from "./packing.ts";
 import page from "./page.js" with { type: "text" };
 import { judgesOf, pageData } from "./page_data.ts";
@@ -80,3 +90,55 @@ const footer =
   `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
 to 1/32767 of their largest magnitude, those of the comparison to 1/127, and final samples of the plane to 1/255 of white.
 Charts and tables of training use the full numbers; losses of long runs are averaged to 1,000 points.`;
+
+/** What a page of figures shows. */
+export interface FigurePage {
+  /** Of the page, and its heading. */
+  readonly title: string;
+  /** Text above the figures. */
+  readonly passages?: readonly Passage[];
+  /** Interactive figures, each below the other. */
+  readonly figures: readonly PlotlyFigure[];
+  /** Text below them, smaller. */
+  readonly note?: string;
+}
+
+/** Draws the figures, and says when it is done. */
+const figureProgram = `const figures = JSON.parse(document.getElementById("figures").textContent);
+Promise.all(figures.map(({ data, layout, frames }, i) =>
+  Plotly.newPlot("figure-" + i, { data, layout: { ...layout, width: undefined, autosize: true }, frames },
+    undefined, { displayModeBar: false, responsive: true })
+)).then(() => { document.documentElement.dataset.ready = "true"; });`;
+
+const figureStyle =
+  `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+.note{font-size:13px;color:#555}`;
+
+/**
+ * Makes a page of interactive figures: one self-contained HTML file that needs no network or other file.
+ *
+ * @example
+ * ```ts
+ * import { lossFigure } from "../mod.ts";
+ * import { figurePage } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const html = figurePage({ title: "Loss", figures: [lossFigure([4, 2, 1]).plotly] });
+ * assert.match(html, /<title>Loss/);
+ * ```
+ *
+ * @returns text of a `.html` file
+ */
+export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
+  return htmlFile(
+    title,
+    figureStyle,
+    markup`<h1>${title}</h1>
+${paragraphs(passages)}
+${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
+${note && markup`<p class="note">${note}</p>`}
+<script type="application/json" id="figures">${inJsonScript(JSON.stringify(figures))}</script>
+<script>${inScript(plotly)}</script>
+<script>${inScript(figureProgram)}</script>`,
+  );
+}
