@@ -79,98 +79,84 @@ Deno.test("arrayScript() refuses a folder that sbatch cannot be told", () => {
   }
 });
 
-/** Programs of a task: the command `cell` and Slurm's `scontrol`, which note how they are called. */
-async function runTask(
-  folder: string,
-  cell: string,
-  change: Partial<Submission>,
-  whileRunning?: (task: Deno.ChildProcess) => Promise<void>,
-): Promise<{ code: number; calls: string[] }> {
-  const program = async (name: string, body: string) => {
-    await Deno.writeTextFile(join(folder, name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
-  };
+/**
+ * Runs a task with the programs `cell` and `scontrol`, which note how they are called.
+ *
+ * @param signal is sent once the cell is ready
+ */
+async function runTask(folder: string, cell: string, change: Partial<Submission>, signal?: Deno.Signal) {
   const note = `printf '%s\\n' "\${0##*/}" "$@" >>"${folder}/calls"`;
-  await program("cell", `${note}\n${cell}`);
-  await program("scontrol", note);
-  const script = arrayScript({ ...submission, directory: folder, command: ["cell"], ...change }, [
-    "a",
-    "b'$(id) c",
-  ], {
-    ...plain,
-    setup: [`export PATH=${folder}:$PATH`],
-  });
+  for (const [name, body] of [["cell", `${note}\n${cell}`], ["scontrol", note]]) {
+    await Deno.writeTextFile(join(folder, name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
+  }
+  const job = { ...plain, setup: [`export PATH=${folder}:$PATH`] };
   const task = new Deno.Command("bash", {
-    args: ["-c", script],
+    args: [
+      "-c",
+      arrayScript(
+        { ...submission, directory: folder, command: ["cell"], ...change },
+        ["a", "b'$(id) c"],
+        job,
+      ),
+    ],
     env: { SLURM_ARRAY_JOB_ID: "12", SLURM_ARRAY_TASK_ID: "1", SLURM_CPUS_ON_NODE: "3" },
     stdin: "null",
     stdout: "null",
     stderr: "inherit",
   }).spawn();
-  await whileRunning?.(task);
+  const isReady = () => Deno.stat(join(folder, "ready")).then(() => true, () => false);
+  while (signal && !await isReady()) await new Promise((resolve) => setTimeout(resolve, 20));
+  if (signal) task.kill(signal);
   const { code } = await task.status;
   return { code, calls: (await Deno.readTextFile(join(folder, "calls"))).trimEnd().split("\n") };
 }
 
-function testTaskOf(name: string, test: (folder: string) => Promise<void>): void {
-  testNeeding({ read: true, write: true, run: true }, name, () => withFolder(test));
-}
+const needs = { read: true, write: true, run: true } as const;
 
-testTaskOf("a task of arrayScript() runs its own cell, whatever is in names and paths", async (folder) => {
-  const command = ["cell", "/a'b", "$(touch x)", '"', "`touch y`; touch z", "*"];
-  assert.deepEqual(await runTask(folder, "exit 5", { command }), {
-    code: 5,
-    calls: [...command, "--device", "webgpu", "--threads", "3", "--only", "b'$(id) c"],
-  });
-  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  assert.deepEqual(names.sort(), ["calls", "cell", "scontrol"]);
-});
-
-/** Sends a signal once the cell runs. */
-function sending(folder: string, signal: Deno.Signal) {
-  return async (task: Deno.ChildProcess) => {
-    while (!await Deno.stat(join(folder, "ready")).then(() => true, () => false)) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    task.kill(signal);
-  };
-}
-
-const saves = (code: number) =>
-  `trap 'exit ${code}' TERM; touch "\${0%/*}/ready"; for i in {1..600}; do sleep 0.05; done`;
-const called = ["cell", "--device", "webgpu", "--threads", "2", "--only", "b'$(id) c"];
-
-testTaskOf(
-  "a task of arrayScript() that comes near its limit lets its cell save and is queued again",
-  async (folder) => {
-    assert.deepEqual(await runTask(folder, saves(143), { threads: 2 }, sending(folder, "SIGUSR1")), {
-      code: 143,
-      calls: [...called, "scontrol", "requeue", "12_1"],
-    });
-  },
+testNeeding(
+  needs,
+  "a task of arrayScript() runs its own cell, whatever is in names and paths",
+  () =>
+    withFolder(async (folder) => {
+      const command = ["cell", "/a'b", "$(touch x)", '"', "`touch y`; touch z", "*"];
+      assert.deepEqual(await runTask(folder, "exit 5", { command }), {
+        code: 5,
+        calls: [...command, "--device", "webgpu", "--threads", "3", "--only", "b'$(id) c"],
+      });
+      const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+      assert.deepEqual(names.sort(), ["calls", "cell", "scontrol"]);
+    }),
 );
 
-testTaskOf("a task of arrayScript() that ends before its limit is not queued again", async (folder) => {
-  assert.deepEqual(await runTask(folder, saves(0), { threads: 2 }, sending(folder, "SIGUSR1")), {
-    code: 0,
-    calls: called,
-  });
-});
+const savesAndExits = (code: number) =>
+  `trap 'exit ${code}' TERM; touch "\${0%/*}/ready"; for i in {1..600}; do sleep 0.05; done`;
+const savesSlowly = `touch "\${0%/*}/ready"; sleep 0.5; echo saved >>"\${0%/*}/calls"; exit 143`;
+const requeued = ["scontrol", "requeue", "12_1"];
 
-testTaskOf("a task of arrayScript() whose cell another program holds is queued again", async (folder) => {
-  assert.deepEqual(await runTask(folder, "exit 75", { threads: 2 }), {
-    code: 75,
-    calls: [...called, "scontrol", "requeue", "12_1"],
-  });
-});
+const ends: readonly [
+  what: string,
+  cell: string,
+  signal: Deno.Signal | undefined,
+  code: number,
+  calls: string[],
+][] = [
+  ["near its limit it saves and is queued again", savesAndExits(143), "SIGUSR1", 143, requeued],
+  ["it ends before its limit", savesAndExits(0), "SIGUSR1", 0, []],
+  ["another program holds its cell", "exit 75", undefined, 75, requeued],
+  ["it is cancelled, and waits for its cell", savesSlowly, "SIGTERM", 143, ["saved"]],
+];
 
-testTaskOf(
-  "a task of arrayScript() that is cancelled waits for its cell and is not queued again",
-  async (folder) => {
-    const cell = `touch "\${0%/*}/ready"; sleep 0.5; echo saved >>"\${0%/*}/calls"; exit 143`;
-    assert.deepEqual(await runTask(folder, cell, { threads: 2 }, sending(folder, "SIGTERM")), {
-      code: 143,
-      calls: [...called, "saved"],
-    });
+testNeeding(
+  needs,
+  "a task of arrayScript() waits for its cell, and is queued again only if that helps",
+  async () => {
+    for (const [what, cell, signal, code, calls] of ends) {
+      await withFolder(async (folder) => {
+        const called = ["cell", "--device", "webgpu", "--threads", "2", "--only", "b'$(id) c"];
+        const ended = await runTask(folder, cell, { threads: 2 }, signal);
+        assert.deepEqual(ended, { code, calls: [...called, ...calls] }, what);
+      });
+    }
   },
 );
 
@@ -190,45 +176,35 @@ Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
   }
 });
 
-Deno.test("slurmFlags take what clusters are given", () => {
-  const words = "--partition gpu,gpu-long --account lab.7 --qos normal --time 2-12 --gpus a100:2 --cpus 8 " +
-    "--memory 16G --constraint a100|h100 --max-tasks 4 --profile slurm.json";
-  assert.deepEqual(defineSettings(slurmFlags).parse(words.split(" ")).values, {
+const parse = (...argv: string[]) => defineSettings(slurmFlags).parse(argv).values;
+
+Deno.test("slurmFlags take what clusters are given, and nothing that is more than one value to sbatch or bash", () => {
+  const given: Readonly<Record<string, string>> = {
     partition: "gpu,gpu-long",
     account: "lab.7",
     qos: "normal",
     time: "2-12",
     gpus: "a100:2",
-    cpus: 8,
     memory: "16G",
     constraint: "a100|h100",
-    maxTasks: 4,
-    profile: "slurm.json",
-  });
-});
-
-Deno.test("slurmFlags take nothing that would be more than one value to sbatch or bash", () => {
+  };
   const hostile = ["a b", 'a"b', "a'b", "a`id`", "a$(id)", "a;id", "a\nb", "a\\b", "-a b", "a #b", ""];
-  for (const name of ["partition", "account", "qos", "time", "gpus", "cpus", "memory", "constraint"]) {
-    for (const value of hostile) {
-      assert.throws(
-        () => defineSettings(slurmFlags).parse([`--${name}=${value}`]),
-        /^ConfigError: Cannot use /,
-        value,
-      );
+  for (const [name, value] of Object.entries(given)) {
+    assert.deepEqual(parse(`--${name}`, value), { [name]: value });
+    for (const bad of hostile) {
+      assert.throws(() => parse(`--${name}=${bad}`), /^ConfigError: Cannot use /, bad);
     }
   }
-});
-
-Deno.test("slurmFlags take no time limit that ends before a cell could save", () => {
-  for (const limit of ["4", "4:59", "0-0", "0"]) {
-    assert.throws(() => defineSettings(slurmFlags).parse(["--time", limit]), {
+  const numbers = { cpus: 8, maxTasks: 4, profile: "slurm.json" };
+  assert.deepEqual(parse(..."--cpus 8 --max-tasks 4 --profile slurm.json".split(" ")), numbers);
+  assert.equal(parse("--time", "5").time, "5");
+  for (const limit of ["4", "4:59", "0-0", "0"]) { // a cell could not save before it
+    assert.throws(() => parse("--time", limit), {
       message:
         `Cannot use --time "${limit}": expected at least 5 minutes as MINUTES, HOURS:MINUTES:SECONDS ` +
         "or DAYS-HOURS, such as 30, 4:00:00 or 2-12",
     });
   }
-  assert.equal(defineSettings(slurmFlags).parse(["--time", "5"]).values.time, "5");
 });
 
 Deno.test("slurmProfile holds lines of shell, each a line", () => {
