@@ -19,7 +19,7 @@ const headings: Readonly<Record<Axis, string>> = {
   threads: "Threads",
 };
 
-const deviceNames: Readonly<Record<Kind, string>> = { cpu: "CPU device", webgpu: "WebGPU" };
+const deviceNames: Readonly<Record<Kind, string>> = { cpu: "CPU", webgpu: "WebGPU" };
 
 /** The tables of all axes, as Markdown. */
 export function tables({ devices, points, leftOut }: Scaling): string {
@@ -33,20 +33,36 @@ export function tables({ devices, points, leftOut }: Scaling): string {
   return [machines.join("\n"), ...parts, ...rest].join("\n\n");
 }
 
+/** A row for each label, with the measurements of all devices side by side. */
 function table(points: readonly Point[]): string {
-  const head = ["", "device", "images in a step", "step", "images/s", "planned", "device memory"];
-  const rows = points.map((point) => [
-    point.label,
-    deviceNames[point.device],
-    String(point.batchSize),
-    `${shown(point.milliseconds)} ms`,
-    shown(point.imagesPerSecond),
-    ...[point.plannedBytes, point.deviceBytes].map((bytes) => `${shown(bytes / 2 ** 20)} MiB`),
-  ]);
+  const kinds = [...new Set(points.map(({ device }) => device))];
+  const measures = ["step", "images/s", "planned", "device memory"];
+  const head = [
+    "",
+    "images in a step",
+    ...kinds.flatMap((kind) => measures.map((measure) => `${deviceNames[kind]}: ${measure}`)),
+  ];
+  const labels = [...new Set(points.map(({ label }) => label))];
+  const rows = labels.map((label) => {
+    const ofKinds = kinds.map((kind) =>
+      points.find((point) => point.label === label && point.device === kind)
+    );
+    const batches = new Set(ofKinds.flatMap((point) => point?.batchSize ?? []));
+    return [
+      label,
+      [...batches].join(" and "),
+      ...ofKinds.flatMap((point) => point ? measured(point) : ["", "", "", ""]),
+    ];
+  });
   const widths = head.map((_, i) => Math.max(3, ...[head, ...rows].map((row) => row[i].length)));
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
   return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+}
+
+function measured({ milliseconds, imagesPerSecond, plannedBytes, deviceBytes }: Point): string[] {
+  const memory = [plannedBytes, deviceBytes].map((bytes) => `${shown(bytes / 2 ** 20)} MiB`);
+  return [`${shown(milliseconds)} ms`, shown(imagesPerSecond), ...memory];
 }
 
 /** Three significant digits, or all digits before the point. */
