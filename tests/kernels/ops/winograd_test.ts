@@ -161,7 +161,7 @@ function testTransforms(name: string, test: () => Promise<void>): void {
 /** What conv2d documents: errors by what is typical. */
 const share = 2e-2;
 const sizes = [[2, 16, 6, 13, 14], [2, 1, 5, 28, 28], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]] as const;
-const largest = [10, 100, 1e3, 1e4, 3e4, 6e4, 1e5, 1e6, 1e10, 1e20, 1e30, 1e37];
+const largest = [10, 1e3, 3e4, 1e5, 1e10, 1e37];
 
 for (const size of sizes) {
   const [N, C, K, H, W] = size;
@@ -169,7 +169,7 @@ for (const size of sizes) {
   testTransforms(`conv2d() of ${C} channels and an outlier leaves its neighbours as they are`, async () => {
     const x = drawn(1, [N, C, H, W]), dy = drawn(3, [N, K, H, W]);
     for (const outlier of largest) {
-      for (const place of [0, 5 * W + 6, 6 * W + 3, H * W - 1]) {
+      for (const place of [0, 6 * W + 3, H * W - 1]) {
         const at = (C >> 1) * H * W + place;
         const name = `x ${outlier} at ${at}`;
         const { y, dw } = await results(name, x.with(at, Math.fround(outlier)), w, dy, size);

@@ -1,10 +1,111 @@
 import type { Dims, Pass } from "../../../devices/device.ts";
+import { defineOp } from "../../../op.ts";
+import { summingKernels } from "../../reduce/workgroup_sum.ts";
 import { Passes } from "../../../ways.ts";
 import { channelProducts, tileProducts } from "./products.ts";
 import { gradientTransform, sourceTransform, weightTransform } from "./inputs.ts";
 import { addedTarget, biasedTarget, turnedTarget } from "./targets.ts";
-import { findUneven } from "./uneven.ts";
 import { weightTarget } from "./weight_target.ts";
+
+const unevenWgsl = `// Of tiles of an image: x the largest size, y the sum of fourth roots.
+fn together(a: vec2f, b: vec2f) -> vec2f { return vec2f(max(a.x, b.x), a.y + b.y); }
+
+// Every \`step\`-th tile of image n, from the first.
+fn part(n: u32, first: u32, step: u32) -> vec2f {
+  let base = (n / dims.run * 36u + centre) * dims.C * dims.T + n % dims.run * dims.tiles;
+  var found = vec2f();
+  for (var i = first; i < dims.C * dims.tiles; i += step) {
+    let size = abs(v[base + i / dims.tiles * dims.T + i % dims.tiles]);
+    found = together(found, vec2f(size, sqrt(sqrt(size))));
+  }
+  return found;
+}
+
+fn verdict(all: vec2f) -> u32 {
+  let count = f32(dims.C * dims.tiles);
+  let root = all.y / count;
+  let most = select(mostTimes, min(mostTimes, 0.5 * count * count * count), count > 2.0);
+  return select(1u, 0u, all.x < huge && all.x <= most * (root * root) * (root * root));
+}`;
+
+/** Element (1, 1) of the 36, in which all inner pixels of a tile have a part. */
+const centre = 7;
+
+/** How many times larger than the typical tile of an image the largest may be. */
+const mostTimes = 2048;
+/** Above this, products of transformed values may overflow. */
+const huge = 1e15;
+
+/** In workgroups on GPUs, an image each; in one invocation on software adapters. */
+function unevenKernels() {
+  const wgsl = `const centre = ${centre}u;
+const mostTimes = f32(${mostTimes});
+const huge = f32(${huge});
+${unevenWgsl}`;
+  const alone = {
+    grid: ({ N }: Dims) => N,
+    wgsl: () =>
+      `${wgsl}
+fn kernel(n: u32) { uneven[n] = verdict(part(n, 0u, 1u)); }`,
+  };
+  const shared = (lanes: number) => ({
+    grid: ({ N }: Dims) => ({ count: N, lanes }),
+    wgsl: () =>
+      `${wgsl}
+var<workgroup> parts: array<vec2f, ${lanes}>;
+fn kernel(group: u32, lane: u32) {
+  parts[lane] = part(group, lane, ${lanes}u);
+  workgroupBarrier();
+  for (var reach = ${lanes / 2}u; reach > 0u; reach /= 2u) {
+    if (lane < reach) { parts[lane] = together(parts[lane], parts[lane + reach]); }
+    workgroupBarrier();
+  }
+  if (lane == 0u) { uneven[group] = verdict(parts[0]); }
+}`,
+  });
+  return summingKernels(alone, shared, ({ C, tiles }) => C * tiles);
+}
+
+/**
+ * Which images Winograd's transforms do not suit: 1 where a tile is huge, NaN, or far larger than is typical, else 0.
+ * Rounding errors of a transform follow the largest value of a tile, where those of a direct convolution follow the
+ * values that a result is made of: an outlier would spoil its neighbours.
+ *
+ * What is typical is the fourth power of the mean fourth root, which a few outliers do not move much. Even one value
+ * among zeros is no more than count^4 times as large, so that of few tiles less is allowed.
+ */
+const findUneven = defineOp({
+  name: "winogradUneven",
+  signature: "v[G, 36, C, T] -> uneven:u32[N]",
+  attributes: { N: "u32", run: "u32" },
+  derive: ({ T, run }) => ({ tiles: T / run }),
+  ...unevenKernels(),
+  reference({ v, uneven }, { N, C, T, run, tiles }) {
+    for (let n = 0; n < N; n++) {
+      let highest = 0, roots = 0;
+      for (let c = 0; c < C; c++) {
+        for (let tile = 0; tile < tiles; tile++) {
+          const at = ((Math.floor(n / run) * 36 + centre) * C + c) * T + n % run * tiles + tile;
+          highest = Math.max(highest, Math.abs(v[at]));
+          roots += Math.abs(v[at]) ** 0.25;
+        }
+      }
+      const count = C * tiles;
+      const most = count > 2 ? Math.min(mostTimes, count ** 3 / 2) : mostTimes;
+      const isEven = highest < huge && highest <= most * (roots / count) ** 4;
+      uneven[n] = isEven ? 0 : 1;
+    }
+  },
+  samples: [
+    { shapes: { v: [2, 36, 2, 6] }, attributes: { N: 3, run: 2 } },
+    { shapes: { v: [1, 36, 1, 1] }, attributes: { N: 1, run: 1 } },
+    {
+      shapes: { v: [1, 36, 1, 4] },
+      attributes: { N: 1, run: 1 },
+      values: { v: Array.from({ length: 144 }, (_, i) => i === 29 ? 1e6 : 1) },
+    },
+  ],
+});
 
 /** The passes of y = x * w + bias, and of what adds a residual. */
 export function forwardPasses(

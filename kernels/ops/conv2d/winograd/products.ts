@@ -67,8 +67,8 @@ export const channelProducts = defineOp({
     }
   },
   samples: [
-    { shapes: { u: [36, 5, 3], v: [2, 36, 3, 9] } },
     { shapes: { u: [36, 9, 3], v: [2, 36, 3, 12] } },
+    { shapes: { u: [36, 5, 3], v: [2, 36, 3, 9] } },
     { shapes: { u: [36, 1, 1], v: [1, 36, 1, 1] } },
   ],
 });
