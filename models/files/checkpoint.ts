@@ -1,14 +1,14 @@
-import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/checks.ts";
-import { loadState, namedParameters, stateOf } from "../nn/module.ts";
-import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
 import { notedShape, noteShape } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
+import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
+import { readOptions, storedOptions } from "../nets/options.ts";
+import { blankInitialiser } from "../nn/initialiser.ts";
+import { loadState, namedParameters, stateOf } from "../nn/module.ts";
+import { checkFinite, checkState, type State, StateError } from "../nn/state.ts";
 import { isNormalization, type Normalization } from "./normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
-import { readOptions, storedOptions } from "../nets/options.ts";
-import { checkFinite, checkState, type State, StateError } from "../nn/state.ts";
 
 /** The facts about a network that sampling needs. */
 export interface CheckpointInfo {

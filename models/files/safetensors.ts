@@ -3,8 +3,8 @@
  * Source: https://github.com/huggingface/safetensors#format
  */
 
-import type { HostTensor } from "../nn/state.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
+import type { HostTensor } from "../nn/state.ts";
 import {
   BYTES,
   type Dtype,

@@ -1,5 +1,6 @@
-import { UserError } from "../../kernels/mod.ts";
 /** The header of a safetensors file, parsed as untrusted input. */
+
+import { UserError } from "../../kernels/mod.ts";
 
 /** Bytes that are not a valid safetensors file, or tensors that cannot be written as one. */
 export class SafetensorsError extends UserError {

@@ -1,6 +1,6 @@
 import { mean, meanSquaredError, square, subtract, type Tensor } from "../../kernels/mod.ts";
-import { type Coupling, independentCoupling } from "./coupling.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
+import { type Coupling, independentCoupling } from "./coupling.ts";
 import { type VelocityField, velocityOf } from "./field.ts";
 import { linearPath, type Path } from "./path.ts";
 import { type Prediction, velocityPrediction } from "./prediction.ts";

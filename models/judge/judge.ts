@@ -10,13 +10,13 @@ import {
   UserError,
   withDevice,
 } from "../../kernels/mod.ts";
-import { fromPixels, isNormalization, type Normalization } from "../files/normalization.ts";
-import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
 import { isCount } from "../../kernels/core/checks.ts";
+import { fromPixels, isNormalization, type Normalization } from "../files/normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
-import { checkFinite, checkState, type State } from "../nn/state.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { loadState, namedParameters } from "../nn/module.ts";
+import { checkFinite, checkState, type State } from "../nn/state.ts";
+import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
 
 /** Images cannot be judged, or a file or data set holds no judge. */
 export class JudgeError extends UserError {

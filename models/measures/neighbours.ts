@@ -1,6 +1,6 @@
-import { checkPair, columnMeans, MeasureError, type Points, squaredDistance } from "./points.ts";
 import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
 import { throttledPause } from "../pause.ts";
+import { checkPair, columnMeans, MeasureError, type Points, squaredDistance } from "./points.ts";
 
 /** Half the distance from 1 to the next f32: the relative error of one operation. */
 const unit = 2 ** -24;

@@ -1,4 +1,5 @@
 import { UserError } from "../../kernels/mod.ts";
+
 /** A measure cannot be taken. */
 export class MeasureError extends UserError {
   /** Name of the error. */

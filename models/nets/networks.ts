@@ -1,15 +1,15 @@
 import { planMemory } from "../../kernels/mod.ts";
 import { notedShape, pathOf, type VelocityField } from "../flow/field.ts";
+import { flowMatching, type Objective } from "../flow/objective.ts";
 import { paths } from "../flow/path.ts";
 import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
+import { rejectUnknown, unknownName } from "../names.ts";
+import { flatten } from "../nn/flat_parameters.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { flatten } from "../nn/flat_parameters.ts";
-import { rejectUnknown, unknownName } from "../names.ts";
 import { completeUNetOptions, optionNames, type UNetOptions } from "./options.ts";
 import { ResidualUNet } from "./residual_unet.ts";
 import { UNet } from "./unet.ts";
-import { flowMatching, type Objective } from "../flow/objective.ts";
 
 /** Name of a network in checkpoints. */
 export type ModelType = "UNet_FM" | "UNet_FM_Residuals";

@@ -1,8 +1,8 @@
 import type { Tensor } from "../../kernels/mod.ts";
-import { Attention, Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import type { VelocityField } from "../flow/field.ts";
-import type { Initialiser } from "../nn/initialiser.ts";
 import { LabelEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
+import type { Initialiser } from "../nn/initialiser.ts";
+import { Attention, Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import type { UNetOptions } from "./options.ts";
 import { descend, embed, Up } from "./unet.ts";

@@ -1,9 +1,9 @@
 import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { Attention, Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import type { VelocityField } from "../flow/field.ts";
-import type { Initialiser } from "../nn/initialiser.ts";
 import { LabelEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
+import type { Initialiser } from "../nn/initialiser.ts";
+import { Attention, Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import type { UNetOptions } from "./options.ts";
 

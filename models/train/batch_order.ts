@@ -1,5 +1,5 @@
-import { checkedSeed, permutation, streams } from "../random.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
+import { checkedSeed, permutation, streams } from "../random.ts";
 
 /**
  * The examples of each training step. Every epoch is a new permutation, and batches continue across epochs, so that

@@ -1,7 +1,7 @@
 import { assign, emaUpdate, tensor } from "../../kernels/mod.ts";
-import { BegunStep, type OptimizerState } from "./optimizer.ts";
-import { readState, writeState } from "../nn/state.ts";
 import { flatZeros, type NamedTensors, rangeOf, runsOf } from "../nn/flat_parameters.ts";
+import { readState, writeState } from "../nn/state.ts";
+import { BegunStep, type OptimizerState } from "./optimizer.ts";
 
 /**
  * Exponential moving average of parameters, e = d e + (1 - d) p, with d = min(decay, (1 + k) / (10 + k)) after k steps.

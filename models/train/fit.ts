@@ -1,6 +1,6 @@
 import { type Tensor, UserError } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
 import { isCount } from "../../kernels/core/checks.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Objective } from "../flow/objective.ts";

@@ -1,8 +1,9 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
+import { whenRun } from "../../kernels/record/record.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
-import { checkRate } from "./schedule.ts";
 import { checkApart, flatZeros, type NamedTensors, rangeOf, runsOf } from "../nn/flat_parameters.ts";
 import { checkState, readState, type State, StateError, writeState } from "../nn/state.ts";
+import { checkRate } from "./schedule.ts";
 import {
   type OptimizerKind,
   optimizerKinds,
@@ -11,7 +12,6 @@ import {
   type UpdateRule,
   updateRules,
 } from "./update_rules.ts";
-import { whenRun } from "../../kernels/record/record.ts";
 
 /** The state of an optimizer or average, to resume training exactly. */
 export interface OptimizerState {

@@ -2,8 +2,8 @@ import { less, randomNormal, randomUniform, type Tensor, tensor, where } from ".
 import { checkCount } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { Objective, Pairs } from "../flow/objective.ts";
-import type { BatchSource } from "./batch_source.ts";
 import { streams } from "../random.ts";
+import type { BatchSource } from "./batch_source.ts";
 
 /** Which labels of a batch become "none", so that one network learns the conditional and the unconditional velocity. */
 export interface LabelDropout {

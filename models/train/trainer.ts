@@ -15,19 +15,19 @@ import {
   UserError,
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/gradients.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
-import { checkState, readState, type State, writeState } from "../nn/state.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
 import { noteShape, type VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective } from "../flow/objective.ts";
 import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
+import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
+import { checkState, readState, type State, writeState } from "../nn/state.ts";
 import { checkedSeed, streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
-import type { NamedTensors } from "../nn/flat_parameters.ts";
-import { PairDraw } from "./pair_draw.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
+import { PairDraw } from "./pair_draw.ts";
 import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
 /** Options of a trainer. */
