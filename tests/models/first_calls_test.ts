@@ -65,6 +65,7 @@ testOnDevices(
   async () => {
     const model = tiny();
     assert.deepEqual(model.shape, [1, 28, 28]);
+    assert.deepEqual(createModel({ type: "UNet_FM", filters: [2], tEmb: 4, channels: 3 }).shape, [3, 28, 28]);
     await fit(model, images(), { steps: 1 });
     assert.deepEqual(model.shape, [1, 4, 4]);
     const { model: loaded } = models.loadCheckpoint(await models.saveCheckpoint(model), "a file");

@@ -196,6 +196,11 @@ testOnCpu("loadCheckpoint() refuses invalid files, and takes no memory for them"
   for (const [metadata, name, message] of cases) {
     assert.throws(() => loadCheckpoint(encodeSafetensors(state, metadata), "a file"), { name, message });
   }
+  const damaged = new Map([...state, ["last.bias", { shape: [3], data: Float32Array.of(0, NaN, 0) }]]);
+  assert.throws(() => loadCheckpoint(encodeSafetensors(damaged as typeof state, { config }), "a file"), {
+    name: "StateError",
+    message: /^Cannot load a file: "last.bias" is NaN at index 1 \(expected finite numbers\)/,
+  });
   assert.ok(device.allocatedBytes <= before + 2 ** 20, "a file that lies about its network took memory");
 });
 

@@ -181,21 +181,28 @@ testOnDevices("Sampler with noise takes networks of the linear path only", () =>
   new Sampler(linear, images, options).run(zeros(images));
 });
 
-testOnDevices("HeldOutLoss measures a field on the path that it says it is for", async () => {
-  const source = batchSource(tensor([1, 2, 3, 4, 5, 6], points));
-  const loss = async (field: VelocityField, objective = {}) =>
-    (await new HeldOutLoss(field, source, { batchSize: 2, seed: 1, ...objective }).losses(
-      Uint32Array.of(0, 1),
-    ))
-      .loss;
-  const named = { ...plain, path: cosinePath };
-  const expected = await loss(plain, { objective: { ...flowMatching, path: cosinePath } });
-  assert.deepEqual(await loss(new CountedField(named)), expected);
-  assert.throws(
-    () => new HeldOutLoss(named, source, { batchSize: 2, seed: 1, objective: flowMatching }),
-    /created for the path cosine \(expected it as objective.path\)/,
-  );
-});
+testOnDevices(
+  "HeldOutLoss measures a field by its own path, and by the prediction of an objective",
+  async () => {
+    const source = batchSource(tensor([1, 2, 3, 4, 5, 6], points));
+    const loss = async (field: VelocityField, options = {}) => {
+      const heldOut = new HeldOutLoss(field, source, { batchSize: 2, seed: 1, ...options });
+      return (await heldOut.losses(Uint32Array.of(0, 1))).loss;
+    };
+    const doubled = { velocity: (output: Tensor) => multiply(output, 2) };
+    assert.deepEqual(
+      await loss(plain, { objective: { ...flowMatching, prediction: doubled } }),
+      await loss({ velocity: (x) => multiply(x, 4) }),
+    );
+    const named = { ...plain, path: cosinePath };
+    const expected = await loss(plain, { objective: { ...flowMatching, path: cosinePath } });
+    assert.deepEqual(await loss(new CountedField(named)), expected);
+    assert.throws(
+      () => new HeldOutLoss(named, source, { batchSize: 2, seed: 1, objective: flowMatching }),
+      /created for the path cosine \(expected it as objective.path\)/,
+    );
+  },
+);
 
 testOnDevices("a field whose path is something else is refused in words", async () => {
   class Field extends Module {

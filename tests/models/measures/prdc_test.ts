@@ -3,6 +3,7 @@ import { bootstrap, meanEstimate, proportion } from "../../../models/measures/es
 import { randomBits, uniforms } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { assertRelative, cases, normalPoints, vectors } from "./measured.ts";
+import { type Points, squaredDistance } from "../../../models/measures/points.ts";
 import { prdc } from "../../../models/measures/prdc.ts";
 
 Deno.test("meanEstimate() covers the true mean in about 95 of 100 cases", () => {
@@ -72,6 +73,34 @@ for (const { name, reference, samples, expected } of cases) {
     }
   });
 }
+
+testOnDevices("prdc() bootstraps recall and coverage by what each sample alone brings", async () => {
+  const [reference, samples, k] = [normalPoints(0, 9, 2), normalPoints(1, 7, 2), 2];
+  const [N, M] = [reference.rows, samples.rows];
+  const distances = (a: Points, i: number, b: Points) =>
+    Array.from({ length: b.rows }, (_, j) => squaredDistance(a, i, b, j));
+  const radius = (of: Points, i: number) => distances(of, i, of).sort((a, b) => a - b)[k];
+  // The samples whose ball holds each real point, and the samples in the ball of each real point.
+  const around = Array.from(
+    { length: N },
+    (_, n) =>
+      [...Array(M).keys()].filter((m) => squaredDistance(samples, m, reference, n) < radius(samples, m)),
+  );
+  const within = Array.from(
+    { length: N },
+    (_, n) =>
+      [...Array(M).keys()].filter((m) => squaredDistance(reference, n, samples, m) < radius(reference, n)),
+  );
+  const estimate = (found: number[][]) => {
+    const lost = new Float64Array(M);
+    for (const of of found) if (of.length === 1) lost[of[0]] += (M - 1) / N;
+    const { value, low, high } = bootstrap(found.filter((of) => of.length > 0).length / N, lost, { seed: 3 });
+    return [value, Math.max(low, 0), Math.min(high, 1)];
+  };
+  const { recall, coverage } = await prdc(reference, samples, { k, seed: 3 });
+  assertClose([recall.value, recall.low, recall.high], estimate(around), 1e-12);
+  assertClose([coverage.value, coverage.low, coverage.high], estimate(within), 1e-12);
+});
 
 testOnDevices("prdc() of two sets of one distribution has the known density and coverage", async () => {
   const N = 1500, k = 5;

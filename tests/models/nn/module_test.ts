@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { gradients, square, sum, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { gradients, square, sum, type Tensor, tensor, uniforms } from "../../../kernels/mod.ts";
 import {
   fit,
   flatten,
@@ -13,6 +13,18 @@ import {
   stateOf,
 } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
+
+testOnDevices(
+  "randomInitialiser() draws the n-th parameter from its seed and n alone, as in every version",
+  async () => {
+    const made = randomInitialiser(46020);
+    const [first, one, third] = [made.uniform([3], 2), made.constant([2], 1), made.uniform([2, 2], 1)];
+    const scaled = (u: Float32Array, bound: number) => u.map((value) => (2 * value - 1) * bound);
+    assert.deepEqual(await first.read(), scaled(uniforms(46020, 0, 0, 3), 2));
+    assert.deepEqual(await one.read(), Float32Array.of(1, 1));
+    assert.deepEqual(await third.read(), scaled(uniforms(46020, 0, 2, 4), 1));
+  },
+);
 
 /** Two layers that are one. */
 class Tied extends Module {
