@@ -32,6 +32,11 @@ export function encodeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
+  if (!(tensors instanceof Map)) {
+    throw new SafetensorsError(
+      `Cannot encode ${describeValue(tensors)} (expected a Map from names to shape and data)`,
+    );
+  }
   // Joined by hand: an object would move integer names to the front.
   const fields: string[] = [];
   for (const [key, value] of Object.entries<unknown>(metadata)) {

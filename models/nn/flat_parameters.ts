@@ -1,6 +1,15 @@
-import { assign, currentDevice, type Shape, type Storage, Tensor, zeros } from "../../kernels/mod.ts";
+import {
+  assign,
+  currentDevice,
+  type Shape,
+  type Storage,
+  Tensor,
+  UserError,
+  zeros,
+} from "../../kernels/mod.ts";
 import { owners } from "../../kernels/core/memory.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
 
 /** A tensor for each parameter of a network by its name, see `namedParameters`: the parameters, or values for them. */
 export type NamedTensors = ReadonlyMap<string, Tensor>;
@@ -89,6 +98,7 @@ export function rangeOf(values: NamedTensors, run: readonly string[]): Tensor {
  * @throws {RangeError} if two parameters share memory
  */
 export function flatten<P extends NamedTensors>(parameters: P): P {
+  checkNamed("flatten parameters", parameters);
   if (owners.recording || runsOf(parameters.keys(), [parameters]).length < 2) return parameters;
   checkApart(parameters);
   const { views } = flatZeros(parameters);
@@ -104,6 +114,16 @@ export function flatten<P extends NamedTensors>(parameters: P): P {
     }
   }
   return parameters;
+}
+
+/** @throws {UserError} if parameters are not a map, such as a module */
+export function checkNamed(task: string, parameters: NamedTensors): void {
+  if (parameters instanceof Map) return;
+  throw new UserError(
+    `Cannot ${task}: the parameters are ${
+      describeValue(parameters)
+    } (expected those of namedParameters(model))`,
+  );
 }
 
 /** @throws {RangeError} if parameters are parts of one memory: each would be updated by the gradient of its own use */

@@ -89,6 +89,18 @@ export function batchSource(data: Tensor | TrainingData, host?: HostExamples): B
   };
 }
 
+/** @throws {UserError} if a source is none, such as a tensor, or the options beside it are missing */
+export function checkSource(task: string, source: BatchSource, options: object | undefined): void {
+  if (typeof source?.batch !== "function") {
+    const given = source instanceof Tensor ? `${source}` : describeValue(source);
+    throw new UserError(
+      `Cannot ${task}: the source is ${given} (expected what batchSource() makes of the data)`,
+    );
+  }
+  if (options) return;
+  throw new UserError(`Cannot ${task}: the options are missing (expected at least batchSize and seed)`);
+}
+
 /** The rows of f32[M, ...] or u32[M, ...] at indices u32[N], from device ops only. */
 export function rowsAt(values: Tensor, indices: Tensor): Tensor {
   const [M, ...shape] = values.shape;

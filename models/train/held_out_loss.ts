@@ -10,7 +10,7 @@ import type { VelocityField } from "../flow/field.ts";
 import { flowMatching, lossesOf, type Objective } from "../flow/objective.ts";
 import { checkObjective, objectiveFor } from "../nets/networks.ts";
 import { checkedSeed, streams } from "../random.ts";
-import type { BatchSource } from "./batch_source.ts";
+import { type BatchSource, checkSource } from "./batch_source.ts";
 import { PairDraw } from "./pair_draw.ts";
 
 /** Batches whose losses may be in flight to the host at once. */
@@ -51,7 +51,9 @@ export class HeldOutLoss {
    * @throws {TypeError} if the field gives no tensor, or a promise, or the network is for another path
    * @throws {ShapeError} if a velocity does not have the shape of the data
    */
-  constructor(model: VelocityField, source: BatchSource, { batchSize, seed, objective }: HeldOutOptions) {
+  constructor(model: VelocityField, source: BatchSource, options: HeldOutOptions) {
+    checkSource("measure losses", source, options);
+    const { batchSize, seed, objective } = options;
     this.#batchSize = batchSize;
     this.#seed = checkedSeed(seed);
     this.#draw = drawOf(source, batchSize);

@@ -1,7 +1,14 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
 import { whenRun } from "../../kernels/record/record.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
-import { checkApart, flatZeros, type NamedTensors, rangeOf, runsOf } from "../nn/flat_parameters.ts";
+import {
+  checkApart,
+  checkNamed,
+  flatZeros,
+  type NamedTensors,
+  rangeOf,
+  runsOf,
+} from "../nn/flat_parameters.ts";
 import { checkState, readState, type State, StateError, writeState } from "../nn/state.ts";
 import { checkRate } from "./schedule.ts";
 import {
@@ -52,6 +59,7 @@ export class Optimizer {
     }
     this.kind = kind;
     this.#options = complete;
+    checkNamed("make an optimizer", parameters);
     if (parameters.size === 0) throw new RangeError("Cannot make an optimizer: there are no parameters");
     checkApart(parameters);
     const groups = parameterGroups(kind, parameters);

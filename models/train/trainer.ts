@@ -12,11 +12,9 @@ import {
   Tensor,
   tensor,
   type TuneOptions,
-  UserError,
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/gradients.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
 import { noteShape, type VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective } from "../flow/objective.ts";
 import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
@@ -24,7 +22,7 @@ import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { checkState, readState, type State, writeState } from "../nn/state.ts";
 import { checkedSeed, streams } from "../random.ts";
-import type { BatchSource } from "./batch_source.ts";
+import { type BatchSource, checkSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
 import { PairDraw } from "./pair_draw.ts";
@@ -102,16 +100,7 @@ export class Trainer {
    * or the decay of the averages or the probability of label dropout is not in theirs
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
-    if (typeof source?.batch !== "function") {
-      throw new UserError(
-        `Cannot train: the source is ${
-          describeValue(source)
-        } (expected what batchSource() makes of the data)`,
-      );
-    }
-    if (!options) {
-      throw new UserError("Cannot train: the options are missing (expected batchSize, seed, learningRate)");
-    }
+    checkSource("train", source, options);
     const {
       batchSize,
       seed,

@@ -148,7 +148,23 @@ const slips: Record<string, readonly [call: () => unknown, message: RegExp]> = {
   ],
   "new Trainer(model, source)": [
     () => Reflect.construct(models.Trainer, [tiny(), models.batchSource(images())]),
-    /^Cannot train: the options are missing \(expected batchSize, seed, learningRate\)/,
+    /^Cannot train: the options are missing \(expected at least batchSize and seed\)/,
+  ],
+  "new HeldOutLoss(model, images)": [
+    () => Reflect.construct(models.HeldOutLoss, [tiny(), images()]),
+    /^Cannot measure losses: the source is f32\[3, 1, 4, 4\] \(expected what batchSource\(\) makes/,
+  ],
+  "flatten(model)": [
+    untyped(() => models.flatten, tiny),
+    /^Cannot flatten parameters: the parameters are an object of type UNet \(expected those of namedPara/,
+  ],
+  "optimizer(kind, model, options)": [
+    untyped(() => models.optimizer, () => "adam", tiny, () => ({ learningRate: 1 })),
+    /^Cannot make an optimizer: the parameters are an object of type UNet /,
+  ],
+  "encodeSafetensors({})": [
+    untyped(() => models.encodeSafetensors, () => ({})),
+    /^Cannot encode an object of type Object \(expected a Map from names to shape and data\)/,
   ],
   "batchSource()": [untyped(() => models.batchSource), /^Cannot use the data: it is undefined/],
   "createModel()": [
