@@ -151,8 +151,20 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
   if (problem !== undefined) {
     throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or start a new study`);
   }
-  const { version: _, plan, ...study } = json;
-  return { ...study, folder, plan: readPlan(plan, path) } as unknown as Study;
+  const plan = readPlan(json.plan, path);
+  const cells = json.cells as Cell[];
+  return {
+    folder,
+    digest: json.digest as string,
+    plan: { ...plan, fixed: upgradedSettings(plan.fixed) },
+    cells: cells.map((cell) => ({ ...cell, asked: upgradedSettings(cell.asked) })),
+  };
+}
+
+/** Settings of version 0.7 as they are written today: one text says the solver and its steps. */
+function upgradedSettings({ sampleSteps, lossWeight: _, ...settings }: CellSettings): CellSettings {
+  if (sampleSteps === undefined) return settings;
+  return { ...settings, solver: `${settings.solver ?? "heun"}:steps=${sampleSteps}` };
 }
 
 /**

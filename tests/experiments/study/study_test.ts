@@ -72,6 +72,10 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
   assert.deepEqual(await requireStudy(study.folder), study);
   const path = join(study.folder, studyFile);
   const json = JSON.parse(await Deno.readTextFile(path));
+  const { solver: _, ...fixed } = json.plan.fixed;
+  const ofVersion07 = { ...fixed, solver: "euler", sampleSteps: 2, lossWeight: "constant" };
+  await Deno.writeTextFile(path, JSON.stringify({ ...json, plan: { ...json.plan, fixed: ofVersion07 } }));
+  assert.deepEqual(await requireStudy(study.folder), study);
   const spoilt: [string, unknown, RegExp][] = [
     ["version", 2, /version is 2 \(expected 1\)/],
     ["plan", { ...json.plan, seeds: ["1"] }, /^Cannot use seeds \["1"\] in .*study\.json: expected /],
