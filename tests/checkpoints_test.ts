@@ -14,7 +14,7 @@ import {
 import { readStored, storedJudges } from "../experiments/judge/data_judge.ts";
 import { testNeeding } from "./permissions.ts";
 
-testNeeding({ read: true }, "the checkpoint with classes draws the digits that it is asked for", async () => {
+testNeeding({ read: true }, "the checkpoint with classes draws the requested digits", async () => {
   const device = await init({ device: "cpu", threads: 1 });
   await withDevice(device, async () => {
     const path = new URL("../checkpoints/mnist_classes.safetensors", import.meta.url);

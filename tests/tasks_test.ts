@@ -34,7 +34,7 @@ testNeeding({ read: true }, "docs/security.md says of each task what deno.json a
   assert.deepEqual(Object.fromEntries(documented), Object.fromEntries(allowed));
 });
 
-Deno.test("no task may do everything, and tracking may read MLflow's variables alone", () => {
+Deno.test("no task may do everything, and tracking may read only MLflow's variables", () => {
   for (const command of commands) {
     assert.doesNotMatch(command, /(^| )(-A|--allow-all)( |$)|MLFLOW_/);
     if (command.includes(" -P")) assert.match(command, /^deno run -q -P=tracking /);

@@ -13,7 +13,7 @@ const report = (times: Record<string, number>): Report => ({
   facts: [],
 });
 
-Deno.test("median() is the middle of any order, and leaves its input alone", () => {
+Deno.test("median() is the middle of any order, and does not change its input", () => {
   const values = [30, 1, 200, 4, 5];
   assert.equal(median(values), 5);
   assert.deepEqual(values, [30, 1, 200, 4, 5]);
@@ -27,7 +27,7 @@ Deno.test("measurement() gives what is done a second", () => {
   assert.equal(measurement({ name: "a", amount: 4e9, unit: "GFLOP/s" }, 500).rate, 8);
 });
 
-Deno.test("timeInTurn() warms up, then takes the works in turn, as many steps each time", async () => {
+Deno.test("timeInTurn() warms up, then alternates between the works", async () => {
   const order: string[] = [];
   const counts = new Map<string, number[]>([["a", []], ["b", []]]);
   const work = (name: string): Work => ({
@@ -49,7 +49,7 @@ Deno.test("timeInTurn() warms up, then takes the works in turn, as many steps ea
   }
 });
 
-Deno.test("compare() marks what changed by more than 10 %, and lists what only one report has", () => {
+Deno.test("compare() marks what changed by more than 10 %, and lists what is in only one report", () => {
   const old = report({ same: 100, edge: 100, slow: 100, fast: 100, gone: 1 });
   const now = report({ fresh: 1, fast: 80, slow: 125, edge: 109, same: 100 });
   const { changes, onlyOld, onlyNew } = compare(old, now);

@@ -35,7 +35,7 @@ Deno.test("timeFor() warms up, takes the median of a few seconds, and one step w
   assert.deepEqual(counts, [1, 1]);
 });
 
-Deno.test("rowsOf() has a row of every axis with the same middle, and threads on the CPU alone", () => {
+Deno.test("rowsOf() has a row of every axis with the same middle, and threads only on the CPU", () => {
   const rows = rowsOf({ kind: "cpu", software: true }, "base", 6);
   assert.deepEqual(new Set(rows.map(({ axis }) => axis)), new Set(axes));
   const middles = rows.filter(({ times }) => times === 1).map(({ work }) => work);

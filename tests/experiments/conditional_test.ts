@@ -19,7 +19,7 @@ const drawing = `--checkpoint run ${oneThread} --solver heun:steps=2`;
 const grid = (columns: number, rows: number) => [columns * cell - 2, rows * cell - 2];
 
 testTask(
-  "train with labels draws one column per class, and sample draws the classes it is asked for",
+  "train with labels draws one column per class, and sample draws the requested classes",
   async (place) => {
     const { stderr } = await place.succeed(
       "train:residual",

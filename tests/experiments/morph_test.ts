@@ -61,7 +61,7 @@ const flags =
   "--checkpoint net.safetensors --data data --device cpu --threads 1 --solver rk4:steps=8 --entry 1";
 
 testTask(
-  "morph interpolates between test images, and shows them beside their reconstructions",
+  "morph interpolates between test images, and shows them next to their reconstructions",
   async (place) => {
     await storeNetwork(place);
     const { stderr } = await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4`);
@@ -117,7 +117,7 @@ testTask(
   },
 );
 
-testTask("morph --class leads a test image to noise and back under other classes", async (place) => {
+testTask("morph --class maps a test image to noise and back under other classes", async (place) => {
   await storeNetwork(place, { classes: 10 });
   const { stderr } = await place.succeed("morph", `${flags} --from 1,12 --class 3,1 --guidance 2`);
   assert.match(stderr, /^To noise and back: .*\n2 rows of 3 images, rk4, 8 steps, guidance 2, to noise 32 /);

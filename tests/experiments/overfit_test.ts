@@ -26,7 +26,7 @@ testTask("overfit lowers the loss on the images it sees, and draws", async (plac
 });
 
 testTask(
-  "overfit writes nothing unless asked to, repeats itself, and fails where it diverges",
+  "overfit writes nothing without --out, repeats itself, and fails where it diverges",
   async (place) => {
     const flags = `${tinyNetwork} --images 8 --steps 3`;
     const [a, b, diverged] = await Promise.all([

@@ -36,7 +36,7 @@ testInFolder("readNetwork() leaves out weights that are too many, and says so", 
   assert.equal(await readNetwork(join(run, "none"), {}), "its folder holds no weights");
 });
 
-testTask("report shows what a run left, from its folder alone, and compares two", async (place) => {
+testTask("report shows a run from its folder alone, and compares two", async (place) => {
   await place.succeed("train:residual", `${tinyRunWithPaths} --out a`);
   await place.succeed("train:base", `${tinyRun} --out b`);
 
@@ -83,7 +83,7 @@ testTask("report shows what a run left, from its folder alone, and compares two"
   }
 });
 
-testTask("report says in one line why it cannot, and writes nothing", async (place) => {
+testTask("report refuses in one line, and writes nothing", async (place) => {
   const nothing = "--samples 0 --flow-samples 0 --path-samples 0";
   await place.succeed(
     "train:base",

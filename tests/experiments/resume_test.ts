@@ -89,7 +89,7 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIG
   });
 }
 
-testTask("train goes on where nobody reads what it says, and saves as the terminal closes", async (place) => {
+testTask("train continues when its output is closed, and saves when the terminal closes", async (place) => {
   const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 --out cut`);
   await process.stderr.cancel();
   while (await stepOf(place, "cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -141,7 +141,7 @@ testTask("train --resume writes the report that a full disk left out", async (pl
   assert.deepEqual(await place.metrics("whole"), metrics);
 });
 
-testTask("train quits at once at the second Ctrl-C", async (place) => {
+testTask("train quits at the second Ctrl-C", async (place) => {
   // One step is an epoch, and the validation after it takes seconds. The first line of metrics comes right before them, as
   // nothing is guided and so no early weights are kept.
   await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
@@ -165,7 +165,7 @@ testTask("train quits at once at the second Ctrl-C", async (place) => {
   ]);
 });
 
-testTask("train --resume of a finished run says so, and goes on with more epochs", async (place) => {
+testTask("train --resume of a finished run says so, and continues with more epochs", async (place) => {
   await place.succeed("train:base", `${tinyRun} --schedule constant --out run`);
   const before = await place.listing();
   const { code, stderr } = await place.run("train:base", "--resume run");
@@ -236,7 +236,7 @@ for (
     ["labels", IDX_NAMES.trainLabels, tinyRun.replace("--no-conditional", "--conditional")],
   ] as const
 ) {
-  testTask(`train --resume refuses other training ${what}, and leaves the run as it is`, async (place) => {
+  testTask(`train --resume refuses other training ${what}, and leaves the run unchanged`, async (place) => {
     await place.succeed("train:base", `${flags} --max-steps 2 --out run`);
     const path = join("data", file);
     const bytes = await place.read(path);

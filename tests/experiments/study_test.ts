@@ -110,7 +110,7 @@ testTask(
 );
 
 testTask(
-  "study that was killed goes on from its checkpoints, and ends as if it had never stopped",
+  "study that was killed continues from its checkpoints, and ends as if it had never stopped",
   async (place) => {
     const fixed = { ...tinyPlan.fixed, valEpochs: 0.2 };
     await makePlan(place, { ...oneSeed, budget: { steps: 60 }, fixed });

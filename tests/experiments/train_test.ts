@@ -215,7 +215,7 @@ testTask("train stops where the loss is no number, and says that nothing was sav
   assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
 });
 
-testTask("train stops where the loss is no number, and names the last good checkpoint", async (place) => {
+testTask("train stops when the loss is NaN, and names the last good checkpoint", async (place) => {
   const flags = `${diverging} --lr 1e30 --warm-up 0.5 --checkpoint-minutes 0`;
   const { code, stderr } = await place.run("train:base", flags);
   assert.equal(code, 1);

@@ -74,7 +74,7 @@ async function interrupted(place: Workplace): Promise<Ended> {
   return code === 0 ? interrupted(place) : { code, stdout, stderr };
 }
 
-testTask("tune stopped by Ctrl-C can go on, and exits with the code of the signal", async (place) => {
+testTask("tune stopped by Ctrl-C can continue, and exits with the code of the signal", async (place) => {
   const { code, stdout, stderr } = await interrupted(place);
   assert.deepEqual([code, stdout], [130, ""], stderr);
   assert.match(stderr, /\nSIGINT: stopping; press again to quit at once\n/);

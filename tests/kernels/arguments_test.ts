@@ -106,7 +106,7 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
 };
 
 testOnCpu(
-  "numbers that are not in their range are refused in words, and the device goes on",
+  "numbers that are not in their range are refused in words, and the device keeps working",
   async (device) => {
     for (const [name, given] of Object.entries(counting)) {
       const [call, values] = Array.isArray(given) ? given : [given, notCounts];

@@ -202,7 +202,7 @@ testOnDevices("measureRate() trains for a while, and measures rate and memory", 
   assert.ok(parameters > 1000 && plannedBytes > 4 * 28 * 28 * 4);
 });
 
-Deno.test("presetFor() takes the larger network on a GPU alone", () => {
+Deno.test("presetFor() takes the larger network only on a GPU", () => {
   const on = (kind: "cpu" | "webgpu", software: boolean) =>
     presetFor({ kind, tuning: { workgroupSize: 64, software, pieces: 1 } });
   assert.deepEqual([on("webgpu", false), on("webgpu", true), on("cpu", true)], [

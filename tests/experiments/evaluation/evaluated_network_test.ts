@@ -32,7 +32,7 @@ Deno.test("evaluationOptions() takes at most as many images as there are samples
   assert.deepEqual(plan({ count: 10, courseImages: 12, bitsImages: 3 }), [10, 10, 3]);
 });
 
-Deno.test("judgeFor() says why there is no judge", async () => {
+Deno.test("judgeFor() gives the reason if there is no judge", async () => {
   const images = { images: new Uint8Array(20), count: 20 };
   const said = async (classes: number) => {
     const data = { name: "made-up", train: images, test: images, channels: 1, height: 1, width: 1, classes };

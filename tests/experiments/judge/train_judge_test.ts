@@ -107,7 +107,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("classifierBatches() depends on seed and step alone", async () => {
+testOnDevices("classifierBatches() depends only on seed and step", async () => {
   const data = await bars();
   const batch = async (seed: number, ...steps: number[]) => {
     const batches = classifierBatches(data, batchSize, seed);

@@ -89,7 +89,7 @@ testOnDevices("findEnds() draws noise by the seed, number n under class n modulo
   ]);
 });
 
-testOnDevices("findEnds() leads images back from their entry time", async () => {
+testOnDevices("findEnds() maps images to noise from their entry time", async () => {
   const subject = network(3);
   const ends = [{ image: 1 }, { image: 2 }];
   const early = { ...options, entry: 0.9 };

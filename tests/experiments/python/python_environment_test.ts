@@ -99,7 +99,7 @@ const ended = (code: number, signal: Deno.Signal | null = null) => ({
   status: Promise.resolve({ success: code === 0, code, signal }),
 });
 
-Deno.test("untilEnded() fails if a server ends that nobody has stopped", async () => {
+Deno.test("untilEnded() fails if a server ends by itself", async () => {
   const { signal: running } = new AbortController();
   await untilEnded("MLflow", ended(0), running, "x.log");
   await untilEnded("MLflow", ended(143, "SIGTERM"), AbortSignal.abort(), "x.log");

@@ -86,7 +86,7 @@ testNeeding(
 
 testNeeding(
   files,
-  "compareModels() asks networks that know classes for one after the other, beside one without",
+  "compareModels() draws class after class from conditional networks, next to one without",
   () =>
     withRuns({ labelled: 1, plain: 1 }, async (runs) => {
       const { labels, t, points, velocities, shape } = (await compareModels(runs))!;

@@ -92,14 +92,17 @@ testInFolder("writeAtomic() leaves a link alone that lies where it might write f
   assert.deepEqual(await namesIn(folder), ["file", "file.tmp", "other"]);
 });
 
-testInFolder("writeAtomic() lets several write one file at once, and one of them wins", async (folder) => {
-  const path = join(folder, "file");
-  const contents = Array.from({ length: 16 }, (_, i) => new Uint8Array(1 << (8 + i % 12)).fill(i));
-  await Promise.all(contents.map((content) => writeAtomic(path, content)));
-  const bytes = await Deno.readFile(path);
-  assert.deepEqual(bytes, contents[bytes[0]]);
-  assert.deepEqual(await namesIn(folder), ["file"]);
-});
+testInFolder(
+  "writeAtomic() lets several programs write one file at once, and one of them wins",
+  async (folder) => {
+    const path = join(folder, "file");
+    const contents = Array.from({ length: 16 }, (_, i) => new Uint8Array(1 << (8 + i % 12)).fill(i));
+    await Promise.all(contents.map((content) => writeAtomic(path, content)));
+    const bytes = await Deno.readFile(path);
+    assert.deepEqual(bytes, contents[bytes[0]]);
+    assert.deepEqual(await namesIn(folder), ["file"]);
+  },
+);
 
 testInFolder("writeAtomic() shows a reader the old or the new content, never a part", async (folder) => {
   const path = join(folder, "file");
@@ -264,7 +267,7 @@ testInFolder("removeLeftovers() looks into the run's own folders, and through no
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-testInFolder("inTurn() does one work at a time, and goes on after one that fails", async (folder) => {
+testInFolder("inTurn() does one task at a time, and continues after a failure", async (folder) => {
   let [at, most] = [0, 0];
   const work = (n: number) =>
     inTurn(folder, async () => {

@@ -18,7 +18,7 @@ Deno.test("Settings.read() takes the default of a setting that the file is too o
   assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
 });
 
-Deno.test("Settings.parse() takes words wherever they stand among the flags", () => {
+Deno.test("Settings.parse() takes words anywhere among the flags", () => {
   const parse = (line: string) => evaluating.parse(line.split(" "), true);
   const expected = { words: ["runs/a", "b"], help: false, values: { count: 100, mlflow: "http://h" } };
   for (

@@ -17,7 +17,7 @@ Deno.test("matchWidths() finds the factor of the widths at which a count is reac
   assert.deepEqual(found, { filters: [17, 34, 68], ratio: 1 });
 });
 
-Deno.test("matchWidths() measures no more often than it may", async () => {
+Deno.test("matchWidths() measures at most as often as allowed", async () => {
   let measured = 0;
   await matchWidths(base, (filters) => {
     measured++;
@@ -50,7 +50,7 @@ Deno.test("widthsAt() rounds a level that is normalised to a multiple of the gro
 });
 
 testInFolder(
-  "timeSteps() times networks in turns, and leaves the device in use as it was",
+  "timeSteps() alternates between networks, and restores the device in use",
   async (folder) => {
     await writeTinyIdx(`${folder}/data`);
     const data = await loadDataset(`${folder}/data`);

@@ -3,7 +3,7 @@ import { printable } from "../../../experiments/program/output.ts";
 import { filesBelow, textOf } from "../../module_graph.ts";
 import { testNeeding } from "../../permissions.ts";
 
-Deno.test("printable() spells what a terminal would obey, and leaves text alone", () => {
+Deno.test("printable() escapes control characters, and keeps other text", () => {
   const cases = {
     "\x1b[2J": "\\u001b[2J",
     "\x9b31m\x07\r\n\x7f": "\\u009b31m\\u0007\\u000d\\u000a\\u007f",

@@ -152,7 +152,7 @@ Deno.test("shownAddress() shows no credentials, and nothing of what it cannot pa
   for (const [text, shown] of Object.entries(cases)) assert.equal(shownAddress(text), shown, text);
 });
 
-Deno.test("shownWords() leaves ordinary words alone, and hides addresses wherever they stand", () => {
+Deno.test("shownWords() keeps ordinary words, and hides addresses wherever they are", () => {
   const plain = ["--data", "C:\\data", "--out=runs/a@b", "--times", "logit-normal:mean=0,scale=1", "-h"];
   assert.deepEqual(shownWords(plain), plain);
   const typed = ["--mlflow", secret, `--mlflow=me:${secret}@host`, `--mlflow=http://me:${secret}@host/x`];

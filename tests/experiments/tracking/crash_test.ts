@@ -24,7 +24,7 @@ const linesOf = (place: Workplace, run: string) => readMetrics(place.file(run, "
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 testMirrored(
-  "train goes on while its server is away, and sends the rest when that is back",
+  "train continues while its server is down, and sends the rest when it is back",
   async (place, server) => {
     // So many epochs that it is still at work when the server is back, and so few lines and grids that the mirror keeps up.
     const endless = mirroredRun.replace("--epochs 3", "--epochs 100000")

@@ -127,7 +127,7 @@ testSending(
   },
 );
 
-testSending("sendRun() goes on with a run whose experiment has another name now", async (run, server) => {
+testSending("sendRun() continues a run whose experiment was renamed", async (run, server) => {
   await session(run, { losses: [[1, 0.1]], ending: "KILLED" });
   await send(run, server);
   server.answer = ({ path }) =>

@@ -27,7 +27,7 @@ const createdOn = (server: FakeMlflow): string[] =>
   server.sent("runs/create").map(({ tags }) => tags[0].value);
 
 testTask(
-  "sync sends nested runs with their parent, and goes on after one that the server has deleted",
+  "sync sends nested runs with their parent, and continues after one that the server has deleted",
   async (place) => {
     const gone: Answer = ({ path, body }) => {
       const ids = ["runs/a", "runs/b/cells/1"];
@@ -50,7 +50,7 @@ testTask(
   },
 );
 
-testTask("sync goes on with runs of other servers after one that does not answer", async (place) => {
+testTask("sync continues with runs of other servers after one that does not answer", async (place) => {
   await using server = await FakeMlflow.start();
   const gone = `http://127.0.0.1:${freePort()}`;
   for (const [name, url] of Object.entries({ a: gone, b: server.url, c: gone })) {

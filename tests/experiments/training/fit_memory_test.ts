@@ -43,7 +43,7 @@ Deno.test("fitBatch() halves the batch until a step fits what the device has lef
   assert.deepEqual(fitBatch(device(64 * MiB, false, 5 * MiB), 8, plan(MiB)), { batchSize: 4, reason });
 });
 
-Deno.test("fitBatch() counts the workspace besides values", () => {
+Deno.test("fitBatch() also counts the workspace", () => {
   const withSpace = (images: number) => ({ ...plan(MiB)(images), workspaceBytes: 3 * MiB });
   const reason = "training takes 11 MiB, and 8 MiB are free";
   assert.deepEqual(fitBatch(device(64 * MiB, false, 9 * MiB), 8, withSpace), { batchSize: 4, reason });
@@ -70,7 +70,7 @@ testUnless(
   },
 );
 
-testOnDevices("fittingNetwork() counts measuring and sampling besides the training step", (device) => {
+testOnDevices("fittingNetwork() also counts measuring and sampling", (device) => {
   const source = new ImageSource(new Uint8Array(64 * 144), { channels: 1, height: 12, width: 12 }, {
     scale: 2,
     shift: -1,

@@ -54,7 +54,7 @@ testInFolder("runTraining() trains without a task, and reports through `say`", a
 });
 
 testInFolder(
-  "runTraining() keeps the weights of the steps that it is asked to, and trains as without",
+  "runTraining() keeps weights at requested steps, and trains the same",
   async (folder) => {
     const make = (name: string, maxSteps: number) =>
       configIn(folder, { maxSteps, schedule: "constant", ema: 0.9, out: `${folder}/${name}` });
@@ -153,7 +153,7 @@ testInFolder("runTraining() resumed after a signal reaches the same weights", as
 });
 
 testInFolder(
-  "runTraining() stopped as it draws can go on, whatever an earlier session drew",
+  "runTraining() stopped while it draws can continue, whatever an earlier session drew",
   async (folder) => {
     const make = (name: string, maxSteps: number) =>
       configIn(folder, { maxSteps, schedule: "constant", out: `${folder}/${name}` });

@@ -39,7 +39,7 @@ Deno.test("LossLog.end() logs the last steps, a tenth of the run or a line's ste
   assert.deepEqual(means, [undefined, 5, 2.5, 5.5, 10, 2.5]);
 });
 
-Deno.test("LossLog goes on in the middle of a line, also of a version that kept no norms", () => {
+Deno.test("LossLog continues in the middle of a line, also of a version that kept no norms", () => {
   const whole = logOf(4);
   const lines = [...add(whole, 0, 9), whole.end(9, 1)];
   const first = logOf(4);

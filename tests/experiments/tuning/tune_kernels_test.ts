@@ -75,7 +75,7 @@ testHere("tuneKernels() measures on a GPU once; a second start takes what the fi
 });
 
 testHere(
-  "tuneKernels() measures on a software adapter only where it is asked to, and on no device if asked not to",
+  "tuneKernels() measures on a software adapter only with `--tune`, and nowhere with `--no-tune`",
   async () => {
     const cases = [[software, "auto", 0], [software, true, 1], [gpu, false, 0]] as const;
     for (const [device, tune, measured] of cases) {

@@ -123,7 +123,7 @@ testOnDevices("ops and gradients run where their tensors live, whatever device i
   });
 });
 
-testOnDevices("a device goes on after a tensor that it cannot hold", async () => {
+testOnDevices("a device keeps working after a tensor that it cannot hold", async () => {
   assert.throws(() => full([1e6, 1e6], 0), {
     name: "DeviceError",
     message: /^Cannot allocate .*; use a smaller/,

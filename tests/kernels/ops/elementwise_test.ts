@@ -143,7 +143,7 @@ testOnAllKernels("gradients() pass a condition that was computed from the parame
   assert.throws(() => gradients(sum(where(greater(x, 0), 1, 0)), [x]), /does not depend on parameter 0/);
 });
 
-testOnDevices("where() takes whole numbers beside words", async () => {
+testOnDevices("where() takes whole numbers as conditions and values", async () => {
   const [condition, words] = [tensor(Uint32Array.of(1, 0)), tensor(Uint32Array.of(7, 8))];
   assert.deepEqual([...await where(condition, words, 2 ** 32 - 1).readWords()], [7, 2 ** 32 - 1]);
   assert.deepEqual([...await where(condition, 0, words).readWords()], [0, 8]);

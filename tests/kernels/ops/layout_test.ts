@@ -55,7 +55,7 @@ testOnAllKernels(
 );
 
 testOnAllKernels(
-  "gatherRows() gives labels that are none for rows that the table does not have",
+  "gatherRows() gives an invalid label for rows that the table does not have",
   async () => {
     const labels = gatherRows(tensor(Uint32Array.of(7, 8)), tensor(Uint32Array.of(2, 1, 0x80000000)));
     assert.deepEqual(await labels.readWords(), Uint32Array.of(0xffffffff, 8, 0xffffffff));

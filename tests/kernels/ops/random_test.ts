@@ -53,7 +53,7 @@ testOnDevices("randomNormal() is standard normal and equals the f64 formula to 1
 });
 
 testOnDevices(
-  "random numbers depend on key and index alone: not on how many are drawn, nor what was before",
+  "random numbers depend only on key and index, not on how many are drawn or were drawn before",
   async () => {
     const whole = await randomNormal(key(), [1000]).read();
     const part = await randomNormal(key(), [10, 11]).read();
@@ -70,7 +70,7 @@ testOnDevices("random numbers of another seed, stream or counter are unrelated",
   }
 });
 
-testOnDevices("randomNormalRows() gives a row its own numbers, in any company", async () => {
+testOnDevices("randomNormalRows() gives a row the same numbers in any batch", async () => {
   const draw = (rows: number[], P: number) =>
     randomNormalRows(key(), tensor(Uint32Array.from(rows)), [rows.length, P]).read();
   for (const P of [1, 6, 7]) {

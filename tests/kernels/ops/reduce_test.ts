@@ -17,7 +17,7 @@ import {
 import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
 import { randomTensor } from "../oracle.ts";
 
-testOnAllKernels("max() and min() reduce any axes, and keep them if asked", async () => {
+testOnAllKernels("max() and min() reduce any axes, and keep them on request", async () => {
   const x = tensor([3, -1, 4, 1, -5, 9, 2, 6, 5, 3, 5, -8], [2, 3, 2]);
   assert.deepEqual([max(x).shape, max(x, [0, 2], true).shape], [[], [1, 3, 1]]);
   assertClose(await max(x).read(), [9], 0);
@@ -70,7 +70,7 @@ testOnAllKernels("gradients() end at argmax()", async () => {
   assertClose(await dx.read(), new Array(12).fill(total), 1e-6);
 });
 
-testOnDevices("sum() and max() over axes of length 1 are views, as they say", async () => {
+testOnDevices("sum() and max() over axes of length 1 are views, as documented", async () => {
   for (const reduce of [sum, max]) {
     const x = tensor([1, 2], [2, 1]);
     const [view, copy] = [reduce(x, [1]), reduce(x, [0])];

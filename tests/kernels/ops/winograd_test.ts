@@ -204,7 +204,7 @@ testTransforms("conv2d() with large weights overflows no earlier than its result
   assertNear(...dx, 1e-4, "dx");
 });
 
-testTransforms("conv2d() of Infinity leaves what it does not reach finite", async () => {
+testTransforms("conv2d() of Infinity keeps results out of its reach finite", async () => {
   const size = [1, 3, 2, 9, 9] as const;
   const [x, w, dy] = [drawn(1, [1, 3, 9, 9]), drawn(2, [2, 3, 3, 3]), drawn(3, [1, 2, 9, 9])];
   for (const value of [Infinity, NaN]) {

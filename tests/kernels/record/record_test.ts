@@ -54,7 +54,7 @@ function fourthPowers(n: number) {
   return () => sum(square(square(x)));
 }
 
-testOnDevices("record() in f16 halves the memory of large values, and rounds them alone", async (device) => {
+testOnDevices("record() in f16 halves the memory of large values, and rounds only them", async (device) => {
   const work = fourthPowers(4096);
   if (!device.halfStorage) {
     for (const refused of [record, planMemory]) {

@@ -66,7 +66,7 @@ Deno.test("encodeSafetensors() writes a part of a larger buffer", () => {
   assert.deepEqual([...tensors.get("a")!.data], [1, 2]);
 });
 
-Deno.test("encodeSafetensors() refuses what would make a file that nobody can read", () => {
+Deno.test("encodeSafetensors() refuses what would make an unreadable file", () => {
   const shapes = [[3], [-1, -2], [0.5, 4]];
   const cases: readonly (readonly [name: string, given: unknown, message: string])[] = [
     ["__metadata__", tensor([1], 1), 'tensor "__metadata__": the name is reserved; rename the tensor'],

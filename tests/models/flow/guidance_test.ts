@@ -80,7 +80,7 @@ testOnDevices("guided() guides inside the interval only, at each sample's own ti
 });
 
 testOnDevices(
-  "guided() by CFG-Zero* scales the unconditional velocity, and stands still at first",
+  "guided() by CFG-Zero* scales the unconditional velocity, and does not move at first",
   async () => {
     const x = tensor(Float32Array.of(1, 2, 3, 4), [2, 2]);
     const condition = tensor(Uint32Array.of(0, 0));
@@ -179,7 +179,7 @@ function networks() {
 }
 
 testOnDevices(
-  "autoguided() goes on from the weaker field to the field, and is the field at scale 1",
+  "autoguided() extrapolates from the weaker field, and is the field at scale 1",
   async () => {
     const { model, weaker, x, t } = networks();
     const strong = await model.velocity(x, t).read();

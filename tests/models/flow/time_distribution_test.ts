@@ -20,7 +20,7 @@ for (const [name, { settings }] of Object.entries(timeDistributions)) {
     Object.entries<{ default: number }>(settings).map(([key, setting]) => [key, setting.default]),
   );
 
-  testOnDevices(`timeDistributions: ${name} draws times in [0, 1] from the key alone`, async () => {
+  testOnDevices(`timeDistributions: ${name} draws times in [0, 1] that depend only on the key`, async () => {
     const draw = (counter: number, n: number) => drawn(name, defaults, counter, n);
     const t = await draw(0, 1000);
     assert.equal(t.length, 1000);

@@ -22,7 +22,7 @@ const P = info.channels * info.height * info.width;
 const pixelsOf = (count: number) => Float32Array.from({ length: count * P }, (_, i) => (i * 37 % 101) / 100);
 
 testOnDevices(
-  "Judge.judge() tells of each image what it tells of it alone, however many there are",
+  "Judge.judge() judges each image independently of the others",
   async (device) => {
     const judge = loadJudge(await tinyJudge(), "a file");
     const pixels = pixelsOf(501);
@@ -40,7 +40,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("Judge.judge() sees pixels as its file says", async () => {
+testOnDevices("Judge.judge() scales pixels as its file says", async () => {
   const pixels = pixelsOf(2);
   const judgeOf = async (scale: number, shift: number) =>
     loadJudge(await tinyJudge({ normalization: { scale, shift } }), "a file");

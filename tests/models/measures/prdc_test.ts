@@ -15,7 +15,7 @@ Deno.test("meanEstimate() covers the true mean in about 95 of 100 cases", () => 
   assert.ok(held >= 366 && held <= 394, `${held} of 400`);
 });
 
-Deno.test("bootstrap() depends on its seed alone, and not on what influences have in common", () => {
+Deno.test("bootstrap() depends only on its seed, and not on a shift that influences share", () => {
   const terms = uniforms(3, 0, 0, 50);
   assert.deepEqual(bootstrap(1, terms, { seed: 4 }), bootstrap(1, terms, { seed: 4 }));
   assert.notDeepEqual(bootstrap(1, terms, { seed: 4 }), bootstrap(1, terms, { seed: 5 }));
@@ -51,7 +51,7 @@ Deno.test("proportion() agrees with SciPy's interval by Wilson", () => {
   }
 });
 
-Deno.test("estimates refuse no samples, no resamples and a seed that is none", () => {
+Deno.test("estimates refuse no samples, no resamples and an invalid seed", () => {
   assert.throws(() => meanEstimate([]), /^MeasureError: Cannot bootstrap a figure with 0 samples /);
   assert.throws(() => proportion(0, 0), /^MeasureError: Cannot take a share with 0 samples /);
   for (const resamples of [0, 1.5, NaN]) {
@@ -74,7 +74,7 @@ for (const { name, reference, samples, expected } of cases) {
   });
 }
 
-testOnDevices("prdc() bootstraps recall and coverage by what each sample alone brings", async () => {
+testOnDevices("prdc() bootstraps recall and coverage by what only one sample covers", async () => {
   const [reference, samples, k] = [normalPoints(0, 9, 2), normalPoints(1, 7, 2), 2];
   const [N, M] = [reference.rows, samples.rows];
   const distances = (a: Points, i: number, b: Points) =>

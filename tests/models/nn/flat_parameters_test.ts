@@ -49,7 +49,7 @@ testOnDevices("fit() is seen by samplers, losses and steps made before it", asyn
   }
 });
 
-testOnDevices("Trainers in turn, of different optimizers, train the same parameters", async () => {
+testOnDevices("Trainers with different optimizers take turns on the same parameters", async () => {
   const model = createModel({ ...tiny, filters: [8, 8] }, 1); // which muon wants
   const [first, second] = (["adamw", "muon"] as const).map((optimizer) =>
     new Trainer(model, batchSource(noise(2, shape)), { batchSize: 2, seed: 1, learningRate: 0.1, optimizer })

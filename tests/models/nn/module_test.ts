@@ -15,7 +15,7 @@ import {
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 testOnDevices(
-  "randomInitialiser() draws the n-th parameter from its seed and n alone, as in every version",
+  "randomInitialiser() draws the n-th parameter only from its seed and n, as in every version",
   async () => {
     const made = randomInitialiser(46020);
     const [first, one, third] = [made.uniform([3], 2), made.constant([2], 1), made.uniform([2, 2], 1)];

@@ -93,7 +93,7 @@ testOnDevices("bitsPerDimension() says how sure it is, over images and over rand
   assertClose(one.bits, found.bits.slice(0, 1), 1e-5);
 });
 
-testOnCpu("bitsPerDimension() refuses guided fields, and seeds that are none", async () => {
+testOnCpu("bitsPerDimension() refuses guided fields and invalid seeds", async () => {
   const { x1, flow } = seen(normalizations[0]);
   const options = { normalization: normalizations[0], steps: 2, seed: 5 };
   await assert.rejects(

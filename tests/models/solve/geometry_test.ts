@@ -35,7 +35,7 @@ testOnDevices("a straight flow has the length of its distance and no curvature",
   assertClose(back.straightness, [0, 0, 0], 1e-6);
 });
 
-testOnDevices("a line at changing speed is long as it is far, but not straight in time", async () => {
+testOnDevices("a line at changing speed is as long as its distance, but not straight in time", async () => {
   // x(t) = x(0) + t^2: the velocity 2 t is off by 2 t - 1, whose mean square is 1/3.
   const field = {
     velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [t.size, 1]), 2)),

@@ -28,7 +28,7 @@ for (const solver of Object.keys(solvers) as SolverName[]) {
   });
 }
 
-testOnDevices("sample() needs a count alone: seed 0, 20 steps of heun, the model's shape", async () => {
+testOnDevices("sample() needs only a count: seed 0, 20 steps of heun, the model's shape", async () => {
   const field = { velocity: (x: Tensor) => multiply(x, -1), shape: [2] };
   const expected = sample(field, { count: 3, shape: [2], seed: 0, steps: 20, solver: "heun" });
   assert.deepEqual(await sample(field, { count: 3 }).read(), await expected.read());

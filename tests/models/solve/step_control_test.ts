@@ -51,7 +51,7 @@ Deno.test("guessedStep() and refinedStep() choose the first step by sizes of x, 
 });
 
 for (const [from, to] of [[0, 1], [1, 0.25]]) {
-  Deno.test(`SampleClock goes from ${from} to ${to}: a rejected step stands still, the last one ends there`, () => {
+  Deno.test(`SampleClock goes from ${from} to ${to}: a rejected step does not move, the last one arrives`, () => {
     const sign = Math.sign(to - from);
     const clock = new SampleClock({ from, to }, 5);
     clock.begin(0.25);

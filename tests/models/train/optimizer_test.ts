@@ -155,7 +155,7 @@ testOnDevices("restore() refuses the state of another optimizer", async () => {
   );
 });
 
-testOnCpu("optimizer() refuses parameters that share memory, none, and for muon those of AdamW alone", () => {
+testOnCpu("optimizer() refuses shared memory, no parameters, and for muon only parameters of AdamW", () => {
   const a = tensor([1, 2]);
   const refused = (
     parameters: [string, Tensor][],

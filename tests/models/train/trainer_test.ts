@@ -209,7 +209,7 @@ const x1 = () => tensor(Float32Array.from({ length: 6 * 16 }, (_, i) => Math.sin
 const given = () => tensor(Uint32Array.of(0, 1, 0, 1, 1, 0));
 
 testOnDevices(
-  "fit() that drops all labels trains the row of none alone; without dropout, the others",
+  'fit() that drops all labels trains only the row of "none"; without dropout, the others',
   async () => {
     for (const labelDropout of [0, 1]) {
       const model = createModel(config, 1);

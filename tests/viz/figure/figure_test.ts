@@ -54,7 +54,7 @@ async function stillOf(figure: Figure): Promise<PNG> {
 const inked = ({ data }: PNG) =>
   data.filter((value, i) => i % 4 === 0 && value + data[i + 1] + data[i + 2] < 765).length;
 
-Deno.test("showAs() leaves a value as it is to all but notebooks", async () => {
+Deno.test("showAs() changes nothing about a value except in notebooks", async () => {
   const plain = { width: 1 };
   const value = showAs({ width: 1 }, () => ({ "text/plain": "wide" }));
   assert.deepEqual(value, plain);
@@ -87,7 +87,7 @@ Deno.test("encodeGif() and flowGif() show as an animation, also in HTML", async 
   }
 });
 
-Deno.test("imageGrid() shows small images magnified, and large ones as they are", async () => {
+Deno.test("imageGrid() magnifies small images, and does not change large ones", async () => {
   const small = await shown(imageGrid(Float32Array.of(0, 0.5, 1, 0), [1, 2, 2]));
   const { width, height, data } = PNG.sync.read(Buffer.from(bytesOf(small, "image/png")));
   assert.deepEqual([width, height], [16, 16]);
@@ -140,7 +140,7 @@ function ticksOf({ svg }: Figure): { x: string[]; y: string[] } {
   return { x: of(false), y: of(true) };
 }
 
-Deno.test("figure() writes numbers at ticks in full, and their axis' title beside the widest", () => {
+Deno.test("figure() writes numbers at ticks in full, and the axis title next to the widest", () => {
   const log = figure([{ x: [1e-5, 2e-4], y: [0.01, 30_000] }], { xLog: true, yLog: true, yTitle: "y" });
   assert.deepEqual(ticksOf(log).x, ["0.00001", "0.00002", "0.00003", "0.00004", "0.0001", "0.0002"]);
   assert.deepEqual(ticksOf(log).y, ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]);
@@ -211,7 +211,7 @@ Deno.test("lossFigure() smooths without lagging at the start, and thins long run
   assert.deepEqual(several.map(({ name }) => name), ["adam", "sgd"]);
 });
 
-Deno.test("lossFigure() goes on after a loss that is not a number, and shows a single one", () => {
+Deno.test("lossFigure() continues after a loss that is not a number, and shows a single one", () => {
   const broken = lossFigure([4, NaN, 2, Infinity, 2], { smoothing: 2 });
   const shown = valuesOf(broken, 1, "y").map((y) => y.toFixed(3));
   assert.deepEqual(shown, ["4.000", "NaN", "2.667", "NaN", "2.286"]);

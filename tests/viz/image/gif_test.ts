@@ -22,7 +22,7 @@ Deno.test("encodeGif() is pixel-exact, with one global palette", () => {
   }
 });
 
-Deno.test("encodeGif() stores unchanged pixels so that they pack, and stays pixel-exact", () => {
+Deno.test("encodeGif() compresses unchanged pixels, and stays pixel-exact", () => {
   const fewer = (seed: number) => {
     const { width, height, pixels } = scatter(120, 90, 7 * seed);
     const kept = scatter(120, 90, 0).pixels;

@@ -125,7 +125,7 @@ Deno.test("imageGrid() takes one channel with an axis as without", () => {
 
 const images = [0, 0.2, 0.4, 0.6, 0.8, 1].map((value) => Float32Array.of(value, 1 - value));
 
-Deno.test("captionedGrid() puts images row by row into the room beside its captions", async () => {
+Deno.test("captionedGrid() puts images row by row next to its captions", async () => {
   const grid = captionedGrid([2, 3], [1, 1, 2], {
     scale: 40,
     captions: { columns: ["a", "b", "c"], rows: ["x", "y"] },

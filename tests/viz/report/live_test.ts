@@ -264,7 +264,7 @@ await testReport(
 );
 
 await testReport(
-  "reportHtml() goes on when live work fails",
+  "reportHtml() keeps working when live work fails",
   reportHtml(withLive(await liveReport({ a: network }), { checkpoint: new Uint8Array(4) })),
   async (page) => {
     await untilLive(page);

@@ -35,7 +35,7 @@ Deno.test("intervalAxis() is logarithmic where values differ by more than a fact
   assert.ok(Math.abs(value - expected) < 0.1, `${value}, expected ${expected}`);
 });
 
-Deno.test("intervalAxis() marks beside each run what real images and noise give by its own judge", () => {
+Deno.test("intervalAxis() marks real images and noise by each run's own judge", () => {
   const other = { ...share, real: 0.9, noise: 0.05 };
   const { text } = intervalAxis([{ run: 0, figure: share }, { run: 1, figure: other }], shown);
   const marks = [...text.matchAll(
@@ -54,7 +54,7 @@ Deno.test("intervalAxis() marks beside each run what real images and noise give 
   assert.ok(text.includes('aria-label="0.9, 0.9; real images 0.98, 0.9; noise 0.01, 0.05"'), text);
 });
 
-Deno.test("intervalAxis() with one value alone puts it in the middle", () => {
+Deno.test("intervalAxis() puts a single value in the middle", () => {
   const { text } = intervalAxis([{
     run: 0,
     figure: { title: "a", meaning: "b", better: "real", value: 2, low: 2, high: 2, cost: "" },

@@ -14,7 +14,7 @@ Deno.test("reportHtml() takes a user's words for words", () => {
   assert.ok(!page.includes('onerror="'), "an attribute of a user stands in the page");
 });
 
-Deno.test("reportHtml() says how a run ended that was stopped or failed", () => {
+Deno.test("reportHtml() says how a stopped or failed run ended", () => {
   const ending = "Failed after step 3: <b>the loss</b> is NaN.";
   const page = reportHtml({ runs: [run("a"), run("b", { ending })] });
   const said = '<p class="ending">Failed after step 3: &#60;b&#62;the loss&#60;/b&#62; is NaN.</p>';
@@ -23,7 +23,7 @@ Deno.test("reportHtml() says how a run ended that was stopped or failed", () => 
   assert.equal(page.split('<p class="ending">').length, 2, "other runs say nothing");
 });
 
-Deno.test("reportHtml() has words for any images, not for digits alone", () => {
+Deno.test("reportHtml() has words for any images, not only for digits", () => {
   const words = reportHtml(two).replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
   assert.doesNotMatch(words, /digit|MNIST/i);
 });

@@ -219,7 +219,7 @@ await testReport(
 const note = `Intervals over seeds ${hostile}`;
 
 await testReport(
-  "figurePage() draws figures from a file alone",
+  "figurePage() draws figures from a single file",
   figurePage({ title: hostile, passages: [hostile], figures: [line.plotly, line.plotly], note }),
   async (page) => {
     assert.equal(await page.title(), hostile);

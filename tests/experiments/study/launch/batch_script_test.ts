@@ -66,7 +66,7 @@ Deno.test("collectScript() waits for the array and for other collections, and as
   );
 });
 
-Deno.test("arrayScript() refuses a folder that sbatch cannot be told", () => {
+Deno.test("arrayScript() refuses a folder that sbatch cannot take", () => {
   assert.match(
     arrayScript({ ...submission, logs: "/a b/5%" }, ["a"], plain),
     /--output="\/a b\/5%%\/%A_%a\.log"$/m,

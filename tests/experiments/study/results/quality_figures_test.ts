@@ -24,7 +24,7 @@ Deno.test("qualityFigures() draws means and intervals against images, parameters
   assert.ok(stills.every(({ svg }) => !svg.includes(">residual<")), "the row has the legend");
 });
 
-Deno.test("qualityFigures() joins setups that differ in width alone, and the points of a course", () => {
+Deno.test("qualityFigures() joins setups that differ only in width, and the points of a run", () => {
   const wide = (filters: string, share: number, frechet: number, parameters: number): MadeUpSetup => ({
     ...{ settings: { filters, share }, frechet: [frechet, frechet + 1], parameters },
     more: () => ({ images: 32_000 * share }),

@@ -198,7 +198,7 @@ Deno.test("CpuDevice.read() lets finalizers run once much was allocated, and els
   device.close();
 });
 
-Deno.test("CpuDevice.workspaceBytes() is what a recorded step takes besides its values", async () => {
+Deno.test("CpuDevice.workspaceBytes() is what a recorded step needs besides its values", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   withDevice(device, () => {
     const x = full([4, 32, 28, 28], 1);

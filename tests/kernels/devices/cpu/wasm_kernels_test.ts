@@ -91,7 +91,7 @@ Deno.test("ThreadTeam.workspaceBytes() grows with the number of threads", async 
   assert.equal(four, 4 * one);
 });
 
-Deno.test("CpuDevice.run() names an op whose workspace exceeds the memory, and goes on", async () => {
+Deno.test("CpuDevice.run() names an op whose workspace exceeds the memory, and keeps working", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const { kernel, inputs } = registry.get("conv2d")!;
   const buffer = device.allocate(4096);

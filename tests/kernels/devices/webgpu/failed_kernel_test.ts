@@ -121,7 +121,7 @@ testOnDevices("memory of a failed value is reused without its failure", async ()
 });
 
 testOnWebGpu(
-  "RecordedStep.compile() names an op whose kernel does not compile, and the device goes on",
+  "RecordedStep.compile() names an op whose kernel does not compile, and the device keeps working",
   async () => {
     const x = tensor([1]);
     const [first, second] = [declare(false), declare(false)];

@@ -40,7 +40,7 @@ const ofConvolutions = (choices: readonly KernelChoice[]) =>
   choices.filter(({ key }) => key.call.startsWith("conv2d"));
 
 testTuning(
-  "tune() on a software adapter finds its kernels among all, even if it is told to be a GPU",
+  "tune() on a software adapter finds its own kernels among all, even when treated as a GPU",
   async (isSoftware) => {
     if (!isSoftware) return;
     await onNewDevice(async () => {
@@ -147,7 +147,7 @@ testTuning("every choice gives the same to rounding, and the same choice the sam
   }
 });
 
-testTuning("tune() leaves out a candidate that does not compile, and the device goes on", async () => {
+testTuning("tune() leaves out a candidate that does not compile, and the device keeps working", async () => {
   const good: Way = {
     name: "good",
     grid: ({ n }) => n,

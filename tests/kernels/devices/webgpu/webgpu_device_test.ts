@@ -124,23 +124,29 @@ testOnDevices("sum() of a million values is exact to 1e-6", async () => {
   assert.ok(Math.abs(found - exact) < 1e-6 * exact, `${found} is not ${exact}`);
 });
 
-testOnDevices("a kernel that would read what it overwrites is refused, and the device goes on", async () => {
-  const flat = tensor(new Float32Array(128).fill(2));
-  const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
-  const refused = /^Error: Cannot run assign: y, which it overwrites, and x are parts of one memory/;
-  for (const x of [a, b]) {
-    assert.throws(() => assign(a, x), refused);
-    assert.throws(() => record(() => assign(a, x)), refused);
-  }
-  assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* parts of one memory/);
-  const [norm, settings] = [tensor([1]), tensor([0.5, 0, 0, 0, 0, 1, 0, 0])];
-  assert.throws(() => sgdUpdate(a, a, tensor([1, 1]), norm, settings), /overwrites, and m are parts of one/);
-  sgdUpdate(a, b, tensor([1, 1]), norm, settings); // writes to two parts of one memory, which is allowed
-  assertClose(await a.read(), [1.5, 1.5], 0);
-  assertClose(await b.read(), [1, 1], 0);
-});
+testOnDevices(
+  "a kernel that would read what it overwrites is refused, and the device keeps working",
+  async () => {
+    const flat = tensor(new Float32Array(128).fill(2));
+    const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
+    const refused = /^Error: Cannot run assign: y, which it overwrites, and x are parts of one memory/;
+    for (const x of [a, b]) {
+      assert.throws(() => assign(a, x), refused);
+      assert.throws(() => record(() => assign(a, x)), refused);
+    }
+    assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* parts of one memory/);
+    const [norm, settings] = [tensor([1]), tensor([0.5, 0, 0, 0, 0, 1, 0, 0])];
+    assert.throws(
+      () => sgdUpdate(a, a, tensor([1, 1]), norm, settings),
+      /overwrites, and m are parts of one/,
+    );
+    sgdUpdate(a, b, tensor([1, 1]), norm, settings); // writes to two parts of one memory, which is allowed
+    assertClose(await a.read(), [1.5, 1.5], 0);
+    assertClose(await b.read(), [1, 1], 0);
+  },
+);
 
-testOnWebGpu("a view that WebGPU cannot bind is refused by name, and the device goes on", async () => {
+testOnWebGpu("a view that WebGPU cannot bind is refused by name, and the device keeps working", async () => {
   const flat = tensor(Float32Array.from({ length: 128 }, (_, i) => i));
   const view = new Tensor(flat.storage, [2], "f32", 65);
   const refused = {
