@@ -33,7 +33,7 @@ export const timeGrids = {
         default: 4,
       },
     },
-    make({ ratio }: Readonly<Record<string, number>>): TimeGrid {
+    make: ({ ratio }: Readonly<Record<string, number>>): TimeGrid => {
       const rate = -Math.log(ratio);
       // (1 - ratio^-s) / (1 - 1 / ratio), precise near 1
       return { at: (s) => rate === 0 ? s : Math.expm1(rate * s) / Math.expm1(rate) };
