@@ -12,9 +12,9 @@ import {
   isNaturals,
   METADATA,
   readHeader,
+  safeSizeOf,
   SafetensorsError,
   show,
-  sizeOf,
 } from "./safetensors_header.ts";
 
 export { SafetensorsError };
@@ -53,7 +53,7 @@ export function encodeSafetensors(
         `Cannot encode tensor "${METADATA}": the name is reserved; rename the tensor`,
       );
     }
-    if (!isNaturals(shape) || sizeOf(shape) !== data.length) {
+    if (!isNaturals(shape) || safeSizeOf(shape) !== data.length) {
       throw new SafetensorsError(
         `Cannot encode tensor ${show(name)}: shape [${
           shape.join(", ")

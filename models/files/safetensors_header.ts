@@ -150,7 +150,7 @@ function parseEntry([name, entry]: [string, unknown]): Entry {
     return fail(`dtype ${show(dtype)} is not supported (expected ${known}); convert it to F32`);
   }
   if (!isNaturals(shape)) return fail("shape is not a list of non-negative integers");
-  const size = sizeOf(shape);
+  const size = safeSizeOf(shape);
   if (size === undefined) return fail("shape has too many elements");
   if (!isNaturals(offsets) || offsets.length !== 2) {
     return fail("data_offsets are not two non-negative integers");
@@ -187,7 +187,7 @@ function checkCoverage(entries: Entry[], length: number): void {
 }
 
 /** The number of elements of a shape; undefined if it is not a safe integer. */
-export function sizeOf(shape: readonly number[]): number | undefined {
+export function safeSizeOf(shape: readonly number[]): number | undefined {
   let size = 1;
   for (const length of shape) {
     size *= length;
