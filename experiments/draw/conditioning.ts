@@ -99,14 +99,14 @@ export function guidanceInWords({ scale, interval, zeroStar }: Guidance): string
   return `guidance ${scale}${where}${zeroStar ? " by CFG-Zero*" : ""}`;
 }
 
-/** For lines and captions: `guidance 2 away from its early self`. */
+/** For lines and captions: `autoguidance 2`. */
 export function autoguidanceInWords(scale: number): string {
-  return scale === 1 ? "no guidance" : `guidance ${scale} away from its early self`;
+  return scale === 1 ? "no guidance" : `autoguidance ${scale}`;
 }
 
 /** Suffix for guided cost: which two networks an evaluation runs. */
 export function guidedCostSuffix(conditioning: Conditioning | undefined): string {
-  return conditioning ? " with and without the class" : " of the network and its early self";
+  return conditioning ? " with and without the class" : " of the network and its early weights";
 }
 
 /** Whether an evaluation under this guidance runs the network with and without the class. */

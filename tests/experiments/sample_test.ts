@@ -124,7 +124,7 @@ testTask("sample guides a run without classes away from its early weights", asyn
   assertClose(await draw("run"), away, 1e-5);
   assert.notDeepEqual(late, early);
   const { stderr } = await place.run("sample", "--device cpu --count 1 --checkpoint run --out x.png");
-  assert.match(stderr, /guidance 2 away from its early self, .*of the network and its early self, in/);
+  assert.match(stderr, /autoguidance 2, .*of the network and its early weights, in/);
 });
 
 testTask("sample draws from a PyTorch state dict that flags describe", async (place) => {

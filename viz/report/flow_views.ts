@@ -91,7 +91,7 @@ function conditioningText(
   const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
   const seen = hits === undefined
     ? undefined
-    : markup`; the classifier sees the class asked for in ${percent(hits / labels.length)} of them`;
+    : markup`; the classifier sees the requested class in ${percent(hits / labels.length)} of them`;
   return markup`<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
 }
 

@@ -180,8 +180,7 @@ async function look(browser: Browser, address: string): Promise<void> {
   // The network in it draws, though the frame has no origin.
   await report.locator("#explorer").scrollIntoViewIfNeeded();
   await report.locator("#live-draw").click({ timeout });
-  const drawn =
-    /^Seed 1: 20 steps of heun, guidance 2 away from its early self, 40 evaluations of the network and /;
+  const drawn = /^Seed 1: 20 steps of heun, autoguidance 2, 40 evaluations of the network and /;
   await report.getByText(drawn).waitFor({ timeout });
   await page.close();
 }

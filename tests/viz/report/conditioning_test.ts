@@ -107,7 +107,7 @@ async function askForAll(report: Report): Promise<void> {
   await report.locator("#live-condition").waitFor({ state: "hidden" });
 }
 
-/** A network without classes is guided away from its early self, by as much as its reader says. */
+/** A network without classes is guided away from its early weights, by as much as its reader says. */
 async function guideAway(report: Report): Promise<void> {
   await untilLive(report);
   assert.ok(!await report.locator("#live-condition").isVisible());
@@ -123,8 +123,8 @@ async function guideAway(report: Report): Promise<void> {
       words.startsWith(
         scale === 1
           ? `Seed ${seed}: 4 steps of euler, 4 evaluations, `
-          : `Seed ${seed}: 4 steps of euler, guidance ${scale} away from its early self, ` +
-            "4 evaluations of the network and its early self, ",
+          : `Seed ${seed}: 4 steps of euler, autoguidance ${scale}, ` +
+            "4 evaluations of the network and its early weights, ",
       ),
       words,
     );
@@ -137,7 +137,7 @@ async function guideAway(report: Report): Promise<void> {
   await report.locator("#live-many").click();
   await told(
     report,
-    "Seeds 10 to 25: 4 steps of euler, 4 evaluations of 16 images of the network and its early self, ",
+    "Seeds 10 to 25: 4 steps of euler, 4 evaluations of 16 images of the network and its early weights, ",
   );
   await report.getByRole("button", { name: "Look at seed 12 of plain" }).click();
   const flow = await plain.flow(12, { ...how, early, guidance: 3.5 });
@@ -149,7 +149,7 @@ async function guideAway(report: Report): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() guides a network without classes away from its early self",
+  "reportHtml() guides a network without classes away from its early weights",
   awayPage,
   guideAway,
 );

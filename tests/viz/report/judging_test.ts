@@ -70,7 +70,7 @@ await testReport(
     );
     assert.match(
       said,
-      /\d+ evaluations, asked for class 0, each with a vector-Jacobian product, took \d{1,3}(,\d{3})* ms on CPU/,
+      /\d+ evaluations, conditioned on class 0, each with a vector-Jacobian product, took \d{1,3}(,\d{3})* ms on CPU/,
     );
     assert.deepEqual(await values(), ["–", first.toFixed(2), "–", "–"]);
 
@@ -84,12 +84,12 @@ await testReport(
       await text(report, "bits-text"),
     );
 
-    // A network without classes is asked for none, and has values of its own.
+    // A network without classes has no condition, and values of its own.
     await report.locator("#explorer-run").selectOption("1");
     assert.deepEqual(await values(), Array(N).fill("–"));
     const [other] = await expected(plain, 1, 1);
     const words = await press(report, 1, /evaluations/);
-    assert.ok(words.includes(`: ${other.toFixed(3)} bits`) && !words.includes("asked for"), words);
+    assert.ok(words.includes(`: ${other.toFixed(3)} bits`) && !words.includes("conditioned on"), words);
 
     // What is on its way when its reader turns to another run is not told of that one.
     await report.locator("#explorer-run").selectOption("0");

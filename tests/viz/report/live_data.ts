@@ -122,7 +122,7 @@ export interface LiveReport extends ReportData {
   readonly runs: readonly (ReportRun & { readonly live: LiveNetwork | string })[];
 }
 
-/** A report of networks by name; a text instead of one says why there is none. Some have an early self, and guidance 2. */
+/** A report of networks by name; a text instead of one says why there is none. Some have early weights, and guidance 2. */
 export async function liveReport(
   networks: Record<string, Network | string>,
   early: Record<string, Network> = {},

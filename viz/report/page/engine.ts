@@ -206,7 +206,7 @@ export class Engine {
   }
 }
 
-/** How a network is used: without classes, for a class, guided by it, or guided away from its early self. */
+/** How a network is used: without classes, for a class, guided by it, or guided away from its early weights. */
 type Kind = "unconditional" | "conditional" | "guided" | "autoguided";
 
 function kindOf(labelled: boolean, guidance: number): Kind {
@@ -220,7 +220,7 @@ function guidanceCost({ label, guidance = 1 }: Steps): string {
   return kind === "guided"
     ? " with and without the class"
     : kind === "autoguided"
-    ? " of the network and its early self"
+    ? " of the network and its early weights"
     : "";
 }
 

@@ -109,7 +109,7 @@ export class LiveBits {
     if (!result) return undefined;
     found.push(result.bits[0]);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    const condition = known === undefined ? "" : `, asked for class ${known}`;
+    const condition = known === undefined ? "" : `, conditioned on class ${known}`;
     return `${inWords(found, pixels.length)}. ${countOf(result.evaluations)}${condition}, each with a ` +
       `vector-Jacobian product, took ${ms} ms on ${device}. Press again for other random signs.`;
   }

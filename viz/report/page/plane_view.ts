@@ -165,7 +165,7 @@ export class PlaneView {
     const start = n * C * H * W;
     drawImage(byId("plane-image"), image.subarray(start, start + C * H * W), size, this.colours.image);
     byId("plane-text").textContent = `sample ${n + 1}` +
-      (conditioning ? `, asked for class ${this.#nameOf(conditioning.labels[n])}` : "") +
+      (conditioning ? `, drawn as class ${this.#nameOf(conditioning.labels[n])}` : "") +
       (classes[n] === noClass ? "" : `, class ${this.#nameOf(classes[n])}`);
   }
 

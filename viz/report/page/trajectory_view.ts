@@ -64,8 +64,8 @@ export function inWords({ steps, solver, tolerance, label, guidance = 1 }: Steps
     ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
     : `${solver} with tolerance ${tolerance}`;
   const condition = label === undefined ? "" : `, class ${label}`;
-  const away = label === undefined ? " away from its early self" : "";
-  return solved + condition + (guidance === 1 ? "" : `, guidance ${guidance}${away}`);
+  const kind = label === undefined ? "autoguidance" : "guidance";
+  return solved + condition + (guidance === 1 ? "" : `, ${kind} ${guidance}`);
 }
 
 function costInWords(evaluations: number | undefined): string {
