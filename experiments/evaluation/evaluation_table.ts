@@ -15,7 +15,7 @@ export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation)
   const seen = samples.classes?.map((count, label) => `${label}: ${whole(count)}`) ?? [];
   return `${drawn}\nJudge ${judge.sha256.slice(0, 12)}, ${judge.source}: ` +
     `right on ${(100 * judge.accuracy).toFixed(2)} % of the test images of ${dataset.name}` +
-    (seen.length > 0 ? `\nSamples by the class it sees: ${seen.join(", ")}` : "");
+    (seen.length > 0 ? `\nSamples of each class, as the judge sees them: ${seen.join(", ")}` : "");
 }
 
 /** The figures as a table with intervals, what real images and noise give, and cost. */

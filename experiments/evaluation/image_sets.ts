@@ -51,7 +51,7 @@ function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Dra
 }
 
 /**
- * Draws the samples of an evaluation, equally many of each class.
+ * Draws the samples of an evaluation, equal numbers of each class.
  *
  * @returns the samples as pixels in steps of 1 / 255, what draws them and their labels, and their cost: evaluations of the
  * network for a sample, the mean where samples differ, seconds for all, and words
@@ -88,7 +88,7 @@ export async function drawForEvaluation(
     seconds: (performance.now() - started) / 1000,
     words: [
       costInWords(cost) + (runs > 1 ? guidedCostSuffix(conditioning) : ""),
-      ...conditioning ? ["equally many of each class", guidanceInWords(conditioning.guidance)] : [],
+      ...conditioning ? ["equal numbers of each class", guidanceInWords(conditioning.guidance)] : [],
       ...drawable.autoguidance ? [autoguidanceInWords(guidance)] : [],
     ].join(", "),
   };

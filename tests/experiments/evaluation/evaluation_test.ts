@@ -107,7 +107,7 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judge 
   assert.deepEqual(aboutEvaluation(evaluation).split("\n"), [
     "2,000 samples from the noise of seed 0, heun: 80,000 evaluations, 61.3 s on a device",
     "Judge efefefefefef, stored: right on 99.12 % of the test images of made-up",
-    "Samples by the class it sees: 0: 1,200, 1: 800",
+    "Samples of each class, as the judge sees them: 0: 1,200, 1: 800",
   ]);
   assert.match(aboutEvaluation({ ...evaluation, judge: undefined }), /No judge: made-up has no labels/);
   assert.deepEqual([shownFigure("recall", 0.12345), shownFigure("kernel", 0.000123456)], [
