@@ -11,7 +11,7 @@ import { runFile, runFolder } from "./run/layout.ts";
 import { createRunFolder } from "./run/run_folder.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { summarize } from "./tracking/find_run.ts";
+import { summarizeRun } from "./tracking/find_run.ts";
 import { newRecord, requireRecord, writeRecord } from "./tracking/record.ts";
 import { runFiles } from "./tracking/run_files.ts";
 import { compareTable } from "./tracking/run_tables.ts";
@@ -51,7 +51,7 @@ export const compareTask = task({
 });
 
 async function summaryOf({ summary, key }: RunTrajectories) {
-  return summary ?? await summarize(key);
+  return summary ?? await summarizeRun(key);
 }
 
 /** The folder of the picture: a comparison of run folders is itself a run, one of runs on a server is not. */

@@ -66,7 +66,7 @@ function resolve(values: Partial<OverfitConfig>): OverfitConfig {
  *
  * @throws {ConfigError} if settings contradict each other
  */
-export function trainingConfigOf({ images, steps, out: _, ...settings }: OverfitConfig): TrainingConfig {
+export function overfitConfig({ images, steps, out: _, ...settings }: OverfitConfig): TrainingConfig {
   const fixed = {
     conditional: false,
     schedule: "constant",
@@ -88,7 +88,7 @@ export const overfitTask = task({
   resolve,
   async run(settings) {
     const { images: count, steps, out } = settings;
-    const config = trainingConfigOf(settings);
+    const config = overfitConfig(settings);
     const device = await init(config);
     const data = await loadData(config.data, { say, terminal: stderr });
     const { train, validation } = splitImages(data.train.count, config);

@@ -6,7 +6,14 @@ import { ConfigError, didYouMean } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
 import { print, say } from "./program/output.ts";
-import { findListed, findRun, listRuns, nearestOf, type RunSummary, summarize } from "./tracking/find_run.ts";
+import {
+  findListed,
+  findRun,
+  listRuns,
+  nearestOf,
+  type RunSummary,
+  summarizeRun,
+} from "./tracking/find_run.ts";
 import { runFiles } from "./tracking/run_files.ts";
 import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 
@@ -40,7 +47,7 @@ export const runsTask = task({
     }
     const runs: RunSummary[] = [];
     for (const name of names) {
-      runs.push(findListed(all, name, root) ?? await summarize(await findRun(name, root)));
+      runs.push(findListed(all, name, root) ?? await summarizeRun(await findRun(name, root)));
     }
     if (action === "show") {
       const files = (await runFiles(runs[0].key)).map(({ path }) => path);

@@ -38,7 +38,7 @@ export type TuneConfig = Values<typeof tuning.rows>;
  *
  * @throws {ConfigError} if the network cannot be built
  */
-export function trainingConfigOf(
+export function tunedConfig(
   { preset, filters, tEmb, batchSize, model, attn, groups, precision }: TuneConfig,
   defaultPreset: PresetName,
 ): TrainingConfig {
@@ -57,7 +57,7 @@ export const tuneTask = task({
   async run(settings) {
     const { size, channels, seconds, remeasure, json } = settings;
     const device = await init({ device: "webgpu" });
-    const config = trainingConfigOf(settings, presetFor(device));
+    const config = tunedConfig(settings, presetFor(device));
     const pixels = new Uint8Array(config.batchSize * channels * size * size);
     const shape = { channels, height: size, width: size };
     const { trainer } = makeNetwork(

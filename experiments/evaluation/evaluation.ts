@@ -13,7 +13,7 @@ import {
   listOf,
   orNull,
   tableOf,
-  text,
+  textField,
   time,
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
@@ -55,7 +55,7 @@ const request = {
   /** Classifier-free guidance, 0 without class; networks without classes: autoguidance. 1 is none. */
   guidance: finiteNumber,
   /** The solver in words, such as `heun, 20 steps`. */
-  words: text,
+  words: textField,
   /** Images for trajectory and round-trip figures; at most `count`. */
   courseImages: count,
   /** Test images for bits per dimension; at most `count`. */
@@ -71,20 +71,20 @@ const checks = {
   /** How long all of it took. */
   seconds: finiteNumber,
   /** The file of weights, its SHA-256 in hex, and the step it was saved at, if it is known. */
-  weights: fieldsOf({ file: text, sha256: text, step: ifGiven(count) }),
+  weights: fieldsOf({ file: textField, sha256: textField, step: ifGiven(count) }),
   /** The device that computed. */
-  device: text,
+  device: textField,
   /** The data compared with; the digest is that of the training images. */
-  dataset: fieldsOf({ name: text, digest: text }),
+  dataset: fieldsOf({ name: textField, digest: textField }),
   /** The classifier that judged; none if the data has no labels. */
-  judge: ifGiven(fieldsOf({ sha256: text, accuracy: finiteNumber, source: text })),
+  judge: ifGiven(fieldsOf({ sha256: textField, accuracy: finiteNumber, source: textField })),
   asked: ifGiven(fieldsOf(request)),
   /** What was drawn, how, and what that cost. */
   samples: fieldsOf({
     count,
     seed: count,
     /** In words: solver, grid, guidance. */
-    how: text,
+    how: textField,
     /** Samples of each class, as the judge sees them. */
     classes: ifGiven(listOf(count)),
     ...cost,

@@ -10,7 +10,7 @@ import {
   fieldsOf,
   finiteNumber,
   listOf,
-  text,
+  textField,
 } from "../run/field_checks.ts";
 import { readJson } from "../run/contained.ts";
 import { makeSolver } from "../settings/solver.ts";
@@ -25,7 +25,7 @@ const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finite
 /** Samples by one solver: what they cost, and how good they are. */
 const solverCost = fieldsOf({
   /** As `makeSolver` reads it. */
-  spec: text,
+  spec: textField,
   /** Evaluations of the network for a sample, guided ones counted twice; the mean where samples differ. */
   evaluations: finiteNumber,
   /** For all samples. */
@@ -38,7 +38,14 @@ const solverCost = fieldsOf({
 const checks = {
   version: { expected: "1; measure the solvers again", accepts: (value) => value === 1 } as FieldCheck<1>,
   /** What all solvers share; a result under other conditions is not kept. Digests are SHA-256 in hex. */
-  common: fieldsOf({ weights: text, judge: text, device: text, count, seed: count, guidance: finiteNumber }),
+  common: fieldsOf({
+    weights: textField,
+    judge: textField,
+    device: textField,
+    count,
+    seed: count,
+    guidance: finiteNumber,
+  }),
   solvers: listOf(solverCost),
 };
 const costsCheck = fieldsOf(checks);

@@ -30,7 +30,7 @@ export const stderr: Terminal = {
 };
 
 /** How much there is to do. */
-export interface Work {
+export interface Workload {
   /** The step at which the work ends; 0 if unknown. */
   readonly totalSteps: number;
   /** Images per step, for the rate. */
@@ -51,7 +51,7 @@ const eraseToEnd = "\x1b[K";
  * every 10 seconds and at the end. It never hides the cursor, so no crash can leave it hidden.
  */
 export class ProgressBar {
-  readonly #work: Work;
+  readonly #work: Workload;
   readonly #terminal: Terminal;
   readonly #now: () => number;
   readonly #startMs: number;
@@ -68,7 +68,7 @@ export class ProgressBar {
    * @param terminal where to show it
    * @param now the time in milliseconds
    */
-  constructor(work: Work, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
+  constructor(work: Workload, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
     this.#work = work;
     this.#terminal = terminal;
     this.#now = now;

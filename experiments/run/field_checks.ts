@@ -27,7 +27,7 @@ function check<Value>(expected: string, accepts: FieldCheck["accepts"]): FieldCh
 }
 
 /** A text. */
-export const text = check<string>("text", (value) => typeof value === "string");
+export const textField = check<string>("text", (value) => typeof value === "string");
 
 /** A text that is not empty and has a spelling in UTF-8, as names and paths do. */
 export const word = check<string>(
@@ -62,7 +62,7 @@ export function oneOf<Word extends string>(words: readonly Word[]): FieldCheck<W
 }
 
 /** What a check accepts, or null, or no such field. */
-export function optional<Value>(
+export function optionalField<Value>(
   { expected, accepts }: FieldCheck<Value>,
 ): FieldCheck<Value | null | undefined> {
   return check(`${expected} or null`, (value) => value === null || value === undefined || accepts(value));

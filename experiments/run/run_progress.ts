@@ -5,9 +5,9 @@ import {
   fieldsOf,
   finiteNumber,
   listOf,
-  optional,
+  optionalField,
   tableOf,
-  text,
+  textField,
 } from "./field_checks.ts";
 import { finite, withNonFinite } from "./metrics_log.ts";
 
@@ -44,12 +44,12 @@ const checks = {
     ...finiteNumber,
     accepts: (value: unknown) => Number.isFinite(value) && Number(value) >= 0,
   },
-  bestValLoss: optional(finiteNumber),
+  bestValLoss: optionalField(finiteNumber),
   validatedStep: count,
   schedule: tableOf(anyNumber),
   recentSteps: fieldsOf({ losses: listOf(finiteNumber), gradientNorms: listOf(anyNumber), open: count }),
-  dataDigest: text,
-  labelDigest: optional(text),
+  dataDigest: textField,
+  labelDigest: optionalField(textField),
 };
 
 /** Progress as a line of JSON, in which NaN and infinities are strings. */

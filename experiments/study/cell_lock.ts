@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { isOther } from "../run/contained.ts";
-import { type Checked, count, fieldsOf, orNull, text } from "../run/field_checks.ts";
+import { type Checked, count, fieldsOf, orNull, textField } from "../run/field_checks.ts";
 import { type Cell, makeStudyFolder, type Study } from "./study.ts";
 
 /** Seconds between the signs of life of a holder, and after which one without a sign has lost its lock. */
@@ -15,10 +15,10 @@ const pauseMs = 50;
 
 const holderCheck = fieldsOf({
   /** Name of the machine; null if the program may not know it. */
-  host: orNull(text),
+  host: orNull(textField),
   pid: count,
   /** Since when, ISO 8601. */
-  since: text,
+  since: textField,
 });
 
 /** The program that has a lock. */

@@ -11,7 +11,7 @@ import {
   ifGiven,
   listOf,
   tableOf,
-  text,
+  textField,
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
@@ -24,7 +24,7 @@ const cellFile = "cell.json";
 
 const resultFields = {
   /** Id of the cell. */
-  cell: text,
+  cell: textField,
   settings: settingsField,
   seed: count,
   parameters: count,
@@ -39,7 +39,7 @@ const resultFields = {
   /** Quality by solver, where the plan names solvers. */
   costs: ifGiven(listOf(fieldsOf({
     evaluations: finiteNumber,
-    solver: text,
+    solver: textField,
     frechet: finiteNumber,
     recognised: finiteNumber,
   }))),

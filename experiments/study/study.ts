@@ -10,7 +10,7 @@ import {
   finiteNumber,
   ifGiven,
   listOf,
-  text,
+  textField,
 } from "../run/field_checks.ts";
 import { runFolder } from "../run/layout.ts";
 import { anyOf } from "../settings/kinds.ts";
@@ -133,7 +133,7 @@ export function configOf(
 
 const studyFields = {
   version: { expected: "1", accepts: (value: unknown) => value === 1 },
-  digest: text,
+  digest: textField,
   cells: listOf(cellFields),
 };
 

@@ -16,7 +16,7 @@ export const variables = [
 ] as const;
 
 /** Values of the variables that are set. */
-export type Environment = Readonly<Partial<Record<typeof variables[number], string>>>;
+export type TrackingEnvironment = Readonly<Partial<Record<typeof variables[number], string>>>;
 
 /** The experiment of runs that name none: the original study's. */
 export const defaultExperiment = "UNet_FM";
@@ -72,7 +72,7 @@ export async function trackingOf(flags: TrackingFlags, run: string | null): Prom
  */
 export function chooseTracking(
   flags: TrackingFlags,
-  environment: Environment = readEnvironment(),
+  environment: TrackingEnvironment = readEnvironment(),
   known?: string,
 ): TrackingChoice {
   const named = flags.mlflow || environment.MLFLOW_TRACKING_URI;
@@ -96,7 +96,7 @@ export function chooseTracking(
 }
 
 /** Reads the variables; one without permission counts as not set. Never prompts. */
-function readEnvironment(): Environment {
+function readEnvironment(): TrackingEnvironment {
   const set = variables.flatMap((variable) => {
     const { state } = Deno.permissions.querySync({ name: "env", variable });
     const value = state === "granted" ? Deno.env.get(variable) : undefined;
@@ -105,7 +105,11 @@ function readEnvironment(): Environment {
   return Object.fromEntries(set);
 }
 
-function numberOf(environment: Environment, name: keyof Environment, otherwise: number): number {
+function numberOf(
+  environment: TrackingEnvironment,
+  name: keyof TrackingEnvironment,
+  otherwise: number,
+): number {
   const text = environment[name];
   if (text === undefined) return otherwise;
   const value = Number(text);
@@ -149,7 +153,11 @@ export class ServerAddress {
  * @param source the flag or variable that gave it, for errors
  * @throws {ConfigError} if it is no HTTP address; the message contains no credentials
  */
-export function parseAddress(uri: string, source: string, environment: Environment = {}): ServerAddress {
+export function parseAddress(
+  uri: string,
+  source: string,
+  environment: TrackingEnvironment = {},
+): ServerAddress {
   const safe = shownAddress(uri);
   const shown = safe === "" ? source : `${source} ${JSON.stringify(safe)}`;
   const store = storeOf(uri);

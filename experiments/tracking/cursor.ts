@@ -8,7 +8,7 @@ import {
   finiteNumber,
   orNull,
   tableOf,
-  text,
+  textField,
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
@@ -17,30 +17,30 @@ const sentFile = fieldsOf({
   size: count,
   /** Time of its last change, milliseconds since 1970. */
   modified: finiteNumber,
-  sha256: text,
+  sha256: textField,
 });
 
 const checks = {
   /** Address of the server. */
-  server: text,
-  experimentId: orNull(text),
+  server: textField,
+  experimentId: orNull(textField),
   /** The server's id of the run. */
-  runId: orNull(text),
-  artifactUri: orNull(text),
-  status: orNull(text),
+  runId: orNull(textField),
+  artifactUri: orNull(textField),
+  status: orNull(textField),
   /** Bytes of `metrics.jsonl` that have been sent. */
   metricsBytes: count,
   /** The latest values that have been sent; null, in JSON, if one is not finite. */
   latest: tableOf(fieldsOf({ value: orNull(finiteNumber), step: finiteNumber })),
   /** Images that have been sent, including those sent again after a run was resumed. */
   images: count,
-  params: tableOf(text),
-  tags: tableOf(text),
+  params: tableOf(textField),
+  tags: tableOf(textField),
   /** The data sets as sent. */
-  inputs: orNull(text),
+  inputs: orNull(textField),
   files: tableOf(sentFile),
   /** What the server rejected for good, and why. */
-  refused: tableOf(text),
+  refused: tableOf(textField),
 };
 const cursor = fieldsOf(checks);
 

@@ -40,7 +40,7 @@ const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
  *
  * @returns e.g. `lr_` for `lr%`; `_` if nothing is left
  */
-export function keyOf(name: string): string {
+export function mlflowKey(name: string): string {
   const spelled = name.replace(/[^\p{L}\p{N}_\-.:/ ]/gu, "_");
   const parts = spelled.split("/").map((part) => part.replace(/^\.+$/, "_").replaceAll("..", "._"));
   return parts.filter((part) => part !== "").join("/").slice(0, 250).replace(/\/$/, "") || "_";
@@ -49,7 +49,7 @@ export function keyOf(name: string): string {
 /** A metric that a server accepts. Steps and times are whole: a server silently drops everything after a fraction. */
 export function metricEntry(key: string, value: number, timestamp: number, step: number): MetricEntry {
   return {
-    key: keyOf(key),
+    key: mlflowKey(key),
     value: Number.isFinite(value) ? value : String(value),
     timestamp: Math.trunc(timestamp),
     step: Math.trunc(step),
@@ -60,7 +60,7 @@ export function metricEntry(key: string, value: number, timestamp: number, step:
 export function textEntry(kind: keyof typeof valueLengths, key: string, value: unknown): TextEntry {
   const text = asText(value);
   const most = valueLengths[kind];
-  return { key: keyOf(key), value: text.length > most ? text.slice(0, most - 3) + "..." : text };
+  return { key: mlflowKey(key), value: text.length > most ? text.slice(0, most - 3) + "..." : text };
 }
 
 /**

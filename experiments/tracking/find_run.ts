@@ -56,7 +56,7 @@ export async function listRuns(
   };
   const summaries = async (run: string): Promise<readonly RunSummary[]> => {
     const nested = await unlessDamaged(() => nestedRuns(run));
-    const runs = [run, ...nested].map((folder) => unlessDamaged(async () => [await summarize(folder)]));
+    const runs = [run, ...nested].map((folder) => unlessDamaged(async () => [await summarizeRun(folder)]));
     return (await Promise.all(runs)).flat();
   };
   const runs = (await Promise.all((await runFolders(root)).map(summaries))).flat();
@@ -68,7 +68,7 @@ export async function listRuns(
  *
  * @throws {RunError} if the folder holds no run, or cannot be read
  */
-export async function summarize(folder: string): Promise<RunSummary> {
+export async function summarizeRun(folder: string): Promise<RunSummary> {
   const record = await requireRecord(folder, "read");
   const metrics: Record<string, number> = {};
   for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {

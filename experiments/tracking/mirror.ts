@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
-import { describeRun, idTag, keyOf, type MetricEntry, metricEntry } from "./describe_run.ts";
+import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";
 import { ServerError } from "./http_server.ts";
 import { type MlflowClient, rejectsFile, type ServerRun } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
@@ -190,7 +190,7 @@ export class Mirror {
             entries.push(metricEntry(key, value, at, step));
             cursor.latest[key] = { value, step };
           } else if (key.startsWith("image/")) {
-            await this.#sendImage(cursor, value, keyOf(key.slice("image/".length)), step, at);
+            await this.#sendImage(cursor, value, mlflowKey(key.slice("image/".length)), step, at);
           }
         }
       }

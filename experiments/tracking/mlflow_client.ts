@@ -6,28 +6,28 @@ import {
   flag,
   ifGiven,
   listOf,
-  text,
+  textField,
   word,
 } from "../run/field_checks.ts";
 import type { MetricEntry, TextEntry } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
 
 /** What an MLflow server may answer: a server is as little trusted as a file. MLflow leaves out what is empty. */
-const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(text) })));
+const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(textField) })));
 /** NaN and Infinity come as text. */
 const value = {
   expected: "a number",
-  accepts: (value: unknown) => [text, anyNumber].some((is) => is.accepts(value)),
+  accepts: (value: unknown) => [textField, anyNumber].some((is) => is.accepts(value)),
 };
 const run = fieldsOf({
   info: fieldsOf({
     run_id: word,
-    run_name: ifGiven(text),
-    status: ifGiven(text),
+    run_name: ifGiven(textField),
+    status: ifGiven(textField),
     start_time: ifGiven(anyNumber),
     end_time: ifGiven(anyNumber),
-    artifact_uri: ifGiven(text),
-    lifecycle_stage: ifGiven(text),
+    artifact_uri: ifGiven(textField),
+    lifecycle_stage: ifGiven(textField),
   }),
   data: ifGiven(fieldsOf({
     metrics: ifGiven(listOf(fieldsOf({ key: word, value }))),
@@ -36,10 +36,12 @@ const run = fieldsOf({
   })),
 });
 const answers = {
-  experiment: fieldsOf({ experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(text) }) }),
+  experiment: fieldsOf({
+    experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(textField) }),
+  }),
   createdExperiment: fieldsOf({ experiment_id: word }),
   run: fieldsOf({ run }),
-  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(text) }),
+  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(textField) }),
   nothing: fieldsOf({}),
   files: fieldsOf({ files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag) }))) }),
 };

@@ -8,9 +8,9 @@ import {
   fieldsOf,
   listOf,
   oneOf,
-  optional,
+  optionalField,
   orNull,
-  text,
+  textField,
   time,
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
@@ -20,17 +20,17 @@ import { isLocked } from "../run/run_lock.ts";
 import { nestedRuns } from "./run_files.ts";
 
 const dataset = fieldsOf({
-  name: text,
+  name: textField,
   /** SHA-256 of the training images, in hex. */
-  digest: text,
-  source: text,
+  digest: textField,
+  source: textField,
   channels: count,
   height: count,
   width: count,
   /** Number of classes, 0 for data without labels. */
   classes: count,
   /** What the classes are called, by label; only where they have names. */
-  classNames: optional(listOf(text)),
+  classNames: optionalField(listOf(textField)),
   /** Images that the network learns from. */
   train: count,
   validation: count,
@@ -39,24 +39,24 @@ const dataset = fieldsOf({
 
 const checks = {
   /** Our own id, the same on every server. */
-  id: text,
-  name: text,
-  experiment: text,
+  id: textField,
+  name: textField,
+  experiment: textField,
   /** In MLflow's words. */
   status: oneOf(["RUNNING", "FINISHED", "FAILED", "KILLED"]),
   startedAt: time,
   /** null while the run is running. */
   endedAt: orNull(time),
   /** Why it failed. */
-  reason: orNull(text),
-  user: orNull(text),
+  reason: orNull(textField),
+  user: orNull(textField),
   /** The task that made it. */
-  source: text,
-  gitBranch: orNull(text),
+  source: textField,
+  gitBranch: orNull(textField),
   parameterCount: orNull(count),
   dataset: orNull(dataset),
   /** In a comparison: the id of the run that this one represents. */
-  standsFor: orNull(text),
+  standsFor: orNull(textField),
 };
 const record = fieldsOf(checks);
 

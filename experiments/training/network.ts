@@ -20,7 +20,7 @@ import type { TrainingConfig } from "../settings/training.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
 
 /** The settings of a network. */
-export type NetworkConfig = Pick<
+export type NetworkSettings = Pick<
   TrainingConfig,
   "model" | "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding" | "path" | "prediction"
 >;
@@ -39,7 +39,7 @@ export interface Network {
 
 /** The options of a configured network for images of `channels` channels, and of so many classes. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction }: NetworkConfig,
+  { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction }: NetworkSettings,
   channels: number,
   classes = 0,
 ): ModelOptions {

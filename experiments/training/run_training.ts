@@ -25,7 +25,7 @@ import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop } from "./loop.ts";
 
 /** Options of a training run besides its settings. */
-export interface RunOptions {
+export interface RunTrainingOptions {
   /** The device to train on; by default one is opened as configured, and closed at the end. */
   readonly device?: Device;
   /** Saves and ends the run early, so that it can be resumed. */
@@ -63,7 +63,10 @@ export interface TrainingResult extends TrainingOutcome {
  * @throws {StateError} if the checkpoint to resume belongs to another network
  * @throws {TrainingError} if the network does not fit the device, nothing is left to do, or the loss becomes NaN
  */
-export async function runTraining(config: TrainingConfig, options: RunOptions = {}): Promise<TrainingResult> {
+export async function runTraining(
+  config: TrainingConfig,
+  options: RunTrainingOptions = {},
+): Promise<TrainingResult> {
   const given = options.device;
   if (given) return await withDevice(given, () => trainOn(given, config, options));
   const device = await init(config);
@@ -74,7 +77,11 @@ export async function runTraining(config: TrainingConfig, options: RunOptions = 
   }
 }
 
-async function trainOn(device: Device, given: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
+async function trainOn(
+  device: Device,
+  given: TrainingConfig,
+  options: RunTrainingOptions,
+): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
   // Lock a resumed run before reading anything of it.
   using own = new DisposableStack();

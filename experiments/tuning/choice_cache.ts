@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { ChoiceKey, ChoiceStore } from "../../kernels/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
-import { fieldProblem, fieldsOf, listOf, text } from "../run/field_checks.ts";
+import { fieldProblem, fieldsOf, listOf, textField } from "../run/field_checks.ts";
 import { readJson } from "../run/contained.ts";
 
 /** File of the choices, among the runs: tasks may write nowhere else. */
@@ -16,7 +16,9 @@ interface Entry extends ChoiceKey {
 }
 
 const checks = {
-  choices: listOf(fieldsOf({ adapter: text, call: text, candidates: text, chosen: text })),
+  choices: listOf(
+    fieldsOf({ adapter: textField, call: textField, candidates: textField, chosen: textField }),
+  ),
 };
 
 const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);

@@ -5,7 +5,7 @@ import { isGpu } from "../settings/training.ts";
 import { ChoiceCache, choiceCacheFile } from "./choice_cache.ts";
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { fieldProblem, tableOf, text } from "../run/field_checks.ts";
+import { fieldProblem, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 
@@ -34,7 +34,7 @@ export interface Choosing {
 export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choosing): Promise<void> {
   const { device, run, resumed, say } = choosing;
   const noted = resumed ? await readRunKernels(run) : undefined;
-  const before = await trainer.tune({ seconds: 0, ...noted && { store: storeOf(noted) } });
+  const before = await trainer.tune({ seconds: 0, ...noted && { store: notedChoices(noted) } });
   if (before.length === 0) return;
   const { adapter } = before[0].key;
   if (noted?.adapter === adapter) return;
@@ -68,7 +68,7 @@ export interface RunKernels {
   readonly calls: Readonly<Record<string, string>>;
 }
 
-const checks = { adapter: text, calls: tableOf(text) };
+const checks = { adapter: textField, calls: tableOf(textField) };
 
 /** Notes the kernels of a run, if it has a choice. @throws {RunError} if they cannot be written */
 export async function writeRunKernels(run: string, choices: readonly KernelChoice[]): Promise<void> {
@@ -94,7 +94,7 @@ export async function readRunKernels(run: string): Promise<RunKernels | undefine
 }
 
 /** The kernels of a run as choices, on the adapter that they were chosen on. */
-export function storeOf(kernels: RunKernels): ChoiceStore {
+export function notedChoices(kernels: RunKernels): ChoiceStore {
   const calls = new Map(Object.entries(kernels.calls));
   return {
     get: ({ adapter, call }) => adapter === kernels.adapter ? calls.get(call) : undefined,

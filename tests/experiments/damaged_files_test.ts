@@ -19,7 +19,7 @@ import { restoreRunState } from "../../experiments/training/run_state.ts";
 import { runTraining } from "../../experiments/training/run_training.ts";
 import { newCursor, readCursor } from "../../experiments/tracking/cursor.ts";
 import { describeRun } from "../../experiments/tracking/describe_run.ts";
-import { summarize } from "../../experiments/tracking/find_run.ts";
+import { summarizeRun } from "../../experiments/tracking/find_run.ts";
 import { readRecord } from "../../experiments/tracking/record.ts";
 import { compareTable, listTable, showTable } from "../../experiments/tracking/run_tables.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
@@ -38,7 +38,7 @@ import {
 
 /** Everything that shows a run without its network. */
 async function show(run: string): Promise<void> {
-  const summary = await summarize(run);
+  const summary = await summarizeRun(run);
   for (const text of [listTable([summary]), compareTable([summary, summary]), showTable(summary, [])]) {
     assert.ok(!text.includes("undefined"), text);
   }

@@ -2,7 +2,7 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../../kernels/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../../run/atomic_write.ts";
-import { fieldProblem, listOf, text } from "../../run/field_checks.ts";
+import { fieldProblem, listOf, textField } from "../../run/field_checks.ts";
 import { readJson } from "../../run/contained.ts";
 import { ConfigError } from "../../settings/setting.ts";
 import { type JobSettings, slurmFlags, slurmProfile } from "./launch_flags.ts";
@@ -144,7 +144,7 @@ async function queuedCells(study: Pick<Study, "folder">, name: string): Promise<
   for (const note of names.filter((name) => /^submission-\d+\.json$/.test(name))) {
     const path = join(folder, note);
     const json = await readJson(path) ?? {};
-    const problem = fieldProblem(json, { job: text, cells: listOf(text), submittedAt: text });
+    const problem = fieldProblem(json, { job: textField, cells: listOf(textField), submittedAt: textField });
     if (problem !== undefined) {
       throw new RunError(`Cannot read ${path}: ${problem}; delete the file once its job has ended`);
     }

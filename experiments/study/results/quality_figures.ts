@@ -1,7 +1,7 @@
 import { colormap, type Figure, figure, type LegendEntry, type Trace } from "../../../viz/mod.ts";
 import { figureMeanings } from "../../evaluation/figures.ts";
 import type { SeedMean } from "./seed_intervals.ts";
-import { keyOf, type SetupSummary, type Summary } from "./summary.ts";
+import { setupKey, type SetupSummary, type Summary } from "./summary.ts";
 
 /** Quality against what it costs. */
 export interface QualityFigures {
@@ -99,7 +99,10 @@ function linesAlong(
   { along }: Axis,
   placed: readonly { readonly setup: SetupSummary; readonly points: readonly Point[] }[],
 ): Trace[] {
-  const families = Map.groupBy(placed, ({ setup: { settings } }) => keyOf({ ...settings, [along]: "any" }));
+  const families = Map.groupBy(
+    placed,
+    ({ setup: { settings } }) => setupKey({ ...settings, [along]: "any" }),
+  );
   return [...families.values()].filter((family) => family.length > 1).map((family) => {
     const ends = family.map(({ points }) => points.at(-1)!).toSorted((a, b) => a.x - b.x);
     return { x: ends.map(({ x }) => x), y: ends.map(({ quality }) => quality.mean), color: "#bbb", size: 1 };

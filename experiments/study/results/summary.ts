@@ -38,7 +38,7 @@ export function setupsOf(cells: readonly Cell[], results: readonly CellResult[])
   const resultOf = new Map(results.map((result) => [result.cell, result]));
   const varied = variedSettings(cells.map(({ asked }) => asked));
   const labels = new Map<string, number>();
-  return [...Map.groupBy(cells, ({ settings }) => keyOf(settings)).values()].map((cells) => {
+  return [...Map.groupBy(cells, ({ settings }) => setupKey(settings)).values()].map((cells) => {
     const [{ asked, settings, parameters, multiplyAdds }] = cells;
     const words = varied.flatMap((name) => name in asked ? [settingInWords(name, asked[name])] : []);
     const label = words.join(", ") || "the preset";
@@ -72,7 +72,7 @@ export function settingInWords(name: string, value: Value): string {
 }
 
 /** A text for settings that does not depend on their order. */
-export function keyOf(settings: CellSettings): string {
+export function setupKey(settings: CellSettings): string {
   return JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => a < b ? -1 : 1));
 }
 
@@ -185,7 +185,7 @@ export interface Summary {
 }
 
 /** Sums up the finished runs of a study. */
-export function summarize(setups: readonly Setup[]): Summary {
+export function summarizeStudy(setups: readonly Setup[]): Summary {
   const summaries = setups.map(summaryOf);
   const primary = (["frechet", "test_loss"] as const).find((name) =>
     summaries.some(({ figures }) => figures[name])

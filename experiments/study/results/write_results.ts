@@ -13,7 +13,7 @@ import { readResults } from "../cell_result.ts";
 import { cellFolder, requireStudy, type Study } from "../study.ts";
 import { conclude } from "./conclusion.ts";
 import { qualityFigures } from "./quality_figures.ts";
-import { type Setup, setupsOf, sharedSeed, summarize } from "./summary.ts";
+import { type Setup, setupsOf, sharedSeed, summarizeStudy } from "./summary.ts";
 import { csvOf, studyMarkdown, tablesOf } from "./tables.ts";
 
 /** The files with the results of a study, in its folder. */
@@ -57,7 +57,7 @@ export async function writeResults(folder: string): Promise<Written> {
   const { plan, digest, cells } = study;
   const { results, unfinished, problems: unreadable } = await readResults(study);
   const setups = setupsOf(cells, results);
-  const summary = summarize(setups);
+  const summary = summarizeStudy(setups);
   const conclusion = conclude(plan, summary);
   const tables = tablesOf(summary);
   const title = `Study ${plan.name}`;

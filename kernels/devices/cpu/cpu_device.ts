@@ -11,7 +11,7 @@ import { turn } from "../turn.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { hasRelaxedSimd, loadKernels, mostThreads, ThreadTeam, whySingleThreaded } from "./thread_team.ts";
-import { SharedMemory, Workspace } from "./shared_memory.ts";
+import { CpuWorkspace, SharedMemory } from "./shared_memory.ts";
 import { type WasmCall, writeCall } from "./wasm_call.ts";
 
 class CpuBuffer implements DeviceBuffer {
@@ -50,7 +50,7 @@ export class CpuDevice implements Device {
   readonly #team: ThreadTeam;
   readonly #eager: number;
   readonly #failed = new FailedValues();
-  readonly #workspace: Workspace;
+  readonly #workspace: CpuWorkspace;
   #closed = false;
   /** Frees the programs of steps that have been collected. */
   readonly #programs = new FinalizationRegistry<{ address: number; bytes: number }>(({ address, bytes }) =>
@@ -59,7 +59,7 @@ export class CpuDevice implements Device {
 
   private constructor(module: WebAssembly.Module, threads: number, fused: boolean) {
     this.#memory = new SharedMemory(Layout.reserved);
-    this.#workspace = new Workspace(this.#memory);
+    this.#workspace = new CpuWorkspace(this.#memory);
     this.#team = new ThreadTeam(module, this.#memory, threads);
     this.#eager = this.#memory.allocate(maxEagerCalls * Layout.callBytes);
     const arithmetic = fused ? "WebAssembly SIMD with fused multiply-add" : "WebAssembly SIMD";

@@ -116,7 +116,7 @@ export class SharedMemory {
 }
 
 /** Memory that all kernels share for what they need while they run; kernels read its address at every call. */
-export class Workspace {
+export class CpuWorkspace {
   #address = 0;
   #bytes = 0;
 

@@ -3,7 +3,7 @@ import type { Dispatch } from "./commands.ts";
 import { readBack } from "./read_back.ts";
 
 /** Dispatches that run several times in a row. */
-export interface Pass {
+export interface TimedPass {
   readonly dispatches: readonly Dispatch[];
   readonly repeats: number;
 }
@@ -13,7 +13,7 @@ export interface KernelTimer extends Disposable {
   /** Milliseconds that a pass should take at least, given the resolution of the clock. */
   readonly leastMs: number;
   /** Runs passes one after another. Gives the milliseconds of each. */
-  time(passes: readonly Pass[]): Promise<number[]>;
+  time(passes: readonly TimedPass[]): Promise<number[]>;
 }
 
 /** Passes that are submitted together. */
@@ -30,7 +30,7 @@ export async function kernelTimer(device: GPUDevice): Promise<KernelTimer> {
   return new HostTimer(device);
 }
 
-function encode(pass: GPUComputePassEncoder, { dispatches, repeats }: Pass): void {
+function encode(pass: GPUComputePassEncoder, { dispatches, repeats }: TimedPass): void {
   for (let i = 0; i < repeats; i++) {
     for (const { pipeline, bindGroup, x, y } of dispatches) {
       pass.setPipeline(pipeline.handle);
@@ -78,7 +78,7 @@ class DeviceTimer implements KernelTimer {
     this.#resolved.destroy();
   }
 
-  async time(passes: readonly Pass[]): Promise<number[]> {
+  async time(passes: readonly TimedPass[]): Promise<number[]> {
     const times: number[] = [];
     for (let first = 0; first < passes.length; first += passesPerSubmit) {
       const some = passes.slice(first, first + passesPerSubmit);
@@ -91,7 +91,7 @@ class DeviceTimer implements KernelTimer {
   }
 
   /** Timestamps at the beginning and end of passes, some of them empty. */
-  async #stamps(passes: readonly (Pass | undefined)[]): Promise<BigUint64Array> {
+  async #stamps(passes: readonly (TimedPass | undefined)[]): Promise<BigUint64Array> {
     const encoder = this.#device.createCommandEncoder();
     for (const [i, work] of passes.entries()) {
       const timestampWrites = {
@@ -130,7 +130,7 @@ class HostTimer implements KernelTimer {
     this.#mark.destroy();
   }
 
-  async time(passes: readonly Pass[]): Promise<number[]> {
+  async time(passes: readonly TimedPass[]): Promise<number[]> {
     const times: number[] = [];
     for (const work of passes) {
       const encoder = this.#device.createCommandEncoder();

@@ -1,5 +1,5 @@
 import type { ChosenBy, DeviceBuffer, KernelCall, KernelChoice, TuneOptions } from "../device.ts";
-import { callOfPass, GpuBuffer, type Workspace } from "./workspace.ts";
+import { callOfPass, GpuBuffer, type PassWorkspace } from "./workspace.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
 import { shaderOf } from "./shader.ts";
 import type { Dispatch, Dispatches } from "./commands.ts";
@@ -123,7 +123,7 @@ interface TunedDevice {
   readonly adapter: string;
   readonly choices: Choices;
   readonly dispatches: Dispatches;
-  readonly workspace: Workspace;
+  readonly workspace: PassWorkspace;
 }
 
 /** Chooses how calls run: as a store says, else as was chosen before, else by measuring, else by the table. */

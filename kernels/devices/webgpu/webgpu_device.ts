@@ -12,7 +12,7 @@ import {
 import { Outcomes, unreadable } from "../failed_values.ts";
 import { checkCount } from "../../core/checks.ts";
 import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
-import { BufferPool, type GpuBuffer, Workspace } from "./workspace.ts";
+import { BufferPool, type GpuBuffer, PassWorkspace } from "./workspace.ts";
 import { Choices } from "./choices.ts";
 import { CommandQueue, type Dispatch, Dispatches } from "./commands.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -34,7 +34,7 @@ export class WebGpuDevice implements Device {
   #device: GPUDevice;
   #adapter: string;
   #pool: BufferPool;
-  #workspace: Workspace;
+  #workspace: PassWorkspace;
   #pipelines: PipelineCache;
   #outcomes = new Outcomes();
   #choices: Choices;
@@ -66,7 +66,7 @@ export class WebGpuDevice implements Device {
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device);
     this.#choices = new Choices({ ...this.tuning, software: table });
-    this.#workspace = new Workspace(this.#pool, this.#choices, this.maxRangeBytes);
+    this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes);
     this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
     this.#dispatches = new Dispatches(device, this.#pipelines);
     device.addEventListener("uncapturederror", (event) => {

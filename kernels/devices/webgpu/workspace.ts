@@ -48,7 +48,7 @@ export class BufferPool {
  * Scratch memory for the passes of ops, which all calls share: they run one after the other. Each number has a buffer
  * of its own, since WebGPU lets no kernel read one part of a buffer and write another.
  */
-export class Workspace {
+export class PassWorkspace {
   readonly #buffers: GpuBuffer[] = [];
   #replaced = 0;
 

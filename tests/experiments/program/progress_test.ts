@@ -4,11 +4,11 @@ import {
   ProgressBar,
   progressLine,
   type Terminal,
-  type Work,
+  type Workload,
 } from "../../../experiments/program/progress.ts";
 
 /** A bar on a terminal that keeps what is written, at a time that the test sets. */
-function barOn(terminal: { isTerminal: boolean; columns: number }, work: Partial<Work> = {}) {
+function barOn(terminal: { isTerminal: boolean; columns: number }, work: Partial<Workload> = {}) {
   const written: string[] = [];
   const clock = { ms: 5000 };
   const recorder: Terminal = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { overfitTask, trainingConfigOf } from "../../../experiments/overfit.ts";
+import { overfitConfig, overfitTask } from "../../../experiments/overfit.ts";
 import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
 import { training, type TrainingConfig } from "../../../experiments/settings/training.ts";
@@ -230,7 +230,7 @@ Deno.test("Task.help() shows the defaults of the preset", async () => {
 });
 
 Deno.test("overfitTask takes an optimizer that fits the network, and checks the network", () => {
-  const optimizerOf = (...words: string[]) => trainingConfigOf(overfitTask.parse(words)).optimizer;
+  const optimizerOf = (...words: string[]) => overfitConfig(overfitTask.parse(words)).optimizer;
   assert.equal(optimizerOf(), "muon");
   assert.equal(optimizerOf("--model", "base", "--filters", "4,8"), "adamw");
   assert.equal(optimizerOf("--model", "base", "--filters", "8,16"), "muon");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { UserError } from "../../../kernels/core/user_error.ts";
 import { conclude } from "../../../experiments/study/results/conclusion.ts";
 import { qualityFigures } from "../../../experiments/study/results/quality_figures.ts";
-import { setupsOf, summarize } from "../../../experiments/study/results/summary.ts";
+import { setupsOf, summarizeStudy } from "../../../experiments/study/results/summary.ts";
 import { csvOf, studyMarkdown, tablesOf } from "../../../experiments/study/results/tables.ts";
 import { readResults } from "../../../experiments/study/cell_result.ts";
 import { requireStudy } from "../../../experiments/study/study.ts";
@@ -21,7 +21,7 @@ async function resultsOf(folder: string): Promise<unknown> {
   const study = await requireStudy(folder);
   const { results, problems } = await readResults(study);
   for (const problem of problems) assert.ok(problem.includes(folder), problem);
-  const summary = summarize(setupsOf(study.cells, results));
+  const summary = summarizeStudy(setupsOf(study.cells, results));
   const conclusion = conclude(study.plan, summary);
   const figures = qualityFigures(summary);
   return [

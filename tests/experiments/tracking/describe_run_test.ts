@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { newCursor } from "../../../experiments/tracking/cursor.ts";
-import { describeRun, keyOf, metricEntry, textEntry } from "../../../experiments/tracking/describe_run.ts";
+import {
+  describeRun,
+  metricEntry,
+  mlflowKey,
+  textEntry,
+} from "../../../experiments/tracking/describe_run.ts";
 import { newRecord, type RecordedDataset } from "../../../experiments/tracking/record.ts";
 import { testInFolder } from "../../folder.ts";
 import { valuesOf } from "./mirrored.ts";
 
 const record = newRecord({ name: "a *run*", experiment: "x", source: "a test", startedAt: 0 });
 
-Deno.test("keyOf() spells names as MLflow takes them", () => {
+Deno.test("mlflowKey() spells names as MLflow takes them", () => {
   const cases = {
     "train_loss": "train_loss",
     "system/gpu 0:used.bytes-1": "system/gpu 0:used.bytes-1",
@@ -21,7 +26,7 @@ Deno.test("keyOf() spells names as MLflow takes them", () => {
     "": "_",
     [`${"a".repeat(249)}/b`]: "a".repeat(249),
   };
-  for (const [name, key] of Object.entries(cases)) assert.equal(keyOf(name), key, name);
+  for (const [name, key] of Object.entries(cases)) assert.equal(mlflowKey(name), key, name);
 });
 
 Deno.test("metricEntry() sends whole steps and times, and words for what JSON lacks", () => {

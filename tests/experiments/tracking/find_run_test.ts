@@ -6,7 +6,7 @@ import {
   listRuns,
   nearestOf,
   type RunSummary,
-  summarize,
+  summarizeRun,
 } from "../../../experiments/tracking/find_run.ts";
 import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { recordComparison } from "../../../experiments/compare.ts";
@@ -130,7 +130,7 @@ testInFolder(
       if (seconds) await Deno.writeTextFile(join(folder, "metrics.jsonl"), `${JSON.stringify(line)}\n`);
       folders.push(folder);
     }
-    const runs = await Promise.all(folders.map(summarize));
+    const runs = await Promise.all(folders.map(summarizeRun));
     const minutes = compareTable(runs).split("\n").find((line) => line.includes("minutes"));
     assert.deepEqual(minutes!.trim().split(/ +/), ["minutes", "1.5", "2.5"]);
     assert.doesNotMatch(listTable(runs), /1440/);

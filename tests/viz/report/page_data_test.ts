@@ -6,7 +6,7 @@ import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
 import { logTicks, type Theme } from "../../../viz/report/page/charts.ts";
 import { classAt, classesOf, classMark, noClass } from "../../../viz/report/page/plane.ts";
-import { lineOf, lossTraces } from "../../../viz/report/page/run_charts.ts";
+import { lossTraces, seriesTrace } from "../../../viz/report/page/run_charts.ts";
 import { fastestOf, lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
@@ -244,7 +244,11 @@ Deno.test("lossTraces() shows a single loss as a point", () => {
     lossTraces(run, true, { color: "", dash: "", width: 2 }).map(({ mode }) => mode)
   );
   assert.deepEqual(modes, [["lines", "lines", "markers"], ["lines", "lines+markers", "markers"]]);
-  assert.deepEqual(lineOf({ step: [20], value: [0.001] }), { x: [20], y: [0.001], mode: "lines+markers" });
+  assert.deepEqual(seriesTrace({ step: [20], value: [0.001] }), {
+    x: [20],
+    y: [0.001],
+    mode: "lines+markers",
+  });
 });
 
 Deno.test("WorkQueue does what is needed even if all is stopped, and drops the rest", async () => {

@@ -1,13 +1,18 @@
 /// <reference lib="dom" />
 
 /** A trace or a layout in Plotly's terms. */
-export type Figure = Record<string, unknown>;
+export type PlotlyPart = Record<string, unknown>;
 
 /** What is used of Plotly; the page holds all of it. */
 declare const Plotly: {
-  react(element: HTMLElement, traces: readonly Figure[], layout: Figure, config: Figure): Promise<unknown>;
-  relayout(element: HTMLElement, changes: Figure): Promise<unknown>;
-  restyle(element: HTMLElement, changes: Figure, traces: readonly number[]): Promise<unknown>;
+  react(
+    element: HTMLElement,
+    traces: readonly PlotlyPart[],
+    layout: PlotlyPart,
+    config: PlotlyPart,
+  ): Promise<unknown>;
+  relayout(element: HTMLElement, changes: PlotlyPart): Promise<unknown>;
+  restyle(element: HTMLElement, changes: PlotlyPart, traces: readonly number[]): Promise<unknown>;
 };
 
 /** An element with a Plotly chart. */
@@ -67,8 +72,8 @@ export class Chart {
    */
   constructor(
     readonly element: HTMLElement,
-    readonly traces: (theme: Theme) => readonly Figure[],
-    readonly layout: (theme: Theme) => Figure,
+    readonly traces: (theme: Theme) => readonly PlotlyPart[],
+    readonly layout: (theme: Theme) => PlotlyPart,
   ) {
     if (all.push(this) > 1) return;
     const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -100,7 +105,7 @@ export class Chart {
   }
 
   /** Changes data of traces, in Plotly's terms. */
-  restyle(changes: Figure, traces: readonly number[]): void {
+  restyle(changes: PlotlyPart, traces: readonly number[]): void {
     Plotly.restyle(this.element, changes, traces);
   }
 
@@ -111,7 +116,7 @@ export class Chart {
     }
   }
 
-  #common({ ink, muted, line }: Theme): Figure {
+  #common({ ink, muted, line }: Theme): PlotlyPart {
     const axis = {
       gridcolor: line,
       zerolinecolor: line,
@@ -149,14 +154,14 @@ export class Chart {
   }
 }
 
-function merge(a: Figure, b: Figure): Figure {
+function merge(a: PlotlyPart, b: PlotlyPart): PlotlyPart {
   const both = { ...a };
   for (const [key, value] of Object.entries(b)) {
     const old = both[key];
     const nested = [old, value].every((part) =>
       typeof part === "object" && part !== null && !Array.isArray(part)
     );
-    both[key] = nested ? merge(old as Figure, value as Figure) : value;
+    both[key] = nested ? merge(old as PlotlyPart, value as PlotlyPart) : value;
   }
   return both;
 }

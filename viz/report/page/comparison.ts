@@ -3,9 +3,9 @@ import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Comparison } from "../report_data.ts";
-import { Chart, type Figure, runLine } from "./charts.ts";
+import { Chart, type PlotlyPart, runLine } from "./charts.ts";
 import type { Clock } from "./clock.ts";
-import { byId, chooseRun, element, plain } from "./dom.ts";
+import { byId, chooseRun, element, plotlyText } from "./dom.ts";
 import { drawImage, type PageColours, reserve } from "./image_panel.ts";
 import type { Views } from "./views.ts";
 
@@ -34,10 +34,10 @@ export class ComparisonView {
     this.#fastest = largest(comparison.velocities.flat().map((v) => this.#mean(v)));
     this.#chart = new Chart(this.#chartPlace, (theme) => {
       const [a, b] = this.#pair;
-      return [...new Set([a, b])].map((p): Figure => ({
+      return [...new Set([a, b])].map((p): PlotlyPart => ({
         x: Array.from(comparison.t),
         y: comparison.difference[p][a][b],
-        name: `on the trajectory of ${plain(this.#names[p])}`,
+        name: `on the trajectory of ${plotlyText(this.#names[p])}`,
         mode: "lines+markers",
         line: runLine(theme, comparison.runs[p]),
         hovertemplate: "%{y:.4f}",

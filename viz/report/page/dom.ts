@@ -24,7 +24,7 @@ export function signed(value: number, digits = 3): string {
 }
 
 /** Text that Plotly shows as it is, instead of as markup. */
-export function plain(text: string): string {
+export function plotlyText(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 

@@ -2,7 +2,7 @@
 import type * as models from "../../../models/mod.ts";
 import { bytesOf } from "../packing.ts";
 import { byId } from "./dom.ts";
-import { countOf, inWords, type Steps, timesOf } from "./trajectory_view.ts";
+import { countOf, inWords, type Steps, stepTimes } from "./trajectory_view.ts";
 import { breathe, breatheWhile, unlessCancelled } from "./work.ts";
 
 type Tensor = ReturnType<typeof models.noise>;
@@ -129,7 +129,7 @@ export class Engine {
       const state = library.tensor(library.fromPixels(x, normalization), shape);
       const seen = "trajectory" in sampler
         ? sampler.trajectory(state, { first, ahead: 1 })
-        : ownSteps(sampler, state, timesOf(how).slice(first), wanted, (steps) => tried = steps);
+        : ownSteps(sampler, state, stepTimes(how).slice(first), wanted, (steps) => tried = steps);
       let since = performance.now();
       for await (const snapshot of seen) {
         yield library.snapshotToPixels(snapshot, normalization);

@@ -16,7 +16,7 @@ import {
 } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
 import { StepStrip } from "./step_strip.ts";
-import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
+import { settled, shown, type Thumbnail, Thumbnails } from "./thumbnails.ts";
 import {
   fastestOf,
   lastVelocity,
@@ -32,10 +32,10 @@ interface ExplorerRun {
   /** Its place among all runs. */
   readonly run: number;
   readonly name: string;
-  readonly samples: Sample[];
+  readonly samples: Thumbnail[];
   /** Largest magnitude of a velocity in the recorded samples: the scale of the colours for all of them. */
   readonly fastest: number;
-  chosen: Sample;
+  chosen: Thumbnail;
 }
 
 /** One sample at t in four linked pictures, and one of its pixels over time. */
@@ -58,7 +58,7 @@ export class Explorer {
   ) {
     this.#runs = runs.flatMap(({ name, trajectories, solved }, run) => {
       if (trajectories.length === 0) return [];
-      const samples = recorded({ trajectories, ...solved && { solved } }).map((original): Sample => ({
+      const samples = recorded({ trajectories, ...solved && { solved } }).map((original): Thumbnail => ({
         original,
       }));
       return [{ run, name, samples, fastest: fastestOf(trajectories), chosen: samples[0] }];
@@ -102,7 +102,7 @@ export class Explorer {
   }
 
   /** The sample on the screen. */
-  get sample(): Sample {
+  get sample(): Thumbnail {
     return this.#run.chosen;
   }
 
@@ -138,21 +138,21 @@ export class Explorer {
   }
 
   /** Shows a painted sample as far as its new trajectory is known. */
-  grow(sample: Sample, growing: TrajectoryView): void {
+  grow(sample: Thumbnail, growing: TrajectoryView): void {
     sample.growing = growing;
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
     this.views.changed(this.#place);
   }
 
   /** Shows a painted sample with its new trajectory; without one, with its last one again. */
-  settle(sample: Sample, painted: TrajectoryView = settled(sample)): void {
+  settle(sample: Thumbnail, painted: TrajectoryView = settled(sample)): void {
     delete sample.growing;
     if (painted === sample.original) delete sample.painted;
     else sample.painted = painted;
     this.#changed();
   }
 
-  #choose(sample: Sample): void {
+  #choose(sample: Thumbnail): void {
     this.#run.chosen = sample;
     this.#changed();
   }

@@ -6,8 +6,8 @@ import { byId } from "./dom.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import type { Pixel } from "./image_panel.ts";
-import { type Sample, settled } from "./thumbnails.ts";
-import { GrowingTrajectory, snapshotAt, timesOf } from "./trajectory_view.ts";
+import { settled, type Thumbnail } from "./thumbnails.ts";
+import { GrowingTrajectory, snapshotAt, stepTimes } from "./trajectory_view.ts";
 import type { WorkQueue } from "./work.ts";
 
 /** Milliseconds between two pictures of a trajectory that is not complete yet. */
@@ -15,7 +15,7 @@ const betweenMs = 100;
 
 /** Paint in x at a step of a sample, from which the flow is still to be solved. */
 interface Draft {
-  readonly sample: Sample;
+  readonly sample: Thumbnail;
   readonly first: number;
   /** Draw in x, f32[C, H, W]; the work for some of them is out of date after the next one. */
   readonly strokes: ((image: Float32Array) => void)[];
@@ -66,7 +66,7 @@ export class LivePaint {
     const how = sample.original.solved;
     if (!how) return this.say("It is not known how this sample was solved: draw new noise to paint in.");
     this.clock.stop();
-    const first = nearestSnapshot(timesOf(how), this.clock.t);
+    const first = nearestSnapshot(stepTimes(how), this.clock.t);
     if (first >= how.steps) return this.say("At t = 1 no flow is left: move t back to paint.");
     const draft = this.#draftAt(sample, first);
     const [C, H, W] = this.explorer.size;
@@ -85,7 +85,7 @@ export class LivePaint {
   }
 
   /** The draft of a sample at a step, a new one if there is none; earlier steps are solved first. */
-  #draftAt(sample: Sample, first: number): Draft {
+  #draftAt(sample: Thumbnail, first: number): Draft {
     // The trajectory turns here, and never gets to later paint.
     for (const draft of this.#drafts) {
       if (draft.sample === sample && draft.first > first) this.#drop(draft);
@@ -102,7 +102,7 @@ export class LivePaint {
     const how = sample.original.solved!;
     const started = performance.now();
     const from = settled(sample);
-    const t = timesOf(how)[first];
+    const t = stepTimes(how)[first];
     const { image } = snapshotAt(from, t);
     for (const stroke of draft.strokes) stroke(image);
     const painted = `painted at t = ${t.toFixed(2)}`;

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { Chart, type Figure, type Theme } from "./charts.ts";
+import { Chart, type PlotlyPart, type Theme } from "./charts.ts";
 import { byId } from "./dom.ts";
 
 /** A pixel of a sample over time. */
@@ -44,7 +44,7 @@ export class PixelChart {
 }
 
 /** Value, predicted end and velocity, for each channel. */
-function tracesOf({ t, value, velocity }: PixelTrajectory, theme: Theme): Figure[] {
+function tracesOf({ t, value, velocity }: PixelTrajectory, theme: Theme): PlotlyPart[] {
   const line = { mode: "lines", hovertemplate: "%{y:.3f}" };
   return value.flatMap((x, c) => {
     const v = velocity[c];

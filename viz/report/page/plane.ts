@@ -7,7 +7,7 @@ export type ClassedTrajectories =
   & { readonly classes: ArrayLike<number> };
 
 /** Coordinates of points or of lines, which null ends. */
-export interface Shape {
+export interface PlanePoints {
   readonly x: (number | null)[];
   readonly y: (number | null)[];
 }
@@ -21,9 +21,9 @@ const ahead = 0.1;
  */
 export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
   const { shape: [M, N], t: times, classes, position, velocity } = plane;
-  const points: Shape & { customdata: number[] } = { x: [], y: [], customdata: [] };
-  const arrows: Shape = { x: [], y: [] };
-  const trails: Shape = { x: [], y: [] };
+  const points: PlanePoints & { customdata: number[] } = { x: [], y: [], customdata: [] };
+  const arrows: PlanePoints = { x: [], y: [] };
+  const trails: PlanePoints = { x: [], y: [] };
   const m = Math.max(0, Math.min(M - 2, times.findLastIndex((time) => time <= t)));
   const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
   for (let n = 0; n < N; n++) {
@@ -42,7 +42,7 @@ export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
   return { points, arrows, trails };
 }
 
-function addArrow(to: Shape, x: number, y: number, dx: number, dy: number): void {
+function addArrow(to: PlanePoints, x: number, y: number, dx: number, dy: number): void {
   const [endX, endY] = [x + dx, y + dy];
   add(to, x, y);
   add(to, endX, endY);
@@ -55,7 +55,7 @@ function addArrow(to: Shape, x: number, y: number, dx: number, dy: number): void
   add(to, null, null);
 }
 
-function add(to: Shape, x: number | null, y: number | null): void {
+function add(to: PlanePoints, x: number | null, y: number | null): void {
   to.x.push(x);
   to.y.push(y);
 }

@@ -3,11 +3,18 @@ import { sizeWithChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { PlaneTrajectories } from "../report_data.ts";
 import { type Quantiles, quantiles } from "../series.ts";
-import { Chart, type Figure, runLine, type Theme } from "./charts.ts";
+import { Chart, type PlotlyPart, runLine, type Theme } from "./charts.ts";
 import type { Clock } from "./clock.ts";
-import { byId, chooseRun, plain } from "./dom.ts";
+import { byId, chooseRun, plotlyText } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
-import { classAt, type ClassedTrajectories, classesOf, classMark, noClass, type Shape } from "./plane.ts";
+import {
+  classAt,
+  type ClassedTrajectories,
+  classesOf,
+  classMark,
+  noClass,
+  type PlanePoints,
+} from "./plane.ts";
 import type { Views } from "./views.ts";
 
 /** Most classes of a legend above the chart; a longer one is beside it. */
@@ -81,14 +88,14 @@ export class PlaneView {
   }
 
   /** The point of the sample whose image is shown. */
-  #chosen(at: readonly ReturnType<typeof classAt>[]): Shape {
+  #chosen(at: readonly ReturnType<typeof classAt>[]): PlanePoints {
     const { points } = at[this.#classes.indexOf(this.#run.plane.classes[this.#sample])];
     const i = points.customdata.indexOf(this.#sample);
     return i < 0 ? { x: [], y: [] } : { x: [points.x[i]], y: [points.y[i]] };
   }
 
   /** The real images; for each class its trajectories, arrows and points; and a ring around the chosen sample. */
-  #traces(theme: Theme): Figure[] {
+  #traces(theme: Theme): PlotlyPart[] {
     const { plane: { real, classes } } = this.#run;
     const marks = real.classes && Array.from(real.classes, (c) => classMark(theme, c));
     const at = this.#at();
@@ -118,7 +125,7 @@ export class PlaneView {
       ...this.#classes.flatMap((c, i) => {
         const { points, arrows, trails } = at[i];
         const { color, symbol } = classMark(theme, c);
-        const name = c === noClass ? "samples" : plain(this.#nameOf(c));
+        const name = c === noClass ? "samples" : plotlyText(this.#nameOf(c));
         const common = { legendgroup: `${c}`, name, hoverinfo: "skip", showlegend: false };
         return [
           { ...common, ...trails, mode: "lines", line: { color, width: 0.7 }, opacity: 0.3 },
@@ -137,7 +144,7 @@ export class PlaneView {
     ];
   }
 
-  #layout(): Figure {
+  #layout(): PlotlyPart {
     const axis = { zeroline: false, showgrid: true };
     return {
       showlegend: true,
@@ -176,7 +183,12 @@ export class PlaneView {
       place,
       (theme) =>
         this.#runs.flatMap(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) => {
-          return band(plain(name), Array.from(t.slice(0, -1)), quantiles(values, N), runLine(theme, run));
+          return band(
+            plotlyText(name),
+            Array.from(t.slice(0, -1)),
+            quantiles(values, N),
+            runLine(theme, run),
+          );
         }),
       () => ({
         xaxis: { title: { text: "t" }, range: [0, 1] },
@@ -192,7 +204,7 @@ function band(
   t: readonly number[],
   { low, median, high }: Quantiles,
   line: { color: string },
-): Figure[] {
+): PlotlyPart[] {
   const edge = { x: t, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
   return [
     { ...edge, y: low },

@@ -2,8 +2,8 @@
 import type { PageRun } from "../page_data.ts";
 import type { Series, SolverQuality } from "../report_data.ts";
 import { smoothed } from "../series.ts";
-import { type Figure, logTicks, runLine, type Theme } from "./charts.ts";
-import { plain } from "./dom.ts";
+import { logTicks, type PlotlyPart, runLine, type Theme } from "./charts.ts";
+import { plotlyText } from "./dom.ts";
 import type { Views } from "./views.ts";
 
 /** Adds the charts of runs that do not change: losses, learning rate, quality over t and by solver. */
@@ -23,7 +23,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
     "rate-chart",
     (theme) =>
       runs.map(({ name, learningRate }, i) => {
-        return { ...lineOf(learningRate), name: plain(name), line: runLine(theme, i) };
+        return { ...seriesTrace(learningRate), name: plotlyText(name), line: runLine(theme, i) };
       }),
     { xaxis: { title: { text: "step" } }, yaxis: { title: { text: "learning rate" } } },
   );
@@ -36,7 +36,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
         y: lossByTime.map(({ loss }) => loss),
         customdata: lossByTime.map(({ images }) => images),
         hovertemplate: "%{y:.4f} (%{customdata} images)",
-        name: plain(name),
+        name: plotlyText(name),
         marker: { color: runLine(theme, i).color },
       })),
     { bargap: 0.15, xaxis: overT, yaxis: { title: { text: "test loss" } } },
@@ -48,7 +48,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
         runs.map(({ name, overTime }, i) => ({
           x: overTime?.t ?? [],
           y: overTime?.[figure] ?? [],
-          name: plain(name),
+          name: plotlyText(name),
           mode: "lines",
           line: runLine(theme, i),
         })),
@@ -63,8 +63,8 @@ export function lossTraces(
   run: Pick<PageRun, "name" | "trainLoss" | "valLoss">,
   several: boolean,
   line: ReturnType<typeof runLine>,
-): Figure[] {
-  const prefix = several ? `${plain(run.name)} ` : "";
+): PlotlyPart[] {
+  const prefix = several ? `${plotlyText(run.name)} ` : "";
   const { trainLoss, valLoss } = run;
   return [
     {
@@ -76,7 +76,7 @@ export function lossTraces(
       showlegend: false,
       hoverinfo: "skip",
     },
-    { ...lineOf(smoothed(trainLoss)), name: `${prefix}train, smoothed`, line },
+    { ...seriesTrace(smoothed(trainLoss)), name: `${prefix}train, smoothed`, line },
     {
       x: valLoss.step,
       y: valLoss.value,
@@ -88,7 +88,7 @@ export function lossTraces(
 }
 
 /** A line through a series; of one number, which makes no line, a point. */
-export function lineOf({ step, value }: Series): Figure {
+export function seriesTrace({ step, value }: Series): PlotlyPart {
   return { x: step, y: value, mode: step.length === 1 ? "lines+markers" : "lines" };
 }
 
@@ -109,7 +109,7 @@ function showSolvers(runs: readonly PageRun[], views: Views): void {
         names.map((solver, i) => {
           const own = solvers.filter((result) => result.solver === solver)
             .toSorted((a, b) => a.evaluations - b.evaluations);
-          return traceOf(own, compared.length > 1 ? `${plain(name)} ${solver}` : solver, theme, i, run);
+          return traceOf(own, compared.length > 1 ? `${plotlyText(name)} ${solver}` : solver, theme, i, run);
         })
       ),
     {
@@ -131,7 +131,7 @@ function traceOf(
   theme: Theme,
   solver: number,
   run: number,
-): Figure {
+): PlotlyPart {
   const { color } = runLine(theme, solver);
   const symbol = symbols[Math.floor(solver / theme.runs.length) % symbols.length];
   const y = results.map(({ frechet }) => frechet.value);

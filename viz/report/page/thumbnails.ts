@@ -6,7 +6,7 @@ import { type Colours, drawImage } from "./image_panel.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
 /** A sample to choose. */
-export interface Sample {
+export interface Thumbnail {
   readonly original: TrajectoryView;
   /** The trajectory after a reader has painted in it. */
   painted?: TrajectoryView;
@@ -15,18 +15,18 @@ export interface Sample {
 }
 
 /** The last trajectory of a sample that is complete. */
-export function settled({ original, painted }: Sample): TrajectoryView {
+export function settled({ original, painted }: Thumbnail): TrajectoryView {
   return painted ?? original;
 }
 
 /** The trajectory of a sample to look at. */
-export function shown(sample: Sample): TrajectoryView {
+export function shown(sample: Thumbnail): TrajectoryView {
   return sample.growing ?? settled(sample);
 }
 
 /** A button, and the trajectory that it shows. */
 interface Entry {
-  readonly sample: Sample;
+  readonly sample: Thumbnail;
   readonly button: HTMLButtonElement;
   drawn?: TrajectoryView;
 }
@@ -38,11 +38,11 @@ export class Thumbnails {
   constructor(
     readonly place: HTMLElement,
     readonly colours: Colours,
-    readonly onChoose: (sample: Sample) => void,
+    readonly onChoose: (sample: Thumbnail) => void,
   ) {}
 
   /** Shows samples, one of them as the chosen one. */
-  show(samples: readonly Sample[], chosen: Sample): void {
+  show(samples: readonly Thumbnail[], chosen: Thumbnail): void {
     if (samples.length !== this.#buttons.length || samples.some((s, i) => s !== this.#buttons[i].sample)) {
       const known = new Map(this.#buttons.map((entry) => [entry.sample, entry]));
       this.#buttons = samples.map((sample) => known.get(sample) ?? { sample, button: this.#button(sample) });
@@ -51,7 +51,7 @@ export class Thumbnails {
     for (const entry of this.#buttons) this.#update(entry, entry.sample === chosen);
   }
 
-  #button(sample: Sample): HTMLButtonElement {
+  #button(sample: Thumbnail): HTMLButtonElement {
     const { name, origin } = sample.original;
     const canvas = element("canvas", { "aria-hidden": "true" });
     const button = element("button", { type: "button", title: origin, "aria-label": name }, canvas);

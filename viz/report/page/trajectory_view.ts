@@ -20,7 +20,7 @@ export interface Steps {
 }
 
 /** The times at the ends of the steps. */
-export function timesOf({ steps, times }: Steps): readonly number[] {
+export function stepTimes({ steps, times }: Steps): readonly number[] {
   return times ?? Array.from({ length: steps + 1 }, (_, i) => i / steps);
 }
 
@@ -119,7 +119,7 @@ export class GrowingTrajectory {
     this.#image = new Float32Array((solved.steps + 1) * this.#P);
     this.#velocity = new Float32Array((solved.steps + 1) * this.#P);
     if (!before) return;
-    for (const t of timesOf(solved).slice(0, before.first)) this.add(snapshotAt(before.trajectory, t));
+    for (const t of stepTimes(solved).slice(0, before.first)) this.add(snapshotAt(before.trajectory, t));
   }
 
   /** Takes the number of evaluations, and own steps, once they are known. */

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { Chart, type Figure, type Theme } from "./charts.ts";
+import { Chart, type PlotlyPart, type Theme } from "./charts.ts";
 
 /** Draws views at most once a frame, when they are on or near the screen. */
 export class Views {
@@ -24,7 +24,7 @@ export class Views {
   }
 
   /** Adds a chart that stays as it is, if the page has the place of this id. */
-  addChart(id: string, traces: (theme: Theme) => readonly Figure[], layout: Figure): void {
+  addChart(id: string, traces: (theme: Theme) => readonly PlotlyPart[], layout: PlotlyPart): void {
     const place = document.getElementById(id);
     if (!place) return;
     const chart = new Chart(place, traces, () => layout);

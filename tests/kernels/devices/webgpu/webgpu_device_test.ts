@@ -18,7 +18,7 @@ import {
   withDevice,
 } from "../../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
-import { BufferPool, GpuBuffer, Workspace } from "../../../../kernels/devices/webgpu/workspace.ts";
+import { BufferPool, GpuBuffer, PassWorkspace } from "../../../../kernels/devices/webgpu/workspace.ts";
 import { Choices } from "../../../../kernels/devices/webgpu/choices.ts";
 import { CommandQueue, Dispatches } from "../../../../kernels/devices/webgpu/commands.ts";
 import { Outcomes } from "../../../../kernels/devices/failed_values.ts";
@@ -196,7 +196,7 @@ testTuning("Dispatches.of() keeps few uniforms, however many numbers calls are g
   device.destroy();
 });
 
-Deno.test("Workspace.expand() puts passes in the place of calls, on scratch memory that grows where it may", () => {
+Deno.test("PassWorkspace.expand() puts passes in the place of calls, on scratch memory that grows where it may", () => {
   const held = new Set<GpuBuffer>();
   const pool = {
     take(bytes: number) {
@@ -219,7 +219,7 @@ Deno.test("Workspace.expand() puts passes in the place of calls, on scratch memo
     { kernel: outer, dims: { elements }, ranges: [range, { ...range, offset: 64 }], half: ["y"] }
   );
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
-  const workspace = new Workspace(pool, choices, 1000);
+  const workspace = new PassWorkspace(pool, choices, 1000);
   assert.deepEqual(workspace.expand([call(251)]), [call(251)], "more than a kernel can bind");
   const [first, second, third] = workspace.expand([call(10), call(7)]);
   assert.deepEqual([first.kernel, first.ranges[0].offset, first.ranges[1].length], [inner, 0, 10]);
