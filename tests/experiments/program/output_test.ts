@@ -20,7 +20,7 @@ testNeeding(
   "nothing in experiments/ but print() and say() writes to the console",
   async () => {
     for (const path of await filesBelow("experiments/")) {
-      if (!path.endsWith(".ts") || path === "experiments/terminal/output.ts") continue;
+      if (!path.endsWith(".ts") || path === "experiments/program/output.ts") continue;
       const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
       assert.doesNotMatch(code, /\bconsole\./, path);
     }
