@@ -150,6 +150,7 @@ export function nearestOf(name: string, known: readonly string[]): string {
 }
 
 async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
+  if (path === "") return undefined; // with some permissions Deno refuses it before it looks
   try {
     return await Deno.stat(path);
   } catch (error) {
