@@ -3,7 +3,7 @@ import type { ImageSource } from "../data/image_source.ts";
 import type { Drawable } from "../draw/samples.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 
-/** The folder of a run and its settings. */
+/** A run's folder and settings. */
 export interface RunFiles {
   readonly run: string;
   readonly config: TrainingConfig;
@@ -20,12 +20,11 @@ export interface TrainedRun extends RunFiles {
 /** Metrics measured by an artifact. */
 export type Measured = Readonly<Record<string, number>>;
 
-/** An output of a run, made from a source. */
 interface ArtifactOf<Source> {
-  /** Whether a run with this configuration has it. */
+  /** Whether a run with this configuration has the artifact. */
   wanted(config: TrainingConfig): boolean;
   /**
-   * Writes it into the run's folder.
+   * Writes the artifact into the run's folder.
    *
    * @returns metrics, if it measures any
    * @throws {RunError} if it cannot be written
@@ -38,9 +37,9 @@ export interface NetworkArtifact extends ArtifactOf<TrainedRun> {
   readonly needs: "network";
 }
 
-/** An artifact made from files of the run's folder, which `deno task report` can make at any time. */
+/** An artifact made from files in the run's folder, so `deno task report` can make it at any time. */
 export interface FolderArtifact extends ArtifactOf<RunFiles> {
-  /** The files, relative to the run's folder. */
+  /** The files it is made from, relative to the run's folder. */
   readonly needs: readonly string[];
   /** Its own path, relative to the run's folder. */
   file(config: TrainingConfig): string;

@@ -15,9 +15,9 @@ import { readConfig } from "../settings/training_config.ts";
 import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
 import { testLoss } from "../measures/loss_by_time.ts";
 
-/** Euler steps of a trajectory in the plane: enough for a smooth line. */
+/** Euler steps of a plane trajectory, enough for a smooth line. */
 const planeSteps = 20;
-/** Test images that the report's page offers. */
+/** Test images shown on the report's page. */
 const exampleCount = 24;
 
 /** A grid of samples. */
@@ -35,7 +35,7 @@ const flows: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.flowSamples > 0,
   async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, source, drawable }) {
-    // Euler, so that x of the next snapshot is x + v / steps.
+    // Euler, so that each snapshot's x is the previous x + v / steps.
     const how = { seed, solver: "euler", steps } as const;
     const { count, conditioning } = classColumns(flowSamples, source.classes, { scale: guidance });
     const trajectories = await followTrajectories(drawable, { ...how, count, conditioning });
@@ -43,7 +43,7 @@ const flows: NetworkArtifact = {
   },
 };
 
-/** An animation of these trajectories. */
+/** An animation of the trajectories. */
 const flowGif: FolderArtifact = {
   needs: [flowFile(1)],
   file: ({ pacing }) => flowAnimationFile(pacing),
@@ -65,7 +65,7 @@ const paths: NetworkArtifact = {
   },
 };
 
-/** Some test images for the report's page, as the data set may be gone when the report is written again. */
+/** Test images for the report's page, since the data set may be gone when the report is written again. */
 const examples: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.flowSamples > 0, // without trajectories the page draws no samples
@@ -80,7 +80,7 @@ const report: FolderArtifact = {
   write: ({ run }) => writeReport([run], join(run, runFile.report)),
 };
 
-/** The artifacts by name, in the order they are made. The report is last because it shows the others. */
+/** The artifacts by name, in the order they are made; the report is last because it shows the others. */
 export const artifacts = {
   testLoss,
   samples,
@@ -95,9 +95,9 @@ export const artifacts = {
  * Writes all artifacts of a trained run.
  *
  * @param measured called with the metrics of an artifact before the next one
- * @param stopped checked before each artifact
+ * @param stopped checked before each artifact; true ends the work
  * @returns whether all were written
- * @throws {RunError} if one cannot be written
+ * @throws {RunError} if an artifact cannot be written
  */
 export async function writeArtifacts(
   trained: TrainedRun,
@@ -114,7 +114,7 @@ export async function writeArtifacts(
 }
 
 /**
- * Makes the missing artifacts that can be made from a run's folder, except the report, which the caller may customise.
+ * Makes the missing artifacts that a run's folder is enough for, except the report, which the caller may customise.
  *
  * @throws {ConfigError} if the folder's `config.json` cannot be read
  * @throws {RunError} if an artifact cannot be written, or a file leads out of the folder

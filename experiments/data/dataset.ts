@@ -21,9 +21,9 @@ export interface Dataset {
   /** `mnist`, `fashion-mnist`, or the name of the folder. */
   name: string;
   train: LabelledImages;
-  /** In random order, always the same: the first ones can stand for all. */
+  /** In a random order that never changes: the first ones can stand for all. */
   test: LabelledImages;
-  /** The number of each test image in its IDX file. */
+  /** Number of each test image in its IDX file. */
   testNumbers?: Uint32Array;
   /** 1 for grey images, 3 for red, green and blue. */
   channels: number;
@@ -33,17 +33,17 @@ export interface Dataset {
   classes: number;
   /** Names of the classes by label, if they have any. */
   classNames?: readonly string[];
-  /** SHA-256 in hex: of the training images' IDX file, unpacked, or of the names and bytes of all PNG files. */
+  /** SHA-256 in hex of the unpacked IDX file of training images, or of the names and bytes of all PNG files. */
   digest: string;
-  /** SHA-256 in hex of the training labels' IDX file, unpacked. PNG files need none: their names tell the classes. */
+  /** SHA-256 in hex of the unpacked IDX file of training labels; absent for PNG files, whose names give the classes. */
   labelDigest?: string;
-  /** The folder or package that the files come from. */
+  /** The folder or package of the files. */
   source: string;
 }
 
-/** Seed of the orders and splits that do not depend on a run. */
+/** Seed of orders and splits that are the same for every run. */
 const sharedSeed = 0;
-/** Share of the images of a class that are held out for the test. */
+/** Share of each class held out for the test. */
 const testShare = 0.1;
 
 /** The numbers 0 to count - 1 in a random order that is the same for every run and task. */
@@ -54,8 +54,8 @@ export function shuffled(count: number): Uint32Array {
 /**
  * Holds out a tenth of the images of each class for the test: at least one, unless the class has only one.
  *
- * @param labels of the images; all alike without classes
- * @returns indices in random order, so that the first ones of each part cover all classes; the same for the same labels
+ * @param labels of the images, all equal without classes
+ * @returns indices in random order, the same for the same labels; the first ones of each part cover all classes
  */
 export function splitTest(
   labels: readonly number[],
@@ -77,7 +77,7 @@ export function splitTest(
   return { train: order.filter((image) => !held.has(image)), test };
 }
 
-/** Indices of the images that a network learns from, and of those that validate it. */
+/** Indices of the images to learn from, and of those for validation. */
 export interface ImageSplit {
   readonly train: Uint32Array;
   readonly validation: Uint32Array;
@@ -87,8 +87,8 @@ export interface ImageSplit {
  * Splits the training images of a data set by the seed of a run.
  *
  * @param trainLimit largest number of images to learn from, 0 for all
- * @returns the same validation images whatever the limit
- * @throws {ConfigError} if the images to learn from do not fill a batch
+ * @returns the validation images do not depend on the limit
+ * @throws {ConfigError} if there are fewer images to learn from than a batch needs
  */
 export function splitImages(
   count: number,
@@ -114,7 +114,7 @@ export function splitImages(
 /**
  * The order in which to take a subset of images, so that it covers all classes.
  *
- * @returns indices: {@linkcode shuffled} if the labels show that the images are sorted by class, else as they are
+ * @returns indices: {@linkcode shuffled} if the labels are sorted by class, else unchanged
  */
 export function subsetOrder(
   { labels, count }: { readonly labels?: ArrayLike<number> | undefined; readonly count: number },
@@ -157,7 +157,6 @@ export function pixelsOf(
   return pixels;
 }
 
-/** Most classes that are listed by name. */
 const mostListed = 20;
 
 /** What {@linkcode describeData} needs: a data set, or its counts as `run.json` records them. */

@@ -6,7 +6,7 @@ import { runFile } from "../run/layout.ts";
 import { readIfThere } from "../run/contained.ts";
 import { type Dataset, pixelsOf } from "./dataset.ts";
 
-/** The first test images, class by class in rotation; without labels simply the first. */
+/** The first test images, rotating through the classes; without labels simply the first. */
 export function examplesOf({ test, classNames, ...data }: Dataset, count: number): TestImages {
   const indices = inRotation(test.labels ?? new Uint8Array(test.count)).slice(0, count);
   const { channels: C, height: H, width: W } = data;
@@ -30,8 +30,8 @@ function inRotation(labels: Uint8Array): number[] {
 }
 
 /**
- * Writes `examples.safetensors` of a run: f32 tensors `image` and, if there are any, `labels`; as metadata the names of the
- * classes.
+ * Writes `examples.safetensors` of a run: f32 tensors `image` and, with classes, `labels`; the metadata holds the class
+ * names.
  *
  * @throws {RunError} if the file cannot be written
  */
@@ -81,7 +81,7 @@ export async function readExamples(run: string): Promise<TestImages | undefined>
   };
 }
 
-/** A list of names; undefined if the text is none. */
+/** A list of names from JSON; undefined if the text is not one. */
 function namesIn(json: string | undefined): string[] | undefined {
   try {
     const names: unknown = JSON.parse(json ?? "null");

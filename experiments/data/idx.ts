@@ -8,10 +8,10 @@ import { DataError } from "./dataset.ts";
 /** Most lengths in a header: images, rows, columns, channels. */
 const maxRank = 4;
 const maxHeaderBytes = 4 + 4 * maxRank;
-/** First number of a file without lengths; 8 stands for unsigned bytes. */
+/** The magic number before the rank is added; 8 means unsigned bytes. */
 const magic = 0x0800;
 
-/** Largest file in bytes: what one array holds. */
+/** Largest file in bytes, the limit of one array. */
 const mostBytes = 2 ** 32;
 
 /** Images of one size, u8[N, C, H, W] in row-major order: N = count, C = channels. */
@@ -24,11 +24,11 @@ export interface IdxImages {
 }
 
 /**
- * Reads an IDX file from a stream, one byte beyond the length in its header at most: a packed file may unpack to a
- * thousand times its size. Memory grows with what is read, not with what the header promises.
+ * Reads an IDX file from a stream and stops one byte after the length in its header, since a packed file may unpack to
+ * a thousand times its size. Memory grows with what is read, not with what the header promises.
  *
  * @param path of the file, for messages
- * @returns all bytes; of a file that is too long one byte too many, of one without an IDX header only its beginning
+ * @returns all bytes; one more than declared if the file is too long, only the start if it has no IDX header
  * @throws {DataError} if the header declares more bytes than an array holds
  * @throws {unknown} the error of the stream
  */
@@ -65,7 +65,8 @@ export async function readIdx(
  * @param bytes the whole file, unpacked
  * @param file its name, for messages
  * @returns images u8[N, C, H, W]; with one channel a view of bytes
- * @throws {DataError} if the bytes are no IDX images, too few or too many, or have no pixels or other channels
+ * @throws {DataError} if the bytes are not IDX images, are too few or too many, or have no pixels or the wrong number
+ * of channels
  */
 export function parseImages(bytes: Uint8Array, file: string): IdxImages {
   const { data, lengths: [count, height, width, channels = 1] } = parse(bytes, file, "images", [3, 4]);
@@ -83,13 +84,12 @@ export function parseImages(bytes: Uint8Array, file: string): IdxImages {
  * @param bytes the whole file, unpacked
  * @param file its name, for messages
  * @returns labels u8[N], a view of bytes
- * @throws {DataError} if the bytes are no IDX labels, too few or too many, or none
+ * @throws {DataError} if the bytes are not IDX labels, or are too few, too many or none
  */
 export function parseLabels(bytes: Uint8Array, file: string): Uint8Array {
   return parse(bytes, file, "labels", [1]).data;
 }
 
-/** @param ranks how many lengths the header may have */
 function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly number[]) {
   const checkHeader = (length: number) => {
     if (bytes.length >= length) return;
@@ -121,7 +121,7 @@ function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly nu
   return { data: bytes.subarray(start), lengths };
 }
 
-/** The lengths of a file, and where its values start and end; of bytes that begin with a header. */
+/** Lengths, and the range of bytes that holds the values; the bytes must begin with a header. */
 function readHeader(bytes: Uint8Array) {
   const lengths = Array.from({ length: u32(bytes, 0) - magic }, (_, i) => u32(bytes, 4 + 4 * i));
   const start = 4 + 4 * lengths.length;

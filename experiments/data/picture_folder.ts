@@ -6,48 +6,47 @@ import { reasonOf } from "../run/atomic_write.ts";
 import { DataError, type Dataset, type LabelledImages, shuffled, splitTest } from "./dataset.ts";
 import { decodePng, mostFileBytes, type Pixels } from "./png.ts";
 
-/** Files that are read at once. */
+/** Number of files read at once. */
 const together = 16;
 /** Most classes: labels are bytes. */
 const mostClasses = 256;
-/** Most bytes of all images: what one array holds. */
+/** Most bytes of all images, the limit of one array. */
 const mostBytes = 2 ** 32;
 
-/** Folders that split a data set; neither is a class. */
+/** Folders that split a data set, so they are not classes. */
 const partNames = ["test", "train"];
-/** Names of pictures that are no PNG files. */
+/** Names of images in other formats. */
 const otherPictures = /\.(jpe?g|gif|bmp|webp|tiff?|avif|heic|p[bgnp]m)$/i;
 const layout = "images, a folder of images for each class, or train/ and test/ with either";
 
-/** An image's file. */
 interface PictureFile {
   readonly path: string;
-  /** Relative to the data folder, with `/` between. */
+  /** Path relative to the data folder, with `/`. */
   readonly name: string;
   /** 0 without classes. */
   readonly label: number;
 }
 
-/** The files of a data set, by name. */
+/** The files of a data set, sorted by name. */
 interface PictureFiles {
   readonly train: readonly PictureFile[];
   /** Undefined unless the folder is split into `train` and `test`. */
   readonly test?: readonly PictureFile[];
-  /** By label; undefined if the images lie in no folders. */
+  /** By label; undefined without a folder for each class. */
   readonly classNames?: readonly string[];
 }
 
-/** Called as files are read. */
+/** Called as files are read, with the number done. */
 export type OnRead = (done: number, total: number) => void;
 
 /**
- * Reads a folder of PNG images, laid out as images, a folder of images for each class, or `train` and `test` with either. Without
- * a part `test`, a tenth of each class is the test, always the same images. Links are followed; hidden files and those that
- * are no pictures are ignored.
+ * Reads a folder of PNG images: images alone, a folder of images for each class, or `train` and `test` with either.
+ * Without `test`, a tenth of each class becomes the test, always the same images. Follows links; ignores hidden files
+ * and files that are not pictures.
  *
  * @param folder path of the folder
  * @param onRead called after every few files
- * @throws {DataError} if the layout is another, there are too few images to split, or a file cannot be used
+ * @throws {DataError} if the layout is wrong, there are too few images to split, or a file cannot be used
  */
 export async function readPictures(
   folder: string,
@@ -89,7 +88,7 @@ export async function readPictures(
   };
 }
 
-/** Indices of the files of both parts, in random order: the first ones cover all classes. */
+/** Random order of the files of both parts; the first ones cover all classes. */
 function orderOf({ train, test }: PictureFiles, folder: string) {
   if (test) {
     return {
@@ -107,7 +106,7 @@ function orderOf({ train, test }: PictureFiles, folder: string) {
 
 async function readFile({ path }: PictureFile): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    const { isFile, size } = await Deno.stat(path); // before it is opened: opening a pipe would wait
+    const { isFile, size } = await Deno.stat(path); // first, since opening a pipe would wait
     if (!isFile) throw new DataError(`Cannot read ${path}: it is a pipe or a device (expected a file)`);
     if (size <= mostFileBytes) return await Deno.readFile(path);
     throw new DataError(
@@ -119,7 +118,7 @@ async function readFile({ path }: PictureFile): Promise<Uint8Array<ArrayBuffer>>
   }
 }
 
-/** N images of one size in one array u8[N, C, H, W]; three channels as soon as one image is in colour. */
+/** N images of one size, u8[N, C, H, W]; has three channels once one image is in colour. */
 class ImageStack {
   readonly #count: number;
   #first: Pixels & { readonly path: string } | undefined;
@@ -135,7 +134,6 @@ class ImageStack {
     return { channels: this.#channels, height, width };
   }
 
-  /** Puts image n in its place. */
   put(n: number, image: Pixels, path: string): void {
     const { channels, height, width, pixels } = image;
     if (this.#first === undefined) {
@@ -159,7 +157,7 @@ class ImageStack {
     }
   }
 
-  /** Gives the grey images so far three equal channels. */
+  /** Turns the grey images so far into three equal channels. */
   #addColour(): void {
     const grey = this.bytes;
     const size = grey.length / this.#count;
@@ -182,7 +180,7 @@ class ImageStack {
   }
 }
 
-/** Finds the files, in the order of their names; classes are numbered in the order of theirs. */
+/** Finds the files, sorted by name; classes are numbered in the order of their names. */
 async function findPictures(folder: string): Promise<PictureFiles> {
   const { folders, images } = await listLevel(folder, "");
   if (!folders.some((name) => partNames.includes(name))) return await findPart(folder, "");
@@ -197,7 +195,7 @@ async function findPictures(folder: string): Promise<PictureFiles> {
   return { ...train, test: (await findPart(folder, "test", train)).train };
 }
 
-/** @param like the part whose classes this one must have */
+/** @param like the part with the classes that this one must have */
 async function findPart(root: string, part: string, like?: PictureFiles): Promise<PictureFiles> {
   const folder = join(root, part);
   const { folders, images } = await listLevel(root, part);
@@ -250,7 +248,7 @@ function checkClasses(folder: string, found: readonly string[], classNames: read
   }
 }
 
-/** Names of the folders and PNG files at a place, sorted. */
+/** Names of the folders and PNG files in a folder, sorted. */
 async function listLevel(root: string, place: string) {
   const folder = join(root, place);
   const found: Record<"folders" | "images", string[]> = { folders: [], images: [] };
@@ -273,7 +271,7 @@ async function listLevel(root: string, place: string) {
   return { folders: found.folders.sort(), images: found.images.sort() };
 }
 
-/** Whether a link leads to a folder; false for one that leads nowhere. */
+/** Whether a link leads to a folder; false for a dangling link. */
 async function leadsToFolder(path: string): Promise<boolean> {
   return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }

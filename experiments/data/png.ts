@@ -1,12 +1,12 @@
 /**
- * Decodes PNG files; limits are checked before memory is allocated.
+ * Decodes PNG files; checks limits before it allocates memory.
  * Source: PNG specification, third edition, sections 5 (chunks), 7 to 9 (passes and filters) and 11
  */
 
 import { crc32, inflateSync } from "node:zlib";
 import { DataError } from "./dataset.ts";
 
-/** Most bytes of an image's file. */
+/** Most bytes of an image file. */
 export const mostFileBytes: number = 2 ** 25;
 /** Most pixels of an image, such as 2048 x 2048. */
 const mostPixels = 2 ** 22;
@@ -15,7 +15,7 @@ const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Bytes from the signature to the end of the header chunk's data. */
 const headerEnd = 8 + 8 + 13;
 
-/** Values of a pixel and their possible bits, by colour type. */
+/** Values per pixel and allowed bit depths, by colour type. */
 const colourTypes: Readonly<Record<number, { values: number; depths: readonly number[] }>> = {
   0: { values: 1, depths: [1, 2, 4, 8, 16] }, // grey
   2: { values: 3, depths: [8, 16] }, // red, green, blue
@@ -24,7 +24,7 @@ const colourTypes: Readonly<Record<number, { values: number; depths: readonly nu
   6: { values: 4, depths: [8, 16] }, // red, green, blue, alpha
 };
 
-/** Passes over an interlaced image: first column and row, and the steps between columns and rows, a digit each. */
+/** Passes of an interlaced image: first column, first row, column step and row step, one digit each. */
 const adam7 = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"];
 
 /** A decoded image. */
@@ -41,12 +41,14 @@ type Header = ReturnType<typeof readHeader>;
 type Chunks = ReturnType<typeof readChunks>;
 
 /**
- * Decodes a PNG file that eight bits a channel hold without loss: opaque, grey or in colour, with or without a palette,
- * interlaced or not. An image that uses only the greys of its palette counts as grey. Gamma and colour profiles are ignored.
+ * Decodes a PNG file that fits eight bits per channel without loss: opaque, grey or in colour, with or without a
+ * palette, interlaced or not. A palette image with only grey colours counts as grey. Gamma and colour profiles are
+ * ignored.
  *
  * @param bytes the whole file; no more is unpacked than its header declares
  * @param path its name, for messages
- * @throws {DataError} if the file is damaged or no PNG, or the image too large, not opaque, or finer than eight bits
+ * @throws {DataError} if the file is damaged or not PNG, or the image is too large, not opaque, or needs more than
+ * eight bits
  */
 export function decodePng(bytes: Uint8Array, path: string): Pixels {
   const cannotUse = (what: string) => new DataError(`Cannot use ${path}: it has ${what}`);
@@ -67,7 +69,6 @@ export function decodePng(bytes: Uint8Array, path: string): Pixels {
   }
 }
 
-/** Reads the header, and checks the size that it declares. */
 function readHeader(bytes: Uint8Array, path: string) {
   if (bytes.length < headerEnd || signature.some((byte, i) => bytes[i] !== byte)) {
     throw new DataError(
@@ -88,7 +89,7 @@ function readHeader(bytes: Uint8Array, path: string) {
   return { width, height, depth, colourType, interlaced: interlace === 1 };
 }
 
-/** Checks all chunks, and collects the data of those that make the image. */
+/** Checks all chunks and collects the data of those that make up the image. */
 function readChunks(bytes: Uint8Array) {
   const found: Record<string, Uint8Array[]> = { IHDR: [], PLTE: [], IDAT: [], IEND: [], tRNS: [] };
   for (let at = signature.length; at < bytes.length || found.IEND.length === 0;) {
@@ -109,7 +110,7 @@ function readChunks(bytes: Uint8Array) {
   return { image, palette, transparency };
 }
 
-/** The passes that hold pixels, with their sizes. */
+/** The passes that contain pixels, with their sizes. */
 function passesOf({ width, height, depth, colourType, interlaced }: Header) {
   return (interlaced ? adam7 : ["0011"]).map((pass) => {
     const [x, y, dx, dy] = Array.from(pass, Number);
@@ -119,7 +120,7 @@ function passesOf({ width, height, depth, colourType, interlaced }: Header) {
   }).filter(({ columns, rows }) => columns > 0 && rows > 0);
 }
 
-/** Unpacks exactly the bytes that the header asks for: a filter and its line, for each line of each pass. */
+/** Unpacks exactly as many bytes as the header implies: a filter byte and a line for each line of each pass. */
 function unpack(header: Header, image: readonly Uint8Array[]): Uint8Array {
   const size = passesOf(header).reduce((sum, { rows, lineBytes }) => sum + rows * (1 + lineBytes), 0);
   const packed = new Uint8Array(image.reduce((sum, { length }) => sum + length, 0));
@@ -133,7 +134,7 @@ function unpack(header: Header, image: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** Values u8[H, W, V] as stored; of 16 bits the upper byte, or undefined if the lower one differs. */
+/** Stored values u8[H, W, V]; with 16 bits the upper byte, or undefined if the lower byte differs. */
 function readSamples(header: Header, raw: Uint8Array): Uint8Array | undefined {
   const { width, height, depth, colourType } = header;
   const { values } = colourTypes[colourType];
@@ -180,7 +181,7 @@ function undoFilters(lines: Uint8Array, lineBytes: number, step: number): void {
   }
 }
 
-/** Of three neighbours the one nearest to left + up - corner; ties go to the left, then up. */
+/** The neighbour nearest to left + up - corner; ties go to left, then up. */
 function paeth(left: number, up: number, corner: number): number {
   const toLeft = Math.abs(up - corner);
   const toUp = Math.abs(left - corner);
@@ -189,7 +190,7 @@ function paeth(left: number, up: number, corner: number): number {
   return toUp <= toCorner ? up : corner;
 }
 
-/** Samples in eight bits without alpha; undefined if a pixel is not opaque. */
+/** Pixels in eight bits without alpha; undefined if a pixel is not opaque. */
 function toPixels(header: Header, samples: Uint8Array, chunks: Chunks): Pixels | undefined {
   const { width, height, depth, colourType } = header;
   if (colourType === 3) return ofPalette(header, samples, chunks);
@@ -209,10 +210,10 @@ function toPixels(header: Header, samples: Uint8Array, chunks: Chunks): Pixels |
   return { channels, height, width, pixels };
 }
 
-/** The colour that stands for transparency, as samples; undefined if there is none. */
+/** The colour that means transparent, as samples; undefined if there is none. */
 function transparentColour({ transparency }: Chunks, channels: number, depth: number): number[] | undefined {
   if (transparency.length !== 2 * channels) return undefined;
-  const unit = depth === 16 ? 257 : 1; // samples of 16 bits are kept by their upper byte, equal to the lower
+  const unit = depth === 16 ? 257 : 1; // of 16 bits only the upper byte is kept; the lower one is equal
   return Array.from(
     { length: channels },
     (_, c) => (256 * transparency[2 * c] + transparency[2 * c + 1]) / unit,

@@ -16,39 +16,39 @@ import { ConfigError } from "../settings/setting.ts";
 
 /** Classifier-free guidance. */
 export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {
-  /** 0 without the class, 1 with the class alone, more exaggerates it. */
+  /** 0 ignores the class, 1 uses the class alone, more exaggerates it. */
   readonly scale: number;
 }
 
-/** The classes of samples, and how they are guided towards them. */
+/** The classes of samples, with their guidance. */
 export interface Conditioning {
-  /** One for each sample. */
+  /** One label per sample. */
   readonly labels: Uint32Array<ArrayBuffer>;
   readonly guidance: Guidance;
 }
 
 /** Guidance of a network without classes, away from its early weights; see `autoguided`. */
 export interface Autoguidance {
-  /** The network with its early weights. */
+  /** The early network. */
   readonly model: Model;
-  /** 1 is no guidance. */
+  /** 1 means no guidance. */
   readonly scale: number;
 }
 
-/** A field to follow, and the condition that it takes. */
+/** A velocity field with its condition. */
 export interface ConditionedField {
   readonly field: VelocityField;
   readonly condition?: Tensor;
 }
 
-/** The field of a network under some conditioning. */
+/** The field of a network with conditioning, if any. */
 export function conditionedField(model: Model, conditioning: Conditioning | undefined): ConditionedField {
   if (!conditioning) return { field: model };
   const { labels, guidance } = conditioning;
   return { field: guided(model, { ...guidance, none: noneOf(model) }), condition: tensor(labels) };
 }
 
-/** The field that draws samples: that of {@linkcode conditionedField}, or without classes the autoguided one. */
+/** The field for drawing samples: {@linkcode conditionedField}, or the autoguided field without classes. */
 export function samplingField(
   { model, autoguidance }: { readonly model: Model; readonly autoguidance?: Autoguidance | undefined },
   conditioning: Conditioning | undefined,
@@ -60,7 +60,7 @@ export function samplingField(
 /**
  * Loads the early weights of a run.
  *
- * @returns undefined where the run has none
+ * @returns undefined if the run has none
  * @throws {CheckpointError} if the file is not a checkpoint
  * @throws {RunError} if it cannot be read, or is a link out of the run
  * @throws {SafetensorsError} if it is damaged
@@ -71,12 +71,14 @@ export async function readAutoguidance(run: string, scale: number): Promise<Auto
   return { model: loadCheckpoint(await readFile(early.path, run), early.path).model, scale };
 }
 
-/** Rounds a number of samples to full rows, at least one, of one sample of each class; without classes to itself. */
+/**
+ * Rounds a number of samples to full rows with one sample of each class (at least one row); unchanged without classes.
+ */
 export function roundToRows(count: number, classes: number): number {
   return classes === 0 || count === 0 ? count : classes * Math.max(1, Math.round(count / classes));
 }
 
-/** About `count` samples in full rows of one of each class; without classes `count`, no columns and no conditioning. */
+/** About `count` samples in full rows with one sample of each class; without classes exactly `count`, unconditioned. */
 export function classColumns(
   count: number,
   classes: number,
@@ -87,29 +89,29 @@ export function classColumns(
   return { count: rounded, columns: classes, conditioning: balancedClasses(rounded, classes, guidance) };
 }
 
-/** Samples of the classes 0, 1, 2 and so on, again and again. */
+/** Conditioning of samples with the classes 0, 1, 2 and so on in rotation. */
 export function balancedClasses(count: number, classes: number, guidance: Guidance): Conditioning {
   return { labels: Uint32Array.from({ length: count }, (_, n) => n % classes), guidance };
 }
 
-/** For lines and captions: `guidance 1.5`, with its interval and method. */
+/** Guidance as text for messages and captions: `guidance 1.5`, with its interval and method. */
 export function guidanceInWords({ scale, interval, zeroStar }: Guidance): string {
   if (scale === 1) return "no guidance";
   const where = interval ? ` for t in [${interval.join(", ")}]` : "";
   return `guidance ${scale}${where}${zeroStar ? " by CFG-Zero*" : ""}`;
 }
 
-/** For lines and captions: `autoguidance 2`. */
+/** Autoguidance as text for messages and captions: `autoguidance 2`. */
 export function autoguidanceInWords(scale: number): string {
   return scale === 1 ? "no guidance" : `autoguidance ${scale}`;
 }
 
-/** Suffix for guided cost: which two networks an evaluation runs. */
+/** Suffix for the cost of guided samples: the two networks that each evaluation runs. */
 export function guidedCostSuffix(conditioning: Conditioning | undefined): string {
   return conditioning ? " with and without the class" : " of the network and its early weights";
 }
 
-/** Whether an evaluation under this guidance runs the network with and without the class. */
+/** Whether an evaluation with this guidance runs the network both with and without the class. */
 export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
   return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);
 }
@@ -130,7 +132,7 @@ export function chosenClasses(choice: Classes, classes: number, source: string):
   );
 }
 
-/** How a command line guides a network with classes. */
+/** The guidance of a command line, for a network with classes. */
 export function guidanceOf({ guidance, guidanceInterval: interval, cfgZero }: GuidingConfig): Guidance {
   return { scale: guidance ?? usualGuidance, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
 }

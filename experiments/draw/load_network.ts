@@ -19,10 +19,10 @@ import { variantName } from "../settings/variant.ts";
 import { findRun } from "../tracking/find_run.ts";
 
 /**
- * Reads a file of weights, or those of a run.
+ * Reads weights from a file or a run.
  *
- * @param checkpoint a file, or what {@linkcode findRun} finds
- * @returns the file and its bytes, and the folder of the run if one was named
+ * @param checkpoint a file, or a run for {@linkcode findRun}
+ * @returns the file and its bytes, and the run's folder if a run was named
  * @throws {ConfigError} if there is no such file or run
  * @throws {RunError} if the file cannot be read, or the run has no weights
  */
@@ -36,14 +36,14 @@ export async function readWeights(
   return { path: weights.path, bytes: await readFile(weights.path, run), run };
 }
 
-/** @throws {RunError} if the file cannot be read */
+/** Reads a file of weights. @throws {RunError} if it cannot be read */
 export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuffer>> {
   return await Deno.readFile(path).catch((error) => {
     throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
   });
 }
 
-/** Whether a word names a file; one that ends as weights do always does. */
+/** Whether a word names a file; a word with the ending of weights always does. */
 async function isFile(word: string): Promise<boolean> {
   return word.endsWith(".safetensors") ||
     await Deno.stat(word).then(({ isFile }) => isFile, () => false);
@@ -60,7 +60,7 @@ const optionalFlags = [
   "classes",
 ] as const;
 
-/** The flags that replace a field of a file's metadata. */
+/** Flags that replace a metadata field. */
 const flagsFor = {
   config: ["model", "filters", "tEmb", ...optionalFlags],
   normalization: ["normalize"],
@@ -71,7 +71,7 @@ const flagsFor = {
  * Loads a network from a checkpoint, or from a PyTorch state dict with flags that describe the network.
  *
  * @param source name of the file, for errors
- * @throws {ConfigError} if the flags leave out what the file does not say, or repeat what it says
+ * @throws {ConfigError} if the flags omit what the file does not say, or repeat what it says
  * @throws {CheckpointError} if the file's metadata is damaged
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if the weights do not match the network
@@ -125,7 +125,7 @@ function normalizationOf({ normalize }: NetworkFlags, source: string): Checkpoin
  *
  * @param task for the error, such as `evaluate`
  * @param path of the network's file
- * @throws {RunError} if it does not
+ * @throws {RunError} if it does not fit
  */
 export function checkFit(
   task: string,

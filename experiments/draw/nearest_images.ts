@@ -2,31 +2,31 @@ import { nearestNeighbours, type Points } from "../../models/mod.ts";
 import { pixelsOf, subsetOrder } from "../data/dataset.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
-/** Most images that span the components and vote, and that the classifier is tried on. */
+/** Most real images used for components and voting, and most images used to test the classifier. */
 const most = { real: 2000, tried: 1000 };
-/** Components the classifier compares. */
+/** Number of components that the classifier uses. */
 const components = 20;
-/** Neighbours that vote. */
+/** Number of neighbours that vote. */
 const neighbours = 5;
 
 /** Images of a data set, with or without labels. */
 export interface RealImages {
   /** u8[count, C, H, W], 0 black to 255 white. */
   readonly images: Uint8Array;
-  /** One for each image, if the data set has labels. */
+  /** One label per image, if the data set has labels. */
   readonly labels?: ArrayLike<number> | undefined;
   readonly count: number;
 }
 
-/** How many held-out images a classifier got right. */
+/** Result of a classifier on held-out images. */
 export interface Score {
   readonly right: number;
   readonly tried: number;
 }
 
 /**
- * Finds the nearest real images by distance along their first principal components. With labels it is a small classifier: the
- * most frequent class among the nearest images. It depends on the data set alone, so that runs can be compared.
+ * Finds the nearest real images by their first principal components. With labels it is a small classifier: the most
+ * frequent class among the nearest images wins. It depends on the data set alone, which makes runs comparable.
  */
 export class NearestImages {
   readonly pca: PrincipalComponents;
@@ -34,17 +34,17 @@ export class NearestImages {
   readonly count: number;
   /** Their classes, u32[count], if the data set has labels. */
   readonly labels: Uint32Array | undefined;
-  /** Their coordinates, f32[count, K]. */
+  /** Their principal coordinates, f32[count, K]. */
   readonly coordinates: Float32Array;
   readonly #K: number;
 
   /**
    * @param train images of a data set; 2,000 are used: the first, or random ones if they are sorted by class
-   * @param P values of an image, C H W
+   * @param P values per image, C H W
    */
   constructor(train: RealImages, P: number) {
     this.count = Math.min(train.count, most.real);
-    this.#K = Math.max(2, Math.min(components, P)); // a plane has two axes, also for images of one value
+    this.#K = Math.max(2, Math.min(components, P)); // at least the two axes of a plane, even for images of one pixel
     const { labels } = train;
     const chosen = (subsetOrder(train)).subarray(0, this.count);
     this.labels = labels && Uint32Array.from(chosen, (n) => labels[n]);
@@ -57,7 +57,7 @@ export class NearestImages {
    * Classifies images.
    *
    * @param images f32[N, P] with 0 black and 1 white
-   * @returns u32[N], or undefined where the data set has no labels
+   * @returns u32[N], or undefined without labels
    */
   async classify(images: Float32Array): Promise<Uint32Array | undefined> {
     const { labels } = this;
@@ -70,7 +70,7 @@ export class NearestImages {
     });
   }
 
-  /** Tries the classifier on up to 1,000 held-out images; undefined without labels. */
+  /** Tests the classifier on up to 1,000 held-out images; undefined without labels. */
   async tryOn(test: RealImages, P: number): Promise<Score | undefined> {
     const { labels } = test;
     const tried = Math.min(test.count, most.tried);
@@ -84,14 +84,13 @@ export class NearestImages {
   }
 }
 
-/** The most frequent of labels; of equally frequent ones that which comes first, the nearest image's. */
+/** The most frequent label; a tie goes to the label that comes first, that of the nearest image. */
 function mostFrequent(labels: readonly number[]): number {
   const votes = new Map<number, number>();
   for (const label of labels) votes.set(label, (votes.get(label) ?? 0) + 1);
   return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
 }
 
-/** The numbers of images in their order. */
 function firstOf({ count }: RealImages): Uint32Array {
   return Uint32Array.from({ length: count }, (_, n) => n);
 }

@@ -19,15 +19,15 @@ import { project } from "./principal_components.ts";
 import { type Drawable, finiteImages } from "./samples.ts";
 import { TensorFile } from "./tensor_file.ts";
 
-/** Real images that are shown behind the trajectories. */
+/** Number of real images shown behind the trajectories. */
 const shownReal = 500;
 
-/** How many samples are followed, from which noise, and in how many Euler steps. */
+/** Options of {@linkcode followInPlane}: samples, noise and Euler steps. */
 export interface PlaneOptions {
   readonly count: number;
   readonly seed: number;
   readonly steps: number;
-  /** Most samples to work on at once. */
+  /** Largest batch of samples. */
   readonly batch: number;
   readonly conditioning?: Conditioning | undefined;
 }
@@ -35,7 +35,7 @@ export interface PlaneOptions {
 /**
  * Follows many samples from noise to data, and projects their trajectories to a plane.
  *
- * @param data training images, whose components span the plane, and test images, on which the classifier is tried
+ * @param data training images, whose components span the plane, and test images for the classifier's score
  * @throws {RunError} if a value is not finite
  */
 export async function followInPlane(
@@ -60,7 +60,7 @@ export async function followInPlane(
     straightness: new Float32Array(steps * N),
     image: new Float32Array(N * P),
   };
-  /** Adds the samples from `start` on. */
+  /** Adds the samples from index `start`. */
   const add = (snapshots: readonly Snapshot[], start: number) => {
     const [x0, x1] = [snapshots[0].image, snapshots[snapshots.length - 1].image];
     const line = x1.map((value, i) => value - x0[i]);
@@ -113,7 +113,7 @@ function dot(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
-/** The arrays of the file that every run has, and their shapes. */
+/** Required tensors of the file, with their shapes. */
 const shapesOf = (M: number, N: number, size: readonly number[]) => ({
   t: [M],
   position: [M, N, 2],
@@ -124,9 +124,9 @@ const shapesOf = (M: number, N: number, size: readonly number[]) => ({
 });
 
 /**
- * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
- * {@linkcode PlaneTrajectories}, and as metadata the share of variance, the classifier's score, the names of the classes,
- * and the guidance of samples of the classes `asked`. Data without labels has no `classes`, `real_classes` and classifier.
+ * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode
+ * PlaneTrajectories}. The metadata holds the share of variance, the classifier's score, the class names, and the
+ * guidance of conditioned samples. Without labels there are no `classes`, `real_classes` and classifier.
  *
  * @throws {RunError} if the file cannot be written
  */
@@ -154,10 +154,10 @@ export async function writePlaneTrajectories(run: string, trajectories: PlaneTra
 }
 
 /**
- * Reads the trajectories of a run in a plane.
+ * Reads the plane trajectories of a run.
  *
- * @returns undefined where the run has none
- * @throws {RunError} if the file cannot be read or holds something else
+ * @returns undefined if the run has none
+ * @throws {RunError} if the file cannot be read or has other content
  * @throws {SafetensorsError} if the file is damaged
  */
 export async function readPlaneTrajectories(run: string): Promise<PlaneTrajectories | undefined> {

@@ -1,17 +1,17 @@
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { uniforms } from "../../kernels/mod.ts";
 
-/** The mean of images and the directions in which they vary most. */
+/** The mean of images, and the directions of their largest variance. */
 export interface PrincipalComponents {
   /** f32[P] */
   readonly mean: Float32Array;
-  /** Unit vectors, by falling variance, f32[K, P]. */
+  /** Unit vectors in order of falling variance, f32[K, P]. */
   readonly components: Float32Array;
-  /** Share of the images' variance along each, f32[K]. */
+  /** Share of the variance along each component, f32[K]. */
   readonly share: Float32Array;
 }
 
-/** Extra directions, which make the last components converge faster. */
+/** Extra directions, which speed up the convergence of the last components. */
 const spare = 8;
 const iterations = 6;
 
@@ -20,8 +20,8 @@ const iterations = 6;
  * covariance nor all of its eigenvectors; npm's ml-pca computes both and takes ten times as long.
  *
  * @param images f32[N, P]
- * @param P values of an image
- * @param K number of components; those after the P-th are 0
+ * @param P values per image
+ * @param K number of components; those beyond P are 0
  * @returns components of fixed sign: the entry of largest magnitude is positive
  *
  * Source: Golub and Van Loan 2013, Matrix Computations, section 8.2.4; Halko, Martinsson and Tropp 2011
@@ -101,7 +101,7 @@ function transposedTimes(basis: Numbers, x: Numbers, N: number, L: number, P: nu
   return y;
 }
 
-/** Rotates the basis to the eigenvectors of the covariance within its span, by falling eigenvalue. */
+/** Rotates the basis to the eigenvectors of the covariance within its span, in order of falling eigenvalue. */
 function rayleighRitz(scores: Float64Array, basis: Float64Array, N: number, L: number, P: number) {
   const small = Matrix.zeros(L, L);
   for (let n = 0; n < N; n++) {
@@ -129,7 +129,7 @@ function rayleighRitz(scores: Float64Array, basis: Float64Array, N: number, L: n
   };
 }
 
-/** Modified Gram-Schmidt over rows, twice for accuracy; a row that depends on those before becomes 0. */
+/** Modified Gram-Schmidt over rows, twice for accuracy; a linearly dependent row becomes 0. */
 function orthonormal(rows: Numbers, L: number, P: number): Float64Array {
   const q = Float64Array.from(rows);
   for (let l = 0; l < L; l++) {
@@ -149,7 +149,7 @@ function orthonormal(rows: Numbers, L: number, P: number): Float64Array {
   return q;
 }
 
-/** The Euclidean length of a row, which may have more values than a function takes arguments. */
+/** Euclidean length of a row. Not `Math.hypot`, since a row may have more values than a call takes arguments. */
 function lengthOf(row: Float64Array): number {
   return Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
 }

@@ -6,13 +6,13 @@ import { makeContainedFolder } from "../run/contained.ts";
 import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
 import { type Drawable, type Drawing, drawSamples } from "./samples.ts";
 
-/** Pixels along each side of an image's pixel, and between images. */
+/** Width of an image pixel and gap between images, in pixels of the picture. */
 const look = { scale: 3, gap: 2 } as const;
 
 /**
- * Checks that images fit in one grid, before they are drawn.
+ * Checks, before images are drawn, that they fit in one grid.
  *
- * @throws {RunError} if they are too many, or have other than one or three channels
+ * @throws {RunError} if there are too many, or they do not have one or three channels
  */
 export function checkGrid(count: number, [C, H, W]: ImageSize): void {
   if (C !== 1 && C !== 3) {
@@ -34,7 +34,7 @@ export function checkGrid(count: number, [C, H, W]: ImageSize): void {
  * Encodes a grid of samples as a PNG, grey or in colour.
  *
  * @param pixels f32[count, C, H, W]
- * @param columns 0 for a grid that is nearly square
+ * @param columns 0 for a nearly square grid
  */
 export function samplesPng(
   pixels: Float32Array,
@@ -48,7 +48,7 @@ export function samplesPng(
 /**
  * Writes the samples of a step as `samples/step_<step>.png`.
  *
- * @returns the picture's path below the run
+ * @returns the picture's path relative to the run
  */
 export async function writeSampleGrid(
   run: string,

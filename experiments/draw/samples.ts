@@ -20,38 +20,38 @@ import { RunError } from "../run/atomic_write.ts";
 import { pause } from "../../models/pause.ts";
 import { type Autoguidance, conditionedField, type Conditioning, samplingField } from "./conditioning.ts";
 
-/** Most images to work on at once where progress is shown. */
+/** Largest batch while progress is shown. */
 const batch = 64;
 
-/** A network to draw from, and what its images are. */
+/** A network to draw from, and the format of its images. */
 export interface Drawable {
   readonly model: Model;
   readonly normalization: Normalization;
   /** [C, H, W] of an image. */
   readonly shape: ImageSize;
-  /** Guides samples without classes. Trajectories are followed without it. */
+  /** Guidance of samples without classes; trajectories do not use it. */
   readonly autoguidance?: Autoguidance | undefined;
 }
 
-/** How samples are drawn. */
+/** Options for drawing samples. */
 export interface Drawing extends FixedSteps {
   /** Number of samples. */
   readonly count: number;
-  /** Seed of the noise: sample n starts from the same noise in every model, however many samples there are. */
+  /** Seed of the noise: sample n starts from the same noise in every model, whatever the number of samples. */
   readonly seed: number;
-  /** The classes of the samples; without, a network draws as if there were none. */
+  /** Classes of the samples, if any. */
   readonly conditioning?: Conditioning | undefined;
-  /** Columns of a grid of them; by default nearly square. */
+  /** Columns of the grid; by default nearly square. */
   readonly columns?: number;
 }
 
-/** A network that draws the images of a source. */
+/** A network that draws images in the format of a source. */
 export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable, "model">): Drawable {
   return { model, normalization, shape };
 }
 
 /**
- * Draws samples as pixels: 0 black, 1 white, not clipped.
+ * Draws samples as pixels, 0 black to 1 white, not clipped.
  *
  * @returns f32[count, C, H, W] on the host
  * @throws {RunError} if a value is not finite
@@ -66,20 +66,20 @@ export async function drawSamples(
   return finiteImages("draw samples", toPixels(await x1.read(), normalization));
 }
 
-/** Samples in pixels, and what they cost. */
+/** Samples as pixels, with their cost. */
 export interface DrawnSamples extends Omit<SolvedFlow, "samples"> {
   /** f32[count, C, H, W]: 0 black, 1 white, not clipped. */
   readonly pixels: Float32Array;
 }
 
-/** Called with the number of samples done; a batch counts by its share of the time. */
+/** Called with the number of samples done; a batch in progress counts in part. */
 export type OnSamples = (done: number) => void | Promise<void>;
 
 /**
- * Draws samples by any solver and reports progress. With equal steps they are those of `drawSamples`, to the bit.
+ * Draws samples by any solver and reports progress. With fixed steps they equal those of `drawSamples`, to the bit.
  *
  * @throws {RunError} if a value is not finite, or the solver cannot follow the network's path
- * @throws {SolverError} if an adaptive solver cannot go on
+ * @throws {SolverError} if an adaptive solver fails
  */
 export function drawSamplesInBatches(
   drawable: Drawable,
@@ -116,27 +116,28 @@ export async function drawFromNoise(
   return { pixels: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
 }
 
-/** How images are mapped to noise. */
+/** Options for mapping images to noise. */
 export interface ToNoise {
-  /** Their classes, if the network takes any. */
+  /** Classes of the images, if the network takes any. */
   readonly conditioning: Conditioning | undefined;
   readonly how: SolverOptions;
   /**
-   * The time in (0, 1] at which they enter the flow, as points of its path there, mixed with some noise. At 1 an image lies
-   * on the edge of what the network knows: pixels that are black in all images could come from any noise, and get too little.
+   * The time in (0, 1] at which images enter the flow, mixed with noise as the path is at that time. At 1 an image is
+   * at the edge of what the network has learned: pixels that are black in all images could come from any noise, and get
+   * too little.
    */
   readonly entry: number;
-  /** Of the noise mixed in. */
+  /** Seed of the noise mixed in. */
   readonly seed: number;
 }
 
 /**
- * Maps images back to the noise that they come from.
+ * Maps images back to the noise that generates them.
  *
  * @param pixels of N images, f32[N, C, H, W]: 0 black, 1 white
- * @returns the noise, f32[N, C, H, W], and what it cost to find it
+ * @returns the noise, f32[N, C, H, W], with the cost of finding it
  * @throws {RunError} if a value is not finite
- * @throws {SolverError} if an adaptive solver cannot go on
+ * @throws {SolverError} if an adaptive solver fails
  * @throws {TypeError} if the solver is stochastic
  */
 export async function noiseOfImages(
@@ -159,7 +160,7 @@ export async function noiseOfImages(
   return { noise: finiteImages("lead images back to noise", samples), ...cost };
 }
 
-/** Options for batches that report progress and let signals through. */
+/** Options for batches that report progress and let signals in. */
 function inBatches(options: { readonly condition?: Tensor; readonly onProgress: OnSamples }) {
   return {
     ...options,
@@ -172,9 +173,9 @@ function inBatches(options: { readonly condition?: Tensor; readonly onProgress: 
 }
 
 /**
- * Checks what a network has drawn before it is kept or shown.
+ * Checks that drawn values are finite before they are stored or shown.
  *
- * @param task what cannot be done otherwise, for the error
+ * @param task the task that would fail, for the error
  * @returns the values
  * @throws {RunError} if a value is not finite
  */
@@ -188,9 +189,9 @@ export function finiteImages(task: string, values: Float32Array): Float32Array {
 }
 
 /**
- * Adds to an error of sampling which file is damaged, or which flags limit an adaptive solver.
+ * Completes an error of sampling: names the damaged file, or the flags that limit an adaptive solver.
  *
- * @param error any other error is returned as it is
+ * @param error returned unchanged if it is another error
  * @param source name of the network's file
  */
 export function solvingError(error: unknown, source: string): unknown {
@@ -199,7 +200,7 @@ export function solvingError(error: unknown, source: string): unknown {
   return new RunError(`${error.message} (--solver; nothing is written)`);
 }
 
-/** What samples cost, in words: `40 evaluations each`, or how many steps were accepted and rejected. */
+/** Cost of samples as text: `40 evaluations each`, or how many steps were accepted and rejected. */
 export function costInWords({ evaluations, batches, steps }: Omit<SolvedFlow, "samples">): string {
   const plural = evaluations === 1 ? "evaluation" : "evaluations";
   if (!steps) return `${Number(evaluations.toFixed(1))} ${plural} each`;

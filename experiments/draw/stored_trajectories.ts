@@ -9,14 +9,14 @@ import { findListed, findRun, nearestOf, type RunSummary } from "../tracking/fin
 import { type StoreChoice, type StoredRun, storedRuns } from "../tracking/stored_runs.ts";
 import { decodeTrajectory, readTrajectories, type StoredTrajectory } from "./trajectories.ts";
 
-/** A run and the trajectories it stores. */
+/** A run with its stored trajectories. */
 export interface RunTrajectories {
   readonly name: string;
-  /** Its folder, or its id on a server. */
+  /** The run's folder, or its id on a server. */
   readonly key: string;
-  /** In the order of their numbers. */
+  /** In order of their numbers. */
   readonly samples: readonly StoredTrajectory[];
-  /** What the store says of the run, if it was found by its experiment. */
+  /** The store's summary of the run, if the run was found by its experiment. */
   readonly summary?: RunSummary;
 }
 
@@ -24,8 +24,8 @@ export interface RunTrajectories {
  * Loads the trajectories of runs: of named folders, or of all or named runs of an experiment.
  *
  * @param runs folders, or names or ids of runs of the experiment
- * @param where runs are looked up in a store if this names a server or an `experiment`
- * @throws {ConfigError} if no run is named, or there is no run of a name
+ * @param where the store to search, used if it names a server or an `experiment`
+ * @throws {ConfigError} if no run is named, or a named run does not exist
  * @throws {RunError} if a run has no trajectories
  */
 export async function loadTrajectories(
@@ -64,9 +64,9 @@ async function fromStore(names: readonly string[], where: StoreChoice): Promise<
 }
 
 /**
- * Loads the trajectories of the runs that store any.
+ * Loads the trajectories of those runs that store any.
  *
- * @param say called with a line for each run that is skipped because a file of it is damaged
+ * @param say called with a line for each run skipped because of a damaged file
  * @throws {ServerError} if the server of the runs cannot be reached
  */
 export async function loadStoredTrajectories(

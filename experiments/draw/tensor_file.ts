@@ -1,7 +1,10 @@
 import { decodeSafetensors } from "../../models/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 
-/** The named tensors of a file in a run folder, which may come from anyone: each is checked when it is read. */
+/**
+ * The named tensors of a file in a run folder. Run folders may come from anyone, so each tensor is checked when it is
+ * read.
+ */
 export class TensorFile {
   readonly metadata: Readonly<Record<string, string>>;
   readonly #tensors: ReturnType<typeof decodeSafetensors>["tensors"];
@@ -10,7 +13,7 @@ export class TensorFile {
    * Decodes a file.
    *
    * @param path for messages
-   * @param advice what to do about a file that cannot be used
+   * @param advice what to do with an unusable file
    * @throws {SafetensorsError} if it is damaged
    */
   constructor(bytes: Uint8Array, readonly path: string, readonly advice: string) {
@@ -26,7 +29,7 @@ export class TensorFile {
     return this.#tensors.get(name)?.shape ?? [];
   }
 
-  /** The values of a tensor. @throws {RunError} if it is missing, of another shape, or not finite */
+  /** The values of a tensor. @throws {RunError} if it is missing, has another shape, or is not finite */
   read(name: string, ...shape: readonly number[]): Float32Array {
     const tensor = this.#tensors.get(name);
     if (!tensor || `${tensor.shape}` !== `${shape}`) {
@@ -51,7 +54,7 @@ export class TensorFile {
     return this.error(`${name} is ${found} (expected ${expected})`);
   }
 
-  /** An error that names the file and what to do about it. */
+  /** An error that names the file and gives advice. */
   error(problem: string): RunError {
     return new RunError(`Cannot read ${this.path}: ${problem}; ${this.advice}`);
   }

@@ -16,23 +16,23 @@ import { conditionedField, type Conditioning } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
 import { TensorFile } from "./tensor_file.ts";
 
-/** How a trajectory was followed: from which noise, by which network and solver. */
+/** The origin of a trajectory: noise, network and solver. */
 export interface TrajectorySource {
   readonly modelType: ModelType;
   /** Seed of the noise: sample k starts from the same noise in every model. */
   readonly seed: number;
   readonly solver: SolverName;
-  /** Steps from t = 0 to t = 1; the times of the snapshots are in the trajectory. */
+  /** Steps from t = 0 to t = 1; the trajectory itself holds the times of its snapshots. */
   readonly steps: number;
-  /** Guidance by the label, of samples that have one; 1 is none. */
+  /** Guidance by the label, if the sample has one; 1 is none. */
   readonly guidance?: number;
 }
 
-/** The trajectory of one sample, as a run stores it. */
+/** The trajectory of one sample, as stored in a run. */
 export interface StoredTrajectory extends TrajectorySource {
   /** Number of the sample, from 1; sample k starts from the k-th noise of the seed. */
   readonly k: number;
-  /** The class that it was drawn under, if any. */
+  /** The class of the sample, if any. */
   readonly label?: number;
   readonly trajectory: Trajectory;
 }
@@ -59,7 +59,7 @@ export async function followTrajectories(
   return Array.from({ length: drawing.count }, (_, n) => trajectoryOf(snapshots, n, shape));
 }
 
-/** The trajectory of sample n among snapshots of a batch. */
+/** The trajectory of sample n in the snapshots of a batch. */
 function trajectoryOf(snapshots: readonly Snapshot[], n: number, [C, H, W]: ImageSize): Trajectory {
   const [M, size] = [snapshots.length, C * H * W];
   const part = (batch: Float32Array) => batch.subarray(n * size, (n + 1) * size);
@@ -77,8 +77,9 @@ function trajectoryOf(snapshots: readonly Snapshot[], n: number, [C, H, W]: Imag
  * Writes trajectories as `flow/sample_<k>.safetensors` of a run, for pictures, reports and other programs.
  *
  * Each file holds f32 tensors `t` [M], `image` [M, H, W] or, with three channels, [M, 3, H, W] (pixels, 0 black, 1 white,
- * not clipped) and `velocity` [M - 1, H, W] or [M - 1, 3, H, W] (pixels per unit of t, as the network computed it at that
- * t). Metadata are the model's type, the seed, the sample's number, solver and steps, and label and guidance if there are.
+ * not clipped) and `velocity` [M - 1, H, W] or [M - 1, 3, H, W] (pixels per unit of t, as the network computed it at
+ * that t). The metadata holds model type, seed, sample number, solver and steps, and label and guidance if there are
+ * any.
  *
  * @param conditioning of the trajectories, if any
  * @returns the paths written
@@ -102,9 +103,9 @@ export async function writeTrajectories(
 }
 
 /**
- * Reads the trajectories of a run, in the order of their numbers.
+ * Reads the trajectories of a run, in order of their numbers.
  *
- * @throws {RunError} if the run holds none, or one cannot be read
+ * @throws {RunError} if the run has none, or one cannot be read
  * @throws {SafetensorsError} if a file is damaged
  */
 export async function readTrajectories(run: string): Promise<StoredTrajectory[]> {
@@ -117,7 +118,7 @@ export async function readTrajectories(run: string): Promise<StoredTrajectory[]>
 }
 
 /**
- * Reads the trajectories of a run, in the order of their numbers; an empty list if it stores none.
+ * Reads the trajectories of a run, in order of their numbers; the list is empty if it stores none.
  *
  * @throws {RunError} if one cannot be read
  * @throws {SafetensorsError} if a file is damaged
@@ -139,7 +140,7 @@ export async function findTrajectories(run: string): Promise<StoredTrajectory[]>
   return all.sort((a, b) => a.k - b.k);
 }
 
-/** Encodes the trajectory of one sample; {@linkcode decodeTrajectory} gives back the same values. */
+/** Encodes the trajectory of one sample; {@linkcode decodeTrajectory} restores the same values. */
 export function encodeTrajectory(
   { trajectory, modelType, seed, k, solver, steps, label, guidance }: StoredTrajectory,
 ): Uint8Array<ArrayBuffer> {
@@ -159,8 +160,8 @@ export function encodeTrajectory(
  * Decodes the trajectory of one sample.
  *
  * @param source name of the file, for messages
- * @throws {SafetensorsError} if the bytes are no safetensors file
- * @throws {RunError} if it holds no trajectory
+ * @throws {SafetensorsError} if the bytes are not a safetensors file
+ * @throws {RunError} if the file does not hold a trajectory
  */
 export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
   const file = new TensorFile(bytes, source, "delete it, and the run is shown without this sample");

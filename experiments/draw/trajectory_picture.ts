@@ -19,10 +19,10 @@ import { RunError } from "../run/atomic_write.ts";
 import type { RunTrajectories } from "./stored_trajectories.ts";
 import type { StoredTrajectory } from "./trajectories.ts";
 
-/** Most samples of one run that are shown in one row. */
+/** Most samples of one run in one row. */
 const mostInRow = 6;
 
-/** What a picture of trajectories shows, and how; null for what suits the format. */
+/** Content and look of a picture of trajectories; null chooses by format. */
 export interface PictureOptions {
   readonly format: "gif" | "apng" | "png";
   readonly field: FlowField;
@@ -30,33 +30,33 @@ export interface PictureOptions {
   readonly pacing: Pacing;
   readonly frames: number | null;
   readonly scale: number | null;
-  /** Milliseconds of a frame. */
+  /** Duration of a frame in milliseconds. */
   readonly delay: number;
-  /** Milliseconds of the last frame. */
+  /** Duration of the last frame in milliseconds. */
   readonly hold: number;
 }
 
-/** What to write beside the samples of a picture. */
+/** Labels of a picture. */
 interface PictureTexts {
-  /** `Sample 1` and so on, or the class that each sample was drawn under. */
+  /** Title of each sample: its class if it has one, else `Sample 1` and so on. */
   readonly columnTitles: readonly string[];
-  /** Columns of a grid of the samples of one run; undefined for one that is nearly square. */
+  /** Columns of the grid for one run; by default nearly square. */
   readonly columns?: number;
-  /** The guidance, if all samples share one. */
+  /** The guidance, if it is the same for all samples. */
   readonly remark?: string;
 }
 
-/** The rows of a picture, and what to write beside them. */
+/** The rows of a picture, with their labels. */
 export interface TrajectoryRows extends PictureTexts {
   readonly rows: readonly FlowRow[];
-  /** Set if the runs started from different noise. */
+  /** Warns if the runs started from different noise. */
   readonly warning?: string;
 }
 
 /**
- * Rows for a picture: one for each run, with the samples that all of them store.
+ * Makes the rows of a picture: one for each run, with samples that all runs store.
  *
- * @param samples their numbers; empty for all that every run stores
+ * @param samples their numbers; empty for all that the runs have in common
  * @throws {RunError} if a run does not store a sample, the runs have none in common, or their images differ in size
  */
 export function trajectoryRows(
@@ -100,13 +100,13 @@ export function trajectoryRows(
   };
 }
 
-/** The networks' names if they tell the runs apart, else the runs' names. */
+/** The models' names if they differ between runs, else the runs' names. */
 function labelsOf(runs: readonly RunTrajectories[]): string[] {
   const models = runs.map(({ samples: [{ modelType }] }) => modelNameOf(modelType));
   return new Set(models).size === runs.length ? models : runs.map(({ name }) => name);
 }
 
-/** Texts for the samples of all runs; without classes where runs differ in them. */
+/** Labels for the samples of all runs; leaves out classes that differ between runs. */
 function sharedTexts(runs: readonly (readonly StoredTrajectory[])[]): PictureTexts {
   const [texts, ...others] = runs.map(textsOf);
   const isShared = others.every(({ columnTitles, remark }) =>
@@ -140,8 +140,8 @@ export function pictureName(
 /**
  * Draws trajectories: an animation, or a strip of stills with a row for each sample.
  *
- * @returns the bytes of the file, and a line on what it holds
- * @throws {RunError} if they cannot be drawn: the picture is too large, or a snapshot holds NaN
+ * @returns the bytes of the file, and a line that describes it
+ * @throws {RunError} if the picture is too large or a snapshot holds NaN
  */
 export async function drawTrajectories(
   picture: TrajectoryRows,
@@ -205,7 +205,7 @@ function gridOf({ trajectories }: FlowRow, columns: number | undefined, mostInRo
   }));
 }
 
-/** A row for each sample, labelled with its run and number. */
+/** A row for each sample, with its run and number. */
 function stripRows({ rows, columnTitles }: TrajectoryRows): FlowRow[] {
   return rows.flatMap(({ label, trajectories }) =>
     trajectories.map((trajectory, i) => {

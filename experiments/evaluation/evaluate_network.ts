@@ -10,13 +10,13 @@ import { bits, geometry, losses } from "./measurements/flow.ts";
 import { likeness, recognition } from "./measurements/judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
-/** The parts of an evaluation, in the order they are measured. */
+/** The parts of an evaluation, in order. */
 const measurements: readonly Measurement[] = [recognition, likeness, copies, losses, geometry, bits];
 
-/** Test images that a report's page compares fresh samples with. */
+/** Number of test images that a report's page compares fresh samples with. */
 const liveRows = 500;
 
-/** Expected evaluations of the network, each of one image at one time; actual counts differ where solvers choose their steps. */
+/** Expected evaluations of the network, each of one image at one time; adaptive solvers deviate from it. */
 export function expectedEvaluations(
   subject: EvaluatedNetwork,
   judge: DataJudge | undefined,
@@ -29,9 +29,9 @@ export function expectedEvaluations(
 }
 
 /**
- * Measures how good a network is: draws samples, judges them and real images, and takes all measurements.
+ * Measures the quality of a network: draws samples, judges them and real images, and takes all measurements.
  *
- * @param judge none for data without labels; figures that need one are then left out
+ * @param judge undefined for data without labels; figures that need one are then left out
  * @returns undefined if it was stopped
  * @throws {MeasureError} if there are too few samples, or one is not finite
  * @throws {RunError} if a sample is not finite

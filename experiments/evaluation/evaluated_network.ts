@@ -16,18 +16,18 @@ import { readConfig } from "../settings/training_config.ts";
 import { requireRecord, type RunRecord } from "../tracking/record.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
 
-/** A network to evaluate, and the data that it learned from. */
+/** A network to evaluate, with its training data. */
 export interface EvaluatedNetwork {
   readonly drawable: Drawable;
   readonly data: Dataset;
-  /** The training images that it learned from, as indices. */
+  /** Indices of the training images that it learned from. */
   readonly trained: Uint32Array;
   readonly weights: Evaluation["weights"];
   /** Number of the network's classes; 0 without. */
   readonly classes: number;
-  /** Guidance with which its run draws samples. */
+  /** Guidance scale of its run's samples. */
   readonly guidance?: number;
-  /** How its run draws samples, as `makeSolver` reads it. */
+  /** Solver of its run's samples, in the syntax of `makeSolver`. */
   readonly drawnBy?: string;
 }
 
@@ -68,7 +68,7 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
  * The network of a checkpoint.
  *
  * @param source of its data, see {@linkcode loadDataset}
- * @throws {RunError} if the file cannot be read, or its images are not of the data's size
+ * @throws {RunError} if the file cannot be read, or its images have another size than the data
  */
 export async function networkOfCheckpoint(
   path: string,
@@ -95,8 +95,8 @@ function subjectOf(
 }
 
 /**
- * The step of the weights that a run keeps. A run that was killed has logged later steps; killed between the writes of its
- * weights and of its state, it gets the step of the checkpoint before.
+ * The step of a run's weights. A killed run has logged later steps. If it was killed between writing its weights and
+ * its state, this is the step of the previous checkpoint.
  *
  * @throws {RunError} if a file cannot be read
  */
@@ -105,7 +105,7 @@ export async function stepOfWeights(run: string, { status }: Pick<RunRecord, "st
   return saved ?? lastStep(await readMetrics(join(run, runFile.metrics)));
 }
 
-/** The step that a run would resume from; undefined if its state is missing or damaged. */
+/** The step of a run's saved state; undefined if the state is missing or damaged. */
 async function savedStep(run: string): Promise<number | undefined> {
   const path = join(run, runFile.state);
   const bytes = await readIfThere(path);
@@ -119,21 +119,21 @@ async function savedStep(run: string): Promise<number | undefined> {
   }
 }
 
-/** What an evaluation is to measure; null for the usual. */
+/** Evaluation settings of a command line; null for the default. */
 export interface EvaluationWords {
   readonly count: number | null;
   readonly seed: number;
   readonly guidance: number | null;
-  /** As `makeSolver` reads it. */
+  /** The solver in the syntax of `makeSolver`. */
   readonly solver: string | null;
   readonly courseImages: number;
   readonly bitsImages: number;
 }
 
 /**
- * How a network is evaluated: by the flags given, else as its run draws samples.
+ * Chooses how to evaluate a network: by the given flags, otherwise the way its run draws samples.
  *
- * @param usual number of samples without a flag
+ * @param usual default number of samples
  * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
  */
 export function evaluationOptions(
@@ -150,12 +150,12 @@ export function evaluationOptions(
   return { count, seed, courseImages, bitsImages, guidance, how, words: description };
 }
 
-/** The most samples that equally many test and training images can be compared with. */
+/** Most samples for which there are equally many test and training images. */
 function mostImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }
 
-/** @throws {ConfigError} if there are fewer real images, or too few samples for the covariance of their features */
+/** @throws {ConfigError} if there are fewer real images, or too few samples for a covariance of features */
 export function checkSampleCount(count: number, subject: Pick<EvaluatedNetwork, "data" | "trained">): void {
   const { data, trained } = subject;
   const most = mostImages(subject);
@@ -174,7 +174,7 @@ export function checkSampleCount(count: number, subject: Pick<EvaluatedNetwork, 
 }
 
 /**
- * The guidance with which samples are drawn.
+ * The guidance scale of the samples.
  *
  * @param given null for that of the run
  * @throws {ConfigError} if it is given for a network without classes and early weights

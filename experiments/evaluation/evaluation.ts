@@ -24,18 +24,18 @@ import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 
 const numbers = listOf(finiteNumber);
 
-/** What a figure cost: evaluations of the network, each of one image at one time, and seconds. */
+/** Cost of a figure: evaluations of the network, each of one image at one time, and seconds. */
 const cost = { evaluations: count, seconds: finiteNumber };
 
 const figure = fieldsOf({
   value: finiteNumber,
-  /** The ends of the interval that holds the true value with 95 % confidence. */
+  /** Limits of the 95 % confidence interval. */
   low: finiteNumber,
   high: finiteNumber,
   ...cost,
-  /** The value of real images: training images if the figure compares with test images. */
+  /** The value for real images: training images if the figure compares with test images. */
   real: ifGiven(finiteNumber),
-  /** The value of noise. */
+  /** The value for noise. */
   noise: ifGiven(finiteNumber),
 });
 
@@ -46,19 +46,19 @@ const figures: FieldCheck<Readonly<Partial<Record<FigureName, EvaluationFigure>>
     Object.keys(Object(value)).every((name) => figureNames.some((known) => known === name)),
 };
 
-/** What an evaluation is to measure, and on how much. */
+/** The request of an evaluation. */
 const request = {
-  /** Samples, and real images of each kind to compare them with. */
+  /** Number of samples, and of real images of each kind. */
   count,
   /** Seed of the noise. */
   seed: count,
-  /** Classifier-free guidance, 0 without class; networks without classes: autoguidance. 1 is none. */
+  /** Scale of classifier-free guidance (0 ignores the class), or of autoguidance without classes; 1 is none. */
   guidance: finiteNumber,
-  /** The solver in words, such as `heun, 20 steps`. */
+  /** The solver as text, such as `heun, 20 steps`. */
   words: textField,
-  /** Images for trajectory and round-trip figures; at most `count`. */
+  /** Images for trajectory and round-trip figures, at most `count`. */
   courseImages: count,
-  /** Test images for bits per dimension; at most `count`. */
+  /** Test images for bits per dimension, at most `count`. */
   bitsImages: count,
 };
 
@@ -66,26 +66,26 @@ const checks = {
   version: { expected: "1; evaluate the run again", accepts: (value: unknown) => value === 1 } as FieldCheck<
     1
   >,
-  /** When it was measured, in milliseconds since 1970. */
+  /** Time of the evaluation, in milliseconds since 1970. */
   time,
-  /** How long all of it took. */
+  /** Duration of the evaluation. */
   seconds: finiteNumber,
-  /** The file of weights, its SHA-256 in hex, and the step it was saved at, if it is known. */
+  /** The file of weights, its SHA-256 in hex, and the step it was saved at, if known. */
   weights: fieldsOf({ file: textField, sha256: textField, step: ifGiven(count) }),
   /** The device that computed. */
   device: textField,
-  /** The data compared with; the digest is that of the training images. */
+  /** The data compared with, and the digest of its training images. */
   dataset: fieldsOf({ name: textField, digest: textField }),
-  /** The classifier that judged; none if the data has no labels. */
+  /** The judge; absent without labels. */
   judge: ifGiven(fieldsOf({ sha256: textField, accuracy: finiteNumber, source: textField })),
   asked: ifGiven(fieldsOf(request)),
-  /** What was drawn, how, and what that cost. */
+  /** The samples, how they were drawn, and their cost. */
   samples: fieldsOf({
     count,
     seed: count,
-    /** In words: solver, grid, guidance. */
+    /** How they were drawn, as text: solver, grid, guidance. */
     how: textField,
-    /** Samples of each class, as the judge sees them. */
+    /** Number of samples that the judge assigns to each class. */
     classes: ifGiven(listOf(count)),
     ...cost,
   }),
@@ -101,19 +101,19 @@ const checks = {
 const evaluationCheck = fieldsOf(checks);
 const requestCheck = fieldsOf(request);
 
-/** How good a network is, the content of `evaluation.json`. */
+/** The quality of a network, stored as `evaluation.json`. */
 export type Evaluation = Checked<typeof evaluationCheck>;
 
 /** A figure with its interval and cost. */
 export type EvaluationFigure = Checked<typeof figure>;
 
-/** What a figure, or drawing the samples, cost. */
+/** Cost of a figure or of drawing the samples. */
 export type Cost = Pick<EvaluationFigure, keyof typeof cost>;
 
-/** What an evaluation is to measure, and on how much. */
+/** The measurements to make, and on how many images. */
 export type EvaluationRequest = Checked<typeof requestCheck>;
 
-/** What is measured, on how much, and how samples are drawn. */
+/** The request of an evaluation, with the solver. */
 export interface EvaluationOptions extends EvaluationRequest {
   readonly how: SolverOptions;
 }
@@ -122,7 +122,7 @@ export interface EvaluationOptions extends EvaluationRequest {
  * Reads the evaluation of a run.
  *
  * @returns undefined if the run has none
- * @throws {RunError} if the file cannot be read or holds no evaluation
+ * @throws {RunError} if the file cannot be read or is not an evaluation
  */
 export async function readEvaluation(run: string): Promise<Evaluation | undefined> {
   const path = join(run, runFile.evaluation);
@@ -137,7 +137,7 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
 }
 
-/** Whether an evaluation measured what is wanted: the same request, with the same weights and judge. */
+/** Whether an evaluation matches a request, with the same weights and judge. */
 export function hasMeasured(
   { weights, judge, asked }: Pick<Evaluation, "weights" | "judge" | "asked">,
   wanted: {
@@ -151,21 +151,21 @@ export function hasMeasured(
     names.every((name) => asked?.[name] === wanted.asked[name]);
 }
 
-/** @throws {RunError} if the file cannot be written */
+/** Writes an evaluation. @throws {RunError} if the file cannot be written */
 export async function writeEvaluation(path: string, evaluation: Evaluation): Promise<void> {
   await writeAtomic(path, JSON.stringify(evaluation, null, 2) + "\n");
 }
 
-/** An evaluation, and samples to look at. */
+/** An evaluation, with samples to look at. */
 export interface Evaluated {
   readonly evaluation: Evaluation;
   readonly judged: JudgedSamples | undefined;
-  /** What the report's page judges fresh samples by. */
+  /** The judge of fresh samples on the report's page. */
   readonly live: LiveJudge | undefined;
 }
 
 /**
- * Adds an evaluation to a run: its files, and its figures with their intervals as metrics. The caller holds the run's lock.
+ * Adds an evaluation to a run: its files, and its figures as metrics with intervals. The caller holds the run's lock.
  *
  * @throws {RunError} if a file cannot be written
  */

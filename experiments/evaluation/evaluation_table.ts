@@ -3,10 +3,9 @@ import { say, textTable } from "../program/output.ts";
 import { type Evaluation, readEvaluation } from "./evaluation.ts";
 import { type FigureMeaning, figureMeanings, figureNames, shownFigure } from "./figures.ts";
 
-/** A whole number for readers, e.g. 80,000. */
 const whole = (value: number) => value.toLocaleString("en");
 
-/** Says what was drawn and judged, in a few lines. */
+/** A few lines about the samples and the judge. */
 export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation): string {
   const { count, seed, how, seconds, evaluations } = samples;
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
@@ -18,7 +17,7 @@ export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation)
     (seen.length > 0 ? `\nSamples of each class, as the judge sees them: ${seen.join(", ")}` : "");
 }
 
-/** The figures as a table with intervals, what real images and noise give, and cost. */
+/** The figures as a table, with intervals, values for real images and noise, and cost. */
 export function evaluationTable({ figures }: Evaluation): string {
   const head = ["", "value", "95 % interval", "real images", "noise", "better", "evaluations", "seconds"];
   const rows = figureNames.flatMap((name) => {
@@ -40,7 +39,7 @@ export function evaluationTable({ figures }: Evaluation): string {
   return textTable([head, ...rows], (column) => column > 0);
 }
 
-/** What evaluations must share to be comparable, by name and in words. */
+/** Conditions that evaluations must share to be comparable, by name. */
 const conditions: Readonly<Record<string, (evaluation: Evaluation) => string>> = {
   "data": ({ dataset: { name, digest } }) => `${name} (${digest.slice(0, 12)})`,
   "judge": ({ judge }) => judge ? judge.sha256.slice(0, 12) : "none",
@@ -48,9 +47,9 @@ const conditions: Readonly<Record<string, (evaluation: Evaluation) => string>> =
 };
 
 /**
- * Says why figures of quality cannot be compared.
+ * Explains why figures of quality cannot be compared.
  *
- * @returns e.g. `Figures of quality of these runs are not comparable (samples: 2,000 or 500)`; undefined if they are
+ * @returns e.g. `Figures of quality of these runs are not comparable (samples: 2,000 or 500)`; undefined if they can
  */
 export function qualityWarning(evaluations: readonly Evaluation[]): string | undefined {
   const differing = Object.entries(conditions).flatMap(([name, valueOf]) => {
@@ -61,7 +60,7 @@ export function qualityWarning(evaluations: readonly Evaluation[]): string | und
   return `Figures of quality of these runs are not comparable (${differing.join("; ")})`;
 }
 
-/** The same for run folders. If an evaluation cannot be read, a line says why. */
+/** The warning for run folders. Prints why, if an evaluation cannot be read. */
 export async function qualityWarningOf(runs: readonly string[]): Promise<string | undefined> {
   const evaluations: Evaluation[] = [];
   for (const run of runs) {

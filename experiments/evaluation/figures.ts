@@ -1,15 +1,15 @@
-/** What a figure of an evaluation means, for tables and for readers who have not met it before. */
+/** The meaning of a figure, for tables and for readers who see it for the first time. */
 export interface FigureMeaning {
   readonly title: string;
-  /** One sentence in plain words. */
+  /** Explanation in one sentence. */
   readonly doc: string;
-  /** Which values are better: high ones, low ones, or those near what real images give. */
+  /** Which values are better: high ones, low ones, or those close to real images. */
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
   readonly share?: true;
 }
 
-/** The figures of an evaluation by the names that files, trackers and tables use, in the order they are shown. */
+/** The figures of an evaluation in display order, by their names in files, trackers and tables. */
 export const figureMeanings = {
   confident: {
     title: "Recognised",
@@ -114,13 +114,13 @@ export type FigureName = keyof typeof figureMeanings;
 /** All names of figures. */
 export const figureNames: readonly FigureName[] = Object.keys(figureMeanings) as FigureName[];
 
-/** A figure as a reader sees it: four significant digits, shares in per cent. */
+/** A figure as text: four significant digits, shares in per cent. */
 export function shownFigure(name: FigureName, value: number): string {
   const { share }: FigureMeaning = figureMeanings[name];
   return share ? `${(100 * value).toFixed(1)} %` : String(Number(value.toPrecision(4)));
 }
 
-/** The metric that a tracker keeps of a figure, e.g. `eval/frechet`. */
+/** Name of a figure's metric in a tracker, e.g. `eval/frechet`. */
 export function metricOf(name: FigureName): string {
   return `eval/${name}`;
 }

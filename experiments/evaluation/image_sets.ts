@@ -23,7 +23,7 @@ import type { EvaluationOptions } from "./evaluation.ts";
 import type { ImageSets, JudgedImages, Monitor } from "./measurement.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
-/** Expected evaluations of a sample by a solver that chooses its own steps. */
+/** Expected evaluations of a sample with adaptive steps. */
 const adaptiveEvaluations = 60;
 
 /** Expected evaluations of the network for drawing the samples. */
@@ -34,7 +34,7 @@ export function samplingEvaluations(
   return count * (evaluationsOf(how) ?? adaptiveEvaluations) * runsPerEvaluation(subject, guidance);
 }
 
-/** How often the network runs in an evaluation of the field: twice if that is guided. */
+/** Network runs per evaluation of the field: 2 with guidance, else 1. */
 export function runsPerEvaluation(
   { classes, drawable }: Pick<EvaluatedNetwork, "classes" | "drawable">,
   guidance: number,
@@ -45,7 +45,7 @@ export function runsPerEvaluation(
   return isGuided ? 2 : 1;
 }
 
-/** The same network with so much autoguidance, if it has early weights. */
+/** The same network with another scale of autoguidance, if it has early weights. */
 function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Drawable {
   return autoguidance && scale !== 1 ? { ...drawable, autoguidance: { ...autoguidance, scale } } : drawable;
 }
@@ -53,10 +53,10 @@ function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Dra
 /**
  * Draws the samples of an evaluation, equal numbers of each class.
  *
- * @returns the samples as pixels in steps of 1 / 255, what draws them and their labels, and their cost: evaluations of the
- * network for a sample, the mean where samples differ, seconds for all, and words
- * @throws {RunError} if one is not finite
- * @throws {SolverError} if a solver cannot go on
+ * @returns the samples as pixels in steps of 1 / 255, with their field and labels, their cost (evaluations per sample,
+ * averaged if they differ, and total seconds), and a description
+ * @throws {RunError} if a sample is not finite
+ * @throws {SolverError} if a solver fails
  */
 export async function drawForEvaluation(
   subject: EvaluatedNetwork,
@@ -95,9 +95,9 @@ export async function drawForEvaluation(
 }
 
 /**
- * Draws samples and the images to compare them with.
+ * Draws samples, and the images to compare them with.
  *
- * @returns the sets of images, what draws the samples and their labels, and how they were drawn in words and at which cost
+ * @returns the sets of images, the field and labels of the samples, and how they were drawn, with the cost
  * @throws {RunError} if a sample is not finite
  */
 export async function imageSets(
@@ -123,7 +123,7 @@ export async function imageSets(
     await monitor.advance(0);
     return { pixels, ...judgement };
   };
-  // Drawn without replacement.
+  // Random training images, drawn without replacement.
   const learned = permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
   const sets: ImageSets = {
     samples: await judged(pixels),
@@ -140,7 +140,7 @@ export async function imageSets(
   };
 }
 
-/** 0, 1, 2 and so on. */
+/** The indices 0, 1, 2 and so on. */
 export function firstIndices(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => i);
 }
@@ -151,7 +151,7 @@ export function imagesAt({ images, count }: LabelledImages, indices: Uint32Array
   return { values: pixelsOf(images, indices, width), rows: indices.length, width };
 }
 
-/** The labels of some test images as the condition of a network that takes one, u32[count]. */
+/** The labels of test images as the condition of a network, u32[count]; undefined without classes. */
 export function conditionOf(
   { classes, data: { test } }: EvaluatedNetwork,
   from: number,

@@ -8,7 +8,7 @@ import { readIfThere } from "../run/contained.ts";
 
 const advice = "delete the file, or evaluate the run again";
 
-/** The arrays of `judged.safetensors`, and their shapes. */
+/** Tensors of `judged.safetensors`, with their shapes. */
 const shapesOf = ([N, K, ...size]: readonly number[]) => ({
   image: [N, ...size],
   nearest: [N, K, ...size],
@@ -33,7 +33,7 @@ export async function writeJudged(run: string, samples: JudgedSamples): Promise<
  * Reads the judged samples of a run.
  *
  * @returns undefined if the run has none
- * @throws {RunError} if the file cannot be read or holds no judged samples
+ * @throws {RunError} if the file cannot be read or does not hold judged samples
  * @throws {SafetensorsError} if the file is damaged
  */
 export async function readJudged(run: string): Promise<JudgedSamples | undefined> {
@@ -51,8 +51,8 @@ export async function readJudged(run: string): Promise<JudgedSamples | undefined
 }
 
 /**
- * Writes what the report's page judges fresh samples by: `judge.safetensors`, a copy of the judge's file, and
- * `reference.safetensors` with `features`, f32[N, F], of test images.
+ * Writes the files that the report's page needs to judge fresh samples: `judge.safetensors`, a copy of the judge's
+ * file, and `reference.safetensors` with `features`, f32[N, F], of test images.
  *
  * @throws {RunError} if a file cannot be written
  */
@@ -64,10 +64,10 @@ export async function writeLiveJudge(run: string, { weights, reference }: LiveJu
 }
 
 /**
- * Reads what the report's page judges fresh samples by.
+ * Reads the files that the report's page needs to judge fresh samples.
  *
  * @returns undefined if one of the files is missing, as in runs that were not evaluated
- * @throws {RunError} if a file cannot be read, or holds no features
+ * @throws {RunError} if a file cannot be read, or does not hold features
  * @throws {SafetensorsError} if a file is damaged
  * @throws as `decodeJudge`
  */

@@ -6,69 +6,69 @@ import type { Cost, Evaluation, EvaluationFigure, EvaluationOptions } from "./ev
 import type { FigureName } from "./figures.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
-/** Images, and what the judge sees in them. */
+/** Images with the judge's view of them. */
 export interface JudgedImages {
-  /** 0 black to 1 white in steps of 1 / 255, as in a file of images, one a row. */
+  /** One image per row, 0 black to 1 white in steps of 1 / 255, as in an image file. */
   readonly pixels: Points;
-  /** Of each class, f32[N, classes]; empty without a judge. */
+  /** Class probabilities, f32[N, classes]; empty without a judge. */
   readonly probabilities: Float32Array;
-  /** f32[N, F]; empty without a judge. */
+  /** Features f32[N, F]; empty without a judge. */
   readonly features: Points;
 }
 
 /** Equally many samples, test images, training images and noise. */
 export type ImageSets = Readonly<Record<"samples" | "test" | "train" | "noise", JudgedImages>>;
 
-/** All that a measurement may use. */
+/** Input of all measurements. */
 export interface MeasurementInput {
   readonly subject: EvaluatedNetwork;
   readonly options: EvaluationOptions;
   readonly judge: DataJudge | undefined;
   readonly sets: ImageSets;
-  /** What draws the samples: the network, guided if it is. */
+  /** The field that draws the samples, with its guidance. */
   readonly field: VelocityField;
-  /** The class of each sample, which is the field's condition; none in a network without classes. */
+  /** Class of each sample, the field's condition; undefined without classes. */
   readonly labels: Uint32Array<ArrayBuffer> | undefined;
   readonly monitor: Monitor;
 }
 
-/** What a measurement found. */
+/** Results of a measurement. */
 export interface Findings extends Pick<Evaluation, "course" | "lossByTime"> {
   readonly figures: Readonly<Partial<Record<FigureName, Omit<EvaluationFigure, keyof Cost>>>>;
   readonly judged?: JudgedSamples | undefined;
-  /** Samples of each class, as the judge sees them. */
+  /** Number of samples that the judge assigns to each class. */
   readonly classes?: readonly number[] | undefined;
 }
 
-/** A part of an evaluation: one or several figures that share their work. */
+/** A part of an evaluation: one or more figures that share work. */
 export interface Measurement {
   /** Whether it needs the judge. */
   readonly judged: boolean;
-  /** Whether its figures come from the samples, whose cost is then part of theirs. */
+  /** Whether its figures come from the samples, whose cost they then include. */
   readonly sampled: boolean;
-  /** Expected evaluations of the network besides those of the samples; actual counts are reported by the monitor. */
+  /** Expected evaluations of the network, without those for drawing samples; the monitor counts the actual ones. */
   evaluations?(subject: EvaluatedNetwork, options: EvaluationOptions): number;
   measure(input: MeasurementInput): Promise<Findings>;
 }
 
-/** How work is watched and stopped. */
+/** Callbacks and signal of long work. */
 export interface Watch {
-  /** Called with the evaluations of the network done so far. */
+  /** Called with the number of network evaluations so far. */
   readonly onProgress?: (done: number) => void;
-  /** Called with the pairs of images compared so far, which takes no evaluations, and an upper bound of them. */
+  /** Called with the number of image pairs compared so far, and an upper bound. */
   readonly onCompared?: (done: number, most: number) => void;
   /** Ends the work early. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Counts the evaluations of some work, reports its progress, and ends it on a signal. */
+/** Counts network evaluations, reports progress, and ends the work on a signal. */
 export class Monitor {
-  /** Evaluations of the network, each of one image at one time. */
+  /** Network evaluations, each of one image at one time. */
   evaluations = 0;
 
   constructor(readonly watch: Watch) {}
 
-  /** Adds evaluations and lets signals in. @throws the signal's reason once the work is to end */
+  /** Adds evaluations and lets signals in. @throws the signal's reason if it has fired */
   async advance(evaluations: number): Promise<void> {
     this.evaluations += evaluations;
     this.watch.onProgress?.(this.evaluations);
@@ -76,13 +76,13 @@ export class Monitor {
     this.watch.signal?.throwIfAborted();
   }
 
-  /** Reports compared pairs of images. @throws the signal's reason once the work is to end */
+  /** Reports compared image pairs. @throws the signal's reason if it has fired */
   compared(done: number, most: number): void {
     this.watch.onCompared?.(done, most);
     this.watch.signal?.throwIfAborted();
   }
 
-  /** Does work that the signal may end; undefined if it did. */
+  /** Runs work that the signal may end; undefined if it did. */
   async unlessStopped<T>(work: () => Promise<T>): Promise<T | undefined> {
     const { signal } = this.watch;
     try {

@@ -22,22 +22,22 @@ import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
 
-/** Samples by one solver: what they cost, and how good they are. */
+/** Cost and quality of samples by one solver. */
 const solverCost = fieldsOf({
-  /** As `makeSolver` reads it. */
+  /** The solver in the syntax of `makeSolver`. */
   spec: textField,
-  /** Evaluations of the network for a sample, guided ones counted twice; the mean where samples differ. */
+  /** Evaluations of the network per sample, guided ones counted twice; the mean if samples differ. */
   evaluations: finiteNumber,
-  /** For all samples. */
+  /** Total time for all samples. */
   seconds: finiteNumber,
   frechet: estimate,
-  /** Share of samples of which the judge is certain. */
+  /** Share of samples that the judge is certain about. */
   confident: estimate,
 });
 
 const checks = {
   version: { expected: "1; measure the solvers again", accepts: (value) => value === 1 } as FieldCheck<1>,
-  /** What all solvers share; a result under other conditions is not kept. Digests are SHA-256 in hex. */
+  /** Conditions that all results share; results under other conditions are dropped. Digests are SHA-256 in hex. */
   common: fieldsOf({
     weights: textField,
     judge: textField,
@@ -50,17 +50,17 @@ const checks = {
 };
 const costsCheck = fieldsOf(checks);
 
-/** Quality against cost for each solver, the content of `solvers.json`. */
+/** Quality against cost for each solver, stored as `solvers.json`. */
 export type SolverCosts = Checked<typeof costsCheck>;
 
-/** Samples by one solver: what they cost, and how good they are. */
+/** Cost and quality of samples by one solver. */
 export type SolverCost = Checked<typeof solverCost>;
 
 /**
  * Reads a comparison of solvers.
  *
- * @returns undefined if they were not measured
- * @throws {RunError} if the file cannot be read or holds something else
+ * @returns undefined if there is none
+ * @throws {RunError} if the file cannot be read or has other content
  */
 export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
   const json = await readJson(path);
@@ -70,24 +70,24 @@ export async function readSolverCosts(path: string): Promise<SolverCosts | undef
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or measure the solvers again`);
 }
 
-/** What solvers are compared on. */
+/** Options of a comparison of solvers. */
 export interface ComparisonOptions extends Watch {
-  /** Samples by each solver. */
+  /** Number of samples for each solver. */
   readonly count: number;
-  /** Seed of their noise. */
+  /** Seed of the noise. */
   readonly seed: number;
-  /** 1 is none. */
+  /** Guidance scale; 1 is none. */
   readonly guidance: number;
 }
 
 /**
- * Draws samples from the same noise by each solver, and judges them. Each result is yielded as soon as it is known; a stopped
- * comparison ends without the one in work.
+ * Draws samples from the same noise by each solver, and judges them. Yields each result as soon as it is known; when
+ * stopped, drops the unfinished one.
  *
- * @param specs as `makeSolver` reads them
+ * @param specs solvers in the syntax of `makeSolver`
  * @throws {MeasureError} if there are too few samples for the Fréchet distance
  * @throws {RunError} if a sample is not finite
- * @throws {SolverError} if a solver cannot go on
+ * @throws {SolverError} if a solver fails
  */
 export async function* compareSolvers(
   subject: EvaluatedNetwork,
@@ -114,14 +114,14 @@ export async function* compareSolvers(
 }
 
 /**
- * Compares solvers, and keeps each result in a file as soon as it is known. Results there under the same conditions are not
- * measured again.
+ * Compares solvers, and stores each result in a file as soon as it is known. Stored results under the same conditions
+ * are not measured again.
  *
- * @param file null to keep results in no file
- * @param device for the file: its description
- * @param say called with a line if earlier results are of no use
+ * @param file null to store nothing
+ * @param device description of the device, for the file
+ * @param say called with a line if stored results cannot be used
  * @param onStart called with the expected evaluations of the network
- * @returns earlier and new results; if stopped, those so far
+ * @returns stored and new results; only those finished, if stopped
  * @throws as {@linkcode compareSolvers}
  * @throws {RunError} if the file cannot be read or written
  */
@@ -165,7 +165,7 @@ export async function measureSolvers(
 }
 
 /**
- * The cheapest solver that may be as good as the best: its Fréchet distance lies in the interval of the lowest.
+ * The cheapest solver that may be as good as the best: its Fréchet distance is inside the best solver's interval.
  *
  * @param solvers at least one
  */

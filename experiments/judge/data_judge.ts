@@ -10,10 +10,10 @@ import type { Dataset, LabelledImages } from "../data/dataset.ts";
 import { sha256 } from "../run/contained.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 
-/** Images that all have labels. */
+/** A set of images with labels. */
 export type Labelled = Required<LabelledImages>;
 
-/** A data set that a judge can learn from and be tested on. */
+/** A data set with labels, to train and test a judge on. */
 export interface JudgedData extends Dataset {
   readonly train: Labelled;
   readonly test: Labelled;
@@ -21,25 +21,25 @@ export interface JudgedData extends Dataset {
 
 /** The judge of a data set. */
 export interface DataJudge extends JudgeInfo {
-  /** Its file. */
+  /** The judge's file. */
   readonly bytes: Uint8Array;
   /** SHA-256 of its file, in hex. */
   readonly digest: string;
-  /** Whether it comes with the repository, was trained by an earlier task, or by this one. */
+  /** Whether it comes with the repository, was trained by an earlier task, or was trained now. */
   readonly source: "stored" | "cached" | "trained";
-  /** Judges images, f32[N, C, H, W] with 0 black and 1 white; see `Judge.judge()`. */
+  /** Judges images f32[N, C, H, W], 0 black to 1 white; see `Judge.judge()`. */
   judge(pixels: Float32Array): Promise<Judgement>;
 }
 
 /** A judge that comes with the repository. */
 export interface StoredJudge {
-  /** Its file, from the root of the repository. */
+  /** The file's path from the root of the repository. */
   readonly file: string;
   /** SHA-256 of the file, in hex. */
   readonly digest: string;
-  /** Digest of the labelled images that it learned from, see {@linkcode digestOf}. */
+  /** Digest of the labelled images that it was trained on, see {@linkcode digestOf}. */
   readonly dataDigest: string;
-  /** The command that made it, without `--out` and the path of the data. */
+  /** The command that made it, without `--out` and the data's path. */
   readonly command: string;
 }
 
@@ -60,7 +60,7 @@ export const storedJudges: readonly StoredJudge[] = [
 ];
 
 /**
- * The same data set, known to have labels.
+ * Narrows a data set to one with labels.
  *
  * @throws {JudgeError} if it has no labels, or all its images are of one class
  */
@@ -80,7 +80,7 @@ export function judgedData(data: Dataset): JudgedData {
   return { ...data, train: { ...train, labels: train.labels }, test: { ...test, labels: test.labels } };
 }
 
-/** SHA-256 of the digest of the training images followed by their labels, in hex. */
+/** SHA-256 in hex of the training images' digest followed by their labels. */
 export function digestOf({ digest, train: { labels } }: JudgedData): Promise<string> {
   const bytes = new Uint8Array(digest.length / 2 + labels.length);
   bytes.set(Uint8Array.fromHex(digest));
@@ -91,7 +91,7 @@ export function digestOf({ digest, train: { labels } }: JudgedData): Promise<str
 /**
  * Reads a judge that comes with the repository.
  *
- * @throws {JudgeError} if the file is missing, or not the one stated
+ * @throws {JudgeError} if the file is missing or has another digest
  */
 export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Array<ArrayBuffer>> {
   const fail = (why: string) =>
@@ -109,9 +109,9 @@ export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Ar
  * Loads the judge of a data set onto the current device.
  *
  * @param path of the file, for messages
- * @throws {JudgeError} if the file holds no judge, or the judge of other data
+ * @throws {JudgeError} if the file is not a judge, or is the judge of other data
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights are not those of the classifier, or are not finite
+ * @throws {StateError} if the weights do not fit the classifier, or are not finite
  */
 export async function openJudge(
   bytes: Uint8Array<ArrayBuffer>,
@@ -130,7 +130,7 @@ export async function openJudge(
   };
 }
 
-/** @throws {JudgeError} if a judge has other classes, takes images of another size, or learned from other images */
+/** @throws {JudgeError} if a judge has other classes, another image size, or other training images */
 function checkJudge(info: JudgeInfo, data: JudgedData, dataDigest: string, source: string): void {
   const sizes = ({ classes, channels, height, width }: ClassifierOptions) =>
     `${classes} classes of images [${channels}, ${height}, ${width}]`;

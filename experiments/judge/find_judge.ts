@@ -20,26 +20,26 @@ import {
 /** Milliseconds between checks whether another program is still training a judge. */
 const pauseMs = 100;
 
-/** How the judge of a data set is found. */
+/** Options for finding the judge of a data set. */
 export interface JudgeOptions {
-  /** Called with a line on what is trained, or what is ignored and why. */
+  /** Called with a line about training, or about an ignored judge. */
   readonly say: (line: string) => void;
   /** Ends the training. */
   readonly signal?: AbortSignal | undefined;
-  /** Where the progress of training is shown. */
+  /** Shows the progress of training. */
   readonly terminal?: Terminal | undefined;
-  /** Steps of the training. */
+  /** Training steps. */
   readonly steps?: number;
   /** The judges that come with the repository. */
   readonly stored?: readonly StoredJudge[];
-  /** Folder of judges that earlier tasks trained. */
+  /** Folder of judges trained by earlier tasks. */
   readonly cache?: string;
 }
 
 /**
- * The judge of a data set, or undefined with a line that says why there is none: data without labels or with one class.
+ * Finds the judge of a data set. For data without labels or with one class there is none, and a line says why.
  *
- * @returns undefined also if its training was stopped
+ * @returns undefined also if training was stopped
  */
 export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<DataJudge | undefined> {
   if (data.classes > 1) return await judgeOf(data, options);
@@ -49,11 +49,11 @@ export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<Da
 }
 
 /**
- * The judge of a data set, on the current device. It comes from the repository if that has one for the same labelled images,
- * else from an earlier task, else it is trained now and kept for the next time.
+ * Finds the judge of a data set, on the current device: in the repository, or among those trained by earlier tasks.
+ * Otherwise it trains one and stores it.
  *
- * @returns undefined if the training was stopped
- * @throws {JudgeError} if the data have no labels, or the repository's judge is missing or not the one stated
+ * @returns undefined if training was stopped
+ * @throws {JudgeError} if the data has no labels, or the repository's judge is missing or has another digest
  * @throws {TrainingError} if the loss becomes NaN or infinite
  */
 export async function judgeOf(
@@ -69,13 +69,13 @@ export async function judgeOf(
   if (cached || options.signal?.aborted) return cached;
   using _ = await lockTraining(cache, options);
   if (options.signal?.aborted) return undefined;
-  // Another program may have trained it meanwhile.
+  // Another program may have trained it while this one waited.
   return await cachedJudge(path, judged, { say: () => {} }) ?? await trainedJudge(path, judged, options);
 }
 
 /**
- * Waits while another program or worker, such as another cell of a study, trains a judge for the same folder. A folder that
- * cannot be locked is no error: the same judge is then trained twice.
+ * Waits while another program or worker, such as a cell of a study, trains a judge for the same folder. If the folder
+ * cannot be locked, the judge may be trained twice, which does no harm.
  */
 async function lockTraining(
   folder: string,
@@ -93,7 +93,7 @@ async function lockTraining(
   return { [Symbol.dispose]: () => file?.close() };
 }
 
-/** The judge that an earlier task trained, if its file is there and whole. */
+/** The judge of an earlier task; undefined if its file is missing or damaged. */
 async function cachedJudge(
   path: string,
   data: JudgedData,
@@ -108,7 +108,7 @@ async function cachedJudge(
   }
 }
 
-/** Trains a judge and keeps it; undefined if stopped. */
+/** Trains a judge and stores it; undefined if stopped. */
 async function trainedJudge(
   path: string,
   data: JudgedData,

@@ -20,27 +20,27 @@ import { TrainingError } from "../program/task.ts";
 import { pause } from "../../models/pause.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 
-/** Training steps by default. */
+/** Default number of training steps. */
 export const usualSteps = 6000;
 /** Images per step. */
 export const batchSize = 64;
-/** What the network sees: pixels in [-1, 1]. */
+/** Scales pixels to [-1, 1]. */
 const normalization: Normalization = { scale: 2, shift: -1 };
-/** Largest learning rate, of AdamW on a one-cycle schedule. */
+/** Peak learning rate of AdamW, on a one-cycle schedule. */
 const learningRate = 4e-3;
 /** Share of the steps in which the rate rises. */
 const warmup = 0.2;
 /** Steps between reads of the loss. */
 const burst = 20;
-/** Largest shift of a training image, in pixels, up or down and left or right. */
+/** Largest shift of a training image along each axis, in pixels. */
 const largestShift = 1;
-/** Test images to judge at once. */
+/** Test images per batch. */
 const atOnce = 2000;
 
-/** How a classifier is trained. */
+/** Options for training a classifier. */
 export interface JudgeTrainingOptions {
   readonly steps: number;
-  /** Of weights, order and shifts, an integer in [0, 2^32). */
+  /** Seed of weights, order and shifts, an integer in [0, 2^32). */
   readonly seed: number;
   /** Ends training early. */
   readonly signal?: AbortSignal | undefined;
@@ -49,10 +49,10 @@ export interface JudgeTrainingOptions {
 }
 
 /**
- * Trains a judge on the training images, on the current device, and measures its accuracy on the test images. On the CPU
- * device the same options give the same bits.
+ * Trains a judge on the training images, on the current device, and measures its accuracy on the test images. On the
+ * CPU device the same options give the same bits.
  *
- * @returns its safetensors file and what that says of it; undefined if it was stopped
+ * @returns its safetensors file with its metadata; undefined if it was stopped
  * @throws {TrainingError} if the loss becomes NaN or infinite
  */
 export async function makeJudge(
@@ -80,7 +80,7 @@ export async function makeJudge(
   return { bytes: saveJudge(await stateOf(classifier), info), info };
 }
 
-/** The command that makes a judge again, without the path of the data. */
+/** The command that makes the judge again, without the data's path. */
 function commandOf({ name, source }: JudgedData, { steps, seed }: JudgeTrainingOptions): string {
   const quoted = /^[\w.-]+$/.test(name) ? name : JSON.stringify(name);
   const data = source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
@@ -99,7 +99,7 @@ export async function accuracyOf(judge: Judge, { images, labels, count }: Labell
   return right / count;
 }
 
-/** The class that a judge sees in each image, and its probability. */
+/** The most probable class of each image, with its probability. */
 export interface Verdicts {
   /** u32[N] */
   readonly classes: Uint32Array;
@@ -108,7 +108,7 @@ export interface Verdicts {
 }
 
 /**
- * The most probable class of each image, the first of equally probable ones.
+ * The most probable class of each image; a tie goes to the first.
  *
  * @param probabilities f32[N, classes]
  */
@@ -159,11 +159,11 @@ async function trainClassifier(
 }
 
 /**
- * Batches of training images in random order, each image shifted by up to a pixel; black comes in from the border.
+ * Batches of training images in random order, each image shifted by up to a pixel and filled with black at the border.
  *
  * @param seed of order and shifts, an integer in [0, 2^32)
- * @returns a batch on the device, x f32[N, C, H, W] and labels u32[N], and what loads it: that of step 0, 1, ... is a
- * function of seed and step
+ * @returns a batch on the device, x f32[N, C, H, W] and labels u32[N], and the function that loads it: the batch of a
+ * step depends on seed and step alone
  */
 export function classifierBatches(
   { channels: C, height: H, width: W, train }: Pick<JudgedData, "channels" | "height" | "width" | "train">,
@@ -175,7 +175,7 @@ export function classifierBatches(
   const seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + black);
   const values = new Float32Array(N * C * H * W);
   const [x, labels] = [tensor(values, [N, C, H, W]), tensor(new Uint32Array(N))];
-  /** Writes an image to row n of the batch, shifted by `down` and `right`. */
+  /** Writes an image to row n of the batch, shifted by `down` and `right` pixels. */
   const place = (image: number, n: number, down: number, right: number) => {
     const [top, bottom] = [Math.max(0, -down), Math.min(H, H - down)];
     const [left, end] = [Math.max(0, -right), Math.min(W, W - right)];

@@ -23,7 +23,8 @@ export function classHistogram(labels: ArrayLike<number>, classes: number): Uint
 }
 
 /**
- * Entropy of the samples' classes in bits, with its interval: log2(classes) if all are equally frequent, 0 if there is one.
+ * Entropy of the samples' classes in bits, with its interval: log2(classes) if all are equally frequent, 0 for a single
+ * class.
  *
  * @param labels the class of each sample, an integer from 0 to classes - 1
  * @throws {MeasureError} if there are no labels, or one is out of range

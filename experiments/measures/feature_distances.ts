@@ -10,15 +10,15 @@ import {
 } from "../../models/mod.ts";
 
 /**
- * Fréchet distance between two sets of features, taken as normal distributions, with its interval:
- * |m_r - m_s|^2 + tr(C_r + C_s - 2 (C_r C_s)^(1/2)), with unbiased covariances.
+ * Fréchet distance between two sets of features, modelled as normal distributions, with its interval: |m_r - m_s|^2 +
+ * tr(C_r + C_s - 2 (C_r C_s)^(1/2)), with unbiased covariances.
  *
- * It grows as samples get fewer, so compare it only between equally many samples. The interval covers other samples of
- * the same network against the same reference; see `bootstrap()`.
+ * It is biased upwards for few samples, so only compare it between equal numbers of samples. The interval covers other
+ * samples of the same network against the same reference; see `bootstrap()`.
  *
  * @param reference features of real images, f32[N, F], N at least 2 F
  * @param samples features of samples, f32[M, F], M at least 2 F
- * @throws {MeasureError} if the points are invalid, or too few for their covariance
+ * @throws {MeasureError} if the points are invalid, or too few for a covariance
  *
  * Source: Heusel et al. 2017, arXiv:1706.08500, equation 6
  */
@@ -32,7 +32,7 @@ export function frechetDistance(reference: Points, samples: Points, resampling?:
   const shift = Float64Array.from(s.mean, (value, f) => value - r.mean[f]);
   const value = shift.reduce((sum, x) => sum + x * x, 0) + r.covariance.trace() + s.covariance.trace() -
     2 * trace;
-  // How the distance changes with C_s: I - C_r^(1/2) (C_r^(1/2) C_s C_r^(1/2))^(-1/2) C_r^(1/2), by
+  // Derivative of the distance by C_s: I - C_r^(1/2) (C_r^(1/2) C_s C_r^(1/2))^(-1/2) C_r^(1/2), from
   // the symmetric derivative of the trace of a square root.
   const least = 1e-14 * reference.width * Math.max(...realEigenvalues);
   const map = root.mmul(functionOf(inner, (x) => x > least ? 1 / Math.sqrt(x) : 0)).mmul(root);
@@ -40,7 +40,7 @@ export function frechetDistance(reference: Points, samples: Points, resampling?:
   return bootstrap(Math.max(value, 0), influences(samples, s.mean, shift, slope), resampling);
 }
 
-/** 2 (m_s - m_r) d + d^T slope d for each sample, d its difference from the mean, f64[M]. */
+/** 2 (m_s - m_r) d + d^T slope d for each sample, where d is its difference from the mean, f64[M]. */
 function influences(
   { values, rows, width }: Points,
   mean: Float64Array,
@@ -79,7 +79,7 @@ function momentsOf(points: Points): { mean: Float64Array; covariance: Matrix } {
   return { mean, covariance };
 }
 
-/** V f(D) V^T for a symmetric V D V^T without negative eigenvalues. */
+/** V f(D) V^T of a symmetric matrix V D V^T without negative eigenvalues. */
 function functionOf(symmetric: Matrix, f: (eigenvalue: number) => number): Matrix {
   const { realEigenvalues, eigenvectorMatrix } = decomposed(symmetric);
   const scaled = eigenvectorMatrix.clone().mulRowVector(realEigenvalues.map((x) => f(Math.max(x, 0))));
@@ -92,7 +92,7 @@ function decomposed(symmetric: Matrix): EigenvalueDecomposition {
 
 /**
  * Kernel distance (KID) between two sets of features, with its interval: the unbiased squared maximum mean discrepancy with
- * the kernel k(x, y) = (x y / F + 1)^3, over all samples instead of subsets. Being unbiased, it can be negative.
+ * the kernel k(x, y) = (x y / F + 1)^3, over all samples instead of subsets. It can be negative, since it is unbiased.
  *
  * Inner products are f32 on the current device, sums are f64. The interval covers other samples of the same network against
  * the same reference; see `bootstrap()`.
@@ -118,7 +118,7 @@ export async function kernelDistance(
   return bootstrap(value, within.map((mean, n) => 2 * (mean - toReal[n])), resampling);
 }
 
-/** The mean of k(a_i, b_j) over j for each i, f64[N]; without b, of k(a_i, a_j) over the others. */
+/** The mean of k(a_i, b_j) over j for each i, f64[N]; without b, the mean of k(a_i, a_j) over j other than i. */
 async function meanKernels(a: Points, others?: Points): Promise<Float64Array> {
   const b = others ?? a;
   const sums = new Float64Array(a.rows);

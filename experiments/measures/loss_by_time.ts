@@ -9,11 +9,11 @@ import { heldOutOptions } from "../settings/training_config.ts";
 import { pause } from "../../models/pause.ts";
 import type { NetworkArtifact } from "../artifacts/artifact.ts";
 
-/** Explains `loss_by_time.json` to its reader. */
+/** Description in `loss_by_time.json`, for its readers. */
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 
-/** The loss on the test images, overall and by t. */
+/** The test loss, overall and by t. */
 export const testLoss: NetworkArtifact = {
   needs: "network",
   wanted: () => true,
@@ -50,7 +50,7 @@ export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
 /**
  * Reads `loss_by_time.json` of a run.
  *
- * @returns the bins, or undefined where the run has none
+ * @returns the bins, or undefined if the run has none
  * @throws {RunError} if the file cannot be read
  */
 export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {

@@ -15,8 +15,8 @@ import {
 /** Whether samples repeat training images. */
 export interface Memorisation {
   /**
-   * AuthPct: the share of samples that are farther from their nearest training image than that image is from its own nearest
-   * neighbour in the training set. Low means copying.
+   * AuthPct: the share of samples that are farther from their nearest training image than this image is from its own
+   * nearest neighbour in the training set. A low value means copying.
    */
   readonly authentic: Estimate;
   /**
@@ -30,13 +30,13 @@ export interface Memorisation {
 
 /** Options of {@linkcode memorisation}. */
 export interface MemorisationOptions extends Resampling {
-  /** Nearest training images to return for each sample, 1 by default. */
+  /** Nearest training images to return per sample, 1 by default. */
   readonly k?: number | undefined;
   /** Called with the number of pairs compared; see `mostPairs`. */
   readonly onPairs?: OnPairs | undefined;
 }
 
-/** Upper bound on the pairs that `memorisation()` compares; samples that share a nearest training image need fewer. */
+/** Upper bound on the pairs that `memorisation()` compares; fewer if samples share a nearest training image. */
 export function mostPairs(train: Points, test: Points, samples: Points): number {
   return train.rows * (2 * samples.rows + test.rows);
 }
@@ -45,10 +45,10 @@ export function mostPairs(train: Points, test: Points, samples: Points): number 
  * Measures whether samples repeat training images, by exact distances between pixels or features. Products run on the current
  * device. Intervals cover other samples of the same network; the share's is Wilson's, that of C_T is bootstrapped.
  *
- * Both measures compare whole images. Neither notices a copied part, or a copy that was moved or brightened.
+ * Both measures compare whole images. They do not notice a copied part, or a copy that was moved or brightened.
  *
  * @param train images or their features, f32[N, F], N at least 2
- * @param test images that were not trained on, f32[T, F]
+ * @param test images that were not used for training, f32[T, F]
  * @param samples f32[M, F]
  * @throws {MeasureError} if the points are invalid, or k is not a whole number from 1 to N
  *
@@ -76,7 +76,7 @@ export async function memorisation(
   };
 }
 
-/** The squared distance from training images, given by row, to their nearest neighbour; each is searched once. */
+/** Squared distance from each training image, given by row, to its nearest neighbour; each row is searched once. */
 async function ownNeighbours(
   train: Points,
   rows: readonly number[],
@@ -89,8 +89,8 @@ async function ownNeighbours(
 }
 
 /**
- * The Mann-Whitney z of x against y: 0 if they are alike, negative if x is smaller. Ties count half. The interval covers
- * other draws of x against the same y.
+ * The Mann-Whitney z of x against y: 0 if they are equally distributed, negative if x is smaller. Ties count half. The
+ * interval covers other draws of x against the same y.
  *
  * @param x f64[M]
  * @param y f64[T]
@@ -104,7 +104,7 @@ export function mannWhitney(x: Float64Array, y: Float64Array, resampling?: Resam
   return meanEstimate(wins.map((win) => M * (win - T / 2) / scale), resampling);
 }
 
-/** How many sorted numbers are below a value, or at most equal to it. */
+/** Number of sorted values below a value, or at most equal to it. */
 function countBelow(sorted: Float64Array, value: number, orEqual = false): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {

@@ -4,55 +4,54 @@ import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
 import type { Guidance } from "../draw/conditioning.ts";
 import { type Drawable, drawFromNoise, noiseOfImages, type OnSamples } from "../draw/samples.ts";
 
-/** Where a row begins or ends: a test image, by its index in the data set, or noise number `drawn` of a seed. */
+/** An end of a row: a test image, by its index in the data set, or the noise of a seed with number `drawn`. */
 export type End = { readonly image: number } | { readonly drawn: number };
 
 /** Noise that an image is drawn from. */
 export interface Start {
   /** f32[C, H, W]. */
   readonly noise: Float32Array;
-  /** The class to draw; none in a network without classes. */
+  /** The class to draw; undefined without classes. */
   readonly label?: number;
 }
 
 /** The noise of an end. */
 export interface FoundEnd extends Start {
-  /** The image that it comes from, f32[C, H, W]: 0 black, 1 white; none for drawn noise. */
+  /** The image that the noise was found from, f32[C, H, W]: 0 black, 1 white; undefined for drawn noise. */
   readonly image?: Float32Array;
 }
 
-/** A test image, and what came back from its noise. */
+/** A test image and its reconstruction. */
 export type Returned = readonly [image: Float32Array, back: Float32Array];
 
-/** How ends are found, and images drawn from them. */
+/** Options for finding ends and drawing images from them. */
 export interface MorphOptions {
-  /** Of the drawn noise, and of the noise with which images enter the flow. */
+  /** Seed of the drawn noise, and of the noise that images are mixed with. */
   readonly seed: number;
   /** The time at which test images enter the flow, in (0, 1]. */
   readonly entry: number;
   readonly how: SolverOptions;
-  /** Of a network with classes, there and back. */
+  /** Guidance in both directions, for a network with classes. */
   readonly guidance: Guidance;
 }
 
-/** The network to map images with. */
+/** The network that maps images to noise and back. */
 export interface MorphNetwork {
   readonly drawable: Drawable;
-  /** 0 without. */
+  /** Number of classes; 0 without labels. */
   readonly classes: number;
 }
 
-/** What following a flow cost. */
 type FlowCost = Omit<SolvedFlow, "samples">;
 
 /**
- * Finds the noise of ends. A network with classes takes each test image under its own class, and noise n is drawn for class
- * n modulo the number of classes.
+ * Finds the noise of ends. In a network with classes, each test image keeps its own class, and noise n gets class n
+ * modulo the number of classes.
  *
  * @param images the test images, with labels if the network has classes; may be empty if all noise is drawn
- * @returns the ends in order, and what the way to noise cost, if any is an image
+ * @returns the ends in order, and the cost of finding noise, if an end is an image
  * @throws {RunError} if the network gives values that are not finite
- * @throws {SolverError} if an adaptive solver cannot go on
+ * @throws {SolverError} if an adaptive solver fails
  */
 export async function findEnds(
   { drawable, classes }: MorphNetwork,
@@ -88,7 +87,7 @@ export async function findEnds(
 }
 
 /**
- * The noises from one end to another, on the arc between them. Each is drawn under the class of the nearer end, in the middle
+ * The noises from one end to another, along the arc between them. Each gets the class of its nearer end, the middle one
  * that of the first: between the embeddings of two classes there is often a third one.
  *
  * @param frames at least 2; the first and the last are the ends themselves
@@ -100,7 +99,7 @@ export function between(from: Start, to: Start, frames: number): Start[] {
   });
 }
 
-/** Equally spaced numbers from 0 to 1, one for each frame. */
+/** Equally spaced numbers from 0 to 1, one per frame. */
 export function shares(frames: number): number[] {
   return Array.from({ length: frames }, (_, k) => k / (frames - 1));
 }
@@ -110,7 +109,7 @@ export function shares(frames: number): number[] {
  *
  * @returns the images, f32[C, H, W] each: 0 black, 1 white, not clipped
  * @throws {RunError} if the network gives values that are not finite
- * @throws {SolverError} if an adaptive solver cannot go on
+ * @throws {SolverError} if an adaptive solver fails
  */
 export async function drawStarts(
   { drawable }: MorphNetwork,
@@ -128,14 +127,14 @@ export async function drawStarts(
   return { images: starts.map((_, n) => pixels.subarray(n * P, (n + 1) * P)), cost };
 }
 
-/** What test images lose to noise and back: `root mean square error 0.0031 to 0.0052 of pixels from 0 to 1`. */
+/** Reconstruction errors as text: `root mean square error 0.0031 to 0.0052 of pixels from 0 to 1`. */
 export function lossInWords(returned: readonly Returned[]): string {
   const errors = returned.map(([image, back]) => rootMeanSquare(image, back));
   const [least, most] = [Math.min(...errors), Math.max(...errors)].map((error) => error.toPrecision(2));
   return `root mean square error ${least === most ? least : `${least} to ${most}`} of pixels from 0 to 1`;
 }
 
-/** Root mean square of the differences of two images. */
+/** Root mean square difference of two images. */
 export function rootMeanSquare(a: Float32Array, b: Float32Array): number {
   return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);
 }

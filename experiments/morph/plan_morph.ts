@@ -4,52 +4,52 @@ import { RunError } from "../run/atomic_write.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import { between, type End, type FoundEnd, type Returned, shares, type Start } from "./ends.ts";
 
-/** Milliseconds of a frame of an animation, and on both ends. */
+/** Milliseconds of a frame, and of the first and last one. */
 const timing = { delay: 60, hold: 900 };
 
-/** A picture of images mapped through noise to others, before anything is computed. */
+/** The plan of a morph: a picture of images that change into others through noise. */
 export interface Morph {
-  /** Where its rows begin and end. */
+  /** The ends of its rows. */
   readonly ends: readonly End[];
   /** Number of images to draw. */
   readonly count: number;
-  /** What it shows, such as `5 rows of 9 images`. */
+  /** Description, such as `5 rows of 9 images`. */
   readonly words: string;
   /** The noise of all images to draw, row by row. */
   starts(found: readonly FoundEnd[]): Start[];
-  /** The drawn images that should equal a test image, each with that test image. */
+  /** Test images with their reconstructions among the drawn images. */
   returned(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Returned[];
   /** The bytes of the picture. */
   picture(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Promise<Uint8Array>;
 }
 
-/** What a command line requests of a morph. */
+/** A morph as given on the command line. */
 export interface MorphRequest {
-  /** Test images to begin with; null for drawn noise. */
+  /** Test images at the start; null for drawn noise. */
   readonly from: readonly number[] | null;
-  /** Test images to end with; null for drawn noise. */
+  /** Test images at the end; null for drawn noise. */
   readonly to: readonly number[] | null;
-  /** Rows if all noise is drawn. */
+  /** Number of rows if all noise is drawn. */
   readonly count: number;
   readonly frames: number;
   /** The picture's file; a `.gif` is an animation. */
   readonly out: string;
 }
 
-/** What is known of the network and its images before anything is computed. */
+/** The network and its images, as known before any computation. */
 export interface MorphFacts {
-  /** The classes that each image is drawn under, if they were requested. */
+  /** The classes to draw each image in, if given. */
   readonly classes: readonly number[] | null;
   readonly size: ImageSize;
-  /** Number of classes of the network; 0 without. */
+  /** Number of classes of the network; 0 without labels. */
   readonly ofNetwork: number;
-  /** With the test images, if any are requested. */
+  /** The data set, if test images are requested. */
   readonly data: Dataset | undefined;
   /** The line below the picture. */
   readonly note: string;
 }
 
-/** One row: its ends, and the images drawn from the noise between them. */
+/** One row: its ends, and the images drawn from the noise between. */
 interface MorphRow {
   readonly ends: readonly FoundEnd[];
   readonly drawn: readonly Float32Array[];
@@ -58,10 +58,11 @@ interface MorphRow {
 type Painter = (rows: readonly MorphRow[]) => Promise<Uint8Array>;
 
 /**
- * Plans the picture that a command line requests: a row from one end to another, or with classes one for each end.
+ * Plans the picture of a request: each row leads from one end to another or, with classes, shows one end in every
+ * class.
  *
- * @throws {ConfigError} if there is no such test image
- * @throws {RunError} if the picture cannot be drawn: it would be too large, or the images have other than 1 or 3 channels
+ * @throws {ConfigError} if a test image does not exist
+ * @throws {RunError} if the picture would be too large, or the images do not have one or three channels
  */
 export function planMorph(
   { from, to, count, frames, out }: MorphRequest,
@@ -113,7 +114,7 @@ export function planMorph(
   }
 }
 
-/** @throws {ConfigError} if there is no such test image */
+/** @throws {ConfigError} if a test image does not exist */
 function checkImages(name: "from" | "to", images: readonly number[] | null, data: Dataset | undefined): void {
   const { count = 0 } = data?.test ?? {};
   const missing = images?.find((image) => image >= count);
@@ -124,7 +125,7 @@ function checkImages(name: "from" | "to", images: readonly number[] | null, data
   );
 }
 
-/** A morph with the given ends in each row, and `each` images drawn from its starts. */
+/** A morph with the given ends of each row, and `each` images between them. */
 function morphOf(
   rows: readonly (readonly End[])[],
   each: number,
@@ -149,7 +150,7 @@ function morphOf(
   };
 }
 
-/** Paints each row beside its name, test images at its ends. @throws {RangeError} if that is too large */
+/** Paints rows with their names, and test images at the ends. @throws {RangeError} if the picture is too large */
 function still(
   columns: readonly string[],
   rows: readonly string[],
@@ -167,7 +168,10 @@ function still(
   };
 }
 
-/** Paints rows as columns that move there and back, test images above and below. @throws {RangeError} if that is too large */
+/**
+ * Paints rows as columns that move there and back, with test images above and below. @throws {RangeError} if that is
+ * too large
+ */
 function animation(
   isFrom: boolean,
   isTo: boolean,

@@ -1,10 +1,9 @@
-/** What tasks print. Names and answers come from files and servers, so everything is escaped here. */
+/** Output of tasks. Names and answers come from files and servers, so everything is escaped here. */
 
 const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
- * Text that is safe to show on a terminal: control characters, and those that change the direction of writing, become
- * escapes as in JSON.
+ * Escapes text for a terminal: control characters, and those that change the writing direction, become JSON escapes.
  */
 export function printable(text: string): string {
   return text.replaceAll(controls, (character) => {
@@ -12,7 +11,7 @@ export function printable(text: string): string {
   });
 }
 
-/** Prints a result, of one or more lines. */
+/** Prints a result of one or more lines. */
 export function print(text: string): void {
   console.log(linesOf(text));
 }
@@ -27,9 +26,9 @@ function linesOf(text: string): string {
 }
 
 /**
- * Rows as lines of aligned columns.
+ * Formats rows as lines of aligned columns.
  *
- * @param isNumber whether a column is aligned to the right; by default none is
+ * @param isNumber whether a column is right-aligned; by default none is
  */
 export function textTable(
   rows: readonly (readonly string[])[],

@@ -1,4 +1,4 @@
-/** A terminal, or a substitute. */
+/** A terminal or a substitute for one. */
 export interface Terminal {
   /** Whether a line can be rewritten; if not, lines are added now and then. */
   readonly isTerminal: boolean;
@@ -16,7 +16,7 @@ export const stderr: Terminal = {
     try {
       return Deno.consoleSize().columns;
     } catch {
-      return 80; // no stream is a terminal
+      return 80; // no standard stream is a terminal
     }
   },
   write(text) {
@@ -29,15 +29,15 @@ export const stderr: Terminal = {
   },
 };
 
-/** How much there is to do. */
+/** The amount of work of a task. */
 export interface Workload {
-  /** The step at which the work ends; 0 if unknown. */
+  /** Last step of the work; 0 if unknown. */
   readonly totalSteps: number;
   /** Images per step, for the rate. */
   readonly imagesPerStep: number;
-  /** What the rate counts, by default images. */
+  /** Unit of the rate, by default images. */
   readonly unit?: string;
-  /** Steps that a resumed run has done before; default 0. */
+  /** Steps done by earlier sessions; default 0. */
   readonly startStep?: number;
 }
 
@@ -47,8 +47,8 @@ const smoothingSeconds = 10;
 const eraseToEnd = "\x1b[K";
 
 /**
- * Progress of a long task: on a terminal a line that is rewritten up to 10 times per second, elsewhere a plain line
- * every 10 seconds and at the end. It never hides the cursor, so no crash can leave it hidden.
+ * Progress of a long task: on a terminal a line rewritten up to 10 times per second, elsewhere a line every 10 seconds
+ * and at the end. It never hides the cursor, so a crash cannot leave it hidden.
  */
 export class ProgressBar {
   readonly #work: Workload;
@@ -66,7 +66,7 @@ export class ProgressBar {
 
   /**
    * @param terminal where to show it
-   * @param now the time in milliseconds
+   * @param now clock in milliseconds
    */
   constructor(work: Workload, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
     this.#work = work;
@@ -81,7 +81,7 @@ export class ProgressBar {
    * Shows progress, unless the line was drawn a moment ago.
    *
    * @param step steps done, including those before the start
-   * @param loss the loss if known at this step; otherwise the last one stays
+   * @param loss the loss if known at this step; otherwise the last one is shown
    */
   update(step: number, loss?: number): void {
     const nowMs = this.#now();
@@ -95,12 +95,12 @@ export class ProgressBar {
     if (nowMs - this.#drawnMs >= (this.#terminal.isTerminal ? redrawMs : lineMs)) this.#draw(nowMs);
   }
 
-  /** Leaves the time since the last update out of the rate: other work was done in it. */
+  /** Leaves the time since the last update out of the rate, because other work took it. */
   skipTime(): void {
     this.#stepMs = this.#now();
   }
 
-  /** Removes the bar until the next update, so that other lines can be printed. */
+  /** Removes the bar until the next update, to make room for other lines. */
   clear(): void {
     if (!this.#visible) return;
     this.#terminal.write("\r" + eraseToEnd);
@@ -115,7 +115,7 @@ export class ProgressBar {
     if (this.#terminal.isTerminal) this.#terminal.write("\n");
   }
 
-  /** Ends the line however a block with `using` ends. */
+  /** Ends the line when a `using` block ends, even by an error. */
   [Symbol.dispose](): void {
     this.finish();
   }
@@ -132,14 +132,14 @@ export class ProgressBar {
       loss: this.#loss,
     };
     if (!this.#terminal.isTerminal) return this.#terminal.write(progressText(progress) + "\n");
-    const columns = this.#terminal.columns() || 80; // some pseudo-terminals say 0
-    const width = columns - 1; // a line as wide as the terminal would wrap
+    const columns = this.#terminal.columns() || 80; // some pseudo-terminals report 0
+    const width = columns - 1; // a line of full width would wrap
     this.#terminal.write("\r" + progressLine(progress, width) + eraseToEnd);
     this.#visible = true;
   }
 }
 
-/** Shorter stages show no progress. */
+/** Stages shorter than this show no progress. */
 const quietMs = 1000;
 
 /** The progress of a stage before a task's main work. */
@@ -150,11 +150,11 @@ export interface StageProgress {
 }
 
 /**
- * Shows a stage that takes a while: on a terminal as a line that is rewritten, elsewhere as one line.
+ * Shows a stage that takes a while: on a terminal as a rewritten line, elsewhere as one line.
  *
- * @param stage what is done, such as `compiling kernels`
+ * @param stage its description, such as `compiling kernels`
  * @param terminal where to show it, if anywhere
- * @param now the time in milliseconds
+ * @param now clock in milliseconds
  */
 export function stageProgress(
   stage: string,
@@ -180,13 +180,13 @@ export function stageProgress(
 export interface Progress {
   /** Steps done. */
   readonly step: number;
-  /** The step at which the task ends; 0 if unknown. */
+  /** Last step of the task; 0 if unknown. */
   readonly totalSteps: number;
   readonly elapsedSeconds: number;
   /** 0 until known. */
   readonly stepsPerSecond: number;
   readonly imagesPerStep: number;
-  /** What the rate counts, such as images. */
+  /** Unit of the rate, such as images. */
   readonly unit: string;
   readonly loss: number | undefined;
 }
@@ -194,13 +194,13 @@ export interface Progress {
 /**
  * Progress in one line, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`.
  *
- * @param width maximum number of characters; the bar takes up to 40 of those that the numbers leave, if any
+ * @param width most characters; the bar takes up to 40 of those that the numbers leave
  */
 export function progressLine(progress: Progress, width: number): string {
   return barredLine(progressText(progress), shareDone(progress), width);
 }
 
-/** A text behind a bar, filled to a share of it, that takes up to 40 of the characters that the text leaves. */
+/** Text after a bar filled to a share; the bar takes up to 40 of the characters that the text leaves. */
 export function barredLine(text: string, share: number, width: number): string {
   const cells = Math.min(40, width - text.length - 1);
   if (cells < 5) return text.slice(0, width);
@@ -229,7 +229,6 @@ function secondsLeft({ step, totalSteps, stepsPerSecond }: Progress): number | u
   return stepsPerSecond > 0 ? (totalSteps - step) / stepsPerSecond : undefined;
 }
 
-/** Share of the steps done. */
 function shareDone({ step, totalSteps }: Progress): number {
   return totalSteps > 0 ? Math.min(1, step / totalSteps) : 0;
 }

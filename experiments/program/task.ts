@@ -3,35 +3,35 @@ import type { Rows, Values } from "../settings/setting.ts";
 import type { Settings } from "../settings/settings.ts";
 import { print, printable, say } from "./output.ts";
 
-/** Training cannot go on; the message says at which step and what can be done. */
+/** Training cannot continue; the message gives the step and what can be done. */
 export class TrainingError extends UserError {
   override name = "TrainingError";
 }
 
-/** What a task declares. */
+/** Declaration of a task. */
 export interface TaskDeclaration<Table extends Rows, Config> {
-  /** As in `deno task NAME`; may depend on the settings that are given. */
+  /** Name as in `deno task NAME`; may depend on the given settings. */
   readonly name: string | ((given: Partial<Values<Table>>) => string);
-  /** What it does, for `--help`. */
+  /** What the task does, for `--help`. */
   readonly about: string;
-  /** Its words in the usage line, such as `RUN...`; without, it takes flags alone. */
+  /** Words of the usage line, such as `RUN...`; without them, the task takes only flags. */
   readonly words?: string;
   readonly settings: Settings<Table>;
   /**
-   * Completes and checks what the command line gives, before anything happens; by default with the table's defaults.
+   * Completes and checks the command line before anything else happens; by default with the table's defaults.
    *
-   * @throws {ConfigError} if a word or flag is missing, cannot be used or has no effect
+   * @throws {ConfigError} if a word or flag is missing, invalid or without effect
    */
   resolve?(given: Partial<Values<Table>>, words: readonly string[]): Config;
-  /** What `--help` shows instead of the table's defaults. */
+  /** Defaults that `--help` shows instead of the table's. */
   preset?(given: Partial<Values<Table>>): Promise<Partial<Values<Table>>>;
-  /** What `--help` shows below the flags. */
+  /** Text of `--help` below the flags. */
   readonly epilogue?: string;
   /** Does the work. @returns the exit code, by default 0 */
   run(config: Config): Promise<number | void>;
 }
 
-/** A program of `deno.json`: its file runs it, and tests call it. */
+/** A task of `deno.json`: its file runs it as a program, and tests call it in process. */
 export class Task<Table extends Rows = Rows, Config = unknown> {
   readonly settings: Settings<Table>;
   readonly #declaration: TaskDeclaration<Table, Config>;
@@ -41,7 +41,7 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
     this.settings = declaration.settings;
   }
 
-  /** The settings of a command line. @throws {ConfigError} if it cannot be used */
+  /** Parses a command line. @throws {ConfigError} if it is invalid */
   parse(argv: readonly string[]): Config {
     const { given, words } = this.#commandLine(argv);
     return this.#resolve(given, words);
@@ -87,41 +87,41 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   }
 }
 
-/** Declares a task; its settings are those of the table unless `resolve` makes others. */
+/** Declares a task; its configuration is the table's values unless `resolve` makes another. */
 export function task<Table extends Rows, Config = Values<Table>>(
   declaration: TaskDeclaration<Table, Config>,
 ): Task<Table, Config> {
   return new Task(declaration);
 }
 
-/** Runs a task as the program that it is: `if (import.meta.main) await main(sampleTask)`. */
+/** Runs a task as a program: `if (import.meta.main) await main(sampleTask)`. */
 export async function main(task: { run(argv: readonly string[]): Promise<number> }): Promise<void> {
   const code = await task.run(Deno.args);
   if (code !== 0) Deno.exit(code);
 }
 
-/** An error as a user sees it: one line if it is a {@linkcode UserError}, else its stack trace. */
+/** An error as shown to users: one line for a {@linkcode UserError}, else the stack trace. */
 export function describeError(error: unknown): string {
   if (!(error instanceof UserError)) return Deno.inspect(error, { colors: false });
   const line = `${error.name}: ${error.message}`;
-  // Compiler messages have several lines; a line break in any other message comes from a file or a server.
+  // Compiler messages have several lines; a line break in any other message comes from a file or server, so escape it.
   return error instanceof DeviceError ? line : printable(line);
 }
 
-/** Exit codes of a program that a signal ended: 128 and the signal's number. */
+/** Exit codes after a signal: 128 plus the signal's number. */
 const exitCodes: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 /** A user's request to stop a task. */
 export interface Stop extends Disposable {
   /** Aborted at the first signal. */
   readonly signal: AbortSignal;
-  /** What a task that stopped early exits with. */
+  /** Exit code of a task that stopped early. */
   readonly exitCode: number;
 }
 
 /**
- * Listens for Ctrl-C, SIGTERM and the end of the terminal (SIGHUP): the first sets `signal`, the second ends the program
- * at once.
+ * Listens for Ctrl-C, SIGTERM and the end of the terminal (SIGHUP). The first aborts `signal`, the second ends the
+ * program at once.
  *
  * @param onStop called at the first signal
  */

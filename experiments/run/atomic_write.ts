@@ -7,10 +7,10 @@ export class RunError extends UserError {
 }
 
 /**
- * Writes a file atomically: at any time it holds either the old or the new content, also where several programs write it
- * at once. The content goes to a temporary file of a new name in the same folder, is flushed to disk, then renamed.
+ * Writes a file atomically: it always holds either the old or the new content, even if several programs write it at
+ * once. The content goes to a temporary file in the same folder, is flushed to disk, and is renamed.
  *
- * @throws {RunError} if the disk is full or the folder not writable; then the old file is unchanged
+ * @throws {RunError} if the disk is full or the folder not writable; the old file is then unchanged
  */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = join(dirname(path), temporaryName(basename(path)));
@@ -24,9 +24,9 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
 }
 
 /**
- * Checks that a file that is yet to be made has a folder to go to, before the work that makes it.
+ * Checks that a file to be written later has a folder, before the work that produces it.
  *
- * @throws {RunError} if it has none, or a folder of its name lies there
+ * @throws {RunError} if the folder does not exist, or a folder has the file's name
  */
 export async function checkFolderOf(path: string): Promise<void> {
   const folder = dirname(path);
@@ -40,12 +40,12 @@ async function isFolder(path: string): Promise<boolean> {
   return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
-/** What a program that was killed leaves behind of a file: its name without the dot and the random end. */
+/** The name of the file that a temporary file was for; undefined for any other file. */
 export function nameOfLeftover(temporary: string): string | undefined {
   return /^\.(.+)\.[0-9a-f]{32}\.tmp$/.exec(temporary)?.[1];
 }
 
-/** The reason that an error of the file system gives, for the end of a sentence. */
+/** The reason of a file system error, as the end of a sentence. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if ("code" in error && error.code === "ENOSPC") return "no space is left on the disk";
@@ -57,13 +57,13 @@ export function reasonOf(error: unknown): string {
   );
 }
 
-/** A hidden name that nobody can guess. */
+/** A hidden name that cannot be guessed. */
 function temporaryName(name: string): string {
   return `.${name}.${crypto.randomUUID().replaceAll("-", "")}.tmp`;
 }
 
 async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
-  // Exclusively: never through a link or into another program's file.
+  // `createNew`: never write through a link or into another program's file.
   using file = await Deno.open(path, { write: true, createNew: true });
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
   await file.sync();

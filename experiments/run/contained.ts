@@ -2,13 +2,13 @@ import { dirname, isAbsolute, join, relative } from "node:path";
 import { reasonOf, RunError } from "./atomic_write.ts";
 
 /**
- * Finds a file of a run folder. The folder may come from anyone, so its files are opened only through this: links must
- * stay inside, and a pipe or a device, which could make a reader wait for ever, is refused before it is opened.
+ * Finds a file of a run folder. Run folders may come from anyone, so their files are opened only through this function:
+ * links must stay inside, and a pipe or device, which could block a reader for ever, is refused before it is opened.
  *
  * @param path the file
- * @param folder the folder that it must lie in; by default the one that the path names
- * @returns undefined if there is none
- * @throws {RunError} if it lies outside the folder, is no regular file, or cannot be looked at
+ * @param folder the folder that must contain it; by default the file's own
+ * @returns undefined if there is no such file
+ * @throws {RunError} if it lies outside the folder, is not a regular file, or cannot be inspected
  */
 export function findContained(path: string, folder: string = dirname(path)): ContainedFile | undefined {
   try {
@@ -29,7 +29,7 @@ export function findContained(path: string, folder: string = dirname(path)): Con
 
 /** A regular file in a folder. */
 export interface ContainedFile {
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number;
   readonly dev: number;
   readonly ino: number | null;
@@ -39,7 +39,7 @@ export interface ContainedFile {
  * Opens a file of a run folder for reading, see {@linkcode findContained}.
  *
  * @returns undefined if there is no such file
- * @throws {RunError} if it may not or cannot be opened
+ * @throws {RunError} if it must not or cannot be opened
  */
 export async function openContained(path: string, folder?: string): Promise<Deno.FsFile | undefined> {
   const found = findContained(path, folder);
@@ -48,7 +48,7 @@ export async function openContained(path: string, folder?: string): Promise<Deno
   try {
     file = await Deno.open(path);
     const { isFile, dev, ino } = await file.stat();
-    // A program that writes the run replaces its files by renaming, so another file may be right; a link is not.
+    // A program that writes the run replaces files by renaming, so a different file may be fine, but a link is not.
     if (isFile && (dev === found.dev && ino === found.ino || findContained(path, folder)?.ino === ino)) {
       return file;
     }
@@ -61,10 +61,10 @@ export async function openContained(path: string, folder?: string): Promise<Deno
 }
 
 /**
- * Whether something lies at a path that is no file of its own, looked at before it is opened to be written: through a link
- * a file elsewhere would be made or written, and a pipe would wait for ever.
+ * Whether a path holds something that is not a regular file. Checked before writing: through a link a file elsewhere
+ * would be written, and a pipe would block for ever.
  *
- * @returns false also where there is nothing, or where it cannot be seen: opening it says why
+ * @returns false if nothing is there or it cannot be inspected; opening it then gives the reason
  */
 export function isOther(path: string): boolean {
   try {
@@ -75,10 +75,10 @@ export function isOther(path: string): boolean {
 }
 
 /**
- * Makes a folder in a run folder, if there is none.
+ * Creates a folder in a run folder if it is missing.
  *
  * @param name relative to the run folder
- * @throws {RunError} if it cannot be made, or a link of its name leads out of the run folder
+ * @throws {RunError} if it cannot be created, or a link of that name leads out of the run folder
  */
 export async function makeContainedFolder(run: string, name: string): Promise<void> {
   const path = join(run, name);
@@ -94,8 +94,8 @@ export async function makeContainedFolder(run: string, name: string): Promise<vo
 /**
  * Reads a file of a run.
  *
- * @param folder the folder that it must lie in; by default the one that the path names
- * @throws {RunError} if there is none, it leads out of the folder, or it cannot be read
+ * @param folder the folder that must contain it; by default the file's own
+ * @throws {RunError} if it does not exist, leads out of the folder, or cannot be read
  */
 export async function readFile(path: string, folder?: string): Promise<Uint8Array> {
   const bytes = await readIfThere(path, folder);
@@ -104,9 +104,9 @@ export async function readFile(path: string, folder?: string): Promise<Uint8Arra
 }
 
 /**
- * Reads a file that a run need not have.
+ * Reads an optional file of a run.
  *
- * @param folder the folder that it must lie in; by default the one that the path names
+ * @param folder the folder that must contain it; by default the file's own
  * @returns undefined if there is no such file
  * @throws {RunError} if it leads out of the folder, or exists but cannot be read
  */
@@ -122,7 +122,7 @@ export async function readIfThere(
  * Reads a JSON object.
  *
  * @returns undefined if there is no such file
- * @throws {RunError} if it leads out of its folder, cannot be read or holds no object
+ * @throws {RunError} if it leads out of its folder, cannot be read, or does not hold an object
  */
 export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await readIfThere(path);

@@ -1,11 +1,11 @@
 import { cpus } from "node:os";
 import { shownWords } from "./server_url.ts";
 
-/** What a run ran on, the content of `environment.json`; null where permissions or the system withhold it. */
+/** The machine and code of a run, stored as `environment.json`; null if permissions or the system withhold it. */
 export interface Environment {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
-  /** Without credentials that an address may contain. */
+  /** The command line, without credentials in addresses. */
   readonly argv: readonly string[];
   readonly denoVersion: string;
   readonly v8Version: string;
@@ -16,7 +16,7 @@ export interface Environment {
   readonly cpuCount: number;
   readonly memoryTotalBytes: number | null;
   readonly memoryAvailableBytes: number | null;
-  /** The device's description of itself. */
+  /** The device's own description. */
   readonly adapter: unknown;
   /** The commit of this suite's code. */
   readonly gitCommit: string | null;
@@ -25,9 +25,9 @@ export interface Environment {
 }
 
 /**
- * Describes the machine and the code of a run. Never prompts, never fails: what it may not read is null.
+ * Describes the machine and the code of a run. Never prompts and never fails: what it may not read is null.
  *
- * @param adapter the device's description of itself, any JSON value
+ * @param adapter the device's own description, any JSON value
  * @param startedAt when the run started
  */
 export async function collectEnvironment(adapter: unknown, startedAt: Date): Promise<Environment> {
@@ -56,13 +56,13 @@ function may(kind: "cpus" | "systemMemoryInfo"): boolean {
   return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
 }
 
-/** The output of git in this file's folder; undefined without git, permission to run it, or a repository. */
+/** Output of git in this file's folder; undefined without git, the permission to run it, or a repository. */
 export async function runGit(...args: string[]): Promise<string | undefined> {
   const folder = import.meta.dirname;
   const permission = Deno.permissions.querySync({ name: "run", command: "git" });
   if (folder === undefined || permission.state !== "granted") return undefined;
   try {
-    // Nothing that the repository's settings name is started, and nothing in it is written.
+    // Do not start programs that the repository's settings name, and do not write to the repository.
     const careful = ["--no-optional-locks", "-c", "core.fsmonitor=false"];
     const { success, stdout } = await new Deno.Command("git", { args: [...careful, ...args], cwd: folder })
       .output();

@@ -1,15 +1,15 @@
-/** What a field of a JSON file or answer must be: in words, and whether a value is that. */
+/** A check of a field of a JSON file or answer, with a description of what it accepts. */
 export interface FieldCheck<Value = unknown> {
   readonly expected: string;
   readonly accepts: (value: unknown) => boolean;
-  /** Never set: it tells TypeScript the type of what is accepted. */
+  /** Never set; carries the accepted type. */
   readonly type?: Value;
 }
 
-/** The type of what a check accepts. */
+/** The type that a check accepts. */
 export type Checked<Check> = Check extends FieldCheck<infer Value> ? Value : never;
 
-/** The type of an object whose fields pass these checks; what may be missing is optional. */
+/** The type of an object whose fields pass these checks; fields that may be missing are optional. */
 type Fields<Checks> =
   & {
     readonly [Name in keyof Checks as undefined extends Checked<Checks[Name]> ? never : Name]: Checked<
@@ -26,10 +26,10 @@ function check<Value>(expected: string, accepts: FieldCheck["accepts"]): FieldCh
   return { expected, accepts };
 }
 
-/** A text. */
+/** Any text. */
 export const textField = check<string>("text", (value) => typeof value === "string");
 
-/** A text that is not empty and has a spelling in UTF-8, as names and paths do. */
+/** A non-empty text that is valid UTF-8, such as a name or path. */
 export const word = check<string>(
   "text that is not empty",
   (value) => typeof value === "string" && value !== "" && value.isWellFormed(),
@@ -38,7 +38,7 @@ export const word = check<string>(
 /** A finite number. */
 export const finiteNumber = check<number>("a number", Number.isFinite);
 
-/** A number, also one that is not finite. */
+/** A number, NaN and infinities included. */
 export const anyNumber = check<number>("a number", (value) => typeof value === "number");
 
 /** True or false. */
@@ -50,40 +50,40 @@ export const count = check<number>(
   (value) => Number.isSafeInteger(value) && Number(value) >= 0,
 );
 
-/** Milliseconds since 1970 that a calendar can show. */
+/** Milliseconds since 1970, within the range of `Date`. */
 export const time = check<number>(
   "milliseconds since 1970",
   (value) => Number.isFinite(value) && Math.abs(Number(value)) <= 8.64e15,
 );
 
-/** One of some words. */
+/** One of several words. */
 export function oneOf<Word extends string>(words: readonly Word[]): FieldCheck<Word> {
   return check(words.join(", "), (value) => words.some((word) => word === value));
 }
 
-/** What a check accepts, or null, or no such field. */
+/** Accepts a missing field, null, or what the check accepts. */
 export function optionalField<Value>(
   { expected, accepts }: FieldCheck<Value>,
 ): FieldCheck<Value | null | undefined> {
   return check(`${expected} or null`, (value) => value === null || value === undefined || accepts(value));
 }
 
-/** What a check accepts, or null. */
+/** Accepts null or what the check accepts. */
 export function orNull<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<Value | null> {
   return check(`${expected} or null`, (value) => value === null || accepts(value));
 }
 
-/** What a check accepts, or no such field; null is none of them. */
+/** Accepts a missing field or what the check accepts, but not null. */
 export function ifGiven<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<Value | undefined> {
   return check(expected, (value) => value === undefined || accepts(value));
 }
 
-/** A list. */
+/** A list of values that pass a check. */
 export function listOf<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<readonly Value[]> {
   return check(`a list, each ${expected}`, (value) => Array.isArray(value) && value.every(accepts));
 }
 
-/** An object whose fields are all alike. */
+/** An object whose fields all pass one check. */
 export function tableOf<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<Record<string, Value>> {
   return check(
     `an object, each field ${expected}`,
@@ -101,7 +101,7 @@ export function fieldsOf<Checks extends Readonly<Record<string, FieldCheck>>>(
   );
 }
 
-/** The first field that is not what it must be, in words; undefined if all are. */
+/** Describes the first field that fails its check; undefined if all pass. */
 export function fieldProblem(
   fields: Readonly<Record<string, unknown>>,
   checks: Readonly<Record<string, FieldCheck>>,

@@ -1,42 +1,42 @@
 import { join } from "node:path";
 import { findContained } from "./contained.ts";
 
-/** The files of a run folder, every name once. Paths are relative to the folder, with `/`. */
+/** The files of a run folder; every name is defined here once. Paths are relative to the folder, with `/`. */
 
-/** Files that a run has at most one of. */
+/** Files that a run has at most once. */
 export const runFile = {
-  /** What the run is, and its status. */
+  /** The run's identity and status. */
   record: "run.json",
   /** Its settings. */
   config: "config.json",
-  /** The machine and the code of its first session. */
+  /** Machine and code of the first session. */
   environment: "environment.json",
-  /** The kernels that it trains with, on a device that has a choice. */
+  /** The chosen kernels, on devices with a choice. */
   kernels: "kernels.json",
-  /** What was measured, a line for each time. */
+  /** Metrics, one line per measurement. */
   metrics: "metrics.jsonl",
-  /** What `--resume` continues from. */
+  /** The checkpoint of `--resume`. */
   state: "state.safetensors",
-  /** The grid of samples at the end. */
+  /** The final grid of samples. */
   samples: "samples.png",
-  /** The trajectories of many samples in a plane. */
+  /** Trajectories of many samples, projected to a plane. */
   paths: "flow/paths.safetensors",
-  /** The test loss in bins of t. */
+  /** Test loss in bins of t. */
   lossByTime: "loss_by_time.json",
-  /** How good the network is, as `deno task evaluate` measured it. */
+  /** Quality of the network, as measured by `deno task evaluate`. */
   evaluation: "evaluation.json",
-  /** Samples by the judge's confidence, each with the nearest training images. */
+  /** Samples by the judge's confidence, with their nearest training images. */
   judged: "judged.safetensors",
   /** The judge of the evaluation, for the report's page. */
   judge: "judge.safetensors",
-  /** What the judge sees in test images, for the report's page. */
+  /** The judge's features of test images, for the report's page. */
   reference: "reference.safetensors",
   /** Some test images, for the report's page. */
   examples: "examples.safetensors",
-  /** Quality against evaluations for each solver, as `deno task solvers` measured it. */
+  /** Quality against evaluations for each solver, as measured by `deno task solvers`. */
   solvers: "solvers.json",
   report: "report.html",
-  /** What an MLflow server has of the run. */
+  /** How much of the run an MLflow server has. */
   cursor: "mlflow.json",
   /** Locked while a program works on the run. */
   lock: ".lock",
@@ -44,17 +44,17 @@ export const runFile = {
 
 /** Folders in a run folder. */
 export const runFolder = {
-  /** Grids of samples over the epochs. */
+  /** Grids of samples during training. */
   samples: "samples",
   /** Trajectories of samples. */
   flow: "flow",
-  /** Averaged weights at steps during training, if they were requested. */
+  /** Averaged weights after requested steps. */
   weights: "weights",
-  /** Of a study: the runs nested in it. */
+  /** Run folders of a study's cells. */
   cells: "cells",
 } as const;
 
-/** Weights that a run keeps: of the last step, of the lowest validation loss, averaged, and averaged early on. */
+/** Weights that a run keeps: last step, lowest validation loss, averaged, and averaged early in training. */
 export type WeightsName = "last" | "best" | "ema" | "early";
 
 /** The file of weights, e.g. `ema.safetensors`. */
@@ -62,7 +62,7 @@ export function weightsFile(name: WeightsName): string {
   return `${name}.safetensors`;
 }
 
-/** The averaged weights after a step, e.g. `weights/step_000500.safetensors`. */
+/** Averaged weights after a step, e.g. `weights/step_000500.safetensors`. */
 export function weightsAtFile(step: number): string {
   return `${runFolder.weights}/${stepName(step)}.safetensors`;
 }
@@ -91,22 +91,22 @@ export function flowAnimationFile(pacing: string): string {
   return `flow_${pacing}.gif`;
 }
 
-/** The lines of `metrics.jsonl` that a session, resumed at a time in milliseconds since 1970, replaced. */
+/** Lines of `metrics.jsonl` replaced by a session that resumed at a time (ms since 1970). */
 export function replacedMetricsFile(time: number): string {
   return `metrics-replaced-${time}.jsonl`;
 }
 
-/** Whether a file of a run is one of these. */
+/** Whether a file of a run holds replaced lines of `metrics.jsonl`. */
 export function isReplacedMetricsFile(name: string): boolean {
   return /^metrics-replaced-\d+\.jsonl$/.test(name);
 }
 
-/** The machine and the code of a session, resumed at a time in milliseconds since 1970. */
+/** Machine and code of a session that resumed at a time (ms since 1970). */
 export function resumedEnvironmentFile(time: number): string {
   return `environment-resumed-${time}.json`;
 }
 
-/** The weights of a run by preference: averaged over its last steps, or the last ones where it keeps no average. */
+/** Weights in order of preference: averaged if the run keeps an average, else last. */
 const names = [weightsFile("ema"), weightsFile("last")];
 
 /** A checkpoint and its size in bytes. */
@@ -116,9 +116,9 @@ export interface RunWeights {
 }
 
 /**
- * Finds the weights to show of a run.
+ * Finds the weights of a run to draw with.
  *
- * @returns undefined where the run has none
+ * @returns undefined if there are none
  * @throws {RunError} if the folder cannot be read, or a link in it leads out of it
  */
 export function findWeights(run: string): RunWeights | undefined {
@@ -132,7 +132,7 @@ export function findWeights(run: string): RunWeights | undefined {
 /**
  * Finds the early weights of a run, see `autoguided`.
  *
- * @returns undefined where the run has not kept it
+ * @returns undefined if the run has none
  * @throws as {@linkcode findWeights}
  */
 export function findEarlyWeights(run: string): RunWeights | undefined {
@@ -145,5 +145,5 @@ function find(run: string, name: string): RunWeights | undefined {
   return found && { path, size: found.size };
 }
 
-/** What a message says of a run without weights. */
+/** Why a run without weights cannot be used, for messages. */
 export const noWeights = `it has no ${names.join(" or ")}`;

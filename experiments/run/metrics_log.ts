@@ -5,8 +5,8 @@ import { isOther, readIfThere } from "./contained.ts";
 export const lineBreak = 10;
 
 /**
- * What was measured at a step: numbers with their units in their names, e.g. `elapsedSeconds`. `time` is when, in
- * milliseconds since 1970; the value of a name that begins with `image/` is the path of a picture in the run folder.
+ * Measurements at a step: numbers named with their units, e.g. `elapsedSeconds`. `time` is in milliseconds since 1970;
+ * a name that begins with `image/` has the path of a picture in the run folder.
  */
 export interface Metrics {
   readonly step: number;
@@ -14,8 +14,8 @@ export interface Metrics {
 }
 
 /**
- * Appends a line to `metrics.jsonl`: a JSON object in which NaN, Infinity and -Infinity are strings. An incomplete last
- * line, of a run that was killed, goes. The caller holds the run's lock.
+ * Appends a line to `metrics.jsonl`: a JSON object with NaN, Infinity and -Infinity as strings. An incomplete last
+ * line, left by a killed run, is removed. The caller holds the run's lock.
  *
  * @throws {RunError} if the file cannot be written, or is a link
  */
@@ -30,11 +30,11 @@ export function appendMetrics(path: string, metrics: Metrics): void {
 }
 
 /**
- * Reads `metrics.jsonl`, with the strings "NaN", "Infinity" and "-Infinity" as numbers. An incomplete last line, of a run
- * that was killed or is still writing, is left out.
+ * Reads `metrics.jsonl`, with the strings "NaN", "Infinity" and "-Infinity" as numbers. An incomplete last line, of a
+ * run that was killed or is still writing, is skipped.
  *
  * @returns the lines in order; none if the file does not exist
- * @throws {RunError} if the file cannot be read, or a line before the last holds no metrics
+ * @throws {RunError} if the file cannot be read, or an earlier line is not metrics
  */
 export async function readMetrics(path: string): Promise<Metrics[]> {
   const lines = (await readText(path)).split("\n").filter((line) => line !== "");
@@ -48,17 +48,17 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
   });
 }
 
-/** The last step that was measured; 0 if none was. */
+/** The last step in the log; 0 if it is empty. */
 export function lastStep(metrics: readonly Metrics[]): number {
   return metrics.reduce((most, { step }) => Math.max(most, step), 0);
 }
 
 /**
- * Drops all lines of `metrics.jsonl` after a step, and an incomplete last line, so that a run resumed at this step leaves
- * neither gap nor repetition.
+ * Drops all lines of `metrics.jsonl` after a step, and an incomplete last line, so that a resumed run leaves no gap and
+ * no repetition.
  *
  * @param step the step of the checkpoint; its line is kept
- * @returns the lines that were dropped
+ * @returns the dropped lines
  * @throws {RunError} if the file cannot be read or written
  */
 export async function truncateAfterStep(path: string, step: number): Promise<Metrics[]> {
@@ -82,7 +82,7 @@ export function withNonFinite(_: string, value: unknown): unknown {
   return value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
 }
 
-/** Ends a last line that only lacks its line break, and cuts one that holds no metrics. */
+/** Completes a last line that only lacks its line break, and cuts any other incomplete one. */
 function endLastLine(path: string): void {
   using file = Deno.openSync(path, { read: true, write: true, create: true });
   const end = file.seekSync(0, Deno.SeekMode.End);

@@ -5,23 +5,24 @@ import type { RunLock } from "./run_lock.ts";
 
 export { RunError, writeAtomic };
 
-/** Where the files of a new run go. */
+/** Where to create the folder of a new run. */
 export interface RunFolderOptions {
-  /** End of the folder's name, unless `out` gives it. */
+  /** Suffix of the folder's name, unless `out` is given. */
   readonly name: string;
   /** The folder itself, created if missing. */
   readonly out?: string | null;
-  /** The folder of all runs, default `runs`. */
+  /** The folder of all runs, `runs` by default. */
   readonly root?: string;
-  /** Start of the folder's name, in local time. */
+  /** When the run started; its local time begins the folder's name. */
   readonly startedAt: Date;
 }
 
 /**
- * Creates the folder of a new run: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, followed by `-2` and so on if that exists.
+ * Creates the folder of a new run: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on appended if that
+ * exists.
  *
  * @returns the folder's path
- * @throws {RunError} if `out` is a file or a folder that is not empty, or the folder cannot be created
+ * @throws {RunError} if `out` is a file or a non-empty folder, or the folder cannot be created
  */
 export async function createRunFolder(
   { name, out, root = "runs", startedAt }: RunFolderOptions,
@@ -66,14 +67,14 @@ function timestamp(time: Date): string {
   return `${date}-${two(time.getHours())}${two(time.getMinutes())}${two(time.getSeconds())}`;
 }
 
-/** Files that only the holder of a run's lock writes. */
+/** Files that only the holder of a run's lock may write. */
 const lockedFile = /\.(safetensors|json|jsonl)$/;
 
-/** Folders of such files in a run. */
+/** Folders of a run that hold such files. */
 const folders = [runFolder.flow, runFolder.weights];
 
 /**
- * Removes what earlier sessions of a run wrote of its files before they were killed.
+ * Removes temporary files of earlier sessions that were killed.
  *
  * @throws {RunError} if the folder cannot be read or written
  */
@@ -82,7 +83,7 @@ export async function removeLeftovers({ run }: RunLock): Promise<void> {
     await removeFrom(run);
     for (const name of folders) {
       const folder = join(run, name);
-      // Through a link a file elsewhere would be removed.
+      // Following a link could remove a file elsewhere.
       const isOwn = await Deno.lstat(folder).then(({ isDirectory }) => isDirectory, () => false);
       if (isOwn) await removeFrom(folder);
     }

@@ -7,8 +7,8 @@ const briefMs = 500;
 const pauseMs = 50;
 
 /**
- * A run that only this program may write, until the lock is disposed of; disposing of it twice does no harm. The system
- * frees it with the program, however that ends.
+ * A run that only this program may write until the lock is disposed of (twice does no harm). The system releases it
+ * when the program ends, even by a kill.
  */
 export interface RunLock extends Disposable {
   /** The run's folder. */
@@ -18,8 +18,8 @@ export interface RunLock extends Disposable {
 /**
  * Locks a run for this program alone.
  *
- * @param waitMs how long to wait for another program; by default as long as one takes that only looks
- * @returns undefined if another program works on it
+ * @param waitMs how long to wait for another program; by default long enough for one that only checks the lock
+ * @returns undefined if another program is working on the run
  * @throws {RunError} if the folder cannot be written
  */
 export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promise<RunLock | undefined> {
@@ -30,7 +30,7 @@ export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promis
   } catch (error) {
     throw new RunError(`Cannot lock ${run}: ${reasonOf(error)}`);
   }
-  // `isLocked` of another program holds it for a moment.
+  // `isLocked` in another program holds the lock for a moment.
   for (let left = Math.ceil(waitMs / pauseMs); left > 0; left--) {
     if (await file.tryLock(true)) return lockOf(run, file);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -40,9 +40,9 @@ export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promis
 }
 
 /**
- * Locks a run for this program alone. Lock a run before anything is read that another program may be writing.
+ * Locks a run for this program alone. Take the lock before reading anything that another program may be writing.
  *
- * @throws {RunError} if another program works on it, or the folder cannot be written
+ * @throws {RunError} if another program is working on the run, or the folder cannot be written
  */
 export async function lockRun(run: string): Promise<RunLock> {
   const lock = await tryLockRun(run);
@@ -52,7 +52,7 @@ export async function lockRun(run: string): Promise<RunLock> {
   );
 }
 
-/** Whether a program works on a run now. Needs no write permission. */
+/** Whether a program is working on a run. Needs no write permission. */
 export async function isLocked(run: string): Promise<boolean> {
   checkLock(run);
   try {
@@ -81,10 +81,10 @@ function lockOf(run: string, file: Deno.FsFile): RunLock {
 }
 
 /**
- * Does work while no other program, or worker of this one, does such work for the same folder. The system frees the folder
- * when the program ends, in whatever way.
+ * Runs work while no other program or worker runs such work for the same folder. The system releases the folder when
+ * the program ends, even by a kill.
  *
- * @param folder which must be there
+ * @param folder an existing folder
  */
 export async function inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
   using turn = await Deno.open(folder, { read: true });

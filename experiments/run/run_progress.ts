@@ -11,15 +11,15 @@ import {
 } from "./field_checks.ts";
 import { finite, withNonFinite } from "./metrics_log.ts";
 
-/** The latest steps of a run, for lines of the metrics log that average several. */
+/** The latest steps of a run, for log lines that average several. */
 export interface RecentSteps {
   readonly losses: readonly number[];
   readonly gradientNorms: readonly number[];
-  /** How many of the last ones are in no line yet. */
+  /** How many of the latest steps are not in a log line yet. */
   readonly open: number;
 }
 
-/** The state of a run besides weights, moments and averages, to resume it exactly. */
+/** The state of a run apart from its tensors, needed to resume it exactly. */
 export interface RunProgress {
   readonly step: number;
   /** Seconds of training so far, in all sessions of the run. */
@@ -30,11 +30,11 @@ export interface RunProgress {
   readonly validatedStep: number;
   /** State of the learning-rate schedule. */
   readonly schedule: Record<string, number>;
-  /** The latest steps, some of which are not in `metrics.jsonl` yet. */
+  /** The latest steps, including those not in `metrics.jsonl` yet. */
   readonly recentSteps: RecentSteps;
   /** Digest of the training images. */
   readonly dataDigest: string;
-  /** Digest of the labels that a conditional run learns from. */
+  /** Digest of the labels, in a conditional run. */
   readonly labelDigest?: string | null;
 }
 
@@ -58,9 +58,9 @@ export function encodeProgress(progress: RunProgress): string {
 }
 
 /**
- * Progress from JSON.
+ * Parses progress from JSON.
  *
- * @returns what is wrong with it, in words, if something is
+ * @returns the progress, or a description of what is wrong with it
  */
 export function decodeProgress(json = "null"): RunProgress | string {
   try {

@@ -1,15 +1,15 @@
-/** The one parser of addresses: it decides what is sent to and what of an address may be shown. */
+/** The only parser of server addresses: it decides where data is sent and which part of an address may be shown. */
 
-/** Stores that MLflow knows besides servers, by the scheme of their addresses. */
+/** Schemes of the other stores that MLflow supports. */
 const stores =
   /^(sqlite|postgresql|mysql|mssql|oracle|databricks|databricks-uc|uc|s3|gs|hdfs|dbfs|wasbs|abfss|ftp|sftp)(\+\w+)?:/i;
-/** Text that starts like a path. A bare word does not count: it may be a token. */
+/** Text that starts like a path. A single word does not count, since it may be a token. */
 const folder = /^(file:\/\/|[a-z]:\\|~|\.{1,2})?[\\/][^@:?#]*$|^[a-z]:\\[^@:?#]*$/i;
 
 /**
  * Parses the address of a server.
  *
- * @returns undefined if it is none, or if an `@` after the host makes it unclear where credentials end
+ * @returns undefined if it is not an address, or if an `@` after the host makes it unclear where credentials end
  */
 export function serverUrl(text: string): URL | undefined {
   const url = URL.parse(text);
@@ -17,20 +17,20 @@ export function serverUrl(text: string): URL | undefined {
   return /@|%40/.test(url.pathname + url.search + url.hash) ? undefined : url;
 }
 
-/** The scheme of a store that is no server, e.g. `postgresql`; undefined for anything else. */
+/** The scheme of a store that is not a server, e.g. `postgresql`; otherwise undefined. */
 export function storeOf(text: string): string | undefined {
   return stores.exec(text)?.[1].toLowerCase();
 }
 
-/** Whether a text is the path of a folder. */
+/** Whether a text is a folder's path. */
 export function isFolderPath(text: string): boolean {
   return folder.test(text);
 }
 
 /**
- * The part of an address that may be shown: without user, password, query and fragment.
+ * The part of an address that is safe to show: no user, password, query or fragment.
  *
- * @returns an empty text for what cannot be parsed, because any part of it may be secret
+ * @returns an empty text if it cannot be parsed, because any part may be secret
  */
 export function shownAddress(text: string): string {
   const url = serverUrl(text);
@@ -42,12 +42,12 @@ export function shownAddress(text: string): string {
 
 const mayBeAddress = /\w\w:[\\/]|:.*@|[?&#]\w*(token|key|password|secret)\w*=/i;
 
-/** A word of a command line as it may be shown: addresses without credentials, `***` for what cannot be parsed. */
+/** A word of a command line as it may be shown: addresses without credentials, `***` if one cannot be parsed. */
 export function shownWord(word: string): string {
   return mayBeAddress.test(word) ? shownAddress(word) || "***" : word;
 }
 
-/** A command line as it may be kept: the value of `--mlflow` is an address whatever it looks like. */
+/** A command line as it may be stored: the value of `--mlflow` always counts as an address. */
 export function shownWords(argv: readonly string[]): string[] {
   return argv.map((word, i) => {
     if (argv[i - 1] === "--mlflow") return shownAddress(word) || "***";

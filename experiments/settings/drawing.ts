@@ -31,10 +31,10 @@ export const describing = {
 /** Heading of these settings in `--help`. */
 export const describingHeading = "Network, for files without a description, such as a PyTorch state dict";
 
-/** A user's description of a network; null where not given. */
+/** A user's description of a network; null for settings not given. */
 export type NetworkFlags = Values<typeof describing>;
 
-/** Default guidance: that of a run's own pictures. */
+/** Default guidance, the same as in a run's own pictures. */
 export const usualGuidance = presets.quick.guidance;
 
 /** Settings of classifier-free guidance. */
@@ -44,7 +44,7 @@ export const guiding = {
   cfgZero: toggle({ doc: "guide by CFG-Zero*", default: false }),
 } as const;
 
-/** The settings of guidance by name. */
+/** Values of the guidance settings. */
 export type GuidingConfig = Values<typeof guiding>;
 
 /** The first guidance flag given, if any. */
@@ -61,7 +61,6 @@ export function checkGuidance(config: GuidingConfig): void {
   );
 }
 
-/** The flag that refines guidance, if any. */
 function refinement({ guidanceInterval, cfgZero }: GuidingConfig): string | undefined {
   if (guidanceInterval !== null) return flagOf("guidanceInterval");
   return cfgZero ? flagOf("cfgZero") : undefined;

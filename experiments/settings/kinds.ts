@@ -1,7 +1,7 @@
 import { shownAddress } from "../run/server_url.ts";
 import type { Setting } from "./setting.ts";
 
-/** Bounds of a number: `min` and `max` are in the range, `above` and `below` are not. */
+/** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
 export interface Range {
   readonly min?: number;
   readonly above?: number;
@@ -9,13 +9,13 @@ export interface Range {
   readonly below?: number;
 }
 
-/** What every kind of setting takes. */
+/** Options of every kind of setting. */
 export interface Options<Value> {
   readonly doc: string;
   readonly default?: Value;
 }
 
-/** A whole number, at least 0 unless `min` says otherwise. */
+/** A whole number, at least 0 by default. */
 export function integer(options: Options<number> & Range): Setting<number> {
   const range = { min: 0, ...options };
   return {
@@ -75,7 +75,7 @@ export function toggle(options: Options<boolean>): Setting<boolean> {
   };
 }
 
-/** A switch that the program sets where it is not given, which is "auto". */
+/** A switch that the program decides if it is not given ("auto"). */
 export function autoToggle(options: Options<boolean | "auto">): Setting<boolean | "auto"> {
   return {
     ...options,
@@ -85,7 +85,7 @@ export function autoToggle(options: Options<boolean | "auto">): Setting<boolean 
   };
 }
 
-/** Text, such as a path, that matches a pattern. */
+/** Text that matches a pattern. */
 export function text(
   options: Options<string> & { hint: string; pattern: RegExp; expected: string },
 ): Setting<string> {
@@ -101,7 +101,7 @@ export function path(hint: string, doc: string): Setting<string> {
   return text({ doc, hint, pattern: /./, expected: "a path" });
 }
 
-/** The address of a server; errors show no credentials in it. */
+/** A server address; errors do not show its credentials. */
 export function address(hint: string, doc: string): Setting<string> {
   return { ...line(hint, doc), shown: (value) => typeof value === "string" ? shownAddress(value) : "" };
 }
@@ -111,7 +111,7 @@ export function line(hint: string, doc: string): Setting<string> {
   return text({ doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
 }
 
-/** A setting that may be absent, which is null in `config.json`. */
+/** A setting that may be absent (null in `config.json`). */
 export function optional<Value>(setting: Setting<Value>): Setting<Value | null> {
   return {
     ...setting,
@@ -159,7 +159,7 @@ export function imageNumbers(doc: string): Setting<readonly number[] | null> {
   });
 }
 
-/** The part of t in which there is guidance, written `0.1,1`. */
+/** The range of t with guidance, written `0.1,1`. */
 export function interval(doc: string): Setting<readonly [from: number, to: number] | null> {
   return optional<readonly [from: number, to: number]>({
     doc,

@@ -1,15 +1,15 @@
 import { asText, flagOf } from "./setting.ts";
 
-/** Settings that change the meaning of every loss: its scale, or the lowest value within reach. */
+/** Settings that change what any loss means: its scale or its lowest possible value. */
 const meaning = ["normalize", "conditional", "path", "coupling", "prediction"] as const;
 
-/** Settings that change the training loss alone; held-out losses use uniform times. */
+/** Settings that change the training loss alone, since held-out losses use uniform times. */
 const ofTraining = ["times"] as const;
 
 /**
  * Explains why the losses of several runs cannot be compared.
  *
- * @param runs settings of each run by name; missing ones are ignored
+ * @param runs settings of each run by name; missing ones are skipped
  * @returns e.g. `Losses of these runs are not comparable: --normalize is -1..1 or 0..1`; undefined if they are
  */
 export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {

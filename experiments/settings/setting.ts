@@ -15,15 +15,15 @@ export interface Setting<Value> {
   readonly hint?: string;
   /** Ends the sentence "expected ..." in errors. */
   readonly expected: string;
-  /** The accepted words, if only these are accepted. */
+  /** The accepted words, if the setting is a choice. */
   readonly choices?: readonly string[];
   /** More lines of `--help`, below the first. */
   readonly details?: readonly string[];
-  /** Value if none is given; a setting without one is required. */
+  /** Default; a setting without one is required. */
   readonly default?: Value;
-  /** The part of a value that an error may show; without it, all of it. */
+  /** The part of a value that errors may show; all of it if absent. */
   shown?(value: unknown): string;
-  /** Parses the text of a flag; the result may still be refused. */
+  /** Parses the text of a flag, without checking the value. */
   fromText(text: string): unknown;
   /** Whether a value is valid. */
   accepts(value: unknown): value is Value;
@@ -31,7 +31,7 @@ export interface Setting<Value> {
   problem?(value: unknown): string | undefined;
 }
 
-/** A table of settings by their names in `config.json`. */
+/** Settings by their names in `config.json`. */
 export type Rows = Readonly<Record<string, Setting<unknown>>>;
 
 /** The values of a table of settings, by name. */
@@ -39,13 +39,13 @@ export type Values<Table extends Rows> = {
   readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value> ? Value : never;
 };
 
-/** The flag of a setting: `batchSize` is given by `--batch-size`. */
+/** The flag of a setting: `--batch-size` for `batchSize`. */
 export function flagOf(name: string): string {
   return "--" + name.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
 }
 
 /**
- * Returns a value that the setting accepts.
+ * Returns a value if the setting accepts it.
  *
  * @param where the flag or field with its value as given, for the error
  * @throws {ConfigError} if the setting does not accept the value
@@ -57,13 +57,13 @@ export function accepted<Value>(setting: Setting<Value>, value: unknown, where: 
   throw new ConfigError(`Cannot use ${where}: ${problem}`);
 }
 
-/** A value as errors show it, without credentials that an address may hold. */
+/** A value as shown in errors, without credentials in addresses. */
 export function shownValue(setting: Setting<unknown>, value: unknown): string {
   const plain = typeof value === "string" ? shownWord(value) : value;
   return JSON.stringify(setting.shown ? setting.shown(value) : plain);
 }
 
-/** A value of a file as it would be given on a command line. */
+/** A value from a file, as written on a command line. */
 export function asText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }

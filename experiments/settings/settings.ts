@@ -3,14 +3,14 @@ import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
-/** A table of settings, and what reads them. */
+/** A table of settings, with its readers. */
 export interface Settings<Table extends Rows> {
   /** The settings by name. */
   readonly rows: Table;
   /**
    * Parses a command line, without filling in defaults.
    *
-   * @param argv the words after the script's name
+   * @param takesWords whether words besides flags are allowed, such as `show RUN --json`
    * @param takesWords whether there may be words besides flags, such as `show RUN --json`
    * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
    */
@@ -22,17 +22,17 @@ export interface Settings<Table extends Rows> {
    */
   resolve(given: Partial<Values<Table>>, preset?: Partial<Values<Table>>): Values<Table>;
   /**
-   * Reads values back from parsed JSON.
+   * Reads values from parsed JSON.
    *
    * @param source the file, for errors
-   * @throws {ConfigError} for a field that is unknown, unacceptable, or missing and without default
+   * @throws {ConfigError} for an unknown field, an invalid one, or a missing one without default
    */
   read(json: unknown, source: string): Values<Table>;
   /**
    * The text of `--help`: a line for every setting, with the default that `resolve` would fill in.
    *
    * @param usage the command, e.g. `deno task train`
-   * @param about what it does
+   * @param about what the command does
    */
   help(usage: string, about: string, preset?: Partial<Values<Table>>): string;
 }
@@ -41,7 +41,7 @@ export interface Settings<Table extends Rows> {
  * Defines settings that a command line or a file can give.
  *
  * @param rows the settings by name; the flag of `batchSize` is `--batch-size`
- * @param headings for `--help`: what to print above a setting, by its name
+ * @param headings for `--help`, by the name of the setting that they precede
  */
 export function defineSettings<const Table extends Rows>(
   rows: Table,
@@ -65,7 +65,7 @@ export function defineSettings<const Table extends Rows>(
       const fields = fieldsOf(json, Object.keys(rows), source);
       return everyValue(rows, (name) => {
         if (!fields.has(name)) {
-          // In a file older than the setting, its default applies.
+          // A setting missing in an older file gets its default.
           if (rows[name].default !== undefined) return rows[name].default;
           throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
         }
@@ -94,11 +94,11 @@ function fieldsOf(json: unknown, names: readonly string[], source: string): Map<
 
 /** A parsed command line. */
 export interface Flags<Table extends Rows> {
-  /** Whether it asks for help. */
+  /** Whether `--help` is given. */
   readonly help: boolean;
-  /** The words besides flags, in their order. */
+  /** The words besides flags, in order. */
   readonly words: readonly string[];
-  /** The values that it gives. */
+  /** The given values. */
   readonly values: Partial<Values<Table>>;
 }
 
@@ -180,7 +180,7 @@ function valueOf(
 }
 
 const column = 32;
-/** Longest line of the right column. */
+/** Width of the right column. */
 const width = 78;
 
 function helpText(
@@ -220,7 +220,7 @@ function wrapped(words: readonly string[]): string[] {
   return lines;
 }
 
-/** Suffix for a default. */
+/** The default in brackets, if there is one. */
 function remark(value: unknown): string[] {
   if (value === null) return [];
   if (value === undefined) return ["(required)"];

@@ -1,7 +1,7 @@
 import { mostThreads } from "../../kernels/devices/cpu/thread_team.ts";
 import { address, choice, integer, line, optional, path } from "./kinds.ts";
 
-/** Settings that several tasks have; a task may give one another meaning in its `--help`. */
+/** Settings of several tasks; a task may reword their `--help`. */
 export const shared = {
   seed: integer({ doc: "seed of weights, order, noise and times", max: 2 ** 32 - 1, default: 46020 }),
   device: choice(["auto", "webgpu", "cpu"], {
@@ -13,7 +13,7 @@ export const shared = {
   experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
 } as const;
 
-/** Settings that say where the runs of a task are. */
+/** Settings that locate the runs of a task. */
 export const runSource = {
   from: choice(["folders", "server"], {
     doc: "where to look; --mlflow implies server",

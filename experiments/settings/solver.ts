@@ -16,13 +16,13 @@ import { anyOf, integer, number } from "./kinds.ts";
 import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
 import { makeVariant, variant } from "./variant.ts";
 
-/** The steps where none are given. */
+/** Default number of steps. */
 const usualSteps = 20;
 
-/** Which solvers a task can use: `fixed` steps only, those that also run `backward` from image to noise, or `all`. */
+/** Solvers that a task can use: `fixed` steps only, those that also run `backward` from image to noise, or `all`. */
 type Use = "fixed" | "backward" | "all";
 
-/** A solver, and how it is described: `heun, 20 steps`. */
+/** A solver with its description, such as `heun, 20 steps`. */
 export interface ChosenSolver {
   readonly how: SolverOptions;
   readonly description: string;
@@ -30,7 +30,7 @@ export interface ChosenSolver {
 
 /** A solver with fixed steps, as the options of `sample()`. */
 export interface FixedSteps extends TimesOptions {
-  /** Its name. */
+  /** Name of the solver. */
   readonly solver: SolverName;
 }
 
@@ -46,7 +46,7 @@ const adaptive: readonly string[] = Object.keys(adaptiveSolvers);
 const grids = variant(timeGrids, { doc: "" });
 const tolerance = { doc: "", above: 0, max: 1 };
 
-/** What a solver can be given, and the values that are accepted. */
+/** The settings of solvers, with their accepted values. */
 const keys: Readonly<
   Record<string, Pick<Setting<unknown>, "accepts" | "expected" | "fromText" | "problem">>
 > = {
@@ -65,9 +65,9 @@ const keys: Readonly<
 
 /**
  * A setting for a solver, written as `heun:steps=20`, `dopri5:rtol=1e-3`, `sde:steps=64,noise=1` or
- * `euler:grid=0/0.35/1`. Its value is this text, on the command line and in `config.json`.
+ * `euler:grid=0/0.35/1`. Its value is this text, both on the command line and in `config.json`.
  *
- * @param use which solvers the task can use
+ * @param use the solvers that the task can use
  */
 export function solverSetting(options: {
   readonly doc: string;
@@ -97,21 +97,21 @@ export function solverSetting(options: {
 }
 
 /**
- * The solver that a text describes.
+ * Makes the solver that a text describes.
  *
- * @throws {ConfigError} if the text names no solver, or gives it settings that it does not take
+ * @throws {ConfigError} if the text does not name a solver, or has a setting that the solver does not take
  */
 export function makeSolver(text: string): ChosenSolver {
   return made(text, "all");
 }
 
 /**
- * The fixed steps that a text describes.
+ * Makes a solver with fixed steps from its text.
  *
  * @throws {ConfigError} as {@linkcode makeSolver}, and for other solvers
  */
 export function makeFixedSteps(text: string): FixedSteps {
-  return made(text, "fixed").how as FixedSteps; // other solvers are refused
+  return made(text, "fixed").how as FixedSteps; // `made` refuses other solvers
 }
 
 function made(text: string, use: Use): ChosenSolver {
@@ -154,7 +154,7 @@ function parse(text: string, use: Use): Parsed {
   return solverOf(known, given, use);
 }
 
-/** The solver of settings that are each acceptable, or which of them has no effect with the others. */
+/** Makes a solver from settings that are valid one by one, or says which has no effect with the others. */
 function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use: Use): Parsed {
   const numberOf = (key: string) => given.has(key) ? Number(given.get(key)) : undefined;
   const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
@@ -215,7 +215,7 @@ function timesFor(grid: string, steps: number): When {
   return grid === "uniform" ? { steps } : { steps, grid: makeVariant(timeGrids, grid) };
 }
 
-/** Names begin with a letter. */
+/** Whether a grid is a list of times; names begin with a letter. */
 function isList(grid: string): boolean {
   return /^[-+.\d]/.test(grid);
 }

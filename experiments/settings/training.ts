@@ -28,19 +28,18 @@ import { solverSetting } from "./solver.ts";
 import { variant } from "./variant.ts";
 import { shared } from "./shared.ts";
 
-/** The presets by name. */
 export const presetNames = ["quick", "standard", "paper"] as const;
 
-/** Autoguidance of unlabelled networks, where a preset guides at all. */
+/** Autoguidance of unlabelled networks, if the preset guides at all. */
 export const guidanceWithoutLabels = 2;
 
-/** Note on a number of images, for `--help`. */
+/** Rule for numbers of images, for `--help`. */
 const inRowsOfClasses = "with labels the nearest multiple of the number of classes";
 
-/** The network of a task that takes any. */
+/** The model of a task that can train any. */
 export const network = choice(modelNames, { doc: "network to train" });
 
-/** The settings of a training run. Those without a default here come from the preset or must be given. */
+/** The settings of a training run. A setting without a default comes from the preset or must be given. */
 export const training = defineSettings({
   model: { ...network, details: ["the tasks train:residual and train:base set it"] },
   filters: integers({ doc: "channels of each level" }),
@@ -166,13 +165,13 @@ export const training = defineSettings({
   mlflow: "Tracking",
 });
 
-/** The settings of a training run by name, as in its `config.json`. */
+/** Settings of a training run by name, as in its `config.json`. */
 export type TrainingConfig = Values<typeof training.rows>;
 
 /** The name of a preset. */
 export type PresetName = typeof presetNames[number];
 
-/** The settings in which presets differ; every preset gives all of them. */
+/** The settings that every preset gives. */
 export type Preset = Pick<
   TrainingConfig,
   | "filters"
@@ -198,7 +197,7 @@ export type Preset = Pick<
   | "flowSteps"
 >;
 
-/** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` as the reference networks. */
+/** Defaults by preset: `quick` for a CPU, `standard` for a GPU, `paper` as in the reference networks. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   quick: {
     filters: [16, 32, 64],
@@ -271,12 +270,12 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   },
 };
 
-/** Whether a device computes on a GPU; a software adapter does not. */
+/** Whether a device computes on a GPU; a software adapter does not count. */
 export function isGpu({ kind, tuning }: Pick<Device, "kind" | "tuning">): boolean {
   return kind === "webgpu" && !tuning.software;
 }
 
-/** The preset of a run that names none: by whether its device is a GPU. */
+/** The default preset for a device. */
 export function presetFor(device: Pick<Device, "kind" | "tuning">): PresetName {
   return isGpu(device) ? "standard" : "quick";
 }

@@ -24,13 +24,13 @@ import {
 } from "./training.ts";
 import { makeVariant } from "./variant.ts";
 
-/** The settings of a training run that are given, before a preset completes them. */
+/** The given settings of a run, before a preset completes them. */
 export type GivenSettings = Partial<TrainingConfig>;
 
 /** The settings that end a run. */
 const ends = ["epochs", "maxSteps", "maxMinutes"] as const;
 
-/** The flags that `--resume` allows; everything else comes from the run's `config.json`. */
+/** The flags allowed with `--resume`; all others come from the run's `config.json`. */
 const resumable = [
   ...ends,
   "device",
@@ -42,10 +42,10 @@ const resumable = [
 ] as const;
 
 /**
- * The settings of a run: the given ones, completed by a preset or, with `resume`, by the resumed run's own.
+ * The settings of a run: the given ones, completed by a preset or, with `resume`, by the resumed run.
  *
  * @param given at least `model`, or `resume` with the folder of an earlier run
- * @param defaultPreset the preset where none is given
+ * @param defaultPreset the preset if none is given
  * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
  */
 export function trainingConfig(given: GivenSettings, defaultPreset: PresetName = "quick"): TrainingConfig {
@@ -62,7 +62,7 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
  * Reads the settings of an earlier run.
  *
  * @param run the run's folder
- * @throws {ConfigError} if the file cannot be read or a field cannot be used
+ * @throws {ConfigError} if the file cannot be read or a field is invalid
  */
 export function readConfig(run: string): TrainingConfig {
   const path = join(run, runFile.config);
@@ -91,21 +91,21 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
       `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
     );
   }
-  // A server that the folder names gets no credentials; see `trackingOf`.
+  // A server named in the folder gets no credentials; see `trackingOf`.
   const config = training.resolve(given, { ...withEnds(given, saved), mlflow: null });
   checkEffects(given, config);
   checkConfig(config);
   return config;
 }
 
-/** Turns labels on where guidance or label dropout is given, unless labels are turned off. */
+/** Turns labels on if guidance or label dropout is given, unless labels are turned off. */
 function withLabels<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
   if (given.conditional === false) return { ...values, guidance: unlabelled(values.guidance) };
   const needsLabels = given.guidance !== undefined || given.labelDropout !== undefined;
   return needsLabels && values.conditional === "auto" ? { ...values, conditional: true } : values;
 }
 
-/** The guidance of unlabelled networks, where a preset's guidance is by labels. */
+/** Guidance of an unlabelled network, given the preset's guidance by labels. */
 export function unlabelled(guidance: number | undefined): number {
   return guidance === undefined || guidance === 1 ? 1 : guidanceWithoutLabels;
 }
@@ -114,20 +114,20 @@ export function unlabelled(guidance: number | undefined): number {
 export function withOptimizer(given: Partial<TrainingConfig>, values: Preset): Preset {
   const { filters = values.filters, model } = given;
   const isWide = (channels: number | undefined) => channels !== undefined && channels >= fewestChannels;
-  // In the residual network there is a convolution within each level, in the base network only between two.
+  // The residual network has a convolution within each level; the base network only has them between levels.
   const hasWeights = filters.some((channels, i) =>
     isWide(channels) && (model !== "base" || isWide(filters[i + 1]))
   );
   return values.optimizer === "muon" && !hasWeights ? { ...values, optimizer: "adamw" } : values;
 }
 
-/** Drops the other ends of a run where one is given. */
+/** Drops the other limits of a run if one is given. */
 function withEnds<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
   const named = ends.some((name) => given[name] !== undefined);
   return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])) } : values;
 }
 
-/** Settings of version 0.7 as they are written today: one text says the solver and its steps. */
+/** Converts settings of version 0.7: solver and steps are one text today. */
 function upgraded(json: unknown): unknown {
   if (typeof json !== "object" || json === null || !("sampleSteps" in json)) return json;
   const { sampleSteps, lossWeight: _, ...config } = json as Record<string, unknown>;
@@ -144,14 +144,14 @@ function readJson(path: string): unknown {
   throw new ConfigError(`Cannot read ${path}: there is no such file (expected the folder of a run)`);
 }
 
-/** The settings of a network that can contradict each other. */
+/** Settings of a network that can contradict each other. */
 export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
 
 /**
- * Checks that the group normalisations of a network divide its channels: in the residual network those of every level,
- * with attention those of the last level.
+ * Checks that the number of groups divides the channels: of every level in the residual network, of the last level with
+ * attention.
  *
- * @throws {ConfigError} naming the level whose channels the groups do not divide
+ * @throws {ConfigError} naming the first level that does not fit
  */
 export function checkGroups({ model, filters, attn, groups }: NetworkConfig): void {
   const last = filters.length - 1;
@@ -172,7 +172,7 @@ export function checkGroups({ model, filters, attn, groups }: NetworkConfig): vo
 /**
  * Checks the settings of a training run against each other.
  *
- * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would see no loss
+ * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would get no loss
  */
 export function checkConfig(config: TrainingConfig): void {
   checkGroups(config);
@@ -200,7 +200,7 @@ export function checkConfig(config: TrainingConfig): void {
   }
 }
 
-/** What a setting needs to have an effect: in words, and whether it is met. */
+/** The condition under which a setting has an effect, in words and as a check. */
 type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => boolean];
 
 const adam: Need = ["--optimizer adamw, adam or muon", ({ optimizer }) => optimizer !== "sgd"];
@@ -210,7 +210,7 @@ const labels: Need = ["--conditional", ({ conditional }) => conditional !== fals
 const samples: Need = ["--samples above 0", (config) => config.samples !== 0];
 const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !== 0];
 
-/** Settings that have an effect only with others. */
+/** Settings that have an effect only under a condition. */
 const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   muonLr: ["--optimizer muon", ({ optimizer }) => optimizer === "muon"],
   momentum: ["--optimizer sgd", ({ optimizer }) => optimizer === "sgd"],
@@ -233,7 +233,7 @@ const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   tune: ["--device webgpu or auto", ({ device }) => device !== "cpu"],
 };
 
-/** Values that turn something off: allowed where it is off anyway. */
+/** Values that turn a setting off, and so are allowed without its condition. */
 const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0, tune: false };
 
 /**
@@ -252,7 +252,7 @@ export function checkEffects(given: Partial<TrainingConfig>, config: Partial<Tra
   );
 }
 
-/** The given settings that have no effect with all settings of the run. */
+/** The given settings that have no effect. */
 export function idleSettings(
   given: Partial<TrainingConfig>,
   config: Partial<TrainingConfig>,
@@ -263,7 +263,7 @@ export function idleSettings(
   });
 }
 
-/** What the network of a configuration learns. */
+/** The objective of a configuration. */
 export function objectiveOf(
   { path, times, coupling }: Pick<
     TrainingConfig,
@@ -278,7 +278,7 @@ export function objectiveOf(
   };
 }
 
-/** How losses of held-out images are measured. */
+/** Options for measuring losses of held-out images. */
 export function heldOutOptions(config: TrainingConfig): HeldOutOptions {
   const { batchSize, seed } = config;
   return { batchSize, seed, objective: objectiveOf(config) };

@@ -1,7 +1,7 @@
 import { anyOf, number, type Range } from "./kinds.ts";
 import { asText, didYouMean, type Setting } from "./setting.ts";
 
-/** A number that an entry of a registry takes. */
+/** A number that a variant takes. */
 export interface VariantSetting extends Range {
   readonly doc: string;
   readonly default: number;
@@ -11,20 +11,20 @@ export interface VariantSetting extends Range {
 export interface Variant<T> {
   /** One line of `--help`. */
   readonly doc: string;
-  /** The entry's own settings by name; may be empty. */
+  /** The variant's own settings by name; may be empty. */
   readonly settings: Readonly<Record<string, VariantSetting>>;
-  /** Makes the entry's value from its settings, which are complete. */
+  /** Makes the value from complete settings. */
   make(settings: Readonly<Record<string, number>>): T;
 }
 
-/** The ways to do something by name. */
+/** Variants by name. */
 export type VariantRegistry<T> = Readonly<Record<string, Variant<T>>>;
 
 /**
- * A setting that names an entry of a registry and may give the entry's own settings: `name` or
- * `name:key=value,key=value`. Its value is this text, on the command line and in `config.json`.
+ * A setting whose value names a variant and may set its numbers: `name` or `name:key=value,key=value`. The value is
+ * this text, both on the command line and in `config.json`.
  *
- * @param registry where names, settings, defaults and bounds come from
+ * @param registry the variants, with their settings, defaults and bounds
  */
 export function variant(
   registry: VariantRegistry<unknown>,
@@ -47,10 +47,10 @@ export function variant(
   };
 }
 
-/** Longest line of `--help` for an entry. */
+/** Longest line of `--help` for a variant. */
 const longest = 78;
 
-/** `logit_normal:mean=0,scale=1  sigmoid of a normal number; mean: ...; scale: ...`, or its parts if that is too long. */
+/** `logit_normal:mean=0,scale=1  sigmoid of a normal number; mean: ...; scale: ...`, on several lines if too long. */
 function helpLines([name, { doc, settings }]: [string, Variant<unknown>]): string[] {
   const own = Object.entries(settings);
   const defaults = own.map(([key, setting]) => `${key}=${setting.default}`).join();
@@ -63,9 +63,9 @@ function helpLines([name, { doc, settings }]: [string, Variant<unknown>]): strin
 }
 
 /**
- * Makes the value that a text of {@linkcode variant} names.
+ * Makes the value of a text as in {@linkcode variant}.
  *
- * @throws {RangeError} if the text names no entry or gives it impossible settings; {@linkcode variant} refuses such text
+ * @throws {RangeError} if the text names no variant or has invalid settings, which {@linkcode variant} refuses
  */
 export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
   const result = parse(registry, text);
@@ -74,7 +74,7 @@ export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
 }
 
 /**
- * The registry entry named by a value of {@linkcode variant}.
+ * The name of the variant in a text as in {@linkcode variant}.
  *
  * @throws {RangeError} as {@linkcode makeVariant}
  */
@@ -90,7 +90,7 @@ type Parsed =
   | { readonly name: string; readonly settings: Readonly<Record<string, number>> }
   | { readonly problem: string };
 
-/** Reads `name:key=value,key=value`, and completes it by the entry's defaults. */
+/** Reads `name:key=value,key=value`, and adds the defaults. */
 function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
   const [name, ...rest] = text.split(":");
   const names = Object.keys(registry);

@@ -39,13 +39,13 @@ export class Validation {
     return this.#images.length;
   }
 
-  /** Measures the loss without keeping it. */
+  /** Measures the loss without storing it. */
   async measure(): Promise<number> {
     this.#heldOut ??= new HeldOutLoss(this.model, this.source, heldOutOptions(this.config));
     return meanLoss(await this.#heldOut.losses(this.#images, pause));
   }
 
-  /** Measures and keeps the loss after a step. @returns whether it is the lowest so far */
+  /** Measures and stores the loss after a step. @returns whether it is the lowest so far */
   async run(step: number): Promise<boolean> {
     this.step = step;
     this.loss = await this.measure();
@@ -58,7 +58,7 @@ export class Validation {
 /** Most images in a grid. */
 const maxImages = 16;
 
-/** Draws grids of samples during training, always from the same noise so that they can be compared. */
+/** Draws grids of samples during training, always from the same noise to make them comparable. */
 export class SampleGrids {
   readonly #model: Model;
   readonly #source: ImageSource;
@@ -70,7 +70,7 @@ export class SampleGrids {
     this.#config = config;
   }
 
-  /** Whether the configuration asks for grids. */
+  /** Whether the run has grids. */
   get wanted(): boolean {
     return this.#config.sampleEpochs > 0 && this.#config.samples > 0;
   }
@@ -93,10 +93,10 @@ export class SampleGrids {
   }
 }
 
-/** The share of a run after which its weights are kept: at a half, samples gain less; see docs/conditions.md. */
+/** Share of a run after which its early weights are kept. At a half, samples gain less; see docs/conditions.md. */
 const share = 1 / 6;
 
-/** Keeps what a network was early in its training, where its samples are guided away from it. */
+/** Keeps the early weights of a run, which autoguidance steers its samples away from. */
 export class EarlyWeights {
   readonly #session: TrainingSession;
 
@@ -104,23 +104,23 @@ export class EarlyWeights {
     this.#session = session;
   }
 
-  /** Whether a run keeps them: one without labels that guides. */
+  /** Whether the run keeps them: only without labels and with guidance. */
   get #wanted(): boolean {
     const { conditional, guidance } = this.#session.config;
     return conditional !== true && guidance !== 1;
   }
 
-  /** The step after which they are kept; Infinity if they are not, or a run of so many steps has no end yet. */
+  /** The step after which they are kept; Infinity if never, or while the run's length is unknown. */
   stepOf(totalSteps: number): number {
     return this.#wanted ? Math.ceil(totalSteps * share) : Infinity;
   }
 
-  /** Writes the averaged weights as they are now, if they are finite. @throws {RunError} if the file cannot be written */
+  /** Writes the current averaged weights if they are finite. @throws {RunError} if the file cannot be written */
   async keep(): Promise<void> {
     await saveAveraged(this.#session, weightsFile("early"));
   }
 
-  /** The trained network, and what its samples are guided away from. */
+  /** The trained network, with the early one for autoguidance if there is one. */
   async drawable(): Promise<Drawable> {
     const { run, config, network, source } = this.#session;
     const autoguidance = this.#wanted ? await readAutoguidance(run, config.guidance) : undefined;
@@ -128,7 +128,7 @@ export class EarlyWeights {
   }
 }
 
-/** Keeps the averaged weights at the requested steps, to be measured later. */
+/** Keeps the averaged weights at requested steps, for later evaluation. */
 export class KeptWeights {
   readonly #session: TrainingSession;
 
@@ -136,12 +136,12 @@ export class KeptWeights {
     this.#session = session;
   }
 
-  /** The first such step after another; Infinity if there is none. */
+  /** The first requested step after `from`; Infinity if there is none. */
   next(from: number): number {
     return Math.min(...this.#session.keepAt.filter((step) => step > from));
   }
 
-  /** Writes the weights as they are after a step, if it is one of them and they are finite. @throws {RunError} if it cannot */
+  /** Writes the weights after a requested step, if they are finite. @throws {RunError} if the file cannot be written */
   async keep(step: number): Promise<void> {
     const { run, keepAt } = this.#session;
     if (!keepAt.includes(step)) return;

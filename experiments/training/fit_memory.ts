@@ -9,16 +9,16 @@ import type { TrainingConfig } from "../settings/training.ts";
 import { makeNetwork, modelOptions, type Network } from "./network.ts";
 import process from "node:process";
 
-/** Share of the free main memory that training may use on a device that computes there. */
+/** Share of free main memory that training may use on a device without its own memory. */
 const shareOfMemory = 0.8;
 
-/** What a device says of its memory. */
+/** Memory limits of a device. */
 type Limits = Pick<Device, "tuning" | "maxRangeBytes" | "maxBytes" | "allocatedBytes">;
 
 /**
  * Halves the batch size until training fits the device.
  *
- * @param plan memory of training with some batch size
+ * @param plan memory of training by batch size
  * @returns the batch size, and the reason if it was reduced
  * @throws {TrainingError} if not even one image fits
  */
@@ -47,7 +47,7 @@ export function fitBatch(
   }
 }
 
-/** Bytes that training may take of a device. */
+/** Bytes of a device that training may use. */
 function freeBytes(
   { tuning, maxBytes, allocatedBytes }: Omit<Limits, "maxRangeBytes">,
 ) {
@@ -59,7 +59,7 @@ function freeBytes(
   );
 }
 
-/** Refuses a network whose weights and gradients alone do not fit, before they are made. */
+/** Refuses a network whose weights and gradients alone do not fit, before allocating them. */
 function checkParameters(config: TrainingConfig, device: Limits, { shape, classes }: ImageSource): void {
   const parameters = countParameters(modelOptions(config, shape[0], classes));
   const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
@@ -76,8 +76,8 @@ function checkParameters(config: TrainingConfig, device: Limits, { shape, classe
  * Makes the network of a configuration, with a smaller batch if training does not fit the device.
  *
  * @param say called with a line for the user if the batch was reduced
- * @returns the network, and the configuration with its batch size
- * @throws {TrainingError} if not even one image fits, or a resumed run's batch does not
+ * @returns the network, and the configuration with the final batch size
+ * @throws {TrainingError} if not even one image fits, or the batch of a resumed run does not
  */
 export function fittingNetwork(
   config: TrainingConfig,
@@ -86,7 +86,7 @@ export function fittingNetwork(
   say: (message: string) => void,
 ): { config: TrainingConfig; network: Network } {
   checkParameters(config, device, source);
-  const { batchSize, reason } = scope(() => { // frees the network that it is planned with
+  const { batchSize, reason } = scope(() => { // frees the network used for planning
     const network = makeNetwork(config, source, blankInitialiser);
     return fitBatch(device, config.batchSize, (size) => planRun(network, config, source, size));
   });
@@ -101,7 +101,7 @@ export function fittingNetwork(
   return { config: fitting, network: makeNetwork(fitting, source) };
 }
 
-/** The peak memory of a run: records of training, validation and test loss, and of the largest sampling. */
+/** Peak memory of a run: recorded steps of training, validation and test loss, and the largest sampling. */
 function planRun(
   { trainer, averaged }: Network,
   config: TrainingConfig,
@@ -121,7 +121,7 @@ function planRun(
   }, conditioning);
   const plans = [
     trainer.plan(batchSize),
-    ...[held, held], // of validation, which is kept, and test
+    ...[held, held], // validation, which stays recorded, and test
     ...images > 0
       ? [Sampler.plan(field, [images, ...source.shape], { ...makeFixedSteps(solver), ...condition })]
       : [],
@@ -142,25 +142,25 @@ function megabytes(bytes: number): string {
 export interface MainMemory {
   readonly total: number;
   readonly available: number;
-  /** What a control group, as of a container or a job, allows this process; infinite without a limit. */
+  /** Limit of the control group, such as a container's or a job's; infinite without one. */
   readonly limit: number;
 }
 
 /**
- * Main memory of this machine, and the limit that Deno sees.
+ * Main memory of this machine, with the limit that Deno reports.
  *
  * @throws {Deno.errors.NotCapable} without `--allow-sys=systemMemoryInfo`
  */
 export function mainMemory(): MainMemory {
   const { total, available } = Deno.systemMemoryInfo();
-  const limit = process.constrainedMemory(); // 0, or more than there is, without one
+  const limit = process.constrainedMemory(); // without one: 0, or more than all memory
   return { total, available, limit: limit > 0 && limit < total ? limit : Infinity };
 }
 
 /**
- * Memory that this process can still take.
+ * Memory that this process can still use, in bytes.
  *
- * @param used what it has taken, bytes
+ * @param used what it uses now, bytes
  */
 export function freeMainMemory({ available, limit }: MainMemory, used: number): number {
   return Math.max(0, Math.min(available, limit - used));

@@ -18,7 +18,7 @@ import { stepsWithin } from "./trial.ts";
 /** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
 
-/** The loop of a training run: steps, and validation, sample grids and checkpoints between them. */
+/** The training loop: steps, with validation, sample grids and checkpoints between them. */
 export class TrainingLoop implements Disposable {
   readonly #session: TrainingSession;
   readonly #order: BatchOrder;
@@ -52,12 +52,12 @@ export class TrainingLoop implements Disposable {
     this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
   }
 
-  /** Ends what pairs the batches. */
+  /** Stops the worker that pairs batches. */
   [Symbol.dispose](): void {
     this.#pairs[Symbol.dispose]();
   }
 
-  /** Steps at which the run ends; Infinity while only minutes limit it. */
+  /** Steps of the run; Infinity while it is limited by minutes alone. */
   get totalSteps(): number {
     return this.#totalSteps;
   }
@@ -67,9 +67,9 @@ export class TrainingLoop implements Disposable {
   }
 
   /**
-   * Restores the last checkpoint of the run. Writes nothing yet.
+   * Restores the last checkpoint of the run without writing anything.
    *
-   * @returns its step
+   * @returns the step of the checkpoint
    * @throws {RunError} if there is no checkpoint, or it was trained on other data
    * @throws {SafetensorsError} if the checkpoint is damaged
    * @throws {StateError} if the checkpoint belongs to another network
@@ -97,8 +97,8 @@ export class TrainingLoop implements Disposable {
   }
 
   /**
-   * Fixes the number of steps of a run that is limited by minutes, using a few trial steps. From then on the run depends
-   * on steps alone.
+   * Turns a limit in minutes into a number of steps, using a few trial steps. From then on the run depends on steps
+   * alone.
    *
    * @returns false if stopped first
    */
@@ -124,8 +124,8 @@ export class TrainingLoop implements Disposable {
   }
 
   /**
-   * Trains until the end or the signal, then saves. At the end it also writes the run's artifacts; those missing after a
-   * signal are written by the next session.
+   * Trains until the end or the signal, then saves. At the end it also writes the run's artifacts; after a signal the
+   * next session writes what is missing.
    *
    * @param tracker records metrics
    * @param bar shows progress
@@ -156,7 +156,7 @@ export class TrainingLoop implements Disposable {
       }
     }
     const trainSeconds = (performance.now() - this.#startedMs) / 1000;
-    if (!signal.aborted) await this.#logLastSteps(); // a run that was stopped goes on in the same line
+    if (!signal.aborted) await this.#logLastSteps(); // a stopped run continues this line when resumed
     if (!signal.aborted) await this.#validate();
     await this.#save();
     bar?.finish();
@@ -176,7 +176,7 @@ export class TrainingLoop implements Disposable {
     return this.#elapsedBefore + since / 1000;
   }
 
-  /** Runs up to `count` steps, at most to the next event or the end of the run, and reads their losses. */
+  /** Runs up to `count` steps, at most until the next event or the end of the run, and reads their losses. */
   async #runSteps(count: number): Promise<number[]> {
     const { config } = this.#session;
     const trainer = this.#trainer;
@@ -204,7 +204,7 @@ export class TrainingLoop implements Disposable {
     return losses;
   }
 
-  /** Logs the steps at the end of a run that do not fill a line. */
+  /** Logs the last steps of a run, which do not fill a line. */
   async #logLastSteps(): Promise<void> {
     const { step } = this.#trainer;
     const learningRate = this.#schedule.learningRate(progressAt(Math.max(step - 1, 0), this.#totalSteps));
@@ -268,7 +268,6 @@ export class TrainingLoop implements Disposable {
     this.#savedStep = step;
   }
 
-  /** Whether a metric of this step is already in the log. */
   #isMeasured(name: string): Promise<boolean> {
     return isMeasured(this.#session.run, this.#trainer.step, name);
   }

@@ -3,7 +3,7 @@ import { TrainingError } from "../program/task.ts";
 import type { Metrics } from "../run/metrics_log.ts";
 import type { RecentSteps } from "../run/run_progress.ts";
 
-/** What was measured of a step. */
+/** Loss and gradient norm of a step. */
 export interface MeasuredStep {
   readonly loss: number;
   readonly gradientNorm: number;
@@ -18,11 +18,11 @@ export class LossLog {
 
   /**
    * @param every steps per line
-   * @param advice appended to the error about a loss that is NaN or infinite
+   * @param advice what to do about a NaN or infinite loss, for the error
    */
   constructor(readonly order: BatchOrder, readonly every: number, readonly advice: () => string) {}
 
-  /** The latest steps, as many as a line may need. */
+  /** The latest steps, enough for a line. */
   get recent(): RecentSteps {
     return { losses: this.#losses, gradientNorms: this.#gradientNorms, open: this.#open };
   }
@@ -36,7 +36,7 @@ export class LossLog {
    * Adds a step.
    *
    * @param step the step, from 0
-   * @returns a line, if complete
+   * @returns a line of the log, if one is complete
    * @throws {TrainingError} if the loss is not a finite number
    */
   add(step: number, { loss, gradientNorm }: MeasuredStep, learningRate: number): Metrics | undefined {
@@ -49,11 +49,11 @@ export class LossLog {
   }
 
   /**
-   * The line of the last steps of a run, if some are in no line yet. It averages a tenth of the run or a whole line's
-   * steps, whichever is less: a single step says little about where a run ended.
+   * The last line of a run, if some steps are not in a line yet. It averages a tenth of the run or `every` steps,
+   * whichever is less, because a single step says little about where a run ended.
    *
    * @param steps steps of the run
-   * @param learningRate of the last one, where an earlier session took it
+   * @param learningRate of the last step, if an earlier session took it
    */
   end(steps: number, learningRate: number): Metrics | undefined {
     if (this.#open === 0) return undefined;
@@ -61,7 +61,6 @@ export class LossLog {
     return this.#line(steps, count, this.#learningRate ?? learningRate);
   }
 
-  /** @param count steps to average */
   #line(step: number, count: number, learningRate: number): Metrics {
     const line = {
       step,

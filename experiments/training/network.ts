@@ -30,14 +30,14 @@ export interface Network {
   readonly options: ModelOptions;
   /** The network with the trained weights. */
   readonly model: Model;
-  /** The network with the current averaged weights; `model` itself without averaging. */
+  /** The network with the averaged weights; `model` itself without averaging. */
   readonly averaged: Model;
   readonly trainer: Trainer;
   /** Number of parameters. */
   readonly size: number;
 }
 
-/** The options of a configured network for images of `channels` channels, and of so many classes. */
+/** Options of the configured network for images of `channels` channels in `classes` classes. */
 export function modelOptions(
   { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction }: NetworkSettings,
   channels: number,
@@ -62,8 +62,8 @@ export function modelOptions(
 /**
  * Makes the network and trainer of a configuration.
  *
- * @param initial where the weights come from; by default the configuration's seed
- * @throws {ConfigError} if the optimizer would update none of its weights by its own rule
+ * @param initial source of the weights; by default the configuration's seed
+ * @throws {ConfigError} if the optimizer's own rule would apply to none of the weights
  */
 export function makeNetwork(
   config: TrainingConfig,
@@ -94,7 +94,6 @@ export function makeNetwork(
   };
 }
 
-/** A second network that shares the averaged weights. */
 function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
   let model!: Model;
   scope(() => { // frees its own weights
@@ -105,10 +104,10 @@ function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
 }
 
 /**
- * Compiles the kernels of a training step. If that takes a while, as on a first start, progress is shown.
+ * Compiles the kernels of a training step, with progress if that takes a while, as on a first start.
  *
  * @param terminal where to show progress, if anywhere
- * @param now the time in milliseconds
+ * @param now clock in milliseconds
  */
 export async function compileKernels(
   trainer: Pick<Trainer, "compile">,

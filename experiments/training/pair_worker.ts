@@ -1,4 +1,4 @@
-// A worker that pairs noise with data. A message brings a batch and a port to answer on.
+// A worker that pairs noise with data. Each message has a batch and a port for the answer.
 
 import { pairTransport, type TransportBatch } from "../../models/flow/coupling.ts";
 

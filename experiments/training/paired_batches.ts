@@ -8,19 +8,19 @@ import type {
 } from "../../models/mod.ts";
 import { TrainingError } from "../program/task.ts";
 
-/** Steps whose pairings are kept after they were taken, besides those of a line of metrics. */
+/** Steps whose pairings are kept after use, in addition to a line of metrics. */
 const kept = 256;
 
-/** What pairing cost: squared distances of noise and data, the mean over pixels. */
+/** Transport cost: mean squared distance of noise and data, over pixels. */
 export interface TransportCosts {
   readonly transport_cost: number;
-  /** The same with the batches as they were. */
+  /** The cost without pairing. */
   readonly independent_cost: number;
 }
 
 /**
- * The batches of a run, paired with their noise. A coupling that takes time runs in a worker, ahead of the steps, so that
- * training does not wait for it; what it pairs is a function of seed and step alone.
+ * The batches of a run, paired with their noise. A slow coupling runs in a worker, ahead of the steps, so that training
+ * does not wait. Each pairing depends on seed and step alone.
  */
 export class PairedBatches implements Disposable {
   readonly #order: BatchOrder;
@@ -32,7 +32,7 @@ export class PairedBatches implements Disposable {
   readonly #failure = Promise.withResolvers<never>();
   #worker: Worker | undefined;
 
-  /** @param logEvery steps whose costs may be asked for at once */
+  /** @param logEvery steps of a line of metrics */
   constructor(
     order: BatchOrder,
     coupling: Coupling,
@@ -43,11 +43,11 @@ export class PairedBatches implements Disposable {
     this.#coupling = coupling;
     this.#data = data;
     this.#logEvery = logEvery;
-    this.#failure.promise.catch(() => {}); // reported to whoever awaits a pairing
+    this.#failure.promise.catch(() => {}); // whoever awaits a pairing gets the error
   }
 
   /**
-   * The examples of steps from `from` up to `to`, in the order of the noise. As many more are begun.
+   * The examples of steps from `from` up to `to`, in the order of the noise. Starts pairing as many more.
    *
    * @throws {TrainingError} if the worker fails
    */
@@ -68,7 +68,7 @@ export class PairedBatches implements Disposable {
     });
   }
 
-  /** The mean costs of the last steps before `step`, as many as a line of metrics has; none without transport. */
+  /** Mean costs of the steps of a line of metrics that ends before `step`; undefined without transport. */
   async costs(step: number): Promise<TransportCosts | undefined> {
     const coupling = this.#coupling;
     if (!isTransport(coupling) || step === 0) return undefined;
@@ -83,7 +83,7 @@ export class PairedBatches implements Disposable {
   [Symbol.dispose](): void {
     this.#worker?.terminate();
     this.#worker = undefined;
-    for (const port of this.#open) this.#close(port); // an open one would keep the program running
+    for (const port of this.#open) this.#close(port); // an open port keeps the program running
   }
 
   #close(port: MessagePort): void {
@@ -109,7 +109,7 @@ export class PairedBatches implements Disposable {
     );
     this.#start().postMessage(batch, [there, batch.values.buffer]);
     const pairing = Promise.race([answer, this.#failure.promise]);
-    pairing.catch(() => {}); // reported to whoever takes it
+    pairing.catch(() => {}); // whoever awaits it gets the error
     this.#pairings.set(step, pairing);
     return pairing;
   }

@@ -52,16 +52,16 @@ export function isFiniteState(state: State): boolean {
   return state.values().every(({ data }) => data.every(Number.isFinite));
 }
 
-/** What to do about a state that cannot be used. */
+/** Advice for a state that cannot be used. */
 const wayOn = "take the file from a backup, or train again";
 
 /**
  * Restores a trainer to the last checkpoint of a run.
  *
- * @param data what the run would go on with; its labels count only if it learned from labels
+ * @param data the data to continue with; its labels matter only if the run learned from labels
  * @throws {RunError} if the run has no checkpoint, or was trained on other data
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if it belongs to another network or program, or holds what training never saves
+ * @throws {StateError} if it belongs to another network or program, or has values that training never saves
  */
 export async function restoreRunState(
   run: string,
@@ -107,7 +107,7 @@ function checkSameData(
 /**
  * Writes weights of a run as a checkpoint, see `saveCheckpoint`.
  *
- * @param file where in the run, such as `weightsFile("ema")`
+ * @param file path in the run folder, such as `weightsFile("ema")`
  * @throws {RunError} if it cannot be written
  */
 export async function saveWeights(
@@ -121,7 +121,7 @@ export async function saveWeights(
   await writeAtomic(join(run, file), await saveCheckpoint(model, info, weights));
 }
 
-/** Writes the averaged weights of a run as they are now, if they are finite. @throws {RunError} if they cannot be written */
+/** Writes the current averaged weights of a run if they are finite. @throws {RunError} if they cannot be written */
 export async function saveAveraged(
   { run, network, source }: Pick<TrainingSession, "run" | "network" | "source">,
   file: string,

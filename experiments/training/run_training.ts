@@ -26,7 +26,7 @@ import { TrainingLoop } from "./loop.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunTrainingOptions {
-  /** The device to train on; by default one is opened as configured, and closed at the end. */
+  /** The device to train on; by default one is opened as configured and closed at the end. */
   readonly device?: Device;
   /** Saves and ends the run early, so that it can be resumed. */
   readonly signal?: AbortSignal;
@@ -34,31 +34,31 @@ export interface RunTrainingOptions {
   readonly say?: (message: string) => void;
   /** Shows progress. */
   readonly terminal?: Terminal;
-  /** When the run started; by default now. */
+  /** Start of the run, by default now. */
   readonly startedAt?: Date;
-  /** The lock of the run to resume, if the caller holds it. The caller releases it. */
+  /** The lock of the run to resume, if the caller holds it; the caller also releases it. */
   readonly lock?: RunLock;
-  /** What to call it; by default as the settings, MLFLOW_RUN_NAME or its folder say. */
+  /** Name of the run; by default from the settings, MLFLOW_RUN_NAME or its folder. */
   readonly runName?: string;
-  /** Steps after which the averaged weights are kept, as `weights/step_000500.safetensors`. */
+  /** Steps after which averaged weights are kept, as `weights/step_000500.safetensors`. */
   readonly keepAt?: readonly number[];
 }
 
 /** Result of a training run. */
 export interface TrainingResult extends TrainingOutcome {
-  /** Its folder. */
+  /** The run's folder. */
   readonly run: string;
 }
 
 /**
- * Trains a network, and writes weights, metrics, pictures and a report to the run's folder, as `deno task train:residual`
- * does.
+ * Trains a network, and writes weights, metrics, pictures and a report to the run's folder, like `deno task
+ * train:residual`.
  *
  * @param config see `trainingConfig`; with `resume` it continues that run
- * @throws {ConfigError} if the tracking server cannot be used, or labels are asked for and the data has none
+ * @throws {ConfigError} if the tracking server cannot be used, or labels are required and the data has none
  * @throws {DataError} if the data cannot be loaded
  * @throws {DeviceError} if the device is unavailable or fails
- * @throws {RunError} if the folder cannot be written, another program works on it, or it has no checkpoint to resume
+ * @throws {RunError} if the folder cannot be written, another program works on it, or there is no checkpoint to resume
  * @throws {SafetensorsError} if the checkpoint to resume is damaged
  * @throws {StateError} if the checkpoint to resume belongs to another network
  * @throws {TrainingError} if the network does not fit the device, nothing is left to do, or the loss becomes NaN
@@ -83,7 +83,7 @@ async function trainOn(
   options: RunTrainingOptions,
 ): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
-  // Lock a resumed run before reading anything of it.
+  // Lock a resumed run before reading any of its files.
   using own = new DisposableStack();
   const resumed = options.lock ?? (given.resume === null ? undefined : own.use(await lockRun(given.resume)));
   const runName = options.runName ?? given.runName;
@@ -155,7 +155,7 @@ async function trainOn(
   return { run, ...outcome };
 }
 
-/** Writes the settings that repeat the run, bit for bit on the same kind of device. */
+/** Writes the settings that repeat the run, bit for bit on a device of the same kind. */
 async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
   // A server address may contain a password; a resumed run finds it in mlflow.json.
   await writeJson(join(run, runFile.config), { ...config, resume: null, mlflow: null });

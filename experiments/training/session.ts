@@ -9,7 +9,7 @@ import type { TrainingConfig } from "../settings/training.ts";
 import { readRecord } from "../tracking/record.ts";
 import type { Network } from "./network.ts";
 
-/** One session of a training run, which may be resumed in another. */
+/** One session of a training run; another may resume it. */
 export interface TrainingSession {
   readonly config: TrainingConfig;
   /** The run's folder. */
@@ -18,7 +18,7 @@ export interface TrainingSession {
   readonly images: ImageSplit;
   readonly network: Network;
   readonly source: ImageSource;
-  /** Steps after which the averaged weights are kept. */
+  /** Steps after which averaged weights are kept. */
   readonly keepAt: readonly number[];
   /** Saves and ends the session early. */
   readonly signal: AbortSignal;
@@ -26,15 +26,15 @@ export interface TrainingSession {
   readonly say: (message: string) => void;
 }
 
-/** How a session of training ended. */
+/** How a training session ended. */
 export interface TrainingOutcome {
-  /** Steps taken in all sessions of the run. */
+  /** Steps of the run, over all sessions. */
   readonly step: number;
-  /** Whether it was stopped before its end. */
+  /** Whether it stopped before the end of the run. */
   readonly interrupted: boolean;
   readonly valLoss: number | undefined;
   readonly testLoss: number | undefined;
-  /** Of this session. */
+  /** Training rate of this session. */
   readonly imagesPerSecond: number;
 }
 
@@ -47,15 +47,15 @@ export function scheduleOf(
   return createSchedule(schedule, lr, Object.fromEntries(settings));
 }
 
-/** Whether a metric of a step is in the log of a run. */
+/** Whether a run's log has a metric at a step. */
 export async function isMeasured(run: string, step: number, name: string): Promise<boolean> {
   const metrics = await readMetrics(join(run, runFile.metrics));
   return metrics.some((line) => line.step === step && name in line);
 }
 
 /**
- * Whether a run ended at a step with all artifacts written. The record of a run that goes on is open again, whatever an
- * earlier session has left.
+ * Whether a run finished at a step with all artifacts written. A resumed run is not complete, even if an earlier
+ * session finished.
  *
  * @throws {RunError} if its record or its log cannot be read
  */

@@ -10,16 +10,16 @@ import { checkGrid } from "../draw/sample_grid.ts";
 import { type Coupling, couplings } from "../../models/mod.ts";
 import { makeVariant } from "../settings/variant.ts";
 
-/** Where to say and show something. */
+/** Where to report progress. */
 export interface Shown {
   readonly say: (message: string) => void;
   readonly terminal?: Terminal | undefined;
-  /** Milliseconds after which it is shown how far the reading is; default 1000. */
+  /** Milliseconds before progress is shown; default 1000. */
   readonly patienceMs?: number;
 }
 
 /**
- * Loads the data set of a task, with progress where it takes long.
+ * Loads the data set of a task, and shows progress if that takes a while.
  *
  * @param source as of `loadDataset`; null is MNIST
  * @throws {DataError} if it cannot be loaded
@@ -45,10 +45,10 @@ export async function loadData(
 }
 
 /**
- * Decides whether a run is conditional, now that its data is known.
+ * Decides whether a run is conditional, once its data is known.
  *
- * @param say called with a line for the user where the data leaves no choice
- * @throws {ConfigError} if labels are asked for and the data has none
+ * @param say called with a line for the user if the data leaves no choice
+ * @throws {ConfigError} if labels are required and the data has none
  */
 export function decideConditional(
   config: TrainingConfig,
@@ -66,17 +66,18 @@ export function decideConditional(
   return { ...config, conditional: false, guidance: unlabelled(config.guidance) };
 }
 
-/** Most numbers that the flows, or the ends of the paths, of a run may be: 1 GiB of them. */
+/** Most numbers in the stored trajectories, or in their ends: 1 GiB. */
 const mostValues = 2 ** 28;
-/** Pixels of the widest GIF, and those between its images. */
+/** Width of the widest GIF, and of the gap between its images, in pixels. */
 const gif = { width: 65_535, gap: 6 };
 
 /**
  * Checks the pictures of a run before it begins.
+ * Checks, before a run begins, that its pictures can be drawn.
  *
  * @param size of its images
- * @param classes that they are asked to be of, one column each; 0 without
- * @throws {ConfigError} naming the setting that asks for more than can be drawn
+ * @param classes of the samples, one column each; 0 without
+ * @throws {ConfigError} naming the setting that is too large to draw
  * @throws {RunError} if the samples do not fit in one grid
  */
 export function checkPictures(config: TrainingConfig, size: ImageSize, classes = 0): void {
@@ -102,8 +103,8 @@ function atMost(name: "flowSamples" | "pathSamples", count: number, most: number
 /**
  * Checks that a run has the labels that its coupling needs.
  *
- * @param config once it is decided whether the network gets labels
- * @throws {ConfigError} if it gets none, and the coupling pairs within classes
+ * @param config after `conditional` is decided
+ * @throws {ConfigError} if the coupling pairs within classes and the network gets no labels
  */
 export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
   const { sees }: Coupling = makeVariant(couplings, coupling);
@@ -115,9 +116,9 @@ export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
 }
 
 /**
- * Checks that there are validation images where the schedule follows their loss.
+ * Checks that there are validation images if the schedule follows their loss.
  *
- * @throws {ConfigError} if its share of the training images is none
+ * @throws {ConfigError} if the validation share comes to no image
  */
 export function checkValidation(
   { schedule, valFraction, resume }: Pick<TrainingConfig, "schedule" | "valFraction" | "resume">,

@@ -1,16 +1,16 @@
 import type { Trainer } from "../../models/mod.ts";
 import { pause } from "../../models/pause.ts";
 
-/** Seconds of trial steps that the rate is measured over, and the most of a short run that they may take. */
+/** Seconds of trial steps, and the largest share of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;
-/** Steps that are not timed: the first ones are slower, while threads start and memory is touched. */
+/** Untimed first steps, which are slower while threads start and memory is first touched. */
 const warmUpSteps = 2;
 /** Most steps between two looks at the clock. */
 const maxBurst = 32;
 
-/** Work that comes up between steps at regular intervals. */
+/** Work done between steps at regular intervals. */
 export interface Interlude {
-  /** Steps from one to the next. */
+  /** Steps between two runs of it. */
   readonly everySteps: number;
   /** Does the work without side effects. */
   readonly run: () => Promise<unknown>;
@@ -18,8 +18,7 @@ export interface Interlude {
 
 /** What a trial runs. */
 export interface Trial {
-  /** Examples of step 0, 1, ... */
-  /** The examples of steps from `from` up to `to`, as the coupling orders them. */
+  /** Examples of the steps from `from` up to `to`, as the coupling orders them. */
   readonly batches: (from: number, to: number) => Promise<readonly Uint32Array<ArrayBuffer>[]>;
   /** The learning rate of the trial steps. */
   readonly learningRate: number;
@@ -28,14 +27,13 @@ export interface Trial {
   readonly stopped: () => boolean;
 }
 
-/** The parts of a trainer that a trial uses. */
 type TrialTrainer = Pick<Trainer, "step" | "state" | "restore" | "queueStep" | "losses">;
 
 /**
  * Estimates how many steps fit in some time: runs a few seconds of steps and each interlude once, then restores the
- * trainer, so that the run depends on the number of steps alone.
+ * trainer, so that the result of the run depends on the number of steps alone.
  *
- * @param now the time in milliseconds
+ * @param now clock in milliseconds
  * @returns at least 1; undefined if the trial was stopped
  */
 export async function stepsWithin(
@@ -64,7 +62,7 @@ export async function stepsWithin(
   return Math.max(1, Math.floor((seconds - (now() - startedMs) / 1000) / perStep));
 }
 
-/** Times steps for some seconds after the warm-up, which ends early where a step takes seconds. */
+/** Times steps for some seconds after the warm-up, which ends early if a step takes seconds. */
 export async function secondsPerStep(
   run: (steps: number) => Promise<void>,
   seconds: number,

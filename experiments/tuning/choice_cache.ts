@@ -4,13 +4,12 @@ import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { fieldProblem, fieldsOf, listOf, textField } from "../run/field_checks.ts";
 import { readJson } from "../run/contained.ts";
 
-/** File of the choices, among the runs: tasks may write nowhere else. */
+/** File of kernel choices, next to the runs because tasks may write nowhere else. */
 export const choiceCacheFile = "runs/.kernels.json";
 
-/** Most choices kept; the oldest go first. */
+/** Most choices kept; the oldest are dropped first. */
 const mostChoices = 10_000;
 
-/** A choice in the file. */
 interface Entry extends ChoiceKey {
   readonly chosen: string;
 }
@@ -23,7 +22,7 @@ const checks = {
 
 const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);
 
-/** Choices of kernels in a file, by adapter, kernel and sizes. New candidates invalidate a choice. */
+/** Choices of kernels in a file, by adapter, kernel and sizes. A choice is void if the candidates have changed. */
 export class ChoiceCache implements ChoiceStore {
   readonly #entries: Map<string, Entry>;
   readonly #measured = new Map<string, Entry>();
@@ -33,9 +32,9 @@ export class ChoiceCache implements ChoiceStore {
   }
 
   /**
-   * Opens the choices in a file; none if there is no such file or it cannot be used.
+   * Opens the choices in a file; starts empty if the file is missing or unusable.
    *
-   * @param say called with a line for the user if it cannot
+   * @param say called with a line for the user if it is unusable
    */
   static async open(path: string, say: (message: string) => void): Promise<ChoiceCache> {
     return new ChoiceCache(path, await readEntries(path, say));
@@ -53,8 +52,8 @@ export class ChoiceCache implements ChoiceStore {
   }
 
   /**
-   * Adds the measurements to the file, keeping what other programs have added since. Where the file cannot be written, the
-   * next start measures again.
+   * Adds the measurements to the file, keeping what other programs have added meanwhile. If the file cannot be written,
+   * the next start measures again.
    *
    * @param say called with a line for the user if it cannot be written
    */
@@ -62,7 +61,7 @@ export class ChoiceCache implements ChoiceStore {
     if (this.#measured.size === 0) return;
     const entries = await readEntries(this.path, () => {});
     for (const [place, entry] of this.#measured) {
-      entries.delete(place); // the newest come last
+      entries.delete(place); // move to the end: newest last
       entries.set(place, entry);
     }
     const choices = [...entries.values()].slice(-mostChoices);

@@ -9,27 +9,27 @@ import { fieldProblem, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 
-/** Seconds of measuring per start; the next start continues from there. */
+/** Seconds of measuring per start; the next start continues. */
 const secondsPerStart = 5;
 
-/** What a choice of kernels depends on. */
+/** What the choice of kernels depends on. */
 export interface Choosing {
   readonly device: Pick<Device, "kind" | "tuning">;
-  /** Whether to measure; `auto` is on GPUs. */
+  /** Whether to measure; `auto` measures on GPUs. */
   readonly tune: boolean | "auto";
-  /** The run's folder, where its kernels are noted. */
+  /** The run's folder, where the choice is recorded. */
   readonly run: string;
-  /** Whether an earlier session may have noted them. */
+  /** Whether an earlier session may have recorded one. */
   readonly resumed: boolean;
   readonly say: (message: string) => void;
   readonly terminal?: Terminal | undefined;
 }
 
 /**
- * Chooses the kernels of a training run, and notes them in its folder: those of its earlier sessions, so that it goes on
- * with the same bits; for a new run the fastest, as measured now or on an earlier start.
+ * Chooses the kernels of a training run and records them in its folder. A resumed run uses its earlier kernels, to
+ * continue with the same bits; a new run uses the fastest, as measured now or on an earlier start.
  *
- * @throws {RunError} if the notes are damaged, or cannot be written
+ * @throws {RunError} if the record is damaged or cannot be written
  */
 export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choosing): Promise<void> {
   const { device, run, resumed, say } = choosing;
@@ -39,7 +39,7 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   const { adapter } = before[0].key;
   if (noted?.adapter === adapter) return;
   if (noted) say(`Choosing kernels again: those of the run are for ${noted.adapter}, and this is ${adapter}`);
-  const isOld = resumed && !noted; // it has trained with those of the table
+  const isOld = resumed && !noted; // it trained with the default kernels
   const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
   await writeRunKernels(run, measures ? await measured(trainer, choosing) : before);
 }
@@ -60,17 +60,17 @@ async function measured(
   return choices;
 }
 
-/** The kernels that a run trains with. */
+/** The kernels of a run. */
 export interface RunKernels {
-  /** Adapter of the choice. */
+  /** Adapter on which they were chosen. */
   readonly adapter: string;
-  /** The candidate of each call, by kernel and sizes. */
+  /** Candidate of each call, by kernel and sizes. */
   readonly calls: Readonly<Record<string, string>>;
 }
 
 const checks = { adapter: textField, calls: tableOf(textField) };
 
-/** Notes the kernels of a run, if it has a choice. @throws {RunError} if they cannot be written */
+/** Records the kernels of a run, if its device has a choice. @throws {RunError} if they cannot be written */
 export async function writeRunKernels(run: string, choices: readonly KernelChoice[]): Promise<void> {
   if (choices.length === 0) return;
   const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));
@@ -93,11 +93,11 @@ export async function readRunKernels(run: string): Promise<RunKernels | undefine
   throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup`);
 }
 
-/** The kernels of a run as choices, on the adapter that they were chosen on. */
+/** The kernels of a run as choices for their adapter. */
 export function notedChoices(kernels: RunKernels): ChoiceStore {
   const calls = new Map(Object.entries(kernels.calls));
   return {
     get: ({ adapter, call }) => adapter === kernels.adapter ? calls.get(call) : undefined,
-    set() {}, // a run keeps its kernels
+    set() {}, // the kernels of a run never change
   };
 }

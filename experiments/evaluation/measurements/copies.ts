@@ -5,9 +5,9 @@ import { memorisation, mostPairs } from "../../measures/memorisation.ts";
 import { firstIndices, imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 
-/** Training images that are shown beside a sample. */
+/** Number of training images shown beside a sample. */
 const neighbours = 3;
-/** Samples that are shown: the least certain, and some of all others. */
+/** Numbers of samples shown: the least certain, and some of the others. */
 const shown = { least: 32, others: 16 } as const;
 
 /** Whether samples repeat training images, by distances between pixels. */
@@ -18,7 +18,7 @@ export const copies: Measurement = {
     const { subject: { data, trained }, sets: { samples, test }, monitor } = input;
     const train = imagesAt(data.train, trained);
     const { rows } = test.pixels;
-    // Images that cannot be copies, for comparison: other test images, if there are any.
+    // For comparison, images that cannot be copies: other test images, if there are any.
     const rest = firstIndices(data.test.count).slice(rows, 2 * rows);
     const others = rest.length > 0 ? imagesAt(data.test, rest) : undefined;
     const most = mostPairs(train, test.pixels, samples.pixels) +
@@ -37,7 +37,7 @@ export const copies: Measurement = {
   },
 };
 
-/** The samples that a report shows, least certain first. */
+/** The samples shown in a report, least certain first. */
 function judgedSamples(
   { subject, sets: { samples }, judge }: MeasurementInput,
   train: Points,

@@ -22,16 +22,16 @@ import { ImageSource, labelsFor } from "../../data/image_source.ts";
 import { conditionOf, firstIndices, runsPerEvaluation } from "../image_sets.ts";
 import type { Findings, Measurement, MeasurementInput } from "../measurement.ts";
 
-/** Images to work on at once. */
+/** Images per batch. */
 const batch = 64;
-/** Most test images for the loss: more would not change the figure. */
+/** Most test images for the loss; more would not change the figure. */
 const mostLosses = 10_000;
-/** Error allowed in a step of a likelihood; a smaller one would change bits by less than their interval. */
+/** Relative tolerance of a likelihood; a smaller one changes bits by less than their interval. */
 const rtol = 1e-2;
-/** Expected evaluations of a likelihood, whose steps are adaptive. */
+/** Expected evaluations of a likelihood, which uses adaptive steps. */
 const likelihoodEvaluations = 50;
 
-/** The loss on test images, overall and by t. */
+/** The test loss, overall and by t. */
 export const losses: Measurement = {
   judged: false,
   sampled: false,
@@ -54,7 +54,7 @@ export const losses: Measurement = {
   },
 };
 
-/** The way from noise to sample: how long and how straight it is, and whether the solver finds back. */
+/** Trajectories from noise to sample: their length and straightness, and whether the solver finds the way back. */
 export const geometry: Measurement = {
   judged: false,
   sampled: false,
@@ -70,15 +70,15 @@ export const geometry: Measurement = {
 };
 
 /**
- * Steps for measurements that follow all samples at the same times: those that draw the samples, or 20 of Heun's if samples
- * choose their own steps or noise is added on the way.
+ * Steps for measurements that need the same times for all samples: those of the samples, or 20 of Heun's method if the
+ * solver is adaptive or adds noise.
  */
 function sharedSteps(how: SolverOptions) {
   if (isAdaptive(how) || how.solver === "sde") return { solver: "heun", times: uniformTimes(20) } as const;
   return { solver: how.solver ?? "heun", times: timesOf(how) };
 }
 
-/** How straight the trajectories of the first samples are. */
+/** Straightness of the trajectories of the first samples. */
 async function straightness(
   { subject, options, field, labels, monitor }: MeasurementInput,
   count: number,
@@ -114,7 +114,7 @@ async function straightness(
   return { figures: { path_ratio: meanEstimate(ratio), straightness: meanEstimate(straight) }, course };
 }
 
-/** Root mean square errors of test images that went to noise and back, in pixels from 0 to 1. */
+/** Root mean square errors of test images mapped to noise and back, in pixels from 0 to 1. */
 async function roundTrips(input: MeasurementInput, count: number): Promise<Estimate> {
   const { drawable: { model, normalization } } = input.subject;
   const lost: number[] = [];
@@ -127,7 +127,7 @@ async function roundTrips(input: MeasurementInput, count: number): Promise<Estim
   return meanEstimate(lost);
 }
 
-/** Bits per dimension of test images: their likelihood under the network, without guidance. */
+/** Bits per dimension of test images, from their likelihood under the network without guidance. */
 export const bits: Measurement = {
   judged: false,
   sampled: false,
@@ -148,7 +148,7 @@ export const bits: Measurement = {
   },
 };
 
-/** Batches of the first test images as the network sees them, with their classes if it takes any. */
+/** Batches of the first test images in the network's range of pixels, with their classes if it takes any. */
 function* testBatches(
   { subject, sets: { test } }: MeasurementInput,
   count: number,

@@ -4,15 +4,15 @@ import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";
 import type { JudgedImages, Measurement } from "../measurement.ts";
 
-/** The judge is certain of an image from this probability on. */
+/** Lowest probability at which the judge is certain of an image. */
 const certain = 0.9;
 
-/** The share of images of which the judge is certain, with its interval. */
+/** The share of images that the judge is certain about, with its interval. */
 export function certainShare({ confidence }: Verdicts) {
   return proportion(confidence.filter((p) => p >= certain).length, confidence.length);
 }
 
-/** What the judge sees in the samples: how often it is certain, and of which classes. */
+/** How often the judge is certain of a sample, and which classes it sees. */
 export const recognition: Measurement = {
   judged: true,
   sampled: true,
@@ -37,7 +37,7 @@ export const recognition: Measurement = {
   },
 };
 
-/** How far the samples as a whole are from the test images, in the judge's features. */
+/** Distances between the samples and the test images in the judge's features. */
 export const likeness: Measurement = {
   judged: true,
   sampled: true,
