@@ -1,8 +1,8 @@
 import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
-import { UserError } from "../kernels/core/user_error.ts"; // programs without kernels use this file, too
+import { UserError } from "../kernels/core/user_error.ts"; // for programs without kernels, too
 
 /**
- * The known name that a misspelt one most likely means.
+ * The known name closest to a misspelt one.
  *
  * @param name the name given; case is ignored
  * @param known the names to choose from
@@ -18,10 +18,9 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 }
 
 /**
- * The message for an unknown name, such as
- * `Unknown solver "huen": did you mean "heun"? (known: euler, heun, ...)`.
+ * The message for an unknown name, such as `Unknown solver "huen": did you mean "heun"? (known: euler, heun, ...)`.
  *
- * @param what the kind of name
+ * @param what the kind of name, such as "solver"
  * @param of what the name belongs to
  */
 export function unknownName(what: string, name: string, known: readonly string[], of?: string): string {
@@ -32,11 +31,11 @@ export function unknownName(what: string, name: string, known: readonly string[]
 }
 
 /**
- * Checks that settings are an object with known fields only.
+ * Checks that settings are an object without unknown fields.
  *
  * @param of what the settings belong to, for the message
- * @throws {UserError} if they are no such object, as when they were left out
- * @throws {TypeError} naming the unknown setting, the nearest known one, if any, and all known ones
+ * @throws {UserError} if they are not an object, for example missing
+ * @throws {TypeError} if a field is unknown; suggests the nearest known name and lists all
  */
 export function rejectUnknown(settings: object, known: readonly string[], of: string): void {
   const isObject = typeof settings === "object" && settings !== null && !Array.isArray(settings);

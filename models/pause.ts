@@ -1,12 +1,12 @@
 /**
- * Lets the event loop run: signals, timers and what a page draws wait while a device computes in this thread. A timer,
- * since Deno looks for signals only now and then while messages keep it busy.
+ * Lets the event loop handle signals, timers and drawing, which wait while a device computes in this thread. Uses a
+ * timer, because Deno checks for signals only rarely while messages keep it busy.
  */
 export function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** A {@linkcode pause} ten times a second at most, for loops with short iterations. */
+/** {@linkcode pause}, at most ten times a second, for loops with short iterations. */
 export function throttledPause(): () => Promise<void> {
   let pausedMs = performance.now();
   return async () => {

@@ -1,6 +1,6 @@
 import { randomBits, randomNormal, type Shape, type Tensor, tensor } from "../kernels/mod.ts";
 
-/** Streams of random numbers, one per use, so that no two uses of a seed draw the same numbers. */
+/** Streams of random numbers: one per purpose, so that no two purposes draw the same numbers from a seed. */
 export const streams = {
   weights: 0,
   order: 1,
@@ -32,7 +32,7 @@ export function checkedSeed(seed: number): number {
 }
 
 /**
- * A random order of 0 .. n - 1, a function of seed, stream and counter.
+ * A random permutation of 0 .. n - 1, determined by seed, stream and counter.
  *
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  * Source: Fisher and Yates, as in Knuth 1997, The Art of Computer Programming 2, algorithm 3.4.2P
@@ -48,7 +48,7 @@ export function permutation(seed: number, stream: number, counter: number, n: nu
 }
 
 /**
- * Noise to sample from. A seed gives the same noise on every device, and row n does not depend on N.
+ * Noise to start sampling from. A seed gives the same noise on every device; row n does not depend on N.
  *
  * @param seed integer in [0, 2^32)
  * @param shape [N, C, H, W]
@@ -58,24 +58,21 @@ export function noise(seed: number, shape: Shape): Tensor {
   return randomNormal(tensor(Uint32Array.of(checkedSeed(seed), streams.samples, 0)), shape);
 }
 
-/**
- * Below this sine of the angle between two vectors, the chord stands for the arc: they differ by less than f32 can
- * tell.
- */
+/** Below this sine of the angle between two vectors, chord and arc are equal in f32. */
 const least = 1e-6;
 
 /**
- * Interpolates between two noises along the arc from one to the other:
- * (sin((1 - s) a) x + sin(s a) y) / sin(a), with a the angle between x and y.
+ * Interpolates between two noise vectors along an arc: (sin((1 - s) a) x + sin(s a) y) / sin(a), where a is the angle
+ * between x and y.
  *
- * Noise of many elements lies near a sphere. The arc stays there, where the network was trained; the straight line
- * passes through vectors too short to be noise. Nearly parallel vectors are interpolated along the straight line.
+ * Noise in many dimensions lies near a sphere. The arc stays near it, as the network expects; a straight line passes
+ * through vectors too short to be noise. Nearly parallel vectors are interpolated linearly.
  *
  * @param x one noise
- * @param y another one, of as many elements
- * @param share s, in [0, 1]; at 0 it is x and at 1 it is y, to the bit
- * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the noises are opposite, so that no arc
- * is the shortest
+ * @param y another one, of the same length
+ * @param share s, in [0, 1]; 0 gives x and 1 gives y, to the bit
+ * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the noises are opposite, so that there is
+ * no shortest arc
  *
  * ```ts
  * import { slerp } from "./mod.ts";
@@ -99,7 +96,6 @@ export function slerp(x: Float32Array, y: Float32Array, share: number): Float32A
   return Float32Array.from(x, (value, i) => ofX * value + ofY * y[i]);
 }
 
-/** The weights of both vectors. */
 function weights(angle: number, share: number): readonly [ofX: number, ofY: number] {
   const sine = Math.sin(angle);
   if (sine >= least) return [Math.sin((1 - share) * angle) / sine, Math.sin(share * angle) / sine];
@@ -109,7 +105,7 @@ function weights(angle: number, share: number): readonly [ofX: number, ofY: numb
   );
 }
 
-/** The angle between two vectors in [0, pi], also where it is small; 0 if one has no length. Source: Kahan 2006 */
+/** The angle between two vectors, in [0, pi], accurate for small angles; 0 if one has length 0. Source: Kahan 2006 */
 function angleOf(x: Float32Array, y: Float32Array): number {
   const norm = (vector: Float32Array) => Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
   const [ofX, ofY] = [norm(x), norm(y)];

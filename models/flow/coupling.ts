@@ -10,28 +10,28 @@ export interface NoiseDraw {
   readonly step: number;
 }
 
-/** Examples as a coupling sees them, in host memory. */
+/** Examples in host memory, for couplings. */
 export interface HostExamples {
-  /** Elements of an example. */
+  /** Elements per example. */
   readonly size: number;
-  /** The data at some indices as the network sees it, f32[N, size]. */
+  /** Data at the given indices in the network's units, f32[N, size]. */
   values(examples: Uint32Array): Float32Array<ArrayBuffer>;
-  /** Labels at some indices, u32[N], if the data has them. */
+  /** Labels at the given indices, u32[N], if the data has labels. */
   labels?(examples: Uint32Array): Uint32Array<ArrayBuffer>;
 }
 
 /** Pairs data with noise. */
 export interface Coupling {
-  /** Which data it needs in host memory; none by default. */
+  /** Data that it needs in host memory; by default none. */
   readonly sees?: "values" | "labels";
   /**
-   * Reorders a batch so that example n is paired with row n of the noise.
+   * Reorders a batch: example n is paired with row n of the noise.
    *
    * @param examples indices of a batch, u32[N]
    * @param draw the noise of the step
    * @param data the examples, if the coupling sees them
    * @returns the same examples, reordered
-   * @throws {TypeError} if it needs data and none is given
+   * @throws {TypeError} if it needs data and gets none
    */
   pair(examples: Uint32Array<ArrayBuffer>, draw: NoiseDraw, data?: HostExamples): Uint32Array<ArrayBuffer>;
 }
@@ -39,16 +39,16 @@ export interface Coupling {
 /** Noise and data are drawn independently. */
 export const independentCoupling: Coupling = { pair: (examples) => examples };
 
-/** Largest batch that transport pairs: a larger one would take longer than a training step. */
+/** Largest batch for transport. A larger one would take longer than a training step. */
 export const mostPaired = 256;
 
-/** A batch for transport to pair, in host memory, as a worker gets it. */
+/** Input of {@linkcode pairTransport}, which can be sent to a worker. */
 export interface TransportBatch {
-  /** The noise that it is paired with. */
+  /** The noise of the step. */
   readonly draw: NoiseDraw;
   /** The data, f32[N, P]. */
   readonly values: Float32Array<ArrayBuffer>;
-  /** Absent if classes do not matter. */
+  /** Labels u32[N], to pair within each class only. */
   readonly labels?: Uint32Array<ArrayBuffer>;
   /** N. */
   readonly count: number;
@@ -56,7 +56,7 @@ export interface TransportBatch {
 
 /** Exact transport between a batch and its noise, over all examples or within each class. */
 export interface TransportCoupling extends Coupling {
-  /** The values; for transport within classes the labels too. */
+  /** The values, and the labels if it pairs within classes. */
   readonly sees: "values" | "labels";
   /** The input of {@linkcode pairTransport}, so that a worker can run it. */
   batch(examples: Uint32Array, draw: NoiseDraw, data: HostExamples | undefined): TransportBatch;
@@ -65,7 +65,7 @@ export interface TransportCoupling extends Coupling {
 /**
  * Draws the noise of a step as the device does, to 1e-5, and pairs a batch with it.
  *
- * @returns the pairs, and what they cost
+ * @returns the pairs and their cost
  * @throws {RangeError} if `count` does not divide the number of values, one is not finite, or seed or step is not an
  * integer in [0, 2^32)
  */
@@ -96,7 +96,7 @@ function transportCoupling(sees: "values" | "labels"): TransportCoupling {
   };
 }
 
-/** Exact minibatch transport: the pairing of a batch with its noise whose squared distances have the smallest sum. */
+/** Exact minibatch transport: pairs a batch with its noise so that the sum of squared distances is smallest. */
 export const transportPairs: TransportCoupling = transportCoupling("values");
 
 /** Transport within each class, so that the noise of an example does not depend on its label. */

@@ -11,17 +11,17 @@ export interface VelocityField {
    * @param condition one row per x, such as class labels u32[N], if the field takes one
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
-  /** Whether guidance changed the velocity: then its likelihood is not that of the model. */
+  /** Whether guidance changed the velocity. If so, no likelihood can be computed. */
   readonly guided?: boolean | undefined;
-  /** The path that it is for; by default the straight one. */
+  /** Its probability path; by default the straight one. */
   readonly path?: Path | undefined;
-  /** Shape of one sample, such as [C, H, W], for `sample()`; by default that of the data that it was trained on. */
+  /** Shape of one sample, such as [C, H, W], for `sample()`; by default that of its training data. */
   readonly shape?: Shape | undefined;
 }
 
-/** The path that a field says it is for. @throws {TypeError} if its `path` is something else */
+/** The path of a field, if it has one. @throws {TypeError} if its `path` is not a path */
 export function pathOf({ path }: VelocityField): Path | undefined {
-  // Strings and arrays have a method at() too.
+  // Strings and arrays have an at() method, too.
   const isPath = typeof path?.at === "function" && !(Symbol.iterator in Object(path));
   if (path === undefined || isPath) return path;
   throw new TypeError(
@@ -29,20 +29,20 @@ export function pathOf({ path }: VelocityField): Path | undefined {
   );
 }
 
-/** Shapes of the data that fields were trained on. */
+/** Shape of each field's training data. */
 const shapes = new WeakMap<VelocityField, Shape>();
 
-/** Notes the shape of one example of a field's data. */
+/** Remembers the shape of one example of a field's training data. */
 export function noteShape(field: VelocityField, shape: Shape): void {
   shapes.set(field, shape);
 }
 
-/** The shape noted last; undefined if there is none. */
+/** The remembered shape, if any. */
 export function notedShape(field: VelocityField): Shape | undefined {
   return shapes.get(field);
 }
 
-/** What a field that wraps another one takes over from it. */
+/** The properties that a wrapper of a field copies from it. */
 export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity"> {
   const { guided, shape = notedShape(field) } = checkedField(field);
   const path = pathOf(field);
@@ -50,9 +50,9 @@ export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity"> 
 }
 
 /**
- * The velocity of a field, checked: one of another shape might broadcast and give wrong results silently.
+ * The velocity of a field, with its shape checked: a wrong one could broadcast and silently give wrong results.
  *
- * @throws {TypeError} if the field gives no tensor, or a promise
+ * @throws {TypeError} if the field does not return a tensor
  * @throws {ShapeError} if the velocity does not have the shape of x
  */
 export function velocityOf(field: VelocityField, x: Tensor, t: Tensor, condition?: Tensor): Tensor {
@@ -86,7 +86,7 @@ export class CountedField implements VelocityField {
   readonly #field: VelocityField;
   #evaluations = 0;
 
-  /** Counts the evaluations of a field. */
+  /** Wraps a field. */
   constructor(field: VelocityField) {
     this.#field = field;
   }
@@ -96,12 +96,12 @@ export class CountedField implements VelocityField {
     return this.#field.guided;
   }
 
-  /** The path that the field is for, where it says so. */
+  /** The path of the field, if it has one. */
   get path(): Path | undefined {
     return pathOf(this.#field);
   }
 
-  /** Shape of one sample, where the field knows it. */
+  /** Shape of one sample, if the field knows it. */
   get shape(): Shape | undefined {
     return traitsOf(this.#field).shape;
   }
@@ -114,7 +114,7 @@ export class CountedField implements VelocityField {
   /**
    * The field's velocity.
    *
-   * @throws {TypeError} if the field gives no tensor, or a promise
+   * @throws {TypeError} if the field does not return a tensor
    * @throws {ShapeError} if the velocity does not have the shape of x
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {

@@ -26,30 +26,28 @@ export interface GuidanceOptions {
    * runs.
    */
   readonly scale: number | Tensor;
-  /** The condition that stands for "none": a label, or one row u32[1, ...] or f32[1, ...]. */
+  /** The condition that means "none": a label, or one row u32[1, ...] or f32[1, ...]. */
   readonly none: number | Tensor;
-  /**
-   * The first and the last time with guidance, by default 0 and 1; at other times the field is conditional.
-   */
+  /** First and last time with guidance, by default 0 and 1. Outside, the field is conditional only. */
   readonly interval?: readonly [from: number, to: number];
-  /** CFG-Zero*: scales the unconditional velocity to fit the conditional one, and sets v = 0 for t below 0.04. */
+  /** Use CFG-Zero*: fit the unconditional velocity to the conditional one by a factor, and set v = 0 for t < 0.04. */
   readonly zeroStar?: boolean;
 }
 
-/** Before this t, CFG-Zero* does not move. */
+/** CFG-Zero* sets v = 0 below this t. */
 const still = 0.04;
 /** Added to the squared norm that CFG-Zero* divides by. */
 const epsilon = 1e-8;
 
 /**
- * Guides a field away from its unconditional velocity: v = v_u + w (v_c - v_u), or v = s v_u + w (v_c - s v_u) with
- * s = <v_c, v_u> / |v_u|^2 for each sample by CFG-Zero*. Both branches run in one batch, so an evaluation of N samples
- * takes 2 N rows of the network; scales 0 and 1 on all times take one branch, N rows.
+ * Guides a field away from its unconditional velocity: v = v_u + w (v_c - v_u), or v = s v_u + w (v_c - s v_u) with s =
+ * <v_c, v_u> / |v_u|^2 for each sample by CFG-Zero*. Both branches run in one batch, so evaluating N samples costs 2 N
+ * rows of the network. Without an interval, scales 0 and 1 need one branch only, N rows.
  *
- * @param field takes a condition, and was trained with "none", too
- * @returns a field that needs a condition; where w is 1, its velocity is exactly that of `field`
+ * @param field a conditional field, also trained with "none"
+ * @returns a field that needs a condition; for w = 1, its velocity is exactly that of `field`
  * @throws {TypeError} if an option is unknown
- * @throws {RangeError} if the scale is not finite, the interval is not one of times in [0, 1], or "none" is no label
+ * @throws {RangeError} if the scale is not finite, the interval is not within [0, 1], or "none" is not a label
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -61,8 +59,8 @@ const epsilon = 1e-8;
  * const condition = tensor(Uint32Array.of(3, 1, 4));
  * console.log(sample(field, { count: 3, shape: [1, 4, 4], seed: 1, steps: 2, condition }).shape); // [3, 1, 4, 4]
  * ```
- * Source: Ho and Salimans 2022, arXiv:2207.12598; Kynkäänniemi et al. 2024, arXiv:2404.07724 (interval);
- * Fan et al. 2025, arXiv:2503.18886 (CFG-Zero*)
+ * Source: Ho and Salimans 2022, arXiv:2207.12598; Kynkäänniemi et al. 2024, arXiv:2404.07724 (interval); Fan et al.
+ * 2025, arXiv:2503.18886 (CFG-Zero*)
  */
 export function guided(field: VelocityField, options: GuidanceOptions): VelocityField {
   const { scale, interval, zeroStar = false } = checked(options);
@@ -115,7 +113,7 @@ function needed(condition: Tensor | undefined): Tensor {
   throw new TypeError("Cannot guide without a condition (expected one row per sample)");
 }
 
-/** w at each time, f32[N], or f32[1] if it is the same at all times. */
+/** w at each time: f32[N], or f32[1] without an interval. */
 function scaleAt(scale: number | Tensor, t: Tensor, interval: GuidanceOptions["interval"]): Tensor {
   const w = scale instanceof Tensor ? reshape(scale, [1]) : tensor(Float32Array.of(scale));
   if (!interval) return w;
@@ -128,12 +126,11 @@ function fitted(vc: Tensor, vu: Tensor, axes: readonly number[]): Tensor {
   return divide(dot(vc, vu), add(dot(vu, vu), epsilon));
 }
 
-/** A row N times. */
 function repeated(row: Tensor, N: number): Tensor {
   return reshape(gatherRows(asTable(row), tensor(new Uint32Array(N))), [N, ...row.shape.slice(1)]);
 }
 
-/** The rows of a condition, followed by as many of "none". */
+/** The N rows of a condition, followed by N rows of "none". */
 function stacked(condition: Tensor, none: Tensor): Tensor {
   const [N, ...row] = condition.shape;
   const rows = gatherRows(asTable(condition), tensor(Uint32Array.from({ length: 2 * N }, (_, i) => i % N)));
@@ -149,13 +146,13 @@ function asTable(values: Tensor): Tensor {
 
 /**
  * Guides a field away from a weaker version of itself: v = v_weaker + w (v - v_weaker). Both make the same kind of
- * error, but the weaker one makes it larger, and w above 1 extrapolates away from it. Needs no labels; an evaluation
- * runs both networks.
+ * error, the weaker one a larger one, so w > 1 extrapolates towards less error. Needs no labels. Each evaluation runs
+ * both networks.
  *
  * @param field the field to guide
- * @param weaker for example the same network after fewer steps
+ * @param weaker for example, the same network after fewer steps
  * @param scale w: 0 is `weaker`, 1 the field itself, more exaggerates the difference
- * @returns a field; where w is 1, its velocity is exactly that of `field`
+ * @returns a field; for w = 1, its velocity is exactly that of `field`
  * @throws {RangeError} if the scale is not finite
  *
  * ```ts

@@ -6,19 +6,19 @@ import { linearPath, type Path } from "./path.ts";
 import { type Prediction, velocityPrediction } from "./prediction.ts";
 import { type TimeDistribution, uniformDistribution } from "./time_distribution.ts";
 
-/** What a network learns, made of interchangeable parts. */
+/** A training objective, made of interchangeable parts. */
 export interface Objective {
-  /** From noise to data. */
+  /** Path from noise to data. */
   readonly path: Path;
   /** The distribution of t. */
   readonly times: TimeDistribution;
   /** How data is paired with noise. */
   readonly coupling: Coupling;
-  /** What the field gives; a network of `createModel` gives the velocity, whatever it predicts. */
+  /** What the field outputs. Networks of `createModel` always output the velocity, whatever they predict inside. */
   readonly prediction: Prediction;
 }
 
-/** Flow matching as in Lipman et al. 2023: straight paths, uniform times, independent pairs. */
+/** Flow matching as in Lipman et al. 2023: straight path, uniform times, independent coupling. */
 export const flowMatching: Objective = {
   path: linearPath,
   times: uniformDistribution,
@@ -38,7 +38,7 @@ export interface Pairs {
   readonly condition?: Tensor;
 }
 
-/** The predicted velocity v and the target velocity u of pairs. */
+/** The predicted velocity v and the target u of each pair. */
 function velocities({ path, prediction }: Objective, field: VelocityField, { x0, x1, t, condition }: Pairs) {
   const { xt, u } = path.at(x0, x1, t);
   checkTensor("use the path", "its point xt is", xt, x1.shape);
@@ -51,8 +51,8 @@ function velocities({ path, prediction }: Objective, field: VelocityField, { x0,
  * The loss of each pair, |v - u|^2, averaged over its elements.
  *
  * @returns f32[N]
- * @throws {TypeError} if the field gives no tensor, or a promise
- * @throws {ShapeError} if the shapes do not match, such as that of the velocity
+ * @throws {TypeError} if the field does not return a tensor
+ * @throws {ShapeError} if the shapes do not match
  */
 export function lossesOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
@@ -63,8 +63,8 @@ export function lossesOf(objective: Objective, field: VelocityField, pairs: Pair
  * The loss of an objective, E |v - u|^2, averaged over all elements.
  *
  * @returns f32[]
- * @throws {TypeError} if the field gives no tensor, or a promise
- * @throws {ShapeError} if the shapes do not match, such as that of the velocity
+ * @throws {TypeError} if the field does not return a tensor
+ * @throws {ShapeError} if the shapes do not match
  */
 export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);

@@ -11,7 +11,7 @@ import {
 } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 
-/** How much of data and noise is in xt = alpha x1 + sigma x0, and how fast that changes; f32[N] each. */
+/** Coefficients of xt = alpha x1 + sigma x0 and their slopes, f32[N] each. */
 export interface Coefficients {
   /** Share of data: 0 at t = 0, 1 at t = 1. */
   readonly alpha: Tensor;
@@ -35,16 +35,16 @@ export interface Path {
    * @throws {ShapeError} if the shapes do not match
    */
   at(x0: Tensor, x1: Tensor, t: Tensor): { xt: Tensor; u: Tensor };
-  /** Its coefficients at f32[N], if it is xt = alpha x1 + sigma x0: what predictions of data or noise need. */
+  /** Coefficients at t f32[N], if xt = alpha x1 + sigma x0. Needed to predict data or noise. */
   coefficients?(t: Tensor): Coefficients;
 }
 
-/** Numbers f32[N], one per row of x, in a shape that broadcasts to x f32[N, ...]. */
+/** Reshapes f32[N], one number per row of x, so that it broadcasts to x f32[N, ...]. */
 export function perRow(values: Tensor, x: Tensor): Tensor {
   return reshape(values, x.shape.map((N, axis) => axis === 0 ? N : 1));
 }
 
-/** Shapes that only broadcast would give other points silently. @throws {ShapeError} if they do not match */
+/** Shapes that merely broadcast would silently give wrong points. @throws {ShapeError} if they do not match */
 function checkPairs(x0: Tensor, x1: Tensor, t: Tensor): void {
   checkTensor("follow a path", "x1 is", x1);
   checkTensor("follow a path", "x0 is", x0, x1.shape);

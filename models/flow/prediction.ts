@@ -2,7 +2,7 @@ import { add, divide, maximum, multiply, subtract, type Tensor } from "../../ker
 import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 import { type Coefficients, type Path, perRow } from "./path.ts";
 
-/** Smallest divisor of a conversion. Near an end, a smaller one would blow up small errors of the output. */
+/** Smallest divisor of a conversion. A smaller one, near an end, would amplify small errors of the output. */
 const leastDivisor = 0.05;
 
 /** The meaning of a network's output. */
@@ -26,8 +26,8 @@ export const velocityPrediction: Prediction = { velocity: (output) => output };
  * The output is the data: v = (w x1 + sigma' xt) / max(sigma, 0.05) with w = alpha' sigma - sigma' alpha; on the
  * straight path (x1 - xt) / max(1 - t, 0.05).
  *
- * Loss and solvers use this velocity, and its target is that of the path, also where the divisor is clamped: for the
- * last 0.05 of a straight path, a network learns the output xt + 0.05 u instead of x1. So its velocity is right up to
+ * Loss and solvers use this velocity, and its target is the path's velocity u even where the divisor is clamped: in the
+ * last 0.05 of a straight path, the network learns to output xt + 0.05 u instead of x1. So the velocity is right up to
  * t = 1, and solvers need no special last step.
  *
  * Source: Li and He 2025, arXiv:2511.13720; they clamp the target, too, and take the last step by Euler's method
@@ -42,7 +42,7 @@ export const dataPrediction: Prediction = {
 
 /**
  * The output is the noise: v = (alpha' xt - w x0) / max(alpha, 0.05) with w as in {@linkcode dataPrediction}; on the
- * straight path (xt - x0) / max(t, 0.05). The note on the last 0.05 holds here for the first 0.05.
+ * straight path (xt - x0) / max(t, 0.05). Clamping affects the first 0.05 here, with the same effect.
  *
  * Source: Ho et al. 2020, arXiv:2006.11239, for the prediction
  */
@@ -59,7 +59,7 @@ function weight({ alpha, sigma, alphaSlope, sigmaSlope }: Coefficients): Tensor 
   return subtract(multiply(alphaSlope, sigma), multiply(sigmaSlope, alpha));
 }
 
-/** a x + b y with a number of each per row. */
+/** a x + b y, with one a and one b per row. */
 function mixed(x: Tensor, a: Tensor, y: Tensor, b: Tensor): Tensor {
   return add(multiply(x, perRow(a, x)), multiply(y, perRow(b, y)));
 }
@@ -70,11 +70,11 @@ function coefficientsOf(path: Path, t: Tensor, what: string): Coefficients {
 }
 
 /**
- * The velocity field of a network whose output has another meaning.
+ * The velocity field of a network that predicts data or noise.
  *
  * @param network its `velocity` gives the output
- * @param path of the training, for predictions of data or noise
- * @returns the field; its `velocity` throws a TypeError if the prediction needs coefficients and the path has none, and a
+ * @param path the path used in training
+ * @returns the field. Its `velocity` throws a TypeError if the prediction needs coefficients that the path lacks, and a
  * ShapeError if the output does not have the shape of x
  */
 export function predicting(network: VelocityField, prediction: Prediction, path: Path): VelocityField {

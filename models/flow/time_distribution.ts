@@ -23,7 +23,7 @@ import {
 /** The distribution of t in training. */
 export interface TimeDistribution {
   /**
-   * Draws times with device ops only, so that it can be recorded.
+   * Draws times. Uses device ops only, so that it can be recorded.
    *
    * @param key u32[3]: seed, stream and counter
    * @param n number of times
@@ -36,9 +36,9 @@ export interface TimeDistribution {
 export const uniformDistribution: TimeDistribution = { draw: (key, n) => randomUniform(key, [n]) };
 
 /**
- * t = 1 / (1 + exp(-z)) with z ~ N(mean, scale^2): more times in the middle, or near one end.
+ * t = 1 / (1 + exp(-z)) with z ~ N(mean, scale^2): concentrates times in the middle, or near one end.
  *
- * @param mean of z; above 0, more times near data. Sources in which t = 1 is noise have the opposite sign
+ * @param mean of z; above 0, more times near data. The sign is opposite in papers where t = 1 is noise
  * @param scale of z, above 0
  * @throws {RangeError} if one is not finite, or the scale is not above 0
  * Source: Esser et al. 2024, arXiv:2403.03206, section 3.1
@@ -53,10 +53,9 @@ export function logitNormal({ mean, scale }: { mean: number; scale: number }): T
 }
 
 /**
- * t = (n + u) / N for the n-th of N images, u ~ U[0, 1): one time in each of N equal bins, which lowers the variance of
- * the loss.
+ * Stratified times: t = (n + u) / N for image n of N, u ~ U[0, 1). One time per bin lowers the variance of the loss.
  *
- * The bins need no shuffling, since the images and the noise of a batch are in random order already.
+ * The bins need no shuffling, because the images of a batch are already in random order.
  *
  * Source: McKay, Beckman and Conover 1979, Technometrics 21(2), stratified sampling
  */
@@ -67,14 +66,14 @@ export const stratified: TimeDistribution = {
   },
 };
 
-/** Below this a, times are uniform to 1e-5, and asinh(x) / a in f32 would be off by as much. */
+/** Below this a, times are uniform to 1e-5, which is also the error of asinh(x) / a in f32. */
 const leastSteep = 0.03;
 
 /**
- * Density e^(a t) + e^(a (1 - t)), that is cosh(a (t - 1/2)) up to a factor, by its inverse distribution function
+ * Density proportional to e^(a t) + e^(a (1 - t)), or cosh(a (t - 1/2)). Drawn by inverting the distribution function:
  * t = 1/2 + asinh((2 u - 1) sinh(a / 2)) / a with u ~ U[0, 1).
  *
- * @param a how much steeper the ends are, above 0, at most 40
+ * @param a steepness towards the ends, above 0, at most 40
  * @throws {RangeError} if it is not
  * Source: Lee, Lin and Fanti 2024, arXiv:2405.20340, section 3.1, for reflow with a = 4
  */
@@ -89,7 +88,7 @@ export function uShaped({ a }: { a: number }): TimeDistribution {
       const x = multiply(abs(subtract(multiply(u, 2), 1)), Math.sinh(a / 2));
       const away = divide(log(add(x, sqrt(add(square(x), 1)))), a); // asinh(x) / a, the distance from the middle
       const t = add(where(less(u, 0.5), negate(away), away), 0.5);
-      return minimum(maximum(t, 0), 1); // rounding may pass an end
+      return minimum(maximum(t, 0), 1); // rounding may leave [0, 1]
     },
   };
 }

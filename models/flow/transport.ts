@@ -1,25 +1,25 @@
 import { checkCount } from "../../kernels/core/checks.ts";
 
-/** Which data is paired with which noise, and the cost. */
+/** Pairs of data and noise, and their cost. */
 export interface Pairing {
   /** Index in the batch of the data paired with row n of the noise, u32[N]. */
   readonly order: Uint32Array<ArrayBuffer>;
-  /** Squared distance of noise and data, the mean over pairs and elements. */
+  /** Squared distance of noise and data, averaged over pairs and elements. */
   readonly cost: number;
   /** The cost without reordering. */
   readonly independentCost: number;
 }
 
 /**
- * Pairs noise with data so that the sum of squared distances is least.
+ * Pairs noise with data so that the sum of squared distances is smallest.
  *
  * @param x0 noise, f32[N, P]
  * @param x1 data, f32[N, P]
  * @param N examples in the batch
- * @param labels of the data, u32[N]; with them, data moves within its class only, so that every label keeps its place
+ * @param labels of the data, u32[N]; if given, data is reordered within each class only, so labels keep their places
  * @throws {RangeError} if N is not a positive integer, or the arrays do not hold N rows of one length
- * Source: Tong et al. 2023, arXiv:2302.00482, section 4.2; Pooladian et al. 2023, arXiv:2304.14772; within classes Cheng
- * and Schwing 2025, arXiv:2503.10636
+ * Source: Tong et al. 2023, arXiv:2302.00482, section 4.2; Pooladian et al. 2023, arXiv:2304.14772; within classes
+ * Cheng and Schwing 2025, arXiv:2503.10636
  */
 export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?: Uint32Array): Pairing {
   checkCount("pair noise with data", "N", N);
@@ -47,7 +47,7 @@ export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?
   return { order, cost, independentCost };
 }
 
-/** |x0 - x1|^2 of each noise and each data at some places, f64[n, n]. */
+/** |x0 - x1|^2 for all pairs of the given rows, f64[n, n]. */
 function squaredDistances(
   x0: Float32Array,
   x1: Float32Array,
@@ -74,11 +74,12 @@ function dot(a: Float32Array, fromA: number, b: Float32Array, fromB: number, len
 }
 
 /**
- * Solves the linear assignment problem exactly: which column for each row, each column once, so that the sum of the
- * costs is least. O(n^3), in f64.
+ * Solves the linear assignment problem exactly: assigns each row its own column at the least total cost. O(n^3), in
+ * f64.
  *
- * Rows join one by one. A row takes the end of the shortest path in reduced costs, cost - u - v, that alternates
- * between columns and the rows that hold them; every row on the path then moves on by one column.
+ * Rows are added one by one. Each time, Dijkstra's algorithm in reduced costs, cost - u - v, finds the shortest path
+ * from the new row to a free column, alternating between columns and the rows assigned to them. Then each row on the
+ * path moves to the next column.
  *
  * @param cost f64[n, n], row-major, finite
  * @returns the column of each row, u32[n]
@@ -97,7 +98,7 @@ export function assignment(cost: Float64Array, n: number): Uint32Array<ArrayBuff
   const rowOf = new Int32Array(n).fill(none);
   const columnOf = new Int32Array(n).fill(none);
   for (let start = 0; start < n; start++) {
-    const distance = new Float64Array(n).fill(Infinity); // from the start to each column
+    const distance = new Float64Array(n).fill(Infinity); // from the new row to each column
     const from = new Int32Array(n).fill(none); // the row before each column
     const reached = new Uint8Array(n);
     let [row, length, end] = [start, 0, none];

@@ -3,8 +3,8 @@ import { streams } from "../random.ts";
 import { MeasureError } from "./points.ts";
 
 /**
- * A figure and its 95 % interval. If a network draws many sets of as many samples, 95 of 100 intervals hold the mean of
- * their figures.
+ * A figure and its 95 % interval. Over many sample sets of the same size, 95 % of the intervals contain the mean
+ * figure.
  */
 export interface Estimate {
   /** The figure. */
@@ -15,7 +15,7 @@ export interface Estimate {
   readonly high: number;
 }
 
-/** How intervals are drawn. */
+/** Options of the bootstrap. */
 export interface Resampling {
   /** Seed of the random numbers, 0 by default: the same seed gives the same interval. */
   readonly seed?: number | undefined;
@@ -25,20 +25,19 @@ export interface Resampling {
 
 /** The share of resamples below and above the interval. */
 const tail = 0.025;
-/** The standard normal number with this share above. */
+/** The standard normal quantile at 1 - tail. */
 const z = 1.959963984540054;
 
 /**
- * The 95 % interval of a figure by the bootstrap of its influences. Samples are drawn with replacement, and each time
- * the figure moves as the mean of their influences does; the percentiles of that are the interval.
+ * The 95 % interval of a figure, by bootstrapping the influences of samples: draw samples with replacement, shift the
+ * figure by their mean influence, and take percentiles of the results.
  *
- * For a mean over samples, the influences are its terms, and this is the percentile bootstrap. For another figure, this
- * is the bootstrap of its first-order approximation. It costs no second evaluation, and avoids the bias of figures such
- * as the Fréchet distance, which grow when a resample holds fewer distinct samples.
+ * For a mean, the influences are its terms, and this is the ordinary percentile bootstrap. For other figures, it
+ * bootstraps the first-order approximation. The figure is not evaluated again, and there is no bias for figures such as
+ * the Fréchet distance, which grows when a resample has fewer distinct samples.
  *
  * @param value the figure
- * @param influence how much the figure would move for each sample, per share of weight that this sample gains; a
- * constant shift of all has no effect
+ * @param influence derivative of the figure by each sample's share of the weight; a constant shift has no effect
  *
  * @throws {MeasureError} if there are no samples, or the number of resamples is not a whole number of at least 1
  * @throws {RangeError} if the seed is not a whole number below 2^32
@@ -68,7 +67,7 @@ export function bootstrap(
 }
 
 /**
- * The mean of a number that each sample has, with its 95 % interval by the percentile bootstrap.
+ * The mean of one number per sample, with its 95 % interval by the percentile bootstrap.
  *
  * @param terms a number for each sample
  * @throws {MeasureError} as `bootstrap()`
@@ -78,9 +77,9 @@ export function meanEstimate(terms: ArrayLike<number>, resampling?: Resampling):
 }
 
 /**
- * A share of samples with its 95 % interval by Wilson, which is right for shares near 0 and 1, too.
+ * A share of samples with Wilson's 95 % interval, which also works for shares near 0 and 1.
  *
- * @param successes number of samples, of `trials`, that are counted
+ * @param successes number of samples counted, out of `trials`
  * @throws {MeasureError} if there are no trials
  *
  * Source: Wilson 1927, Probable inference, the law of succession, and statistical inference
@@ -98,7 +97,7 @@ export function proportion(successes: number, trials: number): Estimate {
   };
 }
 
-/** Of sorted numbers, with linear interpolation, as in NumPy. */
+/** A quantile of sorted numbers, linearly interpolated as in NumPy. */
 function quantile(sorted: Float64Array, share: number): number {
   const at = share * (sorted.length - 1);
   const below = Math.floor(at);

@@ -2,24 +2,24 @@ import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
 import { throttledPause } from "../pause.ts";
 import { checkPair, columnMeans, MeasureError, type Points, squaredDistance } from "./points.ts";
 
-/** Half the distance from 1 to the next f32: the relative error of one operation. */
+/** Unit roundoff of f32: the largest relative error of one operation. */
 const unit = 2 ** -24;
-/** Largest error of a product that is too small for f32. */
+/** Largest absolute error of a product that underflows in f32. */
 const lost = 2 ** -125;
 
-/** A pair of rows that are near each other, and their squared distance. */
+/** Called with two rows near each other and their squared distance. */
 export type Visit = (i: number, j: number, squared: number) => void;
-/** Called with the number of pairs compared since the last call; an error that it throws ends the work. */
+/** Called with the number of pairs compared since the last call. Throw to stop. */
 export type OnPairs = (more: number) => void;
 
 /**
- * Calls `visit` for each row i of a and row j of b with |a_i - b_j|^2 < limits[i], for a given i in the order of j.
+ * Calls `visit` for all rows i of a and j of b with |a_i - b_j|^2 < limits[i]; for each i, j increases.
  *
- * |a|^2 - 2 a b + |b|^2 from products of the device rules out most pairs: less its error bound, it is a bound from
- * below. The distances of the others are computed as sums of squared differences in f64, so that the result is exact,
- * also for copies, where the formula cancels.
+ * Computes |a|^2 - 2 a b + |b|^2 on the device; minus its error bound, it is a lower bound that rules out most pairs.
+ * For the others, it sums squared differences in f64. So the result is exact, even for copies, where the formula
+ * cancels.
  *
- * @param limits f64[N]; `visit` may lower those of its row, which spares work
+ * @param limits f64[N]; `visit` may lower that of its row to save work
  *
  * Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1, for the error of a product
  */
@@ -34,7 +34,7 @@ export async function eachNearPair(
   const scale = 2 ** -Math.ceil(Math.log2(Math.max(largest(a, mean), largest(b, mean)) || 1));
   const [movedA, movedB] = [moved(a, mean, scale), moved(b, mean, scale)];
   const norms = { a: normsOf(movedA), b: normsOf(movedB) };
-  // A product of f32 is off by F unit |a| |b| at most; rounding the moved points adds less than 4 unit (|a| + |b|)^2.
+  // An f32 product is off by at most F unit |a| |b|; rounding the centred points adds less than 4 unit (|a| + |b|)^2.
   const slack = (a.width / 2 + 4) * unit;
   const least = 2 * a.width * lost;
   const visitRow = ({ a: { from }, b: columns, values, stride }: ProductBlock, i: number) => {
@@ -57,7 +57,7 @@ export async function eachNearPair(
   }
 }
 
-/** The largest magnitude of points less a mean. */
+/** The largest magnitude of the points minus a mean. */
 function largest({ values, rows, width }: Points, mean: Float64Array): number {
   let most = 0;
   for (let n = 0, at = 0; n < rows; n++) {
@@ -66,7 +66,7 @@ function largest({ values, rows, width }: Points, mean: Float64Array): number {
   return most;
 }
 
-/** Points less a mean, so that products of small numbers lose less, and scaled so that they fit into f32. */
+/** Points minus a mean, so that products cancel less, scaled to fit f32. */
 function moved({ values, rows, width }: Points, mean: Float64Array, scale: number): Points {
   const result = new Float32Array(values.length);
   for (let n = 0, at = 0; n < rows; n++) {
@@ -86,22 +86,22 @@ function normsOf({ values, rows, width }: Points): Float64Array {
   return norms;
 }
 
-/** Most rows of a and of b in a block: 16 MiB of products, whatever the number of points. */
+/** Rows of a and of b per block: at most 16 MiB of products. */
 const blockRows = { a: 1024, b: 4096 };
 
-/** The inner products of some rows of a with some rows of b. */
+/** A block of inner products of rows of a and b. */
 export interface ProductBlock {
-  /** Rows of a: from `a.from` up to `a.to`. */
+  /** Rows of a. */
   readonly a: RowRange;
   /** Rows of b. */
   readonly b: RowRange;
-  /** f32, the product of rows i and j at (i - a.from) stride + j - b.from; the next block overwrites it. */
+  /** f32; the product of rows i and j is at (i - a.from) stride + j - b.from. The next block overwrites it. */
   readonly values: Float32Array;
-  /** Distance of two rows in `values`. */
+  /** Elements from one row of `values` to the next. */
   readonly stride: number;
 }
 
-/** Rows from one up to another. */
+/** A range of rows. */
 export interface RowRange {
   /** The first row. */
   readonly from: number;
@@ -110,8 +110,8 @@ export interface RowRange {
 }
 
 /**
- * The inner products of all rows of a with all rows of b, a b^T, computed on the device in use in blocks of bounded
- * memory. For a row of a, the rows of b come in rising order.
+ * All inner products, a b^T, computed on the current device in blocks of bounded size. For each row of a, the rows of b
+ * come in increasing order.
  *
  * @param a f32[N, F]
  * @param b f32[M, F]
@@ -140,7 +140,7 @@ function* spans(rows: number, most: number): Generator<RowRange> {
   for (let from = 0; from < rows; from += most) yield { from, to: Math.min(from + most, rows) };
 }
 
-/** Rows of points, and zeros up to `rows` rows. */
+/** A range of rows, padded with zeros to `rows` rows. */
 function filled({ values, width }: Points, { from, to }: RowRange, rows: number): Float32Array {
   const part = values.subarray(from * width, to * width);
   if (to - from === rows) return part;
@@ -151,21 +151,21 @@ function filled({ values, width }: Points, { from, to }: RowRange, rows: number)
 
 /** The nearest reference points of each query, nearest first. */
 export interface Neighbours {
-  /** Neighbours of each query. */
+  /** Neighbours per query. */
   readonly k: number;
-  /** Rows of the reference, u32[N, k]; of equally near ones the first comes first. */
+  /** Rows of the reference, u32[N, k]; ties in order of the rows. */
   readonly indices: Uint32Array;
   /** Squared Euclidean distances to them, f64[N, k]. */
   readonly squared: Float64Array;
 }
 
 /**
- * Finds the k nearest reference points of each query, exactly, with the products on the device in use. Memory beyond
- * the points and the result is bounded. A query that is a reference point itself is its own neighbour, at distance 0.
+ * Finds the k nearest reference points of each query, exactly; inner products are computed on the current device. Extra
+ * memory is bounded. A query that is itself a reference point is its own neighbour, at distance 0.
  *
  * @param queries f32[N, F]
  * @param references f32[M, F]
- * @param onPairs called with the number of pairs compared since the last call, N M in all; an error ends the search
+ * @param onPairs called with the number of pairs compared since the last call, N M in total; throw to stop
  * @throws {MeasureError} if the points are invalid, or k is not a whole number from 1 to M
  */
 export async function nearestNeighbours(

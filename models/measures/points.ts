@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/mod.ts";
 
-/** A measure cannot be taken. */
+/** A measure cannot be computed. */
 export class MeasureError extends UserError {
   /** Name of the error. */
   override name = "MeasureError";
@@ -12,17 +12,17 @@ export interface Points {
   readonly values: Float32Array;
   /** Number of points, N. */
   readonly rows: number;
-  /** Numbers of each, F. */
+  /** Numbers per point, F. */
   readonly width: number;
 }
 
 /**
- * Checks points before they are measured.
+ * Checks points before measuring.
  *
  * @param task the measure, for the error
  * @param name what the points are, for the error
- * @param least fewest points that it needs
- * @throws {MeasureError} if there are fewer, the values do not fill the rows, or one is NaN or infinite
+ * @param least smallest number of points needed
+ * @throws {MeasureError} if there are too few points, the values do not fill the rows, or one is NaN or infinite
  */
 export function checkPoints(task: string, name: string, { values, rows, width }: Points, least = 1): void {
   const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
@@ -46,7 +46,7 @@ export function checkPoints(task: string, name: string, { values, rows, width }:
 }
 
 /**
- * Checks two sets of points that are compared.
+ * Checks two sets of points before comparing them.
  *
  * @throws {MeasureError} as `checkPoints`, or if their widths differ
  */
@@ -60,7 +60,7 @@ export function checkPair(task: string, reference: Points, samples: Points, leas
   );
 }
 
-/** Squared Euclidean distance of row i of a and row j of b, in f64: 0 for copies. */
+/** Squared Euclidean distance of row i of a and row j of b, in f64; exactly 0 for copies. */
 export function squaredDistance(a: Points, i: number, b: Points, j: number): number {
   const { width } = a;
   const [fromA, fromB] = [i * width, j * width];
@@ -83,7 +83,7 @@ export function columnMeans({ values, rows, width }: Points): Float64Array<Array
   return mean.map((sum) => sum / rows);
 }
 
-/** Some rows of points, by their indices. */
+/** The points at the given indices. */
 export function pickPoints({ values, width }: Points, indices: ArrayLike<number>): Points {
   const taken = new Float32Array(indices.length * width);
   for (let n = 0; n < indices.length; n++) {

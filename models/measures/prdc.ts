@@ -3,38 +3,38 @@ import { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } f
 import { eachNearPair, nearestNeighbours } from "./neighbours.ts";
 import { checkPair, MeasureError, type Points } from "./points.ts";
 
-/** Quality and variety of samples, measured by balls around points. All but density lie between 0 and 1. */
+/** Quality and variety of samples, measured with balls around points. All but density lie in [0, 1]. */
 export interface Prdc {
-  /** Share of samples that lie in a ball around a real point: how many look real. */
+  /** Share of samples inside a ball around a real point: how many look real. */
   readonly precision: Estimate;
-  /** Share of real points that lie in a ball around a sample: how much of the data the samples reach. */
+  /** Share of real points inside a ball around a sample: how much of the data the samples cover. */
   readonly recall: Estimate;
   /**
-   * Mean number of real balls around a sample, divided by k: like precision, but outliers count little; 1 for real
-   * points.
+   * Mean number of real balls that contain a sample, divided by k: like precision, but robust to outliers; 1 for real
+   * data.
    */
   readonly density: Estimate;
-  /** Share of real balls that hold a sample: like recall, but outliers count little. */
+  /** Share of real balls that contain a sample: like recall, but robust to outliers. */
   readonly coverage: Estimate;
 }
 
-/** How the balls are made, and intervals drawn. */
+/** Options of {@linkcode prdc}. */
 export interface PrdcOptions extends Resampling {
-  /** The ball around a point reaches to its k-th nearest other point of the same set; 5 by default. */
+  /** A ball's radius is the distance to the k-th nearest other point of the same set; by default k = 5. */
   readonly k?: number | undefined;
 }
 
 /**
- * Precision, recall, density and coverage with their intervals. A point at the distance of the radius lies outside
- * the ball. Distances are exact, by products on the device in use.
+ * Precision, recall, density and coverage with their intervals. A point at exactly the radius is outside the ball.
+ * Distances are exact; inner products are computed on the current device.
  *
- * Intervals are for other samples of the same network; the reference and all radii are held fixed. That of precision is
- * Wilson's, the others are bootstrapped; a sample's influence on recall and coverage is what is lost without it
+ * Intervals describe other samples of the same network, with the reference and all radii fixed. Precision gets Wilson's
+ * interval, the others a bootstrap; a sample's influence on recall and coverage is what they lose without it
  * (jackknife).
  *
  * @param reference features of real images, f32[N, F]
- * @param samples features of samples, f32[M, F], compared best with N = M
- * @throws {MeasureError} if the points are invalid, or one of the sets has no more than k
+ * @param samples features of samples, f32[M, F]; best with N = M
+ * @throws {MeasureError} if the points are invalid, or one of the sets has at most k
  * @throws {TypeError} if an option is unknown
  *
  * Source: Naeem et al. 2020, arXiv:2002.09797; precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991
@@ -67,12 +67,12 @@ export async function prdc(
 
 /** Squared distance of each point to its k-th nearest other one, f64[N]. */
 async function squaredRadii(points: Points, k: number): Promise<Float64Array> {
-  // The nearest of the k + 1 is the point itself, or a copy of it.
+  // k + 1, because the nearest is the point itself or a copy of it.
   const { squared } = await nearestNeighbours(points, points, k + 1);
   return Float64Array.from({ length: points.rows }, (_, i) => squared[i * (k + 1) + k]);
 }
 
-/** Which points lie in which balls. */
+/** Counts points per ball and balls per point. */
 async function membership(centres: Points, radii: Float64Array, points: Points) {
   const found = {
     /** Points in each ball. */
@@ -97,7 +97,7 @@ function occupied(counts: Uint32Array): number {
   return counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
 }
 
-/** Influence of each of M samples on the share of counts above 0: the counts of 1 are due to one sample alone. */
+/** Influence of each of M samples on the share of counts above 0: where a count is 1, that one sample decides. */
 function lostWithout(counts: Uint32Array, sample: Uint32Array, M: number): Float64Array {
   const lost = new Float64Array(M);
   counts.forEach((count, i) => {
@@ -106,7 +106,7 @@ function lostWithout(counts: Uint32Array, sample: Uint32Array, M: number): Float
   return lost;
 }
 
-/** An interval of a share, between 0 and 1. */
+/** Clips the interval of a share to [0, 1]. */
 function within({ value, low, high }: Estimate): Estimate {
   return { value, low: Math.max(low, 0), high: Math.min(high, 1) };
 }

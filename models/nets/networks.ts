@@ -14,10 +14,9 @@ import { UNet } from "./unet.ts";
 /** Name of a network in checkpoints. */
 export type ModelType = "UNet_FM" | "UNet_FM_Residuals";
 
-/** Short name of a network, as in flags. */
+/** Short name of a network, as in command-line flags. */
 export type ModelName = "residual" | "base";
 
-/** The networks by their names in checkpoints. */
 const networks = {
   UNet_FM_Residuals: { name: "residual", make: ResidualUNet },
   UNet_FM: { name: "base", make: UNet },
@@ -29,7 +28,7 @@ export const modelTypes: readonly ModelType[] = Object.keys(networks) as ModelTy
 /** All short names of networks. */
 export const modelNames: readonly ModelName[] = modelTypes.map((type) => networks[type].name);
 
-/** The short name of a network, or the type itself if it is unknown. */
+/** The short name of a network type, or the type itself if it is unknown. */
 export function modelNameOf(type: string): string {
   return Object.hasOwn(networks, type) ? networks[type as ModelType].name : type;
 }
@@ -46,7 +45,7 @@ export function modelTypeOf(name: string): ModelType {
 }
 
 /**
- * Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding`
+ * Type and size of a network. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding`
  * scalar, `path` linear and `prediction` velocity.
  */
 export type ModelOptions =
@@ -57,18 +56,17 @@ export type ModelOptions =
 /** A network that predicts a velocity. */
 export type Model = Module & VelocityField;
 
-/** The settings of networks that {@linkcode createModel} made. */
 const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 
-/** The settings that a network was created with; undefined for a model of the user's own. */
+/** The settings passed to `createModel`; undefined for other models. */
 export function optionsOf(model: VelocityField): Required<ModelOptions> | undefined {
   return settings.get(model);
 }
 
 /**
- * The label that stands for "none" in a network with classes: their number.
+ * The label that means "none" in a network with classes: the number of classes.
  *
- * @throws {TypeError} if `createModel` did not make the model with classes
+ * @throws {TypeError} if the model was not made by `createModel` with classes
  */
 export function noneOf(model: VelocityField): number {
   const classes = settings.get(model)?.classes ?? 0;
@@ -91,10 +89,10 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
 }
 
 /**
- * Creates a network on the current device, initialised as in PyTorch. Its `shape` is that of the data that it was last
- * trained on, and 28 x 28 pixels before.
+ * Creates a network on the current device, initialised as in PyTorch. Its `shape` is [C, 28, 28] until training or
+ * loading sets another one.
  *
- * @param seed integer in [0, 2^32), by default 46020, or an initialiser
+ * @param seed integer in [0, 2^32) or an initialiser; by default 46020
  * @throws {TypeError} if a setting is unknown or invalid
  * @throws {ShapeError} if the groups do not divide a level's filters
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
@@ -125,7 +123,7 @@ export function createModel(options: ModelOptions, seed: number | Initialiser = 
 }
 
 /**
- * Number of parameters of a network, without creating it.
+ * Number of parameters of a network; allocates nothing.
  *
  * @throws {TypeError} if a setting is unknown or invalid
  * @throws {ShapeError} if the groups do not divide a level's filters
@@ -133,21 +131,21 @@ export function createModel(options: ModelOptions, seed: number | Initialiser = 
  */
 export function countParameters(options: ModelOptions): number {
   let count = 0;
-  planMemory(() => { // inside a trace nothing is allocated
+  planMemory(() => { // a trace allocates nothing
     const parameters = namedParameters(createModel(options, blankInitialiser));
     count = parameters.values().reduce((sum, { size }) => sum + size, 0);
   });
   return count;
 }
 
-/** Flow matching on the path of a field; on the straight one if it names none. */
+/** Flow matching on the path of a field; by default the straight one. */
 export function objectiveFor(field: VelocityField): Objective {
   const path = pathOf(field);
   return path ? { ...flowMatching, path } : flowMatching;
 }
 
 /**
- * Checks that a field is trained on the path that it is for.
+ * Checks that an objective fits the path and prediction of a field.
  *
  * @throws {TypeError} if the objective has another path, or the outputs of the network would be converted twice
  */

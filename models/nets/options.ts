@@ -11,40 +11,38 @@ export interface UNetOptions {
   readonly tEmb: number;
   /** Channels of the images. */
   readonly channels: number;
-  /** Attention at the innermost level. */
+  /** Whether there is attention at the innermost level. */
   readonly attn: boolean;
   /** Groups of every GroupNorm. */
   readonly groups: number;
-  /** Number of classes that a label can be; 0 for a network without labels. */
+  /** Number of classes; 0 for a network without labels. */
   readonly classes: number;
-  /** What the network sees of t. */
+  /** Encoding of t. */
   readonly timeEmbedding: TimeEmbeddingName;
-  /** The path that it is for. */
+  /** The path it is trained on. */
   readonly path: PathName;
-  /** What its last layer gives, which it turns into a velocity. */
+  /** What the last layer predicts; it is converted to a velocity. */
   readonly prediction: PredictionName;
 }
 
-/** One option of the networks. */
 interface OptionRule {
   /** Its name in checkpoints. */
   readonly stored: string;
-  /** Its default; an option without one is required. */
+  /** Without a default, the option is required. */
   readonly default?: unknown;
   /** Whether checkpoints leave it out at its default. */
   readonly implied?: true;
-  /** The values that it can have, in words. */
+  /** Allowed values, for messages. */
   readonly expected: string;
   readonly fits: (value: unknown) => boolean;
 }
 
-/** An option that is a whole number. */
 function count(stored: string, least: number, others: Partial<OptionRule> = {}): OptionRule {
   const fits = (value: unknown) => isCount(value, least);
   return { stored, expected: `a whole number of at least ${least}`, fits, ...others };
 }
 
-/** An option that is one of several names, the first by default. */
+/** An option with a fixed list of names; the first is the default. */
 function choice(stored: string, names: readonly string[]): OptionRule {
   const fits = (value: unknown) => names.some((name) => name === value);
   return { stored, default: names[0], implied: true, expected: names.join(" or "), fits };
@@ -97,7 +95,7 @@ export function completeUNetOptions(
   return Object.fromEntries(complete) as UNetOptions;
 }
 
-/** Options under their names in checkpoints. */
+/** Options with their names in checkpoints. */
 export function storedOptions(options: UNetOptions): Record<string, unknown> {
   return Object.fromEntries(
     entries
@@ -106,7 +104,7 @@ export function storedOptions(options: UNetOptions): Record<string, unknown> {
   );
 }
 
-/** Options of a checkpoint under our names. Unknown fields keep their names. */
+/** Options of a checkpoint with our names. Unknown fields keep theirs. */
 export function readOptions(stored: object): Record<string, unknown> {
   const nameOf = new Map(entries.map(([name, { stored }]) => [stored, name as string]));
   return Object.fromEntries(Object.entries(stored).map(([name, value]) => [nameOf.get(name) ?? name, value]));

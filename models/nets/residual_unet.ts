@@ -14,13 +14,13 @@ import { descend, embed, Up } from "./unet.ts";
  * Source: He et al. 2016, arXiv:1603.05027
  */
 export class ResidualBlock extends Module {
-  /** Before the first convolution. */
+  /** Norm before the first convolution. */
   readonly gn1: GroupNorm;
   /** The first convolution, 3x3. */
   readonly conv1: Conv2d;
-  /** From the time embedding to a shift per channel. */
+  /** Maps the time embedding to a shift per channel. */
   readonly t_proj: Linear;
-  /** Before the second convolution. */
+  /** Norm before the second convolution. */
   readonly gn2: GroupNorm;
   /** The second convolution, 3x3. */
   readonly conv2: Conv2d;
@@ -42,11 +42,11 @@ export class ResidualBlock extends Module {
   }
 }
 
-/** One level of the encoder: convolution to its width, then a residual block. */
+/** One level of the encoder: a convolution to its number of channels, then a residual block. */
 export class ResidualDown extends Module {
-  /** To the level's width, 3x3. */
+  /** 3x3 convolution to the level's channels. */
   readonly conv: Conv2d;
-  /** At the level's width. */
+  /** Residual block at the level's channels. */
   readonly residual: ResidualBlock;
 
   /** From `inputs` channels to `outputs`. @throws {ShapeError} if the groups do not divide `outputs` */
@@ -62,9 +62,9 @@ export class ResidualDown extends Module {
   }
 }
 
-/** One level of the decoder: joined with the skip, then a residual block. */
+/** One level of the decoder: joins the skip connection, then a residual block. */
 export class ResidualUp extends Up {
-  /** At the level's width. */
+  /** Residual block at the level's channels. */
   readonly residual: ResidualBlock;
 
   /** From `inputs` channels to `outputs`. @throws {ShapeError} if the groups do not divide `outputs` */
@@ -85,18 +85,18 @@ export class ResidualUNet extends Module implements VelocityField {
   readonly time_mlp: TimeEmbedding;
   /** Levels of the encoder, outermost first. */
   readonly downs: readonly ResidualDown[];
-  /** At the innermost level. */
+  /** Residual block at the innermost level. */
   readonly mid_res: ResidualBlock;
   /** Attention at the innermost level, if enabled. */
   readonly mid_attn: Attention | undefined;
   /** Levels of the decoder, innermost first. */
   readonly ups: readonly ResidualUp[];
-  /** From the outermost width to the image's channels, 3x3. */
+  /** 3x3 convolution from the outermost level to the image's channels. */
   readonly last: Conv2d;
   /** Embeds labels, if there are classes. */
   readonly label_emb: LabelEmbedding | undefined;
 
-  /** A network of these sizes. @throws {ShapeError} if the groups do not divide a level's filters */
+  /** Makes the layers. @throws {ShapeError} if the groups do not divide a level's filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
     const { filters, channels, attn, groups } = options;
@@ -114,8 +114,8 @@ export class ResidualUNet extends Module implements VelocityField {
   }
 
   /**
-   * The velocity at xt f32[N, C, H, W] and t f32[N]. The condition of a network with classes is labels u32[N]; without
-   * it all are "none".
+   * The velocity at xt f32[N, C, H, W] and t f32[N]. The condition of a network with classes is labels u32[N], by
+   * default all "none".
    *
    * @throws {ShapeError} if channels, times or labels do not match, or the image is too small for the levels
    * @throws {TypeError} if a condition is given to a network without classes

@@ -7,11 +7,11 @@ import { Attention, Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import type { UNetOptions } from "./options.ts";
 
-/** Upsampling by two, resized to the skip if sizes differ, concatenated with it and convolved. */
+/** Upsamples by two, resizes to the skip if sizes differ, concatenates both and convolves. */
 export class Up extends Module {
   /** Doubles height and width. */
   readonly upsample: ConvTranspose2d;
-  /** Convolves the upsampled image and the skip, 3x3. */
+  /** 3x3 convolution of the upsampled image and the skip. */
   readonly convskip: Conv2d;
 
   /** From `inputs` channels to `outputs`, the channels of the skip. */
@@ -24,7 +24,7 @@ export class Up extends Module {
   /**
    * f32[N, C, h, w] and the skip f32[N, K, H, W] -> f32[N, K, H, W].
    *
-   * @param shift f32[N, K], added to every pixel of an image
+   * @param shift f32[N, K], added to every pixel
    */
   join(x: Tensor, skip: Tensor, shift?: Tensor): Tensor {
     const [, , H, W] = skip.shape;
@@ -44,21 +44,21 @@ export class UNet extends Module implements VelocityField {
   readonly time_mlp: TimeEmbedding;
   /** Convolutions of the encoder, outermost first, 3x3. */
   readonly downs: readonly Conv2d[];
-  /** From the time embedding to a shift per channel, one per level of the encoder. */
+  /** Map the time embedding to a shift per channel, for each level of the encoder. */
   readonly time_emb_passes: readonly Linear[];
   /** Attention at the innermost level, if enabled. */
   readonly mid: Attention | undefined;
   /** Levels of the decoder, innermost first. */
   readonly ups: readonly Up[];
-  /** From the time embedding to a shift per channel, one per level of the decoder. */
+  /** Map the time embedding to a shift per channel, for each level of the decoder. */
   readonly time_emb_passes_up: readonly Linear[];
-  /** From the outermost width to the image's channels, 3x3. */
+  /** 3x3 convolution from the outermost level to the image's channels. */
   readonly last: Conv2d;
   /** Embeds labels, if there are classes. */
   readonly label_emb: LabelEmbedding | undefined;
 
   /**
-   * A network of these sizes.
+   * Makes the layers.
    *
    * @throws {ShapeError} if attention is enabled and the groups do not divide the innermost filters
    */
@@ -78,8 +78,8 @@ export class UNet extends Module implements VelocityField {
   }
 
   /**
-   * The velocity at xt f32[N, C, H, W] and t f32[N]. The condition of a network with classes is labels u32[N]; without
-   * it all are "none".
+   * The velocity at xt f32[N, C, H, W] and t f32[N]. The condition of a network with classes is labels u32[N], by
+   * default all "none".
    *
    * @throws {ShapeError} if channels, times or labels do not match, or the image is too small for the levels
    * @throws {TypeError} if a condition is given to a network without classes
@@ -101,10 +101,10 @@ export class UNet extends Module implements VelocityField {
 }
 
 /**
- * Runs the way down of a U-Net: each level but the first works at half the size of the one before.
+ * Runs the encoder of a U-Net: each level after the first works at half the size of the one before.
  *
  * @param level runs level i on its image
- * @returns the image of the innermost level, and those of the others, outermost first
+ * @returns the image of the innermost level, and the skips of the others, outermost first
  * @throws {ShapeError} if the image is too small for the levels
  */
 export function descend(
@@ -112,7 +112,7 @@ export function descend(
   levels: number,
   level: (x: Tensor, i: number) => Tensor,
 ): { x: Tensor; skips: Tensor[] } {
-  const least = 2 ** (levels - 1); // halved for every level but the first
+  const least = 2 ** (levels - 1); // halved at every level after the first
   if (xt.shape.length !== 4 || Math.min(xt.shape[2], xt.shape[3]) < least) {
     throw new ShapeError(
       `Cannot run a U-Net of ${levels} levels on ${xt} (expected f32[N, C, H, W] with H and W at least ${least})`,
@@ -128,9 +128,9 @@ export function descend(
 }
 
 /**
- * The embedding of times and labels, for all levels.
+ * Embeds times and labels, for all levels.
  *
- * @throws {ShapeError} if there is not one time and one label for each image; a scalar t would broadcast
+ * @throws {ShapeError} unless there is one time and one label per image; a scalar t would broadcast
  * @throws {TypeError} if a condition is given to a network without classes
  */
 export function embed(

@@ -19,21 +19,21 @@ import { Module } from "./module.ts";
 
 /** How t is encoded before the time embedding. */
 export interface TimeFeatures {
-  /** One line of `--help`. */
+  /** One line for `--help`. */
   readonly doc: string;
   /** Number of features for an embedding of T. @throws {RangeError} if T does not fit */
   width(tEmb: number): number;
-  /** Times f32[N] in [0, 1] -> f32[N, width], from device ops only. */
+  /** Times f32[N] in [0, 1] -> f32[N, width], by device ops only. */
   of(t: Tensor, width: number): Tensor;
 }
 
 /** Ratio of the longest wave to the shortest. */
 const longest = 10_000;
 
-/** How a network sees t. */
+/** How a network encodes t. */
 export type TimeEmbeddingName = "scalar" | "sinusoidal";
 
-/** The features of t, by name. */
+/** Encodings of t, by name. */
 export const timeFeatures: Readonly<Record<TimeEmbeddingName, TimeFeatures>> = {
   scalar: { doc: "t itself", width: () => 1, of: (t) => reshape(t, [t.size, 1]) },
   /**
@@ -72,7 +72,7 @@ export const timeEmbeddingNames: readonly TimeEmbeddingName[] = Object.keys(
 export class TimeEmbedding extends Module {
   /** F -> T. */
   readonly 0: Linear;
-  /** T -> T. Number 1 is the GELU. */
+  /** T -> T. Layer 1 is the GELU. */
   readonly 2: Linear;
   readonly #features: (t: Tensor) => Tensor;
 
@@ -98,12 +98,12 @@ export class TimeEmbedding extends Module {
 }
 
 /**
- * A learned row for each class and one for "none", added to the time embedding; named as an `nn.Embedding` in PyTorch.
+ * A learned row per class and one for "none", added to the time embedding. Named like PyTorch's `nn.Embedding`.
  *
  * Initialised as normal with standard deviation 0.02.
  */
 export class LabelEmbedding extends Module {
-  /** f32[classes + 1, T]; the last row stands for "none". */
+  /** f32[classes + 1, T]; the last row means "none". */
   readonly weight: Tensor;
 
   /** For labels 0 to `classes` - 1, and `classes` for "none", in embeddings of T = `tEmb` features. */
@@ -119,9 +119,9 @@ export class LabelEmbedding extends Module {
    * Adds the rows of labels.
    *
    * @param embedding f32[N, T]
-   * @param labels u32[N], each at most `classes`; without them all are "none"
+   * @param labels u32[N], each at most `classes`; by default all "none"
    * @returns f32[N, T]
-   * @throws {ShapeError} if there is not one label for each row
+   * @throws {ShapeError} unless there is one label per row
    */
   forward(embedding: Tensor, labels?: Tensor): Tensor {
     const [none] = this.weight.shape.map((rows) => rows - 1);

@@ -11,21 +11,21 @@ import { owners } from "../../kernels/core/memory.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
 
-/** A tensor for each parameter of a network by its name, see `namedParameters`: the parameters, or values for them. */
+/** A network's parameters, or other values for them, by the names of `namedParameters`. */
 export type NamedTensors = ReadonlyMap<string, Tensor>;
 
-/** Every parameter starts at a multiple of this many elements: WebGPU binds from multiples of 256 bytes only. */
+/** Parameters start at multiples of this many elements: WebGPU binds at multiples of 256 bytes only. */
 const alignment = 64;
 
-/** Memory that parameters share here: the gaps between them hold zeros, which updates may touch. */
+/** Memory laid out here: the gaps between parameters hold zeros, which updates may touch. */
 const flatMemory = new WeakSet<Storage>();
 
 /**
- * Zeros for each parameter, side by side: gradients, moments, averages.
+ * Zeros in the shapes of parameters, side by side in memory: for gradients, moments and averages.
  *
- * @param order names in the order of memory, by default that of the parameters
- * @returns `views` in the shapes of the parameters, and the whole memory, f32[n] each: in several `chunks` if a kernel
- * cannot bind one that large
+ * @param order names in memory order; by default the order of the parameters
+ * @returns `views` in the shapes of the parameters, and the whole memory as `chunks`, f32[n] each: several if it is too
+ * large for a kernel to bind
  */
 export function flatZeros(
   parameters: ReadonlyMap<string, { readonly shape: Shape }>,
@@ -50,17 +50,17 @@ export function flatZeros(
   return { views: new Map(views), chunks };
 }
 
-/** The first aligned element after a tensor. */
+/** The next aligned offset after a tensor. */
 function endOf(offset: number, size: number): number {
   return Math.ceil((offset + size) / alignment) * alignment;
 }
 
 /**
- * Groups parameters that lie side by side in all of several memories, so that one kernel can take them together.
+ * Groups parameters that are adjacent in each of several memories, so that one kernel can process a group.
  *
- * @param names in the order of memory
- * @param all values by name
- * @param join whether two neighbours may be together; by default they may
+ * @param names in memory order
+ * @param all the memories, by name
+ * @param join whether two neighbours may share a group; by default true
  */
 export function runsOf(
   names: Iterable<string>,
@@ -82,16 +82,16 @@ function isFollowedBy({ storage, offset, size }: Tensor, next: Tensor): boolean 
   return flatMemory.has(storage) && storage === next.storage && endOf(offset, size) === next.offset;
 }
 
-/** The memory of a run of parameters with the gaps between them, f32[n]; see `runsOf`. */
+/** The memory of one group of `runsOf`, gaps included, f32[n]. */
 export function rangeOf(values: NamedTensors, run: readonly string[]): Tensor {
   const first = values.get(run[0])!, last = values.get(run[run.length - 1])!;
   return new Tensor(first.storage, [last.offset + last.size - first.offset], "f32", first.offset);
 }
 
 /**
- * Moves the parameters of a network side by side in memory, so that an optimizer updates them with few kernels.
- * `createModel` has done so for its networks. Call it for a network of your own once it is made: views, steps and
- * samplers made before cannot be used any more.
+ * Moves the parameters of a network side by side in memory, so that an optimizer needs few kernels to update them.
+ * `createModel` already does this. For your own network, call it right after construction: it invalidates existing
+ * views, steps and samplers.
  *
  * @param parameters by name, see `namedParameters`; they keep their values
  * @returns the same map
@@ -116,7 +116,7 @@ export function flatten<P extends NamedTensors>(parameters: P): P {
   return parameters;
 }
 
-/** @throws {UserError} if parameters are not a map, such as a module */
+/** @throws {UserError} if parameters are not a map, but a module for example */
 export function checkNamed(task: string, parameters: NamedTensors): void {
   if (parameters instanceof Map) return;
   throw new UserError(
@@ -126,7 +126,7 @@ export function checkNamed(task: string, parameters: NamedTensors): void {
   );
 }
 
-/** @throws {RangeError} if parameters are parts of one memory: each would be updated by the gradient of its own use */
+/** @throws {RangeError} if parameters overlap in memory: each would be updated by its own gradient only */
 export function checkApart(parameters: NamedTensors): void {
   const byMemory = Map.groupBy(parameters, ([, { storage }]) => storage);
   for (const together of byMemory.values()) {
@@ -143,8 +143,8 @@ export function checkApart(parameters: NamedTensors): void {
 }
 
 /**
- * Runs a synchronous function while parameters have other values, such as averages. Steps recorded inside keep using
- * them; take `gradients` of what it computes inside, too.
+ * Runs a synchronous function with other values of the parameters, such as averages. Steps recorded inside keep using
+ * these. Call `gradients` inside, too.
  *
  * @param parameters by name, see `namedParameters`
  * @param values for each of them
@@ -163,8 +163,8 @@ export function withParameters<T>(parameters: NamedTensors, values: NamedTensors
 }
 
 /**
- * Gives parameters the memory of other values, such as the averages of a trainer: from now on they change together, and
- * to train one is to train the other. Steps recorded before keep the values that the parameters lose.
+ * Makes parameters share the memory of other values, such as a trainer's averages: from now on, training one changes
+ * the other. Steps recorded earlier keep the old memory.
  *
  * @param parameters by name, see `namedParameters`
  * @param values for each of them

@@ -8,12 +8,12 @@ export interface Initialiser {
   uniform(shape: Shape, bound: number): Tensor;
   /** Normal with mean 0. */
   normal(shape: Shape, deviation: number): Tensor;
-  /** All elements have one value. */
+  /** All elements equal to `value`. */
   constant(shape: Shape, value: number): Tensor;
 }
 
 /**
- * Draws parameters: the n-th is a function of the seed and n, with the same bits on every device.
+ * Draws parameters. The n-th depends on the seed and n only, with the same bits on every device.
  *
  * @param seed integer in [0, 2^32)
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
@@ -43,12 +43,12 @@ export function randomInitialiser(seed: number): Initialiser {
 }
 
 /**
- * What layers draw from when they are given no initialiser: one sequence for the whole program, so that two layers
- * differ and a program that makes the same layers gets the same weights each time.
+ * Default of all layers: one random sequence per program. Layers get different weights, and the same program gets the
+ * same weights each time.
  */
 export const defaultInitialiser: Initialiser = randomInitialiser(46020);
 
-/** Sets all parameters to zero, for networks whose weights are loaded. */
+/** Sets all parameters to zero, for networks that load their weights. */
 export const blankInitialiser: Initialiser = {
   uniform: (shape) => constant(shape, 0),
   normal: (shape) => constant(shape, 0),

@@ -60,7 +60,7 @@ export class Conv2d extends Module {
   /**
    * From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3.
    *
-   * @throws {RangeError} if they are not such integers
+   * @throws {RangeError} if a size is not a positive integer, or R is not 1 or 3
    */
   constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser = defaultInitialiser) {
     super();
@@ -77,7 +77,7 @@ export class Conv2d extends Module {
   /**
    * f32[N, C, H, W] -> f32[N, K, H, W].
    *
-   * @param shift f32[N, K], such as a time embedding, added to every pixel of an image
+   * @param shift f32[N, K], such as a time embedding, added to every pixel
    * @param residual f32[N, K, H, W], added to the result
    * @throws {ShapeError} if x has a different number of channels
    */
@@ -90,7 +90,7 @@ export class Conv2d extends Module {
 /**
  * Transposed convolution with kernel 2 and stride 2: doubles height and width.
  *
- * Initialised as in PyTorch, whose fan-in here is that of the outputs: uniform in ±1/sqrt(K 2 2).
+ * Initialised as in PyTorch, where the fan-in counts outputs: uniform in ±1/sqrt(K 2 2).
  */
 export class ConvTranspose2d extends Module {
   /** f32[C, K, 2, 2] */
@@ -114,7 +114,7 @@ export class ConvTranspose2d extends Module {
 }
 
 /**
- * Normalises groups of channels of each image to mean 0 and variance 1, then scales and shifts every channel.
+ * Normalises each image's groups of channels to mean 0 and variance 1, then scales and shifts each channel.
  *
  * Source: Wu and He 2018, arXiv:1803.08494
  */

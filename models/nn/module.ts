@@ -3,14 +3,14 @@ import { sameShape } from "../../kernels/core/shape.ts";
 import { readState, type State, StateError, writeState } from "./state.ts";
 
 /**
- * A part of a network. Its parameters are the fields that are tensors, its children the fields that are modules or
- * arrays of modules. Field names match PyTorch's state dict. Private `#fields` are ignored.
+ * A part of a network. Fields that are tensors are its parameters; fields that are modules or arrays of modules are its
+ * children. Field names match PyTorch's state dict. Private `#fields` are ignored.
  */
 export abstract class Module {}
 
 /**
- * Parameters of a module and its children under their PyTorch state-dict names, in PyTorch's order. A tensor that several
- * layers have is one parameter, under its first name.
+ * Parameters of a module and its children under their PyTorch state-dict names, in PyTorch's order. A tensor shared by
+ * several layers is one parameter, under its first name.
  *
  * @returns the tensors themselves, under names such as `downs.0.conv.weight`
  */
@@ -38,17 +38,18 @@ export function stateOf(module: Module): Promise<State> {
 }
 
 /**
- * Overwrites the parameters of a module, all or none. Where several layers have a tensor, the state needs one of its names,
- * and may have all, as files of PyTorch do.
+ * Overwrites the parameters of a module, all or none. For a tensor shared by several layers, the state needs one of its
+ * names and may have all, as PyTorch's files do.
  *
  * @param source where the state comes from, for messages
- * @throws {StateError} if a name is missing or unknown, a shape differs, or names of one tensor have different values
+ * @throws {StateError} if a name is missing or unknown, a shape differs, or a shared tensor has different values under
+ * its names
  */
 export function loadState(module: Module, state: State, source: string): void {
   writeState(namedParameters(module), underFirstNames(module, state, source), source);
 }
 
-/** A state in which what belongs to one tensor is under its first name only. */
+/** A state with each shared tensor under its first name only. */
 function underFirstNames(module: Module, state: State, source: string): State {
   const firstNames = new Map<Tensor, string>();
   const single: State = new Map(state);

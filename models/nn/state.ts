@@ -6,14 +6,14 @@ import { nearest } from "../names.ts";
 export interface HostTensor {
   /** Lengths of its axes, outermost first; empty for a scalar. */
   shape: readonly number[];
-  /** Values in row-major order, as many as the shape has elements. */
+  /** Values in row-major order. */
   data: Float32Array;
 }
 
 /** Tensors in host memory by name: the weights of a network, the moments of an optimizer. */
 export type State = Map<string, HostTensor>;
 
-/** A state that does not match what it is loaded into: a name is missing or unknown, or a shape differs. */
+/** A state that does not match its target: a name is missing or unknown, or a shape differs. */
 export class StateError extends UserError {
   /** Name of the error. */
   override name = "StateError";
@@ -33,10 +33,10 @@ export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<S
 }
 
 /**
- * Checks that a state has the names and shapes of tensors, and values for them.
+ * Checks that a state has the names, shapes and number of values of tensors.
  *
  * @param source where the state comes from, for messages
- * @throws {StateError} if a name is missing or unknown, or a shape differs, or the values do not fill it
+ * @throws {StateError} if a name is missing or unknown, or a shape differs, or the number of values is wrong
  */
 export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
   for (const name of state.keys()) {
@@ -68,10 +68,10 @@ export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, s
 }
 
 /**
- * Checks that all numbers of a state are finite, as those that training saves are.
+ * Checks that all numbers of a state are finite.
  *
  * @param source where the state comes from, for messages
- * @throws {StateError} naming the first tensor that holds another
+ * @throws {StateError} naming the first tensor with a number that is not
  */
 export function checkFinite(state: State, source: string): void {
   for (const [name, { data }] of state) {

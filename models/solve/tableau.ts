@@ -116,7 +116,7 @@ export interface StepResult {
  * @param x f32[N, ...]
  * @param t f32[N], the time of each x
  * @param dt length of the step, a number or f32[N]; negative goes back in time. A recorded step fixes a number
- * @throws {TypeError} if the field gives no tensor, or a promise
+ * @throws {TypeError} if the field does not return a tensor
  * @throws {ShapeError} if the shapes do not match, such as that of a velocity
  * @throws {RangeError} if dt is not finite
  */

@@ -48,7 +48,7 @@ export class HeldOutLoss {
    * Records one step that serves all batches.
    *
    * @throws {RangeError} if the batch size is not a positive integer, or the seed not one in [0, 2^32)
-   * @throws {TypeError} if the field gives no tensor, or a promise, or the network is for another path
+   * @throws {TypeError} if the field does not return a tensor, or the network is for another path
    * @throws {ShapeError} if a velocity does not have the shape of the data
    */
   constructor(model: VelocityField, source: BatchSource, options: HeldOutOptions) {
