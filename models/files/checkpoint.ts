@@ -10,11 +10,11 @@ import { checkFinite, checkState, type State, StateError } from "../nn/state.ts"
 import { isNormalization, type Normalization } from "./normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
-/** The facts about a network that sampling needs. */
+/** What sampling needs to know about a network. */
 export interface CheckpointInfo {
-  /** Which network, and its size. */
+  /** Type and size of the network. */
   readonly config: ModelOptions;
-  /** From pixels to what the network sees. */
+  /** Maps pixels to the network's units. */
   readonly normalization: Normalization;
   /** Height and width of the images that the network was trained on. */
   readonly imageSize: readonly [number, number];
@@ -22,13 +22,13 @@ export interface CheckpointInfo {
 
 /** A network ready to sample from. */
 export interface Checkpoint {
-  /** On the device that was current when it was loaded. */
+  /** The network, on the device that was current when loading. */
   readonly model: Model;
   /** The metadata of the file. */
   readonly info: CheckpointInfo;
   /** [C, H, W] of a sample. */
   readonly shape: readonly [C: number, H: number, W: number];
-  /** The values of a black and of a white pixel. */
+  /** Values of black and white pixels. */
   readonly range: readonly [black: number, white: number];
 }
 
@@ -40,18 +40,18 @@ export class CheckpointError extends UserError {
 
 const VERSION = "1";
 
-/** The normalization that models were loaded with. */
+/** Normalization of each loaded model. */
 const normalizations = new WeakMap<Model, Normalization>();
 
 /**
  * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
  *
- * @param info by default what the model was created, trained or loaded with. The file leaves out what is unknown about
- * its images, and `loadCheckpoint` takes its fallback
+ * @param info by default, the settings the model was created, trained or loaded with. What remains unknown is left out
+ * of the file; `loadCheckpoint` then uses its fallback
  * @param weights by default the current weights of the model
- * @throws {TypeError} if the config is invalid, contradicts that of the model, or is unknown: for a model made by
- * neither `createModel` nor `loadCheckpoint`; or if a field of `info` is unknown
- * @throws {CheckpointError} if the normalization or the image size is one that `loadCheckpoint` refuses
+ * @throws {TypeError} if the config is invalid, contradicts the model, or is missing for a model made by neither
+ * `createModel` nor `loadCheckpoint`; or if a field of `info` is unknown
+ * @throws {CheckpointError} if `loadCheckpoint` would refuse the normalization or image size
  * @throws {StateError} if the weights are not those of the model
  */
 export async function saveCheckpoint(
@@ -75,7 +75,7 @@ export async function saveCheckpoint(
   });
 }
 
-/** The config of a model as its checkpoint holds it. */
+/** The config of a model, as stored in its checkpoint. */
 function storedConfig(model: Model, given: ModelOptions | undefined): string {
   const stored = ({ type, ...options }: Required<ModelOptions>) =>
     JSON.stringify({ type, ...storedOptions(options) });
@@ -98,7 +98,7 @@ function storedConfig(model: Model, given: ModelOptions | undefined): string {
   return stored(config);
 }
 
-/** What the file of a checkpoint holds. */
+/** Contents of a checkpoint file. */
 export interface CheckpointFile {
   /** Weights by their PyTorch names. */
   readonly tensors: State;
@@ -107,7 +107,7 @@ export interface CheckpointFile {
 }
 
 /**
- * Reads a checkpoint without making its network, which `loadCheckpoint` does. Needs no device.
+ * Reads a checkpoint without creating its network. Needs no device.
  *
  * ```ts
  * import { decodeCheckpoint } from "../mod.ts";
@@ -119,11 +119,11 @@ export interface CheckpointFile {
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
- * @param fallback for what the file does not specify, such as one written by PyTorch; by default pixels in [0, 1] and
- * images of 28 x 28
+ * @param fallback used for fields missing in the file, for example one written by PyTorch; by default pixels in [0, 1]
+ * and 28 x 28 images
  * @throws {CheckpointError} if the file's metadata is damaged, or neither it nor `fallback` names the network
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if it holds fewer weights than the network has levels, or some that are not finite
+ * @throws {StateError} if the file has fewer weights than the network has levels, or weights that are not finite
  */
 export function decodeCheckpoint(
   bytes: Uint8Array,
@@ -151,7 +151,7 @@ export function decodeCheckpoint(
     imageSize: checkField("image_size", field("image_size"), forms.image_size, source) ??
       fallback.imageSize ?? [28, 28],
   };
-  // Refused before it is traced: each level has weights of its own.
+  // Check before tracing: each level has weights of its own.
   if (config.filters.length > tensors.size) {
     throw new StateError(
       `Cannot load ${source}: its network has ${config.filters.length} levels, but the file holds ` +
@@ -167,7 +167,7 @@ export function decodeCheckpoint(
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
- * @param fallback for what the file does not specify; see `decodeCheckpoint`
+ * @param fallback used for fields missing in the file; see `decodeCheckpoint`
  * @throws as `decodeCheckpoint`
  * @throws {StateError} if the weights do not match the network
  */
@@ -189,7 +189,7 @@ export function loadCheckpoint(
   return { model, info, shape, range: [shift, scale + shift] };
 }
 
-/** The network of a config, in a trace. */
+/** Traces the network of a config. */
 function traced(config: ModelOptions, source: string): Model {
   try {
     return createModel(config, blankInitialiser);
@@ -217,10 +217,10 @@ function configOf(value: unknown, source: string): ModelOptions | undefined {
   }
 }
 
-/** Pixels along the longest side of an image: more would not fit the memory of any device. */
+/** Longest side of an image, in pixels. More would not fit in any device's memory. */
 const maxSide = 4096;
 
-/** The expected form of the fields besides the config. */
+/** Expected form of each field except the config. */
 const forms = {
   normalization: {
     expected: 'a scale other than 0 and a shift, as in {"scale":2,"shift":-1}',
@@ -233,7 +233,7 @@ const forms = {
   },
 };
 
-/** @throws {CheckpointError} if a field is given and does not have its form */
+/** @throws {CheckpointError} if a field is present and malformed */
 function checkField<T>(
   name: string,
   value: unknown,
@@ -249,8 +249,8 @@ function checkField<T>(
 /**
  * Loads a checkpoint from a file or the web onto the current device.
  *
- * @param source a path or a URL (`https:`, `file:`); in a page also a URL relative to it
- * @param fallback for what the file does not specify; see `loadCheckpoint`
+ * @param source a path or a URL (`https:`, `file:`); in a page, also a relative URL
+ * @param fallback used for fields missing in the file; see `decodeCheckpoint`
  * @throws {CheckpointError} if it cannot be read or is not a checkpoint
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if the weights do not match the network

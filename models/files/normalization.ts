@@ -1,19 +1,19 @@
-/** The affine map from a pixel in [0, 1] to what the network sees: `scale` pixel + `shift`. */
+/** Affine map from pixels in [0, 1] to the network's units: `scale` pixel + `shift`. */
 export interface Normalization {
   /** Not 0. */
   readonly scale: number;
-  /** What the network sees of a black pixel. */
+  /** Value of a black pixel in the network's units. */
   readonly shift: number;
 }
 
-/** Whether a value, such as a field of a file, is a normalization. */
+/** Whether an unknown value, such as a field of a file, is a normalization. */
 export function isNormalization(value: unknown): value is Normalization {
   const { scale, shift, ...others } = Object(value);
   return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift) && Object.keys(others).length === 0;
 }
 
 /**
- * Maps what the network sees to pixels: 0 is black, 1 is white; values beyond are kept.
+ * Maps values in the network's units to pixels: 0 is black, 1 is white. Does not clip.
  *
  * @param values of any shape
  * @returns pixels, a new array of the same length
@@ -23,7 +23,7 @@ export function toPixels(values: Float32Array, { scale, shift }: Normalization):
 }
 
 /**
- * Maps pixels to what the network sees; the inverse of `toPixels`.
+ * Maps pixels to the network's units; the inverse of `toPixels`.
  *
  * @param pixels of any shape
  * @returns values, a new array of the same length
@@ -33,7 +33,7 @@ export function fromPixels(pixels: Float32Array, { scale, shift }: Normalization
 }
 
 /**
- * Rounds pixels to what a file of images holds: black, white and 254 greys between.
+ * Rounds pixels to the 256 grey levels of an image file.
  *
  * @param pixels of any shape
  * @returns multiples of 1 / 255 from 0 to 1, a new array of the same length
@@ -43,7 +43,7 @@ export function asBytes(pixels: Float32Array): Float32Array {
 }
 
 /**
- * Maps velocities to pixels per unit of t: a shift has no velocity.
+ * Maps velocities to pixels per unit of t. Only the scale matters.
  *
  * @param velocity of any shape
  * @returns velocities, a new array of the same length
@@ -55,7 +55,7 @@ export function velocityToPixels(velocity: Float32Array, { scale }: Normalizatio
 /**
  * Maps a snapshot to pixels and pixels per unit of t.
  *
- * @returns a new snapshot at the same t; without velocity where the given one has none
+ * @returns a new snapshot at the same t, with a velocity if the given one has it
  */
 export function snapshotToPixels<
   S extends { readonly image: Float32Array; readonly velocity?: Float32Array },

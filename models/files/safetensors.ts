@@ -25,8 +25,8 @@ export { SafetensorsError };
  * @param tensors by name
  * @param metadata free text stored in the header
  * @returns the bytes of the file, the same for the same input
- * @throws {SafetensorsError} if a tensor is called `__metadata__`, its shape does not match its length, or its values are
- * of another type; or if metadata is no text
+ * @throws {SafetensorsError} if a tensor is named `__metadata__`, its shape does not match its length, or it is not a
+ * Float32Array; or if metadata is not text
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
@@ -37,7 +37,7 @@ export function encodeSafetensors(
       `Cannot encode ${describeValue(tensors)} (expected a Map from names to shape and data)`,
     );
   }
-  // Joined by hand: an object would move integer names to the front.
+  // Built as text, because an object would move integer names to the front.
   const fields: string[] = [];
   for (const [key, value] of Object.entries<unknown>(metadata)) {
     if (typeof value === "string") continue;
@@ -75,7 +75,7 @@ export function encodeSafetensors(
   bytes.set(header, 8);
   let offset = start;
   for (const { data } of tensors.values()) {
-    // Copied as bytes, NaN payloads included: Deno and browsers run on little-endian machines only.
+    // A byte copy keeps NaN payloads; Deno and browsers run on little-endian machines only.
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     offset += data.byteLength;
   }
@@ -85,12 +85,12 @@ export function encodeSafetensors(
 /**
  * Decodes a safetensors file, with every tensor as f32.
  *
- * F32, F16 and BF16 are kept exactly, F64 is rounded to nearest, I64 and I32 must be exact in f32.
+ * F32, F16 and BF16 convert exactly, F64 is rounded to nearest, I64 and I32 must be exact in f32.
  *
  * @param bytes the whole file
  * @param source name of the file, for messages
  * @returns the tensors by name, in the order of their data, and the metadata
- * @throws {SafetensorsError} if the bytes are malformed, or a value or dtype has no f32 counterpart
+ * @throws {SafetensorsError} if the bytes are malformed, or a value or dtype cannot be represented in f32
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
@@ -114,7 +114,7 @@ export function decodeSafetensors(
   }
 }
 
-/** The reader of one element at a byte offset, by dtype. */
+/** Reads one element at a byte offset, by dtype. */
 const READ: Record<Dtype, (view: DataView, offset: number) => number | bigint> = {
   F32: (view, offset) => view.getFloat32(offset, true),
   F64: (view, offset) => view.getFloat64(offset, true),

@@ -2,7 +2,7 @@
 
 import { UserError } from "../../kernels/mod.ts";
 
-/** Bytes that are not a valid safetensors file, or tensors that cannot be written as one. */
+/** A file is not valid safetensors, or tensors cannot be written as one. */
 export class SafetensorsError extends UserError {
   /** Name of the error. */
   override name = "SafetensorsError";
@@ -34,15 +34,15 @@ export const BYTES = new Map<Dtype, number>([
 ]);
 
 const MAX_HEADER_BYTES = 100_000_000;
-/** How a zip archive begins: "PK", 3, 4. */
+/** Magic number of a zip archive: "PK", 3, 4. */
 const ZIP = 0x504b0304;
-const MAX_DEPTH = 3; // the header, an entry in it, a list in that
+const MAX_DEPTH = 3; // header, entry, list
 
 /**
  * Reads and checks the header of a safetensors file.
  *
  * @param bytes the whole file
- * @returns where the data start, the tensors in the order of their data, the metadata
+ * @returns the offset of the data, the tensors in the order of their data, and the metadata
  * @throws {SafetensorsError} if the header is malformed or does not account for every byte of the file
  */
 export function readHeader(
@@ -94,7 +94,7 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   }
 }
 
-/** Rejects what `JSON.parse` does not: duplicate names, and nesting so deep that it runs out of memory. */
+/** Rejects duplicate names, which `JSON.parse` accepts, and deep nesting, which makes it run out of memory. */
 function checkKeys(json: string): void {
   const open: Set<string>[] = [];
   const colon = /[ \t\r\n]*:/y;
@@ -163,7 +163,7 @@ function parseEntry([name, entry]: [string, unknown]): Entry {
   return { name, shape, dtype, begin, end };
 }
 
-/** Sorts the entries by offset and rejects overlaps, gaps, and an end that differs from the file's. */
+/** Sorts the entries by offset. Rejects overlaps, gaps, and data that do not end with the file. */
 function checkCoverage(entries: Entry[], length: number): void {
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let position = 0;

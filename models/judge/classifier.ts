@@ -6,13 +6,13 @@ import { Module } from "../nn/module.ts";
 
 /** Size of a classifier. */
 export interface ClassifierOptions {
-  /** At least 2. */
+  /** Number of classes, at least 2. */
   readonly classes: number;
   /** Channels of the images. */
   readonly channels: number;
-  /** Pixels from top to bottom. */
+  /** Height in pixels. */
   readonly height: number;
-  /** Pixels from left to right. */
+  /** Width in pixels. */
   readonly width: number;
 }
 
@@ -20,35 +20,35 @@ export interface ClassifierOptions {
 export interface Classified {
   /** Unnormalised log-probabilities, f32[N, classes]. */
   readonly logits: Tensor;
-  /** The last hidden layer, from which the logits follow, f32[N, 84], at least 0. */
+  /** The last hidden layer, after ReLU, f32[N, 84]. */
   readonly features: Tensor;
 }
 
 /** Channels of the convolutions, outermost first. */
 const filters = [16, 32, 64];
 
-/** Width of the last hidden layer, that of LeNet-5. */
+/** Width of the last hidden layer, as in LeNet-5. */
 export const featureCount = 84;
 
 /**
- * A small classifier of images: three 3x3 convolutions with ReLU and 2x2 max pooling, a layer of 84 features, and one
- * logit for each class. Images of one pixel along a side are not pooled.
+ * A small image classifier: three 3x3 convolutions with ReLU and 2x2 max pooling, a layer of 84 features, and one logit
+ * per class. Pooling stops once a side is a single pixel.
  *
  * Source: LeCun et al. 1998, Gradient-based learning applied to document recognition, with 3x3 kernels and ReLU
  */
 export class Classifier extends Module {
-  /** Outermost first, 3x3. */
+  /** 3x3 convolutions, outermost first. */
   readonly convs: readonly Conv2d[];
-  /** From all values of the last level to the features. */
+  /** Maps the last level to the features. */
   readonly hidden: Linear;
-  /** From the features to the logits. */
+  /** Maps the features to the logits. */
   readonly last: Linear;
   readonly #image: readonly number[];
 
   /**
-   * A network of these sizes.
+   * Makes the layers.
    *
-   * @throws {RangeError} if one is not a whole number, or there are fewer than two classes
+   * @throws {RangeError} if a size is not a positive integer, or there are fewer than two classes
    */
   constructor({ classes, channels, height, width }: ClassifierOptions, initialiser: Initialiser) {
     super();
@@ -73,19 +73,18 @@ export class Classifier extends Module {
     for (const conv of this.convs) {
       y = conv.forward(y);
       if (canPool(y.shape.slice(2))) y = maxPool2d(y);
-      y = relu(y); // after pooling: the same numbers from a quarter of the work
+      y = relu(y); // after pooling: same result, a quarter of the work
     }
     const features = relu(this.hidden.forward(reshape(y, [N, y.size / N])));
     return { features, logits: this.last.forward(features) };
   }
 }
 
-/** Whether a 2x2 pooling leaves pixels of an image. */
+/** Whether both sides have at least two pixels. */
 function canPool(size: readonly number[]): boolean {
   return size.every((length) => length >= 2);
 }
 
-/** Height and width after a level. */
 function pooled(size: readonly number[]): readonly number[] {
   return canPool(size) ? size.map((length) => Math.floor(length / 2)) : size;
 }

@@ -18,7 +18,7 @@ import { loadState, namedParameters } from "../nn/module.ts";
 import { checkFinite, checkState, type State } from "../nn/state.ts";
 import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
 
-/** Images cannot be judged, or a file or data set holds no judge. */
+/** Images cannot be judged, or a file contains no valid judge. */
 export class JudgeError extends UserError {
   /** Name of the error. */
   override name = "JudgeError";
@@ -28,7 +28,7 @@ export class JudgeError extends UserError {
 export interface Judgement {
   /** Probability of each class, f32[N, classes]; each row sums to 1. */
   readonly probabilities: Float32Array;
-  /** The last hidden layer of the classifier, for comparing sets of images. */
+  /** The classifier's last hidden layer, for comparing sets of images. */
   readonly features: {
     /** f32[rows, width], not negative. */
     readonly values: Float32Array;
@@ -39,27 +39,26 @@ export interface Judgement {
   };
 }
 
-/** Largest batch. */
 const largestBatch = 250;
 
-/** A classifier of images. It is trained separately from the networks whose images it judges. */
+/** An image classifier, trained separately from the networks whose images it judges. */
 export class Judge {
   readonly #classifier: Classifier;
 
-  /** A judge with a trained classifier, on the device of its weights. */
+  /** Makes a judge of a trained classifier. */
   constructor(
     classifier: Classifier,
-    /** Its sizes and where it comes from. */
+    /** The classifier's size and origin. */
     readonly info: JudgeInfo,
   ) {
     this.#classifier = classifier;
   }
 
   /**
-   * Judges images. Frees all device memory that it takes, except for the results until they are collected.
+   * Judges images. Frees all device memory it uses; results stay until they are garbage-collected.
    *
-   * @param pixels f32[N, C, H, W] with 0 black and 1 white, N at least 1; values beyond are kept
-   * @throws {JudgeError} if there are no images, they have another size, or a pixel is not finite
+   * @param pixels f32[N, C, H, W] with 0 black and 1 white, N at least 1; not clipped
+   * @throws {JudgeError} if there are no images, their size is wrong, or a pixel is not finite
    */
   async judge(pixels: Float32Array): Promise<Judgement> {
     const rows = this.#countImages(pixels);
@@ -71,7 +70,7 @@ export class Judge {
     return { probabilities: shares, features: { values, rows, width: featureCount } };
   }
 
-  /** Runs one recorded step on each batch; the last one is filled up with black images, and their results dropped. */
+  /** Runs one recorded step on each batch. The last batch is padded with black images, whose results are dropped. */
   #run(pixels: Float32Array, rows: number): Record<"probabilities" | "features", Tensor> {
     const { channels, height, width, normalization } = this.info;
     const P = channels * height * width;
@@ -115,26 +114,26 @@ export class Judge {
   }
 }
 
-/** Facts about a judge, which its file holds. */
+/** Metadata of a judge, stored in its file. */
 export interface JudgeInfo extends ClassifierOptions {
-  /** From pixels to what the network sees. */
+  /** Maps pixels to the network's units. */
   readonly normalization: Normalization;
-  /** Digest of the labelled images that it learned from, 64 hex digits. */
+  /** Digest of the labelled training images, 64 hex digits. */
   readonly dataDigest: string;
-  /** Accuracy on the test images, from 0 to 1; it was not trained on them. */
+  /** Accuracy on the test images, from 0 to 1. */
   readonly accuracy: number;
-  /** Seed of its training. */
+  /** Seed of the training. */
   readonly seed: number;
-  /** Steps of its training. */
+  /** Training steps. */
   readonly steps: number;
-  /** The command that reproduces it. */
+  /** Command that reproduces the judge. */
   readonly command: string;
 }
 
-/** The expected form of a field, in words and as a check. */
+/** The expected form of a field: for messages, and as a check. */
 type Rule = readonly [expected: string, fits: (value: unknown) => boolean];
 
-/** Pixels along the longest side of an image, and classes: more would not fit the memory of any device. */
+/** Largest side in pixels and largest number of classes. More would not fit in any device's memory. */
 const most = 4096;
 const count = (least: number): Rule => [
   `a whole number from ${least} to ${most}`,
@@ -157,11 +156,11 @@ const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
 };
 
 /**
- * Reads the facts about a judge from its file.
+ * Parses the metadata of a judge.
  *
  * @param text JSON; unknown fields are ignored
  * @param source name of the file, for messages
- * @throws {JudgeError} if it is not JSON, or a field is missing or not as expected
+ * @throws {JudgeError} if it is not JSON, or a field is missing or malformed
  */
 export function readJudgeInfo(text: string, source: string): JudgeInfo {
   let fields: Record<string, unknown>;
@@ -181,14 +180,14 @@ export function readJudgeInfo(text: string, source: string): JudgeInfo {
   return Object.fromEntries(read) as JudgeInfo;
 }
 
-/** The kind of network and the version of the format, as files name them. */
+/** Network kind and format version in files. */
 const kind = { format_version: "1", network: "Classifier" };
 
 /**
  * Encodes a judge as a safetensors file: the weights of its classifier by name, the rest as metadata.
  *
  * @returns the bytes of the file, the same for the same judge
- * @throws {JudgeError} if a field of `info` is missing or not as expected
+ * @throws {JudgeError} if a field of `info` is missing or malformed
  */
 export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuffer> {
   const judge = JSON.stringify(info);
@@ -196,20 +195,20 @@ export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuff
   return encodeSafetensors(weights, { ...kind, judge });
 }
 
-/** What the file of a judge holds. */
+/** Contents of a judge file. */
 export interface JudgeFile {
   /** Weights of the classifier by name. */
   readonly tensors: State;
-  /** The facts about the judge. */
+  /** Metadata of the judge. */
   readonly info: JudgeInfo;
 }
 
 /**
- * Reads a judge without making its network, which `loadJudge` does. Needs no device.
+ * Reads a judge without creating its network. Needs no device.
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
- * @throws {JudgeError} if the file holds another network, or the description of its judge is damaged
+ * @throws {JudgeError} if the file contains another network, or the judge's metadata is damaged
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if weights are not finite
  */
@@ -237,7 +236,7 @@ export function decodeJudge(bytes: Uint8Array, source: string): JudgeFile {
  * Loads a judge onto the current device.
  *
  * @throws as `decodeJudge`
- * @throws {StateError} if the weights are not those of the classifier
+ * @throws {StateError} if the weights do not match the classifier
  */
 export function loadJudge(bytes: Uint8Array, source: string): Judge {
   const { tensors, info } = decodeJudge(bytes, source);

@@ -27,30 +27,29 @@ import { checkedSpan, type Span } from "./time_grids.ts";
 /** Options of one solve in adaptive steps. */
 export interface AdaptiveRunOptions extends RunOptions {
   /**
-   * Times of the states to return, in order from start to end, both allowed. The steps do not depend on them: each
-   * sample is interpolated within its own steps.
+   * Times of the states to return, ordered from start to end, both allowed. They do not change the steps: states are
+   * interpolated within each sample's own steps.
    */
   readonly snapshots?: readonly number[];
-  /** Called after every try, with the least share of all samples. If it throws, the solver stops. */
+  /** Called after every attempted step with the progress of the slowest sample. If it throws, the solver stops. */
   readonly onProgress?: OnShare | undefined;
 }
 
-/** What an adaptive solver found. */
+/** Result of an adaptive solver. */
 export interface AdaptiveSolution extends Solution {
   /** The steps of each sample, accepted and rejected. */
   readonly steps: readonly (readonly TriedStep[])[];
   /**
-   * The states at the times of `snapshots`, each with a velocity: the slope of the interpolation, which is v(x, t) within
-   * its error.
+   * The states at the times of `snapshots`. Their velocity is the slope of the interpolation, v(x, t) up to its error.
    */
   readonly snapshots: readonly Required<Snapshot>[];
 }
 
 /**
- * Solves with adaptive steps, as long as the estimated error allows. Every sample has its own steps, chosen by its own
- * error, so that it does not depend on the others in its batch; the batch is evaluated together until all are done.
+ * Solves with adaptive steps. Each sample has its own steps, chosen by its own error, so its result does not depend on
+ * the rest of the batch. The batch is evaluated together until all samples are done.
  *
- * The estimated error of a step stays below `atol + rtol |x|`, as the root mean square over a sample's elements.
+ * The estimated error of each step stays below `atol + rtol |x|`, as a root mean square over a sample's elements.
  *
  * Source: Dormand and Prince 1980; step control as in Hairer, Nørsett and Wanner 1993, section II.4
  */
@@ -65,9 +64,10 @@ export class AdaptiveSampler {
    * Records the steps.
    *
    * @param shape [N, C, H, W] of a batch
-   * @param options the tolerance is 1e-5 by default
+   * @param options the default tolerance is 1e-5
    * @throws {RangeError} if a tolerance is outside (0, 1], or `maxEvaluations` is not a positive integer
-   * @throws {TypeError} if an option or the solver is unknown, the solver has no error estimate, or the field gives no tensor
+   * @throws {TypeError} if an option or the solver is unknown, the solver has no error estimate, or the field does not
+   * return a tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
@@ -82,20 +82,19 @@ export class AdaptiveSampler {
     this.#steps = adaptiveSteps(this.#tableau, this.#field, shape, { rtol, atol, condition });
   }
 
-  /** How often the field was evaluated in all runs so far, each time on a whole batch. */
+  /** Evaluations of the field in all runs so far, each on a whole batch. */
   get evaluations(): number {
     return this.#field.evaluations;
   }
 
   /**
-   * Solves a batch, from noise to data unless the options say otherwise. One run at a time: it works on the sampler's
-   * own state.
+   * Solves a batch, by default from noise to data. Only one run at a time, because it uses the sampler's state.
    *
-   * @param x state to begin with, f32[N, C, H, W]
+   * @param x initial state, f32[N, C, H, W]
    * @throws {ShapeError} if x does not have the shape of the sampler
-   * @throws {RangeError} if times lie outside [0, 1] or are the same, or snapshots are not in order between them
-   * @throws {SolverError} if a step gets too short to go on, or the evaluations are used up
-   * @throws {Error} if a run is in progress
+   * @throws {RangeError} if `from` and `to` are equal or outside [0, 1], or snapshots are not in order between them
+   * @throws {SolverError} if a step gets too short, or `maxEvaluations` are used up
+   * @throws {Error} if another run is in progress
    */
   async solve(x: Tensor, options: AdaptiveRunOptions = {}): Promise<AdaptiveSolution> {
     if (this.#isRunning) {
@@ -144,7 +143,7 @@ export class AdaptiveSampler {
     };
   }
 
-  /** Computes the first velocity, and a first step for each sample; two evaluations. */
+  /** Computes the initial velocity and each sample's first step. Two evaluations. */
   async #begin(clocks: readonly SampleClock[], x: Tensor, { from, to }: Required<Span>): Promise<void> {
     const N = clocks.length;
     const times = clocks.map(() => from);
@@ -156,7 +155,7 @@ export class AdaptiveSampler {
     );
   }
 
-  /** @throws {SolverError} if a sample cannot go on, or another try would take too many evaluations */
+  /** @throws {SolverError} if a sample's step is too short, or the next attempt would exceed `maxEvaluations` */
   #check(clocks: readonly SampleClock[], evaluations: number): void {
     const fail = (message: string): never => {
       throw new SolverError(message, {
@@ -172,7 +171,7 @@ export class AdaptiveSampler {
           "use a larger tolerance, and check that the velocity is finite",
       );
     }
-    // A try takes as many as a step: the first velocity is known, and that at the end is needed.
+    // An attempt costs one step's evaluations: the first velocity is known, the one at the end is needed.
     if (evaluations + evaluationsPerStep(this.#tableau) <= this.#maxEvaluations) return;
     const { t } = clocks.reduce((a, b) => Math.abs(b.left) > Math.abs(a.left) ? b : a);
     fail(
@@ -183,7 +182,8 @@ export class AdaptiveSampler {
 }
 
 /**
- * Records what solves batches of one size: in adaptive steps where options name a tolerance, otherwise in given ones.
+ * Records a sampler for batches of one size: with adaptive steps if the options have a tolerance, else with given
+ * steps.
  *
  * @throws as the constructors of {@linkcode Sampler} and {@linkcode AdaptiveSampler}
  */
@@ -197,10 +197,10 @@ export function samplerFor(
     : new Sampler(field, shape, options);
 }
 
-/** For a sample that needs no state of a step; what is read for it is dropped. */
+/** Placeholder for samples without a snapshot in this step; the result is dropped. */
 const unused = interpolation(0, 1);
 
-/** Collects states at given times, in order, while every sample of a batch takes its own steps. */
+/** Collects states at given times while every sample of a batch takes its own steps. */
 function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
   const { size, shape: [N] } = steps.x;
   const P = size / N;
@@ -209,7 +209,7 @@ function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
     image: new Float32Array(size),
     velocity: new Float32Array(size),
   }));
-  /** For each sample, how many of its snapshots are taken. */
+  /** Snapshots taken so far, per sample. */
   const taken: number[] = Array(N).fill(0);
   const reads: Promise<void>[] = [];
   return {
@@ -229,11 +229,11 @@ function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
             snapshot?.velocity.set(slope.subarray(n * P, (n + 1) * P), n * P);
           })
         );
-        kept.catch(() => {}); // `all` throws it, unless the solver fails first
+        kept.catch(() => {}); // all() rethrows it, unless the solver fails first
         reads.push(kept);
       }
     },
-    /** All snapshots, once every sample has passed all times. */
+    /** All snapshots. Call it once every sample has passed all times. */
     async all(): Promise<readonly Required<Snapshot>[]> {
       await Promise.all(reads);
       return snapshots;
@@ -241,7 +241,7 @@ function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
   };
 }
 
-/** @throws {RangeError} naming the first time that is not between the ends of a span, or is not in order */
+/** @throws {RangeError} naming the first time that is outside the span or out of order */
 function checkSnapshots(times: readonly number[], { from, to }: Required<Span>): void {
   const direction = Math.sign(to - from);
   const bad = times.findIndex((t, i) =>

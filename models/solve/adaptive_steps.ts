@@ -24,21 +24,21 @@ import type { VelocityField } from "../flow/field.ts";
 import { perRow } from "../flow/path.ts";
 import { type EmbeddedTableau, solverStep } from "./tableau.ts";
 
-/** Weights of the values at both ends of a step, for x and its slope at a time within the step. */
+/** Weights that interpolate x and its slope at a time within a step. */
 export interface InterpolationWeights {
-  /** Of x at the start and at the end, of v at the start and at the end, and of the correction. */
+  /** For x: weights of x at both ends, v at both ends, and the correction. */
   readonly x: readonly [x0: number, x1: number, v0: number, v1: number, dense: number];
-  /** Of the same, in dx/dt. */
+  /** For dx/dt: weights of the same terms. */
   readonly slope: readonly [x0: number, x1: number, v0: number, v1: number, dense: number];
 }
 
 /**
- * A solver's own interpolation within a step: the cubic through x and v at both ends (Hermite), plus the correction
- * s^2 (1 - s)^2 dt sum_i dense_i k_i of solvers that have one. The cubic has error O(dt^4), enough for a solver of
- * order 3; with its correction, that of dopri5 has O(dt^5).
+ * Dense output within a step: the cubic Hermite interpolant of x and v at both ends, plus the solver's correction s^2
+ * (1 - s)^2 dt sum_i dense_i k_i, if it has one. The cubic has error O(dt^4), enough for order 3; with the correction,
+ * dopri5 has O(dt^5).
  *
- * @param share of the step, in [0, 1]; at both ends the values are those of the step, to the bit
- * @param dt length of the step, not 0; the correction already contains it
+ * @param share s of the step, in [0, 1]; exact at both ends, to the bit
+ * @param dt length of the step, not 0; already included in the correction
  * Source: Hairer, Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.6
  */
 export function interpolation(share: number, dt: number): InterpolationWeights {
@@ -51,19 +51,19 @@ export function interpolation(share: number, dt: number): InterpolationWeights {
   };
 }
 
-/** The state of a batch on the device, and recorded steps on it whose lengths the host chooses. */
+/** The state of a batch on the device, with recorded steps whose lengths the host chooses. */
 export interface AdaptiveSteps {
   /** x, f32[N, C, H, W]. */
   readonly x: Tensor;
-  /** Begins at x; reads its norm and that of its velocity, by the error allowed, f32[2 N]. One evaluation. */
+  /** Starts at x. Returns |x| and |v| relative to the allowed error, f32[2 N]. One evaluation. */
   start(x: Tensor, t: readonly number[]): Promise<Float32Array>;
-  /** Reads the norm of the change of velocity over a step of Euler's, f32[N]. One evaluation. */
+  /** Takes a trial Euler step. Returns the norm of the change of velocity, f32[N]. One evaluation. */
   probe(t: readonly number[], dt: readonly number[]): Promise<Float32Array>;
-  /** Tries a step; reads its error by the error allowed, f32[N]. */
+  /** Attempts a step. Returns its error relative to the allowed error, f32[N]. */
   attempt(t: readonly number[], dt: readonly number[]): Promise<Float32Array>;
-  /** Reads x and its slope within the step that was tried, before it is accepted, f32[N, C, H, W] each. */
+  /** Interpolates x and its slope within the attempted step, before `accept`; f32[N, C, H, W] each. */
   within(each: readonly InterpolationWeights[]): Promise<[x: Float32Array, slope: Float32Array]>;
-  /** Goes on with what was tried, for the samples that accept it. */
+  /** Advances the samples that accept the attempted step. */
   accept(accepted: readonly boolean[]): void;
 }
 
@@ -99,7 +99,7 @@ export function adaptiveSteps(
     return norm(next.error!, add(multiply(maximum(abs(x), abs(next.x)), rtol), atol));
   });
   const accept = record(() => {
-    // Picked, not blended: a rejected step may hold NaN.
+    // Select, don't blend: a rejected step may contain NaN.
     const pick = (kept: Tensor, tried: Tensor) =>
       assign(kept, reshape(gatherRows(reshape(concat([kept, tried], 0), [2 * N, x.size / N]), rows), shape));
     pick(v, triedV);

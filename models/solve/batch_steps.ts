@@ -19,15 +19,15 @@ import { type ButcherTableau, solverStep } from "./tableau.ts";
 
 /** The state of a batch on the device, and recorded steps that change it. */
 export interface BatchSteps {
-  /** x, and the velocity at x if the next step reuses it. */
+  /** x, plus the velocity at x if the next step reuses it. */
   readonly state: readonly Tensor[];
-  /** Checks the times of a run. @throws {TypeError | RangeError} if the steps cannot follow them */
+  /** Checks the times of a run. @throws {TypeError | RangeError} if the steps cannot use them */
   check?(times: readonly number[]): void;
   /**
    * Takes step i.
    *
-   * @param first whether the state is new, so that its velocity is not known
-   * @param row number of the first sample
+   * @param first whether the state is new, so its velocity is unknown
+   * @param row index of the first sample
    * @returns v(x, t) at the start of the step; the next step overwrites it
    */
   take(times: readonly number[], i: number, first: boolean, row?: number): Tensor;
@@ -36,8 +36,9 @@ export interface BatchSteps {
 /**
  * Records steps of a Runge-Kutta method.
  *
- * @param observe what to compute of each step on the device; the velocity at its end is then computed, too
- * @returns the steps, and what was observed of the last one
+ * @param observe computes something about each step on the device; if given, the velocity at the step's end is
+ * computed, too
+ * @returns the steps, and the latest result of `observe`
  */
 export function rungeKuttaSteps<T = undefined>(
   tableau: ButcherTableau,
@@ -80,17 +81,17 @@ export function rungeKuttaSteps<T = undefined>(
 /**
  * Records steps of a stochastic differential equation with the marginals of the flow, from the same velocity.
  *
- * On the linear path the velocity implies both ends, E[x0 | x] = x - t v and E[x1 | x] = x + (1 - t) v, and the score
+ * On the linear path, the velocity gives both ends, E[x0 | x] = x - t v and E[x1 | x] = x + (1 - t) v, and the score
  * -E[x0 | x] / (1 - t). With g(t)^2 = noise (1 - t),
  *
  *     dx = (v + g^2 / 2 score) dt + g dW = (v - noise / 2 (x - t v)) dt + sqrt(noise (1 - t)) dW
  *
- * needs no division at either end. Each step is one of Euler and Maruyama; the last one adds no noise, but goes straight
- * to E[x1 | x]. New noise corrects errors that a deterministic solver would carry to the end.
+ * needs no division at either end. Steps are Euler-Maruyama steps; the last one adds no noise and goes straight to E[x1
+ * | x]. Fresh noise corrects errors that a deterministic solver would keep.
  *
- * It holds for the linear path from standard normal noise. Time runs from noise to data; there is no way back.
+ * Valid only for the linear path from standard normal noise, and only forwards, from noise to data.
  *
- * @throws {TypeError} if the field is for another path than the linear one
+ * @throws {TypeError} if the field's path is not linear
  * Source: Ma et al. 2024, SiT, arXiv:2401.08740, with the diffusion coefficient w = noise sigma
  */
 export function stochasticSteps(
@@ -154,7 +155,7 @@ export function stochasticSteps(
 }
 
 /**
- * The strongest noise that steps take: with more, the longest would overshoot.
+ * The strongest noise allowed: with more, the longest step would overshoot.
  *
  * @param times ends of the steps, increasing
  */
@@ -162,17 +163,16 @@ export function mostNoise(times: readonly number[]): number {
   return 2 / times.slice(1).reduce((longest, t, i) => Math.max(longest, t - times[i]), 0);
 }
 
-/** Writes one number everywhere. */
 function fill(x: Tensor, value: number): void {
   x.write(new Float32Array(x.size).fill(value));
 }
 
-/** A velocity, or a copy if it is in the memory of a state that the step overwrites. */
+/** A velocity, copied if it shares memory with a state that the step overwrites. */
 function keptVelocity(v: Tensor, state: Tensor): Tensor {
   return v.storage === state.storage ? copyOf(v) : v;
 }
 
-/** A copy that later steps do not overwrite. */
+/** Copies a tensor, so that later steps do not overwrite it. */
 export function copyOf(x: Tensor): Tensor {
   return slice(x, 0, 0, x.shape[0]);
 }

@@ -4,43 +4,42 @@ import type { VelocityField } from "../flow/field.ts";
 import { checkedSeed, streams } from "../random.ts";
 import { type LikelihoodOptions, logLikelihood } from "./likelihood.ts";
 
-/** Levels of a byte. */
 const levels = 256;
 
-/** How bits per dimension are measured. */
+/** Options of {@linkcode bitsPerDimension}. */
 export interface BitsOptions extends LikelihoodOptions {
-  /** From pixels in [0, 1] to what the network sees. */
+  /** Maps pixels in [0, 1] to the network's units. */
   readonly normalization: Normalization;
-  /** Seed of the dequantisation, and of the random signs unless the divergence is exact; by default 0. */
+  /** Seed of the dequantisation and of the random signs, if any; by default 0. */
   readonly seed?: number;
 }
 
 /** Bits per dimension of images. */
 export interface BitsPerDimension {
-  /** Of each image, the mean over its vectors of random signs. */
+  /** Per image, averaged over its vectors of random signs. */
   readonly bits: readonly number[];
   /** The mean over images. */
   readonly mean: number;
-  /** Standard error of the mean, from the spread over images; NaN of one image. */
+  /** Standard error of the mean, from the spread over images; NaN for a single image. */
   readonly standardError: number;
-  /** The mean over images by each vector of random signs. */
+  /** The mean over images, for each vector of random signs. */
   readonly probes: readonly number[];
-  /** Standard error of the mean from the random signs alone, by the spread of `probes`; NaN of one vector. */
+  /** Standard error of the mean due to the random signs, from the spread of `probes`; NaN for a single vector. */
   readonly probeError: number;
-  /** Evaluations of the field that an image takes part in, on average. */
+  /** Evaluations of the field per image, on average. */
   readonly evaluations: number;
-  /** Vector-Jacobian products that an image takes part in, on average. */
+  /** Vector-Jacobian products per image, on average. */
   readonly products: number;
 }
 
 /**
- * Images of bytes made continuous, so that they have a density: each level is spread over its width,
+ * Dequantises 8-bit images, so that they have a density: spreads each level over its width,
  *
  *     pixel -> (255 pixel + u) / 256,   u ~ U[0, 1)
  *
- * @param x1 images as the network sees them, scale pixel + shift, f32[N, ...]
+ * @param x1 images in the network's units, scale pixel + shift, f32[N, ...]
  * @param seed integer in [0, 2^32); row n of u does not depend on N
- * @returns dequantised images as the network sees them, same shape
+ * @returns dequantised images in the network's units, same shape
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  * Source: Theis et al. 2016, arXiv:1511.01844, section 3.1
  */
@@ -51,16 +50,16 @@ export function dequantized(x1: Tensor, { scale, shift }: Normalization, seed: n
 }
 
 /**
- * Bits per dimension from log p: the bits that a level of 256 takes on average,
+ * Bits per dimension from log p: the average bits per 8-bit value,
  *
  *     -log p / (D ln 2) + log2(256 / |scale|)
  *
- * The second term is the density's change of unit, from what the network sees to levels: 7 for pixels in [-1, 1], 8 for
- * pixels in [0, 1].
+ * The second term converts the density from the network's units to levels: 7 for pixels in [-1, 1], 8 for pixels in [0,
+ * 1].
  *
- * @param logp in nats, of a dequantised image as the network sees it
- * @param dimensions D, elements of an image
- * @param normalization its scale counts
+ * @param logp in nats, of a dequantised image in the network's units
+ * @param dimensions D, elements per image
+ * @param normalization only its scale matters
  * @returns bits per dimension
  */
 export function bitsOf(logp: number, dimensions: number, { scale }: Normalization): number {
@@ -68,11 +67,11 @@ export function bitsOf(logp: number, dimensions: number, { scale }: Normalizatio
 }
 
 /**
- * Bits per dimension of images of bytes under a flow: an upper bound on the code length under the flow, per
- * element; 8 without a model.
+ * Bits per dimension of 8-bit images under a flow: an upper bound on the code length per element. 8 means no better
+ * than no model.
  *
- * @param x1 images as the network sees them, before dequantisation, f32[N, C, H, W]
- * @returns bits per dimension of each image, and their mean with standard errors in the same unit
+ * @param x1 images in the network's units, before dequantisation, f32[N, C, H, W]
+ * @returns bits per dimension of each image, and their mean with standard errors
  * @throws as {@linkcode logLikelihood}
  */
 export async function bitsPerDimension(
@@ -107,7 +106,7 @@ function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Standard error of the mean; NaN of one value. */
+/** Standard error of the mean; NaN for a single value. */
 function standardErrorOf(values: readonly number[]): number {
   const mean = meanOf(values);
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

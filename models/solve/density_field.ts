@@ -21,16 +21,16 @@ import { type VelocityField, velocityOf } from "../flow/field.ts";
 import { checkedSeed, streams } from "../random.ts";
 import { checkBatch } from "./sampler.ts";
 
-/** Every axis but that of the batch. */
+/** All axes except the batch axis. */
 export function inner(shape: Shape): number[] {
   return shape.map((_, axis) => axis).slice(1);
 }
 
 /**
- * Vectors of random signs for Hutchinson's estimator. A seed gives the same ones on every device, and row n of a vector
- * does not depend on N.
+ * Vectors of random signs for Hutchinson's estimator. A seed gives the same signs on every device; row n does not
+ * depend on N.
  *
- * @param count number of vectors for each sample
+ * @param count number of vectors per sample
  * @param shape [N, ...] of the samples
  * @returns -1 or 1 with probability 1/2, f32[count, N, ...]
  * @throws {RangeError} if the seed is not an integer in [0, 2^32), or the count not a positive one
@@ -46,8 +46,8 @@ export function rademacher(seed: number, count: number, shape: Shape): Tensor {
 
 /**
  * Hutchinson's estimate of the divergence, epsilon^T (dv/dx) epsilon, by one vector-Jacobian product. Its mean over
- * vectors of random signs is the divergence; its variance, 2 times the sum of squares off the diagonal of the symmetric
- * part of dv/dx.
+ * random signs is the divergence. Its variance is twice the sum of squared off-diagonal elements of the symmetric part
+ * of dv/dx.
  *
  * @param v f32[N, ...], computed from x, each row from its own row of x
  * @param x same shape
@@ -65,7 +65,7 @@ export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tens
 }
 
 /**
- * The divergence itself, the trace of dv/dx, by a vector-Jacobian product for each dimension.
+ * The exact divergence, the trace of dv/dx, by one vector-Jacobian product per dimension.
  *
  * @param v f32[N, ...], computed from x, each row from its own row of x
  * @param x same shape
@@ -84,7 +84,7 @@ export function exactDivergence(v: Tensor, x: Tensor): Tensor {
   return reshape(parts.reduce((a, b) => add(a, b)), [N]);
 }
 
-/** Gradients that end before x would look like those of a constant. @throws {Error} if v does not depend on x */
+/** Without a graph to x, v would look constant. @throws {Error} if v does not depend on x */
 function checkDepends(v: Tensor, x: Tensor): void {
   checkTensor("take the divergence", "the velocity is", v, x.shape);
   if (sourcesOf(v).has(x)) return;
@@ -94,37 +94,37 @@ function checkDepends(v: Tensor, x: Tensor): void {
   );
 }
 
-/** Elements of a sample up to which its exact divergence is taken: it costs as many vector-Jacobian products. */
+/** Most elements per sample for the exact divergence, which costs one vector-Jacobian product per element. */
 export const mostExact = 64;
 
 /**
- * The flow of points together with their log-density, as a field that every solver takes:
+ * The flow of points and their log-density, as a field for any solver:
  *
  *     dx/dt = v(x, t),   dl/dt = div v(x, t)
  *
- * Since d log p / dt = -div v along the flow, log p at t = 1 is log p at t = 0 plus l(0), if l(1) = 0.
+ * Along the flow, d log p / dt = -div v. So with l(1) = 0, log p at t = 1 is log p at t = 0 plus l(0).
  *
- * Each row must depend on its own row of x alone.
+ * Each row of v must depend on its own row of x only.
  *
  * Source: Chen et al. 2018, arXiv:1806.07366, equation 8; Grathwohl et al. 2019, arXiv:1810.01367, equation 4
  */
 export class DensityField implements VelocityField {
-  /** [N, D + P]: the D elements of a sample, then l by each of the P vectors of random signs. */
+  /** [N, D + P]: the D elements of a sample, then l for each of the P vectors of random signs. */
   readonly stateShape: Shape;
-  /** Vector-Jacobian products that an evaluation takes. */
+  /** Vector-Jacobian products per evaluation. */
   readonly products: number;
   readonly #field: VelocityField;
   readonly #sample: Shape;
   readonly #epsilon: Tensor | undefined;
 
   /**
-   * Joins a field and its divergence.
+   * Combines a field with its divergence.
    *
    * @param sample [N, ...] of x
-   * @param epsilon random signs for Hutchinson's estimator, f32[P, N, ...]; the exact divergence without them. They
-   * may be overwritten between solves
+   * @param epsilon random signs for Hutchinson's estimator, f32[P, N, ...]; by default, the divergence is exact. May be
+   * overwritten between solves
    * @throws {TypeError} if the field is guided
-   * @throws {RangeError} if samples are too large for their exact divergence
+   * @throws {RangeError} if samples are too large for the exact divergence
    * @throws {ShapeError} if the shapes do not match, or there is no sample
    */
   constructor(field: VelocityField, sample: Shape, epsilon?: Tensor) {
@@ -168,7 +168,7 @@ export class DensityField implements VelocityField {
   /** Velocity and divergence at a state, f32[N, D + P]. */
   velocity(state: Tensor, t: Tensor, condition?: Tensor): Tensor {
     const { x } = this.parts(state);
-    x.detach(); // the graph of v begins here, not at the start of the step
+    x.detach(); // starts the graph of v here, not at the start of the step
     const v = velocityOf(this.#field, x, t, condition);
     const [N, width] = this.stateShape;
     const divergences = this.#epsilon

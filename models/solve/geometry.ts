@@ -24,7 +24,7 @@ import { SampleBatches } from "./solve_flow.ts";
 import { tableauOf } from "./solvers.ts";
 import { timesOf, timesOptions } from "./time_grids.ts";
 
-/** How flows are followed in batches, in given steps without noise. */
+/** Options for following flows in batches, in given steps without noise. */
 export interface FollowOptions
   extends Omit<SamplerOptions, "rtol" | "atol" | "maxEvaluations" | "noise" | "seed"> {
   /** Largest batch; by default 64. */
@@ -32,7 +32,7 @@ export interface FollowOptions
 }
 
 /**
- * The geometry of N trajectories at times t_0, ..., t_K. Norms are Euclidean over all elements of a sample, and v_i is
+ * The geometry of N trajectories at times t_0, ..., t_K. Norms are Euclidean over all elements of a sample; v_i =
  * v(x(t_i), t_i). Times may decrease, from data to noise.
  */
 export interface FlowGeometry {
@@ -40,13 +40,13 @@ export interface FlowGeometry {
   readonly times: readonly number[];
   /** |x(t_K) - x(t_0)| of each sample. */
   readonly distance: Float64Array;
-  /** Length of the trajectory, the sum over i of |x(t_i+1) - x(t_i)|; the distance if it is straight. */
+  /** Length of the trajectory, the sum over i of |x(t_i+1) - x(t_i)|. Equals the distance if straight. */
   readonly length: Float64Array;
   /**
-   * The integral over t of |u - v(x(t), t)|^2 by the trapezoidal rule, where u = (x(t_K) - x(t_0)) / (t_K - t_0) is the
-   * velocity on the straight line, x1 - x0 from t = 0 to 1; 0 if each sample moves on that line at constant speed.
+   * Integral over t of |u - v(x(t), t)|^2 by the trapezoidal rule, where u = (x(t_K) - x(t_0)) / (t_K - t_0). 0 if the
+   * sample moves on a straight line at constant speed.
    *
-   * Source: Liu et al. 2022, arXiv:2209.03003, equation 3, whose mean over samples it is
+   * Source: Liu et al. 2022, arXiv:2209.03003, equation 3, before averaging over samples
    */
   readonly straightness: Float64Array;
   /** Sum of the angles between v_i and v_i+1, in radians; 0 where one of them is 0. */
@@ -56,11 +56,11 @@ export interface FlowGeometry {
   /** |u - v_i|^2 of each sample, for each of the K + 1 times. */
   readonly deviation: readonly Float64Array[];
   /**
-   * Curvature of each trajectory, for each of the K steps: the angle between v_i and v_i+1 by the length of the step,
-   * |x(t_i+1) - x(t_i)|; 1 / radius on a circle.
+   * Curvature for each of the K steps: the angle between v_i and v_i+1 divided by |x(t_i+1) - x(t_i)|. 1 / radius on a
+   * circle.
    */
   readonly curvature: readonly Float64Array[];
-  /** Evaluations of the field for each sample. */
+  /** Evaluations of the field per sample. */
   readonly evaluations: number;
 }
 
@@ -68,12 +68,12 @@ export interface FlowGeometry {
 const smallest = 1e-18;
 
 /**
- * Follows flows once, and measures their geometry on the device: of each sample and step, a handful of numbers come to
- * the host. Batches keep the velocities of all times in memory.
+ * Follows flows and measures their geometry on the device; only a few numbers per sample and step are read back. Needs
+ * memory for the velocities at all times.
  *
- * @param x0 state at the first time, f32[N, ...]: noise, if the flow is followed from 0 to 1
+ * @param x0 state at the first time, f32[N, ...]: noise for times from 0 to 1
  * @throws {RangeError} if `batch` is not a positive integer
- * @throws {ShapeError} if there are no samples, or the condition does not have one row for each
+ * @throws {ShapeError} if there are no samples, or the condition does not have one row per sample
  * @throws as {@linkcode Sampler}
  */
 export async function flowGeometry(
@@ -98,7 +98,7 @@ export async function flowGeometry(
   });
   const [[distance], moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));
   const lengths = moved.map(rooted);
-  // A chord of unit vectors, 2 sin(angle / 2), keeps the digits of small angles, which a cosine does not.
+  // The chord of unit vectors, 2 sin(angle / 2), is precise for small angles, unlike the cosine.
   const angleOf = (chord: number) => 2 * Math.asin(Math.min(1, chord / 2));
   const angles = turned.map((column, i) =>
     column.map((square, n) => speed[i][n] > 0 && speed[i + 1][n] > 0 ? angleOf(Math.sqrt(square)) : 0)
@@ -119,14 +119,14 @@ export async function flowGeometry(
   };
 }
 
-/** What is observed of a step, f32[N, 1] each: |x(t_i+1) - x(t_i)|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2. */
+/** Measures of a step, f32[N, 1] each: |x(t_i+1) - x(t_i)|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2. */
 type Observed = Readonly<Record<"moved" | "turned", Tensor>>;
 
 /**
- * Follows a batch; needs memory for K + 1 velocities.
+ * Follows a batch. Needs memory for K + 1 velocities.
  *
- * @returns |x(t_K) - x(t_0)|^2, f32[N, 1], and columns for each step or time: |x(t_i+1) - x(t_i)|^2, |v_i|^2,
- * |u - v_i|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2
+ * @returns |x(t_K) - x(t_0)|^2, f32[N, 1], and columns for each step or time: |x(t_i+1) - x(t_i)|^2, |v_i|^2, |u -
+ * v_i|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2
  */
 function follow(
   steps: ReturnType<typeof rungeKuttaSteps<Observed>>,
@@ -157,15 +157,15 @@ function follow(
 
 /** Round-trip error of a solver. */
 export interface RoundTrip {
-  /** Error of each sample, data -> noise -> data: the root mean square over its elements. */
+  /** Error of each sample after data -> noise -> data, as root mean square over its elements. */
   readonly error: Float32Array;
-  /** Evaluations of the field for each sample, there and back. */
+  /** Evaluations of the field per sample, both ways. */
   readonly evaluations: number;
 }
 
 /**
- * Maps data to noise and back, and measures the error: sqrt(mean (x - x1)^2) of each sample. The flow itself loses
- * nothing, so this is the error of the solver and of f32.
+ * Maps data to noise and back, and measures the error sqrt(mean (x - x1)^2) of each sample. The exact flow is
+ * invertible, so the error comes from the solver and f32.
  *
  * @param x1 data, f32[N, ...]
  * @param options times from noise to data; the reverse pass runs first
@@ -190,7 +190,6 @@ export async function roundTrip(
   return { error: await error.read(), evaluations };
 }
 
-/** Checked arguments of what follows flows. */
 function followed(who: string, x: Tensor, options: FollowOptions) {
   rejectUnknown(options, ["solver", ...timesOptions, "condition", "batch"], who);
   const { batch = 64, condition, solver } = options;
@@ -206,7 +205,7 @@ function squaredNorm(x: Tensor): Tensor {
   return reshape(sum(square(x), inner(x.shape)), [x.shape[0], 1]);
 }
 
-/** v / |v| of each row; 0 of no velocity. */
+/** v / |v| of each row; 0 for zero velocity. */
 function direction(v: Tensor): Tensor {
   return divide(v, perRow(maximum(sqrt(squaredNorm(v)), smallest), v));
 }

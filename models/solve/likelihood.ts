@@ -21,11 +21,14 @@ import { type BatchOptions, SampleBatches } from "./solve_flow.ts";
 import { isAdaptive, solverOptions } from "./solvers.ts";
 import { timesOf } from "./time_grids.ts";
 
-/** How a likelihood is taken. The flow is solved from data, t = 1, back to noise; by default with `rtol: 1e-3`. */
+/**
+ * Options of {@linkcode logLikelihood}. The flow is solved from data, t = 1, back to noise; by default with `rtol:
+ * 1e-3`.
+ */
 export interface LikelihoodOptions extends Omit<SamplerOptions, "noise">, BatchOptions {
-  /** Whether the divergence is exact, at as many vector-Jacobian products as a sample has elements; at most 64. */
+  /** Compute the exact divergence, by one vector-Jacobian product per element; for up to 64 elements. */
   readonly exact?: boolean;
-  /** Vectors of random signs for each sample, each with an estimate of its own; by default 1. */
+  /** Vectors of random signs per sample, each giving its own estimate; by default 1. */
   readonly probes?: number;
   /** Seed of the random signs, an integer in [0, 2^32); by default 0. */
   readonly seed?: number;
@@ -33,17 +36,17 @@ export interface LikelihoodOptions extends Omit<SamplerOptions, "noise">, BatchO
   readonly epsilon?: Tensor;
 }
 
-/** The log-likelihood of samples, and what it cost. */
+/** The log-likelihood of samples, and its cost. */
 export interface LogLikelihood {
-  /** log p of each sample in nats, the mean over its vectors of random signs, f32[N]. */
+  /** log p of each sample in nats, averaged over its vectors of random signs, f32[N]. */
   readonly logp: Tensor;
-  /** log p by each vector of random signs, f32[N, P]; f32[N, 1] if it is exact. */
+  /** log p for each vector of random signs, f32[N, P]; f32[N, 1] if exact. */
   readonly perProbe: Tensor;
-  /** The noise that the flow leads to each sample, same shape as the samples. */
+  /** The noise that the flow maps to each sample, same shape as the samples. */
   readonly z: Tensor;
-  /** Evaluations of the field that a sample takes part in: the mean over samples, where batches differ. */
+  /** Evaluations of the field per sample, averaged over samples. */
   readonly evaluations: number;
-  /** Vector-Jacobian products that a sample takes part in. */
+  /** Vector-Jacobian products per sample. */
   readonly products: number;
 }
 
@@ -52,17 +55,17 @@ export interface LogLikelihood {
  *
  *     log p(x1) = log N(z; 0, I) - integral of div v(xt, t) from t = 0 to 1
  *
- * The flow is solved from data, t = 1, back to noise z, t = 0. The vectors of random signs are held for the whole solve,
- * so that each estimate is the solution of one ordinary differential equation. That of a sample depends on its row and
- * the seed, not on the others or the batch.
+ * The flow is solved from data, t = 1, back to noise z, t = 0. Random signs are fixed for the whole solve, so each
+ * estimate solves one ordinary differential equation. A sample's estimate depends on its row and the seed, not on the
+ * batch.
  *
  * @param x1 data, f32[N, ...]
- * @throws {TypeError} if an option is unknown, options contradict each other, the field is guided or gives no tensor, or
- * the solver adds noise
- * @throws {RangeError} if a count, a tolerance or the seed is outside its range, `times` do not lead from 0 to 1, or the
- * samples are too large for their exact divergence
+ * @throws {TypeError} if an option is unknown, options contradict each other, the field is guided or does not return a
+ * tensor, or the solver adds noise
+ * @throws {RangeError} if a count, a tolerance or the seed is outside its range, `times` do not lead from 0 to 1, or
+ * the samples are too large for the exact divergence
  * @throws {ShapeError} if there are no samples, or condition, random signs or a velocity do not have their shape
- * @throws {SolverError} if adaptive steps get too short, or too many
+ * @throws {SolverError} if adaptive steps get too short or too many
  *
  * ```ts
  * import { init, multiply, type Tensor, tensor } from "../../kernels/mod.ts";
@@ -124,7 +127,7 @@ export async function logLikelihood(
 /** Names of the options. */
 const known = [...solverOptions, "condition", "exact", "probes", "epsilon", "batch", "onProgress"];
 
-/** How to solve from data to noise: with `rtol: 1e-3` by default. @throws {RangeError} if times do not lead from 0 to 1 */
+/** Options to solve from data to noise. @throws {RangeError} if times do not lead from 0 to 1 */
 function backwardOptions(how: SamplerOptions): SamplerOptions {
   if (isAdaptive(how)) return how;
   if (how.steps === undefined && how.grid === undefined && how.times === undefined) {

@@ -8,23 +8,23 @@ import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
 import { SampleBatches, solveFlow } from "./solve_flow.ts";
 import { isAdaptive, solverOptions } from "./solvers.ts";
 
-/** Where samples start, and how they are solved. Only `count` is needed where the model knows the shape of a sample. */
+/** Options of {@linkcode sample}. If the model knows the shape of a sample, only `count` is needed. */
 export interface SampleOptions extends SamplerOptions {
   /** Number of samples. */
   readonly count?: number;
-  /** [C, H, W] of a sample; by default the one that the model knows. */
+  /** [C, H, W] of a sample; by default the model's `shape`. */
   readonly shape?: Shape;
-  /** Seed of the noise to start from, and of that which `sde` adds, an integer in [0, 2^32); by default 0. */
+  /** Seed of the initial noise and of the noise added by `sde`, an integer in [0, 2^32); by default 0. */
   readonly seed?: number;
-  /** Noise to start from, f32[N, C, H, W], instead of `count`, `shape` and `seed`. */
+  /** Initial noise, f32[N, C, H, W], instead of `count`, `shape` and `seed`. */
   readonly x0?: Tensor;
   /** Largest batch; by default 256. */
   readonly batch?: number;
 }
 
 /**
- * Samples from a model by solving dx/dt = v(x, t) from noise at t = 0 to data at t = 1: by default in 20 steps of Heun's
- * method. With a tolerance the steps are adaptive, and samples come as a promise. `solveFlow` also tells what they cost.
+ * Samples from a model by solving dx/dt = v(x, t) from noise at t = 0 to data at t = 1, by default in 20 steps of
+ * Heun's method. With a tolerance, steps are adaptive and the result is a promise. `solveFlow` also returns the cost.
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -38,19 +38,20 @@ export interface SampleOptions extends SamplerOptions {
  * ```
  *
  * @returns f32[N, C, H, W]
- * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
+ * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed is not an integer in [0,
+ * 2^32)
  * @throws {ShapeError} if there are no samples, the condition does not have one row per sample, or a velocity does not
  * have the shape of its batch
- * @throws {TypeError} if an option or the solver is unknown, options contradict each other, the shape of a sample is not
- * known, or the field gives no tensor
- * @throws {SolverError} in adaptive steps, by the promise, if a sample cannot go on
+ * @throws {TypeError} if an option or the solver is unknown, options contradict each other, the shape of a sample is
+ * unknown, or the field does not return a tensor
+ * @throws {SolverError} as a rejected promise, if adaptive steps get too short or too many
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 1
  */
 export function sample(
   model: VelocityField,
   options: SampleOptions & ({ readonly rtol: number } | { readonly atol: number }),
 ): Promise<Tensor>;
-/** Samples in given steps, without a promise. @throws as with a tolerance */
+/** Samples in given steps. @throws as with a tolerance */
 export function sample(
   model: VelocityField,
   options?: SampleOptions & { readonly rtol?: undefined; readonly atol?: undefined },
@@ -71,7 +72,7 @@ export function sample(model: VelocityField, options: SampleOptions = {}): Tenso
 }
 
 /**
- * Samples from a model with a snapshot at each time of the solver, in given steps.
+ * Samples from a model in given steps, with a snapshot at each time.
  *
  * @example
  * ```ts
@@ -86,7 +87,7 @@ export function sample(model: VelocityField, options: SampleOptions = {}): Tenso
  * ```
  *
  * @returns snapshots in host memory, in order; the last one is the data, without velocity
- * @throws as {@linkcode sample}; a tolerance is refused, since `AdaptiveSampler` gives snapshots at any times
+ * @throws as {@linkcode sample}; also for a tolerance: use `AdaptiveSampler` for snapshots with adaptive steps
  */
 export function trajectory(
   model: VelocityField,
@@ -97,10 +98,10 @@ export function trajectory(
   return new Sampler(model, x0.shape, samplerOptionsOf(options)).trajectory(x0);
 }
 
-/** Options that say where samples start. */
+/** Options that determine the initial noise. */
 const startOptions = ["count", "shape", "seed", "x0"] as const;
 
-/** The options without those of the start. */
+/** The options of the sampler alone. */
 function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }: SampleOptions) {
   return { ...how, ...how.solver === "sde" && seed !== undefined && { seed } };
 }

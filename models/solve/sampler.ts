@@ -20,7 +20,7 @@ import type { TriedStep } from "./step_control.ts";
 import { solverStep } from "./tableau.ts";
 import { type Span, timesOf, timesOptions, timesWithin } from "./time_grids.ts";
 
-/** How a sampler solves. */
+/** Options of a sampler. */
 export interface SamplerOptions extends SolverOptions {
   /** Condition of the field, one row per sample. It may be overwritten between runs. */
   readonly condition?: Tensor | undefined;
@@ -28,20 +28,20 @@ export interface SamplerOptions extends SolverOptions {
 
 /** Options of one run. */
 export interface RunOptions extends Span {
-  /** Number of the batch's first sample: `sde` gives sample n the same noise in any batch. By default 0. */
+  /** Index of the batch's first sample, by default 0: with `sde`, sample n gets the same noise in any batch. */
   readonly row?: number;
 }
 
-/** Called with the share of the time that is solved. If it gives a promise, the solver waits for it. */
+/** Called with the progress, from 0 to 1. If it returns a promise, the solver waits for it. */
 export type OnShare = (share: number) => void | Promise<void>;
 
-/** What solving a batch found, and what it cost. */
+/** Result of solving a batch, and its cost. */
 export interface Solution {
   /** x at the end, f32[N, ...]. */
   readonly x: Tensor;
-  /** How often the field was evaluated, each time on the whole batch. */
+  /** Evaluations of the field, each on the whole batch. */
   readonly evaluations: number;
-  /** The steps of each sample, accepted and rejected, if it chose them. */
+  /** Each sample's steps, accepted and rejected, if adaptive. */
   readonly steps?: readonly (readonly TriedStep[])[];
 }
 
@@ -55,18 +55,18 @@ export interface Snapshot {
   readonly velocity?: Float32Array;
 }
 
-/** A run in progress, which may wait while the sampler works on others. */
+/** A run in progress. It may be suspended while the sampler works on others. */
 interface Run {
   readonly times: readonly number[];
   readonly first: number;
   readonly row: number;
-  /** What the state of the sampler was when it turned to another run. */
+  /** State saved when the sampler switched to another run. */
   readonly state: readonly Tensor[];
 }
 
 /**
- * Solves batches of one size in given steps, with noise or without. One step is recorded, then replayed at any times. It
- * uses the tensors that are the model's parameters when the sampler is made, so it sees later training.
+ * Solves batches of one size in given steps, with or without noise. Records one step and replays it at any times. It
+ * uses the model's own parameter tensors, so it sees later training.
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -80,20 +80,21 @@ interface Run {
  * ```
  */
 export class Sampler {
-  /** The times at the ends of the steps. */
+  /** Start and end times of the steps, steps + 1 of them. */
   readonly times: readonly number[];
   readonly #field: CountedField;
   readonly #steps: BatchSteps;
-  /** The run whose state the recorded steps hold. */
+  /** The run whose state is loaded. */
   #current: Run | undefined;
 
   /**
    * Records one step of the solver.
    *
    * @param shape [N, C, H, W] of a batch
-   * @throws {RangeError} if `steps` is not a positive integer, `times` are not monotonic in [0, 1], or the noise is too strong
-   * @throws {TypeError} if an option, the solver or the grid is unknown, options contradict each other, or the field gives
-   * no tensor
+   * @throws {RangeError} if `steps` is not a positive integer, `times` are not monotonic in [0, 1], or the noise is too
+   * strong
+   * @throws {TypeError} if an option, the solver or the grid is unknown, options contradict each other, or the field
+   * does not return a tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
@@ -107,12 +108,12 @@ export class Sampler {
     this.#steps.check?.(this.times);
   }
 
-  /** How often the field was evaluated so far, each time on a whole batch. */
+  /** Evaluations of the field so far, each on a whole batch. */
   get evaluations(): number {
     return this.#field.evaluations;
   }
 
-  /** The memory of sampling in batches of a shape, without running it. @throws as the constructor */
+  /** Plans the memory for sampling batches of a shape, without running. @throws as the constructor */
   static plan(model: VelocityField, shape: Shape, options: SamplerOptions = {}): MemoryPlan {
     const { solver, condition } = checkedOptions(options);
     const tableau = tableauOf(solver === "sde" ? "euler" : solver);
@@ -124,13 +125,13 @@ export class Sampler {
   }
 
   /**
-   * Solves a batch, from noise to data unless the options say otherwise.
+   * Solves a batch, by default from noise to data.
    *
-   * @param x state to begin with, f32[N, C, H, W]
-   * @returns the state at the end, same shape
+   * @param x initial state, f32[N, C, H, W]
+   * @returns the final state, same shape
    * @throws {ShapeError} if x does not have the shape of the sampler
-   * @throws {RangeError} if times lie outside [0, 1] or are the same
-   * @throws {TypeError} if an option is unknown, or noise is to go back in time
+   * @throws {RangeError} if `from` and `to` are equal or outside [0, 1]
+   * @throws {TypeError} if an option is unknown, or `sde` would go back in time
    */
   run(x: Tensor, options: RunOptions = {}): Tensor {
     const run = { ...this.#begin(x, options), state: [x] };
@@ -143,8 +144,8 @@ export class Sampler {
   }
 
   /**
-   * The same as `run`, but waits for the device and tells how far it is. A sampler can have several runs and
-   * trajectories in progress.
+   * Like `run`, but waits for the device and reports progress. Several runs and trajectories may be in progress at
+   * once.
    *
    * @throws as {@linkcode run}
    */
@@ -161,7 +162,7 @@ export class Sampler {
         const before = this.evaluations;
         const velocity = this.#take(run, i);
         evaluations += this.evaluations - before;
-        // The device is one step ahead of what it is waited for, so that it has no gap between steps.
+        // Wait one step behind, so that the device never idles between steps.
         const queued = slice(velocity, 0, 0, 1).read();
         await reached;
         if (i > 0) await onProgress?.(i / steps);
@@ -177,11 +178,10 @@ export class Sampler {
   }
 
   /**
-   * Solves with a snapshot at each time from step `first` on, from noise or from any state, even one that the flow would
-   * not reach.
+   * Solves with a snapshot at each time from step `first` on, starting from any state.
    *
    * @param x the state at `times[first]`, f32[N, C, H, W]; noise if `first` is 0, the default
-   * @param ahead snapshots in flight to the host at once; by default 64, which keeps a GPU busy. With 1, each is yielded as
+   * @param ahead snapshots being read back at once; by default 64, which keeps a GPU busy. With 1, each is yielded as
    * soon as it is computed
    * @returns snapshots in host memory, in order; the last one is the data, without velocity
    * @throws {RangeError} if `first` is not a step, or `ahead` is not a positive integer
@@ -233,18 +233,18 @@ export class Sampler {
     return { times, first: 0, row };
   }
 
-  /** Memory for the state of a run that may have to wait for others. */
+  /** Memory to save the state of a run that may be suspended. */
   #copies(x: Tensor): Tensor[] {
     return [x, ...this.#steps.state.slice(1)].map(copyOf);
   }
 
-  /** Takes step i of a run; returns the velocity at its start. */
+  /** Takes step i of a run. Returns the velocity at its start. */
   #take(run: Run, i: number): Tensor {
     this.#load(run);
     return this.#steps.take(run.times, i, i === run.first, run.row);
   }
 
-  /** Turns to a run, and saves the state of the one before. */
+  /** Switches to a run, and saves the state of the previous one. */
   #load(run: Run): void {
     if (this.#current === run) return;
     const { state } = this.#steps;
@@ -254,7 +254,7 @@ export class Sampler {
   }
 }
 
-/** The options of a sampler. @throws {TypeError} if one is unknown or has no effect with the others */
+/** The options of a sampler. @throws {TypeError} if one is unknown, or has no effect on the solver */
 function checkedOptions(options: SamplerOptions): SamplerOptions {
   const ofNoise = options.solver === "sde" ? ["noise", "seed"] : [];
   if (isAdaptive(options)) {
@@ -267,7 +267,7 @@ function checkedOptions(options: SamplerOptions): SamplerOptions {
   return options;
 }
 
-/** @throws {ShapeError} if a shape is not that of at least one sample */
+/** @throws {ShapeError} if a shape has no samples */
 export function checkBatch(shape: Shape): void {
   checkedSizeOf(shape);
   if (shape.length > 0 && shape[0] > 0) return;

@@ -10,13 +10,13 @@ import { isAdaptive, solverOptions } from "./solvers.ts";
 import type { TriedStep } from "./step_control.ts";
 import type { Span } from "./time_grids.ts";
 
-/** Options of what works in batches. */
+/** Options for working in batches. */
 export interface BatchOptions {
   /** Largest batch; by default 256, for likelihoods 64. */
   readonly batch?: number;
   /**
-   * Called with the number of samples done; a batch counts by its share of the time. A promise is waited for, and an error
-   * ends the solve.
+   * Called with the number of samples done, including fractions of the current batch. Promises are awaited; throw to
+   * stop.
    */
   readonly onProgress?: (done: number) => void | Promise<void>;
 }
@@ -24,18 +24,18 @@ export interface BatchOptions {
 /** Options of {@linkcode solveFlow}. */
 export interface SolveFlowOptions extends SamplerOptions, Span, BatchOptions {}
 
-/** Samples, and what they cost. */
+/** Samples and their cost. */
 export interface SolvedFlow extends Pick<Solution, "steps"> {
   /** f32[N, C, H, W] on the host. */
   readonly samples: Float32Array;
-  /** Evaluations of the field that a sample takes part in: the mean over samples, where batches differ. */
+  /** Evaluations of the field per sample, averaged over samples. */
   readonly evaluations: number;
   /** Evaluations of each batch. */
   readonly batches: readonly number[];
 }
 
 /**
- * Follows the flow of samples, in batches, by any solver: from noise to data, or between any two times.
+ * Follows the flow of samples in batches, with any solver: from noise to data, or between any two times.
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -50,12 +50,12 @@ export interface SolvedFlow extends Pick<Solution, "steps"> {
  * console.log(back.evaluations); // 20
  * ```
  *
- * @param x state at the time `from`, f32[N, C, H, W]: noise, unless the options say otherwise
- * @param options given times and grids are scaled to the span from `from` to `to`, and reversed if it goes back
- * @throws {SolverError} if an adaptive solver cannot go on
- * @throws {TypeError} if an option is unknown, or noise is to go back in time or is for another path than the linear one
+ * @param x state at time `from`, f32[N, C, H, W]; by default noise
+ * @param options times and grids are scaled to the span from `from` to `to`, and reversed if it goes back
+ * @throws {SolverError} if adaptive steps get too short or too many
+ * @throws {TypeError} if an option is unknown, or `sde` would go back in time or the field's path is not linear
  * @throws {RangeError} if the batch is not a positive integer, or times lie outside [0, 1]
- * @throws {ShapeError} if there are no samples, or the condition does not have one row for each
+ * @throws {ShapeError} if there are no samples, or the condition does not have one row per sample
  * @throws as the constructors of {@linkcode Sampler} and {@linkcode AdaptiveSampler}
  */
 export async function solveFlow(
@@ -87,34 +87,37 @@ export async function solveFlow(
   return { samples, evaluations, batches: each, ...isAdaptive(how) && { steps } };
 }
 
-/** Part of the samples. All parts have the same size. */
+/** One batch of samples. All batches have the same size. */
 export interface SampleBatch {
-  /** Its first sample. */
+  /** Index of its first sample. */
   readonly first: number;
-  /** Its first sample that is not in an earlier batch. */
+  /** Index of its first sample that is not in an earlier batch. */
   readonly fresh: number;
-  /** How many are not. */
+  /** Number of samples that are not in an earlier batch. */
   readonly count: number;
   /** State of the batch, f32[length, C, H, W]. */
   readonly x0: Tensor;
 }
 
-/** Covers samples with batches of one size, so that one record serves all. The last batch overlaps the one before. */
+/**
+ * Splits samples into batches of one size, so that one recorded step serves all. The last batch overlaps the one
+ * before.
+ */
 export class SampleBatches {
   /** Samples in each batch. */
   readonly length: number;
   readonly #x0: Tensor;
   readonly #condition: Tensor | undefined;
-  /** The samples of the current batch, which pick the rows of the condition. */
+  /** Indices of the current batch, to select rows of the condition. */
   readonly #rows: Tensor;
 
   /**
    * Splits samples into batches.
    *
    * @param x0 state of all samples, f32[N, C, H, W]
-   * @param batch most samples in a batch
+   * @param batch largest batch
    * @throws {RangeError} if the batch is not a positive integer
-   * @throws {ShapeError} if there are no samples, or there is a condition, but not one row for each sample
+   * @throws {ShapeError} if there are no samples, or a condition does not have one row per sample
    */
   constructor(x0: Tensor, batch: number, condition?: Tensor) {
     checkBatch(x0.shape);
@@ -134,7 +137,7 @@ export class SampleBatches {
     return [this.length, ...this.#x0.shape.slice(1)];
   }
 
-  /** The field, with the condition of the current batch. */
+  /** The field with the condition of the current batch. */
   field(model: VelocityField): VelocityField {
     const condition = this.#condition;
     if (!condition) return model;
@@ -144,7 +147,7 @@ export class SampleBatches {
     };
   }
 
-  /** The batches in order. The condition is that of the latest one. */
+  /** The batches in order. Advancing also switches the condition. */
   *[Symbol.iterator](): Generator<SampleBatch, void, void> {
     const { length } = this;
     const N = this.#x0.shape[0];
@@ -155,7 +158,7 @@ export class SampleBatches {
     }
   }
 
-  /** Joins what the batches gave, in order: of each tensor the rows that are not in an earlier batch. */
+  /** Joins the results of all batches, dropping rows that repeat an earlier batch. */
   join(parts: readonly (readonly Tensor[])[]): Tensor[] {
     const N = this.#x0.shape[0];
     return scope(() =>

@@ -24,7 +24,7 @@ export const rk4: ButcherTableau = defineTableau({
   c: [0, 1 / 2, 1 / 2, 1],
 });
 
-/** Bogacki and Shampine 1989: order 3 in three evaluations a step, with an error estimate of order 2. */
+/** Bogacki and Shampine 1989: order 3 with three evaluations per step, and an error estimate of order 2. */
 export const bosh3: EmbeddedTableau = defineTableau({
   order: 3,
   a: [[], [1 / 2], [0, 3 / 4], [2 / 9, 1 / 3, 4 / 9]],
@@ -34,8 +34,8 @@ export const bosh3: EmbeddedTableau = defineTableau({
 });
 
 /**
- * Dormand and Prince 1980: order 5 in six evaluations a step, with an error estimate of order 4, and an interpolation
- * of order 4 by Shampine 1986 as in Hairer, Nørsett and Wanner 1993, section II.6.
+ * Dormand and Prince 1980: order 5 with six evaluations per step, an error estimate of order 4, and Shampine's
+ * interpolation of order 4 (1986; Hairer, Nørsett and Wanner 1993, section II.6).
  */
 export const dopri5: EmbeddedTableau = defineTableau({
   order: 5,
@@ -73,7 +73,7 @@ export type AdaptiveSolverName = {
   [Name in SolverName]: (typeof solvers)[Name] extends EmbeddedTableau ? Name : never;
 }[SolverName];
 
-/** The solvers with an error estimate, by name: those that can choose their own steps. */
+/** The solvers with an error estimate, which can choose their own steps, by name. */
 export const adaptiveSolvers = Object.fromEntries(
   Object.entries(solvers).filter(([, { error }]: [string, ButcherTableau]) => error !== undefined),
 ) as Readonly<Record<AdaptiveSolverName, EmbeddedTableau>>;
@@ -82,19 +82,19 @@ export const adaptiveSolvers = Object.fromEntries(
 export type FlowSolverName = SolverName | "sde";
 
 /**
- * How a flow is solved, in one of three ways:
+ * How to solve a flow, in one of three ways:
  * - in given steps: `{ solver: "heun", steps: 20 }`, the default;
  * - in steps that each sample chooses: `{ solver: "dopri5", rtol: 1e-3 }`;
  * - with noise: `{ solver: "sde", steps: 100, noise: 1 }`.
  */
 export interface SolverOptions extends TimesOptions {
-  /** Name or tableau of the solver; by default `heun`, with a tolerance `dopri5`. */
+  /** Name or tableau of the solver; by default `heun`, or `dopri5` with a tolerance. */
   readonly solver?: FlowSolverName | ButcherTableau;
-  /** Error allowed per step relative to the state, in (0, 1]; by default `atol`. A tolerance makes the steps adaptive. */
+  /** Relative error allowed per step, in (0, 1]; by default `atol`. A tolerance makes the steps adaptive. */
   readonly rtol?: number;
-  /** Error allowed per step in any case, in units of the state, in (0, 1]; by default `rtol`. */
+  /** Absolute error allowed per step, in (0, 1]; by default `rtol`. */
   readonly atol?: number;
-  /** Most evaluations of a batch in adaptive steps; by default 1,000. */
+  /** Most evaluations per batch with adaptive steps; by default 1,000. */
   readonly maxEvaluations?: number;
   /** Strength of the noise that `sde` adds: its variance grows by noise (1 - t) dt. By default 1. */
   readonly noise?: number;
@@ -102,7 +102,7 @@ export interface SolverOptions extends TimesOptions {
   readonly seed?: number;
 }
 
-/** Options of steps that each sample chooses. */
+/** Options of adaptive steps. */
 export const adaptiveOptions = ["rtol", "atol", "maxEvaluations"] as const;
 
 /** Names of all options of solvers. */
@@ -114,15 +114,15 @@ export const solverOptions: readonly string[] = [
   "seed",
 ];
 
-/** Most evaluations of a batch in adaptive steps, by default. */
+/** Default of `maxEvaluations`. */
 export const defaultMaxEvaluations = 1000;
 
-/** Whether options ask for steps that each sample chooses. */
+/** Whether options select adaptive steps. */
 export function isAdaptive({ rtol, atol }: SolverOptions): boolean {
   return rtol !== undefined || atol !== undefined;
 }
 
-/** The solver that a name or tableau means. @throws {TypeError} if it is unknown */
+/** The tableau of a solver, by name or given. @throws {TypeError} if it is unknown */
 export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTableau {
   if (typeof solver === "object" && solver !== null) return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver as SolverName];
@@ -146,7 +146,7 @@ export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): E
 }
 
 /**
- * Evaluations of the field that each sample takes in given steps; undefined for adaptive steps.
+ * Evaluations of the field per sample in given steps; undefined for adaptive steps.
  *
  * @throws {TypeError} if the solver is unknown
  * @throws {RangeError} if the steps are invalid

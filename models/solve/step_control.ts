@@ -2,13 +2,13 @@ import { UserError } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import type { Span } from "./time_grids.ts";
 
-/** A step that a solver tried. */
+/** A step that a solver attempted. */
 export interface TriedStep {
-  /** Where it began. */
+  /** Start time. */
   readonly t: number;
-  /** Its length; negative goes back in time. */
+  /** Length, negative if back in time. */
   readonly dt: number;
-  /** Its estimated error, as a multiple of what is allowed. */
+  /** Estimated error divided by the allowed error. */
   readonly ratio: number;
   /** Whether the ratio was at most 1. */
   readonly accepted: boolean;
@@ -16,26 +16,26 @@ export interface TriedStep {
 
 /** How far a solver got before it failed. */
 export interface SolverProgress {
-  /** Where each sample is. */
+  /** Time that each sample has reached. */
   readonly t: readonly number[];
-  /** How often the field was evaluated. */
+  /** Evaluations of the field. */
   readonly evaluations: number;
-  /** The steps of each sample until then. */
+  /** Each sample's steps so far. */
   readonly steps: readonly (readonly TriedStep[])[];
 }
 
-/** An adaptive solver cannot go on. */
+/** An adaptive solver failed: its steps got too short or too many. */
 export class SolverError extends UserError {
-  /** The name of the class, also in minified code. */
+  /** Name of the error, also in minified code. */
   override name = "SolverError";
 
-  /** With a message for the user, and how far the solver got. */
+  /** Makes an error that also says how far the solver got. */
   constructor(message: string, readonly reached: SolverProgress) {
     super(message);
   }
 }
 
-/** @throws {RangeError} if a tolerance is outside (0, 1], or the most evaluations are not a positive integer */
+/** @throws {RangeError} if a tolerance is outside (0, 1], or `maxEvaluations` is not a positive integer */
 export function checkLimits(limits: { rtol: number; atol: number; maxEvaluations: number }): void {
   const { maxEvaluations, ...tolerances } = limits;
   for (const [name, value] of Object.entries(tolerances)) {
@@ -45,16 +45,16 @@ export function checkLimits(limits: { rtol: number; atol: number; maxEvaluations
   checkCount("solve", "maxEvaluations", maxEvaluations);
 }
 
-/** The next step aims at a little less than the error allowed. */
+/** The next step aims a little below the allowed error. */
 const safety = 0.9;
-/** Bounds of how much longer or shorter the next step may be. */
+/** Bounds of the next step's length, relative to the last one. */
 const [shortest, longest] = [0.2, 10];
 
 /**
- * The length of the next step, as a multiple of the last one. The error of one step grows as dt^order, since the
- * estimate's method has an order one less than the solver's.
+ * The length of the next step relative to the last one. The estimated error grows as dt^order, since the order of the
+ * embedded method is one less than the solver's.
  *
- * @param ratio estimated error by error allowed; a step of ratio 1 or less is accepted, NaN is not
+ * @param ratio estimated error / allowed error; steps with a ratio of at most 1 are accepted, NaN is rejected
  * @param order of the solver
  * @returns at least 1 after acceptance, less than 1 after rejection
  * Source: Hairer, Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.4
@@ -66,18 +66,18 @@ export function stepFactor(ratio: number, order: number): number {
 }
 
 /**
- * A first guess of the step: small, from the sizes of the state and its velocity alone.
+ * A first, small guess of the step from the norms of state and velocity.
  *
- * @param d0 norm of x, by the error allowed
- * @param d1 norm of v, by the error allowed
- * Source: Hairer, Nørsett and Wanner 1993, section II.4, as is `refinedStep`
+ * @param d0 norm of x / allowed error
+ * @param d1 norm of v / allowed error
+ * Source: Hairer, Nørsett and Wanner 1993, section II.4, also for `refinedStep`
  */
 export function guessedStep(d0: number, d1: number): number {
   return d0 < 1e-5 || d1 < 1e-5 ? 1e-6 : 0.01 * d0 / d1;
 }
 
 /**
- * The first step, once the velocity after the guessed one is known.
+ * The first step, given the change of velocity over the guessed step.
  *
  * @param d2 norm of the change of v over the guessed step, divided by its length
  */
@@ -87,18 +87,18 @@ export function refinedStep(guess: number, d1: number, d2: number, order: number
   return Math.min(100 * guess, refined);
 }
 
-/** The time of one sample, in f64, and the steps that it tried. */
+/** The time of one sample, in f64, and its attempted steps. */
 export class SampleClock {
-  /** Where it is. */
+  /** Current time. */
   t: number;
-  /** Every step that was tried. */
+  /** All attempted steps. */
   readonly steps: TriedStep[] = [];
   readonly #to: number;
   readonly #direction: number;
   readonly #order: number;
   #dt = 0;
 
-  /** At the start of a span. */
+  /** Starts at `from`. */
   constructor({ from, to }: Required<Span>, order: number) {
     this.t = from;
     this.#to = to;
@@ -106,17 +106,17 @@ export class SampleClock {
     this.#order = order;
   }
 
-  /** Whether it has arrived. */
+  /** Whether it has reached the end. */
   get done(): boolean {
     return this.t === this.#to;
   }
 
-  /** Time that is left, in the direction of the end. */
+  /** Remaining time, signed. */
   get left(): number {
     return this.#to - this.t;
   }
 
-  /** Length of the next step, none beyond the end; 0 at the end. */
+  /** Length of the next step, which never passes the end; 0 at the end. */
   get dt(): number {
     return Math.abs(this.#dt) >= Math.abs(this.left) ? this.left : this.#dt;
   }
@@ -127,7 +127,7 @@ export class SampleClock {
   }
 
   /**
-   * Takes note of a step that was tried.
+   * Records an attempted step.
    *
    * @returns whether it is accepted
    */
@@ -141,7 +141,7 @@ export class SampleClock {
     return accepted;
   }
 
-  /** Whether the next step is too short to get anywhere; one to the end never is. */
+  /** Whether the next step is too short to change t. The last step, to the end, never is. */
   get stuck(): boolean {
     const { dt, left } = this;
     return !this.done && dt !== left && !(Math.abs(dt) > 1e-7);

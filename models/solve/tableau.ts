@@ -14,7 +14,7 @@ export interface Tableau {
   readonly order: number;
   /** Weights of the earlier stages, one row per stage. */
   readonly a: readonly (readonly number[])[];
-  /** Weights of the stages in the step; they sum to 1. */
+  /** Weights of the stages in the result; they sum to 1. */
   readonly b: readonly number[];
   /** Time of each stage, as a share of the step. */
   readonly c: readonly number[];
@@ -30,7 +30,7 @@ export interface ButcherTableau extends Tableau {
   readonly firstSameAsLast: boolean;
 }
 
-/** A tableau with an error estimate, so that a solver can choose its own steps. */
+/** A tableau with an error estimate, for adaptive steps. */
 export interface EmbeddedTableau extends ButcherTableau {
   /** Weights of the stages in the error estimate. */
   readonly error: readonly number[];
@@ -42,8 +42,8 @@ const tolerance = 1e-12;
 /**
  * Checks a tableau.
  *
- * @throws {RangeError} if it is not explicit, or rows of a do not sum to c, b to 1, or the weights of error or
- * interpolation to 0
+ * @throws {RangeError} if it is not explicit, rows of a do not sum to c, b does not sum to 1, or `error` or `dense`
+ * does not sum to 0
  */
 export function defineTableau<T extends Tableau>(tableau: T): T & ButcherTableau {
   const { order, a, b, c } = tableau;
@@ -80,7 +80,7 @@ export function defineTableau<T extends Tableau>(tableau: T): T & ButcherTableau
   return { ...tableau, firstSameAsLast };
 }
 
-/** Evaluations of the field in each step; a first-same-as-last solver takes one more at the start. */
+/** Evaluations of the field per step. A first-same-as-last solver needs one more at the start. */
 export function evaluationsPerStep({ b, firstSameAsLast }: ButcherTableau): number {
   return firstSameAsLast ? b.length - 1 : b.length;
 }
@@ -89,7 +89,7 @@ export function evaluationsPerStep({ b, firstSameAsLast }: ButcherTableau): numb
 export interface StepOptions {
   /** Condition of the field, one row per x. */
   readonly condition?: Tensor | undefined;
-  /** v(x, t) if already known: the `last` of the previous step of a first-same-as-last solver. */
+  /** v(x, t) if already known: `last` of the previous step, for a first-same-as-last solver. */
   readonly first?: Tensor;
   /** Whether to compute the correction to the cubic interpolation, if the solver has one; by default false. */
   readonly dense?: boolean;
@@ -105,19 +105,19 @@ export interface StepResult {
   readonly last: Tensor;
   /** Error estimate, same shape as x, if the solver has one. */
   readonly error?: Tensor;
-  /** Correction to the cubic interpolation, same shape as x, if the options want it. */
+  /** Correction to the cubic interpolation, same shape as x, if requested. */
   readonly dense?: Tensor;
 }
 
 /**
- * One step of dx/dt = v(x, t), from device ops only, so that it can be recorded. With t and dt in tensors, one record
+ * One step of dx/dt = v(x, t). Uses device ops only, so that it can be recorded; with t and dt as tensors, one record
  * serves any times.
  *
  * @param x f32[N, ...]
  * @param t f32[N], the time of each x
- * @param dt length of the step, a number or f32[N]; negative goes back in time. A recorded step fixes a number
+ * @param dt length of the step, negative to go back in time: f32[N], or a number, which stays fixed in a recorded step
  * @throws {TypeError} if the field does not return a tensor
- * @throws {ShapeError} if the shapes do not match, such as that of a velocity
+ * @throws {ShapeError} if the shapes do not match
  * @throws {RangeError} if dt is not finite
  */
 export function solverStep(

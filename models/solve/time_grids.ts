@@ -1,20 +1,20 @@
 import { isCount } from "../../kernels/core/checks.ts";
 import { unknownName } from "../names.ts";
 
-/** How the steps of a solver are spread over time. */
+/** How a solver's steps are spread over time. */
 export interface TimeGrid {
   /**
-   * The time at which a share of the steps is done, both in [0, 1]: increasing, from 0 at 0 to 1 at 1.
+   * The time after a share of the steps; increases from 0 at s = 0 to 1 at s = 1.
    *
-   * @param s share of the steps
+   * @param s share of the steps, in [0, 1]
    */
   at(s: number): number;
 }
 
-/** The grids of times by name. */
+/** Time grids by name. */
 export const timeGrids = {
   uniform: { doc: "equal steps", settings: {}, make: (): TimeGrid => ({ at: (s) => s }) },
-  /** Steps whose length changes linearly. Source: Song et al. 2021, arXiv:2010.02502, appendix D.2, for bend 1 */
+  /** Step length changes linearly. Source: Song et al. 2021, arXiv:2010.02502, appendix D.2, for bend 1 */
   quadratic: {
     doc: "shorter steps at one end",
     settings: {
@@ -22,7 +22,7 @@ export const timeGrids = {
     },
     make: ({ bend }: Readonly<Record<string, number>>): TimeGrid => ({ at: (s) => s + bend * s * (1 - s) }),
   },
-  /** Steps whose lengths form a geometric series: finest near data, where strokes get their edges, with a ratio above 1. */
+  /** Step lengths form a geometric series. Ratios above 1 give the finest steps near data, where details form. */
   logarithmic: {
     doc: "lengths of steps in a geometric series",
     settings: {
@@ -41,14 +41,14 @@ export const timeGrids = {
   },
 } as const;
 
-/** Name of a grid of times. */
+/** Name of a time grid. */
 export type TimeGridName = keyof typeof timeGrids;
 
-/** The steps of a solver: equal ones, steps on a grid, or any times. */
+/** The steps of a solver: equal steps, a grid, or given times. */
 export interface TimesOptions {
-  /** Number of steps from t = 0 to t = 1; by default 20. Give either this or `times`. */
+  /** Number of steps from t = 0 to t = 1; by default 20. Not together with `times`. */
   readonly steps?: number;
-  /** How `steps` are spread over time, by name or as a grid; by default `uniform`. */
+  /** Spacing of the steps, by name or as a grid; by default `uniform`. */
   readonly grid?: TimeGridName | TimeGrid;
   /** Two or more times in [0, 1], increasing or decreasing. */
   readonly times?: readonly number[];
@@ -57,11 +57,11 @@ export interface TimesOptions {
 /** Names of these options. */
 export const timesOptions = ["steps", "grid", "times"] as const satisfies readonly (keyof TimesOptions)[];
 
-/** From which time to which a flow is followed. */
+/** Start and end time of a flow. */
 export interface Span {
-  /** Time to begin at, in [0, 1]; by default 0, noise. */
+  /** Start time in [0, 1]; by default 0, noise. */
   readonly from?: number;
-  /** Time to end at, in [0, 1]; by default 1, data. Less than `from` goes back. */
+  /** End time in [0, 1]; by default 1, data. If less than `from`, the flow goes back. */
   readonly to?: number;
 }
 
@@ -69,9 +69,9 @@ export interface Span {
 const mostSteps = 2 ** 24;
 
 /**
- * The times at the ends of the steps.
+ * Start and end times of the steps.
  *
- * @throws {TypeError} if both `steps` and `times` are given, a grid is given with `times`, or is unknown
+ * @throws {TypeError} if `times` are given together with `steps` or a grid, or the grid is unknown
  * @throws {RangeError} if `steps` is not a positive integer, or the times are not monotonic in [0, 1]
  */
 export function timesOf({ steps, grid, times }: TimesOptions): readonly number[] {
@@ -90,8 +90,8 @@ export function uniformTimes(steps: number): number[] {
 /**
  * Times of steps on a grid, from noise to data.
  *
- * @returns `steps` + 1 times, 0 and 1 among them
- * @throws {TypeError} if there is no grid of the name
+ * @returns `steps` + 1 times, including 0 and 1
+ * @throws {TypeError} if the grid is unknown
  * @throws {RangeError} if `steps` is not a positive integer, or the times do not increase
  */
 export function gridTimes(steps: number, grid: TimeGridName | TimeGrid): readonly number[] {
@@ -101,9 +101,9 @@ export function gridTimes(steps: number, grid: TimeGridName | TimeGrid): readonl
 }
 
 /**
- * The times of a solver, scaled to a span of time, and reversed if it goes back.
+ * Scales times from 0 to 1 to a span, and reverses them if it goes back.
  *
- * @param times from 0 to 1
+ * @param times increasing from 0 to 1
  * @throws as {@linkcode checkedSpan}
  */
 export function timesWithin(times: readonly number[], span: Span): readonly number[] {
@@ -113,7 +113,7 @@ export function timesWithin(times: readonly number[], span: Span): readonly numb
   return from < to ? scaled : scaled.toReversed();
 }
 
-/** A span with its defaults. @throws {RangeError} if its times lie outside [0, 1] or are the same */
+/** A span with its defaults. @throws {RangeError} if its times are equal or outside [0, 1] */
 export function checkedSpan({ from = 0, to = 1 }: Span): Required<Span> {
   for (const [name, t] of Object.entries({ from, to })) {
     if (!(t >= 0 && t <= 1)) {
