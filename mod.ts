@@ -1,8 +1,8 @@
 /**
  * Flow matching on Deno and WebGPU: tensors and autograd, networks and solvers, pictures.
  *
- * Importing has no side effects. `init()` opens the device: a GPU, or else the CPU. What is rarely needed, such as
- * single kernels, stages of solvers and types of options, is in `kernels/mod.ts`, `models/mod.ts` and `viz/mod.ts`.
+ * Importing has no side effects. `init()` opens the device: a GPU, or else the CPU. Less common exports, such as single
+ * kernels, solver stages and option types, are in `kernels/mod.ts`, `models/mod.ts` and `viz/mod.ts`.
  *
  * @example Sample from a trained model
  * ```ts

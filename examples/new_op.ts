@@ -1,4 +1,4 @@
-/** Declares an op, softplus(x) = log(1 + e^x), with WGSL and gradient, and checks both on the current device. */
+/** Defines an op, softplus(x) = log(1 + e^x), with WGSL and gradient, and checks both on the current device. */
 import { checkGradients, defineOp, init, multiply, sigmoid, tensor } from "../kernels/mod.ts";
 
 const softplus = defineOp({

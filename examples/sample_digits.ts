@@ -1,4 +1,4 @@
-/** Draws 16 digits into `digits.png`, from the repository's checkpoint or from one given as path or URL. */
+/** Samples 16 digits into `digits.png`, from the repository's checkpoint or a given path or URL. */
 import { encodePng, imageGrid, init, openCheckpoint, sample } from "../mod.ts";
 
 await init();

@@ -1,4 +1,4 @@
-/** Defines a velocity network, trains it to move noise onto a ring, and prints how far from the ring points end. */
+/** Defines a velocity network, trains it to move noise onto a ring, and prints the samples' mean distance to it. */
 import * as flow from "../mod.ts";
 
 class RingField extends flow.Module {

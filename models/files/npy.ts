@@ -7,7 +7,7 @@
  * Encodes an array as an npy file, version 1.0, dtype `<f4`, C order.
  *
  * @param shape of the array; [] is a scalar
- * @param data values in row-major order, as many as the shape has elements
+ * @param data values in row-major order
  * @returns the bytes of the file, data aligned to 64 bytes
  * @throws {RangeError} if the shape does not match the length
  */

@@ -2,8 +2,8 @@ import { checkCount } from "../../kernels/core/checks.ts";
 import { checkedSeed, permutation, streams } from "../random.ts";
 
 /**
- * The examples of each training step. Every epoch is a new permutation, and batches continue across epochs, so that
- * every example is seen once per epoch and all batches have one size.
+ * The examples of each training step. Every epoch is a new permutation, so each example is seen once per epoch. Batches
+ * may span two epochs, so they all have one size.
  */
 export class BatchOrder {
   #orders = new Map<number, Uint32Array>();
@@ -22,17 +22,17 @@ export class BatchOrder {
     if (examples.length === 0) throw new RangeError("Cannot order batches: there are no examples");
   }
 
-  /** Steps to complete a number of intervals of `epochs` epochs each. */
+  /** Steps needed for `intervals` intervals of `epochs` epochs each. */
   stepsFor(intervals: number, epochs = 1): number {
     return Math.ceil(intervals * this.#examplesIn(epochs) / this.batchSize);
   }
 
-  /** Epochs completed after a number of steps. */
+  /** Complete epochs after a number of steps. */
   epochsAfter(steps: number): number {
     return this.intervalsAfter(steps, 1);
   }
 
-  /** Intervals of `epochs` epochs, which may be a fraction, completed after a number of steps. */
+  /** Complete intervals of `epochs` epochs after a number of steps. `epochs` may be fractional. */
   intervalsAfter(steps: number, epochs: number): number {
     return Math.floor(steps * this.batchSize / this.#examplesIn(epochs));
   }
@@ -47,7 +47,7 @@ export class BatchOrder {
     return epochs > 0 ? this.stepsFor(this.intervalsAfter(step, epochs) + 1, epochs) : Infinity;
   }
 
-  /** Indices of the examples of step 0, 1, ... @throws {RangeError} if the step is not a whole number */
+  /** Indices of the examples of a step, counted from 0. @throws {RangeError} if the step is not a whole number */
   batch(step: number): Uint32Array<ArrayBuffer> {
     checkCount("order batches", "step", step, 0);
     const n = this.examples.length;
@@ -57,7 +57,7 @@ export class BatchOrder {
     });
   }
 
-  /** An integer, so that all methods agree on where an interval ends. */
+  /** Rounded, so that all methods agree on where an interval ends. */
   #examplesIn(epochs: number): number {
     return Math.max(1, Math.round(epochs * this.examples.length));
   }

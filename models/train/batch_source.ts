@@ -3,11 +3,11 @@ import { describeValue } from "../../kernels/core/tensor.ts";
 import type { HostExamples } from "../flow/coupling.ts";
 import { rejectUnknown } from "../names.ts";
 
-/** Data to train on, or to measure the loss on: rows of tensors. */
+/** Data for training or validation, one example per row. */
 export interface TrainingData {
   /** Data, f32[M, ...]. */
   readonly x1: Tensor;
-  /** The noise of each row of data, as for reflow; by default each step draws it. */
+  /** Noise paired with each row, as for reflow; by default drawn at each step. */
   readonly x0?: Tensor;
   /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;
@@ -17,7 +17,7 @@ export interface TrainingData {
 export interface Examples {
   /** Data, f32[N, ...]. */
   readonly x1: Tensor;
-  /** The noise of each example, same shape as x1, if the data comes in pairs. */
+  /** Noise of each example, same shape as x1, if the data comes in pairs. */
   readonly x0?: Tensor;
   /** One row per example, if the data has conditions. */
   readonly condition?: Tensor;
@@ -28,21 +28,21 @@ export interface BatchSource {
   /** Shape of one example, without the batch axis. */
   readonly shape: Shape;
   /**
-   * The examples at some indices, from device ops only, so that it can be recorded.
+   * The examples at the given indices. Uses device ops only, so that it can be recorded.
    *
    * @param indices u32[N]
    */
   batch(indices: Tensor): Examples;
-  /** The same examples in host memory, for couplings that see them. */
+  /** The same examples in host memory, for couplings that need them. */
   readonly host?: HostExamples;
 }
 
 /**
- * Checks data, and gives it as one shape.
+ * Checks data, and turns a tensor into `{ x1 }`.
  *
  * @param name what the data is, for messages
- * @throws {UserError} if it is neither a tensor nor an object with x1, or has a field that is unknown or no tensor
- * @throws {ShapeError} if there are no rows, or x0 or the condition has other ones
+ * @throws {UserError} if it is neither a tensor nor an object with x1, or a field is unknown or not a tensor
+ * @throws {ShapeError} if there are no rows, or x0 or the condition does not match
  */
 export function checkData(name: string, data: Tensor | TrainingData): TrainingData {
   if (data instanceof Tensor) return checkData(name, { x1: data });
@@ -69,12 +69,12 @@ export function checkData(name: string, data: Tensor | TrainingData): TrainingDa
 }
 
 /**
- * A source of batches from the rows of tensors.
+ * Makes batches from rows of tensors.
  *
- * @param data x1 f32[M, ...], or x1 with its noise or its condition
- * @param host the same rows in host memory, for couplings that see them
- * @throws {UserError} if the data is no tensor
- * @throws {ShapeError} if there are no rows, or not as many of each
+ * @param data x1 f32[M, ...], optionally with noise and condition
+ * @param host the same rows in host memory, for couplings that need them
+ * @throws {UserError} if the data is not a tensor
+ * @throws {ShapeError} if there are no rows, or their numbers differ
  */
 export function batchSource(data: Tensor | TrainingData, host?: HostExamples): BatchSource {
   const { x1, x0, condition } = checkData("data", data);
@@ -89,7 +89,7 @@ export function batchSource(data: Tensor | TrainingData, host?: HostExamples): B
   };
 }
 
-/** @throws {UserError} if a source is none, such as a tensor, or the options beside it are missing */
+/** @throws {UserError} if the source is something else, such as a tensor, or the options are missing */
 export function checkSource(task: string, source: BatchSource, options: object | undefined): void {
   if (typeof source?.batch !== "function") {
     const given = source instanceof Tensor ? `${source}` : describeValue(source);
@@ -101,7 +101,7 @@ export function checkSource(task: string, source: BatchSource, options: object |
   throw new UserError(`Cannot ${task}: the options are missing (expected at least batchSize and seed)`);
 }
 
-/** The rows of f32[M, ...] or u32[M, ...] at indices u32[N], from device ops only. */
+/** The rows of f32[M, ...] or u32[M, ...] at indices u32[N], by device ops only. */
 export function rowsAt(values: Tensor, indices: Tensor): Tensor {
   const [M, ...shape] = values.shape;
   const picked = gatherRows(reshape(values, [M, values.size / M]), indices);

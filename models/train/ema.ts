@@ -9,7 +9,7 @@ import { BegunStep, type OptimizerState } from "./optimizer.ts";
  * Source: Polyak and Juditsky 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage
  */
 export class Ema {
-  /** The average by name: evaluate with it using `withParameters`. */
+  /** Averages by parameter name; use them with `withParameters`. */
   readonly values: NamedTensors;
   readonly #parameters: NamedTensors;
   readonly #decay: number;
@@ -20,7 +20,7 @@ export class Ema {
   /**
    * Starts from the current parameters.
    *
-   * @param decay share of the average that a step keeps, in [0, 1)
+   * @param decay share of the average kept by each step, in [0, 1)
    * @throws {RangeError} if the decay is outside [0, 1)
    */
   constructor(parameters: NamedTensors, { decay }: { decay: number }) {
@@ -33,7 +33,7 @@ export class Ema {
     for (const [name, e] of this.values) assign(e, parameters.get(name)!);
   }
 
-  /** Begins a step: counts it and writes its decay. Call it before each run of `update`. */
+  /** Begins a step: counts it and sets its decay. Call it before each run of `update`. */
   beforeStep(): void {
     const k = this.#step++;
     this.#begun.begin();
@@ -41,9 +41,9 @@ export class Ema {
   }
 
   /**
-   * Moves the average towards the parameters, with device ops only, for recorded steps.
+   * Moves the average towards the parameters. Uses device ops only, so that it can be recorded.
    *
-   * @throws {Error} when it runs before the first step has begun
+   * @throws {Error} if it runs before `beforeStep`
    */
   update(): void {
     this.#begun.check("average");

@@ -20,17 +20,17 @@ export interface FitOptions {
   readonly steps?: number;
   /** Examples per step; by default 256, or all if there are fewer. */
   readonly batchSize?: number;
-  /** By default a constant 0.001. */
+  /** Learning rate; by default a constant 0.001. */
   readonly learningRate?: number | Schedule;
-  /** By default `adamw`. */
+  /** Optimizer; by default `adamw`. */
   readonly optimizer?: OptimizerKind;
-  /** What the network learns; by default flow matching on the network's own path, normally straight. */
+  /** Training objective; by default flow matching on the network's own path, normally straight. */
   readonly objective?: Objective;
   /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;
-  /** Probability of each label to be replaced by "none", for guidance; needs a network with classes. By default 0. */
+  /** Probability of replacing each label by "none", for guidance; by default 0. Needs a network with classes. */
   readonly labelDropout?: number;
-  /** Held-out data, whose loss is measured after each epoch and at the end. Required by schedules such as `plateau`. */
+  /** Held-out data. Its loss is measured after each epoch and at the end; schedules such as `plateau` need it. */
   readonly validation?: Tensor | TrainingData;
   /** Seed of batches, noise and times, an integer in [0, 2^32); by default 46020. */
   readonly seed?: number;
@@ -58,7 +58,7 @@ export class FitError extends UserError {
   override name = "FitError";
 }
 
-/** Names of the options. */
+/** All options. */
 const known: readonly string[] = [
   "steps",
   "batchSize",
@@ -73,19 +73,19 @@ const known: readonly string[] = [
   "onProgress",
 ] satisfies (keyof FitOptions)[];
 
-/** Milliseconds of steps to queue before signals, pages and progress bars get a turn. */
+/** Milliseconds of steps to queue between pauses for signals, pages and progress bars. */
 const burstMs = 100;
 
 /**
  * Trains a velocity field by flow matching on the current device.
  *
  * @param model its parameters are updated in place
- * @param data x1, f32[M, ...], which is paired with standard normal noise; or pairs `{ x0, x1 }`, which are kept
- * @returns the loss of each step taken
+ * @param data x1, f32[M, ...], to pair with standard normal noise; or fixed pairs `{ x0, x1 }`
+ * @returns the loss of each step
  * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, or the schedule needs `validation`
- * @throws {UserError} if the data is no tensor
+ * @throws {UserError} if the data is not a tensor
  * @throws {TypeError} if an option is unknown, or the velocity does not depend on a parameter
- * @throws {ShapeError} if the velocity does not have the shape of the data, or the condition other rows
+ * @throws {ShapeError} if the velocity does not have the shape of the data, or the condition has another number of rows
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -171,7 +171,7 @@ export async function fit(
   return losses.slice(0, trainer.step);
 }
 
-/** The data in host memory, if a coupling sees it. */
+/** The data in host memory, if the coupling needs it. */
 async function hostOf(
   { x0, x1, condition }: TrainingData,
   coupling: Coupling | undefined,
@@ -188,7 +188,7 @@ async function hostOf(
   );
 }
 
-/** Returns a function that measures the mean validation loss. */
+/** Makes a function that measures the mean validation loss. */
 function validator(
   model: VelocityField,
   data: TrainingData,
@@ -214,7 +214,7 @@ function checkModel(model: Module & VelocityField): void {
   }
 }
 
-/** Data with the condition that is given as an option. */
+/** Adds the condition given as an option to the data. */
 function withCondition(data: TrainingData, condition: Tensor | undefined): TrainingData {
   if (condition === undefined) return data;
   if (data.condition) throw new FitError("Cannot train: `condition` is given twice (expected it once)");

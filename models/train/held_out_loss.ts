@@ -13,30 +13,30 @@ import { checkedSeed, streams } from "../random.ts";
 import { type BatchSource, checkSource } from "./batch_source.ts";
 import { PairDraw } from "./pair_draw.ts";
 
-/** Batches whose losses may be in flight to the host at once. */
+/** Batches whose losses may be read back at once. */
 const readAhead = 16;
 
-/** The loss of each example and the time drawn for it, f32[N] each. */
+/** The loss and time of each example, f32[N] each. */
 export interface TimedLosses {
   /** In [0, 1). */
   readonly t: Float32Array;
-  /** Mean over the elements of the example. */
+  /** Mean over the example's elements. */
   readonly loss: Float32Array;
 }
 
-/** How losses are measured. */
+/** Options of {@linkcode HeldOutLoss}. */
 export interface HeldOutOptions {
   /** Examples per batch. */
   readonly batchSize: number;
   /** Seed of noise and times, an integer in [0, 2^32). */
   readonly seed: number;
-  /** Its path and prediction are used; times are always uniform, so that losses are comparable. */
+  /** Objective, of which only path and prediction are used; times are always uniform, so that losses are comparable. */
   readonly objective?: Objective;
 }
 
 /**
- * Measures the loss on held-out examples with fixed noise and times, so that two measurements differ only by the
- * weights. It follows the tensors that are the model's parameters when it is made, so it sees later training.
+ * Measures the loss on held-out examples with fixed noise and times, so that measurements differ only by the weights.
+ * It uses the model's own parameter tensors, so it sees later training.
  */
 export class HeldOutLoss {
   readonly #batchSize: number;
@@ -47,7 +47,7 @@ export class HeldOutLoss {
   /**
    * Records one step that serves all batches.
    *
-   * @throws {RangeError} if the batch size is not a positive integer, or the seed not one in [0, 2^32)
+   * @throws {RangeError} if the batch size is not a positive integer, or the seed is not an integer in [0, 2^32)
    * @throws {TypeError} if the field does not return a tensor, or the network is for another path
    * @throws {ShapeError} if a velocity does not have the shape of the data
    */
@@ -60,7 +60,7 @@ export class HeldOutLoss {
     this.#step = record(() => measure(model, this.#draw, objective));
   }
 
-  /** The memory that measuring would need, without running it. */
+  /** Plans the memory for measuring, without running. */
   static plan(
     model: VelocityField,
     source: BatchSource,
@@ -73,7 +73,7 @@ export class HeldOutLoss {
    * The loss of each example.
    *
    * @param examples their indices
-   * @param pause called between batches, so that other work can run
+   * @param pause called between batches, to let other work run
    * @returns losses and times in the order of the examples
    */
   async losses(examples: Uint32Array, pause: () => Promise<void> = async () => {}): Promise<TimedLosses> {
@@ -88,7 +88,7 @@ export class HeldOutLoss {
     };
     for (let start = 0, batch = 0; start < examples.length; start += N, batch++) {
       const count = Math.min(N, examples.length - start);
-      // A partial last batch is padded with its first example; the padding is dropped below.
+      // Pads a partial last batch with its first example; dropped below.
       const filled = Uint32Array.from({ length: N }, (_, i) => examples[start + (i < count ? i : 0)]);
       this.#draw.write(filled, this.#seed, batch);
       this.#step.run();
@@ -121,7 +121,7 @@ function measure(
   return concat([lossesOf(objective, model, pairs), pairs.t], 0);
 }
 
-/** The mean loss of examples; NaN of none. */
+/** The mean loss of examples; NaN if there are none. */
 export function meanLoss({ loss }: TimedLosses): number {
   return loss.reduce((sum, value) => sum + value, 0) / loss.length;
 }

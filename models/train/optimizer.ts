@@ -20,7 +20,7 @@ import {
   updateRules,
 } from "./update_rules.ts";
 
-/** The state of an optimizer or average, to resume training exactly. */
+/** The state of an optimizer or average, for resuming training exactly. */
 export interface OptimizerState {
   /** Steps taken. */
   readonly step: number;
@@ -29,10 +29,10 @@ export interface OptimizerState {
 }
 
 /**
- * Updates parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` runs on the host.
+ * Updates parameters from gradients. `update` uses device ops only and can be recorded; `beforeStep` runs on the host.
  */
 export class Optimizer {
-  /** Its update rule. */
+  /** The update rule. */
   readonly kind: OptimizerKind;
   #options: Required<OptimizerOptions>;
   #gradients: ReturnType<typeof flatZeros>;
@@ -75,7 +75,7 @@ export class Optimizer {
   }
 
   /**
-   * Begins a step: counts it and writes its settings. Call it before each run of `update`.
+   * Begins a step: counts it and sets its learning rate. Call it before each run of `update`.
    *
    * @param learningRate of this step
    * @throws {RangeError} if it is not a number of at least 0
@@ -91,8 +91,8 @@ export class Optimizer {
    * Updates the parameters in place.
    *
    * @param gradients one per parameter, in the order of the parameters
-   * @throws {RangeError} if there are more or fewer gradients than parameters
-   * @throws {Error} when it runs before the first step has begun
+   * @throws {RangeError} if the number of gradients differs from the number of parameters
+   * @throws {Error} if it runs before `beforeStep`
    */
   update(gradients: readonly Tensor[]): void {
     const { views, chunks } = this.#gradients;
@@ -107,15 +107,12 @@ export class Optimizer {
     for (const part of this.#parts) part.update(this.#norm);
   }
 
-  /**
-   * Squared global norm of the latest step's gradient, before clipping, f32[1] on the device; the next step overwrites
-   * it.
-   */
+  /** Squared global norm of the latest gradient, before clipping, f32[1]. The next step overwrites it. */
   get squaredNorm(): Tensor {
     return this.#norm;
   }
 
-  /** Global gradient norm of the latest step, before clipping. */
+  /** Global norm of the latest gradient, before clipping. */
   async gradientNorm(): Promise<number> {
     return Math.sqrt((await this.#norm.read())[0]);
   }
@@ -130,7 +127,7 @@ export class Optimizer {
   }
 
   /**
-   * Restores a state, or changes nothing if it refuses it.
+   * Restores a state. If refused, nothing changes.
    *
    * @param source where the state comes from, for messages
    * @throws {StateError} if it belongs to another optimizer or network
@@ -149,7 +146,7 @@ export class Optimizer {
       }
       const same = (i: number) => this.#moments[i][0] === moment;
       const at = this.#moments.findIndex(([, flat], i) => same(i) && flat.has(parameter));
-      // What no part knows is refused by the first one.
+      // An unknown name goes to the first part, which refuses it.
       parts[at < 0 ? this.#moments.findIndex((_, i) => same(i)) : at].set(parameter, value);
     }
     const from = (moment: string) => `${moment} of ${source}`;
@@ -159,7 +156,7 @@ export class Optimizer {
     this.#begun.reset();
   }
 
-  /** The moments of all parts, by name: a name may occur more than once. */
+  /** The moments of all parts. A name may occur more than once. */
   get #moments(): (readonly [moment: string, values: NamedTensors])[] {
     return this.#parts.flatMap(({ moments }) => [...moments]);
   }
@@ -168,10 +165,11 @@ export class Optimizer {
 /**
  * Creates an optimizer with the semantics of PyTorch's.
  *
- * @param kind `adamw`, `adam` (weight decay added to the gradient), `sgd`, or `muon` for the weights of hidden
- * convolutions with `adamw` for all else
- * @param parameters by name, see `namedParameters`; those of a network of your own are updated faster after `flatten`
- * @throws {TypeError} if the kind or a setting is unknown, a setting is outside its range, or there is nothing for Muon to update
+ * @param kind `adamw`, `adam` (weight decay added to the gradient), `sgd`, or `muon` (for the weights of hidden
+ * convolutions, with `adamw` for the rest)
+ * @param parameters by name, see `namedParameters`. For your own network, call `flatten` first: updates are faster
+ * @throws {TypeError} if the kind or a setting is unknown, a setting is outside its range, or Muon has nothing to
+ * update
  * Source: Loshchilov and Hutter 2017, arXiv:1711.05101; Kingma and Ba 2014, arXiv:1412.6980; Jordan et al. 2024,
  * github.com/KellerJordan/Muon
  */
@@ -184,7 +182,7 @@ export function optimizer(
   throw new TypeError(unknownName("optimizer", kind, optimizerKinds));
 }
 
-/** The parameters that one rule of an optimizer updates, with their moments. */
+/** One update rule with its parameters and moments. */
 class UpdatePart {
   /** Moments by name. */
   readonly moments: ReadonlyMap<string, NamedTensors>;
@@ -197,9 +195,9 @@ class UpdatePart {
   readonly #directions: readonly ((norm: Tensor, settings: Tensor) => void)[];
 
   /**
-   * Makes the moments, which start at zero.
+   * Makes the moments, initially zero.
    *
-   * @param names of the parameters, in the order of the gradients' memory
+   * @param names of the parameters, in memory order of the gradients
    * @param gradients of all parameters
    */
   constructor(
@@ -227,17 +225,14 @@ class UpdatePart {
     });
   }
 
-  /** Writes the settings of a step, counted from 1. */
+  /** Sets the settings of a step, counted from 1. */
   beforeStep(learningRate: number, step: number): void {
     const values = new Float32Array(8);
     values.set(this.#rule.settings(this.#options, learningRate, step));
     this.#settings.write(values);
   }
 
-  /**
-   * Updates the parameters, where they lie now, and moments in place, with device ops only. `norm` is the gradient's
-   * squared norm, f32[1].
-   */
+  /** Updates parameters and moments in place, by device ops only. `norm` is the gradient's squared norm, f32[1]. */
   update(norm: Tensor): void {
     for (const direct of this.#directions) direct(norm, this.#settings);
     const update = this.#rule.update(norm, this.#settings);
@@ -253,7 +248,7 @@ class UpdatePart {
   }
 }
 
-/** Whether a step has begun: before the first one, an update has no settings. */
+/** Guards against updates before the first step, which would have no settings. */
 export class BegunStep {
   #begun = false;
 
@@ -268,10 +263,10 @@ export class BegunStep {
   }
 
   /**
-   * Checks it whenever an update runs, which in a recorded step is later.
+   * Adds a check that runs with each update, also in recorded steps.
    *
-   * @param task what the update does, as in `Cannot ${task}`
-   * @throws {Error} when it runs before a step has begun
+   * @param task what the update does, for `Cannot ${task}`
+   * @throws {Error} if it runs before a step has begun
    */
   check(task: string): void {
     whenRun(() => {

@@ -5,15 +5,15 @@ import type { Objective, Pairs } from "../flow/objective.ts";
 import { streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
 
-/** Which labels of a batch become "none", so that one network learns the conditional and the unconditional velocity. */
+/** Replaces random labels by "none", so that one network learns conditional and unconditional velocities. */
 export interface LabelDropout {
-  /** Probability of each label to be replaced, in [0, 1]. */
+  /** Probability of replacing each label, in [0, 1]. */
   readonly probability: number;
-  /** The label that stands for "none". */
+  /** The label that means "none". */
   readonly none: number;
 }
 
-/** Draws pairs of noise and data for a recorded step. All that changes between runs is in small tensors. */
+/** Draws pairs of noise and data for a recorded step. What changes between runs is stored in small tensors. */
 export class PairDraw {
   readonly #indices: Tensor;
   readonly #noiseKey = tensor(new Uint32Array(3));
@@ -24,9 +24,8 @@ export class PairDraw {
    * Makes the tensors.
    *
    * @param streams the random streams of noise and times
-   * @param dropout of labels, which are then the condition; by default none. Source: Ho and Salimans 2022,
-   * arXiv:2207.12598, algorithm 1
-   * @throws {RangeError} if the batch size is not a positive integer, or the probability not in [0, 1]
+   * @param dropout of labels; by default none. Source: Ho and Salimans 2022, arXiv:2207.12598, algorithm 1
+   * @throws {RangeError} if the batch size is not a positive integer, or the probability is not in [0, 1]
    */
   constructor(
     readonly source: BatchSource,
@@ -47,7 +46,7 @@ export class PairDraw {
    * Sets the examples and random numbers of the next run.
    *
    * @param examples their indices, u32[batchSize]
-   * @param counter distinguishes draws with one seed, such as the step
+   * @param counter distinguishes draws from one seed, for example the step
    */
   write(examples: Uint32Array, seed: number, counter: number): void {
     this.#indices.write(examples);
@@ -57,10 +56,10 @@ export class PairDraw {
   }
 
   /**
-   * The pairs, from device ops only.
+   * The pairs, by device ops only.
    *
-   * @param indices u32[N]; by default those written, others to plan another batch size
-   * @throws {TypeError} if labels are to be dropped and the data has none
+   * @param indices u32[N]; by default those written. Pass others to plan another batch size
+   * @throws {TypeError} if labels should be dropped, but the data has none
    */
   pairs({ times }: Objective, indices: Tensor = this.#indices): Pairs {
     const { x1, x0, condition } = this.source.batch(indices);
@@ -73,7 +72,7 @@ export class PairDraw {
     };
   }
 
-  /** The condition, some of its labels dropped. */
+  /** The condition after label dropout. */
   #condition(given: Tensor | undefined): Tensor {
     if (!given) {
       throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");

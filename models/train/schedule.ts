@@ -5,18 +5,18 @@ import { rejectUnknown, unknownName } from "../names.ts";
 export interface Schedule {
   /** The rate at a progress in [0, 1]; values outside are clamped. */
   learningRate(progress: number): number;
-  /** Takes a validation loss into account. Only schedules that depend on it have this. */
+  /** Takes a validation loss into account, for schedules that depend on it. */
   observe?(validationLoss: number): void;
-  /** State to save and restore, JSON-compatible. Only schedules with state have this. */
+  /** JSON-compatible state to save, for schedules that have one. */
   state?(): Record<string, number>;
   /** Restores a state. */
   restore?(state: Record<string, number>): void;
 }
 
 /**
- * The progress of a run at a step, from 0 at the first step, step 0, to 1 at the last.
+ * The progress of a run at a step: 0 at step 0, 1 at the last step.
  *
- * @throws {RangeError} if the step is not a whole number of at least 0, or the run has not a whole number of steps
+ * @throws {RangeError} if the step is not a whole number of at least 0, or `steps` is not
  */
 export function progressAt(step: number, steps: number): number {
   checkCount("tell the progress of a run", "step", step, 0);
@@ -24,18 +24,18 @@ export function progressAt(step: number, steps: number): number {
   return Math.min(step / Math.max(steps - 1, 1), 1);
 }
 
-/** @throws {RangeError} if a rate, or what is named as one, is not a number of at least 0 */
+/** @throws {RangeError} if a number called `name` is not at least 0 */
 export function checkRate(task: string, name: string, rate: number): void {
   if (rate >= 0 && rate < Infinity) return;
   throw new RangeError(`Cannot ${task}: ${name} is ${rate} (expected a number of at least 0)`);
 }
 
-/** Linear warm-up from 0, then `after`, a function of the progress through the rest of the run. */
+/** Linear warm-up from 0, then `after`, as a function of the progress through the rest of the run. */
 function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
   return twoPhases(warmup, (progress) => after(0) * progress, after);
 }
 
-/** `first` for a share of the run, then `second`, each a function of the progress through its own part. */
+/** `first` for a share of the run, then `second`, each as a function of the progress through its part. */
 function twoPhases(
   share: number,
   first: (progress: number) => number,
@@ -66,7 +66,7 @@ const defaults = {
   plateau: { warmup: 0, factor: 0.1, patience: 10, threshold: 1e-4, cooldown: 0, minimum: 0 },
 } satisfies Record<ScheduleName, Readonly<Record<string, number>>>;
 
-/** Settings with the defaults for those not given. @throws {TypeError} if one is unknown */
+/** Fills in defaults. @throws {TypeError} if one is unknown */
 function completed<Name extends ScheduleName>(
   name: Name,
   settings: Readonly<Partial<(typeof defaults)[Name]>>,
@@ -110,14 +110,15 @@ export function cosineSchedule(
 }
 
 /**
- * Up to the rate along half a cosine, then down to almost 0 along another.
+ * Rises to the rate along half a cosine, then falls to almost 0 along another.
  *
- * PyTorch's OneCycleLR over T steps is at progress s / (T - 1) in step s, with `warmup` (pct_start T - 1) / (T - 1).
+ * Equals PyTorch's OneCycleLR over T steps at progress s / (T - 1), with `warmup` = (pct_start T - 1) / (T - 1).
  *
  * @param learningRate the peak rate
  * @param settings `warmup`: share of the run in which the rate rises, by default 0.3; `startDivisor`: peak rate /
  * initial rate, by default 25; `endDivisor`: initial rate / final rate, by default 10,000
- * @throws {RangeError} if the rate is not a number of at least 0, a divisor not above 0, or `warmup` outside [0, 1)
+ * @throws {RangeError} if the rate is not a number of at least 0, a divisor is not above 0, or `warmup` is outside [0,
+ * 1)
  * @throws {TypeError} if a setting is unknown
  * Source: Smith and Topin 2017, arXiv:1708.07120
  */
@@ -141,13 +142,13 @@ export function oneCycleSchedule(
 const leastChange = 1e-8;
 
 /**
- * A rate that is reduced when the validation loss stops improving, as PyTorch's ReduceLROnPlateau.
+ * Reduces the rate when the validation loss stops improving, like PyTorch's ReduceLROnPlateau.
  *
  * @param learningRate initial rate
- * @param settings `warmup`: share of the run with linear warm-up from 0, by default 0; `factor`: what a reduction
- * multiplies the rate by, 0.1; `patience`: losses without improvement to tolerate, 10; `threshold`: a loss is better if
- * it is below (1 - threshold) times the best, 0.0001; `cooldown`: losses to ignore after a reduction, 0; `minimum`:
- * lower bound of the rate, 0
+ * @param settings `warmup`: share of the run with linear warm-up from 0, by default 0; `factor`: multiplies the rate at
+ * a reduction, 0.1; `patience`: number of losses without improvement to tolerate, 10; `threshold`: a loss is better if
+ * it is below (1 - threshold) times the best, 0.0001; `cooldown`: number of losses to ignore after a reduction, 0;
+ * `minimum`: lower bound of the rate, 0
  * @throws {RangeError} if a rate or `threshold` is not a number of at least 0, `warmup` outside [0, 1) or `factor`
  * outside (0, 1), or a number of losses is not whole
  * @throws {TypeError} if a setting is unknown
@@ -172,7 +173,7 @@ export function plateauSchedule(
   }
   checkCount("reduce the rate", "patience", patience, 0);
   checkCount("reduce the rate", "cooldown", cooldown, 0);
-  // The largest finite number, not Infinity: the state must survive JSON.
+  // Not Infinity, because the state must survive JSON.
   let state = { learningRate, best: Number.MAX_VALUE, bad: 0, cooling: 0 };
   return {
     learningRate: warmUp(warmup, () => state.learningRate),
@@ -224,8 +225,8 @@ export function scheduleSettings(name: ScheduleName): readonly string[] {
 /**
  * Makes a schedule by name.
  *
- * @param learningRate the rate after the warm-up; of `one_cycle` the peak
- * @param settings those of its function, such as `cosineSchedule`
+ * @param learningRate the rate after the warm-up; for `one_cycle`, the peak
+ * @param settings as for its function, such as `cosineSchedule`
  * @throws {TypeError} if the name or a setting is unknown
  * @throws {RangeError} if a setting is out of range
  */

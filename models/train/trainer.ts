@@ -34,15 +34,15 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly batchSize: number;
   /** Seed of noise and times, an integer in [0, 2^32). */
   readonly seed: number;
-  /** By default `adamw`. */
+  /** Optimizer; by default `adamw`. */
   readonly optimizer?: OptimizerKind;
-  /** By default flow matching on the path of the network, which is straight unless it was created for another one. */
+  /** Training objective; by default flow matching on the network's own path, normally straight. */
   readonly objective?: Objective;
   /** Decay of the averaged weights per step; by default 0, no averaging. */
   readonly ema?: number;
   /**
-   * Probability of each label to be replaced by "none", for guidance; by default 0. Needs a network with classes, and
-   * labels as the source's condition.
+   * Probability of replacing each label by "none", for guidance; by default 0. Needs a network with classes, and labels
+   * as the source's condition.
    */
   readonly labelDropout?: number;
   /** Storage of activations; by default `f32`. */
@@ -61,7 +61,7 @@ export interface TrainerState {
   readonly ema?: State;
 }
 
-/** What was measured of training steps, in their order. */
+/** Measurements of training steps, in order. */
 export interface StepMeasures {
   /** Loss of each step. */
   readonly losses: number[];
@@ -69,9 +69,9 @@ export interface StepMeasures {
   readonly gradientNorms: number[];
 }
 
-/** Trains a network with one recorded step. All that changes between steps is in small tensors. */
+/** Trains a network with one recorded step. What changes between steps is stored in small tensors. */
 export class Trainer {
-  /** Steps whose measures the device keeps until they are read. */
+  /** Number of steps whose measurements the device keeps until they are read. */
   static readonly maxOpenLosses = 256;
   /** The network's parameters by name. */
   readonly parameters: NamedTensors;
@@ -83,7 +83,7 @@ export class Trainer {
   readonly #seed: number;
   readonly #precision: "f32" | "f16";
   readonly #lossScale: number;
-  /** Rings of losses and of squared gradient norms, read together. */
+  /** Ring buffers of losses and squared gradient norms, read together. */
   readonly #measures = tensor(new Float32Array(2 * Trainer.maxOpenLosses));
   readonly #losses = ringOf(this.#measures, 0);
   readonly #squaredNorms = ringOf(this.#measures, Trainer.maxOpenLosses);
@@ -95,9 +95,9 @@ export class Trainer {
    * Prepares training of the model. The step is recorded on first use.
    *
    * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, the network is for another path,
-   * or labels are to be dropped in a network that `createModel` did not make with classes
+   * or labels should be dropped, but the network was not made by `createModel` with classes
    * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range,
-   * or the decay of the averages or the probability of label dropout is not in theirs
+   * or `ema` or `labelDropout` is out of range
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
     checkSource("train", source, options);
@@ -134,7 +134,7 @@ export class Trainer {
     return this.#optimizer.step;
   }
 
-  /** The memory of a step with some batch size, without running it. */
+  /** Plans the memory of a step with the given batch size, without running it. */
   plan(batchSize: number): MemoryPlan {
     checkCount("plan a step", "batchSize", batchSize);
     return planMemory(() => this.#trainingStep(tensor(new Uint32Array(batchSize))), {
@@ -143,15 +143,15 @@ export class Trainer {
   }
 
   /**
-   * Compiles the kernels of a step ahead of the first one.
+   * Compiles the kernels of a step in advance.
    *
-   * @param progress called with the number done and the total
+   * @param progress called with the number of kernels done and the total
    */
   async compile(progress?: CompileProgress): Promise<void> {
     await this.#step().compile(progress);
   }
 
-  /** Chooses the fastest kernels for the sizes of a step by measuring; see `RecordedStep.tune()`. */
+  /** Measures and chooses the fastest kernels for a step; see `RecordedStep.tune()`. */
   async tune(options?: TuneOptions): Promise<KernelChoice[]> {
     return await this.#step().tune(options);
   }
@@ -159,9 +159,9 @@ export class Trainer {
   /**
    * Queues a training step.
    *
-   * @param paired whether the coupling has ordered them already, as a worker may ahead of time
-   * @throws {TypeError} if the coupling sees the data and the source does not hold it in host memory, or the velocity does
-   * not depend on a parameter
+   * @param paired whether the coupling has already ordered the examples, for example in a worker
+   * @throws {TypeError} if the coupling needs data in host memory that the source lacks, or the velocity does not
+   * depend on a parameter
    */
   queueStep(
     examples: Uint32Array<ArrayBuffer>,
@@ -179,12 +179,12 @@ export class Trainer {
     recorded.run();
   }
 
-  /** Losses of the steps queued since the last reading, in order: the latest `maxOpenLosses` if there are more. */
+  /** Losses of the steps queued since the last reading, in order; at most the latest `maxOpenLosses`. */
   async losses(): Promise<number[]> {
     return (await this.measures()).losses;
   }
 
-  /** As `losses()`, with the norms of the gradients; one reading gives both. */
+  /** Like `losses()`, with gradient norms; call one or the other. */
   async measures(): Promise<StepMeasures> {
     const most = Trainer.maxOpenLosses;
     const to = this.step;
@@ -198,7 +198,7 @@ export class Trainer {
     };
   }
 
-  /** The weights to sample with, see `withParameters`: the averaged ones, or the latest without averaging. */
+  /** The weights for sampling, see `withParameters`: averaged, or the latest without averaging. */
   get averaged(): NamedTensors {
     return this.#ema?.values ?? this.parameters;
   }
@@ -215,10 +215,10 @@ export class Trainer {
   }
 
   /**
-   * Restores a state, or changes nothing if it refuses it.
+   * Restores a state. If refused, nothing changes.
    *
    * @param source where the state comes from, for messages
-   * @throws {StateError} if it belongs to another network or optimizer, or lacks averages that are kept here
+   * @throws {StateError} if it belongs to another network or optimizer, or lacks averages that this trainer keeps
    */
   restore({ step, parameters, optimizer, ema = new Map() }: TrainerState, source: string): void {
     checkState(this.parameters, parameters, source);
@@ -257,14 +257,14 @@ export class Trainer {
   }
 }
 
-/** The part of a tensor that holds a number of each open step. */
+/** A ring buffer in a part of a tensor. */
 function ringOf({ storage }: Tensor, offset: number): Tensor {
   return new Tensor(storage, [Trainer.maxOpenLosses], "f32", offset);
 }
 
 /**
- * The loss scale of an f16 step: half its number of terms, rounded to a power of two, so that the first gradient,
- * 2 (v - u) / terms, becomes about v - u.
+ * Loss scale for f16: half the number of terms, rounded to a power of two, so that the first gradient, 2 (v - u) /
+ * terms, is about v - u.
  */
 function lossScaleOf(batchSize: number, { shape }: BatchSource): number {
   const terms = shape.reduce((product, length) => product * length, batchSize);

@@ -26,35 +26,35 @@ import { unknownName } from "../names.ts";
 
 /** Settings of an optimizer. Each kind uses only its own. */
 export interface OptimizerOptions {
-  /** The rate of a step whose `beforeStep` gets none. */
+  /** Learning rate, unless `beforeStep` gets one. */
   readonly learningRate: number;
   /**
-   * By default 0.01 for AdamW and Muon, else 0. These two decay the parameters directly; the others add it to the
+   * By default 0.01 for AdamW and Muon, else 0. AdamW and Muon decay the parameters directly; the others add it to the
    * gradient.
    */
   readonly weightDecay?: number;
-  /** Decay of the first moment, by default 0.9. Adam, AdamW, and AdamW's part of Muon. */
+  /** Decay of the first moment, by default 0.9. For Adam, AdamW, and Muon's AdamW part. */
   readonly beta1?: number;
-  /** Decay of the second moment, by default 0.999. Adam, AdamW, and AdamW's part of Muon. */
+  /** Decay of the second moment, by default 0.999. For Adam, AdamW, and Muon's AdamW part. */
   readonly beta2?: number;
-  /** Added to the square root of the second moment, by default 1e-8. Adam, AdamW, and AdamW's part of Muon. */
+  /** Added to the square root of the second moment, by default 1e-8. For Adam, AdamW, and Muon's AdamW part. */
   readonly epsilon?: number;
-  /** Share of the previous update that a step keeps, by default 0.9. SGD. */
+  /** Share of the previous update to keep, by default 0.9. For SGD. */
   readonly momentum?: number;
-  /** Rate of the orthogonal updates as a multiple of AdamW's, by default 10. Muon. */
+  /** Learning rate of orthogonal updates relative to AdamW's, by default 10. For Muon. */
   readonly muonFactor?: number;
-  /** Gradients are scaled down to this global norm; by default 0, no clipping. */
+  /** Largest global gradient norm; larger gradients are scaled down. By default 0, no clipping. */
   readonly clip?: number;
   /**
-   * What the loss was multiplied by, by default 1; gradients are divided by it. In f16 a power of two keeps small
-   * gradients, such as those of a mean of many terms, from underflowing.
+   * Factor applied to the loss, by default 1; gradients are divided by it. In f16, a power of two keeps small gradients
+   * from underflowing.
    *
    * Source: Micikevicius et al. 2017, arXiv:1710.03740, section 3.2
    */
   readonly lossScale?: number;
 }
 
-/** Memory of parameters that lie side by side, f32[n] each. */
+/** Memory of a group of adjacent parameters, f32[n] each. */
 export interface Run {
   /** The parameters. */
   readonly p: Tensor;
@@ -64,32 +64,32 @@ export interface Run {
   readonly moments: readonly Tensor[];
 }
 
-/** How an optimizer updates parameters, or some of them. */
+/** How an optimizer updates parameters, or a subset. */
 export interface UpdateRule {
-  /** Which parameters it is for, as a test and in words; all by default. */
+  /** Selects parameters by shape, with a description for messages; by default all. */
   readonly takes?: { test(shape: Shape): boolean; readonly what: string };
-  /** Names of the numbers that it keeps per parameter. */
+  /** Names of its moments. */
   readonly moments: readonly string[];
-  /** Its numbers of a step, at most 8. Steps count from 1. */
+  /** Its settings for a step, counted from 1; at most 8 numbers. */
   readonly settings: (
     options: Required<OptimizerOptions>,
     learningRate: number,
     step: number,
   ) => readonly number[];
-  /** What it does first with gradients and moments, of several parameters of one shape at once. */
+  /** Preprocesses gradients and moments, for several parameters of one shape at once. */
   readonly direction?: Direction;
   /**
-   * Updates parameters and moments in place, from device ops only. `norm` is the gradient's squared norm, f32[1],
-   * `settings` its numbers, f32[8].
+   * Updates parameters and moments in place, by device ops only. `norm` is the gradient's squared norm, f32[1];
+   * `settings` is f32[8].
    */
   readonly update: (norm: Tensor, settings: Tensor) => (run: Run) => void;
 }
 
-/** How a rule turns gradients into the directions of a step. */
+/** Turns gradients into update directions. */
 export interface Direction {
-  /** Parameters of one key are treated together. */
+  /** Parameters with equal keys are processed together. */
   readonly key: (shape: Shape) => string;
-  /** Prepares a function that does so in place: of `count` parameters, side by side without gaps. */
+  /** Makes a function that works in place on `count` parameters, adjacent without gaps. */
   readonly bind: (
     group: Omit<Run, "p"> & { readonly shape: Shape; readonly count: number },
     options: Required<OptimizerOptions>,
@@ -121,19 +121,19 @@ const sgd: UpdateRule = {
   update: (norm, settings) => ({ p, g, moments: [m] }) => sgdUpdate(p, m, g, norm, settings),
 };
 
-/** Fewest channels on each side of a convolution that Muon updates: more than an image has. */
+/** Fewest input and output channels of a convolution that Muon updates: more than an image has. */
 export const fewestChannels = 8;
 
-/** Share of the averaged gradient that a step keeps. */
+/** Share of the averaged gradient to keep. */
 const momentum = 0.95;
 
-/** Coefficients of the Newton-Schulz iteration, X = (a I + b X X^T + c (X X^T)^2) X, and how often it runs. */
+/** Coefficients and number of the Newton-Schulz iterations, X = (a I + b X X^T + c (X X^T)^2) X. */
 const [a, b, c] = [3.4445, -4.775, 2.0315];
 const iterations = 5;
 
 /**
- * Whether Muon updates a parameter: the weight of a convolution of 3x3 or larger between at least 8 channels each. The
- * first and last convolutions, transposed ones, linear layers, norms and biases are left to AdamW.
+ * Whether Muon updates a parameter: a convolution weight with a kernel of 3x3 or larger and at least 8 input and output
+ * channels. AdamW updates first and last convolutions, transposed ones, linear layers, norms and biases.
  */
 export function isMuonWeight(shape: Shape): boolean {
   const [K, C, R, S] = shape;
@@ -145,21 +145,21 @@ function matrixOf([K, C, R, S]: Shape): readonly [rows: number, columns: number]
   return [K, C * R * S];
 }
 
-/** I, f32[n, n]. It cannot be made inside a recorded step. */
+/** I, f32[n, n]. Make it outside of recorded steps. */
 function identity(n: number): Tensor {
   return tensor(Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? 1 : 0), [n, n]);
 }
 
 /**
- * Makes matrices nearly orthogonal: U S V^T becomes about U V^T, with singular values between 0.7 and 1.2.
+ * Makes matrices nearly orthogonal: U S V^T becomes roughly U V^T, with singular values between 0.7 and 1.2.
  *
  * @param rows of each matrix
  * @param columns of each matrix
- * @returns a function of f32[B, rows, columns], from device ops only, so that it can be recorded
+ * @returns a function of f32[B, rows, columns] that uses device ops only, so that it can be recorded
  * Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon
  */
 export function orthogonaliser(rows: number, columns: number): (x: Tensor) => Tensor {
-  const wide = rows <= columns; // products of the shorter side: (X X^T) X, or X (X^T X)
+  const wide = rows <= columns; // multiply along the shorter side: (X X^T) X, or X (X^T X)
   const one = identity(Math.min(rows, columns));
   const [first, second] = [multiply(one, a), multiply(one, b)];
   return (x) => {
@@ -202,7 +202,7 @@ export const muon: UpdateRule = {
       return (norm, settings) => {
         if (limit) assign(g, multiply(g, minimum(divide(limit, add(sqrt(norm), 1e-6)), 1)));
         emaUpdate(m, g, keep);
-        emaUpdate(g, m, blend); // g is now the direction, in memory that stays f32 in an f16 step
+        emaUpdate(g, m, blend); // g now holds the direction; this memory stays f32 in an f16 step
         const step = multiply(reshape(orthogonalise(reshape(g, [count, rows, columns])), g.shape), scale);
         assign(g, multiply(step, slice(settings, 0, 0, 1)));
       };
@@ -217,7 +217,7 @@ export const muon: UpdateRule = {
 /** Name of an optimizer. */
 export type OptimizerKind = "adamw" | "adam" | "sgd" | "muon";
 
-/** The rules of each optimizer by name: a parameter follows the first one that takes it. */
+/** The rules of each optimizer by name. The first one that takes a parameter updates it. */
 export const updateRules: Readonly<Record<OptimizerKind, readonly UpdateRule[]>> = {
   adamw: [adamw],
   adam: [adamRule(adamL2Update)],
@@ -229,10 +229,10 @@ export const updateRules: Readonly<Record<OptimizerKind, readonly UpdateRule[]>>
 export const optimizerKinds: readonly OptimizerKind[] = Object.keys(updateRules) as OptimizerKind[];
 
 /**
- * The names of the parameters that each rule of an optimizer updates, in the order in which their gradients lie in
- * memory: those that have one direction side by side.
+ * Names of the parameters that each rule of an optimizer updates, in the memory order of their gradients: those with
+ * equal direction keys are adjacent.
  *
- * @throws {TypeError} if the optimizer is unknown, or a rule for some parameters has none
+ * @throws {TypeError} if the optimizer is unknown, or a rule has no parameters
  */
 export function parameterGroups(
   kind: OptimizerKind,
