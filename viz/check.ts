@@ -15,10 +15,10 @@ export function checkName(task: string, kind: string, name: string, names: reado
   );
 }
 
-/** Pixels of the largest picture: several bytes for each fit the memory that draws it, 4 GiB. */
+/** Most pixels of a picture: drawing takes several bytes for each, and WebAssembly has 4 GiB. */
 export const mostPixels: number = 2 ** 26;
 
-/** Throws a {@linkcode RangeError} if a picture would be too large to draw; `advice` says what to choose instead. */
+/** Throws a {@linkcode RangeError} if a picture is too large to draw; `advice` ends the message. */
 export function checkPixels(task: string, width: number, height: number, advice: string): void {
   if (width * height <= mostPixels) return;
   throw new RangeError(

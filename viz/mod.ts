@@ -1,5 +1,5 @@
 /**
- * Pictures of images and flows: host arrays in, bytes out. Needs no GPU and no permission.
+ * Pictures of images and flows: takes host arrays, returns bytes. Needs no GPU and no permissions.
  *
  * @module
  */

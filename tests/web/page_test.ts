@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The library in a real Chromium: `web/flow.js` and the example that imports it. */
+/** The library in Chromium: `web/flow.js` and the example that imports it. */
 
 import assert from "node:assert/strict";
 import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
@@ -9,15 +9,15 @@ import { largestDifference } from "../testing.ts";
 
 type Library = typeof import("../../web/mod.ts");
 
-/** Opens a file of the repository; what a test runs in the page can import `/web/flow.js`. */
+/** Opens a file of the repository in a page that can import `/web/flow.js`. */
 async function openAt(page: Page, server: Deno.HttpServer<Deno.NetAddr>, path: string): Promise<void> {
   await page.goto(`http://127.0.0.1:${server.addr.port}/${path}`);
 }
 
-/** Draws few digits in few steps on a device; gives the pixels, and the device in words. */
+/** Draws a few digits in few steps on a device; returns the pixels and the device's description. */
 function drawFew(page: Page, device: "cpu" | "webgpu", threads = 0) {
   return page.evaluate(async ([device, threads]) => {
-    const address = "/web/flow.js"; // the page's, not this module's
+    const address = "/web/flow.js"; // resolved in the page, not in this module
     const { init, openCheckpoint, sample }: Library = await import(address);
     try {
       const { description } = await init({ device, threads });
@@ -50,7 +50,7 @@ await testInBrowser("examples/sample_in_page.html draws 16 digits on the process
     })));
 });
 
-await testInBrowserWithWebGpu("init() in a page: WebGPU draws what the CPU device draws", async (browser) => {
+await testInBrowserWithWebGpu("init() in a page: WebGPU and CPU device draw the same", async (browser) => {
   await using server = serveCheckout();
   const page = await browser.newPage();
   await openAt(page, server, "deno.json");
@@ -62,7 +62,7 @@ await testInBrowserWithWebGpu("init() in a page: WebGPU draws what the CPU devic
   assert.ok(largestDifference(gpu.pixels, cpu.pixels) < 2e-3, `${largestDifference(gpu.pixels, cpu.pixels)}`);
 });
 
-await testInBrowser("init() in a page: no more threads than the browser allows", async (browser) => {
+await testInBrowser("init() in a page: at most as many threads as the browser allows", async (browser) => {
   await using open = serveCheckout();
   await using isolated = serveCheckout({
     "cross-origin-opener-policy": "same-origin",
@@ -84,7 +84,7 @@ await testInBrowser("init() in a page: no more threads than the browser allows",
   );
   assert.match((await drawFew(page, "cpu")).description, /^1 thread, /);
 
-  // A worker of an isolated page may have threads, and they take part.
+  // A worker of an isolated page can use threads.
   const two = await page.evaluate(() => {
     const program = `
       import { init, openCheckpoint, sample } from "${location.origin}/web/flow.js";
@@ -93,7 +93,7 @@ await testInBrowser("init() in a page: no more threads than the browser allows",
       const { model, shape } = await openCheckpoint(checkpoint);
       const draw = () => sample(model, { count: 3, shape, seed: 0, steps: 4, solver: "heun" }).read();
       await draw();
-      await new Promise((resolve) => setTimeout(resolve, 200)); // by now the other thread is there
+      await new Promise((resolve) => setTimeout(resolve, 200)); // the other thread has started by now
       postMessage({ description, pixels: [...await draw()] });`;
     const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
     const worker = new Worker(address, { type: "module" });
@@ -107,7 +107,7 @@ await testInBrowser("init() in a page: no more threads than the browser allows",
 });
 
 await testInBrowser(
-  "init() in a page says in one line what a page lacks: a server, or WebGPU and shared memory",
+  "init() in a page reports in one line what is missing: a server, or WebGPU and shared memory",
   async (browser) => {
     await using server = serveCheckout();
     const page = await browser.newPage();

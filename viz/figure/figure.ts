@@ -8,13 +8,13 @@ import { rasterizer } from "../image/raster.ts";
 export interface Trace {
   /** Horizontal positions; one that is not finite breaks the line. */
   readonly x: ArrayLike<number>;
-  /** Vertical positions, as many. */
+  /** Vertical positions, one for each x. */
   readonly y: ArrayLike<number>;
   /** Default `lines`. */
   readonly mode?: "lines" | "markers";
   /** Name in the legend; without it the trace has no entry. */
   readonly name?: string;
-  /** A CSS colour; by default chosen by the trace's place among the traces. */
+  /** A CSS colour; by default the next of a fixed list. */
   readonly color?: string;
   /** Pixels: width of a line, default 1.5, or diameter of a point, default 5. */
   readonly size?: number;
@@ -44,7 +44,7 @@ export interface FigureLayout {
   readonly height?: number;
 }
 
-/** A position of the slider. */
+/** What a figure shows at one position of its slider. */
 export interface FigureFrame {
   /** The label of the slider at this position. */
   readonly label: string;
@@ -56,7 +56,7 @@ export interface FigureFrame {
 export interface Figure extends Displayable {
   /** What Plotly draws: `Plotly.newPlot(element, plotly)`. */
   readonly plotly: PlotlyFigure;
-  /** A still of the figure as SVG, with up to four of its frames side by side. */
+  /** A still image of the figure as SVG, with up to four frames side by side. */
   readonly svg: string;
 }
 
@@ -68,14 +68,14 @@ export interface FigureParts {
 }
 
 /**
- * Colours of traces, which people with impaired colour vision can tell apart.
+ * Colours of traces, safe for colour-blind readers.
  *
  * Source: Okabe and Ito 2008, "Color universal design"
  */
 const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
 /**
- * Makes a figure. At the end of a notebook's cell it shows itself: interactive where there is Plotly (VS Code, or
+ * Makes a figure. As the last value of a notebook cell it is shown: interactive with Plotly (in VS Code, or in
  * JupyterLab with PyPI's `plotly`), otherwise as a still image.
  *
  * @example
@@ -109,14 +109,14 @@ export function figure(
     const still = (await rasterizer())(svg, 1.5);
     return {
       "application/vnd.plotly.v1+json": { ...plotly },
-      // Not under image/png, which JupyterLab's Plotly would show in place of the figure.
+      // As HTML: JupyterLab with Plotly would prefer image/png to the figure.
       "text/html": inPage(encodeRasterPng(still), "image/png", still.width / 1.5),
       "text/plain": layout.title ?? "Figure",
     };
   });
 }
 
-/** Gives each trace a colour by its place among all traces, from `first` on. */
+/** Gives traces without a colour the colours from `first` on. */
 function coloured(traces: readonly Trace[], first = 0): Trace[] {
   return traces.map((trace, i) => ({ color: colors[(first + i) % colors.length], ...trace }));
 }

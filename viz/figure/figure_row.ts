@@ -1,19 +1,19 @@
 import type { Figure } from "./figure.ts";
 import { escapeXml } from "../image/sheet.ts";
 
-/** An entry of a legend. */
+/** A line of a legend. */
 export interface LegendEntry {
-  /** Text beside the mark. */
+  /** Its text. */
   readonly name: string;
   /** A CSS colour. */
   readonly color: string;
 }
 
-/** Pixels: height of a line of the legend, and width of a letter. */
+/** Pixels: height of a line, width of a letter and of a mark. */
 const legend = { line: 18, letter: 6.4, mark: 30 };
 
 /**
- * Puts the stills of figures side by side, with one legend below.
+ * Puts figures side by side, with one legend below.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ export function figureRow(figures: readonly Figure[], entries: readonly LegendEn
     `${placed.join("")}<g font-family="DejaVu Sans" font-size="10.5" fill="#444">${drawn}</g></svg>`;
 }
 
-/** Legend entries in lines that fit the row's width. */
+/** Draws the legend, wrapped to the width. */
 function legendOf(entries: readonly LegendEntry[], width: number, top: number) {
   let [x, y, lines] = [legend.mark / 2, top + legend.line / 2 + 2, entries.length > 0 ? 1 : 0];
   const drawn = entries.map(({ name, color }) => {

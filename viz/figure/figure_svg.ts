@@ -3,7 +3,7 @@ import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
 import { escapeXml, sheet } from "../image/sheet.ts";
 import type { FigureLayout, FigureParts, Trace } from "./figure.ts";
 
-/** Draws a figure as SVG, with up to four of its frames side by side. */
+/** Draws a figure as SVG, with up to four frames side by side. */
 export function figureSvg(parts: FigureParts): string {
   const { traces, layout, frames } = parts;
   const { width = 700, height = 400, title } = layout;
@@ -32,10 +32,9 @@ export function figureSvg(parts: FigureParts): string {
   });
 }
 
-/** Ends of an axis. */
 type Range = readonly [low: number, high: number];
 
-/** The d3 format of tick labels on a logarithmic axis: in full, without SI prefixes. */
+/** Tick labels of a logarithmic axis (a d3 format): in full, without SI prefixes. */
 export const logTickFormat = ",";
 
 /** The ends of both axes: the layout's, else those of the points of all frames. */
@@ -49,7 +48,7 @@ export function axisRanges(
   };
 }
 
-/** The smallest and largest finite value, with a margin; only positive values count on a logarithmic axis. */
+/** The smallest and largest finite value, with a margin; a logarithmic axis ignores values <= 0. */
 function extent(arrays: readonly ArrayLike<number>[], log: FigureLayout["xLog"] = false): Range {
   let [low, high] = [Infinity, -Infinity];
   for (const values of arrays) {
@@ -70,12 +69,11 @@ function extent(arrays: readonly ArrayLike<number>[], log: FigureLayout["xLog"] 
   return [low - room, high + room];
 }
 
-/** Pixels around a panel's axes: on the left at least, and beside the widest label of a tick. */
+/** Pixels around a panel's axes; on the left at least 52, or the widest tick label and 22. */
 const margin = { left: 52, besideLabels: 22, right: 8, top: 6, bottom: 38 };
-/** Pixels: width of a digit, and of the title of the vertical axis with the room to its left; between words in a row. */
+/** Pixels: width of a digit, room for the title of the vertical axis, gap between tick labels. */
 const letter = { digit: 6.7, title: 12, gap: 6 };
 
-/** Draws traces within axes, as SVG. */
 function drawPanel(
   traces: readonly Trace[],
   { xTitle = "", yTitle = "", xLog, yLog, equalAxes }: FigureLayout,
@@ -135,14 +133,11 @@ function labelsOf(
   const nameOf = log ? scale.tickFormat(count, logTickFormat) : scale.tickFormat(count);
   const labels = scale.ticks(count).map((value) => ({ value, name: nameOf(value) }))
     .filter(({ name }) => name !== "");
-  // A short logarithmic axis has equal steps.
+  // A short logarithmic axis gets linear ticks.
   return log && labels.length < 2 ? labelsOf(scaleLinear().domain(scale.domain()), count, false) : labels;
 }
 
-/**
- * Labels of a horizontal axis, fewer if they would touch, and where their middles stand: at their ticks, or left of them
- * where the edge would cut them off.
- */
+/** Labels of a horizontal axis and their middles, moved left of `edge` if needed; fewer if they would touch. */
 function labelsApart(
   scale: ReturnType<typeof scaleOf>,
   count: number,

@@ -10,11 +10,11 @@ export interface LossFigureOptions {
   readonly title?: string;
 }
 
-/** Most points of a line; of longer runs every k-th step is drawn. */
+/** Most points of a line; longer runs show every k-th step. */
 const mostPoints = 2000;
 
 /**
- * Draws the loss of each step on a logarithmic axis: for one run raw and smoothed, for several only smoothed.
+ * Draws the loss of each step on a logarithmic axis: one run raw and smoothed, several runs only smoothed.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ const mostPoints = 2000;
  * assert.equal(plotly.data.length, 2);
  * ```
  *
- * @param losses of steps 1, 2, ...; or of several runs by name
+ * @param losses losses at steps 1, 2, ..., of one run or of several by name
  * @throws {RangeError} if no loss is positive and finite
  */
 export function lossFigure(
@@ -50,7 +50,7 @@ function isList(losses: object): losses is ArrayLike<number> {
   return Array.isArray(losses) || ArrayBuffer.isView(losses);
 }
 
-/** A line, or the only loss as a point. */
+/** A line, or a point if there is only one loss. */
 function curve(values: ArrayLike<number>): Trace {
   const stride = Math.ceil(values.length / mostPoints);
   const steps = Array.from({ length: Math.ceil(values.length / stride) }, (_, i) => i * stride);

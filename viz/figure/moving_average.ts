@@ -1,6 +1,6 @@
 /**
- * Exponential moving average with a memory of `memory` values, corrected for its start at 0; a value that is not finite
- * is left out, and the average at its place is NaN.
+ * Exponential moving average over about `memory` values, with bias correction. Values that are not finite are skipped
+ * and give NaN.
  *
  * Source: Kingma and Ba 2015, arXiv:1412.6980, section 3 (bias correction)
  */

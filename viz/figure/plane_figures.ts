@@ -2,7 +2,7 @@ import { checkInteger } from "../check.ts";
 import { colormap } from "../image/colormap.ts";
 import { type Figure, figure, type FigureLayout, type Trace } from "./figure.ts";
 
-/** Points of the plane at a time, as `trajectory` yields them. */
+/** Points of the plane at one time, as `trajectory` yields them. */
 export interface PlaneSnapshot {
   /** In [0, 1]: 0 is noise, 1 is data. */
   readonly t: number;
@@ -23,8 +23,8 @@ export interface PlaneFigureOptions {
 }
 
 /**
- * Draws the paths of points of the plane from noise to data, coloured by time from dark to bright, and the points
- * themselves at each time with a slider.
+ * Draws the trajectories of points of the plane from noise to data, coloured by time from dark to bright. A slider
+ * moves the points along them.
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneF
  * assert.equal(arrowsFigure([snapshot]).plotly.frames.length, 1);
  * ```
  *
- * @param snapshots velocities at points, for example those of a grid; a snapshot without velocity is left out
+ * @param snapshots velocities at points, for example on a grid; snapshots without velocity are skipped
  * @throws {RangeError} if there is no velocity, sizes differ, or `points` is not a positive integer
  */
 export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
@@ -113,7 +113,7 @@ function columns(points: Float32Array, N: number): { x: Float32Array; y: Float32
   return { x: column(0), y: column(1) };
 }
 
-/** Arrows as lines, in the figure's units: a shaft and the two strokes of a head. */
+/** Arrows as lines, in the figure's units: a shaft and a head of two strokes. */
 function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Trace {
   const [x, y]: [number[], number[]] = [[], []];
   for (let n = 0; n < N; n++) {
@@ -142,7 +142,7 @@ function spanOf(values: Float32Array): number {
   return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
 }
 
-/** CSS colours of viridis for t in [0, 1]. */
+/** The CSS colour of viridis for t in [0, 1]. */
 function colorsOfTime(): (t: number) => string {
   const palette = colormap("viridis");
   return (t) => {

@@ -2,17 +2,17 @@ import { axisRanges, logTickFormat } from "./figure_svg.ts";
 import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure.ts";
 import type { Json } from "../image/notebook.ts";
 
-/** A figure in Plotly's terms; numbers are f32, in base64. */
+/** A figure as Plotly takes it; numbers are f32, in base64. */
 export interface PlotlyFigure {
-  /** The traces; those that move with the slider are the last. */
+  /** The traces; those that the slider changes come last. */
   readonly data: readonly { readonly [name: string]: Json }[];
   /** Axes, titles and the slider. */
   readonly layout: { readonly [name: string]: Json };
-  /** What the slider shows at each of its positions. */
+  /** The traces at each position of the slider. */
   readonly frames: readonly { readonly [name: string]: Json }[];
 }
 
-/** The figure in Plotly's terms. */
+/** Converts a figure for Plotly. */
 export function describe(parts: FigureParts): PlotlyFigure {
   const { traces, layout, frames } = parts;
   const moving = frames.length > 0 ? frames[0].traces : [];
@@ -74,7 +74,7 @@ function slider(frames: readonly FigureFrame[]): Json {
   };
 }
 
-/** Numbers as Plotly.js 2.28 and later read them: f32 in base64, a fifth of the length of digits; NaN stays NaN. */
+/** Numbers as f32 in base64 (Plotly.js 2.28 and later): a fifth as long as digits, and NaN stays NaN. */
 function numbers(values: ArrayLike<number>): Json {
   const bytes = new Uint8Array(Float32Array.from(values).buffer);
   return { dtype: "f4", bdata: bytes.toBase64() };

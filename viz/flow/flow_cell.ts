@@ -9,8 +9,8 @@ export const flowFields = ["quiver", "velocity", "prediction", "none"] as const;
 
 /**
  * What is drawn of a flow: x with the reference's `quiver` over it, the signed `velocity`, the `prediction` of the end
- * point x + (1 - t) v, or x alone (`none`). Of three channels, x and the prediction are in their colours, velocity and
- * quiver are of the channels' mean.
+ * point x + (1 - t) v, or x alone (`none`). Images with three channels show x and the prediction in colour; velocity
+ * and quiver are the mean over channels.
  */
 export type FlowField = typeof flowFields[number];
 
@@ -22,25 +22,25 @@ export interface FlowCellOptions {
   readonly scale: number;
 }
 
-/** Draws images of flows, all under one scale of colours and of arrows. */
+/** Draws snapshots of trajectories, all with the same scales of colours and arrows. */
 export interface FlowCell {
   readonly width: number;
   readonly height: number;
-  /** What arrows or colours mean, for a line below; empty if it is plain. */
+  /** A line that explains arrows or colours; empty if there are none. */
   readonly note: string;
-  /** SVG of the snapshot that is nearest to t, at a place in pixels. */
+  /** SVG of the snapshot nearest to t, placed at (x, y) in pixels. */
   draw(trajectory: Trajectory, t: number, x: number, y: number): string;
 }
 
-/** Share of the values that a scale of colours or arrows covers: a few large ones would hide the rest. */
+/** Share of the values within the scale of colours or arrows: a few outliers would hide the rest. */
 const covered = 0.99;
-/** Snapshots that a scale is fitted to. */
+/** Number of snapshots that set a scale. */
 const looks = 50;
 
 /**
- * Makes a painter for flows of one image size.
+ * Prepares drawing of trajectories of one image size.
  *
- * @param trajectories all that will be drawn; the scales fit them
+ * @param trajectories all that will be drawn; they set the scales
  */
 export function flowCell(
   trajectories: readonly Trajectory[],
@@ -70,14 +70,14 @@ export function flowCell(
 
   if (field === "velocity") {
     const most = quantile(velocities(trajectories).map((v) => mean(v).map(Math.abs))) || 1;
-    const diverging = map === defaultMaps.signed; // drawn from its end: red brightens, blue darkens, as in reports
+    const diverging = map === defaultMaps.signed; // reversed, as in reports: red brightens, blue darkens
     const ends = diverging ? ["blue", "red"] : ["dark", "light"];
     return {
       ...cell,
       note: `velocity${ofChannels}: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
       draw(trajectory, t, x, y) {
         const m = nearestSnapshot(trajectory.t, t);
-        // The end has no velocity of its own and shows the last one.
+        // The last snapshot has no velocity: show the one before.
         const last = velocityAt(trajectory, Math.min(m, trajectory.shape[0] - 2));
         const v = last ? mean(last) : new Float32Array(H * W);
         return picture(diverging ? v.map((value) => -value) : v, 1, [-most, most], t, x, y);
@@ -116,7 +116,7 @@ export function flowCell(
   };
 }
 
-/** The velocity at t; an arrow needs finite numbers. */
+/** Throws unless all velocities are finite, as arrows must be. */
 function finite(velocity: Float32Array, W: number, t: number): Float32Array {
   const i = velocity.findIndex((value) => !Number.isFinite(value));
   if (i < 0) return velocity;
@@ -139,7 +139,7 @@ function velocities(trajectories: readonly Trajectory[]): Float32Array[] {
   });
 }
 
-/** The quantile that covers this share of all values; 0 without values. */
+/** The quantile `covered` of all values; 0 if there are none. */
 function quantile(parts: readonly Float32Array[]): number {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let start = 0;
@@ -151,9 +151,7 @@ function quantile(parts: readonly Float32Array[]): number {
   return all.length === 0 ? 0 : all[Math.round(covered * (all.length - 1))];
 }
 
-/**
- * SVG path of an arrow that starts at its point, `unit` pixels per unit of length; a short arrow has a smaller head.
- */
+/** SVG path of an arrow, `unit` pixels per unit of length; a short arrow has a smaller head. */
 function arrowPath({ x, y, dx, dy }: Arrow, scale: number, unit: number): string {
   const length = unit * Math.hypot(dx, dy);
   if (length < 0.5) return "";

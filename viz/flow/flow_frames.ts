@@ -6,11 +6,11 @@ import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell
 import { pace, type Pacing } from "./pacing.ts";
 import { type Captions, type Sheet, sheet } from "../image/sheet.ts";
 
-/** Trajectories side by side, one for each sample of a model. */
+/** Trajectories shown side by side, one for each sample of a model. */
 export interface FlowRow {
   /** Text left of the row. */
   readonly label?: string;
-  /** At least one, all of one image size. */
+  /** At least one; all have the same image size. */
   readonly trajectories: readonly Trajectory[];
 }
 
@@ -18,11 +18,11 @@ export interface FlowRow {
 export interface FlowFramesOptions {
   /** Default `quiver`. */
   readonly field?: FlowField;
-  /** Default `rdbu` for `velocity`, else `magma`; images of three channels keep their own colours. */
+  /** Default `rdbu` for `velocity`, else `magma`; images with three channels keep their colours. */
   readonly map?: ColormapName;
-  /** Pixels along each side of a value; default 14, or less to make rows no wider than 760 pixels. */
+  /** Pixels along each side of a value; default 14, or fewer if rows would exceed 760 pixels. */
   readonly scale?: number;
-  /** Which times become frames; default `linear`. */
+  /** How frames are spread over time; default `linear`. */
   readonly pacing?: Pacing;
   /** Number of frames; default 100, for a filmstrip 8. */
   readonly frames?: number;
@@ -32,24 +32,24 @@ export interface FlowFramesOptions {
   readonly remark?: string;
 }
 
-/** An animation before it is drawn: each frame is an SVG of one size. */
+/** An animation before it is drawn: its frames are SVGs of one size. */
 export interface FlowFrames {
-  /** Of each frame, in pixels. */
+  /** Width of each frame in pixels. */
   readonly width: number;
-  /** Of each frame, in pixels. */
+  /** Height of each frame in pixels. */
   readonly height: number;
-  /** The colour map of its images; without one they are in their own colours. */
+  /** The colour map; undefined for colour images. */
   readonly map?: ColormapName;
-  /** t of each frame, from the first snapshot's to the last's. */
+  /** t of each frame, from the first snapshot to the last. */
   readonly times: readonly number[];
   /** The SVG of a frame. */
   svg(frame: number): string;
 }
 
 /**
- * Describes an animation of flows: each frame shows all samples at one t, by their snapshots nearest to it.
+ * Describes an animation of flows: each frame shows all samples at one t, from their nearest snapshots.
  *
- * A single sample is titled `t = 0.37`; several also say how the frames are paced.
+ * The title is `t = 0.37`; with several samples it also names the pacing.
  *
  * @example
  * ```ts
@@ -67,9 +67,9 @@ export interface FlowFrames {
  * assert.match(frames.svg(1), /t = 0.50/);
  * ```
  *
- * @param rows at least one trajectory in each row, all of one image size
- * @throws {RangeError} if a trajectory's arrays do not fit, sizes differ, an option is out of range, or, when its frame
- * is described, a snapshot holds NaN, or a velocity whose arrows are drawn an infinity
+ * @param rows at least one trajectory in each, all of one image size
+ * @throws {RangeError} if a trajectory's arrays do not fit its shape, image sizes differ or an option is out of range;
+ * `svg()` throws it if a snapshot holds NaN or a velocity drawn as arrows is not finite
  * @throws {TypeError} if there is no such field, pacing or colour map
  */
 export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions = {}): FlowFrames {
@@ -95,7 +95,7 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
 }
 
 /**
- * Describes a still with a column for each of some times, titled `t = 0.37`, and a row for each sample.
+ * Draws trajectories as a still image: a row for each sample, a column for each of `frames` times.
  *
  * @returns an SVG
  * @throws as {@linkcode flowFrames}
@@ -123,7 +123,7 @@ function mapOf({ field, map }: FlowFramesOptions): ColormapName {
   return map ?? (field === "velocity" ? defaultMaps.signed : defaultMaps.image);
 }
 
-/** Whether images have three channels and are drawn in their colours. */
+/** Whether images have three channels and are drawn in colour. */
 function inOwnColours(
   [{ trajectories: [trajectory] }]: readonly FlowRow[],
   { field }: FlowFramesOptions,
@@ -141,13 +141,13 @@ function drawRows(rows: readonly FlowRow[], cell: FlowCell, layout: Sheet, t: nu
   ).join("");
 }
 
-/** Checks all trajectories and makes a painter for them. */
+/** Checks all trajectories and prepares drawing them. */
 function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesOptions): FlowCell {
   const task = "draw flow";
   const trajectories = rows.flatMap(({ trajectories }) => trajectories);
   if (rows.length === 0 || rows.some(({ trajectories }) => trajectories.length === 0)) {
     throw new RangeError(
-      `Cannot ${task}: there is a row without trajectories (expected at least one in each)`,
+      `Cannot ${task}: a row has no trajectories (expected at least one in each)`,
     );
   }
   trajectories.forEach((trajectory) => checkTrajectory(task, trajectory));
@@ -167,7 +167,7 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
   return flowCell(trajectories, { field, map: mapOf(options), scale });
 }
 
-/** The times of frames: some times of the trajectory with the most snapshots. */
+/** Times of the frames, taken from the trajectory with the most snapshots. */
 function frameTimes(rows: readonly FlowRow[], pacing: Pacing, frames: number): number[] {
   const all = rows.flatMap(({ trajectories }) => trajectories);
   const finest = all.reduce((best, other) => other.shape[0] > best.shape[0] ? other : best);

@@ -6,15 +6,14 @@ import { encodeGif, type GifOptions } from "../image/gif.ts";
 import type { ImageFile } from "../image/notebook.ts";
 import type { Rasterizer } from "../image/raster.ts";
 
-/** Largest error of moving pixels, as a distance of R, G and B: about a twentieth of a colour map's length. */
+/** Largest colour error of moving pixels (distance in RGB): about a twentieth of a colour map's length. */
 const tolerance = 20;
-/** Frames that the palette of colour images is fitted to. */
+/** Number of frames that the palette of colour images is fitted to. */
 const looks = 8;
 
 /**
- * Draws an animation of flows as a small GIF: one palette fitted to the colour map or, without one,
- * to the frames, and noise that moves only where it changes visibly. The last frame is exact up to the
- * palette.
+ * Draws an animation of flows as a small GIF: one palette for all frames, and pixels that change only if the change is
+ * visible. The last frame is exact up to the palette.
  *
  * @param draw from `rasterizer()`
  * @returns bytes of a `.gif` file, which a notebook plays
@@ -34,7 +33,7 @@ export function flowGif(
   return encodeGif(pictures, palette, options);
 }
 
-/** What is used of gifenc; the package has no types. */
+/** The part of gifenc in use; the package has no types. */
 const { quantize } = untyped as {
   quantize(
     rgba: Uint8Array,
@@ -43,13 +42,13 @@ const { quantize } = untyped as {
   ): [r: number, g: number, b: number][];
 };
 
-/** Number of colours for the map, for its mixtures with white arrows and for captions; more make larger files. */
+/** Number of colours for the map, for its mixtures with white arrows and for captions; more would enlarge the file. */
 const counts = { map: 64, mixed: 16, greys: 12 };
-/** Shares of white in the mixtures: an arrow's inside is 0.8 opaque, its anti-aliased border less. */
+/** Shares of white in the mixtures: arrows are 0.8 opaque, their anti-aliased edges less. */
 const whites = [0.2, 0.4, 0.6, 0.8];
 
 /**
- * One palette for all frames of a flow under a colour map.
+ * Makes one palette for all frames of a flow drawn with a colour map.
  *
  * @returns u8[256, 3]; unused entries at the end are black
  */
@@ -69,7 +68,7 @@ export function framePalette(map: ColormapName): Palette {
 }
 
 /**
- * One palette for all frames of a flow of colour images, fitted to some of the frames.
+ * Fits one palette to frames of colour images.
  *
  * @returns u8[256, 3]; unused entries at the end are black
  */
@@ -80,7 +79,7 @@ export function fittedPalette(rasters: readonly Raster[]): Palette {
     rgba.set(raster.rgba, start);
     start += raster.rgba.length;
   }
-  // Black comes first: later black entries are free.
+  // Black comes first: black entries at the end are unused.
   return paletteOf([
     [0, 0, 0],
     ...captionGreys(),
@@ -107,24 +106,22 @@ export class Indexer {
   readonly #nearest = new Map<number, number>();
   #previous: Picture | undefined;
 
-  /** @param palette u8[256, 3]; black entries after its first are not used */
+  /** @param palette u8[256, 3]; black entries after the first are not used */
   constructor(palette: Palette) {
     this.#palette = palette;
   }
 
   /**
-   * Finds the nearest colour for each pixel, or keeps that of the previous picture if it is near enough.
-   *
+   * Finds the nearest colour for each pixel, or keeps the pixel of the previous picture if its colour is near enough.
    * Most pixels of slowly changing noise then stay still, which keeps the GIF small.
-   * No pixel is further from its true colour than the tolerance, or than the nearest colour.
    *
-   * @param tolerance Euclidean distance of R, G and B up to which an old colour is kept; 0 keeps none
+   * @param tolerance distance in RGB up to which the previous pixel is kept; 0 keeps none
    */
   index({ width, height, rgba }: Raster, tolerance: number): Picture {
     const words = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
     const pixels = new Uint8Array(words.length);
     const before = tolerance > 0 ? this.#previous?.pixels : undefined;
-    // Neighbouring pixels are often equal.
+    // Neighbouring pixels are often equal: search once for each run of them.
     let color = -1;
     let old = -1;
     let found = 0;
@@ -151,7 +148,7 @@ export class Indexer {
     return best;
   }
 
-  /** Squared distance of a colour (R lowest) to a palette's entry. */
+  /** Squared distance of a colour (R in the lowest byte) to a palette entry. */
   #distance(color: number, index: number): number {
     const palette = this.#palette;
     const r = (color & 255) - palette[3 * index];

@@ -7,23 +7,23 @@ export const pacings = ["linear", "quadratic", "inv_quadratic", "logarithmic"] a
 /** How {@linkcode pace} spreads frames over snapshots. */
 export type Pacing = typeof pacings[number];
 
-/** More frames than any animation needs: six hours of them. */
+/** Limit on the number of frames: about 15 hours at 50 ms. */
 const mostFrames = 2 ** 20;
 
-/** Place of a frame in [0, last] for s in [0, 1]: rising, 0 at s = 0 and last at s = 1. */
+/** Position of a frame in [0, last] for s in [0, 1]: increasing from 0 at s = 0 to `last` at s = 1. */
 const places: Record<Pacing, (s: number, last: number) => number> = {
   linear: (s, last) => s * last,
   quadratic: (s, last) => s ** 2 * last,
   inv_quadratic: (s, last) => Math.sqrt(s) * last,
-  // Frame k from the end is M^(k / (n - 1)) - 1 before the last; the 1 puts k = 0 on the last itself.
+  // The k-th frame from the end is M^(k / (n - 1)) - 1 snapshots before the last.
   logarithmic: (s, last) => last - ((last + 1) ** (1 - s) - 1),
 };
 
 /**
  * Chooses which snapshots become the frames of an animation.
  *
- * The first frame is the first snapshot, the last frame the last snapshot (a single frame is the last), and frames
- * never step back. `quadratic` dwells on the early times, `inv_quadratic` and `logarithmic` on the late ones.
+ * The first frame is the first snapshot and the last frame the last one; a single frame is the last snapshot.
+ * `quadratic` has more frames early, `inv_quadratic` and `logarithmic` have more late.
  *
  * @example
  * ```ts
@@ -35,11 +35,11 @@ const places: Record<Pacing, (s: number, last: number) => number> = {
  * assert.deepEqual(pace("linear", [0, 0.1, 0.2, 0.6, 1], 3), [0, 3, 4]);
  * ```
  *
- * @param snapshots the number M of equally spaced snapshots, or their times in rising order, at any spacing
+ * @param snapshots the number M of equally spaced snapshots, or their increasing times
  * @param n number of frames; more than M repeats snapshots
  * @returns n indices in [0, M)
- * @throws {TypeError} if there is no such pacing
- * @throws {RangeError} if M or n is no positive integer, or n is above 2^20
+ * @throws {TypeError} if the pacing is unknown
+ * @throws {RangeError} if M or n is not a positive integer, or n is above 2^20
  */
 export function pace(pacing: Pacing, snapshots: number | ArrayLike<number>, n: number): number[] {
   const M = typeof snapshots === "number" ? snapshots : snapshots.length;

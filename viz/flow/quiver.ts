@@ -1,6 +1,6 @@
 import { checkInteger } from "../check.ts";
 
-/** An arrow at a point of an image, in pixels of that image: x to the right, y down. */
+/** An arrow in an image, in pixels: x to the right, y down. */
 export interface Arrow {
   /** Start, from the left border. */
   readonly x: number;
@@ -12,18 +12,17 @@ export interface Arrow {
   readonly dy: number;
 }
 
-/** Side of the blocks that the reference averages over, in pixels. */
+/** Pixels along each side of the blocks that the reference averages over. */
 export const blockSize = 4;
 
 /**
  * The reference's quiver: the gradient of the velocity averaged over 4 x 4 blocks.
  *
- * It shows where the averaged velocity rises, not where anything moves: the velocity of a pixel is the rate at which
- * its value changes. Differences are per block, central inside and one-sided at the borders.
+ * Arrows point to where the averaged velocity rises; nothing moves along them, as the velocity of a pixel is the rate
+ * of change of its value. Differences are per block, central inside and one-sided at the borders.
  *
  * @param velocity f32[H, W]
- * @returns an arrow up the gradient from the centre of each block, row by row; blocks at the right and lower border
- * may be smaller
+ * @returns the gradient at the centre of each block, row by row; blocks at the right and lower border may be smaller
  * @throws {RangeError} if the values do not fill [H, W]
  *
  * Source: the reference draws (dx, -dy) with y up, which is (dx, dy) with y down
@@ -58,7 +57,7 @@ export function quiver(velocity: Float32Array, [H, W]: readonly [H: number, W: n
   });
 }
 
-/** Middle of a block, which may be cut off at the image's border. */
+/** Middle of a block, which the image's border may cut off. */
 function centre(block: number, length: number): number {
   const start = block * blockSize;
   return (start + Math.min(start + blockSize, length)) / 2;

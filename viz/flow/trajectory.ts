@@ -1,12 +1,12 @@
 import { checkShape, type ImageSize, type ImagesShape, withChannels } from "../image/image_shape.ts";
 
-/** The trajectory of one image from noise to data, in pixels (0 black, 1 white, not clipped). */
+/** The trajectory of one image from noise to data; pixels are 0 for black and 1 for white, not clipped. */
 export interface Trajectory {
-  /** Times of the snapshots at any spacing, rising within [0, 1]: 0 is noise, 1 is data, f32[M]. */
+  /** Times of the snapshots, increasing within [0, 1] (0 noise, 1 data), at any spacing, f32[M]. */
   readonly t: Float32Array;
   /** x at each t, f32[M, H, W], or f32[M, C, H, W] with C 1 (grey) or 3 (red, green, blue). */
   readonly image: Float32Array;
-  /** v(x, t) in pixels per unit of t, f32[M - 1, H, W] or f32[M - 1, C, H, W]: the last snapshot has none. */
+  /** v(x, t) per unit of t, f32[M - 1, H, W] or f32[M - 1, C, H, W]: the last snapshot has none. */
   readonly velocity: Float32Array;
   /** Number of snapshots, channels if they have an axis, height and width. */
   readonly shape:
@@ -21,10 +21,10 @@ export function imageSizeOf({ shape }: Trajectory): ImageSize {
 }
 
 /**
- * Checks that the arrays of a trajectory fit its shape and its times rise within [0, 1].
+ * Checks that the arrays of a trajectory fit its shape and its times increase within [0, 1].
  *
- * @param task what cannot be done otherwise, for the error
- * @throws {RangeError} that says which array does not fit
+ * @param task task named in the error, e.g. `draw flow`
+ * @throws {RangeError} if an array does not fit
  */
 export function checkTrajectory(task: string, { t, image, velocity, shape }: Trajectory): void {
   const [M, C, H, W] = checkShape(task, shape, "M");
@@ -63,7 +63,7 @@ function part(values: Float32Array, shape: ImagesShape, m: number): Float32Array
   return values.subarray(m * C * H * W, (m + 1) * C * H * W);
 }
 
-/** Index of the time that is nearest to t, the earlier of two. */
+/** Index of the time nearest to t; of two equally near, the earlier. */
 export function nearestSnapshot(times: ArrayLike<number>, t: number): number {
   let nearest = 0;
   for (let m = 1; m < times.length; m++) {

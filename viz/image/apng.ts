@@ -4,14 +4,14 @@ import { checkDuration, checkSizes, type Timing } from "./gif.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import type { Raster } from "./picture.ts";
 
-/** The longest time of a frame in milliseconds: a file holds them in 16 bits. */
+/** Longest duration of a frame in milliseconds: a file stores it in 16 bits. */
 export const mostMs = 65_535;
 
 /**
- * Encodes frames as an animated PNG in full colour that plays in a loop.
+ * Encodes frames as an animated PNG in full colour that plays in an endless loop.
  *
  * @param frames at least one, all of one size
- * @returns bytes of a `.png` file, which a notebook plays; programs without animation show its first frame
+ * @returns bytes of a `.png` file, which a notebook plays; viewers without animation show the first frame
  * @throws {RangeError} if there is no frame, sizes differ, or a duration is out of range
  */
 export function encodeApng(
@@ -30,10 +30,7 @@ export function encodeApng(
   );
 }
 
-/**
- * A frame's bytes with unused white pixels after them: upng-js makes its file no longer than its frames, which is too
- * short for tiny frames and for noise.
- */
+/** Pads a frame: upng-js sizes its output buffer by the frames, which is too short for tiny frames and for noise. */
 function withRoom({ width, height, rgba }: Raster): ArrayBuffer {
   const paletteAndChunks = 2048;
   const filterBytes = 4 * (width + height);

@@ -6,28 +6,28 @@ import { type Captions, sheet, svgImage } from "./sheet.ts";
 export interface CaptionedGridOptions {
   /** Text around the images. */
   readonly captions?: Captions;
-  /** Pixels along each side of a value; default what makes images about 84 pixels wide. */
+  /** Pixels along each side of a value; by default images are about 84 pixels wide. */
   readonly scale?: number;
 }
 
-/** A grid of images with captions, laid out before its images are there. */
+/** The layout of a grid of images with captions. */
 export interface CaptionedGrid {
-  /** In pixels. */
+  /** Pixels. */
   readonly width: number;
-  /** In pixels. */
+  /** Pixels. */
   readonly height: number;
   /**
    * The picture as an SVG.
    *
    * @param images row by row from the top left, f32[C, H, W] each: 0 black, 1 white
-   * @param captions instead of the given ones, in their room
-   * @throws {RangeError} if there is not one image for each cell, or one does not fill its size or holds NaN
+   * @param captions in place of those that the grid was made with
+   * @throws {RangeError} if the number of images differs from that of cells, or an image has another size or holds NaN
    */
   svg(images: readonly Float32Array[], captions?: Captions): string;
 }
 
 /**
- * Lays out images of one size in rows and columns with captions; resvg draws them (`rasterizer`).
+ * Lays out images of one size in rows and columns with captions; `rasterizer()` turns the SVG into pixels.
  *
  * @example
  * ```ts
@@ -40,8 +40,8 @@ export interface CaptionedGrid {
  * ```
  *
  * @param counts rows and columns
- * @param size of an image; it has 1 channel or 3
- * @throws {RangeError} if there are no cells, or the picture would be too large to draw
+ * @param size size of an image, with 1 or 3 channels
+ * @throws {RangeError} if there are no cells or the picture would be too large to draw
  */
 export function captionedGrid(
   counts: readonly [rows: number, columns: number],

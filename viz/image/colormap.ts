@@ -4,13 +4,13 @@ import { rgb } from "npm:d3-color@3.1.0";
 import { interpolateMagma, interpolateRdBu, interpolateViridis } from "npm:d3-scale-chromatic@3.1.0";
 import { checkName } from "../check.ts";
 
-/** 256 colours as R, G, B bytes, u8[256, 3]: entry i is the colour of pixel index i. */
+/** 256 colours as R, G, B bytes, u8[256, 3]: entry i is the colour of index i. */
 export type Palette = Uint8Array;
 
 /** All names of colour maps. */
 export const colormapNames = ["gray", "magma", "viridis", "rdbu"] as const;
 
-/** Names {@linkcode colormap} knows: `gray`, `magma`, `viridis` run from dark to light, `rdbu` diverges. */
+/** Name of a colour map: `gray`, `magma` and `viridis` run from dark to light, `rdbu` diverges. */
 export type ColormapName = typeof colormapNames[number];
 
 /** CSS colours by position in [0, 1]. */
@@ -24,7 +24,7 @@ const colors: Record<ColormapName, (position: number) => string> = {
   rdbu: interpolateRdBu,
 };
 
-/** The colour maps of pictures of one channel, and of signed values, unless a caller asks for another. */
+/** Default colour maps of images with one channel and of signed values. */
 export const defaultMaps = { image: "magma", signed: "rdbu" } as const satisfies Record<string, ColormapName>;
 
 /**
@@ -42,9 +42,9 @@ export const defaultMaps = { image: "magma", signed: "rdbu" } as const satisfies
  *
  * @param name colour map; `rdbu` is red below the middle, white there, blue above
  * @returns a new palette, u8[256, 3]
- * @throws {TypeError} if there is no such colour map
+ * @throws {TypeError} if the name is unknown
  *
- * Source: matplotlib (magma, viridis) and ColorBrewer (RdBu), as d3-scale-chromatic carries them
+ * Source: matplotlib (magma, viridis) and ColorBrewer (RdBu), as in d3-scale-chromatic
  */
 export function colormap(name: ColormapName): Palette {
   checkName("make colormap", "map", name, colormapNames);

@@ -4,7 +4,7 @@ import { checkPalette, type Palette } from "./colormap.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
-/** What is used of gifenc; the package has no types. */
+/** The part of gifenc in use; the package has no types. */
 interface Gifenc {
   GIFEncoder(): {
     writeFrame(index: Uint8Array, width: number, height: number, options: FrameOptions): void;
@@ -16,14 +16,14 @@ interface Gifenc {
 interface FrameOptions {
   /** Milliseconds. */
   delay: number;
-  /** Global colours, only with the first frame: later frames would repeat them as local ones. */
+  /** Global colours, given with the first frame only: later ones would store them again. */
   palette?: number[][];
   /** Plays after the first: -1 none, 0 endless. */
   repeat?: number;
-  /** Whether one index stands for an unchanged pixel. */
+  /** Whether `transparentIndex` marks unchanged pixels. */
   transparent: boolean;
   transparentIndex: number;
-  /** Bits of an index at most. */
+  /** Bits of an index. */
   colorDepth: number;
   /** 1 leaves a frame in place when the next is drawn. */
   dispose: number;
@@ -31,12 +31,12 @@ interface FrameOptions {
 
 const { GIFEncoder } = untyped as Gifenc;
 
-/** The longest delay in milliseconds: a file holds hundredths of a second in 16 bits. */
+/** Longest delay in milliseconds: a file stores hundredths of a second in 16 bits. */
 const mostMs = 655_350;
 
 /** How long frames are shown. */
 export interface Timing {
-  /** Milliseconds that a frame is shown, at least 20, as viewers slow down shorter ones; default 50. A GIF rounds it to 10. */
+  /** Milliseconds that a frame is shown, at least 20 (viewers slow down shorter ones); default 50. A GIF rounds it to 10. */
   readonly delay?: number;
   /** Milliseconds that the last frame is shown, at least 20; default `delay`. */
   readonly hold?: number;
@@ -49,9 +49,9 @@ export interface GifOptions extends Timing {
 }
 
 /**
- * Encodes frames as an animated GIF with the given palette as its one global palette, so that colours are exact.
+ * Encodes frames as an animated GIF with one global palette, so colours are exact.
  *
- * A palette entry that no frame uses marks unchanged pixels, which makes the file smaller.
+ * If a palette entry is unused, it marks unchanged pixels, which makes the file smaller.
  *
  * @example
  * ```ts
@@ -66,7 +66,7 @@ export interface GifOptions extends Timing {
  * @param frames at least one, all of one size, at most 65,535 pixels a side
  * @param palette colours of the indices, u8[256, 3]
  * @returns bytes of a `.gif` file, which a notebook plays
- * @throws {RangeError} if there is no frame, sizes differ, or a palette, picture or option is out of range
+ * @throws {RangeError} if there is no frame, sizes differ, or the palette, a picture or an option is out of range
  */
 export function encodeGif(
   frames: readonly Picture[],
@@ -133,7 +133,7 @@ export function checkSizes(
   });
 }
 
-/** Throws a {@linkcode RangeError} unless a duration can be stored, `most` milliseconds at most, and viewers keep to it. */
+/** Throws a {@linkcode RangeError} unless a duration is from 20 ms, which viewers keep to, up to `most`. */
 export function checkDuration(task: string, name: string, milliseconds: number, most: number): void {
   if (milliseconds >= 20 && milliseconds <= most) return;
   throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to ${most} ms)`);

@@ -6,7 +6,7 @@ import { encodePng } from "./png.ts";
 
 /** Options of {@linkcode imageGrid}. */
 export interface GridOptions {
-  /** Values drawn as level 0 and 255 of the palette or of each colour; others are clamped; default [0, 1]. */
+  /** Values drawn as level 0 and 255; values outside are clamped; default [0, 1]. */
   readonly range?: readonly [low: number, high: number];
   /** Images in a row; default ceil(sqrt(N)). */
   readonly columns?: number;
@@ -29,24 +29,24 @@ export interface GridOptions {
  * ```
  *
  * @param images values, f32[N, H, W], or f32[N, C, H, W] with C 1 (grey) or 3 (red, green, blue)
- * @param shape of the images
+ * @param shape shape of the images
  * @returns picture of rows × (H scale + gap) - gap by columns × (W scale + gap) - gap pixels: indexed for one channel,
- * in full colour for three; a notebook shows it, small ones magnified
- * @throws {RangeError} if images do not fill their shape, hold NaN or have other than 1 or 3 channels, or an option is
- * out of range, or the picture would have more than 2^26 pixels
+ * in full colour for three; a notebook shows it, magnified if small
+ * @throws {RangeError} if images do not fill their shape, hold NaN or do not have 1 or 3 channels, an option is out of
+ * range, or the picture would have more than 2^26 pixels
  */
 export function imageGrid(
   images: Float32Array,
   shape: GreyShape,
   options?: GridOptions,
 ): Picture & Displayable;
-/** Tiles images of three channels into one picture in full colour; otherwise like the first signature. */
+/** Tiles images with three channels into one picture in full colour; otherwise like the first signature. */
 export function imageGrid(
   images: Float32Array,
   shape: readonly [N: number, C: 3, H: number, W: number],
   options?: GridOptions,
 ): Raster & Displayable;
-/** Tiles images of one or three channels into one picture; otherwise like the first signature. */
+/** Tiles images with one or three channels into one picture; otherwise like the first signature. */
 export function imageGrid(
   images: Float32Array,
   shape: ImagesShape,
@@ -70,19 +70,17 @@ export function imageGrid(
   }
   const layout = layOut(full, { columns, scale, gap });
   checkPixels("draw grid", layout.width, layout.height, "a smaller scale or gap, or fewer images");
-  const levels = new Uint8Array(images.length); // filled by a loop: `from` takes three times as long
+  const levels = new Uint8Array(images.length); // a loop, as `Uint8Array.from` takes three times as long
   for (let i = 0; i < images.length; i++) {
     levels[i] = Math.round(255 * Math.min(1, Math.max(0, (images[i] - low) / (high - low))));
   }
   return displayable(C === 1 ? tiled(levels, full, layout) : tiledInColour(levels, full, layout));
 }
 
-/** A picture that shows itself in a notebook, magnified if it is small. */
 function displayable<P extends Picture | Raster>(picture: P): P & Displayable {
   return showAs(picture, () => encodePng(magnified(picture, notebookZoom(picture)))[notebookDisplay]());
 }
 
-/** Places of the images, in pixels. */
 interface Layout extends Required<Pick<GridOptions, "columns" | "scale" | "gap">> {
   readonly width: number;
   readonly height: number;
@@ -97,7 +95,7 @@ function layOut([N, , H, W]: ChannelsShape, options: Omit<Layout, "width" | "hei
   };
 }
 
-/** Levels u8[N, 1, H, W] side by side. */
+/** Tiles levels u8[N, 1, H, W]. */
 function tiled(levels: Uint8Array, [, , H, W]: ChannelsShape, layout: Layout): Picture {
   const { columns, scale, gap, width, height } = layout;
   const [stepY, stepX] = [H * scale + gap, W * scale + gap];
@@ -113,7 +111,7 @@ function tiled(levels: Uint8Array, [, , H, W]: ChannelsShape, layout: Layout): P
   return { width, height, pixels };
 }
 
-/** Levels u8[N, 3, H, W] side by side: each channel is tiled, then they are put together. */
+/** Tiles levels u8[N, 3, H, W], channel by channel. */
 function tiledInColour(levels: Uint8Array, [N, C, H, W]: ChannelsShape, layout: Layout): Raster {
   const P = H * W;
   const channels = Array.from({ length: C }, (_, c) => {
@@ -127,7 +125,7 @@ function tiledInColour(levels: Uint8Array, [N, C, H, W]: ChannelsShape, layout: 
   return { width, height, rgba };
 }
 
-/** How much a notebook magnifies a picture: small images become readable. */
+/** Magnification that makes small images readable. */
 function notebookZoom({ width, height }: Picture | Raster): number {
   return Math.min(Math.max(Math.floor(560 / Math.max(width, height)), 1), 8);
 }
@@ -135,7 +133,7 @@ function notebookZoom({ width, height }: Picture | Raster): number {
 /**
  * Checks that images fill their shape with numbers.
  *
- * @returns the shape with its channels
+ * @returns the shape [N, C, H, W]
  * @throws {RangeError} if they do not
  */
 export function checkImages(task: string, images: Float32Array, shape: ImagesShape): ChannelsShape {

@@ -3,16 +3,16 @@ import { checkInteger } from "../check.ts";
 /** Number, height and width of images of one channel. */
 export type GreyShape = readonly [N: number, H: number, W: number];
 
-/** Number, channels (1 grey, 3 red, green and blue), height and width of images. */
+/** Number, channels (1 grey, or 3: red, green, blue), height and width of images. */
 export type ChannelsShape = readonly [N: number, C: number, H: number, W: number];
 
-/** The shape of images, with or without an axis for one channel. */
+/** The shape of images; one channel needs no axis. */
 export type ImagesShape = GreyShape | ChannelsShape;
 
 /** Channels, height and width of an image. */
 export type ImageSize = readonly [C: number, H: number, W: number];
 
-/** The shape with its channels: [N, H, W] is [N, 1, H, W]. */
+/** The shape with its channels: [N, H, W] becomes [N, 1, H, W]. */
 export function withChannels(shape: ImagesShape): ChannelsShape {
   const [N, ...size] = shape;
   return [N, ...sizeWithChannels(size)];
@@ -21,9 +21,9 @@ export function withChannels(shape: ImagesShape): ChannelsShape {
 /**
  * Checks that images can be drawn: sides of at least 1, one channel or three.
  *
- * @param task what cannot be done otherwise, for the error
- * @param count the name of the first axis, for the error
- * @returns the shape with its channels
+ * @param task task named in the error, e.g. `draw grid`
+ * @param count name of the first axis in the error
+ * @returns the shape [N, C, H, W]
  * @throws {RangeError} if an axis is out of range
  */
 export function checkShape(task: string, shape: ImagesShape, count = "N"): ChannelsShape {
@@ -37,12 +37,12 @@ export function checkShape(task: string, shape: ImagesShape, count = "N"): Chann
   );
 }
 
-/** An image's size in words: `28 x 28`, or `3 x 32 x 32` with its channels. */
+/** An image's size as text: `28 x 28`, or `3 x 32 x 32` with its channels. */
 export function sizeInWords([C, H, W]: ImageSize): string {
   return (C === 1 ? [H, W] : [C, H, W]).join(" x ");
 }
 
-/** The mean over the channels of one image, f32[H, W]; the image itself where it has one channel. */
+/** The mean over the channels of one image, f32[H, W]; an image with one channel is returned itself. */
 export function channelMean(image: Float32Array, [C, H, W]: ImageSize): Float32Array {
   if (C === 1) return image;
   const P = H * W;
@@ -51,7 +51,7 @@ export function channelMean(image: Float32Array, [C, H, W]: ImageSize): Float32A
   return mean;
 }
 
-/** An image's size with its channels: [H, W] is [1, H, W]. */
+/** An image's size with its channels: [H, W] becomes [1, H, W]. */
 export function sizeWithChannels(
   size: readonly [H: number, W: number] | readonly [C: number, H: number, W: number],
 ): ImageSize {

@@ -1,7 +1,7 @@
-/** The method that Deno's Jupyter kernel calls on the last value of a cell to show it. */
+/** Name of the method that Deno's Jupyter kernel calls to show the last value of a cell. */
 export const notebookDisplay: unique symbol = Symbol.for("Jupyter.display");
 
-/** What a notebook can show of a value, by media type, as plain JSON: it takes the richest type that it knows. */
+/** Representations of a value by media type, as plain JSON; a notebook shows the richest that it supports. */
 export interface MediaBundle {
   /** Text; base64 for an image other than SVG; JSON for a type that ends in `+json`. */
   readonly [mediaType: string]: Json;
@@ -10,21 +10,21 @@ export interface MediaBundle {
 /** A JSON value. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 
-/** A value that shows itself at the end of a notebook's cell. */
+/** A value that a notebook shows if it is the last of a cell. */
 export interface Displayable {
   /** Returns what a notebook shows. */
   readonly [notebookDisplay]: () => MediaBundle | Promise<MediaBundle>;
 }
 
-/** Bytes of an image file; at the end of a notebook's cell they show as that image. */
+/** Bytes of an image file, which a notebook shows as an image. */
 export type ImageFile = Uint8Array<ArrayBuffer> & Displayable;
 
 /** Media types of bytes that notebooks show. */
 export type ImageType = "image/png" | "image/gif";
 
 /**
- * Gives a value a picture in notebooks, by a method that is not enumerable: nothing else about the value changes, and
- * its copies, slices and views are plain.
+ * Makes notebooks show a value as given, by a method that is not enumerable: nothing else about the value changes, and
+ * copies, slices and views of it do not have the method.
  *
  * @example
  * ```ts
@@ -48,17 +48,17 @@ export function showAs<T extends object>(
     & Displayable;
 }
 
-/** Bytes of an image file that show as the image. */
+/** Makes notebooks show the bytes of an image file as an image. */
 export function imageFile(bytes: Uint8Array, type: ImageType): ImageFile {
   return showAs(bytes as Uint8Array<ArrayBuffer>, () => ({
     [type]: bytes.toBase64(),
-    // nbconvert, and much else that shows notebooks, does not know image/gif.
+    // nbconvert and many other viewers do not support image/gif.
     ...type === "image/gif" && { "text/html": inPage(bytes, type) },
     "text/plain": `${type}, ${bytes.length} bytes`,
   }));
 }
 
-/** An image in HTML; its width is in pixels. */
+/** An image as HTML; `width` is in pixels. */
 export function inPage(bytes: Uint8Array, type: ImageType, width?: number): string {
   const size = width === undefined ? "" : ` width="${Math.round(width)}"`;
   return `<img src="data:${type};base64,${bytes.toBase64()}"${size} style="max-width: 100%">`;

@@ -1,6 +1,6 @@
 import { checkInteger } from "../check.ts";
 
-/** An indexed picture: one palette index a pixel, rows from the top. */
+/** An indexed picture: one palette index per pixel, rows from the top. */
 export interface Picture {
   /** Pixels in a row. */
   readonly width: number;
@@ -20,7 +20,7 @@ export interface Raster {
   readonly rgba: Uint8Array;
 }
 
-/** The picture with `zoom` x `zoom` pixels for each. */
+/** Draws each pixel as `zoom` x `zoom` pixels. */
 export function magnified<P extends Picture | Raster>(picture: P, zoom: number): P {
   const [width, height] = [picture.width * zoom, picture.height * zoom];
   if ("pixels" in picture) {
@@ -44,7 +44,7 @@ function enlarged<A extends Uint8Array<ArrayBufferLike> | Uint32Array<ArrayBuffe
   return large;
 }
 
-/** Throws a {@linkcode RangeError} unless the sides of `picture` are positive and its pixels fill them. */
+/** Throws a {@linkcode RangeError} unless `picture` has a positive size and the pixels to fill it. */
 export function checkPicture(task: string, picture: Picture | Raster): void {
   const { width, height } = picture;
   const pixels = "pixels" in picture ? picture.pixels.length : picture.rgba.length / 4;

@@ -4,8 +4,8 @@ import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture, type Raster } from "./picture.ts";
 
 /**
- * Encodes a picture as PNG: 8-bit greyscale under the `gray` palette, 8-bit RGB under any other or in full colour,
- * RGBA where it is not opaque.
+ * Encodes a picture as PNG with 8 bits per channel: greyscale with the `gray` palette, RGB with another palette or in
+ * full colour, RGBA if it is not opaque.
  *
  * @example
  * ```ts
@@ -16,9 +16,9 @@ import { checkPicture, type Picture, type Raster } from "./picture.ts";
  * assert.equal(new TextDecoder().decode(bytes.subarray(1, 4)), "PNG");
  * ```
  *
- * @param palette colours of the indices, u8[256, 3], default `gray`; a picture in full colour uses none
+ * @param palette colours of the indices, u8[256, 3], default `gray`; ignored for full colour
  * @returns bytes of a `.png` file, which a notebook shows
- * @throws {RangeError} if the pixels do not fill the picture or the palette is not of 256 colours
+ * @throws {RangeError} if the pixels do not fill the picture or the palette does not have 256 colours
  */
 export function encodePng(picture: Picture | Raster, palette: Palette = colormap("gray")): ImageFile {
   checkPicture("encode PNG", picture);

@@ -27,7 +27,7 @@ export function rasterizer(): Promise<Rasterizer> {
 }
 
 async function load(): Promise<Rasterizer> {
-  // Imported here, so that importing this module compiles nothing.
+  // Imported here to keep the import of this module cheap.
   const { default: wasm } = await import("./resvg_wasm.js") as { default: WebAssembly.Module };
   await initWasm(wasm);
   const fontBuffers = [Uint8Array.fromBase64(dejaVuSans)];

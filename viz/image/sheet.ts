@@ -4,13 +4,13 @@ import { checkImages, imageGrid } from "./grid.ts";
 import { encodePng } from "./png.ts";
 import type { ImageSize } from "./image_shape.ts";
 
-/** Text around the cells of a picture; a missing part takes no room. */
+/** Text around the cells of a picture; a missing part takes no space. */
 export interface Captions {
   /** Above everything. */
   readonly title?: string;
   /** Above each column. */
   readonly columns?: readonly string[];
-  /** Left of each row, turned upwards. */
+  /** Left of each row, rotated to read upwards. */
   readonly rows?: readonly string[];
   /** Below everything, smaller. */
   readonly note?: string;
@@ -22,14 +22,14 @@ export interface Sheet {
   readonly height: number;
   /** Left and upper edge of a cell. */
   place(row: number, column: number): readonly [x: number, y: number];
-  /** The picture as SVG: cells, and captions in the room of those that the sheet was laid out for. */
+  /** The picture as SVG; `captions` has the parts that the sheet was laid out for. */
   svg(cells: string, captions: Captions): string;
 }
 
-/** Pixels. */
+/** Space in pixels. */
 const room = { gap: 6, title: 28, column: 20, row: 22, note: 20, least: 120 };
 const font = { title: 16, column: 12, row: 12, halfRow: 9, note: 10.5 };
-/** Width of a letter of DejaVu Sans per font size, a little above the mean. */
+/** Width of a letter of DejaVu Sans per font size, slightly above the mean. */
 const letter = 0.62;
 
 /**
@@ -37,7 +37,7 @@ const letter = 0.62;
  *
  * @param counts rows and columns
  * @param cell width and height of a cell
- * @param captions which captions there will be
+ * @param captions captions to leave space for
  * @throws {RangeError} if the picture would be too large to draw
  */
 export function sheet(
@@ -47,7 +47,7 @@ export function sheet(
 ): Sheet {
   const inner = columns * (cell[0] + room.gap) - room.gap;
   const left = captions.rows ? room.row : 0;
-  // Tiny cells still leave room for the captions.
+  // Tiny cells still leave space for the captions.
   const width = Math.max(left + inner, room.least);
   const indent = left + Math.floor((width - left - inner) / 2);
   const titleTop = captions.columns ? room.column : 0;
@@ -84,7 +84,7 @@ export function sheet(
   };
 }
 
-/** A row's label, in two lines if it has parts and would be small in one. */
+/** A row's label, in two lines if it is long and has a comma. */
 function rowLabel(label: string, most: number): string {
   const parts = label.split(", ");
   if (parts.length < 2 || label.length * letter * font.halfRow <= most) {
@@ -98,7 +98,7 @@ function rowLabel(label: string, most: number): string {
   return lines.map((line, i) => text(line, 0, (i - 0.5) * (font.halfRow + 1), font.halfRow, most)).join("");
 }
 
-/** Text centred on a point: smaller if it is longer than `most` pixels, cut if it would be illegible. */
+/** Text centred on a point: smaller if it is longer than `most` pixels, truncated if that would be illegible. */
 function text(words: string, x: number, y: number, size: number, most: number): string {
   const legible = 7;
   const letters = Math.floor(most / (letter * legible));
@@ -109,7 +109,7 @@ function text(words: string, x: number, y: number, size: number, most: number): 
   }</text>`;
 }
 
-/** Escapes text for SVG; characters that XML forbids become a replacement mark. */
+/** Escapes text for SVG; characters that XML forbids become U+FFFD. */
 export function escapeXml(words: string): string {
   const marks: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
   return words.toWellFormed().replaceAll(/(?![\x7f-\x9f])[\p{Cc}\ufffe\uffff]/gu, "\ufffd")
@@ -129,11 +129,11 @@ export interface SvgImageOptions {
 }
 
 /**
- * An image as a part of an SVG, its pixels with sharp edges.
+ * An image as part of an SVG, with sharp pixels.
  *
- * @param task what is drawn, for errors
+ * @param task task named in errors
  * @param values f32[C, H, W]
- * @throws {RangeError} if the values do not fill the size, hold NaN or have other than 1 or 3 channels
+ * @throws {RangeError} if the values do not fill the size, hold NaN or do not have 1 or 3 channels
  */
 export function svgImage(
   task: string,

@@ -3,10 +3,10 @@ import { checkShape, type ImageSize, sizeInWords, sizeWithChannels } from "../im
 import type { Comparison, LiveNetwork, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 
 /**
- * Checks what a report shows.
+ * Checks the data of a report.
  *
- * @throws {RangeError} if there is no run, two have one name, images have other than one or three channels or different
- * sizes, arrays do not fill their shapes, or trajectories of a run have different times
+ * @throws {RangeError} if there is no run, two runs have the same name, images do not have one or three channels or have
+ * different sizes, arrays do not fill their shapes, or trajectories of a run have different times
  */
 export function checkReport({ runs, comparison, library }: ReportData): void {
   if (runs.length === 0) throw new RangeError("Cannot report: no run is given (expected at least 1)");
@@ -40,7 +40,7 @@ export function checkFilled(name: string, shape: readonly number[], length: numb
   throw new RangeError(`Cannot report: ${name} are ${length} values (expected [${shape.join(", ")}])`);
 }
 
-/** One slider moves the trajectories of all runs. */
+/** Checks that trajectories can share one slider: same times within a run, one image size in all. */
 function checkTrajectories(runs: readonly ReportRun[]): void {
   const all = runs.flatMap(({ name, trajectories, plane }) => [
     ...trajectories.map((trajectory) => {

@@ -7,20 +7,18 @@ function tolerance(value: string): Markup {
   return markup`<option${value === "0.001" ? markup` selected` : undefined}>${value}</option>`;
 }
 
-/** The controls of the solver; the page fills in what the library offers. */
+/** The controls of the solver; the page adds the names that the library offers. */
 const solverControls = markup`<label>Solver <select id="live-solver"></select></label>
 <label>Steps <input id="live-steps" type="number" min="1" max="1000" step="1" value="20" required></label>
 <label>Times <select id="live-times"></select></label>
 <label hidden>Tolerance <select id="live-tolerance">${tolerances.map(tolerance)}</select></label>`;
 
-/**
- * The controls of class and guidance, hidden until the page has a network with classes or an early one.
- */
+/** The controls of class and guidance, hidden until the page has a network with classes or an early checkpoint. */
 const conditionControls = markup`<span id="live-condition" hidden>
 <label id="live-class-label">Class <select id="live-class"></select></label>
 <label>Guidance <input id="live-guidance" type="number" min="0" max="20" step="any" value="1.5" required></label></span>`;
 
-/** The controls to sample with, hidden until the page has a device. */
+/** The controls for new samples, hidden until the page has a device. */
 const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
 <div class="controls"><button id="live-draw" type="button">New noise</button>
 <label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1" required></label>
@@ -32,10 +30,10 @@ ${conditionControls}
 <p class="small" id="live-text" aria-live="polite"></p>
 <div id="live-grid" class="columns" hidden></div>`;
 
-/** The place of the steps that a solver chose for the shown sample. */
+/** Element for the steps of an adaptive solver. */
 const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
 
-/** The brush, below the image that it paints in. */
+/** The brush, shown below the image. */
 const paintTools = markup`<div id="paint-tools" class="tools" hidden>
 <button id="paint" type="button" aria-pressed="false">Paint</button>
 <div id="brush" role="radiogroup" aria-label="Brush" hidden>
@@ -49,22 +47,22 @@ function brush(value: string, title: string): Markup {
 <span class="brush ${value}"></span><span class="unseen">${title}</span></label>`;
 }
 
-/** Test images whose bits per dimension a reader can compute, hidden until the page has a network and images. */
+/** Test images to measure in bits per dimension, hidden until the page has a network and images. */
 const bitsControls = markup`<div id="bits" role="group" aria-labelledby="bits-title" hidden>
 <h3 id="bits-title">Does the network expect a real image?</h3>
-<p class="small">Press a test image: no network learned from it. The page follows it back from t = 1 to noise and sums up how
-the flow squeezes space on the way: its likelihood, in bits per dimension. A code that knows nothing spends 8 bits on
-each value of an image; one built on the network spends fewer on what the network expects.</p>
+<p class="small">Press a test image; no network was trained on it. The page solves it back from t = 1 to noise and
+integrates the divergence along the trajectory, which gives its likelihood in bits per dimension. A file stores 8 bits for
+each value; a code built on the network needs fewer for images that it expects.</p>
 <div id="bits-examples" class="thumbnails"></div>
 <div class="controls"><button id="bits-stop" type="button" hidden>Stop</button>
-<progress id="bits-progress" aria-label="Way back to noise" max="1" value="0" hidden></progress>
+<progress id="bits-progress" aria-label="Progress from image to noise" max="1" value="0" hidden></progress>
 <p class="small" id="bits-text" aria-live="polite"></p></div></div>`;
 
 /**
- * One sample in four linked pictures.
+ * Shows one sample in four linked pictures.
  *
- * @param live whether there are controls to draw new samples and to paint in them
- * @param channels of the images
+ * @param live whether to add controls for new samples and painting
+ * @param channels number of channels of the images
  */
 export function explorerSection(live: boolean, channels: number): Markup {
   const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
@@ -83,9 +81,7 @@ ${
     panel(
       "view-x",
       "x at t",
-      channels === 1
-        ? markup`The image at t: black is 0, white is 1.`
-        : markup`The image at t, in its colours.`,
+      channels === 1 ? markup`The image at t: black is 0, white is 1.` : markup`The image at t, in colour.`,
       live ? { over: ring, tools: paintTools } : {},
     )
   }
@@ -109,10 +105,10 @@ ${live ? bitsControls : undefined}
 
 function quiverText(ofChannels: string): Markup {
   const size = `${blockSize} x ${blockSize}`;
-  return markup`The gradient of v averaged over ${size} blocks: where velocity rises, not where anything moves.${ofChannels}`;
+  return markup`The gradient of v averaged over ${size} blocks: arrows point to higher velocity, not along a motion.${ofChannels}`;
 }
 
-/** A picture with a mark at the pixel under the pointer. */
+/** A picture with a mark at the chosen pixel. */
 function panel(
   id: string,
   title: string,

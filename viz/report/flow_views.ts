@@ -5,7 +5,7 @@ import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 import { quantiles } from "./series.ts";
 
-/** All that the slider of t moves, and the slider, which stays on the screen as long as a part of it does. */
+/** All views that depend on t, with the slider, which stays visible while one of them is on the screen. */
 export function flowViews({ runs, comparison }: ReportData): Markup | undefined {
   const first = runs.flatMap(({ trajectories }) => trajectories)[0];
   const views = [
@@ -16,7 +16,7 @@ export function flowViews({ runs, comparison }: ReportData): Markup | undefined 
   return views.some((view) => view) ? markup`<div>${views}${clockBar()}</div>` : undefined;
 }
 
-/** Many samples in a plane. Of the words on each run the page shows those on the chosen one. */
+/** Many samples in a plane. The text on each run is there; the page shows that of the chosen run. */
 function planeSection(runs: readonly ReportRun[]): Markup {
   const all = runs.flatMap(({ name, plane }) => plane ? [{ name, plane }] : []);
   const ofEach = (words: (plane: PlaneTrajectories) => Markup) =>
@@ -48,15 +48,14 @@ ${
 <div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
 </div>
 <p class="small">Over all pixels, not only in the plane: the median of the samples, with a band from the 10 % to the 90 %
-quantile. Straightness is the cosine between velocity and x1 \u2212 x0: it is 1 throughout where paths are straight
+quantile. Straightness is the cosine between velocity and x1 \u2212 x0; it is always 1 if trajectories are straight
 lines.</p>
 ${details("Numbers of speed and straightness", markup`${numbers}`)}
 </section>`;
 }
 
-/** What is drawn. */
 function planeText({ shape: [M, N], share: [first, second], real }: PlaneTrajectories): Markup {
-  return markup`<p>${N} samples on their way (${
+  return markup`<p>${N} samples from noise to data (${
     M - 1
   } Euler steps, each one evaluation of the network), along the two
 directions in which real images differ most. This plane is a linear projection and holds ${percent(first)} +
@@ -68,7 +67,7 @@ points are ${
   } real images; arrows show the velocity in this plane, a tenth of t ahead.</p>`;
 }
 
-/** What named the classes, and how far to trust it. */
+/** How classes were recognised, and how reliably. */
 function classesText(classifier: NonNullable<PlaneTrajectories["classifier"]>): Markup {
   const words = "judgeAccuracy" in classifier
     ? markup`named by the judge, a small classifier that is right on ${
@@ -82,7 +81,7 @@ ${classifier.right} of ${classifier.tried} held-out images (${
 Click a class in the legend to hide it.</p>`;
 }
 
-/** The classes that the samples were conditioned on, and how often the samples seem to be of them. */
+/** The requested classes, and the share of samples that the classifier assigns to them. */
 function conditioningText(
   { labels, guidance }: NonNullable<PlaneTrajectories["conditioning"]>,
   classes: PlaneTrajectories["classes"],
@@ -99,7 +98,7 @@ function percent(part: number): string {
   return `${(100 * part).toFixed(1)} %`;
 }
 
-/** Two models side by side, under the same slider. */
+/** Two models side by side. */
 function comparisonSection(
   all: readonly ReportRun[],
   { shape: [S, T, C], t, runs: places, labels, difference }: Comparison,
@@ -149,7 +148,6 @@ function comparedPanel(id: string, title: string, text?: Markup): Markup {
 <figcaption><b>${title}</b><br>${text}</figcaption></figure>`;
 }
 
-/** The slider of t, for all views. */
 function clockBar(): Markup {
   const options = pacings.map((name) => markup`<option value="${name}">${name}</option>`);
   return markup`<div id="clock" class="clock" role="group" aria-label="Time of the flow">

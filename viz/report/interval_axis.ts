@@ -4,20 +4,20 @@ import type { QualityFigure } from "./report_data.ts";
 const size = { width: 260, row: 14, top: 4, bottom: 16, margin: 12 } as const;
 const inWords = { real: "real images", noise: "noise" } as const;
 const references = ["real", "noise"] as const;
-/** An axis is logarithmic above this ratio of its largest to its smallest value. */
+/** Above this ratio of largest to smallest value an axis is logarithmic. */
 const wide = 30;
 
 /**
- * Values of runs with their intervals on one axis, with marks for real images and noise.
+ * Draws the values of runs with their intervals on one axis, with marks for real images and noise.
  *
  * @param figures the same figure of each run, with the run's number
- * @param shown how a value is written
+ * @param shown formats a value
  */
 export function intervalAxis(
   figures: readonly { readonly run: number; readonly figure: QualityFigure }[],
   shown: (value: number) => string,
 ): Markup {
-  // Of each run: runs with other judges or data have other marks.
+  // Marks of each run, as judges and data may differ.
   const marks = figures.flatMap(({ figure }, row) =>
     references.flatMap((name) => {
       const value = figure[name];
@@ -62,7 +62,7 @@ export function intervalAxis(
 <text x="${size.width - size.margin}" y="${height - 3}" text-anchor="end">${shown(ends[1])}</text></svg>`;
 }
 
-/** Places of values: on a logarithmic axis if they are no shares, positive and differ by a factor of 30. */
+/** The axis: logarithmic if values are not shares, positive and differ by a factor of 30. */
 function axisOf(values: readonly number[], areShares: boolean) {
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const isLog = !areShares && least > 0 && most / least > wide;

@@ -25,17 +25,17 @@ function escape(text: string): string {
   return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }
 
-/** JSON for a script element, which `</script>` would end and `<!--` would change. */
+/** JSON for a script element, with `</script>` and `<!--` escaped. */
 export function inJsonScript(json: string): Markup {
   return new Markup(json.replaceAll("<", "\\u003c"));
 }
 
-/** A program for a script element, with what would end it escaped; that occurs only in strings. */
+/** A program for a script element, with `</script>` and `<!--` escaped; they occur only in strings. */
 export function inScript(program: string): Markup {
   return new Markup(program.replace(/<(?=\/script|!--)/gi, "\\x3c"));
 }
 
-/** A whole HTML file, whose program and styles are in it. */
+/** A self-contained HTML file. */
 export function htmlFile(title: string, style: string, body: Markup): string {
   return markup`<!doctype html>
 <html lang="en">
@@ -53,10 +53,10 @@ ${body}
 `.text;
 }
 
-/** A paragraph, or a list below its heading. */
+/** A paragraph, or a list with a heading. */
 export type Passage = string | { readonly heading: string; readonly items: readonly string[] };
 
-/** Passages below each other. */
+/** Passages as HTML. */
 export function paragraphs(passages: readonly Passage[]): Markup[] {
   return passages.map((passage) => {
     if (typeof passage === "string") return markup`<p>${passage}</p>\n`;
@@ -65,10 +65,10 @@ export function paragraphs(passages: readonly Passage[]): Markup[] {
   });
 }
 
-/** Shown for a missing number or text. */
+/** Placeholder for a missing number or text. */
 export const none = "\u2013";
 
-/** A table of facts, a column for each run; a fact that a run lacks is a dash. */
+/** A table of facts with a column for each run and a dash for missing facts. */
 export function factTable(
   runs: readonly { readonly name: string; readonly facts: readonly Fact[] }[],
 ): Markup {
@@ -86,25 +86,25 @@ export function factTable(
   return markup`<div class="scroll"><table>${head}<tbody>${rows}</tbody></table></div>`;
 }
 
-/** A table with a head. */
+/** A table with a header row. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): Markup {
   const heads = head.map((name) => markup`<th scope="col">${name}</th>`);
   const body = rows.map((row) => markup`<tr>${row.map((value) => markup`<td>${value}</td>`)}</tr>`);
   return markup`<div class="scroll"><table><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
-/** A part of the page that is closed at first. */
+/** A collapsed part of the page. */
 export function details(summary: string, content: Markup): Markup {
   return markup`<details><summary>${summary}</summary>${content}</details>`;
 }
 
-/** The place of a chart. Its label mentions the table with its numbers below, unless there is none. */
+/** Element for a chart; its label refers to the table of numbers below, if there is one. */
 export function chart(id: string, label: string, height = "", { hasTable = true } = {}): Markup {
   const numbers = hasTable ? "; numbers below" : "";
   return markup`<div id="${id}" class="chart ${height}" role="img" aria-label="${label}${numbers}"></div>`;
 }
 
-/** A number with four digits. */
+/** Formats a number with four digits. */
 export function digits(value: number): string {
   return String(rounded(value, 4));
 }

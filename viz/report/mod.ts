@@ -1,6 +1,6 @@
 /**
- * Reports of training runs as one HTML file to explore: plain data in, text out. Kept apart from `viz/mod.ts`, as it
- * brings all of Plotly.
+ * Reports of training runs as one interactive HTML file: takes plain data, returns text. Separate from `viz/mod.ts`
+ * because it includes all of Plotly.
  *
  * @module
  */

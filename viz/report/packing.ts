@@ -1,17 +1,17 @@
-/** Base64 of numbers, as a page holds them. */
+/** An array in the page's data. */
 interface Packed {
-  /** Kind of the numbers, little-endian. */
+  /** Type of the numbers, little-endian. */
   readonly kind: Kind;
   /** value = number / scale. */
   readonly scale: number;
   readonly data: string;
 }
 
-/** How exact numbers are kept; `u8` holds pixels in [0, 1], to a level of 255. */
+/** Types of packed numbers; `u8` holds pixels in [0, 1] as levels of 255. */
 const kinds = { i8: Int8Array, i16: Int16Array, u8: Uint8Array, f32: Float32Array };
 type Kind = keyof typeof kinds;
 
-/** By the path of an array in the data: times are exact, and what is only looked at is rough. */
+/** Type of an array by its path in the data: times are exact, arrays that are only shown are rounded. */
 const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
   [/\.t$/, "f32"],
   [/\.(tests|plane)\.image$/, "u8"],
@@ -20,8 +20,8 @@ const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
 ];
 
 /**
- * Encodes data as JSON in which arrays of f32 are short: base64 of integers, or of f32 where they must be exact. Other
- * typed arrays are lists of numbers.
+ * Encodes data as JSON with short f32 arrays: base64 of integers, or of f32 if they must be exact. Other typed arrays
+ * become lists of numbers.
  *
  * @throws {RangeError} if a number in an f32 array is not finite
  */
@@ -29,7 +29,7 @@ export function packed(data: unknown): string {
   return JSON.stringify(packedAt("", data));
 }
 
-/** Decodes what `packed` encoded: numbers are off by half an integer at most. */
+/** Decodes what `packed` encoded; rounded numbers differ by at most half an integer step. */
 export function unpacked<T>(json: string): T {
   return JSON.parse(json, (_, value) => isPacked(value) ? dequantised(value) : value);
 }
@@ -86,7 +86,7 @@ function dequantised({ kind, scale, data }: Packed): Float32Array {
   return Float32Array.from(new kinds[kind](bytesOf(data).buffer), (number) => number / scale);
 }
 
-/** Bytes in base64, by functions that every browser has. */
+/** Base64 of bytes; works in older browsers, too. */
 export function base64(bytes: Uint8Array): string {
   let text = "";
   for (let start = 0; start < bytes.length; start += 0x8000) {

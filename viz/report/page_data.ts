@@ -14,31 +14,31 @@ import type {
 } from "./report_data.ts";
 import { rounded, thinned } from "./series.ts";
 
-/** What a page computes with. */
+/** The data that the page's program uses. */
 export interface PageData {
   readonly runs: readonly PageRun[];
   readonly comparison?: Comparison;
   readonly palettes: Palettes;
-  /** For each pacing the positions of the slider, in [0, 100], that the player visits. */
+  /** Slider positions, in [0, 100], that the player visits, by pacing. */
   readonly pacings: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Palettes of images of one channel and of signed values, u8[256, 3] in base64. */
+/** Palettes of images with one channel and of signed values, u8[256, 3] in base64. */
 export type Palettes = Readonly<Record<keyof typeof defaultMaps, string>>;
 
-/** What a page draws of a run. */
+/** The part of a run that a page draws. */
 export interface PageRun extends Pick<ReportRun, typeof drawn[number]> {
   readonly overTime?: Quality["overTime"];
-  /** Only of runs with trajectories. */
+  /** Only for runs with trajectories. */
   readonly live?: PageNetwork | string;
 }
 
-/** What a page holds for a run that it samples from, besides the weights. */
+/** Data of a network that a page samples from; its weights are in a script of their own. */
 export interface PageNetwork {
-  /** The autoguidance that is offered first; without it, the page holds no early network. */
+  /** The initial autoguidance; undefined if the page holds no early network. */
   readonly guidance?: number;
   readonly tests?: TestImages;
-  /** The judge's weights are in the script `judge-N` of this number. */
+  /** The judge; its weights are in the script `judge-N`, N = `script`. */
   readonly judge?: { readonly script: number; readonly reference: Points };
 }
 
@@ -54,14 +54,14 @@ const drawn = [
   "plane",
 ] as const;
 
-/** Bytes of base64 that the trajectories of all runs may take; the rest of a page is small beside them. */
+/** Most bytes of base64 for the trajectories of all runs, the largest part of a page. */
 const mostBytes = 6e6;
 /** Bytes of base64 for a number of 16 bits. */
 const numberBytes = 2 * 4 / 3;
-/** Trajectories and snapshots of each that a page holds, and snapshots that are worth more than trajectories. */
+/** Most trajectories, most snapshots of each, and the number of snapshots below which trajectories are dropped first. */
 const most = { trajectories: 10, snapshots: 101, coarse: 11 };
 
-/** Takes from a report what its page computes with, thinned to what a page can hold. */
+/** Selects the data that the page's program uses, thinned to fit a page. */
 export function pageData({ runs, comparison }: ReportData): PageData {
   const judges = judgesOf(runs);
   const isLive = runs.some(({ live }) => live !== undefined);
@@ -87,7 +87,7 @@ function seriesOf({ step, value }: Series): Series {
   return { step, value: value.map((number) => rounded(number)) };
 }
 
-/** As many trajectories and snapshots as some bytes can hold: fewer snapshots first, then fewer trajectories. */
+/** Thins trajectories to fit into `bytes`: fewer snapshots first, then fewer trajectories. */
 function affordable(trajectories: readonly Trajectory[], bytes: number): Trajectory[] {
   if (trajectories.length === 0) return [];
   const { t, shape: [all] } = trajectories[0];

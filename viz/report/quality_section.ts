@@ -7,12 +7,12 @@ import { base64 } from "./packing.ts";
 import type { JudgedSamples, Quality, QualityFigure, ReportData, ReportRun } from "./report_data.ts";
 import { rounded } from "./series.ts";
 
-/** Evaluated runs, with their places among all runs. */
+/** Evaluated runs, with their index among all runs. */
 type Judged = readonly { readonly run: number; readonly name: string; readonly quality: Quality }[];
 
 const best = { higher: "high is good", lower: "low is good", real: "near real images is good" } as const;
 
-/** How good the networks are: figures with intervals between real images and noise, and samples. */
+/** The quality of the networks: figures with intervals, marks for real images and noise, and samples. */
 export function qualitySection(
   { runs, qualityWarning }: Pick<ReportData, "runs" | "qualityWarning">,
 ): Markup | undefined {
@@ -93,8 +93,8 @@ function pictureOf(
 <figcaption>${classes[n]}<br>${confidence[n].toFixed(2)}</figcaption></figure>`;
   });
   return markup`<div class="judged">${cells}</div>
-<p class="small">Each column is a sample, below it the ${K} training images nearest to it, then the class that the judge sees
-and its probability. A sample that equals an image below it is a copy.</p>`;
+<p class="small">Each column has a sample, the ${K} training images nearest to it, and the class that the judge predicts with
+its probability. A sample that equals an image below it is a copy.</p>`;
 }
 
 function numbersOf(judged: Judged): Markup {
@@ -125,12 +125,12 @@ function tableOverTime({ t, straightness, curvature }: NonNullable<Quality["over
   return table(["t", "straightness", "curvature"], rows);
 }
 
-/** Writes values of a figure. */
+/** Returns a formatter for the values of a figure. */
 function shownBy({ share }: QualityFigure): (value: number) => string {
   return (value) => share ? `${(100 * value).toFixed(1)} %` : digits(value);
 }
 
-/** Quality of samples against their cost, by solver. */
+/** Quality of samples against cost, by solver. */
 export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
   const compared = runs.flatMap(({ name, solvers }) => solvers ? [{ name, solvers }] : []);
   if (compared.length === 0) return undefined;
@@ -162,7 +162,7 @@ ${details("Numbers of this chart", markup`${numbers}`)}
 </section>`;
 }
 
-/** A number of evaluations: a mean if the solver chooses its steps. */
+/** Formats a number of evaluations, which is a mean for adaptive solvers. */
 function countOf(evaluations: number): string {
   return String(Number(evaluations.toFixed(1)));
 }

@@ -2,9 +2,9 @@ import type { Points } from "../../models/mod.ts";
 import type { Trajectory } from "../flow/trajectory.ts";
 import type { Passage } from "./markup.ts";
 
-/** What a report shows. Any text may be a user's and is shown as it is. */
+/** The data of a report. Text may come from users; it is shown as is. */
 export interface ReportData {
-  /** One or more, each with a name of its own. */
+  /** One or more, with unique names. */
   readonly runs: readonly ReportRun[];
   /** One sentence above the losses if they cannot be compared between the runs. */
   readonly lossWarning?: string;
@@ -12,11 +12,11 @@ export interface ReportData {
   readonly qualityWarning?: string;
   /** For two runs or more. */
   readonly comparison?: Comparison;
-  /** What a study of these runs found; it comes first. */
+  /** Findings of a study of these runs, shown first. */
   readonly study?: StudyFindings;
   /**
-   * Text of an ES module without imports that runs with `live` networks sample with, such as `web/flow.js`: it exports
-   * what `models/mod.ts` does, `init()` and `tensor()`.
+   * Text of an ES module without imports, such as `web/flow.js`, that `live` networks sample with. It exports the names
+   * of `models/mod.ts`, `init()` and `tensor()`.
    */
   readonly library?: string;
 }
@@ -25,9 +25,9 @@ export interface ReportData {
 export interface ReportRun {
   /** Unique among the runs. */
   readonly name: string;
-  /** One sentence that sums it up. */
+  /** One sentence. */
   readonly summary: string;
-  /** How and why it ended, in one sentence, if it was stopped or failed. */
+  /** One sentence on how and why it ended, if it was stopped or failed. */
   readonly ending?: string;
   /** The user's note. */
   readonly note?: string;
@@ -37,7 +37,7 @@ export interface ReportRun {
   readonly settings: readonly Fact[];
   /** The machine and the code. */
   readonly environment: readonly Fact[];
-  /** Loss of the batches trained on. */
+  /** Loss of training batches. */
   readonly trainLoss: Series;
   /** Loss of held-out images. */
   readonly valLoss: Series;
@@ -45,29 +45,29 @@ export interface ReportRun {
   readonly learningRate: Series;
   /** Loss of held-out images by t. */
   readonly lossByTime?: readonly TimeBin[];
-  /** How good the network is, if it was evaluated. */
+  /** Quality of the network, if it was evaluated. */
   readonly quality?: Quality;
   /** Quality of samples by solver, if solvers were compared. */
   readonly solvers?: readonly SolverQuality[];
-  /** A picture of samples, bytes of a PNG. */
+  /** A picture of samples, as bytes of a PNG file. */
   readonly samplesPng?: Uint8Array;
   /** How they were drawn, such as `one column per class, guidance 1.5`. */
   readonly samplesText?: string;
-  /** Trajectories of some samples, all of one image size and with the same times. */
+  /** Trajectories of some samples, all with the same image size and times. */
   readonly trajectories: readonly Trajectory[];
-  /** How they were solved, if it is known; the page continues them in the same way. */
+  /** How they were solved, if known; the page continues them with the same solver. */
   readonly solved?: Solved;
   /** Trajectories of many samples in a plane, if they were kept. */
   readonly plane?: PlaneTrajectories;
-  /** The network, to sample with in the page if there are trajectories; or why the page has none, as the end of a sentence. */
+  /** The network for sampling in the page, which needs trajectories; or the reason why there is none, as the end of a sentence. */
   readonly live?: LiveNetwork | string;
 }
 
 /** Numbers at training steps. */
 export interface Series {
-  /** Steps, rising from 0. */
+  /** Steps, increasing from 0. */
   readonly step: readonly number[];
-  /** The number at each of them. */
+  /** The number at each step. */
   readonly value: readonly number[];
 }
 
@@ -77,16 +77,16 @@ export interface TimeBin {
   readonly from: number;
   /** Upper end, excluded. */
   readonly to: number;
-  /** How many images. */
+  /** Number of images. */
   readonly images: number;
-  /** Their mean loss; null without images. */
+  /** Mean loss; null if there are no images. */
   readonly loss: number | null;
 }
 
-/** A row of a table: name and value in words. */
+/** A row of a table: name and value. */
 export type Fact = readonly [name: string, value: string];
 
-/** How trajectories were solved from noise to data, in the terms of the library that a page samples with. */
+/** How trajectories were solved from noise to data, in terms of the library. */
 export interface Solved {
   /** Seed of the noise: sample k starts from the k-th noise. */
   readonly seed: number;
@@ -94,19 +94,19 @@ export interface Solved {
   readonly solver: string;
   /** Steps from t = 0 to t = 1. */
   readonly steps: number;
-  /** The ends of the steps, `steps` + 1 times that rise from 0 to 1; without them the steps are equal. */
+  /** The ends of the steps, `steps` + 1 times increasing from 0 to 1; by default steps are equal. */
   readonly times?: readonly number[];
   /** The class that each sample was conditioned on, if any. */
   readonly labels?: readonly number[];
-  /** Guidance by these classes; 1 is none. */
+  /** Classifier-free guidance; 1 is none. */
   readonly guidance?: number;
-  /** Evaluations of the network for a sample, if known. */
+  /** Network evaluations per sample, if known. */
   readonly evaluations?: number;
 }
 
 /** Trajectories of many samples in the plane of two principal components of real images. */
 export interface PlaneTrajectories {
-  /** Times, rising from 0 to 1, f32[M]. */
+  /** Times, increasing from 0 to 1, f32[M]. */
   readonly t: Float32Array;
   /** Coordinates, f32[M, N, 2]. */
   readonly position: Float32Array;
@@ -116,19 +116,19 @@ export interface PlaneTrajectories {
   readonly speed: Float32Array;
   /** Cosine between velocity and the straight line from noise to sample, f32[M - 1, N]. */
   readonly straightness: Float32Array;
-  /** The samples at the end, pixels in [0, 1], f32[N, H, W] or f32[N, C, H, W] with C 1 or 3. */
+  /** The finished samples, pixels in [0, 1], f32[N, H, W] or f32[N, C, H, W] with C 1 or 3. */
   readonly image: Float32Array;
-  /** Class of each sample as the classifier sees it, integers [N]; absent without classifier. */
+  /** Class that the classifier assigns to each sample, integers [N]; absent without a classifier. */
   readonly classes?: ArrayLike<number>;
-  /** What the classes are called, by class; the others go by their numbers. */
+  /** Names of classes; classes without a name are shown as numbers. */
   readonly classNames?: readonly string[];
-  /** What the samples were conditioned on: a class each, [N], and the guidance. */
+  /** Conditioning of the samples: the class of each, [N], and the guidance. */
   readonly conditioning?: { readonly labels: ArrayLike<number>; readonly guidance: number };
   /** Real images: coordinates f32[D, 2] and, if known, classes [D]. */
   readonly real: { readonly position: Float32Array; readonly classes?: ArrayLike<number> };
   /** Share of the variance of real images along the two components. */
   readonly share: readonly [number, number];
-  /** What named the classes: the nearest real images, with how many of the held-out ones they named right, or a judge. */
+  /** What assigned the classes: a vote of real images, with its hits on held-out ones, or a judge. */
   readonly classifier?:
     | { readonly right: number; readonly tried: number }
     | { readonly judgeAccuracy: number };
@@ -138,17 +138,17 @@ export interface PlaneTrajectories {
     | readonly [M: number, N: number, C: number, H: number, W: number];
 }
 
-/** Velocities of several models at the same points. */
+/** Velocities of two or more models at the same points. */
 export interface Comparison {
-  /** Which runs of the report are compared, by their places in it. */
+  /** Indices of the compared runs in the report. */
   readonly runs: readonly number[];
   /** Times of the points, in [0, 1), f32[T]. */
   readonly t: Float32Array;
   /** Number of samples and of times, channels, height and width. */
   readonly shape: readonly [S: number, T: number, C: number, H: number, W: number];
-  /** The class that each sample was conditioned on, [S], in the runs that know classes. */
+  /** The class that each sample was conditioned on, [S], in runs with classes. */
   readonly labels?: readonly number[];
-  /** For each compared run the points on its own trajectories, all from the same noise, f32[S, T, C, H, W]. */
+  /** For each compared run: points on its own trajectories, all from the same noise, f32[S, T, C, H, W]. */
   readonly points: readonly Float32Array[];
   /** `velocities[p][r]`: of run r at the points of run p, shaped like the points. */
   readonly velocities: readonly (readonly Float32Array[])[];
@@ -156,7 +156,7 @@ export interface Comparison {
   readonly difference: readonly (readonly (readonly (readonly number[])[])[])[];
 }
 
-/** What a study found. */
+/** Findings of a study. */
 export interface StudyFindings {
   /** The title of the report. */
   readonly title: string;
@@ -176,7 +176,7 @@ export interface StudyFindings {
 export interface LiveNetwork {
   /** Bytes of its checkpoint. */
   readonly checkpoint: Uint8Array;
-  /** For autoguidance: the bytes of an early checkpoint, and the guidance that a reader is offered first. */
+  /** For autoguidance: the bytes of an early checkpoint, and the initial guidance. */
   readonly early?: { readonly checkpoint: Uint8Array; readonly guidance: number };
   /** Test images whose bits per dimension a reader can compute. */
   readonly tests?: TestImages;
@@ -184,51 +184,51 @@ export interface LiveNetwork {
   readonly judge?: LiveJudge;
 }
 
-/** Real images that a reader can choose from. */
+/** Real images to choose from. */
 export interface TestImages {
-  /** How many, channels, height and width. */
+  /** Number of images, channels, height and width. */
   readonly shape: readonly [N: number, C: number, H: number, W: number];
-  /** Pixels as a file of images holds them, 0 black to 1 white in steps of 1 / 255, f32[N, C, H, W]. */
+  /** Pixels from 0 black to 1 white in steps of 1 / 255, f32[N, C, H, W]. */
   readonly image: Float32Array;
   /** The class of each, if known. */
   readonly labels?: ArrayLike<number>;
-  /** What the classes are called, by class; the others go by their numbers. */
+  /** Names of classes; classes without a name are shown as numbers. */
   readonly classNames?: readonly string[];
 }
 
-/** A judge, and what it sees in test images. */
+/** A judge with its features of test images. */
 export interface LiveJudge {
   /** Bytes of its file, for `loadJudge()`. */
   readonly weights: Uint8Array;
-  /** Features of test images by this judge. */
+  /** Features of test images. */
   readonly reference: Points;
 }
 
-/** A measured number of a run, with what it means. */
+/** A measured value of a run, with its meaning. */
 export interface QualityFigure {
-  /** What is measured, in a few words. */
+  /** Name of the measure. */
   readonly title: string;
-  /** One sentence that explains it. */
+  /** One sentence. */
   readonly meaning: string;
-  /** Which values are better: high ones, low ones, or those near what real images give. */
+  /** Which values are better: high, low, or near the value of real images. */
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
   readonly share?: boolean;
-  /** What was measured. */
+  /** The measured value. */
   readonly value: number;
   /** Lower end of its 95 % interval. */
   readonly low: number;
-  /** Upper end of it. */
+  /** Upper end of the interval. */
   readonly high: number;
-  /** Its value for real images. */
+  /** The value for real images. */
   readonly real?: number;
-  /** Its value for noise. */
+  /** The value for noise. */
   readonly noise?: number;
-  /** What it cost, in words. */
+  /** Cost as text. */
   readonly cost: string;
 }
 
-/** Samples as a judge sees them, the least certain first, each beside real images. */
+/** Samples with a judge's predictions and nearest training images, the least certain first. */
 export interface JudgedSamples {
   /** Samples, nearest training images of each, channels, height and width. */
   readonly shape: readonly [N: number, K: number, C: number, H: number, W: number];
@@ -244,31 +244,31 @@ export interface JudgedSamples {
   readonly rank: Float32Array;
 }
 
-/** Samples by one solver. */
+/** Quality of samples by one solver. */
 export interface SolverQuality {
-  /** Its name; results with other settings have the same. */
+  /** Name of the solver, without settings. */
   readonly solver: string;
   /** Solver and settings. */
   readonly words: string;
-  /** Evaluations of the network for a sample. */
+  /** Network evaluations per sample. */
   readonly evaluations: number;
-  /** Fréchet distance, and the ends of its 95 % interval. */
+  /** Fréchet distance with the ends of its 95 % interval. */
   readonly frechet: { readonly value: number; readonly low: number; readonly high: number };
   /** Share of samples whose class the judge is certain of. */
   readonly confident: number;
-  /** Whether it is the cheapest that may be as good as the best. */
+  /** Whether it is the cheapest whose distance lies in the interval of the lowest. */
   readonly chosen: boolean;
 }
 
-/** How good a network is. */
+/** Quality of a network. */
 export interface Quality {
-  /** What was measured and how, some sentences. */
+  /** What was measured and how, in a few sentences. */
   readonly how: string;
   /** In the order in which they are shown. */
   readonly figures: readonly QualityFigure[];
   /** Some samples to look at. */
   readonly samples?: JudgedSamples;
-  /** Means over trajectories: times in [0, 1), and figures at them. */
+  /** Means over trajectories at times in [0, 1). */
   readonly overTime?: {
     readonly t: readonly number[];
     readonly straightness: readonly number[];

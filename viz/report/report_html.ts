@@ -27,9 +27,9 @@ const style = [pageStyle, flowStyle, liveStyle].join("");
 /**
  * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.
  *
- * @param data what it shows; for two runs or more also how they compare
+ * @param data data of one run or more
  * @returns text of a `.html` file
- * @throws {RangeError} if there is no run, two have the same name, images have other than one or three channels or
+ * @throws {RangeError} if there is no run, two runs have the same name, images do not have one or three channels or have
  * different sizes, arrays do not fill their shapes, trajectories of a run have different times, or a number to draw is
  * not finite
  */
@@ -66,7 +66,7 @@ ${liveScripts(data)}
   );
 }
 
-/** The library and the weights, as text that costs nothing until it is used. */
+/** The library and the weights, as text that browsers do not parse until it is used. */
 function liveScripts({ runs, library }: ReportData): Markup | undefined {
   const script = (id: string, bytes: Uint8Array) =>
     markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>\n`;
@@ -91,19 +91,19 @@ const footer =
 to 1/32767 of their largest magnitude, those of the comparison to 1/127, and final samples of the plane to 1/255 of white.
 Charts and tables of training use the full numbers; losses of long runs are averaged to 1,000 points.`;
 
-/** What a page of figures shows. */
+/** Content of a page of figures. */
 export interface FigurePage {
-  /** Of the page, and its heading. */
+  /** Title and heading of the page. */
   readonly title: string;
   /** Text above the figures. */
   readonly passages?: readonly Passage[];
-  /** Interactive figures, each below the other. */
+  /** Interactive figures, one below the other. */
   readonly figures: readonly PlotlyFigure[];
   /** Text below them, smaller. */
   readonly note?: string;
 }
 
-/** Draws the figures, and says when it is done. */
+/** Draws the figures, then sets `data-ready`. */
 const figureProgram = `const figures = JSON.parse(document.getElementById("figures").textContent);
 Promise.all(figures.map(({ data, layout, frames }, i) =>
   Plotly.newPlot("figure-" + i, { data, layout: { ...layout, width: undefined, autosize: true }, frames },

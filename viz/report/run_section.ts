@@ -3,7 +3,7 @@ import { base64 } from "./packing.ts";
 import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
 import { smoothed, thinned } from "./series.ts";
 
-/** What a study found: its conclusion, its figure and its tables, the first one open. */
+/** Findings of a study: conclusion, figure and tables, of which the first is open. */
 export function studySection({ passages, figure, tables: [first, ...others] }: StudyFindings): Markup {
   return markup`<section class="study" aria-labelledby="study-title">
 <h2 id="study-title">The study</h2>
@@ -60,7 +60,7 @@ function samples(name: string, png: Uint8Array, text?: string): Markup {
 <figcaption>Samples of <b>${name}</b>${text && `: ${text}`}</figcaption></figure>`;
 }
 
-/** The numbers of the training charts, for readers who cannot see them. */
+/** The numbers of the training charts as tables, for readers who cannot see charts. */
 function trainingNumbers(runs: readonly ReportRun[]): Markup {
   return markup`${
     runs.map(({ name, trainLoss, valLoss, learningRate, lossByTime = [] }) => {
@@ -81,7 +81,7 @@ ${table(["t", "test loss", "images"], bins)}`;
   }`;
 }
 
-/** About twenty rows of a series, and what another has at the same steps. */
+/** About twenty rows of a series, with the values of another at the same steps. */
 function sparse({ step, value }: Series, beside: Series): (string | number)[][] {
   const every = Math.ceil(step.length / 20);
   const rows = step.flatMap((_, i) => i % every === every - 1 || i === step.length - 1 ? [i] : []);

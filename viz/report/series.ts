@@ -1,7 +1,7 @@
 import { movingAverage } from "../figure/moving_average.ts";
 import type { Series } from "./report_data.ts";
 
-/** A series of at most `most` points, each the mean of neighbours; numbers that are not finite are left out. */
+/** Thins a series to at most `most` points by averaging neighbours; numbers that are not finite are skipped. */
 export function thinned({ step, value }: Series, most: number): Series {
   const kept = value.flatMap((number, i) => Number.isFinite(number) ? [i] : []);
   const run = Math.ceil(kept.length / most);
@@ -21,14 +21,14 @@ export function smoothed({ step, value }: Series): Series {
 /** The 10 %, 50 % and 90 % quantiles at each time. */
 export type Quantiles = Record<"low" | "median" | "high", readonly number[]>;
 
-/** Quantiles over N samples at each time, of f32[M, N]. */
+/** Quantiles over N samples at each time, from f32[M, N]. */
 export function quantiles(values: Float32Array, N: number): Quantiles {
   const times = Array.from({ length: values.length / N }, (_, m) => values.slice(m * N, (m + 1) * N).sort());
   const at = (share: number) => times.map((sorted) => sorted[Math.round(share * (N - 1))]);
   return { low: at(0.1), median: at(0.5), high: at(0.9) };
 }
 
-/** A number with so many digits at most, by default six: more than a reader or a chart can tell apart. */
+/** Rounds a number to `digits` significant digits; six are more than a chart can show. */
 export function rounded(value: number, digits = 6): number {
   return Number(value.toPrecision(digits));
 }

@@ -28,7 +28,7 @@ import { madeUpFlow } from "../flow/made_up_flow.ts";
 
 const shown = async (value: Displayable): Promise<MediaBundle> => await value[notebookDisplay]();
 
-/** The bytes that a media bundle holds in base64. */
+/** The bytes of a type in a media bundle. */
 function bytesOf(bundle: MediaBundle, type: string): Uint8Array {
   const text = bundle[type];
   assert.ok(typeof text === "string", `no ${type} in ${Object.keys(bundle)}`);
@@ -42,7 +42,7 @@ function valuesOf({ plotly }: Figure, trace: number, axis: "x" | "y"): number[] 
   return [...new Float32Array(Uint8Array.fromBase64(bdata).buffer)];
 }
 
-/** Pixels of the still that stands in for a figure. */
+/** Pixels of a figure's still image. */
 async function stillOf(figure: Figure): Promise<PNG> {
   const html = String((await shown(figure))["text/html"]);
   const [, base64] = /^<img src="data:image\/png;base64,([^"]+)"/.exec(html) ??
@@ -50,18 +50,18 @@ async function stillOf(figure: Figure): Promise<PNG> {
   return PNG.sync.read(Buffer.from(base64, "base64"));
 }
 
-/** How many pixels of an image are not white. */
+/** Number of pixels that are not white. */
 const inked = ({ data }: PNG) =>
   data.filter((value, i) => i % 4 === 0 && value + data[i + 1] + data[i + 2] < 765).length;
 
-Deno.test("showAs() changes nothing about a value except in notebooks", async () => {
+Deno.test("showAs() changes a value only in notebooks", async () => {
   const plain = { width: 1 };
   const value = showAs({ width: 1 }, () => ({ "text/plain": "wide" }));
   assert.deepEqual(value, plain);
   assert.deepEqual(Object.keys(value), ["width"]);
   assert.equal(Deno.inspect(value), Deno.inspect(plain));
   assert.deepEqual(await shown(value), { "text/plain": "wide" });
-  assert.equal(notebookDisplay, Symbol.for("Jupyter.display"), "the symbol that Deno's kernel asks for");
+  assert.equal(notebookDisplay, Symbol.for("Jupyter.display"), "the symbol of Deno's kernel");
 });
 
 Deno.test("encodePng(), encodeRasterPng() and encodeApng() show as the file they are", async () => {
@@ -69,8 +69,8 @@ Deno.test("encodePng(), encodeRasterPng() and encodeApng() show as the file they
   const raster = { width: 1, height: 1, rgba: Uint8Array.of(9, 8, 7, 255) };
   for (const file of [encodePng(picture), encodeRasterPng(raster), encodeApng([raster, raster])]) {
     assert.deepEqual(bytesOf(await shown(file), "image/png"), new Uint8Array(file));
-    assert.ok(!(notebookDisplay in file.slice(0, 8)), "a part of a file is no picture");
-    assert.ok(!(notebookDisplay in file.subarray(0, 8)), "a part of a file is no picture");
+    assert.ok(!(notebookDisplay in file.slice(0, 8)), "a part of a file is not a picture");
+    assert.ok(!(notebookDisplay in file.subarray(0, 8)), "a part of a file is not a picture");
   }
 });
 
@@ -87,7 +87,7 @@ Deno.test("encodeGif() and flowGif() show as an animation, also in HTML", async 
   }
 });
 
-Deno.test("imageGrid() magnifies small images, and does not change large ones", async () => {
+Deno.test("imageGrid() magnifies small images, but not large ones", async () => {
   const small = await shown(imageGrid(Float32Array.of(0, 0.5, 1, 0), [1, 2, 2]));
   const { width, height, data } = PNG.sync.read(Buffer.from(bytesOf(small, "image/png")));
   assert.deepEqual([width, height], [16, 16]);
@@ -117,7 +117,7 @@ Deno.test("figure() gives Plotly its traces, and other viewers a still", async (
   const bundle = await shown(made);
   assert.deepEqual(bundle["application/vnd.plotly.v1+json"], made.plotly);
   assert.doesNotMatch(JSON.stringify(bundle["application/vnd.plotly.v1+json"]), /undefined|NaN/);
-  assert.ok(!("image/png" in bundle), "JupyterLab would show it in place of the figure");
+  assert.ok(!("image/png" in bundle), "JupyterLab would prefer it to the figure");
   assert.match(made.svg, /a &lt; b/);
   const still = await stillOf(made);
   assert.deepEqual([still.width, still.height], [1050, 642]);
@@ -132,7 +132,7 @@ Deno.test("figure() has ticks at powers of two on a logarithmic axis of 2", () =
   assert.ok(!("dtick" in Object(figure([{ x: [1, 2], y: [1, 4] }], { yLog: true }).plotly.layout.yaxis)));
 });
 
-/** What is written at the ticks of a still, from below and from the left. */
+/** Tick labels of a figure's still image. */
 function ticksOf({ svg }: Figure): { x: string[]; y: string[] } {
   const all = [...svg.matchAll(/<path d="M[^"]*" stroke="#e4e4e4"\/><text ([^>]*)>([^<]+)</g)];
   const of = (isY: boolean) =>
@@ -140,7 +140,7 @@ function ticksOf({ svg }: Figure): { x: string[]; y: string[] } {
   return { x: of(false), y: of(true) };
 }
 
-Deno.test("figure() writes numbers at ticks in full, and the axis title next to the widest", () => {
+Deno.test("figure() writes tick labels in full, and the axis title next to the widest", () => {
   const log = figure([{ x: [1e-5, 2e-4], y: [0.01, 30_000] }], { xLog: true, yLog: true, yTitle: "y" });
   assert.deepEqual(ticksOf(log).x, ["0.00001", "0.00002", "0.00003", "0.00004", "0.0001", "0.0002"]);
   assert.deepEqual(ticksOf(log).y, ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]);
@@ -157,14 +157,14 @@ Deno.test("figure() writes numbers at ticks in full, and the axis title next to 
   assert.ok(titleAt(wide) < -6 - 6.5 * "-100,000".length, `${titleAt(wide)}`);
 });
 
-Deno.test("figure() cuts off no number at the right end of an axis", () => {
+Deno.test("figure() does not cut off tick labels at the right end", () => {
   const { svg } = figure([{ x: [0, 100_000], y: [0, 1] }], { xRange: [0, 100_000], width: 300, height: 200 });
   const [, axes] = /translate\((\d+) \d+\)" font/.exec(svg)!;
   const [, last] = /<text x="([\d.]+)" y="[\d.]+">100,000</.exec(svg)!;
   assert.ok(Number(axes) + Number(last) + 7 * 6.7 / 2 <= 300.1, `${last} from ${axes}`); // 7 letters, half to the right
 });
 
-Deno.test("figure() fits both axes to all frames, tells those of one label apart, and continues the colours", () => {
+Deno.test("figure() fits axes to all frames, allows equal labels, and continues the colours", () => {
   const frames = [1, 10].map((y) => ({ label: "t = 0.50", traces: [{ x: [0, 1], y: [0, y] }] }));
   const { plotly } = figure([{ x: [0, 1], y: [1, 0] }], { yRange: [-1, 20] }, frames);
   const { xaxis, yaxis, sliders: [{ steps }] } = Object(plotly.layout);
@@ -173,7 +173,7 @@ Deno.test("figure() fits both axes to all frames, tells those of one label apart
   assert.ok(low < 0 && high > 10, `${low} to ${high}`);
   assert.ok(
     !("range" in Object(figure([{ x: [1], y: [1] }]).plotly.layout.xaxis)),
-    "Plotly's own without frames",
+    "without frames Plotly chooses",
   );
   assert.deepEqual(plotly.frames.map(({ name }) => name), ["0", "1"]);
   assert.deepEqual(
@@ -201,7 +201,7 @@ Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
   });
 });
 
-Deno.test("lossFigure() smooths without lagging at the start, and thins long runs", () => {
+Deno.test("lossFigure() smooths without a lag at the start, and thins long runs", () => {
   const one = lossFigure([4, 2, 2, 2], { smoothing: 2 });
   assert.deepEqual(valuesOf(one, 0, "y"), [4, 2, 2, 2]);
   const expected = [4, (4 * 0.5 + 2) / 1.5, (4 * 0.25 + 3) / 1.75, (4 * 0.125 + 3.5) / 1.875];
@@ -211,14 +211,14 @@ Deno.test("lossFigure() smooths without lagging at the start, and thins long run
   assert.deepEqual(several.map(({ name }) => name), ["adam", "sgd"]);
 });
 
-Deno.test("lossFigure() continues after a loss that is not a number, and shows a single one", () => {
+Deno.test("lossFigure() continues after NaN, and shows a single loss", () => {
   const broken = lossFigure([4, NaN, 2, Infinity, 2], { smoothing: 2 });
   const shown = valuesOf(broken, 1, "y").map((y) => y.toFixed(3));
   assert.deepEqual(shown, ["4.000", "NaN", "2.667", "NaN", "2.286"]);
   assert.deepEqual(lossFigure([2]).plotly.data.map(({ mode }) => mode), ["markers", "markers"]);
 });
 
-Deno.test("pathsFigure() joins the places of each point, coloured by time, and moves the points", async () => {
+Deno.test("pathsFigure() draws the line of each point, coloured by time, and moves the points", async () => {
   const snapshots = [0, 0.5, 1].map((t) => ({ t, image: Float32Array.of(t, -t, 1, t) }));
   const made = pathsFigure(snapshots);
   assert.deepEqual(valuesOf(made, 1, "x"), [0.5, 1, NaN, 1, 1, NaN]);
@@ -240,7 +240,7 @@ Deno.test("pathsFigure() joins the places of each point, coloured by time, and m
   );
 });
 
-Deno.test("arrowsFigure() draws all times to one scale, and leaves out what has no velocity", () => {
+Deno.test("arrowsFigure() draws all times to one scale, and skips snapshots without velocity", () => {
   const image = Float32Array.of(0, 0, 2, 0);
   const made = arrowsFigure([
     { t: 0, image, velocity: Float32Array.of(0, 4, 0, 0) },
@@ -261,13 +261,12 @@ Deno.test("arrowsFigure() draws all times to one scale, and leaves out what has 
 const box = (color: string, width: number, height: number) =>
   figure([{ x: [0, 1], y: [0, 1], color, size: 40 }], { width, height });
 
-/** The colour of a pixel. */
 async function colourAt(svg: string, x: number, y: number): Promise<number[]> {
   const { width, rgba } = (await rasterizer())(svg);
   return [...rgba.subarray(4 * (y * width + x), 4 * (y * width + x) + 3)];
 }
 
-Deno.test("figureRow() puts stills side by side, with a legend in lines below", async () => {
+Deno.test("figureRow() puts figures side by side, with a legend in lines below", async () => {
   const figures = [box("#ff0000", 300, 200), box("#0000ff", 200, 150)];
   const bare = figureRow(figures);
   assert.match(bare, /^<svg [^>]*width="500" height="200"/);

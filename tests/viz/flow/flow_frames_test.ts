@@ -15,7 +15,7 @@ import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
 const draw = await rasterizer();
 
-/** One bright value on black, which moves a pixel to the right at each snapshot. */
+/** One bright pixel on black, which moves one to the right at each snapshot. */
 function moving(M: number, velocity = 0): Trajectory {
   const image = new Float32Array(M * M);
   for (let m = 0; m < M; m++) image[m * M + m] = 1;
@@ -27,7 +27,7 @@ function moving(M: number, velocity = 0): Trajectory {
   };
 }
 
-/** Where the brightest value of a cell stands, in values; the cell begins at (left, top) of a picture of map `gray`. */
+/** Index of the brightest pixel in a cell at (left, top) of a picture drawn with `gray`. */
 function brightest(svg: string, count: number, scale: number, [left, top]: [number, number]): number {
   const { width, rgba } = draw(svg);
   const values = Array.from({ length: count }, (_, i) => rgba[4 * (top * width + left + i * scale)]);
@@ -50,7 +50,7 @@ Deno.test("flowFrames() shows the paced snapshots, from the first to the last", 
   }
 });
 
-Deno.test("flowFrames() shows all cells at one t, whatever the numbers of snapshots", () => {
+Deno.test("flowFrames() shows all cells at one t, even if numbers of snapshots differ", () => {
   const rows = [{ label: "coarse", trajectories: [moving(11)] }, {
     label: "fine",
     trajectories: [moving(11)],
@@ -85,7 +85,7 @@ Deno.test("flowFrames() draws x + (1 - t) v as prediction, which is x at the end
     frames: 3,
     scale: 50,
   });
-  // At t = 0 all but the bright value are 0 + 1 * 0.5, at t = 0.5 they are 0 + 0.5 * 0.5.
+  // All but the bright pixel: 0 + 1 * 0.5 at t = 0, and 0 + 0.5 * 0.5 at t = 0.5.
   const levels = [0, 1, 2].map((i) => {
     const { width, rgba } = draw(frames.svg(i));
     return [0, 1, 2].map((x) => rgba[4 * (40 * width + 10 + 50 * x)]);
@@ -108,7 +108,7 @@ Deno.test("flowFrames() draws velocity in colours of one range, and keeps the la
   assert.match(frames.svg(0), /blue −1.0, red 1.0/);
 });
 
-Deno.test("flowFrames() says what its arrows are, and draws none where there is no velocity", () => {
+Deno.test("flowFrames() explains its arrows, and draws none without velocity", () => {
   const frames = flowFrames([{ trajectories: [madeUpFlow(0, 5)] }], { frames: 5 });
   assert.deepEqual([frames.width, frames.height, frames.map], [392, 440, "magma"]);
   assert.match(frames.svg(0), /arrows: gradient of the velocity’s 4 × 4 block means/);
@@ -117,7 +117,7 @@ Deno.test("flowFrames() says what its arrows are, and draws none where there is 
   assert.equal(arrows(frames.svg(4)), 0);
 });
 
-Deno.test("flowFrames() escapes words, and keeps long ones in the picture", () => {
+Deno.test("flowFrames() escapes text, and fits long text into the picture", () => {
   const label = `<script>"&'\u0000`;
   const svg = flowFrames([{ label, trajectories: [madeUpFlow(0, 3)] }], { columnTitles: ["a<b".repeat(99)] })
     .svg(0);
@@ -137,7 +137,7 @@ Deno.test("filmstrip() has a column for each time and a row for each sample", ()
   assert.deepEqual([0, 1, 2].map((i) => brightest(svg, 5, 40, [22 + 206 * i + 20, 40])), [0, 2, 4]);
 });
 
-Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel, in every field", () => {
+Deno.test("flowFrames() draws every field of a single snapshot, and of images of one pixel", () => {
   for (const field of flowFields satisfies readonly FlowField[]) {
     for (const trajectory of [madeUpFlow(1, 1), madeUpFlow(1, 2, [1, 1]), madeUpFlow(1, 3, [5, 3])]) {
       const frames = flowFrames([{ trajectories: [trajectory] }], { field, frames: 3 });
@@ -147,7 +147,7 @@ Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel
   }
 });
 
-/** One pixel of three channels, whose image and velocity are known at t = 0, 0.5 and 1. */
+/** One pixel with three channels at t = 0, 0.5 and 1. */
 const pixel: Trajectory = {
   t: Float32Array.of(0, 0.5, 1),
   image: Float32Array.of(0.2, 0.4, 0.6, 1, 0.5, 0, 0, 0, 1),
@@ -155,7 +155,7 @@ const pixel: Trajectory = {
   shape: [3, 3, 1, 1],
 };
 
-Deno.test("flowFrames() draws three channels in their colours, and the mean of their velocity", () => {
+Deno.test("flowFrames() draws three channels in colour, and the mean of their velocity", () => {
   const colours = (field: FlowField) => {
     const frames = flowFrames([{ trajectories: [pixel] }], { field, frames: 3, scale: 120 });
     return [0, 1, 2].map((i) => {
@@ -179,7 +179,7 @@ Deno.test("flowFrames() draws three channels in their colours, and the mean of t
   }
 });
 
-Deno.test("flowFrames() and filmstrip() say what they cannot draw", () => {
+Deno.test("flowFrames() and filmstrip() reject what they cannot draw", () => {
   const three = moving(3);
   const two = {
     ...pixel,
@@ -188,8 +188,8 @@ Deno.test("flowFrames() and filmstrip() say what they cannot draw", () => {
     shape: [3, 2, 1, 1] as const,
   };
   const cases: [rows: FlowRow[], options: FlowFramesOptions, message: RegExp][] = [
-    [[], {}, /^RangeError: Cannot draw flow: there is a row without trajectories/],
-    [[{ trajectories: [] }], {}, /a row without trajectories/],
+    [[], {}, /^RangeError: Cannot draw flow: a row has no trajectories/],
+    [[{ trajectories: [] }], {}, /a row has no trajectories/],
     [[{ trajectories: [three, moving(4)] }], {}, /: images are 1 x 3 but also 1 x 4 \(expected one size\)$/],
     [[{ trajectories: [pixel, madeUpFlow(0, 3, [1, 1])] }], {}, /images are 3 x 1 x 1 but also 1 x 1 /],
     [
@@ -243,13 +243,13 @@ Deno.test("flowFrames() takes its times from the snapshots, at any spacing", () 
     map: "gray",
     scale: 20,
   });
-  assert.deepEqual(frames.times, [0, uneven.t[7], 1]); // 0.49 is nearest to a half
+  assert.deepEqual(frames.times, [0, uneven.t[7], 1]); // 0.49 is nearest to 0.5
   assert.match(frames.svg(1), />t = 0.49</);
   assert.equal(brightest(frames.svg(1), 11, 20, [10, 38]), 7);
   assert.match(filmstrip([{ trajectories: [uneven] }], { frames: 3 }), />t = 0.49</);
 });
 
-Deno.test("flowFrames() sets a long label of a row in two lines, at the comma that suits best", () => {
+Deno.test("flowFrames() breaks a long row label at the comma nearest to its middle", () => {
   const svgOf = (label: string) =>
     flowFrames([{ label, trajectories: [madeUpFlow(1, 3)] }], { frames: 2, scale: 4 }).svg(0);
   const long = svgOf("base, no attn, equal arithmetic");

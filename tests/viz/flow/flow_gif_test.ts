@@ -6,7 +6,7 @@ import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
 const draw = await rasterizer();
 
-Deno.test("flowGif() stays near the true colours in all frames, nearest in the last, and is small", () => {
+Deno.test("flowGif() is small, and near the true colours in all frames", () => {
   const frames = flowFrames([{ trajectories: [madeUpFlow(0, 101)] }], { frames: 12, pacing: "logarithmic" });
   const bytes = flowGif(frames, draw, { hold: 1500 });
   const gif = readGif(bytes);
@@ -19,13 +19,13 @@ Deno.test("flowGif() stays near the true colours in all frames, nearest in the l
       const difference = Math.hypot(...[0, 1, 2].map((c) => rgba[p + c] - frame[p + c]));
       most = Math.max(most, difference);
     }
-    // A border of an arrow may lie between two mixtures of the palette.
+    // The edge of an arrow may lie between two mixtures of the palette.
     assert.ok(most <= 40, `frame ${i} is off by ${most}`);
   });
   assert.ok(bytes.length < 12 * 20_000, `${bytes.length} bytes`);
 });
 
-Deno.test("framePalette() holds the colour map and leaves an entry free", () => {
+Deno.test("framePalette() covers the colour map and leaves an entry free", () => {
   for (const map of colormapNames) {
     const [palette, full] = [framePalette(map), colormap(map)];
     assert.deepEqual(palette.subarray(0, 3), full.subarray(0, 3));
@@ -42,7 +42,7 @@ Deno.test("framePalette() holds the colour map and leaves an entry free", () => 
   }
 });
 
-Deno.test("Indexer keeps an old colour within the tolerance of the new one, and no further", () => {
+Deno.test("Indexer keeps the previous pixel within the tolerance, and no further", () => {
   const palette = colormap("gray");
   const raster = (...levels: number[]) => ({
     width: levels.length,
@@ -51,13 +51,13 @@ Deno.test("Indexer keeps an old colour within the tolerance of the new one, and 
   });
   const indexer = new Indexer(palette);
   assert.deepEqual([...indexer.index(raster(100, 100, 100), 9).pixels], [100, 100, 100]);
-  // 5 levels are 8.7 in RGB, 6 are 10.4.
+  // A change by 5 in R, G and B is a distance of 8.7, by 6 of 10.4.
   assert.deepEqual([...indexer.index(raster(105, 106, 95), 9).pixels], [100, 106, 100]);
   assert.deepEqual([...indexer.index(raster(106, 106, 94), 9).pixels], [106, 106, 94]);
   assert.deepEqual([...indexer.index(raster(105, 107, 95), 0).pixels], [105, 107, 95]);
 });
 
-Deno.test("flowGif() of three channels stays near their colours, with a palette fitted to them", () => {
+Deno.test("flowGif() of three channels fits its palette to their colours", () => {
   const flows = [0, 1].map((seed) => madeUpColourFlow(seed, 21));
   const frames = flowFrames([{ trajectories: flows }], { frames: 12, field: "none" });
   assert.equal(frames.map, undefined);
@@ -70,7 +70,7 @@ Deno.test("flowGif() of three channels stays near their colours, with a palette 
       sum += difference;
       most = Math.max(most, difference);
     }
-    // Noise fills the cube of colours, of which a GIF has 256.
+    // Noise fills the whole RGB cube, but a GIF has 256 colours.
     assert.ok(most <= 90, `frame ${i} is off by ${most}`);
     assert.ok(4 * sum / rgba.length <= 25, `frame ${i} is off by ${4 * sum / rgba.length} on average`);
   });

@@ -1,8 +1,8 @@
-/** A made-up flow: the same at every run, without a network. */
+/** A made-up flow without a network, the same in every run. */
 
 import type { Trajectory } from "../../../viz/mod.ts";
 
-/** Numbers in [0, 1) without pattern. */
+/** A pseudorandom number in [0, 1). */
 function scattered(i: number, seed: number): number {
   let hash = Math.imul(i + 1, 0x9e3779b1) ^ Math.imul(seed + 1, 0x85ebca6b);
   hash = Math.imul(hash ^ hash >>> 15, 0x2c1b3c6d);
@@ -10,7 +10,7 @@ function scattered(i: number, seed: number): number {
   return ((hash ^ hash >>> 15) >>> 0) / 2 ** 32;
 }
 
-/** From noise to a ring on straight lines, with a velocity that wavers a little around them. */
+/** Straight trajectories from noise to a ring, with slightly wavering velocities. */
 export function madeUpFlow(
   seed: number,
   M: number,
@@ -37,7 +37,7 @@ export function madeUpFlow(
   return { t, image, velocity, shape: [M, H, W] };
 }
 
-/** Three made-up flows as the channels of one. */
+/** A made-up flow with three channels. */
 export function madeUpColourFlow(
   seed: number,
   M: number,

@@ -16,7 +16,7 @@ const trajectory: Trajectory = {
   shape: [2, 3, 2, 2],
 };
 
-Deno.test("checkTrajectory() accepts one and three channels, and says which array does not fit", () => {
+Deno.test("checkTrajectory() accepts one and three channels, and names the array that does not fit", () => {
   checkTrajectory("test", trajectory);
   checkTrajectory("test", { ...trajectory, shape: [2, 1, 4, 3] });
   checkTrajectory("test", { ...trajectory, shape: [2, 4, 3] });
@@ -30,7 +30,7 @@ Deno.test("checkTrajectory() accepts one and three channels, and says which arra
   });
 });
 
-Deno.test("evenTimes() tells equal steps from others, in f32", () => {
+Deno.test("evenTimes() tells equal steps from unequal ones, in f32", () => {
   for (const M of [1, 2, 3, 1001]) {
     assert.ok(evenTimes(Float32Array.from({ length: M }, (_, m) => m / Math.max(M - 1, 1))), `${M}`);
   }
@@ -61,11 +61,11 @@ Deno.test("pace() follows its formula", () => {
   assert.deepEqual(pace("linear", 37, 37), Array.from({ length: 37 }, (_, i) => i));
   assert.deepEqual(pace("quadratic", 101, 6), [0, 4, 16, 36, 64, 100]);
   assert.deepEqual(pace("inv_quadratic", 101, 5), [0, 50, 71, 87, 100]);
-  // M^(k/3) - 1 before the last, for k = 3, 2, 1, 0.
+  // M^(k/3) - 1 snapshots before the last, for k = 3, 2, 1, 0.
   assert.deepEqual(pace("logarithmic", 1000, 4), [0, 900, 990, 999]);
 });
 
-Deno.test("pace() says which pacings and counts there are", () => {
+Deno.test("pace() rejects unknown pacings and wrong counts", () => {
   assert.throws(() => pace("logaritmic" as Pacing, 10, 5), {
     name: "TypeError",
     message: 'Cannot pace frames: no pacing is named "logaritmic", did you mean "logarithmic"? ' +
@@ -84,7 +84,7 @@ Deno.test("pace() says which pacings and counts there are", () => {
   assert.throws(() => pace("linear", 2, 1e9), /^RangeError: .* \(expected at most 1048576\)$/);
 });
 
-Deno.test("pace() takes equally spaced times as their number, to the index", () => {
+Deno.test("pace() gives the same for equally spaced times as for their number", () => {
   for (const pacing of pacings) {
     for (const M of counts.slice(1)) {
       const times = Float32Array.from({ length: M }, (_, m) => m / (M - 1));
@@ -93,7 +93,7 @@ Deno.test("pace() takes equally spaced times as their number, to the index", () 
   }
 });
 
-Deno.test("pace() spreads frames over t where times are not equally spaced", () => {
+Deno.test("pace() spreads frames over t if times are not equally spaced", () => {
   const times = Float32Array.from({ length: 101 }, (_, m) => (m / 100) ** 2);
   const at = (pacing: Pacing) => pace(pacing, times, 5).map((m) => times[m]);
   const expected: Record<Pacing, number[]> = {
@@ -112,7 +112,7 @@ Deno.test("pace() spreads frames over t where times are not equally spaced", () 
 
 Deno.test("quiver() points up the gradient of 4 x 4 block means, from block centres", () => {
   const [H, W] = [8, 12];
-  // The mean of column c's block rises by 3 a block, that of row r's by 10.
+  // Block means increase by 3 from column to column and by 10 from row to row.
   const velocity = Float32Array.from({ length: H * W }, (_, i) => {
     const [y, x] = [Math.floor(i / W), i % W];
     return 3 * Math.floor(x / 4) + 10 * Math.floor(y / 4) + (y % 4 - 1.5) + (x % 4 - 1.5);
@@ -127,13 +127,13 @@ Deno.test("quiver() takes central differences inside and one-sided ones at borde
   assert.deepEqual(quiver(velocity, [4, 16]).map(({ dx, dy }) => [dx, dy]), [[1, 0], [2, 0], [4, 0], [5, 0]]);
 });
 
-Deno.test("quiver() averages smaller blocks at the border, and rests in a single block", () => {
+Deno.test("quiver() averages smaller blocks at the border, and is zero for a single block", () => {
   const velocity = Float32Array.from({ length: 4 * 6 }, (_, i) => i % 6 < 4 ? 1 : 5);
   assert.deepEqual(quiver(velocity, [4, 6]).map(({ x, dx }) => [x, dx]), [[2, 4], [5, 4]]);
   assert.deepEqual(quiver(Float32Array.of(3, 4), [1, 2]), [{ x: 1, y: 0.5, dx: 0, dy: 0 }]);
 });
 
-Deno.test("quiver() says what does not fit", () => {
+Deno.test("quiver() rejects arrays that do not fit", () => {
   assert.throws(() => quiver(new Float32Array(5), [2, 2]), {
     name: "RangeError",
     message: "Cannot draw quiver: velocity holds 5 values (expected 4, f32[2, 2])",

@@ -14,7 +14,7 @@ Deno.test("colormap() gives a new palette of 256 colours", () => {
   }
 });
 
-Deno.test("colormap() gray is the index itself", () => {
+Deno.test("colormap() gray has equal levels and indices", () => {
   assert.deepEqual([...colormap("gray")], Array.from({ length: 768 }, (_, i) => Math.floor(i / 3)));
 });
 
@@ -31,7 +31,7 @@ Deno.test("colormap() sequential maps get lighter with the index", () => {
       const [r, g, b] = color(name, i);
       return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     });
-    // Neighbours may tie or swap within the rounding of a byte.
+    // Rounding to bytes may make neighbours equal or swap them.
     assert.ok(luma.every((value, i) => i < 2 || value > luma[i - 2]), name);
   }
 });
@@ -44,7 +44,7 @@ Deno.test("colormap() rdbu is red, then white, then blue", () => {
   assert.ok(b2 > r2);
 });
 
-Deno.test("colormap() names the nearest map when there is none of that name", () => {
+Deno.test("colormap() suggests the nearest name for an unknown one", () => {
   assert.throws(() => colormap("virids" as ColormapName), {
     name: "TypeError",
     message: 'Cannot make colormap: no map is named "virids", did you mean "viridis"? ' +

@@ -3,17 +3,17 @@ import { GifReader } from "npm:omggif@1.0.10";
 import type { Buffer } from "node:buffer";
 import type { Picture } from "../../../viz/mod.ts";
 
-/** What an independent decoder finds in a GIF. */
+/** A GIF as an independent decoder reads it. */
 export interface Gif {
   width: number;
   height: number;
-  /** Null where the file names none, 0 for ever, else plays after the first. */
+  /** Plays after the first: 0 is endless, null is not stored. */
   loopCount: number | null;
   /** Milliseconds of each frame. */
   delays: number[];
   /** Frames, u8[height, width, 4] each. */
   frames: Uint8Array[];
-  /** Offset of each frame's colours in the file: one for all where they are global. */
+  /** Offset of each frame's colours in the file: the same for all if they are global. */
   paletteOffsets: number[];
 }
 
@@ -31,7 +31,7 @@ export function readGif(bytes: Uint8Array): Gif {
   };
 }
 
-/** Each frame over those before it, as a viewer shows it. */
+/** The frames as a viewer shows them, each drawn over the one before. */
 function composed(reader: GifReader, count: number): Uint8Array[] {
   const screen = new Uint8Array(4 * reader.width * reader.height);
   return Array.from({ length: count }, (_, i) => {
@@ -40,12 +40,12 @@ function composed(reader: GifReader, count: number): Uint8Array[] {
   });
 }
 
-/** Colours of indices under a palette, u8[n, 4], opaque. */
+/** Opaque colours of palette indices, u8[n, 4]. */
 export function rgba(pixels: Uint8Array, palette: Uint8Array): number[] {
   return [...pixels].flatMap((index) => [...palette.subarray(3 * index, 3 * index + 3), 255]);
 }
 
-/** A picture whose pixels are scattered over the palette, otherwise for each seed. */
+/** A picture with pseudorandom palette indices. */
 export function scatter(width: number, height: number, seed = 0): Picture {
   const pixels = Uint8Array.from({ length: width * height }, (_, i) => ((i + seed) * 2_654_435_761) >>> 13);
   return { width, height, pixels };

@@ -15,7 +15,7 @@ Deno.test("encodeGif() is pixel-exact, with one global palette", () => {
       frames.push({ width, height, pixels: new Uint8Array(width * height).fill(255) });
       const gif = readGif(encodeGif(frames, colormap(name)));
       assert.deepEqual([gif.width, gif.height, gif.frames.length], [width, height, 4]);
-      // 6 bytes of signature and 7 of screen precede global colours.
+      // Global colours follow 6 bytes of signature and 7 of screen description.
       assert.deepEqual(gif.paletteOffsets, [13, 13, 13, 13]);
       frames.forEach(({ pixels }, i) => assert.deepEqual([...gif.frames[i]], rgba(pixels, colormap(name))));
     }
@@ -26,7 +26,7 @@ Deno.test("encodeGif() compresses unchanged pixels, and stays pixel-exact", () =
   const fewer = (seed: number) => {
     const { width, height, pixels } = scatter(120, 90, 7 * seed);
     const kept = scatter(120, 90, 0).pixels;
-    // All but a tenth stay as they were.
+    // Nine tenths do not change.
     return { width, height, pixels: pixels.map((index, i) => (i % 10 === seed ? index : kept[i]) % 200) };
   };
   for (const colors of [200, 3, 2, 1]) {
@@ -47,7 +47,7 @@ Deno.test("encodeGif() stores the delay of each frame and the hold of the last",
   assert.deepEqual(encoded(2, { delay: 33, hold: 47 }).delays, [30, 50]);
 });
 
-Deno.test("encodeGif() stores how often it is played", () => {
+Deno.test("encodeGif() stores the number of plays", () => {
   assert.equal(encoded(2).loopCount, 0);
   assert.equal(encoded(2, { plays: Infinity }).loopCount, 0);
   assert.equal(encoded(2, { plays: 1 }).loopCount, null);
@@ -55,7 +55,7 @@ Deno.test("encodeGif() stores how often it is played", () => {
   assert.equal(encoded(2, { plays: 65_536 }).loopCount, 65_535);
 });
 
-Deno.test("encodeGif() and encodeApng() say what they cannot encode", () => {
+Deno.test("encodeGif() and encodeApng() reject what they cannot encode", () => {
   const one = [scatter(4, 3, 0)];
   const raster = (width: number, height: number) => ({
     width,

@@ -5,7 +5,7 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { testNeeding } from "../../permissions.ts";
 import { goldenFolder, goldenFrames } from "./golden.ts";
 
-/** Levels that a colour may be off, where machines round an anti-aliased border otherwise. */
+/** Largest difference of a colour: machines round anti-aliased edges differently. */
 const tolerance = 6;
 
 testNeeding({ read: true }, "flowFrames() and filmstrip() draw the golden images", async () => {

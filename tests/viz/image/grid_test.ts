@@ -52,14 +52,14 @@ Deno.test("imageGrid() takes ceil(sqrt(N)) columns by default", () => {
   }
 });
 
-Deno.test("imageGrid() maps the range to 0 to 255, rounds, and clamps what lies outside", () => {
+Deno.test("imageGrid() maps the range to 0 to 255, rounds, and clamps values outside", () => {
   const values = Float32Array.of(-Infinity, -2, -1, 0, 0.5, 1, 3, Infinity);
   const levels = [...imageGrid(values, [1, 1, 8], { range: [-1, 1] }).pixels];
   assert.deepEqual(levels, [0, 0, 0, 128, 191, 255, 255, 255]);
   assert.deepEqual([...imageGrid(values, [1, 1, 8]).pixels], [0, 0, 0, 0, 128, 255, 255, 255]);
 });
 
-Deno.test("imageGrid() says what does not fit", () => {
+Deno.test("imageGrid() rejects shapes, values and options that do not fit", () => {
   const four = new Float32Array(4);
   const tooLarge = (size: string) =>
     `RangeError: Cannot draw grid of ${size} pixels (expected at most 67108864 in all): choose a smaller scale or gap, or fewer images`;
@@ -118,7 +118,7 @@ Deno.test("imageGrid() draws three channels as red, green and blue, with the sam
   assert.ok(rgba.every((value, i) => i % 4 < 3 || value === 255), "opaque");
 });
 
-Deno.test("imageGrid() takes one channel with an axis as without", () => {
+Deno.test("imageGrid() takes one channel with or without its axis", () => {
   const images = Float32Array.from({ length: 12 }, (_, i) => i / 12);
   assert.deepEqual(imageGrid(images, [2, 1, 2, 3]), imageGrid(images, [2, 2, 3]));
 });
@@ -142,15 +142,15 @@ Deno.test("captionedGrid() puts images row by row next to its captions", async (
   });
 });
 
-Deno.test("captionedGrid() takes other captions in the room of the first", () => {
+Deno.test("captionedGrid() can replace its captions", () => {
   const grid = captionedGrid([1, 1], [1, 1, 2], { captions: { title: "s = 0.00" } });
-  assert.equal(grid.width, 120); // 84 pixels of the image, and room for words
+  assert.equal(grid.width, 120); // 84 pixels of the image, and space for text
   const svg = grid.svg([images[0]], { title: "s = 0.50" });
   assert.match(svg, />s = 0.50</);
   assert.doesNotMatch(svg, /s = 0.00/);
 });
 
-Deno.test("captionedGrid() says what does not fit", () => {
+Deno.test("captionedGrid() rejects images that do not fit", () => {
   const grid = captionedGrid([2, 2], [1, 1, 2]);
   assert.throws(() => grid.svg(images), {
     name: "RangeError",

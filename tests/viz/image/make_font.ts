@@ -1,6 +1,6 @@
 /**
- * Makes `viz/image/font.ts`: DejaVu Sans with the characters that pictures write, as text, since a module's text is what an
- * importer can load without permission to read files.
+ * Makes `viz/image/font.ts`: DejaVu Sans with the characters that pictures use, as a module, since modules can be imported
+ * without permission to read files.
  *
  * deno run --allow-read --allow-env --allow-write=viz/image/font.ts tests/viz/image/make_font.ts
  */
@@ -19,7 +19,7 @@ function range(from: number, to: number): string {
 const characters = range(0x20, 0x7e) + range(0xa0, 0xff) + "–—‘’“”…←↑→↓−";
 const [copyright, family, licence] = [0, 1, 13];
 
-/** The module's text. */
+/** Returns the text of the module. */
 export async function fontModule(): Promise<string> {
   const manifest = import.meta.resolve(`npm:dejavu-fonts-ttf@${dejaVu.version}/package.json`);
   const file = fileURLToPath(new URL("ttf/DejaVuSans.ttf", manifest));

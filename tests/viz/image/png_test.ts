@@ -48,7 +48,7 @@ Deno.test("encodePng() writes other palettes as 8-bit RGB, pixel-exact", () => {
   }
 });
 
-Deno.test("encodePng() keeps a grey palette that is not the index itself", () => {
+Deno.test("encodePng() keeps a grey palette with other levels than `gray`", () => {
   const inverted = colormap("gray").map((value) => 255 - value);
   assertDecodes(encodePng(scatter(9, 5), inverted), scatter(9, 5), inverted);
 });
@@ -83,7 +83,7 @@ function svg(content: string, width = 60, height = 20): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${content}</svg>`;
 }
 
-Deno.test("rasterizer() sets text in its own font, crisp at any scale", () => {
+Deno.test("rasterizer() draws text in its own font, sharp at any scale", () => {
   const ink = (words: string, zoom = 1) => {
     const { rgba } = draw(
       svg(`<text x="2" y="15" font-size="14" font-family="DejaVu Sans">${words}</text>`),
@@ -97,7 +97,7 @@ Deno.test("rasterizer() sets text in its own font, crisp at any scale", () => {
   assert.deepEqual([draw(svg(""), 3).width, draw(svg(""), 3).height], [180, 60]);
 });
 
-Deno.test("rasterizer() throws where there is no SVG", () => {
+Deno.test("rasterizer() throws if its input is not SVG", () => {
   assert.throws(() => draw("no picture"));
 });
 
@@ -134,7 +134,7 @@ for i in range(getattr(image, "n_frames", 1)):
 print(json.dumps({"size": image.size, "loop": image.info.get("loop"), "delays": delays, "frames": frames}))
 `;
 
-/** Scattered colours, and a part that is the same in all frames. */
+/** Pseudorandom colours, with a part that is the same in all frames. */
 function scatterRaster(seed: number, width: number, height: number, opaque = true): Raster {
   const rgba = Uint8Array.from({ length: 4 * width * height }, (_, i) => {
     if (i % 4 === 3 && (opaque || i % 3 > 0)) return 255;

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Reports in a real Chromium: in a frame without an origin, as MLflow shows them, and on a phone. */
+/** Reports in Chromium: in a frame without an origin, as MLflow shows them, and on a phone. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
@@ -10,7 +10,7 @@ import { fromServer, moveTo, numbersIn, picture, see, testReport, text, tracesOf
 
 const charts = "loss rate bins pixel plane speed difference".split(" ").map((name) => `${name}-chart`);
 
-/** Three runs, the first without a plane and with a name that is too long for a phone. */
+/** Three runs; the first has no plane and a name too long for a phone. */
 function phoneReport(): string {
   const name = "residual_of_a_long_name_".repeat(5);
   const { plane: _, ...bare } = run(name, {
@@ -21,7 +21,7 @@ function phoneReport(): string {
   return reportHtml({ runs: [bare, ...two.runs], comparison: { ...two.comparison!, runs: [1, 2] } });
 }
 
-/** What the page says of a pixel. */
+/** The page's text on a pixel. */
 const told = (s: number, t: number, row: number, column: number) => {
   const [x, v] = [valueAt(s, t, row, column), velocityAt(s, row, column)];
   return [x, v, x + (1 - t) * v];
@@ -34,7 +34,7 @@ function assertNear(actual: readonly number[], expected: readonly number[]): voi
   );
 }
 
-/** The slider, the keys, the player, the pixels: what must work wherever the page is opened. */
+/** Tests slider, keys, player and pixels, which must work wherever the page is opened. */
 async function explore(page: Page): Promise<void> {
   assert.equal(await page.title(), `${hostile}: flow matching report`);
   assert.equal(await page.locator("h1").innerText(), hostile);
@@ -56,7 +56,7 @@ async function explore(page: Page): Promise<void> {
   );
   assertNear(numbersIn(await text(page, "pixel-text")), told(1, 0.25, 3, 7));
 
-  // A click holds the pixel, arrows move it, and the other sample has other numbers.
+  // A click holds the pixel, arrow keys move it, and another sample has other numbers.
   await page.mouse.click(...point(3, 7));
   await page.mouse.move(...point(9, 1));
   await frame.focus();
@@ -71,12 +71,12 @@ async function explore(page: Page): Promise<void> {
   const [{ y: curve }] = await tracesOf(page, "pixel-chart");
   assertNear(curve, Array.from({ length: 21 }, (_, m) => valueAt(2, m / 20, 4, 7)));
 
-  // Keys move t, where they mean nothing else.
+  // Arrow keys move t if nothing has the focus.
   await page.evaluate(() => (document.activeElement as HTMLElement).blur());
   await page.keyboard.press("ArrowRight");
   assert.equal(await text(page, "time-text"), "t = 0.76");
 
-  // With other keys, or where they scroll a table, they mean something else.
+  // With a modifier, or in a table that scrolls, they do not.
   await page.keyboard.press("Shift+ArrowRight");
   await page.evaluate(() => {
     const table = document.querySelector<HTMLElement>(".scroll")!;
@@ -89,7 +89,7 @@ async function explore(page: Page): Promise<void> {
   const quadratic = pace("quadratic", 101, 101)[51] / 100;
   assert.deepEqual(await playInTwoPacings(page), ["t = 0.50", `t = ${quadratic.toFixed(2)}`]);
 
-  // The player goes from noise to the finished digit. The page itself watches: on a busy machine it would be over.
+  // The player goes from noise to the finished digit. A script in the page watches, as a test could come too late.
   const before = await picture(page, "view-x");
   await page.locator("#pacing").selectOption("quadratic");
   const [shown] = await Promise.all([
@@ -100,7 +100,7 @@ async function explore(page: Page): Promise<void> {
         new MutationObserver((_, observer) => {
           const t = Number(output.textContent!.slice("t = ".length));
           early = t < 0.2 || early && t < 0.7;
-          if (t === 1) button.click(); // no frame was drawn on the way: once more
+          if (t === 1) button.click(); // the page drew no frame in between: play again
           if (!early || t <= 0.05) return;
           observer.disconnect();
           resolve(button.textContent!);
@@ -121,7 +121,7 @@ async function explore(page: Page): Promise<void> {
   await see(page, "straightness-chart");
 }
 
-/** Plays on a made-up clock, and changes the pacing half-way; what is said of t before and after that. */
+/** Plays on a made-up clock and changes the pacing half-way; returns the shown t before and after that. */
 function playInTwoPacings(page: Page): Promise<(string | null)[]> {
   return page.evaluate(() => {
     const [now, request, cancel] = [performance.now, requestAnimationFrame, cancelAnimationFrame];
@@ -153,7 +153,7 @@ await testInBrowser("reportHtml() can be explored in a frame without an origin",
   await fromServer(browser, reportHtml(one), explore);
 });
 
-await testReport("reportHtml() is dark in the dark, and fits a phone", phoneReport(), async (page) => {
+await testReport("reportHtml() has a dark mode, and fits a phone", phoneReport(), async (page) => {
   const backgrounds: number[] = [];
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
@@ -163,7 +163,7 @@ await testReport("reportHtml() is dark in the dark, and fits a phone", phoneRepo
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
     const rates = await page.locator("#rate-chart .ytick").allTextContents();
     assert.ok(rates.includes("0.0002"), `${rates}`);
-    // A run has one colour everywhere, also after one without a plane; and a label tells it by its whole name.
+    // A run has one colour in all charts, even after a run without a plane, and labels show its full name.
     const coloursOf = async (id: string) =>
       (await tracesOf(page, id)).flatMap(({ name, line }) =>
         name && line?.color ? [[name.split(" ")[0], line.color] as const] : []
@@ -171,7 +171,7 @@ await testReport("reportHtml() is dark in the dark, and fits a phone", phoneRepo
     const [losses, speeds] = [new Map(await coloursOf("loss-chart")), await coloursOf("speed-chart")];
     assert.deepEqual(speeds.map(([name]) => name), ["residual", "base"]);
     for (const [name, color] of speeds) assert.equal(losses.get(name), color);
-    // With motion reduced the player shows ten stills and nothing between them.
+    // With reduced motion the player shows ten stills and nothing in between.
     const [seen] = await Promise.all([
       page.evaluate(() =>
         new Promise<string[]>((resolve) => {

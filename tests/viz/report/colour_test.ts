@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Reports of images of three channels, in a real Chromium. */
+/** Reports of images with three channels, in Chromium. */
 
 import assert from "node:assert/strict";
 import { type Comparison, type PlaneTrajectories, reportHtml } from "../../../viz/report/mod.ts";
@@ -24,7 +24,7 @@ const { H, W } = size;
 const P = H * W;
 const flow = madeUpColourFlow(1, 21, [H, W]);
 
-/** Trajectories whose images are red, green and blue in turn. */
+/** Trajectories with red, green and blue images. */
 function colourPlane(): PlaneTrajectories {
   const { image: _, shape: [M, N], ...rest } = plane(6, 20);
   const image = Float32Array.from(
@@ -34,7 +34,7 @@ function colourPlane(): PlaneTrajectories {
   return { ...rest, image, shape: [M, N, 3, H, W] };
 }
 
-/** Velocities of two models that differ by 0.3 in one channel. */
+/** A comparison of two models whose velocities differ by 0.3 in one channel. */
 function comparison(): Comparison {
   const [S, T] = [1, 2];
   const full = (...channels: number[]) =>
@@ -66,7 +66,7 @@ const channelsAt = (values: Float32Array, m: number, row: number, column: number
 const level = (value: number) => Math.round(255 * Math.min(1, Math.max(0, value)));
 
 await testReport(
-  "reportHtml() shows three channels in their colours",
+  "reportHtml() shows three channels in colour",
   reportHtml({
     runs: ["a", "b"].map((name) => run(name, { trajectories: [flow], plane: colourPlane() })),
     comparison: comparison(),
@@ -127,7 +127,7 @@ await testReport(
     const lines = await tracesOf(page, "pixel-chart");
     for (const c of [0, 1, 2]) assertClose(lines[3 * c].y, over(other, 5, c), 1e-5);
 
-    // White paint is white in all channels, and the flow goes on as the library's.
+    // White paint sets all channels, and the flow continues as the library's does.
     await page.getByLabel("Sample 1").click();
     await moveTo(page, 50);
     await page.getByRole("button", { name: "Paint", exact: true }).click();
@@ -145,7 +145,7 @@ await testReport(
   },
 );
 
-Deno.test("reportHtml() refuses other numbers of channels in one line", () => {
+Deno.test("reportHtml() refuses other numbers of channels", () => {
   const two = { ...flow, shape: [flow.shape[0], 2, H, W] as const };
   assert.throws(() => reportHtml({ runs: [run("a", { trajectories: [two] })] }), {
     name: "RangeError",

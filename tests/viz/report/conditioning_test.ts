@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** A reader chooses a class and a guidance in a report. */
+/** Class and guidance in a report. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
@@ -14,7 +14,7 @@ const how = { solver: "euler", steps: 4 } as const;
 const [plain, early] = [await Network.of(4), await Network.of(5)];
 const awayPage = reportHtml(await liveReport({ other: plain, plain }, { plain: early }));
 
-/** Chooses a class and a guidance, draws the noise of a seed, and compares with what the library draws. */
+/** Chooses class and guidance, draws a sample of a seed, and compares it with the library's. */
 async function ask(report: Report, label: string, guidance: string, seed: number, expected: Solving) {
   await report.locator("#live-class").selectOption(label);
   await report.locator("#live-guidance").fill(guidance);
@@ -42,7 +42,7 @@ async function askForClasses(report: Report): Promise<void> {
     /^Sample 1; noise 1 of seed 7, 20 steps of euler, class 1, guidance 2;/,
   );
 
-  // The recorded sample again, by what the report says of it.
+  // Draw the recorded sample again, with the settings that the report shows.
   const before = await pixel(report, 4, 7);
   await report.locator("#live-class").selectOption(`${asked.label}`);
   assert.match(
@@ -51,7 +51,7 @@ async function askForClasses(report: Report): Promise<void> {
   );
   assertClose((await pixel(report, 4, 7)).value, before.value, rounding);
 
-  // One record serves all classes and scales.
+  // One recording serves all classes and scales.
   assert.match(
     await ask(report, "2", "3.5", 5, { ...how, label: 2, guidance: 3.5 }),
     /^Seed 5: 4 steps of euler, class 2, guidance 3.5, 4 evaluations with and without the class, /,
@@ -70,7 +70,7 @@ async function askForClasses(report: Report): Promise<void> {
   await report.locator("#live-guidance").fill("2");
 }
 
-/** Sixteen of all classes, through a network with classes and one without; each picture opens its own course. */
+/** Draws sixteen samples of all classes by a network with classes and one without; each picture opens its trajectory. */
 async function askForAll(report: Report): Promise<void> {
   await untilLive(report);
   await report.locator("#live-condition").waitFor({ state: "visible" });
@@ -92,7 +92,7 @@ async function askForAll(report: Report): Promise<void> {
   await report.locator("#live-condition").waitFor({ state: "hidden" });
   assert.match(await draw(report, 5, how.solver, how.steps), /^Seed 5: 4 steps of euler, 4 evaluations, /);
 
-  // The controls are those of the run on the screen, also where work was stopped when it got there.
+  // The controls are those of the shown run, even if that stopped work.
   await report.locator("#explorer-run").selectOption("0");
   await report.locator("#live-condition").waitFor({ state: "visible" });
   await report.evaluate(() => {
@@ -107,7 +107,7 @@ async function askForAll(report: Report): Promise<void> {
   await report.locator("#live-condition").waitFor({ state: "hidden" });
 }
 
-/** A network without classes is guided away from its early weights, by as much as its reader says. */
+/** Draws with autoguidance of several scales by a network without classes. */
 async function guideAway(report: Report): Promise<void> {
   await untilLive(report);
   assert.ok(!await report.locator("#live-condition").isVisible());
@@ -149,13 +149,13 @@ async function guideAway(report: Report): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() guides a network without classes away from its early weights",
+  "reportHtml() draws with autoguidance by a network without classes",
   awayPage,
   guideAway,
 );
 
 await testReport(
-  "reportHtml() draws the class, or all classes, by the guidance that a reader chooses",
+  "reportHtml() draws the chosen class, or all classes, with the chosen guidance",
   page,
   { askForClasses, askForAll },
 );

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** What a report says of test images and of fresh samples: bits per dimension, and what a judge sees. */
+/** Bits per dimension of test images and judging of new samples in a report. */
 
 import assert from "node:assert/strict";
 import { tensor } from "../../../kernels/mod.ts";
@@ -21,13 +21,13 @@ const examples: TestImages = {
 const labelled = await Network.of(3, 1, 3);
 const plain = await Network.of(4);
 
-/** A report of three networks: with classes, without, and without test images. */
+/** A report of three networks: with classes, without classes, and without test images. */
 async function threeNetworks(): Promise<string> {
   const report = await liveReport({ labelled, plain, bare: plain });
   return reportHtml(withLive(report, { tests: examples }, { tests: examples }));
 }
 
-/** What the library says of an image, by random signs of several seeds. */
+/** Bits per dimension of a test image by the library, for several seeds of random signs. */
 async function expected({ model, classes }: Network, n: number, seeds: number): Promise<number[]> {
   const x1 = tensor(fromPixels(examples.image.slice(n * P, (n + 1) * P), normalization), [1, 1, H, W]);
   const condition = classes > 0 && { condition: tensor(Uint32Array.of(examples.labels![n])) };
@@ -39,7 +39,7 @@ async function expected({ model, classes }: Network, n: number, seeds: number): 
   return bits;
 }
 
-/** Presses a test image and waits for what is said of it. */
+/** Presses a test image and waits for its text. */
 async function press(report: Report, n: number, words: RegExp): Promise<string> {
   await report.locator("#bits-examples button").nth(n).click();
   await report.waitForFunction(
@@ -50,7 +50,7 @@ async function press(report: Report, n: number, words: RegExp): Promise<string> 
 }
 
 await testReport(
-  "reportHtml() computes bits per dimension of the test image that is pressed",
+  "reportHtml() computes bits per dimension of a pressed test image",
   await threeNetworks(),
   async (report) => {
     await untilLive(report);
@@ -84,14 +84,14 @@ await testReport(
       await text(report, "bits-text"),
     );
 
-    // A network without classes has no condition, and values of its own.
+    // A network without classes is not conditioned, and has other values.
     await report.locator("#explorer-run").selectOption("1");
     assert.deepEqual(await values(), Array(N).fill("–"));
     const [other] = await expected(plain, 1, 1);
     const words = await press(report, 1, /evaluations/);
     assert.ok(words.includes(`: ${other.toFixed(3)} bits`) && !words.includes("conditioned on"), words);
 
-    // What is on its way when its reader turns to another run is not told of that one.
+    // A result that comes after a change of run is not shown for the new run.
     await report.locator("#explorer-run").selectOption("0");
     await report.evaluate(() => {
       const [words, run] = ["bits-text", "explorer-run"].map((id) =>
@@ -129,7 +129,7 @@ const judge = loadJudge(weights, "the judge");
 const real = await judge.judge(Float32Array.from({ length: 60 * P }, (_, i) => 0.5 + 0.5 * Math.sin(i * i)));
 const live: LiveJudge = { weights, reference: real.features };
 
-/** Samples of a network at the end of their flows, in pixels. */
+/** Finished samples of a network, in pixels. */
 async function samples(network: Network): Promise<Float32Array> {
   const all = new Float32Array(many * P);
   for (let n = 0; n < many; n++) {
@@ -146,7 +146,7 @@ async function samples(network: Network): Promise<Float32Array> {
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 await testReport(
-  "reportHtml() judges sixteen fresh samples of the runs that have a judge, and says how few they are",
+  "reportHtml() judges sixteen new samples of runs with a judge, and warns that they are few",
   reportHtml(withLive(
     await liveReport({ labelled: other, unlabelled, bare: unlabelled }),
     { judge: live },

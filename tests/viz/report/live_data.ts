@@ -1,4 +1,4 @@
-/** Reports with networks in them, tiny and untrained, whose flows are known. */
+/** Reports with tiny untrained networks, whose flows are known. */
 
 import { init, tensor } from "../../../kernels/mod.ts";
 import {
@@ -25,26 +25,26 @@ import { run, size } from "./made_up.ts";
 await init({ device: "cpu" });
 
 const { H, W } = size;
-/** Of the recorded samples of networks with classes. */
+/** Conditioning of the recorded samples of networks with classes. */
 export const asked = { label: 1, guidance: 2 } as const;
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
-/** Pixels are seen as 2 pixel - 1. */
+/** Networks get 2 pixel - 1. */
 export const normalization = { scale: 2, shift: -1 } as const;
 
 /** How the recorded samples were solved. */
 export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;
 
-/** How a flow is solved, and the class that is asked for. */
+/** How a flow is solved and conditioned. */
 export interface Solving {
   readonly solver: SolverName;
   readonly steps: number;
   readonly label?: number;
   readonly guidance?: number;
-  /** What it is guided away from. */
+  /** The early network of autoguidance. */
   readonly early?: Network;
 }
 
-/** A network, and its flows as a report has them. */
+/** A network with its flows, as a report holds them. */
 export class Network {
   private constructor(
     readonly model: Model,
@@ -53,12 +53,12 @@ export class Network {
     readonly classes: number,
   ) {}
 
-  /** A network of a seed. */
+  /** Makes the network of a seed. */
   static async of(seed: number, channels = 1, classes = 0): Promise<Network> {
     const options = { ...config, channels, classes };
     const model = createModel(options, seed);
     const labels = namedParameters(model).get("label_emb.weight");
-    labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // classes that matter
+    labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // make classes matter
     const info = { config: options, normalization, imageSize: [H, W] } as const;
     return new Network(model, await saveCheckpoint(model, info), channels, classes);
   }
@@ -69,7 +69,7 @@ export class Network {
     return await this.flowFrom(toPixels(x0, normalization), how);
   }
 
-  /** The flow from the noise of a seed by dopri5 with its own steps, at 21 equal times, and what it cost. */
+  /** The adaptive flow of dopri5 from the noise of a seed, at 21 equal times, and its cost. */
   async ownSteps(seed: number, tolerance: number) {
     const sampler = new AdaptiveSampler(this.model, [1, this.channels, H, W], {
       rtol: tolerance,
@@ -90,7 +90,7 @@ export class Network {
     };
   }
 
-  /** The flow from a state at the step `first`, in pixels; its times begin with that. */
+  /** The flow from a state at the step `first`, in pixels; its times begin at that step. */
   async flowFrom(
     x: Float32Array,
     { solver, steps, label, guidance = 1, early }: Solving,
@@ -122,7 +122,7 @@ export interface LiveReport extends ReportData {
   readonly runs: readonly (ReportRun & { readonly live: LiveNetwork | string })[];
 }
 
-/** A report of networks by name; a text instead of one says why there is none. Some have early weights, and guidance 2. */
+/** A report of networks by name; a text says why a run has none. Those in `early` have early weights and guidance 2. */
 export async function liveReport(
   networks: Record<string, Network | string>,
   early: Record<string, Network> = {},
@@ -151,7 +151,7 @@ export async function liveReport(
   return { runs, library };
 }
 
-/** The report with more than the networks of its runs, by their places. */
+/** The report with additions to the networks of its runs, in order. */
 export function withLive(report: LiveReport, ...more: (Partial<LiveNetwork> | undefined)[]): ReportData {
   const runs = report.runs.map((run, i) => ({
     ...run,
@@ -163,7 +163,7 @@ export function withLive(report: LiveReport, ...more: (Partial<LiveNetwork> | un
 /** The repository's own network. */
 export const trainedCheckpoint = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
 
-/** A report with the repository's own network, whose recorded sample is two snapshots. */
+/** A report with the repository's own network and one recorded sample of two snapshots. */
 export async function trainedReport(): Promise<LiveReport> {
   const still = {
     t: Float32Array.of(0, 1),

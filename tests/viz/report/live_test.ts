@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** What a reader can do with the networks in a report. */
+/** Sampling with the networks in a report. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
@@ -25,17 +25,17 @@ import {
   untilLive,
 } from "./opened.ts";
 
-/** The library offers what pages use of it: this is checked when it is compiled. */
+/** Compiles only if the library has all that pages use. */
 const offered: Library = web;
 
-Deno.test("web/mod.ts offers what reports use of it", () => {
+Deno.test("web/mod.ts exports what reports use", () => {
   assert.deepEqual(Object.keys(offered.solvers), Object.keys(web.solvers));
 });
 
 const network = await Network.of(3);
 const one = reportHtml(await liveReport({ [hostile]: network }));
 
-/** Recorded noise drawn again goes the recorded way. */
+/** Draws recorded noise again: the trajectory is the recorded one. */
 async function drawAgain(report: Report): Promise<void> {
   await untilLive(report);
   assert.ok(await controls(report), await text(report, "live-text"));
@@ -55,7 +55,7 @@ async function drawAgain(report: Report): Promise<void> {
   assert.equal(await report.locator("#explorer-samples button").count(), 3);
 }
 
-/** By another solver noise goes the way of that solver. */
+/** Draws with another solver: the trajectory is that of the library. */
 async function drawOtherwise(report: Report): Promise<void> {
   const { seed } = recorded;
   assert.match(await draw(report, seed, "heun", 5), /5 steps of heun, 10 evaluations, /);
@@ -69,7 +69,7 @@ async function drawOtherwise(report: Report): Promise<void> {
   );
 }
 
-/** A solver chooses its own steps, and its true cost is shown. */
+/** Draws with an adaptive solver: the page shows its true cost. */
 async function letSolverChoose(page: Page): Promise<void> {
   await untilLive(page);
   const fields = () =>
@@ -97,7 +97,7 @@ async function letSolverChoose(page: Page): Promise<void> {
   assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
 }
 
-/** Steps end at other times than equal ones. */
+/** Draws with unequal steps. */
 async function drawAtOtherTimes(page: Page): Promise<void> {
   await untilLive(page);
   await page.locator("#live-times").selectOption("quadratic");
@@ -107,7 +107,7 @@ async function drawAtOtherTimes(page: Page): Promise<void> {
 
 const tolerance = 1e-4;
 
-/** Each of sixteen samples has a row of the steps that its solver chose. */
+/** Draws sixteen samples with an adaptive solver: each has a row of steps. */
 async function seeStepRows(report: Page): Promise<void> {
   await untilLive(report);
   await report.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
@@ -137,7 +137,7 @@ async function seeStepRows(report: Page): Promise<void> {
   assert.equal(await report.locator("#live-grid .strip").count(), 0);
 }
 
-/** Empty and wrong fields draw nothing, and Enter draws. */
+/** Enters numbers: empty and wrong fields draw nothing, Enter draws. */
 async function enterNumbers(page: Page): Promise<void> {
   await untilLive(page);
   const [seed, steps] = [page.locator("#live-seed"), page.locator("#live-steps")];
@@ -169,7 +169,7 @@ async function enterNumbers(page: Page): Promise<void> {
   await steps.press("Enter");
   await told(page, "Seed 6: 2 steps of heun, 4 evaluations, "); // the same sampler counts from 0 again
 
-  // The largest number that a field takes can be read.
+  // The largest allowed number fits its field.
   const cut = await page.evaluate(() =>
     [...document.querySelectorAll<HTMLInputElement>("input[type=number]")].filter((field) => {
       field.value = field.max;
@@ -197,7 +197,7 @@ await testInBrowser("reportHtml() samples live in a sandboxed frame", async (bro
 const other = await Network.of(4);
 
 await testReport(
-  "reportHtml() draws the same noise through several runs, as far as they are live",
+  "reportHtml() draws the same noise with all runs that have a network",
   reportHtml(await liveReport({ a: network, b: other, bare: "its weights are too large" })),
   async (page) => {
     await untilLive(page);
@@ -224,7 +224,7 @@ await testReport(
     await page.locator("#explorer-run").selectOption("0");
     assert.ok(await controls(page));
 
-    // The brush is taken away from a run without a network: there a click holds a pixel.
+    // A run without a network has no brush: a click holds a pixel.
     await page.getByRole("button", { name: "Paint", exact: true }).click();
     await page.locator("#explorer-run").selectOption("2");
     const before = await text(page, "live-text");
@@ -236,7 +236,7 @@ await testReport(
   },
 );
 
-/** What is recorded is shown, and no more. */
+/** Checks that the page shows recorded samples only. */
 async function assertRecorded(page: Report, words: RegExp): Promise<void> {
   await page.locator("#explorer").scrollIntoViewIfNeeded();
   await page.waitForFunction(() => document.getElementById("live-text")!.textContent !== "");
@@ -247,13 +247,13 @@ async function assertRecorded(page: Report, words: RegExp): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() says why a report has no network, and shows what is recorded",
+  "reportHtml() says why a report has no network, and shows recorded samples",
   reportHtml(await liveReport({ a: "it was told so" })),
   (page) => assertRecorded(page, /^No samples are drawn in this page: it was told so\.$/),
 );
 
 await testReport(
-  "reportHtml() says why a page has no device, and shows what is recorded",
+  "reportHtml() says why a page has no device, and shows recorded samples",
   one,
   (page) =>
     assertRecorded(
@@ -264,7 +264,7 @@ await testReport(
 );
 
 await testReport(
-  "reportHtml() keeps working when live work fails",
+  "reportHtml() keeps working after an error in sampling",
   reportHtml(withLive(await liveReport({ a: network }), { checkpoint: new Uint8Array(4) })),
   async (page) => {
     await untilLive(page);

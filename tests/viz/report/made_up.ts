@@ -1,4 +1,4 @@
-/** A report of made-up runs, whose every number is known. */
+/** A report of made-up runs with known numbers. */
 
 import { encodePng, imageGrid, type Trajectory } from "../../../viz/mod.ts";
 import type {
@@ -14,7 +14,7 @@ export const size = { H: 12, W: 12 } as const;
 const { H, W } = size;
 const P = H * W;
 
-/** A name that would run a program, if it were not escaped. */
+/** A name that would run a script if it were not escaped. */
 export const hostile = `</script><img src=x onerror="document.title='hurt'"> & <b>co</b>`;
 
 /** The value of a pixel of sample s at time t, and its velocity; both may be negative. */
@@ -34,7 +34,7 @@ function trajectory(s: number, M: number): Trajectory {
   };
 }
 
-/** Made-up trajectories in a plane: straight, of ten classes. */
+/** Straight trajectories in a plane, of ten classes. */
 export function plane(M: number, N: number): PlaneTrajectories {
   const to = (n: number) => [4 * Math.cos(n), 4 * Math.sin(n)];
   return {
@@ -93,13 +93,13 @@ function comparison(): Comparison {
   };
 }
 
-/** One run, of a hostile name and note. */
+/** One run with a hostile name and note. */
 export const one: ReportData = { runs: [run(hostile, { note: hostile })] };
 
 /** Two runs side by side. */
 export const two: ReportData = { runs: [run("residual"), run("base")], comparison: comparison() };
 
-/** Made-up quality, of four samples beside two training images each. */
+/** Made-up quality with four samples and their two nearest training images. */
 export function quality(more: Partial<Quality> = {}): Quality {
   const [N, K] = [4, 2];
   return {

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Reports as a reader opens them. */
+/** Opens reports in Chromium. */
 
 import assert from "node:assert/strict";
 import { type Browser, type Frame, type Page, testInBrowser } from "../../browser.ts";
@@ -9,14 +9,14 @@ import { size } from "./made_up.ts";
 const { H, W } = size;
 
 type Options = NonNullable<Parameters<Browser["newContext"]>[0]> & {
-  /** Runs in the page before all else. */
+  /** Script that runs first in the page. */
   readonly before?: () => void;
 };
 
 /** A report, alone or in a frame. */
 export type Report = Page | Frame;
 
-/** Opens a report and does something with it; any complaint of the page fails. */
+/** Opens and visits a report; fails if the page logs an error or requests anything. */
 async function open(
   browser: Browser,
   address: string,
@@ -28,7 +28,7 @@ async function open(
   if (before) await page.addInitScript(before);
   const complaints: string[] = [];
   page.on("console", (message) => {
-    // Chromium's own words where a page asks whether there is a GPU.
+    // Chromium logs this if a page looks for a GPU and there is none.
     if (message.text() !== "No available adapters.") complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.message));
@@ -45,7 +45,7 @@ async function open(
   await context.close();
 }
 
-/** Lets nothing glide: a test that points at something must know where it is. */
+/** Turns off smooth scrolling, so positions are final at once. */
 async function scrollAtOnce(report: Report): Promise<void> {
   await report.evaluate(() => document.documentElement.style.scrollBehavior = "auto");
 }
@@ -63,10 +63,10 @@ export async function fromFile(
   });
 }
 
-/** What a test does in a report, or several things by name, one after the other. */
+/** Visits of a report: one, or several by name, one after the other. */
 type Visits = ((page: Page) => Promise<void>) | Readonly<Record<string, (page: Page) => Promise<void>>>;
 
-/** Defines a test that opens a report from a file once. */
+/** Defines a test that opens a report from a file, once for all visits. */
 export function testReport(
   name: string,
   report: string,
@@ -86,7 +86,7 @@ export function testReport(
     }));
 }
 
-/** Serves a report as MLflow does: its programs may run, but have no origin, so no storage and no other file. */
+/** Serves a report as MLflow does: scripts run without an origin, so without storage and other files. */
 export function fromServer(
   browser: Browser,
   report: string,
@@ -98,7 +98,7 @@ export function fromServer(
   });
 }
 
-/** Serves a page with a report in a frame that may run programs and nothing else. */
+/** Serves a page with a report in a sandboxed frame that allows scripts only. */
 export async function inFrame(
   browser: Browser,
   report: string,
@@ -134,13 +134,13 @@ async function served(
   }
 }
 
-/** Scrolls to an element, so that it is drawn. */
+/** Scrolls to an element, which draws it. */
 export async function see(page: Report, id: string): Promise<void> {
   await page.locator(`#${id}`).scrollIntoViewIfNeeded();
   await page.waitForFunction((id) => document.querySelector(`#${id} .main-svg`), id);
 }
 
-/** What a canvas shows. */
+/** The picture of a canvas as a data URL. */
 export function picture(page: Report, id: string): Promise<string> {
   return page.evaluate((id) => (document.getElementById(id) as HTMLCanvasElement).toDataURL(), id);
 }
@@ -151,7 +151,7 @@ export const moveTo = async (page: Report, position: number) => {
   await twoFrames(page);
 };
 
-/** Waits until what has changed is drawn. */
+/** Waits until changes are drawn. */
 const twoFrames = (page: Report) =>
   page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
@@ -161,7 +161,7 @@ export interface Drawn {
   readonly y: number[];
   readonly name: string;
   readonly showlegend: boolean;
-  /** Whether its reader has hidden it. */
+  /** Whether it is hidden by a click in the legend. */
   readonly hidden: boolean;
   readonly mode?: string;
   readonly customdata?: number[];
@@ -190,30 +190,30 @@ export function tracesOf(page: Report, id: string): Promise<Drawn[]> {
   }, id);
 }
 
-/** What an element says. */
+/** The text of an element. */
 export const text = (page: Report, id: string) => page.locator(`#${id}`).innerText();
 
-/** The numbers with a sign among some words. */
+/** The signed numbers in a text. */
 export const numbersIn = (words: string) =>
   [...words.matchAll(/[+\u2212]\d+\.\d+/g)].map(([number]) => Number(number.replace("\u2212", "-")));
 
-/** The page's numbers of recorded samples are rounded. */
+/** Tolerance for recorded samples, whose numbers the page rounds. */
 export const rounding = 1e-3;
 
-/** Waits until the controls to sample with are there, or a line says why not. */
+/** Waits until the page shows its controls for sampling, or a line that says why it cannot. */
 export async function untilLive(report: Report): Promise<void> {
   await report.locator("#explorer").scrollIntoViewIfNeeded();
   await report.waitForFunction(() => document.documentElement.dataset.live === "ready");
 }
 
-/** Draws the noise of a seed by a solver and its steps; waits for the words on it. */
+/** Draws a sample of a seed with a solver and steps; returns the page's text on it. */
 export async function draw(report: Report, seed: number, solver: string, steps: number): Promise<string> {
   await report.locator("#live-solver").selectOption(solver);
   await report.locator("#live-steps").fill(String(steps));
   return await drawSeed(report, seed);
 }
 
-/** Draws the noise of a seed as the controls say; waits for the words on it. */
+/** Draws a sample of a seed with the current controls; returns the page's text on it. */
 export async function drawSeed(report: Report, seed: number): Promise<string> {
   await report.locator("#live-seed").fill(String(seed));
   await report.evaluate(() => document.getElementById("live-text")!.textContent = "");
@@ -222,7 +222,7 @@ export async function drawSeed(report: Report, seed: number): Promise<string> {
   return await text(report, "live-text");
 }
 
-/** Waits until the line under the controls begins with some words. */
+/** Waits until the text under the controls begins with `words`. */
 export async function told(report: Report, words: string): Promise<void> {
   await report.waitForFunction(
     (words) => document.getElementById("live-text")!.textContent!.startsWith(words),
@@ -230,7 +230,7 @@ export async function told(report: Report, words: string): Promise<void> {
   );
 }
 
-/** Value and velocity over t of a pixel of the sample on the screen, and the times. */
+/** Times, values and velocities of a pixel of the shown sample. */
 export async function pixel(report: Report, row: number, column: number) {
   const frame = report.locator(".frame").last();
   const { width, height } = (await frame.boundingBox())!;
@@ -245,14 +245,14 @@ export async function pixel(report: Report, row: number, column: number) {
   return { t: value.x, value: value.y, velocity: velocity.y };
 }
 
-/** A pixel over the snapshots of a field, f32[M, H, W]. */
+/** Values of a pixel in all snapshots of f32[M, H, W]. */
 export const over = (field: Float32Array, row: number, column: number) =>
   [...field].filter((_, i) => i % (H * W) === row * W + column);
 
-/** Whether there are controls to sample with. */
+/** Whether the page shows controls for sampling. */
 export const controls = (report: Report) => report.locator("#live-draw").isVisible();
 
-/** The marks of a kind in a strip: from where to where, in per cent of t. */
+/** Start and end of each mark of a kind in a strip, in per cent of t. */
 export function marks(report: Report, place: string, kind: "step" | "rejected"): Promise<[number, number][]> {
   return report.locator(`${place} .${kind}`).evaluateAll((all) =>
     all.map((mark) => {

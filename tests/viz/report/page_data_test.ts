@@ -1,4 +1,4 @@
-/** What the page of a report computes with, and how. */
+/** The data of a report's page, and the functions that use it. */
 
 import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml } from "../../../viz/report/mod.ts";
@@ -14,7 +14,7 @@ import { testNeeding } from "../../permissions.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { run, two, valueAt } from "./made_up.ts";
 
-Deno.test("unpacked() gives what was packed(), each array as exactly as its use needs", () => {
+Deno.test("unpacked() inverts packed(), with the precision of each array", () => {
   const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
   const pixels = Float32Array.from({ length: 256 }, (_, i) => i / 255);
   const data = {
@@ -31,7 +31,7 @@ Deno.test("unpacked() gives what was packed(), each array as exactly as its use 
   assert.deepEqual(
     [own.plane.image, own.live.tests.image],
     [pixels, pixels],
-    "to the level of a file of images",
+    "exact to the level of an image file",
   );
   assert.deepEqual([back.classes, back.name, back.nothing], [[3, 300], "</script>", null]);
   for (const [packed, most] of [[own.velocity, 32_767], [back.comparison.points[0], 127]] as const) {
@@ -43,7 +43,7 @@ Deno.test("unpacked() gives what was packed(), each array as exactly as its use 
   assert.deepEqual(beyond.plane.image, Float32Array.of(0, 1));
 });
 
-Deno.test("pageData() keeps to its budget, with all trajectories at fewer times before fewer trajectories", () => {
+Deno.test("pageData() keeps its budget: fewer snapshots first, then fewer trajectories", () => {
   const [H, W, M, S] = [64, 64, 40, 8];
   const trajectories = Array.from({ length: S }, () => ({
     t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
@@ -71,7 +71,7 @@ Deno.test("pageData() thins snapshots without changing them", () => {
   assert.equal(image[(5 * 12 + 3) * 12 + 7], Math.fround(valueAt(2, Math.fround(0.25), 3, 7)));
 });
 
-Deno.test("pageData() thins uneven snapshots over t, and repeats none", () => {
+Deno.test("pageData() thins unevenly spaced snapshots over t, without repeats", () => {
   const M = 400;
   const t = Float32Array.from({ length: M }, (_, m) => (m / (M - 1)) ** 3);
   const { runs: [{ trajectories: [kept] }] } = pageData({
@@ -91,7 +91,7 @@ const reference = { values: Float32Array.from({ length: 12 }, (_, i) => i / 7), 
 const judge: LiveJudge = { weights: Uint8Array.of(5, 6), reference };
 const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
 
-Deno.test("pageData() says what the page can do with the network of each run, or why nothing", () => {
+Deno.test("pageData() holds the network of each run, or says why there is none", () => {
   const networks = (...live: (LiveNetwork | string | undefined)[]) => {
     const runs = live.map((live, i) => run(`${i}`, live === undefined ? {} : { live }));
     return pageData({ runs, library: "" }).runs.map(({ live }): PageNetwork | string | undefined => live);
@@ -115,7 +115,7 @@ Deno.test("pageData() says what the page can do with the network of each run, or
   assert.equal(
     pageData({ runs: [bare], library: "" }).runs[0].live,
     undefined,
-    "there is nothing to look at",
+    "a run without trajectories has no explorer",
   );
 });
 
@@ -149,7 +149,7 @@ testNeeding(
   },
 );
 
-Deno.test("thinned() averages neighbours and leaves out what is no number", () => {
+Deno.test("thinned() averages neighbours and skips NaN", () => {
   const series = { step: [1, 2, 3, 4, 5], value: [1, NaN, 3, 5, 7] };
   assert.deepEqual(thinned(series, 2), { step: [3, 5], value: [2, 6] });
   assert.deepEqual(thinned(series, 10), { step: [1, 3, 4, 5], value: [1, 3, 5, 7] });
@@ -168,7 +168,7 @@ Deno.test("quantiles() are over the samples at each time", () => {
   assert.deepEqual(quantiles(values, 11), { low: [1, 7], median: [5, 7], high: [9, 7] });
 });
 
-Deno.test("classAt() goes straight between snapshots", () => {
+Deno.test("classAt() interpolates linearly between snapshots", () => {
   const plane = {
     shape: [3, 2, 1, 1] as const,
     t: Float32Array.of(0, 0.5, 1),
@@ -185,7 +185,7 @@ Deno.test("classAt() goes straight between snapshots", () => {
   assert.deepEqual(classAt(plane, 5, 0.5).points.x, []);
 });
 
-Deno.test("snapshotAt() goes straight between snapshots, with the velocity of the one before", () => {
+Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot before", () => {
   const trajectory = {
     id: 0,
     name: "",
@@ -206,7 +206,7 @@ Deno.test("snapshotAt() goes straight between snapshots, with the velocity of th
   assert.deepEqual([0, 1, 2].map((m) => lastVelocity(trajectory, m).t), [0, 0.5, 0.5]);
 });
 
-Deno.test("fastestOf() gives velocities that are 0 a scale", () => {
+Deno.test("fastestOf() is 1 if all velocities are 0", () => {
   const still = {
     shape: [2, 1, 1, 2] as const,
     t: Float32Array.of(0, 1),
@@ -224,14 +224,14 @@ Deno.test("classMark() tells 80 classes apart by colour and shape", () => {
   assert.equal(new Set(Array.from({ length: 80 }, (_, c) => markOf(c))).size, 80);
   assert.deepEqual(classMark(theme, 9), { color: "colour 9", symbol: "circle" });
   assert.notEqual(markOf(19), markOf(9));
-  assert.equal(markOf(85), markOf(5), "after them marks repeat");
+  assert.equal(markOf(85), markOf(5), "then marks repeat");
 });
 
-Deno.test("classesOf() are those of all runs", () => {
+Deno.test("classesOf() gives the classes of all runs", () => {
   assert.deepEqual(classesOf([[12, 3, 12], [300, noClass]]), [noClass, 3, 12, 300]);
 });
 
-Deno.test("logTicks() are at 1, 2 and 5 where two of them are in sight, else Plotly's own", () => {
+Deno.test("logTicks() are at 1, 2 and 5 if the range contains two of them, else Plotly's own", () => {
   assert.deepEqual(logTicks([0.1, 3, NaN]), { dtick: "D2" });
   assert.deepEqual(logTicks([0.2, 1.02]), { dtick: "D2" });
   assert.deepEqual(logTicks([0.7, 1.6, 0]), {});
@@ -251,7 +251,7 @@ Deno.test("lossTraces() shows a single loss as a point", () => {
   });
 });
 
-Deno.test("WorkQueue does what is needed even if all is stopped, and drops the rest", async () => {
+Deno.test("WorkQueue.stop() cancels all tasks except needed ones", async () => {
   const done: string[] = [];
   const queue = new WorkQueue(() => {}, (error) => assert.fail(`${error}`));
   const all = new Promise<void>((resolve) => {

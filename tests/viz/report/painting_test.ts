@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Paint on a sample, from which the flow goes on, and the steps of a solver that chooses them. */
+/** Painting in a sample, and samples with other snapshots. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
@@ -27,7 +27,7 @@ const { H, W } = size;
 const network = await Network.of(3);
 const one = reportHtml(await liveReport({ [hostile]: network }));
 
-/** Paints a dot with the mouse; what the page said before is gone. */
+/** Paints a dot with the mouse, and clears the page's text before. */
 async function dot(page: Page, row: number, column: number): Promise<void> {
   await page.evaluate(() => document.getElementById("live-text")!.textContent = "");
   await page.locator(".frame").first().scrollIntoViewIfNeeded();
@@ -38,7 +38,7 @@ async function dot(page: Page, row: number, column: number): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() lets the flow go on from what is painted, and undoes it",
+  "reportHtml() continues the flow from paint, and undoes it",
   one,
   async (page) => {
     await untilLive(page);
@@ -50,7 +50,7 @@ await testReport(
     await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler, 10 evaluations, ");
     const painted = await pixel(page, 5, 5);
 
-    // What the library makes of it.
+    // The library gives the same.
     const { seed, ...how } = recorded;
     const whole = await network.flow(seed, how);
     const x = whole.image.slice(10 * H * W, 11 * H * W);
@@ -63,7 +63,7 @@ await testReport(
     assertClose((await pixel(page, 6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
     assert.ok(Math.abs(painted.value[20] - before.value[20]) > 0.05, "paint changes the end");
 
-    // More paint at the same t is added; at another one the flow turns there.
+    // More paint at the same t is added; paint at a later t changes the flow from there.
     await page.locator("#brush input[value=black]").check();
     await dot(page, 2, 9);
     await page.waitForFunction(() => (document.getElementById("pixel-text")!.textContent ?? "") !== "");
@@ -72,7 +72,7 @@ await testReport(
     await told(page, "Sample 1 painted at t = 0.50: ");
     assertClose((await pixel(page, 2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
 
-    // The space bar paints where the arrow keys point, with noise that nobody knows before.
+    // The space bar paints noise at the pixel that arrow keys chose.
     await page.locator("#brush input[value=noise]").check();
     await moveTo(page, 75);
     await page.locator(".frame").first().focus();
@@ -85,7 +85,7 @@ await testReport(
     assert.deepEqual(await pixel(page, 5, 5), before);
     assert.equal(await page.locator("#paint-undo").isVisible(), false);
 
-    // Paint at two times of one sample, and on another before that is done: all of it counts.
+    // Paint at two times of one sample, then on another before the first is solved: all paint is kept.
     await draw(page, 3, "euler", 20);
     await page.evaluate(() => {
       const byId = (id: string) => document.getElementById(id) as HTMLInputElement;
@@ -129,7 +129,7 @@ const times = [0, 0.125, 0.25, 0.5, 1];
 const flow = { ...madeUpFlow(1, 5, [H, W]), t: Float32Array.from(times) };
 const solved = { seed: 1, solver: "euler", steps: 4, times };
 
-/** A library of one network, whose velocity is 1 everywhere. */
+/** A library with one network, whose velocity is 1 everywhere. */
 const library = `
 const tensor = (values) => ({ values, read: async () => values });
 const same = (values) => values;
@@ -162,7 +162,7 @@ const noise = tensor, fromPixels = same, toPixels = same, snapshotToPixels = sam
 const tests = { shape: [1, 1, H, W] as const, image: new Float32Array(H * W) };
 const live = { checkpoint: new Uint8Array(3), tests };
 await testReport(
-  "reportHtml() goes by the snapshots' own times, and measures bits with other signs each time",
+  "reportHtml() uses the times of snapshots, and measures bits with new random signs each time",
   reportHtml({ runs: [run("uneven", { trajectories: [flow], solved, live })], library }),
   async (page) => {
     await page.locator("#explorer").scrollIntoViewIfNeeded();

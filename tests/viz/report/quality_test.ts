@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** How good the networks are, as a reader sees it. */
+/** Quality of the networks in a report. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
@@ -10,7 +10,7 @@ import { see, testReport, text, tracesOf } from "./opened.ts";
 const shown = (value: number) => String(value);
 const [share, distance] = quality().figures;
 
-/** x of the elements of a class or kind, in order. */
+/** x of the elements that match, in order. */
 function places(svg: string, pattern: RegExp): number[] {
   return [...svg.matchAll(pattern)].map(([, x]) => Number(x));
 }
@@ -25,7 +25,7 @@ Deno.test("intervalAxis() puts values, intervals, real images and noise in their
   assert.ok(!text.includes("log scale"));
 });
 
-Deno.test("intervalAxis() is logarithmic where values differ by more than a factor of 30", () => {
+Deno.test("intervalAxis() is logarithmic if values differ by more than a factor of 30", () => {
   const { text } = intervalAxis([{ run: 0, figure: distance }], shown);
   assert.ok(text.includes("log scale"));
   const [real] = places(text, /x1="([\d.]+)"[^>]*class="reference real"/g);
@@ -35,7 +35,7 @@ Deno.test("intervalAxis() is logarithmic where values differ by more than a fact
   assert.ok(Math.abs(value - expected) < 0.1, `${value}, expected ${expected}`);
 });
 
-Deno.test("intervalAxis() marks real images and noise by each run's own judge", () => {
+Deno.test("intervalAxis() marks real images and noise for each run", () => {
   const other = { ...share, real: 0.9, noise: 0.05 };
   const { text } = intervalAxis([{ run: 0, figure: share }, { run: 1, figure: other }], shown);
   const marks = [...text.matchAll(
@@ -62,14 +62,14 @@ Deno.test("intervalAxis() puts a single value in the middle", () => {
   assert.deepEqual(places(text, /cx="([\d.]+)"/g), [130]);
 });
 
-Deno.test("reportHtml() shows how good runs are, each figure once with the runs on one axis", () => {
+Deno.test("reportHtml() shows each quality figure once, with all runs on one axis", () => {
   const better = quality({ figures: [{ ...share, value: 0.95 }], how: hostile });
   const page = reportHtml({ runs: [run("a", { quality: quality() }), run("b", { quality: better })] });
   const section = page.slice(page.indexOf('<section id="quality"'), page.indexOf('id="flow"'));
   assert.equal(section.split('<th scope="row">Recognised<br>').length, 2);
   assert.equal(section.split("<circle").length, 4, "two runs, then one");
   assert.ok(section.includes("90.0 %") && section.includes("95.0 %"));
-  assert.ok(!section.includes("<img src=x"), "a tag of a user stands in the page");
+  assert.ok(!section.includes("<img src=x"), "a user's tag is not escaped");
   assert.equal(section.match(/<img /g)?.length, 8, "four samples of each run");
   assert.ok(!reportHtml({ runs: [run("a")] }).includes('id="quality"'), "no run was evaluated");
 });
@@ -86,7 +86,7 @@ await testReport(
   },
 );
 
-Deno.test("reportHtml() counts evaluations of solvers to the last one", () => {
+Deno.test("reportHtml() shows evaluations of solvers exactly", () => {
   const frechet = { value: 6.218, low: 5.1, high: 7.9 };
   const result = { solver: "heun", frechet, confident: 0.9 };
   const solvers = [
@@ -98,12 +98,12 @@ Deno.test("reportHtml() counts evaluations of solvers to the last one", () => {
   assert.ok(page.includes("<td>1357.5</td>"));
 });
 
-Deno.test("reportHtml() has the numbers below that it tells screen readers of, and tells of no others", () => {
+Deno.test("reportHtml() mentions tables of numbers to screen readers exactly where they exist", () => {
   const page = reportHtml({ runs: [run("a", { quality: quality() })] });
   const places = [...page.matchAll(/<div id="([a-z-]+)" class="chart [^>]*aria-label="([^"]*)"/g)];
   const silent = places.flatMap(([, id, label]) => label.endsWith("; numbers below") ? [] : [id]);
   assert.deepEqual(silent, ["pixel-chart", "plane-chart"]);
   const start = page.indexOf("Numbers of these figures");
   const rows = page.slice(start, page.indexOf("</details>", start));
-  assert.ok(rows.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "the course over t");
+  assert.ok(rows.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "values over t");
 });

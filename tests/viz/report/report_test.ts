@@ -3,15 +3,15 @@ import { type Comparison, reportHtml, type ReportRun } from "../../../viz/report
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
 
-Deno.test("reportHtml() takes a user's words for words", () => {
+Deno.test("reportHtml() escapes a user's text", () => {
   const page = reportHtml(one);
-  assert.equal(page.split("<img src=x").length, 1, "a tag of a user stands in the page");
+  assert.equal(page.split("<img src=x").length, 1, "a user's tag is not escaped");
   assert.equal(page.match(/<\/script/g)?.length, 3);
   assert.equal(page.match(/<img /g)?.length, 1);
   assert.ok(
     page.includes("&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;"),
   );
-  assert.ok(!page.includes('onerror="'), "an attribute of a user stands in the page");
+  assert.ok(!page.includes('onerror="'), "a user's attribute is not escaped");
 });
 
 Deno.test("reportHtml() says how a stopped or failed run ended", () => {
@@ -23,12 +23,12 @@ Deno.test("reportHtml() says how a stopped or failed run ended", () => {
   assert.equal(page.split('<p class="ending">').length, 2, "other runs say nothing");
 });
 
-Deno.test("reportHtml() has words for any images, not only for digits", () => {
+Deno.test("reportHtml() does not speak of digits, as images may be any", () => {
   const words = reportHtml(two).replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
   assert.doesNotMatch(words, /digit|MNIST/i);
 });
 
-Deno.test("reportHtml() asks for nothing outside the file", () => {
+Deno.test("reportHtml() requests nothing outside the file", () => {
   const markup = reportHtml(two).replace(/<script[\s\S]*?<\/script>/g, "");
   const addresses = [...markup.matchAll(/\b(?:src|href)="([^"]{0,20})/g)].map(([, address]) => address);
   assert.ok(
@@ -38,7 +38,7 @@ Deno.test("reportHtml() asks for nothing outside the file", () => {
   assert.doesNotMatch(markup, /url\(|@import/);
 });
 
-Deno.test("reportHtml() refuses runs it cannot tell apart, and numbers it cannot draw", () => {
+Deno.test("reportHtml() refuses equal names, and numbers that are not finite", () => {
   assert.throws(
     () => reportHtml({ runs: [] }),
     /^RangeError: Cannot report: no run is given \(expected at least 1\)$/,
@@ -55,7 +55,7 @@ Deno.test("reportHtml() refuses runs it cannot tell apart, and numbers it cannot
   );
 });
 
-Deno.test("reportHtml() refuses arrays that do not fill their shapes, and pictures that do not fit together", () => {
+Deno.test("reportHtml() refuses arrays that do not fill their shapes, and different image sizes", () => {
   const refuses = (data: Partial<ReportRun>, message: string) =>
     assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), { name: "RangeError", message });
   const { H, W } = size;
@@ -144,7 +144,7 @@ Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
   for (const s of [2, 4, 20]) assert.ok(page.includes(`<td>${s}</td><td>1</td><td>${s / 1000}</td>`), `${s}`);
 });
 
-Deno.test("reportHtml() has words for the plane of each run, and shows those of the first", () => {
+Deno.test("reportHtml() has a text on the plane of each run, and shows the first", () => {
   const { classifier: _, ...other } = plane(3, 9);
   const page = reportHtml({
     runs: [
@@ -161,8 +161,8 @@ Deno.test("reportHtml() has words for the plane of each run, and shows those of 
     ["1", " hidden"],
   ]);
   const [[, , first], [, , second], [, , below], [, , belowSecond]] = words;
-  assert.ok(first.startsWith("<p>20 samples on their way (5 Euler steps"), first);
-  assert.ok(second.startsWith("<p>9 samples on their way (2 Euler steps"), second);
+  assert.ok(first.startsWith("<p>20 samples from noise to data (5 Euler steps"), first);
+  assert.ok(second.startsWith("<p>9 samples from noise to data (2 Euler steps"), second);
   assert.match(below.replaceAll("\n", " "), /right on 9 of 10 held-out images/);
   assert.match(
     belowSecond,
@@ -170,7 +170,7 @@ Deno.test("reportHtml() has words for the plane of each run, and shows those of 
   );
 });
 
-Deno.test("reportHtml() does without what a run does not have", () => {
+Deno.test("reportHtml() leaves out what a run does not have", () => {
   const { lossByTime: _, samplesPng: __, plane: ___, ...rest } = run("bare");
   const page = reportHtml({ runs: [{ ...rest, trajectories: [] }] });
   for (const id of ["clock", "explorer", "plane-chart", "bins-chart"]) {

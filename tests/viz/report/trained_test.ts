@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** A report of a trained network: it draws what the library draws, shows its steps, and stops. */
+/** Sampling with a trained network in a report. */
 
 import assert from "node:assert/strict";
 import { AdaptiveSampler, noise, openCheckpoint, sample } from "../../../models/mod.ts";
@@ -9,7 +9,7 @@ import { assertClose } from "../../testing.ts";
 import { trainedCheckpoint, trainedReport, withLive } from "./live_data.ts";
 import { draw, marks, moveTo, testReport, text, untilLive } from "./opened.ts";
 
-/** Steps of the repository's network from the noise of a seed. */
+/** Adaptive steps of the repository's network from the noise of a seed. */
 async function trainedSteps(seed: number, tolerance: number) {
   const { model, shape } = await openCheckpoint(trainedCheckpoint);
   const sampler = new AdaptiveSampler(model, [1, ...shape], { rtol: tolerance, atol: tolerance });
@@ -17,11 +17,11 @@ async function trainedSteps(seed: number, tolerance: number) {
   return { tried, evaluations };
 }
 
-/** A solver shows where it put its steps, and what it rejected. */
+/** Draws with an adaptive solver: the page shows taken and rejected steps. */
 async function seeSteps(report: Page): Promise<void> {
   await untilLive(report);
   const strip = report.locator("#step-strip");
-  assert.ok(!await strip.isVisible(), "it is not known how the recorded sample was solved");
+  assert.ok(!await strip.isVisible(), "the solver of the recorded sample is unknown");
   await report.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
   await report.locator("#live-tolerance").selectOption("0.001");
   await report.locator("#live-seed").fill("1");
@@ -47,7 +47,7 @@ async function seeSteps(report: Page): Promise<void> {
   await strip.waitFor({ state: "hidden" });
 }
 
-/** Draws a digit, and compares a line of pixels with what the library draws outside the page. */
+/** Draws a digit, and compares a row of pixels with the library's. */
 async function drawDigit(page: Page, steps: number, tolerance: number): Promise<string> {
   const { model, shape } = await openCheckpoint(trainedCheckpoint);
   const x1 = await sample(model, { count: 1, shape, seed: 5, steps, solver: "heun" }).read();
@@ -71,7 +71,7 @@ async function drawDigit(page: Page, steps: number, tolerance: number): Promise<
   return words;
 }
 
-/** A solver that chooses its own steps stops on its way. */
+/** Stops an adaptive solver. */
 async function stopDrawing(page: Page): Promise<void> {
   await untilLive(page);
   await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
@@ -84,7 +84,7 @@ async function stopDrawing(page: Page): Promise<void> {
   assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
 }
 
-/** The bits per dimension of a test image stop on the way. */
+/** Stops measuring bits per dimension. */
 async function stopMeasuring(report: Page): Promise<void> {
   await untilLive(report);
   await report.locator("#bits-examples button").evaluate((button: HTMLElement) => {
@@ -101,7 +101,7 @@ async function stopMeasuring(report: Page): Promise<void> {
 const digits = { shape: [1, 1, 28, 28] as const, image: new Float32Array(784).fill(0.5) };
 
 await testReport(
-  "reportHtml() samples from a trained network, and stops when its reader wants it",
+  "reportHtml() samples from a trained network, and can be stopped",
   reportHtml(withLive(await trainedReport(), { tests: digits })),
   {
     seeSteps,

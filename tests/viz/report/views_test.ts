@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** What a report shows of runs, and what its reader has chosen. */
+/** The views of a report. */
 
 import assert from "node:assert/strict";
 import { encodePng, figure, imageGrid } from "../../../viz/mod.ts";
@@ -18,7 +18,7 @@ const [first, second] = two.runs;
 const fewer = { ...second, plane: plane(6, 9) };
 
 await testReport(
-  "reportHtml() compares two runs under one slider, also where one has fewer trajectories",
+  "reportHtml() compares two runs with one slider, even if one has fewer trajectories",
   reportHtml({ ...two, runs: [first, fewer] }),
   async (page) => {
     await see(page, "difference-chart");
@@ -33,7 +33,7 @@ await testReport(
     await page.locator("#explorer-run").selectOption("1");
 
     await see(page, "plane-chart");
-    assert.match(await page.locator("#plane").innerText(), /20 samples on their way/);
+    assert.match(await page.locator("#plane").innerText(), /20 samples from noise to data/);
     await page.evaluate(() => {
       const chart = document.getElementById("plane-chart") as unknown as {
         emit(event: string, what: unknown): void;
@@ -42,14 +42,14 @@ await testReport(
     });
     assert.equal(await text(page, "plane-text"), "sample 16, class 5");
     await page.locator("#plane-run").selectOption("1");
-    await page.locator("#plane").getByText("9 samples on their way").waitFor({ state: "visible" });
-    assert.doesNotMatch(await page.locator("#plane").innerText(), /20 samples on their way/);
+    await page.locator("#plane").getByText("9 samples from noise to data").waitFor({ state: "visible" });
+    assert.doesNotMatch(await page.locator("#plane").innerText(), /20 samples from noise to data/);
     assert.equal(await text(page, "plane-text"), "sample 1, class 0");
     await moveTo(page, 70);
   },
 );
 
-/** A run whose samples in the plane are of some classes. */
+/** A run with samples of these classes in the plane. */
 const classed = (name: string, classes: readonly number[], classNames?: readonly string[]) => {
   const { real, ...rest } = plane(4, classes.length);
   const ofReal = Array.from({ length: 30 }, (_, n) => classes[n % classes.length]);
@@ -58,7 +58,7 @@ const classed = (name: string, classes: readonly number[], classNames?: readonly
 };
 const many = Array.from({ length: 60 }, (_, n) => n % 26);
 const { classes: _, classifier: __, real: { position }, ...unclassed } = plane(4, 9);
-/** Runs, the names and numbers of their points by class, and what is said of the first sample. */
+/** Runs, with the name and number of points of each class, and the text on the first sample. */
 const classCases: readonly (readonly [ReportRun, [name: string, count: number][], said: string])[] = [
   [
     classed("26 classes", many),
@@ -79,7 +79,7 @@ const classCases: readonly (readonly [ReportRun, [name: string, count: number][]
 ];
 
 await testReport(
-  "reportHtml() shows each sample in the plane with the mark and the name of its class",
+  "reportHtml() shows each sample in the plane with mark and name of its class",
   reportHtml({ runs: classCases.map(([run]) => run) }),
   async (page) => {
     await see(page, "plane-chart");
@@ -104,7 +104,7 @@ await testReport(
   },
 );
 
-/** What a solver got with 4 and 8 evaluations. */
+/** Quality of a solver with 4 and 8 evaluations. */
 const resultsOf = (solver: string): SolverQuality[] =>
   [4, 8].map((evaluations) => ({
     solver,
@@ -117,7 +117,7 @@ const resultsOf = (solver: string): SolverQuality[] =>
 const solvers = ["euler", "midpoint", "heun", "bosh3", "rk4", "dopri5", "bosh3, own", "dopri5, own", "sde"];
 
 await testReport(
-  "reportHtml() tells nine solvers apart, and hides what its reader has hidden after the slider has moved",
+  "reportHtml() tells nine solvers apart, and keeps traces hidden when the slider moves",
   reportHtml({ runs: [run("a", { solvers: solvers.flatMap(resultsOf) })] }),
   async (page) => {
     await see(page, "solvers-chart");
@@ -149,7 +149,7 @@ const wide = run("wide", {
   plane: { ...rest, image: new Float32Array(N * H * W).fill(0.5), shape: [M, N, H, W] },
 });
 
-await testReport("reportHtml() stretches no image", reportHtml({ runs: [wide] }), async (page) => {
+await testReport("reportHtml() does not stretch images", reportHtml({ runs: [wide] }), async (page) => {
   for (const width of [1280, 375]) {
     await page.setViewportSize({ width, height: 900 });
     await page.locator("#explorer").scrollIntoViewIfNeeded();
@@ -192,7 +192,7 @@ const study = {
 const runs = [first, { ...first, name: "a run that is not compared" }, second];
 
 await testReport(
-  "reportHtml() shows what a study found, and compares some of its runs",
+  "reportHtml() shows findings of a study, and compares some of its runs",
   reportHtml({ runs, comparison: { ...two.comparison!, runs: [0, 2] }, study }),
   async (page) => {
     assert.equal(await page.locator("h1").innerText(), study.title);

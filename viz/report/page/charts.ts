@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
 
-/** A trace or a layout in Plotly's terms. */
+/** A trace or a layout as Plotly takes it. */
 export type PlotlyPart = Record<string, unknown>;
 
-/** What is used of Plotly; the page holds all of it. */
+/** The part of Plotly in use. */
 declare const Plotly: {
   react(
     element: HTMLElement,
@@ -15,7 +15,6 @@ declare const Plotly: {
   restyle(element: HTMLElement, changes: PlotlyPart, traces: readonly number[]): Promise<unknown>;
 };
 
-/** An element with a Plotly chart. */
 interface PlotElement extends HTMLElement {
   on(event: "plotly_hover" | "plotly_click", handler: (event: { points: PlotPoint[] }) => void): void;
 }
@@ -31,11 +30,11 @@ export interface Theme {
   readonly muted: string;
   readonly line: string;
   readonly paper: string;
-  /** Of the runs, in their order. */
+  /** Colours of runs, in order. */
   readonly runs: readonly string[];
-  /** Of classes, ten in all; `classMark` tells more of them apart. */
+  /** Ten colours of classes; `classMark` adds shapes for more classes. */
   readonly classes: readonly string[];
-  /** Of red, green and blue channels. */
+  /** Colours of the red, green and blue channel. */
   readonly channels: readonly string[];
 }
 
@@ -53,7 +52,7 @@ function themeNow(): Theme {
   };
 }
 
-/** The line of a run: after six runs the colours repeat with other dashes. */
+/** The line style of a run: after six runs colours repeat with other dashes. */
 export function runLine(theme: Theme, run: number): { color: string; dash: string; width: number } {
   const dash = ["solid", "dash", "dot"][Math.floor(run / theme.runs.length) % 3];
   return { color: theme.runs[run % theme.runs.length], dash, width: 2 };
@@ -61,14 +60,14 @@ export function runLine(theme: Theme, run: number): { color: string; dash: strin
 
 const all: Chart[] = [];
 
-/** A Plotly chart in the colours of the page, with an optional line at t. */
+/** A Plotly chart in the page's colours, with an optional line at t. */
 export class Chart {
   #drawn = false;
   #t: number | undefined;
 
   /**
-   * @param traces makes the traces, in Plotly's terms, whenever colours or data change
-   * @param layout makes the layout, on top of the common one
+   * @param traces makes the traces whenever colours or data change
+   * @param layout makes what differs from the common layout
    */
   constructor(
     readonly element: HTMLElement,
@@ -80,7 +79,7 @@ export class Chart {
     dark.addEventListener("change", () => all.forEach((chart) => chart.refresh()));
   }
 
-  /** Draws the chart, with a line at t if it is given. */
+  /** Draws the chart, with a line at t if given. */
   draw(t?: number): void {
     this.#t = t;
     const theme = themeNow();
@@ -91,7 +90,7 @@ export class Chart {
     this.#drawn = true;
   }
 
-  /** Draws the chart again with the current colours and data, if it was drawn before. */
+  /** Redraws the chart with current colours and data, if it was drawn before. */
   refresh(): void {
     if (this.#drawn) this.draw(this.#t);
   }
@@ -104,12 +103,12 @@ export class Chart {
     Plotly.relayout(this.element, { "shapes[0].x0": t, "shapes[0].x1": t });
   }
 
-  /** Changes data of traces, in Plotly's terms. */
+  /** Changes attributes of traces, as `Plotly.restyle` does. */
   restyle(changes: PlotlyPart, traces: readonly number[]): void {
     Plotly.restyle(this.element, changes, traces);
   }
 
-  /** Calls back with the point that the reader points at or touches; to be called after the chart was drawn. */
+  /** Calls back with each point that is hovered or tapped; call it after the chart is drawn. */
   onPoint(handler: (point: PlotPoint) => void): void {
     for (const event of ["plotly_hover", "plotly_click"] as const) {
       (this.element as PlotElement).on(event, ({ points: [point] }) => handler(point));
@@ -166,12 +165,12 @@ function merge(a: PlotlyPart, b: PlotlyPart): PlotlyPart {
   return both;
 }
 
-/** So many decades hold two of 1, 2, 5, 10, 20 and so on, wherever they begin. */
+/** Any range of this many decades contains two of 1, 2, 5, 10, 20 and so on. */
 const enough = 0.7;
 
 /**
- * Ticks of a logarithmic axis, in Plotly's terms: at 1, 2 and 5 times each power of ten; of values that are near each
- * other Plotly's own, which has equal steps there.
+ * Ticks of a logarithmic axis, as Plotly attributes: at 1, 2 and 5 times each power of ten; for a short range Plotly's
+ * own, which are linear.
  */
 export function logTicks(values: readonly number[]): { readonly dtick?: "D2" } {
   const shown = values.filter((value) => Number.isFinite(value) && value > 0);

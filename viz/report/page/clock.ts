@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 import { byId } from "./dom.ts";
 
-/** Milliseconds of a whole play, and of each still for readers who prefer reduced motion. */
+/** Milliseconds of a whole play, and of each still if reduced motion is preferred. */
 const playMs = 6000;
 const stillMs = 700;
 
-/** The time t of all views: a slider, keys and a player with pacings. */
+/** The time t of all views, set by a slider, keys and a player. */
 export class Clock {
   readonly #slider = byId<HTMLInputElement>("time");
   readonly #output = byId("time-text");
@@ -14,7 +14,7 @@ export class Clock {
   #frame: number | undefined;
 
   /**
-   * @param pacings positions in [0, 100] that a player visits, by pacing
+   * @param pacings positions in [0, 100] that the player visits, by pacing
    * @param onChange called after each change of t
    */
   constructor(readonly pacings: Readonly<Record<string, readonly number[]>>, readonly onChange: () => void) {
@@ -27,7 +27,7 @@ export class Clock {
     this.#show();
   }
 
-  /** In [0, 1]. */
+  /** The time, in [0, 1]. */
   get t(): number {
     return Number(this.#slider.value) / 100;
   }
@@ -37,7 +37,6 @@ export class Clock {
     this.#show();
   }
 
-  /** Positions of the chosen pacing. */
   get #positions(): readonly number[] {
     return this.pacings[this.#pacing.value];
   }
@@ -72,7 +71,7 @@ export class Clock {
     this.#button.textContent = "Play";
   }
 
-  /** Arrow keys move t unless they mean something else, such as to scroll a wide table. */
+  /** Arrow keys move t unless they have another use, such as scrolling a wide table. */
   #key(event: KeyboardEvent): void {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const busy = (event.target as Element).closest("input, select, textarea, .scroll, [data-arrows]");

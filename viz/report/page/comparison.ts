@@ -65,7 +65,7 @@ export class ComparisonView {
     return size;
   }
 
-  /** The mean over the channels of images one after the other. */
+  /** The mean over channels of each of several images. */
   #mean(images: Float32Array): Float32Array {
     const [C, H, W] = this.#size;
     if (C === 1) return images;
@@ -101,7 +101,7 @@ export class ComparisonView {
       const vb = part(velocities[a][b], k);
       return part(velocities[a][a], k).map((value, j) => value - vb[j]);
     };
-    // One scale for all times, so that they can be compared.
+    // One scale for all times makes them comparable.
     const most = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
     const now = difference(i);
     drawImage(byId("compare-d"), this.#mean(now), flat, this.colours.signed(most));
@@ -121,7 +121,7 @@ export class ComparisonView {
   }
 }
 
-/** The largest magnitude; 1 if all are 0, as a scale has a length. */
+/** The largest magnitude; 1 if all are 0, as it divides. */
 function largest(arrays: readonly Float32Array[]): number {
   return arrays.reduce((most, values) => values.reduce((m, x) => Math.max(m, Math.abs(x)), most), 0) || 1;
 }

@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 
-/** The element of an id; the document has it, as both are made together. */
+/** The element with an id, which the document must have. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
 
-/** A new element with attributes, `text` among them, and children. */
+/** Makes an element with attributes (and `text`) and children. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   { text, ...attributes }: Record<string, string> = {},
@@ -18,12 +18,12 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** A number with its sign, so that changing numbers do not jump. */
+/** A number with its sign and a fixed width. */
 export function signed(value: number, digits = 3): string {
   return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(digits);
 }
 
-/** Text that Plotly shows as it is, instead of as markup. */
+/** Escapes text for Plotly, which would read it as markup. */
 export function plotlyText(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
@@ -41,13 +41,13 @@ export function chooseRun(
   if (names.length < 2) (select.closest("label") as HTMLElement).hidden = true;
 }
 
-/** A field for a number, a whole one unless its step is `any`. */
+/** An input for a number, a whole number unless its step is `any`. */
 export class NumberField {
   readonly #input: HTMLInputElement;
 
   /**
-   * @param name what to call it
-   * @param onEnter called when its reader presses Enter
+   * @param name name in messages
+   * @param onEnter called on Enter
    */
   constructor(id: string, readonly name: string, onEnter: () => void) {
     this.#input = byId<HTMLInputElement>(id);
@@ -64,12 +64,12 @@ export class NumberField {
     this.#input.value = String(value);
   }
 
-  /** Marks a wrong number and says what is wrong; undefined if nothing is. */
+  /** Marks an invalid number and returns what is wrong; undefined if valid. */
   check(): string | undefined {
     const { min, max, step, value, validity: { valid, badInput, valueMissing } } = this.#input;
     this.#input.setAttribute("aria-invalid", `${!valid}`);
     if (valid) return undefined;
-    // Programs see no difference between an empty text and one that is no number; the browser does.
+    // `value` is empty both for empty input and for invalid input; `badInput` tells them apart.
     const is = badInput ? "is not a number" : valueMissing ? "is empty" : `is ${value}`;
     return `${this.name} ${is} (expected a ${step === "any" ? "" : "whole "}number from ${min} to ${max}).`;
   }

@@ -7,29 +7,29 @@ import { breathe, breatheWhile, unlessCancelled } from "./work.ts";
 
 type Tensor = ReturnType<typeof models.noise>;
 
-/** What a page uses of the library that it samples with; a test checks that `web/mod.ts` offers it. */
+/** The part of the library that a page uses; a test checks that `web/mod.ts` exports it. */
 export type Library = typeof models & {
-  /** Opens a device to compute on; throws if there is none. */
+  /** Opens a device; throws if there is none. */
   init(): Promise<{ readonly kind: string; readonly description: string }>;
-  /** Numbers on the device. */
+  /** Copies numbers to the device. */
   tensor(values: Float32Array | Uint32Array, shape: readonly number[]): Tensor;
 };
 
 /** A network ready to sample with. */
 export interface EngineNetwork {
   readonly model: models.VelocityField;
-  /** An early checkpoint of it, if the page holds one. */
+  /** An early checkpoint of the network, if the page holds one. */
   readonly early?: models.VelocityField;
   readonly shape: readonly [C: number, H: number, W: number];
   readonly normalization: models.Normalization;
-  /** Number of classes, 0 without. */
+  /** Number of classes; 0 if unconditional. */
   readonly classes: number;
   readonly samplers: Map<string, Conditioned>;
 }
 
 type AnySampler = models.Sampler | models.AdaptiveSampler;
 
-/** A sampler, and the tensors with its classes and its guidance. */
+/** A sampler with the tensors that hold its classes and guidance. */
 interface Conditioned {
   readonly sampler: AnySampler;
   readonly condition?: Tensor;
@@ -38,29 +38,28 @@ interface Conditioned {
 
 /** Trajectories of a batch while they are solved. */
 export interface SolvingBatch {
-  /** Snapshots in pixels and pixels per unit of t, as fast as the reader takes them. */
+  /** Snapshots in pixels and pixels per unit of t, computed when they are read. */
   readonly snapshots: AsyncGenerator<models.Snapshot, void, void>;
   /** Evaluations of the network so far. */
   evaluations(): number;
-  /** At the end the steps of each image, if the solver chose its own. */
+  /** The steps of each image once an adaptive solver has finished. */
   tried(): readonly (readonly models.TriedStep[])[] | undefined;
 }
 
-/** Where a batch starts, what it is conditioned on, and whether it is still wanted. */
 interface SolveOptions {
   /** The first step. */
   readonly first?: number;
-  /** The class of each image, if any; by default the one that `how` names. */
+  /** The class of each image; by default that of `how`. */
   readonly labels?: readonly number[] | undefined;
   wanted(): boolean;
 }
 
-/** Milliseconds that a page computes before it reacts to its reader. */
+/** Milliseconds of computing before the page handles events. */
 const patienceMs = 8;
 /** Samplers kept for each run; each holds the memory of its batch. */
 const maxSamplers = 4;
 
-/** The library on a device, and the networks in the page. */
+/** The library on a device with the page's networks. */
 export class Engine {
   readonly #drawables = new Map<number, EngineNetwork>();
 
@@ -79,7 +78,7 @@ export class Engine {
     }
   }
 
-  /** The cost of solving `count` images, each as `each` says, from the step `first` on, in words. */
+  /** Describes the cost of solving `count` images from the step `first` on. */
   costInWords(
     how: Steps,
     evaluations: number,
@@ -91,12 +90,12 @@ export class Engine {
     return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.device}`;
   }
 
-  /** Values that the network of a run sees, as pixels. */
+  /** Converts network values of a run to pixels. */
   toPixels(run: number, values: Float32Array): Float32Array {
     return this.library.toPixels(values, this.network(run).normalization);
   }
 
-  /** The noise of some seeds, in pixels as a run scales them, f32[N, C, H, W]. */
+  /** Noise for each seed, in pixels as the run scales them, f32[N, C, H, W]. */
   async noise(run: number, seeds: readonly number[]): Promise<Float32Array> {
     const { shape } = this.network(run);
     const size = sizeOf(shape);
@@ -108,7 +107,7 @@ export class Engine {
   }
 
   /**
-   * Solves a batch from its state at the step `first` to the end.
+   * Solves a batch from its state x at the step `first` to t = 1.
    *
    * @param x in pixels, f32[N, C, H, W]
    */
@@ -154,7 +153,7 @@ export class Engine {
     return made;
   }
 
-  /** A sampler for the labels; class and guidance are in tensors, so that one recording serves all of them. */
+  /** A sampler for a batch of this size and kind; class and guidance are tensors, so one recording serves all values. */
   #sampler(
     drawable: EngineNetwork,
     shape: readonly number[],
@@ -167,7 +166,7 @@ export class Engine {
     const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}` +
       (kind === "autoguided" ? ` ${guidance}` : "");
     const known = samplers.get(key) ?? this.#newSampler(drawable, shape, how, kind);
-    samplers.delete(key); // moves it to the end: it was used last
+    samplers.delete(key); // moves it to the end, as most recently used
     samplers.set(key, known);
     if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
     if (labels) known.condition?.write(Uint32Array.from(labels));
@@ -206,7 +205,7 @@ export class Engine {
   }
 }
 
-/** How a network is used: without classes, for a class, guided by it, or guided away from its early weights. */
+/** How a network is conditioned: not at all, on a class, with classifier-free guidance, or with autoguidance. */
 type Kind = "unconditional" | "conditional" | "guided" | "autoguided";
 
 function kindOf(labelled: boolean, guidance: number): Kind {
@@ -214,7 +213,7 @@ function kindOf(labelled: boolean, guidance: number): Kind {
   return labelled ? "guided" : "autoguided";
 }
 
-/** What guidance runs at each evaluation besides the network itself, in words. */
+/** Describes the evaluations that guidance adds. */
 function guidanceCost({ label, guidance = 1 }: Steps): string {
   const kind = kindOf(label !== undefined, guidance);
   return kind === "guided"
@@ -224,7 +223,7 @@ function guidanceCost({ label, guidance = 1 }: Steps): string {
     : "";
 }
 
-/** Snapshots of a solver that chooses its own steps: they come at its end, so it checks on the way whether to stop. */
+/** Snapshots of an adaptive solver. They come when it ends, so it checks between steps whether to stop. */
 async function* ownSteps(
   sampler: models.AdaptiveSampler,
   x: Tensor,

@@ -27,18 +27,18 @@ import {
 } from "./trajectory_view.ts";
 import type { Views } from "./views.ts";
 
-/** A run with the samples that a reader can look at. */
+/** A run with its samples. */
 interface ExplorerRun {
-  /** Its place among all runs. */
+  /** Index among all runs. */
   readonly run: number;
   readonly name: string;
   readonly samples: Thumbnail[];
-  /** Largest magnitude of a velocity in the recorded samples: the scale of the colours for all of them. */
+  /** Largest magnitude of a velocity in the recorded samples, which sets the scale of colours. */
   readonly fastest: number;
   chosen: Thumbnail;
 }
 
-/** One sample at t in four linked pictures, and one of its pixels over time. */
+/** Shows one sample at t in four linked pictures, and one of its pixels over time. */
 export class Explorer {
   readonly #runs: readonly ExplorerRun[];
   readonly #place = byId("explorer");
@@ -86,22 +86,22 @@ export class Explorer {
     return this.#runs[Number(this.#choice.value)];
   }
 
-  /** The place of the shown run among all runs of the report. */
+  /** Index of the shown run among all runs of the report. */
   get run(): number {
     return this.#run.run;
   }
 
-  /** Names of the runs with trajectories, by their places among all. */
+  /** Names of the runs with trajectories, by index among all runs. */
   get names(): ReadonlyMap<number, string> {
     return new Map(this.#runs.map(({ run, name }) => [run, name]));
   }
 
-  /** The trajectory on the screen. */
+  /** The shown trajectory. */
   get shown(): TrajectoryView {
     return shown(this.#run.chosen);
   }
 
-  /** The sample on the screen. */
+  /** The shown sample. */
   get sample(): Thumbnail {
     return this.#run.chosen;
   }
@@ -111,7 +111,7 @@ export class Explorer {
     return this.#runs.find((other) => other.run === run)?.samples[0].original.solved;
   }
 
-  /** The pixel that is pointed at. */
+  /** The chosen pixel. */
   get pixel(): Pixel {
     return this.#pixel;
   }
@@ -122,12 +122,12 @@ export class Explorer {
     return size;
   }
 
-  /** Calls back whenever another sample or run is shown. */
+  /** Adds a listener for changes of the shown sample or run. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Puts a trajectory of a run on the screen, among the run's samples if it is new there. */
+  /** Shows a trajectory of a run, and adds it to the run's samples if it is new. */
   open(run: number, original: TrajectoryView): void {
     const choice = this.#runs.findIndex((other) => other.run === run);
     this.#choice.value = String(choice);
@@ -137,14 +137,14 @@ export class Explorer {
     this.#choose(sample);
   }
 
-  /** Shows a painted sample as far as its new trajectory is known. */
+  /** Shows the known part of a painted sample's new trajectory. */
   grow(sample: Thumbnail, growing: TrajectoryView): void {
     sample.growing = growing;
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
     this.views.changed(this.#place);
   }
 
-  /** Shows a painted sample with its new trajectory; without one, with its last one again. */
+  /** Shows a painted sample with its new trajectory, by default with its last complete one. */
   settle(sample: Thumbnail, painted: TrajectoryView = settled(sample)): void {
     delete sample.growing;
     if (painted === sample.original) delete sample.painted;
@@ -185,7 +185,7 @@ export class Explorer {
     const m = nearestSnapshot(t, this.clock.t);
     const x = imageAt(trajectory, m);
     const { velocity: v, t: velocityT } = lastVelocity(trajectory, m);
-    // At the end there is nothing left to predict.
+    // The last snapshot is the end itself.
     const end = velocityT === t[m] ? x.map((value, i) => value + (1 - t[m]) * v[i]) : x;
     const mean = channelMean(v, size);
     const { image } = this.colours;

@@ -4,7 +4,7 @@ import type { ImageSize } from "../../image/image_shape.ts";
 import { bytesOf } from "../packing.ts";
 import type { Palettes } from "../page_data.ts";
 
-/** Values as colours: a palette u8[256, 3], and the values at its ends. */
+/** A palette, u8[256, 3], and the values at its ends. */
 export interface Colours {
   readonly palette: Uint8Array;
   readonly range: readonly [low: number, high: number];
@@ -12,13 +12,13 @@ export interface Colours {
 
 /** The colours of a page. */
 export interface PageColours {
-  /** Of images. */
+  /** Colours of images. */
   readonly image: Colours;
-  /** Of values up to a magnitude: red above 0, blue below. */
+  /** Colours of values in [-most, most]: red above 0, blue below. */
   signed(most: number): Colours;
 }
 
-/** The colours that a page's palettes give. */
+/** Unpacks a page's palettes. */
 export function pageColours(palettes: Palettes): PageColours {
   const [palette, diverging] = [bytesOf(palettes.image), bytesOf(palettes.signed)];
   return {
@@ -28,9 +28,9 @@ export function pageColours(palettes: Palettes): PageColours {
 }
 
 /**
- * Draws an image, one canvas pixel for each of its own; style sheets enlarge it without smoothing.
+ * Draws an image, one canvas pixel for each pixel; the style sheet enlarges it without smoothing.
  *
- * @param values f32[C, H, W]; three channels are red, green and blue between the ends of the range, without palette
+ * @param values f32[C, H, W]; three channels are drawn as red, green and blue without the palette
  */
 export function drawImage(
   canvas: HTMLCanvasElement,
@@ -51,7 +51,7 @@ export function drawImage(
   context.putImageData(picture, 0, 0);
 }
 
-/** Gives the canvases of a place the shape of its images, so that nothing moves when they are drawn. */
+/** Reserves space for images of this size, so nothing moves when they are drawn. */
 export function reserve(place: HTMLElement, [, H, W]: ImageSize): void {
   for (const canvas of place.querySelectorAll("canvas")) Object.assign(canvas, { width: W, height: H });
 }
@@ -68,10 +68,10 @@ export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, col
 }
 
 /**
- * Lets a reader point at pixels of an image: the mouse points, a click holds, arrow keys move the focused pixel.
+ * Lets readers choose pixels of an image: the mouse points, a click holds, arrow keys move.
  *
- * @param current the pixel that is pointed at
- * @param onPoint called with a pixel, and whether it is to be held
+ * @param current returns the chosen pixel
+ * @param onPoint called with a pixel, and whether to hold it
  */
 export function pointAtPixels(
   frame: HTMLElement,
@@ -101,7 +101,7 @@ export function pointAtPixels(
 /**
  * Draws arrows over an image of H x W pixels that fills the canvas.
  *
- * @param longest the length that is drawn as an arrow of one block
+ * @param longest length that is drawn one block long
  */
 export function drawArrows(
   canvas: HTMLCanvasElement,

@@ -14,11 +14,11 @@ import { WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
 const many = 16;
-/** Milliseconds before work can be stopped. */
+/** Milliseconds of work after which the stop button appears. */
 const longMs = 700;
 const maxSeed = 2 ** 32 - 1;
 
-/** Lets a reader draw new samples with the networks in the page, and paint in them. */
+/** Lets readers draw new samples with the page's networks, and paint in them. */
 export class Live {
   readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
   readonly #solver: SolverControls;
@@ -29,12 +29,12 @@ export class Live {
   readonly #grid: LiveGrid;
   readonly #judges = new Map<number, SampleJudge>();
   readonly #paint: LivePaint;
-  /** Why the run on the screen has no network. */
+  /** Why the shown run has no network. */
   #why: string | undefined;
-  /** The run whose classes are in the controls. */
+  /** The run whose classes the controls show. */
   #conditionOf: number | undefined;
 
-  /** @param live what the page holds of the runs, by their place among all */
+  /** @param live networks by index of the run, or why there is none */
   constructor(
     readonly engine: Engine,
     readonly explorer: Explorer,
@@ -71,12 +71,12 @@ export class Live {
       "draw new noise, or paint in x at any t and watch the flow go on from there.";
   }
 
-  /** What the reader has entered; undefined, with a message for the reader, if it is not valid. */
+  /** The entered values; if they are not valid, shows a message and returns undefined. */
   #choices(count: number): { seeds: number[]; how: Steps; choice: ChosenCondition } | undefined {
     const problems = [this.#seed, this.#solver, this.#condition].flatMap((field) => field.check() ?? []);
     if (problems.length > 0) return void this.#say(problems.join(" "));
     const first = this.#seed.value;
-    this.#seed.value = (first + count) % (maxSeed + 1); // the next press draws others
+    this.#seed.value = (first + count) % (maxSeed + 1); // the next press draws new samples
     return {
       seeds: Array.from({ length: count }, (_, i) => (first + i) % (maxSeed + 1)),
       how: this.#solver.how,
@@ -148,7 +148,7 @@ export class Live {
     }
   }
 
-  /** Shows the tools for the run and the sample on the screen. */
+  /** Shows the tools for the shown run and sample. */
   #showTools(): void {
     const live = this.live[this.explorer.run];
     const why = typeof live === "string" ? live : undefined;
@@ -162,7 +162,7 @@ export class Live {
     if (why === undefined) this.#showCondition(this.explorer.run);
   }
 
-  /** Shows the controls for the classes of a run, once its network is loaded. */
+  /** Shows the controls for the classes of a run. */
   #showCondition(run: number): void {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
@@ -178,7 +178,7 @@ export class Live {
     return typeof live === "string" ? undefined : live;
   }
 
-  /** What judges fresh samples of a run, if the page holds it. */
+  /** The judge of a run's samples, if the page holds one. */
   #judge(run: number): SampleJudge | undefined {
     const judge = this.#network(run)?.judge;
     if (judge && !this.#judges.has(run)) this.#judges.set(run, new SampleJudge(this.engine.library, judge));

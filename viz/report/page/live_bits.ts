@@ -8,19 +8,19 @@ import { drawImage } from "./image_panel.ts";
 import { countOf } from "./trajectory_view.ts";
 import { breatheWhile, unlessCancelled, type WorkQueue } from "./work.ts";
 
-/** Test images of the run on the screen; the bits per dimension of one that is pressed are computed. */
+/** Shows test images of the shown run; pressing one computes its bits per dimension. */
 export class LiveBits {
   readonly #place = byId("bits");
   readonly #buttons = byId("bits-examples");
   readonly #progress = byId<HTMLProgressElement>("bits-progress");
   readonly #stop = byId("bits-stop");
   readonly #text = byId("bits-text");
-  /** Bits found so far, by run and image. */
+  /** Bits per dimension so far, by run and image. */
   readonly #found = new Map<string, number[]>();
   #run: number | undefined;
 
   /**
-   * @param live what the page holds of the runs, by their place among all
+   * @param live networks by index of the run, or why there is none
    * @param stop stops the work in the queue
    */
   constructor(
@@ -35,7 +35,7 @@ export class LiveBits {
     this.#show();
   }
 
-  /** Shows the test images of the run on the screen. */
+  /** Shows the test images of the shown run. */
   #show(): void {
     const { run } = this.explorer;
     if (run === this.#run) return;
@@ -68,7 +68,7 @@ export class LiveBits {
     });
   }
 
-  /** Measures the bits of an image while its button is on the screen. */
+  /** Queues measuring an image; it is cancelled when its button leaves the page. */
   #add(image: Image, value: HTMLElement): void {
     const tell = (words: string) => {
       if (value.isConnected) this.#text.textContent = words;
@@ -89,7 +89,7 @@ export class LiveBits {
     });
   }
 
-  /** Solves the image back to noise; returns the result in words, undefined if it was cancelled. */
+  /** Solves the image back to noise; returns the result as text, undefined if cancelled. */
   async #measure({ run, pixels, label, found }: Image, wanted: () => boolean): Promise<string | undefined> {
     const { library, device } = this.engine;
     const { model, shape, normalization, classes } = this.engine.network(run);
@@ -120,9 +120,9 @@ export class LiveBits {
   }
 }
 
-/** A test image of a run, and its bits per dimension by random signs of several seeds. */
+/** A test image of a run, and its bits per dimension from several draws of random signs. */
 interface Image {
-  /** The run's place among all. */
+  /** Index among all runs. */
   readonly run: number;
   /** f32[C, H, W] */
   readonly pixels: Float32Array;
@@ -131,17 +131,17 @@ interface Image {
   readonly found: number[];
 }
 
-/** Error allowed in a step, as in `deno task evaluate`: a smaller one changes the bits by less than the random signs do. */
+/** Tolerance of a step, as in `deno task evaluate`: smaller ones change the bits less than other random signs do. */
 const rtol = 1e-2;
-/** Bits of a value in the file of an image. */
+/** Bits per value in an image file. */
 const plainBits = 8;
 
-/** The bits, or a dash as long as they are not known. */
+/** The mean bits, or a dash before they are known. */
 function shortly(found: readonly number[]): string {
   return found.length > 0 ? meanOf(found).toFixed(2) : "\u2013";
 }
 
-/** The mean over the draws of random signs, and what it means for an image of so many values. */
+/** Describes the mean over draws of random signs for an image of `length` values. */
 function inWords(found: readonly number[], length: number): string {
   const mean = meanOf(found);
   const variance = found.reduce((sum, bits) => sum + (bits - mean) ** 2, 0) / (found.length - 1);

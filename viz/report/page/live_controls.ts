@@ -5,19 +5,19 @@ import { byId, element, NumberField } from "./dom.ts";
 import type { Library } from "./engine.ts";
 import type { Steps } from "./trajectory_view.ts";
 
-/** Snapshots of a solver that chooses its own steps lie this many parts apart. */
+/** Number of equal parts between the snapshots of an adaptive solver. */
 const parts = 20;
-/** Ends the value of an option of a solver that chooses its own steps. */
+/** Suffix of the option value of an adaptive solver. */
 const own = ":own";
 
-/** The controls of the solver: some are only there where they have an effect. */
+/** The controls of the solver; those without effect are hidden. */
 export class SolverControls {
   readonly #solver = byId<HTMLSelectElement>("live-solver");
   readonly #steps: NumberField;
   readonly #grid = byId<HTMLSelectElement>("live-times");
   readonly #tolerance = byId<HTMLSelectElement>("live-tolerance");
 
-  /** @param onEnter called when its reader presses Enter in a field */
+  /** @param onEnter called on Enter in a field */
   constructor(readonly library: Library, onEnter: () => void) {
     this.#steps = new NumberField("live-steps", "Steps", onEnter);
     const { solvers, adaptiveSolvers, timeGrids } = library;
@@ -31,12 +31,12 @@ export class SolverControls {
     this.#show();
   }
 
-  /** What is wrong with what was entered; undefined if nothing is. */
+  /** What is wrong with the input; undefined if it is valid. */
   check(): string | undefined {
     return this.#isOwn ? undefined : this.#steps.check();
   }
 
-  /** What was chosen. */
+  /** The chosen solver and steps. */
   get how(): Steps {
     const solver = this.#solver.value;
     if (this.#isOwn) {
@@ -57,28 +57,28 @@ export class SolverControls {
   }
 }
 
-/** What a reader conditions samples on: a class, all in turn, or none; and the guidance. */
+/** The chosen conditioning: one class, all in turn, or none; and the guidance. */
 export interface ChosenCondition {
   readonly label: number | "all" | "none";
   readonly guidance: number;
 }
 
-/** The controls for class and guidance, there for networks that know classes or are guided without. */
+/** The controls for class and guidance, shown for networks with classes or autoguidance. */
 export class LiveCondition {
   readonly #class = byId<HTMLSelectElement>("live-class");
   readonly #guidance: NumberField;
   readonly #place = byId("live-condition");
   readonly #classPlace = byId("live-class-label");
 
-  /** @param onEnter called when its reader presses Enter */
+  /** @param onEnter called on Enter */
   constructor(onEnter: () => void) {
     this.#guidance = new NumberField("live-guidance", "Guidance", onEnter);
   }
 
   /**
-   * Shows the controls for a network of so many classes; for one without they are hidden, unless it is guided.
+   * Shows the controls for a network with `classes` classes; with neither classes nor autoguidance they are hidden.
    *
-   * @param guidance the first choice; 1.5 by default
+   * @param guidance initial value, default 1.5
    */
   show(classes: number, guidance: number | undefined): void {
     this.#place.hidden = classes === 0 && guidance === undefined;
@@ -91,12 +91,12 @@ export class LiveCondition {
     if (guidance !== undefined) this.#guidance.value = guidance;
   }
 
-  /** What is wrong with what was entered, or undefined. */
+  /** What is wrong with the input; undefined if it is valid. */
   check(): string | undefined {
     return this.#place.hidden ? undefined : this.#guidance.check();
   }
 
-  /** What was entered. */
+  /** The chosen conditioning. */
   get choice(): ChosenCondition {
     const { value } = this.#class;
     const label = value === "all" || value === "none" ? value : Number(value);
@@ -104,7 +104,7 @@ export class LiveCondition {
   }
 }
 
-/** The class of each seed for a network of so many classes; undefined without. */
+/** The class of each seed for a network with `classes` classes; undefined if there are none. */
 export function labelsOf(
   { label }: ChosenCondition,
   classes: number,
@@ -115,7 +115,7 @@ export function labelsOf(
   return label < classes ? seeds.map(() => label) : undefined;
 }
 
-/** What a choice means for a sample: its class and classifier-free guidance, or autoguidance. */
+/** The options of a sample: class and classifier-free guidance, or autoguidance. */
 export function guidedBy(
   { guidance }: ChosenCondition,
   label: number | undefined,

@@ -6,10 +6,10 @@ import { type Judged, judgedWords } from "./sample_judge.ts";
 import { stepRows } from "./step_strip.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
-/** The place of a run's samples. */
+/** The elements of a run's samples. */
 export interface Place {
   readonly buttons: readonly HTMLButtonElement[];
-  /** Text on them. */
+  /** Text on the samples. */
   readonly notes: HTMLElement;
 }
 
@@ -17,7 +17,7 @@ export interface Place {
 export class LiveGrid {
   constructor(readonly place: HTMLElement, readonly explorer: Explorer) {}
 
-  /** Makes room for a picture of each seed and each run; returns the places by run. */
+  /** Adds a button for each seed and run; returns the elements by run. */
   prepare(
     runs: readonly (readonly [run: number, name: string])[],
     seeds: readonly number[],
@@ -45,7 +45,7 @@ export class LiveGrid {
     const hide = element("button", { type: "button", text: "Hide" });
     hide.addEventListener("click", () => this.place.hidden = true);
     figures.at(-1)!.querySelector("figcaption")!.append(" ", hide);
-    // Notes on a single run fit beside its pictures.
+    // With a single run, notes fit beside its pictures.
     const beside = runs.length > 1 ? [] : [...places.values()].map(({ notes }) => notes);
     this.place.replaceChildren(...figures, ...beside);
     this.place.hidden = false;
@@ -62,7 +62,7 @@ export class LiveGrid {
     });
   }
 
-  /** Shows what a judge sees: below each picture, and for all of them together. */
+  /** Shows a judge's verdict below each picture and for all together. */
   judged({ buttons, notes }: Place, judged: Judged, trajectories: readonly TrajectoryView[]): void {
     const { classes, confidence } = judged;
     buttons.forEach((button, n) => {
@@ -72,7 +72,7 @@ export class LiveGrid {
     notes.prepend(judgedWords(judged, trajectories.map(({ solved }) => solved?.label)));
   }
 
-  /** Lets the reader open the samples in the explorer. */
+  /** Makes the buttons open the samples in the explorer. */
   finish({ buttons, notes }: Place, run: number, trajectories: readonly TrajectoryView[]): void {
     const rows = stepRows(trajectories);
     if (rows) notes.append(rows);

@@ -10,24 +10,24 @@ import { settled, type Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, snapshotAt, stepTimes } from "./trajectory_view.ts";
 import type { WorkQueue } from "./work.ts";
 
-/** Milliseconds between two pictures of a trajectory that is not complete yet. */
+/** Milliseconds between pictures of an incomplete trajectory. */
 const betweenMs = 100;
 
-/** Paint in x at a step of a sample, from which the flow is still to be solved. */
+/** Paint in x at a step of a sample; the flow from there is not solved yet. */
 interface Draft {
   readonly sample: Thumbnail;
   readonly first: number;
-  /** Draw in x, f32[C, H, W]; the work for some of them is out of date after the next one. */
+  /** Functions that draw in x, f32[C, H, W]; a new stroke makes earlier work obsolete. */
   readonly strokes: ((image: Float32Array) => void)[];
 }
 
-/** Lets a reader paint in x at t, and follows the flow from there. */
+/** Lets readers paint in x at t, and solves the flow from there. */
 export class LivePaint {
-  /** Drafts to be solved, in the order of the queue. */
+  /** Drafts to solve, in the order of the queue. */
   readonly #drafts = new Set<Draft>();
   readonly #painter: Painter;
 
-  /** @param say tells the reader something */
+  /** @param say shows a message */
   constructor(
     readonly engine: Engine,
     readonly explorer: Explorer,
@@ -38,7 +38,7 @@ export class LivePaint {
     this.#painter = new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
   }
 
-  /** Takes the brush away. */
+  /** Stops painting. */
   putDown(): void {
     if (this.#painter.painting) this.#painter.painting = false;
   }
@@ -84,9 +84,9 @@ export class LivePaint {
     this.queue.add(() => wanted() ? this.#follow(run, draft, wanted) : Promise.resolve());
   }
 
-  /** The draft of a sample at a step, a new one if there is none; earlier steps are solved first. */
+  /** The draft of a sample at a step, a new one if there is none. */
   #draftAt(sample: Thumbnail, first: number): Draft {
-    // The trajectory turns here, and never gets to later paint.
+    // The trajectory changes from here on, so later paint is dropped.
     for (const draft of this.#drafts) {
       if (draft.sample === sample && draft.first > first) this.#drop(draft);
     }
@@ -133,10 +133,9 @@ export class LivePaint {
   }
 }
 
-/** What a stroke paints. */
 type Brush = "white" | "black" | "noise";
 
-/** Lets a reader paint in the image at t: a pointer draws strokes, the space bar a dot at the chosen pixel. */
+/** Lets readers paint in the image at t: a pointer draws strokes, the space bar a dot at the chosen pixel. */
 class Painter {
   readonly #toggle = byId<HTMLButtonElement>("paint");
   readonly #frame = byId("view-x").closest<HTMLElement>(".frame")!;
@@ -145,14 +144,14 @@ class Painter {
   #last: Pixel | undefined;
 
   /**
-   * @param onStroke called while a stroke is drawn, with the pixels that it newly covers, as indices in [0, H W)
+   * @param onStroke called while a stroke is drawn, with the newly covered pixels as indices in [0, H W)
    */
   constructor(
     readonly explorer: Explorer,
     readonly onStroke: (pixels: readonly number[], brush: Brush) => void,
   ) {
     this.#toggle.addEventListener("click", () => this.painting = !this.painting);
-    // Before other listeners: a pointer that paints does not point at pixels.
+    // Before other listeners: painting does not choose a pixel.
     const first = { capture: true };
     this.#frame.addEventListener("pointerdown", (event) => {
       if (!this.painting || event.button !== 0) return;
@@ -179,7 +178,7 @@ class Painter {
     });
   }
 
-  /** Whether a pointer in the image paints. */
+  /** Whether the brush is on. */
   get painting(): boolean {
     return this.#toggle.getAttribute("aria-pressed") === "true";
   }
@@ -211,7 +210,7 @@ class Painter {
     }%;width:${100 * width / W}%;height:${100 * width / H}%`;
   }
 
-  /** Covers the discs from the last point of the stroke to a new one. */
+  /** Extends the stroke to a new point. */
   #strokeTo(to: Pixel): void {
     const from = this.#last ?? to;
     this.#last = to;
@@ -240,7 +239,7 @@ function disc(row: number, column: number, width: number, [, H, W]: ImageSize): 
   return pixels;
 }
 
-/** A number from the standard normal distribution, by Box and Muller. */
+/** A standard normal number, by the Box-Muller transform. */
 function standardNormal(): number {
   return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }

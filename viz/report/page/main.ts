@@ -33,7 +33,7 @@ if (document.getElementById("clock")) {
 }
 document.documentElement.dataset.ready = "true";
 
-/** A function that acts only the first time it is called. */
+/** Wraps a function to act only once. */
 function once(act: () => void): () => void {
   let done = false;
   return () => {
@@ -43,8 +43,8 @@ function once(act: () => void): () => void {
 }
 
 /**
- * Loads the library in the page, opens a device and shows the controls to sample with. Where that is impossible, a line
- * says why, and the page stays as it is.
+ * Loads the library, opens a device and shows the controls for sampling. If that fails, a line says why and the rest of
+ * the page still works.
  */
 async function startLive(runs: readonly PageRun[], explorer: Explorer, clock: Clock): Promise<void> {
   const live = runs.map(({ live }) => live);

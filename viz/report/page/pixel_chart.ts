@@ -4,19 +4,19 @@ import { byId } from "./dom.ts";
 
 /** A pixel of a sample over time. */
 export interface PixelTrajectory {
-  /** Different for each trajectory and pixel. */
+  /** Unique for each trajectory and pixel. */
   readonly key: string;
   readonly t: readonly number[];
-  /** At each t, a list of numbers for each channel. */
+  /** Value of each channel at each t. */
   readonly value: readonly (readonly number[])[];
-  /** Likewise; the last t may have none. */
+  /** Velocity of each channel at each t; the last t may have none. */
   readonly velocity: readonly (readonly number[])[];
 }
 
 /** Names of three channels. */
 const channels = ["red", "green", "blue"];
 
-/** Value, predicted end and velocity of a pixel over time. */
+/** A chart of the value, predicted end and velocity of a pixel over time. */
 export class PixelChart {
   readonly element = byId("pixel-chart");
   #shown: PixelTrajectory = { key: "", t: [], value: [], velocity: [] };
@@ -43,12 +43,11 @@ export class PixelChart {
   }
 }
 
-/** Value, predicted end and velocity, for each channel. */
 function tracesOf({ t, value, velocity }: PixelTrajectory, theme: Theme): PlotlyPart[] {
   const line = { mode: "lines", hovertemplate: "%{y:.3f}" };
   return value.flatMap((x, c) => {
     const v = velocity[c];
-    // At the end there is nothing left to predict.
+    // The last value is the end itself.
     const end = x.map((x, m) => x + (1 - t[m]) * (v[m] ?? 0));
     const grey = value.length === 1;
     const of = grey ? {} : { legendgroup: channels[c] };

@@ -1,12 +1,12 @@
 import type { PlaneTrajectories } from "../report_data.ts";
 import type { Theme } from "./charts.ts";
 
-/** Trajectories in a plane whose samples all have a class: `noClass` where it is not known. */
+/** Trajectories in a plane with a class for each sample, `noClass` if unknown. */
 export type ClassedTrajectories =
   & Pick<PlaneTrajectories, "t" | "position" | "velocity" | "shape">
   & { readonly classes: ArrayLike<number> };
 
-/** Coordinates of points or of lines, which null ends. */
+/** Coordinates of points, or of lines separated by null. */
 export interface PlanePoints {
   readonly x: (number | null)[];
   readonly y: (number | null)[];
@@ -16,8 +16,8 @@ export interface PlanePoints {
 const ahead = 0.1;
 
 /**
- * The samples of a class at time t: points where they are, arrows to where their velocity leads in a tenth of t, and
- * their trajectories. A step of Euler's method is a straight line, so the place between two snapshots is exact.
+ * The samples of a class at time t: points, arrows that show the velocity times 0.1, and trajectories. Positions between
+ * snapshots are exact, as a step of Euler's method is a straight line.
  */
 export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
   const { shape: [M, N], t: times, classes, position, velocity } = plane;
@@ -60,13 +60,13 @@ function add(to: PlanePoints, x: number | null, y: number | null): void {
   to.y.push(y);
 }
 
-/** The class of samples without one. */
+/** Stands for an unknown class. */
 export const noClass = -1;
 
-/** Plotly's names of shapes: each is used with all colours before the next. */
+/** Plotly's names of shapes. Each is used with all colours before the next. */
 const symbols = ["circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "triangle-down"];
 
-/** Colour and shape of a class; after 80 classes they repeat, and only the legend tells them apart. */
+/** Colour and shape of a class; they repeat after 80 classes. */
 export function classMark(theme: Theme, c: number): { readonly color: string; readonly symbol: string } {
   if (c === noClass) return { color: theme.classes[0], symbol: symbols[0] };
   const colours = theme.classes.length;
@@ -76,7 +76,7 @@ export function classMark(theme: Theme, c: number): { readonly color: string; re
   };
 }
 
-/** The classes among samples of all runs, rising. */
+/** The classes of samples of all runs, in ascending order. */
 export function classesOf(runs: readonly ArrayLike<number>[]): number[] {
   return [...new Set(runs.flatMap((classes) => Array.from(classes)))].sort((a, b) => a - b);
 }

@@ -17,18 +17,18 @@ import {
 } from "./plane.ts";
 import type { Views } from "./views.ts";
 
-/** Most classes of a legend above the chart; a longer one is beside it. */
+/** Most classes for a legend above the chart; a longer legend goes beside it. */
 const mostAbove = 12;
 
-/** Many samples at once in the plane of two principal components. */
+/** Shows many samples in the plane of two principal components. */
 export class PlaneView {
   readonly #runs: readonly {
-    /** Its place among all runs. */
+    /** Index among all runs. */
     readonly run: number;
     readonly name: string;
     readonly plane: PlaneTrajectories & ClassedTrajectories;
   }[];
-  /** The classes of all runs, rising; `noClass` if a run has none. */
+  /** The classes of all runs, in ascending order; `noClass` if a run has none. */
   readonly #classes: readonly number[];
   readonly #choice = byId<HTMLSelectElement>("plane-run");
   readonly #place = byId("plane-chart");
@@ -94,7 +94,7 @@ export class PlaneView {
     return i < 0 ? { x: [], y: [] } : { x: [points.x[i]], y: [points.y[i]] };
   }
 
-  /** The real images; for each class its trajectories, arrows and points; and a ring around the chosen sample. */
+  /** Traces of real images, of trajectories, arrows and points by class, and of a ring around the chosen sample. */
   #traces(theme: Theme): PlotlyPart[] {
     const { plane: { real, classes } } = this.#run;
     const marks = real.classes && Array.from(real.classes, (c) => classMark(theme, c));
@@ -176,7 +176,7 @@ export class PlaneView {
       (classes[n] === noClass ? "" : `, class ${this.#nameOf(classes[n])}`);
   }
 
-  /** The median of a quantity over t with a band from its 10 % to its 90 % quantile, for each run. */
+  /** Shows the median of a quantity over t with a band from the 10 % to the 90 % quantile, for each run. */
   #showQuantiles(quantity: "speed" | "straightness", title: string): void {
     const place = byId(`${quantity}-chart`);
     const chart = new Chart(

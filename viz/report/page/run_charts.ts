@@ -6,7 +6,7 @@ import { logTicks, type PlotlyPart, runLine, type Theme } from "./charts.ts";
 import { plotlyText } from "./dom.ts";
 import type { Views } from "./views.ts";
 
-/** Adds the charts of runs that do not change: losses, learning rate, quality over t and by solver. */
+/** Adds the charts that do not depend on t: losses, learning rate, quality over t and by solver. */
 export function showRuns(runs: readonly PageRun[], views: Views): void {
   const overT = { title: { text: "t (0 noise, 1 data)" }, range: [0, 1] };
   const losses = runs.flatMap(({ trainLoss, valLoss }) => [...trainLoss.value, ...valLoss.value]);
@@ -58,7 +58,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
   showSolvers(runs, views);
 }
 
-/** The losses of a run: those of its batches, faint and smoothed, and those of held-out images. */
+/** The losses of a run: of training batches, faint and smoothed, and of held-out images. */
 export function lossTraces(
   run: Pick<PageRun, "name" | "trainLoss" | "valLoss">,
   several: boolean,
@@ -87,12 +87,12 @@ export function lossTraces(
   ];
 }
 
-/** A line through a series; of one number, which makes no line, a point. */
+/** A line through a series, or a point if it has one number. */
 export function seriesTrace({ step, value }: Series): PlotlyPart {
   return { x: step, y: value, mode: step.length === 1 ? "lines+markers" : "lines" };
 }
 
-/** Fréchet distance against evaluations, a line for each solver of each run. */
+/** Shows Fréchet distance against evaluations, with a line for each solver of each run. */
 function showSolvers(runs: readonly PageRun[], views: Views): void {
   const compared = runs.flatMap(({ name, solvers }) => solvers ? [{ name, solvers }] : []);
   const all = compared.flatMap(({ solvers }) => solvers);
@@ -121,7 +121,7 @@ function showSolvers(runs: readonly PageRun[], views: Views): void {
   );
 }
 
-/** Marks by Plotly's names: after six solvers the colours repeat, with other marks. */
+/** Plotly's names of marks: after six solvers colours repeat with other marks. */
 const symbols = ["circle", "diamond", "square"];
 
 /** The results of one solver with their intervals; the chosen one is larger. */

@@ -5,21 +5,21 @@ import type { PageNetwork } from "../page_data.ts";
 import { byId, element } from "./dom.ts";
 import type { Library } from "./engine.ts";
 
-/** Sets of test images that are judged like samples, to show how far so few can be trusted. */
+/** Most sets of test images that are judged like samples, as a reference for so few images. */
 const mostSets = 8;
 
 /** A judge's verdict on some samples. */
 export interface Judged {
-  /** The most likely class of each, and its probability. */
+  /** The most likely class of each sample. */
   readonly classes: readonly number[];
   readonly confidence: readonly number[];
   readonly precision: Estimate;
   readonly recall: Estimate;
-  /** Mean precision and recall of sets of as many test images; absent if there are too few. */
+  /** Mean precision and recall of equally large sets of test images; absent if there are too few. */
   readonly real?: { readonly precision: number; readonly recall: number };
-  /** Number of test images that the samples are compared with. */
+  /** Number of test images used as reference. */
   readonly references: number;
-  /** Share of test images whose class the judge gets right. */
+  /** Share of test images that the judge classifies right. */
   readonly accuracy: number;
 }
 
@@ -34,7 +34,7 @@ export class SampleJudge {
     this.#reference = reference;
   }
 
-  /** Judges `count` samples, f32[N, C, H, W] in pixels, rounded to bytes. */
+  /** Judges the first `count` samples of f32[N, C, H, W] in pixels, after rounding to bytes. */
   async judge(pixels: Float32Array, count: number): Promise<Judged> {
     const { probabilities, features } = await this.#judge.judge(this.library.asBytes(pixels));
     const { classes: K, accuracy } = this.#judge.info;
@@ -54,7 +54,7 @@ export class SampleJudge {
     };
   }
 
-  /** Sets of `count` test images against the others. */
+  /** Mean precision and recall of sets of `count` test images against the other test images. */
   async #realOf(count: number): Promise<Judged["real"]> {
     const { rows } = this.#reference;
     const sets = Math.min(mostSets, Math.floor(rows / count));
@@ -83,10 +83,10 @@ export class SampleJudge {
   }
 }
 
-/** From this probability on the judge is certain, as in `deno task evaluate`. */
+/** Probability at which the judge counts as certain, as in `deno task evaluate`. */
 const certain = 0.9;
 
-/** What a judge says of fresh samples, in words. */
+/** Describes a judge's verdict on samples. */
 export function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): HTMLElement {
   const { classes, confidence, precision, recall, references, real, accuracy } = judged;
   const N = classes.length;

@@ -3,7 +3,7 @@ import type { TriedStep } from "../../../models/mod.ts";
 import { element } from "./dom.ts";
 import { countOf, type TrajectoryView } from "./trajectory_view.ts";
 
-/** Heights in CSS pixels: of bars for taken steps, of dashes for rejected ones below, and of the gap between rows. */
+/** Heights in CSS pixels: bars for taken steps, dashes for rejected ones below, and the gap between rows. */
 interface RowSize {
   readonly taken: number;
   readonly rejected: number;
@@ -13,14 +13,14 @@ interface RowSize {
 const large: RowSize = { taken: 14, rejected: 6, gap: 3 };
 const small: RowSize = { taken: 5, rejected: 3, gap: 1 };
 
-/** The steps of the shown sample, if its solver chose them, with a line at t. */
+/** Shows the steps of an adaptive solver for the shown sample, with a line at t. */
 export class StepStrip {
-  /** Only in reports that sample. */
+  /** Exists only in reports with live sampling. */
   readonly #place = document.getElementById("step-strip");
   #shown: TrajectoryView | undefined;
   #cursor: SVGElement | undefined;
 
-  /** Shows the steps of a trajectory, or nothing if the solver did not choose them. */
+  /** Shows the steps of a trajectory, or nothing if they were fixed. */
   show(trajectory: TrajectoryView, t: number): void {
     if (!this.#place) return;
     const { tried, solved, evaluations } = trajectory;
@@ -39,7 +39,7 @@ export class StepStrip {
   }
 }
 
-/** The steps of several samples, one row each. */
+/** The steps of several samples, one row for each. */
 export function stepRows(trajectories: readonly TrajectoryView[]): HTMLElement | undefined {
   const rows = trajectories.flatMap(({ tried }) => tried ? [tried] : []);
   if (rows.length === 0) return undefined;
@@ -63,7 +63,7 @@ function span(values: readonly number[], shown: (value: number) => string): stri
   return least === most ? least : `${least} to ${most}`;
 }
 
-/** The steps of each sample over t from 0 to 1, with their numbers as titles. */
+/** Draws the steps of each sample over t from 0 to 1, with their values as titles. */
 function strip(rows: readonly (readonly TriedStep[])[], { taken, rejected, gap }: RowSize): SVGElement {
   const pitch = taken + rejected + gap;
   const svg = svgElement("svg", { width: "100%", height: rows.length * pitch, "aria-hidden": "true" });

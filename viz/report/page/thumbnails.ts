@@ -5,33 +5,32 @@ import { element } from "./dom.ts";
 import { type Colours, drawImage } from "./image_panel.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
-/** A sample to choose. */
+/** A sample with its trajectories. */
 export interface Thumbnail {
   readonly original: TrajectoryView;
-  /** The trajectory after a reader has painted in it. */
+  /** The trajectory after painting. */
   painted?: TrajectoryView;
-  /** The first part of the trajectory after more paint. */
+  /** The known part of the trajectory after more painting. */
   growing?: TrajectoryView;
 }
 
-/** The last trajectory of a sample that is complete. */
+/** The last complete trajectory of a sample. */
 export function settled({ original, painted }: Thumbnail): TrajectoryView {
   return painted ?? original;
 }
 
-/** The trajectory of a sample to look at. */
+/** The latest trajectory of a sample, complete or not. */
 export function shown(sample: Thumbnail): TrajectoryView {
   return sample.growing ?? settled(sample);
 }
 
-/** A button, and the trajectory that it shows. */
 interface Entry {
   readonly sample: Thumbnail;
   readonly button: HTMLButtonElement;
   drawn?: TrajectoryView;
 }
 
-/** Buttons with the end of each sample, to choose one. */
+/** Buttons with the finished image of each sample. */
 export class Thumbnails {
   #buttons: Entry[] = [];
 
@@ -41,7 +40,7 @@ export class Thumbnails {
     readonly onChoose: (sample: Thumbnail) => void,
   ) {}
 
-  /** Shows samples, one of them as the chosen one. */
+  /** Shows samples and marks the chosen one. */
   show(samples: readonly Thumbnail[], chosen: Thumbnail): void {
     if (samples.length !== this.#buttons.length || samples.some((s, i) => s !== this.#buttons[i].sample)) {
       const known = new Map(this.#buttons.map((entry) => [entry.sample, entry]));

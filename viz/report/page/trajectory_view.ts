@@ -7,15 +7,15 @@ import type { PageRun } from "../page_data.ts";
 /** How a trajectory is solved: a solver by name, and its steps from t = 0 to t = 1. */
 export interface Steps {
   readonly solver: string;
-  /** Of a solver that chooses its own steps: the parts between its snapshots. */
+  /** Number of steps; for an adaptive solver, of parts between snapshots. */
   readonly steps: number;
-  /** Error allowed in each step of a solver that chooses its own. */
+  /** Error allowed in each step of an adaptive solver. */
   readonly tolerance?: number;
-  /** The ends of the steps, `steps` + 1 times; without them the steps are equal. */
+  /** The ends of the steps, `steps` + 1 times; by default steps are equal. */
   readonly times?: readonly number[];
-  /** The class that it is conditioned on, if any. */
+  /** The class for conditioning, if any. */
   readonly label?: number;
-  /** Classifier-free guidance, or without a class autoguidance; 1, the default, is none. */
+  /** Classifier-free guidance, or autoguidance if there is no class; 1, the default, is none. */
   readonly guidance?: number;
 }
 
@@ -24,22 +24,22 @@ export function stepTimes({ steps, times }: Steps): readonly number[] {
   return times ?? Array.from({ length: steps + 1 }, (_, i) => i / steps);
 }
 
-/** A trajectory as a reader sees it, or the first part of it; then its last snapshot has a velocity, too. */
+/** A trajectory to show. If it is incomplete, its last snapshot has a velocity, too. */
 export interface TrajectoryView extends Trajectory {
-  /** Different for all of them. */
+  /** Unique number. */
   readonly id: number;
   readonly name: string;
-  /** How it was made; empty if that is not known. */
+  /** How it was made; empty if unknown. */
   readonly origin: string;
   readonly solved?: Steps;
-  /** Evaluations of the network, and the steps of a solver that chose its own, if they are known. */
+  /** Network evaluations, if known. */
   readonly evaluations?: number;
   readonly tried?: readonly TriedStep[];
 }
 
 let made = 0;
 
-/** A trajectory that a report holds of a run. */
+/** A trajectory that the report holds. */
 export function recorded(
   { trajectories, solved }: Pick<PageRun, "trajectories" | "solved">,
 ): TrajectoryView[] {
@@ -77,7 +77,7 @@ export function countOf(evaluations: number): string {
   return `${evaluations} evaluation${evaluations === 1 ? "" : "s"}`;
 }
 
-/** The velocity at a snapshot, f32[C, H, W], and its time; a snapshot without velocity has that of the one before. */
+/** The velocity at a snapshot, f32[C, H, W], and its time; the last snapshot gets that of the one before. */
 export function lastVelocity(
   { t, velocity, shape }: Trajectory,
   m: number,
@@ -95,7 +95,7 @@ export interface ViewSnapshot {
   readonly velocity?: Float32Array;
 }
 
-/** A trajectory that is being solved: what lies before its first step is known, the rest comes snapshot by snapshot. */
+/** A trajectory that is being solved, snapshot by snapshot. */
 export class GrowingTrajectory {
   readonly #id = made++;
   readonly #P: number;
@@ -107,7 +107,7 @@ export class GrowingTrajectory {
 
   /**
    * @param size [C, H, W]
-   * @param before the trajectory that it leaves at the step `first`; between its snapshots x is taken to go straight
+   * @param before trajectory up to the step `first`; between its snapshots x is interpolated linearly
    */
   constructor(
     readonly words: { readonly name: string; readonly origin: string },
@@ -122,7 +122,7 @@ export class GrowingTrajectory {
     for (const t of stepTimes(solved).slice(0, before.first)) this.add(snapshotAt(before.trajectory, t));
   }
 
-  /** Takes the number of evaluations, and own steps, once they are known. */
+  /** Sets the number of evaluations and the steps of an adaptive solver. */
   finish(evaluations: number, tried?: readonly TriedStep[]): void {
     this.#cost = { evaluations, ...tried && { tried } };
   }
@@ -134,7 +134,7 @@ export class GrowingTrajectory {
     this.#t.push(t);
   }
 
-  /** The trajectory as far as it is known: one snapshot at least. */
+  /** The known part of the trajectory, at least one snapshot. */
   get view(): TrajectoryView {
     const M = this.#t.length;
     return {
@@ -151,7 +151,7 @@ export class GrowingTrajectory {
   }
 }
 
-/** The state of a trajectory at time t: between snapshots x goes straight and v stays. */
+/** The state of a trajectory at time t: between snapshots x is linear in t and v constant. */
 export function snapshotAt(trajectory: TrajectoryView, t: number): Required<ViewSnapshot> {
   const { t: times } = trajectory;
   const m = Math.max(0, times.findLastIndex((time) => time <= t + 1e-6));
@@ -163,7 +163,7 @@ export function snapshotAt(trajectory: TrajectoryView, t: number): Required<View
   return { t, image: image.map((x, i) => x + share * (next[i] - x)), velocity };
 }
 
-/** The largest magnitude of a velocity, or of its mean over the channels; 1 if all are 0, as a scale has a length. */
+/** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, as it divides. */
 export function fastestOf(trajectories: readonly Trajectory[]): number {
   let most = 0;
   for (const trajectory of trajectories) {
@@ -176,7 +176,7 @@ export function fastestOf(trajectories: readonly Trajectory[]): number {
   return most || 1;
 }
 
-/** The largest difference between blocks over the whole trajectory, so that arrows can be compared over t. */
+/** The length to draw as one block, the same for the whole trajectory: arrows are comparable over t. */
 export function steepestOf(trajectory: Trajectory): number {
   const [M, ...size] = withChannels(trajectory.shape);
   const [, H, W] = size;

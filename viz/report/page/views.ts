@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { Chart, type PlotlyPart, type Theme } from "./charts.ts";
 
-/** Draws views at most once a frame, when they are on or near the screen. */
+/** Draws views at most once per frame, when they are on or near the screen. */
 export class Views {
   readonly #views = new Map<Element, { draw: () => void; near: boolean; stale: boolean }>();
   #waiting = false;
@@ -17,13 +17,13 @@ export class Views {
     });
   }
 
-  /** Adds a view, drawn when it is first seen and after each change. */
+  /** Adds a view, which is drawn when first visible and after each change. */
   add(element: Element, draw: () => void): void {
     this.#views.set(element, { draw, near: false, stale: true });
     this.#observer.observe(element);
   }
 
-  /** Adds a chart that stays as it is, if the page has the place of this id. */
+  /** Adds a chart that does not change, if the page has an element with this id. */
   addChart(id: string, traces: (theme: Theme) => readonly PlotlyPart[], layout: PlotlyPart): void {
     const place = document.getElementById(id);
     if (!place) return;
@@ -31,7 +31,7 @@ export class Views {
     this.add(place, () => chart.draw());
   }
 
-  /** Redraws all views, or that of an element. */
+  /** Redraws all views, or the view of one element. */
   changed(element?: Element): void {
     for (const [key, view] of this.#views) if (element === undefined || key === element) view.stale = true;
     this.#wait();

@@ -1,23 +1,23 @@
 /// <reference lib="dom" />
 
-/** A piece of work, which checks from time to time whether it is still wanted. */
+/** A task that regularly checks whether it is still wanted. */
 export type Work = (wanted: () => boolean) => Promise<void>;
 
-/** Does one piece of work after the other. Errors are reported, and the page goes on. */
+/** Runs one task after the other and reports errors. */
 export class WorkQueue {
   #last: Promise<void> = Promise.resolve();
-  /** Work with a smaller number is no longer wanted. */
+  /** Tasks with a smaller number are cancelled. */
   #from = 0;
   #count = 0;
   #waiting = 0;
 
   /**
-   * @param onBusy called when work begins and when all of it is done
+   * @param onBusy called when work begins and when all work is done
    * @param onError called with each error
    */
   constructor(readonly onBusy: (busy: boolean) => void, readonly onError: (error: unknown) => void) {}
 
-  /** Adds work, to be done after all that was added before; what is `needed` is done even if all is stopped. */
+  /** Queues a task; a `needed` one runs even after `stop()`. */
   add(work: Work, { needed = false } = {}): void {
     const number = this.#count++;
     const wanted = () => needed || number >= this.#from;
@@ -32,13 +32,13 @@ export class WorkQueue {
     });
   }
 
-  /** Stops the current work and drops what is waiting. */
+  /** Stops the current task and drops waiting ones. */
   stop(): void {
     this.#from = this.#count;
   }
 }
 
-/** Lets the page react to its reader and draw. */
+/** Lets the page handle events and draw. */
 export function breathe(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -47,10 +47,9 @@ export function breathe(): Promise<void> {
   });
 }
 
-/** Ends work that is no longer wanted. */
 const cancelled = new Error("Cancelled");
 
-/** A {@linkcode breathe} within work of the library; cancels it once it is not wanted. */
+/** {@linkcode breathe} for the library, which cancels work that is no longer wanted. */
 export async function breatheWhile(wanted: () => boolean): Promise<void> {
   if (!wanted()) throw cancelled;
   await breathe();
