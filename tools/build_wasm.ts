@@ -1,7 +1,7 @@
 /**
  * Compiles the CPU device's kernels, `kernels/devices/cpu/assembly/` (AssemblyScript), into `compiled_kernels.ts`, and
- * writes what follows from their parameters: `kernel_signatures.ts` and `assembly/dispatch.ts`. All three are part of the
- * repository, so importers need neither a compiler nor permission to read a file. A test builds them again and compares.
+ * generates `kernel_signatures.ts` and `assembly/dispatch.ts` from their parameters. All three are in the repository, so
+ * importers need neither a compiler nor permission to read files. A test builds them again and compares.
  *
  * `deno task build:wasm`
  */
@@ -21,8 +21,8 @@ async function readKernels(): Promise<readonly KernelSource[]> {
 }
 
 /**
- * Inlines all functions without loops before the compiler's own passes. Those of -O3 would do so, too, but they also move
- * instructions within inner loops until more values are alive than there are registers.
+ * Inlines all functions without loops before the compiler's own passes. -O3 would inline them, too, but it also moves
+ * instructions in inner loops until more values are live than there are registers.
  */
 class InlineHelpers {
   declare readonly binaryen: Transform["binaryen"];
@@ -50,7 +50,7 @@ async function compileKernels(dispatch: string, { relaxed }: { relaxed: boolean 
       if (typeof contents !== "string") binary = contents;
     },
     listFiles: () => [],
-    // The compiler makes the instance, though its types ask for one.
+    // The compiler creates the instance itself, though its types want one.
     transforms: [InlineHelpers as unknown as Transform],
   });
   if (error || !binary) throw new Error(`Cannot compile the kernels: ${error?.message}\n${stderr}`);
@@ -65,11 +65,11 @@ async function readSource(name: string): Promise<string | null> {
   }
 }
 
-/** The modules that the kernels become, by file name. */
+/** The generated modules, by file name. */
 export async function builtModules(): Promise<Readonly<Record<string, string>>> {
   const kernels = await readKernels();
   const dispatch = dispatchSource(kernels);
-  // One after the other: the compiler's options are those of the program, so two at once would disturb each other.
+  // One after the other: the compiler's options are global.
   const relaxed = await compileKernels(dispatch, { relaxed: true });
   const plain = await compileKernels(dispatch, { relaxed: false });
   return {

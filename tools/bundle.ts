@@ -1,6 +1,6 @@
 /**
- * Builds the programs for browsers. They are part of the repository, so pages and reports need no compiler. A test
- * bundles them again and compares.
+ * Builds the programs for browsers. They are in the repository, so pages and reports need no compiler. A test builds
+ * them again and compares.
  *
  * `deno task build:web` makes `web/flow.js`, the library as one ES module. `deno task build:page` makes
  * `viz/report/page.js`, the program of reports.
@@ -14,7 +14,7 @@ export const bundles = {
   page: { entry: "viz/report/page/main.ts", out: "viz/report/page.js", format: "iife" },
 } as const;
 
-/** The Deno version that built the programs in the repository; another one may bundle differently. */
+/** The Deno version that built the programs in the repository; other versions may bundle differently. */
 export const builtWith = "2.9.6";
 
 /** Bundles a program and everything it imports, minified. */
@@ -27,7 +27,7 @@ export async function bundle(name: keyof typeof bundles): Promise<string> {
     env: { NO_COLOR: "1" },
   }).output();
   if (!success) throw new Error(`Cannot bundle ${entry}: ${new TextDecoder().decode(stderr)}`);
-  // The minified program breaks lines only inside template strings, where \n means the same.
+  // The minified program has line breaks only in template strings, where \n means the same.
   const text = new TextDecoder().decode(stdout).trim().replaceAll("\n", "\\n");
   return `// Built from ${entry} by \`deno task build:${name}\`; do not edit.\n${text}\n`;
 }

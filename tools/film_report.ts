@@ -13,14 +13,14 @@ import { chromium, launch, type Page } from "../tests/browser.ts";
 import { Indexer } from "../viz/flow/flow_gif.ts";
 import { encodeGif, type Raster } from "../viz/mod.ts";
 
-/** The part of gifenc used here; it has no types of its own. */
+/** The part of gifenc in use; the package has no types. */
 const { quantize } = untyped as { quantize(rgba: Uint8Array, colors: number): number[][] };
 
 const delay = 80;
-/** Largest distance of colours at which a pixel keeps its colour from the previous frame. */
+/** Largest colour distance at which a pixel stays as in the previous frame. */
 const tolerance = 24;
 
-/** The stroke drawn at t = 0.45, a seven; coordinates as fractions of the image's sides. */
+/** The stroke drawn at t = 0.45, a seven; coordinates are fractions of the image's sides. */
 const stroke = [[0.22, 0.2], [0.78, 0.2], [0.5, 0.85]] as const;
 
 async function film(page: Page, frame: () => Promise<void>): Promise<void> {

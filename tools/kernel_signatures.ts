@@ -1,6 +1,6 @@
 /**
- * Reads the parameters of the WebAssembly kernels from their sources, and writes what follows from them: the table by
- * which the host lays out calls, and the code by which a thread reads them.
+ * Reads the parameters of the WebAssembly kernels from their sources and generates the table that the host lays out
+ * calls with, and the code that reads them in threads.
  */
 
 /** An exported function of `kernels/devices/cpu/assembly/kernels/`. */
@@ -11,13 +11,13 @@ interface ExportedFunction {
   readonly result: string;
 }
 
-/** A kernel, and what it needs to know to run. */
+/** A kernel with its parameters. */
 export interface KernelSource extends ExportedFunction {
   /** Whether it takes the address of the workspace. */
   readonly workspace: boolean;
-  /** Its arguments: the parameters that the host gives, in order. */
+  /** The parameters that the host sets, in order. */
   readonly words: ExportedFunction["parameters"];
-  /** The function that says how many bytes of workspace it needs. */
+  /** The function that returns the bytes of workspace it needs. */
   readonly size?: ExportedFunction;
 }
 
@@ -41,12 +41,12 @@ function exportedFunctions(file: string, source: string): ExportedFunction[] {
 }
 
 /**
- * The kernels in sources: every exported `name(call, workspace?, ...): void`. One with a `workspace` stands beside
- * `nameWorkspace(...): u64`, its size in bytes from any of its arguments and the number of `threads`.
+ * Finds the kernels in sources: every exported `name(call, workspace?, ...): void`. A kernel with `workspace` needs
+ * `nameWorkspace(...): u64` beside it, which returns its size in bytes from any arguments and the number of `threads`.
  *
  * @param sources text of each file by name
  * @param maxWords arguments that fit a call
- * @throws {Error} if an exported function is neither, or a kernel takes more or other arguments than a call can hold
+ * @throws {Error} if an exported function is neither, or a call cannot hold the arguments of a kernel
  */
 export function kernelSources(
   sources: Readonly<Record<string, string>>,
@@ -82,7 +82,7 @@ export function kernelSources(
   return kernels;
 }
 
-/** The call of a function with the arguments that it takes, as AssemblyScript; `threads` is how many there are. */
+/** AssemblyScript that reads the arguments of a kernel and calls it, or `size` with the number of threads. */
 function invocation({ name, words, workspace }: KernelSource, size: string): string {
   const given = words.map(([, type], i) => `${readers[type]}(call, ${i})`);
   return `${name}(${["call", ...workspace ? [`claimWorkspace(call, ${size})`] : [], ...given].join(", ")})`;
@@ -96,7 +96,7 @@ function sizeOf({ words, size }: KernelSource, threads: string): string {
   return `${size?.name}(${given?.join(", ")})`;
 }
 
-/** AssemblyScript: `execute`, which runs the kernel of a call, and `workspaceOf`, which says what it needs. */
+/** AssemblyScript of `execute`, which runs the kernel of a call, and of `workspaceOf`, which returns its workspace. */
 export function dispatchSource(kernels: readonly KernelSource[]): string {
   const imports = kernels.map(({ name, file, size }) =>
     `import { ${name}${size ? `, ${size.name}` : ""} } from "./kernels/${file}";`
@@ -132,7 +132,7 @@ export function workspaceOf(call: usize, threads: i32): u64 {
 `;
 }
 
-/** TypeScript: the arguments of every kernel, by which the host lays out calls. */
+/** TypeScript with the arguments of every kernel, which the host lays out calls with. */
 export function signaturesModule(kernels: readonly KernelSource[]): string {
   const rows = kernels.map(({ name, words }) => {
     const text = `"${words.map(([word, type]) => `${word}: ${type}`).join(", ")}",`;

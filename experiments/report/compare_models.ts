@@ -14,23 +14,23 @@ import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/layout.ts";
 import { say } from "../program/output.ts";
 
-/** Samples, and Euler steps of their trajectories: the points at which models are compared. */
+/** Number of samples and of Euler steps: models are compared at the points of these trajectories. */
 const [samples, steps] = [5, 20];
-/** Of the noise that all models start from. */
+/** Seed of the noise that all models start from. */
 const seed = 0;
 
 /**
- * Solves trajectories of each model from the same noise, and evaluates all models at their points. Models that know
- * classes draw one class after the other, without guidance.
+ * Solves trajectories of each model from the same noise, and evaluates all models at their points. Models with classes
+ * draw one class after the other, without guidance.
  *
- * @param runs folders of runs; the device in use computes
+ * @param runs folders of runs
  * @returns velocities in pixels per unit of t; undefined, with a line on the standard error stream, if the runs scale
- * pixels differently, so that no point means the same to them
+ * pixels differently, as their points are then not comparable
  * @throws {RunError} if a run has no weights, or the images of two runs differ in size
  */
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
   const models: Checkpoint[] = [];
-  for (const run of runs) models.push(await loadRun(run)); // one by one: the first error is always the same
+  for (const run of runs) models.push(await loadRun(run)); // one by one, so the first error is always the same
   const [{ shape: size, info: { normalization } }] = models;
   const resized = models.findIndex(({ shape }) => `${shape}` !== `${size}`);
   if (resized >= 0) {
@@ -104,7 +104,7 @@ function velocityOf(
   return v.read();
 }
 
-/** The class of each sample; undefined without classes. */
+/** The class of each sample; undefined if the model has no classes. */
 function labelsOf({ info: { config: { classes = 0 } } }: Checkpoint): Uint32Array<ArrayBuffer> | undefined {
   return classes > 0 ? Uint32Array.from({ length: samples }, (_, s) => s % classes) : undefined;
 }

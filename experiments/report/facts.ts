@@ -11,20 +11,20 @@ import { currentRecord, type RunRecord } from "../tracking/record.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a run folder says of a run besides pictures. */
+/** The data of a run folder, apart from pictures. */
 export interface RunFacts {
-  /** The contents of `config.json` and of `environment.json`. */
+  /** Contents of `config.json`. */
   readonly config: Fields;
   readonly environment: Fields;
   readonly metrics: readonly Metrics[];
   /** Number of weights. */
   readonly parameters?: number | undefined;
-  /** Its status and its data. */
+  /** Status and data set. */
   readonly record?: Pick<RunRecord, "status" | "reason" | "dataset"> | undefined;
 }
 
 /**
- * Reads what a run folder says of a run.
+ * Reads the data of a run folder.
  *
  * @throws {RunError} if it is not the folder of a run, or a file in it cannot be read
  */
@@ -47,7 +47,7 @@ export async function readFacts(folder: string): Promise<RunFacts> {
 /**
  * Counts the weights in a safetensors file.
  *
- * @returns undefined if there is none, or it is damaged: a report does without the number
+ * @returns undefined if the file is missing or damaged; the report then leaves the number out
  * @throws {RunError} if the file cannot be read
  */
 export async function countWeights(path: string): Promise<number | undefined> {
@@ -61,7 +61,7 @@ export async function countWeights(path: string): Promise<number | undefined> {
   }
 }
 
-/** The facts in words, as a report shows them. */
+/** Formats the facts for a report. */
 export function factsInWords(
   facts: RunFacts,
 ): Pick<ReportRun, "summary" | "ending" | "results" | "settings" | "environment"> {
@@ -76,7 +76,7 @@ export function factsInWords(
   };
 }
 
-/** How a run ended that was stopped or failed. */
+/** One sentence on the end of a stopped or failed run. */
 function endingOf({ record, metrics }: RunFacts): string | undefined {
   const step = lastStep(metrics);
   const when = step > 0 ? `after step ${step.toLocaleString("en")}` : "before its first step was logged";

@@ -37,11 +37,11 @@ import { readFile, readIfThere } from "../run/contained.ts";
 import { factsInWords, readFacts } from "./facts.ts";
 
 /**
- * Reads everything that a report shows of runs from their folders.
+ * Reads the data of a report from run folders.
  *
- * @param live whether the page can sample from the networks, or why not; the page says so
+ * @param live whether the page can sample from the networks, or why not
  * @throws {RunError} if a folder is not that of a run, a file in it cannot be read, or a run is given twice
- * @throws as `decodeCheckpoint` and `decodeJudge` if weights are damaged: the page could only say so later
+ * @throws as `decodeCheckpoint` and `decodeJudge` if weights are damaged
  */
 export async function readReportRuns(
   folders: readonly string[],
@@ -52,7 +52,7 @@ export async function readReportRuns(
   if (twice !== undefined) throw new RunError(`Cannot report ${twice} twice: give each run once`);
   const names = paths.map((path) => basename(path));
   const runs: ReportRun[] = [];
-  for (const [i, folder] of folders.entries()) { // one by one: the first error is always the same
+  for (const [i, folder] of folders.entries()) { // one by one, so the first error is always the same
     const shared = names.filter((name) => name === names[i]).length > 1;
     runs.push(await readReportRun(folder, shared ? folder : names[i], live));
   }
@@ -89,14 +89,14 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   };
 }
 
-/** How a run's samples were drawn. */
+/** Describes how a run's samples were drawn. */
 function samplesInWords({ conditional, guidance }: Readonly<Record<string, unknown>>): string | undefined {
   const scale = typeof guidance === "number" ? guidance : 1;
   if (conditional === true) return `one column per class, ${guidanceInWords({ scale })}`;
   return scale === 1 ? undefined : `${autoguidanceInWords(scale)}; trajectories are drawn without`;
 }
 
-/** One of a run's metrics over the steps; numbers that are not finite cannot be drawn and are left out. */
+/** A metric of a run over the steps, without values that are not finite. */
 function seriesOf(metrics: readonly Metrics[], name: string): Series {
   const lines = metrics.filter((line) => Number.isFinite(line[name]));
   return { step: lines.map(({ step }) => step), value: lines.map((line) => Number(line[name])) };
@@ -121,7 +121,7 @@ async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajec
   };
 }
 
-/** The trajectories in a plane; where there is a judge, it names their classes, as it does of all other samples. */
+/** Reads the trajectories in a plane; the run's judge, if any, assigns their classes. */
 async function readPlane(
   folder: string,
   judge: LiveJudge | undefined,
@@ -137,7 +137,7 @@ async function judged(
   { weights }: LiveJudge,
   source: string,
 ): Promise<Pick<PlaneTrajectories, "classes" | "classifier">> {
-  const device = await CpuDevice.open({ threads: 1 }); // beside the one in use, if there is one
+  const device = await CpuDevice.open({ threads: 1 }); // in addition to the device in use
   try {
     const judge = withDevice(device, () => loadJudge(weights, source));
     const { probabilities } = await judge.judge(asBytes(pixels));
@@ -152,7 +152,7 @@ async function judged(
   }
 }
 
-/** How good the network of a run is; `step` is the run's last one, to tell an evaluation of earlier weights. */
+/** Reads the quality of a run's network; `step` is its last, to recognise an evaluation of earlier weights. */
 async function readQuality(run: string, step: number): Promise<Quality | undefined> {
   const evaluation = await readEvaluation(run);
   if (!evaluation) return undefined;
@@ -200,13 +200,13 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
   }));
 }
 
-/** Bytes of the largest checkpoint that a report holds, some two million weights; base64 adds a third. */
+/** Bytes of the largest checkpoint in a report, about two million weights; base64 adds a third. */
 const mostBytes = 8 * 2 ** 20;
 
 /**
- * Reads what a page needs to sample from a run by itself.
+ * Reads what a page needs to sample from a run.
  *
- * @returns it, or why there is none, as the end of a sentence
+ * @returns the network, or why there is none, as the end of a sentence
  */
 export async function readNetwork(
   run: string,
@@ -225,7 +225,7 @@ export async function readNetwork(
   return { checkpoint, ...early && { early }, ...tests && { tests }, ...judge && { judge } };
 }
 
-/** The early weights for autoguidance of a run without labels, if they take no more than so many bytes. */
+/** Reads the early weights of a run without labels for autoguidance, if they are small enough. */
 async function readEarly(
   run: string,
   { conditional, guidance }: Readonly<Record<string, unknown>>,
@@ -237,7 +237,7 @@ async function readEarly(
   return { checkpoint: await readCheckpoint(early.path, run), guidance };
 }
 
-/** Reads weights, and checks that they are whole. */
+/** Reads weights and checks that they can be decoded. */
 async function readCheckpoint(path: string, run: string): Promise<Uint8Array> {
   const bytes = await readFile(path, run);
   decodeCheckpoint(bytes, path);

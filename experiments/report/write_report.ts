@@ -7,19 +7,19 @@ import { runFile } from "../run/layout.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import { readReportRuns } from "./read_runs.ts";
 
-/** Where the report of runs goes by default. */
+/** The default path of a report of runs. */
 export function reportPath(runs: readonly string[]): string {
   return runs.length === 1 ? join(runs[0], runFile.report) : runFile.report;
 }
 
 /**
- * Writes the report of runs, from their folders alone.
+ * Writes the report of runs from their folders.
  *
- * @param runs folders of runs; their images must be of one size
- * @param out the file
- * @param compare compares several runs after all are read; without it they are not compared
- * @param live whether the report holds weights and library, so that it draws new samples in a browser; or why not
- * @param study what a study of the runs found; it comes first
+ * @param runs folders of runs with the same image size
+ * @param out path of the report
+ * @param compare compares several runs; without it they are not compared
+ * @param live whether the report holds weights and library to draw new samples in a browser, or why not
+ * @param study findings of a study of the runs, shown first
  * @throws {RunError} if a run cannot be read or the file cannot be written; then nothing is written
  */
 export async function writeReport(
