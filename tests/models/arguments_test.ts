@@ -52,7 +52,7 @@ const sde = { solver: "sde", steps: 1 } as const;
 const withZero = [...notCounts, 0];
 const seeds = [1.5, NaN, -2, Infinity, 2 ** 32];
 
-/** Each public function of the models that counts something, by the argument. */
+/** Calls of public functions with a count, by argument name. */
 const counting: Record<string, readonly [Counting, readonly number[]]> = {
   "noise() seed": [(n) => noise(n, [1, 2]), seeds],
   "noise() shape": [(n) => noise(1, [n, 2]), notCounts],
@@ -129,13 +129,13 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
   "Initialiser.uniform() shape": [(n) => made.uniform([n, 2], 1), notCounts],
 };
 
-testOnCpu("counts that are no whole numbers in their range are refused in words", async (device) => {
+testOnCpu("invalid counts are refused with a clear message", async (device) => {
   for (const [name, [call, values]] of Object.entries(counting)) await assertRefuses(name, call, values);
   assert.ok(Number.isFinite(device.allocatedBytes), `allocatedBytes is ${device.allocatedBytes}`);
   assertClose(await full([2], 3).read(), [3, 3], 0);
 });
 
-testOnCpu("empty data and empty batches are refused in words", () => {
+testOnCpu("empty data and empty batches are refused with a clear message", () => {
   const none = zeros([0, 1, 4, 4]);
   for (
     const call of [
@@ -155,7 +155,7 @@ testOnCpu("empty data and empty batches are refused in words", () => {
 const shape = [1, 1];
 const points = { values: new Float32Array(9), rows: 9, width: 1 };
 
-/** Calls with a misspelt option, as code without types may have; it, what is meant, and whose it is. */
+/** Calls with a misspelt option: the option, the right name, and what it belongs to. */
 const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: string, meant: string]> = {
   "fit()": [
     (x) =>
@@ -211,12 +211,12 @@ const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: st
   "roundTrip()": [(x) => roundTrip(field, x, untyped({ steps: 2, batches: 2 })), "batches", "batch"],
 };
 
-/** Options that TypeScript does not check. */
+/** Hides options from the type checker. */
 function untyped(given: object) {
   return given as never;
 }
 
-testOnCpu("options that are unknown are refused, with the one that is meant", async () => {
+testOnCpu("unknown options are refused, with a suggestion", async () => {
   for (const [of, [call, misspelt, meant]] of Object.entries(calls)) {
     const whose = of.split(",")[0].replace("()", "\\(\\)");
     await assert.rejects(async () => await call(tensor([1], shape)), {
@@ -226,7 +226,7 @@ testOnCpu("options that are unknown are refused, with the one that is meant", as
   }
 });
 
-testOnCpu("options without effect on a solver are refused", async () => {
+testOnCpu("options that a solver does not use are refused", async () => {
   const sets: [given: object, refused: string][] = [
     [{ solver: "heun", noise: 1 }, "noise"],
     [{ solver: "heun", maxEvaluations: 9 }, "maxEvaluations"],
@@ -242,7 +242,7 @@ testOnCpu("options without effect on a solver are refused", async () => {
   }
 });
 
-Deno.test("nearest() finds misspelt names in any case, and ignores unrelated ones", () => {
+Deno.test("nearest() finds misspelt names in upper and lower case, and ignores unrelated ones", () => {
   assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");
   assert.equal(nearest("unet_fm", ["UNet_FM", "UNet_FM_Residuals"]), "UNet_FM");
   assert.equal(nearest("warmup", ["lr", "warm-up"]), "warm-up");
@@ -250,7 +250,7 @@ Deno.test("nearest() finds misspelt names in any case, and ignores unrelated one
   assert.equal(nearest("lr", []), undefined);
 });
 
-Deno.test("unknownName() suggests a name only if one is near", () => {
+Deno.test("unknownName() suggests a name only if one is similar", () => {
   assert.equal(
     unknownName("solver", "huen", ["euler", "heun"]),
     'Unknown solver "huen": did you mean "heun"? (known: euler, heun)',
@@ -261,7 +261,7 @@ Deno.test("unknownName() suggests a name only if one is near", () => {
   );
 });
 
-Deno.test("rejectUnknown() names what the setting belongs to", () => {
+Deno.test("rejectUnknown() says what the setting belongs to", () => {
   rejectUnknown({ lr: 1 }, ["lr", "beta"], "a run");
   assert.throws(() => rejectUnknown({ lr: 1, betta: 2 }, ["lr", "beta"], "a run"), {
     name: "TypeError",

@@ -22,13 +22,13 @@ const { createModel, fit, Linear, Module } = models;
 const tiny = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 });
 const images = (count = 3) => models.noise(1, [count, 1, 4, 4]);
 
-/** A field of points with one layer, as a user writes it first. */
+/** A user's first field: points and one layer. */
 class Field extends Module {
   map = new Linear(2, 2);
   velocity = (x: Tensor) => this.map.forward(x);
 }
 
-testOnDevices("new Linear() and other layers draw their own weights when given no initialiser", async () => {
+testOnDevices("new Linear() and other layers draw their own weights by default", async () => {
   const [first, second] = [new Linear(2, 3), new Linear(2, 3)];
   const [a, b] = await Promise.all([first, second].map(({ weight }) => weight.read()));
   assert.ok(a.every((value) => value !== 0 && Math.abs(value) <= Math.SQRT1_2));
@@ -39,7 +39,7 @@ testOnDevices("new Linear() and other layers draw their own weights when given n
   assert.deepEqual(new models.Attention(4, 2).q.weight.shape, [4, 4, 1, 1]);
 });
 
-testOnDevices("binary ops take a number first", async () => {
+testOnDevices("binary ops accept a number as first argument", async () => {
   const x = tensor([0.5, 2, 4]);
   const cases: [Tensor, number[]][] = [
     [add(1, x), [1.5, 3, 5]],
@@ -61,7 +61,7 @@ testOnDevices("attend() scales by 1 / sqrt(C) by default", async () => {
 });
 
 testOnDevices(
-  "a field knows the shape of its data or of its file, and a new network takes 28 x 28",
+  "sample() takes the shape from the training data or the file, else 28 x 28",
   async () => {
     const model = tiny();
     assert.deepEqual(model.shape, [1, 28, 28]);
@@ -77,7 +77,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("fit() keeps the noise of pairs", async () => {
+testOnDevices("fit() uses the given noise of pairs", async () => {
   const [x0, x1] = [tensor([1, 2, -1, 0.5], [2, 2]), tensor([2, 4, -2, 1], [2, 2])];
   const still = new Field();
   still.map.weight.write(new Float32Array(4));
@@ -86,7 +86,7 @@ testOnDevices("fit() keeps the noise of pairs", async () => {
   assertClose([loss], [(1 + 4 + 1 + 0.25) / 4], 1e-6);
 });
 
-testOnDevices("fit() takes validation data as a tensor, or with its own pairs and condition", async () => {
+testOnDevices("fit() accepts validation data as a tensor, as pairs, and with a condition", async () => {
   const losses: unknown[] = [];
   for (const validation of [images(2), { x1: images(2) }, { x0: images(2), x1: images(2) }]) {
     await fit(tiny(), images(), {
@@ -100,7 +100,7 @@ testOnDevices("fit() takes validation data as a tensor, or with its own pairs an
   assert.notEqual(losses[1], losses[2]);
 });
 
-/** First mistakes of a JavaScript user, and the line that each one gets. */
+/** Typical first mistakes of a JavaScript user, and their error messages. */
 const slips: Record<string, readonly [call: () => unknown, message: RegExp]> = {
   "fit()": [untyped(() => fit), /^Cannot train: the model is undefined \(expected a Module with/],
   "fit(model)": [untyped(() => fit, tiny), /^Cannot use the data: it is undefined \(expected a tensor/],
@@ -192,12 +192,12 @@ const slips: Record<string, readonly [call: () => unknown, message: RegExp]> = {
   "divide(1, 2)": [untyped(() => divide, () => 1, () => 2), /^Cannot run divide: a is 1 and b is 2/],
 };
 
-/** A call with arguments that TypeScript would refuse. */
+/** Calls a function with arguments of the wrong type. */
 function untyped(call: () => (...given: never[]) => unknown, ...given: (() => unknown)[]) {
   return () => Reflect.apply(call(), undefined, given.map((make) => make()));
 }
 
-testOnCpu("first mistakes get one line that says what is expected", async () => {
+testOnCpu("first mistakes get a one-line message that says what is expected", async () => {
   for (const [name, [call, message]] of Object.entries(slips)) {
     await assert.rejects(async () => await call(), (error) => {
       assert.ok(error instanceof UserError, `${name}: ${error}`);

@@ -26,7 +26,7 @@ Deno.test("slerp() turns one vector into another at an even pace", () => {
   }
 });
 
-Deno.test("slerp() weighs vectors of any length as White's formula does", () => {
+Deno.test("slerp() follows White's formula for vectors of any length", () => {
   const [x, y] = [Float32Array.of(1, -2, 0.5), Float32Array.of(0.3, 4, 2)];
   const cosine = x.reduce((sum, value, i) => sum + value * y[i], 0) / norm(x) / norm(y);
   const angle = Math.acos(cosine);
@@ -38,13 +38,13 @@ Deno.test("slerp() weighs vectors of any length as White's formula does", () => 
   }
 });
 
-Deno.test("slerp() begins and ends at its vectors, to the bit", () => {
+Deno.test("slerp() starts and ends exactly at its vectors", () => {
   const [x, y] = [Float32Array.of(0.1, -0, 3e-39), Float32Array.of(-7, 0.3, -0)];
   assert.deepEqual(slerp(x, y, 0), x);
   assert.deepEqual(slerp(x, y, 1), y);
 });
 
-Deno.test("slerp() takes the straight line between vectors that are nearly parallel, or have no length", () => {
+Deno.test("slerp() is linear between vectors that are nearly parallel or zero", () => {
   const x = Float32Array.of(1, 2, 3);
   const [longer, beside, none] = [
     x.map((value) => 3 * value),
@@ -58,7 +58,7 @@ Deno.test("slerp() takes the straight line between vectors that are nearly paral
   }
 });
 
-Deno.test("slerp() refuses opposite vectors, other lengths and shares outside [0, 1]", () => {
+Deno.test("slerp() refuses opposite vectors, different lengths and shares outside [0, 1]", () => {
   const x = Float32Array.of(1, 2);
   assert.throws(() => slerp(x, Float32Array.of(-2, -4), 0.5), {
     name: "RangeError",
@@ -76,7 +76,7 @@ Deno.test("slerp() refuses opposite vectors, other lengths and shares outside [0
   }
 });
 
-testOnDevices("slerp() keeps the length of noise, which the straight line does not", async () => {
+testOnDevices("slerp() keeps the length of noise, unlike linear interpolation", async () => {
   const P = 784;
   const both = await noise(5, [2, P]).read();
   const [x, y] = [both.subarray(0, P), both.subarray(P)];
@@ -86,7 +86,7 @@ testOnDevices("slerp() keeps the length of noise, which the straight line does n
 });
 
 testOnDevices(
-  "slerp() between the noises of two images leads a linear flow along the arc between these",
+  "a linear flow maps slerp() between noises to slerp() between images",
   async () => {
     const field: VelocityField = { velocity: (x) => multiply(x, 0.7) };
     const how = { solver: "rk4", steps: 20 } as const;

@@ -7,7 +7,7 @@ import {
   stateOf,
 } from "../../models/mod.ts";
 
-/** What the tests say of a judge that has learned nothing. */
+/** Metadata of an untrained judge. */
 export const info: JudgeInfo = {
   ...{ classes: 3, channels: 2, height: 5, width: 4, normalization: { scale: 2, shift: -1 } },
   ...{
@@ -19,7 +19,7 @@ export const info: JudgeInfo = {
   },
 };
 
-/** The file of a judge that has learned nothing, on the device in use. */
+/** The file of an untrained judge. */
 export async function tinyJudge(changes: Partial<JudgeInfo> = {}): Promise<Uint8Array<ArrayBuffer>> {
   const told = { ...info, ...changes };
   return saveJudge(await stateOf(new Classifier(told, randomInitialiser(told.seed))), told);
@@ -27,7 +27,7 @@ export async function tinyJudge(changes: Partial<JudgeInfo> = {}): Promise<Uint8
 
 const weight = { shape: [1], data: Float32Array.of(1) };
 
-/** The file of a checkpoint that `decodeCheckpoint` takes, made without a device; it holds no network. */
+/** A checkpoint file that `decodeCheckpoint` accepts, made without a device; it contains no real network. */
 export const smallCheckpoint: Uint8Array<ArrayBuffer> = encodeSafetensors(
   new Map([["a", weight], ["b", weight]]),
   { config: JSON.stringify({ type: "UNet_FM", filters: [2, 4], t_emb: 3 }) },

@@ -12,7 +12,6 @@ import {
 import { granted, testUnless } from "../permissions.ts";
 import { testOnDevices } from "../testing.ts";
 
-/** Where the vectors lie. */
 export const folder = new URL("../vectors/", import.meta.url);
 
 /** One file of vectors. */
@@ -31,7 +30,7 @@ export class Vectors {
     return { ...rest, tEmb };
   }
 
-  /** Parameters whose gradient vanishes in exact arithmetic. */
+  /** Parameters whose exact gradient is 0. */
   get zeroGradient(): Set<string> {
     return new Set(JSON.parse(this.metadata.zero_gradient));
   }
@@ -41,7 +40,7 @@ export class Vectors {
     return [...this.part("param.").keys()];
   }
 
-  /** The tensors whose names begin with a prefix, under the rest of their names. */
+  /** The tensors whose names start with a prefix, with the prefix removed. */
   part(prefix: string): Map<string, HostTensor> {
     const entries = [...this.tensors].filter(([name]) => name.startsWith(prefix));
     return new Map(entries.map(([name, value]) => [name.slice(prefix.length), value]));
@@ -53,7 +52,7 @@ export class Vectors {
 
   tensor = (name: string): Tensor => tensor(this.values(name), this.tensors.get(name)!.shape);
 
-  /** Labels of the images, u32[N], of a network with classes. */
+  /** Labels u32[N], for a network with classes. */
   get labels(): Tensor | undefined {
     return this.tensors.has("labels") ? tensor(Uint32Array.from(this.values("labels"))) : undefined;
   }
@@ -66,7 +65,7 @@ export class Vectors {
   }
 }
 
-/** Defines a test on every device that needs a file of vectors; ignored where files may not be read. */
+/** Defines a test on every device that reads a file of vectors; ignored without --allow-read. */
 export function testWithVectors(
   name: string,
   file: string,

@@ -65,7 +65,7 @@ testOnDevices("decodeCheckpoint() reads what saveCheckpoint() wrote", async () =
   assert.throws(() => decodeCheckpoint(bytes.subarray(0, -1), "a file"), { name: "SafetensorsError" });
 });
 
-testOnDevices("saveCheckpoint() knows what its model was made with", async (device) => {
+testOnDevices("saveCheckpoint() saves the settings that the model was made with", async (device) => {
   const created = createModel(info.config, 46020);
   const images = { normalization: info.normalization, imageSize: info.imageSize };
   const bytes = await saveCheckpoint(created, images);
@@ -73,14 +73,14 @@ testOnDevices("saveCheckpoint() knows what its model was made with", async (devi
   const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
   assert.deepEqual(await saveCheckpoint(loaded.model), bytes);
 
-  // What nobody said about the images is not in the file.
+  // Unknown facts about the images are left out of the file.
   const bare = await saveCheckpoint(created);
   assert.deepEqual(Object.keys(decodeSafetensors(bare, "bare").metadata), ["format_version", "config"]);
   const fallback = withDevice(device, () => loadCheckpoint(bare, "bare", { imageSize: [5, 7] }));
   assert.deepEqual(fallback.info, { ...info, normalization: { scale: 1, shift: 0 }, imageSize: [5, 7] });
 });
 
-testOnDevices("saveCheckpoint() refuses a config that its model does not have", async () => {
+testOnDevices("saveCheckpoint() refuses a config that contradicts the model", async () => {
   const model = createModel(info.config, 46020);
   await assert.rejects(() => saveCheckpoint(model, { ...info, config: { ...info.config, groups: 1 } }), {
     name: "TypeError",
@@ -166,7 +166,7 @@ testWithVectors(
   },
 );
 
-testOnCpu("loadCheckpoint() refuses invalid files, and takes no memory for them", async (device) => {
+testOnCpu("loadCheckpoint() refuses invalid files without allocating memory", async (device) => {
   const state = await stateOf(createModel(info.config, 0));
   const config = '{"type":"UNet_FM_Residuals","filters":[2,4],"t_emb":3,"channels":3,"attn":true,"groups":2}';
   const levels = JSON.stringify(Array(1_000_000).fill(2));
@@ -223,7 +223,7 @@ testNeeding(
     });
     const web = `http://127.0.0.1:${server.addr.port}`;
     await withFolder(async (folder) => {
-      const path = join(folder, "a 100% #1.safetensors"); // what an address would read otherwise
+      const path = join(folder, "a 100% #1.safetensors"); // characters that a URL would interpret
       await Deno.writeFile(path, bytes);
       for (const source of [path, pathToFileURL(path), `${web}/model`]) {
         const opened = await openCheckpoint(source);
@@ -244,7 +244,7 @@ testNeeding(
 
 const normalization = { scale: 2, shift: -1 };
 
-Deno.test("toPixels() is the inverse of fromPixels(), and keeps what lies beyond black and white", () => {
+Deno.test("toPixels() is the inverse of fromPixels(), and does not clip", () => {
   const pixels = Float32Array.of(-0.5, 0, 0.25, 1, 1.5);
   assert.deepEqual(fromPixels(pixels, normalization), Float32Array.of(-2, -1, -0.5, 1, 2));
   assert.deepEqual(toPixels(fromPixels(pixels, normalization), normalization), pixels);
@@ -264,7 +264,7 @@ Deno.test("snapshotToPixels() scales velocities without shifting them", () => {
   });
 });
 
-Deno.test("asBytes() rounds to the levels of a file, and cuts what is beyond black and white", () => {
+Deno.test("asBytes() rounds to multiples of 1 / 255, and clips to [0, 1]", () => {
   const levels = asBytes(Float32Array.of(-0.2, 0, 0.3, 100.4 / 255, 1, 1.7)).map((pixel) => pixel * 255);
   assertClose(levels, [0, 0, 77, 100, 255, 255], 1e-4);
 });

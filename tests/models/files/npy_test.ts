@@ -31,7 +31,7 @@ Deno.test("encodeNpy() aligns the data to 64 bytes for headers of every length",
   }
 });
 
-Deno.test("encodeNpy() refuses a shape that does not match its data", () => {
+Deno.test("encodeNpy() refuses a shape that does not match the data", () => {
   assert.throws(() => encodeNpy([2, 2], new Float32Array(3)), {
     name: "RangeError",
     message: "Cannot encode npy: shape [2, 2] does not match 3 values",

@@ -4,16 +4,15 @@ import { withFolder } from "../../folder.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
 import { askPython, pythonWith } from "../../python.ts";
 
-/** A tensor of a shape and its values. */
 const tensor = (shape: number[], ...values: number[]) => ({ shape, data: Float32Array.from(values) });
-/** A tensor's entry in the header, well formed or not. */
+/** A tensor's entry in the header, possibly malformed. */
 const entry = (shape: unknown, data_offsets: unknown, dtype: unknown = "F32") => ({
   dtype,
   shape,
   data_offsets,
 });
 
-/** A file with any header text and data, well formed or not. */
+/** A file with the given header text and data, possibly malformed. */
 function file(header: unknown, data = 0, headerBytes?: bigint): Uint8Array {
   const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const bytes = new Uint8Array(8 + text.length + data);
@@ -60,13 +59,13 @@ Deno.test("encodeSafetensors() writes header, padding and data in the specified 
   assert.deepEqual([...bytes.subarray(8 + length)], [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64]);
 });
 
-Deno.test("encodeSafetensors() writes a part of a larger buffer", () => {
+Deno.test("encodeSafetensors() writes a view of a larger buffer", () => {
   const data = new Float32Array([0, 1, 2, 3]).subarray(1, 3);
   const { tensors } = decodeSafetensors(encodeSafetensors(new Map([["a", { shape: [2], data }]])), "memory");
   assert.deepEqual([...tensors.get("a")!.data], [1, 2]);
 });
 
-Deno.test("encodeSafetensors() refuses what would make an unreadable file", () => {
+Deno.test("encodeSafetensors() refuses input that would make an unreadable file", () => {
   const shapes = [[3], [-1, -2], [0.5, 4]];
   const cases: readonly (readonly [name: string, given: unknown, message: string])[] = [
     ["__metadata__", tensor([1], 1), 'tensor "__metadata__": the name is reserved; rename the tensor'],
@@ -176,7 +175,7 @@ const badOffsets = 'tensor "a": data_offsets are not two non-negative integers';
 const tooMany = 'tensor "a": shape has too many elements';
 const overlaps = "it overlaps the tensor before it (expected 8)";
 
-/** Files that are no safetensors, or damaged ones, and the line that each is refused with. */
+/** Damaged or foreign files, and the error message of each. */
 const refused: readonly (readonly [bytes: Uint8Array, message: string])[] = [
   [new Uint8Array(0), `the file has 0 bytes ${shortFile}`],
   [new Uint8Array(7), `the file has 7 bytes ${shortFile}`],
@@ -250,7 +249,7 @@ const refused: readonly (readonly [bytes: Uint8Array, message: string])[] = [
   ],
 ];
 
-Deno.test("decodeSafetensors() refuses damaged files in one line", () => {
+Deno.test("decodeSafetensors() refuses damaged files with a one-line message", () => {
   for (const [bytes, message] of refused) {
     assert.throws(() => decodeSafetensors(bytes, "a.safetensors"), (error) => {
       assert.ok(error instanceof SafetensorsError);
@@ -261,7 +260,7 @@ Deno.test("decodeSafetensors() refuses damaged files in one line", () => {
   }
 });
 
-Deno.test("decodeSafetensors() takes names that occur on different levels, and braces in text", () => {
+Deno.test("decodeSafetensors() accepts equal names on different levels, and braces in text", () => {
   const harmless = file(
     `{"a":${one},"dtype":${JSON.stringify(entry([0], [4, 4]))},"__metadata__":{"a":"a:{["}}`,
     4,

@@ -37,19 +37,19 @@ const data = hostRows(values, P, labels);
 const batch = Uint32Array.from({ length: N }, (_, n) => (n * 7 + 3) % M);
 const sorted = (examples: ArrayLike<number>) => Array.from(examples).toSorted((a, b) => a - b);
 
-/** The mean squared distance of the noise of a step and the examples that it meets. */
+/** The mean squared distance between a step's noise and its paired examples. */
 function costOf(examples: Uint32Array, step: number): number {
   const x0 = normals(5, streams.noise, step, N * P);
   return data.values(examples).reduce((sum, x, i) => sum + (x - x0[i]) ** 2, 0) / x0.length;
 }
 
-testOnDevices("normals() are those of the device, to f32", async () => {
+testOnDevices("normals() equals the device's noise, up to f32 rounding", async () => {
   const found = await randomNormal(tensor(Uint32Array.of(5, streams.noise, 3)), [N, P]).read();
   assertClose(normals(5, streams.noise, 3, N * P), found, 1e-5);
 });
 
 for (const [name, { make }] of Object.entries(couplings)) {
-  Deno.test(`couplings: ${name} reorders a batch and costs no more than the order given`, () => {
+  Deno.test(`couplings: ${name} reorders a batch without increasing the cost`, () => {
     const coupling = make();
     for (const step of [0, 1, 2]) {
       const paired = coupling.pair(batch, { seed: 5, step }, data);
@@ -60,7 +60,7 @@ for (const [name, { make }] of Object.entries(couplings)) {
   });
 }
 
-Deno.test("transportPairs reports the costs that its pairs have, and saves much of them", () => {
+Deno.test("transportPairs reports the true cost, and reduces it a lot", () => {
   const draw = { seed: 5, step: 4 };
   const { order, cost, independentCost } = pairTransport(transportPairs.batch(batch, draw, data));
   assertClose([independentCost], [costOf(batch, 4)], 1e-5);
@@ -68,7 +68,7 @@ Deno.test("transportPairs reports the costs that its pairs have, and saves much 
   assert.ok(cost < 0.9 * independentCost, `${cost} of ${independentCost}`);
 });
 
-Deno.test("classTransportPairs leaves every label at its place, and is best within the classes", () => {
+Deno.test("classTransportPairs keeps every label in place, and is optimal within classes", () => {
   const draw = { seed: 5, step: 4 };
   const paired = classTransportPairs.pair(batch, draw, data);
   assert.deepEqual(data.labels!(paired), data.labels!(batch));
@@ -85,7 +85,7 @@ Deno.test("classTransportPairs leaves every label at its place, and is best with
   }
 });
 
-Deno.test("transport() keeps the marginals: over many steps every place meets every example alike", () => {
+Deno.test("transport() keeps the marginals: over many steps, all pairs are equally frequent", () => {
   const counts = new Float64Array(N * N);
   const few = Uint32Array.from({ length: N }, (_, n) => n);
   for (let step = 0; step < 300; step++) {
@@ -94,10 +94,10 @@ Deno.test("transport() keeps the marginals: over many steps every place meets ev
   }
   const expected = 300 / N;
   const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
-  assert.ok(chiSquare < (N - 1) ** 2 + 4 * Math.sqrt(2) * (N - 1), `${chiSquare}`); // its mean is (N - 1)^2
+  assert.ok(chiSquare < (N - 1) ** 2 + 4 * Math.sqrt(2) * (N - 1), `${chiSquare}`); // the mean is (N - 1)^2
 });
 
-Deno.test("transportPairs refuses data that it cannot see, and large batches", () => {
+Deno.test("transportPairs refuses missing host data and large batches", () => {
   const draw = { seed: 1, step: 0 };
   assert.throws(
     () => transportPairs.pair(batch, draw),
@@ -109,7 +109,7 @@ Deno.test("transportPairs refuses data that it cannot see, and large batches", (
   assert.throws(() => transportPairs.pair(large, draw, data), /^RangeError: Cannot pair 257 examples/);
 });
 
-testOnDevices("Trainer takes pairs of a coupling made ahead of time, bit for bit", async () => {
+testOnDevices("Trainer gets the same result from pairs made in advance, bit for bit", async () => {
   const source = () => batchSource(tensor(values.slice(0, 32 * P), [32, 1, 3, 4]), hostRows(values, P));
   const make = (coupling: Coupling = transportPairs) =>
     new Trainer(createModel({ type: "UNet_FM", filters: [4], tEmb: 4 }, 1), source(), {
@@ -133,7 +133,7 @@ testOnDevices("Trainer takes pairs of a coupling made ahead of time, bit for bit
   assert.notDeepEqual(await plain.losses(), losses);
 });
 
-/** A line per class: v(x, t, c) = a x + b with the class's b. */
+/** One line per class: v(x, t, c) = a x + b_c. */
 class LabelledField extends Module {
   readonly map = new Linear(P, P, randomInitialiser(1));
   readonly rows = randomInitialiser(2).uniform([3, P], 0.1);
@@ -143,7 +143,7 @@ class LabelledField extends Module {
   }
 }
 
-testOnDevices("fit() pairs by transport, and within classes where the condition has them", async () => {
+testOnDevices("fit() pairs by transport, also within classes", async () => {
   const x1 = tensor(values.slice(0, 24 * P), [24, P]);
   const condition = tensor(labels.slice(0, 24));
   const losses = async (coupling: Coupling, labelled: boolean) => {
@@ -165,7 +165,7 @@ testOnDevices("fit() pairs by transport, and within classes where the condition 
   );
 });
 
-Deno.test("transport() refuses arrays that are not N rows each", () => {
+Deno.test("transport() refuses arrays without N rows each", () => {
   const refused = [[4, 4, 3], [4, 8, 2], [0, 0, 2], [4, 4, 1.5], [4, 4, 0]];
   for (const [noise, data, rows] of refused) {
     assert.throws(() => transport(new Float32Array(noise), new Float32Array(data), rows), {
@@ -182,13 +182,13 @@ Deno.test("transport() refuses arrays that are not N rows each", () => {
 const totalOf = (cost: ArrayLike<number>, columns: ArrayLike<number>) =>
   Array.from(columns).reduce((sum, column, row) => sum + cost[row * columns.length + column], 0);
 
-/** All orders of 0 .. n - 1. */
+/** All permutations of 0 .. n - 1. */
 function permutations(n: number): number[][] {
   if (n === 0) return [[]];
   return permutations(n - 1).flatMap((rest) => rest.concat(0).map((_, at) => rest.toSpliced(at, 0, n - 1)));
 }
 
-Deno.test("assignment() finds the least cost of all permutations, for up to 7 rows", () => {
+Deno.test("assignment() finds the smallest cost of all permutations, for up to 7 rows", () => {
   for (let n = 1; n <= 7; n++) {
     const orders = permutations(n);
     for (let draw = 0; draw < 5; draw++) {
@@ -204,14 +204,14 @@ Deno.test("assignment() finds the least cost of all permutations, for up to 7 ro
 });
 
 for (const { kind, n, cost, total } of vectors.problems) {
-  Deno.test(`assignment() costs what scipy's linear_sum_assignment does: ${kind}, ${n} rows`, () => {
+  Deno.test(`assignment() has the same cost as SciPy's linear_sum_assignment: ${kind}, ${n} rows`, () => {
     const found = assignment(Float64Array.from(cost), n);
     assert.deepEqual([...found].toSorted((a, b) => a - b), [...Array(n).keys()]);
     assert.equal(totalOf(cost, found), total);
   });
 }
 
-Deno.test("assignment() handles no rows, and refuses what is no matrix of numbers", () => {
+Deno.test("assignment() accepts an empty matrix, and refuses invalid ones", () => {
   assert.deepEqual(assignment(new Float64Array(), 0), new Uint32Array());
   assert.throws(() => assignment(Float64Array.of(1, 2), 2), /^RangeError: Cannot assign 2 rows by 2 costs/);
   assert.throws(() => assignment(Float64Array.of(NaN), 1), RangeError);

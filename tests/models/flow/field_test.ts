@@ -34,7 +34,7 @@ import { testOnCpu, testOnDevices } from "../../testing.ts";
 
 const shape = [2, 1, 4, 4];
 
-/** Velocities of x that are wrong, and what the error says of them. Some would broadcast to the shape of x. */
+/** Wrong velocities and their error messages. Some would broadcast to the shape of x. */
 const wrong: Record<string, readonly [(x: Tensor) => unknown, string]> = {
   "one number": [(x) => mean(x), "f32[]"],
   "a row for each sample": [(x) => mean(x, [1, 2, 3], true), "f32[2, 1, 1, 1]"],
@@ -46,7 +46,7 @@ const wrong: Record<string, readonly [(x: Tensor) => unknown, string]> = {
   "a promise": [(x) => Promise.resolve(x), "a promise"],
 };
 
-/** What takes a field, and runs it. */
+/** All functions that take a field. */
 const uses: Record<string, (field: VelocityField) => unknown> = {
   "sample()": (field) => sample(field, { x0: zeros(shape), steps: 2 }),
   "sample() with heun": (field) => sample(field, { x0: zeros(shape), steps: 2, solver: "heun" }),
@@ -83,7 +83,7 @@ function trained(field: VelocityField) {
 }
 
 testOnCpu(
-  "a velocity that is not a tensor of the shape of x is refused wherever a field is used",
+  "every function that takes a field refuses a velocity of the wrong shape or type",
   async () => {
     for (const [use, run] of Object.entries(uses)) {
       for (const [velocity, given] of Object.values(wrong)) {
@@ -99,7 +99,7 @@ testOnCpu(
   },
 );
 
-testOnDevices("lossOf() refuses parts of an objective that give other shapes", () => {
+testOnDevices("lossOf() refuses objectives whose parts return wrong shapes", () => {
   const field = { velocity: (x: Tensor) => x };
   const one = () => zeros([1, 1, 4, 4]);
   const parts: Record<string, Partial<Objective>> = {
@@ -131,7 +131,7 @@ const points = [2, 3];
 const condition = () => tensor(Uint32Array.of(0, 1));
 const plain: VelocityField = { velocity: (x: Tensor) => multiply(x, 2) };
 
-/** Every field that evaluates another one. */
+/** All wrappers of fields. */
 const wrappers: Record<string, (field: VelocityField) => VelocityField> = {
   counted: (field) => new CountedField(field),
   "guided at scale 0": (field) => guided(field, { scale: 0, none: 2 }),
@@ -164,12 +164,12 @@ for (const [name, wrapped] of Object.entries(wrappers)) {
   );
 }
 
-testOnDevices("predicting() says that the network is guided, and takes the path that it is given", () => {
+testOnDevices("predicting() keeps whether the network is guided, and uses the given path", () => {
   const field = predicting({ ...plain, guided: true }, velocityPrediction, cosinePath);
   assert.deepEqual([field.guided, field.path], [true, cosinePath]);
 });
 
-testOnDevices("Sampler with noise takes networks of the linear path only", () => {
+testOnDevices("Sampler with noise accepts networks of the linear path only", () => {
   const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path: "cosine" }, 1);
   const images = [2, 1, 4, 4];
   const options = { solver: "sde", steps: 2 } as const;
@@ -182,7 +182,7 @@ testOnDevices("Sampler with noise takes networks of the linear path only", () =>
 });
 
 testOnDevices(
-  "HeldOutLoss measures a field by its own path, and by the prediction of an objective",
+  "HeldOutLoss uses the field's own path, and the objective's prediction",
   async () => {
     const source = batchSource(tensor([1, 2, 3, 4, 5, 6], points));
     const loss = async (field: VelocityField, options = {}) => {
@@ -204,7 +204,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("a field whose path is something else is refused in words", async () => {
+testOnDevices("a field whose `path` is not a path is refused with a clear message", async () => {
   class Field extends Module {
     readonly path = "downs";
     readonly weight = tensor([1]);

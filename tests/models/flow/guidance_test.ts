@@ -18,7 +18,7 @@ const classes = 3;
 const shape = [4, 1, 8, 8];
 const labels = [2, 0, 1, 2];
 
-/** An untrained network whose labels matter, and points to ask it at. */
+/** An untrained network that depends on labels, and points to evaluate it at. */
 function networkOf(type: typeof modelTypes[number]) {
   const model = createModel({ type, filters: [4, 8], tEmb: 6, groups: 2, classes }, 7);
   const weight = namedParameters(model).get("label_emb.weight")!;
@@ -48,7 +48,7 @@ for (const type of modelTypes) {
   );
 }
 
-/** v(x, t, c) = a(c) x + b(c), in closed form; c = 9 stands for none. */
+/** v(x, t, c) = a(c) x + b(c), in closed form; c = 9 means none. */
 const affine = { 0: [1, 0], 1: [-2, 0.5], 9: [0.5, 1] } as const;
 const affineField: VelocityField = {
   velocity(x, _t, condition) {
@@ -80,7 +80,7 @@ testOnDevices("guided() guides inside the interval only, at each sample's own ti
 });
 
 testOnDevices(
-  "guided() by CFG-Zero* scales the unconditional velocity, and does not move at first",
+  "guided() with CFG-Zero* scales the unconditional velocity, and starts with v = 0",
   async () => {
     const x = tensor(Float32Array.of(1, 2, 3, 4), [2, 2]);
     const condition = tensor(Uint32Array.of(0, 0));
@@ -90,7 +90,7 @@ testOnDevices(
     const s = (c[0] * u[0] + c[1] * u[1]) / (u[0] ** 2 + u[1] ** 2);
     assertClose(v, [0, 0, ...c.map((value, i) => s * u[i] + 2 * (value - s * u[i]))], 1e-6);
 
-    // Where both velocities are the same, s is 1 and nothing changes.
+    // If both velocities are equal, s is 1 and nothing changes.
     const same: VelocityField = { velocity: (x) => multiply(x, 2) };
     const t = tensor(Float32Array.of(0.5, 0.5));
     const still = await guided(same, { scale: 4, none: 9, zeroStar: true }).velocity(x, t, condition).read();
@@ -98,7 +98,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("guided() takes conditions of any row, and asks the field once", async () => {
+testOnDevices("guided() accepts conditions of any row shape, and evaluates the field once", async () => {
   let calls = 0;
   const field: VelocityField = {
     velocity(x, _t, condition) {
@@ -115,7 +115,7 @@ testOnDevices("guided() takes conditions of any row, and asks the field once", a
 });
 
 testOnDevices(
-  "Sampler() of a guided field is recorded once: scale and labels change between runs",
+  "Sampler records a guided field once: scale and labels may change between runs",
   async () => {
     const { model } = networkOf("UNet_FM");
     const x0 = noise(2, shape);
@@ -136,7 +136,7 @@ testOnDevices(
   },
 );
 
-testOnCpu("guided() says whether it changed the velocity, and refuses what it cannot do", () => {
+testOnCpu("guided() sets `guided`, and refuses invalid options", () => {
   const field: VelocityField = { velocity: (x) => x };
   const made = (given: object) => guided(field, { scale: 2, none: 3, ...given });
   assert.deepEqual([made({ scale: 1 }).guided, made({ scale: 0 }).guided], [undefined, undefined]);
@@ -170,7 +170,7 @@ testOnCpu("guided() needs a condition", () => {
 
 const images = [3, 1, 8, 8];
 
-/** Two untrained networks, and points to ask them at. */
+/** Two untrained networks, and points to evaluate them at. */
 function networks() {
   const [model, weaker] = [7, 8].map((seed) => {
     return createModel({ type: "UNet_FM_Residuals", filters: [4, 8], tEmb: 6, groups: 2 }, seed);
@@ -195,7 +195,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "autoguided() says whether it changes the velocity, and refuses scales that are not finite",
+  "autoguided() sets `guided`, and refuses scales that are not finite",
   () => {
     const { model, weaker } = networks();
     assert.equal(autoguided(model, weaker, 2).guided, true);

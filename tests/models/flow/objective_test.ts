@@ -35,7 +35,7 @@ const misfits: readonly (readonly [x0: number[], x1: number[], t: number[], why:
   [[1, 2], [1, 2], [1, 1], "t is f32[1, 1] (expected f32[1])"],
 ];
 
-testOnDevices("at() and the loss refuse shapes that only broadcast", () => {
+testOnDevices("at() and the loss refuse shapes that would broadcast", () => {
   for (const [x0, x1, t, why] of misfits) {
     const error = { name: "ShapeError", message: `Cannot follow a path: ${why}` };
     const given = [zeros(x0), zeros(x1), zeros(t)] as const;
@@ -52,14 +52,14 @@ testOnDevices("linearPath.at() is noise at 0, data at 1, and straight between", 
   assertClose(await u.read(), [-2, -2, 4, -4, -4, -4], 0);
 });
 
-testWithVectors("linearPath.at() is PyTorch's", "base", async (vectors) => {
+testWithVectors("linearPath.at() agrees with PyTorch", "base", async (vectors) => {
   const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
   const { xt, u } = linearPath.at(x0, x1, t);
   assertClose(await xt.read(), vectors.values("xt"), 1e-6);
   assertClose(await u.read(), vectors.values("u"), 1e-6);
 });
 
-testOnDevices("flowMatchingLoss() is 0 for the true velocity and its square for none", async () => {
+testOnDevices("flowMatchingLoss() is 0 for the true velocity, and its mean square for v = 0", async () => {
   const x0 = tensor([0, 1, 2], [3, 1]);
   const x1 = tensor([1, 3, 5], [3, 1]);
   const t = tensor([0.1, 0.5, 0.9]);
@@ -72,7 +72,7 @@ testOnDevices("flowMatchingLoss() is 0 for the true velocity and its square for 
   assertClose(await flowMatchingLoss(none, x0, x1, t).read(), [14 / 3], 1e-6);
 });
 
-testOnDevices("lossOf() takes path and prediction from the objective", async () => {
+testOnDevices("lossOf() uses the objective's path and prediction", async () => {
   const [x0, x1, t] = [tensor([0, 1], [2, 1]), tensor([1, 3], [2, 1]), tensor([0.5, 0.25])];
   const none = { velocity: (x: Tensor) => multiply(x, 0) };
   const pairs = { x0, x1, t };

@@ -32,7 +32,7 @@ const wave = (phase: number) =>
   tensor(times.flatMap((t) => [Math.sin(phase + t), Math.cos(phase * t)]), [5, 2]);
 
 for (const name of pathNames) {
-  testOnDevices(`predictions on the ${name} path: true outputs give its velocity, both ways`, async () => {
+  testOnDevices(`predictions on the ${name} path convert true outputs to the velocity`, async () => {
     const path = paths[name].make();
     const [x0, x1, t] = [wave(1), wave(5), tensor(times)];
     const { xt, u } = path.at(x0, x1, t);
@@ -47,7 +47,7 @@ for (const name of pathNames) {
     assertClose(x, x.map((_, i) => a[i >> 1] * d[i] + s[i >> 1] * n[i]), 1e-6, "alpha x1 + sigma x0");
   });
 
-  testOnDevices(`coefficients() of the ${name} path have their derivatives, and the ends`, async () => {
+  testOnDevices(`coefficients() of the ${name} path have the right slopes and ends`, async () => {
     const at = async (values: number[]) => {
       const { alpha, sigma, alphaSlope, sigmaSlope } = paths[name].make().coefficients!(tensor(values));
       return await Promise.all([alpha, sigma, alphaSlope, sigmaSlope].map((value) => value.read()));
@@ -66,7 +66,7 @@ for (const name of pathNames) {
   });
 }
 
-testOnDevices("dataPrediction and noisePrediction divide by at least 0.05, as they say", async () => {
+testOnDevices("dataPrediction and noisePrediction divide by at least 0.05", async () => {
   const [xt, output] = [tensor([0.5, 0.5], [2, 1]), tensor([1, 1], [2, 1])];
   const data = dataPrediction.velocity(output, xt, tensor([0.9, 1]), linearPath);
   assertClose(await data.read(), [0.5 / 0.1, 0.5 / 0.05], 1e-4);
@@ -85,7 +85,7 @@ testOnDevices("dataPrediction refuses a path without coefficients", () => {
   );
 });
 
-testOnDevices("predicting() refuses an output that only broadcasts to x", async () => {
+testOnDevices("predicting() refuses an output that would broadcast to x", async () => {
   const x = tensor([1, 2, 3, 4], [2, 2]);
   const flat = { velocity: () => tensor([1, 2], [2, 1]) };
   for (const prediction of predictionNames) {
@@ -99,7 +99,7 @@ testOnDevices("predicting() refuses an output that only broadcasts to x", async 
   assertClose(await same.velocity(x, tensor([0.2, 0.4])).read(), [0, 0, 0, 0], 1e-6);
 });
 
-/** A small network, and the same without a conversion. */
+/** A small network, and the same one without the conversion. */
 function pairOf(options: Partial<ModelOptions>) {
   const config = { type: "UNet_FM", filters: [4], tEmb: 4, ...options } as const;
   return { model: createModel(config, 3), raw: createModel({ ...config, prediction: "velocity" }, 3) };
@@ -138,7 +138,7 @@ for (const prediction of predictionNames) {
         validation: x1,
         onProgress: ({ validationLoss }) => loss = validationLoss ?? loss,
       });
-      assert.ok(loss < 0.9, `${loss}`); // without any velocity it is (pi / 2)^2 (0.8^2 + 1) / 2 = 2.02
+      assert.ok(loss < 0.9, `${loss}`); // for v = 0 it is (pi / 2)^2 (0.8^2 + 1) / 2 = 2.02
       const drawn = await sample(model, { count: 8, shape: [1, 4, 4], seed: 1, steps: 16, solver: "heun" })
         .read();
       const mean = drawn.reduce((sum, x) => sum + x) / drawn.length;
@@ -147,7 +147,7 @@ for (const prediction of predictionNames) {
   );
 }
 
-testOnDevices("Trainer and HeldOutLoss refuse a network of another path, or a second conversion", () => {
+testOnDevices("Trainer and HeldOutLoss refuse a network of another path, and a second conversion", () => {
   const { model } = pairOf({ path: "cosine", prediction: "data" });
   const source = batchSource(noise(1, [4, 1, 4, 4]));
   const options = { batchSize: 2, seed: 1, learningRate: 0.1 };

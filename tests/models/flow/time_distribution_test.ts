@@ -3,7 +3,6 @@ import { tensor } from "../../../kernels/mod.ts";
 import { type TimeDistribution, timeDistributions } from "../../../models/mod.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
-/** Times that a distribution of the registry draws. */
 function drawn(
   name: string,
   settings: Record<string, number>,
@@ -31,7 +30,7 @@ for (const [name, { settings }] of Object.entries(timeDistributions)) {
   });
 }
 
-/** Densities of t on [0, 1], up to a factor, and the settings that they belong to. */
+/** Unnormalised densities of t on [0, 1], with their settings. */
 const densities: Record<string, readonly [settings: Record<string, number>, (t: number) => number]> = {
   uniform: [{}, () => 1],
   logit_normal: [
@@ -43,7 +42,7 @@ const densities: Record<string, readonly [settings: Record<string, number>, (t: 
 };
 
 for (const [name, [settings, density]] of Object.entries(densities)) {
-  testOnDevices(`timeDistributions: ${name} has the moments of its density, by quadrature`, async () => {
+  testOnDevices(`timeDistributions: ${name} has the moments of its density`, async () => {
     const N = 20_000;
     const t = await drawn(name, settings, 5, N);
     const points = Array.from({ length: 20_000 }, (_, i) => (i + 0.5) / 20_000);
@@ -60,7 +59,7 @@ for (const [name, [settings, density]] of Object.entries(densities)) {
 }
 
 testOnDevices(
-  "timeDistributions: logit_normal above 0 is near data, t = 1, and below 0 near noise",
+  "timeDistributions: logit_normal with a mean above 0 is near data, t = 1, below 0 near noise",
   async () => {
     const above = async (mean: number) =>
       (await drawn("logit_normal", { mean, scale: 1 }, 1, 1000)).filter((t) => t > 0.5).length;
@@ -71,7 +70,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "timeDistributions: stratified draws one time in each bin, in the order of the places",
+  "timeDistributions: stratified draws one time per bin, in order",
   async () => {
     for (const counter of [0, 1]) {
       const t = await drawn("stratified", {}, counter, 64);
@@ -80,14 +79,14 @@ testOnDevices(
   },
 );
 
-testOnDevices("timeDistributions: u_shaped stays in [0, 1] where it is steepest", async () => {
+testOnDevices("timeDistributions: u_shaped stays in [0, 1] at the largest a", async () => {
   const t = await drawn("u_shaped", { a: 40 }, 2, 4000);
   assert.ok(t.every((t) => t >= 0 && t <= 1));
   assert.ok(t.filter((t) => t > 0.9 || t < 0.1).length > 3800);
 });
 
 testOnDevices(
-  "timeDistributions: u_shaped with a small a is nearly uniform, and loses no digits",
+  "timeDistributions: u_shaped with a small a is nearly uniform, without loss of precision",
   async () => {
     const key = tensor(Uint32Array.of(46020, 3, 1));
     const u = await timeDistributions.uniform.make().draw(key, 1000).read();
@@ -99,7 +98,7 @@ testOnDevices(
   },
 );
 
-testOnCpu("timeDistributions refuse settings outside their ranges", () => {
+testOnCpu("timeDistributions refuse settings out of range", () => {
   const { u_shaped, logit_normal } = timeDistributions;
   for (const a of [0, -1, 41, NaN, Infinity]) {
     assert.throws(() => u_shaped.make({ a }), {

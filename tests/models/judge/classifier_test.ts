@@ -26,7 +26,7 @@ const options = (channels: number, height: number, width: number, classes = 10):
 };
 
 testOnDevices(
-  "Classifier.forward() takes images of any size and tells any number of classes",
+  "Classifier.forward() works for any image size and number of classes",
   async (device) => {
     const sizes = [[1, 28, 28, 10], [3, 32, 32, 7], [1, 16, 16, 2], [3, 5, 9, 300], [1, 1, 4, 2], [
       2,
@@ -47,7 +47,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("Classifier.forward() gives logits that are a linear function of the features", async () => {
+testOnDevices("Classifier.forward() returns logits that are linear in the features", async () => {
   const model = new Classifier(options(1, 8, 8, 3), randomInitialiser(2));
   const { logits, features } = model.forward(noise(2, [2, 1, 8, 8]));
   const [found, f, w, bias] = await Promise.all(
@@ -60,21 +60,21 @@ testOnDevices("Classifier.forward() gives logits that are a linear function of t
   assertClose(found, expected, 1e-6);
 });
 
-/** Gives tensors in turn, in the order in which a network asks for its parameters. */
+/** An initialiser that returns given tensors in order. */
 function given(tensors: readonly Tensor[]): Initialiser {
   const rest = tensors.values();
   const next = () => rest.next().value ?? assert.fail("the network has more parameters");
   return { uniform: next, normal: next, constant: next };
 }
 
-testOnCpu("Classifier has the gradients of its differences", async (device) => {
+testOnCpu("Classifier has the gradients of finite differences", async (device) => {
   const sizes = options(1, 4, 6, 2);
   const drawn = new Classifier(sizes, randomInitialiser(3));
-  // Biases that keep ReLU from its kink.
+  // Biases that keep ReLU away from its kink.
   const parameters = Array.from(namedParameters(drawn), ([name, values]) => {
     return name.endsWith("bias") ? tensor(new Float32Array(values.size).fill(1), values.shape) : values;
   });
-  // The inner weights are too many to be moved one by one.
+  // There are too many inner weights to vary each one.
   const moved = parameters.flatMap(({ size }, i) => size <= 150 ? [i] : []);
   assert.equal(moved.length, 6);
   const logits = (x: Tensor, ...values: Tensor[]) => {
@@ -88,7 +88,7 @@ testOnCpu("Classifier has the gradients of its differences", async (device) => {
   );
 });
 
-testOnCpu("Classifier refuses sizes that it cannot have, and images of another size", () => {
+testOnCpu("Classifier refuses invalid sizes, and images of another size", () => {
   const sizes: readonly (readonly [given: Partial<ClassifierOptions>, message: string])[] = [
     [{ classes: 1 }, "classes is 1 (expected a whole number of at least 2)"],
     [{ height: 0 }, "height is 0 (expected a whole number of at least 1)"],
@@ -109,7 +109,7 @@ testOnCpu("Classifier refuses sizes that it cannot have, and images of another s
   }
 });
 
-/** Noisy images with a horizontal, a vertical or a diagonal bar, and which they have. */
+/** Noisy images of a horizontal, vertical or diagonal bar, and their labels. */
 function bars(stream: number, count: number) {
   const draw = uniforms(46020, stream, 0, count * 66);
   const labels = Uint32Array.from({ length: count }, (_, n) => n % 3);
@@ -122,7 +122,7 @@ function bars(stream: number, count: number) {
   return { x: tensor(pixels, [count, 1, 8, 8]), labels: tensor(labels) };
 }
 
-testOnDevices("Classifier learns by crossEntropy(), and then knows images that it has not seen", async () => {
+testOnDevices("Classifier learns by crossEntropy(), and generalises to new images", async () => {
   const model = new Classifier(options(1, 8, 8, 3), randomInitialiser(1));
   const parameters = namedParameters(model);
   const rule = optimizer("adam", parameters, { learningRate: 0.003 });

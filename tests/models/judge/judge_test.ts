@@ -40,7 +40,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("Judge.judge() scales pixels as its file says", async () => {
+testOnDevices("Judge.judge() applies the normalization of its file", async () => {
   const pixels = pixelsOf(2);
   const judgeOf = async (scale: number, shift: number) =>
     loadJudge(await tinyJudge({ normalization: { scale, shift } }), "a file");
@@ -50,18 +50,18 @@ testOnDevices("Judge.judge() scales pixels as its file says", async () => {
   assert.notDeepEqual((await plain.judge(pixels)).features.values, seen.features.values);
 });
 
-testOnDevices("Judge.judge() frees what it takes, but for its results", async (device) => {
+testOnDevices("Judge.judge() frees its memory, except for the results", async (device) => {
   const judge = loadJudge(await tinyJudge(), "a file");
-  await judge.judge(pixelsOf(500)); // the device keeps what it reads through
+  await judge.judge(pixelsOf(500)); // the device keeps its read buffers
   const before = device.allocatedBytes;
   for (let i = 0; i < 3; i++) await judge.judge(pixelsOf(500));
   const results = 3 * 4 * 500 * (84 + 3);
   const grown = device.allocatedBytes - before;
-  // A buffer of the WebGPU device is up to an eighth larger than what it holds.
+  // A WebGPU buffer is up to an eighth larger than its contents.
   assert.ok(grown <= 1.125 * results, `${grown} bytes for results of ${results}`);
 });
 
-testOnCpu("Judge.judge() refuses images that it cannot judge", async () => {
+testOnCpu("Judge.judge() refuses invalid images", async () => {
   const judge = loadJudge(await tinyJudge(), "a file");
   const refuses = (pixels: Float32Array, message: RegExp) =>
     assert.rejects(() => judge.judge(pixels), { name: "JudgeError", message });
@@ -85,7 +85,7 @@ testOnDevices("saveJudge() and loadJudge() keep every bit", async (device) => {
   assert.deepEqual(await other.judge(pixels), await judge.judge(pixels));
 });
 
-testOnCpu("loadJudge() refuses what is no judge, and loadCheckpoint() a judge", async () => {
+testOnCpu("loadJudge() refuses other files, and loadCheckpoint() refuses a judge", async () => {
   const file = await tinyJudge();
   const { tensors, metadata } = decodeSafetensors(file, "a file");
   const network = await saveCheckpoint(createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 3 }, 1));
@@ -158,7 +158,7 @@ testOnCpu("loadJudge() refuses what is no judge, and loadCheckpoint() a judge", 
   });
 });
 
-testOnCpu("no damage to a judge's file ends in a trace, or takes memory", async (device) => {
+testOnCpu("a damaged judge file throws a clear error, and allocates no memory", async (device) => {
   const whole = await tinyJudge();
   const random = randomOf(46020);
   const before = device.allocatedBytes;
@@ -177,7 +177,7 @@ testOnCpu("no damage to a judge's file ends in a trace, or takes memory", async 
   assert.ok(device.allocatedBytes - before <= most, "files that were refused took memory");
 });
 
-Deno.test("saveJudge() refuses what loadJudge() would not take", () => {
+Deno.test("saveJudge() refuses metadata that loadJudge() would refuse", () => {
   assert.throws(() => saveJudge(new Map(), { ...info, classes: 0 }), {
     name: "JudgeError",
     message: /^Cannot load what saveJudge\(\) would write: classes of its judge is 0 \(expected /,

@@ -23,7 +23,7 @@ export function points({ counter, rows, width, scale, shift }: Settings): Points
   return { values: Float32Array.from(z, (x, i) => scale * (x + 0.5 * z[before(i)]) + shift), rows, width };
 }
 
-/** Points, and what Python measures of them. */
+/** Points, and their measures computed in Python. */
 export const cases = Object.entries(vectors.cases).map(([name, { sets, ...expected }]) => ({
   name,
   expected,
@@ -32,7 +32,7 @@ export const cases = Object.entries(vectors.cases).map(([name, { sets, ...expect
   train: points(sets.train),
 }));
 
-/** Normally distributed points; each counter gives others. */
+/** Normally distributed points, different for each counter. */
 export function normalPoints(counter: number, rows: number, width: number, scale = 1, shift = 0): Points {
   const bits = randomBits(1, 0, counter, 2 * rows * width);
   const values = Float32Array.from({ length: rows * width }, (_, i) => {
@@ -42,7 +42,7 @@ export function normalPoints(counter: number, rows: number, width: number, scale
   return { values, rows, width };
 }
 
-/** Several points as one set. */
+/** Joins sets of points. */
 export function joined(...sets: readonly Points[]): Points {
   return {
     values: Float32Array.from(sets.flatMap(({ values }) => [...values])),
@@ -51,7 +51,7 @@ export function joined(...sets: readonly Points[]): Points {
   };
 }
 
-/** Asserts that a figure is as expected, to a relative error. */
+/** Asserts a figure, up to a relative error. */
 export function assertRelative(actual: number, expected: number, tolerance: number, what = "value"): void {
   const error = Math.abs(actual - expected) / Math.abs(expected);
   assert.ok(error <= tolerance, `${what} is ${actual} (expected ${expected})`);

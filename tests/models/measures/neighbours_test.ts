@@ -24,7 +24,7 @@ const refused = (check: () => void, words: RegExp) =>
     return true;
   });
 
-Deno.test("checkPoints() refuses what cannot be measured, in one line", () => {
+Deno.test("checkPoints() refuses invalid points with a one-line message", () => {
   checkPoints("measure", "samples", points([1, 2, 3, 4], 2), 2);
   refused(
     () => checkPoints("measure", "samples", points([1, 2, 3, NaN], 2)),
@@ -47,7 +47,7 @@ Deno.test("checkPair() refuses points of different widths", () => {
   );
 });
 
-Deno.test("pickPoints() takes rows in the order given", () => {
+Deno.test("pickPoints() returns rows in the given order", () => {
   assert.deepEqual(pickPoints(points([1, 2, 3, 4, 5, 6], 2), [2, 0, 2]), points([5, 6, 1, 2, 5, 6], 2));
 });
 
@@ -72,7 +72,7 @@ for (const { name, samples, train, expected: { nearest } } of cases) {
   });
 }
 
-testOnDevices("nearestNeighbours() of many points are exact, whatever the blocks", async () => {
+testOnDevices("nearestNeighbours() of many points are exact across blocks", async () => {
   const [queries, references] = [normalPoints(0, 1100, 3), normalPoints(1, 4200, 3, 1, 40)];
   const { indices, squared } = await nearestNeighbours(queries, references, 2);
   for (const i of [0, 1, 500, 1023, 1024, 1099]) {
@@ -83,7 +83,7 @@ testOnDevices("nearestNeighbours() of many points are exact, whatever the blocks
 });
 
 testOnDevices(
-  "nearestNeighbours() of copies are at 0, far from the origin and with slight noise too",
+  "nearestNeighbours() of copies are at distance 0, even far from the origin",
   async () => {
     const references = normalPoints(0, 50, 20, 1e-3, 1000);
     const nudged = {
@@ -100,7 +100,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "nearestNeighbours() of equally near points are the first ones, even if all are equal",
+  "nearestNeighbours() breaks ties by row, even if all points are equal",
   async () => {
     const same = { values: new Float32Array(5000 * 2).fill(3), rows: 5000, width: 2 };
     const { indices, squared } = await nearestNeighbours(pickPoints(same, [0, 1]), same, 3);
@@ -108,7 +108,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("nearestNeighbours() are exact where products of f32 would overflow or vanish", async () => {
+testOnDevices("nearestNeighbours() are exact if f32 products would overflow or underflow", async () => {
   for (const scale of [1e30, 1e-30]) {
     const [points, few] = [normalPoints(0, 20, 4, scale), normalPoints(1, 20, 4, scale * 1e-10)];
     const references = joined(points, few);
@@ -119,7 +119,7 @@ testOnDevices("nearestNeighbours() are exact where products of f32 would overflo
   }
 });
 
-testOnDevices("nearestNeighbours() are exact where a few products of f32 vanish", async () => {
+testOnDevices("nearestNeighbours() are exact if a few f32 products underflow", async () => {
   const mirrored = ({ values, rows, width }: Points) => ({
     values: Float32Array.from({ length: 2 * values.length }, (_, i) => {
       const row = Math.floor(i / width);
@@ -127,7 +127,7 @@ testOnDevices("nearestNeighbours() are exact where a few products of f32 vanish"
     }),
     rows: 2 * rows,
     width,
-  }); // so that the mean is 0, and tiny points stay tiny
+  }); // makes the mean 0, so that tiny points stay tiny
   const tiny = mirrored(normalPoints(1, 20, 4, 1e-24));
   const { indices, squared } = await nearestNeighbours(
     tiny,
@@ -139,7 +139,7 @@ testOnDevices("nearestNeighbours() are exact where a few products of f32 vanish"
 });
 
 testOnDevices(
-  "nearestNeighbours() refuses more neighbours than points, and points of another width",
+  "nearestNeighbours() refuses k above the number of points, and different widths",
   async () => {
     const [a, b] = [normalPoints(0, 4, 2), normalPoints(1, 3, 2)];
     for (const k of [0, 4, 1.5]) {

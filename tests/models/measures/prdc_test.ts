@@ -15,7 +15,7 @@ Deno.test("meanEstimate() covers the true mean in about 95 of 100 cases", () => 
   assert.ok(held >= 366 && held <= 394, `${held} of 400`);
 });
 
-Deno.test("bootstrap() depends only on its seed, and not on a shift that influences share", () => {
+Deno.test("bootstrap() depends on its seed, but not on a constant shift of all influences", () => {
   const terms = uniforms(3, 0, 0, 50);
   assert.deepEqual(bootstrap(1, terms, { seed: 4 }), bootstrap(1, terms, { seed: 4 }));
   assert.notDeepEqual(bootstrap(1, terms, { seed: 4 }), bootstrap(1, terms, { seed: 5 }));
@@ -23,35 +23,35 @@ Deno.test("bootstrap() depends only on its seed, and not on a shift that influen
   assertClose([a.value, a.low, a.high], [b.value, b.low, b.high], 1e-6);
 });
 
-Deno.test("bootstrap() gives the percentiles of its resamples, to the place", () => {
+Deno.test("bootstrap() returns the exact percentiles of its resamples", () => {
   const terms = Float64Array.from(uniforms(3, 0, 1, 30));
   const mean = terms.reduce((sum, term) => sum + term, 0) / 30;
   const meansOf = (resamples: number) =>
     Float64Array.from({ length: resamples }, (_, r) => {
-      const bits = randomBits(7, 20, r, 30); // the stream of resamples
+      const bits = randomBits(7, 20, r, 30); // 20 is the stream of resamples
       return bits.reduce((sum, word) => sum + terms[Math.floor(word / 2 ** 32 * 30)], 0) / 30;
     }).sort();
   const [many, few] = [meansOf(41), meansOf(21)];
-  // 2.5 % of the way through 41 numbers is the second one; through 21, halfway from the first to the second.
+  // The 2.5 % quantile of 41 numbers is the second one; of 21, halfway between the first and the second.
   const whole = bootstrap(mean, terms, { seed: 7, resamples: 41 });
   assertClose([whole.low, whole.high], [many[1], many[39]], 1e-12);
   const between = bootstrap(mean, terms, { seed: 7, resamples: 21 });
   assertClose([between.low, between.high], [(few[0] + few[1]) / 2, (few[19] + few[20]) / 2], 1e-12);
 });
 
-Deno.test("bootstrap() of one sample, or of equal ones, has no width", () => {
+Deno.test("bootstrap() of one sample, or of equal samples, has no width", () => {
   assert.deepEqual(bootstrap(2, [7]), { value: 2, low: 2, high: 2 });
   assert.deepEqual(bootstrap(2, [7, 7, 7]), { value: 2, low: 2, high: 2 });
 });
 
-Deno.test("proportion() agrees with SciPy's interval by Wilson", () => {
+Deno.test("proportion() agrees with SciPy's Wilson interval", () => {
   for (const { successes, trials, low, high } of vectors.wilson) {
     const found = proportion(successes, trials);
     assertClose([found.value, found.low, found.high], [successes / trials, low, high], 1e-12);
   }
 });
 
-Deno.test("estimates refuse no samples, no resamples and an invalid seed", () => {
+Deno.test("estimates refuse 0 samples, 0 resamples and an invalid seed", () => {
   assert.throws(() => meanEstimate([]), /^MeasureError: Cannot bootstrap a figure with 0 samples /);
   assert.throws(() => proportion(0, 0), /^MeasureError: Cannot take a share with 0 samples /);
   for (const resamples of [0, 1.5, NaN]) {
@@ -64,7 +64,7 @@ Deno.test("estimates refuse no samples, no resamples and an invalid seed", () =>
 });
 
 for (const { name, reference, samples, expected } of cases) {
-  testOnDevices(`prdc() agrees with its authors' package: ${name}`, async () => {
+  testOnDevices(`prdc() agrees with the authors' package: ${name}`, async () => {
     const found = await prdc(reference, samples);
     for (const figure of ["precision", "recall", "density", "coverage"] as const) {
       const { value, low, high } = found[figure];
@@ -74,13 +74,13 @@ for (const { name, reference, samples, expected } of cases) {
   });
 }
 
-testOnDevices("prdc() bootstraps recall and coverage by what only one sample covers", async () => {
+testOnDevices("prdc() bootstraps recall and coverage by the points that only one sample covers", async () => {
   const [reference, samples, k] = [normalPoints(0, 9, 2), normalPoints(1, 7, 2), 2];
   const [N, M] = [reference.rows, samples.rows];
   const distances = (a: Points, i: number, b: Points) =>
     Array.from({ length: b.rows }, (_, j) => squaredDistance(a, i, b, j));
   const radius = (of: Points, i: number) => distances(of, i, of).sort((a, b) => a - b)[k];
-  // The samples whose ball holds each real point, and the samples in the ball of each real point.
+  // Samples whose ball contains each real point, and samples inside each real ball.
   const around = Array.from(
     { length: N },
     (_, n) =>
@@ -105,24 +105,27 @@ testOnDevices("prdc() bootstraps recall and coverage by what only one sample cov
 testOnDevices("prdc() of two sets of one distribution has the known density and coverage", async () => {
   const N = 1500, k = 5;
   const { density, coverage } = await prdc(normalPoints(0, N, 8), normalPoints(1, N, 8));
-  // A real ball has k of the N - 1 others; it has no sample if all of the k nearest of both sets are real.
+  // A real ball contains k other real points. It has no sample if the k nearest of both sets are all real.
   const missed = Array.from({ length: k }, (_, i) => (N - 1 - i) / (2 * N - 1 - i)).reduce((a, b) => a * b);
   assert.ok(Math.abs(density.value - 1) < 0.08, `density ${density.value}`);
   assert.ok(Math.abs(coverage.value - (1 - missed)) < 0.015, `coverage ${coverage.value}`);
 });
 
-testOnDevices("prdc() of a set and itself is all, and of sets far apart nothing", async () => {
-  const a = normalPoints(0, 80, 4);
-  const same = await prdc(a, { ...a });
-  for (const figure of ["precision", "recall", "coverage"] as const) {
-    assert.equal(same[figure].value, 1, figure);
-  }
-  const apart = await prdc(a, normalPoints(1, 80, 4, 1, 100));
-  for (const [name, { value, low }] of Object.entries(apart)) assert.deepEqual([value, low], [0, 0], name);
-  assert.ok(apart.precision.high > 0 && apart.precision.high < 0.06);
-});
+testOnDevices(
+  "prdc() of equal sets has precision, recall and coverage 1; of sets far apart, all are 0",
+  async () => {
+    const a = normalPoints(0, 80, 4);
+    const same = await prdc(a, { ...a });
+    for (const figure of ["precision", "recall", "coverage"] as const) {
+      assert.equal(same[figure].value, 1, figure);
+    }
+    const apart = await prdc(a, normalPoints(1, 80, 4, 1, 100));
+    for (const [name, { value, low }] of Object.entries(apart)) assert.deepEqual([value, low], [0, 0], name);
+    assert.ok(apart.precision.high > 0 && apart.precision.high < 0.06);
+  },
+);
 
-testOnDevices("prdc() tells samples without variety from samples without quality", async () => {
+testOnDevices("prdc() distinguishes a lack of variety from a lack of quality", async () => {
   const reference = normalPoints(0, 300, 4);
   const timid = await prdc(reference, normalPoints(1, 300, 4, 0.3));
   const wild = await prdc(reference, normalPoints(2, 300, 4, 3));
@@ -130,7 +133,7 @@ testOnDevices("prdc() tells samples without variety from samples without quality
   assert.ok(wild.precision.high < 0.4 && wild.recall.low > 0.95, "many bad ones");
 });
 
-testOnDevices("prdc() refuses no more points than k, and a k of 0", async () => {
+testOnDevices("prdc() refuses k = 0, and sets of at most k points", async () => {
   const [few, many] = [normalPoints(0, 5, 2), normalPoints(1, 6, 2)];
   await prdc(many, many);
   await assert.rejects(

@@ -18,7 +18,7 @@ const residual = (filters: number[], tEmb: number): ModelOptions => ({
 });
 const tiny = { ...residual([2, 4], 3), groups: 2 };
 
-testOnDevices("countParameters() gives the study's numbers without allocating parameters", (device) => {
+testOnDevices("countParameters() returns the study's numbers without allocating parameters", (device) => {
   const before = device.allocatedBytes;
   assert.equal(countParameters(base([16, 32, 64], 64)), 71_505);
   assert.equal(countParameters(base([32, 64, 128], 64)), 251_361);
@@ -30,7 +30,7 @@ testOnDevices("countParameters() gives the study's numbers without allocating pa
 });
 
 testOnDevices(
-  "createModel() makes the same network from the same seed, and different ones from different seeds",
+  "createModel() makes the same network from the same seed, and others from other seeds",
   async () => {
     const [a, b, c] = [1, 1, 2].map((seed) => stateOf(createModel(tiny, seed)));
     assert.deepEqual(await a, await b);
@@ -44,7 +44,7 @@ testOnDevices("createModel() draws weights as PyTorch does", async () => {
     "time_mlp.2.weight": 1 / Math.sqrt(64),
     "downs.1.conv.weight": 1 / Math.sqrt(32 * 9),
     "downs.1.conv.bias": 1 / Math.sqrt(32 * 9),
-    "ups.0.upsample.weight": 1 / Math.sqrt(32 * 4), // counts the outputs
+    "ups.0.upsample.weight": 1 / Math.sqrt(32 * 4), // fan-in counts outputs
     "ups.0.upsample.bias": 1 / Math.sqrt(32 * 4),
   };
   for (const [name, bound] of Object.entries(bounds)) {
@@ -60,7 +60,7 @@ testOnDevices("createModel() draws weights as PyTorch does", async () => {
   assert.ok(state.get("mid_attn.final.bias")!.data.every((x) => x === 0));
 });
 
-testOnDevices("createModel() makes an attention block that is the identity", async (device) => {
+testOnDevices("createModel() initialises attention as the identity", async (device) => {
   const options = { ...base([2, 4], 3), groups: 2 };
   const with_ = createModel({ ...options, attn: true }, 1);
   const without = createModel(options, 1);
@@ -89,10 +89,10 @@ testOnCpu("createModel() refuses unknown and invalid settings", () => {
   for (const [options, message] of cases) {
     assert.throws(() => createModel({ ...tiny, ...options } as ModelOptions, 0), message);
   }
-  createModel({ ...base([5, 7], 2), groups: 8 }, 0); // no GroupNorm, no groups
+  createModel({ ...base([5, 7], 2), groups: 8 }, 0); // without GroupNorm, groups do not matter
 });
 
-testOnDevices("createModel() draws from seed 46020 by default, and refuses what is no seed", async () => {
+testOnDevices("createModel() uses seed 46020 by default, and refuses invalid seeds", async () => {
   const [a, b] = await Promise.all([createModel(tiny), createModel(tiny, 46020)].map(stateOf));
   assert.deepEqual(a, b);
   assert.throws(() => createModel(tiny, "1" as never), {
@@ -101,7 +101,7 @@ testOnDevices("createModel() draws from seed 46020 by default, and refuses what 
   });
 });
 
-testOnCpu("velocity() refuses images of the wrong shape, and times that are not one for each image", () => {
+testOnCpu("velocity() refuses images of the wrong shape, and a wrong number of times", () => {
   for (const type of modelTypes) {
     for (const classes of [0, 2]) {
       const model = createModel({ ...tiny, type, classes }, 0);
@@ -117,14 +117,14 @@ testOnCpu("velocity() refuses images of the wrong shape, and times that are not 
   }
 });
 
-testOnDevices("loadState() restores a state of stateOf(), and refuses others", async () => {
+testOnDevices("loadState() restores the state of stateOf(), and refuses others", async () => {
   const [model, other] = [1, 2].map((seed) => createModel(tiny, seed));
   const state = await stateOf(model);
   loadState(other, state, "a");
   assert.deepEqual(await stateOf(other), state);
 
   const one = { shape: [1], data: new Float32Array(1) };
-  // What is wrong comes after a parameter that would be written first.
+  // The error comes after a valid parameter, which must not be written.
   const late = (data: unknown) => (copy: typeof state) => {
     copy.set("time_mlp.0.bias", { shape: [3], data: Float32Array.of(7, 8, 9) });
     copy.set("last.bias", { shape: [1], data: data as Float32Array });

@@ -20,7 +20,7 @@ const cases = [
 /** Largest error of a gradient, relative to its largest element. */
 const GRADIENT_TOLERANCE = 2e-4;
 
-/** Tests on all kernels, and with convolutions by Winograd's transforms, which these few channels would not get. */
+/** Tests on all devices, also with Winograd convolutions, which so few channels would not choose. */
 const testAll: typeof testOnAllKernels = (name, test) => {
   testOnAllKernels(name, test);
   testByTransforms(name, test);
@@ -63,24 +63,29 @@ for (const name of cases) {
     testAll,
   );
 
-  testWithVectors(`optimizer() makes PyTorch's first AdamW steps with ${name}`, name, async (vectors) => {
-    const model = vectors.model();
-    const parameters = namedParameters(model);
-    const rule = optimizer("adamw", flatten(parameters), { learningRate: 1e-3, weightDecay: 0.01 });
-    const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
-    const losses = Array.from({ length: 3 }, () => {
-      const loss = flowMatchingLoss(model, x0, x1, t, vectors.labels);
-      rule.beforeStep();
-      rule.update(gradients(loss, [...parameters.values()]));
-      return loss.read();
-    });
+  testWithVectors(
+    `optimizer() takes the same first AdamW steps as PyTorch, with ${name}`,
+    name,
+    async (vectors) => {
+      const model = vectors.model();
+      const parameters = namedParameters(model);
+      const rule = optimizer("adamw", flatten(parameters), { learningRate: 1e-3, weightDecay: 0.01 });
+      const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
+      const losses = Array.from({ length: 3 }, () => {
+        const loss = flowMatchingLoss(model, x0, x1, t, vectors.labels);
+        rule.beforeStep();
+        rule.update(gradients(loss, [...parameters.values()]));
+        return loss.read();
+      });
 
-    const read = (await Promise.all(losses)).map(([loss]) => loss);
-    assert.ok(largestDifference(read, vectors.values("losses")) <= 1e-5);
-    for (const [key, parameter] of parameters) {
-      if (vectors.zeroGradient.has(key)) continue;
-      const error = largestDifference(await parameter.read(), vectors.values(`after.${key}`));
-      assert.ok(error <= 1e-4, `${key} is off by ${error}`);
-    }
-  }, name === "residual" ? testSteps : testOnDevices);
+      const read = (await Promise.all(losses)).map(([loss]) => loss);
+      assert.ok(largestDifference(read, vectors.values("losses")) <= 1e-5);
+      for (const [key, parameter] of parameters) {
+        if (vectors.zeroGradient.has(key)) continue;
+        const error = largestDifference(await parameter.read(), vectors.values(`after.${key}`));
+        assert.ok(error <= 1e-4, `${key} is off by ${error}`);
+      }
+    },
+    name === "residual" ? testSteps : testOnDevices,
+  );
 }

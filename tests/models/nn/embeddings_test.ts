@@ -17,7 +17,7 @@ import {
 import { timeFeatures } from "../../../models/nn/embeddings.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
-testOnDevices("timeFeatures: sinusoidal has the waves of 1000 t, cosines first", async () => {
+testOnDevices("timeFeatures: sinusoidal has waves of 1000 t, cosines first", async () => {
   const times = [0, 0.25, 0.9, 1];
   const found = await timeFeatures.sinusoidal.of(tensor(times), 8).read();
   const frequencies = [1, 0.1, 0.01, 0.001]; // 10,000^(-k/4)
@@ -35,27 +35,30 @@ testOnDevices("timeFeatures: scalar is t", async () => {
   assert.equal(timeFeatures.scalar.width(7), 1);
 });
 
-testOnDevices("a network with a sinusoidal time embedding trains, and its checkpoint says so", async () => {
-  const config = {
-    type: "UNet_FM",
-    filters: [4, 8],
-    tEmb: 6,
-    groups: 2,
-    timeEmbedding: "sinusoidal",
-  } as const;
-  const model = createModel(config, 1);
-  assert.deepEqual(namedParameters(model).get("time_mlp.0.weight")!.shape, [6, 6]);
-  const x1 = tensor(Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)), [4, 1, 4, 4]);
-  const losses = await fit(model, x1, { steps: 40, learningRate: 0.01 });
-  const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
-  assert.ok(mean(losses.subarray(30)) < mean(losses.subarray(0, 5)));
-  const loaded = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
-  assert.equal(loaded.info.config.timeEmbedding, "sinusoidal");
-  const [x, t] = [tensor(new Float32Array(16).fill(0.5), [1, 1, 4, 4]), tensor([0.3])];
-  assert.deepEqual(await loaded.model.velocity(x, t).read(), await model.velocity(x, t).read());
-});
+testOnDevices(
+  "a network with a sinusoidal time embedding trains, and its checkpoint keeps the setting",
+  async () => {
+    const config = {
+      type: "UNet_FM",
+      filters: [4, 8],
+      tEmb: 6,
+      groups: 2,
+      timeEmbedding: "sinusoidal",
+    } as const;
+    const model = createModel(config, 1);
+    assert.deepEqual(namedParameters(model).get("time_mlp.0.weight")!.shape, [6, 6]);
+    const x1 = tensor(Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)), [4, 1, 4, 4]);
+    const losses = await fit(model, x1, { steps: 40, learningRate: 0.01 });
+    const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
+    assert.ok(mean(losses.subarray(30)) < mean(losses.subarray(0, 5)));
+    const loaded = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
+    assert.equal(loaded.info.config.timeEmbedding, "sinusoidal");
+    const [x, t] = [tensor(new Float32Array(16).fill(0.5), [1, 1, 4, 4]), tensor([0.3])];
+    assert.deepEqual(await loaded.model.velocity(x, t).read(), await model.velocity(x, t).read());
+  },
+);
 
-testOnCpu("a checkpoint of the default time embedding does not name it, and refuses others", async () => {
+testOnCpu("a checkpoint omits the default time embedding; invalid ones are refused", async () => {
   const bytes = await saveCheckpoint(createModel({ type: "UNet_FM", filters: [4], tEmb: 3 }, 1));
   const { tensors, metadata } = decodeSafetensors(bytes, "a checkpoint");
   assert.ok(!("time_embedding" in JSON.parse(metadata.config)), metadata.config);
@@ -70,26 +73,29 @@ testOnCpu("a checkpoint of the default time embedding does not name it, and refu
 });
 
 for (const type of modelTypes) {
-  testOnDevices(`${type} learns from labels, draws by them, and keeps them in its checkpoint`, async () => {
-    const config = { type, filters: [8], tEmb: 4, groups: 2, classes: 2 };
-    const model = createModel(config, 46020);
-    const x1 = tensor(Float32Array.from({ length: 4 * 16 }, (_, i) => i < 32 ? 1 : -1), [4, 1, 4, 4]);
-    const condition = tensor(Uint32Array.of(0, 0, 1, 1));
-    const losses = await fit(model, x1, { steps: 150, learningRate: 0.01, condition });
-    assert.ok(losses[149] < losses[0] / 2, `${losses[0]} to ${losses[149]}`);
+  testOnDevices(
+    `${type} learns from labels, samples by label, and keeps its classes in the checkpoint`,
+    async () => {
+      const config = { type, filters: [8], tEmb: 4, groups: 2, classes: 2 };
+      const model = createModel(config, 46020);
+      const x1 = tensor(Float32Array.from({ length: 4 * 16 }, (_, i) => i < 32 ? 1 : -1), [4, 1, 4, 4]);
+      const condition = tensor(Uint32Array.of(0, 0, 1, 1));
+      const losses = await fit(model, x1, { steps: 150, learningRate: 0.01, condition });
+      assert.ok(losses[149] < losses[0] / 2, `${losses[0]} to ${losses[149]}`);
 
-    const info = { normalization: { scale: 2, shift: -1 }, imageSize: [4, 4] } as const;
-    const loaded = loadCheckpoint(await saveCheckpoint(model, info), "a checkpoint");
-    assert.equal(loaded.info.config.classes, 2);
-    const x0 = noise(0, [4, 1, 4, 4]);
-    const draw = (model: typeof loaded.model) => sample(model, { x0, steps: 8, condition }).read();
-    const images = await draw(loaded.model);
-    assert.deepEqual(images, await draw(model));
-    const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
-    assert.ok(mean(images.subarray(0, 32)) > 0.3 && mean(images.subarray(32)) < -0.3);
-  });
+      const info = { normalization: { scale: 2, shift: -1 }, imageSize: [4, 4] } as const;
+      const loaded = loadCheckpoint(await saveCheckpoint(model, info), "a checkpoint");
+      assert.equal(loaded.info.config.classes, 2);
+      const x0 = noise(0, [4, 1, 4, 4]);
+      const draw = (model: typeof loaded.model) => sample(model, { x0, steps: 8, condition }).read();
+      const images = await draw(loaded.model);
+      assert.deepEqual(images, await draw(model));
+      const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
+      assert.ok(mean(images.subarray(0, 32)) > 0.3 && mean(images.subarray(32)) < -0.3);
+    },
+  );
 
-  testOnDevices(`${type} without a condition takes every row as none`, async () => {
+  testOnDevices(`${type} without a condition treats every label as none`, async () => {
     const model = createModel({ type, filters: [4, 8], tEmb: 6, groups: 2, classes: 300 }, 5);
     const x = noise(1, [3, 1, 8, 8]);
     const t = tensor(Float32Array.of(0, 0.5, 1));
@@ -100,7 +106,7 @@ for (const type of modelTypes) {
     assert.notDeepEqual(await model.velocity(x, t, labels).read(), await model.velocity(x, t).read());
   });
 
-  testOnDevices(`${type} begins with the weights that it has without classes`, async () => {
+  testOnDevices(`${type} starts with the same weights as without classes`, async () => {
     const config = { type, filters: [4, 8], tEmb: 6, groups: 2 };
     const [plain, labelled] = [config, { ...config, classes: 10 }].map((config) => createModel(config, 5));
     const state = await stateOf(labelled);
@@ -112,7 +118,7 @@ for (const type of modelTypes) {
     for (const [name, { data }] of await stateOf(plain)) assert.deepEqual(state.get(name)!.data, data, name);
   });
 
-  testOnCpu(`${type} refuses a condition that is no label for each image`, () => {
+  testOnCpu(`${type} refuses a condition without one label per image`, () => {
     const [x, t] = [noise(1, [3, 1, 8, 8]), tensor(new Float32Array(3))];
     const config = { type, filters: [4, 8], tEmb: 6, groups: 2 };
     assert.throws(() => createModel(config, 5).velocity(x, t, tensor(Uint32Array.of(0, 1, 2))), {

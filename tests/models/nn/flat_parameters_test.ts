@@ -21,7 +21,7 @@ import { testOnDevices } from "../../testing.ts";
 const tiny = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 const shape = [2, 1, 4, 4];
 
-/** Everything that records a network. */
+/** All functions that record a network. */
 function recorded(model: ReturnType<typeof createModel>, x: Tensor) {
   const [sampler, adaptive] = [new Sampler(model, shape, { steps: 2 }), new AdaptiveSampler(model, shape)];
   const loss = new HeldOutLoss(model, batchSource(x), { batchSize: 2, seed: 1 });
@@ -37,7 +37,7 @@ function recorded(model: ReturnType<typeof createModel>, x: Tensor) {
   };
 }
 
-testOnDevices("fit() is seen by samplers, losses and steps made before it", async () => {
+testOnDevices("samplers, losses and steps made before fit() see its training", async () => {
   const [model, x] = [createModel(tiny, 1), noise(2, shape)];
   const before = recorded(model, x);
   const start = await before();
@@ -50,7 +50,7 @@ testOnDevices("fit() is seen by samplers, losses and steps made before it", asyn
 });
 
 testOnDevices("Trainers with different optimizers take turns on the same parameters", async () => {
-  const model = createModel({ ...tiny, filters: [8, 8] }, 1); // which muon wants
+  const model = createModel({ ...tiny, filters: [8, 8] }, 1); // enough channels for muon
   const [first, second] = (["adamw", "muon"] as const).map((optimizer) =>
     new Trainer(model, batchSource(noise(2, shape)), { batchSize: 2, seed: 1, learningRate: 0.1, optimizer })
   );
@@ -64,7 +64,7 @@ testOnDevices("Trainers with different optimizers take turns on the same paramet
 });
 
 testOnDevices(
-  "createModel() lays parameters out in one memory, as flatten() does, in their order",
+  "createModel() lays parameters out in one memory, in order, as flatten() does",
   async () => {
     const parameters = namedParameters(createModel(tiny, 1));
     assert.deepEqual(runsOf(parameters.keys(), [parameters]), [[...parameters.keys()]]);
@@ -82,7 +82,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("flatZeros() and runsOf() keep to an order and to what a kernel can bind", (device) => {
+testOnDevices("flatZeros() and runsOf() respect the order and the largest binding", (device) => {
   const shapes = new Map(
     Object.entries({ a: 64, b: 3, c: 64, d: 64 }).map(([name, n]) => [name, { shape: [n] }]),
   );
@@ -92,7 +92,7 @@ testOnDevices("flatZeros() and runsOf() keep to an order and to what a kernel ca
   const runs = (names: string, ...others: typeof views[]) =>
     runsOf(names, [views, ...others]).map((run) => run.join(""));
   assert.deepEqual([runs("bca"), runs("ba")], [["bca"], ["b", "a"]]); // c lies between
-  assert.deepEqual(runs("bcad", flatZeros(shapes).views), ["bc", "a", "d"]); // there, a lies before b
+  assert.deepEqual(runs("bcad", flatZeros(shapes).views), ["bc", "a", "d"]); // in the other memory, a lies before b
   assert.deepEqual(runsOf("bcad", [views], (x, y) => x !== "c" && y !== "d"), [["b", "c"], ["a"], ["d"]]);
   const most = Object.getOwnPropertyDescriptor(device, "maxRangeBytes")!;
   try {
@@ -106,7 +106,7 @@ testOnDevices("flatZeros() and runsOf() keep to an order and to what a kernel ca
 });
 
 testOnDevices(
-  "shareParameters() follows the other values, and leaves steps of before on theirs",
+  "shareParameters() follows the other values; earlier steps keep the old ones",
   async () => {
     const [model, other, x] = [createModel(tiny, 1), createModel(tiny, 2), noise(2, shape)];
     const sampler = new Sampler(model, shape, { steps: 2 });
@@ -120,7 +120,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("withParameters() and shareParameters() of values that lack one change nothing", async () => {
+testOnDevices("withParameters() and shareParameters() change nothing if a value is missing", async () => {
   const parameters = new Map(["a", "b"].map((name, i) => [name, tensor([i + 1])]));
   const values = new Map([["a", tensor([7])]]);
   for (

@@ -15,7 +15,7 @@ import {
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 testOnDevices(
-  "randomInitialiser() draws the n-th parameter only from its seed and n, as in every version",
+  "randomInitialiser() draws the n-th parameter from seed and n only, stable across versions",
   async () => {
     const made = randomInitialiser(46020);
     const [first, one, third] = [made.uniform([3], 2), made.constant([2], 1), made.uniform([2, 2], 1)];
@@ -26,7 +26,7 @@ testOnDevices(
   },
 );
 
-/** Two layers that are one. */
+/** Two layers that share their parameters. */
 class Tied extends Module {
   readonly a = new Linear(2, 2, randomInitialiser(3));
   readonly b = this.a;
@@ -37,7 +37,7 @@ class Tied extends Module {
 }
 
 testOnDevices(
-  "namedParameters() has a tensor of several layers once, so that its gradient counts once",
+  "namedParameters() lists a shared tensor once, so that its gradient counts once",
   async () => {
     const model = new Tied();
     const parameters = namedParameters(model);
@@ -57,7 +57,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "loadState() takes one or all names of a tensor of several layers, with the same values",
+  "loadState() accepts one or all names of a shared tensor, with equal values",
   async () => {
     const model = new Tied();
     const state = await stateOf(model);

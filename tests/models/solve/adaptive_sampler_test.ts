@@ -27,7 +27,7 @@ import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../
 const each = (t: Tensor) => reshape(t, [t.size, 1]);
 const names = Object.keys(adaptiveSolvers) as AdaptiveSolverName[];
 
-/** A field in the plane with a known solution. */
+/** A two-dimensional field with a known solution. */
 interface Problem {
   readonly field: (x: Tensor, t: Tensor) => Tensor;
   readonly at: (t: number) => readonly [number, number];
@@ -94,7 +94,7 @@ for (const solver of names) {
   }
 }
 
-/** Heun's method with the error of Euler's: not first-same-as-last, and interpolated by the cubic. */
+/** Heun's method with Euler's for the error estimate: not first-same-as-last, with cubic interpolation. */
 const heunEuler = defineTableau({
   order: 2,
   a: [[], [1]],
@@ -104,7 +104,7 @@ const heunEuler = defineTableau({
 });
 
 testOnDevices("AdaptiveSampler compares each sample's root mean square error", async () => {
-  // v = 2 a t, so x = 1 + a (t^2 - 1/4) from t = 1/2, which Heun's method finds; the error of Euler's step is a dt^2.
+  // v = 2 a t, so x = 1 + a (t^2 - 1/4) from t = 1/2. Heun's method is exact; Euler's step is off by a dt^2.
   const [a, rtol, atol] = [[3, 4, 0, 1, 1, 1], 0.5, 0.25];
   const field = {
     velocity: (x: Tensor, t: Tensor) =>
@@ -120,28 +120,28 @@ testOnDevices("AdaptiveSampler compares each sample's root mean square error", a
   }
 });
 
-testOnDevices("AdaptiveSampler begins with the step of Hairer, Nørsett and Wanner", async () => {
+testOnDevices("AdaptiveSampler starts with the step size of Hairer, Nørsett and Wanner", async () => {
   const first = async (velocity: (x: Tensor, t: Tensor) => Tensor, x: number, rtol: number, span: Span) => {
     const { steps: [[{ dt }]] } = await new AdaptiveSampler({ velocity }, [1, 1], { rtol })
       .solve(tensor([x], [1, 1]), span);
     return dt;
   };
   const expected = (largest: number) => (0.01 / largest) ** (1 / 5);
-  // At x = 2 the error allowed is 3 rtol. |v| = |x|, and over a step h of Euler's v changes by h |x|.
+  // At x = 2, the allowed error is 3 rtol. |v| = |x|, and over an Euler step h, v changes by h |x|.
   const decay = (x: Tensor) => multiply(x, -1);
   for (const rtol of [1e-2, 1e-5]) {
     assertClose([await first(decay, 2, rtol, {})], [expected(2 / (3 * rtol))], 1e-4);
     assertClose([await first(decay, 2, rtol, { from: 1, to: 0 })], [-expected(2 / (3 * rtol))], 1e-4);
   }
-  // v = 1 before t = 1/2, and grows by 100 per unit of time from there on. At x = 1 the error allowed is 0.02.
+  // v = 1 before t = 1/2, then grows by 100 per unit of time. At x = 1, the allowed error is 0.02.
   const growing = (x: Tensor, t: Tensor) =>
     add(multiply(x, 0), each(add(multiply(maximum(subtract(t, 0.5), 0), 100), 1)));
   assertClose([await first(growing, 1, 0.01, { from: 0.5 })], [expected(100 / 0.02)], 1e-4);
   assertClose([await first(growing, 1, 0.01, { from: 0.5, to: 0 })], [-expected(1 / 0.02)], 1e-4);
 });
 
-testOnDevices("a sample of AdaptiveSampler does not depend on the others", async () => {
-  // Fast where x is large: the samples need steps of very different length.
+testOnDevices("AdaptiveSampler solves each sample independently of the others", async () => {
+  // Faster for large x: the samples need very different step lengths.
   const field = { velocity: (x: Tensor) => multiply(multiply(x, x), -1) };
   const x0 = [0.1, 40, 3];
   const together = await new AdaptiveSampler(field, [3, 1]).solve(tensor(x0, [3, 1]));
@@ -156,7 +156,7 @@ testOnDevices("a sample of AdaptiveSampler does not depend on the others", async
   }
 });
 
-testOnDevices("AdaptiveSampler says where each sample is when it cannot go on", async () => {
+testOnDevices("AdaptiveSampler reports where each sample is when it fails", async () => {
   const failure = (velocity: (x: Tensor) => Tensor, maxEvaluations: number, x0: number[]) =>
     new AdaptiveSampler({ velocity }, [x0.length, 1], { maxEvaluations }).solve(tensor(x0, [x0.length, 1]))
       .then(() => assert.fail("it goes on"), (error) => error);
@@ -183,7 +183,7 @@ const starts = [1, -2, 30];
 
 for (const solver of [...names, heunEuler]) {
   const name = typeof solver === "string" ? solver : "a solver that is not first-same-as-last";
-  testOnDevices(`AdaptiveSampler by ${name} gives snapshots at any times, there and back`, async () => {
+  testOnDevices(`AdaptiveSampler by ${name} returns snapshots at any times, in both directions`, async () => {
     const allowed = solver === heunEuler ? 1e-3 : 1e-4;
     const sampler = new AdaptiveSampler(driven, [3, 1], { solver, rtol: allowed });
     const times = [0, 0.01, 0.02, 0.3, 0.5, 0.999, 1];
@@ -227,7 +227,7 @@ testOnDevices("AdaptiveSampler and its snapshots agree with many small steps", a
   }
 });
 
-testOnDevices("AdaptiveSampler awaits its listener, and stops if that throws", async () => {
+testOnDevices("AdaptiveSampler awaits onProgress, and stops if it throws", async () => {
   const sampler = new AdaptiveSampler(driven, [3, 1], { rtol: 1e-3 });
   const shares: number[] = [];
   const x = tensor(starts, [3, 1]);
@@ -246,7 +246,7 @@ testOnDevices("AdaptiveSampler awaits its listener, and stops if that throws", a
   assert.deepEqual((await sampler.solve(x)).steps, steps, "the next run starts from scratch");
 });
 
-testOnCpu("AdaptiveSampler refuses what makes no sense", async () => {
+testOnCpu("AdaptiveSampler refuses invalid options", async () => {
   const refuse = (options: object, message: RegExp) =>
     assert.throws(() => new AdaptiveSampler(driven, [3, 1], options), message);
   refuse({ rtol: 0 }, /^RangeError: Cannot solve: rtol is 0 \(expected a number above 0, at most 1\)/);

@@ -15,7 +15,7 @@ import {
 import { noise, sample, Sampler, type SamplerOptions } from "../../../models/mod.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
-/** Data are normal with this mean and deviation, so that the marginals at t are, too. */
+/** Mean and deviation of normally distributed data, whose marginals at t are normal, too. */
 const [mean, deviation] = [2, 0.5];
 const marginal = (t: number) => ({ mean: t * mean, variance: (1 - t) ** 2 + (t * deviation) ** 2 });
 
@@ -38,7 +38,7 @@ function moments(values: Float32Array): { mean: number; variance: number } {
   return { mean, variance: values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length };
 }
 
-/** Four standard errors of moments of normal samples, and the error of steps of Euler and Maruyama. */
+/** Tolerance of the moments: four standard errors plus the error of Euler-Maruyama steps. */
 function assertMarginal(values: Float32Array, t: number, steps: number): void {
   const [found, expected] = [moments(values), marginal(t)];
   const ofMean = 4 * Math.sqrt(expected.variance / count) + 1 / steps;
@@ -61,8 +61,8 @@ for (const strength of [0.5, 1, 4]) {
     const x1 = await sampler.run(x0).read();
     assertMarginal(x1, 1, steps);
     assertMarginal(await sampler.run(x0, { to: 0.5 }).read(), 0.5, steps);
-    // The flow itself only shifts and scales here. Noise makes a sample forget where it came from: by
-    // exp(-strength / 2 * integral of (1 - t) / variance), in theory.
+    // The flow itself only shifts and scales. Noise reduces the correlation with the start by a factor of
+    // exp(-strength / 2 * integral of (1 - t) / variance).
     const integral = Array.from({ length: steps }, (_, i) => (i + 0.5) / steps)
       .reduce((sum, t) => sum + (1 - t) / marginal(t).variance / steps, 0);
     const expected = Math.exp(-strength / 2 * integral);
@@ -71,17 +71,17 @@ for (const strength of [0.5, 1, 4]) {
   });
 }
 
-testOnDevices("Sampler with noise 0 takes Euler's steps, and its last step adds none", async () => {
+testOnDevices("Sampler with noise 0 takes Euler steps, and its last step never adds noise", async () => {
   const x0 = noise(1, [3, 4]);
   const without = noisy([3, 4], { steps: 7, noise: 0 }).run(x0);
   assertClose(await without.read(), await sample(gaussian, { x0, steps: 7, solver: "euler" }).read(), 1e-5);
-  // From t = 0 in one step: x + v = 3, whatever the noise.
+  // One step from t = 0 gives x + v = 3 for any noise.
   const field = { velocity: (x: Tensor) => subtract(3, x) };
   const one = new Sampler(field, [2, 2], { solver: "sde", steps: 1, noise: 2 }).run(noise(0, [2, 2]));
   assertClose(await one.read(), [3, 3, 3, 3], 1e-6);
 });
 
-testOnDevices("the noise of Sampler depends on seed and row, not on the batch", async () => {
+testOnDevices("Sampler's noise depends on seed and row, not on the batch", async () => {
   const values = await noise(1, [5, 4]).read();
   const by = (rows: readonly number[], row: number, seed = 0) => {
     const start = rows.flatMap((row) => [...values.subarray(4 * row, 4 * row + 4)]);
@@ -95,7 +95,7 @@ testOnDevices("the noise of Sampler depends on seed and row, not on the batch", 
   assert.notDeepEqual(await by([0], 0, 1), all.slice(0, 4));
 });
 
-testOnCpu("Sampler with noise refuses what it does not hold for", () => {
+testOnCpu("Sampler with noise refuses too much noise, invalid seeds and backward times", () => {
   const refused = (options: SamplerOptions, message: RegExp) =>
     assert.throws(() => noisy([2, 2], options), message);
   refused(

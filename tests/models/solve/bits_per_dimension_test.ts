@@ -4,7 +4,7 @@ import { bitsOf, bitsPerDimension, dequantized, type Normalization, toPixels } f
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { GaussianFlow } from "./gaussian_flow.ts";
 
-/** From pixels to [0, 1], to [-1, 1], and to something odd. */
+/** Normalizations to [0, 1], to [-1, 1], and an unusual one. */
 const normalizations: readonly Normalization[] = [
   { scale: 1, shift: 0 },
   { scale: 2, shift: -1 },
@@ -14,7 +14,7 @@ const normalizations: readonly Normalization[] = [
 const bytes = Uint8Array.from({ length: 24 }, (_, i) => i === 0 ? 0 : i === 1 ? 255 : (i * 89) % 256);
 const [mean, deviation] = [[0.5, 0.4, 0.6, 0.3], [0.4, 0.15, 0.3, 0.5]];
 
-/** Images as a network sees them, and the flow to the density of pixels N(mean, Q diag(deviation^2) Q^T). */
+/** Images in the network's units, and a flow whose pixels are distributed as N(mean, Q diag(deviation^2) Q^T). */
 function seen({ scale, shift }: Normalization) {
   return {
     x1: tensor(Float32Array.from(bytes, (byte) => scale * byte / 255 + shift), [6, 4]),
@@ -36,21 +36,21 @@ testOnCpu("dequantized() spreads each level over its width", async () => {
   }
 });
 
-Deno.test("bitsOf() adds the bits of the scaling: 8 for pixels in [0, 1], 7 in [-1, 1]", () => {
+Deno.test("bitsOf() adds the bits of the scaling: 8 for pixels in [0, 1], 7 for [-1, 1]", () => {
   assert.equal(bitsOf(0, 4, normalizations[0]), 8);
   assert.equal(bitsOf(0, 4, normalizations[1]), 7);
   assert.equal(bitsOf(-4 * Math.LN2, 4, normalizations[1]), 8);
   assert.equal(bitsOf(0, 4, { scale: -0.5, shift: 1 }), 9);
 });
 
-testOnCpu("bitsPerDimension() of a known density is exact, by every normalisation", async () => {
+testOnCpu("bitsPerDimension() of a known density is exact for every normalization", async () => {
   for (const normalization of normalizations) {
     const { x1, flow } = seen(normalization);
     const options = { normalization, solver: "rk4", steps: 40, seed: 5 } as const;
     const found = await bitsPerDimension(flow, x1, { ...options, exact: true });
     const values = toPixels(await dequantized(x1, normalization, 5).read(), normalization);
     const ofPixels = new GaussianFlow(mean, deviation);
-    // The density of 256 pixels is that of pixels / 256 in each dimension.
+    // In units of levels, the density is divided by 256 per dimension.
     const expected = Array.from(
       { length: 6 },
       (_, n) => 8 - ofPixels.logp(values.subarray(4 * n, 4 * n + 4)) / (4 * Math.LN2),
@@ -63,7 +63,7 @@ testOnCpu("bitsPerDimension() of a known density is exact, by every normalisatio
   }
 });
 
-testOnDevices("bitsPerDimension() says how sure it is, over images and over random signs", async () => {
+testOnDevices("bitsPerDimension() has standard errors over images and over random signs", async () => {
   const { x1, flow } = seen(normalizations[1]);
   const options = {
     normalization: normalizations[1],

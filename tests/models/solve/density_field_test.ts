@@ -16,7 +16,7 @@ import { estimatedDivergence, exactDivergence, logLikelihood, rademacher } from 
 import { assertClose, testOnAllKernels, testOnCpu } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
-testOnCpu("divergences refuse velocities and signs that only broadcast", () => {
+testOnCpu("divergences refuse velocities and signs that would broadcast", () => {
   const x = tensor([1, 2, 3, 4], [2, 2]);
   const [narrow, signs] = [sum(square(x), [1], true), tensor([1, -1, -1, 1], [2, 2])];
   const error = (what: string) => ({
@@ -69,7 +69,7 @@ const networks = [
   "residual_attention_odd_rgb",
 ];
 
-testWithVectors("divergences of a residual network are PyTorch's", "likelihood", async (vectors) => {
+testWithVectors("divergences of a residual network agree with PyTorch", "likelihood", async (vectors) => {
   const model = vectors.model();
   const [x, t, epsilon] = ["x", "t", "epsilon"].map(vectors.tensor);
   const v = model.velocity(x, t);
@@ -77,24 +77,28 @@ testWithVectors("divergences of a residual network are PyTorch's", "likelihood",
   assertClose(await estimatedDivergence(v, x, epsilon).read(), vectors.values("estimate"), 1e-5);
 }, testOnAllKernels);
 
-testWithVectors("logLikelihood() of a residual network is PyTorch's", "likelihood", async (vectors) => {
-  const x = vectors.tensor("x");
-  const options = { solver: "rk4", steps: Number(vectors.metadata.steps) } as const;
-  const exact = await logLikelihood(vectors.model(), x, { ...options, exact: true });
-  assertClose(await exact.logp.read(), vectors.values("logp"), 1e-6);
-  assertClose(await exact.z.read(), vectors.values("z"), 1e-5);
-  const epsilon = reshape(vectors.tensor("epsilon"), [1, ...x.shape]);
-  const estimate = await logLikelihood(vectors.model(), x, { ...options, epsilon });
-  assertClose(await estimate.logp.read(), vectors.values("logp_estimate"), 1e-6);
-});
+testWithVectors(
+  "logLikelihood() of a residual network agrees with PyTorch",
+  "likelihood",
+  async (vectors) => {
+    const x = vectors.tensor("x");
+    const options = { solver: "rk4", steps: Number(vectors.metadata.steps) } as const;
+    const exact = await logLikelihood(vectors.model(), x, { ...options, exact: true });
+    assertClose(await exact.logp.read(), vectors.values("logp"), 1e-6);
+    assertClose(await exact.z.read(), vectors.values("z"), 1e-5);
+    const epsilon = reshape(vectors.tensor("epsilon"), [1, ...x.shape]);
+    const estimate = await logLikelihood(vectors.model(), x, { ...options, epsilon });
+    assertClose(await estimate.logp.read(), vectors.values("logp_estimate"), 1e-6);
+  },
+);
 
 for (const name of networks) {
-  testWithVectors(`the vector-Jacobian product of ${name} is PyTorch's`, name, async (vectors) => {
+  testWithVectors(`the vector-Jacobian product of ${name} agrees with PyTorch`, name, async (vectors) => {
     const model = vectors.model();
     const [xt, t] = ["xt", "t"].map(vectors.tensor);
-    // The gradient of mean |v - u|^2 is the product with w = 2 (v - u) / size: its part along w is w^T (dv/dx) w.
+    // The gradient of mean |v - u|^2 is the product with w = 2 (v - u) / size; its dot product with w is w^T (dv/dx) w.
     const [output, u, gradient] = ["output", "u", "grad_xt"].map((of) => vectors.values(of));
-    const w = output.map((v, i) => 2 * (v - u[i]) / u.length * 100); // scaled, to tell small errors from none
+    const w = output.map((v, i) => 2 * (v - u[i]) / u.length * 100); // scaled up to detect small errors
     const [N, D] = [t.size, u.length / t.size];
     const expected = Array.from(
       { length: N },

@@ -11,7 +11,7 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 
-/** Rotations of the planes (0, 1), (1, 2) and (2, 3) by some angles, one after the other: no axis stays. */
+/** A rotation in the planes (0, 1), (1, 2) and (2, 3) that keeps no axis fixed. */
 function rotation(): number[][] {
   let Q: number[][] = [0, 1, 2, 3].map((i) => [0, 1, 2, 3].map((j) => i === j ? 1 : 0));
   [0.7, -1.1, 0.4].forEach((angle, k) => {
@@ -32,10 +32,10 @@ function rotation(): number[][] {
  */
 export class GaussianFlow {
   readonly Q = rotation();
-  /** How often it was called. */
+  /** Number of calls. */
   calls = 0;
 
-  /** With mean mu and deviations s along the columns of Q, four numbers each. */
+  /** Mean mu and deviations s along the columns of Q, four numbers each. */
   constructor(readonly mu = [0.5, -1, 2, 0.25], readonly s = [0.4, 1.5, 0.7, 2]) {}
 
   velocity(x: Tensor, t: Tensor): Tensor {

@@ -20,7 +20,7 @@ const rotating = (omega: number) => ({
   velocity: (x: Tensor) => multiply(concat([multiply(slice(x, 1, 1, 1), -1), slice(x, 1, 0, 1)], 1), omega),
 });
 
-testOnDevices("a straight flow has the length of its distance and no curvature", async () => {
+testOnDevices("a straight flow has length = distance and no curvature", async () => {
   const found = await flowGeometry(straight, noise(1, [3, 2]), { solver: "heun", times: [0, 0.1, 0.6, 1] });
   assertClose(found.distance, [5, 5, 5], 1e-6);
   assertClose(found.length, [5, 5, 5], 1e-6);
@@ -35,20 +35,23 @@ testOnDevices("a straight flow has the length of its distance and no curvature",
   assertClose(back.straightness, [0, 0, 0], 1e-6);
 });
 
-testOnDevices("a line at changing speed is as long as its distance, but not straight in time", async () => {
-  // x(t) = x(0) + t^2: the velocity 2 t is off by 2 t - 1, whose mean square is 1/3.
-  const field = {
-    velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [t.size, 1]), 2)),
-  };
-  const found = await flowGeometry(field, tensor([1], [1, 1]), { solver: "heun", steps: 100 });
-  assertClose(found.length, found.distance, 1e-6);
-  assertClose(found.distance, [1], 1e-6);
-  assertClose(found.straightness, [1 / 3], 1e-3);
-  assertClose(found.turning, [0], 1e-6);
-  assertClose(found.deviation[25], [0.25], 1e-5);
-});
+testOnDevices(
+  "a straight line at changing speed has length = distance, but straightness above 0",
+  async () => {
+    // x(t) = x(0) + t^2: the velocity 2 t differs from 1 by 2 t - 1, with mean square 1/3.
+    const field = {
+      velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [t.size, 1]), 2)),
+    };
+    const found = await flowGeometry(field, tensor([1], [1, 1]), { solver: "heun", steps: 100 });
+    assertClose(found.length, found.distance, 1e-6);
+    assertClose(found.distance, [1], 1e-6);
+    assertClose(found.straightness, [1 / 3], 1e-3);
+    assertClose(found.turning, [0], 1e-6);
+    assertClose(found.deviation[25], [0.25], 1e-5);
+  },
+);
 
-testOnDevices("a rotation has the curvature of its circles, and turns by its angle", async () => {
+testOnDevices("a rotation has the curvature and turning angle of its circles", async () => {
   const [omega, steps] = [2, 100];
   const radii = [1, 4];
   const found = await flowGeometry(rotating(omega), tensor([1, 0, 0, 4], [2, 2]), { solver: "rk4", steps });
@@ -58,11 +61,11 @@ testOnDevices("a rotation has the curvature of its circles, and turns by its ang
   assertClose(found.distance, radii.map((r) => r * chord), 1e-4);
   for (const column of found.curvature) assertClose(column, radii.map((r) => 1 / r), 1e-3);
   for (const column of found.speed) assertClose(column, radii.map((r) => r * omega), 1e-4);
-  // The integral of |v|^2 less |distance|^2, since the integral of v is x(1) - x(0).
+  // The integral of |v|^2 minus |distance|^2, because the integral of v is x(1) - x(0).
   assertClose(found.straightness, radii.map((r) => r * r * (omega ** 2 - chord ** 2)), 1e-3);
 });
 
-testOnDevices("a flow at rest turns by nothing", async () => {
+testOnDevices("a flow at rest does not turn", async () => {
   const found = await flowGeometry({ velocity: (x) => multiply(x, 0) }, noise(1, [2, 2]), { steps: 2 });
   for (const column of [found.turning, found.length, found.straightness, ...found.curvature]) {
     assert.deepEqual(column, new Float64Array(2));
@@ -76,7 +79,7 @@ testOnDevices("flowGeometry() follows the trajectories of Sampler, in batches", 
     let calls = 0;
     const field = { velocity: (x: Tensor, t: Tensor) => (calls++, model.velocity(x, t)) };
     const whole = await flowGeometry(field, x0, { solver, steps: 1 });
-    assert.equal(whole.evaluations, calls, solver); // a record of each evaluation of the only step
+    assert.equal(whole.evaluations, calls, solver); // the only step is traced once
   }
   const options = { solver: "heun", steps: 4 } as const;
   const whole = await flowGeometry(model, x0, options);
@@ -97,7 +100,7 @@ testOnDevices("flowGeometry() follows the trajectories of Sampler, in batches", 
   }
 });
 
-testOnDevices("a condition reaches the field of flowGeometry() and roundTrip() by rows", async () => {
+testOnDevices("flowGeometry() and roundTrip() pass the condition to the field, row by row", async () => {
   const field = {
     velocity: (x: Tensor, _: Tensor, c?: Tensor) => add(multiply(x, 0), reshape(c!, [x.shape[0], 1])),
   };
@@ -125,7 +128,7 @@ testOnCpu("the error of roundTrip() falls at least by the order of its solver", 
   assertClose(fine.error, [0, 0, 0], 1e-4);
 });
 
-testOnCpu("flowGeometry() and roundTrip() refuse what makes no sense", async () => {
+testOnCpu("flowGeometry() and roundTrip() refuse invalid options", async () => {
   const x = noise(1, [2, 2]);
   for (const measure of [flowGeometry, roundTrip]) {
     const refuse = (options: object, message: RegExp, start = x) =>

@@ -17,7 +17,7 @@ import { GaussianFlow, logpOf } from "./gaussian_flow.ts";
 const points = (n: number) => multiply(noise(5, [n, 4]), 1.5);
 const tiny = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
 
-testOnDevices("logLikelihood() of a Gaussian flow is exact to the solver's error", async () => {
+testOnDevices("logLikelihood() of a Gaussian flow is exact up to solver error", async () => {
   const flow = new GaussianFlow();
   const x1 = points(9);
   const expected = logpOf(flow, await x1.read());
@@ -37,12 +37,12 @@ testOnCpu("logLikelihood() counts the evaluations of the field", async () => {
       seed: 1,
       probes: 3,
     });
-    assert.equal(evaluations, flow.calls); // a record of each evaluation of the only step
+    assert.equal(evaluations, flow.calls); // the only step is traced once, so calls are evaluations
     assert.equal(products, 3 * evaluations);
   }
 });
 
-testOnDevices("logLikelihood() tells of its progress, and can be stopped", async () => {
+testOnDevices("logLikelihood() reports progress, and can be stopped", async () => {
   const progress: number[] = [];
   const options = { rtol: 1e-2, seed: 1, batch: 2 };
   await logLikelihood(new GaussianFlow(), points(3), {
@@ -59,7 +59,7 @@ testOnDevices("logLikelihood() tells of its progress, and can be stopped", async
   await assert.rejects(logLikelihood(new GaussianFlow(), points(3), stopped), /^Error: enough$/);
 });
 
-testOnDevices("the likelihood of a sample does not depend on the batch or its neighbours", async () => {
+testOnDevices("the likelihood of a sample does not depend on the rest of the batch", async () => {
   const model = tiny();
   const x1 = noise(8, [5, 1, 4, 4]);
   const options = { solver: "heun", steps: 3, seed: 7, probes: 2 } as const;
@@ -78,7 +78,7 @@ testOnDevices("the likelihood of a sample does not depend on the batch or its ne
   assertClose(await few.perProbe.read(), perProbe.slice(0, 4), 1e-5);
 });
 
-testOnDevices("a condition reaches the field by rows", async () => {
+testOnDevices("logLikelihood() passes the condition to the field, row by row", async () => {
   // v = c x: log p = log N(x e^-c) - c
   const field = {
     velocity: (x: Tensor, _: Tensor, c?: Tensor) => multiply(x, reshape(c!, [x.shape[0], 1])),
@@ -95,7 +95,7 @@ testOnDevices("a condition reaches the field by rows", async () => {
   assertClose(await logp.read(), expected, 1e-5);
 });
 
-testOnCpu("logLikelihood() takes adaptive steps by default, sample by sample", async () => {
+testOnCpu("logLikelihood() takes adaptive steps per sample by default", async () => {
   const x1 = points(5);
   const expected = logpOf(new GaussianFlow(), await x1.read());
   const errors: number[] = [];
@@ -126,10 +126,10 @@ testOnCpu("logLikelihood() takes adaptive steps by default, sample by sample", a
 });
 
 testOnDevices(
-  "logLikelihood() of v = A x takes the trace of A, or holds its signs",
+  "logLikelihood() of v = A x uses the trace of A, or fixed random signs",
   async () => {
     const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
-    const field = { // from parts, since matmul wants A transposed
+    const field = { // row by row, because matmul expects A transposed
       velocity: (x: Tensor) => concat(A.map((row) => sum(multiply(x, tensor(row, [1, 3])), [1], true)), 1),
     };
     const [N, P, x1] = [5, 2, noise(1, [5, 3])];
@@ -156,7 +156,7 @@ testOnDevices(
   },
 );
 
-testOnCpu("logLikelihood() refuses what makes no sense", async () => {
+testOnCpu("logLikelihood() refuses invalid options", async () => {
   const flow = new GaussianFlow();
   const x1 = points(2);
   const exact = { exact: true, steps: 2 };

@@ -37,7 +37,7 @@ testOnDevices("sample() needs only a count: seed 0, 20 steps of heun, the model'
   assert.deepEqual([snapshots.length, snapshots[20].image], [21, await expected.read()]);
 });
 
-testOnDevices("sample() takes adaptive steps and noise, as solveFlow() does", async () => {
+testOnDevices("sample() accepts adaptive steps and noise, like solveFlow()", async () => {
   const model = createModel(tiny, 46020);
   const x0 = noise(3, [3, ...shape]);
   for (
@@ -58,7 +58,7 @@ testOnDevices("sample() takes adaptive steps and noise, as solveFlow() does", as
   assert.ok(largestDifference(noisy, other) > 0.1);
 });
 
-testOnDevices("sample() gives the same samples in batches", async () => {
+testOnDevices("sample() returns the same samples in any batches", async () => {
   const model = createModel(tiny, 46020);
   const options = { shape, seed: 3, steps: 2 };
   const [whole, batches, first] = [
@@ -79,7 +79,7 @@ testOnDevices("sample() starts from given noise", async () => {
   assertClose(await x0.read(), [1, 2], 0);
 });
 
-testOnDevices("sample() hands a condition to the field, row by row, in batches too", async () => {
+testOnDevices("sample() passes the condition to the field, row by row, also in batches", async () => {
   const field = {
     velocity: (x: Tensor, _: Tensor, condition?: Tensor) =>
       add(multiply(x, 0), reshape(condition!, [x.shape[0], 1])),
@@ -95,9 +95,9 @@ testOnDevices("sample() hands a condition to the field, row by row, in batches t
   });
 });
 
-testOnDevices("trajectory() has steps + 1 snapshots, and the velocities between them", async () => {
+testOnDevices("trajectory() returns steps + 1 snapshots, each but the last with a velocity", async () => {
   const model = createModel(tiny, 46020);
-  const options = { count: 2, shape, seed: 3, steps: 70, solver: "euler" } as const; // more than are read ahead
+  const options = { count: 2, shape, seed: 3, steps: 70, solver: "euler" } as const; // more than are read back at once
   const x1 = sample(model, options);
   const snapshots = await Array.fromAsync(trajectory(model, options));
   assert.equal(snapshots.length, 71);

@@ -39,28 +39,31 @@ const linear = {
 };
 const solution = (x0: number, t: number) => (x0 + 0.5) * Math.exp(-2 * t) + t - 0.5;
 
-testOnDevices("Sampler solves at any times with one record, there and back, and within a span", async () => {
-  const times = [0, 0.02, 0.1, 0.4, 0.41, 1];
-  const sampler = new Sampler(linear, [2, 1], { times, solver: "rk4" });
-  const x0 = tensor([1, -2], [2, 1]);
-  const snapshots = await Array.fromAsync(sampler.trajectory(x0));
-  assert.deepEqual(snapshots.map(({ t }) => t), times);
-  snapshots.forEach(({ t, image }) => assertClose(image, [solution(1, t), solution(-2, t)], 0.02));
-  const x1 = tensor(snapshots[5].image, [2, 1]);
-  const reversed = await new Sampler(linear, [2, 1], { times: times.toReversed(), solver: "rk4" }).run(x1)
-    .read();
-  assertClose(reversed, [1, -2], 0.05);
-  assert.deepEqual(await sampler.run(x1, { from: 1, to: 0 }).read(), reversed);
-  const [from, to] = [0.25, 0.75];
-  const state = tensor([solution(1, from), solution(-2, from)], [2, 1]);
-  const half = await sampler.run(state, { from, to }).read();
-  assertClose(half, [solution(1, to), solution(-2, to)], 2e-3);
-  assertClose(
-    await sampler.run(tensor(half, [2, 1]), { from: to, to: from }).read(),
-    await state.read(),
-    5e-3,
-  );
-});
+testOnDevices(
+  "Sampler solves at any times with one record, in both directions, and within a span",
+  async () => {
+    const times = [0, 0.02, 0.1, 0.4, 0.41, 1];
+    const sampler = new Sampler(linear, [2, 1], { times, solver: "rk4" });
+    const x0 = tensor([1, -2], [2, 1]);
+    const snapshots = await Array.fromAsync(sampler.trajectory(x0));
+    assert.deepEqual(snapshots.map(({ t }) => t), times);
+    snapshots.forEach(({ t, image }) => assertClose(image, [solution(1, t), solution(-2, t)], 0.02));
+    const x1 = tensor(snapshots[5].image, [2, 1]);
+    const reversed = await new Sampler(linear, [2, 1], { times: times.toReversed(), solver: "rk4" }).run(x1)
+      .read();
+    assertClose(reversed, [1, -2], 0.05);
+    assert.deepEqual(await sampler.run(x1, { from: 1, to: 0 }).read(), reversed);
+    const [from, to] = [0.25, 0.75];
+    const state = tensor([solution(1, from), solution(-2, from)], [2, 1]);
+    const half = await sampler.run(state, { from, to }).read();
+    assertClose(half, [solution(1, to), solution(-2, to)], 2e-3);
+    assertClose(
+      await sampler.run(tensor(half, [2, 1]), { from: to, to: from }).read(),
+      await state.read(),
+      5e-3,
+    );
+  },
+);
 
 testOnDevices("runs and trajectories of one sampler do not disturb each other", async () => {
   for (const how of [{ solver: "heun" }, { solver: bosh3 }, { solver: "sde" }] as const) {
@@ -85,7 +88,7 @@ testOnDevices("runs and trajectories of one sampler do not disturb each other", 
   }
 });
 
-testOnDevices("a trajectory abandoned early does not affect the sampler, and copies its start", async () => {
+testOnDevices("Sampler.trajectory() copies its start, and may be abandoned early", async () => {
   const sampler = new Sampler(model(), shape, { steps: 4 });
   const x0 = noise(1, shape);
   const expected = await sampler.run(x0).read();
@@ -115,7 +118,7 @@ testOnDevices("Sampler.trajectory() continues from any step", async () => {
   }
 });
 
-testOnDevices("run() returns samples that the next run does not overwrite", async () => {
+testOnDevices("Sampler.run() returns samples that the next run does not overwrite", async () => {
   const sampler = new Sampler(model(), shape, { steps: 2 });
   const first = sampler.run(noise(1, shape));
   const before = await first.read();
@@ -123,7 +126,7 @@ testOnDevices("run() returns samples that the next run does not overwrite", asyn
   assert.deepEqual(await first.read(), before);
 });
 
-testOnDevices("solve() tells how far it is, waits for who listens, and stops if that throws", async () => {
+testOnDevices("Sampler.solve() reports progress, awaits onProgress, and stops if it throws", async () => {
   const sampler = new Sampler(linear, [1, 1], { steps: 4 });
   const shares: number[] = [];
   const listen = async (share: number) => {
@@ -154,7 +157,7 @@ testOnDevices("a first-same-as-last solver reuses the velocity at the end of a s
 });
 
 for (const solver of names) {
-  testOnCpu(`Sampler by ${solver} counts as many evaluations as are foreseen`, async () => {
+  testOnCpu(`Sampler by ${solver} needs as many evaluations as evaluationsOf() says`, async () => {
     const sampler = new Sampler(linear, [2, 1], { solver, steps: 5 });
     assert.equal(sampler.evaluations, 0);
     sampler.run(zeros([2, 1]));
@@ -166,7 +169,7 @@ for (const solver of names) {
     );
   });
 
-  testOnDevices(`Sampler by ${solver} gives the velocity of a field that returns its own x`, async () => {
+  testOnDevices(`Sampler by ${solver} returns the right velocity if a field returns its own x`, async () => {
     const follow = (velocity: (x: Tensor) => Tensor) =>
       Array.fromAsync(
         new Sampler({ velocity }, [2, 1], { steps: 2, solver }).trajectory(tensor([1, 2], [2, 1])),
@@ -178,7 +181,7 @@ for (const solver of names) {
   });
 }
 
-testOnDevices("CountedField counts evaluations when they run, in whatever records them", async () => {
+testOnDevices("CountedField counts evaluations when they run, also in recorded steps", async () => {
   const counted = new CountedField({ velocity: (x: Tensor) => multiply(x, -1) });
   const [x, t] = [zeros([2, 3]), zeros([2])];
   const added = async (run: () => unknown) => {

@@ -18,7 +18,7 @@ const model = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 4
 const shape = [5, 1, 5, 4];
 
 for (const solver of Object.keys(solvers) as SolverName[]) {
-  testOnDevices(`solveFlow() by ${solver} draws what sample() draws, in any batches`, async () => {
+  testOnDevices(`solveFlow() by ${solver} returns the samples of sample(), in any batches`, async () => {
     const x0 = noise(3, shape);
     const how = { solver, steps: 4 };
     const expected = await sample(model(), { x0, ...how }).read();
@@ -32,8 +32,8 @@ for (const solver of Object.keys(solvers) as SolverName[]) {
   });
 }
 
-testOnDevices("solveFlow() tells evaluations and steps of every sample in adaptive steps", async () => {
-  // Fast where x is large.
+testOnDevices("solveFlow() returns evaluations and steps of every sample in adaptive steps", async () => {
+  // Faster for large x.
   const field = { velocity: (x: Tensor) => multiply(multiply(x, x), -1) };
   const starts = [0.1, 40, 3, 0.2, 5];
   const progress: number[] = [];
@@ -98,7 +98,7 @@ testOnDevices("solveFlow() goes between any two times", async () => {
   }
 });
 
-testOnDevices("solveFlow() with noise gives a sample the same noise in any batch", async () => {
+testOnDevices("solveFlow() with noise uses the same noise for a sample in any batch", async () => {
   const how = { solver: "sde", noise: 1, steps: 6, seed: 4 } as const;
   const x0 = noise(3, shape);
   const whole = await solveFlow(model(), x0, how);
@@ -108,7 +108,7 @@ testOnDevices("solveFlow() with noise gives a sample the same noise in any batch
   assert.ok(largestDifference((await solveFlow(model(), x0, spread)).samples, whole.samples) > 0.01);
 });
 
-testOnDevices("solveFlow() gives every sample its condition", async () => {
+testOnDevices("solveFlow() passes every sample its condition", async () => {
   const field = {
     velocity: (x: Tensor, _: Tensor, condition?: Tensor) =>
       add(multiply(x, 0), reshape(condition!, [x.shape[0], 1])),

@@ -1,4 +1,4 @@
-/** Known answers of step control and of interpolation within steps; formulas of Hairer, Nørsett and Wanner 1993. */
+/** Known answers for step control and interpolation, by the formulas of Hairer, Nørsett and Wanner 1993. */
 
 import assert from "node:assert/strict";
 import { interpolation } from "../../../models/solve/adaptive_steps.ts";
@@ -33,7 +33,7 @@ Deno.test("stepFactor() is 0.9 ratio^(-1 / order), within its bounds", () => {
   }
 });
 
-Deno.test("guessedStep() and refinedStep() choose the first step by sizes of x, v and its change", () => {
+Deno.test("guessedStep() and refinedStep() choose the first step from the norms of x, v and its change", () => {
   assertClose([guessedStep(3, 6)], [0.005], 1e-12);
   for (const [d0, d1] of [[1e-6, 1], [1, 1e-6]]) assert.equal(guessedStep(d0, d1), 1e-6);
   const cases: [guess: number, d1: number, d2: number, order: number, expected: number][] = [
@@ -41,7 +41,7 @@ Deno.test("guessedStep() and refinedStep() choose the first step by sizes of x, 
     [1, 1, 0.01 * 32, 1, 0.01],
     [1, 0.1, 0.32, 5, 0.5], // (1 / 32)^(1/5)
     [1, 0.04, 0.08, 3, 0.5],
-    [0.001, 0.1, 0.32, 5, 0.1], // 100 times the guess at most
+    [0.001, 0.1, 0.32, 5, 0.1], // at most 100 times the guess
     [0.5, 0, 0, 5, 5e-4],
     [1e-6, 0, 0, 5, 1e-6],
   ];
@@ -51,7 +51,7 @@ Deno.test("guessedStep() and refinedStep() choose the first step by sizes of x, 
 });
 
 for (const [from, to] of [[0, 1], [1, 0.25]]) {
-  Deno.test(`SampleClock goes from ${from} to ${to}: a rejected step does not move, the last one arrives`, () => {
+  Deno.test(`SampleClock goes from ${from} to ${to}: a rejected step does not advance, the last one arrives`, () => {
     const sign = Math.sign(to - from);
     const clock = new SampleClock({ from, to }, 5);
     clock.begin(0.25);
@@ -78,14 +78,14 @@ for (const [from, to] of [[0, 1], [1, 0.25]]) {
   });
 }
 
-Deno.test("SampleClock ends at its end, to the bit", () => {
-  const clock = new SampleClock({ from: 0.03, to: 0.33 }, 5); // 0.03 + (0.33 - 0.03) is a little more
+Deno.test("SampleClock ends exactly at the end", () => {
+  const clock = new SampleClock({ from: 0.03, to: 0.33 }, 5); // 0.03 + (0.33 - 0.03) is slightly above 0.33
   clock.begin(1);
   clock.take(0);
   assert.deepEqual([clock.t, clock.done], [0.33, true]);
 });
 
-Deno.test("SampleClock is stuck where steps get too short, but not on a last step of any length", () => {
+Deno.test("SampleClock is stuck if steps get too short, except for the last step", () => {
   const clock = new SampleClock({ from: 0, to: 1 }, 5);
   clock.begin(1e-3);
   while (!clock.stuck) assert.equal(clock.take(NaN), false);
@@ -95,7 +95,7 @@ Deno.test("SampleClock is stuck where steps get too short, but not on a last ste
   assert.deepEqual([last.stuck, last.dt], [false, 1e-12]);
 });
 
-Deno.test("checkLimits() takes tolerances in (0, 1] and positive integers", () => {
+Deno.test("checkLimits() accepts tolerances in (0, 1] and positive integers", () => {
   const limits = { rtol: 1, atol: 1e-9, maxEvaluations: 1 };
   checkLimits(limits);
   for (const [name, value] of [["rtol", 0], ["rtol", NaN], ["atol", 2], ["maxEvaluations", 1.5]] as const) {
@@ -110,7 +110,7 @@ Deno.test("checkLimits() takes tolerances in (0, 1] and positive integers", () =
 const velocity = (x: number, t: number) => x * Math.cos(3 * t);
 const solution = (t: number) => Math.exp(Math.sin(3 * t) / 3);
 
-/** One step in f64, and its interpolation. */
+/** One step in f64 with its interpolation. */
 function interpolated({ a, b, c, dense }: ButcherTableau, x0: number, t: number, dt: number) {
   const k: number[] = [];
   const sum = (weights: readonly number[]) => weights.reduce((sum, w, i) => sum + w * (k[i] ?? 0), 0);
@@ -127,7 +127,7 @@ function interpolated({ a, b, c, dense }: ButcherTableau, x0: number, t: number,
 const starts = [0.1, 0.3, 0.45, 0.6, 0.8];
 const shares = Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
 
-/** Errors of x and slope within steps from the solution, as root mean squares. */
+/** Root mean square errors of interpolated x and slope. */
 function errorsOf(tableau: ButcherTableau, dt: number) {
   const all = starts.flatMap((t) => {
     const at = interpolated(tableau, solution(t), t, dt);
@@ -153,7 +153,7 @@ for (const [name, order] of [["dopri5", 4], ["bosh3", 3]] as const) {
   }
 }
 
-Deno.test("interpolation() is the step at both ends, to the bit, and its slope is the velocity there", () => {
+Deno.test("interpolation() is exact at both ends, and its slope is the velocity there", () => {
   for (const dt of [0.3, -0.07]) {
     const [start, end] = [interpolation(0, dt), interpolation(1, dt)];
     assertClose(start.x, [1, 0, 0, 0, 0], 0);
@@ -163,7 +163,7 @@ Deno.test("interpolation() is the step at both ends, to the bit, and its slope i
   }
 });
 
-Deno.test("interpolation() has the slope of its own x", () => {
+Deno.test("interpolation() returns a slope that is the derivative of its x", () => {
   const [dt, small] = [0.3, 1e-6];
   for (const share of [0.1, 0.5, 0.8]) {
     const [before, after] = [share - small, share + small].map((share) => interpolation(share, dt).x);

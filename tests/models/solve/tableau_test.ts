@@ -14,7 +14,7 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 
 const order2 = { order: 2, a: [[], [1]], b: [1 / 2, 1 / 2], c: [0, 1] };
 
-Deno.test("defineTableau() refuses tableaus that are not explicit or consistent, and says why", () => {
+Deno.test("defineTableau() refuses tableaus that are not explicit or not consistent", () => {
   const refused = (change: Partial<Parameters<typeof defineTableau>[0]>, message: RegExp) =>
     assert.throws(() => defineTableau({ ...order2, ...change }), { name: "RangeError", message });
   refused({ order: 0 }, /^Cannot make a solver: its order is 0 \(expected a positive integer\)$/);
@@ -67,12 +67,12 @@ for (const name of Object.keys(solvers) as SolverName[]) {
   const { order } = solvers[name];
 
   testOnDevices(`solverStep() of ${name} converges with order ${order}`, async () => {
-    const counts = order > 4 ? [4, 8] : [4, 8, 16]; // at more, f32 hides the error
+    const counts = order > 4 ? [4, 8] : [4, 8, 16]; // with more steps, f32 rounding hides the error
     const errors = await Promise.all(counts.map(async (steps) => {
       const solution = await solve(name, linear, column(start), steps).read();
       return Math.hypot(...solution.map((x, i) => x - end[i]));
     }));
-    // Slope of log error against log dt.
+    // Slope of log error over log dt.
     const fitted = Math.log(errors[0] / errors.at(-1)!) / Math.log(counts.at(-1)! / counts[0]);
     assert.ok(Math.abs(fitted - order) < 0.35, `order ${fitted} from errors ${errors}`);
   });
@@ -90,7 +90,7 @@ testOnDevices("solverStep() estimates its error if the solver has error weights"
   assert.equal(solverStep(solvers.heun, linear, x, t, 0.1).error, undefined);
 });
 
-testOnDevices("solverStep() takes a step length per sample from a tensor", async () => {
+testOnDevices("solverStep() accepts a tensor with one step length per sample", async () => {
   const [t, dt] = [[0.2, 0.5], [0.1, -0.3]];
   const both = await solverStep(solvers.rk4, linear, column([1, -2]), tensor(t), tensor(dt)).x.read();
   for (const [n, x] of [1, -2].entries()) {

@@ -25,7 +25,7 @@ for (const name of names) {
   });
 }
 
-Deno.test("gridTimes() have the lengths that the grids promise", () => {
+Deno.test("gridTimes() have the step lengths of the grid's formula", () => {
   assertClose(gridTimes(4, "quadratic"), [0, 7 / 16, 12 / 16, 15 / 16, 1], 1e-12);
   assertClose(gridTimes(4, timeGrids.quadratic.make({ bend: -1 })), [0, 1 / 16, 4 / 16, 9 / 16, 1], 1e-12);
   assertClose(gridTimes(4, timeGrids.quadratic.make({ bend: 0 })), [0, 0.25, 0.5, 0.75, 1], 1e-12);
@@ -37,7 +37,7 @@ Deno.test("gridTimes() have the lengths that the grids promise", () => {
   }
 });
 
-testOnDevices("Sampler and sample() take a grid by name, as a grid and as times", async () => {
+testOnDevices("Sampler and sample() accept a grid by name, a grid object and times", async () => {
   const field = { velocity: (x: Tensor) => multiply(x, -2) };
   const x0 = tensor([1, 3], [2, 1]);
   const by = (how: TimesOptions) => sample(field, { x0, ...how }).read();
@@ -77,7 +77,7 @@ testOnCpu("Sampler refuses times that are not monotonic in [0, 1]", () => {
   );
 });
 
-Deno.test("timesWithin() scales times to a span, and reverses them on the way back", () => {
+Deno.test("timesWithin() scales times to a span, and reverses them if it goes back", () => {
   const times = [0, 0.25, 1];
   assert.deepEqual(timesWithin(times, {}), times);
   assert.deepEqual(timesWithin(times, { from: 1, to: 0 }), [1, 0.25, 0]);

@@ -6,7 +6,7 @@ import { sorted, upTo } from "../../counting.ts";
 /** Examples 100, 103, ... */
 const examples = (n: number) => Uint32Array.from({ length: n }, (_, i) => 100 + 3 * i);
 
-Deno.test("streams are distinct, and keep their numbers so that a seed means the same in every version", () => {
+Deno.test("streams are distinct and keep their numbers, so that seeds stay valid across versions", () => {
   assert.deepEqual(streams, {
     weights: 0,
     order: 1,
@@ -26,7 +26,7 @@ Deno.test("streams are distinct, and keep their numbers so that a seed means the
   });
 });
 
-Deno.test("permutation() is a permutation that seed, stream and counter change", () => {
+Deno.test("permutation() is a permutation that depends on seed, stream and counter", () => {
   const first = permutation(46020, 1, 0, 50);
   assert.deepEqual(sorted(first), upTo(50));
   assert.deepEqual(permutation(46020, 1, 0, 50), first);
@@ -39,7 +39,7 @@ Deno.test("permutation() is a permutation that seed, stream and counter change",
   assert.deepEqual(permutation(46020, 1, 0, 1), Uint32Array.of(0));
 });
 
-Deno.test("permutation() is uniform: every value is equally likely at every place", () => {
+Deno.test("permutation() is uniform: every value is equally likely at every position", () => {
   const n = 5;
   const draws = 2000;
   const counts = upTo(n).map(() => upTo(n).map(() => 0));
@@ -51,7 +51,7 @@ Deno.test("permutation() is uniform: every value is equally likely at every plac
   for (const count of counts.flat()) assert.ok(Math.abs(count - draws / n) < allowed, `${count}`);
 });
 
-Deno.test("BatchOrder.batch() shows every example once an epoch, each epoch in another order", () => {
+Deno.test("BatchOrder.batch() uses every example once per epoch, in a new order each epoch", () => {
   for (const [n, batchSize] of [[86, 8], [10, 10], [7, 3], [9, 3], [5, 1]]) {
     const order = new BatchOrder(examples(n), batchSize, 46020);
     const epochs = 4;
@@ -76,8 +76,8 @@ Deno.test("BatchOrder.batch() depends only on the seed and the step, not on earl
   assert.notDeepEqual(new BatchOrder(examples(7), 3, 1).batch(0), forwards[0]);
 });
 
-Deno.test("BatchOrder.epochsAfter() counts an epoch from the step that contains its last example", () => {
-  const order = new BatchOrder(examples(86), 8, 46020); // 10.75 steps an epoch
+Deno.test("BatchOrder.epochsAfter() counts an epoch when a step contains its last example", () => {
+  const order = new BatchOrder(examples(86), 8, 46020); // 10.75 steps per epoch
   assert.deepEqual([0, 1, 2, 3, 4].map((epochs) => order.stepsFor(epochs)), [0, 11, 22, 33, 43]);
   const after = [0, 10, 11, 21, 22, 42, 43].map((steps) => order.epochsAfter(steps));
   assert.deepEqual(after, [0, 0, 1, 1, 2, 3, 4]);
@@ -91,7 +91,7 @@ Deno.test("BatchOrder.intervalsAfter() agrees with stepsFor() for any fraction o
         const end = order.stepsFor(k, epochs);
         assert.ok(order.intervalsAfter(end, epochs) >= k, `${n} ${epochs} ${k}`);
         assert.ok(order.intervalsAfter(end - 1, epochs) < k, `${n} ${epochs} ${k}`);
-        // From within an interval, its end lies ahead.
+        // The end of the next interval is still ahead.
         assert.ok(order.stepsFor(order.intervalsAfter(end, epochs) + 1, epochs) > end);
       }
     }

@@ -14,7 +14,7 @@ import {
 } from "../../../models/mod.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 
-/** v(x, t) = W (x, t) + b on the line: enough to move noise to one point's neighbourhood, not to split it. */
+/** v(x, t) = W (x, t) + b in one dimension: can move noise to a point, but not split it. */
 class LineField extends Module {
   readonly map: Linear;
 
@@ -39,14 +39,14 @@ testOnDevices("fit() learns to move noise to the data, and the loss falls", asyn
   });
   assert.equal(losses.length, 600);
   const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value) / values.length;
-  // E |x1 - x0|^2 = 9 + 1 at first; the best linear field leaves the variance of x0 that it cannot tell from xt.
+  // E |x1 - x0|^2 = 9 + 1 at first. The best linear field leaves the variance of x0 given xt.
   assert.ok(mean(losses.subarray(0, 5)) > 5, `${losses.subarray(0, 5)}`);
   assert.ok(mean(losses.subarray(500)) < 0.7, `${mean(losses.subarray(500))}`);
   const x1 = await sample(model, { count: 200, shape: [1], seed: 0, steps: 20 }).read();
   assert.ok(Math.abs(mean(x1) - 3) < 0.15, `${mean(x1)}`);
 });
 
-testOnDevices("fit() repeats itself with the same seed, and depends on its options", async () => {
+testOnDevices("fit() is reproducible with the same seed, and depends on its options", async () => {
   const run = async (options: Partial<Parameters<typeof fit>[2]>) => {
     const model = new LineField(1);
     const losses = await fit(model, data(), { steps: 12, batchSize: 7, learningRate: 0.05, ...options });
@@ -63,7 +63,7 @@ testOnDevices("fit() repeats itself with the same seed, and depends on its optio
   }
 });
 
-testOnDevices("fit() reports progress and ends early on a signal, keeping the weights", async () => {
+testOnDevices("fit() reports progress, and stops early on a signal with the current weights", async () => {
   const model = new LineField(1);
   const before = [...(await stateOf(model)).values()].map(({ data }) => [...data]);
   const stop = new AbortController();
@@ -83,7 +83,7 @@ testOnDevices("fit() reports progress and ends early on a signal, keeping the we
   assert.notDeepEqual([...(await stateOf(model)).values()].map(({ data }) => [...data]), before);
 });
 
-testOnCpu("fit() refuses invalid options, and says in which step training failed", async () => {
+testOnCpu("fit() refuses invalid options, and reports the step at which training failed", async () => {
   type Given = [options: Parameters<typeof fit>[2], message: RegExp, x1?: Tensor];
   const cases: Given[] = [
     [{ steps: 0 }, /^FitError: Cannot train: steps is 0 \(expected an integer from 1 to 16777216\)$/],
@@ -113,7 +113,7 @@ testOnCpu("fit() refuses invalid options, and says in which step training failed
   }
 });
 
-testOnDevices("fit() runs a schedule from progress 0 in the first step to 1 in the last", async () => {
+testOnDevices("fit() runs a schedule from progress 0 at the first step to 1 at the last", async () => {
   const asked: number[] = [];
   const learningRate: Schedule = {
     learningRate(progress) {
@@ -122,7 +122,7 @@ testOnDevices("fit() runs a schedule from progress 0 in the first step to 1 in t
     },
   };
   await fit(new LineField(1), data(), { steps: 5, learningRate });
-  assert.deepEqual(asked, [0, 0, 0.25, 0.5, 0.75, 1]); // the first is the optimizer's own
+  assert.deepEqual(asked, [0, 0, 0.25, 0.5, 0.75, 1]); // the first call is the optimizer's
 });
 
 testOnDevices("fit() passes the validation loss to the schedule after every epoch", async () => {
@@ -144,13 +144,13 @@ testOnDevices("fit() passes the validation loss to the schedule after every epoc
     validation,
     onProgress: ({ validationLoss }) => void (validationLoss !== undefined && seen.push(validationLoss)),
   });
-  assert.equal(observed.length, 5); // an epoch is 5 steps of 10
+  assert.equal(observed.length, 5); // 5 epochs of 5 steps
   assert.ok(observed[4] < observed[0], `${observed}`);
   assert.deepEqual([...new Set(seen)], observed);
   assert.ok(schedule.learningRate(1) < 0.05, "the rate fell");
 });
 
-testOnDevices("fit() keeps its bursts short where epochs cut them", async () => {
+testOnDevices("fit() keeps bursts of steps short if epochs interrupt them", async () => {
   const { now } = performance;
   let ms = 0;
   const coupling = {
@@ -176,7 +176,7 @@ testOnDevices("fit() keeps its bursts short where epochs cut them", async () => 
   assert.equal(Math.max(...bursts), 10, `${bursts}`); // 100 ms
 });
 
-testOnDevices("fit() passes the condition of each example to the field", async () => {
+testOnDevices("fit() passes each example's condition to the field", async () => {
   class Seen extends LineField {
     readonly classes: number[][] = [];
     override velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {

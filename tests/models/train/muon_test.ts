@@ -29,7 +29,7 @@ const matrix = (values: ArrayLike<number>, rows: number): Matrix => {
   );
 };
 
-/** Five Newton-Schulz steps as Jordan writes them, with the shorter side as rows. */
+/** Jordan's five Newton-Schulz steps, with the shorter side as rows. */
 function newtonSchulz(g: Matrix): Matrix {
   if (g.length > g[0].length) return transposed(newtonSchulz(transposed(g)));
   let x = sumOf([1 / (Math.hypot(...g.flat()) + 1e-7), g]);
@@ -43,7 +43,7 @@ function newtonSchulz(g: Matrix): Matrix {
 const wave = (n: number, phase: number) =>
   Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + phase));
 
-testOnDevices("orthogonaliser() takes five Newton-Schulz steps, of wide and of tall matrices", async () => {
+testOnDevices("orthogonaliser() takes five Newton-Schulz steps for wide and tall matrices", async () => {
   for (const [rows, columns] of [[8, 20], [20, 8], [16, 144]]) {
     const values = wave(2 * rows * columns, 1).map((x, i) => x * (1 + i % 7));
     const y = await orthogonaliser(rows, columns)(tensor(values, [2, rows, columns])).read();
@@ -55,7 +55,7 @@ testOnDevices("orthogonaliser() takes five Newton-Schulz steps, of wide and of t
   }
 });
 
-testOnDevices("isMuonWeight() takes 3x3 convolutions inside a network, and leaves the rest to AdamW", () => {
+testOnDevices("isMuonWeight() is true for inner 3x3 convolutions only", () => {
   for (const type of modelTypes) {
     const parameters = namedParameters(createModel({ type, filters: [8, 16], tEmb: 16, attn: true }, 1));
     const [taken, left] = [true, false].map((wanted) =>
@@ -78,7 +78,7 @@ testOnDevices("isMuonWeight() takes 3x3 convolutions inside a network, and leave
   }
 });
 
-/** Convolutions that lie side by side, two with a gap between them, a tall one, and a bias. */
+/** Adjacent convolutions, two with a gap between them, a tall one, and a bias. */
 const shapes = {
   a: [8, 8, 3, 3],
   bias: [5],
@@ -89,7 +89,7 @@ const shapes = {
 };
 
 for (const clip of [0, 1]) {
-  testOnDevices(`optimizer() of muon takes the steps of its definition, clip ${clip}`, async () => {
+  testOnDevices(`optimizer() of muon follows its definition, clip ${clip}`, async () => {
     const settings = { learningRate: 0.01, muonFactor: 2, weightDecay: 0.1, clip };
     const start = Object.entries(shapes).map(([name, shape], k) =>
       [name, { shape, values: wave(shape.reduce((x, y) => x * y), k) }] as const
@@ -146,18 +146,21 @@ for (const clip of [0, 1]) {
   });
 }
 
-testOnDevices("Trainer learns by muon, and keeps its moments in f32 under f16", async (device) => {
-  const x1 = tensor(wave(8 * 36, 3), [8, 1, 6, 6]);
-  const train = async (precision: "f32" | "f16") => {
-    const model = createModel({ type: "UNet_FM", filters: [8, 16], tEmb: 8 }, 1);
-    const options = { batchSize: 8, seed: 1, learningRate: 4e-3, clip: 1, precision };
-    const trainer = new Trainer(model, batchSource(x1), { ...options, optimizer: "muon" });
-    for (let i = 0; i < 30; i++) trainer.queueStep(Uint32Array.from({ length: 8 }, (_, n) => n), 4e-3);
-    const losses = await trainer.losses();
-    const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x) / values.length;
-    return { first: mean(losses.slice(0, 5)), last: mean(losses.slice(20)) };
-  };
-  const { first, last } = await train("f32");
-  assert.ok(last < 0.92 * first, `${first} to ${last}`);
-  if (device.halfStorage) assertClose([(await train("f16")).last], [last], 0.02);
-});
+testOnDevices(
+  "Trainer learns with muon, and keeps its moments in f32 with f16 activations",
+  async (device) => {
+    const x1 = tensor(wave(8 * 36, 3), [8, 1, 6, 6]);
+    const train = async (precision: "f32" | "f16") => {
+      const model = createModel({ type: "UNet_FM", filters: [8, 16], tEmb: 8 }, 1);
+      const options = { batchSize: 8, seed: 1, learningRate: 4e-3, clip: 1, precision };
+      const trainer = new Trainer(model, batchSource(x1), { ...options, optimizer: "muon" });
+      for (let i = 0; i < 30; i++) trainer.queueStep(Uint32Array.from({ length: 8 }, (_, n) => n), 4e-3);
+      const losses = await trainer.losses();
+      const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x) / values.length;
+      return { first: mean(losses.slice(0, 5)), last: mean(losses.slice(20)) };
+    };
+    const { first, last } = await train("f32");
+    assert.ok(last < 0.92 * first, `${first} to ${last}`);
+    if (device.halfStorage) assertClose([(await train("f16")).last], [last], 0.02);
+  },
+);

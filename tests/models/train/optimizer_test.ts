@@ -23,7 +23,7 @@ import { readState, writeState } from "../../../models/nn/state.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { testWithVectors, type Vectors } from "../vectors.ts";
 
-/** Settings of PyTorch under our names. */
+/** PyTorch's settings with our names. */
 function settingsOf(vectors: Vectors, name: string): OptimizerOptions {
   const given = JSON.parse(vectors.metadata.settings)[name];
   return {
@@ -34,7 +34,7 @@ function settingsOf(vectors: Vectors, name: string): OptimizerOptions {
   };
 }
 
-/** The weight of a convolution, which Muon updates by its own rule. */
+/** A convolution weight, which Muon updates by its own rule. */
 const weight = () => tensor(Array.from({ length: 576 }, (_, i) => Math.sin(i * i)), [8, 8, 3, 3]);
 
 const kinds: Record<string, OptimizerKind> = {
@@ -46,7 +46,7 @@ const kinds: Record<string, OptimizerKind> = {
 };
 
 for (const kind of optimizerKinds) {
-  testOnDevices(`optimizer() of ${kind} divides by the loss scale before it clips, bit for bit`, async () => {
+  testOnDevices(`optimizer() of ${kind} divides by the loss scale before clipping, bit for bit`, async () => {
     const steps = (lossScale: number) => {
       const [p, w] = [tensor([1, -2, 3]), weight()];
       const rule = optimizer(kind, flatten(new Map([["p", p], ["w", w]])), {
@@ -93,7 +93,7 @@ for (const [name, kind] of Object.entries(kinds)) {
   }
 }
 
-/** A quadratic bowl with an optimizer and an average, and its step as a function. */
+/** A quadratic loss with an optimizer and an average, and a function that takes one step. */
 function bowl(kind: OptimizerKind) {
   const parameters = new Map([["x", tensor([1, -2, 3])], ["y", tensor([4])], ["w", weight()]]);
   flatten(parameters);
@@ -155,7 +155,7 @@ testOnDevices("restore() refuses the state of another optimizer", async () => {
   );
 });
 
-testOnCpu("optimizer() refuses shared memory, no parameters, and for muon only parameters of AdamW", () => {
+testOnCpu("optimizer() refuses shared memory, no parameters, and muon without convolutions", () => {
   const a = tensor([1, 2]);
   const refused = (
     parameters: [string, Tensor][],
@@ -174,7 +174,7 @@ testOnCpu("optimizer() refuses shared memory, no parameters, and for muon only p
   );
 });
 
-testOnDevices("Ema warms up: 0.1, then 2/11, then the given decay", async () => {
+testOnDevices("Ema warms up with decays 0.1, 2/11, and so on up to the given one", async () => {
   const x = tensor([0]);
   const parameters = new Map([["x", x]]);
   const ema = new Ema(parameters, { decay: 0.2 });
@@ -220,7 +220,7 @@ testOnCpu("optimizer() refuses unknown and invalid settings", () => {
   }
 });
 
-testOnDevices("optimizer() and Ema update in no step that has not begun, recorded or not", async () => {
+testOnDevices("optimizer() and Ema refuse to update before beforeStep(), recorded or not", async () => {
   const x = tensor([1]);
   const parameters = new Map([["x", x]]);
   const update = (made: { update(gradients: Tensor[]): void }) => () => made.update([multiply(x, 2)]);

@@ -50,7 +50,7 @@ testNeeding({ read: true }, "plateau() is PyTorch's, also through its state", ()
   assertRates(rates, expected);
 });
 
-Deno.test("plateauSchedule() cools down, and stays at its minimum", () => {
+Deno.test("plateauSchedule() cools down after a reduction, and stops at its minimum", () => {
   const schedule = plateauSchedule(1, { factor: 0.5, patience: 0, cooldown: 2, minimum: 0.4 });
   const rates = [1, 1, 1, 1, 1, 1, 1, 1].map((loss) => {
     schedule.observe(loss);
@@ -59,7 +59,7 @@ Deno.test("plateauSchedule() cools down, and stays at its minimum", () => {
   assert.deepEqual(rates, [1, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]);
 });
 
-Deno.test("plateauSchedule() counts a NaN loss as bad, and never as the best", () => {
+Deno.test("plateauSchedule() counts a NaN loss as no improvement", () => {
   const schedule = plateauSchedule(1, { factor: 0.5, patience: 1 });
   const rates = [1, NaN, NaN, 0.9, NaN, 0.95, 0.8].map((loss) => {
     schedule.observe(loss);

@@ -66,7 +66,7 @@ testOnDevices("Trainer.restore() resumes from a state, bit for bit", async () =>
   assert.deepEqual(await second.state(), await whole.state());
 });
 
-testOnDevices("Trainer.restore() of a state that it refuses changes nothing", async () => {
+testOnDevices("Trainer.restore() changes nothing if it refuses a state", async () => {
   const { made } = trainer({ ema: 0.9 });
   const given = trainer({ ema: 0.9 }).made;
   await train(made, 3);
@@ -85,7 +85,7 @@ testOnDevices("Trainer.restore() of a state that it refuses changes nothing", as
   assert.deepEqual(await train(made, 2), (await train(trainer({ ema: 0.9 }).made, 5)).slice(3));
 });
 
-testOnDevices("Trainer.measures() has the gradient norm of each step, of the last steps too", async () => {
+testOnDevices("Trainer.measures() returns losses and gradient norms of the latest steps", async () => {
   const options = { clip: 1e-3, optimizer: "sgd", momentum: 0 } as const;
   const { field, made } = trainer(options);
   const values = async () => [...await field.map.weight.read(), ...await field.map.bias.read()];
@@ -93,7 +93,7 @@ testOnDevices("Trainer.measures() has the gradient norm of each step, of the las
     const before = await values();
     made.queueStep(batch(step), 0.1);
     const { losses: [loss], gradientNorms: [norm] } = await made.measures();
-    // A clipped step of SGD has the length of rate times clip, whatever the norm of the gradient is.
+    // A clipped SGD step has length rate * clip for any gradient norm.
     const moved = Math.hypot(...(await values()).map((value, i) => value - before[i]));
     assertClose([moved], [0.1 * Math.min(norm, 1e-3)], 2e-6);
     assert.ok(norm > 1e-3 && loss > 0, `${norm} and ${loss}`);
@@ -111,7 +111,7 @@ testOnDevices("Trainer.measures() has the gradient norm of each step, of the las
   assert.deepEqual(await late.measures(), { losses: [], gradientNorms: [] });
 });
 
-testOnDevices("Trainer.averaged holds the averaged weights, which another network can share", async () => {
+testOnDevices("Trainer.averaged has the averaged weights, which another network can share", async () => {
   const { field, made } = trainer({ ema: 0.9 });
   const twin = new LineField();
   shareParameters(namedParameters(twin), made.averaged);
@@ -130,7 +130,7 @@ testOnDevices("Trainer.averaged holds the averaged weights, which another networ
 });
 
 testOnDevices(
-  "Trainer draws noise and times of a step by its own streams, and averages once a step",
+  "Trainer draws noise and times from their own streams, and averages once per step",
   async () => {
     const { field, made } = trainer({ ema: 0.5, optimizer: "sgd", momentum: 0 });
     const x1 = [3, 4, 5];
@@ -172,18 +172,18 @@ testOnDevices("Trainer uses the coupling and the times of the objective", async 
   assert.notDeepEqual(await train(apart, 2), losses);
 });
 
-testOnDevices("Trainer.plan() gives the memory of a step of any batch size, and keeps none", () => {
+testOnDevices("Trainer.plan() returns the memory for any batch size, and allocates none", () => {
   const { field, made } = trainer();
   const device = field.map.weight.device;
   const plans = () => [2, 200].map((batchSize) => made.plan(batchSize).bytes);
-  const [small, large] = plans(); // the device keeps freed buffers for later
+  const [small, large] = plans(); // the device keeps freed buffers for reuse
   const before = device.allocatedBytes;
   plans();
   assert.ok(large > 5 * small, `${small} and ${large}`);
   assert.ok(device.allocatedBytes <= before, `${device.allocatedBytes} and ${before}`);
 });
 
-testOnDevices("PairDraw drops labels by their own stream, the same ones for the same step", async () => {
+testOnDevices("PairDraw drops labels from their own stream, the same ones for the same step", async () => {
   const N = 20_000, none = 10;
   const labels = Uint32Array.from({ length: N }, (_, i) => i % 10);
   const source = batchSource({ x1: zeros([N, 1]), condition: tensor(labels) });
@@ -214,7 +214,7 @@ testOnDevices(
     for (const labelDropout of [0, 1]) {
       const model = createModel(config, 1);
       const before = (await stateOf(model)).get("label_emb.weight")!.data.slice();
-      // Without weight decay, which moves every row.
+      // No weight decay, because it moves every row.
       await fit(model, x1(), { steps: 3, batchSize: 6, condition: given(), labelDropout, optimizer: "adam" });
       const after = (await stateOf(model)).get("label_emb.weight")!.data;
       const moved = [0, 1, 2].map((row) =>
