@@ -15,7 +15,7 @@
  * console.log(png.length, "bytes of a picture of four digits");
  * ```
  *
- * @example Train your own network: anything with a `velocity(x, t)`
+ * @example Train your own network: any module with `velocity(x, t)`
  * ```ts
  * import { concat, fit, init, Linear, Module, reshape, sample, type Tensor, tensor } from "./mod.ts";
  *

@@ -40,7 +40,6 @@ export class CheckpointError extends UserError {
 
 const VERSION = "1";
 
-/** Normalization of each loaded model. */
 const normalizations = new WeakMap<Model, Normalization>();
 
 /**
@@ -52,7 +51,7 @@ const normalizations = new WeakMap<Model, Normalization>();
  * @throws {TypeError} if the config is invalid, contradicts the model, or is missing for a model made by neither
  * `createModel` nor `loadCheckpoint`; or if a field of `info` is unknown
  * @throws {CheckpointError} if `loadCheckpoint` would refuse the normalization or image size
- * @throws {StateError} if the weights are not those of the model
+ * @throws {StateError} if the weights do not match the model
  */
 export async function saveCheckpoint(
   model: Model,

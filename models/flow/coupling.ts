@@ -31,7 +31,7 @@ export interface Coupling {
    * @param draw the noise of the step
    * @param data the examples, if the coupling sees them
    * @returns the same examples, reordered
-   * @throws {TypeError} if it needs data and gets none
+   * @throws {TypeError} if required data is missing
    */
   pair(examples: Uint32Array<ArrayBuffer>, draw: NoiseDraw, data?: HostExamples): Uint32Array<ArrayBuffer>;
 }

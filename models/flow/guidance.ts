@@ -120,7 +120,7 @@ function scaleAt(scale: number | Tensor, t: Tensor, interval: GuidanceOptions["i
   return where(less(t, interval[0]), 1, where(greater(t, interval[1]), 1, w));
 }
 
-/** s = <v_c, v_u> / |v_u|^2 of each sample. */
+/** s = <v_c, v_u> / |v_u|^2 for each sample. */
 function fitted(vc: Tensor, vu: Tensor, axes: readonly number[]): Tensor {
   const dot = (a: Tensor, b: Tensor) => sum(multiply(a, b), [...axes], true);
   return divide(dot(vc, vu), add(dot(vu, vu), epsilon));
@@ -138,7 +138,7 @@ function stacked(condition: Tensor, none: Tensor): Tensor {
   return reshape(where(reshape(isGiven, [2 * N, 1]), rows, asTable(none)), [2 * N, ...row]);
 }
 
-/** As [rows, P]. */
+/** Reshapes to [rows, P]. */
 function asTable(values: Tensor): Tensor {
   const [rows] = values.shape;
   return reshape(values, [rows, values.size / rows]);

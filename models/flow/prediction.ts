@@ -54,7 +54,7 @@ export const noisePrediction: Prediction = {
   },
 };
 
-/** w = alpha' sigma - sigma' alpha, f32[N]; above 0 where the path leads from noise to data. */
+/** w = alpha' sigma - sigma' alpha, f32[N]; above 0 on paths from noise to data. */
 function weight({ alpha, sigma, alphaSlope, sigmaSlope }: Coefficients): Tensor {
   return subtract(multiply(alphaSlope, sigma), multiply(sigmaSlope, alpha));
 }

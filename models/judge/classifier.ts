@@ -80,7 +80,6 @@ export class Classifier extends Module {
   }
 }
 
-/** Whether both sides have at least two pixels. */
 function canPool(size: readonly number[]): boolean {
   return size.every((length) => length >= 2);
 }

@@ -180,7 +180,6 @@ export function readJudgeInfo(text: string, source: string): JudgeInfo {
   return Object.fromEntries(read) as JudgeInfo;
 }
 
-/** Network kind and format version in files. */
 const kind = { format_version: "1", network: "Classifier" };
 
 /**

@@ -75,7 +75,6 @@ function moved({ values, rows, width }: Points, mean: Float64Array, scale: numbe
   return { values: result, rows, width };
 }
 
-/** Euclidean norms of the rows, f64[N]. */
 function normsOf({ values, rows, width }: Points): Float64Array {
   const norms = new Float64Array(rows);
   for (let n = 0, at = 0; n < rows; n++) {

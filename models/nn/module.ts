@@ -41,7 +41,7 @@ export function stateOf(module: Module): Promise<State> {
  * Overwrites the parameters of a module, all or none. For a tensor shared by several layers, the state needs one of its
  * names and may have all, as PyTorch's files do.
  *
- * @param source where the state comes from, for messages
+ * @param source origin of the state, for messages
  * @throws {StateError} if a name is missing or unknown, a shape differs, or a shared tensor has different values under
  * its names
  */

@@ -35,7 +35,7 @@ export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<S
 /**
  * Checks that a state has the names, shapes and number of values of tensors.
  *
- * @param source where the state comes from, for messages
+ * @param source origin of the state, for messages
  * @throws {StateError} if a name is missing or unknown, or a shape differs, or the number of values is wrong
  */
 export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
@@ -70,7 +70,7 @@ export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, s
 /**
  * Checks that all numbers of a state are finite.
  *
- * @param source where the state comes from, for messages
+ * @param source origin of the state, for messages
  * @throws {StateError} naming the first tensor with a number that is not
  */
 export function checkFinite(state: State, source: string): void {
@@ -87,7 +87,7 @@ export function checkFinite(state: State, source: string): void {
 /**
  * Overwrites named tensors with the values of a state, all or none.
  *
- * @param source where the state comes from, for messages
+ * @param source origin of the state, for messages
  * @throws {StateError} if a name is missing or unknown, or a shape differs
  */
 export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {

@@ -179,7 +179,7 @@ export class DensityField implements VelocityField {
   }
 }
 
-/** The parts of f32[P, ...] along its first axis. */
+/** Splits f32[P, ...] along its first axis. */
 function rowsOf(x: Tensor): Tensor[] {
   return Array.from({ length: x.shape[0] }, (_, i) => reshape(slice(x, 0, i, 1), x.shape.slice(1)));
 }

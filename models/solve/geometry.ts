@@ -210,7 +210,6 @@ function direction(v: Tensor): Tensor {
   return divide(v, perRow(maximum(sqrt(squaredNorm(v)), smallest), v));
 }
 
-/** The columns of f32[N, K]. */
 async function columnsOf(x: Tensor): Promise<Float64Array[]> {
   const [N, K] = x.shape;
   const values = await x.read();
@@ -221,7 +220,6 @@ function rooted(squares: Float64Array): Float64Array {
   return squares.map(Math.sqrt);
 }
 
-/** The sum of columns, row by row. */
 function totalOf(columns: readonly Float64Array[]): Float64Array {
   return columns.reduce((total, column) => total.map((value, n) => value + column[n]));
 }

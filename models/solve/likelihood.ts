@@ -124,7 +124,6 @@ export async function logLikelihood(
   return { logp, perProbe, z, evaluations: evaluations / N, products: evaluations * density.products / N };
 }
 
-/** Names of the options. */
 const known = [...solverOptions, "condition", "exact", "probes", "epsilon", "batch", "onProgress"];
 
 /** Options to solve from data to noise. @throws {RangeError} if times do not lead from 0 to 1 */

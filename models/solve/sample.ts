@@ -101,7 +101,6 @@ export function trajectory(
 /** Options that determine the initial noise. */
 const startOptions = ["count", "shape", "seed", "x0"] as const;
 
-/** The options of the sampler alone. */
 function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }: SampleOptions) {
   return { ...how, ...how.solver === "sde" && seed !== undefined && { seed } };
 }

@@ -84,7 +84,6 @@ export class Sampler {
   readonly times: readonly number[];
   readonly #field: CountedField;
   readonly #steps: BatchSteps;
-  /** The run whose state is loaded. */
   #current: Run | undefined;
 
   /**
@@ -238,7 +237,6 @@ export class Sampler {
     return [x, ...this.#steps.state.slice(1)].map(copyOf);
   }
 
-  /** Takes step i of a run. Returns the velocity at its start. */
   #take(run: Run, i: number): Tensor {
     this.#load(run);
     return this.#steps.take(run.times, i, i === run.first, run.row);

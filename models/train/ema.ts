@@ -61,7 +61,7 @@ export class Ema {
   /**
    * Restores a state.
    *
-   * @param source where the state comes from, for messages
+   * @param source origin of the state, for messages
    * @throws {StateError} if it belongs to another network
    */
   restore({ step, tensors }: OptimizerState, source: string): void {

@@ -58,7 +58,6 @@ export class FitError extends UserError {
   override name = "FitError";
 }
 
-/** All options. */
 const known: readonly string[] = [
   "steps",
   "batchSize",
@@ -188,7 +187,6 @@ async function hostOf(
   );
 }
 
-/** Makes a function that measures the mean validation loss. */
 function validator(
   model: VelocityField,
   data: TrainingData,
@@ -214,7 +212,6 @@ function checkModel(model: Module & VelocityField): void {
   }
 }
 
-/** Adds the condition given as an option to the data. */
 function withCondition(data: TrainingData, condition: Tensor | undefined): TrainingData {
   if (condition === undefined) return data;
   if (data.condition) throw new FitError("Cannot train: `condition` is given twice (expected it once)");

@@ -30,7 +30,7 @@ export interface HeldOutOptions {
   readonly batchSize: number;
   /** Seed of noise and times, an integer in [0, 2^32). */
   readonly seed: number;
-  /** Objective, of which only path and prediction are used; times are always uniform, so that losses are comparable. */
+  /** Objective. Only path and prediction matter; times are always uniform, so that losses are comparable. */
   readonly objective?: Objective;
 }
 

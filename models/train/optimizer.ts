@@ -129,7 +129,7 @@ export class Optimizer {
   /**
    * Restores a state. If refused, nothing changes.
    *
-   * @param source where the state comes from, for messages
+   * @param source origin of the state, for messages
    * @throws {StateError} if it belongs to another optimizer or network
    */
   restore({ step, tensors }: OptimizerState, source: string): void {
@@ -242,7 +242,6 @@ class UpdatePart {
     }
   }
 
-  /** Gradients and moments. */
   get #own(): readonly NamedTensors[] {
     return [this.#gradients, ...this.moments.values()];
   }
@@ -257,7 +256,7 @@ export class BegunStep {
     this.#begun = true;
   }
 
-  /** Forgets the step, after a state was restored. */
+  /** Resets after restoring a state. */
   reset(): void {
     this.#begun = false;
   }

@@ -72,7 +72,6 @@ export class PairDraw {
     };
   }
 
-  /** The condition after label dropout. */
   #condition(given: Tensor | undefined): Tensor {
     if (!given) {
       throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");

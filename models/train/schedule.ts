@@ -66,7 +66,7 @@ const defaults = {
   plateau: { warmup: 0, factor: 0.1, patience: 10, threshold: 1e-4, cooldown: 0, minimum: 0 },
 } satisfies Record<ScheduleName, Readonly<Record<string, number>>>;
 
-/** Fills in defaults. @throws {TypeError} if one is unknown */
+/** Fills in defaults. @throws {TypeError} if a setting is unknown */
 function completed<Name extends ScheduleName>(
   name: Name,
   settings: Readonly<Partial<(typeof defaults)[Name]>>,
@@ -199,7 +199,6 @@ export function plateauSchedule(
   };
 }
 
-/** The schedules by name. */
 const schedules: Readonly<
   Record<ScheduleName, (learningRate: number, settings: Readonly<Record<string, number>>) => Schedule>
 > = {

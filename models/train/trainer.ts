@@ -217,7 +217,7 @@ export class Trainer {
   /**
    * Restores a state. If refused, nothing changes.
    *
-   * @param source where the state comes from, for messages
+   * @param source origin of the state, for messages
    * @throws {StateError} if it belongs to another network or optimizer, or lacks averages that this trainer keeps
    */
   restore({ step, parameters, optimizer, ema = new Map() }: TrainerState, source: string): void {
@@ -257,7 +257,7 @@ export class Trainer {
   }
 }
 
-/** A ring buffer in a part of a tensor. */
+/** A view of one ring buffer. */
 function ringOf({ storage }: Tensor, offset: number): Tensor {
   return new Tensor(storage, [Trainer.maxOpenLosses], "f32", offset);
 }

@@ -96,7 +96,6 @@ export interface Direction {
   ) => (norm: Tensor, settings: Tensor) => void;
 }
 
-/** Adam or AdamW, by its kernel. */
 function adamRule(update: Adam): UpdateRule {
   return {
     moments: ["m", "v"],
@@ -145,7 +144,7 @@ function matrixOf([K, C, R, S]: Shape): readonly [rows: number, columns: number]
   return [K, C * R * S];
 }
 
-/** I, f32[n, n]. Make it outside of recorded steps. */
+/** I, f32[n, n]. Cannot run inside a recorded step. */
 function identity(n: number): Tensor {
   return tensor(Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? 1 : 0), [n, n]);
 }
