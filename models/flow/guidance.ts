@@ -30,7 +30,7 @@ export interface GuidanceOptions {
   readonly none: number | Tensor;
   /** First and last time with guidance, by default 0 and 1. Outside, the field is conditional only. */
   readonly interval?: readonly [from: number, to: number];
-  /** Use CFG-Zero*: fit the unconditional velocity to the conditional one by a factor, and set v = 0 for t < 0.04. */
+  /** Use CFG-Zero*: scale the unconditional velocity to fit the conditional one, and set v = 0 for t < 0.04. */
   readonly zeroStar?: boolean;
 }
 

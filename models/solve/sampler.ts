@@ -45,7 +45,7 @@ export interface Solution {
   readonly steps?: readonly (readonly TriedStep[])[];
 }
 
-/** The state of samples at a time, in host memory. */
+/** The state of samples at one time, in host memory. */
 export interface Snapshot {
   /** In [0, 1]. */
   readonly t: number;

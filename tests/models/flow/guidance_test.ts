@@ -62,7 +62,7 @@ const affineField: VelocityField = {
   },
 };
 
-/** 1 where a label has a value, else 0, f32[N]. */
+/** 1 for labels equal to `value`, else 0, f32[N]. */
 function equals(labels: Tensor, value: number): Tensor {
   return gatherRows(tensor(Float32Array.from({ length: 10 }, (_, label) => label === value ? 1 : 0)), labels);
 }

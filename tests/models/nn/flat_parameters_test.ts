@@ -21,7 +21,7 @@ import { testOnDevices } from "../../testing.ts";
 const tiny = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 const shape = [2, 1, 4, 4];
 
-/** All functions that record a network. */
+/** Samplers, losses and steps recorded from a model. */
 function recorded(model: ReturnType<typeof createModel>, x: Tensor) {
   const [sampler, adaptive] = [new Sampler(model, shape, { steps: 2 }), new AdaptiveSampler(model, shape)];
   const loss = new HeldOutLoss(model, batchSource(x), { batchSize: 2, seed: 1 });

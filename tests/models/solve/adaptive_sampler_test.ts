@@ -31,7 +31,7 @@ const names = Object.keys(adaptiveSolvers) as AdaptiveSolverName[];
 interface Problem {
   readonly field: (x: Tensor, t: Tensor) => Tensor;
   readonly at: (t: number) => readonly [number, number];
-  /** Whether every step is exact, whatever the tolerance. */
+  /** Whether every step is exact for any tolerance. */
   readonly exact?: boolean;
 }
 
