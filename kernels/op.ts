@@ -40,15 +40,15 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
   /**
    * Runs the op.
    *
-   * @returns its new output, or all in order; inputs that it updates in place are not among them
+   * @returns its new output, or all in order, without inputs that it updates in place
    * @throws {ShapeError} if shapes do not fit the signature
    * @throws {TypeError} if tensors or attributes are missing, unknown or of another type
-   * @throws {Error} if tensors share memory that the op overwrites, or lie where the device cannot bind them
+   * @throws {Error} if tensors share memory that the op overwrites, or are not aligned for the device
    */
   (...args: OpArguments<S, A>): OpResult<OutputNames<S>>;
-  /** As it was declared. */
+  /** Its declaration. */
   readonly definition: OpDefinition<S, A>;
-  /** What a device runs. */
+  /** The kernel that devices run. */
   readonly kernel: Kernel;
   /**
    * Dims and output shapes of a call, without running it.
@@ -65,7 +65,7 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
 /** Every declared op by name; the registry test walks it. */
 export const registry: Map<string, RegisteredOp> = new Map();
 
-/** An op as the registry holds it, whatever its signature. */
+/** A registered op, whatever its signature. */
 export interface RegisteredOp extends Pick<Op<string>, "kernel" | "plan"> {
   readonly name: string;
   readonly inputs: readonly Port[];
@@ -75,11 +75,11 @@ export interface RegisteredOp extends Pick<Op<string>, "kernel" | "plan"> {
   readonly run: (inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>) => Tensor[];
 }
 
-/** What is known of a call before it runs. */
+/** What is known about a call before it runs. */
 export interface CallPlan {
   /** Lengths and attributes by name. */
   readonly dims: Dims;
-  /** Shapes of the outputs that are no updated inputs. */
+  /** Shapes of the new outputs; updated inputs are not included. */
   readonly outputs: readonly Shape[];
   /** Whether an input has no element. */
   readonly hasEmptyInput: boolean;
@@ -91,8 +91,8 @@ export interface CallPlan {
  *
  * A signature such as `a[M, K], b[K, N] -> y[M, N]` lists the buffers of inputs and outputs, each a name and its axes:
  *
- * - A named axis has the same length wherever it stands, `2` has length 2, and `x[]` is a single number.
- * - `S...` stands for any number of axes, none too; a buffer has at most one such.
+ * - A named axis has the same length everywhere, `2` has length 2, and `x[]` is a single number.
+ * - `S...` stands for zero or more axes; a buffer has at most one.
  * - `index:u32[n]` holds u32; all others are f32.
  * - An output with the name of an input updates it in place, with the same axes and type.
  * - An axis of an output is one of an input, an attribute, or computed by `derive`.
@@ -196,7 +196,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     return { dims: axes.dims, outputs, hasEmptyInput };
   }
 
-  /** An axis that inputs have is as long as the op makes it: that of a residual, say, which is added to the result. */
+  /** Checks input axes whose length the op derives, such as those of a residual that is added to the result. */
   function checkDerived(
     axis: string,
     length: number,
@@ -242,7 +242,6 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     return outputs;
   }
 
-  /** The result where an input is empty. */
   function resultForEmptyInput(inputs: readonly Tensor[], shape: Shape): Tensor {
     const { empty } = definition;
     if (empty) return withDevice(inputs[0].device, () => empty(shape));
@@ -252,7 +251,9 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     );
   }
 
-  /** How an output is computed from f32 inputs; only the first output has rules. Whole numbers have no derivative. */
+  /**
+   * The history of an output computed from f32 inputs. Only the first output has rules; u32 inputs have no derivative.
+   */
   function historyOf(
     at: number,
     inputs: readonly Tensor[],

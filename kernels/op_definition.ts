@@ -5,16 +5,16 @@ import type { Tensor } from "./core/tensor.ts";
 import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 import type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
 
-/** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
+/** Settings of an op that are not tensors, with their types in the kernel's uniform. */
 export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
 /** Attributes of a call by name. */
 export type AttributeValues<A extends AttributeTypes> = { readonly [K in keyof A]: number };
 
-/** Copies the attributes of a call to its dims, in the order of their declaration, whatever the order of the call. */
+/** Copies the attributes of a call to its dims, in the order of their declaration. */
 type AttributeCheck = (given: Readonly<Record<string, unknown>>, dims: Record<string, number>) => void;
 
 /**
- * Makes the check of an op's attributes.
+ * Makes the function that checks an op's attributes.
  *
  * @returns a function that throws a TypeError if an attribute is missing, unknown or not of its type
  */
@@ -57,13 +57,13 @@ export interface Sample {
   readonly attributes?: Readonly<Record<string, number>>;
   /** Values of inputs by name: required for u32 inputs, and for f32 inputs that must lie in the op's domain. */
   readonly values?: Readonly<Record<string, ArrayLike<number>>>;
-  /** `false` at a kink, such as a tie of a maximum, where differences give no gradient. */
+  /** `false` at a kink, such as a tie of a maximum, where finite differences give no gradient. */
   readonly smooth?: boolean;
 }
 
 /**
- * What an op's gradient may use: its inputs and outputs by name, and the gradient of its first output, whose name is
- * the output's after a `d`: `dy` for an output `y`.
+ * What a gradient rule may use: the op's inputs and outputs by name, and the gradient of its first output, named with a
+ * `d` in front: `dy` for `y`.
  */
 export type Saved<S extends string> = {
   readonly [
@@ -83,7 +83,9 @@ export interface OpDefinition<S extends string, A extends AttributeTypes>
   readonly signature: CheckedSignature<S>;
   /** Settings by name with their type; the caller gives them last, as an object. */
   readonly attributes?: A;
-  /** Further axes and settings of the kernel, computed from those of the call; a shape stands for an `S...` axis. */
+  /**
+   * Further axes and settings of the kernel, computed from those of the call; a shape is the value of an `S...` axis.
+   */
   readonly derive?: (
     dims: Readonly<Record<string, number>> & AttributeValues<A>,
     shapes: Readonly<Record<string, Shape>>,
@@ -91,34 +93,34 @@ export interface OpDefinition<S extends string, A extends AttributeTypes>
   /** WGSL that defines `fn kernel(i: u32)`; buffers and `dims` are in scope. A function gets the specialised dims. */
   readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
   /**
-   * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A
-   * function may add choices that follow from dims and tuning, such as a tile.
+   * Dims to compile into the shader. Use it only for a measured gain: each set of values costs a pipeline. A function
+   * may add choices that follow from dims and tuning, such as a tile.
    */
   readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
   /** How often `kernel` runs: by default, once for each element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
   /**
-   * Runs the kernel in workgroups where it returns any: the WGSL then defines `fn kernel(group: u32, lane: u32)`, which
-   * all `lanes` of each of `count` groups run, with `var<workgroup>` memory and `workgroupBarrier()`. Control flow
+   * Workgroups to run the kernel in, if any: the WGSL then defines `fn kernel(group: u32, lane: u32)`, which runs in
+   * all `lanes` of each of `count` groups and may use `var<workgroup>` memory and `workgroupBarrier()`. Control flow
    * around a barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and how many
-   * lanes they have, may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
+   * lanes they have, may depend only on the tuning and on specialised dims; every adapter allows 256 lanes and 16 KiB.
    */
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
   /**
-   * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that
-   * gradients of gradients are right. It runs only if that gradient is needed. Where an input has no rule, asking for a
-   * gradient through it is an error.
+   * A rule for each differentiable input that computes its gradient, of its shape, with differentiable ops, so that
+   * second derivatives work. It runs only if the gradient is needed. Taking a gradient through an input without a rule
+   * is an error.
    */
   readonly backward?: (
     saved: Saved<S>,
     attributes: AttributeValues<A>,
   ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
   /**
-   * The result where an input is empty but the result is not, given its shape, such as zeros for the sum of no numbers.
-   * Without it, such calls are refused.
+   * The result, given its shape, if an input is empty but the result is not, such as zeros for the sum of no numbers.
+   * Without it, such calls are an error.
    */
   readonly empty?: (shape: Shape) => Tensor;
-  /** Whether the new values of an updated input do not depend on its old ones: if those are lost, the op mends it. */
+  /** Whether updated inputs are only written, not read; the op then also restores an input whose values were lost. */
   readonly overwrites?: boolean;
   /** The op in plain loops over arrays by buffer name: what the CPU device runs by default, and the tests' oracle. */
   readonly reference: (
@@ -126,21 +128,22 @@ export interface OpDefinition<S extends string, A extends AttributeTypes>
     dims: Dims,
   ) => void;
   /**
-   * The fast kernel of the CPU device: the name of one whose parameters are buffers, axes and attributes of the op, or
-   * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
+   * The fast kernel of the CPU device: the name of a kernel whose parameters are buffers, axes and attributes of the
+   * op, or a function that returns kernel calls, undefined for dims that no kernel supports. Otherwise the reference
+   * runs.
    */
   readonly wasm?: WasmKernel | WasmLowering<S>;
-  /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
+  /** Inputs for the registry test; `[]` if other tests check the op, for example with `checkGradients`. */
   readonly samples: readonly Sample[];
 }
 
-/** Kernel calls from the addresses of an op's buffers by name, and its dims; undefined for dims that no kernel fits. */
+/** Makes kernel calls from an op's buffer addresses and dims; undefined for dims that no kernel supports. */
 export type WasmLowering<S extends string> = (
   addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
   dims: Dims,
 ) => readonly WasmCall[] | undefined;
 
-/** The lowering of an op; that of a name is one call of the kernel with buffers and dims of the same names. */
+/** The lowering of an op. A kernel's name stands for one call with buffers and dims of the same names. */
 export function loweringOf<S extends string>(
   wasm: WasmKernel | WasmLowering<S>,
 ): NonNullable<Kernel["wasm"]> {
@@ -148,7 +151,7 @@ export function loweringOf<S extends string>(
   return (addresses, dims) => [{ kernel: wasm, args: { ...dims, ...addresses } } as WasmCall];
 }
 
-/** How an op is declared. */
+/** Options of `defineOp`. */
 export interface DefineOptions {
   /** Whether it may replace an op of the same name, as in a notebook cell that runs again; by default false. */
   readonly replace?: boolean;

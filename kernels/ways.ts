@@ -8,34 +8,33 @@ export interface Way {
   readonly name: string;
   /** Dims to compile into its shader. */
   readonly specialise?: (dims: Dims) => Dims;
-  /** Whether it can run a call, and may be the best way; by default it may. */
+  /** Whether it can run a call and is worth timing; by default true. */
   readonly fits?: (dims: Dims) => boolean;
-  /** How often its kernel runs, or its workgroups. */
+  /** Number of invocations, or the workgroups. */
   readonly grid: (dims: Dims) => number | Workgroups;
   /** WGSL that defines `fn kernel`, from the specialised dims. */
   readonly wgsl: (specialised: Dims) => string;
-  /** Buffers that this WGSL takes as `array<vec4f>`: it fits only where they hold a multiple of four. */
+  /** Buffers that the WGSL declares as `array<vec4f>`; their lengths must be multiples of four. */
   readonly vectors?: readonly string[];
 }
 
-/** A way to run an op by calls of others; see `Passes`. */
+/** A way to run an op as calls of other ops; see `Passes`. */
 export interface PassesWay {
-  /** Stable and unique, as that of a `Way`. */
+  /** Unique in its op, and stable, as in `Way`. */
   readonly name: string;
   /** Whether it can run a call. */
   readonly fits: (dims: Dims) => boolean;
-  /** Whether it runs a call where nothing was chosen. */
+  /** Whether it runs calls for which nothing was chosen. */
   readonly pays: (dims: Dims, tuning: Tuning) => boolean;
-  /** The calls. */
+  /** The calls of other ops. */
   readonly passes: (dims: Dims) => readonly Pass[];
 }
 
 /**
- * The fields of a declaration whose op runs in several ways: a call runs in the way that was chosen for it, else in that
- * of the table.
+ * Declaration fields of an op that can run in several ways. A call runs in the way chosen for it, else in the table's.
  *
- * @param table the index of the way that runs where none was chosen
- * @param other one more way, of calls of other ops; where they lack memory, the table's runs
+ * @param table index of the way to use if none was chosen
+ * @param other one more way, made of calls of other ops; without memory for them, the table's way runs
  */
 export function inWays(
   ways: readonly Way[],
@@ -85,24 +84,24 @@ export function inWays(
   };
 }
 
-/** A buffer and its shape, as passes hand it on. */
+/** A buffer and its shape, handed from pass to pass. */
 interface PassValue {
   readonly buffer: PassBuffer;
   readonly shape: Shape;
 }
 
-/** What passes need of an op. */
+/** The parts of an op that passes use. */
 interface PlannedOp {
   readonly kernel: Kernel;
   readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
 
-/** Writes down the calls of other ops that together do the work of one. */
+/** Collects the calls of other ops that together do the work of one op. */
 export class Passes {
   readonly #passes: Pass[] = [];
   readonly #scratches: number[] = [];
 
-  /** The calls. Scratch memory is numbered from the largest on, so that ops share as much as they can. */
+  /** The calls. Scratch buffers are numbered from the largest down, so that ops share as much as possible. */
   get list(): readonly Pass[] {
     const order = [...this.#scratches.keys()].sort((a, b) => this.#scratches[b] - this.#scratches[a]);
     const numbered = (buffer: PassBuffer): PassBuffer =>
@@ -110,12 +109,15 @@ export class Passes {
     return this.#passes.map((pass) => ({ ...pass, buffers: pass.buffers.map(numbered) }));
   }
 
-  /** A buffer of the op whose work it is, by name. */
+  /** A buffer of the whole op, by name. */
   buffer(name: string, shape: Shape): PassValue {
     return { buffer: name, shape };
   }
 
-  /** Adds a call of an op with one output: in the buffer `into` of the whole op, or by default in scratch memory. */
+  /**
+   * Adds a call of an op with one output, written to the buffer `into` of the whole op, or by default to scratch
+   * memory.
+   */
   run(
     { kernel, plan }: PlannedOp,
     inputs: readonly PassValue[],

@@ -9,15 +9,15 @@ import { parseSignature } from "../core/signature.ts";
 
 /** A gradient differs from the derivative of its function. */
 export class GradientError extends Error {
-  /** The name of the class, also in minified code. */
+  /** Class name, kept in minified code. */
   override name = "GradientError";
 }
 
-/** How gradients are checked. */
+/** Options of {@linkcode checkGradients}. */
 export interface GradientCheck {
-  /** Allowed error, relative to the largest element of an input's gradient, 1e-3. */
+  /** Allowed error relative to the largest element of an input's gradient; by default 1e-3. */
   readonly tolerance?: number;
-  /** Step of the differences, 1/32; inputs move by up to two steps. Smaller steps would measure the rounding of f32. */
+  /** Step of the differences, by default 1/32; inputs move by up to two steps. Smaller steps drown in f32 rounding. */
   readonly step?: number;
 }
 
@@ -27,12 +27,12 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
 /**
  * Checks the gradient of an op, or of any function of tensors, against central differences on the device in use.
  *
- * Moves each element of each f32 input; u32 inputs stay. Outputs are weighted randomly in [-1, 1), so that errors do
- * not cancel in their sum.
+ * Each element of each f32 input is moved; u32 inputs are kept. Outputs get random weights in [-1, 1), so that errors
+ * do not cancel in the sum.
  *
  * @param f a deterministic function, smooth within two steps of the inputs: avoid kinks such as relu's at 0
  * @param inputs small tensors: f runs four times for each element
- * @throws {TypeError} if an input, or what f returns, is not a tensor, or an option is unknown
+ * @throws {TypeError} if an input or the result of f is not a tensor, or an option is unknown
  * @throws {ShapeError} if f returns other shapes for the same inputs
  * @throws {RangeError} if the tolerance or the step is not a number above 0
  * @throws {GradientError} naming the input, the element, both values and the allowed error
@@ -58,7 +58,7 @@ export async function checkGradients(
     throw new RangeError(`Cannot check gradients: ${name} is ${value} (expected a number above 0)`);
   }
   const copies = await Promise.all(inputs.map(async (x) => {
-    return x.type === "u32" ? x : tensor(await x.read(), x.shape); // the caller's tensors stay as they are
+    return x.type === "u32" ? x : tensor(await x.read(), x.shape); // leaves the caller's tensors unchanged
   }));
   const run = () => scope(() => checkTensor("check gradients", "the function returned", f(...copies)));
   const y = run();
@@ -69,7 +69,7 @@ export async function checkGradients(
     const again = checkTensor("check gradients", "a second call returned", f(...copies), y.shape);
     return gradients(sum(multiply(again, tensor(weights, y.shape))), moving);
   });
-  const rounding = largest(values) * 2 ** -21 / step; // what differences of f32 numbers cannot distinguish from 0
+  const rounding = largest(values) * 2 ** -21 / step; // smaller differences of f32 numbers are noise
 
   for (const [k, x] of moving.entries()) {
     const dx = await found[k].read();

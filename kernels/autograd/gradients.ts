@@ -24,21 +24,21 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
 /**
  * Gradients of a scalar with respect to tensors it was computed from, by reverse-mode differentiation.
  *
- * They have a history of their own, so gradients of gradients are taken the same way. It keeps all values of the loss in
- * memory for as long as a gradient, or what is computed from one, lives: `detach` what outlives a step, such as a running
- * average of gradients, or return it from a `scope`. Gradients end at tensors without a history: data, constants, what was
- * detached or returned from a scope, and what an op wrote in place.
+ * Gradients have a history, so they can be differentiated again. It keeps all intermediate values in memory while a
+ * gradient, or anything computed from one, is alive: `detach` what outlives a step, such as a running average of
+ * gradients, or return it from a `scope`. Gradients end at tensors without a history: data, constants, detached tensors,
+ * results of a scope, and tensors written in place.
  *
- * Second derivatives through `groupNorm`, and through `attend` with the kernels for GPUs, are missing: they are an error.
+ * Second derivatives of `groupNorm`, and of `attend` with its GPU kernels, are not supported and throw.
  *
  * @param loss f32[], or a single element
  * @param parameters tensors of any shape
- * @returns one gradient for each parameter, of its shape, in the same order. Some may share memory, as those of a and b of
- * `add(a, b)` do: copy one, such as with `add(da, 0)`, before an op overwrites it
- * @throws {TypeError} if the loss, a parameter or what a rule gives is not a tensor, or parameters are no list
- * @throws {ShapeError} if the loss is not a single number, or a rule gives a gradient of another shape than its input
- * @throws {Error} if the loss does not depend on a parameter, an op on the way to one has no rule for an input, or a
- * value that a rule needs was overwritten, or its tensor points to other memory, as `withParameters` lets parameters do
+ * @returns one gradient per parameter, of its shape, in the same order. Some may share memory, such as those of a and b in
+ * `add(a, b)`: copy one, for example with `add(da, 0)`, before an op overwrites it
+ * @throws {TypeError} if the loss, a parameter or a rule's result is not a tensor, or the parameters are not a list
+ * @throws {ShapeError} if the loss is not a single number, or a rule's gradient does not have the shape of its input
+ * @throws {Error} if the loss does not depend on a parameter, an op in between has no gradient rule for an input, or a
+ * value that a rule needs was overwritten or moved to other memory, as `withParameters` does with parameters
  *
  * ```ts
  * import { gradients, init, multiply, sum, tensor } from "../mod.ts";
@@ -60,7 +60,7 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
   return withDevice(loss.device, () => backpropagate(loss, parameters));
 }
 
-/** The gradients, on the device in use. */
+/** Computes the gradients on the device in use. */
 function backpropagate(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
   const wanted = new Set(parameters);
   const between = opsBetween(loss, wanted);
@@ -106,11 +106,11 @@ function overwrittenError(y: Tensor, by: string): Error {
   );
 }
 
-/** A tensor, and all that it was computed from by ops that tensors remember. */
+/** A tensor and all tensors that it was computed from, as far as histories reach. */
 export function sourcesOf(y: Tensor): ReadonlySet<Tensor> {
   const found = new Set([y]);
   for (const { history } of found) {
-    for (const x of history?.inputs ?? []) found.add(x); // which the loop comes to, too
+    for (const x of history?.inputs ?? []) found.add(x); // the loop visits these, too
   }
   return found;
 }

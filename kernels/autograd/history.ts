@@ -4,15 +4,15 @@ import type { History, Tensor } from "../core/tensor.ts";
 type Rules = Readonly<Record<string, (() => Tensor) | undefined>>;
 type Saved = Readonly<Record<string, Tensor>>;
 
-/** A call of an op, and the rules of its gradients. */
+/** A call of an op and its gradient rules. */
 interface Call extends Pick<History, "op" | "output" | "names" | "inputs"> {
-  /** Outputs, by name, that the rules may read. */
+  /** Outputs that the rules may read, by name. */
   readonly outputs?: () => readonly (readonly [string, Tensor])[];
-  /** For each input that has one, its gradient given that of the output; made of differentiable ops. */
+  /** Gradients of the inputs given that of the output, made of differentiable ops. */
   readonly rules: (saved: Saved, dy: Tensor) => Rules;
 }
 
-/** The history of an op's result. Its rules refuse to read what was overwritten, or moved to other memory, since. */
+/** The history of an op's result. Its rules refuse values that were overwritten or moved to other memory since. */
 export function makeHistory({ op, output, names, inputs, outputs, rules }: Call): History {
   let overwritten: Map<number, string> | undefined;
   for (let i = 0; i < inputs.length; i++) {
@@ -39,7 +39,7 @@ export function makeHistory({ op, output, names, inputs, outputs, rules }: Call)
   return overwritten ? { ...history, overwritten } : history;
 }
 
-/** What has overwritten the values that a tensor's history leads to, if anything did. */
+/** What overwrote a tensor's values since they were computed, if anything. */
 export function overwrittenSinceMade({ history, storage, offset, size }: Tensor): string | undefined {
   return history && storage.overwritten(offset, size, history.order);
 }
@@ -48,18 +48,17 @@ export function overwrittenSinceMade({ history, storage, offset, size }: Tensor)
 export interface Rule {
   /** Name of the op. */
   readonly op: string;
-  /** When the op ran, in the order of events. */
+  /** Event number of the op's run. */
   readonly order: number;
-  /** Inputs and outputs of the call by name: what the rule may read. */
+  /** Inputs and outputs of the call that the rule may read, by name. */
   readonly saved: Readonly<Record<string, Tensor>>;
-  /** Those of the inputs that have been moved to other memory since. */
+  /** Inputs that have moved to other memory since. */
   readonly moved: readonly Tensor[];
 }
 
-/** The rule that is running. */
 let current: Rule | undefined;
 
-/** Runs a part of a rule. Ops that it calls check that the saved values they read are still those of then. */
+/** Runs part of a rule. Ops called by it check that the saved values they read are unchanged. */
 function runRule<T>(rule: Rule, run: () => T): T {
   const outer = current;
   current = rule;
@@ -71,9 +70,9 @@ function runRule<T>(rule: Rule, run: () => T): T {
 }
 
 /**
- * Checks what an op is about to read, if a gradient rule called it.
+ * Checks the inputs of an op that a gradient rule calls.
  *
- * @throws {Error} if a value that the rule's op read or gave was overwritten since, or its tensor moved to other memory
+ * @throws {Error} if an input or output saved for the rule was overwritten or moved to other memory since
  */
 export function checkSaved(tensors: readonly Tensor[]): void {
   const rule = current;

@@ -20,7 +20,7 @@ export function checkCount(task: string, name: string, value: unknown, least = 1
 }
 
 /**
- * Checks that a caller gave a list.
+ * Checks that an argument is a list.
  *
  * @param task what needs it, as in `Cannot ${task}`
  * @param subject its name, with its verb: `axes are`
@@ -33,13 +33,12 @@ export function checkList(task: string, subject: string, given: unknown, expecte
 }
 
 /**
- * Refuses options that a function does not have, such as those of other libraries: ignored, they would silently change
- * the result.
+ * Refuses unknown options, such as those of other libraries, instead of ignoring them silently.
  *
- * @param task what has the options, as in `Cannot ${task}`
- * @param others the options given that the function has not taken
- * @param known names of the options that it has
- * @throws {TypeError} if there are others
+ * @param task what the options are for, as in `Cannot ${task}`
+ * @param others what remains of the options after the known ones were taken
+ * @param known names of the known options
+ * @throws {TypeError} if any option remains
  */
 export function refuseOthers(task: string, others: object, known: readonly string[]): void {
   for (const name in others) {

@@ -5,20 +5,18 @@ import { WebGpuDevice } from "../devices/webgpu/webgpu_device.ts";
 /** State that ops depend on: the device in use. */
 export const context: { device: Device | undefined } = { device: undefined };
 
-/**
- * Which device to use: `auto` takes WebGPU where there is a GPU, else the CPU; `webgpu` takes a software adapter too.
- */
+/** Device to use: `auto` means WebGPU if there is a GPU, else the CPU; `webgpu` also accepts a software adapter. */
 export type DeviceChoice = "auto" | "webgpu" | "cpu";
 
 /**
- * Opens a device and makes it the one in use. Importing this library touches none.
+ * Opens a device and makes it the one in use. Importing this library opens none.
  *
- * @param device which one, by default `auto`: WebGPU where there is a GPU, else the CPU
- * @param threads of the CPU device, at most 64; by default 0, one per core. In a browser it has one, except in workers
- * of pages that are cross-origin isolated
+ * @param device by default `auto`: WebGPU if there is a GPU, else the CPU
+ * @param threads of the CPU device, at most 64; by default 0, one per core. Browsers allow only one, except in
+ * workers of cross-origin isolated pages
  * @returns the device; `close()` frees it before the program ends
  * @throws {DeviceError} if the requested device is not available, with `auto` if none is, or `threads` is out of range
- * @throws {TypeError} if there is no such choice
+ * @throws {TypeError} if `device` is none of these
  *
  * ```ts
  * import { init } from "../mod.ts";
@@ -73,7 +71,7 @@ export function currentDevice(): Device {
  * nothing else meanwhile.
  *
  * @returns what the function returns
- * @throws what the function throws; the device before is then in use again
+ * @throws what the function throws, with the previous device in use again
  */
 export function withDevice<T>(device: Device, run: () => T): T {
   const before = context.device;

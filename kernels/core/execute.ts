@@ -15,7 +15,7 @@ export function noteWrites(op: string, tensors: readonly Tensor[]): void {
 /**
  * Runs a kernel now, or adds it to the step being recorded.
  *
- * @throws {Error} if a tensor lives on another device, starts where this one cannot bind it, or its memory was freed
+ * @throws {Error} if a tensor lives on another device, is not aligned for this one, or its memory was freed
  * @throws {ShapeError} if a tensor is larger than what a kernel can bind
  */
 export function execute(
@@ -69,10 +69,10 @@ function misplacedError(
 }
 
 /**
- * Refuses, on every device, what WebGPU would answer by failing the device: a kernel may not overwrite memory that it also
- * reads, not even another part of it, nor overwrite elements through two of its tensors.
+ * Refuses on every device what would make a WebGPU device fail: a kernel may not overwrite a buffer that it also reads,
+ * not even in another part, nor overwrite the same elements through two tensors.
  *
- * @throws {Error} naming both
+ * @throws {Error} naming both tensors
  */
 export function checkSharing(
   { name, ports }: Kernel,

@@ -1,6 +1,6 @@
 import type { BufferRange, Device, DeviceBuffer, Dims, Kernel } from "../devices/device.ts";
 
-/** Who owns new memory: the innermost scope, and the step that is being traced. */
+/** Owners of new memory: the innermost scope, and the step being traced. */
 export const owners: { scope: Scope | undefined; recording: Recording | undefined } = {
   scope: undefined,
   recording: undefined,
@@ -8,23 +8,23 @@ export const owners: { scope: Scope | undefined; recording: Recording | undefine
 
 let order = 0;
 
-/** The next number in the order of events: ops that run and writes to memory. */
+/** The next event number; running an op and writing to memory are events. */
 export function nextOrder(): number {
   return order++;
 }
 
-/** Which parts of a memory were overwritten, when, and by what; each range is kept once, with its latest write. */
+/** Overwritten ranges of one memory, each with its latest write: when, and by what. */
 class Writes {
   readonly #ranges = new Map<string, { start: number; end: number; by: string; order: number }>();
   #latest = -1;
 
-  /** Notes that `length` elements from `start` on were overwritten. */
+  /** Notes that `length` elements from `start` were overwritten. */
   add(start: number, length: number, by: string): void {
     this.#latest = nextOrder();
     this.#ranges.set(`${start}+${length}`, { start, end: start + length, by, order: this.#latest });
   }
 
-  /** What wrote to any of `length` elements from `start` on after the event `since`, if anything did. */
+  /** What wrote to any of `length` elements from `start` after the event `since`, if anything. */
   find(start: number, length: number, since: number): string | undefined {
     if (this.#latest <= since) return undefined;
     for (const write of this.#ranges.values()) {
@@ -34,12 +34,12 @@ class Writes {
   }
 }
 
-/** Frees the memory of tensors made outside any scope once they are garbage. */
+/** Frees the memory of tensors made outside any scope when they are garbage collected. */
 const collected = new FinalizationRegistry<{ device: Device; buffer: DeviceBuffer }>(({ device, buffer }) =>
   device.release(buffer)
 );
 
-/** Memory behind one or more tensors. In a recording it has no buffer until the whole record is planned. */
+/** Memory behind one or more tensors. While a step is traced, its values have no buffer; the plan assigns one. */
 export class Storage {
   #buffer: DeviceBuffer | undefined;
   #freed: string | undefined;
@@ -50,22 +50,22 @@ export class Storage {
     this.#buffer = buffer;
   }
 
-  /** Its size; even an empty tensor has memory for one element. */
+  /** Size in bytes; even an empty tensor has memory for one element. */
   get bytes(): number {
     return Math.max(this.elements, 1) * 4;
   }
 
-  /** Whether memory is assigned: not yet for a value of a step that is still being traced. */
+  /** Whether memory is assigned; false for values of a step that is still being traced. */
   get planned(): boolean {
     return this.#buffer !== undefined;
   }
 
-  /** Checks that it can be used. @throws {Error} if the memory was freed */
+  /** Checks that the memory was not freed. @throws {Error} if it was */
   check(): void {
     if (this.#freed !== undefined) throw new Error(this.#freed);
   }
 
-  /** A part of it. @throws {Error} if the memory was freed, or belongs to a recorded step */
+  /** A range of its buffer. @throws {Error} if the memory was freed, or belongs to a recorded step */
   range(offset: number, length: number): BufferRange {
     this.check();
     if (!this.#buffer) {
@@ -74,7 +74,7 @@ export class Storage {
     return { buffer: this.#buffer, offset, length };
   }
 
-  /** Assigns the memory that was planned for it. */
+  /** Assigns the planned memory. */
   assign(buffer: DeviceBuffer): void {
     this.#buffer = buffer;
   }
@@ -84,13 +84,13 @@ export class Storage {
     (this.#writes ??= new Writes()).add(offset, length, by);
   }
 
-  /** What overwrote a part of a range after the event `since`, if anything did; a step being traced counts. */
+  /** What overwrote part of a range after the event `since`, if anything; the step being traced counts. */
   overwritten(offset: number, length: number, since: number): string | undefined {
     return this.#writes?.find(offset, length, since) ??
       owners.recording?.writes.get(this)?.find(offset, length, since);
   }
 
-  /** Frees the memory at once. @param why it cannot be used any more: the error of whoever tries */
+  /** Frees the memory at once. @param why message of the error if it is used again */
   free(why = "Cannot use a tensor after its scope has ended: return it from the scope to keep it"): void {
     if (this.#buffer && this.#freed === undefined) this.device.release(this.#buffer);
     collected.unregister(this);
@@ -113,7 +113,7 @@ export function allocate(device: Device, elements: number): Storage {
   return storage;
 }
 
-/** Memory that exists at once, even inside a recording. */
+/** Allocates memory right away, even while a step is traced. */
 export function allocateNow(device: Device, elements: number): Storage {
   const bytes = Math.max(elements, 1) * 4;
   const storage = new Storage(device, elements, device.allocate(bytes));
@@ -131,7 +131,7 @@ export function giveOwner(storage: Storage): void {
   else storage.leaveToCollector();
 }
 
-/** The memory that was allocated while a function ran. */
+/** Memory that was allocated while a function ran. */
 export class Scope {
   readonly #storages = new Set<Storage>();
   /** Values of a step being recorded, whose memory belongs to the record. */
@@ -147,7 +147,7 @@ export class Scope {
     this.#planned.add(storage);
   }
 
-  /** Frees all but `kept`, which passes to the scope around this one without the history of what is freed. */
+  /** Frees all but `kept`. Kept memory of this scope passes to the outer one, and its tensors lose their history. */
   end(kept: readonly { readonly storage: Storage; detach(): void }[]): void {
     for (const tensor of kept) {
       if (this.#planned.has(tensor.storage)) {
@@ -164,7 +164,7 @@ export class Scope {
   }
 }
 
-/** A part of a memory, such as that of a tensor: `size` elements from `offset` on. */
+/** A part of a memory, such as that of a tensor: `size` elements from `offset`. */
 export interface MemoryRange {
   readonly storage: Storage;
   readonly offset: number;
@@ -181,11 +181,11 @@ export interface RecordedCall {
 /** A step being traced: the list of its ops, none of which has run. */
 export class Recording {
   calls: RecordedCall[] = [];
-  /** Memory that exists already and lives as long as the record, such as that of tensors made from host values. */
+  /** Allocated memory that lives as long as the record, such as that of tensors made from host values. */
   readonly memory: Storage[] = [];
-  /** Called before each of its runs. */
+  /** Called before each run of the step. */
   readonly beforeRuns: (() => void)[] = [];
-  /** What its ops overwrite. Nothing has run yet, so the storages know of no such write. */
+  /** Writes of its ops. They have not run yet, so the storages do not know them. */
   readonly writes = new Map<Storage, Writes>();
   readonly #values = new Set<Storage>();
 
@@ -202,7 +202,7 @@ export class Recording {
     this.writes.set(storage, writes);
   }
 
-  /** Frees its memory, when nothing will run the record. */
+  /** Frees its memory if the step will never run. */
   free(): void {
     for (const storage of this.memory) storage.free();
   }

@@ -11,11 +11,11 @@ export function tensorsIn(value: unknown, seen: Set<unknown> = new Set()): Tenso
 }
 
 /**
- * Runs a function and frees every tensor that it made, except those in what it returns: tensors in arrays, sets, maps
- * and the public fields of objects, such as a network.
+ * Runs a function and frees every tensor it made, except those it returns, also in arrays, sets, maps and the public
+ * fields of objects, such as a network.
  *
- * Tensors that it made and returns keep their values but lose their history, since `gradients` cannot use freed memory.
- * Tensors made outside keep both.
+ * Returned tensors keep their values but lose their history, since `gradients` cannot use freed memory. Tensors made
+ * outside keep both.
  *
  * @throws {TypeError} if the function is asynchronous: read values after the scope
  *

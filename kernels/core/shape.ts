@@ -6,7 +6,7 @@ export type Shape = readonly number[];
 
 /** An op was given tensors of shapes that do not fit; the message names the op, the shapes and the rule. */
 export class ShapeError extends UserError {
-  /** The name of the class, also in minified code. */
+  /** Class name, kept in minified code. */
   override name = "ShapeError";
 }
 
@@ -16,7 +16,7 @@ export function sizeOf(shape: Shape): number {
 }
 
 /**
- * Number of elements of a shape from a caller.
+ * Checks a shape and returns its number of elements.
  *
  * @throws {ShapeError} if a length is not a whole number of at least 0
  */

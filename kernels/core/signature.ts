@@ -4,7 +4,7 @@ import { sameShape, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts
 
 type Digit = "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9";
 
-/** Whether a text is letters, digits and `_`. Only letters differ between upper and lower case. */
+/** Whether a text consists of letters, digits and `_`. Only letters differ between upper and lower case. */
 type IsWord<S extends string> = S extends `${infer C}${infer Rest}`
   ? C extends Digit | "_" ? IsWord<Rest> : Uppercase<C> extends Lowercase<C> ? false : IsWord<Rest>
   : true;
@@ -44,7 +44,7 @@ type SidesProblem<Inputs extends string, Outputs extends string> =
   | PortsProblem<Outputs>;
 
 /**
- * What is wrong with a signature; never, if nothing is.
+ * What is wrong with a signature; `never` if it is well formed.
  *
  * @internal
  */
@@ -66,7 +66,7 @@ export interface Axis {
   readonly name: string;
   /** Its length, if the signature fixes it. */
   readonly length?: number;
-  /** Whether it stands for any number of axes. */
+  /** Whether it matches any number of axes. */
   readonly variadic: boolean;
 }
 
@@ -190,7 +190,7 @@ const buffer = /^([A-Za-z_]\w*)(?::(u32))?\[([^\[\]]*)\]$/;
 const named = /^([A-Za-z_]\w*)(\.\.\.)?$/;
 const example = "a[M, K], b[K, N] -> y[M, N]";
 
-/** The part of an op's declaration that a signature is checked with. */
+/** The parts of an op's declaration that its signature is checked against. */
 interface Declaration {
   readonly name: string;
   readonly signature: string;
@@ -260,7 +260,7 @@ function axisOf(text: string): Axis | undefined {
   return name === undefined ? undefined : { name, variadic: dots !== undefined };
 }
 
-/** Axes as a signature has them, `N, S...`. */
+/** Axes as written in a signature, `N, S...`. */
 export function showAxes(axes: readonly Axis[]): string {
   return axes.map(({ name, variadic }) => variadic ? `${name}...` : name).join(", ");
 }

@@ -23,9 +23,9 @@ export interface History {
   readonly names: readonly string[];
   /** What the op was called with. */
   readonly inputs: readonly Tensor[];
-  /** What overwrote an input after it was computed and before the op read it, by the input's place. */
+  /** What overwrote an input after it was computed and before the op read it, by the input's index. */
   readonly overwritten?: ReadonlyMap<number, string>;
-  /** For each input, its gradient given that of the output, computed when called; undefined where there is no rule. */
+  /** Gradients of the inputs given that of the output, computed when called; undefined without a rule. */
   readonly backward: (dy: Tensor) => readonly ((() => Tensor) | undefined)[];
 }
 
@@ -38,10 +38,10 @@ export class Tensor {
   #history: History | undefined;
 
   /**
-   * A view of memory from element `offset` on; `tensor` and `zeros` make tensors with memory of their own. Ops take views
-   * that start at a multiple of the device's `offsetAlignment`.
+   * A view of memory from element `offset` on; `tensor` and `zeros` allocate new memory. Ops accept views that start at a
+   * multiple of the device's `offsetAlignment`.
    *
-   * @throws {ShapeError} if the shape or the offset is not made of whole numbers, or the memory is too small
+   * @throws {ShapeError} if a length or the offset is not a whole number, or the memory is too small
    */
   constructor(
     storage: Storage,
@@ -72,12 +72,14 @@ export class Tensor {
     return this.#storage;
   }
 
-  /** Its first element in the memory. */
+  /** Index of its first element in the memory. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Takes the memory, and so the values, of another tensor of its size. Steps recorded before keep that of before. */
+  /**
+   * Points to the memory, and so the values, of another tensor of its size. Steps recorded earlier keep the old memory.
+   */
   pointTo({ storage, offset }: Tensor): void {
     this.#storage = storage;
     this.#offset = offset;
@@ -94,7 +96,7 @@ export class Tensor {
   }
 
   /**
-   * Copies the values to the host, as they are after all ops called so far.
+   * Copies the values to the host, after all ops called so far.
    *
    * @throws {DeviceError} if an earlier op failed on the device
    */
@@ -109,10 +111,10 @@ export class Tensor {
   }
 
   /**
-   * Overwrites the values in place. Gradients that need the old values are refused from then on.
+   * Overwrites the values in place. Taking gradients that need the old values is an error afterwards.
    *
    * @param values a `Uint32Array` for a u32 tensor, else a `Float32Array`: their bits are copied
-   * @throws {ShapeError} if the number of values is not that of the tensor
+   * @throws {ShapeError} if the number of values differs from the tensor's size
    * @throws {TypeError} if they are of another type
    */
   write(values: Float32Array | Uint32Array): void {
@@ -141,7 +143,7 @@ export class Tensor {
     return describeTensor(this);
   }
 
-  /** What a notebook shows: type, shape and the first values, which it reads. */
+  /** What a notebook shows: type, shape and the first values, which are read from the device. */
   [tensorDisplay](): Promise<{ "text/plain": string; "text/html": string }> {
     return showTensor(this);
   }
@@ -191,10 +193,10 @@ function checkNumbers(values: ArrayLike<unknown>): void {
 }
 
 /**
- * Checks what a function that is not ours gave: a tensor of f32, and of a shape if one is given.
+ * Checks that a user's function returned an f32 tensor, of the given shape if there is one.
  *
  * @param task what needs it, as in `Cannot ${task}`
- * @param subject what gave it, with its verb: `velocity() returned`
+ * @param subject where it came from, with a verb: `velocity() returned`
  * @throws {TypeError} if it is not a tensor, such as a promise of one
  * @throws {ShapeError} if it is a tensor of another type or shape
  */
@@ -209,7 +211,7 @@ export function checkTensor(task: string, subject: string, given: unknown, shape
   throw new ShapeError(`Cannot ${task}: ${subject} ${given} (expected ${expected})`);
 }
 
-/** What a value is, in a few words, for messages. */
+/** Short description of a value, for messages. */
 export function describeValue(value: unknown): string {
   if (typeof value !== "object" || value === null) {
     return typeof value === "function" ? "a function" : `${value}`;
@@ -225,7 +227,7 @@ function describeTensor(tensor: Tensor): string {
 
 const [mostRows, mostColumns] = [6, 8];
 
-/** What a notebook shows: type, shape, device and the corner of the first matrix, the only values that it reads. */
+/** What a notebook shows: type, shape, device and the corner of the first matrix. Only the corner is read. */
 async function showTensor(tensor: Tensor): Promise<{ "text/plain": string; "text/html": string }> {
   const [rows, columns] = [tensor.shape.at(-2) ?? 1, tensor.shape.at(-1) ?? 1];
   const corner = tensor.size === 0 ? [] : await Promise.all(
@@ -255,7 +257,7 @@ async function valuesOf({ device, storage, offset, type }: Tensor, start: number
   return type === "u32" ? new Uint32Array(buffer) : new Float32Array(buffer);
 }
 
-/** Says which matrix is shown of a tensor with more than two axes. */
+/** Says which matrix of a tensor with more than two axes is shown. */
 function partOf({ shape }: Tensor): string {
   return shape.length > 2
     ? `, of it [${shape.map((_, axis) => axis < shape.length - 2 ? "0" : ":").join(", ")}]`

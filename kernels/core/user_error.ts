@@ -4,6 +4,6 @@
  * Programs print it as one line, without a stack trace. Every error of this library that a user can cause extends it.
  */
 export class UserError extends Error {
-  /** The name of the class, which starts the line. */
+  /** Class name, printed at the start of the line. */
   override readonly name: string = "UserError";
 }

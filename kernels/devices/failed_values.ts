@@ -1,28 +1,28 @@
 import { type BufferRange, type DeviceBuffer, DeviceError, type KernelCall } from "./device.ts";
 
-/** A range without values, and why. */
+/** A range without values, and the reason. */
 interface Mark {
   readonly start: number;
   readonly end: number;
   readonly error: DeviceError;
 }
 
-/** Parts of memory that hold no values, because the op that should have computed them failed. */
+/** Ranges of memory without values, because the op that should have computed them failed. */
 export class FailedValues {
   readonly #marks = new Map<DeviceBuffer, readonly Mark[]>();
 
-  /** Whether no memory is marked: the usual case, in which nothing else needs to be called. */
+  /** Whether nothing is marked: the usual case, in which no other method needs to be called. */
   get none(): boolean {
     return this.#marks.size === 0;
   }
 
-  /** Why a range lacks values, if it does. */
+  /** The reason why a range lacks values, if it does. */
   find({ buffer, offset, length }: BufferRange): DeviceError | undefined {
     const marks = this.#marks.get(buffer);
     return marks?.find(({ start, end }) => start < offset + length && offset < end)?.error;
   }
 
-  /** The first buffer that a call reads and that lacks values, by name, and why. */
+  /** The first input buffer of a call that lacks values, by name, and the reason. */
   missing(
     { kernel, ranges }: KernelCall,
   ): { readonly port: string; readonly error: DeviceError } | undefined {
@@ -32,7 +32,7 @@ export class FailedValues {
     }
   }
 
-  /** Checks that all that a call reads has values. @throws {DeviceError} naming the buffer and the op that failed */
+  /** Checks that all inputs of a call have values. @throws {DeviceError} naming the buffer and the op that failed */
   check(call: KernelCall): void {
     const found = this.missing(call);
     if (!found) return;
@@ -42,7 +42,7 @@ export class FailedValues {
     );
   }
 
-  /** Notes that calls ran in order: what read missing values lacks them, too, and the rest has values now. */
+  /** Notes that calls ran in order: outputs of calls with missing inputs lack values, others now have them. */
   ran(calls: readonly KernelCall[]): void {
     for (const call of calls) {
       const lacking = this.missing(call);
@@ -51,7 +51,7 @@ export class FailedValues {
     }
   }
 
-  /** Notes that calls failed, so that what they write lacks values. */
+  /** Notes that calls failed: their outputs lack values. */
   failed(calls: readonly KernelCall[], error: DeviceError): void {
     for (const range of calls.flatMap(writtenBy)) {
       this.written(range); // marks do not overlap
@@ -82,12 +82,12 @@ export class FailedValues {
   }
 }
 
-/** The error of reading what lacks values. */
+/** The error of reading missing values. */
 export function unreadable(cause: DeviceError): DeviceError {
   return new DeviceError(`Cannot read a tensor without values: ${cause.message}`, { cause });
 }
 
-/** A thrown value as the reason for missing values. */
+/** Converts a thrown value to the reason for missing values. */
 export function asDeviceError(cause: unknown): DeviceError {
   if (cause instanceof DeviceError) return cause;
   return new DeviceError(cause instanceof Error ? cause.message : String(cause), { cause });
@@ -98,8 +98,8 @@ function writtenBy({ kernel, ranges }: KernelCall): readonly BufferRange[] {
 }
 
 /**
- * Which memory lacks values because a kernel failed. WebGPU reports later whether a kernel is valid; until then, what
- * happens to memory is queued.
+ * Tracks memory without values after kernel failures. WebGPU reports late whether a kernel is valid; until then, events
+ * are queued.
  */
 export class Outcomes {
   readonly values = new FailedValues();
@@ -111,12 +111,12 @@ export class Outcomes {
     return this.#open === 0 && this.values.none;
   }
 
-  /** Whether the outcome of all kernels is known. */
+  /** Whether all outcomes are known. */
   get known(): boolean {
     return this.#open === 0;
   }
 
-  /** Holds later events back until the device has reported on a kernel. */
+  /** Queues later events until the device has reported on a kernel. */
   wait(verdict: Promise<void>): void {
     this.#open++;
     verdict.finally(() => {
@@ -124,18 +124,18 @@ export class Outcomes {
     });
   }
 
-  /** Runs an event once all earlier outcomes are known, at once if they are. */
+  /** Runs an event once all earlier outcomes are known; at once if they are. */
   then(event: () => void): void {
     if (this.known) event();
     else this.#events.push(event);
   }
 
-  /** Why a range lacks values after all earlier events, if it does. */
+  /** The reason why a range lacks values after all earlier events, if it does. */
   lost(range: BufferRange): Promise<DeviceError | undefined> {
     return new Promise((resolve) => this.then(() => resolve(this.values.find(range))));
   }
 
-  /** Notes calls that were queued together; `failure` gives, once known, the reason why none of them ran. */
+  /** Notes calls that were queued together. Later, `failure` gives the reason if none of them ran. */
   ran(calls: readonly KernelCall[], failure: () => DeviceError | undefined): void {
     this.then(() => {
       const error = failure();

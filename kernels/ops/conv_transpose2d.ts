@@ -9,8 +9,8 @@ import type { Product } from "./matmul/product.ts";
 import { imagesPerRun, productKernels } from "./matmul/product_kernels.ts";
 
 /**
- * A kernel of 2 x 2 with stride 2 covers each pixel of y exactly once, so all three passes are plain products between
- * x[c, pixel] and y[tap, pixel], tap = (k, a, b): no taps overlap, no edges.
+ * A 2 x 2 kernel with stride 2 covers each pixel of y exactly once, so all three passes are plain products between x[c,
+ * pixel] and y[tap, pixel], tap = (k, a, b): without overlapping taps or edges.
  */
 const declarations = `struct Pixel { x: u32, y: u32 } // index in x[n, 0, h, w] and in y[n, 0, 2 h, 2 w]
 fn pixelOf(i: u32) -> Pixel {
@@ -143,7 +143,7 @@ const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = def
   }],
 });
 
-/** Weight gradient of runs of `run` images each; the runs are summed afterwards. */
+/** Weight gradient of each run of `run` images; the runs are summed afterwards. */
 const weightGradientRuns = defineOp({
   name: "convTranspose2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
@@ -188,12 +188,13 @@ const weightGradientRuns = defineOp({
   ],
 });
 
-/** The transposed convolution without a bias. */
 function unbiased(x: Tensor, w: Tensor): Tensor {
   return transposed(x, w, zeros([w.shape[1]]));
 }
 
-/** The runs are an implementation detail, so the gradients of the whole have rules of their own. */
+/**
+ * The weight gradient of all images. The runs are an implementation detail, so the whole has its own gradient rules.
+ */
 function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   const [C, K] = w.shape;
   const run = imagesPerRun(x.shape[0], { rows: C, columns: 4 * K }, x.device.tuning);

@@ -6,7 +6,7 @@ import type { Tensor } from "../core/tensor.ts";
 import nanWgsl from "./elementwise/nan.wgsl" with { type: "text" };
 import { square } from "./elementwise/unary.ts";
 
-/** Scale that limits the norm of a gradient with squared norm `norm` to `clip`, as in PyTorch; 0 is no limit. */
+/** Scale that limits the norm of a gradient with squared norm `norm` to `clip`, as in PyTorch; 0 means no limit. */
 const clipWgsl = `${nanWgsl}
 fn clipScale() -> f32 {
   let scale = settings[7] / (sqrt(norm[0]) + 1e-6);

@@ -12,8 +12,8 @@ import { sumChunks } from "../ops/reduce/reduce.ts";
 /**
  * Lets an op write directly to where its result would be copied: `assign(target, f(x))` becomes f writing to target.
  *
- * So collecting gradients in one flat buffer costs no copies. It is done where nothing else reads the value and nothing
- * in between touches the target's range.
+ * So collecting gradients in one flat buffer costs no copies. It applies if nothing else reads the value and no call in
+ * between touches the target's range.
  */
 export function forwardResults(recording: Recording, kept: ReadonlySet<Storage>): void {
   const { calls } = recording;
@@ -63,8 +63,8 @@ function resultOf({ kernel, tensors }: RecordedCall): Storage | undefined {
 }
 
 /**
- * The values of a record to keep in f16 where memory matters more than precision: the large results of ops inside the
- * record, that is activations and their gradients. Statistics and values that are only summed stay in f32.
+ * Values of a record to keep in f16 to save memory: large results of ops inside the record, that is activations and
+ * their gradients. Statistics and values that are only summed stay in f32.
  */
 export function halfValues(recording: Recording, kept: ReadonlySet<Storage>): ReadonlySet<Storage> {
   const results = new Set<Storage>();
@@ -86,16 +86,13 @@ export function halfValues(recording: Recording, kept: ReadonlySet<Storage>): Re
   );
 }
 
-/**
- * The memory that a recorded step needs, known before it runs. Scratch memory within ops, which a device keeps once for
- * all steps, is not counted.
- */
+/** The memory that a recorded step needs, known before it runs. */
 export interface MemoryPlan {
   /** Memory for all values of the step, in bytes. */
   readonly bytes: number;
   /** Size of the largest value, in bytes: a device cannot bind more than its `maxRangeBytes`. */
   readonly largestBytes: number;
-  /** Memory that ops use besides, while they run; all steps on a device share it. */
+  /** Scratch memory of the running ops, in bytes; all steps on a device share it. */
   readonly workspaceBytes: number;
   /** Number of ops in the step. */
   readonly calls: number;
@@ -142,7 +139,7 @@ export function assignSlots(
   return { slots, slotOf };
 }
 
-/** The values whose life begins, and those whose life ends, at each call; values in `kept` outlive the record. */
+/** Values whose lifetime begins, and those whose lifetime ends, at each call; values in `kept` outlive the record. */
 function lifetimesOf(recording: Recording, kept: ReadonlySet<Storage>) {
   const spans = new Map<Storage, { first: number; last: number }>();
   recording.calls.forEach(({ tensors }, i) => {
@@ -179,7 +176,7 @@ export function planOf(
   };
 }
 
-/** Ranges that calls write to, neighbours joined, in memory that others can see. */
+/** Ranges that calls write in memory visible outside the record; neighbours are merged. */
 export function writtenRanges(
   calls: readonly RecordedCall[],
   visible: (storage: Storage) => boolean,
@@ -198,7 +195,7 @@ export function writtenRanges(
   );
 }
 
-/** Intervals in order, those that overlap or touch joined. */
+/** Sorted intervals; those that overlap or touch are merged. */
 function joined(intervals: readonly [number, number][]): [number, number][] {
   const result: [number, number][] = [];
   for (const [start, end] of intervals.toSorted(([a], [b]) => a - b)) {

@@ -11,7 +11,7 @@ import { refuseOthers } from "../core/checks.ts";
 import { tensorsIn } from "../core/scope.ts";
 import { allocateNow, giveOwner, owners, Recording, type Storage } from "../core/memory.ts";
 
-/** Calls back before each run of the step that is being traced; outside of one, at once. */
+/** Calls back before each run of the step being traced; outside a step, right away. */
 export function whenRun(callback: () => void): void {
   if (owners.recording) owners.recording.beforeRuns.push(callback);
   else callback();
@@ -43,16 +43,17 @@ export interface RecordedStep<T> {
   /** Memory that the step needs. */
   readonly plan: MemoryPlan;
   /**
-   * Compiles the step's kernels ahead of the first run, which would compile them otherwise.
+   * Compiles the step's kernels ahead of the first run.
    *
-   * @param progress hears how many of the kernels that were not compiled yet are done
+   * @param progress called with the number of kernels compiled so far and of all that were missing
    */
   compile(progress?: CompileProgress): Promise<void>;
   /**
-   * Measures, on devices that can run an op in several ways, which is the fastest for the sizes of this step, and takes
-   * it from then on. Results stay the same to rounding, and the same choice gives the same bits. It changes no value.
+   * Measures which way to run each op is the fastest at the sizes of this step, on devices that have several, and uses
+   * it from then on. Results stay the same up to rounding, and the same choice gives the same bits. Values do not
+   * change.
    *
-   * @returns how each op runs that has a choice; on the CPU device none has
+   * @returns how each op with several ways runs; empty on the CPU device
    */
   tune(options?: TuneOptions): Promise<KernelChoice[]>;
   /** Queues the whole step. */
@@ -81,7 +82,7 @@ function withLayout<T, U>(step: () => T, options: RecordOptions, use: (layout: L
 
 type Layout<T> = ReturnType<typeof layOut<T>>;
 
-/** A step's ops, and which values share which memory. */
+/** A step's ops, and the memory slot of each value. */
 function layOut<T>(recording: Recording, result: T, { precision = "f32", ...others }: RecordOptions) {
   refuseOthers("record a step", others, ["precision"]);
   const device = recording.calls[0]?.tensors[0]?.storage.device;
@@ -113,7 +114,7 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32", ...othe
 }
 
 /**
- * The memory that a step would need. Neither runs the step's ops nor allocates the memory.
+ * The memory that a step would need, computed without running its ops or allocating memory.
  *
  * @param step a synchronous function of ops
  * @throws {Error} inside another `record` or `planMemory`, or if the step runs no op
@@ -182,7 +183,7 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   }
   // Values inside the step get no storage of their own, so using one outside it stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
-  const { calls: recorded, beforeRuns } = recording; // not the recording: a step keeps no memory that it does not use
+  const { calls: recorded, beforeRuns } = recording; // not the recording itself, which would keep unused memory alive
   const calls = recorded.map(({ kernel, tensors, dims }) => ({
     kernel,
     dims,
@@ -221,8 +222,8 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
 }
 
 /**
- * Multiply-adds of a step without gradients, counted without running it: those of its convolutions, with their padding,
- * products of matrices and attention.
+ * Counts the multiply-adds of a step without gradients, without running it: convolutions (padding included), matrix
+ * products and attention.
  *
  * @throws {TypeError} if the step is asynchronous
  *

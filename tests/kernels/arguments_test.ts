@@ -1,4 +1,4 @@
-/** What public functions refuse, each in one line: numbers, options, lists and shapes that do not fit. */
+/** Arguments that public functions refuse with a one-line error: numbers, options, lists and shapes. */
 
 import assert from "node:assert/strict";
 import {
@@ -55,10 +55,10 @@ const key = () => tensor(Uint32Array.of(1, 2, 3));
 const words = (...values: number[]) => tensor(Uint32Array.from(values));
 /** Values that are neither axes nor indices of small tensors. */
 const notAxes = [1.5, NaN, -7, Infinity, 2 ** 60];
-/** Values that no u32 holds. */
+/** Values that u32 cannot hold. */
 const notWords = [1.5, NaN, -2, Infinity, 2 ** 32, "2" as unknown as number];
 
-/** Each public function of the kernels that counts something, by the argument. */
+/** Public functions that take a number in a range, by the argument. */
 const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   "tensor() shape": (n) => tensor([1, 2], [n, 1]),
   "full() shape": (n) => full([n, 2], 1),
@@ -106,7 +106,7 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
 };
 
 testOnCpu(
-  "numbers that are not in their range are refused in words, and the device keeps working",
+  "numbers out of range are refused with a message, and the device keeps working",
   async (device) => {
     for (const [name, given] of Object.entries(counting)) {
       const [call, values] = Array.isArray(given) ? given : [given, notCounts];
@@ -120,14 +120,14 @@ testOnCpu(
   },
 );
 
-Deno.test("init() refuses threads that are not a whole number from 0 to 64, and devices that there are not", async () => {
+Deno.test("init() refuses threads that are not a whole number from 0 to 64, and unknown devices", async () => {
   for (const device of ["cpu", "webgpu", "auto"] as const) {
     await assertRefuses("init()", (threads) => init({ device, threads }), [1.5, NaN, -1, 65, Infinity]);
   }
   await assert.rejects(() => init({ device: "gpu" as "cpu" }), /Unknown device "gpu"/);
 });
 
-/** Something that TypeScript would not let through. */
+/** A value that TypeScript would reject. */
 const any = (given: unknown) => given as never;
 const x = () => tensor([1, 2]);
 const matrix = () => zeros([2, 3]);
@@ -135,7 +135,7 @@ const weights = () => zeros([4, 2, 3, 3]);
 const label = "labels:u32[N] -> y[N]";
 const convolution = "x[N, C, H, W], w[K, C, R, S], bias[B, K]";
 
-/** Calls by what is said of them, with the kind of error if it is no ShapeError. */
+/** Calls by their error message, with the class if it is not ShapeError. */
 const refused: Readonly<Record<string, () => unknown>> = {
   // options
   "TypeError: Cannot run conv2d: unknown option stride (expected padding, residual)": () =>
@@ -161,7 +161,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
     concat(any(matrix()), 0),
   "TypeError: Cannot take gradients: parameters are f32[2, 3] (expected a list of tensors)": () =>
     gradients(sum(x()), any(matrix())),
-  // values that are no numbers
+  // values that are not numbers
   "TypeError: Cannot make a tensor: value 0 is a list (expected a number; flatten nested lists, and give the shape as the second argument)":
     () => tensor(any([[1, 2], [3, 4]])),
   'TypeError: Cannot make a tensor: value 1 is "2" (expected a number)': () => tensor(any([1, "2"])),
@@ -217,7 +217,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
     linear(matrix(), zeros([1, 3]), zeros([7])),
   [`Cannot run conv2d: 2 shapes (expected 3, ${convolution} -> y[N, K, P, Q])`]: () =>
     registry.get("conv2d")!.plan([[1, 2, 3, 3], [4, 2, 3, 3]], { padding: 1 }),
-  // nothing to take
+  // empty inputs
   "Cannot run min: x f32[2, 0] has no element along the axes (expected at least one)": () =>
     min(zeros([2, 0]), [1]),
   "Cannot run argmax: x f32[2, 0] has no element along axis 1 (expected at least one)": () =>
@@ -248,14 +248,14 @@ const refused: Readonly<Record<string, () => unknown>> = {
     scope(() => Promise.resolve()),
 };
 
-testOnCpu("calls that cannot be right are refused in one line", async () => {
+testOnCpu("invalid calls are refused with a one-line message", async () => {
   for (const [said, call] of Object.entries(refused)) {
     const [, name = "ShapeError", message] = /^(?:(\w*Error): )?(.*)$/.exec(said)!;
     await assert.rejects(async () => await call(), { name, message }, said);
   }
 });
 
-testOnCpu("tensor() takes any numbers, NaN too", async () => {
+testOnCpu("tensor() accepts any numbers, including NaN", async () => {
   assertClose(await tensor(Float64Array.of(1, 2)).read(), [1, 2], 0);
   assertClose(await tensor(Int8Array.of(-1)).read(), [-1], 0);
   assert.deepEqual([...await tensor([NaN, -Infinity]).read()], [NaN, -Infinity]);

@@ -1,14 +1,14 @@
-/** What ops should give: their references in f64 on the inputs of their samples, and derivatives of those. */
+/** Expected results of ops: their references in f64 on the inputs of their samples, and derivatives of these. */
 
 import { type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
 import type { RegisteredOp } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 
-/** Values of the inputs of an op. */
+/** Values of an op's inputs. */
 export type Arrays = readonly (Float64Array | Uint32Array)[];
 
-/** Arrays of a sample's inputs in f64, exactly representable in f32. */
+/** Inputs of a sample in f64, exactly representable in f32. */
 export function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64Array | Uint32Array)[] {
   return op.inputs.map(({ name, type }, i) => {
     const given = values?.[name];
@@ -19,14 +19,14 @@ export function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64
   });
 }
 
-/** The same as tensors. */
+/** The inputs as tensors. */
 export function tensorsOf(op: RegisteredOp, { shapes }: Sample, inputs: Arrays): Tensor[] {
   return op.inputs.map(({ name, type }, i) =>
     tensor(type === "u32" ? inputs[i] as Uint32Array : Float32Array.from(inputs[i]), shapes[name])
   );
 }
 
-/** Runs an op's reference in f64: the final content of every buffer by name. */
+/** Runs an op's reference in f64 and returns the final content of every buffer by name. */
 export function oracle(op: RegisteredOp, { shapes, attributes = {} }: Sample, inputs: Arrays) {
   const { dims, outputs } = op.plan(op.inputs.map(({ name }) => shapes[name]), attributes);
   const arrays: Record<string, Float64Array | Uint32Array> = {};
@@ -37,7 +37,7 @@ export function oracle(op: RegisteredOp, { shapes, attributes = {} }: Sample, in
   return arrays;
 }
 
-/** Derivatives of f by the elements of one input, by central differences. */
+/** Derivatives of f with respect to the elements of one input, by central differences. */
 export function differences(
   f: (inputs: Arrays) => number,
   inputs: Arrays,
@@ -49,10 +49,10 @@ export function differences(
 }
 
 /**
- * Derivatives, by the elements of one input, of the derivative of f along a direction.
+ * Derivatives, with respect to the elements of one input, of the derivative of f along a direction.
  *
- * @param along the inputs that the direction has a part for
- * @param directions its parts
+ * @param along the inputs in which the direction has a component
+ * @param directions the components
  */
 export function mixedDifferences(
   f: (inputs: Arrays) => number,
@@ -72,7 +72,7 @@ export function mixedDifferences(
   return ahead.map((slope, i) => (slope - behind[i]) / (2 * h));
 }
 
-/** A tensor of uniform numbers between -1 and 1: the same for each stream at every run. */
+/** A tensor of uniform numbers in [-1, 1), fixed for each stream. */
 export function randomTensor(stream: number, shape: readonly number[]): Tensor {
   return tensor(uniforms(5, stream, 0, sizeOf(shape)).map((u) => 2 * u - 1), shape);
 }

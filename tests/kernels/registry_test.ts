@@ -1,4 +1,4 @@
-/** Every declared op, on every device: forward, gradient, second derivative, NaN and axes of length 0. */
+/** Tests of every declared op on every device: forward, gradient, second derivative, NaN and axes of length 0. */
 
 import assert from "node:assert/strict";
 import {
@@ -23,13 +23,13 @@ import { type Arrays, differences, inputsOf, mixedDifferences, oracle, tensorsOf
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;
 
-/** Random numbers that f32 holds, in [-1, 1). */
+/** Random numbers in [-1, 1), exact in f32. */
 const weightsOf = (stream: number, count: number) =>
   Float64Array.from(uniforms(11, 3, stream, count), (u) => Math.fround(2 * u - 1));
 
 const asTensor = (values: Float64Array, { shape }: Tensor) => tensor(Float32Array.from(values), shape);
 
-/** The outputs of a call by name, those updated in place too. */
+/** All outputs of a call by name, including those updated in place. */
 function outputsOf(op: RegisteredOp, tensors: readonly Tensor[], attributes: Sample["attributes"] = {}) {
   const fresh = op.run(tensors, attributes);
   return op.outputs.map(({ name }) => {
@@ -38,7 +38,7 @@ function outputsOf(op: RegisteredOp, tensors: readonly Tensor[], attributes: Sam
   });
 }
 
-/** Sum of weighted squares of the first output: no derivative of it is zero because the op is linear. */
+/** Weighted sum of squares of the first output, so that second derivatives of linear ops are not zero. */
 function lossOf(
   op: RegisteredOp,
   tensors: readonly Tensor[],
@@ -49,7 +49,7 @@ function lossOf(
   return sum(multiply(square(y), asTensor(weights, y)));
 }
 
-/** The same in f64, by the op's reference. */
+/** The same loss in f64, by the op's reference. */
 function exactLoss(op: RegisteredOp, sample: Sample, weights: Float64Array) {
   return (inputs: Arrays) => {
     const values = oracle(op, sample, inputs)[op.outputs[0].name];
@@ -57,7 +57,7 @@ function exactLoss(op: RegisteredOp, sample: Sample, weights: Float64Array) {
   };
 }
 
-/** What gradients of a sample are compared with; computed once for all devices. */
+/** Expected gradients of a sample, computed once for all devices. */
 function gradientCase(op: RegisteredOp, sample: Sample, k: number) {
   const inputs = inputsOf(op, sample);
   const wanted = op.inputs.flatMap(({ type }, i) => type === "f32" ? [i] : []);
@@ -66,7 +66,7 @@ function gradientCase(op: RegisteredOp, sample: Sample, k: number) {
   const directions = wanted.map((i) => weightsOf(100 + i, inputs[i].length));
   let slopes: Float64Array[] | undefined, curvatures: Float64Array[] | undefined;
   return {
-    /** The inputs as tensors, those to differentiate by, and their gradients. */
+    /** The inputs as tensors, the differentiable ones, and their gradients. */
     run() {
       const tensors = tensorsOf(op, sample, inputs);
       const by = wanted.map((i) => tensors[i]);
@@ -79,7 +79,7 @@ function gradientCase(op: RegisteredOp, sample: Sample, k: number) {
   };
 }
 
-/** Ops that refuse second derivatives. */
+/** Ops without second derivatives. */
 const refusing = new Set<string>();
 
 for (const op of registry.values()) {
@@ -126,7 +126,7 @@ for (const op of registry.values()) {
     });
   }
 
-  testOnGpuKernels(`${op.name}() keeps NaN as its reference does`, async (device) => {
+  testOnGpuKernels(`${op.name}() propagates NaN like its reference`, async (device) => {
     const inputs = inputsOf(op, first);
     for (const [at, { name, type }] of op.inputs.entries()) {
       if (type !== "f32") continue;
@@ -142,7 +142,7 @@ for (const op of registry.values()) {
     }
   });
 
-  testOnGpuKernels(`${op.name}() takes axes of length 0, or refuses them in words`, async () => {
+  testOnGpuKernels(`${op.name}() accepts axes of length 0, or refuses them with a message`, async () => {
     for (const { axis, shapes } of emptied(op, first)) {
       const inputs = op.inputs.map(({ name, type }) => {
         const count = shapes[name].reduce((n, length) => n * length, 1);
@@ -164,15 +164,17 @@ for (const op of registry.values()) {
 }
 
 /**
- * Whether shaders multiply an input with the zeros around an image, so that NaN in it may reach all of a plane; references
- * and CPU kernels leave these products out.
+ * Whether shaders multiply an input with the zeros around an image, so that NaN in it may spread over a plane;
+ * references and CPU kernels skip these products.
  */
 function isSpread({ kind }: Device, op: string, input: string): boolean {
   return kind === "webgpu" &&
     (op === "conv2dWeightGradient" || (op.startsWith("conv2d") && input === "w"));
 }
 
-/** Asserts that values are equal, NaN where NaN is expected, and besides at most in planes where some is expected. */
+/**
+ * Asserts that values are equal and NaN where expected; in planes with an expected NaN, other values may be NaN, too.
+ */
 function assertSame(actual: Float32Array, expected: ArrayLike<number>, plane: number, what: string): void {
   assert.equal(actual.length, expected.length, what);
   const planeOf = (i: number) => Math.floor(i / plane);
@@ -186,7 +188,7 @@ function assertSame(actual: Float32Array, expected: ArrayLike<number>, plane: nu
   assertClose(numbers(actual), numbers(expected), 5e-5, what);
 }
 
-/** Shapes of a sample with one axis of the signature, or the first of an `S...` axis, of length 0. */
+/** Shapes of a sample with one axis of the signature (of `S...`, the first one) set to length 0. */
 function emptied(op: RegisteredOp, { shapes }: Sample) {
   const named = op.inputs.flatMap(({ axes }) => axes.filter(({ length }) => length === undefined));
   return [...new Set(named.map(({ name }) => name))].map((axis) => ({
@@ -198,7 +200,7 @@ function emptied(op: RegisteredOp, { shapes }: Sample) {
   }));
 }
 
-testOnAllKernels("maxPool2d() and its gradients take the first NaN of a window for its maximum", async () => {
+testOnAllKernels("maxPool2d() and its gradients treat the first NaN of a window as its maximum", async () => {
   const windows = Array.from({ length: 81 }, (_, code) => {
     const digits = [code % 3, Math.floor(code / 3) % 3, Math.floor(code / 9) % 3, Math.floor(code / 27)];
     return digits.map((digit) => digit === 2 ? NaN : digit);
@@ -217,7 +219,7 @@ testOnAllKernels("maxPool2d() and its gradients take the first NaN of a window f
   }
 });
 
-Deno.test("registry holds every op that its gradients need, and few ops refuse second derivatives", () => {
+Deno.test("registry holds every op that gradients need, and few ops lack second derivatives", () => {
   assert.ok(registry.size > 40, `only ${registry.size} ops`);
   if (refusing.size > 0) assert.deepEqual([...refusing].sort(), ["attend", "groupNorm"]);
 });

@@ -7,13 +7,13 @@ import type { Sample } from "../../kernels/op_definition.ts";
 import { always, onNewDevice, testTuning } from "./devices/webgpu/tuning.ts";
 import { inputsOf, oracle } from "./oracle.ts";
 
-/** An op whose only output has a shape. */
+/** A fake op with one output of the given shape. */
 const gives = (shape: readonly number[]) => ({
   kernel: { name: `${shape}` } as Kernel,
   plan: (): CallPlan => ({ dims: { M: 1 }, outputs: [shape], hasEmptyInput: false }),
 });
 
-Deno.test("Passes.list hands buffers on, and numbers scratch memory from the largest on", () => {
+Deno.test("Passes.list passes buffers on, and numbers scratch memory from the largest down", () => {
   const passes = new Passes();
   const x = passes.buffer("x", [2]);
   const small = passes.run(gives([3]), [x], {});
@@ -39,11 +39,11 @@ const doubled = defineOp({
   samples: [],
 });
 
-testOnDevices("an op takes buffers as vectors", async () => {
+testOnDevices("an op accepts buffers of vectors", async () => {
   assert.deepEqual([...await doubled(tensor([1, 2, 3, 4, 5, 6, 7, 8])).read()], [2, 4, 6, 8, 10, 12, 14, 16]);
 });
 
-testOn("webgpu", devices.get("webgpu")!, "a buffer that does not end with a vector is refused", () => {
+testOn("webgpu", devices.get("webgpu")!, "a buffer whose length is not a multiple of four is refused", () => {
   assert.throws(() => doubled(tensor([1, 2, 3, 4, 5])), {
     name: "DeviceError",
     message:
@@ -54,7 +54,6 @@ testOn("webgpu", devices.get("webgpu")!, "a buffer that does not end with a vect
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;
 
-/** The candidates for a sample. */
 function candidatesFor({ kernel, inputs, plan }: RegisteredOp, { shapes, attributes = {} }: Sample) {
   const { dims } = plan(inputs.map(({ name }) => shapes[name]), attributes);
   return kernel.candidates!(dims, currentDevice().tuning);
@@ -62,7 +61,7 @@ function candidatesFor({ kernel, inputs, plan }: RegisteredOp, { shapes, attribu
 
 for (const op of registry.values()) {
   if (!op.kernel.candidates) continue;
-  testTuning(`${op.name}() equals its reference by each of its candidates`, () =>
+  testTuning(`${op.name}() equals its reference with each of its candidates`, () =>
     onNewDevice(async () => {
       const sample = op.samples.toSorted((a, b) =>
         candidatesFor(op, b).length - candidatesFor(op, a).length

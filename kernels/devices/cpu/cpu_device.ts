@@ -18,25 +18,25 @@ class CpuBuffer implements DeviceBuffer {
   constructor(readonly address: number, readonly bytes: number) {}
 }
 
-/** Ops that touch fewer elements run on one thread: sharing them would take longer. */
+/** Ops that touch fewer elements run on one thread, because sharing them would take longer. */
 const sharedElements = 1 << 16;
-/** Kernel calls that an op may consist of if it is not recorded. */
+/** Most kernel calls of an op that is not recorded. */
 const maxEagerCalls = 8;
 
-/** A call of a WebAssembly kernel, the op that it belongs to, and whether that runs on one thread. */
+/** A call of a WebAssembly kernel, its op, and whether the op runs on one thread. */
 interface LoweredCall {
   readonly op: string;
   readonly call: WasmCall;
   readonly alone: boolean;
 }
 
-/** A part of a prepared step: a list of kernel calls in memory, or an op that runs as its reference. */
+/** A part of a prepared step: a list of kernel calls in memory, or an op run by its reference. */
 type Segment =
   | { readonly program: number; readonly calls: number; readonly shared: boolean }
   | { readonly reference: KernelCall };
 
 /**
- * Runs ops on the processor: as WebAssembly kernels with SIMD on all cores, or as their plain reference if they have no
+ * Runs ops on the processor: as WebAssembly SIMD kernels on all cores, or by their plain reference if they have no
  * kernel. Results do not depend on the number of threads.
  */
 export class CpuDevice implements Device {
@@ -52,7 +52,7 @@ export class CpuDevice implements Device {
   readonly #failed = new FailedValues();
   readonly #workspace: CpuWorkspace;
   #closed = false;
-  /** Frees the programs of steps that have been collected. */
+  /** Frees the programs of garbage-collected steps. */
   readonly #programs = new FinalizationRegistry<{ address: number; bytes: number }>(({ address, bytes }) =>
     this.#memory.release(address, bytes)
   );
@@ -69,8 +69,8 @@ export class CpuDevice implements Device {
   /**
    * The device of this machine's processor.
    *
-   * @param threads how many to use; 0 for one per core, or for one where a browser allows no more
-   * @param fused whether multiply and add are fused; by default if the engine can
+   * @param threads number of threads; 0 for one per core, or for one if the browser allows no more
+   * @param fused whether to fuse multiply and add; by default if the engine can
    * @throws {DeviceError} if the number of threads is invalid or not allowed here, or the engine has no shared memory
    */
   static async open(
@@ -120,7 +120,7 @@ export class CpuDevice implements Device {
     const cause = this.#failed.find(range);
     if (cause) return Promise.reject(unreadable(cause));
     const values = this.#view(range, "u32").slice().buffer as ArrayBuffer;
-    // Finalizers run between tasks alone: a loop that awaits nothing but reads would never free collected tensors.
+    // Finalizers run only between tasks: a loop that awaits nothing but reads would never free collected tensors.
     return this.#memory.hasGrown() ? turn().then(() => values) : Promise.resolve(values);
   }
 
@@ -188,7 +188,8 @@ export class CpuDevice implements Device {
     this.#check();
     let most = 0;
     for (const { kernel, dims } of calls) {
-      // How much depends on sizes alone; an address of 0 would stand for a value that is left out.
+      // Calls and their workspace depend only on sizes, so any address will do, except 0, which means an absent
+      // buffer.
       const somewhere = Object.fromEntries(kernel.ports.map(({ name }) => [name, Layout.reserved]));
       for (const call of kernel.wasm?.(somewhere, dims) ?? []) {
         writeCall(this.#memory, this.#eager, call);
@@ -202,7 +203,7 @@ export class CpuDevice implements Device {
     return Promise.resolve();
   }
 
-  /** Ends the worker threads; the next large op starts them again. Idle ones end by themselves. */
+  /** Ends the worker threads; the next large op starts them again. Idle workers also end by themselves. */
   rest(): void {
     this.#team.rest();
   }
@@ -212,7 +213,7 @@ export class CpuDevice implements Device {
     this.#team.rest();
   }
 
-  /** Runs calls; if that fails, what they write lacks values. */
+  /** Runs calls; if that fails, marks their outputs as missing values. */
   #orFail(calls: readonly KernelCall[], run: () => void): void {
     try {
       run();
@@ -241,7 +242,7 @@ export class CpuDevice implements Device {
     }
   }
 
-  /** The calls of WebAssembly kernels that an op becomes; undefined if it has none. */
+  /** The WebAssembly kernel calls of an op; undefined if it has no kernel. */
   #lower(call: KernelCall): readonly LoweredCall[] | undefined {
     const { kernel, ranges, dims } = call;
     const addresses: Record<string, number> = {};
@@ -252,7 +253,7 @@ export class CpuDevice implements Device {
     return kernel.wasm?.(addresses, dims)?.map((call) => ({ op: kernel.name, call, alone }));
   }
 
-  /** Writes calls to memory as the kernels read them, and makes the workspace as large as they need. */
+  /** Writes calls to memory in the kernels' format and reserves their workspace. */
   #write(calls: readonly LoweredCall[], program: number): void {
     const at = (i: number) => program + i * Layout.callBytes;
     calls.forEach(({ call, alone }, i) => writeCall(this.#memory, at(i), call, alone));
@@ -273,7 +274,7 @@ export class CpuDevice implements Device {
   }
 }
 
-/** @throws {DeviceError} if a number of threads is not a whole number that the device takes */
+/** @throws {DeviceError} if the number of threads is not a whole number in range */
 export function checkThreads(threads: number): void {
   if (isCount(threads, 0, mostThreads)) return;
   throw new DeviceError(
@@ -281,7 +282,6 @@ export function checkThreads(threads: number): void {
   );
 }
 
-/** Whether an op is so little work that sharing it among threads takes longer. */
 function isSmall({ ranges }: KernelCall): boolean {
   return ranges.reduce((elements, { length }) => elements + length, 0) < sharedElements;
 }

@@ -1,4 +1,4 @@
-// Functions that the kernels of elementwise ops know. TypeScript and AssemblyScript both compile this file.
+// Functions known to the elementwise kernels. This file is compiled as TypeScript and as AssemblyScript.
 
 /** Functions of one array. */
 export enum Unary {

@@ -3,17 +3,17 @@ import { Layout } from "./memory_layout.ts";
 
 const pageBytes = 65536;
 const alignment = 64;
-/** Kernels load whole vectors, a few bytes beyond the end of an array, so the end of the memory is kept free. */
+/** Kernels load whole vectors, up to a few bytes beyond an array, so the end of the memory stays free. */
 const slackBytes = 256;
-/** Growth after which finalizers should get to run. */
+/** Growth in bytes after which finalizers should run. */
 const growthBytes = 1 << 26;
 
-/** Memory that the kernels and all their threads share, with its allocator. */
+/** Memory shared by the kernels and all their threads, with its allocator. */
 export class SharedMemory {
-  /** The most that the memory can grow to. */
+  /** Limit of the memory's size. */
   static readonly maxBytes: number = 2 ** 32;
   readonly memory: WebAssembly.Memory;
-  /** Free parts in order of address; neighbours are merged. */
+  /** Free parts sorted by address; neighbours are merged. */
   readonly #free: { address: number; bytes: number }[] = [];
   #top: number;
   #held = 0;
@@ -33,7 +33,7 @@ export class SharedMemory {
     this.#u32 = new Uint32Array(this.memory.buffer);
   }
 
-  /** Bytes that are allocated. */
+  /** Allocated bytes. */
   get held(): number {
     return this.#held;
   }
@@ -48,7 +48,7 @@ export class SharedMemory {
   }
 
   /**
-   * The address of memory with arbitrary content: the smallest free part that is large enough, else new memory.
+   * Allocates memory with arbitrary content: the smallest free part that is large enough, else new memory.
    *
    * @throws {DeviceError} if the memory cannot grow that far
    */
@@ -87,7 +87,7 @@ export class SharedMemory {
     }
   }
 
-  /** Whether much more memory is allocated than at the last call that returned true or saw less. */
+  /** Whether allocation has grown by `growthBytes` since the last call that returned true or saw less. */
   hasGrown(): boolean {
     const grown = this.#held - this.#heldBefore > growthBytes;
     if (grown || this.#held < this.#heldBefore) this.#heldBefore = this.#held;
@@ -115,18 +115,18 @@ export class SharedMemory {
   }
 }
 
-/** Memory that all kernels share for what they need while they run; kernels read its address at every call. */
+/** Scratch memory shared by all kernels; kernels read its address at every call. */
 export class CpuWorkspace {
   #address = 0;
   #bytes = 0;
 
   constructor(readonly memory: SharedMemory) {}
 
-  /** Makes it `needed` bytes large. @throws {DeviceError} if there is no memory left; it is then as large as before */
+  /** Makes it `needed` bytes large. @throws {DeviceError} if there is no memory left; its size is then unchanged */
   reserve(needed: number): void {
     const bytes = this.#bytes;
     if (needed <= bytes) return;
-    if (bytes > 0) this.memory.release(this.#address, bytes); // so that the larger one may take its place
+    if (bytes > 0) this.memory.release(this.#address, bytes); // the larger one may reuse its place
     try {
       this.#take(needed);
     } catch (error) {

@@ -4,38 +4,38 @@ import { Layout } from "./memory_layout.ts";
 import type { SharedMemory } from "./shared_memory.ts";
 import { kernelNames } from "./wasm_call.ts";
 
-/** The most threads that a CPU device takes; more would only wait for each other. */
+/** Thread limit of a CPU device; more would only wait for each other. */
 export const mostThreads = 64;
 
 /**
- * Why this program can have only one thread, or undefined if it can have more. Browsers share memory only within pages
- * that are isolated from other sites, and forbid a page's main thread to block, as threads that wait for each other do.
+ * Why this program can have only one thread; undefined if it can have more. Browsers share memory only within
+ * cross-origin isolated pages, and do not let a page's main thread block, which waiting for other threads requires.
  */
 export function whySingleThreaded(): string | undefined {
   if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false) {
     return "this page is not cross-origin isolated";
   }
   try {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0); // returns at once where blocking is allowed
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0); // returns at once if blocking is allowed
   } catch {
     return "the main thread of a page may not block; a worker may";
   }
 }
 
-/** The smallest module with `f32x4.relaxed_madd`: it is valid if the engine has the instruction. */
+/** The smallest module with `f32x4.relaxed_madd`; it is valid if the engine supports the instruction. */
 const probe = Uint8Array.of(
   ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0],
   ...[10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11],
 );
 
-/** Whether this engine fuses multiply and add four at a time. */
+/** Whether this engine has fused multiply-add on four numbers at a time. */
 export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(probe);
 }
 
 const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
 
-/** The kernels, with fused multiply-add or without; each compiled once. */
+/** The kernels' module, with fused multiply-add or without; each is compiled once. */
 export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
   let module = compiled.get(fused);
   if (!module) {
@@ -44,7 +44,6 @@ export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** What the kernels' module exports. */
 interface Exports {
   /** Runs a list of calls on this thread. */
   runAlone(program: number, calls: number): void;
@@ -54,7 +53,7 @@ interface Exports {
   workspaceBytes(program: number, calls: number, threads: number): number;
 }
 
-/** The program of a worker. */
+/** Script of a worker. */
 const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   try {
     new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
@@ -65,21 +64,24 @@ const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   close();
 };`;
 
-/** Its address: a blob needs no permission to load, and has the origin of its page, which sharing memory requires. */
+/**
+ * URL of the worker's script: a blob needs no permission to load, and has its page's origin, which sharing memory
+ * requires.
+ */
 let workerUrl: string | undefined;
 
-/** Milliseconds without work after which the workers end, so that an idle program can exit. */
+/** Milliseconds of idleness after which the workers end, so that the program can exit. */
 const idleMs = 300;
 
-/** The threads that run the kernels: the caller's own, and workers that start when there is enough work for them. */
+/** The threads that run the kernels: the caller's own, and workers that start when there is enough work. */
 export class ThreadTeam {
   readonly #module: WebAssembly.Module;
   readonly #memory: SharedMemory;
   readonly #exports: Exports;
-  /** Words that the threads share; growing the memory does not move them. */
+  /** Words shared by the threads; growing the memory does not move them. */
   readonly #words: Int32Array;
   #workers: Worker[] = [];
-  /** Earlier workers that have been told to end. */
+  /** Number of earlier workers that were told to end. */
   #leaving = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #worked = false;
@@ -94,9 +96,9 @@ export class ThreadTeam {
   }
 
   /**
-   * Runs calls that lie in memory, one after the other.
+   * Runs a list of calls in memory.
    *
-   * @param shared whether any of them is worth more than one thread
+   * @param shared whether any call is worth more than one thread
    * @throws {DeviceError} if a kernel trapped, now or before
    */
   run(program: number, calls: number, shared: boolean): void {
@@ -113,12 +115,12 @@ export class ThreadTeam {
     this.#check();
   }
 
-  /** Bytes of workspace that calls in memory need. */
+  /** Bytes of workspace that a list of calls in memory needs. */
   workspaceBytes(program: number, calls: number): number {
     return this.#exports.workspaceBytes(program, calls, this.threads);
   }
 
-  /** Ends the workers; the next work for them starts new ones. */
+  /** Ends the workers; the next large op starts new ones. */
   rest(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -135,7 +137,7 @@ export class ThreadTeam {
   #ready(): boolean {
     const words = this.#words;
     if (this.#workers.length === 0) {
-      // An earlier worker that has not ended yet would run the next program, too.
+      // An earlier worker that has not ended yet would also run the next program.
       if (Atomics.load(words, Layout.left / 4) < this.#leaving) return false;
       for (const word of [Layout.quit, Layout.ready, Layout.left]) Atomics.store(words, word / 4, 0);
       this.#leaving = 0;

@@ -5,7 +5,7 @@ import { kernelSignatures } from "./kernel_signatures.ts";
 export type WasmKernel = keyof typeof kernelSignatures;
 
 /**
- * Names of the parameters of a kernel, of its signature `x: usize, n: i32`.
+ * Parameter names in a kernel's signature, such as `x: usize, n: i32`.
  *
  * @internal
  */
@@ -37,9 +37,9 @@ const layouts = new Map(
 );
 
 /**
- * Writes a call to memory as its kernel reads it.
+ * Writes a call to memory in the kernels' format.
  *
- * @param alone whether one thread runs it, whatever the team
+ * @param alone whether it runs on one thread
  * @throws {TypeError} if there is no such kernel, or an argument is missing or not of its type
  */
 export function writeCall(

@@ -1,4 +1,4 @@
-/** Why there is no WebGPU device, and what to do. */
+/** Explains why there is no WebGPU device, and what to do. */
 export function noAdapter(): string {
   if ("document" in globalThis) {
     return "No WebGPU adapter: this browser has none for this page (it needs https, localhost or a file, and a GPU)";
@@ -7,14 +7,14 @@ export function noAdapter(): string {
     "./denow, or use the CPU device (--device cpu)";
 }
 
-/** Whether the adapter runs on the CPU, which browsers and Deno report in different places. */
+/** Whether the adapter runs on the CPU; browsers and Deno report it in different places. */
 export function isSoftware(adapter: GPUAdapter): boolean {
   const flagged = adapter.info.isFallbackAdapter ??
     (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;
   return flagged ?? /llvmpipe|lavapipe|swiftshader/i.test(adapter.info.description);
 }
 
-/** What identifies an adapter among others: what was measured on one holds for those of the same key. */
+/** Identifies an adapter; measurements hold for adapters with the same key. */
 export function adapterKey({ vendor, architecture, device, description }: GPUAdapterInfo): string {
   return [vendor, architecture, device, description].filter(Boolean).join(" | ");
 }

@@ -1,26 +1,26 @@
 import type { KernelCall, Tuning } from "../device.ts";
 
-/** Kernel and sizes of a call: what a choice is made for. */
+/** Kernel and sizes of a call, the key of its choice. */
 export function nameOfCall({ kernel, dims, half = [] }: KernelCall): string {
   const sizes = Object.entries(dims).map(([name, value]) => `${name}=${value}`);
   return [kernel.name, ...sizes, ...half.map((port) => `${port}:f16`)].join(" ");
 }
 
-/** The candidates that were chosen for calls, by kernel and sizes. */
+/** The candidates chosen for calls, by kernel and sizes. */
 export class Choices {
   readonly #chosen = new Map<string, string>();
   readonly #tunings = new Map<string, Tuning>();
   #version = 0;
 
-  /** @param table the tuning of calls for which nothing was chosen */
+  /** @param table the tuning of calls without a choice */
   constructor(readonly table: Tuning) {}
 
-  /** Changes whenever a choice does. */
+  /** Changes with every new choice. */
   get version(): number {
     return this.#version;
   }
 
-  /** The tuning that a call runs with. */
+  /** The tuning for a call. */
   of(call: KernelCall): Tuning {
     const candidate = call.candidate ?? this.chosen(call);
     if (candidate === undefined) return this.table;
@@ -31,7 +31,7 @@ export class Choices {
     return tuning;
   }
 
-  /** The name of the candidate chosen for a call, if any. */
+  /** Name of the candidate chosen for a call, if any. */
   chosen(call: KernelCall): string | undefined {
     if (this.#chosen.size === 0 || !call.kernel.candidates) return undefined;
     return this.#chosen.get(nameOfCall(call));

@@ -2,12 +2,12 @@ import type { Pipeline, PipelineCache } from "./pipelines.ts";
 import type { KernelCall } from "../device.ts";
 import type { GpuBuffer } from "./workspace.ts";
 
-/** Dispatches after which queued work is submitted, so that the GPU starts before the host has queued everything. */
+/** Dispatches after which work is submitted, so that the GPU starts before the host has queued everything. */
 const dispatchesPerSubmit = 1024;
-/** Bytes of small writes that are submitted together. */
+/** Bytes of small writes per submit. */
 const stagingBytes = 1 << 16;
 
-/** A pipeline with its memory and grid. */
+/** A pipeline with its bind group and grid. */
 export interface Dispatch {
   readonly pipeline: Pipeline;
   readonly bindGroup: GPUBindGroup;
@@ -19,9 +19,8 @@ export interface Dispatch {
  * Encodes dispatches, copies and writes in call order, and submits them in few batches: when there is enough work, when
  * the host waits for a result, and at the latest in the next microtask.
  *
- * A queue write overtakes commands that are encoded but not submitted. So small writes, such as those before each run
- * of a recorded step, become copies from a staging buffer that is filled once per submit: many steps can share a
- * submit.
+ * Queue writes overtake commands that are encoded but not submitted. So small writes, such as those before each run of
+ * a recorded step, become copies from a staging buffer that is filled once per submit, and many steps share a submit.
  */
 export class CommandQueue {
   readonly #device: GPUDevice;
@@ -50,7 +49,7 @@ export class CommandQueue {
     if (++this.#dispatches >= dispatchesPerSubmit) this.submit();
   }
 
-  /** Submits dispatches by themselves, as an invalid pipeline spoils all that is submitted with it; gives the error. */
+  /** Submits dispatches alone, because an invalid pipeline spoils its whole submit; returns the error. */
   isolate(dispatches: readonly Dispatch[]): Promise<GPUError | null> {
     this.submit();
     this.#device.pushErrorScope("validation");
@@ -64,7 +63,7 @@ export class CommandQueue {
     this.#commands().copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
   }
 
-  /** Copies four arbitrary bytes: when they arrive, all earlier work is done. */
+  /** Copies four arbitrary bytes; when they arrive, all earlier work is done. */
   copyMark(to: GPUBuffer): void {
     this.copy(this.#staging, 0, to, 0, 4);
   }
@@ -93,7 +92,7 @@ export class CommandQueue {
     this.#stagedBytes = this.#dispatches = 0;
   }
 
-  /** Drops commands that were not submitted, because the device is closing. */
+  /** Drops unsubmitted commands, because the device is closing. */
   close(): void {
     this.#closed = true;
   }
@@ -112,17 +111,17 @@ export class CommandQueue {
   }
 }
 
-/** Bind groups kept for calls that recur on the same memory. */
+/** Limit of bind groups kept for calls that recur on the same memory. */
 const maxBindGroups = 1 << 14;
 
-/** Turns calls into dispatches: pipeline, bind group and grid. */
+/** Turns calls into dispatches. */
 export class Dispatches {
   readonly #kept = new Map<string, Dispatch>();
 
-  /** @param most bind groups to keep, and so uniforms */
+  /** @param most number of bind groups (and uniforms) to keep */
   constructor(readonly device: GPUDevice, readonly pipelines: PipelineCache, readonly most = maxBindGroups) {}
 
-  /** The dispatch of a call, kept for the next one on the same memory. */
+  /** The dispatch of a call, kept for later calls on the same memory. */
   of(call: KernelCall): Dispatch {
     const pipeline = this.pipelines.of(call);
     let key = `${pipeline.id}`;
@@ -134,7 +133,7 @@ export class Dispatches {
     if (known) return known;
     if (this.#kept.size >= this.most) {
       this.clear();
-      return this.of(call); // with uniforms that the next call finds again
+      return this.of(call); // now with uniforms that later calls reuse
     }
     const dispatch = this.make(call);
     this.#kept.set(key, dispatch);
@@ -168,7 +167,7 @@ export class Dispatches {
     };
   }
 
-  /** Forgets what it kept. Dispatches of recorded steps stay as they are. */
+  /** Clears the cache. Dispatches of recorded steps are not affected. */
   clear(): void {
     this.#kept.clear();
     this.pipelines.forgetUniforms();

@@ -2,7 +2,7 @@ import { DeviceError } from "../device.ts";
 import type { Dispatch } from "./commands.ts";
 import { readBack } from "./read_back.ts";
 
-/** Dispatches that run several times in a row. */
+/** Dispatches to run several times in a row. */
 export interface TimedPass {
   readonly dispatches: readonly Dispatch[];
   readonly repeats: number;
@@ -10,18 +10,18 @@ export interface TimedPass {
 
 /** Times dispatches. @throws {DeviceError} if the device is lost */
 export interface KernelTimer extends Disposable {
-  /** Milliseconds that a pass should take at least, given the resolution of the clock. */
+  /** Minimum milliseconds of a pass, given the clock's resolution. */
   readonly leastMs: number;
-  /** Runs passes one after another. Gives the milliseconds of each. */
+  /** Runs passes one after another and returns the milliseconds of each. */
   time(passes: readonly TimedPass[]): Promise<number[]>;
 }
 
-/** Passes that are submitted together. */
+/** Passes per submit. */
 const passesPerSubmit = 64;
-/** Milliseconds between the two readings that check the device's clock. */
+/** Milliseconds between the two readings that calibrate the device's clock. */
 const checkMs = 50;
 
-/** Times on the device's own clock where it has one that runs, else on the host's. */
+/** Uses the device's own clock if it has a working one, else the host's. */
 export async function kernelTimer(device: GPUDevice): Promise<KernelTimer> {
   if (!device.features.has("timestamp-query")) return new HostTimer(device);
   const timer = new DeviceTimer(device);
@@ -41,7 +41,7 @@ function encode(pass: GPUComputePassEncoder, { dispatches, repeats }: TimedPass)
   pass.end();
 }
 
-/** Times by timestamps, of which many are read at once. */
+/** Times by timestamps, many read at once. */
 class DeviceTimer implements KernelTimer {
   readonly leastMs = 2;
   readonly #device: GPUDevice;
@@ -58,8 +58,8 @@ class DeviceTimer implements KernelTimer {
   }
 
   /**
-   * Whether the clock runs. Timestamps are nanoseconds by the standard; where a platform gives the ticks of its clock
-   * instead, it finds out how long one is.
+   * Whether the clock runs. Timestamps should be nanoseconds; some platforms return clock ticks, whose length is
+   * measured here.
    */
   async runs(): Promise<boolean> {
     const startMs = performance.now();
@@ -68,7 +68,7 @@ class DeviceTimer implements KernelTimer {
     const [, end] = await this.#stamps([undefined]);
     const ticks = Number(end - start);
     if (!(ticks > 0)) return false;
-    const tick = (performance.now() - startMs) * 1e6 / ticks; // a little too long: it has waited for the answers, too
+    const tick = (performance.now() - startMs) * 1e6 / ticks; // slightly too long: it includes waiting for the answers
     if (tick < 0.5 || tick > 10) this.#nanoseconds = tick;
     return true;
   }
@@ -90,7 +90,7 @@ class DeviceTimer implements KernelTimer {
     return times;
   }
 
-  /** Timestamps at the beginning and end of passes, some of them empty. */
+  /** Timestamps at the start and end of passes, some of which are empty. */
   async #stamps(passes: readonly (TimedPass | undefined)[]): Promise<BigUint64Array> {
     const encoder = this.#device.createCommandEncoder();
     for (const [i, work] of passes.entries()) {
@@ -115,7 +115,7 @@ class DeviceTimer implements KernelTimer {
   }
 }
 
-/** Times from a submit to the answer that it is done. */
+/** Times from submit to completion on the host's clock. */
 class HostTimer implements KernelTimer {
   readonly leastMs = 20;
   readonly #device: GPUDevice;
@@ -147,12 +147,12 @@ class HostTimer implements KernelTimer {
   }
 }
 
-/** Times candidates: gives the milliseconds that each pass of so many runs took. */
+/** Runs a pass of several runs of each candidate and returns the milliseconds of each pass. */
 export type TimeCandidates = (
   passes: readonly { readonly candidate: string; readonly repeats: number }[],
 ) => Promise<readonly number[]>;
 
-/** What was measured: milliseconds of a run of each candidate, and the one to take. */
+/** Result of a measurement: milliseconds per run of each candidate, and the one to use. */
 export interface Fastest {
   readonly chosen: string;
   readonly milliseconds: Readonly<Record<string, number>>;
@@ -160,26 +160,25 @@ export interface Fastest {
 
 /** Candidates this many times slower than the fastest are dropped: after one run, and after several. */
 const hopeless = { once: 3, often: 1.5 } as const;
-/** Milliseconds in which all candidates are run more than once to find the hopeless ones, and how often at most. */
+/** Milliseconds, and most rounds, in which candidates are sifted after their first run. */
 const sifting = { milliseconds: 30, rounds: 3 } as const;
-/** How often the others are timed, and in about how many milliseconds; three times at least. */
+/** Milliseconds, and most rounds, for timing the remaining candidates; at least three rounds. */
 const timing = { milliseconds: 500, rounds: 7 } as const;
-/** Most runs in a row. */
+/** Limit of runs in a row. */
 const mostRepeats = 256;
-/** How much faster half the times of another must be than the best time of the first candidate. */
+/** Required gain: half of a candidate's times must beat the best time of the first candidate by this share. */
 const gain = 0.02;
 
-/** How often something that takes so long is done. */
+/** Number of rounds of this length that fit the time. */
 const roundsIn = (allowed: { milliseconds: number; rounds: number }, taken: number, least: number) =>
   Math.min(allowed.rounds, Math.max(least, Math.floor(allowed.milliseconds / taken)));
 
 /**
- * Finds the fastest of some candidates, which alternate, so that other work on the device disturbs all alike. Of
- * several times of one the shortest counts, since other work only adds. Where it adds so much that little is certain,
- * the first candidate stays.
+ * Finds the fastest candidate. Candidates alternate, so that other work on the device disturbs all alike. The shortest
+ * of several times counts, because other work only adds. If noise dominates, the first candidate is kept.
  *
- * @param candidates the first is taken if no other is faster by 2 % and more than the times of one differ
- * @param leastMs milliseconds that a measurement should take
+ * @param candidates the first is kept unless half the times of another beat its best time by 2 %
+ * @param leastMs minimum milliseconds of a measurement
  */
 export async function fastest(
   candidates: readonly string[],
@@ -199,7 +198,7 @@ export async function fastest(
     }
     return times.reduce((sum, ms) => sum + ms, 0);
   };
-  const warmUpMs = await timeRounds(candidates, 1, () => 1); // may compile, and clear memory
+  const warmUpMs = await timeRounds(candidates, 1, () => 1); // may include compiling and clearing memory
   const siftingRounds = roundsIn(sifting, warmUpMs, 1);
   await timeRounds(candidates, siftingRounds, () => 1);
   const least = Math.min(...Object.values(milliseconds));
@@ -218,7 +217,7 @@ export async function fastest(
   return { chosen: isBetter ? best : candidates[0], milliseconds };
 }
 
-/** Takes the first candidate and times it roughly: one run after another. */
+/** Takes the first candidate and times it roughly, run by run. */
 export async function first([candidate]: readonly string[], time: TimeCandidates): Promise<Fastest> {
   const [, ms] = await time([0, 1].map(() => ({ candidate, repeats: 1 })));
   return { chosen: candidate, milliseconds: { [candidate]: ms } };

@@ -4,17 +4,20 @@ import type { Choices } from "./choices.ts";
 import { shaderOf } from "./shader.ts";
 import type { Outcomes } from "../failed_values.ts";
 
-/** Bytes of a buffer. */
+/** Bytes per buffer of uniforms. */
 const bufferBytes = 1 << 15;
 
-/** Memory for the uniforms of calls, many to a buffer: thousands of buffers are slow to make, and slower to free. */
+/**
+ * Memory for the uniforms of calls. Many share a buffer, because thousands of buffers are slow to create and slower to
+ * free.
+ */
 class UniformMemory {
   #buffer: GPUBuffer | undefined;
   #end = 0;
 
   constructor(readonly device: GPUDevice) {}
 
-  /** Bytes in memory of their own, which lives as long as something holds its buffer. */
+  /** Places bytes in separate memory, which lives as long as its buffer is referenced. */
   place(bytes: ArrayBuffer): Required<GPUBufferBinding> {
     const { queue, limits: { minUniformBufferOffsetAlignment: alignment } } = this.device;
     const size = bytes.byteLength;
@@ -36,16 +39,16 @@ export interface Pipeline {
   readonly kernel: Kernel;
   readonly handle: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
-  /** Names of the dims in the order of the shader's struct, in which every call writes them. */
+  /** Names of the dims, in the order of the shader's struct. */
   readonly fields: readonly string[];
   readonly uniforms: Map<string, Uniforms>;
-  /** Whether the device has told if it is valid. */
+  /** Whether the device has reported if it is valid. */
   checked: boolean;
-  /** Why it is not valid. */
+  /** Why it is invalid. */
   failure?: DeviceError;
 }
 
-/** The uniforms of one set of dims. Where shapes and numbers repeat, there are few. */
+/** The uniforms of one set of dims. There are few, because shapes repeat. */
 export interface Uniforms {
   readonly id: number;
   readonly binding: GPUBufferBinding;
@@ -62,12 +65,14 @@ export class PipelineCache {
   #uniformCount = 0;
   #memory: UniformMemory;
 
-  /** Compiles for a device the ways that were chosen; `outcomes` waits for what it says of each pipeline. */
+  /** Compiles the candidates chosen by `choices`; reports whether each pipeline is valid to `outcomes`. */
   constructor(readonly device: GPUDevice, readonly choices: Choices, readonly outcomes: Outcomes) {
     this.#memory = new UniformMemory(device);
   }
 
-  /** The pipeline of a call, which may turn out invalid later. @throws {DeviceError} if it is known to be */
+  /**
+   * The pipeline of a call; it may turn out invalid later. @throws {DeviceError} if it is already known to be invalid
+   */
   of(call: KernelCall): Pipeline {
     const key = this.#keyOf(call);
     const known = this.#pipelines.get(key);
@@ -91,7 +96,7 @@ export class PipelineCache {
     return [...first].filter(([key]) => !this.#pipelines.has(key)).map(([, call]) => call).toReversed();
   }
 
-  /** Compiles a kernel, concurrently with other work if the platform can; gives the reason if it does not compile. */
+  /** Compiles a kernel, concurrently if the platform can; returns the error if it does not compile. */
   async compile(call: KernelCall): Promise<DeviceError | undefined> {
     const { made: { layout, made }, error } = this.#scoped(() => {
       const { descriptor, layout } = this.#describe(call);
@@ -122,7 +127,7 @@ export class PipelineCache {
     return uniforms;
   }
 
-  /** Forgets all uniforms. Those in use live as long as the bind groups that hold their memory. */
+  /** Drops all uniforms. Those in use live as long as their bind groups. */
   forgetUniforms(): void {
     for (const { uniforms } of this.#pipelines.values()) uniforms.clear();
   }
@@ -174,7 +179,7 @@ export class PipelineCache {
     return { descriptor, layout };
   }
 
-  /** Runs the creation of a pipeline, and gives the validation error in it, if there is one. */
+  /** Creates a pipeline and returns its validation error, if any. */
   #scoped<T>(make: () => T): { made: T; error: Promise<GPUError | null> } {
     this.device.pushErrorScope("validation");
     const made = make();
@@ -200,7 +205,7 @@ export class PipelineCache {
     return pipeline;
   }
 
-  /** Of a kernel itself, not of its name: ops may replace others of their name. */
+  /** Key of the kernel object, not of its name, because an op may be replaced by another of the same name. */
   #keyOf(call: KernelCall): string {
     const { kernel, dims, half = [] } = call;
     let id = this.#kernels.get(kernel);
@@ -213,7 +218,7 @@ function refusal({ kernel: { name } }: KernelCall, { message }: { readonly messa
   return new DeviceError(`Cannot compile the kernel of ${name}: ${message.trim()}`);
 }
 
-/** @throws {DeviceError} if a shader takes vectors from a range that does not end with one */
+/** @throws {DeviceError} if a shader reads vectors from a range whose length is not a multiple of four */
 function checkVectors({ kernel, dims, ranges }: KernelCall, tuning: Tuning): void {
   const vectors = kernel.vectors?.(kernel.specialise(dims, tuning)) ?? [];
   kernel.ports.forEach(({ name }, i) => {

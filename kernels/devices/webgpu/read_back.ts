@@ -1,16 +1,16 @@
 import { turn } from "../turn.ts";
 
-/** Up to so many bytes are made ready to be read at once; zeroing more takes longer than waiting. */
+/** Buffers up to this size are created readable; zeroing larger ones takes longer than waiting. */
 const readyBytes = 1 << 22;
 
 /**
- * Copies bytes from the device to the host, as soon as the queued work is done.
+ * Copies bytes from the device to the host as soon as the queued work is done.
  *
- * In Deno, `mapAsync` waits for the device but settles its promise 10 milliseconds later, so the bytes are read right
- * away. Where that is too early, as in browsers, it is an error, and the promise is awaited.
+ * In Deno, the data is there 10 milliseconds before the promise of `mapAsync` settles, so the bytes are read right
+ * away. If that is too early, as in browsers, reading throws, and the promise is awaited.
  *
- * @param bytes how many, a multiple of 4 and not 0
- * @param copy queues a copy to the buffer that it is given, and submits
+ * @param bytes a positive multiple of 4
+ * @param copy queues a copy to the given buffer, and submits
  * @throws what `mapAsync` rejects with, if the device is lost
  */
 export async function readBack(
@@ -20,7 +20,7 @@ export async function readBack(
 ): Promise<ArrayBuffer> {
   const ready = bytes <= readyBytes;
   const { MAP_READ, COPY_DST } = GPUBufferUsage;
-  // Deno panics at a range of a buffer that has never been mapped.
+  // Deno panics on reading a range of a buffer that was never mapped.
   const buffer = device.createBuffer({ size: bytes, usage: MAP_READ | COPY_DST, mappedAtCreation: ready });
   if (ready) buffer.unmap();
   try {
@@ -31,15 +31,15 @@ export async function readBack(
       await mapped;
       return buffer.getMappedRange().slice(0);
     }
-    mapped.catch(() => {}); // nobody waits for it
-    await turn(); // errors of the work arrive as events
+    mapped.catch(() => {}); // not awaited if the bytes are already there
+    await turn(); // device errors arrive as events
     return values;
   } finally {
     buffer.destroy();
   }
 }
 
-/** A copy of what a buffer holds if it is mapped already. */
+/** A copy of a buffer's content if it is already mapped. */
 function rangeNow(buffer: GPUBuffer): ArrayBuffer | undefined {
   try {
     return buffer.getMappedRange().slice(0);

@@ -28,7 +28,7 @@ ${halfWgsl(kernel.wgsl(tuning, specialised), half, vectors)}
 ${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
 }
 
-/** The entry point: of a kernel of workgroups with so many lanes, or of one of single invocations. */
+/** The entry point: workgroups with this number of lanes, or single invocations. */
 function entry(lanes: number | undefined, { workgroupSize }: Tuning): string {
   if (lanes !== undefined) {
     return `
@@ -51,12 +51,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 }
 
 /**
- * Rewrites WGSL so that some buffers hold f16: values become f32 when they are read and f16 when they are stored, so
- * all arithmetic stays in f32. Ops are written for f32 and need no change.
+ * Rewrites WGSL so that some buffers hold f16. Values are converted to f32 on reads and to f16 on stores, so all
+ * arithmetic stays in f32. Ops are written for f32 and need no change.
  *
  * @param wgsl statements that use the buffers only as `name[index]`
- * @param names buffers that are declared as `array<f16>`, or `array<vec4h>`
- * @param vectors those that are `array<vec4h>`
+ * @param names buffers declared as `array<f16>` or `array<vec4h>`
+ * @param vectors those of them declared as `array<vec4h>`
  */
 export function halfWgsl(wgsl: string, names: readonly string[], vectors: readonly string[] = []): string {
   if (names.length === 0) return wgsl;
@@ -84,7 +84,7 @@ function rewritten(wgsl: string, use: RegExp, vectors: readonly string[]): strin
   return `${before}${element} = ${narrow}(${sum})${rewritten(after.slice(end), use, vectors)}`;
 }
 
-/** Index of the bracket that closes the one open at `from`, or of the end of the statement. */
+/** Index of the bracket that closes the one opened before `from`, or of the end of the statement. */
 function endOf(wgsl: string, from: number, closing: "]" | ";"): number {
   let depth = 0;
   for (let i = from; i < wgsl.length; i++) {

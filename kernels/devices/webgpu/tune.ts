@@ -17,7 +17,7 @@ function digestOf(texts: readonly string[]): string {
   let [low, high] = [0x811c9dc5, 0x01000193];
   for (const text of texts) {
     for (let i = 0; i <= text.length; i++) {
-      const code = i < text.length ? text.charCodeAt(i) : 0xffff; // the end of a text counts, too
+      const code = i < text.length ? text.charCodeAt(i) : 0xffff; // marks the end of a text
       low = Math.imul(low ^ code, 0x01000193);
       high = Math.imul(high ^ code ^ low >>> 15, 0x5bd1e995);
     }
@@ -26,9 +26,9 @@ function digestOf(texts: readonly string[]): string {
 }
 
 /**
- * A call on memory of its own, a buffer of zeros for each port, so that running it changes no value.
+ * A call on separate memory, a buffer of zeros for each port, so that running it changes no values.
  *
- * @param others sizes in bytes of other buffers that must fit beside them
+ * @param others sizes in bytes of other buffers that must fit in memory at the same time
  * @returns undefined if there is not enough memory
  */
 async function onScratch(
@@ -55,16 +55,16 @@ async function onScratch(
 export interface Subject {
   readonly call: KernelCall;
   readonly candidates: readonly string[];
-  /** How often a step makes it, or would by another candidate. */
+  /** Number of times that a step makes the call, directly or as a part of another candidate. */
   calls: number;
-  /** The calls with several candidates that its own candidates are made of, which are to be chosen before. */
+  /** Calls with several candidates that this call's candidates consist of; they are tuned first. */
   readonly parts: readonly Subject[];
 }
 
-/** Where the scratch memory of passes would be: of their ranges only the lengths count here. */
+/** Placeholder for the scratch memory of passes; only the lengths of ranges matter here. */
 const nowhere: DeviceBuffer = { bytes: 0 };
 
-/** The different calls with a choice, in the order of the step, each after its parts. */
+/** The distinct calls with several candidates, in the order of the step, each after its parts. */
 function subjectsOf(calls: readonly KernelCall[], choices: Choices): Subject[] {
   const subjects = new Map<string, Subject>();
   const add = (call: KernelCall): Subject[] => {
@@ -81,14 +81,14 @@ function subjectsOf(calls: readonly KernelCall[], choices: Choices): Subject[] {
   return [...subjects.values()];
 }
 
-/** The passes of a call's candidates, as calls. */
+/** The calls that a call's candidates consist of. */
 function partsOf(call: KernelCall, candidates: readonly string[], choices: Choices): KernelCall[] {
   return candidates.flatMap((candidate) =>
     call.kernel.passes?.(call.dims, choices.of({ ...call, candidate })) ?? []
   ).map((pass) => callOfPass(pass, call, () => nowhere));
 }
 
-/** Sizes in bytes of the scratch memory that a call's candidates may need. */
+/** Bytes of each scratch buffer that a call's candidates may need. */
 function scratchBytes({ call, candidates }: Subject, choices: Choices): number[] {
   return candidates.flatMap((candidate) =>
     call.kernel.passes?.(call.dims, choices.of({ ...call, candidate }))?.flatMap(({ buffers }) =>
@@ -97,12 +97,12 @@ function scratchBytes({ call, candidates }: Subject, choices: Choices): number[]
   );
 }
 
-/** Digests of a call's candidates: of their names and shaders. Many calls have the same shaders. */
+/** Digests of the names and shaders of a call's candidates. Cached, because many calls share shaders. */
 function digestsOf(choices: Choices): (subject: Subject) => string {
   const known = new Map<string, string>();
   const digestOfShader = (call: KernelCall) => {
     const { kernel, dims, half = [], candidate } = call;
-    const tuning = candidate === undefined ? choices.table : choices.of(call); // whatever was chosen for a part
+    const tuning = candidate === undefined ? choices.table : choices.of(call); // parts use their own choice
     const key = JSON.stringify([kernel.name, Object.keys(dims), half, kernel.specialise(dims, tuning)]);
     const digest = known.get(key) ?? digestOf([shaderOf(call, tuning)]);
     known.set(key, digest);
@@ -116,7 +116,7 @@ function digestsOf(choices: Choices): (subject: Subject) => string {
     }));
 }
 
-/** What tuning uses of a device. */
+/** What tuning needs from a device. */
 interface TunedDevice {
   readonly device: GPUDevice;
   /** Identifies the device; see `ChoiceKey`. */
@@ -126,7 +126,7 @@ interface TunedDevice {
   readonly workspace: PassWorkspace;
 }
 
-/** Chooses how calls run: as a store says, else as was chosen before, else by measuring, else by the table. */
+/** Chooses how calls run: by the store, else by earlier choices, else by measuring, else by the table. */
 export async function tuneCalls(
   calls: readonly KernelCall[],
   tuned: TunedDevice,
@@ -161,10 +161,10 @@ export async function tuneCalls(
   return [...found.values()];
 }
 
-/** A call that takes a smaller share of the step is looked at once: a hundred of them are 2 %. */
+/** A call that takes a smaller share of the step is timed only roughly; a hundred of them are 2 %. */
 const negligible = 0.0002;
 
-/** Measures calls, first those that take most of the step, each after its parts, until it is over. */
+/** Measures calls until time is up: those with the largest share of the step first, each after its parts. */
 async function* measure(
   subjects: readonly Subject[],
   tuned: TunedDevice,
@@ -195,7 +195,7 @@ async function* measure(
   }
 }
 
-/** Times the candidates of a call that compile here; undefined where memory or time does not suffice. */
+/** Times the candidates of a call that compile here; undefined if memory or time runs out. */
 async function timed(
   subject: Subject,
   search: (candidates: readonly string[], time: TimeCandidates, leastMs: number) => Promise<Fastest>,

@@ -19,7 +19,7 @@ import { PipelineCache } from "./pipelines.ts";
 import { readBack } from "./read_back.ts";
 import { tuneCalls } from "./tune.ts";
 
-/** What the device uses where the adapter has it: values in f16, and the clock that tuning reads. */
+/** Features to enable if the adapter has them: f16 values, and the clock for tuning. */
 const features: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
 
 /** Runs ops as WGSL compute shaders on a WebGPU adapter. */
@@ -82,11 +82,11 @@ export class WebGpuDevice implements Device {
   }
 
   /**
-   * A device of the adapter that WebGPU prefers, with the adapter's limits.
+   * Opens a device on the adapter that WebGPU prefers, with the adapter's limits.
    *
-   * @param software whether to run the kernels for software adapters or those for GPUs; by default what the adapter is.
+   * @param software whether to run the kernels for software adapters or those for GPUs; by default as the adapter is.
    * Both are correct everywhere, and tests run both
-   * @param table the same for the kernels of a call alone, and not for how many parts a step is recorded in
+   * @param table the same for the choice of kernels only, not for the number of pieces of a step
    * @param candidate the way to run every op that has one of this name, unless tuning chose another
    * @throws {DeviceError} if there is no adapter, or it offers no device
    */
@@ -126,7 +126,7 @@ export class WebGpuDevice implements Device {
   allocate(bytes: number): DeviceBuffer {
     checkCount("allocate memory", "the number of bytes", bytes);
     const most = this.#device.limits.maxBufferSize;
-    if (bytes > most) { // a request for it would make this device fail for good
+    if (bytes > most) { // requesting it would break this device for good
       throw new DeviceError(
         `Cannot allocate ${bytes} bytes for one value on ${this.description} (expected at most ${most}); ` +
           "use a smaller batch or network",
@@ -170,7 +170,7 @@ export class WebGpuDevice implements Device {
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
-    // Created by the first run, so that compile() can come first, and again where tune() has chosen otherwise.
+    // Created by the first run, so that compile() can come first, and again after tune() has chosen otherwise.
     let expanded: readonly KernelCall[] = [];
     let dispatches: readonly Dispatch[] = [];
     let version: string | undefined;
@@ -195,14 +195,14 @@ export class WebGpuDevice implements Device {
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
     this.#check();
     const missing = this.#pipelines.missing(this.#workspace.expand(calls));
-    // All start at once. Where compiling blocks, other code gets to run between two of them.
+    // All start at once. If compiling blocks, other code can run between two kernels.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
       const failure = await compiled[i];
       this.#check();
       if (failure) throw failure;
-      // Some drivers, such as Lavapipe, compile at the first dispatch and let the next submit wait for it. A dispatch
-      // without workgroups does nothing else.
+      // Some drivers, such as Lavapipe, compile at the first dispatch, and the next submit waits for that. A dispatch
+      // without workgroups triggers it.
       this.#queue.dispatch({ ...this.#dispatches.of(call), x: 0 });
       this.#queue.submit();
       await task(0);
@@ -226,7 +226,7 @@ export class WebGpuDevice implements Device {
   }
 
   async finished(): Promise<void> {
-    await this.#readBack(4, (to) => this.#queue.copyMark(to)); // comes after all that was queued before
+    await this.#readBack(4, (to) => this.#queue.copyMark(to)); // runs after all work queued before
   }
 
   close(): void {
@@ -248,7 +248,7 @@ export class WebGpuDevice implements Device {
     return values;
   }
 
-  /** Queues calls: with other work if their kernels are known to be valid, else by themselves. */
+  /** Queues calls: together with other work if their kernels are known to be valid, else alone. */
   #start(calls: readonly KernelCall[], dispatches: readonly Dispatch[]): void {
     if (dispatches.every(({ pipeline }) => pipeline.checked)) {
       for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
@@ -276,12 +276,12 @@ export class WebGpuDevice implements Device {
   }
 }
 
-/** Waits for the i-th of the next tasks. */
+/** Resolves in the i-th task from now. */
 function task(i: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, i));
 }
 
-/** Why calls did not run, although their kernels compile. */
+/** The error of calls that did not run although their kernels compile. */
 function failureOf(calls: readonly KernelCall[], { message }: GPUError): DeviceError {
   const names = new Set(calls.map(({ kernel }) => kernel.name));
   return new DeviceError(`Cannot run ${[...names].join(", ")}: WebGPU reports: ${oneLine(message)}`);

@@ -16,14 +16,14 @@ function sizeClass(bytes: number): number {
   return Math.ceil(bytes / Math.max(step, 256)) * Math.max(step, 256);
 }
 
-/** Storage buffers that are reused. */
+/** A pool of reusable storage buffers. */
 export class BufferPool {
   #free = new Map<number, GpuBuffer[]>();
   #bytes = 0;
 
   constructor(readonly device: GPUDevice) {}
 
-  /** Bytes of all buffers ever made: they live as long as the device. */
+  /** Bytes of all buffers ever created; they live as long as the device. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -45,8 +45,8 @@ export class BufferPool {
 }
 
 /**
- * Scratch memory for the passes of ops, which all calls share: they run one after the other. Each number has a buffer
- * of its own, since WebGPU lets no kernel read one part of a buffer and write another.
+ * Scratch memory for the passes of ops. All calls share it, because they run one after another. Each number has its own
+ * buffer, since WebGPU does not let a kernel read one part of a buffer and write another.
  */
 export class PassWorkspace {
   readonly #buffers: GpuBuffer[] = [];
@@ -54,12 +54,12 @@ export class PassWorkspace {
 
   constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
 
-  /** Changes when a choice does or a buffer grows: what was expanded before is then out of date. */
+  /** Changes with every choice and every buffer that grows: calls expanded before are then outdated. */
   get version(): string {
     return `${this.choices.version},${this.#replaced}`;
   }
 
-  /** Puts the passes of calls in their place. Calls whose scratch memory no kernel could bind stay as they are. */
+  /** Replaces calls by their passes. Calls whose scratch memory is too large to bind stay as they are. */
   expand(calls: readonly KernelCall[]): readonly KernelCall[] {
     const all = calls.map((call) => ({ call, passes: this.#passesOf(call) }));
     for (const { passes = [] } of all) this.#reserve(passes);
@@ -95,7 +95,7 @@ export class PassWorkspace {
   }
 }
 
-/** A pass of an op as a call. @param scratch the scratch memory of a number */
+/** A pass of an op as a call. @param scratch returns the scratch memory of a number */
 export function callOfPass(
   { kernel, dims, buffers }: Pass,
   call: KernelCall,

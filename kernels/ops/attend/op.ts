@@ -63,7 +63,7 @@ function attendReference(arrays: Arrays<"q" | "k" | "v" | "y" | "stats">, dims: 
   eachWeight(arrays, dims, (n, i, j, p) => addColumn(dims, n, [y, i], [v, j], p));
 }
 
-/** dq, and for each query dot = sum over c of dy y. */
+/** dq and dots. */
 function queryGradientReference(
   arrays: Arrays<"q" | "k" | "v" | "y" | "stats" | "dy" | "dq" | "dots">,
   dims: Dims,
@@ -80,7 +80,6 @@ function queryGradientReference(
   });
 }
 
-/** dk and dv. */
 function keyValueGradientReference(
   arrays: Arrays<"q" | "k" | "v" | "stats" | "dots" | "dy" | "dk" | "dv">,
   dims: Dims,
@@ -141,7 +140,7 @@ const gradientSample = (N: number, C: number, L: number) => ({
   values: { stats: Array.from({ length: N * L * 2 }, (_, i) => i % 2 === 0 ? i % 5 : 3 + i % 7) },
 });
 
-/** What both gradients share. */
+/** Declaration fields shared by both gradients. */
 const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Reference) => ({
   ...attentionKernels(wgsl),
   reference,
@@ -149,7 +148,7 @@ const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Ref
   samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
 } as const);
 
-/** dq, and `dots`, the sum over c of dy y for each query, which the gradients of k and v need. */
+/** dq, and `dots`, the sum over c of dy y of each query, which the gradients of k and v need. */
 const queryGradient = defineOp({
   name: "attendQueryGradient",
   signature:
@@ -157,7 +156,7 @@ const queryGradient = defineOp({
   ...gradientForm(attendQueryGradientWgsl, queryGradientReference),
 });
 
-/** dk and dv together, since both need the weights. */
+/** dk and dv in one op, because both need the weights. */
 const keyValueGradient = defineOp({
   name: "attendKeyValueGradient",
   signature:
@@ -166,10 +165,10 @@ const keyValueGradient = defineOp({
 });
 
 /**
- * Attention between all positions: v softmax(scale q^T k)^T, on GPUs without storing the [L, L] weights, and there without
- * second derivatives.
+ * Attention between all positions: v softmax(scale q^T k)^T. On GPUs the [L, L] weights are not stored, and second
+ * derivatives are not supported.
  *
- * @param q f32[N, C, L], as k and v
+ * @param q f32[N, C, L]; k and v have the same shape
  * @param options the scale, by default 1 / sqrt(C)
  * @returns f32[N, C, L]
  * @throws {ShapeError} if the shapes differ

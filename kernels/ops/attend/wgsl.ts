@@ -2,14 +2,14 @@ import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { repeatLines, vectorOf } from "../matmul/product.ts";
 
 /**
- * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes`
+ * Attention on GPUs: a workgroup computes eight columns of the result and walks the other side in chunks of `lanes`
  * positions. Only 8 x lanes weights are in memory at a time.
  */
 const columns = 8;
 /** Channels of the eight columns held in workgroup memory at a time. */
 const depth = 32;
 
-/** Lanes of a workgroup: each is a position of the other side, then a channel. */
+/** Lanes of a workgroup. A lane stands for a position of the other side, then for a channel. */
 export function attendLanes(C: number, L: number): number {
   return Math.min(C, L) > 64 ? 128 : 64;
 }
@@ -19,11 +19,11 @@ export function attendGroups(N: number, L: number): number {
   return N * Math.ceil(L / columns);
 }
 
-/** WGSL for each of the eight columns: its number, and its place in a pair of vectors a and b. */
+/** WGSL for each of the eight columns, given its number and its component of two vectors a and b. */
 const eachColumn = (line: (r: number, component: string) => string) =>
   repeatLines(columns, (r) => line(r, `${"ab"[Math.floor(r / 4)]}[${r % 4}]`));
 
-/** A WGSL function that reduces the values of all lanes by `join`, an expression of l and r. */
+/** A WGSL function that reduces the values of all lanes with `join`, an expression in l and r. */
 const reduction = (name: string, join: string) =>
   `fn ${name}(lane: u32, value: Eight) -> Eight {
   weights[2u * lane] = value.a;
@@ -44,7 +44,7 @@ const reduction = (name: string, join: string) =>
   return result;
 }`;
 
-/** A kernel around `body`, which stages `pairs` products of columns at once. */
+/** A kernel with the given body, which stages the columns of `pairs` products at once. */
 function kernel(lanes: number, pairs: number, body: string): string {
   return `const lanes = ${lanes}u;
 struct Eight { a: vec4f, b: vec4f }
@@ -90,7 +90,7 @@ ${pairs.map(add).join("\n")}
     }`;
 }
 
-/** Target[c, the eight columns] = sum over the chunk of weights[position] source[c, position], for every channel. */
+/** Target[c, the eight columns] = sum over the chunk of weights[position] source[c, position], for each channel c. */
 function mix(source: string, target: string, stored: (component: string) => string): string {
   const store = (r: number, component: string) =>
     `      if (first + ${r}u < dims.L) { let to = row + first + ${r}u; ${target}[to] = ${
@@ -117,14 +117,14 @@ ${body}
   }`;
 const setWeights = (value: string) =>
   `    weights[2u * lane] = ${value}.a;\n    weights[2u * lane + 1u] = ${value}.b;`;
-/** Adds to what earlier chunks stored in the target: each lane reads back what it wrote. */
+/** The target's value from earlier chunks; each lane reads back what it wrote itself. */
 const before = (target: string) => `select(0.0, ${target}[to], start > 0u)`;
 const both = (line: (part: string) => string) => `    ${line("a")}\n    ${line("b")}`;
 const pairOf = (expression: (r: number) => string) =>
   `Eight(${vectorOf(expression)}, ${vectorOf((r) => expression(4 + r))})`;
 
 /**
- * y and the running maximum and sum of each query, by the online softmax, which rescales earlier terms when the maximum
+ * y and the running maximum and sum of each query, by online softmax: earlier terms are rescaled when the maximum
  * grows.
  */
 export function attendWgsl(lanes: number): string {

@@ -4,7 +4,7 @@ import type { Product } from "../matmul/product.ts";
 import type { PassesWay } from "../../ways.ts";
 import { productKernels } from "../matmul/product_kernels.ts";
 
-/** The convolution with bias[B, K], and with `addend`, WGSL of what is added to the target's element `to`. */
+/** The convolution with bias[B, K]; `addend` is WGSL to add to the target's element `to`. */
 export const forwardConvolution = ({ R, S }: Dims, addend?: string): Convolution => ({
   R,
   S,
@@ -17,7 +17,10 @@ export const forwardConvolution = ({ R, S }: Dims, addend?: string): Convolution
   ...addend && { addend },
 });
 
-/** The input gradient: of dy, with the weights rotated by 180 degrees, in and out swapped. */
+/**
+ * The input gradient: a convolution of dy with the weights rotated by 180 degrees and input and output channels
+ * swapped.
+ */
 export const turnedConvolution = ({ R, S }: Dims): Convolution => ({
   R,
   S,
@@ -29,9 +32,9 @@ export const turnedConvolution = ({ R, S }: Dims): Convolution => ({
 });
 
 /**
- * The source as a matrix of taps (c, r, s) by pixels (n, p, q), which is never stored: element (tap, pixel) is
- * source[n, c, p + r - padding, q + s - padding], zero outside. Negative differences wrap to large numbers, which fail
- * the check against H or W.
+ * The source as a matrix of taps (c, r, s) by pixels (n, p, q), computed on the fly: element (tap, pixel) is source[n,
+ * c, p + r - padding, q + s - padding], zero outside. Negative indices wrap to large numbers, which fail the check
+ * against H or W.
  */
 function patches(
   source: string,
@@ -103,9 +106,9 @@ export function weightGradientProduct(R: number, S: number): Product {
 }
 
 /**
- * Winograd as a way to run a convolution or one of its gradients, of 3x3 taps. Transforms cost as much for each
- * channel, products as much for each pair of channels, so that few channels do not pay: fewer on software adapters,
- * where arithmetic is dear, than on GPUs, where memory is.
+ * Winograd as a way to run a convolution with 3x3 taps or one of its gradients. Transforms cost time per channel,
+ * products per pair of channels, so it needs enough channels: fewer on software adapters, where arithmetic is
+ * expensive, than on GPUs, where memory is.
  */
 export function winograd(passes: (dims: Dims) => readonly Pass[]): PassesWay {
   return {

@@ -50,7 +50,9 @@ function convolve(
   }
 }
 
-/** dx: dy, padded by R - 1 - padding, convolved with the weights rotated by 180 degrees, in and out swapped. */
+/**
+ * dx: dy, padded by R - 1 - padding, convolved with the weights rotated by 180 degrees and in and out channels swapped.
+ */
 const inputGradient: Op<
   "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   { padding: "u32"; H: "u32"; W: "u32" }
@@ -81,7 +83,7 @@ const inputGradient: Op<
   ],
 });
 
-/** Weight gradient of runs of `run` images each; summed afterwards, which gives every core work. */
+/** Weight gradient of each run of `run` images; summed afterwards, which gives every core work. */
 const weightGradientRuns = defineOp({
   name: "conv2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",
@@ -129,7 +131,9 @@ const weightGradientRuns = defineOp({
   ],
 });
 
-/** The runs are an implementation detail, so the gradients of the whole have rules of their own. */
+/**
+ * The weight gradient of all images. The runs are an implementation detail, so the whole has its own gradient rules.
+ */
 function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tensor {
   const [K, C, R, S] = w.shape;
   const run = imagesPerRun(
@@ -152,7 +156,9 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tens
   return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
 }
 
-/** What convolutions with and without a residual share; `addend` is WGSL of the residual at the index `to`. */
+/**
+ * Declaration fields of convolutions with and without a residual; `addend` is WGSL of the residual at the index `to`.
+ */
 function convolutionFields(name: string, addend?: string) {
   return {
     attributes: { padding: "u32" },
@@ -171,7 +177,7 @@ function convolutionFields(name: string, addend?: string) {
   } as const;
 }
 
-/** Gradients of the inputs other than a residual. */
+/** Gradients of all inputs but the residual. */
 function backward(
   { x, w, bias, dy }: Record<"x" | "w" | "bias" | "dy", Tensor>,
   { padding }: { padding: number },
@@ -208,7 +214,7 @@ const convolution: Op<"x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]
     ],
   });
 
-/** A convolution added to another tensor, such as a residual connection: which saves a pass over y. */
+/** A convolution plus another tensor, such as a residual connection; saves a pass over y. */
 const convolutionAdd = defineOp({
   ...convolutionFields("conv2dAdd", "residual[to]"),
   name: "conv2dAdd",
@@ -236,7 +242,6 @@ const convolutionAdd = defineOp({
   ],
 });
 
-/** The convolution without a bias. */
 function unbiased(x: Tensor, w: Tensor, padding: number): Tensor {
   return convolution(x, w, zeros([1, w.shape[0]]), { padding });
 }
@@ -244,15 +249,15 @@ function unbiased(x: Tensor, w: Tensor, padding: number): Tensor {
 /**
  * Two-dimensional convolution (cross-correlation), stride 1.
  *
- * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU where that is faster. Next to an
- * outlier L times the typical value of its image, the error is up to about 2e-6 L of the typical value, 2 % at most:
- * images with larger outliers, values or weights above 1e15, infinite ones and NaN are computed tap by tap.
+ * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU if it is faster. Next to an
+ * outlier of L times the typical value of its image, the error is about 2e-6 L of the typical value, at most 2 %.
+ * Images with larger outliers, values or weights above 1e15, infinity or NaN are computed tap by tap.
  *
  * @param x f32[N, C, H, W]
  * @param w f32[K, C, R, R]
- * @param bias f32[K], or f32[1, K], or f32[N, K] for a bias of each image, such as a time embedding
- * @param residual added to the result in the same kernel, of the result's shape
- * @param padding pixels of zeros on each side, from 0, the default, to R - 1
+ * @param bias f32[K] or f32[1, K], or f32[N, K] for one bias per image, such as a time embedding
+ * @param residual tensor of the result's shape, added in the same kernel
+ * @param padding zero pixels on each side, from 0 (the default) to R - 1
  * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - R + 1]
  * @throws {ShapeError} if channels or biases do not fit, the kernel is not square or larger than the padded image, or
  * the padding is not a whole number from 0 to R - 1

@@ -1,32 +1,35 @@
 import { repeatGrid, repeatLines, vectorOf } from "../matmul/product.ts";
 
-/** Pixels of the target that one invocation of a direct convolution computes for four channels, all in registers. */
+/** Pixels of the target that one invocation of a direct convolution computes for four channels, in registers. */
 export interface PixelTile {
   readonly height: number;
   readonly width: number;
 }
 
 /**
- * Tiles of direct convolutions. Software adapters load numbers lane by lane, so each load should serve much arithmetic:
- * they take the first, the largest. GPUs may run more invocations at once with a smaller one.
+ * Tiles of direct convolutions. Software adapters take the first, the largest: they load numbers lane by lane, so each
+ * load should serve much arithmetic. GPUs may run more invocations at once with a smaller one.
  */
 export const pixelTiles: readonly PixelTile[] = [7, 4, 2].map((height) => ({ height, width: 4 }));
 
-/** Channels of x that an invocation of the weight gradient combines with four of y, and the pixels it takes at once. */
+/**
+ * Number of input channels that an invocation of the weight gradient combines with four output channels, and its pixels
+ * at a time.
+ */
 const weightTile = (R: number) =>
   R <= 3 ? { inputs: 2, height: 7, width: 4 } : { inputs: 1, height: 1, width: 1 };
 
-/** Number of tiles that cover an image. */
+/** Number of tiles needed to cover an image. */
 export function tilesCovering(height: number, width: number, tile: PixelTile): number {
   return Math.ceil(height / tile.height) * Math.ceil(width / tile.width);
 }
 
-/** Number of tiles that cover a weight. */
+/** Number of tiles needed to cover a weight. */
 export function weightTiles(K: number, C: number, R: number): number {
   return Math.ceil(K / 4) * Math.ceil(C / weightTile(R).inputs);
 }
 
-/** What distinguishes the convolution from its input gradient. */
+/** How a convolution differs from its input gradient, as WGSL. */
 export interface Convolution {
   readonly R: number;
   readonly S: number;
@@ -37,22 +40,22 @@ export interface Convolution {
   readonly padding: string;
   /** Expression of the weight from channel c to channel k at a tap. */
   readonly weight: (k: string, c: string, tap: string) => string;
-  /** Expression of what is added to channel k of image n. */
+  /** Expression of the bias of channel k of image n. */
   readonly bias?: (n: string, k: string) => string;
-  /** Expression of what is added to the target's element `to`. */
+  /** Expression to add to the target's element `to`. */
   readonly addend?: string;
 }
 
-/** Channels k0 to k3, the last one again beyond the end. */
+/** Channels k0 to k3; beyond the end, the last channel is repeated. */
 const fourChannels = "let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);";
 
-/** The rows of a tile, and their taps, that need row `row` of the source. */
+/** The rows of a tile, and their taps, that use row `row` of the source. */
 const tapsOf = (row: number, R: number, height: number) =>
   Array.from({ length: R }, (_, r) => ({ r, p: row - r })).filter(({ p }) => p >= 0 && p < height);
 
 /**
  * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks
- * the source rows once; a row serves every target row and tap that needs it.
+ * the source rows once; each row is used for all target rows and taps that need it.
  */
 export function convolutionWgsl(conv: Convolution, { height, width }: PixelTile): string {
   const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
@@ -105,8 +108,8 @@ ${repeatLines(4, channel)}
 }
 
 /**
- * Weight gradient of a run of images: an invocation holds all taps of four output channels x `inputs` input channels
- * and walks the pixels of dy, height x width at once; a row of x serves every row of dy and tap that needs it.
+ * Weight gradient of a run of images: an invocation holds all taps of four output x `inputs` input channels and walks
+ * the pixels of dy, height x width at a time; each row of x is used for all rows of dy and taps that need it.
  */
 export function weightGradientWgsl(R: number, S: number): string {
   const { inputs, height, width } = weightTile(R);

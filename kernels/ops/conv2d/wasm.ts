@@ -1,7 +1,7 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims } from "../../devices/device.ts";
 
-/** Parts of a sum over images that run in parallel: as many on every machine, so that results agree. */
+/** Number of parallel parts of a sum over images: the same on every machine, so that results agree. */
 function partsOf(run: number): number {
   return Math.min(8, run);
 }
@@ -9,7 +9,7 @@ function partsOf(run: number): number {
 /**
  * Sums over images and pixels of a[n][m][pixel] b[n][k][pixel] for groups of `run` images each, to y[group][m][k].
  *
- * @param folded whether the channels of b are the four taps of planes twice as high and wide
+ * @param folded whether the channels of b are the four taps of planes of twice the height and width
  */
 export function correlation(
   [a, b, y]: readonly [a: number, b: number, y: number],
@@ -23,7 +23,7 @@ export function correlation(
   ];
 }
 
-/** Addresses of a convolution's buffers; 0 where there is none. */
+/** Addresses of a convolution's buffers; 0 for an absent one. */
 interface Buffers {
   readonly source: number;
   readonly w: number;
@@ -32,7 +32,7 @@ interface Buffers {
   readonly addend: number;
 }
 
-/** Strides of the weights in elements, and whether their taps are read backwards. */
+/** Strides of the weights in elements, and whether to read the taps backwards. */
 interface WeightLayout {
   readonly strideC: number;
   readonly strideK: number;
@@ -42,7 +42,7 @@ interface WeightLayout {
 const is3x3 = ({ R, S, padding }: Dims) => R === 3 && S === 3 && padding === 1;
 const is1x1 = ({ R, S, padding }: Dims) => R === 1 && S === 1 && padding === 0;
 
-/** Convolution of [N, C, H, W] to [N, K, H, W]: 3x3 by Winograd, 1x1 as a product; others have no kernel. */
+/** Convolution of [N, C, H, W] to [N, K, H, W]: 3x3 by Winograd, 1x1 as a product; other sizes have no kernel. */
 function convolution(
   { source, w, target, bias, addend }: Buffers,
   { strideC, strideK, turned }: WeightLayout,
@@ -77,7 +77,7 @@ export function forwardCalls(
   );
 }
 
-/** dx: a convolution of dy by the turned weights, from K channels to C. */
+/** dx: a convolution of dy with the rotated weights, from K channels to C. */
 export function inputGradientCalls(
   { dy, w, dx }: Readonly<Record<"dy" | "w" | "dx", number>>,
   { N, C, H, W, K, R, S, padding }: Dims,
@@ -89,7 +89,7 @@ export function inputGradientCalls(
   );
 }
 
-/** dw of groups of `run` images each. */
+/** dw of each group of `run` images. */
 export function weightGradientCalls(
   { x, dy, dw }: Readonly<Record<"x" | "dy" | "dw", number>>,
   dims: Dims,
@@ -98,7 +98,7 @@ export function weightGradientCalls(
   if (is1x1(dims)) return correlation([dy, x, dw], { N, M: K, H, W, K: C, groups, run, folded: 0 });
   if (!is3x3(dims)) return undefined;
   const tiles = Math.ceil(H / 4) * Math.ceil(W / 4);
-  // Each part has sums of its own: no more parts than have tiles that outnumber them.
+  // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles.
   const parts = Math.max(1, Math.min(partsOf(run), Math.floor(run * tiles * (1 / C + 1 / K))));
   return [
     { kernel: "winogradGradientParts", args: { x, dy, N, C, H, W, K, groups, run, parts } },

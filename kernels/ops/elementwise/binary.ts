@@ -54,12 +54,12 @@ export function multiply(a: Tensor | number, b: Tensor | number): Tensor {
   return b instanceof Tensor ? multiplyOp(a, b) : affine(a, { scale: b, shift: 0 });
 }
 
-/** Whether f32 holds a number with all its digits. */
+/** Whether f32 holds a number at full precision. */
 const isNormal = (x: number) => Math.abs(x) >= 2 ** -126 && Math.abs(x) < 2 ** 128;
 
 /**
- * a / b, elementwise, broadcasting; either may be a number. By a number it is a (1 / b), which may differ in the last
- * digit, if f32 holds 1 / b.
+ * a / b, elementwise, broadcasting; either may be a number. Division by a number is a (1 / b) if f32 holds
+ * 1 / b, which may differ in the last digit.
  *
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  * @throws {UserError} if neither is a tensor

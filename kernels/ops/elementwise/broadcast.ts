@@ -11,8 +11,8 @@ import { UserError } from "../../core/user_error.ts";
 import { full } from "../layout/fill.ts";
 
 /**
- * How to walk operands that broadcast: neighbouring axes that all of them step through alike are merged, and at most four
- * remain, of lengths n0 to n3. Operand `a` steps by a0 to a3. `flat` is 1 if all are read in order.
+ * How to walk broadcast operands: neighbouring axes with the same pattern are merged, into at most four of lengths n0
+ * to n3. Operand `a` has strides a0 to a3. `flat` is 1 if all operands are read in order.
  *
  * @throws {ShapeError} if the shapes do not broadcast, or more than four groups of axes remain
  */
@@ -49,11 +49,11 @@ export function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record
 }
 
 /**
- * WGSL of a kernel that walks operands.
+ * WGSL of a kernel over broadcast operands.
  *
- * @param operands names of the buffers
- * @param result name of the buffer for the results
- * @param value expression of a result, in `a_` for the element of operand `a`
+ * @param operands names of the input buffers
+ * @param result name of the output buffer
+ * @param value expression of a result; `a_` is the element of operand `a`
  */
 function broadcastWgsl(operands: readonly string[], result: string, value: string): string {
   const step = (name: string) =>
@@ -71,7 +71,7 @@ ${operands.map((name) => `  let ${name}_ = ${name}[at_${name}];`).join("\n")}
 }`;
 }
 
-/** Where each operand is read for result i. */
+/** Index of each operand's element for result i. */
 function placesOf(operands: readonly string[], i: number, dims: Dims): number[] {
   const places = operands.map(() => 0);
   for (let k = 3, rest = i; k >= 0; k--) {
@@ -82,7 +82,7 @@ function placesOf(operands: readonly string[], i: number, dims: Dims): number[] 
   return places;
 }
 
-/** A function of two numbers, and how it is computed. */
+/** A function of two numbers, on each device. */
 interface BinaryFunction {
   /** WGSL of f(a, b), as an expression in `a_` and `b_`. */
   readonly value: string;
@@ -91,7 +91,7 @@ interface BinaryFunction {
   readonly samples?: readonly Sample[];
 }
 
-/** Shapes that broadcast, and one that does not need to. */
+/** Shapes that broadcast, and two equal ones. */
 const broadcasting: readonly Sample[] = [
   { shapes: { a: [3, 5], b: [3, 5] } },
   { shapes: { a: [2, 3, 4, 5], b: [3, 1, 5] } },
@@ -99,7 +99,7 @@ const broadcasting: readonly Sample[] = [
   { shapes: { a: [], b: [2, 2] } },
 ];
 
-/** The parts of a declaration that follow from f: of an op with inputs `a[A...], b[B...]` and the output `y`. */
+/** Declaration fields for f, of an op with inputs `a[A...], b[B...]` and output `y`. */
 export function binaryKernel(
   name: keyof typeof Binary,
   { value, apply, functions = "", samples = [] }: BinaryFunction,
@@ -125,7 +125,7 @@ export function binaryKernel(
   };
 }
 
-/** Declares f. `backward` gives the gradients of a and b as if they had the shape of y. */
+/** Declares the op of f. `backward` gives the gradients of a and b before they are summed to the shapes of a and b. */
 export function defineBinary(
   name: keyof typeof Binary,
   f: BinaryFunction,
@@ -145,11 +145,11 @@ export function defineBinary(
 type Three<T> = readonly [T, T, T];
 
 /**
- * The kernels of an elementwise function of three operands that broadcast; its op derives `broadcastWalk` of them.
+ * The kernels of an elementwise function of three broadcast operands; its op derives `broadcastWalk` of them.
  *
- * @param operands names of the buffers
- * @param result name of the buffer for the results
- * @param value WGSL of the function, as an expression in `a_` for operand `a`
+ * @param operands names of the input buffers
+ * @param result name of the output buffer
+ * @param value WGSL expression of the function; `a_` is the element of operand `a`
  */
 export function ternaryKernel(
   name: keyof typeof Ternary,
@@ -180,12 +180,12 @@ export function ternaryKernel(
   };
 }
 
-/** A number as a tensor that broadcasts, on the device of another one. */
+/** A number as a scalar tensor on the device of x; tensors are returned as they are. */
 export function scalarBeside(x: Tensor, value: Tensor | number): Tensor {
   return value instanceof Tensor ? value : withDevice(x.device, () => full([], value));
 }
 
-/** Both operands as tensors. @throws {UserError} if neither is one, or one is neither a tensor nor a number */
+/** Both operands as tensors. @throws {UserError} if neither is a tensor, or one is neither a tensor nor a number */
 export function operands(name: string, a: Tensor | number, b: Tensor | number): [a: Tensor, b: Tensor] {
   checkOperands(name, a, b);
   return [scalarBeside(b as Tensor, a), scalarBeside(a as Tensor, b)];

@@ -14,7 +14,7 @@ import nanWgsl from "./nan.wgsl" with { type: "text" };
 import { withDevice } from "../../core/context.ts";
 import { isCount, maxU32 } from "../../core/checks.ts";
 
-/** The part of dy that goes to a where max(a, b) was taken: all where a > b, half at a tie, nothing where a < b. */
+/** The share of dy that goes to a in max(a, b): all if a > b, half at a tie, none if a < b. */
 const largerShare: Op<"a[A...], b[B...], dy[D...] -> da[Y...]"> = defineOp({
   name: "largerShare",
   signature: "a[A...], b[B...], dy[D...] -> da[Y...]",
@@ -63,9 +63,9 @@ fn smaller(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a < b && !i
 );
 
 /**
- * The larger of a and b, elementwise, broadcasting; NaN where either is NaN. Either may be a number.
+ * The larger of a and b, elementwise, broadcasting; NaN if either is NaN. Either may be a number.
  *
- * At a tie, a and b get half of the gradient each; where either is NaN, both get all of it, as in PyTorch.
+ * At a tie, a and b get half of the gradient each; if either is NaN, both get all of it, as in PyTorch.
  *
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
@@ -95,7 +95,7 @@ const greaterOp: Op<"a[A...], b[B...] -> y:u32[Y...]"> = defineOp({
 /**
  * Whether a > b, elementwise, broadcasting: a condition for `where`. Either may be a number.
  *
- * @returns u32, 1 where a > b and 0 elsewhere, also where either is NaN; gradients end here
+ * @returns u32, 1 if a > b, else 0, also if either is NaN; gradients end here
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
 export function greater(a: Tensor | number, b: Tensor | number): Tensor {
@@ -108,7 +108,7 @@ export function less(a: Tensor | number, b: Tensor | number): Tensor {
   return greaterOp(right, left);
 }
 
-/** The kernels that choose between numbers, and those that choose between words. */
+/** The kernels of `where` for f32, and those for u32. */
 const choosing = ternaryKernel("where", ["condition", "a", "b"], "y", {
   value: "select(b_, a_, condition_ != 0u)",
   apply: (condition, a, b) => condition !== 0 ? a : b,
@@ -152,12 +152,12 @@ const whereWords = defineOp({
 });
 
 /**
- * a where the condition holds, else b, elementwise, broadcasting. What is not chosen has no influence, even if it is
- * NaN: its gradient is 0.
+ * a if the condition holds, else b, elementwise, broadcasting. The other value has no influence, even if it is NaN: its
+ * gradient is 0.
  *
- * @param condition u32, as `greater` gives it: 0 is false, all else true
- * @param a f32; or u32, such as labels, as b is then; a number beside u32 is whole, from 0 to 2^32 - 1
- * @returns of the type of a and b
+ * @param condition u32, as returned by `greater`: 0 is false, all else true
+ * @param a f32, or u32 such as labels, like b; a number next to u32 must be whole, from 0 to 2^32 - 1
+ * @returns a tensor of the type of a and b
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  * @throws {TypeError} if the condition is not u32, or a and b are not of one type
  */
@@ -168,7 +168,7 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
   return whereWords(condition, wordsBeside(condition, "a", a), wordsBeside(condition, "b", b));
 }
 
-/** A number as words that broadcast, on the device of another tensor. @throws {TypeError} if no word holds it */
+/** A number as a u32 scalar on the device of x. @throws {TypeError} if u32 cannot hold it */
 function wordsBeside(x: Tensor, name: string, value: Tensor | number): Tensor {
   if (value instanceof Tensor) return value;
   if (isCount(value, 0, maxU32)) return withDevice(x.device, () => tensor(Uint32Array.of(value)));

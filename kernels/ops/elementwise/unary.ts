@@ -9,8 +9,8 @@ import nanWgsl from "./nan.wgsl" with { type: "text" };
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 
 /**
- * sin(x + quarters pi / 2): the sine of hardware may be wrong by 5e-4, and by anything for large x. pi / 2 is in three
- * parts, so that what is left of x is exact. Source: Cody and Waite 1980, chapter 8
+ * sin(x + quarters pi / 2). The sine of hardware may be off by 5e-4, and is arbitrary for large x. Subtracting pi / 2
+ * in three parts keeps the remainder of x exact. Source: Cody and Waite 1980, chapter 8
  */
 const sineWgsl = `fn sine(x: f32, quarters: u32) -> f32 {
   let bits = bitcast<u32>(x);
@@ -25,7 +25,7 @@ const sineWgsl = `fn sine(x: f32, quarters: u32) -> f32 {
   return select(value, -value, (quadrant & 2u) == 2u);
 }`;
 
-/** A function of one number, and how it is computed. */
+/** A function of one number, its derivatives and its kernels. */
 interface UnaryFunction {
   /** WGSL of f(x) and f'(x), as expressions in `v`. */
   readonly value: string;
@@ -43,7 +43,7 @@ const spread: Sample = {
   values: { x: [-30, -6, -2.5, -0.75, -0.01, 0.02, 0.6, 3, 25] },
 };
 
-/** Declares f and the op of its gradient, dx = f'(x) dy, whose own gradients are f''(x) dy ddx and f'(x) ddx. */
+/** Declares f and the op of its gradient, dx = f'(x) dy, whose gradients are f''(x) dy ddx and f'(x) ddx. */
 function defineUnary(
   name: string,
   {
@@ -56,7 +56,7 @@ function defineUnary(
     samples = [{ shapes: { x: [3, 5] } }, spread],
   }: UnaryFunction,
 ): (x: Tensor) => Tensor {
-  const f: number | undefined = Unary[name as keyof typeof Unary]; // not all have a WebAssembly kernel
+  const f: number | undefined = Unary[name as keyof typeof Unary]; // some have no WebAssembly kernel
   const gradient: (x: Tensor, dy: Tensor) => Tensor = defineOp({
     name: `${name}Gradient`,
     signature: "x[S...], dy[S...] -> dx[S...]",
@@ -177,7 +177,7 @@ export const square: (x: Tensor) => Tensor = defineUnary("square", {
   curvature: (_, g) => multiply(g, 2),
 });
 
-/** e^x, elementwise: Infinity above 88.7, at most a subnormal number below -87.3, NaN of NaN. */
+/** e^x, elementwise: Infinity above 88.7, 0 or subnormal below -87.3, NaN for NaN. */
 export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
   value: "exp(v)",
   slope: "exp(v)",
@@ -187,7 +187,7 @@ export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
   samples: [{ shapes: { x: [3, 5] } }],
 });
 
-/** Natural logarithm, elementwise: -Infinity of 0, with slope Infinity, and NaN of numbers below 0 and of NaN. */
+/** Natural logarithm, elementwise: -Infinity at 0, with slope Infinity; NaN for negative numbers and NaN. */
 export const log: (x: Tensor) => Tensor = defineUnary("log", {
   value: "log(v)",
   slope: "1.0 / v",
@@ -197,7 +197,7 @@ export const log: (x: Tensor) => Tensor = defineUnary("log", {
   samples: positive,
 });
 
-/** Square root, elementwise: NaN of numbers below 0 and of NaN. Its slope at 0 is Infinity. */
+/** Square root, elementwise: NaN for negative numbers and NaN. Its slope at 0 is Infinity. */
 export const sqrt: (x: Tensor) => Tensor = defineUnary("sqrt", {
   value: "sqrt(v)",
   slope: "0.5 / sqrt(v)",
@@ -232,8 +232,8 @@ const samples: readonly Sample[] = [
 /**
  * Sine of x in radians; NaN for infinities.
  *
- * The error is below 1e-6 for |x| up to 10,000. On WebGPU it grows to about 1e-7 |x| beyond, what rounding x to f32
- * costs.
+ * The error is below 1e-6 for |x| up to 10,000. On WebGPU it grows to about 1e-7 |x| beyond, like
+ * the error of rounding x to f32.
  */
 export const sin: (x: Tensor) => Tensor = defineUnary("sin", {
   value: "sine(v, 0u)",

@@ -9,7 +9,7 @@ import { geluOf, geluSlope } from "../elementwise/gelu.ts";
 import { forwardWgsl, forwardWorkgroupWgsl, gradientWgsl, gradientWorkgroupWgsl } from "./wgsl.ts";
 import { summingKernels, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
 
-/** Activations that the kernel applies to the normalised value z: f and f'. */
+/** Activations of the normalised value z that the kernel can apply: f and f'. */
 const activations = [
   { name: "none", value: "z", slope: "1.0", apply: (z: number) => z, derivative: () => 1 },
   {
@@ -21,12 +21,12 @@ const activations = [
   },
 ] as const;
 
-/** Lanes that share a channel in the gradient's workgroups: a few pixels each. */
+/** Number of lanes that share a channel in the gradient's workgroups, so that each has a few pixels. */
 function channelWidth(pixels: number, lanes: number): number {
   return Math.min(lanes, 2 ** Math.ceil(Math.log2(Math.max(1, pixels / 4))));
 }
 
-/** WebGPU kernels of a group of an image each: an invocation on software adapters, a workgroup on GPUs. */
+/** WebGPU kernels for one group of an image: an invocation on software adapters, a workgroup on GPUs. */
 function groupNormKernels(invocationWgsl: string, workgroupWgsl: string) {
   const activation = (at: number) => {
     const { value, slope } = activations[at];
@@ -146,13 +146,13 @@ const groupNormGradient = defineOp({
 });
 
 /**
- * Group normalisation: each group of channels of an image gets mean 0 and variance 1, then each channel its gamma and beta.
- * It has no second derivatives.
+ * Group normalisation: each group of channels of an image is scaled to mean 0 and variance 1, then each channel by its
+ * gamma and beta. Second derivatives are not supported.
  *
  * @param x f32[N, C, H, W]
  * @param gamma f32[C]
  * @param beta f32[C]
- * @param groups how many; it divides C
+ * @param groups number of groups; must divide C
  * @param epsilon added to the variance, 1e-5 by default
  * @param activation applied to the result in the same kernel, `none` by default
  * @returns f32[N, C, H, W]

@@ -1,6 +1,6 @@
 /**
- * One invocation for each group of an image: mean, variance, then the normalised and activated values.
- * Sums go row by row to keep f32 sums short.
+ * One invocation per group of an image: mean, variance, then the normalised and activated values. Sums go row by row,
+ * which keeps f32 sums short and accurate.
  */
 export const forwardWgsl = `fn kernel(i: u32) {
   let channels = dims.C / dims.G;
@@ -32,7 +32,7 @@ export const forwardWgsl = `fn kernel(i: u32) {
   }
 }`;
 
-/** One workgroup for each group of an image: mean, variance, then the normalised and activated values. */
+/** One workgroup per group of an image: mean, variance, then the normalised and activated values. */
 export const forwardWorkgroupWgsl = `fn kernel(group: u32, lane: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
@@ -55,9 +55,7 @@ export const forwardWorkgroupWgsl = `fn kernel(group: u32, lane: u32) {
   }
 }`;
 
-/**
- * One invocation for each group of an image: sums over each channel, row by row, then dx from the sums over the group.
- */
+/** One invocation per group of an image: sums over each channel, row by row, then dx from the sums over the group. */
 export const gradientWgsl = `fn kernel(i: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
@@ -102,8 +100,8 @@ export const gradientWgsl = `fn kernel(i: u32) {
 }`;
 
 /**
- * One workgroup for each group of an image. `width` lanes share a channel, so several channels are summed at a time; then dx from
- * the sums over the group. Each lane reads back only what it wrote.
+ * One workgroup per group of an image. `width` lanes share a channel, so several channels are summed at a time; then dx
+ * is computed from the sums over the group. Each lane reads back only what it wrote.
  */
 export const gradientWorkgroupWgsl = `fn kernel(group: u32, lane: u32) {
   let pixels = dims.H * dims.W;

@@ -6,8 +6,8 @@ import { Tensor } from "../../core/tensor.ts";
 /**
  * Copies rows of `width` elements.
  *
- * @param from, to addresses of the first row of each
- * @param fromWidth, toWidth elements from one row to the next
+ * @param from, to addresses of the first rows
+ * @param fromWidth, toWidth row strides in elements
  */
 export function copyRows(
   from: number,
@@ -36,7 +36,10 @@ const fill = defineOp({
   }],
 });
 
-/** A tensor of one value, on the device in use. @throws {ShapeError} if a length is not a whole number of at least 0 */
+/**
+ * A tensor filled with one value, on the device in use. @throws {ShapeError} if a length is not a whole number of at
+ * least 0
+ */
 export function full(shape: Shape, value: number): Tensor {
   return new Tensor(fill({ n: checkedSizeOf(shape), value }).storage, shape);
 }
@@ -58,7 +61,8 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
 });
 
 /**
- * Writes one number into `y` at an index on the device, in place, such as a log of recorded steps. No gradients pass.
+ * Writes one number into `y` in place, at an index on the device, such as into a log of recorded steps. No gradients
+ * pass.
  */
 export const putAt: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
   name: "putAt",

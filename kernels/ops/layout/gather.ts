@@ -6,7 +6,7 @@ import { type Tensor, tensor } from "../../core/tensor.ts";
 import { zeros } from "./fill.ts";
 import { reshape } from "./movement.ts";
 
-/** NaN in WGSL, which refuses one that it can compute ahead: its bits, and those of some word. */
+/** WGSL of NaN: the bits of NaN combined with some word, because WGSL rejects a constant NaN. */
 const nan = (word: string) => `bitcast<f32>(${word} | 0x7fc00000u)`;
 
 const gatherPixels = defineOp({
@@ -39,10 +39,10 @@ const gatherPixels = defineOp({
 });
 
 /**
- * Images of a data set of bytes on the device, as numbers `scale byte + shift`.
+ * Gathers images from bytes on the device, as numbers `scale byte + shift`.
  *
  * @param bytes u32[ceil(M pixels / 4)], the pixels of M images, four to a word; see `packBytes`
- * @param indices u32[N], each below M: an image beyond the bytes is NaN, for no op can fail for values on the device
+ * @param indices u32[N], each below M; an out-of-range image is NaN, because an op cannot fail on values on the device
  * @returns f32[N, pixels]
  * @throws {ShapeError} if bytes or indices do not have one axis, or there are no bytes
  * @throws {TypeError} if they are not u32, or `pixels` is not a whole number of at least 0
@@ -55,7 +55,7 @@ export function gatherImages(
   return gatherPixels(bytes, indices, { P: pixels, scale, shift });
 }
 
-/** y[n] = table[indices[n]], or `missing` in every place where there is no such row. */
+/** y[n] = table[indices[n]], or `missing` if there is no such row. */
 function rowsKernel(missing: { readonly wgsl: string; readonly value: number }) {
   return {
     wgsl: `fn kernel(i: u32) {
@@ -94,7 +94,7 @@ const gatherWords = defineOp({
   }],
 });
 
-/** Gradient of `gatherRows`: each row of the table sums its rows of dy, always in the same order. */
+/** Gradient of `gatherRows`: adds the rows of dy to each row of the table, always in the same order. */
 const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> = defineOp({
   name: "scatterRows",
   signature: "dy[N, P], indices:u32[N] -> dtable[M, P]",
@@ -121,11 +121,11 @@ const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> 
 });
 
 /**
- * Rows of a table, such as the embeddings or the labels of a batch.
+ * Gathers rows of a table, such as the embeddings or labels of a batch.
  *
  * @param table f32[M, P] or u32[M, P], or one axis for a table of single values
- * @param indices u32[N], each below M: no op can fail for values on the device, so a row of M or more is NaN, or 2^32 - 1 in
- * a table of words, which no table of labels has a row for; its gradient goes nowhere
+ * @param indices u32[N], each below M. An op cannot fail on values on the device, so an out-of-range row is NaN, or 2^32 - 1
+ * (an invalid label) from a u32 table, and gets no gradient
  * @returns [N, P], or [N] for a table of one axis, of the table's type
  * @throws {ShapeError} if the table does not have one or two axes
  */
@@ -140,7 +140,7 @@ export function gatherRows(table: Tensor, indices: Tensor): Tensor {
 }
 
 /**
- * Bytes as a u32 tensor on the device in use, four to a word; zeros fill the last word.
+ * Packs bytes into a u32 tensor on the device in use, four to a word; the last word is padded with zeros.
  *
  * @throws {ShapeError} if there are none
  */

@@ -17,8 +17,8 @@ import { copyRows, zeros } from "./fill.ts";
  * The same values in another shape, without a copy: both share memory.
  *
  * @param x f32 or u32
- * @param shape of as many elements
- * @returns a view of x, of the shape and its type
+ * @param shape with the same number of elements
+ * @returns a view of x with this shape
  * @throws {ShapeError} if the number of elements differs, or a length is not a whole number of at least 0
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -91,11 +91,11 @@ function orderAttributes(order: readonly number[]) {
 /**
  * Reorders axes: axis k of the result is axis `order[k]` of x.
  *
- * @param x f32, of six axes at most
+ * @param x f32, with at most six axes
  * @param order each axis of x once, counted from 0
  * @returns f32; its axis k is as long as axis `order[k]` of x
  * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
- * @throws {TypeError} if it is no list
+ * @throws {TypeError} if `order` is not a list
  */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   checkList("run permute", "order is", order, "axes, such as [1, 0]");
@@ -155,7 +155,7 @@ const sliceMiddle: Op<"x[P, A, Q] -> y[P, B, Q]", { start: "u32"; B: "u32" }> = 
   samples: [{ shapes: { x: [2, 5, 3] }, attributes: { start: 1, B: 3 } }],
 });
 
-/** Gradient of `slice`: dy in its place, zeros elsewhere. */
+/** Gradient of `slice`: dy at its position, zeros elsewhere. */
 const embedMiddle: Op<"dy[P, B, Q] -> dx[P, A, Q]", { start: "u32"; A: "u32" }> = defineOp({
   name: "sliceGradient",
   signature: "dy[P, B, Q] -> dx[P, A, Q]",
@@ -176,7 +176,7 @@ const embedMiddle: Op<"dy[P, B, Q] -> dx[P, A, Q]", { start: "u32"; A: "u32" }> 
   samples: [{ shapes: { dy: [2, 3, 3] }, attributes: { start: 1, A: 5 } }],
 });
 
-/** Elements before, along and after an axis. */
+/** Number of elements before, along and after an axis. */
 function around(shape: Shape, axis: number): [number, number, number] {
   return [sizeOf(shape.slice(0, axis)), shape[axis], sizeOf(shape.slice(axis + 1))];
 }
@@ -185,10 +185,10 @@ function around(shape: Shape, axis: number): [number, number, number] {
  * Joins tensors along an axis.
  *
  * @param tensors f32[..., L, ...], with the same other axes
- * @param axis the one of lengths L, counted from the end if negative
+ * @param axis the axis to join along; negative ones count from the end
  * @returns f32[..., sum of all L, ...]; a single tensor, or the only one with L above 0, is returned itself
  * @throws {ShapeError} if other axes differ, the axis does not exist or there is no tensor
- * @throws {TypeError} if tensors are no list
+ * @throws {TypeError} if `tensors` is not a list
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   checkList("run concat", "tensors are", tensors, "tensors");
@@ -210,14 +210,14 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
 }
 
 /**
- * The `length` elements from `start` on along an axis, as a copy.
+ * Copies `length` elements from `start` on along an axis.
  *
  * @param x f32[..., L, ...]
- * @param axis the one of length L, counted from the end if negative
+ * @param axis the axis to slice; negative ones count from the end
  * @param start from 0 on
  * @param length at least 1
  * @returns f32[..., length, ...]
- * @throws {ShapeError} if the axis does not exist, or they are not all inside the tensor
+ * @throws {ShapeError} if the axis does not exist, or the elements are not all inside the tensor
  * @throws {TypeError} if x is u32
  */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {

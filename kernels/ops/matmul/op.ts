@@ -11,13 +11,13 @@ import { permute, reshape } from "../layout/movement.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
 
-/** Something for each buffer of a product y = a b. */
+/** A value for each buffer of a product y = a b. */
 type Buffers<T> = Readonly<Record<"a" | "b" | "y", T>>;
 
 /** Strides in elements of a along m and k, of b along k and n. */
 type Strides = readonly [am: number, ak: number, bk: number, bn: number];
 
-/** How a[batch] and b[batch] lie in memory: the index of a[m, k] and of b[k, n] as WGSL, and their strides. */
+/** Memory layout of a[batch] and b[batch]: the index of a[m, k] and of b[k, n] as WGSL, and strides. */
 interface Layout {
   readonly a: string;
   readonly b: string;
@@ -31,7 +31,7 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n", strides: ({ M, N }) => [1, M, N, 1] },
 } satisfies Record<string, Layout>;
 
-/** The product on WebGPU. */
+/** The product for WebGPU. */
 function productOf(name: keyof typeof layouts): Product {
   const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
   const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
@@ -59,7 +59,7 @@ fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
   };
 }
 
-/** What the declarations of the three products share. */
+/** Declaration fields shared by the three products. */
 function productFields(name: keyof typeof layouts) {
   const { strides }: Layout = layouts[name];
   const size = ({ Y, M, N }: Dims) => ({ rows: M, columns: N, batches: Y });
@@ -81,7 +81,7 @@ function productFields(name: keyof typeof layouts) {
   };
 }
 
-/** y = a b for strides of a and b along m, k and n. */
+/** y = a b with strides of a and b along m, k and n. */
 function multiplyLoops(
   { a, b, y }: Buffers<NumberArray>,
   { A, B, Y, M, N, K }: Dims,
@@ -168,7 +168,7 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
   }
   const batches = [a, b].map((x) => x.shape.slice(0, -2));
   const batch = broadcastShapes(batches[0], batches[1]);
-  // The kernels read a batch whole or repeat a single matrix; any other is made whole first.
+  // The kernels handle full batches and single matrices; others are expanded first.
   const flat = [a, b].map((x, k) => {
     const whole = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
     return reshape(whole, [sizeOf(whole.shape.slice(0, -2)), ...x.shape.slice(-2)]);

@@ -1,8 +1,8 @@
 import { lanesOf, type ProductSize, type ProductTile } from "./product_tiles.ts";
 
 /**
- * Lines of WGSL for i from 0 to n - 1: a tile in registers is written out. Chromium's software adapter compiled loops
- * over one, with vectors that a variable indexes, for minutes.
+ * Lines of WGSL for i from 0 to n - 1. Register tiles are unrolled, because Chromium's software adapter takes minutes
+ * to compile loops over vectors with variable indices.
  */
 export function repeatLines(n: number, line: (i: number) => string): string {
   return Array.from({ length: n }, (_, i) => line(i)).join("\n");
@@ -19,22 +19,20 @@ export function vectorOf(element: (j: number) => string): string {
 }
 
 /**
- * One factor of a product. Its functions work on structs that the op declares, so that what depends on the row (or
- * column) alone is computed once, before the loop over the depth.
+ * One factor of a product. Its functions work on structs declared by the op, so that what depends only on the row (or
+ * column) is computed once, before the loop over the depth.
  */
 interface Factor {
   /** Which axis is contiguous in memory: neighbouring lanes read along it. */
   readonly along: "depth" | "edge";
-  /** WGSL expressions: what is known of a row (or column) before the loop, and the element there and at `d`. */
+  /** WGSL expressions: the struct of a row (or column), computed before the loop, and the element there at `d`. */
   readonly edge: (index: string) => string;
   readonly element: (edge: string) => string;
-  /** Four elements along the edge, from a multiple of four on, where the factor's buffer is taken as vectors. */
+  /** Four elements along the edge, from a multiple of four on, if the factor's buffer is declared as vectors. */
   readonly vector?: (edge: string) => string;
 }
 
-/**
- * What a product of matrices is in one op: y[row, column] = sum over d of a[row, d] b[d, column], for every `batch`.
- */
+/** A matrix product inside an op: y[row, column] = sum over d of a[row, d] b[d, column], for every `batch`. */
 export interface Product {
   /** WGSL declarations used by the expressions. */
   readonly declarations?: string;
@@ -42,17 +40,17 @@ export interface Product {
   readonly rows: string;
   readonly columns: string;
   readonly depth: string;
-  /** WGSL expression of what elements use of the position `k` along the depth: they see it as `d`. */
+  /** WGSL expression computed from the position `k` along the depth; elements see it as `d`. */
   readonly position: string;
   readonly a: Factor;
   readonly b: Factor;
-  /** WGSL statements that what follows may use, run for every column. */
+  /** WGSL statements for every column, which the expressions below may use. */
   readonly columnContext?: string;
   /** WGSL expressions of index in y: the part that depends on `column`, and the part of `row`. Both may use `batch`. */
   readonly columnTarget: string;
   readonly rowTarget: string;
   readonly target: string;
-  /** WGSL expression of what is stored, from `value`, `row`, `column` and `to`, the index in the target. */
+  /** WGSL expression to store, from `value`, `row`, `column` and `to`, the index in the target. */
   readonly stored?: string;
 }
 
@@ -60,8 +58,8 @@ export interface Product {
  * A product with workgroup memory: the lanes load a slice of both factors, `depth` deep, then each lane multiplies its
  * rows by its columns from there, in vectors of four rows.
  *
- * The slices lie in memory as [depth][edge / 4] vectors, one vector longer than needed, so that lanes that store along
- * the depth hit different banks. Vectors are stored whole, since writing one component may touch the others.
+ * Slices are stored as [depth][edge / 4] vectors, one vector longer than needed, so that lanes that store along the
+ * depth use different banks. Vectors are stored whole, because writing one component may touch the others.
  */
 export function productWgsl(tile: ProductTile, product: Product): string {
   const lanes = lanesOf(tile);
@@ -76,11 +74,11 @@ export function productWgsl(tile: ProductTile, product: Product): string {
   const columnQuads = tile.laneColumns / 4;
   const stride = (quads: number) => quads + 1;
 
-  /** The vectors of a slice that a lane loads: where they lie, what of that is known before the loop, and the loads. */
+  /** The vectors of a slice that a lane loads: their positions, the part computed before the loop, and the loads. */
   const loads = sides.map(({ name, along, quads, origin, last, edge, element }) => {
     const count = Math.ceil(quads * tile.depth / lanes);
     const partial = quads * tile.depth % lanes !== 0;
-    const inner = along === "depth" ? tile.depth : quads; // divides the lanes, so that a lane stays at one of them
+    const inner = along === "depth" ? tile.depth : quads; // divides the lanes, so each lane keeps its position
     const still = `lane % ${inner}u`;
     const moving = (i: number) => `lane / ${inner}u + ${i * lanes / inner}u`;
     const at = (i: number) =>
@@ -161,11 +159,11 @@ ${repeatLines(tile.laneColumns, storeColumn)}
 }`;
 }
 
-/** Rows of the result that an invocation holds in registers, by default, and columns, in vectors of four. */
+/** Default numbers of rows, and of vectors of four columns, that an invocation holds in registers. */
 const defaultRows = 8;
 const quads = 2;
 
-/** Invocations of a product. */
+/** Number of invocations of a product. */
 export function registerTiles({ rows: height, columns, batches }: ProductSize, rows = defaultRows): number {
   return batches * Math.ceil(height / rows) * Math.ceil(columns / (4 * quads));
 }
@@ -189,8 +187,8 @@ export function registerProductWgsl(product: Product, rows = defaultRows): strin
 }
 
 /**
- * The same product where four columns are a vector in memory, of its right factor and of the target, whose indices are
- * those of numbers: software adapters load and store a vector in little more time than a number.
+ * The same product with four columns per vector in memory, in its right factor and in the target; indices still count
+ * numbers. Software adapters load and store a vector in little more time than a number.
  */
 export function vectorProductWgsl(product: Product): string {
   const { edge, vector } = product.b;
@@ -202,12 +200,12 @@ export function vectorProductWgsl(product: Product): string {
   });
 }
 
-/** The vector of sums of a row. */
+/** Name of the vector of sums of a row. */
 function sum(row: number, quad: number): string {
   return `sum_${row}_${quad}`;
 }
 
-/** Parts of the kernel that depend on how columns lie in memory. */
+/** The parts of the kernel that depend on the memory layout of columns. */
 interface Columns {
   readonly before: string;
   /** WGSL expression of four elements of the right factor. */
@@ -244,10 +242,10 @@ ${store}
 }
 
 /**
- * Stores what the tile has of a column, or of four from it on, row by row.
+ * Stores one column of the tile, or four from it on, row by row.
  *
- * @param at WGSL of the index in the target, from `to`, that of the number
- * @param value WGSL of what a row has there
+ * @param at WGSL of the index in the target, from the scalar index `to`
+ * @param value WGSL of the value in a row
  */
 function storedColumn(
   { columnContext = "", columnTarget, rowTarget, target, stored = "value" }: Product,

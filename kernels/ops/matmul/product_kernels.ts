@@ -11,9 +11,9 @@ import {
   tiles,
 } from "./product_tiles.ts";
 
-/** A kernel of single invocations, each with a tile of the result in registers. */
+/** A kernel of single invocations that hold tiles of the result in registers. */
 export interface RegisterKernel {
-  /** Its tile, as in `registers 7x4`, where the op has several. */
+  /** Its tile, as in `registers 7x4`, if the op has several. */
   readonly tile?: string;
   readonly fits?: (dims: Dims) => boolean;
   readonly vectors?: readonly string[];
@@ -21,19 +21,19 @@ export interface RegisterKernel {
   readonly wgsl: (specialised: Dims) => string;
 }
 
-/** How an op is a product of matrices: in workgroup memory, and in registers. */
+/** How an op is a matrix product, in workgroup memory and in registers. */
 interface ProductOptions {
   /** Dims that are compiled into all kernels. */
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
-  /** Kernels in registers, given that of any product: software adapters run the first that fits a call. */
+  /** Kernels in registers, given the generic one; software adapters run the first that fits a call. */
   readonly registers?: (generic: RegisterKernel) => readonly RegisterKernel[];
-  /** Calls of other ops that can do its work. */
+  /** Calls of other ops that can do the same work. */
   readonly other?: PassesWay;
 }
 
-/** WebGPU kernels of an op that is a product of matrices: fields of its declaration. */
+/** WebGPU kernels of an op that is a matrix product: fields of its declaration. */
 export function productKernels(
   { specialise = [], size, product, registers: registersOf = (generic) => [generic], other }: ProductOptions,
 ) {
@@ -65,12 +65,12 @@ export function productKernels(
 }
 
 /**
- * Images whose weight gradients one piece of work sums: few enough to leave pieces that keep the device busy, many
+ * Number of images per partial sum of a weight gradient: few enough for enough pieces to keep the device busy, many
  * enough to keep the partial sums small.
  *
- * @param N images
- * @param size of the weight as a matrix
- * @param inRegisters pieces of work for one run of images in registers, if the op has a kernel of its own
+ * @param N number of images
+ * @param size size of the weight as a matrix
+ * @param inRegisters pieces of work per run of images in registers, if the op has its own kernel
  */
 export function imagesPerRun(
   N: number,

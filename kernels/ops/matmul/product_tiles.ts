@@ -1,9 +1,6 @@
 import type { Workgroups } from "../../devices/device.ts";
 
-/**
- * How a workgroup shares a product of matrices: each computes rows x columns of it, `depth` terms of every sum at a
- * time.
- */
+/** How a workgroup computes rows x columns of a matrix product, `depth` terms of every sum at a time. */
 export interface ProductTile {
   readonly rows: number;
   readonly columns: number;
@@ -11,14 +8,14 @@ export interface ProductTile {
   /** Rows and columns that each lane holds in registers; multiples of four. */
   readonly laneRows: number;
   readonly laneColumns: number;
-  /** Whether it is too flat for products with more rows, for which it would load too much. */
+  /** Whether it is too flat for products with more rows, which would load too much. */
   readonly flat?: boolean;
 }
 
 /**
- * All tiles, in the order in which they are tried: those that load least for their arithmetic first. A lane of 8 x 8
- * does 64 multiply-adds for 16 numbers read from workgroup memory, one of 4 x 4 does 16 for 8. The slices of each fit
- * the 16 KiB of workgroup memory that every WebGPU device has.
+ * All tiles, in the order of trial: those with the fewest loads per arithmetic operation first. A lane of 8 x 8 does 64
+ * multiply-adds for 16 numbers read from workgroup memory, one of 4 x 4 does 16 for 8. The slices of each fit the 16
+ * KiB of workgroup memory that every WebGPU device has.
  */
 export const tiles: readonly ProductTile[] = [
   { rows: 64, columns: 128, depth: 8, laneRows: 8, laneColumns: 8 },
@@ -30,27 +27,27 @@ export const tiles: readonly ProductTile[] = [
   { rows: 4, columns: 256, depth: 8, laneRows: 4, laneColumns: 4, flat: true },
 ];
 
-/** Groups that fill a large GPU, two for each of its cores; with fewer groups, a smaller tile is better. */
+/** Groups that fill a large GPU, two per core; with fewer groups, a smaller tile is better. */
 const enoughGroups = 256;
 
-/** Size of the products: `batches` of them, each [rows, depth] times [depth, columns]. */
+/** Size of `batches` products of [rows, depth] and [depth, columns]. */
 export interface ProductSize {
   readonly rows: number;
   readonly columns: number;
   readonly batches: number;
 }
 
-/** Groups that cover products with a tile. */
+/** Number of groups needed to cover products with a tile. */
 function groupsOf({ rows, columns, batches }: ProductSize, tile: ProductTile): number {
   return batches * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
 }
 
-/** Elements that are computed with a tile, those beyond the edges too. */
+/** Number of elements computed with a tile, including those beyond the edges. */
 function computedWith(size: ProductSize, tile: ProductTile): number {
   return groupsOf(size, tile) * tile.rows * tile.columns;
 }
 
-/** Indices of the tiles that waste little work beyond the edges of a product. */
+/** Indices of the tiles that waste little work beyond the edges. */
 function frugalTiles(size: ProductSize): number[] {
   const computed = tiles.map((tile) =>
     tile.flat && size.rows > tile.rows ? Infinity : computedWith(size, tile)
@@ -66,7 +63,7 @@ export function chooseTile(size: ProductSize): number {
     frugal.reduce((best, i) => groupsOf(size, tiles[i]) > groupsOf(size, tiles[best]) ? i : best);
 }
 
-/** Groups of a product with the tile that loads least for its arithmetic, even if they do not fill the GPU. */
+/** Groups of a product with the tile of fewest loads, even if they do not fill the GPU. */
 export function fewestGroups(size: ProductSize): number {
   return groupsOf(size, tiles[frugalTiles(size)[0]]);
 }
@@ -76,17 +73,17 @@ export function lanesOf({ rows, columns, laneRows, laneColumns }: ProductTile): 
   return rows / laneRows * columns / laneColumns;
 }
 
-/** Workgroups of a product with a tile. */
+/** Workgroups for a product with a tile. */
 export function productGroups(size: ProductSize, tile: ProductTile): Workgroups {
   return { count: groupsOf(size, tile), lanes: lanesOf(tile) };
 }
 
-/** A tile's rows, columns and depth. */
+/** Name of a tile: its rows, columns and depth. */
 export function nameOfTile({ rows, columns, depth }: ProductTile): string {
   return `${rows}x${columns}x${depth}`;
 }
 
-/** Whether a tile may be the best on some GPU: it computes at most twice as much as the most frugal one. */
+/** Whether a tile may be the fastest on some GPU: it computes at most twice as much as the most frugal one. */
 export function isWorthTiming(size: ProductSize, tile: ProductTile): boolean {
   if (tile.flat && size.rows > tile.rows) return false;
   return computedWith(size, tile) <= 2 * Math.min(...tiles.map((other) => computedWith(size, other)));

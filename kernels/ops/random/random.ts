@@ -6,7 +6,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "../layout/movement.ts";
 import { normalPair, randomBits, threefry, uniforms } from "./threefry.ts";
 
-/** Two normal numbers from two words, with our own logarithm and sine, so that all devices agree. */
+/** Two normal numbers from two words, with custom logarithm and sine, so that all devices agree. */
 const normalWgsl =
   `// ln x for x in (0, 1]: x = 2^e m with m in [sqrt(1/2), sqrt 2), ln m = 2 artanh(s), s = (m - 1) / (m + 1).
 // Exact at 1 and precise near it, where the radius is small.
@@ -81,7 +81,7 @@ fn kernel(i: u32) {
   samples,
 });
 
-/** Box and Muller: two normals from two uniforms, with our own log and cosine, so that all devices agree. */
+/** Box and Muller: two normals from two uniforms, with custom logarithm and cosine, so that all devices agree. */
 const normal = defineOp({
   name: "randomNormal",
   signature: "key:u32[3] -> y[n]",
@@ -108,8 +108,8 @@ function fillNormals(y: NumberArray, seed: number, stream: number, counter: numb
 }
 
 /**
- * Standard normal numbers on the host, those of `randomNormal` for the key [seed, stream, counter] to 1e-5. Parameters
- * are those of `randomBits`.
+ * Standard normal numbers on the host, equal to those of `randomNormal` for the key [seed, stream, counter] within 1e-5.
+ * Parameters as for `randomBits`.
  *
  * @returns f32[count]
  * @throws {RangeError} as `randomBits`
@@ -137,7 +137,7 @@ export function randomUniform(key: Tensor, shape: Shape): Tensor {
 }
 
 /**
- * Standard normal random numbers: equal to 1e-5 for the same key on every device.
+ * Standard normal random numbers, equal within 1e-5 for the same key on every device.
  *
  * @param key u32[3]: seed, stream, counter. Element i depends on the key and i alone
  * @returns f32 of the shape
@@ -149,7 +149,7 @@ export function randomNormal(key: Tensor, shape: Shape): Tensor {
 
 const values = { key: Uint32Array.of(46020, 2, 7), row: Uint32Array.of(5, 0, 1_000_000) };
 
-/** A row is drawn in pairs of its own, so that rows of odd length do not share one. */
+/** Each row is drawn in pairs, so that rows of odd length share none. */
 const normalRows = defineOp({
   name: "randomNormalRows",
   signature: "key:u32[3], row:u32[N] -> y[N, P]",
@@ -180,14 +180,14 @@ fn kernel(i: u32) {
 });
 
 /**
- * Standard normal random numbers for numbered rows: row r is the same whichever rows are drawn with it, and equal to
+ * Standard normal random numbers for numbered rows: row r does not depend on the other rows drawn, and is equal within
  * 1e-5 on every device.
  *
  * @param key u32[3]: seed, stream, counter
  * @param rows u32[N], the numbers of the rows
  * @param shape [N, ...]
  * @returns f32 of the shape
- * @throws {ShapeError} if there is not one number for each row
+ * @throws {ShapeError} if the number of row numbers and of rows differ
  * Source: Box and Muller 1958
  */
 export function randomNormalRows(key: Tensor, rows: Tensor, shape: Shape): Tensor {

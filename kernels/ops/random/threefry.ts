@@ -1,6 +1,5 @@
 import { checkCount, maxU32 } from "../../core/checks.ts";
 
-/** Rotation distances of Threefry-2x32. */
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
 
 /**
@@ -15,7 +14,7 @@ export function threefry(seed: number, stream: number, index: number, counter: n
   return [x, y];
 }
 
-/** Fills an array with the words from an index on. The sums are signed: engines are several times faster with those. */
+/** Fills an array with the words from an index on. Sums are signed, which is several times faster in engines. */
 function fill<Words extends Uint32Array>(
   words: Words,
   seed: number,
@@ -38,7 +37,7 @@ function fill<Words extends Uint32Array>(
       y = (y + keys[(group + 1) % 3] + group) | 0;
     }
     words[i] = x;
-    words[i + 1] = y; // beyond an odd end, typed arrays ignore it
+    words[i + 1] = y; // typed arrays ignore a write beyond an odd end
   }
   return words;
 }
@@ -46,12 +45,12 @@ function fill<Words extends Uint32Array>(
 /**
  * Random 32-bit words on the host, equal to those of the devices.
  *
- * @param seed of all that a program draws
- * @param stream tells independent sequences of one seed apart
- * @param counter tells draws of one stream apart, such as the step
- * @param count how many; element i does not depend on it
+ * @param seed shared by all draws of a program
+ * @param stream separates independent sequences of one seed
+ * @param counter separates draws of one stream, such as the step
+ * @param count number of words; element i does not depend on it
  * @returns u32[count]
- * @throws {RangeError} if seed, stream or counter is not a whole number below 2^32, or the count not one of at least 0
+ * @throws {RangeError} if seed, stream or counter is not a whole number below 2^32, or the count is not one of at least 0
  */
 export function randomBits(
   seed: number,
@@ -67,7 +66,7 @@ export function randomBits(
 }
 
 /**
- * Uniform numbers in [0, 1) on the host: multiples of 2^-24, equal to those of the devices. Parameters are those of
+ * Uniform numbers in [0, 1) on the host: multiples of 2^-24, equal to those of the devices. Parameters as for
  * `randomBits`.
  *
  * @returns f32[count]

@@ -9,7 +9,7 @@ import { mean, spreadChunks, sum, sumChunks } from "./reduce.ts";
 import { summingKernels, workgroupSumWgsl } from "./workgroup_sum.ts";
 import { expSum, expSumWgsl, softmax, softmaxGradient } from "./softmax.ts";
 
-/** Sums of a run each: in workgroups on GPUs, but for short runs, which one invocation each sums. */
+/** Sums over runs: by workgroups on GPUs, except for short runs, which take one invocation each. */
 function errorKernels() {
   const alone = {
     grid: ({ S }: Dims) => S,
@@ -63,7 +63,7 @@ const squaredErrors = defineOp({
   ],
 });
 
-/** da = 2 (a - b) dy, with the dy of each element's run. */
+/** da = 2 (a - b) dy, with the dy of the element's run. */
 const squaredErrorsGradient: Op<"a[n], b[n], dy[S] -> da[n]", { chunk: "u32" }> = defineOp({
   name: "squaredErrorsGradient",
   signature: "a[n], b[n], dy[S] -> da[n]",
@@ -138,7 +138,7 @@ fn kernel(n: u32) {
   ],
 });
 
-/** dlogits = (softmax(logits) - one-hot label) dy, a row at a time. */
+/** dlogits = (softmax(logits) - one-hot label) dy, row by row. */
 const crossEntropyGradient: Op<"logits[N, C], labels:u32[N], dy[N] -> dlogits[N, C]"> = defineOp({
   name: "crossEntropyGradient",
   signature: "logits[N, C], labels:u32[N], dy[N] -> dlogits[N, C]",
@@ -182,8 +182,8 @@ fn kernel(n: u32) {
  * Cross entropy of class labels, the mean over n of -log(softmax(logits)[n, labels[n]]), without overflow.
  *
  * @param logits f32[N, C]
- * @param labels u32[N], each below C: labels live on the device, where no op can fail for its values, so a label of C
- * or more makes the loss, and the gradient of its row, NaN
+ * @param labels u32[N], each below C. An op cannot fail on values on the device, so a label of C or more makes the loss, and
+ * the gradient of its row, NaN
  * @returns f32[]; NaN if there are no rows
  * @throws {ShapeError} if the shapes do not fit, or C is 0
  * @throws {TypeError} if labels are not u32

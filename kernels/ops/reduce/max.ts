@@ -6,7 +6,7 @@ import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { reshape } from "../layout/movement.ts";
 import { overAxes, runLength } from "./reduce.ts";
 
-/** The kernels that pick numbers, and those that pick words. */
+/** The kernels of `pick` for f32, and those for u32. */
 const picking = {
   wgsl: `fn kernel(i: u32) {
   let b = i % dims.B;
@@ -20,7 +20,7 @@ const picking = {
 
 const index = Uint32Array.of(1, 0, 3, 2, 1, 0, 3, 2); // two runs of two in two planes
 
-/** y[a, s, b] = x[a, index[a, s, b], b], with indices of run s, which are from s `chunk` on. */
+/** y[a, s, b] = x[a, index[a, s, b], b]; indices of run s start at s `chunk`. */
 const pick: Op<"x[A, R, B], index:u32[A, S, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
   name: "pick",
   signature: "x[A, R, B], index:u32[A, S, B] -> y[A, S, B]",
@@ -49,7 +49,7 @@ const pickWords = defineOp({
   }],
 });
 
-/** Gradient of `pick`: dy where it was picked from, zeros elsewhere. */
+/** Gradient of `pick`: dy at the picked positions, zeros elsewhere. */
 const place: Op<"dy[A, S, B], index:u32[A, S, B] -> dx[A, R, B]", { chunk: "u32"; R: "u32" }> = defineOp({
   name: "place",
   signature: "dy[A, S, B], index:u32[A, S, B] -> dx[A, R, B]",
@@ -78,7 +78,9 @@ const place: Op<"dy[A, S, B], index:u32[A, S, B] -> dx[A, R, B]", { chunk: "u32"
   ],
 });
 
-/** Where each run of `chunk` elements along the middle axis has its first NaN, or else its first maximum of sign x. */
+/**
+ * Index of the first NaN, or else the first maximum of sign x, in each run of `chunk` elements along the middle axis.
+ */
 const indexOfMax = defineOp({
   name: "indexOfMax",
   signature: "x[A, R, B] -> index:u32[A, S, B]",
@@ -120,7 +122,7 @@ fn kernel(i: u32) {
   ],
 });
 
-/** Of f32[A, R, B], the largest values of sign x along the middle axis, f32[A, 1, B], and their indices. */
+/** The largest values of sign x along the middle axis of f32[A, R, B], f32[A, 1, B], and their indices. */
 function largest(x: Tensor, sign: 1 | -1): { value: Tensor; index: () => Tensor } {
   const [A, R, B] = x.shape;
   const chunk = runLength(R, A * B, x.device.tuning);
@@ -142,15 +144,15 @@ function reduceTo(op: "max" | "min", sign: 1 | -1, x: Tensor, axes?: readonly nu
 }
 
 /**
- * Largest element over axes; NaN where there is one, as in NumPy.
+ * Largest element over axes; NaN if any is NaN, as in NumPy.
  *
  * The gradient goes to the first of equal elements, in row-major order.
  *
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
- * @returns where every reduced axis has length 1, a view of x, as of `reshape`
- * @throws {ShapeError} if an axis is outside the tensor's rank, or there is no element to take
- * @throws {TypeError} if axes are no list
+ * @returns the maxima; a view of x, as from `reshape`, if every reduced axis has length 1
+ * @throws {ShapeError} if an axis is outside the tensor's rank, or there is no element
+ * @throws {TypeError} if `axes` is not a list
  */
 export function max(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Tensor {
   return reduceTo("max", 1, x, axes, keepAxes);
@@ -162,10 +164,9 @@ export function min(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Te
 }
 
 /**
- * Index of the largest element along an axis: of the first of equal ones, and of the first NaN if there is one, as in
- * NumPy.
+ * Index of the largest element along an axis: the first of equal ones, or the first NaN if there is one, as in NumPy.
  *
- * @param axis counts from the end if negative
+ * @param axis negative ones count from the end
  * @returns u32, of the shape of x without the axis; gradients end here
  * @throws {ShapeError} if the axis is outside the tensor's rank, or of length 0
  */

@@ -8,27 +8,27 @@ import { affine } from "../elementwise/affine.ts";
 import { zeros } from "../layout/fill.ts";
 import { summingKernels, workgroupSumWgsl } from "./workgroup_sum.ts";
 
-/** Runs up to this length are reduced by one invocation each, however many there are. */
+/** Runs up to this length are always reduced by one invocation each. */
 const shortRun = 128;
-/** So are runs up to this length, if there are enough of them to keep the device busy. */
+/** If there are enough runs to keep the device busy, runs up to this length are, too. */
 const longRun = 2048;
 const enoughRuns = ({ software }: Tuning) => software ? 256 : 4096;
 
-/** Into how long parts to cut `count` runs of R elements, each of which one invocation reduces. */
+/** Length of the parts into which to cut `count` runs of R elements; one invocation reduces each part. */
 export function runLength(R: number, count: number, tuning: Tuning): number {
   const inOne = R <= shortRun || (R <= longRun && count >= enoughRuns(tuning));
   return inOne ? Math.max(1, R) : Math.min(Math.max(Math.ceil(Math.sqrt(R)), 32), 1024);
 }
 
 /**
- * Reduces over axes, neighbouring ones at once, the last ones first.
+ * Reduces over axes: neighbouring axes at once, the last ones first.
  *
  * @param op name for errors
  * @param reduce reduces the middle axis of f32[A, R, B] to length 1
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
  * @throws {ShapeError} if an axis is outside the tensor's rank
- * @throws {TypeError} if axes are no list
+ * @throws {TypeError} if `axes` is not a list
  */
 export function overAxes(
   op: string,
@@ -54,7 +54,7 @@ export function overAxes(
   return reshape(y, keepAxes ? kept : x.shape.filter((_, axis) => !reduced.has(axis)));
 }
 
-/** Sums of a run each: in workgroups on GPUs, but for short or strided runs, which one invocation each sums. */
+/** Sums over runs: by workgroups on GPUs, except for short or strided runs, which take one invocation each. */
 function sumKernels() {
   const alone = {
     grid: ({ A, S, B }: Dims) => A * S * B,
@@ -94,7 +94,7 @@ fn kernel(group: u32, lane: u32) {
   return summingKernels(alone, shared, ({ chunk }) => chunk);
 }
 
-/** Sums runs of `chunk` along the middle axis, in parts of 32, which keeps the rounding error of f32 small. */
+/** Sums runs of `chunk` along the middle axis in parts of 32, which keeps f32 rounding errors small. */
 export const sumChunks: Op<"x[A, R, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
   name: "sumChunks",
   signature: "x[A, R, B] -> y[A, S, B]",
@@ -147,7 +147,7 @@ export const spreadChunks: Op<"dy[A, S, B] -> dx[A, R, B]", { chunk: "u32"; R: "
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
 
-/** On a GPU, a workgroup each sums contiguous runs, in parts of this length. */
+/** Length of the contiguous parts that a workgroup sums on a GPU. */
 const workgroupRun = 4096;
 
 function sumMiddle(x: Tensor): Tensor {
@@ -165,21 +165,21 @@ function sumMiddle(x: Tensor): Tensor {
  *
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether summed axes stay, with length 1
- * @returns zeros where there is nothing to sum; where every summed axis has length 1, a view of x, as of `reshape`
+ * @returns the sums, 0 for no elements; a view of x, as from `reshape`, if every summed axis has length 1
  * @throws {ShapeError} if an axis is outside the tensor's rank
- * @throws {TypeError} if axes are no list
+ * @throws {TypeError} if `axes` is not a list
  */
 export function sum(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
   return overAxes("sum", sumMiddle, x, axes, keepAxes);
 }
 
-/** Mean over axes; arguments as of `sum`. The mean of no elements is NaN. */
+/** Mean over axes; arguments as for `sum`. The mean of no elements is NaN. */
 export function mean(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
   const y = sum(x, axes, keepAxes);
   return affine(y, { scale: y.size / x.size, shift: 0 });
 }
 
-/** Sums a tensor down to a shape that broadcasts to its own: the gradient of broadcasting. */
+/** Sums a tensor to a shape that broadcasts to its own: the gradient of broadcasting. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
   const extra = x.shape.length - shape.length;
   const axes = x.shape.flatMap((length, axis) =>

@@ -8,7 +8,7 @@ import { ShapeError, sizeOf } from "../../core/shape.ts";
 import { sum } from "./reduce.ts";
 import { exp } from "../elementwise/unary.ts";
 
-/** The largest number of a row, NaN if one is, and the sum of exp(x - top) over it. */
+/** The largest number of a row (NaN if any is NaN), and the sum of exp(x - top) over the row. */
 export function expSum(row: NumberArray): { readonly top: number; readonly total: number } {
   let top = -Infinity, total = 0;
   for (const x of row) top = Math.max(top, x);
@@ -16,7 +16,7 @@ export function expSum(row: NumberArray): { readonly top: number; readonly total
   return { top, total };
 }
 
-/** WGSL of `topOf` and `sumOfExp`, which do the same for the row of a buffer of [R, C] that starts at `base`. */
+/** WGSL of `topOf` and `sumOfExp`, which do the same for the row starting at `base` in a buffer of [R, C]. */
 export function expSumWgsl(x: string): string {
   return `${nanWgsl}
 fn topOf(base: u32) -> f32 {
@@ -65,7 +65,7 @@ const softmaxRows = defineOp({
   ],
 });
 
-/** dx = y (dy - sum(y dy)), a row at a time. */
+/** dx = y (dy - sum(y dy)), row by row. */
 export const softmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
   name: "softmaxGradient",
   signature: "y[R, C], dy[R, C] -> dx[R, C]",
@@ -99,7 +99,7 @@ export function softmax(x: Tensor): Tensor {
   return alongRows("softmax", softmaxRows, x);
 }
 
-/** Runs an op of rows [R, C] along the last axis. @throws {ShapeError} if x has none */
+/** Runs an op on rows [R, C] along the last axis. @throws {ShapeError} if x has no axis */
 function alongRows(name: string, op: (x: Tensor) => Tensor, x: Tensor): Tensor {
   const C = x.shape.at(-1);
   if (C === undefined) throw new ShapeError(`Cannot run ${name}: x ${x} has no axis (expected at least one)`);
@@ -133,7 +133,7 @@ fn kernel(r: u32) {
   ],
 });
 
-/** dx = dy - exp(y) sum(dy), a row at a time. */
+/** dx = dy - exp(y) sum(dy), row by row. */
 const logSoftmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
   name: "logSoftmaxGradient",
   signature: "y[R, C], dy[R, C] -> dx[R, C]",
@@ -163,7 +163,7 @@ const logSoftmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
 });
 
 /**
- * Logarithm of the softmax over the last axis, x - log(sum(exp(x))), without overflow; NaN in all of a row that holds
+ * Logarithm of the softmax over the last axis, x - log(sum(exp(x))), without overflow. A row that contains NaN is all
  * NaN.
  *
  * @throws {ShapeError} if x has no axis

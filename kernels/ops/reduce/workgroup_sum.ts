@@ -2,8 +2,8 @@ import type { Dims } from "../../devices/device.ts";
 import { inWays, type Way } from "../../ways.ts";
 
 /**
- * Sums over runs of `length` neighbouring lanes, a power of two: every lane gets the sum of its run. All lanes of the
- * workgroup call it together.
+ * Sums over runs of `length` neighbouring lanes, a power of two. Every lane gets the sum of its run. All lanes of the
+ * workgroup must call it together.
  */
 const runSumWgsl = `var<workgroup> parts: array<vec2f, lanes>;
 fn runSum(lane: u32, length: u32, value: vec2f) -> vec2f {
@@ -18,16 +18,16 @@ fn runSum(lane: u32, length: u32, value: vec2f) -> vec2f {
   return total;
 }`;
 
-/** Lanes of the workgroups that sum, from few values to many. */
+/** Numbers of lanes for workgroups that sum, for few values and for many. */
 const lanes = [64, 256] as const;
 
 /**
- * Fields of the declaration of an op that sums: by the table one invocation each on software adapters and where
- * workgroups do not fit, else in workgroups, of which each lane should have several values.
+ * Declaration fields of an op that sums. By default it uses one invocation per sum on software adapters and if
+ * workgroups do not fit, else workgroups whose lanes should have several values each.
  *
- * @param alone how one invocation each sums
- * @param shared how a workgroup of so many lanes sums
- * @param count of the values that a workgroup sums
+ * @param alone how a single invocation sums
+ * @param shared how a workgroup with this number of lanes sums
+ * @param count number of values that a workgroup sums
  */
 export function summingKernels(
   alone: Omit<Way, "name">,

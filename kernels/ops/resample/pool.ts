@@ -2,14 +2,14 @@ import { defineOp, type Op } from "../../op.ts";
 import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { zeros } from "../layout/fill.ts";
 
-/** Whether b is larger than a, NaN being larger than all numbers: so a window with NaN has it as its maximum. */
+/** Whether b > a, with NaN above all numbers, so that a window with NaN has NaN as its maximum. */
 const isLarger = (b: number, a: number) => b > a || (Number.isNaN(b) && !Number.isNaN(a));
 
-/** Offsets of the four pixels of a 2x2 window, in the order in which they win ties. */
+/** Offsets of the four pixels of a 2x2 window, in tie-breaking order. */
 const window = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
 
 /**
- * Largest of each 2x2 window, stride 2; drops an odd last row or column. NaN is the largest of its window.
+ * Maximum of each 2x2 window, stride 2; drops an odd last row or column. A window with NaN gives NaN.
  *
  * @throws {ShapeError} if x is not f32[N, C, H, W]
  */
@@ -42,7 +42,7 @@ fn kernel(i: u32) {
   }],
 });
 
-/** Gradient of `maxPool2d`: dy goes to the first maximum of its window, the first NaN if there is one. */
+/** Gradient of `maxPool2d`: dy goes to the first maximum of its window, or to its first NaN. */
 const maxPool2dGradient: Op<"x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]"> = defineOp({
   name: "maxPool2dGradient",
   signature: "x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]",
@@ -87,7 +87,7 @@ fn kernel(i: u32) {
   ],
 });
 
-/** The elements of d where x has the first maximum of each window: what `maxPool2dGradient` is the gradient of. */
+/** The elements of d at the first maximum of x in each window; `maxPool2dGradient` is its gradient. */
 const pickMaxima: Op<"x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   name: "pickMaxima",
   signature: "x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]",

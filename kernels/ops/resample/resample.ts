@@ -51,7 +51,7 @@ fn kernel(i: u32) {
   ],
 });
 
-/** For each source pixel, gathers from the target pixels that read it. */
+/** For each source pixel, adds up the target pixels that read it. */
 const resizeBilinearGradient: Op<"dy[N, C, P, Q] -> dx[N, C, H, W]", { H: "u32"; W: "u32" }> = defineOp({
   name: "resizeBilinearGradient",
   signature: "dy[N, C, P, Q] -> dx[N, C, H, W]",
@@ -102,7 +102,10 @@ fn kernel(i: u32) {
   ],
 });
 
-/** Visits every (target pixel, source pixel, weight) of a resize; `first` marks the first source of a target. */
+/**
+ * Visits every (target pixel, source pixel, weight) of a resize; `first` marks the first source pixel of a target
+ * pixel.
+ */
 function eachTap(
   planes: number,
   H: number,
@@ -127,11 +130,11 @@ function eachTap(
 }
 
 /**
- * Bilinear resize to `height` x `width`, without aligned corners as in PyTorch's default.
+ * Bilinear resize to `height` x `width`, without aligned corners, like PyTorch's default.
  *
  * @param x f32[N, C, H, W]
  * @returns f32[N, C, height, width]
- * @throws {ShapeError} if x does not have four axes, or its images no pixels, or the height or the width is not a whole
+ * @throws {ShapeError} if x does not have four axes, its images have no pixels, or the height or the width is not a whole
  * number of at least 1
  */
 export function resizeBilinear(x: Tensor, height: number, width: number): Tensor {

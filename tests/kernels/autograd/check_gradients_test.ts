@@ -42,7 +42,7 @@ const right = cubeWith("testCube", 3);
 const wrong = cubeWith("testWrongCube", 3.1);
 
 testOnAllKernels(
-  "checkGradients() confirms the gradient of a right op and names what is wrong with a wrong one",
+  "checkGradients() accepts a correct gradient and names the error in a wrong one",
   async () => {
     const x = randomTensor(1, [2, 3]);
     await checkGradients(right, [x]);
@@ -59,11 +59,11 @@ testOnAllKernels(
       assert.ok(Math.abs(found - expected) > allowed);
       return true;
     });
-    assert.deepEqual(await x.read(), before, "the caller's tensor is left alone");
+    assert.deepEqual(await x.read(), before, "the caller's tensor is unchanged");
   },
 );
 
-testOnDevices("checkGradients() takes any function of tensors", async () => {
+testOnDevices("checkGradients() accepts any function of tensors", async () => {
   await checkGradients(matmul, [randomTensor(2, [3, 2]), randomTensor(3, [2, 4])]);
   await checkGradients((x, w) => silu(conv2d(x, w, tensor([0.5, -0.5]), { padding: 1 })), [
     randomTensor(4, [1, 1, 3, 2]),
@@ -73,7 +73,7 @@ testOnDevices("checkGradients() takes any function of tensors", async () => {
   await checkGradients((x) => sum(softmax(x)), [randomTensor(6, [2, 3])]);
 });
 
-Deno.test("checkGradients() finds an input that is left out of the gradient, whatever its place", async () => {
+Deno.test("checkGradients() finds an input without a gradient at any position", async () => {
   await init({ device: "cpu" });
   const detached = (a: ReturnType<typeof tensor>, b: ReturnType<typeof tensor>) => {
     const half = multiply(b, b);
@@ -90,7 +90,7 @@ Deno.test("checkGradients() finds an input that is left out of the gradient, wha
   );
 });
 
-Deno.test("checkGradients() refuses values that are not numbers, and holds to the tolerance given", async () => {
+Deno.test("checkGradients() refuses values that are not numbers, and respects the tolerance", async () => {
   await init({ device: "cpu" });
   await assert.rejects(
     () => checkGradients(right, [tensor([NaN])]),

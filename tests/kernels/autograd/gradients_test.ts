@@ -30,14 +30,14 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 import { registry } from "../../../kernels/op.ts";
 import { randomTensor } from "../oracle.ts";
 
-testOnDevices("gradients() adds up over all ways to a tensor", async () => {
+testOnDevices("gradients() sums over all paths to a tensor", async () => {
   const x = tensor([1, -2, 3]);
   const y = add(multiply(x, x), multiply(x, 5)); // d/dx = 2x + 5
   const [dx] = gradients(sum(y), [x]);
   assertClose(await dx.read(), [7, 1, 11], 1e-6);
 });
 
-testOnDevices("gradients() follows broadcasting, slices and joins back", async () => {
+testOnDevices("gradients() passes through broadcasting, slice() and concat()", async () => {
   const a = tensor([1, 2, 3], [3, 1]);
   const b = tensor([10, 20], [2]);
   const y = concat([multiply(a, b), subtract(a, b)], 0); // [6, 2]
@@ -49,7 +49,7 @@ testOnDevices("gradients() follows broadcasting, slices and joins back", async (
 });
 
 testOnDevices(
-  "gradients() gives one result a parameter, in order, for intermediate tensors too",
+  "gradients() returns one result per parameter, in order, also for intermediate tensors",
   async () => {
     const x = tensor([0.5]);
     const y = exp(x);
@@ -61,27 +61,27 @@ testOnDevices(
   },
 );
 
-testOnDevices("gradients() through a chain of 5,000 ops needs no deep stack", async () => {
+testOnDevices("gradients() does not overflow the stack on a chain of 5,000 ops", async () => {
   const x = tensor([1]);
   let y = x;
   for (let i = 0; i < 5000; i++) y = add(y, 1);
   assertClose(await gradients(reshape(y, []), [x])[0].read(), [1], 0);
 });
 
-testOnDevices("gradients() refuses a parameter that a scope has cut off", () => {
+testOnDevices("gradients() refuses a parameter whose history ended with a scope", () => {
   const x = tensor([1, 2]);
   const cut = scope(() => multiply(x, 2));
   assert.throws(() => gradients(sum(cut), [x]), /does not depend/);
 });
 
-testOnDevices("gradients() can be taken three times", async () => {
+testOnDevices("gradients() can be nested three times", async () => {
   const x = tensor([2]);
   let y = multiply(square(x), square(x)); // x^4
   for (let n = 0; n < 3; n++) [y] = gradients(sum(y), [x]);
   assertClose(await y.read(), [24 * 2], 1e-6);
 });
 
-/** A small network without kinks. */
+/** A small smooth network. */
 function network(x: Tensor, w: Tensor, bias: Tensor, up: Tensor, m: Tensor): Tensor {
   const inner = gelu(conv2d(x, w, bias, { padding: 1 }));
   const small = resizeBilinear(inner, 2, 2);
@@ -89,18 +89,21 @@ function network(x: Tensor, w: Tensor, bias: Tensor, up: Tensor, m: Tensor): Ten
   return softmax(matmul(large, m));
 }
 
-testOnDevices("gradients() of a squared gradient match differences, through a whole network", async () => {
-  const target = randomTensor(9, [1, 2, 4, 3]);
-  const penalty = (...inputs: Tensor[]) => {
-    const [x, w, bias, up, m] = inputs;
-    const slopes = gradients(meanSquaredError(network(x, w, bias, up, m), target), inputs);
-    return slopes.map((dx) => sum(square(dx))).reduce((a, b) => add(a, b));
-  };
-  const shapes = [[1, 1, 4, 4], [2, 1, 3, 3], [1, 2], [2, 2, 2, 2], [4, 3]];
-  await checkGradients(penalty, shapes.map((shape, i) => randomTensor(i, shape)), { tolerance: 5e-3 });
-});
+testOnDevices(
+  "gradients() of a squared gradient match finite differences through a whole network",
+  async () => {
+    const target = randomTensor(9, [1, 2, 4, 3]);
+    const penalty = (...inputs: Tensor[]) => {
+      const [x, w, bias, up, m] = inputs;
+      const slopes = gradients(meanSquaredError(network(x, w, bias, up, m), target), inputs);
+      return slopes.map((dx) => sum(square(dx))).reduce((a, b) => add(a, b));
+    };
+    const shapes = [[1, 1, 4, 4], [2, 1, 3, 3], [1, 2], [2, 2, 2, 2], [4, 3]];
+    await checkGradients(penalty, shapes.map((shape, i) => randomTensor(i, shape)), { tolerance: 5e-3 });
+  },
+);
 
-testOnDevices("gradients() through an op without a rule is an error that names op and input", () => {
+testOnDevices("gradients() through an op without a rule throws, naming op and input", () => {
   const x = randomTensor(1, [2, 4, 2, 2]);
   const y = groupNorm(x, tensor([1, 1, 1, 1]), tensor([0, 0, 0, 0]), { groups: 2 });
   const [dx] = gradients(sum(square(y)), [x]);
@@ -128,7 +131,7 @@ const halves = defineOp({
 });
 registry.delete("halvesForTest");
 
-testOnDevices("gradients() through an input or output that no rule covers is an error", () => {
+testOnDevices("gradients() through an input or output without a rule throws", () => {
   const [x, scale] = [tensor([1, 2]), tensor([3])];
   const [first, second] = halves(x, scale);
   gradients(sum(first), [x]);
@@ -139,7 +142,7 @@ testOnDevices("gradients() through an input or output that no rule covers is an 
   assert.throws(() => gradients(sum(add(first, second)), [x]), /output second to its input x f32\[2\]/);
 });
 
-testOnDevices("gradients() ends without an error where no parameter is reached", async () => {
+testOnDevices("gradients() ignores missing rules on branches without parameters", async () => {
   const x = tensor([1, 2]);
   const noise = randomNormal(tensor(Uint32Array.of(1, 2, 3)), [2]);
   const [, constant] = halves(x, tensor([3]));
@@ -149,7 +152,7 @@ testOnDevices("gradients() ends without an error where no parameter is reached",
   assertClose(await dw.read(), (await noise.read()).map((value) => value + 2), 1e-6);
 });
 
-testOnDevices("conv2d() has a gradient of the bias's shape, whatever that is", () => {
+testOnDevices("conv2d() has a bias gradient of the bias's shape", () => {
   const [x, w] = [randomTensor(3, [2, 1, 3, 3]), randomTensor(4, [2, 1, 3, 3])];
   for (const shape of [[2], [1, 2], [2, 2]]) {
     const bias = randomTensor(5, shape);
@@ -158,7 +161,7 @@ testOnDevices("conv2d() has a gradient of the bias's shape, whatever that is", (
   }
 });
 
-testOnDevices("gradients() refuses what a rule gives if it is not a tensor of the input's shape", () => {
+testOnDevices("gradients() refuses a rule's result that is not a tensor of the input's shape", () => {
   const x = tensor([1, 2]);
   const refused = [[zeros([1]), /^ShapeError: .* of its input x gives f32\[1\]/], [
     undefined,

@@ -22,7 +22,7 @@ const overwritten = (op: string, by: string, what: string) => ({
     "take gradients before, or overwrite a copy",
 });
 
-testOnDevices("gradients() refuses a value that was overwritten, by whatever wrote it", () => {
+testOnDevices("gradients() refuses an overwritten value and names what wrote it", () => {
   const index = tensor(Uint32Array.of(1));
   const ways: [string, (x: Tensor) => void][] = [
     ["assign", (x) => assign(x, tensor([7, 8]))],
@@ -46,10 +46,10 @@ testOnDevices("gradients() refuses an overwritten output that a rule needs", () 
   const loss = sum(y);
   y.write(Float32Array.of(0, 0));
   assert.throws(() => gradients(loss, [b]), overwritten("divide", "write()", "y f32[2]"));
-  assert.doesNotThrow(() => gradients(loss, [a]), "a rule that does not need it");
+  assert.doesNotThrow(() => gradients(loss, [a]), "its rule does not need the value");
 });
 
-testOnDevices("gradients() refuses a history whose values were overwritten before they were used", () => {
+testOnDevices("gradients() refuses a history with values overwritten before their use", () => {
   const x = tensor([1, 2]);
   const y = square(x);
   assign(y, tensor([5, 5]));
@@ -60,7 +60,7 @@ testOnDevices("gradients() refuses a history whose values were overwritten befor
 });
 
 testOnDevices(
-  "gradients() takes what rules do not need: shapes, and values overwritten before or after",
+  "gradients() accepts overwritten values that no rule needs",
   async () => {
     const x = tensor([1, 2]), w = tensor([3, 4]);
     x.write(Float32Array.of(5, 6));
@@ -69,13 +69,13 @@ testOnDevices(
     assign(w, add(w, dw)); // an update, after the gradients were taken
     assertClose(await dw.read(), [5, 6], 0);
     const total = sum(add(x, w));
-    x.write(Float32Array.of(0, 0)); // the gradient of a sum needs the shape alone
+    x.write(Float32Array.of(0, 0)); // the gradient of a sum needs only the shape
     assertClose(await gradients(total, [x])[0].read(), [1, 1], 0);
     assertClose(await gradients(sum(multiply(x, w)), [w])[0].read(), [0, 0], 0);
   },
 );
 
-testOnDevices("gradients() tells the views of one memory apart", async () => {
+testOnDevices("gradients() distinguishes views of the same memory", async () => {
   const flat = tensor(new Float32Array(128).fill(2));
   const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
   const loss = sum(multiply(a, a));
@@ -85,7 +85,7 @@ testOnDevices("gradients() tells the views of one memory apart", async () => {
   assert.throws(() => gradients(loss, [a]), overwritten("multiply", "write()", "a f32[2]"));
 });
 
-/** Runs a function while a tensor lies in the memory of another one, as `withParameters()` does. */
+/** Runs a function while x points to the memory of another tensor, as `withParameters()` does. */
 function inPlaceOf<T>(other: Tensor, x: Tensor, run: () => T): T {
   const own = new Tensor(x.storage, x.shape, x.type, x.offset);
   x.pointTo(other);
@@ -96,7 +96,7 @@ function inPlaceOf<T>(other: Tensor, x: Tensor, run: () => T): T {
   }
 }
 
-testOnDevices("gradients() refuses an input that lies in other memory than when the op ran", async () => {
+testOnDevices("gradients() refuses an input that has moved to other memory since the op ran", async () => {
   const x = tensor([3, 4]), w = tensor([1, 2]), other = tensor([10, 20]);
   const [loss, [dx]] = inPlaceOf(other, w, () => {
     const loss = sum(multiply(x, w));
@@ -109,20 +109,20 @@ testOnDevices("gradients() refuses an input that lies in other memory than when 
     "withParameters()";
   assert.throws(() => gradients(loss, [x]), { name: "Error", message });
   assert.throws(() => record(() => gradients(loss, [x])), { message });
-  assertClose(await gradients(loss, [w])[0].read(), [3, 4], 0); // needs x alone
+  assertClose(await gradients(loss, [w])[0].read(), [3, 4], 0); // needs only x
 });
 
-testOnDevices("gradients() takes an input that was in other memory for a while", async () => {
+testOnDevices("gradients() accepts an input that was temporarily in other memory", async () => {
   const x = tensor([3, 4]), w = tensor([1, 2]), other = tensor([10, 20]);
   const loss = sum(multiply(x, w));
   inPlaceOf(other, w, () => sum(multiply(x, w)));
   assertClose(await gradients(loss, [x])[0].read(), [1, 2], 0);
-  const total = inPlaceOf(other, w, () => sum(add(x, w))); // its gradient needs the shape alone
+  const total = inPlaceOf(other, w, () => sum(add(x, w))); // its gradient needs only the shape
   assertClose(await gradients(total, [w])[0].read(), [1, 1], 0);
 });
 
 testOnDevices(
-  "record() refuses overwritten values in its trace, which itself overwrites nothing",
+  "record() refuses values that its trace overwrites, and tracing overwrites nothing",
   async () => {
     const x = tensor([1, 2]);
     const before = sum(square(x));
@@ -148,7 +148,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "write() while a step is traced counts after the trace, since it is no part of the step",
+  "write() during a trace is not part of the step and counts after it",
   () => {
     const x = tensor([1, 2]);
     const before = sum(square(x));

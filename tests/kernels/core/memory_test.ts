@@ -27,7 +27,7 @@ testOnDevices("scope() frees what it does not return", async () => {
   assert.throws(() => add(inner!, 1), /Cannot use a tensor after its scope has ended/);
 });
 
-testOnDevices("scope() keeps what sets and objects of classes hold, round in circles too", async () => {
+testOnDevices("scope() keeps tensors in sets and class instances, also with cycles", async () => {
   class Layer {
     readonly weight = full([2], 3);
     readonly self = this;
@@ -37,7 +37,7 @@ testOnDevices("scope() keeps what sets and objects of classes hold, round in cir
   assertClose(await [...set][0].read(), [4], 0);
 });
 
-testOnDevices("scope() passes what an inner scope returns to the outer one", () => {
+testOnDevices("scope() passes results of an inner scope to the outer one", () => {
   let escaped;
   scope(() => {
     escaped = scope(() => full([4], 1));
@@ -46,7 +46,7 @@ testOnDevices("scope() passes what an inner scope returns to the outer one", () 
   assert.throws(() => add(escaped!, 1), /after its scope has ended/);
 });
 
-testOnDevices("scope() leaves the history of tensors that were made outside it", async () => {
+testOnDevices("scope() keeps the history of tensors made outside it", async () => {
   const x = tensor([1, 2]);
   const y = square(x);
   const [same, view, made] = scope(() => {
@@ -59,7 +59,7 @@ testOnDevices("scope() leaves the history of tensors that were made outside it",
 });
 
 testOnDevices(
-  "scope() cuts the history of what it returns, in a recorded step and of views too",
+  "scope() removes the history of its results, also in a recorded step and of views",
   async () => {
     const x = tensor([1, 2]);
     const inside = () => {
@@ -79,7 +79,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("scope() lets memory be used again: ten thousand rounds need no more than one", () => {
+testOnDevices("scope() frees memory for reuse: ten thousand rounds need no more than one", () => {
   const round = () =>
     scope(() => {
       multiply(full([1000], 2), full([1000], 3));
@@ -99,7 +99,7 @@ Deno.test("tensor() before init() says what to do", () => {
 });
 
 testOnDevices(
-  "a tensor of another device, or of an earlier one of the same kind, is refused by name",
+  "a tensor of another device, or of an earlier one of the same kind, is refused",
   async (device) => {
     const [one, two] = [await init({ device: "cpu" }), await init({ device: "cpu" })];
     const [x, y, z] = [device, one, two].map((each) => withDevice(each, () => tensor([1])));
@@ -108,22 +108,25 @@ testOnDevices(
   },
 );
 
-testOnDevices("ops and gradients run where their tensors live, whatever device is in use", async (device) => {
-  const other = await init({ device: "cpu" });
-  const on = <T>(run: () => T) => withDevice(device, run);
-  const x = on(() => tensor([1, 2, 3, 4], [2, 2]));
-  const [many, few, none] = on(() =>
-    [full([2, 3, 2, 2], 1), full([2, 1, 2, 2], 1), full([0, 2], 1)] as const
-  );
-  await withDevice(other, async () => {
-    const [dx] = gradients(sum(multiply(x, square(x))), [x]);
-    assertClose(await gradients(sum(dx), [x])[0].read(), [6, 12, 18, 24], 1e-5);
-    assert.equal(matmul(many, few).device, device);
-    assert.equal(sum(none, [0]).device, device);
-  });
-});
+testOnDevices(
+  "ops and gradients run on their tensors' device, whichever device is in use",
+  async (device) => {
+    const other = await init({ device: "cpu" });
+    const on = <T>(run: () => T) => withDevice(device, run);
+    const x = on(() => tensor([1, 2, 3, 4], [2, 2]));
+    const [many, few, none] = on(() =>
+      [full([2, 3, 2, 2], 1), full([2, 1, 2, 2], 1), full([0, 2], 1)] as const
+    );
+    await withDevice(other, async () => {
+      const [dx] = gradients(sum(multiply(x, square(x))), [x]);
+      assertClose(await gradients(sum(dx), [x])[0].read(), [6, 12, 18, 24], 1e-5);
+      assert.equal(matmul(many, few).device, device);
+      assert.equal(sum(none, [0]).device, device);
+    });
+  },
+);
 
-testOnDevices("a device keeps working after a tensor that it cannot hold", async () => {
+testOnDevices("a device keeps working after a failed allocation", async () => {
   assert.throws(() => full([1e6, 1e6], 0), {
     name: "DeviceError",
     message: /^Cannot allocate .*; use a smaller/,

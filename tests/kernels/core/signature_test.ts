@@ -7,9 +7,9 @@ import { testNeeding } from "../../permissions.ts";
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
-/** Signatures: what the type checker refuses, and what `defineOp()` refuses in one line. */
+/** Malformed signatures, which the type checker and `defineOp()` refuse. */
 
-/** Declares an op whose signature the type checker does not know. */
+/** Declares an op with a signature unknown to the type checker. */
 function declare(signature: string, more: { attributes?: Record<string, "u32"> } = {}): void {
   defineOp({ name: "made up", signature, wgsl: "", reference() {}, samples: [], ...more });
 }
@@ -31,7 +31,7 @@ const refused: Readonly<Record<string, string>> = {
   "x[n, m] -> x[n]": "changes the axes or type of x, which it updates in place",
 };
 
-Deno.test("defineOp() refuses malformed signatures in one line", () => {
+Deno.test("defineOp() refuses malformed signatures with a one-line message", () => {
   for (const [signature, why] of Object.entries(refused)) {
     assert.throws(() => declare(signature), (error: Error) => {
       assert.equal(error.name, "TypeError");
@@ -48,10 +48,10 @@ Deno.test("defineOp() refuses malformed signatures in one line", () => {
 
 testNeeding(
   { read: true, write: true, run: true },
-  "a malformed signature is an error of the type checker",
+  "a malformed signature is a type error",
   async () => {
     const root = fileURLToPath(new URL("../../..", import.meta.url));
-    /** Malformed by the grammar alone; the rest is for `defineOp()`. */
+    /** Signatures malformed by grammar; only `defineOp()` detects the others. */
     const malformed = Object.keys(refused).slice(0, 8).concat("x[n] -> ");
     const good = ["x[S...], index:u32[1] -> y[S...], z[N, 2]", " -> y[n]", "x[] -> x[]"];
     const lines = [...malformed, ...good].map((signature, i) =>
@@ -77,7 +77,7 @@ testNeeding(
   },
 );
 
-/** 10 high + low, with attributes that are given in any order. */
+/** 10 high + low, to test the order of attributes. */
 function twoDigits() {
   registry.delete("twoDigitsForTest");
   const op = defineOp({
@@ -94,7 +94,7 @@ function twoDigits() {
   return op;
 }
 
-testOnDevices("an op takes attributes in any order", async () => {
+testOnDevices("an op accepts attributes in any order", async () => {
   const op = twoDigits();
   const x = tensor([100]);
   assertClose(await op(x, { high: 2, low: 3 }).read(), [123], 0);
@@ -102,7 +102,7 @@ testOnDevices("an op takes attributes in any order", async () => {
   assertClose(await op(x, { low: 2, high: 3 }).read(), [132], 0);
 });
 
-testOnDevices("an op whose derive() gives dims in another order computes the same", async () => {
+testOnDevices("an op whose derive() returns dims in another order computes the same", async () => {
   registry.delete("derivedForTest");
   const op = defineOp({
     name: "derivedForTest",
@@ -119,7 +119,7 @@ testOnDevices("an op whose derive() gives dims in another order computes the sam
   for (const swap of [0, 1]) assertClose(await op(tensor([100]), { swap }).read(), [112], 0);
 });
 
-testOnDevices("an op names attributes that are missing, unknown or not of their type", () => {
+testOnDevices("an op names attributes that are missing, unknown or of the wrong type", () => {
   const op = twoDigits() as (x: unknown, attributes?: unknown) => unknown;
   const x = tensor([1]);
   const refused = (attributes: unknown, why: string) =>

@@ -12,7 +12,7 @@ testOnDevices("console.log() prints a tensor's type, shape and device", ({ kind 
 
 const shown = async (value: Tensor) => await value[tensorDisplay]();
 
-testOnDevices("a tensor shows type, shape, device and its values in notebooks", async ({ kind }) => {
+testOnDevices("a notebook shows a tensor's type, shape, device and values", async ({ kind }) => {
   const bundle = await shown(tensor([1, -0.123456, 2e9, 0, 4, 5], [2, 3]));
   assert.equal(
     bundle["text/plain"],
@@ -30,26 +30,29 @@ testOnDevices("a tensor shows type, shape, device and its values in notebooks", 
   assert.equal((await shown(tensor([7], [])))["text/plain"], `f32[] on ${kind}\n7`);
 });
 
-testOnDevices("a large tensor shows, and reads, the corner of its first matrix only", async (device) => {
-  const large = tensor(Float32Array.from({ length: 2 * 9 * 20 }, (_, i) => i), [2, 9, 20]);
-  const read = device.read;
-  let elements = 0;
-  device.read = (range) => {
-    elements += range.length;
-    return read.call(device, range);
-  };
-  let lines: string[];
-  try {
-    lines = (await shown(large))["text/plain"].split("\n");
-  } finally {
-    device.read = read;
-  }
-  assert.equal(elements, 6 * 8);
-  assert.equal(lines[0], `f32[2, 9, 20] on ${device.kind}, of it [0, :, :]`);
-  assert.deepEqual(lines[2].trim().split(/ +/), ["20", "21", "22", "23", "24", "25", "26", "27", "…"]);
-  assert.equal(lines.length, 1 + 6 + 1);
-});
+testOnDevices(
+  "a notebook shows, and reads, only the corner of a large tensor's first matrix",
+  async (device) => {
+    const large = tensor(Float32Array.from({ length: 2 * 9 * 20 }, (_, i) => i), [2, 9, 20]);
+    const read = device.read;
+    let elements = 0;
+    device.read = (range) => {
+      elements += range.length;
+      return read.call(device, range);
+    };
+    let lines: string[];
+    try {
+      lines = (await shown(large))["text/plain"].split("\n");
+    } finally {
+      device.read = read;
+    }
+    assert.equal(elements, 6 * 8);
+    assert.equal(lines[0], `f32[2, 9, 20] on ${device.kind}, of it [0, :, :]`);
+    assert.deepEqual(lines[2].trim().split(/ +/), ["20", "21", "22", "23", "24", "25", "26", "27", "…"]);
+    assert.equal(lines.length, 1 + 6 + 1);
+  },
+);
 
-testOnDevices("an empty tensor shows its shape", async ({ kind }) => {
+testOnDevices("a notebook shows an empty tensor's shape", async ({ kind }) => {
   assert.equal((await shown(zeros([0, 3])))["text/plain"], `f32[0, 3] on ${kind}`);
 });

@@ -23,7 +23,7 @@ import { assertClose, testOnAllKernels } from "../../testing.ts";
 
 const indices = () => tensor(Uint32Array.of(2, 0, 2));
 
-testOnAllKernels("gatherRows() has a gradient that sums over the rows picked", async () => {
+testOnAllKernels("gatherRows() has a gradient that sums over repeated rows", async () => {
   const table = tensor([1, 2, 3, 4, 5, 6], [3, 2]);
   const weights = tensor([1, 10, 2, 20, 3, 30], [3, 2]);
   const rows = gatherRows(table, indices());
@@ -32,7 +32,7 @@ testOnAllKernels("gatherRows() has a gradient that sums over the rows picked", a
   assertClose(await found.read(), [2, 20, 0, 0, 4, 40], 0);
 });
 
-testOnAllKernels("gatherRows() takes labels: u32, in one column or several", async () => {
+testOnAllKernels("gatherRows() accepts u32 labels, in one column or several", async () => {
   const labels = gatherRows(tensor(Uint32Array.of(7, 8, 4294967295)), indices());
   assert.deepEqual([labels.type, labels.shape], ["u32", [3]]);
   assert.deepEqual(await labels.readWords(), Uint32Array.of(4294967295, 7, 4294967295));
@@ -42,10 +42,10 @@ testOnAllKernels("gatherRows() takes labels: u32, in one column or several", asy
 });
 
 testOnAllKernels(
-  "gatherRows() gives NaN for a row that the table does not have, and no gradient",
+  "gatherRows() gives NaN and no gradient for a row out of range",
   async () => {
     const table = tensor([1, 2, 3, 4], [2, 2]);
-    zeros([6]); // so that the result lies in memory with values
+    zeros([6]); // fills the memory that the result reuses
     const beyond = tensor(Uint32Array.of(1, 2, 0xffffffff));
     const rows = gatherRows(table, beyond);
     assert.deepEqual([...await rows.read()], [3, 4, NaN, NaN, NaN, NaN]);
@@ -55,7 +55,7 @@ testOnAllKernels(
 );
 
 testOnAllKernels(
-  "gatherRows() gives an invalid label for rows that the table does not have",
+  "gatherRows() gives an invalid label for rows out of range",
   async () => {
     const labels = gatherRows(tensor(Uint32Array.of(7, 8)), tensor(Uint32Array.of(2, 1, 0x80000000)));
     assert.deepEqual(await labels.readWords(), Uint32Array.of(0xffffffff, 8, 0xffffffff));
@@ -64,14 +64,14 @@ testOnAllKernels(
   },
 );
 
-testOnAllKernels("gatherImages() gives NaN for an image beyond the bytes", async () => {
+testOnAllKernels("gatherImages() gives NaN for an image out of range", async () => {
   const bytes = packBytes(Uint8Array.of(1, 2, 3, 4, 5, 6));
   const beyond = tensor(Uint32Array.of(1, 2, 0x40000000, 0));
   const images = gatherImages(bytes, beyond, { pixels: 3, scale: 1, shift: 0 });
   assert.deepEqual([...await images.read()], [4, 5, 6, NaN, NaN, NaN, NaN, NaN, NaN, 1, 2, 3]);
 });
 
-testOnAllKernels("concat() joins empty tensors, which have empty gradients", async () => {
+testOnAllKernels("concat() joins empty tensors and gives them empty gradients", async () => {
   const x = tensor([1, 2], [1, 2]), none = zeros([0, 2]);
   for (const parts of [[none, x], [x, none], [none, x, none]]) {
     const y = concat(parts, 0);
@@ -108,7 +108,7 @@ testOnAllKernels("matmul() over a depth of 0 is 0, and a batch of 0 is empty", a
   assert.deepEqual(softmax(zeros([2, 0])).shape, [2, 0]);
 });
 
-testOnAllKernels("conv2d() of a batch of no images is empty and has gradients of 0", async () => {
+testOnAllKernels("conv2d() of an empty batch is empty and has gradients of 0", async () => {
   const w = full([2, 1, 3, 3], 1), bias = full([2], 1);
   const y = conv2d(zeros([0, 1, 4, 4]), w, bias, { padding: 1 });
   assert.deepEqual(y.shape, [0, 2, 4, 4]);

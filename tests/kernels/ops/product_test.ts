@@ -61,7 +61,7 @@ tiles.forEach((tile, number) => {
   });
 });
 
-Deno.test("productWgsl() asks for no more workgroup memory than every WebGPU device has", () => {
+Deno.test("productWgsl() fits the workgroup memory of every WebGPU device", () => {
   const factor = { along: "edge", edge: () => "0u", element: () => "0.0" } as const;
   const lengths = { rows: "1u", columns: "1u", depth: "1u", position: "k" };
   for (const tile of tiles) {
@@ -81,7 +81,7 @@ Deno.test("productWgsl() asks for no more workgroup memory than every WebGPU dev
   }
 });
 
-Deno.test("chooseTile() takes tiles that fit: large ones for much work, many for little", () => {
+Deno.test("chooseTile() picks large tiles for much work, and many small ones for little", () => {
   const chosen = (rows: number, columns: number) => {
     const { rows: down, columns: across } = tiles[chooseTile({ rows, columns, batches: 1 })];
     return [down, across];
@@ -92,7 +92,7 @@ Deno.test("chooseTile() takes tiles that fit: large ones for much work, many for
   assert.deepEqual(chosen(1, 64 * 784), [4, 256]);
 });
 
-/** Convolutions as in the networks: [N, C, K, R, H, W]. */
+/** Convolutions of the networks: [N, C, K, R, H, W]. */
 const convolutions = [
   [3, 1, 16, 3, 28, 28],
   [2, 16, 1, 3, 28, 28],
@@ -138,7 +138,7 @@ for (const [N, C, K, R, H, W] of convolutions) {
 }
 
 testOnAllKernels("attend() has the values and gradients of its reference over several chunks", async () => {
-  // More positions than lanes and more channels than are staged at a time, neither a multiple of a tile.
+  // More positions than lanes and more channels than are staged at a time; neither is a multiple of a tile.
   const [N, C, L] = [2, 70, 133], shape = [N, C, L], scale = 0.3;
   const [q, k, v, dy] = [0, 1, 2, 3].map((stream) => random(stream, N * C * L));
   const tensors = [q, k, v].map((x) => tensor(x, shape));

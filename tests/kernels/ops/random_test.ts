@@ -36,7 +36,7 @@ testOnDevices("randomUniform() has the bits of the host's generator, in [0, 1)",
   assert.ok(Math.abs(variance - 1 / 12) < 0.002, `variance ${variance}`);
 });
 
-testOnDevices("randomNormal() is standard normal and equals the f64 formula to 1e-5", async () => {
+testOnDevices("randomNormal() is standard normal and equals the f64 formula within 1e-5", async () => {
   const drawn = await randomNormal(key(), [count]).read();
   const { mean, variance, kurtosis } = moments(drawn);
   assert.ok(Math.abs(mean) < 0.02, `mean ${mean}`);
@@ -53,7 +53,7 @@ testOnDevices("randomNormal() is standard normal and equals the f64 formula to 1
 });
 
 testOnDevices(
-  "random numbers depend only on key and index, not on how many are drawn or were drawn before",
+  "random numbers depend only on key and index, not on the count or earlier draws",
   async () => {
     const whole = await randomNormal(key(), [1000]).read();
     const part = await randomNormal(key(), [10, 11]).read();
@@ -61,7 +61,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("random numbers of another seed, stream or counter are unrelated", async () => {
+testOnDevices("random numbers of different seeds, streams or counters are uncorrelated", async () => {
   const base = await randomNormal(key(), [count]).read();
   for (const other of [key(46021), key(46020, 3), key(46020, 2, 1)]) {
     const drawn = await randomNormal(other, [count]).read();

@@ -27,7 +27,7 @@ testOnAllKernels("max() and min() reduce any axes, and keep them on request", as
   assertClose(await max(x, []).read(), await x.read(), 0);
 });
 
-testOnAllKernels("max() is NaN where there is one; argmax() finds the first", async () => {
+testOnAllKernels("max() is NaN if any element is; argmax() finds the first", async () => {
   const x = tensor([1, NaN, 3, 7, 7, 2, -Infinity, -Infinity, -Infinity, NaN, 5, NaN], [4, 3]);
   assert.deepEqual([...await max(x, [1]).read()], [NaN, 7, -Infinity, NaN]);
   assert.deepEqual([...await min(x, [1]).read()], [NaN, 2, -Infinity, NaN]);
@@ -39,7 +39,7 @@ testOnAllKernels("max() is NaN where there is one; argmax() finds the first", as
 });
 
 testOnAllKernels(
-  "max() sends the gradient to the first maximum in row-major order, whatever the axes",
+  "max() passes the gradient to the first maximum in row-major order, for any axes",
   async () => {
     const x = tensor([1, 2, 2, 2, 1, 2, 0, 2], [2, 2, 2]);
     const first = async (axes?: number[]) => [...await gradients(sum(max(x, axes)), [x])[0].read()];
@@ -49,7 +49,7 @@ testOnAllKernels(
   },
 );
 
-testOnAllKernels("max() and argmax() of long runs, which are cut into parts", async () => {
+testOnAllKernels("max() and argmax() are right for long runs, which are split into parts", async () => {
   const values = Float32Array.from({ length: 2 * 9001 * 2 }, (_, i) => (i * 7919) % 9973);
   values[4 * 5000] = values[4 * 6000] = 20000; // ties in different parts
   values[4 * 7000 + 2] = NaN;
@@ -91,7 +91,7 @@ testOnAllKernels("logSoftmax() is finite for logits whose softmax is 0 in f32", 
   assertClose(await dx.read(), [-2, 1, 1, -2, 1, 1], 1e-5);
 });
 
-testOnAllKernels("logSoftmax() masks by -infinity, and a row with NaN is NaN, no other", async () => {
+testOnAllKernels("logSoftmax() masks with -Infinity, and NaN affects only its row", async () => {
   const x = tensor([-Infinity, 1, 1, 0, NaN, 0, 2, 2, 2, 2, 2, 2], [4, 3]);
   const third = -Math.log(3);
   const expected = [-Infinity, -Math.log(2), -Math.log(2), NaN, NaN, NaN, ...new Array(6).fill(third)];
@@ -101,7 +101,7 @@ testOnAllKernels("logSoftmax() masks by -infinity, and a row with NaN is NaN, no
 const rounded = (x: number) => Number.isFinite(x) ? Math.round(x * 1e5) / 1e5 : x;
 
 testOnAllKernels(
-  "crossEntropy() of wild logits is finite, with gradient (softmax - one-hot) / N",
+  "crossEntropy() of extreme logits is finite, with gradient (softmax - one-hot) / N",
   async () => {
     const logits = tensor(wild, [2, 3]), labels = tensor(Uint32Array.of(2, 0));
     const loss = crossEntropy(logits, labels);
@@ -113,7 +113,7 @@ testOnAllKernels(
 );
 
 testOnAllKernels(
-  "crossEntropy() is NaN for a label that is no class, and so is the gradient of its row",
+  "crossEntropy() and the gradient of the row are NaN for an invalid label",
   async () => {
     const logits = zeros([3, 2]);
     for (const label of [2, 0xffffffff]) {

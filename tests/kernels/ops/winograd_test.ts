@@ -23,7 +23,7 @@ import { testByTransforms } from "../../winograd_devices.ts";
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { oracle, randomTensor } from "../oracle.ts";
 
-Deno.test("Winograd's matrices make a 4x4 correlation of a 6x6 tile", () => {
+Deno.test("Winograd's matrices compute the 4x4 correlation of a 6x6 tile", () => {
   const d = Array.from({ length: 36 }, (_, i) => Math.sin(3 * i)), g = [2, -1, 0.5, 3, 1, -2, 0.25, 4, -3];
   const v = bothSides(sourceMatrix, (i, j) => d[6 * i + j]);
   const u = bothSides(weightMatrix, (i, j) => g[3 * i + j]);
@@ -34,14 +34,14 @@ Deno.test("Winograd's matrices make a 4x4 correlation of a 6x6 tile", () => {
   assertClose(y, direct, 1e-13);
 });
 
-/** The passes of conv2d() from C to K channels of so many taps on 64 images, without having chosen any. */
+/** The default passes of conv2d() from C to K channels with `taps` taps on 64 images. */
 function passesOf(C: number, K: number, taps: number, size: number, software: boolean) {
   const { kernel, plan }: RegisteredOp = registry.get("conv2d")!;
   const { dims } = plan([[64, C, size, size], [K, C, taps, taps], [1, K]], { padding: (taps - 1) / 2 });
   return kernel.passes!(dims, { workgroupSize: 64, software, pieces: 512 });
 }
 
-Deno.test("conv2d() goes by transforms where there are 3x3 taps and many channels", () => {
+Deno.test("conv2d() uses Winograd's transforms for 3x3 taps and many channels", () => {
   for (const software of [true, false]) {
     assert.equal(passesOf(32, 32, 3, 28, software)?.length, 5);
     assert.equal(passesOf(1, 32, 3, 28, software), undefined);
@@ -62,13 +62,13 @@ function step(C: number, K: number, size: number) {
 }
 
 testByTransforms(
-  "a recorded step moves on when scratch memory grows, and gives the same bits",
+  "a recorded step uses new scratch memory when it grows, and gives the same bits",
   async () => {
     const recorded = record(step(5, 6, 9));
     recorded.run();
     const before = await Promise.all(recorded.result.map((y) => y.read()));
     for (const y of step(16, 17, 30)()) await y.read();
-    const others = [36 * 5 * 27, 36 * 6 * 27].map((size) => full([size], 7)); // where its scratch memory was
+    const others = [36 * 5 * 27, 36 * 6 * 27].map((size) => full([size], 7)); // overwrites its earlier scratch memory
     recorded.run();
     const after = await Promise.all(recorded.result.map((y) => y.read()));
     assert.deepEqual(after, before);
@@ -76,7 +76,7 @@ testByTransforms(
   },
 );
 
-testByTransforms("a step that keeps values in f16 does not keep transformed tiles in it", async (device) => {
+testByTransforms("a step that keeps values in f16 keeps transformed tiles in f32", async (device) => {
   if (!device.halfStorage) return;
   const x = randomTensor(1, [2, 24, 20, 20]),
     w = randomTensor(2, [24, 24, 3, 3]),
@@ -92,10 +92,12 @@ testByTransforms("a step that keeps values in f16 does not keep transformed tile
 const drawn = (stream: number, shape: Shape, scale = 1) =>
   Float64Array.from(uniforms(3, stream, 0, sizeOf(shape)), (u) => Math.fround((2 * u - 1) * scale));
 
-/** What the references gave in f64, the same for every device. */
+/** Results of the references in f64, shared by all devices. */
 const known = new Map<string, Record<"y" | "dx" | "dw", ArrayLike<number>>>();
 
-/** y, dx and dw of a 3x3 convolution on the device in use, and what they should be; `name` says which convolution it is. */
+/**
+ * y, dx and dw of a 3x3 convolution on the device in use, and their expected values; `name` identifies the convolution.
+ */
 async function results(
   name: string,
   x: Float64Array,
@@ -134,7 +136,7 @@ async function results(
   } as const;
 }
 
-/** Asserts that results are exact to `share` of the typical one, or of themselves if they are larger. */
+/** Asserts that errors are at most `share` of the typical result, or of the result itself if it is larger. */
 function assertNear(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -152,13 +154,13 @@ function assertNear(
   }
 }
 
-/** A test of all convolutions by Winograd's transforms. Direct ones have no trouble with outliers. */
+/** Defines a test of all Winograd convolutions. Direct ones have no problem with outliers. */
 function testTransforms(name: string, test: () => Promise<void>): void {
   testOnCpus(name, test);
   testByTransforms(name, test);
 }
 
-/** What conv2d documents: errors by what is typical. */
+/** The error bound that conv2d documents, relative to the typical value. */
 const share = 2e-2;
 const sizes = [[2, 16, 6, 13, 14], [2, 1, 5, 28, 28], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]] as const;
 const largest = [10, 1e3, 3e4, 1e5, 1e10, 1e37];
@@ -166,7 +168,7 @@ const largest = [10, 1e3, 3e4, 1e5, 1e10, 1e37];
 for (const size of sizes) {
   const [N, C, K, H, W] = size;
   const w = drawn(2, [K, C, 3, 3], 0.1);
-  testTransforms(`conv2d() of ${C} channels and an outlier leaves its neighbours as they are`, async () => {
+  testTransforms(`conv2d() of ${C} channels with an outlier does not spoil its neighbours`, async () => {
     const x = drawn(1, [N, C, H, W]), dy = drawn(3, [N, K, H, W]);
     for (const outlier of largest) {
       for (const place of [0, 6 * W + 3, H * W - 1]) {
@@ -183,7 +185,7 @@ for (const size of sizes) {
   });
 
   testTransforms(
-    `conv2d() of ${C} channels is as exact for small and large values as for usual ones`,
+    `conv2d() of ${C} channels is as exact for small and large values as for typical ones`,
     async () => {
       for (const scale of [1e-15, 1e-6, 1, 1e4, 1e12, 1e17]) {
         const x = drawn(1, [N, C, H, W], scale), dy = drawn(3, [N, K, H, W], scale);
@@ -196,7 +198,7 @@ for (const size of sizes) {
   );
 }
 
-testTransforms("conv2d() with large weights overflows no earlier than its result", async () => {
+testTransforms("conv2d() with large weights overflows only if its result does", async () => {
   const size = [1, 2, 3, 6, 5] as const;
   const x = drawn(1, [1, 2, 6, 5]), w = drawn(2, [3, 2, 3, 3], 1e37), dy = drawn(3, [1, 3, 6, 5]);
   const { y, dx } = await results("large weights", x, w, dy, size);
@@ -204,7 +206,7 @@ testTransforms("conv2d() with large weights overflows no earlier than its result
   assertNear(...dx, 1e-4, "dx");
 });
 
-testTransforms("conv2d() of Infinity keeps results out of its reach finite", async () => {
+testTransforms("conv2d() of Infinity keeps unaffected results finite", async () => {
   const size = [1, 3, 2, 9, 9] as const;
   const [x, w, dy] = [drawn(1, [1, 3, 9, 9]), drawn(2, [2, 3, 3, 3]), drawn(3, [1, 2, 9, 9])];
   for (const value of [Infinity, NaN]) {

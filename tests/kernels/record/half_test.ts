@@ -7,7 +7,7 @@ import type { Sample } from "../../../kernels/op_definition.ts";
 import { assertClose, devices, testOn } from "../../testing.ts";
 import { inputsOf, oracle } from "../oracle.ts";
 
-Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16, for the buffers named", () => {
+Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16 in the named buffers", () => {
   const half = (wgsl: string) => halfWgsl(wgsl, ["x", "y"]);
   assert.equal(half("y[i] = x[i] + w[i];"), "y[i] = f16( f32(x[i]) + w[i]);");
   assert.equal(half("y[i] += x[at[i] + 1u];"), "y[i] = f16(f32(y[i]) + ( f32(x[at[i] + 1u])));");
@@ -24,14 +24,14 @@ Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16, for the buffers na
   assert.equal(halfWgsl("y[i] = 2.0 * x[i];", ["x", "y"], ["y"]), "y[i] = vec4h( 2.0 * f32(x[i]));");
 });
 
-/** Numbers that f16 holds exactly, as the device reads them: two to a word. */
+/** Numbers that f16 represents exactly, packed two to a word. */
 function packed(values: ArrayLike<number>): Uint32Array<ArrayBuffer> {
   const halves = new Float16Array(Math.ceil(values.length / 2) * 2);
   halves.set(Array.from(values));
   return new Uint32Array(halves.buffer);
 }
 
-/** Memory with values in it, in f16 or as they are. */
+/** Uploads values in f16 or f32. */
 function upload(device: Device, values: ArrayLike<number>, half: boolean): BufferRange {
   const data = half
     ? packed(values)
@@ -43,7 +43,7 @@ function upload(device: Device, values: ArrayLike<number>, half: boolean): Buffe
   return range;
 }
 
-/** Runs an op with its inputs and its first output in f16, as in a recorded step; returns its outputs by name. */
+/** Runs an op with its inputs and its first output in f16, as a recorded step does; returns its outputs by name. */
 async function runInHalf(
   device: Device,
   op: RegisteredOp,
@@ -74,7 +74,7 @@ const isHalf = (op: RegisteredOp, name: string) =>
 for (const op of registry.values()) {
   const updates = op.outputs.some(({ name }) => op.inputs.some((input) => input.name === name));
   if (updates) continue; // parameters, moments and logs are never in f16
-  const [sample] = op.samples; // its results are in the range of f16
+  const [sample] = op.samples; // its results fit f16
   if (!sample) continue;
   testOn(
     "webgpu",

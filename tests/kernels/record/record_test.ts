@@ -24,7 +24,7 @@ import {
 } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
-testOnDevices("record() gives what the function gives, again and again on new inputs", async () => {
+testOnDevices("record() gives the function's result on every run, for new inputs", async () => {
   const w = tensor([1, 2, 3]);
   const x = tensor([0, 0, 0]);
   const step = record(() => gradients(sum(multiply(multiply(x, x), w)), [x])[0]);
@@ -35,7 +35,7 @@ testOnDevices("record() gives what the function gives, again and again on new in
   }
 });
 
-testOnDevices("record() shares memory among values that are not alive at once", () => {
+testOnDevices("record() shares memory among values that are not alive at the same time", () => {
   const x = full([1000], 1);
   const chain = () => {
     let y = x;
@@ -45,16 +45,16 @@ testOnDevices("record() shares memory among values that are not alive at once", 
   const { bytes, calls, largestBytes } = planMemory(chain);
   assert.equal(calls, 50);
   assert.equal(largestBytes, 4000);
-  assert.equal(bytes, 3 * 4000); // the result, and two values in turn
+  assert.equal(bytes, 3 * 4000); // the result, and two alternating values
 });
 
-/** The sum of the fourth powers of n threes and a third: the squares are a large value inside. */
+/** The sum of the fourth powers of n numbers 3 1/3; the squares are a large inner value. */
 function fourthPowers(n: number) {
   const x = full([n], 3 + 1 / 3);
   return () => sum(square(square(x)));
 }
 
-testOnDevices("record() in f16 halves the memory of large values, and rounds only them", async (device) => {
+testOnDevices("record() in f16 halves the memory of large values, and rounds only these", async (device) => {
   const work = fourthPowers(4096);
   if (!device.halfStorage) {
     for (const refused of [record, planMemory]) {
@@ -67,7 +67,7 @@ testOnDevices("record() in f16 halves the memory of large values, and rounds onl
     return;
   }
   const [whole, half] = (["f32", "f16"] as const).map((precision) => record(work, { precision }));
-  assert.equal(whole.plan.bytes - half.plan.bytes, 4096 * 2); // the squares; their squares are only summed
+  assert.equal(whole.plan.bytes - half.plan.bytes, 4096 * 2); // the squares; the fourth powers are only summed
   for (const step of [whole, half]) step.run();
   const squared = (3 + 1 / 3) ** 2;
   assertClose(await whole.result.read(), [4096 * squared ** 2], 1e-6);
@@ -85,7 +85,7 @@ testOnDevices("record() in f16 keeps small values, and terms of a sum, in f32", 
   assertClose([(await norm.result.read())[0] * 1e6], [0.4096], 1e-6);
 });
 
-testOnDevices("record() keeps what it reads alive, and says so when a scope took it away", async () => {
+testOnDevices("record() keeps its inputs alive, and throws if a scope freed one", async () => {
   const step = record(() => add(tensor([1, 2]), 1));
   for (let i = 0; i < 50; i++) full([2], 1000);
   step.run();
@@ -97,7 +97,7 @@ testOnDevices("record() keeps what it reads alive, and says so when a scope took
   assert.throws(() => lost.inside(), /after its scope has ended/);
 });
 
-testOnDevices("record() and planMemory() that fail keep no memory", (device) => {
+testOnDevices("record() and planMemory() free all memory on failure", (device) => {
   const bad = () => {
     add(tensor(new Float32Array(1000)), 1);
     throw new Error("a step that fails");
@@ -125,7 +125,7 @@ testOnDevices("record() and planMemory() that fail keep no memory", (device) => 
   assert.equal(device.allocatedBytes, before);
 });
 
-testOnDevices("record() refuses to nest, to be asynchronous, and to give away its values", async () => {
+testOnDevices("record() refuses nesting, asynchronous steps, and inner values used outside", async () => {
   assert.throws(() => record(() => record(() => full([1], 1))), /Cannot record a step inside another/);
   assert.throws(() => record(() => Promise.resolve()), TypeError);
   let inner = full([1], 0);
@@ -136,13 +136,13 @@ testOnDevices("record() refuses to nest, to be asynchronous, and to give away it
   assert.throws(() => add(inner, 1), /Cannot use a value of a recorded step outside it/);
 });
 
-testOnDevices("record() lets an op write straight to where its result is assigned", async () => {
+testOnDevices("record() lets an op write directly to the target of assign()", async () => {
   const flat = full([192], 7);
   const [first, last] = [0, 128].map((offset) => new Tensor(flat.storage, [3], "f32", offset));
   const x = tensor([1, 2, 3]);
   const step = record(() => {
     assign(first, multiply(x, 2));
-    const shared = multiply(x, 3); // has another reader, so it is copied
+    const shared = multiply(x, 3); // is also read elsewhere, so it is copied
     assign(last, shared);
     return add(shared, first);
   });
@@ -156,7 +156,7 @@ testOnDevices("record() lets an op write straight to where its result is assigne
   assertClose(await flat.read(), expected, 0);
 });
 
-testOnDevices("record() does not forward past an op that still reads the target", async () => {
+testOnDevices("record() does not write to the target while another op still reads it", async () => {
   const target = tensor([1, 1]);
   const x = tensor([5, 6]);
   const step = record(() => {
@@ -189,7 +189,7 @@ testOnDevices("a recorded step does not grow in memory over a thousand runs", as
   assert.ok(currentDevice().allocatedBytes <= before);
 });
 
-testOnDevices("countMultiplyAdds() counts the products of a step, padding included", () => {
+testOnDevices("countMultiplyAdds() counts the products of a step, including padding", () => {
   const count = (step: () => unknown) => countMultiplyAdds(step);
   assert.equal(count(() => matmul(zeros([7, 2, 3]), zeros([3, 5]))), 7 * 2 * 3 * 5);
   const image = () => zeros([2, 3, 8, 6]);

@@ -1,4 +1,5 @@
-// A call as the host writes it: opcode, next task, whether one thread runs it, then the arguments of the kernel, one word each.
+// A call as the host writes it: opcode, next task, whether it runs on one thread, then the kernel's arguments, one word
+// each.
 
 import { Layout } from "../memory_layout.ts";
 
@@ -12,32 +13,32 @@ export function opcode(call: usize): i32 {
   return load<i32>(call);
 }
 
-/** Whether one thread runs it: it is so little work that sharing it takes longer. */
+/** Whether one thread runs it, because sharing so little work would take longer. */
 export function isAlone(call: usize): bool {
   return load<i32>(call + ALONE) != 0;
 }
 
-/** An argument that is a whole number. */
+/** A whole-number argument. */
 export function integer(call: usize, i: usize): i32 {
   return load<i32>(call + WORDS + (i << 2));
 }
 
-/** An argument that is an address or a number of bytes. */
+/** An address or a number of bytes. */
 export function pointer(call: usize, i: usize): usize {
   return load<usize>(call + WORDS + (i << 2));
 }
 
-/** An argument that is a real number. */
+/** A real-number argument. */
 export function real(call: usize, i: usize): f32 {
   return load<f32>(call + WORDS + (i << 2));
 }
 
-/** The next task of a call that no thread has taken. */
+/** Takes the next free task of a call. */
 export function nextTask(call: usize): i32 {
   return atomic.add<i32>(call + NEXT, 1);
 }
 
-/** Makes a call ready to run again. */
+/** Resets a call to run again. */
 export function rewind(call: usize): void {
   atomic.store<i32>(call + NEXT, 0);
 }

@@ -1,11 +1,12 @@
-// 3x3 convolutions with one pixel of padding and their weight gradients, tap by tap: for values that Winograd's do not suit.
+// 3x3 convolutions with one pixel of padding and their weight gradients, tap by tap: for values that overflow or lose
+// precision in Winograd's transforms.
 
 /**
  * One target channel of an image: y[h][w] = start + sum over c, r, s of x[c][h + r - 1][w + s - 1] weight[c][r][s].
  *
- * @param weight of the first source channel; those of the next are `strideC` bytes further
- * @param turned whether the taps are read backwards
- * @param addend another plane that is added, unless it is 0
+ * @param weight of the first source channel; channels are `strideC` bytes apart
+ * @param turned whether to read the taps backwards
+ * @param addend a plane to add, or 0 for none
  */
 export function directPlane(
   x: usize,
@@ -40,9 +41,9 @@ export function directPlane(
 }
 
 /**
- * The weight gradient of one pair of channels, over some images: dw[r][s] = sum of x[n][h + r - 1][w + s - 1] dy[n][h][w].
+ * The weight gradient of one pair of channels over some images: dw[r][s] = sum of x[n][h + r - 1][w + s - 1] dy[n][h][w].
  *
- * @param x, dy planes of the first image; those of the next are `stepX` and `stepY` bytes further
+ * @param x, dy planes of the first image; images are `stepX` and `stepY` bytes apart
  */
 export function directWeightGradient(
   x: usize,

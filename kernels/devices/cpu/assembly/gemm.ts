@@ -1,10 +1,10 @@
-// Matrix products of one thread on packed panels: c[m][n] = sum over k of a[m][k] b[k][n].
+// Matrix products on one thread, with packed panels: c[m][n] = sum over k of a[m][k] b[k][n].
 
 import { add, lane0, lane1, lane2, lane3, loadEvery, madd } from "./simd.ts";
 
 const ROWS: i32 = 4;
 const COLUMNS: i32 = 8;
-/** A packed block of a, depth x height, stays in the second-level cache, a panel of b, depth x columns, in the first. */
+/** A packed block of a, depth x height, stays in the L2 cache, a panel of b, depth x columns, in L1. */
 const DEPTH: i32 = 256;
 const HEIGHT: i32 = 192;
 
@@ -41,7 +41,7 @@ function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usi
   }
 }
 
-/** Four by eight results, added to c. */
+/** Adds a 4 x 8 block of results to c. */
 function fourByEight(a: usize, b: usize, depth: i32, c: usize, cm: usize): void {
   const c1 = c + cm, c2 = c1 + cm, c3 = c2 + cm;
   let s0 = v128.load(c), t0 = v128.load(c, 16);
@@ -61,7 +61,7 @@ function fourByEight(a: usize, b: usize, depth: i32, c: usize, cm: usize): void 
   v128.store(c3, s3), v128.store(c3, t3, 16);
 }
 
-/** Results at the edge of c, where some of the four rows and eight columns are missing. */
+/** The same at the edge of c, where some of the four rows or eight columns are missing. */
 function atEdge(
   a: usize,
   b: usize,
@@ -84,7 +84,7 @@ function atEdge(
   }
 }
 
-/** Whether all of a fits the scratch, so that the next product with the same a finds it there. */
+/** Whether all of a fits the scratch, so that the next product with the same a can reuse it. */
 export function staysPacked(M: i32, K: i32): bool {
   return M <= HEIGHT && K <= DEPTH;
 }
@@ -92,7 +92,7 @@ export function staysPacked(M: i32, K: i32): bool {
 /**
  * c += a b. Strides are in bytes; c's columns are adjacent.
  *
- * @param packed whether the scratch holds a from the previous product
+ * @param packed whether the scratch already holds a, from the previous product
  */
 export function gemm(
   M: i32,

@@ -1,5 +1,5 @@
-// The entry points. A program is a list of calls. All threads of the team run a call together, or the first runs it alone;
-// they wait for each other wherever more than one takes part before or after.
+// The entry points. A program is a list of calls. A call runs on all threads of the team or on the first alone; threads
+// wait for each other between two calls unless both run alone.
 
 import { CALL_BYTES, isAlone, rewind } from "./call.ts";
 import { execute, workspaceOf } from "./dispatch.ts";
@@ -20,15 +20,15 @@ import {
 /**
  * Runs this thread's share of a program; false if another thread fails.
  *
- * Nothing of a call is read before `execute`: a program may lie in memory that has just grown, and engines tell other threads
- * so when they next enter a function.
+ * Nothing of a call is read before `execute`: the program may lie in memory that has just grown, and engines show other
+ * threads the growth when they next enter a function.
  */
 function share(program: usize, calls: i32): bool {
   const end = program + (<usize> calls) * CALL_BYTES;
   for (let call = program; call < end; call += CALL_BYTES) {
     execute(call);
     const next = call + CALL_BYTES;
-    // The end counts as work of all: after it, the host may write the next program over this one.
+    // All threads wait at the end, because the host may then overwrite this program with the next one.
     const goesOn = next < end && isAlone(call) && isAlone(next);
     if (!goesOn && !barrier()) return false;
     if (me == 0) rewind(call);
@@ -42,7 +42,7 @@ export function runAlone(program: usize, calls: i32): void {
   share(program, calls);
 }
 
-/** Runs a program with all workers; false if one fails. */
+/** Runs a program on all threads; false if one fails. */
 export function runTogether(program: usize, calls: i32, threads: i32): bool {
   setTeam(threads);
   store<usize>(PROGRAM, program);
@@ -53,14 +53,14 @@ export function runTogether(program: usize, calls: i32, threads: i32): bool {
   return share(program, calls);
 }
 
-/** Bytes of workspace that a program needs with so many threads. */
+/** Bytes of workspace that a program needs on a number of threads. */
 export function workspaceBytes(program: usize, calls: i32, threads: i32): f64 {
   let most: u64 = 0;
   for (let i = 0; i < calls; i++) most = max(most, workspaceOf(program + (<usize> i) * CALL_BYTES, threads));
   return <f64> most;
 }
 
-/** The loop of a worker: one program after the other. */
+/** The loop of a worker: runs one program after another. */
 export function work(thread: i32): void {
   join(thread);
   let seen = atomic.load<i32>(START);

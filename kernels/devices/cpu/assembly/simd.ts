@@ -1,4 +1,4 @@
-// Four f32 at a time. Multiply and add are fused where the engine can.
+// Operations on four f32 at a time. Multiply and add are fused if the engine can.
 
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -12,8 +12,8 @@ export function nmadd(a: v128, b: v128, c: v128): v128 {
 }
 
 /**
- * Four copies of the number at an address, for constants: engines build a vector constant at every use, with several
- * instructions, but load one from memory with a single instruction.
+ * Four copies of the number at an address. Use it for constants: engines build a vector constant with several
+ * instructions at every use, but load one from memory with a single instruction.
  */
 export function at(address: usize): v128 {
   return v128.load_splat<f32>(address);
@@ -35,7 +35,7 @@ export function mul(a: v128, b: v128): v128 {
   return f32x4.mul(a, b);
 }
 
-/** The first lane in all four; the next three functions take the others. */
+/** Copies the first lane to all four; the next three functions do so for the other lanes. */
 export function lane0(v: v128): v128 {
   return i32x4.shuffle(v, v, 0, 0, 0, 0);
 }
@@ -52,7 +52,7 @@ export function lane3(v: v128): v128 {
   return i32x4.shuffle(v, v, 3, 3, 3, 3);
 }
 
-/** The largest of the four lanes; NaN if one is. */
+/** The largest of the four lanes; NaN if any is NaN. */
 export function topOf(v: v128): f32 {
   return max(
     max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
@@ -66,7 +66,7 @@ export function total(v: v128): f32 {
     (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
 
-/** Four elements, `step` bytes apart. */
+/** Loads four elements that are `step` bytes apart. */
 export function loadEvery(at: usize, step: usize): v128 {
   if (step == 4) return v128.load(at);
   let v = v128.load_splat<f32>(at);
@@ -76,7 +76,7 @@ export function loadEvery(at: usize, step: usize): v128 {
   return v128.load_lane<f32>(at + 3 * step, v, 3);
 }
 
-/** Stores the first `left` lanes of v, at most four: loads may reach beyond the end of an array, stores may not. */
+/** Stores the first `left` lanes of v, at most four: loads may pass the end of an array, stores may not. */
 export function storeFirst(to: usize, v: v128, left: i32): void {
   if (left >= 4) {
     v128.store(to, v);

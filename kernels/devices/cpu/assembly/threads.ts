@@ -1,4 +1,4 @@
-// The threads that run a program together, and where they wait for each other.
+// The threads that run a program together, and how they wait for each other.
 
 import { Layout } from "../memory_layout.ts";
 
@@ -13,15 +13,18 @@ export const QUIT: usize = Layout.quit;
 export const FAILED: usize = Layout.failed;
 export const LEFT: usize = Layout.left;
 
-/** Spins before a thread sleeps. Other threads reach a barrier within microseconds, as the host does the next program. */
+/**
+ * Spins before a thread sleeps: other threads usually reach a barrier, and the host the next program, within
+ * microseconds.
+ */
 const BARRIER_SPINS: i32 = 30000;
 const START_SPINS: i32 = 20000;
-/** Nanoseconds between checks of a sleeping thread whether another has failed. */
+/** Nanoseconds between a sleeping thread's checks for failed threads. */
 const PATIENCE: i64 = 100_000_000;
 
-/** This thread's number; 0 is the host's. */
+/** Number of this thread; 0 is the host's. */
 export let me: i32 = 0;
-/** Threads of this program. */
+/** Number of threads that run this program. */
 export let team: i32 = 1;
 
 export function join(thread: i32): void {
@@ -57,7 +60,7 @@ export function barrier(): bool {
   return waitWhile(ROUND, round, BARRIER_SPINS);
 }
 
-/** Waits for the program after number `seen`, and returns its number, or -1 if the thread shall end. */
+/** Waits for the program after number `seen` and returns its number, or -1 if the thread should end. */
 export function nextProgram(seen: i32): i32 {
   for (let i = 0; i < START_SPINS; i++) {
     if (atomic.load<i32>(START) != seen) break;

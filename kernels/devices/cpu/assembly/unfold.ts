@@ -1,4 +1,4 @@
-// The four taps of a 2x2 kernel with stride 2 as channels of their own.
+// The four taps of a 2x2 kernel with stride 2 as separate channels.
 
 /** Planes [k][2h + r][2w + s] to [4k + 2r + s][h][w]. */
 export function unfold(from: usize, K: i32, H: i32, W: i32, to: usize): void {

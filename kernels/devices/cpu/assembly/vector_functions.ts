@@ -1,4 +1,4 @@
-// Functions of four numbers at once.
+// Functions of four numbers at a time.
 
 import { add, at, madd, mul, storeFirst, sub } from "./simd.ts";
 
@@ -7,10 +7,10 @@ const ONE = memory.data<f32>([1.0]);
 const INFINITE = memory.data<f32>([f32.POSITIVE_INFINITY]);
 
 const LOG2_E = memory.data<f32>([1.44269504]);
-/** ln 2 in two parts, so that the remainder is exact. */
+/** ln 2 in two parts, which keeps the remainder exact. */
 const MINUS_LN2_HIGH = memory.data<f32>([-0.693145752]);
 const MINUS_LN2_LOW = memory.data<f32>([-1.42860677e-6]);
-/** Adding 1.5 x 2^23 rounds to an integer, which ends up in the low bits. */
+/** Adding 1.5 x 2^23 rounds to an integer and leaves it in the low bits. */
 const ROUNDER = memory.data<f32>([12582912.0]);
 const EXP_LOWEST = memory.data<f32>([-87.33]);
 const EXP_HIGHEST = memory.data<f32>([88.72]);
@@ -20,7 +20,7 @@ const EXP_5 = memory.data<f32>([8.3334519e-3]);
 const EXP_6 = memory.data<f32>([1.3981999e-3]);
 const EXP_7 = memory.data<f32>([1.9875691e-4]);
 
-/** e^x for x between the lowest and the highest: 2^n e^r with |r| at most ln 2 / 2. */
+/** e^x for x inside the range of `exp`: 2^n e^r with |r| <= ln 2 / 2. */
 function expInside(x: v128): v128 {
   const rounded = madd(x, at(LOG2_E), at(ROUNDER));
   const n = sub(rounded, at(ROUNDER));
@@ -34,7 +34,7 @@ function expInside(x: v128): v128 {
   return i32x4.add(p, i32x4.shl(rounded, 23));
 }
 
-/** e^x, within two units in the last place; 0 below -87.3, infinite above 88.7. */
+/** e^x within 2 ulp; 0 below -87.3, infinite above 88.7. */
 export function exp(x: v128): v128 {
   const y = expInside(f32x4.pmin(f32x4.pmax(x, at(EXP_LOWEST)), at(EXP_HIGHEST)));
   const low = f32x4.lt(x, at(EXP_LOWEST)), high = f32x4.gt(x, at(EXP_HIGHEST));
@@ -43,9 +43,9 @@ export function exp(x: v128): v128 {
 
 const MINUS_HALF = memory.data<f32>([-0.5]);
 
-// Phi(x) - 1/2 and (x Phi(x))' - 1/2 as x P(x^2) / Q(x^2) with Q(0) = 1: least-squares fits, reweighted until the largest
-// error was smallest, in [0, 5.4] and [0, 5.6]. In f32 they are off by 3e-7 at most. P of Phi is 1.5e-7 too large, so that it
-// reaches 1/2 before its end.
+// Phi(x) - 1/2 and (x Phi(x))' - 1/2 as x P(x^2) / Q(x^2) with Q(0) = 1, on [0, 5.4] and [0, 5.6]: least-squares fits,
+// reweighted to minimise the largest error, which is 3e-7 in f32. P of Phi is scaled up by 1.5e-7, so that Phi
+// saturates before the end of its range.
 const CDF_END = memory.data<f32>([5.4]), CDF_START = memory.data<f32>([-5.4]);
 const CDF_P0 = memory.data<f32>([0.398942292]);
 const CDF_P1 = memory.data<f32>([0.0333720855]);
@@ -71,14 +71,17 @@ const SLOPE_Q3 = memory.data<f32>([0.00352264312]);
 const SLOPE_Q4 = memory.data<f32>([0.000192052757]);
 const SLOPE_Q5 = memory.data<f32>([8.92813659e-06]);
 
-/** y = x Phi(x) of n numbers; Phi is exactly 0 or 1 far out. The constants stay at hand from one vector to the next. */
+/**
+ * y = x Phi(x) of n numbers; Phi is exactly 0 or 1 far from 0. One function for the row keeps the constants in
+ * registers.
+ */
 export function geluRow(x: usize, y: usize, n: i32): void {
   const start = at(CDF_START), end = at(CDF_END), half = at(HALF), minusHalf = at(MINUS_HALF), one = at(ONE);
   const p0 = at(CDF_P0), p1 = at(CDF_P1), p2 = at(CDF_P2), p3 = at(CDF_P3), p4 = at(CDF_P4), p5 = at(CDF_P5);
   const q1 = at(CDF_Q1), q2 = at(CDF_Q2), q3 = at(CDF_Q3), q4 = at(CDF_Q4), q5 = at(CDF_Q5);
   for (; n > 0; n -= 4, x += 16, y += 16) {
     const v = v128.load(x);
-    const w = f32x4.pmin(f32x4.pmax(v, start), end); // NaN stays
+    const w = f32x4.pmin(f32x4.pmax(v, start), end); // keeps NaN
     const u = mul(w, w);
     let p = madd(p5, u, p4), q = madd(q5, u, q4);
     p = madd(p, u, p3), q = madd(q, u, q3);
@@ -92,7 +95,7 @@ export function geluRow(x: usize, y: usize, n: i32): void {
 
 /** The derivative of gelu. */
 export function geluSlope(x: v128): v128 {
-  const y = f32x4.pmin(f32x4.pmax(x, at(SLOPE_START)), at(SLOPE_END)); // NaN stays
+  const y = f32x4.pmin(f32x4.pmax(x, at(SLOPE_START)), at(SLOPE_END)); // keeps NaN
   const u = mul(y, y);
   let p = madd(at(SLOPE_P5), u, at(SLOPE_P4)), q = madd(at(SLOPE_Q5), u, at(SLOPE_Q4));
   p = madd(p, u, at(SLOPE_P3)), q = madd(q, u, at(SLOPE_Q3));

@@ -1,9 +1,9 @@
-// Reading ahead.
+// Prefetching.
 
 /**
- * Reads memory once, in order, which the processor foresees, so that it is in the cache when it is used in another order.
+ * Reads memory once in order, which the processor can prefetch, so that it is cached when it is used in another order.
  *
- * @param scratch 16 bytes that are overwritten, so that the reading is not optimised away
+ * @param scratch 16 bytes that are overwritten, which keeps the reads from being optimised away
  */
 export function warm(from: usize, bytes: usize, scratch: usize): void {
   let any = v128.load(from);

@@ -1,4 +1,4 @@
-// Winograd's transform of the gradient of the target, D = A dy A'.
+// Winograd's transform of the output gradient, D = A dy A'.
 
 import { add, at as constant, madd, mul, sub } from "./simd.ts";
 import { firstLanes } from "./lanes.ts";
@@ -7,7 +7,7 @@ const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
 
 /**
- * All tiles of four channels.
+ * Transforms all tiles of four channels.
  *
  * @param image first of four planes [H][W]
  * @param to D of the first tile; elements of the transform are `step` bytes apart, tiles 16
@@ -97,7 +97,7 @@ export function transformGradient(
   }
 }
 
-/** Transforms a column of the four lines e to h, and stores its six elements. */
+/** Transforms a column of the lines e to h and stores its six elements. */
 function storeColumn(to: usize, row: usize, two: v128, four: v128, e: v128, f: v128, g: v128, h: v128): void {
   v128.store(to, e);
   v128.store(to + 5 * row, h);

@@ -1,19 +1,19 @@
-// Inner loops of the 36 matrix products of a Winograd convolution. Source and target hold four channels in a vector,
-// [channel / 4][tile][4]; weights are panels [source channel][8 target channels]. Every access of memory costs a check, so
-// factors are loaded as vectors, and one number is spread over a vector without memory.
+// Inner loops of the 36 matrix products of a Winograd convolution. A vector of source or target holds four channels,
+// [channel / 4][tile][4]; weights are panels [source channel][8 target channels]. Every memory access costs a bounds
+// check, so factors are loaded as vectors, and a lane is broadcast in registers.
 
 import { lane0, lane1, lane2, lane3, madd } from "./simd.ts";
 
-/** Tiles that are multiplied at a time: eight sums and what they are made of fill the registers. */
+/** Tiles multiplied at a time: their eight sums and the factors fill the registers. */
 export const TILES: i32 = 4;
 
 /**
  * Four tiles of eight target channels: m[tile][k] = sum over c of v[tile][c] u[c][k].
  *
- * @param v first four channels of the first tile; the next four are `vStep` bytes further
+ * @param v first four channels of the first tile; groups of four are `vStep` bytes apart
  * @param u panel of weights
  * @param quads source channels / 4
- * @param m first four target channels of the first tile; the next four are `mStep` bytes further
+ * @param m first four target channels of the first tile; groups of four are `mStep` bytes apart
  */
 export function fourTiles(v: usize, vStep: usize, u: usize, quads: i32, m: usize, mStep: usize): void {
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
@@ -48,7 +48,7 @@ export function fourTiles(v: usize, vStep: usize, u: usize, quads: i32, m: usize
   v128.store(m, s3, 48), v128.store(n, t3, 48);
 }
 
-/** The same of one tile, to the bit: for the last one or two of a chunk, since three more would cost as much as four. */
+/** The same for one tile, to the bit: for the last one or two of a chunk, because three would cost as much as four. */
 export function oneTile(v: usize, vStep: usize, u: usize, quads: i32, m: usize, mStep: usize): void {
   let s = f32x4.splat(0), t = s;
   for (; quads > 0; quads--, v += vStep, u += 128) {
@@ -66,7 +66,7 @@ export function oneTile(v: usize, vStep: usize, u: usize, quads: i32, m: usize, 
  *
  * @param v, d first tile; the second four target channels are `dStep` bytes after the first
  * @param u panel, [4][8]
- * @param more whether the sums are added to those in the panel
+ * @param more whether to add to the sums in the panel
  */
 export function overTiles(v: usize, d: usize, dStep: usize, tiles: i32, u: usize, more: bool): void {
   let s0 = f32x4.splat(0), t0 = s0, s1 = s0, t1 = s0, s2 = s0, t2 = s0, s3 = s0, t3 = s0;

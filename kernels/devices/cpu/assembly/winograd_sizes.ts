@@ -1,39 +1,41 @@
-// How a Winograd convolution lies in the workspace: transformed weights (or sums of their gradients), then for each thread
-// lines of the source, and the transformed tiles of a chunk of images.
+// Layout of a Winograd convolution in the workspace: transformed weights (or sums of their gradients), then for each
+// thread lines of the source and the transformed tiles of a chunk of images.
 
 import { TILES } from "./winograd_products.ts";
 import { sourceScratch } from "./winograd_source.ts";
 
-/** Bytes of transformed tiles that a thread works on at a time: what fits its second-level cache. */
+/** Bytes of transformed tiles per thread and chunk, chosen to fit the L2 cache. */
 const CHUNK_BYTES: u64 = 600_000;
 
-/** Vectors of four channels. */
+/** Number of vectors of four channels. */
 export function quadsOf(channels: i32): i32 {
   return (channels + 3) >> 2;
 }
 
-/** Panels of eight target channels, which are computed together even where fewer exist. */
+/** Number of panels of eight target channels; a partly used panel is computed whole. */
 export function panelsOf(channels: i32): i32 {
   return (channels + 7) >> 3;
 }
 
-/** Tiles of 4x4 pixels along a side of an image. */
+/** Number of 4x4 tiles along a side of an image. */
 export function tilesAlong(pixels: i32): i32 {
   return (pixels + 3) >> 2;
 }
 
-/** Bytes between two of the 36 elements: an odd number of cache lines, so that they do not share the same few cache sets. */
+/**
+ * Bytes from one of the 36 elements to the next: an odd number of cache lines, so that they use different cache sets.
+ */
 export function elementStep(vectors: u64): u64 {
   return ((vectors << 4) + 63 & ~127) + 64;
 }
 
-/** Images that a thread transforms at a time. */
+/** Number of images that a thread transforms at a time. */
 export function chunkOf(N: i32, C: i32, H: i32, W: i32, K: i32): i32 {
   const perImage = 576 * <u64> (quadsOf(C) + 2 * panelsOf(K)) * tilesAlong(H) * tilesAlong(W);
   return max<i32>(1, min<i32>(N, <i32> (CHUNK_BYTES / max<u64>(1, perImage))));
 }
 
-/** Tiles of a chunk, rounded up to those that are multiplied at a time. */
+/** Number of tiles of a chunk, rounded up to a multiple of `TILES`. */
 export function slotsOf(chunk: i32, H: i32, W: i32): i32 {
   return (chunk * tilesAlong(H) * tilesAlong(W) + TILES - 1) / TILES * TILES;
 }
@@ -48,7 +50,7 @@ export function weightBytes(C: i32, K: i32): u64 {
   return 36 * weightStep(C, K);
 }
 
-/** Bytes that a thread needs: lines of the source, and transformed tiles of C and of K channels. */
+/** Bytes of scratch per thread: lines of the source, and transformed tiles of C and of K channels. */
 export function threadBytes(N: i32, C: i32, H: i32, W: i32, K: i32): u64 {
   const slots = <u64> slotsOf(chunkOf(N, C, H, W, K), H, W);
   const tiles = elementStep(quadsOf(C) * slots) + elementStep(2 * panelsOf(K) * slots);

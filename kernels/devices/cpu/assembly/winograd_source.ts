@@ -15,17 +15,17 @@ const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
 const FIVE = memory.data<f32>([5.0]);
 
-/** Bytes of a line of `rows`: whole tiles, and zeros after them. */
+/** Bytes of a line of `rows`: whole tiles, then zeros. */
 function lineBytes(across: i32): usize {
   return (<usize> (across + 1)) << 4;
 }
 
-/** Bytes of scratch of `transformSource`: 6 x 4 lines, and one of zeros. */
+/** Bytes of scratch for `transformSource`: 6 x 4 lines, and one of zeros. */
 export function sourceScratch(across: i32): usize {
   return 25 * lineBytes(across);
 }
 
-/** Makes the scratch of `transformSource` ready for images of a size. */
+/** Prepares the scratch of `transformSource` for one image size. */
 export function clearSourceScratch(rows: usize, across: i32): void {
   memory.fill(rows, 0, sourceScratch(across));
 }
@@ -34,7 +34,7 @@ export function clearSourceScratch(rows: usize, across: i32): void {
  * B' d of six lines of one channel, four pixels at a time.
  *
  * @param d0, d1, d2, d3, d4, d5 the lines
- * @param to of the first of the six results; the next are `step` bytes further
+ * @param to first of the six results, which are `step` bytes apart
  */
 function downwards(
   d0: usize,
@@ -69,7 +69,7 @@ function downwards(
   }
 }
 
-/** d B of a line of tiles of four channels: the lines of the channels are `line` bytes apart. */
+/** d B of a line of tiles of four channels, whose lines are `line` bytes apart. */
 function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usize): void {
   const two = constant(TWO), four = constant(FOUR), five = constant(FIVE);
   let a = v128.load(from), b = v128.load(from + line);
@@ -99,8 +99,8 @@ function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usi
 /**
  * V = B' d B of all tiles of four channels.
  *
- * @param image first of the planes [H][W], of which `channels` exist
- * @param rows scratch that `clearSourceScratch` has made ready
+ * @param image first plane [H][W]; only `channels` of the four exist
+ * @param rows scratch prepared by `clearSourceScratch`
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles 16
  */
 export function transformSource(

@@ -1,4 +1,4 @@
-// Winograd's transform of the target, y = A' M A.
+// Winograd's transform of the output, y = A' M A.
 
 import { add, at as constant, madd, storeFirst, sub } from "./simd.ts";
 
@@ -6,7 +6,7 @@ const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
 const EIGHT = memory.data<f32>([8.0]);
 
-/** Where a row of four pixels of four channels goes: planes, of which `channels` exist, each `plane` bytes. */
+/** Stores a row of four pixels of four channels; only `channels` planes exist, `plane` bytes each. */
 function storeRow(
   y0: v128,
   y1: v128,
@@ -38,10 +38,10 @@ function storeRow(
 }
 
 /**
- * All tiles of four channels, plus a bias, plus another image unless `addend` is 0.
+ * Transforms all tiles of four channels and adds a bias and, unless `addend` is 0, another image.
  *
  * @param from M of the first tile; elements of the transform are `step` bytes apart, tiles 16
- * @param image, addend first of the planes [H][W], of which `channels` exist
+ * @param image, addend first plane [H][W]; only `channels` of the four exist
  */
 export function transformTarget(
   from: usize,

@@ -22,7 +22,7 @@ function weightStep(g0: v128, g1: v128, g2: v128, to: usize, toStep: usize): voi
   v128.store(to + 5 * toStep, g2);
 }
 
-/** A tap of four channels `stride` bytes apart; those from `count` on are zeros. */
+/** A tap of four channels that are `stride` bytes apart; lanes from `count` on are zero. */
 function lanes(at: usize, stride: usize, count: i32): v128 {
   if (count >= 4) return loadEvery(at, stride);
   let v = f32x4.replace_lane(f32x4.splat(0), 0, load<f32>(at));
@@ -32,10 +32,10 @@ function lanes(at: usize, stride: usize, count: i32): v128 {
 }
 
 /**
- * U = G g G' of the weights from one channel to four.
+ * U = G g G' of the weights from one source channel to four target channels.
  *
- * @param at weight of the first of the four channels, `stride` bytes apart; `count` of them exist
- * @param turned whether the taps are read backwards
+ * @param at weight of the first of the four channels, which are `stride` bytes apart; only `count` exist
+ * @param turned whether to read the taps backwards
  */
 export function transformWeight(
   at: usize,
@@ -73,7 +73,7 @@ export function transformWeight(
   weightStep(c0, c1, c2, to + row, step);
 }
 
-/** G' u for six values. */
+/** G' u of six values. */
 function weightGradientStep(from: usize, step: usize, to: usize, toStep: usize): void {
   const u0 = v128.load(from);
   const u1 = v128.load(from + step);
@@ -88,7 +88,7 @@ function weightGradientStep(from: usize, step: usize, to: usize, toStep: usize):
   v128.store(to + 2 * toStep, madd(sixth, sub(s, t), u5));
 }
 
-/** dg = G' u G, nine vectors to `to`; `rows` is scratch for 18. */
+/** dg = G' u G, stored as nine vectors at `to`; `rows` is scratch for 18. */
 export function transformWeightGradient(from: usize, step: usize, rows: usize, to: usize): void {
   for (let j = 0; j < 6; j++) {
     weightGradientStep(from + (<usize> j) * step, 6 * step, rows + ((<usize> j) << 4), 96);

@@ -16,7 +16,7 @@ import type { NumberArray } from "../../../devices/device.ts";
 /**
  * u[e] = G g G' of the weights of every pair of channels, a matrix from source channels J to target channels I.
  *
- * @param turned 1 for the input gradient: the weights rotated by 180 degrees, in and out swapped
+ * @param turned 1 for the input gradient: rotates the weights by 180 degrees and swaps in and out channels
  */
 export const weightTransform = defineOp({
   name: "winogradWeights",
@@ -60,17 +60,17 @@ export function tilesOf(P: number, Q: number): { down: number; across: number } 
 interface Tiles {
   readonly image: string;
   readonly tiles: string;
-  /** Lengths of image[N, C, H, W] by their names in the signature. */
+  /** Names of the lengths of image[N, C, H, W] in the signature. */
   readonly C: string;
   readonly H: string;
   readonly W: string;
-  /** Pixels along a side of a tile, and what WGSL takes from its first row and column. */
+  /** Pixels along a side of a tile, the offset of its first row and column in WGSL, and the transform. */
   readonly side: 4 | 6;
   readonly before: string;
   readonly step: "sourceStep" | "gradientStep";
 }
 
-/** An invocation transforms a tile of a channel. Images beyond the last are zeros. */
+/** Each invocation transforms a tile of a channel. Images past the last are zeros. */
 function transformWgsl({ image, tiles, C, H, W, side, before, step }: Tiles): string {
   return `${stepsWgsl}
 fn kernel(i: u32) {
@@ -99,7 +99,7 @@ ${repeatLines(36, (e) => `  ${tiles}[to + ${e}u * stride] = row_${Math.floor(e /
 }`;
 }
 
-/** Transforms all tiles of images[N, C, H, W] to [G, 36, C, T]. */
+/** Reference: transforms all tiles of images[N, C, H, W] to [G, 36, C, T]. */
 function transformTiles(
   image: NumberArray,
   target: NumberArray,
@@ -123,9 +123,9 @@ function transformTiles(
 }
 
 /**
- * v[g, e] = B' d B of the overlapping 6x6 tiles of a source; `run` images are a group, whose tiles follow each other.
+ * v[g, e] = B' d B of the overlapping 6x6 tiles of a source. A group is `run` images, whose tiles follow one another.
  *
- * @param padding pixels of zeros on each side
+ * @param padding zero pixels on each side
  */
 export const sourceTransform = defineOp({
   name: "winogradSource",
@@ -155,7 +155,7 @@ export const sourceTransform = defineOp({
   ],
 });
 
-/** z[g, e] = A dy A' of the 4x4 tiles of a gradient, for the weight gradient. */
+/** z[g, e] = A dy A' of the 4x4 tiles of an output gradient, for the weight gradient. */
 export const gradientTransform = defineOp({
   name: "winogradGradient",
   signature: "dy[N, K, P, Q] -> z[G, 36, K, T]",

@@ -28,15 +28,15 @@ fn verdict(all: vec2f) -> u32 {
   return select(1u, 0u, all.x < huge && all.x <= most * (root * root) * (root * root));
 }`;
 
-/** Element (1, 1) of the 36, in which all inner pixels of a tile have a part. */
+/** Element (1, 1) of the 36, to which all inner pixels of a tile contribute. */
 const centre = 7;
 
-/** How many times larger than the typical tile of an image the largest may be. */
+/** Largest allowed ratio of a tile to the typical tile of its image. */
 const mostTimes = 2048;
-/** Above this, products of transformed values may overflow. */
+/** Limit for transformed values: products of larger ones may overflow. */
 const huge = 1e15;
 
-/** In workgroups on GPUs, an image each; in one invocation on software adapters. */
+/** On GPUs a workgroup per image, on software adapters an invocation per image. */
 function unevenKernels() {
   const wgsl = `const centre = ${centre}u;
 const mostTimes = f32(${mostTimes});
@@ -67,12 +67,12 @@ fn kernel(group: u32, lane: u32) {
 }
 
 /**
- * Which images Winograd's transforms do not suit: 1 where a tile is huge, NaN, or far larger than is typical, else 0.
- * Rounding errors of a transform follow the largest value of a tile, where those of a direct convolution follow the
- * values that a result is made of: an outlier would spoil its neighbours.
+ * Which images Winograd's transforms cannot handle: 1 if a tile is huge, NaN, or far larger than typical, else 0.
+ * Rounding errors of a transform grow with the largest value of a tile, so an outlier spoils its neighbours; those of a
+ * direct convolution depend only on the values behind each result.
  *
- * What is typical is the fourth power of the mean fourth root, which a few outliers do not move much. Even one value
- * among zeros is no more than count^4 times as large, so that of few tiles less is allowed.
+ * Typical size: (mean of |x|^(1/4))^4, robust to a few outliers. A single value among zeros is count^4 times that, so
+ * few tiles need a lower limit.
  */
 const findUneven = defineOp({
   name: "winogradUneven",
@@ -107,7 +107,7 @@ const findUneven = defineOp({
   ],
 });
 
-/** The passes of y = x * w + bias, and of what adds a residual. */
+/** The passes of y = x * w + bias, optionally with a residual. */
 export function forwardPasses(
   { N, B, C, H, W, K, P, Q, padding }: Dims,
   { hasResidual }: { hasResidual: boolean },
@@ -140,7 +140,7 @@ export function inputGradientPasses({ N, C, H, W, K, P, Q, padding }: Dims): rea
   return passes.list;
 }
 
-/** The passes of dw of groups of `run` images each. */
+/** The passes of dw for each group of `run` images. */
 export function weightGradientPasses({ N, C, H, W, K, P, Q, padding, run }: Dims): readonly Pass[] {
   const passes = new Passes();
   const x = passes.buffer("x", [N, C, H, W]);

@@ -5,9 +5,9 @@ import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } f
 import { productKernels, type RegisterKernel } from "../../matmul/product_kernels.ts";
 
 /**
- * The kernels of a product of matrices for each group and each of the 36 elements.
+ * The kernels of a matrix product for each group and each of the 36 elements.
  *
- * @param first the kernel that software adapters prefer where it fits, with a tile of so many rows
+ * @param first the kernel that software adapters use if it fits, and its number of rows
  */
 function productsFor(
   product: Product,

@@ -7,8 +7,8 @@ import { forwardConvolution, turnedConvolution } from "../convolution_kernels.ts
 import { tilesOf } from "./inputs.ts";
 
 /**
- * An invocation makes a tile of 4x4 pixels of a channel, from m[G, 36, channels, T]. Where the image is uneven, or a
- * result is not finite, it computes them tap by tap instead: an overflow may be one of the transform alone.
+ * Each invocation computes a 4x4 tile of a channel from m[G, 36, channels, T]. If the image is uneven or a result is
+ * not finite, it computes the tile tap by tap instead, because the transform overflows earlier than the convolution.
  */
 function targetWgsl({ source, target, lengths, padding, weight, bias, addend }: Convolution): string {
   const { C, H, W, K, P, Q } = lengths;
@@ -58,7 +58,7 @@ ${
 }`;
 }
 
-/** Buffers of a convolution from source[N, C, H, W] to target[N, K, P, Q], whatever an op calls them. */
+/** Buffers of a convolution from source[N, C, H, W] to target[N, K, P, Q], by role. */
 interface Arrays {
   readonly m: NumberArray;
   readonly source: NumberArray;
@@ -68,7 +68,7 @@ interface Arrays {
   readonly offset: (n: number, k: number, to: number) => number;
 }
 
-/** The reference of `targetWgsl`. */
+/** The reference for `targetWgsl`. */
 function makeTarget(
   { m, source, target, uneven, weight, offset }: Arrays,
   { N, C, H, W, K, P, Q, T, padding, run, down, across }: Dims,
@@ -101,17 +101,17 @@ function makeTarget(
   }
 }
 
-/** Weights of w[K, C, 3, 3] as a convolution reads them. */
+/** Reads weights w[K, C, 3, 3] for a convolution. */
 const plain = (w: NumberArray, { C }: Dims) => (k: number, c: number, r: number, s: number) =>
   w[(k * C + c) * 9 + 3 * r + s];
-/** The same for its input gradient: `C` stays that of w. */
+/** Reads them for its input gradient; `C` is still that of w. */
 const turned = (w: NumberArray, { C }: Dims) => (k: number, c: number, r: number, s: number) =>
   w[(c * C + k) * 9 + 8 - 3 * r - s];
 
 const taps = { R: 3, S: 3 };
 const attributes = { padding: "u32", run: "u32" } as const;
 
-/** Fields of the declarations that make y. */
+/** Declaration fields of the ops that compute y. */
 const forward = {
   attributes,
   derive({ H, W, padding }: Readonly<Record<string, number>>) {
@@ -151,7 +151,7 @@ export const addedTarget = defineOp({
   samples: [{ ...sample, shapes: { ...shapes, bias: [1, 3], residual: [3, 3, 5, 3] } }],
 });
 
-/** dx = A' m A, where m are products of dy's tiles with turned weights. */
+/** dx = A' m A, where m are the products of dy's tiles with the rotated weights. */
 export const turnedTarget = defineOp({
   name: "winogradTurnedTarget",
   signature: "m[G, 36, C, T], dy[N, K, P, Q], w[K, C, 3, 3], uneven:u32[N] -> dx[N, C, H, W]",

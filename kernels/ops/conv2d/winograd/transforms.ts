@@ -1,7 +1,7 @@
 import type { NumberArray } from "../../../devices/device.ts";
 import { repeatLines } from "../../matmul/product.ts";
 
-/** WGSL of the transforms in one dimension; in two dimensions each runs down the columns, then along the rows. */
+/** WGSL of the one-dimensional transforms; in two dimensions they run down the columns, then along the rows. */
 export const stepsWgsl = `// B' d: six values of a source.
 fn sourceStep(d: array<f32, 6>) -> array<f32, 6> {
   let a = d[4] - 4.0 * d[2];
@@ -53,13 +53,13 @@ fn weightGradientStep(u: array<f32, 6>) -> array<f32, 3> {
 }`;
 
 /**
- * Winograd's F(4x4, 3x3), by which 36 multiplications make 16 pixels instead of 144:
+ * Winograd's F(4x4, 3x3): 16 pixels take 36 multiplications instead of 144.
  *
  *   y = A' [(G g G') * (B' d B)] A,   dg = G' [(B' d B) * (A dy A')] G     (* elementwise, ' transposed)
  *
  * d are overlapping 6x6 tiles of the source, y and dy 4x4 tiles of the target, g 3x3 weights. Each of the 36 elements
- * is a product of matrices over channels (or tiles). These matrices are what the references compute with; `stepsWgsl`
- * computes the same with fewer operations.
+ * is a matrix product over channels (or tiles). The references use the matrices below; `stepsWgsl` computes the same
+ * with fewer operations.
  *
  * Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
  */
@@ -95,7 +95,7 @@ export function transposed(m: readonly (readonly number[])[]): readonly (readonl
   return m[0].map((_, j) => m.map((row) => row[j]));
 }
 
-/** m v m' of a square tile v given by its elements, row by row. */
+/** m v m' of a square tile v, whose elements are given row by row. */
 export function bothSides(
   m: readonly (readonly number[])[],
   v: (i: number, j: number) => number,
@@ -114,12 +114,12 @@ export function bothSides(
   );
 }
 
-/** An element of an image, or 0 beyond its edges. */
+/** Reads an element of an image; 0 outside. */
 export function pixelOf(image: NumberArray, at: number, H: number, W: number) {
   return (h: number, w: number): number => h >= 0 && h < H && w >= 0 && w < W ? image[at + h * W + w] : 0;
 }
 
-/** A step of `stepsWgsl`: how many values it takes and gives. */
+/** Number of values that each step of `stepsWgsl` takes and returns. */
 const steps = {
   sourceStep: [6, 6],
   weightStep: [3, 6],

@@ -3,8 +3,8 @@ import { repeatLines } from "../../matmul/product.ts";
 import { bothSides, inTwoDimensions, pixelOf, stepsWgsl, transposed, weightMatrix } from "./transforms.ts";
 
 /**
- * dw[g] = G' du[g] G, the weight gradient of a group of images. Where x or dy of one of them is uneven, or a result is
- * not finite, it is computed tap by tap instead: an overflow may be one of the transforms alone.
+ * dw[g] = G' du[g] G, the weight gradient of a group of images. If x or dy of any image is uneven, or a result is not
+ * finite, it is computed tap by tap instead, because the transforms overflow earlier.
  */
 export const weightTarget = defineOp({
   name: "winogradWeightTarget",

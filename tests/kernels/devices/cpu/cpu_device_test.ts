@@ -41,7 +41,7 @@ function hasKernel({ ports, wasm }: Kernel, dims: Dims): boolean {
   return wasm?.(Object.fromEntries(ports.map(({ name }) => [name, 0])), dims) !== undefined;
 }
 
-Deno.test("CpuDevice holds no more memory after many steps, recorded or not", async () => {
+Deno.test("CpuDevice does not grow in memory over many steps, recorded or not", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   await withDevice(device, async () => {
     const x = full([2, 8, 9, 9], 1), w = full([8, 8, 3, 3], 0.1), bias = full([8], 0);
@@ -66,7 +66,7 @@ Deno.test("CpuDevice refuses work after close()", async () => {
   assert.throws(() => withDevice(device, () => full([1], 0)), DeviceError);
 });
 
-Deno.test("CpuDevice says how to free memory where there is no more, and continues to work", async () => {
+Deno.test("CpuDevice out of memory says how to free some, and keeps working", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const held = device.allocatedBytes;
   assert.throws(() => device.allocate(2 ** 33), {
@@ -81,7 +81,7 @@ Deno.test("CpuDevice says how to free memory where there is no more, and continu
   device.close();
 });
 
-Deno.test("SharedMemory reuses free parts, whole and merged", () => {
+Deno.test("SharedMemory reuses whole and merged free parts", () => {
   const memory = new SharedMemory(Layout.reserved);
   const [a, b, c] = [100, 1000, 64].map((bytes) => memory.allocate(bytes));
   assert.deepEqual([a % 64, b - a, c - b], [0, 128, 1024]);
@@ -94,7 +94,7 @@ Deno.test("SharedMemory reuses free parts, whole and merged", () => {
 });
 
 Deno.test({
-  name: "ThreadTeam.run() reports a kernel that traps on any thread, and stays failed",
+  name: "ThreadTeam.run() reports a trap on any thread, and keeps failing",
   async fn() {
     const failure =
       /^A kernel of the CPU device failed: RuntimeError: unreachable.*; restart, or open a new device with init\(\)$/;
@@ -115,7 +115,7 @@ Deno.test({
     }
     starting.team.rest();
 
-    // The same while all workers are busy. Its memory is its own: a worker of the other team may still be on its way.
+    // The same with all workers busy. It uses new memory, because a worker of the other team may still be starting.
     const { team, program, words } = await open();
     team.run(program, 0, true);
     while (Atomics.load(words, Layout.ready / 4) < 1) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -139,7 +139,7 @@ const exporting = `
 
 testNeeding(
   { run: true, write: true, read: true },
-  "CpuDevice lets a program exit by itself, and needs no permission",
+  "CpuDevice lets a program exit on its own, and needs no permissions",
   async () => {
     await withFolder(async (folder) => {
       await Deno.writeTextFile(`${folder}/main.ts`, exporting);
@@ -162,7 +162,7 @@ testNeeding(
 
 testNeeding(
   { read: true, env: true },
-  "build_wasm.ts makes the kernels and signatures of the repository",
+  "build_wasm.ts reproduces the committed kernels and signatures",
   async () => {
     const { builtModules } = await import("../../../../tools/build_wasm.ts");
     for (const [name, built] of Object.entries(await builtModules())) {
@@ -174,7 +174,7 @@ testNeeding(
   },
 );
 
-Deno.test("CpuDevice.read() lets finalizers run once much was allocated, and else does not wait", async () => {
+Deno.test("CpuDevice.read() lets finalizers run after large allocations, and otherwise does not wait", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   await withDevice(device, async () => {
     const x = full([3], 1);
@@ -192,13 +192,13 @@ Deno.test("CpuDevice.read() lets finalizers run once much was allocated, and els
     for (let i = 0; i < 5; i++) {
       step.run();
       scope(() => void full([1 << 25], 1));
-      assert.equal(await waits(), false, "what is freed, or was there before");
+      assert.equal(await waits(), false, "freed or earlier memory does not count");
     }
   });
   device.close();
 });
 
-Deno.test("CpuDevice.workspaceBytes() is what a recorded step needs besides its values", async () => {
+Deno.test("CpuDevice.workspaceBytes() is the scratch memory of a recorded step", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   withDevice(device, () => {
     const x = full([4, 32, 28, 28], 1);

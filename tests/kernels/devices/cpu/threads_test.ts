@@ -1,4 +1,4 @@
-/** What threads of the CPU device share, and what they do not. */
+/** State that threads of the CPU device share, and state that they do not. */
 
 import assert from "node:assert/strict";
 import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
@@ -17,7 +17,7 @@ import {
 import { createModel } from "../../../../models/mod.ts";
 import { key, trainingStep } from "./training_step.ts";
 
-/** Losses and weights after some steps that are large enough for worker threads. */
+/** Losses and weights after some steps large enough for worker threads. */
 async function train(device: CpuDevice, steps: number): Promise<{ losses: number[]; weights: Float32Array }> {
   return await withDevice(device, async () => {
     const model = createModel({ type: "UNet_FM_Residuals", filters: [8, 16], tEmb: 8 }, 1);
@@ -52,8 +52,7 @@ Deno.test({
 });
 
 Deno.test({
-  name:
-    "CpuDevice shares large ops among threads and runs small ones on one, in any order, with the same bits",
+  name: "CpuDevice runs large ops on all threads and small ones on one, in any order, with the same bits",
   async fn() {
     const results: Float32Array[][] = [];
     const started: number[] = [];
@@ -75,14 +74,14 @@ Deno.test({
             const small = randomNormal(key(2), [1, 8, 9, 9]), large = randomNormal(key(3), [8, 8, 28, 28]);
             const alone = record(() => convolve(convolve(small)));
             for (let i = 0; i < 20; i++) alone.run();
-            assert.equal(workers, 0, "nothing is worth a second thread");
+            assert.equal(workers, 0, "no op is large enough for a second thread");
             const mixed = record(() => {
               const a = convolve(small), b = convolve(convolve(a));
               const c = gelu(convolve(large)), d = sum(multiply(c, convolve(c)));
               return [add(b, d), add(convolve(convolve(b)), d), gelu(c), convolve(small)];
             });
             for (let i = 0; i < 200; i++) mixed.run();
-            // Now that workers are there, programs of small ops come between others.
+            // Now that workers exist, mix programs of small ops with others.
             for (let i = 0; i < 200; i++) {
               mixed.run();
               alone.run();
@@ -105,12 +104,12 @@ Deno.test({
 });
 
 Deno.test({
-  name: "CpuDevice's threads reach memory that has just grown, the list of calls in it first of all",
+  name: "CpuDevice's threads can access memory that has just grown, including the list of calls",
   async fn() {
     const device = await CpuDevice.open({ threads: 3 });
     await withDevice(device, async () => {
       const w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
-      const kept: unknown[] = []; // so that nothing is used again
+      const kept: unknown[] = []; // prevents reuse
       for (let i = 0; i < 150; i++) {
         const x = full([4, 16, 28, 28], 1);
         const step = record(() => conv2d(x, w, bias, { padding: 1 }));

@@ -1,13 +1,13 @@
-/** A whole training step of a small network, for tests of the device. */
+/** A complete training step of a small network, for device tests. */
 
 import { gradients, randomNormal, randomUniform, tensor } from "../../../../kernels/mod.ts";
 import { Ema, flowMatchingLoss, type Model, namedParameters, optimizer } from "../../../../models/mod.ts";
 import { rangeOf } from "../../../../models/nn/flat_parameters.ts";
 
-/** A key of random numbers, one a stream. */
+/** A key of random numbers for a stream. */
 export const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
 
-/** A complete training step: noise, times, loss, gradients, clipping, update and averaged weights. */
+/** A complete training step: noise, times, loss, gradients, clipping, update and weight averaging. */
 export function trainingStep(
   model: Model,
   [N, C, H, W]: readonly number[],

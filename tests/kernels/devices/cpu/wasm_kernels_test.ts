@@ -9,18 +9,18 @@ import { kernelSignatures } from "../../../../kernels/devices/cpu/kernel_signatu
 
 import "../../../../kernels/mod.ts";
 
-/** What is written behind a workspace, to see whether it stays. */
+/** Written after a workspace, to detect writes beyond it. */
 const canary = 0x5ca1ab1e;
 const canaryWords = 1024;
 
-/** Memory, threads and calls in it, as the CPU device has them. */
+/** Memory, threads and calls, as the CPU device sets them up. */
 async function openTeam(threads: number) {
   const memory = new SharedMemory(Layout.reserved);
   const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, threads);
   return {
     memory,
     team,
-    /** Writes calls to new memory, with a workspace of so many bytes before the canary. */
+    /** Writes calls to new memory, with a workspace of the given size before the canary. */
     lay(calls: readonly WasmCall[], bytesOf: (needed: number) => number) {
       const program = memory.allocate(calls.length * Layout.callBytes);
       calls.forEach((call, i) => writeCall(memory, program + i * Layout.callBytes, call));
@@ -36,7 +36,7 @@ async function openTeam(threads: number) {
   };
 }
 
-/** A product of matrices of which nothing is in memory but room for it. */
+/** A matrix product on uninitialised memory. */
 function someProduct(memory: SharedMemory): WasmCall {
   const [a, b, y] = [1, 2, 3].map(() => memory.allocate(1024));
   const args = { a, b, y, A: 1, B: 1, Y: 1, M: 8, N: 8, K: 8, am: 32, ak: 4, bk: 32, bn: 4 };
@@ -45,7 +45,7 @@ function someProduct(memory: SharedMemory): WasmCall {
 
 for (const { name, kernel, inputs, plan, samples } of registry.values()) {
   if (!kernel.wasm) continue;
-  Deno.test(`${name}() writes no further than the workspace that its kernels ask for`, async () => {
+  Deno.test(`${name}() does not write past the workspace that its kernels request`, async () => {
     const { memory, team, lay } = await openTeam(1);
     for (const { shapes, attributes = {} } of samples) {
       const { dims, outputs } = plan(inputs.map((input) => shapes[input.name]), attributes);
@@ -105,11 +105,11 @@ Deno.test("CpuDevice.run() names an op whose workspace exceeds the memory, and k
       /^Cannot run conv2d: it needs \d{11} bytes of workspace; Cannot allocate \d+ MiB: the CPU device holds/,
   });
   assert.equal(inputs.length, 3);
-  step(); // its workspace is still there
+  step(); // its workspace still exists
   device.close();
 });
 
-Deno.test("copyRows of rows without bytes does nothing", async () => {
+Deno.test("copyRows of empty rows does nothing", async () => {
   const { memory, team, lay } = await openTeam(1);
   const [from, to] = [1, 2].map(() => memory.allocate(64));
   const { program } = lay(
@@ -121,10 +121,10 @@ Deno.test("copyRows of rows without bytes does nothing", async () => {
 
 import "../../../../kernels/mod.ts";
 
-/** A call as its author may get it wrong. */
+/** A call with a possible mistake of its author. */
 const call = (kernel: string, args: Record<string, number>) => ({ kernel, args }) as unknown as WasmCall;
 
-Deno.test("writeCall() writes the opcode, no task, who runs it, and arguments in the kernel's order and types", () => {
+Deno.test("writeCall() writes opcode, next task 0, the single-thread flag, and arguments in the kernel's order and types", () => {
   const memory = new SharedMemory(Layout.reserved);
   const at = memory.allocate(Layout.callBytes);
   memory.u32.fill(99, at / 4, (at + Layout.callBytes) / 4);
@@ -139,7 +139,7 @@ Deno.test("writeCall() writes the opcode, no task, who runs it, and arguments in
   assert.equal(memory.u32[(at + Layout.alone) / 4], 0);
 });
 
-Deno.test("writeCall() refuses an unknown kernel and arguments that are missing or no whole numbers", () => {
+Deno.test("writeCall() refuses an unknown kernel, and missing or fractional arguments", () => {
   const memory = new SharedMemory(Layout.reserved);
   const at = memory.allocate(Layout.callBytes);
   const write = (kernel: string, args: Record<string, number>) => () =>
@@ -155,7 +155,7 @@ Deno.test("writeCall() refuses an unknown kernel and arguments that are missing 
   assert.throws(write("fill", { y: 0, n: 1.5, value: 1 }), { message: /n is 1.5/ });
 });
 
-Deno.test("CpuDevice.run() refuses more kernel calls than it has room for; a recorded step takes them", async () => {
+Deno.test("CpuDevice.run() refuses more kernel calls than fit; a recorded step accepts them", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const buffer = device.allocate(64);
   const { kernel } = registry.get("fill")!;

@@ -16,7 +16,7 @@ import {
 import { registry } from "../../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
 
-/** Declares an op that doubles, with kernels that work or do not. */
+/** Declares an op that doubles its input, with working or broken kernels. */
 function declare(works: boolean): (x: Tensor) => Tensor {
   const doubled = defineOp({
     name: "brokenForTest",
@@ -28,18 +28,18 @@ function declare(works: boolean): (x: Tensor) => Tensor {
     },
     samples: [],
   }, { replace: true });
-  registry.delete("brokenForTest"); // the registry test walks what is there
+  registry.delete("brokenForTest"); // hides it from the registry test
   return doubled;
 }
 
-/** Checks an error that the broken op caused. */
+/** Checks an error caused by the broken op. */
 const named = (error: unknown): true => {
   assert.ok(error instanceof DeviceError, `${error}`);
   assert.match(error.message, /brokenForTest: (its reference failed: no such kernel|.*\+;)/s);
   return true;
 };
 
-/** Runs a test on a WebGPU device of its own, where failures are known later. */
+/** Runs a test on a new WebGPU device, where failures are reported late. */
 function testOnWebGpu(name: string, test: () => Promise<void>): void {
   testOnDevices(name, async (device) => {
     if (device.kind !== "webgpu") return;
@@ -50,7 +50,7 @@ function testOnWebGpu(name: string, test: () => Promise<void>): void {
 }
 
 testOnWebGpu(
-  "a kernel that does not compile fails its own call and what depends on it, nothing else",
+  "a kernel that does not compile fails only its call and what depends on it",
   async () => {
     const x = tensor([1, 2]);
     const before = add(x, 1);
@@ -68,7 +68,7 @@ testOnWebGpu(
   },
 );
 
-testOnDevices("defineOp() with replace takes the place of an op that does not work", async () => {
+testOnDevices("defineOp() with replace replaces a broken op", async () => {
   const x = tensor([1, 2]);
   const broken = declare(false);
   for (let i = 0; i < 2; i++) {
@@ -80,7 +80,7 @@ testOnDevices("defineOp() with replace takes the place of an op that does not wo
 });
 
 testOnDevices(
-  "a recorded step with a failed op says so where its results are read or used",
+  "a recorded step with a failed op throws when its results are read or used",
   async (device) => {
     const x = tensor([1, 2]), log = tensor([0, 0]);
     const broken = declare(false);
@@ -99,14 +99,14 @@ testOnDevices(
       await assert.rejects(lost.read(), named);
       assert.throws(() => add(lost, 1), named);
     }
-    assign(log, x); // gives it values again
+    assign(log, x); // restores its values
     assertClose(await add(log, 1).read(), [2, 3], 0);
     log.write(Float32Array.of(5, 6));
     assertClose(await log.read(), [5, 6], 0);
   },
 );
 
-testOnDevices("memory of a failed value is reused without its failure", async () => {
+testOnDevices("memory of a failed value can be reused", async () => {
   const x = tensor([1, 2]);
   const broken = declare(false);
   for (let i = 0; i < 3; i++) {
@@ -132,7 +132,7 @@ testOnWebGpu(
   },
 );
 
-Deno.test("defineOp() refuses a name that is taken, unless it is to replace the op", () => {
+Deno.test("defineOp() refuses a taken name, unless replace is set", () => {
   const again = (options?: { replace: boolean }) =>
     defineOp({
       name: "takenForTest",

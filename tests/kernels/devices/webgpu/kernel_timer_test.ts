@@ -23,7 +23,7 @@ function work(device: GPUDevice): Dispatch {
 
 for (const clock of ["timestamp-query", undefined] as const) {
   testTuning(
-    `kernelTimer() tells much work from little, ${clock ? "by timestamps" : "by the host"}`,
+    `kernelTimer() distinguishes much work from little, ${clock ? "by timestamps" : "by the host"}`,
     async () => {
       const adapter = (await navigator.gpu.requestAdapter())!;
       if (clock && !adapter.features.has(clock)) return;
@@ -41,7 +41,7 @@ for (const clock of ["timestamp-query", undefined] as const) {
   );
 }
 
-/** Runs the search with a made-up clock. */
+/** Runs the search with a fake clock. */
 async function search(costs: Record<string, number>, noise: (at: number) => number = () => 0) {
   let at = 0;
   const asked: Record<string, number> = {};
@@ -52,27 +52,27 @@ async function search(costs: Record<string, number>, noise: (at: number) => numb
   return { ...found, asked };
 }
 
-Deno.test("fastest() finds the fastest, and gives milliseconds of one run", async () => {
+Deno.test("fastest() finds the fastest, and returns milliseconds per run", async () => {
   const { chosen, milliseconds } = await search({ table: 0.5, other: 0.4, third: 0.45 });
   assert.equal(chosen, "other");
   assert.deepEqual(Object.keys(milliseconds), ["table", "other", "third"]);
   assert.ok(Math.abs(milliseconds.other - 0.4) < 1e-9);
 });
 
-Deno.test("fastest() keeps the first where no other is clearly faster", async () => {
+Deno.test("fastest() keeps the first if no other is clearly faster", async () => {
   assert.equal((await search({ table: 0.4, other: 0.395 })).chosen, "table");
   assert.equal((await search({ table: 0.4, other: 0.38 })).chosen, "other");
 });
 
-Deno.test("fastest() does not time again what is far slower, but the first", async () => {
+Deno.test("fastest() drops candidates that are far slower, except the first", async () => {
   const { asked } = await search({ table: 5, slow: 9, fast: 1, near: 1.2 });
   assert.equal(asked.slow, asked.table - 7);
   assert.equal(asked.fast, asked.table);
   assert.equal(asked.near, asked.table);
 });
 
-Deno.test("fastest() gives a candidate that one run shows slower another chance, where runs take long", async () => {
-  const slowOnce = (at: number) => at === 4 ? 400 : 0; // the second run of `other`: the first warms up
+Deno.test("fastest() gives a candidate with one slow run another chance if runs are long", async () => {
+  const slowOnce = (at: number) => at === 4 ? 400 : 0; // the second run of `other`; the first is the warm-up
   const { chosen } = await search({ table: 250, other: 200, third: 240 }, slowOnce);
   assert.equal(chosen, "other");
   const hopeless = await search({ table: 250, slow: 900 });
@@ -86,17 +86,17 @@ Deno.test("fastest() is not misled by one slow moment", async () => {
   }
 });
 
-Deno.test("fastest() keeps the first where other work makes all times uncertain", async () => {
+Deno.test("fastest() keeps the first if noise dominates", async () => {
   const busy = (at: number) => at % 5 === 0 ? 0 : 5 + at % 7; // most runs are disturbed
   assert.equal((await search({ table: 1, other: 0.8 }, busy)).chosen, "table");
   assert.equal((await search({ table: 40, other: 0.8 }, busy)).chosen, "other");
 });
 
-Deno.test("fastest() takes the only candidate", async () => {
+Deno.test("fastest() returns the only candidate", async () => {
   assert.equal((await search({ only: 3 })).chosen, "only");
 });
 
-Deno.test("first() times the first candidate, after it has warmed up", async () => {
+Deno.test("first() times the first candidate after a warm-up", async () => {
   const times = [30, 4];
   const found = await first(["a", "b"], (passes) => Promise.resolve(passes.map((_, i) => times[i])));
   assert.deepEqual(found, { chosen: "a", milliseconds: { a: 4 } });

@@ -6,7 +6,7 @@ import { testOnDevices } from "../../../testing.ts";
 
 const never = () => new Promise<never>(() => {});
 
-/** A device of one buffer that holds what is copied to it, and can be read at once or when `mapAsync` says so. */
+/** A device with one buffer, which holds what is copied to it and is readable at once or after `mapAsync`. */
 function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
   const told: string[] = [];
   const bytes = new Uint8Array(8);
@@ -33,13 +33,13 @@ function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
   return { read, told };
 }
 
-Deno.test("readBack() takes bytes that are there, without waiting for the promise", async () => {
+Deno.test("readBack() reads available bytes without waiting for the promise", async () => {
   const { read, told } = deviceOf(never, () => true);
   assert.deepEqual([...new Uint8Array(await read())], [7, 0, 0, 0, 0, 0, 0, 0]);
   assert.deepEqual(told, ["8 bytes, mapped", "unmap", "copy", "destroy"]);
 });
 
-Deno.test("readBack() waits for the promise where bytes are not there yet", async () => {
+Deno.test("readBack() waits for the promise if bytes are not available yet", async () => {
   let mapped = false;
   const map = async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -50,13 +50,13 @@ Deno.test("readBack() waits for the promise where bytes are not there yet", asyn
   assert.equal(told.at(-1), "destroy");
 });
 
-Deno.test("readBack() of many bytes does not have them zeroed first, and waits", async () => {
+Deno.test("readBack() of many bytes waits, without zeroing them first", async () => {
   const { read, told } = deviceOf(() => Promise.resolve(), () => true);
   await read(1 << 23);
   assert.deepEqual(told, ["8388608 bytes", "copy", "destroy"]);
 });
 
-Deno.test("readBack() rejects as mapAsync does, and keeps no buffer", async () => {
+Deno.test("readBack() rejects if mapAsync does, and frees its buffer", async () => {
   const { read, told } = deviceOf(() => Promise.reject(new Error("lost")), () => false);
   await assert.rejects(read(), { message: "lost" });
   assert.equal(told.at(-1), "destroy");
@@ -65,7 +65,7 @@ Deno.test("readBack() rejects as mapAsync does, and keeps no buffer", async () =
 const adapter = await navigator.gpu?.requestAdapter();
 
 Deno.test({
-  name: `readBack() on this machine needs no promise${adapter ? "" : " [ignored: there is no adapter]"}`,
+  name: `readBack() on this machine needs no promise${adapter ? "" : " [ignored: no adapter]"}`,
   ignore: !adapter,
   async fn() {
     const device = await adapter!.requestDevice();
@@ -89,7 +89,7 @@ Deno.test({
   },
 });
 
-import "node:worker_threads"; // with it, messages arrive within the task in Deno
+import "node:worker_threads"; // in Deno, this makes messages arrive within the task
 
 Deno.test("turn() ends the task", async () => {
   let ended = false;
@@ -99,7 +99,7 @@ Deno.test("turn() ends the task", async () => {
   await next;
 });
 
-testOnDevices("read() hears of an error of the device before it gives values", async ({ kind }) => {
+testOnDevices("read() reports a device error instead of values", async ({ kind }) => {
   if (kind !== "webgpu") return;
   const { createBuffer } = GPUDevice.prototype;
   let own: GPUDevice | undefined;

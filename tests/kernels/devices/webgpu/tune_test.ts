@@ -20,7 +20,6 @@ import { always, MemoryStore, onNewDevice, testTuning } from "./tuning.ts";
 const random = (stream: number, shape: Shape) =>
   tensor(Float32Array.from(uniforms(5, stream, 1, sizeOf(shape)), (u) => 2 * u - 1), shape);
 
-/** A convolution and its gradients. */
 function convolutionStep() {
   const [x, w, bias] = [random(1, [4, 8, 28, 28]), random(2, [8, 8, 3, 3]), random(3, [1, 8])];
   return record(() => {
@@ -30,7 +29,6 @@ function convolutionStep() {
   });
 }
 
-/** A small product. */
 function productStep() {
   const [a, b] = [random(1, [33, 20]), random(2, [20, 70])];
   return record(() => matmul(a, b));
@@ -40,7 +38,7 @@ const ofConvolutions = (choices: readonly KernelChoice[]) =>
   choices.filter(({ key }) => key.call.startsWith("conv2d"));
 
 testTuning(
-  "tune() on a software adapter finds its own kernels among all, even when treated as a GPU",
+  "tune() finds the software kernels on a software adapter, even when treated as a GPU",
   async (isSoftware) => {
     if (!isSoftware) return;
     await onNewDevice(async () => {
@@ -61,7 +59,7 @@ testTuning(
 );
 
 testTuning(
-  "tune() measures once: later starts take what a store kept, later steps what the device knows",
+  "tune() measures once: later starts use the store, later steps the device's choices",
   async () => {
     const store = new MemoryStore();
     const first = await onNewDevice(async () => {
@@ -80,7 +78,7 @@ testTuning(
 );
 
 testTuning(
-  "tune() that is stopped keeps what it has measured, and leaves the rest to the table",
+  "tune() keeps its measurements when stopped, and leaves the rest to the table",
   async () => {
     const [store, stop] = [new MemoryStore(), new AbortController()];
     const choices = await onNewDevice(() =>
@@ -93,7 +91,7 @@ testTuning(
   },
 );
 
-testTuning("tune() chooses the parts of a candidate before it, and finds all of them again", async () => {
+testTuning("tune() tunes the parts of a candidate first, and finds all choices again", async () => {
   const store = new MemoryStore();
   const step = () => {
     const [x, w, bias] = [random(1, [2, 16, 8, 8]), random(2, [16, 16, 3, 3]), random(3, [1, 16])];
@@ -114,7 +112,7 @@ testTuning("tune() chooses the parts of a candidate before it, and finds all of 
 });
 
 testTuning(
-  "tune() uses no name from a store that is no candidate there, and measures nothing in 0 seconds",
+  "tune() ignores unknown candidates of a store, and measures nothing in 0 seconds",
   async () => {
     await onNewDevice(async () => {
       for (const name of ["", "__proto__", "registers 9x9", "registers\n"]) {
@@ -126,7 +124,7 @@ testTuning(
   },
 );
 
-testTuning("every choice gives the same to rounding, and the same choice the same bits", async () => {
+testTuning("all choices agree up to rounding, and the same choice gives the same bits", async () => {
   const run = (candidate: string) =>
     onNewDevice(async () => {
       const step = productStep();
@@ -134,7 +132,7 @@ testTuning("every choice gives the same to rounding, and the same choice the sam
       const before = await step.result.read();
       const [choice] = await step.tune({ store: always(candidate), seconds: 0 });
       assert.deepEqual(await step.result.read(), before, "tune() changed a value");
-      step.run(); // a step that has run before takes the new kernel, too
+      step.run(); // a step that ran before uses the new kernel, too
       return { choice, before, after: await step.result.read() };
     });
   const { choice: { candidates }, before } = await run("none");
@@ -147,7 +145,7 @@ testTuning("every choice gives the same to rounding, and the same choice the sam
   }
 });
 
-testTuning("tune() leaves out a candidate that does not compile, and the device keeps working", async () => {
+testTuning("tune() skips a candidate that does not compile, and the device keeps working", async () => {
   const good: Way = {
     name: "good",
     grid: ({ n }) => n,

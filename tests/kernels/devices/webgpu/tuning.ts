@@ -1,10 +1,10 @@
-/** What tests of tuning share. */
+/** Helpers for tests of tuning. */
 
 import { type ChoiceKey, type ChoiceStore, withDevice } from "../../../../kernels/mod.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
 import { testOnDevices } from "../../../testing.ts";
 
-/** Choices in memory, with a count of those that were kept. */
+/** Keeps choices in memory and counts those stored. */
 export class MemoryStore implements ChoiceStore {
   readonly kept = new Map<string, string>();
   readonly asked: ChoiceKey[] = [];
@@ -19,10 +19,10 @@ export class MemoryStore implements ChoiceStore {
   }
 }
 
-/** A store that names one candidate for every call. */
+/** A store that returns one candidate for every call. */
 export const always = (candidate: string): ChoiceStore => ({ get: () => candidate, set() {} });
 
-/** Runs something on a new WebGPU device, with the kernels for software adapters or for GPUs. */
+/** Runs a function on a new WebGPU device, with the kernels for software adapters or for GPUs. */
 export async function onNewDevice<T>(
   run: () => Promise<T>,
   options: { software?: boolean } = {},
@@ -35,7 +35,7 @@ export async function onNewDevice<T>(
   }
 }
 
-/** Defines a test that needs a WebGPU adapter. It opens devices of its own. */
+/** Defines a test that needs a WebGPU adapter and opens its own devices. */
 export function testTuning(name: string, test: (isSoftware: boolean) => Promise<void>): void {
   testOnDevices(name, async (device) => {
     if (device.kind === "webgpu") await test(device.tuning.software);

@@ -27,7 +27,7 @@ import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
 import { affine } from "../../../../kernels/ops/elementwise/affine.ts";
 import { testTuning } from "./tuning.ts";
 
-/** Runs a test on its own WebGPU device, which it may break. */
+/** Runs a test on a new WebGPU device, which it may break. */
 function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof init>>) => Promise<void>): void {
   testOnDevices(name, async (device) => {
     if (device.kind !== "webgpu") return;
@@ -37,12 +37,12 @@ function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof ini
   });
 }
 
-testOnWebGpu("RecordedStep.compile() reports each new kernel once, and changes no value", async () => {
+testOnWebGpu("RecordedStep.compile() reports each new kernel once, and changes no values", async () => {
   const y = full([70], 1);
   const step = record(() => assign(y, add(multiply(y, 3), multiply(y, y))));
   const heard: string[] = [];
   await step.compile((done, all) => heard.push(`${done}/${all}`));
-  assert.deepEqual(heard, ["1/3", "2/3", "3/3"]); // add() writes to y itself
+  assert.deepEqual(heard, ["1/3", "2/3", "3/3"]); // add() writes directly to y
   await step.compile(() => assert.fail("compiled twice"));
   assertClose(await y.read(), new Float32Array(70).fill(1), 0);
   step.run();
@@ -56,7 +56,7 @@ testOnWebGpu("WebGpuDevice refuses work after close()", async (device) => {
   assert.throws(() => add(x, 1), DeviceError);
 });
 
-testOnWebGpu("an op refuses a value that is larger than a binding, and names it", async (device) => {
+testOnWebGpu("an op refuses and names a value larger than a binding", async (device) => {
   const elements = Math.floor(device.maxRangeBytes / 4) + 64;
   if (elements * 4 > 2 ** 30) return; // too slow on adapters that can bind more
   assert.throws(() => full([elements], 1), {
@@ -76,7 +76,7 @@ testOnDevices("Tensor.write() between ops takes effect in order", async () => {
 });
 
 testOnDevices("Tensor.write() before each of many runs takes effect in that run", async () => {
-  const n = 64, large = 5000, runs = 1000; // more bytes than are staged for a submit, and writes too large for staging
+  const n = 64, large = 5000, runs = 1000; // more bytes than fit the staging buffer, and single writes larger than it
   const x = tensor(new Float32Array(n));
   const many = tensor(new Float32Array(large));
   const y = full([n], 0);
@@ -95,7 +95,7 @@ testOnWebGpu("RecordedStep.run() shares a submit with other runs of the same tas
   const x = tensor([0]);
   const y = full([1], 0);
   const step = record(() => assign(y, add(y, x)));
-  await step.compile(); // kernels that may not be valid are submitted by themselves
+  await step.compile(); // kernels not yet known to be valid are submitted alone
   await device.finished();
   let submits = 0;
   const { submit } = GPUQueue.prototype;
@@ -125,7 +125,7 @@ testOnDevices("sum() of a million values is exact to 1e-6", async () => {
 });
 
 testOnDevices(
-  "a kernel that would read what it overwrites is refused, and the device keeps working",
+  "a kernel that reads what it overwrites is refused, and the device keeps working",
   async () => {
     const flat = tensor(new Float32Array(128).fill(2));
     const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
@@ -146,7 +146,7 @@ testOnDevices(
   },
 );
 
-testOnWebGpu("a view that WebGPU cannot bind is refused by name, and the device keeps working", async () => {
+testOnWebGpu("a misaligned view is refused by name, and the device keeps working", async () => {
   const flat = tensor(Float32Array.from({ length: 128 }, (_, i) => i));
   const view = new Tensor(flat.storage, [2], "f32", 65);
   const refused = {
@@ -164,7 +164,7 @@ testOnWebGpu("a view that WebGPU cannot bind is refused by name, and the device 
   assertClose(await add(slice(flat, 0, 65, 2), x).read(), [8, 9], 0);
 });
 
-testTuning("Dispatches.of() keeps few uniforms, however many numbers calls are given", async () => {
+testTuning("Dispatches.of() limits the uniforms it keeps", async () => {
   const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
   const pipelines = new PipelineCache(device, choices, new Outcomes());
@@ -187,7 +187,7 @@ testTuning("Dispatches.of() keeps few uniforms, however many numbers calls are g
   }
   const queue = new CommandQueue(device);
   queue.write(x.handle, 0, Float32Array.of(35));
-  queue.dispatch(first); // as a recorded step does, which holds it
+  queue.dispatch(first); // a recorded step holds its dispatches like this
   const bytes = await readBack(device, 4, (to) => {
     queue.copy(y.handle, 0, to, 0, 4);
     queue.submit();
@@ -196,7 +196,7 @@ testTuning("Dispatches.of() keeps few uniforms, however many numbers calls are g
   device.destroy();
 });
 
-Deno.test("PassWorkspace.expand() puts passes in the place of calls, on scratch memory that grows where it may", () => {
+Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory that grows up to the limit", () => {
   const held = new Set<GpuBuffer>();
   const pool = {
     take(bytes: number) {

@@ -65,8 +65,8 @@ export function winogradConvolveWorkspace(N: i32, C: i32, H: i32, W: i32, K: i32
 }
 
 /**
- * A convolution with the weights that `winogradWeights` left in the workspace. A task is a chunk of images. Those that
- * Winograd's transforms do not suit are computed tap by tap.
+ * A convolution with the weights that `winogradWeights` left in the workspace. A task is a chunk of images. Images with
+ * values that Winograd's transforms cannot handle are computed tap by tap.
  */
 export function winogradConvolve(
   call: usize,
@@ -86,7 +86,7 @@ export function winogradConvolve(
   strideK: usize,
   turned: i32,
 ): void {
-  const chunk = min(chunkOf(N, C, H, W, K), (N + team - 1) / team); // so that few images keep all threads at work
+  const chunk = min(chunkOf(N, C, H, W, K), (N + team - 1) / team); // so that even few images occupy all threads
   const slots = slotsOf(chunk, H, W);
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
   const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);

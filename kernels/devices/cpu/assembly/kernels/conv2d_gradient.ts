@@ -21,7 +21,7 @@ import {
   weightStep,
 } from "../winograd_sizes.ts";
 
-/** Bytes of the sums dU of all parts. */
+/** Bytes of the partial sums dU. */
 function sumBytes(C: i32, K: i32, groups: i32, parts: i32): u64 {
   return <u64> groups * parts * weightBytes(C, K);
 }
@@ -39,7 +39,7 @@ export function winogradGradientPartsWorkspace(
   return sumBytes(C, K, groups, parts) + threads * (threadBytes(N, C, H, W, K) + planesBytes(H, W));
 }
 
-/** Bytes of four planes, for images of fewer channels, and of what loads may reach beyond them. */
+/** Bytes of four scratch planes, for images of fewer channels, and of what loads read beyond them. */
 function planesBytes(H: i32, W: i32): u64 {
   return 16 * <u64> H * W + 16;
 }
@@ -121,7 +121,7 @@ export function winogradGradientParts(
         }
       }
     }
-    if (!suits) memory.fill(U, 0xff, 36 * uStep); // NaN, which the sum notices
+    if (!suits) memory.fill(U, 0xff, 36 * uStep); // NaN, which the sum detects
   }
 }
 
@@ -133,8 +133,8 @@ export function winogradGradientSumWorkspace(C: i32, K: i32, groups: i32, parts:
 }
 
 /**
- * dw of each group of `run` images from the sum of its parts. A task is four target channels of a group. What is not finite
- * is computed again, tap by tap.
+ * dw of each group of `run` images from its partial sums. A task is four target channels of a group. Results that are
+ * not finite are computed again, tap by tap.
  */
 export function winogradGradientSum(
   call: usize,

@@ -1,4 +1,4 @@
-// Transposed 2x2 convolutions and their input gradients, as products of matrices.
+// Transposed 2x2 convolutions and their input gradients, as matrix products.
 
 import { nextTask } from "../call.ts";
 import { gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
@@ -31,7 +31,7 @@ function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void
   }
 }
 
-/** Bytes that a thread needs: packed blocks, then the four taps of an image. */
+/** Bytes of scratch per thread: packed blocks, then the four taps of an image. */
 function threadBytes(K: i32, H: i32, W: i32): u64 {
   return GEMM_SCRATCH + 16 * <u64> K * H * W;
 }
@@ -44,7 +44,10 @@ export function convTranspose2dInputGradientWorkspace(K: i32, H: i32, W: i32, th
   return threads * threadBytes(K, H, W);
 }
 
-/** Transposed 2x2 convolution: a product with the weights as [4K][C], whose four taps then move to their places. A task is an image. */
+/**
+ * Transposed 2x2 convolution: a product with the weights as [4K][C], whose four taps then move to their pixels. A task
+ * is an image.
+ */
 export function convTranspose2d(
   call: usize,
   workspace: usize,
@@ -84,7 +87,7 @@ export function convTranspose2d(
   }
 }
 
-/** Its input gradient. H and W are of dx. */
+/** Input gradient of `convTranspose2d`; H and W are those of dx. A task is an image. */
 export function convTranspose2dInputGradient(
   call: usize,
   workspace: usize,

@@ -14,14 +14,14 @@ export function fill(call: usize, y: usize, n: i32, value: f32): void {
   }
 }
 
-/** y[index] = x, if there is such an element. */
+/** y[index] = x; does nothing if the index is out of range. */
 export function put(call: usize, y: usize, x: usize, index: usize, n: i32): void {
   if (nextTask(call) > 0) return;
   const at = load<u32>(index);
   if (at < <u32> n) store<f32>(y + ((<usize> at) << 2), load<f32>(x));
 }
 
-/** Copies rows of bytes between arrays, each with a stride. A task is some rows. */
+/** Copies rows of bytes between arrays with strides. A task is some rows. */
 export function copyRows(
   call: usize,
   from: usize,
@@ -39,7 +39,7 @@ export function copyRows(
   }
 }
 
-/** Images of B words of bytes selected by index, as scale byte + shift, or NaN beyond the words. A task is an image. */
+/** Images of B words of bytes selected by index, as scale byte + shift; NaN if out of range. A task is an image. */
 export function gatherImages(
   call: usize,
   bytes: usize,

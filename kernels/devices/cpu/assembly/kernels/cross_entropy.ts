@@ -1,20 +1,20 @@
-// Logarithms of softmax, and cross entropy. A task is some rows.
+// Log-softmax and cross entropy. A task is some rows.
 
 import { nextTask } from "../call.ts";
 import { add, splat, storeFirst, sub, total } from "../simd.ts";
 import { exp } from "../vector_functions.ts";
 
-/** About how many elements a task reads. */
+/** Approximate number of elements that a task reads. */
 const BLOCK: i32 = 2048;
 
-/** The largest of n adjacent numbers, NaN if one is. */
+/** The largest of n adjacent numbers; NaN if any is NaN. */
 function topOf(x: usize, n: i32): f32 {
   let top = load<f32>(x);
   for (let c = 1; c < n; c++) top = max(top, load<f32>(x + ((<usize> c) << 2)));
   return top;
 }
 
-/** Sum of exp(x - top) over n adjacent numbers; what is read behind them does not count. */
+/** Sum of exp(x - top) over n adjacent numbers; ignores what its loads read beyond the end. */
 function sumOfExp(x: usize, n: i32, top: f32): f32 {
   let sum = splat(0), c = 0;
   for (; c + 4 <= n; c += 4) sum = add(sum, exp(sub(v128.load(x + ((<usize> c) << 2)), splat(top))));
@@ -58,7 +58,7 @@ export function logSoftmaxGradient(call: usize, y: usize, dy: usize, dx: usize, 
   }
 }
 
-/** y = log(sum(exp(logits))) - logits[label] of rows; NaN where the label is no class. */
+/** y = log(sum(exp(logits))) - logits[label] of rows; NaN if the label is out of range. */
 export function crossEntropy(call: usize, logits: usize, labels: usize, y: usize, N: i32, C: i32): void {
   const perTask = max(1, BLOCK / max(1, C));
   for (let first = nextTask(call) * perTask; first < N; first = nextTask(call) * perTask) {
@@ -75,7 +75,7 @@ export function crossEntropy(call: usize, logits: usize, labels: usize, y: usize
   }
 }
 
-/** dlogits = (softmax(logits) - one-hot label) dy of rows; NaN where the label is no class. */
+/** dlogits = (softmax(logits) - one-hot label) dy of rows; NaN if the label is out of range. */
 export function crossEntropyGradient(
   call: usize,
   logits: usize,

@@ -1,14 +1,14 @@
-// Element by element: functions of one or two arrays. A task is a block of elements.
+// Elementwise functions of one or two arrays. A task is a block of elements.
 
 import { nextTask } from "../call.ts";
 import { Binary, Unary } from "../../elementwise_functions.ts";
 import { add, loadEvery, madd, mul, splat, storeFirst, sub } from "../simd.ts";
 import { exp, geluRow, geluSlope, logistic } from "../vector_functions.ts";
 
-/** Elements of a task. */
+/** Elements per task. */
 const BLOCK: i32 = 8192;
 
-/** The end of a block that starts at `first`, for arrays of n. */
+/** End of the block that starts at `first`, in arrays of n. */
 function endOf(first: i32, n: i32): i32 {
   return min(n, first + BLOCK);
 }
@@ -52,7 +52,7 @@ function slopeOf(f: i32, x: v128): v128 {
       return f32x4.div(splat(0.5), f32x4.sqrt(x));
     case Unary.abs: {
       const sign = v128.or(v128.and(x, splat(-0.0)), splat(1));
-      return v128.bitselect(sign, x, v128.or(f32x4.lt(x, splat(0)), f32x4.gt(x, splat(0)))); // 0 and NaN stay
+      return v128.bitselect(sign, x, v128.or(f32x4.lt(x, splat(0)), f32x4.gt(x, splat(0)))); // keeps 0 and NaN
     }
     default:
       return exp(x);
@@ -84,7 +84,7 @@ export function unaryGradient(call: usize, x: usize, dy: usize, dx: usize, n: i3
   }
 }
 
-/** Apart from `combine`, whose short switch keeps arithmetic fast. */
+/** Separate from `combine`, whose short switch keeps arithmetic fast. */
 function compare(f: i32, a: v128, b: v128): v128 {
   if (f == Binary.maximum) return f32x4.max(a, b);
   if (f == Binary.minimum) return f32x4.min(a, b);

@@ -1,4 +1,4 @@
-// Group normalisation, alone or followed by GELU. A group of channels of an image is contiguous.
+// Group normalisation, optionally followed by GELU. The channels of a group are contiguous in an image.
 
 import { nextTask } from "../call.ts";
 import { geluRow, geluSlope } from "../vector_functions.ts";
@@ -101,7 +101,7 @@ export function groupNormGradient(
         if (activation) dz = mul(dz, geluSlope(madd(xhat, a, b)));
         const left = pixels - i;
         if (left < 4) dz = first(dz, left), xhat = first(xhat, left);
-        storeFirst(dx + at, dz, left); // for the second pass
+        storeFirst(dx + at, dz, left); // used by the second pass
         scale = madd(dz, xhat, scale);
         shift = add(shift, dz);
       }

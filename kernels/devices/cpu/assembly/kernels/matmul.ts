@@ -1,11 +1,11 @@
-// Products of matrices, of images as matrices [channel][pixel], and their gradients.
+// Products of matrices and of images as matrices [channel][pixel], and their gradients.
 
 import { nextTask } from "../call.ts";
 import { fillRows, gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
 import { me } from "../threads.ts";
 import { unfold } from "../unfold.ts";
 
-/** Rows and columns of a task. */
+/** Rows and columns per task. */
 const TASK_ROWS: i32 = 192;
 const TASK_COLUMNS: i32 = 128;
 
@@ -13,7 +13,7 @@ export function matmulWorkspace(threads: i32): u64 {
   return <u64> threads * GEMM_SCRATCH;
 }
 
-/** y[batch] = a[batch] b[batch] for any strides; a batch of 1 serves all. A task is a block of a result. */
+/** y[batch] = a[batch] b[batch] for any strides; a batch of 1 is shared by all. A task is a block of a result. */
 export function matmul(
   call: usize,
   workspace: usize,
@@ -99,12 +99,12 @@ export function conv1x1(
   }
 }
 
-/** Bytes of the sums of all parts. */
+/** Bytes of all partial sums. */
 function sumBytes(groups: i32, parts: i32, n: i32): u64 {
   return 4 * <u64> groups * parts * n;
 }
 
-/** Bytes that a thread of `correlateParts` needs: packed blocks, then an unfolded image. */
+/** Bytes of scratch per thread of `correlateParts`: packed blocks, then an unfolded image. */
 function threadBytes(K: i32, H: i32, W: i32, folded: i32): u64 {
   return GEMM_SCRATCH + (folded ? 4 * <u64> K * H * W : 0);
 }
@@ -123,8 +123,9 @@ export function correlatePartsWorkspace(
 }
 
 /**
- * Sums over images and pixels of a[n][m][pixel] b[n][k][pixel], for groups of `run` images, each in parts:
- * the weight gradient of 1x1 and (with b unfolded) of transposed convolutions. To the workspace as [group][part][m][k]. A task is a part.
+ * Sums over images and pixels of a[n][m][pixel] b[n][k][pixel], for groups of `run` images, each in parts: the weight
+ * gradient of 1x1 convolutions and (with b unfolded) of transposed ones. Writes [group][part][m][k] to the workspace. A
+ * task is a part.
  */
 export function correlateParts(
   call: usize,
@@ -175,7 +176,7 @@ export function sumPartsWorkspace(groups: i32, parts: i32, n: i32): u64 {
   return sumBytes(groups, parts, n);
 }
 
-/** Sum of the parts of each group: y[group][i]. A task is 4096 elements. */
+/** y[group][i] = sum over the parts of a group. A task is 4096 elements. */
 export function sumParts(call: usize, workspace: usize, y: usize, groups: i32, parts: i32, n: i32): void {
   const across = (n + 4095) >> 12;
   for (let task = nextTask(call); task < groups * across; task = nextTask(call)) {

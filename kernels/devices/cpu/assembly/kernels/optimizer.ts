@@ -1,10 +1,10 @@
-// Updates of flat parameters, in place. A task is a block of elements.
+// In-place updates of flat parameters. A task is a block of elements.
 
 import { nextTask } from "../call.ts";
 
 const BLOCK: i32 = 8192;
 
-/** Scale that brings a gradient of squared norm `norm` to at most `clip`; 1 without clipping. */
+/** Scale that limits a gradient of squared norm `norm` to the norm `clip`; 1 without clipping. */
 function clipScale(clip: f32, norm: f32): f32 {
   return clip > 0 ? min<f32>(1, clip / (sqrt(norm) + <f32> 1e-6)) : 1;
 }
@@ -13,7 +13,7 @@ function setting(settings: usize, i: usize): f32 {
   return load<f32>(settings + (i << 2));
 }
 
-/** Adam, its weight decay decoupled or added to the gradient. */
+/** Adam, with decoupled weight decay or with decay added to the gradient. */
 export function adamUpdate(
   call: usize,
   p: usize,

@@ -1,4 +1,4 @@
-// Threefry-2x32, with the same bits as on every other device, and normals from it. See threefry.ts and normal.wgsl of the ops.
+// Threefry-2x32, with the same bits as on every other device, and normal numbers from it. See ops/random/.
 
 import { nextTask } from "../call.ts";
 

@@ -1,10 +1,10 @@
-// Sums, losses and softmax.
+// Sums, squared errors and softmax.
 
 import { nextTask } from "../call.ts";
 import { exp } from "../vector_functions.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
-/** About how many elements a task reads. */
+/** Approximate number of elements that a task reads. */
 const BLOCK: i32 = 8192;
 /** Terms of a partial sum: adding partial sums keeps long f32 sums accurate. */
 const RUN: i32 = 256;
@@ -24,7 +24,7 @@ function sumRow(x: usize, n: i32): f32 {
   return whole;
 }
 
-/** y[a][s][b] = sum over runs of `chunk` of x[a][r][b]. A task is some results. */
+/** y[a][s][b] = sum over run s of `chunk` elements of x[a][r][b]. A task is some results. */
 export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32): void {
   if (B == 1) {
     const perTask = max(1, BLOCK / chunk);
@@ -37,7 +37,7 @@ export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i3
     }
     return;
   }
-  // Columns four at a time.
+  // Four columns at a time.
   const across = (B + 3) >> 2, perTask = max(1, BLOCK / (4 * chunk));
   const step: usize = (<usize> B) << 2;
   for (let first = nextTask(call) * perTask; first < A * S * across; first = nextTask(call) * perTask) {
@@ -99,7 +99,7 @@ export function squaredErrors(call: usize, a: usize, b: usize, y: usize, n: i32,
   }
 }
 
-/** da = 2 (a - b) dy of the run. A task is some runs. */
+/** da = 2 (a - b) dy, with the dy of the run. A task is some runs. */
 export function squaredErrorsGradient(
   call: usize,
   a: usize,
@@ -157,7 +157,7 @@ export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
   }
 }
 
-/** dx = y (dy - sum(y dy)), a row a task. */
+/** dx = y (dy - sum(y dy)). A task is a row. */
 export function softmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
   for (let r = nextTask(call); r < R; r = nextTask(call)) {
     const row: usize = (<usize> (r * C)) << 2, end: usize = (<usize> ((r + 1) * C)) << 2;

@@ -1,13 +1,15 @@
-// Pooling and bilinear resizing, a plane a task.
+// Pooling and bilinear resizing. A task is a plane.
 
 import { nextTask } from "../call.ts";
 
-/** How far to advance after four of `left` results: by less than four if the last four then end with the row. */
+/**
+ * Number of results to advance with `left` remaining: less than four if the last vector would pass the end of the row.
+ */
 function stride(left: i32): i32 {
   return left > 4 && left < 8 ? left - 4 : 4;
 }
 
-/** Largest of each 2x2 window. */
+/** Maximum of each 2x2 window. */
 export function maxPool2d(
   call: usize,
   x: usize,
@@ -41,17 +43,17 @@ export function maxPool2d(
   }
 }
 
-/** Whether b is larger than a, NaN being larger than all numbers. */
+/** Whether b > a, with NaN above all numbers. */
 function isLarger(b: f32, a: f32): bool {
   return b > a || (b != b && a == a);
 }
 
-/** Where b is larger than a, NaN being larger than all numbers. */
+/** Lanes where b > a, with NaN above all numbers. */
 function larger(b: v128, a: v128): v128 {
   return v128.or(f32x4.gt(b, a), v128.and(f32x4.ne(b, b), f32x4.eq(a, a)));
 }
 
-/** dy goes to the first maximum of its window, the first NaN if there is one. */
+/** dy goes to the first maximum of its window, or to its first NaN. */
 export function maxPool2dGradient(
   call: usize,
   x: usize,
@@ -113,7 +115,7 @@ function source(o: i32, inLength: i32, outLength: i32): f32 {
   return max<f32>((<f32> o + 0.5) * <f32> inLength / <f32> outLength - 0.5, 0);
 }
 
-/** Bilinear resize from H x W to P x Q; with `gradient`, dx of it from dy. */
+/** Bilinear resize from H x W to P x Q; with `gradient`, computes dx from dy. */
 function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bool): void {
   if (gradient) memory.fill(x, 0, (<usize> (H * W)) << 2);
   for (let p = 0; p < P; p++) {
@@ -158,7 +160,7 @@ export function resizeBilinear(
   }
 }
 
-/** Its gradient. */
+/** Gradient of `resizeBilinear`. */
 export function resizeBilinearGradient(
   call: usize,
   dy: usize,

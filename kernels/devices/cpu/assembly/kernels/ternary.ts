@@ -1,10 +1,10 @@
-// Functions of three arrays, element by element. A task is some rows along the last axis, or a part of one.
+// Elementwise functions of three arrays. A task is some rows along the last axis, or part of one.
 
 import { nextTask } from "../call.ts";
 import { Ternary } from "../../elementwise_functions.ts";
 import { loadEvery, mul, splat, storeFirst } from "../simd.ts";
 
-/** Elements of a task. */
+/** Elements per task. */
 const BLOCK: i32 = 8192;
 
 function combine(f: i32, u: v128, v: v128, w: v128): v128 {
