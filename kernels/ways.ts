@@ -90,7 +90,6 @@ interface PassValue {
   readonly shape: Shape;
 }
 
-/** The parts of an op that passes use. */
 interface PlannedOp {
   readonly kernel: Kernel;
   readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;

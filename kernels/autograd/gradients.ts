@@ -86,7 +86,6 @@ function backpropagate(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
   });
 }
 
-/** The gradient of one input of an op. */
 function applyRule({ op, output, names, inputs }: History, i: number, rule?: () => Tensor): Tensor {
   const [x, name] = [inputs[i], names[i]];
   if (!rule) {

@@ -4,7 +4,6 @@ import type { History, Tensor } from "../core/tensor.ts";
 type Rules = Readonly<Record<string, (() => Tensor) | undefined>>;
 type Saved = Readonly<Record<string, Tensor>>;
 
-/** A call of an op and its gradient rules. */
 interface Call extends Pick<History, "op" | "output" | "names" | "inputs"> {
   /** Outputs that the rules may read, by name. */
   readonly outputs?: () => readonly (readonly [string, Tensor])[];

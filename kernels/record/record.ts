@@ -158,7 +158,6 @@ export function record<T>(step: () => T, options: RecordOptions = {}): RecordedS
   return withLayout(step, options, prepared);
 }
 
-/** Allocates a step's memory and prepares its calls. */
 function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   const { recording, result, device, outputs, kept, half, slots, slotOf, plan } = layout;
   if (plan.largestBytes > device.maxRangeBytes) {

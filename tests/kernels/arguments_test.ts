@@ -55,7 +55,6 @@ const key = () => tensor(Uint32Array.of(1, 2, 3));
 const words = (...values: number[]) => tensor(Uint32Array.from(values));
 /** Values that are neither axes nor indices of small tensors. */
 const notAxes = [1.5, NaN, -7, Infinity, 2 ** 60];
-/** Values that u32 cannot hold. */
 const notWords = [1.5, NaN, -2, Infinity, 2 ** 32, "2" as unknown as number];
 
 /** Public functions that take a number in a range, by the argument. */

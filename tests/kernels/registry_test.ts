@@ -79,7 +79,6 @@ function gradientCase(op: RegisteredOp, sample: Sample, k: number) {
   };
 }
 
-/** Ops without second derivatives. */
 const refusing = new Set<string>();
 
 for (const op of registry.values()) {

@@ -53,7 +53,6 @@ interface Exports {
   workspaceBytes(program: number, calls: number, threads: number): number;
 }
 
-/** Script of a worker. */
 const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   try {
     new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);

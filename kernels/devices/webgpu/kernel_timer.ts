@@ -16,7 +16,6 @@ export interface KernelTimer extends Disposable {
   time(passes: readonly TimedPass[]): Promise<number[]>;
 }
 
-/** Passes per submit. */
 const passesPerSubmit = 64;
 /** Milliseconds between the two readings that calibrate the device's clock. */
 const checkMs = 50;

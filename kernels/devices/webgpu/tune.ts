@@ -116,7 +116,6 @@ function digestsOf(choices: Choices): (subject: Subject) => string {
     }));
 }
 
-/** What tuning needs from a device. */
 interface TunedDevice {
   readonly device: GPUDevice;
   /** Identifies the device; see `ChoiceKey`. */

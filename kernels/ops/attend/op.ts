@@ -63,7 +63,6 @@ function attendReference(arrays: Arrays<"q" | "k" | "v" | "y" | "stats">, dims: 
   eachWeight(arrays, dims, (n, i, j, p) => addColumn(dims, n, [y, i], [v, j], p));
 }
 
-/** dq and dots. */
 function queryGradientReference(
   arrays: Arrays<"q" | "k" | "v" | "y" | "stats" | "dy" | "dq" | "dots">,
   dims: Dims,

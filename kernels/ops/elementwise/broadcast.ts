@@ -82,7 +82,6 @@ function placesOf(operands: readonly string[], i: number, dims: Dims): number[] 
   return places;
 }
 
-/** A function of two numbers, on each device. */
 interface BinaryFunction {
   /** WGSL of f(a, b), as an expression in `a_` and `b_`. */
   readonly value: string;

@@ -31,7 +31,6 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n", strides: ({ M, N }) => [1, M, N, 1] },
 } satisfies Record<string, Layout>;
 
-/** The product for WebGPU. */
 function productOf(name: keyof typeof layouts): Product {
   const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
   const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
@@ -115,7 +114,6 @@ const plain = defineOp({
   ],
 });
 
-/** y = a b^T. */
 const transposedB = defineOp({
   name: "matmulTransposedB",
   signature: "a[A, M, K], b[B, N, K] -> y[Y, M, N]",
@@ -127,7 +125,6 @@ const transposedB = defineOp({
   samples: [{ shapes: { a: [1, 9, 5], b: [1, 17, 5] } }, { shapes: { a: [2, 3, 4], b: [1, 2, 4] } }],
 });
 
-/** y = a^T b. */
 const transposedA = defineOp({
   name: "matmulTransposedA",
   signature: "a[A, K, M], b[B, K, N] -> y[Y, M, N]",

@@ -200,7 +200,6 @@ export function vectorProductWgsl(product: Product): string {
   });
 }
 
-/** Name of the vector of sums of a row. */
 function sum(row: number, quad: number): string {
   return `sum_${row}_${quad}`;
 }

@@ -38,7 +38,6 @@ const pick: Op<"x[A, R, B], index:u32[A, S, B] -> y[A, S, B]", { chunk: "u32" }>
   ],
 });
 
-/** `pick` for words. */
 const pickWords = defineOp({
   name: "pickWords",
   signature: "x:u32[A, R, B], index:u32[A, S, B] -> y:u32[A, S, B]",

@@ -7,7 +7,7 @@ import { testNeeding } from "../../permissions.ts";
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
-/** Malformed signatures, which the type checker and `defineOp()` refuse. */
+/** Malformed signatures, refused by the type checker and by `defineOp()`. */
 
 /** Declares an op with a signature unknown to the type checker. */
 function declare(signature: string, more: { attributes?: Record<string, "u32"> } = {}): void {

@@ -31,7 +31,6 @@ function packed(values: ArrayLike<number>): Uint32Array<ArrayBuffer> {
   return new Uint32Array(halves.buffer);
 }
 
-/** Uploads values in f16 or f32. */
 function upload(device: Device, values: ArrayLike<number>, half: boolean): BufferRange {
   const data = half
     ? packed(values)

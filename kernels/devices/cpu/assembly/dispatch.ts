@@ -46,7 +46,7 @@ import { ternary } from "./kernels/ternary.ts";
 import { me, team } from "./threads.ts";
 import { claimWorkspace } from "./workspace.ts";
 
-/** Runs the kernel of a call, or nothing where the first thread runs it alone. */
+/** Runs the kernel of a call; if it runs on one thread, the other threads do nothing. */
 export function execute(call: usize): void {
   if (me != 0 && isAlone(call)) return;
   switch (opcode(call)) {
@@ -95,7 +95,7 @@ export function execute(call: usize): void {
   }
 }
 
-/** Bytes of workspace that a call needs with so many threads. */
+/** Bytes of workspace that a call needs on a number of threads. */
 export function workspaceOf(call: usize, threads: i32): u64 {
   switch (opcode(call)) {
     case 0: return winogradWeightsWorkspace(integer(call, 1), integer(call, 2));

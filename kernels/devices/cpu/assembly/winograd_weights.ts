@@ -8,7 +8,7 @@ const MINUS_SIXTH = memory.data<f32>([-0.16666667]);
 const TWELFTH = memory.data<f32>([0.083333336]);
 const TWENTY_FOURTH = memory.data<f32>([0.041666668]);
 
-/** Stores G g of three values. */
+/** G g of three values. */
 function weightStep(g0: v128, g1: v128, g2: v128, to: usize, toStep: usize): void {
   const s = add(g0, g2);
   const t = madd(constant(FOUR), g2, g0);

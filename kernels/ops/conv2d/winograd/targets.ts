@@ -68,7 +68,7 @@ interface Arrays {
   readonly offset: (n: number, k: number, to: number) => number;
 }
 
-/** The reference for `targetWgsl`. */
+/** Reference of `targetWgsl`. */
 function makeTarget(
   { m, source, target, uneven, weight, offset }: Arrays,
   { N, C, H, W, K, P, Q, T, padding, run, down, across }: Dims,

@@ -1,5 +1,3 @@
-/** A complete training step of a small network, for device tests. */
-
 import { gradients, randomNormal, randomUniform, tensor } from "../../../../kernels/mod.ts";
 import { Ema, flowMatchingLoss, type Model, namedParameters, optimizer } from "../../../../models/mod.ts";
 import { rangeOf } from "../../../../models/nn/flat_parameters.ts";

@@ -32,7 +32,6 @@ function declare(works: boolean): (x: Tensor) => Tensor {
   return doubled;
 }
 
-/** Checks an error caused by the broken op. */
 const named = (error: unknown): true => {
   assert.ok(error instanceof DeviceError, `${error}`);
   assert.match(error.message, /brokenForTest: (its reference failed: no such kernel|.*\+;)/s);

@@ -1,5 +1,3 @@
-/** Helpers for tests of tuning. */
-
 import { type ChoiceKey, type ChoiceStore, withDevice } from "../../../../kernels/mod.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
 import { testOnDevices } from "../../../testing.ts";

@@ -21,7 +21,6 @@ import {
   weightStep,
 } from "../winograd_sizes.ts";
 
-/** Bytes of the partial sums dU. */
 function sumBytes(C: i32, K: i32, groups: i32, parts: i32): u64 {
   return <u64> groups * parts * weightBytes(C, K);
 }

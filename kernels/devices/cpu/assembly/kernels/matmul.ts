@@ -99,7 +99,6 @@ export function conv1x1(
   }
 }
 
-/** Bytes of all partial sums. */
 function sumBytes(groups: i32, parts: i32, n: i32): u64 {
   return 4 * <u64> groups * parts * n;
 }

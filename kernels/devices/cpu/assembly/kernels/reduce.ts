@@ -9,7 +9,6 @@ const BLOCK: i32 = 8192;
 /** Terms of a partial sum: adding partial sums keeps long f32 sums accurate. */
 const RUN: i32 = 256;
 
-/** Sum of n adjacent numbers. */
 function sumRow(x: usize, n: i32): f32 {
   let whole: f32 = 0;
   for (let start = 0; start < n; start += RUN) {
