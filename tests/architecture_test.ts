@@ -4,7 +4,7 @@ import { bundles } from "../tools/bundle.ts";
 import { circles, filesBelow, type Import, importsFrom, reachedFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
-/** What each part of the repository may import besides itself; the README says the same. */
+/** Imports that each part of the repository may use besides its own; the README draws the same arrows. */
 const arrows: Record<string, readonly string[]> = {
   kernels: [],
   viz: [],
@@ -16,12 +16,12 @@ const arrows: Record<string, readonly string[]> = {
   notebooks: ["mod.ts", "experiments"],
 };
 
-/** The folders with the code of library and tasks; all others show, test or build it. */
+/** Folders with the code of library and tasks; all others show, test or build it. */
 const product = ["kernels", "models", "viz", "web", "experiments"];
-/** About 300 lines are read at one sitting; a little more is better than a cut in the wrong place. */
+/** Files stay near 300 lines, which can be read in one sitting; a few more are better than a bad split. */
 const maxLines = 360;
 
-/** What draws reports may use the types of `models/`, which leave nothing to load. */
+/** Reports may import only types of `models/`, which load nothing at run time. */
 const isOfTypes = ({ from, to, runtime }: Import) =>
   !runtime && from.startsWith("viz/report/") && to?.startsWith("models/");
 
@@ -31,7 +31,7 @@ const under = async (folders: readonly string[], type: RegExp) =>
     type.test(path)
   );
 
-/** The modules that programs start with: those the package exports, the tasks, workers, and what `tools/` builds from. */
+/** Modules that programs start with: exports of the package, tasks, workers, and entries of `tools/`. */
 const entries = [
   ...Object.values(settings.exports).map((path) => path.slice(2)),
   ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
@@ -41,7 +41,7 @@ const entries = [
   "kernels/devices/cpu/assembly/program.ts",
 ];
 
-/** All imports in the repository, those of notebooks and pages too. */
+/** All imports in the repository, including notebooks and pages. */
 async function allImports(): Promise<Import[]> {
   const files = await filesBelow("./", ["runs", "node_modules", "coverage"]);
   return importsFrom(files.filter((path) => /\.(ts|html|ipynb)$/.test(path)));
@@ -49,7 +49,7 @@ async function allImports(): Promise<Import[]> {
 
 testNeeding(
   { read: true, write: true, run: true },
-  "imports follow the README's arrows, and there is no arrow that none needs",
+  "imports follow the README's arrows, and every arrow is used",
   async () => {
     const crossing = (await allImports()).filter((each) => !isOfTypes(each))
       .flatMap(({ from, to }) => to ? [{ from, to, arrow: [partOf(from), partOf(to)] as const }] : [])
@@ -64,7 +64,7 @@ testNeeding(
   },
 );
 
-testNeeding({ read: true }, "the README draws the arrows that this test enforces", async () => {
+testNeeding({ read: true }, "the README draws the same arrows as this test", async () => {
   const [, diagram] = /^## Layout$.*?^```text\n(.*?)^```$/ms.exec(await textOf("README.md")) ??
     assert.fail("the README has no diagram under Layout");
   const drawn = diagram.trimEnd().split("\n").map((line) => {
@@ -78,7 +78,7 @@ testNeeding({ read: true, write: true, run: true }, "no modules import each othe
   const imports = await allImports();
   const found = circles(imports);
   assert.equal(found.length, 0, `${found.length} circles of imports:\n${found.join("\n")}`);
-  // Nor do the rooms of models/ and experiments/, their folders.
+  // The same for rooms, the folders of models/ and experiments/.
   const room = (path: string) => path.split("/").slice(0, 2).join("/");
   const between = imports.flatMap(({ from, to, ...rest }) =>
     [from, to].every((path) => /^(models|experiments)\//.test(path ?? "")) && room(from) !== room(to!)
@@ -119,7 +119,7 @@ testNeeding(
   },
 );
 
-/** Which of some files no program imports. */
+/** Those files that no program imports. */
 async function unreachedFrom(programs: readonly string[], files: readonly string[]): Promise<string[]> {
   const reached = reachedFrom(programs, await importsFrom(programs));
   return files.filter((path) => !reached.has(path));

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** A real Chromium, to open pages in as a reader does. */
+/** A real Chromium that opens pages as readers do. */
 
 import type { Browser } from "npm:playwright-core@1.65.1";
 import { testUnless } from "./permissions.ts";
@@ -7,7 +7,7 @@ import { findOrInstall, problemOf } from "./system_packages.ts";
 
 export type { Browser, Frame, Page } from "npm:playwright-core@1.65.1";
 
-/** Where the system's package managers put it. */
+/** Where package managers install it. */
 const PLACES = [
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
@@ -15,7 +15,7 @@ const PLACES = [
   "/snap/bin/chromium",
 ];
 
-/** The fonts: without any, a page has no text to look at. */
+/** Chromium and fonts; without a font, pages have no text. */
 const PACKAGES = ["chromium", "fonts-dejavu-core"];
 
 let found: Promise<string | { reason: string }> | undefined;
@@ -23,20 +23,20 @@ let found: Promise<string | { reason: string }> | undefined;
 /**
  * Finds or installs Chromium.
  *
- * @returns the program's path, or the reason why there is none
+ * @returns the path of the program, or the reason why there is none
  */
 export function chromium(): Promise<string | { reason: string }> {
   return found ??= findOrInstall({ name: "Chromium", packages: PACKAGES, find: firstThatRuns });
 }
 
 /**
- * Defines a test that is given a browser, and is ignored with the reason where there is none. The tests of a file share it;
- * each opens pages of its own, which know nothing of each other.
+ * Defines a test with a browser; it is ignored, with the reason, if there is none. The tests of a file share the
+ * browser but open pages of their own, in separate contexts.
  *
  * @param name `symbol() what holds`
- * @param test what to do; what it opens is closed after it
- * @param otherReason why the test cannot run here whatever browser there is, if it cannot
- * @param graphics flags of Chromium that say where it draws and computes; by default without a GPU
+ * @param test the test; whatever it opens is closed afterwards
+ * @param otherReason another reason why the test cannot run here, if there is one
+ * @param graphics flags for Chromium's graphics; by default without a GPU
  */
 export async function testInBrowser(
   name: string,
@@ -50,13 +50,13 @@ export async function testInBrowser(
   testUnless(reason, name, () => browse(program as string, graphics, test));
 }
 
-/** Milliseconds that starting, loading or any one wait may take on a busy machine: what comes, mostly comes at once. */
+/** Longest wait for a start, a load or anything else, in milliseconds; generous, for busy machines. */
 const patienceMs = 600_000;
 
-/** Flags with which Chromium offers WebGPU on the processor, by its own software adapter. */
+/** Flags for WebGPU on the processor, by Chromium's software adapter. */
 const software = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
-/** Defines a test as `testInBrowser` does, whose pages have WebGPU; it is ignored where Chromium gives no adapter. */
+/** Defines a test like `testInBrowser` whose pages have WebGPU; ignored if Chromium has no adapter. */
 export async function testInBrowserWithWebGpu(
   name: string,
   test: (browser: Browser) => Promise<void>,
@@ -66,14 +66,14 @@ export async function testInBrowserWithWebGpu(
   if (typeof program === "string") {
     await browse(program, software, async (browser) => {
       const page = await browser.newPage();
-      await page.goto(import.meta.resolve("../README.md")); // WebGPU is for pages that have an address
+      await page.goto(import.meta.resolve("../README.md")); // WebGPU needs a page with an address
       adapter = await page.evaluate(async () => await navigator.gpu?.requestAdapter() !== null);
     });
   }
   await testInBrowser(name, test, adapter ? undefined : "Chromium gives no WebGPU adapter", software);
 }
 
-/** For a page to run before all else: takes away what the library computes on. */
+/** Script that runs first in a page: removes all that the library could compute on. */
 export function withoutDevices(): void {
   Object.defineProperty(navigator, "gpu", { value: undefined });
   WebAssembly.Memory = class {
@@ -83,14 +83,14 @@ export function withoutDevices(): void {
   } as unknown as typeof WebAssembly.Memory;
 }
 
-/** The browsers of this file, by their graphics. */
+/** The browsers of this file, by graphics flags. */
 const browsers = new Map<string, Promise<Browser>>();
 
 Deno.test.afterAll(async () => {
   for (const browser of browsers.values()) await (await browser).close();
 });
 
-/** The Chromium of some graphics: opened before the first test that needs it, and again if it has crashed. */
+/** The Chromium for graphics flags: launched on first use, and again after a crash. */
 async function opened(executablePath: string, graphics: readonly string[]): Promise<Browser> {
   const key = graphics.join(" ");
   const browser = await browsers.get(key);
@@ -99,13 +99,13 @@ async function opened(executablePath: string, graphics: readonly string[]): Prom
   return await browsers.get(key)!;
 }
 
-/** Starts a Chromium of some graphics; who starts it closes it. */
+/** Launches a Chromium with graphics flags; the caller closes it. */
 export async function launch(executablePath: string, graphics: readonly string[]): Promise<Browser> {
   const { chromium } = await playwright();
   const args = ["--no-sandbox", "--disable-dev-shm-usage", ...graphics];
   const browser = await chromium.launch({ executablePath, args, timeout: patienceMs });
   const newContext = browser.newContext.bind(browser);
-  browser.newContext = async (options) => { // of pages that ask for none, too
+  browser.newContext = async (options) => { // also for pages opened without a context
     const context = await newContext(options);
     context.setDefaultTimeout(patienceMs);
     return context;
@@ -113,7 +113,7 @@ export async function launch(executablePath: string, graphics: readonly string[]
   return browser;
 }
 
-/** Visits with the Chromium of some graphics, and closes what the visit has opened. */
+/** Runs a visit in Chromium, and closes what the visit opened. */
 async function browse(
   executablePath: string,
   graphics: readonly string[],
@@ -128,9 +128,10 @@ async function browse(
 }
 
 /**
- * Loads Playwright, which reads the environment: only tests that may do so load it. It also looks below /proc whether it
- * is on WSL, which Deno refuses without all permissions; the variable puts that off until Playwright opens the user's own
- * browser, which it never does here. The variable stays: test files that run in parallel share one environment.
+ * Loads Playwright on demand, because it reads the environment, which only some tests may. It also searches /proc for
+ * signs of WSL, which Deno refuses without all permissions. The variable postpones that until Playwright opens the
+ * user's own browser, which never happens here. The variable stays set, since test files that run in parallel share one
+ * environment.
  */
 async function playwright(): Promise<typeof import("npm:playwright-core@1.65.1")> {
   Deno.env.set("__IS_WSL_TEST__", "1");

@@ -5,19 +5,19 @@ import { fileURLToPath } from "node:url";
 import { testNeeding } from "./permissions.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-/** What the commands of CONTRIBUTING.md may need. */
+/** Files and folders that the commands of CONTRIBUTING.md may need. */
 const copied = [
   ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "web", "checkpoints"],
   ...["tests", "tools"],
 ];
 
-/** The blocks of code in a Markdown text: their language and lines. */
+/** Code blocks of a Markdown text: language and content. */
 function blocksOf(markdown: string): { readonly language: string; readonly text: string }[] {
   const fences = markdown.matchAll(/^(`{3,})(\w+)[^\n]*\n(.*?\n)\1$/gms);
   return Array.from(fences, ([, , language, text]) => ({ language, text }));
 }
 
-/** Makes a change that is given as `--- file` and lines that start with a space, a plus or a minus. */
+/** Applies a change written as `--- file` and lines that begin with a space, a plus or a minus. */
 async function change(folder: string, diff: string): Promise<void> {
   const [, name, body] = /^--- (\S+)\n(.*)$/s.exec(diff) ?? assert.fail(diff);
   const side = (drop: string) =>
@@ -31,7 +31,7 @@ async function change(folder: string, diff: string): Promise<void> {
 
 testNeeding(
   { read: true, write: true, run: true, env: true },
-  "CONTRIBUTING.md leads to an op, a layer, a solver, a condition, a task and all else that passes, to the letter",
+  "CONTRIBUTING.md works when followed to the letter: its code, commands and tests pass",
   async () => {
     const folder = await Deno.makeTempDir();
     const run = async (args: readonly string[]) => {
@@ -61,7 +61,7 @@ testNeeding(
         if (language !== "sh") continue;
         const [, ...args] = text.trim().split(" ");
         commands.push(args.slice(0, 2).join(" "));
-        if (args[0] === "test" && args[1] !== "--doc") args.splice(1, 0, "--no-check"); // types are checked at the end
+        if (args[0] === "test" && args[1] !== "--doc") args.splice(1, 0, "--no-check"); // types are checked once, at the end
         if (args.includes("power:exponent=0")) {
           const { success, errors } = await run(args);
           assert.equal(success, false);

@@ -13,13 +13,13 @@ export function distance(a: readonly number[], b: readonly number[]): number {
   return Math.hypot(...a.map((value, i) => value - b[i]));
 }
 
-/** The digit whose mean is nearest. */
+/** The digit with the nearest mean. */
 export function nearestDigit(features: readonly number[], means: readonly (readonly number[])[]): number {
   const distances = means.map((mean) => distance(features, mean));
   return distances.indexOf(Math.min(...distances));
 }
 
-/** Asserts that 16 images look like digits of several kinds, as near to them as those of MNIST are. */
+/** Asserts that 16 images look like digits of several kinds, as near to digits as those of MNIST. */
 export function assertLikeDigits(images: readonly ArrayLike<number>[]): void {
   assert.equal(images.length, 16);
   const seen = images.map((image) => {

@@ -4,7 +4,7 @@ import settings from "../deno.json" with { type: "json" };
 import { filesBelow, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
-/** README.md and the other pages that people read, with their texts. */
+/** README.md and the other pages, with their texts. */
 async function pages(): Promise<Map<string, string>> {
   const names = (await filesBelow("./", ["runs", "node_modules", "coverage"])).filter((path) =>
     path.endsWith(".md")
@@ -12,7 +12,7 @@ async function pages(): Promise<Map<string, string>> {
   return new Map(await Promise.all(names.map(async (path) => [path, await textOf(path)] as const)));
 }
 
-/** Targets of links and pictures in Markdown, but web addresses, as paths of the repository with their anchors. */
+/** Targets of links and pictures in Markdown, without web addresses, as paths in the repository with their anchors. */
 function linksOf(page: string, text: string): { readonly path: string; readonly anchor: string }[] {
   return Array.from(text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)/g), ([, path, anchor = ""]) => {
     return { path: path === "" ? page : posix.join(posix.dirname(page), path), anchor };
@@ -41,7 +41,7 @@ testNeeding({ read: true }, "the README links every page in docs/", async () => 
 
 testNeeding(
   { read: true },
-  "the README's table lists the tasks of deno.json, and pages name no others",
+  "the README's table lists all tasks of deno.json, and pages name no other tasks",
   async () => {
     const tasks = Object.keys(settings.tasks);
     const [, table] = /^## Tasks$(.*?)^## /ms.exec(await textOf("README.md")) ??
@@ -49,7 +49,7 @@ testNeeding(
     const listed = Array.from(table.matchAll(/^\| `([\w:]+)`/gm), ([, task]) => task);
     assert.deepEqual(listed.sort(), tasks.filter((task) => !task.startsWith("build:")).sort());
     for (const [page, text] of await pages()) {
-      // CONTRIBUTING.md adds a task.
+      // CONTRIBUTING.md adds a task of its own.
       if (page === "CONTRIBUTING.md") continue;
       for (const [, task] of text.matchAll(/\b(?:deno|denow) task ([\w:]+)/g)) {
         assert.ok(tasks.includes(task) || task === "TASK", `${page} names the task ${task}`);
@@ -58,7 +58,7 @@ testNeeding(
   },
 );
 
-testNeeding({ read: true }, "docs/layout.md has a row for each room and for nothing else", async () => {
+testNeeding({ read: true }, "docs/layout.md has exactly one row for each room", async () => {
   const parents = ["kernels", "models", "viz", "experiments"];
   const files = (await Promise.all(parents.map((parent) => filesBelow(`${parent}/`)))).flat();
   const rooms = files.map((path) => path.split("/")).filter(({ length }) => length > 2)

@@ -1,8 +1,8 @@
-/** Folders for the time of a test. */
+/** Temporary folders for tests. */
 
 import { testNeeding } from "./permissions.ts";
 
-/** Calls back with a new folder, which is removed at the end; gives what that gives. */
+/** Calls a function with a new folder, removes the folder afterwards, and returns the result. */
 export async function withFolder<Result>(use: (folder: string) => Promise<Result>): Promise<Result> {
   const folder = await Deno.makeTempDir({ prefix: "flow-" });
   try {
@@ -12,7 +12,7 @@ export async function withFolder<Result>(use: (folder: string) => Promise<Result
   }
 }
 
-/** Defines a test in a new folder, which needs no permission but to read and write. */
+/** Defines a test in a new folder; it only needs permission to read and write. */
 export function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
   testNeeding({ read: true, write: true }, name, () => withFolder(test));
 }

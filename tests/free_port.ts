@@ -1,6 +1,6 @@
 /**
- * A port of this machine on which a server can listen, end and listen again: below those that systems give to programs
- * that do not ask for one, so that no connection takes it meanwhile.
+ * A port of this machine on which a server can listen, stop and listen again. It is below the range of automatic ports,
+ * so no connection takes it meanwhile.
  */
 export function freePort(): number {
   for (;;) {

@@ -1,7 +1,6 @@
 /**
- * Joins test files to one module, so that they share modules, compiled code and devices. `deno test` starts a thread for
- * each file that it is told, which loads and opens all of that again:
- *
+ * Joins test files to one module, so that they share modules, compiled code and devices. `deno test` would start a
+ * thread for each file, which loads and opens all of that again:
  * `deno test tests/joined_files.ts -- tests/kernels/arguments_test.ts tests/kernels/registry_test.ts`
  */
 
@@ -9,5 +8,5 @@ import { context } from "../kernels/core/context.ts";
 
 for (const path of Deno.args) await import(new URL(`../${path}`, import.meta.url).href);
 
-// So that no test runs on the device that another file has opened.
+// A test must not run on the device that another file opened.
 context.device = undefined;

@@ -1,4 +1,4 @@
-/** The modules of this repository and their imports, as `deno info` sees them. */
+/** The modules of this repository and their imports, from `deno info`. */
 
 import assert from "node:assert/strict";
 import { join, posix } from "node:path";
@@ -6,14 +6,14 @@ import { withFolder } from "./folder.ts";
 
 const root = new URL("..", import.meta.url);
 
-/** One module imports another. Paths start at the root of the repository. */
+/** An import of one module by another. Paths start at the root of the repository. */
 export interface Import {
   readonly from: string;
-  /** Undefined for packages and what Deno brings. */
+  /** Undefined for packages and for modules built into Deno. */
   readonly to: string | undefined;
-  /** As the module writes it. */
+  /** The specifier as written in the module. */
   readonly specifier: string;
-  /** False for `import type` and `export type`, which leave nothing to load. */
+  /** False for `import type` and `export type`, which load nothing. */
   readonly runtime: boolean;
 }
 
@@ -30,9 +30,9 @@ interface ModuleInfo {
 }
 
 /**
- * All files below a folder, hidden ones left out.
+ * All files below a folder, except hidden ones.
  *
- * @param without folders to leave out
+ * @param without folders to skip
  */
 export async function filesBelow(folder: string, without: readonly string[] = []): Promise<string[]> {
   const files: string[] = [];
@@ -45,15 +45,14 @@ export async function filesBelow(folder: string, without: readonly string[] = []
   return files;
 }
 
-/** Text of a file of the repository. */
 export function textOf(path: string): Promise<string> {
   return Deno.readTextFile(new URL(path, root));
 }
 
 /**
- * All imports of the repository's own files that can be reached from some files.
+ * All imports of the repository's own files that are reachable from some entries.
  *
- * @param entries modules, and notebooks and pages, whose cells and scripts import modules
+ * @param entries modules, or notebooks and pages with imports in their cells and scripts
  */
 export async function importsFrom(entries: readonly string[]): Promise<Import[]> {
   const isModule = (path: string) => /\.[jt]s$/.test(path);
@@ -62,7 +61,7 @@ export async function importsFrom(entries: readonly string[]): Promise<Import[]>
   return [...embedded.flat(), ...(await modulesFrom(modules)).flatMap(importsOf)];
 }
 
-/** Relative imports in the cells of a notebook, where quotes are escaped, or in the scripts of a page. */
+/** Relative imports in the cells of a notebook (where quotes are escaped) or in the scripts of a page. */
 async function embeddedImports(path: string): Promise<(Import & { readonly to: string })[]> {
   const specifiers = (await textOf(path)).matchAll(/\b(?:from |import\()\\?"(\.[^"\\]+)\\?"/g);
   return Array.from(specifiers, ([, specifier]) => {
@@ -70,7 +69,7 @@ async function embeddedImports(path: string): Promise<(Import & { readonly to: s
   });
 }
 
-/** What one call of `deno info` knows of all modules that some modules reach. */
+/** All modules reachable from some modules, by one call of `deno info`. */
 async function modulesFrom(entries: readonly string[]): Promise<ModuleInfo[]> {
   return await withFolder(async (folder) => {
     const all = join(folder, "all.ts");
@@ -99,7 +98,7 @@ function pathOf(specifier: string | undefined): string | undefined {
   return specifier?.startsWith(root.href) ? specifier.slice(root.href.length) : undefined;
 }
 
-/** Circles of imports at run time: for each import the shortest circle that it is part of, each circle once. */
+/** Cycles of imports at run time: the shortest cycle through each import, each cycle once. */
 export function circles(imports: readonly Import[]): string[] {
   const next = new Map<string, Set<string>>();
   for (const { from, to, runtime } of imports) {
@@ -133,16 +132,16 @@ function shortestPath(
   return undefined;
 }
 
-/** A circle in words that do not depend on where it was entered. */
+/** A cycle as text that does not depend on its starting point. */
 function fromItsFirst(circle: readonly string[]): string {
   const first = circle.indexOf([...circle].sort()[0]);
   return [...circle.slice(first), ...circle.slice(0, first), circle[first]].join(" -> ");
 }
 
-/** Files that some files import, over any number of steps, with these files themselves. */
+/** The given files, and all files that they import directly or indirectly. */
 export function reachedFrom(entries: readonly string[], imports: readonly Import[]): Set<string> {
   const reached = new Set(entries);
-  // A set's iteration visits what is added on the way.
+  // Iterating a set also visits entries added meanwhile.
   for (const path of reached) {
     for (const { from, to } of imports) if (from === path && to !== undefined) reached.add(to);
   }

@@ -1,4 +1,4 @@
-/** The notebooks, run by Jupyter with the kernel of the Deno that runs the tests. */
+/** The notebooks, run by Jupyter with the same Deno that runs the tests. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -27,12 +27,12 @@ const needed: PermissionName[] = ["read", "write", "run", "env", "net"];
 const missing = needed.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
 const python = missing.length > 0 ? { reason: `needs ${missing.join(" ")}` } : await installJupyter();
 
-/** Defines a test that is ignored, with the reason, where Jupyter cannot be had. */
+/** Defines a test that is ignored, with the reason, if Jupyter is not available. */
 function testWithJupyter(name: string, test: (python: string) => Promise<void>): void {
   testUnless(typeof python === "string" ? undefined : python.reason, name, () => test(String(python)));
 }
 
-/** What each notebook must have shown. */
+/** Expected outputs of each notebook. */
 const checks: Record<string, (cells: readonly Cell[]) => void> = {
   "notebooks/tiny_flow.ipynb"(cells) {
     const [tensor] = shownAs(cells, "text/html");
@@ -72,7 +72,7 @@ const checks: Record<string, (cells: readonly Cell[]) => void> = {
   },
 };
 
-/** Checks that every cell ran, in order and without error, and showed something. */
+/** Checks that every cell ran, in order and without error, and has output. */
 function checkRun(cells: readonly Cell[]): void {
   const code = cells.filter(({ cell_type }) => cell_type === "code");
   assert.deepEqual(code.map(({ execution_count }) => execution_count), code.map((_, i) => i + 1));
@@ -88,14 +88,14 @@ function checkRun(cells: readonly Cell[]): void {
 }
 
 for (const notebook of notebooks) {
-  testNeeding({ read: true }, `${notebook} holds what its cells show, and is small`, async () => {
+  testNeeding({ read: true }, `${notebook} holds the outputs of its cells, and is small`, async () => {
     const cells = await readCells(join(root, notebook));
     checkRun(cells);
     checks[notebook](cells);
     assert.ok((await Deno.stat(join(root, notebook))).size < 1_500_000);
   });
 
-  testWithJupyter(`${notebook} runs in Deno's kernel, and shows what is kept in it`, async (python) => {
+  testWithJupyter(`${notebook} runs in Deno's kernel, and gives the stored outputs`, async (python) => {
     await withFolder(async (folder) => {
       const to = join(folder, "run.ipynb");
       const { success, stderr } = await new Deno.Command(python, {
@@ -116,7 +116,7 @@ for (const notebook of notebooks) {
   });
 }
 
-testNeeding({ read: true, write: true, run: true }, "the cells of the notebooks are typed", async () => {
+testNeeding({ read: true, write: true, run: true }, "the notebooks' cells type-check", async () => {
   await withFolder(async (folder) => {
     const programs = await Promise.all(notebooks.map(async (notebook, i) => {
       const code = (await readCells(join(root, notebook))).filter(({ cell_type }) => cell_type === "code");
@@ -143,7 +143,7 @@ testNeeding({ read: true, write: true, run: true }, "the cells of the notebooks 
 });
 
 testWithJupyter(
-  "deno task notebook serves JupyterLab to who has the address, until it is ended",
+  "deno task notebook serves JupyterLab until it is stopped, and only at its secret address",
   async () => {
     const port = freePort();
     const [, ...args] = settings.tasks.notebook.command.split(" ");
@@ -173,7 +173,7 @@ testWithJupyter(
   },
 );
 
-/** The status of a server's answer, once it answers. */
+/** Status of a server's answer; waits until the server answers. */
 async function statusOf(url: string): Promise<number> {
   for (const until = Date.now() + 600_000; Date.now() < until;) {
     try {
@@ -181,13 +181,13 @@ async function statusOf(url: string): Promise<number> {
       await response.body?.cancel();
       return response.status;
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, 100)); // not yet
+      await new Promise((resolve) => setTimeout(resolve, 100)); // not listening yet
     }
   }
   return assert.fail(`${url} does not answer`);
 }
 
-/** What of a cell does not depend on the machine: its source and the kinds of what it shows. */
+/** The parts of a cell that do not depend on the machine: its source and the types of its outputs. */
 function essence({ source, outputs = [] }: Cell) {
   return [source, outputs.map(({ data = {} }) => Object.keys(data).sort())];
 }

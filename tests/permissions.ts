@@ -1,16 +1,16 @@
-/** Tests that are reported as ignored, with the reason, where something they need is not available. */
+/** Tests that are ignored, with the reason, if something they need is missing. */
 
-/** Permissions a test may need. */
+/** Permissions that a test may need. */
 export type PermissionName = "read" | "write" | "run" | "net" | "env";
 
-/** Whether a permission is granted in full, or for `net` to this machine; never prompts. */
+/** Whether a permission is granted in full (for `net`, to this machine); never prompts. */
 export function granted(name: PermissionName): boolean {
   const descriptor = name === "net" ? { name, host: "127.0.0.1" } as const : { name };
   return Deno.permissions.querySync(descriptor).state === "granted";
 }
 
 /**
- * Defines a test that is ignored, with the reason in its name, where a permission is missing.
+ * Defines a test that is ignored, with the reason in its name, if a permission is missing.
  *
  * @param needs the permissions, each set to true
  * @param name `symbol() what holds`
@@ -27,9 +27,9 @@ export function testNeeding(
 }
 
 /**
- * Defines a test that is ignored if there is a reason to, which then stands in its name.
+ * Defines a test that is ignored if there is a reason, which is then part of its name.
  *
- * @param reason why the test cannot run here; undefined runs it
+ * @param reason why the test cannot run here; undefined to run it
  * @param name `symbol() what holds`
  * @param fn the test
  */

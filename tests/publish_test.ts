@@ -3,10 +3,10 @@ import { importsFrom, reachedFrom } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 import settings from "../deno.json" with { type: "json" };
 
-// A registry would also check that the name is free, the version new and the npm packages there.
+// A registry would also check that the name is free, the version is new and the npm packages exist.
 testNeeding(
   { read: true, write: true, run: true },
-  "deno publish --dry-run finds no problem, and packs every file that an export reaches",
+  "deno publish --dry-run finds no problem, and packs every file that the exports need",
   async () => {
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["publish", "--dry-run", "--allow-dirty", "--no-lock"],
@@ -15,7 +15,7 @@ testNeeding(
     }).output();
     const said = new TextDecoder().decode(stderr);
     assert.ok(success, said);
-    // The program of reports imports the library from a `blob:` address, which nothing rewrites.
+    // Reports import the library from a `blob:` address, which cannot be rewritten.
     const warnings = Array.from(said.matchAll(/^warning\[([\w-]+)\].*\n --> .*?(\w+\/\w+\.\w+):/gm));
     assert.deepEqual(warnings.map(([, name, file]) => `${name} in ${file}`), [
       "unanalyzable-dynamic-import in report/page.js",

@@ -8,10 +8,10 @@ import { granted, type PermissionName } from "./permissions.ts";
 const NEEDED: PermissionName[] = ["read", "write", "run"];
 
 /**
- * Finds or makes a private virtual environment with packages, under the project's `.cache/`.
+ * Finds or makes a private virtual environment with packages, in the project's `.cache/`.
  *
- * @param packages names for pip, with a version or without
- * @param deadline milliseconds that each of making the environment and installing may take
+ * @param packages names for pip, with or without versions
+ * @param deadline milliseconds for making the environment, and again for installing
  * @returns the path of its python, or the reason why there is none
  */
 export async function pythonWith(
@@ -25,7 +25,7 @@ export async function pythonWith(
   return await pythonEnvironment(folder, packages, { deadline });
 }
 
-/** Runs a Python program with some arguments; gives what it prints, which is JSON. */
+/** Runs a Python program with arguments, and parses the JSON that it prints. */
 export async function askPython(python: string, program: string, ...args: string[]): Promise<unknown> {
   const command = new Deno.Command(python, { args: ["-c", program, ...args], stderr: "inherit" });
   const { stdout } = await command.output();

@@ -1,8 +1,8 @@
-/** Checks that arguments that count something refuse what is not such a number, in words. */
+/** Checks that arguments for counts refuse values that are not counts, with a clear error. */
 
 import assert from "node:assert/strict";
 
-/** What counts nothing. Calls skip those that mean something to them. */
+/** Values that are not counts. Calls skip those that are valid for them. */
 export const notCounts: readonly number[] = [
   1.5,
   NaN,
@@ -13,10 +13,10 @@ export const notCounts: readonly number[] = [
   null as unknown as number,
 ];
 
-/** A call that gives a number to one argument. */
+/** A call with one argument to test. */
 export type Counting = (value: number) => unknown;
 
-/** Asserts that a call refuses every one of some values with an error in words, at once or by its promise. */
+/** Asserts that a call refuses each of some values with a clear error, thrown or by its promise. */
 export async function assertRefuses(name: string, call: Counting, values: readonly number[] = notCounts) {
   for (const value of values) {
     let refusal: unknown;

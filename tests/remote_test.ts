@@ -10,7 +10,7 @@ import { withFolder } from "./folder.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
 import { serveCheckout } from "./serve_checkout.ts";
 
-/** Arguments of the command by which docs/library.md runs an example, with another host. */
+/** Arguments of the command for an example in docs/library.md, with another host. */
 async function commandOf(example: string, host: string): Promise<string[]> {
   const page = await Deno.readTextFile(new URL("../docs/library.md", import.meta.url));
   const [, words] = new RegExp(`^deno run (.*/examples/${example})$`, "m").exec(page) ??
@@ -18,14 +18,14 @@ async function commandOf(example: string, host: string): Promise<string[]> {
   return words.replace("https://example.org/flow", `http://${host}`).replace("example.org", host).split(" ");
 }
 
-/** Someone else's machine: an empty folder, a fresh cache, and this checkout at a web address. */
+/** A simulated other machine: an empty folder, an empty cache, and this checkout at a web address. */
 interface Elsewhere {
   /** `127.0.0.1:<port>`. */
   readonly host: string;
   readonly folder: string;
-  /** Runs a program with these flags and no permission besides; gives what it printed. */
+  /** Runs a program with these flags and no other permission, and returns its output. */
   readonly run: (...args: readonly string[]) => Promise<string>;
-  /** A picture that a program left. */
+  /** A picture that a program has written. */
   readonly png: (name: string) => Promise<PNG>;
 }
 
@@ -83,7 +83,7 @@ await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ trajectories
     assert.deepEqual([picture.width, picture.height], [16, 16]);
     const strip = await png("strip.png");
     assert.deepEqual([strip.width, strip.height], [2 * 112 + 6, 20 + 112 + 20]);
-    // The same checkpoint, of images in colour, given by its path to the example.
+    // The example again, with a checkpoint for colour images.
     await run(
       "--allow-read=model.safetensors",
       "--allow-write=digits.png",
@@ -103,7 +103,7 @@ testElsewhere(
     assert.deepEqual([picture.width, picture.height], [4 * 112, 4 * 112]);
     assertLikeDigits(Array.from({ length: 16 }, (_, n) =>
       Array.from({ length: 784 }, (_, i) => {
-        const row = 4 * (Math.floor(n / 4) * 28 + Math.floor(i / 28)); // a pixel of a digit is 4 x 4
+        const row = 4 * (Math.floor(n / 4) * 28 + Math.floor(i / 28)); // an image pixel is 4 x 4 pixels
         return picture.data[4 * (row * picture.width + 4 * (n % 4 * 28 + i % 28))] / 255;
       })));
   },
@@ -115,7 +115,7 @@ testElsewhere(
     const example = async (name: string) => run(...await commandOf(name, host));
     const ring = await example("train_ring.ts");
     const away = Number(/^mean distance from the ring (0\.\d+)\n$/.exec(ring)?.[1]);
-    assert.ok(away < 0.14, ring); // plain noise is 0.5 away
+    assert.ok(away < 0.14, ring); // for plain noise it is 0.5
     assert.equal(await example("fit_line.ts"), "y = 1.940 x + 1.090\n");
     assert.match(
       await example("new_op.ts"),
@@ -129,7 +129,7 @@ const noWgsl = !granted("run")
   : await navigator.gpu?.requestAdapter()
   ? undefined
   : "no WebGPU adapter";
-testUnless(noWgsl, "examples/new_op.ts has its WGSL checked where it is asked to use WebGPU", async () => {
+testUnless(noWgsl, "examples/new_op.ts has its WGSL checked on WebGPU", async () => {
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "examples/new_op.ts", "webgpu"],
     cwd: new URL("..", import.meta.url),

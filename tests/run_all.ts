@@ -1,8 +1,8 @@
 /**
- * Runs all tests and the examples in the docs: `deno task test`. With words, runs `deno test` with these.
+ * Runs all tests and the examples in the docs: `deno task test`. Given arguments, runs `deno test` with them.
  *
- * In several programs. Threads of one, as `deno test --parallel` starts them, crash it now and then: the Vulkan loader
- * frees a device of one thread while another thread looks through all of them (Vulkan-Loader, issue 2018).
+ * It starts several programs instead of `deno test --parallel`, whose threads crash now and then: the Vulkan loader
+ * frees a device in one thread while another thread reads the list (Vulkan-Loader, issue 2018).
  */
 
 import { posix } from "node:path";
@@ -15,29 +15,28 @@ const lock = "--lock=tests/deno.lock";
 const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.1 --allow-env --allow-sys"
   .split(" ");
 const testing = ["test", lock, ...permissions];
-/** Whether tests of a folder mostly wait for programs and browsers that they start. */
+/** Whether the tests of a folder mostly wait for programs and browsers. */
 const waits = (folder: string) => /^tests(\/(ci|denow|experiments|viz\/report|web)\b.*)?$/.test(folder);
 
-/** A program to run. */
 interface Job {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Numbers of tests. */
+/** Counts of test results. */
 interface Totals {
   readonly passed: number;
   readonly failed: number;
   readonly ignored: number;
 }
 
-/** How a program ended. */
+/** Result of a program. */
 interface Ended {
   readonly code: number;
   readonly totals: Totals;
 }
 
-/** Paths of all that may hold examples, but for the folder of the tests. */
+/** Files that may hold examples, outside the tests. */
 async function documented(): Promise<string[]> {
   const entries = await Array.fromAsync(Deno.readDir(root));
   return entries.filter(({ name, isDirectory }) => {
@@ -46,7 +45,7 @@ async function documented(): Promise<string[]> {
   }).map(({ name }) => name);
 }
 
-/** Runs Deno in the root of the repository, and prints its output when it ends. */
+/** Runs Deno in the root of the repository, and prints the output at the end. */
 async function run({ args, env = {} }: Job): Promise<Ended> {
   const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
@@ -63,7 +62,7 @@ async function run({ args, env = {} }: Job): Promise<Ended> {
   return { code, totals };
 }
 
-/** The totals of the summary that `deno test` ends with: `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
+/** Totals from the last line of `deno test`: `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
 function totalsIn(output: string): Totals {
   // deno-lint-ignore no-control-regex
   const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, "");
@@ -72,18 +71,18 @@ function totalsIn(output: string): Totals {
   return { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
 }
 
-/** Programs that test files: first those that wait, so that others fill the gaps; of the others, a folder as one module. */
+/** Programs for test files. Those that wait come first, so that others fill the gaps; the rest is one per folder. */
 function testsOf(files: readonly string[]): Job[] {
   const folders = [...Map.groupBy(files, posix.dirname)].toSorted(([a], [b]) => +waits(b) - +waits(a));
   return folders.flatMap(([folder, files]) => {
     const joined = !waits(folder);
     const most = joined ? 20 : 4;
-    // Lavapipe's threads wait for each other at every kernel: a third of the time of networks as small as those of tests.
+    // Lavapipe's threads wait for each other at every kernel, a third of the time for networks as small as in tests.
     const env = folder.startsWith("tests/models") ? { LP_NUM_THREADS: "0" } : {};
     return Array.from({ length: Math.ceil(files.length / most) }, (_, i) => ({
       args: [
         ...testing,
-        "--no-check", // types are checked once for all
+        "--no-check", // types are checked separately, once
         ...joined ? ["tests/joined_files.ts", "--"] : [],
         ...files.slice(most * i, most * (i + 1)),
       ],
@@ -92,7 +91,7 @@ function testsOf(files: readonly string[]): Job[] {
   });
 }
 
-/** Runs all of them, and gives the exit code. */
+/** Runs everything, and returns the exit code. */
 async function runAll(): Promise<number> {
   const start = performance.now();
   const all = (await filesBelow("tests/")).sort();
@@ -102,7 +101,7 @@ async function runAll(): Promise<number> {
     ...testsOf(all.filter((path) => path.endsWith("_test.ts"))),
   ];
   const ended: Ended[] = [];
-  // One program more than cores: while one waits for a server, another works.
+  // One program more than there are cores: while one waits for a server, another works.
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
     for (let job; (job = left.shift());) ended.push(await run(job));
   }));

@@ -11,7 +11,7 @@ const types: Record<string, string> = {
 /**
  * Serves the checkout as a static host would.
  *
- * @param headers what goes with each file besides its type
+ * @param headers added to each response, besides the content type
  */
 export function serveCheckout(headers: Record<string, string> = {}): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {

@@ -1,4 +1,4 @@
-/** Programs of Debian and Ubuntu that tests need, installed where they are missing. */
+/** Debian and Ubuntu programs that tests need, installed if they are missing. */
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,21 +10,21 @@ const NEEDED: PermissionName[] = ["read", "write", "run", "env", "net"];
 const failureCountsMs = 60 * 60_000;
 const cache = fileURLToPath(new URL("../.cache", import.meta.url));
 
-/** A program that the system's packages bring. */
+/** A program from the system's packages. */
 export interface SystemProgram {
-  /** As people call it. */
+  /** Its usual name. */
   readonly name: string;
-  /** Debian's packages that bring it. */
+  /** Debian packages that contain it. */
   readonly packages: readonly string[];
-  /** Finds it: where it is, or undefined. */
+  /** Finds the program: its path, or undefined. */
   find(): Promise<string | undefined>;
 }
 
 /**
- * Finds a program; on Debian and Ubuntu, as root or with a sudo that asks nothing, installs it where there is none. A
- * failure is remembered for an hour, so that a network that is away costs its time once.
+ * Finds a program, or installs it on Debian and Ubuntu, if run by root or with a sudo that needs no password. A failure
+ * is remembered for an hour, so that a missing network costs time only once.
  *
- * @returns where it is, or the reason why there is none
+ * @returns its path, or the reason why there is none
  */
 export async function findOrInstall(program: SystemProgram): Promise<string | { reason: string }> {
   const missing = NEEDED.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
@@ -32,7 +32,7 @@ export async function findOrInstall(program: SystemProgram): Promise<string | { 
   const there = await program.find();
   if (there !== undefined) return there;
   await Deno.mkdir(cache, { recursive: true });
-  // Test files run side by side: the second finds what the first has installed.
+  // Test files run in parallel: the second one finds what the first has installed.
   return await inTurn(cache, async () => await program.find() ?? await newlyInstalled(program));
 }
 
@@ -52,7 +52,7 @@ async function newlyInstalled(program: SystemProgram): Promise<string | { reason
   return { reason };
 }
 
-/** Runs a command of which only the success matters; returns what went wrong in one line, or undefined. */
+/** Runs a command for its success alone; returns the problem in one line, or undefined. */
 export async function problemOf([program, ...args]: readonly string[]): Promise<string | undefined> {
   try {
     const options = { args, stdin: "null", stdout: "null", stderr: "piped" } as const;
@@ -92,7 +92,7 @@ async function install({ name, packages }: SystemProgram): Promise<string | unde
   };
   const getPackages = () => get("install", "--no-install-recommends", ...packages);
   console.error(`Installing ${name} for the tests`);
-  // A fresh container has no package lists, an old one lists of packages long gone: both are cured by an update.
+  // A fresh container has no package lists, and an old one has outdated lists; an update fixes both.
   if (await getPackages() === undefined) return undefined;
   return await get("update") ?? await getPackages();
 }

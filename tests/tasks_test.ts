@@ -1,4 +1,4 @@
-/** The tasks of `deno.json`: each may do what docs/security.md says, and names the lock file that it uses. */
+/** The tasks of `deno.json`: their permissions match docs/security.md, and each names its lock file. */
 
 import assert from "node:assert/strict";
 import settings from "../deno.json" with { type: "json" };
@@ -10,7 +10,7 @@ import { testNeeding } from "./permissions.ts";
 const commands = Object.values(settings.tasks).flatMap(({ command }) => command.split(" && "));
 const isUserTask = (command: string) => / experiments\/\w+\.ts( |$)/.test(command);
 
-/** Permissions of a command in the words of docs/security.md: read, write, network, programs. */
+/** Permissions of a command in the terms of docs/security.md: read, write, network, programs. */
 function rightsOf(command: string): string[] {
   const flag = (name: string) => new RegExp(` --allow-${name}(?:=(\\S+))?(?= )`).exec(command);
   const files = (name: string) => {
@@ -23,7 +23,7 @@ function rightsOf(command: string): string[] {
   return [files("read"), files("write"), net, programs.join(", ")];
 }
 
-testNeeding({ read: true }, "docs/security.md says of each task what deno.json allows it", async () => {
+testNeeding({ read: true }, "docs/security.md lists the permissions of each task", async () => {
   const rows = (await textOf("docs/security.md")).matchAll(/^\| `([\w:]+)` +\|(.*)\|$/gm);
   const documented = Array.from(
     rows,
@@ -34,7 +34,7 @@ testNeeding({ read: true }, "docs/security.md says of each task what deno.json a
   assert.deepEqual(Object.fromEntries(documented), Object.fromEntries(allowed));
 });
 
-Deno.test("no task may do everything, and tracking may read only MLflow's variables", () => {
+Deno.test("no task has all permissions, and tracking reads only MLflow's variables", () => {
   for (const command of commands) {
     assert.doesNotMatch(command, /(^| )(-A|--allow-all)( |$)|MLFLOW_/);
     if (command.includes(" -P")) assert.match(command, /^deno run -q -P=tracking /);
@@ -47,7 +47,7 @@ Deno.test("no task may do everything, and tracking may read only MLflow's variab
   assert.equal(settings.lock, false);
 });
 
-testNeeding({ read: true }, "tasks that track runs may write no code", async () => {
+testNeeding({ read: true }, "tasks that track runs cannot write code", async () => {
   const { deny } = settings.permissions.tracking.write;
   const names = await Array.fromAsync(Deno.readDir(new URL("..", import.meta.url)), ({ name }) => name);
   const data = /^(runs|docs|checkpoints|coverage|node_modules|\..*)$|\.(md|png|gif|html)$|^LICENSE$/;
@@ -57,7 +57,7 @@ testNeeding({ read: true }, "tasks that track runs may write no code", async () 
 
 testNeeding(
   { read: true, write: true, run: true },
-  "deno.lock holds the packages of the tasks and no others, as all of them are downloaded",
+  "deno.lock holds only the packages of the tasks, since all of them are downloaded",
   async () => {
     const programs = commands.filter(isUserTask).map((command) =>
       / (experiments\/\w+\.ts)/.exec(command)![1]

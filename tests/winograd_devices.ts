@@ -2,7 +2,7 @@ import { type Device, DeviceError } from "../kernels/mod.ts";
 import { WebGpuDevice } from "../kernels/devices/webgpu/webgpu_device.ts";
 import { testOn } from "./testing.ts";
 
-/** A device that runs each convolution by Winograd's transforms if it can, whether that pays or not. */
+/** A device that runs every possible convolution by Winograd's transforms, whether it is faster or not. */
 async function open(software: boolean): Promise<Device | string> {
   try {
     return await WebGpuDevice.open({ software, candidate: "winograd" });
@@ -14,7 +14,7 @@ async function open(software: boolean): Promise<Device | string> {
 
 const devices = { software: await open(true), "GPUs": await open(false) };
 
-/** Defines a test that runs convolutions by Winograd's transforms, in the kernels for GPUs and for software adapters. */
+/** Defines a test of convolutions by Winograd's transforms, with kernels for GPUs and for software adapters. */
 export function testByTransforms(name: string, test: (device: Device) => void | Promise<void>): void {
   for (const [family, device] of Object.entries(devices)) {
     testOn(`webgpu, winograd, kernels for ${family}`, device, name, test);

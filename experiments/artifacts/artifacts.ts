@@ -114,7 +114,7 @@ export async function writeArtifacts(
 }
 
 /**
- * Makes the missing artifacts that a run's folder is enough for, except the report, which the caller may customise.
+ * Makes the missing artifacts that need only a run's folder, except the report, which the caller may customise.
  *
  * @throws {ConfigError} if the folder's `config.json` cannot be read
  * @throws {RunError} if an artifact cannot be written, or a file leads out of the folder

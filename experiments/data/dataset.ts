@@ -112,7 +112,7 @@ export function splitImages(
 }
 
 /**
- * The order in which to take a subset of images, so that it covers all classes.
+ * An order of images whose first ones cover all classes, for taking a subset.
  *
  * @returns indices: {@linkcode shuffled} if the labels are sorted by class, else unchanged
  */
@@ -159,7 +159,7 @@ export function pixelsOf(
 
 const mostListed = 20;
 
-/** What {@linkcode describeData} needs: a data set, or its counts as `run.json` records them. */
+/** Input of {@linkcode describeData}: a data set, or its counts from `run.json`. */
 export type DataFacts =
   & Pick<Dataset, "name" | "channels" | "height" | "width" | "classes">
   & { readonly classNames?: readonly string[] | undefined }

@@ -55,7 +55,7 @@ export class ImageSource implements BatchSource {
     return [this.size.channels, this.size.height, this.size.width];
   }
 
-  /** What a checkpoint records of its images. */
+  /** Image information for checkpoints. */
   get info(): { readonly normalization: Normalization; readonly imageSize: readonly [number, number] } {
     return { normalization: this.normalization, imageSize: [this.size.height, this.size.width] };
   }

@@ -24,7 +24,7 @@ interface NamedData {
   readonly classNames?: readonly string[];
 }
 
-/** The data sets that `--data` knows by name. */
+/** Data sets by their names for `--data`. */
 const namedData: Readonly<Record<string, NamedData>> = {
   mnist: {
     source: MNIST_PACKAGE,

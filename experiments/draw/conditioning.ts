@@ -71,9 +71,7 @@ export async function readAutoguidance(run: string, scale: number): Promise<Auto
   return { model: loadCheckpoint(await readFile(early.path, run), early.path).model, scale };
 }
 
-/**
- * Rounds a number of samples to full rows with one sample of each class (at least one row); unchanged without classes.
- */
+/** Rounds a number of samples to full rows (at least one) of one sample per class; unchanged without classes. */
 export function roundToRows(count: number, classes: number): number {
   return classes === 0 || count === 0 ? count : classes * Math.max(1, Math.round(count / classes));
 }

@@ -124,8 +124,8 @@ const shapesOf = (M: number, N: number, size: readonly number[]) => ({
 });
 
 /**
- * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode
- * PlaneTrajectories}. The metadata holds the share of variance, the classifier's score, the class names, and the
+ * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
+ * {@linkcode PlaneTrajectories}. The metadata holds the share of variance, the classifier's score, the class names, and the
  * guidance of conditioned samples. Without labels there are no `classes`, `real_classes` and classifier.
  *
  * @throws {RunError} if the file cannot be written

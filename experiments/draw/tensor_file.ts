@@ -1,10 +1,7 @@
 import { decodeSafetensors } from "../../models/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 
-/**
- * The named tensors of a file in a run folder. Run folders may come from anyone, so each tensor is checked when it is
- * read.
- */
+/** The named tensors of a file in a run folder, which may come from anyone: reading a tensor checks it. */
 export class TensorFile {
   readonly metadata: Readonly<Record<string, string>>;
   readonly #tensors: ReturnType<typeof decodeSafetensors>["tensors"];

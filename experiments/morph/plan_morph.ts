@@ -168,10 +168,7 @@ function still(
   };
 }
 
-/**
- * Paints rows as columns that move there and back, with test images above and below. @throws {RangeError} if that is
- * too large
- */
+/** Paints rows as moving columns, with test images above and below. @throws {RangeError} if that is too large */
 function animation(
   isFrom: boolean,
   isTo: boolean,

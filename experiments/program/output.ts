@@ -2,9 +2,7 @@
 
 const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
-/**
- * Escapes text for a terminal: control characters, and those that change the writing direction, become JSON escapes.
- */
+/** Escapes text for a terminal: control and writing-direction characters become JSON escapes. */
 export function printable(text: string): string {
   return text.replaceAll(controls, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

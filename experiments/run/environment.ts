@@ -25,7 +25,7 @@ export interface Environment {
 }
 
 /**
- * Describes the machine and the code of a run. Never prompts and never fails: what it may not read is null.
+ * Describes the machine and the code of a run. Never prompts and never fails; values that it may not read are null.
  *
  * @param adapter the device's own description, any JSON value
  * @param startedAt when the run started

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { findContained } from "./contained.ts";
 
-/** The files of a run folder; every name is defined here once. Paths are relative to the folder, with `/`. */
+/** File names of a run folder, each defined only here. Paths are relative to the folder, with `/`. */
 
-/** Files that a run has at most once. */
+/** Files with a fixed name. */
 export const runFile = {
   /** The run's identity and status. */
   record: "run.json",

@@ -10,8 +10,8 @@ export interface Settings<Table extends Rows> {
   /**
    * Parses a command line, without filling in defaults.
    *
+   * @param argv the words after the script's name
    * @param takesWords whether words besides flags are allowed, such as `show RUN --json`
-   * @param takesWords whether there may be words besides flags, such as `show RUN --json`
    * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
    */
   parse(argv: readonly string[], takesWords?: boolean): Flags<Table>;
@@ -220,7 +220,7 @@ function wrapped(words: readonly string[]): string[] {
   return lines;
 }
 
-/** The default in brackets, if there is one. */
+/** `(default: ...)`, or `(required)` without one. */
 function remark(value: unknown): string[] {
   if (value === null) return [];
   if (value === undefined) return ["(required)"];

@@ -16,7 +16,7 @@ export interface Interlude {
   readonly run: () => Promise<unknown>;
 }
 
-/** What a trial runs. */
+/** Input of a trial. */
 export interface Trial {
   /** Examples of the steps from `from` up to `to`, as the coupling orders them. */
   readonly batches: (from: number, to: number) => Promise<readonly Uint32Array<ArrayBuffer>[]>;

@@ -12,7 +12,7 @@ import { readJson } from "../run/contained.ts";
 /** Seconds of measuring per start; the next start continues. */
 const secondsPerStart = 5;
 
-/** What the choice of kernels depends on. */
+/** Options for choosing the kernels of a run. */
 export interface Choosing {
   readonly device: Pick<Device, "kind" | "tuning">;
   /** Whether to measure; `auto` measures on GPUs. */

@@ -1,6 +1,6 @@
 /**
- * `deno run tests/bench/against_jax.ts [--json] [--repetitions N]`: this library and jax-js, alternating, on WebGPU;
- * the work is that of `three_convs.ts`.
+ * `deno run tests/bench/against_jax.ts [--json] [--repetitions N]`: this library and jax-js in alternation, on WebGPU,
+ * with the work of `three_convs.ts`.
  */
 import { commonFlags, count, flagValues, openDevice } from "./flags.ts";
 import { jaxName, jaxThreeConvolutions } from "./jax_three_convs.ts";
@@ -15,7 +15,7 @@ const reporter = new Reporter(device.description, values.json);
 const { problem, ours } = await ourThreeConvolutions(device);
 const theirs = await jaxThreeConvolutions(problem);
 
-// A comparison is fair only if both do the same work, and then the losses agree.
+// The comparison is fair only if both do the same work; then their losses agree.
 for (let step = 1; step <= 5; step++) {
   await ours.train.run(1);
   await theirs.train.run(1);

@@ -1,6 +1,6 @@
 /**
- * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares] [--precision f16]`: speed of
- * ops and networks, and the share of each op in a training step. Without any of the three flags, all of them.
+ * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares] [--precision f16]`: speed of ops
+ * and networks, and each op's share of a training step. Without any of the three flags it runs all of them.
  */
 import { commonFlags, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { benchNetwork, cases, nameOf, training } from "./networks.ts";

@@ -13,7 +13,7 @@ const report = (times: Record<string, number>): Report => ({
   facts: [],
 });
 
-Deno.test("median() is the middle of any order, and does not change its input", () => {
+Deno.test("median() finds the middle value in any order, and keeps its input", () => {
   const values = [30, 1, 200, 4, 5];
   assert.equal(median(values), 5);
   assert.deepEqual(values, [30, 1, 200, 4, 5]);
@@ -22,7 +22,7 @@ Deno.test("median() is the middle of any order, and does not change its input", 
   assert.throws(() => median([]), RangeError);
 });
 
-Deno.test("measurement() gives what is done a second", () => {
+Deno.test("measurement() gives the rate per second", () => {
   assert.equal(measurement({ name: "a", amount: 32, unit: "images/s" }, 250).rate, 128);
   assert.equal(measurement({ name: "a", amount: 4e9, unit: "GFLOP/s" }, 500).rate, 8);
 });
@@ -49,7 +49,7 @@ Deno.test("timeInTurn() warms up, then alternates between the works", async () =
   }
 });
 
-Deno.test("compare() marks what changed by more than 10 %, and lists what is in only one report", () => {
+Deno.test("compare() marks changes above 10 %, and lists works of only one report", () => {
   const old = report({ same: 100, edge: 100, slow: 100, fast: 100, gone: 1 });
   const now = report({ fresh: 1, fast: 80, slow: 125, edge: 109, same: 100 });
   const { changes, onlyOld, onlyNew } = compare(old, now);
@@ -92,7 +92,7 @@ testNeeding({ read: true, run: true }, "bench --help lists its flags with their 
   assert.match(new TextDecoder().decode(stdout), /^ {2}--device VALUE \(default: auto\)$/m);
 });
 
-Deno.test("readReport() reads what was written, and says what is wrong with anything else", () => {
+Deno.test("readReport() reads a written report, and explains what is wrong with other text", () => {
   const written = report({ a: 1.5 });
   assert.deepEqual(readReport(JSON.stringify(written), "a.json"), written);
   for (const text of ["", "null", "[]", '{"device": "x"}', '{"measurements": []}']) {

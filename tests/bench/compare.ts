@@ -1,10 +1,10 @@
 /**
- * `deno run --allow-read=OLD,NEW tests/bench/compare.ts OLD NEW`: compares two outputs of a benchmark with `--json`
- * and marks what became more than 10 % slower or faster.
+ * `deno run --allow-read=OLD,NEW tests/bench/compare.ts OLD NEW`: compares two outputs of a benchmark with `--json`,
+ * and marks changes of more than 10 %.
  */
 import { readReport, type Report, ReportError } from "./report.ts";
 
-/** How the time of a work changed. */
+/** Change of the time of a work. */
 export interface Change {
   readonly name: string;
   /** New median over old median: above 1 is slower. */
@@ -12,14 +12,14 @@ export interface Change {
   readonly mark: "" | "slower" | "faster";
 }
 
-/** What two reports share, and the names that stand in only one of them. */
+/** Works in both reports, and names in only one of them. */
 export interface Comparison {
   readonly changes: readonly Change[];
   readonly onlyOld: readonly string[];
   readonly onlyNew: readonly string[];
 }
 
-/** A change of a median by more than this factor is marked. */
+/** Factor by which a median must change to be marked. */
 const notable = 1.1;
 
 /** Compares two reports, in the order of the new one. */
@@ -39,7 +39,7 @@ export function compare(old: Report, now: Report): Comparison {
   };
 }
 
-/** @throws {ReportError} if the file does not exist or holds no report */
+/** @throws {ReportError} if the file does not exist or does not hold a report */
 function readFile(path: string): Report {
   try {
     return readReport(Deno.readTextFileSync(path), path);

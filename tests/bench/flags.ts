@@ -2,7 +2,7 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 import { type Device, type DeviceChoice, DeviceError, init } from "../../kernels/mod.ts";
 import { defaultRepetitions } from "./timing.ts";
 
-/** Flags that most benchmarks have, for `flagValues`. */
+/** Flags of most benchmarks, for `flagValues`. */
 export const commonFlags = {
   json: { type: "boolean", default: false },
   device: { type: "string", default: "auto" },
@@ -10,7 +10,7 @@ export const commonFlags = {
   repetitions: { type: "string", default: String(defaultRepetitions) },
 } as const;
 
-/** Ends the program with a message about the command line. */
+/** Ends the program with an error message about the command line. */
 function refuse(line: string): never {
   console.error(line);
   Deno.exit(1);
@@ -26,9 +26,7 @@ function helpOf(options: NonNullable<ParseArgsConfig["options"]>): string {
   return ["Flags; tests/bench/README.md says what they do:", ...lines].join("\n");
 }
 
-/**
- * Parses the flags; an unknown flag, or a missing value, ends the program with a message, and `--help` with the flags.
- */
+/** Parses the flags. Unknown flags and missing values end the program with a message; `--help` prints the flags. */
 export function flagValues<const Options extends NonNullable<ParseArgsConfig["options"]>>(options: Options) {
   if (Deno.args.some((word) => word === "--help" || word === "-h")) {
     console.log(helpOf(options));
@@ -42,14 +40,14 @@ export function flagValues<const Options extends NonNullable<ParseArgsConfig["op
   }
 }
 
-/** The value of a flag that takes a positive integer; anything else ends the program with a message. */
+/** A positive integer from a flag; anything else ends the program with a message. */
 export function count(flag: string, text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
   refuse(`Cannot use --${flag} ${text} (expected a positive integer)`);
 }
 
-/** The value of a flag that takes one of some words; any other ends the program with a message. */
+/** One of several words from a flag; any other ends the program with a message. */
 export function oneOf<T extends string>(flag: string, text: string, known: readonly T[]): T {
   const found = known.find((word) => word === text);
   if (found !== undefined) return found;
@@ -61,7 +59,7 @@ export function deviceChoice(text: string): DeviceChoice {
   return oneOf("device", text, ["auto", "webgpu", "cpu"]);
 }
 
-/** Opens a device; if there is none of the kind, the program ends with a message. */
+/** Opens a device; ends the program with a message if there is none of the kind. */
 export async function openDevice(device: DeviceChoice, threads?: string): Promise<Device> {
   try {
     return await init({ device, ...threads !== undefined && { threads: count("threads", threads) } });

@@ -1,7 +1,7 @@
 /**
- * `deno run tests/bench/host.ts [--json] [--device auto|webgpu|cpu] [--repetitions N] [--steps 200] [--batch 8]`: what a
- * recorded training step of the residual U-Net costs the host, how soon a result is read, whether memory grows over many
- * steps, and what sampling costs beyond the forward passes that it needs.
+ * `deno run tests/bench/host.ts [--json] [--device auto|webgpu|cpu] [--repetitions N] [--steps 200] [--batch 8]`: host
+ * time of a recorded training step of the residual U-Net, latency of a read, memory over many steps, and time of
+ * sampling beyond its forward passes.
  */
 import { type Device, full } from "../../kernels/mod.ts";
 import { commonFlags, count, deviceChoice, flagValues, openDevice } from "./flags.ts";
@@ -9,31 +9,31 @@ import { type Case, forwardPass, nameOf, sampling, training } from "./networks.t
 import { Reporter } from "./report.ts";
 import { measurement, median, queued, timeInTurn } from "./timing.ts";
 
-/** Bursts that are timed. */
+/** Number of timed bursts. */
 const hostBursts = 25;
-/** Steps queued without waiting, as training does. A software adapter makes the host wait at the second submit. */
+/** Steps queued without waiting, as in training. On a software adapter the second submit makes the host wait. */
 const burstSteps = 4;
-/** Steps before memory is first measured, so that pools and the engine's heap have settled. */
+/** Steps before the first measurement of memory, until pools and heap have settled. */
 const warmUpSteps = 20;
 /** Steps between two reads of the losses, as in training. */
 const stepsBetweenReads = 50;
-/** Euler steps for one batch of samples. */
+/** Euler steps of a batch of samples. */
 const samplingSteps = 10;
 
-/** Milliseconds per step that the host needs to queue and submit a burst on an idle device, for each of many bursts. */
+/** Host time in milliseconds per step to queue and submit a burst on an idle device, for each of many bursts. */
 async function hostTimes(device: Device, step: () => void, burst: number): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < hostBursts; i++) {
     await device.finished();
     const started = performance.now();
     for (let k = 0; k < burst; k++) step();
-    await Promise.resolve(); // queued work is handed over when its code gives way
+    await Promise.resolve(); // queued work is submitted in a microtask
     times.push((performance.now() - started) / burst);
   }
   return times;
 }
 
-/** Submits and writes per step of a WebGPU queue while a burst is queued; nothing on other devices. */
+/** Submits and writes per step of a WebGPU queue during a burst; undefined on other devices. */
 async function queueCalls(
   device: Device,
   step: () => void,
@@ -57,7 +57,7 @@ async function queueCalls(
   return counts;
 }
 
-/** Milliseconds to read a number that has long been computed. */
+/** Milliseconds to read a number that is already computed. */
 async function readTime(): Promise<number> {
   const x = full([1], 1);
   const times: number[] = [];
@@ -109,7 +109,7 @@ async function benchTraining(device: Device, c: Case, steps: number, reporter: R
   }
 }
 
-/** Sampling, compared with the forward passes alone. */
+/** Time of sampling compared with its forward passes. */
 async function benchSampling(
   device: Device,
   c: Case,

@@ -11,7 +11,7 @@ import {
 } from "npm:@jax-js/jax@0.1.25";
 import { type Contender, learningRate, names, type Problem, shape } from "./three_convs.ts";
 
-/** Name and version, for tables. */
+/** Name and version for tables. */
 export const jaxName = "jax-js";
 
 // jax-js counts references: a function consumes its arguments, and `.ref` adds a use.
@@ -21,7 +21,7 @@ type Training = {
   /** Adam's moments. */
   m: Layer[];
   v: Layer[];
-  /** Powers of the moments' decays, for the correction of the first steps. */
+  /** Powers of Adam's decays, for bias correction. */
   power1: np.Array;
   power2: np.Array;
 };
@@ -63,9 +63,9 @@ function step(
 }
 
 /**
- * The work in jax-js on WebGPU: jitted, with no read-back in the loop. jax-js dispatches nothing before a result is
- * awaited, and drops what is never awaited. So every step is awaited, one step late: the device always has work, and
- * the memory of finished steps is reused. Adam is written out, since `@jax-js/optax` is not on npm.
+ * The work in jax-js on WebGPU: jitted, with no read-back in the loop. jax-js dispatches nothing until a result is
+ * awaited, and drops results that never are. So every step is awaited, but one step late: the device always has work,
+ * and the memory of finished steps is reused. Adam is written out, since `@jax-js/optax` is not on npm.
  *
  * @throws {Error} if jax-js finds no adapter
  */

@@ -6,37 +6,37 @@ import { makeNetwork, modelOptions } from "../../experiments/training/network.ts
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 
-/** Solver steps for one batch of samples. */
+/** Solver steps of a batch of samples. */
 const samplingSteps = 10;
 
-/** A network and its batch size. */
+/** A network with its batch size. */
 export interface Case {
   readonly model: "base" | "residual";
   readonly filters: readonly number[];
   readonly tEmb: number;
   readonly batchSize: number;
-  /** Of activations in training; `f32` by default. */
+  /** Precision of activations in training, `f32` by default. */
   readonly precision?: "f32" | "f16";
 }
 
-/** The networks that benchmarks time. */
+/** The benchmarked networks. */
 export const cases: readonly Case[] = [
   { model: "base", filters: [16, 32, 64], tEmb: 64, batchSize: 64 },
   { model: "residual", filters: [16, 32, 64], tEmb: 64, batchSize: 64 },
   { model: "residual", filters: [8, 16, 32], tEmb: 64, batchSize: 32 },
 ];
 
-/** Name of a case, for tables. */
+/** Name of a case for tables. */
 export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): string {
   return `${model} [${filters}] T ${tEmb}, batch ${batchSize}${precision === "f16" ? ", f16" : ""}`;
 }
 
-/** Settings of a training run of a case, by the optimizer and times that other programs have, too. */
+/** Training settings of a case, with an optimizer and times that other programs have too. */
 function configOf({ filters, ...rest }: Case) {
   return trainingConfig({ ...rest, filters: [...filters], optimizer: "adamw", times: "uniform" });
 }
 
-/** Training on random images: the trainer, and a function that queues a step of it. */
+/** Training on random images: the trainer, and a function that queues a step. */
 export function training(c: Case, imageSize = 28): { trainer: Trainer; step: () => void } {
   const bytes = c.batchSize * imageSize ** 2;
   const pixels = Uint8Array.from({ length: bytes }, (_, i) => (i * 2654435761) >>> 24);
@@ -57,7 +57,7 @@ export function forwardPass(c: Case): () => void {
   return () => recorded.run();
 }
 
-/** Evaluations of the velocity and its divergence by one vector of random signs: a function that queues one. */
+/** Evaluations of the velocity and its divergence along a random sign vector: a function that queues one. */
 export function divergence(c: Case): () => void {
   const { network, x } = onNoise(c);
   const field = new DensityField(network, x.shape, rademacher(1, 1, x.shape));
@@ -67,7 +67,7 @@ export function divergence(c: Case): () => void {
   return () => recorded.run();
 }
 
-/** Sampling from noise of 28 x 28: a function that queues a whole one. */
+/** Sampling from noise of 28 x 28: a function that queues a full run. */
 export function sampling(c: Case, steps: number): () => void {
   const { network, x } = onNoise(c);
   const sampler = new Sampler(network, x.shape, { steps, solver: "euler" });
@@ -79,7 +79,7 @@ function onNoise(c: Case) {
   return { network, x: randomNormal(tensor(Uint32Array.of(1, 9, 0)), [c.batchSize, 1, 28, 28]) };
 }
 
-/** What is timed for a case: training steps, forward passes, evaluations for a likelihood, and sampling. */
+/** Works timed for a case: training steps, forward passes, evaluations for a likelihood, and sampling. */
 const works: Readonly<Record<string, (c: Case) => () => void>> = {
   train: (c: Case) => training(c).step,
   forward: forwardPass,
@@ -91,16 +91,16 @@ function workOf(device: Device, what: string, c: Case): Work {
   return queued(device, `${what} ${nameOf(c)}`, c.batchSize, "images/s", works[what](c));
 }
 
-/** Training steps and forward passes of a case, to be timed. */
+/** Training steps and forward passes of a case, for timing. */
 export function networkWorks(device: Device, c: Case): [train: Work, forward: Work] {
   return [workOf(device, "train", c), workOf(device, "forward", c)];
 }
 
 /**
- * Times training steps, forward passes with and without divergence, and sampling of a network on random images of 28 x 28, and measures the peak
- * device memory of each.
+ * Times training steps, forward passes with and without divergence, and sampling of a network on random images of 28 x
+ * 28, and measures the peak device memory of each.
  *
- * @param open opens a new device for each of them
+ * @param open opens a new device for each measurement
  */
 export async function benchNetwork(open: () => Promise<Device>, c: Case, reporter: Reporter): Promise<void> {
   for (const what of Object.keys(works)) {

@@ -15,7 +15,7 @@ import { measure, type Measurement } from "./timing.ts";
 
 /** Images in a batch. */
 const N = 64;
-/** Channels in and out, and height = width, of the convolutions of a [16, 32, 64] network. */
+/** Input channels, output channels and image size of the convolutions in a [16, 32, 64] network. */
 const convolutions = [[1, 16, 28], [16, 16, 28], [32, 16, 28], [32, 32, 14], [64, 64, 7]];
 
 /** Times the ops that take most of the U-Nets' training step. */

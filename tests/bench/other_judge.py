@@ -1,10 +1,10 @@
-"""Judges samples of digits by a network that is not ours: a LeNet in PyTorch.
+"""Judges samples of digits by an independent network, a LeNet in PyTorch.
 
     deno task sample --checkpoint runs/A --count 2000 --solver heun:steps=10 --out x.npy
     python tests/bench/other_judge.py --mnist FOLDER x.npy
 
 FOLDER holds MNIST as IDX files. For each file of samples, f32[N, 1, 28, 28] from 0 to 1, it prints the share
-recognised with p >= 0.9, the share of the asked class if sample n was asked to be of class n mod 10, and the
+recognised with p >= 0.9, the share of the requested class, taken as n mod 10 for sample n, and the
 Fréchet distance of the 84 features before the last layer to those of the 10,000 test images. Training takes
 about a minute. Needs torch and scipy.
 """
@@ -51,7 +51,7 @@ def read_labels(path):
 
 
 def train(images, labels, epochs=8, batch=128):
-    """Trains on images that are moved by up to a pixel."""
+    """Trains on images shifted by up to a pixel."""
     model = LeNet()
     steps = epochs * (len(images) // batch)
     optimizer = torch.optim.AdamW(model.parameters())

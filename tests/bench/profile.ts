@@ -1,6 +1,6 @@
 /**
- * `deno run --allow-read tests/bench/profile.ts [flags of train, e.g. --model residual --filters 16,32,64]`: where a
- * training step spends its time, op by op. Each op of the recorded step is timed on its own, many times.
+ * `deno run --allow-read tests/bench/profile.ts [flags of train, e.g. --model residual --filters 16,32,64]`: the time
+ * of a training step by op. Each op of the recorded step is timed separately, many times.
  */
 import { init } from "../../kernels/mod.ts";
 import { main, task } from "../../experiments/program/task.ts";

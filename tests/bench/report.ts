@@ -7,7 +7,7 @@ export interface Fact {
   readonly unit: string;
 }
 
-/** What a benchmark prints with `--json`, and `compare.ts` reads. */
+/** Output of a benchmark with `--json`, the input of `compare.ts`. */
 export interface Report {
   /** The adapter or processor. */
   readonly device: string;
@@ -15,13 +15,13 @@ export interface Report {
   readonly facts: readonly Fact[];
 }
 
-/** A text does not hold a report. */
+/** A text is not a report. */
 export class ReportError extends Error {
   override name = "ReportError";
 }
 
 /**
- * Reads what a benchmark printed with `--json`.
+ * Reads the output of a benchmark with `--json`.
  *
  * @param source where the text comes from, for messages
  * @throws {ReportError} if it is something else
@@ -58,7 +58,7 @@ export class Reporter {
     this.note(`device: ${device}`);
   }
 
-  /** A line of text; left out of the JSON. */
+  /** Prints a line of text, which is not part of the JSON. */
   note(text: string): void {
     if (!this.json) console.log(text);
   }
@@ -77,7 +77,7 @@ export class Reporter {
   }
 
   /**
-   * Our measurements beside those of another library, as a table; in the JSON, names say whose they are.
+   * Prints our measurements next to those of another library as a table; in the JSON, names say whose they are.
    *
    * @param theirs in any order
    */
@@ -98,7 +98,7 @@ export class Reporter {
     }
   }
 
-  /** Prints the JSON; call it at the end. */
+  /** Prints the JSON; called at the end. */
   end(): void {
     if (!this.json) return;
     const report: Report = { device: this.device, measurements: this.#measurements, facts: this.#facts };

@@ -1,10 +1,12 @@
 /**
  * `deno run [--allow-read=docs --allow-write=docs] tests/bench/scaling.ts [--json] [--device webgpu|cpu] [--model
- * residual|base] [--vary preset|batch|width|size|threads ...] [--threads N] [--seconds 2] [--minutes 6] [--out docs]`: time and
- * memory of a training step of the presets, and against batch, width, image size and threads, one of them varied at a time.
+ * residual|base] [--vary preset|batch|width|size|threads ...] [--threads N] [--seconds 2] [--minutes 6] [--out docs]`:
+ * time and memory of a training step for the presets, and for varying batch, width, image size and threads, one at a
+ * time.
  *
- * Without `--device` it measures the CPU device and, where there is an adapter, WebGPU. The presets come first;
- * rows that would start after `--minutes` are left out. `--out DIR` puts the tables into DIR/scaling.md, and writes their numbers and the picture beside it.
+ * Without `--device` it measures the CPU device and, with an adapter, WebGPU. The presets come first; rows that would
+ * start after `--minutes` are skipped. `--out DIR` writes the tables to DIR/scaling.md, with numbers and picture next
+ * to it.
  */
 import { join } from "node:path";
 import { writeAtomic } from "../../experiments/run/atomic_write.ts";
@@ -51,7 +53,7 @@ for (const { kind, row } of jobs.toSorted((a, b) => first(b) - first(a))) {
     continue;
   }
   const given = row.threads === undefined ? values.threads : String(row.threads);
-  const device = await openDevice(kind, given); // one for each row, so that its memory goes with it
+  const device = await openDevice(kind, given); // one per row, to free its memory
   const point = await measureRow(device, row, { model, seconds });
   device.close();
   points.push(point);

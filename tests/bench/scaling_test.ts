@@ -18,7 +18,7 @@ const scaling: Scaling = {
   leftOut: [],
 };
 
-Deno.test("timeFor() warms up, takes the median of a few seconds, and one step where it takes longer", async () => {
+Deno.test("timeFor() warms up, and takes the median over some seconds, or a single long step", async () => {
   let clock = 0;
   const counts: number[] = [];
   const work = (milliseconds: number) => ({
@@ -35,7 +35,7 @@ Deno.test("timeFor() warms up, takes the median of a few seconds, and one step w
   assert.deepEqual(counts, [1, 1]);
 });
 
-Deno.test("rowsOf() has a row of every axis with the same middle, and threads only on the CPU", () => {
+Deno.test("rowsOf() varies every axis around the same middle row, and threads only on the CPU", () => {
   const rows = rowsOf({ kind: "cpu", software: true }, "base", 6);
   assert.deepEqual(new Set(rows.map(({ axis }) => axis)), new Set(axes));
   const middles = rows.filter(({ times }) => times === 1).map(({ work }) => work);
@@ -58,7 +58,7 @@ Deno.test("threadCounts() doubles up to all cores", () => {
   ]);
 });
 
-Deno.test("tables() has a table for each axis, and names what is left out", () => {
+Deno.test("tables() has a table for each axis, and names skipped rows", () => {
   assert.equal(
     tables({
       ...scaling,
@@ -87,13 +87,13 @@ Deno.test("withTables() replaces the text between its marks, and nothing else", 
   assert.throws(() => withTables("# Title", scaling), RangeError);
 });
 
-Deno.test("picture() draws time and memory as multiples, a panel for what was measured", () => {
+Deno.test("picture() draws time and memory as multiples, in a panel per axis", () => {
   const svg = picture(scaling);
   for (const word of ["batch", "time, CPU", "memory"]) assert.ok(svg.includes(word), word);
   assert.ok(!svg.includes("threads") && !svg.includes("NaN"));
 });
 
-Deno.test("measureRow() times a step and tells its memory", async () => {
+Deno.test("measureRow() times a step and measures its memory", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const network = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 4 } as const;
   const row = { axis: "width", label: "[8,16]", times: 0.5, work: { network, imageSize: 12 } } as const;

@@ -1,21 +1,22 @@
 import type { Device, KernelCall } from "../../kernels/devices/device.ts";
 import { queued, timeInTurn } from "./timing.ts";
 
-/** The share of an op in a step, all its calls together. */
+/** Share of an op in a step, over all its calls. */
 export interface Share {
   readonly name: string;
   readonly calls: number;
   readonly milliseconds: number;
-  /** Part of the sum over all ops, in [0, 1]. */
+  /** Share of the total time of all ops, in [0, 1]. */
   readonly share: number;
 }
 
 /**
- * Where a recorded step spends its time. Calls of one op on equal shapes are timed together, apart from all others,
- * many times: on zeros in memory of their own, as what a step left in its memory could make an op take another way.
+ * Measures how a recorded step divides its time. Calls of one op on equal shapes are timed together, apart from all
+ * others, many times. They run on zeros in separate memory, because leftover values of a step could change the path
+ * that an op takes.
  *
  * @param step queues the step; its first call records it
- * @returns the ops, the longest first
+ * @returns the ops, longest first
  */
 export async function sharesOf(device: Device, step: () => void, repetitions?: number): Promise<Share[]> {
   let calls: readonly KernelCall[] = [];

@@ -28,25 +28,25 @@ import { queued, timeInTurn, type Work } from "./timing.ts";
 
 /** [N, C, H, W] of input, target and output. */
 export const shape = [32, 32, 28, 28] as const;
-/** Settings of Adam, without weight decay. */
+/** Learning rate of Adam, without weight decay. */
 export const learningRate = 1e-3;
-/** Names of the works, the same for every library. */
+/** Names of the works, the same for all libraries. */
 export const names = {
   train: "train three 3x3 convolutions, batch 32",
   forward: "forward three 3x3 convolutions, batch 32",
 } as const;
 
-/** The numbers that every library starts from. */
+/** Initial values, the same for all libraries. */
 export interface Problem {
   /** f32[N, C, H, W] */
   readonly x: Float32Array<ArrayBuffer>;
   /** f32[N, C, H, W] */
   readonly target: Float32Array<ArrayBuffer>;
-  /** `convs.<i>.weight` and `convs.<i>.bias`, as they are before training. */
+  /** `convs.<i>.weight` and `convs.<i>.bias` before training. */
   readonly state: State;
 }
 
-/** A library's forward pass and training step, each ready to be timed. */
+/** A library's forward pass and training step, for timing. */
 export interface Contender {
   readonly train: Work;
   readonly forward: Work;
@@ -70,7 +70,7 @@ class ThreeConvolutions extends Module {
   }
 }
 
-/** The work in this library, and the numbers that another one needs for the same work. */
+/** The work in this library, with the initial values that another library needs. */
 export async function ourThreeConvolutions(device: Device): Promise<{ problem: Problem; ours: Contender }> {
   const network = new ThreeConvolutions();
   const [N, C, H, W] = shape;

@@ -10,23 +10,23 @@ export interface Measurement {
   readonly unit: "GFLOP/s" | "GB/s" | "images/s" | "steps/s";
 }
 
-/** Work to be timed. */
+/** Work to time. */
 export interface Work {
   readonly name: string;
-  /** What one step does: FLOP, bytes, images or steps. */
+  /** Amount of work in a step, in FLOP, bytes, images or steps. */
   readonly amount: number;
   readonly unit: Measurement["unit"];
-  /** Does some steps and waits until they are done. */
+  /** Runs some steps and waits for them. */
   run(count: number): Promise<void>;
 }
 
 /** Default number of repetitions. */
 export const defaultRepetitions = 5;
-/** Minimum time of a repetition, so that waiting for the device hardly counts. */
+/** Minimum time of a repetition, which makes the final wait negligible. */
 const leastMs = 200;
 
 /**
- * The middle value, or the mean of the two middle values.
+ * The middle value, or the mean of the two middle ones.
  *
  * @throws {RangeError} if there are no values
  */
@@ -47,8 +47,8 @@ export function measurement(
 }
 
 /**
- * Times several works alternately (a, b, a, b, ...), so that a busy neighbour disturbs all of them alike. After a
- * warm-up, takes the median of several repetitions, each with enough steps that waiting at the end hardly counts.
+ * Times several works alternately (a, b, a, b, ...), so that other load affects all of them alike. After a warm-up,
+ * takes the median of several repetitions, each long enough to make the final wait negligible.
  */
 export async function timeInTurn(
   works: readonly Work[],
@@ -67,9 +67,9 @@ export async function timeInTurn(
 }
 
 /**
- * Times a work again and again for some seconds, after a warm-up: the median, of one step where a step takes that long.
+ * Times a work repeatedly for some seconds after a warm-up, and takes the median; a single step if it takes that long.
  *
- * @param now the time in milliseconds
+ * @param now clock in milliseconds
  */
 export async function timeFor(
   work: Work,
@@ -83,7 +83,7 @@ export async function timeFor(
     await work.run(steps);
     const afterMs = now();
     times.push((afterMs - beforeMs) / steps);
-    // Enough steps from then on that waiting hardly counts.
+    // From now on enough steps to make the wait negligible.
     steps = Math.max(1, Math.ceil(leastMs / Math.max(times[0], 0.1)));
     beforeMs = afterMs;
   }
@@ -96,7 +96,7 @@ async function time(work: Work, count: number): Promise<number> {
   return performance.now() - started;
 }
 
-/** Work that is one function, which queues a step on the device. */
+/** Work made of one function that queues a step on the device. */
 export function queued(
   device: Device,
   name: string,

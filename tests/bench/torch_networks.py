@@ -39,7 +39,7 @@ def wait(device):
 
 
 def time_runs(name, images, step, device, repetitions):
-    """Warmed up, then the median of repetitions of enough steps each."""
+    """Median time after a warm-up, over repetitions of enough steps each."""
 
     def run(count):
         start = time.perf_counter()

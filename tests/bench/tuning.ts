@@ -1,8 +1,8 @@
 /**
- * `deno run tests/bench/tuning.ts [--json] [--repetitions N] [--filters N,N,...] [--batch N] [--seconds N]`: a training step
- * of the residual network with the kernels of the table, and with those that tuning finds, alternating. On a software
- * adapter also with those that it finds from the table of GPUs, which is wrong there, and where all is recorded as for a GPU:
- * that fixes in how many parts gradients of weights are summed, which tuning cannot change.
+ * `deno run tests/bench/tuning.ts [--json] [--repetitions N] [--filters N,N,...] [--batch N] [--seconds N]`: times a
+ * training step of the residual network with default kernels and with tuned kernels, alternating. On a software adapter
+ * it adds two cases: tuned from the GPU defaults, which are wrong there, and recorded as for a GPU. The latter fixes
+ * the number of partial sums in weight gradients, which tuning cannot change.
  */
 import { type Device, withDevice } from "../../kernels/mod.ts";
 import { WebGpuDevice } from "../../kernels/devices/webgpu/webgpu_device.ts";
@@ -31,8 +31,8 @@ const table = await openDevice("webgpu");
 const reporter = new Reporter(table.description, values.json);
 const devices: [string, Device][] = [["table", table], ["tuned", await WebGpuDevice.open()]];
 if (table.tuning.software) {
-  devices.push(["tuned from the table of GPUs", await WebGpuDevice.open({ table: false })]);
-  devices.push(["tuned, told to be a GPU", await WebGpuDevice.open({ software: false })]);
+  devices.push(["tuned from the defaults of GPUs", await WebGpuDevice.open({ table: false })]);
+  devices.push(["tuned, recorded as a GPU", await WebGpuDevice.open({ software: false })]);
 }
 const works: Work[] = [];
 for (const [name, device] of devices) {
@@ -45,7 +45,7 @@ for (const [name, device] of devices) {
       reporter.fact(`${name}: time of tuning`, (performance.now() - startMs) / 1000, "s");
       reporter.fact(`${name}: calls measured of ${choices.length}`, measured.length, "");
       const others = measured.filter(({ chosen, candidates }) => chosen !== candidates[0]);
-      reporter.fact(`${name}: calls that run otherwise than by the table`, others.length, "");
+      reporter.fact(`${name}: calls that differ from the defaults`, others.length, "");
     }
     works.push(queued(device, `train ${nameOf(step)}, ${name}`, step.batchSize, "images/s", queue));
   });
@@ -55,7 +55,7 @@ reporter.add(byTable);
 for (const found of tuned) {
   reporter.add(found);
   reporter.fact(
-    `time of ${found.name}, of the table's`,
+    `time of ${found.name} over the default`,
     100 * found.milliseconds / byTable.milliseconds,
     "%",
   );

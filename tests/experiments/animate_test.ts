@@ -11,14 +11,14 @@ import { testTask, type Workplace } from "./cli.ts";
 
 const source: TrajectorySource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
 
-/** A run's folder with nothing but trajectories of 8 x 8 pixels. */
+/** Creates a run folder that only has trajectories of 8 x 8 pixels. */
 async function storeFlows(place: Workplace, run: string, options: Partial<TrajectorySource> = {}, count = 3) {
   const all = { ...source, ...options };
   const flows = Array.from({ length: count }, (_, n) => madeUpFlow(n, all.steps + 1, [8, 8]));
   await writeTrajectories(place.file(run), flows, all);
 }
 
-testTask("animate draws a grid of samples, or some, as GIF, APNG or strip", async (place) => {
+testTask("animate draws all samples or some, as GIF, APNG or strip", async (place) => {
   await storeFlows(place, "run");
   const { stderr } = await place.succeed("animate", "run --frames 4 --scale 10 --hold 900");
   assert.match(stderr, /4 frames of 252 x 148 pixels, [\d.]+ MB in [\d.]+ s: flow_quiver_linear\.gif\n$/);
@@ -43,7 +43,7 @@ testTask("animate draws a grid of samples, or some, as GIF, APNG or strip", asyn
 });
 
 testTask(
-  "animate puts runs of different steps under one t, and says where their noise differs",
+  "animate aligns runs with different steps by t, and warns of different noise",
   async (place) => {
     await storeFlows(place, "a", {}, 2);
     await storeFlows(place, "b", { modelType: "UNet_FM_Residuals", steps: 4, seed: 2 }, 3);
@@ -54,7 +54,7 @@ testTask(
   },
 );
 
-testTask("animate draws three channels in their colours, in every format and field", async (place) => {
+testTask("animate draws three channels in colour, in every format and field", async (place) => {
   const flows = [0, 1].map((n) => madeUpColourFlow(n, 11, [8, 8]));
   await writeTrajectories(place.file("run"), flows, source);
   await writeTrajectories(place.file("grey"), [madeUpFlow(0, 11, [8, 8])], source);
@@ -83,7 +83,7 @@ testTask("animate draws three channels in their colours, in every format and fie
   );
 });
 
-testTask("animate and compare refuse in one line what cannot be drawn, and leave no file", async (place) => {
+testTask("animate and compare refuse impossible pictures in one line, and write no file", async (place) => {
   await storeFlows(place, "run");
   await Deno.mkdir(place.file("empty"));
   await Deno.writeTextFile(place.file("empty", "config.json"), "{}");

@@ -1,4 +1,4 @@
-/** Runs the tasks of `deno.json`: in this process, or as a user does, in a program with the task's permissions. */
+/** Runs the tasks of `deno.json`: in this process, or like a user, in a program with the task's permissions. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { testNeeding, testUnless } from "../permissions.ts";
 import { cp } from "node:fs/promises";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 
-/** The tasks of `deno.json` that a test can run. */
+/** Tasks of `deno.json` that tests can run. */
 export const taskNames = [
   "train:residual",
   "train:base",
@@ -36,10 +36,9 @@ export const taskNames = [
   "tune",
 ] as const;
 
-/** One of them. */
 export type TaskName = typeof taskNames[number];
 
-/** Why no run on WebGPU can be tested here. */
+/** Why runs on WebGPU cannot be tested here. */
 export async function missingAdapter(): Promise<string | undefined> {
   try {
     (await init({ device: "webgpu" })).close();
@@ -49,7 +48,7 @@ export async function missingAdapter(): Promise<string | undefined> {
   }
 }
 
-/** How a task ended. */
+/** Result of a task. */
 export interface Ended {
   readonly code: number;
   readonly stdout: string;
@@ -57,46 +56,46 @@ export interface Ended {
 }
 
 /**
- * What programs of tests are told of V8. A kernel is compiled a second time, by the compiler that makes it fast, only after 8
- * times as much work as usual; V8 compiles and collects garbage without threads of its own. In programs of a second, the first
- * took a fifth of the time of processors, for nothing, and so did the second.
+ * V8 flags for programs of tests: the fast compiler runs only after 8 times the usual amount of work, and V8 compiles
+ * and collects garbage without threads of its own. In programs of a second, each of the two took a fifth of the
+ * processor time for nothing.
  */
 const shortPrograms = { DENO_V8_FLAGS: "--wasm-tiering-budget=100000000,--single-threaded" };
 
-/** Flags of the CPU device in tests that are not about threads: waiting for each other, these would take time from other tests. */
+/** Flags of the CPU device in tests that are not about threads; waiting threads would slow down other tests. */
 export const oneThread = "--device cpu --threads 1";
 
-/** Flags of a network so small that plain JavaScript trains it in seconds, on the made-up data set. */
+/** Flags of a network that plain JavaScript trains in seconds, on the made-up data set. */
 export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
-/** Flags of a whole training run of seconds, which follows no paths for their picture. */
+/** Flags of a whole training run of seconds, without plane trajectories. */
 export const tinyRun = `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --solver euler:steps=2 ` +
   "--samples 5 --val-epochs 1 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
   "--path-samples 0 --no-conditional";
 
-/** The same run with its paths. */
+/** The same run with plane trajectories. */
 export const tinyRunWithPaths = tinyRun.replace("--path-samples 0", "--path-samples 6");
 
-/** A folder where tasks run, with the made-up data set in `data`. */
+/** A folder for running tasks, with the made-up data set in `data`. */
 export class Workplace {
   readonly #processes: Deno.ChildProcess[] = [];
 
   constructor(readonly path: string) {}
 
-  /** Ends what still runs in it, and removes it. */
+  /** Ends its running programs, and removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const process of this.#processes) {
       try {
         process.kill("SIGKILL");
       } catch (error) {
-        if (!(error instanceof TypeError)) throw error; // it has ended
+        if (!(error instanceof TypeError)) throw error; // it has ended already
       }
       await process.status;
     }
     await Deno.remove(this.path, { recursive: true });
   }
 
-  /** Starts a task; its flags are separated by spaces, its paths relative to the folder. */
+  /** Starts a task as a program; flags are separated by spaces, paths relative to the folder. */
   start(task: TaskName, flags: string, env: Record<string, string> = {}): Deno.ChildProcess {
     const [program, ...words] = settings.tasks[task].command.split(" ");
     assert.equal(program, "deno");
@@ -120,19 +119,19 @@ export class Workplace {
     return process;
   }
 
-  /** Runs a task in this process to its end, whatever that is; one task at a time. */
+  /** Runs a task in this process, one at a time. */
   run(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
     const ended = lastCall.then(() => callTask(task, flags, this.path, env));
     lastCall = ended.catch(() => {});
     return ended;
   }
 
-  /** Runs a task as a program to its end. */
+  /** Runs a task as a program and waits for it. */
   async runProgram(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
     return await ended(this.start(task, flags, env));
   }
 
-  /** Runs a task that must succeed. */
+  /** Runs a task, and asserts that it succeeds. */
   async succeed(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
     const end = await this.run(task, flags, env);
     assert.equal(end.code, 0, end.stderr);
@@ -147,13 +146,13 @@ export class Workplace {
     return Deno.readFile(this.file(...names));
   }
 
-  /** Names in a folder of it, sorted, but for hidden ones: a run's lock. */
+  /** Sorted names of the files in one of its folders, except hidden ones such as a run's lock. */
   async names(...names: string[]): Promise<string[]> {
     const all = await Array.fromAsync(Deno.readDir(this.file(...names)), ({ name }) => name);
     return all.filter((name) => !name.startsWith(".")).sort();
   }
 
-  /** All that lies in it, but for links: of a file the time of its last change and its bytes. */
+  /** All its files except links, each with the time of its last change and its bytes. */
   async listing(folder = this.path): Promise<Map<string, string>> {
     const entries = new Map<string, string>();
     for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
@@ -169,7 +168,7 @@ export class Workplace {
     return entries;
   }
 
-  /** The metrics of a run without its times and its machine, which no two runs share. */
+  /** The metrics of a run, without values that differ between runs: times and machine. */
   async metrics(run: string): Promise<Metrics[]> {
     const lines = await readMetrics(this.file(run, "metrics.jsonl"));
     return lines.map(({ elapsed_seconds: _, time: __, ...line }) =>
@@ -177,7 +176,7 @@ export class Workplace {
     );
   }
 
-  /** What a run goes on from, without its times. */
+  /** The saved state of a run, without its times. */
   async state(run: string): Promise<{ tensors: Map<string, unknown>; progress: Record<string, unknown> }> {
     const { tensors, metadata } = decodeSafetensors(await this.read(run, "state.safetensors"), run);
     const { elapsedSeconds: _, ...progress } = JSON.parse(metadata.progress);
@@ -185,17 +184,16 @@ export class Workplace {
   }
 }
 
-/** The end of the task that was called last: working directory, environment and console belong to one at a time. */
+/** Settles after the latest task call: only one at a time can own the working directory, environment and console. */
 let lastCall: Promise<unknown> = Promise.resolve();
 
-/** The words of a task's command in `deno.json`: its script, and the flags after it. */
+/** The script of a task in `deno.json`, with its flags. */
 function commandOf(task: TaskName): { script: string; flags: string[] } {
   const words = settings.tasks[task].command.split(" ");
   const script = words.findIndex((word) => word.endsWith(".ts"));
   return { script: words[script], flags: words.slice(script + 1) };
 }
 
-/** The task that a script exports. */
 export async function taskNamed(name: TaskName): Promise<Task> {
   const { script } = commandOf(name);
   const module: Record<string, unknown> = await import(new URL(`../../${script}`, import.meta.url).href);
@@ -204,7 +202,7 @@ export async function taskNamed(name: TaskName): Promise<Task> {
   return found;
 }
 
-/** Calls a task as its program does, in a folder, and keeps what it prints. */
+/** Calls a task in a folder like its program would, and captures its output. */
 async function callTask(
   task: TaskName,
   flags: string,
@@ -228,18 +226,18 @@ async function callTask(
   );
   using __ = withEnvironment({ NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...env });
   const earlier = Deno.cwd();
-  process.chdir(folder); // not Deno's: a module of the browser keeps the folder until it hears of another
+  process.chdir(folder); // not Deno.chdir(): a module of the browser would keep the old folder
   try {
     const code = await called.run([...own, ...flags.trim().split(/ +/)]);
     return { code, stdout: stdout.join(""), stderr: stderr.join("") };
   } finally {
     process.chdir(earlier);
-    context.device?.close(); // of a task that an error ended
+    context.device?.close(); // left open if the task failed
     context.device = undefined;
   }
 }
 
-/** Replaces properties of objects until disposed. */
+/** Replaces properties of objects until disposal. */
 function replacing(
   ...replaced: readonly [object: object, by: Readonly<Record<string, unknown>>][]
 ): Disposable {
@@ -258,7 +256,7 @@ function withEnvironment(env: Readonly<Record<string, string>>): Disposable {
   return { [Symbol.dispose]: () => earlier.forEach(([name, value]) => set(name, value)) };
 }
 
-/** What a started task prints and how it ends. */
+/** Output and exit code of a started task. */
 export async function ended(process: Deno.ChildProcess): Promise<Ended> {
   const { code, stdout, stderr } = await process.output();
   const decoder = new TextDecoder();
@@ -273,9 +271,9 @@ export async function makePlace(): Promise<Workplace> {
 }
 
 /**
- * Defines a test in a workplace of its own, which is removed after it.
+ * Defines a test with a workplace, which is removed afterwards.
  *
- * @param reason why the test cannot run here, if it cannot
+ * @param reason why the test cannot run here, if so
  */
 export function testTask(
   name: string,
@@ -290,7 +288,7 @@ export function testTask(
   else testNeeding({ read: true, write: true, run: true }, name, run);
 }
 
-/** What several tests of a file start from, a trained run say: made once, then copied. */
+/** Workplaces shared by several tests of a file, such as one with a trained run: made once, then copied. */
 const made = new Map<string, Promise<Workplace>>();
 
 Deno.test.afterAll(async () => {
@@ -300,9 +298,9 @@ Deno.test.afterAll(async () => {
 });
 
 /**
- * Gives a folder what `make` leaves in another that has the same made-up data set.
+ * Copies the result of `make` into a workplace with the same made-up data set.
  *
- * @param key the same for calls that make the same; of these only the first one makes it
+ * @param key identifies the result; only the first call with a key runs `make`
  */
 export async function madeOnce(
   place: Workplace,

@@ -1,4 +1,4 @@
-/** Runs that give labels to their network: what they train, draw and leave behind. */
+/** Runs with labels: training, samples and files. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -37,7 +37,7 @@ testTask(
     assert.deepEqual(flows.map(({ label }) => label), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert.deepEqual(new Set(flows.map(({ guidance }) => guidance)), new Set([2]));
 
-    // The same samples, whoever draws them.
+    // The same samples as those of the training run.
     const asTrained = `${drawing.replace("heun", "euler")} --seed 46020 --count 10 --guidance 2`;
     await place.succeed("sample", `${asTrained} --out same.png`);
     assert.deepEqual(await place.read("same.png"), await place.read("run", "samples.png"));
@@ -58,7 +58,7 @@ testTask(
       /^4 samples without a class, heun, 2 steps, 4 evaluations each, in /,
     );
 
-    // Sample n depends on its noise and its class alone.
+    // Sample n depends only on its noise and its class.
     const arrays = await Promise.all(
       ["--class 7,7", "--class 7", "--class none", "--class 7 --guidance 0"].map(
         async (flags, i) => {
@@ -68,7 +68,7 @@ testTask(
       ),
     );
     assert.deepEqual(arrays[0], arrays[1]);
-    assert.deepEqual(arrays[2], arrays[3]); // guidance 0 is to draw without a class
+    assert.deepEqual(arrays[2], arrays[3]); // guidance 0 ignores the class
     assert.notDeepEqual(arrays[1], arrays[2]);
   },
 );
@@ -109,7 +109,7 @@ testTask("sample refuses classes that a network does not have", async (place) =>
 });
 
 testTask(
-  "train takes labels by default where the data has some, and says where it has none",
+  "train uses labels by default, and says if the data has none",
   async (place) => {
     const undecided = tinyRun.replace(" --no-conditional", "") + " --max-steps 2";
     const { stderr } = await place.succeed("train:base", `${undecided} --out with`);
@@ -145,7 +145,7 @@ testTask(
   },
 );
 
-testTask("train --resume of a conditional run ends as if it had never stopped", async (place) => {
+testTask("train --resume of a conditional run ends like an uninterrupted run", async (place) => {
   const flags = `${conditional} --schedule constant --warm-up 0 --label-dropout 0.5`;
   await place.succeed("train:base", `${flags} --max-steps 20 --out whole`);
   await place.succeed("train:base", `${flags} --max-steps 9 --out halves`);
@@ -154,7 +154,7 @@ testTask("train --resume of a conditional run ends as if it had never stopped", 
   for (const name of ["last.safetensors", "ema.safetensors", "samples.png", "flow/sample_3.safetensors"]) {
     assert.deepEqual(await place.read("halves", name), await place.read("whole", name), name);
   }
-  // Dropout matters: without it, other weights are learnt.
+  // Label dropout has an effect: without it, the weights differ.
   await place.succeed("train:base", `${flags.replace("0.5", "0")} --max-steps 20 --out kept`);
   assert.notDeepEqual(
     await place.read("kept", "last.safetensors"),

@@ -1,4 +1,4 @@
-/** Thousands of damaged files of a run: each is read, or refused in one line that names it. */
+/** Thousands of damaged run files: each is either read or refused in one line with its name. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ import {
   randomOf,
 } from "./mutations.ts";
 
-/** Everything that shows a run without its network. */
+/** Everything that shows a run without using its network. */
 async function show(run: string): Promise<void> {
   const summary = await summarizeRun(run);
   for (const text of [listTable([summary]), compareTable([summary, summary]), showTable(summary, [])]) {
@@ -52,7 +52,7 @@ type Text = (text: string, random: Random) => Uint8Array<ArrayBuffer>;
 const ofText = (mutate: Text) => (bytes: Uint8Array<ArrayBuffer>, random: Random) =>
   mutate(new TextDecoder().decode(bytes), random);
 
-/** A kind of file: how often it is damaged and how, and what reads it. */
+/** A kind of file: how it is damaged, how often, and its reader. */
 interface Kind {
   readonly times: number;
   readonly mutate: (bytes: Uint8Array<ArrayBuffer>, random: Random) => Uint8Array<ArrayBuffer>;
@@ -96,7 +96,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** Kinds of files that only a report reads, which takes longer. */
+/** Kinds of files that only a report reads, which is slower. */
 const reported: Readonly<Record<string, Kind>> = Object.fromEntries(
   ["flow/sample_1.safetensors", "flow/paths.safetensors", "config.json", "environment.json", "metrics.jsonl"]
     .map((name) => [
@@ -113,7 +113,7 @@ const reported: Readonly<Record<string, Kind>> = Object.fromEntries(
     ]),
 );
 
-/** Damages a file of a run many times and reads the run. */
+/** Damages a file of a run many times, and reads the run each time. */
 async function tryKind(run: string, name: string, { times, mutate, read }: Kind): Promise<void> {
   const path = join(run, name);
   const whole = await Deno.readFile(path);
@@ -138,12 +138,12 @@ async function tryKind(run: string, name: string, { times, mutate, read }: Kind)
   }
   await Deno.writeFile(path, whole);
   await read(run);
-  assert.ok(refused > times / 20, `only ${refused} of ${times} were refused: nothing was damaged`);
+  assert.ok(refused > times / 20, `only ${refused} of ${times} were refused: too little was damaged`);
 }
 
 testNeeding(
   { read: true, write: true },
-  "no damage to a file of a run ends in a trace",
+  "no damaged file of a run causes a stack trace",
   () =>
     withFolder(async (folder) => {
       const data = join(folder, "data");
@@ -176,7 +176,7 @@ testNeeding(
         }
         const dataset = await loadDataset(data);
         const { train } = dataset;
-        const labels = labelsFor({ conditional: true }, train, dataset); // as the run's, by default
+        const labels = labelsFor({ conditional: true }, train, dataset); // like the run, which has labels by default
         const source = new ImageSource(train.images, dataset, normalizationTo(config.normalize), labels);
         const { trainer } = makeNetwork(config, source);
         await tryKind(run, "state.safetensors", {

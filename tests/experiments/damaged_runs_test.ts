@@ -1,4 +1,4 @@
-/** Damaged run folders beside whole ones: the others are still listed, sent and drawn. */
+/** Damaged run folders next to good ones: the good ones are still listed, sent and drawn. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -20,7 +20,6 @@ const record = {
   source: "a test",
 };
 
-/** Writes a run folder from its files. */
 async function writeRun(
   root: string,
   name: string,
@@ -37,7 +36,7 @@ async function writeRun(
   return folder;
 }
 
-/** Damage of every kind, and what is said of it. */
+/** Runs with each kind of damage, and the expected messages. */
 const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>, says: string]>> = {
   a_text: [{ "run.json": "text" }, "run.json: it holds no JSON object; take the file from a backup"],
   b_name: [
@@ -57,7 +56,7 @@ const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>,
   g_config: [{ "run.json": record, "config.json": "[]" }, "config.json: it holds no JSON object"],
 };
 
-testInFolder("listRuns() leaves out damaged runs, says why, and lists the others", async (root) => {
+testInFolder("listRuns() skips damaged runs, says why, and lists the others", async (root) => {
   for (const [name, [files]] of Object.entries(damaged)) await writeRun(root, name, files);
   await Deno.mkdir(join(root, "h_link"));
   await Deno.symlink("run.json", join(root, "h_link", "run.json"));
@@ -75,7 +74,7 @@ testInFolder("listRuns() leaves out damaged runs, says why, and lists the others
 });
 
 testInFolder(
-  "loadStoredTrajectories() leaves out runs whose flows are damaged, and says so",
+  "loadStoredTrajectories() skips runs with damaged trajectories, and says so",
   async (root) => {
     const source = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 4 } as const;
     const folders = await Promise.all(["a", "b"].map((name) => writeRun(root, name, { "run.json": record })));
@@ -92,7 +91,7 @@ testInFolder(
   },
 );
 
-testTask("runs list and sync go on beyond damaged runs", async (place) => {
+testTask("runs list and sync continue past damaged runs", async (place) => {
   await writeRun(place.file("runs"), "a", { "run.json": { ...record, startedAt: null } });
   await writeRun(place.file("runs"), "b", { "run.json": record, "mlflow.json": { server: 5 } });
   await writeRun(place.file("runs"), "c", { "run.json": record, "mlflow.json": { server: "x", files: [1] } });
@@ -100,7 +99,7 @@ testTask("runs list and sync go on beyond damaged runs", async (place) => {
   const { stdout, stderr } = await place.succeed("runs", "list");
   assert.match(stdout, /runs\/b .*\n.*runs\/c .*\n.*runs\/d /);
   assert.match(stderr, /^Left out: Cannot read runs\/a\/run.json: startedAt is null [^\n]+\n$/);
-  // Nothing listens there: the run that is whole is the only one that gets as far.
+  // No server listens there; only the good run gets that far.
   const quick = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
   const sent = await place.run("sync", "--mlflow http://127.0.0.1:9", quick);
   assert.match(

@@ -10,7 +10,7 @@ import { makeRun, quickly } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
 
 testTask(
-  "evaluate measures a run, and files, metrics and report agree",
+  "evaluate writes the same figures to files, metrics and report",
   async (place) => {
     await makeRun(place);
     const { stdout } = await place.succeed("evaluate", `a ${quickly.replace("--threads 1", "--threads 2")}`);
@@ -22,7 +22,7 @@ testTask(
       assert.ok(evaluations > 0 && seconds > 0, name);
     }
     const { frechet, confident } = evaluation.figures;
-    assert.ok(frechet!.real! < frechet!.noise!, "real images are nearer to real images than noise is");
+    assert.ok(frechet!.real! < frechet!.noise!, "real images are nearer to test images than noise is");
     assert.equal(
       evaluation.samples.evaluations,
       170 * 2 * 2,
@@ -47,7 +47,7 @@ testTask(
 
     const { reference } = (await readLiveJudge(place.file("a")))!;
     assert.equal(reference.rows, 170);
-    assert.ok(reference.values.some((value) => value > 0), "what the judge sees in the test images");
+    assert.ok(reference.values.some((value) => value > 0), "the judge's features of test images");
     assert.ok(report.includes('<script type="text/plain" id="judge-0">'), "the page judges fresh samples");
 
     const judged = (await readJudged(place.file("a")))!;
@@ -56,7 +56,7 @@ testTask(
 
     await place.succeed("evaluate", `./a/ ${quickly}`);
     const again = (await readEvaluation(place.file("a")))!;
-    assert.equal(again.weights.file, "ema.safetensors", "however the folder is written");
+    assert.equal(again.weights.file, "ema.safetensors", "also for another spelling of the folder");
     const values = (of: typeof again) =>
       Object.values(of.figures).map(({ value, low, high }) => [value, low, high]);
     assert.deepEqual(values(again), values(evaluation), "it repeats");
@@ -103,7 +103,7 @@ testTask("runs compare, compare and report warn of incomparable evaluations", as
   assert.ok((await Deno.readTextFile(place.file("both.html"))).includes(`<p class="note">${warning}</p>`));
 });
 
-testTask("evaluate --checkpoint measures weights of no run, by their own path", async (place) => {
+testTask("evaluate --checkpoint measures weights outside of a run", async (place) => {
   await makeRun(place, "--no-conditional --path cosine");
   const evaluated = async (checkpoint: string) => {
     const flags = `--checkpoint a/${checkpoint}.safetensors --data data --out out.json ${quickly}`;
@@ -125,7 +125,7 @@ testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
   const process = place.start("evaluate", `a --count 200 ${oneThread} --solver euler:steps=3000`);
   let running = true;
   const end = ended(process).finally(() => running = false);
-  // It hears signals before it locks the run.
+  // It listens for signals before it locks the run.
   while (running && !await isLocked(place.file("a"))) await new Promise((resolve) => setTimeout(resolve, 5));
   if (running) process.kill("SIGINT");
   const { code, stderr } = await end;
@@ -144,7 +144,7 @@ testMistakes("evaluate", {
     'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol is "2" (expected a number above 0 and of at most 1)',
 });
 
-testTask("evaluate refuses too few or too many samples, and a run without weights", async (place) => {
+testTask("evaluate refuses too few or too many samples, and runs without weights", async (place) => {
   await makeRun(place);
   const mistakes = {
     "--count 100":

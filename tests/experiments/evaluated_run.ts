@@ -1,4 +1,4 @@
-/** A tiny run on data that is enough to be evaluated. */
+/** A tiny run with enough data for an evaluation. */
 
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
@@ -9,7 +9,7 @@ import { writeTinyIdx } from "./data/tiny_idx.ts";
 /** Flags of a quick evaluation on the CPU device. */
 export const quickly = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 6 --bits-images 3`;
 
-/** Makes data of four classes in `data`, with a judge that is hardly trained, and a run `a` on it. */
+/** Makes data of four classes in `data`, a barely trained judge, and a run `a`. */
 export async function makeRun(place: Workplace, flags = "--conditional"): Promise<void> {
   await madeOnce(place, flags, async (place) => {
     await madeOnce(place, "judged data", makeJudgedData);
@@ -17,7 +17,7 @@ export async function makeRun(place: Workplace, flags = "--conditional"): Promis
   });
 }
 
-/** Makes data of four classes in `data`, with a judge that is hardly trained. */
+/** Makes data of four classes in `data`, and a barely trained judge. */
 export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.remove(place.file("data"), { recursive: true });
   await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });

@@ -1,4 +1,4 @@
-/** Run folders that somebody else made, in the hands of each task that reads runs. */
+/** Run folders made by somebody else, given to each task that reads runs. */
 
 import assert from "node:assert/strict";
 import { ended, type TaskName, testTask, tinyNetwork } from "./cli.ts";
@@ -8,7 +8,7 @@ import { FakeMlflow } from "./tracking/fake_mlflow.ts";
 
 const secret = "s3cret";
 
-/** Commands, and the files that each reads. */
+/** Commands with the files that each reads. */
 const commands: Readonly<Record<string, readonly string[]>> = {
   "report run": [
     "samples.png",
@@ -27,16 +27,16 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   "sync run --mlflow http://127.0.0.1:9": ["run.json", "mlflow.json"],
 };
 const tasks = "report, animate, compare, runs and sync";
-testTask(`${tasks} read no file that leads out of the folder`, async (place) => {
+testTask(`${tasks} read no file outside of the run folder`, async (place) => {
   await storeRun(place, "other");
   await Deno.writeTextFile(place.file("outside"), "{}");
   for (const [command, files] of Object.entries(commands)) {
     const [task, ...flags] = command.split(" ");
     for (const file of files) {
       await storeRun(place, "run");
-      await Deno.remove(place.file("run", file)).catch(() => {}); // not all are there
+      await Deno.remove(place.file("run", file)).catch(() => {}); // some do not exist
       await Deno.symlink(place.file("outside"), place.file("run", file));
-      const begin = task === "sync" ? "run" : "RunError"; // sync goes on with other runs
+      const begin = task === "sync" ? "run" : "RunError"; // sync continues with other runs
       const says = [`${begin}: Cannot read run/${file}: it leads out of the folder run (`] as const;
       await assertRefused(place, { task: task as TaskName, flags: flags.join(" "), says });
       await Deno.remove(place.file("run"), { recursive: true });
@@ -44,7 +44,7 @@ testTask(`${tasks} read no file that leads out of the folder`, async (place) => 
   }
 });
 
-testTask("train --resume reads no file that leads out of the folder", async (place) => {
+testTask("train --resume reads no file outside of the run folder", async (place) => {
   await trained(place);
   for (const file of ["state.safetensors", "metrics.jsonl", "config.json"]) {
     await Deno.rename(place.file("run", file), place.file("outside"));
@@ -58,7 +58,7 @@ testTask("train --resume reads no file that leads out of the folder", async (pla
 });
 
 testTask(
-  "sync and train send credentials of the environment to no server that a folder names",
+  "sync and train never send credentials to a server that a run folder names",
   async (place) => {
     await using server = await FakeMlflow.start();
     await trained(place);
@@ -82,9 +82,9 @@ testTask(
   },
 );
 
-testTask("train keeps credentials in an address out of files, messages and what it sends", async (place) => {
+testTask("train keeps the credentials of an address out of files, messages and requests", async (place) => {
   await using server = await FakeMlflow.start(({ authorization }, count) => {
-    // Servers repeat what they are sent, in their own spelling.
+    // Servers echo what they receive, in their own spelling.
     const spelled = `${encodeURIComponent("s3cret/")} s3cret%2f ${authorization} http://me:s3cret%2F@host`;
     return count % 2 === 0 ? new Response(spelled, { status: 403 }) : undefined;
   });
@@ -102,7 +102,7 @@ testTask("train keeps credentials in an address out of files, messages and what 
 });
 
 testTask(
-  "runs, sync and report write no control characters of files and servers to the terminal",
+  "runs, sync and report escape control characters from files and servers",
   async (place) => {
     const nasty = "a\x1b[2J\x07\r\n\x9b31m\u202e";
     const run = FakeMlflow.run({ run_name: nasty, run_id: nasty }, {
@@ -144,7 +144,7 @@ testTask(
   },
 );
 
-testTask("sync ends immediately on Ctrl-C, whatever the server does", async (place) => {
+testTask("sync stops at once on Ctrl-C, whatever the server does", async (place) => {
   const asked = Promise.withResolvers<void>();
   await using server = await FakeMlflow.start(() => {
     asked.resolve();
@@ -157,7 +157,7 @@ testTask("sync ends immediately on Ctrl-C, whatever the server does", async (pla
   assert.notEqual((await ended(process)).code, 0);
 });
 
-testTask("train and sync write only where they run and in /tmp, and say so", async (place) => {
+testTask("train and sync write only to the working folder and /tmp, and say so", async (place) => {
   const { code, stderr } = await place.runProgram("train:base", `${tinyNetwork} --out /flow-outside`);
   assert.equal(code, 1);
   const refused =
@@ -170,12 +170,12 @@ testTask("train and sync write only where they run and in /tmp, and say so", asy
     const sync = await place.runProgram("sync", `${elsewhere} --mlflow http://127.0.0.1:9`);
     assert.match(sync.stderr, /: Cannot lock .*: requires write access to .*docs\/security\.md[^\n]*\n$/);
     assert.equal(sync.code, 1);
-    // A larger disk: runs may be a link.
+    // For a larger disk, runs may be a link.
     await Deno.symlink(elsewhere, place.file("runs"));
     const trained = await place.runProgram("train:base", smallRun);
     assert.equal(trained.code, 0, trained.stderr);
     assert.equal((await place.names("runs")).length, 2);
-    const sent = await place.runProgram("sync", "--mlflow http://127.0.0.1:9", { // a port that is blocked
+    const sent = await place.runProgram("sync", "--mlflow http://127.0.0.1:9", { // a blocked port
       MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
     });
     assert.match(sent.stderr, /^ServerError: http:\/\/127\.0\.0\.1:9 cannot be reached [^\n]+\n$/);

@@ -1,10 +1,10 @@
-/** A disk without space: what cannot be written leaves all files as they were. */
+/** A full disk: if a file cannot be written, all files stay unchanged. */
 
 import { granted } from "../permissions.ts";
 import { testTask } from "./cli.ts";
 import { assertRefused, smallRun } from "./refusals.ts";
 
-/** Makes a small disk in memory; its removal is the result. */
+/** Mounts a small disk in memory. @returns the function that removes it */
 async function mountDisk(path: string): Promise<() => Promise<unknown>> {
   await Deno.mkdir(path, { recursive: true });
   const command = (name: string, ...args: string[]) =>
@@ -14,7 +14,7 @@ async function mountDisk(path: string): Promise<() => Promise<unknown>> {
   return () => command("umount", path);
 }
 
-/** Why no full disk can be tried here; undefined too where the permissions to find out are missing. */
+/** Why a full disk cannot be tested here; also undefined without the permissions to find out. */
 async function whyNoDisk(): Promise<string | undefined> {
   if (!granted("run") || !granted("write")) return undefined;
   const path = await Deno.makeTempDir({ prefix: "flow-" });
@@ -28,12 +28,12 @@ async function whyNoDisk(): Promise<string | undefined> {
   }
 }
 
-testTask("train --resume and sample leave all files whole where the disk is full", async (place) => {
+testTask("train --resume and sample leave all files intact when the disk is full", async (place) => {
   const unmount = await mountDisk(place.file("disk"));
   try {
     await place.succeed("train:base", `${smallRun} --out disk/run`);
     await Deno.writeTextFile(place.file("disk", "grid.png"), "old");
-    await Deno.writeFile(place.file("disk", "ballast"), new Uint8Array(2 ** 22)).catch(() => {}); // as much as fits
+    await Deno.writeFile(place.file("disk", "ballast"), new Uint8Array(2 ** 22)).catch(() => {}); // fills the disk
     await assertRefused(place, {
       flags: "--resume disk/run --max-steps 3",
       says: [

@@ -25,7 +25,7 @@ testTask("judge trains a judge reproducibly, and prints its accuracy", async (pl
   assert.deepEqual(await place.names(), ["a.safetensors", "b.safetensors", "data"]);
 });
 
-testTask("judge leaves nothing behind at SIGINT and SIGTERM", async (place) => {
+testTask("judge leaves no files behind after SIGINT and SIGTERM", async (place) => {
   const before = await place.listing();
   for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
     const process = place.start("judge", `--data data ${oneThread} --steps 1000000`);
@@ -39,7 +39,7 @@ testTask("judge leaves nothing behind at SIGINT and SIGTERM", async (place) => {
     assert.equal(code, exitCode, stderr);
     assert.match(stderr, new RegExp(`\n${signal}: stopping\n`));
     const steps = Number([...stderr.matchAll(/(\d+)\/1000000 /g)].at(-1)?.[1] ?? 0);
-    assert.ok(steps < 800, `it stopped after ${steps} steps`); // 1280 or 2580 where pauses let no signal in
+    assert.ok(steps < 800, `it stopped after ${steps} steps`); // 1280 or 2580 if signals do not get in during pauses
     assert.deepEqual(await place.listing(), before);
   }
 });

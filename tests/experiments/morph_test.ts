@@ -10,12 +10,12 @@ import { testTask, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
 import { assertRefused } from "./refusals.ts";
 
-/** Pixels along each side of an image's pixel, and the place of cells: captions of rows are 22 wide, of columns 20 high. */
+/** Width of an image pixel in the picture, and positions of cells: captions take 22 columns and 20 rows. */
 const scale = 84 / imageSize;
 const left = (column: number) => 22 + column * 90;
 const top = (row: number) => 20 + row * 90;
 
-/** Stores an untrained network, whose classes differ much. */
+/** Stores an untrained network with very different classes. */
 async function storeNetwork(
   place: Workplace,
   { name = "net", classes = 0, channels = 1, size = imageSize } = {},
@@ -34,7 +34,7 @@ async function storeNetwork(
   await Deno.writeFile(place.file(`${name}.safetensors`), bytes);
 }
 
-/** The grey levels of a cell of a picture, one for each pixel of the image in it. */
+/** Grey levels of the image in a cell, one per image pixel. */
 function cellOf({ width, data }: PNG, row: number, column: number): number[] {
   return Array.from({ length: imageSize ** 2 }, (_, i) => {
     const y = top(row) + (Math.floor(i / imageSize) + 0.5) * scale;
@@ -50,7 +50,7 @@ async function testImages(place: Workplace): Promise<number[][]> {
   return Array.from({ length: bytes.length / P }, (_, n) => [...bytes.subarray(n * P, (n + 1) * P)]);
 }
 
-/** Asserts that images differ by no more than a few levels, as after a way to noise and back. */
+/** Asserts that images differ by a few levels at most, as after mapping to noise and back. */
 function assertNear(levels: readonly number[], expected: readonly number[]): void {
   const most = Math.max(...levels.map((level, i) => Math.abs(level - expected[i])));
   assert.ok(most <= 3, `${most} levels apart`);
@@ -84,13 +84,13 @@ testTask(
 );
 
 testTask(
-  "morph animates the way there and back, and starts from noise without test images",
+  "morph animates rows there and back, from noise if there are no test images",
   async (place) => {
     await storeNetwork(place, { classes: 10 });
     const { stderr } = await place.succeed("morph", `${flags} --from 3,4,5 --frames 3 --out x.gif`);
     assert.match(stderr, /\n3 rows of 3 images, rk4, 8 steps, guidance 1.4, to noise 32 /);
     const gif = readGif(await place.read("x.gif"));
-    assert.equal(gif.frames.length, 3 + 14 + 2); // the far end stands for 0.9 s
+    assert.equal(gif.frames.length, 3 + 14 + 2); // the far end is shown for 0.9 s
     assert.deepEqual([gif.delays[0], gif.delays.at(-1)], [60, 900]);
     assert.deepEqual([gif.width, gif.height], [left(3) - 6, 28 + top(2) - 6 + 20]); // with a title
     assert.notDeepEqual(gif.frames[0], gif.frames[2]);
@@ -101,7 +101,7 @@ testTask(
       noise,
       /^2 rows of 2 images, rk4, 8 steps, guidance 1.4, 32 evaluations each with and without the class, in /,
     );
-    // The ends are the samples that the task sample draws from that noise, of the classes 0 to 3.
+    // The ends equal the samples that `sample` draws from this noise, with the classes 0 to 3.
     await place.succeed(
       "sample",
       "--checkpoint net.safetensors --device cpu --threads 1 --solver rk4:steps=8 --class 0,1,2,3 --count 4 --out s.png",
@@ -159,7 +159,7 @@ testTask("morph takes a run and its data, adaptive solvers, and three channels",
   }
 });
 
-testTask("morph refuses in one line what cannot be done, and writes nothing", async (place) => {
+testTask("morph refuses impossible flags in one line, and writes nothing", async (place) => {
   await storeNetwork(place);
   await storeNetwork(place, { name: "classes", classes: 10 });
   await storeNetwork(place, { name: "small", size: 8 });

@@ -1,6 +1,6 @@
-/** Damages files as disks, editors and attackers do; the same for the same seed. */
+/** Damages files like disks, editors and attackers do; reproducible by seed. */
 
-/** Whole numbers from 0 to below `n`. */
+/** Random whole numbers from 0 to n - 1. */
 export type Random = (n: number) => number;
 
 /** A generator of random numbers. Source: mulberry32, public domain */
@@ -19,7 +19,7 @@ const strange: readonly unknown[] = [
   ...[0, -1, 0.5, 1e300, -1e300, 2 ** 53, 2 ** 31, 4097],
 ];
 
-/** Replaces, removes or adds one value somewhere in JSON. */
+/** Replaces, removes or adds one value in JSON. */
 export function mutateJson(value: unknown, random: Random): unknown {
   if (typeof value !== "object" || value === null || random(6) === 0) return strange[random(strange.length)];
   const keys = Object.keys(value);
@@ -33,7 +33,7 @@ export function mutateJson(value: unknown, random: Random): unknown {
   return copy;
 }
 
-/** Flips bytes, cuts, repeats or inserts. */
+/** Flips, cuts, repeats or inserts bytes. */
 export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
   const at = random(bytes.length);
   const [head, tail] = [bytes.subarray(0, at), bytes.subarray(at)];
@@ -54,13 +54,13 @@ export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array<Array
   }
 }
 
-/** Damages a text of JSON: mostly its values, now and then its letters. */
+/** Damages JSON text: mostly its values, sometimes its characters. */
 export function mutateText(text: string, random: Random): Uint8Array<ArrayBuffer> {
   if (random(4) === 0) return mutateBytes(new TextEncoder().encode(text), random);
   return new TextEncoder().encode(JSON.stringify(mutateJson(JSON.parse(text), random)));
 }
 
-/** Damages a line of a file of lines of JSON. */
+/** Damages one line of a JSON Lines file. */
 export function mutateLines(text: string, random: Random): Uint8Array<ArrayBuffer> {
   const lines = text.trimEnd().split("\n");
   const at = random(lines.length);
@@ -68,7 +68,7 @@ export function mutateLines(text: string, random: Random): Uint8Array<ArrayBuffe
   return new TextEncoder().encode(lines.join("\n") + "\n");
 }
 
-/** Damages safetensors: values in the header and its metadata, numbers of the data, or any bytes. */
+/** Damages safetensors: header, metadata, tensor values, or any bytes. */
 export function mutateSafetensors(bytes: Uint8Array<ArrayBuffer>, random: Random): Uint8Array<ArrayBuffer> {
   const kind = random(4);
   if (kind === 0) return mutateBytes(bytes, random);
@@ -97,6 +97,6 @@ function mutateField(text: string, random: Random): string {
   try {
     return JSON.stringify(mutateJson(JSON.parse(text), random)) ?? "";
   } catch {
-    return JSON.stringify(strange[random(strange.length)]); // it was no JSON
+    return JSON.stringify(strange[random(strange.length)]); // not JSON
   }
 }

@@ -1,4 +1,4 @@
-/** The numbers of a run, worked out a second time from its files by the formulae in the docs. */
+/** The numbers of a run, recomputed from its files with the formulas of the docs. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ function assertNear(actual: readonly number[], expected: readonly number[], tole
   assert.ok(near, `${actual} instead of ${expected}`);
 }
 
-testTask("train follows its schedule from the first step to the last", async (place) => {
+testTask("train follows its schedule from the first to the last step", async (place) => {
   const down = (share: number) => (1 + Math.cos(Math.PI * share)) / 2;
   const lr = 0.01, least = lr / 25 / 1e4;
   const expected = {
@@ -55,7 +55,7 @@ testTask("train follows its schedule from the first step to the last", async (pl
 });
 
 testTask("train --resume keeps the state of a plateau schedule", async (place) => {
-  // So small a rate that no loss is better than the first by a ten-thousandth.
+  // The rate is so small that no loss beats the first by a ten-thousandth.
   const flags =
     `${bare} --schedule plateau --plateau-patience 0 --plateau-factor 0.5 --optimizer adamw --lr 3e-7 --warm-up 0 --val-fraction 0.3`;
   await place.succeed("train:base", `${flags} --epochs 5 --out whole`);
@@ -82,7 +82,7 @@ testTask("train --resume counts the time of earlier sessions", async (place) => 
   assert.ok(times.length > 0 && times.every((seconds) => seconds >= 1000 && seconds < 1100), `${times}`);
 });
 
-/** The mean flow-matching loss of a checkpoint on images of an IDX file, by its formula. */
+/** Mean flow-matching loss of a checkpoint on images of an IDX file, by its formula. */
 async function lossOf(
   checkpoint: string,
   images: string,
@@ -136,7 +136,7 @@ testTask(
       (await place.read("run", "best.safetensors")).toBase64(),
       (await Deno.readFile(ema)).toBase64(),
     );
-    // The weights of the last step would have told another loss.
+    // The weights of the last step would give another loss.
     const last = await lossOf(place.file("run", "last.safetensors"), data(IDX_NAMES.testImages), all, 7);
     assert.ok(Math.abs(last - test) > 1e-4, `${last} and ${test}`);
   },
@@ -212,7 +212,7 @@ testTask("train draws from its averaged weights, in pixels", async (place) => {
   assertClose(paths!.image, ends.map((x) => (x + 1) / 2), 1e-5);
 });
 
-/** Weights and moments after steps under some settings. */
+/** Weights and moments after some steps. */
 async function trained(values: Partial<TrainingConfig>, steps: number) {
   const network = { model: "base", filters: [4, 8], tEmb: 8, batchSize: 4, clip: 0, ema: 0 } as const;
   const config = trainingConfig({ ...network, ...values });

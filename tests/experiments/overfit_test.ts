@@ -5,7 +5,7 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { testTask, tinyNetwork } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
-testTask("overfit lowers the loss on the images it sees, and draws", async (place) => {
+testTask("overfit lowers the loss on its images, and draws samples", async (place) => {
   const { stdout } = await place.succeed(
     "overfit",
     `${tinyNetwork} --model base --images 8 --steps 60 --lr 0.01 --out result`,
@@ -26,7 +26,7 @@ testTask("overfit lowers the loss on the images it sees, and draws", async (plac
 });
 
 testTask(
-  "overfit writes nothing without --out, repeats itself, and fails where it diverges",
+  "overfit writes nothing without --out, is reproducible, and fails if it diverges",
   async (place) => {
     const flags = `${tinyNetwork} --images 8 --steps 3`;
     const [a, b, diverged] = await Promise.all([

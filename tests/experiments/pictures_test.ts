@@ -1,4 +1,4 @@
-/** A folder of PNG images in colour, from training to the report, by the tasks as a user runs them. */
+/** A folder of colour PNG images, from training to the report, with the tasks as users run them. */
 
 import assert from "node:assert/strict";
 import { decode } from "npm:fast-png@8.0.0";
@@ -8,7 +8,7 @@ import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
 const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
 
-testTask("train takes a folder of colour PNG images, up to the report", async (place) => {
+testTask("train accepts a folder of colour PNG images, and reports on it", async (place) => {
   await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
   const { stderr } = await place.succeed(
     "train:base",
@@ -42,7 +42,7 @@ testTask("train takes a folder of colour PNG images, up to the report", async (p
 });
 
 testTask(
-  "overfit takes a folder of grey PNG images without classes; it goes before a data set of its name",
+  "overfit accepts a folder of grey PNG images without classes, before a data set of the same name",
   async (place) => {
     await writeFiles(place.file("fashion-mnist"), spotsOf(["."], 40));
     const { stdout, stderr } = await place.succeed(

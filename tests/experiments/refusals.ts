@@ -1,4 +1,4 @@
-/** Commands that cannot work: each ends in one line that says why, and changes no file. */
+/** Invalid commands: each ends with one line that says why, and changes no file. */
 
 import assert from "node:assert/strict";
 import {
@@ -11,18 +11,18 @@ import {
   type Workplace,
 } from "./cli.ts";
 
-/** A command that cannot work. */
+/** An invalid command. */
 export interface BadCommand {
   readonly task?: TaskName;
   readonly flags: string;
-  /** What the line on the error stream begins with, and says among other things. */
+  /** The start of the line on the error stream, and other texts in it. */
   readonly says: readonly [string, ...string[]];
   /** Prepares the folder. */
   readonly prepare?: (place: Workplace) => Promise<unknown>;
   readonly env?: Record<string, string>;
 }
 
-/** Asserts that a command ends in one line that says all it should, with exit code 1 and no file touched. */
+/** Asserts that a command prints one line with the given texts, exits with 1, and touches no file. */
 export async function assertRefused(
   place: Workplace,
   { task = "train:base", flags, says, prepare, env }: BadCommand,
@@ -38,7 +38,7 @@ export async function assertRefused(
   assert.deepEqual(await place.listing(), before);
 }
 
-/** Defines a test: each command is refused, in a folder of its own. */
+/** Defines a test that each command is refused, in a folder of its own. */
 export function testRefusals(name: string, commands: Readonly<Record<string, BadCommand>>): void {
   testTask(name, async () => {
     for (const [mistake, command] of Object.entries(commands)) {
@@ -50,22 +50,22 @@ export function testRefusals(name: string, commands: Readonly<Record<string, Bad
   });
 }
 
-/** Defines a test: a task refuses each command line, in a line that begins as stated. */
+/** Defines a test that a task refuses each command line with a line that begins as given. */
 export function testMistakes(task: TaskName, mistakes: Readonly<Record<string, string>>): void {
-  testTask(`${task} refuses what cannot work, in one line`, async (place) => {
+  testTask(`${task} refuses invalid commands in one line`, async (place) => {
     for (const [flags, begin] of Object.entries(mistakes)) {
       await assertRefused(place, { task, flags, says: [begin] });
     }
   });
 }
 
-/** Flags of a run of two steps. */
+/** Flags of a run with two steps. */
 export const smallRun =
   `${tinyNetwork} --max-minutes 0 --max-steps 2 --samples 0 --flow-samples 0 --path-samples 0`;
 
-/** Makes a run to spoil. */
+/** Trains a run to damage. */
 export const trained = (place: Workplace) =>
   madeOnce(place, "trained", (place) => place.succeed("train:base", `${smallRun} --out run`));
 
-/** Flags to draw an image from the run that `trained` makes. */
+/** Flags to draw an image from the run of `trained`. */
 export const drawing = `--checkpoint run/last.safetensors ${oneThread} --count 1 --solver heun:steps=1`;

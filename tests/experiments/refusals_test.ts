@@ -1,4 +1,4 @@
-/** What a user can get wrong, and files that are damaged: each ends in one line that says so, and changes no file. */
+/** User errors and damaged files: each ends with one line that says why, and changes no file. */
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,6 @@ import { assertRefused, type BadCommand, drawing, testRefusals, trained } from "
 type Change = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array;
 type Says = readonly [string, ...string[]];
 
-/** Rewrites a file. */
 async function rewrite(place: Workplace, path: string, change: Change): Promise<void> {
   await Deno.writeFile(place.file(path), change(await place.read(path)));
 }
@@ -26,8 +25,8 @@ const training = (flags: string, says: Says, prepare?: BadCommand["prepare"]): B
 const withData = (name: string, change: Change, says: Says) =>
   training(newRun, says, (place) => rewrite(place, join("data", name), change));
 
-testRefusals("train refuses what cannot work, in one line", {
-  "an IDX file that is cut short": withData(trainImages, (bytes) => bytes.subarray(0, 1000), [
+testRefusals("train refuses invalid input in one line", {
+  "a truncated IDX file": withData(trainImages, (bytes) => bytes.subarray(0, 1000), [
     "DataError: Cannot read ",
     trainImages,
     "it has 1000 bytes, too few",
@@ -36,12 +35,12 @@ testRefusals("train refuses what cannot work, in one line", {
     "DataError: Cannot read ",
     "it begins with 0x00000801 (expected 0x00000803",
   ]),
-  "a folder that misses an IDX file": training(
+  "a folder without one of the IDX files": training(
     newRun,
     ["DataError: Cannot find ", testLabels, "in data"],
     (place) => Deno.remove(place.file("data", testLabels)),
   ),
-  "a data folder that does not exist": training(newRun.replace("--data data", "--data nowhere"), [
+  "a missing data folder": training(newRun.replace("--data data", "--data nowhere"), [
     "DataError: Cannot read the data folder nowhere: it does not exist",
   ]),
   "an unknown preset": training(`${newRun} --preset papr`, [
@@ -74,11 +73,11 @@ testRefusals("train refuses what cannot work, in one line", {
       "(use adamw)",
     ],
   },
-  "a network that no device holds": training(
+  "a network that is too large for any device": training(
     tinyNetwork.replace("--filters 8,16", "--filters 100000,200000") + " --out run",
     ["TrainingError: Cannot train this network here: its ", "parameters and their gradients take "],
   ),
-  "a run folder that holds something": training(
+  "a run folder that is not empty": training(
     newRun,
     ["RunError: Cannot use run as run folder: it holds notes.txt", "--resume run"],
     async (place) => {
@@ -86,7 +85,7 @@ testRefusals("train refuses what cannot work, in one line", {
       await Deno.writeTextFile(place.file("run", "notes.txt"), "mine");
     },
   ),
-  "a run folder that cannot be made": training(
+  "a run folder that cannot be created": training(
     `${tinyRun} --out file/run`,
     ["RunError: Cannot create the run folder file/run: "],
     (place) => Deno.writeTextFile(place.file("file"), ""),
@@ -95,13 +94,13 @@ testRefusals("train refuses what cannot work, in one line", {
     "DeviceError: Cannot keep values in f16 on ",
     "it has no shader-f16 (expected precision f32)",
   ]),
-  "to resume a folder that is no run": training("--resume data", [
+  "to resume a folder that is not a run": training("--resume data", [
     "ConfigError: Cannot read data/config.json: there is no such file",
   ]),
 });
 
-testTask("train refuses WebGPU where there is no adapter", async (place) => {
-  // What this system lacks; Deno reads the variable once, so it takes a program of its own.
+testTask("train refuses WebGPU without an adapter", async (place) => {
+  // A backend that this system lacks. Deno reads the variable once, so a separate program is needed.
   const env = { DENO_WEBGPU_BACKEND: Deno.build.os === "windows" ? "metal" : "dx12" };
   const { code, stderr } = await place.runProgram(
     "train:base",
@@ -118,7 +117,7 @@ const command = (task: TaskName, flags: string, ...says: Says): BadCommand => ({
   says,
 });
 
-testRefusals("sample and overfit refuse what cannot work, in one line", {
+testRefusals("sample and overfit refuse invalid input in one line", {
   "more images than a picture can hold": command(
     "sample",
     `--checkpoint ${stored} --count 1000000 --device cpu`,
@@ -135,7 +134,7 @@ testRefusals("sample and overfit refuse what cannot work, in one line", {
     `${drawing} --out grid.jpg`,
     'ConfigError: Cannot use --out "grid.jpg": expected a path that ends with .png or .npy',
   ),
-  "a number of images that no memory holds": command(
+  "more images than fit in memory": command(
     "sample",
     "--checkpoint none --count 5000000000",
     'ConfigError: Cannot use --count "5000000000": expected ',
@@ -151,14 +150,14 @@ testRefusals("sample and overfit refuse what cannot work, in one line", {
     "ConfigError: Cannot take batches of 8 images from 7 training images",
     "--batch-size",
   ),
-  "a result folder that holds something": command(
+  "a result folder that is not empty": command(
     "overfit",
     `${tinyNetwork} --images 8 --out data`,
     "RunError: Cannot use data as run folder",
   ),
 });
 
-/** Flags by task: the file has no folder to go to, and its source does not exist either. */
+/** Flags by task. The file's folder is missing, and so is its source, which must not matter. */
 const nowhere = {
   sample: "--checkpoint none --out nowhere/x.png",
   evaluate: "--checkpoint none --out nowhere/x.json",
@@ -167,7 +166,7 @@ const nowhere = {
   compare: "none none --out nowhere/x.gif",
   report: "none --out nowhere/x.html",
 } as const;
-testTask("tasks refuse a file that has no folder to go to before they work", async (place) => {
+testTask("tasks check the folder of their output before any work", async (place) => {
   for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {
     const file = flags.split(" ").at(-1);
     const says = [`RunError: Cannot write ${file}: there is no folder nowhere; make it first\n`] as const;
@@ -187,7 +186,7 @@ const configured = (change: Record<string, unknown>) => async (place: Workplace)
 
 type Header = Record<string, Record<string, string>>;
 
-/** Changes the header of safetensors, with its length. */
+/** Changes the safetensors header, and updates its length. */
 function withHeader(change: (header: Header) => unknown): Change {
   return (bytes) => {
     const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
@@ -200,7 +199,7 @@ function withHeader(change: (header: Header) => unknown): Change {
   };
 }
 
-/** Sets weights of a file, from the last one back. */
+/** Sets the last weights of a file. */
 function withWeights(value: number, count = 1): Change {
   return (bytes) => {
     const view = new DataView(bytes.buffer);
@@ -232,7 +231,7 @@ const resuming = (change: Change | Record<string, unknown>, ...says: Says): BadC
     : configured(change),
 });
 
-testRefusals("train --resume refuses a damaged run, in one line", {
+testRefusals("train --resume refuses a damaged run in one line", {
   "an unknown field of config.json": resuming(
     { batchSise: 3 },
     "ConfigError: Unknown field batchSise in run/config.json (did you mean batchSize?)",
@@ -244,7 +243,7 @@ testRefusals("train --resume refuses a damaged run, in one line", {
     "state.safetensors",
     "sgd",
   ),
-  "a state that is cut short": resuming(
+  "a truncated state": resuming(
     cut,
     "SafetensorsError: Cannot read run/state.safetensors: ",
     "truncated",
@@ -268,7 +267,7 @@ testRefusals("train --resume refuses a damaged run, in one line", {
     "StateError: Cannot resume run: ",
     'recentSteps is {"losses":5} (expected an object with losses',
   ),
-  "a run that saved no state": {
+  "a run without a saved state": {
     flags: "--resume run --max-steps 3",
     says: ["RunError: Cannot resume run: cannot read run/state.safetensors", "no checkpoint yet"],
     prepare: async (place) => {
@@ -292,7 +291,7 @@ const reported = (name: string, change: Change, ...says: Says): BadCommand => ({
   flags: "run --out page.html",
   says,
   async prepare(place) {
-    // A run with autoguidance that has this file besides its last weights.
+    // A run with autoguidance that has this file and its last weights.
     await configured({ conditional: false, guidance: 2 })(place);
     const last = await place.read("run", "last.safetensors");
     await Deno.remove(place.file("run", "ema.safetensors"));
@@ -301,7 +300,7 @@ const reported = (name: string, change: Change, ...says: Says): BadCommand => ({
 });
 const unloadable = "StateError: Cannot load run/last.safetensors: ";
 
-testRefusals("sample and report refuse damaged weights, in one line", {
+testRefusals("sample and report refuse damaged weights in one line", {
   "a header longer than the file": drawn(
     (bytes) => bytes.fill(255, 0, 8),
     "SafetensorsError: Cannot read run/last.safetensors: ",
@@ -327,7 +326,7 @@ testRefusals("sample and report refuse damaged weights, in one line", {
     withMetadata("image_size", [0, 12]),
     "CheckpointError: Cannot load run/last.safetensors: its image_size is",
   ),
-  "last weights that are cut short": reported(
+  "truncated last weights": reported(
     "last.safetensors",
     cut,
     "SafetensorsError: Cannot read run/last.safetensors: ",

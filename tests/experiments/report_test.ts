@@ -25,7 +25,7 @@ function weightsIn(page: string): Uint8Array[] {
     .map(([, base64]) => Uint8Array.fromBase64(base64));
 }
 
-testInFolder("readNetwork() leaves out weights that are too many, and says so", async (run) => {
+testInFolder("readNetwork() leaves out weights that are too large, and says so", async (run) => {
   await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
   assert.equal(
     await readNetwork(run, {}),
@@ -36,7 +36,7 @@ testInFolder("readNetwork() leaves out weights that are too many, and says so", 
   assert.equal(await readNetwork(join(run, "none"), {}), "its folder holds no weights");
 });
 
-testTask("report shows a run from its folder alone, and compares two", async (place) => {
+testTask("report shows a run from its folder alone, and compares two runs", async (place) => {
   await place.succeed("train:residual", `${tinyRunWithPaths} --out a`);
   await place.succeed("train:base", `${tinyRun} --out b`);
 
@@ -60,7 +60,7 @@ testTask("report shows a run from its folder alone, and compares two", async (pl
   assert.deepEqual(a.trajectories.map(({ shape }) => shape), Array(2).fill([5, 1, imageSize, imageSize]));
   assert.equal(a.lossByTime!.length, 10);
 
-  // The weights lie in it to the bit, unless they are not wanted.
+  // The page holds the exact weights, unless turned off.
   assert.deepEqual(weightsIn(await textOf(place, "a", "report.html")), [
     await place.read("a", "ema.safetensors"),
   ]);
@@ -83,7 +83,7 @@ testTask("report shows a run from its folder alone, and compares two", async (pl
   }
 });
 
-testTask("report refuses in one line, and writes nothing", async (place) => {
+testTask("report refuses invalid input in one line, and writes nothing", async (place) => {
   const nothing = "--samples 0 --flow-samples 0 --path-samples 0";
   await place.succeed(
     "train:base",
@@ -123,13 +123,13 @@ testTask("report refuses in one line, and writes nothing", async (place) => {
   }
   assert.deepEqual(await place.listing(), before);
 
-  // A run without weights, samples or paths still has its losses.
+  // A run without weights, samples or plane trajectories still has its losses.
   await place.succeed("report", "b --out b.html");
   const page = await textOf(place, "b.html");
   assert.ok(page.includes('id="loss-chart"') && !page.includes('id="clock"'));
 });
 
-testTask("report says that a run was stopped, or why it failed", async (place) => {
+testTask("report says whether a run was stopped, or why it failed", async (place) => {
   const flags = `${tinyNetwork} --max-minutes 0 --log-every 1 --samples 0 --flow-samples 0 --path-samples 0`;
   await place.run(
     "train:base",

@@ -7,15 +7,15 @@ import { writeTinyIdx } from "./data/tiny_idx.ts";
 const pictures = ["samples.png", "flow_linear.gif", "flow/sample_1.safetensors", "flow/sample_2.safetensors"];
 const weights = ["last.safetensors", "best.safetensors"];
 
-/** A run of so many steps that a signal reaches it before its end, on a busy machine too. */
+/** A run long enough to be interrupted, even on a busy machine. */
 const longRun = tinyRun.replace("--epochs 3", "--epochs 24");
 const longRunSteps = 258;
 
-/** Trains a run to its end in `whole`, once for the same flags. */
+/** Trains an uninterrupted run in `whole`, once per set of flags. */
 const makeWhole = (place: Workplace, flags: string) =>
   madeOnce(place, flags, (place) => place.succeed("train:base", `${flags} --out whole`));
 
-/** Starts a run in `cut` and ends it by a signal when it is a few steps into its second epoch; again, if the signal is late. */
+/** Starts a run in `cut` and sends a signal early in its second epoch; tries again if the signal comes too late. */
 async function interrupt(place: Workplace, flags: string, signal: Deno.Signal): Promise<Ended> {
   const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 ${flags} --out cut`);
   let running = true;
@@ -30,7 +30,7 @@ async function interrupt(place: Workplace, flags: string, signal: Deno.Signal): 
   return interrupt(place, flags, signal);
 }
 
-/** Steps that a run has saved, 0 before it saves any. */
+/** The last saved step of a run; 0 if there is none. */
 async function stepOf(place: Workplace, run: string): Promise<number> {
   try {
     return (await place.state(run)).progress.step as number;
@@ -40,7 +40,7 @@ async function stepOf(place: Workplace, run: string): Promise<number> {
   }
 }
 
-/** Asserts that two finished runs left the same, bit for bit, apart from their times. */
+/** Asserts that two finished runs have the same files, bit for bit, apart from times. */
 async function assertSameRun(place: Workplace, actual: string, expected: string): Promise<void> {
   assert.deepEqual(await place.metrics(actual), await place.metrics(expected));
   assert.deepEqual(await place.state(actual), await place.state(expected));
@@ -58,7 +58,7 @@ const kinds = {
     "--schedule plateau --plateau-patience 0 --plateau-factor 0.1 --lr 0.1 --ema 0 --val-fraction 0.3",
 };
 for (const [kind, flags] of Object.entries(kinds)) {
-  testTask(`train --resume ends a killed run as if it had never stopped: ${kind}`, async (place) => {
+  testTask(`train --resume ends a killed run like an uninterrupted one: ${kind}`, async (place) => {
     const [{ code }] = await Promise.all([
       interrupt(place, flags, "SIGKILL"),
       place.succeed("train:base", `${longRun} ${flags} --out whole`),
@@ -73,7 +73,7 @@ for (const [kind, flags] of Object.entries(kinds)) {
 
 for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const)) {
   testTask(`train saves at ${signal} and can be resumed`, async (place) => {
-    const flags = "--coupling ot"; // whose worker must end with the run
+    const flags = "--coupling ot"; // its worker must end with the run
     await makeWhole(place, `${longRun} ${flags}`);
     const { code, stderr } = await interrupt(place, flags, signal as Deno.Signal);
     assert.equal(code, exitCode, stderr);
@@ -89,7 +89,7 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIG
   });
 }
 
-testTask("train continues when its output is closed, and saves when the terminal closes", async (place) => {
+testTask("train continues when its output closes, and saves when its terminal closes", async (place) => {
   const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 --out cut`);
   await process.stderr.cancel();
   while (await stepOf(place, "cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -100,7 +100,7 @@ testTask("train continues when its output is closed, and saves when the terminal
   await place.succeed("train:base", "--resume cut");
 });
 
-/** Waits for words on the error stream of a process. */
+/** Waits for text on the error stream of a process. */
 function listener(process: Deno.ChildProcess) {
   const errors = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
@@ -114,7 +114,7 @@ function listener(process: Deno.ChildProcess) {
   return { until, errors };
 }
 
-testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", async (place) => {
+testTask("train stops at Ctrl-C during its final pictures, and can be resumed", async (place) => {
   const flags = `${tinyRun} --flow-steps 400`
     .replace("euler:steps=2 ", "euler:steps=40 ").replace("--flow-steps 4 ", "");
   const process = place.start("train:base", `${flags} --out cut`);
@@ -132,7 +132,7 @@ testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", 
   assert.ok((await place.names("cut")).includes("report.html"));
 });
 
-testTask("train --resume writes the report that a full disk left out", async (place) => {
+testTask("train --resume writes the report that failed on a full disk", async (place) => {
   await makeWhole(place, tinyRun);
   const metrics = await place.metrics("whole");
   await Deno.remove(place.file("whole", "report.html"));
@@ -142,8 +142,8 @@ testTask("train --resume writes the report that a full disk left out", async (pl
 });
 
 testTask("train quits at the second Ctrl-C", async (place) => {
-  // One step is an epoch, and the validation after it takes seconds. The first line of metrics comes right before them, as
-  // nothing is guided and so no early weights are kept.
+  // One step is an epoch, and the validation after it takes seconds. The first line of metrics is written right before,
+  // because there are no early weights without guidance.
   await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
   const flags = `${tinyRun} --guidance 1 --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`
     .replace("--sample-epochs 0", "--sample-epochs 1");
@@ -188,7 +188,7 @@ testTask("train --resume of a finished run says so, and continues with more epoc
   );
 });
 
-testTask("train --resume finishes a run that was cut off while it drew", async (place) => {
+testTask("train --resume finishes a run that was killed during its final pictures", async (place) => {
   await makeWhole(place, tinyRun);
   await Deno.mkdir(place.file("cut"));
   for (const name of await place.names("whole")) {
@@ -203,20 +203,20 @@ testTask("train --resume finishes a run that was cut off while it drew", async (
     metrics.slice(0, -2).join("\n") + '\n{"step":33,"test',
   );
   const { stderr } = await place.succeed("train:base", "--resume cut");
-  assert.match(stderr, /\nstep 33, [^\n]*test loss [\d.]+\n/, "no rate, as it does not train");
+  assert.match(stderr, /\nstep 33, [^\n]*test loss [\d.]+\n/, "no rate, since it does not train");
   await assertSameRun(place, "cut", "whole");
 });
 
 testTask(
-  "train --resume refuses a run that another program trains, before it reads anything else",
+  "train --resume refuses a run that another program is training, before reading anything else",
   async (place) => {
-    // One step is an epoch, and the validation after it takes seconds: there is no state to resume from yet.
+    // One step is an epoch, and the validation after it takes seconds, so there is no saved state yet.
     await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
     const flags = `${tinyRun} --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`;
     const first = place.start("train:residual", flags);
     const { until, errors } = listener(first);
     await until("run folder run\n");
-    first.kill("SIGSTOP"); // it keeps its lock, and writes nothing meanwhile
+    first.kill("SIGSTOP"); // keeps its lock, but writes nothing
     const before = await place.names("run");
     const { code, stderr } = await place.run("train:residual", "--resume run");
     assert.equal(
@@ -253,7 +253,7 @@ for (
   });
 }
 
-testTask("train --resume of a run that learns from no labels asks for none", async (place) => {
+testTask("train --resume of a run without labels needs no labels", async (place) => {
   await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
   const path = place.file("data", IDX_NAMES.trainLabels);
   const bytes = await Deno.readFile(path);

@@ -7,7 +7,7 @@ import { FakeMlflow } from "./tracking/fake_mlflow.ts";
 
 const source = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 } as const;
 
-testTask("report, sync, runs and --resume find a run by the names that animate knows", async (place) => {
+testTask("report, sync, runs and --resume find runs by the same names as animate", async (place) => {
   await using server = await FakeMlflow.start();
   await place.succeed("train:base", `${smallRun} --name a`);
   const [folder] = await place.names("runs");

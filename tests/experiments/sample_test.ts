@@ -22,7 +22,7 @@ const checkpoint = `--checkpoint run/last.safetensors ${oneThread}`;
 const trained = (place: Workplace, task: TaskName, flags: string) =>
   madeOnce(place, `${task} ${flags}`, (place) => place.succeed(task, flags));
 
-/** Header and values of an npy file of f32. */
+/** Header and values of an npy file with f32 values. */
 function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Float32Array } {
   const start = 10 + new DataView(bytes.buffer).getUint16(8, true);
   return {
@@ -45,7 +45,7 @@ testTask("sample draws a nearly square grid, or one with given columns", async (
   assert.deepEqual(await size("two.png"), [2 * cell - 2, 4 * cell - 2]);
 });
 
-testTask("sample gives the same bytes for the same seed, and sample n whatever the count", async (place) => {
+testTask("sample gives the same bytes for a seed, and the same sample n for any count", async (place) => {
   await trained(place, "train:base", training);
   const draw = async (flags: string) => {
     await place.succeed("sample", `${checkpoint} ${flags} --out x.npy`);
@@ -63,7 +63,7 @@ testTask("sample gives the same bytes for the same seed, and sample n whatever t
   assert.deepEqual(few, values.slice(0, 2 * imageSize ** 2));
 });
 
-testTask("sample prints the cost of its solver, and writes nothing if a limit is reached", async (place) => {
+testTask("sample prints the cost of its solver, and writes nothing if it reaches a limit", async (place) => {
   await trained(place, "train:base", training);
   const flags = `${checkpoint} --count 5`;
   const costs: [solver: string, says: RegExp][] = [
@@ -88,7 +88,7 @@ testTask("sample prints the cost of its solver, and writes nothing if a limit is
   assert.deepEqual(await place.read("grid.png"), before);
 });
 
-testTask("sample draws from a run by its averaged weights, as pixels or network values", async (place) => {
+testTask("sample uses a run's averaged weights, and writes pixels or network values", async (place) => {
   await trained(place, "train:residual", `${training} --attn`);
   await Deno.writeTextFile(place.file("x.npy"), "old");
   const draw = async (flags: string) => {
@@ -119,7 +119,7 @@ testTask("sample guides a run without classes away from its early weights", asyn
   const early = await draw("run --guidance 0");
   assert.deepEqual(early, await draw("run/early.safetensors"));
   assert.deepEqual(late, await draw("run/ema.safetensors"));
-  // A step of Euler is linear in the velocity: away from the early one, by 2 where nothing is said.
+  // A step of Euler is linear in the velocity: guided away from the early one, with scale 2 by default.
   const away = late.map((x, i) => early[i] + 2 * (x - early[i]));
   assertClose(await draw("run"), away, 1e-5);
   assert.notDeepEqual(late, early);
@@ -179,7 +179,7 @@ testOnDevices("drawSamplesInBatches() equals drawSamples(), and reports every st
     normalization: { scale: 2, shift: -1 },
     shape: [1, 4, 4],
   } as const;
-  for (const count of [5, 64, 131]) { // of 131, the last of three batches starts early
+  for (const count of [5, 64, 131]) { // for 131, the last of three batches overlaps
     const solver = { solver: "heun", steps: 2 } as const;
     const told: number[] = [];
     const { pixels, evaluations } = await drawSamplesInBatches(
@@ -196,7 +196,7 @@ testOnDevices("drawSamplesInBatches() equals drawSamples(), and reports every st
   }
 });
 
-/** Stores an untrained network of some channels. */
+/** Stores an untrained network for images of some channels. */
 async function storeNetwork(
   place: Workplace,
   channels: number,
@@ -215,7 +215,7 @@ async function storeNetwork(
 }
 
 testTask(
-  "sample draws three channels as a picture or an array, and other numbers as an array",
+  "sample draws three channels as picture or array, and other counts as array only",
   async (place) => {
     await storeNetwork(place, 3);
     const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=2 --count 3 --seed 7";

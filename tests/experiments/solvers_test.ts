@@ -8,7 +8,7 @@ import { testTask } from "./cli.ts";
 import { makeRun } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
 
-testTask("solvers compares solvers from the same noise, and keeps earlier results", async (place) => {
+testTask("solvers compares solvers on the same noise, and keeps earlier results", async (place) => {
   await makeRun(place);
   const compare = (solvers: string) =>
     place.succeed("solvers", `a --count 170 --device cpu --threads 1 --solvers ${solvers}`);
@@ -27,7 +27,7 @@ testTask("solvers compares solvers from the same noise, and keeps earlier result
   const [kept] = solvers;
   await compare("euler:steps=2");
   const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
-  assert.deepEqual(after.solvers[0], kept, "a solver that was measured is not measured again");
+  assert.deepEqual(after.solvers[0], kept, "an earlier result is not measured again");
   const report = new TextDecoder().decode(await place.read("a", "report.html"));
   assert.ok(report.includes('<section id="solvers"'));
 
@@ -39,7 +39,7 @@ testTask("solvers compares solvers from the same noise, and keeps earlier result
   assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 });
 
-testTask("solvers --checkpoint compares solvers on weights of no run", async (place) => {
+testTask("solvers --checkpoint compares solvers on weights outside of a run", async (place) => {
   await makeRun(place);
   const flags =
     "--data data --count 170 --device cpu --threads 1 --guidance 2 --solvers euler:steps=1 --out costs.json";

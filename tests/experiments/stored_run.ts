@@ -3,7 +3,7 @@ import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { newRecord, writeRecord } from "../../experiments/tracking/record.ts";
 import type { Workplace } from "./cli.ts";
 
-/** Makes a run of its record, settings and flows alone, as somebody else might hand it on. */
+/** Writes a run with only record, settings and trajectories, like a copy from somebody else. */
 export async function storeRun(place: Workplace, run: string): Promise<void> {
   const source = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 } as const;
   await writeTrajectories(place.file(run), [madeUpFlow(0, 11, [8, 8])], source);

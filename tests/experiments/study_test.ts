@@ -13,11 +13,11 @@ const oneSeed = { seeds: [1] };
 const jsonIn = async (place: Workplace, ...names: string[]) =>
   JSON.parse(await Deno.readTextFile(place.file(...names)));
 
-/** Whether a file of a study is there. */
+/** Whether a study has a file. */
 const isThere = (place: Workplace, ...names: string[]) =>
   Deno.stat(place.file(...names)).then(() => true, () => false);
 
-/** Results without what depends on the clock. */
+/** Results without values that depend on the clock. */
 async function resultsOf(place: Workplace, study: string) {
   return await Promise.all(cells.map(async (cell) => {
     const { seconds, course = [], ...result }: CellResult = await jsonIn(
@@ -33,7 +33,7 @@ async function resultsOf(place: Workplace, study: string) {
   }));
 }
 
-/** Starts a study and ends it by a signal once a file is there. */
+/** Starts a study and sends a signal once a file exists. */
 async function interrupt(
   place: Workplace,
   flags: string,
@@ -50,7 +50,7 @@ async function interrupt(
 }
 
 testTask(
-  "study trains and evaluates every cell, whatever jobs and threads, and repeats none",
+  "study trains and evaluates every cell once, for any number of jobs and threads",
   async (place) => {
     await makePlan(place, {
       ...oneSeed,
@@ -83,9 +83,9 @@ testTask(
     assert.deepEqual(await place.listing(place.file("one", "cells")), before, "nothing is written again");
     for (const name of ["table.md", "report.html"]) assert.ok(await isThere(place, "one", name), name);
     const { stdout: shown } = await place.succeed("runs", "list --root .");
-    for (const cell of cells) assert.ok(shown.includes(cell), `${cell} is nested in ${shown}`);
+    for (const cell of cells) assert.ok(shown.includes(cell), `${cell} is listed in ${shown}`);
 
-    // Without its result a cell is measured again, but for what measured the same.
+    // Without its result a cell is measured again, except for what has the same inputs.
     const [kept, changed] = cells.map((cell) => ["one", "cells", cell] as const);
     for (const folder of [kept, changed]) await Deno.remove(place.file(...folder, "cell.json"));
     const evaluation = await jsonIn(place, ...changed, "evaluation.json");
@@ -110,7 +110,7 @@ testTask(
 );
 
 testTask(
-  "study that was killed continues from its checkpoints, and ends as if it had never stopped",
+  "study continues from its checkpoints after a kill, and ends like an uninterrupted one",
   async (place) => {
     const fixed = { ...tinyPlan.fixed, valEpochs: 0.2 };
     await makePlan(place, { ...oneSeed, budget: { steps: 60 }, fixed });
@@ -131,7 +131,7 @@ testTask(
     await place.succeed("study", `${flags} --out cut`);
     assert.deepEqual(await resultsOf(place, "cut"), await resultsOf(place, "whole"));
     const names = await place.names("cut", "cells", "base-s1");
-    assert.ok(names.some((name) => name.startsWith("environment-resumed-")), "it went on");
+    assert.ok(names.some((name) => name.startsWith("environment-resumed-")), "the run was resumed");
     for (const cell of cells) {
       assert.deepEqual(
         await place.metrics(`cut/cells/${cell}`),
@@ -143,7 +143,7 @@ testTask(
   },
 );
 
-testTask("study: two programs on one folder share its cells, and none runs twice", async (place) => {
+testTask("study shares its cells between two programs, and runs none twice", async (place) => {
   await makePlan(place, oneSeed);
   const flags = `plan.json --out shared ${quickly} --jobs 2`;
   const ends = await Promise.all([place.runProgram("study", flags), place.runProgram("study", flags)]);
@@ -157,7 +157,7 @@ testTask("study: two programs on one folder share its cells, and none runs twice
 });
 
 testTask(
-  "study --only runs what it names, --collect what there is, and a folder is a plan",
+  "study runs cells of --only, tables existing ones with --collect, and takes a folder as plan",
   async (place) => {
     await makePlan(place, oneSeed);
     const { stdout } = await place.succeed("study", `plan.json --out a ${quickly} --dry-run`);
@@ -184,7 +184,7 @@ testTask(
   },
 );
 
-testTask("study keeps on where a cell fails, and says which and why", async (place) => {
+testTask("study continues after a cell fails, and says which and why", async (place) => {
   const cells = [{ model: "base", optimizer: "sgd", lr: 1e30, clip: 0 }, { model: "base" }];
   await makePlan(place, { ...oneSeed, grid: {}, cells });
   const { code, stderr } = await place.run("study", `plan.json --out a ${quickly}`);
@@ -200,8 +200,8 @@ testTask("study keeps on where a cell fails, and says which and why", async (pla
   assert.deepEqual([status, reason], ["FAILED", `1 of 2 cells failed: ${failed}`]);
 });
 
-testRefusals("study refuses what cannot work, in one line", {
-  "a plan that there is not": {
+testRefusals("study refuses invalid input in one line", {
+  "an unknown plan": {
     task: "study",
     flags: "netwroks",
     says: ["ConfigError: Cannot find the plan netwroks: ", "(did you mean networks?)"],
@@ -236,7 +236,7 @@ testRefusals("study refuses what cannot work, in one line", {
     flags: "a --only base-s1 --steps 3",
     says: ["ConfigError: Cannot use --steps with --only: "],
   },
-  "cells of no study": {
+  "cells in a folder that is not a study": {
     task: "study",
     flags: "data --only base-s1",
     says: ["RunError: Cannot find a study in data: there is no study.json"],

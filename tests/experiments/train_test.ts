@@ -16,22 +16,22 @@ import {
 } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
-/** Every number of the metrics with a name. */
+/** All values of a metric. */
 function values(metrics: readonly Readonly<Record<string, unknown>>[], name: string): number[] {
   return metrics.flatMap((line) => name in line ? [line[name] as number] : []);
 }
 
-testTask("train validates and draws samples in parts of epochs, apart from each other", async (place) => {
+testTask("train validates and draws samples at separate fractions of epochs", async (place) => {
   const run = tinyRun.replace("--val-epochs 1 --sample-epochs 0", "--val-epochs 0.5 --sample-epochs 0.75");
   await place.succeed("train:base", `${run} --epochs 2 --out run`.replace("--epochs 3 ", ""));
   const metrics = await place.metrics("run");
   const validated = metrics.filter((line) => "val_loss" in line).map(({ step }) => step);
-  assert.deepEqual(validated, [6, 11, 17, 22]); // of 8 of 86 images: 5.375 steps are half an epoch
+  assert.deepEqual(validated, [6, 11, 17, 22]); // 86 images in batches of 8: half an epoch is 5.375 steps
   const grids = ["step_000000.png", "step_000009.png", "step_000017.png"];
   assert.deepEqual(await place.names("run/samples"), grids);
 });
 
-testTask("train leaves weights, metrics, pictures and what it ran on", async (place) => {
+testTask("train writes weights, metrics, pictures and its environment", async (place) => {
   const { stderr } = await place.runProgram("train:residual", `${tinyRunWithPaths} --out run`);
   assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
   assert.match(
@@ -83,7 +83,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   assert.equal(losses.length, 11);
   assert.ok(losses.at(-1)! < 0.8 * losses[0], `${losses}`);
   assert.equal(rates.length, losses.length);
-  assert.equal(new Set(rates).size, rates.length, `one_cycle changes the rate from step to step: ${rates}`);
+  assert.equal(new Set(rates).size, rates.length, `one_cycle changes the rate at every step: ${rates}`);
   const held = [...values(metrics, "val_loss"), ...values(metrics, "test_loss")];
   assert.equal(held.length, 4);
   assert.ok(held.every((loss) => loss > 0 && loss < losses[0]), `${held}`);
@@ -123,7 +123,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   );
 });
 
-testTask("train gives the same run for the same seed, and another for another", async (place) => {
+testTask("train gives the same run for the same seed, and a different one for another", async (place) => {
   const flags = `${tinyRun} --epochs 1`.replace("--epochs 3 ", "");
   await Promise.all([
     place.succeed("train:base", `${flags} --out a`),
@@ -150,7 +150,7 @@ testTask("train gives the same run for the same seed, and another for another", 
   assert.deepEqual(await place.state("b"), await place.state("a"));
 });
 
-testTask("train leaves out the averaged weights and the pictures where none are wanted", async (place) => {
+testTask("train skips averaged weights and pictures that are turned off", async (place) => {
   const flags =
     `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
   await place.succeed("train:base", flags);
@@ -167,7 +167,7 @@ testTask("train leaves out the averaged weights and the pictures where none are 
   ]);
 });
 
-testTask("train ends after the minutes it is given", async (place) => {
+testTask("train ends after the given minutes", async (place) => {
   const flags =
     `${tinyNetwork} --epochs 0 --max-minutes 0.01 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
   const { stderr } = await place.succeed("train:base", flags);
@@ -205,7 +205,7 @@ async function assertFinite(place: Workplace, run: string): Promise<void> {
   }
 }
 
-testTask("train stops where the loss is no number, and says that nothing was saved", async (place) => {
+testTask("train stops at a loss that is NaN, and says that nothing was saved", async (place) => {
   const { code, stderr } = await place.run("train:base", `${diverging} --lr 1e30 --warm-up 0`);
   assert.equal(code, 1);
   const message =
@@ -215,7 +215,7 @@ testTask("train stops where the loss is no number, and says that nothing was sav
   assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
 });
 
-testTask("train stops when the loss is NaN, and names the last good checkpoint", async (place) => {
+testTask("train stops at a later NaN, and names the last good checkpoint", async (place) => {
   const flags = `${diverging} --lr 1e30 --warm-up 0.5 --checkpoint-minutes 0`;
   const { code, stderr } = await place.run("train:base", flags);
   assert.equal(code, 1);
@@ -226,7 +226,7 @@ testTask("train stops when the loss is NaN, and names the last good checkpoint",
 });
 
 testTask(
-  "train does not save weights that are not finite, even after a finite loss",
+  "train never saves weights that are not finite, even after a finite loss",
   async (place) => {
     const { code, stderr } = await place.run(
       "train:base",

@@ -1,14 +1,14 @@
-/** The training loss at the end of a run: of its last steps, and the same wherever it is shown. */
+/** The final training loss of a run: averaged over its last steps, and the same wherever it is shown. */
 
 import assert from "node:assert/strict";
 import { testTask, tinyRun } from "./cli.ts";
 
-/** Losses of a table's line, by its first word. */
+/** Losses in a line of a table, by its first word. */
 function row(table: string, name: string): string[] {
   return table.split("\n").find((line) => line.trim().split(/ +/)[0] === name)!.trim().split(/ +/).slice(1);
 }
 
-testTask("train, report, runs and compare show one training loss, that of the last steps", async (place) => {
+testTask("train, report, runs and compare show the same training loss, of the last steps", async (place) => {
   const flags = tinyRun.replace("--log-every 3", "--log-every 20");
   await place.succeed("train:base", `${flags} --normalize 0..1 --out runs/a`);
   const metrics = await place.metrics("runs/a");

@@ -7,7 +7,7 @@ const noAdapter = await missingAdapter();
 /** The smallest network. */
 const smallest = "--model base --filters 2 --batch-size 1 --size 8";
 
-/** Choices of the smallest network, as JSON. */
+/** Kernel choices for the smallest network, from JSON. */
 async function choices(place: Workplace, flags: string): Promise<KernelChoice[]> {
   const { stdout } = await place.succeed(
     "tune",
@@ -19,7 +19,7 @@ async function choices(place: Workplace, flags: string): Promise<KernelChoice[]>
 const measured = (choices: readonly KernelChoice[]) => choices.filter(({ by }) => by === "measurement");
 
 testTask(
-  "tune measures what it does not know yet, prints what it tried, and keeps what won",
+  "tune measures new calls, prints the candidates, and stores the winners",
   async (place) => {
     const first = await choices(place, "--seconds 3600");
     assert.ok(first.length > 5);
@@ -32,7 +32,7 @@ testTask(
     assert.deepEqual(second.map(({ by }) => by), second.map(() => "store"));
     assert.deepEqual(second.map(({ chosen }) => chosen), first.map(({ chosen }) => chosen));
     const again = await choices(place, "--seconds 0.001 --remeasure");
-    assert.deepEqual(again.map(({ by }) => by), again.map(() => "table")); // as far as the time goes
+    assert.deepEqual(again.map(({ by }) => by), again.map(() => "table")); // until the time is up
     const short = await place.succeed("tune", `${smallest} --seconds 0.001 --remeasure`);
     assert.match(
       short.stderr,
@@ -48,7 +48,7 @@ testTask(
   noAdapter,
 );
 
-/** Tunes for long, and presses Ctrl-C once it says so; again, if the signal is late. */
+/** Starts a long tuning and sends Ctrl-C when it reports progress; tries again if the signal comes too late. */
 async function interrupted(place: Workplace): Promise<Ended> {
   const process = place.start(
     "tune",
@@ -56,7 +56,7 @@ async function interrupted(place: Workplace): Promise<Ended> {
   );
   const [heard, kept] = process.stderr.tee();
   const reader = heard.pipeThrough(new TextDecoderStream()).getReader();
-  for (let said = ""; !said.includes("Tuning ");) { // a driver may have its say before
+  for (let said = ""; !said.includes("Tuning ");) { // a driver may print something first
     const { value, done } = await reader.read();
     if (done) break;
     said += value;
@@ -64,7 +64,7 @@ async function interrupted(place: Workplace): Promise<Ended> {
   try {
     process.kill("SIGINT");
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // it has ended
+    if (!(error instanceof TypeError)) throw error; // it has ended already
   }
   const [stdout, stderr] = await Promise.all(
     [process.stdout, kept].map((stream) => new Response(stream).text()),
@@ -74,7 +74,7 @@ async function interrupted(place: Workplace): Promise<Ended> {
   return code === 0 ? interrupted(place) : { code, stdout, stderr };
 }
 
-testTask("tune stopped by Ctrl-C can continue, and exits with the code of the signal", async (place) => {
+testTask("tune stopped by Ctrl-C can continue, and exits with the signal's code", async (place) => {
   const { code, stdout, stderr } = await interrupted(place);
   assert.deepEqual([code, stdout], [130, ""], stderr);
   assert.match(stderr, /\nSIGINT: stopping; press again to quit at once\n/);

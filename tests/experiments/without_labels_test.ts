@@ -3,7 +3,7 @@ import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { testTask, tinyRunWithPaths } from "./cli.ts";
 
-testTask("train needs no labels: its report shows samples without classes", async (place) => {
+testTask("train works without labels, and reports samples without classes", async (place) => {
   for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
     await Deno.remove(place.file("data", name));
   }

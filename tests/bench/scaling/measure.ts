@@ -9,23 +9,23 @@ import { type Case, training } from "../networks.ts";
 import { queued, timeFor } from "../timing.ts";
 import type { Axis, Kind, Row } from "./rows.ts";
 
-/** A row, measured. */
+/** A measured row. */
 export interface Point extends Pick<Row, "axis" | "label" | "times"> {
   readonly axis: Axis;
   readonly device: Kind;
-  /** Images in a step; of a preset fewer than its own where its own do not fit. */
+  /** Images per step, for a preset possibly fewer than its own to fit in memory. */
   readonly batchSize: number;
   readonly parameters: number;
   /** Median of a training step. */
   readonly milliseconds: number;
   readonly imagesPerSecond: number;
-  /** Memory for the values of a step and the workspace of its kernels. */
+  /** Memory for values of a step and workspace of kernels. */
   readonly plannedBytes: number;
-  /** All memory of the device after it: the step's, weights, optimizer and data. */
+  /** All device memory afterwards: step, weights, optimizer and data. */
   readonly deviceBytes: number;
 }
 
-/** A training step that is ready to be timed. */
+/** A training step ready for timing. */
 interface Prepared {
   readonly trainer: Trainer;
   readonly batchSize: number;
@@ -33,7 +33,7 @@ interface Prepared {
 }
 
 /**
- * Times training steps of a row on the device in use, and reads what memory they take.
+ * Times training steps of a row on the current device, and reads their memory.
  *
  * @param seconds how long to repeat them, after a warm-up; at least one is timed
  */
@@ -58,7 +58,7 @@ export async function measureRow(
   };
 }
 
-/** A step as `deno task train` takes it with a preset, on images of the size of MNIST's. */
+/** A step as `deno task train` runs it with a preset, on images of MNIST's size. */
 function ofPreset(
   device: Device,
   model: Case["model"],

@@ -11,11 +11,11 @@ const panels: Readonly<Partial<Record<Axis, string>>> = {
 };
 
 /**
- * How time and planned memory of a step grow, a panel for each thing that varies: all as multiples of the same middle
- * row, with logarithmic axes.
+ * Plots time and planned memory of a step, a panel per varied quantity, as multiples of the middle row on logarithmic
+ * axes.
  *
  * @returns SVG
- * @throws {RangeError} if nothing that varies was measured
+ * @throws {RangeError} if there are no measurements to plot
  */
 export function picture({ points, devices }: Scaling): string {
   const kinds = Object.keys(devices) as Kind[];
@@ -36,7 +36,7 @@ export function picture({ points, devices }: Scaling): string {
     .filter(([axis]) => points.some((point) => point.axis === axis))
     .map(([axis, label], i, shown) => {
       const all = traces(axis as Axis);
-      // The legend stands once, in the last panel, where threads leave room for it.
+      // Only the last panel has a legend, where threads leave room for it.
       return { label, traces: i === shown.length - 1 ? all : all.map(({ x, y }) => ({ x, y })) };
     });
   return figure([], {
@@ -49,7 +49,7 @@ export function picture({ points, devices }: Scaling): string {
   }, frames).svg;
 }
 
-/** A measurement in multiples of that of the middle row, which has `times` 1. */
+/** A measurement as multiples of the middle row's, which has `times` 1. */
 function multiples(points: readonly Point[], name: "milliseconds" | "plannedBytes"): Pick<Trace, "x" | "y"> {
   const sorted = points.toSorted((a, b) => (a.times ?? 0) - (b.times ?? 0));
   const middle = points.find(({ times }) => times === 1)?.[name] ?? NaN;

@@ -1,21 +1,21 @@
 import type { Device } from "../../../kernels/mod.ts";
 import type { Case } from "../networks.ts";
 
-/** What varies in a table, one thing at a time. */
+/** Quantities to vary, one per table. */
 export const axes = ["preset", "batch", "width", "size", "threads"] as const;
 export type Axis = typeof axes[number];
 
-/** The kinds of devices that are measured. */
+/** Kinds of devices to measure. */
 export type Kind = Device["kind"];
 
-/** A case that is measured. */
+/** A case to measure. */
 export interface Row {
   readonly axis: Axis;
-  /** What this row has of what varies, e.g. `64 images`. */
+  /** The varied value, e.g. `64 images`. */
   readonly label: string;
-  /** How many times what the middle row has; the middle row is the same network in all tables. Undefined for presets. */
+  /** The varied value as a multiple of the middle row's, the same network in all tables; undefined for presets. */
   readonly times?: number;
-  /** Threads of the CPU device; by default one a core. */
+  /** Threads of the CPU device, by default one per core. */
   readonly threads?: number;
   /** A preset's own settings, or a network on images of a size. */
   readonly work:
@@ -23,7 +23,7 @@ export interface Row {
     | { readonly network: Case; readonly imageSize: number };
 }
 
-/** The network that all tables but that of presets share. */
+/** The network that all tables share, except that of presets. */
 function middle(model: Case["model"]): Case {
   return { model, filters: [16, 32, 64], tEmb: 64, batchSize: 32 };
 }
@@ -50,7 +50,7 @@ export function rowsOf(
   ): Row => {
     return { axis, label, times, work: { network: { ...network, ...change }, imageSize } };
   };
-  // A software adapter takes minutes for a step of 256 images.
+  // A step of 256 images takes minutes on a software adapter.
   const few = kind === "webgpu" && software ? { batchSize: 1 } : {};
   return [
     { axis: "preset", label: "quick", work: { preset: "quick" } },
@@ -74,7 +74,7 @@ export function rowsOf(
 
 /** Powers of two up to the number of cores, and that number. */
 export function threadCounts(cores: number): number[] {
-  const most = Math.min(cores, 64); // as many as the device takes
+  const most = Math.min(cores, 64); // the most that the device supports
   const powers = Array.from({ length: 6 }, (_, i) => 2 ** i).filter((threads) => threads < most);
   return [...powers, most];
 }

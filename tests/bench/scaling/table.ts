@@ -1,13 +1,13 @@
 import type { Point } from "./measure.ts";
 import { axes, type Axis, type Kind } from "./rows.ts";
 
-/** What was measured, on which machine. */
+/** Measurements with their machine. */
 export interface Scaling {
   readonly model: string;
   /** Descriptions of the devices. */
   readonly devices: Readonly<Partial<Record<Kind, string>>>;
   readonly points: readonly Point[];
-  /** Rows for which no time was left, e.g. `webgpu: paper`. */
+  /** Rows skipped for lack of time, e.g. `webgpu: paper`. */
   readonly leftOut: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export function tables({ devices, points, leftOut }: Scaling): string {
   return [machines.join("\n"), ...parts, ...rest].join("\n\n");
 }
 
-/** A row for each label, with the measurements of all devices side by side. */
+/** A row per label, with the measurements of all devices side by side. */
 function table(points: readonly Point[]): string {
   const kinds = [...new Set(points.map(({ device }) => device))];
   const measures = ["step", "images/s", "planned", "device memory"];
@@ -74,9 +74,9 @@ function shown(value: number): string {
 const [start, end] = ["<!-- measured by tests/bench/scaling.ts -->", "<!-- end of what was measured -->"];
 
 /**
- * A page with new tables between its two marks.
+ * Replaces the tables between the two marks of a page.
  *
- * @throws {RangeError} if it has no such marks
+ * @throws {RangeError} if the page lacks the marks
  */
 export function withTables(page: string, scaling: Scaling): string {
   const [from, to] = [page.indexOf(start), page.indexOf(end)];

@@ -9,7 +9,7 @@ import {
 } from "../../../experiments/data/dataset.ts";
 import { sorted, upTo } from "../../counting.ts";
 
-Deno.test("splitTest() holds out a tenth of each class, always the same, and starts with all classes", () => {
+Deno.test("splitTest() always holds out the same tenth of each class, and starts with all classes", () => {
   const labels = upTo(10_000).map((i) => Math.floor(i / 1000)); // ten classes, one after the other
   const { train, test } = splitTest(labels);
   assert.deepEqual(sorted([...train, ...test]), upTo(10_000));
@@ -21,14 +21,14 @@ Deno.test("splitTest() holds out a tenth of each class, always the same, and sta
   }
 });
 
-Deno.test("splitTest() takes one of two images, and none of one", () => {
+Deno.test("splitTest() holds out one of two images, and none of one", () => {
   const { train, test } = splitTest([0, 0, 1, 2, 2, 2]);
   assert.deepEqual(test.map((i) => [0, 0, 1, 2, 2, 2][i]).sort(), [0, 2]);
   assert.equal(train.length, 4);
   assert.deepEqual(splitTest([5]), { train: [0], test: [] });
 });
 
-Deno.test("splitImages() splits all images, and keeps the validation images whatever the limit", () => {
+Deno.test("splitImages() splits all images, with the same validation images for any limit", () => {
   const options = { seed: 46020, valFraction: 0.1, trainLimit: 0, batchSize: 8 };
   const { train, validation } = splitImages(96, options);
   assert.equal(validation.length, 10);
@@ -40,7 +40,7 @@ Deno.test("splitImages() splits all images, and keeps the validation images what
   assert.equal(splitImages(96, { ...options, valFraction: 0 }).validation.length, 0);
 });
 
-Deno.test("splitImages() refuses batches that the training images do not fill", () => {
+Deno.test("splitImages() refuses batches larger than the training images", () => {
   const options = { seed: 46020, valFraction: 0.1, trainLimit: 0, batchSize: 86 };
   assert.equal(splitImages(96, options).train.length, 86);
   for (
@@ -57,7 +57,7 @@ Deno.test("splitImages() refuses batches that the training images do not fill", 
   }
 });
 
-Deno.test("subsetOrder() shuffles images that are sorted by class, and no others", () => {
+Deno.test("subsetOrder() shuffles only images that are sorted by class", () => {
   const random = [...shuffled(1000)];
   const cases: Record<string, [isSorted: boolean, label: (n: number) => number]> = {
     "random": [false, (n) => random[n] % 10],
@@ -65,7 +65,7 @@ Deno.test("subsetOrder() shuffles images that are sorted by class, and no others
     "in rotation": [false, (n) => n % 10],
     "of one class": [false, () => 3],
     "sorted": [true, (n) => Math.floor(n / 100)],
-    "in files that are sorted": [true, (n) => Math.floor(n / 20) % 10],
+    "sorted within files": [true, (n) => Math.floor(n / 20) % 10],
     "mostly of one class": [true, (n) => n < 980 ? 0 : 1],
   };
   for (const [what, [isSorted, label]] of Object.entries(cases)) {
@@ -77,13 +77,13 @@ Deno.test("subsetOrder() shuffles images that are sorted by class, and no others
   assert.deepEqual([...subsetOrder({ count: 3 })], [0, 1, 2], "unknown without labels");
 });
 
-Deno.test("pixelsOf() takes images by their numbers, from 0 black to 1 white", () => {
+Deno.test("pixelsOf() selects images by number, from 0 black to 1 white", () => {
   assert.deepEqual([...pixelsOf(Uint8Array.of(0, 51, 102, 255), [1, 0], 2)], [
     ...Float32Array.of(0.4, 1, 0, 0.2),
   ]);
 });
 
-Deno.test("describeData() says sizes, counts and classes", () => {
+Deno.test("describeData() lists sizes, counts and classes", () => {
   const digits = { name: "d", train: 60_000, test: 10, channels: 1, height: 28, width: 28, classes: 10 };
   assert.equal(describeData(digits), "d: 60,000 images of 28 x 28 to train and 10 to test, 10 classes");
   assert.equal(
@@ -92,6 +92,6 @@ Deno.test("describeData() says sizes, counts and classes", () => {
   );
   assert.match(describeData({ ...digits, classes: 0 }), /, no classes$/);
   const twoLines = describeData({ ...digits, classes: 2, classNames: ["cat\nDone; see here", "owl"] });
-  assert.match(twoLines, /classes: cat\\u000aDone; see here, owl$/, "a name starts no line of its own");
+  assert.match(twoLines, /classes: cat\\u000aDone; see here, owl$/, "names cannot break lines");
   assert.match(describeData({ ...digits, classes: 21, classNames: upTo(21).map(String) }), /, 21 classes$/);
 });

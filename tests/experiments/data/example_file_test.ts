@@ -20,7 +20,7 @@ const data: Dataset = {
   source: "",
 };
 
-Deno.test("examplesOf() takes the first test images class by class in rotation, or simply the first", () => {
+Deno.test("examplesOf() rotates through the classes, or takes the first test images", () => {
   const { shape, image, labels, classNames } = examplesOf(data, 5);
   assert.deepEqual(shape, [5, 1, 1, 2]);
   assert.deepEqual(labels, [0, 1, 2, 0, 2]);
@@ -34,12 +34,12 @@ Deno.test("examplesOf() takes the first test images class by class in rotation, 
   assert.deepEqual(
     [unlabelled.shape, unlabelled.labels],
     [[6, 1, 1, 2], undefined],
-    "no more than there are",
+    "not more than all images",
   );
   assert.deepEqual(unlabelled.image, Float32Array.from(images, (byte) => byte / 255));
 });
 
-testInFolder("writeExamples() and readExamples() keep test images", async (run) => {
+testInFolder("readExamples() reads what writeExamples() wrote", async (run) => {
   assert.equal(await readExamples(run), undefined);
   for (const examples of [examplesOf(data, 5), examplesOf(data, 6)]) {
     await writeExamples(run, examples);
@@ -47,7 +47,7 @@ testInFolder("writeExamples() and readExamples() keep test images", async (run) 
   }
 });
 
-testInFolder("readExamples() refuses other files in one line that says what to do", async (run) => {
+testInFolder("readExamples() refuses other files in one line with advice", async (run) => {
   const image = { shape: [1, 1, 1, 2], data: Float32Array.of(0, 1) };
   const cases = [
     [{ pixels: image }, /it holds no image f32\[N, C, H, W\]/],

@@ -8,13 +8,13 @@ import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { countingImages, countingLabels, idxFile, imageSize, writeTinyIdx } from "./tiny_idx.ts";
 
-Deno.test("parseImages() gives lengths and pixels", () => {
+Deno.test("parseImages() returns lengths and pixels", () => {
   const { images: pixels, ...lengths } = parseImages(countingImages(2, 1, 3), "a");
   assert.deepEqual(lengths, { count: 2, channels: 1, height: 1, width: 3 });
   assert.deepEqual([...pixels], [0, 1, 2, 3, 4, 5]);
 });
 
-Deno.test("parseImages() gives channels in planes", () => {
+Deno.test("parseImages() returns channels as planes", () => {
   const { images: pixels, ...lengths } = parseImages(idxFile([2, 1, 2, 3]), "a");
   assert.deepEqual(lengths, { count: 2, channels: 3, height: 1, width: 2 });
   assert.deepEqual([...pixels], [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
@@ -23,7 +23,7 @@ Deno.test("parseImages() gives channels in planes", () => {
   });
 });
 
-Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs", () => {
+Deno.test("parseImages() and parseLabels() refuse other files", () => {
   const [images, labels] = [(b: Uint8Array) => parseImages(b, "a"), (b: Uint8Array) => parseLabels(b, "a")];
   const most = 2 ** 32 - 1;
   const cases: Record<string, () => unknown> = {
@@ -46,7 +46,7 @@ Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs"
   for (const [message, parse] of Object.entries(cases)) assert.throws(parse, refusal(message));
 });
 
-/** Whether an error is about data and its message holds a text; DIR stands for a folder. */
+/** Whether an error is a DataError with a text in its message; DIR stands for a folder. */
 const refusal = (text: string, folder = "DIR") => (error: Error) =>
   error.name === "DataError" && error.message.replaceAll(folder, "DIR").includes(text);
 
@@ -64,7 +64,7 @@ async function gzip(bytes: Uint8Array) {
   return await new Response(stream.pipeThrough(new CompressionStream("gzip"))).bytes();
 }
 
-/** Runs `use` on a new folder that holds the files. */
+/** Calls a function with a new folder that holds some files. */
 async function withFiles<R>(files: Map<string, Uint8Array>, use: (folder: string) => Promise<R>): Promise<R> {
   return await withFolder(async (folder) => {
     for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);
@@ -76,7 +76,7 @@ const readWrite = { read: true, write: true } as const;
 
 testNeeding(
   readWrite,
-  "loadDataset() reads a folder of images of any size, however it is spelled",
+  "loadDataset() reads IDX images of any size, and accepts both spellings of file names",
   async () => {
     const { train, test, testNumbers, ...rest } = await withFiles(tiny(), loadDataset);
     assert.deepEqual(rest, {
@@ -109,7 +109,7 @@ testNeeding(
 );
 
 testInFolder("loadDataset() reads three channels and any labels", async (folder) => {
-  await writeTinyIdx(folder, { train: 20, test: 26, channels: 3, classes: 26 }); // the last ones tested alone
+  await writeTinyIdx(folder, { train: 20, test: 26, channels: 3, classes: 26 }); // the test has more classes
   const rename = (name: string) =>
     Deno.rename(join(folder, name), join(folder, name.replace("idx3", "idx4")));
   await Promise.all([IDX_NAMES.trainImages, IDX_NAMES.testImages].map(rename));
@@ -121,7 +121,7 @@ testInFolder("loadDataset() reads three channels and any labels", async (folder)
   assert.deepEqual(brightest, [255, 128, 85]);
 });
 
-testNeeding(readWrite, "loadDataset() reads test images in random order, always the same", async () => {
+testNeeding(readWrite, "loadDataset() always shuffles the test images in the same order", async () => {
   const images = idxFile([100, 1, 1], (i) => i);
   const labels = idxFile([100], (i) => Math.floor(i / 50));
   const files = new Map([
@@ -132,23 +132,23 @@ testNeeding(readWrite, "loadDataset() reads test images in random order, always 
   ]);
   await withFiles(files, async (folder) => {
     const { train, test, testNumbers } = await loadDataset(folder);
-    assert.deepEqual([...testNumbers!.subarray(0, 8)], [16, 29, 77, 63, 25, 10, 97, 81], "that of 0.7");
-    assert.deepEqual([...test.images], [...testNumbers!], "each with its number in the file");
+    assert.deepEqual([...testNumbers!.subarray(0, 8)], [16, 29, 77, 63, 25, 10, 97, 81], "as in 0.7");
+    assert.deepEqual([...test.images], [...testNumbers!], "each image has its number in the file");
     assert.deepEqual([...test.labels!], Array.from(test.images, (i) => Math.floor(i / 50)), "in pairs");
-    assert.deepEqual(test.images.toSorted(), train.images, "each of them");
+    assert.deepEqual(test.images.toSorted(), train.images, "no image is lost");
     const early = test.images.subarray(0, 50).reduce((sum, image) => sum + image, 0) / 50;
-    assert.ok(Math.abs(early - 49.5) < 10, `the first half is of both halves: ${early}`);
-    assert.deepEqual([...train.images], Array.from({ length: 100 }, (_, i) => i), "a run goes by numbers");
+    assert.ok(Math.abs(early - 49.5) < 10, `the first half is mixed: ${early}`);
+    assert.deepEqual([...train.images], Array.from({ length: 100 }, (_, i) => i), "in the file's order");
     for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) await Deno.remove(join(folder, name));
     const unlabelled = await loadDataset(folder);
-    assert.deepEqual(unlabelled.test, { images: test.images, count: 100 }, "with labels or without");
+    assert.deepEqual(unlabelled.test, { images: test.images, count: 100 }, "the same order without labels");
     assert.deepEqual([Object.keys(unlabelled.train), unlabelled.classes], [["images", "count"], 0]);
   });
 });
 
 testNeeding(
   readWrite,
-  "loadDataset() refuses files that are missing, damaged or of another data set",
+  "loadDataset() refuses files that are missing, damaged or from another data set",
   async () => {
     const { trainLabels, testImages, testLabels } = IDX_NAMES;
     const packed = (bytes: Uint8Array) => ({ [testLabels]: undefined, [`${testLabels}.gz`]: bytes });
@@ -199,14 +199,14 @@ testNeeding(
   },
 );
 
-/** The header of an IDX file of bytes. */
+/** Header of an IDX file of unsigned bytes. */
 function header(...lengths: number[]): Uint8Array<ArrayBuffer> {
   const bytes = new DataView(new ArrayBuffer(4 + 4 * lengths.length));
   [0x0800 + lengths.length, ...lengths].forEach((value, i) => bytes.setUint32(4 * i, value));
   return new Uint8Array(bytes.buffer);
 }
 
-/** A file without end that begins with some bytes. */
+/** An endless file that starts with given bytes. */
 function endless(start: Uint8Array<ArrayBuffer>) {
   let read = 0;
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -218,14 +218,14 @@ function endless(start: Uint8Array<ArrayBuffer>) {
   return { stream, read: () => read };
 }
 
-Deno.test("readIdx() stops a byte after the end that the header tells", async () => {
+Deno.test("readIdx() stops one byte after the end declared in the header", async () => {
   const { stream, read } = endless(header(3, 10, 100));
   const bytes = await readIdx(stream, "file");
   assert.equal(bytes.length, 16 + 3000 + 1);
   assert.ok(read() < 10);
 });
 
-Deno.test("readIdx() reads no more than the start of another file, nor what no array holds", async () => {
+Deno.test("readIdx() reads only the start of other files and of files too large for an array", async () => {
   const other = endless(new Uint8Array(50).fill(1));
   assert.ok((await readIdx(other.stream, "file")).length < 5000);
   const huge = endless(header(1 << 30, 28, 28));
@@ -236,7 +236,7 @@ Deno.test("readIdx() reads no more than the start of another file, nor what no a
   assert.ok(huge.read() < 10);
 });
 
-testInFolder("readIdxFolder() ends a gzip bomb at what its header says", async (folder) => {
+testInFolder("readIdxFolder() stops a gzip bomb at the length in its header", async (folder) => {
   await writeTinyIdx(folder);
   const path = join(folder, "train-images-idx3-ubyte");
   await Deno.remove(path);

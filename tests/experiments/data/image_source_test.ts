@@ -6,7 +6,7 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 for (const channels of [1, 3]) {
   const size = { channels, height: 3, width: 5 };
   const values = channels * 15;
-  testOnDevices(`ImageSource gives normalised batches of ${channels} channels`, async () => {
+  testOnDevices(`ImageSource returns normalised batches of ${channels} channels`, async () => {
     const bytes = Uint8Array.from({ length: 4 * values }, (_, i) => i * 37 % 256);
     const source = new ImageSource(bytes, size, normalizationTo("-1..1"));
     assert.deepEqual(source.shape, [channels, 3, 5]);
@@ -20,7 +20,7 @@ for (const channels of [1, 3]) {
   });
 }
 
-testOnDevices("ImageSource gives labels with the images, where it has some", async () => {
+testOnDevices("ImageSource returns labels with the images, if it has any", async () => {
   const size = { channels: 1, height: 1, width: 2 };
   const bytes = Uint8Array.from({ length: 8 }, (_, i) => i);
   const indices = tensor(Uint32Array.of(3, 0, 3));

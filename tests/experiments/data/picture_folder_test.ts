@@ -5,7 +5,7 @@ import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { pngFile, spot, spotsOf, writeFiles } from "./tiny_png.ts";
 
-/** A grey 1x2 image of a value. */
+/** A grey 1x2 image with equal values. */
 const dot = (value: number) => pngFile({ width: 2, height: 1 }, () => value);
 const firsts = ({ images, count }: { images: Uint8Array; count: number }) =>
   Array.from({ length: count }, (_, n) => images[n * images.length / count]);
@@ -17,7 +17,7 @@ testInFolder("loadDataset() reads folders of PNG images as classes by name", asy
   }
   const seen: number[][] = [];
   const { train, test, digest, ...rest } = await loadDataset(folder, (...counts) => seen.push(counts));
-  assert.deepEqual(seen, [[16, 40], [32, 40], [40, 40]], "it says how far it is");
+  assert.deepEqual(seen, [[16, 40], [32, 40], [40, 40]], "reports its progress");
   assert.deepEqual(rest, {
     name: folder.split("/").at(-1),
     channels: 1,
@@ -34,13 +34,13 @@ testInFolder("loadDataset() reads folders of PNG images as classes by name", asy
   assert.deepEqual(
     [...firsts(train), ...firsts(test)].sort((a, b) => a - b),
     Array.from({ length: 40 }, (_, i) => i < 20 ? i : 180 + i),
-    "each image once",
+    "every image once",
   );
   assert.deepEqual(await loadDataset(folder), { train, test, digest, ...rest });
 });
 
 testInFolder(
-  "loadDataset() gives the same digest in another place, another for other bytes or names",
+  "loadDataset() computes a digest of bytes and names, wherever the folder is",
   async (root) => {
     const files = spotsOf(["a", "b"], 2);
     const digestOf = async (name: string, files: Record<string, Uint8Array>) => {
@@ -57,7 +57,7 @@ testInFolder(
 );
 
 testInFolder(
-  "loadDataset() needs no classes, and makes grey images coloured among coloured ones",
+  "loadDataset() needs no classes, and converts grey images if some are in colour",
   async (folder) => {
     await writeFiles(folder, {
       "1.png": dot(7),
@@ -72,7 +72,7 @@ testInFolder(
   },
 );
 
-testInFolder("loadDataset() takes train/ and test/ as they are", async (folder) => {
+testInFolder("loadDataset() keeps the parts train/ and test/", async (folder) => {
   await writeFiles(folder, {
     "train/a/1.png": dot(1),
     "train/b/2.png": dot(2),
@@ -116,7 +116,7 @@ testInFolder("loadDataset() refuses images that do not belong together, in one l
 
 testNeeding(
   { read: true, write: true, run: true },
-  "loadDataset() follows links, and refuses pipes instead of waiting for them",
+  "loadDataset() follows links, and refuses pipes instead of blocking",
   async () => {
     await withFolder(async (root) => {
       await writeFiles(root, { "there/1.png": dot(1), "there/2.png": dot(2), "3.png": dot(3) });
@@ -140,7 +140,7 @@ testNeeding(
 );
 
 testInFolder(
-  "loadDataset() counts 200,000 images of a class, and their bytes before it makes room",
+  "loadDataset() accepts 200,000 images of a class, and checks their size before allocating",
   async (folder) => {
     await writeFiles(folder, { "owl/0.png": pngFile({ width: 200, height: 200 }) });
     const [{ readDir }, count] = [Deno, 200_000];

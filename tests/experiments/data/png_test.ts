@@ -25,7 +25,7 @@ Deno.test("decodePng() decodes grey and colour, interlaced or not", () => {
   }
 });
 
-Deno.test("decodePng() decodes what another decoder does, of every format and filter", () => {
+Deno.test("decodePng() agrees with another decoder on every format and filter", () => {
   const random = randomOf(46020);
   // Small values make ties between neighbours.
   const bytesOf = (length: number, most = [4, 256][random(2)]) =>
@@ -52,14 +52,14 @@ Deno.test("decodePng() decodes what another decoder does, of every format and fi
   }
 });
 
-Deno.test("decodePng() gives few bits the whole range, and takes 16 bits that were 8", () => {
+Deno.test("decodePng() scales few bits to the full range, and accepts 8 bits stored as 16", () => {
   const file = chunks([header(3, 1, 2, 0, 0), ["IDAT", deflateSync(Uint8Array.of(0, 0b00_01_11_00))]]);
   assert.deepEqual(decoded(file).pixels, [0, 85, 255]);
   const sixteen = pngFile({ width: 3, height: 1, depth: 16 }, (i) => 257 * (i + 7));
   assert.deepEqual(decoded(sixteen).pixels, [7, 8, 9]);
 });
 
-Deno.test("decodePng() takes a palette of greys as grey, and others as colour", () => {
+Deno.test("decodePng() treats a palette of greys as grey, and others as colour", () => {
   const paletted = (palette: number[][]) => decoded(pngFile({ width: 2, height: 1, palette }, (i) => i));
   assert.deepEqual(paletted([[9, 9, 9], [3, 3, 3]]), { size: [1, 1, 2], pixels: [9, 3] });
   assert.deepEqual(paletted([[9, 9, 9], [3, 4, 3]]), { size: [3, 1, 2], pixels: [9, 9, 9, 3, 4, 3] });
@@ -92,7 +92,7 @@ const sixteenBits = "Cannot use a.png: it has 16 bits a channel (expected 8); sa
 const declares = (size: string) =>
   `Cannot read a.png: its header declares ${size} pixels (expected 1 to 4194304 of them); save it smaller`;
 
-Deno.test("decodePng() refuses in one line what it cannot use", () => {
+Deno.test("decodePng() refuses unusable files in one line", () => {
   const whole = tiny();
   assert.deepEqual(decoded(whole).pixels, [5]);
   const cases: Record<string, [Uint8Array, string]> = {
@@ -143,7 +143,7 @@ Deno.test("decodePng() decodes or refuses damaged files in one line", () => {
   assert.ok(refused > 500, `${refused}`);
 });
 
-/** Tries to decode files, and prints by how many bytes memory grew; in a process of its own, where nothing else runs. */
+/** A program that decodes files and prints by how many bytes memory grew; run separately to keep other work out. */
 const decoding = `
   import { decodePng } from ${JSON.stringify(import.meta.resolve("../../../experiments/data/png.ts"))};
   const before = Deno.memoryUsage().rss;
@@ -178,7 +178,7 @@ testNeeding(
 
 type Chunk = readonly [name: string, data: Uint8Array];
 
-/** First column and row of each pass of an interlaced image, and the steps between its columns and rows. */
+/** First column and row of each pass of an interlaced image, with its column and row steps. */
 const adam7 = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"].map((pass) =>
   Array.from(pass, Number)
 );
@@ -192,7 +192,7 @@ function header(width: number, height: number, depth: number, type: number, inte
   return ["IHDR", data];
 }
 
-/** A PNG file of chunks, with their checksums. */
+/** A PNG file made of chunks, with their checksums. */
 function chunks(list: readonly Chunk[]): Uint8Array<ArrayBuffer> {
   const bytes = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
   const u32 = (value: number) => [24, 16, 8, 0].map((shift) => (value >>> shift) & 255);

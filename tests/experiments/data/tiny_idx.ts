@@ -3,15 +3,15 @@ import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
 
 /** Height and width of the made-up images. */
 export const imageSize = 12;
-/** How many made-up images there are. */
+/** Numbers of made-up images. */
 const counts = { train: 96, test: 24 };
 
 /**
  * An IDX file of unsigned bytes: the magic number, the lengths, the values.
  *
- * @param lengths one for each axis; the magic number follows from how many there are
- * @param valueAt value by position, here 0, 1, 2, ...; only its lowest byte counts
- * @param size how many values there are, as many as the lengths say or not
+ * @param lengths one per axis; the magic number follows from their number
+ * @param valueAt value by position, by default 0, 1, 2, ...; only its lowest byte counts
+ * @param size number of values, which may differ from the lengths
  */
 export function idxFile(
   lengths: readonly number[],
@@ -25,14 +25,14 @@ export function idxFile(
   return bytes;
 }
 
-/** IDX images of one channel, whose pixels count up. */
+/** IDX images with one channel, whose pixel values count up. */
 export const countingImages = (count: number, height: number, width: number) =>
   idxFile([count, height, width]);
 
 /** IDX labels 0, 1, 2, ... */
 export const countingLabels = (count: number) => idxFile([count]);
 
-/** Images of a bright spot on black, each somewhere else; the first is number `from`. Later channels are darker. */
+/** Images of a bright spot on black, each at another place, starting with number `from`. Later channels are darker. */
 function images(count: number, channels: number, from = 0): Uint8Array {
   const lengths = [count, imageSize, imageSize, ...channels === 1 ? [] : [channels]];
   return idxFile(lengths, (i) => {
@@ -44,7 +44,7 @@ function images(count: number, channels: number, from = 0): Uint8Array {
   });
 }
 
-/** Writes a made-up data set as the IDX files: the same bytes each time, a few kilobytes. */
+/** Writes a made-up data set of a few kilobytes as IDX files, always the same bytes. */
 export async function writeTinyIdx(
   folder: string,
   { train = counts.train, test = counts.test, channels = 1, classes = 10 }: {
@@ -58,7 +58,7 @@ export async function writeTinyIdx(
   const files: [string, Uint8Array][] = [
     [IDX_NAMES.trainImages, images(train, channels)],
     [IDX_NAMES.trainLabels, idxFile([train], (i) => i % classes)],
-    [IDX_NAMES.testImages, images(test, channels, 3)], // else they would be the first of the others
+    [IDX_NAMES.testImages, images(test, channels, 3)], // different from the first training images
     [IDX_NAMES.testLabels, idxFile([test], (i) => i % classes)],
   ];
   for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);

@@ -1,4 +1,4 @@
-/** PNG files by another encoder than that of our decoder. */
+/** PNG files made by an independent encoder. */
 
 import { dirname, join } from "node:path";
 import { encode, type ImageData, type PngEncoderOptions } from "npm:fast-png@8.0.0";
@@ -14,7 +14,7 @@ export function pngFile(
   return Uint8Array.from(encode({ width, height, channels, depth, data, ...rest }, options));
 }
 
-/** A PNG file of 12x12 pixels with a bright spot; of three channels the later ones are darker. */
+/** A PNG file of 12x12 pixels with a bright spot; with three channels, later ones are darker. */
 export function spot(n: number, channels: 1 | 3 = 1): Uint8Array<ArrayBuffer> {
   return pngFile({ width: 12, height: 12, channels }, (i) => {
     const [pixel, channel] = [Math.floor(i / channels), i % channels];
@@ -23,7 +23,7 @@ export function spot(n: number, channels: 1 | 3 = 1): Uint8Array<ArrayBuffer> {
   });
 }
 
-/** Writes files below a folder, with the folders that their names tell. */
+/** Writes files below a folder, with the subfolders in their names. */
 export async function writeFiles(folder: string, files: Readonly<Record<string, Uint8Array>>): Promise<void> {
   for (const [name, bytes] of Object.entries(files)) {
     await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
@@ -31,7 +31,7 @@ export async function writeFiles(folder: string, files: Readonly<Record<string, 
   }
 }
 
-/** Spots of some classes: `count` files for each, named `class/n.png`. */
+/** Spots for some classes: `count` files each, named `class/n.png`. */
 export function spotsOf(
   classes: readonly string[],
   count: number,

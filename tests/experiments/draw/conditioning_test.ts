@@ -1,4 +1,4 @@
-/** Samples of classes: what is drawn, and what files and pictures keep of it. */
+/** Conditioned samples: drawing them, and their classes in files and pictures. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -41,7 +41,7 @@ const drawable = () => ({
 });
 const { count, conditioning } = classColumns(13, classes, { scale: 2 });
 
-Deno.test("classColumns() fills rows of one of each class, at least one", () => {
+Deno.test("classColumns() fills rows with one sample of each class, at least one row", () => {
   assert.deepEqual([64, 66, 16, 1, 0].map((count) => roundToRows(count, 10)), [60, 70, 20, 10, 0]);
   assert.deepEqual([64, 0].map((count) => roundToRows(count, 0)), [64, 0]);
   assert.deepEqual(classColumns(64, 0, { scale: 2 }), { count: 64, columns: 0 });
@@ -52,7 +52,7 @@ Deno.test("classColumns() fills rows of one of each class, at least one", () => 
   });
 });
 
-Deno.test("guidanceInWords() says where and how, runsTwice() whether two networks run", () => {
+Deno.test("guidanceInWords() names interval and method, and runsTwice() the need of two networks", () => {
   const cases = [
     [{ scale: 1 }, "no guidance", false],
     [{ scale: 0 }, "guidance 0", false],
@@ -65,7 +65,7 @@ Deno.test("guidanceInWords() says where and how, runsTwice() whether two network
   }
 });
 
-Deno.test("drawSamples() draws the requested classes, in one batch or several, of three channels", async () => {
+Deno.test("drawSamples() draws the requested classes in three channels, in one batch or several", async () => {
   await withDevice(device, async () => {
     const { model } = drawable();
     const drawing = { seed: 5, steps: 3, solver: "heun" } as const;
@@ -82,7 +82,7 @@ Deno.test("drawSamples() draws the requested classes, in one batch or several, o
   });
 });
 
-Deno.test("drawSamplesInBatches() draws by sde on the linear path, and refuses it on another", async () => {
+Deno.test("drawSamplesInBatches() draws by sde only on the linear path", async () => {
   const draw = (path: "linear" | "cosine") =>
     withDevice(device, () => {
       const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path }, 3);
@@ -97,7 +97,7 @@ Deno.test("drawSamplesInBatches() draws by sde on the linear path, and refuses i
   );
 });
 
-testInFolder("trajectories keep the class and the guidance that they were drawn with", async (run) => {
+testInFolder("trajectory files record the class and the guidance", async (run) => {
   const trajectories = await withDevice(
     device,
     () => followTrajectories(drawable(), { ...how, count, conditioning }),
@@ -135,7 +135,7 @@ Deno.test("trajectoryRows() titles columns by class if all runs share classes an
   assert.deepEqual(texts(run("a", true), run("b", true, 3)), plain);
 });
 
-testInFolder("followInPlane() follows the requested classes, whatever the batch", async (run) => {
+testInFolder("followInPlane() follows the requested classes, for any batch size", async (run) => {
   const split = (count: number) => ({
     count,
     labels: Uint8Array.from({ length: count }, (_, n) => n % classes),

@@ -28,7 +28,7 @@ testOnDevices("NearestImages classifies distinct classes, and scores itself on h
   );
 });
 
-testOnDevices("NearestImages takes the most frequent class, and the nearest one in a tie", async () => {
+testOnDevices("NearestImages chooses the most frequent class, and the nearest one in a tie", async () => {
   const images = Uint8Array.of(0, 10, 20, 200, 255);
   const classOf = async (labels: readonly number[], pixel: number, count = 5) => {
     const nearest = new NearestImages({ images, labels, count }, 1);
@@ -38,7 +38,7 @@ testOnDevices("NearestImages takes the most frequent class, and the nearest one 
   assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
 });
 
-testOnDevices("NearestImages takes any label, and classifies nothing without labels", async () => {
+testOnDevices("NearestImages accepts any labels, and classifies nothing without labels", async () => {
   const P = 4;
   const images = Uint8Array.from({ length: 40 * P }, (_, i) => i % P === Math.floor(i / P) % 4 ? 255 : 0);
   const labels = Uint32Array.from({ length: 40 }, (_, n) => 1000 * (n % 4));
@@ -63,7 +63,7 @@ testOnDevices("NearestImages learns all classes of images that are sorted by cla
   assert.deepEqual([...(await nearest.classify(Float32Array.of(0, 0, 1, 0, 1, 0)))!], [2, 1]);
 });
 
-/** N images of P pixels that vary along every direction, less and less. */
+/** N images of P pixels that vary in every direction, with falling variance. */
 function images(N: number, P: number): Float32Array {
   const bits = uniforms(7, 0, 0, N * P);
   return bits.map((value, i) => (value - 0.5) / (1 + i % P) + (i % P) / P);
@@ -94,7 +94,7 @@ Deno.test("principalComponents() are the eigenvectors of the covariance", () => 
   }
 });
 
-Deno.test("principalComponents() of one-pixel images are that pixel and zero", () => {
+Deno.test("principalComponents() of one-pixel images are the pixel axis and zero", () => {
   const pca = principalComponents(Float32Array.of(1, 3), 1, 2);
   assert.deepEqual([...pca.components, ...pca.share], [1, 0, 1, 0]);
   assert.deepEqual([...project(Float32Array.of(1, 3), pca, 2)], [-1, 0, 1, 0]);
@@ -107,7 +107,7 @@ Deno.test("principalComponents() of fewer images than components are finite", ()
   assert.ok(principalComponents(new Float32Array(20).fill(0.3), 10, 2).share.every((value) => value === 0));
 });
 
-Deno.test("project() gives coordinates that reconstruct the images", () => {
+Deno.test("project() returns coordinates that reconstruct the images", () => {
   const [N, P] = [20, 6];
   const x = images(N, P);
   const pca = principalComponents(x, P, P);
@@ -121,7 +121,7 @@ Deno.test("project() gives coordinates that reconstruct the images", () => {
   assertClose(project(x, pca, 2, false), project(x.map((value, i) => value + pca.mean[i % P]), pca, 2), 1e-5);
 });
 
-Deno.test("principalComponents() takes images with more values than a function takes arguments", () => {
+Deno.test("principalComponents() accepts images with more values than a call takes arguments", () => {
   const P = 140_000;
   const x = Float32Array.from({ length: 2 * P }, (_, i) => i % P === 7 ? i / P : 0);
   const { components, share } = principalComponents(x, P, 1);

@@ -21,7 +21,7 @@ const split = (count: number) => ({
 const data = { train: split(40), test: split(20) };
 const device = await init({ device: "cpu" });
 
-/** Trajectories of a velocity that is not a network's, in pixels of twice the size. */
+/** Trajectories of a made-up velocity, in network values, twice the range of pixels. */
 const follow = (velocity: Model["velocity"], count: number, batch: number) => {
   return withDevice(device, () => {
     const model = { velocity } as Model;
@@ -30,7 +30,7 @@ const follow = (velocity: Model["velocity"], count: number, batch: number) => {
   });
 };
 
-/** Trajectories of images of three channels. */
+/** Trajectories of images with three channels. */
 const followColour = (data: Parameters<typeof followInPlane>[1]) =>
   withDevice(device, () => {
     const model = { velocity: (x) => add(multiply(x, 0), 1) } as Model;
@@ -64,7 +64,7 @@ Deno.test("followInPlane() draws a straight flow as lines of constant speed", as
   }
 });
 
-Deno.test("followInPlane() of a bent flow is not straight, whatever the batch", async () => {
+Deno.test("followInPlane() measures the curvature of a bent flow, for any batch size", async () => {
   const bent: Model["velocity"] = (x) => tanh(multiply(x, 3));
   const [one, many] = [await follow(bent, 5, 5), await follow(bent, 5, 2)];
   assert.deepEqual(one, many);

@@ -22,7 +22,7 @@ const trajectory = (from: number): Trajectory => ({
   velocity: Float32Array.from({ length: 4 }, (_, i) => Math.cos(from + i)),
   shape: [3, 2, 1],
 });
-/** Of three channels, at times of any spacing. */
+/** A trajectory of three channels, at uneven times. */
 const colour: Trajectory = {
   t: Float32Array.of(0, 0.1, 1),
   image: Float32Array.from({ length: 18 }, (_, i) => i),
@@ -88,7 +88,7 @@ testInFolder("readTrajectories() says in one line what is missing or damaged", a
   await assert.rejects(findTrajectories(run), { name: "RunError", message: /^Cannot read .*sample_1/ });
 });
 
-Deno.test("encodeTrajectory() refuses arrays that do not fit", () => {
+Deno.test("encodeTrajectory() refuses arrays with wrong shapes or values", () => {
   const cases: [change: Partial<Trajectory>, problem: string][] = [
     [
       { velocity: new Float32Array(6) },
@@ -106,7 +106,7 @@ Deno.test("encodeTrajectory() refuses arrays that do not fit", () => {
   }
 });
 
-/** v(x, t) = -x: stands in for a network. */
+/** v(x, t) = -x, in place of a network. */
 const decay = { velocity: (x: Tensor) => multiply(x, -1) } as unknown as Model;
 
 testOnDevices("followTrajectories() follows the flow in pixels, with the velocity at each t", async () => {
@@ -118,7 +118,7 @@ testOnDevices("followTrajectories() follows the flow in pixels, with the velocit
     for (const { t, image, velocity, shape: [M, ...size] } of both) {
       assert.deepEqual([M, ...size], shape[0] === 1 ? [5, 3, 2] : [5, 3, 2, 2]);
       assert.deepEqual([...t], [0, 0.25, 0.5, 0.75, 1]);
-      // In pixels p the network's x is 2 p - 1, so dp/dt = -(2 p - 1) / 2.
+      // A pixel p is x = 2 p - 1 in the network, so dp/dt = -(2 p - 1) / 2.
       assertClose(velocity, image.subarray(0, 4 * P).map((p) => -(2 * p - 1) / 2), 1e-6);
       assertClose(image.subarray(P), image.subarray(0, 4 * P).map((p, i) => p + velocity[i] / 4), 1e-6);
     }
@@ -127,7 +127,7 @@ testOnDevices("followTrajectories() follows the flow in pixels, with the velocit
 });
 
 testOnDevices(
-  "followTrajectories() starts from the same noise whatever the model and the count",
+  "followTrajectories() starts from the same noise for any model and count",
   async () => {
     const noiseOf = async (model: Model, count: number) => {
       const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [1, 8, 8] as const };

@@ -12,7 +12,7 @@ const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 }
 const { how, description: words } = makeSolver("euler:steps=3");
 const options = { ...asked, how, words };
 
-/** A field on four images of 3x3 pixels, and eight test images: the same four, and others. */
+/** A field on four images of 3x3 pixels, with eight test images: the same four, and others. */
 function subjectOf(field: VelocityField): EvaluatedNetwork {
   const { count } = asked;
   const split = (count: number) => ({
@@ -31,7 +31,7 @@ function subjectOf(field: VelocityField): EvaluatedNetwork {
 
 const steep = { velocity: (x: Tensor) => tanh(multiply(x, 3)) };
 
-Deno.test("evaluateNetwork() counts the cost of each figure, also of adaptive solvers", async () => {
+Deno.test("evaluateNetwork() counts the cost of each figure, even with adaptive solvers", async () => {
   const { count } = asked;
   const device = await init({ device: "cpu", threads: 1 });
   const field = new CountedField(steep);
@@ -41,12 +41,12 @@ Deno.test("evaluateNetwork() counts the cost of each figure, also of adaptive so
   const { authentic, copying, test_loss, bits_per_dimension } = evaluation.figures;
   assert.deepEqual([authentic!.evaluations, test_loss!.evaluations], [3 * count, 2 * count]);
   assert.ok(copying!.real! > 0, "other test images are farther from the training images than copies are");
-  const ofBits = field.evaluations - 3 - 1; // all four images are followed at once
+  const ofBits = field.evaluations - 3 - 1; // all four images are solved at once
   assert.equal(bits_per_dimension!.evaluations, ofBits * count);
   assert.notEqual(
     expectedEvaluations(subject, undefined, options),
     field.evaluations * count,
-    "which was a guess",
+    "the expectation was only an estimate",
   );
 });
 
@@ -57,7 +57,7 @@ Deno.test("evaluateNetwork() reports its progress, and stops between steps and c
   const stop = new AbortController();
   const onCompared = (...pairs: [number, number]) => void told.push(pairs);
   await withDevice(device, () => evaluateNetwork(subject, undefined, options, { onCompared }));
-  assert.ok(told.length >= 3, "samples, what is nearest to them, and test images");
+  assert.ok(told.length >= 3, "reports on samples, their neighbours and test images");
   assert.deepEqual(told.map(([done]) => done), told.map(([done]) => done).toSorted((a, b) => a - b));
   assert.ok(told.every(([done, most]) => done <= most && most === 2 * 48), `${told.at(-1)}`);
   told.length = 0;
@@ -90,7 +90,7 @@ Deno.test("evaluateNetwork() measures the trajectories of an accelerating flow",
   device.close();
   const { path_ratio, straightness, round_trip, bits_per_dimension } = figures;
   assert.equal(bits_per_dimension, undefined);
-  // The velocity is off the line's by 2, 0, 2 and 4, and back a trip goes (6 + 4 + 2) / 3 = 4, of pixels half.
+  // The velocity differs from the line's by 2, 0, 2 and 4; a trip back moves (6 + 4 + 2) / 3 = 4, half of it off, in pixels.
   assertClose([path_ratio!.value, straightness!.value, round_trip!.value], [1, 14 / 3, 1], 1e-5);
   assertClose(course!.t, [0, 1 / 3, 2 / 3], 1e-9);
   assertClose(course!.straightness, [4, 0, 4], 1e-5);
@@ -98,7 +98,7 @@ Deno.test("evaluateNetwork() measures the trajectories of an accelerating flow",
   assert.equal(
     path_ratio!.evaluations,
     4 * (4 + 2 * 3),
-    "the geometry also asks for the velocity at the end",
+    "the geometry also needs the velocity at the end",
   );
 });
 

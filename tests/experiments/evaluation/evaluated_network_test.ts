@@ -12,11 +12,11 @@ import { encodeProgress } from "../../../experiments/run/run_progress.ts";
 import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
-Deno.test("evaluationOptions() takes at most as many images as there are samples", () => {
+Deno.test("evaluationOptions() takes at most as many images as samples", () => {
   const test = { images: new Uint8Array(20), labels: new Uint8Array(20), count: 20 };
   const data = { name: "made-up", train: test, test, channels: 1, height: 1, width: 1, classes: 1 };
   const subject: EvaluatedNetwork = {
-    // Nothing is drawn by the network.
+    // The network draws nothing in this test.
     drawable: { model: undefined!, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
     data: { ...data, digest: "", source: "" },
     trained: Uint32Array.from({ length: 20 }, (_, n) => n),
@@ -32,7 +32,7 @@ Deno.test("evaluationOptions() takes at most as many images as there are samples
   assert.deepEqual(plan({ count: 10, courseImages: 12, bitsImages: 3 }), [10, 10, 3]);
 });
 
-Deno.test("judgeFor() gives the reason if there is no judge", async () => {
+Deno.test("judgeFor() says why there is no judge", async () => {
   const images = { images: new Uint8Array(20), count: 20 };
   const said = async (classes: number) => {
     const data = { name: "made-up", train: images, test: images, channels: 1, height: 1, width: 1, classes };
@@ -64,5 +64,5 @@ testInFolder("stepOfWeights() of a killed run is the step of its checkpoint, not
   });
   await Deno.writeFile(state, encodeSafetensors(new Map(), { progress }));
   assert.equal(await stepOfWeights(run, { status: "KILLED" }), 20);
-  assert.equal(await stepOfWeights(run, { status: "FINISHED" }), 30, "all that is logged is in the weights");
+  assert.equal(await stepOfWeights(run, { status: "FINISHED" }), 30, "all logged steps are in the weights");
 });

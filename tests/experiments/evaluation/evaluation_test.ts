@@ -54,7 +54,7 @@ Deno.test("readEvaluation() reads what writeEvaluation() wrote", () =>
     assert.deepEqual(await readEvaluation(folder), evaluation);
   }));
 
-Deno.test("readEvaluation() refuses damage in one line that says what to do", () =>
+Deno.test("readEvaluation() refuses damaged files in one line with advice", () =>
   withFolder(async (folder) => {
     const damages: [change: object, message: string][] = [
       [{ version: 2 }, "version is 2 (expected 1; evaluate the run again)"],
@@ -116,7 +116,7 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judge 
   ]);
 });
 
-Deno.test("qualityWarning() names the differences that make evaluations incomparable", () => {
+Deno.test("qualityWarning() names differences that make evaluations incomparable", () => {
   const { dataset, judge, samples } = evaluation;
   const cases: readonly [change: Partial<Evaluation>, what: string | undefined][] = [
     [{ time: 0, device: "other", samples: { ...samples, seed: 1, how: "euler" } }, undefined],

@@ -5,7 +5,7 @@ import type { JudgedData } from "../../../experiments/judge/data_judge.ts";
 
 const side = 8;
 
-/** Grey noise with a bright bar, lying in class 0 and standing in class 1. */
+/** Grey noise with a bright bar, horizontal in class 0 and vertical in class 1. */
 function images(count: number, seed: number): Required<LabelledImages> {
   const bits = randomBits(seed, 0, 0, count * side * side);
   const pixels = Uint8Array.from(bits, (bits) => bits & 127);

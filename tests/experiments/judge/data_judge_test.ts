@@ -11,13 +11,13 @@ import { loadJudge } from "../../../models/mod.ts";
 import { textOf } from "../../module_graph.ts";
 import { granted, testNeeding, testUnless } from "../../permissions.ts";
 
-/** Where the images of a judge are: nothing for the package that Deno downloads, else a folder of Debian's. */
+/** Folder of each judge's images: a Debian package's, or undefined for the package that Deno downloads. */
 const folders: Readonly<Record<string, string | undefined>> = {
   "checkpoints/judge_mnist.safetensors": undefined,
   "checkpoints/judge_fashion_mnist.safetensors": "/usr/share/datasets/fashion-mnist",
 };
 
-/** Why the images of a judge cannot be read here, if they cannot. */
+/** Why the images of a judge cannot be read here, if so. */
 async function missing(folder: string | undefined): Promise<string | undefined> {
   if (!granted("read")) return "needs --allow-read";
   try {
@@ -31,13 +31,13 @@ async function missing(folder: string | undefined): Promise<string | undefined> 
 
 testNeeding(
   { read: true },
-  "the judges of the repository are the files that the table and the docs state",
+  "the judges of the repository match the table and the docs",
   async () => {
     assert.deepEqual(storedJudges.map(({ file }) => file), Object.keys(folders));
     const docs = await textOf("docs/judge.md");
     const device = await init({ device: "cpu" });
     for (const stored of storedJudges) {
-      const bytes = await readStored(stored); // which checks its digest
+      const bytes = await readStored(stored); // checks the digest
       assert.ok(bytes.length < 500_000, `${stored.file} has ${bytes.length} bytes`);
       const { info } = loadJudge(bytes, stored.file);
       assert.deepEqual([info.dataDigest, info.command], [stored.dataDigest, stored.command]);
@@ -52,7 +52,7 @@ testNeeding(
 for (const [file, folder] of Object.entries(folders)) {
   testUnless(
     await missing(folder),
-    `judgeOf() finds ${file}, which is right as often as it says`,
+    `judgeOf() finds ${file}, which has its stated accuracy`,
     async () => {
       const device = await init({ device: "cpu" });
       const data = judgedData(await loadDataset(folder));

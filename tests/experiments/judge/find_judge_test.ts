@@ -13,7 +13,7 @@ import { bars } from "./bars.ts";
 
 const terminal: Terminal = { isTerminal: false, columns: () => 80, write() {} };
 
-/** Finds judges in a folder, and notes what is said. */
+/** Finds judges in a folder, and records messages. */
 function finder(folder: string, options: Partial<JudgeOptions> = {}) {
   const said: string[] = [];
   const cache = join(folder, "judges");
@@ -63,7 +63,7 @@ testInFolder("judgeOf() can be stopped while it waits for another program", asyn
   assert.deepEqual(said, [`Waiting for another program that trains a judge in ${folder}`]);
 });
 
-testInFolder("judgeOf() distinguishes data by images and by labels", async (folder) => {
+testInFolder("judgeOf() distinguishes data sets by images and by labels", async (folder) => {
   using _device = await opened();
   const { find, said } = finder(folder);
   const { train } = await bars();
@@ -104,7 +104,7 @@ testInFolder(
 );
 
 testInFolder(
-  "judgeOf() works without a cache, and caches no half-trained judge",
+  "judgeOf() works without a cache, and never caches a half-trained judge",
   async (folder) => {
     using _device = await opened();
     await Deno.writeTextFile(join(folder, "judges"), "a file");
@@ -121,7 +121,7 @@ testInFolder(
 );
 
 testInFolder(
-  "judgeOf() refuses data that cannot have a judge, and a stored judge that is not the stated one",
+  "judgeOf() refuses data without two labelled classes, and a stored judge with another digest",
   async (folder) => {
     using _device = await opened();
     const refused = (data: object, options: Partial<JudgeOptions>, message: string) =>
@@ -147,7 +147,7 @@ testInFolder(
     const stored = (file: string, digest = "0".repeat(64)) => ({
       stored: [{ file, digest, dataDigest, command: "" }],
     });
-    const file = "checkpoints/mnist_residual.safetensors"; // which is no judge
+    const file = "checkpoints/mnist_residual.safetensors"; // not a judge
     const digest = await sha256(await Deno.readFile(join(root, file)));
     const restore = (name: string) => `; restore it with git checkout ${name}`;
     await refused(

@@ -8,7 +8,7 @@ import { bars } from "./bars.ts";
 
 const how = { steps: 60, seed: 5 };
 
-testOnDevices("makeJudge() learns an easy data set, and records how", async (device) => {
+testOnDevices("makeJudge() learns an easy data set, and records its settings", async (device) => {
   const data = await bars();
   const seen: number[] = [];
   const { bytes, info } = (await makeJudge(data, { ...how, onProgress: (step) => seen.push(step) }))!;
@@ -25,7 +25,7 @@ testOnDevices("makeJudge() learns an easy data set, and records how", async (dev
   assert.ok(
     await accuracyOf(judge, { ...data.test, labels: data.test.labels.map((label) => 1 - label) }) < 0.05,
   );
-  // Of 2,100 images, which are judged in two parts, the last hundred have the wrong labels.
+  // There are 2,100 images, judged in two parts; the last hundred have wrong labels.
   const { images, labels } = data.test;
   const many = {
     images: Uint8Array.from({ length: 2100 * 64 }, (_, i) => images[i % images.length]),
@@ -77,7 +77,7 @@ testOnDevices(
   "classifierBatches() moves each image by at most one pixel, and keeps its label",
   async (device) => {
     const [H, W, C, count] = [7, 6, 2, 5];
-    // Image n is black but for a pixel in the middle of channel n % 2, of brightness 51 (n + 1).
+    // Image n is black except for a pixel in the middle of channel n % 2, with brightness 51 (n + 1).
     const images = new Uint8Array(count * C * H * W);
     for (let n = 0; n < count; n++) images[((n * C + n % 2) * H + 3) * W + 3] = 51 * (n + 1);
     const labels = Uint8Array.from({ length: count }, (_, n) => 10 + n);

@@ -10,7 +10,7 @@ const [N, F, sets] = [200, 6, 80];
 const [reference, train] = [normalPoints(0, N, F), normalPoints(1, N, F)];
 const device = await init({ device: "cpu" });
 
-/** All figures of one set of samples. */
+/** All figures of a set of samples. */
 async function figures(samples: Points, seed: number): Promise<Record<string, Estimate>> {
   const options = { seed, resamples: 200 };
   const { authentic, copying } = await memorisation(train, reference, samples, options);
@@ -29,7 +29,7 @@ async function figures(samples: Points, seed: number): Promise<Record<string, Es
 }
 
 for (const [scale, shift] of [[1, 0], [1.3, 0.5]]) {
-  Deno.test(`intervals are as wide as figures vary: samples of scale ${scale}, shifted by ${shift}`, async () => {
+  Deno.test(`intervals match the spread of figures: samples of scale ${scale}, shifted by ${shift}`, async () => {
     const found = await withDevice(device, async () => {
       const all = [];
       for (let n = 0; n < sets; n++) all.push(await figures(normalPoints(2 + n, N, F, scale, shift), n));
@@ -39,7 +39,7 @@ for (const [scale, shift] of [[1, 0], [1.3, 0.5]]) {
       const estimates = found.map((set) => set[name]);
       const mean = estimates.reduce((sum, { value }) => sum + value, 0) / sets;
       const held = estimates.filter(({ low, high }) => low <= mean && mean <= high).length / sets;
-      assert.ok(held >= 0.85, `the interval of ${name} holds the mean in ${held} of cases`);
+      assert.ok(held >= 0.85, `the interval of ${name} contains the mean in ${held} of cases`);
       const spread = Math.sqrt(
         estimates.reduce((sum, { value }) => sum + (value - mean) ** 2, 0) / (sets - 1),
       );

@@ -26,7 +26,7 @@ Deno.test("frechetDistance() of a set to itself is 0, and to a shifted copy the 
   assertRelative(frechetDistance(a, { ...a, values: a.values.map((x) => x + 2) }).value, 5 * 4, 1e-5);
 });
 
-Deno.test("frechetDistance() takes features that never vary", () => {
+Deno.test("frechetDistance() accepts constant features", () => {
   const flat = (counter: number) => {
     const points = normalPoints(counter, 60, 5);
     return { ...points, values: points.values.map((x, i) => i % 5 < 2 ? 0 : x) };
@@ -51,7 +51,7 @@ Deno.test("frechetDistance() refuses fewer samples than twice the features", () 
   );
 });
 
-testOnDevices("kernelDistance() within one distribution is around 0, sometimes negative", async () => {
+testOnDevices("kernelDistance() of one distribution is around 0, sometimes negative", async () => {
   const reference = normalPoints(0, 100, 6);
   const estimates = [];
   for (let n = 1; n <= 20; n++) estimates.push(await kernelDistance(reference, normalPoints(n, 100, 6)));
@@ -60,7 +60,7 @@ testOnDevices("kernelDistance() within one distribution is around 0, sometimes n
   assert.ok(held >= 16, `${held} of 20 intervals hold 0`);
 });
 
-testOnDevices("kernelDistance() is the same in one block of rows and in several", async () => {
+testOnDevices("kernelDistance() does not depend on the number of row blocks", async () => {
   const [a, b] = [normalPoints(0, 1500, 3), normalPoints(1, 1300, 3, 1.2)];
   const { value } = await kernelDistance(a, b);
   const k = (x: typeof a, i: number, y: typeof b, j: number) => {
@@ -85,7 +85,7 @@ testOnDevices(
   "memorisation() detects copies, exact or noisy, and underfitting",
   async () => {
     const honest = await memorisation(train, test, fresh);
-    assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples are like the test images");
+    assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples resemble the test images");
     const copies = pickPoints(train, first(100));
     const noise = normalPoints(3, 100, 10, 0.05).values;
     for (const planted of [copies, { ...copies, values: copies.values.map((x, i) => x + noise[i]) }]) {
@@ -97,7 +97,7 @@ testOnDevices(
       assert.ok(caught.authentic.value <= 0.5, "no copy counts as authentic");
       for (let n = 0; n < 100; n++) assert.equal(caught.nearest.indices[2 * n], n);
     }
-    const doubled = joined(train, pickPoints(train, first(50))); // each is there twice
+    const doubled = joined(train, pickPoints(train, first(50))); // each of these occurs twice
     assert.equal((await memorisation(doubled, test, pickPoints(train, first(50)))).authentic.value, 0);
     const wide = await memorisation(train, test, normalPoints(2, 200, 10, 2));
     assert.ok(wide.copying.low > 3 && wide.authentic.value > 0.95, "underfitting");
@@ -105,7 +105,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "memorisation() refuses one training image, no samples and images of another size",
+  "memorisation() refuses a single training image, missing samples and other image sizes",
   async () => {
     const refused = async (what: Promise<unknown>, words: RegExp) => {
       await assert.rejects(what, (error: Error) => {
@@ -124,7 +124,7 @@ testOnDevices(
   },
 );
 
-Deno.test("mannWhitney() is 0 for equal numbers, and counts ties half", () => {
+Deno.test("mannWhitney() is 0 for equal sets, and counts ties half", () => {
   const x = Float64Array.of(1, 2, 2, 5);
   assert.equal(mannWhitney(x, x).value, 0);
   // Of 2 x 3 pairs, 3 wins and 2 ties.

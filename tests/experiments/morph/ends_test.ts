@@ -18,7 +18,7 @@ const test = {
   count: 3,
 };
 
-/** An untrained network, whose classes differ much. */
+/** An untrained network with very different classes. */
 function network(classes: number) {
   const model = createModel({ type: "UNet_FM", filters: [4, 8], tEmb: 4, groups: 4, classes }, 3);
   namedParameters(model).get("label_emb.weight")?.write(
@@ -28,7 +28,7 @@ function network(classes: number) {
 }
 
 testOnDevices(
-  "findEnds() finds the noise from which test images come back under their own class",
+  "findEnds() finds noise that reconstructs test images in their own class",
   async () => {
     for (const classes of [0, 3]) {
       const subject = network(classes);
@@ -72,7 +72,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("findEnds() draws noise by the seed, number n under class n modulo the classes", async () => {
+testOnDevices("findEnds() draws noise by seed, and gives noise n class n modulo the classes", async () => {
   const subject = network(3);
   const { found, cost } = await findEnds(
     subject,
@@ -95,7 +95,7 @@ testOnDevices("findEnds() maps images to noise from their entry time", async () 
   const early = { ...options, entry: 0.9 };
   const { found, cost } = await findEnds(subject, ends, test, early, () => {});
   assert.equal(cost?.evaluations, 64);
-  // Followed to that time again, the noise is a tenth of noise and nine tenths of the image.
+  // At the entry time, the sample is one tenth noise and nine tenths image.
   const x0 = tensor(Float32Array.from(found.flatMap(({ noise }) => [...noise])), [2, 1, 4, 4]);
   const sampler = new Sampler(
     guided(subject.drawable.model, { scale: 1.5, none: 3 }),

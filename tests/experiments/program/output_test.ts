@@ -11,7 +11,7 @@ Deno.test("printable() escapes control characters, and keeps other text", () => 
     "ümläut 数 👩‍🔬": "ümläut 数 👩‍🔬",
   };
   for (const [text, shown] of Object.entries(cases)) assert.equal(printable(text), shown);
-  // Escapes are those of JSON, so JSON stays what it was.
+  // Escapes are valid in JSON, so JSON keeps its meaning.
   assert.equal(JSON.parse(printable(JSON.stringify("\x1b\x9b\u202e"))), "\x1b\x9b\u202e");
 });
 

@@ -7,7 +7,7 @@ import {
   type Workload,
 } from "../../../experiments/program/progress.ts";
 
-/** A bar on a terminal that keeps what is written, at a time that the test sets. */
+/** A bar on a terminal that records its output, with a clock set by the test. */
 function barOn(terminal: { isTerminal: boolean; columns: number }, work: Partial<Workload> = {}) {
   const written: string[] = [];
   const clock = { ms: 5000 };
@@ -45,7 +45,7 @@ Deno.test("ProgressBar.update() shows steps, rate, loss, elapsed time and time l
   );
 });
 
-Deno.test("ProgressBar.update() writes whole lines on a terminal that does not say how wide it is", () => {
+Deno.test("ProgressBar.update() writes whole lines on a terminal of unknown width", () => {
   const { bar, clock, written } = barOn({ isTerminal: true, columns: 0 });
   clock.ms += 1000;
   bar.update(50);
@@ -54,7 +54,7 @@ Deno.test("ProgressBar.update() writes whole lines on a terminal that does not s
   assert.equal(written.at(-1), `\r${"█".repeat(half)}${"░".repeat(half + 1)} ${text}\x1b[K`);
 });
 
-Deno.test("ProgressBar.update() keeps the last loss where none is given", () => {
+Deno.test("ProgressBar.update() keeps the last loss if none is given", () => {
   const { bar, clock, written } = barOn(screen);
   clock.ms += 1000;
   bar.update(1, 0.25);
@@ -92,14 +92,14 @@ Deno.test("ProgressBar.skipTime() leaves other work out of the rate", () => {
   assert.match(written.at(-1)!, / {2}640 images\/s {2}1:03 elapsed {2}0:07 left/);
 });
 
-Deno.test("ProgressBar.update() counts neither rate nor time of steps before a resumed start", () => {
+Deno.test("ProgressBar.update() ignores steps of earlier sessions in rate and time", () => {
   const { bar, clock, written } = barOn(screen, { startStep: 90 });
   clock.ms += 1000;
   bar.update(91);
   assert.match(written.at(-1)!, / 91\/100 {2}64\.0 images\/s {2}0:01 elapsed {2}0:09 left/);
 });
 
-Deno.test("ProgressBar.update() shows no time left where the number of steps is unknown", () => {
+Deno.test("ProgressBar.update() shows no remaining time if the number of steps is unknown", () => {
   const { bar, clock, written } = barOn(screen, { totalSteps: 0 });
   clock.ms += 60_000;
   bar.update(7);
@@ -141,7 +141,7 @@ Deno.test("ProgressBar[Symbol.dispose]() ends the line of a task that fails", ()
   assert.equal(written.at(-1), "\n");
 });
 
-Deno.test("ProgressBar.update() adds plain lines, every 10 seconds and at the end, to what is no terminal", () => {
+Deno.test("ProgressBar.update() adds a line every 10 seconds and at the end without a terminal", () => {
   const { bar, clock, written } = barOn(pipe);
   for (let step = 1; step <= 25; step++) {
     clock.ms += 1000;

@@ -12,7 +12,7 @@ import { isLocked, tryLockRun } from "../../../experiments/run/run_lock.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 
-/** A run folder beside a file that is not its own, and a pipe in it that nobody writes to. */
+/** A run folder with a pipe that nobody writes to, next to a file outside of it. */
 function testRun(name: string, test: (run: string, outside: string) => Promise<void>): void {
   testNeeding({ read: true, write: true, run: true }, name, () =>
     withFolder(async (folder) => {
@@ -34,7 +34,7 @@ const noFile = {
 };
 
 testRun(
-  "findContained() follows links inside the folder, and none that lead out of it",
+  "findContained() follows only links that stay inside the folder",
   async (run, outside) => {
     await Deno.symlink("config.json", join(run, "link.json"));
     assert.deepEqual(await readJson(join(run, "link.json")), { own: 1 });
@@ -57,7 +57,7 @@ testRun(
   },
 );
 
-testRun("openContained() waits for no pipe and no device, and opens no folder", async (run) => {
+testRun("openContained() refuses pipes, devices and folders without blocking", async (run) => {
   await new Deno.Command("mkfifo", { args: [join(run, "pipe")] }).output();
   await Deno.symlink("pipe", join(run, "link to pipe"));
   await Deno.symlink("/dev/zero", join(run, "zeros"));
@@ -68,7 +68,7 @@ testRun("openContained() waits for no pipe and no device, and opens no folder", 
   await assert.rejects(openContained(join(run, "zeros")), leadsOut);
 });
 
-testRun("tryLockRun() and isLocked() take a link or a pipe for no lock", async (run, outside) => {
+testRun("tryLockRun() and isLocked() refuse a link or a pipe as lock", async (run, outside) => {
   const refused = { name: "RunError", message: /^Cannot lock .*run: \.lock in it is not a file; remove it$/ };
   await Deno.symlink(`${outside}-made`, join(run, ".lock"));
   await assert.rejects(tryLockRun(run), refused);
@@ -79,7 +79,7 @@ testRun("tryLockRun() and isLocked() take a link or a pipe for no lock", async (
   await assert.rejects(isLocked(run), refused);
 });
 
-testRun("makeContainedFolder() makes no folder elsewhere", async (run) => {
+testRun("makeContainedFolder() never creates a folder outside the run", async (run) => {
   await makeContainedFolder(run, "samples");
   await makeContainedFolder(run, "flow");
   await Deno.remove(join(run, "samples"));

@@ -24,7 +24,7 @@ async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
-testInFolder("createRunFolder() names folders by time and name, and never twice", async (folder) => {
+testInFolder("createRunFolder() names folders by time and name, without duplicates", async (folder) => {
   const root = join(folder, "runs");
   const options = { name: "base", root, startedAt };
   assert.equal(await createRunFolder(options), join(root, "20240102-030405-base"));
@@ -32,7 +32,7 @@ testInFolder("createRunFolder() names folders by time and name, and never twice"
   assert.deepEqual(await namesIn(root), ["20240102-030405-base", "20240102-030405-base-2"]);
 });
 
-testInFolder("createRunFolder() takes a new or empty folder and refuses others", async (folder) => {
+testInFolder("createRunFolder() accepts a new or empty folder and refuses others", async (folder) => {
   const out = join(folder, "new", "run");
   assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
   assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
@@ -49,7 +49,7 @@ testInFolder("createRunFolder() takes a new or empty folder and refuses others",
   assert.equal(await Deno.readTextFile(file), "mine");
 });
 
-testInFolder("writeAtomic() replaces text and bytes and leaves no other file", async (folder) => {
+testInFolder("writeAtomic() replaces text and bytes, and leaves no temporary file", async (folder) => {
   const path = join(folder, "file");
   await writeAtomic(path, "old and longer");
   await writeAtomic(path, "ñew");
@@ -61,7 +61,7 @@ testInFolder("writeAtomic() replaces text and bytes and leaves no other file", a
   assert.deepEqual(await namesIn(folder), ["file"]);
 });
 
-testInFolder("writeAtomic() flushes the content to disk before the file takes its name", async (folder) => {
+testInFolder("writeAtomic() flushes the content to disk before renaming", async (folder) => {
   const events: string[] = [];
   const { sync } = Deno.FsFile.prototype;
   const { rename } = Deno;
@@ -82,7 +82,7 @@ testInFolder("writeAtomic() flushes the content to disk before the file takes it
   assert.deepEqual(events, ["sync", "rename"]);
 });
 
-testInFolder("writeAtomic() leaves a link alone that lies where it might write first", async (folder) => {
+testInFolder("writeAtomic() never writes through a link at a temporary name", async (folder) => {
   const [path, other] = [join(folder, "file"), join(folder, "other")];
   await Deno.writeTextFile(other, "mine");
   await Deno.symlink(other, `${path}.tmp`);
@@ -93,7 +93,7 @@ testInFolder("writeAtomic() leaves a link alone that lies where it might write f
 });
 
 testInFolder(
-  "writeAtomic() lets several programs write one file at once, and one of them wins",
+  "writeAtomic() lets several programs write a file at once; one of them wins",
   async (folder) => {
     const path = join(folder, "file");
     const contents = Array.from({ length: 16 }, (_, i) => new Uint8Array(1 << (8 + i % 12)).fill(i));
@@ -104,7 +104,7 @@ testInFolder(
   },
 );
 
-testInFolder("writeAtomic() shows a reader the old or the new content, never a part", async (folder) => {
+testInFolder("writeAtomic() shows readers the old or the new content, never a part", async (folder) => {
   const path = join(folder, "file");
   const size = 1 << 20;
   await writeAtomic(path, new Uint8Array(size));
@@ -121,7 +121,7 @@ testInFolder("writeAtomic() shows a reader the old or the new content, never a p
   await writer;
 });
 
-testInFolder("writeAtomic() leaves things as they were where it cannot rename", async (folder) => {
+testInFolder("writeAtomic() changes nothing if it cannot rename", async (folder) => {
   const path = join(folder, "taken");
   await Deno.mkdir(join(path, "inner"), { recursive: true });
   await assert.rejects(writeAtomic(path, "text"), (error: Error) => {
@@ -134,7 +134,7 @@ testInFolder("writeAtomic() leaves things as they were where it cannot rename", 
 });
 
 Deno.test({
-  name: "writeAtomic() names the file where writing is not allowed",
+  name: "writeAtomic() names the file if writing is not allowed",
   permissions: { write: false },
   fn: async () => {
     await assert.rejects(writeAtomic("file", "text"), /^RunError: Cannot write file: requires write access/);
@@ -171,7 +171,7 @@ testInFolder("readMetrics() reads back what appendMetrics() wrote", async (folde
   assert.deepEqual(await readMetrics(path), metrics);
 });
 
-testInFolder("truncateAfterStep() drops later lines and a half-written one", async (folder) => {
+testInFolder("truncateAfterStep() drops later lines and an incomplete one", async (folder) => {
   const path = join(folder, "metrics.jsonl");
   for (const step of [10, 20, 30]) appendMetrics(path, { step, trainLoss: NaN });
   await Deno.writeTextFile(path, '{"step":1', { append: true });
@@ -187,7 +187,7 @@ testInFolder("truncateAfterStep() drops later lines and a half-written one", asy
   );
 });
 
-testInFolder("appendMetrics() begins a line where a killed run left half of one", async (folder) => {
+testInFolder("appendMetrics() replaces an incomplete line of a killed run", async (folder) => {
   const path = join(folder, "metrics.jsonl");
   for (
     const [rest, kept] of [['{"step":7,"train_lo', []], ['{"step":7}', [7]], ['{"note":"ü', []]] as const
@@ -201,7 +201,7 @@ testInFolder("appendMetrics() begins a line where a killed run left half of one"
   assert.equal(await Deno.readTextFile(path), '{"step":1}\n');
 });
 
-testInFolder("appendMetrics() writes through no link, also one to nothing", async (folder) => {
+testInFolder("appendMetrics() never writes through a link, even a dangling one", async (folder) => {
   const path = join(folder, "metrics.jsonl");
   const elsewhere = join(folder, "elsewhere");
   await Deno.symlink(elsewhere, path);
@@ -213,7 +213,7 @@ testInFolder("appendMetrics() writes through no link, also one to nothing", asyn
   assert.equal(await Deno.readTextFile(elsewhere), "kept");
 });
 
-testInFolder("readMetrics() names a broken line before the last", async (folder) => {
+testInFolder("readMetrics() refuses a broken line before the last by its number", async (folder) => {
   const path = join(folder, "metrics.jsonl");
   await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
   await assert.rejects(readMetrics(path), {
@@ -222,7 +222,7 @@ testInFolder("readMetrics() names a broken line before the last", async (folder)
   });
 });
 
-Deno.test("collectEnvironment() tells what it may and null for the rest", async () => {
+Deno.test("collectEnvironment() returns null for what it may not read", async () => {
   const environment = await collectEnvironment({ name: "software" }, startedAt);
   assert.deepEqual(JSON.parse(JSON.stringify(environment)), environment);
   assert.equal(environment.startedAt, startedAt.toISOString());
@@ -235,7 +235,7 @@ Deno.test("collectEnvironment() tells what it may and null for the rest", async 
   if (!granted("run")) assert.equal(environment.gitDirty, null);
 });
 
-testInFolder("removeLeftovers() removes what was killed half-written, and nothing else", async (folder) => {
+testInFolder("removeLeftovers() removes only temporary files of killed sessions", async (folder) => {
   using lock = await lockRun(folder);
   const end = `${"0f".repeat(16)}.tmp`;
   const kept = [`.report.html.${end}`, "a.tmp", ".last.safetensors.0.tmp", "last.safetensors"];
@@ -247,7 +247,7 @@ testInFolder("removeLeftovers() removes what was killed half-written, and nothin
   assert.deepEqual(names.sort(), [".lock", ...kept].sort());
 });
 
-testInFolder("removeLeftovers() looks into the run's own folders, and through no link", async (folder) => {
+testInFolder("removeLeftovers() searches the run's own folders, and follows no link", async (folder) => {
   const [run, elsewhere] = [join(folder, "run"), join(folder, "elsewhere")];
   const leftover = `.step_000500.safetensors.${"0f".repeat(16)}.tmp`;
   for (const place of [join(run, "weights"), join(run, "flow"), elsewhere]) {
@@ -267,7 +267,7 @@ testInFolder("removeLeftovers() looks into the run's own folders, and through no
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-testInFolder("inTurn() does one task at a time, and continues after a failure", async (folder) => {
+testInFolder("inTurn() runs one task at a time, and continues after a failure", async (folder) => {
   let [at, most] = [0, 0];
   const work = (n: number) =>
     inTurn(folder, async () => {
@@ -280,10 +280,10 @@ testInFolder("inTurn() does one task at a time, and continues after a failure", 
   const ended = await Promise.allSettled([0, 1, 2, 3].map(work));
   assert.deepEqual(ended.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
   assert.equal(most, 1);
-  assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), [], "it leaves nothing behind");
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), [], "no files are left");
 });
 
-testInFolder("inTurn() lets work for other folders go on", async (folder) => {
+testInFolder("inTurn() does not block work for other folders", async (folder) => {
   const other = await Deno.makeTempDir({ dir: folder });
   assert.equal(await inTurn(folder, () => inTurn(other, () => Promise.resolve(7))), 7);
 });

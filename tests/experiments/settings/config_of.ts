@@ -1,15 +1,15 @@
-/** Flags of a training as a user types them. */
+/** Training flags as a user types them. */
 
 import assert from "node:assert/strict";
 import { type PresetName, training, type TrainingConfig } from "../../../experiments/settings/training.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 
-/** The settings that flags of a training give. */
+/** The settings that training flags give. */
 export function configOf(flags: string, preset: PresetName = "quick"): TrainingConfig {
   return trainingConfig(training.parse(flags.split(" ")).values, preset);
 }
 
-/** Checks that flags are refused with this one line. */
+/** Asserts that flags are refused with a one-line message. */
 export function assertRefused(flags: string, message: string): void {
   assert.throws(() => configOf(`--model residual ${flags}`), { name: "ConfigError", message });
 }

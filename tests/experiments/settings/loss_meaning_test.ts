@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { lossWarning } from "../../../experiments/settings/loss_meaning.ts";
 
-Deno.test("lossWarning() names the settings that give losses another meaning", () => {
+Deno.test("lossWarning() names settings that make losses incomparable", () => {
   const run = {
     model: "base",
     normalize: "-1..1",
@@ -15,7 +15,7 @@ Deno.test("lossWarning() names the settings that give losses another meaning", (
     lossWarning([run, { ...run, conditional: true }, {}]),
     "Losses of these runs are not comparable: --conditional is false or true",
   );
-  assert.equal(lossWarning([run, {}]), undefined); // a run of another program
+  assert.equal(lossWarning([run, {}]), undefined); // a run from another program
   assert.equal(
     lossWarning([run, { ...run, normalize: "0..1", times: { name: "logit_normal" } }, run]),
     'Losses of these runs are not comparable: --normalize is -1..1 or 0..1, --times is uniform or {"name":"logit_normal"}',

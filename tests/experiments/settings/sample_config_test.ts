@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { sampleTask, sampling } from "../../../experiments/sample.ts";
 
-Deno.test("sampling needs a checkpoint and a picture or an array to write", () => {
+Deno.test("sample requires a checkpoint, and an output that is a picture or an array", () => {
   const config = sampling.resolve(sampling.parse(["--checkpoint", "a.safetensors", "--count", "9"]).values);
   assert.deepEqual(config, {
     checkpoint: "a.safetensors",

@@ -12,13 +12,13 @@ Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
   assert.deepEqual(training.read(JSON.parse(JSON.stringify(config)), "config.json"), config);
 });
 
-Deno.test("Settings.read() takes the default of a setting that the file is too old to know", () => {
+Deno.test("Settings.read() uses the default of a setting that an older file lacks", () => {
   const config = configOf("--model base --val-epochs 0.5");
   const { valEpochs: _, ...older } = config;
   assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
 });
 
-Deno.test("Settings.parse() takes words anywhere among the flags", () => {
+Deno.test("Settings.parse() accepts words anywhere among the flags", () => {
   const parse = (line: string) => evaluating.parse(line.split(" "), true);
   const expected = { words: ["runs/a", "b"], help: false, values: { count: 100, mlflow: "http://h" } };
   for (
@@ -47,7 +47,7 @@ Deno.test("Settings.parse() takes words anywhere among the flags", () => {
   });
 });
 
-Deno.test("choices of flags are the names of the registries", () => {
+Deno.test("choices of flags match the names in the registries", () => {
   const { model, optimizer, schedule, pacing } = training.rows;
   assert.deepEqual(optimizer.choices, optimizerKinds);
   assert.deepEqual(schedule.choices, scheduleNames);

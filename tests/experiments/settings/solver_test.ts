@@ -37,7 +37,7 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
   assertClose(gridTimes(5, how.grid!), [0, 0.04, 0.16, 0.36, 0.64, 1], 1e-12);
 });
 
-Deno.test("makeSolver() refuses what has no effect or no meaning, in one line", () => {
+Deno.test("makeSolver() refuses settings without effect or meaning in one line", () => {
   const inUnit = "expected times that rise from 0 to 1, such as 0/0.35/1";
   const refusals: Readonly<Record<string, string>> = {
     "heum:steps=3": `expected ${anyOf([...Object.keys(solvers), "sde"])} (did you mean heun?)`,
@@ -72,7 +72,7 @@ Deno.test("makeSolver() refuses what has no effect or no meaning, in one line", 
   }
 });
 
-Deno.test("solverSetting() accepts the solvers that a task can use", () => {
+Deno.test("solverSetting() accepts only solvers that the task can use", () => {
   const { solver } = training.rows;
   assert.ok(solver.accepts("euler:steps=3") && solver.accepts("heun:grid=0/0.5/1"));
   assert.equal(

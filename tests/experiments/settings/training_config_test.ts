@@ -20,20 +20,20 @@ Deno.test("trainingConfig() completes flags by the given preset", () => {
   assert.equal(config.out, null);
 });
 
-Deno.test("trainingConfig() drops the other ends of a run where one is given", () => {
+Deno.test("trainingConfig() drops the other limits of a run if one is given", () => {
   const endsOf = ({ epochs, maxSteps, maxMinutes }: TrainingConfig) => [epochs, maxSteps, maxMinutes];
   assert.deepEqual(endsOf(configOf("--model base")), [0, 0, 6.5]);
   assert.deepEqual(endsOf(configOf("--model base --max-steps 5")), [0, 5, 0]);
   assert.deepEqual(endsOf(configOf("--model base --epochs 3", "standard")), [3, 0, 0]);
 });
 
-Deno.test("trainingConfig() prefers the preset that the flags name", () => {
+Deno.test("trainingConfig() prefers the preset in the flags", () => {
   const config = configOf("--model base --preset standard", "quick");
   assert.equal(config.preset, "standard");
   assert.equal(config.batchSize, 128);
 });
 
-Deno.test("trainingConfig() gives the study's settings for the preset paper", () => {
+Deno.test("trainingConfig() has the study's settings in the preset paper", () => {
   const config = configOf("--model residual", "paper");
   const study: Partial<TrainingConfig> = {
     filters: [256, 512, 1024],
@@ -63,7 +63,7 @@ Deno.test("trainingConfig() gives the study's settings for the preset paper", ()
   assert.deepEqual({ ...config, ...study }, config);
 });
 
-Deno.test("Settings.parse() reads every kind of value", () => {
+Deno.test("Settings.parse() reads values of every kind", () => {
   const flags =
     "--attn --normalize -1..1 --lr=1e-3 --schedule cosine --name a-b.c --data some/folder --seed 0";
   assert.deepEqual(training.parse(flags.split(" ")), {
@@ -82,7 +82,7 @@ Deno.test("Settings.parse() reads every kind of value", () => {
   assert.equal(training.parse(["-h"]).help, true);
 });
 
-Deno.test("Settings.parse() refuses unknown flags and names the nearest known one", () => {
+Deno.test("Settings.parse() refuses unknown flags, and suggests the nearest known one", () => {
   assertRefused("--batch-sise 3", "Unknown flag --batch-sise (did you mean --batch-size?)");
   assertRefused("--batchSize=3", "Unknown flag --batchSize (did you mean --batch-size?)");
   assertRefused("-lr 3", "Unknown flag -lr (did you mean --lr?)");
@@ -168,7 +168,7 @@ Deno.test("trainingConfig() refuses settings that are missing or contradict each
   );
 });
 
-Deno.test("trainingConfig() takes the preset's optimizer where it updates something, and adamw elsewhere", () => {
+Deno.test("trainingConfig() replaces the preset's optimizer by adamw if it would update no weight", () => {
   assert.equal(configOf("--model base").optimizer, "muon");
   assert.equal(configOf("--model base --filters 8,16").optimizer, "muon");
   assert.equal(configOf("--model base --filters 4,8").optimizer, "adamw");
@@ -229,7 +229,7 @@ Deno.test("Task.help() shows the defaults of the preset", async () => {
   assert.match(paper, /\n {2}--batch-size N +images per step \(default: 256\)\n/);
 });
 
-Deno.test("overfitTask takes an optimizer that fits the network, and checks the network", () => {
+Deno.test("overfitTask chooses an optimizer for the network, and checks the network", () => {
   const optimizerOf = (...words: string[]) => overfitConfig(overfitTask.parse(words)).optimizer;
   assert.equal(optimizerOf(), "muon");
   assert.equal(optimizerOf("--model", "base", "--filters", "4,8"), "adamw");
@@ -247,14 +247,14 @@ testInFolder("readConfig() reads the settings of version 0.7", async (run) => {
   assert.deepEqual(readConfig(run), { ...config, solver });
 });
 
-testInFolder("trainingConfig() resumes a run under its own settings", async (run) => {
+testInFolder("trainingConfig() resumes a run with its own settings", async (run) => {
   const saved = configOf("--model base --lr 0.25 --epochs 3", "standard");
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(saved));
   assert.deepEqual(readConfig(run), saved);
 
   const config = configOf(`--model base --resume ${run} --epochs 7 --device cpu`, "quick");
   assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
-  // A folder from elsewhere cannot name the server that gets credentials.
+  // A run folder from elsewhere must not name the server that gets credentials.
   const foreign = { ...saved, mlflow: "http://elsewhere" };
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(foreign));
   assert.equal(configOf(`--resume ${run}`).mlflow, null);

@@ -16,14 +16,14 @@ const sizes: VariantRegistry<number> = {
 const table = defineSettings({ size: variant(sizes, { doc: "size of things", default: "sum-of-two" }) });
 const sizeOf = (...argv: string[]) => makeVariant(sizes, table.resolve(table.parse(argv).values).size);
 
-Deno.test("variant() names an entry and gives it its own settings, or their defaults", () => {
+Deno.test("variant() accepts a name with its settings, or their defaults", () => {
   assert.equal(sizeOf(), 3);
   assert.equal(sizeOf("--size", "fixed"), 7);
   assert.equal(sizeOf("--size", "sum-of-two:second=0.5"), 1.5);
   assert.equal(sizeOf("--size=sum-of-two:second=10,first=-1e1"), 0);
 });
 
-Deno.test("variant() keeps its text in config.json", () => {
+Deno.test("variant() stores its text in config.json", () => {
   const text = "sum-of-two:first=4";
   assert.deepEqual(table.parse(["--size", text]).values, { size: text });
   assert.deepEqual(table.read({ size: text }, "config.json"), { size: text });

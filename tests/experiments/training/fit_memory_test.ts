@@ -14,7 +14,7 @@ const device = (maxRangeBytes: number, software = false, maxBytes = Infinity) =>
   allocatedBytes: MiB,
   tuning: { workgroupSize: 1, software, pieces: 1 },
 });
-/** A step that needs `bytes` an image, half of them for its largest value. */
+/** A step that needs `bytes` per image, half of them for its largest tensor. */
 const plan = (bytes: number) => (images: number): MemoryPlan => ({
   bytes: images * bytes,
   largestBytes: images * bytes / 2,
@@ -30,7 +30,7 @@ Deno.test("fitBatch() keeps a batch that fits", () => {
   assert.deepEqual(fitBatch(device(Infinity), 1, plan(MiB)), { batchSize: 1 });
 });
 
-Deno.test("fitBatch() halves the batch until a kernel can bind its largest tensor, and says why", () => {
+Deno.test("fitBatch() halves the batch until its largest tensor can be bound, and says why", () => {
   const reason = (size: number, limit: number) =>
     `a tensor takes ${size} MiB, and a kernel can bind ${limit} MiB`;
   assert.deepEqual(fitBatch(device(63 * MiB), 128, plan(MiB)), { batchSize: 64, reason: reason(64, 63) });
@@ -38,7 +38,7 @@ Deno.test("fitBatch() halves the batch until a kernel can bind its largest tenso
   assert.deepEqual(fitBatch(device(MiB / 2), 3, plan(MiB)), { batchSize: 1, reason: reason(2, 1) });
 });
 
-Deno.test("fitBatch() halves the batch until a step fits what the device has left", () => {
+Deno.test("fitBatch() halves the batch until a step fits the free memory of the device", () => {
   const reason = "training takes 8 MiB, and 4 MiB are free";
   assert.deepEqual(fitBatch(device(64 * MiB, false, 5 * MiB), 8, plan(MiB)), { batchSize: 4, reason });
 });
@@ -110,7 +110,7 @@ testOnDevices("fittingNetwork() keeps the memory of one network, whether the bat
   }
 });
 
-Deno.test("freeMainMemory() is what is available, or what a control group leaves", () => {
+Deno.test("freeMainMemory() is the available memory, or the rest of a control group's limit", () => {
   const memory = { total: 64, available: 40, limit: Infinity };
   assert.equal(freeMainMemory(memory, 10), 40);
   assert.equal(freeMainMemory({ ...memory, limit: 30 }, 10), 20);

@@ -30,7 +30,7 @@ function measurement(batchSize: number): (images: Uint32Array) => Promise<number
   return async (images) => meanLoss(await heldOut.losses(images));
 }
 
-/** The mean loss of images in plain numbers: the noise and times of each batch, the loss of each of its images. */
+/** Mean loss of images, recomputed in plain numbers from the noise and times of each batch. */
 async function expectedLoss(images: readonly number[]): Promise<number> {
   let total = 0;
   for (let start = 0, batch = 0; start < images.length; start += batchSize, batch++) {
@@ -62,7 +62,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("HeldOutLoss.losses() handles more batches than may be in flight at once", async () => {
+testOnDevices("HeldOutLoss.losses() handles more batches than can be in flight", async () => {
   const images = Array.from({ length: 77 }, (_, i) => i % 20);
   assertClose(
     [await measurement(batchSize)(Uint32Array.from(images))],
@@ -71,7 +71,7 @@ testOnDevices("HeldOutLoss.losses() handles more batches than may be in flight a
   );
 });
 
-testOnDevices("HeldOutLoss.losses() gives the same number each time", async () => {
+testOnDevices("HeldOutLoss.losses() returns the same losses each time", async () => {
   const images = Uint32Array.of(19, 1, 18, 2, 17, 3, 16);
   const lossOf = measurement(batchSize);
   const first = await lossOf(images);
@@ -80,14 +80,14 @@ testOnDevices("HeldOutLoss.losses() gives the same number each time", async () =
   assert.equal(await measurement(batchSize)(images), first);
 });
 
-/** A whole training run, as `train` does it, against PyTorch; see tests/vectors/README.md. */
+/** A whole training run like that of `train`, against PyTorch; see tests/vectors/README.md. */
 
-/** What the reference was made with; see `CURVE` in loss_curve.py. */
+/** Settings of the reference; see `CURVE` in loss_curve.py. */
 type Settings = Readonly<
   Record<"seed" | "images" | "size" | "batch" | "steps" | "lr" | "weight_decay" | "clip", number>
 >;
 
-/** White discs on black, a byte a pixel. */
+/** White discs on black, one byte per pixel. */
 function discs(count: number, size: number): Uint8Array {
   const bytes = new Uint8Array(count * size * size);
   for (let n = 0; n < count; n++) {
@@ -101,7 +101,7 @@ function discs(count: number, size: number): Uint8Array {
   return bytes;
 }
 
-/** The losses of training from the parameters of the vectors. */
+/** Losses of training from the parameters in the vectors. */
 async function lossesOf(vectors: Vectors, precision: "f32" | "f16"): Promise<number[]> {
   const { images, size, batch, steps, lr, weight_decay: weightDecay, clip, seed }: Settings = JSON.parse(
     vectors.metadata.settings,
@@ -128,7 +128,7 @@ testWithVectors("training for 200 steps has PyTorch's loss curve", "loss_curve",
 });
 
 testWithVectors(
-  "training in f16 for 200 steps has the loss curve to 1 %",
+  "training in f16 for 200 steps has the same loss curve within 1 %",
   "loss_curve",
   async (vectors, device) => {
     if (!device.halfStorage) {
@@ -138,7 +138,7 @@ testWithVectors(
     const found = await lossesOf(vectors, "f16");
     const errors = Array.from(vectors.values("losses"), (loss, i) => Math.abs(found[i] - loss) / loss);
     const largest = Math.max(...errors); // measured: 0.45 % on lavapipe
-    assert.ok(largest > 1e-5, "nothing was kept in f16");
+    assert.ok(largest > 1e-5, "no rounding to f16 is visible");
     assert.ok(largest <= 0.01, `a loss is off by ${100 * largest} %`);
   },
 );

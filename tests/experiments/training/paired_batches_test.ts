@@ -19,7 +19,7 @@ const make = (coupling: Coupling) => new PairedBatches(makeOrder(), coupling, da
 for (const [name, { make: makeCoupling }] of Object.entries(couplings)) {
   testNeeding(
     { read: true },
-    `PairedBatches pairs by ${name} as the coupling does, in any bursts`,
+    `PairedBatches pairs by ${name} like the coupling itself, in any bursts`,
     async () => {
       const coupling: Coupling = makeCoupling();
       const order = makeOrder();
@@ -36,14 +36,14 @@ for (const [name, { make: makeCoupling }] of Object.entries(couplings)) {
         ...await parts.batches(5, 9),
       ];
       assert.deepEqual(found, expected);
-      assert.deepEqual(await parts.batches(0, 2), expected.slice(0, 2)); // back, as after trial steps
+      assert.deepEqual(await parts.batches(0, 2), expected.slice(0, 2)); // earlier steps again, as after trial steps
     },
   );
 }
 
 testNeeding(
   { read: true },
-  "PairedBatches tells the mean costs of the last steps, after a resume too",
+  "PairedBatches.costs() averages over the last steps, also after a resume",
   async () => {
     using all = make(transportPairs);
     await all.batches(0, 6);

@@ -15,7 +15,7 @@ import { compileKernels } from "../../../experiments/training/network.ts";
 
 const permissions = { read: true, write: true, env: true } as const;
 
-/** The settings of a short run in a folder. */
+/** Settings of a short run in a folder. */
 function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConfig {
   const tiny = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 8, device: "cpu", threads: 1 } as const;
   const little = {
@@ -54,7 +54,7 @@ testInFolder("runTraining() trains without a task, and reports through `say`", a
 });
 
 testInFolder(
-  "runTraining() keeps weights at requested steps, and trains the same",
+  "runTraining() keeps weights at requested steps without changing the training",
   async (folder) => {
     const make = (name: string, maxSteps: number) =>
       configIn(folder, { maxSteps, schedule: "constant", ema: 0.9, out: `${folder}/${name}` });
@@ -70,7 +70,7 @@ testInFolder(
   },
 );
 
-testInFolder("runTraining() keeps no weights where a link leads out of the run", async (folder) => {
+testInFolder("runTraining() writes no weights through a link out of the run", async (folder) => {
   const { run } = await runTraining(configIn(folder, { maxSteps: 2, out: `${folder}/run` }));
   await Deno.mkdir(`${folder}/elsewhere`);
   await Deno.symlink(`${folder}/elsewhere`, `${run}/weights`);
@@ -110,7 +110,7 @@ testInFolder("runTraining() keeps the caller's lock", async (folder) => {
   assert.equal(await isLocked(run), false);
 });
 
-testInFolder("runTraining() refuses to follow the loss of no image, and makes no folder", async (folder) => {
+testInFolder("runTraining() makes no folder if plateau has no validation images", async (folder) => {
   const config = configIn(folder, {
     schedule: "plateau",
     valFraction: 0.004,
@@ -125,7 +125,7 @@ testInFolder("runTraining() refuses to follow the loss of no image, and makes no
   await assert.rejects(Deno.stat(`${folder}/run`), Deno.errors.NotFound);
 });
 
-testInFolder("runTraining() stopped during its trial steps keeps its minutes", async (folder) => {
+testInFolder("runTraining() stopped during trial steps keeps its limit in minutes", async (folder) => {
   const stop = new AbortController();
   stop.abort();
   const run = `${folder}/run`;
@@ -153,7 +153,7 @@ testInFolder("runTraining() resumed after a signal reaches the same weights", as
 });
 
 testInFolder(
-  "runTraining() stopped while it draws can continue, whatever an earlier session drew",
+  "runTraining() stopped during its pictures can continue, whatever an earlier session drew",
   async (folder) => {
     const make = (name: string, maxSteps: number) =>
       configIn(folder, { maxSteps, schedule: "constant", out: `${folder}/${name}` });
@@ -174,7 +174,7 @@ testInFolder(
 );
 
 testInFolder(
-  "runTraining() with minutes saves the number of steps that repeats it, bit for bit",
+  "runTraining() with minutes saves its number of steps, which repeats it bit for bit",
   async (folder) => {
     const schedule = { schedule: "one_cycle", warmUp: 0.3 } as const;
     const minutes = configIn(folder, { ...schedule, maxMinutes: 0.02, out: `${folder}/minutes` });
@@ -196,7 +196,7 @@ testInFolder(
 );
 
 testInFolder(
-  "completeArtifacts() makes only the missing artifacts that the folder has the files for",
+  "completeArtifacts() makes only missing artifacts, and only from files in the folder",
   async (folder) => {
     const run = `${folder}/run`;
     await runTraining(configIn(folder, { maxSteps: 2, out: run }));
@@ -214,7 +214,7 @@ testInFolder(
 );
 
 testInFolder(
-  "runTraining() with every new choice resumes bit for bit, and its checkpoint says what to make of the output",
+  "runTraining() with other objectives resumes bit for bit, and its checkpoint records them",
   async (folder) => {
     const choices: Partial<TrainingConfig> = {
       path: "cosine",
@@ -252,7 +252,7 @@ testInFolder(
 );
 
 testInFolder(
-  "runTraining() keeps a sixth of a run without labels, and guides its samples away from it",
+  "runTraining() without labels keeps weights at a sixth, and guides samples away from them",
   async (folder) => {
     const values = { conditional: false, maxSteps: 8, batchSize: 8 } as const;
     const run = async (name: string, more: Partial<TrainingConfig> = {}) => {
@@ -264,7 +264,7 @@ testInFolder(
     const early = (run: string) => Deno.readFile(`${run}/${weightsFile("early")}`);
     const guided = await run("guided");
     assert.equal(readConfig(guided).guidance, 2);
-    // The learning rate is constant here, so that a run of two steps ends as one of eight begins.
+    // With a constant learning rate, a run of two steps ends like one of eight begins.
     const constant = { schedule: "constant" } as const;
     const [long, short] = [await run("long", constant), await run("short", { ...constant, maxSteps: 2 })];
     const ema = await Deno.readFile(`${short}/${weightsFile("ema")}`);
@@ -276,7 +276,7 @@ testInFolder(
   },
 );
 
-/** What is written while three kernels compile in `kernelMs` milliseconds each. */
+/** Output while three kernels compile in `kernelMs` milliseconds each. */
 async function shown(isTerminal: boolean, kernelMs: number): Promise<string> {
   let text = "", ms = 0;
   const terminal = { isTerminal, columns: () => 80, write: (more: string) => void (text += more) };

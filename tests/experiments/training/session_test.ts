@@ -13,7 +13,7 @@ import { testInFolder } from "../../folder.ts";
 const order = new BatchOrder(Uint32Array.from({ length: 8 }, (_, i) => i), 4, 1);
 const logOf = (every: number) => new LossLog(order, every, () => "advice");
 
-/** Adds steps whose loss and norm follow from their number. @returns the lines */
+/** Adds steps with losses and norms derived from their number. @returns the lines */
 function add(log: LossLog, from: number, to: number) {
   const steps = Array.from({ length: to - from }, (_, i) => from + i);
   return steps.flatMap((step) => log.add(step, { loss: step, gradientNorm: 10 * step }, step / 100) ?? []);
@@ -28,7 +28,7 @@ Deno.test("LossLog averages the losses and gradient norms of each line's steps",
   assert.equal(log.recent.open, 1);
 });
 
-Deno.test("LossLog.end() logs the last steps, a tenth of the run or a line's steps where they are fewer", () => {
+Deno.test("LossLog.end() averages over a tenth of the run, at most the steps of a line", () => {
   const means = [[20, 0], [20, 10], [20, 25], [20, 101], [20, 201], [5, 201]].map(([every, steps]) => {
     const log = logOf(every);
     add(log, 0, steps);
@@ -39,7 +39,7 @@ Deno.test("LossLog.end() logs the last steps, a tenth of the run or a line's ste
   assert.deepEqual(means, [undefined, 5, 2.5, 5.5, 10, 2.5]);
 });
 
-Deno.test("LossLog continues in the middle of a line, also of a version that kept no norms", () => {
+Deno.test("LossLog.restore() continues in the middle of a line, even without norms", () => {
   const whole = logOf(4);
   const lines = [...add(whole, 0, 9), whole.end(9, 1)];
   const first = logOf(4);
@@ -68,14 +68,14 @@ testInFolder("isComplete() needs a finished record, the test loss and the report
   assert.equal(await isComplete(run, 7), false, "no report");
   await Deno.writeTextFile(`${run}/report.html`, "");
   assert.equal(await isComplete(run, 7), false, "without a record");
-  assert.equal(await isComplete(run, 8), false, "of another step");
+  assert.equal(await isComplete(run, 8), false, "at another step");
   await writeRecord(run, { ...record, status: "RUNNING", endedAt: null });
-  assert.equal(await isComplete(run, 7), false, "it goes on");
+  assert.equal(await isComplete(run, 7), false, "the run is open again");
   await writeRecord(run, record);
   assert.equal(await isComplete(run, 7), true);
 });
 
-Deno.test("Validation.run() says which loss is the lowest, and a loss that is NaN never is", async () => {
+Deno.test("Validation.run() finds the lowest loss, which is never NaN", async () => {
   const losses = [NaN, 2, NaN, 3, 1];
   class Given extends Validation {
     override measure(): Promise<number> {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { testInFolder } from "../../folder.ts";
 import { spotsOf, writeFiles } from "../data/tiny_png.ts";
 
-/** What is said and shown while a folder is loaded. */
+/** Messages and progress while a folder is loaded. */
 async function shown(folder: string, patienceMs: number) {
   const said: string[] = [];
   let written = "";
@@ -14,7 +14,7 @@ async function shown(folder: string, patienceMs: number) {
 }
 
 testInFolder(
-  "loadData() shows how far it is where it takes long",
+  "loadData() shows progress if it takes long",
   async (folder) => {
     await writeFiles(folder, spotsOf(["a", "b"], 20));
     assert.deepEqual(await shown(folder, Infinity), { said: [], written: "" });
@@ -24,7 +24,7 @@ testInFolder(
   },
 );
 
-Deno.test("checkPictures() refuses what could not be drawn after the training", () => {
+Deno.test("checkPictures() refuses pictures that are too large to draw", () => {
   const size = [1, 28, 28] as const;
   const values = { model: "base", filters: [4, 8], flowSteps: 100 } as const;
   const check = (pictures: object) => () => checkPictures(trainingConfig({ ...values, ...pictures }), size);

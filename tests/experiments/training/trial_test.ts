@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { stepsWithin, type Trial } from "../../../experiments/training/trial.ts";
 
-/** A trainer whose steps take a fixed time on a clock of its own. */
+/** A trainer with a clock of its own, on which every step takes the same time. */
 function fakeTrainer(stepSeconds: number) {
   return {
     step: 5,
@@ -36,13 +36,13 @@ async function attempt(
   return { steps, trainer };
 }
 
-Deno.test("stepsWithin() fills the time that its trial leaves, and restores the trainer", async () => {
+Deno.test("stepsWithin() fills the time left after its trial, and restores the trainer", async () => {
   const { steps, trainer } = await attempt(0.25);
   assert.equal(trainer.step, 5);
   assert.equal(steps, (60 - trainer.seconds) / 0.25);
 });
 
-Deno.test("stepsWithin() tries one step where a step takes seconds", async () => {
+Deno.test("stepsWithin() tries a single step if a step takes seconds", async () => {
   const { steps, trainer } = await attempt(4);
   assert.deepEqual([trainer.trialSteps, steps], [1, 14]);
 });

@@ -31,7 +31,7 @@ testInFolder("ChoiceCache keeps choices for the same adapter, call and candidate
   }
 });
 
-testInFolder("ChoiceCache.save() keeps what another program has added meanwhile", async (folder) => {
+testInFolder("ChoiceCache.save() keeps choices that another program added meanwhile", async (folder) => {
   const path = join(folder, "choices.json");
   const [one, other] = [await ChoiceCache.open(path, silent), await ChoiceCache.open(path, silent)];
   one.set(key, "a");
@@ -67,7 +67,7 @@ testInFolder("ChoiceCache ignores a damaged or foreign file, and replaces it", a
   }
 });
 
-testInFolder("ChoiceCache opens any damaged file without an error, and gives text only", async (folder) => {
+testInFolder("ChoiceCache opens any damaged file without an error, and returns only text", async (folder) => {
   const path = join(folder, "choices.json");
   const cache = await ChoiceCache.open(path, silent);
   for (const call of ["a", "b", "c"]) cache.set({ ...key, call }, "registers");
@@ -81,8 +81,8 @@ testInFolder("ChoiceCache opens any damaged file without an error, and gives tex
   }
 });
 
-testInFolder("ChoiceCache says why choices cannot be kept", async (folder) => {
-  await Deno.writeTextFile(join(folder, "runs"), "a file where the folder would be");
+testInFolder("ChoiceCache.save() says why choices cannot be saved", async (folder) => {
+  await Deno.writeTextFile(join(folder, "runs"), "a file in the folder's place");
   const cache = await ChoiceCache.open(join(folder, "choices.json"), silent);
   cache.set(key, "a");
   const blocked = await ChoiceCache.open(join(folder, "runs", "choices.json"), () => {});

@@ -11,7 +11,7 @@ import { writeTinyIdx } from "../data/tiny_idx.ts";
 
 const candidates = ["registers", "workgroups"];
 
-/** A trainer with one call to choose for, of which `workgroups` is the fastest. */
+/** A trainer with one call to choose, for which `workgroups` is fastest. */
 class OneCall {
   measured = 0;
   #chosen: string | undefined;
@@ -39,7 +39,7 @@ class OneCall {
 const gpu = { kind: "webgpu", tuning: { software: false, workgroupSize: 64, pieces: 1 } } as const;
 const software = { ...gpu, tuning: { ...gpu.tuning, software: true } } as const;
 
-/** Defines a test in an empty folder, where the program runs. */
+/** Defines a test with an empty folder as working directory. */
 function testHere(name: string, test: (say: string[]) => Promise<void>): void {
   testNeeding({ read: true, write: true }, name, async () => {
     const before = Deno.cwd();
@@ -64,7 +64,7 @@ async function start(trainer: OneCall, given: Partial<Parameters<typeof tuneKern
 
 const noted = async () => JSON.parse(await Deno.readTextFile("run/kernels.json"));
 
-testHere("tuneKernels() measures on a GPU once; a second start takes what the first has kept", async () => {
+testHere("tuneKernels() measures on a GPU once; a second start uses the stored choice", async () => {
   const first = new OneCall(), second = new OneCall(), other = new OneCall("GPU of B");
   assert.deepEqual(await start(first), []);
   assert.deepEqual(await noted(), { adapter: "GPU of A", calls: { "matmul M=2": "workgroups" } });
@@ -88,15 +88,15 @@ testHere(
   },
 );
 
-testHere("tuneKernels() resumes a run with its own kernels, whatever was measured since", async () => {
+testHere("tuneKernels() resumes a run with its own kernels, whatever was measured later", async () => {
   await start(new OneCall(), { tune: false });
-  await start(new OneCall(), { run: "." }); // another run, which keeps what it measures
+  await start(new OneCall(), { run: "." }); // another run, which stores its measurements
   const resumed = new OneCall();
   await start(resumed, { resumed: true });
   assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
 });
 
-testHere("tuneKernels() resumes a run that notes no kernels with those of the table", async () => {
+testHere("tuneKernels() resumes a run without recorded kernels with the default ones", async () => {
   const resumed = new OneCall();
   await start(resumed, { resumed: true, tune: true });
   assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
@@ -112,7 +112,7 @@ testHere("tuneKernels() chooses again when a run is resumed on another adapter, 
   assert.deepEqual([moved.measured, moved.runs, (await noted()).adapter], [1, "workgroups", "GPU of B"]);
 });
 
-testHere("tuneKernels() refuses damaged notes of a run", async () => {
+testHere("tuneKernels() refuses a damaged record of kernels", async () => {
   for (const text of ["", "{}", '{"adapter":"a","calls":{"b":1}}', '{"adapter":1,"calls":{}}']) {
     await Deno.writeTextFile("run/kernels.json", text);
     await assert.rejects(start(new OneCall(), { resumed: true }), {
@@ -122,7 +122,7 @@ testHere("tuneKernels() refuses damaged notes of a run", async () => {
   }
 });
 
-/** Copies the files of a finished run. */
+/** Copies the files of a finished run to a new folder. */
 async function copyRun(from: string, to: string): Promise<string> {
   await Deno.mkdir(to);
   for await (const { name, isFile } of Deno.readDir(from)) {
@@ -131,14 +131,14 @@ async function copyRun(from: string, to: string): Promise<string> {
   return to;
 }
 
-/** Trains on a device of its own, with nothing chosen yet. */
+/** Trains on a new device, without stored choices. */
 async function train(values: Parameters<typeof trainingConfig>[0]): Promise<void> {
   const device = await init({ device: "webgpu" });
   await runTraining(trainingConfig(values), { device });
   device.close();
 }
 
-testUnless(await missingAdapter(), "a run resumes with the kernels that it notes, bit for bit", async () => {
+testUnless(await missingAdapter(), "a run resumes with its recorded kernels, bit for bit", async () => {
   await withFolder(async (folder) => {
     await writeTinyIdx(`${folder}/data`);
     const first = `${folder}/first`;
@@ -164,6 +164,6 @@ testUnless(await missingAdapter(), "a run resumes with the kernels that it notes
     for (const maxSteps of [2, 3]) await train({ resume: parts, maxSteps });
     const weights = (run: string) => Deno.readFile(`${run}/${weightsFile("last")}`);
     assert.deepEqual(await weights(parts), await weights(whole));
-    assert.notDeepEqual(await weights(whole), await weights(plain)); // the others round differently
+    assert.notDeepEqual(await weights(whole), await weights(plain)); // other kernels round differently
   });
 });
