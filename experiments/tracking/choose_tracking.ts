@@ -18,22 +18,22 @@ export const variables = [
 /** Values of the variables that are set. */
 export type TrackingEnvironment = Readonly<Partial<Record<typeof variables[number], string>>>;
 
-/** The experiment of runs that name none: the original study's. */
+/** Default experiment, as in the original study. */
 export const defaultExperiment = "UNet_FM";
 
 /** How often a request is retried, and how long an attempt may take. */
 export interface Patience {
   /** Attempts after the first one. */
   readonly maxRetries: number;
-  /** Seconds before the second retry, doubled for each one after it; the first retry comes at once. */
+  /** Seconds before the second retry, doubled with each further one; the first retry is immediate. */
   readonly backoffFactor: number;
   /** An attempt fails after this many milliseconds without an answer or progress of an upload. */
   readonly timeoutMs: number;
 }
 
-/** Where a run is recorded besides its folder. */
+/** Where a run is recorded in addition to its folder. */
 export interface TrackingChoice {
-  /** The server; without one the run is recorded in its folder alone. */
+  /** Without a server, the run is recorded only in its folder. */
   readonly address?: ServerAddress;
   readonly patience: Patience;
   readonly experiment: string;
@@ -44,7 +44,7 @@ export interface TrackingChoice {
 /** A server that runs are sent to. */
 export type Target = Required<Pick<TrackingChoice, "address" | "patience">>;
 
-/** The flags that choose where a run is recorded; null is not given. */
+/** The flags that choose where a run is recorded; null if not given. */
 export interface TrackingFlags {
   readonly mlflow?: string | null;
   readonly experiment?: string | null;
@@ -52,9 +52,10 @@ export interface TrackingFlags {
 }
 
 /**
- * Chooses where a run is recorded: by flags, else by MLflow's environment, else on the server that already has the run.
+ * Chooses where a run is recorded, by flags, else MLflow's environment variables, else the server that already has the
+ * run.
  *
- * @param run folder of the run, if there is one already
+ * @param run folder of the run, if it already exists
  * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
  * @throws {RunError} if the run's `mlflow.json` cannot be read
  */
@@ -81,7 +82,7 @@ export function chooseTracking(
   const address = uri === undefined ? undefined : parseAddress(uri, source, named ? environment : {});
   if (address) checkNetwork(address);
   const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;
-  // The defaults are those of MLflow's own client. A longer timer than 24 days would end at once.
+  // Defaults as in MLflow's own client. A timer of more than 2^31 ms (24 days) would fire at once.
   const seconds = numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", 120);
   return {
     ...address && { address },
@@ -95,7 +96,7 @@ export function chooseTracking(
   };
 }
 
-/** Reads the variables; one without permission counts as not set. Never prompts. */
+/** Reads the variables; one that may not be read counts as unset. Never prompts. */
 function readEnvironment(): TrackingEnvironment {
   const set = variables.flatMap((variable) => {
     const { state } = Deno.permissions.querySync({ name: "env", variable });
@@ -125,7 +126,7 @@ function checkNetwork({ url }: ServerAddress): void {
   );
 }
 
-/** The address of an MLflow server, with private credentials: no log, error or JSON of it contains them. */
+/** The address of an MLflow server. Its credentials are private: they appear in no log, error or JSON. */
 export class ServerAddress {
   /** Without credentials and without a trailing slash. */
   readonly url: string;
@@ -187,7 +188,7 @@ export function parseAddress(
 
 function withPassword(url: string, user: string, password: string): ServerAddress {
   const encoded = new TextEncoder().encode(`${user}:${password}`).toBase64();
-  // A user without a password is a token, as some servers want it.
+  // Some servers take a token as a user without a password.
   return new ServerAddress(url, `Basic ${encoded}`, [password || user, encoded.replace(/=+$/, "")]);
 }
 
@@ -199,7 +200,7 @@ function decoded(text: string, shown: string): string {
   }
 }
 
-/** Replaces secrets in texts: as they are, percent-encoded once or more, or escaped as in JSON or HTML. */
+/** Replaces secrets in texts, whether plain, percent-encoded (even repeatedly) or escaped as in JSON or HTML. */
 function hideSecrets(secrets: readonly string[]): (text: string) => string {
   const longestFirst = secrets.filter((secret) => secret !== "").sort((a, b) => b.length - a.length);
   if (longestFirst.length === 0) return (text) => text;

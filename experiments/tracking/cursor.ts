@@ -30,7 +30,7 @@ const checks = {
   status: orNull(textField),
   /** Bytes of `metrics.jsonl` that have been sent. */
   metricsBytes: count,
-  /** The latest values that have been sent; null, in JSON, if one is not finite. */
+  /** The latest values that have been sent; null if not finite, since JSON has no such numbers. */
   latest: tableOf(fieldsOf({ value: orNull(finiteNumber), step: finiteNumber })),
   /** Images that have been sent, including those sent again after a run was resumed. */
   images: count,
@@ -72,10 +72,10 @@ export function newCursor(server: string): Cursor {
 }
 
 /**
- * Reads how much of a run a server has. A cursor is about one server only.
+ * Reads how much of a run a server has. A cursor is for one server only.
  *
- * @param server its address; not given: the server that the folder names
- * @throws {RunError} if the file cannot be read, or a field is not what it must be
+ * @param server its address; by default the server named in the folder
+ * @throws {RunError} if the file cannot be read, or a field is invalid
  */
 export async function readCursor(run: string, server?: string): Promise<Cursor | undefined> {
   const path = join(run, runFile.cursor);
@@ -95,8 +95,8 @@ export async function writeCursor(run: string, cursor: Cursor): Promise<void> {
 }
 
 /**
- * Resets what is known to be sent when a run is resumed, as lines of its metrics may be replaced: the next pass sends all
- * of them and the status again. The caller holds the run's lock.
+ * Resets the cursor when a run is resumed, because lines of its metrics may be replaced: the next pass sends all
+ * metrics and the status again. The caller holds the run's lock.
  *
  * @throws {RunError} if the file cannot be read or written
  */

@@ -1,4 +1,4 @@
-/** What MLflow is told about a run besides its metrics and files: params, tags, data sets and a note in Markdown. */
+/** Describes a run to MLflow, besides its metrics and files: params, tags, data sets and a note in Markdown. */
 
 import { join } from "node:path";
 import { runFile } from "../run/layout.ts";
@@ -7,7 +7,7 @@ import { asText } from "../settings/setting.ts";
 import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
 
-/** A value at a step and a time. */
+/** Value of a metric at a step and a time. */
 export interface MetricEntry {
   readonly key: string;
   /** NaN, Infinity and -Infinity are strings. */
@@ -26,17 +26,17 @@ export interface TextEntry {
 /** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
 
-/** The tag of a run in a comparison: the id of the run that it represents. */
+/** Tag of a run in a comparison, with the id of the original run. */
 export const standsForTag = "flow.stands_for";
 
-/** Most characters of a value; MLflow silently cuts longer ones. */
+/** Maximum characters of a value; MLflow silently cuts longer ones. */
 const valueLengths = { param: 6000, tag: 8000 } as const;
 
 /** Settings that say where a run is stored and shown, not what it trains. */
 const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
 
 /**
- * A name that MLflow accepts: letters, digits and `_ - . : / space`, and a normalised path.
+ * Spells a name as MLflow accepts it: letters, digits and `_ - . : / space`, as a normalised path.
  *
  * @returns e.g. `lr_` for `lr%`; `_` if nothing is left
  */
@@ -46,7 +46,10 @@ export function mlflowKey(name: string): string {
   return parts.filter((part) => part !== "").join("/").slice(0, 250).replace(/\/$/, "") || "_";
 }
 
-/** A metric that a server accepts. Steps and times are whole: a server silently drops everything after a fraction. */
+/**
+ * A metric as servers accept it. Steps and times are integers: after a fraction, a server silently drops all that
+ * follows.
+ */
 export function metricEntry(key: string, value: number, timestamp: number, step: number): MetricEntry {
   return {
     key: mlflowKey(key),
@@ -56,7 +59,7 @@ export function metricEntry(key: string, value: number, timestamp: number, step:
   };
 }
 
-/** A param or tag that a server accepts: always text, ending in `...` if it had to be cut. */
+/** A param or tag as servers accept it: text, ending in `...` if it was cut. */
 export function textEntry(kind: keyof typeof valueLengths, key: string, value: unknown): TextEntry {
   const text = asText(value);
   const most = valueLengths[kind];
@@ -66,7 +69,7 @@ export function textEntry(kind: keyof typeof valueLengths, key: string, value: u
 /**
  * Describes a run by its `run.json`, `config.json` and `environment.json`.
  *
- * @param cursor what the server has: latest metrics, and pictures for the note
+ * @param cursor gives the latest metrics, and the pictures for the note
  * @throws {RunError} if one of the files cannot be read
  */
 export async function describeRun(run: string, record: RunRecord, cursor: Cursor) {
@@ -118,7 +121,6 @@ function given(values: Readonly<Record<string, unknown>>): Record<string, unknow
   );
 }
 
-/** The data sets of a run. */
 function inputsOf({ dataset }: RunRecord) {
   if (dataset === null) return [];
   const { name, digest, source, channels, height, width, classes, classNames, train, validation, test } =
@@ -200,7 +202,7 @@ function noteOf(folder: string, { record, config, environment, cursor }: {
   return [...parts, `Run folder \`${folder.replaceAll("`", "'")}\`${commit}`].join("\n\n");
 }
 
-/** A text with the characters escaped that mean something in Markdown. */
+/** Escapes Markdown's special characters. */
 function plain(text: unknown): string {
   return asText(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
 }

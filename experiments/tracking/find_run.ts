@@ -21,13 +21,13 @@ export interface RunSummary {
   readonly key: string;
   readonly name: string;
   readonly experiment: string;
-  /** In MLflow's words. */
+  /** In MLflow's terms. */
   readonly status: string;
-  /** In a comparison: our id of the run that this one represents. */
+  /** In a comparison, our id of the original run. */
   readonly standsFor?: string;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
-  /** Settings by name; from a server as text. */
+  /** Settings by name; those from a server are text. */
   readonly params: Readonly<Record<string, unknown>>;
   /** Latest value of every metric. */
   readonly metrics: Readonly<Record<string, number>>;
@@ -36,7 +36,7 @@ export interface RunSummary {
 /**
  * Summarises the runs in a folder and those nested in them.
  *
- * @param experiment lists its runs only
+ * @param experiment restricts the list to its runs
  * @param say called with a line for each run that is left out because it is damaged
  * @throws {RunError} if the folder cannot be read
  */
@@ -90,13 +90,13 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
 }
 
 /**
- * Finds the folder of a run, by the same names in every task: its path, its name in the folder of runs, or the name that
- * it was given; of several runs of that name, the latest.
+ * Finds the folder of a run by its path, its folder's name below `root`, or the name of the run; if several have that
+ * name, the latest one.
  *
- * @param name what the user calls it
+ * @param name path or name, as the user gives it
  * @param root the folder of runs
- * @throws {ConfigError} if there is no such run; the message names the nearest
- * @throws {RunError} if a folder cannot be looked at
+ * @throws {ConfigError} if there is no such run; the message suggests the nearest name
+ * @throws {RunError} if a folder cannot be read
  */
 export async function findRun(name: string, root: string = runsRoot): Promise<string> {
   for (const folder of name === "" ? [] : [name, join(root, name)]) {
@@ -114,16 +114,15 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
 /** As {@linkcode findRun}, for several names. */
 export async function findRuns(names: readonly string[], root?: string): Promise<string[]> {
   const found: string[] = [];
-  for (const name of names) found.push(await findRun(name, root)); // of two errors, the first is thrown
+  for (const name of names) found.push(await findRun(name, root)); // one by one, so that the first error is thrown
   return found;
 }
 
-/** What tells listed runs apart. */
 type Listed = Pick<RunSummary, "key" | "name"> & Partial<Pick<RunSummary, "startedAt" | "standsFor">>;
 
 /**
- * Finds one of listed runs: by its folder or its id on a server, its name in the folder of runs, or the name that it was
- * given; of several runs of that name, the latest.
+ * Finds a listed run by its folder or its id on a server, its folder's name below `root`, or its name; if several have
+ * that name, the latest one.
  */
 export function findListed<Run extends Listed>(
   runs: readonly Run[],
@@ -134,7 +133,7 @@ export function findListed<Run extends Listed>(
     latestNamed(runs, name);
 }
 
-/** The latest run of a name; a copy in a comparison only if there is no other. */
+/** The latest run with a name; a copy in a comparison only if there is no original. */
 function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Run | undefined {
   const named = runs.filter((run) => run.name === name);
   const originals = named.filter(({ standsFor }) => standsFor === undefined);

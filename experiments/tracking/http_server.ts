@@ -12,11 +12,11 @@ export class ServerError extends UserError {
     readonly details: {
       /** HTTP status; undefined if there was no answer. */
       readonly status?: number;
-      /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`, or our own where a server lacks something. */
+      /** MLflow's error code, e.g. `RESOURCE_DOES_NOT_EXIST`, or one of ours, e.g. `NO_ARTIFACTS`. */
       readonly code?: string | undefined;
       /** Whether the request certainly had no effect: there was no connection, or the server asked to retry later. */
       readonly untouched?: boolean;
-      /** Whether a retry may work. */
+      /** Whether a retry may succeed. */
       readonly passing?: boolean;
       /** Milliseconds that the server asks to wait before a retry. */
       readonly waitMs?: number;
@@ -26,22 +26,21 @@ export class ServerError extends UserError {
   }
 }
 
-/** Options of a request. */
 interface RequestOptions {
-  /** What to send; the body is made again for every attempt. */
+  /** What to send; every attempt gets a new body. */
   readonly content?: { readonly type: string; readonly body: () => BodyInit };
   /** For requests that must not run twice: retry only if the request certainly had no effect. */
   readonly once?: boolean;
-  /** For files: the answer may be large, and may take long as long as more of it arrives. */
+  /** For files: the answer may be large, and may take long while data keeps arriving. */
   readonly download?: boolean;
 }
 
 const passingStatuses = [408, 429, 500, 502, 503, 504];
 
-/** Most bytes of an answer: JSON, a file, or the text of an error, which is cut there. */
+/** Maximum bytes of an answer: JSON, a file, or the text of an error, which is cut. */
 const mostBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
 
-/** A download that brings fewer bytes makes no progress. */
+/** Bytes that count as progress of a download. */
 const progressBytes = 1 << 10;
 
 /** The longest pause before a retry, in milliseconds. */
@@ -53,7 +52,7 @@ export class HttpServer {
   readonly pauses = new Pauses();
   /** Called whenever the server answers or accepts bytes. */
   onProgress: () => void = () => {};
-  /** Called with what went wrong, before a retry. */
+  /** Called with the error before each retry. */
   onRetry: (error: ServerError) => void = () => {};
 
   constructor(readonly address: ServerAddress, readonly patience: Patience, readonly signal?: AbortSignal) {}
@@ -74,7 +73,7 @@ export class HttpServer {
   /**
    * Repeats an attempt until it succeeds, the retries are used up, or the error is permanent.
    *
-   * @param waitFor milliseconds to wait at least after an error; undefined if a retry is pointless
+   * @param waitFor minimum milliseconds to wait after an error; undefined if a retry is pointless
    */
   async retry<T>(attempt: () => Promise<T>, waitFor: (error: ServerError) => number | undefined): Promise<T> {
     const { maxRetries, backoffFactor, timeoutMs } = this.patience;
@@ -154,7 +153,7 @@ export class HttpServer {
     });
   }
 
-  /** Says where a redirect leads: a server that has moved expects the same path there. */
+  /** Says where a redirect leads. If it keeps the path, the server has moved. */
   #redirection(status: number, location: string, path: string): string {
     const target = shownAddress(this.address.hide(URL.parse(location, this.address.url + path)?.href ?? ""));
     const [bare] = path.split("?");
@@ -179,7 +178,7 @@ export class HttpServer {
   }
 }
 
-/** A server that the user waits for: stderr says once that requests are retried. */
+/** A server that the user waits for; the first retry is reported on stderr. */
 export function awaitedServer({ address, patience }: Target): HttpServer {
   const server = new HttpServer(address, patience);
   server.onRetry = ({ message }) => {
@@ -200,7 +199,7 @@ export class Pauses {
     this.#wake();
   }
 
-  /** Waits. @throws {unknown} the signal's reason, once it is aborted */
+  /** Waits. @throws {unknown} the signal's reason if it is aborted */
   async pause(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (!this.#hurried) {
@@ -218,7 +217,7 @@ export class Pauses {
 }
 
 /**
- * Milliseconds before a retry, with jitter, so that many clients do not return at once to a server that is back.
+ * Milliseconds before a retry, with jitter, so that clients do not all return at once when a server is back.
  *
  * @param retry 1 for the first
  * @param random in [0, 1)
@@ -229,7 +228,7 @@ export function backoffMs(retry: number, factor: number, random: number): number
   return Math.min(longestMs, 1000 * (seconds + Math.min(1, factor) * random));
 }
 
-/** Reads the body of an answer up to a size, whatever the server announces. */
+/** Reads at most `most` bytes of an answer's body, whatever size the server announces. */
 async function readBody(
   body: Response["body"],
   most: number,
@@ -248,7 +247,6 @@ async function readBody(
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** Passes a stream through and reports every chunk. */
 function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): ReadableStream<Uint8Array> {
   return ReadableStream.from((async function* () {
     for await (const piece of stream) {

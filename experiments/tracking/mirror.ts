@@ -13,9 +13,9 @@ const changes = (path: string) => path === runFile.metrics || path.endsWith(".sa
 
 /**
  * Mirrors a run folder to an MLflow server. A pass sends what the server lacks and notes it in the folder, so that the
- * next pass, by this program or another, continues from there. A pass may be cut off anywhere and repeated: metrics that
- * are sent again are stored once, artifacts replace themselves, and a run is looked up by its own id before it is created.
- * The caller holds the run's lock.
+ * next pass, by this program or another, continues from there. A pass may be interrupted anywhere and repeated: metrics
+ * sent twice are stored once, artifacts are overwritten, and a run is looked up by our id before it is created. The
+ * caller holds the run's lock.
  */
 export class Mirror {
   #cursor: Cursor | undefined;
@@ -38,7 +38,7 @@ export class Mirror {
   }
 
   /**
-   * Sends what the server lacks: what is final by now of a run in progress, everything of one that has ended.
+   * Sends what the server lacks; of a run in progress, only data that is already final.
    *
    * @returns how much was sent
    * @throws {ServerError} if the server cannot be reached or refuses
@@ -54,7 +54,7 @@ export class Mirror {
       await this.#describe(record, cursor);
       const points = await this.#sendMetrics(record, cursor, isOver);
       const files = await this.#sendFiles(cursor, isOver);
-      await this.#describe(record, cursor); // with the results and pictures that are there now
+      await this.#describe(record, cursor); // with the new results and pictures
       if (isOver && cursor.status !== record.status) await this.#sendStatus(record, cursor);
       return { points, files };
     } catch (error) {
@@ -63,7 +63,6 @@ export class Mirror {
     }
   }
 
-  /** Finds the run on the server or creates it. */
   async #claim(record: RunRecord): Promise<Cursor> {
     this.#cursor ??= await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
     if (this.#claimed) return this.#cursor;
@@ -89,17 +88,17 @@ export class Mirror {
     return this.#cursor;
   }
 
-  /** The run that the server had, if it still has it: its experiment may have another name by now. */
+  /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */
   async #known({ id }: RunRecord): Promise<ServerRun | undefined> {
     const runId = this.#cursor?.runId;
     const run = runId ? await this.client.findRun(runId) : undefined;
     return run && isActive(run) && hasId(run, id) ? run : undefined;
   }
 
-  /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
+  /** The run on the server, created if missing. Lost answers can leave duplicates; all but one are deleted. */
   async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
-    // A server may find other runs, which are not ours to write or delete.
+    // A search may return other runs, which we must not change or delete.
     const search = async () =>
       (await this.client.searchRuns(experimentId, filter, "ALL")).filter((run) => hasId(run, record.id));
     let unsure = false;
@@ -123,7 +122,7 @@ export class Mirror {
   async #create(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const tags = [{ key: idTag, value: record.id }];
     const folder = folderAround(this.run);
-    if (await readRecord(folder)) { // the run is nested in one there
+    if (await readRecord(folder)) { // a nested run
       const parent = (await readCursor(folder, this.client.url))?.runId;
       if (!parent) {
         throw new RunError(
@@ -159,7 +158,7 @@ export class Mirror {
       params: params.filter(({ key }) => !(key in cursor.params)),
       tags: allTags.filter(({ key, value }) => cursor.tags[key] !== value),
     };
-    // For example why an earlier session failed.
+    // For example the reason why an earlier session failed.
     const gone = Object.keys(cursor.tags).filter((key) => !allTags.some((tag) => tag.key === key));
     const newInputs = inputs.length > 0 ? JSON.stringify(inputs) : cursor.inputs;
     const isNew = newInputs !== cursor.inputs;
@@ -204,11 +203,11 @@ export class Mirror {
     return points;
   }
 
-  /** Sends a picture under a name with key, step and time, by which MLflow's page finds images over steps. */
+  /** Sends a picture under a name with key, step and time, which MLflow's page needs to show images over steps. */
   async #sendImage(cursor: Cursor, path: string, key: string, step: number, time: number): Promise<void> {
     using file = await this.#openImage(cursor, path);
     if (file === undefined) return;
-    // A fixed name, so that a picture that is sent again replaces itself.
+    // With a fixed name, a picture that is sent again overwrites itself.
     const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
     const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
     const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
@@ -216,7 +215,7 @@ export class Mirror {
     cursor.images++;
   }
 
-  /** Opens a picture that `metrics.jsonl` names. It may name anything, so only files that are sent anyway are opened. */
+  /** Opens a picture that `metrics.jsonl` names. It may name any path, so only files that are sent anyway are opened. */
   async #openImage(cursor: Cursor, path: string): Promise<OpenFile | undefined> {
     try {
       const file = isOwn(path) ? undefined : await openFile(this.run, path);
@@ -271,7 +270,6 @@ function isActive({ info }: Pick<ServerRun, "info">): boolean {
   return info.lifecycle_stage !== "deleted";
 }
 
-/** Whether a run on a server is that of a folder, by our own id. */
 function hasId({ data }: ServerRun, id: string): boolean {
   return data?.tags?.some(({ key, value }) => key === idTag && value === id) ?? false;
 }

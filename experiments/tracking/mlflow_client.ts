@@ -12,7 +12,7 @@ import {
 import type { MetricEntry, TextEntry } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
 
-/** What an MLflow server may answer: a server is as little trusted as a file. MLflow leaves out what is empty. */
+/** Checks of a server's answers, which are trusted as little as files. MLflow leaves out empty fields. */
 const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(textField) })));
 /** NaN and Infinity come as text. */
 const value = {
@@ -49,7 +49,7 @@ const answers = {
 /** A run as a server returns it. */
 export type ServerRun = Checked<typeof run>;
 
-/** Most pages of a list, and folders, files and depth of a run's artifacts. */
+/** Limits on the pages of a list, and on folders, files and depth of a run's artifacts. */
 const most = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
 
 /** The part of MLflow's REST interface that tracking needs. Every method throws `ServerError`. */
@@ -68,7 +68,7 @@ export class MlflowClient {
     return experiment && { id: experiment.experiment_id, deleted: experiment.lifecycle_stage === "deleted" };
   }
 
-  /** The id of an experiment, which is created if there is none. */
+  /** The id of an experiment, created if missing. */
   async ensureExperiment(name: string): Promise<string> {
     let found = await this.experiment(name);
     if (!found) {
@@ -88,9 +88,9 @@ export class MlflowClient {
   }
 
   /**
-   * The runs of an experiment that match a filter, oldest first; by default without deleted ones. The list ends, whatever
-   * the server says: at a token that was there before, after 200 pages, or when it has taken as long as one request with all
-   * its retries may take.
+   * The runs of an experiment that match a filter, oldest first; by default without deleted ones. Endless lists are
+   * refused: those that repeat a page, have more than 200 pages, or take longer than one request may take with all its
+   * retries.
    */
   async searchRuns(
     experimentId: string,
@@ -144,8 +144,8 @@ export class MlflowClient {
   }
 
   /**
-   * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for good
-   * are skipped: one by one at first, and after twenty of them the rest of the request at once.
+   * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for
+   * good are skipped: one by one at first, after twenty the rest of the request at once.
    *
    * @param onRefused called with every skipped entry
    */
@@ -180,13 +180,13 @@ export class MlflowClient {
   }
 
   /**
-   * Paths of all artifacts of a run, in no order. A list that contains itself or grows without end is refused: entries lie
-   * directly in the folder that was listed, and their number is limited.
+   * Paths of all artifacts of a run, unsorted. Recursive and endless lists are refused: entries must lie directly in
+   * the listed folder, and their number is limited.
    */
   async artifacts(runId: string): Promise<string[]> {
     const folders = new Set([""]);
     const paths: string[] = [];
-    for (const folder of folders) { // grows meanwhile
+    for (const folder of folders) { // grows in the loop
       const query = new URLSearchParams({ run_id: runId, ...folder && { path: folder } });
       const { files } = await this.#get(`artifacts/list?${query}`, answers.files);
       for (const { path, is_dir: isFolder } of files ?? []) {
@@ -218,7 +218,7 @@ export class MlflowClient {
     return await this.http.request("GET", this.#artifactPath(artifactUri, path), { download: true });
   }
 
-  /** The path of an artifact in the server's API, which it cannot leave. */
+  /** The path of an artifact in the server's API; it cannot lead anywhere else. */
   #artifactPath(artifactUri: string, path: string): string {
     const rest = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.*)$/s.exec(artifactUri)?.[1];
     if (rest === undefined) {
@@ -264,9 +264,9 @@ export class MlflowClient {
   }
 }
 
-/** Whether an error says that a server will never take a file. */
+/** Whether an error says that a server will never accept a file. */
 export function rejectsFile(error: unknown): boolean {
-  // 413 is what a proxy before a server answers to a file above its limit, often 1 MB.
+  // Proxies answer 413 to files above their limit, often 1 MB.
   return hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "NO_ARTIFACTS") ||
     (error instanceof ServerError && error.details.status === 413);
 }
@@ -287,12 +287,11 @@ export function batches<Entry>(entries: readonly Entry[], most: number, mostByte
   return all;
 }
 
-/** Whether a server's error has this name. */
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof ServerError && error.details.code === code;
 }
 
-/** An answer, or undefined if the server has no such thing. */
+/** The answer, or undefined if the server has no such object. */
 async function ifThere<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await answer;

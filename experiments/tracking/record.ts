@@ -29,7 +29,7 @@ const dataset = fieldsOf({
   width: count,
   /** Number of classes, 0 for data without labels. */
   classes: count,
-  /** What the classes are called, by label; only where they have names. */
+  /** Names of the classes by label, if they have names. */
   classNames: optionalField(listOf(textField)),
   /** Images that the network learns from. */
   train: count,
@@ -42,7 +42,7 @@ const checks = {
   id: textField,
   name: textField,
   experiment: textField,
-  /** In MLflow's words. */
+  /** In MLflow's terms. */
   status: oneOf(["RUNNING", "FINISHED", "FAILED", "KILLED"]),
   startedAt: time,
   /** null while the run is running. */
@@ -55,7 +55,7 @@ const checks = {
   gitBranch: orNull(textField),
   parameterCount: orNull(count),
   dataset: orNull(dataset),
-  /** In a comparison: the id of the run that this one represents. */
+  /** In a comparison, the id of the original run. */
   standsFor: orNull(textField),
 };
 const record = fieldsOf(checks);
@@ -66,7 +66,7 @@ export type RecordedDataset = Checked<typeof dataset>;
 /** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
 export type RunRecord = Checked<typeof record>;
 
-/** Status of a run, in MLflow's words. */
+/** Status of a run, in MLflow's terms. */
 export type RunStatus = RunRecord["status"];
 
 const unknown = {
@@ -78,7 +78,7 @@ const unknown = {
   standsFor: null,
 };
 
-/** The record of a new run; what is not given is unknown. */
+/** The record of a new run; missing facts are unknown. */
 export function newRecord(
   about: Pick<RunRecord, "name" | "experiment" | "source" | "startedAt"> & Partial<RunRecord>,
 ): RunRecord {
@@ -101,7 +101,7 @@ function userName(): string | null {
  * Reads the record of a run.
  *
  * @returns undefined if the folder has none
- * @throws {RunError} if the file cannot be read, or a field is not what it must be
+ * @throws {RunError} if the file cannot be read, or a field is invalid
  */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
   const path = join(folder, runFile.record);
@@ -119,8 +119,7 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
 }
 
 /**
- * The record of a run as of now: a run that is marked as running was killed if no program works on it
- * or on a run nested in it.
+ * The current record of a run: one marked as running was killed if no program works on it or on a run nested in it.
  *
  * @returns undefined if the folder holds no run
  * @throws {RunError} if a file cannot be read
@@ -133,7 +132,7 @@ export async function currentRecord(folder: string): Promise<RunRecord | undefin
 /**
  * As `currentRecord`, for a folder that must hold a run.
  *
- * @param action what is tried, for the error, e.g. `send`
+ * @param action verb for the error, e.g. `send`
  * @throws {RunError} if the folder holds no run, or a file cannot be read
  */
 export async function requireRecord(folder: string, action: string): Promise<RunRecord> {
@@ -143,7 +142,7 @@ export async function requireRecord(folder: string, action: string): Promise<Run
 }
 
 /**
- * Writes the record of a run as of now, for instance that it was killed; the caller holds its lock.
+ * Writes the current record of a run, e.g. that it was killed. The caller holds its lock.
  *
  * @returns undefined if the folder holds no run
  * @throws {RunError} if the folder cannot be read or written
@@ -155,7 +154,7 @@ export async function settleRecord(folder: string): Promise<RunRecord | undefine
   return current;
 }
 
-/** The record of a run that no program works on. A study is not locked while its cells are trained. */
+/** The record of an unlocked run: killed if it was running and no nested run is locked, as a study's cells may be. */
 async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
   if (record.status !== "RUNNING") return record;
   for (const nested of await nestedRuns(folder)) if (await isLocked(nested)) return record;

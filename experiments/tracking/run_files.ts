@@ -14,7 +14,7 @@ export interface RunFile {
   readonly modified: number;
 }
 
-/** Bytes up to which a file is read into memory. */
+/** Files up to this many bytes are read into memory. */
 const inMemory = 32 << 20;
 const pieceBytes = 1 << 18;
 
@@ -42,14 +42,14 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
 /** The runs nested in a run, such as the models of a comparison and the cells of a study, sorted by name. */
 export async function nestedRuns(run: string): Promise<string[]> {
   const cells = join(run, runFolder.cells);
-  // Through a link, runs that are not nested would be sent.
+  // A link may lead to runs that are not nested.
   const hasCells = await Deno.lstat(cells).then((info) => info.isDirectory, () => false);
   return [...await runFolders(run), ...hasCells ? await runFolders(cells) : []];
 }
 
 /**
- * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist. Damaged ones are
- * included: who reads them reports what is wrong.
+ * The run folders in a folder, sorted by name, and so by time; none if it does not exist. Damaged ones are included,
+ * and reported when they are read.
  *
  * @throws {RunError} if it cannot be read
  */
@@ -69,7 +69,7 @@ function isRun(folder: string): Promise<boolean> {
   return Deno.lstat(join(folder, runFile.record)).then(() => true, () => false);
 }
 
-/** The folder of the run that a run may be nested in; cells of a study lie one level deeper. */
+/** The folder of the possible parent of a run; cells of a study lie one level deeper. */
 export function folderAround(run: string): string {
   const folder = dirname(resolve(run));
   return basename(folder) === runFolder.cells ? dirname(folder) : folder;
@@ -122,17 +122,17 @@ export async function openFile(run: string, path: string): Promise<OpenFile | un
 /** Some lines of `metrics.jsonl`. */
 export interface MetricLines {
   readonly lines: readonly Metrics[];
-  /** Offset in the file of the end of the last one, in bytes. */
+  /** Byte offset of the end of the last line. */
   readonly end: number;
 }
 
 /**
- * Reads the lines of a run's `metrics.jsonl`, which may still be written, from an offset to its current end, in pieces of
- * limited size. Lines that hold no metrics are skipped; who reads the run reports them.
+ * Reads the lines of a run's `metrics.jsonl` from an offset to its current end, in pieces of limited size, even while
+ * it is being written. Lines that hold no metrics are skipped.
  *
- * @param offset end of a line; where the file is shorter, it is read from its start
- * @param isOver whether the run has ended: a last line that only lacks its line break then counts. A line that was
- *   cut never counts, since the next program that adds to the file replaces it
+ * @param offset end of a line; a shorter file is read from its start
+ * @param isOver whether the run has ended; then a complete last line without a line break counts. A truncated line
+ *   never counts: the next program that appends to the file replaces it
  * @throws {RunError} if the file cannot be read
  */
 export async function* metricsFrom(

@@ -68,19 +68,19 @@ export function compareTable(runs: readonly RunSummary[]): string {
   return withLossWarning(textTable(rows), runs);
 }
 
-/** A table of losses, and below it why they cannot be compared. */
+/** A table of losses, with a warning below if they cannot be compared. */
 function withLossWarning(table: string, runs: readonly RunSummary[]): string {
   const measured = runs.filter((run) => losses.some((name) => metric(run, name) !== ""));
   const warning = lossWarning(measured.map(({ params }) => params));
   return warning === undefined ? table : `${table}\n${warning}`;
 }
 
-/** A setting by a name that may be any word, such as `constructor`. */
+/** A setting as text; its name may be any word, even `constructor`. */
 function setting({ params }: RunSummary, name: string): string {
   return Object.hasOwn(params, name) ? asText(params[name]) : "";
 }
 
-/** A metric: four digits, or all before the point. */
+/** A metric with four digits, or rounded to an integer from 1000 on. */
 function metric({ metrics }: RunSummary, name: string): string {
   if (!Object.hasOwn(metrics, name)) return "";
   const value = metrics[name];
@@ -93,7 +93,7 @@ function date(ms: number | null): string {
     : new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 }
 
-/** Minutes of training, in all sessions of a run; without such a metric those between start and end. */
+/** Minutes of training in all sessions of a run; without that metric, minutes from start to end. */
 function minutes({ startedAt, endedAt, metrics: { elapsed_seconds: trained } }: RunSummary): string {
   if (trained >= 0) return (trained / 60).toFixed(1);
   if (startedAt === null || endedAt === null || endedAt < startedAt) return "";

@@ -15,12 +15,12 @@ import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } fr
 /** How a run can end. */
 export type Ending = Exclude<RunStatus, "RUNNING">;
 
-/** What is known about a run at its start. */
+/** Options of a tracker at the start of a run. */
 export interface TrackingStart {
   readonly choice: TrackingChoice;
   readonly about: Pick<RunRecord, "source" | "parameterCount" | "dataset">;
   readonly startedAt: Date;
-  /** The step of the checkpoint that the run continues from; not given for a new run. */
+  /** The step of the checkpoint that the run continues from; absent for a new run. */
   readonly resumedAt?: number;
   /** Measures the machine, every 10 seconds of training. */
   readonly gauges?: () => Readonly<Record<string, number>>;
@@ -33,20 +33,19 @@ export interface TrackingStart {
 export interface Waiting {
   /** Between checks of the run folder. */
   readonly lookMs: number;
-  /** At most, before the next attempt after all retries failed: pauses double from `lookMs` on. */
+  /** Maximum before the next attempt after all retries failed; pauses double from `lookMs` on. */
   readonly outageMs: number;
-  /** For progress, at the end of a run. */
+  /** For progress of the upload at the end of a run. */
   readonly patienceMs: number;
 }
 
 const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: 30_000 };
 
-/** Milliseconds between measurements of the machine. */
 const gaugeMs = 10_000;
 
 /**
  * Records a run in its folder, as `run.json` and `metrics.jsonl`, and mirrors the folder to a server if one was chosen.
- * The caller holds the run's lock, so nobody else writes there. Disposing of it before `end` means that the run failed.
+ * The caller holds the run's lock, so nobody else writes there. Disposing of it before `end` marks the run as failed.
  */
 export class RunTracker implements AsyncDisposable {
   readonly #run: string;
@@ -55,7 +54,7 @@ export class RunTracker implements AsyncDisposable {
   #record: RunRecord;
   #mirror: LiveMirror | undefined;
   #gaugedMs = -Infinity;
-  /** Lines that earlier sessions wrote after their checkpoints, by what they measure. */
+  /** Lines that earlier sessions wrote after their checkpoints, by their measurements. */
   readonly #replaced = new Map<string, Metrics>();
 
   private constructor(run: string, record: RunRecord, gauges: TrackingStart["gauges"]) {
@@ -69,7 +68,7 @@ export class RunTracker implements AsyncDisposable {
    * Starts to record a run, or continues one.
    *
    * @param lock the run's lock, which the caller releases after disposing of the tracker
-   * @throws {RunError} if the folder cannot be written, or a new run would begin where there is one
+   * @throws {RunError} if the folder cannot be written, or a new run would start in the folder of another
    */
   static async start(
     { run }: RunLock,
@@ -94,7 +93,7 @@ export class RunTracker implements AsyncDisposable {
       reason: null,
     };
     const tracker = new RunTracker(run, record, gauges);
-    if (resumedAt !== undefined) await rewindCursor(run); // before a line goes that a server may have
+    if (resumedAt !== undefined) await rewindCursor(run); // before lines are removed that a server may have
     await writeRecord(run, record);
     if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
     const { address, patience } = choice;
@@ -108,12 +107,12 @@ export class RunTracker implements AsyncDisposable {
    * @throws {RunError} if the run folder cannot be written
    */
   log(metrics: Metrics): void {
-    const now = performance.now(); // the calendar may jump
-    // Only with a training loss: everything else that is logged interrupts the training and lowers its rate.
+    const now = performance.now(); // the wall clock may jump
+    // Only with a training loss: all other measurements interrupt the training and lower its rate.
     const isDue = "train_loss" in metrics && now - this.#gaugedMs >= gaugeMs;
     if (isDue) this.#gaugedMs = now;
     const line = { ...metrics, time: Date.now(), ...isDue && this.#gauges() };
-    // A server may have the earlier line. It stores an identical line once, but would keep a different one beside it.
+    // A server may have the earlier line: it stores an identical line once, but would keep a different one as well.
     appendMetrics(this.#path, this.#replaced.get(measured(line)) ?? line);
   }
 
@@ -125,7 +124,7 @@ export class RunTracker implements AsyncDisposable {
   async end(status: Ending, reason: string | null = null): Promise<void> {
     try {
       if (this.#record.status !== "RUNNING") return;
-      const endedAt = Math.max(Date.now(), this.#record.startedAt); // the calendar may have gone back
+      const endedAt = Math.max(Date.now(), this.#record.startedAt); // the wall clock may have gone back
       this.#record = { ...this.#record, status, endedAt, reason };
       await writeRecord(this.#run, this.#record);
     } finally {
@@ -133,25 +132,25 @@ export class RunTracker implements AsyncDisposable {
     }
   }
 
-  /** Does the work of the run; an error ends the run as failed, with the error's message as reason. */
+  /** Does the work of the run; an error marks the run as failed, with its message as reason. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      // The error may be that the folder cannot be written, so this may fail, too; the first error is the one to report.
+      // If the folder cannot be written, this fails, too; the first error is the one to report.
       await this.end("FAILED", messageOf(error)).catch(() => {});
       throw error;
     }
   }
 
-  /** A run that has not ended has failed. */
+  /** Marks a run that has not ended as failed. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end("FAILED");
   }
 
   /** Goes back to a step; later lines are moved to a separate file. */
   async #rewind(step: number): Promise<void> {
-    // What earlier resumed sessions cut may be measured again before this session gets to where they ended.
+    // This session may repeat measurements that earlier resumed sessions removed.
     const names = (await Array.fromAsync(Deno.readDir(this.#run))).map(({ name }) => name);
     const files = names.filter(isReplacedMetricsFile).sort();
     const before = await Promise.all(files.map((name) => readMetrics(join(this.#run, name))));
@@ -162,7 +161,7 @@ export class RunTracker implements AsyncDisposable {
   }
 }
 
-/** A line without its time and the state of the machine. */
+/** A key for what a line measures, without its time and the state of the machine. */
 function measured(line: Metrics): string {
   const kept = Object.entries(line).filter(([key]) =>
     key !== "time" && key !== "elapsed_seconds" && !key.startsWith("system/")
@@ -171,8 +170,8 @@ function measured(line: Metrics): string {
 }
 
 /**
- * Mirrors the folder of a run in progress. It reads what to send from the folder, so nothing queues up in memory however
- * long the server is down.
+ * Mirrors the folder of a run in progress. It reads the data to send from the folder, so nothing queues up in memory
+ * while the server is down.
  */
 class LiveMirror {
   readonly #run: string;
@@ -195,7 +194,7 @@ class LiveMirror {
     this.#mirroring = this.#mirrorUntilEnd();
   }
 
-  /** Sends the rest, as long as the server accepts something. */
+  /** Sends the rest, unless the server stops accepting data. */
   async finish(): Promise<void> {
     await (this.#finished ??= this.#sendRest());
   }
@@ -260,8 +259,8 @@ class LiveMirror {
 }
 
 /**
- * Measures of the machine, under names that MLflow groups as system metrics. A megabyte is 1e6 bytes; the rate is the mean
- * since the last call, and missing while nothing is trained.
+ * Measures the machine, under names that MLflow groups as system metrics. A megabyte is 1e6 bytes; the rate is the mean
+ * since the last call, absent while nothing is trained.
  *
  * @param device the device whose memory is measured
  * @param images number of images trained on so far

@@ -17,11 +17,10 @@ export interface Sent {
   readonly files: number;
   /** What the server rejected for good, and why. */
   readonly refused: Readonly<Record<string, string>>;
-  /** The run's page. */
   readonly page: string | undefined;
 }
 
-/** Sends a server what it lacks of one run, without those nested in it. The caller holds the run's lock. */
+/** Sends what a server lacks of a run, without its nested runs. The caller holds the run's lock. */
 export async function sendLocked(run: string, target: Target): Promise<Sent> {
   const mirror = new Mirror(run, new MlflowClient(awaitedServer(target)));
   const counts = await mirror.pass();
@@ -29,14 +28,14 @@ export async function sendLocked(run: string, target: Target): Promise<Sent> {
 }
 
 /**
- * Sends a server what it lacks of a run folder, then of the runs nested in it. A run without a program is marked as killed.
+ * Sends what a server lacks of a run, then of its nested runs. A running run without a program is marked as killed.
  * Errors of nested runs are thrown after the others were sent.
  *
  * @throws {ServerError} if the server cannot be reached or refuses
  * @throws {RunError} if a folder holds no run, or cannot be read or written
  */
 export async function* sendRun(run: string, target: Target): AsyncGenerator<Sent> {
-  await requireRecord(run, "send"); // before a lock is left in a folder that holds no run
+  await requireRecord(run, "send"); // before a lock file is left in a folder without a run
   {
     using lock = await tryLockRun(run);
     if (lock === undefined) {
@@ -59,13 +58,13 @@ export async function* sendRun(run: string, target: Target): AsyncGenerator<Sent
   if (errors.length > 1) throw new RunError(errors.map(({ message }) => message).join("; "));
 }
 
-/** Whether an error is about one run: as far as anybody knows, its server takes others. */
+/** Whether an error concerns one run only, so that its server may accept others. */
 export function isOfRun(error: unknown): error is RunError | ServerError {
   if (!(error instanceof ServerError)) return error instanceof RunError;
   return error.details.status !== undefined || error.details.code !== undefined;
 }
 
-/** What was sent of a run: a line for the user, and one for each thing that the server rejected. */
+/** Lines for the user: what was sent of a run, and what the server rejected. */
 export function sentLines({ run, state, points, files, refused, page }: Sent): string[] {
   if (state === "busy") {
     return [`${run}: nothing sent, because another program is working on it; sync again when it has ended`];
@@ -77,7 +76,7 @@ export function sentLines({ run, state, points, files, refused, page }: Sent): s
   ];
 }
 
-/** Sends to a server, or says why it cannot: that ends no work, since the rest can be sent later. */
+/** Sends to a server, or reports why it cannot. Work continues, since the rest can be sent later. */
 export async function trySending(say: (line: string) => void, send: () => Promise<void>): Promise<void> {
   try {
     await send();
@@ -87,7 +86,7 @@ export async function trySending(say: (line: string) => void, send: () => Promis
   }
 }
 
-/** Sends a run as `sendRun` does, and says what was sent, or why nothing could be. */
+/** Sends a run as `sendRun` does, and reports what was sent, or why sending failed. */
 export async function trySendingRun(run: string, target: Target, say: (line: string) => void): Promise<void> {
   await trySending(say, async () => {
     for await (const sent of sendRun(run, target)) sentLines(sent).forEach((line) => say(line));

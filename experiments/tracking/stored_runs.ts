@@ -29,8 +29,8 @@ export interface StoreChoice {
  * The runs in folders, or those of an experiment on a server, oldest first.
  *
  * @param say called with a line for each folder that is left out because it is damaged
- * @returns the runs, and where they are in words
- * @throws {ConfigError} if a server is wanted but none is named, or it cannot be used
+ * @returns the runs, and a description of where they are
+ * @throws {ConfigError} if a server is requested but none is named, or it cannot be used
  * @throws {RunError} if the folder cannot be read
  * @throws {ServerError} if the server cannot be reached, or has no such experiment
  */

@@ -9,7 +9,7 @@ import { granted, testUnless } from "../../permissions.ts";
 
 const secret = "s3cret";
 
-Deno.test("parseAddress() takes servers, and credentials from the address before the environment's", () => {
+Deno.test("parseAddress() prefers credentials in the address to those of the environment", () => {
   const environment = {
     MLFLOW_TRACKING_USERNAME: "me",
     MLFLOW_TRACKING_PASSWORD: secret,
@@ -31,7 +31,7 @@ Deno.test("parseAddress() takes servers, and credentials from the address before
   }
 });
 
-Deno.test("parseAddress() tells folders and other stores apart, and shows no credentials", () => {
+Deno.test("parseAddress() refuses folders and other stores, and shows no credentials", () => {
   const start = "start a server, with deno task mlflow or mlflow server, and give its http:// address";
   const folder =
     "it names a folder, but runs are sent only to servers (the run folder itself needs no setting)";
@@ -94,7 +94,7 @@ Deno.test("ServerAddress keeps its secrets out of logs, JSON and answers that re
   }
 });
 
-Deno.test("ServerAddress.hide() knows secrets in every spelling that a server may repeat", () => {
+Deno.test("ServerAddress.hide() hides secrets in every encoding", () => {
   const password = "p/ä<w 'd&\"";
   const { hide } = parseAddress("http://host", "--mlflow", {
     MLFLOW_TRACKING_USERNAME: "me",
@@ -163,7 +163,7 @@ Deno.test("shownWords() keeps ordinary words, and hides addresses wherever they 
   );
 });
 
-Deno.test("flags with an address that cannot be used show no credentials", () => {
+Deno.test("errors about addresses show no credentials", () => {
   const uri = `http://me:${secret}@host`;
   const refused = [
     ["--mlflow", uri, "--mlflow", uri],
@@ -217,7 +217,7 @@ testUnless(
       backoffFactor: 0.5,
       timeoutMs: 7_000,
     });
-    // What a run folder names may be anyone's.
+    // A run folder may name anyone's server.
     const credentials = { MLFLOW_TRACKING_TOKEN: "token" };
     const sent = (choice: ReturnType<typeof chooseTracking>) => choice.address?.headers;
     assert.deepEqual(sent(chooseTracking(none, credentials, known)), {});
@@ -225,7 +225,7 @@ testUnless(
     assert.deepEqual(sent(chooseTracking(none, { ...environment, ...credentials }, known)), {
       authorization: "Bearer token",
     });
-    // A timer of a longer time ends at once.
+    // A longer timer would fire at once.
     const patient = chooseTracking(none, { MLFLOW_HTTP_REQUEST_TIMEOUT: "1e9" }).patience;
     assert.equal(patient.timeoutMs, 2 ** 31 - 1);
     assert.throws(() => chooseTracking(none, { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }), {
@@ -235,7 +235,7 @@ testUnless(
 );
 
 Deno.test({
-  name: "chooseTracking() says at once where the program may not use the network",
+  name: "chooseTracking() refuses a server that the program may not reach",
   permissions: { net: false },
   fn: () => {
     assert.throws(() => chooseTracking({ mlflow: "http://me:pw@127.0.0.1:5000" }, {}), {

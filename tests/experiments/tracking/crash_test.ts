@@ -1,4 +1,4 @@
-/** Programs that are killed, and servers that go away: what is in a folder arrives once. */
+/** Programs are killed and servers go away, but every point arrives exactly once. */
 
 import assert from "node:assert/strict";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
@@ -6,7 +6,7 @@ import { ended, type Workplace } from "../cli.ts";
 import { type FakeMlflow, mirroredRun, pause, quick, testMirrored, until } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
 
-/** How often a trainer is killed, and how many seconds a server stays away: FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes. */
+/** Number of kills, and seconds of an outage; FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes. */
 const [kills, outageSeconds] = (["FLOW_KILLS", "FLOW_OUTAGE"] as const).map((variable) => {
   const { state } = Deno.permissions.querySync({ name: "env", variable });
   return Number(state === "granted" ? Deno.env.get(variable) ?? 3 : 3);
@@ -20,13 +20,12 @@ const envOf = ({ url }: FakeMlflow) => ({
 
 const linesOf = (place: Workplace, run: string) => readMetrics(place.file(run, "metrics.jsonl"));
 
-/** Whether a file is there. */
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 testMirrored(
   "train continues while its server is down, and sends the rest when it is back",
   async (place, server) => {
-    // So many epochs that it is still at work when the server is back, and so few lines and grids that the mirror keeps up.
+    // Enough epochs to outlast the outage, and so few lines and grids that the mirror keeps up.
     const endless = mirroredRun.replace("--epochs 3", "--epochs 100000")
       .replace("--log-every 3", "--log-every 60").replace("--val-epochs 1", "--val-epochs 20")
       .replace("--sample-epochs 2", "--sample-epochs 1000");
@@ -68,7 +67,7 @@ testMirrored(
       const process = place.start("train:base", flags, envOf(server));
       const end = ended(process);
       await until(() => exists(place.file(run, "run.json")), "no run begins");
-      // After a random line, so that a slow machine does not always come too late, and a random moment later.
+      // A random time after a random line, so that kills are spread over the run on slow machines, too.
       const line = Math.floor(Math.random() * lines);
       await until(async () => (await linesOf(place, run)).length >= line, `${run} writes no line ${line}`);
       await pause(Math.random() * 300);
@@ -80,7 +79,7 @@ testMirrored(
       const { code } = await end;
       if (code === 0) whole++;
       else cut++;
-      // A kill may come between the last words of a run and the end of its program.
+      // A kill may come between the last output of a run and the end of its program.
       const { status } = JSON.parse(await Deno.readTextFile(place.file(run, "run.json")));
       // A run killed before its first line has no metrics.jsonl yet, and nothing to compare.
       await Deno.writeTextFile(place.file(run, "metrics.jsonl"), "", { append: true });
@@ -94,19 +93,19 @@ testMirrored(
 );
 
 testMirrored("train --resume after a kill and a sync leaves every point once", async (place, server) => {
-  // Checkpoints are those of the epochs, of 11 steps: what comes after one is measured again.
+  // A checkpoint follows each epoch of 11 steps; later steps are measured again.
   const longer = mirroredRun.replace("--epochs 3", "--epochs 24").replace("--log-every 3", "--log-every 1");
   const process = place.start("train:base", longer, envOf(server));
   const end = ended(process);
   let last = 0;
   await until(async () => {
-    process.kill("SIGSTOP"); // so that it stays where it is seen
+    process.kill("SIGSTOP"); // so that it does not move on
     await pause(20); // until all its threads have stopped
     last = (await linesOf(place, "run")).at(-1)?.step ?? 0;
     if (last > 11 && last % 11 >= 2) return true;
     process.kill("SIGCONT");
     return false;
-  }, "it never is within an epoch");
+  }, "it was never seen within an epoch");
   process.kill("SIGKILL");
   await end;
   await place.succeed("sync", "run", envOf(server));
@@ -124,7 +123,7 @@ testMirrored("train --resume after a kill and a sync leaves every point once", a
   assert.deepEqual((await linesOf(place, "run")).slice(0, cut.length), cut);
 });
 
-testMirrored("train marks a run that an error ended as FAILED, with the reason", async (place, server) => {
+testMirrored("train marks a run that fails as FAILED, with the reason", async (place, server) => {
   const diverging = "--out run --clip 0 --optimizer sgd --lr 1e30 --warm-up 0 --ema 0 --schedule constant";
   const { code } = await place.run("train:base", mirroredRun.replace("--out run", diverging), envOf(server));
   assert.equal(code, 1);

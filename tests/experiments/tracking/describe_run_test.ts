@@ -12,7 +12,7 @@ import { valuesOf } from "./mirrored.ts";
 
 const record = newRecord({ name: "a *run*", experiment: "x", source: "a test", startedAt: 0 });
 
-Deno.test("mlflowKey() spells names as MLflow takes them", () => {
+Deno.test("mlflowKey() spells names as MLflow accepts them", () => {
   const cases = {
     "train_loss": "train_loss",
     "system/gpu 0:used.bytes-1": "system/gpu 0:used.bytes-1",
@@ -29,14 +29,14 @@ Deno.test("mlflowKey() spells names as MLflow takes them", () => {
   for (const [name, key] of Object.entries(cases)) assert.equal(mlflowKey(name), key, name);
 });
 
-Deno.test("metricEntry() sends whole steps and times, and words for what JSON lacks", () => {
+Deno.test("metricEntry() truncates steps and times, and sends NaN and infinity as text", () => {
   assert.deepEqual(metricEntry("loss", 0.5, 17.9, 3.5), { key: "loss", value: 0.5, timestamp: 17, step: 3 });
   for (const value of [NaN, Infinity, -Infinity]) {
     assert.equal(metricEntry("loss", value, 0, 0).value, String(value));
   }
 });
 
-Deno.test("textEntry() is always text, and shows that it was cut", () => {
+Deno.test("textEntry() gives text, marked if it was cut", () => {
   const values = [["text", "text"], [1, "1"], [false, "false"], [[4, 8], "[4,8]"]];
   for (const [value, text] of values) assert.equal(textEntry("param", "key", value).value, text);
   const long = textEntry("tag", "key", "x".repeat(9000)).value;
@@ -76,7 +76,7 @@ testInFolder("describeRun() gives shape, channels and classes of a data set", as
   }
 });
 
-testInFolder("describeRun() tells settings, code and results, and escapes names in the note", async (run) => {
+testInFolder("describeRun() gives settings, code and results, and escapes names in the note", async (run) => {
   const config = { model: "base", filters: [4, 8], lr: 0.5, name: "x", out: "y", mlflow: "z", data: null };
   await Deno.writeTextFile(`${run}/config.json`, JSON.stringify(config));
   const gitCommit = "0123456789abcdef";
@@ -93,7 +93,7 @@ testInFolder("describeRun() tells settings, code and results, and escapes names 
   const { params, tags } = await describeRun(run, {
     ...record,
     status: "FINISHED",
-    endedAt: 24 * 3600e3, // of which the run may have been stopped for most
+    endedAt: 24 * 3600e3, // most of which the run may have been stopped
     parameterCount: 1234,
   }, cursor);
   assert.deepEqual(valuesOf([...params]), { model: "base", filters: "[4,8]", lr: "0.5", parameters: "1234" });

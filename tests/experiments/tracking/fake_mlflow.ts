@@ -19,7 +19,7 @@ export interface Seen {
 /** What can happen to a request: `cut` does the work and drops the connection before the answer. */
 export type Fault = "refuse" | "hang" | "cut";
 
-/** What a test makes of a request: an answer or a fault; undefined is MLflow's answer. */
+/** How a test answers a request: a response or a fault; undefined means MLflow's own answer. */
 export type Answer = (request: Seen, count: number) => Response | Promise<Response> | Fault | undefined;
 
 interface Entry {
@@ -47,7 +47,6 @@ const wrong = (code: string, message: string, status = 400) =>
 
 /** A server on this machine that keeps runs in memory. */
 export class FakeMlflow extends MlflowReader implements AsyncDisposable {
-  /** The requests so far. */
   readonly seen: Seen[] = [];
   /** Decides what happens to each request. */
   answer: Answer;
@@ -80,13 +79,12 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Loses all that it keeps. */
   forget(): void {
     this.#experiments.length = this.#runs.length = 0;
   }
 
   /** The content of all requests to an endpoint, e.g. `runs/create`. */
-  // deno-lint-ignore no-explicit-any -- what a request holds is what is tested
+  // deno-lint-ignore no-explicit-any -- tests check its content
   sent(endpoint: string): any[] {
     return this.seen.filter(({ path }) => path.endsWith(`/${endpoint}`)).map(({ body }) => JSON.parse(body));
   }
@@ -113,7 +111,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         ? this.#work(method, path, bytes)
         : wrong("INVALID_PARAMETER_VALUE", "Content-Type must be one of ['application/json'].");
       if (what === "cut") return void request.socket.destroy();
-      // A connection for each request, as a client sends again by itself what it lost on an old one.
+      // One connection per request, because clients silently resend what was lost on an old one.
       response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), connection: "close" });
       for await (const piece of answer.body ?? []) {
         if (response.destroyed) break;
@@ -140,7 +138,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     }
     const json = method === "POST" ? JSON.parse(new TextDecoder().decode(bytes)) : Object.fromEntries(query);
     const run = this.#run(json.run_id);
-    if (json.run_id !== undefined && run === undefined) { // a test has made the run up
+    if (json.run_id !== undefined && run === undefined) { // a run that a test made up
       if (!pathname.endsWith("runs/get")) return Response.json({});
       return wrong("RESOURCE_DOES_NOT_EXIST", `Run ${json.run_id} not found`, 404);
     }
@@ -222,7 +220,6 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   }
 }
 
-/** A run as MLflow returns it. */
 function stored({ info, points, params, tags, inputs }: FakeRun) {
   const entries = (values: Map<string, unknown>) => [...values].map(([key, value]) => ({ key, value }));
   const latest = new Map(points.map((point) => [point.key, point]));
@@ -233,7 +230,7 @@ function stored({ info, points, params, tags, inputs }: FakeRun) {
   };
 }
 
-/** Logs as MLflow does: all or nothing, an identical point once, and nothing at all where a type is wrong. */
+/** Logs as MLflow does: all or nothing, identical points once, and nothing if a type is wrong. */
 function logBatch(run: FakeRun, json: Record<string, readonly Entry[]>): Response {
   const { metrics = [], params = [], tags = [] } = json as Record<string, readonly Point[]>;
   const all = [...metrics, ...params, ...tags];
@@ -277,10 +274,10 @@ export function testMirrored(
 /** Flags of a run that also draws samples while it trains. */
 export const mirroredRun = `${tinyRun} --out run`.replace("--sample-epochs 0", "--sample-epochs 2");
 
-/** Environment of a program that tries again soon, and has patience with a server on a busy machine. */
+/** Environment of a program that retries soon, and waits long for a server on a busy machine. */
 export const quick = { MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.05", MLFLOW_HTTP_REQUEST_TIMEOUT: "60" };
 
-/** A body of any length, which is made only as far as it is read. */
+/** A body of any length, generated as it is read. */
 export function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: number }): Response {
   const part = new TextEncoder().encode(piece);
   let sent = 0;
@@ -296,12 +293,12 @@ export function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: 
   );
 }
 
-/** Waits. */
+/** Waits for some milliseconds. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until something holds; fails where it does not for so long that no busy machine explains it. */
+/** Waits until something holds; fails after a time that no busy machine explains. */
 export async function until(condition: () => Promise<boolean>, complaint: string): Promise<void> {
   const deadline = performance.now() + 300_000;
   while (!await condition()) {

@@ -15,7 +15,6 @@ import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
 import { testInFolder } from "../../folder.ts";
 import { FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 
-/** Makes the folder of a run of a name. */
 async function makeRun(folder: string, name: string, startedAt: number): Promise<void> {
   await Deno.mkdir(folder);
   const record = newRecord({ name, experiment: "x", source: "a test", startedAt });
@@ -23,7 +22,7 @@ async function makeRun(folder: string, name: string, startedAt: number): Promise
 }
 
 testInFolder(
-  "findRun() finds the latest run of a name, whatever its folder is called, and no copy in a comparison",
+  "findRun() finds the latest run with a name in any folder, and no copy in a comparison",
   async (root) => {
     const found = async () => {
       const listed = findListed(await listRuns(root), "given", root)?.key;
@@ -42,7 +41,7 @@ testInFolder(
   },
 );
 
-testInFolder("findRun() says what a name is instead, and which names there are", async (root) => {
+testInFolder("findRun() explains why a name is no run, and lists the known names", async (root) => {
   const file = join(root, "net.safetensors");
   await Deno.writeTextFile(file, "");
   await makeRun(join(root, "a"), "given", 1);
@@ -116,7 +115,7 @@ testOnFake(
 );
 
 testInFolder(
-  "listTable() and compareTable() count the minutes of training, not those of a clock",
+  "listTable() and compareTable() count minutes of training, not of the wall clock",
   async (root) => {
     const day = 24 * 3600e3;
     const cases = { resumed: [day, 90], jumped: [-day, 150], untrained: [-day, undefined] } as const;
@@ -148,7 +147,7 @@ const run = (key: string, name: string, metrics: Record<string, number> = {}, pa
   metrics,
 });
 
-Deno.test("showTable() rounds fractions, and nothing before the point", () => {
+Deno.test("showTable() rounds fractions, but never integer digits", () => {
   const metrics = {
     images: 1_234_567,
     rate: 12_345.6,
@@ -169,7 +168,7 @@ Deno.test("showTable() rounds fractions, and nothing before the point", () => {
   ]);
 });
 
-Deno.test("compareTable() tells runs of one name apart, and shows the settings in which they differ", () => {
+Deno.test("compareTable() distinguishes runs with the same name, and shows the settings that differ", () => {
   const rowsOf = (...runs: RunSummary[]) =>
     compareTable(runs).split("\n").map((row) => row.trim().split(/ +/));
   assert.deepEqual(rowsOf(run("runs/a", "given"), run("runs/b", "other"))[0], ["given", "other"]);

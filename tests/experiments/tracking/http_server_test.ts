@@ -11,7 +11,7 @@ function serverAt(url: string, change: Partial<typeof patience> = {}, signal?: A
   return new HttpServer(parseAddress(url, "--mlflow"), { ...patience, ...change }, signal);
 }
 
-/** Asserts that something is refused as an error of the server, in one line. */
+/** Asserts that a promise is rejected with a ServerError of one line. */
 async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
   await assert.rejects(promise, (error: Error) => {
     assert.ok(error instanceof ServerError, `${error.stack}`);
@@ -27,7 +27,7 @@ Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit
   assert.equal(backoffMs(20, 2, 0.5), 120_000);
 });
 
-Deno.test("Pauses.wake() ends the present pause or the next one, and an aborted signal ends all", async () => {
+Deno.test("Pauses.wake() ends the current pause or the next one, and an aborted signal ends all", async () => {
   const pauses = new Pauses();
   const present = pauses.pause(1e6);
   pauses.wake();
@@ -43,7 +43,7 @@ Deno.test("Pauses.wake() ends the present pause or the next one, and an aborted 
 
 testOnFake("HttpServer.request() retries as MLflow's client does", () => undefined, async (server) => {
   const retries = { maxRetries: 3, backoffFactor: 0 };
-  // The answer, and the attempts of a request, and of one that must not run twice.
+  // The answer, and the number of attempts of a request and of one that must not run twice.
   const cases: [ReturnType<FakeMlflow["answer"]>, number, number][] = [
     ...[408, 429].map((status) => [new Response("", { status }), 4, 4] as [Response, number, number]),
     ...[500, 502, 503, 504].map((status) =>
@@ -80,7 +80,7 @@ testOnFake("HttpServer.request() retries as MLflow's client does", () => undefin
 });
 
 testOnFake(
-  "HttpServer waits as long as a server asks for, and no longer than an attempt may take",
+  "HttpServer waits as long as a server asks, but no longer than an attempt may take",
   () => undefined,
   async (server) => {
     for (const [asked, waited] of [["0.1", 100], ["1e9", 200]] as const) {
@@ -108,7 +108,7 @@ Deno.test("HttpServer stops reading an answer of gigabytes, and cuts the text of
 });
 
 testOnFake(
-  "HttpServer waits for a download that goes on, and not for one that drips",
+  "HttpServer waits for a slow download, but not for one that trickles",
   ({ path }) =>
     path.endsWith("slow")
       ? endless("x".repeat(2048), { bytes: 20 * 2048, ms: 100 })
@@ -124,7 +124,7 @@ testOnFake(
   },
 );
 
-testOnFake("HttpServer reports the pieces of a file that a server accepts, before it answers", () => {
+testOnFake("HttpServer reports progress of an upload before the server answers", () => {
   return Response.json({});
 }, async ({ url }) => {
   const http = serverAt(url);
@@ -136,7 +136,7 @@ testOnFake("HttpServer reports the pieces of a file that a server accepts, befor
 });
 
 testOnFake(
-  "HttpServer stops at once when it is told to",
+  "HttpServer stops at once when it is aborted",
   () => endless("x", { bytes: 1e9, ms: 20 }),
   async ({ url }) => {
     const stop = new AbortController();
@@ -149,7 +149,7 @@ testOnFake(
   },
 );
 
-testOnFake("HttpServer names the address of a server that has moved, and a page to log in", ({ path }) => {
+testOnFake("HttpServer names the new address of a server that has moved, and a login page", ({ path }) => {
   const location =
     { "/there": "https://host.example/base/there?x", "/near": "/base/near" }[path.split("?")[0]];
   return new Response(null, { status: 301, headers: { location: location ?? "/login?next=x" } });

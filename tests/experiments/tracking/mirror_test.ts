@@ -20,7 +20,6 @@ const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
 const send = (run: string, { url }: { readonly url: string }) =>
   Array.fromAsync(sendRun(run, { address: parseAddress(url, "--mlflow"), patience }));
 
-/** Losses by step, and how the session ended. */
 interface Session {
   readonly resumedAt?: number;
   readonly losses: readonly (readonly [step: number, loss: number])[];
@@ -28,7 +27,6 @@ interface Session {
   readonly reason?: string;
 }
 
-/** A session of a run that is not sent to any server. */
 async function session(run: string, { losses, ending, reason, ...resumed }: Session): Promise<void> {
   using lock = await lockRun(run);
   await using tracker = await RunTracker.start(lock, {
@@ -39,11 +37,11 @@ async function session(run: string, { losses, ending, reason, ...resumed }: Sess
     say: () => {},
   });
   for (const [step, loss] of losses) tracker.log({ step, loss });
-  await pause(2); // the next session has other times
+  await pause(2); // so that the next session has other times
   await tracker.end(ending, reason);
 }
 
-/** Sends what a server lacks; the points, tags and changes of status in the requests that it took. */
+/** Sends what a server lacks; returns the points, tags and changes of status that were sent. */
 async function newsOf(run: string, server: FakeMlflow) {
   server.seen.length = 0;
   await send(run, server);
@@ -57,7 +55,6 @@ async function newsOf(run: string, server: FakeMlflow) {
   };
 }
 
-/** Defines a test with an empty folder for a run, and a fake server. */
 function testSending(
   name: string,
   test: (run: string, server: FakeMlflow) => Promise<void>,
@@ -71,7 +68,6 @@ function testSending(
     }));
 }
 
-/** Writes the record and settings of a run that has ended. */
 async function writeRun(run: string, about: Partial<RunRecord> = {}): Promise<void> {
   await Deno.mkdir(run, { recursive: true });
   const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
@@ -80,7 +76,7 @@ async function writeRun(run: string, about: Partial<RunRecord> = {}): Promise<vo
 }
 
 testSending(
-  "sendRun() sends what a resumed session measured, also over points of a killed one",
+  "sendRun() sends what a resumed session measured, even over points of a killed one",
   async (run, server) => {
     await session(run, { losses: [[1, 0.1], [2, 0.2], [3, 0.3]], ending: "KILLED" });
     const earlier = await newsOf(run, server);
@@ -139,16 +135,16 @@ testSending("sendRun() continues a run whose experiment was renamed", async (run
   assert.deepEqual([server.sent("runs/create"), ends.at(-1).status], [[], "FINISHED"]);
 });
 
-testSending("sendRun() sends to another server all that it lacks", async (run, server) => {
+testSending("sendRun() sends everything to another server", async (run, server) => {
   await session(run, { losses: [[1, 0.1], [2, 0.2]], ending: "FINISHED" });
   await send(run, server);
   await using other = await FakeMlflow.start();
   assert.equal((await newsOf(run, other)).points.length, 2);
-  assert.equal((await newsOf(run, server)).points.length, 2, "a cursor is about one server only");
+  assert.equal((await newsOf(run, server)).points.length, 2, "a cursor is for one server only");
 });
 
 testSending(
-  "sendRun() looks for a run by its id before it creates one, and leaves one of several",
+  "sendRun() looks for a run by its id before it creates one, and deletes duplicates",
   async (run, server) => {
     await session(run, { losses: [[1, 0.1]], ending: "FINISHED" });
     await send(run, server);
@@ -170,7 +166,7 @@ testSending(
 
 testSending("sendRun() creates a run once, even if the answer is lost", async (run, server) => {
   await writeRun(run);
-  // What happens to the first request to create the run, and how many are sent.
+  // The fault of the first request to create the run, and how many such requests are sent.
   const cases = {
     cut: ["cut", 1],
     refused: ["refuse", 2],
@@ -190,7 +186,7 @@ testSending("sendRun() creates a run once, even if the answer is lost", async (r
 });
 
 testSending(
-  "sendRun() changes only runs that have its id, whatever a search finds",
+  "sendRun() changes only runs with its id, whatever a search returns",
   async (run, server) => {
     await writeRun(run);
     await send(run, server);
@@ -204,7 +200,7 @@ testSending(
 );
 
 testSending(
-  "sendRun() sends no file from outside the run folder, and waits for no pipe",
+  "sendRun() sends no file from outside the run folder, and does not hang on a pipe",
   async (run, server) => {
     await writeRun(run);
     const outside = ["../secret.txt", "../run/../secret.txt", "link.png", "linked/secret.txt"];
@@ -237,7 +233,7 @@ testSending("sendRun() sends what is added to a run whose last line was cut", as
 });
 
 testSending(
-  "sendRun() sends all but a file that is too large for the server, and how the run ended",
+  "sendRun() skips a file that is too large for the server, and sends all others and the status",
   async (run, server) => {
     await writeRun(run);
     const [{ refused, files }] = await send(run, server);
@@ -260,7 +256,7 @@ testSending("Mirror.pass() sends a file again only if its content has changed", 
   const path = join(run, "notes.txt");
   server.answer = ({ path, body }) =>
     path.endsWith("notes.txt") && body === "refuse" ? new Response("", { status: 413 }) : undefined;
-  // The content, the time of its last change, and how often it is then sent.
+  // The content, its modification time, and how often the next pass sends it.
   const cases = [["refuse", 1, 1], ["refuse", 1, 0], ["accept", 2, 1], ["accept", 3, 0], [
     "change",
     4,
@@ -294,7 +290,7 @@ testSending(
   async (run, server) => {
     await writeRun(run);
     await send(run, server);
-    await Deno.remove(join(run, "mlflow.json")); // so that it is not known what the server has
+    await Deno.remove(join(run, "mlflow.json")); // so that nothing is known about the server
     await Deno.writeTextFile(join(run, "config.json"), '{"seed":1,"model":"other","lr":2}');
     const [{ refused }] = await send(run, server);
     assert.deepEqual(Object.keys(refused), ["params/model"]);
@@ -307,7 +303,7 @@ testSending(
 );
 
 testSending(
-  "sendRun() sends nested runs as children of a run that was sent first",
+  "sendRun() sends nested runs as children, after their parent",
   async (run, server) => {
     for (const name of ["a", "b"]) {
       await writeRun(join(run, name), { id: name, name });
@@ -334,7 +330,7 @@ testSending(
   },
 );
 
-testSending("sendRun() marks a killed run, and sends none that a program works on", async (run, server) => {
+testSending("sendRun() marks a killed run, and skips a busy one", async (run, server) => {
   await writeRun(run, { status: "RUNNING", endedAt: null });
   {
     using _ = await lockRun(run);

@@ -1,4 +1,4 @@
-/** What a server holds of a run, read without the code that is tested, and compared with the run's folder. */
+/** Reads a run from a server without the code under test, and compares it with the run's folder. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -54,7 +54,6 @@ export abstract class MlflowReader {
     return JSON.parse(new TextDecoder().decode(bytes)).runs ?? [];
   }
 
-  /** Paths of a run's artifacts, sorted. */
   async artifacts(runId: string, path?: string): Promise<string[]> {
     const { files = [] } = await this.get<{ files?: { path: string; is_dir: boolean }[] }>(
       "artifacts/list",
@@ -77,8 +76,8 @@ export function valuesOf(entries: readonly { key: string; value: string }[] = []
 }
 
 /**
- * Asserts that a server holds a run once, and of it exactly what the run folder holds: every point of every metric,
- * every setting, every file byte for byte, and how it ended.
+ * Asserts that a server holds a run once, with exactly the content of its folder: every point of every metric, every
+ * setting, every file byte for byte, and the status.
  *
  * @returns the run as the server holds it
  */
@@ -153,7 +152,7 @@ function point(step: number, time: number, value: unknown): string {
   return `${String(step).padStart(9)} ${time} ${number}`;
 }
 
-/** Every setting of the network, the data and the training is a param; those of the run's place are not. */
+/** Asserts that all settings of network, data and training are params, and those of storage are not. */
 async function assertParams(
   { data }: StoredRun,
   folder: string,
@@ -182,7 +181,7 @@ async function assertParams(
   assert.deepEqual(valuesOf(data.params), expected);
 }
 
-/** Files of a run folder, but for what says how it was sent; sorted. */
+/** Files of a run folder except the cursor, sorted. */
 async function filesOf(folder: string, below = ""): Promise<string[]> {
   const files: string[] = [];
   const entries = await Array.fromAsync(Deno.readDir(join(folder, below)));

@@ -9,7 +9,7 @@ function clientOf({ url }: FakeMlflow): MlflowClient {
   return new MlflowClient(new HttpServer(parseAddress(url, "--mlflow"), patience));
 }
 
-/** Asserts that something is refused as an error of the server, in one line. */
+/** Asserts that a promise is rejected with a ServerError of one line. */
 async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
   await assert.rejects(promise, (error: Error) => {
     assert.ok(error instanceof ServerError, `${error.stack}`);
@@ -20,14 +20,14 @@ async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void
 }
 
 testOnFake(
-  "MlflowClient.searchRuns() ends, whatever pages a server gives",
+  "MlflowClient.searchRuns() ends, whatever pages a server sends",
   () => undefined,
   async (server) => {
     const { now } = performance;
-    let skippedMs = 0; // by which the clock goes ahead: nobody waits for them
+    let skippedMs = 0; // added to the clock, so that nobody has to wait
     using _ = { [Symbol.dispose]: () => void (performance.now = now) };
     performance.now = () => now.call(performance) + skippedMs;
-    // What a server does, what is said of it, and the most requests it gets.
+    // The answer of the server, the error, and the maximum number of requests.
     const cases: [FakeMlflow["answer"], RegExp, number][] = [
       [() => Response.json({ next_page_token: "again" }), /a page comes twice/, 2],
       [(_, page) => Response.json({ next_page_token: `${page}` }), /more than 200 pages/, 200],
@@ -55,7 +55,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient.artifacts() ends, whatever lists a server gives",
+  "MlflowClient.artifacts() ends, whatever lists a server sends",
   () => undefined,
   async (server) => {
     const folder = (path: string) => ({ path, is_dir: true });
@@ -83,7 +83,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient.artifact() stays below the API of artifacts, wherever the server says they are",
+  "MlflowClient.artifact() never leaves the artifacts API, whatever path a server names",
   () => new Response("file"),
   async (server) => {
     const client = clientOf(server);
@@ -102,7 +102,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient refuses answers that lack what it needs",
+  "MlflowClient refuses answers without required fields",
   () => undefined,
   async (server) => {
     const client = clientOf(server);
@@ -159,7 +159,7 @@ testOnFake("MlflowClient.ensureExperiment() uses one that another program has ju
 });
 
 testOnFake(
-  "MlflowClient.logAll() skips what a server rejects, and soon gives up where that is everything",
+  "MlflowClient.logAll() skips what a server rejects, and soon gives up if that is everything",
   () => Response.json({ error_code: "INVALID_PARAMETER_VALUE", message: "no" }, { status: 400 }),
   async (server) => {
     const entries = Array.from({ length: 1000 }, (_, step) => ({ key: "x", value: 1, timestamp: 1, step }));
@@ -180,7 +180,7 @@ testOnFake(
   },
 );
 
-Deno.test("batches() keeps order, and both limits", () => {
+Deno.test("batches() keeps the order and both limits", () => {
   const entries = Array.from({ length: 2500 }, (_, i) => ({ key: `k${i}`, value: "v" }));
   const all = batches(entries, 1000);
   assert.deepEqual(all.map(({ length }) => length), [1000, 1000, 500]);

@@ -1,4 +1,4 @@
-/** A real MLflow server: what it gets, what is read back from it, and its page. */
+/** Tests with a real MLflow server: sending, reading, and its page. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const needed: PermissionName[] = ["read", "write", "run", "net", "env"];
 const missing = needed.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
 const python = missing.length > 0 ? { reason: `needs ${missing.join(" ")}` } : await installMlflow();
 
-/** Why there is no server here; undefined where there is one. */
+/** Why there is no server here; undefined if there is one. */
 const noServer = typeof python === "string" ? undefined : python.reason;
 
 /** A server with data of its own, which is started once for all tests. */
@@ -55,7 +55,7 @@ function theServer(): Promise<RealServer> {
 }
 Deno.test.afterAll(async () => await (await starting)?.[Symbol.asyncDispose]());
 
-testTask("train mirrors all that it logs to a real MLflow server", async (place) => {
+testTask("train mirrors everything it logs to a real MLflow server", async (place) => {
   const server = await theServer();
   const { host } = new URL(server.url);
   const { stderr } = await place.succeed("train:residual", mirroredRun, {
@@ -89,7 +89,7 @@ testTask("train mirrors all that it logs to a real MLflow server", async (place)
   assert.equal(sha256, record.dataset.digest);
   assert.deepEqual(counts, { train: 86, validation: 10, test: 24, channels: 1, classes: 10 });
 
-  // Credentials are in none of it.
+  // No file holds the credentials.
   for (const [path, content] of await place.listing(place.file("run"))) {
     const text = content === "folder" ? "" : atob(content.split(" ")[1]);
     assert.ok(!/secret|somebody/.test(text), path);
@@ -101,7 +101,7 @@ testTask("train mirrors all that it logs to a real MLflow server", async (place)
   await assertMirrored(server, "all", place.file("run"));
 }, noServer);
 
-testTask("compare draws runs of a server as those of folders, and sync sends a comparison", async (place) => {
+testTask("compare draws runs of servers and folders alike, and sync sends a comparison", async (place) => {
   const server = await theServer();
   const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: "both" };
   for (const name of ["base", "residual"] as const) {
@@ -177,7 +177,7 @@ async function look(browser: Browser, address: string): Promise<void> {
   const report = page.frameLocator("iframe");
   await report.getByRole("heading").first().waitFor({ timeout });
   await report.locator("canvas").first().waitFor({ timeout, state: "attached" }); // what its script draws
-  // The network in it draws, though the frame has no origin.
+  // The network in it draws, even though the frame has no origin.
   await report.locator("#explorer").scrollIntoViewIfNeeded();
   await report.locator("#live-draw").click({ timeout });
   const drawn = /^Seed 1: 20 steps of heun, autoguidance 2, 40 evaluations of the network and /;
@@ -186,12 +186,12 @@ async function look(browser: Browser, address: string): Promise<void> {
 }
 
 const needs = { net: true, read: true, write: true, run: true } as const;
-testNeeding(needs, "startMlflow() gives the reason from the log, which goes on", async () => {
+testNeeding(needs, "startMlflow() gives the reason from the log, and appends to it", async () => {
   await withFolder(async (data) => {
     const log = await makeDataFolder(data);
     await Deno.writeTextFile(log, "said by a server that runs\n");
     await makeDataFolder(data);
-    // Deno has no modules of Python's, and says so.
+    // Deno cannot run Python modules, and says so.
     await assert.rejects(startMlflow(Deno.execPath(), { data, port: freePort() }), (error: Error) => {
       assert.equal(error.name, "ServerError");
       assert.match(error.message, /^Cannot start MLflow at http:.*: .+ \(the whole log: .*server\.log\)$/);

@@ -13,7 +13,7 @@ import { testInFolder } from "../../folder.ts";
 const record = newRecord({ name: "a run", experiment: "x", source: "a test", startedAt: 1 });
 
 testInFolder(
-  "currentRecord() and settleRecord() say that a run was killed if no program works on it",
+  "currentRecord() and settleRecord() mark a run as killed if no program works on it",
   async (run) => {
     assert.equal(await currentRecord(run), undefined);
     await writeRecord(run, record);
@@ -24,14 +24,14 @@ testInFolder(
     }
     const killed = { ...record, status: "KILLED", endedAt: 7 };
     assert.deepEqual(await currentRecord(run), killed);
-    assert.deepEqual(await readRecord(run), record, "only who holds the lock writes");
+    assert.deepEqual(await readRecord(run), record, "only the holder of the lock writes");
     assert.deepEqual(await settleRecord(run), killed);
     assert.deepEqual(await readRecord(run), killed);
   },
 );
 
 testInFolder(
-  "currentRecord() and settleRecord() say that a study is running while a cell is",
+  "currentRecord() and settleRecord() treat a study as running while a cell is",
   async (study) => {
     const cell = join(study, "cells", "base-0");
     await Deno.mkdir(cell, { recursive: true });

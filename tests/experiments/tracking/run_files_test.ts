@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { metricsFrom, openFile, runFiles } from "../../../experiments/tracking/run_files.ts";
 import { testInFolder } from "../../folder.ts";
 
-testInFolder("runFiles() lists what belongs to the record", async (folder) => {
+testInFolder("runFiles() lists the files to send", async (folder) => {
   for (const path of ["flow", "samples", "child", "empty"]) await Deno.mkdir(join(folder, path));
   const kept = ["a b#.txt", "flow/sample_1.safetensors", "run.json", "samples/1.png"];
   for (const path of [...kept, ".lock", "mlflow.json", "state.safetensors.tmp", "child/run.json"]) {
@@ -12,7 +12,7 @@ testInFolder("runFiles() lists what belongs to the record", async (folder) => {
   assert.deepEqual((await runFiles(folder)).map(({ path }) => path), kept);
 });
 
-testInFolder("metricsFrom() reads whole lines in pieces, wherever the writer is", async (run) => {
+testInFolder("metricsFrom() reads whole lines in pieces while the file is written", async (run) => {
   const path = join(run, "metrics.jsonl");
   const read = async (offset: number, isOver: boolean) => {
     const pieces = await Array.fromAsync(metricsFrom(run, offset, isOver));
@@ -34,9 +34,9 @@ testInFolder("metricsFrom() reads whole lines in pieces, wherever the writer is"
   assert.deepEqual(await read(end, true), { steps: [6], end: 11 }, "a shorter file is read from its start");
 });
 
-testInFolder("openFile() sends the file it opened, also after another took its place", async (folder) => {
+testInFolder("openFile() sends the file it opened, even after it was replaced", async (folder) => {
   const path = join(folder, "weights");
-  // Above the size that is read at once.
+  // Below and above the size that is read into memory.
   for (const size of [1000, (32 << 20) + 1000]) {
     const bytes = new Uint8Array(size).map((_, i) => i * 7);
     await Deno.writeFile(path, bytes);

@@ -18,7 +18,6 @@ const usual: TrackingStart = {
   say: () => {},
 };
 
-/** Records a session of a run, and ends it. */
 async function session(
   run: string,
   lines: readonly Metrics[],
@@ -33,7 +32,7 @@ async function session(
 const metricsOf = (run: string) => readMetrics(join(run, "metrics.jsonl"));
 
 testInFolder(
-  "RunTracker records lines with their time, the machine now and then, and the end",
+  "RunTracker records lines with their time, gauges at intervals, and the end",
   async (run) => {
     const gauges = () => ({ "system/process_memory_megabytes": 5 });
     const before = Date.now();
@@ -61,7 +60,7 @@ testInFolder(
   },
 );
 
-testInFolder("RunTracker measures and ends as before where the clock goes back a day", async (run) => {
+testInFolder("RunTracker works even if the clock goes back a day", async (run) => {
   const { now } = Date;
   const monotonic = performance.now;
   using _ = {
@@ -89,7 +88,7 @@ testInFolder("RunTracker measures and ends as before where the clock goes back a
   assert.equal(endedAt, startedAt);
 });
 
-testInFolder("RunTracker.during() gives an error as the reason of a failure", async (run) => {
+testInFolder("RunTracker.during() records an error as the reason of a failure", async (run) => {
   using lock = await lockRun(run);
   {
     await using tracker = await RunTracker.start(lock, usual);
@@ -103,7 +102,7 @@ testInFolder("RunTracker.during() gives an error as the reason of a failure", as
 });
 
 testInFolder(
-  "RunTracker repeats a line to the letter if a resumed session measures the same",
+  "RunTracker repeats a line exactly if a resumed session measures the same",
   async (run) => {
     const path = join(run, "metrics.jsonl");
     const losses = [1, NaN, 3, 4];
@@ -134,7 +133,7 @@ testInFolder(
 );
 
 /**
- * A run of 60 lines and a few files in a moment, mirrored meanwhile: what training does, without training.
+ * Mirrors a run of 60 lines and a few files, as training would write them.
  *
  * @returns what the tracker said
  */
@@ -180,7 +179,7 @@ async function shortRun(
 const addressOf = ({ url }: FakeMlflow) => chooseTracking({ mlflow: url }, {}).address!;
 
 testOnFake(
-  "RunTracker mirrors a run while it goes on, and all of it at its end",
+  "RunTracker mirrors a run in progress, and the rest of it at its end",
   () => undefined,
   (server) =>
     withFolder(async (run) => {
@@ -197,7 +196,7 @@ testOnFake(
       const order = server.seen.map(({ path }) => path.split("/").at(-1)!.split("?")[0]);
       assert.equal(order.filter((name) => name === "create").length, 2, "an experiment and a run");
       assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["FINISHED"]);
-      assert.equal(order.at(-1), "update", "the end comes before what belongs to the run");
+      assert.equal(order.at(-1), "update", "the end is not sent last");
       // Weights change with every checkpoint.
       assert.equal(server.seen.filter(({ path }) => path.endsWith("last.safetensors")).length, 1);
       const logged = server.sent("runs/log-batch").flatMap(({ metrics }) => metrics ? [metrics] : []);
@@ -217,7 +216,7 @@ const faults: Record<string, { fault: () => Fault | Response; timeoutMs?: number
   "has no space left": { fault: () => Response.json(full, { status: 500 }) },
 };
 for (const [what, { fault, timeoutMs = patience.timeoutMs }] of Object.entries(faults)) {
-  // Every run meets the fault at its creation, and then at every third request.
+  // The fault hits the creation of the run, and then every third request.
   const nowAndThen = ({ path }: Seen, count: number) =>
     count % 3 === 1 || (path.endsWith("runs/create") && count < 8) ? fault() : undefined;
   for (const [often, answer] of [["now and then", nowAndThen], ["all the time", fault]] as const) {
@@ -247,7 +246,7 @@ for (const [what, { fault, timeoutMs = patience.timeoutMs }] of Object.entries(f
 }
 
 testOnFake(
-  "RunTracker tries again soon after a server is gone, then ever less often, and says so once",
+  "RunTracker retries ever less often while a server is gone, and says so once",
   () => new Response("", { status: 503 }),
   (server) =>
     withFolder(async (run) => {
@@ -260,14 +259,14 @@ testOnFake(
       );
       assert.match(said.at(-1)!, /^MLflow: .* not everything was sent; /);
       assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
-      // Every 10 ms, there would have been more than 20.
+      // Without longer pauses, there would be more than 20.
       const attempts = server.seen.length;
       assert.ok(attempts >= 4 && attempts <= 15, `${attempts} attempts`);
     }),
 );
 
 testOnFake(
-  "RunTracker says once that credentials are refused, and never what they are",
+  "RunTracker says once that credentials are refused, and never shows them",
   () => undefined,
   (server) =>
     withFolder(async (run) => {
@@ -298,7 +297,7 @@ testOnFake(
 );
 
 testOnFake(
-  "RunTracker tells a server that a killed run goes on",
+  "RunTracker marks a killed run as running on the server when it is resumed",
   () => undefined,
   (server) =>
     withFolder(async (run) => {
@@ -318,7 +317,7 @@ testOnFake(
 );
 
 testOnFake(
-  "RunTracker.end() does not wait for a retry that is far away",
+  "RunTracker.end() does not wait for a long pause before a retry",
   () => new Response("", { status: 503 }),
   (server) =>
     withFolder(async (run) => {

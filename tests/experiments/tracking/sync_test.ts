@@ -22,7 +22,6 @@ async function makeRun(place: Workplace, path: string, files: Record<string, unk
   }
 }
 
-/** Ids of the runs that a server created. */
 const createdOn = (server: FakeMlflow): string[] =>
   server.sent("runs/create").map(({ tags }) => tags[0].value);
 
@@ -62,7 +61,7 @@ testTask("sync continues with runs of other servers after one that does not answ
   assert.match(stderr, /^ServerError: http:\S+ cannot be reached .*\n$/);
 });
 
-testTask("sync says that a server does not answer before it tries again", async (place) => {
+testTask("sync says that a server does not answer before it retries", async (place) => {
   await makeRun(place, "runs/one");
   const url = `http://127.0.0.1:${freePort()}`; // nobody listens there
   const retries = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
@@ -74,7 +73,7 @@ testTask("sync says that a server does not answer before it tries again", async 
   assert.match(lines[1], /^ServerError: http:.* cannot be reached/);
 });
 
-testTask("sync, runs and mlflow say what they cannot do, in one line", async (place) => {
+testTask("sync, runs and mlflow report errors in one line", async (place) => {
   await makeRun(place, "runs/one");
   const nowhere = "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)";
   const cases: [TaskName, string, string][] = [
