@@ -5,38 +5,38 @@ import { isOther } from "../run/contained.ts";
 import { type Checked, count, fieldsOf, orNull, textField } from "../run/field_checks.ts";
 import { type Cell, makeStudyFolder, type Study } from "./study.ts";
 
-/** Seconds between the signs of life of a holder, and after which one without a sign has lost its lock. */
+/** Seconds between a holder's heartbeats, and until a holder without one loses its lock. */
 const heartbeat = { everySeconds: 20, staleSeconds: 300 } as const;
 
-/** The lock of the plan; no id of a cell starts with a dot. */
+/** Id of the plan's lock; ids of cells never start with a dot. */
 const planId = ".plan";
-/** Milliseconds between tries to lock the plan. */
+/** Milliseconds between attempts to lock the plan. */
 const pauseMs = 50;
 
 const holderCheck = fieldsOf({
-  /** Name of the machine; null if the program may not know it. */
+  /** Name of the machine; null without permission to read it. */
   host: orNull(textField),
   pid: count,
-  /** Since when, ISO 8601. */
+  /** Start, ISO 8601. */
   since: textField,
 });
 
-/** The program that has a lock. */
+/** The program that holds a lock. */
 export type Holder = Checked<typeof holderCheck>;
 
-/** A lock of this program, until it is disposed of. */
+/** A lock held by this program until it is disposed of. */
 export interface CellLock extends Disposable {
-  /** Aborted if another program takes the lock over, because this one showed no sign of life for minutes. */
+  /** Aborted if another program takes the lock over after minutes without a heartbeat. */
   readonly lost: AbortSignal;
 }
 
 /**
- * Locks a cell for this program alone, also against programs on other machines that share the folder. A lock is a file
- * that is created exclusively and held open with a lock of the system; its name ends with a generation. If its holder has
- * died, or on another machine has shown no sign of life for five minutes, the lock is taken over by creating the next
- * generation, which only one program can.
+ * Locks a cell for this program alone, even against programs on other machines that share the folder. A lock is a file
+ * that is created exclusively and held open with a system lock; its name ends with a generation. If its holder has
+ * died, or on another machine sent no heartbeat for five minutes, a program takes the lock over by creating the next
+ * generation, which only one can do.
  *
- * @returns the lock, or its holder, which is unknown while it is just being taken
+ * @returns the lock, or its holder, which is unknown while the lock is being taken
  * @throws {RunError} if the folder cannot be written
  */
 export async function tryLockCell(
@@ -59,7 +59,7 @@ export async function tryLockCell(
       await file.lock(true);
       const holder: Holder = { host: nameOfHost(), pid: Deno.pid, since: new Date().toISOString() };
       await file.write(new TextEncoder().encode(JSON.stringify(holder)));
-      for (const old of generations) await Deno.remove(fileOf(locks, id, old)).catch(() => {}); // its holder may have done so
+      for (const old of generations) await Deno.remove(fileOf(locks, id, old)).catch(() => {}); // it may be gone
       return hold(file, locks, id, latest + 1);
     }
   } catch (error) {
@@ -68,16 +68,16 @@ export async function tryLockCell(
   }
 }
 
-/** A holder in words. */
+/** Describes a holder. */
 export function holderInWords({ host, pid, since }: Partial<Holder> = {}): string {
   return pid === undefined ? "another program" : `process ${pid}${host ? ` on ${host}` : ""} since ${since}`;
 }
 
 /**
- * Waits for the lock under which the plan of a study is changed.
+ * Waits for the lock that guards the plan of a study.
  *
- * @param say hears once who has it, if that takes more than a moment
- * @returns undefined if the signal came first
+ * @param say called once with the holder, if it takes more than a moment
+ * @returns undefined if the signal is aborted first
  * @throws {RunError} if the folder cannot be written
  */
 export async function lockPlan(
@@ -96,7 +96,7 @@ export async function lockPlan(
 
 const fileOf = (locks: string, id: string, generation: number) => join(locks, `${id}.${generation}`);
 
-/** The generations of a cell's lock, rising. */
+/** The generations of a cell's lock, in ascending order. */
 async function generationsOf(locks: string, id: string): Promise<number[]> {
   const names = await Array.fromAsync(Deno.readDir(locks), ({ name }) => name);
   return names.filter((name) => name.startsWith(`${id}.`)).map((name) => Number(name.slice(id.length + 1)))
@@ -112,7 +112,7 @@ async function createNew(path: string): Promise<Deno.FsFile | undefined> {
   }
 }
 
-/** Shows signs of life until the lock is disposed of. */
+/** Sends heartbeats until the lock is disposed of. */
 function hold(file: Deno.FsFile, locks: string, id: string, generation: number): CellLock {
   const path = fileOf(locks, id, generation);
   const lost = new AbortController();
@@ -150,7 +150,7 @@ async function readHolder(path: string): Promise<Holder | "gone" | undefined> {
   }
 }
 
-/** Whether the holder of a lock has died: on this machine its file is then free, elsewhere it shows no sign of life. */
+/** Whether the holder of a lock has died: on this machine its file is unlocked, elsewhere it sends no heartbeat. */
 async function isDead(path: string, holder: Holder | undefined): Promise<boolean> {
   try {
     if (holder?.host && holder.host === nameOfHost()) {

@@ -19,7 +19,7 @@ import { readJson } from "../run/contained.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { type Cell, cellFolder, settingsField, type Study } from "./study.ts";
 
-/** The file of a cell's folder with its result. */
+/** The file in a cell's folder that holds its result. */
 const cellFile = "cell.json";
 
 const resultFields = {
@@ -28,27 +28,27 @@ const resultFields = {
   settings: settingsField,
   seed: count,
   parameters: count,
-  /** Of one forward pass of one image. */
+  /** For one forward pass of one image. */
   multiplyAdds: count,
-  /** Images that the network learned from, each counted as often as it was used. */
+  /** Images trained on, counting repeats. */
   images: count,
-  /** Of training. */
+  /** Duration of training. */
   seconds: finiteNumber,
   /** Figures of `evaluation.json` by name, e.g. `frechet`. */
   figures: tableOf(finiteNumber),
-  /** Quality by solver, where the plan names solvers. */
+  /** Quality by solver, if the plan names solvers. */
   costs: ifGiven(listOf(fieldsOf({
     evaluations: finiteNumber,
     solver: textField,
     frechet: finiteNumber,
     recognised: finiteNumber,
   }))),
-  /** Quality in the course of training: at its milestones and at its end, where the plan has milestones. */
+  /** Quality during training, at its milestones and its end, if the plan has milestones. */
   course: ifGiven(listOf(fieldsOf({ images: count, seconds: finiteNumber, frechet: finiteNumber }))),
 };
 const resultCheck = fieldsOf(resultFields);
 
-/** What a finished cell measured, the content of `cell.json`. */
+/** The measurements of a finished cell, the content of `cell.json`. */
 export type CellResult = Checked<typeof resultCheck>;
 
 /**
@@ -81,7 +81,7 @@ export interface Milestone {
   readonly frechet: number;
 }
 
-/** What was measured of a trained cell. */
+/** Measurements of a trained cell. */
 export interface CellMeasures {
   readonly evaluation: Pick<Evaluation, "figures">;
   readonly costs: readonly SolverCost[];
@@ -89,7 +89,7 @@ export interface CellMeasures {
 }
 
 /**
- * The steps after which quality is measured during training: a half, a quarter, an eighth of them and so on.
+ * The steps at which quality is measured during training: 1/2, 1/4, 1/8, ... of all.
  *
  * @param count how many; fewer if the training is too short
  * @returns the earliest first
@@ -100,7 +100,7 @@ export function milestonesOf(steps: number, count = 0): number[] {
 }
 
 /**
- * The result of a cell that has been measured.
+ * Builds the result of a cell from its run and its measurements.
  *
  * @param folder of its run
  * @throws {RunError} if a file of it cannot be read
@@ -144,7 +144,9 @@ export async function resultOf(
   };
 }
 
-/** Seconds of training until a step, interpolated between lines of the log: a line has the time of the end of its burst. */
+/**
+ * Seconds of training until a step, interpolated between lines of the log, whose times are those of the ends of bursts.
+ */
 function secondsUntil(step: number, metrics: readonly Metrics[]): number {
   const timed = metrics.flatMap((line) =>
     "elapsed_seconds" in line ? [{ step: line.step, seconds: Number(line.elapsed_seconds) }] : []
@@ -160,7 +162,7 @@ function secondsUntil(step: number, metrics: readonly Metrics[]): number {
 export interface StudyResults {
   readonly results: readonly CellResult[];
   readonly unfinished: readonly Cell[];
-  /** A line for each damaged result, whose cell counts as finished, so that nothing overwrites it. */
+  /** A line for each damaged result; its cell counts as finished, so that it is not overwritten. */
   readonly problems: readonly string[];
 }
 

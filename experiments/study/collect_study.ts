@@ -12,7 +12,7 @@ import { recordStudy, type StudyTracking } from "./study_tracking.ts";
 /**
  * Writes the results of the finished cells, prints the conclusion, and records the status of the study.
  *
- * @param failed the reason if cells failed; by default that of their records
+ * @param failed the reason if cells failed; by default read from their records
  * @throws {DeviceError} if the device cannot be used
  * @throws {RunError} if a file cannot be written
  */
@@ -49,7 +49,7 @@ async function failureOf(study: Study): Promise<string | undefined> {
   const { unfinished } = await readResults(study);
   if (unfinished.length === 0) return undefined;
   const failed = async (folder: string) => {
-    const record = await readRecord(folder).catch(() => undefined); // a damaged one says nothing
+    const record = await readRecord(folder).catch(() => undefined); // a damaged one gives no reason
     return record?.status === "FAILED" ? record : undefined;
   };
   const reason = (await failed(study.folder))?.reason; // also of a cell that failed after its training
@@ -61,7 +61,7 @@ async function failureOf(study: Study): Promise<string | undefined> {
   return all.length > 0 ? failedCells(all, study.cells.length) : undefined;
 }
 
-/** Which of some cells failed, in words. */
+/** Says which cells failed. */
 export function failedCells(ids: readonly string[], of: number): string {
   return `${ids.length} of ${of} cells failed: ${ids.join(", ")}`;
 }

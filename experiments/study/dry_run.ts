@@ -43,18 +43,18 @@ const valuesOfParameter = 8;
 /** Pictures, trajectories, judged samples and the report of a run of 28 x 28 pixels. */
 const picturesBytes = 12 << 20;
 
-/** Approximate bytes of a cell's run, with the weights of so many milestones. */
+/** Approximate bytes of a cell's run, with its weights at milestones. */
 export function cellBytes({ parameters }: Pick<Cell, "parameters">, milestones = 0): number {
   return 4 * (valuesOfParameter + milestones) * parameters + picturesBytes;
 }
 
 /**
- * Checks that there is room for cells.
+ * Checks that the disk has room for cells.
  *
  * @param folder of the study, which may not exist yet
  * @param freeBytes free bytes there; undefined if unknown, then nothing is checked
- * @param milestones of each cell, at which it stores its weights
- * @throws {RunError} if there is not
+ * @param milestones of a cell, each of which stores weights
+ * @throws {RunError} if it has not
  */
 export function checkRoom(
   folder: string,
@@ -72,7 +72,7 @@ export function checkRoom(
   );
 }
 
-/** Free bytes on the disk of a folder, which may not exist yet; undefined if the program may not know. */
+/** Free bytes on the disk of a folder, which may not exist yet; undefined without permission. */
 export async function freeBytesAt(folder: string): Promise<number | undefined> {
   for (let at = resolve(folder);; at = dirname(at)) {
     try {

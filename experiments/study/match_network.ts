@@ -7,10 +7,10 @@ import { modelOptions } from "../training/network.ts";
 import type { Match } from "./plan.ts";
 import type { StepTiming } from "./time_steps.ts";
 
-/** What a network costs. */
+/** The size of a network, in parameters and arithmetic. */
 export interface NetworkSize {
   readonly parameters: number;
-  /** Of one forward pass of one image. */
+  /** For one forward pass of one image. */
   readonly multiplyAdds: number;
 }
 
@@ -26,16 +26,16 @@ export function networkSize(config: TrainingConfig, data: Dataset): NetworkSize 
   return { parameters: countParameters(options), multiplyAdds };
 }
 
-/** Timings in a search: each takes a second or two. */
+/** Maximum timings in a search; each takes a second or two. */
 const mostTimings = 9;
 
 /**
- * The network widened, or narrowed, until it has as many parameters, as much arithmetic or as long a training step as the
- * other one.
+ * Widens or narrows a network until its parameters, its arithmetic or the time of its training step match the other
+ * network.
  *
- * @param time times networks in turns
- * @returns its settings, and in words how near they come
- * @throws {ConfigError} if no widths come near
+ * @param time times networks alternately
+ * @returns its settings, and a description of how closely it matches
+ * @throws {ConfigError} if no widths match
  */
 export async function matchNetwork(
   config: TrainingConfig,
@@ -68,13 +68,13 @@ export async function matchNetwork(
   return { config: at(filters), words };
 }
 
-/** Settings of a network that its widths follow from. */
+/** Settings that determine the widths of a network. */
 type Widths = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
 
-/** What a network with some widths has, relative to what it should have; it rises with the widths. */
+/** The size of a network with some widths, relative to the target; it rises with the widths. */
 type Ratio = (filters: readonly number[]) => number | Promise<number>;
 
-/** Widths, and how near they come. */
+/** Widths, and how closely they match. */
 export interface Matched {
   readonly filters: readonly number[];
   readonly ratio: number;
@@ -84,11 +84,11 @@ export interface Matched {
 const errors = { near: 1e-3, most: 0.5 };
 
 /**
- * Finds the widths of a ratio near 1, by bisection over a common factor of all levels, from 1/8 to 16. Levels with groups
+ * Finds widths with a ratio near 1, by bisection over a common factor of all levels, from 1/8 to 16. Levels with groups
  * are rounded to a multiple of them.
  *
- * @param tries most widths to measure
- * @throws {ConfigError} if no factor comes near
+ * @param tries maximum number of widths to measure
+ * @throws {ConfigError} if no factor matches
  */
 export async function matchWidths(network: Widths, ratio: Ratio, tries = Infinity): Promise<Matched> {
   let [low, high] = [1 / 8, 16];
@@ -111,7 +111,7 @@ export async function matchWidths(network: Widths, ratio: Ratio, tries = Infinit
   );
 }
 
-/** Changes single levels by up to two units and a tenth of their width, if that comes nearer. */
+/** Changes single levels by up to two units and a tenth of their width, if that matches better. */
 export async function nudged(network: Widths, ratio: Ratio, matched: Matched): Promise<Matched> {
   const choices = matched.filters.map((channels, level) => {
     const unit = unitOf(network, level);
@@ -135,7 +135,7 @@ export function widthsAt(network: Widths, factor: number): number[] {
   });
 }
 
-/** What must divide the channels of a level: the groups, if it is normalised. */
+/** A number that must divide the channels of a level: the groups if it is normalised, else 1. */
 function unitOf({ model, filters, attn, groups }: Widths, level: number): number {
   return model === "residual" || attn && level === filters.length - 1 ? groups : 1;
 }

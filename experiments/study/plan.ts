@@ -18,13 +18,12 @@ import { training } from "../settings/training.ts";
 export type Value = string | number | boolean;
 
 /**
- * Settings of training by name, and two of studies: `match` asks for the widths at which the network has as many
- * parameters, as much arithmetic or as long a training step as the other network at the given widths; `share` is the
- * part of the budget that the cell gets.
+ * Settings of training by name, and two of studies: `match` finds the widths at which the network matches the other
+ * network (at the given widths) in parameters, arithmetic or time per step; `share` is the cell's share of the budget.
  */
 export type CellSettings = Readonly<Record<string, Value>>;
 
-/** A field that no flag gives. */
+/** A field without a flag. */
 function field<T>(
   doc: string,
   expected: string,
@@ -130,17 +129,17 @@ type PlanFields = Omit<Values<typeof planFields.rows>, "evaluation">;
 /** How each network is evaluated. */
 export type PlannedEvaluation = Values<typeof planEvaluation.rows>;
 
-/** What a study compares: all combinations of the grid, and the cells, each trained with each of the seeds. */
+/** What a study compares: all combinations of the grid, and all cells, each trained with every seed. */
 export type Plan = PlanFields & { readonly evaluation: PlannedEvaluation };
 
-/** A plan as someone writes it; the rest has defaults. */
+/** A plan as a user writes it; missing fields have defaults. */
 export type GivenPlan = Partial<PlanFields> & { readonly evaluation?: Partial<PlannedEvaluation> };
 
 /**
  * Reads the fields of a plan, and fills in defaults.
  *
  * @param source for errors
- * @throws {ConfigError} if a field is unknown, or not what it must be
+ * @throws {ConfigError} if a field is unknown or invalid
  */
 export function readPlan(json: unknown, source: string): Plan {
   const { evaluation, ...plan } = planFields.read(json, source);
@@ -148,7 +147,7 @@ export function readPlan(json: unknown, source: string): Plan {
 }
 
 /**
- * Checks the settings of a plan one by one, and gives them their plain form, so that equal plans are the same text.
+ * Checks the settings of a plan one by one and normalises them, so that equal plans have equal text.
  *
  * @throws {ConfigError} if a setting is unknown or a value cannot be used
  */
@@ -192,7 +191,7 @@ function refuseRepeated(values: readonly Value[], where: string): void {
   if (twice !== undefined) throw new ConfigError(`Cannot use ${where} ${twice} twice`);
 }
 
-/** The settings that a plan asks for: all combinations of its grid, then its cells. @throws {ConfigError} if none */
+/** The settings of a plan's cells: all combinations of its grid, then the single cells. @throws {ConfigError} if none */
 export function combinations({ grid, cells, name }: Pick<Plan, "grid" | "cells" | "name">): CellSettings[] {
   const axes = Object.entries(grid);
   const product = axes.reduce<CellSettings[]>(
@@ -225,12 +224,12 @@ const setByStudy: Readonly<Record<string, string>> = {
 /** Settings of studies, see {@linkcode CellSettings}. */
 export const ownSettings = {
   match: choice(["parameters", "arithmetic", "time"], {
-    doc: "what the network must have as much of as the other network",
+    doc: "what the network has in common with the other network",
   }),
   share: number({ doc: "part of the budget", above: 0, max: 1 }),
 } satisfies Rows;
 
-/** What a network is matched in. */
+/** The quantity in which a network is matched. */
 export type Match = "parameters" | "arithmetic" | "time";
 
 /**
@@ -251,7 +250,7 @@ export function settingOf(name: string, value: Value, where: string): unknown {
   return accepted(known[name], typed, `${name} ${shownValue(known[name], value)} in ${where}`);
 }
 
-/** A value as plans and results hold it: lists are text. */
+/** A value as in plans and results, where lists are text. */
 export function plainValue(value: unknown): Value {
   if (Array.isArray(value)) return value.join(",");
   return typeof value === "number" || typeof value === "boolean" ? value : asText(value);

@@ -23,32 +23,32 @@ import {
 } from "./study.ts";
 import { type StepTiming, timeSteps, type TimingOptions } from "./time_steps.ts";
 
-/** What planning needs besides the plan. */
+/** Options of planning. */
 export interface PlanningOptions extends TimingOptions {
   /** Times steps; by default {@linkcode timeSteps}. */
   readonly time?: StepTiming;
-  /** Whether the steps of all new networks are timed, not only where the plan needs it. */
+  /** Whether to time the steps of all new networks, even if the plan does not need it. */
   readonly timed: boolean;
   /** Called with lines for the user. */
   readonly say: (message: string) => void;
 }
 
-/** A study by its present plan, and what changed. */
+/** A study under its current plan, and what changed. */
 export interface PlannedStudy {
   readonly study: Study;
   /** Cells that the earlier plan did not have. */
   readonly added: readonly Cell[];
   /** Cells that are no longer planned; they stay in the study. */
   readonly dropped: readonly Cell[];
-  /** The study as it is in the folder. */
+  /** The study as stored in the folder. */
   readonly known: Study | undefined;
 }
 
 /**
- * Plans a new study in a folder, or continues the one that is there. Writes nothing.
+ * Plans a new study in a folder, or continues the existing one. Writes nothing.
  *
  * @throws {ConfigError} if the plan cannot be used, or its cells could not be compared with those of the study
- * @throws {RunError} if the folder holds something else, or the study is damaged or has a link for a folder
+ * @throws {RunError} if the folder holds something else, or the study is damaged or one of its folders is a link
  */
 export async function planStudy(folder: string, plan: Plan, options: PlanningOptions): Promise<PlannedStudy> {
   const names = await namesIn(folder); // before the study is read: another program may be starting it
@@ -97,7 +97,7 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Checks that a folder holds only what comes before `study.json`; results would overwrite other files. */
+/** Checks that a folder holds only files that precede `study.json`; results would overwrite others. */
 function checkIsNew(folder: string, names: readonly string[]): void {
   const other = names.find((name) => name !== studyFolder.locks && nameOfLeftover(name) !== studyFile);
   if (other === undefined) return;
@@ -126,10 +126,11 @@ function checkComparable({ folder, plan: known }: Study, plan: Plan): void {
 
 /**
  * The cells of a plan, seed by seed. Checks each as its run would, finds matching widths, and converts minutes to steps.
- * Needs a device, to count networks on.
+ * Needs a device to count networks.
  *
- * @param earlier cells that the study has already; they keep their ids, and what was found for them
- * @returns the cells, and earlier ones that are no longer planned. All have the same settings, so they can be compared
+ * @param earlier cells that the study already has; they keep their ids, matched widths and timings
+ * @returns the cells, and earlier ones that are no longer planned. All name the same settings, so that they can be
+ *   compared
  * @throws {ConfigError} if a setting is unknown, or a cell cannot be trained or evaluated
  * @throws {DataError} if its data cannot be loaded
  */
@@ -154,7 +155,7 @@ export async function planCells(
 class Planner {
   readonly #data = new Map<string | null, Promise<Dataset>>();
   readonly #ids: string[];
-  /** The settings that some cell or the plan names. */
+  /** The names of all settings of the plan and its cells. */
   readonly #names: ReadonlySet<string>;
 
   constructor(readonly plan: Plan, readonly earlier: readonly Cell[], readonly options: PlanningOptions) {
@@ -165,13 +166,13 @@ class Planner {
     this.#names = names;
   }
 
-  /** A text that is the same for the same runs, whatever their seeds. @throws {ConfigError} if no run has these settings */
+  /** A text that identifies a run, apart from its seed. @throws {ConfigError} if the settings are impossible */
   identityOf(asked: CellSettings): string {
     const config = configOf(this.plan, asked, { seed: 0, steps: 1, where: this.#nameOf(asked) });
     return JSON.stringify([config, asked.match ?? null, asked.share ?? 1]);
   }
 
-  /** The cells of all seeds with some settings. */
+  /** The cells with some settings, one for each seed. */
   async cellsOf(asked: CellSettings): Promise<Cell[]> {
     const identity = this.identityOf(asked);
     const known = this.earlier.filter((cell) => this.identityOf(cell.asked) === identity);
@@ -191,7 +192,7 @@ class Planner {
     return cells;
   }
 
-  /** A known cell as the plan asks for it now, with the settings that all cells have now; matching widths stay. */
+  /** A known cell under the current plan, with the settings that all cells name now; matched widths stay. */
   async updated(known: Cell, asked: CellSettings): Promise<Cell> {
     const cell = { ...known, asked };
     if (this.#names.symmetricDifference(new Set(Object.keys(cell.settings))).size === 0) return cell;
@@ -199,7 +200,7 @@ class Planner {
     return { ...cell, settings: this.#settings(asked, config) };
   }
 
-  /** What cells with some settings have in common; a known one with other seeds has the widths and the time of a step. */
+  /** The part that cells with some settings share; one known from another seed provides widths and timings. */
   async #find(asked: CellSettings, known: Cell | undefined): Promise<Omit<Cell, "id" | "seed">> {
     const { plan, options } = this;
     const { time = (configs, data) => timeSteps(configs, data, options) } = options;
@@ -245,7 +246,7 @@ class Planner {
     return { config, data };
   }
 
-  /** The values of all settings that some cell names. */
+  /** The values of all settings that any cell names. */
   #settings(asked: CellSettings, config: TrainingConfig): CellSettings {
     const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
     return Object.fromEntries(
@@ -260,7 +261,7 @@ class Planner {
   }
 }
 
-/** The names of settings in ids, where their own would not be clear. */
+/** Names of settings in ids, for those that would be unclear. */
 const idWords: Readonly<Record<string, string>> = { attn: "attention", match: "matched" };
 
 /** Names a cell by the settings in which it differs: `residual-attention-off-s1`, `default-s2`. */
@@ -276,7 +277,7 @@ function slug(value: Value): string {
   return String(value).replaceAll(/[^\w.]+/g, "-").replaceAll(/^-+|-+$/g, "");
 }
 
-/** The id itself if it is not taken, else with a number before the seed. */
+/** The id if it is free, else with a number before the seed. */
 export function unusedId(id: string, taken: readonly string[]): string {
   let candidate = id;
   for (let n = 2; taken.includes(candidate); n++) candidate = id.replace(/(?=-s\d+$)/, `-${n}`);

@@ -68,7 +68,7 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
 export const planNames: readonly string[] = Object.keys(plans);
 
 /**
- * Finds a plan, and changes it.
+ * Finds a plan and applies changes to it.
  *
  * @param named a plan of the repository, the path of a JSON file, or the folder of a study; undefined for an empty plan
  * @param changes replace its fields; grid, fixed settings and evaluation are merged

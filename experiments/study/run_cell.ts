@@ -40,7 +40,7 @@ import type { PlannedEvaluation } from "./plan.ts";
 import { type Cell, cellFolder, configOf, makeCellFolder, type Study, trainedSettings } from "./study.ts";
 import { sendCell, type StudyTracking } from "./study_tracking.ts";
 
-/** What the run of a cell needs besides the study. */
+/** Options for running a cell. */
 export interface CellOptions extends StudyTracking {
   readonly device: Device;
   /** Ends it early; what is done is kept. */
@@ -49,11 +49,11 @@ export interface CellOptions extends StudyTracking {
   readonly terminal?: Terminal;
 }
 
-/** How a cell ended: finished now or before, run by another program at this moment, or stopped. */
+/** How a cell ended: finished, now or earlier; busy, because another program runs it; or stopped. */
 export type CellEnd = "finished" | "busy" | "stopped";
 
 /**
- * Runs a cell of a study, or what is left of it: trains the network, evaluates it, and writes its result.
+ * Runs a cell of a study, or the rest of it: trains the network, evaluates it, and writes its result.
  *
  * @throws {RunError} if a file cannot be read or written
  * @throws as `runTraining`, `evaluateNetwork` and `compareSolvers`
@@ -124,8 +124,8 @@ export async function removeUnsaved(folder: string): Promise<void> {
 }
 
 /**
- * Evaluates the run of a cell, and writes what `deno task evaluate` and `deno task solvers` write. What an earlier session
- * measured is kept.
+ * Evaluates the run of a cell, and writes what `deno task evaluate` and `deno task solvers` write. Measurements of
+ * earlier sessions are kept.
  *
  * @returns undefined if it was stopped
  */
@@ -153,7 +153,7 @@ async function measureCell(
     costs = solvers.filter(({ spec }) => planned.solvers.includes(spec));
   }
   if (judge && !signal.aborted) {
-    const solver = planned.solver ?? subject.drawnBy!; // a run says how it draws
+    const solver = planned.solver ?? subject.drawnBy!; // every run stores its solver
     const at = milestonesOf(steps, planned.milestones);
     milestones = await measureMilestones(run, subject, judge, at, solver, comparison);
   }
@@ -172,7 +172,10 @@ function evaluationOf(
   return evaluationOptions({ ...planned, guidance: given }, subject, planned.count);
 }
 
-/** The evaluation of a run: the one that is there, if it measured and logged the same. @returns undefined if it was stopped */
+/**
+ * The evaluation of a run; an existing one is reused if it measured and logged the same. @returns undefined if it was
+ * stopped
+ */
 async function evaluateOnce(
   run: string,
   subject: EvaluatedNetwork,
@@ -191,7 +194,7 @@ async function evaluateOnce(
   return found?.evaluation;
 }
 
-/** Measures a network at milestones of its training, by the weights that were kept there, if they were. */
+/** Measures a network at those milestones of its training whose weights were kept. */
 async function measureMilestones(
   run: string,
   subject: EvaluatedNetwork,

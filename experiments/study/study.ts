@@ -31,23 +31,23 @@ const idField: FieldCheck<string> = {
 const cellFields = fieldsOf({
   /** Names its folder, e.g. `residual-attention-off-s1`. */
   id: idField,
-  /** The settings that the plan varies, as it gives them. */
+  /** The settings that the plan varies, as written there. */
   asked: settingsField,
-  /** All settings that the plan names; with `match`, the filters are the matching ones. */
+  /** All settings that the plan names; with `match`, the filters are the matched ones. */
   settings: settingsField,
   seed: count,
   steps: count,
   parameters: count,
-  /** Of one forward pass of one image. */
+  /** For one forward pass of one image. */
   multiplyAdds: count,
-  /** Of training, measured at planning time where the plan needs it. */
+  /** Time per training step, measured during planning if the plan needs it. */
   secondsPerStep: ifGiven(finiteNumber),
 });
 
 /** A network of a study, trained with one seed. */
 export type Cell = Checked<typeof cellFields>;
 
-/** What a study compares, and the runs that this takes; the content of `study.json`. */
+/** A plan and its cells, the content of `study.json`. */
 export interface Study {
   readonly folder: string;
   /** SHA-256 of the plan in hex. */
@@ -56,7 +56,7 @@ export interface Study {
   readonly cells: readonly Cell[];
 }
 
-/** The file that says what a study is. */
+/** The file that holds a study's plan and cells. */
 export const studyFile = "study.json";
 
 /** Folders of a study. */
@@ -64,9 +64,9 @@ export const studyFolder = {
   cells: runFolder.cells,
   /** Output of cells. */
   logs: "logs",
-  /** Which program runs which cell; hidden, so that no tracker gets it. */
+  /** Locks of cells; hidden, so that they are never sent to a server. */
   locks: ".locks",
-  /** Output of the jobs of a cluster, and notes of what was submitted. */
+  /** Output of cluster jobs, and records of submissions. */
   slurm: "slurm",
 } as const;
 
@@ -85,7 +85,7 @@ export function requireCell({ folder, cells }: Pick<Study, "folder" | "cells">, 
   );
 }
 
-/** The settings that a cell is trained with: those of the plan, with the matching widths. */
+/** The settings that a cell is trained with: those of the plan, with matched widths. */
 export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "settings">): CellSettings {
   return asked.match === undefined ? asked : { ...asked, filters: settings.filters };
 }
@@ -94,7 +94,7 @@ export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "setti
 const usualSettings: CellSettings = { sampleEpochs: 0 };
 
 /**
- * The settings of a cell's training. What the plan fixes for all cells is left out where it has no effect.
+ * The settings of a cell's training. Settings fixed for all cells are left out where they have no effect.
  *
  * @param settings of the cell alone
  * @param where the cell's id, for errors
@@ -161,7 +161,7 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
   };
 }
 
-/** Settings of version 0.7 as they are written today: one text says the solver and its steps. */
+/** Converts settings of version 0.7.0, which named solver and steps separately. */
 function upgradedSettings({ sampleSteps, lossWeight: _, ...settings }: CellSettings): CellSettings {
   if (sampleSteps === undefined) return settings;
   return { ...settings, solver: `${settings.solver ?? "heun"}:steps=${sampleSteps}` };
@@ -170,7 +170,7 @@ function upgradedSettings({ sampleSteps, lossWeight: _, ...settings }: CellSetti
 /**
  * Reads the study that must be in a folder.
  *
- * @throws {RunError} if there is none, its file is damaged, or it has a link for a folder
+ * @throws {RunError} if there is none, its file is damaged, or one of its folders is a link
  */
 export async function requireStudy(folder: string): Promise<Study> {
   const study = await readStudy(folder);
@@ -203,15 +203,15 @@ export async function findStudy(name: string, root: string = runsRoot): Promise<
 }
 
 /**
- * Checks that the folders in a study are its own. A study may come from anyone; through a link its cells would be read,
- * written and deleted elsewhere.
+ * Checks that the folders in a study are no links. A study may come from anyone, and through a link cells would be
+ * read, written and deleted elsewhere.
  *
  * @throws {RunError} if one is a link or a file
  */
 export async function checkFolders(study: Pick<Study, "folder" | "cells">): Promise<void> {
   const own = Object.values(studyFolder).map((name) => join(study.folder, name));
   for (const path of [...own, ...study.cells.map((cell) => cellFolder(study, cell))]) {
-    const info = await Deno.lstat(path).catch(() => undefined); // if it cannot be seen, using it says why
+    const info = await Deno.lstat(path).catch(() => undefined); // if it cannot be read, using it gives the reason
     if (!info || info.isDirectory) continue;
     const [what, more] = info.isSymlink
       ? ["a link", "; the study's own folder may be one, and so may runs"]

@@ -2,7 +2,7 @@ import { barredLine, clock, type Terminal } from "../program/progress.ts";
 import type { CellEnd } from "./run_cell.ts";
 import type { Cell } from "./study.ts";
 
-/** Part of a cell's time that its training takes; the rest is its evaluation. */
+/** Share of a cell's time spent on training; the rest is evaluation. */
 const trainingShare = 0.7;
 const drawMs = { terminal: 200, other: 30_000 } as const;
 const eraseToEnd = "\x1b[K";
@@ -16,7 +16,7 @@ interface Work {
   to: number;
 }
 
-/** Progress over the cells of a study, weighted by their costs: done, rate and time left. */
+/** Progress over the cells of a study, weighted by their costs: cells done, rate and remaining time. */
 export class StudyProgress implements Disposable {
   readonly #terminal: Terminal;
   readonly #now: () => number;
@@ -50,13 +50,13 @@ export class StudyProgress implements Disposable {
     ]));
   }
 
-  /** Notes the step that earlier sessions have trained a cell to. */
+  /** Records the step that earlier sessions reached in a cell. */
   found({ id, steps }: Cell, step: number): void {
     const work = this.#work.get(id)!;
     work.from = work.at = trainedPart(steps, step);
   }
 
-  /** Notes the step that a cell is trained to. */
+  /** Records the step that a cell has reached. */
   trained({ id, steps }: Cell, step: number): void {
     const work = this.#work.get(id)!;
     // The step may be read after the cell has ended; a resumed cell goes back to its checkpoint.
@@ -64,7 +64,7 @@ export class StudyProgress implements Disposable {
     this.#draw();
   }
 
-  /** Notes that a cell has ended. If it failed, or another program runs it, the rest is no work of this session. */
+  /** Records that a cell has ended. If it failed, or another program runs it, its remaining work does not count. */
   ended({ id }: Cell, how: CellEnd | "failed"): void {
     const work = this.#work.get(id)!;
     if (how === "busy") work.at = work.from;
@@ -76,7 +76,7 @@ export class StudyProgress implements Disposable {
     this.#draw();
   }
 
-  /** Removes the line until the next change, so that others can be printed. */
+  /** Erases the line until the next change, so that other lines can be printed. */
   clear(): void {
     if (this.#visible) this.#terminal.write("\r" + eraseToEnd);
     this.#visible = false;

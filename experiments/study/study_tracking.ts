@@ -19,8 +19,8 @@ export interface StudyTracking {
 const sendingMs = 300_000;
 
 /**
- * Records a study as a run with its cells nested in it, in its folder and on a server if one is chosen. A server that
- * cannot be reached is brought up to date later.
+ * Records a study as a run with nested cells, in its folder and on the chosen server, if any. An unreachable server is
+ * updated later.
  *
  * @param status of the study; a launch begins with `RUNNING`
  * @param reason why it failed
@@ -59,7 +59,7 @@ export async function recordStudy(
   });
 }
 
-/** Brings a server up to date with a cell, if one is chosen or has the run already. */
+/** Sends a cell to the chosen server, or else to the one that already has its run. */
 export async function sendCell(
   study: Study,
   cell: Cell,

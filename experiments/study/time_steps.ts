@@ -9,13 +9,13 @@ import { fittingNetwork } from "../training/fit_memory.ts";
 import { PairedBatches } from "../training/paired_batches.ts";
 import { scheduleOf } from "../training/session.ts";
 
-/** Steps before the timing, and how many stretches of at least how many milliseconds are timed. */
+/** Timing: warm-up steps, then `count` stretches of at least `ms` milliseconds. */
 const stretch = { warmUpSteps: 2, count: 8, ms: 80, mostSteps: 64 } as const;
 
-/** Seconds of a training step of each of some networks on the same data. */
+/** Measures the seconds per training step of several networks on the same data. */
 export type StepTiming = (configs: readonly TrainingConfig[], data: Dataset) => Promise<number[]>;
 
-/** Where to time. */
+/** The device to time on. */
 export interface TimingOptions {
   readonly device: "auto" | "webgpu" | "cpu";
   /** Threads of the CPU device, as many as cells will have. */
@@ -24,11 +24,11 @@ export interface TimingOptions {
 }
 
 /**
- * Seconds of a training step of each of some networks, in the fastest of several stretches, which other programs disturbed
- * least. The networks take turns, so that a slow phase of the machine affects all of them.
+ * The seconds per training step of several networks, from the fastest of several stretches, which other programs
+ * disturbed least. The networks alternate, so that a slow phase of the machine affects all of them.
  *
- * @param configs once it is decided whether the networks get labels
- * @param data of all of them
+ * @param configs settings of the networks, with `conditional` resolved
+ * @param data that all of them train on
  * @throws {TrainingError} if a network does not fit the device
  */
 export async function timeSteps(
@@ -73,7 +73,7 @@ function timedSteps(config: TrainingConfig, data: Dataset, device: Device, own: 
   };
   return {
     run,
-    /** Seconds of a step in the fastest stretch. */
+    /** Seconds per step in the fastest stretch. */
     fastest: () => fastest,
     /** Runs steps until a stretch is long enough to be timed. */
     async warmUp() {

@@ -18,7 +18,7 @@ if [ -n "$near_limit" ] && [ "$code" = 143 ] || [ "$code" = ${tryAgain} ]; then
 fi
 exit "$code"`;
 
-/** What the scripts of a study depend on besides the settings of the jobs. */
+/** Inputs of a study's batch scripts, besides the settings of the jobs. */
 export interface Submission {
   /** Name of the jobs. */
   readonly name: string;
@@ -68,7 +68,7 @@ export function arrayScript(
 }
 
 /**
- * The script of the job that writes table and report from what the cells measured.
+ * The script of the job that writes table and report from the results of the cells.
  *
  * @param after id of the array that it waits for
  * @throws {ConfigError} if sbatch cannot take the path of the logs
@@ -129,7 +129,10 @@ function shellCommand(words: readonly string[]): string {
   return words.map(shellWord).join(" ");
 }
 
-/** An option of sbatch; without `value` a switch, and null is left out. `value` must have no quote and no control character. */
+/**
+ * An option of sbatch: a switch without `value`, nothing if it is null. `value` must hold no quote or control
+ * character.
+ */
 function directive(option: string, value?: string | number | null): string[] {
   if (value === null) return [];
   if (value === undefined) return [`#SBATCH --${option}`];
@@ -138,7 +141,7 @@ function directive(option: string, value?: string | number | null): string[] {
 }
 
 /**
- * A path for an option of sbatch, in which `%` has a meaning.
+ * Escapes a path for an option of sbatch, where `%` is special.
  *
  * @throws {ConfigError} if sbatch cannot take the path
  */

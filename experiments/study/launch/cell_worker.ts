@@ -13,7 +13,7 @@ export interface CellOrder {
   readonly experiment: string | null;
 }
 
-/** What a worker answers: a line for the user, or how its cell ended; if it failed, why, in one line or more. */
+/** A worker's answer: a line for the user, or how its cell ended, with the reason of a failure in one or more lines. */
 export type CellAnswer =
   | { readonly said: string }
   | { readonly ended: CellEnd }

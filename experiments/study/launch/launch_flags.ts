@@ -4,10 +4,10 @@ import type { Setting, Values } from "../../settings/setting.ts";
 import { defineSettings } from "../../settings/settings.ts";
 import { shared } from "../../settings/shared.ts";
 
-/** A job saves so many seconds before its time limit. */
+/** A job saves this many seconds before its time limit. */
 export const graceSeconds = 120;
 
-/** With a lower limit a job would hardly run before it saves. */
+/** Minimum time limit; with less, a job would hardly train before it saves. */
 const leastSeconds = 300;
 
 const name = (hint: string, doc: string, pattern = /^\w[\w.-]*$/) =>
@@ -15,10 +15,10 @@ const name = (hint: string, doc: string, pattern = /^\w[\w.-]*$/) =>
     text({ doc, hint, pattern, expected: `a ${hint} such as those of your cluster: letters, digits, . _ -` }),
   );
 
-/** Settings of the jobs of a study on a Slurm cluster, as flags; Slurm has defaults for the others. */
+/** Flags for the jobs of a study on a Slurm cluster; Slurm's defaults apply to the rest. */
 export const slurmFlags = {
   profile: optional(
-    path("FILE", 'settings of Slurm jobs as JSON, with shell lines for their start in "setup"'),
+    path("FILE", 'settings of Slurm jobs as JSON; "setup" lists shell lines to start with'),
   ),
   partition: name("PARTITION", "partition of the jobs", /^\w[\w.-]*(,\w[\w.-]*)*$/),
   account: name("ACCOUNT", "account that the jobs are charged to"),
@@ -48,7 +48,7 @@ export const slurmFlags = {
 
 const { profile: _, ...jobRows } = slurmFlags;
 
-/** The content of a profile file: the flags but `--profile`, and lines of shell that only the file can give. */
+/** The content of a profile: all flags except `--profile`, and shell lines, which have no flag. */
 export const slurmProfile = defineSettings({ ...jobRows, setup: shellLines() });
 
 /** Settings of jobs; null leaves one to Slurm. */
@@ -77,7 +77,7 @@ function timeLimit(doc: string): Setting<string> {
 function shellLines(): Setting<readonly string[]> {
   const { accepts } = line("LINE", "");
   return {
-    doc: "lines of shell that a job starts with, such as module load",
+    doc: "shell lines that a job starts with, such as module load",
     hint: "LINES",
     expected: "an array of lines of text",
     default: [],
@@ -86,7 +86,7 @@ function shellLines(): Setting<readonly string[]> {
   };
 }
 
-/** Settings that say how the cells of a study are run, whichever launcher does it. */
+/** Settings of how the cells of a study are run, for all launchers. */
 export const launching = {
   jobs: integer({ doc: "cells that the local launcher trains at once", min: 1, max: 64, default: 1 }),
   device: shared.device,

@@ -2,13 +2,13 @@ import type { Terminal } from "../../program/progress.ts";
 import type { LaunchFlags } from "./launch_flags.ts";
 import type { Cell, Study } from "../study.ts";
 
-/** Exit code of `--only` if another program holds a cell, which asks to try again later: `EX_TEMPFAIL`. */
+/** Exit code of `--only` if another program holds a cell: `EX_TEMPFAIL`, try again later. */
 export const tryAgain = 75;
 
-/** What a launcher may use besides the study. */
+/** Options of a launch. */
 export interface LaunchOptions {
   readonly flags: LaunchFlags;
-  /** Ends the launch early; running cells save what they have. */
+  /** Ends the launch early; running cells save their state. */
   readonly signal: AbortSignal;
   /** Called with lines for the user. */
   readonly say: (message: string) => void;
@@ -26,7 +26,7 @@ export interface Launcher {
   readonly collects: boolean;
   /** Checks that it can run cells at all, before anything is planned. @throws {UserError} if it cannot */
   check?(options: LaunchOptions): Promise<void>;
-  /** What `--dry-run` prints where cells are unfinished, such as the script that it would submit. */
+  /** What `--dry-run` prints if cells are unfinished, such as the script to submit. */
   describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): string;
   /**
    * Runs cells, or hands them over to a scheduler.

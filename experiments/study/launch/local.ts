@@ -17,8 +17,7 @@ import type { Launcher, LaunchOptions } from "./launcher.ts";
 const lookMs = 1000;
 
 /**
- * Runs cells on this machine, each in a worker with a device of its own, as many at once as there are jobs. The others
- * run on if one fails.
+ * Runs cells on this machine, `jobs` at once, each in a worker with its own device. If one fails, the others continue.
  */
 export const local: Launcher = {
   doc: "runs the cells on this machine",
@@ -61,14 +60,14 @@ export const local: Launcher = {
   },
 };
 
-/** Threads of the CPU device for each of some jobs at once: the given ones, else its share of the cores. */
+/** Threads of the CPU device per job: the given number, else a job's share of the cores. */
 export function threadsOf({ threads, jobs }: Pick<LaunchFlags, "threads" | "jobs">): number {
   return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
 }
 
 type Ended = Extract<CellAnswer, { ended: unknown }>;
 
-/** Runs a cell in a worker, with what it says in its log; if it fails, `why` is one line that names the log. */
+/** Runs a cell in a worker and logs its lines; if it fails, `why` is one line that names the log. */
 async function runLogged(
   study: Study,
   order: CellOrder,
@@ -126,16 +125,16 @@ async function runInWorker(
   }
 }
 
-/** The last logged step of a cell's training; 0 if that cannot be read. */
+/** The last logged step of a cell's training; 0 if it cannot be read. */
 async function stepOf(study: Study, cell: Cell): Promise<number> {
   return lastStep(await readMetrics(join(cellFolder(study, cell), runFile.metrics)).catch(() => []));
 }
 
-/** A log that lines are added to. */
+/** The log of a cell. */
 export interface CellLog {
   readonly path: string;
   /**
-   * Adds each line of a text with the time, and with control characters escaped.
+   * Appends each line of a text with the time, control characters escaped.
    *
    * @throws {RunError} if it cannot be written
    */
@@ -143,7 +142,7 @@ export interface CellLog {
 }
 
 /**
- * Opens the log of a cell, new or not.
+ * Opens the log of a cell, created if missing.
  *
  * @throws {RunError} if its folder cannot be made, or a link or a folder has the log's name
  */
@@ -166,12 +165,12 @@ export async function openCellLog(
 }
 
 /**
- * Runs cells in this program, one after another, as a task of a scheduler does. If one of several fails by a
- * {@linkcode UserError}, the others run on.
+ * Runs cells in this program, one after another, as a task of a scheduler does. If one of several fails with a
+ * {@linkcode UserError}, the others continue.
  *
  * @param run runs a cell
  * @returns ids of the cells that failed, and of those that another program runs
- * @throws what `run` throws, if there is one cell, or if it is no {@linkcode UserError}
+ * @throws errors of `run`, if there is one cell, or if they are no {@linkcode UserError}
  */
 export async function runInTurn(
   cells: readonly Cell[],

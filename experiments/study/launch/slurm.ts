@@ -10,7 +10,7 @@ import { makeStudyFolder, type Study, studyFolder } from "../study.ts";
 import { arrayScript, collectScript, type Submission } from "./batch_script.ts";
 import type { Launcher, LaunchOptions } from "./launcher.ts";
 
-/** Slurm is not here, or refuses a command. */
+/** Slurm is missing, or refuses a command. */
 export class SlurmError extends UserError {
   override readonly name = "SlurmError";
 }
@@ -74,7 +74,7 @@ function submissionOf(study: Study, flags: LaunchOptions["flags"]): Submission {
 
 const root = new URL("../../../", import.meta.url);
 
-/** The command of the study task for any working folder: that of `deno.json`, which may also write the study's folder. */
+/** The study task's command for any working folder: as in `deno.json`, with permission to write the study's folder. */
 function studyCommand(folder: string): string[] {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
   const [, ...words]: string[] = tasks.study.command.split(" ");
@@ -93,7 +93,7 @@ function studyCommand(folder: string): string[] {
 }
 
 /**
- * Settings of the jobs: those of the flags, else of the profile.
+ * Settings of the jobs, from the flags or else from the profile.
  *
  * @throws {ConfigError} if the profile cannot be read, or holds an impossible value
  */
@@ -119,7 +119,7 @@ function readProfile(path: string): JobSettings {
 }
 
 /**
- * Makes the folder for the output of jobs, if there is none. Slurm writes through links, so there must be none.
+ * Makes the folder for the output of jobs, if it is missing. It must hold no links, as Slurm would write through them.
  *
  * @returns its path
  * @throws {RunError} if it cannot be made, or holds a link
@@ -133,7 +133,7 @@ export async function makeSlurmFolder(study: Pick<Study, "folder">): Promise<str
   return folder;
 }
 
-/** Ids of the cells that wait or run, by the notes of earlier submissions. */
+/** Ids of the cells that are queued or running, from the records of earlier submissions. */
 async function queuedCells(study: Pick<Study, "folder">, name: string): Promise<Set<string>> {
   const folder = join(study.folder, studyFolder.slurm);
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch((error) => {
@@ -154,7 +154,7 @@ async function queuedCells(study: Pick<Study, "folder">, name: string): Promise<
   const queue = await askSlurm("squeue", ["--noheader", "--array", `--name=${name}`, "--format=%F %K %t"]);
   const cells = queue.split("\n").map((line) => {
     const [job, index, state] = line.trim().split(" ");
-    // What is completing (CG) does no more work; a job without array has no index.
+    // A completing job (CG) does no more work; a job outside an array has no index.
     return /^\d+$/.test(index ?? "") && state !== "CG" ? submissions.get(job)?.[Number(index)] : undefined;
   });
   return new Set(cells.filter((cell) => cell !== undefined));
@@ -163,7 +163,7 @@ async function queuedCells(study: Pick<Study, "folder">, name: string): Promise<
 /**
  * Submits a batch script.
  *
- * @param env variables that the job gets besides those of this program
+ * @param env environment variables for the job, in addition to this program's
  * @returns id of the job
  * @throws {SlurmError} if there is no sbatch, or it refuses
  */
@@ -176,7 +176,7 @@ export async function submit(script: string, env: Record<string, string>): Promi
   );
 }
 
-/** What a program of Slurm prints. @throws {SlurmError} if there is no such program, or it fails */
+/** The output of a Slurm program. @throws {SlurmError} if there is no such program, or it fails */
 async function askSlurm(
   program: string,
   args: string[],
@@ -187,7 +187,7 @@ async function askSlurm(
   let output: Deno.CommandOutput;
   try {
     const process = new Deno.Command(program, options).spawn();
-    // A program that refuses need not have read all.
+    // A program may refuse before it has read everything.
     const given = new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
     [output] = await Promise.all([process.output(), given]);
   } catch (error) {

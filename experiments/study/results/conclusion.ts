@@ -23,7 +23,6 @@ function progressOf({ name }: Plan, { setups }: Summary): string {
   return lacking.length === 0 ? progress : `${progress} Preliminary: ${lacking.join("; ")}.`;
 }
 
-/** A difference of the figure that the conclusion is about. */
 interface Found {
   readonly difference: Difference;
   readonly figure: SeedDifference;
@@ -69,7 +68,7 @@ function differencesOf({ primary, differences }: Summary): Passage[] {
   return passages.filter(({ items }) => items.length > 0);
 }
 
-/** `, at 4.6 times the arithmetic and 3.8 times the parameters` of the other setup; empty if both cost the same. */
+/** E.g. `, at 4.6 times the arithmetic and 3.8 times the parameters`; empty if both setups cost the same. */
 function costOf({ ratio: { multiplyAdds, parameters } }: Difference): string {
   const parts = ([[multiplyAdds, "arithmetic"], [parameters, "parameters"]] as const)
     .filter(([ratio]) => Math.abs(ratio - 1) >= 0.05)

@@ -3,11 +3,11 @@ import { figureMeanings } from "../../evaluation/figures.ts";
 import type { SeedMean } from "./seed_intervals.ts";
 import { setupKey, type SetupSummary, type Summary } from "./summary.ts";
 
-/** Quality against what it costs. */
+/** Quality against cost. */
 export interface QualityFigures {
   /** Against images, parameters and seconds. */
   readonly figures: readonly Figure[];
-  /** The same for a row with one legend: narrower, and without names. */
+  /** The same for a row with one shared legend: narrower, without names. */
   readonly stills: readonly Figure[];
   readonly legend: readonly LegendEntry[];
 }
@@ -24,7 +24,7 @@ interface Axis {
   pointsOf(setup: SetupSummary, quality: SeedMean): readonly Point[];
 }
 
-/** Quality in the course of training where it was measured, else at its end. */
+/** Axes of cost; quality is that during training if it was measured, else that at its end. */
 const axes: readonly Axis[] = [
   {
     title: "images trained on",
@@ -53,7 +53,7 @@ const axes: readonly Axis[] = [
 const fewColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
 /**
- * Draws the figure of the conclusion against images, parameters and seconds, with intervals over seeds.
+ * Draws the primary figure against images, parameters and seconds, with intervals over seeds.
  *
  * @returns undefined if no setup has it
  */

@@ -6,29 +6,29 @@ export type BySeed = ReadonlyMap<number, number>;
 /** The ends of an interval. */
 export type Interval = readonly [low: number, high: number];
 
-/** A mean over seeds, and how sure it is. */
+/** A mean over seeds, and its uncertainty. */
 export interface SeedMean {
-  /** The seeds, rising. */
+  /** The seeds, ascending. */
   readonly seeds: readonly number[];
   /** The value of each. */
   readonly values: readonly number[];
   readonly mean: number;
-  /** Standard deviation between seeds, from n - 1; one seed has none. */
+  /** Sample standard deviation over seeds (n - 1); absent for one seed. */
   readonly deviation?: number;
-  /** The 95 % interval of the mean by Student's t, exact for normal values of any number of seeds; one seed has none. */
+  /** The 95 % interval of the mean by Student's t, exact for normally distributed values; absent for one seed. */
   readonly interval?: Interval;
-  /** The 95 % interval by the percentile bootstrap over seeds, too narrow for few of them. */
+  /** The 95 % interval by the percentile bootstrap over seeds, too narrow for few seeds. */
   readonly bootstrap?: Interval;
 }
 
 /** The mean of a difference over the seeds that two setups share. */
 export interface SeedDifference extends SeedMean {
-  /** The probability of a mean difference at least as large if there were none; one seed has none. */
+  /** Two-sided p-value of the mean difference; absent for one seed. */
   readonly chance?: number;
 }
 
 const confidence = 0.95;
-/** Rounding errors are smaller than this, relative to the values: shares of seeds are often equal. */
+/** Relative bound on rounding errors: smaller means and deviations count as 0, as shares of seeds are often equal. */
 const rounding = 1e-12;
 
 /**
@@ -76,7 +76,7 @@ export function pairedDifference(a: BySeed, b: BySeed): SeedDifference | undefin
   const found = meanOverSeeds(new Map(differences), Math.max(largestOf(a), largestOf(b)));
   if (found?.deviation === undefined) return found;
   const { mean, deviation, seeds: { length: n } } = found;
-  // If all seeds differ by the same amount, there is no doubt, unless this amount is 0.
+  // If all seeds differ by the same amount other than 0, t is infinite and the p-value 0.
   const chance = mean === 0 ? 1 : studentTails(mean / (deviation / Math.sqrt(n)), n - 1);
   return { ...found, chance };
 }
@@ -85,16 +85,15 @@ function largestOf(values: BySeed): number {
   return values.values().reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
 }
 
-/** Whether an interval leaves no room for 0. */
+/** Whether an interval excludes 0. */
 export function excludesZero([low, high]: Interval): boolean {
   return low > 0 || high < 0;
 }
 
 /**
- * Which of several differences are significant when all of them are tested: the probability of even one false finding
- * stays below 5 %.
+ * Which of several tested differences are significant, at a family-wise error rate of 5 %.
  *
- * @param chances of each difference
+ * @param chances p-value of each difference
  * @returns whether each is significant
  *
  * Source: Holm 1979, A simple sequentially rejective multiple test procedure
@@ -128,7 +127,7 @@ export function studentTails(t: number, freedom: number): number {
 }
 
 /**
- * The value that Student's t stays within with a probability.
+ * The bound that the absolute value of Student's t stays below with a given probability.
  *
  * @param share the probability, below 1
  * @param freedom degrees of freedom, an integer of at least 1
@@ -144,7 +143,7 @@ export function studentQuantile(share: number, freedom: number): number {
   return high;
 }
 
-/** Up to so many values all resamples are listed, 3,125 for five; else some are drawn at random. */
+/** Up to this many values, all resamples are listed (3,125 for five); for more, some are drawn at random. */
 const mostListed = 5;
 
 /**
@@ -165,7 +164,7 @@ export function bootstrapOfMean(values: readonly number[]): Interval {
   return [means[cut], means[means.length - 1 - cut]];
 }
 
-/** The sums of all ways to draw so many values with replacement. */
+/** The sums of all ways to draw values with replacement. */
 function sumsOf(values: readonly number[], draws: number): number[] {
   if (draws === 0) return [0];
   return sumsOf(values, draws - 1).flatMap((sum) => values.map((value) => sum + value));

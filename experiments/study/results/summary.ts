@@ -18,14 +18,14 @@ import {
 
 /** A configuration of a network, with the runs of all its seeds. */
 export interface Setup {
-  /** What tells it from the others, e.g. `residual, no attn`. */
+  /** Its distinguishing settings, e.g. `residual, no attn`. */
   readonly label: string;
-  /** The settings that the plan varies, as it gives them. */
+  /** The settings that the plan varies, as written there. */
   readonly asked: CellSettings;
   /** All settings that the plan names. */
   readonly settings: CellSettings;
   readonly parameters: number;
-  /** Of one forward pass of one image. */
+  /** For one forward pass of one image. */
   readonly multiplyAdds: number;
   /** In the order of the study. */
   readonly cells: readonly Cell[];
@@ -56,7 +56,7 @@ export function setupsOf(cells: readonly Cell[], results: readonly CellResult[])
   });
 }
 
-/** The seed that most setups have finished; of several the first. */
+/** The seed that most setups have finished; the first, if several. */
 export function sharedSeed(setups: readonly Setup[]): number | undefined {
   const runs = Map.groupBy(setups.flatMap(({ results }) => results), ({ seed }) => seed);
   const [best] = [...runs].toSorted(([a, x], [b, y]) => y.length - x.length || a - b);
@@ -71,12 +71,12 @@ export function settingInWords(name: string, value: Value): string {
   return typeof value === "number" ? `${name} ${value}` : value;
 }
 
-/** A text for settings that does not depend on their order. */
+/** A key of settings, whatever their order. */
 export function setupKey(settings: CellSettings): string {
   return JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => a < b ? -1 : 1));
 }
 
-/** The names of the settings that differ, in the order in which they appear. */
+/** The names of the settings that differ, in order of appearance. */
 function variedSettings(all: readonly CellSettings[]): string[] {
   const names = new Set(all.flatMap((settings) => Object.keys(settings)));
   return [...names].filter((name) => new Set(all.map((settings) => settings[name])).size > 1);
@@ -91,19 +91,18 @@ export interface Contrast {
   readonly b: Setup;
 }
 
-/** Settings that a matched network's widths follow from; they are no choice of their own. */
+/** Settings that determine the widths of a matched network; they do not count as a choice. */
 const matching: ReadonlySet<string> = new Set(["match", "filters"]);
 
-/** Settings along which quality grows, with their size: a setup is compared only with the next one. */
+/** Settings along which quality grows, with their size; a setup is compared only with the next one. */
 const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
   ["filters", ({ parameters }: Setup) => parameters],
   ["share", ({ settings }: Setup) => Number(settings.share)],
 ]);
 
 /**
- * All pairs of setups that differ in one choice; for widths and shares of the budget only neighbours. A network whose
- * widths were found to match another one is compared with that one, and with those of its own kind that were matched in
- * the same way.
+ * All pairs of setups that differ in one choice; for widths and shares of the budget only neighbours. A network with
+ * matched widths is compared with the one it matches, and with others of its kind that were matched in the same way.
  */
 export function contrastsOf(setups: readonly Setup[]): Contrast[] {
   const asked = new Set(setups.flatMap(({ asked }) => Object.keys(asked)));
@@ -123,7 +122,7 @@ export function contrastsOf(setups: readonly Setup[]): Contrast[] {
   });
 }
 
-/** The one choice in which two setups differ; settings that the plan never varies follow from those that it does. */
+/** The one choice in which two setups differ; settings that the plan does not vary follow from the others. */
 function onlyDifference(a: CellSettings, b: CellSettings, asked: ReadonlySet<string>): string | undefined {
   const isMatched = ({ match = "none" }: CellSettings) => match !== "none";
   const matched = isMatched(a) || isMatched(b);
@@ -137,7 +136,7 @@ function onlyDifference(a: CellSettings, b: CellSettings, asked: ReadonlySet<str
   return fits ? choice : undefined;
 }
 
-/** What the runs of a setup measured, over its seeds. */
+/** Measurements of a setup over its seeds. */
 export interface SetupSummary extends Pick<Setup, "label" | "settings" | "parameters" | "multiplyAdds"> {
   readonly seeds: { readonly planned: number; readonly finished: number };
   /** Mean over seeds; absent if no run is finished. */
@@ -147,12 +146,12 @@ export interface SetupSummary extends Pick<Setup, "label" | "settings" | "parame
   /** Quality by solver, cheapest first. */
   readonly costs: readonly {
     readonly solver: string;
-    /** Evaluations of the network for a sample; the mean where runs differ. */
+    /** Network evaluations per sample, averaged over runs. */
     readonly evaluations: number;
     readonly frechet: SeedMean;
     readonly recognised: SeedMean;
   }[];
-  /** Quality in the course of training, where all finished seeds measured it. */
+  /** Quality during training, if all finished seeds measured it. */
   readonly course: readonly {
     readonly images: number;
     readonly seconds: number;
@@ -160,7 +159,7 @@ export interface SetupSummary extends Pick<Setup, "label" | "settings" | "parame
   }[];
 }
 
-/** How two setups differ that differ in one choice. */
+/** The difference between two setups that differ in one choice. */
 export interface Difference {
   readonly setting: string;
   /** Labels of the setups: figures are those of a minus those of b. */
@@ -170,13 +169,13 @@ export interface Difference {
   readonly ratio: {
     readonly parameters: number;
     readonly multiplyAdds: number;
-    /** Of training; absent if no run of one is finished. */
+    /** Duration of training; absent if one has no finished run. */
     readonly seconds?: number;
   };
   readonly figures: Readonly<Partial<Record<FigureName, SeedDifference>>>;
 }
 
-/** All that a study measured. */
+/** All measurements of a study. */
 export interface Summary {
   readonly setups: readonly SetupSummary[];
   readonly differences: readonly Difference[];

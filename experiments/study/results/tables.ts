@@ -11,7 +11,7 @@ import type { SetupSummary, Summary } from "./summary.ts";
 /** A table of text. */
 export type Table = StudyFindings["tables"][number];
 
-/** Figures in the table of setups, where they were measured; `table.csv` has all. */
+/** Figures in the table of setups, if they were measured; `table.csv` has all. */
 const shownFigures: readonly FigureName[] = [
   "frechet",
   "confident",
@@ -21,7 +21,7 @@ const shownFigures: readonly FigureName[] = [
   "bits_per_dimension",
 ];
 
-/** All tables of a study that have a row. */
+/** All tables of a study that are not empty. */
 export function tablesOf(summary: Summary): Table[] {
   const tables = [setupTable(summary), differenceTable(summary), solverTable(summary)];
   return tables.filter(({ rows }) => rows.length > 0);
@@ -59,7 +59,7 @@ function differenceTable({ differences }: Summary): Table {
   };
 }
 
-/** One setup has a row for each solver, several have a column for each. */
+/** Solvers are rows for one setup, columns for several. */
 function solverTable({ setups }: Summary): Table {
   const title = "Fréchet distance by evaluations of the network (solver): mean over seeds (95 % interval)";
   const measured = setups.filter(({ costs }) => costs.length > 0);
@@ -97,7 +97,7 @@ export function intervalInWords(name: FigureName, interval: Interval): string {
   return interval.map((end) => figureInWords(name, end, halfOf(interval))).join(" to ");
 }
 
-/** A mean with its interval, `12.1 (10.2 to 14.0)`; of one seed the value alone, of none an empty text. */
+/** A mean with its interval, `12.1 (10.2 to 14.0)`; only the value for one seed, empty for none. */
 export function meanInWords(name: FigureName, found: SeedMean | undefined): string {
   if (!found) return "";
   const { mean, interval } = found;
@@ -106,8 +106,8 @@ export function meanInWords(name: FigureName, found: SeedMean | undefined): stri
 }
 
 /**
- * A figure as a reader sees it: with the decimals of two digits of a spread, else with four digits; shares in per cent.
- * The minus sign is not a hyphen.
+ * A figure as text, rounded to two digits of its spread or else to four digits of its own; shares in per cent, with a
+ * true minus sign.
  */
 export function figureInWords(name: FigureName, value: number, spread?: number): string {
   const { share }: FigureMeaning = figureMeanings[name];
@@ -163,7 +163,7 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
 
 /**
  * Every figure of every setup and difference, a line each: `setup,minus,figure,seeds,mean,deviation,low,high,
- * bootstrap_low,bootstrap_high,values`; values are in the order of the seeds, with spaces between.
+ * bootstrap_low,bootstrap_high,values`; values are in the order of the seeds, separated by spaces.
  */
 export function csvOf({ setups, differences }: Summary): string {
   const head = "setup,minus,figure,seeds,mean,deviation,low,high,bootstrap_low,bootstrap_high,values";

@@ -22,7 +22,7 @@ export const resultFile = {
   results: "results.json",
   /** The conclusion and the tables, in Markdown. */
   table: "table.md",
-  /** Every mean and difference, a line each. */
+  /** Every mean and difference, one per line. */
   csv: "table.csv",
   /** Quality against images, parameters and seconds. */
   figure: "figure.html",
@@ -34,7 +34,7 @@ export const resultFile = {
   report: "report.html",
 } as const;
 
-/** What was written of a study. */
+/** The written results of a study. */
 export interface Written {
   /** Names of the files in its folder. */
   readonly files: readonly string[];
@@ -47,8 +47,8 @@ export interface Written {
 }
 
 /**
- * Writes the results of a study into its folder, see {@linkcode resultFile}; those of an unfinished study as far as they
- * are known. The device in use computes what needs networks.
+ * Writes the results of a study into its folder, see {@linkcode resultFile}; for an unfinished study, those of its
+ * finished cells. Networks run on the device in use.
  *
  * @throws {RunError} if there is no study, or a file cannot be written
  */
@@ -126,9 +126,9 @@ const animation: PictureOptions = {
 };
 
 /**
- * Animates samples of all setups from the same noise, a row each: those of the seed that most setups have finished.
+ * Animates samples of all setups from the same noise, one row per setup, for the seed that most setups have finished.
  *
- * @returns the GIF; undefined if no two setups have flows of one seed
+ * @returns the GIF; undefined unless two setups have flows of the same seed
  * @throws {RunError} if a flow cannot be read, or images of setups differ in size
  */
 async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Uint8Array | undefined> {
@@ -150,11 +150,11 @@ async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Ui
 
 /** Runs whose velocities are compared; the work grows with the square of their number. */
 const mostCompared = 10;
-/** Bytes of the weights that a report holds. */
+/** Maximum bytes of weights in a report. */
 const mostWeights = 4 * 2 ** 20;
 
 /**
- * Writes the report of all finished runs of a study under one slider, with what the study found above them. One run of
+ * Writes the report of all finished runs of a study under one slider, with the study's findings above them. One run of
  * each setup is compared with the others at the same points.
  *
  * @throws {RunError} if a file cannot be read or written

@@ -21,7 +21,7 @@ async function names(folder: string): Promise<string[]> {
   return all.sort();
 }
 
-/** A lock of a program on another machine, with its last sign of life. */
+/** Writes a lock of another machine, with its last heartbeat some minutes ago. */
 async function lockElsewhere(folder: string, minutesAgo: number): Promise<void> {
   const path = join(folder, ".locks", "base-s1.1");
   await Deno.mkdir(join(folder, ".locks"), { recursive: true });
@@ -67,7 +67,7 @@ testNeeding(
       const taken = await tryLockCell({ folder }, cell);
       assert.ok(isLock(taken), "a dead holder of this machine has lost it at once");
       assert.deepEqual(await names(folder), ["base-s1.2"], "the next generation, and nothing else");
-      assert.ok(!isLock(await tryLockCell({ folder }, cell)), "it is held, also within one program");
+      assert.ok(!isLock(await tryLockCell({ folder }, cell)), "it is held, even within one program");
       taken[Symbol.dispose]();
       taken[Symbol.dispose]();
       assert.deepEqual(await names(folder), []);
@@ -76,7 +76,7 @@ testNeeding(
 );
 
 testInFolder(
-  "tryLockCell() takes the lock of another machine after five minutes without sign of life",
+  "tryLockCell() takes the lock of another machine after five minutes without a heartbeat",
   async (folder) => {
     await lockElsewhere(folder, 4);
     const busy = await tryLockCell({ folder }, cell);
@@ -89,7 +89,7 @@ testInFolder(
   },
 );
 
-testInFolder("tryLockCell() lets exactly one of many take a lock over", async (folder) => {
+testInFolder("tryLockCell() lets exactly one of many programs take a lock over", async (folder) => {
   await lockElsewhere(folder, 6);
   const answers = await Promise.all(Array.from({ length: 20 }, () => tryLockCell({ folder }, cell)));
   assert.equal(answers.filter(isLock).length, 1);
@@ -108,7 +108,7 @@ testInFolder(
   },
 );
 
-/** Calls back with timers that do not run, but can be called. */
+/** Calls back with fake timers, which the test fires itself. */
 async function withFakeTimers<T>(use: (beats: { beat: () => Promise<void>; ms: number }[]) => Promise<T>) {
   const { setInterval } = globalThis;
   const beats: { beat: () => Promise<void>; ms: number }[] = [];
@@ -121,14 +121,14 @@ async function withFakeTimers<T>(use: (beats: { beat: () => Promise<void>; ms: n
 }
 
 testInFolder(
-  "CellLock shows signs of life, and hears when it is lost",
+  "CellLock sends heartbeats, and notices when it is lost",
   (folder) =>
     withFakeTimers(async (beats) => {
       const lock = await tryLockCell({ folder }, cell);
       assert.ok(isLock(lock));
       using _ = lock;
       const [{ beat, ms }] = beats;
-      assert.ok(ms <= minuteMs, "several signs before it is taken for dead");
+      assert.ok(ms <= minuteMs, "several heartbeats before it counts as dead");
       const path = join(folder, ".locks", "base-s1.1");
       const old = new Date(Date.now() - 6 * minuteMs);
       await Deno.utime(path, old, old);

@@ -16,7 +16,7 @@ import { mutateText, randomOf } from "../mutations.ts";
 import { twoNetworks } from "./results/made_up_study.ts";
 import { writeMadeUpStudy } from "./results/made_up_study.ts";
 
-/** All that comes out of a study but what needs its weights. */
+/** All results of a study except those that need its weights. */
 async function resultsOf(folder: string): Promise<unknown> {
   const study = await requireStudy(folder);
   const { results, problems } = await readResults(study);

@@ -11,7 +11,7 @@ const base = { model: "base", filters: [8, 16, 32], attn: false, groups: 8 } as 
 const weights = (filters: readonly number[]) =>
   filters.reduce((sum, n, i) => sum + 9 * n * (filters[i - 1] ?? 1), 0);
 
-Deno.test("matchWidths() finds the factor of the widths at which a count is reached", async () => {
+Deno.test("matchWidths() finds the factor of the widths that gives a count", async () => {
   const target = weights([17, 34, 68]);
   const found = await matchWidths(base, (filters) => weights(filters) / target);
   assert.deepEqual(found, { filters: [17, 34, 68], ratio: 1 });
@@ -26,7 +26,7 @@ Deno.test("matchWidths() measures at most as often as allowed", async () => {
   assert.equal(measured, 7);
 });
 
-Deno.test("matchWidths() says so where no widths come near", async () => {
+Deno.test("matchWidths() says so if no widths match", async () => {
   await assert.rejects(matchWidths(base, (filters) => weights(filters) / 1e9), {
     name: "ConfigError",
     message:
@@ -34,7 +34,7 @@ Deno.test("matchWidths() says so where no widths come near", async () => {
   });
 });
 
-Deno.test("nudged() comes nearer by moving single levels", async () => {
+Deno.test("nudged() improves a match by changing single levels", async () => {
   const ratio = (filters: readonly number[]) => weights(filters) / 75_000;
   const whole = await matchWidths(base, ratio);
   const near = await nudged(base, ratio, whole);
@@ -71,7 +71,7 @@ testInFolder(
       data,
       options,
     );
-    // Hundreds of times the arithmetic, so that no other program turns this round.
+    // Hundreds of times the arithmetic, so that no other program can reverse the order.
     assert.ok(small > 0 && small < large, `${small} and ${large} seconds`);
     assert.equal(currentDevice(), device);
     device.close();

@@ -14,7 +14,7 @@ import { writeTinyIdx } from "../data/tiny_idx.ts";
 const plan = {
   name: "paired",
   preset: "quick",
-  // On this path the loss of a network that says nothing depends on images, noise and times.
+  // On this path the loss of a network of zeros depends on images, noise and times.
   fixed: { path: "cosine", batchSize: 8, tEmb: 8, groups: 4, conditional: true },
 } as const;
 
@@ -39,7 +39,7 @@ testInFolder(
       return await trainer.losses();
     };
     const expected = await lossesOf({ model: "base", filters: "8,16" }, 1);
-    assert.equal(new Set(expected).size, 3, "each step sees others");
+    assert.equal(new Set(expected).size, 3, "each step sees other data");
     const cells: CellSettings[] = [
       { model: "residual", filters: "8,16" },
       { model: "base", filters: "9,24", attn: true },
@@ -54,7 +54,7 @@ testInFolder(
     }
     assert.notDeepEqual(await lossesOf({ model: "base", filters: "8,16" }, 2), expected, "another seed");
     const other = await lossesOf({ model: "base", filters: "8,16", times: "uniform" }, 1);
-    assert.notDeepEqual(other, expected, "it would be seen if the times were others");
+    assert.notDeepEqual(other, expected, "other times would change the losses");
     device.close();
   },
 );

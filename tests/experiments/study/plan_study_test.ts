@@ -15,14 +15,13 @@ import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { makeStudy, planning, planOf, tinyPlan } from "./tiny_study.ts";
 
-/** A tiny plan on data in a folder. */
 async function planIn(folder: string, given: Partial<GivenPlan>) {
   await writeTinyIdx(`${folder}/data`, { train: 300, test: 360, classes: 4 });
   const { fixed, ...plan } = { ...tinyPlan, ...given };
   return planOf({ ...plan, fixed: { ...fixed, data: `${folder}/data` } });
 }
 
-/** Calls back with a device to count on. */
+/** Calls back with a device that counts networks. */
 async function withCounting<T>(use: () => Promise<T>): Promise<T> {
   const device = await init({ device: "cpu", threads: 1 });
   try {
@@ -56,7 +55,7 @@ testInFolder(
   },
 );
 
-testInFolder("planCells() runs a cell once that the plan names twice", async (folder) => {
+testInFolder("planCells() lists a cell once that the plan names twice", async (folder) => {
   const cells = [{}, { coupling: "independent" }, { coupling: "ot" }, { share: 1 }];
   const plan = await planIn(folder, { cells, fixed: { ...tinyPlan.fixed, model: "base" }, seeds: [1] });
   assert.deepEqual((await cellsOf(plan)).map(({ id }) => id), ["default-s1", "coupling-ot-s1"]);
@@ -80,7 +79,7 @@ testInFolder("planCells() matches the base network in parameters and arithmetic"
 });
 
 testInFolder(
-  "planCells() matches the time of a step by measuring it, and a known study keeps the answer",
+  "planCells() matches the time of a step by measuring it, once per study",
   async (folder) => {
     const cells = [{ model: "base", match: "time" }];
     const plan = await planIn(folder, { cells, seeds: [1] });
@@ -93,7 +92,7 @@ testInFolder(
     };
     const [first] = await cellsOf(plan, { time });
     assert.equal(first.settings.filters, "13,27", "40 units of time, as the residual network takes");
-    assert.deepEqual(new Set(asked), new Set(["base against residual"]), "measured in turns");
+    assert.deepEqual(new Set(asked), new Set(["base against residual"]), "measured alternately");
     const earlier = [{ ...first, settings: { ...first.settings, filters: "9,9" } }];
     const [again] = await cellsOf(plan, { earlier, time: () => assert.fail("timed again") });
     assert.deepEqual(again, earlier[0]);
@@ -109,7 +108,7 @@ testInFolder(
       grid: { model: ["base"], attn: [false, true] },
       cells: [{ ...match, attn: false }],
     });
-    /** Cells of one seed, with widths as if they had been found, then those of two seeds by another plan. */
+    /** Cells of one seed with made-up matched widths, then those of two seeds under another plan. */
     const change = async (from: typeof small, to: typeof small) => {
       const before = (await cellsOf({ ...from, seeds: [1] })).map((cell) =>
         cell.asked.match ? { ...cell, settings: { ...cell.settings, filters: "8,20" } } : cell
@@ -179,7 +178,7 @@ testInFolder("planCells() refuses cells that cannot be trained or evaluated", as
 });
 
 testInFolder(
-  "planStudy() tells what a changed plan adds and drops, and keeps all cells",
+  "planStudy() reports what a changed plan adds and drops, and keeps all cells",
   async (folder) => {
     const study = `${folder}/study`;
     const first = await planIn(folder, { grid: { model: ["base", "residual"] }, seeds: [1] });
@@ -216,7 +215,7 @@ testInFolder(
   },
 );
 
-/** A study of one cell, and what plans it again with other seeds. */
+/** A study of one cell, and a function that plans it again with other seeds. */
 async function planned(root: string) {
   const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
   const plan = (seeds: Plan["seeds"], folder = study.folder) =>
@@ -262,7 +261,7 @@ testInFolder("saveStudy() loses no cells that another program adds meanwhile", a
 });
 
 testInFolder(
-  "saveStudy() names the program that has the plan, and stops waiting on a signal",
+  "saveStudy() names the program that holds the plan, and stops waiting on a signal",
   async (root) => {
     const { study, plan } = await planned(root);
     const more = await plan([1, 2]);

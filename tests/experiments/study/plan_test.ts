@@ -53,13 +53,13 @@ const refusals: readonly [GivenPlan, RegExp][] = [
   ],
 ];
 
-Deno.test("completePlan() refuses what no study can have", () => {
+Deno.test("completePlan() refuses impossible plans", () => {
   for (const [plan, message] of refusals) {
     assert.throws(() => planOf(plan), { name: "ConfigError", message });
   }
 });
 
-Deno.test("combinations() are those of the grid, then the cells", () => {
+Deno.test("combinations() lists those of the grid, then the cells", () => {
   const name = "mine";
   assert.deepEqual(combinations({ name, grid: { a: [1, 2], b: [true, false] }, cells: [{ c: "x" }] }), [
     { a: 1, b: true },
@@ -102,7 +102,7 @@ const found = (argv: readonly string[], root?: string) => {
   return findPlan(plan, changes, root);
 };
 
-Deno.test("findPlan() takes a plan of the repository, and changes it by the flags", async () => {
+Deno.test("findPlan() takes a plan of the repository, and applies flags to it", async () => {
   const { plan, folder } = await found([
     ...["networks", "--fixed", "filters=8,16,32;tEmb=32", "--seeds", "2", "--steps", "600", "--count", "500"],
     ...["--guidance", "1", "--milestones", "2", "--preset", "standard"],
@@ -118,7 +118,7 @@ Deno.test("findPlan() takes a plan of the repository, and changes it by the flag
   assert.deepEqual([count, guidance, milestones, solvers], [500, 1, 2, ["euler:steps=4", "heun:steps=2"]]);
 });
 
-Deno.test("findPlan() makes a plan of flags", async () => {
+Deno.test("findPlan() makes a plan from flags", async () => {
   const { plan } = await found([
     "--grid",
     "model=base|residual;attn=true|false;tEmb=8|16",

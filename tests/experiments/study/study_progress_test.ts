@@ -16,7 +16,7 @@ function progressOn(isTerminal: boolean) {
   return { progress, written, clock };
 }
 
-Deno.test("StudyProgress weights cells by cost, and gives rate and time left", () => {
+Deno.test("StudyProgress weights cells by cost, and gives rate and remaining time", () => {
   const { progress, clock } = progressOn(true);
   assert.equal(progress.text(), "1/3 cells  0:00 elapsed");
   clock.ms = 60_000;
@@ -43,7 +43,7 @@ Deno.test("StudyProgress does not count cells that another program runs", () => 
 
 Deno.test("StudyProgress does not count what earlier sessions trained", () => {
   const { progress, clock } = progressOn(true);
-  progress.found(cells[1], 10); // but for its evaluation
+  progress.found(cells[1], 10); // all but its evaluation
   progress.found(cells[2], 5);
   clock.ms = 1000;
   assert.equal(progress.text(), "1/3 cells  0:01 elapsed");

@@ -97,7 +97,7 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
 const cell = cellOf("base-s1");
 const folders = ["cells", "logs", ".locks", "slurm", join("cells", cell.id)];
 
-/** A study of one cell beside a folder that is not its own, with a file in it. */
+/** Defines a test with a study of one cell beside a foreign folder that holds a file. */
 function testForeign(name: string, test: (study: Study, home: string) => Promise<void>): void {
   testInFolder(name, async (root) => {
     const home = join(root, "home");
@@ -114,14 +114,13 @@ function testForeign(name: string, test: (study: Study, home: string) => Promise
   });
 }
 
-/** Replaces a folder of a study by a link. */
 async function link(study: Study, name: string, home: string): Promise<void> {
   await Deno.remove(join(study.folder, name), { recursive: true }).catch(() => {}); // there is none
   await Deno.mkdir(join(study.folder, name, ".."), { recursive: true });
   await Deno.symlink(home, join(study.folder, name));
 }
 
-testForeign("requireStudy() refuses a study that has a link or a file for a folder", async (study, home) => {
+testForeign("requireStudy() refuses links and files in place of folders", async (study, home) => {
   for (const name of folders) {
     await link(study, name, home);
     await assert.rejects(requireStudy(study.folder), {

@@ -43,13 +43,12 @@ testInFolder("recordStudy() records the end of a study that another program is s
   await recordStudy(study, "RUNNING", tracking);
   const lock = await lockRun(folder); // as sync does
   const recorded = recordStudy(study, "FINISHED", tracking);
-  await new Promise((resolve) => setTimeout(resolve, 1_000)); // longer than somebody who only looks takes
+  await new Promise((resolve) => setTimeout(resolve, 1_000)); // longer than a brief lock lasts
   lock[Symbol.dispose]();
   await recorded;
   assert.equal((await readRecord(folder))?.status, "FINISHED");
 });
 
-/** The record of a run that ended. */
 const ended = (status: RunRecord["status"], reason: string | null = null): RunRecord => ({
   id: "an id",
   name: "a run",
@@ -66,7 +65,7 @@ const ended = (status: RunRecord["status"], reason: string | null = null): RunRe
   standsFor: null,
 });
 
-/** A study of two cells, neither of which is finished, and how it stands once it is collected. */
+/** Calls back with an unfinished study of two cells, and a function that collects it and returns its status. */
 async function withStudy(
   server: FakeMlflow,
   use: (study: Study, standing: () => Promise<unknown[]>) => Promise<void>,

@@ -31,7 +31,7 @@ export const tinyPlan = {
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
 } as const satisfies GivenPlan;
 
-/** Runs with several checkpoints, between which they can be ended. */
+/** Runs with several checkpoints, so that they can be ended between two. */
 export const longerPlan = { budget: { steps: 60 }, fixed: { ...tinyPlan.fixed, valEpochs: 0.5 } } as const;
 
 /** A complete plan. */
@@ -73,7 +73,7 @@ export async function writePlan(place: Workplace, given: Partial<GivenPlan> = {}
   await Deno.writeTextFile(place.file("plan.json"), JSON.stringify(plan));
 }
 
-/** A cell that nobody runs. */
+/** A made-up cell. */
 export const cellOf = (id: string, more: Partial<Cell> = {}): Cell => ({
   id,
   asked: {},

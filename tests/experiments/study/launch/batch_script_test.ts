@@ -24,7 +24,7 @@ const submission: Submission = {
 };
 const plain = slurmProfile.resolve({});
 
-Deno.test("arrayScript() asks for what is given, and leaves the rest to Slurm", () => {
+Deno.test("arrayScript() requests the given resources, and leaves the rest to Slurm", () => {
   const directives = (script: string) => script.split("\n").filter((line) => line.startsWith("#SBATCH"));
   assert.deepEqual(directives(arrayScript(submission, ["a", "b", "c"], plain)), [
     "#SBATCH --job-name=study-networks",
@@ -54,7 +54,7 @@ Deno.test("arrayScript() asks for what is given, and leaves the rest to Slurm", 
   ]);
 });
 
-Deno.test("collectScript() waits for the array and for other collections, and asks for no GPU", () => {
+Deno.test("collectScript() waits for the array and for other collections, and requests no GPU", () => {
   const script = collectScript(submission, "12", slurmProfile.resolve({ gpus: "1", partition: "gpu" }));
   assert.match(script, /^#SBATCH --job-name=study-networks-collect$/m);
   assert.match(script, /^#SBATCH --dependency="?afterany:12,singleton"?$/m);
@@ -178,7 +178,7 @@ Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
 
 const parse = (...argv: string[]) => defineSettings(slurmFlags).parse(argv).values;
 
-Deno.test("slurmFlags take what clusters are given, and nothing that is more than one value to sbatch or bash", () => {
+Deno.test("slurmFlags accept usual values, and none that sbatch or bash would split", () => {
   const given: Readonly<Record<string, string>> = {
     partition: "gpu,gpu-long",
     account: "lab.7",
@@ -207,7 +207,7 @@ Deno.test("slurmFlags take what clusters are given, and nothing that is more tha
   }
 });
 
-Deno.test("slurmProfile holds lines of shell, each a line", () => {
+Deno.test("slurmProfile takes shell lines as a list of single lines", () => {
   const { setup, partition, gpus } = slurmProfile.read(
     { setup: ["module load vulkan"], partition: "gpu" },
     "slurm.json",

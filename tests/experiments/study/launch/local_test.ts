@@ -9,7 +9,7 @@ import { cellOf, planOf } from "../tiny_study.ts";
 
 const cells = ["a-s1", "b-s1", "c-s1"].map((id) => cellOf(id));
 
-/** What a launcher gets, and what it said. */
+/** Options of a launch, and the lines that it prints. */
 function options(signal = new AbortController().signal) {
   const said: string[] = [];
   const terminal = { isTerminal: false, columns: () => 80, write() {} };
@@ -29,7 +29,7 @@ testInFolder("local.launch() names the cells that failed, and says why", async (
 testInFolder("local.launch() says why a cell failed even if its log cannot be written", async (folder) => {
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
-  const long = [cellOf("x".repeat(253))]; // no file may have a name as long as that of its log
+  const long = [cellOf("x".repeat(253))]; // the name of its log is too long for a file
   const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: long };
   assert.deepEqual(await local.launch(study, long, { ...rest, flags }), [long[0].id]);
   assert.match(

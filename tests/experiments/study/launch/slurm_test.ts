@@ -1,4 +1,4 @@
-/** Slurm's programs are scripts here, which note how they are called; the batch scripts themselves are run by bash. */
+/** Slurm's programs are stand-in scripts that record their calls; bash runs the batch scripts. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ const answers: readonly [body: string | undefined, id: string | undefined, probl
     undefined,
     'Cannot submit the study: sbatch answers "Submitted batch job 12" (expected the id of a job)',
   ],
-  // It refuses what it has not read to its end.
+  // This one refuses before it has read its input.
   [
     refusal,
     undefined,
@@ -81,7 +81,7 @@ async function runTask(place: Workplace, job: string, index?: number): Promise<v
 }
 
 testTask(
-  "study --launcher slurm submits what is unfinished and not queued, and its scripts finish the study",
+  "study --launcher slurm submits cells neither finished nor queued, and its scripts finish the study",
   async (place) => {
     await makePlan(place, { seeds: [1] });
     await Deno.mkdir(place.file("bin"));
@@ -132,7 +132,7 @@ testTask(
       `${slurm} --out a --profile slurm.json --partition long --experiment my$(id) --device cpu --dry-run`;
     const { stdout } = await place.succeed("study", flags, noSlurm);
     const [, array, collection] = stdout.split(/^#!\/bin\/bash$/m);
-    assert.match(array, /^#SBATCH --partition=long$/m); // flags go before the profile
+    assert.match(array, /^#SBATCH --partition=long$/m); // flags override the profile
     assert.match(array, /^#SBATCH --array=0-3%2$/m);
     assert.match(array, /^#SBATCH --gpus=1$/m);
     assert.match(array, /^module load vulkan$/m);
@@ -159,7 +159,7 @@ testTask("study --launcher slurm says in one line what it cannot use, and writes
   for (const [flags, message] of cases) {
     await assertRefused(place, { task: "study", flags, says: [message], env: noSlurm });
   }
-  // Deno's permissions are those of a program.
+  // A separate program, as permissions belong to a whole program.
   const { code, stderr } = await place.runProgram("study", slurm, { LD_LIBRARY_PATH: "/opt/lib" });
   assert.equal(code, 1);
   assert.match(stderr, /^SlurmError: Cannot submit the study: (there is no|Deno cannot start) sbatch .*\n$/);

@@ -3,7 +3,6 @@ import type { Plan } from "../../../../experiments/study/plan.ts";
 import { conclude } from "../../../../experiments/study/results/conclusion.ts";
 import { type MadeUpSetup, plan, summaryOf, twoNetworks } from "./made_up_study.ts";
 
-/** What is concluded from made-up setups. */
 function concluded(setups: readonly MadeUpSetup[], of: Plan = plan) {
   const passages = conclude(of, summaryOf(setups));
   const items = (topic: RegExp) =>

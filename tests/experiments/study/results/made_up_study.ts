@@ -34,7 +34,7 @@ export const plan: Plan = {
   },
 };
 
-/** A setup and the Fréchet distance of each finished seed, counted from 1; undefined is a run that is not finished. */
+/** A setup and the Fréchet distance of each finished seed, counted from 1; undefined for an unfinished run. */
 export interface MadeUpSetup {
   readonly settings: CellSettings;
   /** Default: the settings. */
@@ -79,7 +79,7 @@ export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results
   return { cells, results };
 }
 
-/** What made-up setups sum up to. */
+/** The summary of made-up setups. */
 export function summaryOf(setups: readonly MadeUpSetup[]): Summary {
   const { cells, results } = madeUp(setups);
   return summarizeStudy(setupsOf(cells, results));

@@ -51,7 +51,7 @@ Deno.test("qualityFigures() joins setups that differ only in width, and the poin
   assert.deepEqual([valuesOf(drawn, "x"), valuesOf(drawn, "y")], [[1000, 2000], [52, 27]]);
 });
 
-Deno.test("qualityFigures() draws setups at one place apart in a still, all within its axis, and says so", () => {
+Deno.test("qualityFigures() spreads setups at the same x in a still, within its axis, and says so", () => {
   const many = Array.from({ length: 11 }, (_, i) => ({ settings: { groups: i }, frechet: [20 + i, 21 + i] }));
   const { figures: [figure], stills: [still] } = figuresOf(many);
   const points = ({ plotly: { data } }: typeof still) =>
@@ -65,7 +65,7 @@ Deno.test("qualityFigures() draws setups at one place apart in a still, all with
   assert.equal(axisOf(figure).title.text, "images trained on");
 });
 
-Deno.test("qualityFigures() has colours for many setups, and nothing to draw without a figure", () => {
+Deno.test("qualityFigures() has colours for many setups, and draws nothing without a figure", () => {
   const many = Array.from({ length: 9 }, (_, i) => ({ settings: { groups: i }, frechet: [20 + i, 21 + i] }));
   assert.equal(new Set(figuresOf(many).legend.map(({ color }) => color)).size, 9);
   assert.equal(qualityFigures(summaryOf([{ settings: {}, frechet: [undefined] }])), undefined);

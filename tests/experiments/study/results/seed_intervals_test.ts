@@ -11,14 +11,13 @@ import {
 } from "../../../../experiments/study/results/seed_intervals.ts";
 import { normals } from "../../../../kernels/mod.ts";
 
-/** Values of seeds 1, 2, ... */
 const bySeed = (...values: number[]) => new Map(values.map((value, i) => [i + 1, value]));
 
 function assertNear(actual: number | undefined, expected: number): void {
   assert.ok(Math.abs(actual! - expected) <= 1e-9 * Math.abs(expected), `${actual} is not ${expected}`);
 }
 
-Deno.test("studentQuantile() and studentTails() are those of SciPy", () => {
+Deno.test("studentQuantile() and studentTails() agree with SciPy", () => {
   // python3 -c "from scipy import stats; print([stats.t.ppf(.975, n) for n in (1, 2, 3, 4, 5, 9, 10, 30)])"
   const quantiles = { 1: 12.706204736174694, 2: 4.302652729749462, 3: 3.1824463052837078 };
   const more = { 4: 2.7764451051977934, 5: 2.5705818356363146, 9: 2.262157162798205 };
@@ -34,7 +33,7 @@ Deno.test("studentQuantile() and studentTails() are those of SciPy", () => {
   assertNear(studentTails(40, 2), 0.0006244146721847406);
 });
 
-Deno.test("shareOverSeeds() ends its interval where shares end", () => {
+Deno.test("shareOverSeeds() keeps its interval within 0 and 1", () => {
   const shares = bySeed(0.97, 0.99, 0.998);
   const { interval, ...rest } = shareOverSeeds(shares)!;
   const { interval: whole, ...same } = meanOverSeeds(shares)!;
@@ -44,7 +43,7 @@ Deno.test("shareOverSeeds() ends its interval where shares end", () => {
   assert.deepEqual(shareOverSeeds(bySeed(0.5)), { seeds: [1], values: [0.5], mean: 0.5 });
 });
 
-Deno.test("pairedDifference() is SciPy's paired t-test, over the seeds that both have", () => {
+Deno.test("pairedDifference() agrees with SciPy's paired t-test over the shared seeds", () => {
   // python3 -c "from scipy import stats; r = stats.ttest_rel([20.1, 22.4, 19], [24, 25.1, 23.9]); print(r.pvalue, r.confidence_interval())"
   const three = pairedDifference(bySeed(20.1, 22.4, 19, 7), bySeed(24, 25.1, 23.9))!;
   assert.deepEqual(three.seeds, [1, 2, 3]);
@@ -61,7 +60,7 @@ Deno.test("pairedDifference() is SciPy's paired t-test, over the seeds that both
   assert.equal(pairedDifference(bySeed(1, 2), new Map([[7, 1]])), undefined);
 });
 
-Deno.test("meanOverSeeds() is SciPy's interval of a mean, and has none of one seed", () => {
+Deno.test("meanOverSeeds() agrees with SciPy's interval of a mean, and gives none for one seed", () => {
   // python3 -c "from scipy import stats; x = [20.1, 22.4, 19]; print(stats.t.interval(.95, 2, sum(x) / 3, stats.sem(x)))"
   const { mean, interval, bootstrap } = meanOverSeeds(bySeed(20.1, 22.4, 19))!;
   assertNear(mean, 20.5);
@@ -85,9 +84,9 @@ Deno.test("meanOverSeeds() gives equal values no spread, despite rounding", () =
   assert.deepEqual([none.mean, none.interval, none.chance], [0, [0, 0], 1]);
 });
 
-// What docs/reading_a_study.md says of them.
+// As docs/reading_a_study.md says.
 for (const [seeds, ofBootstrap] of [[3, 0.75], [5, 0.84]]) {
-  Deno.test(`intervals over ${seeds} seeds hold the mean in 95 of 100 cases, those of a bootstrap less often`, () => {
+  Deno.test(`intervals over ${seeds} seeds contain the mean in 95 of 100 cases, bootstrap intervals less often`, () => {
     const trials = 2000;
     const draws = normals(seeds, 0, 0, seeds * trials);
     let [held, heldByBootstrap] = [0, 0];
@@ -109,7 +108,7 @@ Deno.test("bootstrapOfMean() takes all resamples of few values, and some of many
   bootstrapOfMean(many).forEach((end, i) => assert.ok(Math.abs(end - [0.451, 0.549][i]) < 0.004, `${end}`));
 });
 
-Deno.test("holmSignificant() is Holm's procedure", () => {
+Deno.test("holmSignificant() follows Holm's procedure", () => {
   // In order: 0.005 <= 0.05 / 4 and 0.01 <= 0.05 / 3, but 0.03 > 0.05 / 2.
   assert.deepEqual(holmSignificant([0.01, 0.04, 0.03, 0.005]), [true, false, false, true]);
   assert.deepEqual(holmSignificant([0.04]), [true]);

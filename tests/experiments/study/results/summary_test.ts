@@ -18,7 +18,7 @@ function contrastsAmong(
   );
 }
 
-Deno.test("contrastsOf() takes setups that differ in one choice", () => {
+Deno.test("contrastsOf() pairs setups that differ in one choice", () => {
   const usual = { coupling: "independent", times: "logit_normal" };
   const among = contrastsAmong(usual, [{}], [{ coupling: "ot" }], [{ times: "uniform" }], [{
     times: "stratified",
@@ -39,7 +39,7 @@ Deno.test("contrastsOf() takes setups that differ in one choice", () => {
   );
 });
 
-Deno.test("contrastsOf() compares a width, and a share of the budget, with the next", () => {
+Deno.test("contrastsOf() compares widths and shares of the budget only with the next one", () => {
   const { cells, results } = madeUp(
     [["8,16", 1000], ["24,48", 9000], ["16,32", 4000]].flatMap(([filters, parameters]) =>
       [0.25, 1, 0.5].map((share) => ({
@@ -96,7 +96,7 @@ Deno.test("setupsOf() puts the seeds of a setup together, whatever the order of 
   ]);
 });
 
-Deno.test("sharedSeed() is that of most finished runs, of several the first", () => {
+Deno.test("sharedSeed() is the first of the seeds with most finished runs", () => {
   const seedOf = (...frechet: (number | undefined)[][]) => {
     const { cells, results } = madeUp(
       frechet.map((values, i) => ({ settings: { groups: i }, frechet: values })),
@@ -108,7 +108,7 @@ Deno.test("sharedSeed() is that of most finished runs, of several the first", ()
   assert.equal(seedOf([undefined], [undefined]), undefined);
 });
 
-Deno.test("setupsOf() gives setups of a damaged study that look the same labels of their own", () => {
+Deno.test("setupsOf() numbers setups of a damaged study that look the same", () => {
   const cell = { asked: { model: "base" }, steps: 1, parameters: 1, multiplyAdds: 1 };
   const cells = ["8,16", "8,17"].map((filters, i) => ({
     ...cell,
@@ -119,7 +119,7 @@ Deno.test("setupsOf() gives setups of a damaged study that look the same labels 
   assert.deepEqual(setupsOf(cells, []).map(({ label }) => label), ["the preset", "the preset (2)"]);
 });
 
-/** Setups sampled by Heun's method with two evaluations a step; the fewer, the worse. */
+/** A setup sampled by Heun's method, two evaluations per step; fewer evaluations are worse. */
 const sampled = (coupling: string, least: number): MadeUpSetup => ({
   settings: { coupling },
   frechet: [least, least + 1, least + 2],
@@ -177,16 +177,16 @@ Deno.test("csvOf() has a line for each figure of setups, solvers and differences
   );
 });
 
-Deno.test("meanInWords() has the digits that the interval is sure of", () => {
+Deno.test("meanInWords() shows only digits that the interval supports", () => {
   const of = (...values: number[]) => meanOverSeeds(new Map(values.map((value, i) => [i, value])));
   assert.equal(meanInWords("frechet", of(20.1, 22.4, 19)), "20.5 (16.2 to 24.8)");
   assert.equal(meanInWords("frechet", of(201, 224, 190)), "205 (162 to 248)");
   assert.equal(meanInWords("confident", of(0.977, 0.979, 0.98)), "97.87 % (97.49 % to 98.25 %)");
   assert.equal(meanInWords("test_loss", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
   assert.equal(meanInWords("test_loss", of(0.123456)), "0.1235");
-  assert.equal(meanInWords("frechet", of(7, 7)), "7 (7 to 7)", "an interval without width");
-  assert.equal(meanInWords("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "nor with a rounded one");
+  assert.equal(meanInWords("frechet", of(7, 7)), "7 (7 to 7)", "an interval of width 0");
+  assert.equal(meanInWords("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "a rounded width");
   assert.equal(meanInWords("frechet", undefined), "");
   assert.equal(figureInWords("frechet", 1234.5), "1235");
-  assert.equal(figureInWords("confident", -0.004, 0.2), "0 %", "no minus sign before nothing");
+  assert.equal(figureInWords("confident", -0.004, 0.2), "0 %", "no minus sign before 0");
 });

@@ -13,7 +13,6 @@ import { goldenTable, writeMadeUpStudy } from "./made_up_study.ts";
 const device = await init({ device: "cpu" });
 const files = { read: true, write: true } as const;
 
-/** Defines a test in the folder of a made-up study. */
 function testStudy(
   name: string,
   setups: readonly MadeUpSetup[],
@@ -86,7 +85,7 @@ testStudy(
     const { files, unfinished, conclusion } = await withDevice(device, () => writeResults(folder));
     assert.deepEqual(unfinished, ["base-s3", "residual-s1", "residual-s2", "residual-s3"]);
     assert.ok(files.includes("report.html") && files.includes("figure.svg"));
-    assert.ok(!files.includes("comparison.gif"), "one setup is nothing to compare");
+    assert.ok(!files.includes("comparison.gif"), "one setup cannot be compared");
     assert.match(
       `${conclusion[0]}`,
       / 2 of 6 runs finished\. Preliminary: base has 2 of 3; residual has 0 of 3\.$/,
