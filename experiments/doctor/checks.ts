@@ -1,4 +1,4 @@
-/** The checks of doctor: each answers in lines, with advice unless all is well. */
+/** The checks of doctor. Each gives one or more lines, with advice if something is wrong. */
 
 import { UserError } from "../../kernels/core/user_error.ts";
 import { mostThreads } from "../../kernels/devices/cpu/thread_team.ts";
@@ -8,13 +8,13 @@ import type { Adapter, Machine } from "./machine.ts";
 
 /** A line about a machine. */
 export interface Finding {
-  /** `warning` costs something, `error` keeps training from what the machine has. */
+  /** `warning`: training works, but not as well as it could; `error`: it cannot start, or leaves hardware unused. */
   readonly state: "ok" | "warning" | "error";
   /** e.g. `http://127.0.0.1:5000 cannot be reached`. */
   readonly says: string;
-  /** What to do; every warning and error has it. */
+  /** What to do about a warning or error. */
   readonly advice?: string;
-  /** What was measured, by name with its unit. */
+  /** Measured values by name, with units. */
   readonly values: Values;
 }
 
@@ -29,10 +29,10 @@ const [warning, error] = [bad("warning"), bad("error")];
 
 /** With less memory, little fits besides the data set. */
 const leastMemory = 2 ** 30;
-/** Room for a run of the preset `quick` with its pictures, and for more than a few runs. */
+/** Bytes for one run of the preset `quick` with its pictures, and for more than a few runs. */
 const [leastRoom, enoughRoom] = [2 ** 28, 2 ** 32];
 
-/** All checks by the name that starts their lines, in order; the slowest comes last. */
+/** All checks in order, the slowest last. Their names start their lines. */
 export const checks = {
   deno({ versions, host: { problem } }) {
     const version = ok(`Deno ${versions.deno}, ${versions.os} ${versions.architecture}`, versions);
@@ -199,17 +199,17 @@ export const checks = {
   },
 } satisfies Record<string, Check>;
 
-/** A finding, and which check made it. */
+/** A finding, and the check that made it. */
 export type Line = Finding & { readonly check: string };
 
-/** Runs all checks, in their order; gives each line as soon as it is known. */
+/** Runs all checks in order and yields each line as soon as it is known. */
 export async function* examine(machine: Machine): AsyncGenerator<Line> {
   for (const [check, run] of Object.entries<Check>(checks)) {
     for (const finding of [await run(machine)].flat()) yield { check, ...finding };
   }
 }
 
-/** A line as people read it. */
+/** A line as text. */
 export function lineText({ check, state, says, advice }: Line): string {
   return `${state.padEnd(8)} ${check.padEnd(10)} ${says}${advice === undefined ? "" : `; ${advice}`}`;
 }
@@ -256,7 +256,7 @@ function explanation(cause: unknown, otherwise: string): [says: string, advice: 
   return [says, advice.join("; ") || otherwise];
 }
 
-/** A size for people, e.g. `23.5 GiB`. */
+/** A size as text, e.g. `23.5 GiB`. */
 function shownBytes(bytes: number): string {
   const [size, unit] = bytes >= 2 ** 30 ? [2 ** 30, "GiB"] : [2 ** 20, "MiB"];
   return `${(bytes / size).toFixed(1)} ${unit}`;

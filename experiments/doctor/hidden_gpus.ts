@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import { type Host, statedDrivers } from "./host.ts";
 
-/** NVIDIA's number on the PCI bus. */
+/** NVIDIA's PCI vendor id. */
 export const nvidia = 0x10de;
 
 const mesa = {
@@ -14,9 +14,9 @@ const mesa = {
 };
 
 /**
- * Makers of GPUs that training can use, by PCI's number. Other display controllers, as in virtual machines and servers,
- * cannot train. What Vulkan needs of each: a driver in the kernel, one open device file of each kind, and a JSON file; how
- * to get them, with and without containers. Cards of a higher rank are better to train on.
+ * Makers of GPUs that can train, by PCI vendor id; other display controllers, as in virtual machines and servers,
+ * cannot. For each maker, what Vulkan needs (a kernel driver, an accessible device file of each kind, a JSON file) and
+ * how to get it, with and without containers. Cards of a higher rank are preferred.
  */
 const makers = [
   {
@@ -63,14 +63,14 @@ export function rankOf(vendor: number | null | undefined): number {
   return makers.find((maker) => maker.vendor === vendor)?.rank ?? Infinity;
 }
 
-/** GPUs of one maker in a machine, whether Vulkan sees them or not, and what the machine has for them. */
+/** The GPUs of one maker in a machine, visible to Vulkan or not, and their drivers and device files. */
 export interface Gpus {
   readonly maker: typeof makers[number];
   /** One name for each. */
   readonly names: readonly string[];
-  /** The kernel's drivers that run them, empty if none does; left out where the PCI bus is hidden. */
+  /** The kernel drivers that run them, empty if none does; absent if the PCI bus is hidden. */
   readonly kernelDrivers: readonly string[];
-  /** For each kind of device file that the maker needs, those that exist. */
+  /** The existing device files, for each kind that the maker needs. */
   readonly devices: readonly Host["devices"][];
   readonly vulkanDrivers: Host["drivers"];
 }
@@ -97,12 +97,12 @@ export function gpusIn(host: Host): Gpus[] {
   });
 }
 
-/** Looks for one thing that hides GPUs: what is wrong and what to do, or undefined. */
+/** Checks for one cause of hidden GPUs; returns what is wrong and what to do, or undefined. */
 type Reason = (gpus: Gpus, host: Host) => readonly [says: string, advice: string] | undefined;
 
-/** The reasons why GPUs are hidden, from the card upwards. */
+/** The reasons why GPUs are hidden, from the hardware up. */
 export const reasons: Readonly<Record<string, Reason>> = {
-  /** No driver in the kernel runs the cards, or one for another purpose. */
+  /** No kernel driver runs the cards, or one for another purpose does. */
   kernelDriver({ maker, kernelDrivers }, host) {
     const loaded = maker.vendor === nvidia && host.nvidia.version !== "";
     if (loaded || kernelDrivers.length === 0) return undefined;
@@ -122,7 +122,10 @@ export const reasons: Readonly<Record<string, Reason>> = {
     return [`there is no ${maker.devices[missing].example}`, howToGet(gpus, host, maker.makeDevices)];
   },
 
-  /** The files exist, but this user, container or job may not open any of a kind. Of several cards a job has only some. */
+  /**
+   * The files exist, but this user, container or job may not open any of a kind. A job may have only some of several
+   * cards.
+   */
   permissions(gpus, host) {
     const { devices } = gpus;
     const closed = devices.find((files) => files.length > 0 && !files.some(({ state }) => state === "open"));
@@ -233,7 +236,7 @@ export const reasons: Readonly<Record<string, Reason>> = {
     ];
   },
 
-  /** NVIDIA's driver has two versions, in the kernel and in its library, as after an update without a restart. */
+  /** NVIDIA's kernel driver and library have different versions, as after an update without a restart. */
   versions({ maker }, host) {
     const kernel = nvidiaVersion(host);
     const file = host.libraries.get("libGLX_nvidia.so.0");
@@ -246,7 +249,7 @@ export const reasons: Readonly<Record<string, Reason>> = {
   },
 };
 
-/** How to get a GPU from what started this program: a container or a job. */
+/** How to get a GPU into the container or job that this program runs in. */
 function howToGet({ maker }: Gpus, { container, variables }: Host, otherwise: string): string {
   const visible = variables.get("NVIDIA_VISIBLE_DEVICES") ?? "";
   if (maker.vendor === nvidia && /^(none|void)$/.test(visible)) {
@@ -277,7 +280,7 @@ export function nvidiaVersion({ nvidia }: Host): string | undefined {
   return / (\d+\.\d+(\.\d+)?) /.exec(nvidia.version)?.[1];
 }
 
-/** Whether a file's name matches one of some patterns with `*`. */
+/** Whether a file name matches one of several comma-separated patterns with `*`. */
 function matches(name: string, patterns: string): boolean {
   return patterns.split(",").some((pattern) => {
     const source = pattern.split("*").map((part) => RegExp.escape(part)).join(".*");

@@ -1,10 +1,13 @@
-/** What a machine shows of its GPUs, drivers, processors and a folder, read by look.sh, the one program Deno may run. */
+/**
+ * What a machine reveals about its GPUs, drivers, processors and a folder, read by look.sh, the only program Deno may
+ * run.
+ */
 
 import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { reasonOf } from "../run/atomic_write.ts";
 
-/** A driver that Vulkan's loader reads of in a JSON file. */
+/** A driver that Vulkan's loader knows from a JSON file. */
 interface VulkanDriver {
   readonly path: string;
   /** A bare name or a path; empty if the file does not say. */
@@ -13,9 +16,9 @@ interface VulkanDriver {
   readonly exists: boolean;
 }
 
-/** What a machine shows; empty if it could not be read. */
+/** What a machine reveals; empty if it could not be read. */
 export interface Host extends ReturnType<typeof parseRecords> {
-  /** Why nothing could be read, if so. */
+  /** Set if nothing could be read. */
   readonly problem?: string;
   /** The drivers that Vulkan's loader finds, in its order. */
   readonly drivers: readonly VulkanDriver[];
@@ -28,14 +31,14 @@ const script = fileURLToPath(new URL("look.sh", import.meta.url));
 /** Folders where container hosts put NVIDIA's driver, and where the loader does not look. */
 const unsearchedFolders = ["/usr/local/nvidia/vulkan/icd.d", "/usr/local/nvidia/share/vulkan/icd.d"];
 
-/** Control groups state no limit as `max`, those of version 1 as a number near 2^63. */
+/** Control groups write `max` for no limit, those of version 1 a number near 2^63. */
 const unlimitedBytes = 2 ** 62;
 
 /**
  * Looks at a machine. Never fails: what cannot be read is missing, and `problem` says why.
  *
  * @param folder where runs would go
- * @param test a folder to take for the root of the file system, and the variables that are set there
+ * @param test a stand-in for the root folder, and the environment variables there
  */
 export async function lookAt(
   folder: string,
@@ -67,18 +70,18 @@ export function emptyHost(): Host {
   return { ...parseRecords(""), drivers: [], unsearched: [] };
 }
 
-/** Parses what look.sh prints: a record a line, its kind and its fields between tabs. */
+/** Parses the output of look.sh: one record per line, its kind and fields separated by tabs. */
 function parseRecords(text: string) {
   const records = text.split("\n").map((line) => line.split("\t"));
   const all = (name: string) => records.filter(([kind]) => kind === name).map(([, ...fields]) => fields);
   const first = (name: string) => all(name)[0]?.[0] ?? "";
-  // Of equal names the first counts, as for the dynamic loader.
+  // The first of equal names counts, as for the dynamic loader.
   const named = (name: string): ReadonlyMap<string, string> =>
     new Map(all(name).toReversed().map(([key, value]) => [key, value]));
   const [[path = "", state = "", freeKiB = ""] = []] = all("folder");
   const [[user = "", groups = ""] = []] = all("user");
   return {
-    /** Display controllers on the PCI bus, with PCI's numbers; `driver` is the kernel's, empty if none runs it. */
+    /** Display controllers on the PCI bus, with their PCI ids; `driver` is empty if no kernel driver runs it. */
     cards: all("pci").map(([address, vendor, model, driver = ""]) => {
       return { address, vendor: Number(vendor), model: Number(model), driver };
     }),
@@ -87,20 +90,20 @@ function parseRecords(text: string) {
     /** Number of parts into which MIG splits NVIDIA's cards. */
     instances: all("nvidia-instance").length,
     /**
-     * Files through which programs reach GPUs: `open`, `denied` by their mode, or `refused` although the mode allows it, as
-     * a container or job does. `owner` is mode, user and group, e.g. `660 root render`.
+     * Device files of GPUs: `open`, `denied` by their mode, or `refused` despite their mode, e.g. by a container or
+     * job. `owner` is mode, user and group, e.g. `660 root render`.
      */
     devices: all("device").map(([path, state, ...owner]) => ({ path, state, owner: owner.join(" ") })),
-    /** Files that names of libraries lead to. */
+    /** Library files by library name. */
     libraries: named("library"),
-    /** Environment variables that are set, of those that matter to GPUs. */
+    /** Environment variables that matter to GPUs and are set. */
     variables: named("variable"),
-    /** Kind of this container; empty if none is known. */
+    /** Kind of container, empty outside of known kinds. */
     container: first("container"),
     user: { name: user, groups: groups.split(" ").filter((group) => group !== "") },
     /** Processors of the machine; undefined if the system does not say. */
     processors: countOf(first("processors")),
-    /** Processors' worth of time that control groups allow; infinite without a limit. */
+    /** CPU time that control groups allow, in processors; infinite without a limit. */
     quota: Math.min(...all("quota").map(([limit]) => quotaOf(limit))),
     /** Bytes of memory that control groups allow; infinite without a limit. */
     memoryLimit: Math.min(...all("memory").map(([limit]) => Number(limit)).filter((n) => n < unlimitedBytes)),
@@ -122,22 +125,25 @@ function countOf(list: string): number | undefined {
   }, 0);
 }
 
-/** Processors that a limit such as `200000 100000` allows: microseconds of a period; `max` and -1 are no limit. */
+/**
+ * Processors that a limit such as `200000 100000` allows (quota and period in microseconds); `max` and -1 mean no
+ * limit.
+ */
 function quotaOf(limit: string): number {
   const [time, period] = limit.split(" ").map(Number);
   return time > 0 && period > 0 ? time / period : Infinity;
 }
 
-/** Files or folders in `VK_DRIVER_FILES` or its older name; if it is set, the loader reads these alone. */
+/** Files or folders in `VK_DRIVER_FILES` or its older name; if it is set, the loader reads only these. */
 export function statedDrivers(variables: ReadonlyMap<string, string>): string[] | undefined {
   const stated = variables.get("VK_DRIVER_FILES") ?? variables.get("VK_ICD_FILENAMES");
   return stated?.split(":").filter((path) => path !== "");
 }
 
 /**
- * The drivers that the loader reads of, in its order.
+ * The drivers that the loader finds, in its order.
  *
- * @param inRoot where the files of system paths really lie
+ * @param inRoot maps a system path to its real location
  * Source: Vulkan-Loader, LoaderDriverInterface.md, "Linux Driver Discovery"
  */
 async function findVulkanDrivers(
@@ -159,7 +165,7 @@ async function findVulkanDrivers(
   return drivers.filter((driver) => driver !== undefined); // the loader skips others, too
 }
 
-/** JSON files at some places: themselves, or folders; one that is missing or closed has none. */
+/** JSON files at some places, each a file or a folder; missing or unreadable ones have none. */
 async function jsonFiles(places: readonly string[], inRoot: (path: string) => string): Promise<string[]> {
   const files: string[] = [];
   for (const place of new Set(places)) {

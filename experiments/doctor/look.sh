@@ -1,8 +1,8 @@
 #!/bin/sh
-# Prints what this machine shows of its GPUs, their drivers, its processors and a folder: a record a line, its fields
-# separated by tabs; host.ts says what they mean. Deno reads /proc, /sys and /dev only for programs that may do everything;
-# a task that may run this file, and nothing else, learns of them no more than what is printed here. Devices are opened
-# and closed; nothing is changed.
+# Prints what this machine reveals about its GPUs, drivers, processors and a folder: one record per line, fields
+# separated by tabs, as documented in host.ts. Deno reads /proc, /sys and /dev only for programs with all permissions; a
+# task that may only run this file learns no more about them than is printed here. Devices are opened and closed;
+# nothing is changed.
 #
 #   $1  the folder where runs would go
 #   $2  for tests: a folder put before the absolute system paths
@@ -49,7 +49,7 @@ for instance in "$root"/proc/driver/nvidia/capabilities/gpu*/mig/gi*; do
   [ -d "$instance" ] && record nvidia-instance "${instance##*/}"
 done
 
-# Whether a device can be used shows only when it is opened: a job's limits are not in its mode.
+# Only opening a device shows whether it can be used: a job's limits are not in its mode.
 for device in "$root"/dev/nvidia[0-9]* "$root"/dev/nvidiactl "$root"/dev/dri/renderD*; do
   [ -e "$device" ] || continue
   if (exec 3<>"$device") 2>/dev/null; then
@@ -65,7 +65,7 @@ done
 
 # ---- Libraries -----------------------------------------------------------------------------------------------------
 
-# Prints the libraries among the files given that Vulkan and its drivers need, each with the file it leads to.
+# Prints those of the given libraries that Vulkan and its drivers need, each with the file it leads to.
 libraries() {
   for library in "$@"; do
     case ${library##*/} in
@@ -79,7 +79,7 @@ libraries() {
   done
 }
 
-# In the order of the dynamic loader: the first of a name is the one it takes.
+# In the order of the dynamic loader, which takes the first of a name.
 machine=$(uname -m)
 old_ifs=$IFS
 IFS=:
@@ -128,7 +128,7 @@ record user "$(id -un 2>/dev/null || id -u)" "$(id -Gn 2>/dev/null)"
 
 processors=$(first_line "$root/sys/devices/system/cpu/online") && record processors "$processors"
 
-# Prints the limits of control group $2 below folder $1, and of those that it is in.
+# Prints the limits of control group $2 below folder $1, and of its parents.
 limits() {
   group=${2%/}
   while :; do
@@ -142,7 +142,7 @@ limits() {
   done
 }
 
-# Prints which control group of controller $1 this is.
+# Prints this program's control group of controller $1.
 group_of() {
   awk -F: -v name="$1" '$2 ~ "(^|,)" name "(,|$)" { print $3; exit }' "$own"
 }
@@ -156,7 +156,7 @@ fi
 
 # ---- The folder ----------------------------------------------------------------------------------------------------
 
-# It need not be there yet; then the nearest one above it says whether it can be made, and how much room there is.
+# If it does not exist, its nearest existing parent shows whether it can be made and how much room there is.
 there=$folder
 while [ ! -e "$there" ]; do
   case $there in

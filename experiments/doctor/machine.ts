@@ -20,15 +20,15 @@ import { secondsPerStep } from "../training/trial.ts";
 import { ChoiceCache, choiceCacheFile } from "../tuning/choice_cache.ts";
 import { lookAt } from "./host.ts";
 
-/** Seconds that the data may take to arrive, and that kernels may be timed before the rate. */
+/** Maximum seconds to wait for the data, and to tune kernels before measuring the rate. */
 const [secondsForData, secondsOfTuning] = [60, 5];
 /** One short attempt: someone is waiting for the answer. */
 const patience = { maxRetries: 0, backoffFactor: 0, timeoutMs: 5000 };
 
-/** What checks look at; tests make their own. */
+/** The input of the checks; tests make their own. */
 export type Machine = Omit<Awaited<ReturnType<typeof thisMachine>>, typeof Symbol.dispose>;
 
-/** This machine, for a run with some settings. */
+/** Examines this machine for a run with some settings. */
 export async function thisMachine(settings: DoctorConfig) {
   const adapters = await findAdapters();
   const noGpu = await whyNoGpu();
@@ -36,7 +36,6 @@ export async function thisMachine(settings: DoctorConfig) {
   const [host, memory] = [await lookAt(settings.root), mainMemory()];
   const preset = settings.preset ?? (device instanceof Error ? "quick" : presetFor(device));
   let loaded: Promise<Dataset> | undefined;
-  /** Loads the data that training would use. */
   const data = () => loaded ??= withTimeout(secondsForData, loadDataset(settings.data ?? undefined));
   return {
     versions: { deno: Deno.version.deno, os: Deno.build.os, architecture: Deno.build.arch },
@@ -50,7 +49,6 @@ export async function thisMachine(settings: DoctorConfig) {
       software: device.tuning.software,
       threads: device instanceof CpuDevice ? device.threads : undefined,
     },
-    /** Why WebGPU gives no device, if it gives none. */
     noGpu,
     preset,
     memory: { ...memory, limit: Math.min(memory.limit, host.memoryLimit) },
@@ -58,7 +56,6 @@ export async function thisMachine(settings: DoctorConfig) {
     parallelism: navigator.hardwareConcurrency,
     data,
     tracker: () => askTracker(settings),
-    /** Trains for some seconds. */
     async rate() {
       if (device instanceof Error) throw device;
       const config = trainingConfig({ model: settings.model }, preset);
@@ -72,7 +69,6 @@ export async function thisMachine(settings: DoctorConfig) {
 /** An adapter that WebGPU offers. */
 export type Adapter = ReturnType<typeof describeAdapter>;
 
-/** Limits that bound training. */
 const limitNames = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -88,7 +84,7 @@ const requests: readonly GPURequestAdapterOptions[] = [
   { forceFallbackAdapter: true },
 ];
 
-/** The different adapters that WebGPU offers, the one that training would take first. */
+/** The distinct adapters that WebGPU offers, starting with the one that training would take. */
 async function findAdapters(): Promise<Adapter[]> {
   const found = new Map<string, Adapter>();
   for (const request of requests) {
@@ -105,7 +101,7 @@ function describeAdapter(adapter: GPUAdapter) {
   const vendor = Number.parseInt(info.vendor);
   return {
     name: info.description || info.device || info.vendor,
-    /** PCI's number of the maker; null if WebGPU does not say. */
+    /** PCI vendor id; null if WebGPU does not give it. */
     vendor: Number.isNaN(vendor) ? null : vendor,
     software: isSoftware(adapter),
     features: [...features].sort(),
@@ -127,7 +123,7 @@ async function openDevice(
   }
 }
 
-/** What WebGPU says if it gives no device: `init` falls back to the CPU device silently. */
+/** Why WebGPU gives no device; needed because `init` silently falls back to the CPU device. */
 async function whyNoGpu(): Promise<string | undefined> {
   const device = await openDevice({ device: "webgpu", threads: 0 });
   if (device instanceof Error) return device.message;
@@ -135,7 +131,7 @@ async function whyNoGpu(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Waits for data, but not for ever. @throws {DataError} if it does not arrive in time */
+/** Waits for data, up to a time limit. @throws {DataError} if it does not arrive in time */
 export async function withTimeout<T>(seconds: number, data: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -150,7 +146,7 @@ export async function withTimeout<T>(seconds: number, data: Promise<T>): Promise
 }
 
 /**
- * Asks the server that a run would be sent to for its experiment.
+ * Asks the server of a run whether it has the experiment.
  *
  * @returns undefined if no server is named
  * @throws {ConfigError} if its address cannot be used
@@ -182,7 +178,7 @@ export function madeUpDigits(): Dataset {
 }
 
 /**
- * Trains for some seconds, after a warm-up that is not counted, and forgets the result.
+ * Trains for some seconds, after a warm-up that is not counted, and discards the result.
  *
  * @param device the one in use
  * @throws {TrainingError} if not even one image fits the device
@@ -192,13 +188,13 @@ export async function measureRate(device: Device, settings: TrainingConfig, data
   const wanted = decideConditional(settings, data, () => {});
   const labels = labelsFor(wanted, data.train, data);
   const source = new ImageSource(data.train.images, data, normalizationTo(wanted.normalize), labels);
-  /** Why batches are smaller than the preset's, if they are. */
+  /** Why batches are smaller than in the preset, if they are. */
   let reduced: string | undefined;
   const { config, network } = fittingNetwork(wanted, device, source, (line) => reduced = line);
   const { trainer, size: parameters } = network;
   const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
   if (config.tune === "auto" ? isGpu(device) : config.tune) {
-    // As a run does, which also keeps what it finds; this may write nothing.
+    // As in a run, but the choices are not stored.
     const store = await ChoiceCache.open(choiceCacheFile, () => {});
     await trainer.tune({ store, seconds: Math.min(seconds, secondsOfTuning) });
   }
@@ -214,7 +210,6 @@ export async function measureRate(device: Device, settings: TrainingConfig, data
     stepMilliseconds: 1000 * perStep,
     batchSize: config.batchSize,
     parameters,
-    /** Device memory of training steps. */
     plannedBytes: trainer.plan(config.batchSize).bytes,
     reduced,
   };

@@ -1,7 +1,7 @@
-"""Runs all cells of a notebook and writes it with what they show: execute_notebook.py NOTEBOOK TO SECONDS_PER_CELL.
+"""Runs all cells of a notebook and saves it with their outputs: execute_notebook.py NOTEBOOK TO SECONDS_PER_CELL.
 
-`jupyter nbconvert --execute` would do, but for the kernel of Deno 2.9.6: it says that a cell is done and sends the cell's
-output in either order, and nbconvert drops what comes late. This waits for it.
+Replaces `jupyter nbconvert --execute`: the kernel of Deno 2.9.6 may send output after it reports a cell as done,
+and nbconvert drops late output. This program waits for it.
 """
 
 import os

@@ -8,7 +8,7 @@ export class PythonError extends UserError {
   override readonly name = "PythonError";
 }
 
-/** Why there is no Python with the packages, in one line that says what to do about it. */
+/** Why there is no Python with the packages, and what to do, in one line. */
 export interface Unavailable {
   readonly reason: string;
 }
@@ -22,7 +22,7 @@ const advice =
  * so that half an environment is never used. If two programs want it, the second waits for the first. A moved environment
  * runs as `python -m`, not by the scripts in its `bin`.
  *
- * @param folder where it is or goes
+ * @param folder its folder, created if missing
  * @param packages names for pip, with or without a version
  * @param deadline milliseconds for each of the two steps, making the environment and installing
  * @returns the path of its python, or the reason why there is none
@@ -100,7 +100,7 @@ async function run(args: readonly string[], name: string, deadline: number): Pro
 /**
  * Waits until a server that this program started ends, usually because it is stopped.
  *
- * @param what its name
+ * @param what name of the server
  * @param stopped aborted when this program stops it
  * @param where to look for the reason if it ends by itself
  * @throws {PythonError} if it failed

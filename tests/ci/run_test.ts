@@ -17,7 +17,7 @@ function ci(output: string, status: number): [string, number] {
     const { code, stdout } = new Deno.Command("bash", { args: [`${folder}/.ci/run`] }).outputSync();
     const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
     const printed = output.split("\n");
-    assert.deepEqual(lines.slice(0, printed.length), printed, "the output is handed on");
+    assert.deepEqual(lines.slice(0, printed.length), printed, "the output is passed on");
     return [lines.slice(printed.length).join("\n"), code];
   } finally {
     Deno.removeSync(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** `denow` finds Deno, or installs it, and hands everything on. */
+/** `denow` finds or installs Deno, and passes everything on to it. */
 
 import assert from "node:assert/strict";
 import { deno, type First, logs, npm, python, type Step, testRows } from "./machine.ts";
@@ -11,13 +11,13 @@ const finds = (place: string, version: string, env: Record<string, string> = {})
   takes(version, { env, setup: (machine) => machine.command(`${place}/deno`, deno(version)) });
 const home = { HOME: "FOLDER/home" };
 
-testRows("hands everything on to the first Deno that is new enough", {
+testRows("passes everything on to the first Deno that is new enough", {
   "any argument": [{ args: ["run", "a b", "", "*"] }],
   "its exit status": [takes("2.9.6", { commands: { deno: `${deno("2.9.6")}; exit 7` }, code: 7 })],
   "newer versions": ["2.9.0", "2.10.1", "3.0.0-rc.1", "2.9.6+a1b2c3d"].map((version) =>
     finds("bin", version)
   ) as [Step],
-  // Each place goes before those above it.
+  // Each place takes precedence over those above it.
   "where installers put it": [
     { ...finds("the project/node_modules/.bin", "2.9.0"), commands: { deno: "" } },
     finds("root/opt/homebrew/bin", "2.9.1"),
@@ -89,7 +89,7 @@ testRows("installs Deno if it must", {
     {
       after({ project }) {
         const left = [...Deno.readDirSync(`${project}/.cache/deno`)].map(({ name }) => name).sort();
-        assert.deepEqual(left, ["2.9.6", "install.log"], "nothing but the program and the log stays");
+        assert.deepEqual(left, ["2.9.6", "install.log"], "only the program and the log stay");
       },
     },
   ],
@@ -108,14 +108,14 @@ testRows("installs Deno if it must", {
     err: /npm could not install Deno.*\nno such host\n.*with pip$/,
     calls: [/^python3/, /^python3 -m pip install/],
   }],
-  "but no half of it": [{
+  "but never half of it": [{
     commands: { deno: "", npm: npm().replace("deno 2.9.6 (", "segmentation fault (") },
     code: 1,
     err: wayOut,
     calls: [/^npm install/],
     after: (machine) => assert.ok(!machine.exists("the project/.cache/deno/2.9.6/deno")),
   }],
-  "unless nothing can": [{
+  "unless nothing can install it": [{
     commands: { deno: "" },
     code: 1,
     err: /neither npm nor Python's pip to install it with\ndenow: Install Deno .* then run this again$/,

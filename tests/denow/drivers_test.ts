@@ -24,10 +24,10 @@ const failing = logs("apt-get", "echo cannot resolve >&2; exit 100");
 const byRoot =
   /^denow: .* as root run 'apt-get install mesa-vulkan-drivers libvulkan1'\. Going on with the CPU/;
 
-testRows("installs a software driver for tests and who wants it", {
+testRows("installs a software driver for tests and on request", {
   "for tests, once": [{ ...bare, args: ["task", "test"], ...installsBoth }, { args: ["task", "test"] }],
   "for task ok": [{ ...bare, args: ["task", "ok"], ...installsBoth }],
-  "for a task with flags of Deno's": [{ ...bare, args: ["task", "-q", "test"], ...installsBoth }],
+  "for a task with Deno's flags": [{ ...bare, args: ["task", "-q", "test"], ...installsBoth }],
   "for --device webgpu": [{ ...bare, args: ["task", "sample", "--device", "webgpu"], ...installsBoth }],
   "not for others": [
     { ...bare, args: ["task", "train:residual"] },
@@ -125,7 +125,7 @@ testRows("looks for the loader and drivers", {
     },
     { args: ["test"], err: /Vulkan/, calls: [/mesa-vulkan-drivers libvulkan1$/] },
   ],
-  "where the loader does not, unless the user has chosen or one is in a usual place": [
+  "where the loader does not, unless the user has set one or a usual place has one": [
     {
       files: [loader, software, nvidiaElsewhere],
       out: `<run> 2.9.6 in PROJECT, driver <ROOT/${nvidiaElsewhere}>`,
@@ -189,7 +189,7 @@ testRows("installs python3-venv for tests, MLflow and notebooks", {
     { args: ["run", "x.ts"] },
     { args: ["check"] },
   ],
-  "not for who may not": [{
+  "not without root or sudo": [{
     commands: { ...withoutVenv.commands, id: "echo 1000" },
     args: ["task", "mlflow"],
     err: "denow: No Python that makes virtual environments: for MLflow and the notebooks, " +

@@ -5,7 +5,7 @@ import { testNeeding, testUnless } from "../permissions.ts";
 
 const script = new URL("../../denow", import.meta.url);
 
-/** What denow uses of the system; everything else on its PATH is a stand-in. */
+/** The system's programs that denow uses; all others on its PATH are stand-ins. */
 const tools = ["sh", "ls", "mkdir", "mktemp", "rm", "mv", "chmod", "find", "tail", "readlink", "cat", "env"];
 
 /** Stand-in for a program that logs its arguments. */
@@ -31,7 +31,7 @@ export const python = logs(
 case "$*" in *--target*) while [ "$1" != --target ]; do shift; done; write "$2/bin/deno" ;; esac`,
 );
 
-/** apt-get that installs the loader and Mesa's driver, as far as denow looks. */
+/** apt-get that installs those files of the loader and Mesa's driver that denow looks for. */
 export const apt = logs(
   "apt-get",
   `case "$*" in
@@ -55,9 +55,9 @@ export class Machine {
   readonly root = `${this.folder}/root`;
 
   /**
-   * @param commands stand-ins by name or path, "" for none; unless they say otherwise, it is a Linux machine, its user is
-   *   root, and its Python makes environments
-   * @param files what there is below the root folder
+   * @param commands stand-ins by name or path, "" for none; by default, a Linux machine whose user is root and whose
+   *   Python makes environments
+   * @param files files below the root folder
    */
   constructor(commands: Readonly<Record<string, string>>, files: readonly string[] = [loader, software]) {
     for (const name of ["the project/inner", "bin", "root", "outside"]) {
@@ -98,7 +98,7 @@ export class Machine {
     }
   }
 
-  /** A text with the machine's folders instead of FOLDER, PROJECT and ROOT. */
+  /** Replaces FOLDER, PROJECT and ROOT in a text by the machine's folders. */
   named(text: string): string {
     return text.replaceAll("PROJECT", this.project).replaceAll("ROOT", this.root).replaceAll(
       "FOLDER",
@@ -149,14 +149,14 @@ export interface Step {
   readonly cwd?: string;
   readonly program?: string;
   readonly code?: number;
-  /** What Deno prints, by default that it ran with these arguments. */
+  /** Expected output of Deno; by default that of a run with these arguments. */
   readonly out?: string;
   readonly err?: string | RegExp;
   readonly calls?: readonly (string | RegExp)[];
   readonly after?: (machine: Machine) => void;
 }
 
-/** The first run on a machine, with its stand-ins besides a Deno, and what there is below its root folder. */
+/** The first run on a machine, with its stand-ins besides Deno, and the files below its root folder. */
 export interface First extends Step {
   readonly commands?: Readonly<Record<string, string>>;
   readonly files?: readonly string[];

@@ -15,7 +15,7 @@ import { testTask, type Workplace } from "../cli.ts";
 import { FakeMlflow } from "../tracking/fake_mlflow.ts";
 import { bareHost, h100, lavapipe, machine, onGpu } from "./fake_machines.ts";
 
-/** The lines of a check about a machine, as people read them, without its name. */
+/** The lines of a check about a machine as text, without the check's name. */
 async function linesOf(check: keyof typeof checks, of: Partial<Machine>): Promise<string[]> {
   return [await checks[check](machine(of))].flat().map(({ state, says, advice }) => {
     assert.equal(advice === undefined, state === "ok");
@@ -212,7 +212,7 @@ Deno.test("presetFor() takes the larger network only on a GPU", () => {
   ]);
 });
 
-Deno.test("withTimeout() gives what comes in time, and says what did not", async () => {
+Deno.test("withTimeout() returns data that arrives in time, and fails otherwise", async () => {
   assert.equal(await withTimeout(60, Promise.resolve(3)), 3);
   await assert.rejects(withTimeout(60, Promise.reject(new TypeError("broken"))), { name: "TypeError" });
   await assert.rejects(withTimeout(0.001, new Promise(() => {})), {
@@ -223,7 +223,6 @@ Deno.test("withTimeout() gives what comes in time, and says what did not", async
 
 const flags = "--data data --device cpu";
 
-/** What `--json` prints, whatever the machine. */
 async function examined(
   place: Workplace,
   more: string,
@@ -249,7 +248,7 @@ testTask("doctor prints a line for every check, and writes nothing", async (plac
   assert.deepEqual(await place.listing(), before);
 });
 
-testTask("doctor --json prints numbers as numbers, and its exit code follows", async (place) => {
+testTask("doctor --json prints numbers as numbers, and exits by its findings", async (place) => {
   const { ok, findings, of, code } = await examined(place, "--seconds 0.1");
   assert.equal(code, ok ? 0 : 1);
   assert.equal(ok, findings.every(({ state }) => state !== "error"));
@@ -272,7 +271,7 @@ testTask(
   },
 );
 
-testTask("doctor asks the named server once, and shows nothing secret of its address", async (place) => {
+testTask("doctor asks the named server once, and hides secrets in its address", async (place) => {
   await using server = await FakeMlflow.start(({ path }) =>
     path.includes("get-by-name") ? Response.json({ message: "no hunter2 here" }, { status: 500 }) : undefined
   );

@@ -6,10 +6,10 @@ import { type Adapter, type Machine, madeUpDigits } from "../../../experiments/d
 import { examining } from "../../../experiments/doctor.ts";
 import { withFolder } from "../../folder.ts";
 
-/** A folder; in place of a device it does not open, even for root. */
+/** A folder; in place of a device, even root cannot open it. */
 export const folder = Symbol("folder");
 
-/** The text of a file, a folder, or where a link leads, by paths without the leading slash. */
+/** Texts of files, folders, and targets of links, by path without the leading slash. */
 export type Tree = Readonly<Record<string, string | typeof folder | { readonly link: string }>>;
 
 const card = "sys/bus/pci/devices/0000:01:00.0";
@@ -52,7 +52,7 @@ export function icd(library: string): string {
   });
 }
 
-/** A tree without the entries whose paths match, and with others. */
+/** A tree without the entries whose paths match, and with added ones. */
 export function changed(tree: Tree, without: RegExp, added: Tree = {}): Tree {
   return { ...Object.fromEntries(Object.entries(tree).filter(([path]) => !without.test(path))), ...added };
 }

@@ -8,7 +8,10 @@ import { amdMachine, changed, folder, hostOf, icd, nvidiaMachine, type Tree } fr
 
 const needs = { read: true, write: true, run: true } as const;
 
-/** A machine on which one thing is wrong: what is to be said, what to do; variables, and what no file can show for root. */
+/**
+ * A machine with one fault: the expected finding and advice, its files and variables, and changes that files cannot
+ * show to root.
+ */
 type Case = [says: string, advice: RegExp, Tree, Record<string, string>?, ((host: Host) => Host)?];
 
 const card = "sys/bus/pci/devices/0000:01:00.0";
@@ -158,7 +161,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ]],
 };
 
-testNeeding(needs, "whyHidden() finds each reason, what to do, and nothing else", async () => {
+testNeeding(needs, "whyHidden() finds each reason with its advice, and nothing else", async () => {
   assert.deepEqual(Object.keys(cases), Object.keys(reasons), "each reason has its cases");
   for (const [name, rows] of Object.entries(cases)) {
     for (const [says, advice, tree, variables, seen = (host: Host) => host] of rows) {

@@ -80,7 +80,7 @@ testNeeding(needs, "lookAt() reads the smallest limits of control groups, of ver
       4,
       2 ** 30,
     ],
-    [ // a container that sees its own group alone
+    [ // a container that sees only its own group
       {
         "proc/self/cgroup": "0::/\n",
         "sys/fs/cgroup/cpu.max": "100000 100000\n",
@@ -123,7 +123,7 @@ testNeeding(needs, "lookAt() keeps fields apart, even with tabs and line breaks 
 });
 
 Deno.test({
-  name: "lookAt() says why it cannot look, without permission to",
+  name: "lookAt() says that it lacks permission",
   permissions: { read: true },
   async fn() {
     const { problem, cards, folder } = await lookAt(".");

@@ -34,7 +34,7 @@ const needed = { read: true, write: true, run: true } as const;
 const advice =
   "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
 
-testNeeding(needed, "pythonEnvironment() says how to install venv, which Debian packages apart", async () => {
+testNeeding(needed, "pythonEnvironment() says how to install Debian's separate venv", async () => {
   const debian = `echo "The virtual environment was not created successfully because ensurepip is not
 available.  On Debian/Ubuntu systems, you need to install the python3-venv
 package using the following command.
