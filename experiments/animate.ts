@@ -10,7 +10,7 @@ import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
 
-/** What `--help` prints above these settings. */
+/** Headings of these settings in `--help`. */
 export const animatingHeadings = { field: "Picture", from: "Runs" };
 
 /** The settings of the tasks that draw stored trajectories. */

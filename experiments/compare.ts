@@ -16,7 +16,6 @@ import { newRecord, requireRecord, writeRecord } from "./tracking/record.ts";
 import { runFiles } from "./tracking/run_files.ts";
 import { compareTable } from "./tracking/run_tables.ts";
 
-/** The settings of `animate`, with another place for the picture. */
 const comparing = defineSettings({
   ...animating.rows,
   out: {
@@ -54,7 +53,7 @@ async function summaryOf({ summary, key }: RunTrajectories) {
   return summary ?? await summarizeRun(key);
 }
 
-/** The folder of the picture: a comparison of run folders is itself a run, one of runs on a server is not. */
+/** The folder of the picture. A comparison of run folders is itself a run; one of runs on a server is not. */
 async function recordedFolder(
   flows: readonly RunTrajectories[],
   root: string,

@@ -9,7 +9,7 @@ import { shared } from "./settings/shared.ts";
 import { network, training } from "./settings/training.ts";
 import { print } from "./program/output.ts";
 
-/** The settings of the task that examines a machine; all but the last two are those of the run to prepare. */
+/** Settings of `deno task doctor`: those of a planned run, then two of its own. */
 export const examining = defineSettings({
   model: { ...network, default: "residual" },
   preset: optional({
@@ -22,11 +22,11 @@ export const examining = defineSettings({
   root: { ...path("DIR", "folder where runs would go"), default: "runs" },
   device: shared.device,
   threads: shared.threads,
-  seconds: number({ doc: "how long to train to measure the speed, 0 = not at all", min: 0, default: 10 }),
+  seconds: number({ doc: "seconds of training to measure the speed, 0 = none", min: 0, default: 10 }),
   json: toggle({ doc: "print JSON, not lines", default: false }),
 });
 
-/** The settings of that task by name. */
+/** The settings of `deno task doctor` by name. */
 export type DoctorConfig = Values<typeof examining.rows>;
 
 /** `deno task doctor`: examines this machine; the exit code is 1 if training cannot start or would not use the GPU. */

@@ -27,7 +27,7 @@ import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/send_run.ts";
 
-/** The settings of the task that measures how good networks are. */
+/** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
   checkpoint: optional(path("FILE", "weights to evaluate, instead of those of a run")),
   data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
@@ -84,7 +84,7 @@ function resolve(values: Partial<Values<typeof evaluating.rows>>, runs: readonly
   return { ...config, runs };
 }
 
-/** Measures networks, one after the other. */
+/** Measures networks, one after another. */
 export const evaluateTask = task({
   name: "evaluate",
   about:

@@ -14,7 +14,6 @@ import { shared } from "./settings/shared.ts";
 import { training } from "./settings/training.ts";
 import { checkEffects } from "./settings/training_config.ts";
 
-/** The settings of the task that makes a judge. */
 const judging = defineSettings({
   data: {
     ...training.rows.data,
@@ -42,7 +41,7 @@ function resolve(values: Partial<JudgeConfig>): JudgeConfig {
   return config;
 }
 
-/** Trains a judge and says how often it is right. */
+/** Trains a judge and reports its accuracy. */
 export const judgeTask = task({
   name: "judge",
   about: "Train a small classifier that judges samples",

@@ -8,10 +8,8 @@ import { integer, path } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { ServerError } from "./tracking/http_server.ts";
 
-/** The version of MLflow to install. */
 const mlflowVersion = "3.17.2";
 
-/** Its Python environment, in the project's `.cache`. */
 const environment = new URL(`../.cache/mlflow-${mlflowVersion}`, import.meta.url);
 
 /** A busy machine takes minutes to load MLflow. */
@@ -55,7 +53,6 @@ export function installMlflow(): Promise<string | Unavailable> {
 export interface LocalServer {
   readonly url: string;
   readonly process: Deno.ChildProcess;
-  /** Its log file. */
   readonly log: string;
 }
 

@@ -18,10 +18,9 @@ import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.
 import { training } from "./settings/training.ts";
 import { checkEffects, readConfig } from "./settings/training_config.ts";
 
-/** Default number of frames from one end to the other. */
 const usualFrames = { png: 9, gif: 30 };
 
-/** The settings of the task that maps images through noise to others. */
+/** Settings of `deno task morph`. */
 export const morphing = defineSettings({
   checkpoint: path("FILE|RUN", "weights of the network, or a run, for its averaged weights"),
   data: optional({
@@ -42,7 +41,7 @@ export const morphing = defineSettings({
   solver: solverSetting({ doc: "how the flow is solved", default: "heun:steps=20", use: "backward" }),
   ...guiding,
   frames: optional(integer({
-    doc: `images on the way, both ends included (else ${usualFrames.png}; ${usualFrames.gif} in a .gif)`,
+    doc: `frames, both ends included (else ${usualFrames.png}; ${usualFrames.gif} in a .gif)`,
     min: 2,
     max: 1000,
   })),
@@ -76,7 +75,7 @@ function resolve(values: Given): MorphConfig {
   refuse(values, idleFlags(values));
   if (from && to && from.length !== to.length) {
     throw new ConfigError(
-      `Cannot use --from ${from} with --to ${to}: these are ${from.length} and ${to.length} images (expected as many)`,
+      `Cannot use --from ${from} with --to ${to}: these are ${from.length} and ${to.length} images (expected equal numbers)`,
     );
   }
   checkGuidance(config);
@@ -89,7 +88,7 @@ const noImage = "there is no test image (expected --from or --to with it)";
 
 type Given = Partial<Values<typeof morphing.rows>>;
 
-/** Flags that have no effect with others, and why. */
+/** The flags that have no effect with others, and the reasons. */
 function idleFlags(
   { from, to, class: classes, entry, out = "" }: Given,
 ): Partial<Record<keyof Given, string>> {
@@ -163,7 +162,7 @@ export const morphTask = task({
   },
 });
 
-/** The data set with the requested test images; undefined without any. */
+/** The data set of the requested test images; undefined if none are requested. */
 async function testImages(config: MorphConfig, run: string | undefined): Promise<Dataset | undefined> {
   if (!config.from && !config.to) return undefined;
   return await loadDataset(

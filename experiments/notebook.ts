@@ -75,7 +75,10 @@ async function openLab(python: string, port: number, env: Record<string, string>
   await untilEnded("JupyterLab", process, stop.signal, "above");
 }
 
-/** Finds JupyterLab's python in the project's `.cache`, or installs it in about a minute; else the reason why it cannot. */
+/**
+ * Finds JupyterLab's python in the project's `.cache`, or installs it in about a minute; returns the reason if it
+ * cannot.
+ */
 export function installJupyter(): Promise<string | Unavailable> {
   return pythonEnvironment(inRepository(".cache/jupyterlab-4.6.6"), packages);
 }

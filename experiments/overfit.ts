@@ -28,10 +28,9 @@ import { saveWeights } from "./training/run_state.ts";
 
 /** Steps between reads of the loss. */
 const burst = 5;
-/** Images in the final grid. */
 const samples = 25;
 
-/** The settings of the task that checks that a network can overfit a few images. */
+/** Settings of `deno task overfit`. */
 export const overfitting = defineSettings({
   model: { ...network, default: "residual" },
   filters: integers({ doc: "channels of each level (standard: 32,64,128)", default: [16, 32] }),
@@ -50,7 +49,7 @@ export const overfitting = defineSettings({
   threads: training.rows.threads,
 });
 
-/** The settings of the overfitting task by name. */
+/** The settings of `deno task overfit` by name. */
 export type OverfitConfig = Values<typeof overfitting.rows>;
 
 /** @throws {ConfigError} if the network cannot be built, or a setting has no effect */
@@ -62,7 +61,7 @@ function resolve(values: Partial<OverfitConfig>): OverfitConfig {
 }
 
 /**
- * The training that overfits: a constant learning rate, no averaging.
+ * Training settings for overfitting: a constant learning rate, no averaging.
  *
  * @throws {ConfigError} if settings contradict each other
  */

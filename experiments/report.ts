@@ -11,7 +11,7 @@ import { shared } from "./settings/shared.ts";
 import { say } from "./program/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 
-/** The settings of the task that reports. */
+/** Settings of `deno task report`. */
 export const reporting = defineSettings({
   out: optional(path("FILE", "the report (else report.html, for one run in its folder)")),
   live: toggle({
@@ -21,7 +21,6 @@ export const reporting = defineSettings({
   device: { ...shared.device, doc: "where to compute the comparison of several runs" },
 });
 
-/** The settings of the task, and its runs. */
 type ReportConfig = Values<typeof reporting.rows> & { readonly runs: readonly string[] };
 
 /** @throws {ConfigError} if no run is named, or a flag has no effect */

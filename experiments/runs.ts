@@ -20,7 +20,7 @@ import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 const words = "[list | show RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];
 
-/** The settings of the task that lists, shows and compares runs. */
+/** Settings of `deno task runs`. */
 export const listing = defineSettings({
   root: runSource.root,
   experiment: { ...shared.experiment, doc: "only its runs" },
@@ -73,7 +73,6 @@ function check(action: string, names: readonly string[]): void {
   throw new ConfigError(`Cannot ${action} ${names.length} runs: expected deno task runs ${words}`);
 }
 
-/** Says that there are no runs, and which experiments there are. */
 async function nothingIn(root: string, experiment: string | null): Promise<string> {
   if (experiment === null) return `No runs in ${root}`;
   const known = new Set((await listRuns(root)).map((run) => run.experiment));

@@ -29,7 +29,7 @@ import { makeSolver, solverSetting } from "./settings/solver.ts";
 import { guidanceWithoutLabels, training } from "./settings/training.ts";
 import { checkEffects } from "./settings/training_config.ts";
 
-/** The settings of the task that draws images from a trained network. */
+/** Settings of `deno task sample`. */
 export const sampling = defineSettings({
   checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
   count: integer({ doc: "images", min: 1, max: 1_000_000, default: 64 }),
@@ -64,7 +64,7 @@ export const sampling = defineSettings({
 });
 
 type SampleConfig = Values<typeof sampling.rows> & {
-  /** Whether the number of images may be rounded to full rows, as the user gave none. */
+  /** Whether the number of images may be rounded to full rows, as none was given. */
   readonly inFullRows: boolean;
 };
 
@@ -92,12 +92,12 @@ function resolve(values: Partial<Values<typeof sampling.rows>>): SampleConfig {
 }
 
 /**
- * The images that a command line requests of a network.
+ * The images that a command line requests from a network.
  *
- * @param classes 0 without
+ * @param classes number of classes, 0 if unlabelled
  * @param source name of the network's file, for errors
- * @returns their number, columns (0 for a nearly square grid) and conditioning, whether an evaluation runs two networks, and
- * words that follow `64 samples`
+ * @returns their number, columns (0 for a nearly square grid) and conditioning, whether an evaluation runs two
+ *   networks, and a description that follows `64 samples`
  * @throws {ConfigError} if the network lacks a class, or cannot be guided
  */
 function requestedImages(

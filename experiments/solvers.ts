@@ -24,7 +24,7 @@ import { makeSolver } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
 import { findRun } from "./tracking/find_run.ts";
 
-/** The solvers that are compared by default, by their evaluations of the network. */
+/** The solvers compared by default, in order of their network evaluations. */
 export const usualSolvers: readonly string[] = [
   ...[4, 8, 16, 32, 64].map((steps) => `euler:steps=${steps}`),
   ...[2, 4, 8, 16, 32].flatMap((steps) => [`midpoint:steps=${steps}`, `heun:steps=${steps}`]),
@@ -35,7 +35,6 @@ export const usualSolvers: readonly string[] = [
   ...[16, 64].map((steps) => `sde:steps=${steps}`),
 ];
 
-/** The settings of the task that compares solvers. */
 const comparingSolvers = defineSettings({
   solvers: optional(text({
     doc:
@@ -64,14 +63,14 @@ const comparingSolvers = defineSettings({
 type SolversWords = Values<typeof comparingSolvers.rows> & {
   /** Its folder; undefined for a checkpoint. */
   readonly run: string | undefined;
-  /** The solvers, one by one. */
   readonly specs: readonly string[];
 };
 
 /**
  * Completes and checks the settings.
  *
- * @throws {ConfigError} if not one run or checkpoint is named, a flag has no effect, or a solver is unknown or given twice
+ * @throws {ConfigError} unless one run or checkpoint is named; if a flag has no effect, or a solver is unknown or given
+ *   twice
  */
 function resolve(
   values: Partial<Values<typeof comparingSolvers.rows>>,

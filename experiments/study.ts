@@ -21,7 +21,6 @@ import { findStudy, requireCell, requireStudy, type Study } from "./study/study.
 import { recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./program/output.ts";
 
-/** The launchers by name. */
 const launchers = { local, slurm } as const satisfies Readonly<Record<string, Launcher>>;
 const launcherNames = Object.keys(launchers) as (keyof typeof launchers)[];
 
@@ -94,11 +93,10 @@ const studying = defineSettings({
 
 type StudyFlags = Values<typeof studying.rows>;
 
-/** What a command line asks for. */
 interface StudyOptions extends StudyFlags {
   /** Name of a plan, path of one, or the folder of a study; undefined for a plan made of flags. */
   readonly plan: string | undefined;
-  /** What the flags change in the plan. */
+  /** Changes of the plan by flags. */
   readonly changes: GivenPlan;
 }
 
@@ -177,7 +175,7 @@ export const studyTask = task({
   },
 });
 
-/** Plans the study, runs its unfinished cells, and collects what they measured. */
+/** Plans the study, runs its unfinished cells, and collects their results. */
 async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> {
   const launcher: Launcher = launchers[options.launcher];
   const launch = { flags: options, signal, say, terminal: stderr };
@@ -186,7 +184,7 @@ async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> 
     options.plan,
     options.changes,
   );
-  // A machine that only hands cells over need not have the device that they run on.
+  // A machine that only submits cells need not have the device that they run on.
   const kind = launcher.collects ? options.device : "auto";
   const threads = threadsOf(options);
   const device = await init({ device: kind, threads });
@@ -215,7 +213,7 @@ async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> 
   if (dropped.length > 0) say(`Kept, no longer planned: ${dropped.map(({ id }) => id).join(", ")}`);
   const tracking = { ...options, say };
   await recordStudy(study, "RUNNING", tracking);
-  // Found once: looking for a GPU in several threads at the same time can crash the Vulkan loader (its issue 2018).
+  // Chosen once: several threads that look for a GPU at the same time can crash the Vulkan loader (its issue 2018).
   const flags = launcher.collects ? { ...options, device: device.kind } : options;
   let failure: string | undefined;
   try {
@@ -267,7 +265,6 @@ async function runOnly(ids: readonly string[], options: StudyOptions, stop: Stop
   return busy.length > 0 ? tryAgain : 0;
 }
 
-/** The study in the folder that the command line names. */
 async function studyOf({ plan }: StudyOptions): Promise<Study> {
   return await requireStudy(await findStudy(plan!) ?? plan!);
 }

@@ -10,7 +10,7 @@ import { ServerError } from "./tracking/http_server.ts";
 import { runFolders } from "./tracking/run_files.ts";
 import { isOfRun, sendRun, sentLines } from "./tracking/send_run.ts";
 
-/** The settings of the task that sends run folders to a server. */
+/** Settings of `deno task sync`. */
 export const syncing = defineSettings({
   mlflow: { ...shared.mlflow, doc: "MLflow server (else MLFLOW_TRACKING_URI, else each run's own)" },
   root: { ...path("DIR", "folder whose runs are sent if none is named"), default: "runs" },
@@ -26,7 +26,7 @@ export const syncTask = task({
   async run({ mlflow, root, words }) {
     const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
     let [targets, failures] = [0, 0];
-    /** Why servers take no run, by their addresses. */
+    /** Errors of servers that accept no run, by address. */
     const away = new Map<string, ServerError>();
     for (const run of runs) {
       let url = "";
@@ -38,10 +38,10 @@ export const syncTask = task({
         if (away.has(url)) continue;
         for await (const sent of sendRun(run, { address, patience })) print(sentLines(sent).join("\n"));
       } catch (error) {
-        // Go on with other runs, also if a server is unreachable: theirs may be another.
+        // Continue with other runs even if a server is unreachable: they may have another one.
         if (isOfRun(error)) {
           failures++;
-          say(printable(`${run}: ${error.message}`)); // a line break comes from a name or a file
+          say(printable(`${run}: ${error.message}`)); // names and files may hold line breaks
         } else if (error instanceof ServerError) away.set(url, error);
         else throw error;
       }

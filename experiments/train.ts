@@ -41,7 +41,7 @@ export const trainTask = task({
   },
 });
 
-/** Opens the device of the flags, or that of the resumed run. */
+/** Opens the device of the flags, else that of the resumed run. */
 async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Device> {
   const earlier = resume ? readConfig(resume) : undefined;
   return await init({
@@ -57,7 +57,6 @@ async function lockResumed(given: GivenSettings): Promise<RunLock | undefined> {
   return await lockRun(given.resume);
 }
 
-/** The default preset on this machine. */
 async function presetHere() {
   const device = await init();
   device.close();
@@ -70,7 +69,7 @@ function printResult(
 ): void {
   const losses = [["validation loss", valLoss], ["test loss", testLoss]]
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
-  const rate = imagesPerSecond > 0 ? [`${imagesPerSecond.toFixed(1)} images/s`] : []; // a resumed run may only draw
+  const rate = imagesPerSecond > 0 ? [`${imagesPerSecond.toFixed(1)} images/s`] : []; // a resumed run may take no step
   say([`step ${step}`, ...losses, ...rate].join(", "));
   say(interrupted ? `Stopped; continue with --resume ${run}` : `Done; see ${output}`);
 }

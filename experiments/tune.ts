@@ -13,7 +13,7 @@ import { ChoiceCache, choiceCacheFile } from "./tuning/choice_cache.ts";
 
 const { rows } = training;
 
-/** The settings of the task that chooses kernels. */
+/** Settings of `deno task tune`. */
 export const tuning = defineSettings({
   model: { ...network, default: "residual" },
   preset: optional({ ...rows.preset, doc: "sizes of the step (else standard on a GPU, quick without)" }),
@@ -26,11 +26,11 @@ export const tuning = defineSettings({
   channels: integer({ doc: "channels of the images", min: 1, default: 1 }),
   precision: rows.precision,
   seconds: number({ doc: "about how long to measure", above: 0, default: 60 }),
-  remeasure: toggle({ doc: "measure again, ignoring earlier starts", default: false }),
+  remeasure: toggle({ doc: "measure again, ignoring earlier results", default: false }),
   json: toggle({ doc: "print JSON", default: false }),
 });
 
-/** The settings of the task by name. */
+/** The settings of `deno task tune` by name. */
 export type TuneConfig = Values<typeof tuning.rows>;
 
 /**
@@ -124,7 +124,7 @@ export function choiceTable(choices: readonly KernelChoice[]): string {
   return textTable([heading, ...rows], (column) => column === 0 || column === 3);
 }
 
-/** Milliseconds a step of the measured calls, by the default candidates and by the chosen ones. */
+/** Milliseconds per step of the measured calls, with the default candidates and with the chosen ones. */
 export function winOf(choices: readonly KernelChoice[]): { table: number; chosen: number } | undefined {
   const measured = choices.filter(({ by }) => by === "measurement");
   if (measured.length === 0) return undefined;
