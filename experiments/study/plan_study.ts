@@ -200,7 +200,7 @@ class Planner {
     return { ...cell, settings: this.#settings(asked, config) };
   }
 
-  /** The part that cells with some settings share; one known from another seed provides widths and timings. */
+  /** Everything but id and seed of the cells with some settings; a known cell provides widths and timings. */
   async #find(asked: CellSettings, known: Cell | undefined): Promise<Omit<Cell, "id" | "seed">> {
     const { plan, options } = this;
     const { time = (configs, data) => timeSteps(configs, data, options) } = options;
@@ -261,7 +261,7 @@ class Planner {
   }
 }
 
-/** Names of settings in ids, for those that would be unclear. */
+/** Clearer names of settings in ids. */
 const idWords: Readonly<Record<string, string>> = { attn: "attention", match: "matched" };
 
 /** Names a cell by the settings in which it differs: `residual-attention-off-s1`, `default-s2`. */

@@ -211,7 +211,7 @@ export async function findStudy(name: string, root: string = runsRoot): Promise<
 export async function checkFolders(study: Pick<Study, "folder" | "cells">): Promise<void> {
   const own = Object.values(studyFolder).map((name) => join(study.folder, name));
   for (const path of [...own, ...study.cells.map((cell) => cellFolder(study, cell))]) {
-    const info = await Deno.lstat(path).catch(() => undefined); // if it cannot be read, using it gives the reason
+    const info = await Deno.lstat(path).catch(() => undefined); // if it cannot be read, using it will fail
     if (!info || info.isDirectory) continue;
     const [what, more] = info.isSymlink
       ? ["a link", "; the study's own folder may be one, and so may runs"]

@@ -22,7 +22,7 @@ export class StudyProgress implements Disposable {
   readonly #now: () => number;
   readonly #startMs: number;
   readonly #all: number;
-  /** By id, of the cells of this session. */
+  /** The work of this session, by id of the cell. */
   readonly #work: ReadonlyMap<string, Work>;
   #finished: number;
   #drawnMs = -Infinity;

@@ -33,7 +33,7 @@ export interface Patience {
 
 /** Where a run is recorded in addition to its folder. */
 export interface TrackingChoice {
-  /** Without a server, the run is recorded only in its folder. */
+  /** The server; without one, the run is recorded only in its folder. */
   readonly address?: ServerAddress;
   readonly patience: Patience;
   readonly experiment: string;

@@ -139,8 +139,8 @@ function which(name: string): string {
 }
 
 /**
- * A run of denow on a machine, and what it must do: by default it succeeds, quietly, and calls nothing. In texts FOLDER,
- * PROJECT and ROOT stand for the machine's.
+ * A run of denow and its expected outcome: by default success, without output or calls. In texts FOLDER, PROJECT and
+ * ROOT stand for the machine's.
  */
 export interface Step {
   readonly setup?: (machine: Machine) => void;

@@ -86,7 +86,7 @@ function shellLines(): Setting<readonly string[]> {
   };
 }
 
-/** Settings of how the cells of a study are run, for all launchers. */
+/** Settings for running the cells of a study, with any launcher. */
 export const launching = {
   jobs: integer({ doc: "cells that the local launcher trains at once", min: 1, max: 64, default: 1 }),
   device: shared.device,

@@ -87,7 +87,7 @@ function studyCommand(folder: string): string[] {
       : word
   );
   const script = absolute.findIndex((word) => word.endsWith(".ts"));
-  // Deno splits paths at commas, and reads two as one.
+  // Deno splits paths at commas; a double comma stands for one.
   const mayWrite = `--allow-write=${folder.replaceAll(",", ",,")}`;
   return [Deno.execPath(), ...absolute.toSpliced(script, 0, mayWrite), folder];
 }

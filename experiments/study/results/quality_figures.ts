@@ -24,7 +24,7 @@ interface Axis {
   pointsOf(setup: SetupSummary, quality: SeedMean): readonly Point[];
 }
 
-/** Axes of cost; quality is that during training if it was measured, else that at its end. */
+/** Axes of cost, for quality during training if it was measured, else at its end. */
 const axes: readonly Axis[] = [
   {
     title: "images trained on",

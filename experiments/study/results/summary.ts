@@ -33,7 +33,7 @@ export interface Setup {
   readonly results: readonly CellResult[];
 }
 
-/** The setups of a study in its order: cells that differ in the seed alone. */
+/** The setups of a study in its order: each joins the cells that differ only in the seed. */
 export function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup[] {
   const resultOf = new Map(results.map((result) => [result.cell, result]));
   const varied = variedSettings(cells.map(({ asked }) => asked));
@@ -165,7 +165,7 @@ export interface Difference {
   /** Labels of the setups: figures are those of a minus those of b. */
   readonly a: string;
   readonly b: string;
-  /** What a costs, relative to b. */
+  /** Cost of a, relative to b. */
   readonly ratio: {
     readonly parameters: number;
     readonly multiplyAdds: number;

@@ -57,7 +57,7 @@ export function changed(tree: Tree, without: RegExp, added: Tree = {}): Tree {
   return { ...Object.fromEntries(Object.entries(tree).filter(([path]) => !without.test(path))), ...added };
 }
 
-/** What the program sees of a machine. */
+/** The program's view of a machine. */
 export function hostOf(tree: Tree, variables: Readonly<Record<string, string>> = {}): Promise<Host> {
   return withFolder(async (root) => {
     for (const [path, entry] of Object.entries(tree)) {

@@ -177,7 +177,7 @@ async function look(browser: Browser, address: string): Promise<void> {
   const report = page.frameLocator("iframe");
   await report.getByRole("heading").first().waitFor({ timeout });
   await report.locator("canvas").first().waitFor({ timeout, state: "attached" }); // what its script draws
-  // The network in it draws, even though the frame has no origin.
+  // The report's network draws, even though its frame has no origin.
   await report.locator("#explorer").scrollIntoViewIfNeeded();
   await report.locator("#live-draw").click({ timeout });
   const drawn = /^Seed 1: 20 steps of heun, autoguidance 2, 40 evaluations of the network and /;

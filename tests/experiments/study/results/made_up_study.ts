@@ -37,12 +37,12 @@ export const plan: Plan = {
 /** A setup and the Fréchet distance of each finished seed, counted from 1; undefined for an unfinished run. */
 export interface MadeUpSetup {
   readonly settings: CellSettings;
-  /** Default: the settings. */
+  /** By default the settings. */
   readonly asked?: CellSettings;
   readonly frechet: readonly (number | undefined)[];
   readonly parameters?: number;
   readonly multiplyAdds?: number;
-  /** More of the result of each seed. */
+  /** More fields of each seed's result. */
   readonly more?: (seed: number, frechet: number) => Partial<CellResult>;
 }
 
