@@ -55,7 +55,11 @@ const studying = defineSettings({
     "settings to vary, in all combinations, named as in config.json",
     (text) => text.split("|").map(valueOf),
   ),
-  fixed: settingsByName("filters=8,16,32;batchSize=64", "settings of all cells, likewise", valueOf),
+  fixed: settingsByName(
+    "filters=8,16,32;batchSize=64",
+    "settings of all cells, written in the same way",
+    valueOf,
+  ),
   seeds: optional(integer({ doc: "number of seeds: 1 to N (else the plan's, else 3)", min: 1, max: 1000 })),
   steps: optional(integer({ doc: "training steps of each cell (else the plan's, else 1000)", min: 1 })),
   minutes: optional(number({

@@ -87,7 +87,7 @@ export function slerp(x: Float32Array, y: Float32Array, share: number): Float32A
   }
   if (x.length !== y.length) {
     throw new RangeError(
-      `Cannot interpolate between noises of ${x.length} and ${y.length} elements (expected as many)`,
+      `Cannot interpolate between noises of ${x.length} and ${y.length} elements (expected equal numbers)`,
     );
   }
   if (share === 0) return Float32Array.from(x);

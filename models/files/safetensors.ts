@@ -61,7 +61,7 @@ export function encodeSafetensors(
       );
     }
     if (!(data instanceof Float32Array)) {
-      throw new SafetensorsError(`Cannot encode tensor ${show(name)}: its values are no Float32Array`);
+      throw new SafetensorsError(`Cannot encode tensor ${show(name)}: its values are not a Float32Array`);
     }
     const offsets = [length, length += data.byteLength];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: "F32", shape, data_offsets: offsets })}`);

@@ -93,7 +93,7 @@ export const predictions = {
     settings: {},
     make: () => dataPrediction,
   },
-  noise: { doc: "it predicts x0, likewise", settings: {}, make: () => noisePrediction },
+  noise: { doc: "it predicts x0, and v follows in the same way", settings: {}, make: () => noisePrediction },
 } as const;
 
 /** Name of a prediction. */

@@ -66,7 +66,7 @@ Deno.test("slerp() refuses opposite vectors, different lengths and shares outsid
   });
   assert.throws(() => slerp(x, Float32Array.of(1), 0.5), {
     name: "RangeError",
-    message: "Cannot interpolate between noises of 2 and 1 elements (expected as many)",
+    message: "Cannot interpolate between noises of 2 and 1 elements (expected equal numbers)",
   });
   for (const share of [-0.1, 1.1, NaN]) {
     assert.throws(() => slerp(x, x, share), {

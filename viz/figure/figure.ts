@@ -127,13 +127,13 @@ function check({ traces, frames }: FigureParts): void {
     throw new RangeError(
       `Cannot draw figure: trace${
         name ? ` "${name}"` : ""
-      } has ${x.length} x and ${y.length} y (expected as many)`,
+      } has ${x.length} x and ${y.length} y (expected equal numbers)`,
     );
   }
   const other = frames.find(({ traces }) => traces.length !== frames[0].traces.length);
   if (!other) return;
   throw new RangeError(
     `Cannot draw figure: frame "${other.label}" has ${other.traces.length} traces, ` +
-      `frame "${frames[0].label}" ${frames[0].traces.length} (expected as many)`,
+      `frame "${frames[0].label}" ${frames[0].traces.length} (expected equal numbers)`,
   );
 }

@@ -65,7 +65,7 @@ export function imageGrid(
   checkInteger("draw grid", "gap", gap, 0);
   if (!Number.isFinite(high - low) || low >= high) {
     throw new RangeError(
-      `Cannot draw grid: range is [${low}, ${high}] (expected two finite numbers, rising)`,
+      `Cannot draw grid: range is [${low}, ${high}] (expected two finite numbers, the lower first)`,
     );
   }
   const layout = layOut(full, { columns, scale, gap });

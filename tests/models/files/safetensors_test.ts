@@ -72,8 +72,8 @@ Deno.test("encodeSafetensors() refuses input that would make an unreadable file"
     ...shapes.map((shape) =>
       ["a", tensor(shape, 1, 2), `tensor "a": shape [${shape.join(", ")}] does not match 2 values`] as const
     ),
-    ["a", { shape: [1], data: new Float64Array(1) }, 'tensor "a": its values are no Float32Array'],
-    ["a", { shape: [1], data: [1] }, 'tensor "a": its values are no Float32Array'],
+    ["a", { shape: [1], data: new Float64Array(1) }, 'tensor "a": its values are not a Float32Array'],
+    ["a", { shape: [1], data: [1] }, 'tensor "a": its values are not a Float32Array'],
   ];
   const error = (message: string) => ({ name: "SafetensorsError", message: `Cannot encode ${message}` });
   for (const [name, given, message] of cases) {

@@ -188,7 +188,7 @@ Deno.test("figure() fits axes to all frames, allows equal labels, and continues 
 Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
   assert.throws(() => figure([{ x: [1, 2], y: [1], name: "odd" }]), {
     name: "RangeError",
-    message: 'Cannot draw figure: trace "odd" has 2 x and 1 y (expected as many)',
+    message: 'Cannot draw figure: trace "odd" has 2 x and 1 y (expected equal numbers)',
   });
   assert.throws(() => figure([{ x: [1], y: [-1] }], { yLog: true }), {
     name: "RangeError",
@@ -197,7 +197,7 @@ Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
   const trace = { x: [1], y: [1] };
   const frames = [{ label: "a", traces: [trace] }, { label: "b", traces: [] }];
   assert.throws(() => figure([], {}, frames), {
-    message: 'Cannot draw figure: frame "b" has 0 traces, frame "a" 1 (expected as many)',
+    message: 'Cannot draw figure: frame "b" has 0 traces, frame "a" 1 (expected equal numbers)',
   });
 });
 

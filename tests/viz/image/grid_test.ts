@@ -89,7 +89,7 @@ Deno.test("imageGrid() rejects shapes, values and options that do not fit", () =
         four,
         [1, 2, 2],
         { range },
-        "] (expected two finite numbers, rising)",
+        "] (expected two finite numbers, the lower first)",
       ],
     ),
     [new Float32Array(2), [2, 1, 1], { scale: 50_000 }, tooLarge("100000 x 50000")],

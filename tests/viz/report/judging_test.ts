@@ -172,7 +172,7 @@ await testReport(
       const sure = each.filter((shares) => Math.max(...shares) >= 0.9).length;
       assert.match(words, new RegExp(`^Recognised ${sure} of 16 .* right about 25.0 % of test images`));
       const right = classes.filter((label, n) => label === (first + n) % 3).length;
-      assert.equal(words.includes(`As asked ${right} of 16.`), network.classes > 0, words);
+      assert.equal(words.includes(`Of the requested class ${right} of 16.`), network.classes > 0, words);
       for (const [name, { value, low, high }] of Object.entries(await prdc(real.features, features))) {
         if (name !== "precision" && name !== "recall") continue;
         const share = `${percent(value)} (95 % interval ${percent(low)} to ${percent(high)}) of `;
@@ -180,7 +180,7 @@ await testReport(
       }
       assert.match(
         words,
-        /16 samples are few: .* 16 test images in their place get \d+ % and \d+ % on average\.$/,
+        /16 samples are few: .* 16 test images instead of samples get \d+ % and \d+ % on average\.$/,
       );
     }
     assert.deepEqual(await report.locator("#live-grid .under").allInnerTexts(), seen);

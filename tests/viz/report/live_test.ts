@@ -269,7 +269,7 @@ await testReport(
   async (page) => {
     await untilLive(page);
     await page.locator("#live-draw").click();
-    await told(page, "This went wrong: Cannot read the weights: ");
+    await told(page, "Error: Cannot read the weights: ");
     assert.equal((await pixel(page, 4, 7)).value.length, 21);
   },
 );

@@ -121,7 +121,7 @@ await testReport(
 
     await moveTo(page, 100);
     await dot(page, 5, 5);
-    await told(page, "At t = 1 no flow is left: move t back to paint.");
+    await told(page, "The flow ends at t = 1: move t back to paint.");
   },
 );
 

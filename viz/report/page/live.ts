@@ -47,7 +47,7 @@ export class Live {
       clearTimeout(timer);
       if (busy) timer = setTimeout(() => stop.hidden = false, longMs);
       else stop.hidden = true;
-    }, (error) => this.#say(`This went wrong: ${error instanceof Error ? error.message : error}`));
+    }, (error) => this.#say(`Error: ${error instanceof Error ? error.message : error}`));
     const stopAll = () => {
       this.#queue.stop();
       this.#paint.stop();

@@ -76,13 +76,13 @@ export class LiveBits {
     this.queue.add(async (wanted) => {
       if (!value.isConnected) return;
       this.#working(true);
-      tell(`${image.name}: on its way to noise`);
+      tell(`${image.name}: solving back to noise`);
       try {
         const words = await this.#measure(image, () => wanted() && value.isConnected);
         value.textContent = shortly(image.found);
         tell(words === undefined ? "Stopped" : `${image.name}: ${words}`);
       } catch (error) {
-        tell(`This went wrong: ${error instanceof Error ? error.message : error}`);
+        tell(`Error: ${error instanceof Error ? error.message : error}`);
       } finally {
         this.#working(false);
       }

@@ -67,7 +67,7 @@ export class LivePaint {
     if (!how) return this.say("It is not known how this sample was solved: draw new noise to paint in.");
     this.clock.stop();
     const first = nearestSnapshot(stepTimes(how), this.clock.t);
-    if (first >= how.steps) return this.say("At t = 1 no flow is left: move t back to paint.");
+    if (first >= how.steps) return this.say("The flow ends at t = 1: move t back to paint.");
     const draft = this.#draftAt(sample, first);
     const [C, H, W] = this.explorer.size;
     const values = Array.from(

@@ -96,11 +96,9 @@ export function judgedWords(judged: Judged, labels: readonly (number | undefined
     [
       "Recognised",
       `${sure} of ${N} by a classifier with a probability of at least ${certain}. It is right about ` +
-      `${
-        percent(accuracy, 1)
-      } of test images; below each picture stand the class that it sees and its probability.`,
+      `${percent(accuracy, 1)} of test images; each picture has its class and probability below.`,
     ],
-    ...labels[0] === undefined ? [] : [["As asked", `${right} of ${N}.`] as const],
+    ...labels[0] === undefined ? [] : [["Of the requested class", `${right} of ${N}.`] as const],
     [
       "Precision",
       `${inWords(precision)} of the samples lie within reach of one of ${references} test images.`,
@@ -108,10 +106,10 @@ export function judgedWords(judged: Judged, labels: readonly (number | undefined
     ["Recall", `${inWords(recall)} of these test images lie within reach of a sample.`],
   ];
   const about =
-    "Within reach of an image is what lies nearer to it, in the classifier\u2019s features, than the fifth " +
-    `nearest of its own set. ${N} samples are few: intervals are wide, and their reach is long.` +
+    "A point is within reach of an image if it is closer to it, in the classifier\u2019s features, than the " +
+    `fifth neighbour of that image in its own set. ${N} samples are few, so intervals and reaches are wide.` +
     (real
-      ? ` ${N} test images in their place get ${percent(real.precision)} and ${
+      ? ` ${N} test images instead of samples get ${percent(real.precision)} and ${
         percent(real.recall)
       } on average.`
       : "");
