@@ -100,7 +100,7 @@ await testReport(
       words.dataset.told = "";
       new MutationObserver(() => {
         words.dataset.told += `${words.textContent}\n`;
-        if (run.value === "1" || !words.textContent!.includes("class two: on its way")) return;
+        if (run.value === "1" || !words.textContent!.includes("class two: solving")) return;
         run.value = "1";
         run.dispatchEvent(new Event("change"));
       }).observe(words, { childList: true });
@@ -111,7 +111,7 @@ await testReport(
     );
     await press(report, 1, /of class nought: .*evaluations/);
     const told = await report.locator("#bits-text").getAttribute("data-told");
-    assert.match(told!, /class two: on its way/);
+    assert.match(told!, /class two: solving/);
     assert.doesNotMatch(told!, /class two: \d|Stopped/);
 
     await report.locator("#explorer-run").selectOption("2");
