@@ -51,7 +51,7 @@ export async function testInBrowser(
 }
 
 /** Longest wait for a start, a load or anything else, in milliseconds; generous, for busy machines. */
-const patienceMs = 600_000;
+const patienceMs = 180_000;
 
 /** Flags for WebGPU on the processor, by Chromium's software adapter. */
 const software = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];

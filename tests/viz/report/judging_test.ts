@@ -180,7 +180,7 @@ await testReport(
       }
       assert.match(
         words,
-        /16 samples are few: .* 16 test images instead of samples get \d+ % and \d+ % on average\.$/,
+        /16 samples are few, .* 16 test images instead of samples get \d+ % and \d+ % on average\.$/,
       );
     }
     assert.deepEqual(await report.locator("#live-grid .under").allInnerTexts(), seen);
