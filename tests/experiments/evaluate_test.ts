@@ -31,7 +31,7 @@ testTask(
     assert.equal(evaluation.samples.classes!.reduce((sum, count) => sum + count, 0), 170);
     assert.match(
       stdout,
-      /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each with and without the class, equally many/,
+      /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each with and without the class, equal numbers of each class/,
     );
     assert.match(stdout, /Judge [0-9a-f]{12}, cached: right on /);
     assert.match(stdout, /Fréchet distance/);
