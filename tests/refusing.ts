@@ -1,6 +1,6 @@
-/** Checks that arguments for counts refuse values that are not counts, with a clear error. */
-
 import assert from "node:assert/strict";
+
+/** Checks that arguments for counts refuse values that are not counts, with a clear error. */
 
 /** Values that are not counts. Calls skip those that are valid for them. */
 export const notCounts: readonly number[] = [
@@ -29,3 +29,11 @@ export async function assertRefuses(name: string, call: Counting, values: readon
     assert.match(refusal.message, /^Cannot /, `${name} with ${value}: ${refusal.stack}`);
   }
 }
+
+/** Lists of numbers for comparisons. */
+
+/** Numbers in ascending order. */
+export const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
+
+/** The numbers from 0 to n - 1. */
+export const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);

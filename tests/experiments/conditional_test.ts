@@ -1,15 +1,17 @@
-/** Runs with labels: training, samples and files. */
-
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-// @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { init } from "../../kernels/mod.ts";
 import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
-import { oneThread, testTask, tinyRun } from "./cli.ts";
+import { oneThread, testTask, tinyRun, tinyRunWithPaths } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
+
+/** Runs with labels: training, samples and files. */
+
+// @ts-types="npm:@types/pngjs@6.0.5"
 
 const conditional = tinyRun.replace("--no-conditional", "--conditional");
 const cell = 3 * imageSize + 2;
@@ -182,4 +184,20 @@ testTask("sample draws classes from a PyTorch state dict, given their number", a
     said.stderr,
     /^ConfigError: Cannot use --classes with run\/ema.safetensors: the file itself describes/,
   );
+});
+
+testTask("train works without labels, and reports samples without classes", async (place) => {
+  for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
+    await Deno.remove(place.file("data", name));
+  }
+  await place.succeed("train:base", `${tinyRunWithPaths} --max-steps 2 --out run`);
+  const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
+  assert.equal(dataset.classes, 0);
+  const paths = (await readPlaneTrajectories(place.file("run")))!;
+  assert.deepEqual([paths.classes, paths.real.classes, paths.classifier], [undefined, undefined, undefined]);
+  const live = (page: string) => page.includes('id="early-0"');
+  assert.ok(live(await Deno.readTextFile(place.file("run", "report.html"))));
+  await Deno.remove(place.file("run", "early.safetensors"));
+  await place.succeed("report", "run --out plain.html");
+  assert.ok(!live(await Deno.readTextFile(place.file("plain.html"))));
 });

@@ -1,10 +1,13 @@
-/** A tiny run with enough data for an evaluation. */
-
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { digestOf, judgedData } from "../../experiments/judge/data_judge.ts";
 import { madeOnce, oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
+import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
+import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
+import { newRecord, writeRecord } from "../../experiments/tracking/record.ts";
+
+/** A tiny run with enough data for an evaluation. */
 
 /** Flags of a quick evaluation on the CPU device. */
 export const quickly = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 6 --bits-images 3`;
@@ -26,4 +29,13 @@ export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.mkdir(place.file(judges), { recursive: true });
   const judge = `--out ${join(judges, digest)}.safetensors`;
   await place.succeed("judge", `--data data ${oneThread} --steps 40 ${judge}`);
+}
+
+/** Writes a run with only record, settings and trajectories, like a copy from somebody else. */
+export async function storeRun(place: Workplace, run: string): Promise<void> {
+  const source = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 } as const;
+  await writeTrajectories(place.file(run), [madeUpFlow(0, 11, [8, 8])], source);
+  const record = newRecord({ name: run, experiment: "UNet_FM", source: "a test", startedAt: 1, endedAt: 2 });
+  await writeRecord(place.file(run), { ...record, status: "FINISHED" });
+  await Deno.writeTextFile(place.file(run, "config.json"), '{"model":"base","filters":[8,16],"lr":0.5}');
 }

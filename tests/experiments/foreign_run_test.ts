@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { ended, type TaskName, testTask, tinyNetwork } from "./cli.ts";
 import { assertRefused, smallRun, trained } from "./refusals.ts";
-import { storeRun } from "./stored_run.ts";
+import { storeRun } from "./evaluated_run.ts";
 import { FakeMlflow } from "./tracking/fake_mlflow.ts";
 
 const secret = "s3cret";

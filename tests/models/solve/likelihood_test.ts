@@ -10,7 +10,7 @@ import {
   type SolverName,
   solvers,
 } from "../../../models/mod.ts";
-import { upTo } from "../../counting.ts";
+import { upTo } from "../../refusing.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { GaussianFlow, logpOf } from "./gaussian_flow.ts";
 

@@ -11,7 +11,7 @@ import {
   timeGrids,
 } from "../../../models/mod.ts";
 import { SampleBatches } from "../../../models/solve/solve_flow.ts";
-import { upTo } from "../../counting.ts";
+import { upTo } from "../../refusing.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 
 const model = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);

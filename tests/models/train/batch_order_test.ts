@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BatchOrder } from "../../../models/train/batch_order.ts";
 import { permutation, streams } from "../../../models/random.ts";
-import { sorted, upTo } from "../../counting.ts";
+import { sorted, upTo } from "../../refusing.ts";
 
 /** Examples 100, 103, ... */
 const examples = (n: number) => Uint32Array.from({ length: n }, (_, i) => 100 + 3 * i);
