@@ -1,26 +1,18 @@
-/** The notebooks, run by Jupyter with the same Deno that runs the tests. */
-
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-// @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import settings from "../deno.json" with { type: "json" };
 import { executeArguments, installJupyter, notebooks, registerKernel } from "../experiments/notebook.ts";
-import {
-  type Cell,
-  figureOf,
-  imagesOf,
-  type PlotlyData,
-  readCells,
-  shownAs,
-  traceOf,
-} from "./notebook_reading.ts";
 import { withFolder } from "./folder.ts";
 import { freePort } from "./free_port.ts";
 import { granted, type PermissionName, testNeeding, testUnless } from "./permissions.ts";
 import { readGif } from "./viz/image/gif_reading.ts";
+
+/** The notebooks, run by Jupyter with the same Deno that runs the tests. */
+
+// @ts-types="npm:@types/pngjs@6.0.5"
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const needed: PermissionName[] = ["read", "write", "run", "env", "net"];
@@ -201,4 +193,59 @@ function fromMoons(x: number, y: number): number {
   const arc = (left: number, up: number) =>
     up >= 0 ? Math.abs(2 - Math.hypot(left, up)) : Math.hypot(Math.abs(left) - 2, up);
   return Math.min(arc(x + 1, y + 0.5), arc(1 - x, 0.5 - y));
+}
+
+/** Notebooks as stored by Jupyter, and the contents of their outputs. */
+
+/** An output of a cell. */
+export interface Output {
+  readonly output_type: string;
+  /** Data by media type; texts are lists of lines. */
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** A cell of a notebook. */
+export interface Cell {
+  readonly cell_type: "code" | "markdown";
+  readonly source: readonly string[];
+  readonly execution_count?: number | null;
+  readonly outputs?: readonly Output[];
+}
+
+/** A figure in Plotly's format. */
+export interface PlotlyData {
+  readonly data: readonly Record<"x" | "y", { readonly bdata: string }>[];
+  readonly layout: { readonly title: { readonly text: string } };
+  readonly frames: readonly { readonly name: string }[];
+}
+
+export async function readCells(path: string | URL): Promise<readonly Cell[]> {
+  return JSON.parse(await Deno.readTextFile(path)).cells;
+}
+
+/** All outputs of a media type, in order, as text or JSON. */
+export function shownAs(cells: readonly Cell[], type: string): unknown[] {
+  const outputs = cells.flatMap(({ outputs = [] }) => outputs);
+  return outputs.flatMap(({ data }) => data?.[type] ?? []).map((value) => textOf(value) ?? value);
+}
+
+/** All images of a type, as bytes. */
+export function imagesOf(cells: readonly Cell[], type: "image/png" | "image/gif"): Uint8Array[] {
+  return shownAs(cells, type).map((text) => Uint8Array.fromBase64(String(text)));
+}
+
+/** The figure whose title matches. */
+export function figureOf(cells: readonly Cell[], title: RegExp): PlotlyData {
+  const figures = shownAs(cells, "application/vnd.plotly.v1+json") as PlotlyData[];
+  return figures.find(({ layout }) => title.test(layout.title.text)) ??
+    assert.fail(`no figure is titled ${title}`);
+}
+
+export function traceOf({ data }: PlotlyData, trace: number, axis: "x" | "y"): Float32Array {
+  return new Float32Array(Uint8Array.fromBase64(data[trace][axis].bdata).buffer);
+}
+
+function textOf(value: unknown): string | undefined {
+  if (Array.isArray(value)) return value.join("");
+  return typeof value === "string" ? value : undefined;
 }

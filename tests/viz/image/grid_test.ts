@@ -6,6 +6,10 @@ import {
   type ImagesShape,
   rasterizer,
 } from "../../../viz/mod.ts";
+import { Buffer } from "node:buffer";
+import { PNG } from "npm:pngjs@7.0.0";
+import { testNeeding } from "../../permissions.ts";
+import { goldenFolder, goldenFrames } from "./golden.ts";
 
 Deno.test("imageGrid() tiles row by row, and leaves index 0 in gaps and empty cells", () => {
   const images = Float32Array.from([1, 2, 3, 4, 5, 6], (value) => value / 255);
@@ -164,4 +168,27 @@ Deno.test("captionedGrid() rejects images that do not fit", () => {
     () => captionedGrid([0, 2], [1, 1, 2]),
     /^RangeError: Cannot draw images with captions: rows is 0/,
   );
+});
+
+// @ts-types="npm:@types/pngjs@6.0.5"
+
+/** Largest difference of a colour: machines round anti-aliased edges differently. */
+const tolerance = 6;
+
+testNeeding({ read: true }, "flowFrames() and filmstrip() draw the golden images", async () => {
+  const names = (await Array.fromAsync(Deno.readDir(goldenFolder), ({ name }) => name)).sort();
+  const frames = await goldenFrames();
+  assert.deepEqual(names, [...frames.keys()].map((name) => `${name}.png`).sort());
+  for (const [name, { width, height, rgba }] of frames) {
+    const golden = PNG.sync.read(Buffer.from(await Deno.readFile(new URL(`${name}.png`, goldenFolder))));
+    assert.deepEqual([golden.width, golden.height], [width, height], name);
+    const off = rgba.findIndex((value, i) => Math.abs(value - golden.data[i]) > tolerance);
+    const pixel = off >> 2;
+    assert.equal(
+      off,
+      -1,
+      `${name} differs at column ${pixel % width}, row ${Math.floor(pixel / width)}; if the new picture is ` +
+        "the better one: deno run --allow-write=tests/golden tests/viz/image/golden.ts",
+    );
+  }
 });
