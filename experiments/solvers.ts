@@ -20,20 +20,9 @@ import { integer, optional, path, text } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { makeSolver } from "./settings/solver.ts";
+import { makeSolver, usualSolvers } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
 import { findRun } from "./tracking/find_run.ts";
-
-/** The solvers compared by default, in order of their network evaluations. */
-export const usualSolvers: readonly string[] = [
-  ...[4, 8, 16, 32, 64].map((steps) => `euler:steps=${steps}`),
-  ...[2, 4, 8, 16, 32].flatMap((steps) => [`midpoint:steps=${steps}`, `heun:steps=${steps}`]),
-  ...[2, 5, 10, 21].map((steps) => `bosh3:steps=${steps}`),
-  ...[1, 2, 4, 8, 16].map((steps) => `rk4:steps=${steps}`),
-  ...[1, 3, 5, 10].map((steps) => `dopri5:steps=${steps}`),
-  ...["1e-1", "1e-2", "1e-3"].flatMap((rtol) => [`bosh3:rtol=${rtol}`, `dopri5:rtol=${rtol}`]),
-  ...[16, 64].map((steps) => `sde:steps=${steps}`),
-];
 
 const comparingSolvers = defineSettings({
   solvers: optional(text({

@@ -102,7 +102,7 @@ export function solverSetting(options: {
  * @throws {ConfigError} if the text does not name a solver, or has a setting that the solver does not take
  */
 export function makeSolver(text: string): ChosenSolver {
-  return made(text, "all");
+  return requireSolver(text, "all");
 }
 
 /**
@@ -111,10 +111,10 @@ export function makeSolver(text: string): ChosenSolver {
  * @throws {ConfigError} as {@linkcode makeSolver}, and for other solvers
  */
 export function makeFixedSteps(text: string): FixedSteps {
-  return made(text, "fixed").how as FixedSteps; // `made` refuses other solvers
+  return requireSolver(text, "fixed").how as FixedSteps; // `requireSolver` refuses other solvers
 }
 
-function made(text: string, use: Use): ChosenSolver {
+function requireSolver(text: string, use: Use): ChosenSolver {
   const parsed = parse(text, use);
   if ("how" in parsed) return parsed;
   throw new ConfigError(`Cannot use the solver ${JSON.stringify(text)}: ${parsed.problem}`);
@@ -144,12 +144,12 @@ function parse(text: string, use: Use): Parsed {
       return { problem: `there is no setting ${key}${didYouMean(key, all) || ` (expected ${anyOf(all)})`}` };
     }
     if (given.has(key)) return { problem: `${key} is given twice` };
-    const asText = value.join("=");
+    const word = value.join("=");
     const { accepts, fromText, expected, problem } = keys[key];
-    if (!accepts(fromText(asText))) {
-      return { problem: problem?.(asText) ?? `${key} is "${asText}" (expected ${expected})` };
+    if (!accepts(fromText(word))) {
+      return { problem: problem?.(word) ?? `${key} is "${word}" (expected ${expected})` };
     }
-    given.set(key, asText);
+    given.set(key, word);
   }
   return solverOf(known, given, use);
 }
@@ -235,3 +235,14 @@ function gridProblem(text: string): string | undefined {
   const last = times[times.length - 1];
   return last === 1 ? undefined : `the last time is ${last} (${expected})`;
 }
+
+/** The solvers compared by default. */
+export const usualSolvers: readonly string[] = [
+  ...[4, 8, 16, 32, 64].map((steps) => `euler:steps=${steps}`),
+  ...[2, 4, 8, 16, 32].flatMap((steps) => [`midpoint:steps=${steps}`, `heun:steps=${steps}`]),
+  ...[2, 5, 10, 21].map((steps) => `bosh3:steps=${steps}`),
+  ...[1, 2, 4, 8, 16].map((steps) => `rk4:steps=${steps}`),
+  ...[1, 3, 5, 10].map((steps) => `dopri5:steps=${steps}`),
+  ...["1e-1", "1e-2", "1e-3"].flatMap((rtol) => [`bosh3:rtol=${rtol}`, `dopri5:rtol=${rtol}`]),
+  ...[16, 64].map((steps) => `sde:steps=${steps}`),
+];

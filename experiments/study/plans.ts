@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
 import { readJson } from "../run/contained.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { usualSolvers } from "../solvers.ts";
+import { usualSolvers } from "../settings/solver.ts";
 import { nearestOf } from "../tracking/find_run.ts";
 import { type CellSettings, completePlan, type GivenPlan, type Plan, readPlan } from "./plan.ts";
 import { findStudy, requireStudy } from "./study.ts";
