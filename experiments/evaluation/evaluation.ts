@@ -1,7 +1,7 @@
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import { join } from "node:path";
 import type { SolverOptions } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   type Checked,
   count,
@@ -153,7 +153,7 @@ export function hasMeasured(
 
 /** Writes an evaluation. @throws {RunError} if the file cannot be written */
 export async function writeEvaluation(path: string, evaluation: Evaluation): Promise<void> {
-  await writeAtomic(path, JSON.stringify(evaluation, null, 2) + "\n");
+  await writeJson(path, evaluation);
 }
 
 /** An evaluation, with samples to look at. */

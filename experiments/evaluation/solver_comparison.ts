@@ -1,7 +1,7 @@
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { verdicts } from "../judge/train_judge.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   type Checked,
   count,
@@ -159,7 +159,7 @@ export async function measureSolvers(
   onStart?.(expected.reduce((sum, evaluations) => sum + evaluations, 0));
   for await (const cost of compareSolvers(subject, judge, left, options)) {
     costs = { ...costs, solvers: [...costs.solvers, cost] };
-    if (file !== null) await writeAtomic(file, JSON.stringify(costs, null, 2) + "\n");
+    if (file !== null) await writeJson(file, costs);
   }
   return costs;
 }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { HeldOutLoss, meanLoss, type TimedLosses } from "../../models/mod.ts";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
@@ -24,8 +24,7 @@ export const testLoss: NetworkArtifact = {
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
     const losses = await heldOut.losses(images, pause);
-    const text = JSON.stringify({ what, bins: binByTime(losses) }, null, 2);
-    await writeAtomic(join(run, runFile.lossByTime), `${text}\n`);
+    await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
     return { test_loss: meanLoss(losses) };
   },
 };

@@ -24,6 +24,15 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
 }
 
 /**
+ * Writes a value as indented JSON, atomically.
+ *
+ * @throws {RunError} as {@linkcode writeAtomic}
+ */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
+}
+
+/**
  * Checks that a file to be written later has a folder, before the work that produces it.
  *
  * @throws {RunError} if the folder does not exist, or a folder has the file's name

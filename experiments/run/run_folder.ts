@@ -1,9 +1,7 @@
 import { join } from "node:path";
-import { nameOfLeftover, reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import { nameOfLeftover, reasonOf, RunError } from "./atomic_write.ts";
 import { runFolder } from "./layout.ts";
 import type { RunLock } from "./run_lock.ts";
-
-export { RunError, writeAtomic };
 
 /** Where to create the folder of a new run. */
 export interface RunFolderOptions {

@@ -1,7 +1,7 @@
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import { join } from "node:path";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   type Checked,
   count,
@@ -71,7 +71,7 @@ export async function readCellResult(folder: string): Promise<CellResult | undef
 
 /** @throws {RunError} if the file cannot be written */
 export async function writeCellResult(folder: string, result: CellResult): Promise<void> {
-  await writeAtomic(join(folder, cellFile), JSON.stringify(result, null, 2) + "\n");
+  await writeJson(join(folder, cellFile), result);
 }
 
 /** The quality of a network after some steps of its training. */

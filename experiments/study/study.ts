@@ -1,5 +1,5 @@
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import { join } from "node:path";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readJson } from "../run/contained.ts";
 import {
   type Checked,
@@ -186,7 +186,7 @@ export async function requireStudy(folder: string): Promise<Study> {
 /** @throws {RunError} if the file cannot be written */
 export async function writeStudy({ folder, digest, plan, cells }: Study): Promise<void> {
   const content = { version: 1, digest, plan, cells };
-  await writeAtomic(join(folder, studyFile), JSON.stringify(content, null, 2) + "\n");
+  await writeJson(join(folder, studyFile), content);
 }
 
 /**

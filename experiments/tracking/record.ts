@@ -1,6 +1,6 @@
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   type Checked,
   count,
@@ -115,7 +115,7 @@ export async function readRecord(folder: string): Promise<RunRecord | undefined>
 
 /** Writes the record of a run. @throws {RunError} if the folder cannot be written */
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
-  await writeAtomic(join(folder, runFile.record), JSON.stringify(record, null, 2) + "\n");
+  await writeJson(join(folder, runFile.record), record);
 }
 
 /**

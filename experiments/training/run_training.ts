@@ -1,3 +1,4 @@
+import { writeJson } from "../run/atomic_write.ts";
 import type { TrainingOutcome } from "./session.ts";
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
@@ -6,7 +7,7 @@ import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
-import { createRunFolder, removeLeftovers, writeAtomic } from "../run/run_folder.ts";
+import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
@@ -180,8 +181,4 @@ function describe(
   return `${model} U-Net [${filters}], ${size.toLocaleString("en")} parameters, ` +
     `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
     `on ${device.description}`;
-}
-
-async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
 }

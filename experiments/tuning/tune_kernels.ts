@@ -1,10 +1,10 @@
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import type { ChoiceStore, Device, KernelChoice } from "../../kernels/mod.ts";
 import type { Trainer } from "../../models/mod.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
 import { isGpu } from "../settings/training.ts";
 import { ChoiceCache, choiceCacheFile } from "./choice_cache.ts";
 import { join } from "node:path";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { fieldProblem, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
@@ -75,7 +75,7 @@ export async function writeRunKernels(run: string, choices: readonly KernelChoic
   if (choices.length === 0) return;
   const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));
   const kernels: RunKernels = { adapter: choices[0].key.adapter, calls };
-  await writeAtomic(join(run, runFile.kernels), JSON.stringify(kernels, null, 2) + "\n");
+  await writeJson(join(run, runFile.kernels), kernels);
 }
 
 /**

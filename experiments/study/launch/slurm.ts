@@ -1,7 +1,7 @@
+import { reasonOf, RunError, writeJson } from "../../run/atomic_write.ts";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../../kernels/mod.ts";
-import { reasonOf, RunError, writeAtomic } from "../../run/atomic_write.ts";
 import { fieldProblem, listOf, textField } from "../../run/field_checks.ts";
 import { readJson } from "../../run/contained.ts";
 import { ConfigError } from "../../settings/setting.ts";
@@ -49,7 +49,7 @@ export const slurm: Launcher = {
     const folder = await makeSlurmFolder(study);
     const array = await submit(arrayScript(submission, cells, job), env);
     const note = { job: array, cells, submittedAt: new Date().toISOString() };
-    await writeAtomic(join(folder, `submission-${array}.json`), JSON.stringify(note, null, 2) + "\n");
+    await writeJson(join(folder, `submission-${array}.json`), note);
     const number = `${cells.length} cell${cells.length === 1 ? "" : "s"}`;
     const others = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
     say(`Submitted ${number} as job ${array}${others}; their output goes to ${submission.logs}`);

@@ -7,13 +7,8 @@ import {
   readMetrics,
   truncateAfterStep,
 } from "../../../experiments/run/metrics_log.ts";
-import { checkFolderOf } from "../../../experiments/run/atomic_write.ts";
-import {
-  createRunFolder,
-  removeLeftovers,
-  RunError,
-  writeAtomic,
-} from "../../../experiments/run/run_folder.ts";
+import { checkFolderOf, RunError, writeAtomic } from "../../../experiments/run/atomic_write.ts";
+import { createRunFolder, removeLeftovers } from "../../../experiments/run/run_folder.ts";
 import { testInFolder } from "../../folder.ts";
 import { granted } from "../../permissions.ts";
 import { inTurn, lockRun } from "../../../experiments/run/run_lock.ts";
