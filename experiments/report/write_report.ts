@@ -4,7 +4,9 @@ import { type Comparison, type ReportData, reportHtml, type StudyFindings } from
 import { qualityWarningOf } from "../evaluation/evaluation_table.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { lossWarning } from "../settings/loss_meaning.ts";
+import { readJson } from "../run/contained.ts";
+import { type LossMeaning, lossWarning } from "../settings/loss_meaning.ts";
+import { readRecord } from "../tracking/record.ts";
 import { readReportRuns } from "./read_runs.ts";
 
 /** The default path of a report of runs. */
@@ -32,7 +34,7 @@ export async function writeReport(
   } = {},
 ): Promise<void> {
   const read = await readReportRuns(runs, live);
-  const warning = lossWarning(read.map(({ settings }) => Object.fromEntries(settings)));
+  const warning = lossWarning(await Promise.all(runs.map(lossMeaningOf)));
   const qualityWarning = await qualityWarningOf(runs);
   const comparison = read.length > 1 ? await compare?.() : undefined;
   await writeAtomic(
@@ -46,6 +48,11 @@ export async function writeReport(
       library,
     }),
   );
+}
+
+async function lossMeaningOf(run: string): Promise<LossMeaning> {
+  const settings = await readJson(join(run, runFile.config)) ?? {};
+  return { settings, dataset: (await readRecord(run))?.dataset };
 }
 
 function htmlOf(data: ReportData): string {

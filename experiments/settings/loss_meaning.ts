@@ -1,5 +1,19 @@
 import { asText, flagOf } from "./setting.ts";
 
+/** What the losses of a run depend on besides its network. */
+export interface LossMeaning {
+  /** Settings by name, as in `config.json`; missing ones are unknown. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** The data; unknown in runs of other programs. */
+  readonly dataset?: LossData | null | undefined;
+}
+
+/** A data set by the digest of its images, or by its name alone, as MLflow stores it. */
+export interface LossData {
+  readonly name: string;
+  readonly digest?: string;
+}
+
 /** Settings that change what any loss means: its scale or its lowest possible value. */
 const meaning = ["normalize", "conditional", "path", "coupling", "prediction"] as const;
 
@@ -9,20 +23,32 @@ const ofTraining = ["times"] as const;
 /**
  * Explains why the losses of several runs cannot be compared.
  *
- * @param runs settings of each run by name; missing ones are skipped
+ * @param runs what the losses of each run depend on; unknown values are skipped
  * @returns e.g. `Losses of these runs are not comparable: --normalize is -1..1 or 0..1`; undefined if they are
  */
-export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {
+export function lossWarning(runs: readonly LossMeaning[]): string | undefined {
   const differing = (names: readonly string[]) =>
     names.flatMap((name) => {
-      const values = new Set(runs.flatMap((run) => {
-        return run[name] === undefined ? [] : [asText(run[name])];
+      const values = new Set(runs.flatMap(({ settings }) => {
+        return settings[name] === undefined ? [] : [asText(settings[name])];
       }));
       return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
     });
-  const [all, training] = [differing(meaning), differing(ofTraining)];
+  const data = differingData(runs.flatMap(({ dataset }) => dataset ?? []));
+  const [all, training] = [[...data, ...differing(meaning)], differing(ofTraining)];
   if (all.length > 0) return `Losses of these runs are not comparable: ${[...all, ...training].join(", ")}`;
   if (training.length === 0) return undefined;
   return "Training losses of these runs are not comparable, those of validation and test are: " +
     training.join(", ");
+}
+
+/** `the data is MNIST or fashion-mnist`, with digests if names repeat; empty if all runs have the same data. */
+function differingData(data: readonly LossData[]): string[] {
+  const known = data.every(({ digest }) => digest !== undefined);
+  const byIdentity = new Map(data.map((one) => [known ? one.digest : one.name, one]));
+  if (byIdentity.size < 2) return [];
+  const all = [...byIdentity.values()];
+  const repeated = ({ name }: LossData) => all.filter((other) => other.name === name).length > 1;
+  const shown = all.map((one) => repeated(one) ? `${one.name} (${one.digest?.slice(0, 12)})` : one.name);
+  return [`the data is ${shown.join(" or ")}`];
 }

@@ -6,6 +6,7 @@ import { runFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
 import { shownWord } from "../run/server_url.ts";
+import type { LossData } from "../settings/loss_meaning.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { printable, say as tellUser } from "../program/output.ts";
 import { settingsOf } from "./describe_run.ts";
@@ -29,6 +30,8 @@ export interface RunSummary {
   readonly endedAt: number | null;
   /** Settings by name; those from a server are text. */
   readonly params: Readonly<Record<string, unknown>>;
+  /** The data it trained on, if known. */
+  readonly dataset?: LossData;
   /** Latest value of every metric. */
   readonly metrics: Readonly<Record<string, number>>;
 }
@@ -74,7 +77,7 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
   for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {
     for (const [key, value] of Object.entries(values)) if (typeof value === "number") metrics[key] = value;
   }
-  const { name, experiment, status, standsFor, startedAt, endedAt } = record;
+  const { name, experiment, status, standsFor, startedAt, endedAt, dataset } = record;
   const params = settingsOf(record, await readJson(join(folder, runFile.config)) ?? {});
   return {
     key: folder,
@@ -85,6 +88,7 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
     startedAt,
     endedAt,
     params,
+    ...dataset && { dataset: { name: dataset.name, digest: dataset.digest } },
     metrics,
   };
 }

@@ -71,7 +71,7 @@ export function compareTable(runs: readonly RunSummary[]): string {
 /** A table of losses, with a warning below if they cannot be compared. */
 function withLossWarning(table: string, runs: readonly RunSummary[]): string {
   const measured = runs.filter((run) => losses.some((name) => metric(run, name) !== ""));
-  const warning = lossWarning(measured.map(({ params }) => params));
+  const warning = lossWarning(measured.map(({ params, dataset }) => ({ settings: params, dataset })));
   return warning === undefined ? table : `${table}\n${warning}`;
 }
 

@@ -74,6 +74,7 @@ export async function serverRuns(
 
 function summaryOf({ info, data }: ServerRun, experiment: string): RunSummary {
   const { metrics = [], params = [], tags = [] } = data ?? {};
+  const dataset = params.find(({ key }) => key === "dataset")?.value;
   const standsFor = tags?.find(({ key }) => key === standsForTag)?.value;
   return {
     key: info.run_id,
@@ -84,6 +85,7 @@ function summaryOf({ info, data }: ServerRun, experiment: string): RunSummary {
     startedAt: info.start_time ?? null,
     endedAt: info.end_time ?? null,
     params: Object.fromEntries(params.map(({ key, value }) => [key, value ?? ""])),
+    ...dataset && { dataset: { name: dataset } },
     metrics: Object.fromEntries(metrics.map(({ key, value }) => [key, Number(value)])),
   };
 }

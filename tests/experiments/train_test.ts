@@ -13,7 +13,7 @@ import {
   tinyRunWithPaths,
   type Workplace,
 } from "./cli.ts";
-import { imageSize } from "./data/tiny_idx.ts";
+import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
 
 // @ts-types="npm:@types/pngjs@6.0.5"
 
@@ -264,8 +264,11 @@ testTask("train, report, runs and compare show the same training loss, of the la
   assert.ok(row(list, "runs/a").includes(shown), list);
   assert.doesNotMatch(list, /not comparable/);
 
-  await place.succeed("train:base", `${flags} --normalize -1..1 --out runs/b`);
-  const warning = "Losses of these runs are not comparable: --normalize is 0..1 or -1..1";
+  await writeTinyIdx(place.file("others"), { train: 97 });
+  const onOthers = flags.replace("--data data", "--data others");
+  await place.succeed("train:base", `${onOthers} --normalize -1..1 --out runs/b`);
+  const warning =
+    "Losses of these runs are not comparable: the data is data or others, --normalize is 0..1 or -1..1";
   const { stdout: both } = await place.succeed("runs", "list");
   assert.match(both, new RegExp(`\n${warning}\n$`));
   const { stdout: compared } = await place.succeed("compare", "runs/a runs/b --frames 2 --out flows.gif");

@@ -9,7 +9,7 @@ import { readConfig } from "../../../experiments/settings/training_config.ts";
 import { trainTask } from "../../../experiments/train.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertRefused, configOf } from "./config_of.ts";
-import { lossWarning } from "../../../experiments/settings/loss_meaning.ts";
+import { type LossMeaning, lossWarning } from "../../../experiments/settings/loss_meaning.ts";
 
 Deno.test("trainingConfig() completes flags by the given preset", () => {
   const config = configOf("--model base --lr 0.5 --filters 4,8 --no-attn");
@@ -276,7 +276,7 @@ testInFolder("trainingConfig() resumes a run with its own settings", async (run)
   });
 });
 
-Deno.test("lossWarning() names settings that make losses incomparable", () => {
+Deno.test("lossWarning() names the data and the settings that make losses incomparable", () => {
   const run = {
     model: "base",
     normalize: "-1..1",
@@ -285,19 +285,43 @@ Deno.test("lossWarning() names settings that make losses incomparable", () => {
     times: "uniform",
     lr: 1,
   };
-  assert.equal(lossWarning([run, { ...run, model: "residual", lr: 2 }]), undefined);
-  assert.equal(
-    lossWarning([run, { ...run, conditional: true }, {}]),
-    "Losses of these runs are not comparable: --conditional is false or true",
-  );
-  assert.equal(lossWarning([run, {}]), undefined); // a run from another program
-  assert.equal(
-    lossWarning([run, { ...run, normalize: "0..1", times: { name: "logit_normal" } }, run]),
-    'Losses of these runs are not comparable: --normalize is -1..1 or 0..1, --times is uniform or {"name":"logit_normal"}',
-  );
-  assert.equal(
-    lossWarning([run, { ...run, times: "stratified" }]),
-    "Training losses of these runs are not comparable, those of validation and test are: " +
+  const mnist = { name: "MNIST", digest: "a".repeat(64) };
+  const fashion = { name: "fashion-mnist", digest: "b".repeat(64) };
+  const none = "Losses of these runs are not comparable: ";
+  const cases: [runs: LossMeaning[], warning: string | undefined][] = [
+    [[{ settings: run }, { settings: { ...run, model: "residual", lr: 2 } }], undefined],
+    [[{ settings: run }, { settings: {}, dataset: null }], undefined], // another program's run
+    [
+      [{ settings: run }, { settings: { ...run, conditional: true } }, { settings: {} }],
+      `${none}--conditional is false or true`,
+    ],
+    [
+      [{ settings: run }, { settings: { ...run, normalize: "0..1", times: { name: "logit_normal" } } }],
+      `${none}--normalize is -1..1 or 0..1, --times is uniform or {"name":"logit_normal"}`,
+    ],
+    [
+      [{ settings: run }, { settings: { ...run, times: "stratified" } }],
+      "Training losses of these runs are not comparable, those of validation and test are: " +
       "--times is uniform or stratified",
-  );
+    ],
+    [
+      [{ settings: run, dataset: mnist }, { settings: { ...run, times: "stratified" }, dataset: fashion }],
+      `${none}the data is MNIST or fashion-mnist, --times is uniform or stratified`,
+    ],
+    [
+      [{ settings: run, dataset: mnist }, { settings: run, dataset: { ...fashion, name: "MNIST" } }],
+      `${none}the data is MNIST (aaaaaaaaaaaa) or MNIST (bbbbbbbbbbbb)`,
+    ],
+    [
+      [{ settings: run, dataset: mnist }, { settings: run, dataset: { ...mnist, name: "a copy" } }],
+      undefined,
+    ],
+    // MLflow has the name alone.
+    [[{ settings: run, dataset: mnist }, { settings: run, dataset: { name: "MNIST" } }], undefined],
+    [
+      [{ settings: run, dataset: { name: "own" } }, { settings: run, dataset: mnist }, { settings: run }],
+      `${none}the data is own or MNIST`,
+    ],
+  ];
+  for (const [runs, warning] of cases) assert.equal(lossWarning(runs), warning);
 });
