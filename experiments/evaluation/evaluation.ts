@@ -19,7 +19,7 @@ import {
 import { runFile } from "../run/layout.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
-import { type FigureName, figureNames, metricOf } from "./figures.ts";
+import { currentFigures, type FigureName, figureNames, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 
 const numbers = listOf(finiteNumber);
@@ -92,7 +92,7 @@ const checks = {
   figures,
   /** Means over samples along their trajectories. */
   course: ifGiven(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
-  /** Test loss in bins of t. */
+  /** Velocity error in bins of t. */
   lossByTime: ifGiven(
     listOf(fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: orNull(finiteNumber) })),
   ),
@@ -128,12 +128,9 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   const path = join(run, runFile.evaluation);
   const json = await readJson(path);
   if (json === undefined) return undefined;
-  const unknown = Object.keys(Object(json.figures)).find((name) =>
-    !figureNames.some((known) => known === name)
-  );
-  const problem = fieldProblem(json, checks) ??
-    (unknown === undefined ? undefined : `figures has an unknown ${JSON.stringify(unknown)}`);
-  if (problem === undefined) return json as unknown as Evaluation;
+  const named = { ...json, figures: currentFigures(json.figures) };
+  const problem = fieldProblem(named, checks);
+  if (problem === undefined) return named as unknown as Evaluation;
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
 }
 

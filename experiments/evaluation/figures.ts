@@ -79,9 +79,9 @@ export const figureMeanings = {
       "Whether samples are nearer to training images than test images are, in standard deviations: far below 0 if the network copies",
     better: "real",
   },
-  test_loss: {
-    title: "Test loss",
-    doc: "Mean squared error of the velocity on test images, with uniform t",
+  velocity_error: {
+    title: "Velocity error",
+    doc: "Mean squared error of the velocity on test images, with uniform t and the evaluation's noise",
     better: "lower",
   },
   path_ratio: {
@@ -123,4 +123,11 @@ export function shownFigure(name: FigureName, value: number): string {
 /** Name of a figure's metric in a tracker, e.g. `eval/frechet`. */
 export function metricOf(name: FigureName): string {
   return `eval/${name}`;
+}
+
+/** Figures of a file by their present names: 0.7 and 0.8.0 called the velocity error `test_loss`. */
+export function currentFigures(figures: unknown): unknown {
+  if (!Object.hasOwn(Object(figures), "test_loss")) return figures;
+  const { test_loss: velocity_error, ...others } = figures as Record<string, unknown>;
+  return { ...others, velocity_error };
 }

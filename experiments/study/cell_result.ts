@@ -1,6 +1,7 @@
 import { RunError, writeJson } from "../run/atomic_write.ts";
 import { join } from "node:path";
 import type { Evaluation } from "../evaluation/evaluation.ts";
+import { currentFigures } from "../evaluation/figures.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
 import {
   type Checked,
@@ -62,8 +63,9 @@ export async function readCellResult(folder: string): Promise<CellResult | undef
   const path = join(folder, cellFile);
   const json = await readJson(path);
   if (json === undefined) return undefined;
-  const problem = fieldProblem(json, resultFields);
-  if (problem === undefined) return json as unknown as CellResult;
+  const named = { ...json, figures: currentFigures(json.figures) };
+  const problem = fieldProblem(named, resultFields);
+  if (problem === undefined) return named as unknown as CellResult;
   throw new RunError(
     `Cannot read ${path}: ${problem}; delete the file, and the study measures the cell again`,
   );

@@ -15,6 +15,7 @@ import {
   readEvaluation,
   recordEvaluation,
 } from "../evaluation/evaluation.ts";
+import { metricOf } from "../evaluation/figures.ts";
 import { type EvaluatedNetwork, evaluationOptions, networkOfRun } from "../evaluation/evaluated_network.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { judgeFor } from "../judge/find_judge.ts";
@@ -187,7 +188,8 @@ async function evaluateOnce(
   const earlier = await readEvaluation(run);
   const wanted = { weights: weights.sha256, judge: judge?.digest, asked };
   if (
-    earlier && hasMeasured(earlier, wanted) && await isMeasured(run, weights.step ?? 0, "eval/test_loss")
+    earlier && hasMeasured(earlier, wanted) &&
+    await isMeasured(run, weights.step ?? 0, metricOf("velocity_error"))
   ) return earlier;
   const found = await evaluateNetwork(subject, judge, asked, { signal });
   if (found) await recordEvaluation(run, found);

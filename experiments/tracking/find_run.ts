@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { readMetrics } from "../run/metrics_log.ts";
+import { currentMetric, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
 import { shownWord } from "../run/server_url.ts";
 import type { LossData } from "../settings/loss_meaning.ts";
@@ -75,7 +75,9 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
   const record = await requireRecord(folder, "read");
   const metrics: Record<string, number> = {};
   for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {
-    for (const [key, value] of Object.entries(values)) if (typeof value === "number") metrics[key] = value;
+    for (const [key, value] of Object.entries(values)) {
+      if (typeof value === "number") metrics[currentMetric(key)] = value;
+    }
   }
   const { name, experiment, status, standsFor, startedAt, endedAt, dataset } = record;
   const params = settingsOf(record, await readJson(join(folder, runFile.config)) ?? {});

@@ -112,11 +112,11 @@ testTask("evaluate --checkpoint measures weights outside of a run", async (place
   };
   await place.succeed("evaluate", `a ${quickly}`);
   const { figures } = (await readEvaluation(place.file("a")))!;
-  const { weights, figures: { test_loss, frechet } } = await evaluated("ema");
+  const { weights, figures: { velocity_error, frechet } } = await evaluated("ema");
   assert.equal(weights.file, "a/ema.safetensors");
-  assert.equal(test_loss.value, figures.test_loss!.value);
+  assert.equal(velocity_error.value, figures.velocity_error!.value);
   assert.ok(frechet.value > 0);
-  assert.notEqual((await evaluated("last")).figures.test_loss.value, test_loss.value);
+  assert.notEqual((await evaluated("last")).figures.velocity_error.value, velocity_error.value);
 });
 
 testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {

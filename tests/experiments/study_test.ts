@@ -70,7 +70,7 @@ testTask(
 
     const [, { settings, seed, figures, costs = [], parameters }] = results;
     assert.deepEqual([settings.model, settings.filters, seed], ["residual", "8,16", 1]);
-    assert.ok(figures.frechet > 0 && figures.test_loss > 0);
+    assert.ok(figures.frechet > 0 && figures.velocity_error > 0);
     assert.deepEqual(costs.map(({ solver }) => solver), ["euler:steps=2", "heun:steps=1"]);
     const run = await jsonIn(place, "one", "cells", "residual-s1", "run.json");
     assert.deepEqual([run.parameterCount, run.status, run.name], [parameters, "FINISHED", "residual-s1"]);

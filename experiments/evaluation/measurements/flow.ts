@@ -31,7 +31,7 @@ const rtol = 1e-2;
 /** Expected evaluations of a likelihood, which uses adaptive steps. */
 const likelihoodEvaluations = 50;
 
-/** The test loss, overall and by t. */
+/** The error of the velocity on test images, overall and by t. */
 export const losses: Measurement = {
   judged: false,
   sampled: false,
@@ -48,7 +48,7 @@ export const losses: Measurement = {
       counted = done;
     });
     return {
-      figures: { test_loss: bootstrap(meanLoss(measured), measured.loss) },
+      figures: { velocity_error: bootstrap(meanLoss(measured), measured.loss) },
       lossByTime: binByTime(measured),
     };
   },

@@ -179,14 +179,14 @@ export interface Difference {
 export interface Summary {
   readonly setups: readonly SetupSummary[];
   readonly differences: readonly Difference[];
-  /** The figure that the conclusion is about: the Fréchet distance, or the test loss without a judge. */
+  /** The figure that the conclusion is about: the Fréchet distance, or the velocity error without a judge. */
   readonly primary?: FigureName;
 }
 
 /** Sums up the finished runs of a study. */
 export function summarizeStudy(setups: readonly Setup[]): Summary {
   const summaries = setups.map(summaryOf);
-  const primary = (["frechet", "test_loss"] as const).find((name) =>
+  const primary = (["frechet", "velocity_error"] as const).find((name) =>
     summaries.some(({ figures }) => figures[name])
   );
   const differences = contrastsOf(setups).map(differenceOf);

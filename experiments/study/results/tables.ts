@@ -17,7 +17,7 @@ const shownFigures: readonly FigureName[] = [
   "confident",
   "asked_class",
   "coverage",
-  "test_loss",
+  "velocity_error",
   "bits_per_dimension",
 ];
 

@@ -38,8 +38,8 @@ Deno.test("evaluateNetwork() counts the cost of each figure, even with adaptive 
   const subject = subjectOf(field);
   const { evaluation } = (await withDevice(device, () => evaluateNetwork(subject, undefined, options)))!;
   device.close();
-  const { authentic, copying, test_loss, bits_per_dimension } = evaluation.figures;
-  assert.deepEqual([authentic!.evaluations, test_loss!.evaluations], [3 * count, 2 * count]);
+  const { authentic, copying, velocity_error, bits_per_dimension } = evaluation.figures;
+  assert.deepEqual([authentic!.evaluations, velocity_error!.evaluations], [3 * count, 2 * count]);
   assert.ok(copying!.real! > 0, "other test images are farther from the training images than copies are");
   const ofBits = field.evaluations - 3 - 1; // all four images are solved at once
   assert.equal(bits_per_dimension!.evaluations, ofBits * count);

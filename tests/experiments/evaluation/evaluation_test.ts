@@ -7,12 +7,17 @@ import {
   readEvaluation,
   writeEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
-import { shownFigure } from "../../../experiments/evaluation/figures.ts";
+import { figureNames, metricOf, shownFigure } from "../../../experiments/evaluation/figures.ts";
 import {
   aboutEvaluation,
   evaluationTable,
   qualityWarning,
 } from "../../../experiments/evaluation/evaluation_table.ts";
+import { writeJson } from "../../../experiments/run/atomic_write.ts";
+import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
+import { readCellResult } from "../../../experiments/study/cell_result.ts";
+import { summarizeRun } from "../../../experiments/tracking/find_run.ts";
+import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/judged_files.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
@@ -50,12 +55,31 @@ const evaluation: Evaluation = {
   },
 };
 
-Deno.test("readEvaluation() reads what writeEvaluation() wrote", () =>
-  withFolder(async (folder) => {
-    assert.equal(await readEvaluation(folder), undefined);
-    await writeEvaluation(join(folder, "evaluation.json"), evaluation);
-    assert.deepEqual(await readEvaluation(folder), evaluation);
-  }));
+testInFolder("readEvaluation() reads what writeEvaluation() wrote", async (folder) => {
+  assert.equal(await readEvaluation(folder), undefined);
+  await writeEvaluation(join(folder, "evaluation.json"), evaluation);
+  assert.deepEqual(await readEvaluation(folder), evaluation);
+});
+
+testInFolder(
+  "only training measures a test loss; evaluations have a velocity error, in old files too",
+  async (folder) => {
+    assert.ok(!figureNames.some((name) => metricOf(name).includes("test_loss")));
+    const { frechet } = evaluation.figures;
+    const figures = { frechet, test_loss: frechet };
+    await writeJson(join(folder, "evaluation.json"), { ...evaluation, figures });
+    assert.deepEqual((await readEvaluation(folder))?.figures, { frechet, velocity_error: frechet });
+
+    const cell = { cell: "a", settings: {}, seed: 1, parameters: 2, multiplyAdds: 3, images: 4, seconds: 5 };
+    await writeJson(join(folder, "cell.json"), { ...cell, figures: { test_loss: 0.5 } });
+    assert.deepEqual((await readCellResult(folder))?.figures, { velocity_error: 0.5 });
+
+    await writeRecord(folder, newRecord({ name: "a", experiment: "e", source: "s", startedAt: 0 }));
+    appendMetrics(join(folder, "metrics.jsonl"), { step: 1, test_loss: 0.25, "eval/test_loss_low": 0.125 });
+    const { metrics } = await summarizeRun(folder);
+    assert.deepEqual(metrics, { test_loss: 0.25, "eval/velocity_error_low": 0.125 });
+  },
+);
 
 Deno.test("readEvaluation() refuses damaged files in one line with advice", () =>
   withFolder(async (folder) => {

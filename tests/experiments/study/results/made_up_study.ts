@@ -63,7 +63,7 @@ export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results
       const [seed, id] = [i + 1, `${Object.values(settings).join("-").replaceAll(",", "-")}-s${i + 1}`];
       cells.push({ id, asked, settings, seed, steps: 1000, parameters, multiplyAdds });
       if (value === undefined) continue;
-      const figures = { frechet: value, confident: 0.9 - value / 100, test_loss: 0.17 + value / 1000 };
+      const figures = { frechet: value, confident: 0.9 - value / 100, velocity_error: 0.17 + value / 1000 };
       const measured = { images: 32_000, seconds: 60 + i, figures };
       results.push({
         cell: id,

@@ -182,8 +182,8 @@ Deno.test("meanInWords() shows only digits that the interval supports", () => {
   assert.equal(meanInWords("frechet", of(20.1, 22.4, 19)), "20.5 (16.2 to 24.8)");
   assert.equal(meanInWords("frechet", of(201, 224, 190)), "205 (162 to 248)");
   assert.equal(meanInWords("confident", of(0.977, 0.979, 0.98)), "97.87 % (97.49 % to 98.25 %)");
-  assert.equal(meanInWords("test_loss", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
-  assert.equal(meanInWords("test_loss", of(0.123456)), "0.1235");
+  assert.equal(meanInWords("velocity_error", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
+  assert.equal(meanInWords("velocity_error", of(0.123456)), "0.1235");
   assert.equal(meanInWords("frechet", of(7, 7)), "7 (7 to 7)", "an interval of width 0");
   assert.equal(meanInWords("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "a rounded width");
   assert.equal(meanInWords("frechet", undefined), "");
