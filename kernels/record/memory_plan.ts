@@ -150,7 +150,11 @@ function lifetimesOf(recording: Recording, kept: ReadonlySet<Storage>) {
       else spans.set(storage, { first: i, last: i });
     }
   });
-  const at = (end: "first" | "last") => Map.groupBy(spans.keys(), (storage) => spans.get(storage)![end]);
+  const at = (end: "first" | "last") => {
+    const groups = new Map<number, Storage[]>();
+    for (const [storage, { [end]: i }] of spans) groups.set(i, [...groups.get(i) ?? [], storage]);
+    return groups;
+  };
   return { first: at("first"), last: at("last") };
 }
 
@@ -198,7 +202,7 @@ export function writtenRanges(
 /** Sorted intervals; those that overlap or touch are merged. */
 function joined(intervals: readonly [number, number][]): [number, number][] {
   const result: [number, number][] = [];
-  for (const [start, end] of intervals.toSorted(([a], [b]) => a - b)) {
+  for (const [start, end] of [...intervals].sort(([a], [b]) => a - b)) {
     const last = result.at(-1);
     if (last && start <= last[1]) last[1] = Math.max(last[1], end);
     else result.push([start, end]);

@@ -32,7 +32,9 @@ export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?
     );
   }
   const places = Array.from({ length: N }, (_, n) => n);
-  const groups = Map.groupBy(places, (n) => labels?.[n] ?? 0).values();
+  const groups = labels
+    ? [...new Set(labels)].map((label) => places.filter((n) => labels[n] === label))
+    : [places];
   const order = new Uint32Array(N);
   let [cost, independentCost] = [0, 0];
   for (const group of groups) {

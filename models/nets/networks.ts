@@ -133,7 +133,7 @@ export function countParameters(options: ModelOptions): number {
   let count = 0;
   planMemory(() => { // a trace allocates nothing
     const parameters = namedParameters(createModel(options, blankInitialiser));
-    count = parameters.values().reduce((sum, { size }) => sum + size, 0);
+    for (const { size } of parameters.values()) count += size;
   });
   return count;
 }

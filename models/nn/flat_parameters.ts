@@ -128,9 +128,9 @@ export function checkNamed(task: string, parameters: NamedTensors): void {
 
 /** @throws {RangeError} if parameters overlap in memory: each would be updated by its own gradient only */
 export function checkApart(parameters: NamedTensors): void {
-  const byMemory = Map.groupBy(parameters, ([, { storage }]) => storage);
-  for (const together of byMemory.values()) {
-    const inOrder = together.toSorted(([, a], [, b]) => a.offset - b.offset || a.size - b.size);
+  for (const memory of new Set([...parameters.values()].map(({ storage }) => storage))) {
+    const inOrder = [...parameters].filter(([, { storage }]) => storage === memory)
+      .sort(([, a], [, b]) => a.offset - b.offset || a.size - b.size);
     inOrder.slice(1).forEach(([name, { offset }], i) => {
       const [before, { offset: from, size }] = inOrder[i];
       if (offset >= from + size) return;
@@ -175,7 +175,7 @@ export function shareParameters(parameters: NamedTensors, values: NamedTensors):
 }
 
 function pointTo(task: string, parameters: NamedTensors, values: NamedTensors): void {
-  const lacking = parameters.keys().find((name) => !values.has(name));
+  const lacking = [...parameters.keys()].find((name) => !values.has(name));
   if (lacking !== undefined) {
     throw new RangeError(`Cannot ${task} parameters: there are no values for "${lacking}"`);
   }

@@ -16,7 +16,7 @@ export abstract class Module {}
  */
 export function namedParameters(module: Module): Map<string, Tensor> {
   const seen = new Set<Tensor>();
-  return new Map(entries(module, "").filter(([, tensor]) => !seen.has(tensor) && seen.add(tensor)));
+  return new Map([...entries(module, "")].filter(([, tensor]) => !seen.has(tensor) && seen.add(tensor)));
 }
 
 function* entries(value: unknown, name: string): Generator<[string, Tensor]> {

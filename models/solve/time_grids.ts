@@ -110,7 +110,7 @@ export function timesWithin(times: readonly number[], span: Span): readonly numb
   const { from, to } = checkedSpan(span);
   const [least, most] = [Math.min(from, to), Math.max(from, to)];
   const scaled = times.map((t) => t === 1 ? most : least + (most - least) * t);
-  return from < to ? scaled : scaled.toReversed();
+  return from < to ? scaled : scaled.reverse();
 }
 
 /** A span with its defaults. @throws {RangeError} if its times are equal or outside [0, 1] */

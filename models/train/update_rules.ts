@@ -254,6 +254,7 @@ export function parameterGroups(
   return groups.map((names, i) => {
     const { direction } = rules[i];
     if (!direction) return names;
-    return Map.groupBy(names, (name) => direction.key(parameters.get(name)!.shape)).values().toArray().flat();
+    const keys = names.map((name) => direction.key(parameters.get(name)!.shape));
+    return [...new Set(keys)].flatMap((key) => names.filter((_, n) => keys[n] === key));
   });
 }

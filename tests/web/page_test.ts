@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
 import { assertLikeDigits } from "../digit_features.ts";
+import { withFolder } from "../folder.ts";
 import { serveCheckout } from "../serve_checkout.ts";
 import { largestDifference } from "../testing.ts";
 import { builtWith, bundle, bundles } from "../../tools/bundle.ts";
@@ -142,6 +143,29 @@ for (const name of ["web", "page"] as const) {
     assert.ok(built === await bundle(name), `it is out of date: run deno task build:${name}`);
   });
 }
+
+testUnless(
+  granted("run") && granted("write") ? undefined : "needs --allow-run --allow-write",
+  "mod.ts, web/mod.ts and the report's program use nothing newer than ES2022",
+  () =>
+    withFolder(async (folder) => {
+      const constants = ["GPUBufferUsage", "GPUShaderStage", "GPUMapMode"]; // TypeScript's types of browsers lack them
+      const types = `${folder}/constants.d.ts`;
+      await Deno.writeTextFile(
+        types,
+        constants.map((name) => `declare const ${name}: Record<string, number>;\n`).join(""),
+      );
+      const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
+      const config = `${folder}/es2022.json`;
+      await Deno.writeTextFile(config, JSON.stringify({ compilerOptions: { lib, types: [types] } }));
+      const entries = ["mod.ts", "web/mod.ts", "viz/report/page/main.ts"];
+      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["check", "--quiet", "--config", config, "--lock=tests/deno.lock", ...entries],
+        cwd: new URL("../../", import.meta.url),
+      }).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+    }),
+);
 
 testUnless(reason, "bundle() uses the Deno version that denow installs", async () => {
   const denow = await Deno.readTextFile(new URL("../../denow", import.meta.url));

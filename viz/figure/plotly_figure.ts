@@ -1,3 +1,4 @@
+import { base64 } from "../image/base64.ts";
 import { axisRanges, logTickFormat } from "./figure_svg.ts";
 import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure.ts";
 import type { Json } from "../image/notebook.ts";
@@ -77,5 +78,5 @@ function slider(frames: readonly FigureFrame[]): Json {
 /** Numbers as f32 in base64 (Plotly.js 2.28 and later): a fifth as long as digits, and NaN stays NaN. */
 function numbers(values: ArrayLike<number>): Json {
   const bytes = new Uint8Array(Float32Array.from(values).buffer);
-  return { dtype: "f4", bdata: bytes.toBase64() };
+  return { dtype: "f4", bdata: base64(bytes) };
 }

@@ -1,3 +1,5 @@
+import { base64 } from "./base64.ts";
+
 /** Name of the method that Deno's Jupyter kernel calls to show the last value of a cell. */
 export const notebookDisplay: unique symbol = Symbol.for("Jupyter.display");
 
@@ -51,7 +53,7 @@ export function showAs<T extends object>(
 /** Makes notebooks show the bytes of an image file as an image. */
 export function imageFile(bytes: Uint8Array, type: ImageType): ImageFile {
   return showAs(bytes as Uint8Array<ArrayBuffer>, () => ({
-    [type]: bytes.toBase64(),
+    [type]: base64(bytes),
     // nbconvert and many other viewers do not support image/gif.
     ...type === "image/gif" && { "text/html": inPage(bytes, type) },
     "text/plain": `${type}, ${bytes.length} bytes`,
@@ -61,5 +63,5 @@ export function imageFile(bytes: Uint8Array, type: ImageType): ImageFile {
 /** An image as HTML; `width` is in pixels. */
 export function inPage(bytes: Uint8Array, type: ImageType, width?: number): string {
   const size = width === undefined ? "" : ` width="${Math.round(width)}"`;
-  return `<img src="data:${type};base64,${bytes.toBase64()}"${size} style="max-width: 100%">`;
+  return `<img src="data:${type};base64,${base64(bytes)}"${size} style="max-width: 100%">`;
 }

@@ -1,3 +1,4 @@
+import { bytesOf } from "./base64.ts";
 import { initWasm, Resvg } from "npm:@resvg/resvg-wasm@2.6.2";
 import { dejaVuSans } from "./font.ts";
 import type { Raster } from "./picture.ts";
@@ -30,7 +31,7 @@ async function load(): Promise<Rasterizer> {
   // Imported here to keep the import of this module cheap.
   const { default: wasm } = await import("./resvg_wasm.js") as { default: WebAssembly.Module };
   await initWasm(wasm);
-  const fontBuffers = [Uint8Array.fromBase64(dejaVuSans)];
+  const fontBuffers = [bytesOf(dejaVuSans)];
   return (svg, zoom = 1) => {
     const drawing = new Resvg(svg, {
       fitTo: { mode: "zoom", value: zoom },

@@ -1,3 +1,4 @@
+import { base64 } from "./base64.ts";
 import { checkPixels } from "../check.ts";
 import type { Palette } from "./colormap.ts";
 import { checkImages, imageGrid } from "./grid.ts";
@@ -112,7 +113,7 @@ function text(words: string, x: number, y: number, size: number, most: number): 
 /** Escapes text for SVG; characters that XML forbids become U+FFFD. */
 export function escapeXml(words: string): string {
   const marks: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  return words.toWellFormed().replaceAll(/(?![\x7f-\x9f])[\p{Cc}\ufffe\uffff]/gu, "\ufffd")
+  return words.replaceAll(/(?![\x7f-\x9f])[\p{Cc}\p{Cs}\ufffe\uffff]/gu, "\ufffd")
     .replaceAll(/[&<>"]/g, (sign) => marks[sign]);
 }
 
@@ -145,5 +146,5 @@ export function svgImage(
   checkImages(task, values, shape);
   const png = encodePng(imageGrid(values, shape, { range }), palette);
   return `<image x="${x}" y="${y}" width="${W * scale}" height="${H * scale}" preserveAspectRatio="none" ` +
-    `image-rendering="optimizeSpeed" href="data:image/png;base64,${png.toBase64()}"/>`;
+    `image-rendering="optimizeSpeed" href="data:image/png;base64,${base64(png)}"/>`;
 }

@@ -1,3 +1,5 @@
+import { base64, bytesOf } from "../image/base64.ts";
+
 /** An array in the page's data. */
 interface Packed {
   /** Type of the numbers, little-endian. */
@@ -84,18 +86,4 @@ function isPacked(value: unknown): value is Packed {
 
 function dequantised({ kind, scale, data }: Packed): Float32Array {
   return Float32Array.from(new kinds[kind](bytesOf(data).buffer), (number) => number / scale);
-}
-
-/** Base64 of bytes; works in older browsers, too. */
-export function base64(bytes: Uint8Array): string {
-  let text = "";
-  for (let start = 0; start < bytes.length; start += 0x8000) {
-    text += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
-  }
-  return btoa(text);
-}
-
-/** The bytes of base64. */
-export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }

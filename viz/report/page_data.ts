@@ -2,7 +2,7 @@ import type { Points } from "../../models/mod.ts";
 import { pace, pacings } from "../flow/pacing.ts";
 import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
 import { colormap, defaultMaps } from "../image/colormap.ts";
-import { base64 } from "./packing.ts";
+import { base64 } from "../image/base64.ts";
 import type {
   Comparison,
   LiveJudge,

@@ -3,7 +3,7 @@ import { encodePng } from "../image/png.ts";
 import { checkFilled } from "./check_report.ts";
 import { intervalAxis } from "./interval_axis.ts";
 import { chart, details, digits, type Markup, markup, none, table } from "./markup.ts";
-import { base64 } from "./packing.ts";
+import { base64 } from "../image/base64.ts";
 import type { JudgedSamples, Quality, QualityFigure, ReportData, ReportRun } from "./report_data.ts";
 import { rounded } from "./series.ts";
 

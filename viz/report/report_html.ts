@@ -12,7 +12,8 @@ import {
   paragraphs,
   type Passage,
 } from "./markup.ts";
-import { base64, packed } from "./packing.ts";
+import { base64 } from "../image/base64.ts";
+import { packed } from "./packing.ts";
 import page from "./page.js" with { type: "text" };
 import { judgesOf, pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";

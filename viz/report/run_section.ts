@@ -1,5 +1,5 @@
 import { chart, details, digits, factTable, type Markup, markup, none, paragraphs, table } from "./markup.ts";
-import { base64 } from "./packing.ts";
+import { base64 } from "../image/base64.ts";
 import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
 import { smoothed, thinned } from "./series.ts";
 

@@ -39,7 +39,8 @@ const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
 export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
   let module = compiled.get(fused);
   if (!module) {
-    compiled.set(fused, module = WebAssembly.compile(Uint8Array.fromBase64(fused ? relaxed : plain)));
+    const bytes = Uint8Array.from(atob(fused ? relaxed : plain), (letter) => letter.charCodeAt(0));
+    compiled.set(fused, module = WebAssembly.compile(bytes));
   }
   return module;
 }

@@ -9,11 +9,13 @@ export interface TimedPass {
 }
 
 /** Times dispatches. @throws {DeviceError} if the device is lost */
-export interface KernelTimer extends Disposable {
+export interface KernelTimer {
   /** Minimum milliseconds of a pass, given the clock's resolution. */
   readonly leastMs: number;
   /** Runs passes one after another and returns the milliseconds of each. */
   time(passes: readonly TimedPass[]): Promise<number[]>;
+  /** Frees its memory on the device. */
+  close(): void;
 }
 
 const passesPerSubmit = 64;
@@ -25,7 +27,7 @@ export async function kernelTimer(device: GPUDevice): Promise<KernelTimer> {
   if (!device.features.has("timestamp-query")) return new HostTimer(device);
   const timer = new DeviceTimer(device);
   if (await timer.runs()) return timer;
-  timer[Symbol.dispose]();
+  timer.close();
   return new HostTimer(device);
 }
 
@@ -72,7 +74,7 @@ class DeviceTimer implements KernelTimer {
     return true;
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     this.#queries.destroy();
     this.#resolved.destroy();
   }
@@ -125,7 +127,7 @@ class HostTimer implements KernelTimer {
     this.#mark = device.createBuffer({ size: 4, usage: GPUBufferUsage.COPY_SRC });
   }
 
-  [Symbol.dispose](): void {
+  close(): void {
     this.#mark.destroy();
   }
 

@@ -92,8 +92,12 @@ export class PipelineCache {
 
   /** Calls whose kernels are not compiled yet, one per pipeline. */
   missing(calls: readonly KernelCall[]): KernelCall[] {
-    const first = new Map(calls.toReversed().map((call) => [this.#keyOf(call), call]));
-    return [...first].filter(([key]) => !this.#pipelines.has(key)).map(([, call]) => call).toReversed();
+    const missing = new Map<string, KernelCall>();
+    for (const call of calls) {
+      const key = this.#keyOf(call);
+      if (!this.#pipelines.has(key) && !missing.has(key)) missing.set(key, call);
+    }
+    return [...missing.values()];
   }
 
   /** Compiles a kernel, concurrently if the platform can; returns the error if it does not compile. */

@@ -150,11 +150,16 @@ export async function tuneCalls(
   if (seconds > 0 && open.length > 0) {
     const endMs = performance.now() + 1000 * seconds;
     const isOver = () => performance.now() >= endMs || signal?.aborted === true;
-    for await (const [subject, measured] of measure(open, tuned, isOver, progress)) {
-      const choice: KernelChoice = { ...found.get(subject)!, ...measured, by: "measurement" };
-      found.set(subject, choice);
-      choices.choose(subject.call, choice.chosen);
-      store?.set(choice.key, choice.chosen);
+    const timer = await kernelTimer(tuned.device);
+    try {
+      for await (const [subject, measured] of measure(open, tuned, timer, isOver, progress)) {
+        const choice: KernelChoice = { ...found.get(subject)!, ...measured, by: "measurement" };
+        found.set(subject, choice);
+        choices.choose(subject.call, choice.chosen);
+        store?.set(choice.key, choice.chosen);
+      }
+    } finally {
+      timer.close();
     }
   }
   return [...found.values()];
@@ -167,10 +172,10 @@ const negligible = 0.0002;
 async function* measure(
   subjects: readonly Subject[],
   tuned: TunedDevice,
+  timer: KernelTimer,
   isOver: () => boolean,
   progress: (done: number, all: number) => void,
 ): AsyncGenerator<[Subject, Fastest]> {
-  using timer = await kernelTimer(tuned.device);
   const byTable = new Map<Subject, Fastest>();
   for (const subject of subjects) {
     const table = { ...subject, candidates: subject.candidates.slice(0, 1) };

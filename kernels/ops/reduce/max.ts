@@ -176,5 +176,5 @@ export function argmax(x: Tensor, axis: number): Tensor {
     throw new ShapeError(`Cannot run argmax: x ${x} has no element along axis ${k} (expected at least one)`);
   }
   const middle = reshape(x, [sizeOf(shape.slice(0, k)), shape[k], sizeOf(shape.slice(k + 1))]);
-  return reshape(largest(middle, 1).index(), shape.toSpliced(k, 1));
+  return reshape(largest(middle, 1).index(), shape.filter((_, axis) => axis !== k));
 }

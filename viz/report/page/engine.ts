@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type * as models from "../../../models/mod.ts";
-import { bytesOf } from "../packing.ts";
+import { bytesOf } from "../../image/base64.ts";
 import { byId } from "./dom.ts";
 import { countOf, inWords, type Steps, stepTimes } from "./trajectory_view.ts";
 import { breathe, breatheWhile, unlessCancelled } from "./work.ts";

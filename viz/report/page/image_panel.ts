@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { type Arrow, blockSize } from "../../flow/quiver.ts";
 import type { ImageSize } from "../../image/image_shape.ts";
-import { bytesOf } from "../packing.ts";
+import { bytesOf } from "../../image/base64.ts";
 import type { Palettes } from "../page_data.ts";
 
 /** A palette, u8[256, 3], and the values at its ends. */

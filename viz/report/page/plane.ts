@@ -1,5 +1,6 @@
 import type { PlaneTrajectories } from "../report_data.ts";
 import type { Theme } from "./charts.ts";
+import { lastUntil } from "./trajectory_view.ts";
 
 /** Trajectories in a plane with a class for each sample, `noClass` if unknown. */
 export type ClassedTrajectories =
@@ -24,7 +25,7 @@ export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
   const points: PlanePoints & { customdata: number[] } = { x: [], y: [], customdata: [] };
   const arrows: PlanePoints = { x: [], y: [] };
   const trails: PlanePoints = { x: [], y: [] };
-  const m = Math.max(0, Math.min(M - 2, times.findLastIndex((time) => time <= t)));
+  const m = Math.max(0, Math.min(M - 2, lastUntil(times, t)));
   const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
   for (let n = 0; n < N; n++) {
     if (classes[n] !== wanted) continue;

@@ -108,7 +108,7 @@ function showSolvers(runs: readonly PageRun[], views: Views): void {
       compared.flatMap(({ name, solvers }, run) =>
         names.map((solver, i) => {
           const own = solvers.filter((result) => result.solver === solver)
-            .toSorted((a, b) => a.evaluations - b.evaluations);
+            .sort((a, b) => a.evaluations - b.evaluations);
           return traceOf(own, compared.length > 1 ? `${plotlyText(name)} ${solver}` : solver, theme, i, run);
         })
       ),

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { Estimate, Points } from "../../../models/mod.ts";
-import { bytesOf } from "../packing.ts";
+import { bytesOf } from "../../image/base64.ts";
 import type { PageNetwork } from "../page_data.ts";
 import { byId, element } from "./dom.ts";
 import type { Library } from "./engine.ts";

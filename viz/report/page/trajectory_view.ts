@@ -151,10 +151,17 @@ export class GrowingTrajectory {
   }
 }
 
+/** Index of the last time that is not after t; -1 if all are. */
+export function lastUntil(times: ArrayLike<number>, t: number): number {
+  let m = times.length - 1;
+  while (m >= 0 && times[m] > t) m--;
+  return m;
+}
+
 /** The state of a trajectory at time t: between snapshots x is linear in t and v constant. */
 export function snapshotAt(trajectory: TrajectoryView, t: number): Required<ViewSnapshot> {
   const { t: times } = trajectory;
-  const m = Math.max(0, times.findLastIndex((time) => time <= t + 1e-6));
+  const m = Math.max(0, lastUntil(times, t + 1e-6));
   const image = imageAt(trajectory, m);
   const { velocity } = lastVelocity(trajectory, m);
   const share = m + 1 < times.length ? (t - times[m]) / (times[m + 1] - times[m]) : 0;

@@ -29,13 +29,14 @@ for (const clock of ["timestamp-query", undefined] as const) {
       if (clock && !adapter.features.has(clock)) return;
       const device = await adapter.requestDevice({ requiredFeatures: clock ? [clock] : [] });
       const dispatches = [work(device)];
-      using timer = await kernelTimer(device);
+      const timer = await kernelTimer(device);
       await timer.time([{ dispatches, repeats: 1 }]); // compiles
       const [little, much] = [{ dispatches, repeats: 1 }, { dispatches, repeats: 200 }];
       const times = await timer.time([little, much, little, much, little, much]);
       const least = [0, 1].map((i) => Math.min(times[i], times[i + 2], times[i + 4]));
       assert.ok(least[1] > 3 * least[0], `${times}`);
       assert.ok(least[1] < 60_000, "milliseconds");
+      timer.close();
       device.destroy();
     },
   );
