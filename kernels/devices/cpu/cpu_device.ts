@@ -10,7 +10,14 @@ import { checkCount, isCount } from "../../core/checks.ts";
 import { turn } from "../turn.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
-import { hasRelaxedSimd, loadKernels, mostThreads, ThreadTeam, whySingleThreaded } from "./thread_team.ts";
+import {
+  coreCount,
+  hasRelaxedSimd,
+  loadKernels,
+  mostThreads,
+  ThreadTeam,
+  whySingleThreaded,
+} from "./thread_team.ts";
 import { CpuWorkspace, SharedMemory } from "./shared_memory.ts";
 import { type WasmCall, writeCall } from "./wasm_call.ts";
 
@@ -83,7 +90,7 @@ export class CpuDevice implements Device {
         `Cannot open the CPU device with ${threads} threads: ${reason} (expected 1, or 0)`,
       );
     }
-    const cores = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, mostThreads);
+    const cores = Math.min(coreCount(), mostThreads);
     try {
       return new CpuDevice(await loadKernels(fused), threads || (reason === undefined ? cores : 1), fused);
     } catch (cause) {

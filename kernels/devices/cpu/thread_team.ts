@@ -33,6 +33,28 @@ export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(probe);
 }
 
+/** The parts of Node's modules in use. */
+interface NodeModules {
+  worker_threads: {
+    Worker: new (source: string, options: { eval: true; workerData: unknown }) => {
+      on(event: "error", listener: (error: Error) => void): void;
+    };
+  };
+  os: { availableParallelism(): number };
+}
+
+/** A module of Node; undefined in Deno and in browsers, which have workers and a number of cores as globals. */
+function nodeModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] | undefined {
+  if (typeof Worker !== "undefined") return undefined;
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): NodeModules[Name] } };
+  return process?.getBuiltinModule?.(`node:${name}`);
+}
+
+/** Number of cores of this machine, as far as the host tells. */
+export function coreCount(): number {
+  return nodeModule("os")?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
+}
+
 const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
 
 /** The kernels' module, with fused multiply-add or without; each is compiled once. */
@@ -54,15 +76,15 @@ interface Exports {
   workspaceBytes(program: number, calls: number, threads: number): number;
 }
 
-const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
+/** What a worker does, as the source of a function. */
+const work = `({ module, memory, thread }) => {
   try {
     new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
   } catch (error) {
     Atomics.store(new Int32Array(memory.buffer), ${Layout.failed / 4}, 1);
     throw error;
   }
-  close();
-};`;
+}`;
 
 /**
  * URL of the worker's script: a blob needs no permission to load, and has its page's origin, which sharing memory
@@ -80,7 +102,7 @@ export class ThreadTeam {
   readonly #exports: Exports;
   /** Words shared by the threads; growing the memory does not move them. */
   readonly #words: Int32Array;
-  #workers: Worker[] = [];
+  #workers: object[] = [];
   /** Number of earlier workers that were told to end. */
   #leaving = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -150,14 +172,24 @@ export class ThreadTeam {
     return Atomics.load(words, Layout.ready / 4) === this.#workers.length;
   }
 
-  #worker(thread: number): Worker {
-    workerUrl ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
+  /** Starts a worker; what it returns only keeps the worker alive. */
+  #worker(thread: number): object {
+    const data = { module: this.#module, memory: this.#memory.memory, thread };
+    const node = nodeModule("worker_threads");
+    if (node) {
+      const source = `(${work})(require("node:worker_threads").workerData)`;
+      const worker = new node.Worker(source, { eval: true, workerData: data });
+      worker.on("error", ({ message }) => this.#failure ??= message);
+      return worker;
+    }
+    const source = `onmessage = ({ data }) => { (${work})(data); close(); };`;
+    workerUrl ??= URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
     const worker = new Worker(workerUrl, { type: "module" });
     worker.onerror = (event) => {
       event.preventDefault();
       this.#failure ??= event.message;
     };
-    worker.postMessage({ module: this.#module, memory: this.#memory.memory, thread });
+    worker.postMessage(data);
     return worker;
   }
 
