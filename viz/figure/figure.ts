@@ -124,10 +124,9 @@ function coloured(traces: readonly Trace[], first = 0): Trace[] {
 function check({ traces, frames }: FigureParts): void {
   for (const { x, y, name } of [traces, ...frames.map(({ traces }) => traces)].flat()) {
     if (x.length === y.length) continue;
+    const which = name ? `trace "${name}"` : "trace";
     throw new RangeError(
-      `Cannot draw figure: trace${
-        name ? ` "${name}"` : ""
-      } has ${x.length} x and ${y.length} y (expected equal numbers)`,
+      `Cannot draw figure: ${which} has ${x.length} x and ${y.length} y (expected equal numbers)`,
     );
   }
   const other = frames.find(({ traces }) => traces.length !== frames[0].traces.length);

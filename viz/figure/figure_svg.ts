@@ -16,20 +16,16 @@ export function figureSvg(parts: FigureParts): string {
   const panels = shown.length > 0 ? shown : [{ label: "", traces: [] }];
   const side = panels.length === 1 ? width : Math.floor(1.4 * width / panels.length);
   const cell = [side, panels.length === 1 ? height : side] as const;
-  const place = sheet([1, panels.length], cell, {
+  const captions = {
     ...title !== undefined && { title },
     ...shown.length > 0 && { columns: shown.map(({ label }) => label) },
-  });
+  };
+  const { place, svg } = sheet([1, panels.length], cell, captions);
   const drawn = panels.map((panel, i) => {
-    const [left, top] = place.place(0, i);
-    return `<g transform="translate(${left} ${top})">${
-      drawPanel([...traces, ...panel.traces], layout, cell, x, y)
-    }</g>`;
+    const content = drawPanel([...traces, ...panel.traces], layout, cell, x, y);
+    return `<g transform="translate(${place(0, i).join(" ")})">${content}</g>`;
   });
-  return place.svg(drawn.join(""), {
-    ...title !== undefined && { title },
-    columns: shown.map(({ label }) => label),
-  });
+  return svg(drawn.join(""), captions);
 }
 
 type Range = readonly [low: number, high: number];
@@ -105,13 +101,9 @@ function drawPanel(
     return `<path d="M0 ${at}h${w}" stroke="#e4e4e4"/>` +
       `<text x="-6" y="${digits(y(value) + 3.5)}" text-anchor="end">${name}</text>`;
   });
-  const lines = traces.map((trace) =>
-    drawTrace(
-      trace,
-      (value) => xLog && value <= 0 ? NaN : x(value),
-      (value) => yLog && value <= 0 ? NaN : y(value),
-    )
-  );
+  const toX = (value: number) => xLog && value <= 0 ? NaN : x(value);
+  const toY = (value: number) => yLog && value <= 0 ? NaN : y(value);
+  const lines = traces.map((trace) => drawTrace(trace, toX, toY));
   return `<g transform="translate(${left} ${margin.top})" font-family="DejaVu Sans" font-size="10.5" ` +
     `fill="#444" text-anchor="middle">${xTicks.join("")}${yTicks.join("")}` +
     `<text x="${w / 2}" y="${h + 31}">${escapeXml(xTitle)}</text>` +
@@ -124,12 +116,16 @@ function scaleOf(log: FigureLayout["xLog"]) {
   return log ? scaleLog().base(log === 2 ? 2 : 10) : scaleLinear();
 }
 
+type Scale = ReturnType<typeof scaleOf>;
+
+/** A tick with its label. */
+interface Label {
+  readonly value: number;
+  readonly name: string;
+}
+
 /** About `count` ticks with their labels. */
-function labelsOf(
-  scale: ReturnType<typeof scaleOf>,
-  count: number,
-  log: FigureLayout["xLog"],
-): { readonly value: number; readonly name: string }[] {
+function labelsOf(scale: Scale, count: number, log: FigureLayout["xLog"]): Label[] {
   const nameOf = log ? scale.tickFormat(count, logTickFormat) : scale.tickFormat(count);
   const labels = scale.ticks(count).map((value) => ({ value, name: nameOf(value) }))
     .filter(({ name }) => name !== "");
@@ -139,17 +135,15 @@ function labelsOf(
 
 /** Labels of a horizontal axis and their middles, moved left of `edge` if needed; fewer if they would touch. */
 function labelsApart(
-  scale: ReturnType<typeof scaleOf>,
+  scale: Scale,
   count: number,
   log: FigureLayout["xLog"],
   edge: number,
-): { readonly value: number; readonly name: string; readonly middle: number }[] {
+): (Label & { readonly middle: number })[] {
   const halfOf = (name: string) => letter.digit * name.length / 2;
-  const labels = labelsOf(scale, count, log).map(({ value, name }) => ({
-    value,
-    name,
-    middle: Math.min(scale(value), edge - halfOf(name)),
-  }));
+  const labels = labelsOf(scale, count, log).map((label) => {
+    return { ...label, middle: Math.min(scale(label.value), edge - halfOf(label.name)) };
+  });
   const touch = labels.slice(1).some(({ name, middle }, i) => {
     return middle - labels[i].middle < halfOf(labels[i].name) + halfOf(name) + letter.gap;
   });

@@ -51,20 +51,11 @@ export function flowCell(
   const palette = colormap(map);
   const mean = (values: Float32Array) => channelMean(values, size);
   const ofChannels = C === 1 ? "" : ", mean of the channels";
-  const picture = (
-    values: Float32Array,
-    channels: number,
-    range: readonly [low: number, high: number],
-    t: number,
-    x: number,
-    y: number,
-  ) => {
-    return svgImage(`draw ${field} at t = ${t}`, values, [channels, H, W], {
-      at: [x, y],
-      scale,
-      range,
-      palette,
-    });
+  /** Draws values of one channel or C; velocities in [-most, most], images in [0, 1]. */
+  const picture = (values: Float32Array, t: number, x: number, y: number, most?: number) => {
+    const range = most === undefined ? [0, 1] as const : [-most, most] as const;
+    const shape = [values.length / (H * W), H, W] as const;
+    return svgImage(`draw ${field} at t = ${t}`, values, shape, { at: [x, y], scale, range, palette });
   };
   const cell = { width: W * scale, height: H * scale };
 
@@ -80,7 +71,7 @@ export function flowCell(
         // The last snapshot has no velocity: show the one before.
         const last = velocityAt(trajectory, Math.min(m, trajectory.shape[0] - 2));
         const v = last ? mean(last) : new Float32Array(H * W);
-        return picture(diverging ? v.map((value) => -value) : v, 1, [-most, most], t, x, y);
+        return picture(diverging ? v.map((value) => -value) : v, t, x, y, most);
       },
     };
   }
@@ -99,7 +90,7 @@ export function flowCell(
           ? quiver(finite(mean(v), W, t), [H, W]).map((arrow) => arrowPath(arrow, scale, unit)).join("")
           : "";
         const shape = `<path transform="translate(${x} ${y})" fill="#fff" fill-opacity=".8" d="${arrows}"/>`;
-        return picture(imageAt(trajectory, m), C, [0, 1], t, x, y) + (arrows && shape);
+        return picture(imageAt(trajectory, m), t, x, y) + (arrows && shape);
       },
     };
   }
@@ -111,7 +102,7 @@ export function flowCell(
       const v = field === "prediction" ? velocityAt(trajectory, m) : undefined;
       const image = imageAt(trajectory, m);
       const values = v ? image.map((value, i) => value + (1 - trajectory.t[m]) * v[i]) : image;
-      return picture(values, C, [0, 1], t, x, y);
+      return picture(values, t, x, y);
     },
   };
 }
@@ -120,11 +111,9 @@ export function flowCell(
 function finite(velocity: Float32Array, W: number, t: number): Float32Array {
   const i = velocity.findIndex((value) => !Number.isFinite(value));
   if (i < 0) return velocity;
+  const where = `row ${Math.floor(i / W)}, column ${i % W}`;
   throw new RangeError(
-    `Cannot draw quiver at t = ${t}: velocity is ${velocity[i]} at row ${Math.floor(i / W)}, column ${
-      i % W
-    } ` +
-      "(expected finite numbers)",
+    `Cannot draw quiver at t = ${t}: velocity is ${velocity[i]} at ${where} (expected finite numbers)`,
   );
 }
 
@@ -141,13 +130,7 @@ function velocities(trajectories: readonly Trajectory[]): Float32Array[] {
 
 /** The quantile `covered` of all values; 0 if there are none. */
 function quantile(parts: readonly Float32Array[]): number {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let start = 0;
-  for (const part of parts) {
-    all.set(part, start);
-    start += part.length;
-  }
-  all.sort();
+  const all = Float32Array.from(parts.flatMap((part) => [...part])).sort();
   return all.length === 0 ? 0 : all[Math.round(covered * (all.length - 1))];
 }
 

@@ -4,7 +4,7 @@ import { type ColormapName, defaultMaps } from "../image/colormap.ts";
 import { sizeInWords } from "../image/image_shape.ts";
 import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell.ts";
 import { pace, type Pacing } from "./pacing.ts";
-import { type Captions, type Sheet, sheet } from "../image/sheet.ts";
+import { type Captions, sheet } from "../image/sheet.ts";
 
 /** Trajectories shown side by side, one for each sample of a model. */
 export interface FlowRow {
@@ -78,6 +78,7 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
   const cell = cellFor(rows, columns, options);
   const times = frameTimes(rows, pacing, frames);
   const single = rows.length === 1 && columns === 1;
+  const inColour = imageSizeOf(rows[0].trajectories[0])[0] === 3 && options.field !== "velocity";
   const captions = (t: number) => ({
     title: [`t = ${t.toFixed(2)}`, single ? [] : `${pacing} pacing`, remark ?? []].flat().join(", "),
     ...columnTitles && { columns: columnTitles },
@@ -88,9 +89,15 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
   return {
     width: layout.width,
     height: layout.height,
-    ...inOwnColours(rows, options) ? {} : { map: mapOf(options) },
+    ...!inColour && { map: mapOf(options) },
     times,
-    svg: (frame) => layout.svg(drawRows(rows, cell, layout, times[frame]), captions(times[frame])),
+    svg(frame) {
+      const t = times[frame];
+      const cells = rows.flatMap(({ trajectories }, row) =>
+        trajectories.map((trajectory, column) => cell.draw(trajectory, t, ...layout.place(row, column)))
+      );
+      return layout.svg(cells.join(""), captions(t));
+    },
   };
 }
 
@@ -107,11 +114,8 @@ export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions =
   const lines = rows.flatMap(({ trajectories, label }) =>
     trajectories.map((trajectory) => ({ trajectory, label }))
   );
-  const captions: Captions = {
-    columns: times.map((t) => `t = ${t.toFixed(2)}`),
-    ...labels(lines),
-    note: cell.note,
-  };
+  const columns = times.map((t) => `t = ${t.toFixed(2)}`);
+  const captions: Captions = { columns, ...labels(lines), note: cell.note };
   const layout = sheet([lines.length, times.length], [cell.width, cell.height], captions);
   const cells = lines.flatMap(({ trajectory }, row) =>
     times.map((t, column) => cell.draw(trajectory, t, ...layout.place(row, column)))
@@ -123,22 +127,8 @@ function mapOf({ field, map }: FlowFramesOptions): ColormapName {
   return map ?? (field === "velocity" ? defaultMaps.signed : defaultMaps.image);
 }
 
-/** Whether images have three channels and are drawn in colour. */
-function inOwnColours(
-  [{ trajectories: [trajectory] }]: readonly FlowRow[],
-  { field }: FlowFramesOptions,
-): boolean {
-  return imageSizeOf(trajectory)[0] === 3 && field !== "velocity";
-}
-
 function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<Captions, "rows"> {
   return rows.some(({ label }) => label) ? { rows: rows.map(({ label = "" }) => label) } : {};
-}
-
-function drawRows(rows: readonly FlowRow[], cell: FlowCell, layout: Sheet, t: number): string {
-  return rows.flatMap(({ trajectories }, row) =>
-    trajectories.map((trajectory, column) => cell.draw(trajectory, t, ...layout.place(row, column)))
-  ).join("");
 }
 
 /** Checks all trajectories and prepares drawing them. */
@@ -146,9 +136,7 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
   const task = "draw flow";
   const trajectories = rows.flatMap(({ trajectories }) => trajectories);
   if (rows.length === 0 || rows.some(({ trajectories }) => trajectories.length === 0)) {
-    throw new RangeError(
-      `Cannot ${task}: a row has no trajectories (expected at least one in each)`,
-    );
+    throw new RangeError(`Cannot ${task}: a row has no trajectories (expected at least one in each)`);
   }
   trajectories.forEach((trajectory) => checkTrajectory(task, trajectory));
   const sizes = trajectories.map(imageSizeOf);

@@ -67,24 +67,13 @@ export function framePalette(map: ColormapName): Palette {
   return paletteOf([...colors, ...captionGreys()]);
 }
 
-/**
- * Fits one palette to frames of colour images.
- *
- * @returns u8[256, 3]; unused entries at the end are black
- */
-export function fittedPalette(rasters: readonly Raster[]): Palette {
-  const rgba = new Uint8Array(rasters.reduce((sum, { rgba }) => sum + rgba.length, 0));
-  let start = 0;
-  for (const raster of rasters) {
-    rgba.set(raster.rgba, start);
-    start += raster.rgba.length;
-  }
-  // Black comes first: black entries at the end are unused.
-  return paletteOf([
-    [0, 0, 0],
-    ...captionGreys(),
-    ...quantize(rgba, 254 - counts.greys, { format: "rgb444" }),
-  ]);
+/** Fits one palette to frames of colour images, all of one size. */
+function fittedPalette(rasters: readonly Raster[]): Palette {
+  const [{ rgba: { length } }] = rasters;
+  const rgba = new Uint8Array(rasters.length * length);
+  rasters.forEach((raster, i) => rgba.set(raster.rgba, i * length));
+  const fitted = quantize(rgba, 254 - counts.greys, { format: "rgb444" });
+  return paletteOf([[0, 0, 0], ...captionGreys(), ...fitted]); // black first: black entries at the end are unused
 }
 
 /** Greys from the colour of letters to white. */

@@ -59,10 +59,8 @@ export function captionedGrid(
     height: layout.height,
     svg(images, words = captions) {
       if (images.length !== rows * columns) {
-        throw new RangeError(
-          `Cannot ${task}: there are ${images.length} images (expected ${rows * columns}, ` +
-            `${rows} rows of ${columns})`,
-        );
+        const expected = `${rows * columns}, ${rows} rows of ${columns}`;
+        throw new RangeError(`Cannot ${task}: there are ${images.length} images (expected ${expected})`);
       }
       const cells = images.map((image, i) =>
         svgImage(task, image, size, { at: layout.place(Math.floor(i / columns), i % columns), scale })

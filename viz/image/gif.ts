@@ -1,5 +1,4 @@
 import untyped from "npm:gifenc@1.0.3";
-import { checkInteger } from "../check.ts";
 import { checkPalette, type Palette } from "./colormap.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
@@ -78,13 +77,12 @@ export function encodeGif(
   checkPalette("encode GIF", palette);
   checkDuration("encode GIF", "delay", delay, mostMs);
   checkDuration("encode GIF", "hold", hold, mostMs);
-  if (plays !== Infinity) checkInteger("encode GIF", "plays", plays, 1);
-  if (plays !== Infinity && plays > 65_536) {
-    throw new RangeError(`Cannot encode GIF: plays is ${plays} (expected at most 65536, or Infinity)`);
+  if (plays !== Infinity && !(Number.isInteger(plays) && plays >= 1 && plays <= 65_536)) {
+    throw new RangeError(`Cannot encode GIF: plays is ${plays} (expected 1 to 65536, or Infinity)`);
   }
 
   const encoder = GIFEncoder();
-  const used = frames.reduce((most, { pixels }) => Math.max(most, largest(pixels)), 0) + 1;
+  const used = 1 + frames.reduce((most, { pixels }) => pixels.reduce((a, b) => Math.max(a, b), most), 0);
   const unchanged = frames.length > 1 && used < 256 ? used : undefined;
   const colorDepth = Math.max(Math.ceil(Math.log2(unchanged === undefined ? used : used + 1)), 2);
   const colors = Array.from({ length: 2 ** colorDepth }, (_, i) => [...palette.subarray(3 * i, 3 * i + 3)]);
@@ -99,17 +97,11 @@ export function encodeGif(
       transparentIndex: unchanged ?? 0,
       colorDepth,
       dispose: 1,
-      ...(i === 0 ? { palette: colors, repeat } : {}),
+      ...i === 0 && { palette: colors, repeat },
     });
   });
   encoder.finish();
   return imageFile(encoder.bytes(), "image/gif");
-}
-
-function largest(indices: Uint8Array): number {
-  let most = 0;
-  for (const index of indices) if (index > most) most = index;
-  return most;
 }
 
 /** Throws a {@linkcode RangeError} unless there are frames, all of one size that a file can hold. */

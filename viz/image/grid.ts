@@ -58,7 +58,7 @@ export function imageGrid(
   options: GridOptions = {},
 ): (Picture | Raster) & Displayable {
   const full = checkImages("draw grid", images, shape);
-  const [N, C] = full;
+  const [N, C, H, W] = full;
   const { range: [low, high] = [0, 1], columns = Math.ceil(Math.sqrt(N)), scale = 1, gap = 0 } = options;
   checkInteger("draw grid", "columns", columns, 1);
   checkInteger("draw grid", "scale", scale, 1);
@@ -68,7 +68,13 @@ export function imageGrid(
       `Cannot draw grid: range is [${low}, ${high}] (expected two finite numbers, the lower first)`,
     );
   }
-  const layout = layOut(full, { columns, scale, gap });
+  const layout = {
+    columns,
+    scale,
+    gap,
+    width: columns * (W * scale + gap) - gap,
+    height: Math.ceil(N / columns) * (H * scale + gap) - gap,
+  };
   checkPixels("draw grid", layout.width, layout.height, "a smaller scale or gap, or fewer images");
   const levels = new Uint8Array(images.length); // a loop, as `Uint8Array.from` takes three times as long
   for (let i = 0; i < images.length; i++) {
@@ -84,15 +90,6 @@ function displayable<P extends Picture | Raster>(picture: P): P & Displayable {
 interface Layout extends Required<Pick<GridOptions, "columns" | "scale" | "gap">> {
   readonly width: number;
   readonly height: number;
-}
-
-function layOut([N, , H, W]: ChannelsShape, options: Omit<Layout, "width" | "height">): Layout {
-  const { columns, scale, gap } = options;
-  return {
-    ...options,
-    width: columns * (W * scale + gap) - gap,
-    height: Math.ceil(N / columns) * (H * scale + gap) - gap,
-  };
 }
 
 /** Tiles levels u8[N, 1, H, W]. */
@@ -139,20 +136,16 @@ function notebookZoom({ width, height }: Picture | Raster): number {
 export function checkImages(task: string, images: Float32Array, shape: ImagesShape): ChannelsShape {
   const full = checkShape(task, shape);
   const [N, C, H, W] = full;
-  if (images.length !== N * C * H * W) {
-    throw new RangeError(
-      `Cannot ${task}: images hold ${images.length} values (expected ${N * C * H * W}, f32[${
-        shape.join(", ")
-      }])`,
-    );
+  const size = N * C * H * W;
+  if (images.length !== size) {
+    const expected = `${size}, f32[${shape.join(", ")}]`;
+    throw new RangeError(`Cannot ${task}: images hold ${images.length} values (expected ${expected})`);
   }
   const i = images.findIndex(Number.isNaN);
   if (i < 0) return full;
   const channel = C === 1 ? "" : `channel ${Math.floor(i / (H * W)) % C}, `;
+  const where = `${channel}row ${Math.floor(i / W) % H}, column ${i % W}`;
   throw new RangeError(
-    `Cannot ${task}: image ${Math.floor(i / (C * H * W))} is NaN at ${channel}row ${
-      Math.floor(i / W) % H
-    }, ` +
-      `column ${i % W} (expected numbers)`,
+    `Cannot ${task}: image ${Math.floor(i / (C * H * W))} is NaN at ${where} (expected numbers)`,
   );
 }

@@ -31,11 +31,7 @@ export function magnified<P extends Picture | Raster>(picture: P, zoom: number):
   return { width, height, rgba: new Uint8Array(enlarged(words, picture.width, zoom).buffer) } as P;
 }
 
-function enlarged<A extends Uint8Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>>(
-  pixels: A,
-  width: number,
-  zoom: number,
-): A {
+function enlarged<A extends Uint8Array | Uint32Array>(pixels: A, width: number, zoom: number): A {
   const large = new (pixels.constructor as new (length: number) => A)(pixels.length * zoom * zoom);
   for (let at = 0; at < large.length; at += zoom) {
     const [x, y] = [at / zoom % width, Math.floor(at / (width * zoom * zoom))];

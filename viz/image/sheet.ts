@@ -71,10 +71,8 @@ export function sheet(
           text(head, place(0, i)[0] + cell[0] / 2, top - room.column / 2, font.column, cell[0] + room.gap)
         ),
         ...labels.map((label, i) => {
-          const y = place(i, 0)[1] + cell[1] / 2;
-          return `<g transform="translate(${indent - room.row / 2} ${y}) rotate(-90)">${
-            rowLabel(label, cell[1])
-          }</g>`;
+          const at = `${indent - room.row / 2} ${place(i, 0)[1] + cell[1] / 2}`;
+          return `<g transform="translate(${at}) rotate(-90)">${rowLabel(label, cell[1])}</g>`;
         }),
         note ? text(note, middle, height - room.note / 2, font.note, width) : "",
       ];
@@ -105,9 +103,8 @@ function text(words: string, x: number, y: number, size: number, most: number): 
   const letters = Math.floor(most / (letter * legible));
   const shown = words.length > letters ? `${words.slice(0, Math.max(letters - 1, 0))}…` : words;
   const fitting = Math.min(size, most / (letter * Math.max(shown.length, 1)));
-  return `<text x="${x}" y="${(y + 0.36 * fitting).toFixed(1)}" font-size="${fitting.toFixed(1)}">${
-    escapeXml(shown)
-  }</text>`;
+  const middle = (y + 0.36 * fitting).toFixed(1);
+  return `<text x="${x}" y="${middle}" font-size="${fitting.toFixed(1)}">${escapeXml(shown)}</text>`;
 }
 
 /** Escapes text for SVG; characters that XML forbids become U+FFFD. */

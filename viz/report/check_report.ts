@@ -76,46 +76,50 @@ function checkTimes(name: string, first: Float32Array, t: Float32Array): void {
   );
 }
 
+type Filled = readonly [name: string, shape: readonly number[], length: number | undefined];
+
+/** Checks arrays that may be missing. */
+function checkAll(arrays: readonly Filled[]): void {
+  for (const [name, shape, length] of arrays) if (length !== undefined) checkFilled(name, shape, length);
+}
+
 function checkPlane(plane: PlaneTrajectories): void {
   const { shape: [M, N], real, classes, conditioning } = plane;
-  const size = sizeOfPlane(plane);
   const D = real.classes?.length ?? Math.floor(real.position.length / 2);
-  const arrays: [name: string, shape: readonly number[], length: number | undefined][] = [
-    ["times", [M], plane.t.length],
-    ["positions", [M, N, 2], plane.position.length],
-    ["velocities", [M - 1, N, 2], plane.velocity.length],
-    ["speeds", [M - 1, N], plane.speed.length],
-    ["straightnesses", [M - 1, N], plane.straightness.length],
-    ["images", [N, ...size], plane.image.length],
-    ["classes", [N], classes?.length],
-    ["labels", [N], conditioning?.labels.length],
-    ["real images", [D, 2], real.position.length],
-  ];
-  for (const [name, shape, length] of arrays) {
-    if (length !== undefined) checkFilled(`${name} of the plane`, shape, length);
-  }
+  checkAll([
+    ["times of the plane", [M], plane.t.length],
+    ["positions of the plane", [M, N, 2], plane.position.length],
+    ["velocities of the plane", [M - 1, N, 2], plane.velocity.length],
+    ["speeds of the plane", [M - 1, N], plane.speed.length],
+    ["straightnesses of the plane", [M - 1, N], plane.straightness.length],
+    ["images of the plane", [N, ...sizeOfPlane(plane)], plane.image.length],
+    ["classes of the plane", [N], classes?.length],
+    ["labels of the plane", [N], conditioning?.labels.length],
+    ["real images of the plane", [D, 2], real.position.length],
+  ]);
 }
 
 function checkNetwork({ tests, judge }: LiveNetwork): void {
-  if (tests) {
-    checkFilled("test images", tests.shape, tests.image.length);
-    if (tests.labels) checkFilled("labels of test images", [tests.shape[0]], tests.labels.length);
-  }
-  if (!judge) return;
-  const { values, rows, width } = judge.reference;
-  checkFilled("features of test images", [rows, width], values.length);
+  const { rows, width, values } = judge?.reference ?? { rows: 0, width: 0 };
+  checkAll([
+    ["test images", tests?.shape ?? [], tests?.image.length],
+    ["labels of test images", [tests?.shape[0] ?? 0], tests?.labels?.length],
+    ["features of test images", [rows, width], values?.length],
+  ]);
 }
 
 function checkComparison({ runs, shape, t, labels, points, velocities, difference }: Comparison): void {
   const [S, T, ...size] = shape;
   const R = runs.length;
   checkShape("report the comparison", [S, ...size]);
-  checkFilled("times of the comparison", [T], t.length);
-  if (labels) checkFilled("labels of the comparison", [S], labels.length);
-  checkFilled("sets of points", [R], points.length);
-  checkFilled("sets of velocities", [R, R], velocities.flat().length);
-  checkFilled("differences of velocities", [R, R, R, T], difference.flat(3).length);
-  for (const values of [points, ...velocities].flat()) {
-    checkFilled("points or velocities of a run", shape, values.length);
-  }
+  checkAll([
+    ["times of the comparison", [T], t.length],
+    ["labels of the comparison", [S], labels?.length],
+    ["sets of points", [R], points.length],
+    ["sets of velocities", [R, R], velocities.flat().length],
+    ["differences of velocities", [R, R, R, T], difference.flat(3).length],
+    ...[points, ...velocities].flat().map((
+      { length },
+    ): Filled => ["points or velocities of a run", shape, length]),
+  ]);
 }

@@ -66,7 +66,12 @@ each value; a code built on the network needs fewer for images that it expects.<
  */
 export function explorerSection(live: boolean, channels: number): Markup {
   const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
+  const imageText = markup`The image at t${channels === 1 ? ": black is 0, white is 1." : ", in colour."}`;
   const scale = markup`<span id="view-v-scale"></span>`;
+  const velocityText = markup`Red brightens, blue darkens, ${scale} per unit of t.${ofChannels}`;
+  const blocks = `${blockSize} x ${blockSize} blocks`;
+  const quiverText =
+    markup`The gradient of v averaged over ${blocks}: arrows point to higher velocity, not along a motion.${ofChannels}`;
   const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
   const arrows = markup`<canvas id="view-arrows" aria-hidden="true"></canvas>`;
   return markup`<section id="flow" class="${channels === 1 ? "grey" : "colour"}" aria-labelledby="flow-title">
@@ -77,23 +82,10 @@ point at a pixel to see how it changes; click to hold the pixel.</p>
 <label>Model <select id="explorer-run"></select></label></div>
 ${live ? liveControls : undefined}
 <div id="explorer"><div class="panels">
-${
-    panel(
-      "view-x",
-      "x at t",
-      channels === 1 ? markup`The image at t: black is 0, white is 1.` : markup`The image at t, in colour.`,
-      live ? { over: ring, tools: paintTools } : {},
-    )
-  }
-${
-    panel(
-      "view-v",
-      "Velocity v(x, t)",
-      markup`Red brightens, blue darkens, ${scale} per unit of t.${ofChannels}`,
-    )
-  }
+${panel("view-x", "x at t", imageText, live ? { over: ring, tools: paintTools } : {})}
+${panel("view-v", "Velocity v(x, t)", velocityText)}
 ${panel("view-end", "Predicted end", markup`x + (1 \u2212 t) v: where the current velocity leads.`)}
-${panel("view-quiver", "The study\u2019s quiver", quiverText(ofChannels), { over: arrows })}
+${panel("view-quiver", "The study\u2019s quiver", quiverText, { over: arrows })}
 </div>
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
@@ -101,11 +93,6 @@ ${panel("view-quiver", "The study\u2019s quiver", quiverText(ofChannels), { over
 ${chart("pixel-chart", "Value and velocity of the chosen pixel over t", "", { hasTable: false })}
 ${live ? bitsControls : undefined}
 </section>`;
-}
-
-function quiverText(ofChannels: string): Markup {
-  const size = `${blockSize} x ${blockSize}`;
-  return markup`The gradient of v averaged over ${size} blocks: arrows point to higher velocity, not along a motion.${ofChannels}`;
 }
 
 /** A picture with a mark at the chosen pixel. */

@@ -36,13 +36,7 @@ ${ofEach(planeText)}
 ${chart("plane-chart", "Samples in the plane of two principal components", "tall", { hasTable: false })}
 <figure><canvas id="plane-image" aria-hidden="true"></canvas>
 <figcaption id="plane-text" aria-live="polite"></figcaption></figure></div>
-${
-    ofEach(({ classifier, classes, conditioning }) =>
-      markup`${classifier && classesText(classifier)}${
-        conditioning && conditioningText(conditioning, classes)
-      }`
-    )
-  }
+${ofEach(classesText)}
 <div class="columns">
 <div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
 <div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
@@ -50,7 +44,7 @@ ${
 <p class="small">Over all pixels, not only in the plane: the median of the samples, with a band from the 10 % to the 90 %
 quantile. Straightness is the cosine between velocity and x1 \u2212 x0; it is always 1 if trajectories are straight
 lines.</p>
-${details("Numbers of speed and straightness", markup`${numbers}`)}
+${details("Numbers of speed and straightness", numbers)}
 </section>`;
 }
 
@@ -67,31 +61,29 @@ points are ${
   } real images; arrows show the velocity in this plane, a tenth of t ahead.</p>`;
 }
 
-/** How classes were recognised, and how reliably. */
-function classesText(classifier: NonNullable<PlaneTrajectories["classifier"]>): Markup {
-  const words = "judgeAccuracy" in classifier
-    ? markup`named by the judge, a small classifier that is right on ${
+/** How classes were recognised and how reliably; the requested classes, and how many samples the classifier assigns to them. */
+function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
+  const by = classifier === undefined
+    ? undefined
+    : "judgeAccuracy" in classifier
+    ? `named by the judge, a small classifier that is right on ${
       percent(classifier.judgeAccuracy)
     } of test images; it`
-    : markup`by a vote of the five nearest real images along 20 components. This simple classifier is right on
+    : `by a vote of the five nearest real images along 20 components. This simple classifier is right on
 ${classifier.right} of ${classifier.tried} held-out images (${
       percent(classifier.right / classifier.tried)
     }); it`;
-  return markup`<p class="small">Colours and shapes are classes, ${words} names a class even for samples that look like none.
+  const known = by &&
+    markup`<p class="small">Colours and shapes are classes, ${by} names a class even for samples that look like none.
 Click a class in the legend to hide it.</p>`;
-}
-
-/** The requested classes, and the share of samples that the classifier assigns to them. */
-function conditioningText(
-  { labels, guidance }: NonNullable<PlaneTrajectories["conditioning"]>,
-  classes: PlaneTrajectories["classes"],
-): Markup {
+  if (!conditioning) return markup`${known}`;
+  const { labels, guidance } = conditioning;
   const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
   const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
   const seen = hits === undefined
-    ? undefined
-    : markup`; the classifier sees the requested class in ${percent(hits / labels.length)} of them`;
-  return markup`<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
+    ? ""
+    : `; the classifier sees the requested class in ${percent(hits / labels.length)} of them`;
+  return markup`${known}<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
 }
 
 function percent(part: number): string {
@@ -113,6 +105,10 @@ function comparisonSection(
     return markup`<h3>${runs[a].name} and ${runs[b].name}</h3>
 ${table(["t", "on trajectories of the first", "on trajectories of the second"], rows)}`;
   });
+  const drawn = labels &&
+    ` Models with classes draw class ${
+      labels.join(", ")
+    } from noise 1 to ${labels.length}, without guidance.`;
   const scale =
     markup`v<sub>A</sub> \u2212 v<sub>B</sub> where A is${ofChannels}, <span id="compare-d-scale"></span>`;
   return markup`<section id="compare" aria-labelledby="compare-title">
@@ -132,15 +128,9 @@ ${comparedPanel("compare-d", "Difference", scale)}
 <h3>Difference on shared points</h3>
 ${chart("difference-chart", "Difference of velocities over t", "low")}
 <p class="small">Both networks are evaluated at the same ${S} x ${T} points: those that A passes through, then those that B
-passes through. Root mean square over pixels and samples.${labels && labelsText(labels)}</p>
-${details("Numbers of the difference", markup`${numbers}`)}
+passes through. Root mean square over pixels and samples.${drawn}</p>
+${details("Numbers of the difference", numbers)}
 </section>`;
-}
-
-function labelsText(labels: readonly number[]): string {
-  return ` Models with classes draw class ${
-    labels.join(", ")
-  } from noise 1 to ${labels.length}, without guidance.`;
 }
 
 function comparedPanel(id: string, title: string, text?: Markup): Markup {

@@ -34,32 +34,28 @@ export function intervalAxis(
   const rows = figures.map(({ run, figure: { value, low, high } }, i) => {
     const y = size.top + (i + 0.5) * size.row;
     const colour = `var(--run-${run % 6})`;
-    return markup`<line x1="${place(low)}" x2="${
-      place(high)
-    }" y1="${y}" y2="${y}" stroke="${colour}" class="interval"/>
-<circle cx="${place(value)}" cy="${y}" r="4" fill="${colour}"><title>${shown(value)}, 95 % interval ${
-      shown(low)
-    } to ${shown(high)}</title></circle>`;
+    const [x, x1, x2] = [value, low, high].map(place);
+    const words = `${shown(value)}, 95 % interval ${shown(low)} to ${shown(high)}`;
+    return markup`<line x1="${x1}" x2="${x2}" y1="${y}" y2="${y}" stroke="${colour}" class="interval"/>
+<circle cx="${x}" cy="${y}" r="4" fill="${colour}"><title>${words}</title></circle>`;
   });
   const signs = marks.map(({ name, value, row }) => {
     const x = place(value);
     const [from, to] = [row, row + 1].map((row) => size.top + row * size.row);
-    return markup`<line x1="${x}" x2="${x}" y1="${from}" y2="${to}" class="reference ${name}"><title>${
-      inWords[name]
-    }: ${shown(value)}</title></line>`;
+    const title = `${inWords[name]}: ${shown(value)}`;
+    return markup`<line x1="${x}" x2="${x}" y1="${from}" y2="${to}" class="reference ${name}"><title>${title}</title></line>`;
   });
   const marked = references.flatMap((name) => {
     const values = new Set(marks.flatMap((mark) => mark.name === name ? [shown(mark.value)] : []));
     return values.size === 0 ? [] : [`${inWords[name]} ${[...values].join(", ")}`];
   });
   const label = [figures.map(({ figure }) => shown(figure.value)).join(", "), ...marked].join("; ");
+  const [left, right] = [size.margin, size.width - size.margin];
   return markup`<svg class="axis" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}" role="img" aria-label="${label}">
-<line x1="${size.margin}" x2="${
-    size.width - size.margin
-  }" y1="${line}" y2="${line}" class="base"/>${signs}${rows}
-<text x="${size.margin}" y="${height - 3}">${shown(ends[0])}</text>
+<line x1="${left}" x2="${right}" y1="${line}" y2="${line}" class="base"/>${signs}${rows}
+<text x="${left}" y="${height - 3}">${shown(ends[0])}</text>
 <text x="${size.width / 2}" y="${height - 3}" text-anchor="middle">${isLog ? "log scale" : undefined}</text>
-<text x="${size.width - size.margin}" y="${height - 3}" text-anchor="end">${shown(ends[1])}</text></svg>`;
+<text x="${right}" y="${height - 3}" text-anchor="end">${shown(ends[1])}</text></svg>`;
 }
 
 /** The axis: logarithmic if values are not shares, positive and differ by a factor of 30. */

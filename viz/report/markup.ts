@@ -73,17 +73,18 @@ export function factTable(
   runs: readonly { readonly name: string; readonly facts: readonly Fact[] }[],
 ): Markup {
   const names = [...new Set(runs.flatMap(({ facts }) => facts.map(([name]) => name)))];
-  const heads = runs.map(({ name }, i) =>
-    markup`<th scope="col"><span class="swatch" style="background:var(--run-${i % 6})"></span>${name}</th>`
-  );
+  const heads = runs.map(({ name }, i) => markup`<th scope="col">${swatch(i)}${name}</th>`);
   const rows = names.map((name) => {
-    const cells = runs.map(({ facts }) =>
-      markup`<td>${facts.find(([known]) => known === name)?.[1] ?? none}</td>`
-    );
-    return markup`<tr><th scope="row">${name}</th>${cells}</tr>`;
+    const values = runs.map(({ facts }) => facts.find(([known]) => known === name)?.[1] ?? none);
+    return markup`<tr><th scope="row">${name}</th>${values.map((value) => markup`<td>${value}</td>`)}</tr>`;
   });
   const head = runs.length > 1 ? markup`<thead><tr><td></td>${heads}</tr></thead>` : undefined;
   return markup`<div class="scroll"><table>${head}<tbody>${rows}</tbody></table></div>`;
+}
+
+/** A dot in the colour of a run. */
+export function swatch(run: number): Markup {
+  return markup`<span class="swatch" style="background:var(--run-${run % 6})"></span>`;
 }
 
 /** A table with a header row. */
@@ -94,7 +95,7 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
 }
 
 /** A collapsed part of the page. */
-export function details(summary: string, content: Markup): Markup {
+export function details(summary: string, content: Content): Markup {
   return markup`<details><summary>${summary}</summary>${content}</details>`;
 }
 

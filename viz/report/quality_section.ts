@@ -2,7 +2,7 @@ import { imageGrid } from "../image/grid.ts";
 import { encodePng } from "../image/png.ts";
 import { checkFilled } from "./check_report.ts";
 import { intervalAxis } from "./interval_axis.ts";
-import { chart, details, digits, type Markup, markup, none, table } from "./markup.ts";
+import { chart, details, digits, type Markup, markup, none, swatch, table } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
 import type { JudgedSamples, Quality, QualityFigure, ReportData, ReportRun } from "./report_data.ts";
 import { rounded } from "./series.ts";
@@ -52,22 +52,19 @@ function figureTable(judged: Judged, several: boolean): Markup {
     const [{ figure }] = figures;
     const shown = shownBy(figure);
     const values = figures.map(({ run, figure: { value } }) =>
-      markup`<div>${
-        several ? markup`<span class="swatch" style="background:var(--run-${run % 6})"></span>` : undefined
-      }${shown(value)}</div>`
+      markup`<div>${several ? swatch(run) : undefined}${shown(value)}</div>`
     );
+    const axis = intervalAxis(figures, shown);
     return markup`<tr><th scope="row">${title}<br><span class="small">${best[figure.better]}</span></th>
-<td class="value">${values}</td><td>${
-      intervalAxis(figures, shown)
-    }</td><td class="meaning small">${figure.meaning}.</td></tr>`;
+<td class="value">${values}</td><td>${axis}</td><td class="meaning small">${figure.meaning}.</td></tr>`;
   });
   return markup`<div class="scroll"><table class="figures"><tbody>${rows}</tbody></table></div>`;
 }
 
+const straightness = "Mean squared difference between velocity and straight line over t";
+
 const chartsOverTime = markup`<div class="columns"><div><h3>Straightness over t</h3>
-${
-  chart("quality-straightness", "Mean squared difference between velocity and straight line over t", "low")
-}</div>
+${chart("quality-straightness", straightness, "low")}</div>
 <div><h3>Curvature over t</h3>
 ${chart("quality-curvature", "Change of the velocity along trajectories over t", "low")}</div></div>`;
 
@@ -97,27 +94,17 @@ function pictureOf(
 its probability. A sample that equals an image below it is a copy.</p>`;
 }
 
-function numbersOf(judged: Judged): Markup {
-  return markup`${
-    judged.map(({ name, quality: { figures, overTime } }) => {
-      const rows = figures.map((figure) => {
-        const shown = shownBy(figure);
-        const { title, value, low, high, real, noise, cost } = figure;
-        const optional = (value: number | undefined) => value === undefined ? none : shown(value);
-        return [
-          title,
-          shown(value),
-          `${shown(low)} to ${shown(high)}`,
-          optional(real),
-          optional(noise),
-          cost,
-        ];
-      });
-      return markup`<h3>${name}</h3>${
-        table(["", "value", "95 % interval", "real images", "noise", "cost"], rows)
-      }${overTime && tableOverTime(overTime)}`;
-    })
-  }`;
+function numbersOf(judged: Judged): Markup[] {
+  return judged.map(({ name, quality: { figures, overTime } }) => {
+    const rows = figures.map((figure) => {
+      const shown = shownBy(figure);
+      const { title, value, low, high, real, noise, cost } = figure;
+      const [ofReal, ofNoise] = [real, noise].map((value) => value === undefined ? none : shown(value));
+      return [title, shown(value), `${shown(low)} to ${shown(high)}`, ofReal, ofNoise, cost];
+    });
+    const numbers = table(["", "value", "95 % interval", "real images", "noise", "cost"], rows);
+    return markup`<h3>${name}</h3>${numbers}${overTime && tableOverTime(overTime)}`;
+  });
 }
 
 function tableOverTime({ t, straightness, curvature }: NonNullable<Quality["overTime"]>): Markup {
@@ -158,7 +145,7 @@ ${table(["solver", "evaluations", "Fréchet distance", "95 % interval", "recogni
 several. Lower and further left is better.</p>
 ${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
 ${chosen}
-${details("Numbers of this chart", markup`${numbers}`)}
+${details("Numbers of this chart", numbers)}
 </section>`;
 }
 

@@ -1,4 +1,4 @@
-import type { Points } from "../../models/mod.ts";
+import type { Estimate, Points } from "../../models/mod.ts";
 import type { Trajectory } from "../flow/trajectory.ts";
 import type { Passage } from "./markup.ts";
 
@@ -204,8 +204,8 @@ export interface LiveJudge {
   readonly reference: Points;
 }
 
-/** A measured value of a run, with its meaning. */
-export interface QualityFigure {
+/** A measured value of a run with its 95 % interval and its meaning. */
+export interface QualityFigure extends Estimate {
   /** Name of the measure. */
   readonly title: string;
   /** One sentence. */
@@ -214,12 +214,6 @@ export interface QualityFigure {
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
   readonly share?: boolean;
-  /** The measured value. */
-  readonly value: number;
-  /** Lower end of its 95 % interval. */
-  readonly low: number;
-  /** Upper end of the interval. */
-  readonly high: number;
   /** The value for real images. */
   readonly real?: number;
   /** The value for noise. */
@@ -252,8 +246,8 @@ export interface SolverQuality {
   readonly words: string;
   /** Network evaluations per sample. */
   readonly evaluations: number;
-  /** Fréchet distance with the ends of its 95 % interval. */
-  readonly frechet: { readonly value: number; readonly low: number; readonly high: number };
+  /** Fréchet distance with its 95 % interval. */
+  readonly frechet: Estimate;
   /** Share of samples whose class the judge is certain of. */
   readonly confident: number;
   /** Whether it is the cheapest whose distance lies in the interval of the lowest. */

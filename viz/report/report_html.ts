@@ -74,14 +74,11 @@ function liveScripts({ runs, library }: ReportData): Markup | undefined {
   const live = runs.map((run) =>
     run.trajectories.length > 0 && typeof run.live === "object" ? run.live : undefined
   );
-  const weights = live.flatMap((network, i) =>
-    network
-      ? [
-        script(`checkpoint-${i}`, network.checkpoint),
-        network.early && script(`early-${i}`, network.early.checkpoint),
-      ]
-      : []
-  );
+  const weights = live.flatMap((network, i) => {
+    if (!network) return [];
+    const early = network.early && script(`early-${i}`, network.early.checkpoint);
+    return [script(`checkpoint-${i}`, network.checkpoint), early];
+  });
   if (weights.length === 0 || library === undefined) return undefined;
   const judges = judgesOf(runs).map((judge, i) => script(`judge-${i}`, judge));
   return markup`<script type="text/plain" id="library">${inScript(library)}</script>\n${weights}${judges}`;

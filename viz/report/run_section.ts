@@ -61,24 +61,18 @@ function samples(name: string, png: Uint8Array, text?: string): Markup {
 }
 
 /** The numbers of the training charts as tables, for readers who cannot see charts. */
-function trainingNumbers(runs: readonly ReportRun[]): Markup {
-  return markup`${
-    runs.map(({ name, trainLoss, valLoss, learningRate, lossByTime = [] }) => {
-      const vals = valLoss.step.map((step, k) => [step, digits(valLoss.value[k])]);
-      const bins = lossByTime.map(({ from, to, loss, images }) => {
-        return [`${from.toFixed(1)} to ${to.toFixed(1)}`, loss === null ? none : digits(loss), images];
-      });
-      return markup`<h3>${name}</h3>
-${
-        table(
-          ["step", "training loss, smoothed", "learning rate"],
-          sparse(smoothed(thinned(trainLoss, 1000)), learningRate),
-        )
-      }
+function trainingNumbers(runs: readonly ReportRun[]): Markup[] {
+  return runs.map(({ name, trainLoss, valLoss, learningRate, lossByTime = [] }) => {
+    const rows = sparse(smoothed(thinned(trainLoss, 1000)), learningRate);
+    const vals = valLoss.step.map((step, k) => [step, digits(valLoss.value[k])]);
+    const bins = lossByTime.map(({ from, to, loss, images }) => {
+      return [`${from.toFixed(1)} to ${to.toFixed(1)}`, loss === null ? none : digits(loss), images];
+    });
+    return markup`<h3>${name}</h3>
+${table(["step", "training loss, smoothed", "learning rate"], rows)}
 ${table(["step", "validation loss"], vals)}
 ${table(["t", "test loss", "images"], bins)}`;
-    })
-  }`;
+  });
 }
 
 /** About twenty rows of a series, with the values of another at the same steps. */

@@ -125,6 +125,7 @@ export class Chart {
       exponentformat: "none", // without SI prefixes
       separatethousands: true,
     };
+    const lineAtT = { type: "line", y0: 0, y1: 1, yref: "paper", line: { color: ink, width: 1 } };
     return {
       font: { family: "system-ui, sans-serif", size: 12, color: muted },
       paper_bgcolor: "rgba(0,0,0,0)",
@@ -138,17 +139,7 @@ export class Chart {
       uirevision: "same", // keeps what the reader hid
       xaxis: { ...axis, showgrid: false },
       yaxis: { ...axis },
-      ...this.#t !== undefined && {
-        shapes: [{
-          type: "line",
-          x0: this.#t,
-          x1: this.#t,
-          y0: 0,
-          y1: 1,
-          yref: "paper",
-          line: { color: ink, width: 1 },
-        }],
-      },
+      ...this.#t !== undefined && { shapes: [{ ...lineAtT, x0: this.#t, x1: this.#t }] },
     };
   }
 }

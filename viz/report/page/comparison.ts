@@ -99,18 +99,18 @@ export class ComparisonView {
     drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, signed);
     const difference = (k: number) => {
       const vb = part(velocities[a][b], k);
-      return part(velocities[a][a], k).map((value, j) => value - vb[j]);
+      return part(velocities[a][a], k).map((va, j) => va - vb[j]);
     };
     // One scale for all times makes them comparable.
     const most = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
     const now = difference(i);
     drawImage(byId("compare-d"), this.#mean(now), flat, this.colours.signed(most));
-    const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length);
+    const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length).toFixed(3);
+    const where = C === 1 ? "in this picture" : "over all channels";
     byId("compare-d-scale").textContent = `\u2212${most.toFixed(2)} to +${most.toFixed(2)}`;
-    byId("compare-text").textContent = `points at t = ${t[i].toFixed(2)}; ` +
-      `root mean square of the difference ${C === 1 ? "in this picture" : "over all channels"} ${
-        rms.toFixed(3)
-      }`;
+    byId("compare-text").textContent = `points at t = ${
+      t[i].toFixed(2)
+    }; root mean square of the difference ${where} ${rms}`;
   }
 
   #drawChart(): void {

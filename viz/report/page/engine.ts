@@ -85,12 +85,13 @@ export class Engine {
     started: number,
     { first = 0, count = 1, each = how } = {},
   ): string {
-    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") + guidanceCost(each);
+    const kind = kindOf(each.label !== undefined, each.guidance);
+    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
+      (guidanceCosts[kind] ?? "");
     const ms = Math.round(performance.now() - started).toLocaleString("en");
     return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.device}`;
   }
 
-  /** Converts network values of a run to pixels. */
   toPixels(run: number, values: Float32Array): Float32Array {
     return this.library.toPixels(values, this.network(run).normalization);
   }
@@ -140,7 +141,6 @@ export class Engine {
     return { snapshots: snapshots(), evaluations: () => sampler.evaluations - before, tried: () => tried };
   }
 
-  /** The network of a run. */
   network(run: number): EngineNetwork {
     const known = this.#drawables.get(run);
     if (known) return known;
@@ -184,18 +184,12 @@ export class Engine {
     const hasLabels = kind === "conditional" || kind === "guided";
     const condition = hasLabels ? tensor(new Uint32Array(shape[0]), [shape[0]]) : undefined;
     const scale = kind === "guided" ? tensor(new Float32Array(1), [1]) : undefined;
-    const field = scale
-      ? guided(model, { scale, none: classes })
-      : kind === "autoguided"
-      ? autoguided(model, early, guidance)
-      : model;
+    const unguided = kind === "autoguided" ? autoguided(model, early, guidance) : model;
+    const field = scale ? guided(model, { scale, none: classes }) : unguided;
     const conditioning = condition && { condition };
+    const at = times ? { times } : { steps };
     const sampler = tolerance === undefined
-      ? new Sampler(field, shape, {
-        solver: solver as models.SolverName,
-        ...times ? { times } : { steps },
-        ...conditioning,
-      })
+      ? new Sampler(field, shape, { solver: solver as models.SolverName, ...at, ...conditioning })
       : new AdaptiveSampler(field, shape, {
         solver: solver as models.AdaptiveSolverName,
         rtol: tolerance,
@@ -208,20 +202,16 @@ export class Engine {
 /** How a network is conditioned: not at all, on a class, with classifier-free guidance, or with autoguidance. */
 type Kind = "unconditional" | "conditional" | "guided" | "autoguided";
 
-function kindOf(labelled: boolean, guidance: number): Kind {
+function kindOf(labelled: boolean, guidance = 1): Kind {
   if (guidance === 1) return labelled ? "conditional" : "unconditional";
   return labelled ? "guided" : "autoguided";
 }
 
-/** Describes the evaluations that guidance adds. */
-function guidanceCost({ label, guidance = 1 }: Steps): string {
-  const kind = kindOf(label !== undefined, guidance);
-  return kind === "guided"
-    ? " with and without the class"
-    : kind === "autoguided"
-    ? " of the network and its early weights"
-    : "";
-}
+/** What guidance adds to an evaluation. */
+const guidanceCosts: Partial<Record<Kind, string>> = {
+  guided: " with and without the class",
+  autoguided: " of the network and its early weights",
+};
 
 /** Snapshots of an adaptive solver. They come when it ends, so it checks between steps whether to stop. */
 async function* ownSteps(

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
-import { imageAt, nearestSnapshot } from "../../flow/trajectory.ts";
+import { imageAt, imageSizeOf, nearestSnapshot } from "../../flow/trajectory.ts";
 import { quiver } from "../../flow/quiver.ts";
-import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
+import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
@@ -58,16 +58,10 @@ export class Explorer {
   ) {
     this.#runs = runs.flatMap(({ name, trajectories, solved }, run) => {
       if (trajectories.length === 0) return [];
-      const samples = recorded({ trajectories, ...solved && { solved } }).map((original): Thumbnail => ({
-        original,
-      }));
+      const samples: Thumbnail[] = recorded(trajectories, solved).map((original) => ({ original }));
       return [{ run, name, samples, fastest: fastestOf(trajectories), chosen: samples[0] }];
     });
-    this.#thumbnails = new Thumbnails(
-      byId("explorer-samples"),
-      colours.image,
-      (sample) => this.#choose(sample),
-    );
+    this.#thumbnails = new Thumbnails(colours.image, (one) => this.#choose(one));
     const { size } = this;
     const [, H, W] = size;
     reserve(this.#place, size);
@@ -96,12 +90,10 @@ export class Explorer {
     return new Map(this.#runs.map(({ run, name }) => [run, name]));
   }
 
-  /** The shown trajectory. */
   get shown(): TrajectoryView {
     return shown(this.#run.chosen);
   }
 
-  /** The shown sample. */
   get sample(): Thumbnail {
     return this.#run.chosen;
   }
@@ -111,15 +103,13 @@ export class Explorer {
     return this.#runs.find((other) => other.run === run)?.samples[0].original.solved;
   }
 
-  /** The chosen pixel. */
   get pixel(): Pixel {
     return this.#pixel;
   }
 
   /** Channels, height and width of all images. */
   get size(): ImageSize {
-    const [, ...size] = withChannels(this.shown.shape);
-    return size;
+    return imageSizeOf(this.shown);
   }
 
   /** Adds a listener for changes of the shown sample or run. */
@@ -204,10 +194,9 @@ export class Explorer {
       channelsOf(values, size, this.#pixel).map((x) => signed(x)).join(" ");
     byId("pixel-text").textContent = `row ${row}, column ${column}${C === 1 ? "" : " (red, green, blue)"}: ` +
       `value ${words(x)}, velocity ${words(v)}, predicted end ${words(end)}`;
+    const [left, top, width, height] = [column / W, row / H, 1 / W, 1 / H].map((share) => `${100 * share}%`);
     for (const mark of this.#place.querySelectorAll<HTMLElement>(".mark")) {
-      mark.style.cssText = `left:${100 * column / W}%;top:${100 * row / H}%;width:${100 / W}%;height:${
-        100 / H
-      }%`;
+      Object.assign(mark.style, { left, top, width, height });
     }
   }
 
@@ -217,12 +206,10 @@ export class Explorer {
     const { row, column } = this.#pixel;
     const [C, H, W] = size;
     const over = (field: Float32Array) =>
-      Array.from(
-        { length: C },
-        (_, c) =>
-          Array.from({ length: field.length / (C * H * W) }, (_, m) =>
-            field[((m * C + c) * H + row) * W + column]),
-      );
+      Array.from({ length: C }, (_, c) => {
+        const times = Array.from({ length: field.length / (C * H * W) }, (_, m) => m);
+        return times.map((m) => field[((m * C + c) * H + row) * W + column]);
+      });
     this.#chart.show({
       key: `${id} ${row} ${column}`,
       t: Array.from(t),

@@ -12,7 +12,6 @@ export interface Colours {
 
 /** The colours of a page. */
 export interface PageColours {
-  /** Colours of images. */
   readonly image: Colours;
   /** Colours of values in [-most, most]: red above 0, blue below. */
   signed(most: number): Colours;
@@ -62,6 +61,12 @@ export interface Pixel {
   readonly column: number;
 }
 
+/** The pixel under the pointer; outside the image if the pointer is. */
+export function pixelAt(frame: HTMLElement, [, H, W]: ImageSize, { clientX, clientY }: MouseEvent): Pixel {
+  const { left, top, width, height } = frame.getBoundingClientRect();
+  return { row: Math.floor((clientY - top) / height * H), column: Math.floor((clientX - left) / width * W) };
+}
+
 /** The values of a pixel's channels. */
 export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, column }: Pixel): number[] {
   return Array.from({ length: C }, (_, c) => image[(c * H + row) * W + column]);
@@ -75,25 +80,23 @@ export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, col
  */
 export function pointAtPixels(
   frame: HTMLElement,
-  [, H, W]: ImageSize,
+  size: ImageSize,
   current: () => Pixel,
   onPoint: (pixel: Pixel, hold: boolean) => void,
 ): void {
-  const limited = (row: number, column: number) => ({
+  const [, H, W] = size;
+  const limited = ({ row, column }: Pixel) => ({
     row: Math.max(0, Math.min(H - 1, row)),
     column: Math.max(0, Math.min(W - 1, column)),
   });
-  const at = ({ clientX, clientY }: MouseEvent) => {
-    const { left, top, width, height } = frame.getBoundingClientRect();
-    return limited(Math.floor((clientY - top) / height * H), Math.floor((clientX - left) / width * W));
-  };
+  const at = (event: MouseEvent) => limited(pixelAt(frame, size, event));
   frame.addEventListener("pointermove", (event) => onPoint(at(event), false));
   frame.addEventListener("click", (event) => onPoint(at(event), true));
   frame.addEventListener("keydown", (event) => {
     const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!by) return;
     const { row, column } = current();
-    onPoint(limited(row + by[0], column + by[1]), true);
+    onPoint(limited({ row: row + by[0], column: column + by[1] }), true);
     event.preventDefault();
   });
 }

@@ -18,6 +18,13 @@ const many = 16;
 const longMs = 700;
 const maxSeed = 2 ** 32 - 1;
 
+/** What the controls say. */
+interface Chosen {
+  readonly seeds: readonly number[];
+  readonly how: Steps;
+  readonly choice: ChosenCondition;
+}
+
 /** Lets readers draw new samples with the page's networks, and paint in them. */
 export class Live {
   readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
@@ -54,7 +61,7 @@ export class Live {
       this.#say("Stopped");
     };
     stop.addEventListener("click", stopAll);
-    this.#grid = new LiveGrid(byId("live-grid"), explorer);
+    this.#grid = new LiveGrid(explorer);
     this.#solver = new SolverControls(engine.library, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
     byId("live-many").addEventListener("click", () => this.#drawMany());
@@ -72,7 +79,7 @@ export class Live {
   }
 
   /** The entered values; if they are not valid, shows a message and returns undefined. */
-  #choices(count: number): { seeds: number[]; how: Steps; choice: ChosenCondition } | undefined {
+  #choices(count: number): Chosen | undefined {
     const problems = [this.#seed, this.#solver, this.#condition].flatMap((field) => field.check() ?? []);
     if (problems.length > 0) return void this.#say(problems.join(" "));
     const first = this.#seed.value;
@@ -87,65 +94,68 @@ export class Live {
   #draw(): void {
     const chosen = this.#choices(1);
     if (!chosen) return;
-    const { seeds, choice } = chosen;
     const { run } = this.explorer;
     this.#queue.add(async (wanted) => {
-      const [label] = labelsOf(choice, this.engine.network(run).classes, seeds) ?? [];
-      const how = { ...chosen.how, ...guidedBy(choice, label, this.live[run]) };
-      const x0 = await this.engine.noise(run, seeds);
-      const started = performance.now();
-      const growing = new GrowingTrajectory(wordsOf(seeds[0], how), how, this.explorer.size);
-      const flow = this.engine.solve(run, x0, how, { wanted });
-      for await (const snapshot of flow.snapshots) {
-        if (!wanted()) return;
-        growing.add(snapshot);
-      }
-      if (!wanted()) return;
-      growing.finish(flow.evaluations(), flow.tried()?.[0]);
-      this.explorer.open(run, growing.view);
-      this.#say(`Seed ${seeds[0]}: ${this.engine.costInWords(how, flow.evaluations(), started)}.`);
+      const drawn = await this.#solve(run, chosen, wanted);
+      if (!drawn) return;
+      this.explorer.open(run, drawn.trajectories[0]);
+      this.#say(`Seed ${chosen.seeds[0]}: ${drawn.cost}.`);
     });
   }
 
   #drawMany(): void {
     const chosen = this.#choices(many);
     if (!chosen) return;
-    const { seeds, how, choice } = chosen;
+    const { seeds } = chosen;
     const runs = [...this.explorer.names].filter(([run]) => this.#network(run));
     const places = this.#grid.prepare(runs, seeds);
     for (const [run] of runs) {
+      const place = places.get(run)!;
       this.#queue.add(async (wanted) => {
-        const x0 = await this.engine.noise(run, seeds);
-        const started = performance.now();
-        const labels = labelsOf(choice, this.engine.network(run).classes, seeds);
-        const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.live[run]) }));
-        const growing = seeds.map((seed, n) =>
-          new GrowingTrajectory(wordsOf(seed, each[n]), each[n], this.explorer.size)
-        );
-        const flow = this.engine.solve(run, x0, each[0], { labels, wanted });
-        let last = x0;
-        for await (const { t, image, velocity } of flow.snapshots) {
-          if (!wanted()) return;
-          const size = image.length / many;
-          growing.forEach((one, n) => {
-            const part = (values: Float32Array) => values.subarray(n * size, (n + 1) * size);
-            one.add({ t, image: part(image), ...velocity && { velocity: part(velocity) } });
-          });
-          this.#grid.draw(places.get(run)!, last = image);
-        }
-        if (!wanted()) return;
-        growing.forEach((one, n) => one.finish(flow.evaluations(), flow.tried()?.[n]));
-        const trajectories = growing.map(({ view }) => view);
-        this.#grid.finish(places.get(run)!, run, trajectories);
-        const account = this.engine.costInWords(how, flow.evaluations(), started, {
-          count: many,
-          each: each[0],
-        });
-        this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
-        const judged = await this.#judge(run)?.judge(last, many);
-        if (judged) this.#grid.judged(places.get(run)!, judged, trajectories);
+        const drawn = await this.#solve(run, chosen, wanted, (image) => this.#grid.draw(place, image));
+        if (!drawn) return;
+        this.#grid.finish(place, run, drawn.trajectories);
+        this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${drawn.cost}.`);
+        const judged = await this.#judge(run)?.judge(drawn.image, many);
+        if (judged) this.#grid.judged(place, judged, drawn.trajectories);
       });
     }
+  }
+
+  /** Solves the trajectory of each seed; undefined if it was stopped. */
+  async #solve(
+    run: number,
+    { seeds, how, choice }: Chosen,
+    wanted: () => boolean,
+    onImage: (image: Float32Array) => void = () => {},
+  ) {
+    const { engine, explorer: { size } } = this;
+    const count = seeds.length;
+    let image = await engine.noise(run, seeds);
+    const started = performance.now();
+    const labels = labelsOf(choice, engine.network(run).classes, seeds);
+    const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.live[run]) }));
+    const growing = seeds.map((seed, n) => {
+      const words = { name: `Seed ${seed}`, origin: `drawn in this page by ${inWords(each[n])}` };
+      return new GrowingTrajectory(words, each[n], size);
+    });
+    const flow = engine.solve(run, image, each[0], { labels, wanted });
+    for await (const { t, image: x, velocity } of flow.snapshots) {
+      if (!wanted()) return undefined;
+      const P = x.length / count;
+      growing.forEach((one, n) => {
+        const part = (values: Float32Array) => values.subarray(n * P, (n + 1) * P);
+        one.add({ t, image: part(x), ...velocity && { velocity: part(velocity) } });
+      });
+      onImage(image = x);
+    }
+    if (!wanted()) return undefined;
+    growing.forEach((one, n) => one.finish(flow.evaluations(), flow.tried()?.[n]));
+    const cost = engine.costInWords(count === 1 ? each[0] : how, flow.evaluations(), started, {
+      count,
+      each: each[0],
+    });
+    return { trajectories: growing.map(({ view }) => view), image, cost };
   }
 
   /** Shows the tools for the shown run and sample. */
@@ -162,7 +172,6 @@ export class Live {
     if (why === undefined) this.#showCondition(this.explorer.run);
   }
 
-  /** Shows the controls for the classes of a run. */
   #showCondition(run: number): void {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
@@ -188,8 +197,4 @@ export class Live {
   #say(text: string): void {
     this.#text.textContent = text;
   }
-}
-
-function wordsOf(seed: number, how: Steps): { name: string; origin: string } {
-  return { name: `Seed ${seed}`, origin: `drawn in this page by ${inWords(how)}` };
 }

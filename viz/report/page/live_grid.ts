@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { element } from "./dom.ts";
+import { byId, element } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
 import { type Judged, judgedWords } from "./sample_judge.ts";
@@ -15,7 +15,9 @@ export interface Place {
 
 /** Small pictures of samples of each run from the same noise; a click opens them in the explorer. */
 export class LiveGrid {
-  constructor(readonly place: HTMLElement, readonly explorer: Explorer) {}
+  readonly place = byId("live-grid");
+
+  constructor(readonly explorer: Explorer) {}
 
   /** Adds a button for each seed and run; returns the elements by run. */
   prepare(

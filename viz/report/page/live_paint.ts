@@ -5,7 +5,7 @@ import type { Clock } from "./clock.ts";
 import { byId } from "./dom.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
-import type { Pixel } from "./image_panel.ts";
+import { type Pixel, pixelAt } from "./image_panel.ts";
 import { settled, type Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, snapshotAt, stepTimes } from "./trajectory_view.ts";
 import type { WorkQueue } from "./work.ts";
@@ -13,7 +13,7 @@ import type { WorkQueue } from "./work.ts";
 /** Milliseconds between pictures of an incomplete trajectory. */
 const betweenMs = 100;
 
-/** Paint in x at a step of a sample; the flow from there is not solved yet. */
+/** Paint in x at a step of a sample, before the flow from there is solved. */
 interface Draft {
   readonly sample: Thumbnail;
   readonly first: number;
@@ -27,7 +27,6 @@ export class LivePaint {
   readonly #drafts = new Set<Draft>();
   readonly #painter: Painter;
 
-  /** @param say shows a message */
   constructor(
     readonly engine: Engine,
     readonly explorer: Explorer,
@@ -38,7 +37,6 @@ export class LivePaint {
     this.#painter = new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
   }
 
-  /** Stops painting. */
   putDown(): void {
     if (this.#painter.painting) this.#painter.painting = false;
   }
@@ -70,13 +68,11 @@ export class LivePaint {
     if (first >= how.steps) return this.say("The flow ends at t = 1: move t back to paint.");
     const draft = this.#draftAt(sample, first);
     const [C, H, W] = this.explorer.size;
-    const values = Array.from(
-      { length: C },
-      () =>
-        brush === "noise"
-          ? this.engine.toPixels(run, Float32Array.from(pixels, standardNormal))
-          : new Float32Array(pixels.length).fill(brush === "white" ? 1 : 0),
-    );
+    const colour = () =>
+      brush === "noise"
+        ? this.engine.toPixels(run, Float32Array.from(pixels, standardNormal))
+        : new Float32Array(pixels.length).fill(brush === "white" ? 1 : 0);
+    const values = Array.from({ length: C }, colour);
     const count = draft.strokes.push((image) => {
       values.forEach((own, c) => pixels.forEach((pixel, i) => image[c * H * W + pixel] = own[i]));
     });
@@ -143,9 +139,7 @@ class Painter {
   readonly #width = byId<HTMLInputElement>("brush-size");
   #last: Pixel | undefined;
 
-  /**
-   * @param onStroke called while a stroke is drawn, with the newly covered pixels as indices in [0, H W)
-   */
+  /** @param onStroke called while a stroke is drawn, with the newly covered pixels as indices in [0, H W) */
   constructor(
     readonly explorer: Explorer,
     readonly onStroke: (pixels: readonly number[], brush: Brush) => void,
@@ -178,7 +172,6 @@ class Painter {
     });
   }
 
-  /** Whether the brush is on. */
   get painting(): boolean {
     return this.#toggle.getAttribute("aria-pressed") === "true";
   }
@@ -192,22 +185,17 @@ class Painter {
     this.#frame.setAttribute("aria-label", `x at t: ${keys}`);
   }
 
-  #pixelAt({ clientX, clientY }: MouseEvent): Pixel {
-    const [, H, W] = this.explorer.size;
-    const { left, top, width, height } = this.#frame.getBoundingClientRect();
-    return {
-      row: Math.floor((clientY - top) / height * H),
-      column: Math.floor((clientX - left) / width * W),
-    };
+  #pixelAt(event: MouseEvent): Pixel {
+    return pixelAt(this.#frame, this.explorer.size, event);
   }
 
   #showRing({ row, column }: Pixel): void {
     const [, H, W] = this.explorer.size;
-    const width = Number(this.#width.value);
+    const side = Number(this.#width.value);
     this.#ring.hidden = false;
-    this.#ring.style.cssText = `left:${100 * (column + 0.5 - width / 2) / W}%;top:${
-      100 * (row + 0.5 - width / 2) / H
-    }%;width:${100 * width / W}%;height:${100 * width / H}%`;
+    const [x, y] = [column + 0.5 - side / 2, row + 0.5 - side / 2];
+    const [left, top, width, height] = [x / W, y / H, side / W, side / H].map((share) => `${100 * share}%`);
+    Object.assign(this.#ring.style, { left, top, width, height });
   }
 
   /** Extends the stroke to a new point. */

@@ -44,38 +44,25 @@ export class PixelChart {
 }
 
 function tracesOf({ t, value, velocity }: PixelTrajectory, theme: Theme): PlotlyPart[] {
-  const line = { mode: "lines", hovertemplate: "%{y:.3f}" };
+  const common = { mode: "lines", hovertemplate: "%{y:.3f}" };
   return value.flatMap((x, c) => {
     const v = velocity[c];
     // The last value is the end itself.
     const end = x.map((x, m) => x + (1 - t[m]) * (v[m] ?? 0));
     const grey = value.length === 1;
-    const of = grey ? {} : { legendgroup: channels[c] };
-    const name = (what: string) => grey ? what : `${what}, ${channels[c]}`;
+    const group = grey ? {} : { legendgroup: channels[c] };
     const [first, second, third] = grey
       ? [theme.runs[0], theme.muted, theme.runs[1]]
       : Array(3).fill(theme.channels[c]);
+    const trace = (what: string, y: readonly number[], color: string, more: PlotlyPart = {}) => {
+      const name = grey ? what : `${what}, ${channels[c]}`;
+      return { ...common, ...group, x: t.slice(0, y.length), y, name, line: { color, width: 2 }, ...more };
+    };
+    const dotted = { line: { color: second, width: 1.5, dash: "dot" }, showlegend: grey };
     return [
-      { ...line, ...of, x: t, y: x, name: name("value"), line: { color: first, width: 2 } },
-      {
-        ...line,
-        ...of,
-        x: t,
-        y: end,
-        name: name("predicted end"),
-        line: { color: second, width: 1.5, dash: "dot" },
-        showlegend: grey,
-      },
-      {
-        ...line,
-        ...of,
-        x: t.slice(0, v.length),
-        y: v,
-        name: name("velocity"),
-        line: { color: third, width: 2 },
-        yaxis: "y2",
-        showlegend: grey,
-      },
+      trace("value", x, first),
+      trace("predicted end", end, second, dotted),
+      trace("velocity", v, third, { yaxis: "y2", showlegend: grey }),
     ];
   });
 }

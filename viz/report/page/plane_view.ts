@@ -82,7 +82,6 @@ export class PlaneView {
     this.#chart.restyle({ x: shapes.map(({ x }) => x), y: shapes.map(({ y }) => y) }, traces);
   }
 
-  /** The samples at t, by class. */
   #at(): readonly ReturnType<typeof classAt>[] {
     return this.#classes.map((c) => classAt(this.#run.plane, c, this.clock.t));
   }
@@ -158,7 +157,6 @@ export class PlaneView {
     };
   }
 
-  /** The run's name of a class. */
   #nameOf(c: number): string {
     return this.#run.plane.classNames?.[c] ?? `${c}`;
   }
@@ -182,18 +180,10 @@ export class PlaneView {
     const chart = new Chart(
       place,
       (theme) =>
-        this.#runs.flatMap(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) => {
-          return band(
-            plotlyText(name),
-            Array.from(t.slice(0, -1)),
-            quantiles(values, N),
-            runLine(theme, run),
-          );
-        }),
-      () => ({
-        xaxis: { title: { text: "t" }, range: [0, 1] },
-        yaxis: { title: { text: title } },
-      }),
+        this.#runs.flatMap(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) =>
+          band(plotlyText(name), Array.from(t.slice(0, -1)), quantiles(values, N), runLine(theme, run))
+        ),
+      () => ({ xaxis: { title: { text: "t" }, range: [0, 1] }, yaxis: { title: { text: title } } }),
     );
     this.views.add(place, () => chart.moveTo(this.clock.t));
   }

@@ -105,14 +105,11 @@ export function judgedWords(judged: Judged, labels: readonly (number | undefined
     ],
     ["Recall", `${inWords(recall)} of these test images lie within reach of a sample.`],
   ];
+  const ofReal = real && [real.precision, real.recall].map((share) => percent(share)).join(" and ");
   const about =
     "A point is within reach of an image if it is closer to it, in the classifier\u2019s features, than the " +
     `fifth neighbour of that image in its own set. ${N} samples are few, so intervals and reaches are wide.` +
-    (real
-      ? ` ${N} test images instead of samples get ${percent(real.precision)} and ${
-        percent(real.recall)
-      } on average.`
-      : "");
+    (ofReal ? ` ${N} test images instead of samples get ${ofReal} on average.` : "");
   return element(
     "div",
     { class: "verdict small" },

@@ -72,19 +72,14 @@ function strip(rows: readonly (readonly TriedStep[])[], { taken, rejected, gap }
     for (const { t, dt, ratio, accepted } of row) {
       const [x1, x2] = [percent(t), percent(t + dt)];
       const y = i * pitch;
+      const bar = { x: x1, width: percent(dt), y, height: taken };
       const mark = accepted
-        ? svgElement("rect", {
-          x: x1,
-          width: percent(dt),
-          y,
-          height: taken,
-          class: bars++ % 2 ? "step odd" : "step",
-        })
+        ? svgElement("rect", { ...bar, class: bars++ % 2 ? "step odd" : "step" })
         : svgElement("line", { x1, x2, y1: y + taken + 2, y2: y + taken + 2, class: "rejected" });
       const title = svgElement("title", {});
-      title.textContent = `t = ${t.toFixed(3)} to ${(t + dt).toFixed(3)}, estimated error ${
-        ratio.toPrecision(2)
-      } of what is allowed: ${accepted ? "taken" : "rejected"}`;
+      const error = `estimated error ${ratio.toPrecision(2)} of what is allowed`;
+      title.textContent = `t = ${t.toFixed(3)} to ${(t + dt).toFixed(3)}, ${error}: ` +
+        (accepted ? "taken" : "rejected");
       mark.append(title);
       svg.append(mark);
     }

@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
-import { imageAt } from "../../flow/trajectory.ts";
-import { withChannels } from "../../image/image_shape.ts";
-import { element } from "./dom.ts";
+import { imageAt, imageSizeOf } from "../../flow/trajectory.ts";
+import { byId, element } from "./dom.ts";
 import { type Colours, drawImage } from "./image_panel.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
@@ -34,11 +33,9 @@ interface Entry {
 export class Thumbnails {
   #buttons: Entry[] = [];
 
-  constructor(
-    readonly place: HTMLElement,
-    readonly colours: Colours,
-    readonly onChoose: (sample: Thumbnail) => void,
-  ) {}
+  readonly place = byId("explorer-samples");
+
+  constructor(readonly colours: Colours, readonly onChoose: (sample: Thumbnail) => void) {}
 
   /** Shows samples and marks the chosen one. */
   show(samples: readonly Thumbnail[], chosen: Thumbnail): void {
@@ -68,8 +65,8 @@ export class Thumbnails {
     }
     if (entry.drawn === trajectory) return;
     entry.drawn = trajectory;
-    const [M, ...size] = withChannels(trajectory.shape);
-    drawImage(button.querySelector("canvas")!, imageAt(trajectory, M - 1), size, this.colours);
+    const end = imageAt(trajectory, trajectory.shape[0] - 1);
+    drawImage(button.querySelector("canvas")!, end, imageSizeOf(trajectory), this.colours);
     button.classList.toggle("painted", trajectory !== sample.original);
   }
 

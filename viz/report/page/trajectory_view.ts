@@ -2,21 +2,14 @@ import type { TriedStep } from "../../../models/mod.ts";
 import { quiver } from "../../flow/quiver.ts";
 import { imageAt, type Trajectory } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
-import type { PageRun } from "../page_data.ts";
+import type { Solved } from "../report_data.ts";
 
-/** How a trajectory is solved: a solver by name, and its steps from t = 0 to t = 1. */
-export interface Steps {
-  readonly solver: string;
-  /** Number of steps; for an adaptive solver, of parts between snapshots. */
-  readonly steps: number;
+/** How a trajectory is solved; `steps` of an adaptive solver are the parts between snapshots. */
+export interface Steps extends Pick<Solved, "solver" | "steps" | "times" | "guidance"> {
   /** Error allowed in each step of an adaptive solver. */
   readonly tolerance?: number;
-  /** The ends of the steps, `steps` + 1 times; by default steps are equal. */
-  readonly times?: readonly number[];
-  /** The class for conditioning, if any. */
+  /** The class for conditioning; without one, guidance is autoguidance. */
   readonly label?: number;
-  /** Classifier-free guidance, or autoguidance if there is no class; 1, the default, is none. */
-  readonly guidance?: number;
 }
 
 /** The times at the ends of the steps. */
@@ -39,22 +32,15 @@ export interface TrajectoryView extends Trajectory {
 
 let made = 0;
 
-/** A trajectory that the report holds. */
-export function recorded(
-  { trajectories, solved }: Pick<PageRun, "trajectories" | "solved">,
-): TrajectoryView[] {
+/** The trajectories that the report holds. */
+export function recorded(trajectories: readonly Trajectory[], solved?: Solved): TrajectoryView[] {
   return trajectories.map((trajectory, s) => {
     const label = solved?.labels?.[s];
     const how = solved && { ...solved, ...label !== undefined && { label } };
-    const origin = how &&
-      `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${costInWords(how.evaluations)}`;
-    return {
-      ...trajectory,
-      id: made++,
-      name: `Sample ${s + 1}`,
-      origin: origin ?? "",
-      ...how && { solved: how },
-    };
+    const origin = how
+      ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${costInWords(how.evaluations)}`
+      : "";
+    return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...how && { solved: how } };
   });
 }
 
@@ -122,12 +108,10 @@ export class GrowingTrajectory {
     for (const t of stepTimes(solved).slice(0, before.first)) this.add(snapshotAt(before.trajectory, t));
   }
 
-  /** Sets the number of evaluations and the steps of an adaptive solver. */
   finish(evaluations: number, tried?: readonly TriedStep[]): void {
     this.#cost = { evaluations, ...tried && { tried } };
   }
 
-  /** Adds the next snapshot. */
   add({ t, image, velocity }: ViewSnapshot): void {
     this.#image.set(image, this.#t.length * this.#P);
     if (velocity) this.#velocity.set(velocity, this.#velocities++ * this.#P);
