@@ -3,6 +3,7 @@
  * Source: http://yann.lecun.com/exdb/mnist/
  */
 
+import { u32 } from "./data_files.ts";
 import { DataError } from "./dataset.ts";
 
 /** Most lengths in a header: images, rows, columns, channels. */
@@ -11,7 +12,7 @@ const maxHeaderBytes = 4 + 4 * maxRank;
 /** The magic number before the rank is added; 8 means unsigned bytes. */
 const magic = 0x0800;
 
-/** Largest file in bytes, the limit of one array. */
+/** Most bytes of a file, the limit of one array. */
 const mostBytes = 2 ** 32;
 
 /** Images of one size, u8[N, C, H, W] in row-major order: N = count, C = channels. */
@@ -24,11 +25,11 @@ export interface IdxImages {
 }
 
 /**
- * Reads an IDX file from a stream and stops one byte after the length in its header, since a packed file may unpack to
- * a thousand times its size. Memory grows with what is read, not with what the header promises.
+ * Reads an IDX file from a stream and stops soon after the length in its header, since a packed file may unpack to a
+ * thousand times its size. Memory grows with what is read, not with what the header promises.
  *
  * @param path of the file, for messages
- * @returns all bytes; one more than declared if the file is too long, only the start if it has no IDX header
+ * @returns all bytes; at least one more than declared if the file is too long, only the start if it has no IDX header
  * @throws {DataError} if the header declares more bytes than an array holds
  * @throws {unknown} the error of the stream
  */
@@ -38,25 +39,23 @@ export async function readIdx(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
-  let expected: number | undefined;
+  let end = Infinity;
   for await (const piece of content) {
     pieces.push(piece);
     size += piece.length;
-    if (expected === undefined && size >= maxHeaderBytes) {
+    if (end === Infinity && size >= maxHeaderBytes) {
       const start = joined(pieces, size);
       const rank = u32(start, 0) - magic;
-      if (rank < 1 || rank > maxRank) break;
-      expected = readHeader(start).end;
-      if (expected > mostBytes) {
+      end = rank >= 1 && rank <= maxRank ? readHeader(start).end : 0;
+      if (end > mostBytes) {
         throw new DataError(
-          `Cannot read ${path}: its header declares ${expected} bytes (expected at most ${mostBytes}); ` +
-            "download it again, or take fewer images",
+          `Cannot read ${path}: its header declares ${end} bytes (expected at most ${mostBytes}); take fewer images`,
         );
       }
     }
-    if (expected !== undefined && size > expected) break;
+    if (size > end) break;
   }
-  return joined(pieces, size).subarray(0, expected === undefined ? size : expected + 1);
+  return joined(pieces, size).subarray(0, Math.max(end + 1, maxHeaderBytes));
 }
 
 /**
@@ -102,8 +101,7 @@ function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly nu
   if (!ranks.includes(first - magic)) {
     const expected = ranks.map((rank) => hex(magic + rank)).join(" or ");
     throw new DataError(
-      `Cannot read ${file}: it begins with ${hex(first)} (expected ${expected}, IDX ${what} in bytes); ` +
-        `put the ${what} file there`,
+      `Cannot read ${file}: it begins with ${hex(first)} (expected ${expected}, IDX ${what} in bytes)`,
     );
   }
   checkHeader(4 + 4 * (first - magic));
@@ -149,10 +147,6 @@ function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBu
     at += piece.length;
   }
   return bytes;
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
 }
 
 function hex(value: number): string {

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { sha256 } from "../run/contained.ts";
+import { listFolder, readDataFile } from "./data_files.ts";
 import { DataError, type Dataset, type LabelledImages, shuffled } from "./dataset.ts";
 import { type IdxImages, parseImages, parseLabels, readIdx } from "./idx.ts";
 
@@ -27,40 +28,65 @@ export type IdxFiles =
 /**
  * Whether a folder holds an IDX file; if so, other files there are ignored.
  *
- * @throws {DataError} if the folder is missing or cannot be read
+ * @throws {DataError} if the folder cannot be read
  */
 export async function hasIdxFiles(folder: string): Promise<boolean> {
-  const present = await listFolder(folder);
-  return Object.values(IDX_NAMES).flatMap(spellings).some((spelling) => present.has(spelling));
+  return (await findFiles(folder)).some(({ spelling }) => spelling !== undefined);
 }
 
 /**
  * Reads the files from a folder; each may end in `.gz`, and may be spelled `train-images.idx3-ubyte` or, with channels,
  * `train-images-idx4-ubyte`.
  *
- * @param folder path of the folder
  * @returns the unpacked files, with labels for both parts or for none
  * @throws {DataError} if the folder or a file is missing, cannot be read, or has the wrong content
  */
 export async function readIdxFolder(folder: string): Promise<IdxFiles> {
-  const present = await listFolder(folder);
-  const found = Object.entries(IDX_NAMES).map(([part, name]) => ({
-    part,
-    name,
-    spelling: spellings(name).find((spelling) => present.has(spelling)),
-  }));
-  const isLabels = (part: string) => part.endsWith("Labels");
-  const labelled = found.some(({ part, spelling }) => isLabels(part) && spelling !== undefined);
-  const files = found.filter(({ part }) => labelled || !isLabels(part));
+  const all = await findFiles(folder);
+  const isLabels = ({ part }: typeof all[number]) => part.endsWith("Labels");
+  const labelled = all.some((file) => isLabels(file) && file.spelling !== undefined);
+  const files = all.filter((file) => labelled || !isLabels(file));
   const missing = files.filter(({ spelling }) => spelling === undefined);
   if (missing.length > 0) {
     throw new DataError(
       `Cannot find ${missing.map(({ name }) => name).join(", ")} in ${folder} ` +
-        `(expected as ${spellings(missing[0].name).join(", ")}); put the IDX files there`,
+        `(expected as ${spellings(missing[0].name).join(", ")})`,
     );
   }
   const contents = files.map(async ({ part, spelling }) => [part, await readFile(join(folder, spelling!))]);
   return Object.fromEntries(await Promise.all(contents));
+}
+
+/** The files by part; `spelling` is undefined for a missing one. */
+async function findFiles(folder: string) {
+  const present = new Set((await listFolder(folder)).map(({ name }) => name));
+  return Object.entries(IDX_NAMES).map(([part, name]) => {
+    return { part, name, spelling: spellings(name).find((spelling) => present.has(spelling)) };
+  });
+}
+
+/** Possible spellings of a file name; the first that exists is taken. */
+function spellings(name: string): string[] {
+  const dotted = name.replace("-idx", ".idx");
+  const usual = [name, `${name}.gz`, dotted, `${dotted}.gz`];
+  const withChannels = usual.filter((name) => name.includes("idx3")).map((name) =>
+    name.replace("idx3", "idx4")
+  );
+  return [...usual, ...withChannels];
+}
+
+async function readFile(path: string): Promise<IdxFile> {
+  const bytes = await readDataFile(path, async () => {
+    const { readable } = await Deno.open(path);
+    if (!path.endsWith(".gz")) return await readIdx(readable, path);
+    return await readIdx(readable.pipeThrough(new DecompressionStream("gzip")), path).catch((error) => {
+      if (error instanceof DataError) throw error;
+      throw new DataError(
+        `Cannot unpack ${path}: it is damaged or no gzip file; download it again, or remove .gz from its name`,
+      );
+    });
+  });
+  return { path, bytes };
 }
 
 /**
@@ -69,16 +95,14 @@ export async function readIdxFolder(folder: string): Promise<IdxFiles> {
  *
  * @throws {DataError} if a file is not an IDX file of its kind, or the files do not belong together
  */
-export async function datasetOfFiles(
-  files: IdxFiles,
-): Promise<Omit<Dataset, "name" | "source">> {
+export async function datasetOfFiles(files: IdxFiles): Promise<Omit<Dataset, "name" | "source">> {
   const { images, labels, count, channels, height, width } = pair(files.trainImages, files.trainLabels);
   const test = pair(files.testImages, files.testLabels);
   const [size, testSize] = [sizeOf({ channels, height, width }), sizeOf(test)];
   if (testSize !== size) {
     throw new DataError(
       `Cannot use ${files.testImages.path}: its images are ${testSize} ` +
-        `(expected ${size} as in ${files.trainImages.path}); take all files from one data set`,
+        `(expected ${size} as in ${files.trainImages.path})`,
     );
   }
   const testNumbers = shuffled(test.count);
@@ -102,7 +126,7 @@ function pair(imagesFile: IdxFile, labelsFile: IdxFile | undefined): IdxImages &
   if (labels.length !== images.count) {
     throw new DataError(
       `Cannot use ${labelsFile.path}: it holds ${labels.length} labels ` +
-        `(expected ${images.count}, one for each image in ${imagesFile.path}); take both from one data set`,
+        `(expected ${images.count}, one for each image in ${imagesFile.path})`,
     );
   }
   return { ...images, labels };
@@ -122,57 +146,4 @@ function sizeOf({ channels, height, width }: Pick<IdxImages, "channels" | "heigh
 
 function classesOf(labels: Uint8Array = new Uint8Array()): number {
   return labels.reduce((most, label) => Math.max(most, label + 1), 0);
-}
-
-/** Possible spellings of a file name; the first that exists is taken. */
-function spellings(name: string): string[] {
-  const dotted = name.replace("-idx", ".idx");
-  const usual = [name, `${name}.gz`, dotted, `${dotted}.gz`];
-  const ofChannels = usual.filter((name) => name.includes("idx3")).map((name) =>
-    name.replace("idx3", "idx4")
-  );
-  return [...usual, ...ofChannels];
-}
-
-async function listFolder(folder: string): Promise<Set<string>> {
-  try {
-    return new Set((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name));
-  } catch (error) {
-    const names = Object.values(IDX_NAMES).join(", ");
-    throw new DataError(
-      `Cannot read the data folder ${folder}: ${reasonFor(error)} ` +
-        `(expected a folder of PNG images, or with ${names})`,
-      { cause: error },
-    );
-  }
-}
-
-async function readFile(path: string): Promise<IdxFile> {
-  const packed = path.endsWith(".gz");
-  let opened = false;
-  try {
-    // Checked before opening, because opening a pipe would wait.
-    if (!(await Deno.stat(path)).isFile) {
-      throw new DataError(`Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`);
-    }
-    const { readable } = await Deno.open(path);
-    opened = true;
-    const content = packed ? readable.pipeThrough(new DecompressionStream("gzip")) : readable;
-    return { path, bytes: await readIdx(content, path) };
-  } catch (error) {
-    if (error instanceof DataError) throw error;
-    throw new DataError(
-      packed && opened
-        ? `Cannot unpack ${path}: it is damaged or no gzip file (expected gzip, as its name says); ` +
-          `download it again, or remove .gz from its name if it is not packed`
-        : `Cannot read ${path}: ${reasonFor(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-function reasonFor(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "it does not exist";
-  if (error instanceof Deno.errors.NotADirectory) return "it is not a folder";
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@
 
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { reasonOf } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { anyOf } from "../settings/kinds.ts";
 import { DataError, type Dataset } from "./dataset.ts";
@@ -54,13 +55,18 @@ const namedData: Readonly<Record<string, NamedData>> = {
  */
 export async function loadDataset(source?: string, onRead?: OnRead): Promise<Dataset> {
   if (source === undefined) return await loadNamed("mnist");
-  const found = await Deno.stat(source).catch((error: unknown) => error);
-  const isFolder = Object(found).isDirectory === true;
-  if (Object.hasOwn(namedData, source) && !isFolder) return await loadNamed(source);
-  if (found instanceof Deno.errors.NotFound) {
+  const found: unknown = await Deno.stat(source).catch((error: unknown) => error);
+  const { isDirectory = false } = Object(found);
+  if (!isDirectory && Object.hasOwn(namedData, source)) return await loadNamed(source);
+  if (!isDirectory) {
+    const problem = found instanceof Deno.errors.NotFound
+      ? "it does not exist"
+      : found instanceof Error
+      ? reasonOf(found)
+      : "it is a file";
     const names = anyOf(Object.keys(namedData));
     throw new DataError(
-      `Cannot read the data folder ${source}: it does not exist (expected a folder of PNG images or IDX files, or ${names})`,
+      `Cannot read the data folder ${source}: ${problem} (expected a folder of PNG images or IDX files, or ${names})`,
     );
   }
   const data = await hasIdxFiles(source)

@@ -4,6 +4,7 @@
  */
 
 import { crc32, inflateSync } from "node:zlib";
+import { u32 } from "./data_files.ts";
 import { DataError } from "./dataset.ts";
 
 /** Most bytes of an image file. */
@@ -83,31 +84,43 @@ function readHeader(bytes: Uint8Array, path: string) {
     );
   }
   const [depth, colourType, compression, filter, interlace] = bytes.subarray(24, headerEnd);
-  if (!colourTypes[colourType]?.depths.includes(depth) || compression + filter > 0 || interlace > 1) {
+  if (
+    u32(bytes, 8) !== 13 || !colourTypes[colourType]?.depths.includes(depth) || compression + filter > 0 ||
+    interlace > 1
+  ) {
     throw new RangeError("unknown format");
   }
   return { width, height, depth, colourType, interlaced: interlace === 1 };
 }
 
-/** Checks all chunks and collects the data of those that make up the image. */
+/** Chunks that make up an image, in the order of the file; only IDAT may come several times. */
+const chunkOrder = ["IHDR", "PLTE", "tRNS", "IDAT", "IEND"];
+
+/** Checks all chunks, and returns the contents of those that make up the image. */
 function readChunks(bytes: Uint8Array) {
-  const found: Record<string, Uint8Array[]> = { IHDR: [], PLTE: [], IDAT: [], IEND: [], tRNS: [] };
-  for (let at = signature.length; at < bytes.length || found.IEND.length === 0;) {
+  const found: Record<string, Uint8Array> = { PLTE: new Uint8Array(), tRNS: new Uint8Array() };
+  const image = new Uint8Array(bytes.length);
+  let imageBytes = 0;
+  let [at, place] = [signature.length, -1];
+  while (chunkOrder[place] !== "IEND") {
     const end = at + 8 + u32(bytes, at);
     if (crc32(bytes.subarray(at + 4, end)) !== u32(bytes, end)) throw new RangeError("wrong checksum");
     const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    const isOptional = /^[a-z]/.test(name);
-    if (found.IEND.length > 0 || !isOptional && !(name in found)) throw new RangeError(`unexpected ${name}`);
-    found[name]?.push(bytes.subarray(at + 8, end));
+    const content = bytes.subarray(at + 8, end);
     at = end + 4;
+    const next = chunkOrder.indexOf(name);
+    if (next < 0 && /^[a-z]/.test(name) && place >= 0) continue; // optional
+    const isInOrder = next > place || next === place && name === "IDAT";
+    if (!isInOrder || place < 0 && name !== "IHDR") throw new RangeError(`unexpected ${name}`);
+    place = next;
+    found[name] = content;
+    if (name !== "IDAT") continue;
+    image.set(content, imageBytes);
+    imageBytes += content.length;
   }
-  const { IHDR, PLTE: [palette = new Uint8Array()], IDAT: image, tRNS: [transparency = new Uint8Array()] } =
-    found;
-  if (IHDR.length !== 1 || IHDR[0].byteOffset !== bytes.byteOffset + 16) {
-    throw new RangeError("no single header");
-  }
+  if (at < bytes.length) throw new RangeError("more after the end");
   /** `transparency`: alpha of the palette's colours, or the one colour that is transparent. */
-  return { image, palette, transparency };
+  return { image: image.subarray(0, imageBytes), palette: found.PLTE, transparency: found.tRNS };
 }
 
 /** The passes that contain pixels, with their sizes. */
@@ -121,15 +134,9 @@ function passesOf({ width, height, depth, colourType, interlaced }: Header) {
 }
 
 /** Unpacks exactly as many bytes as the header implies: a filter byte and a line for each line of each pass. */
-function unpack(header: Header, image: readonly Uint8Array[]): Uint8Array {
+function unpack(header: Header, image: Uint8Array): Uint8Array {
   const size = passesOf(header).reduce((sum, { rows, lineBytes }) => sum + rows * (1 + lineBytes), 0);
-  const packed = new Uint8Array(image.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of image) {
-    packed.set(piece, at);
-    at += piece.length;
-  }
-  const bytes = inflateSync(packed, { maxOutputLength: size });
+  const bytes = inflateSync(image, { maxOutputLength: size });
   if (bytes.length !== size) throw new RangeError(`${bytes.length} bytes instead of ${size}`);
   return bytes;
 }
@@ -193,51 +200,50 @@ function paeth(left: number, up: number, corner: number): number {
 /** Pixels in eight bits without alpha; undefined if a pixel is not opaque. */
 function toPixels(header: Header, samples: Uint8Array, chunks: Chunks): Pixels | undefined {
   const { width, height, depth, colourType } = header;
-  if (colourType === 3) return ofPalette(header, samples, chunks);
-  const { values } = colourTypes[colourType];
-  const channels = values < 3 ? 1 : 3;
+  const isIndexed = colourType === 3;
+  const colours = isIndexed ? lookUp(samples, chunks) : samples;
+  const values = isIndexed ? 4 : colourTypes[colourType].values;
+  const channels = values < 3 || isIndexed && isGrey(colours) ? 1 : 3;
   const pixels = new Uint8Array(width * height * channels);
-  const scale = depth < 8 ? 255 / (2 ** depth - 1) : 1;
-  const clear = values === channels ? transparentColour(chunks, channels, depth) : undefined;
-  for (let i = 0, at = 0; i < samples.length; i += values) {
-    if (
-      values > channels ? samples[i + channels] < 255 : clear?.every((value, c) => value === samples[i + c])
-    ) {
-      return undefined;
-    }
-    for (let c = 0; c < channels; c++) pixels[at++] = scale * samples[i + c];
+  const scale = depth < 8 && !isIndexed ? 255 / (2 ** depth - 1) : 1;
+  const clear = values % 2 === 1 ? clearColour(chunks, values, depth) : undefined;
+  for (let i = 0, at = 0; i < colours.length; i += values) {
+    const isOpaque = values % 2 === 0
+      ? colours[i + values - 1] === 255
+      : !clear?.every((value, c) => value === colours[i + c]);
+    if (!isOpaque) return undefined;
+    for (let c = 0; c < channels; c++) pixels[at++] = scale * colours[i + c];
   }
   return { channels, height, width, pixels };
 }
 
 /** The colour that means transparent, as samples; undefined if there is none. */
-function transparentColour({ transparency }: Chunks, channels: number, depth: number): number[] | undefined {
-  if (transparency.length !== 2 * channels) return undefined;
+function clearColour({ transparency }: Chunks, values: number, depth: number): number[] | undefined {
+  if (transparency.length === 0) return undefined;
+  if (transparency.length !== 2 * values) throw new RangeError("transparency of another colour type");
   const unit = depth === 16 ? 257 : 1; // of 16 bits only the upper byte is kept; the lower one is equal
   return Array.from(
-    { length: channels },
+    { length: values },
     (_, c) => (256 * transparency[2 * c] + transparency[2 * c + 1]) / unit,
   );
 }
 
-function ofPalette(
-  { width, height }: Header,
-  samples: Uint8Array,
-  { palette, transparency }: Chunks,
-): Pixels | undefined {
-  const rgb = new Uint8Array(3 * samples.length);
-  let isGrey = true;
-  for (let i = 0; i < samples.length; i++) {
-    const entry = 3 * samples[i];
+/** Colours and alpha of the palette, u8[H, W, 4]. */
+function lookUp(indices: Uint8Array, { palette, transparency }: Chunks): Uint8Array {
+  const colours = new Uint8Array(4 * indices.length);
+  for (let i = 0; i < indices.length; i++) {
+    const entry = 3 * indices[i];
     if (entry + 3 > palette.length) throw new RangeError("a colour outside the palette");
-    if (transparency[samples[i]] < 255) return undefined; // entries without alpha are opaque
-    for (let c = 0; c < 3; c++) rgb[3 * i + c] = palette[entry + c];
-    isGrey &&= palette[entry] === palette[entry + 1] && palette[entry] === palette[entry + 2];
+    for (let c = 0; c < 3; c++) colours[4 * i + c] = palette[entry + c];
+    colours[4 * i + 3] = transparency[indices[i]] ?? 255; // entries without alpha are opaque
   }
-  if (!isGrey) return { channels: 3, height, width, pixels: rgb };
-  return { channels: 1, height, width, pixels: samples.map((index) => palette[3 * index]) };
+  return colours;
 }
 
-function u32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
+/** @param colours u8[H, W, 4] */
+function isGrey(colours: Uint8Array): boolean {
+  for (let i = 0; i < colours.length; i += 4) {
+    if (colours[i] !== colours[i + 1] || colours[i] !== colours[i + 2]) return false;
+  }
+  return true;
 }

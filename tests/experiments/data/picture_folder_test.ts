@@ -93,7 +93,7 @@ testInFolder("loadDataset() refuses images that do not belong together, in one l
     "Cannot use DIR/b: it holds no PNG files (expected the images of a": { "a/1.png": a, "b/notes.txt": a },
     "Cannot use DIR/a: it holds the folder more (expected": { "a/1.png": a, "a/more/2.png": a },
     "Cannot use DIR: it holds the image 2.png beside the folder a (expected": { "a/1.png": a, "2.png": a },
-    "Cannot split DIR: it holds 1 image, too few (expected two of a class": { "1.png": a },
+    "Cannot split DIR: it holds 1 image (expected at least two of a class": { "1.png": a },
     "Cannot use DIR/a/2.JPG: it is not a PNG file (expected": { "a/1.png": a, "a/2.JPG": a },
     "tell parts from classes in DIR: it holds train/, val/ (expected": { "train/1.png": a, "val/2.png": a },
     "Cannot use DIR/test: it holds images without classes": { "train/a/1.png": a, "test/2.png": a },
@@ -127,7 +127,7 @@ testNeeding(
       await new Deno.Command("mkfifo", { args: [join(root, "there/4.png")] }).output();
       await assert.rejects(loadDataset(data), {
         name: "DataError",
-        message: `Cannot read ${data}/a/4.png: it is a pipe or a device (expected a file)`,
+        message: `Cannot read ${data}/a/4.png: it is a pipe, a device or a folder (expected a file)`,
       });
       await Deno.remove(join(root, "there/4.png"));
       await Deno.symlink(join(root, "nowhere"), join(root, "there/5.png"));
