@@ -13,8 +13,8 @@ export const mostFileBytes: number = 2 ** 25;
 const mostPixels = 2 ** 22;
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-/** Bytes from the signature to the end of the header chunk's data. */
-const headerEnd = 8 + 8 + 13;
+/** Beginning of every file: the signature, then length and name of the header chunk, IHDR. */
+const start = [...signature, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52];
 
 /** Values per pixel and allowed bit depths, by colour type. */
 const colourTypes: Readonly<Record<number, { values: number; depths: readonly number[] }>> = {
@@ -71,23 +71,20 @@ export function decodePng(bytes: Uint8Array, path: string): Pixels {
 }
 
 function readHeader(bytes: Uint8Array, path: string) {
-  if (bytes.length < headerEnd || signature.some((byte, i) => bytes[i] !== byte)) {
+  if (bytes.length < start.length + 13 || start.some((byte, i) => bytes[i] !== byte)) {
     throw new DataError(
       `Cannot read ${path}: it is damaged or not a PNG file (expected PNG, as its name says); save it again as PNG`,
     );
   }
-  const [width, height] = [u32(bytes, 16), u32(bytes, 20)];
+  const [width, height] = [u32(bytes, start.length), u32(bytes, start.length + 4)];
   if (width * height < 1 || width * height > mostPixels) {
     throw new DataError(
       `Cannot read ${path}: its header declares ${height}x${width} pixels (expected 1 to ${mostPixels} of them); ` +
         "save it smaller",
     );
   }
-  const [depth, colourType, compression, filter, interlace] = bytes.subarray(24, headerEnd);
-  if (
-    u32(bytes, 8) !== 13 || !colourTypes[colourType]?.depths.includes(depth) || compression + filter > 0 ||
-    interlace > 1
-  ) {
+  const [depth, colourType, compression, filter, interlace] = bytes.subarray(start.length + 8);
+  if (!colourTypes[colourType]?.depths.includes(depth) || compression + filter > 0 || interlace > 1) {
     throw new RangeError("unknown format");
   }
   return { width, height, depth, colourType, interlaced: interlace === 1 };
@@ -109,9 +106,9 @@ function readChunks(bytes: Uint8Array) {
     const content = bytes.subarray(at + 8, end);
     at = end + 4;
     const next = chunkOrder.indexOf(name);
-    if (next < 0 && /^[a-z]/.test(name) && place >= 0) continue; // optional
+    if (next < 0 && /^[a-z]/.test(name)) continue; // optional
     const isInOrder = next > place || next === place && name === "IDAT";
-    if (!isInOrder || place < 0 && name !== "IHDR") throw new RangeError(`unexpected ${name}`);
+    if (!isInOrder) throw new RangeError(`unexpected ${name}`);
     place = next;
     found[name] = content;
     if (name !== "IDAT") continue;
@@ -230,6 +227,7 @@ function clearColour({ transparency }: Chunks, values: number, depth: number): n
 
 /** Colours and alpha of the palette, u8[H, W, 4]. */
 function lookUp(indices: Uint8Array, { palette, transparency }: Chunks): Uint8Array {
+  if (palette.length % 3 !== 0 || palette.length > 3 * 256) throw new RangeError("no whole colours");
   const colours = new Uint8Array(4 * indices.length);
   for (let i = 0; i < indices.length; i++) {
     const entry = 3 * indices[i];

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
+import { sorted, upTo } from "../../refusing.ts";
 import { pngFile, spot, spotsOf, writeFiles } from "./tiny_png.ts";
 
 /** A grey 1x2 image with equal values. */
@@ -31,39 +32,30 @@ testInFolder("loadDataset() reads folders of PNG images as classes by name", asy
   for (const part of [train, test]) {
     assert.deepEqual(firsts(part).map((value) => value < 200 ? 0 : 1), [...part.labels!]);
   }
-  assert.deepEqual(
-    [...firsts(train), ...firsts(test)].sort((a, b) => a - b),
-    Array.from({ length: 40 }, (_, i) => i < 20 ? i : 180 + i),
-    "every image once",
-  );
+  const all = upTo(40).map((i) => i < 20 ? i : 180 + i);
+  assert.deepEqual(sorted([...firsts(train), ...firsts(test)]), all, "every image once");
   assert.deepEqual(await loadDataset(folder), { train, test, digest, ...rest });
 });
 
-testInFolder(
-  "loadDataset() computes a digest of bytes and names, wherever the folder is",
-  async (root) => {
-    const files = spotsOf(["a", "b"], 2);
-    const digestOf = async (name: string, files: Record<string, Uint8Array>) => {
-      await writeFiles(join(root, name), files);
-      return (await loadDataset(join(root, name))).digest;
-    };
-    const digest = await digestOf("one", files);
-    assert.match(digest, /^[0-9a-f]{64}$/);
-    assert.equal(await digestOf("two", files), digest);
-    assert.notEqual(await digestOf("three", { ...files, "a/0.png": spot(9) }), digest);
-    const { "b/1.png": last, ...others } = files;
-    assert.notEqual(await digestOf("four", { ...others, "b/2.png": last }), digest);
-  },
-);
+testInFolder("loadDataset() computes a digest of bytes and names, wherever the folder is", async (root) => {
+  const files = spotsOf(["a", "b"], 2);
+  const { "b/1.png": last, ...others } = files;
+  const digestOf = async (name: string, files: Record<string, Uint8Array>) => {
+    await writeFiles(join(root, name), files);
+    return (await loadDataset(join(root, name))).digest;
+  };
+  const digest = await digestOf("one", files);
+  assert.match(digest, /^[0-9a-f]{64}$/);
+  assert.equal(await digestOf("two", files), digest);
+  assert.notEqual(await digestOf("three", { ...files, "a/0.png": spot(9) }), digest);
+  assert.notEqual(await digestOf("four", { ...others, "b/2.png": last }), digest);
+});
 
 testInFolder(
   "loadDataset() needs no classes, and converts grey images if some are in colour",
   async (folder) => {
-    await writeFiles(folder, {
-      "1.png": dot(7),
-      "2.png": pngFile({ width: 2, height: 1, channels: 3 }, (i) => 10 + i),
-      "3.png": dot(9),
-    });
+    const colour = pngFile({ width: 2, height: 1, channels: 3 }, (i) => 10 + i);
+    await writeFiles(folder, { "1.png": dot(7), "2.png": colour, "3.png": dot(9) });
     const { train, test, channels, classes, ...rest } = await loadDataset(folder);
     assert.deepEqual([channels, classes, "classNames" in rest, "labels" in train], [3, 0, false, false]);
     const images = [...train.images, ...test.images];

@@ -25,13 +25,6 @@ export function idxFile(
   return bytes;
 }
 
-/** IDX images with one channel, whose pixel values count up. */
-export const countingImages = (count: number, height: number, width: number) =>
-  idxFile([count, height, width]);
-
-/** IDX labels 0, 1, 2, ... */
-export const countingLabels = (count: number) => idxFile([count]);
-
 /** Images of a bright spot on black, each at another place, starting with number `from`. Later channels are darker. */
 function images(count: number, channels: number, from = 0): Uint8Array {
   const lengths = [count, imageSize, imageSize, ...channels === 1 ? [] : [channels]];
