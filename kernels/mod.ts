@@ -5,7 +5,7 @@
  */
 export { gradients } from "./autograd/gradients.ts";
 export { checkGradients, type GradientCheck, GradientError } from "./autograd/check_gradients.ts";
-export type { Axis, CheckedSignature, DataType, InputNames, OutputNames, Port } from "./core/signature.ts";
+export type { Axis, DataType, InputNames, OutputNames, Port } from "./core/signature.ts";
 export { currentDevice, type DeviceChoice, init, withDevice } from "./core/context.ts";
 export {
   type BufferRange,

@@ -291,5 +291,6 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const outputs = run(args.slice(0, count) as Tensor[], (args[count] ?? {}) as Record<string, number>);
     return outputs.length === 1 ? outputs[0] : outputs;
   };
+  Object.defineProperty(call, "name", { value: name });
   return Object.assign(call, { definition, kernel, plan }) as unknown as Op<S, A>;
 }

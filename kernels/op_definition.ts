@@ -1,5 +1,5 @@
 import { isCount } from "./core/checks.ts";
-import type { CheckedSignature, InputNames, OutputNames } from "./core/signature.ts";
+import type { InputNames, OutputNames } from "./core/signature.ts";
 import type { Shape } from "./core/shape.ts";
 import type { Tensor } from "./core/tensor.ts";
 import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
@@ -21,32 +21,20 @@ type AttributeCheck = (given: Readonly<Record<string, unknown>>, dims: Record<st
 export function attributeCheck(op: string, types: AttributeTypes): AttributeCheck {
   const declared = Object.entries(types);
   return (given, dims) => {
+    for (const name in given) if (!Object.hasOwn(types, name)) refuse(`unknown attribute ${name}`);
     for (const [name, type] of declared) {
       const value = given[name];
-      if (!fits(value, type)) refuse(op, types, given);
+      if (typeof value !== "number" || (type === "u32" && !isCount(value))) {
+        refuse(`attribute ${name} is ${value}`);
+      }
       dims[name] = value;
     }
-    for (const name in given) if (!Object.hasOwn(types, name)) refuse(op, types, given);
   };
-}
 
-function fits(value: unknown, type: "u32" | "f32"): value is number {
-  return type === "f32" ? typeof value === "number" : isCount(value);
-}
-
-function refuse(op: string, types: AttributeTypes, given: Readonly<Record<string, unknown>>): never {
-  const declared = Object.entries(types);
-  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(types, name));
-  const missing = declared.map(([name]) => name).filter((name) => given[name] === undefined);
-  const wrong = declared.filter(([name, type]) => !fits(given[name], type)).map(([name]) => name);
-  const list = (names: readonly string[]) => `attribute${names.length > 1 ? "s" : ""} ${names.join(", ")}`;
-  const why = unknown.length > 0
-    ? `unknown ${list(unknown)}`
-    : missing.length > 0
-    ? `missing ${list(missing)}`
-    : `attribute ${wrong[0]} is ${given[wrong[0]]}`;
-  const expected = declared.map(([name, type]) => `${name}: ${type}`).join(", ") || "none";
-  throw new TypeError(`Cannot run ${op}: ${why} (expected attributes: ${expected})`);
+  function refuse(why: string): never {
+    const expected = declared.map(([name, type]) => `${name}: ${type}`).join(", ") || "none";
+    throw new TypeError(`Cannot run ${op}: ${why} (expected attributes: ${expected})`);
+  }
 }
 
 /** Inputs that the registry test runs an op on. Values are random in [-2, 2) unless given. */
@@ -80,7 +68,7 @@ export interface OpDefinition<S extends string, A extends AttributeTypes>
   /** Unique among all ops; messages and profiles show it. */
   readonly name: string;
   /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: gives checks, output shapes and uniforms; see `defineOp`. */
-  readonly signature: CheckedSignature<S>;
+  readonly signature: S;
   /** Settings by name with their type; the caller gives them last, as an object. */
   readonly attributes?: A;
   /**

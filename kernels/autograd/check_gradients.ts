@@ -5,7 +5,7 @@ import { uniforms } from "../ops/random/threefry.ts";
 import { refuseOthers } from "../core/checks.ts";
 import { checkTensor, type Tensor, tensor } from "../core/tensor.ts";
 import { scope } from "../core/scope.ts";
-import { parseSignature } from "../core/signature.ts";
+import type { Kernel } from "../devices/device.ts";
 
 /** A gradient differs from the derivative of its function. */
 export class GradientError extends Error {
@@ -77,9 +77,9 @@ export async function checkGradients(
     const allowed = tolerance * largest(expected) + rounding;
     for (const [i, value] of expected.entries()) {
       if (Math.abs(dx[i] - value) <= allowed) continue;
-      const input = inputName(copies.indexOf(x));
+      const of = f.name === "" ? "" : ` of ${f.name}`;
       throw new GradientError(
-        `Cannot confirm the gradient${nameOf(f)}: at element ${i} of ${input} ${x} it is ` +
+        `Cannot confirm the gradient${of}: at element ${i} of ${inputName(copies.indexOf(x))} ${x} it is ` +
           `${dx[i]}, but central differences give ${value} (expected within ${allowed.toPrecision(3)})`,
       );
     }
@@ -106,16 +106,8 @@ export async function checkGradients(
   }
 
   function inputName(i: number): string {
-    return "definition" in f ? signatureOf(f).inputs[i].name : `input ${i}`;
+    return "kernel" in f ? (f.kernel as Kernel).ports[i].name : `input ${i}`;
   }
-}
-
-const signatureOf = (op: { readonly definition?: unknown }) =>
-  parseSignature(op.definition as { readonly name: string; readonly signature: string });
-
-function nameOf(f: object): string {
-  if ("definition" in f) return ` of ${(f.definition as { readonly name: string }).name}`;
-  return "name" in f && f.name !== "" ? ` of ${f.name}` : "";
 }
 
 function largest(values: Float32Array | Float64Array): number {

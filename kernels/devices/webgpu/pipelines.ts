@@ -223,13 +223,13 @@ function refusal({ kernel: { name } }: KernelCall, { message }: { readonly messa
 }
 
 /** @throws {DeviceError} if a shader reads vectors from a range whose length is not a multiple of four */
-function checkVectors({ kernel, dims, ranges }: KernelCall, tuning: Tuning): void {
+function checkVectors({ kernel, dims, ranges, half }: KernelCall, tuning: Tuning): void {
   const vectors = kernel.vectors?.(kernel.specialise(dims, tuning)) ?? [];
   kernel.ports.forEach(({ name }, i) => {
-    const { length } = ranges[i];
-    if (!vectors.includes(name) || length % 4 === 0) return;
+    const elements = ranges[i].length * (half?.includes(name) ? 2 : 1);
+    if (!vectors.includes(name) || elements % 4 === 0) return;
     throw new DeviceError(
-      `Cannot run ${kernel.name}: ${name} has ${length} elements (expected a multiple of 4, as its kernel takes ` +
+      `Cannot run ${kernel.name}: ${name} has ${elements} elements (expected a multiple of 4, as its kernel takes ` +
         "vectors)",
     );
   });

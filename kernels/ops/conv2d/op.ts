@@ -1,4 +1,4 @@
-import type { Dims, NumberArray } from "../../devices/device.ts";
+import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { makeHistory } from "../../autograd/history.ts";
 import { Tensor } from "../../core/tensor.ts";
@@ -11,6 +11,7 @@ import {
   winograd,
 } from "./convolution_kernels.ts";
 import { weightGradientWgsl, weightTiles } from "./tiles.ts";
+import { convolve, convolveTurned, correlate, weightAt } from "./reference.ts";
 import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
 import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./winograd/passes.ts";
 import { imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
@@ -18,37 +19,6 @@ import { sum } from "../reduce/reduce.ts";
 import { isCount, refuseOthers } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { reshape } from "../layout/movement.ts";
-
-/** Target = the sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s), + start(n, k, at). */
-function convolve(
-  source: NumberArray,
-  target: NumberArray,
-  { N, C, H, W, K, P, Q, R, S, padding }: Dims,
-  weight: (k: number, c: number, r: number, s: number) => number,
-  start: (n: number, k: number, at: number) => number,
-): void {
-  for (let n = 0; n < N; n++) {
-    for (let k = 0; k < K; k++) {
-      for (let p = 0; p < P; p++) {
-        for (let q = 0; q < Q; q++) {
-          const at = ((n * K + k) * P + p) * Q + q;
-          let total = start(n, k, at);
-          for (let c = 0; c < C; c++) {
-            for (let r = 0; r < R; r++) {
-              const h = p + r - padding;
-              if (h < 0 || h >= H) continue;
-              for (let s = 0; s < S; s++) {
-                const w = q + s - padding;
-                if (w >= 0 && w < W) total += source[((n * C + c) * H + h) * W + w] * weight(k, c, r, s);
-              }
-            }
-          }
-          target[at] = total;
-        }
-      }
-    }
-  }
-}
 
 /**
  * dx: dy, padded by R - 1 - padding, convolved with the weights rotated by 180 degrees and in and out channels swapped.
@@ -71,10 +41,7 @@ const inputGradient: Op<
     dy: () => unbiased(ddx, w, padding),
     w: () => weightGradient(ddx, dy, w, padding),
   }),
-  reference: ({ dy, w, dx }, { N, K, P, Q, C, H, W, R, S, turned }) => {
-    const dims = { N, C: K, H: P, W: Q, K: C, P: H, Q: W, R, S, padding: turned };
-    convolve(dy, dx, dims, (k, c, r, s) => w[((c * C + k) * R + R - 1 - r) * S + S - 1 - s], () => 0);
-  },
+  reference: ({ dy, w, dx }, dims) => convolveTurned(dy, w, dx, dims),
   wasm: inputGradientCalls,
   samples: [
     { shapes: { dy: [2, 5, 5, 6], w: [5, 3, 3, 3] }, attributes: { padding: 1, H: 5, W: 6 } },
@@ -100,27 +67,7 @@ const weightGradientRuns = defineOp({
     other: winograd(weightGradientPasses),
   }),
   empty: zeros,
-  reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
-    dw.fill(0);
-    for (let n = 0; n < N; n++) {
-      for (let k = 0; k < K; k++) {
-        for (let c = 0; c < C; c++) {
-          for (let r = 0; r < R; r++) {
-            for (let s = 0; s < S; s++) {
-              let total = 0;
-              for (let p = Math.max(0, padding - r); p < Math.min(P, H + padding - r); p++) {
-                for (let q = Math.max(0, padding - s); q < Math.min(Q, W + padding - s); q++) {
-                  total += dy[((n * K + k) * P + p) * Q + q] *
-                    x[((n * C + c) * H + p + r - padding) * W + q + s - padding];
-                }
-              }
-              dw[(((Math.floor(n / run) * K + k) * C + c) * R + r) * S + s] += total;
-            }
-          }
-        }
-      }
-    }
-  },
+  reference: ({ x, dy, dw }, dims) => correlate(x, dy, dw, dims),
   wasm: weightGradientCalls,
   samples: [
     { shapes: { x: [3, 3, 5, 6], dy: [3, 5, 5, 6] }, attributes: { R: 3, S: 3, padding: 1, run: 2 } },
@@ -189,10 +136,6 @@ function backward(
   };
 }
 
-/** Index of a weight in w[K, C, R, S]. */
-const weightAt = ({ C, R, S }: Dims) => (k: number, c: number, r: number, s: number) =>
-  ((k * C + c) * R + r) * S + s;
-
 const convolution: Op<"x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]", { padding: "u32" }> =
   defineOp({
     ...convolutionFields("conv2d"),
@@ -221,8 +164,8 @@ const convolutionAdd = defineOp({
   signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
   backward: (saved, attributes) => ({ ...backward(saved, attributes), residual: () => saved.dy }),
   reference({ x, w, bias, residual, y }, dims) {
-    const at = weightAt(dims);
     const start = (n: number, k: number, to: number) => bias[n % dims.B * dims.K + k] + residual[to];
+    const at = weightAt(dims);
     convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], start);
   },
   wasm: forwardCalls,

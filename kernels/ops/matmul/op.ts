@@ -6,7 +6,7 @@ import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
-import type { Product } from "./product.ts";
+import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } from "./product.ts";
 import { permute, reshape } from "../layout/movement.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
@@ -14,43 +14,34 @@ import { sumTo } from "../reduce/reduce.ts";
 /** A value for each buffer of a product y = a b. */
 type Buffers<T> = Readonly<Record<"a" | "b" | "y", T>>;
 
-/** Strides in elements of a along m and k, of b along k and n. */
-type Strides = readonly [am: number, ak: number, bk: number, bn: number];
-
-/** Memory layout of a[batch] and b[batch]: the index of a[m, k] and of b[k, n] as WGSL, and strides. */
-interface Layout {
-  readonly a: string;
-  readonly b: string;
-  readonly strides: (dims: Dims) => Strides;
-}
-
-/** The three layouts: plain, b transposed, a transposed. */
+/** The three products: strides in elements of a along m and k, and of b along k and n; a name is that of a dim. */
 const layouts = {
-  matmul: { a: "m * dims.K + k", b: "k * dims.N + n", strides: ({ K, N }) => [K, 1, N, 1] },
-  matmulTransposedB: { a: "m * dims.K + k", b: "n * dims.K + k", strides: ({ K }) => [K, 1, 1, K] },
-  matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n", strides: ({ M, N }) => [1, M, N, 1] },
-} satisfies Record<string, Layout>;
+  matmul: ["K", 1, "N", 1],
+  matmulTransposedB: ["K", 1, 1, "K"],
+  matmulTransposedA: [1, "M", "N", 1],
+} as const;
+
+/** What an index contributes to that of an element, in WGSL. */
+const stepOf = (index: string, stride: string | 1) => stride === 1 ? index : `${index} * dims.${stride}`;
 
 function productOf(name: keyof typeof layouts): Product {
-  const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
-  const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
-  const { a, b } = layouts[name];
+  const [am, ak, bk, bn] = layouts[name];
+  const indexOfB = (column: string) => `${column} + ${stepOf("d", bk)}`;
   return {
-    declarations: `fn indexA(m: u32, k: u32) -> u32 { return ${a}; }
-fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
     rows: "dims.M",
     columns: "dims.N",
     depth: "dims.K",
     position: "k",
     a: {
-      along: aAlong,
-      edge: (m) => m,
-      element: (m) => `a[batch % dims.A * dims.M * dims.K + indexA(${m}, d)]`,
+      along: ak === 1 ? "depth" : "edge",
+      edge: (m) => `batch % dims.A * dims.M * dims.K + ${stepOf(m, am)}`,
+      element: (row) => `a[${row} + ${stepOf("d", ak)}]`,
     },
     b: {
-      along: bAlong,
-      edge: (n) => n,
-      element: (n) => `b[batch % dims.B * dims.N * dims.K + indexB(d, ${n})]`,
+      along: bk === 1 ? "depth" : "edge",
+      edge: (n) => `batch % dims.B * dims.N * dims.K + ${stepOf(n, bn)}`,
+      element: (column) => `b[${indexOfB(column)}]`,
+      ...bn === 1 && { vector: (column: string) => `b[(${indexOfB(column)}) / 4u]` },
     },
     columnTarget: "batch * dims.M * dims.N + column",
     rowTarget: "row * dims.N",
@@ -60,21 +51,35 @@ fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
 
 /** Declaration fields shared by the three products. */
 function productFields(name: keyof typeof layouts) {
-  const { strides }: Layout = layouts[name];
+  const stridesIn = (dims: Dims) => layouts[name].map((stride) => stride === 1 ? 1 : dims[stride]);
   const size = ({ Y, M, N }: Dims) => ({ rows: M, columns: N, batches: Y });
   const product = productOf(name);
+  const first = product.b.vector
+    ? {
+      tile: "8x8 of vectors",
+      fits: ({ N }: Dims) => N % 4 === 0,
+      vectors: ["b", "y"],
+      invocations: (dims: Dims) => registerTiles(size(dims)),
+      wgsl: () => vectorProductWgsl(product),
+    }
+    : {
+      tile: "16x8",
+      fits: ({ M }: Dims) => M > 8,
+      invocations: (dims: Dims) => registerTiles(size(dims), 16),
+      wgsl: () => registerProductWgsl(product, 16),
+    };
   return {
     empty: zeros,
     derive: ({ A, B }: Record<string, number>) => {
       if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
       return { Y: A === 1 ? B : A };
     },
-    ...productKernels({ size, product: () => product }),
+    ...productKernels({ size, product: () => product, registers: (generic) => [first, generic] }),
     multiplyAdds: ({ Y, M, N, K }: Dims) => Y * M * N * K,
-    reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, strides(dims)),
+    reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, stridesIn(dims)),
     wasm({ a, b, y }: Buffers<number>, dims: Dims): readonly WasmCall[] {
       const { A, B, Y, M, N, K } = dims;
-      const [am, ak, bk, bn] = strides(dims).map((stride) => 4 * stride);
+      const [am, ak, bk, bn] = stridesIn(dims).map((stride) => 4 * stride);
       return [{ kernel: "matmul", args: { a, b, y, A, B, Y, M, N, K, am, ak, bk, bn } }];
     },
   };
@@ -84,7 +89,7 @@ function productFields(name: keyof typeof layouts) {
 function multiplyLoops(
   { a, b, y }: Buffers<NumberArray>,
   { A, B, Y, M, N, K }: Dims,
-  [am, ak, bk, bn]: Strides,
+  [am, ak, bk, bn]: readonly number[],
 ): void {
   for (let batch = 0; batch < Y; batch++) {
     const fromA = batch % A * M * K, fromB = batch % B * N * K;
@@ -98,7 +103,7 @@ function multiplyLoops(
   }
 }
 
-const plain = defineOp({
+export const matmulOp = defineOp({
   name: "matmul",
   signature: "a[A, M, K], b[B, K, N] -> y[Y, M, N]",
   ...productFields("matmul"),
@@ -114,7 +119,7 @@ const plain = defineOp({
   ],
 });
 
-const transposedB = defineOp({
+export const matmulTransposedBOp = defineOp({
   name: "matmulTransposedB",
   signature: "a[A, M, K], b[B, N, K] -> y[Y, M, N]",
   ...productFields("matmulTransposedB"),
@@ -145,12 +150,12 @@ const transposedA = defineOp({
  * @throws {ShapeError} if the inner lengths differ or the batches do not broadcast
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  return batched(plain, a, b);
+  return batched(matmulOp, a, b);
 }
 
 /** a b^T over the last two axes: f32[..., M, K] and f32[..., N, K] to f32[..., M, N]; see `matmul`. */
 export function matmulTransposedB(a: Tensor, b: Tensor): Tensor {
-  return batched(transposedB, a, b);
+  return batched(matmulTransposedBOp, a, b);
 }
 
 /** a^T b over the last two axes: f32[..., K, M] and f32[..., K, N] to f32[..., M, N]; see `matmul`. */

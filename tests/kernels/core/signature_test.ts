@@ -1,15 +1,8 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { defineOp, tensor } from "../../../kernels/mod.ts";
-import { withFolder } from "../../folder.ts";
-import { testNeeding } from "../../permissions.ts";
 import { registry } from "../../../kernels/op.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
-/** Malformed signatures, refused by the type checker and by `defineOp()`. */
-
-/** Declares an op with a signature unknown to the type checker. */
 function declare(signature: string, more: { attributes?: Record<string, "u32"> } = {}): void {
   defineOp({ name: "made up", signature, wgsl: "", reference() {}, samples: [], ...more });
 }
@@ -46,92 +39,60 @@ Deno.test("defineOp() refuses malformed signatures with a one-line message", () 
   declare("x[n] -> y[m, 2, S]", { attributes: { m: "u32", S: "u32" } });
 });
 
-testNeeding(
-  { read: true, write: true, run: true },
-  "a malformed signature is a type error",
-  async () => {
-    const root = fileURLToPath(new URL("../../..", import.meta.url));
-    /** Signatures malformed by grammar; only `defineOp()` detects the others. */
-    const malformed = Object.keys(refused).slice(0, 8).concat("x[n] -> ");
-    const good = ["x[S...], index:u32[1] -> y[S...], z[N, 2]", " -> y[n]", "x[] -> x[]"];
-    const lines = [...malformed, ...good].map((signature, i) =>
-      `defineOp({ name: "${i}", signature: "${signature}", wgsl: "", reference() {}, samples: [] });`
-    );
-    await withFolder(async (folder) => {
-      const program = join(folder, "signatures.ts");
-      const imported = `import { defineOp } from ${JSON.stringify(join(root, "kernels/mod.ts"))};\n`;
-      await Deno.writeTextFile(program, imported + lines.join("\n"));
-      const args = ["check", "--config", join(root, "deno.json"), "--lock", join(root, "tests/deno.lock")];
-      const { stderr } = await new Deno.Command(Deno.execPath(), {
-        args: [...args, program],
-        env: { NO_COLOR: "1" },
-      }).output();
-      const errors = new TextDecoder().decode(stderr).split("\n").filter((line) => /^TS\d+/.test(line));
-      assert.deepEqual(
-        errors.map((line) =>
-          /: Type '"(.*?)"' is not assignable to type '"Malformed signature: /.exec(line)?.[1]
-        ),
-        malformed,
-      );
-    });
-  },
-);
-
-/** 10 high + low, to test the order of attributes. */
-function twoDigits() {
-  registry.delete("twoDigitsForTest");
-  const op = defineOp({
-    name: "twoDigitsForTest",
-    signature: "x[n] -> y[n]",
-    attributes: { high: "u32", low: "f32" },
-    wgsl: "fn kernel(i: u32) { y[i] = x[i] + 10.0 * f32(dims.high) + dims.low; }",
-    reference({ x, y }, { high, low }) {
-      for (let i = 0; i < y.length; i++) y[i] = x[i] + 10 * high + low;
-    },
-    samples: [],
-  });
-  registry.delete("twoDigitsForTest");
+/** Declares an op that the registry test does not see. */
+const hidden: typeof defineOp = (definition) => {
+  const op = defineOp(definition);
+  registry.delete(definition.name);
   return op;
-}
+};
 
-testOnDevices("an op accepts attributes in any order", async () => {
-  const op = twoDigits();
+/** x + 10 high + low. */
+const twoDigits = hidden({
+  name: "twoDigitsForTest",
+  signature: "x[n] -> y[n]",
+  attributes: { high: "u32", low: "f32" },
+  wgsl: "fn kernel(i: u32) { y[i] = x[i] + 10.0 * f32(dims.high) + dims.low; }",
+  reference({ x, y }, { high, low }) {
+    for (let i = 0; i < y.length; i++) y[i] = x[i] + 10 * high + low;
+  },
+  samples: [],
+});
+
+/** x + 12, with dims derived in either order. */
+const derived = hidden({
+  name: "derivedForTest",
+  signature: "x[n] -> y[n]",
+  attributes: { swap: "u32" },
+  derive: ({ swap }): Record<string, number> => swap === 1 ? { b: 2, a: 1 } : { a: 1, b: 2 },
+  wgsl: "fn kernel(i: u32) { y[i] = x[i] + f32(10u * dims.a + dims.b); }",
+  reference({ x, y }, { a, b }) {
+    for (let i = 0; i < y.length; i++) y[i] = x[i] + 10 * a + b;
+  },
+  samples: [],
+});
+
+testOnDevices("an op accepts attributes, and derived dims, in any order", async () => {
   const x = tensor([100]);
-  assertClose(await op(x, { high: 2, low: 3 }).read(), [123], 0);
-  assertClose(await op(x, { low: 3, high: 2 }).read(), [123], 0);
-  assertClose(await op(x, { low: 2, high: 3 }).read(), [132], 0);
+  assertClose(await twoDigits(x, { high: 2, low: 3 }).read(), [123], 0);
+  assertClose(await twoDigits(x, { low: 3, high: 2 }).read(), [123], 0);
+  assertClose(await twoDigits(x, { low: 2, high: 3 }).read(), [132], 0);
+  for (const swap of [0, 1]) assertClose(await derived(x, { swap }).read(), [112], 0);
 });
 
-testOnDevices("an op whose derive() returns dims in another order computes the same", async () => {
-  registry.delete("derivedForTest");
-  const op = defineOp({
-    name: "derivedForTest",
-    signature: "x[n] -> y[n]",
-    attributes: { swap: "u32" },
-    derive: ({ swap }): Record<string, number> => swap === 1 ? { b: 2, a: 1 } : { a: 1, b: 2 },
-    wgsl: "fn kernel(i: u32) { y[i] = x[i] + f32(10u * dims.a + dims.b); }",
-    reference({ x, y }, { a, b }) {
-      for (let i = 0; i < y.length; i++) y[i] = x[i] + 10 * a + b;
-    },
-    samples: [],
-  });
-  registry.delete("derivedForTest");
-  for (const swap of [0, 1]) assertClose(await op(tensor([100]), { swap }).read(), [112], 0);
-});
-
-testOnDevices("an op names attributes that are missing, unknown or of the wrong type", () => {
-  const op = twoDigits() as (x: unknown, attributes?: unknown) => unknown;
-  const x = tensor([1]);
-  const refused = (attributes: unknown, why: string) =>
-    assert.throws(() => op(x, attributes), {
+testOnCpu("an op names an attribute that is missing, unknown or of the wrong type", () => {
+  const refused: [attributes: unknown, why: string][] = [
+    [undefined, "attribute high is undefined"],
+    [{ high: 1 }, "attribute low is undefined"],
+    [{ high: 1, low: 2, lo: 3 }, "unknown attribute lo"],
+    [{ high: 1, low: 2, toString: 3 }, "unknown attribute toString"],
+    [{ high: -1, low: 2 }, "attribute high is -1"],
+    [{ high: 1.5, low: 2 }, "attribute high is 1.5"],
+    [{ high: 1, low: "2" }, "attribute low is 2"],
+  ];
+  for (const [attributes, why] of refused) {
+    assert.throws(() => (twoDigits as (...given: unknown[]) => unknown)(tensor([1]), attributes), {
       name: "TypeError",
       message: `Cannot run twoDigitsForTest: ${why} (expected attributes: high: u32, low: f32)`,
     });
-  refused(undefined, "missing attributes high, low");
-  refused({ high: 1 }, "missing attribute low");
-  refused({ high: 1, low: 2, lo: 3 }, "unknown attribute lo");
-  refused({ high: -1, low: 2 }, "attribute high is -1");
-  refused({ high: 1.5, low: 2 }, "attribute high is 1.5");
-  refused({ high: 1, low: 2, toString: 3 }, "unknown attribute toString");
-  refused({ high: 1, low: "2" }, "attribute low is 2");
+  }
 });

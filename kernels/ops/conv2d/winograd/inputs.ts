@@ -99,7 +99,7 @@ ${repeatLines(36, (e) => `  ${tiles}[to + ${e}u * stride] = row_${Math.floor(e /
 }`;
 }
 
-/** Reference: transforms all tiles of images[N, C, H, W] to [G, 36, C, T]. */
+/** Reference: transforms all tiles of images[N, C, H, W] to [E, C, T]. */
 function transformTiles(
   image: NumberArray,
   target: NumberArray,
@@ -123,19 +123,20 @@ function transformTiles(
 }
 
 /**
- * v[g, e] = B' d B of the overlapping 6x6 tiles of a source. A group is `run` images, whose tiles follow one another.
+ * v[36 g + e] = B' d B of the overlapping 6x6 tiles of a source. A group g is `run` images, whose tiles follow one
+ * another.
  *
  * @param padding zero pixels on each side
  */
 export const sourceTransform = defineOp({
   name: "winogradSource",
-  signature: "x[N, C, H, W] -> v[G, 36, C, T]",
+  signature: "x[N, C, H, W] -> v[E, C, T]",
   attributes: { padding: "u32", run: "u32" },
   derive({ N, H, W, padding, run }) {
     const { down, across } = tilesOf(H + 2 * padding - 2, W + 2 * padding - 2);
-    return { G: Math.ceil(N / run), T: run * down * across, down, across };
+    return { E: 36 * Math.ceil(N / run), T: run * down * across, down, across };
   },
-  invocations: ({ G, C, T }) => G * C * T,
+  invocations: ({ E, C, T }) => E / 36 * C * T,
   wgsl: transformWgsl({
     image: "x",
     tiles: "v",
@@ -155,16 +156,16 @@ export const sourceTransform = defineOp({
   ],
 });
 
-/** z[g, e] = A dy A' of the 4x4 tiles of an output gradient, for the weight gradient. */
+/** z[36 g + e] = A dy A' of the 4x4 tiles of an output gradient, for the weight gradient. */
 export const gradientTransform = defineOp({
   name: "winogradGradient",
-  signature: "dy[N, K, P, Q] -> z[G, 36, K, T]",
+  signature: "dy[N, K, P, Q] -> z[E, K, T]",
   attributes: { run: "u32" },
   derive({ N, P, Q, run }) {
     const { down, across } = tilesOf(P, Q);
-    return { G: Math.ceil(N / run), T: run * down * across, down, across };
+    return { E: 36 * Math.ceil(N / run), T: run * down * across, down, across };
   },
-  invocations: ({ G, K, T }) => G * K * T,
+  invocations: ({ E, K, T }) => E / 36 * K * T,
   wgsl: transformWgsl({
     image: "dy",
     tiles: "z",

@@ -2,7 +2,7 @@ import type { Dims, Pass } from "../../../devices/device.ts";
 import { defineOp } from "../../../op.ts";
 import { summingKernels } from "../../reduce/workgroup_sum.ts";
 import { Passes } from "../../../ways.ts";
-import { channelProducts, tileProducts } from "./products.ts";
+import { matmulOp, matmulTransposedBOp } from "../../matmul/op.ts";
 import { gradientTransform, sourceTransform, weightTransform } from "./inputs.ts";
 import { addedTarget, biasedTarget, turnedTarget } from "./targets.ts";
 import { weightTarget } from "./weight_target.ts";
@@ -76,7 +76,7 @@ fn kernel(group: u32, lane: u32) {
  */
 const findUneven = defineOp({
   name: "winogradUneven",
-  signature: "v[G, 36, C, T] -> uneven:u32[N]",
+  signature: "v[E, C, T] -> uneven:u32[N]",
   attributes: { N: "u32", run: "u32" },
   derive: ({ T, run }) => ({ tiles: T / run }),
   ...unevenKernels(),
@@ -97,10 +97,10 @@ const findUneven = defineOp({
     }
   },
   samples: [
-    { shapes: { v: [2, 36, 2, 6] }, attributes: { N: 3, run: 2 } },
-    { shapes: { v: [1, 36, 1, 1] }, attributes: { N: 1, run: 1 } },
+    { shapes: { v: [72, 2, 6] }, attributes: { N: 3, run: 2 } },
+    { shapes: { v: [36, 1, 1] }, attributes: { N: 1, run: 1 } },
     {
-      shapes: { v: [1, 36, 1, 4] },
+      shapes: { v: [36, 1, 4] },
       attributes: { N: 1, run: 1 },
       values: { v: Array.from({ length: 144 }, (_, i) => i === 29 ? 1e6 : 1) },
     },
@@ -119,11 +119,11 @@ export function forwardPasses(
   const u = passes.run(weightTransform, [w], { turned: 0 });
   const v = passes.run(sourceTransform, [x], { padding, run: N });
   const uneven = passes.run(findUneven, [v], { N, run: N });
-  const m = passes.run(channelProducts, [u, v], {});
+  const m = passes.run(matmulOp, [u, v], {});
   if (hasResidual) {
     const residual = passes.buffer("residual", [N, K, P, Q]);
-    passes.run(addedTarget, [m, x, w, bias, residual, uneven], { padding, run: N }, "y");
-  } else passes.run(biasedTarget, [m, x, w, bias, uneven], { padding, run: N }, "y");
+    passes.run(addedTarget, [m, x, w, bias, residual, uneven], { padding }, "y");
+  } else passes.run(biasedTarget, [m, x, w, bias, uneven], { padding }, "y");
   return passes.list;
 }
 
@@ -135,8 +135,8 @@ export function inputGradientPasses({ N, C, H, W, K, P, Q, padding }: Dims): rea
   const u = passes.run(weightTransform, [w], { turned: 1 });
   const v = passes.run(sourceTransform, [dy], { padding: 2 - padding, run: N });
   const uneven = passes.run(findUneven, [v], { N, run: N });
-  const m = passes.run(channelProducts, [u, v], {});
-  passes.run(turnedTarget, [m, dy, w, uneven], { padding, run: N, H, W }, "dx");
+  const m = passes.run(matmulOp, [u, v], {});
+  passes.run(turnedTarget, [m, dy, w, uneven], { padding, H, W }, "dx");
   return passes.list;
 }
 
@@ -149,7 +149,7 @@ export function weightGradientPasses({ N, C, H, W, K, P, Q, padding, run }: Dims
   const z = passes.run(gradientTransform, [dy], { run });
   const unevenX = passes.run(findUneven, [v], { N, run });
   const unevenDy = passes.run(findUneven, [z], { N, run });
-  const du = passes.run(tileProducts, [z, v], {});
+  const du = passes.run(matmulTransposedBOp, [z, v], {});
   passes.run(weightTarget, [du, x, dy, unevenX, unevenDy], { padding, run }, "dw");
   return passes.list;
 }

@@ -1,6 +1,7 @@
 import { defineOp } from "../../../op.ts";
 import { repeatLines } from "../../matmul/product.ts";
-import { bothSides, inTwoDimensions, pixelOf, stepsWgsl, transposed, weightMatrix } from "./transforms.ts";
+import { correlate } from "../reference.ts";
+import { bothSides, inTwoDimensions, stepsWgsl, transposed, weightMatrix } from "./transforms.ts";
 
 /**
  * dw[g] = G' du[g] G, the weight gradient of a group of images. If x or dy of any image is uneven, or a result is not
@@ -9,8 +10,9 @@ import { bothSides, inTwoDimensions, pixelOf, stepsWgsl, transposed, weightMatri
 export const weightTarget = defineOp({
   name: "winogradWeightTarget",
   signature:
-    "du[G, 36, K, C], x[N, C, H, W], dy[N, K, P, Q], unevenX:u32[N], unevenDy:u32[N] -> dw[G, K, C, 3, 3]",
+    "du[E, K, C], x[N, C, H, W], dy[N, K, P, Q], unevenX:u32[N], unevenDy:u32[N] -> dw[G, K, C, 3, 3]",
   attributes: { padding: "u32", run: "u32" },
+  derive: ({ E }) => ({ G: E / 36 }),
   invocations: ({ G, K, C }) => G * K * C,
   wgsl: `${stepsWgsl}
 fn kernel(i: u32) {
@@ -47,49 +49,28 @@ ${
     dw[i * 9u + tap] = total;
   }
 }`,
-  reference({ du, x, dy, unevenX, unevenDy, dw }, { G, N, K, C, H, W, P, Q, padding, run }) {
-    for (let g = 0; g < G; g++) {
-      const images = Array.from({ length: Math.min(run, N - g * run) }, (_, i) => g * run + i);
-      for (let k = 0; k < K; k++) {
-        for (let c = 0; c < C; c++) {
-          const made = bothSides(
-            transposed(weightMatrix),
-            (i, j) => du[((g * 36 + 6 * i + j) * K + k) * C + c],
-          );
-          const isExact = made.every(Number.isFinite) &&
-            images.every((n) => unevenX[n] === 0 && unevenDy[n] === 0);
-          made.forEach((value, tap) => {
-            let total = 0;
-            for (const n of isExact ? [] : images) {
-              const pixel = pixelOf(x, (n * C + c) * H * W, H, W);
-              for (let p = 0; p < P; p++) {
-                for (let q = 0; q < Q; q++) {
-                  const [h, w] = [p + Math.floor(tap / 3) - padding, q + tap % 3 - padding];
-                  const inside = h >= 0 && h < H && w >= 0 && w < W;
-                  if (inside) total += dy[((n * K + k) * P + p) * Q + q] * pixel(h, w);
-                }
-              }
-            }
-            dw[((g * K + k) * C + c) * 9 + tap] = isExact ? value : total;
-          });
-        }
-      }
+  reference({ du, x, dy, unevenX, unevenDy, dw }, dims) {
+    const { G, K, C, run } = dims;
+    correlate(x, dy, dw, { ...dims, R: 3, S: 3 });
+    for (let pair = 0; pair < G * K * C; pair++) {
+      const g = Math.floor(pair / (K * C));
+      const inRun = (uneven: number, n: number) => uneven !== 0 && Math.floor(n / run) === g;
+      const made = bothSides(
+        transposed(weightMatrix),
+        (i, j) => du[(36 * g + 6 * i + j) * K * C + pair % (K * C)],
+      );
+      if ([unevenX, unevenDy].some((list) => list.some(inRun)) || !made.every(Number.isFinite)) continue;
+      dw.set(made, 9 * pair);
     }
   },
   samples: [
     {
-      shapes: {
-        du: [2, 36, 2, 3],
-        x: [3, 3, 4, 5],
-        dy: [3, 2, 4, 5],
-        unevenX: [3],
-        unevenDy: [3],
-      },
+      shapes: { du: [72, 2, 3], x: [3, 3, 4, 5], dy: [3, 2, 4, 5], unevenX: [3], unevenDy: [3] },
       values: { unevenX: [0, 0, 1], unevenDy: [0, 0, 0] },
       attributes: { padding: 1, run: 2 },
     },
     {
-      shapes: { du: [1, 36, 1, 1], x: [1, 1, 3, 3], dy: [1, 1, 1, 1], unevenX: [1], unevenDy: [1] },
+      shapes: { du: [36, 1, 1], x: [1, 1, 3, 3], dy: [1, 1, 1, 1], unevenX: [1], unevenDy: [1] },
       values: { unevenX: [0], unevenDy: [1] },
       attributes: { padding: 0, run: 1 },
     },
