@@ -136,7 +136,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
-  const { wgsl, vectors, wasm, candidates, invocations, workgroups, passes, specialise = [] } = definition;
+  const { wgsl, wasm, invocations, workgroups, specialise = [] } = definition;
   const first = signature.outputs[0];
   const checkAttributes = attributeCheck(name, definition.attributes ?? {});
   const inputNames = signature.inputs.map((port) => port.name);
@@ -154,18 +154,18 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     floats: new Set(
       Object.entries(definition.attributes ?? {}).filter(([, t]) => t === "f32").map(([key]) => key),
     ),
-    ...candidates && { candidates },
+    candidates: definition.candidates,
     specialise: typeof specialise === "function"
       ? specialise
       : (dims) => Object.fromEntries(specialise.map((key) => [key, dims[key]])),
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
-    ...vectors && { vectors },
+    vectors: definition.vectors,
     invocations: invocations ??
       ((dims) => first.axes.reduce((n, { name, length }) => n * (length ?? dims[name]), 1)),
     workgroups: workgroups ?? (() => undefined),
-    ...passes !== undefined && { passes },
-    ...wasm !== undefined && { wasm: loweringOf(wasm) },
-    ...definition.multiplyAdds && { multiplyAdds: definition.multiplyAdds },
+    passes: definition.passes,
+    wasm: wasm && loweringOf(wasm),
+    multiplyAdds: definition.multiplyAdds,
     reference: definition.reference as Kernel["reference"],
   };
 

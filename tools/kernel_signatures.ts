@@ -98,9 +98,10 @@ function sizeOf({ words, size }: KernelSource, threads: string): string {
 
 /** AssemblyScript of `execute`, which runs the kernel of a call, and of `workspaceOf`, which returns its workspace. */
 export function dispatchSource(kernels: readonly KernelSource[]): string {
-  const imports = kernels.map(({ name, file, size }) =>
-    `import { ${name}${size ? `, ${size.name}` : ""} } from "./kernels/${file}";`
-  );
+  const imports = [...Map.groupBy(kernels, ({ file }) => file)].map(([file, all]) => {
+    const names = all.flatMap(({ name, size }) => size ? [name, size.name] : [name]);
+    return `import { ${names.join(", ")} } from "./kernels/${file}";`;
+  });
   const runs = kernels.map((kernel, i) => `case ${i}: return ${invocation(kernel, sizeOf(kernel, "team"))};`);
   const sizes = kernels.flatMap((kernel, i) =>
     kernel.size ? [`case ${i}: return ${sizeOf(kernel, "threads")};`] : []

@@ -63,55 +63,49 @@ export interface BoundAxes {
  *
  * @throws {ShapeError} if a rank or a length does not fit; names the axis and every input
  */
-export function bindAxes(op: string, signature: Signature, shapes: readonly Shape[]): BoundAxes {
+export function bindAxes(op: string, signature: Signature, given: readonly Shape[]): BoundAxes {
   const dims: Record<string, number> = {};
-  const variadic: Record<string, Shape> = {};
+  const shapes: Record<string, Shape> = {};
   const firstSeen: Record<string, string> = {};
-  if (shapes.length !== signature.inputs.length) {
+  if (given.length !== signature.inputs.length) {
     throw new ShapeError(
-      `Cannot run ${op}: ${shapes.length} shapes (expected ${signature.inputs.length}, ${signature.text})`,
+      `Cannot run ${op}: ${given.length} shapes (expected ${signature.inputs.length}, ${signature.text})`,
     );
   }
   const fail = (why: string): never => {
-    const given = showInputs(signature, shapes);
-    throw new ShapeError(`Cannot run ${op}: ${why}: ${given} (expected ${signature.text})`);
+    const inputs = showInputs(signature, given);
+    throw new ShapeError(`Cannot run ${op}: ${why}: ${inputs} (expected ${signature.text})`);
   };
-  signature.inputs.forEach((port, i) => {
-    const shape = shapes[i];
-    const isStretched = port.axes.some(({ variadic }) => variadic);
-    const extra = shape.length - port.axes.length;
-    if (isStretched ? extra < -1 : extra !== 0) {
-      fail(`${port.name} has ${shape.length} axes, not ${port.axes.length - (isStretched ? 1 : 0)}`);
+  signature.inputs.forEach(({ name: port, axes }, i) => {
+    const shape = given[i];
+    const isStretched = axes.some(({ variadic }) => variadic);
+    const stretch = shape.length - axes.length + 1; // axes that `S...` stands for
+    if (isStretched ? stretch < 0 : stretch !== 1) {
+      fail(`${port} has ${shape.length} axes, not ${axes.length - (isStretched ? 1 : 0)}`);
     }
     let at = 0;
-    for (const axis of port.axes) {
-      if (axis.variadic) {
-        const { name } = axis;
-        const part = shape.slice(at, at + extra + 1);
-        at += extra + 1;
-        if (name in variadic && !sameShape(variadic[name], part)) {
-          const [before, here] = [variadic[name], part].map((shape) => shape.join(", "));
-          fail(`${name} is [${before}] in ${firstSeen[name]} but [${here}] in ${port.name}`);
-        }
-        variadic[name] = part;
-        dims[name] = sizeOf(part);
-        firstSeen[name] ??= port.name;
+    for (const { name, length: fixed, variadic } of axes) {
+      const start = at;
+      at += variadic ? stretch : 1;
+      const part = variadic ? shape.slice(start, at) : undefined;
+      const length = part ? sizeOf(part) : shape[start];
+      if (fixed !== undefined) {
+        if (fixed !== length) fail(`axis ${start} of ${port} is ${length}, not ${fixed}`);
         continue;
       }
-      const length = shape[at++];
-      if (axis.length !== undefined) {
-        if (axis.length !== length) fail(`axis ${at - 1} of ${port.name} is ${length}, not ${axis.length}`);
-        continue;
+      if (part && shapes[name] && !sameShape(shapes[name], part)) {
+        fail(
+          `${name} is [${shapes[name].join(", ")}] in ${firstSeen[name]} but [${part.join(", ")}] in ${port}`,
+        );
+      } else if (dims[name] !== undefined && dims[name] !== length) {
+        fail(`${name} is ${dims[name]} in ${firstSeen[name]} but ${length} in ${port}`);
       }
-      const known = dims[axis.name];
-      if (known !== undefined && known !== length) {
-        fail(`${axis.name} is ${known} in ${firstSeen[axis.name]} but ${length} in ${port.name}`);
-      }
-      dims[axis.name] = length;
-      firstSeen[axis.name] ??= port.name;
+      dims[name] = length;
+      if (part) shapes[name] = part;
+      firstSeen[name] ??= port;
     }
   });
-  return { dims, shapes: variadic };
+  return { dims, shapes };
 }
 
 /** The inputs of a call, `a f32[2, 3], b f32[3, 4]`. */

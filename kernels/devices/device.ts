@@ -40,26 +40,25 @@ export interface Kernel {
   /** Names of the dims that are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
   /** Names of the ways to run a call, the default first; absent if there is only one. See `inWays`. */
-  readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
+  readonly candidates?: ((dims: Dims, tuning: Tuning) => readonly string[]) | undefined;
   /** Dims that are compiled into the shader of a call; each set of values costs a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
   /** WGSL that defines `fn kernel(i: u32)`, or `fn kernel(group: u32, lane: u32)` for a kernel with `workgroups`. */
   readonly wgsl: (tuning: Tuning, specialised: Dims) => string;
   /** Buffers that the WGSL declares as `array<vec4f>`; their lengths must be multiples of four. */
-  readonly vectors?: (specialised: Dims) => readonly string[];
+  readonly vectors?: ((specialised: Dims) => readonly string[]) | undefined;
   /** Number of invocations of a kernel without `workgroups`. */
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
   /** Workgroups of a call, if the kernel uses them with this tuning. */
   readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
   /** Calls of other ops that do the work on WebGPU; undefined if the WGSL does it. See `Passes` and `inWays`. */
-  readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
+  readonly passes?: ((dims: Dims, tuning: Tuning) => readonly Pass[] | undefined) | undefined;
   /** Makes the WebAssembly kernel calls of the CPU device from buffer addresses; undefined if no kernel fits. */
-  readonly wasm?: (
-    addresses: Readonly<Record<string, number>>,
-    dims: Dims,
-  ) => readonly WasmCall[] | undefined;
+  readonly wasm?:
+    | ((addresses: Readonly<Record<string, number>>, dims: Dims) => readonly WasmCall[] | undefined)
+    | undefined;
   /** Multiply-adds of a call; only forward ops made of products have it. */
-  readonly multiplyAdds?: (dims: Dims) => number;
+  readonly multiplyAdds?: ((dims: Dims) => number) | undefined;
   /** The op in plain loops: runs on the CPU device without a WebAssembly kernel, and is the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
 }

@@ -1,5 +1,6 @@
 import { defineOp, type Op } from "../op.ts";
 import { makeHistory } from "../autograd/history.ts";
+import type { Dims } from "../devices/device.ts";
 import { ShapeError } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { zeros } from "./layout/fill.ts";
@@ -71,6 +72,22 @@ const weightGradientProduct: Product = {
   target: "dw",
 };
 
+/** Visits the terms of the sums: the indices of their elements in x, y and w, and the image. */
+function eachTerm(
+  { N, C, H, W, K, P, Q }: Dims,
+  term: (x: number, y: number, w: number, n: number) => void,
+): void {
+  for (let n = 0; n < N; n++) {
+    for (let c = 0; c < C; c++) {
+      for (let at = 0; at < K * P * Q; at++) {
+        const [k, p, q] = [Math.floor(at / (P * Q)), Math.floor(at / Q) % P, at % Q];
+        const x = ((n * C + c) * H + (p >> 1)) * W + (q >> 1), w = (c * K + k) * 4 + p % 2 * 2 + q % 2;
+        term(x, n * K * P * Q + at, w, n);
+      }
+    }
+  }
+}
+
 /** Every input pixel becomes 2 x 2 output pixels. */
 const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> = defineOp({
   name: "convTranspose2d",
@@ -85,19 +102,10 @@ const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> =
     w: () => weightGradient(x, dy, w),
     bias: () => sum(dy, [0, 2, 3]),
   }),
-  reference({ x, w, bias, y }, { N, C, H, W, K, P, Q }) {
-    for (let n = 0; n < N; n++) {
-      for (let k = 0; k < K; k++) {
-        for (let p = 0; p < P; p++) {
-          for (let q = 0; q < Q; q++) {
-            let total = bias[k];
-            const h = Math.floor(p / 2), w_ = Math.floor(q / 2), tap = p % 2 * 2 + q % 2;
-            for (let c = 0; c < C; c++) total += x[((n * C + c) * H + h) * W + w_] * w[(c * K + k) * 4 + tap];
-            y[((n * K + k) * P + p) * Q + q] = total;
-          }
-        }
-      }
-    }
+  reference({ x, w, bias, y }, dims) {
+    const { K, P, Q } = dims;
+    y.forEach((_, i) => y[i] = bias[Math.floor(i / (P * Q)) % K]);
+    eachTerm(dims, (x_, y_, w_) => y[y_] += x[x_] * w[w_]);
   },
   wasm: "convTranspose2d",
   multiplyAdds: ({ N, C, K, P, Q }) => N * C * K * P * Q,
@@ -119,23 +127,9 @@ const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = def
   }),
   empty: zeros,
   backward: ({ dy, w, ddx }) => ({ dy: () => unbiased(ddx, w), w: () => weightGradient(ddx, dy, w) }),
-  reference({ dy, w, dx }, { N, C, H, W, K, P, Q }) {
-    for (let n = 0; n < N; n++) {
-      for (let c = 0; c < C; c++) {
-        for (let h = 0; h < H; h++) {
-          for (let w_ = 0; w_ < W; w_++) {
-            let total = 0;
-            for (let k = 0; k < K; k++) {
-              for (let tap = 0; tap < 4; tap++) {
-                const p = 2 * h + Math.floor(tap / 2), q = 2 * w_ + tap % 2;
-                total += dy[((n * K + k) * P + p) * Q + q] * w[(c * K + k) * 4 + tap];
-              }
-            }
-            dx[((n * C + c) * H + h) * W + w_] = total;
-          }
-        }
-      }
-    }
+  reference({ dy, w, dx }, dims) {
+    dx.fill(0);
+    eachTerm(dims, (x_, y_, w_) => dx[x_] += dy[y_] * w[w_]);
   },
   wasm: "convTranspose2dInputGradient",
   samples: [{ shapes: { dy: [2, 4, 6, 10], w: [3, 4, 2, 2] } }, {
@@ -161,24 +155,10 @@ const weightGradientRuns = defineOp({
     product: () => weightGradientProduct,
   }),
   empty: zeros,
-  reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
+  reference({ x, dy, dw }, dims) {
+    const weights = dims.C * dims.K * 4;
     dw.fill(0);
-    for (let n = 0; n < N; n++) {
-      for (let c = 0; c < C; c++) {
-        for (let k = 0; k < K; k++) {
-          for (let tap = 0; tap < 4; tap++) {
-            let total = 0;
-            for (let h = 0; h < H; h++) {
-              for (let w = 0; w < W; w++) {
-                const p = 2 * h + Math.floor(tap / 2), q = 2 * w + tap % 2;
-                total += x[((n * C + c) * H + h) * W + w] * dy[((n * K + k) * P + p) * Q + q];
-              }
-            }
-            dw[((Math.floor(n / run) * C + c) * K + k) * 4 + tap] += total;
-          }
-        }
-      }
-    }
+    eachTerm(dims, (x_, y_, w_, n) => dw[Math.floor(n / dims.run) * weights + w_] += x[x_] * dy[y_]);
   },
   wasm: ({ x, dy, dw }, { N, C, H, W, K, G, run }) =>
     correlation([x, dy, dw], { N, M: C, H, W, K: 4 * K, groups: G, run, folded: 1 }),

@@ -16,7 +16,7 @@ import { full } from "../layout/fill.ts";
  *
  * @throws {ShapeError} if the shapes do not broadcast, or more than four groups of axes remain
  */
-export function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string, number | Shape> {
+function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string, number | Shape> {
   const shapes = Object.values(operands);
   const y = shapes.reduce(broadcastShapes);
   const strides = shapes.map((shape) => broadcastStrides(shape, y));
@@ -82,12 +82,39 @@ function placesOf(operands: readonly string[], i: number, dims: Dims): number[] 
   return places;
 }
 
-interface BinaryFunction {
-  /** WGSL of f(a, b), as an expression in `a_` and `b_`. */
+/** A function of the elements of two or three operands. */
+interface ElementwiseFunction {
+  /** WGSL expression; `a_` is the element of operand `a`. */
   readonly value: string;
-  readonly apply: (a: number, b: number) => number;
+  readonly apply: (...values: number[]) => number;
+  /** WGSL that the expression needs. */
   readonly functions?: string;
   readonly samples?: readonly Sample[];
+}
+
+/**
+ * Declaration fields of an elementwise function of broadcast operands.
+ *
+ * @param operands axes of the input buffers by name, such as `A` for `a[A...]`
+ * @param result name of the output buffer
+ */
+function broadcastKernel(
+  operands: Readonly<Record<string, string>>,
+  result: string,
+  { value, apply, functions = "" }: ElementwiseFunction,
+) {
+  const names = Object.keys(operands);
+  return {
+    derive: (_: unknown, shapes: Readonly<Record<string, Shape>>) =>
+      broadcastWalk(Object.fromEntries(names.map((name) => [name, shapes[operands[name]]]))),
+    wgsl: functions + broadcastWgsl(names, result, value),
+    reference(arrays: Readonly<Record<string, NumberArray>>, dims: Dims) {
+      arrays[result].forEach((_, i) => {
+        const places = placesOf(names, i, dims);
+        arrays[result][i] = apply(...names.map((name, k) => arrays[name][places[k]]));
+      });
+    },
+  };
 }
 
 /** Shapes that broadcast, and two equal ones. */
@@ -99,20 +126,10 @@ const broadcasting: readonly Sample[] = [
 ];
 
 /** Declaration fields for f, of an op with inputs `a[A...], b[B...]` and output `y`. */
-export function binaryKernel(
-  name: keyof typeof Binary,
-  { value, apply, functions = "", samples = [] }: BinaryFunction,
-) {
+export function binaryKernel(name: keyof typeof Binary, given: ElementwiseFunction) {
   const f = Binary[name];
   return {
-    derive: (_: unknown, { A, B }: Readonly<Record<string, Shape>>) => broadcastWalk({ a: A, b: B }),
-    wgsl: functions + broadcastWgsl(["a", "b"], "y", value),
-    reference({ a, b, y }: Readonly<Record<"a" | "b" | "y", NumberArray>>, dims: Dims) {
-      for (let i = 0; i < y.length; i++) {
-        const [u, v] = placesOf(["a", "b"], i, dims);
-        y[i] = apply(a[u], b[v]);
-      }
-    },
+    ...broadcastKernel({ a: "A", b: "B" }, "y", given),
     wasm: (
       { a, b, y }: Readonly<Record<"a" | "b" | "y", number>>,
       { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }: Dims,
@@ -120,14 +137,14 @@ export function binaryKernel(
       flat
         ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
         : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
-    samples: [...broadcasting, ...samples],
+    samples: [...broadcasting, ...given.samples ?? []],
   };
 }
 
 /** Declares the op of f. `backward` gives the gradients of a and b before they are summed to the shapes of a and b. */
 export function defineBinary(
   name: keyof typeof Binary,
-  f: BinaryFunction,
+  f: ElementwiseFunction,
   backward: (saved: { a: Tensor; b: Tensor; y: Tensor; dy: Tensor }) => { a: () => Tensor; b: () => Tensor },
 ): Op<"a[A...], b[B...] -> y[Y...]"> {
   return defineOp({
@@ -141,35 +158,19 @@ export function defineBinary(
   });
 }
 
-type Three<T> = readonly [T, T, T];
-
-/**
- * The kernels of an elementwise function of three broadcast operands; its op derives `broadcastWalk` of them.
- *
- * @param operands names of the input buffers
- * @param result name of the output buffer
- * @param value WGSL expression of the function; `a_` is the element of operand `a`
- */
+/** Declaration fields of a function of three operands; the arguments are those of `broadcastKernel`. */
 export function ternaryKernel(
   name: keyof typeof Ternary,
-  operands: Three<string>,
+  operands: Readonly<Record<string, string>>,
   result: string,
-  { value, apply }: { value: string; apply: (...values: Three<number>) => number },
+  given: ElementwiseFunction,
 ) {
-  const f = Ternary[name];
+  const f = Ternary[name], names = Object.keys(operands);
   return {
-    wgsl: broadcastWgsl(operands, result, value),
-    reference(arrays: Readonly<Record<string, NumberArray>>, dims: Dims) {
-      const [u, v, w] = operands.map((name) => arrays[name]);
-      const y = arrays[result];
-      for (let i = 0; i < y.length; i++) {
-        const [j, k, l] = placesOf(operands, i, dims);
-        y[i] = apply(u[j], v[k], w[l]);
-      }
-    },
+    ...broadcastKernel(operands, result, given),
     wasm(addresses: Readonly<Record<string, number>>, dims: Dims): readonly WasmCall[] {
-      const [u, v, w] = operands.map((name) => addresses[name]);
-      const [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = operands.map((name) =>
+      const [u, v, w] = names.map((name) => addresses[name]);
+      const [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = names.map((name) =>
         [0, 1, 2, 3].map((k) => dims[`${name}${k}`])
       );
       const { n0, n1, n2, n3 } = dims;

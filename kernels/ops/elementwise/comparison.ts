@@ -2,14 +2,7 @@ import { Tensor, tensor } from "../../core/tensor.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { zeros } from "../layout/fill.ts";
 import { sumTo } from "../reduce/reduce.ts";
-import {
-  binaryKernel,
-  broadcastWalk,
-  defineBinary,
-  operands,
-  scalarBeside,
-  ternaryKernel,
-} from "./broadcast.ts";
+import { binaryKernel, defineBinary, operands, scalarBeside, ternaryKernel } from "./broadcast.ts";
 import nanWgsl from "./nan.wgsl" with { type: "text" };
 import { withDevice } from "../../core/context.ts";
 import { isCount, maxU32 } from "../../core/checks.ts";
@@ -18,8 +11,7 @@ import { isCount, maxU32 } from "../../core/checks.ts";
 const largerShare: Op<"a[A...], b[B...], dy[D...] -> da[Y...]"> = defineOp({
   name: "largerShare",
   signature: "a[A...], b[B...], dy[D...] -> da[Y...]",
-  derive: (_, { A, B, D }) => broadcastWalk({ a: A, b: B, dy: D }),
-  ...ternaryKernel("largerShare", ["a", "b", "dy"], "da", {
+  ...ternaryKernel("largerShare", { a: "A", b: "B", dy: "D" }, "da", {
     value: "select(select(dy_, 0.5 * dy_, a_ == b_), 0.0, a_ < b_)",
     apply: (a, b, dy) => a < b ? 0 : a === b ? dy / 2 : dy,
   }),
@@ -109,7 +101,7 @@ export function less(a: Tensor | number, b: Tensor | number): Tensor {
 }
 
 /** The kernels of `where` for f32, and those for u32. */
-const choosing = ternaryKernel("where", ["condition", "a", "b"], "y", {
+const choosing = ternaryKernel("where", { condition: "C", a: "A", b: "B" }, "y", {
   value: "select(b_, a_, condition_ != 0u)",
   apply: (condition, a, b) => condition !== 0 ? a : b,
 });
@@ -117,7 +109,6 @@ const choosing = ternaryKernel("where", ["condition", "a", "b"], "y", {
 const whereOp: Op<"condition:u32[C...], a[A...], b[B...] -> y[Y...]"> = defineOp({
   name: "where",
   signature: "condition:u32[C...], a[A...], b[B...] -> y[Y...]",
-  derive: (_, { C, A, B }) => broadcastWalk({ condition: C, a: A, b: B }),
   ...choosing,
   backward: ({ condition, a, b, dy }) => ({
     a: () => sumTo(where(condition, dy, 0), a.shape),
@@ -139,7 +130,6 @@ const whereOp: Op<"condition:u32[C...], a[A...], b[B...] -> y[Y...]"> = defineOp
 const whereWords = defineOp({
   name: "whereWords",
   signature: "condition:u32[C...], a:u32[A...], b:u32[B...] -> y:u32[Y...]",
-  derive: (_, { C, A, B }) => broadcastWalk({ condition: C, a: A, b: B }),
   ...choosing,
   samples: [{
     shapes: { condition: [4], a: [4], b: [1] },

@@ -1,7 +1,7 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
 import { isCount, refuseOthers } from "../../core/checks.ts";
-import { ShapeError } from "../../core/shape.ts";
+import { type Shape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { sum } from "../reduce/reduce.ts";
 import erfWgsl from "../elementwise/erf.wgsl" with { type: "text" };
@@ -51,6 +51,11 @@ ${workgroupWgsl}`,
   return summingKernels(alone, shared, ({ C, G, H, W }) => C / G * H * W);
 }
 
+const sampleOf = (x: Shape, G: number, activation: number) => ({
+  shapes: { x, gamma: [x[1]], beta: [x[1]] },
+  attributes: { G, epsilon: 1e-5, activation },
+});
+
 const normalise = defineOp({
   name: "groupNorm",
   signature: "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], stats[N, G, 2]",
@@ -80,22 +85,10 @@ const normalise = defineOp({
   },
   wasm: "groupNorm",
   samples: [
-    {
-      shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] },
-      attributes: { G: 3, epsilon: 1e-5, activation: 0 },
-    },
-    {
-      shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] },
-      attributes: { G: 2, epsilon: 1e-5, activation: 1 },
-    },
-    {
-      shapes: { x: [1, 6, 19, 20], gamma: [6], beta: [6] },
-      attributes: { G: 1, epsilon: 1e-5, activation: 1 },
-    },
-    {
-      shapes: { x: [1, 4, 1, 2], gamma: [4], beta: [4] },
-      attributes: { G: 4, epsilon: 1e-5, activation: 0 },
-    },
+    sampleOf([2, 6, 3, 5], 3, 0),
+    sampleOf([2, 6, 3, 5], 2, 1),
+    sampleOf([1, 6, 19, 20], 1, 1),
+    sampleOf([1, 4, 1, 2], 4, 0),
   ],
 });
 

@@ -50,11 +50,8 @@ const softmaxRows = defineOp({
   backward: ({ y, dy }) => ({ x: () => softmaxGradient(y, dy) }),
   reference({ x, y }, { R, C }) {
     for (let r = 0; r < R; r++) {
-      let top = -Infinity;
-      for (let c = 0; c < C; c++) top = Math.max(top, x[r * C + c]);
-      let total = 0;
-      for (let c = 0; c < C; c++) total += Math.exp(x[r * C + c] - top);
-      for (let c = 0; c < C; c++) y[r * C + c] = Math.exp(x[r * C + c] - top) / total;
+      const { top, total } = expSum(x.subarray(r * C, (r + 1) * C));
+      for (let i = r * C; i < (r + 1) * C; i++) y[i] = Math.exp(x[i] - top) / total;
     }
   },
   wasm: "softmax",

@@ -1,3 +1,4 @@
+import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { zeros } from "../layout/fill.ts";
@@ -5,8 +6,20 @@ import { zeros } from "../layout/fill.ts";
 /** Whether b > a, with NaN above all numbers, so that a window with NaN has NaN as its maximum. */
 const isLarger = (b: number, a: number) => b > a || (Number.isNaN(b) && !Number.isNaN(a));
 
-/** Offsets of the four pixels of a 2x2 window, in tie-breaking order. */
-const window = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
+/** Visits each result with the indices of its window's pixels, in tie-breaking order. */
+function eachWindow(
+  { N, C, H, W, P, Q }: Dims,
+  visit: (result: number, pixels: readonly number[]) => void,
+): void {
+  for (let i = 0; i < N * C * P * Q; i++) {
+    const base = (Math.floor(i / (P * Q)) * H + Math.floor(i / Q) % P * 2) * W + i % Q * 2;
+    visit(i, [base, base + 1, base + W, base + W + 1]);
+  }
+}
+
+/** Index of the largest of some elements: the first of equal ones, or the first NaN. */
+const largestOf = (x: NumberArray, pixels: readonly number[]) =>
+  pixels.reduce((a, b) => isLarger(x[b], x[a]) ? b : a);
 
 /**
  * Maximum of each 2x2 window, stride 2; drops an odd last row or column. A window with NaN gives NaN.
@@ -25,21 +38,9 @@ fn kernel(i: u32) {
   y[i] = larger(larger(x[base], x[base + 1u]), larger(x[base + dims.W], x[base + dims.W + 1u]));
 }`,
   backward: ({ x, dy }) => ({ x: () => maxPool2dGradient(x, dy) }),
-  reference({ x, y }, { N, C, H, W, P, Q }) {
-    for (let nc = 0; nc < N * C; nc++) {
-      for (let p = 0; p < P; p++) {
-        for (let q = 0; q < Q; q++) {
-          y[(nc * P + p) * Q + q] = Math.max(
-            ...window.map(([r, s]) => x[(nc * H + 2 * p + r) * W + 2 * q + s]),
-          );
-        }
-      }
-    }
-  },
+  reference: ({ x, y }, dims) => eachWindow(dims, (i, pixels) => y[i] = x[largestOf(x, pixels)]),
   wasm: "maxPool2d",
-  samples: [{ shapes: { x: [2, 3, 4, 6] } }, { shapes: { x: [1, 2, 7, 5] } }, {
-    shapes: { x: [1, 1, 2, 2] },
-  }],
+  samples: [[2, 3, 4, 6], [1, 2, 7, 5], [1, 1, 2, 2]].map((x) => ({ shapes: { x } })),
 });
 
 /** Gradient of `maxPool2d`: dy goes to the first maximum of its window, or to its first NaN. */
@@ -68,17 +69,9 @@ fn kernel(i: u32) {
 }`,
   empty: zeros,
   backward: ({ x, ddx }) => ({ x: () => zeros(x.shape), dy: () => pickMaxima(x, ddx) }),
-  reference({ x, dy, dx }, { N, C, H, W, P, Q }) {
+  reference({ x, dy, dx }, dims) {
     dx.fill(0);
-    for (let nc = 0; nc < N * C; nc++) {
-      for (let p = 0; p < P; p++) {
-        for (let q = 0; q < Q; q++) {
-          const at = window.map(([r, s]) => (nc * H + 2 * p + r) * W + 2 * q + s);
-          const best = at.reduce((a, b) => isLarger(x[b], x[a]) ? b : a);
-          dx[best] = dy[(nc * P + p) * Q + q];
-        }
-      }
-    }
+    eachWindow(dims, (i, pixels) => dx[largestOf(x, pixels)] = dy[i]);
   },
   wasm: "maxPool2dGradient",
   samples: [
@@ -103,12 +96,6 @@ fn kernel(i: u32) {
   y[i] = d[best];
 }`,
   backward: ({ x, dy }) => ({ x: () => zeros(x.shape), d: () => maxPool2dGradient(x, dy) }),
-  reference({ x, d, y }, { N, C, H, W, P, Q }) {
-    for (let i = 0; i < N * C * P * Q; i++) {
-      const [nc, p, q] = [Math.floor(i / (P * Q)), Math.floor(i / Q) % P, i % Q];
-      const at = window.map(([r, s]) => (nc * H + 2 * p + r) * W + 2 * q + s);
-      y[i] = d[at.reduce((a, b) => isLarger(x[b], x[a]) ? b : a)];
-    }
-  },
+  reference: ({ x, d, y }, dims) => eachWindow(dims, (i, pixels) => y[i] = d[largestOf(x, pixels)]),
   samples: [{ shapes: { x: [2, 3, 5, 6], d: [2, 3, 5, 6] } }],
 });

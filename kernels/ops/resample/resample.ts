@@ -2,6 +2,7 @@ import { defineOp, type Op } from "../../op.ts";
 import { isCount } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import type { Dims } from "../../devices/device.ts";
 import { zeros } from "../layout/fill.ts";
 
 /**
@@ -32,15 +33,9 @@ fn kernel(i: u32) {
   y[i] = mix(mix(x[top + left], x[top + right], fract(w)), mix(x[bottom + left], x[bottom + right], fract(w)), fract(h));
 }`,
   backward: ({ x, dy }) => ({ x: () => resizeBilinearGradient(dy, { H: x.shape[2], W: x.shape[3] }) }),
-  reference({ x, y }, { N, C, H, W, P, Q }) {
-    eachTap(
-      N * C,
-      H,
-      W,
-      P,
-      Q,
-      (target, origin, weight, first) => y[target] = (first ? 0 : y[target]) + weight * x[origin],
-    );
+  reference({ x, y }, dims) {
+    y.fill(0);
+    eachTap(dims, (target, origin, weight) => y[target] += weight * x[origin]);
   },
   wasm: "resizeBilinear",
   samples: [
@@ -90,9 +85,9 @@ fn kernel(i: u32) {
 }`,
   empty: zeros,
   backward: ({ dy, ddx }) => ({ dy: () => resize(ddx, { P: dy.shape[2], Q: dy.shape[3] }) }),
-  reference({ dy, dx }, { N, C, H, W, P, Q }) {
+  reference({ dy, dx }, dims) {
     dx.fill(0);
-    eachTap(N * C, H, W, P, Q, (target, origin, weight) => dx[origin] += weight * dy[target]);
+    eachTap(dims, (target, origin, weight) => dx[origin] += weight * dy[target]);
   },
   wasm: "resizeBilinearGradient",
   samples: [
@@ -102,26 +97,19 @@ fn kernel(i: u32) {
   ],
 });
 
-/**
- * Visits every (target pixel, source pixel, weight) of a resize; `first` marks the first source pixel of a target
- * pixel.
- */
+/** Visits every (target pixel, source pixel, weight) of a resize. */
 function eachTap(
-  planes: number,
-  H: number,
-  W: number,
-  P: number,
-  Q: number,
-  tap: (target: number, origin: number, weight: number, first: boolean) => void,
+  { N, C, H, W, P, Q }: Dims,
+  tap: (target: number, origin: number, weight: number) => void,
 ): void {
-  for (let plane = 0; plane < planes; plane++) {
+  for (let plane = 0; plane < N * C; plane++) {
     for (let p = 0; p < P; p++) {
       for (let q = 0; q < Q; q++) {
         const h = source(p, H, P), w = source(q, W, Q);
         for (const [r, down] of [[0, 1 - h % 1], [1, h % 1]]) {
           for (const [s, across] of [[0, 1 - w % 1], [1, w % 1]]) {
             const origin = Math.min(Math.floor(h) + r, H - 1) * W + Math.min(Math.floor(w) + s, W - 1);
-            tap((plane * P + p) * Q + q, plane * H * W + origin, down * across, r + s === 0);
+            tap((plane * P + p) * Q + q, plane * H * W + origin, down * across);
           }
         }
       }

@@ -3,11 +3,6 @@
 
 import { Layout } from "../memory_layout.ts";
 
-export const CALL_BYTES: usize = Layout.callBytes;
-const NEXT: usize = Layout.nextTask;
-const ALONE: usize = Layout.alone;
-const WORDS: usize = Layout.words;
-
 /** Which kernel runs. */
 export function opcode(call: usize): i32 {
   return load<i32>(call);
@@ -15,30 +10,30 @@ export function opcode(call: usize): i32 {
 
 /** Whether one thread runs it, because sharing so little work would take longer. */
 export function isAlone(call: usize): bool {
-  return load<i32>(call + ALONE) != 0;
+  return load<i32>(call + Layout.alone) != 0;
 }
 
 /** A whole-number argument. */
 export function integer(call: usize, i: usize): i32 {
-  return load<i32>(call + WORDS + (i << 2));
+  return load<i32>(call + Layout.words + (i << 2));
 }
 
 /** An address or a number of bytes. */
 export function pointer(call: usize, i: usize): usize {
-  return load<usize>(call + WORDS + (i << 2));
+  return load<usize>(call + Layout.words + (i << 2));
 }
 
 /** A real-number argument. */
 export function real(call: usize, i: usize): f32 {
-  return load<f32>(call + WORDS + (i << 2));
+  return load<f32>(call + Layout.words + (i << 2));
 }
 
 /** Takes the next free task of a call. */
 export function nextTask(call: usize): i32 {
-  return atomic.add<i32>(call + NEXT, 1);
+  return atomic.add<i32>(call + Layout.nextTask, 1);
 }
 
 /** Resets a call to run again. */
 export function rewind(call: usize): void {
-  atomic.store<i32>(call + NEXT, 0);
+  atomic.store<i32>(call + Layout.nextTask, 0);
 }

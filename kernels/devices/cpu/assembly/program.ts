@@ -1,21 +1,10 @@
 // The entry points. A program is a list of calls. A call runs on all threads of the team or on the first alone; threads
 // wait for each other between two calls unless both run alone.
 
-import { CALL_BYTES, isAlone, rewind } from "./call.ts";
+import { isAlone, rewind } from "./call.ts";
 import { execute, workspaceOf } from "./dispatch.ts";
-import {
-  barrier,
-  CALLS,
-  join,
-  LEFT,
-  me,
-  nextProgram,
-  PROGRAM,
-  READY,
-  setTeam,
-  START,
-  TEAM,
-} from "./threads.ts";
+import { Layout } from "../memory_layout.ts";
+import { barrier, join, me, nextProgram, setTeam } from "./threads.ts";
 
 /**
  * Runs this thread's share of a program; false if another thread fails.
@@ -24,10 +13,10 @@ import {
  * threads the growth when they next enter a function.
  */
 function share(program: usize, calls: i32): bool {
-  const end = program + (<usize> calls) * CALL_BYTES;
-  for (let call = program; call < end; call += CALL_BYTES) {
+  const end = program + (<usize> calls) * Layout.callBytes;
+  for (let call = program; call < end; call += Layout.callBytes) {
     execute(call);
-    const next = call + CALL_BYTES;
+    const next = call + Layout.callBytes;
     // All threads wait at the end, because the host may then overwrite this program with the next one.
     const goesOn = next < end && isAlone(call) && isAlone(next);
     if (!goesOn && !barrier()) return false;
@@ -45,29 +34,31 @@ export function runAlone(program: usize, calls: i32): void {
 /** Runs a program on all threads; false if one fails. */
 export function runTogether(program: usize, calls: i32, threads: i32): bool {
   setTeam(threads);
-  store<usize>(PROGRAM, program);
-  store<i32>(CALLS, calls);
-  store<i32>(TEAM, threads);
-  atomic.add<i32>(START, 1);
-  atomic.notify(START, -1);
+  store<usize>(Layout.program, program);
+  store<i32>(Layout.calls, calls);
+  store<i32>(Layout.team, threads);
+  atomic.add<i32>(Layout.start, 1);
+  atomic.notify(Layout.start, -1);
   return share(program, calls);
 }
 
 /** Bytes of workspace that a program needs on a number of threads. */
 export function workspaceBytes(program: usize, calls: i32, threads: i32): f64 {
   let most: u64 = 0;
-  for (let i = 0; i < calls; i++) most = max(most, workspaceOf(program + (<usize> i) * CALL_BYTES, threads));
+  for (let i = 0; i < calls; i++) {
+    most = max(most, workspaceOf(program + (<usize> i) * Layout.callBytes, threads));
+  }
   return <f64> most;
 }
 
 /** The loop of a worker: runs one program after another. */
 export function work(thread: i32): void {
   join(thread);
-  let seen = atomic.load<i32>(START);
-  atomic.add<i32>(READY, 1);
+  let seen = atomic.load<i32>(Layout.start);
+  atomic.add<i32>(Layout.ready, 1);
   for (seen = nextProgram(seen); seen >= 0; seen = nextProgram(seen)) {
-    setTeam(load<i32>(TEAM));
-    share(load<usize>(PROGRAM), load<i32>(CALLS));
+    setTeam(load<i32>(Layout.team));
+    share(load<usize>(Layout.program), load<i32>(Layout.calls));
   }
-  atomic.add<i32>(LEFT, 1);
+  atomic.add<i32>(Layout.left, 1);
 }

@@ -2,17 +2,6 @@
 
 import { Layout } from "../memory_layout.ts";
 
-export const START: usize = Layout.start;
-export const PROGRAM: usize = Layout.program;
-export const CALLS: usize = Layout.calls;
-export const TEAM: usize = Layout.team;
-export const ARRIVED: usize = Layout.arrived;
-export const ROUND: usize = Layout.round;
-export const READY: usize = Layout.ready;
-export const QUIT: usize = Layout.quit;
-export const FAILED: usize = Layout.failed;
-export const LEFT: usize = Layout.left;
-
 /**
  * Spins before a thread sleeps: other threads usually reach a barrier, and the host the next program, within
  * microseconds.
@@ -41,7 +30,7 @@ function waitWhile(word: usize, value: i32, spins: i32): bool {
     if (atomic.load<i32>(word) != value) return true;
   }
   while (atomic.load<i32>(word) == value) {
-    if (atomic.load<i32>(FAILED)) return false;
+    if (atomic.load<i32>(Layout.failed)) return false;
     atomic.wait<i32>(word, value, PATIENCE);
   }
   return true;
@@ -50,21 +39,23 @@ function waitWhile(word: usize, value: i32, spins: i32): bool {
 /** Waits until all threads of the program arrive; false if one has failed. */
 export function barrier(): bool {
   if (team == 1) return true;
-  const round = atomic.load<i32>(ROUND);
-  if (atomic.add<i32>(ARRIVED, 1) == team - 1) {
-    atomic.store<i32>(ARRIVED, 0);
-    atomic.store<i32>(ROUND, round + 1);
-    atomic.notify(ROUND, -1);
+  const round = atomic.load<i32>(Layout.round);
+  if (atomic.add<i32>(Layout.arrived, 1) == team - 1) {
+    atomic.store<i32>(Layout.arrived, 0);
+    atomic.store<i32>(Layout.round, round + 1);
+    atomic.notify(Layout.round, -1);
     return true;
   }
-  return waitWhile(ROUND, round, BARRIER_SPINS);
+  return waitWhile(Layout.round, round, BARRIER_SPINS);
 }
 
 /** Waits for the program after number `seen` and returns its number, or -1 if the thread should end. */
 export function nextProgram(seen: i32): i32 {
   for (let i = 0; i < START_SPINS; i++) {
-    if (atomic.load<i32>(START) != seen) break;
+    if (atomic.load<i32>(Layout.start) != seen) break;
   }
-  while (atomic.load<i32>(START) == seen && !atomic.load<i32>(QUIT)) atomic.wait<i32>(START, seen, -1);
-  return atomic.load<i32>(QUIT) ? -1 : atomic.load<i32>(START);
+  while (atomic.load<i32>(Layout.start) == seen && !atomic.load<i32>(Layout.quit)) {
+    atomic.wait<i32>(Layout.start, seen, -1);
+  }
+  return atomic.load<i32>(Layout.quit) ? -1 : atomic.load<i32>(Layout.start);
 }

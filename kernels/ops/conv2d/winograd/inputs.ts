@@ -56,46 +56,32 @@ export function tilesOf(P: number, Q: number): { down: number; across: number } 
   return { down: Math.ceil(Math.max(0, P) / 4), across: Math.ceil(Math.max(0, Q) / 4) };
 }
 
-/** How tiles are cut from an image. */
-interface Tiles {
-  readonly image: string;
-  readonly tiles: string;
-  /** Names of the lengths of image[N, C, H, W] in the signature. */
-  readonly C: string;
-  readonly H: string;
-  readonly W: string;
-  /** Pixels along a side of a tile, the offset of its first row and column in WGSL, and the transform. */
-  readonly side: 4 | 6;
-  readonly before: string;
-  readonly step: "sourceStep" | "gradientStep";
-}
-
-/** Each invocation transforms a tile of a channel. Images past the last are zeros. */
-function transformWgsl({ image, tiles, C, H, W, side, before, step }: Tiles): string {
+/**
+ * Each invocation transforms a tile of a channel. Images past the last are zeros.
+ *
+ * @param side pixels along a side of a tile
+ * @param before offset of the first tile's row and column, in WGSL
+ */
+function transformWgsl(step: "sourceStep" | "gradientStep", side: 4 | 6, before: string): string {
   return `${stepsWgsl}
 fn kernel(i: u32) {
   let t = i % dims.T;
-  let c = i / dims.T % dims.${C};
-  let g = i / (dims.T * dims.${C});
+  let c = i / dims.T % dims.C;
+  let g = i / (dims.T * dims.C);
   let count = dims.down * dims.across;
   let n = g * dims.run + t / count;
   let h = t % count / dims.across * 4u - ${before};
   let w = t % dims.across * 4u - ${before};
-  let base = ((n * dims.${C} + c) * dims.${H} + h) * dims.${W} + w;
+  let base = ((n * dims.C + c) * dims.H + h) * dims.W + w;
 ${
     repeatLines(side, (j) =>
-      `  let down_${j} = h + ${j}u < dims.${H} && n < dims.N;
-  let across_${j} = w + ${j}u < dims.${W};`)
+      `  let down_${j} = h + ${j}u < dims.H && n < dims.N;
+  let across_${j} = w + ${j}u < dims.W;`)
   }
-${
-    inTwoDimensions(
-      step,
-      (r, s) => `select(0.0, ${image}[base + ${r}u * dims.${W} + ${s}u], down_${r} && across_${s})`,
-    )
-  }
-  let stride = dims.${C} * dims.T;
-  let to = (g * 36u * dims.${C} + c) * dims.T + t;
-${repeatLines(36, (e) => `  ${tiles}[to + ${e}u * stride] = row_${Math.floor(e / 6)}[${e % 6}];`)}
+${inTwoDimensions(step, (r, s) => `select(0.0, x[base + ${r}u * dims.W + ${s}u], down_${r} && across_${s})`)}
+  let stride = dims.C * dims.T;
+  let to = (g * 36u * dims.C + c) * dims.T + t;
+${repeatLines(36, (e) => `  v[to + ${e}u * stride] = row_${Math.floor(e / 6)}[${e % 6}];`)}
 }`;
 }
 
@@ -137,16 +123,7 @@ export const sourceTransform = defineOp({
     return { E: 36 * Math.ceil(N / run), T: run * down * across, down, across };
   },
   invocations: ({ E, C, T }) => E / 36 * C * T,
-  wgsl: transformWgsl({
-    image: "x",
-    tiles: "v",
-    C: "C",
-    H: "H",
-    W: "W",
-    side: 6,
-    before: "dims.padding",
-    step: "sourceStep",
-  }),
+  wgsl: transformWgsl("sourceStep", 6, "dims.padding"),
   empty: zeros,
   reference: ({ x, v }, dims) => transformTiles(x, v, dims, sourceMatrix, dims.padding),
   samples: [
@@ -156,31 +133,21 @@ export const sourceTransform = defineOp({
   ],
 });
 
-/** z[36 g + e] = A dy A' of the 4x4 tiles of an output gradient, for the weight gradient. */
+/** v[36 g + e] = A x A' of the 4x4 tiles of an output gradient x, for the weight gradient. */
 export const gradientTransform = defineOp({
   name: "winogradGradient",
-  signature: "dy[N, K, P, Q] -> z[E, K, T]",
+  signature: "x[N, C, H, W] -> v[E, C, T]",
   attributes: { run: "u32" },
-  derive({ N, P, Q, run }) {
-    const { down, across } = tilesOf(P, Q);
+  derive({ N, H, W, run }) {
+    const { down, across } = tilesOf(H, W);
     return { E: 36 * Math.ceil(N / run), T: run * down * across, down, across };
   },
-  invocations: ({ E, K, T }) => E / 36 * K * T,
-  wgsl: transformWgsl({
-    image: "dy",
-    tiles: "z",
-    C: "K",
-    H: "P",
-    W: "Q",
-    side: 4,
-    before: "0u",
-    step: "gradientStep",
-  }),
+  invocations: ({ E, C, T }) => E / 36 * C * T,
+  wgsl: transformWgsl("gradientStep", 4, "0u"),
   empty: zeros,
-  reference: ({ dy, z }, { K, P, Q, ...dims }) =>
-    transformTiles(dy, z, { ...dims, C: K, H: P, W: Q }, transposed(targetMatrix), 0),
+  reference: ({ x, v }, dims) => transformTiles(x, v, dims, transposed(targetMatrix), 0),
   samples: [
-    { shapes: { dy: [3, 2, 5, 9] }, attributes: { run: 2 } },
-    { shapes: { dy: [1, 3, 1, 4] }, attributes: { run: 1 } },
+    { shapes: { x: [3, 2, 5, 9] }, attributes: { run: 2 } },
+    { shapes: { x: [1, 3, 1, 4] }, attributes: { run: 1 } },
   ],
 });
