@@ -77,7 +77,7 @@ export const tuneTask = task({
     const choices = await trainer.tune({
       store,
       seconds,
-      progress: (done, all) => progress.update(done, all),
+      progress: progress.update,
       signal: stop.signal,
     });
     progress.end();

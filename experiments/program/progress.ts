@@ -48,7 +48,8 @@ const eraseToEnd = "\x1b[K";
 
 /**
  * Progress of a long task: on a terminal a line rewritten up to 10 times per second, elsewhere a line every 10 seconds
- * and at the end. It never hides the cursor, so a crash cannot leave it hidden.
+ * and at the end, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`. It never hides the
+ * cursor, so a crash cannot leave it hidden.
  */
 export class ProgressBar {
   readonly #work: Workload;
@@ -64,10 +65,7 @@ export class ProgressBar {
   #visible = false;
   #finished = false;
 
-  /**
-   * @param terminal where to show it
-   * @param now clock in milliseconds
-   */
+  /** @param now clock in milliseconds */
   constructor(work: Workload, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
     this.#work = work;
     this.#terminal = terminal;
@@ -122,27 +120,45 @@ export class ProgressBar {
 
   #draw(nowMs: number): void {
     this.#drawnMs = nowMs;
-    const progress = {
-      step: this.#step,
-      totalSteps: this.#work.totalSteps,
-      elapsedSeconds: (nowMs - this.#startMs) / 1000,
-      stepsPerSecond: this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0,
-      imagesPerStep: this.#work.imagesPerStep,
-      unit: this.#work.unit ?? "images",
-      loss: this.#loss,
-    };
-    if (!this.#terminal.isTerminal) return this.#terminal.write(progressText(progress) + "\n");
-    const columns = this.#terminal.columns() || 80; // some pseudo-terminals report 0
-    const width = columns - 1; // a line of full width would wrap
-    this.#terminal.write("\r" + progressLine(progress, width) + eraseToEnd);
+    const text = this.#text((nowMs - this.#startMs) / 1000);
+    if (!this.#terminal.isTerminal) return this.#terminal.write(text + "\n");
+    const { totalSteps } = this.#work;
+    writeBar(this.#terminal, text, totalSteps > 0 ? Math.min(1, this.#step / totalSteps) : 0);
     this.#visible = true;
   }
+
+  #text(elapsedSeconds: number): string {
+    const { totalSteps, imagesPerStep, unit = "images" } = this.#work;
+    const step = this.#step;
+    const stepsPerSecond = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
+    const rate = stepsPerSecond * imagesPerStep;
+    const left = totalSteps === 0 ? NaN : step >= totalSteps ? 0 : (totalSteps - step) / stepsPerSecond;
+    return [
+      totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
+      ...rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} ${unit}/s`] : [],
+      ...this.#loss === undefined ? [] : [`loss ${this.#loss.toFixed(4)}`],
+      `${clock(elapsedSeconds)} elapsed`,
+      ...Number.isFinite(left) ? [`${clock(left)} left`] : [],
+    ].join("  ");
+  }
+}
+
+/**
+ * Rewrites the terminal's line: a bar filled to a share, then text. The bar takes up to 40 of the characters that the
+ * text leaves.
+ */
+export function writeBar(terminal: Terminal, text: string, share: number): void {
+  const width = (terminal.columns() || 80) - 1; // a full line would wrap; some pseudo-terminals report 0
+  const cells = Math.min(40, width - text.length - 1);
+  const full = Math.floor(share * cells);
+  const line = cells < 5 ? text.slice(0, width) : "█".repeat(full) + "░".repeat(cells - full) + " " + text;
+  terminal.write("\r" + line + eraseToEnd);
 }
 
 /** Stages shorter than this show no progress. */
 const quietMs = 1000;
 
-/** The progress of a stage before a task's main work. */
+/** The progress of a stage of a task besides its main work. */
 export interface StageProgress {
   update(done: number, all: number): void;
   /** Removes the line. */
@@ -150,7 +166,7 @@ export interface StageProgress {
 }
 
 /**
- * Shows a stage that takes a while: on a terminal as a rewritten line, elsewhere as one line.
+ * Shows a stage that takes a while: on a terminal as a bar, elsewhere as one line.
  *
  * @param stage its description, such as `compiling kernels`
  * @param terminal where to show it, if anywhere
@@ -166,71 +182,14 @@ export function stageProgress(
   return {
     update(done, all) {
       if (!terminal || now() - startMs < quietMs) return;
-      if (terminal.isTerminal) terminal.write(`\r${stage} ${done}/${all}\x1b[K`);
+      if (terminal.isTerminal) writeBar(terminal, `${stage} ${done}/${all}`, done / all);
       else if (!shown) terminal.write(`${stage}, ${all} in all\n`);
       shown = true;
     },
     end() {
-      if (shown && terminal?.isTerminal) terminal.write("\r\x1b[K");
+      if (shown && terminal?.isTerminal) terminal.write("\r" + eraseToEnd);
     },
   };
-}
-
-/** Progress of a task. */
-export interface Progress {
-  /** Steps done. */
-  readonly step: number;
-  /** Last step of the task; 0 if unknown. */
-  readonly totalSteps: number;
-  readonly elapsedSeconds: number;
-  /** 0 until known. */
-  readonly stepsPerSecond: number;
-  readonly imagesPerStep: number;
-  /** Unit of the rate, such as images. */
-  readonly unit: string;
-  readonly loss: number | undefined;
-}
-
-/**
- * Progress in one line, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`.
- *
- * @param width most characters; the bar takes up to 40 of those that the numbers leave
- */
-export function progressLine(progress: Progress, width: number): string {
-  return barredLine(progressText(progress), shareDone(progress), width);
-}
-
-/** Text after a bar filled to a share; the bar takes up to 40 of the characters that the text leaves. */
-export function barredLine(text: string, share: number, width: number): string {
-  const cells = Math.min(40, width - text.length - 1);
-  if (cells < 5) return text.slice(0, width);
-  const full = Math.floor(share * cells);
-  return "█".repeat(full) + "░".repeat(cells - full) + " " + text;
-}
-
-/** The numbers of a progress line. */
-export function progressText(progress: Progress): string {
-  const { step, totalSteps, stepsPerSecond, imagesPerStep, unit, loss, elapsedSeconds } = progress;
-  const rate = stepsPerSecond * imagesPerStep;
-  const left = secondsLeft(progress);
-  return [
-    totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
-    ...(rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} ${unit}/s`] : []),
-    ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
-    `${clock(elapsedSeconds)} elapsed`,
-    ...(left === undefined ? [] : [`${clock(left)} left`]),
-  ].join("  ");
-}
-
-/** Seconds until the last step at the current rate; undefined if unknown. */
-function secondsLeft({ step, totalSteps, stepsPerSecond }: Progress): number | undefined {
-  if (totalSteps === 0) return undefined;
-  if (step >= totalSteps) return 0;
-  return stepsPerSecond > 0 ? (totalSteps - step) / stepsPerSecond : undefined;
-}
-
-function shareDone({ step, totalSteps }: Progress): number {
-  return totalSteps > 0 ? Math.min(1, step / totalSteps) : 0;
 }
 
 /** Seconds as `4:05` or `1:02:05`. */

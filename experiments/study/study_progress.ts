@@ -1,4 +1,4 @@
-import { barredLine, clock, type Terminal } from "../program/progress.ts";
+import { clock, type Terminal, writeBar } from "../program/progress.ts";
 import type { CellEnd } from "./run_cell.ts";
 import type { Cell } from "./study.ts";
 
@@ -112,9 +112,7 @@ export class StudyProgress implements Disposable {
     this.#drawnMs = now;
     const text = this.text();
     if (!isTerminal) return this.#terminal.write(text + "\n");
-    const width = (this.#terminal.columns() || 80) - 1;
-    const line = barredLine(text, this.#finished / Math.max(1, this.#all), width);
-    this.#terminal.write("\r" + line + eraseToEnd);
+    writeBar(this.#terminal, text, this.#finished / Math.max(1, this.#all));
     this.#visible = true;
   }
 }

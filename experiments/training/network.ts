@@ -103,18 +103,9 @@ function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
   return model;
 }
 
-/**
- * Compiles the kernels of a training step, with progress if that takes a while, as on a first start.
- *
- * @param terminal where to show progress, if anywhere
- * @param now clock in milliseconds
- */
-export async function compileKernels(
-  trainer: Pick<Trainer, "compile">,
-  terminal: Terminal | undefined,
-  now?: () => number,
-): Promise<void> {
-  const progress = stageProgress("compiling kernels", terminal, now);
-  await trainer.compile((done, all) => progress.update(done, all));
+/** Compiles the kernels of a training step, with progress if that takes a while, as on a first start. */
+export async function compileKernels(trainer: Trainer, terminal: Terminal | undefined): Promise<void> {
+  const progress = stageProgress("compiling kernels", terminal);
+  await trainer.compile(progress.update);
   progress.end();
 }

@@ -1,6 +1,6 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
-import { ProgressBar, type Terminal } from "../program/progress.ts";
+import { stageProgress, type Terminal } from "../program/progress.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { unlabelled } from "../settings/training_config.ts";
@@ -10,37 +10,25 @@ import { checkGrid } from "../draw/sample_grid.ts";
 import { type Coupling, couplings } from "../../models/mod.ts";
 import { makeVariant } from "../settings/variant.ts";
 
-/** Where to report progress. */
-export interface Shown {
-  readonly say: (message: string) => void;
-  readonly terminal?: Terminal | undefined;
-  /** Milliseconds before progress is shown; default 1000. */
-  readonly patienceMs?: number;
-}
-
 /**
  * Loads the data set of a task, and shows progress if that takes a while.
  *
  * @param source as of `loadDataset`; null is MNIST
+ * @param terminal where to show progress, if anywhere
+ * @param now clock in milliseconds
  * @throws {DataError} if it cannot be loaded
  */
 export async function loadData(
   source: string | null,
-  { say, terminal, patienceMs = 1000 }: Shown,
+  terminal: Terminal | undefined,
+  now?: () => number,
 ): Promise<Dataset> {
   if (source === null) return await loadDataset();
-  const startMs = performance.now();
-  let bar: ProgressBar | undefined;
-  const onRead = (done: number, total: number) => {
-    if (!terminal || bar === undefined && performance.now() - startMs < patienceMs) return;
-    if (bar === undefined) say(`Reading images in ${source}`);
-    bar ??= new ProgressBar({ totalSteps: total, imagesPerStep: 1, startStep: done }, terminal);
-    bar.update(done);
-  };
+  const progress = stageProgress(`reading images in ${source}`, terminal, now);
   try {
-    return await loadDataset(source, onRead);
+    return await loadDataset(source, progress.update);
   } finally {
-    bar?.finish();
+    progress.end();
   }
 }
 
@@ -72,7 +60,6 @@ const mostValues = 2 ** 28;
 const gif = { width: 65_535, gap: 6 };
 
 /**
- * Checks the pictures of a run before it begins.
  * Checks, before a run begins, that its pictures can be drawn.
  *
  * @param size of its images

@@ -53,7 +53,7 @@ async function measured(
   const choices = await trainer.tune({
     store: cache,
     seconds: secondsPerStart,
-    progress: (done, all) => progress.update(done, all),
+    progress: progress.update,
   });
   progress.end();
   await cache.save(say);

@@ -1,10 +1,9 @@
-import type { Model } from "../../../models/mod.ts";
+import { BatchOrder, type Model } from "../../../models/mod.ts";
 import type { ImageSource } from "../../../experiments/data/image_source.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import { Validation } from "../../../experiments/training/between_steps.ts";
 import assert from "node:assert/strict";
 import { LossLog } from "../../../experiments/training/loss_log.ts";
-import { BatchOrder } from "../../../models/mod.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { isComplete } from "../../../experiments/training/session.ts";
