@@ -3,10 +3,17 @@ import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
-/** A table of settings, with its readers. */
-export interface Settings<Table extends Rows> {
+/** Settings that a command line or a file can give. */
+export class Settings<Table extends Rows> {
   /** The settings by name. */
   readonly rows: Table;
+  readonly #headings: Readonly<Record<string, string | undefined>>;
+
+  constructor(rows: Table, headings: Readonly<Record<string, string | undefined>>) {
+    this.rows = rows;
+    this.#headings = headings;
+  }
+
   /**
    * Parses a command line, without filling in defaults.
    *
@@ -14,27 +21,53 @@ export interface Settings<Table extends Rows> {
    * @param takesWords whether words besides flags are allowed, such as `show RUN --json`
    * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
    */
-  parse(argv: readonly string[], takesWords?: boolean): Flags<Table>;
+  parse(argv: readonly string[], takesWords = false): Flags<Table> {
+    const flags = parseFlags(this.rows, argv);
+    if (flags.words.length > 0 && !takesWords) throw notFlag(flags.words[0]);
+    return flags;
+  }
+
   /**
    * Completes values by those of a preset, then by the table's defaults.
    *
    * @throws {ConfigError} if a required setting is missing
    */
-  resolve(given: Partial<Values<Table>>, preset?: Partial<Values<Table>>): Values<Table>;
+  resolve(given: Partial<Values<Table>>, preset: Partial<Values<Table>> = {}): Values<Table> {
+    return everyValue(this.rows, (name) => {
+      const value = given[name] ?? preset[name] ?? this.rows[name].default;
+      if (value !== undefined) return value;
+      const { hint, doc } = this.rows[name];
+      throw new ConfigError(`Missing ${flagOf(name)} ${hint}: ${doc}`);
+    });
+  }
+
   /**
-   * Reads values from parsed JSON.
+   * Reads values from parsed JSON; a setting that an older file lacks gets its default.
    *
    * @param source the file, for errors
    * @throws {ConfigError} for an unknown field, an invalid one, or a missing one without default
    */
-  read(json: unknown, source: string): Values<Table>;
+  read(json: unknown, source: string): Values<Table> {
+    const fields = fieldsOf(json, Object.keys(this.rows), source);
+    return everyValue(this.rows, (name) => {
+      const row = this.rows[name];
+      if (fields.has(name)) {
+        return accepted(row, fields.get(name), `${name} ${shownValue(row, fields.get(name))} in ${source}`);
+      }
+      if (row.default !== undefined) return row.default;
+      throw new ConfigError(`Missing field ${name} in ${source}: expected ${row.expected}`);
+    });
+  }
+
   /**
    * The text of `--help`: a line for every setting, with the default that `resolve` would fill in.
    *
    * @param usage the command, e.g. `deno task train`
    * @param about what the command does
    */
-  help(usage: string, about: string, preset?: Partial<Values<Table>>): string;
+  help(usage: string, about: string, preset: Partial<Values<Table>> = {}): string {
+    return helpText(usage, about, this.rows, { ...preset }, this.#headings);
+  }
 }
 
 /**
@@ -47,34 +80,7 @@ export function defineSettings<const Table extends Rows>(
   rows: Table,
   headings: { readonly [Name in keyof Table]?: string } = {},
 ): Settings<Table> {
-  return {
-    rows,
-    parse: (argv, takesWords = false) => {
-      const flags = parseFlags(rows, argv);
-      if (flags.words.length > 0 && !takesWords) throw notFlag(flags.words[0]);
-      return flags;
-    },
-    resolve: (given, preset = {}) =>
-      everyValue(rows, (name) => {
-        const value = given[name] ?? preset[name] ?? rows[name].default;
-        if (value !== undefined) return value;
-        const { hint, doc } = rows[name];
-        throw new ConfigError(`Missing ${flagOf(name)} ${hint}: ${doc}`);
-      }),
-    read(json, source) {
-      const fields = fieldsOf(json, Object.keys(rows), source);
-      return everyValue(rows, (name) => {
-        if (!fields.has(name)) {
-          // A setting missing in an older file gets its default.
-          if (rows[name].default !== undefined) return rows[name].default;
-          throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
-        }
-        const field = fields.get(name);
-        return accepted(rows[name], field, `${name} ${shownValue(rows[name], field)} in ${source}`);
-      });
-    },
-    help: (usage, about, preset = {}) => helpText(usage, about, rows, { ...preset }, { ...headings }),
-  };
+  return new Settings(rows, { ...headings });
 }
 
 function everyValue<Table extends Rows>(rows: Table, valueOf: (name: string) => unknown): Values<Table> {

@@ -14,7 +14,7 @@ import {
 } from "../../models/mod.ts";
 import { anyOf, integer, number } from "./kinds.ts";
 import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
-import { makeVariant, variant } from "./variant.ts";
+import { makeVariant, pairsAfter, variant } from "./variant.ts";
 
 /** Default number of steps. */
 const usualSteps = 20;
@@ -124,7 +124,7 @@ type Parsed = ChosenSolver | { readonly problem: string };
 
 /** Reads `name:key=value,key=value`. */
 function parse(text: string, use: Use): Parsed {
-  const [name, ...rest] = text.split(":");
+  const [name] = text.split(":");
   const known = allNames.find((known) => known === name);
   if (known === undefined) {
     return { problem: `expected ${anyOf(namesFor[use])}${didYouMean(name, namesFor[use])}` };
@@ -133,25 +133,18 @@ function parse(text: string, use: Use): Parsed {
     const why = use === "backward" ? ", so no image leads back to its noise" : " on the way";
     return { problem: `${name} adds noise${why} (expected ${anyOf(namesFor[use])})` };
   }
-  const given = new Map<string, string>();
-  for (const pair of rest.length === 0 ? [] : rest.join(":").split(",")) {
-    const [key, ...value] = pair.split("=");
-    if (value.length === 0) {
-      return { problem: `"${pair}" is not a setting (expected ${name}:key=value,key=value)` };
-    }
-    if (!Object.hasOwn(keys, key)) {
-      const all = Object.keys(keys);
-      return { problem: `there is no setting ${key}${didYouMean(key, all) || ` (expected ${anyOf(all)})`}` };
-    }
-    if (given.has(key)) return { problem: `${key} is given twice` };
-    const word = value.join("=");
-    const { accepts, fromText, expected, problem } = keys[key];
-    if (!accepts(fromText(word))) {
-      return { problem: problem?.(word) ?? `${key} is "${word}" (expected ${expected})` };
-    }
-    given.set(key, word);
+  const given = pairsAfter(name, text, problemOf);
+  return typeof given === "string" ? { problem: given } : solverOf(known, given, use);
+}
+
+function problemOf(key: string, value: string): string | undefined {
+  if (!Object.hasOwn(keys, key)) {
+    const all = Object.keys(keys);
+    return `there is no setting ${key}${didYouMean(key, all) || ` (expected ${anyOf(all)})`}`;
   }
-  return solverOf(known, given, use);
+  const { accepts, fromText, expected, problem } = keys[key];
+  if (accepts(fromText(value))) return undefined;
+  return problem?.(value) ?? `${key} is "${value}" (expected ${expected})`;
 }
 
 /** Makes a solver from settings that are valid one by one, or says which has no effect with the others. */

@@ -171,104 +171,51 @@ export type TrainingConfig = Values<typeof training.rows>;
 /** The name of a preset. */
 export type PresetName = typeof presetNames[number];
 
-/** The settings that every preset gives. */
-export type Preset = Pick<
-  TrainingConfig,
-  | "filters"
-  | "tEmb"
-  | "conditional"
-  | "normalize"
-  | "times"
-  | "batchSize"
-  | "epochs"
-  | "maxMinutes"
-  | "optimizer"
-  | "lr"
-  | "muonLr"
-  | "schedule"
-  | "warmUp"
-  | "clip"
-  | "ema"
-  | "valEpochs"
-  | "valBatches"
-  | "guidance"
-  | "solver"
-  | "sampleEpochs"
-  | "flowSteps"
->;
-
-/** Defaults by preset: `quick` for a CPU, `standard` for a GPU, `paper` as in the reference networks. */
-export const presets: Readonly<Record<PresetName, Preset>> = {
-  quick: {
-    filters: [16, 32, 64],
-    tEmb: 64,
-    conditional: "auto",
-    normalize: "-1..1",
-    times: "logit_normal",
-    batchSize: 32,
-    epochs: 0,
-    maxMinutes: 6.5,
-    optimizer: "muon",
-    lr: 4e-3,
-    muonLr: 0.03,
-    schedule: "one_cycle",
-    warmUp: 0.1,
-    clip: 1,
-    ema: 0.995,
-    valEpochs: 0.25,
-    valBatches: 16,
-    guidance: 1.4,
-    solver: "heun:steps=10",
-    sampleEpochs: 0.25,
-    flowSteps: 100,
-  },
-  standard: {
-    filters: [32, 64, 128],
-    tEmb: 64,
-    conditional: "auto",
-    normalize: "-1..1",
-    times: "logit_normal",
-    batchSize: 128,
-    epochs: 20,
-    maxMinutes: 0,
-    optimizer: "muon",
-    lr: 2e-3,
-    muonLr: 0.02,
-    schedule: "one_cycle",
-    warmUp: 0.1,
-    clip: 1,
-    ema: 0.999,
-    valEpochs: 1,
-    valBatches: 0,
-    guidance: 1.4,
-    solver: "heun:steps=25",
-    sampleEpochs: 1,
-    flowSteps: 250,
-  },
-  paper: {
-    filters: [256, 512, 1024],
-    tEmb: 512,
-    conditional: false,
-    normalize: "0..1",
-    times: "uniform",
-    batchSize: 256,
-    epochs: 100,
-    maxMinutes: 0,
-    optimizer: "adamw",
-    lr: 1e-4,
-    muonLr: 0.02,
-    schedule: "plateau",
-    warmUp: 0,
-    clip: 0,
-    ema: 0,
-    valEpochs: 1,
-    valBatches: 0,
-    guidance: 1,
-    solver: "euler:steps=1000",
-    sampleEpochs: 1,
-    flowSteps: 1000,
-  },
+/** The settings that presets give: `quick` for a CPU, `standard` for a GPU, `paper` as in the reference networks. */
+const byPreset = {
+  filters: [[16, 32, 64], [32, 64, 128], [256, 512, 1024]],
+  tEmb: [64, 64, 512],
+  conditional: ["auto", "auto", false],
+  normalize: ["-1..1", "-1..1", "0..1"],
+  times: ["logit_normal", "logit_normal", "uniform"],
+  batchSize: [32, 128, 256],
+  epochs: [0, 20, 100],
+  maxMinutes: [6.5, 0, 0],
+  optimizer: ["muon", "muon", "adamw"],
+  lr: [4e-3, 2e-3, 1e-4],
+  muonLr: [0.03, 0.02, 0.02],
+  schedule: ["one_cycle", "one_cycle", "plateau"],
+  warmUp: [0.1, 0.1, 0],
+  clip: [1, 1, 0],
+  ema: [0.995, 0.999, 0],
+  valEpochs: [0.25, 1, 1],
+  valBatches: [16, 0, 0],
+  guidance: [1.4, 1.4, 1],
+  solver: ["heun:steps=10", "heun:steps=25", "euler:steps=1000"],
+  sampleEpochs: [0.25, 1, 1],
+  flowSteps: [100, 250, 1000],
+} as const satisfies {
+  readonly [Name in keyof TrainingConfig]?: readonly [
+    quick: TrainingConfig[Name],
+    standard: TrainingConfig[Name],
+    paper: TrainingConfig[Name],
+  ];
 };
+
+/** The settings of a preset. */
+export type Preset = Pick<TrainingConfig, keyof typeof byPreset>;
+
+/** Defaults by preset. */
+export const presets: Readonly<Record<PresetName, Preset>> = {
+  quick: presetAt(0),
+  standard: presetAt(1),
+  paper: presetAt(2),
+};
+
+function presetAt(index: number): Preset {
+  const rows: [name: string, values: readonly unknown[]][] = Object.entries(byPreset);
+  return Object.fromEntries(rows.map(([name, values]) => [name, values[index]])) as Preset;
+}
 
 /** Whether a device computes on a GPU; a software adapter does not count. */
 export function isGpu({ kind, tuning }: Pick<Device, "kind" | "tuning">): boolean {

@@ -92,26 +92,40 @@ type Parsed =
 
 /** Reads `name:key=value,key=value`, and adds the defaults. */
 function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
-  const [name, ...rest] = text.split(":");
+  const [name] = text.split(":");
   const names = Object.keys(registry);
   if (!Object.hasOwn(registry, name)) {
     return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
   }
   const known = registry[name].settings;
-  const settings = new Map(Object.entries(known).map(([key, setting]) => [key, setting.default]));
-  const given = new Set<string>();
-  for (const pair of rest.length === 0 ? [] : rest.join(":").split(",")) {
-    const [key, value, ...more] = pair.split("=");
-    const problem = given.has(key)
-      ? `${key} is given twice`
-      : value === undefined || more.length > 0
-      ? `"${pair}" is not a setting (expected ${name}:key=value,key=value)`
-      : problemOf(name, known, key, value);
-    if (problem !== undefined) return { problem };
-    given.add(key);
-    settings.set(key, Number(value));
+  const given = pairsAfter(name, text, (key, value) => problemOf(name, known, key, value));
+  if (typeof given === "string") return { problem: given };
+  const defaults = Object.entries(known).map(([key, setting]) => [key, setting.default]);
+  const values = [...given].map(([key, value]) => [key, Number(value)]);
+  return { name, settings: Object.fromEntries([...defaults, ...values]) };
+}
+
+/**
+ * Reads the pairs after a name, as in `name:key=value,key=value`.
+ *
+ * @param problemOf what is wrong with a key or its value, if anything
+ * @returns the values by key, or what is wrong
+ */
+export function pairsAfter(
+  name: string,
+  text: string,
+  problemOf: (key: string, value: string) => string | undefined,
+): Map<string, string> | string {
+  const given = new Map<string, string>();
+  for (const pair of text === name ? [] : text.slice(name.length + 1).split(",")) {
+    const [key, ...rest] = pair.split("=");
+    if (rest.length === 0) return `"${pair}" is not a setting (expected ${name}:key=value,key=value)`;
+    const value = rest.join("=");
+    const problem = given.has(key) ? `${key} is given twice` : problemOf(key, value);
+    if (problem !== undefined) return problem;
+    given.set(key, value);
   }
-  return { name, settings: Object.fromEntries(settings) };
+  return given;
 }
 
 function problemOf(name: string, known: Variant<unknown>["settings"], key: string, text: string) {

@@ -43,8 +43,8 @@ Deno.test("variant() refuses unknown names and settings, and values out of range
     "sum-of-two:first=1,first=2": "first is given twice",
     "sum-of-two:": '"" is not a setting (expected sum-of-two:key=value,key=value)',
     "sum-of-two:first": '"first" is not a setting (expected sum-of-two:key=value,key=value)',
-    "sum-of-two:first=1=2": '"first=1=2" is not a setting (expected sum-of-two:key=value,key=value)',
-    "sum-of-two:first=1:second=2": '"first=1:second=2" is not a setting (expected',
+    "sum-of-two:first=1=2": 'first of sum-of-two is "1=2" (expected a number)',
+    "sum-of-two:first=1:second=2": 'first of sum-of-two is "1:second=2" (expected a number)',
     "": "expected fixed or sum-of-two",
     "toString": "expected fixed or sum-of-two",
   };
