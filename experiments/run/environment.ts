@@ -1,42 +1,20 @@
 import { cpus } from "node:os";
 import { shownWords } from "./server_url.ts";
 
-/** The machine and code of a run, stored as `environment.json`; null if permissions or the system withhold it. */
-export interface Environment {
-  /** ISO 8601, UTC. */
-  readonly startedAt: string;
-  /** The command line, without credentials in addresses. */
-  readonly argv: readonly string[];
-  readonly denoVersion: string;
-  readonly v8Version: string;
-  readonly typescriptVersion: string;
-  readonly os: string;
-  readonly architecture: string;
-  readonly cpuModel: string | null;
-  readonly cpuCount: number;
-  readonly memoryTotalBytes: number | null;
-  readonly memoryAvailableBytes: number | null;
-  /** The device's own description. */
-  readonly adapter: unknown;
-  /** The commit of this suite's code. */
-  readonly gitCommit: string | null;
-  /** Whether that code differs from the commit. */
-  readonly gitDirty: boolean | null;
-}
-
 /**
- * Describes the machine and the code of a run. Never prompts and never fails; values that it may not read are null.
+ * Describes the machine and the code of a run, for `environment.json`. Never prompts and never fails; values that it
+ * may not read are null.
  *
  * @param adapter the device's own description, any JSON value
  * @param startedAt when the run started
  */
-export async function collectEnvironment(adapter: unknown, startedAt: Date): Promise<Environment> {
+export async function collectEnvironment(adapter: unknown, startedAt: Date) {
   const memory = may("systemMemoryInfo") ? Deno.systemMemoryInfo() : undefined;
   const commit = await runGit("rev-parse", "HEAD");
   const changes = await runGit("status", "--porcelain");
   return {
     startedAt: startedAt.toISOString(),
-    argv: shownWords(Deno.args),
+    argv: shownWords(Deno.args), // without credentials in addresses
     denoVersion: Deno.version.deno,
     v8Version: Deno.version.v8,
     typescriptVersion: Deno.version.typescript,
@@ -47,7 +25,7 @@ export async function collectEnvironment(adapter: unknown, startedAt: Date): Pro
     memoryTotalBytes: memory?.total ?? null,
     memoryAvailableBytes: memory?.available ?? null,
     adapter,
-    gitCommit: commit ?? null,
+    gitCommit: commit ?? null, // of this suite's code
     gitDirty: changes === undefined ? null : changes !== "",
   };
 }

@@ -1,5 +1,6 @@
 import {
   anyNumber,
+  type Checked,
   count,
   fieldProblem,
   fieldsOf,
@@ -11,46 +12,39 @@ import {
 } from "./field_checks.ts";
 import { finite, withNonFinite } from "./metrics_log.ts";
 
-/** The latest steps of a run, for log lines that average several. */
-export interface RecentSteps {
-  readonly losses: readonly number[];
-  readonly gradientNorms: readonly number[];
+const recentSteps = fieldsOf({
+  losses: listOf(finiteNumber),
+  gradientNorms: listOf(anyNumber),
   /** How many of the latest steps are not in a log line yet. */
-  readonly open: number;
-}
-
-/** The state of a run apart from its tensors, needed to resume it exactly. */
-export interface RunProgress {
-  readonly step: number;
-  /** Seconds of training so far, in all sessions of the run. */
-  readonly elapsedSeconds: number;
-  /** Lowest validation loss; null before the first. */
-  readonly bestValLoss: number | null;
-  /** Step of the latest validation; 0 before the first. */
-  readonly validatedStep: number;
-  /** State of the learning-rate schedule. */
-  readonly schedule: Record<string, number>;
-  /** The latest steps, including those not in `metrics.jsonl` yet. */
-  readonly recentSteps: RecentSteps;
-  /** Digest of the training images. */
-  readonly dataDigest: string;
-  /** Digest of the labels, in a conditional run. */
-  readonly labelDigest?: string | null;
-}
+  open: count,
+});
 
 const checks = {
   step: count,
+  /** Seconds of training so far, in all sessions of the run. */
   elapsedSeconds: {
     ...finiteNumber,
     accepts: (value: unknown) => Number.isFinite(value) && Number(value) >= 0,
   },
+  /** Lowest validation loss; null before the first. */
   bestValLoss: optionalField(finiteNumber),
+  /** Step of the latest validation; 0 before the first. */
   validatedStep: count,
+  /** State of the learning-rate schedule. */
   schedule: tableOf(anyNumber),
-  recentSteps: fieldsOf({ losses: listOf(finiteNumber), gradientNorms: listOf(anyNumber), open: count }),
+  recentSteps,
+  /** Digest of the training images. */
   dataDigest: textField,
+  /** Digest of the labels, in a conditional run. */
   labelDigest: optionalField(textField),
 };
+const progress = fieldsOf(checks);
+
+/** The latest steps of a run, for log lines that average several. */
+export type RecentSteps = Checked<typeof recentSteps>;
+
+/** The state of a run apart from its tensors, needed to resume it exactly. */
+export type RunProgress = Checked<typeof progress>;
 
 /** Progress as a line of JSON, in which NaN and infinities are strings. */
 export function encodeProgress(progress: RunProgress): string {

@@ -1,8 +1,6 @@
-import { HeldOutLoss, meanLoss, type Model } from "../../models/mod.ts";
-import type { ImageSource } from "../data/image_source.ts";
+import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { pause } from "../../models/pause.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
-import type { TrainingConfig } from "../settings/training.ts";
 import { makeFixedSteps } from "../settings/solver.ts";
 import { classColumns, readAutoguidance } from "../draw/conditioning.ts";
 import { type Drawable, drawableOf, drawSamples } from "../draw/samples.ts";
@@ -20,29 +18,22 @@ export class Validation {
   lowest = Infinity;
   /** The step of the latest measurement. */
   step = 0;
-  readonly #images: Uint32Array;
+  /** The held-out images that are used: those of the first `valBatches` batches, or all if it is 0. */
+  readonly images: Uint32Array;
+  readonly #session: TrainingSession;
   #heldOut: HeldOutLoss | undefined;
 
-  /** @param images the held-out images; the first `valBatches` batches are used, or all if it is 0 */
-  constructor(
-    readonly model: Model,
-    readonly source: ImageSource,
-    readonly config: TrainingConfig,
-    images: Uint32Array,
-  ) {
-    const { valBatches, batchSize } = config;
-    this.#images = valBatches > 0 ? images.slice(0, valBatches * batchSize) : images;
-  }
-
-  /** Number of images used. */
-  get size(): number {
-    return this.#images.length;
+  constructor(session: TrainingSession) {
+    const { config: { valBatches, batchSize }, images: { validation } } = session;
+    this.#session = session;
+    this.images = valBatches > 0 ? validation.slice(0, valBatches * batchSize) : validation;
   }
 
   /** Measures the loss without storing it. */
   async measure(): Promise<number> {
-    this.#heldOut ??= new HeldOutLoss(this.model, this.source, heldOutOptions(this.config));
-    return meanLoss(await this.#heldOut.losses(this.#images, pause));
+    const { network, source, config } = this.#session;
+    this.#heldOut ??= new HeldOutLoss(network.averaged, source, heldOutOptions(config));
+    return meanLoss(await this.#heldOut.losses(this.images, pause));
   }
 
   /** Measures and stores the loss after a step. @returns whether it is the lowest so far */
@@ -60,19 +51,13 @@ const maxImages = 16;
 
 /** Draws grids of samples during training, always from the same noise to make them comparable. */
 export class SampleGrids {
-  readonly #model: Model;
-  readonly #source: ImageSource;
-  readonly #config: TrainingConfig;
-
-  constructor(model: Model, source: ImageSource, config: TrainingConfig) {
-    this.#model = model;
-    this.#source = source;
-    this.#config = config;
-  }
-
   /** Whether the run has grids. */
-  get wanted(): boolean {
-    return this.#config.sampleEpochs > 0 && this.#config.samples > 0;
+  readonly wanted: boolean;
+  readonly #session: TrainingSession;
+
+  constructor(session: TrainingSession) {
+    this.#session = session;
+    this.wanted = session.config.sampleEpochs > 0 && session.config.samples > 0;
   }
 
   /** Draws a grid without writing it. */
@@ -81,71 +66,57 @@ export class SampleGrids {
   }
 
   /** Draws and writes the grid of a step. @returns its path relative to the run's folder */
-  write(run: string, step: number): Promise<string> {
-    return writeSampleGrid(run, step, ...this.#drawing);
+  write(step: number): Promise<string> {
+    return writeSampleGrid(this.#session.run, step, ...this.#drawing);
   }
 
   get #drawing() {
-    const { samples, guidance, seed, solver } = this.#config;
-    const drawable = drawableOf(this.#model, this.#source);
-    const columns = classColumns(Math.min(samples, maxImages), this.#source.classes, { scale: guidance });
-    return [drawable, { ...columns, seed, ...makeFixedSteps(solver) }] as const;
+    const { network, source, config: { samples, guidance, seed, solver } } = this.#session;
+    const columns = classColumns(Math.min(samples, maxImages), source.classes, { scale: guidance });
+    return [drawableOf(network.averaged, source), { ...columns, seed, ...makeFixedSteps(solver) }] as const;
   }
 }
 
 /** Share of a run after which its early weights are kept. At a half, samples gain less; see docs/conditions.md. */
 const share = 1 / 6;
 
-/** Keeps the early weights of a run, which autoguidance steers its samples away from. */
-export class EarlyWeights {
+/**
+ * Keeps averaged weights on the way, if they are finite: those after the steps that the caller asks for, and the early
+ * weights of a run without labels, which autoguidance steers its samples away from.
+ */
+export class KeptWeights {
   readonly #session: TrainingSession;
+  readonly #autoguided: boolean;
 
   constructor(session: TrainingSession) {
+    const { conditional, guidance } = session.config;
     this.#session = session;
+    this.#autoguided = conditional !== true && guidance !== 1;
   }
 
-  /** Whether the run keeps them: only without labels and with guidance. */
-  get #wanted(): boolean {
-    const { conditional, guidance } = this.#session.config;
-    return conditional !== true && guidance !== 1;
+  /** The first step after `from` at which weights are kept, in a run of `totalSteps`; Infinity if there is none. */
+  next(from: number, totalSteps: number): number {
+    return Math.min(...[...this.#session.keepAt, this.#earlyStep(totalSteps)].filter((step) => step > from));
   }
 
-  /** The step after which they are kept; Infinity if never, or while the run's length is unknown. */
-  stepOf(totalSteps: number): number {
-    return this.#wanted ? Math.ceil(totalSteps * share) : Infinity;
-  }
-
-  /** Writes the current averaged weights if they are finite. @throws {RunError} if the file cannot be written */
-  async keep(): Promise<void> {
-    await saveAveraged(this.#session, weightsFile("early"));
+  /** Writes the weights if they are kept after a step. @throws {RunError} if a file cannot be written */
+  async keep(step: number, totalSteps: number): Promise<void> {
+    const { run, keepAt } = this.#session;
+    if (step === this.#earlyStep(totalSteps)) await saveAveraged(this.#session, weightsFile("early"));
+    if (!keepAt.includes(step)) return;
+    await makeContainedFolder(run, runFolder.weights);
+    await saveAveraged(this.#session, weightsAtFile(step));
   }
 
   /** The trained network, with the early one for autoguidance if there is one. */
   async drawable(): Promise<Drawable> {
     const { run, config, network, source } = this.#session;
-    const autoguidance = this.#wanted ? await readAutoguidance(run, config.guidance) : undefined;
+    const autoguidance = this.#autoguided ? await readAutoguidance(run, config.guidance) : undefined;
     return { ...drawableOf(network.averaged, source), autoguidance };
   }
-}
 
-/** Keeps the averaged weights at requested steps, for later evaluation. */
-export class KeptWeights {
-  readonly #session: TrainingSession;
-
-  constructor(session: TrainingSession) {
-    this.#session = session;
-  }
-
-  /** The first requested step after `from`; Infinity if there is none. */
-  next(from: number): number {
-    return Math.min(...this.#session.keepAt.filter((step) => step > from));
-  }
-
-  /** Writes the weights after a requested step, if they are finite. @throws {RunError} if the file cannot be written */
-  async keep(step: number): Promise<void> {
-    const { run, keepAt } = this.#session;
-    if (!keepAt.includes(step)) return;
-    await makeContainedFolder(run, runFolder.weights);
-    await saveAveraged(this.#session, weightsAtFile(step));
+  /** Infinity if there are no early weights, or while the run's length is unknown. */
+  #earlyStep(totalSteps: number): number {
+    return this.#autoguided ? Math.ceil(totalSteps * share) : Infinity;
   }
 }

@@ -8,7 +8,7 @@ import type { ProgressBar } from "../program/progress.ts";
 import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
-import { EarlyWeights, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
+import { KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
 import { isComplete, isMeasured, scheduleOf, type TrainingOutcome, type TrainingSession } from "./session.ts";
 import { LossLog } from "./loss_log.ts";
 import { PairedBatches } from "./paired_batches.ts";
@@ -27,7 +27,6 @@ export class TrainingLoop implements Disposable {
   readonly #losses: LossLog;
   readonly #validation: Validation;
   readonly #grids: SampleGrids;
-  readonly #early: EarlyWeights;
   readonly #kept: KeptWeights;
   #totalSteps: number;
   #tracker!: RunTracker;
@@ -38,15 +37,14 @@ export class TrainingLoop implements Disposable {
   #savedStep = 0;
 
   constructor(session: TrainingSession) {
-    const { config, images: { train, validation }, network, source } = session;
+    const { config, images: { train }, source } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, source.host, config);
     this.#schedule = scheduleOf(config);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
-    this.#validation = new Validation(network.averaged, source, config, validation);
-    this.#grids = new SampleGrids(network.averaged, source, config);
-    this.#early = new EarlyWeights(session);
+    this.#validation = new Validation(session);
+    this.#grids = new SampleGrids(session);
     this.#kept = new KeptWeights(session);
     const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
     this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
@@ -107,7 +105,7 @@ export class TrainingLoop implements Disposable {
     const left = config.maxMinutes * 60 - this.#elapsedBefore;
     if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return true;
     const interludes = [
-      ...this.#validation.size > 0
+      ...this.#validation.images.length > 0
         ? [{ epochs: config.valEpochs, run: () => this.#validation.measure() }]
         : [],
       ...this.#grids.wanted ? [{ epochs: config.sampleEpochs, run: () => this.#grids.draw() }] : [],
@@ -147,8 +145,7 @@ export class TrainingLoop implements Disposable {
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
       const isOver = (epochs: number) => this.#order.endsWithin(from, trainer.step, epochs);
-      if (trainer.step === this.#early.stepOf(this.#totalSteps)) await this.#early.keep();
-      await this.#kept.keep(trainer.step);
+      await this.#kept.keep(trainer.step, this.#totalSteps);
       if (isOver(config.valEpochs)) await this.#validate();
       if (isOver(config.sampleEpochs)) await this.#logGrid();
       if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
@@ -160,7 +157,7 @@ export class TrainingLoop implements Disposable {
     if (!signal.aborted) await this.#validate();
     await this.#save();
     bar?.finish();
-    const trained = { ...session, config, source, drawable: await this.#early.drawable() };
+    const trained = { ...session, config, source, drawable: await this.#kept.drawable() };
     const { done, testLoss } = await this.#writeArtifacts(trained);
     return {
       step: trainer.step,
@@ -181,13 +178,10 @@ export class TrainingLoop implements Disposable {
     const { config } = this.#session;
     const trainer = this.#trainer;
     const from = trainer.step;
-    const intervals = [1, config.valEpochs, config.sampleEpochs];
-    const events = [
-      ...intervals.map((epochs) => this.#order.endAfter(from, epochs)),
-      this.#kept.next(from),
-    ];
-    const early = this.#early.stepOf(this.#totalSteps);
-    const end = Math.min(from + count, this.#totalSteps, ...from < early ? [early] : [], ...events);
+    const events = [1, config.valEpochs, config.sampleEpochs].map((epochs) =>
+      this.#order.endAfter(from, epochs)
+    );
+    const end = Math.min(from + count, ...events, this.#kept.next(from, this.#totalSteps), this.#totalSteps);
     const learningRates: number[] = [];
     for (const examples of await this.#pairs.batches(from, end)) {
       const learningRate = this.#schedule.learningRate(progressAt(trainer.step, this.#totalSteps));
@@ -228,7 +222,7 @@ export class TrainingLoop implements Disposable {
   /** Measures the validation loss, at most once per step. */
   async #validate(): Promise<void> {
     const { step } = this.#trainer;
-    if (this.#validation.size === 0 || this.#validation.step === step) return;
+    if (this.#validation.images.length === 0 || this.#validation.step === step) return;
     const lowest = await this.#validation.run(step);
     const loss = this.#validation.loss!;
     this.#schedule.observe?.(loss);
@@ -241,7 +235,7 @@ export class TrainingLoop implements Disposable {
   async #logGrid(): Promise<void> {
     if (!this.#grids.wanted) return;
     const { step } = this.#trainer;
-    const picture = await this.#grids.write(this.#session.run, step);
+    const picture = await this.#grids.write(step);
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), "image/samples": picture });
   }
 

@@ -1,12 +1,10 @@
-import { BatchOrder, type Model } from "../../../models/mod.ts";
-import type { ImageSource } from "../../../experiments/data/image_source.ts";
-import type { TrainingConfig } from "../../../experiments/settings/training.ts";
+import { BatchOrder } from "../../../models/mod.ts";
 import { Validation } from "../../../experiments/training/between_steps.ts";
 import assert from "node:assert/strict";
 import { LossLog } from "../../../experiments/training/loss_log.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { isComplete } from "../../../experiments/training/session.ts";
+import { isComplete, type TrainingSession } from "../../../experiments/training/session.ts";
 import { testInFolder } from "../../folder.ts";
 
 const order = new BatchOrder(Uint32Array.from({ length: 8 }, (_, i) => i), 4, 1);
@@ -81,8 +79,8 @@ Deno.test("Validation.run() finds the lowest loss, which is never NaN", async ()
       return Promise.resolve(losses.shift()!);
     }
   }
-  const config = { valBatches: 0, batchSize: 1 } as TrainingConfig;
-  const validation = new Given({} as Model, {} as ImageSource, config, Uint32Array.of(0));
+  const session = { config: { valBatches: 0, batchSize: 1 }, images: { validation: Uint32Array.of(0) } };
+  const validation = new Given(session as TrainingSession);
   const lowest: boolean[] = [];
   for (let step = 1; step <= 5; step++) lowest.push(await validation.run(step));
   assert.deepEqual(lowest, [false, true, false, false, true]);
