@@ -77,35 +77,29 @@ testInFolder("writeAtomic() flushes the content to disk before renaming", async 
   assert.deepEqual(events, ["sync", "rename"]);
 });
 
-testInFolder("writeAtomic() never writes through a link at a temporary name", async (folder) => {
+testInFolder("writeAtomic() never writes through a link at its temporary name", async (folder) => {
   const [path, other] = [join(folder, "file"), join(folder, "other")];
-  await Deno.writeTextFile(other, "mine");
-  await Deno.symlink(other, `${path}.tmp`);
-  await writeAtomic(path, "new");
+  const { randomUUID } = crypto;
+  crypto.randomUUID = () => "00000000-0000-0000-0000-000000000000";
+  try {
+    await Deno.writeTextFile(other, "mine");
+    await Deno.symlink(other, join(folder, `.file.${"0".repeat(32)}.tmp`));
+    await assert.rejects(writeAtomic(path, "new"), RunError);
+  } finally {
+    crypto.randomUUID = randomUUID;
+  }
   assert.equal(await Deno.readTextFile(other), "mine");
-  assert.ok((await Deno.lstat(path)).isFile);
-  assert.deepEqual(await namesIn(folder), ["file", "file.tmp", "other"]);
+  await assert.rejects(Deno.lstat(path), Deno.errors.NotFound);
 });
 
-testInFolder(
-  "writeAtomic() lets several programs write a file at once; one of them wins",
-  async (folder) => {
-    const path = join(folder, "file");
-    const contents = Array.from({ length: 16 }, (_, i) => new Uint8Array(1 << (8 + i % 12)).fill(i));
-    await Promise.all(contents.map((content) => writeAtomic(path, content)));
-    const bytes = await Deno.readFile(path);
-    assert.deepEqual(bytes, contents[bytes[0]]);
-    assert.deepEqual(await namesIn(folder), ["file"]);
-  },
-);
-
-testInFolder("writeAtomic() shows readers the old or the new content, never a part", async (folder) => {
+testInFolder("writeAtomic() shows readers one whole content, whoever writes", async (folder) => {
   const path = join(folder, "file");
   const size = 1 << 20;
   await writeAtomic(path, new Uint8Array(size));
   let writing = true;
-  const writer = (async () => {
-    for (let value = 1; value <= 10; value++) await writeAtomic(path, new Uint8Array(size).fill(value));
+  const write = (value: number) => writeAtomic(path, new Uint8Array(size).fill(value));
+  const writers = (async () => {
+    for (let value = 1; value <= 9; value += 3) await Promise.all([0, 1, 2].map((i) => write(value + i)));
     writing = false;
   })();
   while (writing) {
@@ -113,7 +107,8 @@ testInFolder("writeAtomic() shows readers the old or the new content, never a pa
     assert.equal(bytes.length, size);
     assert.equal(bytes[0], bytes[size - 1]);
   }
-  await writer;
+  await writers;
+  assert.deepEqual(await namesIn(folder), ["file"]);
 });
 
 testInFolder("writeAtomic() changes nothing if it cannot rename", async (folder) => {
@@ -198,14 +193,12 @@ testInFolder("appendMetrics() replaces an incomplete line of a killed run", asyn
 
 testInFolder("appendMetrics() never writes through a link, even a dangling one", async (folder) => {
   const path = join(folder, "metrics.jsonl");
-  const elsewhere = join(folder, "elsewhere");
-  await Deno.symlink(elsewhere, path);
-  const refused = { name: "RunError", message: `Cannot write ${path}: it is not a file; remove it` };
-  assert.throws(() => appendMetrics(path, { step: 1 }), refused);
-  await assert.rejects(Deno.lstat(elsewhere), Deno.errors.NotFound);
-  await Deno.writeTextFile(elsewhere, "kept");
-  assert.throws(() => appendMetrics(path, { step: 1 }), refused);
-  assert.equal(await Deno.readTextFile(elsewhere), "kept");
+  await Deno.symlink(join(folder, "elsewhere"), path);
+  assert.throws(() => appendMetrics(path, { step: 1 }), {
+    name: "RunError",
+    message: `Cannot write ${path}: it is not a file; remove it`,
+  });
+  assert.deepEqual(await namesIn(folder), ["metrics.jsonl"]);
 });
 
 testInFolder("readMetrics() refuses a broken line before the last by its number", async (folder) => {
@@ -230,55 +223,53 @@ Deno.test("collectEnvironment() returns null for what it may not read", async ()
   if (!granted("run")) assert.equal(environment.gitDirty, null);
 });
 
-testInFolder("removeLeftovers() removes only temporary files of killed sessions", async (folder) => {
-  using lock = await lockRun(folder);
-  const end = `${"0f".repeat(16)}.tmp`;
-  const kept = [`.report.html.${end}`, "a.tmp", ".last.safetensors.0.tmp", "last.safetensors"];
-  for (const name of [...kept, `.last.safetensors.${end}`, `.run.json.${end}`]) {
-    await Deno.writeTextFile(join(folder, name), "");
-  }
-  await removeLeftovers(lock);
-  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  assert.deepEqual(names.sort(), [".lock", ...kept].sort());
-});
-
-testInFolder("removeLeftovers() searches the run's own folders, and follows no link", async (folder) => {
-  const [run, elsewhere] = [join(folder, "run"), join(folder, "elsewhere")];
-  const leftover = `.step_000500.safetensors.${"0f".repeat(16)}.tmp`;
-  for (const place of [join(run, "weights"), join(run, "flow"), elsewhere]) {
-    await Deno.mkdir(place, { recursive: true });
-    for (const name of [leftover, "step_000250.safetensors"]) await Deno.writeTextFile(join(place, name), "");
-  }
-  using lock = await lockRun(run);
-  await removeLeftovers(lock);
-  for (const name of ["weights", "flow"]) {
-    assert.deepEqual(await namesIn(join(run, name)), ["step_000250.safetensors"], name);
-    await Deno.remove(join(run, name), { recursive: true });
-    await Deno.symlink(elsewhere, join(run, name));
-  }
-  await removeLeftovers(lock);
-  assert.deepEqual(await namesIn(elsewhere), [leftover, "step_000250.safetensors"]);
-});
+testInFolder(
+  "removeLeftovers() removes temporary files of killed sessions, and follows no link",
+  async (folder) => {
+    const [run, elsewhere] = [join(folder, "run"), join(folder, "elsewhere")];
+    const end = `${"0f".repeat(16)}.tmp`;
+    const leftovers = [`.step_000500.safetensors.${end}`, `.run.json.${end}`, `.metrics.jsonl.${end}`];
+    const kept = [".last.safetensors.0.tmp", `.report.html.${end}`, "a.tmp", "last.safetensors"];
+    const folders = [run, join(run, "weights"), join(run, "flow"), elsewhere];
+    for (const place of folders) {
+      await Deno.mkdir(place, { recursive: true });
+      for (const name of [...leftovers, ...kept]) await Deno.writeTextFile(join(place, name), "");
+    }
+    using lock = await lockRun(run);
+    await removeLeftovers(lock);
+    for (const name of ["weights", "flow"]) {
+      assert.deepEqual(await namesIn(join(run, name)), kept, name);
+      await Deno.remove(join(run, name), { recursive: true });
+      await Deno.symlink(elsewhere, join(run, name));
+    }
+    assert.deepEqual(await namesIn(run), [".lock", "flow", "weights", ...kept].sort());
+    await removeLeftovers(lock);
+    assert.deepEqual(await namesIn(elsewhere), [...leftovers, ...kept].sort());
+  },
+);
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-testInFolder("inTurn() runs one task at a time, and continues after a failure", async (folder) => {
-  let [at, most] = [0, 0];
-  const work = (n: number) =>
-    inTurn(folder, async () => {
-      most = Math.max(most, ++at);
-      await pause();
-      at--;
-      if (n === 1) throw new Error("fails");
-      return n;
-    });
-  const ended = await Promise.allSettled([0, 1, 2, 3].map(work));
-  assert.deepEqual(ended.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
-  assert.equal(most, 1);
-  assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), [], "no files are left");
-});
-
-testInFolder("inTurn() does not block work for other folders", async (folder) => {
-  const other = await Deno.makeTempDir({ dir: folder });
-  assert.equal(await inTurn(folder, () => inTurn(other, () => Promise.resolve(7))), 7);
-});
+testInFolder(
+  "inTurn() runs one task at a time for a folder, and continues after a failure",
+  async (folder) => {
+    let [at, most] = [0, 0];
+    const work = (n: number) =>
+      inTurn(folder, async () => {
+        most = Math.max(most, ++at);
+        await pause();
+        at--;
+        if (n === 1) throw new Error("fails");
+        return n;
+      });
+    const ended = await Promise.allSettled([0, 1, 2, 3].map(work));
+    assert.deepEqual(ended.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    assert.equal(most, 1);
+    const other = await Deno.makeTempDir({ dir: folder });
+    assert.equal(
+      await inTurn(folder, () => inTurn(other, () => Promise.resolve(7))),
+      7,
+      "not another folder",
+    );
+  },
+);

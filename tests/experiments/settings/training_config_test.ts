@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { overfitConfig, overfitTask } from "../../../experiments/overfit.ts";
 import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
-import { training, type TrainingConfig } from "../../../experiments/settings/training.ts";
+import { type PresetName, training, type TrainingConfig } from "../../../experiments/settings/training.ts";
 import { ConfigError } from "../../../experiments/settings/setting.ts";
 import { readConfig } from "../../../experiments/settings/training_config.ts";
 import { trainTask } from "../../../experiments/train.ts";
@@ -11,27 +11,29 @@ import { testInFolder } from "../../folder.ts";
 import { assertRefused, configOf } from "./config_of.ts";
 import { type LossMeaning, lossWarning } from "../../../experiments/settings/loss_meaning.ts";
 
-Deno.test("trainingConfig() completes flags by the given preset", () => {
-  const config = configOf("--model base --lr 0.5 --filters 4,8 --no-attn");
-  assert.equal(config.preset, "quick");
-  assert.equal(config.lr, 0.5);
-  assert.deepEqual(config.filters, [4, 8]);
-  assert.equal(config.attn, false);
-  assert.equal(config.maxMinutes, 6.5);
-  assert.equal(config.out, null);
-});
-
-Deno.test("trainingConfig() drops the other limits of a run if one is given", () => {
-  const endsOf = ({ epochs, maxSteps, maxMinutes }: TrainingConfig) => [epochs, maxSteps, maxMinutes];
-  assert.deepEqual(endsOf(configOf("--model base")), [0, 0, 6.5]);
-  assert.deepEqual(endsOf(configOf("--model base --max-steps 5")), [0, 5, 0]);
-  assert.deepEqual(endsOf(configOf("--model base --epochs 3", "standard")), [3, 0, 0]);
-});
-
-Deno.test("trainingConfig() prefers the preset in the flags", () => {
-  const config = configOf("--model base --preset standard", "quick");
-  assert.equal(config.preset, "standard");
-  assert.equal(config.batchSize, 128);
+Deno.test("trainingConfig() completes flags by the preset, and drops the other limits of a run if one is given", () => {
+  const cases: [flags: string, expected: Partial<TrainingConfig>, preset?: PresetName][] = [
+    ["--lr 0.5 --filters 4,8", { preset: "quick", lr: 0.5, filters: [4, 8], out: null, batchSize: 32 }],
+    ["--preset standard", { preset: "standard", batchSize: 128, maxMinutes: 0, epochs: 20 }, "quick"],
+    ["", { epochs: 0, maxSteps: 0, maxMinutes: 6.5 }],
+    ["--max-steps 5", { epochs: 0, maxSteps: 5, maxMinutes: 0 }],
+    ["--epochs 3", { epochs: 3, maxSteps: 0, maxMinutes: 0 }, "standard"],
+    ["", { optimizer: "muon" }],
+    ["--filters 8,16", { optimizer: "muon" }],
+    ["--filters 4,8", { optimizer: "adamw" }], // muon would update no weight
+    ["--preset paper", { optimizer: "adamw" }],
+    ["--filters 4 --optimizer muon", { optimizer: "muon" }],
+    ["--filters 12,16 --attn", { filters: [12, 16], attn: true }],
+    ["--no-tune --device cpu", { tune: false }],
+    ["--attn --groups 4 --samples 0 --sample-epochs 0", { groups: 4, sampleEpochs: 0 }],
+    ["--optimizer sgd --momentum 0.5", { momentum: 0.5 }],
+  ];
+  for (const [flags, expected, preset] of cases) {
+    const config = configOf(`--model base ${flags}`.trim(), preset);
+    assert.deepEqual({ ...config, ...expected }, config, flags);
+  }
+  assert.equal(configOf("--model residual --filters 8").optimizer, "muon");
+  assert.equal(configOf("--model residual --filters 4 --groups 4").optimizer, "adamw");
 });
 
 Deno.test("trainingConfig() has the study's settings in the preset paper", () => {
@@ -83,100 +85,58 @@ Deno.test("Settings.parse() reads values of every kind", () => {
   assert.equal(training.parse(["-h"]).help, true);
 });
 
-Deno.test("Settings.parse() refuses unknown flags, and suggests the nearest known one", () => {
-  assertRefused("--batch-sise 3", "Unknown flag --batch-sise (did you mean --batch-size?)");
-  assertRefused("--batchSize=3", "Unknown flag --batchSize (did you mean --batch-size?)");
-  assertRefused("-lr 3", "Unknown flag -lr (did you mean --lr?)");
-  assertRefused("--no-groups", "Unknown flag --no-groups (did you mean --groups?)");
-  assertRefused("--x", "Unknown flag --x (see --help)");
-  assertRefused("--__proto__ 1", "Unknown flag --__proto__ (see --help)");
-});
+const size = "expected a whole number of at least 1";
+const list = "expected whole numbers of at least 1, such as 16,32,64";
 
-Deno.test("Settings.parse() refuses values out of range", () => {
-  const size = "expected a whole number of at least 1";
-  for (const value of ["abc", "0", "-1", "1.5", "NaN", "Infinity"]) {
-    assertRefused(`--batch-size ${value}`, `Cannot use --batch-size "${value}": ${size}`);
-  }
-  assertRefused("--batch-size=", `Cannot use --batch-size "": ${size}`);
-  assertRefused("--lr 0", 'Cannot use --lr "0": expected a number above 0');
-  assertRefused("--lr NaN", 'Cannot use --lr "NaN": expected a number above 0');
-  assertRefused(
-    "--val-fraction 1",
-    'Cannot use --val-fraction "1": expected a number of at least 0 and below 1',
-  );
-  assertRefused(
-    "--filters 16,,8",
-    'Cannot use --filters "16,,8": expected whole numbers of at least 1, such as 16,32,64',
-  );
-  assertRefused(
-    "--optimizer adm",
-    'Cannot use --optimizer "adm": expected adamw, adam, sgd or muon (did you mean adam?)',
-  );
-  assertRefused(
-    "--preset papr",
-    'Cannot use --preset "papr": expected quick, standard or paper (did you mean paper?)',
-  );
-  assertRefused(
-    "--name a/b",
-    'Cannot use --name "a/b": expected letters, digits, dots, hyphens and underscores',
-  );
-});
-
-Deno.test("Settings.parse() refuses missing values, repeated flags and stray words", () => {
-  assertRefused("--lr", "Missing value of --lr: expected a number above 0");
-  assertRefused("--lr --epochs 3", "Missing value of --lr: expected a number above 0");
-  assertRefused("--lr 1 --lr 2", 'Cannot use --lr "2": --lr "1" is given already (expected one)');
-  assertRefused("--attn --no-attn", "Cannot use --no-attn: --attn is given already (expected one)");
-  assertRefused(
-    "--attn=true",
-    'Cannot use --attn "true": it takes no value (expected --attn or --no-attn)',
-  );
-  assertRefused("a=b", 'Cannot use "a=b": only flags are expected (see --help)');
-  assertRefused("-- --lr 1", 'Cannot use "--": only flags are expected (see --help)');
-});
-
-Deno.test("trainingConfig() refuses settings that are missing or contradict each other", () => {
-  assert.throws(() => configOf("--epochs 3"), {
-    name: "ConfigError",
-    message: "Missing --model residual|base: network to train",
-  });
-  assertRefused(
-    "--filters 16,12,8",
+/** Flags and why they are refused. */
+const refusals: Readonly<Record<string, string>> = {
+  "--batch-sise 3": "Unknown flag --batch-sise (did you mean --batch-size?)",
+  "--batchSize=3": "Unknown flag --batchSize (did you mean --batch-size?)",
+  "-lr 3": "Unknown flag -lr (did you mean --lr?)",
+  "--no-groups": "Unknown flag --no-groups (did you mean --groups?)",
+  "--x": "Unknown flag --x (see --help)",
+  "--__proto__ 1": "Unknown flag --__proto__ (see --help)",
+  ...Object.fromEntries(
+    ["abc", "0", "-1", "1.5", "NaN", "Infinity"].map((
+      value,
+    ) => [`--batch-size ${value}`, `Cannot use --batch-size "${value}": ${size}`]),
+  ),
+  "--batch-size=": `Cannot use --batch-size "": ${size}`,
+  "--lr 0": 'Cannot use --lr "0": expected a number above 0',
+  "--lr NaN": 'Cannot use --lr "NaN": expected a number above 0',
+  "--val-fraction 1": 'Cannot use --val-fraction "1": expected a number of at least 0 and below 1',
+  "--filters 16,,8": `Cannot use --filters "16,,8": ${list}`,
+  "--optimizer adm": 'Cannot use --optimizer "adm": expected adamw, adam, sgd or muon (did you mean adam?)',
+  "--preset papr": 'Cannot use --preset "papr": expected quick, standard or paper (did you mean paper?)',
+  "--name a/b": 'Cannot use --name "a/b": expected letters, digits, dots, hyphens and underscores',
+  "--lr": "Missing value of --lr: expected a number above 0",
+  "--lr --epochs 3": "Missing value of --lr: expected a number above 0",
+  "--lr 1 --lr 2": 'Cannot use --lr "2": --lr "1" is given already (expected one)',
+  "--attn --no-attn": "Cannot use --no-attn: --attn is given already (expected one)",
+  "--attn=true": 'Cannot use --attn "true": it takes no value (expected --attn or --no-attn)',
+  "a=b": 'Cannot use "a=b": only flags are expected (see --help)',
+  "-- --lr 1": 'Cannot use "--": only flags are expected (see --help)',
+  "--filters 16,12,8":
     "Cannot use --groups 8 with --filters 16,12,8: 8 does not divide 12, the channels of level 2 " +
-      "(the residual model normalises every level; expected multiples of 8, or other --groups)",
-  );
-  assert.deepEqual(configOf("--model base --filters 12,16 --attn").filters, [12, 16]);
+    "(the residual model normalises every level; expected multiples of 8, or other --groups)",
+  "--max-minutes 0":
+    "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
+  "--time-embedding sinusoidal --t-emb 5":
+    "Cannot use --time-embedding sinusoidal with --t-emb 5: waves come in pairs (expected an even number)",
+  "--coupling ot --batch-size 257":
+    "Cannot use --coupling ot with --batch-size 257: pairing more would take longer than a step " +
+    "(expected at most 256)",
+  "--schedule plateau --val-fraction 0":
+    "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)",
+};
+
+Deno.test("trainingConfig() refuses flags that are unknown, missing, out of range or contradictory", () => {
+  for (const [flags, message] of Object.entries(refusals)) assertRefused(flags, message);
+  assert.throws(() => configOf("--epochs 3"), { message: "Missing --model residual|base: network to train" });
   assert.throws(() => configOf("--model base --filters 16,12 --attn"), {
     message: "Cannot use --groups 8 with --filters 16,12: 8 does not divide 12, the channels of level 2 " +
       "(--attn normalises the last; expected multiples of 8, or other --groups)",
   });
-  assertRefused(
-    "--max-minutes 0",
-    "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
-  );
-  assertRefused(
-    "--time-embedding sinusoidal --t-emb 5",
-    "Cannot use --time-embedding sinusoidal with --t-emb 5: waves come in pairs (expected an even number)",
-  );
-  assertRefused(
-    "--coupling ot --batch-size 257",
-    "Cannot use --coupling ot with --batch-size 257: pairing more would take longer than a step " +
-      "(expected at most 256)",
-  );
-  assertRefused(
-    "--schedule plateau --val-fraction 0",
-    "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)",
-  );
-});
-
-Deno.test("trainingConfig() replaces the preset's optimizer by adamw if it would update no weight", () => {
-  assert.equal(configOf("--model base").optimizer, "muon");
-  assert.equal(configOf("--model base --filters 8,16").optimizer, "muon");
-  assert.equal(configOf("--model base --filters 4,8").optimizer, "adamw");
-  assert.equal(configOf("--model residual --filters 8").optimizer, "muon");
-  assert.equal(configOf("--model residual --filters 4 --groups 4").optimizer, "adamw");
-  assert.equal(configOf("--model base --preset paper").optimizer, "adamw");
-  assert.equal(configOf("--model base --filters 4 --optimizer muon").optimizer, "muon", "as asked");
 });
 
 Deno.test("trainingConfig() refuses flags without effect", () => {
@@ -200,8 +160,6 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
     assertRefused(flags, message);
   }
   assert.throws(() => configOf("--model base --groups 4"), /--groups here: .* --model residual or --attn/);
-  assert.equal(configOf("--model base --no-tune --device cpu").tune, false);
-  assert.equal(configOf("--model base --attn --groups 4 --samples 0 --sample-epochs 0").groups, 4);
   assert.throws(
     () => overfitTask.parse(["--model", "base", "--groups", "4"]),
     /--groups here/,
@@ -218,7 +176,6 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
     /^ConfigError: Cannot use --device with one/,
   );
   assert.deepEqual(reportTask.parse(["run", "other", "--device", "cpu"]).device, "cpu");
-  assert.equal(configOf("--model base --optimizer sgd --momentum 0.5").momentum, 0.5);
 });
 
 Deno.test("Task.help() shows the defaults of the preset", async () => {

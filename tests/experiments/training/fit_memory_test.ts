@@ -3,7 +3,7 @@ import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { fitBatch, fittingNetwork, freeMainMemory } from "../../../experiments/training/fit_memory.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
-import type { MemoryPlan } from "../../../kernels/mod.ts";
+import type { Device, MemoryPlan } from "../../../kernels/mod.ts";
 import { testUnless } from "../../permissions.ts";
 import { testOnDevices } from "../../testing.ts";
 
@@ -25,31 +25,25 @@ const plan = (bytes: number) => (images: number): MemoryPlan => ({
 const { state } = Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" });
 const unmeasured = state === "granted" ? undefined : "needs --allow-sys=systemMemoryInfo";
 
-Deno.test("fitBatch() keeps a batch that fits", () => {
-  assert.deepEqual(fitBatch(device(64 * MiB), 128, plan(MiB)), { batchSize: 128 });
-  assert.deepEqual(fitBatch(device(Infinity), 1, plan(MiB)), { batchSize: 1 });
-});
-
-Deno.test("fitBatch() halves the batch until its largest tensor can be bound, and says why", () => {
-  const reason = (size: number, limit: number) =>
+Deno.test("fitBatch() halves the batch until its largest tensor and its step fit, and says why", () => {
+  const tensor = (size: number, limit: number) =>
     `a tensor takes ${size} MiB, and a kernel can bind ${limit} MiB`;
-  assert.deepEqual(fitBatch(device(63 * MiB), 128, plan(MiB)), { batchSize: 64, reason: reason(64, 63) });
-  assert.deepEqual(fitBatch(device(4 * MiB), 100, plan(MiB)), { batchSize: 6, reason: reason(50, 4) });
-  assert.deepEqual(fitBatch(device(MiB / 2), 3, plan(MiB)), { batchSize: 1, reason: reason(2, 1) });
-});
-
-Deno.test("fitBatch() halves the batch until a step fits the free memory of the device", () => {
-  const reason = "training takes 8 MiB, and 4 MiB are free";
-  assert.deepEqual(fitBatch(device(64 * MiB, false, 5 * MiB), 8, plan(MiB)), { batchSize: 4, reason });
-});
-
-Deno.test("fitBatch() also counts the workspace", () => {
   const withSpace = (images: number) => ({ ...plan(MiB)(images), workspaceBytes: 3 * MiB });
-  const reason = "training takes 11 MiB, and 8 MiB are free";
-  assert.deepEqual(fitBatch(device(64 * MiB, false, 9 * MiB), 8, withSpace), { batchSize: 4, reason });
-});
-
-Deno.test("fitBatch() throws if not even one image fits", () => {
+  const cases: [limits: ReturnType<typeof device>, wanted: number, batchSize: number, reason?: string][] = [
+    [device(64 * MiB), 128, 128],
+    [device(Infinity), 1, 1],
+    [device(63 * MiB), 128, 64, tensor(64, 63)],
+    [device(4 * MiB), 100, 6, tensor(50, 4)],
+    [device(MiB / 2), 3, 1, tensor(2, 1)],
+    [device(64 * MiB, false, 5 * MiB), 8, 4, "training takes 8 MiB, and 4 MiB are free"],
+  ];
+  for (const [limits, wanted, batchSize, reason] of cases) {
+    assert.deepEqual(fitBatch(limits, wanted, plan(MiB)), { batchSize, ...reason && { reason } });
+  }
+  assert.deepEqual(fitBatch(device(64 * MiB, false, 9 * MiB), 8, withSpace), {
+    batchSize: 4,
+    reason: "training takes 11 MiB, and 8 MiB are free",
+  });
   assert.throws(() => fitBatch(device(MiB), 2, plan(4 * MiB)), {
     name: "TrainingError",
     message: "Cannot train this network here: not even one image fits " +
@@ -70,42 +64,43 @@ testUnless(
   },
 );
 
-testOnDevices("fittingNetwork() also counts measuring and sampling", (device) => {
-  const source = new ImageSource(new Uint8Array(64 * 144), { channels: 1, height: 12, width: 12 }, {
+const source = () =>
+  new ImageSource(new Uint8Array(64 * 144), { channels: 1, height: 12, width: 12 }, {
     scale: 2,
     shift: -1,
   });
-  const network = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 64 } as const;
-  const config = trainingConfig({ ...network, samples: 64 });
-  const step = makeNetwork(config, source).trainer.plan(64).bytes;
-  const { maxRangeBytes, tuning } = device;
-  const limits = { maxRangeBytes, tuning: { ...tuning, software: false }, allocatedBytes: 0 };
+const network = { model: "base", tEmb: 8, batchSize: 64 } as const;
+/** Limits of a device whose main memory does not count. */
+const limitsOf = ({ maxRangeBytes, tuning }: Device) => ({
+  maxRangeBytes,
+  tuning: { ...tuning, software: false },
+  allocatedBytes: 0,
+});
+
+testOnDevices("fittingNetwork() also counts measuring and sampling", (device) => {
+  const config = trainingConfig({ ...network, filters: [8, 16], samples: 64 });
+  const step = makeNetwork(config, source()).trainer.plan(64).bytes;
   const said: string[] = [];
-  const say = (line: string) => void said.push(line);
-  assert.equal(fittingNetwork(config, { ...limits, maxBytes: 10 * step }, source, say).config.batchSize, 64);
-  assert.deepEqual(said, []);
-  const smaller = fittingNetwork(config, { ...limits, maxBytes: 1.1 * step }, source, say).config.batchSize;
-  assert.ok(smaller < 64, `${smaller}`);
+  const fitting = (maxBytes: number) =>
+    fittingNetwork(config, { ...limitsOf(device), maxBytes }, source(), (line) => said.push(line)).config
+      .batchSize;
+  assert.deepEqual([fitting(10 * step), said], [64, []]);
+  assert.ok(fitting(1.1 * step) < 64);
   assert.match(said[0], /^Batches of \d+ images instead of 64: /);
 });
 
 testOnDevices("fittingNetwork() keeps the memory of one network, whether the batch fits or not", (device) => {
-  const source = new ImageSource(new Uint8Array(64 * 144), { channels: 1, height: 12, width: 12 }, {
-    scale: 2,
-    shift: -1,
-  });
-  const config = trainingConfig({ model: "base", filters: [64, 128], tEmb: 8, batchSize: 64, samples: 0 });
+  const config = trainingConfig({ ...network, filters: [64, 128], samples: 0 });
+  const images = source();
   const grown = (make: () => unknown): number => {
     const before = device.allocatedBytes;
     make();
     return device.allocatedBytes - before;
   };
-  const one = grown(() => makeNetwork(config, source));
-  const { maxRangeBytes } = device;
-  const limits = { maxRangeBytes, tuning: { ...device.tuning, software: false }, allocatedBytes: 0 };
-  const step = makeNetwork(config, source).trainer.plan(64).bytes;
+  const one = grown(() => makeNetwork(config, images));
+  const step = makeNetwork(config, images).trainer.plan(64).bytes;
   for (const maxBytes of [Infinity, step]) {
-    const kept = grown(() => fittingNetwork(config, { ...limits, maxBytes }, source, () => {}));
+    const kept = grown(() => fittingNetwork(config, { ...limitsOf(device), maxBytes }, images, () => {}));
     assert.ok(kept <= 1.2 * one, `${kept} bytes instead of ${one}`);
   }
 });
