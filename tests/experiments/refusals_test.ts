@@ -1,6 +1,6 @@
 /** User errors and damaged files: each ends with one line that says why, and changes no file. */
 
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { anyOf } from "../../experiments/settings/kinds.ts";
@@ -17,13 +17,18 @@ async function rewrite(place: Workplace, path: string, change: Change): Promise<
 
 const newRun = `${tinyRun} --out run`;
 const { trainImages, testLabels } = IDX_NAMES;
-const training = (flags: string, says: Says, prepare?: BadCommand["prepare"]): BadCommand => ({
-  flags,
-  says,
-  ...(prepare && { prepare }),
+const command = (task: TaskName, flags: string, says: Says, prepare?: BadCommand["prepare"]): BadCommand => ({
+  ...{ task, flags, says },
+  ...prepare && { prepare },
 });
+const training = (flags: string, says: Says, prepare?: BadCommand["prepare"]) =>
+  command("train:residual", flags, says, prepare);
 const withData = (name: string, change: Change, says: Says) =>
   training(newRun, says, (place) => rewrite(place, join("data", name), change));
+const withFile = (path: string) => async (place: Workplace) => {
+  await Deno.mkdir(dirname(place.file(path)), { recursive: true });
+  await Deno.writeTextFile(place.file(path), "mine");
+};
 
 testRefusals("train refuses invalid input in one line", {
   "a truncated IDX file": withData(trainImages, (bytes) => bytes.subarray(0, 1000), [
@@ -43,36 +48,21 @@ testRefusals("train refuses invalid input in one line", {
   "a missing data folder": training(newRun.replace("--data data", "--data nowhere"), [
     "DataError: Cannot read the data folder nowhere: it does not exist",
   ]),
-  "an unknown preset": training(`${newRun} --preset papr`, [
-    "ConfigError: Cannot use --preset",
-    "did you mean paper?",
-  ]),
   "an unknown flag": training(`${newRun} --bach-size 3`, [
     "ConfigError: Unknown flag --bach-size (did you mean --batch-size?)",
   ]),
   "an unknown solver": training(newRun.replace("--solver euler", "--solver eular"), [
     "ConfigError: Cannot use --solver",
-    anyOf(Object.keys(solvers)),
-    "did you mean euler?",
+    `${anyOf(Object.keys(solvers))} (did you mean euler?)`,
   ]),
   "a batch larger than the data set": training(newRun.replace("--batch-size 8", "--batch-size 87"), [
     "ConfigError: Cannot take batches of 87 images from 86",
     "--batch-size",
   ]),
-  "groups that do not divide the channels": {
-    task: "train:residual",
-    flags: `${newRun} --groups 3`,
-    says: ["ConfigError: Cannot use --groups 3 with --filters 8,16", "3 does not divide 8", "level 1"],
-  },
-  "muon for a network without a convolution that it updates": {
-    task: "train:residual",
-    flags: `${newRun.replace("--filters 8,16", "--filters 4")} --groups 4 --optimizer muon`,
-    says: [
-      "ConfigError: Cannot use --optimizer muon with --filters 4: ",
-      "at least 8 channels",
-      "(use adamw)",
-    ],
-  },
+  "muon for a network without a convolution that it updates": training(
+    `${newRun.replace("--filters 8,16", "--filters 4")} --groups 4 --optimizer muon`,
+    ["ConfigError: Cannot use --optimizer muon with --filters 4: ", "at least 8 channels", "(use adamw)"],
+  ),
   "a network that is too large for any device": training(
     tinyNetwork.replace("--filters 8,16", "--filters 100000,200000") + " --out run",
     ["TrainingError: Cannot train this network here: its ", "parameters and their gradients take "],
@@ -80,15 +70,12 @@ testRefusals("train refuses invalid input in one line", {
   "a run folder that is not empty": training(
     newRun,
     ["RunError: Cannot use run as run folder: it holds notes.txt", "--resume run"],
-    async (place) => {
-      await Deno.mkdir(place.file("run"));
-      await Deno.writeTextFile(place.file("run", "notes.txt"), "mine");
-    },
+    withFile("run/notes.txt"),
   ),
   "a run folder that cannot be created": training(
     `${tinyRun} --out file/run`,
     ["RunError: Cannot create the run folder file/run: "],
-    (place) => Deno.writeTextFile(place.file("file"), ""),
+    withFile("file"),
   ),
   "f16 on a device without it": training(`${newRun} --precision f16`, [
     "DeviceError: Cannot keep values in f16 on ",
@@ -111,50 +98,35 @@ testTask("train refuses WebGPU without an adapter", async (place) => {
 });
 
 const stored = fileURLToPath(new URL("../../checkpoints/mnist_residual.safetensors", import.meta.url));
-const command = (task: TaskName, flags: string, ...says: Says): BadCommand => ({
-  task,
-  flags,
-  says,
-});
 
 testRefusals("sample and overfit refuse invalid input in one line", {
   "more images than a picture can hold": command(
     "sample",
     `--checkpoint ${stored} --count 1000000 --device cpu`,
-    "RunError: Cannot draw 1000000 images of 28 x 28 in one grid (expected at most 9073, or a file",
-    ".npy",
+    [
+      "RunError: Cannot draw 1000000 images of 28 x 28 in one grid (expected at most 9073, or a file",
+      ".npy",
+    ],
   ),
-  "a checkpoint that does not exist": command(
-    "sample",
-    "--checkpoint nowhere.safetensors --device cpu",
+  "a checkpoint that does not exist": command("sample", "--checkpoint nowhere.safetensors --device cpu", [
     "RunError: Cannot read the checkpoint nowhere.safetensors: ",
-  ),
-  "an output of another kind": command(
-    "sample",
-    `${drawing} --out grid.jpg`,
+  ]),
+  "an output of another kind": command("sample", `${drawing} --out grid.jpg`, [
     'ConfigError: Cannot use --out "grid.jpg": expected a path that ends with .png or .npy',
-  ),
-  "more images than fit in memory": command(
-    "sample",
-    "--checkpoint none --count 5000000000",
+  ]),
+  "more images than fit in memory": command("sample", "--checkpoint none --count 5000000000", [
     'ConfigError: Cannot use --count "5000000000": expected ',
-  ),
-  "more rows than a picture can hold": command(
-    "morph",
-    "--checkpoint none --count 5000000000",
+  ]),
+  "more rows than a picture can hold": command("morph", "--checkpoint none --count 5000000000", [
     'ConfigError: Cannot use --count "5000000000": expected ',
-  ),
-  "more images in a batch than there are": command(
-    "overfit",
-    `${tinyNetwork} --images 7 --out result`,
+  ]),
+  "more images in a batch than there are": command("overfit", `${tinyNetwork} --images 7 --out result`, [
     "ConfigError: Cannot take batches of 8 images from 7 training images",
     "--batch-size",
-  ),
-  "a result folder that is not empty": command(
-    "overfit",
-    `${tinyNetwork} --images 8 --out data`,
+  ]),
+  "a result folder that is not empty": command("overfit", `${tinyNetwork} --images 8 --out data`, [
     "RunError: Cannot use data as run folder",
-  ),
+  ]),
 });
 
 /** Flags by task. The file's folder is missing, and so is its source, which must not matter. */
@@ -220,125 +192,99 @@ const withProgress = (change: Record<string, unknown>) =>
 const cut: Change = (bytes) => bytes.subarray(0, bytes.length - 4);
 const unknownNetwork = withMetadata("config", { type: "UNet_MF", filters: [8, 16], t_emb: 8 });
 
-const resuming = (change: Change | Record<string, unknown>, ...says: Says): BadCommand => ({
-  flags: "--resume run --max-steps 3",
-  says,
-  prepare: typeof change === "function"
-    ? async (place: Workplace) => {
+const resumed = "--resume run --max-steps 3";
+const resuming = (change: Change | Record<string, unknown>, says: Says) =>
+  command(
+    "train:base",
+    resumed,
+    says,
+    typeof change === "object" ? configured(change) : async (place) => {
       await trained(place);
       await rewrite(place, "run/state.safetensors", change);
-    }
-    : configured(change),
-});
+    },
+  );
 
 testRefusals("train --resume refuses a damaged run in one line", {
-  "an unknown field of config.json": resuming(
-    { batchSise: 3 },
+  "an unknown field of config.json": resuming({ batchSise: 3 }, [
     "ConfigError: Unknown field batchSise in run/config.json (did you mean batchSize?)",
-  ),
-  "the state of another network": resuming({ filters: [8, 24] }, "StateError: ", "run/state.safetensors"),
-  "the state of another optimizer": resuming(
-    { optimizer: "sgd" },
+  ]),
+  "the state of another network": resuming({ filters: [8, 24] }, ["StateError: ", "run/state.safetensors"]),
+  "the state of another optimizer": resuming({ optimizer: "sgd" }, [
     "StateError: ",
     "state.safetensors",
     "sgd",
-  ),
-  "a truncated state": resuming(
-    cut,
-    "SafetensorsError: Cannot read run/state.safetensors: ",
-    "truncated",
-  ),
-  "a state without progress": resuming(
-    withHeader((header) => header.__metadata__.progress = "{"),
+  ]),
+  "a truncated state": resuming(cut, ["SafetensorsError: Cannot read run/state.safetensors: ", "truncated"]),
+  "a state without progress": resuming(withHeader((header) => header.__metadata__.progress = "{"), [
     "StateError: Cannot resume run: run/state.safetensors does not hold the progress",
-  ),
-  "a number that is not finite": resuming(
-    withWeights(NaN),
+  ]),
+  "a number that is not finite": resuming(withWeights(NaN), [
     "StateError: Cannot load run/state.safetensors: ",
     "is NaN at index",
     "from a backup",
-  ),
-  "progress of another type": resuming(
-    withProgress({ step: "2" }),
+  ]),
+  "progress of another type": resuming(withProgress({ step: "2" }), [
     'StateError: Cannot resume run: run/state.safetensors does not hold the progress of a run: step is "2"',
-  ),
-  "losses of another type": resuming(
-    withProgress({ recentSteps: { losses: 5 } }),
+  ]),
+  "losses of another type": resuming(withProgress({ recentSteps: { losses: 5 } }), [
     "StateError: Cannot resume run: ",
     'recentSteps is {"losses":5} (expected an object with losses',
-  ),
-  "a run without a saved state": {
-    flags: "--resume run --max-steps 3",
-    says: ["RunError: Cannot resume run: cannot read run/state.safetensors", "no checkpoint yet"],
-    prepare: async (place) => {
+  ]),
+  "a run without a saved state": command(
+    "train:base",
+    resumed,
+    ["RunError: Cannot resume run: cannot read run/state.safetensors", "no checkpoint yet"],
+    async (place) => {
       await trained(place);
       await Deno.remove(place.file("run", "state.safetensors"));
     },
-  },
+  ),
 });
 
-const drawn = (change: Change, ...says: Says): BadCommand => ({
-  task: "sample",
-  flags: drawing,
-  says,
-  prepare: async (place) => {
+const drawn = (change: Change, says: Says) =>
+  command("sample", drawing, says, async (place) => {
     await trained(place);
     await rewrite(place, "run/last.safetensors", change);
-  },
-});
-const reported = (name: string, change: Change, ...says: Says): BadCommand => ({
-  task: "report",
-  flags: "run --out page.html",
-  says,
-  async prepare(place) {
+  });
+const reported = (name: string, change: Change, says: Says) =>
+  command("report", "run --out page.html", says, async (place) => {
     // A run with autoguidance that has this file and its last weights.
     await configured({ conditional: false, guidance: 2 })(place);
     const last = await place.read("run", "last.safetensors");
     await Deno.remove(place.file("run", "ema.safetensors"));
     await Deno.writeFile(place.file("run", name), change(last));
-  },
-});
+  });
 const unloadable = "StateError: Cannot load run/last.safetensors: ";
 
 testRefusals("sample and report refuse damaged weights in one line", {
-  "a header longer than the file": drawn(
-    (bytes) => bytes.fill(255, 0, 8),
+  "a header longer than the file": drawn((bytes) => bytes.fill(255, 0, 8), [
     "SafetensorsError: Cannot read run/last.safetensors: ",
     "header length is",
-  ),
+  ]),
   "the weights of another network": drawn(
     withMetadata("config", { type: "UNet_FM", filters: Array(1000).fill(4), t_emb: 8, channels: 1 }),
-    unloadable,
+    [unloadable],
   ),
-  "an unknown network": drawn(
-    unknownNetwork,
+  "an unknown network": drawn(unknownNetwork, [
     "CheckpointError: Cannot load run/last.safetensors: ",
     "UNet_FM",
-  ),
-  "weights that are not finite": drawn(withWeights(-Infinity), unloadable, "is -Infinity at index"),
-  "finite weights that give no images": drawn(
-    withWeights(1e30, Infinity),
+  ]),
+  "weights that are not finite": drawn(withWeights(-Infinity), [unloadable, "is -Infinity at index"]),
+  "finite weights that give no images": drawn(withWeights(1e30, Infinity), [
     "RunError: Cannot draw samples: the network gives ",
     "(expected finite numbers); its weights are damaged",
     "(run/last.safetensors)",
-  ),
-  "images of no size": drawn(
-    withMetadata("image_size", [0, 12]),
+  ]),
+  "images of no size": drawn(withMetadata("image_size", [0, 12]), [
     "CheckpointError: Cannot load run/last.safetensors: its image_size is",
-  ),
-  "truncated last weights": reported(
-    "last.safetensors",
-    cut,
+  ]),
+  "truncated last weights": reported("last.safetensors", cut, [
     "SafetensorsError: Cannot read run/last.safetensors: ",
-  ),
-  "averaged weights that are not finite": reported(
-    "ema.safetensors",
-    withWeights(NaN),
+  ]),
+  "averaged weights that are not finite": reported("ema.safetensors", withWeights(NaN), [
     "StateError: Cannot load run/ema.safetensors: ",
-  ),
-  "early weights of an unknown network": reported(
-    "early.safetensors",
-    unknownNetwork,
+  ]),
+  "early weights of an unknown network": reported("early.safetensors", unknownNetwork, [
     "CheckpointError: Cannot load run/early.safetensors: ",
-  ),
+  ]),
 });

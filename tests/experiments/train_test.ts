@@ -39,42 +39,15 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
     stderr,
     /\nstep 33, validation loss [\d.]+, test loss [\d.]+, .*\nDone; see run\/samples.png\n$/,
   );
-  assert.deepEqual(await place.names("run"), [
-    "best.safetensors",
-    "config.json",
-    "early.safetensors",
-    "ema.safetensors",
-    "environment.json",
-    "examples.safetensors",
-    "flow",
-    "flow_linear.gif",
-    "last.safetensors",
-    "loss_by_time.json",
-    "metrics.jsonl",
-    "report.html",
-    "run.json",
-    "samples.png",
-    "state.safetensors",
-  ]);
+  assert.equal(
+    (await place.names("run")).join(" "),
+    "best.safetensors config.json early.safetensors ema.safetensors environment.json examples.safetensors flow " +
+      "flow_linear.gif last.safetensors loss_by_time.json metrics.jsonl report.html run.json samples.png " +
+      "state.safetensors",
+  );
 
   const metrics = await place.metrics("run");
-  assert.deepEqual(metrics.map(({ step }) => step), [
-    3,
-    6,
-    9,
-    11,
-    12,
-    15,
-    18,
-    21,
-    22,
-    24,
-    27,
-    30,
-    33,
-    33,
-    33,
-  ]);
+  assert.equal(metrics.map(({ step }) => step).join(), "3,6,9,11,12,15,18,21,22,24,27,30,33,33,33");
   assert.deepEqual(metrics.filter((line) => "val_loss" in line).map(({ step, epoch }) => [step, epoch]), [
     [11, 1],
     [22, 2],
@@ -90,12 +63,7 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
   assert.ok(held.every((loss) => loss > 0 && loss < losses[0]), `${held}`);
 
   const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
-  assert.deepEqual([config.model, config.filters, config.epochs, config.resume], [
-    "residual",
-    [8, 16],
-    3,
-    null,
-  ]);
+  assert.equal([config.model, config.filters, config.epochs, config.resume].join(), "residual,8,16,3,");
   const environment = JSON.parse(await Deno.readTextFile(place.file("run", "environment.json")));
   assert.equal(environment.adapter.kind, "cpu");
   assert.equal(environment.denoVersion, Deno.version.deno);
@@ -155,26 +123,11 @@ testTask("train skips averaged weights and pictures that are turned off", async 
   const flags =
     `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
   await place.succeed("train:base", flags);
-  assert.deepEqual(await place.names("run"), [
-    "best.safetensors",
-    "config.json",
-    "environment.json",
-    "last.safetensors",
-    "loss_by_time.json",
-    "metrics.jsonl",
-    "report.html",
-    "run.json",
-    "state.safetensors",
-  ]);
-});
-
-testTask("train ends after the given minutes", async (place) => {
-  const flags =
-    `${tinyNetwork} --epochs 0 --max-minutes 0.01 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
-  const { stderr } = await place.succeed("train:base", flags);
-  assert.match(stderr, /\nDone; /);
-  const steps = values(await place.metrics("run"), "test_loss");
-  assert.equal(steps.length, 1);
+  assert.equal(
+    (await place.names("run")).join(" "),
+    "best.safetensors config.json environment.json last.safetensors loss_by_time.json metrics.jsonl report.html " +
+      "run.json state.safetensors",
+  );
 });
 
 const noAdapter = await missingAdapter();
@@ -195,10 +148,6 @@ testTask("train runs on WebGPU as on the CPU", async (place) => {
   }
 }, noAdapter);
 
-const diverging = `${tinyRun} --clip 0 --optimizer sgd --schedule constant --ema 0 --out run`;
-const advice = "try a smaller --lr or --clip 1\\n$";
-const images = "images (\\d+, ){7}\\d+";
-
 async function assertFinite(place: Workplace, run: string): Promise<void> {
   for (const name of (await place.names(run)).filter((name) => name.endsWith(".safetensors"))) {
     const { tensors } = decodeSafetensors(await place.read(run, name), name);
@@ -206,37 +155,28 @@ async function assertFinite(place: Workplace, run: string): Promise<void> {
   }
 }
 
-testTask("train stops at a loss that is NaN, and says that nothing was saved", async (place) => {
-  const { code, stderr } = await place.run("train:base", `${diverging} --lr 1e30 --warm-up 0`);
-  assert.equal(code, 1);
-  const message =
-    `The loss is NaN at step 2 \\(epoch 1, ${images}\\): no checkpoint has been saved; ${advice}`;
-  assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
-  assert.doesNotMatch(stderr, /^ {4}at /m);
-  assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
-});
-
-testTask("train stops at a later NaN, and names the last good checkpoint", async (place) => {
-  const flags = `${diverging} --lr 1e30 --warm-up 0.5 --checkpoint-minutes 0`;
-  const { code, stderr } = await place.run("train:base", flags);
-  assert.equal(code, 1);
-  const message = `The loss is NaN at step 3 \\(epoch 1, ${images}\\): ` +
-    `the last good checkpoint is run/last.safetensors, step [12]; ${advice}`;
-  assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
-  await assertFinite(place, "run");
-});
-
 testTask(
-  "train never saves weights that are not finite, even after a finite loss",
+  "train stops when its loss or its weights become NaN, and saves only finite weights",
   async (place) => {
-    const { code, stderr } = await place.run(
-      "train:base",
-      `${diverging} --lr 1e39 --warm-up 0 --max-steps 1`,
-    );
-    assert.equal(code, 1);
-    const message = `The weights are NaN or infinite after step 1: no checkpoint has been saved; ${advice}`;
-    assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
-    await assertFinite(place, "run");
+    const flags = `${tinyRun} --clip 0 --optimizer sgd --schedule constant --ema 0`;
+    const nan = (step: number) => `The loss is NaN at step ${step} \\(epoch 1, images (\\d+, ){7}\\d+\\): `;
+    const cases = {
+      "--lr 1e30 --warm-up 0": `${nan(2)}no checkpoint has been saved; `,
+      "--lr 1e30 --warm-up 0.5 --checkpoint-minutes 0": `${
+        nan(3)
+      }the last good checkpoint is 1/last.safetensors, step [12]; `,
+      // The loss is still finite.
+      "--lr 1e39 --warm-up 0 --max-steps 1":
+        "The weights are NaN or infinite after step 1: no checkpoint has been saved; ",
+    };
+    for (const [i, [rate, says]] of Object.entries(cases).entries()) {
+      const { code, stderr } = await place.run("train:base", `${flags} ${rate} --out ${i}`);
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`\nTrainingError: ${says}try a smaller --lr or --clip 1\\n$`));
+      assert.doesNotMatch(stderr, /^ {4}at /m);
+      await assertFinite(place, `${i}`);
+    }
+    assert.deepEqual(await place.names("0"), ["config.json", "environment.json", "run.json"]);
   },
 );
 
