@@ -17,7 +17,9 @@ testInFolder("loadData() shows progress if it takes long", async (folder) => {
     return written;
   };
   assert.equal(await shown(1), "");
-  assert.match(await shown(1000), /reading images in .* 16\/40.*40\/40\x1b\[K\r\x1b\[K$/s);
+  const written = await shown(1000);
+  assert.match(written, /reading images in .* 16\/40.*40\/40/s);
+  assert.ok(written.endsWith("\r\x1b[K"), "the line is removed");
 });
 
 Deno.test("checkPictures() refuses pictures that are too large to draw", () => {
