@@ -119,9 +119,12 @@ export function splitImages(
 export function subsetOrder(
   { labels, count }: { readonly labels?: ArrayLike<number> | undefined; readonly count: number },
 ): Uint32Array {
-  return labels && isSorted(labels, count)
-    ? shuffled(count)
-    : Uint32Array.from({ length: count }, (_, n) => n);
+  return labels && isSorted(labels, count) ? shuffled(count) : firstIndices(count);
+}
+
+/** The indices 0, 1, 2 and so on. */
+export function firstIndices(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, n) => n);
 }
 
 /** Whether neighbours differ in class less than half as often as they would in a random order. */

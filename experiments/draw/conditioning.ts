@@ -35,35 +35,23 @@ export interface Autoguidance {
   readonly scale: number;
 }
 
-/** A velocity field with its condition. */
-export interface ConditionedField {
-  readonly field: VelocityField;
-  readonly condition?: Tensor;
-}
-
-/** The field of a network with conditioning, if any. */
-export function conditionedField(model: Model, conditioning: Conditioning | undefined): ConditionedField {
-  if (!conditioning) return { field: model };
-  const { labels, guidance } = conditioning;
-  return { field: guided(model, { ...guidance, none: noneOf(model) }), condition: tensor(labels) };
-}
-
-/** The field for drawing samples: {@linkcode conditionedField}, or the autoguided field without classes. */
+/** The field that draws samples, guided by their classes or away from early weights, and its condition. */
 export function samplingField(
   { model, autoguidance }: { readonly model: Model; readonly autoguidance?: Autoguidance | undefined },
   conditioning: Conditioning | undefined,
-): ConditionedField {
-  if (conditioning || !autoguidance) return conditionedField(model, conditioning);
-  return { field: autoguided(model, autoguidance.model, autoguidance.scale) };
+): { readonly field: VelocityField; readonly condition?: Tensor } {
+  if (conditioning) {
+    const { labels, guidance } = conditioning;
+    return { field: guided(model, { ...guidance, none: noneOf(model) }), condition: tensor(labels) };
+  }
+  return { field: autoguidance ? autoguided(model, autoguidance.model, autoguidance.scale) : model };
 }
 
 /**
- * Loads the early weights of a run.
+ * Loads the early weights of a run; undefined if it has none.
  *
- * @returns undefined if the run has none
- * @throws {CheckpointError} if the file is not a checkpoint
- * @throws {RunError} if it cannot be read, or is a link out of the run
- * @throws {SafetensorsError} if it is damaged
+ * @throws {RunError} if the file cannot be read, or is a link out of the run
+ * @throws {CheckpointError | SafetensorsError} if it is no checkpoint, or damaged
  */
 export async function readAutoguidance(run: string, scale: number): Promise<Autoguidance | undefined> {
   const early = findEarlyWeights(run);

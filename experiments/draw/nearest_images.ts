@@ -1,5 +1,5 @@
 import { nearestNeighbours, type Points } from "../../models/mod.ts";
-import { pixelsOf, subsetOrder } from "../data/dataset.ts";
+import { firstIndices, type LabelledImages, pixelsOf, subsetOrder } from "../data/dataset.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
 /** Most real images used for components and voting, and most images used to test the classifier. */
@@ -8,15 +8,6 @@ const most = { real: 2000, tried: 1000 };
 const components = 20;
 /** Number of neighbours that vote. */
 const neighbours = 5;
-
-/** Images of a data set, with or without labels. */
-export interface RealImages {
-  /** u8[count, C, H, W], 0 black to 255 white. */
-  readonly images: Uint8Array;
-  /** One label per image, if the data set has labels. */
-  readonly labels?: ArrayLike<number> | undefined;
-  readonly count: number;
-}
 
 /** Result of a classifier on held-out images. */
 export interface Score {
@@ -42,11 +33,11 @@ export class NearestImages {
    * @param train images of a data set; 2,000 are used: the first, or random ones if they are sorted by class
    * @param P values per image, C H W
    */
-  constructor(train: RealImages, P: number) {
+  constructor(train: LabelledImages, P: number) {
     this.count = Math.min(train.count, most.real);
     this.#K = Math.max(2, Math.min(components, P)); // at least the two axes of a plane, even for images of one pixel
     const { labels } = train;
-    const chosen = (subsetOrder(train)).subarray(0, this.count);
+    const chosen = subsetOrder(train).subarray(0, this.count);
     this.labels = labels && Uint32Array.from(chosen, (n) => labels[n]);
     const images = pixelsOf(train.images, chosen, P);
     this.pca = principalComponents(images, P, this.#K);
@@ -71,10 +62,10 @@ export class NearestImages {
   }
 
   /** Tests the classifier on up to 1,000 held-out images; undefined without labels. */
-  async tryOn(test: RealImages, P: number): Promise<Score | undefined> {
+  async tryOn(test: LabelledImages, P: number): Promise<Score | undefined> {
     const { labels } = test;
     const tried = Math.min(test.count, most.tried);
-    const classes = labels && await this.classify(pixelsOf(test.images, firstOf(test).subarray(0, tried), P));
+    const classes = labels && await this.classify(pixelsOf(test.images, firstIndices(tried), P));
     if (!classes) return undefined;
     return { right: classes.reduce((sum, label, n) => sum + (label === labels[n] ? 1 : 0), 0), tried };
   }
@@ -89,8 +80,4 @@ function mostFrequent(labels: readonly number[]): number {
   const votes = new Map<number, number>();
   for (const label of labels) votes.set(label, (votes.get(label) ?? 0) + 1);
   return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
-}
-
-function firstOf({ count }: RealImages): Uint32Array {
-  return Uint32Array.from({ length: count }, (_, n) => n);
 }

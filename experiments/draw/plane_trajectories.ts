@@ -9,12 +9,13 @@ import {
   snapshotToPixels,
 } from "../../models/mod.ts";
 import type { PlaneTrajectories } from "../../viz/report/mod.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
 import { runFile, runFolder } from "../run/layout.ts";
 import { pause } from "../../models/pause.ts";
-import { conditionedField, type Conditioning } from "./conditioning.ts";
-import { NearestImages, type RealImages, type Score } from "./nearest_images.ts";
+import { type Conditioning, samplingField } from "./conditioning.ts";
+import { NearestImages, type Score } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 import { type Drawable, finiteImages } from "./samples.ts";
 import { TensorFile } from "./tensor_file.ts";
@@ -40,11 +41,7 @@ export interface PlaneOptions {
  */
 export async function followInPlane(
   { model, shape, normalization }: Drawable,
-  data: {
-    readonly train: RealImages;
-    readonly test: RealImages;
-    readonly classNames?: readonly string[];
-  },
+  data: Pick<Dataset, "train" | "test" | "classNames">,
   { count: N, seed, steps, batch, conditioning }: PlaneOptions,
 ): Promise<PlaneTrajectories> {
   const [C, H, W] = shape;
@@ -79,7 +76,7 @@ export async function followInPlane(
       }
     });
   };
-  const { field, condition } = conditionedField(model, conditioning);
+  const { field, condition } = samplingField({ model }, conditioning);
   const batches = new SampleBatches(noise(seed, [N, ...shape]), batch, condition);
   const sampler = new Sampler(batches.field(field), batches.shape, { solver: "euler", steps });
   for (const { first, x0 } of batches) {
@@ -136,13 +133,11 @@ export async function writePlaneTrajectories(run: string, trajectories: PlaneTra
   for (const [name, shape] of Object.entries(shapesOf(M, N, size))) {
     tensors.set(name, { shape, data: trajectories[name as keyof ReturnType<typeof shapesOf>] });
   }
-  const setLabels = (name: string, values: ArrayLike<number> | undefined) => {
-    if (values) tensors.set(name, { shape: [values.length], data: Float32Array.from(values) });
-  };
-  setLabels("classes", classes);
-  setLabels("asked", conditioning?.labels);
   tensors.set("real_position", { shape: [real.position.length / 2, 2], data: real.position });
-  setLabels("real_classes", real.classes);
+  const labels = { classes, asked: conditioning?.labels, real_classes: real.classes };
+  for (const [name, values] of Object.entries(labels)) {
+    if (values) tensors.set(name, { shape: [values.length], data: Float32Array.from(values) });
+  }
   const bytes = encodeSafetensors(tensors, {
     share: JSON.stringify(share),
     ...conditioning && { guidance: JSON.stringify(conditioning.guidance) },
@@ -171,9 +166,8 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
   if (size.length !== 2 && size.length !== 3) {
     throw file.mismatch("image", "f32[N, H, W] or f32[N, C, H, W]");
   }
-  const arrays = Object.entries(shapesOf(M, N, size)).map((
-    [name, shape],
-  ) => [name, file.read(name, ...shape)]);
+  const shapes = Object.entries(shapesOf(M, N, size));
+  const arrays = shapes.map(([name, shape]) => [name, file.read(name, ...shape)]);
   const field = <T>(name: string, fits: (value: T) => boolean): T => {
     try {
       const value = JSON.parse(file.metadata[name]);

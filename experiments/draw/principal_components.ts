@@ -28,22 +28,24 @@ const iterations = 6;
  */
 export function principalComponents(images: Float32Array, P: number, K: number): PrincipalComponents {
   const N = images.length / P;
-  const mean = meanOf(images, N, P);
+  const sum = new Float64Array(P);
+  images.forEach((value, i) => sum[i % P] += value);
+  const mean = Float32Array.from(sum, (value) => value / N);
   const centred = images.map((value, i) => value - mean[i % P]);
   const total = centred.reduce((sum, value) => sum + value * value, 0);
+  const X = Matrix.from1DArray(N, P, centred);
   const L = Math.min(K + spare, P);
-  let basis = orthonormal(uniforms(0, 0, 0, L * P).map((value) => value - 0.5), L, P);
-  let values = new Float64Array(L);
+  let basis = Matrix.from1DArray(L, P, uniforms(0, 0, 0, L * P).map((value) => value - 0.5));
+  let values: number[] = [];
   for (let i = 0; i < iterations; i++) {
-    const scores = timesTransposed(centred, basis, N, L, P); // X Q, f64[N, L]
-    ({ basis, values } = rayleighRitz(scores, basis, N, L, P));
-    if (i + 1 < iterations) basis = orthonormal(transposedTimes(basis, centred, N, L, P), L, P);
+    basis = orthonormal(i === 0 ? basis : X.mmul(basis.transpose()).transpose().mmul(X)); // Q X^T X
+    ({ basis, values } = rayleighRitz(X.mmul(basis.transpose()), basis));
   }
   const components = new Float32Array(K * P);
-  components.set(basis.subarray(0, K * P));
+  components.set(basis.to1DArray().slice(0, K * P));
   fixSigns(components, K, P);
   const share = new Float32Array(K);
-  if (total > 0) share.set(values.subarray(0, K).map((value) => value / total));
+  if (total > 0) share.set(values.slice(0, K).map((value) => value / total));
   return { mean, components, share };
 }
 
@@ -64,93 +66,41 @@ export function project(
   const P = mean.length;
   const N = images.length / P;
   const centred = centre ? images.map((value, i) => value - mean[i % P]) : images;
-  return Float32Array.from(timesTransposed(centred, components.subarray(0, K * P), N, K, P));
-}
-
-type Numbers = Float32Array | Float64Array;
-
-function meanOf(images: Float32Array, N: number, P: number): Float32Array {
-  const sum = new Float64Array(P);
-  images.forEach((value, i) => sum[i % P] += value);
-  return Float32Array.from(sum, (value) => value / N);
-}
-
-/** a b^T for a[N, P] and b[L, P]. */
-function timesTransposed(a: Numbers, b: Numbers, N: number, L: number, P: number): Float64Array {
-  const y = new Float64Array(N * L);
-  for (let n = 0; n < N; n++) {
-    for (let l = 0; l < L; l++) {
-      let sum = 0;
-      for (let p = 0; p < P; p++) sum += a[n * P + p] * b[l * P + p];
-      y[n * L + l] = sum;
-    }
-  }
-  return y;
-}
-
-/** Q (X^T X) for Q[L, P] and X[N, P]: one step of the power method. */
-function transposedTimes(basis: Numbers, x: Numbers, N: number, L: number, P: number): Float64Array {
-  const scores = timesTransposed(x, basis, N, L, P);
-  const y = new Float64Array(L * P);
-  for (let n = 0; n < N; n++) {
-    for (let l = 0; l < L; l++) {
-      const score = scores[n * L + l];
-      for (let p = 0; p < P; p++) y[l * P + p] += score * x[n * P + p];
-    }
-  }
-  return y;
+  const axes = Matrix.from1DArray(K, P, components.subarray(0, K * P)).transpose();
+  return Float32Array.from(Matrix.from1DArray(N, P, centred).mmul(axes).to1DArray());
 }
 
 /** Rotates the basis to the eigenvectors of the covariance within its span, in order of falling eigenvalue. */
-function rayleighRitz(scores: Float64Array, basis: Float64Array, N: number, L: number, P: number) {
-  const small = Matrix.zeros(L, L);
-  for (let n = 0; n < N; n++) {
-    for (let i = 0; i < L; i++) {
-      for (let j = 0; j <= i; j++) {
-        small.set(i, j, small.get(i, j) + scores[n * L + i] * scores[n * L + j]);
-      }
-    }
-  }
-  for (let i = 0; i < L; i++) for (let j = i + 1; j < L; j++) small.set(i, j, small.get(j, i));
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(small, {
-    assumeSymmetric: true,
-  });
+function rayleighRitz(scores: Matrix, basis: Matrix) {
+  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(
+    scores.transpose().mmul(scores),
+    { assumeSymmetric: true },
+  );
   const order = realEigenvalues.map((_, i) => i).sort((a, b) => realEigenvalues[b] - realEigenvalues[a]);
-  const turned = new Float64Array(L * P);
-  order.forEach((column, l) => {
-    for (let i = 0; i < L; i++) {
-      const weight = eigenvectorMatrix.get(i, column);
-      for (let p = 0; p < P; p++) turned[l * P + p] += weight * basis[i * P + p];
-    }
-  });
-  return {
-    basis: turned,
-    values: Float64Array.from(order, (column) => Math.max(realEigenvalues[column], 0)),
-  };
+  const vectors = eigenvectorMatrix.transpose().subMatrixRow(order);
+  return { basis: vectors.mmul(basis), values: order.map((i) => Math.max(realEigenvalues[i], 0)) };
 }
 
 /** Modified Gram-Schmidt over rows, twice for accuracy; a linearly dependent row becomes 0. */
-function orthonormal(rows: Numbers, L: number, P: number): Float64Array {
-  const q = Float64Array.from(rows);
-  for (let l = 0; l < L; l++) {
-    const row = q.subarray(l * P, (l + 1) * P);
+function orthonormal(rows: Matrix): Matrix {
+  const basis: number[][] = [];
+  for (const row of rows.to2DArray()) {
     const before = lengthOf(row);
     for (let pass = 0; pass < 2; pass++) {
-      for (let k = 0; k < l; k++) {
-        const other = q.subarray(k * P, (k + 1) * P);
+      for (const other of basis) {
         const overlap = row.reduce((sum, value, p) => sum + value * other[p], 0);
-        for (let p = 0; p < P; p++) row[p] -= overlap * other[p];
+        for (let p = 0; p < row.length; p++) row[p] -= overlap * other[p];
       }
     }
     const norm = lengthOf(row);
     const scale = norm > 1e-10 * before ? 1 / norm : 0;
-    for (let p = 0; p < P; p++) row[p] *= scale;
+    basis.push(row.map((value) => value * scale));
   }
-  return q;
+  return new Matrix(basis);
 }
 
 /** Euclidean length of a row. Not `Math.hypot`, since a row may have more values than a call takes arguments. */
-function lengthOf(row: Float64Array): number {
+function lengthOf(row: readonly number[]): number {
   return Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
 }
 

@@ -18,7 +18,7 @@ import {
 import type { ImageSize } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { pause } from "../../models/pause.ts";
-import { type Autoguidance, conditionedField, type Conditioning, samplingField } from "./conditioning.ts";
+import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";
 
 /** Largest batch while progress is shown. */
 const batch = 64;
@@ -66,34 +66,30 @@ export async function drawSamples(
   return finiteImages("draw samples", toPixels(await x1.read(), normalization));
 }
 
-/** Samples as pixels, with their cost. */
-export interface DrawnSamples extends Omit<SolvedFlow, "samples"> {
-  /** f32[count, C, H, W]: 0 black, 1 white, not clipped. */
-  readonly pixels: Float32Array;
-}
-
 /** Called with the number of samples done; a batch in progress counts in part. */
 export type OnSamples = (done: number) => void | Promise<void>;
 
 /**
- * Draws samples by any solver and reports progress. With fixed steps they equal those of `drawSamples`, to the bit.
+ * Draws samples by any solver, from the noise of a seed, and reports progress. With fixed steps they equal those of
+ * `drawSamples`, to the bit.
  *
- * @throws {RunError} if a value is not finite, or the solver cannot follow the network's path
- * @throws {SolverError} if an adaptive solver fails
+ * @throws as {@linkcode drawFromNoise}
  */
 export function drawSamplesInBatches(
   drawable: Drawable,
   { count, seed, conditioning }: Pick<Drawing, "count" | "seed" | "conditioning">,
   how: SolverOptions,
   onProgress: OnSamples,
-): Promise<DrawnSamples> {
+) {
   return drawFromNoise(drawable, noise(seed, [count, ...drawable.shape]), conditioning, how, onProgress);
 }
 
 /**
- * Draws samples from given noise; otherwise like {@linkcode drawSamplesInBatches}.
+ * Draws samples from noise, x0 f32[N, C, H, W].
  *
- * @param x0 noise, f32[N, C, H, W]
+ * @returns their pixels f32[N, C, H, W], 0 black, 1 white, not clipped, and their cost
+ * @throws {RunError} if a value is not finite, or the solver cannot follow the network's path
+ * @throws {SolverError} if an adaptive solver fails
  */
 export async function drawFromNoise(
   drawable: Drawable,
@@ -101,18 +97,16 @@ export async function drawFromNoise(
   conditioning: Conditioning | undefined,
   how: SolverOptions,
   onProgress: OnSamples,
-): Promise<DrawnSamples> {
+) {
   const { path = "linear" } = optionsOf(drawable.model) ?? {};
   if (how.solver === "sde" && path !== "linear") {
     throw new RunError(
-      `Cannot draw samples by ${how.solver}: the network is for the ${path} path (expected another solver)`,
+      `Cannot draw samples by sde: the network is for the ${path} path (expected another solver)`,
     );
   }
   const { field, ...condition } = samplingField(drawable, conditioning);
-  const { samples, ...cost } = await solveFlow(field, x0, {
-    ...how,
-    ...inBatches({ ...condition, onProgress }),
-  });
+  const options = { ...how, ...condition, ...inBatches(onProgress) };
+  const { samples, ...cost } = await solveFlow(field, x0, options);
   return { pixels: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
 }
 
@@ -145,31 +139,24 @@ export async function noiseOfImages(
   pixels: Float32Array,
   { conditioning, how, entry, seed }: ToNoise,
   onProgress: OnSamples,
-): Promise<{ readonly noise: Float32Array } & Omit<SolvedFlow, "samples">> {
-  const { field, ...condition } = conditionedField(model, conditioning);
+) {
+  const { field, ...condition } = samplingField({ model }, conditioning);
   const N = pixels.length / (C * H * W);
   const x1 = tensor(fromPixels(pixels, normalization), [N, C, H, W]);
   const x0 = randomNormal(tensor(Uint32Array.of(seed, streams.entries, 0)), x1.shape);
   const { xt } = objectiveFor(model).path.at(x0, x1, full([N], entry));
-  const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, {
-    ...how,
-    ...inBatches({ ...condition, onProgress }),
-    from: entry,
-    to: 0,
-  });
+  const options = { ...how, ...condition, ...inBatches(onProgress), from: entry, to: 0 };
+  const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, options);
   return { noise: finiteImages("lead images back to noise", samples), ...cost };
 }
 
 /** Options for batches that report progress and let signals in. */
-function inBatches(options: { readonly condition?: Tensor; readonly onProgress: OnSamples }) {
-  return {
-    ...options,
-    batch,
-    async onProgress(done: number) {
-      await options.onProgress(done);
-      await pause();
-    },
+function inBatches(report: OnSamples) {
+  const onProgress = async (done: number) => {
+    await report(done);
+    await pause();
   };
+  return { batch, onProgress };
 }
 
 /**
@@ -202,14 +189,13 @@ export function solvingError(error: unknown, source: string): unknown {
 
 /** Cost of samples as text: `40 evaluations each`, or how many steps were accepted and rejected. */
 export function costInWords({ evaluations, batches, steps }: Omit<SolvedFlow, "samples">): string {
-  const plural = evaluations === 1 ? "evaluation" : "evaluations";
-  if (!steps) return `${Number(evaluations.toFixed(1))} ${plural} each`;
+  if (!steps) return `${Number(evaluations.toFixed(1))} evaluation${evaluations === 1 ? "" : "s"} each`;
   const [least, most] = [Math.min(...batches), Math.max(...batches)];
   const counted = (wanted: boolean) => {
-    const counts = steps.map((own) => own.filter(({ accepted }) => accepted === wanted).length);
-    const [least, most] = [counts.reduce((a, b) => Math.min(a, b)), counts.reduce((a, b) => Math.max(a, b))];
+    const counts = steps.map((own) => own.filter(({ accepted }) => accepted === wanted).length)
+      .sort((a, b) => a - b);
     const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
-    return `${mean.toFixed(1)} (${least} to ${most})`;
+    return `${mean.toFixed(1)} (${counts[0]} to ${counts.at(-1)})`;
   };
   return `${least === most ? least : `${least} to ${most}`} evaluations of each batch, ` +
     `steps of a sample: ${counted(true)} accepted, ${counted(false)} rejected`;

@@ -12,7 +12,7 @@ import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readFile } from "../run/contained.ts";
 import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
 import { throttledPause } from "../../models/pause.ts";
-import { conditionedField, type Conditioning } from "./conditioning.ts";
+import { type Conditioning, samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
 import { TensorFile } from "./tensor_file.ts";
 
@@ -49,7 +49,7 @@ export async function followTrajectories(
 ): Promise<Trajectory[]> {
   const snapshots: Snapshot[] = [];
   const pause = throttledPause();
-  const { field, ...condition } = conditionedField(model, conditioning);
+  const { field, ...condition } = samplingField({ model }, conditioning);
   for await (const snapshot of trajectory(field, { ...drawing, shape, ...condition })) {
     const pixels = snapshotToPixels(snapshot, normalization);
     for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
@@ -180,13 +180,11 @@ export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTraje
   const [seed, k, steps] = ["seed", "sample", "steps"].map((name) => Number(file.metadata[name]));
   const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
   if (!modelType || !solver || ![seed, k, steps].every(isCount)) {
-    throw file.error(
-      `its metadata are ${
-        JSON.stringify(file.metadata)
-      } (expected model_type, solver, seed, sample and steps)`,
-    );
+    const found = JSON.stringify(file.metadata);
+    throw file.error(`its metadata are ${found} (expected model_type, solver, seed, sample and steps)`);
   }
-  if (label !== undefined && !(isCount(Number(label)) && Number.isFinite(Number(guidance)))) {
+  const conditioning = label === undefined ? {} : { label: Number(label), guidance: Number(guidance) };
+  if (label !== undefined && !(isCount(conditioning.label!) && Number.isFinite(conditioning.guidance))) {
     throw file.error(`its label is ${label} at guidance ${guidance} (expected a class and a number)`);
   }
   try {
@@ -194,13 +192,6 @@ export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTraje
   } catch (error) {
     throw error instanceof RangeError ? new RunError(error.message) : error;
   }
-  return {
-    k,
-    modelType: modelType as ModelType,
-    solver: solver as SolverName,
-    seed,
-    steps,
-    ...label !== undefined && { label: Number(label), guidance: Number(guidance) },
-    trajectory,
-  };
+  const names = { modelType: modelType as ModelType, solver: solver as SolverName };
+  return { k, ...names, seed, steps, ...conditioning, trajectory };
 }

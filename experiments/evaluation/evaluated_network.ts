@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 import { decodeSafetensors, featureCount, loadCheckpoint, SafetensorsError } from "../../models/mod.ts";
-import { type Dataset, splitImages } from "../data/dataset.ts";
+import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
@@ -78,7 +78,7 @@ export async function networkOfCheckpoint(
   const data = await loadDataset(source);
   return {
     ...subjectOf(bytes, path, data),
-    trained: Uint32Array.from({ length: data.train.count }, (_, i) => i),
+    trained: firstIndices(data.train.count),
     weights: { file: path, sha256: await sha256(bytes) },
   };
 }

@@ -8,7 +8,7 @@ import {
   streams,
   toPixels,
 } from "../../models/mod.ts";
-import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
+import { firstIndices, type LabelledImages, pixelsOf } from "../data/dataset.ts";
 import {
   autoguidanceInWords,
   balancedClasses,
@@ -138,11 +138,6 @@ export async function imageSets(
     field,
     labels,
   };
-}
-
-/** The indices 0, 1, 2 and so on. */
-export function firstIndices(count: number): Uint32Array {
-  return Uint32Array.from({ length: count }, (_, i) => i);
 }
 
 /** Some images of a data set, as pixels from 0 black to 1 white. */

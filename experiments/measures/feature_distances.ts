@@ -37,46 +37,25 @@ export function frechetDistance(reference: Points, samples: Points, resampling?:
   const least = 1e-14 * reference.width * Math.max(...realEigenvalues);
   const map = root.mmul(functionOf(inner, (x) => x > least ? 1 / Math.sqrt(x) : 0)).mmul(root);
   const slope = Matrix.eye(reference.width).sub(map);
-  return bootstrap(Math.max(value, 0), influences(samples, s.mean, shift, slope), resampling);
+  return bootstrap(Math.max(value, 0), influences(s.centred, shift, slope), resampling);
 }
 
 /** 2 (m_s - m_r) d + d^T slope d for each sample, where d is its difference from the mean, f64[M]. */
-function influences(
-  { values, rows, width }: Points,
-  mean: Float64Array,
-  shift: Float64Array,
-  slope: Matrix,
-): Float64Array {
-  const A = Float64Array.from(slope.to1DArray());
-  const d = new Float64Array(width);
-  return Float64Array.from({ length: rows }, (_, n) => {
-    for (let f = 0; f < width; f++) d[f] = values[n * width + f] - mean[f];
-    let sum = 0;
-    for (let f = 0; f < width; f++) {
-      let inner = 2 * shift[f];
-      for (let g = 0; g < width; g++) inner += A[f * width + g] * d[g];
-      sum += d[f] * inner;
-    }
-    return sum;
-  });
+function influences(centred: Matrix, shift: Float64Array, slope: Matrix): Float64Array {
+  const A = slope.to2DArray();
+  return Float64Array.from(
+    centred.to2DArray(),
+    (d) =>
+      d.reduce((sum, df, f) => sum + df * A[f].reduce((inner, a, g) => inner + a * d[g], 2 * shift[f]), 0),
+  );
 }
 
-/** Mean and unbiased covariance, in f64. */
-function momentsOf(points: Points): { mean: Float64Array; covariance: Matrix } {
+/** Mean, differences from it [N, F] and unbiased covariance [F, F], in f64. */
+function momentsOf(points: Points) {
   const { values, rows, width } = points;
   const mean = columnMeans(points);
-  const sums = new Float64Array(width * width);
-  const d = new Float64Array(width);
-  for (let n = 0; n < rows; n++) {
-    for (let f = 0; f < width; f++) d[f] = values[n * width + f] - mean[f];
-    for (let f = 0; f < width; f++) {
-      for (let g = 0; g <= f; g++) sums[f * width + g] += d[f] * d[g];
-    }
-  }
-  const entry = (f: number, g: number) => sums[Math.max(f, g) * width + Math.min(f, g)] / (rows - 1);
-  const covariance = Matrix.zeros(width, width);
-  for (let f = 0; f < width; f++) for (let g = 0; g < width; g++) covariance.set(f, g, entry(f, g));
-  return { mean, covariance };
+  const centred = Matrix.from1DArray(rows, width, values).subRowVector(mean);
+  return { mean, centred, covariance: centred.transpose().mmul(centred).div(rows - 1) };
 }
 
 /** V f(D) V^T of a symmetric matrix V D V^T without negative eigenvalues. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { HeldOutLoss, meanLoss, type TimedLosses } from "../../models/mod.ts";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
+import { firstIndices } from "../data/dataset.ts";
 import { RunError, writeJson } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
@@ -22,7 +23,7 @@ export const testLoss: NetworkArtifact = {
     const test = new ImageSource(data.test.images, data, source.normalization, labels);
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
-    const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
+    const images = firstIndices(Math.min(data.test.count, most));
     const losses = await heldOut.losses(images, pause);
     await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
     return { test_loss: meanLoss(losses) };

@@ -1,8 +1,9 @@
+import { firstIndices } from "../../data/dataset.ts";
 import { type Neighbours, pickPoints, type Points } from "../../../models/mod.ts";
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
 import { verdicts } from "../../judge/train_judge.ts";
 import { memorisation, mostPairs } from "../../measures/memorisation.ts";
-import { firstIndices, imagesAt } from "../image_sets.ts";
+import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 
 /** Number of training images shown beside a sample. */

@@ -1,3 +1,4 @@
+import { firstIndices } from "../../data/dataset.ts";
 import { slice, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
   bitsPerDimension,
@@ -19,7 +20,7 @@ import {
 } from "../../../models/mod.ts";
 import { binByTime } from "../../measures/loss_by_time.ts";
 import { ImageSource, labelsFor } from "../../data/image_source.ts";
-import { conditionOf, firstIndices, runsPerEvaluation } from "../image_sets.ts";
+import { conditionOf, runsPerEvaluation } from "../image_sets.ts";
 import type { Findings, Measurement, MeasurementInput } from "../measurement.ts";
 
 /** Images per batch. */

@@ -30,20 +30,19 @@ testOnDevices("NearestImages classifies distinct classes, and scores itself on h
 
 testOnDevices("NearestImages chooses the most frequent class, and the nearest one in a tie", async () => {
   const images = Uint8Array.of(0, 10, 20, 200, 255);
-  const classOf = async (labels: readonly number[], pixel: number, count = 5) => {
-    const nearest = new NearestImages({ images, labels, count }, 1);
+  const classOf = async (labels: number[], pixel: number, count = 5) => {
+    const nearest = new NearestImages({ images, labels: Uint8Array.from(labels), count }, 1);
     return (await nearest.classify(Float32Array.of(pixel)))![0];
   };
   assert.equal(await classOf([7, 7, 7, 3, 3], 1), 7);
   assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
 });
 
-testOnDevices("NearestImages accepts any labels, and classifies nothing without labels", async () => {
+testOnDevices("NearestImages classifies nothing without labels", async () => {
   const P = 4;
   const images = Uint8Array.from({ length: 40 * P }, (_, i) => i % P === Math.floor(i / P) % 4 ? 255 : 0);
-  const labels = Uint32Array.from({ length: 40 }, (_, n) => 1000 * (n % 4));
+  const labels = Uint8Array.from({ length: 40 }, (_, n) => n % 4);
   const labelled = new NearestImages({ images, labels, count: 40 }, P);
-  assert.deepEqual([...(await labelled.classify(Float32Array.of(0, 0, 1, 0, 0, 0, 0, 1)))!], [2000, 3000]);
   const bare = new NearestImages({ images, count: 40 }, P);
   assert.equal(bare.labels, undefined);
   assert.equal(await bare.classify(new Float32Array(P)), undefined);
