@@ -1,8 +1,6 @@
-import { init } from "../kernels/mod.ts";
-import type { Dataset } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
-import { checkNoClass, chosenClasses, guidanceInWords, guidanceOf, runsTwice } from "./draw/conditioning.ts";
-import { checkFit, loadNetwork, readWeights } from "./draw/load_network.ts";
+import { checkNoClass, guidanceInWords, guidanceOf, runsTwice } from "./draw/conditioning.ts";
+import { checkFit, openNetwork } from "./draw/load_network.ts";
 import { costInWords, solvingError } from "./draw/samples.ts";
 import { drawStarts, findEnds, lossInWords } from "./morph/ends.ts";
 import { planMorph } from "./morph/plan_morph.ts";
@@ -11,7 +9,7 @@ import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { checkGuidance, describing, describingHeading, guiding } from "./settings/drawing.ts";
-import { classList, imageNumbers, integer, number, optional, path, text } from "./settings/kinds.ts";
+import { classList, imageList, integer, number, optional, path, text } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
@@ -27,8 +25,8 @@ export const morphing = defineSettings({
     ...training.rows.data,
     doc: "data set of the test images, as train takes it (else the run's, or MNIST)",
   }),
-  from: imageNumbers("test images to start from, by number from 0 (else noise from the seed)"),
-  to: imageNumbers("test images to end at, one for each start (else noise from the seed)"),
+  from: imageList("test images to start from, by number from 0 or by class (else noise from the seed)"),
+  to: imageList("test images to end at, one for each start (else noise from the seed)"),
   class: classList("map each image to noise and back under these classes instead"),
   count: integer({ doc: "rows if no test images are given", min: 1, max: 10_000, default: 5 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
@@ -62,6 +60,7 @@ export const morphing = defineSettings({
   model: describingHeading,
 });
 
+type Given = Partial<Values<typeof morphing.rows>>;
 type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
   readonly frames: number;
   readonly chosen: ChosenSolver;
@@ -71,8 +70,10 @@ type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
 function resolve(values: Given): MorphConfig {
   const config = morphing.resolve(values);
   const { from, to, out, device } = config;
-  const isGif = out.endsWith(".gif");
-  refuse(values, idleFlags(values));
+  for (const [name, why] of Object.entries(idleFlags(values))) {
+    const value = values[name as keyof Given] ?? null;
+    if (value !== null) throw new ConfigError(`Cannot use ${flagOf(name)} ${value}: ${why} (see --help)`);
+  }
   if (from && to && from.length !== to.length) {
     throw new ConfigError(
       `Cannot use --from ${from} with --to ${to}: these are ${from.length} and ${to.length} images (expected equal numbers)`,
@@ -80,13 +81,11 @@ function resolve(values: Given): MorphConfig {
   }
   checkGuidance(config);
   if ("threads" in values) checkEffects({ threads: config.threads }, { device });
-  const frames = config.frames ?? usualFrames[isGif ? "gif" : "png"];
+  const frames = config.frames ?? usualFrames[out.endsWith(".gif") ? "gif" : "png"];
   return { ...config, frames, chosen: makeSolver(config.solver) };
 }
 
 const noImage = "there is no test image (expected --from or --to with it)";
-
-type Given = Partial<Values<typeof morphing.rows>>;
 
 /** The flags that have no effect with others, and the reasons. */
 function idleFlags(
@@ -98,21 +97,11 @@ function idleFlags(
       to: "with --class, each image comes back under a class and not to another image",
       frames: "with --class there is an image for each class",
     },
-    ...classes && out.endsWith(".gif") &&
-      { out: "--class draws no animation (expected a .png)" },
+    ...classes && out.endsWith(".gif") && { out: "--class draws no animation (expected a .png)" },
     ...(from || to) && { count: `there is a row for each image of ${from ? "--from" : "--to"}` },
     ...noNoise && { seed: "no noise is drawn, as there is an image at each end and --entry is 1" },
     ...!from && !to && { data: noImage, entry: noImage },
   };
-}
-
-/** @throws {ConfigError} if a flag is given that has no effect */
-function refuse(given: Given, idle: Partial<Record<keyof Given, string>>): void {
-  for (const [name, why] of Object.entries(idle)) {
-    const value = given[name as keyof Given];
-    if (value === undefined || value === null) continue;
-    throw new ConfigError(`Cannot use ${flagOf(name)} ${value}: ${why} (see --help)`);
-  }
 }
 
 /** Maps images through noise to others. */
@@ -124,28 +113,31 @@ export const morphTask = task({
   async run(config) {
     const { seed, entry, chosen, out } = config;
     await checkFolderOf(out);
-    const { path, bytes, run } = await readWeights(config.checkpoint);
-    const device = await init({ device: config.device, threads: config.threads });
-    const { model, info, shape } = loadNetwork(bytes, path, config);
-    const { classes = 0 } = info.config;
-    if (classes === 0) checkNoClass(config, path);
-    const known = config.class && chosenClasses(config.class, classes, path);
-    const data = await testImages(config, run);
-    if (data) checkFit("morph by", path, { shape, classes }, data);
+    const { device, path, run, drawable, classes } = await openNetwork(config);
+    const { count } = classes;
+    if (count === 0) checkNoClass(config, path);
+    const source = config.data ?? (run === undefined ? undefined : readConfig(run).data ?? undefined);
+    const data = config.from || config.to ? await loadDataset(source) : undefined;
+    if (data) checkFit("morph by", path, { shape: drawable.shape, classes: count }, data);
 
     const guidance = guidanceOf(config);
-    const how = [chosen.description, ...classes > 0 ? [guidanceInWords(guidance)] : []].join(", ");
-    const morph = planMorph(config, { classes: known, size: shape, ofNetwork: classes, data, note: how });
-    const network = { drawable: { model, shape, normalization: info.normalization }, classes };
+    const how = [chosen.description, ...count > 0 ? [guidanceInWords(guidance)] : []].join(", ");
+    const network = {
+      path,
+      shape: drawable.shape,
+      classes: { ...classes, names: data?.classNames ?? classes.names },
+    };
+    const morph = planMorph(config, network, data, how);
     const options = { seed, entry, guidance, how: chosen.how };
     const started = performance.now();
     const images = morph.ends.filter((end) => "image" in end).length;
     const bar = new ProgressBar({ totalSteps: images + morph.count, imagesPerStep: 1 });
     const follow = async () => {
       const test = data?.test ?? { images: new Uint8Array() };
-      const ends = await findEnds(network, morph.ends, test, options, (done) => bar.update(done));
+      const subject = { drawable, classes: count };
+      const ends = await findEnds(subject, morph.ends, test, options, (done) => bar.update(done));
       const starts = morph.starts(ends.found);
-      const drawn = await drawStarts(network, starts, options, (done) => bar.update(images + done));
+      const drawn = await drawStarts(drawable, starts, options, (done) => bar.update(images + done));
       return { ...ends, drawn };
     };
     const { found, cost: there, drawn } = await follow().catch((error) => {
@@ -156,18 +148,10 @@ export const morphTask = task({
     if (there) say(`To noise and back: ${lossInWords(morph.returned(found, drawn.images))}`);
     const back = costInWords(drawn.cost);
     const costs = (there ? `to noise ${costInWords(there)}, from noise ${back}` : back) +
-      (classes > 0 && runsTwice(guidance) ? " with and without the class" : "");
+      (count > 0 && runsTwice(guidance) ? " with and without the class" : "");
     say(`${morph.words}, ${how}, ${costs}, in ${seconds} s on ${device.description}: ${out}`);
     device.close();
   },
 });
-
-/** The data set of the requested test images; undefined if none are requested. */
-async function testImages(config: MorphConfig, run: string | undefined): Promise<Dataset | undefined> {
-  if (!config.from && !config.to) return undefined;
-  return await loadDataset(
-    config.data ?? (run === undefined ? undefined : readConfig(run).data ?? undefined),
-  );
-}
 
 if (import.meta.main) await main(morphTask);

@@ -1,10 +1,8 @@
-import { init } from "../kernels/mod.ts";
 import { encodeNpy } from "../models/mod.ts";
 import {
   type Autoguidance,
   autoguidanceInWords,
   checkNoClass,
-  chosenClasses,
   type Conditioning,
   guidanceInWords,
   guidanceOf,
@@ -13,7 +11,8 @@ import {
   roundToRows,
   runsTwice,
 } from "./draw/conditioning.ts";
-import { loadNetwork, readWeights } from "./draw/load_network.ts";
+import { chosenClasses, className } from "./draw/classes.ts";
+import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
 import { say } from "./program/output.ts";
@@ -22,7 +21,7 @@ import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { weightsFile } from "./run/layout.ts";
 import { checkGuidance, describing, describingHeading, givenGuidance, guiding } from "./settings/drawing.ts";
-import { choice, classChoice, integer, path, text } from "./settings/kinds.ts";
+import { choice, classList, integer, path, text } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeSolver, solverSetting } from "./settings/solver.ts";
@@ -35,7 +34,7 @@ export const sampling = defineSettings({
   count: integer({ doc: "images", min: 1, max: 1_000_000, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   solver: solverSetting({ doc: "how the flow is solved", default: "heun:steps=20" }),
-  class: classChoice("classes to draw in turn; none = unconditional (else all)"),
+  class: classList("classes to draw in turn; none = unconditional (else all)", "none"),
   ...guiding,
   guidance: {
     ...guiding.guidance,
@@ -78,40 +77,38 @@ function resolve(values: Partial<Values<typeof sampling.rows>>): SampleConfig {
   }
   checkGuidance(config);
   if ("threads" in values) checkEffects({ threads: config.threads }, { device });
-  if ("columns" in values && out.endsWith(".npy")) {
-    throw new ConfigError(
-      `Cannot use --columns with --out ${out}: an array has no columns (expected a .png, or no --columns)`,
-    );
-  }
-  if ("values" in values && !out.endsWith(".npy")) {
-    throw new ConfigError(
-      `Cannot use --values with --out ${out}: a picture shows pixels (expected an .npy, or no --values)`,
-    );
-  }
+  const isArray = out.endsWith(".npy");
+  const idle = isArray
+    ? ["columns", "an array has no columns (expected a .png, or no --columns)"]
+    : ["values", "a picture shows pixels (expected an .npy, or no --values)"];
+  if (idle[0] in values) throw new ConfigError(`Cannot use --${idle[0]} with --out ${out}: ${idle[1]}`);
   return { ...config, inFullRows: !("count" in values) };
 }
 
-/**
- * The images that a command line requests from a network.
- *
- * @param classes number of classes, 0 if unlabelled
- * @param source name of the network's file, for errors
- * @returns their number, columns (0 for a nearly square grid) and conditioning, whether an evaluation runs two
- *   networks, and a description that follows `64 samples`
- * @throws {ConfigError} if the network lacks a class, or cannot be guided
- */
+/** The images that a command line requests: their number, and what `drawSamples` and the grid need. */
+interface RequestedImages {
+  readonly count: number;
+  /** Columns of the grid; 0 for a nearly square one. */
+  readonly columns: number;
+  readonly conditioning?: Conditioning;
+  /** Whether an evaluation runs two networks. */
+  readonly guided: boolean;
+  /** Follows `64 samples`. */
+  readonly words: string;
+}
+
+/** @throws {ConfigError} if the network lacks a class, or cannot be guided */
 function requestedImages(
   config: SampleConfig,
-  classes: number,
+  { classes, path }: OpenNetwork,
   autoguidance: Autoguidance | undefined,
-  source: string,
-): { count: number; columns: number; conditioning?: Conditioning; guided: boolean; words: string } {
+): RequestedImages {
   const { count, columns, class: choice } = config;
-  if (classes === 0) {
-    checkNoClass({ ...config, guidance: null }, source);
+  if (classes.count === 0) {
+    checkNoClass({ ...config, guidance: null }, path);
     if (config.guidance !== null && !autoguidance) {
       throw new ConfigError(
-        `Cannot use --guidance with ${source}: its network was trained without classes, and there is no ` +
+        `Cannot use --guidance with ${path}: its network was trained without classes, and there is no ` +
           `${weightsFile("early")} to guide it away from ` +
           "(expected the folder of a run that has one, or leave it out)",
       );
@@ -121,10 +118,12 @@ function requestedImages(
     return { count, columns, guided: scale !== 1, words };
   }
   if (choice === "none") return { count, columns, guided: false, words: " without a class" };
-  const chosen = chosenClasses(choice ?? "all", classes, source);
+  const chosen = chosenClasses(choice ?? "all", classes, path);
   const N = config.inFullRows ? roundToRows(count, chosen.length) : count;
   const guidance = guidanceOf(config);
-  const which = chosen.length === classes ? `all ${classes} classes` : `class ${chosen.join(", ")}`;
+  const which = choice === null || choice === "all"
+    ? `all ${classes.count} classes`
+    : `class ${chosen.map((label) => className(label, classes.names)).join(", ")}`;
   return {
     count: N,
     columns: columns || (chosen.length > 1 ? chosen.length : 0),
@@ -141,30 +140,23 @@ export const sampleTask = task({
   settings: sampling,
   resolve,
   async run(config) {
-    const { seed, out, threads } = config;
+    const { seed, out } = config;
     const { how, description } = makeSolver(config.solver);
     await checkFolderOf(out);
-    const { path, bytes, run } = await readWeights(config.checkpoint);
-    const device = await init({ device: config.device, threads });
-    const { model, info, shape } = loadNetwork(bytes, path, config);
-    const classes = info.config.classes ?? 0;
-    const autoguidance = classes === 0 && run !== undefined
+    const network = await openNetwork(config);
+    const { device, drawable, path, run } = network;
+    const autoguidance = network.classes.count === 0 && run !== undefined
       ? await readAutoguidance(run, config.guidance ?? guidanceWithoutLabels)
       : undefined;
-    const { count, columns, conditioning, guided, words } = requestedImages(
-      config,
-      classes,
-      autoguidance,
-      path,
-    );
+    const { count, columns, conditioning, guided, words } = requestedImages(config, network, autoguidance);
     const isArray = out.endsWith(".npy");
-    if (!isArray) checkGrid(count, shape);
+    if (!isArray) checkGrid(count, drawable.shape);
     const started = performance.now();
     const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
     const asSeen = isArray && config.values === "network";
-    const normalization = asSeen ? { scale: 1, shift: 0 } : info.normalization;
+    const normalization = asSeen ? { scale: 1, shift: 0 } : drawable.normalization;
     const { pixels: values, ...cost } = await drawSamplesInBatches(
-      { model, shape, normalization, autoguidance },
+      { ...drawable, normalization, autoguidance },
       { count, seed, conditioning },
       how.solver === "sde" ? { ...how, seed } : how,
       (done) => bar.update(done),
@@ -172,6 +164,7 @@ export const sampleTask = task({
       throw solvingError(error, path);
     }).finally(() => bar.clear());
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    const { shape } = drawable;
     const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
     await writeAtomic(out, file);
     const costs = costInWords(cost) + (guided ? guidedCostSuffix(conditioning) : "");

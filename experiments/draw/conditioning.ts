@@ -11,7 +11,6 @@ import {
 import { readFile } from "../run/contained.ts";
 import { findEarlyWeights } from "../run/layout.ts";
 import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/drawing.ts";
-import type { Classes } from "../settings/kinds.ts";
 import { ConfigError } from "../settings/setting.ts";
 
 /** Classifier-free guidance. */
@@ -100,22 +99,6 @@ export function guidedCostSuffix(conditioning: Conditioning | undefined): string
 /** Whether an evaluation with this guidance runs the network both with and without the class. */
 export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
   return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);
-}
-
-/**
- * The numbers of the chosen classes.
- *
- * @param classes of the network, at least 1
- * @param source name of its file, for errors
- * @throws {ConfigError} if the network lacks one of them
- */
-export function chosenClasses(choice: Classes, classes: number, source: string): readonly number[] {
-  if (choice === "all") return Array.from({ length: classes }, (_, c) => c);
-  const unknown = choice.find((label) => label >= classes);
-  if (unknown === undefined) return choice;
-  throw new ConfigError(
-    `Cannot draw class ${unknown} from ${source}: it has the classes 0 to ${classes - 1}`,
-  );
 }
 
 /** The guidance of a command line, for a network with classes. */

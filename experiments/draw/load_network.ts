@@ -1,3 +1,5 @@
+import { dirname } from "node:path";
+import { type Device, init } from "../../kernels/mod.ts";
 import {
   type Checkpoint,
   type CheckpointInfo,
@@ -13,20 +15,44 @@ import { normalizationTo } from "../data/image_source.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/layout.ts";
-import { ConfigError, flagOf } from "../settings/setting.ts";
+import { type NetworkClasses, recordedClassNames } from "./classes.ts";
+import type { Drawable } from "./samples.ts";
+import type { shared } from "../settings/shared.ts";
+import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
 import type { NetworkFlags } from "../settings/drawing.ts";
 import { variantName } from "../settings/variant.ts";
 import { findRun } from "../tracking/find_run.ts";
 
+/** A network to draw from, on a device of its own. */
+export interface OpenNetwork {
+  readonly device: Device;
+  readonly drawable: Drawable;
+  readonly classes: NetworkClasses;
+  /** The file of its weights. */
+  readonly path: string;
+  /** The folder of its run, if the command line names a run. */
+  readonly run: string | undefined;
+}
+
 /**
- * Reads weights from a file or a run.
+ * Opens the network of a command line: a file, or a run for {@linkcode findRun}.
  *
- * @param checkpoint a file, or a run for {@linkcode findRun}
- * @returns the file and its bytes, and the run's folder if a run was named
- * @throws {ConfigError} if there is no such file or run
+ * @throws {ConfigError} if there is no such file or run, or flags do not describe the network
  * @throws {RunError} if the file cannot be read, or the run has no weights
+ * @throws as {@linkcode loadNetwork}
  */
-export async function readWeights(
+export async function openNetwork(
+  flags: NetworkFlags & Pick<Values<typeof shared>, "device" | "threads"> & { readonly checkpoint: string },
+): Promise<OpenNetwork> {
+  const { path, bytes, run } = await readWeights(flags.checkpoint);
+  const device = await init({ device: flags.device, threads: flags.threads });
+  const { model, info: { normalization, config }, shape } = loadNetwork(bytes, path, flags);
+  const { classes: count = 0 } = config;
+  const names = await recordedClassNames(dirname(path), count);
+  return { device, path, run, drawable: { model, shape, normalization }, classes: { count, names } };
+}
+
+async function readWeights(
   checkpoint: string,
 ): Promise<{ readonly path: string; readonly bytes: Uint8Array; readonly run?: string }> {
   if (await isFile(checkpoint)) return { path: checkpoint, bytes: await readCheckpoint(checkpoint) };
@@ -76,7 +102,7 @@ const flagsFor = {
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if the weights do not match the network
  */
-export function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlags): Checkpoint {
+function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlags): Checkpoint {
   const { metadata } = decodeSafetensors(bytes, source);
   for (const [field, names] of Object.entries(flagsFor)) {
     const given = names.find((name) => flags[name] !== null);
@@ -135,10 +161,10 @@ export function checkFit(
 ): void {
   const size = [data.channels, data.height, data.width];
   if (`${shape}` !== `${size}`) {
+    const [drawn, held] = [shape, size].map((size) => `[${size.join(", ")}]`);
     throw new RunError(
-      `Cannot ${task} ${path}: it draws images of [${shape.join(", ")}], and ${data.name} holds [${
-        size.join(", ")
-      }] (expected one size; see --data)`,
+      `Cannot ${task} ${path}: it draws images of ${drawn}, and ${data.name} holds ${held} ` +
+        "(expected one size; see --data)",
     );
   }
   if (classes > 0 && classes !== data.classes) {

@@ -35,26 +35,20 @@ export interface MorphOptions {
   readonly guidance: Guidance;
 }
 
-/** The network that maps images to noise and back. */
-export interface MorphNetwork {
-  readonly drawable: Drawable;
-  /** Number of classes; 0 without labels. */
-  readonly classes: number;
-}
-
 type FlowCost = Omit<SolvedFlow, "samples">;
 
 /**
  * Finds the noise of ends. In a network with classes, each test image keeps its own class, and noise n gets class n
  * modulo the number of classes.
  *
+ * @param network with the number of its classes, 0 without labels
  * @param images the test images, with labels if the network has classes; may be empty if all noise is drawn
  * @returns the ends in order, and the cost of finding noise, if an end is an image
  * @throws {RunError} if the network gives values that are not finite
  * @throws {SolverError} if an adaptive solver fails
  */
 export async function findEnds(
-  { drawable, classes }: MorphNetwork,
+  { drawable, classes }: { readonly drawable: Drawable; readonly classes: number },
   ends: readonly End[],
   { images, labels }: Omit<LabelledImages, "count">,
   { guidance, ...options }: MorphOptions,
@@ -112,7 +106,7 @@ export function shares(frames: number): number[] {
  * @throws {SolverError} if an adaptive solver fails
  */
 export async function drawStarts(
-  { drawable }: MorphNetwork,
+  drawable: Drawable,
   starts: readonly Start[],
   { how, guidance }: MorphOptions,
   onProgress: OnSamples,

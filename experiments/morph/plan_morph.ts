@@ -1,7 +1,9 @@
 import { captionedGrid, encodeRasterPng, flowGif, type ImageSize, rasterizer } from "../../viz/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { chosenClasses, className, type NetworkClasses } from "../draw/classes.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { ConfigError, flagOf } from "../settings/setting.ts";
+import type { Classes } from "../settings/kinds.ts";
+import { ConfigError, didYouMean, flagOf } from "../settings/setting.ts";
 import { between, type End, type FoundEnd, type Returned, shares, type Start } from "./ends.ts";
 
 /** Milliseconds of a frame, and of the first and last one. */
@@ -25,28 +27,17 @@ export interface Morph {
 
 /** A morph as given on the command line. */
 export interface MorphRequest {
-  /** Test images at the start; null for drawn noise. */
-  readonly from: readonly number[] | null;
+  /** Test images at the start, by number or class; null for drawn noise. */
+  readonly from: readonly string[] | null;
   /** Test images at the end; null for drawn noise. */
-  readonly to: readonly number[] | null;
+  readonly to: readonly string[] | null;
+  /** The classes to draw each image in, if given. */
+  readonly class: Classes | null;
   /** Number of rows if all noise is drawn. */
   readonly count: number;
   readonly frames: number;
   /** The picture's file; a `.gif` is an animation. */
   readonly out: string;
-}
-
-/** The network and its images, as known before any computation. */
-export interface MorphFacts {
-  /** The classes to draw each image in, if given. */
-  readonly classes: readonly number[] | null;
-  readonly size: ImageSize;
-  /** Number of classes of the network; 0 without labels. */
-  readonly ofNetwork: number;
-  /** The data set, if test images are requested. */
-  readonly data: Dataset | undefined;
-  /** The line below the picture. */
-  readonly note: string;
 }
 
 /** One row: its ends, and the images drawn from the noise between. */
@@ -61,68 +52,88 @@ type Painter = (rows: readonly MorphRow[]) => Promise<Uint8Array>;
  * Plans the picture of a request: each row leads from one end to another or, with classes, shows one end in every
  * class.
  *
- * @throws {ConfigError} if a test image does not exist
+ * @param network its images, its classes, and its file, for errors
+ * @param data the data set, if test images are requested
+ * @param note the line below the picture
+ * @throws {ConfigError} if a test image or a class does not exist
  * @throws {RunError} if the picture would be too large, or the images do not have one or three channels
  */
 export function planMorph(
-  { from, to, count, frames, out }: MorphRequest,
-  { classes, size, ofNetwork, data, note }: MorphFacts,
+  { from, to, count, frames, out, ...request }: MorphRequest,
+  { shape: size, classes, path }: {
+    readonly shape: ImageSize;
+    readonly classes: NetworkClasses;
+    readonly path: string;
+  },
+  data: Dataset | undefined,
+  note: string,
 ): Morph {
-  checkImages("from", from, data);
-  checkImages("to", to, data);
+  const drawnClasses = request.class && chosenClasses(request.class, classes, path);
+  const [starts, finishes] = [imagesOf("from", from, data), imagesOf("to", to, data)];
   if (size[0] !== 1 && size[0] !== 3) {
     throw new RunError(`Cannot draw images of ${size[0]} channels as a picture (expected 1 or 3)`);
   }
   const { labels } = data?.test ?? {};
-  const numbers = data?.testNumbers;
-  const className = (label: number) => data?.classNames?.[label] ?? `${label}`;
-  const nameOf = (end: End) => {
+  const nameOf = (label: number) => className(label, classes.names);
+  const endName = (end: End) => {
     if ("drawn" in end) {
-      return ofNetwork > 0 && !classes ? className(end.drawn % ofNetwork) : `noise ${end.drawn}`;
+      return classes.count > 0 && !drawnClasses ? nameOf(end.drawn % classes.count) : `noise ${end.drawn}`;
     }
-    return labels ? className(labels[end.image]) : `image ${numbers?.[end.image] ?? end.image}`;
+    return labels ? nameOf(labels[end.image]) : `image ${data?.testNumbers?.[end.image] ?? end.image}`;
   };
   const end = (images: readonly number[] | null, row: number, drawn: number): End =>
-    images ? { image: numbers ? numbers.indexOf(images[row]) : images[row] } : { drawn };
-  const rows = Array.from({ length: (from ?? to)?.length ?? count }, (_, row): readonly End[] => {
-    if (classes) return [end(from, row, row)];
-    return from || to
-      ? [end(from, row, row), end(to, row, row)]
+    images ? { image: images[row] } : { drawn };
+  const rows = Array.from({ length: (starts ?? finishes)?.length ?? count }, (_, row): readonly End[] => {
+    if (drawnClasses) return [end(starts, row, row)];
+    return starts || finishes
+      ? [end(starts, row, row), end(finishes, row, row)]
       : [{ drawn: 2 * row }, { drawn: 2 * row + 1 }];
   });
-  const names = rows.map((ends) => ends.map(nameOf).join(" to "));
+  const names = rows.map((ends) => ends.map(endName).join(" to "));
   const beside = (images: readonly number[] | null) => images ? ["test image"] : [];
   try {
-    if (classes) {
-      const columns = [...beside(from), ...from ? ["and back"] : [], ...classes.map(className)];
-      const starts = ([{ noise, image, label = 0 }]: readonly FoundEnd[]) =>
-        [...image ? [label] : [], ...classes].map((label) => ({ noise, label }));
-      const each = classes.length + (from ? 1 : 0);
-      return morphOf(rows, each, starts, still(columns, names, size, note));
+    if (drawnClasses) {
+      const columns = [...beside(starts), ...starts ? ["and back"] : [], ...drawnClasses.map(nameOf)];
+      const startsOf = ([{ noise, image, label = 0 }]: readonly FoundEnd[]) =>
+        [...image ? [label] : [], ...drawnClasses].map((label) => ({ noise, label }));
+      const each = drawnClasses.length + (starts ? 1 : 0);
+      return morphOf(rows, each, startsOf, still(columns, names, size, note));
     }
+    const columns = shares(frames).map((share) => `s = ${share.toFixed(2)}`);
     const paint = out.endsWith(".gif")
-      ? animation(from !== null, to !== null, names, frames, size, note)
-      : still(
-        [...beside(from), ...shares(frames).map((share) => `s = ${share.toFixed(2)}`), ...beside(to)],
-        names,
-        size,
-        note,
-      );
+      ? animation(starts !== null, finishes !== null, names, frames, size, note)
+      : still([...beside(starts), ...columns, ...beside(finishes)], names, size, note);
     return morphOf(rows, frames, ([from, to]) => between(from, to, frames), paint);
   } catch (error) {
     throw error instanceof RangeError ? new RunError(error.message) : error;
   }
 }
 
-/** @throws {ConfigError} if a test image does not exist */
-function checkImages(name: "from" | "to", images: readonly number[] | null, data: Dataset | undefined): void {
-  const { count = 0 } = data?.test ?? {};
-  const missing = images?.find((image) => image >= count);
-  if (missing === undefined) return;
-  throw new ConfigError(
-    `Cannot use ${flagOf(name)} ${missing}: ${data?.name} has ${count} test images ` +
-      `(expected 0 to ${count - 1})`,
-  );
+/**
+ * The indices of test images; the name of a class stands for its first test image.
+ *
+ * @throws {ConfigError} if a test image does not exist
+ */
+function imagesOf(
+  name: "from" | "to",
+  images: readonly string[] | null,
+  data: Dataset | undefined,
+): readonly number[] | null {
+  if (!images || !data) return null;
+  const { test: { count, labels }, testNumbers, classNames = [] } = data;
+  return images.map((word) => {
+    const label = classNames.indexOf(word);
+    const number = /^\d+$/.test(word) ? Number(word) : NaN;
+    const image = label >= 0
+      ? labels?.indexOf(label) ?? -1
+      : testNumbers?.indexOf(number) ?? (number < count ? number : -1);
+    if (image >= 0) return image;
+    const orClass = classNames.length > 0 ? ", or the name of a class with test images" : "";
+    throw new ConfigError(
+      `Cannot use ${flagOf(name)} ${word}: ${data.name} has ${count} test images ` +
+        `(expected 0 to ${count - 1}${orClass})${didYouMean(word, classNames)}`,
+    );
+  });
 }
 
 /** A morph with the given ends of each row, and `each` images between them. */

@@ -120,42 +120,34 @@ export function optional<Value>(setting: Setting<Value>): Setting<Value | null> 
   };
 }
 
-/** Some of the classes, or all of them. */
-export type Classes = readonly number[] | "all";
+/** Some classes, each by its name or number, or all of them. */
+export type Classes = readonly string[] | "all";
 
-/** Which classes to draw; `none` draws unconditionally. */
-export type ClassChoice = Classes | "none";
-
-/** A choice of classes, written `3,1,4`, `all` or `none`. */
-export function classChoice(doc: string): Setting<ClassChoice | null> {
-  return optional<ClassChoice>({
+/** A choice of classes, written `3,owl` or `all`, or another word. */
+export function classList<const Others extends readonly string[]>(
+  doc: string,
+  ...others: Others
+): Setting<Classes | Others[number] | null> {
+  const words: readonly string[] = ["all", ...others];
+  return optional<Classes | Others[number]>({
     doc,
-    hint: "N,N,...|all|none",
-    expected: "classes such as 3,1,4, or all, or none",
-    fromText: (text) => ["all", "none"].includes(text) ? text : numbersOf(text),
-    accepts: (value): value is ClassChoice => value === "none" || areClasses(value),
+    hint: ["NAME,NAME,...", ...words].join("|"),
+    expected: ["classes by name or number, such as 3,owl", ...words].join(", or "),
+    fromText: (text) => words.includes(text) ? text : text.split(","),
+    accepts: (value): value is Classes | Others[number] =>
+      words.some((word) => word === value) ||
+      areWords(value),
   });
 }
 
-/** Classes, written `3,8` or `all`. */
-export function classList(doc: string): Setting<Classes | null> {
-  return optional<Classes>({
+/** Images by number from 0 or by the name of their class, written `12,owl`. */
+export function imageList(doc: string): Setting<readonly string[] | null> {
+  return optional<readonly string[]>({
     doc,
-    hint: "N,N,...|all",
-    expected: "classes such as 3,8, or all",
-    fromText: (text) => text === "all" ? text : numbersOf(text),
-    accepts: areClasses,
-  });
-}
-
-/** Numbers of images from 0, written `12,57`. */
-export function imageNumbers(doc: string): Setting<readonly number[] | null> {
-  return optional<readonly number[]>({
-    doc,
-    hint: "N,N,...",
-    expected: "numbers of images from 0, such as 12,57",
-    fromText: numbersOf,
-    accepts: areNumbers,
+    hint: "N|NAME,...",
+    expected: "numbers of images from 0, or names of classes, such as 12,owl",
+    fromText: (text) => text.split(","),
+    accepts: areWords,
   });
 }
 
@@ -196,12 +188,8 @@ function inWords({ min, above, max, below }: Range): string {
   ].filter((words) => words !== "").join(" and ");
 }
 
-function areClasses(value: unknown): value is Classes {
-  return value === "all" || areNumbers(value);
-}
-
-function areNumbers(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.length > 0 && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+function areWords(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((word) => typeof word === "string" && word !== "");
 }
 
 function numbersOf(text: string): number[] {

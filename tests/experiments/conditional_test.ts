@@ -80,6 +80,8 @@ testTask("sample refuses classes that a network does not have", async (place) =>
   await place.succeed("train:base", `${tinyRun} --max-steps 2 --out plain`);
   const refusals: [flags: string, says: string][] = [
     ["--class 3,10", "Cannot draw class 10 from run/ema.safetensors: it has the classes 0 to 9"],
+    ["--class 3.5", "Cannot draw class 3.5 from run/ema.safetensors: it has the classes 0 to 9"],
+    ["--class owl", "Cannot draw class owl from run/ema.safetensors: it has the classes 0 to 9"],
     ["--class none --guidance 2", "Cannot use --guidance with --class none: there is no class to guide by"],
     ["--class none --cfg-zero", "Cannot use --cfg-zero with --class none: there is no class to guide by"],
     [

@@ -47,12 +47,12 @@ testOnDevices(
         classes ? [1, 1, 2] : [undefined, undefined, undefined],
       );
       assert.deepEqual(found.map(({ image }) => image !== undefined), [true, false, true]);
-      const { images } = await drawStarts(subject, found, options, () => {});
+      const { images } = await drawStarts(subject.drawable, found, options, () => {});
       const others = found.map(({ noise, label }) => ({
         noise,
         ...label !== undefined && { label: (label + 1) % 3 },
       }));
-      const { images: underOthers } = await drawStarts(subject, others, options, () => {});
+      const { images: underOthers } = await drawStarts(subject.drawable, others, options, () => {});
       for (const [n, number] of [[0, 2], [2, 0]]) {
         const expected = Float32Array.from(
           test.images.subarray(number * P, (number + 1) * P),

@@ -118,9 +118,10 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
   assert.throws(() => sampling.parse(["--image-size", "28"]), {
     message: 'Cannot use --image-size "28": expected two whole numbers of at least 1, such as 28,28',
   });
-  for (const words of ["", "3,", "a", "1.5", "-1", "any"]) {
+  for (const words of ["", "3,", ",owl"]) {
     assert.throws(() => sampling.parse([`--class=${words}`]), {
-      message: `Cannot use --class "${words}": expected classes such as 3,1,4, or all, or none`,
+      message:
+        `Cannot use --class "${words}": expected classes by name or number, such as 3,owl, or all, or none`,
     });
   }
   for (const words of ["0.1", "0.5,0.5", "0.6,0.5", "-0.1,1", "0,2", "0,1,1"]) {

@@ -1,0 +1,56 @@
+import { RunError } from "../run/atomic_write.ts";
+import type { Classes } from "../settings/kinds.ts";
+import { ConfigError, didYouMean } from "../settings/setting.ts";
+import { readRecord } from "../tracking/record.ts";
+
+/** Most names of classes in one message. */
+const mostListed = 20;
+
+/** The classes of a network. */
+export interface NetworkClasses {
+  /** How many; 0 without labels. */
+  readonly count: number;
+  /** Names by number, if the run of the network records them. */
+  readonly names?: readonly string[] | undefined;
+}
+
+/** The name of a class if it is known, else its number. */
+export function className(label: number, names: NetworkClasses["names"]): string {
+  return names?.[label] ?? `${label}`;
+}
+
+/** The names of classes that a run records; undefined if there are none, or not for so many classes. */
+export async function recordedClassNames(
+  run: string,
+  count?: number,
+): Promise<readonly string[] | undefined> {
+  const record = await readRecord(run).catch((error) => {
+    if (!(error instanceof RunError)) throw error; // a damaged record only costs the names
+  });
+  const names = record?.dataset?.classNames ?? undefined;
+  return count === undefined || names?.length === count ? names : undefined;
+}
+
+/**
+ * The numbers of the chosen classes. A word that is the name of a class means that class, even if it is a number.
+ *
+ * @param classes of the network, at least one
+ * @param source name of its file, for errors
+ * @throws {ConfigError} if the network lacks one of them
+ */
+export function chosenClasses(
+  choice: Classes,
+  { count, names = [] }: NetworkClasses,
+  source: string,
+): readonly number[] {
+  if (choice === "all") return Array.from({ length: count }, (_, c) => c);
+  return choice.map((word) => {
+    const label = names.includes(word) ? names.indexOf(word) : /^\d+$/.test(word) ? Number(word) : NaN;
+    if (label < count) return label;
+    const listed = names.length > 0 && names.length <= mostListed ? ` (${names.join(", ")})` : "";
+    throw new ConfigError(
+      `Cannot draw class ${word} from ${source}: it has the classes 0 to ${count - 1}${listed}` +
+        didYouMean(word, names),
+    );
+  });
+}
