@@ -34,12 +34,14 @@ const samples: NetworkArtifact = {
 const flows: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.flowSamples > 0,
-  async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, source, drawable }) {
+  async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, ...trained }) {
+    const { source, drawable, data: { classNames } } = trained;
     // Euler, so that each snapshot's x is the previous x + v / steps.
     const how = { seed, solver: "euler", steps } as const;
     const { count, conditioning } = classColumns(flowSamples, source.classes, { scale: guidance });
     const trajectories = await followTrajectories(drawable, { ...how, count, conditioning });
-    await writeTrajectories(run, trajectories, { ...how, modelType: modelTypeOf(model) }, conditioning);
+    const origin = { ...how, modelType: modelTypeOf(model) };
+    await writeTrajectories(run, trajectories, origin, conditioning, classNames);
   },
 };
 

@@ -55,12 +55,11 @@ async function fromStore(names: readonly string[], where: StoreChoice): Promise<
   const loaded = await loadStoredTrajectories(names.length > 0 ? wanted : runs);
   const missing = wanted.find(({ key }) => !loaded.some((run) => run.key === key));
   if (loaded.length > 0 && !missing) return loaded;
-  const who = missing
-    ? `the run ${missing.name}`
-    : where.experiment
-    ? `no run of experiment ${where.experiment}`
-    : "no run";
-  throw new RunError(`Cannot find trajectories: ${who} in ${place} stores ${missing ? "none" : "any"}`);
+  const who = where.experiment ? `no run of experiment ${where.experiment}` : "no run";
+  throw new RunError(
+    `Cannot find trajectories: ${missing ? `the run ${missing.name}` : who} in ${place} stores ` +
+      (missing ? "none" : "any"),
+  );
 }
 
 /**
@@ -81,14 +80,8 @@ export async function loadStoredTrajectories(
       const samples = await Promise.all(paths.map(async (path) => {
         return decodeTrajectory(await run.read(path), `${key}/${path}`);
       }));
-      if (samples.length > 0) {
-        found.push({
-          name,
-          key,
-          samples: samples.sort((a, b) => a.k - b.k),
-          summary: run,
-        });
-      }
+      samples.sort((a, b) => a.k - b.k);
+      if (samples.length > 0) found.push({ name, key, samples, summary: run });
     } catch (error) {
       if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
       say(printable(`Left out: ${error.message}`));

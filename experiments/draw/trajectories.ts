@@ -32,8 +32,9 @@ export interface TrajectorySource {
 export interface StoredTrajectory extends TrajectorySource {
   /** Number of the sample, from 1; sample k starts from the k-th noise of the seed. */
   readonly k: number;
-  /** The class of the sample, if any. */
+  /** The class of the sample, if any, and its name, if it has one. */
   readonly label?: number;
+  readonly className?: string;
   readonly trajectory: Trajectory;
 }
 
@@ -78,10 +79,11 @@ function trajectoryOf(snapshots: readonly Snapshot[], n: number, [C, H, W]: Imag
  *
  * Each file holds f32 tensors `t` [M], `image` [M, H, W] or, with three channels, [M, 3, H, W] (pixels, 0 black, 1 white,
  * not clipped) and `velocity` [M - 1, H, W] or [M - 1, 3, H, W] (pixels per unit of t, as the network computed it at
- * that t). The metadata holds model type, seed, sample number, solver and steps, and label and guidance if there are
- * any.
+ * that t). The metadata holds model type, seed, sample number, solver and steps; for conditioned samples also label,
+ * guidance and the name of the class.
  *
  * @param conditioning of the trajectories, if any
+ * @param classNames by label
  * @returns the paths written
  * @throws {RunError} if the folder cannot be written
  */
@@ -90,14 +92,19 @@ export async function writeTrajectories(
   trajectories: readonly Trajectory[],
   source: TrajectorySource,
   conditioning?: Conditioning,
+  classNames: readonly string[] = [],
 ): Promise<string[]> {
   if (trajectories.length === 0) return [];
   await makeContainedFolder(run, runFolder.flow);
   return await Promise.all(trajectories.map(async (trajectory, i) => {
     const path = join(run, flowFile(i + 1));
-    const label = conditioning &&
-      { label: conditioning.labels[i], guidance: conditioning.guidance.scale };
-    await writeAtomic(path, encodeTrajectory({ ...source, ...label, k: i + 1, trajectory }));
+    const label = conditioning?.labels[i];
+    const drawnAs = conditioning && label !== undefined && {
+      label,
+      guidance: conditioning.guidance.scale,
+      ...label in classNames && { className: classNames[label] },
+    };
+    await writeAtomic(path, encodeTrajectory({ ...source, ...drawnAs, k: i + 1, trajectory }));
     return path;
   }));
 }
@@ -142,7 +149,7 @@ export async function findTrajectories(run: string): Promise<StoredTrajectory[]>
 
 /** Encodes the trajectory of one sample; {@linkcode decodeTrajectory} restores the same values. */
 export function encodeTrajectory(
-  { trajectory, modelType, seed, k, solver, steps, label, guidance }: StoredTrajectory,
+  { trajectory, modelType, seed, k, solver, steps, label, className, guidance }: StoredTrajectory,
 ): Uint8Array<ArrayBuffer> {
   checkTrajectory("store trajectory", trajectory);
   const { t, image, velocity, shape: [M, ...size] } = trajectory;
@@ -153,7 +160,8 @@ export function encodeTrajectory(
   ]);
   const numbers = { seed, sample: k, steps, ...label !== undefined && { label, guidance: guidance ?? 1 } };
   const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
-  return encodeSafetensors(tensors, { model_type: modelType, solver, ...Object.fromEntries(texts) });
+  const names = { model_type: modelType, solver, ...className !== undefined && { class_name: className } };
+  return encodeSafetensors(tensors, { ...names, ...Object.fromEntries(texts) });
 }
 
 /**
@@ -176,15 +184,14 @@ export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTraje
     velocity: file.read("velocity", M - 1, ...size),
     shape,
   };
-  const { model_type: modelType, solver, label, guidance } = file.metadata;
+  const { model_type: modelType, solver, label, guidance, class_name: className } = file.metadata;
   const [seed, k, steps] = ["seed", "sample", "steps"].map((name) => Number(file.metadata[name]));
   const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
   if (!modelType || !solver || ![seed, k, steps].every(isCount)) {
     const found = JSON.stringify(file.metadata);
     throw file.error(`its metadata are ${found} (expected model_type, solver, seed, sample and steps)`);
   }
-  const conditioning = label === undefined ? {} : { label: Number(label), guidance: Number(guidance) };
-  if (label !== undefined && !(isCount(conditioning.label!) && Number.isFinite(conditioning.guidance))) {
+  if (label !== undefined && !(isCount(Number(label)) && Number.isFinite(Number(guidance)))) {
     throw file.error(`its label is ${label} at guidance ${guidance} (expected a class and a number)`);
   }
   try {
@@ -192,6 +199,14 @@ export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTraje
   } catch (error) {
     throw error instanceof RangeError ? new RunError(error.message) : error;
   }
-  const names = { modelType: modelType as ModelType, solver: solver as SolverName };
-  return { k, ...names, seed, steps, ...conditioning, trajectory };
+  return {
+    k,
+    modelType: modelType as ModelType,
+    solver: solver as SolverName,
+    seed,
+    steps,
+    ...label !== undefined && { label: Number(label), guidance: Number(guidance) },
+    ...className !== undefined && { className },
+    trajectory,
+  };
 }

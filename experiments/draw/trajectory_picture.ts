@@ -36,22 +36,20 @@ export interface PictureOptions {
   readonly hold: number;
 }
 
-/** Labels of a picture. */
-interface PictureTexts {
+/** The rows of a picture, with their labels. */
+export interface TrajectoryRows {
+  readonly rows: readonly FlowRow[];
   /** Title of each sample: its class if it has one, else `Sample 1` and so on. */
   readonly columnTitles: readonly string[];
   /** Columns of the grid for one run; by default nearly square. */
   readonly columns?: number;
   /** The guidance, if it is the same for all samples. */
   readonly remark?: string;
-}
-
-/** The rows of a picture, with their labels. */
-export interface TrajectoryRows extends PictureTexts {
-  readonly rows: readonly FlowRow[];
   /** Warns if the runs started from different noise. */
   readonly warning?: string;
 }
+
+type PictureTexts = Pick<TrajectoryRows, "columnTitles" | "columns" | "remark">;
 
 /**
  * Makes the rows of a picture: one for each run, with samples that all runs store.
@@ -86,7 +84,9 @@ export function trajectoryRows(
       throw new RunError(`Cannot draw sample ${k} of ${run.name}: it stores ${known}`);
     })
   );
-  const labels = labelsOf(runs);
+  // The models' names if they differ between runs, else the runs' names.
+  const models = runs.map(({ samples: [{ modelType }] }) => modelNameOf(modelType));
+  const labels = new Set(models).size === runs.length ? models : runs.map(({ name }) => name);
   const seeds = runs.map((run) => run.samples[0].seed);
   return {
     rows: drawn.map((samples, row) => ({
@@ -100,12 +100,6 @@ export function trajectoryRows(
   };
 }
 
-/** The models' names if they differ between runs, else the runs' names. */
-function labelsOf(runs: readonly RunTrajectories[]): string[] {
-  const models = runs.map(({ samples: [{ modelType }] }) => modelNameOf(modelType));
-  return new Set(models).size === runs.length ? models : runs.map(({ name }) => name);
-}
-
 /** Labels for the samples of all runs; leaves out classes that differ between runs. */
 function sharedTexts(runs: readonly (readonly StoredTrajectory[])[]): PictureTexts {
   const [texts, ...others] = runs.map(textsOf);
@@ -116,12 +110,11 @@ function sharedTexts(runs: readonly (readonly StoredTrajectory[])[]): PictureTex
 }
 
 function textsOf(samples: readonly StoredTrajectory[]): PictureTexts {
-  const labels = samples.flatMap(({ label }) => label ?? []);
-  if (labels.length < samples.length) return { columnTitles: numbered(samples) };
+  if (samples.some(({ label }) => label === undefined)) return { columnTitles: numbered(samples) };
   const { guidance = 1 } = samples[0];
   return {
-    columnTitles: labels.map(String),
-    columns: new Set(labels).size,
+    columnTitles: samples.map(({ label, className }) => className ?? `${label}`),
+    columns: new Set(samples.map(({ label }) => label)).size,
     ...guidance !== 1 && { remark: `guidance ${guidance}` },
   };
 }

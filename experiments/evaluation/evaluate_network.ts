@@ -68,7 +68,7 @@ async function measureAll(
     rest = { ...rest, ...more };
   }
   const { judged, classes, ...means } = rest;
-  const { weights, data: { name, digest } } = subject;
+  const { weights, data: { name, digest, classNames } } = subject;
   const { how: _, ...asked } = options;
   return {
     evaluation: {
@@ -77,7 +77,7 @@ async function measureAll(
       seconds: (performance.now() - started) / 1000,
       weights,
       device: currentDevice().description,
-      dataset: { name, digest },
+      dataset: { name, digest, ...classNames && { classNames } },
       judge: judge && { sha256: judge.digest, accuracy: judge.accuracy, source: judge.source },
       asked,
       samples: { count: options.count, seed: options.seed, how, ...cost, classes },

@@ -74,8 +74,8 @@ const checks = {
   weights: fieldsOf({ file: textField, sha256: textField, step: ifGiven(count) }),
   /** The device that computed. */
   device: textField,
-  /** The data compared with, and the digest of its training images. */
-  dataset: fieldsOf({ name: textField, digest: textField }),
+  /** The data compared with, the digest of its training images, and the names of its classes, if it has any. */
+  dataset: fieldsOf({ name: textField, digest: textField, classNames: ifGiven(listOf(textField)) }),
   /** The judge; absent without labels. */
   judge: ifGiven(fieldsOf({ sha256: textField, accuracy: finiteNumber, source: textField })),
   asked: ifGiven(fieldsOf(request)),

@@ -1,4 +1,5 @@
 import { RunError } from "../run/atomic_write.ts";
+import { className } from "../draw/classes.ts";
 import { say, textTable } from "../program/output.ts";
 import { type Evaluation, readEvaluation } from "./evaluation.ts";
 import { type FigureMeaning, figureMeanings, figureNames, shownFigure } from "./figures.ts";
@@ -11,7 +12,8 @@ export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation)
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
   if (!judge) return `${drawn}\nNo judge: ${dataset.name} has no labels, or one class alone`;
-  const seen = samples.classes?.map((count, label) => `${label}: ${whole(count)}`) ?? [];
+  const seen =
+    samples.classes?.map((count, label) => `${className(label, dataset.classNames)}: ${whole(count)}`) ?? [];
   return `${drawn}\nJudge ${judge.sha256.slice(0, 12)}, ${judge.source}: ` +
     `right on ${(100 * judge.accuracy).toFixed(2)} % of the test images of ${dataset.name}` +
     (seen.length > 0 ? `\nSamples of each class, as the judge sees them: ${seen.join(", ")}` : "");

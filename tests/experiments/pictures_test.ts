@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { decode } from "npm:fast-png@8.0.0";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
-import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths } from "./cli.ts";
+import { loadDataset } from "../../experiments/data/load_dataset.ts";
+import { assertRefused } from "./refusals.ts";
+import { oneThread, testTask, tinyNetwork, tinyRun, tinyRunWithPaths } from "./cli.ts";
 import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
 const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
@@ -12,7 +14,7 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
   await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
   const { stderr } = await place.succeed(
     "train:base",
-    onBirds(`${tinyRunWithPaths} --max-steps 2 --out run`),
+    onBirds(`${tinyRunWithPaths.replace("--no-conditional", "--conditional")} --max-steps 2 --out run`),
   );
   assert.match(stderr, /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl\n/);
 
@@ -29,6 +31,26 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
     "--checkpoint run --count 2 --solver heun:steps=2 --out grid.png --device cpu",
   );
   assert.equal(decode(await place.read("grid.png")).channels, 3);
+  const draw = async (classes: string, out: string, checkpoint = "run") => {
+    const flags =
+      `--checkpoint ${checkpoint} --class ${classes} --count 2 --solver heun:steps=1 --out ${out}`;
+    return await place.succeed("sample", `${flags} ${oneThread}`);
+  };
+  assert.match((await draw("owl,finch", "named.npy")).stderr, /^2 samples of class owl, finch, guidance /);
+  assert.match(
+    (await draw("1,0", "a.npy", "run/ema.safetensors")).stderr,
+    /^2 samples of class owl, finch, /,
+  );
+  assert.deepEqual(await place.read("named.npy"), await place.read("a.npy"));
+  const says = "ConfigError: Cannot draw class finnch from run/ema.safetensors: " +
+    "it has the classes 0 to 1 (finch, owl) (did you mean finch?)\n";
+  await assertRefused(place, { task: "sample", flags: "--checkpoint run --class owl,finnch", says: [says] });
+  const morph = (flags: string) => place.succeed("morph", `--checkpoint run --solver heun:steps=1 ${flags}`);
+  const labels = (await loadDataset(place.file("birds"))).test.labels!;
+  await morph(`--from owl,finch --class owl --out named.png ${oneThread}`);
+  await morph(`--from ${labels.indexOf(1)},${labels.indexOf(0)} --class 1 --out numbered.png ${oneThread}`);
+  assert.deepEqual(await place.read("named.png"), await place.read("numbered.png"));
+
   await place.succeed("report", "run --out again.html");
   assert.match(
     await Deno.readTextFile(place.file("again.html")),

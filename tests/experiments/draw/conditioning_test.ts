@@ -95,22 +95,23 @@ Deno.test("drawSamplesInBatches() draws by sde only on the linear path", async (
   );
 });
 
-testInFolder("trajectory files record the class and the guidance", async (run) => {
+testInFolder("trajectory files record the class, its name and the guidance", async (run) => {
   const trajectories = await withDevice(
     device,
     () => followTrajectories(drawable(), { ...how, count, conditioning }),
   );
-  await writeTrajectories(run, trajectories, source, conditioning);
+  await writeTrajectories(run, trajectories, source, conditioning, ["finch", "owl"]);
   const labels = Array.from({ length: 12 }, (_, c) => c);
   const stored = await readTrajectories(run);
   assert.deepEqual(stored.map(({ label, guidance }) => [label, guidance]), labels.map((c) => [c, 2]));
+  assert.deepEqual(stored.slice(0, 3).map(({ className }) => className), ["finch", "owl", undefined]);
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify({ conditional: true, guidance: 2 }));
   const [{ solved }] = await readReportRuns([run]);
   assert.deepEqual(solved, { ...how, evaluations: 4, labels, guidance: 2 });
 });
 
 Deno.test("trajectoryRows() titles columns by class if all runs share classes and guidance", () => {
-  const run = (name: string, labelled: boolean, guidance = 1.5) => ({
+  const run = (name: string, labelled: boolean, guidance = 1.5, classNames: readonly string[] = []) => ({
     name,
     key: name,
     samples: [0, 1, 2, 3].map((n) => ({
@@ -118,6 +119,7 @@ Deno.test("trajectoryRows() titles columns by class if all runs share classes an
       k: n + 1,
       trajectory: madeUpFlow(n, 5, [4, 4]),
       ...labelled && { label: n % 2, guidance },
+      ...classNames.length > 0 && { className: classNames[n % 2] },
     })),
   });
   const texts = (...runs: ReturnType<typeof run>[]) => {
@@ -129,6 +131,8 @@ Deno.test("trajectoryRows() titles columns by class if all runs share classes an
   assert.deepEqual(texts(run("a", false)), plain);
   assert.deepEqual(texts(run("a", true, 1)), byClass);
   assert.deepEqual(texts(run("a", true), run("b", true)), { ...byClass, remark: "guidance 1.5" });
+  const named = { columnTitles: ["finch", "owl", "finch", "owl"], columns: 2 };
+  assert.deepEqual(texts(run("a", true, 1, ["finch", "owl"])), named);
   assert.deepEqual(texts(run("a", true), run("b", false)), plain);
   assert.deepEqual(texts(run("a", true), run("b", true, 3)), plain);
 });

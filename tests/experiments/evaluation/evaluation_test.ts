@@ -136,6 +136,8 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judge 
     "Judge efefefefefef, stored: right on 99.12 % of the test images of made-up",
     "Samples of each class, as the judge sees them: 0: 1,200, 1: 800",
   ]);
+  const dataset = { ...evaluation.dataset, classNames: ["finch", "owl"] };
+  assert.match(aboutEvaluation({ ...evaluation, dataset }), /sees them: finch: 1,200, owl: 800$/);
   assert.match(aboutEvaluation({ ...evaluation, judge: undefined }), /No judge: made-up has no labels/);
   assert.deepEqual([shownFigure("recall", 0.12345), shownFigure("kernel", 0.000123456)], [
     "12.3 %",
