@@ -118,13 +118,6 @@ export {
 } from "./files/normalization.ts";
 export { noise, permutation, slerp, streams } from "./random.ts";
 export { type AdaptiveRunOptions, AdaptiveSampler, type AdaptiveSolution } from "./solve/adaptive_sampler.ts";
-export {
-  bitsOf,
-  type BitsOptions,
-  type BitsPerDimension,
-  bitsPerDimension,
-  dequantized,
-} from "./solve/bits_per_dimension.ts";
 export { DensityField, estimatedDivergence, exactDivergence, rademacher } from "./solve/density_field.ts";
 export {
   type FlowGeometry,
@@ -133,7 +126,16 @@ export {
   type RoundTrip,
   roundTrip,
 } from "./solve/geometry.ts";
-export { type LikelihoodOptions, type LogLikelihood, logLikelihood } from "./solve/likelihood.ts";
+export {
+  bitsOf,
+  type BitsOptions,
+  type BitsPerDimension,
+  bitsPerDimension,
+  dequantized,
+  type LikelihoodOptions,
+  type LogLikelihood,
+  logLikelihood,
+} from "./solve/likelihood.ts";
 export { sample, type SampleOptions, trajectory } from "./solve/sample.ts";
 export {
   type OnShare,
@@ -168,7 +170,7 @@ export {
   type SolverOptions,
   solvers,
 } from "./solve/solvers.ts";
-export { SolverError, type SolverProgress, type TriedStep } from "./solve/step_control.ts";
+export { SolverError, type TriedStep } from "./solve/step_control.ts";
 export { mostNoise } from "./solve/batch_steps.ts";
 export {
   type ButcherTableau,

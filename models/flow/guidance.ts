@@ -3,7 +3,6 @@ import {
   add,
   concat,
   divide,
-  gatherRows,
   greater,
   less,
   multiply,
@@ -18,6 +17,7 @@ import {
 import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
 import { rejectUnknown } from "../names.ts";
 import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
+import { innerAxes, perRow, rowsAt } from "./rows.ts";
 
 /** How a field is guided. */
 export interface GuidanceOptions {
@@ -72,7 +72,8 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
   if (scale === 0 && !interval && !zeroStar) {
     return {
       ...traits,
-      velocity: (x, t, condition) => velocityOf(field, x, t, repeated(none, needed(condition).shape[0])),
+      velocity: (x, t, condition) =>
+        velocityOf(field, x, t, rowsAt(none, tensor(new Uint32Array(needed(condition).shape[0])))),
     };
   }
   return {
@@ -80,7 +81,7 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
     guided: true,
     velocity(x, t, condition) {
       const N = x.shape[0];
-      const axes = x.shape.map((_, axis) => axis).slice(1);
+      const axes = innerAxes(x.shape);
       const each = (values: Tensor) => reshape(values, [values.size, ...axes.map(() => 1)]);
       const both = velocityOf(field, concat([x, x], 0), concat([t, t], 0), stacked(needed(condition), none));
       const [vc, vu] = [slice(both, 0, 0, N), slice(both, 0, N, N)];
@@ -126,22 +127,12 @@ function fitted(vc: Tensor, vu: Tensor, axes: readonly number[]): Tensor {
   return divide(dot(vc, vu), add(dot(vu, vu), epsilon));
 }
 
-function repeated(row: Tensor, N: number): Tensor {
-  return reshape(gatherRows(asTable(row), tensor(new Uint32Array(N))), [N, ...row.shape.slice(1)]);
-}
-
 /** The N rows of a condition, followed by N rows of "none". */
 function stacked(condition: Tensor, none: Tensor): Tensor {
-  const [N, ...row] = condition.shape;
-  const rows = gatherRows(asTable(condition), tensor(Uint32Array.from({ length: 2 * N }, (_, i) => i % N)));
+  const N = condition.shape[0];
+  const rows = rowsAt(condition, tensor(Uint32Array.from({ length: 2 * N }, (_, i) => i % N)));
   const isGiven = tensor(Uint32Array.from({ length: 2 * N }, (_, i) => i < N ? 1 : 0));
-  return reshape(where(reshape(isGiven, [2 * N, 1]), rows, asTable(none)), [2 * N, ...row]);
-}
-
-/** Reshapes to [rows, P]. */
-function asTable(values: Tensor): Tensor {
-  const [rows] = values.shape;
-  return reshape(values, [rows, values.size / rows]);
+  return where(perRow(isGiven, rows), rows, none);
 }
 
 /**

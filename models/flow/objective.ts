@@ -4,6 +4,7 @@ import { type Coupling, independentCoupling } from "./coupling.ts";
 import { type VelocityField, velocityOf } from "./field.ts";
 import { linearPath, type Path } from "./path.ts";
 import { type Prediction, velocityPrediction } from "./prediction.ts";
+import { innerAxes } from "./rows.ts";
 import { type TimeDistribution, uniformDistribution } from "./time_distribution.ts";
 
 /** A training objective, made of interchangeable parts. */
@@ -56,7 +57,7 @@ function velocities({ path, prediction }: Objective, field: VelocityField, { x0,
  */
 export function lossesOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
-  return mean(square(subtract(v, u)), u.shape.map((_, axis) => axis).slice(1));
+  return mean(square(subtract(v, u)), innerAxes(u.shape));
 }
 
 /**

@@ -1,15 +1,6 @@
-import {
-  add,
-  cos,
-  full,
-  multiply,
-  reshape,
-  sin,
-  subtract,
-  type Tensor,
-  withDevice,
-} from "../../kernels/mod.ts";
+import { add, cos, full, multiply, sin, subtract, type Tensor, withDevice } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
+import { perRow } from "./rows.ts";
 
 /** Coefficients of xt = alpha x1 + sigma x0 and their slopes, f32[N] each. */
 export interface Coefficients {
@@ -37,11 +28,6 @@ export interface Path {
   at(x0: Tensor, x1: Tensor, t: Tensor): { xt: Tensor; u: Tensor };
   /** Coefficients at t f32[N], if xt = alpha x1 + sigma x0. Needed to predict data or noise. */
   coefficients?(t: Tensor): Coefficients;
-}
-
-/** Reshapes f32[N], one number per row of x, so that it broadcasts to x f32[N, ...]. */
-export function perRow(values: Tensor, x: Tensor): Tensor {
-  return reshape(values, x.shape.map((N, axis) => axis === 0 ? N : 1));
 }
 
 /** Shapes that merely broadcast would silently give wrong points. @throws {ShapeError} if they do not match */

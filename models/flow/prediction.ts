@@ -1,6 +1,7 @@
 import { add, divide, maximum, multiply, subtract, type Tensor } from "../../kernels/mod.ts";
 import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
-import { type Coefficients, type Path, perRow } from "./path.ts";
+import type { Coefficients, Path } from "./path.ts";
+import { perRow } from "./rows.ts";
 
 /** Smallest divisor of a conversion. A smaller one, near an end, would amplify small errors of the output. */
 const leastDivisor = 0.05;

@@ -1,6 +1,8 @@
-import { add, type Shape, type Tensor } from "../../kernels/mod.ts";
+import { assign, type Shape, type Tensor } from "../../kernels/mod.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
+import { copyOf } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
 import { type AdaptiveSteps, adaptiveSteps, interpolation } from "./adaptive_steps.ts";
 import {
@@ -13,43 +15,28 @@ import {
   type Solution,
 } from "./sampler.ts";
 import { adaptiveOptions, defaultMaxEvaluations, embeddedTableauOf, isAdaptive } from "./solvers.ts";
-import {
-  checkLimits,
-  guessedStep,
-  refinedStep,
-  SampleClock,
-  SolverError,
-  type TriedStep,
-} from "./step_control.ts";
+import { guessedStep, refinedStep, SampleClock, SolverError } from "./step_control.ts";
 import { type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
 import { checkedSpan, type Span } from "./time_grids.ts";
 
 /** Options of one solve in adaptive steps. */
 export interface AdaptiveRunOptions extends RunOptions {
-  /**
-   * Times of the states to return, ordered from start to end, both allowed. They do not change the steps: states are
-   * interpolated within each sample's own steps.
-   */
+  /** Times of states to interpolate within each sample's own steps, in order from start to end, both allowed. */
   readonly snapshots?: readonly number[];
-  /** Called after every attempted step with the progress of the slowest sample. If it throws, the solver stops. */
+  /** Called after every attempted step with the progress of the slowest sample. */
   readonly onProgress?: OnShare | undefined;
 }
 
 /** Result of an adaptive solver. */
-export interface AdaptiveSolution extends Solution {
-  /** The steps of each sample, accepted and rejected. */
-  readonly steps: readonly (readonly TriedStep[])[];
-  /**
-   * The states at the times of `snapshots`. Their velocity is the slope of the interpolation, v(x, t) up to its error.
-   */
+export interface AdaptiveSolution extends Required<Solution> {
+  /** The states at the times of `snapshots`. Their velocity is the slope of the interpolation. */
   readonly snapshots: readonly Required<Snapshot>[];
 }
 
 /**
- * Solves with adaptive steps. Each sample has its own steps, chosen by its own error, so its result does not depend on
- * the rest of the batch. The batch is evaluated together until all samples are done.
- *
- * The estimated error of each step stays below `atol + rtol |x|`, as a root mean square over a sample's elements.
+ * Solves with adaptive steps: the estimated error of each step stays below `atol + rtol |x|`, as a root mean square over
+ * a sample's elements. Each sample has its own steps, so it does not depend on the rest of its batch, which is evaluated
+ * together until all are done.
  *
  * Source: Dormand and Prince 1980; step control as in Hairer, Nørsett and Wanner 1993, section II.4
  */
@@ -66,15 +53,18 @@ export class AdaptiveSampler {
    * @param shape [N, C, H, W] of a batch
    * @param options the default tolerance is 1e-5
    * @throws {RangeError} if a tolerance is outside (0, 1], or `maxEvaluations` is not a positive integer
-   * @throws {TypeError} if an option or the solver is unknown, the solver has no error estimate, or the field does not
-   * return a tensor
+   * @throws {TypeError} if an option is unknown, or the solver has no error estimate
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
     rejectUnknown(options, ["solver", ...adaptiveOptions, "condition"], "a sampler with adaptive steps");
     const { solver, condition, maxEvaluations = defaultMaxEvaluations } = options;
     const { rtol = options.atol ?? 1e-5, atol = rtol } = options;
-    checkLimits({ rtol, atol, maxEvaluations });
+    for (const [name, value] of Object.entries({ rtol, atol })) {
+      if (value > 0 && value <= 1) continue;
+      throw new RangeError(`Cannot solve: ${name} is ${value} (expected a number above 0, at most 1)`);
+    }
+    checkCount("solve", "maxEvaluations", maxEvaluations);
     checkBatch(shape);
     this.#tableau = embeddedTableauOf(solver);
     this.#maxEvaluations = maxEvaluations;
@@ -96,58 +86,53 @@ export class AdaptiveSampler {
    * @throws {SolverError} if a step gets too short, or `maxEvaluations` are used up
    * @throws {Error} if another run is in progress
    */
-  async solve(x: Tensor, options: AdaptiveRunOptions = {}): Promise<AdaptiveSolution> {
-    if (this.#isRunning) {
-      throw new Error(
-        "Cannot run: a run of this sampler is in progress (expected one at a time); await it first, or make " +
-          "another sampler",
-      );
-    }
-    this.#isRunning = true;
-    try {
-      return await this.#solve(x, options);
-    } finally {
-      this.#isRunning = false;
-    }
-  }
-
-  async #solve(
+  async solve(
     x: Tensor,
-    { snapshots = [], onProgress, row: _, ...given }: AdaptiveRunOptions,
+    { snapshots = [], onProgress, row: _, ...given }: AdaptiveRunOptions = {},
   ): Promise<AdaptiveSolution> {
     rejectUnknown(given, ["from", "to"], "a run");
     const span = checkedSpan(given);
     checkSnapshots(snapshots, span);
     const steps = this.#steps;
-    const [N] = steps.x.shape;
     checkTensor("solve", "x is", x, steps.x.shape);
-    const before = this.evaluations;
-    const clocks = Array.from({ length: N }, () => new SampleClock(span, this.#tableau.order));
-    const states = snapshotsWithin(steps, snapshots);
-    await this.#begin(clocks, x, span);
-    while (!clocks.every(({ done }) => done)) {
-      this.#check(clocks, this.evaluations - before);
-      const [t, dt] = [clocks.map(({ t }) => t), clocks.map(({ dt }) => dt)];
-      const ratios = await steps.attempt(t, dt);
-      const accepted = clocks.map((clock, n) => clock.take(ratios[n]));
-      states.take(t, dt, accepted);
-      steps.accept(accepted);
-      const left = Math.max(...clocks.map(({ left }) => Math.abs(left)));
-      await onProgress?.(1 - left / Math.abs(span.to - span.from));
+    if (this.#isRunning) {
+      throw new Error(
+        "Cannot run: another run of this sampler is in progress; await it first, or make another sampler",
+      );
     }
-    return {
-      x: add(steps.x, 0),
-      evaluations: this.evaluations - before,
-      steps: clocks.map(({ steps }) => steps),
-      snapshots: await states.all(),
-    };
+    this.#isRunning = true;
+    try {
+      const before = this.evaluations;
+      const clocks = Array.from({ length: x.shape[0] }, () => new SampleClock(span, this.#tableau.order));
+      const states = snapshotsWithin(steps, snapshots);
+      await this.#begin(clocks, x, span);
+      while (!clocks.every(({ done }) => done)) {
+        this.#check(clocks, this.evaluations - before);
+        const [t, dt] = [clocks.map(({ t }) => t), clocks.map(({ dt }) => dt)];
+        const ratios = await steps.attempt(t, dt);
+        const accepted = clocks.map((clock, n) => clock.take(ratios[n]));
+        states.take(t, dt, accepted);
+        steps.accept(accepted);
+        const left = Math.max(...clocks.map(({ left }) => Math.abs(left)));
+        await onProgress?.(1 - left / Math.abs(span.to - span.from));
+      }
+      return {
+        x: copyOf(steps.x),
+        evaluations: this.evaluations - before,
+        steps: clocks.map(({ steps }) => steps),
+        snapshots: await states.all(),
+      };
+    } finally {
+      this.#isRunning = false;
+    }
   }
 
   /** Computes the initial velocity and each sample's first step. Two evaluations. */
   async #begin(clocks: readonly SampleClock[], x: Tensor, { from, to }: Required<Span>): Promise<void> {
     const N = clocks.length;
     const times = clocks.map(() => from);
-    const norms = await this.#steps.start(x, times);
+    assign(this.#steps.x, x);
+    const norms = await this.#steps.start(times, clocks.map(() => 0));
     const guesses = clocks.map((_, n) => Math.min(guessedStep(norms[n], norms[N + n]), Math.abs(to - from)));
     const changes = await this.#steps.probe(times, guesses.map((guess) => Math.sign(to - from) * guess));
     clocks.forEach((clock, n) =>
@@ -157,16 +142,9 @@ export class AdaptiveSampler {
 
   /** @throws {SolverError} if a sample's step is too short, or the next attempt would exceed `maxEvaluations` */
   #check(clocks: readonly SampleClock[], evaluations: number): void {
-    const fail = (message: string): never => {
-      throw new SolverError(message, {
-        t: clocks.map(({ t }) => t),
-        evaluations,
-        steps: clocks.map(({ steps }) => steps),
-      });
-    };
     const stuck = clocks.findIndex((clock) => clock.stuck);
     if (stuck >= 0) {
-      fail(
+      throw new SolverError(
         `Cannot solve sample ${stuck} beyond t = ${clocks[stuck].t.toFixed(4)}: its steps get too short; ` +
           "use a larger tolerance, and check that the velocity is finite",
       );
@@ -174,27 +152,16 @@ export class AdaptiveSampler {
     // An attempt costs one step's evaluations: the first velocity is known, the one at the end is needed.
     if (evaluations + evaluationsPerStep(this.#tableau) <= this.#maxEvaluations) return;
     const { t } = clocks.reduce((a, b) => Math.abs(b.left) > Math.abs(a.left) ? b : a);
-    fail(
+    throw new SolverError(
       `Cannot solve in ${this.#maxEvaluations} evaluations: the slowest sample is at t = ${t.toFixed(4)}; ` +
         "use a larger tolerance or maxEvaluations",
     );
   }
 }
 
-/**
- * Records a sampler for batches of one size: with adaptive steps if the options have a tolerance, else with given
- * steps.
- *
- * @throws as the constructors of {@linkcode Sampler} and {@linkcode AdaptiveSampler}
- */
-export function samplerFor(
-  field: VelocityField,
-  shape: Shape,
-  options: SamplerOptions,
-): Sampler | AdaptiveSampler {
-  return isAdaptive(options)
-    ? new AdaptiveSampler(field, shape, options)
-    : new Sampler(field, shape, options);
+/** Makes a sampler: with adaptive steps if the options have a tolerance, else with given steps. */
+export function samplerFor(field: VelocityField, shape: Shape, options: SamplerOptions) {
+  return new (isAdaptive(options) ? AdaptiveSampler : Sampler)(field, shape, options);
 }
 
 /** Placeholder for samples without a snapshot in this step; the result is dropped. */
@@ -216,13 +183,10 @@ function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
     /** Takes all snapshots that lie within the accepted steps from t[n] to t[n] + dt[n] of each sample n. */
     take(t: readonly number[], dt: readonly number[], accepted: readonly boolean[]): void {
       for (;;) {
-        const shares = taken.map((i, n) => {
-          const share = accepted[n] && i < times.length ? (times[i] - t[n]) / dt[n] : NaN;
-          return share <= 1 ? share : undefined;
-        });
-        if (shares.every((share) => share === undefined)) return;
-        const found = shares.map((share, n) => share === undefined ? undefined : snapshots[taken[n]++]);
-        const weights = shares.map((share, n) => share === undefined ? unused : interpolation(share, dt[n]));
+        const shares = taken.map((i, n) => accepted[n] && i < times.length ? (times[i] - t[n]) / dt[n] : NaN);
+        if (!shares.some((share) => share <= 1)) return;
+        const found = shares.map((share, n) => share <= 1 ? snapshots[taken[n]++] : undefined);
+        const weights = shares.map((share, n) => share <= 1 ? interpolation(share, dt[n]) : unused);
         const kept = steps.within(weights).then(([x, slope]) =>
           found.forEach((snapshot, n) => {
             snapshot?.image.set(x.subarray(n * P, (n + 1) * P), n * P);
@@ -248,9 +212,6 @@ function checkSnapshots(times: readonly number[], { from, to }: Required<Span>):
     !(direction * (t - (times[i - 1] ?? from)) >= (i > 0 ? Number.MIN_VALUE : 0) && direction * (to - t) >= 0)
   );
   if (bad < 0) return;
-  throw new RangeError(
-    `Cannot solve: snapshot ${bad} is at t = ${
-      times[bad]
-    } (expected different times in order, from ${from} to ${to})`,
-  );
+  const expected = `different times in order, from ${from} to ${to}`;
+  throw new RangeError(`Cannot solve: snapshot ${bad} is at t = ${times[bad]} (expected ${expected})`);
 }

@@ -21,16 +21,11 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { perRow } from "../flow/path.ts";
+import { innerAxes, perRow } from "../flow/rows.ts";
 import { type EmbeddedTableau, solverStep } from "./tableau.ts";
 
-/** Weights that interpolate x and its slope at a time within a step. */
-export interface InterpolationWeights {
-  /** For x: weights of x at both ends, v at both ends, and the correction. */
-  readonly x: readonly [x0: number, x1: number, v0: number, v1: number, dense: number];
-  /** For dx/dt: weights of the same terms. */
-  readonly slope: readonly [x0: number, x1: number, v0: number, v1: number, dense: number];
-}
+/** x and its slope within a step, as weights of x at both ends, v at both ends, and the correction. */
+export type InterpolationWeights = Readonly<Record<"x" | "slope", readonly number[]>>;
 
 /**
  * Dense output within a step: the cubic Hermite interpolant of x and v at both ends, plus the solver's correction s^2
@@ -52,36 +47,22 @@ export function interpolation(share: number, dt: number): InterpolationWeights {
 }
 
 /** The state of a batch on the device, with recorded steps whose lengths the host chooses. */
-export interface AdaptiveSteps {
-  /** x, f32[N, C, H, W]. */
-  readonly x: Tensor;
-  /** Starts at x. Returns |x| and |v| relative to the allowed error, f32[2 N]. One evaluation. */
-  start(x: Tensor, t: readonly number[]): Promise<Float32Array>;
-  /** Takes a trial Euler step. Returns the norm of the change of velocity, f32[N]. One evaluation. */
-  probe(t: readonly number[], dt: readonly number[]): Promise<Float32Array>;
-  /** Attempts a step. Returns its error relative to the allowed error, f32[N]. */
-  attempt(t: readonly number[], dt: readonly number[]): Promise<Float32Array>;
-  /** Interpolates x and its slope within the attempted step, before `accept`; f32[N, C, H, W] each. */
-  within(each: readonly InterpolationWeights[]): Promise<[x: Float32Array, slope: Float32Array]>;
-  /** Advances the samples that accept the attempted step. */
-  accept(accepted: readonly boolean[]): void;
-}
+export type AdaptiveSteps = ReturnType<typeof adaptiveSteps>;
 
-/** Records adaptive steps. @throws as the constructor of `AdaptiveSampler` */
+/** Records adaptive steps of batches of a shape, [N, C, H, W]. */
 export function adaptiveSteps(
   tableau: EmbeddedTableau,
   field: VelocityField,
   shape: Shape,
   { rtol, atol, condition }: { rtol: number; atol: number; condition: Tensor | undefined },
-): AdaptiveSteps {
+) {
   const N = shape[0];
   const [x, v, triedX, triedV] = [0, 0, 0, 0].map(() => zeros(shape));
   const triedDense = tableau.dense && zeros(shape);
   const [t, dt] = [0, 0].map(() => tensor(new Float32Array(N)));
   const rows = tensor(new Uint32Array(N));
   const weights = tensor(new Float32Array(10 * N), [10, N]);
-  const axes = shape.map((_, axis) => axis).slice(1);
-  const norm = (x: Tensor, allowed: Tensor) => sqrt(mean(square(divide(x, allowed)), axes));
+  const norm = (x: Tensor, allowed: Tensor) => sqrt(mean(square(divide(x, allowed)), innerAxes(shape)));
   const allowedAt = (x: Tensor) => add(multiply(abs(x), rtol), atol);
   const start = record(() => {
     assign(v, field.velocity(x, t, condition));
@@ -112,21 +93,23 @@ export function adaptiveSteps(
         .reduce((a, b) => add(a, b));
     return [weighted(0), weighted(5)] as const;
   });
-  const read = (step: RecordedStep<Tensor>, from: readonly number[], lengths: readonly number[]) => {
+  const runner = (step: RecordedStep<Tensor>) => (from: readonly number[], lengths: readonly number[]) => {
     t.write(Float32Array.from(from));
     dt.write(Float32Array.from(lengths));
     step.run();
     return step.result.read();
   };
   return {
+    /** x, f32[N, C, H, W]; assign to it to start anew. */
     x,
-    start(from, times) {
-      assign(x, from);
-      return read(start, times, times.map(() => 0));
-    },
-    probe: (t, dt) => read(probe, t, dt),
-    attempt: (t, dt) => read(attempt, t, dt),
-    within(each) {
+    /** Starts at x. Returns |x| and |v| relative to the allowed error, f32[2 N]. One evaluation. */
+    start: runner(start),
+    /** Takes a trial Euler step. Returns the norm of the change of velocity, f32[N]. One evaluation. */
+    probe: runner(probe),
+    /** Attempts a step. Returns its error relative to the allowed error, f32[N]. */
+    attempt: runner(attempt),
+    /** Interpolates x and its slope within the attempted step, before `accept`; f32[N, C, H, W] each. */
+    within(each: readonly InterpolationWeights[]) {
       const values = new Float32Array(10 * N);
       each.forEach(({ x, slope }, n) => [...x, ...slope].forEach((weight, i) => values[i * N + n] = weight));
       weights.write(values);
@@ -134,7 +117,8 @@ export function adaptiveSteps(
       const [state, slope] = within.result;
       return Promise.all([state.read(), slope.read()]);
     },
-    accept(accepted) {
+    /** Advances the samples that accept the attempted step. */
+    accept(accepted: readonly boolean[]) {
       rows.write(Uint32Array.from(accepted, (accepted, n) => accepted ? N + n : n));
       accept.run();
     },

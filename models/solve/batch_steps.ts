@@ -5,14 +5,14 @@ import {
   randomNormalRows,
   record,
   type Shape,
-  slice,
   subtract,
   type Tensor,
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { pathOf, type VelocityField } from "../flow/field.ts";
-import { linearPath, perRow } from "../flow/path.ts";
+import { pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
+import { linearPath } from "../flow/path.ts";
+import { copyOf, perRow } from "../flow/rows.ts";
 import { checkedSeed, streams } from "../random.ts";
 import type { SolverOptions } from "./solvers.ts";
 import { type ButcherTableau, solverStep } from "./tableau.ts";
@@ -24,72 +24,53 @@ export interface BatchSteps {
   /** Checks the times of a run. @throws {TypeError | RangeError} if the steps cannot use them */
   check?(times: readonly number[]): void;
   /**
-   * Takes step i.
+   * Takes step i. Returns v(x, t) at its start, which the next step overwrites.
    *
    * @param first whether the state is new, so its velocity is unknown
    * @param row index of the first sample
-   * @returns v(x, t) at the start of the step; the next step overwrites it
    */
   take(times: readonly number[], i: number, first: boolean, row?: number): Tensor;
 }
 
-/**
- * Records steps of a Runge-Kutta method.
- *
- * @param observe computes something about each step on the device; if given, the velocity at the step's end is
- * computed, too
- * @returns the steps, and the latest result of `observe`
- */
-export function rungeKuttaSteps<T = undefined>(
+/** Records steps of a Runge-Kutta method. */
+export function rungeKuttaSteps(
   tableau: ButcherTableau,
   field: VelocityField,
   shape: Shape,
   condition?: Tensor,
-  observe?: (step: Readonly<Record<"x" | "v" | "nextX" | "nextV", Tensor>>) => T,
-): BatchSteps & { readonly seen: () => T } {
+): BatchSteps {
   const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
-  const keepsVelocity = tableau.firstSameAsLast || observe !== undefined;
   const x = zeros(shape);
-  const v = keepsVelocity ? zeros(shape) : x;
-  const start = keepsVelocity ? record(() => assign(v, field.velocity(x, t, condition))) : undefined;
+  const v = tableau.firstSameAsLast ? zeros(shape) : undefined;
+  const start = v && record(() => assign(v, velocityOf(field, x, t, condition)));
   const step = record(() => {
-    const next = solverStep(tableau, field, x, t, dt, { condition, ...keepsVelocity && { first: v } });
-    const velocity = keptVelocity(next.v, v);
-    if (!keepsVelocity) {
-      assign(x, next.x);
-      return { velocity, seen: undefined };
-    }
-    const nextV = tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt), condition);
-    const seen = observe?.({ x, v, nextX: next.x, nextV });
+    const next = solverStep(tableau, field, x, t, dt, { condition, ...v && { first: v } });
+    const velocity = keptVelocity(next.v, v ?? x);
     assign(x, next.x);
-    assign(v, nextV);
-    return { velocity, seen };
+    if (v) assign(v, next.last);
+    return velocity;
   });
   return {
-    state: keepsVelocity ? [x, v] : [x],
+    state: v ? [x, v] : [x],
     take(times, i, first) {
       fill(t, times[i]);
       fill(dt, times[i + 1] - times[i]);
       if (first) start?.run();
       step.run();
-      return step.result.velocity;
+      return step.result;
     },
-    seen: () => step.result.seen!,
   };
 }
 
 /**
- * Records steps of a stochastic differential equation with the marginals of the flow, from the same velocity.
+ * Records Euler-Maruyama steps of a stochastic differential equation with the marginals of the flow.
  *
  * On the linear path, the velocity gives both ends, E[x0 | x] = x - t v and E[x1 | x] = x + (1 - t) v, and the score
  * -E[x0 | x] / (1 - t). With g(t)^2 = noise (1 - t),
  *
  *     dx = (v + g^2 / 2 score) dt + g dW = (v - noise / 2 (x - t v)) dt + sqrt(noise (1 - t)) dW
  *
- * needs no division at either end. Steps are Euler-Maruyama steps; the last one adds no noise and goes straight to E[x1
- * | x]. Fresh noise corrects errors that a deterministic solver would keep.
- *
- * Valid only for the linear path from standard normal noise, and only forwards, from noise to data.
+ * needs no division at either end. The last step adds no noise and goes straight to E[x1 | x].
  *
  * @throws {TypeError} if the field's path is not linear
  * Source: Ma et al. 2024, SiT, arXiv:2401.08740, with the diffusion coefficient w = noise sigma
@@ -135,9 +116,9 @@ export function stochasticSteps(
       }
       const most = mostNoise(times);
       if (noise >= 0 && noise <= most) return;
+      const range = `0 to ${Number(most.toPrecision(3))}, 2 by the longest step`;
       throw new RangeError(
-        `Cannot sample with noise ${noise} in ${times.length - 1} steps ` +
-          `(expected 0 to ${Number(most.toPrecision(3))}, 2 by the longest step, or more steps)`,
+        `Cannot sample with noise ${noise} in ${times.length - 1} steps (expected ${range}, or more steps)`,
       );
     },
     take(times, i, _, row = 0) {
@@ -154,11 +135,7 @@ export function stochasticSteps(
   };
 }
 
-/**
- * The strongest noise allowed: with more, the longest step would overshoot.
- *
- * @param times ends of the steps, increasing
- */
+/** The strongest noise allowed at increasing times: with more, the longest step would overshoot. */
 export function mostNoise(times: readonly number[]): number {
   return 2 / times.slice(1).reduce((longest, t, i) => Math.max(longest, t - times[i]), 0);
 }
@@ -170,9 +147,4 @@ function fill(x: Tensor, value: number): void {
 /** A velocity, copied if it shares memory with a state that the step overwrites. */
 function keptVelocity(v: Tensor, state: Tensor): Tensor {
   return v.storage === state.storage ? copyOf(v) : v;
-}
-
-/** Copies a tensor, so that later steps do not overwrite it. */
-export function copyOf(x: Tensor): Tensor {
-  return slice(x, 0, 0, x.shape[0]);
 }

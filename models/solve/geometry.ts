@@ -12,24 +12,23 @@ import {
   subtract,
   sum,
   type Tensor,
+  tensor,
 } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { CountedField, type VelocityField } from "../flow/field.ts";
-import { perRow } from "../flow/path.ts";
+import type { VelocityField } from "../flow/field.ts";
+import { copyOf, innerAxes, perRow } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
-import { copyOf, rungeKuttaSteps } from "./batch_steps.ts";
-import { inner } from "./density_field.ts";
-import { Sampler, type SamplerOptions } from "./sampler.ts";
-import { SampleBatches } from "./solve_flow.ts";
+import { type BatchSteps, rungeKuttaSteps } from "./batch_steps.ts";
+import type { SamplerOptions } from "./sampler.ts";
+import { type BatchOptions, SampleBatches, solveFlow } from "./solve_flow.ts";
 import { tableauOf } from "./solvers.ts";
-import { timesOf, timesOptions } from "./time_grids.ts";
+import { type ButcherTableau, defineTableau, evaluationsPerStep } from "./tableau.ts";
+import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 
-/** Options for following flows in batches, in given steps without noise. */
-export interface FollowOptions
-  extends Omit<SamplerOptions, "rtol" | "atol" | "maxEvaluations" | "noise" | "seed"> {
-  /** Largest batch; by default 64. */
-  readonly batch?: number;
-}
+/** Options for following flows in given steps without noise; the largest batch is 64 by default. */
+export type FollowOptions =
+  & Pick<SamplerOptions, "solver" | "condition" | keyof TimesOptions>
+  & Pick<BatchOptions, "batch">;
 
 /**
  * The geometry of N trajectories at times t_0, ..., t_K. Norms are Euclidean over all elements of a sample; v_i =
@@ -55,46 +54,36 @@ export interface FlowGeometry {
   readonly speed: readonly Float64Array[];
   /** |u - v_i|^2 of each sample, for each of the K + 1 times. */
   readonly deviation: readonly Float64Array[];
-  /**
-   * Curvature for each of the K steps: the angle between v_i and v_i+1 divided by |x(t_i+1) - x(t_i)|. 1 / radius on a
-   * circle.
-   */
+  /** For each of the K steps: the angle between v_i and v_i+1 by |x(t_i+1) - x(t_i)|; 1 / radius on a circle. */
   readonly curvature: readonly Float64Array[];
   /** Evaluations of the field per sample. */
   readonly evaluations: number;
 }
 
+const followOptions = ["solver", ...timesOptions, "condition", "batch"];
+
 /** Norm below which a velocity has no direction. */
 const smallest = 1e-18;
 
 /**
- * Follows flows and measures their geometry on the device; only a few numbers per sample and step are read back. Needs
- * memory for the velocities at all times.
+ * Follows flows and measures their geometry on the device. Needs memory for states and velocities at all times.
  *
  * @param x0 state at the first time, f32[N, ...]: noise for times from 0 to 1
- * @throws {RangeError} if `batch` is not a positive integer
- * @throws {ShapeError} if there are no samples, or the condition does not have one row per sample
- * @throws as {@linkcode Sampler}
+ * @throws as {@linkcode solveFlow}
  */
 export async function flowGeometry(
   field: VelocityField,
   x0: Tensor,
   options: FollowOptions = {},
 ): Promise<FlowGeometry> {
-  const { tableau, times, batches } = followed("flowGeometry()", x0, options);
-  const counted = new CountedField(batches.field(field));
-  let evaluations = 0;
+  rejectUnknown(options, followOptions, "flowGeometry()");
+  const { batch = 64, condition, solver } = options;
+  const tableau = withEndVelocity(tableauOf(solver));
+  const times = timesOf(options);
+  const batches = new SampleBatches(checkTensor("follow the flow", "x is", x0), batch, condition);
   const tensors = scope(() => {
-    const steps = rungeKuttaSteps(tableau, counted, batches.shape, undefined, ({ x, v, nextX, nextV }) => ({
-      moved: squaredNorm(subtract(nextX, x)),
-      turned: squaredNorm(subtract(direction(nextV), direction(v))),
-    }));
-    return batches.join(Array.from(batches, (part) => {
-      const before = counted.evaluations;
-      const found = follow(steps, part.x0, times);
-      evaluations = counted.evaluations - before;
-      return found;
-    }));
+    const steps = rungeKuttaSteps(tableau, batches.field(field), batches.shape);
+    return batches.join(Array.from(batches, (part) => follow(steps, part.x0, times)));
   });
   const [[distance], moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));
   const lengths = moved.map(rooted);
@@ -115,42 +104,42 @@ export async function flowGeometry(
     speed: speed.map(rooted),
     deviation,
     curvature: angles.map((column, i) => column.map((angle, n) => angle === 0 ? 0 : angle / lengths[i][n])),
-    evaluations,
+    evaluations: evaluationsPerStep(tableau) * (times.length - 1) + 1,
   };
 }
 
-/** Measures of a step, f32[N, 1] each: |x(t_i+1) - x(t_i)|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2. */
-type Observed = Readonly<Record<"moved" | "turned", Tensor>>;
+/** The same method with one more stage, the velocity at the end of the step, which the next step reuses. */
+function withEndVelocity(tableau: ButcherTableau): ButcherTableau {
+  const { order, a, b, c, firstSameAsLast } = tableau;
+  return firstSameAsLast ? tableau : defineTableau({ order, a: [...a, b], b: [...b, 0], c: [...c, 1] });
+}
 
 /**
- * Follows a batch. Needs memory for K + 1 velocities.
+ * Follows a batch in steps that keep the velocity at their ends.
  *
  * @returns |x(t_K) - x(t_0)|^2, f32[N, 1], and columns for each step or time: |x(t_i+1) - x(t_i)|^2, |v_i|^2, |u -
  * v_i|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2
  */
-function follow(
-  steps: ReturnType<typeof rungeKuttaSteps<Observed>>,
-  start: Tensor,
-  times: readonly number[],
-): Tensor[] {
+function follow({ state: [x, v], take }: BatchSteps, start: Tensor, times: readonly number[]): Tensor[] {
   return scope(() => {
-    const [velocities, moved, turned]: Tensor[][] = [[], [], []];
-    const [x, v] = steps.state;
     assign(x, start);
+    const states = [start];
+    const velocities: Tensor[] = [];
     for (let i = 0; i + 1 < times.length; i++) {
-      velocities.push(copyOf(steps.take(times, i, i === 0)));
-      moved.push(copyOf(steps.seen().moved));
-      turned.push(copyOf(steps.seen().turned));
+      velocities.push(copyOf(take(times, i, i === 0)));
+      states.push(copyOf(x));
     }
     velocities.push(copyOf(v));
     const change = subtract(x, start);
     const straight = multiply(change, 1 / (times[times.length - 1] - times[0]));
+    const deviations = velocities.map((velocity) => subtract(straight, velocity));
+    const columns = (values: Tensor[]) => concat(values.map(squaredNorm), 1);
     return [
       squaredNorm(change),
-      concat(moved, 1),
-      concat(velocities.map(squaredNorm), 1),
-      concat(velocities.map((velocity) => squaredNorm(subtract(straight, velocity))), 1),
-      concat(turned, 1),
+      columns(differences(states)),
+      columns(velocities),
+      columns(deviations),
+      columns(differences(velocities.map(direction))),
     ];
   });
 }
@@ -169,40 +158,32 @@ export interface RoundTrip {
  *
  * @param x1 data, f32[N, ...]
  * @param options times from noise to data; the reverse pass runs first
- * @throws as {@linkcode flowGeometry}
+ * @throws as {@linkcode solveFlow}
  */
 export async function roundTrip(
   field: VelocityField,
   x1: Tensor,
   options: FollowOptions = {},
 ): Promise<RoundTrip> {
-  const { tableau, times, batches } = followed("roundTrip()", x1, options);
-  let evaluations = 0;
-  const [error] = scope(() => {
-    const sampler = new Sampler(batches.field(field), batches.shape, { times, solver: tableau });
-    return batches.join(Array.from(batches, ({ x0: data }) => {
-      const before = sampler.evaluations;
-      const lost = subtract(sampler.run(sampler.run(data, { from: 1, to: 0 })), data);
-      evaluations = sampler.evaluations - before;
-      return [sqrt(mean(square(lost), inner(lost.shape)))];
-    }));
+  rejectUnknown(options, followOptions, "roundTrip()");
+  const how = { batch: 64, ...options };
+  const there = await solveFlow(field, x1, { ...how, from: 1, to: 0 });
+  const back = await solveFlow(field, tensor(there.samples, x1.shape), how);
+  const error = scope(() => {
+    const lost = subtract(tensor(back.samples, x1.shape), x1);
+    return sqrt(mean(square(lost), innerAxes(lost.shape)));
   });
-  return { error: await error.read(), evaluations };
+  return { error: await error.read(), evaluations: there.evaluations + back.evaluations };
 }
 
-function followed(who: string, x: Tensor, options: FollowOptions) {
-  rejectUnknown(options, ["solver", ...timesOptions, "condition", "batch"], who);
-  const { batch = 64, condition, solver } = options;
-  return {
-    tableau: tableauOf(solver),
-    times: timesOf(options),
-    batches: new SampleBatches(checkTensor("follow the flow", "x is", x), batch, condition),
-  };
+/** x_i+1 - x_i for all neighbours. */
+function differences(x: readonly Tensor[]): Tensor[] {
+  return x.slice(1).map((next, i) => subtract(next, x[i]));
 }
 
 /** |x|^2 of each row, f32[N, 1]. */
 function squaredNorm(x: Tensor): Tensor {
-  return reshape(sum(square(x), inner(x.shape)), [x.shape[0], 1]);
+  return reshape(sum(square(x), innerAxes(x.shape)), [x.shape[0], 1]);
 }
 
 /** v / |v| of each row; 0 for zero velocity. */

@@ -3,28 +3,30 @@ import {
   assign,
   mean,
   multiply,
+  randomUniform,
   reshape,
   scope,
   slice,
   square,
   sum,
   type Tensor,
+  tensor,
   zeros,
 } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
+import type { Normalization } from "../files/normalization.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { innerAxes } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
+import { checkedSeed, streams } from "../random.ts";
 import { samplerFor } from "./adaptive_sampler.ts";
-import { DensityField, inner, rademacher } from "./density_field.ts";
+import { DensityField, rademacher } from "./density_field.ts";
 import type { SamplerOptions } from "./sampler.ts";
 import { type BatchOptions, SampleBatches } from "./solve_flow.ts";
 import { isAdaptive, solverOptions } from "./solvers.ts";
 import { timesOf } from "./time_grids.ts";
 
-/**
- * Options of {@linkcode logLikelihood}. The flow is solved from data, t = 1, back to noise; by default with `rtol:
- * 1e-3`.
- */
+/** Options of {@linkcode logLikelihood}; by default `rtol: 1e-3`. */
 export interface LikelihoodOptions extends Omit<SamplerOptions, "noise">, BatchOptions {
   /** Compute the exact divergence, by one vector-Jacobian product per element; for up to 64 elements. */
   readonly exact?: boolean;
@@ -35,6 +37,9 @@ export interface LikelihoodOptions extends Omit<SamplerOptions, "noise">, BatchO
   /** The random signs themselves, f32[P, N, ...], instead of `probes` and `seed`. */
   readonly epsilon?: Tensor;
 }
+
+/** Values of a byte. */
+const levels = 256;
 
 /** The log-likelihood of samples, and its cost. */
 export interface LogLikelihood {
@@ -55,17 +60,13 @@ export interface LogLikelihood {
  *
  *     log p(x1) = log N(z; 0, I) - integral of div v(xt, t) from t = 0 to 1
  *
- * The flow is solved from data, t = 1, back to noise z, t = 0. Random signs are fixed for the whole solve, so each
- * estimate solves one ordinary differential equation. A sample's estimate depends on its row and the seed, not on the
- * batch.
+ * The flow is solved from data, t = 1, back to noise z, t = 0, with fixed random signs. A sample's estimate depends on
+ * its row and the seed, not on the batch.
  *
  * @param x1 data, f32[N, ...]
- * @throws {TypeError} if an option is unknown, options contradict each other, the field is guided or does not return a
- * tensor, or the solver adds noise
- * @throws {RangeError} if a count, a tolerance or the seed is outside its range, `times` do not lead from 0 to 1, or
- * the samples are too large for the exact divergence
- * @throws {ShapeError} if there are no samples, or condition, random signs or a velocity do not have their shape
- * @throws {SolverError} if adaptive steps get too short or too many
+ * @throws {TypeError} if options contradict each other, the field is guided, or the solver adds noise
+ * @throws {RangeError} if `times` do not lead from 0 to 1, or samples are too large for the exact divergence
+ * @throws as {@linkcode solveFlow}
  *
  * ```ts
  * import { init, multiply, type Tensor, tensor } from "../../kernels/mod.ts";
@@ -84,15 +85,15 @@ export async function logLikelihood(
   options: LikelihoodOptions = {},
 ): Promise<LogLikelihood> {
   const { exact = false, probes, seed, epsilon: given, batch = 64, onProgress, condition, ...how } = options;
-  rejectUnknown(options, known, "logLikelihood()");
+  const own = ["condition", "exact", "probes", "epsilon", "batch", "onProgress"];
+  rejectUnknown(options, [...solverOptions, ...own], "logLikelihood()");
   checkTensor("take the likelihood", "x1 is", x1);
   const extra = ([["exact", ["epsilon", "probes", "seed"]], ["epsilon", ["probes", "seed"]]] as const)
     .flatMap(([name, others]) => options[name] ? others.map((other) => [name, other] as const) : [])
     .find(([, other]) => options[other] !== undefined);
   if (extra) {
-    throw new TypeError(
-      `Cannot take the likelihood: both ${extra.join(" and ")} given (expected one of them)`,
-    );
+    const both = extra.join(" and ");
+    throw new TypeError(`Cannot take the likelihood: both ${both} given (expected one of them)`);
   }
   const batches = new SampleBatches(x1, batch, condition);
   const epsilon = exact ? undefined : given ?? rademacher(seed ?? 0, probes ?? 1, x1.shape);
@@ -120,11 +121,9 @@ export async function logLikelihood(
     }));
   }
   const [logp, perProbe, z] = batches.join(parts);
-  const N = x1.shape[0];
-  return { logp, perProbe, z, evaluations: evaluations / N, products: evaluations * density.products / N };
+  evaluations /= x1.shape[0];
+  return { logp, perProbe, z, evaluations, products: evaluations * density.products };
 }
-
-const known = [...solverOptions, "condition", "exact", "probes", "epsilon", "batch", "onProgress"];
 
 /** Options to solve from data to noise. @throws {RangeError} if times do not lead from 0 to 1 */
 function backwardOptions(how: SamplerOptions): SamplerOptions {
@@ -134,15 +133,107 @@ function backwardOptions(how: SamplerOptions): SamplerOptions {
   }
   const times = timesOf(how);
   if (times[0] === 0 && times[times.length - 1] === 1) return how;
+  const given = `${times[0]} to ${times.at(-1)}`;
   throw new RangeError(
-    `Cannot take the likelihood at times from ${times[0]} to ${
-      times.at(-1)
-    } (expected from 0 to 1, as for sampling)`,
+    `Cannot take the likelihood at times from ${given} (expected from 0 to 1, as for sampling)`,
   );
 }
 
 /** log N(z; 0, I) of each row of f32[N, ...], f32[N]. */
 function standardNormal(z: Tensor): Tensor {
   const D = z.size / z.shape[0];
-  return add(multiply(sum(square(z), inner(z.shape)), -1 / 2), -D / 2 * Math.log(2 * Math.PI));
+  return add(multiply(sum(square(z), innerAxes(z.shape)), -1 / 2), -D / 2 * Math.log(2 * Math.PI));
+}
+
+/** Options of {@linkcode bitsPerDimension}. The seed is also that of the dequantisation. */
+export interface BitsOptions extends LikelihoodOptions {
+  /** Maps pixels in [0, 1] to the network's units. */
+  readonly normalization: Normalization;
+}
+
+/** Bits per dimension of images. */
+export interface BitsPerDimension extends Pick<LogLikelihood, "evaluations" | "products"> {
+  /** Per image, averaged over its vectors of random signs. */
+  readonly bits: readonly number[];
+  /** The mean over images. */
+  readonly mean: number;
+  /** Standard error of the mean, from the spread over images; NaN for a single image. */
+  readonly standardError: number;
+  /** The mean over images, for each vector of random signs. */
+  readonly probes: readonly number[];
+  /** Standard error of the mean due to the random signs, from the spread of `probes`; NaN for a single vector. */
+  readonly probeError: number;
+}
+
+/**
+ * Dequantises 8-bit images, so that they have a density: spreads each level over its width,
+ *
+ *     pixel -> (255 pixel + u) / 256,   u ~ U[0, 1)
+ *
+ * @param x1 images in the network's units, scale pixel + shift, f32[N, ...]
+ * @param seed integer in [0, 2^32); row n of u does not depend on N
+ * @returns dequantised images in the network's units, same shape
+ * @throws {RangeError} if the seed is not an integer in [0, 2^32)
+ * Source: Theis et al. 2016, arXiv:1511.01844, section 3.1
+ */
+export function dequantized(x1: Tensor, { scale, shift }: Normalization, seed: number): Tensor {
+  const u = randomUniform(tensor(Uint32Array.of(checkedSeed(seed), streams.dequantization, 0)), x1.shape);
+  const spread = add(multiply(u, scale / levels), shift / levels);
+  return add(multiply(x1, (levels - 1) / levels), spread);
+}
+
+/**
+ * Bits per dimension from log p, -log p / (D ln 2) + log2(256 / |scale|). The second term converts the density from the
+ * network's units to levels: 7 for pixels in [-1, 1], 8 for [0, 1].
+ *
+ * @param logp in nats, of a dequantised image in the network's units
+ * @param dimensions D, elements per image
+ */
+export function bitsOf(logp: number, dimensions: number, { scale }: Normalization): number {
+  return -logp / (dimensions * Math.LN2) + Math.log2(levels / Math.abs(scale));
+}
+
+/**
+ * Bits per dimension of 8-bit images under a flow: an upper bound on the code length per element. Without a model it
+ * is 8.
+ *
+ * @param x1 images in the network's units, before dequantisation, f32[N, C, H, W]
+ * @throws as {@linkcode logLikelihood}
+ */
+export async function bitsPerDimension(
+  field: VelocityField,
+  x1: Tensor,
+  { normalization, ...options }: BitsOptions,
+): Promise<BitsPerDimension> {
+  const { seed = 0, ...withoutSeed } = options;
+  const found = await logLikelihood(
+    field,
+    dequantized(x1, normalization, seed),
+    options.exact ? withoutSeed : { ...withoutSeed, seed },
+  );
+  const [N, P] = found.perProbe.shape;
+  const logp = await found.perProbe.read();
+  const bits = Array.from(logp, (value) => bitsOf(value, x1.size / N, normalization));
+  const perImage = Array.from({ length: N }, (_, n) => meanOf(bits.slice(n * P, (n + 1) * P)));
+  const probes = Array.from({ length: P }, (_, p) => meanOf(bits.filter((_, i) => i % P === p)));
+  return {
+    bits: perImage,
+    mean: meanOf(perImage),
+    standardError: standardErrorOf(perImage),
+    probes,
+    probeError: standardErrorOf(probes),
+    evaluations: found.evaluations,
+    products: found.products,
+  };
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Standard error of the mean; NaN for a single value. */
+function standardErrorOf(values: readonly number[]): number {
+  const mean = meanOf(values);
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1) / values.length);
 }

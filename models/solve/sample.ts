@@ -1,6 +1,6 @@
 import { scope, type Shape, type Tensor, tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/tensor.ts";
 import { isCount } from "../../kernels/core/checks.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { traitsOf, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { noise } from "../random.ts";
@@ -38,12 +38,9 @@ export interface SampleOptions extends SamplerOptions {
  * ```
  *
  * @returns f32[N, C, H, W]
- * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed is not an integer in [0,
- * 2^32)
- * @throws {ShapeError} if there are no samples, the condition does not have one row per sample, or a velocity does not
- * have the shape of its batch
- * @throws {TypeError} if an option or the solver is unknown, options contradict each other, the shape of a sample is
- * unknown, or the field does not return a tensor
+ * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed is not in [0, 2^32)
+ * @throws {ShapeError} if there are no samples, or the condition does not have one row per sample
+ * @throws {TypeError} if an option is unknown, options contradict each other, or the shape of a sample is unknown
  * @throws {SolverError} as a rejected promise, if adaptive steps get too short or too many
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 1
  */
@@ -108,11 +105,10 @@ function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }:
 function startOf(model: VelocityField, options: SampleOptions): Tensor {
   const { x0, count, seed = 0 } = options;
   if (x0 !== undefined) {
-    const others = options.solver === "sde"
-      ? ["count", "shape"] as const
-      : ["count", "shape", "seed"] as const;
-    const extra = others.find((name) => options[name] !== undefined);
-    if (extra === undefined) return checkTensor("sample", "x0 is", x0);
+    const extra = (["count", "shape", "seed"] as const).find((name) => options[name] !== undefined);
+    if (extra === undefined || extra === "seed" && options.solver === "sde") {
+      return checkTensor("sample", "x0 is", x0);
+    }
     throw new TypeError(
       `Cannot sample: both x0 and ${extra} given (expected noise, or a seed with count and shape)`,
     );
@@ -124,10 +120,8 @@ function startOf(model: VelocityField, options: SampleOptions): Tensor {
   }
   const shape = options.shape ?? traitsOf(model).shape;
   if (Array.isArray(shape)) return noise(seed, [count, ...shape]);
+  const given = shape === undefined ? "the model does not know the shape of a sample" : `shape is ${shape}`;
   throw new TypeError(
-    shape === undefined
-      ? "Cannot sample: the model does not know the shape of a sample (expected it as in " +
-        "sample(model, { count: 16, shape: [1, 28, 28] }))"
-      : `Cannot sample: shape is ${shape} (expected that of a sample, such as [1, 28, 28])`,
+    `Cannot sample: ${given} (expected it as in sample(model, { count: 16, shape: [1, 28, 28] }))`,
   );
 }

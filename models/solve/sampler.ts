@@ -9,12 +9,13 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/tensor.ts";
 import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
 import { checkedSizeOf } from "../../kernels/core/shape.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
+import { copyOf } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
-import { type BatchSteps, copyOf, rungeKuttaSteps, stochasticSteps } from "./batch_steps.ts";
+import { type BatchSteps, rungeKuttaSteps, stochasticSteps } from "./batch_steps.ts";
 import { isAdaptive, type SolverOptions, tableauOf } from "./solvers.ts";
 import type { TriedStep } from "./step_control.ts";
 import { solverStep } from "./tableau.ts";
@@ -28,11 +29,11 @@ export interface SamplerOptions extends SolverOptions {
 
 /** Options of one run. */
 export interface RunOptions extends Span {
-  /** Index of the batch's first sample, by default 0: with `sde`, sample n gets the same noise in any batch. */
+  /** Index of the first sample, by default 0: with `sde`, sample n gets the same noise in any batch. */
   readonly row?: number;
 }
 
-/** Called with the progress, from 0 to 1. If it returns a promise, the solver waits for it. */
+/** Called with the progress, from 0 to 1. Promises are awaited; throw to stop. */
 export type OnShare = (share: number) => void | Promise<void>;
 
 /** Result of solving a batch, and its cost. */
@@ -45,7 +46,7 @@ export interface Solution {
   readonly steps?: readonly (readonly TriedStep[])[];
 }
 
-/** The state of samples at one time, in host memory. */
+/** Samples at one time, in host memory. */
 export interface Snapshot {
   /** In [0, 1]. */
   readonly t: number;
@@ -55,18 +56,16 @@ export interface Snapshot {
   readonly velocity?: Float32Array;
 }
 
-/** A run in progress. It may be suspended while the sampler works on others. */
-interface Run {
+/** A run in progress, with its state where the sampler has switched to another run. */
+interface Run extends Required<Pick<RunOptions, "row">> {
   readonly times: readonly number[];
   readonly first: number;
-  readonly row: number;
-  /** State saved when the sampler switched to another run. */
   readonly state: readonly Tensor[];
 }
 
 /**
- * Solves batches of one size in given steps, with or without noise. Records one step and replays it at any times. It
- * uses the model's own parameter tensors, so it sees later training.
+ * Solves batches of one size in given steps, with or without noise. Records one step and replays it at any times. Sees
+ * later training of the model.
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -90,10 +89,9 @@ export class Sampler {
    * Records one step of the solver.
    *
    * @param shape [N, C, H, W] of a batch
-   * @throws {RangeError} if `steps` is not a positive integer, `times` are not monotonic in [0, 1], or the noise is too
+   * @throws {RangeError} if `steps` is not a positive integer, `times` are not monotonic in [0, 1], or `noise` is too
    * strong
-   * @throws {TypeError} if an option, the solver or the grid is unknown, options contradict each other, or the field
-   * does not return a tensor
+   * @throws {TypeError} if an option is unknown, options contradict each other, or the field does not return a tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
@@ -117,10 +115,8 @@ export class Sampler {
     const { solver, condition } = checkedOptions(options);
     const tableau = tableauOf(solver === "sde" ? "euler" : solver);
     checkBatch(shape);
-    return planMemory(() => {
-      const [t, dt] = [shape[0], shape[0]].map((length) => tensor(new Float32Array(length)));
-      return solverStep(tableau, model, zeros(shape), t, dt, { condition }).x;
-    });
+    const times = () => tensor(new Float32Array(shape[0]));
+    return planMemory(() => solverStep(tableau, model, zeros(shape), times(), times(), { condition }).x);
   }
 
   /**
@@ -133,7 +129,7 @@ export class Sampler {
    * @throws {TypeError} if an option is unknown, or `sde` would go back in time
    */
   run(x: Tensor, options: RunOptions = {}): Tensor {
-    const run = { ...this.#begin(x, options), state: [x] };
+    const run = this.#begin(x, options);
     try {
       for (let i = 0; i + 1 < run.times.length; i++) this.#take(run, i);
       return copyOf(this.#steps.state[0]);
@@ -142,17 +138,12 @@ export class Sampler {
     }
   }
 
-  /**
-   * Like `run`, but waits for the device and reports progress. Several runs and trajectories may be in progress at
-   * once.
-   *
-   * @throws as {@linkcode run}
-   */
+  /** Like `run`, but waits for the device and reports progress. Several may be in progress at once. @throws as `run` */
   async solve(
     x: Tensor,
     { onProgress, ...options }: RunOptions & { readonly onProgress?: OnShare | undefined } = {},
   ): Promise<Solution> {
-    const run = { ...this.#begin(x, options), state: this.#copies(x) };
+    const run = this.#begin(x, options);
     const steps = run.times.length - 1;
     let evaluations = 0;
     let reached: Promise<unknown> | undefined;
@@ -177,26 +168,22 @@ export class Sampler {
   }
 
   /**
-   * Solves with a snapshot at each time from step `first` on, starting from any state.
+   * Solves with a snapshot at each time from step `first` on, by default 0.
    *
-   * @param x the state at `times[first]`, f32[N, C, H, W]; noise if `first` is 0, the default
-   * @param ahead snapshots being read back at once; by default 64, which keeps a GPU busy. With 1, each is yielded as
-   * soon as it is computed
+   * @param x the state at `times[first]`, f32[N, C, H, W]
+   * @param ahead snapshots to read back at once; by default 64, which keeps a GPU busy. 1 yields each at once
    * @returns snapshots in host memory, in order; the last one is the data, without velocity
    * @throws {RangeError} if `first` is not a step, or `ahead` is not a positive integer
-   * @throws {TypeError} if an option is unknown
-   * @throws {ShapeError} if x does not have the shape of the sampler
+   * @throws as `run`
    */
   trajectory(
     x: Tensor,
     { first = 0, ahead = 64, ...others }: { readonly first?: number; readonly ahead?: number } = {},
   ): AsyncGenerator<Snapshot, void, void> {
     rejectUnknown(others, ["first", "ahead"], "a trajectory");
-    const steps = this.times.length - 1;
-    checkCount("follow a trajectory", "first", first, 0, steps - 1);
+    checkCount("follow a trajectory", "first", first, 0, this.times.length - 2);
     checkCount("follow a trajectory", "ahead", ahead);
-    const run = this.#begin(x, {});
-    return this.#follow({ ...run, first, state: this.#copies(x) }, ahead);
+    return this.#follow(this.#begin(x, {}, first), ahead);
   }
 
   async *#follow(run: Run, ahead: number): AsyncGenerator<Snapshot, void, void> {
@@ -206,11 +193,8 @@ export class Sampler {
       let open: Promise<Snapshot>[] = [];
       for (let i = run.first; i < last; i++) {
         this.#load(run);
-        const image = x.read();
-        const velocity = this.#take(run, i).read();
-        open.push(
-          Promise.all([image, velocity]).then(([image, velocity]) => ({ t: this.times[i], image, velocity })),
-        );
+        const reads = [x.read(), this.#take(run, i).read()];
+        open.push(Promise.all(reads).then(([image, velocity]) => ({ t: this.times[i], image, velocity })));
         if (open.length < ahead) continue;
         yield* await Promise.all(open);
         open = [];
@@ -223,18 +207,14 @@ export class Sampler {
     }
   }
 
-  #begin(x: Tensor, { row = 0, ...span }: RunOptions): Omit<Run, "state"> {
+  /** A run from x, which is copied, as the run may be suspended. */
+  #begin(x: Tensor, { row = 0, ...span }: RunOptions, first = 0): Run {
     rejectUnknown(span, ["from", "to", "row"], "a run");
     checkTensor("sample", "x is", x, this.#steps.state[0].shape);
     checkCount("sample", "row", row, 0, maxU32);
     const times = timesWithin(this.times, span);
     this.#steps.check?.(times);
-    return { times, first: 0, row };
-  }
-
-  /** Memory to save the state of a run that may be suspended. */
-  #copies(x: Tensor): Tensor[] {
-    return [x, ...this.#steps.state.slice(1)].map(copyOf);
+    return { times, first, row, state: [x, ...this.#steps.state.slice(1)].map(copyOf) };
   }
 
   #take(run: Run, i: number): Tensor {
@@ -254,14 +234,13 @@ export class Sampler {
 
 /** The options of a sampler. @throws {TypeError} if one is unknown, or has no effect on the solver */
 function checkedOptions(options: SamplerOptions): SamplerOptions {
-  const ofNoise = options.solver === "sde" ? ["noise", "seed"] : [];
   if (isAdaptive(options)) {
     throw new TypeError(
       "Cannot use a tolerance with given steps (expected no rtol and atol, or AdaptiveSampler, which chooses its steps)",
     );
   }
-  const of = ofNoise.length > 0 ? "a sampler with noise" : "a sampler without noise";
-  rejectUnknown(options, ["solver", ...timesOptions, ...ofNoise, "condition"], of);
+  const [of, ...own] = options.solver === "sde" ? ["with", "noise", "seed"] : ["without"];
+  rejectUnknown(options, ["solver", ...timesOptions, ...own, "condition"], `a sampler ${of} noise`);
   return options;
 }
 

@@ -1,9 +1,9 @@
 import { concat, scope, ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/tensor.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { traitsOf, type VelocityField } from "../flow/field.ts";
+import { rowsAt } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
-import { rowsAt } from "../train/batch_source.ts";
 import { samplerFor } from "./adaptive_sampler.ts";
 import { checkBatch, type SamplerOptions, type Solution } from "./sampler.ts";
 import { isAdaptive, solverOptions } from "./solvers.ts";
@@ -14,10 +14,7 @@ import type { Span } from "./time_grids.ts";
 export interface BatchOptions {
   /** Largest batch; by default 256, for likelihoods 64. */
   readonly batch?: number;
-  /**
-   * Called with the number of samples done, including fractions of the current batch. Promises are awaited; throw to
-   * stop.
-   */
+  /** Called with the samples done, including fractions of the current batch. Promises are awaited; throw to stop. */
   readonly onProgress?: (done: number) => void | Promise<void>;
 }
 
@@ -52,11 +49,7 @@ export interface SolvedFlow extends Pick<Solution, "steps"> {
  *
  * @param x state at time `from`, f32[N, C, H, W]; by default noise
  * @param options times and grids are scaled to the span from `from` to `to`, and reversed if it goes back
- * @throws {SolverError} if adaptive steps get too short or too many
- * @throws {TypeError} if an option is unknown, or `sde` would go back in time or the field's path is not linear
- * @throws {RangeError} if the batch is not a positive integer, or times lie outside [0, 1]
- * @throws {ShapeError} if there are no samples, or the condition does not have one row per sample
- * @throws as the constructors of {@linkcode Sampler} and {@linkcode AdaptiveSampler}
+ * @throws as {@linkcode Sampler} and {@linkcode AdaptiveSampler}
  */
 export async function solveFlow(
   model: VelocityField,
@@ -67,7 +60,6 @@ export async function solveFlow(
   const { batch = 256, condition, from = 0, to = 1, onProgress, ...how } = options;
   const batches = new SampleBatches(checkTensor("solve", "x is", x), batch, condition);
   const sampler = samplerFor(batches.field(model), batches.shape, how);
-  const [N] = x.shape;
   const samples = new Float32Array(x.size);
   const each: number[] = [];
   const steps: (readonly TriedStep[])[] = [];
@@ -79,15 +71,15 @@ export async function solveFlow(
       row: first,
       onProgress: (share) => onProgress?.(Math.floor(fresh + count * share)),
     });
-    samples.set(await solved.x.read(), first * x.size / N);
+    samples.set(await solved.x.read(), first * x.size / x.shape[0]);
     solved.steps?.forEach((own, n) => steps[first + n] = own);
     each.push(solved.evaluations);
-    evaluations += solved.evaluations * count / N;
+    evaluations += solved.evaluations * count / x.shape[0];
   }
   return { samples, evaluations, batches: each, ...isAdaptive(how) && { steps } };
 }
 
-/** One batch of samples. All batches have the same size. */
+/** A batch of samples. */
 export interface SampleBatch {
   /** Index of its first sample. */
   readonly first: number;
@@ -99,10 +91,7 @@ export interface SampleBatch {
   readonly x0: Tensor;
 }
 
-/**
- * Splits samples into batches of one size, so that one recorded step serves all. The last batch overlaps the one
- * before.
- */
+/** Splits samples into batches of one size, so that one recorded step serves all. The last one may overlap. */
 export class SampleBatches {
   /** Samples in each batch. */
   readonly length: number;
@@ -112,10 +101,8 @@ export class SampleBatches {
   readonly #rows: Tensor;
 
   /**
-   * Splits samples into batches.
+   * Splits states f32[N, C, H, W] into batches of at most `batch`.
    *
-   * @param x0 state of all samples, f32[N, C, H, W]
-   * @param batch largest batch
    * @throws {RangeError} if the batch is not a positive integer
    * @throws {ShapeError} if there are no samples, or a condition does not have one row per sample
    */
@@ -141,16 +128,14 @@ export class SampleBatches {
   field(model: VelocityField): VelocityField {
     const condition = this.#condition;
     if (!condition) return model;
-    return {
-      ...traitsOf(model),
-      velocity: (x, t) => model.velocity(x, t, rowsAt(condition, this.#rows)),
-    };
+    const velocity = (x: Tensor, t: Tensor) => model.velocity(x, t, rowsAt(condition, this.#rows));
+    return { ...traitsOf(model), velocity };
   }
 
   /** The batches in order. Advancing also switches the condition. */
   *[Symbol.iterator](): Generator<SampleBatch, void, void> {
     const { length } = this;
-    const N = this.#x0.shape[0];
+    const [N] = this.#x0.shape;
     for (let fresh = 0; fresh < N; fresh += length) {
       const first = Math.min(fresh, N - length);
       this.#rows.write(Uint32Array.from({ length }, (_, i) => first + i));
@@ -160,17 +145,9 @@ export class SampleBatches {
 
   /** Joins the results of all batches, dropping rows that repeat an earlier batch. */
   join(parts: readonly (readonly Tensor[])[]): Tensor[] {
-    const N = this.#x0.shape[0];
-    return scope(() =>
-      parts[0].map((_, k) =>
-        concat(
-          parts.map(({ [k]: x }, i) => {
-            const known = Math.max(0, (i + 1) * this.length - N);
-            return slice(x, 0, known, this.length - known);
-          }),
-          0,
-        )
-      )
-    );
+    const last = parts.length - 1;
+    const known = parts.length * this.length - this.#x0.shape[0]; // rows of the last batch in the one before
+    const fresh = (x: Tensor, i: number) => i < last ? x : slice(x, 0, known, this.length - known);
+    return scope(() => parts[0].map((_, k) => concat(parts.map(({ [k]: x }, i) => fresh(x, i)), 0)));
   }
 }

@@ -82,10 +82,8 @@ export const adaptiveSolvers = Object.fromEntries(
 export type FlowSolverName = SolverName | "sde";
 
 /**
- * How to solve a flow, in one of three ways:
- * - in given steps: `{ solver: "heun", steps: 20 }`, the default;
- * - in steps that each sample chooses: `{ solver: "dopri5", rtol: 1e-3 }`;
- * - with noise: `{ solver: "sde", steps: 100, noise: 1 }`.
+ * How to solve a flow: in given steps, `{ solver: "heun", steps: 20 }`, the default; in steps that each sample chooses,
+ * `{ solver: "dopri5", rtol: 1e-3 }`; or with noise, `{ solver: "sde", steps: 100, noise: 1 }`.
  */
 export interface SolverOptions extends TimesOptions {
   /** Name or tableau of the solver; by default `heun`, or `dopri5` with a tolerance. */
@@ -106,13 +104,7 @@ export interface SolverOptions extends TimesOptions {
 export const adaptiveOptions = ["rtol", "atol", "maxEvaluations"] as const;
 
 /** Names of all options of solvers. */
-export const solverOptions: readonly string[] = [
-  "solver",
-  ...timesOptions,
-  ...adaptiveOptions,
-  "noise",
-  "seed",
-];
+export const solverOptions = ["solver", ...timesOptions, ...adaptiveOptions, "noise", "seed"] as const;
 
 /** Default of `maxEvaluations`. */
 export const defaultMaxEvaluations = 1000;
@@ -129,28 +121,18 @@ export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTabl
   throw new TypeError(unknownName("solver", String(solver), [...Object.keys(solvers), "sde"]));
 }
 
-/**
- * The tableau of a solver that can choose its own steps.
- *
- * @throws {TypeError} if the solver is unknown, or has no error estimate
- */
+/** The tableau of a solver that chooses its steps. @throws {TypeError} if it is unknown or has no error estimate */
 export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): EmbeddedTableau {
   const { error, ...tableau } = solver === "sde" ? euler : tableauOf(solver);
   if (error) return { ...tableau, error };
   const name = typeof solver === "string" ? `the solver ${solver}` : "this solver";
+  const known = Object.keys(adaptiveSolvers).join(" or ");
   throw new TypeError(
-    `Cannot choose the steps of ${name}: it has no error estimate (expected ${
-      Object.keys(adaptiveSolvers).join(" or ")
-    }, or a tableau with \`error\`)`,
+    `Cannot choose the steps of ${name}: it has no error estimate (expected ${known}, or a tableau with \`error\`)`,
   );
 }
 
-/**
- * Evaluations of the field per sample in given steps; undefined for adaptive steps.
- *
- * @throws {TypeError} if the solver is unknown
- * @throws {RangeError} if the steps are invalid
- */
+/** Evaluations of the field per sample in given steps; undefined for adaptive ones. @throws as `Sampler` */
 export function evaluationsOf(options: SolverOptions): number | undefined {
   if (isAdaptive(options)) return undefined;
   const tableau = options.solver === "sde" ? euler : tableauOf(options.solver);

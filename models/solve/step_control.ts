@@ -1,5 +1,4 @@
 import { UserError } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/checks.ts";
 import type { Span } from "./time_grids.ts";
 
 /** A step that a solver attempted. */
@@ -14,49 +13,20 @@ export interface TriedStep {
   readonly accepted: boolean;
 }
 
-/** How far a solver got before it failed. */
-export interface SolverProgress {
-  /** Time that each sample has reached. */
-  readonly t: readonly number[];
-  /** Evaluations of the field. */
-  readonly evaluations: number;
-  /** Each sample's steps so far. */
-  readonly steps: readonly (readonly TriedStep[])[];
-}
-
 /** An adaptive solver failed: its steps got too short or too many. */
 export class SolverError extends UserError {
-  /** Name of the error, also in minified code. */
+  /** Name of the error. */
   override name = "SolverError";
-
-  /** Makes an error that also says how far the solver got. */
-  constructor(message: string, readonly reached: SolverProgress) {
-    super(message);
-  }
 }
 
-/** @throws {RangeError} if a tolerance is outside (0, 1], or `maxEvaluations` is not a positive integer */
-export function checkLimits(limits: { rtol: number; atol: number; maxEvaluations: number }): void {
-  const { maxEvaluations, ...tolerances } = limits;
-  for (const [name, value] of Object.entries(tolerances)) {
-    if (value > 0 && value <= 1) continue;
-    throw new RangeError(`Cannot solve: ${name} is ${value} (expected a number above 0, at most 1)`);
-  }
-  checkCount("solve", "maxEvaluations", maxEvaluations);
-}
-
-/** The next step aims a little below the allowed error. */
-const safety = 0.9;
-/** Bounds of the next step's length, relative to the last one. */
-const [shortest, longest] = [0.2, 10];
+/** How far the next step aims below the allowed error, and bounds of its length, relative to the last one. */
+const [safety, shortest, longest] = [0.9, 0.2, 10];
 
 /**
- * The length of the next step relative to the last one. The estimated error grows as dt^order, since the order of the
- * embedded method is one less than the solver's.
+ * The length of the next step relative to the last one: at least 1 after acceptance, less than 1 after rejection. The
+ * estimated error grows as dt^order, since the order of the embedded method is one less than the solver's.
  *
  * @param ratio estimated error / allowed error; steps with a ratio of at most 1 are accepted, NaN is rejected
- * @param order of the solver
- * @returns at least 1 after acceptance, less than 1 after rejection
  * Source: Hairer, Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.4
  */
 export function stepFactor(ratio: number, order: number): number {
@@ -93,27 +63,25 @@ export class SampleClock {
   t: number;
   /** All attempted steps. */
   readonly steps: TriedStep[] = [];
-  readonly #to: number;
-  readonly #direction: number;
+  readonly #span: Required<Span>;
   readonly #order: number;
   #dt = 0;
 
-  /** Starts at `from`. */
-  constructor({ from, to }: Required<Span>, order: number) {
-    this.t = from;
-    this.#to = to;
-    this.#direction = Math.sign(to - from);
+  /** Starts at `from`, for a solver of an order. */
+  constructor(span: Required<Span>, order: number) {
+    this.t = span.from;
+    this.#span = span;
     this.#order = order;
   }
 
   /** Whether it has reached the end. */
   get done(): boolean {
-    return this.t === this.#to;
+    return this.left === 0;
   }
 
   /** Remaining time, signed. */
   get left(): number {
-    return this.#to - this.t;
+    return this.#span.to - this.t;
   }
 
   /** Length of the next step, which never passes the end; 0 at the end. */
@@ -123,27 +91,22 @@ export class SampleClock {
 
   /** Sets the length of the first step. */
   begin(length: number): void {
-    this.#dt = this.#direction * length;
+    this.#dt = Math.sign(this.left) * length;
   }
 
-  /**
-   * Records an attempted step.
-   *
-   * @returns whether it is accepted
-   */
+  /** Records an attempted step. Returns whether it is accepted. */
   take(ratio: number): boolean {
     if (this.done) return false;
     const { t, dt } = this;
     const accepted = ratio <= 1;
     this.steps.push({ t, dt, ratio, accepted });
-    if (accepted) this.t = dt === this.left ? this.#to : t + dt;
+    if (accepted) this.t = dt === this.left ? this.#span.to : t + dt;
     this.#dt = dt * stepFactor(ratio, this.#order);
     return accepted;
   }
 
   /** Whether the next step is too short to change t. The last step, to the end, never is. */
   get stuck(): boolean {
-    const { dt, left } = this;
-    return !this.done && dt !== left && !(Math.abs(dt) > 1e-7);
+    return this.dt !== this.left && !(Math.abs(this.dt) > 1e-7);
   }
 }

@@ -1,8 +1,8 @@
 import { add, full, multiply, type Tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/tensor.ts";
 import { isCount } from "../../kernels/core/checks.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
-import { perRow } from "../flow/path.ts";
+import { perRow } from "../flow/rows.ts";
 
 /**
  * An explicit Runge-Kutta method: k_i = v(x + dt sum_j a_ij k_j, t + c_i dt), x + dt sum_i b_i k_i.
@@ -80,7 +80,7 @@ export function defineTableau<T extends Tableau>(tableau: T): T & ButcherTableau
   return { ...tableau, firstSameAsLast };
 }
 
-/** Evaluations of the field per step. A first-same-as-last solver needs one more at the start. */
+/** Evaluations of the field per step; a first-same-as-last solver needs one more at the start. */
 export function evaluationsPerStep({ b, firstSameAsLast }: ButcherTableau): number {
   return firstSameAsLast ? b.length - 1 : b.length;
 }
@@ -104,14 +104,13 @@ export interface StepResult {
   /** The velocity of the last stage: v(x, t) at the end of the step if the solver is first-same-as-last. */
   readonly last: Tensor;
   /** Error estimate, same shape as x, if the solver has one. */
-  readonly error?: Tensor;
+  readonly error: Tensor | undefined;
   /** Correction to the cubic interpolation, same shape as x, if requested. */
-  readonly dense?: Tensor;
+  readonly dense: Tensor | undefined;
 }
 
 /**
- * One step of dx/dt = v(x, t). Uses device ops only, so that it can be recorded; with t and dt as tensors, one record
- * serves any times.
+ * One step of dx/dt = v(x, t), by device ops only, so that it can be recorded.
  *
  * @param x f32[N, ...]
  * @param t f32[N], the time of each x
@@ -142,14 +141,12 @@ export function solverStep(
     const y = plus(x, weightedSum(k, a[i], each));
     k.push(velocityOf(field, y, c[i] === 0 ? t : add(t, scaled(h, c[i])), condition));
   }
-  const estimate = error && weightedSum(k, error, each);
-  const correction = wantsDense && dense ? weightedSum(k, dense, each) : undefined;
   return {
     x: plus(x, weightedSum(k, b, each)),
     v: k[0],
     last: k[k.length - 1],
-    ...estimate && { error: estimate },
-    ...correction && { dense: correction },
+    error: error && weightedSum(k, error, each),
+    dense: wantsDense && dense ? weightedSum(k, dense, each) : undefined,
   };
 }
 

@@ -88,9 +88,8 @@ export function uniformTimes(steps: number): number[] {
 }
 
 /**
- * Times of steps on a grid, from noise to data.
+ * Times of steps on a grid, from 0 to 1.
  *
- * @returns `steps` + 1 times, including 0 and 1
  * @throws {TypeError} if the grid is unknown
  * @throws {RangeError} if `steps` is not a positive integer, or the times do not increase
  */
@@ -100,12 +99,7 @@ export function gridTimes(steps: number, grid: TimeGridName | TimeGrid): readonl
   return checkedTimes(even.map((s, i) => i === 0 ? 0 : i === steps ? 1 : spread.at(s)));
 }
 
-/**
- * Scales times from 0 to 1 to a span, and reverses them if it goes back.
- *
- * @param times increasing from 0 to 1
- * @throws as {@linkcode checkedSpan}
- */
+/** Scales times from 0 to 1 to a span, and reverses them if it goes back. @throws as {@linkcode checkedSpan} */
 export function timesWithin(times: readonly number[], span: Span): readonly number[] {
   const { from, to } = checkedSpan(span);
   const [least, most] = [Math.min(from, to), Math.max(from, to)];
@@ -130,10 +124,8 @@ function gridOf(grid: TimeGridName | TimeGrid): TimeGrid {
     throw new TypeError(unknownName("grid of times", grid, Object.keys(timeGrids)));
   }
   const { settings, make } = timeGrids[grid];
-  const defaults = Object.entries<{ default: number }>(settings).map(([name, setting]) =>
-    [name, setting.default] as const
-  );
-  return make(Object.fromEntries(defaults));
+  const all = Object.entries<{ default: number }>(settings);
+  return make(Object.fromEntries(all.map(([name, setting]) => [name, setting.default])));
 }
 
 /** @throws {RangeError} naming the first time that is outside [0, 1], or neither increases nor decreases */
@@ -146,8 +138,6 @@ function checkedTimes(times: readonly number[]): readonly number[] {
     !(t >= 0 && t <= 1) || (i > 0 && !(Math.sign(t - times[i - 1]) === direction && direction !== 0))
   );
   if (bad < 0) return times;
-  throw new RangeError(
-    `Cannot sample at t = ${times[bad]}, time ${bad} of ${times.length} ` +
-      "(expected increasing or decreasing times in [0, 1])",
-  );
+  const at = `t = ${times[bad]}, time ${bad} of ${times.length}`;
+  throw new RangeError(`Cannot sample at ${at} (expected increasing or decreasing times in [0, 1])`);
 }

@@ -1,6 +1,7 @@
-import { gatherRows, reshape, type Shape, ShapeError, Tensor, UserError } from "../../kernels/mod.ts";
+import { type Shape, ShapeError, Tensor, UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
 import type { HostExamples } from "../flow/coupling.ts";
+import { rowsAt } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
 
 /** Data for training or validation, one example per row. */
@@ -99,13 +100,6 @@ export function checkSource(task: string, source: BatchSource, options: object |
   }
   if (options) return;
   throw new UserError(`Cannot ${task}: the options are missing (expected at least batchSize and seed)`);
-}
-
-/** The rows of f32[M, ...] or u32[M, ...] at indices u32[N], by device ops only. */
-export function rowsAt(values: Tensor, indices: Tensor): Tensor {
-  const [M, ...shape] = values.shape;
-  const picked = gatherRows(reshape(values, [M, values.size / M]), indices);
-  return reshape(picked, [indices.size, ...shape]);
 }
 
 /**

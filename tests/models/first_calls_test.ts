@@ -224,7 +224,7 @@ testOnCpu("first mistakes get a one-line message that says what is expected", as
     ],
     [
       untyped(() => models.sample, tiny, () => ({ count: 3, shape: 28 })),
-      /^Cannot sample: shape is 28 \(expected that of a sample, such as \[1, 28, 28\]\)/,
+      /^Cannot sample: shape is 28 \(expected it as in sample\(model, { count: 16, shape: /,
     ],
     [
       untyped(() => models.sample, tiny, () => ({ x0: [1] })),

@@ -51,8 +51,8 @@ testOnCpu("logLikelihood() refuses a velocity that does not depend on x", async 
       await assert.rejects(() => take(velocity, how), {
         name: "Error",
         message:
-          "Cannot take the divergence: the velocity does not depend on x (expected one computed from x, " +
-          "outside of scope() and without detach()); add multiply(x, 0) to a velocity that is constant",
+          "Cannot take the divergence: the velocity does not depend on x (expected no scope() or detach() " +
+          "between them); add multiply(x, 0) to a constant one",
       });
     }
   }

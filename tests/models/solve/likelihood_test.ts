@@ -194,7 +194,7 @@ testOnCpu("logLikelihood() refuses invalid options", async () => {
   for (const condition of [{}, { condition: tensor([1, 1]) }]) {
     await assert.rejects(
       logLikelihood({ velocity: (x: Tensor) => x, guided: true }, x1, condition),
-      /^TypeError: Cannot take the likelihood of a guided field: .* \(expected the field without guidance\)$/,
+      /^TypeError: Cannot take the likelihood of a guided field: .* \(expected no guidance\)$/,
     );
   }
   assert.throws(() => new DensityField(flow, [0, 4]), /^ShapeError: Cannot sample a batch/);
