@@ -1,11 +1,5 @@
 /** The only parser of server addresses: it decides where data is sent and which part of an address may be shown. */
 
-/** Schemes of the other stores that MLflow supports. */
-const stores =
-  /^(sqlite|postgresql|mysql|mssql|oracle|databricks|databricks-uc|uc|s3|gs|hdfs|dbfs|wasbs|abfss|ftp|sftp)(\+\w+)?:/i;
-/** Text that starts like a path. A single word does not count, since it may be a token. */
-const folder = /^(file:\/\/|[a-z]:\\|~|\.{1,2})?[\\/][^@:?#]*$|^[a-z]:\\[^@:?#]*$/i;
-
 /**
  * Parses the address of a server.
  *
@@ -17,16 +11,6 @@ export function serverUrl(text: string): URL | undefined {
   return /@|%40/.test(url.pathname + url.search + url.hash) ? undefined : url;
 }
 
-/** The scheme of a store that is not a server, e.g. `postgresql`; otherwise undefined. */
-export function storeOf(text: string): string | undefined {
-  return stores.exec(text)?.[1].toLowerCase();
-}
-
-/** Whether a text is a folder's path. */
-export function isFolderPath(text: string): boolean {
-  return folder.test(text);
-}
-
 /**
  * The part of an address that is safe to show: no user, password, query or fragment.
  *
@@ -34,10 +18,7 @@ export function isFolderPath(text: string): boolean {
  */
 export function shownAddress(text: string): string {
   const url = serverUrl(text);
-  if (url) return url.origin + url.pathname.replace(/\/+$/, "");
-  const store = storeOf(text);
-  if (store !== undefined) return `${store}:`;
-  return isFolderPath(text) ? text : "";
+  return url ? url.origin + url.pathname.replace(/\/+$/, "") : "";
 }
 
 const mayBeAddress = /\w\w:[\\/]|:.*@|[?&#]\w*(token|key|password|secret)\w*=/i;

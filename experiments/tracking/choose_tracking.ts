@@ -1,4 +1,4 @@
-import { isFolderPath, serverUrl, shownAddress, storeOf } from "../run/server_url.ts";
+import { serverUrl, shownAddress } from "../run/server_url.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { readCursor } from "./cursor.ts";
 
@@ -96,14 +96,12 @@ export function chooseTracking(
   };
 }
 
-/** Reads the variables; one that may not be read counts as unset. Never prompts. */
+/** Reads the variables without prompting: one that may not be read counts as unset. */
 function readEnvironment(): TrackingEnvironment {
-  const set = variables.flatMap((variable) => {
-    const { state } = Deno.permissions.querySync({ name: "env", variable });
-    const value = state === "granted" ? Deno.env.get(variable) : undefined;
-    return value ? [[variable, value]] : [];
-  });
-  return Object.fromEntries(set);
+  const mayRead = variables.filter((variable) =>
+    Deno.permissions.querySync({ name: "env", variable }).state === "granted"
+  );
+  return Object.fromEntries(mayRead.map((variable) => [variable, Deno.env.get(variable) || undefined]));
 }
 
 function numberOf(
@@ -161,18 +159,11 @@ export function parseAddress(
 ): ServerAddress {
   const safe = shownAddress(uri);
   const shown = safe === "" ? source : `${source} ${JSON.stringify(safe)}`;
-  const store = storeOf(uri);
-  if (store !== undefined || isFolderPath(uri) || !/[:@]/.test(uri)) {
-    const why = store === undefined
-      ? "it names a folder, but runs are sent only to servers (the run folder itself needs no setting)"
-      : `it names a ${store} store, but runs are sent only over HTTP`;
-    throw new ConfigError(
-      `Cannot use ${shown}: ${why}; start a server, with deno task mlflow or mlflow server, and give its http:// address`,
-    );
-  }
   const url = serverUrl(uri);
   if (url === undefined || url.search !== "" || url.hash !== "") {
-    throw new ConfigError(`Cannot use ${shown}: expected an address such as http://127.0.0.1:5000`);
+    throw new ConfigError(
+      `Cannot use ${shown}: expected the address of a server, such as http://127.0.0.1:5000 (deno task mlflow starts one)`,
+    );
   }
   const { MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password, MLFLOW_TRACKING_TOKEN: token } =
     environment;

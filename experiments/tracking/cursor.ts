@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import {
   type Checked,
   count,
@@ -23,11 +23,8 @@ const sentFile = fieldsOf({
 const checks = {
   /** Address of the server. */
   server: textField,
-  experimentId: orNull(textField),
   /** The server's id of the run. */
   runId: orNull(textField),
-  artifactUri: orNull(textField),
-  status: orNull(textField),
   /** Bytes of `metrics.jsonl` that have been sent. */
   metricsBytes: count,
   /** The latest values that have been sent; null if not finite, since JSON has no such numbers. */
@@ -53,22 +50,9 @@ export type Cursor = {
 };
 
 /** The cursor of a server that has nothing yet. */
-export function newCursor(server: string): Cursor {
-  return {
-    server,
-    experimentId: null,
-    runId: null,
-    artifactUri: null,
-    status: null,
-    metricsBytes: 0,
-    latest: {},
-    images: 0,
-    params: {},
-    tags: {},
-    inputs: null,
-    files: {},
-    refused: {},
-  };
+export function newCursor(server: string, runId: string | null = null): Cursor {
+  const nothing = { metricsBytes: 0, latest: {}, images: 0, params: {}, tags: {}, inputs: null };
+  return { server, runId, ...nothing, files: {}, refused: {} };
 }
 
 /**
@@ -91,16 +75,16 @@ export async function readCursor(run: string, server?: string): Promise<Cursor |
 
 /** Writes how much of a run a server has. @throws {RunError} if the folder cannot be written */
 export async function writeCursor(run: string, cursor: Cursor): Promise<void> {
-  await writeAtomic(join(run, runFile.cursor), JSON.stringify(cursor, null, 1) + "\n");
+  await writeJson(join(run, runFile.cursor), cursor);
 }
 
 /**
  * Resets the cursor when a run is resumed, because lines of its metrics may be replaced: the next pass sends all
- * metrics and the status again. The caller holds the run's lock.
+ * metrics again. The caller holds the run's lock.
  *
  * @throws {RunError} if the file cannot be read or written
  */
 export async function rewindCursor(run: string): Promise<void> {
   const cursor = await readCursor(run);
-  if (cursor) await writeCursor(run, { ...cursor, status: null, metricsBytes: 0, latest: {} });
+  if (cursor) await writeCursor(run, { ...cursor, metricsBytes: 0, latest: {} });
 }

@@ -48,14 +48,51 @@ const longestMs = 120_000;
 
 /** A server reached over HTTP, with the retries of MLflow's own client. */
 export class HttpServer {
-  /** The pauses between retries, which can be cut short. */
-  readonly pauses = new Pauses();
-  /** Called whenever the server answers or accepts bytes. */
-  onProgress: () => void = () => {};
   /** Called with the error before each retry. */
   onRetry: (error: ServerError) => void = () => {};
+  readonly #gaveUp = new AbortController();
+  #onProgress = () => {};
+  #wake = () => {};
+  #isHurried = false;
 
-  constructor(readonly address: ServerAddress, readonly patience: Patience, readonly signal?: AbortSignal) {}
+  constructor(readonly address: ServerAddress, readonly patience: Patience) {}
+
+  /**
+   * From now on, all requests fail once the server has neither answered nor accepted a byte for some milliseconds. Ends
+   * the current pause, or else the next one.
+   */
+  giveUpAfter(ms: number): Disposable {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    this.#onProgress = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        this.#gaveUp.abort(new ServerError(`${this.address.url} no longer accepts anything`));
+        this.#wake();
+      }, ms);
+    };
+    this.#onProgress();
+    this.#isHurried = true;
+    this.#wake();
+    return {
+      [Symbol.dispose]: () => {
+        clearTimeout(timer);
+        this.#onProgress = () => {};
+      },
+    };
+  }
+
+  /** Waits. @throws {ServerError} if it has given up */
+  async pause(ms: number): Promise<void> {
+    if (!this.#isHurried) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, ms);
+      this.#wake = resolve;
+      await promise;
+      clearTimeout(timer);
+    }
+    this.#isHurried = false;
+    this.#gaveUp.signal.throwIfAborted();
+  }
 
   /**
    * Sends a request.
@@ -86,7 +123,7 @@ export class HttpServer {
         this.onRetry(error as ServerError);
         // A server may ask to wait, but not for longer than an attempt may take.
         const ms = Math.max(Math.min(waitMs, timeoutMs), backoffMs(retry, backoffFactor, Math.random()));
-        await this.pauses.pause(Math.min(ms, longestMs), this.signal);
+        await this.pause(Math.min(ms, longestMs));
       }
     }
   }
@@ -104,17 +141,17 @@ export class HttpServer {
     };
     alive();
     try {
-      const body = content?.body();
       const onPiece = () => {
         alive();
-        this.onProgress();
+        this.#onProgress();
       };
+      const body = content?.body();
       const response = await fetch(this.address.url + path, {
         method,
         headers: { ...this.address.headers, ...content && { "content-type": content.type } },
         ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, onPiece) : body },
         redirect: "manual",
-        signal: this.signal ? AbortSignal.any([timeout.signal, this.signal]) : timeout.signal,
+        signal: AbortSignal.any([timeout.signal, this.#gaveUp.signal]),
       });
       if (!response.ok) throw this.#refusal(response, await readBody(response.body, mostBytes.error), path);
       const most = download ? mostBytes.file : mostBytes.json;
@@ -122,11 +159,11 @@ export class HttpServer {
       if (bytes.length > most) {
         throw new ServerError(`${this.address.url} answers with more than ${most / 2 ** 20} MiB`);
       }
-      this.onProgress();
+      this.#onProgress();
       return bytes;
     } catch (error) {
       if (error instanceof ServerError) throw error;
-      this.signal?.throwIfAborted();
+      this.#gaveUp.signal.throwIfAborted();
       throw this.#unreachable(error, timeout.signal.aborted);
     } finally {
       clearTimeout(timer);
@@ -186,34 +223,6 @@ export function awaitedServer({ address, patience }: Target): HttpServer {
     say(`${message}: retrying up to ${patience.maxRetries} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES)`);
   };
   return server;
-}
-
-/** Pauses that can be cut short. */
-export class Pauses {
-  #wake: () => void = () => {};
-  #hurried = false;
-
-  /** Ends the current pause, or the next one if there is none. */
-  wake(): void {
-    this.#hurried = true;
-    this.#wake();
-  }
-
-  /** Waits. @throws {unknown} the signal's reason if it is aborted */
-  async pause(ms: number, signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    if (!this.#hurried) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, ms);
-      this.#wake = resolve;
-      signal?.addEventListener("abort", this.#wake, { once: true });
-      await promise;
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", this.#wake);
-    }
-    this.#hurried = false;
-    signal?.throwIfAborted();
-  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
 
 /** Whether a file changes with every step or checkpoint: such files are sent when the run is over. */
-const changes = (path: string) => path === runFile.metrics || path.endsWith(".safetensors");
+const changesOften = (path: string) => path === runFile.metrics || path.endsWith(".safetensors");
 
 /**
  * Mirrors a run folder to an MLflow server. A pass sends what the server lacks and notes it in the folder, so that the
@@ -18,23 +18,19 @@ const changes = (path: string) => path === runFile.metrics || path.endsWith(".sa
  * caller holds the run's lock.
  */
 export class Mirror {
+  /** The run's page; undefined until the server has shown that it has the run. */
+  page: string | undefined;
   #cursor: Cursor | undefined;
-  /** Whether this program has seen the run on the server. */
-  #claimed = false;
+  /** The run on the server, once this program has seen it there. */
+  #info: ServerRun["info"] | undefined;
   /** Files that the server rejected: this program sends them again only if they change. */
   readonly #refusedFiles = new Map<string, SentFile>();
-  #page: string | undefined;
 
   constructor(readonly run: string, readonly client: MlflowClient) {}
 
   /** What the server rejected for good, and why. */
   get refused(): Readonly<Record<string, string>> {
     return this.#cursor?.refused ?? {};
-  }
-
-  /** The run's page; undefined until the server has shown that it has the run. */
-  get page(): string | undefined {
-    return this.#page;
   }
 
   /**
@@ -50,53 +46,48 @@ export class Mirror {
     try {
       const cursor = await this.#claim(record);
       const isOver = record.status !== "RUNNING";
-      if (cursor.status !== "RUNNING" && !isOver) await this.#sendStatus(record, cursor);
+      if (!isOver) await this.#sendStatus(record);
       await this.#describe(record, cursor);
       const points = await this.#sendMetrics(record, cursor, isOver);
       const files = await this.#sendFiles(cursor, isOver);
       await this.#describe(record, cursor); // with the new results and pictures
-      if (isOver && cursor.status !== record.status) await this.#sendStatus(record, cursor);
+      if (isOver) await this.#sendStatus(record);
       return { points, files };
     } catch (error) {
-      this.#claimed = false;
+      this.#info = undefined;
       throw error;
     }
   }
 
   async #claim(record: RunRecord): Promise<Cursor> {
-    this.#cursor ??= await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
-    if (this.#claimed) return this.#cursor;
-    const known = await this.#known(record);
-    const experimentId = (known && this.#cursor.experimentId) ??
-      await this.client.ensureExperiment(record.experiment);
-    const { info } = known ?? await this.#find(experimentId, record);
+    const { url } = this.client;
+    this.#cursor ??= await readCursor(this.run, url) ?? newCursor(url);
+    if (this.#info) return this.#cursor;
+    const { info } = await this.#known(record.id) ?? await this.#find(record);
     if (!isActive({ info })) {
-      throw new ServerError(`${this.client.url} has deleted the run ${info.run_id}; restore it there`, {
+      throw new ServerError(`${url} has deleted the run ${info.run_id}; restore it there`, {
         code: "DELETED",
       });
     }
-    if (this.#cursor.runId !== info.run_id) {
-      this.#cursor = { ...newCursor(this.client.url), runId: info.run_id, status: info.status ?? null };
-    }
-    this.#cursor.experimentId = experimentId;
-    this.#cursor.artifactUri = info.artifact_uri ?? "";
+    if (this.#cursor.runId !== info.run_id) this.#cursor = newCursor(url, info.run_id);
     await writeCursor(this.run, this.#cursor);
-    this.#claimed = true;
-    const [experiment, id] = [experimentId, info.run_id].map(encodeURIComponent);
+    this.#info = info;
+    const [experiment, id] = [info.experiment_id, info.run_id].map(encodeURIComponent);
     // Without the query, the page opens in another mode.
-    this.#page = `${this.client.url}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
+    this.page = `${url}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
     return this.#cursor;
   }
 
   /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */
-  async #known({ id }: RunRecord): Promise<ServerRun | undefined> {
+  async #known(id: string): Promise<ServerRun | undefined> {
     const runId = this.#cursor?.runId;
     const run = runId ? await this.client.findRun(runId) : undefined;
     return run && isActive(run) && hasId(run, id) ? run : undefined;
   }
 
   /** The run on the server, created if missing. Lost answers can leave duplicates; all but one are deleted. */
-  async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
+  async #find(record: RunRecord): Promise<ServerRun> {
+    const experimentId = await this.client.ensureExperiment(record.experiment);
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
     // A search may return other runs, which we must not change or delete.
     const search = async () =>
@@ -139,13 +130,12 @@ export class Mirror {
     });
   }
 
-  async #sendStatus({ status, endedAt }: RunRecord, cursor: Cursor): Promise<void> {
-    await this.client.change("update", cursor.runId!, {
-      status,
-      ...endedAt !== null && { end_time: endedAt },
-    });
-    cursor.status = status;
-    await writeCursor(this.run, cursor);
+  async #sendStatus({ status, endedAt }: RunRecord): Promise<void> {
+    const { run_id, status: known, end_time } = this.#info!;
+    if (status === known && (endedAt === null || endedAt === end_time)) return;
+    const change = { status, ...endedAt !== null && { end_time: endedAt } };
+    await this.client.change("update", run_id, change);
+    this.#info = { ...this.#info!, ...change };
   }
 
   async #describe(record: RunRecord, cursor: Cursor): Promise<void> {
@@ -203,39 +193,34 @@ export class Mirror {
     return points;
   }
 
-  /** Sends a picture under a name with key, step and time, which MLflow's page needs to show images over steps. */
+  /**
+   * Sends a picture under a name with key, step and time, which MLflow's page needs to show images over steps.
+   *
+   * @param path as `metrics.jsonl` names it, so any path; only files that are sent anyway are opened
+   */
   async #sendImage(cursor: Cursor, path: string, key: string, step: number, time: number): Promise<void> {
-    using file = await this.#openImage(cursor, path);
-    if (file === undefined) return;
-    // With a fixed name, a picture that is sent again overwrites itself.
-    const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
-    const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
-    const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
-    for (const name of [`${stem}.png`, `${stem}+compressed.webp`]) await this.#put(cursor, name, file);
-    cursor.images++;
-  }
-
-  /** Opens a picture that `metrics.jsonl` names. It may name any path, so only files that are sent anyway are opened. */
-  async #openImage(cursor: Cursor, path: string): Promise<OpenFile | undefined> {
     try {
-      const file = isOwn(path) ? undefined : await openFile(this.run, path);
-      if (file === undefined) cursor.refused[`images/${path}`] = "the file is gone";
-      return file;
+      using file = isOwn(path) ? undefined : await openFile(this.run, path);
+      if (file === undefined) throw new RunError("the file is gone");
+      // With a fixed name, a picture that is sent again overwrites itself.
+      const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
+      const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
+      const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
+      for (const name of [`${stem}.png`, `${stem}+compressed.webp`]) await this.#put(cursor, name, file);
+      cursor.images++;
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       cursor.refused[`images/${path}`] = error.message;
-      return undefined;
     }
   }
 
   async #sendFiles(cursor: Cursor, isOver: boolean): Promise<number> {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
+      if (!isOver && changesOften(path)) continue;
       const sent = cursor.files[path];
-      const isKnown = [sent, this.#refusedFiles.get(path)].some((known) =>
-        known?.size === size && known.modified === modified
-      );
-      if (isKnown || (!isOver && changes(path))) continue;
+      const known = [sent, this.#refusedFiles.get(path)];
+      if (known.some((file) => file?.size === size && file.modified === modified)) continue;
       using file = await openFile(this.run, path);
       if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {
@@ -254,7 +239,7 @@ export class Mirror {
   /** Stores a file; false if the server rejects it for good. */
   async #put(cursor: Cursor, path: string, file: OpenFile): Promise<boolean> {
     try {
-      await this.client.putArtifact(cursor.artifactUri!, path, () => file.body());
+      await this.client.putArtifact(this.#info!.artifact_uri ?? "", path, () => file.body());
       delete cursor.refused[`artifacts/${path}`];
       return true;
     } catch (error) {

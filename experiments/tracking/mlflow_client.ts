@@ -22,6 +22,7 @@ const value = {
 const run = fieldsOf({
   info: fieldsOf({
     run_id: word,
+    experiment_id: word,
     run_name: ifGiven(textField),
     status: ifGiven(textField),
     start_time: ifGiven(anyNumber),
@@ -87,39 +88,25 @@ export class MlflowClient {
     );
   }
 
-  /**
-   * The runs of an experiment that match a filter, oldest first; by default without deleted ones. Endless lists are
-   * refused: those that repeat a page, have more than 200 pages, or take longer than one request may take with all its
-   * retries.
-   */
+  /** The runs of an experiment that match a filter, oldest first; by default without deleted ones. */
   async searchRuns(
     experimentId: string,
     filter = "",
     view: "ACTIVE_ONLY" | "ALL" = "ACTIVE_ONLY",
   ): Promise<ServerRun[]> {
-    const { timeoutMs, maxRetries } = this.http.patience;
-    const until = performance.now() + timeoutMs * (maxRetries + 1);
-    const endless = (why: string) => new ServerError(`${this.url} gives a list without end: ${why}`);
     const found: ServerRun[] = [];
-    const tokens = new Set<string>();
-    let token: string | undefined;
-    for (;;) {
-      const page = await this.#post("runs/search", {
-        experiment_ids: [experimentId],
-        filter,
-        run_view_type: view,
-        max_results: 1000,
-        order_by: ["attributes.start_time ASC"],
-        ...token && { page_token: token },
-      }, answers.runs);
-      for (const one of page.runs ?? []) found.push(one);
-      token = page.next_page_token || undefined;
-      if (token === undefined) return found;
-      if (tokens.has(token)) throw endless("a page comes twice");
-      tokens.add(token);
-      if (tokens.size >= most.pages) throw endless(`there are more than ${most.pages} pages`);
-      if (performance.now() > until) throw endless("the pages take too long (MLFLOW_HTTP_REQUEST_TIMEOUT)");
-    }
+    const query = {
+      experiment_ids: [experimentId],
+      filter,
+      run_view_type: view,
+      max_results: 1000,
+      order_by: ["attributes.start_time ASC"],
+    };
+    const pages = this.#pages((page_token) =>
+      this.#post("runs/search", { ...query, page_token }, answers.runs)
+    );
+    for await (const { runs = [] } of pages) for (const one of runs) found.push(one);
+    return found;
   }
 
   /** Creates a run. Never retried blindly: two calls create two runs. */
@@ -236,6 +223,24 @@ export class MlflowClient {
     }
     const encoded = segments.map((segment) => encodeURIComponent(segment.toWellFormed()));
     return `/api/2.0/mlflow-artifacts/artifacts/${encoded.join("/")}`;
+  }
+
+  /** All pages of a list. A list is endless if it has too many, or takes longer than a request with all its retries. */
+  async *#pages<Page extends { readonly next_page_token?: string | undefined }>(
+    ask: (token?: string) => Promise<Page>,
+  ): AsyncGenerator<Page> {
+    const { timeoutMs, maxRetries } = this.http.patience;
+    const until = performance.now() + timeoutMs * (maxRetries + 1);
+    let token: string | undefined;
+    for (let count = 0; count < most.pages && performance.now() <= until; count++) {
+      const page = await ask(token);
+      yield page;
+      token = page.next_page_token || undefined;
+      if (token === undefined) return;
+    }
+    throw new ServerError(
+      `${this.url} gives a list without end: more than ${most.pages} pages, or too slow (MLFLOW_HTTP_REQUEST_TIMEOUT)`,
+    );
   }
 
   async #get<Answer>(path: string, check: FieldCheck<Answer>): Promise<Answer> {

@@ -1,8 +1,7 @@
 import { basename } from "node:path";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import { asText } from "../settings/setting.ts";
-import { printable } from "../program/output.ts";
-import { textTable } from "../program/output.ts";
+import { printable, textTable } from "../program/output.ts";
 import type { RunSummary } from "./find_run.ts";
 
 /** Metrics with a column in the list. */

@@ -7,7 +7,7 @@ import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } f
 import type { RunLock } from "../run/run_lock.ts";
 import type { Target, TrackingChoice } from "./choose_tracking.ts";
 import { rewindCursor } from "./cursor.ts";
-import { HttpServer, Pauses } from "./http_server.ts";
+import { HttpServer } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";
 import { MlflowClient } from "./mlflow_client.ts";
 import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } from "./record.ts";
@@ -122,8 +122,8 @@ export class RunTracker implements AsyncDisposable {
    * @param reason why the run failed
    */
   async end(status: Ending, reason: string | null = null): Promise<void> {
+    if (this.#record.status !== "RUNNING") return;
     try {
-      if (this.#record.status !== "RUNNING") return;
       const endedAt = Math.max(Date.now(), this.#record.startedAt); // the wall clock may have gone back
       this.#record = { ...this.#record, status, endedAt, reason };
       await writeRecord(this.#run, this.#record);
@@ -174,20 +174,15 @@ function measured(line: Metrics): string {
  * while the server is down.
  */
 class LiveMirror {
-  readonly #run: string;
   readonly #http: HttpServer;
   readonly #mirror: Mirror;
   readonly #say: (message: string) => void;
   readonly #waiting: Waiting;
-  readonly #giveUp = new AbortController();
-  readonly #pauses = new Pauses();
   readonly #mirroring: Promise<void>;
   #isEnding = false;
-  #finished: Promise<void> | undefined;
 
   constructor(run: string, { address, patience }: Target, say: (message: string) => void, waiting = usual) {
-    this.#run = run;
-    this.#http = new HttpServer(address, patience, this.#giveUp.signal);
+    this.#http = new HttpServer(address, patience);
     this.#mirror = new Mirror(run, new MlflowClient(this.#http));
     this.#say = say;
     this.#waiting = waiting;
@@ -196,7 +191,18 @@ class LiveMirror {
 
   /** Sends the rest, unless the server stops accepting data. */
   async finish(): Promise<void> {
-    await (this.#finished ??= this.#sendRest());
+    using _ = this.#http.giveUpAfter(this.#waiting.patienceMs);
+    this.#isEnding = true;
+    try {
+      await this.#mirroring;
+      await this.#pass();
+      for (const [what, why] of Object.entries(this.#mirror.refused)) {
+        this.#say(`MLflow rejects ${what}: ${why}`);
+      }
+    } catch (error) {
+      const { run } = this.#mirror;
+      this.#say(`MLflow: ${messageOf(error)}; not everything was sent; deno task sync ${run} sends the rest`);
+    }
   }
 
   async #mirrorUntilEnd(): Promise<void> {
@@ -214,46 +220,17 @@ class LiveMirror {
         }
         failed++;
       }
-      if (!this.#isEnding) await this.#pauses.pause(Math.min(lookMs * 2 ** failed, outageMs));
+      if (!this.#isEnding) await this.#http.pause(Math.min(lookMs * 2 ** failed, outageMs));
     }
   }
 
   async #pass(): Promise<void> {
-    const before = this.#mirror.page;
+    const { page: before } = this.#mirror;
     try {
       await this.#mirror.pass();
     } finally {
       const { page } = this.#mirror;
       if (before === undefined && page) this.#say(`MLflow shows the run at ${page}`);
-    }
-  }
-
-  async #sendRest(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const alive = () => {
-      clearTimeout(timer);
-      timer = setTimeout(
-        () => this.#giveUp.abort(new Error(`${this.#http.address.url} no longer accepts anything`)),
-        this.#waiting.patienceMs,
-      );
-    };
-    this.#http.onProgress = alive;
-    alive();
-    this.#isEnding = true;
-    this.#pauses.wake();
-    this.#http.pauses.wake();
-    try {
-      await this.#mirroring;
-      await this.#pass();
-      for (const [what, why] of Object.entries(this.#mirror.refused)) {
-        this.#say(`MLflow rejects ${what}: ${why}`);
-      }
-    } catch (error) {
-      this.#say(
-        `MLflow: ${messageOf(error)}; not everything was sent; deno task sync ${this.#run} sends the rest`,
-      );
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -10,13 +10,12 @@ import { nestedRuns } from "./run_files.ts";
 /** The outcome of sending a run. */
 export interface Sent {
   readonly run: string;
-  /** "busy": another program is working on it. */
-  readonly state: "sent" | "busy";
   /** Number of metric points, and of files, that the server lacked. */
   readonly points: number;
   readonly files: number;
   /** What the server rejected for good, and why. */
   readonly refused: Readonly<Record<string, string>>;
+  /** Its page; undefined if nothing was sent, because another program is working on the run. */
   readonly page: string | undefined;
 }
 
@@ -24,7 +23,7 @@ export interface Sent {
 export async function sendLocked(run: string, target: Target): Promise<Sent> {
   const mirror = new Mirror(run, new MlflowClient(awaitedServer(target)));
   const counts = await mirror.pass();
-  return { run, state: "sent", ...counts, refused: mirror.refused, page: mirror.page };
+  return { run, ...counts, refused: mirror.refused, page: mirror.page };
 }
 
 /**
@@ -38,12 +37,9 @@ export async function* sendRun(run: string, target: Target): AsyncGenerator<Sent
   await requireRecord(run, "send"); // before a lock file is left in a folder without a run
   {
     using lock = await tryLockRun(run);
-    if (lock === undefined) {
-      yield { run, state: "busy", points: 0, files: 0, refused: {}, page: undefined };
-      return;
-    }
-    await settleRecord(run);
-    yield await sendLocked(run, target);
+    if (lock) await settleRecord(run);
+    yield lock ? await sendLocked(run, target) : { run, points: 0, files: 0, refused: {}, page: undefined };
+    if (!lock) return;
   }
   const errors: (RunError | ServerError)[] = [];
   for (const nested of await nestedRuns(run)) {
@@ -65,8 +61,8 @@ export function isOfRun(error: unknown): error is RunError | ServerError {
 }
 
 /** Lines for the user: what was sent of a run, and what the server rejected. */
-export function sentLines({ run, state, points, files, refused, page }: Sent): string[] {
-  if (state === "busy") {
+export function sentLines({ run, points, files, refused, page }: Sent): string[] {
+  if (page === undefined) {
     return [`${run}: nothing sent, because another program is working on it; sync again when it has ended`];
   }
   const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { readFile } from "../run/contained.ts";
 import { currentMetric } from "../run/metrics_log.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { chooseTracking, type TrackingChoice } from "./choose_tracking.ts";
+import { chooseTracking } from "./choose_tracking.ts";
 import { standsForTag } from "./describe_run.ts";
 import { listRuns, type RunSummary } from "./find_run.ts";
 import { awaitedServer, ServerError } from "./http_server.ts";
@@ -47,36 +47,27 @@ export async function storedRuns(
     }));
     return { runs, place: root };
   }
-  const { address, ...choice } = chooseTracking({ mlflow, experiment });
+  const { address, patience, experiment: name } = chooseTracking({ mlflow, experiment });
   if (address === undefined) {
     throw new ConfigError(
       "Cannot look for runs on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );
   }
-  return {
-    runs: await serverRuns({ address, ...choice }),
-    place: `experiment ${choice.experiment} of ${address.url}`,
-  };
-}
-
-/** The runs of an experiment on an MLflow server, ours and those of other programs. */
-export async function serverRuns(
-  { experiment, ...target }: Required<Omit<TrackingChoice, "runName">>,
-): Promise<StoredRun[]> {
-  const client = new MlflowClient(awaitedServer(target));
-  const found = await client.experiment(experiment);
-  if (found === undefined) throw new ServerError(`${client.url} has no experiment ${experiment}`);
-  return (await client.searchRuns(found.id)).map((run) => ({
-    ...summaryOf(run, experiment),
+  const client = new MlflowClient(awaitedServer({ address, patience }));
+  const found = await client.experiment(name);
+  if (found === undefined) throw new ServerError(`${client.url} has no experiment ${name}`);
+  const runs = (await client.searchRuns(found.id)).map((run) => ({
+    ...summaryOf(run, name),
     files: async () => (await client.artifacts(run.info.run_id)).sort(),
-    read: (path) => client.artifact(run.info.artifact_uri ?? "", path),
+    read: (path: string) => client.artifact(run.info.artifact_uri ?? "", path),
   }));
+  return { runs, place: `experiment ${name} of ${client.url}` };
 }
 
 function summaryOf({ info, data }: ServerRun, experiment: string): RunSummary {
   const { metrics = [], params = [], tags = [] } = data ?? {};
   const dataset = params.find(({ key }) => key === "dataset")?.value;
-  const standsFor = tags?.find(({ key }) => key === standsForTag)?.value;
+  const standsFor = tags.find(({ key }) => key === standsForTag)?.value;
   return {
     key: info.run_id,
     name: info.run_name ?? info.run_id,

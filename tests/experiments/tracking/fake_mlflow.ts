@@ -91,7 +91,13 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
 
   /** A run for made-up lists. */
   static run(info: Record<string, unknown> = {}, data: Record<string, unknown> = {}): unknown {
-    const usual = { run_id: "r1", run_name: "theirs", status: "RUNNING", lifecycle_stage: "active" };
+    const usual = {
+      run_id: "r1",
+      experiment_id: "1",
+      run_name: "theirs",
+      status: "RUNNING",
+      lifecycle_stage: "active",
+    };
     return { info: { ...usual, artifact_uri: "mlflow-artifacts:/1/r1/artifacts", ...info }, data };
   }
 
@@ -160,7 +166,14 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
       case "runs/create": {
         const id = `r${++this.#created}`;
         const { run_name, start_time = 0, experiment_id: experiment, tags } = json;
-        const info = { run_id: id, run_name, start_time, status: "RUNNING", lifecycle_stage: "active" };
+        const info = {
+          run_id: id,
+          experiment_id: experiment,
+          run_name,
+          start_time,
+          status: "RUNNING",
+          lifecycle_stage: "active",
+        };
         this.#runs.push({
           experiment,
           info: { ...info, artifact_uri: `mlflow-artifacts:/1/${id}/artifacts` },

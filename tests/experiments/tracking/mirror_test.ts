@@ -317,7 +317,7 @@ testSending(
       /the run that it is nested in, .* to be sent first$/,
     );
     const sent = await send(comparison, server);
-    assert.deepEqual(sent.map(({ state }) => state), ["sent", "sent", "sent", "sent"]);
+    assert.equal(sent.filter(({ page }) => page).length, 4);
     const [parent, ...children] = await server.runs("x");
     assert.match(parent.info.run_name, /-comparison$/);
     assert.deepEqual(children.map(({ info }) => info.run_name), ["a", "a", "b"]);
