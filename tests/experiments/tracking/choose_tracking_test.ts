@@ -26,99 +26,59 @@ Deno.test("parseAddress() prefers credentials in the address to those of the env
     ["http://host", { MLFLOW_TRACKING_TOKEN: "token" }, "http://host", { authorization: "Bearer token" }],
   ];
   for (const [uri, credentials, url, headers] of cases) {
-    const address = parseAddress(uri, "--mlflow", credentials);
+    const address = parseAddress(uri, "the address", credentials);
     assert.deepEqual([address.url, address.headers], [url, headers], uri);
   }
 });
 
-Deno.test("parseAddress() refuses folders and other stores, and shows no credentials", () => {
-  const start = "start a server, with deno task mlflow or mlflow server, and give its http:// address";
-  const folder =
-    "it names a folder, but runs are sent only to servers (the run folder itself needs no setting)";
-  const cases: [string, string, string][] = [
-    ["./mlruns", "./mlruns", `${folder}; ${start}`],
-    ["file:///data/mlruns", "file:///data/mlruns", `${folder}; ${start}`],
-    ["C:\\mlruns", "C:\\\\mlruns", `${folder}; ${start}`],
-    [
-      `postgresql://me:${secret}@db/mlflow`,
-      "postgresql:",
-      `it names a postgresql store, but runs are sent only over HTTP; ${start}`,
-    ],
-    [
-      `http://me:${secret}@host:port`,
-      "",
-      "expected an address such as http://127.0.0.1:5000",
-    ],
-    ["mlruns", "", `${folder}; ${start}`],
-    [`http://me:${secret}/x@host`, "", "expected an address such as http://127.0.0.1:5000"],
-    [
-      `http://me:${secret}@host/?token=1`,
-      "http://host",
-      "expected an address such as http://127.0.0.1:5000",
-    ],
-    [
-      `http://me:%E0${secret}@host`,
-      "http://host",
-      "the user or password before @ is not percent-encoded",
-    ],
-  ];
-  for (const [uri, shown, why] of cases) {
-    assert.throws(() => parseAddress(uri, "--mlflow"), {
-      name: "ConfigError",
-      message: `Cannot use --mlflow${shown && ` "${shown}"`}: ${why}`,
-    });
+Deno.test("parseAddress() refuses what is no server's address, and shows no credentials", () => {
+  const expected =
+    "expected the address of a server, such as http://127.0.0.1:5000 (deno task mlflow starts one)";
+  const cases: Record<string, string> = {
+    "./mlruns": `: ${expected}`,
+    [`postgresql://me:${secret}@db/mlflow`]: `: ${expected}`,
+    [`http://me:${secret}@host:port`]: `: ${expected}`,
+    [`http://me:${secret}/x@host`]: `: ${expected}`,
+    [`http://me:${secret}@host/?token=1`]: ` "http://host": ${expected}`,
+    [`http://host/#${secret}`]: ` "http://host": ${expected}`,
+    [`http://me:%E0${secret}@host`]: ' "http://host": the user or password before @ is not percent-encoded',
+  };
+  for (const [uri, why] of Object.entries(cases)) {
+    const refusal = { name: "ConfigError", message: `Cannot use --mlflow${why}` };
+    assert.throws(() => parseAddress(uri, "--mlflow"), refusal, uri);
   }
-  assert.throws(
-    () => parseAddress("http://host", "--mlflow", { MLFLOW_TRACKING_TOKEN: `${secret}\n` }),
-    (error: Error) => {
-      assert.match(error.message, /^Cannot use MLFLOW_TRACKING_TOKEN: /);
-      return !error.message.includes(secret);
-    },
-  );
+  assert.throws(() => parseAddress("http://host", "--mlflow", { MLFLOW_TRACKING_TOKEN: `${secret}\n` }), {
+    message: "Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that no token has",
+  });
 });
 
-Deno.test("ServerAddress keeps its secrets out of logs, JSON and answers that repeat them", () => {
-  for (const uri of [`http://me:${secret}@host`, "http://host"]) {
-    const address = parseAddress(uri, "--mlflow", {
-      MLFLOW_TRACKING_USERNAME: "me",
-      MLFLOW_TRACKING_PASSWORD: secret,
-    });
-    const encoded = btoa(`me:${secret}`);
-    const text = [
-      inspect(address, { depth: 9, showHidden: true }),
-      Deno.inspect(address),
-      JSON.stringify(address),
-      address.hide(`you sent Basic ${encoded}, that is ${secret}`),
-    ].join("\n");
-    assert.ok(!text.includes(secret) && !text.includes(encoded), text);
-  }
-});
-
-Deno.test("ServerAddress.hide() hides secrets in every encoding", () => {
+Deno.test("ServerAddress shows its secrets to nobody, and hides them in every encoding", () => {
   const password = "p/ä<w 'd&\"";
-  const { hide } = parseAddress("http://host", "--mlflow", {
+  const address = parseAddress("http://host", "--mlflow", {
     MLFLOW_TRACKING_USERNAME: "me",
     MLFLOW_TRACKING_PASSWORD: password,
   });
+  const base64 = btoa(`me:${unescape(encodeURIComponent(password))}`);
+  const shown = inspect(address, { depth: 9, showHidden: true }) + Deno.inspect(address) +
+    JSON.stringify(address);
+  assert.ok(!shown.includes(password) && !shown.includes(base64), shown);
   const json = JSON.stringify(password).slice(1, -1);
+  const bytes = Array.from(new TextEncoder().encode(password), (byte) => byte.toString(16).padStart(2, "0"));
   const spellings = {
     plain: password,
     encoded: encodeURIComponent(password),
     "encoded in small letters": encodeURIComponent(password).replace(/%../g, (code) => code.toLowerCase()),
     "encoded twice": encodeURIComponent(encodeURIComponent(password)),
-    "encoded, every letter": new TextEncoder().encode(password).reduce(
-      (s, b) => `${s}%${b.toString(16)}`,
-      "",
-    ),
+    "encoded, every letter": bytes.map((byte) => `%${byte}`).join(""),
     form: new URLSearchParams({ "": password }).toString().slice(1),
     JSON: json,
     "JSON in JSON": JSON.stringify(json).slice(1, -1),
     "JSON in ASCII": json.replace("ä", "\\u00e4"),
     HTML: password.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;").replace('"', "&quot;"),
-    base64: btoa(`me:${unescape(encodeURIComponent(password))}`),
+    base64,
   };
   for (const [name, spelled] of Object.entries(spellings)) {
-    assert.equal(hide(`you sent ${spelled}!`).replace(/=*!$/, "!"), "you sent ***!", name);
+    assert.equal(address.hide(`you sent ${spelled}!`).replace(/=*!$/, "!"), "you sent ***!", name);
   }
   // Some servers take a token as the user.
   assert.equal(parseAddress(`http://${secret}@host`, "--mlflow").hide(`no ${secret}`), "no ***");
@@ -134,8 +94,6 @@ Deno.test("shownAddress() shows no credentials, and nothing of what it cannot pa
     "http://host?token=s3cret": "http://host",
     "http://host/x#s3cret": "http://host/x",
     "user:s3cret@host:5000": "",
-    "s3cret:@host": "",
-    "s3cret@host": "",
     "s3cret": "",
     "//user:s3cret@host": "",
     "http://user:12/s3cret@host": "",
@@ -143,11 +101,7 @@ Deno.test("shownAddress() shows no credentials, and nothing of what it cannot pa
     "http://user:1#s3cret@host": "",
     "http://user:1/s3cret%40host": "",
     "http://user:s3cret@host:port": "",
-    "sqlite:///user:s3cret@db": "sqlite:",
-    "mysql+pymysql://user:s3cret@db/x": "mysql:",
-    "./folder": "./folder",
-    "file:///folder": "file:///folder",
-    "C:\\folder": "C:\\folder",
+    "sqlite:///user:s3cret@db": "",
   };
   for (const [text, shown] of Object.entries(cases)) assert.equal(shownAddress(text), shown, text);
 });
@@ -157,10 +111,8 @@ Deno.test("shownWords() keeps ordinary words, and hides addresses wherever they 
   assert.deepEqual(shownWords(plain), plain);
   const typed = ["--mlflow", secret, `--mlflow=me:${secret}@host`, `--mlflow=http://me:${secret}@host/x`];
   assert.deepEqual(shownWords(typed), ["--mlflow", "***", "--mlflow=***", "--mlflow=http://host/x"]);
-  assert.deepEqual(
-    [`http:/me:${secret}@host`, `me:${secret}@host`, `x?token=${secret}`].map(shownWord),
-    ["http://host", "***", "***"],
-  );
+  const words = [`http:/me:${secret}@host`, `me:${secret}@host`, `x?token=${secret}`];
+  assert.deepEqual(words.map(shownWord), ["http://host", "***", "***"]);
 });
 
 Deno.test("errors about addresses show no credentials", () => {
@@ -174,17 +126,14 @@ Deno.test("errors about addresses show no credentials", () => {
     [`me:${secret}@host:5000`],
     ["--from", uri],
   ];
-  const assertHidden = ({ name, message }: Error) => {
-    assert.ok(name === "ConfigError" && !message.includes(secret), message);
-    return true;
-  };
-  for (const argv of refused) assert.throws(() => animating.parse(argv), assertHidden);
-  for (const argv of [["--json", uri], [`--json=${uri}`]]) {
-    assert.throws(() => listing.parse(argv), assertHidden);
+  const calls = [
+    ...refused.map((argv) => () => animating.parse(argv)),
+    ...[["--json", uri], [`--json=${uri}`]].map((argv) => () => listing.parse(argv)),
+    () => training.read({ mlflow: `${uri}\n` }, "config.json"),
+  ];
+  for (const call of calls) {
+    assert.throws(call, ({ name, message }: Error) => name === "ConfigError" && !message.includes(secret));
   }
-  assert.throws(() => training.read({ mlflow: `${uri}\n` }, "config.json"), ({ message }: Error) => {
-    return !message.includes(secret);
-  });
 });
 
 testUnless(
@@ -198,37 +147,31 @@ testUnless(
       MLFLOW_HTTP_REQUEST_MAX_RETRIES: "3",
       MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.5",
       MLFLOW_HTTP_REQUEST_TIMEOUT: "7",
+      MLFLOW_TRACKING_TOKEN: "token",
     };
+    const { MLFLOW_TRACKING_URI: uri, ...unnamed } = environment;
     const flags = { mlflow: "http://127.0.0.1:2", experiment: "mine", runName: "mine too" };
     const known = "http://127.0.0.1:3";
-    const told = (choice: ReturnType<typeof chooseTracking>) => [
-      choice.address?.url,
-      choice.experiment,
-      choice.runName,
+    const bearer = { authorization: "Bearer token" };
+    // A run folder may name anyone's server, so that gets no credentials.
+    const cases: [typeof flags | object, object, string | undefined, unknown[]][] = [
+      [flags, environment, known, [flags.mlflow, bearer, "mine", "mine too"]],
+      [flags, unnamed, known, [flags.mlflow, bearer, "mine", "mine too"]],
+      [{}, environment, known, [uri, bearer, "theirs", "theirs too"]],
+      [{}, unnamed, known, [known, {}, "theirs", "theirs too"]],
+      [{}, {}, known, [known, {}, "UNet_FM", undefined]],
+      [{}, {}, undefined, [undefined, undefined, "UNet_FM", undefined]],
     ];
-    assert.deepEqual(told(chooseTracking(flags, environment, known)), [flags.mlflow, "mine", "mine too"]);
-    const none = { mlflow: null, experiment: null, runName: null };
-    const { MLFLOW_TRACKING_URI: uri } = environment;
-    assert.deepEqual(told(chooseTracking(none, environment, known)), [uri, "theirs", "theirs too"]);
-    assert.deepEqual(told(chooseTracking(none, {}, known)), [known, "UNet_FM", undefined]);
-    assert.deepEqual(told(chooseTracking(none, {})), [undefined, "UNet_FM", undefined]);
-    assert.deepEqual(chooseTracking(none, environment).patience, {
-      maxRetries: 3,
-      backoffFactor: 0.5,
-      timeoutMs: 7_000,
-    });
-    // A run folder may name anyone's server.
-    const credentials = { MLFLOW_TRACKING_TOKEN: "token" };
-    const sent = (choice: ReturnType<typeof chooseTracking>) => choice.address?.headers;
-    assert.deepEqual(sent(chooseTracking(none, credentials, known)), {});
-    assert.deepEqual(sent(chooseTracking(flags, credentials, known)), { authorization: "Bearer token" });
-    assert.deepEqual(sent(chooseTracking(none, { ...environment, ...credentials }, known)), {
-      authorization: "Bearer token",
-    });
+    for (const [given, set, server, expected] of cases) {
+      const { address, experiment, runName } = chooseTracking(given, set, server);
+      assert.deepEqual([address?.url, address?.headers, experiment, runName], expected);
+    }
+    const patience = { maxRetries: 3, backoffFactor: 0.5, timeoutMs: 7_000 };
+    assert.deepEqual(chooseTracking({}, environment).patience, patience);
     // A longer timer would fire at once.
-    const patient = chooseTracking(none, { MLFLOW_HTTP_REQUEST_TIMEOUT: "1e9" }).patience;
+    const patient = chooseTracking({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "1e9" }).patience;
     assert.equal(patient.timeoutMs, 2 ** 31 - 1);
-    assert.throws(() => chooseTracking(none, { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }), {
+    assert.throws(() => chooseTracking({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }), {
       message: 'Cannot use MLFLOW_HTTP_REQUEST_TIMEOUT "soon": expected a number of at least 0',
     });
   },
@@ -238,7 +181,7 @@ Deno.test({
   name: "chooseTracking() refuses a server that the program may not reach",
   permissions: { net: false },
   fn: () => {
-    assert.throws(() => chooseTracking({ mlflow: "http://me:pw@127.0.0.1:5000" }, {}), {
+    assert.throws(() => chooseTracking({ mlflow: "http://127.0.0.1:5000" }, {}), {
       name: "ConfigError",
       message:
         "Cannot send runs to http://127.0.0.1:5000: the program may not use the network (--allow-net=127.0.0.1:5000)",

@@ -1,25 +1,7 @@
 import assert from "node:assert/strict";
-import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
-import { backoffMs, HttpServer, Pauses, ServerError } from "../../../experiments/tracking/http_server.ts";
+import { backoffMs } from "../../../experiments/tracking/http_server.ts";
 import { freePort } from "../../free_port.ts";
-import { endless, type FakeMlflow, testOnFake } from "./fake_mlflow.ts";
-
-/** A busy machine may take seconds for an answer. */
-const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
-
-function serverAt(url: string, change: Partial<typeof patience> = {}, signal?: AbortSignal): HttpServer {
-  return new HttpServer(parseAddress(url, "--mlflow"), { ...patience, ...change }, signal);
-}
-
-/** Asserts that a promise is rejected with a ServerError of one line. */
-async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
-  await assert.rejects(promise, (error: Error) => {
-    assert.ok(error instanceof ServerError, `${error.stack}`);
-    assert.match(error.message, says);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
-  });
-}
+import { assertEnds, endless, type FakeMlflow, pause, serverAt, testOnFake } from "./fake_mlflow.ts";
 
 Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit", () => {
   assert.deepEqual([1, 2, 3, 4].map((retry) => backoffMs(retry, 2, 0)), [0, 4_000, 8_000, 16_000]);
@@ -27,41 +9,25 @@ Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit
   assert.equal(backoffMs(20, 2, 0.5), 120_000);
 });
 
-Deno.test("Pauses.wake() ends the current pause or the next one, and an aborted signal ends all", async () => {
-  const pauses = new Pauses();
-  const present = pauses.pause(1e6);
-  pauses.wake();
-  await present;
-  pauses.wake();
-  await pauses.pause(1e6);
-  const stop = new AbortController();
-  const aborted = pauses.pause(1e6, stop.signal);
-  stop.abort(new Error("enough"));
-  await assert.rejects(aborted, /enough/);
-  await assert.rejects(pauses.pause(1e6, stop.signal), /enough/);
-});
-
 testOnFake("HttpServer.request() retries as MLflow's client does", () => undefined, async (server) => {
   const retries = { maxRetries: 3, backoffFactor: 0 };
-  // The answer, and the number of attempts of a request and of one that must not run twice.
-  const cases: [ReturnType<FakeMlflow["answer"]>, number, number][] = [
-    ...[408, 429].map((status) => [new Response("", { status }), 4, 4] as [Response, number, number]),
-    ...[500, 502, 503, 504].map((status) =>
-      [new Response("", { status }), 4, 1] as [Response, number, number]
-    ),
-    ...[400, 401, 403, 404, 301].map((status) =>
-      [new Response("", { status }), 1, 1] as [Response, number, number]
-    ),
-    ["refuse", 4, 1],
-    ["cut", 4, 1],
+  const answering = (...statuses: number[]) => statuses.map((status) => new Response("", { status }));
+  // Answers, and the number of attempts of a request and of one that must not run twice.
+  const cases: [(Response | "refuse" | "cut")[], number, number][] = [
+    [answering(408, 429), 4, 4],
+    [answering(500, 502, 503, 504), 4, 1],
+    [answering(400, 401, 403, 404, 301), 1, 1],
+    [["refuse", "cut"], 4, 1],
   ];
-  for (const [answer, attempts, attemptsOnce] of cases) {
-    server.answer = () => answer instanceof Response ? answer.clone() : answer;
-    for (const [once, most] of [[false, attempts], [true, attemptsOnce]] as const) {
-      server.seen.length = 0;
-      await assertEnds(serverAt(server.url, retries).request("POST", "/x", { once }), /^http:/);
-      const what = answer instanceof Response ? answer.status : answer;
-      assert.equal(server.seen.length, most, `${what}${once ? ", once" : ""}`);
+  for (const [answers, attempts, attemptsOnce] of cases) {
+    for (const answer of answers) {
+      server.answer = () => answer instanceof Response ? answer.clone() : answer;
+      for (const [once, most] of [[false, attempts], [true, attemptsOnce]] as const) {
+        server.seen.length = 0;
+        await assertEnds(serverAt(server.url, retries).request("POST", "/x", { once }), /^http:/);
+        const what = answer instanceof Response ? answer.status : answer;
+        assert.equal(server.seen.length, most, `${what}${once ? ", once" : ""}`);
+      }
     }
   }
   server.answer = (_, count) => count < 2 ? new Response("", { status: 503 }) : new Response("there");
@@ -87,7 +53,7 @@ testOnFake(
       server.answer = () => new Response("later", { status: 429, headers: { "retry-after": asked } });
       const http = serverAt(server.url, { timeoutMs: 200 });
       const waits: number[] = [];
-      http.pauses.pause = (ms) => Promise.resolve(void waits.push(ms));
+      http.pause = (ms) => Promise.resolve(void waits.push(ms));
       await assertEnds(http.request("GET", "/x"), /answered 429: later/);
       assert.deepEqual(waits, [waited]);
     }
@@ -124,28 +90,30 @@ testOnFake(
   },
 );
 
-testOnFake("HttpServer reports progress of an upload before the server answers", () => {
-  return Response.json({});
-}, async ({ url }) => {
-  const http = serverAt(url);
-  let pieces = 0;
-  http.onProgress = () => pieces++;
-  const body = () => ReadableStream.from([1, 2, 3].map((byte) => Uint8Array.of(byte)));
-  await http.request("PUT", "/x", { content: { type: "application/octet-stream", body } });
-  assert.equal(pieces, 3 + 1);
-});
-
 testOnFake(
-  "HttpServer stops at once when it is aborted",
-  () => endless("x", { bytes: 1e9, ms: 20 }),
+  "HttpServer.giveUpAfter() ends a pause and what makes no progress, but no upload that does",
+  ({ path }) =>
+    path === "/upload" ? Response.json({}) : path === "/x" ? new Response("", { status: 503 }) : "hang",
   async ({ url }) => {
-    const stop = new AbortController();
-    const download = serverAt(url, { timeoutMs: 600_000 }, stop.signal).request("GET", "/x", {
-      download: true,
-    });
-    const refused = assert.rejects(download, { message: "stopped" });
-    setTimeout(() => stop.abort(new Error("stopped")), 100);
-    await refused;
+    const http = serverAt(url, { maxRetries: 9, backoffFactor: 1e6 });
+    const retried = Promise.withResolvers<void>();
+    let retries = 0;
+    http.onRetry = () => ++retries === 2 && retried.resolve(); // the second pause takes minutes
+    const paused = assertEnds(http.request("GET", "/x"), /^http:\S+ no longer accepts anything$/);
+    await retried.promise;
+    await pause(50);
+    using _ = http.giveUpAfter(2_000);
+    async function* slowly() {
+      for (let byte = 0; byte < 25; byte++) {
+        await pause(100);
+        yield Uint8Array.of(byte);
+      }
+    }
+    const body = () => ReadableStream.from(slowly());
+    await http.request("PUT", "/upload", { content: { type: "application/octet-stream", body } });
+    assert.equal(retries, 3, "the pause did not end");
+    await assertEnds(http.request("GET", "/hang"), /no longer accepts anything$/);
+    await paused;
   },
 );
 
