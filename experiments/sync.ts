@@ -6,7 +6,7 @@ import { shared } from "./settings/shared.ts";
 import { print, printable, say } from "./program/output.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
-import { ServerError } from "./tracking/http_server.ts";
+import { awaitedServer, ServerError } from "./tracking/http_server.ts";
 import { runFolders } from "./tracking/run_files.ts";
 import { isOfRun, sendRun, sentLines } from "./tracking/send_run.ts";
 
@@ -36,7 +36,9 @@ export const syncTask = task({
         targets++;
         url = address.url;
         if (away.has(url)) continue;
-        for await (const sent of sendRun(run, { address, patience })) print(sentLines(sent).join("\n"));
+        for await (const sent of sendRun(run, awaitedServer({ address, patience }))) {
+          print(sentLines(sent).join("\n"));
+        }
       } catch (error) {
         // Continue with other runs even if a server is unreachable: they may have another one.
         if (isOfRun(error)) {

@@ -53,8 +53,8 @@ export async function recordStudy(
   });
   const { address, patience } = choice;
   if (!address) return;
-  await trySending(say, async () => {
-    const { page } = await sendLocked(folder, { address, patience });
+  await trySending({ address, patience }, say, async (server) => {
+    const { page } = await sendLocked(folder, server);
     say(`MLflow shows the study at ${page}`);
   });
 }

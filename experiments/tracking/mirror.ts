@@ -3,8 +3,8 @@ import { RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
 import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";
-import { ServerError } from "./http_server.ts";
-import { type MlflowClient, rejectsFile, type ServerRun } from "./mlflow_client.ts";
+import { type HttpServer, ServerError } from "./http_server.ts";
+import { MlflowClient, rejectsFile, type ServerRun } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
 
@@ -26,7 +26,11 @@ export class Mirror {
   /** Files that the server rejected: this program sends them again only if they change. */
   readonly #refusedFiles = new Map<string, SentFile>();
 
-  constructor(readonly run: string, readonly client: MlflowClient) {}
+  readonly #client: MlflowClient;
+
+  constructor(readonly run: string, server: HttpServer) {
+    this.#client = new MlflowClient(server);
+  }
 
   /** What the server rejected for good, and why. */
   get refused(): Readonly<Record<string, string>> {
@@ -60,7 +64,7 @@ export class Mirror {
   }
 
   async #claim(record: RunRecord): Promise<Cursor> {
-    const { url } = this.client;
+    const { url } = this.#client;
     this.#cursor ??= await readCursor(this.run, url) ?? newCursor(url);
     if (this.#info) return this.#cursor;
     const { info } = await this.#known(record.id) ?? await this.#find(record);
@@ -81,19 +85,19 @@ export class Mirror {
   /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */
   async #known(id: string): Promise<ServerRun | undefined> {
     const runId = this.#cursor?.runId;
-    const run = runId ? await this.client.findRun(runId) : undefined;
+    const run = runId ? await this.#client.findRun(runId) : undefined;
     return run && isActive(run) && hasId(run, id) ? run : undefined;
   }
 
   /** The run on the server, created if missing. Lost answers can leave duplicates; all but one are deleted. */
   async #find(record: RunRecord): Promise<ServerRun> {
-    const experimentId = await this.client.ensureExperiment(record.experiment);
+    const experimentId = await this.#client.ensureExperiment(record.experiment);
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
     // A search may return other runs, which we must not change or delete.
     const search = async () =>
-      (await this.client.searchRuns(experimentId, filter, "ALL")).filter((run) => hasId(run, record.id));
+      (await this.#client.searchRuns(experimentId, filter, "ALL")).filter((run) => hasId(run, record.id));
     let unsure = false;
-    let runs = await this.client.http.retry(async () => {
+    let runs = await this.#client.http.retry(async () => {
       unsure = false;
       const found = await search();
       if (found.length > 0) return found;
@@ -106,7 +110,7 @@ export class Mirror {
     }
     const active = runs.filter(isActive).sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1);
     const kept = active.find(({ info }) => info.run_id === this.#cursor?.runId) ?? active[0] ?? runs[0];
-    for (const run of active) if (run !== kept) await this.client.change("delete", run.info.run_id);
+    for (const run of active) if (run !== kept) await this.#client.change("delete", run.info.run_id);
     return kept;
   }
 
@@ -114,7 +118,7 @@ export class Mirror {
     const tags = [{ key: idTag, value: record.id }];
     const folder = folderAround(this.run);
     if (await readRecord(folder)) { // a nested run
-      const parent = (await readCursor(folder, this.client.url))?.runId;
+      const parent = (await readCursor(folder, this.#client.url))?.runId;
       if (!parent) {
         throw new RunError(
           `Cannot send ${this.run}: the run that it is nested in, ${folder}, has to be sent first`,
@@ -122,7 +126,7 @@ export class Mirror {
       }
       tags.push({ key: "mlflow.parentRunId", value: parent });
     }
-    return await this.client.createRun({
+    return await this.#client.createRun({
       experiment_id: experimentId,
       run_name: record.name,
       start_time: record.startedAt,
@@ -134,7 +138,7 @@ export class Mirror {
     const { run_id, status: known, end_time } = this.#info!;
     if (status === known && (endedAt === null || endedAt === end_time)) return;
     const change = { status, ...endedAt !== null && { end_time: endedAt } };
-    await this.client.change("update", run_id, change);
+    await this.#client.change("update", run_id, change);
     this.#info = { ...this.#info!, ...change };
   }
 
@@ -154,16 +158,16 @@ export class Mirror {
     const isNew = newInputs !== cursor.inputs;
     if (news.params.length + news.tags.length + gone.length === 0 && !isNew) return;
     for (const kind of ["params", "tags"] as const) {
-      await this.client.logAll(runId, kind, news[kind], ({ key }, reason) => {
+      await this.#client.logAll(runId, kind, news[kind], ({ key }, reason) => {
         cursor.refused[`${kind}/${key}`] = reason;
       });
       for (const { key, value } of news[kind]) cursor[kind][key] = value;
     }
     for (const key of gone) {
-      await this.client.change("delete-tag", runId, { key });
+      await this.#client.change("delete-tag", runId, { key });
       delete cursor.tags[key];
     }
-    if (isNew) await this.client.change("log-inputs", runId, { datasets: inputs });
+    if (isNew) await this.#client.change("log-inputs", runId, { datasets: inputs });
     cursor.inputs = newInputs;
     await writeCursor(this.run, cursor);
   }
@@ -183,7 +187,7 @@ export class Mirror {
           }
         }
       }
-      await this.client.logAll(cursor.runId!, "metrics", entries, ({ key }, reason) => {
+      await this.#client.logAll(cursor.runId!, "metrics", entries, ({ key }, reason) => {
         cursor.refused[`metrics/${key}`] = reason;
       });
       points += entries.length;
@@ -239,7 +243,7 @@ export class Mirror {
   /** Stores a file; false if the server rejects it for good. */
   async #put(cursor: Cursor, path: string, file: OpenFile): Promise<boolean> {
     try {
-      await this.client.putArtifact(this.#info!.artifact_uri ?? "", path, () => file.body());
+      await this.#client.putArtifact(this.#info!.artifact_uri ?? "", path, () => file.body());
       delete cursor.refused[`artifacts/${path}`];
       return true;
     } catch (error) {

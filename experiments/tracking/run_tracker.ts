@@ -9,7 +9,6 @@ import type { Target, TrackingChoice } from "./choose_tracking.ts";
 import { rewindCursor } from "./cursor.ts";
 import { HttpServer } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";
-import { MlflowClient } from "./mlflow_client.ts";
 import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } from "./record.ts";
 
 /** How a run can end. */
@@ -183,7 +182,7 @@ class LiveMirror {
 
   constructor(run: string, { address, patience }: Target, say: (message: string) => void, waiting = usual) {
     this.#http = new HttpServer(address, patience);
-    this.#mirror = new Mirror(run, new MlflowClient(this.#http));
+    this.#mirror = new Mirror(run, this.#http);
     this.#say = say;
     this.#waiting = waiting;
     this.#mirroring = this.#mirrorUntilEnd();

@@ -1,9 +1,8 @@
 import { RunError } from "../run/atomic_write.ts";
 import { tryLockRun } from "../run/run_lock.ts";
 import type { Target } from "./choose_tracking.ts";
-import { awaitedServer, ServerError } from "./http_server.ts";
+import { HttpServer, ServerError } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";
-import { MlflowClient } from "./mlflow_client.ts";
 import { requireRecord, settleRecord } from "./record.ts";
 import { nestedRuns } from "./run_files.ts";
 
@@ -20,8 +19,8 @@ export interface Sent {
 }
 
 /** Sends what a server lacks of a run, without its nested runs. The caller holds the run's lock. */
-export async function sendLocked(run: string, target: Target): Promise<Sent> {
-  const mirror = new Mirror(run, new MlflowClient(awaitedServer(target)));
+export async function sendLocked(run: string, server: HttpServer): Promise<Sent> {
+  const mirror = new Mirror(run, server);
   const counts = await mirror.pass();
   return { run, ...counts, refused: mirror.refused, page: mirror.page };
 }
@@ -33,18 +32,18 @@ export async function sendLocked(run: string, target: Target): Promise<Sent> {
  * @throws {ServerError} if the server cannot be reached or refuses
  * @throws {RunError} if a folder holds no run, or cannot be read or written
  */
-export async function* sendRun(run: string, target: Target): AsyncGenerator<Sent> {
+export async function* sendRun(run: string, server: HttpServer): AsyncGenerator<Sent> {
   await requireRecord(run, "send"); // before a lock file is left in a folder without a run
   {
     using lock = await tryLockRun(run);
     if (lock) await settleRecord(run);
-    yield lock ? await sendLocked(run, target) : { run, points: 0, files: 0, refused: {}, page: undefined };
+    yield lock ? await sendLocked(run, server) : { run, points: 0, files: 0, refused: {}, page: undefined };
     if (!lock) return;
   }
   const errors: (RunError | ServerError)[] = [];
   for (const nested of await nestedRuns(run)) {
     try {
-      yield* sendRun(nested, target);
+      yield* sendRun(nested, server);
     } catch (error) {
       if (!isOfRun(error)) throw error;
       errors.push(error);
@@ -73,9 +72,13 @@ export function sentLines({ run, points, files, refused, page }: Sent): string[]
 }
 
 /** Sends to a server, or reports why it cannot. Work continues, since the rest can be sent later. */
-export async function trySending(say: (line: string) => void, send: () => Promise<void>): Promise<void> {
+export async function trySending(
+  { address, patience }: Target,
+  say: (line: string) => void,
+  send: (server: HttpServer) => Promise<void>,
+): Promise<void> {
   try {
-    await send();
+    await send(new HttpServer(address, patience));
   } catch (error) {
     if (!(error instanceof ServerError || error instanceof RunError)) throw error;
     say(`MLflow: ${error.message}; deno task sync sends the rest`);
@@ -84,7 +87,7 @@ export async function trySending(say: (line: string) => void, send: () => Promis
 
 /** Sends a run as `sendRun` does, and reports what was sent, or why sending failed. */
 export async function trySendingRun(run: string, target: Target, say: (line: string) => void): Promise<void> {
-  await trySending(say, async () => {
-    for await (const sent of sendRun(run, target)) sentLines(sent).forEach((line) => say(line));
+  await trySending(target, say, async (server) => {
+    for await (const sent of sendRun(run, server)) sentLines(sent).forEach((line) => say(line));
   });
 }

@@ -1,11 +1,8 @@
 /** A server in this program that keeps runs as MLflow does, and that a test can make fail, lie or hang. */
 
-import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { parseAddress, type Patience } from "../../../experiments/tracking/choose_tracking.ts";
-import { HttpServer, ServerError } from "../../../experiments/tracking/http_server.ts";
 import { testNeeding } from "../../permissions.ts";
 import { testTask, tinyRun, type Workplace } from "../cli.ts";
 import { MlflowReader } from "./mirrored.ts";
@@ -284,24 +281,6 @@ export function testMirrored(
   testTask(name, async (place) => {
     await using server = await FakeMlflow.start();
     await test(place, server);
-  });
-}
-
-/** A busy machine may take seconds for an answer. */
-export const patience: Patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
-
-/** A client of a server that retries once. */
-export function serverAt(url: string, change: Partial<Patience> = {}): HttpServer {
-  return new HttpServer(parseAddress(url, "the address"), { ...patience, ...change });
-}
-
-/** Asserts that a promise is rejected with a ServerError of one line. */
-export async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
-  await assert.rejects(promise, (error: Error) => {
-    assert.ok(error instanceof ServerError, `${error.stack}`);
-    assert.match(error.message, says);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
   });
 }
 

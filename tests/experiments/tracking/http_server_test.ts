@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { backoffMs } from "../../../experiments/tracking/http_server.ts";
 import { freePort } from "../../free_port.ts";
-import { assertEnds, endless, type FakeMlflow, pause, serverAt, testOnFake } from "./fake_mlflow.ts";
+import { endless, pause, testOnFake } from "./fake_mlflow.ts";
+import { assertEnds, serverAt } from "./sessions.ts";
 
 Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit", () => {
   assert.deepEqual([1, 2, 3, 4].map((retry) => backoffMs(retry, 2, 0)), [0, 4_000, 8_000, 16_000]);

@@ -2,46 +2,23 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
-import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
-import { HttpServer } from "../../../experiments/tracking/http_server.ts";
 import { Mirror } from "../../../experiments/tracking/mirror.ts";
-import { MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
 import { idTag } from "../../../experiments/tracking/describe_run.ts";
-import { newRecord, readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { readRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { recordComparison } from "../../../experiments/compare.ts";
-import { RunTracker } from "../../../experiments/tracking/run_tracker.ts";
 import { sendRun, sentLines } from "../../../experiments/tracking/send_run.ts";
 import { withFolder } from "../../folder.ts";
 import { type Answer, FakeMlflow, pause, testOnFake } from "./fake_mlflow.ts";
 import { valuesOf } from "./mirrored.ts";
+import { serverAt, session, writeRun } from "./sessions.ts";
 
-const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
+const send = (run: string, { url }: FakeMlflow) => Array.fromAsync(sendRun(run, serverAt(url)));
 
-const send = (run: string, { url }: { readonly url: string }) =>
-  Array.fromAsync(sendRun(run, { address: parseAddress(url, "--mlflow"), patience }));
+/** The names of the files that were sent, in order. */
+const putFiles = ({ seen }: FakeMlflow) =>
+  seen.filter(({ method }) => method === "PUT").map(({ path }) => path.split("/").at(-1)!);
 
-interface Session {
-  readonly resumedAt?: number;
-  readonly losses: readonly (readonly [step: number, loss: number])[];
-  readonly ending: "FINISHED" | "FAILED" | "KILLED";
-  readonly reason?: string;
-}
-
-async function session(run: string, { losses, ending, reason, ...resumed }: Session): Promise<void> {
-  using lock = await lockRun(run);
-  await using tracker = await RunTracker.start(lock, {
-    choice: { patience, experiment: "x" },
-    about: { source: "a test", parameterCount: null, dataset: null },
-    startedAt: new Date(),
-    ...resumed,
-    say: () => {},
-  });
-  for (const [step, loss] of losses) tracker.log({ step, loss });
-  await pause(2); // so that the next session has other times
-  await tracker.end(ending, reason);
-}
-
-/** Sends what a server lacks; returns the points, tags and changes of status that were sent. */
+/** Sends what a server lacks; returns what was sent. */
 async function newsOf(run: string, server: FakeMlflow) {
   server.seen.length = 0;
   await send(run, server);
@@ -51,9 +28,11 @@ async function newsOf(run: string, server: FakeMlflow) {
     tags: logged.flatMap(({ tags = [] }) => tags) as { key: string; value: string }[],
     deleted: server.sent("runs/delete-tag").map(({ key }) => key),
     ends: server.sent("runs/update"),
-    files: server.seen.filter(({ method }) => method === "PUT").length,
+    files: putFiles(server),
   };
 }
+
+const nothing = { points: [], tags: [], deleted: [], ends: [], files: [] };
 
 function testSending(
   name: string,
@@ -68,55 +47,46 @@ function testSending(
     }));
 }
 
-async function writeRun(run: string, about: Partial<RunRecord> = {}): Promise<void> {
-  await Deno.mkdir(run, { recursive: true });
-  const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
-  await writeRecord(run, { ...record, id: "an id", status: "FINISHED", endedAt: 2, ...about });
-  await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
-}
+const losses = (...pairs: [step: number, loss: number][]) => pairs.map(([step, loss]) => ({ step, loss }));
 
 testSending(
-  "sendRun() sends what a resumed session measured, even over points of a killed one",
+  "sendRun() sends what resumed sessions measured, even over points of killed ones",
   async (run, server) => {
-    await session(run, { losses: [[1, 0.1], [2, 0.2], [3, 0.3]], ending: "KILLED" });
-    const earlier = await newsOf(run, server);
-    await session(run, { resumedAt: 1, losses: [[2, 0.2], [3, 0.35], [4, 0.45]], ending: "KILLED" });
+    await session(run, losses([1, 0.1], [2, 0.2], [3, 0.3]), { ending: "KILLED" });
+    const first = await newsOf(run, server);
+    await pause(2); // so that the next session has other times
+    await session(run, losses([2, 0.2], [3, 0.35], [4, 0.45]), { resumedAt: 1, ending: "KILLED" });
     const { points, ends } = await newsOf(run, server);
     const expected = [[1, 0.1], [2, 0.2], [3, 0.35], [4, 0.45]];
     assert.deepEqual(points.map(({ step, value }) => [step, value]), expected);
     // A server stores an identical point once.
-    assert.deepEqual(points.slice(0, 2), earlier.points.slice(0, 2));
+    assert.deepEqual(points.slice(0, 2), first.points.slice(0, 2));
     const { endedAt } = (await readRecord(run))!;
     assert.deepEqual(ends, [{ run_id: "r1", status: "KILLED", end_time: endedAt }]);
-    assert.ok(endedAt! > earlier.ends[0].end_time, "the server keeps the end of the first session");
-    assert.deepEqual(await newsOf(run, server), { points: [], tags: [], deleted: [], ends: [], files: 0 });
+    assert.ok(endedAt! > first.ends[0].end_time, "the server keeps the end of the first session");
+    assert.deepEqual(await newsOf(run, server), nothing);
+    // A third session measures what the first did.
+    await session(run, losses([2, 0.2]), { resumedAt: 1, ending: "KILLED" });
+    await session(run, losses([2, 0.2], [3, 0.3]), { resumedAt: 1 });
+    assert.deepEqual((await newsOf(run, server)).points, first.points);
   },
 );
-
-testSending("sendRun() sends identical points if a third session measures the same", async (run, server) => {
-  const losses = [[1, 0.1], [2, 0.2], [3, 0.3]] as const;
-  await session(run, { losses, ending: "KILLED" });
-  const { points } = await newsOf(run, server);
-  await session(run, { resumedAt: 1, losses: losses.slice(1, 2), ending: "KILLED" });
-  await session(run, { resumedAt: 1, losses: losses.slice(1), ending: "FINISHED" });
-  assert.deepEqual((await newsOf(run, server)).points, points);
-});
 
 testSending(
   "sendRun() deletes the tags of an earlier failure and of a setting that was changed back",
   async (run, server) => {
     const configure = (lr: number) => Deno.writeTextFile(join(run, "config.json"), JSON.stringify({ lr }));
     await configure(1);
-    await session(run, { losses: [[1, 0.1]], ending: "FAILED", reason: "the memory is full" });
+    await session(run, losses([1, 0.1]), { ending: "FAILED", reason: "the memory is full" });
     const { tags } = await newsOf(run, server);
     assert.equal(valuesOf(tags)["flow.failure"], "the memory is full");
     await configure(2);
-    await session(run, { resumedAt: 1, losses: [[2, 0.2]], ending: "KILLED" });
+    await session(run, losses([2, 0.2]), { resumedAt: 1, ending: "KILLED" });
     const second = await newsOf(run, server);
     assert.deepEqual(second.deleted, ["flow.failure"]);
     assert.equal(valuesOf(second.tags)["resumed.lr"], "2");
     await configure(1);
-    await session(run, { resumedAt: 2, losses: [[3, 0.3]], ending: "FINISHED" });
+    await session(run, losses([3, 0.3]), { resumedAt: 2 });
     assert.deepEqual((await newsOf(run, server)).deleted, ["resumed.lr"]);
     const [{ data }] = await server.runs("x");
     assert.deepEqual([valuesOf(data.params).lr, valuesOf(data.tags)["resumed.lr"]], ["1", undefined]);
@@ -124,19 +94,19 @@ testSending(
 );
 
 testSending("sendRun() continues a run whose experiment was renamed", async (run, server) => {
-  await session(run, { losses: [[1, 0.1]], ending: "KILLED" });
+  await session(run, losses([1, 0.1]), { ending: "KILLED" });
   await send(run, server);
   server.answer = ({ path }) =>
     path.includes("get-by-name")
       ? Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST", message: "no" }, { status: 404 })
       : undefined;
-  await session(run, { resumedAt: 1, losses: [[2, 0.2]], ending: "FINISHED" });
+  await session(run, losses([2, 0.2]), { resumedAt: 1 });
   const { ends } = await newsOf(run, server);
   assert.deepEqual([server.sent("runs/create"), ends.at(-1).status], [[], "FINISHED"]);
 });
 
 testSending("sendRun() sends everything to another server", async (run, server) => {
-  await session(run, { losses: [[1, 0.1], [2, 0.2]], ending: "FINISHED" });
+  await session(run, losses([1, 0.1], [2, 0.2]));
   await send(run, server);
   await using other = await FakeMlflow.start();
   assert.equal((await newsOf(run, other)).points.length, 2);
@@ -146,18 +116,14 @@ testSending("sendRun() sends everything to another server", async (run, server) 
 testSending(
   "sendRun() looks for a run by its id before it creates one, and deletes duplicates",
   async (run, server) => {
-    await session(run, { losses: [[1, 0.1]], ending: "FINISHED" });
+    await writeRun(run);
     await send(run, server);
     await Deno.remove(join(run, "mlflow.json"));
     await send(run, server);
     assert.deepEqual(server.sent("runs/create").length, 1);
     await Deno.remove(join(run, "mlflow.json"));
     const { experiment_id } = server.sent("runs/create")[0];
-    await fetch(`${server.url}/api/2.0/mlflow/runs/create`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ experiment_id, tags: [{ key: idTag, value: (await readRecord(run))!.id }] }),
-    });
+    await server.post("runs/create", { experiment_id, tags: [{ key: idTag, value: "an id" }] });
     assert.equal((await server.runs("x")).length, 2);
     await send(run, server);
     assert.deepEqual((await server.runs("x")).map(({ info }) => info.run_id), ["r1"]);
@@ -216,10 +182,7 @@ testSending(
     const [{ refused }] = await send(run, server);
     assert.deepEqual(Object.keys(refused).sort(), pictures.map((path) => `images/${path}`).sort());
     assert.ok(!server.seen.some(({ body }) => body.includes("s3cret")));
-    const sent = server.seen.filter(({ method }) => method === "PUT").map(({ path }) =>
-      path.split("/").at(-1)
-    );
-    assert.deepEqual(sent.sort(), ["config.json", "metrics.jsonl", "run.json"]);
+    assert.deepEqual(putFiles(server), ["config.json", "metrics.jsonl", "run.json"]);
   },
 );
 
@@ -251,30 +214,30 @@ testSending(
 
 testSending("Mirror.pass() sends a file again only if its content has changed", async (run, server) => {
   await writeRun(run);
-  const client = new MlflowClient(new HttpServer(parseAddress(server.url, "--mlflow"), patience));
-  const mirror = new Mirror(run, client);
+  const mirror = new Mirror(run, serverAt(server.url));
   const path = join(run, "notes.txt");
   server.answer = ({ path, body }) =>
     path.endsWith("notes.txt") && body === "refuse" ? new Response("", { status: 413 }) : undefined;
   // The content, its modification time, and how often the next pass sends it.
-  const cases = [["refuse", 1, 1], ["refuse", 1, 0], ["accept", 2, 1], ["accept", 3, 0], [
-    "change",
-    4,
-    1,
-  ]] as const;
+  const cases: [string, number, number][] = [
+    ["refuse", 1, 1],
+    ["refuse", 1, 0],
+    ["accept", 2, 1],
+    ["accept", 3, 0],
+    ["change", 4, 1],
+  ];
   for (const [content, changed, times] of cases) {
     await Deno.writeTextFile(path, content);
     await Deno.utime(path, changed, changed);
     server.seen.length = 0;
     await mirror.pass();
-    assert.equal(server.seen.filter(({ path }) => path.endsWith("notes.txt")).length, times, `${changed}`);
+    assert.equal(putFiles(server).filter((name) => name === "notes.txt").length, times, `${changed}`);
   }
 });
 
 testSending("Mirror.pass() creates a run again on a server that has lost its data", async (run, server) => {
-  await session(run, { losses: [[1, 0.1], [2, 0.2]], ending: "FINISHED" });
-  const client = new MlflowClient(new HttpServer(parseAddress(server.url, "--mlflow"), patience));
-  const mirror = new Mirror(run, client);
+  await session(run, losses([1, 0.1], [2, 0.2]));
+  const mirror = new Mirror(run, serverAt(server.url));
   await mirror.pass();
   await Deno.writeTextFile(join(run, "notes.txt"), "new");
   server.answer = () => new Response("", { status: 500 });
@@ -294,41 +257,34 @@ testSending(
     await Deno.writeTextFile(join(run, "config.json"), '{"seed":1,"model":"other","lr":2}');
     const [{ refused }] = await send(run, server);
     assert.deepEqual(Object.keys(refused), ["params/model"]);
-    assert.deepEqual(valuesOf((await server.runs("x"))[0].data.params), {
-      model: "base",
-      seed: "1",
-      lr: "2",
-    });
+    const [{ data }] = await server.runs("x");
+    assert.deepEqual(valuesOf(data.params), { model: "base", seed: "1", lr: "2" });
   },
 );
 
-testSending(
-  "sendRun() sends nested runs as children, after their parent",
-  async (run, server) => {
-    for (const name of ["a", "b"]) {
-      await writeRun(join(run, name), { id: name, name });
-      await Deno.writeTextFile(join(run, name, "samples.png"), name);
-      await Deno.writeTextFile(join(run, name, "last.safetensors"), "not copied");
-    }
-    const folders = ["a", "b", "a"].map((name) => join(run, name));
-    const comparison = await recordComparison(folders, { root: run, startedAt: new Date() });
-    await assert.rejects(
-      send(join(comparison, "a"), server),
-      /the run that it is nested in, .* to be sent first$/,
-    );
-    const sent = await send(comparison, server);
-    assert.equal(sent.filter(({ page }) => page).length, 4);
-    const [parent, ...children] = await server.runs("x");
-    assert.match(parent.info.run_name, /-comparison$/);
-    assert.deepEqual(children.map(({ info }) => info.run_name), ["a", "a", "b"]);
-    for (const { info, data } of children) {
-      const tags = valuesOf(data.tags);
-      assert.equal(tags["mlflow.parentRunId"], parent.info.run_id);
-      assert.equal(tags["flow.stands_for"], info.run_name);
-      assert.deepEqual(await server.artifacts(info.run_id), ["config.json", "run.json", "samples.png"]);
-    }
-  },
-);
+testSending("sendRun() sends nested runs as children, after their parent", async (run, server) => {
+  for (const name of ["a", "b"]) {
+    await writeRun(join(run, name), { id: name, name });
+    await Deno.writeTextFile(join(run, name, "samples.png"), name);
+    await Deno.writeTextFile(join(run, name, "last.safetensors"), "not copied");
+  }
+  const folders = ["a", "b", "a"].map((name) => join(run, name));
+  const comparison = await recordComparison(folders, { root: run, startedAt: new Date() });
+  await assert.rejects(
+    send(join(comparison, "a"), server),
+    /the run that it is nested in, .* to be sent first$/,
+  );
+  assert.equal((await send(comparison, server)).filter(({ page }) => page).length, 4);
+  const [parent, ...children] = await server.runs("x");
+  assert.match(parent.info.run_name, /-comparison$/);
+  assert.deepEqual(children.map(({ info }) => info.run_name), ["a", "a", "b"]);
+  for (const { info, data } of children) {
+    const tags = valuesOf(data.tags);
+    assert.equal(tags["mlflow.parentRunId"], parent.info.run_id);
+    assert.equal(tags["flow.stands_for"], info.run_name);
+    assert.deepEqual(await server.artifacts(info.run_id), ["config.json", "run.json", "samples.png"]);
+  }
+});
 
 testSending("sendRun() marks a killed run, and skips a busy one", async (run, server) => {
   await writeRun(run, { status: "RUNNING", endedAt: null });

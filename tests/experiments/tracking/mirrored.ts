@@ -43,15 +43,22 @@ export abstract class MlflowReader {
     return JSON.parse(new TextDecoder().decode(bytes));
   }
 
+  async post<Answer>(path: string, content: unknown): Promise<Answer> {
+    const bytes = await this.#bytes(`api/2.0/mlflow/${path}`, {
+      method: "POST",
+      body: JSON.stringify(content),
+    });
+    return JSON.parse(new TextDecoder().decode(bytes));
+  }
+
   /** The runs of an experiment that are not deleted. */
   async runs(experiment: string): Promise<StoredRun[]> {
     const { experiment: { experiment_id } } = await this.get<{ experiment: { experiment_id: string } }>(
       "experiments/get-by-name",
       { experiment_name: experiment },
     );
-    const body = JSON.stringify({ experiment_ids: [experiment_id], max_results: 1000 });
-    const bytes = await this.#bytes("api/2.0/mlflow/runs/search", { method: "POST", body });
-    return JSON.parse(new TextDecoder().decode(bytes)).runs ?? [];
+    const query = { experiment_ids: [experiment_id], max_results: 1000 };
+    return (await this.post<{ runs?: StoredRun[] }>("runs/search", query)).runs ?? [];
   }
 
   async artifacts(runId: string, path?: string): Promise<string[]> {

@@ -1,35 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Metrics, readMetrics } from "../../../experiments/run/metrics_log.ts";
+import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
-import { chooseTracking } from "../../../experiments/tracking/choose_tracking.ts";
+import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
+import { HttpServer } from "../../../experiments/tracking/http_server.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
 import { RunTracker, type TrackingStart, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
 import { sendRun } from "../../../experiments/tracking/send_run.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
-import { type FakeMlflow, type Fault, pause, type Seen, testOnFake } from "./fake_mlflow.ts";
+import { type Answer, type FakeMlflow, type Fault, pause, type Seen, testOnFake } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
-
-const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
-const usual: TrackingStart = {
-  choice: { patience, experiment: "x" },
-  about: { source: "a test", parameterCount: null, dataset: null },
-  startedAt: new Date(2024, 0, 2),
-  say: () => {},
-};
-
-async function session(
-  run: string,
-  lines: readonly Metrics[],
-  options: Partial<TrackingStart> & { ending?: "KILLED" } = {},
-): Promise<void> {
-  using lock = await lockRun(run);
-  await using tracker = await RunTracker.start(lock, { ...usual, ...options });
-  for (const line of lines) tracker.log(line);
-  await tracker.end(options.ending ?? "FINISHED");
-}
-
-const metricsOf = (run: string) => readMetrics(join(run, "metrics.jsonl"));
+import { serverAt, session, usualStart } from "./sessions.ts";
 
 testInFolder(
   "RunTracker records lines with their time, gauges at intervals, and the end",
@@ -37,22 +18,22 @@ testInFolder(
     const gauges = () => ({ "system/process_memory_megabytes": 5 });
     const before = Date.now();
     using lock = await lockRun(run);
-    const tracker = await RunTracker.start(lock, { ...usual, gauges });
+    const tracker = await RunTracker.start(lock, { ...usualStart, gauges });
     assert.equal((await readRecord(run))?.status, "RUNNING");
     tracker.log({ step: 0, loss: 2 });
     tracker.log({ step: 1, train_loss: NaN });
     tracker.log({ step: 2, train_loss: 1 });
     await tracker.end("FINISHED");
     await tracker.end("KILLED");
-    const [untrained, first, second] = await metricsOf(run);
+    const [untrained, first, second] = await readMetrics(join(run, "metrics.jsonl"));
     assert.deepEqual(Object.keys(untrained), ["step", "loss", "time"]);
     assert.ok(before <= Number(first.time) && Number(first.time) <= Date.now());
     assert.deepEqual(first, { step: 1, train_loss: NaN, time: first.time, ...gauges() });
     assert.deepEqual(second, { step: 2, train_loss: 1, time: second.time });
     const record = (await readRecord(run))!;
-    assert.deepEqual([record.status, record.startedAt], ["FINISHED", usual.startedAt.getTime()]);
+    assert.deepEqual([record.status, record.startedAt], ["FINISHED", usualStart.startedAt.getTime()]);
     assert.ok(record.endedAt! >= before);
-    await assert.rejects(RunTracker.start(lock, usual), {
+    await assert.rejects(RunTracker.start(lock, usualStart), {
       name: "RunError",
       message: /^Cannot start a run in .*: another program has just started one there/,
     });
@@ -61,28 +42,20 @@ testInFolder(
 );
 
 testInFolder("RunTracker works even if the clock goes back a day", async (run) => {
-  const { now } = Date;
-  const monotonic = performance.now;
-  using _ = {
-    [Symbol.dispose]() {
-      Date.now = now;
-      performance.now = monotonic;
-    },
-  };
+  const [{ now }, monotonic] = [Date, performance.now];
+  using _ = { [Symbol.dispose]: () => void ([Date.now, performance.now] = [now, monotonic]) };
   let measured = 0;
   const gauges = () => ({ "system/process_memory_megabytes": ++measured });
   using lock = await lockRun(run);
-  const tracker = await RunTracker.start(lock, { ...usual, startedAt: new Date(), gauges });
+  const tracker = await RunTracker.start(lock, { ...usualStart, startedAt: new Date(), gauges });
   tracker.log({ step: 1, train_loss: 1 });
   const before = performance.now();
-  Date.now = () => now() - 24 * 3600e3;
   performance.now = () => before + 11_000;
-  tracker.log({ step: 2, train_loss: 1 });
-  assert.equal(measured, 2);
-  Date.now = () => now() + 24 * 3600e3;
-  tracker.log({ step: 3, train_loss: 1 });
-  assert.equal(measured, 2);
-  Date.now = () => now() - 24 * 3600e3;
+  for (const [step, days] of [[2, -1], [3, 1], [4, -1]]) {
+    Date.now = () => now() + days * 24 * 3600e3;
+    tracker.log({ step, train_loss: 1 });
+    assert.equal(measured, 2);
+  }
   await tracker.end("FINISHED");
   const { startedAt, endedAt } = (await readRecord(run))!;
   assert.equal(endedAt, startedAt);
@@ -91,70 +64,60 @@ testInFolder("RunTracker works even if the clock goes back a day", async (run) =
 testInFolder("RunTracker.during() records an error as the reason of a failure", async (run) => {
   using lock = await lockRun(run);
   {
-    await using tracker = await RunTracker.start(lock, usual);
-    await assert.rejects(
-      tracker.during(() => Promise.reject(new Error("the loss is NaN"))),
-      /the loss is NaN/,
-    );
+    await using tracker = await RunTracker.start(lock, usualStart);
+    const failing = tracker.during(() => Promise.reject(new Error("the loss is NaN")));
+    await assert.rejects(failing, /the loss is NaN/);
   }
   const { status, reason } = (await readRecord(run))!;
   assert.deepEqual([status, reason], ["FAILED", "the loss is NaN"]);
 });
 
-testInFolder(
-  "RunTracker repeats a line exactly if a resumed session measures the same",
-  async (run) => {
-    const path = join(run, "metrics.jsonl");
-    const losses = [1, NaN, 3, 4];
-    await session(run, losses.map((loss, i) => ({ step: i + 1, loss, elapsed_seconds: i })), {
-      ending: "KILLED",
-    });
-    const before = (await Deno.readTextFile(path)).split("\n");
-    const { id } = (await readRecord(run))!;
-    await pause(5); // so that the times differ
-    await session(run, [
-      { step: 2, loss: NaN, elapsed_seconds: 20 },
-      { step: 3, loss: 3, elapsed_seconds: 30 },
-      { step: 4, loss: 5, elapsed_seconds: 40 },
-    ], { startedAt: new Date(), resumedAt: 1 });
-    const after = (await Deno.readTextFile(path)).split("\n");
-    assert.deepEqual(after.slice(0, 3), before.slice(0, 3));
-    assert.match(after[3], /"loss":5,"elapsed_seconds":40/);
-    const record = (await readRecord(run))!;
-    assert.deepEqual([record.id, record.startedAt, record.status], [
-      id,
-      usual.startedAt.getTime(),
-      "FINISHED",
-    ]);
-    const names = (await Array.fromAsync(Deno.readDir(run))).map(({ name }) => name);
-    const replaced = names.find((name) => name.startsWith("metrics-replaced-"))!;
-    assert.equal(await Deno.readTextFile(join(run, replaced)), before.slice(1).join("\n"));
-  },
-);
+testInFolder("RunTracker repeats a line exactly if a resumed session measures the same", async (run) => {
+  const linesOf = async () => (await Deno.readTextFile(join(run, "metrics.jsonl"))).split("\n");
+  const losses = [1, NaN, 3, 4].map((loss, i) => ({ step: i + 1, loss, elapsed_seconds: i }));
+  await session(run, losses, { ending: "KILLED" });
+  const before = await linesOf();
+  const { id } = (await readRecord(run))!;
+  await pause(5); // so that the times differ
+  const again = [NaN, 3, 5].map((loss, i) => ({ step: i + 2, loss, elapsed_seconds: 20 + 10 * i }));
+  await session(run, again, { startedAt: new Date(), resumedAt: 1 });
+  const after = await linesOf();
+  assert.deepEqual(after.slice(0, 3), before.slice(0, 3));
+  assert.match(after[3], /"loss":5,"elapsed_seconds":40/);
+  const record = (await readRecord(run))!;
+  const kept = [id, usualStart.startedAt.getTime(), "FINISHED"];
+  assert.deepEqual([record.id, record.startedAt, record.status], kept);
+  const names = (await Array.fromAsync(Deno.readDir(run))).map(({ name }) => name);
+  const replaced = names.find((name) => name.startsWith("metrics-replaced-"))!;
+  assert.equal(await Deno.readTextFile(join(run, replaced)), before.slice(1).join("\n"));
+});
+
+const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
+const waits: Waiting = { lookMs: 20, outageMs: 50, patienceMs: 3_000 };
+
+/** Chooses a server that is soon given up. */
+const choiceOf = ({ url }: FakeMlflow, change: Partial<typeof patience> = {}): TrackingStart["choice"] => ({
+  address: parseAddress(url, "the address"),
+  patience: { ...patience, ...change },
+  experiment: "x",
+});
 
 /**
  * Mirrors a run of 60 lines and a few files, as training would write them.
  *
  * @returns what the tracker said
  */
-async function shortRun(
-  run: string,
-  choice: TrackingStart["choice"],
-  waiting: Waiting = { lookMs: 20, outageMs: 50, patienceMs: 3_000 },
-): Promise<string[]> {
+async function shortRun(run: string, choice: TrackingStart["choice"], waiting = waits): Promise<string[]> {
   const said: string[] = [];
   const sizes = { channels: 1, height: 2, width: 2, classes: 0, train: 3, validation: 2, test: 1 };
+  const dataset = { name: "data", digest: "0123456789abcdef", source: "somewhere", ...sizes };
   using lock = await lockRun(run);
   const config = { model: "base", filters: [4, 8], lr: 1e-3, name: null, resume: null, mlflow: null };
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(config));
   await using tracker = await RunTracker.start(lock, {
     startedAt: new Date(),
     choice,
-    about: {
-      source: "a test",
-      parameterCount: 12,
-      dataset: { name: "data", digest: "0123456789abcdef", source: "somewhere", ...sizes },
-    },
+    about: { source: "a test", parameterCount: 12, dataset },
     say: (message) => said.push(message),
     waiting,
   });
@@ -176,169 +139,135 @@ async function shortRun(
   return said;
 }
 
-const addressOf = ({ url }: FakeMlflow) => chooseTracking({ mlflow: url }, {}).address!;
+function testTracking(
+  name: string,
+  test: (run: string, server: FakeMlflow) => Promise<void>,
+  answer: Answer = () => undefined,
+): void {
+  testOnFake(name, answer, (server) => withFolder((run) => test(run, server)));
+}
 
-testOnFake(
-  "RunTracker mirrors a run in progress, and the rest of it at its end",
-  () => undefined,
-  (server) =>
-    withFolder(async (run) => {
-      const address = addressOf(server);
-      const said = await shortRun(run, { address, patience, experiment: "x", runName: "a name" });
-      const { info, data } = await assertMirrored(server, "x", run);
-      assert.deepEqual(said, [
-        `MLflow shows the run at ${server.url}/#/experiments/1/runs/r1?workflowType=machine_learning`,
-      ]);
-      assert.equal(info.run_name, "a name");
-      const { "mlflow.note.content": note, ...tags } = valuesOf(data.tags);
-      assert.match(note, /^\*\*base U-Net\*\*, channels 4, 8, 12 parameters, trained on 3 images of data/);
-      assert.deepEqual([tags["mlflow.source.name"], tags["mlflow.loggedImages"]], ["a test", "True"]);
-      const order = server.seen.map(({ path }) => path.split("/").at(-1)!.split("?")[0]);
-      assert.equal(order.filter((name) => name === "create").length, 2, "an experiment and a run");
-      assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["FINISHED"]);
-      assert.equal(order.at(-1), "update", "the end is not sent last");
-      // Weights change with every checkpoint.
-      assert.equal(server.seen.filter(({ path }) => path.endsWith("last.safetensors")).length, 1);
-      const logged = server.sent("runs/log-batch").flatMap(({ metrics }) => metrics ? [metrics] : []);
-      assert.ok(logged.length > 1, "nothing is sent before the end");
-      const points = logged.flat();
-      assert.equal(points.length, 120, "a point is sent twice");
-    }),
-);
+testTracking("RunTracker mirrors a run in progress, and the rest of it at its end", async (run, server) => {
+  const said = await shortRun(run, { ...choiceOf(server), runName: "a name" });
+  const { info, data } = await assertMirrored(server, "x", run);
+  assert.deepEqual(said, [
+    `MLflow shows the run at ${server.url}/#/experiments/1/runs/r1?workflowType=machine_learning`,
+  ]);
+  assert.equal(info.run_name, "a name");
+  const { "mlflow.note.content": note, ...tags } = valuesOf(data.tags);
+  assert.match(note, /^\*\*base U-Net\*\*, channels 4, 8, 12 parameters, trained on 3 images of data/);
+  assert.deepEqual([tags["mlflow.source.name"], tags["mlflow.loggedImages"]], ["a test", "True"]);
+  const order = server.seen.map(({ path }) => path.split("/").at(-1)!.split("?")[0]);
+  assert.equal(order.filter((name) => name === "create").length, 2, "an experiment and a run");
+  assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["FINISHED"]);
+  assert.equal(order.at(-1), "update", "the end is not sent last");
+  // Weights change with every checkpoint.
+  assert.equal(server.seen.filter(({ path }) => path.endsWith("last.safetensors")).length, 1);
+  const logged = server.sent("runs/log-batch").flatMap(({ metrics }) => metrics ? [metrics] : []);
+  assert.ok(logged.length > 1, "nothing is sent before the end");
+  assert.equal(logged.flat().length, 120, "a point is sent twice");
+});
 
-const full = { error_code: "INTERNAL_ERROR", message: "database or disk is full" };
 const faults: Record<string, { fault: () => Fault | Response; timeoutMs?: number }> = {
   "answers 500": { fault: () => new Response("oops", { status: 500 }) },
   "answers 429": { fault: () => new Response("", { status: 429, headers: { "retry-after": "0.05" } }) },
   "hangs": { fault: () => "hang", timeoutMs: 100 },
   "drops the connection": { fault: () => "refuse" },
   "drops the connection after it has done the work": { fault: () => "cut" },
-  "has no space left": { fault: () => Response.json(full, { status: 500 }) },
 };
-for (const [what, { fault, timeoutMs = patience.timeoutMs }] of Object.entries(faults)) {
+for (const [what, { fault, ...change }] of Object.entries(faults)) {
   // The fault hits the creation of the run, and then every third request.
   const nowAndThen = ({ path }: Seen, count: number) =>
     count % 3 === 1 || (path.endsWith("runs/create") && count < 8) ? fault() : undefined;
   for (const [often, answer] of [["now and then", nowAndThen], ["all the time", fault]] as const) {
-    testOnFake(
+    testTracking(
       `RunTracker and sync lose and double nothing if a server ${what} ${often}`,
+      async (run, server) => {
+        const said = await shortRun(run, choiceOf(server, change));
+        if (answer === fault) {
+          assert.match(
+            said.at(-1)!,
+            /^MLflow: .*; not everything was sent; deno task sync .* sends the rest$/,
+          );
+        }
+        server.answer = () => undefined;
+        const [{ page }] = await Array.fromAsync(sendRun(run, serverAt(server.url)));
+        assert.ok(page);
+        await assertMirrored(server, "x", run);
+      },
       answer,
-      (server) =>
-        withFolder(async (run) => {
-          const address = addressOf(server);
-          const said = await shortRun(run, {
-            address,
-            patience: { ...patience, timeoutMs },
-            experiment: "x",
-          });
-          if (often === "all the time") {
-            assert.match(
-              said.at(-1)!,
-              /^MLflow: .*; not everything was sent; deno task sync .* sends the rest$/,
-            );
-          }
-          server.answer = () => undefined;
-          for await (const { page } of sendRun(run, { address, patience })) assert.ok(page);
-          await assertMirrored(server, "x", run);
-        }),
     );
   }
 }
 
-testOnFake(
+testTracking(
   "RunTracker retries ever less often while a server is gone, and says so once",
+  async (run, server) => {
+    const waiting = { lookMs: 10, outageMs: 60_000, patienceMs: 1_000 };
+    const said = await shortRun(run, choiceOf(server, { maxRetries: 0 }), waiting);
+    assert.match(said.at(-1)!, /^MLflow: .* not everything was sent; /);
+    assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
+    // Without longer pauses, there would be more than 20.
+    const attempts = server.seen.length;
+    assert.ok(attempts >= 4 && attempts <= 15, `${attempts} attempts`);
+  },
   () => new Response("", { status: 503 }),
-  (server) =>
-    withFolder(async (run) => {
-      const once = { ...patience, maxRetries: 0 };
-      const waiting = { lookMs: 10, outageMs: 60_000, patienceMs: 1_000 };
-      const said = await shortRun(
-        run,
-        { address: addressOf(server), patience: once, experiment: "x" },
-        waiting,
-      );
-      assert.match(said.at(-1)!, /^MLflow: .* not everything was sent; /);
-      assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
-      // Without longer pauses, there would be more than 20.
-      const attempts = server.seen.length;
-      assert.ok(attempts >= 4 && attempts <= 15, `${attempts} attempts`);
-    }),
 );
 
-testOnFake(
+testTracking(
   "RunTracker says once that credentials are refused, and never shows them",
-  () => undefined,
-  (server) =>
-    withFolder(async (run) => {
-      const right = `Basic ${btoa("me:right")}`;
-      const secret = "a password of mine";
-      // Some servers repeat what they were sent.
-      server.answer = ({ authorization }) =>
-        authorization === right
-          ? undefined
-          : new Response(`no such user: ${authorization} ${secret}`, { status: 401 });
-      const addressWith = (password: string) =>
-        chooseTracking({ mlflow: server.url }, {
-          MLFLOW_TRACKING_USERNAME: "me",
-          MLFLOW_TRACKING_PASSWORD: password,
-          MLFLOW_TRACKING_TOKEN: "not used",
-        }).address!;
-      const said = await shortRun(run, { address: addressWith(secret), patience, experiment: "x" });
-      assert.equal(said.length, 2, said.join("\n"));
-      assert.match(said[0], /refuses these credentials \(401; set MLFLOW_TRACKING_USERNAME and/);
-      const files = (await Array.fromAsync(Deno.readDir(run))).filter(({ isFile }) => isFile);
-      const texts = await Promise.all(files.map(({ name }) => Deno.readTextFile(join(run, name))));
-      for (const text of [...said, ...texts, ...server.seen.map(({ path, body }) => path + body)]) {
-        assert.ok(!text.includes(secret) && !text.includes(btoa(`me:${secret}`)), text);
-      }
-      await Array.fromAsync(sendRun(run, { address: addressWith("right"), patience }));
-      await assertMirrored(server, "x", run);
-    }),
-);
-
-testOnFake(
-  "RunTracker marks a killed run as running on the server when it is resumed",
-  () => undefined,
-  (server) =>
-    withFolder(async (run) => {
-      const choice = { ...usual.choice, address: addressOf(server) };
-      await session(run, [{ step: 1, loss: 1 }], { choice, ending: "KILLED" });
-      using lock = await lockRun(run);
-      const waiting = { lookMs: 5, outageMs: 5, patienceMs: 3_000 };
-      const tracker = await RunTracker.start(lock, { ...usual, choice, resumedAt: 1, waiting });
-      while ((await server.runs("x"))[0].info.status !== "RUNNING") await pause(5);
-      await tracker.end("FINISHED");
-      assert.deepEqual(server.sent("runs/update").map(({ status }) => status), [
-        "KILLED",
-        "RUNNING",
-        "FINISHED",
-      ]);
-    }),
-);
-
-testOnFake(
-  "RunTracker.end() does not wait for a long pause before a retry",
-  () => new Response("", { status: 503 }),
-  (server) =>
-    withFolder(async (run) => {
-      const said: string[] = [];
-      const waiting = { lookMs: 20, outageMs: 50, patienceMs: 2_000 };
-      const choice = {
-        address: addressOf(server),
-        patience: { ...patience, backoffFactor: 1e6 },
-        experiment: "x",
-      };
-      using lock = await lockRun(run);
-      const tracker = await RunTracker.start(lock, {
-        ...usual,
-        choice,
-        say: (line) => said.push(line),
-        waiting,
+  async (run, server) => {
+    const right = `Basic ${btoa("me:right")}`;
+    const secret = "a password of mine";
+    // Some servers repeat what they were sent.
+    server.answer = ({ authorization }) =>
+      authorization === right
+        ? undefined
+        : new Response(`no such user: ${authorization} ${secret}`, { status: 401 });
+    const addressWith = (password: string) =>
+      parseAddress(server.url, "the address", {
+        MLFLOW_TRACKING_USERNAME: "me",
+        MLFLOW_TRACKING_PASSWORD: password,
+        MLFLOW_TRACKING_TOKEN: "not used",
       });
-      while (server.seen.length < 2) await pause(5); // the first retry comes soon
-      await pause(50); // until the tracker waits
-      server.answer = () => undefined;
-      await tracker.end("FINISHED");
-      assert.equal((await server.runs("x"))[0].info.status, "FINISHED", said.join("\n"));
-    }),
+    const said = await shortRun(run, { ...choiceOf(server), address: addressWith(secret) });
+    assert.equal(said.length, 2, said.join("\n"));
+    assert.match(said[0], /refuses these credentials \(401; set MLFLOW_TRACKING_USERNAME and/);
+    const files = (await Array.fromAsync(Deno.readDir(run))).filter(({ isFile }) => isFile);
+    const texts = await Promise.all(files.map(({ name }) => Deno.readTextFile(join(run, name))));
+    for (const text of [...said, ...texts, ...server.seen.map(({ path, body }) => path + body)]) {
+      assert.ok(!text.includes(secret) && !text.includes(btoa(`me:${secret}`)), text);
+    }
+    await Array.fromAsync(sendRun(run, new HttpServer(addressWith("right"), patience)));
+    await assertMirrored(server, "x", run);
+  },
+);
+
+testTracking(
+  "RunTracker marks a killed run as running on the server when it is resumed",
+  async (run, server) => {
+    const choice = choiceOf(server);
+    await session(run, [{ step: 1, loss: 1 }], { choice, ending: "KILLED" });
+    using lock = await lockRun(run);
+    const tracker = await RunTracker.start(lock, { ...usualStart, choice, resumedAt: 1, waiting: waits });
+    while ((await server.runs("x"))[0].info.status !== "RUNNING") await pause(5);
+    await tracker.end("FINISHED");
+    const statuses = server.sent("runs/update").map(({ status }) => status);
+    assert.deepEqual(statuses, ["KILLED", "RUNNING", "FINISHED"]);
+  },
+);
+
+testTracking(
+  "RunTracker.end() does not wait for a long pause before a retry",
+  async (run, server) => {
+    const choice = choiceOf(server, { backoffFactor: 1e6 });
+    using lock = await lockRun(run);
+    const tracker = await RunTracker.start(lock, { ...usualStart, choice, waiting: waits });
+    while (server.seen.length < 2) await pause(5); // the first retry comes soon
+    await pause(50); // until the tracker waits
+    server.answer = () => undefined;
+    await tracker.end("FINISHED");
+    assert.equal((await server.runs("x"))[0].info.status, "FINISHED");
+  },
+  () => new Response("", { status: 503 }),
 );

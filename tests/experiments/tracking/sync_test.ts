@@ -84,7 +84,11 @@ testTask("sync, runs and mlflow report errors in one line", async (place) => {
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
     ["sync", "nowhere --mlflow http://127.0.0.1:9", nowhere],
-    ["sync", "runs/one --mlflow mlruns", "ConfigError: Cannot use --mlflow: it names a folder, "],
+    [
+      "sync",
+      "runs/one --mlflow mlruns",
+      "ConfigError: Cannot use --mlflow: expected the address of a server",
+    ],
     ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
     ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
     ["runs", "compare runs/one", "ConfigError: Cannot compare 1 runs: expected deno task runs "],
@@ -92,7 +96,7 @@ testTask("sync, runs and mlflow report errors in one line", async (place) => {
     [
       "train:base",
       `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`,
-      'ConfigError: Cannot use --mlflow "sqlite:": it names a sqlite store, ',
+      "ConfigError: Cannot use --mlflow: expected the address of a server",
     ],
   ];
   for (const [task, flags, start] of cases) {

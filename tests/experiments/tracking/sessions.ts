@@ -1,0 +1,57 @@
+/** Sessions of runs, and clients of servers, for tests. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Metrics } from "../../../experiments/run/metrics_log.ts";
+import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { parseAddress, type Patience } from "../../../experiments/tracking/choose_tracking.ts";
+import { HttpServer, ServerError } from "../../../experiments/tracking/http_server.ts";
+import { newRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { type Ending, RunTracker, type TrackingStart } from "../../../experiments/tracking/run_tracker.ts";
+
+/** A busy machine may take seconds for an answer. */
+export const patience: Patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
+
+/** A client of a server that retries once. */
+export function serverAt(url: string, change: Partial<Patience> = {}): HttpServer {
+  return new HttpServer(parseAddress(url, "the address"), { ...patience, ...change });
+}
+
+/** Asserts that a promise is rejected with a ServerError of one line. */
+export async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
+  await assert.rejects(promise, (error: Error) => {
+    assert.ok(error instanceof ServerError, `${error.stack}`);
+    assert.match(error.message, says);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  });
+}
+
+/** How a test starts a tracker, unless it says otherwise. */
+export const usualStart: TrackingStart = {
+  choice: { patience, experiment: "x" },
+  about: { source: "a test", parameterCount: null, dataset: null },
+  startedAt: new Date(2024, 0, 2),
+  say: () => {},
+};
+
+/** Records a session of a run. */
+export async function session(
+  run: string,
+  lines: readonly Metrics[],
+  { ending = "FINISHED", reason, ...options }: Partial<TrackingStart> & { ending?: Ending; reason?: string } =
+    {},
+): Promise<void> {
+  using lock = await lockRun(run);
+  await using tracker = await RunTracker.start(lock, { ...usualStart, ...options });
+  for (const line of lines) tracker.log(line);
+  await tracker.end(ending, reason);
+}
+
+/** Makes the folder of a run that is over, with settings. */
+export async function writeRun(run: string, about: Partial<RunRecord> = {}): Promise<void> {
+  await Deno.mkdir(run, { recursive: true });
+  const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
+  await writeRecord(run, { ...record, id: "an id", status: "FINISHED", endedAt: 2, ...about });
+  await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
+}
