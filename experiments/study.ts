@@ -7,10 +7,8 @@ import { ConfigError, flagOf, type Setting, type Values } from "./settings/setti
 import { defineSettings } from "./settings/settings.ts";
 import { training } from "./settings/training.ts";
 import { readResults, type StudyResults } from "./study/cell_result.ts";
-import { collectStudy, failedCells, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, dryRun, freeBytesAt } from "./study/dry_run.ts";
-import { launching } from "./study/launch/launch_flags.ts";
-import { type Launcher, tryAgain } from "./study/launch/launcher.ts";
+import { type Launcher, launching, tryAgain } from "./study/launch/launcher.ts";
 import { local, runInTurn, threadsOf } from "./study/launch/local.ts";
 import { slurm } from "./study/launch/slurm.ts";
 import { type GivenPlan, type Plan, planEvaluation, type Value } from "./study/plan.ts";
@@ -18,7 +16,7 @@ import { type PlannedStudy, planStudy, saveStudy } from "./study/plan_study.ts";
 import { findPlan, planNames, plans } from "./study/plans.ts";
 import { runCell } from "./study/run_cell.ts";
 import { findStudy, requireCell, requireStudy, type Study } from "./study/study.ts";
-import { recordStudy } from "./study/study_tracking.ts";
+import { collectStudy, failedCells, recordEnd, recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./program/output.ts";
 
 const launchers = { local, slurm } as const satisfies Readonly<Record<string, Launcher>>;
@@ -30,16 +28,15 @@ function settingsByName<T>(
   doc: string,
   valueOf: (text: string) => T,
 ): Setting<Readonly<Record<string, T>> | null> {
-  const pairsOf = (text: string) => text.split(";").map((pair) => /^\s*([^=]+?)\s*=\s*(.+?)\s*$/.exec(pair));
   return {
     doc,
     hint,
     default: null,
     expected: `settings such as ${hint}, each once`,
     fromText: (text) => {
-      const pairs = pairsOf(text).map((match) => [match?.[1], valueOf(match?.[2] ?? "")] as const);
-      const names = new Set(pairs.map(([name]) => name));
-      return names.has(undefined) || names.size < pairs.length ? text : Object.fromEntries(pairs);
+      const pairs = text.split(";").map((pair) => /^\s*([^=]+?)\s*=\s*(.+?)\s*$/.exec(pair));
+      const values = pairs.flatMap((pair) => pair ? [[pair[1], valueOf(pair[2])] as const] : []);
+      return new Map(values).size < pairs.length ? text : Object.fromEntries(values);
     },
     accepts: (value): value is Readonly<Record<string, T>> => typeof value === "object" && value !== null,
   };
@@ -104,8 +101,12 @@ interface StudyOptions extends StudyFlags {
   readonly changes: GivenPlan;
 }
 
+/** Flags that a study with a plan takes along with `--only` or `--collect`. */
+const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow", "experiment"];
+
 function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): StudyOptions {
   const flags = studying.resolve(values);
+  const given = Object.keys(values);
   const [plan] = words;
   if (words.length > 1) {
     throw new ConfigError(`Cannot run ${words.length} plans: ${words.join(", ")} (expected one)`);
@@ -121,18 +122,17 @@ function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): St
   if (flags.only !== null && flags.collect) {
     throw new ConfigError("Cannot use --collect with --only: it runs no cell (expected one of them)");
   }
-  const other = launcherNames.find((name) =>
-    name !== flags.launcher && launchers[name].flags.some((flag) => flag in values)
-  );
-  if (other !== undefined) {
-    const flag = flagOf(launchers[other].flags.find((flag) => flag in values)!);
+  for (const other of launcherNames) {
+    const flag = launchers[other].flags.find((flag) => given.includes(flag));
+    if (other === flags.launcher || flag === undefined) continue;
     throw new ConfigError(
-      `Cannot use ${flag} with --launcher ${flags.launcher}: it has no effect there (expected --launcher ${other})`,
+      `Cannot use ${
+        flagOf(flag)
+      } with --launcher ${flags.launcher}: it has no effect there (expected --launcher ${other})`,
     );
   }
   const alone = flags.only !== null ? "only" : flags.collect ? "collect" : undefined;
-  const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow", "experiment"];
-  const idle = alone && Object.keys(values).find((name) => !kept.includes(name));
+  const idle = alone && given.find((name) => !kept.includes(name));
   if (idle) {
     throw new ConfigError(
       `Cannot use ${flagOf(idle)} with ${flagOf(alone)}: the study keeps its plan (leave it out)`,
@@ -142,7 +142,8 @@ function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): St
 }
 
 function changesOf(flags: StudyFlags): GivenPlan {
-  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, milestones, solvers } = flags;
+  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, milestones } = flags;
+  const solvers = flags.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "");
   return {
     ...preset !== null && { preset },
     ...grid !== null && { grid },
@@ -154,8 +155,7 @@ function changesOf(flags: StudyFlags): GivenPlan {
       ...count !== null && { count },
       ...guidance !== null && { guidance },
       ...milestones !== null && { milestones },
-      ...solvers !== null &&
-        { solvers: solvers.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") },
+      ...solvers && { solvers },
     },
   };
 }

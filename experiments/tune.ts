@@ -13,8 +13,7 @@ import { ChoiceCache, choiceCacheFile } from "./tuning/choice_cache.ts";
 
 const { rows } = training;
 
-/** Settings of `deno task tune`. */
-export const tuning = defineSettings({
+const tuning = defineSettings({
   model: { ...network, default: "residual" },
   preset: optional({ ...rows.preset, doc: "sizes of the step (else standard on a GPU, quick without)" }),
   filters: optional({ ...rows.filters, doc: "channels of each level (else the preset's)" }),
@@ -30,15 +29,10 @@ export const tuning = defineSettings({
   json: toggle({ doc: "print JSON", default: false }),
 });
 
-/** The settings of `deno task tune` by name. */
-export type TuneConfig = Values<typeof tuning.rows>;
+type TuneConfig = Values<typeof tuning.rows>;
 
-/**
- * The training whose step is tuned.
- *
- * @throws {ConfigError} if the network cannot be built
- */
-export function tunedConfig(
+/** The training whose step is tuned. */
+function tunedConfig(
   { preset, filters, tEmb, batchSize, model, attn, groups, precision }: TuneConfig,
   defaultPreset: PresetName,
 ): TrainingConfig {
@@ -95,11 +89,8 @@ export const tuneTask = task({
     print(choiceTable(choices));
     const left = choices.filter(({ by }) => by === "table").length;
     if (win) {
-      print(
-        `measured calls of a step: ${win.table.toFixed(2)} ms by the table, ${
-          win.chosen.toFixed(2)
-        } ms as chosen`,
-      );
+      const [table, chosen] = [win.table, win.chosen].map((ms) => `${ms.toFixed(2)} ms`);
+      print(`measured calls of a step: ${table} by the table, ${chosen} as chosen`);
     }
     if (left > 0) say(`Not measured, for lack of time or memory: ${left}; ${more}`);
   },
@@ -111,7 +102,7 @@ const shownMs = (ms: number) => ms.toFixed(3);
 const costOf = ({ calls, chosen, milliseconds }: KernelChoice) => calls * (milliseconds[chosen] ?? 0);
 
 /** A table of the candidates of each call with their times, most expensive calls first. */
-export function choiceTable(choices: readonly KernelChoice[]): string {
+function choiceTable(choices: readonly KernelChoice[]): string {
   const heading = ["calls", "kernel and sizes", "chosen", "ms", "others, ms"];
   const known = choices.filter(({ by }) => by !== "table").sort((a, b) => costOf(b) - costOf(a));
   const rows = known.map(({ key, calls, chosen, milliseconds }) => {
@@ -125,7 +116,7 @@ export function choiceTable(choices: readonly KernelChoice[]): string {
 }
 
 /** Milliseconds per step of the measured calls, with the default candidates and with the chosen ones. */
-export function winOf(choices: readonly KernelChoice[]): { table: number; chosen: number } | undefined {
+function winOf(choices: readonly KernelChoice[]): { table: number; chosen: number } | undefined {
   const measured = choices.filter(({ by }) => by === "measurement");
   if (measured.length === 0) return undefined;
   const total = (name: (choice: KernelChoice) => string) =>

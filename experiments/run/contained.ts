@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, relative } from "node:path";
 import { reasonOf, RunError } from "./atomic_write.ts";
+import { type FieldCheck, fieldProblem, type Fields } from "./field_checks.ts";
 
 /**
  * Finds a file of a run folder. Run folders may come from anyone, so their files are opened only through this function:
@@ -132,6 +133,25 @@ export async function readJson(path: string): Promise<Record<string, unknown> | 
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   } catch { /* not JSON */ }
   throw new RunError(`Cannot read ${path}: it holds no JSON object; take the file from a backup`);
+}
+
+/**
+ * Reads a JSON object whose fields pass checks.
+ *
+ * @param advice what to do if one does not, such as `take the file from a backup`
+ * @returns undefined if there is no such file
+ * @throws {RunError} if it cannot be read, or a field is missing or has another value
+ */
+export async function readFields<Checks extends Readonly<Record<string, FieldCheck>>>(
+  path: string,
+  checks: Checks,
+  advice: string,
+): Promise<Fields<Checks> | undefined> {
+  const json = await readJson(path);
+  if (json === undefined) return undefined;
+  const problem = fieldProblem(json, checks);
+  if (problem === undefined) return json as unknown as Fields<Checks>;
+  throw new RunError(`Cannot read ${path}: ${problem}; ${advice}`);
 }
 
 /** SHA-256 of bytes, as 64 hex digits. */

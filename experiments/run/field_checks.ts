@@ -10,7 +10,7 @@ export interface FieldCheck<Value = unknown> {
 export type Checked<Check> = Check extends FieldCheck<infer Value> ? Value : never;
 
 /** The type of an object whose fields pass these checks; fields that may be missing are optional. */
-type Fields<Checks> =
+export type Fields<Checks> =
   & {
     readonly [Name in keyof Checks as undefined extends Checked<Checks[Name]> ? never : Name]: Checked<
       Checks[Name]

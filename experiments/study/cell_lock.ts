@@ -5,13 +5,11 @@ import { isOther } from "../run/contained.ts";
 import { type Checked, count, fieldsOf, orNull, textField } from "../run/field_checks.ts";
 import { type Cell, makeStudyFolder, type Study } from "./study.ts";
 
-/** Seconds between a holder's heartbeats, and until a holder without one loses its lock. */
-const heartbeat = { everySeconds: 20, staleSeconds: 300 } as const;
+/** Milliseconds between a holder's heartbeats, and until a holder without one loses its lock. */
+const heartbeat = { everyMs: 20_000, staleMs: 300_000 } as const;
 
 /** Id of the plan's lock; ids of cells never start with a dot. */
 const planId = ".plan";
-/** Milliseconds between attempts to lock the plan. */
-const pauseMs = 50;
 
 const holderCheck = fieldsOf({
   /** Name of the machine; null without permission to read it. */
@@ -54,7 +52,10 @@ export async function tryLockCell(
         if (holder === "gone") continue;
         if (!await isDead(path, holder)) return { holder };
       }
-      const file = await createNew(fileOf(locks, id, latest + 1));
+      const path = fileOf(locks, id, latest + 1);
+      const file = await Deno.open(path, { read: true, write: true, createNew: true }).catch((error) => {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      });
       if (!file) continue; // another program was faster
       await file.lock(true);
       const holder: Holder = { host: nameOfHost(), pid: Deno.pid, since: new Date().toISOString() };
@@ -68,7 +69,7 @@ export async function tryLockCell(
   }
 }
 
-/** Describes a holder. */
+/** `process 7 on login1 since 2026-01-01T00:00:00Z`. */
 export function holderInWords({ host, pid, since }: Partial<Holder> = {}): string {
   return pid === undefined ? "another program" : `process ${pid}${host ? ` on ${host}` : ""} since ${since}`;
 }
@@ -90,7 +91,7 @@ export async function lockPlan(
     if (tries === 2) {
       say(`Waiting to change the plan of ${study.folder}: ${holderInWords(lock.holder)} is changing it`);
     }
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
@@ -103,15 +104,6 @@ async function generationsOf(locks: string, id: string): Promise<number[]> {
     .filter(Number.isSafeInteger).sort((a, b) => a - b);
 }
 
-async function createNew(path: string): Promise<Deno.FsFile | undefined> {
-  try {
-    return await Deno.open(path, { read: true, write: true, createNew: true });
-  } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return undefined;
-    throw error;
-  }
-}
-
 /** Sends heartbeats until the lock is disposed of. */
 function hold(file: Deno.FsFile, locks: string, id: string, generation: number): CellLock {
   const path = fileOf(locks, id, generation);
@@ -120,7 +112,7 @@ function hold(file: Deno.FsFile, locks: string, id: string, generation: number):
     const generations = await generationsOf(locks, id).catch(() => []);
     if (generations.some((other) => other > generation)) lost.abort();
     else await Deno.utime(path, new Date(), new Date()).catch(() => {}); // the next one may succeed
-  }, 1000 * heartbeat.everySeconds);
+  }, heartbeat.everyMs);
   Deno.unrefTimer(timer);
   let held = true;
   return {
@@ -158,7 +150,7 @@ async function isDead(path: string, holder: Holder | undefined): Promise<boolean
       return await file.tryLock(true);
     }
     const { mtime } = await Deno.stat(path);
-    return Date.now() - (mtime?.getTime() ?? 0) > 1000 * heartbeat.staleSeconds;
+    return Date.now() - (mtime?.getTime() ?? 0) > heartbeat.staleMs;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return true; // it was released
     throw error;

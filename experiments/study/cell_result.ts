@@ -1,12 +1,12 @@
-import { RunError, writeJson } from "../run/atomic_write.ts";
 import { join } from "node:path";
 import type { Evaluation } from "../evaluation/evaluation.ts";
 import { currentFigures } from "../evaluation/figures.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
+import { writeJson } from "../run/atomic_write.ts";
+import { readFields } from "../run/contained.ts";
 import {
-  type Checked,
   count,
-  fieldProblem,
+  type Fields,
   fieldsOf,
   finiteNumber,
   ifGiven,
@@ -16,7 +16,6 @@ import {
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { readJson } from "../run/contained.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { type Cell, cellFolder, settingsField, type Study } from "./study.ts";
 
@@ -47,28 +46,20 @@ const resultFields = {
   /** Quality during training, at its milestones and its end, if the plan has milestones. */
   course: ifGiven(listOf(fieldsOf({ images: count, seconds: finiteNumber, frechet: finiteNumber }))),
 };
-const resultCheck = fieldsOf(resultFields);
 
 /** The measurements of a finished cell, the content of `cell.json`. */
-export type CellResult = Checked<typeof resultCheck>;
+export type CellResult = Fields<typeof resultFields>;
 
 /**
- * Reads the result of a cell.
+ * Reads the result in the folder of a cell.
  *
- * @param folder of the cell
  * @returns undefined if the cell is not finished
  * @throws {RunError} if the file cannot be read or holds no result
  */
 export async function readCellResult(folder: string): Promise<CellResult | undefined> {
-  const path = join(folder, cellFile);
-  const json = await readJson(path);
-  if (json === undefined) return undefined;
-  const named = { ...json, figures: currentFigures(json.figures) };
-  const problem = fieldProblem(named, resultFields);
-  if (problem === undefined) return named as unknown as CellResult;
-  throw new RunError(
-    `Cannot read ${path}: ${problem}; delete the file, and the study measures the cell again`,
-  );
+  const advice = "delete the file, and the study measures the cell again";
+  const result = await readFields(join(folder, cellFile), resultFields, advice);
+  return result && { ...result, figures: currentFigures(result.figures) };
 }
 
 /** @throws {RunError} if the file cannot be written */
@@ -76,18 +67,12 @@ export async function writeCellResult(folder: string, result: CellResult): Promi
   await writeJson(join(folder, cellFile), result);
 }
 
-/** The quality of a network after some steps of its training. */
-export interface Milestone {
-  readonly step: number;
-  /** Fréchet distance of samples from the same noise as at the end. */
-  readonly frechet: number;
-}
-
 /** Measurements of a trained cell. */
 export interface CellMeasures {
-  readonly evaluation: Pick<Evaluation, "figures">;
+  readonly figures: Evaluation["figures"];
   readonly costs: readonly SolverCost[];
-  readonly milestones: readonly Milestone[];
+  /** Fréchet distance after some steps of training, of samples from the same noise as at the end. */
+  readonly milestones: readonly { readonly step: number; readonly frechet: number }[];
 }
 
 /**
@@ -110,7 +95,7 @@ export function milestonesOf(steps: number, count = 0): number[] {
 export async function resultOf(
   folder: string,
   { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
-  { evaluation: { figures }, costs, milestones }: CellMeasures,
+  { figures, costs, milestones }: CellMeasures,
 ): Promise<CellResult> {
   const metrics = await readMetrics(join(folder, runFile.metrics));
   const seconds = secondsUntil(Infinity, metrics);

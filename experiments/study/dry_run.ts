@@ -22,19 +22,18 @@ export function dryRun(
     cell.multiplyAdds.toLocaleString("en"),
     String(cell.steps),
     cell.secondsPerStep === undefined ? "" : clock(cell.steps * cell.secondsPerStep),
-    gigabytes(cellBytes(cell, milestones)),
+    gigabytes(bytesOf([cell], milestones)),
     !unfinished.includes(cell) ? "finished" : known && isNew(cell) ? "added" : "",
   ]);
   const seconds = unfinished.reduce((sum, { steps, secondsPerStep = 0 }) => sum + steps * secondsPerStep, 0);
-  const isTimed = unfinished.some(({ secondsPerStep }) => secondsPerStep !== undefined);
-  const time = isTimed ? `${clock(seconds / jobs)} of training by ${jobs} at once, then evaluations; ` : "";
-  const bytes = unfinished.reduce((sum, cell) => sum + cellBytes(cell, milestones), 0);
+  const time = seconds > 0
+    ? `${clock(seconds / jobs)} of training by ${jobs} at once, then evaluations; `
+    : "";
+  const toRun = `${unfinished.length} of ${study.cells.length} cells to run in ${study.folder}`;
   return [
     textTable([head, ...rows], (column) => column > 1 && column < 7),
     ...dropped.length > 0 ? [`Kept, no longer planned: ${dropped.map(({ id }) => id).join(", ")}`] : [],
-    `${unfinished.length} of ${study.cells.length} cells to run in ${study.folder}: ${time}about ${
-      gigabytes(bytes)
-    }`,
+    `${toRun}: ${time}about ${gigabytes(bytesOf(unfinished, milestones))}`,
   ].join("\n");
 }
 
@@ -43,9 +42,12 @@ const valuesOfParameter = 8;
 /** Pictures, trajectories, judged samples and the report of a run of 28 x 28 pixels. */
 const picturesBytes = 12 << 20;
 
-/** Approximate bytes of a cell's run, with its weights at milestones. */
-export function cellBytes({ parameters }: Pick<Cell, "parameters">, milestones = 0): number {
-  return 4 * (valuesOfParameter + milestones) * parameters + picturesBytes;
+/** Approximate bytes of the runs of cells, each with weights at some milestones. */
+export function bytesOf(cells: readonly Pick<Cell, "parameters">[], milestones: number): number {
+  return cells.reduce(
+    (sum, { parameters }) => sum + 4 * (valuesOfParameter + milestones) * parameters + picturesBytes,
+    0,
+  );
 }
 
 /**
@@ -60,15 +62,14 @@ export function checkRoom(
   folder: string,
   cells: readonly Pick<Cell, "parameters">[],
   freeBytes: number | undefined,
-  milestones = 0,
+  milestones: number,
 ): void {
-  const bytes = cells.reduce((sum, cell) => sum + cellBytes(cell, milestones), 0);
+  const bytes = bytesOf(cells, milestones);
   if (freeBytes === undefined || bytes <= freeBytes) return;
   throw new RunError(
-    `Cannot run ${cells.length} cells in ${folder}: they need about ${gigabytes(bytes)}, but only ${
+    `Cannot run ${cells.length} cells in ${folder}: they need about ${gigabytes(bytes)}, and ${
       gigabytes(freeBytes)
-    } ` +
-      "is free there (expected more room, or --out on another disk)",
+    } are free (expected more room, or --out on another disk)`,
   );
 }
 

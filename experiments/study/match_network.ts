@@ -48,11 +48,10 @@ export async function matchNetwork(
   let matched: Matched;
   let what = "the time of a step";
   if (match === "time") {
-    const ratio = async (filters: readonly number[]) => {
+    matched = await matchWidths(config, async (filters) => {
       const [own, others] = await time([at(filters), other], data);
       return own / others;
-    };
-    matched = await matchWidths(config, ratio, mostTimings);
+    }, mostTimings);
   } else {
     const sizeOf = (config: TrainingConfig) =>
       networkSize(config, data)[match === "arithmetic" ? "multiplyAdds" : "parameters"];
@@ -62,9 +61,8 @@ export async function matchNetwork(
     what = `${target.toLocaleString("en")} ${match === "parameters" ? "parameters" : "multiply-adds"}`;
   }
   const { filters, ratio } = matched;
-  const words = `filters ${filters} have ${
-    ratio.toFixed(3)
-  } times ${what} of the ${other.model} network with ${config.filters}`;
+  const times = `${ratio.toFixed(3)} times ${what}`;
+  const words = `filters ${filters} have ${times} of the ${other.model} network with ${config.filters}`;
   return { config: at(filters), words };
 }
 
@@ -80,7 +78,7 @@ export interface Matched {
   readonly ratio: number;
 }
 
-/** Relative errors: a search stops below `near` and fails above `most`. */
+/** Errors of a ratio: a search stops below `near` and fails above `most`. */
 const errors = { near: 1e-3, most: 0.5 };
 
 /**

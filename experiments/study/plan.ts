@@ -24,14 +24,9 @@ export type Value = string | number | boolean;
 export type CellSettings = Readonly<Record<string, Value>>;
 
 /** A field without a flag. */
-function field<T>(
-  doc: string,
-  expected: string,
-  accepts: (value: unknown) => boolean,
-  fallback: T,
-): Setting<T> {
+function field<T>(expected: string, fallback: T, accepts: (value: unknown) => boolean): Setting<T> {
   return {
-    doc,
+    doc: "",
     expected,
     default: fallback,
     fromText: (text) => text,
@@ -73,12 +68,7 @@ export const planEvaluation = defineSettings({
     max: 20, // with more, the first would come before training has begun
     default: 0,
   }),
-  solvers: field<readonly string[]>(
-    "more solvers to sample each network with",
-    "a list of solvers",
-    isTexts,
-    [],
-  ),
+  solvers: field<readonly string[]>("a list of solvers", [], isTexts),
 });
 
 const planFields = defineSettings({
@@ -90,38 +80,34 @@ const planFields = defineSettings({
   }),
   preset: { ...training.rows.preset, default: "quick" },
   grid: field<Readonly<Record<string, readonly Value[]>>>(
-    "values by setting; all combinations are trained",
     "an object of lists of values by setting",
+    {},
     (value) =>
       isObject(value) &&
       Object.values(value).every((values) => Array.isArray(values) && values.every(isValue)),
-    {},
   ),
   cells: field<readonly CellSettings[]>(
-    "settings that are trained besides the grid",
     `a list, each ${settingsInWords}`,
-    (value) => Array.isArray(value) && value.every(isSettings),
     [],
+    (value) => Array.isArray(value) && value.every(isSettings),
   ),
-  fixed: field<CellSettings>("settings of all cells", settingsInWords, isSettings, {}),
+  fixed: field<CellSettings>(settingsInWords, {}, isSettings),
   seeds: field<readonly number[]>(
-    "each cell is trained with each of the seeds",
     "a list of at least one seed, each a whole number from 0 to 4294967295",
-    (value) => Array.isArray(value) && value.length > 0 && value.every(shared.seed.accepts),
     [1, 2, 3],
+    (value) => Array.isArray(value) && value.length > 0 && value.every(shared.seed.accepts),
   ),
   budget: field<{ readonly steps: number } | { readonly minutes: number }>(
-    "how long each network is trained",
     "steps, a whole number of at least 1, or minutes, above 0",
+    { steps: 1000 },
     (value) => {
       const { steps, minutes, ...rest } = Object(value);
       if (Object.keys(rest).length > 0) return false;
       if (minutes === undefined) return Number.isSafeInteger(steps) && steps > 0;
       return steps === undefined && Number.isFinite(minutes) && minutes > 0;
     },
-    { steps: 1000 },
   ),
-  evaluation: field<object>("how each network is evaluated", "an object", isObject, {}),
+  evaluation: field<object>("an object", {}, isObject),
 });
 
 type PlanFields = Omit<Values<typeof planFields.rows>, "evaluation">;
@@ -152,16 +138,22 @@ export function readPlan(json: unknown, source: string): Plan {
  * @throws {ConfigError} if a setting is unknown or a value cannot be used
  */
 export function completePlan(plan: Plan): Plan {
-  const { name } = plan;
-  const grid = Object.entries(plan.grid).map(([setting, values]) => {
-    const plain = values.map((value) => plainValue(settingOf(setting, value, `the grid of ${name}`)));
-    if (plain.length === 0) {
+  const { name, evaluation: { solver, solvers } } = plan;
+  const plain = (setting: string, value: Value, where: string) =>
+    plainValue(settingOf(setting, value, `${where} of ${name}`));
+  const plainSettings = (settings: CellSettings, where: string) =>
+    Object.fromEntries(
+      Object.entries(settings).map(([setting, value]) => [setting, plain(setting, value, where)]),
+    );
+  const grid = Object.entries(plan.grid).map(([setting, given]) => {
+    const values = given.map((value) => plain(setting, value, "the grid"));
+    if (values.length === 0) {
       throw new ConfigError(
         `Cannot use the grid of ${name}: ${setting} has no values (expected at least one)`,
       );
     }
-    refuseRepeated(plain, `the grid of ${name}: ${setting} has`);
-    if (!Object.hasOwn(plan.fixed, setting)) return [setting, plain] as const;
+    refuseRepeated(values, `the grid of ${name}: ${setting} has`);
+    if (!Object.hasOwn(plan.fixed, setting)) return [setting, values] as const;
     throw new ConfigError(
       `Cannot use ${setting} of ${name}: it is both in the grid and fixed (expected one of them)`,
     );
@@ -171,18 +163,13 @@ export function completePlan(plan: Plan): Plan {
     throw new ConfigError(`Cannot fix ${own} in ${name}: it distinguishes cells (expected it in cells)`);
   }
   refuseRepeated(plan.seeds, `the seeds of ${name}: there is`);
-  const { solver, solvers } = plan.evaluation;
   for (const text of [...solvers, ...solver === null ? [] : [solver]]) makeSolver(text);
   refuseRepeated(solvers, `the solvers of ${name}: there is`);
-  const plainSettings = (settings: CellSettings, where: string) =>
-    Object.fromEntries(
-      Object.entries(settings).map(([name, value]) => [name, plainValue(settingOf(name, value, where))]),
-    );
   return {
     ...plan,
     grid: Object.fromEntries(grid),
-    cells: plan.cells.map((cell, i) => plainSettings(cell, `cell ${i + 1} of ${name}`)),
-    fixed: plainSettings(plan.fixed, `the fixed settings of ${name}`),
+    cells: plan.cells.map((cell, i) => plainSettings(cell, `cell ${i + 1}`)),
+    fixed: plainSettings(plan.fixed, "the fixed settings"),
   };
 }
 

@@ -108,12 +108,10 @@ function checkIsNew(folder: string, names: readonly string[]): void {
 }
 
 function checkComparable({ folder, plan: known }: Study, plan: Plan): void {
+  const sorted = (value: object) =>
+    Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1));
   const textOf = (value: object | string) =>
-    JSON.stringify(
-      typeof value === "string"
-        ? value
-        : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)),
-    );
+    JSON.stringify(typeof value === "string" ? value : sorted(value));
   for (const field of ["preset", "fixed", "budget", "evaluation"] as const) {
     const [was, is] = [textOf(known[field]), textOf(plan[field])];
     if (was === is) continue;
@@ -145,25 +143,30 @@ export async function planCells(
   const setups: Cell[][] = [];
   for (const [settings] of asked.values()) setups.push(await planner.cellsOf(settings));
   const cells = plan.seeds.flatMap((_, i) => setups.map((cells) => cells[i]));
-  const dropped: Cell[] = [];
-  for (const known of earlier) {
-    if (!cells.some(({ id }) => id === known.id)) dropped.push(await planner.updated(known, known.asked));
-  }
-  return { cells, dropped };
+  const ids = new Set(cells.map(({ id }) => id));
+  const all = withSettings(plan, [...cells, ...earlier.filter(({ id }) => !ids.has(id))]);
+  return { cells: all.slice(0, cells.length), dropped: all.slice(cells.length) };
+}
+
+/** Cells with the values of all settings that any of them, or the plan, names. */
+function withSettings(plan: Plan, cells: readonly Cell[]): Cell[] {
+  const names = new Set([...cells.map(({ asked }) => asked), plan.fixed].flatMap(Object.keys));
+  if (names.has("match")) names.add("filters");
+  return cells.map((cell) => {
+    const { asked, id: where, seed } = cell;
+    const config = configOf(plan, trainedSettings(cell), { seed, steps: 1, where });
+    const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
+    const value = (name: string) => own[name] ?? plainValue(config[name as keyof TrainingConfig]);
+    return { ...cell, settings: Object.fromEntries([...names].map((name) => [name, value(name)])) };
+  });
 }
 
 class Planner {
   readonly #data = new Map<string | null, Promise<Dataset>>();
   readonly #ids: string[];
-  /** The names of all settings of the plan and its cells. */
-  readonly #names: ReadonlySet<string>;
 
   constructor(readonly plan: Plan, readonly earlier: readonly Cell[], readonly options: PlanningOptions) {
     this.#ids = earlier.map(({ id }) => id);
-    const all = [...combinations(plan), ...earlier.map(({ asked }) => asked), plan.fixed];
-    const names = new Set(all.flatMap((settings) => Object.keys(settings)));
-    if (names.has("match")) names.add("filters");
-    this.#names = names;
   }
 
   /** A text that identifies a run, apart from its seed. @throws {ConfigError} if the settings are impossible */
@@ -181,7 +184,7 @@ class Planner {
     for (const seed of this.plan.seeds) {
       const same = known.find((cell) => cell.seed === seed);
       if (same) {
-        cells.push(await this.updated(same, asked));
+        cells.push({ ...same, asked });
         continue;
       }
       found ??= await this.#find(asked, known[0]);
@@ -190,14 +193,6 @@ class Planner {
       cells.push({ id, seed, ...found });
     }
     return cells;
-  }
-
-  /** A known cell under the current plan, with the settings that all cells name now; matched widths stay. */
-  async updated(known: Cell, asked: CellSettings): Promise<Cell> {
-    const cell = { ...known, asked };
-    if (this.#names.symmetricDifference(new Set(Object.keys(cell.settings))).size === 0) return cell;
-    const { config } = await this.#checked(trainedSettings(cell), cell.id);
-    return { ...cell, settings: this.#settings(asked, config) };
   }
 
   /** Everything but id and seed of the cells with some settings; a known cell provides widths and timings. */
@@ -218,7 +213,7 @@ class Planner {
     const steps = "steps" in plan.budget ? plan.budget.steps : plan.budget.minutes * 60 / secondsPerStep!;
     return {
       asked,
-      settings: this.#settings(asked, config),
+      settings: { filters: plainValue(config.filters) }, // withSettings() adds the others
       steps: Math.max(1, Math.round(steps * Number(asked.share ?? 1))),
       ...networkSize(config, data),
       ...secondsPerStep !== undefined && { secondsPerStep },
@@ -229,9 +224,7 @@ class Planner {
   async #checked(asked: CellSettings, where: string): Promise<{ config: TrainingConfig; data: Dataset }> {
     const { seeds: [seed], evaluation: { count, guidance } } = this.plan;
     const given = configOf(this.plan, asked, { seed, steps: 1, where });
-    const loading = this.#data.get(given.data) ?? loadDataset(given.data ?? undefined);
-    this.#data.set(given.data, loading);
-    const data = await loading;
+    const data = await this.#data.getOrInsertComputed(given.data, () => loadDataset(given.data ?? undefined));
     const config = decideConditional(given, data, () => {});
     checkCoupling(config);
     const classes = config.conditional === true ? data.classes : 0;
@@ -239,21 +232,11 @@ class Planner {
     checkSampleCount(count, { data, trained: splitImages(data.train.count, config).train });
     if (guidance !== null && guidance !== 1 && classes === 0 && config.guidance === 1) {
       throw new ConfigError(
-        `Cannot evaluate with guidance ${guidance}: the network is trained without classes, and keeps no early weights for ` +
-          "autoguidance (expected guidance 1, or the setting guidance above 1)",
+        `Cannot evaluate with guidance ${guidance}: the network is trained without classes and without early weights ` +
+          "for autoguidance (expected guidance 1, or the setting guidance above 1)",
       );
     }
     return { config, data };
-  }
-
-  /** The values of all settings that any cell names. */
-  #settings(asked: CellSettings, config: TrainingConfig): CellSettings {
-    const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
-    return Object.fromEntries(
-      this.#names.values().map((
-        name,
-      ) => [name, own[name] ?? plainValue(config[name as keyof TrainingConfig])]),
-    );
   }
 
   #nameOf(asked: CellSettings): string {

@@ -82,28 +82,31 @@ export async function findPlan(
   changes: GivenPlan = {},
   root?: string,
 ): Promise<{ plan: Plan; folder?: string }> {
-  const complete = (plan: Plan) =>
-    completePlan({
-      ...plan,
-      ...changes,
-      grid: { ...plan.grid, ...changes.grid },
-      fixed: { ...plan.fixed, ...changes.fixed },
-      evaluation: { ...plan.evaluation, ...changes.evaluation },
-    });
-  if (named === undefined) return { plan: complete(readPlan({ name: "grid" }, "the flags")) };
+  const folder = named === undefined || Object.hasOwn(plans, named)
+    ? undefined
+    : await findStudy(named, root);
+  const plan = folder === undefined ? await readNamed(named) : (await requireStudy(folder)).plan;
+  const changed = completePlan({
+    ...plan,
+    ...changes,
+    grid: { ...plan.grid, ...changes.grid },
+    fixed: { ...plan.fixed, ...changes.fixed },
+    evaluation: { ...plan.evaluation, ...changes.evaluation },
+  });
+  return { plan: changed, ...folder !== undefined && { folder } };
+}
+
+async function readNamed(named: string | undefined): Promise<Plan> {
+  if (named === undefined) return readPlan({ name: "grid" }, "the flags");
   if (Object.hasOwn(plans, named)) {
     const { doc: _, ...plan } = plans[named];
-    return { plan: complete(readPlan({ name: named, ...plan }, `the plan ${named}`)) };
+    return readPlan({ name: named, ...plan }, `the plan ${named}`);
   }
-  const folder = await findStudy(named, root);
-  if (folder !== undefined) return { plan: complete((await requireStudy(folder)).plan), folder };
   if (await Deno.stat(named).then(({ isFile }) => isFile, () => false)) {
-    const name = basename(named).replace(/\.json$/, "");
-    return { plan: complete(readPlan({ name, ...await readJson(named) }, named)) };
+    return readPlan({ name: basename(named, ".json"), ...await readJson(named) }, named);
   }
+  const nearest = nearestOf(named, planNames);
   throw new ConfigError(
-    `Cannot find the plan ${named}: there is no such plan, file or folder of a study${
-      nearestOf(named, planNames)
-    }`,
+    `Cannot find the plan ${named}: there is no such plan, file or folder of a study${nearest}`,
   );
 }

@@ -1,12 +1,7 @@
 import { join } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
 import { loadCheckpoint } from "../../models/mod.ts";
-import {
-  compareSolvers,
-  type ComparisonOptions,
-  measureSolvers,
-  type SolverCost,
-} from "../evaluation/solver_comparison.ts";
+import { compareSolvers, type ComparisonOptions, measureSolvers } from "../evaluation/solver_comparison.ts";
 import { evaluateNetwork } from "../evaluation/evaluate_network.ts";
 import {
   type Evaluation,
@@ -29,14 +24,7 @@ import { trainingConfig } from "../settings/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
 import { isComplete, isMeasured } from "../training/session.ts";
 import { holderInWords, tryLockCell } from "./cell_lock.ts";
-import {
-  type CellMeasures,
-  type Milestone,
-  milestonesOf,
-  readCellResult,
-  resultOf,
-  writeCellResult,
-} from "./cell_result.ts";
+import { type CellMeasures, milestonesOf, readCellResult, resultOf, writeCellResult } from "./cell_result.ts";
 import type { PlannedEvaluation } from "./plan.ts";
 import { type Cell, cellFolder, configOf, makeCellFolder, type Study, trainedSettings } from "./study.ts";
 import { sendCell, type StudyTracking } from "./study_tracking.ts";
@@ -145,8 +133,8 @@ async function measureCell(
   if (!evaluation) return undefined;
   const { count, seed, guidance } = options;
   const comparison = { count, seed, guidance, signal };
-  let costs: readonly SolverCost[] = [];
-  let milestones: readonly Milestone[] = [];
+  let costs: CellMeasures["costs"] = [];
+  let milestones: CellMeasures["milestones"] = [];
   if (judge && planned.solvers.length > 0) {
     const file = join(run, runFile.solvers);
     const how = { ...comparison, device: device.description, say };
@@ -160,7 +148,7 @@ async function measureCell(
   }
   if (signal.aborted) return undefined;
   await writeReport([run], reportPath([run]));
-  return { evaluation, costs, milestones };
+  return { figures: evaluation.figures, costs, milestones };
 }
 
 /** How a plan evaluates a network: without guidance if the network cannot be guided. */
@@ -204,8 +192,8 @@ async function measureMilestones(
   steps: readonly number[],
   solver: string,
   options: ComparisonOptions,
-): Promise<Milestone[]> {
-  const milestones: Milestone[] = [];
+): Promise<CellMeasures["milestones"]> {
+  const milestones = [];
   for (const step of steps) {
     const path = join(run, weightsAtFile(step));
     const bytes = await readIfThere(path, run);

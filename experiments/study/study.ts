@@ -1,11 +1,10 @@
-import { RunError, writeJson } from "../run/atomic_write.ts";
 import { join } from "node:path";
-import { makeContainedFolder, readJson } from "../run/contained.ts";
+import { RunError, writeJson } from "../run/atomic_write.ts";
+import { makeContainedFolder, readFields } from "../run/contained.ts";
 import {
   type Checked,
   count,
   type FieldCheck,
-  fieldProblem,
   fieldsOf,
   finiteNumber,
   ifGiven,
@@ -79,9 +78,8 @@ export function cellFolder(study: Pick<Study, "folder">, { id }: Pick<Cell, "id"
 export function requireCell({ folder, cells }: Pick<Study, "folder" | "cells">, id: string): Cell {
   const cell = cells.find((cell) => cell.id === id);
   if (cell) return cell;
-  const known = cells.map(({ id }) => id).join(", ");
   throw new ConfigError(
-    `Cannot run the cell ${id}: ${folder} has no cell of that id (expected one of ${known})`,
+    `Cannot run the cell ${id}: ${folder} has none of that id (expected ${anyOf(cells.map(({ id }) => id))})`,
   );
 }
 
@@ -105,18 +103,20 @@ export function configOf(
   settings: CellSettings,
   { seed, steps, where }: { readonly seed: number; readonly steps: number; readonly where: string },
 ): TrainingConfig {
-  const typed = (some: CellSettings): Partial<TrainingConfig> =>
-    Object.fromEntries(
-      Object.entries(some).filter(([setting]) => !Object.hasOwn(ownSettings, setting))
-        .map(([setting, value]) => [setting, settingOf(setting, value, `${where} of the plan ${name}`)]),
+  const cell = `${where} of the plan ${name}`;
+  const typed = (some: CellSettings): Partial<TrainingConfig> => {
+    const ofTraining = Object.entries(some).filter(([setting]) => !Object.hasOwn(ownSettings, setting));
+    return Object.fromEntries(
+      ofTraining.map(([setting, value]) => [setting, settingOf(setting, value, cell)]),
     );
+  };
   const common = typed({ ...usualSettings, ...fixed });
   const special = typed(settings);
   const all = { ...presets[preset], ...common, ...special };
   if (!("model" in all)) {
     const networks = anyOf(training.rows.model.choices!.map((network) => `model=${network}`));
     throw new ConfigError(
-      `Cannot run ${where} of the plan ${name}: it names no network (expected ${networks} in the grid or the fixed settings)`,
+      `Cannot run ${cell}: it names no network (expected ${networks} in the grid or the fixed settings)`,
     );
   }
   const idle: readonly string[] = idleSettings(common, all);
@@ -127,13 +127,14 @@ export function configOf(
     return trainingConfig({ ...Object.fromEntries(effective), seed, maxSteps: steps }, preset);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(`${error.message} (cell ${where} of the plan ${name})`);
+    throw new ConfigError(`${error.message} (cell ${cell})`);
   }
 }
 
 const studyFields = {
   version: { expected: "1", accepts: (value: unknown) => value === 1 },
   digest: textField,
+  plan: { expected: "a plan", accepts: () => true }, // read by readPlan()
   cells: listOf(cellFields),
 };
 
@@ -145,19 +146,14 @@ const studyFields = {
  */
 export async function readStudy(folder: string): Promise<Study | undefined> {
   const path = join(folder, studyFile);
-  const json = await readJson(path);
+  const json = await readFields(path, studyFields, "take the file from a backup, or start a new study");
   if (json === undefined) return undefined;
-  const problem = fieldProblem(json, studyFields);
-  if (problem !== undefined) {
-    throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or start a new study`);
-  }
   const plan = readPlan(json.plan, path);
-  const cells = json.cells as Cell[];
   return {
     folder,
-    digest: json.digest as string,
+    digest: json.digest,
     plan: { ...plan, fixed: upgradedSettings(plan.fixed) },
-    cells: cells.map((cell) => ({ ...cell, asked: upgradedSettings(cell.asked) })),
+    cells: json.cells.map((cell) => ({ ...cell, asked: upgradedSettings(cell.asked) })),
   };
 }
 
@@ -174,19 +170,18 @@ function upgradedSettings({ sampleSteps, lossWeight: _, ...settings }: CellSetti
  */
 export async function requireStudy(folder: string): Promise<Study> {
   const study = await readStudy(folder);
-  if (study) {
-    await checkFolders(study);
-    return study;
+  if (!study) {
+    throw new RunError(
+      `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
+    );
   }
-  throw new RunError(
-    `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
-  );
+  await checkFolders(study);
+  return study;
 }
 
 /** @throws {RunError} if the file cannot be written */
-export async function writeStudy({ folder, digest, plan, cells }: Study): Promise<void> {
-  const content = { version: 1, digest, plan, cells };
-  await writeJson(join(folder, studyFile), content);
+export async function writeStudy({ folder, ...study }: Study): Promise<void> {
+  await writeJson(join(folder, studyFile), { version: 1, ...study });
 }
 
 /**
@@ -213,11 +208,9 @@ export async function checkFolders(study: Pick<Study, "folder" | "cells">): Prom
   for (const path of [...own, ...study.cells.map((cell) => cellFolder(study, cell))]) {
     const info = await Deno.lstat(path).catch(() => undefined); // if it cannot be read, using it will fail
     if (!info || info.isDirectory) continue;
-    const [what, more] = info.isSymlink
-      ? ["a link", "; the study's own folder may be one, and so may runs"]
-      : ["a file", ""];
+    const what = info.isSymlink ? "a link" : "a file";
     throw new RunError(
-      `Cannot use the study ${study.folder}: ${path} is ${what} (expected a folder); remove it${more}`,
+      `Cannot use the study ${study.folder}: ${path} is ${what} (expected a folder; only the study's own may be a link)`,
     );
   }
 }
@@ -236,12 +229,7 @@ export async function makeStudyFolder(
   return join(folder, studyFolder[name]);
 }
 
-/**
- * Makes the folder of a cell, if there is none.
- *
- * @returns its path
- * @throws {RunError} if it cannot be made, or is a link
- */
+/** Makes the folder of a cell, as {@linkcode makeStudyFolder} does. */
 export async function makeCellFolder(study: Pick<Study, "folder">, cell: Pick<Cell, "id">): Promise<string> {
   await makeContainedFolder(await makeStudyFolder(study, "cells"), cell.id);
   return cellFolder(study, cell);

@@ -7,13 +7,13 @@ const trainingShare = 0.7;
 const drawMs = { terminal: 200, other: 30_000 } as const;
 const eraseToEnd = "\x1b[K";
 
-/** The work on a cell, from 0 to 1: where this session started, where it is, and where it will end. */
+/** The work on a cell, from 0 to 1. */
 interface Work {
   /** What the cell costs, relative to others. */
   readonly weight: number;
-  from: number;
-  at: number;
-  to: number;
+  /** Where this session started. */
+  readonly from: number;
+  readonly at: number;
 }
 
 /** Progress over the cells of a study, weighted by their costs: cells done, rate and remaining time. */
@@ -22,20 +22,20 @@ export class StudyProgress implements Disposable {
   readonly #now: () => number;
   readonly #startMs: number;
   readonly #all: number;
-  /** The work of this session, by id of the cell. */
-  readonly #work: ReadonlyMap<string, Work>;
+  /** The work of this session, by id of the cell; without cells that failed or that another program runs. */
+  readonly #work: Map<string, Work>;
   #finished: number;
   #drawnMs = -Infinity;
   #visible = false;
 
   /**
    * @param all the cells of the study
-   * @param unfinished the cells to run
+   * @param unfinished the cells to run, each with the step that earlier sessions reached
    * @param now the time in milliseconds
    */
   constructor(
     all: readonly Cell[],
-    unfinished: readonly Cell[],
+    unfinished: readonly (readonly [Cell, step: number])[],
     terminal: Terminal,
     now: () => number = () => performance.now(),
   ) {
@@ -44,35 +44,27 @@ export class StudyProgress implements Disposable {
     this.#startMs = now();
     this.#all = all.length;
     this.#finished = all.length - unfinished.length;
-    this.#work = new Map(unfinished.map(({ id, steps, secondsPerStep, multiplyAdds }) => [
-      id,
-      { weight: steps * (secondsPerStep ?? multiplyAdds), from: 0, at: 0, to: 1 },
-    ]));
-  }
-
-  /** Records the step that earlier sessions reached in a cell. */
-  found({ id, steps }: Cell, step: number): void {
-    const work = this.#work.get(id)!;
-    work.from = work.at = trainedPart(steps, step);
+    this.#work = new Map(unfinished.map(([cell, step]) => {
+      const at = trainedPart(cell, step);
+      return [cell.id, { weight: cell.steps * (cell.secondsPerStep ?? cell.multiplyAdds), from: at, at }];
+    }));
   }
 
   /** Records the step that a cell has reached. */
-  trained({ id, steps }: Cell, step: number): void {
-    const work = this.#work.get(id)!;
-    // The step may be read after the cell has ended; a resumed cell goes back to its checkpoint.
-    work.at = Math.min(work.to, Math.max(work.at, trainedPart(steps, step)));
+  trained(cell: Cell, step: number): void {
+    const work = this.#work.get(cell.id);
+    // A resumed cell goes back to its checkpoint; the step may be read after the cell has ended.
+    if (work) this.#work.set(cell.id, { ...work, at: Math.max(work.at, trainedPart(cell, step)) });
     this.#draw();
   }
 
-  /** Records that a cell has ended. If it failed, or another program runs it, its remaining work does not count. */
+  /** Records that a cell has ended. If it failed, or another program runs it, it does not count. */
   ended({ id }: Cell, how: CellEnd | "failed"): void {
     const work = this.#work.get(id)!;
-    if (how === "busy") work.at = work.from;
     if (how === "finished") {
-      work.at = 1;
+      this.#work.set(id, { ...work, at: 1 });
       this.#finished++;
-    }
-    if (how !== "stopped") work.to = work.at;
+    } else if (how !== "stopped") this.#work.delete(id);
     this.#draw();
   }
 
@@ -93,15 +85,17 @@ export class StudyProgress implements Disposable {
   /** Progress as a line: `3/24 cells  7.1 cells/h  12:10 elapsed  1:02:05 left`. */
   text(): string {
     const seconds = (this.#now() - this.#startMs) / 1000;
-    const sum = (of: (work: Work) => number) => this.#work.values().reduce((sum, work) => sum + of(work), 0);
-    const total = sum(({ weight, from, to }) => weight * (to - from));
-    const share = total > 0 ? sum(({ weight, from, at }) => weight * (at - from)) / total : 0;
-    const cells = share * sum(({ from, to }) => to - from);
+    let [cells, done, left] = [0, 0, 0];
+    for (const { weight, from, at } of this.#work.values()) {
+      cells += at - from;
+      done += weight * (at - from);
+      left += weight * (1 - at);
+    }
     return [
       `${this.#finished}/${this.#all} cells`,
-      ...share > 0 && seconds > 0 ? [`${(cells / seconds * 3600).toFixed(1)} cells/h`] : [],
+      ...cells > 0 && seconds > 0 ? [`${(cells / seconds * 3600).toFixed(1)} cells/h`] : [],
       `${clock(seconds)} elapsed`,
-      ...share > 0 ? [`${clock(seconds * (1 - share) / share)} left`] : [],
+      ...done > 0 ? [`${clock(seconds * left / done)} left`] : [],
     ].join("  ");
   }
 
@@ -117,6 +111,6 @@ export class StudyProgress implements Disposable {
   }
 }
 
-function trainedPart(steps: number, step: number): number {
+function trainedPart({ steps }: Cell, step: number): number {
   return trainingShare * Math.min(1, step / steps);
 }

@@ -1,8 +1,8 @@
 import { dirname } from "node:path";
 import type { ChoiceKey, ChoiceStore } from "../../kernels/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
-import { fieldProblem, fieldsOf, listOf, textField } from "../run/field_checks.ts";
-import { readJson } from "../run/contained.ts";
+import { readFields } from "../run/contained.ts";
+import { fieldsOf, listOf, textField } from "../run/field_checks.ts";
 
 /** File of kernel choices, next to the runs because tasks may write nowhere else. */
 export const choiceCacheFile = "runs/.kernels.json";
@@ -31,11 +31,7 @@ export class ChoiceCache implements ChoiceStore {
     this.#entries = entries;
   }
 
-  /**
-   * Opens the choices in a file; starts empty if the file is missing or unusable.
-   *
-   * @param say called with a line for the user if it is unusable
-   */
+  /** Opens the choices in a file; starts empty if it is missing or, as `say` tells the user, unusable. */
   static async open(path: string, say: (message: string) => void): Promise<ChoiceCache> {
     return new ChoiceCache(path, await readEntries(path, say));
   }
@@ -51,12 +47,7 @@ export class ChoiceCache implements ChoiceStore {
     this.#measured.set(placeOf(key), entry);
   }
 
-  /**
-   * Adds the measurements to the file, keeping what other programs have added meanwhile. If the file cannot be written,
-   * the next start measures again.
-   *
-   * @param say called with a line for the user if it cannot be written
-   */
+  /** Adds the measurements to the file, which other programs may have changed; `say` tells the user if it cannot. */
   async save(say: (message: string) => void): Promise<void> {
     if (this.#measured.size === 0) return;
     const entries = await readEntries(this.path, () => {});
@@ -69,21 +60,15 @@ export class ChoiceCache implements ChoiceStore {
       await Deno.mkdir(dirname(this.path), { recursive: true });
       await writeAtomic(this.path, JSON.stringify({ choices }, null, 1) + "\n");
     } catch (error) {
-      const reason = error instanceof RunError
-        ? error.message
-        : `Cannot write ${this.path}: ${reasonOf(error)}`;
-      say(`Kernel choices were not saved: ${reason}`);
+      say(`Cannot save the choices of kernels for the next start: ${reasonOf(error)}`);
     }
   }
 }
 
 async function readEntries(path: string, say: (message: string) => void): Promise<Map<string, Entry>> {
   try {
-    const json = await readJson(path);
-    if (json === undefined) return new Map();
-    const problem = fieldProblem(json, checks);
-    if (problem !== undefined) throw new RunError(`Cannot read ${path}: ${problem}`);
-    return new Map((json.choices as Entry[]).map((entry) => [placeOf(entry), entry]));
+    const { choices = [] } = await readFields(path, checks, "it will be written again") ?? {};
+    return new Map(choices.map((entry) => [placeOf(entry), entry]));
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
     say(`Choosing kernels again: ${error.message}`);

@@ -5,13 +5,12 @@ import { reasonOf, RunError } from "../../run/atomic_write.ts";
 import { isOther } from "../../run/contained.ts";
 import { runFile } from "../../run/layout.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
-import type { LaunchFlags } from "./launch_flags.ts";
 import { printable } from "../../program/output.ts";
 import type { CellEnd } from "../run_cell.ts";
 import { type Cell, cellFolder, makeStudyFolder, type Study } from "../study.ts";
 import { StudyProgress } from "../study_progress.ts";
 import type { CellAnswer, CellOrder } from "./cell_worker.ts";
-import type { Launcher, LaunchOptions } from "./launcher.ts";
+import type { Launcher, LaunchFlags, LaunchOptions } from "./launcher.ts";
 
 /** Milliseconds between looks at the progress of running cells. */
 const lookMs = 1000;
@@ -24,34 +23,31 @@ export const local: Launcher = {
   flags: ["jobs"],
   collects: true,
   async launch(study, unfinished, { flags, signal, say, terminal }) {
-    using progress = new StudyProgress(study.cells, unfinished, terminal);
-    for (const cell of unfinished) progress.found(cell, await stepOf(study, cell));
-    const left = [...unfinished];
+    const reached = await Array.fromAsync(
+      unfinished,
+      async (cell) => [cell, await stepOf(study, cell)] as const,
+    );
+    using progress = new StudyProgress(study.cells, reached, terminal);
     const failed: string[] = [];
-    const jobs = Math.min(flags.jobs, left.length);
+    const jobs = Math.min(flags.jobs, unfinished.length);
     const { device, mlflow, experiment } = flags;
-    const orders = {
-      folder: study.folder,
-      device,
-      threads: threadsOf({ ...flags, jobs }),
-      mlflow,
-      experiment,
-    };
+    const threads = threadsOf({ ...flags, jobs });
+    const orders = { folder: study.folder, device, threads, mlflow, experiment };
+    const left = unfinished.values();
     const work = async () => {
-      for (let cell = left.shift(); cell && !signal.aborted; cell = left.shift()) {
-        const one = cell;
-        const look = async () => progress.trained(one, await stepOf(study, one));
-        const answer = await runLogged(study, { ...orders, id: cell.id }, signal, look);
-        if (answer.ended === "failed") failed.push(cell.id);
+      for (const cell of left) {
+        if (signal.aborted) return;
+        const { id } = cell;
+        const look = async () => progress.trained(cell, await stepOf(study, cell));
+        const answer = await runLogged(study, { ...orders, id }, signal, look);
         const line = answer.ended === "failed"
-          ? `${cell.id}: ${answer.why}`
-          : answer.ended === "busy"
-          ? `Skipping ${cell.id}: another program is running it`
-          : undefined;
-        if (line !== undefined) {
+          ? `${id}: ${answer.why}`
+          : answer.ended === "busy" && `Skipping ${id}: another program is running it`;
+        if (line) {
           progress.clear();
           say(line);
         }
+        if (answer.ended === "failed") failed.push(id);
         progress.ended(cell, answer.ended);
       }
     };
@@ -130,26 +126,17 @@ async function stepOf(study: Study, cell: Cell): Promise<number> {
   return lastStep(await readMetrics(join(cellFolder(study, cell), runFile.metrics)).catch(() => []));
 }
 
-/** The log of a cell. */
-export interface CellLog {
-  readonly path: string;
-  /**
-   * Appends each line of a text with the time, control characters escaped.
-   *
-   * @throws {RunError} if it cannot be written
-   */
-  readonly add: (text: string) => void;
-}
-
 /**
  * Opens the log of a cell, created if missing.
  *
+ * @returns its path, and a function that appends each line of a text with the time, control characters escaped; it
+ *   throws a {@linkcode RunError} if it cannot write
  * @throws {RunError} if its folder cannot be made, or a link or a folder has the log's name
  */
 export async function openCellLog(
   study: Pick<Study, "folder">,
   { id }: Pick<Cell, "id">,
-): Promise<CellLog> {
+): Promise<{ path: string; add: (text: string) => void }> {
   const path = join(await makeStudyFolder(study, "logs"), `${id}.log`);
   if (isOther(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
   const add = (text: string) => {
@@ -165,12 +152,10 @@ export async function openCellLog(
 }
 
 /**
- * Runs cells in this program, one after another, as a task of a scheduler does. If one of several fails with a
- * {@linkcode UserError}, the others continue.
+ * Runs cells one after another, as a task of a scheduler does. If one of several fails with a {@linkcode UserError},
+ * the others continue; all other errors of `run` are thrown.
  *
- * @param run runs a cell
  * @returns ids of the cells that failed, and of those that another program runs
- * @throws errors of `run`, if there is one cell, or if they are no {@linkcode UserError}
  */
 export async function runInTurn(
   cells: readonly Cell[],

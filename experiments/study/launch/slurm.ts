@@ -1,14 +1,13 @@
-import { reasonOf, RunError, writeJson } from "../../run/atomic_write.ts";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../../kernels/mod.ts";
-import { fieldProblem, listOf, textField } from "../../run/field_checks.ts";
-import { readJson } from "../../run/contained.ts";
+import { reasonOf, RunError, writeJson } from "../../run/atomic_write.ts";
+import { readFields } from "../../run/contained.ts";
+import { listOf, textField } from "../../run/field_checks.ts";
 import { ConfigError } from "../../settings/setting.ts";
-import { type JobSettings, slurmFlags, slurmProfile } from "./launch_flags.ts";
 import { makeStudyFolder, type Study, studyFolder } from "../study.ts";
 import { arrayScript, collectScript, type Submission } from "./batch_script.ts";
-import type { Launcher, LaunchOptions } from "./launcher.ts";
+import { type JobSettings, type Launcher, type LaunchFlags, slurmFlags, slurmProfile } from "./launcher.ts";
 
 /** Slurm is missing, or refuses a command. */
 export class SlurmError extends UserError {
@@ -28,17 +27,14 @@ export const slurm: Launcher = {
     await askSlurm("sbatch", ["--version"]);
   },
   describe(study, unfinished, { flags }) {
-    const job = jobSettings(flags);
     const submission = submissionOf(study, flags);
-    return [
-      arrayScript(submission, unfinished.map(({ id }) => id), job),
-      collectScript(submission, "ID_OF_THE_ARRAY", job),
-    ].join("\n");
+    const array = arrayScript(submission, unfinished.map(({ id }) => id));
+    return `${array}\n${collectScript(submission, "ID_OF_THE_ARRAY")}`;
   },
   async launch(study, unfinished, { flags, say }) {
-    const job = jobSettings(flags);
     const submission = submissionOf(study, flags);
-    const queued = await queuedCells(study, submission.name);
+    const folder = await makeSlurmFolder(study);
+    const queued = await queuedCells(folder, submission.name);
     const cells = unfinished.map(({ id }) => id).filter((id) => !queued.has(id));
     if (cells.length === 0) {
       say(`All ${unfinished.length} unfinished cells are queued (see squeue --name=${submission.name})`);
@@ -46,20 +42,19 @@ export const slurm: Launcher = {
     }
     // Not on the command line, where all users of a node could read a password in it.
     const env = flags.mlflow === null ? {} : { MLFLOW_TRACKING_URI: flags.mlflow };
-    const folder = await makeSlurmFolder(study);
-    const array = await submit(arrayScript(submission, cells, job), env);
+    const array = await submit(arrayScript(submission, cells), env);
     const note = { job: array, cells, submittedAt: new Date().toISOString() };
     await writeJson(join(folder, `submission-${array}.json`), note);
     const number = `${cells.length} cell${cells.length === 1 ? "" : "s"}`;
     const others = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
     say(`Submitted ${number} as job ${array}${others}; their output goes to ${submission.logs}`);
-    const collect = await submit(collectScript(submission, array, job), env);
+    const collect = await submit(collectScript(submission, array), env);
     say(`Submitted the job that collects the results as ${collect}; see squeue --jobs=${array},${collect}`);
     return [];
   },
 };
 
-function submissionOf(study: Study, flags: LaunchOptions["flags"]): Submission {
+function submissionOf(study: Study, flags: LaunchFlags): Submission {
   const folder = resolve(study.folder);
   const experiment = flags.experiment === null ? [] : ["--experiment", flags.experiment];
   return {
@@ -69,6 +64,7 @@ function submissionOf(study: Study, flags: LaunchOptions["flags"]): Submission {
     command: [...studyCommand(folder), ...experiment],
     device: flags.device,
     threads: flags.threads,
+    job: jobSettings(flags),
   };
 }
 
@@ -78,13 +74,11 @@ const root = new URL("../../../", import.meta.url);
 function studyCommand(folder: string): string[] {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
   const [, ...words]: string[] = tasks.study.command.split(" ");
-  const inRepository = (path: string) => fileURLToPath(new URL(path, root));
   const absolute = words.map((word) =>
-    word.startsWith("--lock=")
-      ? `--lock=${inRepository(word.slice("--lock=".length))}`
-      : word.endsWith(".ts")
-      ? inRepository(word)
-      : word
+    word.replace(
+      /^(--lock=)?(.+\.(?:ts|lock))$/,
+      (_, flag = "", path) => flag + fileURLToPath(new URL(path, root)),
+    )
   );
   const script = absolute.findIndex((word) => word.endsWith(".ts"));
   // Deno splits paths at commas; a double comma stands for one.
@@ -97,7 +91,7 @@ function studyCommand(folder: string): string[] {
  *
  * @throws {ConfigError} if the profile cannot be read, or holds an impossible value
  */
-function jobSettings(flags: LaunchOptions["flags"]): JobSettings {
+function jobSettings(flags: LaunchFlags): JobSettings {
   const given = Object.entries(flags).filter(([name, value]) => name in slurmProfile.rows && value !== null);
   const profile = flags.profile === null ? slurmProfile.resolve({}) : readProfile(flags.profile);
   return { ...profile, ...Object.fromEntries(given) };
@@ -119,9 +113,8 @@ function readProfile(path: string): JobSettings {
 }
 
 /**
- * Makes the folder for the output of jobs, if it is missing. It must hold no links, as Slurm would write through them.
+ * Makes the folder for the output of jobs, if it is missing. Slurm would write through links in it.
  *
- * @returns its path
  * @throws {RunError} if it cannot be made, or holds a link
  */
 export async function makeSlurmFolder(study: Pick<Study, "folder">): Promise<string> {
@@ -133,22 +126,16 @@ export async function makeSlurmFolder(study: Pick<Study, "folder">): Promise<str
   return folder;
 }
 
-/** Ids of the cells that are queued or running, from the records of earlier submissions. */
-async function queuedCells(study: Pick<Study, "folder">, name: string): Promise<Set<string>> {
-  const folder = join(study.folder, studyFolder.slurm);
-  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  });
+const submissionFields = { job: textField, cells: listOf(textField), submittedAt: textField };
+
+/** Ids of the cells that are queued or running, from the records of earlier submissions in a folder. */
+async function queuedCells(folder: string, name: string): Promise<Set<string>> {
   const submissions = new Map<string, readonly string[]>();
-  for (const note of names.filter((name) => /^submission-\d+\.json$/.test(name))) {
-    const path = join(folder, note);
-    const json = await readJson(path) ?? {};
-    const problem = fieldProblem(json, { job: textField, cells: listOf(textField), submittedAt: textField });
-    if (problem !== undefined) {
-      throw new RunError(`Cannot read ${path}: ${problem}; delete the file once its job has ended`);
-    }
-    submissions.set(String(json.job), json.cells as string[]);
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!/^submission-\d+\.json$/.test(name)) continue;
+    const advice = "delete the file once its job has ended";
+    const { job, cells } = (await readFields(join(folder, name), submissionFields, advice))!;
+    submissions.set(job, cells);
   }
   if (submissions.size === 0) return new Set();
   const queue = await askSlurm("squeue", ["--noheader", "--array", `--name=${name}`, "--format=%F %K %t"]);
@@ -164,7 +151,7 @@ async function queuedCells(study: Pick<Study, "folder">, name: string): Promise<
  * Submits a batch script.
  *
  * @param env environment variables for the job, in addition to this program's
- * @returns id of the job
+ * @returns its id
  * @throws {SlurmError} if there is no sbatch, or it refuses
  */
 export async function submit(script: string, env: Record<string, string>): Promise<string> {

@@ -1,7 +1,7 @@
 import { colormap, type Figure, figure, type LegendEntry, type Trace } from "../../../viz/mod.ts";
 import { figureMeanings } from "../../evaluation/figures.ts";
 import type { SeedMean } from "./seed_intervals.ts";
-import { setupKey, type SetupSummary, type Summary } from "./summary.ts";
+import { type Setup, setupKey, type Summary } from "./summary.ts";
 
 /** Quality against cost. */
 export interface QualityFigures {
@@ -12,42 +12,24 @@ export interface QualityFigures {
   readonly legend: readonly LegendEntry[];
 }
 
+/** Axes of cost. Setups that differ in the setting `along` alone are joined by a line. */
+const axes = [
+  { cost: "images", title: "images trained on", along: "share" },
+  { cost: "parameters", title: "parameters", along: "filters" },
+  { cost: "seconds", title: "seconds of training", along: "share" },
+] as const;
+
 interface Point {
   readonly x: number;
   readonly quality: SeedMean;
 }
 
-interface Axis {
-  readonly title: string;
-  /** Setups that differ in this setting alone are joined by a line. */
-  readonly along: string;
-  pointsOf(setup: SetupSummary, quality: SeedMean): readonly Point[];
+/** The points of a setup in one figure. */
+interface Series {
+  readonly setup: Setup;
+  readonly color: string;
+  readonly points: readonly Point[];
 }
-
-/** Axes of cost, for quality during training if it was measured, else at its end. */
-const axes: readonly Axis[] = [
-  {
-    title: "images trained on",
-    along: "share",
-    pointsOf: ({ course, images }, quality) =>
-      course.length > 0
-        ? course.map(({ images, frechet }) => ({ x: images, quality: frechet }))
-        : [{ x: images!, quality }],
-  },
-  {
-    title: "parameters",
-    along: "filters",
-    pointsOf: ({ parameters }, quality) => [{ x: parameters, quality }],
-  },
-  {
-    title: "seconds of training",
-    along: "share",
-    pointsOf: ({ course, seconds }, quality) =>
-      course.length > 0
-        ? course.map(({ seconds, frechet }) => ({ x: seconds, quality: frechet }))
-        : [{ x: seconds!.mean, quality }],
-  },
-];
 
 /** Source: Okabe and Ito 2008, "Color universal design". More setups get a colour map. */
 const fewColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
@@ -59,50 +41,50 @@ const fewColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4
  */
 export function qualityFigures({ setups, primary }: Summary): QualityFigures | undefined {
   if (!primary) return undefined;
-  const measured = setups.flatMap((setup) => {
-    const quality = setup.figures[primary];
-    return quality ? [{ setup, quality }] : [];
-  });
+  const measured = setups.filter(({ figures }) => figures[primary]);
   const colors = colorsOf(measured.length);
-  const legend = measured.map(({ setup: { label } }, i) => ({ name: label, color: colors[i] }));
-  const draw = (axis: Axis, isStill: boolean) => {
-    const placed = measured.map(({ setup, quality }) => axis.pointsOf(setup, quality));
-    const places = placed.flat().map(({ x }) => x);
-    const xLog = spansDecade(places);
+  const draw = ({ cost, title, along }: typeof axes[number], isStill: boolean) => {
+    const placed = measured.map((setup, i): Series => ({
+      setup,
+      color: colors[i],
+      points: pointsOf(setup, cost, setup.figures[primary]!),
+    }));
+    const places = placed.flatMap(({ points }) => points.map(({ x }) => x));
     const isOne = isStill && measured.length > 1 && new Set(places).size === 1;
     const drawn = isOne ? sideBySide(placed) : placed;
-    const room = 1.1 * Math.max(...drawn.flat().map(({ x }) => x));
-    const xTitle = axis.title + (isOne ? ` (all ${places[0].toLocaleString("en")}, drawn apart)` : "");
-    const joined = linesAlong(axis, measured.map(({ setup }, i) => ({ setup, points: drawn[i] })));
-    const traces = drawn.flatMap((points, i) =>
-      tracesOf(points, colors[i], isStill ? undefined : legend[i].name)
-    );
-    const { title } = figureMeanings[primary];
-    return figure([...joined, ...traces], {
-      xTitle,
-      yTitle: isStill && axis !== axes[0] ? "" : title,
+    const points = drawn.flatMap(({ points }) => points);
+    const xLog = spansDecade(places);
+    return figure([...linesAlong(along, drawn), ...drawn.flatMap((series) => tracesOf(series, !isStill))], {
+      xTitle: title + (isOne ? ` (all ${places[0].toLocaleString("en")}, drawn apart)` : ""),
+      yTitle: isStill && cost !== "images" ? "" : figureMeanings[primary].title,
       xLog,
-      yLog: spansDecade(drawn.flat().flatMap(({ quality: { mean, interval = [] } }) => [mean, ...interval])),
-      ...!xLog && { xRange: [0, room] as const },
+      yLog: spansDecade(points.flatMap(({ quality: { mean, interval = [] } }) => [mean, ...interval])),
+      ...!xLog && { xRange: [0, 1.1 * Math.max(...points.map(({ x }) => x))] as const },
       ...isStill ? { width: 360, height: 300 } : { width: 900, height: 420 },
     });
   };
   return {
     figures: axes.map((axis) => draw(axis, false)),
     stills: axes.map((axis) => draw(axis, true)),
-    legend,
+    legend: measured.map(({ label }, i) => ({ name: label, color: colors[i] })),
   };
 }
 
+/** Quality during training if it was measured, else at its end. */
+function pointsOf(
+  { course, images, parameters, seconds }: Setup,
+  cost: typeof axes[number]["cost"],
+  quality: SeedMean,
+): Point[] {
+  if (cost !== "parameters" && course.length > 0) {
+    return course.map((point) => ({ x: point[cost], quality: point.frechet }));
+  }
+  return [{ x: { images: images!, parameters, seconds: seconds!.mean }[cost], quality }];
+}
+
 /** Grey lines through the ends of setups that differ in one setting alone. */
-function linesAlong(
-  { along }: Axis,
-  placed: readonly { readonly setup: SetupSummary; readonly points: readonly Point[] }[],
-): Trace[] {
-  const families = Map.groupBy(
-    placed,
-    ({ setup: { settings } }) => setupKey({ ...settings, [along]: "any" }),
-  );
+function linesAlong(along: string, drawn: readonly Series[]): Trace[] {
+  const families = Map.groupBy(drawn, ({ setup }) => setupKey({ ...setup.settings, [along]: "any" }));
   return [...families.values()].filter((family) => family.length > 1).map((family) => {
     const ends = family.map(({ points }) => points.at(-1)!).toSorted((a, b) => a.x - b.x);
     return { x: ends.map(({ x }) => x), y: ends.map(({ quality }) => quality.mean), color: "#bbb", size: 1 };
@@ -110,24 +92,25 @@ function linesAlong(
 }
 
 /** Spreads setups at the same x, so a still shows all of them. */
-function sideBySide(placed: readonly (readonly Point[])[]): Point[][] {
-  const middle = (placed.length - 1) / 2;
-  return placed.map((points, i) =>
-    points.map(({ x, quality }) => ({ x: x * (1 + 0.025 * (i - middle)), quality }))
-  );
+function sideBySide(placed: readonly Series[]): Series[] {
+  const shift = (i: number) => 1 + 0.025 * (i - (placed.length - 1) / 2);
+  return placed.map((series, i) => ({
+    ...series,
+    points: series.points.map(({ x, quality }) => ({ x: x * shift(i), quality })),
+  }));
 }
 
 /** Points, the line through them, and a vertical line for each interval. */
-function tracesOf(points: readonly Point[], color: string, name: string | undefined): Trace[] {
+function tracesOf({ setup: { label }, color, points }: Series, isNamed: boolean): Trace[] {
   const x = points.map(({ x }) => x);
   const y = points.map(({ quality }) => quality.mean);
-  const bars = points.flatMap(({ x, quality: { interval } }) => interval ? [{ x, interval }] : []);
+  const barred = points.filter(({ quality }) => quality.interval);
   return [
     ...points.length > 1 ? [{ x, y, color, size: 1.5 }] : [],
-    { x, y, color, mode: "markers", size: 7, ...name !== undefined && { name } },
+    { x, y, color, mode: "markers", size: 7, ...isNamed && { name: label } },
     {
-      x: bars.flatMap(({ x }) => [x, x, NaN]),
-      y: bars.flatMap(({ interval: [low, high] }) => [low, high, NaN]),
+      x: barred.flatMap(({ x }) => [x, x, NaN]),
+      y: barred.flatMap(({ quality }) => [...quality.interval!, NaN]),
       color,
       size: 1.5,
     },

@@ -3,7 +3,7 @@ import { meanEstimate } from "../../../models/mod.ts";
 /** A value for each seed. */
 export type BySeed = ReadonlyMap<number, number>;
 
-/** The ends of an interval. */
+/** An interval by its ends. */
 export type Interval = readonly [low: number, high: number];
 
 /** A mean over seeds, and its uncertainty. */
@@ -39,19 +39,19 @@ const rounding = 1e-12;
  *
  * Source: Student 1908, The probable error of a mean
  */
-export function meanOverSeeds(values: BySeed, size = largestOf(values)): SeedMean | undefined {
-  const n = values.size;
+export function meanOverSeeds(bySeed: BySeed, size = largestOf(bySeed)): SeedMean | undefined {
+  const n = bySeed.size;
   if (n === 0) return undefined;
-  const sorted = [...values].toSorted(([a], [b]) => a - b);
-  const list = sorted.map(([, value]) => value);
+  const seeds = [...bySeed.keys()].toSorted((a, b) => a - b);
+  const values = seeds.map((seed) => bySeed.get(seed)!);
   const rounded = (value: number) => Math.abs(value) > rounding * size ? value : 0;
-  const mean = rounded(list.reduce((sum, value) => sum + value, 0) / n);
-  const found = { seeds: sorted.map(([seed]) => seed), values: list, mean };
-  if (n === 1) return found;
-  const squares = list.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const mean = rounded(values.reduce((sum, value) => sum + value, 0) / n);
+  if (n === 1) return { seeds, values, mean };
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const deviation = rounded(Math.sqrt(squares / (n - 1)));
   const half = studentQuantile(confidence, n - 1) * deviation / Math.sqrt(n);
-  return { ...found, deviation, interval: [mean - half, mean + half], bootstrap: bootstrapOfMean(list) };
+  const interval: Interval = [mean - half, mean + half];
+  return { seeds, values, mean, deviation, interval, bootstrap: bootstrapOfMean(values) };
 }
 
 /** The mean of a share in [0, 1] over seeds; its interval stays within [0, 1]. */
@@ -69,11 +69,9 @@ export function shareOverSeeds(shares: BySeed): SeedMean | undefined {
  * @returns undefined if they share no seed
  */
 export function pairedDifference(a: BySeed, b: BySeed): SeedDifference | undefined {
-  const differences = [...a].flatMap(([seed, value]) => {
-    const other = b.get(seed);
-    return other === undefined ? [] : [[seed, value - other] as const];
-  });
-  const found = meanOverSeeds(new Map(differences), Math.max(largestOf(a), largestOf(b)));
+  const shared = [...a].filter(([seed]) => b.has(seed));
+  const differences = new Map(shared.map(([seed, value]) => [seed, value - b.get(seed)!]));
+  const found = meanOverSeeds(differences, Math.max(largestOf(a), largestOf(b)));
   if (found?.deviation === undefined) return found;
   const { mean, deviation, seeds: { length: n } } = found;
   // If all seeds differ by the same amount other than 0, t is infinite and the p-value 0.
@@ -91,10 +89,7 @@ export function excludesZero([low, high]: Interval): boolean {
 }
 
 /**
- * Which of several tested differences are significant, at a family-wise error rate of 5 %.
- *
- * @param chances p-value of each difference
- * @returns whether each is significant
+ * Whether each of several differences is significant by its p-value, at a family-wise error rate of 5 %.
  *
  * Source: Holm 1979, A simple sequentially rejective multiple test procedure
  */
@@ -106,9 +101,8 @@ export function holmSignificant(chances: readonly number[]): boolean[] {
 }
 
 /**
- * The probability that Student's t is further from 0 than a value.
+ * The probability that Student's t is further from 0 than `t`.
  *
- * @param t the value; its sign does not matter
  * @param freedom degrees of freedom, an integer of at least 1
  *
  * Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4
@@ -126,18 +120,13 @@ export function studentTails(t: number, freedom: number): number {
   return 1 - (odd ? (angle + sine * sum) * 2 / Math.PI : sine * sum);
 }
 
-/**
- * The bound that the absolute value of Student's t stays below with a given probability.
- *
- * @param share the probability, below 1
- * @param freedom degrees of freedom, an integer of at least 1
- */
-export function studentQuantile(share: number, freedom: number): number {
+/** The bound that the absolute value of Student's t stays below with a probability. */
+export function studentQuantile(probability: number, freedom: number): number {
   let [low, high] = [0, 1];
-  while (studentTails(high, freedom) > 1 - share) high *= 2;
+  while (studentTails(high, freedom) > 1 - probability) high *= 2;
   for (let i = 0; i < 60; i++) {
     const middle = (low + high) / 2;
-    if (studentTails(middle, freedom) > 1 - share) low = middle;
+    if (studentTails(middle, freedom) > 1 - probability) low = middle;
     else high = middle;
   }
   return high;

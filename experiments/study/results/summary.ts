@@ -16,7 +16,7 @@ import {
   shareOverSeeds,
 } from "./seed_intervals.ts";
 
-/** A configuration of a network, with the runs of all its seeds. */
+/** A configuration of a network, with the runs of all its seeds and their measurements. */
 export interface Setup {
   /** Its distinguishing settings, e.g. `residual, no attn`. */
   readonly label: string;
@@ -27,14 +27,65 @@ export interface Setup {
   readonly parameters: number;
   /** For one forward pass of one image. */
   readonly multiplyAdds: number;
-  /** In the order of the study. */
-  readonly cells: readonly Cell[];
   /** Of the finished cells. */
   readonly results: readonly CellResult[];
+  readonly seeds: { readonly planned: number; readonly finished: number };
+  /** Mean over seeds; absent if no run is finished. */
+  readonly images?: number;
+  readonly seconds?: SeedMean;
+  readonly figures: Readonly<Partial<Record<FigureName, SeedMean>>>;
+  /** Quality by solver, cheapest first. */
+  readonly costs: readonly {
+    readonly solver: string;
+    /** Network evaluations per sample, averaged over runs. */
+    readonly evaluations: number;
+    readonly frechet: SeedMean;
+    readonly recognised: SeedMean;
+  }[];
+  /** Quality during training, if all finished seeds measured it. */
+  readonly course: readonly {
+    readonly images: number;
+    readonly seconds: number;
+    readonly frechet: SeedMean;
+  }[];
+}
+
+/** The effect of one choice: the difference between two setups that differ in nothing else. */
+export interface Difference {
+  /** The setting that differs. */
+  readonly setting: string;
+  /** Labels of the setups: figures are those of a, the later one of the study, minus those of b. */
+  readonly a: string;
+  readonly b: string;
+  /** Cost of a, relative to b. */
+  readonly ratio: {
+    readonly parameters: number;
+    readonly multiplyAdds: number;
+    /** Duration of training; absent if one has no finished run. */
+    readonly seconds?: number;
+  };
+  readonly figures: Readonly<Partial<Record<FigureName, SeedDifference>>>;
+}
+
+/** All measurements of a study. */
+export interface Summary {
+  readonly setups: readonly Setup[];
+  readonly differences: readonly Difference[];
+  /** The figure that the conclusion is about: the Fréchet distance, or the velocity error without a judge. */
+  readonly primary?: FigureName;
+}
+
+/** Sums up the finished runs of a study. */
+export function summarizeStudy(cells: readonly Cell[], results: readonly CellResult[]): Summary {
+  const setups = setupsOf(cells, results);
+  const primary = (["frechet", "velocity_error"] as const).find((name) =>
+    setups.some(({ figures }) => figures[name])
+  );
+  return { setups, differences: differencesOf(setups), ...primary && { primary } };
 }
 
 /** The setups of a study in its order: each joins the cells that differ only in the seed. */
-export function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup[] {
+function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup[] {
   const resultOf = new Map(results.map((result) => [result.cell, result]));
   const varied = variedSettings(cells.map(({ asked }) => asked));
   const labels = new Map<string, number>();
@@ -44,14 +95,25 @@ export function setupsOf(cells: readonly Cell[], results: readonly CellResult[])
     const label = words.join(", ") || "the preset";
     const count = (labels.get(label) ?? 0) + 1;
     labels.set(label, count);
+    const finished = cells.flatMap(({ id }) => resultOf.get(id) ?? []);
+    const images = meanOverSeeds(bySeed(finished, ({ images }) => images))?.mean;
+    const seconds = meanOverSeeds(bySeed(finished, ({ seconds }) => seconds));
     return {
       label: count === 1 ? label : `${label} (${count})`, // only in a damaged study
       asked,
       settings,
       parameters,
       multiplyAdds,
-      cells,
-      results: cells.flatMap(({ id }) => resultOf.get(id) ?? []),
+      results: finished,
+      seeds: { planned: cells.length, finished: finished.length },
+      ...images !== undefined && { images },
+      ...seconds && { seconds },
+      figures: figuresOf((name) => {
+        const { share }: FigureMeaning = figureMeanings[name];
+        return (share ? shareOverSeeds : meanOverSeeds)(bySeed(finished, ({ figures }) => figures[name]));
+      }),
+      costs: costsOf(finished),
+      course: courseOf(finished),
     };
   });
 }
@@ -82,15 +144,6 @@ function variedSettings(all: readonly CellSettings[]): string[] {
   return [...names].filter((name) => new Set(all.map((settings) => settings[name])).size > 1);
 }
 
-/** Two setups that differ in one choice; their difference is its effect. */
-export interface Contrast {
-  /** The setting that differs. */
-  readonly setting: string;
-  /** The later one of the study. */
-  readonly a: Setup;
-  readonly b: Setup;
-}
-
 /** Settings that determine the widths of a matched network; they do not count as a choice. */
 const matching: ReadonlySet<string> = new Set(["match", "filters"]);
 
@@ -104,22 +157,22 @@ const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
  * All pairs of setups that differ in one choice; for widths and shares of the budget only neighbours. A network with
  * matched widths is compared with the one it matches, and with others of its kind that were matched in the same way.
  */
-export function contrastsOf(setups: readonly Setup[]): Contrast[] {
+function differencesOf(setups: readonly Setup[]): Difference[] {
   const asked = new Set(setups.flatMap(({ asked }) => Object.keys(asked)));
-  const all = setups.flatMap((a, i) =>
-    setups.slice(0, i).flatMap((b) => {
-      const setting = onlyDifference(a.settings, b.settings, asked);
-      return setting === undefined ? [] : [{ setting, a, b }];
-    })
-  );
-  return all.filter(({ setting, a, b }) => {
-    const size = growing.get(setting);
-    if (!size) return true;
+  const between = (setting: string, size: (setup: Setup) => number, a: Setup, b: Setup) => {
     const [low, high] = [size(a), size(b)].toSorted((x, y) => x - y);
-    return !setups.some((other) =>
+    return setups.some((other) =>
       onlyDifference(other.settings, a.settings, asked) === setting && size(other) > low && size(other) < high
     );
-  });
+  };
+  return setups.flatMap((a, i) =>
+    setups.slice(0, i).flatMap((b) => {
+      const setting = onlyDifference(a.settings, b.settings, asked);
+      if (setting === undefined) return [];
+      const size = growing.get(setting);
+      return size && between(setting, size, a, b) ? [] : [differenceOf(setting, a, b)];
+    })
+  );
 }
 
 /** The one choice in which two setups differ; settings that the plan does not vary follow from the others. */
@@ -136,86 +189,8 @@ function onlyDifference(a: CellSettings, b: CellSettings, asked: ReadonlySet<str
   return fits ? choice : undefined;
 }
 
-/** Measurements of a setup over its seeds. */
-export interface SetupSummary extends Pick<Setup, "label" | "settings" | "parameters" | "multiplyAdds"> {
-  readonly seeds: { readonly planned: number; readonly finished: number };
-  /** Mean over seeds; absent if no run is finished. */
-  readonly images?: number;
-  readonly seconds?: SeedMean;
-  readonly figures: Readonly<Partial<Record<FigureName, SeedMean>>>;
-  /** Quality by solver, cheapest first. */
-  readonly costs: readonly {
-    readonly solver: string;
-    /** Network evaluations per sample, averaged over runs. */
-    readonly evaluations: number;
-    readonly frechet: SeedMean;
-    readonly recognised: SeedMean;
-  }[];
-  /** Quality during training, if all finished seeds measured it. */
-  readonly course: readonly {
-    readonly images: number;
-    readonly seconds: number;
-    readonly frechet: SeedMean;
-  }[];
-}
-
-/** The difference between two setups that differ in one choice. */
-export interface Difference {
-  readonly setting: string;
-  /** Labels of the setups: figures are those of a minus those of b. */
-  readonly a: string;
-  readonly b: string;
-  /** Cost of a, relative to b. */
-  readonly ratio: {
-    readonly parameters: number;
-    readonly multiplyAdds: number;
-    /** Duration of training; absent if one has no finished run. */
-    readonly seconds?: number;
-  };
-  readonly figures: Readonly<Partial<Record<FigureName, SeedDifference>>>;
-}
-
-/** All measurements of a study. */
-export interface Summary {
-  readonly setups: readonly SetupSummary[];
-  readonly differences: readonly Difference[];
-  /** The figure that the conclusion is about: the Fréchet distance, or the velocity error without a judge. */
-  readonly primary?: FigureName;
-}
-
-/** Sums up the finished runs of a study. */
-export function summarizeStudy(setups: readonly Setup[]): Summary {
-  const summaries = setups.map(summaryOf);
-  const primary = (["frechet", "velocity_error"] as const).find((name) =>
-    summaries.some(({ figures }) => figures[name])
-  );
-  const differences = contrastsOf(setups).map(differenceOf);
-  return { setups: summaries, differences, ...primary && { primary } };
-}
-
-function summaryOf({ label, settings, parameters, multiplyAdds, cells, results }: Setup): SetupSummary {
-  const images = meanOverSeeds(bySeed(results, ({ images }) => images))?.mean;
-  const seconds = meanOverSeeds(bySeed(results, ({ seconds }) => seconds));
-  return {
-    label,
-    settings,
-    parameters,
-    multiplyAdds,
-    seeds: { planned: cells.length, finished: results.length },
-    ...images !== undefined && { images },
-    ...seconds && { seconds },
-    figures: figuresOf((name) => {
-      const { share }: FigureMeaning = figureMeanings[name];
-      return (share ? shareOverSeeds : meanOverSeeds)(bySeed(results, ({ figures }) => figures[name]));
-    }),
-    costs: costsOf(results),
-    course: courseOf(results),
-  };
-}
-
-function differenceOf({ setting, a, b }: Contrast): Difference {
-  const secondsOf = ({ results }: Setup) => meanOverSeeds(bySeed(results, ({ seconds }) => seconds))?.mean;
-  const seconds = (secondsOf(a) ?? NaN) / (secondsOf(b) ?? NaN);
+function differenceOf(setting: string, a: Setup, b: Setup): Difference {
+  const valuesOf = ({ results }: Setup, name: FigureName) => bySeed(results, ({ figures }) => figures[name]);
   return {
     setting,
     a: a.label,
@@ -223,12 +198,9 @@ function differenceOf({ setting, a, b }: Contrast): Difference {
     ratio: {
       parameters: a.parameters / b.parameters,
       multiplyAdds: a.multiplyAdds / b.multiplyAdds,
-      ...Number.isFinite(seconds) && { seconds },
+      ...a.seconds && b.seconds && { seconds: a.seconds.mean / b.seconds.mean },
     },
-    figures: figuresOf((name) => {
-      const valuesOf = ({ results }: Setup) => bySeed(results, ({ figures }) => figures[name]);
-      return pairedDifference(valuesOf(a), valuesOf(b));
-    }),
+    figures: figuresOf((name) => pairedDifference(valuesOf(a, name), valuesOf(b, name))),
   };
 }
 
@@ -245,7 +217,7 @@ function bySeed(results: readonly CellResult[], of: (result: CellResult) => numb
   }));
 }
 
-function costsOf(results: readonly CellResult[]): SetupSummary["costs"] {
+function costsOf(results: readonly CellResult[]): Setup["costs"] {
   const solvers = new Set(results.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
   return [...solvers].map((solver) => {
     const values = (name: "evaluations" | "frechet" | "recognised") =>
@@ -259,7 +231,7 @@ function costsOf(results: readonly CellResult[]): SetupSummary["costs"] {
   }).toSorted((a, b) => a.evaluations - b.evaluations);
 }
 
-function courseOf(results: readonly CellResult[]): SetupSummary["course"] {
+function courseOf(results: readonly CellResult[]): Setup["course"] {
   return (results[0]?.course ?? []).flatMap(({ images }) => {
     const pointOf = ({ course }: CellResult) => course?.find((point) => point.images === images);
     const frechet = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.frechet))!;

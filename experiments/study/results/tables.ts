@@ -6,7 +6,7 @@ import {
   figureNames,
 } from "../../evaluation/figures.ts";
 import type { Interval, SeedMean } from "./seed_intervals.ts";
-import type { SetupSummary, Summary } from "./summary.ts";
+import type { Setup, Summary } from "./summary.ts";
 
 /** A table of text. */
 export type Table = StudyFindings["tables"][number];
@@ -29,7 +29,6 @@ export function tablesOf(summary: Summary): Table[] {
 
 function setupTable({ setups }: Summary): Table {
   const names = shownFigures.filter((name) => setups.some(({ figures }) => figures[name]));
-  const whole = (value: number) => Math.round(value).toLocaleString("en");
   return {
     title: "Setups: mean over seeds (95 % interval)",
     head: ["setup", ...names.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
@@ -79,13 +78,18 @@ function solverTable({ setups }: Summary): Table {
       ]),
     };
   }
-  const cell = ({ costs }: SetupSummary, solver: string) =>
+  const cell = ({ costs }: Setup, solver: string) =>
     meanInWords("frechet", costs.find((cost) => cost.solver === solver)?.frechet);
   return {
     title,
     head: ["setup", ...titles.values()],
     rows: measured.map((setup) => [setup.label, ...titles.keys().map((solver) => cell(setup, solver))]),
   };
+}
+
+/** A number rounded to a whole one, with separators: `32,000`. */
+export function whole(value: number): string {
+  return Math.round(value).toLocaleString("en");
 }
 
 function titleOf(name: FigureName): string {
@@ -172,7 +176,7 @@ export function csvOf({ setups, differences }: Summary): string {
     const cells = [setup, minus, figure, seeds.join(" "), mean, deviation, ...interval, ...bootstrap];
     return [...cells, values.join(" ")].map(csvCell).join(",");
   };
-  const lines = (setup: string, minus: string, figures: SetupSummary["figures"]) =>
+  const lines = (setup: string, minus: string, figures: Setup["figures"]) =>
     figureNames.flatMap((name) => figures[name] ? [line(setup, minus, name, figures[name])] : []);
   return [
     head,

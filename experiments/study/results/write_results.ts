@@ -13,7 +13,7 @@ import { readResults } from "../cell_result.ts";
 import { cellFolder, requireStudy, type Study } from "../study.ts";
 import { conclude } from "./conclusion.ts";
 import { qualityFigures } from "./quality_figures.ts";
-import { type Setup, setupsOf, sharedSeed, summarizeStudy } from "./summary.ts";
+import { type Setup, sharedSeed, summarizeStudy } from "./summary.ts";
 import { csvOf, studyMarkdown, tablesOf } from "./tables.ts";
 
 /** The files with the results of a study, in its folder. */
@@ -56,8 +56,8 @@ export async function writeResults(folder: string): Promise<Written> {
   const study = await requireStudy(folder);
   const { plan, digest, cells } = study;
   const { results, unfinished, problems: unreadable } = await readResults(study);
-  const setups = setupsOf(cells, results);
-  const summary = summarizeStudy(setups);
+  const summary = summarizeStudy(cells, results);
+  const { setups } = summary;
   const conclusion = conclude(plan, summary);
   const tables = tablesOf(summary);
   const title = `Study ${plan.name}`;
@@ -68,20 +68,21 @@ export async function writeResults(folder: string): Promise<Written> {
     files.push(name);
   };
   /** If the files of a run are damaged, the results say so, and the rest is written. */
-  const attempt = async (name: string, make: () => Promise<void>) => {
-    await make().catch((error) => {
+  const attempt = (name: string, make: () => Promise<void>) =>
+    make().catch((error) => {
       if (!(error instanceof UserError)) throw error;
       problems.push(`No ${name}: ${error.message}`);
     });
-  };
   await put(resultFile.table, studyMarkdown(title, conclusion, tables));
   await put(resultFile.csv, csvOf(summary));
   const figures = qualityFigures(summary);
   const svg = figures && figureRow(figures.stills, figures.legend);
   if (figures && svg) {
     const plots = figures.figures.map(({ plotly }) => plotly);
-    const page = { title, passages: conclusion, figures: plots, note: aboutFigure };
-    await put(resultFile.figure, figurePage(page));
+    await put(
+      resultFile.figure,
+      figurePage({ title, passages: conclusion, figures: plots, note: aboutFigure }),
+    );
     await put(resultFile.svg, svg);
     await put(resultFile.png, encodeRasterPng((await rasterizer())(svg, 1.5)));
   }
@@ -90,20 +91,19 @@ export async function writeResults(folder: string): Promise<Written> {
     if (gif) await put(resultFile.gif, gif);
   });
   if (results.length > 0) {
+    const figure = svg && { figure: { svg, text: aboutFigure } };
     await attempt(resultFile.report, async () => {
-      const findings = {
-        title,
-        passages: conclusion,
-        tables,
-        ...svg && { figure: { svg, text: aboutFigure } },
-      };
-      await writeStudyReport(study, setups, findings);
+      await writeStudyReport(study, setups, { title, passages: conclusion, tables, ...figure });
       files.push(resultFile.report);
     });
   }
   const missing = unfinished.map(({ id }) => id);
-  const all = { version: 1, plan: plan.name, digest, ...summary, conclusion, unfinished: missing, problems };
-  await put(resultFile.results, JSON.stringify(all, null, 2) + "\n");
+  const numbers = setups.map(({ asked: _, results: __, ...setup }) => setup);
+  const all = { version: 1, plan: plan.name, digest, ...summary, setups: numbers };
+  await put(
+    resultFile.results,
+    JSON.stringify({ ...all, conclusion, unfinished: missing, problems }, null, 2) + "\n",
+  );
   return { files, unfinished: missing, problems, conclusion };
 }
 
@@ -176,7 +176,7 @@ async function writeStudyReport(
     study: findings,
     live: bytes <= mostWeights ||
       `the report of a study holds at most ${
-        mostWeights / 2 ** 20
+        mostWeights >> 20
       } MiB of weights; each run's own has its weights`,
     ...compared.length > 1 && {
       compare: async () => {

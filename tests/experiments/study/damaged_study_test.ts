@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { UserError } from "../../../kernels/core/user_error.ts";
 import { conclude } from "../../../experiments/study/results/conclusion.ts";
 import { qualityFigures } from "../../../experiments/study/results/quality_figures.ts";
-import { setupsOf, summarizeStudy } from "../../../experiments/study/results/summary.ts";
+import { summarizeStudy } from "../../../experiments/study/results/summary.ts";
 import { csvOf, studyMarkdown, tablesOf } from "../../../experiments/study/results/tables.ts";
 import { readResults } from "../../../experiments/study/cell_result.ts";
 import { requireStudy } from "../../../experiments/study/study.ts";
@@ -13,15 +13,14 @@ import { init, withDevice } from "../../../kernels/mod.ts";
 import { figureRow } from "../../../viz/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { mutateText, randomOf } from "../mutations.ts";
-import { twoNetworks } from "./results/made_up_study.ts";
-import { writeMadeUpStudy } from "./results/made_up_study.ts";
+import { twoNetworks, writeMadeUpStudy } from "./results/made_up_study.ts";
 
 /** All results of a study except those that need its weights. */
 async function resultsOf(folder: string): Promise<unknown> {
   const study = await requireStudy(folder);
   const { results, problems } = await readResults(study);
   for (const problem of problems) assert.ok(problem.includes(folder), problem);
-  const summary = summarizeStudy(setupsOf(study.cells, results));
+  const summary = summarizeStudy(study.cells, results);
   const conclusion = conclude(study.plan, summary);
   const figures = qualityFigures(summary);
   return [

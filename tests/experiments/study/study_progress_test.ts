@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Terminal } from "../../../experiments/program/progress.ts";
-import { cellBytes, checkRoom, freeBytesAt, gigabytes } from "../../../experiments/study/dry_run.ts";
+import { bytesOf, checkRoom, freeBytesAt, gigabytes } from "../../../experiments/study/dry_run.ts";
 import { StudyProgress } from "../../../experiments/study/study_progress.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf } from "./tiny_study.ts";
@@ -8,11 +8,12 @@ import { cellOf } from "./tiny_study.ts";
 const cells = [cellOf("a"), cellOf("b"), cellOf("c", { multiplyAdds: 2000 })];
 
 /** Progress of a study whose first cell is finished, at a time that the test sets. */
-function progressOn(isTerminal: boolean) {
+function progressOn(isTerminal: boolean, steps = [0, 0]) {
   const written: string[] = [];
   const clock = { ms: 0 };
   const terminal: Terminal = { isTerminal, columns: () => 100, write: (text) => void written.push(text) };
-  const progress = new StudyProgress(cells, cells.slice(1), terminal, () => clock.ms);
+  const unfinished = steps.map((step, i) => [cells[i + 1], step] as const);
+  const progress = new StudyProgress(cells, unfinished, terminal, () => clock.ms);
   return { progress, written, clock };
 }
 
@@ -21,7 +22,7 @@ Deno.test("StudyProgress weights cells by cost, and gives rate and remaining tim
   assert.equal(progress.text(), "1/3 cells  0:00 elapsed");
   clock.ms = 60_000;
   progress.ended(cells[1], "finished"); // a third of the work
-  assert.equal(progress.text(), "2/3 cells  40.0 cells/h  1:00 elapsed  2:00 left");
+  assert.equal(progress.text(), "2/3 cells  60.0 cells/h  1:00 elapsed  2:00 left");
   clock.ms = 120_000;
   progress.trained(cells[2], 10); // all steps; its evaluation is left
   assert.match(progress.text(), /^2\/3 cells .* 2:00 elapsed {2}0:30 left$/);
@@ -29,42 +30,20 @@ Deno.test("StudyProgress weights cells by cost, and gives rate and remaining tim
   assert.match(progress.text(), /^3\/3 cells .* 0:00 left$/);
 });
 
-Deno.test("StudyProgress does not count cells that another program runs", () => {
-  const { progress, clock } = progressOn(true);
-  progress.trained(cells[1], 9); // by the other program
-  progress.ended(cells[1], "busy");
-  clock.ms = 60_000;
-  assert.equal(progress.text(), "1/3 cells  1:00 elapsed");
-  progress.trained(cells[2], 5);
-  assert.equal(progress.text(), "1/3 cells  21.0 cells/h  1:00 elapsed  1:51 left");
-  progress.trained(cells[1], 10);
-  assert.match(progress.text(), /1:51 left$/, "it has ended here");
-});
-
-Deno.test("StudyProgress does not count what earlier sessions trained", () => {
-  const { progress, clock } = progressOn(true);
-  progress.found(cells[1], 10); // all but its evaluation
-  progress.found(cells[2], 5);
-  clock.ms = 1000;
-  assert.equal(progress.text(), "1/3 cells  0:01 elapsed");
-  progress.trained(cells[2], 4); // its checkpoint was earlier
-  assert.equal(progress.text(), "1/3 cells  0:01 elapsed");
-  clock.ms = 60_000;
-  progress.ended(cells[1], "finished"); // 0.3 of 0.3 + 2 * 0.65 of its work
-  assert.equal(progress.text(), "2/3 cells  10.7 cells/h  1:00 elapsed  4:20 left");
-});
-
-Deno.test("StudyProgress counts what was done of a cell that failed or was stopped", () => {
-  const { progress, clock } = progressOn(true);
-  clock.ms = 60_000;
-  progress.trained(cells[1], 5);
-  progress.ended(cells[1], "failed"); // 0.35; 2 are left
-  assert.equal(progress.text(), "1/3 cells  12.1 cells/h  1:00 elapsed  5:43 left");
-  progress.trained(cells[2], 5);
-  const stopped = progress.text();
-  progress.ended(cells[2], "stopped");
-  assert.equal(progress.text(), stopped);
-  assert.match(stopped, /^1\/3 cells/);
+Deno.test("StudyProgress counts neither earlier sessions nor cells that failed or run elsewhere", () => {
+  for (const end of ["busy", "failed"] as const) {
+    const { progress, clock } = progressOn(true, [9, 5]);
+    progress.trained(cells[1], 10);
+    progress.ended(cells[1], end);
+    clock.ms = 60_000;
+    progress.trained(cells[2], 4); // its checkpoint was earlier
+    assert.equal(progress.text(), "1/3 cells  1:00 elapsed");
+    progress.trained(cells[2], 10); // 0.35 of its work; 0.3 are left
+    assert.equal(progress.text(), "1/3 cells  21.0 cells/h  1:00 elapsed  0:51 left");
+    progress.trained(cells[1], 10); // it has ended here
+    progress.ended(cells[2], "stopped");
+    assert.equal(progress.text(), "1/3 cells  21.0 cells/h  1:00 elapsed  0:51 left");
+  }
 });
 
 Deno.test("StudyProgress rewrites a line on a terminal, and adds one now and then elsewhere", () => {
@@ -92,23 +71,20 @@ Deno.test("StudyProgress rewrites a line on a terminal, and adds one now and the
 
 Deno.test("checkRoom() refuses cells that do not fit on the disk", () => {
   const cells = [{ parameters: 250_000 }, { parameters: 250_000_000 }];
-  const bytes = cellBytes(cells[0]) + cellBytes(cells[1]);
-  checkRoom("study", cells, bytes);
-  checkRoom("study", cells, undefined);
+  const bytes = bytesOf(cells, 0);
+  checkRoom("study", cells, bytes, 0);
+  checkRoom("study", cells, undefined, 0);
   assert.throws(() => checkRoom("study", cells, bytes, 1), { name: "RunError" }, "weights of a milestone");
-  assert.throws(() => checkRoom("study", cells, bytes - 1), {
+  assert.throws(() => checkRoom("study", cells, bytes - 1, 0), {
     name: "RunError",
     message:
-      "Cannot run 2 cells in study: they need about 7.5 GiB, but only 7.5 GiB is free there (expected more room, " +
-      "or --out on another disk)",
+      "Cannot run 2 cells in study: they need about 7.5 GiB, and 7.5 GiB are free (expected more room, or " +
+      "--out on another disk)",
   });
+  assert.deepEqual([1, 2 ** 20 + 1, 3 * 2 ** 29].map(gigabytes), ["1 MiB", "2 MiB", "1.5 GiB"]);
 });
 
 testInFolder("freeBytesAt() gives the free bytes for a folder that does not exist yet", async (folder) => {
   const free = await freeBytesAt(`${folder}/a/b`);
   assert.ok(free === undefined || free > 0 && Number.isSafeInteger(free), `${free}`);
-});
-
-Deno.test("gigabytes() rounds up to MiB or GiB", () => {
-  assert.deepEqual([1, 2 ** 20 + 1, 3 * 2 ** 29].map(gigabytes), ["1 MiB", "2 MiB", "1.5 GiB"]);
 });

@@ -3,19 +3,16 @@ import { join } from "node:path";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
 import {
-  type CellMeasures,
   type CellResult,
   milestonesOf,
   readResults,
   resultOf,
-  writeCellResult,
 } from "../../../experiments/study/cell_result.ts";
 import { openCellLog } from "../../../experiments/study/launch/local.ts";
 import { makeSlurmFolder } from "../../../experiments/study/launch/slurm.ts";
 import { planStudy } from "../../../experiments/study/plan_study.ts";
 import { removeUnsaved } from "../../../experiments/study/run_cell.ts";
 import {
-  cellFolder,
   makeCellFolder,
   makeStudyFolder,
   readStudy,
@@ -31,68 +28,63 @@ import { cellOf, makeStudy, planning, planOf } from "./tiny_study.ts";
 
 const recordOf = (cell: string): CellResult => ({
   ...{ cell, settings: { model: "base", attn: false, tEmb: 8 }, seed: 1, parameters: 10, multiplyAdds: 100 },
-  ...{ images: 48, seconds: 1.5, figures: { frechet: 12.5 } },
+  ...{ images: 48, seconds: 1.5, figures: { frechet: 12.5, velocity_error: 0.2 } },
   costs: [{ evaluations: 4, solver: "euler:steps=2", frechet: 20, recognised: 0.5 }],
   course: [{ images: 24, seconds: 0.7, frechet: 30 }],
 });
 
 testInFolder("readResults() reads all results, and reports damaged ones", async (folder) => {
-  const study = await makeStudy(join(folder, "study"), {
-    grid: { model: ["base", "residual"] },
-    seeds: [1, 2],
-  });
-  const folders = study.cells.map((cell) => cellFolder(study, cell));
-  for (const folder of folders) await Deno.mkdir(folder);
-  await writeCellResult(folders[0], recordOf("base-s1"));
-  await Deno.writeTextFile(join(folders[1], "cell.json"), '{"cell": "residual-s1"}');
-  await Deno.writeTextFile(
-    join(folders[2], "cell.json"),
-    JSON.stringify({ ...recordOf("base-s2"), costs: null }),
-  );
+  const ids = ["a-s1", "b-s1", "c-s1", "d-s1", "e-s1"];
+  const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: ids.map((id) => cellOf(id)) };
+  const texts = [
+    JSON.stringify({ ...recordOf("a-s1"), figures: { frechet: 12.5, test_loss: 0.2 } }), // as 0.8.0 wrote it
+    '{"cell": "b-s1"}',
+    JSON.stringify({ ...recordOf("c-s1"), costs: null }),
+    '{"cell": "d-s',
+  ];
+  for (const [i, text] of texts.entries()) {
+    await Deno.writeTextFile(join(await makeCellFolder(study, study.cells[i]), "cell.json"), text);
+  }
   const { results, unfinished, problems } = await readResults(study);
-  assert.deepEqual(results, [recordOf("base-s1")]);
-  assert.deepEqual(unfinished.map(({ id }) => id), ["residual-s2"]);
-  assert.equal(problems.length, 2);
-  assert.match(
-    problems[0],
-    /^Cannot read .*residual-s1.cell\.json: settings is missing \(expected .*; delete the file/,
-  );
-  assert.match(problems[1], /^Cannot read .*base-s2.cell\.json: costs is null \(expected a list, /);
-  await Deno.writeTextFile(join(folders[2], "cell.json"), '{"cell": "base-s');
-  assert.match((await readResults(study)).problems[1], /base-s2.cell\.json: it holds no JSON object/);
+  assert.deepEqual(results, [recordOf("a-s1")]);
+  assert.deepEqual(unfinished.map(({ id }) => id), ["e-s1"]);
+  const expected = [
+    /^Cannot read .*b-s1.cell\.json: settings is missing \(expected .*; delete the file/,
+    /^Cannot read .*c-s1.cell\.json: costs is null \(expected a list, /,
+    /d-s1.cell\.json: it holds no JSON object/,
+  ];
+  assert.equal(problems.length, expected.length);
+  problems.forEach((problem, i) => assert.match(problem, expected[i]));
 });
 
-testInFolder("readStudy() reads what was written, and refuses what is no study", async (folder) => {
-  assert.equal(await readStudy(folder), undefined);
-  await assert.rejects(requireStudy(folder), {
-    name: "RunError",
-    message: `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
-  });
-  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] } });
-  assert.deepEqual(await requireStudy(study.folder), study);
-  const path = join(study.folder, studyFile);
-  const json = JSON.parse(await Deno.readTextFile(path));
-  const { solver: _, ...fixed } = json.plan.fixed;
-  const ofVersion07 = { ...fixed, solver: "euler", sampleSteps: 2, lossWeight: "constant" };
-  await Deno.writeTextFile(path, JSON.stringify({ ...json, plan: { ...json.plan, fixed: ofVersion07 } }));
-  assert.deepEqual(await requireStudy(study.folder), study);
-  const spoilt: [string, unknown, RegExp][] = [
-    ["version", 2, /version is 2 \(expected 1\)/],
-    ["plan", { ...json.plan, seeds: ["1"] }, /^Cannot use seeds \["1"\] in .*study\.json: expected /],
-    [
-      "plan",
-      { ...json.plan, evaluation: { count: null } },
-      /^Cannot use count null in the evaluation of .*study\.json/,
-    ],
-    ["plan", null, /^Cannot read .*study\.json: expected an object/],
-    ["cells", [{ ...json.cells[0], id: "../elsewhere" }], /cells is /],
-    ["cells", [{ ...json.cells[0], secondsPerStep: null }], /cells is /],
-  ];
-  for (const [field, value, message] of spoilt) {
-    await Deno.writeTextFile(path, JSON.stringify({ ...json, [field]: value }));
-    await assert.rejects(readStudy(study.folder), { message }, field);
-  }
-});
+testInFolder(
+  "readStudy() reads what was written, also by version 0.7, and no damaged study",
+  async (folder) => {
+    await assert.rejects(requireStudy(folder), {
+      name: "RunError",
+      message: `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
+    });
+    const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] } });
+    assert.deepEqual(await requireStudy(study.folder), study);
+    const path = join(study.folder, studyFile);
+    const json = JSON.parse(await Deno.readTextFile(path));
+    const fixed = { ...json.plan.fixed, solver: "euler", sampleSteps: 2, lossWeight: "constant" };
+    await Deno.writeTextFile(path, JSON.stringify({ ...json, plan: { ...json.plan, fixed } }));
+    assert.deepEqual(await requireStudy(study.folder), study);
+    const spoilt: [string, unknown, RegExp][] = [
+      ["version", 2, /version is 2 \(expected 1\)/],
+      ["plan", { ...json.plan, seeds: ["1"] }, /^Cannot use seeds \["1"\] in .*study\.json: expected /],
+      ["plan", { ...json.plan, evaluation: { count: null } }, /^Cannot use count null in the evaluation of /],
+      ["plan", null, /^Cannot read .*study\.json: expected an object/],
+      ["cells", [{ ...json.cells[0], id: "../elsewhere" }], /cells is /],
+      ["cells", [{ ...json.cells[0], secondsPerStep: null }], /cells is /],
+    ];
+    for (const [field, value, message] of spoilt) {
+      await Deno.writeTextFile(path, JSON.stringify({ ...json, [field]: value }));
+      await assert.rejects(readStudy(study.folder), { message }, field);
+    }
+  },
+);
 
 const cell = cellOf("base-s1");
 const folders = ["cells", "logs", ".locks", "slurm", join("cells", cell.id)];
@@ -122,18 +114,17 @@ async function link(study: Study, name: string, home: string): Promise<void> {
 
 testForeign("requireStudy() refuses links and files in place of folders", async (study, home) => {
   for (const name of folders) {
+    const place = `${study.folder}: ${join(study.folder, name)}`;
+    const expected = "(expected a folder; only the study's own may be a link)";
     await link(study, name, home);
     await assert.rejects(requireStudy(study.folder), {
       name: "RunError",
-      message:
-        `Cannot use the study ${study.folder}: ${join(study.folder, name)} is a link (expected a folder); ` +
-        "remove it; the study's own folder may be one, and so may runs",
+      message: `Cannot use the study ${place} is a link ${expected}`,
     });
     await Deno.remove(join(study.folder, name));
     await Deno.writeTextFile(join(study.folder, name), "");
     await assert.rejects(requireStudy(study.folder), {
-      name: "RunError",
-      message: / is a file .*; remove it$/,
+      message: `Cannot use the study ${place} is a file ${expected}`,
     });
     await Deno.remove(join(study.folder, name));
     await requireStudy(study.folder);
@@ -144,54 +135,45 @@ testInFolder("planStudy() refuses a link in the place of a cell that it adds", a
   const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
   await Deno.symlink(root, join(study.folder, "cells", "base-s2"));
   const device = await init({ device: "cpu", threads: 1 });
-  await assert.rejects(planStudy(study.folder, { ...study.plan, seeds: [1, 2] }, planning), {
-    name: "RunError",
-    message: /base-s2 is a link \(expected a folder\); remove it; /,
-  });
+  const planned = planStudy(study.folder, { ...study.plan, seeds: [1, 2] }, planning);
+  await assert.rejects(planned, { name: "RunError", message: /base-s2 is a link \(expected a folder; / });
   device.close();
 });
 
-testForeign("makeStudyFolder() and makeCellFolder() make no folder elsewhere", async (study, home) => {
-  const refused = { name: "RunError", message: /: it is a link \(expected a folder\)$/ };
-  await link(study, "logs", home);
-  await assert.rejects(makeStudyFolder(study, "logs"), refused);
-  await assert.rejects(openCellLog(study, cell), refused);
-  await link(study, ".locks", home);
-  await assert.rejects(tryLockCell(study, cell), refused);
-  await link(study, "cells", home);
-  await assert.rejects(makeCellFolder(study, { id: "new-s1" }), refused);
-  await link(study, "cells", home);
-  await assert.rejects(makeCellFolder(study, cell), refused);
+testForeign("a study writes through no link, and to nothing but files", async (study, home) => {
+  const uses: [name: string, use: () => Promise<unknown>][] = [
+    ["logs", () => makeStudyFolder(study, "logs")],
+    ["logs", () => openCellLog(study, cell)],
+    [".locks", () => tryLockCell(study, cell)],
+    ["cells", () => makeCellFolder(study, { id: "new-s1" })],
+    ["cells", () => makeCellFolder(study, cell)],
+  ];
+  for (const [name, use] of uses) {
+    await link(study, name, home);
+    await assert.rejects(use(), { name: "RunError", message: /: it is a link \(expected a folder\)$/ }, name);
+    await Deno.remove(join(study.folder, name));
+  }
+  const files: [name: string, use: () => Promise<unknown>, message: string][] = [
+    [".locks/base-s1.1", () => tryLockCell(study, cell), ": it is not a file; remove it"],
+    ["logs/base-s1.log", () => openCellLog(study, cell), ": it is not a file; remove it"],
+    ["slurm/7_0.log", () => makeSlurmFolder(study), ": 7_0.log in it is not a file; remove it"],
+  ];
+  for (const [name, use, message] of files) {
+    await link(study, name, join(home, "kept.txt"));
+    await assert.rejects(
+      use(),
+      (error: Error) => error.name === "RunError" && error.message.endsWith(message),
+    );
+  }
 });
 
-testForeign("openCellLog() refuses a link, and escapes control characters", async (study, home) => {
-  const own = await openCellLog(study, cell);
+testInFolder("openCellLog() escapes control characters", async (folder) => {
+  const own = await openCellLog({ folder }, cell);
   own.add("said\x1b[2J\ntouch /tmp/x #");
   const lines = (await Deno.readTextFile(own.path)).split("\n");
   assert.match(lines[0], /^\S+Z said\\u001b\[2J$/);
   assert.match(lines[1], /^\S+Z touch \/tmp\/x #$/);
   assert.equal(lines.length, 3);
-  await Deno.remove(own.path);
-  await Deno.symlink(join(home, "kept.txt"), own.path);
-  await assert.rejects(openCellLog(study, cell), {
-    name: "RunError",
-    message: `Cannot write ${own.path}: it is not a file; remove it`,
-  });
-});
-
-testForeign("tryLockCell() and makeSlurmFolder() refuse links in their folders", async (study, home) => {
-  const path = join(await makeStudyFolder(study, "locks"), `${cell.id}.1`);
-  await Deno.symlink(join(home, "kept.txt"), path);
-  await assert.rejects(tryLockCell(study, cell), {
-    name: "RunError",
-    message: `Cannot lock ${path}: it is not a file; remove it`,
-  });
-  await makeSlurmFolder(study);
-  await Deno.symlink(join(home, "kept.txt"), join(study.folder, "slurm", "7_0.log"));
-  await assert.rejects(makeSlurmFolder(study), {
-    name: "RunError",
-    message: /^Cannot write to .*slurm: 7_0\.log in it is not a file; remove it$/,
-  });
 });
 
 testForeign("removeUnsaved() removes a run without checkpoint, and nothing else", async (_, home) => {
@@ -236,8 +218,7 @@ testInFolder("resultOf() interpolates the seconds of milestones between lines of
   await Deno.writeTextFile(`${folder}/metrics.jsonl`, log.join(""));
   const milestones = [5, 20, 30, 60].map((step) => ({ step, frechet: 9 }));
   const frechet = { value: 7, low: 6, high: 8, evaluations: 0, seconds: 0 };
-  const evaluation = { figures: { frechet } } as unknown as CellMeasures["evaluation"];
-  const measures = { evaluation, costs: [], milestones };
+  const measures = { figures: { frechet }, costs: [], milestones };
   const { seconds, course } = await resultOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
   assert.equal(seconds, 10);
   assert.deepEqual(

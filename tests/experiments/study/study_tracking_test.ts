@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
-import { collectStudy } from "../../../experiments/study/collect_study.ts";
 import { cellFolder, type Study } from "../../../experiments/study/study.ts";
-import { recordStudy } from "../../../experiments/study/study_tracking.ts";
+import { collectStudy, recordStudy } from "../../../experiments/study/study_tracking.ts";
 import { readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { type FakeMlflow, quick, testMirrored, testOnFake } from "../tracking/fake_mlflow.ts";

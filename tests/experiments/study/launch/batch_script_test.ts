@@ -6,11 +6,7 @@ import {
   collectScript,
   type Submission,
 } from "../../../../experiments/study/launch/batch_script.ts";
-import {
-  secondsOfLimit,
-  slurmFlags,
-  slurmProfile,
-} from "../../../../experiments/study/launch/launch_flags.ts";
+import { secondsOfLimit, slurmFlags, slurmProfile } from "../../../../experiments/study/launch/launcher.ts";
 import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
 
@@ -21,28 +17,26 @@ const submission: Submission = {
   command: ["deno", "run", "study.ts", "/studies/networks"],
   device: "webgpu",
   threads: null,
+  job: slurmProfile.resolve({}),
 };
-const plain = slurmProfile.resolve({});
+const directives = (script: string) => script.split("\n").filter((line) => line.startsWith("#SBATCH"));
 
 Deno.test("arrayScript() requests the given resources, and leaves the rest to Slurm", () => {
-  const directives = (script: string) => script.split("\n").filter((line) => line.startsWith("#SBATCH"));
-  assert.deepEqual(directives(arrayScript(submission, ["a", "b", "c"], plain)), [
-    "#SBATCH --job-name=study-networks",
-    "#SBATCH --array=0-2",
+  const always = [
     "#SBATCH --output=/studies/networks/slurm/%A_%a.log",
     "#SBATCH --open-mode=append",
     "#SBATCH --requeue",
     "#SBATCH --signal=B:USR1@120",
-  ]);
+  ];
+  const cells = ["a", "b", "c"];
+  const name = "#SBATCH --job-name=study-networks";
+  assert.deepEqual(directives(arrayScript(submission, cells)), [name, "#SBATCH --array=0-2", ...always]);
   const given = { partition: "gpu", time: "4:00:00", gpus: "a100:1", cpus: 8, memory: "16G", maxTasks: 2 };
   const job = slurmProfile.resolve({ ...given, account: "lab", qos: "long", constraint: "a100|h100" });
-  assert.deepEqual(directives(arrayScript(submission, ["a", "b", "c"], job)), [
-    "#SBATCH --job-name=study-networks",
+  assert.deepEqual(directives(arrayScript({ ...submission, job }, cells)), [
+    name,
     "#SBATCH --array=0-2%2",
-    "#SBATCH --output=/studies/networks/slurm/%A_%a.log",
-    "#SBATCH --open-mode=append",
-    "#SBATCH --requeue",
-    "#SBATCH --signal=B:USR1@120",
+    ...always,
     "#SBATCH --partition=gpu",
     "#SBATCH --account=lab",
     "#SBATCH --qos=long",
@@ -55,25 +49,24 @@ Deno.test("arrayScript() requests the given resources, and leaves the rest to Sl
 });
 
 Deno.test("collectScript() waits for the array and for other collections, and requests no GPU", () => {
-  const script = collectScript(submission, "12", slurmProfile.resolve({ gpus: "1", partition: "gpu" }));
-  assert.match(script, /^#SBATCH --job-name=study-networks-collect$/m);
-  assert.match(script, /^#SBATCH --dependency="?afterany:12,singleton"?$/m);
-  assert.match(script, /^#SBATCH --partition=gpu$/m);
-  assert.doesNotMatch(script, /gpus/);
-  assert.match(
-    script,
-    /^exec deno run study.ts \/studies\/networks --device cpu --threads "\$threads" --collect$/m,
-  );
+  const job = slurmProfile.resolve({ gpus: "1", partition: "gpu" });
+  const script = collectScript({ ...submission, job }, "12");
+  assert.deepEqual(directives(script), [
+    "#SBATCH --job-name=study-networks-collect",
+    "#SBATCH --dependency=afterany:12,singleton",
+    "#SBATCH --output=/studies/networks/slurm/%j-collect.log",
+    "#SBATCH --partition=gpu",
+  ]);
+  const command = 'deno run study.ts /studies/networks --device cpu --threads "$threads" --collect';
+  assert.ok(script.endsWith(`\nexec ${command}\n`), script);
 });
 
 Deno.test("arrayScript() refuses a folder that sbatch cannot take", () => {
-  assert.match(
-    arrayScript({ ...submission, logs: "/a b/5%" }, ["a"], plain),
-    /--output="\/a b\/5%%\/%A_%a\.log"$/m,
-  );
+  const script = arrayScript({ ...submission, logs: "/a b/5%" }, ["a"]);
+  assert.match(script, /--output="\/a b\/5%%\/%A_%a\.log"$/m);
   for (const logs of ['/a"b', "/a\\b", "/a\n#SBATCH --wrap=id"]) {
     assert.throws(
-      () => arrayScript({ ...submission, logs }, ["a"], plain),
+      () => arrayScript({ ...submission, logs }, ["a"]),
       /^ConfigError: Cannot submit the study in /,
     );
   }
@@ -89,16 +82,10 @@ async function runTask(folder: string, cell: string, change: Partial<Submission>
   for (const [name, body] of [["cell", `${note}\n${cell}`], ["scontrol", note]]) {
     await Deno.writeTextFile(join(folder, name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
   }
-  const job = { ...plain, setup: [`export PATH=${folder}:$PATH`] };
+  const job = { ...submission.job, setup: [`export PATH=${folder}:$PATH`] };
+  const given = { ...submission, job, directory: folder, command: ["cell"], ...change };
   const task = new Deno.Command("bash", {
-    args: [
-      "-c",
-      arrayScript(
-        { ...submission, directory: folder, command: ["cell"], ...change },
-        ["a", "b'$(id) c"],
-        job,
-      ),
-    ],
+    args: ["-c", arrayScript(given, ["a", "b'$(id) c"])],
     env: { SLURM_ARRAY_JOB_ID: "12", SLURM_ARRAY_TASK_ID: "1", SLURM_CPUS_ON_NODE: "3" },
     stdin: "null",
     stdout: "null",

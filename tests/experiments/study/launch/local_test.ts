@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { TrainingError } from "../../../../experiments/program/task.ts";
 import { local, runInTurn, threadsOf } from "../../../../experiments/study/launch/local.ts";
-import { launching } from "../../../../experiments/study/launch/launch_flags.ts";
+import { launching } from "../../../../experiments/study/launch/launcher.ts";
 import { defineSettings } from "../../../../experiments/settings/settings.ts";
 import { testInFolder } from "../../../folder.ts";
 import { cellOf, planOf } from "../tiny_study.ts";
@@ -17,23 +17,18 @@ function options(signal = new AbortController().signal) {
 }
 
 testInFolder("local.launch() names the cells that failed, and says why", async (folder) => {
+  const { said, ...rest } = options();
+  const flags = { ...defineSettings(launching).resolve({}), threads: 1, jobs: 2 };
+  const failing = [...cells.slice(0, 2), cellOf("x".repeat(253))]; // the name of its log is too long for a file
   for (const { id } of cells) await Deno.mkdir(join(folder, "logs", `${id}.log`), { recursive: true });
-  const { said, ...rest } = options();
-  const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
-  const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells };
-  assert.deepEqual(await local.launch(study, cells, { ...rest, flags }), ["a-s1", "b-s1", "c-s1"]);
-  assert.match(said[0], /^a-s1: RunError: Cannot write .*a-s1\.log: it is not a file; remove it$/);
-  assert.equal(said.length, 3);
-});
-
-testInFolder("local.launch() says why a cell failed even if its log cannot be written", async (folder) => {
-  const { said, ...rest } = options();
-  const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
-  const long = [cellOf("x".repeat(253))]; // the name of its log is too long for a file
-  const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: long };
-  assert.deepEqual(await local.launch(study, long, { ...rest, flags }), [long[0].id]);
+  const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: failing };
+  const failed = await local.launch(study, failing, { ...rest, flags });
+  assert.deepEqual(failed.toSorted(), failing.map(({ id }) => id));
+  const [first, second, third] = said.toSorted();
+  assert.match(first, /^a-s1: RunError: Cannot write .*a-s1\.log: it is not a file; remove it$/);
+  assert.match(second, /^b-s1: RunError: Cannot write .*b-s1\.log: /);
   assert.match(
-    said.join("\n"),
+    third,
     /^x+: RunError: Cannot find a study in .*\(expected the folder of a study\); RunError: Cannot write .*x\.log: /,
   );
 });

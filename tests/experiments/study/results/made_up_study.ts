@@ -5,7 +5,7 @@ import { writeExamples } from "../../../../experiments/data/example_file.ts";
 import { writeTrajectories } from "../../../../experiments/draw/trajectories.ts";
 import { type CellResult, writeCellResult } from "../../../../experiments/study/cell_result.ts";
 import type { CellSettings, Plan } from "../../../../experiments/study/plan.ts";
-import { setupsOf, summarizeStudy, type Summary } from "../../../../experiments/study/results/summary.ts";
+import { summarizeStudy, type Summary } from "../../../../experiments/study/results/summary.ts";
 import { writeResults } from "../../../../experiments/study/results/write_results.ts";
 import { type Cell, cellFolder, writeStudy } from "../../../../experiments/study/study.ts";
 import { init } from "../../../../kernels/mod.ts";
@@ -82,7 +82,7 @@ export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results
 /** The summary of made-up setups. */
 export function summaryOf(setups: readonly MadeUpSetup[]): Summary {
   const { cells, results } = madeUp(setups);
-  return summarizeStudy(setupsOf(cells, results));
+  return summarizeStudy(cells, results);
 }
 
 /** The stored table of {@linkcode twoNetworks}. */

@@ -1,46 +1,40 @@
 import assert from "node:assert/strict";
 import type { CellSettings } from "../../../../experiments/study/plan.ts";
 import { meanOverSeeds } from "../../../../experiments/study/results/seed_intervals.ts";
-import { contrastsOf, setupsOf, sharedSeed } from "../../../../experiments/study/results/summary.ts";
+import { sharedSeed, summarizeStudy } from "../../../../experiments/study/results/summary.ts";
 import { csvOf, figureInWords, meanInWords, tablesOf } from "../../../../experiments/study/results/tables.ts";
 import { madeUp, type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
 
-/** `setting: a | b` of the contrasts among setups, which differ as the plan says. */
-function contrastsAmong(
+/** `setting: a | b` of the differences between setups, each with what the plan says and what follows from it. */
+function differencesAmong(
   complete: CellSettings,
   ...all: (readonly [CellSettings, CellSettings?])[]
 ): string[] {
-  const { cells, results } = madeUp(
-    all.map(([asked, more]) => ({ asked, settings: { ...complete, ...asked, ...more }, frechet: [1, 2] })),
-  );
-  return contrastsOf(setupsOf(cells, results)).map(({ setting, a, b }) =>
-    `${setting}: ${a.label} | ${b.label}`
-  );
+  const setups = all.map(([asked, more]) => {
+    return { asked, settings: { ...complete, ...asked, ...more }, frechet: [1, 2] };
+  });
+  return summaryOf(setups).differences.map(({ setting, a, b }) => `${setting}: ${a} | ${b}`);
 }
 
-Deno.test("contrastsOf() pairs setups that differ in one choice", () => {
+Deno.test("summarizeStudy() compares setups that differ in one choice", () => {
   const usual = { coupling: "independent", times: "logit_normal" };
-  const among = contrastsAmong(usual, [{}], [{ coupling: "ot" }], [{ times: "uniform" }], [{
-    times: "stratified",
-  }]);
-  assert.deepEqual(among, [
+  const [ot, uniform, stratified] = [{ coupling: "ot" }, { times: "uniform" }, { times: "stratified" }];
+  assert.deepEqual(differencesAmong(usual, [{}], [ot], [uniform], [stratified]), [
     "coupling: ot | the preset",
     "times: uniform | the preset",
     "times: stratified | the preset",
     "times: stratified | uniform",
   ]);
-  assert.deepEqual(contrastsAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
+  assert.deepEqual(differencesAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
   // The groups of a network without normalisation are the usual ones, whatever the plan fixes.
-  assert.deepEqual(
-    contrastsAmong({ groups: 4 }, [{ model: "base" }, { groups: 8 }], [{ model: "residual" }]),
-    [
-      "model: residual | base",
-    ],
-  );
+  const networks = differencesAmong({ groups: 4 }, [{ model: "base" }, { groups: 8 }], [{
+    model: "residual",
+  }]);
+  assert.deepEqual(networks, ["model: residual | base"]);
 });
 
-Deno.test("contrastsOf() compares widths and shares of the budget only with the next one", () => {
-  const { cells, results } = madeUp(
+Deno.test("summarizeStudy() compares widths and shares of the budget only with the next one", () => {
+  const { differences } = summaryOf(
     [["8,16", 1000], ["24,48", 9000], ["16,32", 4000]].flatMap(([filters, parameters]) =>
       [0.25, 1, 0.5].map((share) => ({
         settings: { filters, share },
@@ -49,25 +43,22 @@ Deno.test("contrastsOf() compares widths and shares of the budget only with the 
       }))
     ),
   );
-  const contrasts = contrastsOf(setupsOf(cells, results)).map(({ a, b }) =>
-    [a.label, b.label].sort().join(" | ")
-  );
-  for (const share of ["0.25", "0.5", "1"]) {
-    const ofShare = contrasts.filter((names) =>
-      names.match(/share [\d.]+/g)!.every((name) => name === `share ${share}`)
+  const pairs = differences.map(({ a, b }) => [a, b].sort().join(" | "));
+  const expected = ["0.25", "0.5", "1"].flatMap((share) => [
+    `[16,32], share ${share} | [8,16], share ${share}`,
+    `[16,32], share ${share} | [24,48], share ${share}`,
+  ]);
+  for (const widths of ["[8,16]", "[16,32]", "[24,48]"]) {
+    expected.push(
+      `${widths}, share 0.25 | ${widths}, share 0.5`,
+      `${widths}, share 0.5 | ${widths}, share 1`,
     );
-    assert.deepEqual(ofShare, [
-      `[16,32], share ${share} | [8,16], share ${share}`,
-      `[16,32], share ${share} | [24,48], share ${share}`,
-    ]);
   }
-  assert.ok(contrasts.includes("[8,16], share 0.25 | [8,16], share 0.5"));
-  assert.ok(!contrasts.includes("[8,16], share 0.25 | [8,16], share 1"));
-  assert.equal(contrasts.length, 12);
+  assert.deepEqual(pairs.sort(), expected.sort());
 });
 
-Deno.test("contrastsOf() compares a matched network with the one that it matches", () => {
-  const contrasts = contrastsAmong(
+Deno.test("summarizeStudy() compares a matched network with the one that it matches", () => {
+  const differences = differencesAmong(
     { filters: "16,32,64", match: "none" },
     [{ model: "base", attn: false }],
     [{ model: "residual", attn: false }],
@@ -76,7 +67,7 @@ Deno.test("contrastsOf() compares a matched network with the one that it matches
     [{ model: "base", attn: true, match: "parameters" }, { filters: "32,64,128" }],
     [{ model: "base", attn: false, match: "time" }, { filters: "24,48,96" }],
   );
-  assert.deepEqual(contrasts, [
+  assert.deepEqual(differences, [
     "model: residual, no attn | base, no attn",
     "attn: residual, attn | residual, no attn",
     "model: base, no attn, equal parameters | residual, no attn",
@@ -86,37 +77,24 @@ Deno.test("contrastsOf() compares a matched network with the one that it matches
   ]);
 });
 
-Deno.test("setupsOf() puts the seeds of a setup together, whatever the order of settings", () => {
+Deno.test("summarizeStudy() joins the seeds of a setup, and numbers setups that look the same", () => {
   const { cells, results } = madeUp([{ settings: { a: 1, b: true }, frechet: [1, undefined] }]);
   const [{ id, ...cell }] = cells;
-  const all = [...cells, { ...cell, id: `${id}-more`, seed: 9, settings: { b: true, a: 1 } }];
-  const setups = setupsOf(all, results);
-  assert.deepEqual(setups.map(({ label, cells, results }) => [label, cells.length, results.length]), [
+  const reordered = { ...cell, id: `${id}-more`, seed: 9, settings: { b: true, a: 1 } };
+  const odd = { ...cell, id: "odd", settings: { a: 2, b: true } }; // of a damaged study
+  const { setups } = summarizeStudy([...cells, reordered, odd], results);
+  assert.deepEqual(setups.map(({ label, seeds }) => [label, seeds.planned, seeds.finished]), [
     ["the preset", 3, 1],
+    ["the preset (2)", 1, 0],
   ]);
 });
 
 Deno.test("sharedSeed() is the first of the seeds with most finished runs", () => {
-  const seedOf = (...frechet: (number | undefined)[][]) => {
-    const { cells, results } = madeUp(
-      frechet.map((values, i) => ({ settings: { groups: i }, frechet: values })),
-    );
-    return sharedSeed(setupsOf(cells, results));
-  };
+  const seedOf = (...all: (number | undefined)[][]) =>
+    sharedSeed(summaryOf(all.map((frechet, groups) => ({ settings: { groups }, frechet }))).setups);
   assert.equal(seedOf([1, 2], [1, 2]), 1);
   assert.equal(seedOf([1, 2], [undefined, 2]), 2);
   assert.equal(seedOf([undefined], [undefined]), undefined);
-});
-
-Deno.test("setupsOf() numbers setups of a damaged study that look the same", () => {
-  const cell = { asked: { model: "base" }, steps: 1, parameters: 1, multiplyAdds: 1 };
-  const cells = ["8,16", "8,17"].map((filters, i) => ({
-    ...cell,
-    id: `base-s${i}`,
-    seed: i,
-    settings: { model: "base", filters },
-  }));
-  assert.deepEqual(setupsOf(cells, []).map(({ label }) => label), ["the preset", "the preset (2)"]);
 });
 
 /** A setup sampled by Heun's method, two evaluations per step; fewer evaluations are worse. */

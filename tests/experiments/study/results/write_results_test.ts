@@ -7,8 +7,7 @@ import type { PageData } from "../../../../viz/report/page_data.ts";
 import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
 import { readGif } from "../../../viz/image/gif_reading.ts";
-import { type MadeUpSetup, twoNetworks } from "./made_up_study.ts";
-import { goldenTable, writeMadeUpStudy } from "./made_up_study.ts";
+import { goldenTable, type MadeUpSetup, twoNetworks, writeMadeUpStudy } from "./made_up_study.ts";
 
 const device = await init({ device: "cpu" });
 const files = { read: true, write: true } as const;
