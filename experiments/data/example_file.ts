@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { decodeSafetensors, encodeSafetensors, type HostTensor } from "../../models/mod.ts";
+import { encodeSafetensors, type HostTensor } from "../../models/mod.ts";
 import type { TestImages } from "../../viz/report/mod.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { TensorFile } from "../draw/tensor_file.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readIfThere } from "../run/contained.ts";
 import { type Dataset, pixelsOf } from "./dataset.ts";
@@ -60,23 +61,18 @@ export async function readExamples(run: string): Promise<TestImages | undefined>
   const path = join(run, runFile.examples);
   const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;
-  const { tensors, metadata } = decodeSafetensors(bytes, path);
-  const fail = (what: string) =>
-    new RunError(`Cannot read ${path}: ${what}; delete the file to make the report without test images`);
-  const { shape: [N, C, H, W, ...more], data: image } = tensors.get("image") ?? { shape: [], data: [] };
-  if (!(N * C * H * W > 0) || more.length > 0) throw fail("it holds no image f32[N, C, H, W]");
+  const file = new TensorFile(bytes, path, "delete the file to make the report without test images");
+  const [N, C, H, W, ...more] = file.shapeOf("image");
+  if (!(N * C * H * W > 0) || more.length > 0) throw file.mismatch("image", "f32[N, C, H, W]");
+  const image = file.read("image", N, C, H, W);
   if (!image.every((pixel) => pixel >= 0 && pixel <= 1)) {
-    throw fail("image holds values outside [0, 1]");
+    throw file.error("image holds values outside [0, 1]");
   }
-  const labels = tensors.get("labels")?.data;
-  if (labels && (labels.length !== N || !labels.every((label) => Number.isInteger(label) && label >= 0))) {
-    throw fail(`labels are not ${N} classes`);
-  }
-  const classNames = namesIn(metadata.class_names);
+  const classNames = namesIn(file.metadata.class_names);
   return {
     shape: [N, C, H, W],
     image: Float32Array.from(image),
-    ...labels && { labels: Array.from(labels) },
+    ...file.has("labels") && { labels: Array.from(file.labels("labels", N)) },
     ...classNames && { classNames },
   };
 }

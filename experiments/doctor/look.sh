@@ -98,22 +98,12 @@ done
 
 # ---- Program and user ----------------------------------------------------------------------------------------------
 
-variable() {
-  [ -n "$2" ] && record variable "$1" "$2"
-}
-variable VK_DRIVER_FILES "${VK_DRIVER_FILES:-}"
-variable VK_ICD_FILENAMES "${VK_ICD_FILENAMES:-}"
-variable VK_LOADER_DRIVERS_SELECT "${VK_LOADER_DRIVERS_SELECT:-}"
-variable VK_LOADER_DRIVERS_DISABLE "${VK_LOADER_DRIVERS_DISABLE:-}"
-variable DENO_WEBGPU_BACKEND "${DENO_WEBGPU_BACKEND:-}"
-variable NVIDIA_VISIBLE_DEVICES "${NVIDIA_VISIBLE_DEVICES:-}"
-variable NVIDIA_DRIVER_CAPABILITIES "${NVIDIA_DRIVER_CAPABILITIES:-}"
-variable SLURM_JOB_ID "${SLURM_JOB_ID:-}"
-variable HOME "${HOME:-}"
-variable XDG_CONFIG_HOME "${XDG_CONFIG_HOME:-}"
-variable XDG_CONFIG_DIRS "${XDG_CONFIG_DIRS:-}"
-variable XDG_DATA_HOME "${XDG_DATA_HOME:-}"
-variable XDG_DATA_DIRS "${XDG_DATA_DIRS:-}"
+for name in VK_DRIVER_FILES VK_ICD_FILENAMES VK_LOADER_DRIVERS_SELECT VK_LOADER_DRIVERS_DISABLE DENO_WEBGPU_BACKEND \
+  NVIDIA_VISIBLE_DEVICES NVIDIA_DRIVER_CAPABILITIES SLURM_JOB_ID HOME XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME \
+  XDG_DATA_DIRS; do
+  eval "value=\${$name:-}"
+  [ -n "$value" ] && record variable "$name" "$value"
+done
 
 kind=
 if [ -e "$root/.dockerenv" ]; then kind=Docker; fi
@@ -124,7 +114,7 @@ if [ -n "${KUBERNETES_SERVICE_HOST:-}" ]; then kind=Kubernetes; fi
 
 record user "$(id -un 2>/dev/null || id -u)" "$(id -Gn 2>/dev/null)"
 
-# ---- Processors and memory ----------------------------------------------------------------------------------------------------
+# ---- Processors and memory -----------------------------------------------------------------------------------------
 
 processors=$(first_line "$root/sys/devices/system/cpu/online") && record processors "$processors"
 

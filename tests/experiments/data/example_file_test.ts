@@ -44,11 +44,15 @@ testInFolder("readExamples() refuses other files in one line with advice", async
   const cases = [
     [
       { pixels: image },
-      /^Cannot read .*: it holds no image f32\[N, C, H, W\]; delete the file to make the report without test images$/,
+      /^Cannot read .*: image is missing \(expected f32\[N, C, H, W\]\); delete the file to make the report without test images$/,
     ],
-    [{ image: { ...image, shape: [1, 2, 1] } }, /it holds no image/],
-    [{ image: { ...image, data: Float32Array.of(0, NaN) } }, /outside \[0, 1\]/],
-    [{ image, labels: { shape: [2], data: Float32Array.of(0, 1) } }, /labels are not 1/],
+    [{ image: { ...image, shape: [1, 2, 1] } }, /image is f32\[1,2,1\]/],
+    [{ image: { ...image, data: Float32Array.of(0, NaN) } }, /NaN/],
+    [{ image: { ...image, data: Float32Array.of(0, 1.5) } }, /outside \[0, 1\]/],
+    [
+      { image, labels: { shape: [2], data: Float32Array.of(0, 1) } },
+      /labels is f32\[2\] \(expected f32\[1\]\)/,
+    ],
   ] as const;
   for (const [tensors, message] of cases) {
     const path = join(run, "examples.safetensors");

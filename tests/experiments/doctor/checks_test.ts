@@ -203,13 +203,10 @@ testOnDevices("measureRate() trains for a while, and measures rate and memory", 
 });
 
 Deno.test("presetFor() takes the larger network only on a GPU", () => {
-  const on = (kind: "cpu" | "webgpu", software: boolean) =>
-    presetFor({ kind, tuning: { workgroupSize: 64, software, pieces: 1 } });
-  assert.deepEqual([on("webgpu", false), on("webgpu", true), on("cpu", true)], [
-    "standard",
-    "quick",
-    "quick",
-  ]);
+  const cases = [["webgpu", false, "standard"], ["webgpu", true, "quick"], ["cpu", true, "quick"]] as const;
+  for (const [kind, software, preset] of cases) {
+    assert.equal(presetFor({ kind, tuning: { workgroupSize: 64, software, pieces: 1 } }), preset);
+  }
 });
 
 Deno.test("withTimeout() returns data that arrives in time, and fails otherwise", async () => {
@@ -221,24 +218,23 @@ Deno.test("withTimeout() returns data that arrives in time, and fails otherwise"
   });
 });
 
-const flags = "--data data --device cpu";
-
-async function examined(
-  place: Workplace,
-  more: string,
-  env: Record<string, string> = {},
-): Promise<{ ok: boolean; findings: Line[]; of: (check: string) => Line; code: number; output: string }> {
-  const { code, stdout, stderr } = await place.run("doctor", `${flags} --json ${more}`, env);
+/** The findings of doctor about the tiny data on the CPU device, by check. */
+async function examined(place: Workplace, more: string, env: Record<string, string> = {}) {
+  const flags = `--data data --device cpu --json ${more}`;
+  const { code, stdout, stderr } = await place.run("doctor", flags, env);
   assert.equal(stderr, "");
   const { ok, findings }: { ok: boolean; findings: Line[] } = JSON.parse(stdout);
-  const of = (check: string) =>
-    findings.find((line) => line.check === check) ?? assert.fail(`no line of ${check}`);
-  return { ok, findings, of, code, output: stdout };
+  assert.equal(code, ok ? 0 : 1);
+  assert.equal(ok, findings.every(({ state }) => state !== "error"));
+  return {
+    stdout,
+    ...Object.fromEntries(findings.map((line) => [line.check, line])) as Record<keyof typeof checks, Line>,
+  };
 }
 
 testTask("doctor prints a line for every check, and writes nothing", async (place) => {
   const before = await place.listing();
-  const { stdout, stderr } = await place.runProgram("doctor", `${flags} --seconds 0.1`); // with its permissions
+  const { stdout, stderr } = await place.runProgram("doctor", "--data data --device cpu --seconds 0.1"); // with its permissions
   assert.equal(stderr, "");
   const lines = stdout.trim().split("\n");
   for (const check of Object.keys(checks)) {
@@ -248,15 +244,16 @@ testTask("doctor prints a line for every check, and writes nothing", async (plac
   assert.deepEqual(await place.listing(), before);
 });
 
-testTask("doctor --json prints numbers as numbers, and exits by its findings", async (place) => {
-  const { ok, findings, of, code } = await examined(place, "--seconds 0.1");
-  assert.equal(code, ok ? 0 : 1);
-  assert.equal(ok, findings.every(({ state }) => state !== "error"));
-  const { imagesPerSecond, batchSize, parameters } = of("training").values;
+testTask("doctor --json prints numbers as numbers, and whether a server answers", async (place) => {
+  await using server = await FakeMlflow.start(() => Response.json({ experiment: { experiment_id: "1" } }));
+  const env = { MLFLOW_TRACKING_URI: server.url };
+  const { training, data, memory, tracker } = await examined(place, "--seconds 0.1 --experiment mine", env);
+  const { imagesPerSecond, batchSize, parameters } = training.values;
   assert.ok(typeof imagesPerSecond === "number" && imagesPerSecond > 0);
   assert.ok(Number.isInteger(batchSize) && Number.isInteger(parameters));
-  assert.equal(of("data").values.trainImages, 96);
-  assert.ok(of("memory").values.availableBytes as number > 0);
+  assert.equal(data.values.trainImages, 96);
+  assert.ok(memory.values.availableBytes as number > 0);
+  assert.deepEqual(tracker.values, { url: server.url, experiment: "mine", exists: true });
 });
 
 testTask(
@@ -277,23 +274,14 @@ testTask("doctor asks the named server once, and hides secrets in its address", 
   );
   const address = server.url.replace("://", "://ada:hunter2@");
   const failing = await examined(place, "--seconds 0", { MLFLOW_TRACKING_URI: `${address}/?token=hunter2` });
-  assert.equal(failing.of("tracker").state, "error"); // a query is refused
+  assert.equal(failing.tracker.state, "error"); // a query is refused
   const refusing = await examined(place, `--seconds 0 --mlflow ${address}`);
-  const { state, says, advice } = refusing.of("tracker");
+  const { state, says, advice } = refusing.tracker;
   assert.equal(state, "warning");
   assert.match(says, /^http:\/\/127\.0\.0\.1:\d+ answered 500/);
   assert.match(advice ?? "", /deno task sync/);
   assert.equal(server.seen.length, 1);
-  for (const { output } of [failing, refusing]) assert.doesNotMatch(output, /hunter2/);
-});
-
-testTask("doctor reports whether a server answers", async (place) => {
-  await using server = await FakeMlflow.start(() => Response.json({ experiment: { experiment_id: "1" } }));
-  const answering = await examined(place, "--seconds 0 --experiment mine", {
-    MLFLOW_TRACKING_URI: server.url,
-  });
-  assert.deepEqual(answering.of("tracker").values, { url: server.url, experiment: "mine", exists: true });
+  for (const { stdout } of [failing, refusing]) assert.doesNotMatch(stdout, /hunter2/);
   const silent = await examined(place, "--seconds 0 --mlflow http://127.0.0.1:9");
-  assert.equal(silent.of("tracker").state, "warning");
-  assert.match(silent.of("tracker").says, /^http:\/\/127\.0\.0\.1:9 cannot be reached/);
+  assert.match(silent.tracker.says, /^http:\/\/127\.0\.0\.1:9 cannot be reached/);
 });
