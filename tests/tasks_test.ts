@@ -1,9 +1,11 @@
 /** The tasks of `deno.json`: their permissions match docs/security.md, and each names its lock file. */
 
 import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
 import settings from "../deno.json" with { type: "json" };
 import { MNIST_PACKAGE } from "../experiments/data/load_dataset.ts";
 import { variables } from "../experiments/tracking/choose_tracking.ts";
+import { withFolder } from "./folder.ts";
 import { importsFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
@@ -70,4 +72,25 @@ testNeeding(
     );
     assert.deepEqual(locked.sort(), [...new Set([...imported, MNIST_PACKAGE])].sort());
   },
+);
+
+testNeeding(
+  { read: true, write: true, run: true },
+  "deno task docs works in a clone without .cache",
+  () =>
+    withFolder(async (clone) => {
+      const { docs } = settings.tasks;
+      await Deno.writeTextFile(join(clone, "deno.json"), JSON.stringify({ tasks: { docs } }));
+      for (const [module] of docs.command.matchAll(/\S+\.ts/g)) {
+        await Deno.mkdir(dirname(join(clone, module)), { recursive: true });
+        await Deno.writeTextFile(join(clone, module), "/** Nothing. */\nexport const nothing = 0;\n");
+      }
+      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["task", "docs"],
+        cwd: clone,
+      })
+        .output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      assert.ok((await Deno.stat(join(clone, ".cache/docs/index.html"))).isFile);
+    }),
 );

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { encodeSafetensors, type HostTensor } from "../../models/mod.ts";
 import type { TestImages } from "../../viz/report/mod.ts";
-import { TensorFile } from "../draw/tensor_file.ts";
+import { TensorFile } from "../run/tensor_file.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readIfThere } from "../run/contained.ts";

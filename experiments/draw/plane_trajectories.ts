@@ -18,7 +18,7 @@ import { type Conditioning, samplingField } from "./conditioning.ts";
 import { NearestImages, type Score } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 import { type Drawable, finiteImages } from "./samples.ts";
-import { TensorFile } from "./tensor_file.ts";
+import { TensorFile } from "../run/tensor_file.ts";
 
 /** Number of real images shown behind the trajectories. */
 const shownReal = 500;

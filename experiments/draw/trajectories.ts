@@ -14,7 +14,7 @@ import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
 import { throttledPause } from "../../models/pause.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
-import { TensorFile } from "./tensor_file.ts";
+import { TensorFile } from "../run/tensor_file.ts";
 
 /** The origin of a trajectory: noise, network and solver. */
 export interface TrajectorySource {

@@ -1,5 +1,5 @@
 import { decodeSafetensors } from "../../models/mod.ts";
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "./atomic_write.ts";
 
 /** The named tensors of a file in a run folder, which may come from anyone: reading a tensor checks it. */
 export class TensorFile {
