@@ -111,92 +111,71 @@ Deno.test("findPlan() takes a plan of the repository, and applies flags to it", 
   assert.equal(folder, undefined);
   assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [false, true] });
   assert.deepEqual(plan.fixed, { filters: "8,16,32", tEmb: 32 });
-  assert.deepEqual([plan.name, plan.preset, plan.seeds, plan.budget], ["networks", "standard", [1, 2], {
-    steps: 600,
-  }]);
-  const { count, guidance, milestones, solvers } = plan.evaluation;
+  const { name, preset, seeds, budget, evaluation: { count, guidance, milestones, solvers } } = plan;
+  assert.deepEqual([name, preset, seeds, budget], ["networks", "standard", [1, 2], { steps: 600 }]);
   assert.deepEqual([count, guidance, milestones, solvers], [500, 1, 2, ["euler:steps=4", "heun:steps=2"]]);
 });
 
-Deno.test("findPlan() makes a plan from flags", async () => {
-  const { plan } = await found([
-    "--grid",
-    "model=base|residual;attn=true|false;tEmb=8|16",
-    "--minutes",
-    "0.5",
-  ]);
+testInFolder("findPlan() makes a plan from flags or a file, whose name is the plan's", async (folder) => {
+  const grid = "model=base|residual;attn=true|false;tEmb=8|16";
+  const { plan } = await found(["--grid", grid, "--minutes", "0.5"]);
   assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [true, false], tEmb: [8, 16] });
   assert.deepEqual([plan.name, plan.budget], ["grid", { minutes: 0.5 }]);
-});
-
-testInFolder("findPlan() reads a file, whose name is the plan's, with lists as lists", async (folder) => {
   const path = join(folder, "mine.json");
-  await Deno.writeTextFile(
-    path,
-    JSON.stringify({ grid: { filters: [[8, 16], "16,32"] }, fixed: { model: "base" } }),
-  );
-  const { plan } = await found([path]);
-  assert.deepEqual([plan.name, plan.grid], ["mine", { filters: ["8,16", "16,32"] }]);
+  const json = { grid: { filters: [[8, 16], "16,32"] }, fixed: { model: "base" } };
+  await Deno.writeTextFile(path, JSON.stringify(json));
+  const { plan: own } = await found([path]);
+  assert.deepEqual([own.name, own.grid], ["mine", { filters: ["8,16", "16,32"] }]);
 });
 
 testInFolder("findPlan() refuses fields that no plan has, and null", async (folder) => {
   const path = join(folder, "mine.json");
-  const cases: readonly [plan: unknown, message: RegExp][] = [
-    ...["name", "preset", "grid", "cells", "fixed", "seeds", "budget", "evaluation"].map((
-      field,
-    ): [unknown, RegExp] => [
+  const fields = ["name", "preset", "grid", "cells", "fixed", "seeds", "budget", "evaluation"];
+  const ofEvaluation = ["count", "seed", "courseImages", "bitsImages", "solvers", "milestones"];
+  const cases: [plan: unknown, message: string][] = [
+    ...fields.map((field): [unknown, string] => [
       { grid: { model: ["base"] }, [field]: null },
-      new RegExp(`^Cannot use ${field} null in .*mine\\.json: expected `),
+      `Cannot use ${field} null in ${path}: expected `,
     ]),
-    ...["count", "seed", "courseImages", "bitsImages", "solvers", "milestones"].map((
-      setting,
-    ): [unknown, RegExp] => [
-      { evaluation: { [setting]: null } },
-      new RegExp(`^Cannot use ${setting} null in the evaluation of .*mine\\.json: expected `),
+    ...ofEvaluation.map((field): [unknown, string] => [
+      { evaluation: { [field]: null } },
+      `Cannot use ${field} null in the evaluation of ${path}: expected `,
     ]),
-    [{ gird: {} }, /^Unknown field gird in .*mine\.json \(did you mean grid\?\)$/],
-    [{ budget: { steps: 0 } }, /^Cannot use budget \{"steps":0\} in .*: expected steps, /],
-    [{ budget: { steps: 1, minutes: 1 } }, /^Cannot use budget /],
-    [{ seeds: [] }, /^Cannot use seeds \[\] in .*: expected a list of at least one seed/],
-    [{ seeds: [2 ** 32] }, /^Cannot use seeds \[4294967296\] in /],
-    [{ evaluation: { milestones: 21 } }, /^Cannot use milestones 21 in the evaluation of .* of at most 20$/],
-    [
-      { evaluation: { count: 1 } },
-      /^Cannot use count 1 in the evaluation of .*: expected a whole number of at least 2 /,
-    ],
-    [{ evaluation: { cuont: 1 } }, /^Unknown field cuont in the evaluation of .* \(did you mean count\?\)$/],
-    [[], /it holds no JSON object/],
+    [{ gird: {} }, `Unknown field gird in ${path} (did you mean grid?)`],
+    [{ toString: 1 }, `Unknown field toString in ${path}`],
+    [{ budget: { steps: 0 } }, `Cannot use budget {"steps":0} in ${path}: expected steps, `],
+    [{ budget: { steps: 1, minutes: 1 } }, "Cannot use budget "],
+    [{ seeds: [] }, `Cannot use seeds [] in ${path}: expected a list of at least one seed`],
+    [{ seeds: [2 ** 32] }, "Cannot use seeds [4294967296] in "],
+    [{ evaluation: { milestones: 21 } }, "Cannot use milestones 21 in the evaluation of "],
+    [{ evaluation: { count: 1 } }, "Cannot use count 1 in the evaluation of "],
+    [{ evaluation: { cuont: 1 } }, `Unknown field cuont in the evaluation of ${path} (did you mean count?)`],
+    [[], `Cannot read ${path}: it holds no JSON object`],
   ];
   for (const [plan, message] of cases) {
     await Deno.writeTextFile(path, JSON.stringify(plan));
-    await assert.rejects(found([path]), { message });
+    await assert.rejects(found([path]), (error: Error) => {
+      assert.equal(error.message.slice(0, message.length), message);
+      return true;
+    });
   }
-  await Deno.writeTextFile(path, '{"cells": [{}], "toString": 1}');
-  await assert.rejects(found([path]), { name: "ConfigError", message: /^Unknown field toString in / });
 });
 
 Deno.test("study refuses settings that a flag gives twice, or not as NAME=VALUE", () => {
-  for (
-    const [flag, value] of [
-      ["--grid", "model=base;attn=true|false;model=residual"],
-      ["--fixed", "tEmb=8; tEmb = 16"],
-      ["--fixed", "tEmb"],
-      ["--fixed", "tEmb="],
-      ["--grid", ""],
-    ]
-  ) {
-    assert.throws(() => studyTask.parse(["networks", flag, value]), {
-      name: "ConfigError",
-      message: /^Cannot use --(grid|fixed) .*: expected settings such as .*, each once$/,
-    });
+  for (const text of ["model=base;attn=true;model=residual", "tEmb=8; tEmb = 16", "tEmb", "tEmb=", ""]) {
+    for (const flag of ["--grid", "--fixed"]) {
+      assert.throws(() => studyTask.parse(["networks", flag, text]), {
+        name: "ConfigError",
+        message: /^Cannot use --(grid|fixed) .*: expected settings such as .*, each once$/,
+      });
+    }
   }
 });
 
 testInFolder("findPlan() finds a study by its folder, and by its name among the runs", async (folder) => {
   const study = await makeStudy(join(folder, "study-a"), { grid: { model: ["base"] } });
   assert.deepEqual(await found([study.folder]), { plan: study.plan, folder: study.folder });
-  assert.deepEqual(await found(["study-a"], folder), { plan: study.plan, folder: study.folder });
-  const { plan } = await found(["study-a", "--seeds", "5"], folder);
-  assert.deepEqual(plan.seeds, [1, 2, 3, 4, 5]);
+  const { plan, folder: same } = await found(["study-a", "--seeds", "5"], folder);
+  assert.deepEqual([plan.seeds, same], [[1, 2, 3, 4, 5], study.folder]);
   assert.equal(await findStudy("study-b", folder), undefined);
 });

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { init, type KernelChoice, type TuneOptions } from "../../../kernels/mod.ts";
 import { tuneKernels } from "../../../experiments/tuning/tune_kernels.ts";
-import { testNeeding, testUnless } from "../../permissions.ts";
+import { testUnless } from "../../permissions.ts";
 import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
-import { withFolder } from "../../folder.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
 import { missingAdapter } from "../cli.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 
@@ -39,19 +39,13 @@ class OneCall {
 const gpu = { kind: "webgpu", tuning: { software: false, workgroupSize: 64, pieces: 1 } } as const;
 const software = { ...gpu, tuning: { ...gpu.tuning, software: true } } as const;
 
-/** Defines a test with an empty folder as working directory. */
-function testHere(name: string, test: (say: string[]) => Promise<void>): void {
-  testNeeding({ read: true, write: true }, name, async () => {
+/** Defines a test in a new working directory with a folder `run`. */
+function testHere(name: string, test: () => Promise<void>): void {
+  testInFolder(name, async (folder) => {
     const before = Deno.cwd();
-    const folder = await Deno.makeTempDir({ prefix: "flow-" });
-    try {
-      Deno.chdir(folder);
-      await Deno.mkdir("run");
-      await test([]);
-    } finally {
-      Deno.chdir(before);
-      await Deno.remove(folder, { recursive: true });
-    }
+    Deno.chdir(folder);
+    await Deno.mkdir("run");
+    await test().finally(() => Deno.chdir(before));
   });
 }
 
@@ -75,10 +69,11 @@ testHere("tuneKernels() measures on a GPU once; a second start uses the stored c
 });
 
 testHere(
-  "tuneKernels() measures on a software adapter only with `--tune`, and nowhere with `--no-tune`",
+  "tuneKernels() measures on a software adapter only with --tune, and nowhere with --no-tune",
   async () => {
-    const cases = [[software, "auto", 0], [software, true, 1], [gpu, false, 0]] as const;
-    for (const [device, tune, measured] of cases) {
+    for (
+      const [device, tune, measured] of [[software, "auto", 0], [software, true, 1], [gpu, false, 0]] as const
+    ) {
       const trainer = new OneCall();
       await start(trainer, { device, tune });
       assert.equal(trainer.measured, measured, `${device.tuning.software} ${tune}`);
@@ -89,22 +84,14 @@ testHere(
 );
 
 testHere("tuneKernels() resumes a run with its own kernels, whatever was measured later", async () => {
-  await start(new OneCall(), { tune: false });
+  const unrecorded = new OneCall(); // it trained with the default kernels
+  await start(unrecorded, { resumed: true, tune: true });
+  assert.deepEqual([unrecorded.measured, unrecorded.runs], [0, "registers"]);
+  assert.equal((await noted()).calls["matmul M=2"], "registers");
   await start(new OneCall(), { run: "." }); // another run, which stores its measurements
   const resumed = new OneCall();
   await start(resumed, { resumed: true });
   assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
-});
-
-testHere("tuneKernels() resumes a run without recorded kernels with the default ones", async () => {
-  const resumed = new OneCall();
-  await start(resumed, { resumed: true, tune: true });
-  assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
-  assert.equal((await noted()).calls["matmul M=2"], "registers");
-});
-
-testHere("tuneKernels() chooses again when a run is resumed on another adapter, and says so", async () => {
-  await start(new OneCall(), { tune: false });
   const moved = new OneCall("GPU of B");
   assert.deepEqual(await start(moved, { resumed: true }), [
     "Choosing kernels again: those of the run are for GPU of A, and this is GPU of B",

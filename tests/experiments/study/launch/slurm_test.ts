@@ -14,49 +14,40 @@ async function writeProgram(folder: string, name: string, body: string): Promise
   await Deno.writeTextFile(join(folder, name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
 }
 
-const noted = `echo "$@" >"$FOLDER/words"; while read -r line; do echo "$line" >>"$FOLDER/script"; done`;
-const refusal =
-  `echo "sbatch: error: Invalid account" >&2; echo "sbatch: error: Batch job submission failed" >&2; exit 1`;
-const answers: readonly [body: string | undefined, id: string | undefined, problem?: string][] = [
-  [`${noted}; echo 1234`, "1234"],
-  [`${noted}; echo "1234;cluster"`, "1234"],
-  [
-    "echo Submitted batch job 12",
-    undefined,
-    'Cannot submit the study: sbatch answers "Submitted batch job 12" (expected the id of a job)',
-  ],
-  // This one refuses before it has read its input.
-  [
-    refusal,
-    undefined,
-    "Cannot submit the study: sbatch refuses: Invalid account; Batch job submission failed",
-  ],
-  [
-    undefined,
-    undefined,
-    "Cannot submit the study: there is no sbatch here (expected the login node of a Slurm cluster; --launcher " +
-    "local runs the study on this machine, --dry-run prints the batch script)",
-  ],
-];
-
 testNeeding(
   { read: true, write: true, run: true },
   "submit() hands sbatch a script and reads its answer",
   async () => {
-    for (const [body, id, message] of answers) {
+    const noted = `echo "$@" >"$FOLDER/words"; echo "$(</dev/stdin)" >"$FOLDER/script"`;
+    const refusal =
+      'echo "sbatch: error: Invalid account" >&2; echo "sbatch: error: Batch job submission failed" >&2';
+    const answers: readonly [body: string | undefined, answer: string][] = [
+      [`${noted}; echo 1234`, "1234"],
+      [`${noted}; echo "1234;cluster"`, "1234"],
+      ["echo Submitted batch job 12", 'sbatch answers "Submitted batch job 12" (expected the id of a job)'],
+      // Refuses before it has read its input.
+      [`${refusal}; exit 1`, "sbatch refuses: Invalid account; Batch job submission failed"],
+      [
+        undefined,
+        "there is no sbatch here (expected the login node of a Slurm cluster; --launcher local runs the study on this " +
+        "machine, --dry-run prints the batch script)",
+      ],
+    ];
+    const script = "#!/bin/bash\n" + "# long\n".repeat(100_000);
+    for (const [body, answer] of answers) {
       await withFolder(async (folder) => {
         if (body !== undefined) await writeProgram(folder, "sbatch", body);
-        const env = { PATH: folder, FOLDER: folder };
-        if (id === undefined) {
-          await assert.rejects(submit("#!/bin/bash\n" + "# long\n".repeat(100_000), env), {
+        const submitted = submit(script, { PATH: folder, FOLDER: folder });
+        if (answer !== "1234") {
+          await assert.rejects(submitted, {
             name: "SlurmError",
-            message,
+            message: `Cannot submit the study: ${answer}`,
           });
           return;
         }
-        assert.equal(await submit("#!/bin/bash\nhostname\n", env), id);
+        assert.equal(await submitted, answer);
         assert.equal(await Deno.readTextFile(join(folder, "words")), "--parsable\n");
-        assert.equal(await Deno.readTextFile(join(folder, "script")), "#!/bin/bash\nhostname\n");
+        assert.equal(await Deno.readTextFile(join(folder, "script")), script);
       });
     }
   },

@@ -18,10 +18,11 @@ function assertNear(actual: number | undefined, expected: number): void {
 }
 
 Deno.test("studentQuantile() and studentTails() agree with SciPy", () => {
-  // python3 -c "from scipy import stats; print([stats.t.ppf(.975, n) for n in (1, 2, 3, 4, 5, 9, 10, 30)])"
+  // python3 -c "from scipy import stats; print([stats.t.ppf(.975, n) for n in (1, 2, 3, 10, 30)])"
   const quantiles = { 1: 12.706204736174694, 2: 4.302652729749462, 3: 3.1824463052837078 };
-  const more = { 4: 2.7764451051977934, 5: 2.5705818356363146, 9: 2.262157162798205 };
-  for (const [n, expected] of Object.entries({ ...quantiles, ...more, 30: 2.0422724563012378 })) {
+  for (
+    const [n, expected] of Object.entries({ ...quantiles, 10: 2.2281388519649385, 30: 2.0422724563012378 })
+  ) {
     assertNear(studentQuantile(0.95, Number(n)), expected);
   }
   // python3 -c "from scipy import stats; print([2 * stats.t.sf(t, n) for t, n in ((.5, 1), (2, 3), (2.5, 4), (3, 7), (1.3, 10), (40, 2))])"
@@ -69,8 +70,6 @@ Deno.test("meanOverSeeds() agrees with SciPy's interval of a mean, and gives non
   bootstrap!.forEach((end, i) => assertNear(end, [19, 22.4][i])); // never wider than the data
   assert.deepEqual(meanOverSeeds(new Map([[46020, 3]])), { seeds: [46020], values: [3], mean: 3 });
   assert.equal(meanOverSeeds(new Map()), undefined);
-  assert.equal(pairedDifference(bySeed(3, 4), bySeed(2, 3))!.chance, 0, "the same for all seeds");
-  assert.equal(pairedDifference(bySeed(3, 4), bySeed(3, 4))!.chance, 1, "no difference at all");
 });
 
 Deno.test("meanOverSeeds() gives equal values no spread, despite rounding", () => {
