@@ -83,7 +83,7 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
     "mlflow.source.type": "LOCAL",
     "mlflow.source.git.commit": environment.gitCommit,
     "mlflow.source.git.branch": record.gitBranch,
-    "mlflow.note.content": noteOf(run, { record, config, environment, cursor }),
+    "mlflow.note.content": noteOf(run, record, { config, environment, cursor }),
     "mlflow.loggedImages": cursor.images > 0 ? "True" : null,
     problem: record.dataset && `flow matching on ${record.dataset.name}`,
     git_dirty: environment.gitDirty,
@@ -128,6 +128,15 @@ function inputsOf({ dataset }: RunRecord) {
   const tensor = (shape: readonly number[]) =>
     JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape } }]);
   const shape = channels === 1 ? [-1, height, width] : [-1, channels, height, width];
+  const targets = classes > 0 ? { targets: tensor([-1]) } : {};
+  const profile = {
+    train,
+    validation,
+    test,
+    channels,
+    ...classes > 0 && { classes },
+    ...classNames && { classNames },
+  };
   return [{
     tags: [{ key: "mlflow.data.context", value: "training" }],
     dataset: {
@@ -135,18 +144,8 @@ function inputsOf({ dataset }: RunRecord) {
       digest: digest.slice(0, 36), // MLflow keeps no more
       source_type: source.includes(":") ? "http" : "local",
       source: JSON.stringify({ uri: source }),
-      schema: JSON.stringify({
-        mlflow_tensorspec: { features: tensor(shape), ...classes > 0 && { targets: tensor([-1]) } },
-      }),
-      profile: JSON.stringify({
-        train,
-        validation,
-        test,
-        channels,
-        ...classes > 0 && { classes },
-        ...classNames && { classNames },
-        sha256: digest,
-      }),
+      schema: JSON.stringify({ mlflow_tensorspec: { features: tensor(shape), ...targets } }),
+      profile: JSON.stringify({ ...profile, sha256: digest }),
     },
   }];
 }
@@ -161,45 +160,37 @@ const results = {
 const endings = { RUNNING: "is running", FINISHED: "finished", FAILED: "failed", KILLED: "was stopped" };
 
 /** Describes a run in Markdown: network, data, results and folder. MLflow shows the first lines unless unfolded. */
-function noteOf(folder: string, { record, config, environment, cursor }: {
-  readonly record: RunRecord;
+function noteOf(folder: string, record: RunRecord, { config, environment, cursor }: {
   readonly config: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, unknown>>;
   readonly cursor: Cursor;
 }): string {
-  const { dataset, parameterCount, status, startedAt, endedAt, reason } = record;
+  const { name, dataset, parameterCount, status, startedAt, endedAt, reason } = record;
   const adapter = environment.adapter as { description?: unknown } | undefined;
   const facts = [
-    config.model === undefined ? `**${plain(record.name)}**` : `**${plain(config.model)} U-Net**`,
+    `**${config.model === undefined ? plain(name) : `${plain(config.model)} U-Net`}**`,
+    Array.isArray(config.filters) && `channels ${config.filters.map(asText).join(", ")}`,
+    parameterCount !== null && `${parameterCount.toLocaleString("en")} parameters`,
+    dataset && `trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`,
+    adapter?.description !== undefined && `computed by ${plain(adapter.description)}`,
   ];
-  if (Array.isArray(config.filters)) facts.push(`channels ${config.filters.map(asText).join(", ")}`);
-  if (parameterCount !== null) facts.push(`${parameterCount.toLocaleString("en")} parameters`);
-  if (dataset) {
-    facts.push(`trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`);
-  }
-  if (adapter?.description !== undefined) facts.push(`computed by ${plain(adapter.description)}`);
   const seconds = cursor.latest.elapsed_seconds?.value ?? Math.max((endedAt ?? 0) - startedAt, 0) / 1000;
   const minutes = endedAt === null ? "" : ` after ${(seconds / 60).toFixed(1)} minutes`;
-  const measured = Object.entries(results).filter(([key]) => key in cursor.latest).map(([key, name]) => {
+  const measured = Object.entries(results).filter(([key]) => key in cursor.latest).map(([key, result]) => {
     const { value, step } = cursor.latest[key];
     // JSON has no NaN.
-    return { name, value: typeof value === "number" ? Number(value.toPrecision(4)) : "not a number", step };
+    return `${result} ${value === null ? "not a number" : Number(value.toPrecision(4))} at step ${step}`;
   });
-  const outcome = reason === null
-    ? measured.map(({ name, value }) => `${name} ${value}`).join(", ")
-    : plain(reason);
-  const parts = [facts.join(", "), `The run ${endings[status]}${minutes}${outcome && `: ${outcome}`}.`];
-  if (measured.length > 0) {
-    const rows = measured.map(({ name, value, step }) => `| ${name} | ${value} | ${step} |`);
-    parts.push(["| result | value | step |", "| --- | --- | --- |", ...rows].join("\n"));
-  }
-  // Relative to the run's page.
-  const samples = `![samples](get-artifact?path=${runFile.samples}&run_uuid=${cursor.runId})`;
-  if (runFile.samples in cursor.files) parts.push(samples);
-  const commit = typeof environment.gitCommit === "string"
-    ? `, code of commit ${environment.gitCommit.slice(0, 10)}${environment.gitDirty ? " with changes" : ""}`
-    : "";
-  return [...parts, `Run folder \`${folder.replaceAll("`", "'")}\`${commit}`].join("\n\n");
+  const outcome = reason === null ? measured.join(", ") : plain(reason);
+  const parts = [
+    facts.filter(Boolean).join(", "),
+    `The run ${endings[status]}${minutes}${outcome && `: ${outcome}`}.`,
+    // Relative to the run's page.
+    runFile.samples in cursor.files &&
+    `![samples](get-artifact?path=${runFile.samples}&run_uuid=${cursor.runId})`,
+    `Run folder \`${folder.replaceAll("`", "'")}\``,
+  ];
+  return parts.filter(Boolean).join("\n\n");
 }
 
 /** Escapes Markdown's special characters. */

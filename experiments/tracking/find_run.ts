@@ -48,22 +48,22 @@ export async function listRuns(
   experiment?: string | null,
   say: (message: string) => void = tellUser,
 ): Promise<RunSummary[]> {
-  const unlessDamaged = async <T>(read: () => Promise<readonly T[]>): Promise<readonly T[]> => {
+  const unlessDamaged = async <Value>(read: () => Promise<Value>): Promise<Value | undefined> => {
     try {
       return await read();
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       say(printable(`Left out: ${error.message}`));
-      return [];
     }
   };
-  const summaries = async (run: string): Promise<readonly RunSummary[]> => {
-    const nested = await unlessDamaged(() => nestedRuns(run));
-    const runs = [run, ...nested].map((folder) => unlessDamaged(async () => [await summarizeRun(folder)]));
-    return (await Promise.all(runs)).flat();
-  };
-  const runs = (await Promise.all((await runFolders(root)).map(summaries))).flat();
-  return runs.filter((run) => !experiment || run.experiment === experiment);
+  const found: RunSummary[] = [];
+  for (const run of await runFolders(root)) {
+    for (const folder of [run, ...await unlessDamaged(() => nestedRuns(run)) ?? []]) {
+      const summary = await unlessDamaged(() => summarizeRun(folder));
+      if (summary && (!experiment || summary.experiment === experiment)) found.push(summary);
+    }
+  }
+  return found;
 }
 
 /**

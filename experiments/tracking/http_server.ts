@@ -179,7 +179,8 @@ export class HttpServer {
       ? `refuses these credentials (${status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ` +
         "MLFLOW_TRACKING_TOKEN; they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)"
       : status >= 300 && status < 400
-      ? this.#redirection(status, headers.get("location") ?? "", path)
+      ? `leads to ${this.#target(headers.get("location") ?? "", path)} (${status}); ` +
+        "give the address of the MLflow server itself, and credentials if it asks for them"
       : `answered ${status}${reason === "" ? "" : `: ${reason}`}`;
     return new ServerError(`${url} ${what}`, {
       status,
@@ -190,14 +191,12 @@ export class HttpServer {
     });
   }
 
-  /** Says where a redirect leads. If it keeps the path, the server has moved. */
-  #redirection(status: number, location: string, path: string): string {
-    const target = shownAddress(this.address.hide(URL.parse(location, this.address.url + path)?.href ?? ""));
-    const [bare] = path.split("?");
-    return target.endsWith(bare)
-      ? `is elsewhere (${status}); give the address ${target.slice(0, -bare.length)}`
-      : `leads to ${target || "another page"} (${status}), which is no MLflow server; ` +
-        "it may ask for credentials";
+  /** Where a redirect leads, without the part of the path that the request added. */
+  #target(location: string, path: string): string {
+    const target = URL.parse(location, this.address.url + path)?.href ?? "";
+    const [added] = path.split("?");
+    const shown = shownAddress(this.address.hide(target));
+    return (shown.endsWith(added) ? shown.slice(0, -added.length) : shown) || "another page";
   }
 
   #unreachable(error: unknown, timedOut: boolean): ServerError {

@@ -181,7 +181,7 @@ export class Mirror {
         for (const [key, value] of Object.entries(values)) {
           if (typeof value === "number") {
             entries.push(metricEntry(key, value, at, step));
-            cursor.latest[key] = { value, step };
+            cursor.latest[key] = { value: Number.isFinite(value) ? value : null, step };
           } else if (key.startsWith("image/")) {
             await this.#sendImage(cursor, value, mlflowKey(key.slice("image/".length)), step, at);
           }

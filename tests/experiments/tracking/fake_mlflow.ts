@@ -33,8 +33,7 @@ interface Point extends Entry {
 }
 
 interface FakeRun {
-  readonly experiment: string;
-  readonly info: Record<string, unknown> & { readonly run_id: string };
+  readonly info: Record<string, unknown> & { readonly run_id: string; readonly experiment_id: string };
   readonly points: Point[];
   readonly params: Map<string, unknown>;
   readonly tags: Map<string, unknown>;
@@ -91,14 +90,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
 
   /** A run for made-up lists. */
   static run(info: Record<string, unknown> = {}, data: Record<string, unknown> = {}): unknown {
-    const usual = {
-      run_id: "r1",
-      experiment_id: "1",
-      run_name: "theirs",
-      status: "RUNNING",
-      lifecycle_stage: "active",
-    };
-    return { info: { ...usual, artifact_uri: "mlflow-artifacts:/1/r1/artifacts", ...info }, data };
+    return { info: { ...newInfo("r1", "1"), run_name: "theirs", ...info }, data };
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -164,31 +156,17 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         if (this.#experiments.includes(json.name)) return wrong("RESOURCE_ALREADY_EXISTS", "it is there");
         return Response.json({ experiment_id: `${this.#experiments.push(json.name)}` });
       case "runs/create": {
-        const id = `r${++this.#created}`;
-        const { run_name, start_time = 0, experiment_id: experiment, tags } = json;
-        const info = {
-          run_id: id,
-          experiment_id: experiment,
-          run_name,
-          start_time,
-          status: "RUNNING",
-          lifecycle_stage: "active",
-        };
-        this.#runs.push({
-          experiment,
-          info: { ...info, artifact_uri: `mlflow-artifacts:/1/${id}/artifacts` },
-          points: [],
-          params: new Map(),
-          tags: new Map(tags.map(({ key, value }: Entry) => [key, value])),
-          inputs: [],
-          files: new Map(),
-        });
+        const { run_name, start_time = 0, experiment_id, tags } = json;
+        const info = { ...newInfo(`r${++this.#created}`, experiment_id), run_name, start_time };
+        const tagged = new Map<string, unknown>(tags.map(({ key, value }: Entry) => [key, value]));
+        this.#runs.push({ info, points: [], params: new Map(), tags: tagged, inputs: [], files: new Map() });
         return Response.json({ run: stored(this.#runs.at(-1)!) });
       }
       case "runs/search": {
         const [, key, value] = /^tags\.`(.*)` = '(.*)'$/.exec(json.filter ?? "") ?? [];
-        const found = this.#runs.filter(({ experiment, info, tags }) =>
-          json.experiment_ids.includes(experiment) && (key === undefined || tags.get(key) === value) &&
+        const found = this.#runs.filter(({ info, tags }) =>
+          json.experiment_ids.includes(info.experiment_id) &&
+          (key === undefined || tags.get(key) === value) &&
           (json.run_view_type === "ALL" || info.lifecycle_stage === "active")
         );
         return Response.json(found.length === 0 ? {} : { runs: found.map(stored) });
@@ -216,11 +194,8 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
       case "artifacts/list": {
         const below = json.path ? `${json.path}/` : "";
         const inside = [...run.files.keys()].filter((name) => name.startsWith(below));
-        const names = new Set(inside.map((name) => name.slice(below.length).split("/")[0]));
-        const files = [...names].map((name) => ({
-          path: below + name,
-          is_dir: !run.files.has(below + name),
-        }));
+        const paths = new Set(inside.map((name) => below + name.slice(below.length).split("/")[0]));
+        const files = [...paths].map((path) => ({ path, is_dir: !run.files.has(path) }));
         return Response.json(files.length === 0 ? {} : { files });
       }
       default:
@@ -231,6 +206,11 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   #run(id: unknown): FakeRun | undefined {
     return this.#runs.find(({ info }) => info.run_id === id);
   }
+}
+
+function newInfo(run_id: string, experiment_id: string) {
+  const artifact_uri = `mlflow-artifacts:/1/${run_id}/artifacts`;
+  return { run_id, experiment_id, artifact_uri, status: "RUNNING", lifecycle_stage: "active" };
 }
 
 function stored({ info, points, params, tags, inputs }: FakeRun) {

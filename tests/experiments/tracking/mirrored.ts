@@ -3,6 +3,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
+interface Entry {
+  readonly key: string;
+  readonly value: string;
+}
+
 /** A run as a server's search returns it. */
 export interface StoredRun {
   readonly info: {
@@ -14,13 +19,13 @@ export interface StoredRun {
   };
   readonly data: {
     readonly metrics?: readonly { readonly key: string }[];
-    readonly params?: readonly { readonly key: string; readonly value: string }[];
-    readonly tags?: readonly { readonly key: string; readonly value: string }[];
+    readonly params?: readonly Entry[];
+    readonly tags?: readonly Entry[];
   };
   readonly inputs?: {
     readonly dataset_inputs?: readonly {
       readonly dataset: { readonly name: string; readonly digest: string; readonly profile: string };
-      readonly tags: readonly { readonly key: string; readonly value: string }[];
+      readonly tags: readonly Entry[];
     }[];
   };
 }
@@ -30,10 +35,8 @@ export abstract class MlflowReader {
   abstract readonly url: string;
 
   async #bytes(path: string, init: RequestInit = {}): Promise<Uint8Array> {
-    const response = await fetch(`${this.url}/${path}`, {
-      ...init,
-      headers: { "x-reader": "a test", "content-type": "application/json" },
-    });
+    const headers = { "x-reader": "a test", "content-type": "application/json" };
+    const response = await fetch(`${this.url}/${path}`, { ...init, headers });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return await response.bytes();
   }
@@ -52,24 +55,19 @@ export abstract class MlflowReader {
   }
 
   /** The runs of an experiment that are not deleted. */
-  async runs(experiment: string): Promise<StoredRun[]> {
-    const { experiment: { experiment_id } } = await this.get<{ experiment: { experiment_id: string } }>(
-      "experiments/get-by-name",
-      { experiment_name: experiment },
-    );
-    const query = { experiment_ids: [experiment_id], max_results: 1000 };
+  async runs(experiment_name: string): Promise<StoredRun[]> {
+    type Found = { experiment: { experiment_id: string } };
+    const { experiment } = await this.get<Found>("experiments/get-by-name", { experiment_name });
+    const query = { experiment_ids: [experiment.experiment_id], max_results: 1000 };
     return (await this.post<{ runs?: StoredRun[] }>("runs/search", query)).runs ?? [];
   }
 
-  async artifacts(runId: string, path?: string): Promise<string[]> {
-    const { files = [] } = await this.get<{ files?: { path: string; is_dir: boolean }[] }>(
-      "artifacts/list",
-      { run_id: runId, ...path !== undefined && { path } },
-    );
-    const all = await Promise.all(
-      files.map((file) => file.is_dir ? this.artifacts(runId, file.path) : [file.path]),
-    );
-    return all.flat().sort();
+  async artifacts(run_id: string, path?: string): Promise<string[]> {
+    type Listed = { files?: { path: string; is_dir: boolean }[] };
+    const query = { run_id, ...path !== undefined && { path } };
+    const { files = [] } = await this.get<Listed>("artifacts/list", query);
+    const inside = files.map((file) => file.is_dir ? this.artifacts(run_id, file.path) : [file.path]);
+    return (await Promise.all(inside)).flat().sort();
   }
 
   artifact(runId: string, path: string): Promise<Uint8Array> {
@@ -78,7 +76,7 @@ export abstract class MlflowReader {
 }
 
 /** A list of keys and values as an object. */
-export function valuesOf(entries: readonly { key: string; value: string }[] = []): Record<string, string> {
+export function valuesOf(entries: readonly Entry[] = []): Record<string, string> {
   return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
 }
 
@@ -99,32 +97,24 @@ export async function assertMirrored(
   );
   assert.equal(runs.length, 1, `${folder} is on the server ${runs.length} times`);
   const [run] = runs;
-  assert.deepEqual([run.info.run_name, run.info.status, run.info.start_time, run.info.end_time ?? null], [
-    record.name,
-    record.status,
-    record.startedAt,
-    record.endedAt,
-  ]);
+  const { run_name, status, start_time, end_time = null } = run.info;
+  const { name, startedAt, endedAt } = record;
+  assert.deepEqual([run_name, status, start_time, end_time], [name, record.status, startedAt, endedAt]);
   await assertMetrics(server, run, await Deno.readTextFile(join(folder, "metrics.jsonl")));
   await assertParams(run, folder, record);
   const files = await filesOf(folder);
   const artifacts = await server.artifacts(run.info.run_id);
   assert.deepEqual(artifacts.filter((path) => !path.startsWith("images/")), files);
   for (const path of files) {
-    const [stored, kept] = [
-      await server.artifact(run.info.run_id, path),
-      await Deno.readFile(join(folder, path)),
-    ];
+    const stored = await server.artifact(run.info.run_id, path);
+    const kept = await Deno.readFile(join(folder, path));
     assert.ok(stored.length === kept.length && stored.every((byte, i) => byte === kept[i]), path);
   }
   return run;
 }
 
-async function assertMetrics(
-  server: MlflowReader,
-  { info, data }: StoredRun,
-  text: string,
-): Promise<void> {
+async function assertMetrics(server: MlflowReader, { info, data }: StoredRun, text: string): Promise<void> {
+  const { run_id } = info;
   const expected = new Map<string, Set<string>>();
   let pictures = 0;
   for (const line of text.split("\n").filter((line) => line !== "")) {
@@ -135,22 +125,19 @@ async function assertMetrics(
     }
   }
   assert.deepEqual((data.metrics ?? []).map(({ key }) => key).sort(), [...expected.keys()].sort());
-  for (const [key, points] of expected) {
-    const { metrics } = await server.get<
-      { metrics: { step: number; timestamp: number; value: number | string }[] }
-    >("metrics/get-history", { run_id: info.run_id, metric_key: key, max_results: "25000" });
+  for (const [metric_key, points] of expected) {
+    type History = { metrics: { step: number; timestamp: number; value: number | string }[] };
+    const query = { run_id, metric_key, max_results: "25000" };
+    const { metrics } = await server.get<History>("metrics/get-history", query);
     const stored = metrics.map(({ step, timestamp, value }) => point(step ?? 0, timestamp, value));
-    assert.equal(new Set(stored).size, stored.length, `${key} has a point twice`);
-    assert.deepEqual(stored.sort(), [...points].sort(), key);
+    assert.equal(new Set(stored).size, stored.length, `${metric_key} has a point twice`);
+    assert.deepEqual(stored.sort(), [...points].sort(), metric_key);
   }
-  const images = (await server.artifacts(info.run_id, "images")).filter((path) => path.endsWith(".png"));
+  const images = (await server.artifacts(run_id, "images")).filter((path) => path.endsWith(".png"));
   assert.equal(images.length, pictures);
-  for (const path of images) {
-    assert.match(
-      path,
-      /^images\/samples\+step\+\d+\+timestamp\+\d+\+[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.png$/,
-    );
-  }
+  const named =
+    /^images\/samples\+step\+\d+\+timestamp\+\d+\+[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.png$/;
+  for (const path of images) assert.match(path, named);
 }
 
 /** A point as text. The server keeps an infinite value as the largest number. */
@@ -171,21 +158,20 @@ async function assertParams(
     throw error;
   });
   const { name, train, validation } = dataset as Record<string, unknown>;
-  const values = {
-    ...config,
+  const facts = {
     parameters: parameterCount,
     dataset: name,
     trainImages: train,
     validationImages: validation,
   };
-  const expected: Record<string, string> = {};
-  for (const [name, value] of Object.entries(values)) {
-    const isPlace = ["name", "out", "resume", "mlflow", "experiment", "runName"].includes(name);
-    if (value !== null && !isPlace) {
-      expected[name] = typeof value === "string" ? value : JSON.stringify(value);
-    }
-  }
-  assert.deepEqual(valuesOf(data.params), expected);
+  const places = ["name", "out", "resume", "mlflow", "experiment", "runName"];
+  const settings = Object.entries({ ...config, ...facts }).filter(([name, value]) =>
+    value !== null && !places.includes(name)
+  );
+  const texts = settings.map((
+    [name, value],
+  ) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+  assert.deepEqual(valuesOf(data.params), Object.fromEntries(texts));
 }
 
 /** Files of a run folder except the cursor, sorted. */
