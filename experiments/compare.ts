@@ -72,7 +72,6 @@ const copied = new Set<string>([runFile.config, runFile.environment, runFile.met
  *
  * @param runs folders of the runs; their base names, made unique, name the nested runs
  * @returns the comparison's folder
- * @throws {RunError} if one holds no run, or the folder cannot be created
  */
 export async function recordComparison(
   runs: readonly string[],

@@ -27,7 +27,6 @@ interface ArtifactOf<Source> {
    * Writes the artifact into the run's folder.
    *
    * @returns metrics, if it measures any
-   * @throws {RunError} if it cannot be written
    */
   write(source: Source): Promise<Measured | void>;
 }

@@ -99,7 +99,6 @@ export const artifacts = {
  * @param measured called with the metrics of an artifact before the next one
  * @param stopped checked before each artifact; true ends the work
  * @returns whether all were written
- * @throws {RunError} if an artifact cannot be written
  */
 export async function writeArtifacts(
   trained: TrainedRun,
@@ -117,9 +116,6 @@ export async function writeArtifacts(
 
 /**
  * Makes the missing artifacts that need only a run's folder, except the report, which the caller may customise.
- *
- * @throws {ConfigError} if the folder's `config.json` cannot be read
- * @throws {RunError} if an artifact cannot be written, or a file leads out of the folder
  */
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };

@@ -46,12 +46,7 @@ export function samplingField(
   return { field: autoguidance ? autoguided(model, autoguidance.model, autoguidance.scale) : model };
 }
 
-/**
- * Loads the early weights of a run; undefined if it has none.
- *
- * @throws {RunError} if the file cannot be read, or is a link out of the run
- * @throws {CheckpointError | SafetensorsError} if it is no checkpoint, or damaged
- */
+/** Loads the early weights of a run; undefined if it has none. */
 export async function readAutoguidance(run: string, scale: number): Promise<Autoguidance | undefined> {
   const early = findEarlyWeights(run);
   if (!early) return undefined;

@@ -38,8 +38,6 @@ export interface OpenNetwork {
  * Opens the network of a command line: a file, or a run for {@linkcode findRun}.
  *
  * @throws {ConfigError} if there is no such file or run, or flags do not describe the network
- * @throws {RunError} if the file cannot be read, or the run has no weights
- * @throws as {@linkcode loadNetwork}
  */
 export async function openNetwork(
   flags: NetworkFlags & Pick<Values<typeof shared>, "device" | "threads"> & { readonly checkpoint: string },
@@ -98,9 +96,6 @@ const flagsFor = {
  *
  * @param source name of the file, for errors
  * @throws {ConfigError} if the flags omit what the file does not say, or repeat what it says
- * @throws {CheckpointError} if the file's metadata is damaged
- * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights do not match the network
  */
 function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlags): Checkpoint {
   const { metadata } = decodeSafetensors(bytes, source);
@@ -151,7 +146,6 @@ function normalizationOf({ normalize }: NetworkFlags, source: string): Checkpoin
  *
  * @param task for the error, such as `evaluate`
  * @param path of the network's file
- * @throws {RunError} if it does not fit
  */
 export function checkFit(
   task: string,

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import {
   encodeSafetensors,
-  type HostTensor,
   noise,
   SampleBatches,
   Sampler,
@@ -18,7 +17,7 @@ import { type Conditioning, samplingField } from "./conditioning.ts";
 import { NearestImages, type Score } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 import { type Drawable, finiteImages } from "./samples.ts";
-import { TensorFile } from "../run/tensor_file.ts";
+import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
 
 /** Number of real images shown behind the trajectories. */
 const shownReal = 500;
@@ -37,7 +36,6 @@ export interface PlaneOptions {
  * Follows many samples from noise to data, and projects their trajectories to a plane.
  *
  * @param data training images, whose components span the plane, and test images for the classifier's score
- * @throws {RunError} if a value is not finite
  */
 export async function followInPlane(
   { model, shape, normalization }: Drawable,
@@ -124,15 +122,10 @@ const shapesOf = (M: number, N: number, size: readonly number[]) => ({
  * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
  * {@linkcode PlaneTrajectories}. The metadata holds the share of variance, the classifier's score, the class names, and the
  * guidance of conditioned samples. Without labels there are no `classes`, `real_classes` and classifier.
- *
- * @throws {RunError} if the file cannot be written
  */
 export async function writePlaneTrajectories(run: string, trajectories: PlaneTrajectories): Promise<void> {
   const { classes, conditioning, real, share, classifier, classNames, shape: [M, N, ...size] } = trajectories;
-  const tensors = new Map<string, HostTensor>();
-  for (const [name, shape] of Object.entries(shapesOf(M, N, size))) {
-    tensors.set(name, { shape, data: trajectories[name as keyof ReturnType<typeof shapesOf>] });
-  }
+  const tensors = tensorsOf(shapesOf(M, N, size), trajectories);
   tensors.set("real_position", { shape: [real.position.length / 2, 2], data: real.position });
   const labels = { classes, asked: conditioning?.labels, real_classes: real.classes };
   for (const [name, values] of Object.entries(labels)) {
@@ -148,13 +141,7 @@ export async function writePlaneTrajectories(run: string, trajectories: PlaneTra
   await writeAtomic(join(run, runFile.paths), bytes);
 }
 
-/**
- * Reads the plane trajectories of a run.
- *
- * @returns undefined if the run has none
- * @throws {RunError} if the file cannot be read or has other content
- * @throws {SafetensorsError} if the file is damaged
- */
+/** Reads the plane trajectories of a run; undefined if it has none. */
 export async function readPlaneTrajectories(run: string): Promise<PlaneTrajectories | undefined> {
   const path = join(run, runFile.paths);
   const bytes = await readIfThere(path, run);
@@ -166,8 +153,6 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
   if (size.length !== 2 && size.length !== 3) {
     throw file.mismatch("image", "f32[N, H, W] or f32[N, C, H, W]");
   }
-  const shapes = Object.entries(shapesOf(M, N, size));
-  const arrays = shapes.map(([name, shape]) => [name, file.read(name, ...shape)]);
   const field = <T>(name: string, fits: (value: T) => boolean): T => {
     try {
       const value = JSON.parse(file.metadata[name]);
@@ -180,7 +165,7 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
   const isListOf = (value: unknown, fits: (entry: unknown) => boolean) =>
     Array.isArray(value) && value.every(fits);
   return {
-    ...Object.fromEntries(arrays) as Record<keyof ReturnType<typeof shapesOf>, Float32Array>,
+    ...file.readAll(shapesOf(M, N, size)),
     ...file.has("asked") && {
       conditioning: {
         labels: file.labels("asked", N),

@@ -54,7 +54,6 @@ export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable
  * Draws samples as pixels, 0 black to 1 white, not clipped.
  *
  * @returns f32[count, C, H, W] on the host
- * @throws {RunError} if a value is not finite
  */
 export async function drawSamples(
   drawable: Drawable,
@@ -72,8 +71,6 @@ export type OnSamples = (done: number) => void | Promise<void>;
 /**
  * Draws samples by any solver, from the noise of a seed, and reports progress. With fixed steps they equal those of
  * `drawSamples`, to the bit.
- *
- * @throws as {@linkcode drawFromNoise}
  */
 export function drawSamplesInBatches(
   drawable: Drawable,
@@ -88,8 +85,6 @@ export function drawSamplesInBatches(
  * Draws samples from noise, x0 f32[N, C, H, W].
  *
  * @returns their pixels f32[N, C, H, W], 0 black, 1 white, not clipped, and their cost
- * @throws {RunError} if a value is not finite, or the solver cannot follow the network's path
- * @throws {SolverError} if an adaptive solver fails
  */
 export async function drawFromNoise(
   drawable: Drawable,
@@ -130,9 +125,6 @@ export interface ToNoise {
  *
  * @param pixels of N images, f32[N, C, H, W]: 0 black, 1 white
  * @returns the noise, f32[N, C, H, W], with the cost of finding it
- * @throws {RunError} if a value is not finite
- * @throws {SolverError} if an adaptive solver fails
- * @throws {TypeError} if the solver is stochastic
  */
 export async function noiseOfImages(
   { model, normalization, shape: [C, H, W] }: Drawable,
@@ -164,7 +156,6 @@ function inBatches(report: OnSamples) {
  *
  * @param task the task that would fail, for the error
  * @returns the values
- * @throws {RunError} if a value is not finite
  */
 export function finiteImages(task: string, values: Float32Array): Float32Array {
   const bad = values.find((value) => !Number.isFinite(value));

@@ -66,7 +66,6 @@ async function fromStore(names: readonly string[], where: StoreChoice): Promise<
  * Loads the trajectories of those runs that store any.
  *
  * @param say called with a line for each run skipped because of a damaged file
- * @throws {ServerError} if the server of the runs cannot be reached
  */
 export async function loadStoredTrajectories(
   runs: readonly StoredRun[],

@@ -14,7 +14,7 @@ import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
 import { throttledPause } from "../../models/pause.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
-import { TensorFile } from "../run/tensor_file.ts";
+import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
 
 /** The origin of a trajectory: noise, network and solver. */
 export interface TrajectorySource {
@@ -42,7 +42,6 @@ export interface StoredTrajectory extends TrajectorySource {
  * Follows samples from noise to data, all in one batch.
  *
  * @returns their trajectories in pixels, at the times of the solver's snapshots
- * @throws {RunError} if a value is not finite
  */
 export async function followTrajectories(
   { model, normalization, shape }: Drawable,
@@ -85,7 +84,6 @@ function trajectoryOf(snapshots: readonly Snapshot[], n: number, [C, H, W]: Imag
  * @param conditioning of the trajectories, if any
  * @param classNames by label
  * @returns the paths written
- * @throws {RunError} if the folder cannot be written
  */
 export async function writeTrajectories(
   run: string,
@@ -109,12 +107,7 @@ export async function writeTrajectories(
   }));
 }
 
-/**
- * Reads the trajectories of a run, in order of their numbers.
- *
- * @throws {RunError} if the run has none, or one cannot be read
- * @throws {SafetensorsError} if a file is damaged
- */
+/** Reads the trajectories of a run, in order of their numbers. */
 export async function readTrajectories(run: string): Promise<StoredTrajectory[]> {
   const all = await findTrajectories(run);
   if (all.length > 0) return all;
@@ -124,12 +117,7 @@ export async function readTrajectories(run: string): Promise<StoredTrajectory[]>
   );
 }
 
-/**
- * Reads the trajectories of a run, in order of their numbers; the list is empty if it stores none.
- *
- * @throws {RunError} if one cannot be read
- * @throws {SafetensorsError} if a file is damaged
- */
+/** Reads the trajectories of a run, in order of their numbers; the list is empty if it stores none. */
 export async function findTrajectories(run: string): Promise<StoredTrajectory[]> {
   let names: string[] = [];
   try {
@@ -152,12 +140,8 @@ export function encodeTrajectory(
   { trajectory, modelType, seed, k, solver, steps, label, className, guidance }: StoredTrajectory,
 ): Uint8Array<ArrayBuffer> {
   checkTrajectory("store trajectory", trajectory);
-  const { t, image, velocity, shape: [M, ...size] } = trajectory;
-  const tensors = new Map([
-    ["t", { shape: [M], data: t }],
-    ["image", { shape: [M, ...size], data: image }],
-    ["velocity", { shape: [M - 1, ...size], data: velocity }],
-  ]);
+  const { shape: [M, ...size] } = trajectory;
+  const tensors = tensorsOf({ t: [M], image: [M, ...size], velocity: [M - 1, ...size] }, trajectory);
   const numbers = { seed, sample: k, steps, ...label !== undefined && { label, guidance: guidance ?? 1 } };
   const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
   const names = { model_type: modelType, solver, ...className !== undefined && { class_name: className } };
@@ -168,7 +152,6 @@ export function encodeTrajectory(
  * Decodes the trajectory of one sample.
  *
  * @param source name of the file, for messages
- * @throws {SafetensorsError} if the bytes are not a safetensors file
  * @throws {RunError} if the file does not hold a trajectory
  */
 export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
@@ -178,12 +161,8 @@ export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTraje
     throw file.mismatch("image", "f32[M, H, W] or f32[M, C, H, W]");
   }
   const [M, ...size] = shape;
-  const trajectory = {
-    t: file.read("t", M),
-    image: file.read("image", ...shape),
-    velocity: file.read("velocity", M - 1, ...size),
-    shape,
-  };
+  const shapes = { t: [M], image: shape, velocity: [M - 1, ...size] };
+  const trajectory = { ...file.readAll(shapes), shape };
   const { model_type: modelType, solver, label, guidance, class_name: className } = file.metadata;
   const [seed, k, steps] = ["seed", "sample", "steps"].map((name) => Number(file.metadata[name]));
   const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;

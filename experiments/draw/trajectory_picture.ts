@@ -134,7 +134,6 @@ export function pictureName(
  * Draws trajectories: an animation, or a strip of stills with a row for each sample.
  *
  * @returns the bytes of the file, and a line that describes it
- * @throws {RunError} if the picture is too large or a snapshot holds NaN
  */
 export async function drawTrajectories(
   picture: TrajectoryRows,

@@ -33,8 +33,6 @@ export function expectedEvaluations(
  *
  * @param judge undefined for data without labels; figures that need one are then left out
  * @returns undefined if it was stopped
- * @throws {MeasureError} if there are too few samples, or one is not finite
- * @throws {RunError} if a sample is not finite
  */
 export async function evaluateNetwork(
   subject: EvaluatedNetwork,

@@ -35,8 +35,6 @@ export interface EvaluatedNetwork {
  * The network of a run, with its averaged weights.
  *
  * @throws {RunError} if the run has no weights, or its data has changed
- * @throws {ConfigError} if its settings cannot be read
- * @throws {DataError} if its data cannot be loaded
  */
 export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
   const record = await requireRecord(run, "evaluate");
@@ -68,7 +66,6 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
  * The network of a checkpoint.
  *
  * @param source of its data, see {@linkcode loadDataset}
- * @throws {RunError} if the file cannot be read, or its images have another size than the data
  */
 export async function networkOfCheckpoint(
   path: string,
@@ -97,8 +94,6 @@ function subjectOf(
 /**
  * The step of a run's weights. A killed run has logged later steps. If it was killed between writing its weights and
  * its state, this is the step of the previous checkpoint.
- *
- * @throws {RunError} if a file cannot be read
  */
 export async function stepOfWeights(run: string, { status }: Pick<RunRecord, "status">): Promise<number> {
   const saved = status === "FINISHED" ? undefined : await savedStep(run);

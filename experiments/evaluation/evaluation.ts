@@ -118,12 +118,7 @@ export interface EvaluationOptions extends EvaluationRequest {
   readonly how: SolverOptions;
 }
 
-/**
- * Reads the evaluation of a run.
- *
- * @returns undefined if the run has none
- * @throws {RunError} if the file cannot be read or is not an evaluation
- */
+/** Reads the evaluation of a run; undefined if it has none. */
 export async function readEvaluation(run: string): Promise<Evaluation | undefined> {
   const path = join(run, runFile.evaluation);
   const json = await readJson(path);
@@ -163,8 +158,6 @@ export interface Evaluated {
 
 /**
  * Adds an evaluation to a run: its files, and its figures as metrics with intervals. The caller holds the run's lock.
- *
- * @throws {RunError} if a file cannot be written
  */
 export async function recordEvaluation(run: string, { evaluation, judged, live }: Evaluated): Promise<void> {
   await writeEvaluation(join(run, runFile.evaluation), evaluation);

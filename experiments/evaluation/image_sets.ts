@@ -55,8 +55,6 @@ function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Dra
  *
  * @returns the samples as pixels in steps of 1 / 255, with their field and labels, their cost (evaluations per sample,
  * averaged if they differ, and total seconds), and a description
- * @throws {RunError} if a sample is not finite
- * @throws {SolverError} if a solver fails
  */
 export async function drawForEvaluation(
   subject: EvaluatedNetwork,
@@ -98,7 +96,6 @@ export async function drawForEvaluation(
  * Draws samples, and the images to compare them with.
  *
  * @returns the sets of images, the field and labels of the samples, and how they were drawn, with the cost
- * @throws {RunError} if a sample is not finite
  */
 export async function imageSets(
   subject: EvaluatedNetwork,

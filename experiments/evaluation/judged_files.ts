@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { decodeJudge, encodeSafetensors } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
-import { TensorFile } from "../run/tensor_file.ts";
+import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readIfThere } from "../run/contained.ts";
@@ -19,23 +19,13 @@ const shapesOf = ([N, K, ...size]: readonly number[]) => ({
 
 /**
  * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}.
- *
- * @throws {RunError} if the file cannot be written
  */
 export async function writeJudged(run: string, samples: JudgedSamples): Promise<void> {
-  const tensors = Object.entries(shapesOf(samples.shape)).map(([name, shape]) =>
-    [name, { shape, data: Float32Array.from(samples[name as keyof JudgedSamples]) }] as const
-  );
-  await writeAtomic(join(run, runFile.judged), encodeSafetensors(new Map(tensors)));
+  const tensors = tensorsOf(shapesOf(samples.shape), samples);
+  await writeAtomic(join(run, runFile.judged), encodeSafetensors(tensors));
 }
 
-/**
- * Reads the judged samples of a run.
- *
- * @returns undefined if the run has none
- * @throws {RunError} if the file cannot be read or does not hold judged samples
- * @throws {SafetensorsError} if the file is damaged
- */
+/** Reads the judged samples of a run; undefined if it has none. */
 export async function readJudged(run: string): Promise<JudgedSamples | undefined> {
   const path = join(run, runFile.judged);
   const bytes = await readIfThere(path, run);
@@ -43,18 +33,12 @@ export async function readJudged(run: string): Promise<JudgedSamples | undefined
   const file = new TensorFile(bytes, path, advice);
   const shape = file.shapeOf("nearest") as JudgedSamples["shape"];
   if (shape.length !== 5) throw file.mismatch("nearest", "f32[N, K, C, H, W]");
-  const arrays = Object.entries(shapesOf(shape)).map(([name, shape]) => [name, file.read(name, ...shape)]);
-  return {
-    shape,
-    ...Object.fromEntries(arrays) as Record<keyof ReturnType<typeof shapesOf>, Float32Array>,
-  };
+  return { shape, ...file.readAll(shapesOf(shape)) };
 }
 
 /**
  * Writes the files that the report's page needs to judge fresh samples: `judge.safetensors`, a copy of the judge's
  * file, and `reference.safetensors` with `features`, f32[N, F], of test images.
- *
- * @throws {RunError} if a file cannot be written
  */
 export async function writeLiveJudge(run: string, { weights, reference }: LiveJudge): Promise<void> {
   const { values: data, rows, width } = reference;
@@ -67,9 +51,6 @@ export async function writeLiveJudge(run: string, { weights, reference }: LiveJu
  * Reads the files that the report's page needs to judge fresh samples.
  *
  * @returns undefined if one of the files is missing, as in runs that were not evaluated
- * @throws {RunError} if a file cannot be read, or does not hold features
- * @throws {SafetensorsError} if a file is damaged
- * @throws as `decodeJudge`
  */
 export async function readLiveJudge(run: string): Promise<LiveJudge | undefined> {
   const path = join(run, runFile.reference), judge = join(run, runFile.judge);

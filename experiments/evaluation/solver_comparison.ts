@@ -57,12 +57,7 @@ export type SolverCosts = Checked<typeof costsCheck>;
 /** Cost and quality of samples by one solver. */
 export type SolverCost = Checked<typeof solverCost>;
 
-/**
- * Reads a comparison of solvers.
- *
- * @returns undefined if there is none
- * @throws {RunError} if the file cannot be read or has other content
- */
+/** Reads a comparison of solvers; undefined if there is none. */
 export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
   const json = await readJson(path);
   if (json === undefined) return undefined;
@@ -87,8 +82,6 @@ export interface ComparisonOptions extends Watch {
  *
  * @param specs solvers in the syntax of `makeSolver`
  * @throws {MeasureError} if there are too few samples for the Fréchet distance
- * @throws {RunError} if a sample is not finite
- * @throws {SolverError} if a solver fails
  */
 export async function* compareSolvers(
   subject: EvaluatedNetwork,
@@ -123,8 +116,6 @@ export async function* compareSolvers(
  * @param say called with a line if stored results cannot be used
  * @param onStart called with the expected evaluations of the network
  * @returns stored and new results; only those finished, if stopped
- * @throws as {@linkcode compareSolvers}
- * @throws {RunError} if the file cannot be read or written
  */
 export async function measureSolvers(
   file: string | null,

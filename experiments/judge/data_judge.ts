@@ -110,8 +110,6 @@ export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Ar
  *
  * @param path of the file, for messages
  * @throws {JudgeError} if the file is not a judge, or is the judge of other data
- * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights do not fit the classifier, or are not finite
  */
 export async function openJudge(
   bytes: Uint8Array<ArrayBuffer>,

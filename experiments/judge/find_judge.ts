@@ -54,7 +54,6 @@ export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<Da
  *
  * @returns undefined if training was stopped
  * @throws {JudgeError} if the data has no labels, or the repository's judge is missing or has another digest
- * @throws {TrainingError} if the loss becomes NaN or infinite
  */
 export async function judgeOf(
   data: Dataset,

@@ -54,7 +54,6 @@ export interface JudgeTrainingOptions {
  * CPU device the same options give the same bits.
  *
  * @returns its safetensors file with its metadata; undefined if it was stopped
- * @throws {TrainingError} if the loss becomes NaN or infinite
  */
 export async function makeJudge(
   data: JudgedData,

@@ -18,7 +18,6 @@ import {
  *
  * @param reference features of real images, f32[N, F], N at least 2 F
  * @param samples features of samples, f32[M, F], M at least 2 F
- * @throws {MeasureError} if the points are invalid, or too few for a covariance
  *
  * Source: Heusel et al. 2017, arXiv:1706.08500, equation 6
  */
@@ -78,7 +77,6 @@ function decomposed(symmetric: Matrix): EigenvalueDecomposition {
  *
  * @param reference features of real images, f32[N, F], N at least 2
  * @param samples features of samples, f32[M, F], M at least 2
- * @throws {MeasureError} if the points are invalid
  *
  * Source: Binkowski et al. 2018, arXiv:1801.01401, equation 4 and section 3
  */

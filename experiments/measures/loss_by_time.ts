@@ -51,7 +51,6 @@ export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
  * Reads `loss_by_time.json` of a run.
  *
  * @returns the bins, or undefined if the run has none
- * @throws {RunError} if the file cannot be read
  */
 export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
   const path = join(run, runFile.lossByTime);

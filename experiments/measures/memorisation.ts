@@ -50,7 +50,6 @@ export function mostPairs(train: Points, test: Points, samples: Points): number 
  * @param train images or their features, f32[N, F], N at least 2
  * @param test images that were not used for training, f32[T, F]
  * @param samples f32[M, F]
- * @throws {MeasureError} if the points are invalid, or k is not a whole number from 1 to N
  *
  * Source: Alaa et al. 2022, arXiv:2102.08921, section 3.3 (authenticity); Meehan et al. 2020, arXiv:2004.05675 (C_T)
  */

@@ -44,8 +44,6 @@ type FlowCost = Omit<SolvedFlow, "samples">;
  * @param network with the number of its classes, 0 without labels
  * @param images the test images, with labels if the network has classes; may be empty if all noise is drawn
  * @returns the ends in order, and the cost of finding noise, if an end is an image
- * @throws {RunError} if the network gives values that are not finite
- * @throws {SolverError} if an adaptive solver fails
  */
 export async function findEnds(
   { drawable, classes }: { readonly drawable: Drawable; readonly classes: number },
@@ -102,8 +100,6 @@ export function shares(frames: number): number[] {
  * Draws an image from each noise.
  *
  * @returns the images, f32[C, H, W] each: 0 black, 1 white, not clipped
- * @throws {RunError} if the network gives values that are not finite
- * @throws {SolverError} if an adaptive solver fails
  */
 export async function drawStarts(
   drawable: Drawable,

@@ -1,5 +1,21 @@
-import { decodeSafetensors } from "../../models/mod.ts";
+import { decodeSafetensors, type HostTensor } from "../../models/mod.ts";
 import { RunError } from "./atomic_write.ts";
+
+/** Shapes of tensors by name. */
+type Shapes<Name extends string> = Readonly<Record<Name, readonly number[]>>;
+
+/** Tensors of these shapes, for `encodeSafetensors`; their values become f32. */
+export function tensorsOf<Name extends string>(
+  shapes: Shapes<Name>,
+  values: Readonly<Record<NoInfer<Name>, ArrayLike<number>>>,
+): Map<string, HostTensor> {
+  return new Map(
+    Object.entries<readonly number[]>(shapes).map(([name, shape]) => [
+      name,
+      { shape, data: Float32Array.from(values[name as Name]) },
+    ]),
+  );
+}
 
 /** The named tensors of a file in a run folder, which may come from anyone: reading a tensor checks it. */
 export class TensorFile {
@@ -11,7 +27,6 @@ export class TensorFile {
    *
    * @param path for messages
    * @param advice what to do with an unusable file
-   * @throws {SafetensorsError} if it is damaged
    */
   constructor(bytes: Uint8Array, readonly path: string, readonly advice: string) {
     ({ tensors: this.#tensors, metadata: this.metadata } = decodeSafetensors(bytes, path));
@@ -34,6 +49,14 @@ export class TensorFile {
     }
     if (!tensor.data.every(Number.isFinite)) throw this.error(`${name} holds NaN or infinities`);
     return tensor.data;
+  }
+
+  /** The values of several tensors, as {@linkcode read} checks them. */
+  readAll<Name extends string>(shapes: Shapes<Name>): Record<Name, Float32Array> {
+    const read = Object.entries<readonly number[]>(shapes).map((
+      [name, shape],
+    ) => [name, this.read(name, ...shape)]);
+    return Object.fromEntries(read) as Record<Name, Float32Array>;
   }
 
   /** Labels, u32[length]. @throws {RunError} if they are not whole numbers from 0 to 255 */
