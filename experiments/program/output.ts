@@ -1,5 +1,7 @@
 /** Output of tasks. Names and answers come from files and servers, so everything is escaped here. */
 
+import { stderr } from "./progress.ts";
+
 const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /** Escapes text for a terminal: control and writing-direction characters become JSON escapes. */
@@ -23,24 +25,66 @@ function linesOf(text: string): string {
   return text.split("\n").map(printable).join("\n");
 }
 
+/** Least width of a column whose text is wrapped, in characters. */
+const leastWrapped = 16;
+
 /**
- * Formats rows as lines of aligned columns.
+ * Formats rows as lines of aligned columns. If they do not fit, the widest column of text is wrapped; if that does not
+ * help, the columns are shown in several parts, each with the first column.
  *
  * @param isNumber whether a column is right-aligned; by default none is
+ * @param width of a line; by default that of the terminal, or 80 without one
  */
 export function textTable(
   rows: readonly (readonly string[])[],
   isNumber: (column: number) => boolean = () => false,
+  width = stderr.columns() || 80,
 ): string {
   const shown = rows.map((row) => row.map(printable));
   const widths = (rows[0] ?? []).map((_, i) =>
     shown.reduce((most, row) => Math.max(most, [...row[i]].length), 0)
   );
-  return shown.map((row) => {
-    const cells = row.map((cell, i) => {
+  const columns = [...widths.keys()];
+  const missing = (part: readonly number[]) => part.reduce((sum, i) => sum + widths[i] + 2, -width);
+  const shorten = (i: number, by: number) => {
+    if (by > 0) widths[i] = Math.max(widths[i] - by, leastWrapped);
+  };
+  shorten(0, widths[0] + 4 - Math.floor(width / 2));
+  for (const i of columns.slice(1)) shorten(i, missing([0, i]));
+  const text = columns.slice(1).filter((i) => !isNumber(i)).sort((a, b) => widths[b] - widths[a])[0];
+  if (text !== undefined && widths[text] - missing(columns) >= leastWrapped) shorten(text, missing(columns));
+  const parts: number[][] = [[0]];
+  for (const i of columns.slice(1)) {
+    const last = parts[parts.length - 1];
+    if (last.length === 1 || missing([...last, i]) <= 0) last.push(i);
+    else parts.push([0, i]);
+  }
+  return parts.map((part) => shown.flatMap((row) => linesOfRow(row, part, widths, isNumber)).join("\n"))
+    .join("\n\n");
+}
+
+/** The lines of a row: one, or more if a cell is wrapped. */
+function linesOfRow(
+  row: readonly string[],
+  part: readonly number[],
+  widths: readonly number[],
+  isNumber: (column: number) => boolean,
+): string[] {
+  const cells = part.map((i) => wrap(row[i], widths[i]));
+  const height = Math.max(...cells.map(({ length }) => length));
+  return Array.from({ length: height }, (_, line) => {
+    const padded = part.map((i, at) => {
+      const cell = cells[at][line] ?? "";
       const space = " ".repeat(widths[i] - [...cell].length);
       return isNumber(i) ? space + cell : cell + space;
     });
-    return `  ${cells.join("  ")}`.trimEnd();
-  }).join("\n");
+    return `  ${padded.join("  ")}`.trimEnd();
+  });
+}
+
+/** Breaks text into lines between words, or inside a word that is too long. */
+function wrap(text: string, width: number): string[] {
+  if ([...text].length <= width) return [text];
+  const lines = text.match(RegExp(`(?:.{1,${width}}(?= |$)|.{1,${width}}) ?`, "gu")) ?? [];
+  return lines.map((line) => line.trimEnd());
 }

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { textTable } from "../../../experiments/program/output.ts";
+
+const lines = (rows: readonly (readonly string[])[], width: number) =>
+  textTable(rows, (column) => column > 0 && column < 4, width).split("\n");
+
+Deno.test("textTable() aligns columns, and repeats the first one in parts that fit the width", () => {
+  const rows = [["figure", "value", "real", "seconds"], ["Fréchet distance", "6.2", "4.5", "12"]];
+  assert.deepEqual(lines(rows, 42), [
+    "  figure            value  real  seconds",
+    "  Fréchet distance    6.2   4.5       12",
+  ]);
+  assert.deepEqual(lines(rows, 39), [
+    "  figure            value  real",
+    "  Fréchet distance    6.2   4.5",
+    "",
+    "  figure            seconds",
+    "  Fréchet distance       12",
+  ]);
+});
+
+Deno.test("textTable() wraps long text at words, and cuts long words", () => {
+  const row = ["a", "1", "2", "3", "heun 0.123, dopri5 0.25, " + "x".repeat(20)];
+  assert.deepEqual(lines([row], 34), [
+    "  a  1  2  3  heun 0.123, dopri5",
+    "              0.25,",
+    "              xxxxxxxxxxxxxxxxxxxx",
+  ]);
+  assert.deepEqual(lines([["runs/" + "y".repeat(40), "z".repeat(50)]], 60), [
+    `  runs/${"y".repeat(21)}  ${"z".repeat(30)}`,
+    `  ${"y".repeat(19)}${" ".repeat(9 + 10)}${"z".repeat(20)}`,
+  ]);
+  assert.deepEqual(textTable([]), "");
+});
