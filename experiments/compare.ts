@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { animating, animatingHeadings, resolveAnimation } from "./animate.ts";
-import { loadTrajectories, type RunTrajectories } from "./draw/stored_trajectories.ts";
+import { loadTrajectories } from "./draw/stored_trajectories.ts";
 import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
 import { qualityWarningOf } from "./evaluation/evaluation_table.ts";
 import { print, say } from "./program/output.ts";
@@ -9,7 +9,8 @@ import { checkFolderOf, reasonOf, RunError, writeAtomic } from "./run/atomic_wri
 import { findContained } from "./run/contained.ts";
 import { runFile, runFolder } from "./run/layout.ts";
 import { createRunFolder } from "./run/run_folder.ts";
-import { ConfigError } from "./settings/setting.ts";
+import { toggle } from "./settings/kinds.ts";
+import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { summarizeRun } from "./tracking/find_run.ts";
 import { newRecord, requireRecord, writeRecord } from "./tracking/record.ts";
@@ -18,6 +19,7 @@ import { compareTable } from "./tracking/run_tables.ts";
 
 const comparing = defineSettings({
   ...animating.rows,
+  all: toggle({ doc: "print all figures, not just the ten that differ most", default: false }),
   out: {
     ...animating.rows.out,
     doc: "the picture (else flow_<field>_<pacing>.gif or .png in a new folder below --root)",
@@ -30,38 +32,32 @@ export const compareTask = task({
   about: "Compare runs: a table of metrics, and an animation of trajectories from the same noise",
   words: "RUN RUN...",
   settings: comparing,
-  resolve: resolveAnimation,
+  resolve: ({ all = false, ...values }: Partial<Values<typeof comparing.rows>>, runs) => ({
+    ...resolveAnimation(values, runs),
+    all,
+  }),
   async run(config) {
     const startedAt = new Date();
     if (config.out !== null) await checkFolderOf(config.out);
     const flows = await loadTrajectories(config.runs, config);
     if (flows.length < 2) throw new ConfigError(`Cannot compare ${flows.length} run: expected two or more`);
     const { warning, ...picture } = trajectoryRows(flows, config.samples ?? []);
-    print(compareTable(await Promise.all(flows.map(summaryOf))));
+    const summaries = await Promise.all(flows.map(({ summary, key }) => summary ?? summarizeRun(key)));
+    print(compareTable(summaries, config.all));
     const folders = flows.flatMap(({ summary, key }) => summary ? [] : [key]);
     const unlike = await qualityWarningOf(folders);
     if (unlike) print(unlike);
     if (warning) say(warning);
     const { bytes, holds } = await drawTrajectories(picture, config);
-    const out = config.out ?? join(await recordedFolder(flows, config.root, startedAt), pictureName(config));
+    // A comparison of run folders is itself a run; one of runs found by their experiment is not.
+    const isRecorded = folders.length === flows.length;
+    const folder = async () =>
+      isRecorded ? await recordComparison(folders, { root: config.root, startedAt }) : ".";
+    const out = config.out ?? join(await folder(), pictureName(config));
     await writeAtomic(out, bytes);
     say(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB: ${out}`);
   },
 });
-
-async function summaryOf({ summary, key }: RunTrajectories) {
-  return summary ?? await summarizeRun(key);
-}
-
-/** The folder of the picture. A comparison of run folders is itself a run; one of runs on a server is not. */
-async function recordedFolder(
-  flows: readonly RunTrajectories[],
-  root: string,
-  startedAt: Date,
-): Promise<string> {
-  if (flows.some(({ summary }) => summary !== undefined)) return ".";
-  return await recordComparison(flows.map(({ key }) => key), { root, startedAt });
-}
 
 /** Files of each run that a comparison copies, so that a server shows the models side by side. */
 const copied = new Set<string>([runFile.config, runFile.environment, runFile.metrics, runFile.samples]);

@@ -24,6 +24,7 @@ const actions = ["list", "show", "compare"];
 export const listing = defineSettings({
   root: runSource.root,
   experiment: { ...shared.experiment, doc: "only its runs" },
+  all: toggle({ doc: "compare all figures, not just the ten that differ most", default: false }),
   json: toggle({ doc: "print JSON, not a table", default: false }),
 });
 
@@ -35,9 +36,14 @@ export const runsTask = task({
   settings: listing,
   resolve(given, [action = "list", ...names]) {
     check(action, names);
+    if ("all" in given && (action !== "compare" || given.json)) {
+      throw new ConfigError(
+        "Cannot use --all here: it chooses the figures of the table of compare (leave it out)",
+      );
+    }
     return { ...listing.resolve(given), action, names };
   },
-  async run({ root, experiment, json, action, names }) {
+  async run({ root, experiment, all: isAll, json, action, names }) {
     const all = await listRuns(root, experiment);
     if (action === "list") {
       if (json) printJson(all);
@@ -55,7 +61,7 @@ export const runsTask = task({
       else print(showTable(runs[0], files));
     } else if (json) printJson(runs);
     else {
-      print(compareTable(runs));
+      print(compareTable(runs, isAll));
       const warning = await qualityWarningOf(runs.map(({ key }) => key));
       if (warning) print(warning);
     }

@@ -19,9 +19,9 @@ export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation)
     (seen.length > 0 ? `\nSamples of each class, as the judge sees them: ${seen.join(", ")}` : "");
 }
 
-/** The figures as a table, with intervals, values for real images and noise, and cost. */
+/** The figures as a table, with intervals, the values of real images and noise, and cost. */
 export function evaluationTable({ figures }: Evaluation): string {
-  const head = ["", "value", "95 % interval", "real images", "noise", "better", "evaluations", "seconds"];
+  const head = ["", "value", "95 % interval", "real", "noise", "better", "evaluations", "seconds"];
   const rows = figureNames.flatMap((name) => {
     const figure = figures[name];
     if (!figure) return [];

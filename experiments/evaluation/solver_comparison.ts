@@ -170,12 +170,11 @@ export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
 /** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. */
 export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
   const chosen = cheapestOfBest(solvers);
-  const head = ["", "solver", "evaluations", "Fréchet", "95 % interval", "recognised", "seconds"];
+  const head = ["solver", "evaluations", "Fréchet", "95 % interval", "recognised", "seconds"];
   const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((cost) => {
     const { spec, evaluations, frechet: { value, low, high }, confident, seconds } = cost;
     return [
-      cost === chosen ? "*" : "",
-      spec,
+      `${cost === chosen ? "* " : ""}${spec}`,
       String(Number(evaluations.toFixed(1))),
       value.toFixed(2),
       `${low.toFixed(2)} to ${high.toFixed(2)}`,
@@ -184,5 +183,5 @@ export function solverTable({ solvers, common: { count, seed } }: SolverCosts): 
     ];
   });
   const about = `${count.toLocaleString("en")} samples each, all from the noise of seed ${seed}`;
-  return `${about}\n${textTable([head, ...rows], (column) => column > 1)}`;
+  return `${about}\n${textTable([head, ...rows], (column) => column > 0)}`;
 }

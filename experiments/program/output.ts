@@ -29,10 +29,10 @@ function linesOf(text: string): string {
 const leastWrapped = 16;
 
 /**
- * Formats rows as lines of aligned columns. If they do not fit, the widest column of text is wrapped; if that does not
- * help, the columns are shown in several parts, each with the first column.
+ * Formats rows as lines of aligned columns. If they do not fit, long text is wrapped between words; if that is not
+ * enough, the columns are shown in several parts, each with the first column.
  *
- * @param isNumber whether a column is right-aligned; by default none is
+ * @param isNumber whether a column is right-aligned and never wrapped; by default none is
  * @param width of a line; by default that of the terminal, or 80 without one
  */
 export function textTable(
@@ -41,18 +41,23 @@ export function textTable(
   width = stderr.columns() || 80,
 ): string {
   const shown = rows.map((row) => row.map(printable));
-  const widths = (rows[0] ?? []).map((_, i) =>
-    shown.reduce((most, row) => Math.max(most, [...row[i]].length), 0)
+  const longest = (of: (cell: string) => number) =>
+    (rows[0] ?? []).map((_, i) => shown.reduce((most, row) => Math.max(most, of(row[i])), 0));
+  const widths = longest((cell) => [...cell].length);
+  const words = longest((cell) => Math.max(...cell.split(" ").map((word) => [...word].length)));
+  const least = widths.map((width, i) =>
+    isNumber(i) ? width : Math.min(width, Math.max(words[i], leastWrapped))
   );
-  const columns = [...widths.keys()];
   const missing = (part: readonly number[]) => part.reduce((sum, i) => sum + widths[i] + 2, -width);
-  const shorten = (i: number, by: number) => {
-    if (by > 0) widths[i] = Math.max(widths[i] - by, leastWrapped);
-  };
-  shorten(0, widths[0] + 4 - Math.floor(width / 2));
-  for (const i of columns.slice(1)) shorten(i, missing([0, i]));
-  const text = columns.slice(1).filter((i) => !isNumber(i)).sort((a, b) => widths[b] - widths[a])[0];
-  if (text !== undefined && widths[text] - missing(columns) >= leastWrapped) shorten(text, missing(columns));
+  const columns = [...widths.keys()];
+  if (missing(columns) > 0 && least.reduce((sum, width) => sum + width + 2, 0) <= width) {
+    while (missing(columns) > 0) {
+      const [widest] = columns.filter((i) => widths[i] > least[i]).sort((a, b) => widths[b] - widths[a]);
+      widths[widest]--;
+    }
+  }
+  if (columns.some((i) => i > 0 && missing([0, i]) > 0)) widths[0] = Math.min(widths[0], width / 2 - 2 | 0);
+  for (const i of columns.slice(1)) widths[i] -= Math.max(0, missing([0, i]));
   const parts: number[][] = [[0]];
   for (const i of columns.slice(1)) {
     const last = parts[parts.length - 1];

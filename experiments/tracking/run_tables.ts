@@ -46,14 +46,23 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
   ].join("\n\n");
 }
 
-/** Runs side by side: metrics, and the settings in which they differ. */
-export function compareTable(runs: readonly RunSummary[]): string {
+/** Most figures that {@linkcode compareTable} shows. */
+const mostFigures = 10;
+
+/**
+ * Runs side by side: the figures that differ most, most different first, and the settings that differ.
+ *
+ * @param isAll whether to show all figures, with their intervals, in the order of the log
+ */
+export function compareTable(runs: readonly RunSummary[], isAll = false): string {
   const isNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
   const row = (name: string, cell: (run: RunSummary) => string) => [name, ...runs.map(cell)];
   const names = (all: readonly object[]) => [...new Set(all.flatMap((values) => Object.keys(values)))];
-  const metrics = names(runs.map(({ metrics }) => metrics)).map((name) =>
-    row(name, (run) => metric(run, name))
-  );
+  const metrics = names(runs.map(({ metrics }) => metrics));
+  const figures = metrics.filter((name) => !/^eval\/.*_(low|high)$/.test(name));
+  const shown = isAll
+    ? metrics
+    : figures.sort((a, b) => spread(runs, b) - spread(runs, a)).slice(0, mostFigures);
   const settings = names(runs.map(({ params }) => params)).map((name) =>
     row(name, (run) => setting(run, name))
   );
@@ -61,10 +70,20 @@ export function compareTable(runs: readonly RunSummary[]): string {
     row("", ({ key, name }) => isNamed ? name : key),
     row("status", ({ status }) => status),
     row("minutes", minutes),
-    ...metrics,
+    ...shown.map((name) => row(name, (run) => metric(run, name))),
     ...settings.filter(([, first, ...others]) => others.some((value) => value !== first)),
   ];
-  return withLossWarning(textTable(rows), runs);
+  const more = metrics.length - shown.length;
+  const table = textTable(rows) +
+    (more > 0 ? `\nThe ${shown.length} figures that differ most; ${more} more with --all` : "");
+  return withLossWarning(table, runs);
+}
+
+/** How much a metric differs between runs, relative to its size; 0 if fewer than two have it. */
+function spread(runs: readonly RunSummary[], name: string): number {
+  const values = runs.flatMap(({ metrics }) => Number.isFinite(metrics[name]) ? [metrics[name]] : []);
+  const largest = Math.max(...values.map(Math.abs));
+  return largest > 0 ? (Math.max(...values) - Math.min(...values)) / largest : 0;
 }
 
 /** A table of losses, with a warning below if they cannot be compared. */

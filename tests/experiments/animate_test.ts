@@ -129,7 +129,7 @@ testTask(
         JSON.stringify({ step: 1, test_loss: loss }) + "\n",
       );
     }
-    const { stdout, stderr } = await place.succeed("compare", "base residual --frames 3 --field none");
+    const { stdout, stderr } = await place.succeed("compare", "base residual --frames 3 --field none --all");
     assert.match(stdout, /^ +base +residual\n/);
     assert.match(stdout, /\n +test_loss +0.25 +0.125\n/);
     const path = /: (runs\/.*-comparison\/flow_none_linear\.gif)\n$/.exec(stderr)?.[1];

@@ -43,7 +43,10 @@ testTask(
       smallest,
     );
     assert.match(stderr, /^Tuning a training step of base \[2\], batch 1, 1x8x8 on .+\n/);
-    assert.match(stdout, /^ +calls +kernel and sizes +chosen +ms +others, ms\n( +\d+ +\w+ .*\n)+$/);
+    assert.match(
+      stdout,
+      /^ +calls +kernel and sizes +chosen +ms +others, ms\n( +\d+ +\w+ .*\n( {9}.*\n)*)+$/,
+    );
   },
   noAdapter,
 );

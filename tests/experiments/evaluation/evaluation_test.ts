@@ -125,12 +125,12 @@ Deno.test("hasMeasured() compares weights, judge and every field of the request"
 });
 
 Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judge and each figure", () => {
-  const lines = evaluationTable(evaluation).split("\n");
-  assert.equal(lines.length, 3);
-  assert.match(lines[1], /Recognised +90\.5 % +89\.0 % to 92\.0 % +98\.2 % +0\.0 % +higher +80,000 +62\.0/);
-  assert.match(lines[2], /Fréchet distance +6\.235 +5\.5 to 7 +lower/);
-  const end = lines[0].indexOf("seconds") + "seconds".length;
-  assert.deepEqual(lines.map((line) => [...line].length), [end, end, end], "columns are aligned");
+  const all = Object.fromEntries(figureNames.map((name) => [name, evaluation.figures.confident]));
+  const lines = evaluationTable({ ...evaluation, figures: { ...all, ...evaluation.figures } }).split("\n");
+  assert.ok(lines.every((line) => [...line].length <= 80), "it fits 80 columns");
+  assert.match(lines[1], /Recognised +90\.5 % +89\.0 % to 92\.0 % +98\.2 % +0\.0 % +higher$/);
+  assert.match(lines[4], /Fréchet distance +6\.235 +5\.5 to 7 +lower$/);
+  assert.match(lines[figureNames.length + 3], /Recognised +80,000 +62\.0$/);
   assert.deepEqual(aboutEvaluation(evaluation).split("\n"), [
     "2,000 samples from the noise of seed 0, heun: 80,000 evaluations, 61.3 s on a device",
     "Judge efefefefefef, stored: right on 99.12 % of the test images of made-up",

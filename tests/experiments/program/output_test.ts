@@ -27,8 +27,13 @@ Deno.test("textTable() wraps long text at words, and cuts long words", () => {
     "              xxxxxxxxxxxxxxxxxxxx",
   ]);
   assert.deepEqual(lines([["runs/" + "y".repeat(40), "z".repeat(50)]], 60), [
-    `  runs/${"y".repeat(21)}  ${"z".repeat(30)}`,
-    `  ${"y".repeat(19)}${" ".repeat(9 + 10)}${"z".repeat(20)}`,
+    `  runs/${"y".repeat(23)}  ${"z".repeat(28)}`,
+    `  ${"y".repeat(17)}${" ".repeat(11 + 2 + 6)}${"z".repeat(22)}`,
   ]);
+  assert.deepEqual(
+    lines([["y".repeat(40), "1"]], 60),
+    [`  ${"y".repeat(40)}  1`],
+    "no wrap where there is room",
+  );
   assert.deepEqual(textTable([]), "");
 });

@@ -141,6 +141,26 @@ Deno.test("showTable() rounds fractions, but never integer digits", () => {
   assert.deepEqual(cellsOf(shown.split("\n\n")[0]), expected);
 });
 
+Deno.test("compareTable() shows the ten figures that differ most, without their intervals, or all", () => {
+  const metricsOf = (scale: number) => ({
+    "eval/same": 3,
+    ...Object.fromEntries(
+      Array.from({ length: 11 }, (_, n) => [`m${n}`, n % 2 ? -(1 + scale * n) : 1 + scale * n]),
+    ),
+    "eval/same_low": 2 - scale,
+  });
+  const runs = [
+    run("runs/a", "a", metricsOf(0)),
+    run("runs/b", "b", metricsOf(1)),
+    run("runs/c", "c", { m10: NaN }),
+  ];
+  const rows = (isAll: boolean) => compareTable(runs, isAll).split("\n").slice(3);
+  const names = (isAll: boolean) => rows(isAll).map((row) => row.trim().split(" ")[0]);
+  assert.deepEqual(names(false), ["m10", "m9", "m8", "m7", "m6", "m5", "m4", "m3", "m2", "m1", "The"]);
+  assert.equal(rows(false).at(-1), "The 10 figures that differ most; 3 more with --all");
+  assert.deepEqual(names(true), Object.keys(metricsOf(0)));
+});
+
 Deno.test("compareTable() distinguishes runs with the same name, and shows the settings that differ", () => {
   const rowsOf = (...runs: RunSummary[]) => cellsOf(compareTable(runs));
   assert.deepEqual(rowsOf(run("runs/a", "given"), run("runs/b", "other"))[0], ["given", "other"]);
