@@ -16,7 +16,7 @@ const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.
   .split(" ");
 const testing = ["test", lock, ...permissions];
 /** Whether the tests of a folder mostly wait for programs and browsers. */
-const waits = (folder: string) => /^tests(\/(ci|denow|experiments|viz\/report|web)\b.*)?$/.test(folder);
+const waits = (folder: string) => /^tests(\/(ci|denow|experiments|npm|viz\/report|web)\b.*)?$/.test(folder);
 
 interface Job {
   readonly args: readonly string[];

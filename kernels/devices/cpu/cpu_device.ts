@@ -12,7 +12,7 @@ import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import {
   coreCount,
-  hasRelaxedSimd,
+  fusesMultiplyAdd,
   loadKernels,
   mostThreads,
   ThreadTeam,
@@ -81,7 +81,7 @@ export class CpuDevice implements Device {
    * @throws {DeviceError} if the number of threads is invalid or not allowed here, or the engine has no shared memory
    */
   static async open(
-    { threads = 0, fused = hasRelaxedSimd() }: { threads?: number; fused?: boolean } = {},
+    { threads = 0, fused = fusesMultiplyAdd() }: { threads?: number; fused?: boolean } = {},
   ): Promise<CpuDevice> {
     checkThreads(threads);
     const reason = threads === 1 ? undefined : whySingleThreaded();

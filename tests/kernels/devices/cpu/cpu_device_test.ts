@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
 import type { Dims, Kernel } from "../../../../kernels/devices/device.ts";
 import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
-import { hasRelaxedSimd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
+import { fusesMultiplyAdd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
 import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
 import { trace } from "../../../../kernels/record/record.ts";
 import { conv2d, DeviceError, full, record, scope, withDevice } from "../../../../kernels/mod.ts";
@@ -100,7 +100,7 @@ Deno.test({
       /^A kernel of the CPU device failed: RuntimeError: unreachable.*; restart, or open a new device with init\(\)$/;
     const open = async () => {
       const memory = new SharedMemory(Layout.reserved);
-      const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
+      const team = new ThreadTeam(await loadKernels(fusesMultiplyAdd()), memory, 2);
       const program = memory.allocate(Layout.callBytes);
       const words = new Int32Array(memory.memory.buffer);
       words[program / 4] = 2 ** 20; // no such opcode

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
-import { hasRelaxedSimd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
+import { fusesMultiplyAdd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
 import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
 import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
 import { type WasmCall, writeCall } from "../../../../kernels/devices/cpu/wasm_call.ts";
@@ -16,7 +16,7 @@ const canaryWords = 1024;
 /** Memory, threads and calls, as the CPU device sets them up. */
 async function openTeam(threads: number) {
   const memory = new SharedMemory(Layout.reserved);
-  const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, threads);
+  const team = new ThreadTeam(await loadKernels(fusesMultiplyAdd()), memory, threads);
   return {
     memory,
     team,

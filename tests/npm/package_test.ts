@@ -1,0 +1,120 @@
+/// <reference lib="dom" />
+/** The npm package, as Node, Bun and a page built by Vite use it. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as library from "../../mod.ts";
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
+import { buildPackage } from "../../tools/npm_package.ts";
+import { testInBrowser } from "../browser.ts";
+import { withFolder } from "../folder.ts";
+import { granted, testUnless } from "../permissions.ts";
+import { engines } from "./engines.ts";
+import { useLibrary } from "./use_library.js";
+
+const checkpoint = fileURLToPath(new URL("../../checkpoints/mnist_residual.safetensors", import.meta.url));
+
+const found = granted("read") && granted("write") && granted("run") && granted("env") && granted("net")
+  ? await engines()
+  : { reason: "needs --allow-read --allow-write --allow-run --allow-env --allow-net" };
+const reason = "reason" in found ? found.reason : undefined;
+
+/** Runs a program in a folder; returns what it printed. */
+async function output(folder: string, ...[program, ...args]: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, cwd: folder }).output();
+  assert.ok(success, `${program} ${args}: ${new TextDecoder().decode(stderr)}`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** Installs the packed library in a new folder, beside a program that uses it. */
+async function withInstalled(use: (folder: string) => Promise<void>): Promise<void> {
+  assert.ok(!("reason" in found));
+  await withFolder(async (folder) => {
+    const file = await buildPackage(folder);
+    const cache = fileURLToPath(new URL("../../.cache/npm-cache", import.meta.url));
+    await Deno.writeTextFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    await output(
+      folder,
+      ...found.npm,
+      ...["install", "--silent", "--prefer-offline", "--cache", cache, "--no-audit", "--no-fund", file],
+    );
+    await Deno.copyFile(new URL("use_library.js", import.meta.url), join(folder, "use_library.js"));
+    await use(folder);
+  });
+}
+
+/** What the library gives in this Deno, with or without fused multiply-add. */
+async function expected(fused: boolean): Promise<unknown> {
+  const device = await CpuDevice.open({ threads: 2, fused });
+  const result = await library.withDevice(device, () => useLibrary(library, checkpoint));
+  device.close();
+  return JSON.parse(JSON.stringify(result));
+}
+
+testUnless(
+  reason,
+  "the packed library computes in Node and Bun what it does in Deno, to the bit",
+  () =>
+    withInstalled(async (folder) => {
+      assert.ok(!("reason" in found));
+      await Deno.writeTextFile(
+        join(folder, "main.js"),
+        `import * as library from "@flow/matching";
+      import { useLibrary } from "./use_library.js";
+      const { description, threads } = await library.init({ device: "cpu", threads: 2 });
+      const result = await useLibrary(library, ${JSON.stringify(checkpoint)});
+      const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2"/>';
+      const { rgba } = (await library.rasterizer())(svg);
+      console.log(JSON.stringify({ description, result, drawn: rgba.length }));`,
+      );
+      for (const [name, command] of Object.entries(found.run)) {
+        const { description, result, drawn } = JSON.parse(await output(folder, ...command, "main.js"));
+        assert.match(description, /^2 threads, WebAssembly SIMD/, name);
+        assert.equal(drawn, 4 * 3 * 2, name);
+        assert.deepEqual(result, await expected(description.includes("fused")), `${name}: ${description}`);
+      }
+    }),
+);
+
+await testInBrowser(
+  "a page that Vite builds from the packed library computes the same",
+  (browser) =>
+    withInstalled(async (folder) => {
+      assert.ok(!("reason" in found));
+      await Deno.writeTextFile(
+        join(folder, "index.html"),
+        `<!doctype html><link rel="icon" href="data:,"><script type="module" src="/main.js"></script>`,
+      );
+      await Deno.writeTextFile(
+        join(folder, "main.js"),
+        `import * as library from "@flow/matching";
+      import { useLibrary } from "./use_library.js";
+      async function answer() {
+        const { description } = await library.init({ device: "cpu" });
+        return { description, result: await useLibrary(library, "/checkpoint") };
+      }
+      window.answer = await answer().catch((error) => ({ description: String(error) }));`,
+      );
+      await output(folder, ...found.vite, "build", "--logLevel", "error");
+      await Deno.copyFile(checkpoint, join(folder, "dist/checkpoint"));
+      await using server = Deno.serve(
+        { hostname: "127.0.0.1", port: 0, onListen() {} },
+        async (request) => {
+          const { pathname } = new URL(request.url);
+          const file = pathname === "/" ? "/index.html" : pathname;
+          const types = { html: "text/html", js: "text/javascript" };
+          const type = types[file.split(".").at(-1) as keyof typeof types] ?? "application/octet-stream";
+          return new Response(await Deno.readFile(join(folder, "dist", file)), {
+            headers: { "content-type": type },
+          });
+        },
+      );
+      const page = await browser.newPage();
+      await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+      const answer = await page.waitForFunction(() => (globalThis as { answer?: object }).answer);
+      const { description, result } = await answer.jsonValue() as { description: string; result: unknown };
+      assert.deepEqual(result, await expected(description.includes("fused")), description);
+    }),
+  reason,
+);
