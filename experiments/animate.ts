@@ -5,7 +5,7 @@ import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory
 import { say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { choice, integer, integers, optional, path } from "./settings/kinds.ts";
+import { choice, integer, integers, optional, outputFile } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
@@ -33,7 +33,9 @@ export const animating = defineSettings({
     doc: "animation in 256 colours, animation in full colour, or a strip of stills",
     default: "gif",
   }),
-  out: optional(path("FILE", "the picture (else flow_<field>_<pacing>.gif or .png)")),
+  out: optional(outputFile([".gif", ".png", ".apng"], {
+    doc: "the picture (else flow_<field>_<pacing>.gif or .png)",
+  })),
   from: runSource.from,
   mlflow: shared.mlflow,
   experiment: { ...shared.experiment, doc: "draw its runs: all, or those named" },
@@ -72,7 +74,7 @@ export function resolveAnimation(
       } with --format apng: expected at most ${mostOfApng} (or gif)`,
     );
   }
-  if (out !== null && !endings[format].some((ending) => out.toLowerCase().endsWith(ending))) {
+  if (out !== null && !endings[format].some((ending) => out.endsWith(ending))) {
     throw new ConfigError(
       `Cannot use --out ${JSON.stringify(out)} with --format ${format}: ` +
         `expected a name that ends with ${endings[format].join(" or ")}`,

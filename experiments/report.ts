@@ -4,7 +4,7 @@ import { main, task } from "./program/task.ts";
 import { compareModels } from "./report/compare_models.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
-import { optional, path, toggle } from "./settings/kinds.ts";
+import { optional, outputFile, toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
@@ -13,7 +13,9 @@ import { findRuns } from "./tracking/find_run.ts";
 
 /** Settings of `deno task report`. */
 export const reporting = defineSettings({
-  out: optional(path("FILE", "the report (else report.html, for one run in its folder)")),
+  out: optional(outputFile([".html"], {
+    doc: "the report (else report.html, for one run in its folder)",
+  })),
   live: toggle({
     doc: "include weights and library, so that the report samples in the browser",
     default: true,

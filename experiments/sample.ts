@@ -21,7 +21,7 @@ import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { weightsFile } from "./run/layout.ts";
 import { checkGuidance, describing, describingHeading, givenGuidance, guiding } from "./settings/drawing.ts";
-import { choice, classList, integer, path, text } from "./settings/kinds.ts";
+import { choice, classList, integer, outputFile, path } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeSolver, solverSetting } from "./settings/solver.ts";
@@ -41,11 +41,8 @@ export const sampling = defineSettings({
     details: [`unlabelled networks: away from the run's early weights (else ${guidanceWithoutLabels})`],
   },
   columns: integer({ doc: "columns of the grid, 0 = one per class, or nearly square", default: 0 }),
-  out: text({
+  out: outputFile([".png", ".npy"], {
     doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
-    hint: "FILE",
-    pattern: /.\.(png|npy)$/,
-    expected: "a path that ends with .png or .npy",
     default: "grid.png",
   }),
   values: choice(["pixels", "network"], {

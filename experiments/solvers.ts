@@ -16,7 +16,7 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { integer, optional, path, text } from "./settings/kinds.ts";
+import { integer, optional, outputFile, path, text } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
@@ -42,9 +42,9 @@ const comparingSolvers = defineSettings({
   }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   guidance: evaluating.rows.guidance,
-  out: optional(
-    path("FILE", "JSON file for the results of a checkpoint (a run gets solvers.json in its folder)"),
-  ),
+  out: optional(outputFile([".json"], {
+    doc: "file for the results of a checkpoint (a run gets solvers.json in its folder)",
+  })),
   device: shared.device,
   threads: shared.threads,
 });

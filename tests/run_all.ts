@@ -36,12 +36,13 @@ interface Ended {
   readonly totals: Totals;
 }
 
-/** Files that may hold examples, outside the tests. */
+/** Files and folders that may hold examples, outside the tests: only those that no task with a server can write. */
 async function documented(): Promise<string[]> {
   const entries = await Array.fromAsync(Deno.readDir(root));
   return entries.filter(({ name, isDirectory }) => {
-    const isLeftOut = name.startsWith(".") || name === "tests" || configuration.exclude.includes(name);
-    return !isLeftOut && (isDirectory || /\.(md|ts)$/.test(name));
+    const isLeftOut = name.startsWith(".") || ["tests", "node_modules"].includes(name);
+    const { deny } = configuration.permissions.tracking.write;
+    return deny.includes(name) && !isLeftOut && (isDirectory || /\.(md|ts)$/.test(name));
   }).map(({ name }) => name);
 }
 

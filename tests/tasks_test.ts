@@ -49,13 +49,41 @@ Deno.test("no task has all permissions, and tracking reads only MLflow's variabl
   assert.equal(settings.lock, false);
 });
 
-testNeeding({ read: true }, "tasks that track runs cannot write code", async () => {
-  const { deny } = settings.permissions.tracking.write;
-  const names = await Array.fromAsync(Deno.readDir(new URL("..", import.meta.url)), ({ name }) => name);
-  const data = /^(runs|docs|checkpoints|coverage|node_modules|\..*)$|\.(md|png|gif|html)$|^LICENSE$/;
-  const code = [...names.filter((name) => !data.test(name)), ".git", ".cache", ".ci"];
-  assert.deepEqual(code.filter((name) => !deny.includes(name)), []);
-});
+/** What editors, shells, package managers and other programs read or run without being asked. */
+const read =
+  ".git .github .gitlab-ci.yml .envrc .env .npmrc .vscode deno.jsonc package.json node_modules Makefile"
+    .split(" ");
+
+testNeeding(
+  { read: true, run: true },
+  "tasks with a server can write neither the repository nor what tools run",
+  async () => {
+    const cwd = new URL("..", import.meta.url);
+    const run = async (command: string, args: string[]) =>
+      new TextDecoder().decode((await new Deno.Command(command, { args, cwd }).output()).stdout);
+    const tracked = new Set(
+      (await run("git", ["ls-files"])).trim().split("\n").map((path) => path.split("/")[0]),
+    );
+    assert.ok(tracked.has("docs"), "git lists the files");
+    const { deny } = settings.permissions.tracking.write;
+    assert.deepEqual([...tracked, ...read].filter((name) => !deny.includes(name)), []);
+    const query = "console.log(JSON.stringify(Deno.args.map((path) => " +
+      "Deno.permissions.querySync({ name: 'write', path }).state)))";
+    const script = `data:text/javascript,${encodeURIComponent(query)}`;
+    for (
+      const command of commands.filter((command) =>
+        command.includes("-P=tracking") && !command.includes("--deny-write")
+      )
+    ) {
+      const flags = command.split(" ").filter((word) => /^(-P|--allow-write)/.test(word));
+      const places = [...deny.map((name) => `${name}/x`), "runs/x", "x.png", "/tmp/x"];
+      const states = JSON.parse(
+        await run(Deno.execPath(), ["run", ...flags, "--config=deno.json", script, ...places]),
+      );
+      assert.deepEqual(states, [...deny.map(() => "denied"), "granted", "granted", "granted"], command);
+    }
+  },
+);
 
 testNeeding(
   { read: true, write: true, run: true },

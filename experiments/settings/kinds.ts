@@ -1,5 +1,10 @@
+import { basename, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import project from "../../deno.json" with { type: "json" };
 import { shownAddress } from "../run/server_url.ts";
 import type { Setting } from "./setting.ts";
+
+const checkout = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
 export interface Range {
@@ -99,6 +104,26 @@ export function text(
 /** A path; `hint` stands for it in `--help`. */
 export function path(hint: string, doc: string): Setting<string> {
   return text({ doc, hint, pattern: /./, expected: "a path" });
+}
+
+/**
+ * The file that a task writes. It ends as what it holds, so that it replaces no source or setting. Hidden files and
+ * what `deno.json` denies to tasks with a server are refused, too.
+ *
+ * @param endings of the file name, such as `.png`
+ */
+export function outputFile(endings: readonly string[], options: Options<string>): Setting<string> {
+  const expected = `a path that ends with ${anyOf(endings)}`;
+  const problem = (value: unknown) => {
+    const ends = typeof value === "string" && endings.some((ending) => value.endsWith(ending));
+    if (!ends) return `expected ${expected}`;
+    if (basename(value).startsWith(".")) return "it is a hidden file (expected another name)";
+    const [place] = relative(checkout, resolve(value)).split(/[\\/]/);
+    const { deny } = project.permissions.tracking.write;
+    return deny.includes(place) ? `${place} belongs to the program (expected another folder)` : undefined;
+  };
+  const accepts = (value: unknown): value is string => problem(value) === undefined;
+  return { ...options, hint: "FILE", expected, problem, fromText: (text) => text, accepts };
 }
 
 /** A server address; errors do not show its credentials. */

@@ -137,12 +137,30 @@ const nowhere = {
   animate: "none --out nowhere/x.gif",
   compare: "none none --out nowhere/x.gif",
   report: "none --out nowhere/x.html",
+  judge: "--out nowhere/x.safetensors",
+  morph: "--checkpoint none --class 1 --out nowhere/x.png",
 } as const;
 testTask("tasks check the folder of their output before any work", async (place) => {
   for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {
     const file = flags.split(" ").at(-1);
     const says = [`RunError: Cannot write ${file}: there is no folder nowhere; make it first\n`] as const;
     await assertRefused(place, { task, flags, says });
+  }
+});
+
+testTask("tasks write no source, no hidden file and nothing of the checkout", async (place) => {
+  const docs = fileURLToPath(new URL("../../docs/", import.meta.url));
+  for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {
+    const ending = flags.slice(flags.lastIndexOf("."));
+    const refused = [
+      ["mod.ts", "expected a path that ends with ."],
+      [`.x${ending}`, "it is a hidden file"],
+      [`${docs}x${ending}`, "docs belongs to the program (expected another folder)\n"],
+    ];
+    for (const [out, problem] of refused) {
+      const says = [`ConfigError: Cannot use --out "${out}": ${problem}`] as const;
+      await assertRefused(place, { task, flags: flags.replace(/\S+$/, out), says });
+    }
   }
 });
 
