@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/core/user_error.ts";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 
 /** A file of a run cannot be read or written. */
 export class RunError extends UserError {
@@ -10,9 +10,10 @@ export class RunError extends UserError {
  * Writes a file atomically: it always holds either the old or the new content, even if several programs write it at
  * once. The content goes to a temporary file in the same folder, is flushed to disk, and is renamed.
  *
- * @throws {RunError} if the disk is full or the folder not writable; the old file is then unchanged
+ * @throws {RunError} if the disk is full, the folder not writable, or its lock lost; the old file is then unchanged
  */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  checkGuards(path);
   const temporary = join(dirname(path), temporaryName(basename(path)));
   try {
     await writeFlushed(temporary, typeof content === "string" ? new TextEncoder().encode(content) : content);
@@ -43,6 +44,25 @@ export async function checkFolderOf(path: string): Promise<void> {
     throw new RunError(`Cannot write ${path}: there is no folder ${folder}; make it first`);
   }
   if (await isFolder(path)) throw new RunError(`Cannot write ${path}: it is a folder (expected a file)`);
+}
+
+/** Checks of folders that only the holder of a lock may write, by folder. */
+const guards = new Set<{ readonly folder: string; readonly check: () => void }>();
+
+/**
+ * Guards a folder of this program: `check` is called before a file in it is written, and may throw.
+ *
+ * @returns a function that ends the guard
+ */
+export function guardFolder(folder: string, check: () => void): () => void {
+  const guard = { folder: resolve(folder) + sep, check };
+  guards.add(guard);
+  return () => guards.delete(guard);
+}
+
+/** Called before a file or folder is written. @throws {RunError} if the lock of its run is lost */
+export function checkGuards(path: string): void {
+  for (const { folder, check } of guards) if (resolve(path).startsWith(folder)) check();
 }
 
 async function isFolder(path: string): Promise<boolean> {

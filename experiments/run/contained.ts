@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join, relative } from "node:path";
-import { reasonOf, RunError } from "./atomic_write.ts";
+import { checkGuards, reasonOf, RunError } from "./atomic_write.ts";
 import { type FieldCheck, fieldProblem, type Fields } from "./field_checks.ts";
 
 /**
@@ -83,6 +83,7 @@ export function isOther(path: string): boolean {
  */
 export async function makeContainedFolder(run: string, name: string): Promise<void> {
   const path = join(run, name);
+  checkGuards(path);
   try {
     await Deno.mkdir(path, { recursive: true });
     if (relative(await Deno.realPath(run), await Deno.realPath(path)) === name) return;

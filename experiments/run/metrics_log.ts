@@ -1,4 +1,4 @@
-import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import { checkGuards, reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
 import { isOther, readIfThere } from "./contained.ts";
 
 /** The byte that ends a line. */
@@ -17,9 +17,10 @@ export interface Metrics {
  * Appends a line to `metrics.jsonl`: a JSON object with NaN, Infinity and -Infinity as strings. An incomplete last
  * line, left by a killed run, is removed. The caller holds the run's lock.
  *
- * @throws {RunError} if the file cannot be written, or is a link
+ * @throws {RunError} if the file cannot be written or is a link, or the run's lock is lost
  */
 export function appendMetrics(path: string, metrics: Metrics): void {
+  checkGuards(path);
   if (isOther(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
   try {
     endLastLine(path);

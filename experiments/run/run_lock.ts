@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { reasonOf, RunError } from "./atomic_write.ts";
+import { guardFolder, reasonOf, RunError } from "./atomic_write.ts";
 import { isOther } from "./contained.ts";
 import { runFile } from "./layout.ts";
 
@@ -8,7 +8,8 @@ const pauseMs = 50;
 
 /**
  * A run that only this program may write until the lock is disposed of (twice does no harm). The system releases it
- * when the program ends, even by a kill.
+ * when the program ends, even by a kill. If the folder is deleted, this program writes nothing more there, even if a
+ * folder of that name is made anew.
  */
 export interface RunLock extends Disposable {
   /** The run's folder. */
@@ -23,20 +24,35 @@ export interface RunLock extends Disposable {
  * @throws {RunError} if the folder cannot be written
  */
 export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promise<RunLock | undefined> {
-  let file: Deno.FsFile;
-  checkLock(run);
+  // `isLocked` in another program holds the lock for a moment.
+  for (let left = Math.ceil(waitMs / pauseMs); left > 0; left--) {
+    checkLock(run);
+    const file = await openLock(run);
+    if (await file.tryLock(true) && isAt(file, run)) return lockOf(run, file);
+    file.close();
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+  return undefined;
+}
+
+async function openLock(run: string): Promise<Deno.FsFile> {
   try {
-    file = await Deno.open(join(run, runFile.lock), { read: true, write: true, create: true });
+    return await Deno.open(join(run, runFile.lock), { read: true, write: true, create: true });
   } catch (error) {
     throw new RunError(`Cannot lock ${run}: ${reasonOf(error)}`);
   }
-  // `isLocked` in another program holds the lock for a moment.
-  for (let left = Math.ceil(waitMs / pauseMs); left > 0; left--) {
-    if (await file.tryLock(true)) return lockOf(run, file);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+}
+
+/** Whether a run's lock file is still the one at its path. */
+function isAt(lock: Deno.FsFile, run: string): boolean {
+  const { dev, ino } = lock.statSync();
+  try {
+    const there = Deno.lstatSync(join(run, runFile.lock));
+    return there.dev === dev && there.ino === ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw new RunError(`Cannot check the lock of ${run}: ${reasonOf(error)}`);
   }
-  file.close();
-  return undefined;
 }
 
 /**
@@ -70,12 +86,20 @@ function checkLock(run: string): void {
 }
 
 function lockOf(run: string, file: Deno.FsFile): RunLock {
+  const endGuard = guardFolder(run, () => {
+    if (isAt(file, run)) return;
+    throw new RunError(
+      `Cannot write to ${run}: it was deleted or replaced while this program was working on it; this program writes ` +
+        "nothing more there",
+    );
+  });
   let held = true;
   return {
     run,
     [Symbol.dispose]() {
       if (held) file.close();
       held = false;
+      endGuard();
     },
   };
 }

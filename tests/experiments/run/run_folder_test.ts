@@ -7,6 +7,7 @@ import {
   readMetrics,
   truncateAfterStep,
 } from "../../../experiments/run/metrics_log.ts";
+import { makeContainedFolder } from "../../../experiments/run/contained.ts";
 import { checkFolderOf, RunError, writeAtomic } from "../../../experiments/run/atomic_write.ts";
 import { createRunFolder, removeLeftovers } from "../../../experiments/run/run_folder.ts";
 import { testInFolder } from "../../folder.ts";
@@ -271,5 +272,36 @@ testInFolder(
       7,
       "not another folder",
     );
+  },
+);
+
+testInFolder(
+  "lockRun() guards a folder: nothing is written there after it was deleted or made anew",
+  async (folder) => {
+    const [run, other] = [join(folder, "run"), join(folder, "other")];
+    for (const path of [run, other]) await Deno.mkdir(path);
+    using _ = await lockRun(run);
+    const lost = {
+      name: "RunError",
+      message: new RegExp(`^Cannot write to ${run}: it was deleted or replaced `),
+    };
+    const assertLost = async () => {
+      await assert.rejects(writeAtomic(join(run, "flow", "last.safetensors"), "new"), lost);
+      assert.throws(() => appendMetrics(join(run, "metrics.jsonl"), { step: 1 }), lost);
+      await assert.rejects(makeContainedFolder(run, "samples"), lost);
+    };
+    await writeAtomic(join(run, "config.json"), "{}");
+    await Deno.remove(run, { recursive: true });
+    await assertLost();
+    assert.deepEqual(await namesIn(folder), ["other"]);
+
+    await Deno.mkdir(run);
+    await assertLost();
+    {
+      using _ = await lockRun(run); // as another program does
+      await assertLost();
+    }
+    assert.deepEqual(await namesIn(run), [".lock"]);
+    await writeAtomic(join(other, "config.json"), "{}");
   },
 );

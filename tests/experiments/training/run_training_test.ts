@@ -109,6 +109,24 @@ testInFolder("runTraining() keeps the caller's lock", async (folder) => {
   assert.equal(await isLocked(run), false);
 });
 
+testInFolder(
+  "runTraining() ends if its folder is made anew, and leaves the new one alone",
+  async (folder) => {
+    const run = `${folder}/run`;
+    const say = (line: string) => {
+      if (!line.includes("run folder")) return;
+      Deno.removeSync(run, { recursive: true });
+      Deno.mkdirSync(run);
+    };
+    await assert.rejects(runTraining(configIn(folder, { maxSteps: 3, sampleEpochs: 1, out: run }), { say }), {
+      name: "RunError",
+      message: `Cannot write to ${run}: it was deleted or replaced while this program was working on it; ` +
+        "this program writes nothing more there",
+    });
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), []);
+  },
+);
+
 testInFolder("runTraining() makes no folder if plateau has no validation images", async (folder) => {
   const config = configIn(folder, {
     schedule: "plateau",
