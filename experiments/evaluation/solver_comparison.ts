@@ -162,9 +162,11 @@ export async function measureSolvers(
  * @param solvers at least one
  */
 export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
-  const best = solvers.reduce((a, b) => b.frechet.value < a.frechet.value ? b : a);
+  const best = solvers.reduce((a, b) =>
+    b.frechet.value < a.frechet.value || Number.isNaN(a.frechet.value) ? b : a
+  );
   return solvers.filter(({ frechet }) => frechet.value <= best.frechet.high)
-    .reduce((a, b) => b.evaluations < a.evaluations ? b : a);
+    .reduce((a, b) => b.evaluations < a.evaluations ? b : a, best);
 }
 
 /** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. */

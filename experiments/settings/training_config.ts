@@ -33,6 +33,8 @@ const ends = ["epochs", "maxSteps", "maxMinutes"] as const;
 /** The flags allowed with `--resume`; all others come from the run's `config.json`. */
 const resumable = [
   ...ends,
+  "schedule",
+  "lr",
   "device",
   "threads",
   "precision",
@@ -92,10 +94,18 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
     );
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
-  const config = training.resolve(given, { ...withEnds(given, saved), mlflow: null });
+  const config = training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null });
   checkEffects(given, config);
   checkConfig(config);
   return config;
+}
+
+/** Changes the learning rate of a resumed run. `--lr` alone is a constant rate, without a second warm-up. */
+function withRate({ lr, schedule }: GivenSettings, saved: TrainingConfig): TrainingConfig {
+  if (lr === undefined && schedule === undefined) return saved;
+  const name = schedule ?? "constant";
+  const muonLr = saved.muonLr * (lr ?? saved.lr) / saved.lr;
+  return { ...saved, schedule: name, muonLr, ...name === "constant" && { warmUp: 0 } };
 }
 
 /** Turns labels on if guidance or label dropout is given, unless labels are turned off. */

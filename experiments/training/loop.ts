@@ -6,10 +6,18 @@ import { TrainingError } from "../program/task.ts";
 import { pause } from "../../models/pause.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { weightsFile } from "../run/layout.ts";
-import { objectiveOf } from "../settings/training_config.ts";
+import { objectiveOf, readConfig } from "../settings/training_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
 import { KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
-import { isComplete, isMeasured, scheduleOf, type TrainingOutcome, type TrainingSession } from "./session.ts";
+import {
+  checkLength,
+  isComplete,
+  isMeasured,
+  lengthOf,
+  scheduleOf,
+  type TrainingOutcome,
+  type TrainingSession,
+} from "./session.ts";
 import { LossLog } from "./loss_log.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
@@ -46,8 +54,7 @@ export class TrainingLoop implements Disposable {
     this.#validation = new Validation(session);
     this.#grids = new SampleGrids(session);
     this.#kept = new KeptWeights(session);
-    const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
-    this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
+    this.#totalSteps = lengthOf(config, this.#order);
   }
 
   /** Stops the worker that pairs batches. */
@@ -71,7 +78,7 @@ export class TrainingLoop implements Disposable {
    * @throws {RunError} if there is no checkpoint, or it was trained on other data
    * @throws {SafetensorsError} if the checkpoint is damaged
    * @throws {StateError} if the checkpoint belongs to another network
-   * @throws {TrainingError} if nothing is left to do
+   * @throws {TrainingError} if nothing is left to do, or another length would move the learning rate
    */
   async resume(): Promise<number> {
     const { run, data, config } = this.#session;
@@ -80,7 +87,9 @@ export class TrainingLoop implements Disposable {
     this.#validation.lowest = progress.bestValLoss ?? Infinity;
     this.#validation.step = progress.validatedStep;
     this.#losses.restore(progress.recentSteps);
-    this.#schedule.restore?.(progress.schedule);
+    const earlier = readConfig(run);
+    const sameRate = earlier.schedule === config.schedule && earlier.lr === config.lr;
+    if (sameRate) this.#schedule.restore?.(progress.schedule);
     this.#savedStep = progress.step;
     const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
     if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
@@ -89,6 +98,15 @@ export class TrainingLoop implements Disposable {
       throw new TrainingError(
         `Nothing left to do: the run is at step ${progress.step} of ${this.#totalSteps}, after ` +
           `${minutes} minutes; use a larger --epochs, --max-steps or --max-minutes`,
+      );
+    }
+    if (sameRate && progress.step < this.#totalSteps) {
+      checkLength(
+        this.#session,
+        this.#schedule,
+        progress.step,
+        lengthOf(earlier, this.#order),
+        this.#totalSteps,
       );
     }
     return progress.step;

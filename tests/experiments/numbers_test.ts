@@ -21,6 +21,7 @@ import {
 } from "../../models/mod.ts";
 import { assertClose } from "../testing.ts";
 import { testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { assertRefused } from "./refusals.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 const bare =
@@ -53,6 +54,38 @@ testTask("train follows its schedule from the first to the last step", async (pl
     assertNear(await learningRates(place, run), rates, 1e-9);
   }
 });
+
+testTask(
+  "train --resume with another length asks for a rate if its schedule follows the length",
+  async (place) => {
+    const start = (schedule: string, steps: number) =>
+      place.succeed(
+        "train:base",
+        `${bare} --lr 0.01 --max-steps ${steps} --schedule ${schedule} --out ${schedule}`,
+      );
+    for (const schedule of ["one_cycle", "cosine"]) {
+      await start(schedule, 4);
+      const says =
+        `TrainingError: Cannot resume ${schedule} for 8 steps: its schedule ${schedule} is laid out for 4 steps, `;
+      const flags = `--resume ${schedule}`;
+      await assertRefused(place, {
+        flags: `${flags} --max-steps 8`,
+        says: [says, "would jump from ", "(expected --lr X "],
+      });
+      await assertRefused(place, {
+        flags: `${flags} --max-minutes 9`,
+        says: [says.replace("8 steps", "9 minutes")],
+      });
+      await place.succeed("train:base", `${flags} --max-steps 5`); // its last rate is that of the end, too
+    }
+    await place.succeed("train:base", "--resume one_cycle --max-steps 8 --lr 0.002");
+    assert.deepEqual((await learningRates(place, "one_cycle")).slice(5), [0.002, 0.002, 0.002]);
+    await place.succeed("train:base", "--resume cosine --max-steps 8 --schedule plateau");
+    assert.deepEqual((await learningRates(place, "cosine")).slice(5), [0.01, 0.01, 0.01]);
+    await start("plateau", 4);
+    await place.succeed("train:base", "--resume plateau --max-steps 6");
+  },
+);
 
 testTask("train --resume keeps the state of a plateau schedule", async (place) => {
   // The rate is so small that no loss beats the first by a ten-thousandth.

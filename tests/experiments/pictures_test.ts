@@ -14,7 +14,11 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
   await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
   const { stderr } = await place.succeed(
     "train:base",
-    onBirds(`${tinyRunWithPaths.replace("--no-conditional", "--conditional")} --max-steps 2 --out run`),
+    onBirds(
+      `${
+        tinyRunWithPaths.replace("--no-conditional", "--conditional")
+      } --max-steps 2 --schedule constant --out run`,
+    ),
   );
   assert.match(stderr, /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl\n/);
 

@@ -61,7 +61,7 @@ export function testMistakes(task: TaskName, mistakes: Readonly<Record<string, s
 
 /** Flags of a run with two steps. */
 export const smallRun =
-  `${tinyNetwork} --max-minutes 0 --max-steps 2 --samples 0 --flow-samples 0 --path-samples 0`;
+  `${tinyNetwork} --max-minutes 0 --max-steps 2 --schedule constant --samples 0 --flow-samples 0 --path-samples 0`;
 
 /** Trains a run to damage. */
 export const trained = (place: Workplace) =>

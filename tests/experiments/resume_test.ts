@@ -254,7 +254,7 @@ for (
 }
 
 testTask("train --resume of a run without labels needs no labels", async (place) => {
-  await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
+  await place.succeed("train:base", `${tinyRun} --max-steps 2 --schedule constant --out run`);
   const path = place.file("data", IDX_NAMES.trainLabels);
   const bytes = await Deno.readFile(path);
   bytes[bytes.length - 1] ^= 1;

@@ -60,6 +60,7 @@ Deno.test("cheapestOfBest() is the cheapest within the interval of the best", ()
   const costs = [cost("a", 4, 9), cost("b", 8, 5.9), cost("c", 16, 5), cost("d", 64, 5.2)];
   assert.equal(cheapestOfBest(costs).spec, "b");
   assert.equal(cheapestOfBest(costs.slice(2)).spec, "c");
+  assert.equal(cheapestOfBest([cost("none", 1, NaN), ...costs]).spec, "b");
 });
 
 testMistakes("solvers", {

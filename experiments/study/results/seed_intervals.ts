@@ -94,8 +94,9 @@ export function excludesZero([low, high]: Interval): boolean {
  * Source: Holm 1979, A simple sequentially rejective multiple test procedure
  */
 export function holmSignificant(chances: readonly number[]): boolean[] {
-  const order = [...chances.keys()].toSorted((i, j) => chances[i] - chances[j]);
-  const first = order.findIndex((place, i) => chances[place] > (1 - confidence) / (chances.length - i));
+  const known = chances.map((chance) => Number.isNaN(chance) ? 1 : chance);
+  const order = [...known.keys()].toSorted((i, j) => known[i] - known[j]);
+  const first = order.findIndex((place, i) => known[place] > (1 - confidence) / (chances.length - i));
   const significant = new Set(first < 0 ? order : order.slice(0, first));
   return chances.map((_, i) => significant.has(i));
 }

@@ -212,13 +212,17 @@ testInFolder("trainingConfig() resumes a run with its own settings", async (run)
 
   const config = configOf(`--model base --resume ${run} --epochs 7 --device cpu`, "quick");
   assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
+  const { schedule, lr, warmUp, muonLr } = configOf(`--resume ${run} --lr 0.125`);
+  assert.deepEqual([schedule, lr, warmUp, muonLr], ["constant", 0.125, 0, saved.muonLr / 2]);
+  const cosine = configOf(`--resume ${run} --schedule cosine`);
+  assert.deepEqual(cosine, { ...saved, resume: run, schedule: "cosine" });
   // A run folder from elsewhere must not name the server that gets credentials.
   const foreign = { ...saved, mlflow: "http://elsewhere" };
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(foreign));
   assert.equal(configOf(`--resume ${run}`).mlflow, null);
-  assert.throws(() => configOf(`--resume ${run} --lr 1`), {
-    message: "Cannot use --lr with --resume: the run keeps its settings, " +
-      "except --epochs, --max-steps, --max-minutes, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
+  assert.throws(() => configOf(`--resume ${run} --ema 0`), {
+    message: "Cannot use --ema with --resume: the run keeps its settings, " +
+      "except --epochs, --max-steps, --max-minutes, --schedule, --lr, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
   });
   assert.throws(() => configOf(`--resume ${run} --model residual`), {
     message: `Cannot resume ${run} with --model residual: it trains the base model`,

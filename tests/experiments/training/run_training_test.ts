@@ -73,7 +73,7 @@ testInFolder("runTraining() writes no weights through a link out of the run", as
   const { run } = await runTraining(configIn(folder, { maxSteps: 2, out: `${folder}/run` }));
   await Deno.mkdir(`${folder}/elsewhere`);
   await Deno.symlink(`${folder}/elsewhere`, `${run}/weights`);
-  const config = trainingConfig({ resume: run, maxSteps: 5 });
+  const config = trainingConfig({ resume: run, maxSteps: 5, lr: 1e-3 });
   await assert.rejects(runTraining(config, { keepAt: [3] }), {
     name: "RunError",
     message: `Cannot write to ${run}/weights: it is a link (expected a folder)`,

@@ -113,4 +113,5 @@ Deno.test("holmSignificant() follows Holm's procedure", () => {
   assert.deepEqual(holmSignificant([0.04]), [true]);
   assert.deepEqual(holmSignificant([0.04, 0.03]), [false, false]);
   assert.deepEqual(holmSignificant([]), []);
+  assert.deepEqual(holmSignificant([NaN, 0.001]), [false, true]);
 });
