@@ -14,22 +14,18 @@ import {
   gatherImages,
   gatherRows,
   gradients,
-  greater,
   groupNorm,
   init,
   linear,
   matmul,
-  max,
   mean,
   min,
   permute,
-  planMemory,
   randomBits,
   randomNormal,
   randomNormalRows,
   randomUniform,
   record,
-  type RecordOptions,
   reshape,
   resizeBilinear,
   scope,
@@ -40,15 +36,12 @@ import {
   Tensor,
   tensor,
   transpose,
-  uniforms,
   where,
   zeros,
 } from "../../kernels/mod.ts";
 import { registry } from "../../kernels/op.ts";
 import { assertRefuses, type Counting, notCounts } from "../refusing.ts";
-import { assertClose, devices, testOn } from "../testing.ts";
-
-const testOnCpu = testOn.bind(undefined, "cpu", devices.get("cpu")!);
+import { assertClose, testOnCpu } from "../testing.ts";
 
 const image = () => full([1, 2, 4, 4], 1);
 const key = () => tensor(Uint32Array.of(1, 2, 3));
@@ -61,7 +54,6 @@ const notWords = [1.5, NaN, -2, Infinity, 2 ** 32, "2" as unknown as number];
 const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   "tensor() shape": (n) => tensor([1, 2], [n, 1]),
   "full() shape": (n) => full([n, 2], 1),
-  "zeros() shape": (n) => zeros([2, n]),
   "reshape() shape": (n) => reshape(image(), [n, 16]),
   "randomNormal() shape": (n) => randomNormal(key(), [n]),
   "randomNormalRows() shape": (n) => randomNormalRows(key(), words(1, 2), [2, n]),
@@ -72,9 +64,7 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   "concat() axis": [(n) => concat([image(), image()], n), notAxes],
   "permute() order": [(n) => permute(zeros([2, 2]), [n, 0]), notAxes],
   "sum() axis": [(n) => sum(image(), [n]), notAxes],
-  "mean() axis": [(n) => mean(image(), [0, n]), notAxes],
   "resizeBilinear() height": [(n) => resizeBilinear(image(), n, 4), [...notCounts, 0]],
-  "resizeBilinear() width": [(n) => resizeBilinear(image(), 4, n), [...notCounts, 0]],
   "conv2d() padding": (n) => conv2d(image(), zeros([1, 2, 3, 3]), zeros([1]), { padding: n }),
   "groupNorm() groups": [(n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: n }), [...notCounts, 0]],
   "groupNorm() epsilon": [
@@ -86,7 +76,6 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   "randomBits() stream": [(n) => randomBits(0, n, 0, 1), notWords],
   "randomBits() counter": [(n) => randomBits(0, 0, n, 1), notWords],
   "randomBits() count": [(n) => randomBits(0, 0, 0, n), [1.5, NaN, -2, Infinity]],
-  "uniforms() count": [(n) => uniforms(0, 0, 0, n), [1.5, NaN, -2, Infinity]],
   "checkGradients() tolerance": [
     (n) => checkGradients((x) => sum(x), [tensor([1])], { tolerance: n }),
     [NaN, -1, 0],
@@ -97,10 +86,6 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   ],
   "Tensor() shape": (n) => new Tensor(image().storage, [n]),
   "Tensor() offset": [(n) => new Tensor(image().storage, [16], "f32", n), [...notCounts, 17]],
-  "record() precision": [
-    () => record(() => zeros([1]), { precision: "f64" as RecordOptions["precision"] & string }),
-    [0],
-  ],
   "Device.allocate()": (bytes) => image().device.allocate(bytes),
 };
 
@@ -145,15 +130,11 @@ const refused: Readonly<Record<string, () => unknown>> = {
     groupNorm(image(), zeros([2]), zeros([2]), any({ groups: 1, activation: "relu" })),
   "TypeError: Cannot record a step: unknown option dtype (expected precision)": () =>
     record(() => square(x()), any({ dtype: "f16" })),
-  "TypeError: Cannot record a step: unknown option precison (expected precision)": () =>
-    planMemory(() => square(x()), any({ precison: "f16" })),
   "TypeError: Cannot check gradients: unknown option atol (expected tolerance, step)": () =>
     checkGradients(square, [x()], any({ atol: 1e-3 })),
   // lists
   "TypeError: Cannot run sum: axes are 1 (expected a list of axes, such as [0, 1])": () =>
     mean(matrix(), any(1)),
-  "TypeError: Cannot run max: axes are 1 (expected a list of axes, such as [0, 1])": () =>
-    max(matrix(), any(1)),
   "TypeError: Cannot run permute: order is 1 (expected a list of axes, such as [1, 0])": () =>
     permute(matrix(), any(1)),
   "TypeError: Cannot run concat: tensors are f32[2, 3] (expected a list of tensors)": () =>
@@ -161,19 +142,17 @@ const refused: Readonly<Record<string, () => unknown>> = {
   "TypeError: Cannot take gradients: parameters are f32[2, 3] (expected a list of tensors)": () =>
     gradients(sum(x()), any(matrix())),
   // values that are not numbers
+  "TypeError: Cannot keep values in f64 (expected precision f32 or f16)": () =>
+    record(() => square(x()), any({ precision: "f64" })),
   "TypeError: Cannot make a tensor: value 0 is a list (expected a number; flatten nested lists, and give the shape as the second argument)":
     () => tensor(any([[1, 2], [3, 4]])),
   'TypeError: Cannot make a tensor: value 1 is "2" (expected a number)': () => tensor(any([1, "2"])),
-  "TypeError: Cannot make a tensor: value 0 is undefined (expected a number)": () => tensor(any([undefined])),
   "TypeError: Cannot make a tensor: value 0 is 1 (expected a number)": () =>
     tensor(any(BigInt64Array.of(1n))),
   "TypeError: Cannot make a tensor from 12 (expected a list of numbers)": () => tensor(any("12")),
-  "TypeError: Cannot make a tensor from undefined (expected a list of numbers)": () => tensor(any(undefined)),
   "Cannot make a tensor of shape 3 (expected a list of lengths, such as [2, 3])": () => zeros(any(3)),
   "TypeError: Cannot write to a tensor f32[2]: the values are of type Int32Array (expected a Float32Array)":
     () => x().write(any(Int32Array.of(2))),
-  "TypeError: Cannot write to a tensor f32[2]: the values are of type Array (expected a Float32Array)": () =>
-    x().write(any([1, 2])),
   "TypeError: Cannot write to a tensor u32[1]: the values are of type Float32Array (expected a Uint32Array)":
     () => words(1).write(Float32Array.of(1)),
   // types
@@ -183,8 +162,6 @@ const refused: Readonly<Record<string, () => unknown>> = {
     () => where(x(), x(), 0),
   "TypeError: Cannot run where: b is 0.5 beside a u32 tensor (expected a whole number from 0 to 4294967295)":
     () => where(words(1, 0), words(7, 8), 0.5),
-  "TypeError: Cannot run where: a is 4294967296 beside a u32 tensor (expected a whole number from 0 to 4294967295)":
-    () => where(words(1, 0), 2 ** 32, words(7, 8)),
   "TypeError: Cannot concat u32[0] with f32[2] (expected one type)": () =>
     concat([tensor(new Uint32Array(0), [0]), zeros([2])], 0),
   // shapes
@@ -194,11 +171,8 @@ const refused: Readonly<Record<string, () => unknown>> = {
     add(matrix(), zeros([4, 2])),
   "Cannot broadcast [2, 1, 2, 1, 2] with [1, 2, 1, 2, 1]: they stretch in 5 groups of axes (expected at most 4, neighbours that stretch alike being one); permute axes so that such are neighbours":
     () => add(zeros([2, 1, 2, 1, 2]), zeros([1, 2, 1, 2, 1])),
-  "Cannot broadcast f32[2] with f32[3]: lengths 2 and 3 meet (expected equal lengths or 1)": () =>
-    where(greater(x(), 0), x(), zeros([3])),
   "Cannot reshape f32[2, 3] to f32[5]: 6 elements": () => reshape(matrix(), [5]),
   "Cannot run sum: axis 2 is outside a tensor of rank 2": () => sum(matrix(), [2]),
-  "Cannot run max: axis 2 is outside a tensor of rank 2": () => max(matrix(), [2]),
   "Cannot run argmax: axis 0 is outside a tensor of rank 0": () => argmax(zeros([]), 0),
   "Cannot run convTranspose2d: axis 2 of w is 3, not 2: x f32[1, 2, 4, 4], w f32[2, 3, 3, 2], bias f32[3] (expected x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q])":
     () => convTranspose2d(image(), zeros([2, 3, 3, 2]), zeros([3])),
@@ -221,8 +195,6 @@ const refused: Readonly<Record<string, () => unknown>> = {
     min(zeros([2, 0]), [1]),
   "Cannot run argmax: x f32[2, 0] has no element along axis 1 (expected at least one)": () =>
     argmax(zeros([2, 0]), 1),
-  "Cannot run crossEntropy: logits f32[1, 0] is empty (expected at least one element)": () =>
-    crossEntropy(zeros([1, 0]), words(0)),
   "Cannot run conv2d: x f32[1, 0, 4, 4] is empty (expected at least one element)": () =>
     conv2d(zeros([1, 0, 4, 4]), zeros([2, 0, 3, 3]), zeros([2]), { padding: 1 }),
   // gradients

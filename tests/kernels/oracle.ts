@@ -1,9 +1,16 @@
 /** Expected results of ops: their references in f64 on the inputs of their samples, and derivatives of these. */
 
-import { type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
-import type { RegisteredOp } from "../../kernels/op.ts";
+import { defineOp, type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
+import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
+
+/** Declares an op that the registry test does not see. */
+export const hiddenOp: typeof defineOp = (definition, options) => {
+  const op = defineOp(definition, options);
+  registry.delete(definition.name);
+  return op;
+};
 
 /** Values of an op's inputs. */
 export type Arrays = readonly (Float64Array | Uint32Array)[];

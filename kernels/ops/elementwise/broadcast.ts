@@ -117,12 +117,13 @@ function broadcastKernel(
   };
 }
 
-/** Shapes that broadcast, and two equal ones. */
+/** Shapes that broadcast, also over four groups of axes, and two equal ones. */
 const broadcasting: readonly Sample[] = [
   { shapes: { a: [3, 5], b: [3, 5] } },
   { shapes: { a: [2, 3, 4, 5], b: [3, 1, 5] } },
   { shapes: { a: [4, 1], b: [2, 1, 3] } },
   { shapes: { a: [], b: [2, 2] } },
+  { shapes: { a: [2, 2, 1, 2, 1], b: [1, 1, 2, 1, 2] } },
 ];
 
 /** Declaration fields for f, of an op with inputs `a[A...], b[B...]` and output `y`. */

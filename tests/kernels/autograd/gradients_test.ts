@@ -5,7 +5,6 @@ import {
   concat,
   conv2d,
   convTranspose2d,
-  defineOp,
   exp,
   gelu,
   gradients,
@@ -13,10 +12,8 @@ import {
   matmul,
   meanSquaredError,
   multiply,
-  randomNormal,
   reshape,
   resizeBilinear,
-  scope,
   slice,
   softmax,
   square,
@@ -26,29 +23,20 @@ import {
   tensor,
   zeros,
 } from "../../../kernels/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
-import { registry } from "../../../kernels/op.ts";
-import { randomTensor } from "../oracle.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { hiddenOp, randomTensor } from "../oracle.ts";
 
-testOnDevices("gradients() sums over all paths to a tensor", async () => {
-  const x = tensor([1, -2, 3]);
-  const y = add(multiply(x, x), multiply(x, 5)); // d/dx = 2x + 5
-  const [dx] = gradients(sum(y), [x]);
-  assertClose(await dx.read(), [7, 1, 11], 1e-6);
-});
-
-testOnDevices("gradients() passes through broadcasting, slice() and concat()", async () => {
+testOnDevices("gradients() sums over paths, through broadcasting, slice() and concat()", async () => {
   const a = tensor([1, 2, 3], [3, 1]);
   const b = tensor([10, 20], [2]);
   const y = concat([multiply(a, b), subtract(a, b)], 0); // [6, 2]
   const [da, db] = gradients(sum(slice(y, 0, 1, 4)), [a, b]);
-  assert.deepEqual(da.shape, [3, 1]);
-  assert.deepEqual(db.shape, [2]);
+  assert.deepEqual([da.shape, db.shape], [[3, 1], [2]]);
   assertClose(await da.read(), [2, 32, 30], 1e-6);
   assertClose(await db.read(), [5 - 2, 5 - 2], 1e-6);
 });
 
-testOnDevices(
+testOnCpu(
   "gradients() returns one result per parameter, in order, also for intermediate tensors",
   async () => {
     const x = tensor([0.5]);
@@ -61,20 +49,14 @@ testOnDevices(
   },
 );
 
-testOnDevices("gradients() does not overflow the stack on a chain of 5,000 ops", async () => {
+testOnCpu("gradients() does not overflow the stack on a chain of 5,000 ops", async () => {
   const x = tensor([1]);
   let y = x;
   for (let i = 0; i < 5000; i++) y = add(y, 1);
   assertClose(await gradients(reshape(y, []), [x])[0].read(), [1], 0);
 });
 
-testOnDevices("gradients() refuses a parameter whose history ended with a scope", () => {
-  const x = tensor([1, 2]);
-  const cut = scope(() => multiply(x, 2));
-  assert.throws(() => gradients(sum(cut), [x]), /does not depend/);
-});
-
-testOnDevices("gradients() can be nested three times", async () => {
+testOnCpu("gradients() can be nested three times", async () => {
   const x = tensor([2]);
   let y = multiply(square(x), square(x)); // x^4
   for (let n = 0; n < 3; n++) [y] = gradients(sum(y), [x]);
@@ -103,7 +85,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("gradients() through an op without a rule throws, naming op and input", () => {
+testOnCpu("gradients() through an op without a rule throws, naming op and input", () => {
   const x = randomTensor(1, [2, 4, 2, 2]);
   const y = groupNorm(x, tensor([1, 1, 1, 1]), tensor([0, 0, 0, 0]), { groups: 2 });
   const [dx] = gradients(sum(square(y)), [x]);
@@ -116,7 +98,7 @@ testOnDevices("gradients() through an op without a rule throws, naming op and in
 });
 
 /** The halves of an even number of values, with a rule for the input `x` only. */
-const halves = defineOp({
+const halves = hiddenOp({
   name: "halvesForTest",
   signature: "x[n], scale[1] -> first[h], second[h]",
   derive: ({ n }) => ({ h: n / 2 }),
@@ -129,46 +111,32 @@ const halves = defineOp({
   },
   samples: [],
 });
-registry.delete("halvesForTest");
 
-testOnDevices("gradients() through an input or output without a rule throws", () => {
-  const [x, scale] = [tensor([1, 2]), tensor([3])];
-  const [first, second] = halves(x, scale);
-  gradients(sum(first), [x]);
-  assert.throws(
-    () => gradients(sum(first), [scale]),
-    /through halvesForTest: .* output first to its input scale f32\[1\]/,
-  );
-  assert.throws(() => gradients(sum(add(first, second)), [x]), /output second to its input x f32\[2\]/);
-});
+testOnCpu(
+  "gradients() through an input or output without a rule throws, unless no parameter is behind",
+  async () => {
+    const [x, scale] = [tensor([1, 2]), tensor([3])];
+    const [first, second] = halves(x, scale);
+    gradients(sum(first), [x]);
+    assert.throws(
+      () => gradients(sum(first), [scale]),
+      /through halvesForTest: .* output first to its input scale f32\[1\]/,
+    );
+    assert.throws(() => gradients(sum(add(first, second)), [x]), /output second to its input x f32\[2\]/);
+    const w = tensor([2]);
+    assertClose(await gradients(sum(multiply(w, second)), [w])[0].read(), [2], 0);
+  },
+);
 
-testOnDevices("gradients() ignores missing rules on branches without parameters", async () => {
+testOnCpu("gradients() refuses a rule's result that is not a tensor of the input's shape", () => {
   const x = tensor([1, 2]);
-  const noise = randomNormal(tensor(Uint32Array.of(1, 2, 3)), [2]);
-  const [, constant] = halves(x, tensor([3]));
-  constant.detach();
-  const w = tensor([2, 3]);
-  const [dw] = gradients(sum(add(multiply(w, noise), multiply(w, constant))), [w]);
-  assertClose(await dw.read(), (await noise.read()).map((value) => value + 2), 1e-6);
-});
-
-testOnDevices("conv2d() has a bias gradient of the bias's shape", () => {
-  const [x, w] = [randomTensor(3, [2, 1, 3, 3]), randomTensor(4, [2, 1, 3, 3])];
-  for (const shape of [[2], [1, 2], [2, 2]]) {
-    const bias = randomTensor(5, shape);
-    const [found] = gradients(sum(square(conv2d(x, w, bias, { padding: 1 }))), [bias]);
-    assert.deepEqual(found.shape, shape);
-  }
-});
-
-testOnDevices("gradients() refuses a rule's result that is not a tensor of the input's shape", () => {
-  const x = tensor([1, 2]);
-  const refused = [[zeros([1]), /^ShapeError: .* of its input x gives f32\[1\]/], [
-    undefined,
-    /^TypeError: .*undefined/,
-  ]] as const;
-  for (const [dx, why] of refused) {
-    const op = defineOp({
+  for (
+    const [dx, why] of [
+      [zeros([1]), /^ShapeError: .* of its input x gives f32\[1\]/],
+      [undefined, /^TypeError: .*undefined/],
+    ] as const
+  ) {
+    const op = hiddenOp({
       name: "gradientForTest",
       signature: "x[n] -> y[n]",
       wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
@@ -176,7 +144,6 @@ testOnDevices("gradients() refuses a rule's result that is not a tensor of the i
       reference: ({ x, y }) => y.set(x),
       samples: [],
     });
-    registry.delete("gradientForTest");
     assert.throws(() => gradients(sum(add(op(x), 1)), [x]), why);
   }
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { defineOp, tensor } from "../../../kernels/mod.ts";
-import { registry } from "../../../kernels/op.ts";
+import { hiddenOp } from "../oracle.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
 function declare(signature: string, more: { attributes?: Record<string, "u32"> } = {}): void {
@@ -39,15 +39,8 @@ Deno.test("defineOp() refuses malformed signatures with a one-line message", () 
   declare("x[n] -> y[m, 2, S]", { attributes: { m: "u32", S: "u32" } });
 });
 
-/** Declares an op that the registry test does not see. */
-const hidden: typeof defineOp = (definition) => {
-  const op = defineOp(definition);
-  registry.delete(definition.name);
-  return op;
-};
-
 /** x + 10 high + low. */
-const twoDigits = hidden({
+const twoDigits = hiddenOp({
   name: "twoDigitsForTest",
   signature: "x[n] -> y[n]",
   attributes: { high: "u32", low: "f32" },
@@ -59,7 +52,7 @@ const twoDigits = hidden({
 });
 
 /** x + 12, with dims derived in either order. */
-const derived = hidden({
+const derived = hiddenOp({
   name: "derivedForTest",
   signature: "x[n] -> y[n]",
   attributes: { swap: "u32" },

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import {
   conv2d,
-  defineOp,
   gradients,
   type KernelChoice,
   matmul,
@@ -10,11 +9,11 @@ import {
   sum,
   tensor,
 } from "../../../../kernels/mod.ts";
-import { registry } from "../../../../kernels/op.ts";
 import { uniforms } from "../../../../kernels/ops/random/threefry.ts";
 import { inWays, type Way } from "../../../../kernels/ways.ts";
 import { sizeOf } from "../../../../kernels/core/shape.ts";
 import { assertClose } from "../../../testing.ts";
+import { hiddenOp } from "../../oracle.ts";
 import { always, MemoryStore, onNewDevice, testTuning } from "./tuning.ts";
 
 const random = (stream: number, shape: Shape) =>
@@ -151,14 +150,13 @@ testTuning("tune() skips a candidate that does not compile, and the device keeps
     grid: ({ n }) => n,
     wgsl: () => "fn kernel(i: u32) { y[i] = 2.0 * x[i]; }",
   };
-  const twice = defineOp({
+  const twice = hiddenOp({
     name: "twiceForTest",
     signature: "x[n] -> y[n]",
     ...inWays([good, { ...good, name: "bad", wgsl: () => "fn kernel(i: u32) { y[i] = wrong; }" }], () => 0),
     reference: ({ x, y }) => x.forEach((value, i) => y[i] = 2 * value),
     samples: [],
   });
-  registry.delete("twiceForTest");
   await onNewDevice(async () => {
     const x = tensor([1, 2]);
     const step = record(() => twice(x));
