@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { Passes } from "../../kernels/ways.ts";
 import { type CallPlan, currentDevice, defineOp, type Kernel, record, tensor } from "../../kernels/mod.ts";
-import { assertClose, devices, testOn, testOnDevices } from "../testing.ts";
+import { assertClose, testOnDevices } from "../testing.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
-import { always, onNewDevice, testTuning } from "./devices/webgpu/tuning.ts";
+import { always, onNewDevice, testOnWebGpu } from "./devices/webgpu/tuning.ts";
 import { inputsOf, oracle } from "./oracle.ts";
 
 /** A fake op with one output of the given shape. */
@@ -43,7 +43,7 @@ testOnDevices("an op accepts buffers of vectors", async () => {
   assert.deepEqual([...await doubled(tensor([1, 2, 3, 4, 5, 6, 7, 8])).read()], [2, 4, 6, 8, 10, 12, 14, 16]);
 });
 
-testOn("webgpu", devices.get("webgpu")!, "a buffer whose length is not a multiple of four is refused", () => {
+testOnWebGpu("a buffer whose length is not a multiple of four is refused", () => {
   assert.throws(() => doubled(tensor([1, 2, 3, 4, 5])), {
     name: "DeviceError",
     message:
@@ -61,28 +61,31 @@ function candidatesFor({ kernel, inputs, plan }: RegisteredOp, { shapes, attribu
 
 for (const op of registry.values()) {
   if (!op.kernel.candidates) continue;
-  testTuning(`${op.name}() equals its reference with each of its candidates`, () =>
-    onNewDevice(async () => {
-      const sample = op.samples.toSorted((a, b) =>
-        candidatesFor(op, b).length - candidatesFor(op, a).length
-      )[0];
-      const inputs = inputsOf(op, sample);
-      const expected = oracle(op, sample, inputs);
-      const candidates = candidatesFor(op, sample);
-      assert.ok(candidates.length > 1);
-      for (const candidate of candidates) {
-        const tensors = op.inputs.map(({ name }, i) =>
-          tensor(Float32Array.from(inputs[i]), sample.shapes[name])
-        );
-        const step = record(() => op.run(tensors, sample.attributes ?? {}));
-        const choices = await step.tune({ store: always(candidate), seconds: 0 });
-        const own = choices.find(({ key }) => key.call.startsWith(`${op.name} `)); // parts have choices, too
-        assert.equal(own?.chosen, candidate);
-        step.run();
-        for (const [i, y] of step.result.entries()) {
-          const { name } = op.outputs[i];
-          assertClose(await y.read(), expected[name], tolerance, `${name} by ${candidate}`);
+  testOnWebGpu(
+    `${op.name}() equals its reference with each of its candidates`,
+    () =>
+      onNewDevice(async () => {
+        const sample = op.samples.toSorted((a, b) =>
+          candidatesFor(op, b).length - candidatesFor(op, a).length
+        )[0];
+        const inputs = inputsOf(op, sample);
+        const expected = oracle(op, sample, inputs);
+        const candidates = candidatesFor(op, sample);
+        assert.ok(candidates.length > 1);
+        for (const candidate of candidates) {
+          const tensors = op.inputs.map(({ name }, i) =>
+            tensor(Float32Array.from(inputs[i]), sample.shapes[name])
+          );
+          const step = record(() => op.run(tensors, sample.attributes ?? {}));
+          const choices = await step.tune({ store: always(candidate), seconds: 0 });
+          const own = choices.find(({ key }) => key.call.startsWith(`${op.name} `)); // parts have choices, too
+          assert.equal(own?.chosen, candidate);
+          step.run();
+          for (const [i, y] of step.result.entries()) {
+            const { name } = op.outputs[i];
+            assertClose(await y.read(), expected[name], tolerance, `${name} by ${candidate}`);
+          }
         }
-      }
-    }));
+      }),
+  );
 }

@@ -58,6 +58,12 @@ testOnAllKernels("max() and argmax() are right for long runs, which are split in
   assert.equal(slopes.filter((slope) => slope !== 0).length, 4);
 });
 
+testOnDevices("sum() of a million values is exact to 1e-6", async () => {
+  const values = Float32Array.from({ length: 1 << 20 }, (_, i) => (i % 1000) / 1000);
+  const exact = values.reduce((total, v) => total + v, 0);
+  assertClose(await sum(tensor(values)).read(), [exact], 1e-6);
+});
+
 testOnDevices("sum() and max() over axes of length 1 are views, as documented", async () => {
   for (const reduce of [sum, max]) {
     const x = tensor([1, 2], [2, 1]);

@@ -4,7 +4,8 @@ import type { BufferRange, Device } from "../../../kernels/devices/device.ts";
 import { halfWgsl } from "../../../kernels/devices/webgpu/shader.ts";
 import { type RegisteredOp, registry } from "../../../kernels/op.ts";
 import type { Sample } from "../../../kernels/op_definition.ts";
-import { assertClose, devices, testOn } from "../../testing.ts";
+import { assertClose } from "../../testing.ts";
+import { testOnWebGpu } from "../devices/webgpu/tuning.ts";
 import { inputsOf, oracle } from "../oracle.ts";
 
 Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16 in the named buffers", () => {
@@ -75,9 +76,7 @@ for (const op of registry.values()) {
   if (updates) continue; // parameters, moments and logs are never in f16
   const [sample] = op.samples; // its results fit f16
   if (!sample) continue;
-  testOn(
-    "webgpu",
-    devices.get("webgpu")!,
+  testOnWebGpu(
     `${op.name}() equals its f64 reference on f16 storage`,
     async (device) => {
       if (!device.halfStorage) return;

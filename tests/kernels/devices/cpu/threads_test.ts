@@ -17,6 +17,10 @@ import {
 import { createModel } from "../../../../models/mod.ts";
 import { key, trainingStep } from "./training_step.ts";
 
+/** Defines a test that starts workers, which end a moment after close(). */
+const testThreads = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
+
 /** Losses and weights after some steps large enough for worker threads. */
 async function train(device: CpuDevice, steps: number): Promise<{ losses: number[]; weights: Float32Array }> {
   return await withDevice(device, async () => {
@@ -34,9 +38,9 @@ async function train(device: CpuDevice, steps: number): Promise<{ losses: number
   });
 }
 
-Deno.test({
-  name: "CpuDevice computes the same bits with 1, 2 and 8 threads",
-  async fn() {
+testThreads(
+  "CpuDevice computes the same bits with 1, 2 and 8 threads",
+  async () => {
     const results = [];
     for (const threads of [1, 2, 8]) {
       const device = await CpuDevice.open({ threads });
@@ -47,13 +51,11 @@ Deno.test({
     assert.deepEqual(results[2], results[0]);
     assert.ok(results[0].losses[7] < results[0].losses[0]);
   },
-  sanitizeOps: false, // workers end a moment after close()
-  sanitizeResources: false,
-});
+);
 
-Deno.test({
-  name: "CpuDevice runs large ops on all threads and small ones on one, in any order, with the same bits",
-  async fn() {
+testThreads(
+  "CpuDevice runs large ops on all threads and small ones on one, in any order, with the same bits",
+  async () => {
     const results: Float32Array[][] = [];
     const started: number[] = [];
     const { Worker } = globalThis;
@@ -99,13 +101,11 @@ Deno.test({
     assert.deepEqual(results[1], results[0]);
     assert.deepEqual(results[2], results[0]);
   },
-  sanitizeOps: false,
-  sanitizeResources: false,
-});
+);
 
-Deno.test({
-  name: "CpuDevice's threads can access memory that has just grown, including the list of calls",
-  async fn() {
+testThreads(
+  "CpuDevice's threads can access memory that has just grown, including the list of calls",
+  async () => {
     const device = await CpuDevice.open({ threads: 3 });
     await withDevice(device, async () => {
       const w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
@@ -121,13 +121,11 @@ Deno.test({
     });
     device.close();
   },
-  sanitizeOps: false,
-  sanitizeResources: false,
-});
+);
 
-Deno.test({
-  name: "CpuDevice.rest() is safe between any two steps",
-  async fn() {
+testThreads(
+  "CpuDevice.rest() is safe between any two steps",
+  async () => {
     const device = await CpuDevice.open({ threads: 3 });
     await withDevice(device, async () => {
       const x = full([4, 16, 28, 28], 1), w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
@@ -142,6 +140,4 @@ Deno.test({
     });
     device.close();
   },
-  sanitizeOps: false,
-  sanitizeResources: false,
-});
+);

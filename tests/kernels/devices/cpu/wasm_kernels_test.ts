@@ -36,13 +36,6 @@ async function openTeam(threads: number) {
   };
 }
 
-/** A matrix product on uninitialised memory. */
-function someProduct(memory: SharedMemory): WasmCall {
-  const [a, b, y] = [1, 2, 3].map(() => memory.allocate(1024));
-  const args = { a, b, y, A: 1, B: 1, Y: 1, M: 8, N: 8, K: 8, am: 32, ak: 4, bk: 32, bn: 4 };
-  return { kernel: "matmul", args };
-}
-
 for (const { name, kernel, inputs, plan, samples } of registry.values()) {
   if (!kernel.wasm) continue;
   Deno.test(`${name}() does not write past the workspace that its kernels request`, async () => {
@@ -69,7 +62,9 @@ for (const { name, kernel, inputs, plan, samples } of registry.values()) {
 
 Deno.test("ThreadTeam.run() names the kernel and sizes if the workspace is too small, and writes nothing", async () => {
   const { memory, team, lay } = await openTeam(1);
-  const call = someProduct(memory);
+  const [a, b, y] = [1, 2, 3].map(() => memory.allocate(1024));
+  const args = { a, b, y, A: 1, B: 1, Y: 1, M: 8, N: 8, K: 8, am: 32, ak: 4, bk: 32, bn: 4 };
+  const call: WasmCall = { kernel: "matmul", args };
   const { program, needed, isIntact } = lay([call], (needed) => needed - 4);
   assert.throws(() => team.run(program, 1, false), {
     name: "DeviceError",
@@ -82,18 +77,9 @@ Deno.test("ThreadTeam.run() names the kernel and sizes if the workspace is too s
   assert.ok(isIntact());
 });
 
-Deno.test("ThreadTeam.workspaceBytes() grows with the number of threads", async () => {
-  const [one, four] = await Promise.all([1, 4].map(async (threads) => {
-    const { memory, lay } = await openTeam(threads);
-    return lay([someProduct(memory)], (needed) => needed).needed;
-  }));
-  assert.ok(one > 0);
-  assert.equal(four, 4 * one);
-});
-
 Deno.test("CpuDevice.run() names an op whose workspace exceeds the memory, and keeps working", async () => {
   const device = await CpuDevice.open({ threads: 1 });
-  const { kernel, inputs } = registry.get("conv2d")!;
+  const { kernel } = registry.get("conv2d")!;
   const buffer = device.allocate(4096);
   const ranges = kernel.ports.map(() => ({ buffer, offset: 0, length: 1 }));
   const dims = { N: 1, C: 1, H: 1, W: 1, K: 1, P: 1, Q: 1, B: 1, R: 3, S: 3, padding: 1 };
@@ -104,7 +90,6 @@ Deno.test("CpuDevice.run() names an op whose workspace exceeds the memory, and k
     message:
       /^Cannot run conv2d: it needs \d{11} bytes of workspace; Cannot allocate \d+ MiB: the CPU device holds/,
   });
-  assert.equal(inputs.length, 3);
   step(); // its workspace still exists
   device.close();
 });
@@ -119,11 +104,6 @@ Deno.test("copyRows of empty rows does nothing", async () => {
   team.run(program, 1, false);
 });
 
-import "../../../../kernels/mod.ts";
-
-/** A call with a possible mistake of its author. */
-const call = (kernel: string, args: Record<string, number>) => ({ kernel, args }) as unknown as WasmCall;
-
 Deno.test("writeCall() writes opcode, next task 0, the single-thread flag, and arguments in the kernel's order and types", () => {
   const memory = new SharedMemory(Layout.reserved);
   const at = memory.allocate(Layout.callBytes);
@@ -135,15 +115,13 @@ Deno.test("writeCall() writes opcode, next task 0, the single-thread flag, and a
     const words = [...memory.u32.subarray(at / 4, at / 4 + 7)];
     assert.deepEqual(words, [opcode, 0, Number(alone), 4096, 2 ** 32 - 1, 0x3f000000, 99]);
   }
-  writeCall(memory, at, fill);
-  assert.equal(memory.u32[(at + Layout.alone) / 4], 0);
 });
 
 Deno.test("writeCall() refuses an unknown kernel, and missing or fractional arguments", () => {
   const memory = new SharedMemory(Layout.reserved);
   const at = memory.allocate(Layout.callBytes);
   const write = (kernel: string, args: Record<string, number>) => () =>
-    writeCall(memory, at, call(kernel, args));
+    writeCall(memory, at, { kernel, args } as unknown as WasmCall);
   assert.throws(write("softplus", {}), {
     name: "TypeError",
     message: /^Cannot call WebAssembly kernel softplus: there is none of that name \(expected .*matmul/,
@@ -160,7 +138,10 @@ Deno.test("CpuDevice.run() refuses more kernel calls than fit; a recorded step a
   const buffer = device.allocate(64);
   const { kernel } = registry.get("fill")!;
   const wasm = ({ y }: Readonly<Record<string, number>>) =>
-    Array.from({ length: 9 }, (_, i) => call("fill", { y: y + 4 * i, n: 1, value: i }));
+    Array.from(
+      { length: 9 },
+      (_, i): WasmCall => ({ kernel: "fill", args: { y: y + 4 * i, n: 1, value: i } }),
+    );
   const op = { kernel: { ...kernel, wasm }, ranges: [{ buffer, offset: 0, length: 9 }], dims: {} };
   assert.throws(() => device.run(op), {
     name: "DeviceError",

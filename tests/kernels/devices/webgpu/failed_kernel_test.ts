@@ -5,17 +5,16 @@ import {
   defineOp,
   DeviceError,
   full,
-  init,
   multiply,
   record,
   scope,
   type Tensor,
   tensor,
-  withDevice,
 } from "../../../../kernels/mod.ts";
 import { registry } from "../../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
 import { hiddenOp } from "../../oracle.ts";
+import { testOnNewDevice } from "./tuning.ts";
 
 /** Declares an op that doubles its input, with working or broken kernels. */
 function declare(works: boolean): (x: Tensor) => Tensor {
@@ -37,17 +36,7 @@ const named = (error: unknown): true => {
   return true;
 };
 
-/** Runs a test on a new WebGPU device, where failures are reported late. */
-function testOnWebGpu(name: string, test: () => Promise<void>): void {
-  testOnDevices(name, async (device) => {
-    if (device.kind !== "webgpu") return;
-    const own = await init({ device: "webgpu" });
-    await withDevice(own, test);
-    own.close();
-  });
-}
-
-testOnWebGpu(
+testOnNewDevice(
   "a kernel that does not compile fails only its call and what depends on it",
   async () => {
     const x = tensor([1, 2]);
@@ -118,7 +107,7 @@ testOnDevices("memory of a failed value can be reused", async () => {
   for (const [i, y] of many.entries()) assertClose(await y.read(), [1 + i, 2 + i], 0);
 });
 
-testOnWebGpu(
+testOnNewDevice(
   "RecordedStep.compile() names an op whose kernel does not compile, and the device keeps working",
   async () => {
     const x = tensor([1]);

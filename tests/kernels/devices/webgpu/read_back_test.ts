@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
 import { turn } from "../../../../kernels/devices/turn.ts";
 import { add, init, tensor, withDevice } from "../../../../kernels/mod.ts";
-import { testOnDevices } from "../../../testing.ts";
+import { testOnWebGpu } from "./tuning.ts";
 
 const never = () => new Promise<never>(() => {});
 
@@ -33,60 +33,45 @@ function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
   return { read, told };
 }
 
-Deno.test("readBack() reads available bytes without waiting for the promise", async () => {
-  const { read, told } = deviceOf(never, () => true);
-  assert.deepEqual([...new Uint8Array(await read())], [7, 0, 0, 0, 0, 0, 0, 0]);
-  assert.deepEqual(told, ["8 bytes, mapped", "unmap", "copy", "destroy"]);
-});
+Deno.test("readBack() waits for the promise only if bytes are not available yet, and frees its buffer", async () => {
+  const available = deviceOf(never, () => true);
+  assert.deepEqual([...new Uint8Array(await available.read())], [7, 0, 0, 0, 0, 0, 0, 0]);
+  assert.deepEqual(available.told, ["8 bytes, mapped", "unmap", "copy", "destroy"]);
 
-Deno.test("readBack() waits for the promise if bytes are not available yet", async () => {
   let mapped = false;
-  const map = async () => {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    mapped = true;
-  };
-  const { read, told } = deviceOf(map, () => mapped);
-  assert.equal(new Uint8Array(await read())[0], 7);
-  assert.equal(told.at(-1), "destroy");
+  const map = () => new Promise<void>((resolve) => setTimeout(() => resolve(void (mapped = true)), 5));
+  const late = deviceOf(map, () => mapped);
+  assert.equal(new Uint8Array(await late.read())[0], 7);
+  assert.equal(late.told.at(-1), "destroy");
+
+  const large = deviceOf(() => Promise.resolve(), () => true); // without zeroing it first
+  await large.read(1 << 23);
+  assert.deepEqual(large.told, ["8388608 bytes", "copy", "destroy"]);
+
+  const lost = deviceOf(() => Promise.reject(new Error("lost")), () => false);
+  await assert.rejects(lost.read(), { message: "lost" });
+  assert.equal(lost.told.at(-1), "destroy");
 });
 
-Deno.test("readBack() of many bytes waits, without zeroing them first", async () => {
-  const { read, told } = deviceOf(() => Promise.resolve(), () => true);
-  await read(1 << 23);
-  assert.deepEqual(told, ["8388608 bytes", "copy", "destroy"]);
-});
-
-Deno.test("readBack() rejects if mapAsync does, and frees its buffer", async () => {
-  const { read, told } = deviceOf(() => Promise.reject(new Error("lost")), () => false);
-  await assert.rejects(read(), { message: "lost" });
-  assert.equal(told.at(-1), "destroy");
-});
-
-const adapter = await navigator.gpu?.requestAdapter();
-
-Deno.test({
-  name: `readBack() on this machine needs no promise${adapter ? "" : " [ignored: no adapter]"}`,
-  ignore: !adapter,
-  async fn() {
-    const device = await adapter!.requestDevice();
-    const { COPY_SRC, COPY_DST } = GPUBufferUsage;
-    const from = device.createBuffer({ size: 8, usage: COPY_SRC | COPY_DST });
-    device.queue.writeBuffer(from, 0, new Uint32Array([3, 5]));
-    const promises: Promise<unknown>[] = [];
-    const values = await readBack(device, 8, (to) => {
-      const map = to.mapAsync.bind(to);
-      to.mapAsync = (...given) => {
-        promises.push(map(...given));
-        return never();
-      };
-      const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(from, 0, to, 0, 8);
-      device.queue.submit([encoder.finish()]);
-    });
-    assert.deepEqual([...new Uint32Array(values)], [3, 5]);
-    await Promise.all(promises);
-    device.destroy();
-  },
+testOnWebGpu("readBack() on this machine needs no promise", async () => {
+  const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+  const { COPY_SRC, COPY_DST } = GPUBufferUsage;
+  const from = device.createBuffer({ size: 8, usage: COPY_SRC | COPY_DST });
+  device.queue.writeBuffer(from, 0, new Uint32Array([3, 5]));
+  const promises: Promise<unknown>[] = [];
+  const values = await readBack(device, 8, (to) => {
+    const map = to.mapAsync.bind(to);
+    to.mapAsync = (...given) => {
+      promises.push(map(...given));
+      return never();
+    };
+    const encoder = device.createCommandEncoder();
+    encoder.copyBufferToBuffer(from, 0, to, 0, 8);
+    device.queue.submit([encoder.finish()]);
+  });
+  assert.deepEqual([...new Uint32Array(values)], [3, 5]);
+  await Promise.all(promises);
+  device.destroy();
 });
 
 import "node:worker_threads"; // in Deno, this makes messages arrive within the task
@@ -99,8 +84,7 @@ Deno.test("turn() ends the task", async () => {
   await next;
 });
 
-testOnDevices("read() reports a device error instead of values", async ({ kind }) => {
-  if (kind !== "webgpu") return;
+testOnWebGpu("read() reports a device error instead of values", async ({ kind }) => {
   const { createBuffer } = GPUDevice.prototype;
   let own: GPUDevice | undefined;
   GPUDevice.prototype.createBuffer = function (descriptor) {

@@ -14,7 +14,7 @@ import { inWays, type Way } from "../../../../kernels/ways.ts";
 import { sizeOf } from "../../../../kernels/core/shape.ts";
 import { assertClose } from "../../../testing.ts";
 import { hiddenOp } from "../../oracle.ts";
-import { always, MemoryStore, onNewDevice, testTuning } from "./tuning.ts";
+import { always, MemoryStore, onNewDevice, testOnWebGpu } from "./tuning.ts";
 
 const random = (stream: number, shape: Shape) =>
   tensor(Float32Array.from(uniforms(5, stream, 1, sizeOf(shape)), (u) => 2 * u - 1), shape);
@@ -36,10 +36,10 @@ function productStep() {
 const ofConvolutions = (choices: readonly KernelChoice[]) =>
   choices.filter(({ key }) => key.call.startsWith("conv2d"));
 
-testTuning(
+testOnWebGpu(
   "tune() finds the software kernels on a software adapter, even when treated as a GPU",
-  async (isSoftware) => {
-    if (!isSoftware) return;
+  async ({ tuning: { software } }) => {
+    if (!software) return;
     await onNewDevice(async () => {
       const choices = ofConvolutions(await convolutionStep().tune({ seconds: 3600 }));
       assert.deepEqual(choices.map(({ key }) => key.call.split(" ")[0]), [
@@ -57,7 +57,7 @@ testTuning(
   },
 );
 
-testTuning(
+testOnWebGpu(
   "tune() measures once: later starts use the store, later steps the device's choices",
   async () => {
     const store = new MemoryStore();
@@ -76,7 +76,7 @@ testTuning(
   },
 );
 
-testTuning(
+testOnWebGpu(
   "tune() keeps its measurements when stopped, and leaves the rest to the table",
   async () => {
     const [store, stop] = [new MemoryStore(), new AbortController()];
@@ -90,7 +90,7 @@ testTuning(
   },
 );
 
-testTuning("tune() tunes the parts of a candidate first, and finds all choices again", async () => {
+testOnWebGpu("tune() tunes the parts of a candidate first, and finds all choices again", async () => {
   const store = new MemoryStore();
   const step = () => {
     const [x, w, bias] = [random(1, [2, 16, 8, 8]), random(2, [16, 16, 3, 3]), random(3, [1, 16])];
@@ -110,7 +110,7 @@ testTuning("tune() tunes the parts of a candidate first, and finds all choices a
   );
 });
 
-testTuning(
+testOnWebGpu(
   "tune() ignores unknown candidates of a store, and measures nothing in 0 seconds",
   async () => {
     await onNewDevice(async () => {
@@ -123,7 +123,7 @@ testTuning(
   },
 );
 
-testTuning("all choices agree up to rounding, and the same choice gives the same bits", async () => {
+testOnWebGpu("all choices agree up to rounding, and the same choice gives the same bits", async () => {
   const run = (candidate: string) =>
     onNewDevice(async () => {
       const step = productStep();
@@ -144,7 +144,7 @@ testTuning("all choices agree up to rounding, and the same choice gives the same
   }
 });
 
-testTuning("tune() skips a candidate that does not compile, and the device keeps working", async () => {
+testOnWebGpu("tune() skips a candidate that does not compile, and the device keeps working", async () => {
   const good: Way = {
     name: "good",
     grid: ({ n }) => n,

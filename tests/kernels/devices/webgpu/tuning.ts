@@ -1,6 +1,6 @@
-import { type ChoiceKey, type ChoiceStore, withDevice } from "../../../../kernels/mod.ts";
+import { type ChoiceKey, type ChoiceStore, type Device, withDevice } from "../../../../kernels/mod.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
-import { testOnDevices } from "../../../testing.ts";
+import { devices, testOn } from "../../../testing.ts";
 
 /** Keeps choices in memory and counts those stored. */
 export class MemoryStore implements ChoiceStore {
@@ -22,20 +22,23 @@ export const always = (candidate: string): ChoiceStore => ({ get: () => candidat
 
 /** Runs a function on a new WebGPU device, with the kernels for software adapters or for GPUs. */
 export async function onNewDevice<T>(
-  run: () => Promise<T>,
+  run: (device: WebGpuDevice) => Promise<T>,
   options: { software?: boolean } = {},
 ): Promise<T> {
   const device = await WebGpuDevice.open(options);
   try {
-    return await withDevice(device, run);
+    return await withDevice(device, () => run(device));
   } finally {
     device.close();
   }
 }
 
-/** Defines a test that needs a WebGPU adapter and opens its own devices. */
-export function testTuning(name: string, test: (isSoftware: boolean) => Promise<void>): void {
-  testOnDevices(name, async (device) => {
-    if (device.kind === "webgpu") await test(device.tuning.software);
-  });
+/** Defines a test on WebGPU; without an adapter, it is ignored with the reason. */
+export function testOnWebGpu(name: string, test: (device: Device) => void | Promise<void>): void {
+  testOn("webgpu", devices.get("webgpu")!, name, test);
+}
+
+/** Defines a test on a new WebGPU device, which it may break. */
+export function testOnNewDevice(name: string, test: (device: WebGpuDevice) => Promise<void>): void {
+  testOnWebGpu(name, () => onNewDevice(test));
 }
