@@ -53,8 +53,7 @@ export const kernelSignatures = {
   softmaxGradient: "y: usize, dy: usize, dx: usize, R: i32, C: i32",
   maxPool2d: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
   maxPool2dGradient: "x: usize, dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
-  resizeBilinear: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
-  resizeBilinearGradient: "dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
+  resizeBilinear: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, gradient: i32",
   ternary:
     "u: usize, v: usize, w: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, u0: i32, v0: i32, w0: i32, u1: i32, v1: i32, w1: i32, u2: i32, v2: i32, w2: i32, u3: i32, v3: i32, w3: i32",
 } as const;

@@ -116,18 +116,9 @@ export class PipelineCache {
   }
 
   uniforms(pipeline: Pipeline, call: KernelCall): Uniforms {
-    const { kernel, dims } = call;
-    const { fields } = pipeline;
-    const missing = fields.find((name) => dims[name] === undefined);
-    if (missing !== undefined || Object.keys(dims).length !== fields.length) {
-      const given = Object.keys(dims).join(", "), expected = fields.join(", ");
-      throw new DeviceError(
-        `Cannot run ${kernel.name}: its dims are ${given} (expected those it was compiled with: ${expected})`,
-      );
-    }
-    const key = fields.map((name) => dims[name]).join();
+    const key = pipeline.fields.map((name) => call.dims[name]).join();
     let uniforms = pipeline.uniforms.get(key);
-    if (!uniforms) pipeline.uniforms.set(key, uniforms = this.#makeUniforms(call, fields));
+    if (!uniforms) pipeline.uniforms.set(key, uniforms = this.#makeUniforms(call, pipeline.fields));
     return uniforms;
   }
 

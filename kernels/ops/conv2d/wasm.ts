@@ -23,45 +23,27 @@ export function correlation(
   ];
 }
 
-/** Addresses of a convolution's buffers; 0 for an absent one. */
-interface Buffers {
-  readonly source: number;
-  readonly w: number;
-  readonly target: number;
-  readonly bias: number;
-  readonly addend: number;
-}
-
-/** Strides of the weights in elements, and whether to read the taps backwards. */
-interface WeightLayout {
-  readonly strideC: number;
-  readonly strideK: number;
-  readonly turned: boolean;
-}
+/** Addresses of a convolution's buffers, 0 for an absent one; strides of the weights in bytes, and 1 to rotate them. */
+type Convolution = Readonly<
+  Record<"source" | "w" | "target" | "bias" | "addend" | "strideC" | "strideK" | "turned", number>
+>;
 
 const is3x3 = ({ R, S, padding }: Dims) => R === 3 && S === 3 && padding === 1;
 const is1x1 = ({ R, S, padding }: Dims) => R === 1 && S === 1 && padding === 0;
 
 /** Convolution of [N, C, H, W] to [N, K, H, W]: 3x3 by Winograd, 1x1 as a product; other sizes have no kernel. */
-function convolution(
-  { source, w, target, bias, addend }: Buffers,
-  { strideC, strideK, turned }: WeightLayout,
-  dims: Dims,
-): readonly WasmCall[] | undefined {
+function convolution(given: Convolution, dims: Dims): readonly WasmCall[] | undefined {
+  const { source, w, target, bias, addend, strideC, strideK, turned } = given;
   const { N, C, H, W, K, B } = dims;
-  const stride = { C: 4 * strideC, K: 4 * strideK };
   if (is3x3(dims)) {
-    const weights = { w, strideC: stride.C, strideK: stride.K, turned: turned ? 1 : 0 };
     return [
-      { kernel: "winogradWeights", args: { ...weights, C, K } },
-      { kernel: "winogradConvolve", args: { ...weights, source, target, bias, addend, N, C, H, W, K, B } },
+      { kernel: "winogradWeights", args: { w, strideC, strideK, turned, C, K } },
+      { kernel: "winogradConvolve", args: { ...given, N, C, H, W, K, B } },
     ];
   }
   if (!is1x1(dims)) return undefined;
-  return [{
-    kernel: "conv1x1",
-    args: { x: source, w, bias, addend, y: target, N, C, pixels: H * W, K, B, wk: stride.K, wc: stride.C },
-  }];
+  const args = { x: source, w, bias, addend, y: target, N, C, pixels: H * W, K, B, wk: strideK, wc: strideC };
+  return [{ kernel: "conv1x1", args }];
 }
 
 /** y = x * w + bias, plus a residual if its address is not 0. */
@@ -69,24 +51,24 @@ export function forwardCalls(
   { x, w, bias, residual, y }: Readonly<Record<"x" | "w" | "bias" | "residual" | "y", number>>,
   dims: Dims,
 ): readonly WasmCall[] | undefined {
-  const { C, R, S } = dims;
-  return convolution(
-    { source: x, w, target: y, bias, addend: residual },
-    { strideC: R * S, strideK: R * S * C, turned: false },
-    dims,
-  );
+  const taps = 4 * dims.R * dims.S;
+  const strides = { strideC: taps, strideK: taps * dims.C, turned: 0 };
+  return convolution({ source: x, w, target: y, bias, addend: residual, ...strides }, dims);
 }
 
 /** dx: a convolution of dy with the rotated weights, from K channels to C. */
 export function inputGradientCalls(
   { dy, w, dx }: Readonly<Record<"dy" | "w" | "dx", number>>,
-  { N, C, H, W, K, R, S, padding }: Dims,
+  dims: Dims,
 ): readonly WasmCall[] | undefined {
-  return convolution(
-    { source: dy, w, target: dx, bias: 0, addend: 0 },
-    { strideC: R * S * C, strideK: R * S, turned: true },
-    { N, C: K, H, W, K: C, R, S, padding, B: 1 },
-  );
+  const { C, K, R, S } = dims, taps = 4 * R * S;
+  const strides = { strideC: taps * C, strideK: taps, turned: 1 };
+  return convolution({ source: dy, w, target: dx, bias: 0, addend: 0, ...strides }, {
+    ...dims,
+    C: K,
+    K: C,
+    B: 1,
+  });
 }
 
 /** dw of each group of `run` images. */

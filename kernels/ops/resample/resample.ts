@@ -2,6 +2,7 @@ import { defineOp, type Op } from "../../op.ts";
 import { isCount } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims } from "../../devices/device.ts";
 import { zeros } from "../layout/fill.ts";
 
@@ -37,7 +38,7 @@ fn kernel(i: u32) {
     y.fill(0);
     eachTap(dims, (target, origin, weight) => y[target] += weight * x[origin]);
   },
-  wasm: "resizeBilinear",
+  wasm: ({ x, y }, dims) => resizeCall(x, y, dims, 0),
   samples: [
     { shapes: { x: [2, 2, 3, 4] }, attributes: { P: 7, Q: 5 } },
     { shapes: { x: [1, 2, 6, 6] }, attributes: { P: 7, Q: 7 } },
@@ -89,13 +90,17 @@ fn kernel(i: u32) {
     dx.fill(0);
     eachTap(dims, (target, origin, weight) => dx[origin] += weight * dy[target]);
   },
-  wasm: "resizeBilinearGradient",
+  wasm: ({ dy, dx }, dims) => resizeCall(dx, dy, dims, 1),
   samples: [
     { shapes: { dy: [2, 2, 7, 5] }, attributes: { H: 3, W: 4 } },
     { shapes: { dy: [1, 1, 3, 3] }, attributes: { H: 7, W: 8 } },
     { shapes: { dy: [1, 1, 2, 3] }, attributes: { H: 1, W: 1 } },
   ],
 });
+
+function resizeCall(x: number, y: number, { N, C, H, W, P, Q }: Dims, gradient: number): readonly WasmCall[] {
+  return [{ kernel: "resizeBilinear", args: { x, y, N, C, H, W, P, Q, gradient } }];
+}
 
 /** Visits every (target pixel, source pixel, weight) of a resize. */
 function eachTap(

@@ -13,7 +13,7 @@ import { matmul, matmulWorkspace, conv1x1, conv1x1Workspace, correlateParts, cor
 import { adamUpdate, sgdUpdate, emaUpdate } from "./kernels/optimizer.ts";
 import { randomUniform, randomNormal } from "./kernels/random.ts";
 import { sumChunks, spreadChunks, squaredErrors, squaredErrorsGradient, softmax, softmaxGradient } from "./kernels/reduce.ts";
-import { maxPool2d, maxPool2dGradient, resizeBilinear, resizeBilinearGradient } from "./kernels/resample.ts";
+import { maxPool2d, maxPool2dGradient, resizeBilinear } from "./kernels/resample.ts";
 import { ternary } from "./kernels/ternary.ts";
 import { me, team } from "./threads.ts";
 import { claimWorkspace } from "./workspace.ts";
@@ -60,9 +60,8 @@ export function execute(call: usize): void {
     case 35: return softmaxGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4));
     case 36: return maxPool2d(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7));
     case 37: return maxPool2dGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8));
-    case 38: return resizeBilinear(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7));
-    case 39: return resizeBilinearGradient(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7));
-    case 40: return ternary(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), integer(call, 10), integer(call, 11), integer(call, 12), integer(call, 13), integer(call, 14), integer(call, 15), integer(call, 16), integer(call, 17), integer(call, 18), integer(call, 19), integer(call, 20));
+    case 38: return resizeBilinear(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8));
+    case 39: return ternary(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), integer(call, 10), integer(call, 11), integer(call, 12), integer(call, 13), integer(call, 14), integer(call, 15), integer(call, 16), integer(call, 17), integer(call, 18), integer(call, 19), integer(call, 20));
     default: unreachable();
   }
 }

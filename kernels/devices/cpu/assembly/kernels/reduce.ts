@@ -135,19 +135,10 @@ export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
     for (let c = 1; c < C; c++) top = max(top, load<f32>(from + ((<usize> c) << 2)));
     let sum: f32 = 0;
     for (let c = 0; c < C; c += 4) {
-      const e = exp(sub(v128.load(from + ((<usize> c) << 2)), splat(top)));
-      for (let lane = 0; lane < min(4, C - c); lane++) {
-        const value = lane == 0
-          ? f32x4.extract_lane(e, 0)
-          : lane == 1
-          ? f32x4.extract_lane(e, 1)
-          : lane == 2
-          ? f32x4.extract_lane(e, 2)
-          : f32x4.extract_lane(e, 3);
-        store<f32>(to + ((<usize> (c + lane)) << 2), value);
-        sum += value;
-      }
+      const at: usize = (<usize> c) << 2;
+      storeFirst(to + at, exp(sub(v128.load(from + at), splat(top))), C - c);
     }
+    for (let c = 0; c < C; c++) sum += load<f32>(to + ((<usize> c) << 2));
     const scale: f32 = 1 / sum;
     for (let c = 0; c < C; c++) {
       const at = to + ((<usize> c) << 2);

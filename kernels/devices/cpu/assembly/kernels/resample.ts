@@ -115,7 +115,7 @@ function source(o: i32, inLength: i32, outLength: i32): f32 {
   return max<f32>((<f32> o + 0.5) * <f32> inLength / <f32> outLength - 0.5, 0);
 }
 
-/** Bilinear resize from H x W to P x Q; with `gradient`, computes dx from dy. */
+/** Bilinear resize of a plane from H x W to P x Q; with `gradient`, computes dx from dy. */
 function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bool): void {
   if (gradient) memory.fill(x, 0, (<usize> (H * W)) << 2);
   for (let p = 0; p < P; p++) {
@@ -143,7 +143,7 @@ function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bo
   }
 }
 
-/** Bilinear resize from H x W to P x Q. */
+/** Bilinear resize from H x W to P x Q, or with `gradient` 1 the input gradient x of y. */
 export function resizeBilinear(
   call: usize,
   x: usize,
@@ -154,25 +154,10 @@ export function resizeBilinear(
   W: i32,
   P: i32,
   Q: i32,
+  gradient: i32,
 ): void {
   for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
-    resize(x + ((<usize> (plane * H * W)) << 2), y + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, false);
-  }
-}
-
-/** Gradient of `resizeBilinear`. */
-export function resizeBilinearGradient(
-  call: usize,
-  dy: usize,
-  dx: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  P: i32,
-  Q: i32,
-): void {
-  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
-    resize(dx + ((<usize> (plane * H * W)) << 2), dy + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, true);
+    const ofX = x + ((<usize> (plane * H * W)) << 2), ofY = y + ((<usize> (plane * P * Q)) << 2);
+    resize(ofX, ofY, H, W, P, Q, gradient != 0);
   }
 }
