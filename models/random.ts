@@ -1,4 +1,5 @@
 import { randomBits, randomNormal, type Shape, type Tensor, tensor } from "../kernels/mod.ts";
+import { isCount, maxU32 } from "../kernels/core/checks.ts";
 
 /** Streams of random numbers: one per purpose, so that no two purposes draw the same numbers from a seed. */
 export const streams = {
@@ -19,16 +20,10 @@ export const streams = {
   entries: 21,
 } as const;
 
-/**
- * Checks a seed.
- *
- * @throws {RangeError} if it is not an integer in [0, 2^32): the device would silently use another one
- */
+/** @throws {RangeError} if a seed is not an integer in [0, 2^32): the device would silently use another one */
 export function checkedSeed(seed: number): number {
-  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
-  throw new RangeError(
-    `Cannot draw from the seed ${seed} (expected an integer in [0, 2^32))`,
-  );
+  if (isCount(seed, 0, maxU32)) return seed;
+  throw new RangeError(`Cannot draw from the seed ${seed} (expected an integer in [0, 2^32))`);
 }
 
 /**
@@ -48,10 +43,8 @@ export function permutation(seed: number, stream: number, counter: number, n: nu
 }
 
 /**
- * Noise to start sampling from. A seed gives the same noise on every device; row n does not depend on N.
+ * Noise to start sampling from, f32[N, C, H, W]. A seed gives the same on every device; row n does not depend on N.
  *
- * @param seed integer in [0, 2^32)
- * @param shape [N, C, H, W]
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  */
 export function noise(seed: number, shape: Shape): Tensor {
@@ -86,9 +79,8 @@ export function slerp(x: Float32Array, y: Float32Array, share: number): Float32A
     throw new RangeError(`Cannot interpolate noise at share ${share} (expected a number in [0, 1])`);
   }
   if (x.length !== y.length) {
-    throw new RangeError(
-      `Cannot interpolate between noises of ${x.length} and ${y.length} elements (expected equal numbers)`,
-    );
+    const lengths = `${x.length} and ${y.length} elements`;
+    throw new RangeError(`Cannot interpolate between noises of ${lengths} (expected equal numbers)`);
   }
   if (share === 0) return Float32Array.from(x);
   if (share === 1) return Float32Array.from(y);

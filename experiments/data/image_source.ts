@@ -1,5 +1,5 @@
 import { gatherImages, gatherRows, packBytes, reshape, type Tensor, tensor } from "../../kernels/mod.ts";
-import type { BatchSource, Examples, HostExamples, Normalization } from "../../models/mod.ts";
+import type { BatchSource, HostExamples, Normalization, TrainingData } from "../../models/mod.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import type { Dataset, LabelledImages } from "./dataset.ts";
 
@@ -61,7 +61,7 @@ export class ImageSource implements BatchSource {
   }
 
   /** Images f32[N, C, H, W] at indices u32[N], with their labels u32[N]; uses device ops, for recorded steps. */
-  batch(indices: Tensor): Examples {
+  batch(indices: Tensor): TrainingData {
     const { scale, shift } = this.normalization;
     const images = gatherImages(this.#bytes, indices, { pixels: this.#pixels, scale: scale / 255, shift });
     return {

@@ -1,6 +1,6 @@
 import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/checks.ts";
-import { notedShape, noteShape } from "../flow/field.ts";
+import { trainedShapes } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
@@ -48,8 +48,7 @@ const normalizations = new WeakMap<Model, Normalization>();
  * @param info by default, the settings the model was created, trained or loaded with. What remains unknown is left out
  * of the file; `loadCheckpoint` then uses its fallback
  * @param weights by default the current weights of the model
- * @throws {TypeError} if the config is invalid, contradicts the model, or is missing for a model made by neither
- * `createModel` nor `loadCheckpoint`; or if a field of `info` is unknown
+ * @throws {TypeError} if the config is invalid, unknown, or contradicts the model
  * @throws {CheckpointError} if `loadCheckpoint` would refuse the normalization or image size
  * @throws {StateError} if the weights do not match the model
  */
@@ -60,7 +59,7 @@ export async function saveCheckpoint(
 ): Promise<Uint8Array<ArrayBuffer>> {
   rejectUnknown(info, ["config", "normalization", "imageSize"], "the info of a checkpoint");
   const config = storedConfig(model, info.config);
-  const [, H, W] = notedShape(model) ?? [];
+  const [, H, W] = trainedShapes.get(model) ?? [];
   const { normalization = normalizations.get(model), imageSize = W && [H, W] } = info;
   const written = "what saveCheckpoint() would write";
   checkField("normalization", normalization, forms.normalization, written);
@@ -82,16 +81,15 @@ function storedConfig(model: Model, given: ModelOptions | undefined): string {
   const config = given ? completeOptions(given) : known;
   if (!config) {
     throw new TypeError(
-      "Cannot save the checkpoint: neither createModel() nor loadCheckpoint() made the model, so its config is not known; " +
-        "pass its config",
+      "Cannot save the checkpoint: neither createModel() nor loadCheckpoint() made the model; pass its config",
     );
   }
   if (known && stored(known) !== stored(config)) {
     throw new TypeError(
       `Cannot save the checkpoint: config is ${stored(config)} (expected ${
         stored(known)
-      }, which the model was made with; ` +
-        "leave it out)",
+      }, which the model was made ` +
+        "with; leave it out)",
     );
   }
   return stored(config);
@@ -139,9 +137,7 @@ export function decodeCheckpoint(
   const field = (name: string) => name in metadata ? parse(metadata[name], name, source) : undefined;
   const config = configOf(field("config"), source) ?? fallback.config;
   if (!config) {
-    throw new CheckpointError(
-      `Cannot load ${source}: it does not name its network; pass its config`,
-    );
+    throw new CheckpointError(`Cannot load ${source}: it does not name its network; pass its config`);
   }
   const info: CheckpointInfo = {
     config: completeOptions(config),
@@ -162,12 +158,8 @@ export function decodeCheckpoint(
 }
 
 /**
- * Creates the network of a checkpoint on the current device.
+ * Creates the network of a checkpoint on the current device. Arguments and errors as for {@linkcode decodeCheckpoint}.
  *
- * @param bytes the safetensors file
- * @param source name of the file, for messages
- * @param fallback used for fields missing in the file; see `decodeCheckpoint`
- * @throws as `decodeCheckpoint`
  * @throws {StateError} if the weights do not match the network
  */
 export function loadCheckpoint(
@@ -183,7 +175,7 @@ export function loadCheckpoint(
   loadState(model, tensors, source);
   normalizations.set(model, normalization);
   const shape = [config.channels ?? 1, ...imageSize] as const;
-  noteShape(model, shape);
+  trainedShapes.set(model, shape);
   const { scale, shift } = normalization;
   return { model, info, shape, range: [shift, scale + shift] };
 }
@@ -249,10 +241,9 @@ function checkField<T>(
  * Loads a checkpoint from a file or the web onto the current device.
  *
  * @param source a path or a URL (`https:`, `file:`); in a page, also a relative URL
- * @param fallback used for fields missing in the file; see `decodeCheckpoint`
- * @throws {CheckpointError} if it cannot be read or is not a checkpoint
- * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights do not match the network
+ * @param fallback used for fields missing in the file; see {@linkcode decodeCheckpoint}
+ * @throws {CheckpointError} if it cannot be read
+ * @throws as {@linkcode loadCheckpoint}
  */
 export async function openCheckpoint(
   source: string | URL,

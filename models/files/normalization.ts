@@ -12,51 +12,27 @@ export function isNormalization(value: unknown): value is Normalization {
   return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift) && Object.keys(others).length === 0;
 }
 
-/**
- * Maps values in the network's units to pixels: 0 is black, 1 is white. Does not clip.
- *
- * @param values of any shape
- * @returns pixels, a new array of the same length
- */
+/** Maps values in the network's units to pixels, a new array: 0 is black, 1 is white. Does not clip. */
 export function toPixels(values: Float32Array, { scale, shift }: Normalization): Float32Array {
   return values.map((value) => (value - shift) / scale);
 }
 
-/**
- * Maps pixels to the network's units; the inverse of `toPixels`.
- *
- * @param pixels of any shape
- * @returns values, a new array of the same length
- */
+/** Maps pixels to the network's units, a new array; the inverse of `toPixels`. */
 export function fromPixels(pixels: Float32Array, { scale, shift }: Normalization): Float32Array {
   return pixels.map((pixel) => scale * pixel + shift);
 }
 
-/**
- * Rounds pixels to the 256 grey levels of an image file.
- *
- * @param pixels of any shape
- * @returns multiples of 1 / 255 from 0 to 1, a new array of the same length
- */
+/** Rounds pixels to the 256 grey levels of an image file: multiples of 1 / 255 from 0 to 1, a new array. */
 export function asBytes(pixels: Float32Array): Float32Array {
   return pixels.map((pixel) => Math.round(255 * Math.min(Math.max(pixel, 0), 1)) / 255);
 }
 
-/**
- * Maps velocities to pixels per unit of t. Only the scale matters.
- *
- * @param velocity of any shape
- * @returns velocities, a new array of the same length
- */
+/** Maps velocities to pixels per unit of t, a new array. Only the scale matters. */
 export function velocityToPixels(velocity: Float32Array, { scale }: Normalization): Float32Array {
   return velocity.map((value) => value / scale);
 }
 
-/**
- * Maps a snapshot to pixels and pixels per unit of t.
- *
- * @returns a new snapshot at the same t, with a velocity if the given one has it
- */
+/** Maps a snapshot to pixels, and its velocity, if it has one, to pixels per unit of t. */
 export function snapshotToPixels<
   S extends { readonly image: Float32Array; readonly velocity?: Float32Array },
 >(snapshot: S, normalization: Normalization): S {

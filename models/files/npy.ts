@@ -1,15 +1,10 @@
 /**
- * The npy file format of NumPy, for reading arrays in Python: `numpy.load("file.npy")`.
- * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
- */
-
-/**
- * Encodes an array as an npy file, version 1.0, dtype `<f4`, C order.
+ * Encodes an array as an npy file of NumPy, version 1.0, dtype `<f4`, C order, data aligned to 64 bytes.
  *
  * @param shape of the array; [] is a scalar
  * @param data values in row-major order
- * @returns the bytes of the file, data aligned to 64 bytes
  * @throws {RangeError} if the shape does not match the length
+ * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Array<ArrayBuffer> {
   if (shape.reduce((size, length) => size * length, 1) !== data.length) {

@@ -53,16 +53,12 @@ export function encodeSafetensors(
         `Cannot encode tensor "${METADATA}": the name is reserved; rename the tensor`,
       );
     }
-    if (!isNaturals(shape) || safeSizeOf(shape) !== data.length) {
-      throw new SafetensorsError(
-        `Cannot encode tensor ${show(name)}: shape [${
-          shape.join(", ")
-        }] does not match ${data.length} values`,
-      );
-    }
-    if (!(data instanceof Float32Array)) {
-      throw new SafetensorsError(`Cannot encode tensor ${show(name)}: its values are not a Float32Array`);
-    }
+    const why = !isNaturals(shape) || safeSizeOf(shape) !== data.length
+      ? `shape [${shape.join(", ")}] does not match ${data.length} values`
+      : data instanceof Float32Array
+      ? undefined
+      : "its values are not a Float32Array";
+    if (why) throw new SafetensorsError(`Cannot encode tensor ${show(name)}: ${why}`);
     const offsets = [length, length += data.byteLength];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: "F32", shape, data_offsets: offsets })}`);
   }
@@ -132,7 +128,11 @@ function bfloat16(bits: number): number {
   return word.getFloat32(0);
 }
 
+/** The values of all empty tensors: buffers of their own would take seconds for a header with many of them. */
+const none = new Float32Array();
+
 function readValues(bytes: Uint8Array, start: number, { name, dtype, begin, end }: Entry): Float32Array {
+  if (begin === end) return none;
   const values = bytes.subarray(start + begin, start + end);
   const size = BYTES.get(dtype)!;
   const data = new Float32Array(values.length / size);

@@ -56,13 +56,10 @@ export function readHeader(
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const length = Number(view.getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES) {
-    if (view.getUint32(0) === ZIP) {
-      throw new SafetensorsError(
-        "it is a zip archive, as torch.save() writes (expected a safetensors file, as safetensors.torch.save_file() does)",
-      );
-    }
     throw new SafetensorsError(
-      `header length is ${length} (expected at most ${MAX_HEADER_BYTES}); is it a safetensors file?`,
+      view.getUint32(0) === ZIP
+        ? "it is a zip archive, as torch.save() writes (expected what safetensors.torch.save_file() writes)"
+        : `header length is ${length} (expected at most ${MAX_HEADER_BYTES}); is it a safetensors file?`,
     );
   }
   const start = 8 + length;
@@ -94,17 +91,17 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   }
 }
 
-/** Rejects duplicate names, which `JSON.parse` accepts, and deep nesting, which makes it run out of memory. */
+/**
+ * Rejects duplicate names, which `JSON.parse` accepts, and deep nesting, which makes it run out of memory. One pass that
+ * allocates only the names and a set for each object.
+ */
 function checkKeys(json: string): void {
-  const open: Set<string>[] = [];
+  const open: (Set<string> | undefined)[] = [];
   const colon = /[ \t\r\n]*:/y;
   for (let i = 0; i < json.length; i++) {
     if (json[i] === "{" || json[i] === "[") {
-      if (open.push(new Set()) > MAX_DEPTH) {
-        throw new SafetensorsError(
-          `the header nests deeper than ${MAX_DEPTH} levels (expected a flat table)`,
-        );
-      }
+      if (open.push(json[i] === "{" ? new Set() : undefined) <= MAX_DEPTH) continue;
+      throw new SafetensorsError(`the header nests deeper than ${MAX_DEPTH} levels (expected a flat table)`);
     } else if (json[i] === "}" || json[i] === "]") {
       open.pop();
     } else if (json[i] === '"') {
@@ -112,7 +109,8 @@ function checkKeys(json: string): void {
       while (i < json.length && json[i] !== '"') i += json[i] === "\\" ? 2 : 1;
       colon.lastIndex = i + 1;
       if (!colon.test(json)) continue;
-      const key: string = JSON.parse(json.slice(from, i + 1));
+      const text = json.slice(from + 1, i);
+      const key: string = text.includes("\\") ? JSON.parse(`"${text}"`) : text;
       const keys = open.at(-1);
       if (keys?.has(key)) {
         throw new SafetensorsError(`${show(key)} occurs twice in the header (expected every name once)`);
@@ -175,9 +173,8 @@ function checkCoverage(entries: Entry[], length: number): void {
       );
     }
     if (end > length) {
-      const problem =
-        `its data end at ${end} but the file holds ${length} bytes of data; the file is truncated`;
-      throw new SafetensorsError(`tensor ${show(name)}: ${problem}`);
+      const held = `the file holds ${length} bytes of data; the file is truncated`;
+      throw new SafetensorsError(`tensor ${show(name)}: its data end at ${end} but ${held}`);
     }
     position = end;
   }

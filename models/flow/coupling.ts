@@ -65,9 +65,7 @@ export interface TransportCoupling extends Coupling {
 /**
  * Draws the noise of a step as the device does, to 1e-5, and pairs a batch with it.
  *
- * @returns the pairs and their cost
- * @throws {RangeError} if `count` does not divide the number of values, one is not finite, or seed or step is not an
- * integer in [0, 2^32)
+ * @throws {RangeError} if `count` does not divide the number of values, one is not finite, or a seed is out of range
  */
 export function pairTransport({ draw: { seed, step }, values, labels, count }: TransportBatch): Pairing {
   return transport(normals(seed, streams.noise, step, values.length), values, count, labels);

@@ -29,22 +29,12 @@ export function pathOf({ path }: VelocityField): Path | undefined {
   );
 }
 
-/** Shape of each field's training data. */
-const shapes = new WeakMap<VelocityField, Shape>();
-
-/** Remembers the shape of one example of a field's training data. */
-export function noteShape(field: VelocityField, shape: Shape): void {
-  shapes.set(field, shape);
-}
-
-/** The remembered shape, if any. */
-export function notedShape(field: VelocityField): Shape | undefined {
-  return shapes.get(field);
-}
+/** The shape of one example of each field's training data, where it is known. */
+export const trainedShapes: WeakMap<VelocityField, Shape> = new WeakMap();
 
 /** The properties that a wrapper of a field copies from it. */
 export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity"> {
-  const { guided, shape = notedShape(field) } = checkedField(field);
+  const { guided, shape = trainedShapes.get(field) } = checkedField(field);
   const path = pathOf(field);
   return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
 }

@@ -34,10 +34,8 @@ export interface GuidanceOptions {
   readonly zeroStar?: boolean;
 }
 
-/** CFG-Zero* sets v = 0 below this t. */
-const still = 0.04;
-/** Added to the squared norm that CFG-Zero* divides by. */
-const epsilon = 1e-8;
+/** CFG-Zero* sets v = 0 below this t, and adds epsilon to the squared norm that it divides by. */
+const [still, epsilon] = [0.04, 1e-8];
 
 /**
  * Guides a field away from its unconditional velocity: v = v_u + w (v_c - v_u), or v = s v_u + w (v_c - s v_u) with s =
@@ -102,9 +100,8 @@ function checked(options: GuidanceOptions): GuidanceOptions {
     throw new RangeError(`Cannot guide with scale ${scale} (expected a finite number)`);
   }
   if (interval && !(interval[0] >= 0 && interval[0] <= interval[1] && interval[1] <= 1)) {
-    throw new RangeError(
-      `Cannot guide in the interval ${interval.join(" to ")} (expected times 0 <= from <= to <= 1)`,
-    );
+    const given = interval.join(" to ");
+    throw new RangeError(`Cannot guide in the interval ${given} (expected times 0 <= from <= to <= 1)`);
   }
   return options;
 }

@@ -60,13 +60,7 @@ export function lossesOf(objective: Objective, field: VelocityField, pairs: Pair
   return mean(square(subtract(v, u)), innerAxes(u.shape));
 }
 
-/**
- * The loss of an objective, E |v - u|^2, averaged over all elements.
- *
- * @returns f32[]
- * @throws {TypeError} if the field does not return a tensor
- * @throws {ShapeError} if the shapes do not match
- */
+/** The loss of an objective, E |v - u|^2, averaged over all elements, f32[]. @throws as {@linkcode lossesOf} */
 export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
   return meanSquaredError(v, u);

@@ -75,8 +75,6 @@ function coefficientsOf(path: Path, t: Tensor, what: string): Coefficients {
  *
  * @param network its `velocity` gives the output
  * @param path the path used in training
- * @returns the field. Its `velocity` throws a TypeError if the prediction needs coefficients that the path lacks, and a
- * ShapeError if the output does not have the shape of x
  */
 export function predicting(network: VelocityField, prediction: Prediction, path: Path): VelocityField {
   return {

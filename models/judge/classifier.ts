@@ -45,11 +45,7 @@ export class Classifier extends Module {
   readonly last: Linear;
   readonly #image: readonly number[];
 
-  /**
-   * Makes the layers.
-   *
-   * @throws {RangeError} if a size is not a positive integer, or there are fewer than two classes
-   */
+  /** Makes the layers. @throws {RangeError} if a size is not a positive integer, or there are fewer than two classes */
   constructor({ classes, channels, height, width }: ClassifierOptions, initialiser: Initialiser) {
     super();
     checkCount("make a classifier", "classes", classes, 2);

@@ -13,6 +13,7 @@ import {
 import { isCount } from "../../kernels/core/checks.ts";
 import { fromPixels, isNormalization, type Normalization } from "../files/normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
+import type { Points } from "../measures/points.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { loadState, namedParameters } from "../nn/module.ts";
 import { checkFinite, checkState, type State } from "../nn/state.ts";
@@ -28,15 +29,8 @@ export class JudgeError extends UserError {
 export interface Judgement {
   /** Probability of each class, f32[N, classes]; each row sums to 1. */
   readonly probabilities: Float32Array;
-  /** The classifier's last hidden layer, for comparing sets of images. */
-  readonly features: {
-    /** f32[rows, width], not negative. */
-    readonly values: Float32Array;
-    /** N. */
-    readonly rows: number;
-    /** 84. */
-    readonly width: number;
-  };
+  /** The classifier's last hidden layer, f32[N, 84], not negative, for comparing sets of images. */
+  readonly features: Points;
 }
 
 const largestBatch = 250;
@@ -55,7 +49,7 @@ export class Judge {
   }
 
   /**
-   * Judges images. Frees all device memory it uses; results stay until they are garbage-collected.
+   * Judges images.
    *
    * @param pixels f32[N, C, H, W] with 0 black and 1 white, N at least 1; not clipped
    * @throws {JudgeError} if there are no images, their size is wrong, or a pixel is not finite
@@ -108,8 +102,8 @@ export class Judge {
     throw new JudgeError(
       `Cannot judge image ${Math.floor(at / (C * H * W))}: a pixel is ${
         pixels[at]
-      } (expected finite numbers); ` +
-        "leave it out, or draw with other weights",
+      } (expected finite numbers); leave ` +
+        "it out, or draw with other weights",
     );
   }
 }
@@ -155,21 +149,13 @@ const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
   command: ["text", (value) => typeof value === "string"],
 };
 
-/**
- * Parses the metadata of a judge.
- *
- * @param text JSON; unknown fields are ignored
- * @param source name of the file, for messages
- * @throws {JudgeError} if it is not JSON, or a field is missing or malformed
- */
-export function readJudgeInfo(text: string, source: string): JudgeInfo {
+/** Parses the metadata of a judge; unknown fields are ignored. @throws {JudgeError} if it is malformed */
+function readJudgeInfo(text: string, source: string): JudgeInfo {
   let fields: Record<string, unknown>;
   try {
     fields = Object(JSON.parse(text));
   } catch {
-    throw new JudgeError(
-      `Cannot load ${source}: the description of its judge is not JSON: ${text.slice(0, 60)}`,
-    );
+    throw new JudgeError(`Cannot load ${source}: its description is not JSON: ${text.slice(0, 60)}`);
   }
   const read = Object.entries(rules).map(([name, [expected, fits]]) => {
     const value = fields[name];

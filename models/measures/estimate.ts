@@ -2,10 +2,7 @@ import { randomBits } from "../../kernels/mod.ts";
 import { streams } from "../random.ts";
 import { MeasureError } from "./points.ts";
 
-/**
- * A figure and its 95 % interval. Over many sample sets of the same size, 95 % of the intervals contain the mean
- * figure.
- */
+/** A figure and its 95 % interval: of many sample sets of this size, 95 % have an interval around the mean figure. */
 export interface Estimate {
   /** The figure. */
   readonly value: number;

@@ -8,7 +8,7 @@ const unit = 2 ** -24;
 const lost = 2 ** -125;
 
 /** Called with two rows near each other and their squared distance. */
-export type Visit = (i: number, j: number, squared: number) => void;
+type Visit = (i: number, j: number, squared: number) => void;
 /** Called with the number of pairs compared since the last call. Throw to stop. */
 export type OnPairs = (more: number) => void;
 

@@ -1,4 +1,5 @@
 import { UserError } from "../../kernels/mod.ts";
+import { isCount } from "../../kernels/core/checks.ts";
 
 /** A measure cannot be computed. */
 export class MeasureError extends UserError {
@@ -17,16 +18,12 @@ export interface Points {
 }
 
 /**
- * Checks points before measuring.
+ * Checks points before measuring; `task` and `name` are for the message.
  *
- * @param task the measure, for the error
- * @param name what the points are, for the error
- * @param least smallest number of points needed
- * @throws {MeasureError} if there are too few points, the values do not fill the rows, or one is NaN or infinite
+ * @throws {MeasureError} if there are fewer than `least`, the values do not fill the rows, or one is NaN or infinite
  */
 export function checkPoints(task: string, name: string, { values, rows, width }: Points, least = 1): void {
-  const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
-  if (!isCount(rows) || !isCount(width) || width === 0 || values.length !== rows * width) {
+  if (!isCount(rows) || !isCount(width, 1) || values.length !== rows * width) {
     throw new MeasureError(
       `Cannot ${task}: ${name} are ${values.length} values in ${rows} rows of ${width} ` +
         "(expected rows times width values, and a width of at least 1)",
@@ -45,11 +42,7 @@ export function checkPoints(task: string, name: string, { values, rows, width }:
   );
 }
 
-/**
- * Checks two sets of points before comparing them.
- *
- * @throws {MeasureError} as `checkPoints`, or if their widths differ
- */
+/** Checks two sets of points before comparing them. @throws {MeasureError} as `checkPoints`, or if widths differ */
 export function checkPair(task: string, reference: Points, samples: Points, least = 1): void {
   checkPoints(task, "reference points", reference, least);
   checkPoints(task, "samples", samples, least);
@@ -72,11 +65,7 @@ export function squaredDistance(a: Points, i: number, b: Points, j: number): num
   return sum;
 }
 
-/**
- * The means of the columns, f64[F].
- *
- * @param points at least one
- */
+/** The means of the columns of at least one point, f64[F]. */
 export function columnMeans({ values, rows, width }: Points): Float64Array<ArrayBuffer> {
   const mean = new Float64Array(width);
   for (let n = 0, at = 0; n < rows; n++) for (let f = 0; f < width; f++) mean[f] += values[at++];

@@ -1,5 +1,5 @@
 import { planMemory } from "../../kernels/mod.ts";
-import { notedShape, pathOf, type VelocityField } from "../flow/field.ts";
+import { pathOf, trainedShapes, type VelocityField } from "../flow/field.ts";
 import { flowMatching, type Objective } from "../flow/objective.ts";
 import { paths } from "../flow/path.ts";
 import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
@@ -33,11 +33,7 @@ export function modelNameOf(type: string): string {
   return Object.hasOwn(networks, type) ? networks[type as ModelType].name : type;
 }
 
-/**
- * The network with a short name.
- *
- * @throws {TypeError} if the name is unknown
- */
+/** The network with a short name. @throws {TypeError} if the name is unknown */
 export function modelTypeOf(name: string): ModelType {
   const type = modelTypes.find((type) => networks[type].name === name);
   if (type) return type;
@@ -63,11 +59,7 @@ export function optionsOf(model: VelocityField): Required<ModelOptions> | undefi
   return settings.get(model);
 }
 
-/**
- * The label that means "none" in a network with classes: the number of classes.
- *
- * @throws {TypeError} if the model was not made by `createModel` with classes
- */
+/** The label that means "none": the number of classes. @throws {TypeError} if the model was made without */
 export function noneOf(model: VelocityField): number {
   const classes = settings.get(model)?.classes ?? 0;
   if (classes > 0) return classes;
@@ -76,11 +68,7 @@ export function noneOf(model: VelocityField): number {
   );
 }
 
-/**
- * Checks a network's settings and fills in the defaults.
- *
- * @throws {TypeError} if a setting is unknown or invalid
- */
+/** Fills in the defaults of settings. @throws {TypeError} if one is unknown or invalid */
 export function completeOptions(options: ModelOptions): Required<ModelOptions> {
   rejectUnknown(options, optionNames, "a network");
   const { type, ...rest } = options;
@@ -112,7 +100,9 @@ export function createModel(options: ModelOptions, seed: number | Initialiser = 
   const model: Model = new networks[complete.type].make(complete, initialiser);
   flatten(namedParameters(model));
   settings.set(model, complete);
-  Object.defineProperty(model, "shape", { get: () => notedShape(model) ?? [complete.channels, 28, 28] });
+  Object.defineProperty(model, "shape", {
+    get: () => trainedShapes.get(model) ?? [complete.channels, 28, 28],
+  });
   if (complete.path === "linear" && complete.prediction === "velocity") return model; // trains on any path
   const path = paths[complete.path].make();
   Object.defineProperty(model, "path", { value: path });
@@ -122,13 +112,7 @@ export function createModel(options: ModelOptions, seed: number | Initialiser = 
   return Object.defineProperty(model, "velocity", { value: predicting(network, prediction, path).velocity });
 }
 
-/**
- * Number of parameters of a network; allocates nothing.
- *
- * @throws {TypeError} if a setting is unknown or invalid
- * @throws {ShapeError} if the groups do not divide a level's filters
- * @throws {DeviceError} before `init()`
- */
+/** Number of parameters of a network; allocates nothing. @throws as {@linkcode createModel} */
 export function countParameters(options: ModelOptions): number {
   let count = 0;
   planMemory(() => { // a trace allocates nothing
@@ -144,11 +128,7 @@ export function objectiveFor(field: VelocityField): Objective {
   return path ? { ...flowMatching, path } : flowMatching;
 }
 
-/**
- * Checks that an objective fits the path and prediction of a field.
- *
- * @throws {TypeError} if the objective has another path, or the outputs of the network would be converted twice
- */
+/** @throws {TypeError} if an objective has another path than a field, or would convert its outputs a second time */
 export function checkObjective(
   field: VelocityField,
   { path, prediction }: Pick<Objective, "path" | "prediction">,

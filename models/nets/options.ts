@@ -75,11 +75,7 @@ const entries = Object.entries(rules) as (readonly [keyof UNetOptions, OptionRul
 /** Names of all options. */
 export const optionNames: readonly string[] = ["type", ...Object.keys(rules)];
 
-/**
- * Checks options and fills in the defaults.
- *
- * @throws {TypeError} if one is invalid
- */
+/** Fills in the defaults of options. @throws {TypeError} if one is invalid */
 export function completeUNetOptions(
   options: Readonly<Partial<Record<keyof UNetOptions, unknown>>>,
 ): UNetOptions {

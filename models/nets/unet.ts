@@ -57,11 +57,7 @@ export class UNet extends Module implements VelocityField {
   /** Embeds labels, if there are classes. */
   readonly label_emb: LabelEmbedding | undefined;
 
-  /**
-   * Makes the layers.
-   *
-   * @throws {ShapeError} if attention is enabled and the groups do not divide the innermost filters
-   */
+  /** Makes the layers. @throws {ShapeError} if attention is enabled and the groups do not divide the last filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
     const { filters, tEmb, channels, attn, groups } = options;
@@ -101,10 +97,9 @@ export class UNet extends Module implements VelocityField {
 }
 
 /**
- * Runs the encoder of a U-Net: each level after the first works at half the size of the one before.
+ * Runs the encoder of a U-Net, whose level i has half the size of the one before. Returns the image of the innermost
+ * level, and the skips of the others, outermost first.
  *
- * @param level runs level i on its image
- * @returns the image of the innermost level, and the skips of the others, outermost first
  * @throws {ShapeError} if the image is too small for the levels
  */
 export function descend(

@@ -61,9 +61,7 @@ export const timeFeatures: Readonly<Record<TimeEmbeddingName, TimeFeatures>> = {
 };
 
 /** All names of {@linkcode timeFeatures}. */
-export const timeEmbeddingNames: readonly TimeEmbeddingName[] = Object.keys(
-  timeFeatures,
-) as TimeEmbeddingName[];
+export const timeEmbeddingNames = Object.keys(timeFeatures) as readonly TimeEmbeddingName[];
 
 /**
  * Time embedding Linear(F -> T), GELU, Linear(T -> T) of F features of t, with the field names of a PyTorch Sequential.
@@ -78,10 +76,7 @@ export class TimeEmbedding extends Module {
 
   /** With T = `tEmb` features. @throws {RangeError} if T does not fit the time embedding */
   constructor(
-    { tEmb, timeEmbedding = "scalar" }: {
-      readonly tEmb: number;
-      readonly timeEmbedding?: TimeEmbeddingName;
-    },
+    { tEmb, timeEmbedding = "scalar" }: { tEmb: number; timeEmbedding?: TimeEmbeddingName },
     initialiser: Initialiser = defaultInitialiser,
   ) {
     super();
@@ -107,10 +102,7 @@ export class LabelEmbedding extends Module {
   readonly weight: Tensor;
 
   /** For labels 0 to `classes` - 1, and `classes` for "none", in embeddings of T = `tEmb` features. */
-  constructor(
-    { classes, tEmb }: { readonly classes: number; readonly tEmb: number },
-    initialiser: Initialiser = defaultInitialiser,
-  ) {
+  constructor({ classes, tEmb }: { classes: number; tEmb: number }, initialiser = defaultInitialiser) {
     super();
     this.weight = initialiser.normal([classes + 1, tEmb], 0.02);
   }

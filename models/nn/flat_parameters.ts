@@ -119,10 +119,9 @@ export function flatten<P extends NamedTensors>(parameters: P): P {
 /** @throws {UserError} if parameters are not a map, but a module for example */
 export function checkNamed(task: string, parameters: NamedTensors): void {
   if (parameters instanceof Map) return;
+  const given = describeValue(parameters);
   throw new UserError(
-    `Cannot ${task}: the parameters are ${
-      describeValue(parameters)
-    } (expected those of namedParameters(model))`,
+    `Cannot ${task}: the parameters are ${given} (expected those of namedParameters(model))`,
   );
 }
 
@@ -146,8 +145,6 @@ export function checkApart(parameters: NamedTensors): void {
  * Runs a synchronous function with other values of the parameters, such as averages. Steps recorded inside keep using
  * these. Call `gradients` inside, too.
  *
- * @param parameters by name, see `namedParameters`
- * @param values for each of them
  * @throws {RangeError} if a parameter has no value
  */
 export function withParameters<T>(parameters: NamedTensors, values: NamedTensors, run: () => T): T {
@@ -163,11 +160,9 @@ export function withParameters<T>(parameters: NamedTensors, values: NamedTensors
 }
 
 /**
- * Makes parameters share the memory of other values, such as a trainer's averages: from now on, training one changes
- * the other. Steps recorded earlier keep the old memory.
+ * Makes parameters share the memory of other values, such as a trainer's averages: training one changes the other.
+ * Steps recorded earlier keep the old memory.
  *
- * @param parameters by name, see `namedParameters`
- * @param values for each of them
  * @throws {RangeError} if a parameter has no value
  */
 export function shareParameters(parameters: NamedTensors, values: NamedTensors): void {

@@ -57,11 +57,7 @@ export class Conv2d extends Module {
   readonly bias: Tensor;
   readonly #padding: number;
 
-  /**
-   * From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3.
-   *
-   * @throws {RangeError} if a size is not a positive integer, or R is not 1 or 3
-   */
+  /** From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3. @throws {RangeError} if a size is another */
   constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("Conv2d", { inputs, outputs });
@@ -125,12 +121,7 @@ export class GroupNorm extends Module {
   readonly bias: Tensor;
   readonly #groups: number;
 
-  /**
-   * For images of `channels` channels.
-   *
-   * @throws {RangeError} if a number is not a positive integer
-   * @throws {ShapeError} if `groups` does not divide `channels`
-   */
+  /** For images of `channels` channels. @throws {RangeError | ShapeError} if `groups` does not divide `channels` */
   constructor(groups: number, channels: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("GroupNorm", { groups, channels });

@@ -28,11 +28,7 @@ function* entries(value: unknown, name: string): Generator<[string, Tensor]> {
   }
 }
 
-/**
- * Copies the parameters of a module to the host. Later changes do not affect the copy.
- *
- * @throws {DeviceError} if the device has failed
- */
+/** Copies the parameters of a module to the host. @throws {DeviceError} if the device has failed */
 export function stateOf(module: Module): Promise<State> {
   return readState(namedParameters(module));
 }
@@ -59,9 +55,9 @@ function underFirstNames(module: Module, state: State, source: string): State {
     const given = single.get(name);
     if (first === name || !given) continue;
     const kept = single.get(first) ?? given;
-    if (
-      !sameShape(given.shape, kept.shape) || given.data.some((value, i) => !Object.is(value, kept.data[i]))
-    ) {
+    const isSame = sameShape(given.shape, kept.shape) &&
+      given.data.every((x, i) => Object.is(x, kept.data[i]));
+    if (!isSame) {
       throw new StateError(
         `Cannot load ${source}: "${first}" and "${name}" differ (expected the same values, as the layers share them); ` +
           "does it belong to another network?",

@@ -19,11 +19,7 @@ export class StateError extends UserError {
   override name = "StateError";
 }
 
-/**
- * Copies named tensors to the host. Later changes do not affect the copy.
- *
- * @throws {DeviceError} if the device has failed
- */
+/** Copies named tensors to the host. @throws {DeviceError} if the device has failed */
 export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<State> {
   const reads = Array.from(
     tensors,
@@ -32,19 +28,13 @@ export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<S
   return new Map(await Promise.all(reads));
 }
 
-/**
- * Checks that a state has the names, shapes and number of values of tensors.
- *
- * @param source origin of the state, for messages
- * @throws {StateError} if a name is missing or unknown, or a shape differs, or the number of values is wrong
- */
+/** Checks that a state fits tensors; `source` is its origin. @throws {StateError} if names, shapes or sizes differ */
 export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
   for (const name of state.keys()) {
     if (tensors.has(name)) continue;
+    const nearby = like(name, tensors);
     throw new StateError(
-      `Cannot load ${source}: unknown name "${name}"${
-        like(name, tensors)
-      }; does it belong to another network?`,
+      `Cannot load ${source}: unknown name "${name}"${nearby}; does it belong to another network?`,
     );
   }
   for (const [name, tensor] of tensors) {
@@ -84,12 +74,7 @@ export function checkFinite(state: State, source: string): void {
   }
 }
 
-/**
- * Overwrites named tensors with the values of a state, all or none.
- *
- * @param source origin of the state, for messages
- * @throws {StateError} if a name is missing or unknown, or a shape differs
- */
+/** Overwrites named tensors with the values of a state, all or none. @throws as {@linkcode checkState} */
 export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
   checkState(tensors, state, source);
   for (const [name, tensor] of tensors) tensor.write(state.get(name)!.data);

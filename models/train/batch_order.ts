@@ -8,14 +8,7 @@ import { checkedSeed, permutation, streams } from "../random.ts";
 export class BatchOrder {
   #orders = new Map<number, Uint32Array>();
 
-  /**
-   * Makes an order.
-   *
-   * @param examples their indices in the data
-   * @param batchSize examples per step
-   * @param seed integer in [0, 2^32)
-   * @throws {RangeError} if there are no examples, or the batch size or the seed is not a whole number in its range
-   */
+  /** Orders examples, given by their indices. @throws {RangeError} if there are none, or a number is out of range */
   constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {
     checkCount("order batches", "batchSize", batchSize);
     checkedSeed(seed);

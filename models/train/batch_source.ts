@@ -4,7 +4,7 @@ import type { HostExamples } from "../flow/coupling.ts";
 import { rowsAt } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
 
-/** Data for training or validation, one example per row. */
+/** Data for training or validation, or a batch of it: one example per row. */
 export interface TrainingData {
   /** Data, f32[M, ...]. */
   readonly x1: Tensor;
@@ -14,26 +14,12 @@ export interface TrainingData {
   readonly condition?: Tensor;
 }
 
-/** The examples of a batch. */
-export interface Examples {
-  /** Data, f32[N, ...]. */
-  readonly x1: Tensor;
-  /** Noise of each example, same shape as x1, if the data comes in pairs. */
-  readonly x0?: Tensor;
-  /** One row per example, if the data has conditions. */
-  readonly condition?: Tensor;
-}
-
 /** A data set on the device. */
 export interface BatchSource {
   /** Shape of one example, without the batch axis. */
   readonly shape: Shape;
-  /**
-   * The examples at the given indices. Uses device ops only, so that it can be recorded.
-   *
-   * @param indices u32[N]
-   */
-  batch(indices: Tensor): Examples;
+  /** The examples at indices u32[N], by device ops only, so that it can be recorded. */
+  batch(indices: Tensor): TrainingData;
   /** The same examples in host memory, for couplings that need them. */
   readonly host?: HostExamples;
 }

@@ -33,18 +33,14 @@ export class Ema {
     for (const [name, e] of this.values) assign(e, parameters.get(name)!);
   }
 
-  /** Begins a step: counts it and sets its decay. Call it before each run of `update`. */
+  /** Begins a step and sets its decay; call it before each run of `update`. */
   beforeStep(): void {
     const k = this.#step++;
-    this.#begun.begin();
+    this.#begun.begun = true;
     this.#settings.write(Float32Array.of(Math.min(this.#decay, (1 + k) / (10 + k))));
   }
 
-  /**
-   * Moves the average towards the parameters. Uses device ops only, so that it can be recorded.
-   *
-   * @throws {Error} if it runs before `beforeStep`
-   */
+  /** Moves the average towards the parameters, by device ops only. @throws {Error} if it runs before `beforeStep` */
   update(): void {
     this.#begun.check("average");
     for (const run of runsOf(this.values.keys(), [this.values, this.#parameters])) {
@@ -58,15 +54,10 @@ export class Ema {
     return { step, tensors: await readState(this.values) };
   }
 
-  /**
-   * Restores a state.
-   *
-   * @param source origin of the state, for messages
-   * @throws {StateError} if it belongs to another network
-   */
+  /** Restores a state; `source` is its origin, for messages. @throws {StateError} if it is another network's */
   restore({ step, tensors }: OptimizerState, source: string): void {
     writeState(this.values, tensors, source);
     this.#step = step;
-    this.#begun.reset();
+    this.#begun.begun = false;
   }
 }

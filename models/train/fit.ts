@@ -9,7 +9,7 @@ import { type Module, namedParameters } from "../nn/module.ts";
 import { pause } from "../pause.ts";
 import { BatchOrder } from "./batch_order.ts";
 import { batchSource, checkData, hostRows, type TrainingData } from "./batch_source.ts";
-import { HeldOutLoss, meanLoss } from "./held_out_loss.ts";
+import { HeldOutLoss, type HeldOutOptions, meanLoss } from "./held_out_loss.ts";
 import { progressAt, type Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 import type { OptimizerKind } from "./update_rules.ts";
@@ -126,9 +126,7 @@ export async function fit(
     throw new FitError("Cannot train with labelDropout: there are no labels (expected them as `condition`)");
   }
   if ("observe" in schedule && !validation) {
-    throw new FitError(
-      "Cannot train: the schedule needs a validation loss (expected `validation` data)",
-    );
+    throw new FitError("Cannot train: the schedule needs a validation loss (expected `validation` data)");
   }
   const shared = { batchSize, seed, ...objective && { objective } };
   const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective?.coupling)), {
@@ -187,11 +185,7 @@ async function hostOf(
   );
 }
 
-function validator(
-  model: VelocityField,
-  data: TrainingData,
-  options: { readonly batchSize: number; readonly seed: number; readonly objective?: Objective },
-): () => Promise<number> {
+function validator(model: VelocityField, data: TrainingData, options: HeldOutOptions): () => Promise<number> {
   const V = data.x1.shape[0];
   const examples = Uint32Array.from({ length: V }, (_, i) => i);
   const batchSize = Math.min(options.batchSize, V);
@@ -200,15 +194,14 @@ function validator(
 }
 
 function checkModel(model: Module & VelocityField): void {
+  const fail = (why: string) => {
+    throw new FitError(`Cannot train: the model ${why}`);
+  };
   if (typeof model?.velocity !== "function") {
-    throw new FitError(
-      `Cannot train: the model is ${describeValue(model)} (expected a Module with velocity(x, t))`,
-    );
+    fail(`is ${describeValue(model)} (expected a Module with velocity(x, t))`);
   }
   if (namedParameters(model).size === 0) {
-    throw new FitError(
-      "Cannot train: the model has no parameters (expected layers or tensors in its fields)",
-    );
+    fail("has no parameters (expected layers or tensors in its fields)");
   }
 }
 
@@ -224,8 +217,8 @@ function checkLosses(losses: Float32Array, from: number, end: number): void {
   throw new FitError(
     `Training failed in step ${from + bad + 1}: its loss is ${
       losses[from + bad]
-    } (expected a finite number); ` +
-      `use a smaller learning rate, and check that the data is finite`,
+    } (expected a finite number); use a ` +
+      "smaller learning rate, and check that the data is finite",
   );
 }
 

@@ -34,10 +34,7 @@ export interface HeldOutOptions {
   readonly objective?: Objective;
 }
 
-/**
- * Measures the loss on held-out examples with fixed noise and times, so that measurements differ only by the weights.
- * It uses the model's own parameter tensors, so it sees later training.
- */
+/** Measures the loss of held-out examples with fixed noise and times, so that only the weights change it. */
 export class HeldOutLoss {
   readonly #batchSize: number;
   readonly #seed: number;
@@ -45,11 +42,10 @@ export class HeldOutLoss {
   readonly #step: RecordedStep<Tensor>;
 
   /**
-   * Records one step that serves all batches.
+   * Records one step that serves all batches, also after later training.
    *
    * @throws {RangeError} if the batch size is not a positive integer, or the seed is not an integer in [0, 2^32)
-   * @throws {TypeError} if the field does not return a tensor, or the network is for another path
-   * @throws {ShapeError} if a velocity does not have the shape of the data
+   * @throws {TypeError} if the network is for another path
    */
   constructor(model: VelocityField, source: BatchSource, options: HeldOutOptions) {
     checkSource("measure losses", source, options);
@@ -61,21 +57,11 @@ export class HeldOutLoss {
   }
 
   /** Plans the memory for measuring, without running. */
-  static plan(
-    model: VelocityField,
-    source: BatchSource,
-    { batchSize, objective }: HeldOutOptions,
-  ): MemoryPlan {
-    return planMemory(() => measure(model, drawOf(source, batchSize), objective));
+  static plan(model: VelocityField, source: BatchSource, options: HeldOutOptions): MemoryPlan {
+    return planMemory(() => measure(model, drawOf(source, options.batchSize), options.objective));
   }
 
-  /**
-   * The loss of each example.
-   *
-   * @param examples their indices
-   * @param pause called between batches, to let other work run
-   * @returns losses and times in the order of the examples
-   */
+  /** Losses and times of examples at given indices, in their order. `pause` is called between batches. */
   async losses(examples: Uint32Array, pause: () => Promise<void> = async () => {}): Promise<TimedLosses> {
     const N = this.#batchSize;
     const t = new Float32Array(examples.length);

@@ -43,29 +43,15 @@ export class Optimizer {
 
   /** See `optimizer`. */
   constructor(kind: OptimizerKind, parameters: NamedTensors, options: OptimizerOptions) {
-    const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-    const defaults = { ...adam, momentum: 0.9, muonFactor: 10, clip: 0, lossScale: 1 };
-    const decoupled = kind === "adamw" || kind === "muon";
-    const complete = { ...defaults, weightDecay: decoupled ? 0.01 : 0, ...options };
-    rejectUnknown(options, ["learningRate", "weightDecay", ...Object.keys(defaults)], "an optimizer");
-    for (const [name, value] of Object.entries(complete)) {
-      const isDecay = name === "beta1" || name === "beta2";
-      if (Number.isFinite(value) && value >= 0 && !(isDecay && Math.fround(value) >= 1)) continue;
-      const expected = isDecay ? "a number from 0 to below 1" : "a number of at least 0";
-      throw new TypeError(`Cannot make an optimizer: ${name} is ${value} (expected ${expected})`);
-    }
-    if (complete.lossScale === 0) {
-      throw new TypeError("Cannot make an optimizer: lossScale is 0 (expected a number above 0)");
-    }
     this.kind = kind;
-    this.#options = complete;
+    this.#options = completeSettings(kind, options);
     checkNamed("make an optimizer", parameters);
     if (parameters.size === 0) throw new RangeError("Cannot make an optimizer: there are no parameters");
     checkApart(parameters);
     const groups = parameterGroups(kind, parameters);
     this.#gradients = flatZeros(parameters, groups.flat());
     this.#parts = updateRules[kind].map((rule, i) =>
-      new UpdatePart(rule, groups[i], parameters, this.#gradients.views, complete)
+      new UpdatePart(rule, groups[i], parameters, this.#gradients.views, this.#options)
     );
   }
 
@@ -74,16 +60,11 @@ export class Optimizer {
     return this.#step;
   }
 
-  /**
-   * Begins a step: counts it and sets its learning rate. Call it before each run of `update`.
-   *
-   * @param learningRate of this step
-   * @throws {RangeError} if it is not a number of at least 0
-   */
+  /** Begins a step and sets its learning rate; call it before each run of `update`. @throws {RangeError} if below 0 */
   beforeStep(learningRate: number = this.#options.learningRate): void {
     checkRate("begin a step", "the learning rate", learningRate);
     this.#step++;
-    this.#begun.begin();
+    this.#begun.begun = true;
     for (const part of this.#parts) part.beforeStep(learningRate, this.#step);
   }
 
@@ -91,7 +72,7 @@ export class Optimizer {
    * Updates the parameters in place.
    *
    * @param gradients one per parameter, in the order of the parameters
-   * @throws {RangeError} if the number of gradients differs from the number of parameters
+   * @throws {RangeError} if there are more or fewer
    * @throws {Error} if it runs before `beforeStep`
    */
   update(gradients: readonly Tensor[]): void {
@@ -102,7 +83,7 @@ export class Optimizer {
     this.#begun.check("update");
     [...views.values()].forEach((view, i) => assign(view, gradients[i]));
     const { lossScale } = this.#options;
-    if (lossScale !== 1) { for (const chunk of chunks) assign(chunk, multiply(chunk, 1 / lossScale)); }
+    if (lossScale !== 1) chunks.forEach((chunk) => assign(chunk, multiply(chunk, 1 / lossScale)));
     assign(this.#norm, chunks.map(squaredNorm).reduce((a, b) => add(a, b)));
     for (const part of this.#parts) part.update(this.#norm);
   }
@@ -139,9 +120,9 @@ export class Optimizer {
       const [moment, ...rest] = name.split(".");
       const parameter = rest.join(".");
       if (!moments.has(moment)) {
+        const known = [...moments].join(", ");
         throw new StateError(
-          `Cannot load ${source}: "${name}" is not a moment of ${this.kind} ` +
-            `(expected ${[...moments].join(", ")})`,
+          `Cannot load ${source}: "${name}" is not a moment of ${this.kind} (expected ${known})`,
         );
       }
       const same = (i: number) => this.#moments[i][0] === moment;
@@ -153,7 +134,7 @@ export class Optimizer {
     this.#moments.forEach(([moment, flat], i) => checkState(flat, parts[i], from(moment)));
     this.#moments.forEach(([moment, flat], i) => writeState(flat, parts[i], from(moment)));
     this.#step = step;
-    this.#begun.reset();
+    this.#begun.begun = false;
   }
 
   /** The moments of all parts. A name may occur more than once. */
@@ -194,12 +175,7 @@ class UpdatePart {
   readonly #settings = tensor(new Float32Array(8));
   readonly #directions: readonly ((norm: Tensor, settings: Tensor) => void)[];
 
-  /**
-   * Makes the moments, initially zero.
-   *
-   * @param names of the parameters, in memory order of the gradients
-   * @param gradients of all parameters
-   */
+  /** Makes the moments, initially zero, of the parameters with given names, in memory order of the gradients. */
   constructor(
     rule: UpdateRule,
     names: readonly string[],
@@ -249,29 +225,31 @@ class UpdatePart {
 
 /** Guards against updates before the first step, which would have no settings. */
 export class BegunStep {
-  #begun = false;
+  /** Whether a step has begun since the state was made or restored. */
+  begun = false;
 
-  /** Begins a step. */
-  begin(): void {
-    this.#begun = true;
-  }
-
-  /** Resets after restoring a state. */
-  reset(): void {
-    this.#begun = false;
-  }
-
-  /**
-   * Adds a check that runs with each update, also in recorded steps.
-   *
-   * @param task what the update does, for `Cannot ${task}`
-   * @throws {Error} if it runs before a step has begun
-   */
+  /** Adds a check to an update, also to a recorded one: it throws an Error if no step has begun. */
   check(task: string): void {
     whenRun(() => {
-      if (!this.#begun) {
-        throw new Error(`Cannot ${task}: no step has begun (expected beforeStep() before each)`);
-      }
+      if (this.begun) return;
+      throw new Error(`Cannot ${task}: no step has begun (expected beforeStep() before each)`);
     });
   }
+}
+
+/** Fills in defaults. @throws {TypeError} if a setting is unknown or out of range */
+function completeSettings(kind: OptimizerKind, options: OptimizerOptions): Required<OptimizerOptions> {
+  const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+  const defaults = { ...adam, momentum: 0.9, muonFactor: 10, clip: 0, lossScale: 1 };
+  const decoupled = kind === "adamw" || kind === "muon";
+  const complete = { ...defaults, weightDecay: decoupled ? 0.01 : 0, ...options };
+  rejectUnknown(options, ["learningRate", "weightDecay", ...Object.keys(defaults)], "an optimizer");
+  for (const [name, value] of Object.entries(complete)) {
+    const [isDecay, isScale] = [name === "beta1" || name === "beta2", name === "lossScale"];
+    const fits = isDecay ? value >= 0 && Math.fround(value) < 1 : isScale ? value > 0 : value >= 0;
+    if (fits && value < Infinity) continue;
+    const range = isDecay ? "from 0 to below 1" : isScale ? "above 0" : "of at least 0";
+    throw new TypeError(`Cannot make an optimizer: ${name} is ${value} (expected a number ${range})`);
+  }
+  return complete;
 }

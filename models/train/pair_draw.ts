@@ -42,12 +42,7 @@ export class PairDraw {
     this.#indices = tensor(new Uint32Array(batchSize));
   }
 
-  /**
-   * Sets the examples and random numbers of the next run.
-   *
-   * @param examples their indices, u32[batchSize]
-   * @param counter distinguishes draws from one seed, for example the step
-   */
+  /** Sets the examples, u32[batchSize], and random numbers of the next run: a counter, the step say, has its own. */
   write(examples: Uint32Array, seed: number, counter: number): void {
     this.#indices.write(examples);
     this.#noiseKey.write(Uint32Array.of(seed, this.streams.noise, counter));
@@ -55,12 +50,7 @@ export class PairDraw {
     if (this.dropout) this.#dropoutKey.write(Uint32Array.of(seed, streams.labelDropout, counter));
   }
 
-  /**
-   * The pairs, by device ops only.
-   *
-   * @param indices u32[N]; by default those written. Pass others to plan another batch size
-   * @throws {TypeError} if labels should be dropped, but the data has none
-   */
+  /** The pairs, by device ops only; to plan another batch size, with other indices u32[N]. */
   pairs({ times }: Objective, indices: Tensor = this.#indices): Pairs {
     const { x1, x0, condition } = this.source.batch(indices);
     const t: unknown = times.draw(this.#timeKey, indices.size);

@@ -30,17 +30,16 @@ export function checkRate(task: string, name: string, rate: number): void {
   throw new RangeError(`Cannot ${task}: ${name} is ${rate} (expected a number of at least 0)`);
 }
 
+/** A rate as a function of progress. */
+type Rate = (progress: number) => number;
+
 /** Linear warm-up from 0, then `after`, as a function of the progress through the rest of the run. */
-function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
+function warmUp(warmup: number, after: Rate): Rate {
   return twoPhases(warmup, (progress) => after(0) * progress, after);
 }
 
 /** `first` for a share of the run, then `second`, each as a function of the progress through its part. */
-function twoPhases(
-  share: number,
-  first: (progress: number) => number,
-  second: (progress: number) => number,
-): (progress: number) => number {
+function twoPhases(share: number, first: Rate, second: Rate): Rate {
   if (!(share >= 0 && share < 1)) {
     throw new RangeError(`Cannot warm up for ${share} of a run (expected 0 <= warmup < 1)`);
   }
@@ -79,13 +78,10 @@ function completed<Name extends ScheduleName>(
  * A constant rate.
  *
  * @param settings `warmup`: share of the run with linear warm-up from 0, by default 0
- * @throws {RangeError} if the rate is not a number of at least 0, or `warmup` outside [0, 1)
+ * @throws {RangeError} if a value is out of range
  * @throws {TypeError} if a setting is unknown
  */
-export function constantSchedule(
-  learningRate: number,
-  settings: { warmup?: number } = {},
-): Schedule {
+export function constantSchedule(learningRate: number, settings: { warmup?: number } = {}): Schedule {
   const { warmup } = completed("constant", settings);
   checkRate("make a schedule", "the learning rate", learningRate);
   return { learningRate: warmUp(warmup, () => learningRate) };
@@ -95,8 +91,7 @@ export function constantSchedule(
  * From the rate to `final` along half a cosine.
  *
  * @param settings `warmup`: share of the run with linear warm-up from 0; `final`; both by default 0
- * @throws {RangeError} if a rate is not a number of at least 0, or `warmup` outside [0, 1)
- * @throws {TypeError} if a setting is unknown
+ * @throws as {@linkcode constantSchedule}
  * Source: Loshchilov and Hutter 2016, arXiv:1608.03983
  */
 export function cosineSchedule(
@@ -117,9 +112,7 @@ export function cosineSchedule(
  * @param learningRate the peak rate
  * @param settings `warmup`: share of the run in which the rate rises, by default 0.3; `startDivisor`: peak rate /
  * initial rate, by default 25; `endDivisor`: initial rate / final rate, by default 10,000
- * @throws {RangeError} if the rate is not a number of at least 0, a divisor is not above 0, or `warmup` is outside [0,
- * 1)
- * @throws {TypeError} if a setting is unknown
+ * @throws as {@linkcode constantSchedule}
  * Source: Smith and Topin 2017, arXiv:1708.07120
  */
 export function oneCycleSchedule(
@@ -149,20 +142,13 @@ const leastChange = 1e-8;
  * a reduction, 0.1; `patience`: number of losses without improvement to tolerate, 10; `threshold`: a loss is better if
  * it is below (1 - threshold) times the best, 0.0001; `cooldown`: number of losses to ignore after a reduction, 0;
  * `minimum`: lower bound of the rate, 0
- * @throws {RangeError} if a rate or `threshold` is not a number of at least 0, `warmup` outside [0, 1) or `factor`
- * outside (0, 1), or a number of losses is not whole
- * @throws {TypeError} if a setting is unknown
+ * @throws as {@linkcode constantSchedule}
  */
 export function plateauSchedule(
   learningRate: number,
-  settings: {
-    warmup?: number;
-    factor?: number;
-    patience?: number;
-    threshold?: number;
-    cooldown?: number;
-    minimum?: number;
-  } = {},
+  settings: Partial<
+    Record<"warmup" | "factor" | "patience" | "threshold" | "cooldown" | "minimum", number>
+  > = {},
 ): Required<Schedule> {
   const { warmup, factor, patience, threshold, cooldown, minimum } = completed("plateau", settings);
   for (const [name, value] of Object.entries({ "the learning rate": learningRate, threshold, minimum })) {
@@ -199,9 +185,9 @@ export function plateauSchedule(
   };
 }
 
-const schedules: Readonly<
-  Record<ScheduleName, (learningRate: number, settings: Readonly<Record<string, number>>) => Schedule>
-> = {
+type MakeSchedule = (learningRate: number, settings: Readonly<Record<string, number>>) => Schedule;
+
+const schedules: Readonly<Record<ScheduleName, MakeSchedule>> = {
   constant: constantSchedule,
   cosine: cosineSchedule,
   one_cycle: oneCycleSchedule,
@@ -211,11 +197,7 @@ const schedules: Readonly<
 /** All names of schedules. */
 export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
 
-/**
- * Names of the settings of a schedule.
- *
- * @throws {TypeError} if the name is unknown
- */
+/** Names of the settings of a schedule. @throws {TypeError} if the name is unknown */
 export function scheduleSettings(name: ScheduleName): readonly string[] {
   if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
   return Object.keys(defaults[name]);
@@ -234,6 +216,6 @@ export function createSchedule(
   learningRate: number,
   settings: Readonly<Record<string, number>> = {},
 ): Schedule {
-  if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
+  scheduleSettings(name);
   return schedules[name](learningRate, settings);
 }

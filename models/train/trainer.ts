@@ -15,7 +15,8 @@ import {
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/gradients.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
-import { noteShape, type VelocityField } from "../flow/field.ts";
+import { sizeOf } from "../../kernels/core/shape.ts";
+import { trainedShapes, type VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective } from "../flow/objective.ts";
 import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
@@ -94,10 +95,9 @@ export class Trainer {
   /**
    * Prepares training of the model. The step is recorded on first use.
    *
-   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, the network is for another path,
-   * or labels should be dropped, but the network was not made by `createModel` with classes
-   * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range,
-   * or `ema` or `labelDropout` is out of range
+   * @throws {TypeError} if the optimizer or a setting is unknown or invalid, the network is for another path, or labels
+   * should be dropped of a network without classes
+   * @throws {RangeError} if the model has no parameters, or an option is out of range
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
     checkSource("train", source, options);
@@ -126,7 +126,7 @@ export class Trainer {
     this.#ema = ema > 0 ? new Ema(this.parameters, { decay: ema }) : undefined;
     const dropout = labelDropout === 0 ? undefined : { probability: labelDropout, none: noneOf(model) };
     this.#draw = new PairDraw(source, batchSize, streams, dropout);
-    noteShape(model, source.shape);
+    trainedShapes.set(model, source.shape);
   }
 
   /** Steps queued. */
@@ -142,11 +142,7 @@ export class Trainer {
     });
   }
 
-  /**
-   * Compiles the kernels of a step in advance.
-   *
-   * @param progress called with the number of kernels done and the total
-   */
+  /** Compiles the kernels of a step in advance. */
   async compile(progress?: CompileProgress): Promise<void> {
     await this.#step().compile(progress);
   }
@@ -215,7 +211,7 @@ export class Trainer {
   }
 
   /**
-   * Restores a state. If refused, nothing changes.
+   * Restores a state; if refused, nothing changes.
    *
    * @param source origin of the state, for messages
    * @throws {StateError} if it belongs to another network or optimizer, or lacks averages that this trainer keeps
@@ -262,11 +258,7 @@ function ringOf({ storage }: Tensor, offset: number): Tensor {
   return new Tensor(storage, [Trainer.maxOpenLosses], "f32", offset);
 }
 
-/**
- * Loss scale for f16: half the number of terms, rounded to a power of two, so that the first gradient, 2 (v - u) /
- * terms, is about v - u.
- */
+/** Loss scale for f16: about half the terms, a power of two, so that the first gradient, 2 (v - u) / terms, is v - u. */
 function lossScaleOf(batchSize: number, { shape }: BatchSource): number {
-  const terms = shape.reduce((product, length) => product * length, batchSize);
-  return 2 ** Math.round(Math.log2(terms / 2));
+  return 2 ** Math.round(Math.log2(batchSize * sizeOf(shape) / 2));
 }

@@ -112,11 +112,8 @@ const adamw = adamRule(adamUpdate);
 
 const sgd: UpdateRule = {
   moments: ["m"],
-  settings: (
-    { momentum, weightDecay, clip },
-    learningRate,
-    step,
-  ) => [learningRate, momentum, 0, 0, weightDecay, step === 1 ? 1 : 0, 0, clip],
+  // No flag for the first step: momentum times 0 plus the gradient is the gradient.
+  settings: ({ momentum, weightDecay, clip }, rate) => [rate, momentum, 0, 0, weightDecay, 0, 0, clip],
   update: (norm, settings) => ({ p, g, moments: [m] }) => sgdUpdate(p, m, g, norm, settings),
 };
 
@@ -130,10 +127,7 @@ const momentum = 0.95;
 const [a, b, c] = [3.4445, -4.775, 2.0315];
 const iterations = 5;
 
-/**
- * Whether Muon updates a parameter: a convolution weight with a kernel of 3x3 or larger and at least 8 input and output
- * channels. AdamW updates first and last convolutions, transposed ones, linear layers, norms and biases.
- */
+/** Whether Muon updates a parameter: a convolution weight of 3x3 or larger between at least 8 channels. AdamW has the rest. */
 export function isMuonWeight(shape: Shape): boolean {
   const [K, C, R, S] = shape;
   return shape.length === 4 && Math.min(K, C) >= fewestChannels && Math.min(R, S) >= 3;
@@ -144,23 +138,18 @@ function matrixOf([K, C, R, S]: Shape): readonly [rows: number, columns: number]
   return [K, C * R * S];
 }
 
-/** I, f32[n, n]. Cannot run inside a recorded step. */
-function identity(n: number): Tensor {
-  return tensor(Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? 1 : 0), [n, n]);
-}
-
 /**
  * Makes matrices nearly orthogonal: U S V^T becomes roughly U V^T, with singular values between 0.7 and 1.2.
  *
- * @param rows of each matrix
- * @param columns of each matrix
  * @returns a function of f32[B, rows, columns] that uses device ops only, so that it can be recorded
  * Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon
  */
 export function orthogonaliser(rows: number, columns: number): (x: Tensor) => Tensor {
   const wide = rows <= columns; // multiply along the shorter side: (X X^T) X, or X (X^T X)
-  const one = identity(Math.min(rows, columns));
-  const [first, second] = [multiply(one, a), multiply(one, b)];
+  const n = Math.min(rows, columns);
+  const diagonal = (value: number) =>
+    tensor(Float32Array.from({ length: n * n }, (_, i) => i % (n + 1) === 0 ? value : 0), [n, n]);
+  const [first, second] = [diagonal(a), diagonal(b)];
   return (x) => {
     const norm = sqrt(sum(square(x), [1, 2], true));
     let y = divide(x, add(norm, 1e-7));
@@ -228,8 +217,7 @@ export const updateRules: Readonly<Record<OptimizerKind, readonly UpdateRule[]>>
 export const optimizerKinds: readonly OptimizerKind[] = Object.keys(updateRules) as OptimizerKind[];
 
 /**
- * Names of the parameters that each rule of an optimizer updates, in the memory order of their gradients: those with
- * equal direction keys are adjacent.
+ * Names of the parameters that each rule of an optimizer updates, those with equal direction keys side by side.
  *
  * @throws {TypeError} if the optimizer is unknown, or a rule has no parameters
  */
@@ -245,10 +233,9 @@ export function parameterGroups(
   }
   const idle = rules.find(({ takes }, i) => takes !== undefined && groups[i].length === 0);
   if (idle) {
+    const { what } = idle.takes!;
     throw new TypeError(
-      `Cannot make the optimizer ${kind}: no parameter is ${
-        idle.takes!.what
-      } (expected one, or another optimizer)`,
+      `Cannot make the optimizer ${kind}: no parameter is ${what} (expected one, or another optimizer)`,
     );
   }
   return groups.map((names, i) => {

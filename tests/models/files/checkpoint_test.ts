@@ -93,7 +93,7 @@ testOnDevices("saveCheckpoint() refuses a config that contradicts the model", as
   }
   await assert.rejects(() => saveCheckpoint(new Own()), {
     name: "TypeError",
-    message: /its config is not known; pass its config$/,
+    message: /made the model; pass its config$/,
   });
   const { config } = info;
   const { metadata } = decodeSafetensors(await saveCheckpoint(new Own(), { config }), "own");

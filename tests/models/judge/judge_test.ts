@@ -131,7 +131,7 @@ testOnCpu("loadJudge() refuses other files, and loadCheckpoint() refuses a judge
     [
       encodeSafetensors(tensors, { ...metadata, judge: "{" }),
       "JudgeError",
-      "the description of its judge is not",
+      "its description is not JSON",
     ],
     [
       encodeSafetensors(tensors, { ...metadata, format_version: "2" }),
