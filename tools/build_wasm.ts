@@ -5,6 +5,7 @@
  *
  * `deno task build:wasm`
  */
+import { deflateRawSync } from "node:zlib";
 import asc, { type Transform } from "npm:assemblyscript@0.28.20/asc";
 import { Layout } from "../kernels/devices/cpu/memory_layout.ts";
 import { dispatchSource, type KernelSource, kernelSources, signaturesModule } from "./kernel_signatures.ts";
@@ -65,6 +66,9 @@ async function readSource(name: string): Promise<string | null> {
   }
 }
 
+/** Deflated bytes in base64. */
+const packed = (bytes: Uint8Array) => deflateRawSync(bytes, { level: 9 }).toString("base64");
+
 /** The generated modules, by file name. */
 export async function builtModules(): Promise<Readonly<Record<string, string>>> {
   const kernels = await readKernels();
@@ -77,13 +81,13 @@ export async function builtModules(): Promise<Readonly<Record<string, string>>> 
     "kernel_signatures.ts": signaturesModule(kernels),
     "compiled_kernels.ts": `// Made by \`deno task build:wasm\` from assembly/; do not edit.
 
-/** Kernels for engines with relaxed SIMD: multiply and add are fused. */
+/** Kernels for engines that fuse multiply and add; deflated, in base64. */
 export const relaxed =
-  "${relaxed.toBase64()}";
+  "${packed(relaxed)}";
 
-/** Kernels for all other engines. */
+/** Kernels for all other engines; deflated, in base64. */
 export const plain =
-  "${plain.toBase64()}";
+  "${packed(plain)}";
 `,
   };
 }

@@ -65,10 +65,16 @@ const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
 export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
   let module = compiled.get(fused);
   if (!module) {
-    const bytes = Uint8Array.from(atob(fused ? relaxed : plain), (letter) => letter.charCodeAt(0));
-    compiled.set(fused, module = WebAssembly.compile(bytes));
+    compiled.set(fused, module = unpacked(fused ? relaxed : plain).then(WebAssembly.compile));
   }
   return module;
+}
+
+/** The bytes of a packed module. */
+async function unpacked(text: string): Promise<ArrayBuffer> {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return await new Response(inflated).arrayBuffer();
 }
 
 interface Exports {
