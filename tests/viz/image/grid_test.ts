@@ -11,21 +11,7 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { testNeeding } from "../../permissions.ts";
 import { goldenFolder, goldenFrames } from "./golden.ts";
 
-Deno.test("imageGrid() tiles row by row, and leaves index 0 in gaps and empty cells", () => {
-  const images = Float32Array.from([1, 2, 3, 4, 5, 6], (value) => value / 255);
-  assert.deepEqual(imageGrid(images, [3, 1, 2], { columns: 2, gap: 1 }), {
-    width: 5,
-    height: 3,
-    // deno-fmt-ignore
-    pixels: Uint8Array.of(
-      1, 2, 0, 3, 4,
-      0, 0, 0, 0, 0,
-      5, 6, 0, 0, 0,
-    ),
-  });
-});
-
-Deno.test("imageGrid() agrees with reading each pixel back from its image", () => {
+Deno.test("imageGrid() tiles row by row, as reading each pixel back from its image shows", () => {
   for (
     const [N, H, W, columns, scale, gap] of [
       [1, 1, 1, 1, 1, 0],
@@ -67,7 +53,8 @@ Deno.test("imageGrid() rejects shapes, values and options that do not fit", () =
   const four = new Float32Array(4);
   const tooLarge = (size: string) =>
     `RangeError: Cannot draw grid of ${size} pixels (expected at most 67108864 in all): choose a smaller scale or gap, or fewer images`;
-  const cases: [Float32Array, ImagesShape, GridOptions, message: string][] = [
+  type Case = [Float32Array, ImagesShape, GridOptions, message: string];
+  const cases: Case[] = [
     [
       new Float32Array(24).with(15, NaN),
       [3, 2, 4],
@@ -77,7 +64,7 @@ Deno.test("imageGrid() rejects shapes, values and options that do not fit", () =
     [new Float32Array(12).with(9, NaN), [1, 3, 2, 2], {}, "image 0 is NaN at channel 2, row 0, column 1 ("],
     [four, [1, 2, 3], {}, "images hold 4 values (expected 6, f32[1, 2, 3])"],
     [new Float32Array(0), [0, 2, 2], {}, "N is 0 (expected an integer of at least 1)"],
-    ...[0, 2, 4].map((C): [Float32Array, ImagesShape, GridOptions, string] => [
+    ...[0, 2, 4].map((C): Case => [
       new Float32Array(C * 4),
       [1, C, 2, 2],
       {},
@@ -86,16 +73,12 @@ Deno.test("imageGrid() rejects shapes, values and options that do not fit", () =
     [four, [1, 2, 2], { scale: 1.5 }, "scale is 1.5"],
     [four, [1, 2, 2], { columns: 0 }, "columns is 0"],
     [four, [1, 2, 2], { gap: -1 }, "gap is -1 (expected an integer of at least 0)"],
-    ...([[1, 1], [1, 0], [0, NaN], [0, Infinity]] as const).map(
-      (
-        range,
-      ): [Float32Array, ImagesShape, GridOptions, string] => [
-        four,
-        [1, 2, 2],
-        { range },
-        "] (expected two finite numbers, the lower first)",
-      ],
-    ),
+    ...([[1, 1], [1, 0], [0, NaN], [0, Infinity]] as const).map((range): Case => [
+      four,
+      [1, 2, 2],
+      { range },
+      "] (expected two finite numbers, the lower first)",
+    ]),
     [new Float32Array(2), [2, 1, 1], { scale: 50_000 }, tooLarge("100000 x 50000")],
     [new Float32Array(2), [2, 1, 1], { columns: 1e9 }, tooLarge("1000000000 x 1")],
   ];
@@ -120,11 +103,8 @@ Deno.test("imageGrid() draws three channels as red, green and blue, with the sam
     assert.deepEqual(rgba.filter((_, i) => i % 4 === c), grey.pixels);
   }
   assert.ok(rgba.every((value, i) => i % 4 < 3 || value === 255), "opaque");
-});
-
-Deno.test("imageGrid() takes one channel with or without its axis", () => {
-  const images = Float32Array.from({ length: 12 }, (_, i) => i / 12);
-  assert.deepEqual(imageGrid(images, [2, 1, 2, 3]), imageGrid(images, [2, 2, 3]));
+  const grey = images.subarray(0, 12);
+  assert.deepEqual(imageGrid(grey, [2, 1, 2, 3]), imageGrid(grey, [2, 2, 3]), "one channel needs no axis");
 });
 
 const images = [0, 0.2, 0.4, 0.6, 0.8, 1].map((value) => Float32Array.of(value, 1 - value));
@@ -146,28 +126,25 @@ Deno.test("captionedGrid() puts images row by row next to its captions", async (
   });
 });
 
-Deno.test("captionedGrid() can replace its captions", () => {
-  const grid = captionedGrid([1, 1], [1, 1, 2], { captions: { title: "s = 0.00" } });
-  assert.equal(grid.width, 120); // 84 pixels of the image, and space for text
-  const svg = grid.svg([images[0]], { title: "s = 0.50" });
+Deno.test("captionedGrid() can replace its captions, and rejects images that do not fit", () => {
+  const one = captionedGrid([1, 1], [1, 1, 2], { captions: { title: "s = 0.00" } });
+  assert.equal(one.width, 120); // 84 pixels of the image, and space for text
+  const svg = one.svg([images[0]], { title: "s = 0.50" });
   assert.match(svg, />s = 0.50</);
   assert.doesNotMatch(svg, /s = 0.00/);
-});
 
-Deno.test("captionedGrid() rejects images that do not fit", () => {
-  const grid = captionedGrid([2, 2], [1, 1, 2]);
-  assert.throws(() => grid.svg(images), {
-    name: "RangeError",
-    message: "Cannot draw images with captions: there are 6 images (expected 4, 2 rows of 2)",
-  });
-  assert.throws(() => grid.svg([1, 2, 3, 4].map(() => new Float32Array(3))), {
-    name: "RangeError",
-    message: "Cannot draw images with captions: images hold 3 values (expected 2, f32[1, 1, 1, 2])",
-  });
-  assert.throws(
-    () => captionedGrid([0, 2], [1, 1, 2]),
-    /^RangeError: Cannot draw images with captions: rows is 0/,
-  );
+  const { svg: four } = captionedGrid([2, 2], [1, 1, 2]);
+  const cases: [() => unknown, problem: string][] = [
+    [() => four(images), "there are 6 images (expected 4, 2 rows of 2)"],
+    [
+      () => four([1, 2, 3, 4].map(() => new Float32Array(3))),
+      "images hold 3 values (expected 2, f32[1, 1, 1, 2])",
+    ],
+    [() => captionedGrid([0, 2], [1, 1, 2]), "rows is 0 (expected an integer of at least 1)"],
+  ];
+  for (const [draw, problem] of cases) {
+    assert.throws(draw, { name: "RangeError", message: `Cannot draw images with captions: ${problem}` });
+  }
 });
 
 // @ts-types="npm:@types/pngjs@6.0.5"

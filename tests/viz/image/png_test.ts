@@ -8,49 +8,29 @@ import {
   encodePng,
   encodeRasterPng,
   imageGrid,
-  type Palette,
-  type Picture,
   type Raster,
   rasterizer,
 } from "../../../viz/mod.ts";
-import { scatter } from "./gif_reading.ts";
+import { rgba, scatter } from "./gif_reading.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
 import { pythonWith } from "../../python.ts";
-
-const sizes = [[1, 1], [1, 7], [13, 1], [16, 16], [61, 35]];
 
 /** Colour types of PNG: byte 24 of a file is the bit depth, byte 25 the colour type. */
 const GREYSCALE = 0;
 const RGB = 2;
 
-function assertDecodes(bytes: Uint8Array, { width, height, pixels }: Picture, palette: Palette): void {
-  const decoded = PNG.sync.read(Buffer.from(bytes));
-  assert.deepEqual([decoded.width, decoded.height], [width, height]);
-  const rgba = [...pixels].flatMap((index) => [...palette.subarray(3 * index, 3 * index + 3), 255]);
-  assert.deepEqual([...decoded.data], rgba);
-}
-
-Deno.test("encodePng() writes gray as 8-bit greyscale, pixel-exact", () => {
-  for (const [width, height] of sizes) {
-    const bytes = encodePng(scatter(width, height));
-    assert.deepEqual([bytes[24], bytes[25]], [8, GREYSCALE]);
-    assertDecodes(bytes, scatter(width, height), colormap("gray"));
-  }
-});
-
-Deno.test("encodePng() writes other palettes as 8-bit RGB, pixel-exact", () => {
-  for (const name of ["magma", "viridis", "rdbu"] as const) {
-    for (const [width, height] of sizes) {
-      const bytes = encodePng(scatter(width, height), colormap(name));
-      assert.deepEqual([bytes[24], bytes[25]], [8, RGB]);
-      assertDecodes(bytes, scatter(width, height), colormap(name));
+Deno.test("encodePng() writes gray as 8-bit greyscale and other palettes as RGB, pixel-exact", () => {
+  const inverted = colormap("gray").map((value) => 255 - value);
+  const palettes = [colormap("gray"), colormap("magma"), colormap("rdbu"), inverted];
+  for (const [i, palette] of palettes.entries()) {
+    for (const [width, height] of [[1, 1], [1, 7], [13, 1], [16, 16], [61, 35]]) {
+      const bytes = encodePng(scatter(width, height), palette);
+      assert.deepEqual([bytes[24], bytes[25]], [8, i === 0 ? GREYSCALE : RGB]);
+      const decoded = PNG.sync.read(Buffer.from(bytes));
+      assert.deepEqual([decoded.width, decoded.height], [width, height]);
+      assert.deepEqual([...decoded.data], rgba(scatter(width, height).pixels, palette));
     }
   }
-});
-
-Deno.test("encodePng() keeps a grey palette with other levels than `gray`", () => {
-  const inverted = colormap("gray").map((value) => 255 - value);
-  assertDecodes(encodePng(scatter(9, 5), inverted), scatter(9, 5), inverted);
 });
 
 Deno.test("encodePng() rejects pixels that do not fill the picture, and short palettes", () => {
@@ -73,7 +53,7 @@ Deno.test("encodePng() writes a grid of three channels as 8-bit RGB, pixel-exact
   assert.deepEqual([...data], [...picture.rgba]);
   assert.throws(
     () => encodePng({ ...picture, height: 1 }),
-    /^RangeError: Cannot encode PNG: picture holds \d+ pixels but is/,
+    /^RangeError: .*: picture holds \d+ pixels but is/,
   );
 });
 
@@ -85,19 +65,13 @@ function svg(content: string, width = 60, height = 20): string {
 
 Deno.test("rasterizer() draws text in its own font, sharp at any scale", () => {
   const ink = (words: string, zoom = 1) => {
-    const { rgba } = draw(
-      svg(`<text x="2" y="15" font-size="14" font-family="DejaVu Sans">${words}</text>`),
-      zoom,
-    );
-    return rgba.reduce((sum, value, i) => i % 4 === 3 ? sum + value : sum, 0) / 255;
+    const text = `<text x="2" y="15" font-size="14" font-family="DejaVu Sans">${words}</text>`;
+    return draw(svg(text), zoom).rgba.reduce((sum, value, i) => i % 4 === 3 ? sum + value : sum, 0) / 255;
   };
   const shapes = new Set([..."abcdefgmwxyzABCDEF0123456789=.,−–×’"].map((letter) => ink(letter)));
   assert.ok(!shapes.has(0) && shapes.size > 25, `${shapes.size} shapes`);
   assert.ok(Math.abs(ink("t = 0.37", 4) / ink("t = 0.37") / 16 - 1) < 0.05);
   assert.deepEqual([draw(svg(""), 3).width, draw(svg(""), 3).height], [180, 60]);
-});
-
-Deno.test("rasterizer() throws if its input is not SVG", () => {
   assert.throws(() => draw("no picture"));
 });
 
@@ -152,12 +126,8 @@ testUnless(
     const sizes = [[1, 1, true], [40, 30, true], [37, 23, false], [2, 300, true]] as const;
     for (const [width, height, opaque] of sizes) {
       const frames = [0, 1, 1, 2, 300].map((seed) => scatterRaster(seed, width, height, opaque));
-      const process = new Deno.Command(python as string, {
-        args: ["-c", reader],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
+      const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+      const process = new Deno.Command(python as string, { args: ["-c", reader], ...pipes }).spawn();
       const writer = process.stdin.getWriter();
       await writer.write(encodeApng(frames, { delay: 40, hold: 900 }));
       await writer.close();

@@ -13,31 +13,34 @@ import {
   noneOf,
   Sampler,
   saveCheckpoint,
+  type Snapshot,
   snapshotToPixels,
   type SolverName,
   toPixels,
 } from "../../../models/mod.ts";
-import type { Trajectory } from "../../../viz/mod.ts";
-import type { LiveNetwork, ReportData, ReportRun } from "../../../viz/report/mod.ts";
+import type { LiveNetwork, ReportRun } from "../../../viz/report/mod.ts";
 import library from "../../../web/flow.js" with { type: "text" };
 import { run, size } from "./made_up.ts";
+
+export { library };
 
 await init({ device: "cpu" });
 
 const { H, W } = size;
-/** Conditioning of the recorded samples of networks with classes. */
-export const asked = { label: 1, guidance: 2 } as const;
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 /** Networks get 2 pixel - 1. */
 export const normalization = { scale: 2, shift: -1 } as const;
 
 /** How the recorded samples were solved. */
 export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;
+/** Class of the recorded samples of networks with classes, and guidance. */
+export const conditioning = { label: 1, guidance: 2 } as const;
 
 /** How a flow is solved and conditioned. */
 export interface Solving {
   readonly solver: SolverName;
   readonly steps: number;
+  readonly times?: readonly number[];
   readonly label?: number;
   readonly guidance?: number;
   /** The early network of autoguidance. */
@@ -64,112 +67,70 @@ export class Network {
   }
 
   /** The flow from the noise of a seed. */
-  async flow(seed: number, how: Solving): Promise<Trajectory> {
-    const x0 = await noise(seed, [1, this.channels, H, W]).read();
-    return await this.flowFrom(toPixels(x0, normalization), how);
+  async flow(seed: number, how: Solving) {
+    return await this.flowFrom(toPixels(await noise(seed, this.#shape).read(), normalization), how);
+  }
+
+  /** The flow from a state at the step `first`, in pixels. */
+  async flowFrom(
+    x: Float32Array,
+    { solver, steps, times, label, guidance = 1, early }: Solving,
+    first = 0,
+  ) {
+    const condition = label !== undefined && { condition: tensor(Uint32Array.of(label)) };
+    const unguided = early ? autoguided(this.model, early.model, guidance) : this.model;
+    const field = condition ? guided(this.model, { scale: guidance, none: noneOf(this.model) }) : unguided;
+    const sampler = new Sampler(field, this.#shape, {
+      solver,
+      ...times ? { times } : { steps },
+      ...condition,
+    });
+    const state = tensor(fromPixels(x, normalization), this.#shape);
+    const snapshots = await Array.fromAsync(sampler.trajectory(state, { first }));
+    return {
+      t: Float32Array.from(snapshots, ({ t }) => t),
+      ...pixelsOf(snapshots),
+      shape: [snapshots.length, this.channels, H, W] as const,
+    };
   }
 
   /** The adaptive flow of dopri5 from the noise of a seed, at 21 equal times, and its cost. */
   async ownSteps(seed: number, tolerance: number) {
-    const sampler = new AdaptiveSampler(this.model, [1, this.channels, H, W], {
-      rtol: tolerance,
-      atol: tolerance,
+    const sampler = new AdaptiveSampler(this.model, this.#shape, { rtol: tolerance, atol: tolerance });
+    const { evaluations, steps: [tried], snapshots } = await sampler.solve(noise(seed, this.#shape), {
+      snapshots: Array.from({ length: 21 }, (_, i) => i / 20),
     });
-    const { evaluations, steps: [tried], snapshots } = await sampler.solve(
-      noise(seed, [1, this.channels, H, W]),
-      {
-        snapshots: Array.from({ length: 21 }, (_, i) => i / 20),
-      },
-    );
-    const all = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
-    return {
-      evaluations,
-      tried,
-      image: Float32Array.from(all.flatMap(({ image }) => [...image])),
-      velocity: Float32Array.from(all.flatMap(({ velocity }) => [...velocity!])),
-    };
+    return { evaluations, tried, ...pixelsOf(snapshots) };
   }
 
-  /** The flow from a state at the step `first`, in pixels; its times begin at that step. */
-  async flowFrom(
-    x: Float32Array,
-    { solver, steps, label, guidance = 1, early }: Solving,
-    first = 0,
-  ): Promise<Trajectory> {
-    const C = this.channels;
-    const shape = [1, C, H, W];
-    const seen = tensor(fromPixels(x, normalization), shape);
-    const condition = label !== undefined && { condition: tensor(Uint32Array.of(label)) };
-    const field = condition
-      ? guided(this.model, { scale: guidance, none: noneOf(this.model) })
-      : early
-      ? autoguided(this.model, early.model, guidance)
-      : this.model;
-    const snapshots = (await Array.fromAsync(
-      new Sampler(field, shape, { solver, steps, ...condition }).trajectory(seen, { first }),
-    )).map((snapshot) => snapshotToPixels(snapshot, normalization));
-    return {
-      t: Float32Array.from(snapshots, ({ t }) => t),
-      image: Float32Array.from(snapshots.flatMap(({ image }) => [...image])),
-      velocity: Float32Array.from(snapshots.flatMap(({ velocity }) => [...(velocity ?? [])])),
-      shape: C === 1 ? [snapshots.length, H, W] : [snapshots.length, C, H, W],
-    };
+  get #shape() {
+    return [1, this.channels, H, W];
   }
 }
 
-/** A report with networks. */
-export interface LiveReport extends ReportData {
-  readonly runs: readonly (ReportRun & { readonly live: LiveNetwork | string })[];
-}
-
-/** A report of networks by name; a text says why a run has none. Those in `early` have early weights and guidance 2. */
-export async function liveReport(
-  networks: Record<string, Network | string>,
-  early: Record<string, Network> = {},
-): Promise<LiveReport> {
-  const some = await Network.of(1);
-  const runs = await Promise.all(
-    Object.entries(networks).map(async ([name, network]) => {
-      const { seed, ...how } = recorded;
-      const { classes } = typeof network === "string" ? some : network;
-      const trajectory = await (typeof network === "string" ? some : network).flow(
-        seed,
-        classes > 0 ? { ...how, ...asked } : how,
-      );
-      const labels = classes > 0 && { labels: [asked.label], guidance: asked.guidance };
-      const { plane, ...rest } = run(name, {
-        trajectories: [trajectory],
-        solved: { ...recorded, ...labels },
-      });
-      const live = typeof network === "string" ? network : {
-        checkpoint: network.checkpoint,
-        ...early[name] && { early: { checkpoint: early[name].checkpoint, guidance: asked.guidance } },
-      };
-      return { ...rest, ...plane && trajectory.shape.length === 3 && { plane }, live };
-    }),
-  );
-  return { runs, library };
-}
-
-/** The report with additions to the networks of its runs, in order. */
-export function withLive(report: LiveReport, ...more: (Partial<LiveNetwork> | undefined)[]): ReportData {
-  const runs = report.runs.map((run, i) => ({
-    ...run,
-    live: typeof run.live === "string" ? run.live : { ...run.live, ...more[i] },
-  }));
-  return { ...report, runs };
-}
-
-/** The repository's own network. */
-export const trainedCheckpoint = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
-
-/** A report with the repository's own network and one recorded sample of two snapshots. */
-export async function trainedReport(): Promise<LiveReport> {
-  const still = {
-    t: Float32Array.of(0, 1),
-    image: new Float32Array(2 * 784),
-    velocity: new Float32Array(784),
+function pixelsOf(snapshots: readonly Snapshot[]) {
+  const all = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
+  return {
+    image: Float32Array.from(all.flatMap(({ image }) => [...image])),
+    velocity: Float32Array.from(all.flatMap(({ velocity }) => [...velocity ?? []])),
   };
-  const { plane: _, ...rest } = run("mnist", { trajectories: [{ ...still, shape: [2, 28, 28] }] });
-  return { runs: [{ ...rest, live: { checkpoint: await Deno.readFile(trainedCheckpoint) } }], library };
+}
+
+/** A run with a recorded sample of a network, and without a plane. */
+export async function liveRun(
+  name: string,
+  network: Network,
+  more: Partial<LiveNetwork> = {},
+  times?: readonly number[],
+): Promise<ReportRun> {
+  const { seed, ...how } = recorded;
+  const { label, guidance } = conditioning;
+  const condition = network.classes > 0 && conditioning;
+  const steps = times ? { steps: times.length - 1, times } : {};
+  const { plane: _, ...rest } = run(name, {
+    trajectories: [await network.flow(seed, { ...how, ...steps, ...condition })],
+    solved: { ...recorded, ...steps, ...condition && { labels: [label], guidance } },
+    live: { checkpoint: network.checkpoint, ...more },
+  });
+  return rest;
 }

@@ -1,24 +1,27 @@
 /// <reference lib="dom" />
-/** Sampling with the networks in a report. */
+/** Sampling and painting with the network in a report. */
 
 import assert from "node:assert/strict";
+import { AdaptiveSampler, noise, openCheckpoint } from "../../../models/mod.ts";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import type { Library } from "../../../viz/report/page/engine.ts";
 import * as web from "../../../web/mod.ts";
-import { type Page, testInBrowser, withoutDevices } from "../../browser.ts";
+import { withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
-import { liveReport, Network, recorded, withLive } from "./live_data.ts";
-import { hostile } from "./made_up.ts";
+import { library, liveRun, Network, recorded } from "./live_data.ts";
+import { hostile, run, size } from "./made_up.ts";
 import {
+  clearText,
   controls,
   draw,
   drawSeed,
-  inFrame,
   marks,
+  moveTo,
   over,
+  type Page,
   pixel,
-  type Report,
   rounding,
+  takeBrush,
   testReport,
   text,
   told,
@@ -32,114 +35,90 @@ Deno.test("web/mod.ts exports what reports use", () => {
   assert.deepEqual(Object.keys(offered.solvers), Object.keys(web.solvers));
 });
 
+const { H, W } = size;
+const P = H * W;
 const network = await Network.of(3);
-const one = reportHtml(await liveReport({ [hostile]: network }));
+const { seed, ...how } = recorded;
+const one = reportHtml({ runs: [await liveRun(hostile, network)], library });
 
-/** Draws recorded noise again: the trajectory is the recorded one. */
-async function drawAgain(report: Report): Promise<void> {
-  await untilLive(report);
-  assert.ok(await controls(report), await text(report, "live-text"));
-  const { seed, solver, steps } = recorded;
-  const before = await pixel(report, 4, 7);
+/** Draws recorded noise again, and then with another solver: the trajectories are those of the library. */
+async function drawAgain(page: Page): Promise<void> {
+  await untilLive(page);
+  assert.ok(await controls(page), await text(page, "live-text"));
+  const before = await pixel(page, 4, 7);
   assert.match(
-    await draw(report, seed, solver, steps),
+    await draw(page, seed, how.solver, how.steps),
     /^Seed 7: 20 steps of euler, 20 evaluations, \d{1,3}(,\d{3})* ms on CPU, 1 thread\.$/,
   );
-  assert.equal(await report.locator("#live-seed").inputValue(), "8", "the next press draws other noise");
-  const live = await pixel(report, 4, 7);
-  assertClose(live.t, before.t, 1e-6);
-  assertClose(live.value, before.value, rounding);
-  assertClose(live.velocity, before.velocity, rounding);
+  assert.equal(await page.locator("#live-seed").inputValue(), "8", "the next press draws other noise");
+  const again = await pixel(page, 4, 7);
+  assertClose(again.t, before.t, 1e-6);
+  assertClose(again.value, before.value, rounding);
+  assertClose(again.velocity, before.velocity, rounding);
 
-  await drawOtherwise(report);
-  assert.equal(await report.locator("#explorer-samples button").count(), 3);
-}
-
-/** Draws with another solver: the trajectory is that of the library. */
-async function drawOtherwise(report: Report): Promise<void> {
-  const { seed } = recorded;
-  assert.match(await draw(report, seed, "heun", 5), /5 steps of heun, 10 evaluations, /);
+  assert.match(await draw(page, seed, "heun", 5), /5 steps of heun, 10 evaluations, /);
   const other = await network.flow(seed, { solver: "heun", steps: 5 });
-  const now = await pixel(report, 3, 2);
+  const now = await pixel(page, 3, 2);
   assertClose(now.value, over(other.image, 3, 2), 1e-5);
   assertClose(now.velocity, over(other.velocity, 3, 2), 1e-5);
   assert.match(
-    await text(report, "flow-times"),
+    await text(page, "flow-times"),
     /^Seed 7; drawn in this page by 5 steps of heun, 10 evaluations; snapshot/,
   );
+  assert.equal(await page.locator("#explorer-samples button").count(), 3);
+
+  await page.locator("#live-times").selectOption("quadratic");
+  assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
+  assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
+  await page.locator("#live-times").selectOption("uniform");
 }
 
-/** Draws with an adaptive solver: the page shows its true cost. */
+const tolerance = 1e-4;
+
+/** Draws one and sixteen samples with an adaptive solver: the page shows its true cost and its steps. */
 async function letSolverChoose(page: Page): Promise<void> {
-  await untilLive(page);
   const fields = () =>
     Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
   assert.deepEqual(await fields(), [true, true, false]);
   await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
   assert.deepEqual(await fields(), [false, false, true]);
-  await page.locator("#live-tolerance").selectOption("0.0001");
+  await page.locator("#live-tolerance").selectOption(`${tolerance}`);
   await drawSeed(page, 7);
+  const { evaluations, tried, image, velocity } = await network.ownSteps(7, tolerance);
+  const cost = `dopri5 with tolerance 0.0001, ${evaluations} evaluations`;
+  assert.ok((await text(page, "live-text")).startsWith(`Seed 7: ${cost}, `), await text(page, "live-text"));
+  assert.ok((await text(page, "flow-times")).startsWith(`Seed 7; drawn in this page by ${cost}; `));
+  const drawn = await pixel(page, 4, 7);
+  assertClose(drawn.t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
+  assertClose(drawn.value, over(image, 4, 7), 1e-4);
+  assertClose(drawn.velocity, over(velocity, 4, 7), 1e-2);
 
-  const expected = await network.ownSteps(7, 1e-4);
-  const said = `Seed 7: dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations, `;
-  assert.ok((await text(page, "live-text")).startsWith(said), await text(page, "live-text"));
-  const words =
-    `^Seed 7; drawn in this page by dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations; `;
-  assert.match(await text(page, "flow-times"), new RegExp(words));
-  const { t, value, velocity } = await pixel(page, 4, 7);
-  assertClose(t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
-  assertClose(value, over(expected.image, 4, 7), 1e-4);
-  assertClose(velocity, over(expected.velocity, 4, 7), 1e-2);
-
-  await page.locator("#live-tolerance").selectOption("0.1");
+  await page.locator("#live-seed").fill("7");
   await page.locator("#live-many").click();
-  await told(page, "Seeds 8 to 23: dopri5 with tolerance 0.1, ");
+  await page.locator("#live-grid .strip").waitFor();
+  await told(page, "Seeds 7 to 22: dopri5 with tolerance 0.0001, ");
   assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
-}
-
-/** Draws with unequal steps. */
-async function drawAtOtherTimes(page: Page): Promise<void> {
-  await untilLive(page);
-  await page.locator("#live-times").selectOption("quadratic");
-  assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
-  assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
-}
-
-const tolerance = 1e-4;
-
-/** Draws sixteen samples with an adaptive solver: each has a row of steps. */
-async function seeStepRows(report: Page): Promise<void> {
-  await untilLive(report);
-  await report.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
-  await report.locator("#live-tolerance").selectOption(`${tolerance}`);
-  await report.locator("#live-seed").fill("7");
-  await report.locator("#live-many").click();
-  await report.locator("#live-grid .strip").waitFor();
-  await told(report, "Seeds 7 to 22:");
-  const found = await marks(report, "#live-grid", "step");
+  const found = await marks(page, "#live-grid", "step");
   assert.equal(found.filter(([from]) => from === 0).length, 16, "each row begins with noise");
   assert.equal(found.filter(([, to]) => Math.abs(to - 100) < 1e-2).length, 16, "and ends with an image");
-  const { tried } = await network.ownSteps(7, tolerance);
   const taken = tried.filter(({ accepted }) => accepted);
   assertClose(
     found.slice(0, taken.length).flat(),
     taken.flatMap(({ t, dt }) => [100 * t, 100 * (t + dt)]),
     2e-2, // its neighbours change nothing
   );
+  await page.getByRole("button", { name: "Look at seed 7", exact: true }).click();
+  await page.locator("#step-strip").waitFor({ state: "visible" });
+  assert.equal((await marks(page, "#step-strip", "step")).length, taken.length);
 
-  await report.getByRole("button", { name: "Look at seed 7", exact: true }).click();
-  await report.locator("#step-strip").waitFor({ state: "visible" });
-  assert.equal((await marks(report, "#step-strip", "step")).length, taken.length);
-
-  await report.locator("#live-solver").selectOption("heun");
-  await report.locator("#live-many").click();
-  await told(report, "Seeds 23 to 38:");
-  assert.equal(await report.locator("#live-grid .strip").count(), 0);
+  await page.locator("#live-solver").selectOption("heun");
+  await page.locator("#live-many").click();
+  await told(page, "Seeds 23 to 38:");
+  assert.equal(await page.locator("#live-grid .strip").count(), 0);
 }
 
 /** Enters numbers: empty and wrong fields draw nothing, Enter draws. */
 async function enterNumbers(page: Page): Promise<void> {
-  await untilLive(page);
   const [seed, steps] = [page.locator("#live-seed"), page.locator("#live-steps")];
   const before = await page.locator("#explorer-samples button").count();
   const expected = (name: string, is: string, range: string) =>
@@ -179,97 +158,180 @@ async function enterNumbers(page: Page): Promise<void> {
   assert.deepEqual(cut, []);
 }
 
-await testReport("reportHtml() samples live from a file", one, {
-  drawAgain,
-  drawAtOtherTimes,
-  letSolverChoose,
-  seeStepRows,
-  enterNumbers,
-});
+/** Paints a dot with the mouse, and clears the page's text before. */
+async function dot(page: Page, row: number, column: number): Promise<void> {
+  await clearText(page);
+  await page.locator(".frame").first().scrollIntoViewIfNeeded();
+  const { x, y, width, height } = (await page.locator(".frame").first().boundingBox())!;
+  await page.mouse.move(x + (column + 0.5) / W * width, y + (row + 0.5) / H * height);
+  await page.mouse.down();
+  await page.mouse.up();
+}
 
-await testInBrowser("reportHtml() samples live in a sandboxed frame", async (browser) => {
-  await inFrame(browser, one, async (report) => {
-    await untilLive(report);
-    await drawOtherwise(report);
+/** Paints in the recorded sample: the flow goes on from there as the library's, and paint can be undone. */
+async function paint(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Sample 1" }).click();
+  const before = await pixel(page, 5, 5);
+  await moveTo(page, 50);
+  await takeBrush(page);
+  await dot(page, 5, 5);
+  await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler, 10 evaluations, ");
+  const painted = await pixel(page, 5, 5);
+  const x = (await network.flow(seed, how)).image.slice(10 * P, 11 * P);
+  x[5 * W + 5] = 1;
+  const rest = await network.flowFrom(x, how, 10);
+  assertClose(painted.t, before.t, 1e-6);
+  assertClose(painted.value.slice(0, 10), before.value.slice(0, 10), rounding);
+  assert.equal(painted.value[10], 1);
+  assertClose(painted.value.slice(10), over(rest.image, 5, 5), rounding);
+  assertClose((await pixel(page, 6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
+  assert.ok(Math.abs(painted.value[20] - before.value[20]) > 0.05, "paint changes the end");
+
+  // More paint at the same t is added; paint at a later t changes the flow from there.
+  await page.locator("#brush input[value=black]").check();
+  await dot(page, 2, 9);
+  x[2 * W + 9] = 0;
+  const both = await network.flowFrom(x, how, 10);
+  await told(page, "Sample 1 painted at t = 0.50: ");
+  assertClose((await pixel(page, 2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
+
+  // The space bar paints noise at the pixel that arrow keys chose.
+  await page.locator("#brush input[value=noise]").check();
+  await moveTo(page, 75);
+  await page.locator(".frame").first().focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Space");
+  await told(page, "Sample 1 painted at t = 0.75: 5 steps of euler");
+  assert.notEqual((await pixel(page, 3, 9)).value[15], over(both.image, 3, 9)[5]);
+
+  await page.getByRole("button", { name: "Undo the painting" }).click();
+  assert.deepEqual(await pixel(page, 5, 5), before);
+  assert.equal(await page.locator("#paint-undo").isVisible(), false);
+}
+
+/** Paints at two times of one sample, then on another before the first is solved: all paint is kept. */
+async function paintTwice(page: Page): Promise<void> {
+  await draw(page, 3, "euler", 20);
+  await pixel(page, 3, 9);
+  await page.evaluate(() => {
+    const byId = (id: string) => document.getElementById(id) as HTMLInputElement;
+    const paintAt = (position: number, brush: string) => {
+      byId("time").value = `${position}`;
+      byId("time").dispatchEvent(new Event("input"));
+      document.querySelector<HTMLInputElement>(`#brush input[value=${brush}]`)!.checked = true;
+      byId("view-x").parentElement!.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true }));
+    };
+    paintAt(50, "white");
+    paintAt(75, "black");
+    document.querySelector<HTMLElement>('[aria-label="Sample 1"]')!.click();
+    paintAt(50, "white");
   });
+  await told(page, "Sample 1 painted at t = 0.50: ");
+  assert.equal((await pixel(page, 3, 9)).value[10], 1);
+  await page.getByLabel("Seed 3", { exact: true }).click();
+  const { value } = await pixel(page, 3, 9);
+  const drawn = (await network.flow(3, how)).image.slice(10 * P, 11 * P);
+  drawn[3 * W + 9] = 1;
+  const half = (await network.flowFrom(drawn, how, 10)).image;
+  const last = half.slice(5 * P, 6 * P);
+  last[3 * W + 9] = 0;
+  const end = (await network.flowFrom(last, how, 15)).image;
+  assertClose(value.slice(10), [...over(half, 3, 9).slice(0, 5), ...over(end, 3, 9)], rounding);
+
+  await moveTo(page, 100);
+  await dot(page, 5, 5);
+  await told(page, "The flow ends at t = 1: move t back to paint.");
+}
+
+await testReport("reportHtml() samples live from a file, and continues the flow from paint", one, {
+  drawAgain,
+  letSolverChoose,
+  enterNumbers,
+  paint,
+  paintTwice,
 });
 
-const other = await Network.of(4);
-
-await testReport(
-  "reportHtml() draws the same noise with all runs that have a network",
-  reportHtml(await liveReport({ a: network, b: other, bare: "its weights are too large" })),
-  async (page) => {
-    await untilLive(page);
-    await page.locator("#live-steps").fill("3");
-    await page.locator("#live-seed").fill("20");
-    await page.locator("#live-many").click();
-    const last = page.getByRole("button", { name: "Look at seed 35 of b" });
-    await last.click(); // waits until it can be clicked
-    assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 32);
-    assert.equal(await page.locator("#explorer-run").inputValue(), "1");
-    const { image } = await other.flow(35, { solver: "heun", steps: 3 });
-    assertClose((await pixel(page, 8, 1)).value, over(image, 8, 1), 1e-5);
-    await page.getByRole("button", { name: "Look at seed 35 of a" }).click();
-    const a = await network.flow(35, { solver: "heun", steps: 3 });
-    assert.equal(a.image[0], image[0], "the same noise");
-    assertClose((await pixel(page, 8, 1)).value, over(a.image, 8, 1), 1e-5);
-
-    await page.locator("#explorer-run").selectOption("2");
-    assert.equal(
-      await text(page, "live-text"),
-      "No samples are drawn in this page from this model: its weights are too large.",
+await testReport("reportHtml() says why a page has no device, and shows recorded samples", one, {
+  async look(page) {
+    await page.locator("#explorer").scrollIntoViewIfNeeded();
+    await told(
+      page,
+      "No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: ",
     );
     assert.equal(await controls(page), false);
-    await page.locator("#explorer-run").selectOption("0");
-    assert.ok(await controls(page));
-
-    // A run without a network has no brush: a click holds a pixel.
-    await page.getByRole("button", { name: "Paint", exact: true }).click();
-    await page.locator("#explorer-run").selectOption("2");
-    const before = await text(page, "live-text");
-    await pixel(page, 5, 4);
-    await page.locator(".frame").first().click();
-    assert.equal(await text(page, "live-text"), before);
-    await page.locator("#explorer-run").selectOption("0");
-    await page.locator("#paint[aria-pressed=false]").waitFor();
+    assert.equal(await page.locator("#paint").isVisible(), false);
+    assert.equal((await pixel(page, 4, 7)).value.length, 21);
   },
-);
+}, { before: withoutDevices });
 
-/** Checks that the page shows recorded samples only. */
-async function assertRecorded(page: Report, words: RegExp): Promise<void> {
-  await page.locator("#explorer").scrollIntoViewIfNeeded();
-  await page.waitForFunction(() => document.getElementById("live-text")!.textContent !== "");
-  assert.match(await text(page, "live-text"), words);
-  assert.equal(await controls(page), false);
-  assert.equal(await page.locator("#paint").isVisible(), false);
-  assert.equal((await pixel(page, 4, 7)).value.length, 21);
+const trained = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
+
+/** A report with the repository's own network, whose work takes long enough to stop it. */
+async function trainedReport(): Promise<string> {
+  const shape = [2, 28, 28] as const;
+  const still = {
+    t: Float32Array.of(0, 1),
+    image: new Float32Array(2 * 784),
+    velocity: new Float32Array(784),
+  };
+  const tests = { shape: [1, 1, 28, 28] as const, image: new Float32Array(784).fill(0.5) };
+  const live = { checkpoint: await Deno.readFile(trained), tests };
+  const { plane: _, ...rest } = run("mnist", { trajectories: [{ ...still, shape }], live });
+  return reportHtml({ runs: [rest], library });
 }
 
 await testReport(
-  "reportHtml() says why a report has no network, and shows recorded samples",
-  reportHtml(await liveReport({ a: "it was told so" })),
-  (page) => assertRecorded(page, /^No samples are drawn in this page: it was told so\.$/),
-);
+  "reportHtml() shows rejected steps of a trained network, and can be stopped",
+  await trainedReport(),
+  {
+    async seeSteps(page) {
+      await untilLive(page);
+      const strip = page.locator("#step-strip");
+      assert.ok(!await strip.isVisible(), "the solver of the recorded sample is unknown");
+      await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
+      await page.locator("#live-tolerance").selectOption("0.001");
+      await drawSeed(page, 1);
+      await strip.waitFor({ state: "visible" });
 
-await testReport(
-  "reportHtml() says why a page has no device, and shows recorded samples",
-  one,
-  (page) =>
-    assertRecorded(
-      page,
-      /^No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: .*\.$/,
-    ),
-  { before: withoutDevices },
-);
-
-await testReport(
-  "reportHtml() keeps working after an error in sampling",
-  reportHtml(withLive(await liveReport({ a: network }), { checkpoint: new Uint8Array(4) })),
-  async (page) => {
-    await untilLive(page);
-    await page.locator("#live-draw").click();
-    await told(page, "Error: Cannot read the weights: ");
-    assert.equal((await pixel(page, 4, 7)).value.length, 21);
+      const { model, shape } = await openCheckpoint(trained);
+      const sampler = new AdaptiveSampler(model, [1, ...shape], { rtol: 1e-3, atol: 1e-3 });
+      const { steps: [tried], evaluations } = await sampler.solve(noise(1, [1, ...shape]));
+      const counts: number[] = [];
+      for (const kind of ["step", "rejected"] as const) {
+        const expected = tried.filter(({ accepted }) => accepted === (kind === "step"));
+        assert.ok(counts.push(expected.length) && expected.length > 0, kind);
+        const found = await marks(page, "#step-strip", kind);
+        assertClose(found.flat(), expected.flatMap(({ t, dt }) => [100 * t, 100 * (t + dt)]), 0.1);
+      }
+      const words = `${counts[0]} taken \\(bars\\), .* long; ${
+        counts[1]
+      } rejected \\(dashes\\), ${evaluations} `;
+      assert.match(await text(page, "step-strip"), new RegExp(words));
+      await moveTo(page, 50);
+      assert.equal(await strip.locator(".cursor").getAttribute("x1"), "50.000%");
+      await draw(page, 8, "heun", 3);
+      await strip.waitFor({ state: "hidden" });
+    },
+    async stopDrawing(page) {
+      await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
+      await page.locator("#live-tolerance").selectOption("0.00001");
+      await page.locator("#live-many").click();
+      await page.locator("#live-stop").click(); // waits until it is there
+      assert.equal(await text(page, "live-text"), "Stopped");
+      await page.locator("#live-stop").waitFor({ state: "hidden" });
+      assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 0);
+      assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
+    },
+    async stopMeasuring(page) {
+      await page.locator("#bits-examples button").evaluate((button: HTMLElement) => {
+        for (let i = 0; i < 20; i++) button.click(); // some seconds of work
+      });
+      await page.locator("#bits-progress").waitFor({ state: "visible" });
+      await page.locator("#bits-stop").click();
+      await page.waitForFunction(() => document.getElementById("bits-text")!.textContent === "Stopped");
+      await page.locator("#bits-stop").waitFor({ state: "hidden" });
+      assert.ok(!await page.locator("#bits-progress").isVisible());
+      assert.equal(await text(page, "live-text"), "Stopped");
+    },
   },
 );

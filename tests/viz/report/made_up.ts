@@ -9,8 +9,8 @@ import type {
   ReportRun,
 } from "../../../viz/report/mod.ts";
 
-/** Height and width of the images. */
-export const size = { H: 12, W: 12 } as const;
+/** Height and width of the images, which are not square. */
+export const size = { H: 12, W: 16 } as const;
 const { H, W } = size;
 const P = H * W;
 

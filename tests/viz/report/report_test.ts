@@ -1,13 +1,16 @@
+/** The text of a report, and what it refuses. */
+
 import assert from "node:assert/strict";
 import { type Comparison, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
+import { intervalAxis } from "../../../viz/report/interval_axis.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
 
 Deno.test("reportHtml() escapes a user's text", () => {
-  const page = reportHtml(one);
+  const page = reportHtml({ runs: [...one.runs, run("b", { quality: quality({ how: hostile }) })] });
   assert.equal(page.split("<img src=x").length, 1, "a user's tag is not escaped");
   assert.equal(page.match(/<\/script/g)?.length, 3);
-  assert.equal(page.match(/<img /g)?.length, 1);
+  assert.equal(page.match(/<img /g)?.length, 2 + 4, "one of each run, and four samples");
   assert.ok(
     page.includes("&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;"),
   );
@@ -18,17 +21,11 @@ Deno.test("reportHtml() says how a stopped or failed run ended", () => {
   const ending = "Failed after step 3: <b>the loss</b> is NaN.";
   const page = reportHtml({ runs: [run("a"), run("b", { ending })] });
   const said = '<p class="ending">Failed after step 3: &#60;b&#62;the loss&#60;/b&#62; is NaN.</p>';
-  assert.equal(page.split(said).length, 2);
   assert.ok(page.indexOf(said) > page.indexOf("<b>b</b>: "));
   assert.equal(page.split('<p class="ending">').length, 2, "other runs say nothing");
 });
 
-Deno.test("reportHtml() does not speak of digits, as images may be any", () => {
-  const words = reportHtml(two).replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
-  assert.doesNotMatch(words, /digit|MNIST/i);
-});
-
-Deno.test("reportHtml() requests nothing outside the file", () => {
+Deno.test("reportHtml() requests nothing outside the file, and does not speak of digits, as images may be any", () => {
   const markup = reportHtml(two).replace(/<script[\s\S]*?<\/script>/g, "");
   const addresses = [...markup.matchAll(/\b(?:src|href)="([^"]{0,20})/g)].map(([, address]) => address);
   assert.ok(
@@ -36,35 +33,17 @@ Deno.test("reportHtml() requests nothing outside the file", () => {
     `${addresses}`,
   );
   assert.doesNotMatch(markup, /url\(|@import/);
+  assert.doesNotMatch(markup.replace(/<style[\s\S]*?<\/style>/, ""), /digit|MNIST/i);
 });
 
-Deno.test("reportHtml() refuses equal names, and numbers that are not finite", () => {
-  assert.throws(
-    () => reportHtml({ runs: [] }),
-    /^RangeError: Cannot report: no run is given \(expected at least 1\)$/,
-  );
-  assert.throws(
-    () => reportHtml({ runs: [run(hostile), run(hostile)] }),
-    /^RangeError: Cannot report: two runs are named .* \(expected a name for each\)$/,
-  );
-  const [trajectory] = run("a").trajectories;
-  const broken = { ...trajectory, image: trajectory.image.with(3, NaN) };
-  assert.throws(
-    () => reportHtml({ runs: [run("a", { trajectories: [broken] })] }),
-    /^RangeError: Cannot report runs.0.trajectories.0.image: value 3 is NaN/,
-  );
-});
-
-Deno.test("reportHtml() refuses arrays that do not fill their shapes, and different image sizes", () => {
-  const refuses = (data: Partial<ReportRun>, message: string) =>
-    assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), { name: "RangeError", message });
+Deno.test("reportHtml() refuses equal names, numbers that are not finite, and arrays that do not fit", () => {
   const { H, W } = size;
   const whole = plane(6, 20);
-  const { real } = whole;
   const { samples } = quality();
   const checkpoint = Uint8Array.of(1);
   const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
   const judge = { weights: checkpoint, reference: { values: new Float32Array(12), rows: 5, width: 2 } };
+  const [trajectory] = run("a").trajectories;
   const cases: [Partial<ReportRun>, string][] = [
     ...([
       ["times", "t", "[6]"],
@@ -72,72 +51,87 @@ Deno.test("reportHtml() refuses arrays that do not fill their shapes, and differ
       ["velocities", "velocity", "[5, 20, 2]"],
       ["speeds", "speed", "[5, 20]"],
       ["straightnesses", "straightness", "[5, 20]"],
-      ["images", "image", "[20, 1, 12, 12]"],
+      ["images", "image", "[20, 1, 12, 16]"],
     ] as const).map(([name, field, shape]): [Partial<ReportRun>, string] => [
       { plane: { ...whole, [field]: whole[field].subarray(1) } },
-      `${name} of the plane are ${whole[field].length - 1} values (expected ${shape})`,
+      `: ${name} of the plane are ${whole[field].length - 1} values (expected ${shape})`,
     ]),
-    [{ plane: { ...whole, classes: [1] } }, "classes of the plane are 1 values (expected [20])"],
+    [{ plane: { ...whole, classes: [1] } }, ": classes of the plane are 1 values (expected [20])"],
     [
       { plane: { ...whole, conditioning: { labels: [1], guidance: 2 } } },
-      "labels of the plane are 1 values (expected [20])",
+      ": labels of the plane are 1 values (expected [20])",
     ],
     [
       { plane: { ...whole, image: new Float32Array(20 * 9 * W), shape: [6, 20, 9, W] } },
-      'images of "a" are 12 x 12, those of "b" 9 x 12 (expected one size)',
+      ': images of "a" are 12 x 16, those of "b" 9 x 16 (expected one size)',
+    ],
+    [
+      { plane: { ...whole, real: { ...whole.real, classes: new Uint8Array(29) } } },
+      ": real images of the plane are 60 values (expected [29, 2])",
     ],
     [
       { trajectories: [madeUpFlow(1, 1, [H, W])] },
-      'a trajectory of "b" has one snapshot (expected 2 or more)',
-    ],
-    [
-      { plane: { ...whole, real: { ...real, classes: new Uint8Array(29) } } },
-      "real images of the plane are 60 values (expected [29, 2])",
+      ': a trajectory of "b" has one snapshot (expected 2 or more)',
     ],
     [
       { trajectories: [madeUpFlow(1, 11, [H, W]), madeUpFlow(2, 3, [H, W])] },
-      'trajectories of "b" have different times, 11 and 3 of them (expected the same)',
+      ': trajectories of "b" have different times, 11 and 3 of them (expected the same)',
     ],
     [
       { trajectories: [madeUpFlow(1, 11, [9, W])] },
-      'images of "a" are 12 x 12, those of "b" 9 x 12 (expected one size)',
+      ': images of "a" are 12 x 16, those of "b" 9 x 16 (expected one size)',
+    ],
+    [
+      { trajectories: [{ ...trajectory, image: trajectory.image.with(3, NaN) }] },
+      " runs.1.trajectories.0.image: value 3 is NaN (expected finite numbers)",
     ],
     [
       { quality: quality({ samples: { ...samples!, nearest: samples!.nearest.subarray(9) } }) },
-      "training images nearest to samples are 1143 values (expected [4, 2, 1, 12, 12])",
+      ": training images nearest to samples are 1527 values (expected [4, 2, 1, 12, 16])",
     ],
     [
       { live: { checkpoint, tests: { ...tests, image: Float32Array.of(0) } } },
-      "test images are 1 values (expected [2, 1, 1, 2])",
+      ": test images are 1 values (expected [2, 1, 1, 2])",
     ],
     [
       { live: { checkpoint, tests: { ...tests, labels: [1] } } },
-      "labels of test images are 1 values (expected [2])",
+      ": labels of test images are 1 values (expected [2])",
     ],
-    [{ live: { checkpoint, judge } }, "features of test images are 12 values (expected [5, 2])"],
-    [{ live: { checkpoint } }, 'the network of "b" is given without the library to sample with'],
+    [{ live: { checkpoint, judge } }, ": features of test images are 12 values (expected [5, 2])"],
+    [{ live: { checkpoint } }, ': the network of "b" is given without the library to sample with'],
+    [{ name: "a" }, ': two runs are named "a" (expected a name for each)'],
   ];
-  for (const [data, problem] of cases) refuses(data, `Cannot report: ${problem}`);
+  for (const [data, problem] of cases) {
+    assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), {
+      name: "RangeError",
+      message: `Cannot report${problem}`,
+    });
+  }
+  assert.throws(() => reportHtml({ runs: [] }), /^RangeError: .*: no run is given \(expected at least 1\)$/);
+
   const comparison = two.comparison!;
-  const other: [Partial<Comparison>, string][] = [
+  const others: [Partial<Comparison>, string][] = [
     [{ points: comparison.points.slice(1) }, "sets of points are 1 values (expected [2])"],
+    [
+      { points: comparison.points.map((all) => all.subarray(1)) },
+      "points or velocities of a run are 1535 values (expected [2, 4, 1, 12, 16])",
+    ],
     [{ velocities: comparison.velocities.slice(1) }, "sets of velocities are 2 values (expected [2, 2])"],
     [{ difference: [] }, "differences of velocities are 0 values (expected [2, 2, 2, 4])"],
     [{ t: Float32Array.of(0, 0.5) }, "times of the comparison are 2 values (expected [4])"],
     [{ labels: [1] }, "labels of the comparison are 1 values (expected [2])"],
   ];
-  for (const [data, problem] of other) {
-    const message = `Cannot report: ${problem}`;
+  for (const [data, problem] of others) {
     assert.throws(() => reportHtml({ ...two, comparison: { ...comparison, ...data } }), {
       name: "RangeError",
-      message,
+      message: `Cannot report: ${problem}`,
     });
   }
 });
 
 Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
   const step = Array.from({ length: 20 }, (_, i) => i + 1);
-  const { learningRate } = run("a", { learningRate: { step, value: step.map((s) => s / 1000) } });
+  const learningRate = { step, value: step.map((s) => s / 1000) };
   const page = reportHtml({
     runs: [run("a", { learningRate, trainLoss: { step, value: step.map((s) => s === 3 ? NaN : 1) } })],
   });
@@ -146,35 +140,87 @@ Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
 
 Deno.test("reportHtml() has a text on the plane of each run, and shows the first", () => {
   const { classifier: _, ...other } = plane(3, 9);
-  const page = reportHtml({
-    runs: [
-      run("a"),
-      run("b", { plane: { ...other, conditioning: { labels: new Uint8Array(9), guidance: 2 } } }),
-    ],
-  });
+  const conditioning = { labels: new Uint8Array(9), guidance: 2 };
+  const page = reportHtml({ runs: [run("a"), run("b", { plane: { ...other, conditioning } })] });
   const words = [...page.matchAll(/<div data-plane="(\d)"( hidden)?>([^]*?)<\/div>/g)]
-    .map(([, run, hidden, text]) => [run, hidden, text] as const);
-  assert.deepEqual(words.map(([run, hidden]) => [run, hidden]), [
-    ["0", undefined],
-    ["1", " hidden"],
-    ["0", undefined],
-    ["1", " hidden"],
-  ]);
-  const [[, , first], [, , second], [, , below], [, , belowSecond]] = words;
+    .map(([, run, hidden, text]) => [`${run}${hidden ?? ""}`, text] as const);
+  assert.deepEqual(words.map(([run]) => run), ["0", "1 hidden", "0", "1 hidden"]);
+  const [first, second, below, belowSecond] = words.map(([, text]) => text.replaceAll("\n", " "));
   assert.ok(first.startsWith("<p>20 samples from noise to data (5 Euler steps"), first);
   assert.ok(second.startsWith("<p>9 samples from noise to data (2 Euler steps"), second);
-  assert.match(below.replaceAll("\n", " "), /right on 9 of 10 held-out images/);
+  assert.match(below, /right on 9 of 10 held-out images/);
   assert.match(
     belowSecond,
-    /^<p class="small">The samples were drawn for all classes in turn, at guidance 2/,
+    /^<p class="small">The samples were drawn for all classes in turn, at guidance 2; .* in 11\.1 % of them/,
   );
 });
 
 Deno.test("reportHtml() leaves out what a run does not have", () => {
   const { lossByTime: _, samplesPng: __, plane: ___, ...rest } = run("bare");
   const page = reportHtml({ runs: [{ ...rest, trajectories: [] }] });
-  for (const id of ["clock", "explorer", "plane-chart", "bins-chart"]) {
+  for (const id of ["clock", "explorer", "plane-chart", "bins-chart", "quality", "solvers", "live"]) {
     assert.ok(!page.includes(`id="${id}"`), id);
   }
   assert.ok(page.includes('id="loss-chart"'));
+});
+
+const shown = (value: number) => String(value);
+const [share, distance] = quality().figures;
+
+/** Numbers in an SVG, in order. */
+const numbers = (svg: string, pattern: RegExp) => [...svg.matchAll(pattern)].map(([, x]) => Number(x));
+
+Deno.test("intervalAxis() puts values, intervals, real images and noise of each run on one axis", () => {
+  const other = { ...share, real: 0.9, noise: 0.05 };
+  const { text } = intervalAxis([{ run: 0, figure: share }, { run: 1, figure: other }], shown);
+  const [value] = numbers(text, /cx="([\d.]+)"/g);
+  const [low] = numbers(text, /x1="([\d.]+)"[^>]*class="interval"/g);
+  const marks = [...text.matchAll(
+    /x1="([\d.]+)"[^>]*y1="([\d.]+)" y2="([\d.]+)" class="reference \w+"><title>([^<]*)/g,
+  )].map(([, x, y1, y2, title]) => ({ x: Number(x), y: (Number(y1) + Number(y2)) / 2, title }));
+  const titles = ["real images: 0.98", "noise: 0.01", "real images: 0.9", "noise: 0.05"];
+  assert.deepEqual(marks.map(({ title }) => title), titles);
+  const [real, noise, otherReal, otherNoise] = marks;
+  assert.ok(noise.x < low && low < value && value < real.x, `${[noise.x, low, value, real.x]}`);
+  assert.ok(otherReal.x < real.x && otherNoise.x > noise.x, "at their own values");
+  const rows = numbers(text, /cy="([\d.]+)"/g);
+  assert.deepEqual(marks.map(({ y }) => y), [rows[0], rows[0], rows[1], rows[1]]);
+  assert.ok(text.includes('aria-label="0.9, 0.9; real images 0.98, 0.9; noise 0.01, 0.05"'), text);
+  assert.ok(!text.includes("log scale"));
+});
+
+Deno.test("intervalAxis() is logarithmic if values differ by a factor of 30, and has a single value in the middle", () => {
+  const { text } = intervalAxis([{ run: 0, figure: distance }], shown);
+  assert.ok(text.includes("log scale"));
+  const [real] = numbers(text, /x1="([\d.]+)"[^>]*class="reference real"/g);
+  const [noise] = numbers(text, /x1="([\d.]+)"[^>]*class="reference noise"/g);
+  const [value] = numbers(text, /cx="([\d.]+)"/g);
+  const expected = real + (noise - real) * Math.log(6.2 / 1.5) / Math.log(963 / 1.5);
+  assert.ok(Math.abs(value - expected) < 0.1, `${value}, expected ${expected}`);
+  const single = { title: "a", meaning: "b", better: "real", value: 2, low: 2, high: 2, cost: "" } as const;
+  assert.deepEqual(numbers(intervalAxis([{ run: 0, figure: single }], shown).text, /cx="([\d.]+)"/g), [130]);
+});
+
+Deno.test("reportHtml() shows each quality figure once, with all runs on one axis", () => {
+  const better = quality({ figures: [{ ...share, value: 0.95 }] });
+  const page = reportHtml({ runs: [run("a", { quality: quality() }), run("b", { quality: better })] });
+  const section = page.slice(page.indexOf('<section id="quality"'), page.indexOf('id="flow"'));
+  assert.equal(section.split('<th scope="row">Recognised<br>').length, 2);
+  assert.equal(section.split("<circle").length, 4, "two runs, then one");
+  assert.ok(section.includes("90.0 %") && section.includes("95.0 %"));
+  assert.ok(section.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "values over t");
+});
+
+Deno.test("reportHtml() shows evaluations of solvers exactly, and says which charts have no table of numbers", () => {
+  const result = { solver: "heun", frechet: { value: 6.218, low: 5.1, high: 7.9 }, confident: 0.9 };
+  const solvers = [
+    { ...result, words: "heun:steps=617", evaluations: 1234, chosen: true },
+    { ...result, words: "dopri5:rtol=1e-6", evaluations: 1357.46, chosen: false },
+  ];
+  const page = reportHtml({ runs: [run("a", { solvers, quality: quality() })] });
+  assert.match(page, /: 1234 evaluations, Fréchet distance 6\.22\./);
+  assert.ok(page.includes("<td>1357.5</td>"));
+  const places = [...page.matchAll(/<div id="([a-z-]+)" class="chart [^>]*aria-label="([^"]*)"/g)];
+  const silent = places.flatMap(([, id, label]) => label.endsWith("; numbers below") ? [] : [id]);
+  assert.deepEqual(silent, ["pixel-chart", "plane-chart"]);
 });
