@@ -138,6 +138,7 @@ export function readPlan(json: unknown, source: string): Plan {
  * @throws {ConfigError} if a setting is unknown or a value cannot be used
  */
 export function completePlan(plan: Plan): Plan {
+  checkSize(plan);
   const { name, evaluation: { solver, solvers } } = plan;
   const plain = (setting: string, value: Value, where: string) =>
     plainValue(settingOf(setting, value, `${where} of ${name}`));
@@ -171,6 +172,23 @@ export function completePlan(plan: Plan): Plan {
     cells: plan.cells.map((cell, i) => plainSettings(cell, `cell ${i + 1}`)),
     fixed: plainSettings(plan.fixed, "the fixed settings"),
   };
+}
+
+/** Most cells of a study; a job array of Slurm has as many tasks. */
+const mostCells = 1000;
+
+/** @throws {ConfigError} if a plan has more cells than a study may have */
+function checkSize({ name, grid, cells, seeds }: Plan): void {
+  const lists = Object.values(grid);
+  const inGrid = lists.length > 0 ? lists.reduce((product, values) => product * values.length, 1) : 0;
+  const all = (inGrid + cells.length) * seeds.length;
+  if (all <= mostCells) return;
+  throw new ConfigError(
+    `Cannot run the plan ${name}: its grid, cells and seeds make ${
+      all.toLocaleString("en")
+    } cells (expected at most ` +
+      `${mostCells.toLocaleString("en")}); use fewer values or seeds`,
+  );
 }
 
 function refuseRepeated(values: readonly Value[], where: string): void {

@@ -5,6 +5,7 @@ import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
+import { modelOptions } from "../training/network.ts";
 import { checkCoupling, checkPictures, decideConditional } from "../training/training_data.ts";
 import { lockPlan } from "./cell_lock.ts";
 import { matchNetwork, networkSize } from "./match_network.ts";
@@ -162,11 +163,15 @@ function withSettings(plan: Plan, cells: readonly Cell[]): Cell[] {
 }
 
 class Planner {
-  readonly #data = new Map<string | null, Promise<Dataset>>();
-  readonly #ids: string[];
+  readonly #ids: Set<string>;
+  /** Cells that the study already has, by identity. */
+  readonly #known: ReadonlyMap<string, readonly Cell[]>;
+  /** What several cells share, by what it depends on. */
+  readonly #shared = new Map<string, unknown>();
 
-  constructor(readonly plan: Plan, readonly earlier: readonly Cell[], readonly options: PlanningOptions) {
-    this.#ids = earlier.map(({ id }) => id);
+  constructor(readonly plan: Plan, earlier: readonly Cell[], readonly options: PlanningOptions) {
+    this.#ids = new Set(earlier.map(({ id }) => id));
+    this.#known = Map.groupBy(earlier, ({ asked }) => this.identityOf(asked));
   }
 
   /** A text that identifies a run, apart from its seed. @throws {ConfigError} if the settings are impossible */
@@ -177,8 +182,7 @@ class Planner {
 
   /** The cells with some settings, one for each seed. */
   async cellsOf(asked: CellSettings): Promise<Cell[]> {
-    const identity = this.identityOf(asked);
-    const known = this.earlier.filter((cell) => this.identityOf(cell.asked) === identity);
+    const known = this.#known.get(this.identityOf(asked)) ?? [];
     let found: Omit<Cell, "id" | "seed"> | undefined;
     const cells: Cell[] = [];
     for (const seed of this.plan.seeds) {
@@ -189,7 +193,7 @@ class Planner {
       }
       found ??= await this.#find(asked, known[0]);
       const id = unusedId(cellId(asked, seed), this.#ids);
-      this.#ids.push(id);
+      this.#ids.add(id);
       cells.push({ id, seed, ...found });
     }
     return cells;
@@ -215,21 +219,26 @@ class Planner {
       asked,
       settings: { filters: plainValue(config.filters) }, // withSettings() adds the others
       steps: Math.max(1, Math.round(steps * Number(asked.share ?? 1))),
-      ...networkSize(config, data),
+      ...this.#once([config.data, config.conditional, modelOptions(config, data.channels)], () => {
+        return networkSize(config, data);
+      }),
       ...secondsPerStep !== undefined && { secondsPerStep },
     };
   }
 
   /** The settings of a run, and its data, checked as its training and evaluation will check them. */
   async #checked(asked: CellSettings, where: string): Promise<{ config: TrainingConfig; data: Dataset }> {
-    const { seeds: [seed], evaluation: { count, guidance } } = this.plan;
-    const given = configOf(this.plan, asked, { seed, steps: 1, where });
-    const data = await this.#data.getOrInsertComputed(given.data, () => loadDataset(given.data ?? undefined));
+    const { seeds, evaluation: { count, guidance } } = this.plan;
+    const given = configOf(this.plan, asked, { seed: seeds[0], steps: 1, where });
+    const data = await this.#once(["data", given.data], () => loadDataset(given.data ?? undefined));
     const config = decideConditional(given, data, () => {});
     checkCoupling(config);
     const classes = config.conditional === true ? data.classes : 0;
     checkPictures(config, [data.channels, data.height, data.width], classes);
-    checkSampleCount(count, { data, trained: splitImages(data.train.count, config).train });
+    const { data: source, seed, valFraction, trainLimit, batchSize } = config;
+    const split = ["split", source, seed, valFraction, trainLimit, batchSize];
+    const { train: trained } = this.#once(split, () => splitImages(data.train.count, config));
+    checkSampleCount(count, { data, trained });
     if (guidance !== null && guidance !== 1 && classes === 0 && config.guidance === 1) {
       throw new ConfigError(
         `Cannot evaluate with guidance ${guidance}: the network is trained without classes and without early weights ` +
@@ -237,6 +246,10 @@ class Planner {
       );
     }
     return { config, data };
+  }
+
+  #once<Made>(key: readonly unknown[], make: () => Made): Made {
+    return this.#shared.getOrInsertComputed(JSON.stringify(key), make) as Made;
   }
 
   #nameOf(asked: CellSettings): string {
@@ -261,8 +274,8 @@ function slug(value: Value): string {
 }
 
 /** The id if it is free, else with a number before the seed. */
-export function unusedId(id: string, taken: readonly string[]): string {
+export function unusedId(id: string, taken: ReadonlySet<string>): string {
   let candidate = id;
-  for (let n = 2; taken.includes(candidate); n++) candidate = id.replace(/(?=-s\d+$)/, `-${n}`);
+  for (let n = 2; taken.has(candidate); n++) candidate = id.replace(/(?=-s\d+$)/, `-${n}`);
   return candidate;
 }

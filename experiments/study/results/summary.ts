@@ -158,32 +158,33 @@ const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
  * matched widths is compared with the one it matches, and with others of its kind that were matched in the same way.
  */
 function differencesOf(setups: readonly Setup[]): Difference[] {
-  const asked = new Set(setups.flatMap(({ asked }) => Object.keys(asked)));
-  const between = (setting: string, size: (setup: Setup) => number, a: Setup, b: Setup) => {
+  const asked = [...new Set(setups.flatMap(({ asked }) => Object.keys(asked)))];
+  const isBetween = (setting: string, size: (setup: Setup) => number, a: Setup, b: Setup) => {
     const [low, high] = [size(a), size(b)].toSorted((x, y) => x - y);
     return setups.some((other) =>
-      onlyDifference(other.settings, a.settings, asked) === setting && size(other) > low && size(other) < high
+      size(other) > low && size(other) < high && onlyDifference(other, a, asked) === setting
     );
   };
   return setups.flatMap((a, i) =>
     setups.slice(0, i).flatMap((b) => {
-      const setting = onlyDifference(a.settings, b.settings, asked);
+      const setting = onlyDifference(a, b, asked);
       if (setting === undefined) return [];
       const size = growing.get(setting);
-      return size && between(setting, size, a, b) ? [] : [differenceOf(setting, a, b)];
+      return size && isBetween(setting, size, a, b) ? [] : [differenceOf(setting, a, b)];
     })
   );
 }
 
 /** The one choice in which two setups differ; settings that the plan does not vary follow from the others. */
-function onlyDifference(a: CellSettings, b: CellSettings, asked: ReadonlySet<string>): string | undefined {
+function onlyDifference(
+  { settings: a }: Setup,
+  { settings: b }: Setup,
+  asked: readonly string[],
+): string | undefined {
   const isMatched = ({ match = "none" }: CellSettings) => match !== "none";
   const matched = isMatched(a) || isMatched(b);
-  const choices = variedSettings([a, b]).filter((name) =>
-    asked.has(name) && !(matched && matching.has(name))
-  );
-  if (choices.length !== 1) return undefined;
-  const [choice] = choices;
+  const [choice, ...more] = asked.filter((name) => a[name] !== b[name] && !(matched && matching.has(name)));
+  if (more.length > 0) return undefined;
   if (!matched) return choice;
   const fits = choice === "model" ? !isMatched(a) || !isMatched(b) : a.match === b.match;
   return fits ? choice : undefined;

@@ -53,6 +53,27 @@ const refusals: readonly [GivenPlan, RegExp][] = [
   ],
 ];
 
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
+const lists = Object.fromEntries(["tEmb", "lr", "batchSize", "groups"].map((name) => [name, numbers(300)]));
+const tooMany = (cells: string) =>
+  new RegExp(
+    `^Cannot run the plan mine: its grid, cells and seeds make ${cells} cells \\(expected at most 1,000\\); ` +
+      "use fewer values or seeds$",
+  );
+const tooLarge: readonly [GivenPlan, RegExp][] = [
+  [{ grid: lists }, tooMany("24,300,000,000")],
+  [{ cells: [{}], seeds: numbers(20_000) }, tooMany("20,000")],
+  [{ grid: { tEmb: numbers(1000) }, cells: [{}], seeds: [1] }, tooMany("1,001")],
+];
+
+Deno.test("completePlan() takes a thousand cells, and refuses more before it multiplies", () => {
+  for (const [plan, message] of tooLarge) {
+    assert.throws(() => planOf(plan), { name: "ConfigError", message });
+  }
+  const plan = planOf({ grid: { tEmb: numbers(500) }, seeds: [1, 2] });
+  assert.equal(combinations(plan).length, 500);
+});
+
 Deno.test("completePlan() refuses impossible plans", () => {
   for (const [plan, message] of refusals) {
     assert.throws(() => planOf(plan), { name: "ConfigError", message });
@@ -93,8 +114,8 @@ Deno.test("cellId() names a cell by the settings in which it differs", () => {
   assert.equal(cellId({ filters: "8,16,32", share: 0.25 }, 3), "filters-8-16-32-share-0.25-s3");
   assert.equal(cellId({ times: "u_shaped:a=2", batchSize: 64 }, 1), "times-u_shaped-a-2-batch-size-64-s1");
   assert.equal(cellId({}, 1), "default-s1");
-  assert.equal(unusedId("base-s1", []), "base-s1");
-  assert.equal(unusedId("base-s1", ["base-s1", "base-2-s1"]), "base-3-s1");
+  assert.equal(unusedId("base-s1", new Set()), "base-s1");
+  assert.equal(unusedId("base-s1", new Set(["base-s1", "base-2-s1"])), "base-3-s1");
 });
 
 const found = (argv: readonly string[], root?: string) => {
