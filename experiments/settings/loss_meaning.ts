@@ -27,23 +27,34 @@ const ofTraining = ["times"] as const;
  * @returns e.g. `Losses of these runs are not comparable: --normalize is -1..1 or 0..1`; undefined if they are
  */
 export function lossWarning(runs: readonly LossMeaning[]): string | undefined {
-  const differing = (names: readonly string[]) =>
-    names.flatMap((name) => {
-      const values = new Set(runs.flatMap(({ settings }) => {
-        return settings[name] === undefined ? [] : [asText(settings[name])];
-      }));
-      return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
-    });
-  const data = differingData(runs.flatMap(({ dataset }) => dataset ?? []));
-  const [all, training] = [[...data, ...differing(meaning)], differing(ofTraining)];
+  const [all, training] = [reasonsOf(runs), differing(ofTraining, runs)];
   if (all.length > 0) return `Losses of these runs are not comparable: ${[...all, ...training].join(", ")}`;
   if (training.length === 0) return undefined;
   return "Training losses of these runs are not comparable, those of validation and test are: " +
     training.join(", ");
 }
 
+/** Whether losses on held-out images, such as the velocity error, mean the same for several runs. */
+export function heldOutComparable(runs: readonly LossMeaning[]): boolean {
+  return reasonsOf(runs).length === 0;
+}
+
+/** Why no losses of several runs can be compared. */
+function reasonsOf(runs: readonly LossMeaning[]): string[] {
+  return [...differingData(runs.flatMap(({ dataset }) => dataset ?? [])), ...differing(meaning, runs)];
+}
+
+function differing(names: readonly string[], runs: readonly LossMeaning[]): string[] {
+  return names.flatMap((name) => {
+    const values = new Set(runs.flatMap(({ settings }) => {
+      return settings[name] === undefined ? [] : [asText(settings[name])];
+    }));
+    return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
+  });
+}
+
 /** `the data is MNIST or fashion-mnist`, with digests if names repeat; empty if all runs have the same data. */
-function differingData(data: readonly LossData[]): string[] {
+export function differingData(data: readonly LossData[]): string[] {
   const known = data.every(({ digest }) => digest !== undefined);
   const byIdentity = new Map(data.map((one) => [known ? one.digest : one.name, one]));
   if (byIdentity.size < 2) return [];

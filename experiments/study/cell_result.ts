@@ -16,7 +16,9 @@ import {
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
+import type { LossData } from "../settings/loss_meaning.ts";
 import { readConfig } from "../settings/training_config.ts";
+import { readRecord } from "../tracking/record.ts";
 import { type Cell, cellFolder, settingsField, type Study } from "./study.ts";
 
 /** The file in a cell's folder that holds its result. */
@@ -145,23 +147,29 @@ function secondsUntil(step: number, metrics: readonly Metrics[]): number {
   return before.seconds + (after.seconds - before.seconds) * share;
 }
 
+/** The result of a cell, and the data that its run trained on, if it is known. */
+export type FinishedCell = CellResult & { readonly dataset?: LossData };
+
 /** The results of the finished cells, in the order of the study. */
 export interface StudyResults {
-  readonly results: readonly CellResult[];
+  readonly results: readonly FinishedCell[];
   readonly unfinished: readonly Cell[];
   /** A line for each damaged result; its cell counts as finished, so that it is not overwritten. */
   readonly problems: readonly string[];
 }
 
-/** Reads the results of a study. */
+/** Reads the results of a study, with the data that run.json names. */
 export async function readResults(study: Study): Promise<StudyResults> {
-  const results: CellResult[] = [];
+  const results: FinishedCell[] = [];
   const unfinished: Cell[] = [];
   const problems: string[] = [];
   for (const cell of study.cells) {
     try {
-      const result = await readCellResult(cellFolder(study, cell));
-      if (result) results.push(result);
+      const folder = cellFolder(study, cell);
+      const result = await readCellResult(folder);
+      const record = await readRecord(folder).catch(() => undefined); // a damaged one names no data
+      const dataset = record?.dataset;
+      if (result) results.push({ ...result, ...dataset && { dataset } });
       else unfinished.push(cell);
     } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 import type { Passage } from "../../../viz/report/mod.ts";
 import { figureMeanings } from "../../evaluation/figures.ts";
+import { differingData, heldOutComparable, lossWarning } from "../../settings/loss_meaning.ts";
 import type { Plan } from "../plan.ts";
 import { excludesZero, holmSignificant } from "./seed_intervals.ts";
 import { type Difference, settingInWords, type Summary } from "./summary.ts";
@@ -7,7 +8,15 @@ import { figureInWords, intervalInWords, whole } from "./tables.ts";
 
 /** What can and cannot be concluded from a study: what differs, what is inconclusive, and what was held fixed. */
 export function conclude(plan: Plan, summary: Summary): Passage[] {
-  return [progressOf(plan, summary), ...comparisonsOf(summary), heldFixed(plan, summary)];
+  const { setups } = summary;
+  const warning = heldOutComparable(setups)
+    ? []
+    : [`${lossWarning(setups)}.${
+      differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0
+        ? " Setups with different data are not compared at all."
+        : ""
+    }`];
+  return [progressOf(plan, summary), ...comparisonsOf(summary), ...warning, heldFixed(plan, summary)];
 }
 
 function progressOf({ name }: Plan, { setups }: Summary): string {

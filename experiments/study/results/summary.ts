@@ -4,7 +4,8 @@ import {
   type FigureName,
   figureNames,
 } from "../../evaluation/figures.ts";
-import type { CellResult } from "../cell_result.ts";
+import { differingData, heldOutComparable, type LossMeaning } from "../../settings/loss_meaning.ts";
+import type { FinishedCell } from "../cell_result.ts";
 import type { CellSettings, Value } from "../plan.ts";
 import type { Cell } from "../study.ts";
 import {
@@ -17,7 +18,7 @@ import {
 } from "./seed_intervals.ts";
 
 /** A configuration of a network, with the runs of all its seeds and their measurements. */
-export interface Setup {
+export interface Setup extends LossMeaning {
   /** Its distinguishing settings, e.g. `residual, no attn`. */
   readonly label: string;
   /** The settings that the plan varies, as written there. */
@@ -28,7 +29,7 @@ export interface Setup {
   /** For one forward pass of one image. */
   readonly multiplyAdds: number;
   /** Of the finished cells. */
-  readonly results: readonly CellResult[];
+  readonly results: readonly FinishedCell[];
   readonly seeds: { readonly planned: number; readonly finished: number };
   /** Mean over seeds; absent if no run is finished. */
   readonly images?: number;
@@ -76,7 +77,7 @@ export interface Summary {
 }
 
 /** Sums up the finished runs of a study. */
-export function summarizeStudy(cells: readonly Cell[], results: readonly CellResult[]): Summary {
+export function summarizeStudy(cells: readonly Cell[], results: readonly FinishedCell[]): Summary {
   const setups = setupsOf(cells, results);
   const primary = (["frechet", "velocity_error"] as const).find((name) =>
     setups.some(({ figures }) => figures[name])
@@ -85,7 +86,7 @@ export function summarizeStudy(cells: readonly Cell[], results: readonly CellRes
 }
 
 /** The setups of a study in its order: each joins the cells that differ only in the seed. */
-function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup[] {
+function setupsOf(cells: readonly Cell[], results: readonly FinishedCell[]): Setup[] {
   const resultOf = new Map(results.map((result) => [result.cell, result]));
   const varied = variedSettings(cells.map(({ asked }) => asked));
   const labels = new Map<string, number>();
@@ -98,6 +99,7 @@ function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup
     const finished = cells.flatMap(({ id }) => resultOf.get(id) ?? []);
     const images = meanOverSeeds(bySeed(finished, ({ images }) => images))?.mean;
     const seconds = meanOverSeeds(bySeed(finished, ({ seconds }) => seconds));
+    const dataset = finished.find(({ dataset }) => dataset)?.dataset;
     return {
       label: count === 1 ? label : `${label} (${count})`, // only in a damaged study
       asked,
@@ -105,6 +107,7 @@ function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup
       parameters,
       multiplyAdds,
       results: finished,
+      ...dataset && { dataset },
       seeds: { planned: cells.length, finished: finished.length },
       ...images !== undefined && { images },
       ...seconds && { seconds },
@@ -154,7 +157,7 @@ const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
 ]);
 
 /**
- * All pairs of setups that differ in one choice; for widths and shares of the budget only neighbours. A network with
+ * All pairs of setups with the same data that differ in one choice; for widths and shares of the budget only neighbours. A network with
  * matched widths is compared with the one it matches, and with others of its kind that were matched in the same way.
  */
 function differencesOf(setups: readonly Setup[]): Difference[] {
@@ -168,7 +171,8 @@ function differencesOf(setups: readonly Setup[]): Difference[] {
   return setups.flatMap((a, i) =>
     setups.slice(0, i).flatMap((b) => {
       const setting = onlyDifference(a, b, asked);
-      if (setting === undefined) return [];
+      const data = [a, b].flatMap(({ dataset }) => dataset ?? []);
+      if (setting === undefined || differingData(data).length > 0) return [];
       const size = growing.get(setting);
       return size && isBetween(setting, size, a, b) ? [] : [differenceOf(setting, a, b)];
     })
@@ -192,6 +196,7 @@ function onlyDifference(
 
 function differenceOf(setting: string, a: Setup, b: Setup): Difference {
   const valuesOf = ({ results }: Setup, name: FigureName) => bySeed(results, ({ figures }) => figures[name]);
+  const isComparable = heldOutComparable([a, b]);
   return {
     setting,
     a: a.label,
@@ -201,7 +206,11 @@ function differenceOf(setting: string, a: Setup, b: Setup): Difference {
       multiplyAdds: a.multiplyAdds / b.multiplyAdds,
       ...a.seconds && b.seconds && { seconds: a.seconds.mean / b.seconds.mean },
     },
-    figures: figuresOf((name) => pairedDifference(valuesOf(a, name), valuesOf(b, name))),
+    figures: figuresOf((name) =>
+      name === "velocity_error" && !isComparable
+        ? undefined
+        : pairedDifference(valuesOf(a, name), valuesOf(b, name))
+    ),
   };
 }
 
@@ -211,14 +220,14 @@ function figuresOf<Found>(of: (name: FigureName) => Found | undefined): Partial<
   );
 }
 
-function bySeed(results: readonly CellResult[], of: (result: CellResult) => number | undefined): BySeed {
+function bySeed(results: readonly FinishedCell[], of: (result: FinishedCell) => number | undefined): BySeed {
   return new Map(results.flatMap((result) => {
     const value = of(result);
     return value === undefined ? [] : [[result.seed, value]];
   }));
 }
 
-function costsOf(results: readonly CellResult[]): Setup["costs"] {
+function costsOf(results: readonly FinishedCell[]): Setup["costs"] {
   const solvers = new Set(results.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
   return [...solvers].map((solver) => {
     const values = (name: "evaluations" | "frechet" | "recognised") =>
@@ -232,9 +241,9 @@ function costsOf(results: readonly CellResult[]): Setup["costs"] {
   }).toSorted((a, b) => a.evaluations - b.evaluations);
 }
 
-function courseOf(results: readonly CellResult[]): Setup["course"] {
+function courseOf(results: readonly FinishedCell[]): Setup["course"] {
   return (results[0]?.course ?? []).flatMap(({ images }) => {
-    const pointOf = ({ course }: CellResult) => course?.find((point) => point.images === images);
+    const pointOf = ({ course }: FinishedCell) => course?.find((point) => point.images === images);
     const frechet = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.frechet))!;
     if (frechet.values.length < results.length) return [];
     return [{

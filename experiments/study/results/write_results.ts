@@ -98,7 +98,7 @@ export async function writeResults(folder: string): Promise<Written> {
     });
   }
   const missing = unfinished.map(({ id }) => id);
-  const numbers = setups.map(({ asked: _, results: __, ...setup }) => setup);
+  const numbers = setups.map(({ asked: _, results: __, dataset: ___, ...setup }) => setup);
   const all = { version: 1, plan: plan.name, digest, ...summary, setups: numbers };
   await put(
     resultFile.results,

@@ -13,6 +13,7 @@ import { makeSlurmFolder } from "../../../experiments/study/launch/slurm.ts";
 import { planStudy } from "../../../experiments/study/plan_study.ts";
 import { removeUnsaved } from "../../../experiments/study/run_cell.ts";
 import {
+  cellFolder,
   makeCellFolder,
   makeStudyFolder,
   readStudy,
@@ -21,6 +22,7 @@ import {
   studyFile,
   writeStudy,
 } from "../../../experiments/study/study.ts";
+import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { nestedRuns } from "../../../experiments/tracking/run_files.ts";
 import { init } from "../../../kernels/mod.ts";
 import { testInFolder } from "../../folder.ts";
@@ -45,8 +47,12 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
   for (const [i, text] of texts.entries()) {
     await Deno.writeTextFile(join(await makeCellFolder(study, study.cells[i]), "cell.json"), text);
   }
+  const sizes = { channels: 1, height: 8, width: 8, classes: 0, train: 9, validation: 1, test: 1 };
+  const dataset = { name: "digits", digest: "12", source: "a", ...sizes };
+  const record = newRecord({ name: "a", experiment: "x", source: "a test", startedAt: 1 });
+  await writeRecord(cellFolder(study, study.cells[0]), { ...record, dataset });
   const { results, unfinished, problems } = await readResults(study);
-  assert.deepEqual(results, [recordOf("a-s1")]);
+  assert.deepEqual(results, [{ ...recordOf("a-s1"), dataset }]);
   assert.deepEqual(unfinished.map(({ id }) => id), ["e-s1"]);
   const expected = [
     /^Cannot read .*b-s1.cell\.json: settings is missing \(expected .*; delete the file/,

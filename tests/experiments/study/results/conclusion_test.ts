@@ -103,6 +103,33 @@ Deno.test("conclude() marks the differences that remain after Holm's correction"
   assert.equal(doubtful.inconclusive.length, 1);
 });
 
+Deno.test("conclude() compares no losses that mean different things, and nothing of different data", () => {
+  const trainedOn = (settings: MadeUpSetup["settings"], digest: string): MadeUpSetup => ({
+    settings: { data: "a", coupling: "independent", ...settings },
+    frechet: [20, 21],
+    more: () => ({
+      figures: { velocity_error: 0.2 + Number(settings.tEmb) },
+      dataset: { name: "digits", digest },
+    }),
+  });
+  const setups = [
+    trainedOn({ tEmb: 8 }, "12"),
+    trainedOn({ tEmb: 16 }, "12"),
+    trainedOn({ tEmb: 8, coupling: "ot" }, "12"),
+    trainedOn({ tEmb: 8, data: "b" }, "34"),
+  ];
+  const { passages, differs, inconclusive } = concluded(setups);
+  assert.deepEqual(differs.map((line) => line.split(":")[0]), [
+    "a, independent, tEmb 16 against a, independent, tEmb 8",
+  ]);
+  assert.deepEqual(inconclusive, []);
+  assert.equal(
+    passages.at(-2),
+    "Losses of these runs are not comparable: the data is digits (12) or digits (34), --coupling is independent or ot. " +
+      "Setups with different data are not compared at all.",
+  );
+});
+
 Deno.test("conclude() compares a widened network with the one that it matches", () => {
   const settings = { match: "none", filters: "8,16" };
   const given = twoNetworks.map((setup) => ({

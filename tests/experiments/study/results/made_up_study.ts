@@ -3,7 +3,11 @@
 import { join } from "node:path";
 import { writeExamples } from "../../../../experiments/data/example_file.ts";
 import { writeTrajectories } from "../../../../experiments/draw/trajectories.ts";
-import { type CellResult, writeCellResult } from "../../../../experiments/study/cell_result.ts";
+import {
+  type CellResult,
+  type FinishedCell,
+  writeCellResult,
+} from "../../../../experiments/study/cell_result.ts";
 import type { CellSettings, Plan } from "../../../../experiments/study/plan.ts";
 import { summarizeStudy, type Summary } from "../../../../experiments/study/results/summary.ts";
 import { writeResults } from "../../../../experiments/study/results/write_results.ts";
@@ -43,7 +47,7 @@ export interface MadeUpSetup {
   readonly parameters?: number;
   readonly multiplyAdds?: number;
   /** More fields of each seed's result. */
-  readonly more?: (seed: number, frechet: number) => Partial<CellResult>;
+  readonly more?: (seed: number, frechet: number) => Partial<FinishedCell>;
 }
 
 /** Base and residual networks with a clear difference. */
@@ -53,9 +57,9 @@ export const twoNetworks: readonly MadeUpSetup[] = [
 ];
 
 /** The cells of made-up setups, and the results of those that are finished. */
-export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results: CellResult[] } {
+export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results: FinishedCell[] } {
   const cells: Cell[] = [];
-  const results: CellResult[] = [];
+  const results: FinishedCell[] = [];
   for (
     const { settings, asked = settings, frechet, parameters = 1000, multiplyAdds = 50_000, more } of setups
   ) {
