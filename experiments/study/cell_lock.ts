@@ -24,7 +24,7 @@ export type Holder = Checked<typeof holderCheck>;
 
 /** A lock held by this program until it is disposed of. */
 export interface CellLock extends Disposable {
-  /** Aborted if another program takes the lock over after minutes without a heartbeat. */
+  /** Aborted if another program takes the lock over after minutes without a heartbeat, or its file is deleted. */
   readonly lost: AbortSignal;
 }
 
@@ -110,7 +110,7 @@ function hold(file: Deno.FsFile, locks: string, id: string, generation: number):
   const lost = new AbortController();
   const timer = setInterval(async () => {
     const generations = await generationsOf(locks, id).catch(() => []);
-    if (generations.some((other) => other > generation)) lost.abort();
+    if (!isAt(path, file) || generations.some((other) => other > generation)) lost.abort();
     else await Deno.utime(path, new Date(), new Date()).catch(() => {}); // the next one may succeed
   }, heartbeat.everyMs);
   Deno.unrefTimer(timer);
@@ -122,11 +122,21 @@ function hold(file: Deno.FsFile, locks: string, id: string, generation: number):
       held = false;
       clearInterval(timer);
       try {
-        Deno.removeSync(path);
+        if (isAt(path, file)) Deno.removeSync(path);
       } catch { /* another program took it over and removed it */ }
       file.close();
     },
   };
+}
+
+/** Whether a path still names an open file: its folder may have been deleted, and made anew by another program. */
+function isAt(path: string, file: Deno.FsFile): boolean {
+  try {
+    const [{ dev, ino }, own] = [Deno.statSync(path), file.statSync()];
+    return dev === own.dev && ino === own.ino;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound); // another error may pass
+  }
 }
 
 /** The holder that a lock names; undefined if it is not written yet, or damaged. */

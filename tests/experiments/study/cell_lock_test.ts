@@ -117,20 +117,31 @@ testInFolder(
   "CellLock sends heartbeats, and notices when it is lost",
   (folder) =>
     withFakeTimers(async (beats) => {
-      const lock = await tryLockCell({ folder }, cell);
-      assert.ok(isLock(lock));
-      using _ = lock;
-      const [{ beat, ms }] = beats;
-      assert.ok(ms <= minuteMs, "several heartbeats before it counts as dead");
       const path = join(folder, ".locks", "base-s1.1");
-      const old = new Date(Date.now() - 6 * minuteMs);
-      await Deno.utime(path, old, old);
-      await beat();
-      assert.ok(Date.now() - (await Deno.stat(path)).mtime!.getTime() < 5 * minuteMs);
-      assert.ok(!lock.lost.aborted);
-      await Deno.writeTextFile(join(folder, ".locks", "base-s1.2"), "");
-      await beat();
-      assert.ok(lock.lost.aborted, "another program has taken it over");
+      const losses: (() => Promise<void>)[] = [
+        () => Deno.writeTextFile(join(folder, ".locks", "base-s1.2"), ""), // another program has taken it over
+        () => Deno.remove(join(folder, ".locks"), { recursive: true }),
+        async () => { // the folder is made anew, and another program has locked the cell
+          await Deno.remove(path);
+          await Deno.writeTextFile(path, "");
+        },
+      ];
+      for (const lose of losses) {
+        const lock = await tryLockCell({ folder }, cell);
+        assert.ok(isLock(lock));
+        using _ = lock;
+        const { beat, ms } = beats.at(-1)!;
+        assert.ok(ms <= minuteMs, "several heartbeats before it counts as dead");
+        const old = new Date(Date.now() - 6 * minuteMs);
+        await Deno.utime(path, old, old);
+        await beat();
+        assert.ok(Date.now() - (await Deno.stat(path)).mtime!.getTime() < 5 * minuteMs);
+        assert.ok(!lock.lost.aborted);
+        await lose();
+        await beat();
+        assert.ok(lock.lost.aborted, `${lose}`);
+        await Deno.remove(join(folder, ".locks"), { recursive: true }).catch(() => {});
+      }
     }),
 );
 
