@@ -3,11 +3,7 @@
 import { join } from "node:path";
 import { writeExamples } from "../../../../experiments/data/example_file.ts";
 import { writeTrajectories } from "../../../../experiments/draw/trajectories.ts";
-import {
-  type CellResult,
-  type FinishedCell,
-  writeCellResult,
-} from "../../../../experiments/study/cell_result.ts";
+import { type FinishedCell, writeCellResult } from "../../../../experiments/study/cell_result.ts";
 import type { CellSettings, Plan } from "../../../../experiments/study/plan.ts";
 import { summarizeStudy, type Summary } from "../../../../experiments/study/results/summary.ts";
 import { writeResults } from "../../../../experiments/study/results/write_results.ts";
