@@ -57,20 +57,6 @@ testOnDevices("makeJudge() never learns from test images", async () => {
   assert.deepEqual(await weights(other), await weights(data.test));
 });
 
-testOnDevices("makeJudge() stops on its signal", async () => {
-  const stop = new AbortController();
-  const steps: number[] = [];
-  const made = await makeJudge(await bars(), {
-    ...{ steps: 1000, seed: 1, signal: stop.signal },
-    onProgress(step) {
-      steps.push(step);
-      if (step >= 40) stop.abort();
-    },
-  });
-  assert.equal(made, undefined);
-  assert.deepEqual(steps, [20, 40]);
-});
-
 const batchSize = 40;
 
 testOnDevices(
