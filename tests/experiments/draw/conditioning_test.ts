@@ -66,16 +66,14 @@ Deno.test("guidanceInWords() names interval and method, and runsTwice() the need
 
 Deno.test("drawSamples() draws the requested classes in three channels, in one batch or several", async () => {
   await withDevice(device, async () => {
-    const { model } = drawable();
-    const drawing = { seed: 5, steps: 3, solver: "heun" } as const;
+    const solver = { solver: "heun", steps: 3 } as const;
     const many = classColumns(72, classes, { scale: 2 });
-    const pixels = await drawSamples(drawable(), { ...drawing, ...many });
-    const how = { solver: "heun", steps: 3 } as const;
-    const inBatches = await drawSamplesInBatches(drawable(), { seed: 5, ...many }, how, () => {});
+    const pixels = await drawSamples(drawable(), { seed: 5, ...solver, ...many });
+    const inBatches = await drawSamplesInBatches(drawable(), { seed: 5, ...many }, solver, () => {});
     assert.deepEqual(inBatches.pixels, pixels);
     const condition = tensor(many.conditioning!.labels);
-    const field = guided(model, { scale: 2, none: classes });
-    const x1 = sample(field, { ...drawing, count: many.count, shape, condition });
+    const field = guided(drawable().model, { scale: 2, none: classes });
+    const x1 = sample(field, { seed: 5, ...solver, count: many.count, shape, condition });
     assertClose(pixels, toPixels(await x1.read(), normalization), 1e-6);
   });
 });

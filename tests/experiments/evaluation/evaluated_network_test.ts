@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { judgeFor } from "../../../experiments/judge/find_judge.ts";
 import {
   type EvaluatedNetwork,
   evaluationOptions,
@@ -30,20 +29,6 @@ Deno.test("evaluationOptions() takes at most as many images as samples", () => {
   };
   assert.deepEqual(plan({}), [20, 20, 20]);
   assert.deepEqual(plan({ count: 10, courseImages: 12, bitsImages: 3 }), [10, 10, 3]);
-});
-
-Deno.test("judgeFor() says why there is no judge", async () => {
-  const images = { images: new Uint8Array(20), count: 20 };
-  const said = async (classes: number) => {
-    const data = { name: "made-up", train: images, test: images, channels: 1, height: 1, width: 1, classes };
-    const lines: string[] = [];
-    const judge = await judgeFor({ ...data, digest: "", source: "" }, { say: (line) => lines.push(line) });
-    assert.equal(judge, undefined);
-    return lines;
-  };
-  const rest = "figures that need one are left out";
-  assert.deepEqual(await said(0), [`No judge for made-up, which has no labels: ${rest}`]);
-  assert.deepEqual(await said(1), [`No judge for made-up, which has one class alone: ${rest}`]);
 });
 
 testInFolder("stepOfWeights() of a killed run is the step of its checkpoint, not of its log", async (run) => {

@@ -173,25 +173,28 @@ const judge = {
   reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 },
 };
 
-testInFolder("readLiveJudge() reads what writeLiveJudge() wrote", async (run) => {
-  assert.equal(await readLiveJudge(run), undefined);
-  await writeLiveJudge(run, judge);
-  assert.deepEqual(await readLiveJudge(run), judge);
-  await Deno.writeFile(join(run, "judge.safetensors"), judge.weights.subarray(0, -1));
-  await assert.rejects(readLiveJudge(run), /^SafetensorsError: Cannot read .*judge\.safetensors: /);
-  await Deno.remove(join(run, "judge.safetensors"));
-  assert.equal(await readLiveJudge(run), undefined);
-});
-
-testInFolder("readLiveJudge() refuses a file without features in one line", async (run) => {
-  await writeLiveJudge(run, judge);
-  for (const data of [Float32Array.of(1), Float32Array.of(NaN)]) {
-    const shape = Number.isNaN(data[0]) ? [1, 1] : [1];
-    const bytes = encodeSafetensors(new Map([["features", { shape, data }]]));
-    await Deno.writeFile(join(run, "reference.safetensors"), bytes);
-    await assert.rejects(
-      readLiveJudge(run),
-      /^RunError: Cannot read .*reference\.safetensors: features .*; delete the file, or/,
-    );
-  }
-});
+testInFolder(
+  "readLiveJudge() reads what writeLiveJudge() wrote, and refuses damage in one line",
+  async (run) => {
+    assert.equal(await readLiveJudge(run), undefined);
+    await writeLiveJudge(run, judge);
+    assert.deepEqual(await readLiveJudge(run), judge);
+    const path = join(run, "reference.safetensors");
+    for (
+      const features of [{ shape: [1], data: Float32Array.of(1) }, {
+        shape: [1, 1],
+        data: Float32Array.of(NaN),
+      }]
+    ) {
+      await Deno.writeFile(path, encodeSafetensors(new Map([["features", features]])));
+      await assert.rejects(
+        readLiveJudge(run),
+        /^RunError: Cannot read .*reference\.safetensors: features .*; delete/,
+      );
+    }
+    await Deno.writeFile(join(run, "judge.safetensors"), judge.weights.subarray(0, -1));
+    await assert.rejects(readLiveJudge(run), /^SafetensorsError: Cannot read .*judge\.safetensors: /);
+    await Deno.remove(join(run, "judge.safetensors"));
+    assert.equal(await readLiveJudge(run), undefined);
+  },
+);

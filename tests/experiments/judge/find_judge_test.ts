@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/program/progress.ts";
 import { sha256 } from "../../../experiments/run/contained.ts";
-import { judgeOf, type JudgeOptions } from "../../../experiments/judge/find_judge.ts";
+import { judgeFor, judgeOf, type JudgeOptions } from "../../../experiments/judge/find_judge.ts";
 import { digestOf } from "../../../experiments/judge/data_judge.ts";
 import { makeJudge } from "../../../experiments/judge/train_judge.ts";
 import { init } from "../../../kernels/mod.ts";
@@ -130,17 +130,10 @@ testInFolder(
         return true;
       });
     const { train, train: { images, count, labels } } = await bars();
-    await refused(
-      { train: { images, count } },
-      {},
-      "Cannot make a judge for bars: it has no labels (expected one",
-    );
     const one = { train: { ...train, labels: labels.map(() => 0) }, classes: 1 };
-    await refused(
-      one,
-      {},
-      "Cannot make a judge for bars: all its labels are 0 (expected two classes or more)",
-    );
+    const start = "Cannot make a judge for bars: ";
+    await refused({ train: { images, count } }, {}, `${start}it has no labels (expected one`);
+    await refused(one, {}, `${start}all its labels are 0 (expected two classes or more)`);
 
     const dataDigest = await digestOf(await bars());
     const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -163,12 +156,11 @@ testInFolder(
     );
 
     const path = relative(root, join(folder, "judge.safetensors"));
-    for (
-      const [changes, sizes] of [
-        [{ classes: 3 }, "3 classes of images [1, 8, 8]"],
-        [{ height: 4, width: 16 }, "2 classes of images [1, 4, 16]"],
-      ] as const
-    ) {
+    const other = [
+      [{ classes: 3 }, "3 classes of images [1, 8, 8]"],
+      [{ height: 4, width: 16 }, "2 classes of images [1, 4, 16]"],
+    ] as const;
+    for (const [changes, sizes] of other) {
       const { bytes } = (await makeJudge(await bars(changes), { steps: 1, seed: 1 }))!;
       await Deno.writeFile(join(root, path), bytes);
       await refused(
@@ -179,6 +171,18 @@ testInFolder(
     }
   },
 );
+
+testInFolder("judgeFor() says why there is no judge", async (folder) => {
+  const { said } = finder(folder);
+  for (const classes of [0, 1]) {
+    assert.equal(await judgeFor(await bars({ classes }), { say: (line) => said.push(line) }), undefined);
+  }
+  const rest = "figures that need one are left out";
+  assert.deepEqual(said, [
+    `No judge for bars, which has no labels: ${rest}`,
+    `No judge for bars, which has one class alone: ${rest}`,
+  ]);
+});
 
 /** The CPU device, closed at the end of a test. */
 async function opened(): Promise<Disposable> {
