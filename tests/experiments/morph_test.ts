@@ -1,38 +1,21 @@
 import { anyOf } from "../../experiments/settings/kinds.ts";
-import { createModel, namedParameters, saveCheckpoint, solvers } from "../../models/mod.ts";
+import { solvers } from "../../models/mod.ts";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { init, withDevice } from "../../kernels/mod.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { testTask, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
 import { assertRefused } from "./refusals.ts";
+import { storeNetwork } from "./stored_network.ts";
 
 /** Width of an image pixel in the picture, and positions of cells: captions take 22 columns and 20 rows. */
 const scale = 84 / imageSize;
 const left = (column: number) => 22 + column * 90;
 const top = (row: number) => 20 + row * 90;
 
-/** Stores an untrained network with very different classes. */
-async function storeNetwork(
-  place: Workplace,
-  { name = "net", classes = 0, channels = 1, size = imageSize } = {},
-): Promise<void> {
-  const config = { type: "UNet_FM", filters: [4, 8], tEmb: 8, groups: 4, channels, classes } as const;
-  const bytes = await withDevice(await init({ device: "cpu" }), () => {
-    const model = createModel(config, 3);
-    const labels = namedParameters(model).get("label_emb.weight");
-    labels?.write(Float32Array.from({ length: labels.size }, (_, i) => Math.sin(7 * i)));
-    return saveCheckpoint(model, {
-      config,
-      normalization: { scale: 2, shift: -1 },
-      imageSize: [size, size],
-    });
-  });
-  await Deno.writeFile(place.file(`${name}.safetensors`), bytes);
-}
+const size = [imageSize, imageSize] as const;
 
 /** Grey levels of the image in a cell, one per image pixel. */
 function cellOf({ width, data }: PNG, row: number, column: number): number[] {
@@ -63,7 +46,7 @@ const flags =
 testTask(
   "morph interpolates between test images, and shows them next to their reconstructions",
   async (place) => {
-    await storeNetwork(place);
+    await storeNetwork(place, "net", size);
     const { stderr } = await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4`);
     assert.match(
       stderr,
@@ -86,7 +69,7 @@ testTask(
 testTask(
   "morph animates rows there and back, from noise if there are no test images",
   async (place) => {
-    await storeNetwork(place, { classes: 10 });
+    await storeNetwork(place, "net", size, { classes: 10 });
     const { stderr } = await place.succeed("morph", `${flags} --from 3,4,5 --frames 3 --out x.gif`);
     assert.match(stderr, /\n3 rows of 3 images, rk4, 8 steps, guidance 1.4, to noise 32 /);
     const gif = readGif(await place.read("x.gif"));
@@ -118,7 +101,7 @@ testTask(
 );
 
 testTask("morph --class maps a test image to noise and back under other classes", async (place) => {
-  await storeNetwork(place, { classes: 10 });
+  await storeNetwork(place, "net", size, { classes: 10 });
   const { stderr } = await place.succeed("morph", `${flags} --from 1,12 --class 3,1 --guidance 2`);
   assert.match(stderr, /^To noise and back: .*\n2 rows of 3 images, rk4, 8 steps, guidance 2, to noise 32 /);
   const picture = await png(place, "morph.png");
@@ -148,7 +131,7 @@ testTask("morph takes a run and its data, adaptive solvers, and three channels",
     /^To noise and back: .*\n1 row of 2 images, dopri5, rtol 0.001, atol 0.001, to noise \d+ evaluations/,
   );
 
-  await storeNetwork(place, { channels: 3 });
+  await storeNetwork(place, "net", size, { channels: 3 });
   const drawn = "--checkpoint net.safetensors --device cpu --solver heun:steps=2 --count 1 --frames 2";
   for (const name of ["x.png", "x.gif"]) {
     await place.succeed("morph", `${drawn} --out ${name}`);
@@ -160,10 +143,10 @@ testTask("morph takes a run and its data, adaptive solvers, and three channels",
 });
 
 testTask("morph refuses impossible flags in one line, and writes nothing", async (place) => {
-  await storeNetwork(place);
-  await storeNetwork(place, { name: "classes", classes: 10 });
-  await storeNetwork(place, { name: "small", size: 8 });
-  await storeNetwork(place, { name: "two", channels: 2 });
+  await storeNetwork(place, "net", size);
+  await storeNetwork(place, "classes", size, { classes: 10 });
+  await storeNetwork(place, "small", [8, 8]);
+  await storeNetwork(place, "two", size, { channels: 2 });
   await writeTinyIdx(place.file("few"), { classes: 3 });
   const refused: Record<string, string> = {
     "--from 1 --to 24": "ConfigError: Cannot use --to 24: data has 24 test images (expected 0 to 23)",

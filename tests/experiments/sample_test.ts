@@ -3,17 +3,11 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
-import { init, withDevice } from "../../kernels/mod.ts";
-import {
-  createModel,
-  decodeSafetensors,
-  encodeSafetensors,
-  type ModelOptions,
-  saveCheckpoint,
-} from "../../models/mod.ts";
+import { createModel, decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 import { madeOnce, oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { storeNetwork } from "./stored_network.ts";
 
 const training =
   `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional --out run`;
@@ -129,17 +123,17 @@ testTask("sample guides a run without classes away from its early weights", asyn
 
 testTask("sample draws from a PyTorch state dict that flags describe", async (place) => {
   const flags = "--device cpu --solver heun:steps=2 --count 2 --out x.npy";
-  const bytes = await storeNetwork(place, 3);
+  const bytes = await storeNetwork(place, "made", [4, 6], { channels: 3 });
   await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
   const expected = await place.read("x.npy");
   const { tensors } = decodeSafetensors(bytes, "made");
   await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
-  const network = "--model base --filters 2,4 --t-emb 4 --channels 3 --image-size 4,6";
+  const network = "--model base --filters 4,8 --t-emb 8 --groups 4 --channels 3 --image-size 4,6";
   const ofTorch = `${flags} --checkpoint torch.safetensors`;
   await place.succeed("sample", `${ofTorch} ${network} --normalize -1..1`);
   assert.deepEqual(await place.read("x.npy"), expected);
 
-  await storeNetwork(place, 3, { path: "cosine", prediction: "data" });
+  await storeNetwork(place, "made", [4, 6], { channels: 3, path: "cosine", prediction: "data" });
   await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
   const other = await place.read("x.npy");
   await place.succeed("sample", `${ofTorch} ${network} --normalize -1..1 --path cosine --prediction data`);
@@ -158,8 +152,8 @@ testTask("sample draws from a PyTorch state dict that flags describe", async (pl
       "trained on (missing --normalize)\n",
     ],
     [
-      `${ofTorch} ${network.replace("2,4", "2,6")} --normalize 0..1`,
-      'StateError: Cannot load torch.safetensors: "downs.1.weight" is f32[4, 2, 3, 3] (expected f32[6, 2, 3, 3]); ' +
+      `${ofTorch} ${network.replace("4,8", "4,12")} --normalize 0..1`,
+      'StateError: Cannot load torch.safetensors: "downs.1.weight" is f32[8, 4, 3, 3] (expected f32[12, 4, 3, 3]); ' +
       "does it belong to a network with other settings?\n",
     ],
     [
@@ -196,28 +190,10 @@ testOnDevices("drawSamplesInBatches() equals drawSamples(), and reports every st
   }
 });
 
-/** Stores an untrained network for images of some channels. */
-async function storeNetwork(
-  place: Workplace,
-  channels: number,
-  aim: Pick<ModelOptions, "path" | "prediction"> = {},
-): Promise<Uint8Array> {
-  const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels, ...aim } as const;
-  const bytes = await withDevice(await init({ device: "cpu" }), () => {
-    return saveCheckpoint(createModel(config, 3), {
-      config,
-      normalization: { scale: 2, shift: -1 },
-      imageSize: [4, 6],
-    });
-  });
-  await Deno.writeFile(place.file("made.safetensors"), bytes);
-  return bytes;
-}
-
 testTask(
   "sample draws three channels as picture or array, and other counts as array only",
   async (place) => {
-    await storeNetwork(place, 3);
+    await storeNetwork(place, "made", [4, 6], { channels: 3 });
     const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=2 --count 3 --seed 7";
     await place.succeed("sample", `${flags} --out x.npy`);
     const { header, values } = readNpy(await place.read("x.npy"));
@@ -231,7 +207,7 @@ testTask(
       assert.equal(level, Math.round(255 * Math.min(1, Math.max(0, value))));
     }
 
-    await storeNetwork(place, 2);
+    await storeNetwork(place, "made", [4, 6], { channels: 2 });
     const { code, stderr } = await place.run("sample", `${flags} --out y.png`);
     assert.equal(code, 1);
     assert.equal(
