@@ -52,6 +52,8 @@ testTask(
       stderr,
       /^To noise and back: root mean square error \S+( to \S+)? of pixels from 0 to 1\n2 rows of 4 images, rk4, 8 steps, to noise 32 evaluations each, from noise 32 evaluations each, in [\d.]+ s on .*: morph.png\n$/,
     );
+    const [, largest] = /(\S+) of pixels from 0 to 1\n/.exec(stderr)!;
+    assert.ok(Number(largest) < 0.01, "each image is compared with its own reconstruction");
     const picture = await png(place, "morph.png");
     assert.deepEqual([picture.width, picture.height], [left(6) - 6, top(2) - 6 + 20]);
     const images = await testImages(place);

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
-import type { MeasurementInput, Watch } from "../../../experiments/evaluation/measurement.ts";
+import { imageSets } from "../../../experiments/evaluation/image_sets.ts";
+import {
+  type JudgedImages,
+  type MeasurementInput,
+  Monitor,
+  type Watch,
+} from "../../../experiments/evaluation/measurement.ts";
 import { recognition } from "../../../experiments/evaluation/measurements/judged.ts";
 import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
@@ -76,6 +82,22 @@ Deno.test("evaluateNetwork() measures the trajectories of an accelerating flow",
   assertClose(course!.straightness, [4, 0, 4], 1e-5);
   assertClose(course!.curvature, [0, 0, 0], 1e-3);
   assert.equal(path_ratio!.evaluations, 4 * (4 + 2 * 3), "the geometry also needs the velocity at the end");
+});
+
+Deno.test("imageSets() takes real images of which the network learned, and test images, in equal number", async () => {
+  const subject = { ...subjectOf(steep), trained: Uint32Array.of(1, 3) };
+  const { sets } = await withDevice(device, () => {
+    return imageSets(subject, undefined, { ...options, count: 2 }, new Monitor({}));
+  });
+  const rowsOf = ({ pixels: { values, rows } }: JudgedImages) =>
+    Array.from({ length: rows }, (_, n) => values.subarray(9 * n, 9 * (n + 1)));
+  const imagesAt = (...indices: number[]) =>
+    indices.map((n) =>
+      Float32Array.from(subject.data.train.images.subarray(9 * n, 9 * (n + 1)), (v) => v / 255)
+    );
+  assert.deepEqual(new Set(rowsOf(sets.train)), new Set(imagesAt(1, 3)));
+  assert.deepEqual(rowsOf(sets.test), imagesAt(0, 1), "the first test images are the same");
+  assert.deepEqual([sets.samples, sets.noise].map(({ pixels: { rows } }) => rows), [2, 2]);
 });
 
 Deno.test("recognition counts certain samples, classes, and samples of the requested class", async () => {
