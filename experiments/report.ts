@@ -8,6 +8,7 @@ import { optional, outputFile, toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
+import { checkEffects } from "./settings/training_config.ts";
 import { say } from "./program/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 
@@ -21,6 +22,7 @@ export const reporting = defineSettings({
     default: true,
   }),
   device: { ...shared.device, doc: "where to compute the comparison of several runs" },
+  threads: shared.threads,
 });
 
 type ReportConfig = Values<typeof reporting.rows> & { readonly runs: readonly string[] };
@@ -30,9 +32,11 @@ function resolve(values: Partial<Values<typeof reporting.rows>>, runs: readonly 
   if (runs.length === 0) {
     throw new ConfigError("Missing RUN: name the folder of a run, or of several to compare (see --help)");
   }
-  if (runs.length === 1 && "device" in values) {
-    throw new ConfigError("Cannot use --device with one run: only several are compared on a device");
+  const idle = (["device", "threads"] as const).find((name) => name in values);
+  if (runs.length === 1 && idle) {
+    throw new ConfigError(`Cannot use --${idle} with one run: only several are compared on a device`);
   }
+  if ("threads" in values) checkEffects({ threads: values.threads! }, values);
   return { runs, ...reporting.resolve(values) };
 }
 
@@ -42,12 +46,12 @@ export const reportTask = task({
   words: "RUN...",
   settings: reporting,
   resolve,
-  async run({ runs: names, out, live, device: choice }) {
+  async run({ runs: names, out, live, ...chosen }) {
     if (out !== null) await checkFolderOf(out);
     const runs = await findRuns(names);
     const path = out ?? reportPath(runs);
     const compare = async () => {
-      const device = await init({ device: choice });
+      const device = await init(chosen);
       say(`Comparing ${runs.length} models on ${device.description}`);
       try {
         return await compareModels(runs);

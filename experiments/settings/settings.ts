@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
+import { synonymOf } from "./flag_synonyms.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
 /** Settings that a command line or a file can give. */
@@ -133,7 +134,8 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
     const [word] = argv[token.index].split("=");
     const name = names.get(token.name);
     if (name === undefined) {
-      const meant = nearest(word.replace(/^-+/, ""), [...names.keys(), "help"]);
+      const [typed, known] = [word.replace(/^-+/, ""), [...names.keys(), "help"]];
+      const meant = synonymOf(typed, known) ?? nearest(typed, known);
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
     const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;

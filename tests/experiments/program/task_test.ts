@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import settings from "../../../deno.json" with { type: "json" };
+import { synonymOf, synonyms } from "../../../experiments/settings/flag_synonyms.ts";
 import { flagOf } from "../../../experiments/settings/setting.ts";
 import { taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/program/output.ts";
@@ -23,6 +24,19 @@ testTask("Task.help() has a line for every flag of every task, with its default"
     }
     assert.deepEqual(stdout.split("\n\nPlans")[0].split("\n").filter((line) => line.length > 110), [], name);
     assert.match(stdout, /\n {2}-h, --help /);
+  }
+});
+
+Deno.test("tasks that choose a device take --threads; synonyms of flags suggest flags that exist", async () => {
+  const flags = new Set<string>();
+  for (const name of taskNames) {
+    const { settings: { rows } } = await taskNamed(name);
+    if ("device" in rows) assert.ok("threads" in rows, `${name} has no --threads`);
+    for (const row of Object.keys(rows)) flags.add(flagOf(row).slice(2));
+  }
+  assert.deepEqual(Object.keys(synonyms).filter((flag) => !flags.has(flag)), []);
+  for (const [flag, words] of Object.entries(synonyms)) {
+    for (const word of words.split(" ")) assert.ok(synonymOf(word, [flag]) === flag && word !== flag, word);
   }
 });
 

@@ -90,6 +90,11 @@ const list = "expected whole numbers of at least 1, such as 16,32,64";
 
 /** Flags and why they are refused. */
 const refusals: Readonly<Record<string, string>> = {
+  "--learning-rate 0.1": "Unknown flag --learning-rate (did you mean --lr?)",
+  "--Learning_Rate=0.1": "Unknown flag --Learning_Rate (did you mean --lr?)",
+  "--steps 5": "Unknown flag --steps (did you mean --max-steps?)",
+  "--batch 5": "Unknown flag --batch (did you mean --batch-size?)",
+  "--cfg 5": "Unknown flag --cfg (did you mean --guidance?)",
   "--batch-sise 3": "Unknown flag --batch-sise (did you mean --batch-size?)",
   "--batchSize=3": "Unknown flag --batchSize (did you mean --batch-size?)",
   "-lr 3": "Unknown flag -lr (did you mean --lr?)",
@@ -160,10 +165,8 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
     assertRefused(flags, message);
   }
   assert.throws(() => configOf("--model base --groups 4"), /--groups here: .* --model residual or --attn/);
-  assert.throws(
-    () => overfitTask.parse(["--model", "base", "--groups", "4"]),
-    /--groups here/,
-  );
+  assert.throws(() => overfitTask.parse(["--model", "base", "--groups", "4"]), /--groups here/);
+  assert.throws(() => overfitTask.parse(["--epochs", "4"]), /--epochs \(did you mean --steps\?\)$/);
   const drawing = (flags: string) => sampleTask.parse(`--checkpoint f ${flags}`.split(" "));
   assert.throws(
     () => drawing("--columns 2 --out a.npy"),
@@ -175,7 +178,15 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
     () => reportTask.parse(["run", "--device", "cpu"]),
     /^ConfigError: Cannot use --device with one/,
   );
-  assert.deepEqual(reportTask.parse(["run", "other", "--device", "cpu"]).device, "cpu");
+  assert.deepEqual(reportTask.parse(["run", "other", "--device", "cpu", "--threads", "1"]).threads, 1);
+  assert.throws(
+    () => reportTask.parse(["run", "--threads", "1"]),
+    /^ConfigError: Cannot use --threads with one/,
+  );
+  assert.throws(
+    () => reportTask.parse(["run", "b", "--device", "webgpu", "--threads", "1"]),
+    /--threads here/,
+  );
 });
 
 Deno.test("Task.help() shows the defaults of the preset", async () => {

@@ -1,0 +1,75 @@
+/**
+ * What people type instead of a flag, by flag. A word may stand for several: a task suggests the first that it has.
+ * Misspellings are not listed, since the nearest flag is suggested anyway.
+ */
+export const synonyms: Readonly<Record<string, string>> = {
+  "epochs": "epoch num-epochs n-epochs max-epochs",
+  "max-steps": "steps num-steps iterations iters max-iters num-iterations train-steps total-steps epochs",
+  "steps": "epoch epochs num-epochs max-steps iterations iters num-steps train-steps",
+  "max-minutes": "minutes time timeout time-limit duration max-time",
+  "minutes": "max-minutes time timeout time-limit duration",
+  "seconds": "minutes time timeout time-limit duration",
+  "batch-size": "batch bs batches minibatch train-batch-size",
+  "lr": "learning-rate rate alpha step-size max-lr peak-lr",
+  "muon-lr": "muon-learning-rate",
+  "weight-decay": "wd decay l2",
+  "optimizer": "optim opt",
+  "schedule": "scheduler lr-schedule lr-scheduler decay-schedule annealing",
+  "warm-up": "warmup warmup-steps warmup-ratio lr-warmup",
+  "clip": "grad-clip gradient-clip clip-grad clip-norm max-norm max-grad-norm",
+  "ema": "ema-decay averaging polyak",
+  "precision": "dtype fp16 half amp bf16 mixed-precision",
+  "seed": "random-seed manual-seed rng random-state",
+  "seeds": "seed random-seed repeats replicates",
+  "filters":
+    "width widths hidden hidden-size dim dims base-channels model-channels channel-mult features channels",
+  "t-emb": "time-dim time-emb time-embed time-channels embedding-dim",
+  "attn": "attention self-attention",
+  "groups": "group-norm norm-groups num-groups",
+  "model": "arch architecture network net unet",
+  "conditional": "class-cond class-conditional cond labels",
+  "label-dropout": "dropout cfg-dropout p-uncond uncond-prob class-dropout",
+  "times": "t-distribution time-sampling t-sampling",
+  "coupling": "ot pairing minibatch-ot",
+  "prediction": "parametrization parameterization objective target pred-type",
+  "val-fraction": "val-split validation-split val-size valid-size holdout test-size",
+  "val-epochs": "eval-every eval-interval val-every val-interval",
+  "sample-epochs": "sample-every sample-interval",
+  "checkpoint-minutes": "save-every save-interval checkpoint-every checkpoint-interval",
+  "log-every": "log-interval log-freq log-steps print-every",
+  "train-limit": "limit subset max-images num-train",
+  "data": "dataset data-dir data-path data-root train-data input input-dir folder",
+  "checkpoint": "model weights ckpt model-path checkpoint-path load resume pretrained run",
+  "resume": "checkpoint continue restart load resume-from ckpt",
+  "count": "n num-samples n-samples num-images samples images number how-many",
+  "samples": "count num-samples n-samples",
+  "images": "count samples num-images n",
+  "class": "label labels classes class-label digit y",
+  "guidance": "cfg cfg-scale guidance-scale w guidance-weight",
+  "solver": "sampler method ode ode-solver integrator nfe steps sampling-steps num-steps sample-steps",
+  "solvers": "solver sampler samplers methods steps",
+  "out": "output output-dir output-path out-dir save save-dir save-path o file dest results",
+  "device": "gpu cuda cpu backend accelerator",
+  "threads": "workers num-workers cores cpus num-threads jobs n-jobs",
+  "mlflow": "tracking-uri mlflow-uri mlflow-tracking-uri server uri url",
+  "experiment": "experiment-name project",
+  "run-name": "run title",
+  "root": "runs runs-dir dir folder",
+  "delay": "fps frame-rate ms speed",
+  "frames": "num-frames n-frames length",
+  "map": "cmap colormap colour-map color-map palette",
+  "scale": "zoom size magnify",
+  "image-size": "size resolution image-resolution height width",
+  "dry-run": "plan preview simulate",
+  "launcher": "slurm cluster",
+  "live": "interactive embed-weights",
+  "remeasure": "force refresh no-cache",
+  "all": "full verbose",
+};
+
+/** The flag of a task, without dashes, that a word stands for; undefined if there is none. */
+export function synonymOf(word: string, flags: Iterable<string>): string | undefined {
+  const known = new Set(flags);
+  const typed = word.toLowerCase().replaceAll("_", "-");
+  return Object.keys(synonyms).find((flag) => known.has(flag) && synonyms[flag].split(" ").includes(typed));
+}
