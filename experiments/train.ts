@@ -35,7 +35,7 @@ export const trainTask = task({
       say,
       terminal: stderr,
     });
-    printResult(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
+    printResult(result);
     device.close();
     return result.interrupted ? stop.exitCode : 0;
   },
@@ -63,15 +63,12 @@ async function presetHere() {
   return presetFor(device);
 }
 
-function printResult(
-  { run, step, interrupted, valLoss, testLoss, imagesPerSecond }: TrainingResult,
-  output: string,
-): void {
+function printResult({ run, step, interrupted, valLoss, testLoss, imagesPerSecond }: TrainingResult): void {
   const losses = [["validation loss", valLoss], ["test loss", testLoss]]
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
   const rate = imagesPerSecond > 0 ? [`${imagesPerSecond.toFixed(1)} images/s`] : []; // a resumed run may take no step
   say([`step ${step}`, ...losses, ...rate].join(", "));
-  say(interrupted ? `Stopped; continue with --resume ${run}` : `Done; see ${output}`);
+  say(interrupted ? `Stopped; continue with --resume ${run}` : `Done; open ${join(run, runFile.report)}`);
 }
 
 if (import.meta.main) await main(trainTask);

@@ -34,6 +34,10 @@ interface ArtifactOf<Source> {
 /** An artifact made from the trained network. */
 export interface NetworkArtifact extends ArtifactOf<TrainedRun> {
   readonly needs: "network";
+  /** About how many evaluations of the network it takes, for progress; by default none. */
+  evaluations?(trained: TrainedRun): number;
+  /** @param onProgress called with the evaluations so far, if it takes many */
+  write(trained: TrainedRun, onProgress?: (evaluations: number) => void): Promise<Measured | void>;
 }
 
 /** An artifact made from files in the run's folder, so `deno task report` can make it at any time. */

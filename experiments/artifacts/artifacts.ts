@@ -1,8 +1,8 @@
 import { makeFixedSteps } from "../settings/solver.ts";
 import { join } from "node:path";
-import { modelTypeOf } from "../../models/mod.ts";
+import { evaluationsOf, modelTypeOf } from "../../models/mod.ts";
 import { examplesOf, writeExamples } from "../data/example_file.ts";
-import { classColumns } from "../draw/conditioning.ts";
+import { classColumns, roundToRows } from "../draw/conditioning.ts";
 import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { writeSamples } from "../draw/sample_grid.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
@@ -20,10 +20,19 @@ const planeSteps = 20;
 /** Test images shown on the report's page. */
 const exampleCount = 24;
 
+/** Evaluations for about `count` samples, in rows of one per class; guidance by class takes two for one. */
+function evaluationsFor({ source, config }: TrainedRun, count: number, each: number): number {
+  return roundToRows(count, source.classes) * each * (source.classes > 0 && config.guidance !== 1 ? 2 : 1);
+}
+
 /** A grid of samples. */
 const samples: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.samples > 0,
+  evaluations: (trained) => {
+    const { samples, solver } = trained.config;
+    return evaluationsFor(trained, samples, evaluationsOf(makeFixedSteps(solver))!);
+  },
   async write({ run, config: { samples, guidance, seed, solver }, source, drawable }) {
     const columns = classColumns(samples, source.classes, { scale: guidance });
     await writeSamples(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
@@ -34,6 +43,7 @@ const samples: NetworkArtifact = {
 const flows: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.flowSamples > 0,
+  evaluations: (trained) => evaluationsFor(trained, trained.config.flowSamples, trained.config.flowSteps),
   async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, ...trained }) {
     const { source, drawable, data: { classNames } } = trained;
     // Euler, so that each snapshot's x is the previous x + v / steps.
@@ -60,6 +70,7 @@ const flowGif: FolderArtifact = {
 const paths: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.pathSamples > 0,
+  evaluations: (trained) => evaluationsFor(trained, trained.config.pathSamples, planeSteps),
   async write({ run, config: { pathSamples, guidance, seed, batchSize: batch }, data, source, drawable }) {
     const { count, conditioning } = classColumns(pathSamples, source.classes, { scale: guidance });
     const how = { count, seed, steps: planeSteps, batch, conditioning };
@@ -98,18 +109,26 @@ export const artifacts = {
  *
  * @param measured called with the metrics of an artifact before the next one
  * @param stopped checked before each artifact; true ends the work
+ * @param onProgress called with the evaluations of the network so far, and about how many there will be
  * @returns whether all were written
  */
 export async function writeArtifacts(
   trained: TrainedRun,
   measured: (values: Measured) => Promise<void>,
   stopped: () => Promise<boolean>,
+  onProgress: (done: number, all: number) => void = () => {},
 ): Promise<boolean> {
-  for (const artifact of Object.values<Artifact>(artifacts)) {
-    if (!artifact.wanted(trained.config)) continue;
+  const wanted = Object.values<Artifact>(artifacts).filter((artifact) => artifact.wanted(trained.config));
+  const costOf = (artifact: Artifact) =>
+    artifact.needs === "network" ? artifact.evaluations?.(trained) ?? 0 : 0;
+  const all = wanted.reduce((sum, artifact) => sum + costOf(artifact), 0);
+  let done = 0;
+  for (const artifact of wanted) {
     if (await stopped()) return false;
-    const values = await artifact.write(trained);
+    const values = await artifact.write(trained, (evaluations) => onProgress(done + evaluations, all));
     if (values) await measured(values);
+    done += costOf(artifact);
+    onProgress(done, all);
   }
   return true;
 }

@@ -8,7 +8,7 @@ import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { pause } from "../../models/pause.ts";
-import type { NetworkArtifact } from "../artifacts/artifact.ts";
+import type { NetworkArtifact, TrainedRun } from "../artifacts/artifact.ts";
 
 /** Description in `loss_by_time.json`, for its readers. */
 const what =
@@ -18,17 +18,25 @@ const what =
 export const testLoss: NetworkArtifact = {
   needs: "network",
   wanted: () => true,
-  async write({ run, config, data, source, drawable }) {
+  evaluations: testImages,
+  async write(trained, onProgress = () => {}) {
+    const { run, config, data, source, drawable } = trained;
     const labels = labelsFor(config, data.test, data);
     const test = new ImageSource(data.test.images, data, source.normalization, labels);
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
-    const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
-    const images = firstIndices(Math.min(data.test.count, most));
-    const losses = await heldOut.losses(images, pause);
+    const losses = await heldOut.losses(firstIndices(testImages(trained)), async (done) => {
+      onProgress(done);
+      await pause();
+    });
     await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
     return { test_loss: meanLoss(losses) };
   },
 };
+
+/** Number of test images that are measured. */
+function testImages({ config: { testBatches, batchSize }, data }: TrainedRun): number {
+  return testBatches > 0 ? Math.min(data.test.count, testBatches * batchSize) : data.test.count;
+}
 
 /** Means of losses over equal bins of t. */
 export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {

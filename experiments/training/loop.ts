@@ -4,16 +4,16 @@ import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { TrainingError } from "../program/task.ts";
 import { pause } from "../../models/pause.ts";
-import type { ProgressBar } from "../program/progress.ts";
+import { type ProgressBar, stageProgress } from "../program/progress.ts";
 import { weightsFile } from "../run/layout.ts";
-import { objectiveOf, readConfig } from "../settings/training_config.ts";
+import { objectiveOf } from "../settings/training_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
 import { KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
 import {
-  checkLength,
   isComplete,
   isMeasured,
   lengthOf,
+  resumeSchedule,
   scheduleOf,
   type TrainingOutcome,
   type TrainingSession,
@@ -87,9 +87,6 @@ export class TrainingLoop implements Disposable {
     this.#validation.lowest = progress.bestValLoss ?? Infinity;
     this.#validation.step = progress.validatedStep;
     this.#losses.restore(progress.recentSteps);
-    const earlier = readConfig(run);
-    const sameRate = earlier.schedule === config.schedule && earlier.lr === config.lr;
-    if (sameRate) this.#schedule.restore?.(progress.schedule);
     this.#savedStep = progress.step;
     const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
     if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
@@ -100,15 +97,7 @@ export class TrainingLoop implements Disposable {
           `${minutes} minutes; use a larger --epochs, --max-steps or --max-minutes`,
       );
     }
-    if (sameRate && progress.step < this.#totalSteps) {
-      checkLength(
-        this.#session,
-        this.#schedule,
-        progress.step,
-        lengthOf(earlier, this.#order),
-        this.#totalSteps,
-      );
-    }
+    resumeSchedule(this.#session, this.#schedule, this.#order, progress, this.#totalSteps);
     return progress.step;
   }
 
@@ -285,7 +274,7 @@ export class TrainingLoop implements Disposable {
   }
 
   async #writeArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {
-    const { signal, say } = this.#session;
+    const { signal, say, terminal } = this.#session;
     const { step } = this.#trainer;
     let measured: Measured = {};
     const stopped = async () => {
@@ -293,11 +282,17 @@ export class TrainingLoop implements Disposable {
       return signal.aborted;
     };
     if (!await stopped()) say("Measuring the test loss and drawing pictures");
-    const done = await writeArtifacts(trained, async (values) => {
-      measured = { ...measured, ...values };
-      if (await this.#isMeasured(Object.keys(values)[0])) return;
-      this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), ...values });
-    }, stopped);
+    const progress = stageProgress("network evaluations", terminal);
+    const done = await writeArtifacts(
+      trained,
+      async (values) => {
+        measured = { ...measured, ...values };
+        if (await this.#isMeasured(Object.keys(values)[0])) return;
+        this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), ...values });
+      },
+      stopped,
+      progress.update,
+    ).finally(progress.end);
     return { done, testLoss: measured.test_loss };
   }
 }

@@ -106,7 +106,7 @@ async function trainOn(
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
   const lock = resumed ?? own.use(await lockRun(run));
   using loop = new TrainingLoop({
-    ...{ config, run, data, images, network, source, signal, say },
+    ...{ config, run, data, images, network, source, signal, say, terminal },
     keepAt: options.keepAt ?? [],
   });
   const resumedAt = resumed ? await loop.resume() : undefined;

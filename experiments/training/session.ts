@@ -8,11 +8,14 @@ import {
 } from "../../models/mod.ts";
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import type { Terminal } from "../program/progress.ts";
 import { TrainingError } from "../program/task.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
+import type { RunProgress } from "../run/run_progress.ts";
 import type { TrainingConfig } from "../settings/training.ts";
+import { readConfig } from "../settings/training_config.ts";
 import { readRecord } from "../tracking/record.ts";
 import type { Network } from "./network.ts";
 
@@ -31,6 +34,8 @@ export interface TrainingSession {
   readonly signal: AbortSignal;
   /** Called with lines for the user. */
   readonly say: (message: string) => void;
+  /** Shows progress. */
+  readonly terminal?: Terminal | undefined;
 }
 
 /** How a training session ended. */
@@ -63,30 +68,32 @@ export function lengthOf(
 }
 
 /**
- * Checks that a new length of a resumed run does not move its learning rate, as it does if the schedule follows the
- * length.
+ * Restores the schedule of a resumed run, unless the user has chosen another rate or schedule.
  *
- * @param step the step of the checkpoint
- * @param earlier steps of the run before
- * @param now steps of the run now; Infinity if it is limited by minutes alone
- * @throws {TrainingError} if the rate would change by more than 1 %
+ * @param now steps of the run; Infinity if it is limited by minutes alone
+ * @throws {TrainingError} if the schedule follows the length of the run, and a new length would move the learning rate
+ * by more than 1 %
  */
-export function checkLength(
-  { run, config }: Pick<TrainingSession, "run" | "config">,
+export function resumeSchedule(
+  { run, config }: TrainingSession,
   schedule: Schedule,
-  step: number,
-  earlier: number,
+  order: BatchOrder,
+  { step, schedule: state }: RunProgress,
   now: number,
 ): void {
-  if (step === 0) return;
-  const rateIn = (steps: number) => schedule.learningRate(progressAt(step, steps));
+  const earlier = readConfig(run);
+  if (earlier.schedule !== config.schedule || earlier.lr !== config.lr) return;
+  schedule.restore?.(state);
+  if (step === 0 || step >= now) return;
+  const before = lengthOf(earlier, order);
   const known = Number.isFinite(now);
-  const [before, after] = [rateIn(earlier), rateIn(known ? now : 2 * step)];
-  if (Math.abs(after - before) <= 0.01 * before) return;
+  const rateIn = (steps: number) => schedule.learningRate(progressAt(step, steps));
+  const [rate, next] = [rateIn(before), rateIn(known ? now : 2 * step)];
+  if (Math.abs(next - rate) <= 0.01 * rate) return;
   throw new TrainingError(
     `Cannot resume ${run} for ${known ? `${now} steps` : `${config.maxMinutes} minutes`}: its schedule ` +
-      `${config.schedule} is laid out for ${earlier} steps, so the learning rate would jump from ` +
-      `${before.toExponential(1)}${known ? ` to ${after.toExponential(1)}` : ""} ` +
+      `${config.schedule} is laid out for ${before} steps, so the learning rate would jump from ` +
+      `${rate.toExponential(1)}${known ? ` to ${next.toExponential(1)}` : ""} ` +
       "(expected --lr X for a constant rate, or another --schedule)",
   );
 }

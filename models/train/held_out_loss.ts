@@ -61,16 +61,19 @@ export class HeldOutLoss {
     return planMemory(() => measure(model, drawOf(source, options.batchSize), options.objective));
   }
 
-  /** Losses and times of examples at given indices, in their order. `pause` is called between batches. */
-  async losses(examples: Uint32Array, pause: () => Promise<void> = async () => {}): Promise<TimedLosses> {
+  /** Losses and times of examples at given indices, in their order. `pause` gets the number of examples done. */
+  async losses(
+    examples: Uint32Array,
+    pause: (done: number) => Promise<void> = async () => {},
+  ): Promise<TimedLosses> {
     const N = this.#batchSize;
     const t = new Float32Array(examples.length);
     const loss = new Float32Array(examples.length);
     let open: Promise<void>[] = [];
-    const settle = async () => {
+    const settle = async (done: number) => {
       await Promise.all(open);
       open = [];
-      await pause();
+      await pause(done);
     };
     for (let start = 0, batch = 0; start < examples.length; start += N, batch++) {
       const count = Math.min(N, examples.length - start);
@@ -84,9 +87,9 @@ export class HeldOutLoss {
           t.set(values.subarray(N, N + count), start);
         }),
       );
-      if (open.length >= readAhead) await settle();
+      if (open.length >= readAhead) await settle(start + count);
     }
-    await settle();
+    await settle(examples.length);
     return { t, loss };
   }
 }

@@ -84,7 +84,7 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIG
     assert.match(stderr, /\nstep \d+, .*images\/s\nStopped; continue with --resume cut\n$/);
     assert.ok(!(await place.names("cut")).includes("samples.png"));
     const { stderr: resumed } = await place.succeed("train:base", "--resume cut");
-    assert.match(resumed, /\nDone; see cut\/samples.png\n$/);
+    assert.match(resumed, /\nDone; open cut\/report.html\n$/);
     await assertSameRun(place, "cut", "whole");
   });
 }

@@ -37,7 +37,7 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
   assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
   assert.match(
     stderr,
-    /\nstep 33, validation loss [\d.]+, test loss [\d.]+, .*\nDone; see run\/samples.png\n$/,
+    /\nstep 33, validation loss [\d.]+, test loss [\d.]+, .*\nDone; open run\/report.html\n$/,
   );
   assert.equal(
     (await place.names("run")).join(" "),

@@ -43,8 +43,7 @@ export const losses: Measurement = {
     const heldOut = new HeldOutLoss(drawable.model, test, { batchSize: batch, seed });
     const images = firstIndices(Math.min(data.test.count, mostLosses));
     let counted = 0;
-    const measured = await heldOut.losses(images, async () => {
-      const done = Math.min(counted + 16 * batch, images.length);
+    const measured = await heldOut.losses(images, async (done) => {
       await monitor.advance(done - counted);
       counted = done;
     });

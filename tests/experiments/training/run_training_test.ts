@@ -52,6 +52,26 @@ testInFolder("runTraining() trains without a task, and reports through `say`", a
   assert.equal(said[2], "Measuring the test loss and drawing pictures");
 });
 
+testInFolder("runTraining() shows the evaluations of the test loss and the pictures", async (folder) => {
+  let written = "";
+  const terminal = { isTerminal: true, columns: () => 100, write: (text: string) => void (written += text) };
+  const { now } = performance;
+  performance.now = () => 1e5 * now.call(performance); // stages shorter than a second show nothing
+  try {
+    await runTraining(configIn(folder, { maxSteps: 1, pathSamples: 4, out: `${folder}/run` }), { terminal });
+  } finally {
+    performance.now = now;
+  }
+  const shown = [...written.matchAll(/network evaluations (\d+)\/(\d+)/g)].map((
+    [, done, all],
+  ) => [+done, +all]);
+  const [test, samples, flows, paths] = [24, 10 * 4 * 2, 10 * 3 * 2, 10 * 20 * 2]; // guided, a row of 10 classes
+  const all = test + samples + flows + paths;
+  const dones = [...new Set(shown.map(([done]) => done))];
+  assert.deepEqual(dones, [test, test + samples, test + samples + flows, all]);
+  assert.ok(shown.every(([, most]) => most === all) && written.endsWith("\r\x1b[K"), written);
+});
+
 testInFolder(
   "runTraining() keeps weights at requested steps without changing the training",
   async (folder) => {
