@@ -140,6 +140,7 @@ export async function readJson(path: string): Promise<Record<string, unknown> | 
  * Reads a JSON object whose fields pass checks.
  *
  * @param advice what to do if one does not, such as `take the file from a backup`
+ * @param defaults values of missing fields
  * @returns undefined if there is no such file
  * @throws {RunError} if it cannot be read, or a field is missing or has another value
  */
@@ -147,9 +148,11 @@ export async function readFields<Checks extends Readonly<Record<string, FieldChe
   path: string,
   checks: Checks,
   advice: string,
+  defaults: Partial<Fields<Checks>> = {},
 ): Promise<Fields<Checks> | undefined> {
-  const json = await readJson(path);
-  if (json === undefined) return undefined;
+  const saved = await readJson(path);
+  if (saved === undefined) return undefined;
+  const json = { ...defaults, ...saved };
   const problem = fieldProblem(json, checks);
   if (problem === undefined) return json as unknown as Fields<Checks>;
   throw new RunError(`Cannot read ${path}: ${problem}; ${advice}`);

@@ -1,9 +1,8 @@
 import { join } from "node:path";
-import { RunError, writeJson } from "../run/atomic_write.ts";
+import { writeJson } from "../run/atomic_write.ts";
 import {
   type Checked,
   count,
-  fieldProblem,
   fieldsOf,
   finiteNumber,
   orNull,
@@ -11,7 +10,7 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
-import { readJson } from "../run/contained.ts";
+import { readFields } from "../run/contained.ts";
 
 const sentFile = fieldsOf({
   size: count,
@@ -62,15 +61,10 @@ export function newCursor(server: string, runId: string | null = null): Cursor {
  * @throws {RunError} if the file cannot be read, or a field is invalid
  */
 export async function readCursor(run: string, server?: string): Promise<Cursor | undefined> {
-  const path = join(run, runFile.cursor);
-  const saved = await readJson(path);
-  if (saved === undefined || (server !== undefined && saved.server !== server)) return undefined;
-  const found = { ...newCursor(""), ...saved };
-  const problem = "server" in saved ? fieldProblem(found, checks) : "it names no server";
-  if (problem === undefined) return found;
-  throw new RunError(
-    `Cannot read ${path}: ${problem}; delete the file: deno task sync --mlflow URI then sends what the server lacks`,
-  );
+  const advice = "delete the file: deno task sync --mlflow URI then sends what the server lacks";
+  const { server: _, ...nothing } = newCursor("");
+  const found = await readFields(join(run, runFile.cursor), checks, advice, nothing);
+  return server === undefined || found?.server === server ? found : undefined;
 }
 
 /** Writes how much of a run a server has. @throws {RunError} if the folder cannot be written */

@@ -1,10 +1,9 @@
-import { RunError, writeJson } from "../run/atomic_write.ts";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { RunError, writeJson } from "../run/atomic_write.ts";
 import {
   type Checked,
   count,
-  fieldProblem,
   fieldsOf,
   listOf,
   oneOf,
@@ -15,7 +14,7 @@ import {
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import { readJson } from "../run/contained.ts";
+import { readFields } from "../run/contained.ts";
 import { isLocked } from "../run/run_lock.ts";
 import { nestedRuns } from "./run_files.ts";
 
@@ -104,13 +103,8 @@ function userName(): string | null {
  * @throws {RunError} if the file cannot be read, or a field is invalid
  */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
-  const path = join(folder, runFile.record);
-  const json = await readJson(path);
-  if (json === undefined) return undefined;
-  const found = { ...unknown, user: null, ...json };
-  const problem = fieldProblem(found, checks);
-  if (problem === undefined) return found as unknown as RunRecord;
-  throw new RunError(`Cannot read ${path}: ${problem}; correct it, or take the file from a backup`);
+  const advice = "correct it, or take the file from a backup";
+  return await readFields(join(folder, runFile.record), checks, advice, { ...unknown, user: null });
 }
 
 /** Writes the record of a run. @throws {RunError} if the folder cannot be written */
@@ -158,12 +152,9 @@ export async function settleRecord(folder: string): Promise<RunRecord | undefine
 async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
   if (record.status !== "RUNNING") return record;
   for (const nested of await nestedRuns(folder)) if (await isLocked(nested)) return record;
-  return { ...record, status: "KILLED", endedAt: await lastActivity(folder, record) };
-}
-
-/** When a run last wrote something, in milliseconds since 1970. */
-async function lastActivity(folder: string, { startedAt }: RunRecord): Promise<number> {
-  const lines = await readMetrics(join(folder, runFile.metrics));
-  const times = lines.map(({ time }) => typeof time === "number" ? time : startedAt);
-  return Math.trunc(times.reduce((latest, time) => Math.max(latest, time), startedAt));
+  let endedAt = record.startedAt; // of the last line, if there is one
+  for (const { time } of await readMetrics(join(folder, runFile.metrics))) {
+    if (typeof time === "number") endedAt = Math.max(endedAt, Math.trunc(time));
+  }
+  return { ...record, status: "KILLED", endedAt };
 }
