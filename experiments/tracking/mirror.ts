@@ -4,7 +4,7 @@ import { runFile } from "../run/layout.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
 import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
-import { MlflowClient, rejectsFile, type ServerRun } from "./mlflow_client.ts";
+import { MlflowClient, pointId, rejectsFile, type ServerRun } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
 
@@ -25,6 +25,9 @@ export class Mirror {
   #info: ServerRun["info"] | undefined;
   /** Files that the server rejected: this program sends them again only if they change. */
   readonly #refusedFiles = new Map<string, SentFile>();
+  /** What the server was found to have of an ended run: points by metric, and artifacts with their sizes. */
+  readonly #points = new Map<string, Set<string>>();
+  #artifacts: ReadonlyMap<string, number> = new Map();
 
   readonly #client: MlflowClient;
 
@@ -67,19 +70,38 @@ export class Mirror {
     const { url } = this.#client;
     this.#cursor ??= await readCursor(this.run, url) ?? newCursor(url);
     if (this.#info) return this.#cursor;
-    const { info } = await this.#known(record.id) ?? await this.#find(record);
-    if (!isActive({ info })) {
+    const found = await this.#known(record.id) ?? await this.#find(record);
+    const { info } = found;
+    if (!isActive(found)) {
       throw new ServerError(`${url} has deleted the run ${info.run_id}; restore it there`, {
         code: "DELETED",
       });
     }
     if (this.#cursor.runId !== info.run_id) this.#cursor = newCursor(url, info.run_id);
+    if (record.status !== "RUNNING") await this.#verify(this.#cursor, found);
     await writeCursor(this.run, this.#cursor);
     this.#info = info;
     const [experiment, id] = [info.experiment_id, info.run_id].map(encodeURIComponent);
     // Without the query, the page opens in another mode.
     this.page = `${url}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
     return this.#cursor;
+  }
+
+  /** Corrects the cursor of an ended run whose server has lost something, as one restored from a backup has. */
+  async #verify(cursor: Cursor, { info, data = {}, inputs = {} }: ServerRun): Promise<void> {
+    const sent = new Set(Object.keys(cursor.latest).map(mlflowKey));
+    for (const { key } of data.metrics ?? []) {
+      if (sent.has(key)) this.#points.set(key, await this.#client.points(info.run_id, key));
+    }
+    cursor.metricsBytes = 0;
+    for (const kind of ["params", "tags"] as const) {
+      const there = new Set(data[kind]?.map(({ key }) => key));
+      cursor[kind] = pick(cursor[kind], (key) => there.has(key));
+    }
+    if (!inputs.dataset_inputs?.length) cursor.inputs = null;
+    if (Object.keys(cursor.files).length === 0) return; // the server may not keep any
+    this.#artifacts = await this.#client.artifacts(info.run_id);
+    cursor.files = pick(cursor.files, (path, { size }) => this.#artifacts.get(path) === size);
   }
 
   /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */
@@ -180,7 +202,8 @@ export class Mirror {
         const at = typeof time === "number" ? time : record.startedAt;
         for (const [key, value] of Object.entries(values)) {
           if (typeof value === "number") {
-            entries.push(metricEntry(key, value, at, step));
+            const entry = metricEntry(key, value, at, step);
+            if (!this.#points.get(entry.key)?.has(pointId(entry))) entries.push(entry);
             cursor.latest[key] = { value: Number.isFinite(value) ? value : null, step };
           } else if (key.startsWith("image/")) {
             await this.#sendImage(cursor, value, mlflowKey(key.slice("image/".length)), step, at);
@@ -189,6 +212,7 @@ export class Mirror {
       }
       await this.#client.logAll(cursor.runId!, "metrics", entries, ({ key }, reason) => {
         cursor.refused[`metrics/${key}`] = reason;
+        points--;
       });
       points += entries.length;
       cursor.metricsBytes = end;
@@ -203,14 +227,16 @@ export class Mirror {
    * @param path as `metrics.jsonl` names it, so any path; only files that are sent anyway are opened
    */
   async #sendImage(cursor: Cursor, path: string, key: string, step: number, time: number): Promise<void> {
+    // With a fixed name, a picture that is sent again overwrites itself.
+    const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
+    const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
+    const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
+    const names = [`${stem}.png`, `${stem}+compressed.webp`].filter((name) => !this.#artifacts.has(name));
+    if (names.length === 0) return;
     try {
       using file = isOwn(path) ? undefined : await openFile(this.run, path);
       if (file === undefined) throw new RunError("the file is gone");
-      // With a fixed name, a picture that is sent again overwrites itself.
-      const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
-      const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
-      const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
-      for (const name of [`${stem}.png`, `${stem}+compressed.webp`]) await this.#put(cursor, name, file);
+      for (const name of names) await this.#put(cursor, name, file);
       cursor.images++;
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
@@ -253,6 +279,13 @@ export class Mirror {
       return false;
     }
   }
+}
+
+function pick<Value>(
+  values: Readonly<Record<string, Value>>,
+  accepts: (key: string, value: Value) => boolean,
+) {
+  return Object.fromEntries(Object.entries(values).filter(([key, value]) => accepts(key, value)));
 }
 
 function isActive({ info }: Pick<ServerRun, "info">): boolean {

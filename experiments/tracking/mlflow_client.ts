@@ -15,9 +15,9 @@ import { type HttpServer, ServerError } from "./http_server.ts";
 /** Checks of a server's answers, which are trusted as little as files. MLflow leaves out empty fields. */
 const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(textField) })));
 /** NaN and Infinity come as text. */
-const value = {
+const value: FieldCheck<number | string> = {
   expected: "a number",
-  accepts: (value: unknown) => [textField, anyNumber].some((is) => is.accepts(value)),
+  accepts: (value) => [textField, anyNumber].some((is) => is.accepts(value)),
 };
 const run = fieldsOf({
   info: fieldsOf({
@@ -35,7 +35,9 @@ const run = fieldsOf({
     params: entries,
     tags: entries,
   })),
+  inputs: ifGiven(fieldsOf({ dataset_inputs: ifGiven(listOf(fieldsOf({}))) })),
 });
+const point = fieldsOf({ step: ifGiven(value), timestamp: ifGiven(value) });
 const answers = {
   experiment: fieldsOf({
     experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(textField) }),
@@ -43,8 +45,18 @@ const answers = {
   createdExperiment: fieldsOf({ experiment_id: word }),
   run: fieldsOf({ run }),
   runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(textField) }),
-  nothing: fieldsOf({}),
-  files: fieldsOf({ files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag) }))) }),
+  done: fieldsOf({}),
+  files: fieldsOf({
+    files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag), file_size: ifGiven(value) }))),
+  }),
+  points: fieldsOf({
+    metrics: ifGiven(listOf(point)),
+    next_page_token: ifGiven(textField),
+  }),
+  stored: {
+    expected: "an empty object",
+    accepts: (answer: unknown) => fieldsOf({}).accepts(answer) && Object.keys(answer as object).length === 0,
+  },
 };
 
 /** A run as a server returns it. */
@@ -127,7 +139,7 @@ export class MlflowClient {
     runId: string,
     content: Readonly<Record<string, unknown>> = {},
   ): Promise<void> {
-    await ifThere(this.#post(`runs/${what}`, { run_id: runId, ...content }, answers.nothing));
+    await ifThere(this.#post(`runs/${what}`, { run_id: runId, ...content }, answers.done));
   }
 
   /**
@@ -145,7 +157,7 @@ export class MlflowClient {
     let left = 20;
     const log = async (batch: readonly Entry[]): Promise<void> => {
       try {
-        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, answers.nothing);
+        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, answers.done);
       } catch (error) {
         const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
         // A deleted run accepts nothing ("must be in the 'active' state").
@@ -166,17 +178,29 @@ export class MlflowClient {
     }
   }
 
+  /** The points of a metric, as {@linkcode pointId} names them. */
+  async points(runId: string, key: string): Promise<Set<string>> {
+    const query = { run_id: runId, metric_key: key, max_results: "25000" };
+    const pages = this.#pages((page_token) => {
+      const page = new URLSearchParams({ ...query, ...page_token && { page_token } });
+      return this.#get(`metrics/get-history?${page}`, answers.points);
+    });
+    const found = new Set<string>();
+    for await (const { metrics = [] } of pages) for (const point of metrics) found.add(pointId(point));
+    return found;
+  }
+
   /**
-   * Paths of all artifacts of a run, unsorted. Recursive and endless lists are refused: entries must lie directly in
-   * the listed folder, and their number is limited.
+   * All artifacts of a run: their paths, unsorted, and their sizes in bytes. Recursive and endless lists are refused:
+   * entries must lie directly in the listed folder, and their number is limited.
    */
-  async artifacts(runId: string): Promise<string[]> {
+  async artifacts(runId: string): Promise<Map<string, number>> {
     const folders = new Set([""]);
-    const paths: string[] = [];
+    const found = new Map<string, number>();
     for (const folder of folders) { // grows in the loop
       const query = new URLSearchParams({ run_id: runId, ...folder && { path: folder } });
       const { files } = await this.#get(`artifacts/list?${query}`, answers.files);
-      for (const { path, is_dir: isFolder } of files ?? []) {
+      for (const { path, is_dir: isFolder, file_size: size } of files ?? []) {
         const name = folder === ""
           ? path
           : path.startsWith(`${folder}/`)
@@ -186,18 +210,20 @@ export class MlflowClient {
           throw this.#noServer(`lists ${JSON.stringify(path)} in the folder ${JSON.stringify(folder)}`);
         }
         if (isFolder) folders.add(path);
-        else paths.push(path);
+        else found.set(path, Number(size));
       }
-      const tooMany = folders.size > most.folders || paths.length > most.files;
+      const tooMany = folders.size > most.folders || found.size > most.files;
       if (tooMany || folder.split("/").length > most.depth) throw this.#noServer("lists files without end");
     }
-    return paths;
+    return found;
   }
 
   /** Stores an artifact; one with the same path is replaced. */
   async putArtifact(artifactUri: string, path: string, body: () => BodyInit): Promise<void> {
     const content = { type: "application/octet-stream", body };
-    await this.http.request("PUT", this.#artifactPath(artifactUri, path), { content });
+    const answer = await this.http.request("PUT", this.#artifactPath(artifactUri, path), { content });
+    // MLflow 3.17 answers nothing, earlier versions {}; a proxy may answer 200 with a page.
+    if (answer.length > 0) this.#read(answer, answers.stored);
   }
 
   /** The content of an artifact. */
@@ -267,6 +293,11 @@ export class MlflowClient {
   #noServer(why: string): ServerError {
     return new ServerError(`${this.url} is not an MLflow server: it ${why.slice(0, 300)}`);
   }
+}
+
+/** Names a point of a metric by step and time; values may come back in another precision. */
+export function pointId({ step, timestamp }: Partial<Checked<typeof point>>): string {
+  return `${step ?? 0} ${timestamp ?? 0}`;
 }
 
 /** Whether an error says that a server will never accept a file. */

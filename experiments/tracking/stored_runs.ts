@@ -58,7 +58,7 @@ export async function storedRuns(
   if (found === undefined) throw new ServerError(`${client.url} has no experiment ${name}`);
   const runs = (await client.searchRuns(found.id)).map((run) => ({
     ...summaryOf(run, name),
-    files: async () => (await client.artifacts(run.info.run_id)).sort(),
+    files: async () => [...(await client.artifacts(run.info.run_id)).keys()].sort(),
     read: (path: string) => client.artifact(run.info.artifact_uri ?? "", path),
   }));
   return { runs, place: `experiment ${name} of ${client.url}` };

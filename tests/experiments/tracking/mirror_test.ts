@@ -14,9 +14,11 @@ import { serverAt, session, writeRun } from "./sessions.ts";
 
 const send = (run: string, { url }: FakeMlflow) => Array.fromAsync(sendRun(run, serverAt(url)));
 
-/** The names of the files that were sent, in order. */
-const putFiles = ({ seen }: FakeMlflow) =>
-  seen.filter(({ method }) => method === "PUT").map(({ path }) => path.split("/").at(-1)!);
+/** The names of the files that were sent, sorted. */
+function putFiles({ seen }: FakeMlflow): string[] {
+  const paths = seen.filter(({ method }) => method === "PUT").map(({ path }) => decodeURIComponent(path));
+  return paths.map((path) => path.split("/").at(-1)!).sort();
+}
 
 /** Sends what a server lacks; returns what was sent. */
 async function newsOf(run: string, server: FakeMlflow) {
@@ -28,11 +30,12 @@ async function newsOf(run: string, server: FakeMlflow) {
     tags: logged.flatMap(({ tags = [] }) => tags) as { key: string; value: string }[],
     deleted: server.sent("runs/delete-tag").map(({ key }) => key),
     ends: server.sent("runs/update"),
+    params: logged.flatMap(({ params = [] }) => params).map(({ key }) => key) as string[],
     files: putFiles(server),
   };
 }
 
-const nothing = { points: [], tags: [], deleted: [], ends: [], files: [] };
+const nothing = { points: [], tags: [], deleted: [], ends: [], params: [], files: [] };
 
 function testSending(
   name: string,
@@ -210,6 +213,63 @@ testSending(
     assert.deepEqual(await server.artifacts("r1"), ["config.json", "run.json"]);
   },
   ({ path }) => path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined,
+);
+
+testSending("sendRun() counts a file as stored only if the answer is MLflow's own", async (run, server) => {
+  await writeRun(run);
+  const page = { headers: { "content-type": "text/html" } };
+  const foreign = ["<html>Sign in</html>", '{"login":"/"}', '"ok"'].map((body) => () =>
+    new Response(body, page)
+  );
+  for (const answer of foreign) {
+    server.answer = ({ method }) => method === "PUT" ? answer() : undefined;
+    await assert.rejects(
+      send(run, server),
+      /is not an MLflow server: it does not answer with (JSON|an empty object)$/,
+    );
+    assert.equal((await server.runs("x"))[0].info.status, "RUNNING", "the run looks complete");
+  }
+  server.answer = () => undefined;
+  assert.deepEqual((await newsOf(run, server)).files, ["config.json", "run.json"]);
+});
+
+testSending(
+  "sendRun() completes an ended run on a server that was restored from an older backup",
+  async (run, server) => {
+    await writeRun(run);
+    const step = (step: number) => `{"step":${step},"time":${step},"loss":1,"lr":"Infinity"}\n`;
+    const image = '{"step":3,"time":9,"image/x":"a.png"}\n';
+    await Deno.writeTextFile(join(run, "metrics.jsonl"), step(1) + step(2) + step(3) + image);
+    await Deno.writeTextFile(join(run, "a.png"), "a picture");
+    await send(run, server);
+    await server.change("r1", ({ points }) => points.push({ key: "loss", value: 5, step: 9, timestamp: 9 }));
+    assert.deepEqual(await newsOf(run, server), nothing, "another point is no reason to send any");
+    const images = (await server.artifacts("r1", "images")).map((path) => path.split("/").at(-1)!);
+    // What the server has lost, and what is sent.
+    const cases: [Parameters<typeof server.change>[1], Partial<typeof nothing> | object][] = [
+      [({ points }) => points.splice(1, 2), { points: [["lr", 1], ["loss", 2]] }],
+      [({ points }) => points.splice(0), {
+        points: [["loss", 1], ["lr", 1], ["loss", 2], ["lr", 2], ["loss", 3], ["lr", 3]],
+      }],
+      [({ files }) => files.delete("config.json"), { files: ["config.json"] }],
+      [({ files }) => files.set("config.json", new Uint8Array(3)), { files: ["config.json"] }],
+      [({ files }) => images.forEach((name) => files.delete(`images/${name}`)), { files: images }],
+      [({ info }) => info.status = "RUNNING", { ends: [{ run_id: "r1", status: "FINISHED", end_time: 2 }] }],
+      [({ params }) => params.clear(), { params: ["model"] }],
+      [({ tags }) => tags.delete("mlflow.user"), { tags: ["mlflow.user"] }],
+    ];
+    for (const [lose, sent] of cases) {
+      await server.change("r1", lose);
+      const { points, tags, params, ...others } = await newsOf(run, server);
+      const news = {
+        points: points.map(({ key, step }) => [key, step]),
+        tags: tags.map(({ key }) => key),
+        params,
+      };
+      assert.deepEqual({ ...news, ...others }, { ...nothing, ...sent }, `${lose}`);
+      assert.deepEqual(await newsOf(run, server), nothing);
+    }
+  },
 );
 
 testSending("Mirror.pass() sends a file again only if its content has changed", async (run, server) => {

@@ -29,6 +29,20 @@ testOnFake(
   },
 );
 
+testOnFake("MlflowClient.points() reads all pages, and no list of anything else", ({ path }) => {
+  const token = new URL(path, "http://host").searchParams.get("page_token");
+  const page = path.includes("metric_key=bad")
+    ? { metrics: [{ step: {} }] }
+    : token === "2"
+    ? { metrics: [{ step: 1, timestamp: 5, value: "NaN" }] }
+    : { metrics: [{ timestamp: 4 }], next_page_token: "2" };
+  return Response.json(page);
+}, async (server) => {
+  assert.deepEqual([...await clientOf(server).points("r1", "a b")], ["0 4", "1 5"]);
+  assert.ok(server.seen[0].path.includes("metric_key=a+b"), server.seen[0].path);
+  await assertEnds(clientOf(server).points("r1", "bad"), /does not answer with an object with metrics/);
+});
+
 testOnFake(
   "MlflowClient.artifacts() ends, whatever lists a server sends",
   () => undefined,
@@ -88,7 +102,7 @@ testOnFake(
       findRun: () => client.findRun("r1"),
       createRun: () => client.createRun({ experiment_id: "1", run_name: "x", start_time: 1, tags: [] }),
       searchRuns: () => client.searchRuns("1"),
-      artifacts: () => client.artifacts("r1"),
+      artifacts: async () => [...await client.artifacts("r1")],
     };
     const bad: unknown[] = ["null", "[]", '"text"', "7", "<html>", "", "{}"];
     const badRuns = [
