@@ -11,6 +11,12 @@ export function serverUrl(text: string): URL | undefined {
   return /@|%40/.test(url.pathname + url.search + url.hash) ? undefined : url;
 }
 
+/** Whether an address names a user or a password. */
+export function hasCredentials(text: string): boolean {
+  const url = serverUrl(text);
+  return url !== undefined && url.username + url.password !== "";
+}
+
 /**
  * The part of an address that is safe to show: no user, password, query or fragment.
  *

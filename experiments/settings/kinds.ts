@@ -1,7 +1,7 @@
 import { basename, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
-import { shownAddress } from "../run/server_url.ts";
+import { hasCredentials, shownAddress } from "../run/server_url.ts";
 import type { Setting } from "./setting.ts";
 
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
@@ -126,9 +126,18 @@ export function outputFile(endings: readonly string[], options: Options<string>)
   return { ...options, hint: "FILE", expected, problem, fromText: (text) => text, accepts };
 }
 
-/** A server address; errors do not show its credentials. */
+/** A server address without user and password, which others could see; errors show no part that may be secret. */
 export function address(hint: string, doc: string): Setting<string> {
-  return { ...line(hint, doc), shown: (value) => typeof value === "string" ? shownAddress(value) : "" };
+  const text = line(hint, doc);
+  return {
+    ...text,
+    shown: (value) => typeof value === "string" ? shownAddress(value) : "",
+    accepts: (value): value is string => text.accepts(value) && !hasCredentials(value),
+    problem: (value) =>
+      text.accepts(value) && hasCredentials(value)
+        ? "a command line is shown to others; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        : undefined,
+  };
 }
 
 /** A name; `hint` stands for it in `--help`. */

@@ -46,6 +46,9 @@ const progressBytes = 1 << 10;
 /** The longest pause before a retry, in milliseconds. */
 const longestMs = 120_000;
 
+const advice = "; if it wants credentials, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or " +
+  "MLFLOW_TRACKING_TOKEN (they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)";
+
 /** A server reached over HTTP, with the retries of MLflow's own client. */
 export class HttpServer {
   /** Called with the error before each retry. */
@@ -174,14 +177,11 @@ export class HttpServer {
     const { url } = this.address;
     const text = new TextDecoder().decode(bytes);
     const { code, message = text } = errorOf(text);
-    const reason = this.address.hide(message).replaceAll(/\s+/g, " ").trim().slice(0, 300);
-    const what = status === 401 || (status === 403 && !/host header/i.test(reason))
-      ? `refuses these credentials (${status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ` +
-        "MLFLOW_TRACKING_TOKEN; they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)"
-      : status >= 300 && status < 400
+    const reason = inOneLine(this.address.hide(message));
+    const what = status >= 300 && status < 400
       ? `leads to ${this.#target(headers.get("location") ?? "", path)} (${status}); ` +
         "give the address of the MLflow server itself, and credentials if it asks for them"
-      : `answered ${status}${reason === "" ? "" : `: ${reason}`}`;
+      : `answered ${status}${reason && `: ${reason}`}${status === 401 || status === 403 ? advice : ""}`;
     return new ServerError(`${url} ${what}`, {
       status,
       code,
@@ -262,6 +262,13 @@ function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): Reada
       yield piece;
     }
   })());
+}
+
+/** The text of an answer in one short line without HTML; of a page with a title, its title. */
+function inOneLine(text: string): string {
+  const start = text.slice(0, 4096);
+  const plain = /<title>([^<]+)/i.exec(start)?.[1] ?? start.replaceAll(/<[^<>]*>/g, " ");
+  return plain.replaceAll(/\s+/g, " ").slice(0, 300).trim();
 }
 
 function errorOf(text: string): { code?: string; message?: string } {

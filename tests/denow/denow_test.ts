@@ -56,7 +56,7 @@ testRows("passes everything on to the first Deno that is new enough", {
 });
 
 const outside = { cwd: "FOLDER/outside", program: "FOLDER/outside/link" };
-const there = (words: string) => `<task>${words} 2.9.6 in FOLDER/outside, driver <>`;
+const there = (words: string) => `<task><-q>${words} 2.9.6 in FOLDER/outside, driver <>`;
 
 testRows("starts a task of the project from any folder", {
   "through a link": [
@@ -72,7 +72,7 @@ testRows("starts a task of the project from any folder", {
       ...outside,
       cwd: "PROJECT/inner",
       args: ["task", "x"],
-      out: "<task><x> 2.9.6 in PROJECT/inner, driver <>",
+      out: "<task><-q><x> 2.9.6 in PROJECT/inner, driver <>",
     },
   ],
 });

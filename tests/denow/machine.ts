@@ -184,7 +184,8 @@ function check(machine: Machine, what: string, step: Step): void {
   setup?.(machine);
   const said = machine.denow(args, step);
   assert.equal(said.code, code, `${what}: ${said.err}`);
-  const ran = `${args.map((arg) => `<${arg}>`).join("")} 2.9.6 in PROJECT, driver <>`;
+  const words = args[0] === "task" ? ["task", "-q", ...args.slice(1)] : args;
+  const ran = `${words.map((word) => `<${word}>`).join("")} 2.9.6 in PROJECT, driver <>`;
   assert.equal(said.out, machine.named(step.out ?? (said.out === "" && code > 0 ? "" : ran)), what);
   matches(said.err, err, what);
   assert.equal(said.calls.length, calls.length, `${what}: ${said.calls}`);

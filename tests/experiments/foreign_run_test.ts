@@ -89,7 +89,8 @@ testTask("train keeps the credentials of an address out of files, messages and r
     return count % 2 === 0 ? new Response(spelled, { status: 403 }) : undefined;
   });
   const uri = server.url.replace("//", "/me:s3cret%2F@");
-  const { stderr } = await place.succeed("train:base", `${smallRun} --out run --mlflow=${uri}`, {
+  const { stderr } = await place.succeed("train:base", `${smallRun} --out run`, {
+    MLFLOW_TRACKING_URI: uri,
     MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
   });
   assert.ok(server.seen.length > 0 && server.seen.every(({ authorization }) => authorization));

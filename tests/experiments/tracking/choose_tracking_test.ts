@@ -4,6 +4,7 @@ import { shownAddress, shownWord, shownWords } from "../../../experiments/run/se
 import { chooseTracking, parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { animating } from "../../../experiments/animate.ts";
 import { listing } from "../../../experiments/runs.ts";
+import { syncing } from "../../../experiments/sync.ts";
 import { training } from "../../../experiments/settings/training.ts";
 import { granted, testUnless } from "../../permissions.ts";
 
@@ -134,6 +135,20 @@ Deno.test("errors about addresses show no credentials", () => {
   for (const call of calls) {
     assert.throws(call, ({ name, message }: Error) => name === "ConfigError" && !message.includes(secret));
   }
+});
+
+Deno.test("--mlflow takes no password, which deno task would print", () => {
+  const uris = [`http://me:${secret}@host/x`, `http://${secret}@host/x`, `http:/:${secret}@host/x`];
+  for (const uri of uris) {
+    for (const settings of [animating, syncing, training]) {
+      assert.throws(() => settings.parse(["--mlflow", uri]), {
+        name: "ConfigError",
+        message: 'Cannot use --mlflow "http://host/x": a command line is shown to others; set ' +
+          "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead",
+      });
+    }
+  }
+  assert.ok(syncing.parse(["--mlflow", "http://host/x"]));
 });
 
 testUnless(

@@ -118,6 +118,35 @@ testOnFake(
   },
 );
 
+testOnFake(
+  "HttpServer shows why a server refuses, in a short line without HTML",
+  () => undefined,
+  async (server) => {
+    const advice =
+      "; if it wants credentials, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or " +
+      "MLFLOW_TRACKING_TOKEN (they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)";
+    const json = { error_code: "PERMISSION_DENIED", message: "Quota\n  exceeded" };
+    const page =
+      "<html><head><title>413 Too\nLarge</title><style>p {}</style></head><body>nginx</body></html>";
+    const cases: [number, BodyInit, string][] = [
+      [401, "You are not authenticated", ": You are not authenticated" + advice],
+      [403, JSON.stringify(json), ": Quota exceeded" + advice],
+      [403, "", advice],
+      [413, "quota exceeded", ": quota exceeded"],
+      [413, page, ": 413 Too Large"],
+      [500, "<b>no</b> <i>disk</i>", ": no disk"],
+      [400, "<".repeat(60_000), ": " + "<".repeat(300)],
+      [400, "no ".repeat(100_000), ": " + "no ".repeat(100)],
+    ];
+    for (const [status, body, says] of cases) {
+      server.answer = () => new Response(body, { status });
+      await assert.rejects(serverAt(server.url, { maxRetries: 0 }).request("GET", "/x"), {
+        message: `${server.url} answered ${status}${says}`.trimEnd(),
+      });
+    }
+  },
+);
+
 testOnFake("HttpServer says where a server has moved, and names a login page", ({ path }) => {
   const moved = { "/there?x": "https://host.example/base/there?x", "/near": "/base/near" }[path];
   return new Response(null, { status: 301, headers: { location: moved ?? "/login?next=x" } });
