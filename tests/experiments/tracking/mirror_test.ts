@@ -6,49 +6,10 @@ import { Mirror } from "../../../experiments/tracking/mirror.ts";
 import { idTag } from "../../../experiments/tracking/describe_run.ts";
 import { readRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { recordComparison } from "../../../experiments/compare.ts";
-import { sendRun, sentLines } from "../../../experiments/tracking/send_run.ts";
-import { withFolder } from "../../folder.ts";
-import { type Answer, FakeMlflow, pause, testOnFake } from "./fake_mlflow.ts";
+import { sentLines } from "../../../experiments/tracking/send_run.ts";
+import { FakeMlflow, pause } from "./fake_mlflow.ts";
 import { valuesOf } from "./mirrored.ts";
-import { serverAt, session, writeRun } from "./sessions.ts";
-
-const send = (run: string, { url }: FakeMlflow) => Array.fromAsync(sendRun(run, serverAt(url)));
-
-/** The names of the files that were sent, sorted. */
-function putFiles({ seen }: FakeMlflow): string[] {
-  const paths = seen.filter(({ method }) => method === "PUT").map(({ path }) => decodeURIComponent(path));
-  return paths.map((path) => path.split("/").at(-1)!).sort();
-}
-
-/** Sends what a server lacks; returns what was sent. */
-async function newsOf(run: string, server: FakeMlflow) {
-  server.seen.length = 0;
-  await send(run, server);
-  const logged = server.sent("runs/log-batch");
-  return {
-    points: logged.flatMap(({ metrics = [] }) => metrics),
-    tags: logged.flatMap(({ tags = [] }) => tags) as { key: string; value: string }[],
-    deleted: server.sent("runs/delete-tag").map(({ key }) => key),
-    ends: server.sent("runs/update"),
-    params: logged.flatMap(({ params = [] }) => params).map(({ key }) => key) as string[],
-    files: putFiles(server),
-  };
-}
-
-const nothing = { points: [], tags: [], deleted: [], ends: [], params: [], files: [] };
-
-function testSending(
-  name: string,
-  test: (run: string, server: FakeMlflow) => Promise<void>,
-  answer: Answer = () => undefined,
-): void {
-  testOnFake(name, answer, (server) =>
-    withFolder(async (folder) => {
-      const run = join(folder, "run");
-      await Deno.mkdir(run);
-      await test(run, server);
-    }));
-}
+import { newsOf, nothing, send, serverAt, session, testSending, writeRun } from "./sessions.ts";
 
 const losses = (...pairs: [step: number, loss: number][]) => pairs.map(([step, loss]) => ({ step, loss }));
 
@@ -168,27 +129,6 @@ testSending(
       : undefined,
 );
 
-testSending(
-  "sendRun() sends no file from outside the run folder, and does not hang on a pipe",
-  async (run, server) => {
-    await writeRun(run);
-    const outside = ["../secret.txt", "../run/../secret.txt", "link.png", "linked/secret.txt"];
-    const pictures = [...outside, "pipe", "mlflow.json", ".hidden"];
-    const lines = pictures.map((path, step) => `${JSON.stringify({ step, "image/x": path })}\n`);
-    await Deno.writeTextFile(join(run, "metrics.jsonl"), lines.join(""));
-    await Deno.writeTextFile(join(run, "..", "secret.txt"), "s3cret");
-    await Deno.writeTextFile(join(run, ".hidden"), "s3cret");
-    await Deno.symlink("../secret.txt", join(run, "link.png"));
-    await Deno.symlink("..", join(run, "linked"));
-    const mayRun = Deno.permissions.querySync({ name: "run", command: "mkfifo" }).state === "granted";
-    if (mayRun) await new Deno.Command("mkfifo", { args: [join(run, "pipe")] }).output();
-    const [{ refused }] = await send(run, server);
-    assert.deepEqual(Object.keys(refused).sort(), pictures.map((path) => `images/${path}`).sort());
-    assert.ok(!server.seen.some(({ body }) => body.includes("s3cret")));
-    assert.deepEqual(putFiles(server), ["config.json", "metrics.jsonl", "run.json"]);
-  },
-);
-
 testSending("sendRun() sends what is added to a run whose last line was cut", async (run, server) => {
   await writeRun(run);
   await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":6,"train_loss":0.5}\n{"step":7,"train_lo');
@@ -196,103 +136,6 @@ testSending("sendRun() sends what is added to a run whose last line was cut", as
   assert.deepEqual(await keys(), [["train_loss", 6]]);
   appendMetrics(join(run, "metrics.jsonl"), { step: 7, "eval/frechet": 3 });
   assert.deepEqual(await keys(), [["eval/frechet", 7]]);
-});
-
-testSending(
-  "sendRun() skips a file that is too large for the server, and sends all others and the status",
-  async (run, server) => {
-    await writeRun(run);
-    const [{ refused, files }] = await send(run, server);
-    assert.deepEqual([Object.keys(refused), files], [["artifacts/config.json"], 1]);
-    assert.match(refused["artifacts/config.json"], /answered 413/);
-    const [{ info }] = await server.runs("x");
-    assert.deepEqual([info.status, info.end_time], ["FINISHED", 2]);
-    assert.deepEqual(await server.artifacts("r1"), ["run.json"]);
-    server.answer = () => undefined;
-    assert.deepEqual((await send(run, server))[0].refused, {});
-    assert.deepEqual(await server.artifacts("r1"), ["config.json", "run.json"]);
-  },
-  ({ path }) => path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined,
-);
-
-testSending("sendRun() counts a file as stored only if the answer is MLflow's own", async (run, server) => {
-  await writeRun(run);
-  const page = { headers: { "content-type": "text/html" } };
-  const foreign = ["<html>Sign in</html>", '{"login":"/"}', '"ok"'].map((body) => () =>
-    new Response(body, page)
-  );
-  for (const answer of foreign) {
-    server.answer = ({ method }) => method === "PUT" ? answer() : undefined;
-    await assert.rejects(
-      send(run, server),
-      /is not an MLflow server: it does not answer with (JSON|an empty object)$/,
-    );
-    assert.equal((await server.runs("x"))[0].info.status, "RUNNING", "the run looks complete");
-  }
-  server.answer = () => undefined;
-  assert.deepEqual((await newsOf(run, server)).files, ["config.json", "run.json"]);
-});
-
-testSending(
-  "sendRun() completes an ended run on a server that was restored from an older backup",
-  async (run, server) => {
-    await writeRun(run);
-    const step = (step: number) => `{"step":${step},"time":${step},"loss":1,"lr":"Infinity"}\n`;
-    const image = '{"step":3,"time":9,"image/x":"a.png"}\n';
-    await Deno.writeTextFile(join(run, "metrics.jsonl"), step(1) + step(2) + step(3) + image);
-    await Deno.writeTextFile(join(run, "a.png"), "a picture");
-    await send(run, server);
-    await server.change("r1", ({ points }) => points.push({ key: "loss", value: 5, step: 9, timestamp: 9 }));
-    assert.deepEqual(await newsOf(run, server), nothing, "another point is no reason to send any");
-    const images = (await server.artifacts("r1", "images")).map((path) => path.split("/").at(-1)!);
-    // What the server has lost, and what is sent.
-    const cases: [Parameters<typeof server.change>[1], Partial<typeof nothing> | object][] = [
-      [({ points }) => points.splice(1, 2), { points: [["lr", 1], ["loss", 2]] }],
-      [({ points }) => points.splice(0), {
-        points: [["loss", 1], ["lr", 1], ["loss", 2], ["lr", 2], ["loss", 3], ["lr", 3]],
-      }],
-      [({ files }) => files.delete("config.json"), { files: ["config.json"] }],
-      [({ files }) => files.set("config.json", new Uint8Array(3)), { files: ["config.json"] }],
-      [({ files }) => images.forEach((name) => files.delete(`images/${name}`)), { files: images }],
-      [({ info }) => info.status = "RUNNING", { ends: [{ run_id: "r1", status: "FINISHED", end_time: 2 }] }],
-      [({ params }) => params.clear(), { params: ["model"] }],
-      [({ tags }) => tags.delete("mlflow.user"), { tags: ["mlflow.user"] }],
-    ];
-    for (const [lose, sent] of cases) {
-      await server.change("r1", lose);
-      const { points, tags, params, ...others } = await newsOf(run, server);
-      const news = {
-        points: points.map(({ key, step }) => [key, step]),
-        tags: tags.map(({ key }) => key),
-        params,
-      };
-      assert.deepEqual({ ...news, ...others }, { ...nothing, ...sent }, `${lose}`);
-      assert.deepEqual(await newsOf(run, server), nothing);
-    }
-  },
-);
-
-testSending("Mirror.pass() sends a file again only if its content has changed", async (run, server) => {
-  await writeRun(run);
-  const mirror = new Mirror(run, serverAt(server.url));
-  const path = join(run, "notes.txt");
-  server.answer = ({ path, body }) =>
-    path.endsWith("notes.txt") && body === "refuse" ? new Response("", { status: 413 }) : undefined;
-  // The content, its modification time, and how often the next pass sends it.
-  const cases: [string, number, number][] = [
-    ["refuse", 1, 1],
-    ["refuse", 1, 0],
-    ["accept", 2, 1],
-    ["accept", 3, 0],
-    ["change", 4, 1],
-  ];
-  for (const [content, changed, times] of cases) {
-    await Deno.writeTextFile(path, content);
-    await Deno.utime(path, changed, changed);
-    server.seen.length = 0;
-    await mirror.pass();
-    assert.equal(putFiles(server).filter((name) => name === "notes.txt").length, times, `${changed}`);
-  }
 });
 
 testSending("Mirror.pass() creates a run again on a server that has lost its data", async (run, server) => {

@@ -7,6 +7,9 @@ import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { parseAddress, type Patience } from "../../../experiments/tracking/choose_tracking.ts";
 import { HttpServer, ServerError } from "../../../experiments/tracking/http_server.ts";
 import { newRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { sendRun } from "../../../experiments/tracking/send_run.ts";
+import { withFolder } from "../../folder.ts";
+import { type Answer, type FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 import { type Ending, RunTracker, type TrackingStart } from "../../../experiments/tracking/run_tracker.ts";
 
 /** A busy machine may take seconds for an answer. */
@@ -54,4 +57,45 @@ export async function writeRun(run: string, about: Partial<RunRecord> = {}): Pro
   const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
   await writeRecord(run, { ...record, id: "an id", status: "FINISHED", endedAt: 2, ...about });
   await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
+}
+
+/** Sends a run; returns what came of it. */
+export const send = (run: string, { url }: FakeMlflow) => Array.fromAsync(sendRun(run, serverAt(url)));
+
+/** The names of the files that were sent, sorted. */
+export function putFiles({ seen }: FakeMlflow): string[] {
+  const paths = seen.filter(({ method }) => method === "PUT").map(({ path }) => decodeURIComponent(path));
+  return paths.map((path) => path.split("/").at(-1)!).sort();
+}
+
+/** Sends what a server lacks; returns what was sent. */
+export async function newsOf(run: string, server: FakeMlflow) {
+  server.seen.length = 0;
+  await send(run, server);
+  const logged = server.sent("runs/log-batch");
+  return {
+    points: logged.flatMap(({ metrics = [] }) => metrics),
+    tags: logged.flatMap(({ tags = [] }) => tags) as { key: string; value: string }[],
+    deleted: server.sent("runs/delete-tag").map(({ key }) => key),
+    ends: server.sent("runs/update"),
+    params: logged.flatMap(({ params = [] }) => params).map(({ key }) => key) as string[],
+    files: putFiles(server),
+  };
+}
+
+/** What is sent of a run that is complete. */
+export const nothing = { points: [], tags: [], deleted: [], ends: [], params: [], files: [] };
+
+/** Defines a test with the folder of a run and a server. */
+export function testSending(
+  name: string,
+  test: (run: string, server: FakeMlflow) => Promise<void>,
+  answer: Answer = () => undefined,
+): void {
+  testOnFake(name, answer, (server) =>
+    withFolder(async (folder) => {
+      const run = join(folder, "run");
+      await Deno.mkdir(run);
+      await test(run, server);
+    }));
 }
