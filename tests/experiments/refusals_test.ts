@@ -154,7 +154,7 @@ testTask("tasks write no source, no hidden file and nothing of the checkout", as
     const ending = flags.slice(flags.lastIndexOf("."));
     const refused = [
       ["mod.ts", "expected a path that ends with ."],
-      [`.x${ending}`, "it is a hidden file"],
+      [`nowhere/.x${ending}`, "it is a hidden file"],
       [`${docs}x${ending}`, "docs belongs to the program (expected another folder)\n"],
     ];
     for (const [out, problem] of refused) {

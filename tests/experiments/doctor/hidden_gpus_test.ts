@@ -71,13 +71,13 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       {},
       denied("/dev/dri/renderD128", "660 root render"),
     ],
-    [
-      "ada may not open /dev/nvidia0 (mode 600 root root)",
+    ...["600 root root", "640 root render"].map((mode): Case => [
+      `ada may not open /dev/nvidia0 (mode ${mode})`,
       /chmod a\+rw \/dev\/nvidia0$/,
       nvidiaMachine,
       {},
-      denied("/dev/nvidia0", "600 root root"),
-    ],
+      denied("/dev/nvidia0", mode),
+    ]),
     [
       "/dev/nvidia0 exists but cannot be opened",
       /--gres=gpu:1$/,

@@ -11,6 +11,7 @@ testNeeding(needs, "lookAt() reads cards, driver, devices and libraries", async 
   const host = await hostOf({
     ...nvidiaMachine,
     "dev/nvidia1": folder,
+    "usr/lib64/libX11.so.6": "", // before the one in usr/lib
     "sys/bus/pci/devices/0000:00:02.0/class": "0x020000\n", // a network card
   });
   assert.deepEqual(host.cards, [
@@ -22,6 +23,7 @@ testNeeding(needs, "lookAt() reads cards, driver, devices and libraries", async 
     host.devices.map(({ path, state }) => [path, state]),
     [["/dev/nvidia0", "open"], ["/dev/nvidia1", "refused"], ["/dev/nvidiactl", "open"]],
   );
+  assert.equal(host.libraries.get("libX11.so.6"), "/usr/lib64/libX11.so.6");
   assert.equal(host.libraries.get("libGLX_nvidia.so.0"), "/usr/lib/libGLX_nvidia.so.550.54.14");
   assert.deepEqual(host.drivers.map(({ path, library }) => [path, library]), [
     ["/usr/share/vulkan/icd.d/nvidia_icd.json", "libGLX_nvidia.so.0"],
