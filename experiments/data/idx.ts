@@ -90,21 +90,14 @@ export function parseLabels(bytes: Uint8Array, file: string): Uint8Array {
 }
 
 function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly number[]) {
-  const checkHeader = (length: number) => {
-    if (bytes.length >= length) return;
+  const rank = bytes.length < 4 ? 0 : u32(bytes, 0) - magic;
+  if (!ranks.includes(rank) || bytes.length < 4 + 4 * rank) {
+    const expected = ranks.map((rank) => `0000080${rank}`).join(" or ");
     throw new DataError(
-      `Cannot read ${file}: it has ${bytes.length} bytes (expected a header of ${length}); download it again`,
-    );
-  };
-  checkHeader(4 + 4 * ranks[0]);
-  const first = u32(bytes, 0);
-  if (!ranks.includes(first - magic)) {
-    const expected = ranks.map((rank) => hex(magic + rank)).join(" or ");
-    throw new DataError(
-      `Cannot read ${file}: it begins with ${hex(first)} (expected ${expected}, IDX ${what} in bytes)`,
+      `Cannot read ${file}: it has ${bytes.length} bytes, first ${bytes.subarray(0, 4).toHex() || "none"} ` +
+        `(expected first ${expected} and ${4 * ranks[0]} more, as IDX ${what})`,
     );
   }
-  checkHeader(4 + 4 * (first - magic));
   const { lengths, start, end } = readHeader(bytes);
   const shape = `[${lengths.join(", ")}]`;
   if (start === end) {
@@ -147,8 +140,4 @@ function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBu
     at += piece.length;
   }
   return bytes;
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16).padStart(8, "0")}`;
 }

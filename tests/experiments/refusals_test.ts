@@ -38,7 +38,7 @@ testRefusals("train refuses invalid input in one line", {
   ]),
   "an IDX file of another kind": withData(trainImages, (bytes) => bytes.with(3, 1), [
     "DataError: Cannot read ",
-    "it begins with 0x00000801 (expected 0x00000803",
+    "first 00000801 (expected first 00000803",
   ]),
   "a folder without one of the IDX files": training(
     newRun,

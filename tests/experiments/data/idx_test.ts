@@ -26,11 +26,13 @@ Deno.test("parseImages() and parseLabels() refuse other files", () => {
   const [images, labels] = [(b: Uint8Array) => parseImages(b, "a"), (b: Uint8Array) => parseLabels(b, "a")];
   const most = 2 ** 32 - 1;
   const cases: Record<string, () => unknown> = {
-    "Cannot read a: it has 15 bytes (expected a header of 16); download it": () => images(new Uint8Array(15)),
-    "it has 0 bytes (expected a header of 8)": () => labels(new Uint8Array(0)),
-    "it has 16 bytes (expected a header of 20)": () => images(idxFile([1, 2, 2, 3]).subarray(0, 16)),
-    "it begins with 0x00000801 (expected 0x00000803 or 0x00000804, IDX": () => images(idxFile([100])),
-    "it begins with 0x00000803 (expected 0x00000801, IDX labels": () => labels(idxFile([1, 2, 2])),
+    "Cannot read a: it has 15 bytes, first 00000000 (expected first 00000803 or 00000804 and 12 more": () =>
+      images(new Uint8Array(15)),
+    "it has 0 bytes, first none (expected first 00000801 and 4 more, as IDX labels)": () =>
+      labels(new Uint8Array(0)),
+    "it has 16 bytes, first 00000804": () => images(idxFile([1, 2, 2, 3]).subarray(0, 16)),
+    "it has 108 bytes, first 00000801": () => images(idxFile([100])),
+    "it has 20 bytes, first 00000803": () => labels(idxFile([1, 2, 2])),
     "it holds no images, [5, 0, 28] (expected some)": () => images(idxFile([5, 0, 28])),
     "it holds no labels, [0]": () => labels(idxFile([0])),
     "it has 33 bytes, too few (expected 34 for images [2, 3, 3])": () =>
