@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { cellFolder, type Study } from "../../../experiments/study/study.ts";
 import { collectStudy, recordStudy } from "../../../experiments/study/study_tracking.ts";
-import { readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { newRecord, readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { type FakeMlflow, quick, testMirrored, testOnFake } from "../tracking/fake_mlflow.ts";
 import { makePlan, makeStudy } from "./tiny_study.ts";
@@ -48,21 +48,8 @@ testInFolder("recordStudy() records the end of a study that another program is s
   assert.equal((await readRecord(folder))?.status, "FINISHED");
 });
 
-const ended = (status: RunRecord["status"], reason: string | null = null): RunRecord => ({
-  id: "an id",
-  name: "a run",
-  experiment: "x",
-  status,
-  startedAt: 1,
-  endedAt: 2,
-  reason,
-  user: null,
-  source: "a test",
-  gitBranch: null,
-  parameterCount: null,
-  dataset: null,
-  standsFor: null,
-});
+const ended = (status: RunRecord["status"], reason: string | null = null) =>
+  newRecord({ name: "a run", experiment: "x", source: "a test", startedAt: 1, endedAt: 2, status, reason });
 
 /** Calls back with an unfinished study of two cells, and a function that collects it and returns its status. */
 async function withStudy(

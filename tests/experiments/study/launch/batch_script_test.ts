@@ -148,16 +148,11 @@ testNeeding(
 );
 
 Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
-  const limits = {
-    "30": 1800,
-    "30:15": 1815,
-    "4:00:00": 14_400,
-    "1-0": 86_400,
-    "2-12": 216_000,
-    "1-02:30": 95_400,
-    "1-02:30:05": 95_405,
-  };
-  for (const [text, seconds] of Object.entries(limits)) assert.equal(secondsOfLimit(text), seconds, text);
+  const limits = { "30": 1800, "30:15": 1815, "4:00:00": 14_400, "1-0": 86_400, "2-12": 216_000 };
+  const longer = { "1-02:30": 95_400, "1-02:30:05": 95_405 };
+  for (const [text, seconds] of Object.entries({ ...limits, ...longer })) {
+    assert.equal(secondsOfLimit(text), seconds, text);
+  }
   for (const text of ["", "4h", "1-", "-5", "1:2:3:4", "infinite", "10 "]) {
     assert.equal(secondsOfLimit(text), undefined, text);
   }
@@ -167,13 +162,8 @@ const parse = (...argv: string[]) => defineSettings(slurmFlags).parse(argv).valu
 
 Deno.test("slurmFlags accept usual values, and none that sbatch or bash would split", () => {
   const given: Readonly<Record<string, string>> = {
-    partition: "gpu,gpu-long",
-    account: "lab.7",
-    qos: "normal",
-    time: "2-12",
-    gpus: "a100:2",
-    memory: "16G",
-    constraint: "a100|h100",
+    ...{ partition: "gpu,gpu-long", account: "lab.7", qos: "normal", time: "2-12", gpus: "a100:2" },
+    ...{ memory: "16G", constraint: "a100|h100" },
   };
   const hostile = ["a b", 'a"b', "a'b", "a`id`", "a$(id)", "a;id", "a\nb", "a\\b", "-a b", "a #b", ""];
   for (const [name, value] of Object.entries(given)) {
@@ -186,26 +176,23 @@ Deno.test("slurmFlags accept usual values, and none that sbatch or bash would sp
   assert.deepEqual(parse(..."--cpus 8 --max-tasks 4 --profile slurm.json".split(" ")), numbers);
   assert.equal(parse("--time", "5").time, "5");
   for (const limit of ["4", "4:59", "0-0", "0"]) { // a cell could not save before it
-    assert.throws(() => parse("--time", limit), {
-      message:
-        `Cannot use --time "${limit}": expected at least 5 minutes as MINUTES, HOURS:MINUTES:SECONDS ` +
-        "or DAYS-HOURS, such as 30, 4:00:00 or 2-12",
-    });
+    assert.throws(
+      () => parse("--time", limit),
+      /: expected at least 5 minutes as MINUTES, HOURS:MINUTES:SECONDS /,
+    );
   }
 });
 
 Deno.test("slurmProfile takes shell lines as a list of single lines", () => {
-  const { setup, partition, gpus } = slurmProfile.read(
-    { setup: ["module load vulkan"], partition: "gpu" },
-    "slurm.json",
-  );
+  const read = (json: object) => slurmProfile.read(json, "slurm.json");
+  const { setup, partition, gpus } = read({ setup: ["module load vulkan"], partition: "gpu" });
   assert.deepEqual([setup, partition, gpus], [["module load vulkan"], "gpu", null]);
   for (const setup of ["module load vulkan", [1], ["a\nb"], [""]]) {
-    assert.throws(() => slurmProfile.read({ setup }, "slurm.json"), {
+    assert.throws(() => read({ setup }), {
       message: `Cannot use setup ${JSON.stringify(setup)} in slurm.json: expected an array of lines of text`,
     });
   }
-  assert.throws(() => slurmProfile.read({ partitoin: "gpu" }, "slurm.json"), {
+  assert.throws(() => read({ partitoin: "gpu" }), {
     message: "Unknown field partitoin in slurm.json (did you mean partition?)",
   });
 });

@@ -5,38 +5,26 @@ import { type MadeUpSetup, plan, summaryOf, twoNetworks } from "./made_up_study.
 
 function concluded(setups: readonly MadeUpSetup[], of: Plan = plan) {
   const passages = conclude(of, summaryOf(setups));
-  const items = (topic: RegExp) =>
+  const items = (topic: string) =>
     passages.flatMap((passage) =>
-      typeof passage !== "string" && topic.test(passage.heading) ? passage.items : []
+      typeof passage !== "string" && passage.heading.includes(topic) ? passage.items : []
     );
   return {
     passages,
     progress: passages[0],
     fixed: `${passages.at(-1)}`,
-    differs: items(/what differs/),
-    inconclusive: items(/inconclusive/),
+    differs: items("what differs"),
+    inconclusive: items("inconclusive"),
   };
 }
 
 Deno.test("conclude() gives size, interval, Holm's mark and cost of a clear difference", () => {
-  const { passages, progress, fixed } = concluded(twoNetworks);
-  assert.equal(progress, "Study networks: 2 setups, 6 of 6 runs finished.");
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([14.1, 15.4, 13], [24, 25.1, 23.9]).confidence_interval())"
-  assert.deepEqual(passages.slice(1, -1), [{
-    heading:
-      "Fréchet distance: what differs (95 % interval excludes 0; * also after Holm's correction for 1 comparison)",
-    items: [
-      "residual against base: lower by 10.2 (8.6 to 11.8, 3 seeds)*, at 4.6 times the arithmetic and 4 times the parameters",
-    ],
-  }]);
-  assert.equal(
-    fixed,
-    "Held fixed: preset quick, MNIST, [8,16], 1,000 steps of training (32,000 images), 500 samples.",
-  );
-  const [swapped] = concluded([twoNetworks[1], twoNetworks[0]]).differs;
-  assert.ok(
-    swapped.startsWith("base against residual: higher by 10.2 (8.6 to 11.8, 3 seeds)*, at 0.22 times"),
-  );
+  const { differs, fixed, passages } = concluded([twoNetworks[1], twoNetworks[0]]); // golden_table.txt has the reverse
+  assert.deepEqual(differs, [
+    "base against residual: higher by 10.2 (8.6 to 11.8, 3 seeds)*, at 0.22 times the arithmetic and 0.25 times the parameters",
+  ]);
+  assert.deepEqual([passages.length, passages.at(-1)], [3, fixed], "no passage without items");
 });
 
 Deno.test("conclude() lists what was held fixed: solver, guidance, data and length", () => {
