@@ -65,6 +65,15 @@ Deno.test("qualityFigures() spreads setups at the same x in a still, within its 
   assert.equal(axisOf(figure).title.text, "images trained on");
 });
 
+Deno.test("qualityFigures() has a logarithmic axis for values that span a decade", () => {
+  const axes = [9_990, 10_000].map((parameters) => {
+    const { plotly: { layout } } = figuresOf([twoNetworks[0], { ...twoNetworks[1], parameters }]).figures[1];
+    return Object(layout.xaxis).type;
+  });
+  assert.notEqual(axes[0], "log");
+  assert.equal(axes[1], "log");
+});
+
 Deno.test("qualityFigures() has colours for many setups, and draws nothing without a figure", () => {
   const many = Array.from({ length: 9 }, (_, i) => ({ settings: { groups: i }, frechet: [20 + i, 21 + i] }));
   assert.equal(new Set(figuresOf(many).legend.map(({ color }) => color)).size, 9);

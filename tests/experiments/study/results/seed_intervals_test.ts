@@ -108,8 +108,8 @@ Deno.test("bootstrapOfMean() takes all resamples of few values, and some of many
 });
 
 Deno.test("holmSignificant() follows Holm's procedure", () => {
-  // In order: 0.005 <= 0.05 / 4 and 0.01 <= 0.05 / 3, but 0.03 > 0.05 / 2.
-  assert.deepEqual(holmSignificant([0.01, 0.04, 0.03, 0.005]), [true, false, false, true]);
+  // In order: 0.005 <= 0.05 / 4 and 0.015 <= 0.05 / 3, but 0.03 > 0.05 / 2.
+  assert.deepEqual(holmSignificant([0.015, 0.04, 0.03, 0.005]), [true, false, false, true]);
   assert.deepEqual(holmSignificant([0.04]), [true]);
   assert.deepEqual(holmSignificant([0.04, 0.03]), [false, false]);
   assert.deepEqual(holmSignificant([]), []);
