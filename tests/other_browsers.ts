@@ -1,0 +1,186 @@
+/// <reference lib="dom" />
+/** Firefox and WebKit, opened as their readers have them: Firefox by puppeteer, WebKit by WebDriver. */
+
+import { testUnless } from "./permissions.ts";
+import { findOrInstall, problemOf } from "./system_packages.ts";
+import { freePort } from "./free_port.ts";
+
+/** A position in a page, in pixels. */
+type Point = readonly [x: number, y: number];
+
+/** An open page of any of these browsers. */
+export interface VisitedPage {
+  open(address: string): Promise<void>;
+  resize(width: number, height: number): Promise<void>;
+  /** Runs a function in the page, and returns what it returns or promises. */
+  run<Values extends readonly unknown[], Result>(
+    act: (...values: Values) => Result | Promise<Result>,
+    ...values: Values
+  ): Promise<Result>;
+  /** Presses the mouse at the first point, and drags it through the others. */
+  drag(points: readonly Point[]): Promise<void>;
+  /** Presses a key of this name, such as `ArrowRight`. */
+  press(key: keyof typeof keys): Promise<void>;
+  /** The visible part of the page, as PNG. */
+  screenshot(): Promise<Uint8Array>;
+}
+
+/** Keys by name, as WebDriver writes them. */
+const keys = { ArrowRight: "\ue014", Tab: "\ue004", Enter: "\ue007" } as const;
+
+/** Calls a function every 50 ms in a page until it returns something true. */
+export async function until<Values extends readonly unknown[]>(
+  page: VisitedPage,
+  act: (...values: Values) => unknown,
+  ...values: Values
+): Promise<void> {
+  for (const end = Date.now() + 120_000; !await page.run(act, ...values);) {
+    if (Date.now() > end) throw new Error(`In vain: ${act}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Defines a test in Firefox and one in WebKit; each is ignored, with the reason, if there is no such browser. */
+export async function testInOtherBrowsers(name: string, test: (page: VisitedPage) => Promise<void>) {
+  for (const [browser, { program, visit }] of Object.entries(browsers)) {
+    const found = await findOrInstall(program);
+    const reason = typeof found === "string" ? undefined : found.reason;
+    testUnless(reason, `${browser}: ${name}`, () => visit(found as string, test));
+  }
+}
+
+const browsers = {
+  Firefox: {
+    program: {
+      name: "Firefox",
+      packages: ["firefox-esr", "fonts-dejavu-core"],
+      find: () => firstThatRuns("/usr/bin/firefox-esr", "/usr/bin/firefox"),
+    },
+    visit: visitFirefox,
+  },
+  WebKit: {
+    program: {
+      name: "WebKit",
+      packages: ["webkit2gtk-driver", "xvfb", "fonts-dejavu-core"],
+      find: miniBrowser,
+    },
+    visit: visitWebKit,
+  },
+};
+
+async function firstThatRuns(...paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if (await problemOf([path, "--version"]) === undefined) return path;
+}
+
+async function visitFirefox(
+  executablePath: string,
+  visit: (page: VisitedPage) => Promise<void>,
+): Promise<void> {
+  const { default: puppeteer } = await import("npm:puppeteer-core@24.20.0");
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
+  try {
+    const page = await browser.newPage();
+    await visit({
+      open: async (address) => void await page.goto(address),
+      resize: (width, height) => page.setViewport({ width, height }),
+      run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
+      async drag([[x, y], ...others]) {
+        await page.mouse.move(x, y);
+        await page.mouse.down();
+        for (const [x, y] of others) await page.mouse.move(x, y, { steps: 4 });
+        await page.mouse.up();
+      },
+      press: (key) => page.keyboard.press(key),
+      screenshot: () => page.screenshot(),
+    });
+  } finally {
+    await browser.close();
+  }
+}
+
+const driverProgram = "/usr/bin/WebKitWebDriver";
+
+/** Starts a screen, the driver and the browser. Source: W3C WebDriver 2, of which this is the part in use. */
+async function visitWebKit(binary: string, visit: (page: VisitedPage) => Promise<void>): Promise<void> {
+  const screen = new Deno.Command("Xvfb", {
+    args: ["-displayfd", "1", "-screen", "0", "1400x1000x24"],
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const [number] = await screen.stdout.pipeThrough(new TextDecoderStream()).values().next()
+    .then(({ value = "" }) => value.split("\n"));
+  const port = freePort();
+  const env = { DISPLAY: `:${number}` };
+  const driver = new Deno.Command(driverProgram, {
+    args: [`--port=${port}`],
+    env,
+    stdout: "null",
+    stderr: "null",
+  })
+    .spawn();
+  const call = async (method: "POST" | "GET" | "DELETE", path: string, body: object = {}) => {
+    const options = method === "POST" ? { method, body: JSON.stringify(body) } : { method };
+    const response = await fetch(`http://127.0.0.1:${port}/session${path}`, options);
+    const { value } = await response.json();
+    if (!response.ok) throw new Error(`WebKit: ${value.error}: ${value.message}`);
+    return value;
+  };
+  try {
+    await untilListening(port);
+    const alwaysMatch = { "webkitgtk:browserOptions": { binary, args: ["--automation"] } };
+    const { sessionId } = await call("POST", "", { capabilities: { alwaysMatch } });
+    const post = (command: string, body: object) => call("POST", `/${sessionId}/${command}`, body);
+    await visit({
+      open: (url) => post("url", { url }),
+      resize: (width, height) => post("window/rect", { width, height }),
+      run: (act, ...args) => post("execute/sync", { script: `return (${act})(...arguments)`, args }),
+      drag: ([first, ...others]) => {
+        const move = ([x, y]: Point) => ({
+          type: "pointerMove",
+          duration: 50,
+          x: Math.round(x),
+          y: Math.round(y),
+        });
+        const actions = [
+          move(first),
+          { type: "pointerDown", button: 0 },
+          ...others.map(move),
+          { type: "pointerUp", button: 0 },
+        ];
+        return post("actions", { actions: [{ type: "pointer", id: "mouse", actions }] });
+      },
+      press(key) {
+        const actions = ["keyDown", "keyUp"].map((type) => ({ type, value: keys[key] }));
+        return post("actions", { actions: [{ type: "key", id: "keyboard", actions }] });
+      },
+      screenshot: async () => Uint8Array.fromBase64(await call("GET", `/${sessionId}/screenshot`)),
+    });
+    await call("DELETE", `/${sessionId}`);
+  } finally {
+    for (const child of [driver, screen]) {
+      child.kill();
+      await child.status;
+    }
+  }
+}
+
+async function untilListening(port: number): Promise<void> {
+  for (const end = Date.now() + 60_000;;) {
+    try {
+      return (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** The browser that Debian's driver starts, if both are there, and a screen; its folder is named after the machine. */
+async function miniBrowser(): Promise<string | undefined> {
+  const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+  if (!await exists(driverProgram) || !await exists("/usr/bin/Xvfb")) return undefined;
+  for await (const { name } of Deno.readDir("/usr/lib")) {
+    const path = `/usr/lib/${name}/webkit2gtk-4.1/MiniBrowser`;
+    if (await exists(path)) return path;
+  }
+}

@@ -1,0 +1,102 @@
+/// <reference lib="dom" />
+/** Reports in Firefox and WebKit: they open, sample, are painted on and obey keys, wide and narrow. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { figurePage, reportHtml } from "../../../viz/report/mod.ts";
+import { figure } from "../../../viz/mod.ts";
+import { withFolder } from "../../folder.ts";
+import { serveCheckout } from "../../serve_checkout.ts";
+import { testInOtherBrowsers, until, type VisitedPage } from "../../other_browsers.ts";
+import { library, liveRun, Network } from "./live_data.ts";
+
+const runs = await Promise.all(
+  ["a run", "another"].map(async (name, i) => liveRun(name, await Network.of(3 + i))),
+);
+const report = reportHtml({ runs, library });
+
+/** Notes errors of a page in `complaints`. */
+const listener = `<script>
+globalThis.complaints = [];
+addEventListener("error", ({ message }) => complaints.push(message));
+addEventListener("unhandledrejection", ({ reason }) => complaints.push(String(reason)));
+console.error = (...words) => complaints.push(words.join(" "));
+</script>`;
+
+/** What the line below the controls says. */
+const said = (page: VisitedPage) => page.run(() => document.getElementById("live-text")!.textContent!);
+
+await testInOtherBrowsers(
+  "a report samples, is painted on and obeys keys, without an error",
+  async (page) => {
+    await withFolder(async (folder) => {
+      const file = join(folder, "report.html");
+      await Deno.writeTextFile(file, report.replace("<head>", `<head>${listener}`));
+      for (const width of [1280, 500]) {
+        await page.resize(width, 900);
+        await page.open(`file://${file}`);
+        await until(page, () => document.documentElement.dataset.ready);
+        await page.run(() => {
+          document.documentElement.style.scrollBehavior = "auto";
+          document.getElementById("flow")!.scrollIntoView();
+        });
+        await until(page, () => document.documentElement.dataset.live === "ready");
+        assert.match(await said(page), /^The network is in this page, on CPU, 1 thread/);
+        await page.run(() => document.getElementById("live-draw")!.click());
+        await until(page, () => document.getElementById("live-text")!.textContent!.startsWith("Seed 1: "));
+
+        await page.run(() => document.getElementById("paint")!.click());
+        await page.run(() => document.getElementById("view-x")!.scrollIntoView({ block: "center" }));
+        const corners = await page.run(() => {
+          const { left, top, width, height } = document.getElementById("view-x")!.getBoundingClientRect();
+          return [0.3, 0.7].map((part) => [left + part * width, top + part * height] as [number, number]);
+        });
+        await page.drag(corners);
+        await until(
+          page,
+          () => /painted at t = 0\.50/.test(document.getElementById("live-text")!.textContent!),
+        );
+
+        await page.run(() => document.getElementById("time")!.focus());
+        await page.press("ArrowRight");
+        await until(page, () => +(document.getElementById("time") as HTMLInputElement).value > 50);
+        assert.equal(
+          await page.run(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+          0,
+          "nothing is wider than the page",
+        );
+        assert.deepEqual(
+          await page.run(() => (globalThis as unknown as { complaints: string[] }).complaints),
+          [],
+        );
+      }
+    });
+  },
+);
+
+await testInOtherBrowsers("the figures of a study appear, and the example draws digits", async (page) => {
+  const line = figure([{ x: [1, 2], y: [3, 4], name: "a" }], { xTitle: "images" });
+  await withFolder(async (folder) => {
+    const file = join(folder, "figures.html");
+    const html = figurePage({
+      title: "A study",
+      passages: ["One setting."],
+      figures: [line.plotly],
+      note: "",
+    });
+    await Deno.writeTextFile(file, html.replace("<head>", `<head>${listener}`));
+    await page.open(`file://${file}`);
+    await until(page, () => document.querySelector(".main-svg") !== null);
+    assert.deepEqual(
+      await page.run(() => (globalThis as unknown as { complaints: string[] }).complaints),
+      [],
+    );
+  });
+  await using server = serveCheckout();
+  await page.open(`http://127.0.0.1:${server.addr.port}/examples/sample_in_page.html`);
+  await until(page, () => document.getElementById("words")!.textContent !== "Sampling");
+  assert.match(
+    await page.run(() => document.getElementById("words")!.textContent!),
+    /^16 digits in \d+ ms on cpu: 1 thread, WebAssembly SIMD/,
+  );
+});
