@@ -128,7 +128,7 @@ export const training = defineSettings({
   },
 
   name: optional(text({
-    doc: "run folder suffix (default: model)",
+    doc: "name of the run folder, runs/<time>-NAME (default: model); finds the run",
     hint: "NAME",
     pattern: /^\w[\w.-]*$/,
     expected: "letters, digits, dots, hyphens and underscores",
@@ -154,7 +154,9 @@ export const training = defineSettings({
 
   mlflow: { ...shared.mlflow, doc: "MLflow server that mirrors the run (else MLFLOW_TRACKING_URI)" },
   experiment: shared.experiment,
-  runName: optional(line("NAME", "name of the run in MLflow (else MLFLOW_RUN_NAME, its folder's name)")),
+  runName: optional(
+    line("NAME", "name in MLflow (else MLFLOW_RUN_NAME, its folder's name); finds the run, too"),
+  ),
 }, {
   model: "Model",
   data: "Data",

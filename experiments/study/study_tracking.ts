@@ -59,7 +59,7 @@ export async function recordStudy(
   });
   const { address, patience } = choice;
   if (!address) return;
-  await trySending({ address, patience }, say, async (server) => {
+  await trySending(folder, { address, patience }, say, async (server) => {
     const { page } = await sendLocked(folder, server);
     say(`MLflow shows the study at ${page}`);
   });

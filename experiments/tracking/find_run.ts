@@ -1,6 +1,6 @@
 /** Runs in folders: list them, find one by its name, summarise one. */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { currentMetric, readMetrics } from "../run/metrics_log.ts";
@@ -96,8 +96,8 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
 }
 
 /**
- * Finds the folder of a run by its path, its folder's name below `root`, or the name of the run; if several have that
- * name, the latest one.
+ * Finds the folder of a run by its path, its folder's name below `root`, or the name of the run, whether given as
+ * `--run-name` or as `--name`; if several have that name, the latest one.
  *
  * @param name path or name, as the user gives it
  * @param root the folder of runs
@@ -139,9 +139,16 @@ export function findListed<Run extends Listed>(
     latestNamed(runs, name);
 }
 
-/** The latest run with a name; a copy in a comparison only if there is no original. */
+/**
+ * The latest run with a name, else with that `--name`, which follows the time in the name of a folder; a copy in a
+ * comparison only if there is no original.
+ */
 function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Run | undefined {
-  const named = runs.filter((run) => run.name === name);
+  const stamped = new RegExp(`^\\d{8}-\\d{6}-${RegExp.escape(name)}$`);
+  const exact = runs.filter((run) => run.name === name);
+  const named = exact.length > 0
+    ? exact
+    : runs.filter((run) => stamped.test(basename(run.key)) || stamped.test(run.name));
   const originals = named.filter(({ standsFor }) => standsFor === undefined);
   const start = ({ startedAt }: Run) => startedAt ?? 0;
   return (originals.length > 0 ? originals : named).sort((a, b) => start(a) - start(b)).at(-1);

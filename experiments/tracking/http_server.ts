@@ -214,6 +214,9 @@ export class HttpServer {
   }
 }
 
+/** How long a task waits at its end for a server that makes no progress, in milliseconds. */
+export const endingMs = 10_000;
+
 /** A server that the user waits for; the first retry is reported on stderr. */
 export function awaitedServer({ address, patience }: Target): HttpServer {
   const server = new HttpServer(address, patience);

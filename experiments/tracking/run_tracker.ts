@@ -7,9 +7,10 @@ import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } f
 import type { RunLock } from "../run/run_lock.ts";
 import type { Target, TrackingChoice } from "./choose_tracking.ts";
 import { rewindCursor } from "./cursor.ts";
-import { HttpServer } from "./http_server.ts";
+import { endingMs, HttpServer } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";
 import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } from "./record.ts";
+import { restLine } from "./send_run.ts";
 
 /** How a run can end. */
 export type Ending = Exclude<RunStatus, "RUNNING">;
@@ -38,7 +39,7 @@ export interface Waiting {
   readonly patienceMs: number;
 }
 
-const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: 30_000 };
+const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: endingMs };
 
 const gaugeMs = 10_000;
 
@@ -199,8 +200,7 @@ class LiveMirror {
         this.#say(`MLflow rejects ${what}: ${why}`);
       }
     } catch (error) {
-      const { run } = this.#mirror;
-      this.#say(`MLflow: ${messageOf(error)}; not everything was sent; deno task sync ${run} sends the rest`);
+      this.#say(restLine(error, this.#mirror.run, this.#http.address));
     }
   }
 

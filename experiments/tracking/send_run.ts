@@ -1,7 +1,7 @@
 import { RunError } from "../run/atomic_write.ts";
 import { tryLockRun } from "../run/run_lock.ts";
-import type { Target } from "./choose_tracking.ts";
-import { HttpServer, ServerError } from "./http_server.ts";
+import type { ServerAddress, Target } from "./choose_tracking.ts";
+import { endingMs, HttpServer, ServerError } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";
 import { requireRecord, settleRecord } from "./record.ts";
 import { nestedRuns } from "./run_files.ts";
@@ -71,23 +71,35 @@ export function sentLines({ run, points, files, refused, page }: Sent): string[]
   ];
 }
 
-/** Sends to a server, or reports why it cannot. Work continues, since the rest can be sent later. */
+/**
+ * Sends a run at the end of a task, or reports why it cannot. A server that makes no progress is soon given up, since
+ * the rest can be sent later.
+ */
 export async function trySending(
+  run: string,
   { address, patience }: Target,
   say: (line: string) => void,
   send: (server: HttpServer) => Promise<void>,
 ): Promise<void> {
+  const server = new HttpServer(address, patience);
+  using _ = server.giveUpAfter(endingMs);
   try {
-    await send(new HttpServer(address, patience));
+    await send(server);
   } catch (error) {
     if (!(error instanceof ServerError || error instanceof RunError)) throw error;
-    say(`MLflow: ${error.message}; deno task sync sends the rest`);
+    say(restLine(error, run, address));
   }
 }
 
-/** Sends a run as `sendRun` does, and reports what was sent, or why sending failed. */
+/** Sends a run as `sendRun` does at the end of a task, and reports what was sent, or why sending failed. */
 export async function trySendingRun(run: string, target: Target, say: (line: string) => void): Promise<void> {
-  await trySending(target, say, async (server) => {
+  await trySending(run, target, say, async (server) => {
     for await (const sent of sendRun(run, server)) sentLines(sent).forEach((line) => say(line));
   });
+}
+
+/** A line for the user: why not all of a run was sent, and how to send the rest. */
+export function restLine(error: unknown, run: string, { url }: ServerAddress): string {
+  const why = error instanceof Error ? error.message : String(error);
+  return `MLflow: ${why}; deno task sync ${run} --mlflow ${url} sends the rest`;
 }

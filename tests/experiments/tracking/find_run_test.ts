@@ -35,6 +35,25 @@ testInFolder(
   },
 );
 
+testInFolder("findRun() finds a run by its --name as by its --run-name", async (root) => {
+  const [first, second, third] = ["20260101-090000-a", "20260102-090000-a.b", "20260103-090000-a"].map((
+    name,
+  ) => join(root, name));
+  await writeRun(first, { name: "20260101-090000-a", startedAt: 1 });
+  await writeRun(second, { name: "shown in MLflow", startedAt: 2 });
+  await writeRun(third, { name: "20260103-090000-a", startedAt: 3 });
+  const cases = { "a.b": second, "shown in MLflow": second, a: third, "20260101-090000-a": first };
+  const onServer = (await listRuns(root)).map((run, i) => ({ ...run, key: `id${i}` }));
+  for (const [name, folder] of Object.entries(cases)) {
+    assert.equal(await findRun(name, root), folder, name);
+    assert.equal(findListed(await listRuns(root), name, root)?.key, folder, name);
+  }
+  assert.equal(findListed(onServer, "a", root)?.key, "id2");
+  await writeRun(join(root, "x"), { name: "a", startedAt: 0 });
+  assert.equal(await findRun("a", root), join(root, "x"), "a whole name comes first");
+  await assert.rejects(findRun("b", root), /there is no such folder/);
+});
+
 testInFolder("findRun() explains why a name is no run, and lists the known names", async (root) => {
   const file = join(root, "net.safetensors");
   await Deno.writeTextFile(file, "");

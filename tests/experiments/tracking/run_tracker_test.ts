@@ -6,7 +6,7 @@ import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { HttpServer } from "../../../experiments/tracking/http_server.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
 import { RunTracker, type TrackingStart, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
-import { sendRun } from "../../../experiments/tracking/send_run.ts";
+import { sendRun, trySendingRun } from "../../../experiments/tracking/send_run.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { type Answer, type FakeMlflow, type Fault, pause, type Seen, testOnFake } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
@@ -187,7 +187,7 @@ for (const [what, { fault, ...change }] of Object.entries(faults)) {
         if (answer === fault) {
           assert.match(
             said.at(-1)!,
-            /^MLflow: .*; not everything was sent; deno task sync .* sends the rest$/,
+            /^MLflow: .*; deno task sync .* --mlflow http:.* sends the rest$/,
           );
         }
         server.answer = () => undefined;
@@ -205,7 +205,7 @@ testTracking(
   async (run, server) => {
     const waiting = { lookMs: 10, outageMs: 60_000, patienceMs: 1_000 };
     const said = await shortRun(run, choiceOf(server, { maxRetries: 0 }), waiting);
-    assert.match(said.at(-1)!, /^MLflow: .* not everything was sent; /);
+    assert.match(said.at(-1)!, /^MLflow: .*; deno task sync /);
     assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
     // Without longer pauses, there would be more than 20.
     const attempts = server.seen.length;
@@ -273,4 +273,34 @@ testTracking(
     assert.equal((await server.runs("x"))[0].info.status, "FINISHED");
   },
   () => new Response("", { status: 503 }),
+);
+
+testTracking(
+  "a dead server costs 10 seconds at the end of a run, and a line says how to send the rest",
+  async (run, server) => {
+    const { setTimeout } = globalThis;
+    let longest = 0; // of the timers that fired, in milliseconds
+    using _ = { [Symbol.dispose]: () => void (globalThis.setTimeout = setTimeout) };
+    // A hundred times as fast.
+    globalThis.setTimeout = ((call: () => void, ms = 0) =>
+      setTimeout(() => {
+        longest = Math.max(longest, ms);
+        call();
+      }, ms / 100)) as typeof setTimeout;
+    const usual = { maxRetries: 7, backoffFactor: 2, timeoutMs: 120_000 };
+    const target = { ...choiceOf(server, usual), address: parseAddress(server.url, "the address") };
+    const lines: string[] = [];
+    const say = (line: string) => lines.push(line);
+    for (const answer of ["hang", new Response("", { status: 503 })] as const) {
+      server.answer = () => answer;
+      await Deno.remove(run, { recursive: true });
+      await Deno.mkdir(run);
+      await session(run, [{ step: 1, loss: 1 }], { choice: target, say });
+      await trySendingRun(run, target, say);
+    }
+    assert.ok(longest <= 10_000, `${longest}`);
+    const rest = `; deno task sync ${run} --mlflow ${server.url} sends the rest`;
+    const told = lines.filter((line) => line.endsWith(`${server.url} no longer accepts anything${rest}`));
+    assert.equal(told.length, 4, lines.join("\n"));
+  },
 );
