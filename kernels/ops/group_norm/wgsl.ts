@@ -1,34 +1,46 @@
-/**
- * One invocation per group of an image: mean, variance, then the normalised and activated values. Sums go row by row,
- * which keeps f32 sums short and accurate.
- */
-export const forwardWgsl = `fn kernel(i: u32) {
+import { repeatLines, vectorOf } from "../matmul/product.ts";
+
+/** Longest sum in one vector: longer ones are added up from parts, which keeps f32 sums accurate. */
+const partLength = 1024;
+
+const four = (at: string) => vectorOf((j) => `x[${at} + ${j}u]`);
+
+/** Sums as the CPU device does: in eight lanes, which are added at the end. */
+const sumWgsl = `const lanes4 = vec4u(0u, 1u, 2u, 3u);
+fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+// Sums of x - centre and of its square over count numbers from start.
+fn sumsOf(start: u32, count: u32, centre: f32) -> vec2f {
+  var whole = vec2f();
+  for (var part = 0u; part < count; part += ${partLength}u) {
+    let end = min(part + ${partLength}u, count);
+    var sum = vec4f(); var more = vec4f(); var squares = vec4f(); var moreSquares = vec4f();
+    for (var j = part; j < end; j += 8u) {
+      let a = select(vec4f(), ${four("start + j")} - centre, lanes4 + j < vec4u(end));
+      let b = select(vec4f(), ${four("start + j + 4u")} - centre, lanes4 + j + 4u < vec4u(end));
+      sum += a; more += b; squares += a * a; moreSquares += b * b;
+    }
+    whole += vec2f(total(sum + more), total(squares + moreSquares));
+  }
+  return whole;
+}`;
+
+/** One invocation per group of an image: mean, variance, then the normalised and activated values. */
+export const forwardWgsl = `${sumWgsl}
+fn kernel(i: u32) {
+  let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
-  let rows = channels * dims.H;
-  let count = f32(rows * dims.W);
+  let count = channels * pixels;
   let g = i % dims.G;
-  let start = (i / dims.G * dims.C + g * channels) * dims.H * dims.W;
-  var total = 0.0;
-  for (var h = 0u; h < rows; h++) {
-    var row = 0.0;
-    for (var w = 0u; w < dims.W; w++) { row += x[start + h * dims.W + w]; }
-    total += row;
-  }
-  let m = total / count;
-  var squares = 0.0;
-  for (var h = 0u; h < rows; h++) {
-    var row = 0.0;
-    for (var w = 0u; w < dims.W; w++) { let d = x[start + h * dims.W + w] - m; row += d * d; }
-    squares += row;
-  }
-  let r = 1.0 / sqrt(squares / count + dims.epsilon);
+  let start = (i / dims.G * dims.C + g * channels) * pixels;
+  let m = sumsOf(start, count, 0.0).x / f32(count);
+  let r = 1.0 / sqrt(sumsOf(start, count, m).y / f32(count) + dims.epsilon);
   stats[2u * i] = m;
   stats[2u * i + 1u] = r;
   for (var c = 0u; c < channels; c++) {
     let scale = r * gamma[g * channels + c];
     let shift = beta[g * channels + c];
-    let first = start + c * dims.H * dims.W;
-    for (var j = 0u; j < dims.H * dims.W; j++) { y[first + j] = activate((x[first + j] - m) * scale + shift); }
+    let first = start + c * pixels;
+    for (var j = 0u; j < pixels; j++) { y[first + j] = activate((x[first + j] - m) * scale + shift); }
   }
 }`;
 
@@ -55,8 +67,9 @@ export const forwardWorkgroupWgsl = `fn kernel(group: u32, lane: u32) {
   }
 }`;
 
-/** One invocation per group of an image: sums over each channel, row by row, then dx from the sums over the group. */
-export const gradientWgsl = `fn kernel(i: u32) {
+/** One invocation per group of an image: sums over each channel, in four lanes, then dx from the sums over the group. */
+export const gradientWgsl = `fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+fn kernel(i: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
   let count = f32(channels * pixels);
@@ -71,19 +84,24 @@ export const gradientWgsl = `fn kernel(i: u32) {
     let betaC = beta[g * channels + c];
     var scale = 0.0;
     var shift = 0.0;
-    for (var h = 0u; h < dims.H; h++) {
-      var rowScale = 0.0;
-      var rowShift = 0.0;
-      for (var w = 0u; w < dims.W; w++) {
-        let at = ((first + c) * dims.H + h) * dims.W + w;
-        let xhat = (x[at] - m) * r;
-        let dz = dy[at] * activationSlope(gammaC * xhat + betaC);
-        dx[at] = dz; // for the second pass
-        rowScale += dz * xhat;
-        rowShift += dz;
+    for (var part = 0u; part < pixels; part += ${partLength}u) {
+      var scale4 = vec4f();
+      var shift4 = vec4f();
+      for (var j = part; j < min(part + ${partLength}u, pixels); j += 4u) {
+${
+  repeatLines(4, (lane) =>
+    `        if (j + ${lane}u < pixels) {
+          let at = (first + c) * pixels + j + ${lane}u;
+          let xhat = (x[at] - m) * r;
+          let dz = dy[at] * activationSlope(gammaC * xhat + betaC);
+          dx[at] = dz; // for the second pass
+          scale4[${lane}] += dz * xhat;
+          shift4[${lane}] += dz;
+        }`)
+}
       }
-      scale += rowScale;
-      shift += rowShift;
+      scale += total(scale4);
+      shift += total(shift4);
     }
     scales[first + c] = scale;
     shifts[first + c] = shift;

@@ -4,13 +4,17 @@ import {
   crossEntropy,
   exp,
   gradients,
+  groupNorm,
   logSoftmax,
   max,
   min,
+  multiply,
+  normals,
   square,
   sum,
   tensor,
 } from "../../../kernels/mod.ts";
+import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
 
 testOnAllKernels("max() and min() reduce any axes, and keep them on request", async () => {
@@ -104,6 +108,50 @@ testOnAllKernels(
       assert.deepEqual([...await invalid.read()], [NaN]);
       const slopes = await gradients(invalid, [logits])[0].read();
       assert.deepEqual([...slopes], [0.5, 0, -0.5, NaN, NaN, NaN]);
+    }
+  },
+);
+
+/** Images and groups whose sums lose digits in f32 if they are long, or if their values lie far from 0. */
+const normalised: [N: number, C: number, H: number, W: number, G: number, offset: number][] = [
+  [2, 8, 8, 8, 4, 30],
+  [2, 4, 4096, 1, 1, 3],
+  [3, 6, 5, 7, 2, 3],
+];
+
+testOnAllKernels(
+  "groupNorm() has gradients of gamma and beta within 3e-6, also for values far from 0",
+  async () => {
+    for (const [N, C, H, W, G, offset] of normalised) {
+      for (const [at, activation] of (["none", "gelu"] as const).entries()) {
+        const size = N * C * H * W;
+        const [noise, gamma, beta, dy] = [size, C, C, size].map((count, i) => normals(7, i + 1, 0, count));
+        const given = { x: noise.map((value) => value + offset), gamma, beta, dy };
+        const made = { y: size, dx: size, stats: 2 * N * G, scales: N * C, shifts: N * C };
+        const arrays = Object.fromEntries([
+          ...Object.entries(given).map(([name, values]) => [name, Float64Array.from(values)]),
+          ...Object.entries(made).map(([name, count]) => [name, new Float64Array(count)]),
+        ]);
+        const dims = { N, C, H, W, G, epsilon: 1e-5, activation: at };
+        for (const name of ["groupNorm", "groupNormGradient"]) {
+          registry.get(name)!.kernel.reference(
+            arrays,
+            dims,
+          );
+        }
+        const overImages = (values: Float64Array) =>
+          Float64Array.from({ length: C }, (_, c) => values.reduce((s, v, i) => i % C === c ? s + v : s, 0));
+
+        const parameters = [tensor(gamma), tensor(beta)];
+        const y = groupNorm(tensor(given.x, [N, C, H, W]), parameters[0], parameters[1], {
+          groups: G,
+          activation,
+        });
+        const [dgamma, dbeta] = gradients(sum(multiply(y, tensor(dy, y.shape))), parameters);
+        const what = `of ${activation} in [${N}, ${C}, ${H}, ${W}]`;
+        assertClose(await dgamma.read(), overImages(arrays.scales), 3e-6, `dgamma ${what}`);
+        assertClose(await dbeta.read(), overImages(arrays.shifts), 3e-6, `dbeta ${what}`);
+      }
     }
   },
 );
