@@ -92,6 +92,10 @@ for (const op of registry.values()) {
     }
   });
 
+  Deno.test(`${op.name}() binds no more storage buffers than every WebGPU device allows`, () => {
+    assert.ok(op.kernel.ports.length <= 8, `${op.kernel.ports.length} buffers`);
+  });
+
   const [first] = op.samples;
   if (!first) continue;
   const smooth = op.differentiable ? op.samples.filter((sample) => sample.smooth !== false) : [];

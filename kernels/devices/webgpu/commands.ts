@@ -1,6 +1,6 @@
 import type { Pipeline, PipelineCache } from "./pipelines.ts";
-import type { KernelCall } from "../device.ts";
-import type { GpuBuffer } from "./workspace.ts";
+import { DeviceError, type KernelCall } from "../device.ts";
+import { type BufferPool, type GpuBuffer, memoryFailure } from "./buffer_pool.ts";
 
 /** Dispatches after which work is submitted, so that the GPU starts before the host has queued everything. */
 const dispatchesPerSubmit = 1024;
@@ -24,6 +24,7 @@ export interface Dispatch {
  */
 export class CommandQueue {
   readonly #device: GPUDevice;
+  readonly #pool: BufferPool;
   readonly #staging: GPUBuffer;
   readonly #staged = new Uint8Array(stagingBytes);
   #stagedBytes = 0;
@@ -32,8 +33,9 @@ export class CommandQueue {
   #dispatches = 0;
   #closed = false;
 
-  constructor(device: GPUDevice) {
+  constructor(device: GPUDevice, pool: BufferPool) {
     this.#device = device;
+    this.#pool = pool;
     this.#staging = device.createBuffer({
       label: "staging",
       size: stagingBytes,
@@ -49,13 +51,19 @@ export class CommandQueue {
     if (++this.#dispatches >= dispatchesPerSubmit) this.submit();
   }
 
-  /** Submits dispatches alone, because an invalid pipeline spoils its whole submit; returns the error. */
-  isolate(dispatches: readonly Dispatch[]): Promise<GPUError | null> {
+  /** Submits what `work` queues alone, because an invalid pipeline or buffer spoils its whole submit; returns the error. */
+  isolate(work: () => void): Promise<GPUError | null> {
     this.submit();
     this.#device.pushErrorScope("validation");
-    for (const dispatch of dispatches) this.dispatch(dispatch);
+    work();
     this.submit();
     return this.#device.popErrorScope().catch(() => null); // rejected if the device is lost
+  }
+
+  /** Queues work, alone while the device may still report that new memory does not exist. */
+  guard(work: () => void): void {
+    if (this.#pool.open) this.isolate(work);
+    else work();
   }
 
   copy(from: GPUBuffer, fromOffset: number, to: GPUBuffer, toOffset: number, bytes: number): void {
@@ -119,7 +127,27 @@ export class Dispatches {
   readonly #kept = new Map<string, Dispatch>();
 
   /** @param most number of bind groups (and uniforms) to keep */
-  constructor(readonly device: GPUDevice, readonly pipelines: PipelineCache, readonly most = maxBindGroups) {}
+  constructor(
+    readonly device: GPUDevice,
+    readonly pipelines: PipelineCache,
+    readonly pool: BufferPool,
+    readonly most = maxBindGroups,
+  ) {}
+
+  /**
+   * The dispatches of calls. Those on new memory that the device has not reported on yet may turn out to be invalid.
+   *
+   * @throws {DeviceError} if a kernel is known to be invalid, or memory not to exist
+   */
+  ofAll(calls: readonly KernelCall[]): readonly Dispatch[] {
+    const failure = this.pool.hasFailed ? memoryFailure(calls) : undefined;
+    if (failure) throw new DeviceError(failure.message, { cause: failure });
+    const isOpen = this.pool.open !== undefined;
+    if (isOpen) this.device.pushErrorScope("validation");
+    const dispatches = calls.map((call) => this.of(call));
+    if (isOpen) this.device.popErrorScope().catch(() => {}); // whoever submits them will notice
+    return dispatches;
+  }
 
   /** The dispatch of a call, kept for later calls on the same memory. */
   of(call: KernelCall): Dispatch {

@@ -1,5 +1,6 @@
 import type { ChosenBy, DeviceBuffer, KernelCall, KernelChoice, TuneOptions } from "../device.ts";
-import { callOfPass, GpuBuffer, type PassWorkspace } from "./workspace.ts";
+import { GpuBuffer } from "./buffer_pool.ts";
+import { callOfPass, type PassWorkspace } from "./workspace.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
 import { shaderOf } from "./shader.ts";
 import type { Dispatch, Dispatches } from "./commands.ts";

@@ -12,7 +12,8 @@ import {
 import { Outcomes, unreadable } from "../failed_values.ts";
 import { checkCount } from "../../core/checks.ts";
 import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
-import { BufferPool, type GpuBuffer, PassWorkspace } from "./workspace.ts";
+import { BufferPool, type GpuBuffer, memoryFailure } from "./buffer_pool.ts";
+import { PassWorkspace } from "./workspace.ts";
 import { Choices } from "./choices.ts";
 import { CommandQueue, type Dispatch, Dispatches } from "./commands.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -41,6 +42,8 @@ export class WebGpuDevice implements Device {
   #dispatches: Dispatches;
   #queue: CommandQueue;
   #failure: DeviceError | undefined;
+  /** Settles when it is known whether the device was lost, after its first failure. */
+  #explained: Promise<void> | undefined;
   #closed = false;
 
   private constructor(
@@ -64,20 +67,21 @@ export class WebGpuDevice implements Device {
     this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);
     this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device);
-    this.#queue = new CommandQueue(device);
+    this.#queue = new CommandQueue(device, this.#pool);
     this.#choices = new Choices({ ...this.tuning, software: table });
     this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes);
     this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
-    this.#dispatches = new Dispatches(device, this.#pipelines);
+    this.#dispatches = new Dispatches(device, this.#pipelines, this.#pool);
     device.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
-      this.#fail(new DeviceError(`WebGPU reports: ${oneLine(error.message)}`));
+      const advice = error instanceof GPUOutOfMemoryError ? "; use a smaller batch or network" : "";
+      this.#failure ??= new DeviceError(`WebGPU reports: ${oneLine(error.message)}${advice}`);
       event.preventDefault();
     });
     device.lost.then(({ reason, message }) => {
       if (this.#closed) return;
       const why = `The WebGPU device was lost (${reason}): ${oneLine(message)}`;
-      this.#fail(new DeviceError(`${why}; restart, or open a new device with init()`));
+      this.#failure = new DeviceError(`${why}; restart, or open a new device with init()`);
     });
   }
 
@@ -142,29 +146,33 @@ export class WebGpuDevice implements Device {
   }
 
   write(range: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
-    this.#queue.write((range.buffer as GpuBuffer).handle, range.offset * 4, data);
+    const { handle, failure } = range.buffer as GpuBuffer;
+    if (failure) throw failure;
+    this.#queue.guard(() => this.#queue.write(handle, range.offset * 4, data));
     if (!this.#outcomes.clear) this.#outcomes.then(() => this.#outcomes.values.written(range));
   }
 
-  async read(range: BufferRange): Promise<ArrayBuffer> {
-    this.#check();
-    const { buffer, offset, length } = range;
+  async read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
+    const source = buffer as GpuBuffer;
+    if (source.failure) throw unreadable(source.failure);
     const bytes = Math.max(length * 4, 4);
-    const lost = this.#outcomes.lost(range);
-    const values = await this.#readBack(bytes, (to) => {
-      this.#queue.copy((buffer as GpuBuffer).handle, offset * 4, to, 0, bytes);
-    });
-    const cause = await lost;
-    this.#check();
+    const [lost, { open }] = [this.#outcomes.lost({ buffer, offset, length }), this.#pool];
+    const values = await this.#readBack(
+      bytes,
+      (to) => this.#queue.copy(source.handle, offset * 4, to, 0, bytes),
+    );
+    await open;
+    const cause = source.failure ?? await lost;
+    await this.#checkLate();
     if (cause) throw unreadable(cause);
     return length === 0 ? new ArrayBuffer(0) : values;
   }
 
   run(call: KernelCall): void {
     this.#check();
-    const calls = this.#workspace.expand([call]);
-    const dispatches = calls.map((call) => this.#dispatches.of(call));
     if (this.#outcomes.known) this.#outcomes.values.check(call);
+    const calls = this.#workspace.expand([call]);
+    const dispatches = this.#dispatches.ofAll(calls);
     this.#start(calls, dispatches);
   }
 
@@ -179,12 +187,14 @@ export class WebGpuDevice implements Device {
       try {
         if (version !== this.#workspace.version) {
           expanded = this.#workspace.expand(calls);
-          dispatches = expanded.map((call) => this.#dispatches.of(call));
+          dispatches = this.#dispatches.ofAll(expanded);
           version = this.#workspace.version;
         }
-        const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure;
+        const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure ??
+          (this.#pool.hasFailed ? memoryFailure(expanded) : undefined);
         if (failure) throw new DeviceError(failure.message, { cause: failure });
       } catch (error) {
+        version = undefined; // the next run may find memory
         if (error instanceof DeviceError) this.#outcomes.ran(calls, () => error);
         throw error;
       }
@@ -194,7 +204,11 @@ export class WebGpuDevice implements Device {
 
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
     this.#check();
-    const missing = this.#pipelines.missing(this.#workspace.expand(calls));
+    const expanded = this.#workspace.expand(calls);
+    await this.#pool.open;
+    const lacking = memoryFailure(expanded);
+    if (lacking) throw lacking;
+    const missing = this.#pipelines.missing(expanded);
     // All start at once. If compiling blocks, other code can run between two kernels.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
@@ -237,35 +251,40 @@ export class WebGpuDevice implements Device {
   }
 
   async #readBack(bytes: number, copy: (to: GPUBuffer) => void): Promise<ArrayBuffer> {
+    if (this.#failure || this.#closed) await this.#checkLate();
+    let cause: unknown;
     const values = await readBack(this.#device, bytes, (to) => {
-      copy(to);
+      this.#queue.guard(() => copy(to));
       this.#queue.submit();
-    }).catch((cause) => {
-      this.#check();
-      throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
-    });
-    this.#check();
+    }).catch((error) => void (cause = error));
+    await this.#checkLate(!values);
+    if (!values) throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
     return values;
   }
 
-  /** Queues calls: together with other work if their kernels are known to be valid, else alone. */
+  /** Queues calls: together with other work if their kernels and memory are known to be valid, else alone. */
   #start(calls: readonly KernelCall[], dispatches: readonly Dispatch[]): void {
-    if (dispatches.every(({ pipeline }) => pipeline.checked)) {
+    const { open } = this.#pool;
+    if (!open && dispatches.every(({ pipeline }) => pipeline.checked)) {
       for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
       if (!this.#outcomes.clear) this.#outcomes.ran(calls, () => undefined);
       return;
     }
     let failure: DeviceError | undefined;
-    const verdict = this.#queue.isolate(dispatches).then((error) => {
+    const error = this.#queue.isolate(() => dispatches.forEach((dispatch) => this.#queue.dispatch(dispatch)));
+    const verdict = Promise.all([error, open]).then(([error]) => {
       const invalid = dispatches.find(({ pipeline }) => pipeline.failure);
-      failure = invalid?.pipeline.failure ?? (error ? failureOf(calls, error) : undefined);
+      failure = memoryFailure(calls) ?? invalid?.pipeline.failure ??
+        (error ? failureOf(calls, error) : undefined);
     });
     this.#outcomes.wait(verdict);
     this.#outcomes.ran(calls, () => failure);
   }
 
-  #fail(error: DeviceError): void {
-    this.#failure ??= error;
+  /** Checks the device. Its loss is reported some time after the errors that it causes, and says more. */
+  async #checkLate(hasFailed = this.#failure !== undefined): Promise<void> {
+    if (hasFailed && !this.#closed) await (this.#explained ??= settledWithin(lossMs, this.#device.lost));
+    this.#check();
   }
 
   #check(): void {
@@ -274,6 +293,16 @@ export class WebGpuDevice implements Device {
     }
     if (this.#failure) throw this.#failure;
   }
+}
+
+/** Milliseconds within which platforms report the loss of a device. */
+const lossMs = 500;
+
+/** Waits for a promise, but not longer than this. */
+async function settledWithin(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([promise, new Promise((resolve) => timer = setTimeout(resolve, milliseconds))]);
+  clearTimeout(timer);
 }
 
 /** Resolves in the i-th task from now. */

@@ -1,48 +1,6 @@
 import type { BufferRange, DeviceBuffer, KernelCall, Pass } from "../device.ts";
+import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
 import type { Choices } from "./choices.ts";
-
-let nextId = 0;
-
-/** A GPU buffer of the pool, with an id for cache keys. */
-export class GpuBuffer implements DeviceBuffer {
-  readonly id = nextId++;
-  constructor(readonly handle: GPUBuffer, readonly bytes: number) {}
-}
-
-/** Rounds a size up to one of eight steps per octave, so that similar sizes share buffers. */
-function sizeClass(bytes: number): number {
-  if (bytes <= 256) return 256;
-  const step = 2 ** (Math.ceil(Math.log2(bytes)) - 4);
-  return Math.ceil(bytes / Math.max(step, 256)) * Math.max(step, 256);
-}
-
-/** A pool of reusable storage buffers. */
-export class BufferPool {
-  #free = new Map<number, GpuBuffer[]>();
-  #bytes = 0;
-
-  constructor(readonly device: GPUDevice) {}
-
-  /** Bytes of all buffers ever created; they live as long as the device. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  take(bytes: number): GpuBuffer {
-    const size = Math.min(sizeClass(bytes), Math.max(this.device.limits.maxBufferSize & ~3, bytes));
-    const buffer = this.#free.get(size)?.pop();
-    if (buffer) return buffer;
-    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
-    this.#bytes += size;
-    return new GpuBuffer(this.device.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST }), size);
-  }
-
-  give(buffer: GpuBuffer): void {
-    const free = this.#free.get(buffer.bytes);
-    if (free) free.push(buffer);
-    else this.#free.set(buffer.bytes, [buffer]);
-  }
-}
 
 /**
  * Scratch memory for the passes of ops. All calls share it, because they run one after another. Each number has its own
@@ -81,7 +39,7 @@ export class PassWorkspace {
       if (typeof buffer === "string") continue;
       const { scratch, elements } = buffer;
       const known = this.#buffers[scratch];
-      if (known && known.bytes >= elements * 4) continue;
+      if (known && !known.failure && known.bytes >= elements * 4) continue;
       if (known) {
         this.pool.give(known);
         this.#replaced++;

@@ -123,7 +123,7 @@ const attention = defineOp({
   multiplyAdds: ({ N, C, L }) => 2 * N * C * L * L,
   samples: [
     { shapes: { q: [2, 5, 9], k: [2, 5, 9], v: [2, 5, 9] }, attributes: { scale: 0.5 } },
-    { shapes: { q: [1, 2, 66], k: [1, 2, 66], v: [1, 2, 66] }, attributes: { scale: 2 } },
+    { shapes: { q: [1, 35, 66], k: [1, 35, 66], v: [1, 35, 66] }, attributes: { scale: 0.3 } },
     { shapes: { q: [1, 1, 1], k: [1, 1, 1], v: [1, 1, 1] }, attributes: { scale: 1 } },
   ],
 });

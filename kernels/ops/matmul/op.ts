@@ -112,7 +112,7 @@ export const matmulOp = defineOp({
     b: () => sumTo(matmulTransposedA(a, dy), b.shape),
   }),
   samples: [
-    { shapes: { a: [1, 9, 5], b: [1, 5, 17] } },
+    { shapes: { a: [1, 9, 37], b: [1, 37, 17] } }, // deeper than a slice of any tile
     { shapes: { a: [2, 1, 1], b: [2, 1, 1] } },
     { shapes: { a: [3, 4, 6], b: [1, 6, 8] } },
     { shapes: { a: [1, 17, 3], b: [2, 3, 10] } },
@@ -127,7 +127,7 @@ export const matmulTransposedBOp = defineOp({
     a: () => sumTo(matmul(dy, b), a.shape),
     b: () => sumTo(matmulTransposedA(dy, a), b.shape),
   }),
-  samples: [{ shapes: { a: [1, 9, 5], b: [1, 17, 5] } }, { shapes: { a: [2, 3, 4], b: [1, 2, 4] } }],
+  samples: [{ shapes: { a: [1, 9, 37], b: [1, 17, 37] } }, { shapes: { a: [2, 3, 4], b: [1, 2, 4] } }],
 });
 
 const transposedA = defineOp({
@@ -138,7 +138,7 @@ const transposedA = defineOp({
     a: () => sumTo(matmulTransposedB(b, dy), a.shape),
     b: () => sumTo(matmul(a, dy), b.shape),
   }),
-  samples: [{ shapes: { a: [1, 5, 9], b: [1, 5, 17] } }, { shapes: { a: [2, 4, 3], b: [2, 4, 2] } }],
+  samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 4, 3], b: [2, 4, 2] } }],
 });
 
 /**

@@ -11,18 +11,20 @@ import {
   record,
   sgdUpdate,
   slice,
+  sum,
   Tensor,
   tensor,
 } from "../../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
-import { BufferPool, GpuBuffer, PassWorkspace } from "../../../../kernels/devices/webgpu/workspace.ts";
+import { BufferPool, GpuBuffer } from "../../../../kernels/devices/webgpu/buffer_pool.ts";
+import { PassWorkspace } from "../../../../kernels/devices/webgpu/workspace.ts";
 import { Choices } from "../../../../kernels/devices/webgpu/choices.ts";
 import { CommandQueue, Dispatches } from "../../../../kernels/devices/webgpu/commands.ts";
 import { Outcomes } from "../../../../kernels/devices/failed_values.ts";
 import { PipelineCache } from "../../../../kernels/devices/webgpu/pipelines.ts";
 import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
 import { affine } from "../../../../kernels/ops/elementwise/affine.ts";
-import { testOnNewDevice, testOnWebGpu } from "./tuning.ts";
+import { onNewDevice, testOnNewDevice, testOnWebGpu } from "./tuning.ts";
 
 testOnNewDevice("RecordedStep.compile() reports each new kernel once, and changes no values", async () => {
   const y = full([70], 1);
@@ -143,8 +145,8 @@ testOnWebGpu("Dispatches.of() limits the uniforms it keeps", async () => {
   const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
   const pipelines = new PipelineCache(device, choices, new Outcomes());
-  const dispatches = new Dispatches(device, pipelines, 8);
   const pool = new BufferPool(device);
+  const dispatches = new Dispatches(device, pipelines, pool, 8);
   const [x, y] = [pool.take(4), pool.take(4)];
   const ranges = [x, y].map((buffer) => ({ buffer, offset: 0, length: 1 }));
   const call = (shift: number): KernelCall => ({
@@ -160,7 +162,7 @@ testOnWebGpu("Dispatches.of() limits the uniforms it keeps", async () => {
     assert.equal(dispatches.of(call(shift)), made, "the next call on the same memory");
     assert.ok(uniforms.size <= 8, `${uniforms.size} uniforms`);
   }
-  const queue = new CommandQueue(device);
+  const queue = new CommandQueue(device, pool);
   queue.write(x.handle, 0, Float32Array.of(35));
   queue.dispatch(first); // a recorded step holds its dispatches like this
   const bytes = await readBack(device, 4, (to) => {
@@ -206,4 +208,105 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
   workspace.expand([call(11)]);
   assert.notEqual(workspace.version, version);
   assert.deepEqual(bytesHeld(), [44]);
+});
+
+Deno.test("BufferPool.take() rounds sizes alike, also with a limit beyond 32 bits, and never above it", () => {
+  const sizes = (maxBufferSize: number, given: readonly number[]) => {
+    const createBuffer = ({ size }: GPUBufferDescriptor) => ({ size });
+    const scopes = { pushErrorScope() {}, popErrorScope: () => Promise.resolve(null) };
+    const pool = new BufferPool(
+      { limits: { maxBufferSize }, createBuffer, ...scopes } as unknown as GPUDevice,
+    );
+    return given.map((bytes) => pool.take(bytes).bytes);
+  };
+  assert.deepEqual(sizes(2 ** 40, [4, 1001, 1024, 2 ** 20 + 4]), [256, 1024, 1024, 2 ** 20 + 2 ** 17]);
+  assert.deepEqual(sizes(2 ** 32, [1001, 2 ** 33 - 4]), [1024, 2 ** 33 - 4]);
+  assert.deepEqual(sizes(1201, [1200, 1100]), [1200, 1200]);
+});
+
+/** Runs a function while every new buffer of at least 16 MiB fails as it does on a GPU: invalid, as a scope reports. */
+function withoutMemory<T>(run: () => T): T {
+  const { createBuffer, popErrorScope, pushErrorScope } = GPUDevice.prototype;
+  let hasFailed = false;
+  GPUDevice.prototype.createBuffer = function (given) {
+    if (!(given.usage & GPUBufferUsage.STORAGE) || given.size < 2 ** 24) {
+      return createBuffer.call(this, given);
+    }
+    hasFailed = true;
+    pushErrorScope.call(this, "validation");
+    const invalid = createBuffer.call(this, { ...given, size: this.limits.maxBufferSize + 5 });
+    popErrorScope.call(this);
+    return invalid;
+  };
+  GPUDevice.prototype.popErrorScope = async function () {
+    const found = hasFailed ? new GPUOutOfMemoryError("Not enough memory left") : null;
+    hasFailed = false;
+    return await popErrorScope.call(this) ?? found;
+  };
+  try {
+    return run();
+  } finally {
+    Object.assign(GPUDevice.prototype, { createBuffer, popErrorScope });
+  }
+}
+
+testOnNewDevice(
+  "memory that a GPU lacks fails what uses it, names the bytes, and leaves the device usable",
+  async (device) => {
+    const n = 2 ** 23, before = device.allocatedBytes;
+    const lacking = (what: string) => ({
+      name: "DeviceError",
+      message: `${what}Cannot allocate ${
+        4 * n
+      } bytes: the device is out of memory; use a smaller batch or network`,
+    });
+    const x = add(tensor([1, 2]), 1);
+    const [large, written] = withoutMemory(() => [full([n], 1), tensor(new Float32Array(n))]);
+    const dependent = sum(large), y = multiply(x, 2);
+    await assert.rejects(large.read(), lacking("Cannot read a tensor without values: "));
+    await assert.rejects(written.read(), lacking("Cannot read a tensor without values: "));
+    await assert.rejects(dependent.read(), lacking("Cannot read a tensor without values: "));
+    assert.ok(device.allocatedBytes - before < n, `${device.allocatedBytes - before} bytes`);
+    assert.throws(() => add(large, 1), lacking("Cannot run affine: x has no values: "));
+    assert.throws(() => written.write(new Float32Array(n)), lacking(""));
+    assertClose(await y.read(), [4, 6], 0);
+
+    const step = withoutMemory(() => record(() => sum(multiply(full([n], 1), 2))));
+    step.run();
+    await assert.rejects(step.result.read(), lacking("Cannot read a tensor without values: "));
+    assert.throws(() => step.run(), lacking(""));
+    await assert.rejects(step.compile(), lacking(""));
+
+    const again = record(() => sum(multiply(full([n], 1), 2)));
+    again.run();
+    assertClose(await again.result.read(), [2 * n], 0);
+    assertClose(await add(x, y).read(), [6, 9], 0);
+  },
+);
+
+testOnWebGpu("a device that is lost in the middle of a step is named by the first read", async () => {
+  const { createBuffer } = GPUDevice.prototype;
+  for (const moment of ["before", "after"]) {
+    let own: GPUDevice | undefined;
+    GPUDevice.prototype.createBuffer = function (given) {
+      own = this;
+      return createBuffer.call(this, given);
+    };
+    await onNewDevice(async () => {
+      const step = record(() => multiply(add(tensor([1, 2]), 1), 3));
+      step.run();
+      await step.result.read();
+      if (moment === "before") own!.destroy();
+      step.run();
+      await Promise.resolve(); // submits
+      if (moment === "after") own!.destroy();
+      for (let i = 0; i < 2; i++) {
+        await assert.rejects(
+          step.result.read(),
+          /^DeviceError: The WebGPU device was lost \(destroyed\): .*; restart/,
+        );
+      }
+      assert.throws(() => step.run(), /was lost/);
+    }).finally(() => GPUDevice.prototype.createBuffer = createBuffer);
+  }
 });
