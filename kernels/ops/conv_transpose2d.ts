@@ -132,7 +132,7 @@ const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = def
     eachTerm(dims, (x_, y_, w_) => dx[x_] += dy[y_] * w[w_]);
   },
   wasm: "convTranspose2dInputGradient",
-  samples: [{ shapes: { dy: [2, 5, 6, 10], w: [3, 5, 2, 2] } }, {
+  samples: [{ shapes: { dy: [2, 5, 10, 14], w: [3, 5, 2, 2] } }, {
     shapes: { dy: [1, 2, 2, 2], w: [5, 2, 2, 2] },
   }],
 });
@@ -163,7 +163,7 @@ const weightGradientRuns = defineOp({
   wasm: ({ x, dy, dw }, { N, C, H, W, K, G, run }) =>
     correlation([x, dy, dw], { N, M: C, H, W, K: 4 * K, groups: G, run, folded: 1 }),
   samples: [
-    { shapes: { x: [3, 3, 3, 5], dy: [3, 4, 6, 10] }, attributes: { run: 2 } },
+    { shapes: { x: [3, 3, 3, 5], dy: [3, 9, 6, 10] }, attributes: { run: 2 } },
     { shapes: { x: [3, 2, 2, 3], dy: [3, 1, 4, 6] }, attributes: { run: 2 } },
   ],
 });
