@@ -47,6 +47,13 @@ testOnDevices("record() shares memory among values that are not alive at the sam
   assert.equal(calls, 50);
   assert.equal(largestBytes, 4000);
   assert.equal(bytes, 3 * 4000); // the result, and two alternating values
+  const sizes = () => {
+    for (const unused of [1000, 1000, 400, 1250]) full([unused], 1);
+    const used = full([900], 1); // in the memory of 1000, the smallest that fits
+    full([1250], 1);
+    return add(used, 1);
+  };
+  assert.equal(planMemory(sizes).bytes, 4 * (1000 + 400 + 1250 + 900)); // 400 wastes no memory of 1000
 });
 
 /** The sum of the fourth powers of n numbers 3 1/3; the squares are a large inner value. */
