@@ -8,14 +8,13 @@ import { readIfThere } from "../run/contained.ts";
 import { type Dataset, pixelsOf } from "./dataset.ts";
 
 /** The first test images, rotating through the classes; without labels simply the first. */
-export function examplesOf({ test, classNames, ...data }: Dataset, count: number): TestImages {
+export function examplesOf({ test, ...data }: Dataset, count: number): TestImages {
   const indices = inRotation(test.labels ?? new Uint8Array(test.count)).slice(0, count);
   const { channels: C, height: H, width: W } = data;
   return {
     shape: [indices.length, C, H, W],
     image: pixelsOf(test.images, indices, C * H * W),
     ...test.labels && { labels: indices.map((index) => test.labels![index]) },
-    ...classNames && { classNames },
   };
 }
 
@@ -31,23 +30,16 @@ function inRotation(labels: Uint8Array): number[] {
 }
 
 /**
- * Writes `examples.safetensors` of a run: f32 tensors `image` and, with classes, `labels`; the metadata holds the class
- * names.
+ * Writes `examples.safetensors` of a run: f32 tensors `image` and, with classes, `labels`.
  *
  * @throws {RunError} if the file cannot be written
  */
-export async function writeExamples(
-  run: string,
-  { shape, image, labels, classNames }: TestImages,
-): Promise<void> {
+export async function writeExamples(run: string, { shape, image, labels }: TestImages): Promise<void> {
   const tensors: Record<string, HostTensor> = {
     image: { shape, data: image },
     ...labels && { labels: { shape: [labels.length], data: Float32Array.from(labels) } },
   };
-  const bytes = encodeSafetensors(new Map(Object.entries(tensors)), {
-    ...classNames && { class_names: JSON.stringify(classNames) },
-  });
-  await writeAtomic(join(run, runFile.examples), bytes);
+  await writeAtomic(join(run, runFile.examples), encodeSafetensors(new Map(Object.entries(tensors))));
 }
 
 /**
@@ -68,21 +60,9 @@ export async function readExamples(run: string): Promise<TestImages | undefined>
   if (!image.every((pixel) => pixel >= 0 && pixel <= 1)) {
     throw file.error("image holds values outside [0, 1]");
   }
-  const classNames = namesIn(file.metadata.class_names);
   return {
     shape: [N, C, H, W],
     image: Float32Array.from(image),
     ...file.has("labels") && { labels: Array.from(file.labels("labels", N)) },
-    ...classNames && { classNames },
   };
-}
-
-/** A list of names from JSON; undefined if the text is not one. */
-function namesIn(json: string | undefined): string[] | undefined {
-  try {
-    const names: unknown = JSON.parse(json ?? "null");
-    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : undefined;
-  } catch {
-    return undefined;
-  }
 }

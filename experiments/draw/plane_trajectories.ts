@@ -39,7 +39,7 @@ export interface PlaneOptions {
  */
 export async function followInPlane(
   { model, shape, normalization }: Drawable,
-  data: Pick<Dataset, "train" | "test" | "classNames">,
+  data: Pick<Dataset, "train" | "test">,
   { count: N, seed, steps, batch, conditioning }: PlaneOptions,
 ): Promise<PlaneTrajectories> {
   const [C, H, W] = shape;
@@ -91,7 +91,6 @@ export async function followInPlane(
   return {
     ...arrays,
     ...classes && { classes },
-    ...data.classNames && { classNames: data.classNames },
     ...conditioning &&
       { conditioning: { labels: conditioning.labels, guidance: conditioning.guidance.scale } },
     real: {
@@ -120,11 +119,11 @@ const shapesOf = (M: number, N: number, size: readonly number[]) => ({
 
 /**
  * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
- * {@linkcode PlaneTrajectories}. The metadata holds the share of variance, the classifier's score, the class names, and the
- * guidance of conditioned samples. Without labels there are no `classes`, `real_classes` and classifier.
+ * {@linkcode PlaneTrajectories}. The metadata holds the share of variance, the classifier's score, and the guidance of
+ * conditioned samples. Without labels there are no `classes`, `real_classes` and classifier.
  */
 export async function writePlaneTrajectories(run: string, trajectories: PlaneTrajectories): Promise<void> {
-  const { classes, conditioning, real, share, classifier, classNames, shape: [M, N, ...size] } = trajectories;
+  const { classes, conditioning, real, share, classifier, shape: [M, N, ...size] } = trajectories;
   const tensors = tensorsOf(shapesOf(M, N, size), trajectories);
   tensors.set("real_position", { shape: [real.position.length / 2, 2], data: real.position });
   const labels = { classes, asked: conditioning?.labels, real_classes: real.classes };
@@ -135,7 +134,6 @@ export async function writePlaneTrajectories(run: string, trajectories: PlaneTra
     share: JSON.stringify(share),
     ...conditioning && { guidance: JSON.stringify(conditioning.guidance) },
     ...classifier && { classifier: JSON.stringify(classifier) },
-    ...classNames && { class_names: JSON.stringify(classNames) },
   });
   await makeContainedFolder(run, runFolder.flow);
   await writeAtomic(join(run, runFile.paths), bytes);
@@ -159,7 +157,7 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
       if (fits(value)) return value;
     } catch { /* missing, or not JSON */ }
     throw file.error(
-      "its metadata lack the share of variance, the guidance, the classifier's score or the names of the classes",
+      "its metadata lack the share of variance, the guidance or the classifier's score",
     );
   };
   const isListOf = (value: unknown, fits: (entry: unknown) => boolean) =>
@@ -185,12 +183,6 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
       classifier: field<Score>(
         "classifier",
         ({ tried, right }) => isListOf([tried, right], Number.isInteger),
-      ),
-    },
-    ...file.metadata.class_names !== undefined && {
-      classNames: field<readonly string[]>(
-        "class_names",
-        (value) => isListOf(value, (name) => typeof name === "string"),
       ),
     },
     shape: [M, N, ...size] as readonly number[] as PlaneTrajectories["shape"],

@@ -61,7 +61,8 @@ export async function readReportRuns(
 
 async function readReportRun(folder: string, name: string, live: boolean | string): Promise<ReportRun> {
   const facts = await readFacts(folder);
-  const { config, metrics } = facts;
+  const { config, metrics, record } = facts;
+  const classNames = record?.dataset?.classNames;
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const samplesText = samplesInWords(config);
@@ -73,6 +74,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     name,
     ...factsInWords(facts),
     ...typeof config.note === "string" && { note: config.note },
+    ...classNames && { classNames },
     trainLoss: seriesOf(metrics, "train_loss"),
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),

@@ -105,10 +105,10 @@ function comparisonSection(
     return markup`<h3>${runs[a].name} and ${runs[b].name}</h3>
 ${table(["t", "on trajectories of the first", "on trajectories of the second"], rows)}`;
   });
+  const { classNames = [] } = runs.find(({ classNames }) => classNames) ?? {};
+  const classes = labels?.map((label) => classNames[label] ?? label).join(", ");
   const drawn = labels &&
-    ` Models with classes draw class ${
-      labels.join(", ")
-    } from noise 1 to ${labels.length}, without guidance.`;
+    ` Models with classes draw class ${classes} from noise 1 to ${labels.length}, without guidance.`;
   const scale =
     markup`v<sub>A</sub> \u2212 v<sub>B</sub> where A is${ofChannels}, <span id="compare-d-scale"></span>`;
   return markup`<section id="compare" aria-labelledby="compare-title">

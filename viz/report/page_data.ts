@@ -44,6 +44,7 @@ export interface PageNetwork {
 
 const drawn = [
   "name",
+  "classNames",
   "trainLoss",
   "valLoss",
   "learningRate",

@@ -8,7 +8,12 @@ import type { JudgedSamples, Quality, QualityFigure, ReportData, ReportRun } fro
 import { rounded } from "./series.ts";
 
 /** Evaluated runs, with their index among all runs. */
-type Judged = readonly { readonly run: number; readonly name: string; readonly quality: Quality }[];
+type Judged = readonly {
+  readonly run: number;
+  readonly name: string;
+  readonly classNames: readonly string[];
+  readonly quality: Quality;
+}[];
 
 const best = { higher: "high is good", lower: "low is good", real: "near real images is good" } as const;
 
@@ -16,17 +21,19 @@ const best = { higher: "high is good", lower: "low is good", real: "near real im
 export function qualitySection(
   { runs, qualityWarning }: Pick<ReportData, "runs" | "qualityWarning">,
 ): Markup | undefined {
-  const judged = runs.flatMap(({ name, quality }, run) => quality ? [{ run, name, quality }] : []);
+  const judged = runs.flatMap(({ name, classNames = [], quality }, run) =>
+    quality ? [{ run, name, classNames, quality }] : []
+  );
   if (judged.length === 0) return undefined;
   const several = runs.length > 1;
   const about = judged.map(({ name, quality }) =>
     markup`<p class="small">${several ? markup`<b>${name}</b>: ` : undefined}${quality.how}</p>`
   );
-  const pictures = judged.flatMap(({ name, quality: { samples } }) =>
-    samples
-      ? [markup`<h3>Samples${several ? ` of ${name}` : ""}, least certain first</h3>${pictureOf(samples)}`]
-      : []
-  );
+  const pictures = judged.flatMap(({ name, classNames, quality: { samples } }) => {
+    if (!samples) return [];
+    const heading = markup`<h3>Samples${several ? ` of ${name}` : ""}, least certain first</h3>`;
+    return [heading, pictureOf(samples, classNames)];
+  });
   const warning = qualityWarning === undefined ? undefined : markup`<p class="note">${qualityWarning}</p>`;
   const overTime = judged.some(({ quality }) => quality.overTime) ? chartsOverTime : undefined;
   return markup`<section id="quality" aria-labelledby="quality-title">
@@ -70,6 +77,7 @@ ${chart("quality-curvature", "Change of the velocity along trajectories over t",
 
 function pictureOf(
   { shape: [N, K, C, H, W], image, nearest, confidence, classes, rank }: JudgedSamples,
+  classNames: readonly string[],
 ): Markup {
   const P = C * H * W;
   checkFilled("judged samples", [N, C, H, W], image.length);
@@ -82,12 +90,13 @@ function pictureOf(
     pixels.set(image.subarray(n * P, (n + 1) * P));
     pixels.set(nearest.subarray(n * K * P, (n + 1) * K * P), P);
     const png = encodePng(imageGrid(pixels, [K + 1, C, H, W], { columns: 1, gap: 2 }));
-    const words = `class ${classes[n]}, p = ${confidence[n].toFixed(2)}`;
+    const name = classNames[classes[n]] ?? classes[n];
+    const words = `class ${name}, p = ${confidence[n].toFixed(2)}`;
     const place = `${(100 * rank[n]).toFixed(0)} % of samples are less certain`;
     return markup`<figure title="${place}"><img src="data:image/png;base64,${
       base64(png)
     }" alt="A sample and the ${K} training images nearest to it; ${words}">
-<figcaption>${classes[n]}<br>${confidence[n].toFixed(2)}</figcaption></figure>`;
+<figcaption>${name}<br>${confidence[n].toFixed(2)}</figcaption></figure>`;
   });
   return markup`<div class="judged">${cells}</div>
 <p class="small">Each column has a sample, the ${K} training images nearest to it, and the class that the judge predicts with

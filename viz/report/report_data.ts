@@ -31,6 +31,8 @@ export interface ReportRun {
   readonly ending?: string;
   /** The user's note. */
   readonly note?: string;
+  /** Names of classes; classes without a name are shown as numbers. */
+  readonly classNames?: readonly string[];
   /** The numbers to compare runs by, in the same order for all runs. */
   readonly results: readonly Fact[];
   /** The settings that reproduce the run. */
@@ -120,8 +122,6 @@ export interface PlaneTrajectories {
   readonly image: Float32Array;
   /** Class that the classifier assigns to each sample, integers [N]; absent without a classifier. */
   readonly classes?: ArrayLike<number>;
-  /** Names of classes; classes without a name are shown as numbers. */
-  readonly classNames?: readonly string[];
   /** Conditioning of the samples: the class of each, [N], and the guidance. */
   readonly conditioning?: { readonly labels: ArrayLike<number>; readonly guidance: number };
   /** Real images: coordinates f32[D, 2] and, if known, classes [D]. */
@@ -192,8 +192,6 @@ export interface TestImages {
   readonly image: Float32Array;
   /** The class of each, if known. */
   readonly labels?: ArrayLike<number>;
-  /** Names of classes; classes without a name are shown as numbers. */
-  readonly classNames?: readonly string[];
 }
 
 /** A judge with its features of test images. */

@@ -76,7 +76,7 @@ testInFolder("readPlaneTrajectories() reads what writePlaneTrajectories() wrote"
   assert.equal(await readPlaneTrajectories(run), undefined);
   const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
   const grey = await follow((x) => x, 3, 3);
-  const colour = await followColour({ ...data, classNames: ["cat", "<b>owl</b>"] });
+  const colour = await followColour(data);
   assert.deepEqual(colour.shape, [3, 3, 3, 2, 2]);
   assert.deepEqual([...colour.t], [0, 0.5, 1]);
   const x0 = await withDevice(device, () => noise(5, [3, 3, 2, 2])).read();

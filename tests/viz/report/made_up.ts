@@ -77,10 +77,17 @@ export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
   };
 }
 
-/** Two models, whose velocities are 0 and 0.25 everywhere on A's trajectory, 0 and 0.5 on B's. */
+/**
+ * Two models, whose velocities are 0 and 0.25 on A's trajectory of the first noise at t = 0, 0 and 0.5 on B's; for the
+ * k-th time they are 1 + k / 4 times as large, and 1 more for the second noise.
+ */
 function comparison(): Comparison {
   const [S, T] = [2, 4];
-  const full = (value: number) => new Float32Array(S * T * P).fill(value);
+  const full = (value: number) =>
+    Float32Array.from({ length: S * T * P }, (_, i) => {
+      const [s, k] = [Math.floor(i / (T * P)), Math.floor(i / P) % T];
+      return value * (1 + k / 4 + s);
+    });
   const between = (distance: number) =>
     [0, distance].map((a) => [0, distance].map((b) => Array(T).fill(Math.abs(a - b))));
   return {

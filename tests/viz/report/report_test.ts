@@ -78,6 +78,15 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
       ': trajectories of "b" have different times, 11 and 3 of them (expected the same)',
     ],
     [
+      {
+        trajectories: [madeUpFlow(1, 3, [H, W]), {
+          ...madeUpFlow(2, 3, [H, W]),
+          t: Float32Array.of(0, 0.4, 1),
+        }],
+      },
+      ': trajectories of "b" have different times, 3 and 3 of them (expected the same)',
+    ],
+    [
       { trajectories: [madeUpFlow(1, 11, [9, W])] },
       ': images of "a" are 12 x 16, those of "b" 9 x 16 (expected one size)',
     ],
@@ -136,6 +145,22 @@ Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
     runs: [run("a", { learningRate, trainLoss: { step, value: step.map((s) => s === 3 ? NaN : 1) } })],
   });
   for (const s of [2, 4, 20]) assert.ok(page.includes(`<td>${s}</td><td>1</td><td>${s / 1000}</td>`), `${s}`);
+});
+
+Deno.test("reportHtml() shows names of classes instead of numbers, where a run has them", () => {
+  const labels = [0, 1];
+  const page = reportHtml({
+    runs: [
+      run("a", { quality: quality(), classNames: ["cat", "<b>owl</b>"] }),
+      run("b", { quality: quality() }),
+    ],
+    comparison: { ...two.comparison!, labels },
+  });
+  const shown = [...page.matchAll(/<figcaption>([^<]*)<br>[\d.]+<\/figcaption>/g)].map(([, name]) => name);
+  const owl = "&#60;b&#62;owl&#60;/b&#62;";
+  assert.deepEqual(shown, ["3", owl, "4", owl, "3", "1", "4", "1"]);
+  assert.ok(page.includes(`nearest to it; class ${owl}, p = 0.60"`));
+  assert.ok(page.includes(`Models with classes draw class cat, ${owl} from noise 1 to 2`));
 });
 
 Deno.test("reportHtml() has a text on the plane of each run, and shows the first", () => {

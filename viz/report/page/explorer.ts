@@ -56,9 +56,10 @@ export class Explorer {
     readonly clock: Clock,
     readonly views: Views,
   ) {
-    this.#runs = runs.flatMap(({ name, trajectories, solved }, run) => {
+    this.#runs = runs.flatMap((pageRun, run) => {
+      const { name, trajectories } = pageRun;
       if (trajectories.length === 0) return [];
-      const samples: Thumbnail[] = recorded(trajectories, solved).map((original) => ({ original }));
+      const samples: Thumbnail[] = recorded(pageRun).map((original) => ({ original }));
       return [{ run, name, samples, fastest: fastestOf(trajectories), chosen: samples[0] }];
     });
     this.#thumbnails = new Thumbnails(colours.image, (one) => this.#choose(one));

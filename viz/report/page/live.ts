@@ -41,12 +41,11 @@ export class Live {
   /** The run whose classes the controls show. */
   #conditionOf: number | undefined;
 
-  /** @param live networks by index of the run, or why there is none */
   constructor(
     readonly engine: Engine,
     readonly explorer: Explorer,
     readonly clock: Clock,
-    readonly live: readonly PageRun["live"][],
+    readonly runs: readonly PageRun[],
   ) {
     const stop = byId("live-stop");
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -67,7 +66,7 @@ export class Live {
     byId("live-many").addEventListener("click", () => this.#drawMany());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
     this.#undo.addEventListener("click", () => this.#paint.undo());
-    new LiveBits(engine, explorer, this.#queue, live, stopAll);
+    new LiveBits(engine, explorer, this.#queue, runs, stopAll);
     explorer.onChange(() => this.#showTools());
     this.#say(this.#where);
     this.#showTools();
@@ -117,7 +116,7 @@ export class Live {
         this.#grid.finish(place, run, drawn.trajectories);
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${drawn.cost}.`);
         const judged = await this.#judge(run)?.judge(drawn.image, many);
-        if (judged) this.#grid.judged(place, judged, drawn.trajectories);
+        if (judged) this.#grid.judged(place, judged, drawn.trajectories, this.runs[run].classNames);
       });
     }
   }
@@ -134,7 +133,7 @@ export class Live {
     let image = await engine.noise(run, seeds);
     const started = performance.now();
     const labels = labelsOf(choice, engine.network(run).classes, seeds);
-    const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.live[run]) }));
+    const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.runs[run]) }));
     const growing = seeds.map((seed, n) => {
       const words = { name: `Seed ${seed}`, origin: `drawn in this page by ${inWords(each[n])}` };
       return new GrowingTrajectory(words, each[n], size);
@@ -160,7 +159,7 @@ export class Live {
 
   /** Shows the tools for the shown run and sample. */
   #showTools(): void {
-    const live = this.live[this.explorer.run];
+    const { live } = this.runs[this.explorer.run];
     const why = typeof live === "string" ? live : undefined;
     byId("live").hidden = byId("paint-tools").hidden = why !== undefined;
     this.#undo.hidden = this.explorer.shown === this.explorer.sample.original;
@@ -177,13 +176,18 @@ export class Live {
     this.#conditionOf = run;
     this.#queue.add(() => {
       const { guidance = this.#network(run)?.guidance } = this.explorer.recorded(run) ?? {};
-      this.#condition.show(this.engine.network(run).classes, guidance);
+      const { classNames = [] } = this.runs[run];
+      const names = Array.from(
+        { length: this.engine.network(run).classes },
+        (_, c) => classNames[c] ?? `${c}`,
+      );
+      this.#condition.show(names, guidance);
       return Promise.resolve();
     }, { needed: true });
   }
 
   #network(run: number): PageNetwork | undefined {
-    const live = this.live[run];
+    const { live } = this.runs[run];
     return typeof live === "string" ? undefined : live;
   }
 

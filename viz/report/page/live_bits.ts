@@ -19,15 +19,12 @@ export class LiveBits {
   readonly #found = new Map<string, number[]>();
   #run: number | undefined;
 
-  /**
-   * @param live networks by index of the run, or why there is none
-   * @param stop stops the work in the queue
-   */
+  /** @param stop stops the work in the queue */
   constructor(
     readonly engine: Engine,
     readonly explorer: Explorer,
     readonly queue: WorkQueue,
-    readonly live: readonly PageRun["live"][],
+    readonly runs: readonly PageRun[],
     stop: () => void,
   ) {
     this.#stop.addEventListener("click", stop);
@@ -40,7 +37,7 @@ export class LiveBits {
     const { run } = this.explorer;
     if (run === this.#run) return;
     this.#run = run;
-    const network = this.live[run];
+    const network = this.runs[run].live;
     const tests = typeof network === "object" ? network.tests : undefined;
     this.#place.hidden = tests === undefined;
     this.#buttons.replaceChildren(...tests ? this.#buttonsFor(run, tests) : []);
@@ -48,14 +45,14 @@ export class LiveBits {
     this.#working(false);
   }
 
-  #buttonsFor(run: number, { shape: [N, ...size], image, labels, classNames }: TestImages): Element[] {
+  #buttonsFor(run: number, { shape: [N, ...size], image, labels }: TestImages): Element[] {
+    const { classNames = [] } = this.runs[run];
     const P = image.length / N;
     return Array.from({ length: N }, (_, n) => {
       const pixels = image.subarray(n * P, (n + 1) * P);
       const label = labels?.[n];
-      const name = label === undefined
-        ? `Test image ${n + 1}`
-        : `A test image of class ${classNames?.[label] ?? label}`;
+      const className = label === undefined ? undefined : classNames[label] ?? `${label}`;
+      const name = className === undefined ? `Test image ${n + 1}` : `A test image of class ${className}`;
       const key = `${run} ${n}`;
       if (!this.#found.has(key)) this.#found.set(key, []);
       const found = this.#found.get(key)!;
@@ -63,7 +60,10 @@ export class LiveBits {
       drawImage(canvas, pixels, size, this.explorer.colours.image);
       const value = element("span", { class: "under", text: shortly(found) });
       const button = element("button", { type: "button", title: name, "aria-label": name }, canvas, value);
-      button.addEventListener("click", () => this.#add({ run, pixels, label, name, found }, value));
+      button.addEventListener(
+        "click",
+        () => this.#add({ run, pixels, label, className, name, found }, value),
+      );
       return button;
     });
   }
@@ -90,7 +90,10 @@ export class LiveBits {
   }
 
   /** Solves the image back to noise; returns the result as text, undefined if cancelled. */
-  async #measure({ run, pixels, label, found }: Image, wanted: () => boolean): Promise<string | undefined> {
+  async #measure(
+    { run, pixels, label, className, found }: Image,
+    wanted: () => boolean,
+  ): Promise<string | undefined> {
     const { library, device } = this.engine;
     const { model, shape, normalization, classes } = this.engine.network(run);
     const known = classes > 0 ? label : undefined;
@@ -109,7 +112,7 @@ export class LiveBits {
     if (!result) return undefined;
     found.push(result.bits[0]);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    const condition = known === undefined ? "" : `, conditioned on class ${known}`;
+    const condition = known === undefined ? "" : `, conditioned on class ${className}`;
     return `${inWords(found, pixels.length)}. ${countOf(result.evaluations)}${condition}, each with a ` +
       `vector-Jacobian product, took ${ms} ms on ${device}. Press again for other random signs.`;
   }
@@ -127,6 +130,7 @@ interface Image {
   /** f32[C, H, W] */
   readonly pixels: Float32Array;
   readonly label: number | undefined;
+  readonly className: string | undefined;
   readonly name: string;
   readonly found: number[];
 }

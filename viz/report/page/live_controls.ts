@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { TimeGridName } from "../../../models/mod.ts";
-import type { PageNetwork } from "../page_data.ts";
+import type { PageRun } from "../page_data.ts";
 import { byId, element, NumberField } from "./dom.ts";
 import type { Library } from "./engine.ts";
 import type { Steps } from "./trajectory_view.ts";
@@ -76,18 +76,19 @@ export class LiveCondition {
   }
 
   /**
-   * Shows the controls for a network with `classes` classes; with neither classes nor autoguidance they are hidden.
+   * Shows the controls for a network with classes of these names; with neither classes nor autoguidance they are hidden.
    *
    * @param guidance initial value, default 1.5
    */
-  show(classes: number, guidance: number | undefined): void {
-    this.#place.hidden = classes === 0 && guidance === undefined;
-    const labels = classes > 0
-      ? ["all", ...Array.from({ length: classes }, (_, label) => `${label}`), "none"]
-      : ["none"];
-    if (this.#place.hidden || this.#class.options.length === labels.length) return;
-    this.#classPlace.hidden = classes === 0;
-    this.#class.replaceChildren(...labels.map((value) => element("option", { value, text: value })));
+  show(classes: readonly string[], guidance: number | undefined): void {
+    this.#place.hidden = classes.length === 0 && guidance === undefined;
+    const options = classes.map((text, label) => element("option", { value: `${label}`, text }));
+    const [all, none] = ["all", "none"].map((value) => element("option", { value, text: value }));
+    const shown = classes.length > 0 ? [all, ...options, none] : [none];
+    const texts = (of: Iterable<HTMLOptionElement>) => Array.from(of, ({ text }) => text).join("\n");
+    if (this.#place.hidden || texts(this.#class.options) === texts(shown)) return;
+    this.#classPlace.hidden = classes.length === 0;
+    this.#class.replaceChildren(...shown);
     if (guidance !== undefined) this.#guidance.value = guidance;
   }
 
@@ -119,8 +120,8 @@ export function labelsOf(
 export function guidedBy(
   { guidance }: ChosenCondition,
   label: number | undefined,
-  network: PageNetwork | string | undefined,
-): Pick<Steps, "label" | "guidance"> {
-  if (label !== undefined) return { label, guidance };
-  return typeof network === "object" && network.guidance !== undefined ? { guidance } : {};
+  { live, classNames }: Pick<PageRun, "live" | "classNames">,
+): Pick<Steps, "label" | "className" | "guidance"> {
+  if (label !== undefined) return { label, className: classNames?.[label], guidance };
+  return typeof live === "object" && live.guidance !== undefined ? { guidance } : {};
 }

@@ -65,11 +65,17 @@ export class LiveGrid {
   }
 
   /** Shows a judge's verdict below each picture and for all together. */
-  judged({ buttons, notes }: Place, judged: Judged, trajectories: readonly TrajectoryView[]): void {
+  judged(
+    { buttons, notes }: Place,
+    judged: Judged,
+    trajectories: readonly TrajectoryView[],
+    classNames: readonly string[] = [],
+  ): void {
     const { classes, confidence } = judged;
     buttons.forEach((button, n) => {
       const p = new Text(` ${confidence[n].toFixed(2)}`);
-      button.append(element("span", { class: "under" }, element("b", { text: `${classes[n]}` }), p));
+      const name = element("b", { text: classNames[classes[n]] ?? `${classes[n]}` });
+      button.append(element("span", { class: "under" }, name, p));
     });
     notes.prepend(judgedWords(judged, trajectories.map(({ solved }) => solved?.label)));
   }

@@ -47,12 +47,11 @@ function once(act: () => void): () => void {
  * the page still works.
  */
 async function startLive(runs: readonly PageRun[], explorer: Explorer, clock: Clock): Promise<void> {
-  const live = runs.map(({ live }) => live);
   const say = (why: unknown) => byId("live-text").textContent = `No samples are drawn in this page: ${why}.`;
   const [first] = explorer.names.keys();
-  if (!document.getElementById("library")) return void say(live[first]);
+  if (!document.getElementById("library")) return void say(runs[first].live);
   try {
-    new Live(await Engine.open(), explorer, clock, live);
+    new Live(await Engine.open(), explorer, clock, runs);
   } catch (error) {
     say(error instanceof Error ? error.message : error);
   }

@@ -26,6 +26,7 @@ export class PlaneView {
     /** Index among all runs. */
     readonly run: number;
     readonly name: string;
+    readonly classNames: readonly string[];
     readonly plane: PlaneTrajectories & ClassedTrajectories;
   }[];
   /** The classes of all runs, in ascending order; `noClass` if a run has none. */
@@ -42,10 +43,10 @@ export class PlaneView {
     readonly clock: Clock,
     readonly views: Views,
   ) {
-    this.#runs = runs.flatMap(({ name, plane }, run) => {
+    this.#runs = runs.flatMap(({ name, classNames = [], plane }, run) => {
       if (!plane) return [];
       const { shape: [, N], classes = Array<number>(N).fill(noClass) } = plane;
-      return [{ run, name, plane: { ...plane, classes } }];
+      return [{ run, name, classNames, plane: { ...plane, classes } }];
     });
     this.#classes = classesOf(this.#runs.map(({ plane }) => plane.classes));
     this.#chart = new Chart(this.#place, (theme) => this.#traces(theme), () => this.#layout());
@@ -158,7 +159,7 @@ export class PlaneView {
   }
 
   #nameOf(c: number): string {
-    return this.#run.plane.classNames?.[c] ?? `${c}`;
+    return this.#run.classNames[c] ?? `${c}`;
   }
 
   /** Shows the finished image of a sample. */

@@ -2,6 +2,7 @@ import type { TriedStep } from "../../../models/mod.ts";
 import { quiver } from "../../flow/quiver.ts";
 import { imageAt, type Trajectory } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
+import type { PageRun } from "../page_data.ts";
 import type { Solved } from "../report_data.ts";
 
 /** How a trajectory is solved; `steps` of an adaptive solver are the parts between snapshots. */
@@ -10,6 +11,8 @@ export interface Steps extends Pick<Solved, "solver" | "steps" | "times" | "guid
   readonly tolerance?: number;
   /** The class for conditioning; without one, guidance is autoguidance. */
   readonly label?: number;
+  /** Its name, if known. */
+  readonly className?: string | undefined;
 }
 
 /** The times at the ends of the steps. */
@@ -33,10 +36,10 @@ export interface TrajectoryView extends Trajectory {
 let made = 0;
 
 /** The trajectories that the report holds. */
-export function recorded(trajectories: readonly Trajectory[], solved?: Solved): TrajectoryView[] {
+export function recorded({ trajectories, solved, classNames }: PageRun): TrajectoryView[] {
   return trajectories.map((trajectory, s) => {
     const label = solved?.labels?.[s];
-    const how = solved && { ...solved, ...label !== undefined && { label } };
+    const how = solved && { ...solved, ...label !== undefined && { label, className: classNames?.[label] } };
     const origin = how
       ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${costInWords(how.evaluations)}`
       : "";
@@ -45,11 +48,11 @@ export function recorded(trajectories: readonly Trajectory[], solved?: Solved): 
 }
 
 /** "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001" */
-export function inWords({ steps, solver, tolerance, label, guidance = 1 }: Steps): string {
+export function inWords({ steps, solver, tolerance, label, className, guidance = 1 }: Steps): string {
   const solved = tolerance === undefined
     ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
     : `${solver} with tolerance ${tolerance}`;
-  const condition = label === undefined ? "" : `, class ${label}`;
+  const condition = label === undefined ? "" : `, class ${className ?? label}`;
   const kind = label === undefined ? "autoguidance" : "guidance";
   return solved + condition + (guidance === 1 ? "" : `, ${kind} ${guidance}`);
 }
