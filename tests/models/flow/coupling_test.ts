@@ -43,11 +43,6 @@ function costOf(examples: Uint32Array, step: number): number {
   return data.values(examples).reduce((sum, x, i) => sum + (x - x0[i]) ** 2, 0) / x0.length;
 }
 
-testOnDevices("normals() equals the device's noise, up to f32 rounding", async () => {
-  const found = await randomNormal(tensor(Uint32Array.of(5, streams.noise, 3)), [N, P]).read();
-  assertClose(normals(5, streams.noise, 3, N * P), found, 1e-5);
-});
-
 for (const [name, { make }] of Object.entries(couplings)) {
   Deno.test(`couplings: ${name} reorders a batch without increasing the cost`, () => {
     const coupling = make();
@@ -60,13 +55,18 @@ for (const [name, { make }] of Object.entries(couplings)) {
   });
 }
 
-Deno.test("transportPairs reports the true cost, and reduces it a lot", () => {
-  const draw = { seed: 5, step: 4 };
-  const { order, cost, independentCost } = pairTransport(transportPairs.batch(batch, draw, data));
-  assertClose([independentCost], [costOf(batch, 4)], 1e-5);
-  assertClose([cost], [costOf(order.map((at) => batch[at]), 4)], 1e-5);
-  assert.ok(cost < 0.9 * independentCost, `${cost} of ${independentCost}`);
-});
+testOnDevices(
+  "transportPairs reports the true cost of the device's noise, and reduces it a lot",
+  async () => {
+    const found = await randomNormal(tensor(Uint32Array.of(5, streams.noise, 4)), [N, P]).read();
+    assertClose(normals(5, streams.noise, 4, N * P), found, 1e-5);
+    const draw = { seed: 5, step: 4 };
+    const { order, cost, independentCost } = pairTransport(transportPairs.batch(batch, draw, data));
+    assertClose([independentCost], [costOf(batch, 4)], 1e-5);
+    assertClose([cost], [costOf(order.map((at) => batch[at]), 4)], 1e-5);
+    assert.ok(cost < 0.9 * independentCost, `${cost} of ${independentCost}`);
+  },
+);
 
 Deno.test("classTransportPairs keeps every label in place, and is optimal within classes", () => {
   const draw = { seed: 5, step: 4 };
@@ -97,16 +97,25 @@ Deno.test("transport() keeps the marginals: over many steps, all pairs are equal
   assert.ok(chiSquare < (N - 1) ** 2 + 4 * Math.sqrt(2) * (N - 1), `${chiSquare}`); // the mean is (N - 1)^2
 });
 
-Deno.test("transportPairs refuses missing host data and large batches", () => {
+Deno.test("couplings by transport refuse missing host data, large batches, and arrays without N rows", () => {
   const draw = { seed: 1, step: 0 };
+  const [unlabelled, large] = [hostRows(values, P), new Uint32Array(257)];
   assert.throws(
     () => transportPairs.pair(batch, draw),
-    /^TypeError: .* needs the values of the data on the host/,
+    /^TypeError: .* needs the values of the data on the h/,
   );
-  const unlabelled = hostRows(values, P);
   assert.throws(() => classTransportPairs.pair(batch, draw, unlabelled), /^TypeError: .* needs the labels/);
-  const large = new Uint32Array(257);
   assert.throws(() => transportPairs.pair(large, draw, data), /^RangeError: Cannot pair 257 examples/);
+  for (const [noise, data, rows] of [[4, 4, 3], [4, 8, 2], [0, 0, 2], [4, 4, 1.5], [4, 4, 0]]) {
+    assert.throws(() => transport(new Float32Array(noise), new Float32Array(data), rows), {
+      name: "RangeError",
+      message: /^Cannot pair noise with data: .* \(expected /,
+    });
+  }
+  assert.throws(() => transport(new Float32Array(4), new Float32Array(4), 2, new Uint32Array(3)), {
+    message:
+      "Cannot pair noise with data: 4 and 4 values and 3 labels in 2 rows (expected as many of each, f32[N, P])",
+  });
 });
 
 testOnDevices("Trainer gets the same result from pairs made in advance, bit for bit", async () => {
@@ -120,16 +129,14 @@ testOnDevices("Trainer gets the same result from pairs made in advance, bit for 
     });
   const examples = Uint32Array.from({ length: 8 }, (_, n) => n * 3);
   const [inside, ahead] = [make(), make()];
+  const plain = make(independentCoupling);
   for (let step = 0; step < 3; step++) {
-    inside.queueStep(examples, 0.01);
-    ahead.queueStep(transportPairs.pair(examples, { seed: 5, step }, hostRows(values, P)), 0.01, {
-      paired: true,
-    });
+    for (const trainer of [inside, plain]) trainer.queueStep(examples, 0.01);
+    const pairs = transportPairs.pair(examples, { seed: 5, step }, hostRows(values, P));
+    ahead.queueStep(pairs, 0.01, { paired: true });
   }
   const losses = await inside.losses();
   assert.deepEqual(await ahead.losses(), losses);
-  const plain = make(independentCoupling);
-  for (let step = 0; step < 3; step++) plain.queueStep(examples, 0.01);
   assert.notDeepEqual(await plain.losses(), losses);
 });
 
@@ -150,33 +157,14 @@ testOnDevices("fit() pairs by transport, also within classes", async () => {
     const options = { steps: 20, batchSize: 24, objective: { ...flowMatching, coupling } };
     return await fit(new LabelledField(), x1, { ...options, ...labelled && { condition } });
   };
-  for (const labelled of [false, true]) {
-    const [plain, paired] = [
-      await losses(independentCoupling, labelled),
-      await losses(transportPairs, labelled),
-    ];
+  for (const [coupling, labelled] of [[transportPairs, false], [classTransportPairs, true]] as const) {
+    const [plain, paired] = [await losses(independentCoupling, labelled), await losses(coupling, labelled)];
     assert.ok(paired[0] < plain[0] && paired[19] < plain[19], `${paired} and ${plain}`);
   }
-  const [plain, within] = [await losses(independentCoupling, true), await losses(classTransportPairs, true)];
-  assert.ok(within[0] < plain[0] && within[19] < plain[19], `${within} and ${plain}`);
   await assert.rejects(
     losses(classTransportPairs, false),
     /^FitError: .* needs a label per example as condition/,
   );
-});
-
-Deno.test("transport() refuses arrays without N rows each", () => {
-  const refused = [[4, 4, 3], [4, 8, 2], [0, 0, 2], [4, 4, 1.5], [4, 4, 0]];
-  for (const [noise, data, rows] of refused) {
-    assert.throws(() => transport(new Float32Array(noise), new Float32Array(data), rows), {
-      name: "RangeError",
-      message: /^Cannot pair noise with data: .* \(expected /,
-    });
-  }
-  assert.throws(() => transport(new Float32Array(4), new Float32Array(4), 2, new Uint32Array(3)), {
-    message:
-      "Cannot pair noise with data: 4 and 4 values and 3 labels in 2 rows (expected as many of each, f32[N, P])",
-  });
 });
 
 const totalOf = (cost: ArrayLike<number>, columns: ArrayLike<number>) =>

@@ -10,7 +10,6 @@ import {
   HeldOutLoss,
   linearPath,
   loadCheckpoint,
-  lossOf,
   type ModelOptions,
   noise,
   noisePrediction,
@@ -42,26 +41,11 @@ for (const name of pathNames) {
       const { velocity } = predictions[name as PredictionName].make();
       assertClose(await velocity(output, xt, t, path).read(), expected, 1e-5, name);
     }
-    const { alpha, sigma } = path.coefficients!(t);
-    const [a, s, x, n, d] = await Promise.all([alpha, sigma, xt, x0, x1].map((value) => value.read()));
-    assertClose(x, x.map((_, i) => a[i >> 1] * d[i] + s[i >> 1] * n[i]), 1e-6, "alpha x1 + sigma x0");
-  });
-
-  testOnDevices(`coefficients() of the ${name} path have the right slopes and ends`, async () => {
-    const at = async (values: number[]) => {
-      const { alpha, sigma, alphaSlope, sigmaSlope } = paths[name].make().coefficients!(tensor(values));
-      return await Promise.all([alpha, sigma, alphaSlope, sigmaSlope].map((value) => value.read()));
-    };
-    const [alpha, sigma] = await at([0, 1]);
-    assertClose([...alpha, ...sigma], [0, 1, 1, 0], 1e-6);
-    const dt = 1e-2;
-    const [before, here, after] = [
-      await at([0.2 - dt, 0.7 - dt]),
-      await at([0.2, 0.7]),
-      await at([0.2 + dt, 0.7 + dt]),
-    ];
-    for (const k of [0, 1]) {
-      assertClose(here[k + 2], after[k].map((value, i) => (value - before[k][i]) / (2 * dt)), 1e-3);
+    const { alpha, sigma, alphaSlope, sigmaSlope } = path.coefficients!(t);
+    const [n, d] = await Promise.all([x0, x1].map((value) => value.read()));
+    for (const [data, noise, whole] of [[alpha, sigma, xt], [alphaSlope, sigmaSlope, u]]) {
+      const [a, s, x] = await Promise.all([data, noise, whole].map((value) => value.read()));
+      assertClose(x, x.map((_, i) => a[i >> 1] * d[i] + s[i >> 1] * n[i]), 1e-6, "alpha x1 + sigma x0");
     }
   });
 }
@@ -74,29 +58,18 @@ testOnDevices("dataPrediction and noisePrediction divide by at least 0.05", asyn
   assertClose(await noise.read(), [-0.5 / 0.05, -0.5 / 0.2], 1e-4);
 });
 
-testOnDevices("dataPrediction refuses a path without coefficients", () => {
-  const path = { at: linearPath.at };
-  const objective = { ...flowMatching, path, prediction: dataPrediction };
-  const x = noise(1, [2, 1]);
-  const pairs = { x0: x, x1: x, t: tensor([0.1, 0.2]) };
-  assert.throws(
-    () => lossOf(objective, { velocity: (x) => x }, pairs),
-    /^TypeError: Cannot predict data on a path/,
-  );
-});
-
-testOnDevices("predicting() refuses an output that would broadcast to x", async () => {
-  const x = tensor([1, 2, 3, 4], [2, 2]);
-  const flat = { velocity: () => tensor([1, 2], [2, 1]) };
+testOnDevices("predicting() refuses an output that would broadcast, and a path without coefficients", () => {
+  const [x, t] = [tensor([1, 2, 3, 4], [2, 2]), tensor([0.2, 0.4])];
   for (const prediction of predictionNames) {
+    const flat = { velocity: () => tensor([1, 2], [2, 1]) };
     const field = predicting(flat, predictions[prediction].make(), linearPath);
     assert.throws(
-      () => field.velocity(x, tensor([0.2, 0.4])),
+      () => field.velocity(x, t),
       /^ShapeError: .* returned f32\[2, 1\] \(expected f32\[2, 2\]\)/,
     );
   }
-  const same = predicting({ velocity: (x) => x }, dataPrediction, linearPath);
-  assertClose(await same.velocity(x, tensor([0.2, 0.4])).read(), [0, 0, 0, 0], 1e-6);
+  const bare = predicting({ velocity: (x) => x }, dataPrediction, { at: linearPath.at });
+  assert.throws(() => bare.velocity(x, t), /^TypeError: Cannot predict data on a path without coefficients/);
 });
 
 /** A small network, and the same one without the conversion. */

@@ -58,42 +58,21 @@ for (const [name, [settings, density]] of Object.entries(densities)) {
   });
 }
 
-testOnDevices(
-  "timeDistributions: logit_normal with a mean above 0 is near data, t = 1, below 0 near noise",
-  async () => {
-    const above = async (mean: number) =>
-      (await drawn("logit_normal", { mean, scale: 1 }, 1, 1000)).filter((t) => t > 0.5).length;
-    // P(z > 0) for z ~ N(1.2, 1) is 0.885.
-    assert.ok(Math.abs(await above(1.2) - 885) < 40);
-    assert.ok(Math.abs(await above(-1.2) - 115) < 40);
-  },
-);
-
-testOnDevices(
-  "timeDistributions: stratified draws one time per bin, in order",
-  async () => {
-    for (const counter of [0, 1]) {
-      const t = await drawn("stratified", {}, counter, 64);
-      assert.deepEqual([...t].map((t) => Math.floor(t * 64)), [...Array(64).keys()]);
-    }
-  },
-);
-
-testOnDevices("timeDistributions: u_shaped stays in [0, 1] at the largest a", async () => {
-  const t = await drawn("u_shaped", { a: 40 }, 2, 4000);
-  assert.ok(t.every((t) => t >= 0 && t <= 1));
-  assert.ok(t.filter((t) => t > 0.9 || t < 0.1).length > 3800);
+testOnDevices("timeDistributions: stratified draws one time per bin, in order", async () => {
+  for (const counter of [0, 1]) {
+    const t = await drawn("stratified", {}, counter, 64);
+    assert.deepEqual([...t].map((t) => Math.floor(t * 64)), [...Array(64).keys()]);
+  }
 });
 
 testOnDevices(
-  "timeDistributions: u_shaped with a small a is nearly uniform, without loss of precision",
+  "timeDistributions: u_shaped follows its formula from nearly uniform to the steepest",
   async () => {
-    const key = tensor(Uint32Array.of(46020, 3, 1));
-    const u = await timeDistributions.uniform.make().draw(key, 1000).read();
-    for (const a of [1e-9, 1e-4, 0.0299, 0.03, 0.1]) {
-      const t = await timeDistributions.u_shaped.make({ a }).draw(key, 1000).read();
+    const u = await drawn("uniform", {}, 1, 1000);
+    for (const a of [1e-9, 1e-4, 0.0299, 0.03, 0.1, 40]) {
+      const t = await drawn("u_shaped", { a }, 1, 1000);
       assertClose(t, u.map((u) => 0.5 + Math.asinh((2 * u - 1) * Math.sinh(a / 2)) / a), 1e-5);
-      assert.ok(new Set(t).size > 900, "times differ");
+      assert.ok(t.every((t) => t >= 0 && t <= 1) && new Set(t).size > 900, "times differ");
     }
   },
 );

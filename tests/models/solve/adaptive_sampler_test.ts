@@ -14,12 +14,8 @@ import {
   AdaptiveSampler,
   type AdaptiveSolverName,
   adaptiveSolvers,
-  createModel,
   defineTableau,
   evaluationsPerStep,
-  noise,
-  type Span,
-  trajectory,
 } from "../../../models/mod.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 
@@ -58,39 +54,35 @@ const problems: Readonly<Record<string, Problem>> = {
 const tolerances = [1e-2, 1e-3, 1e-4];
 
 for (const solver of names) {
-  for (const [name, { field, at, exact = false }] of Object.entries(problems)) {
-    testOnDevices(
-      `the error of AdaptiveSampler by ${solver} follows its tolerance: ${name} field`,
-      async () => {
-        const samplers = tolerances.map((rtol) =>
-          new AdaptiveSampler({ velocity: field }, [1, 2], { solver, rtol, maxEvaluations: 10_000 })
-        );
-        for (const [from, to] of [[0, 1], [1, 0]]) {
-          const errors: number[] = [];
-          for (const sampler of samplers) {
-            const before = sampler.evaluations;
-            const { x, evaluations, steps: [steps] } = await sampler.solve(tensor(at(from), [1, 2]), {
-              from,
-              to,
-            });
-            errors.push(largestDifference(await x.read(), at(to)));
-            assert.equal(evaluations, 2 + evaluationsPerStep(adaptiveSolvers[solver]) * steps.length);
-            assert.equal(sampler.evaluations, before + evaluations);
-            assert.ok(steps.every(({ ratio, accepted }) => accepted === ratio <= 1));
-            const end = steps.filter(({ accepted }) => accepted).reduce((t, { dt }) => t + dt, from);
-            assert.ok(Math.abs(end - to) < 1e-12, `${end}`);
-          }
-          if (exact) {
-            assert.ok(errors.every((error) => error < 1e-5), `${errors}`);
-            continue;
-          }
-          errors.forEach((error, i) => assert.ok(error < 20 * tolerances[i], `${errors}`));
-          const order = Math.log10(errors[0] / errors[2]) / 2;
-          assert.ok(order > 0.6 && order < 1.4, `the error is O(tolerance^${order}): ${errors}`);
+  testOnDevices(`the error of AdaptiveSampler by ${solver} follows its tolerance`, async () => {
+    for (const [name, { field: velocity, at, exact = false }] of Object.entries(problems)) {
+      const samplers = tolerances.map((rtol) =>
+        new AdaptiveSampler({ velocity }, [1, 2], { solver, rtol, maxEvaluations: 10_000 })
+      );
+      for (const [from, to] of [[0, 1], [1, 0]]) {
+        const errors: number[] = [];
+        for (const sampler of samplers) {
+          const before = sampler.evaluations;
+          const solved = await sampler.solve(tensor(at(from), [1, 2]), { from, to });
+          const { x, evaluations, steps: [steps] } = solved;
+          errors.push(largestDifference(await x.read(), at(to)));
+          assert.equal(evaluations, 2 + evaluationsPerStep(adaptiveSolvers[solver]) * steps.length);
+          assert.equal(sampler.evaluations, before + evaluations);
+          assert.ok(steps.every(({ ratio, accepted }) => accepted === ratio <= 1));
+          const end = steps.filter(({ accepted }) => accepted).reduce((t, { dt }) => t + dt, from);
+          assert.ok(Math.abs(end - to) < 1e-12, `${end}`);
         }
-      },
-    );
-  }
+        const order = Math.log10(errors[0] / errors[2]) / 2;
+        errors.forEach((error, i) =>
+          assert.ok(error < (exact ? 1e-5 : 20 * tolerances[i]), `${name}: ${errors}`)
+        );
+        assert.ok(
+          exact || order > 0.6 && order < 1.4,
+          `${name}: the error is O(tolerance^${order}): ${errors}`,
+        );
+      }
+    }
+  });
 }
 
 /** Heun's method with Euler's for the error estimate: not first-same-as-last, with cubic interpolation. */
@@ -120,23 +112,24 @@ testOnDevices("AdaptiveSampler compares each sample's root mean square error", a
 });
 
 testOnDevices("AdaptiveSampler starts with the step size of Hairer, Nørsett and Wanner", async () => {
-  const first = async (velocity: (x: Tensor, t: Tensor) => Tensor, x: number, rtol: number, span: Span) => {
-    const { steps: [[{ dt }]] } = await new AdaptiveSampler({ velocity }, [1, 1], { rtol })
-      .solve(tensor([x], [1, 1]), span);
-    return dt;
-  };
   const expected = (largest: number) => (0.01 / largest) ** (1 / 5);
   // At x = 2, the allowed error is 3 rtol. |v| = |x|, and over an Euler step h, v changes by h |x|.
   const decay = (x: Tensor) => multiply(x, -1);
-  for (const rtol of [1e-2, 1e-5]) {
-    assertClose([await first(decay, 2, rtol, {})], [expected(2 / (3 * rtol))], 1e-4);
-    assertClose([await first(decay, 2, rtol, { from: 1, to: 0 })], [-expected(2 / (3 * rtol))], 1e-4);
-  }
   // v = 1 before t = 1/2, then grows by 100 per unit of time. At x = 1, the allowed error is 0.02.
   const growing = (x: Tensor, t: Tensor) =>
     add(multiply(x, 0), each(add(multiply(maximum(subtract(t, 0.5), 0), 100), 1)));
-  assertClose([await first(growing, 1, 0.01, { from: 0.5 })], [expected(100 / 0.02)], 1e-4);
-  assertClose([await first(growing, 1, 0.01, { from: 0.5, to: 0 })], [-expected(1 / 0.02)], 1e-4);
+  const cases: [velocity: typeof growing, x: number, rtol: number, from: number, to: number, step: number][] =
+    [
+      [decay, 2, 1e-2, 0, 1, expected(2 / (3 * 1e-2))],
+      [decay, 2, 1e-5, 1, 0, -expected(2 / (3 * 1e-5))],
+      [growing, 1, 0.01, 0.5, 1, expected(100 / 0.02)],
+      [growing, 1, 0.01, 0.5, 0, -expected(1 / 0.02)],
+    ];
+  for (const [velocity, x, rtol, from, to, step] of cases) {
+    const sampler = new AdaptiveSampler({ velocity }, [1, 1], { rtol });
+    const { steps: [[{ dt }]] } = await sampler.solve(tensor([x], [1, 1]), { from, to });
+    assertClose([dt], [step], 1e-4);
+  }
 });
 
 testOnDevices("AdaptiveSampler solves each sample independently of the others", async () => {
@@ -214,20 +207,6 @@ for (const solver of [...names, heunEuler]) {
   });
 }
 
-testOnDevices("AdaptiveSampler and its snapshots agree with many small steps", async () => {
-  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
-  const shape = [3, 1, 5, 4];
-  const { x, snapshots } = await new AdaptiveSampler(model, shape)
-    .solve(noise(3, shape), { snapshots: [0.25, 0.5, 0.75] });
-  const fine = await Array.fromAsync(trajectory(model, { x0: noise(3, shape), steps: 100, solver: "rk4" }));
-  assertClose(await x.read(), fine[100].image, 1e-3);
-  for (const { t, image, velocity } of snapshots) {
-    const expected = fine[Math.round(100 * t)];
-    assertClose(image, expected.image, 1e-3);
-    assertClose(velocity, expected.velocity!, 2e-3);
-  }
-});
-
 testOnDevices("AdaptiveSampler awaits onProgress, and stops if it throws", async () => {
   const sampler = new AdaptiveSampler(driven, [3, 1], { rtol: 1e-3 });
   const shares: number[] = [];
@@ -247,30 +226,25 @@ testOnDevices("AdaptiveSampler awaits onProgress, and stops if it throws", async
 });
 
 testOnCpu("AdaptiveSampler refuses invalid options", async () => {
-  const refuse = (options: object, message: RegExp) =>
-    assert.throws(() => new AdaptiveSampler(driven, [3, 1], options), message);
+  const refuse = (options: object, message: string) =>
+    assert.throws(() => new AdaptiveSampler(driven, [3, 1], options), new RegExp(`^${message}`));
   for (const [name, value] of [["rtol", 0], ["rtol", NaN], ["rtol", 2], ["maxEvaluations", 1.5]]) {
-    refuse({ [name]: value }, new RegExp(`^RangeError: Cannot solve: ${name} is ${value} \\(expected `));
+    refuse({ [name]: value }, `RangeError: Cannot solve: ${name} is ${value} \\(expected `);
   }
-  refuse({ solver: "dopri" }, /^TypeError: Unknown solver "dopri": did you mean "dopri5"\?/);
+  refuse({ solver: "dopri" }, 'TypeError: Unknown solver "dopri": did you mean "dopri5"');
   for (const solver of ["heun", "sde"]) {
-    refuse(
-      { solver },
-      new RegExp(`^TypeError: Cannot choose the steps of the solver ${solver}: it has no error`),
-    );
+    refuse({ solver }, `TypeError: Cannot choose the steps of the solver ${solver}: it has no error`);
   }
   const sampler = new AdaptiveSampler(driven, [3, 1]);
   const refused = (options: Parameters<typeof sampler.solve>[1], message: string) =>
     assert.rejects(sampler.solve(tensor(starts, [3, 1]), options), { name: "RangeError", message });
   const from = (a: number, b: number) => `(expected different times in order, from ${a} to ${b})`;
-  await refused({ snapshots: [0, 1.5] }, `Cannot solve: snapshot 1 is at t = 1.5 ${from(0, 1)}`);
-  await refused({ snapshots: [0.5, 0.5] }, `Cannot solve: snapshot 1 is at t = 0.5 ${from(0, 1)}`);
-  await refused({ snapshots: [NaN] }, `Cannot solve: snapshot 0 is at t = NaN ${from(0, 1)}`);
-  await refused({ snapshots: [0.3], from: 0.5 }, `Cannot solve: snapshot 0 is at t = 0.3 ${from(0.5, 1)}`);
-  await refused(
-    { from: 1, to: 0, snapshots: [0.3, 0.4] },
-    `Cannot solve: snapshot 1 is at t = 0.4 ${from(1, 0)}`,
-  );
+  const snapshot = "Cannot solve: snapshot";
+  await refused({ snapshots: [0, 1.5] }, `${snapshot} 1 is at t = 1.5 ${from(0, 1)}`);
+  await refused({ snapshots: [0.5, 0.5] }, `${snapshot} 1 is at t = 0.5 ${from(0, 1)}`);
+  await refused({ snapshots: [NaN] }, `${snapshot} 0 is at t = NaN ${from(0, 1)}`);
+  await refused({ snapshots: [0.3], from: 0.5 }, `${snapshot} 0 is at t = 0.3 ${from(0.5, 1)}`);
+  await refused({ from: 1, to: 0, snapshots: [0.3, 0.4] }, `${snapshot} 1 is at t = 0.4 ${from(1, 0)}`);
   await refused({ from: 1 }, "Cannot solve: to is 1 (expected another time than `from`)");
   await refused({ from: -1 }, "Cannot solve: from is -1 (expected a time in [0, 1])");
 });

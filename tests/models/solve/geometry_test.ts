@@ -20,7 +20,7 @@ const rotating = (omega: number) => ({
   velocity: (x: Tensor) => multiply(concat([multiply(slice(x, 1, 1, 1), -1), slice(x, 1, 0, 1)], 1), omega),
 });
 
-testOnDevices("a straight flow has length = distance and no curvature", async () => {
+testOnDevices("a flow that is straight or at rest has length = distance and no curvature", async () => {
   const found = await flowGeometry(straight, noise(1, [3, 2]), { solver: "heun", times: [0, 0.1, 0.6, 1] });
   assertClose(found.distance, [5, 5, 5], 1e-6);
   assertClose(found.length, [5, 5, 5], 1e-6);
@@ -30,6 +30,10 @@ testOnDevices("a straight flow has length = distance and no curvature", async ()
   assert.equal(found.curvature.length, 3);
   assert.deepEqual(found.speed.map((column) => column.length), [3, 3, 3, 3]);
   assert.deepEqual(found.times, [0, 0.1, 0.6, 1]);
+  const still = await flowGeometry({ velocity: (x) => multiply(x, 0) }, noise(1, [2, 2]), { steps: 2 });
+  for (const column of [still.turning, still.length, still.straightness, ...still.curvature]) {
+    assert.deepEqual(column, new Float64Array(2));
+  }
   const back = await flowGeometry(straight, noise(1, [3, 2]), { times: [0.75, 0.5, 0.25] });
   assertClose(back.distance, [2.5, 2.5, 2.5], 1e-6);
   assertClose(back.straightness, [0, 0, 0], 1e-6);
@@ -63,13 +67,6 @@ testOnDevices("a rotation has the curvature and turning angle of its circles", a
   for (const column of found.speed) assertClose(column, radii.map((r) => r * omega), 1e-4);
   // The integral of |v|^2 minus |distance|^2, because the integral of v is x(1) - x(0).
   assertClose(found.straightness, radii.map((r) => r * r * (omega ** 2 - chord ** 2)), 1e-3);
-});
-
-testOnDevices("a flow at rest does not turn", async () => {
-  const found = await flowGeometry({ velocity: (x) => multiply(x, 0) }, noise(1, [2, 2]), { steps: 2 });
-  for (const column of [found.turning, found.length, found.straightness, ...found.curvature]) {
-    assert.deepEqual(column, new Float64Array(2));
-  }
 });
 
 testOnDevices("flowGeometry() follows the trajectories of Sampler, in batches", async () => {
@@ -130,15 +127,18 @@ testOnCpu("the error of roundTrip() falls at least by the order of its solver", 
 
 testOnCpu("flowGeometry() and roundTrip() refuse invalid options", async () => {
   const x = noise(1, [2, 2]);
+  const cases: [options: object, message: RegExp, start?: unknown][] = [
+    [{ steps: 0 }, /^RangeError: Cannot sample in 0 steps/],
+    [{ rtol: 1e-3 }, /^TypeError: Unknown setting "rtol"/],
+    [{ steps: 1, solver: "huen" }, /^TypeError: Unknown solver "huen": did you mean "heun"\?/],
+    [{ steps: 1, batch: 0 }, /^RangeError: Cannot .*batch is 0/],
+    [{ steps: 1, condition: tensor([1]) }, /^ShapeError: .*\(expected 2 rows\)/],
+    [{ steps: 1 }, /^ShapeError: Cannot sample a batch of shape/, noise(1, [0, 2])],
+    [{ steps: 1 }, /^TypeError: .* is x \(expected a tensor\)/, "x"],
+  ];
   for (const measure of [flowGeometry, roundTrip]) {
-    const refuse = (options: object, message: RegExp, start = x) =>
-      assert.rejects(measure(straight, start, options), message);
-    await refuse({ steps: 0 }, /^RangeError: Cannot sample in 0 steps/);
-    await refuse({ rtol: 1e-3 }, /^TypeError: Unknown setting "rtol"/);
-    await refuse({ steps: 1, solver: "huen" }, /^TypeError: Unknown solver "huen": did you mean "heun"\?/);
-    await refuse({ steps: 1, batch: 0 }, /^RangeError: Cannot .*batch is 0/);
-    await refuse({ steps: 1, condition: tensor([1]) }, /^ShapeError: .*\(expected 2 rows\)/);
-    await refuse({ steps: 1 }, /^ShapeError: Cannot sample a batch of shape/, noise(1, [0, 2]));
-    await refuse({ steps: 1 }, /^TypeError: .* is x \(expected a tensor\)/, "x" as unknown as Tensor);
+    for (const [options, message, start = x] of cases) {
+      await assert.rejects(measure(straight, start as Tensor, options), message);
+    }
   }
 });

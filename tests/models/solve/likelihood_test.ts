@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { concat, mean, multiply, reshape, slice, sum, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
+  bitsOf,
+  bitsPerDimension,
   createModel,
   DensityField,
+  dequantized,
   type LikelihoodOptions,
   logLikelihood,
   noise,
+  type Normalization,
   rademacher,
-  type SolverName,
-  solvers,
+  toPixels,
 } from "../../../models/mod.ts";
 import { upTo } from "../../refusing.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { GaussianFlow, logpOf } from "./gaussian_flow.ts";
 
 const points = (n: number) => multiply(noise(5, [n, 4]), 1.5);
@@ -24,36 +27,20 @@ testOnDevices("logLikelihood() of a Gaussian flow is exact up to solver error", 
   const found = await logLikelihood(flow, x1, { solver: "rk4", steps: 40, exact: true });
   assertClose(await found.logp.read(), expected, 1e-4);
   assert.deepEqual(found.perProbe.shape, [9, 1]);
-  assert.equal(found.evaluations, 160);
-  assert.equal(found.products, 640);
-});
-
-testOnCpu("logLikelihood() counts the evaluations of the field", async () => {
-  for (const solver of Object.keys(solvers) as SolverName[]) {
-    const flow = new GaussianFlow();
-    const { evaluations, products } = await logLikelihood(flow, points(2), {
-      solver,
-      steps: 1,
-      seed: 1,
-      probes: 3,
-    });
-    assert.equal(evaluations, flow.calls); // the only step is traced once, so calls are evaluations
-    assert.equal(products, 3 * evaluations);
-  }
+  assert.deepEqual([found.evaluations, found.products], [160, 640]);
+  const estimate = await logLikelihood(flow, x1, { solver: "dopri5", steps: 5, probes: 3 });
+  assert.deepEqual([estimate.evaluations, estimate.products], [31, 93]);
 });
 
 testOnDevices("logLikelihood() reports progress, and can be stopped", async () => {
   const progress: number[] = [];
   const options = { rtol: 1e-2, seed: 1, batch: 2 };
-  await logLikelihood(new GaussianFlow(), points(3), {
-    ...options,
-    onProgress: (done) => void progress.push(done),
-  });
+  const onProgress = (done: number) => void progress.push(done);
+  await logLikelihood(new GaussianFlow(), points(3), { ...options, onProgress });
   assert.deepEqual(progress, progress.toSorted((a, b) => a - b));
-  assert.ok(
-    progress.some((done) => done > 0 && done < 2) && progress.some((done) => done > 2 && done < 3),
-    `${progress}`,
-  );
+  for (const from of [0, 2]) {
+    assert.ok(progress.some((done) => done > from && done < from + 1), `${progress}`);
+  }
   assert.deepEqual([progress.includes(2), progress.at(-1)], [true, 3]);
   const stopped = { ...options, onProgress: () => Promise.reject(new Error("enough")) };
   await assert.rejects(logLikelihood(new GaussianFlow(), points(3), stopped), /^Error: enough$/);
@@ -117,11 +104,7 @@ testOnCpu("logLikelihood() takes adaptive steps per sample by default", async ()
   assert.ok(calls[0] <= calls[1] && calls[1] < calls[2], `${calls}`);
   const { evaluations } = await logLikelihood(new GaussianFlow(), x1, { exact: true });
   assert.equal(evaluations, calls[1]);
-  const bosh3 = await logLikelihood(new GaussianFlow(), x1, {
-    rtol: 1e-4,
-    exact: true,
-    solver: "bosh3",
-  });
+  const bosh3 = await logLikelihood(new GaussianFlow(), x1, { rtol: 1e-4, exact: true, solver: "bosh3" });
   assertClose(await bosh3.logp.read(), expected, 1e-3);
 });
 
@@ -172,13 +155,8 @@ testOnCpu("logLikelihood() refuses invalid options", async () => {
     ],
     [{ seed: -1 }, /^RangeError: Cannot draw from the seed -1/],
     [{ probes: 0 }, /^RangeError: Cannot draw random signs: count is 0/],
-    [{ batch: 0 }, /^RangeError: Cannot .*batch is 0/],
-    [{ steps: 0 }, /^RangeError: Cannot sample in 0 steps/],
-    [{ steps: 2, rtol: 1e-3 }, /^TypeError: Unknown setting "steps" of a sampler with adaptive steps/],
-    [{ rtol: 0 }, /^RangeError: Cannot solve: rtol is 0/],
     [{ solver: "heun" }, /^TypeError: Cannot choose the steps of the solver heun: it has no error estimate/],
     [{ solver: "sde", steps: 2 }, /^TypeError: Cannot go from t = 1 to 0 with noise/],
-    [{ steps: 2, times: [0, 1] }, /^TypeError: .*both times and steps/],
     [
       { times: [0.1, 1] },
       /^RangeError: .* at times from 0\.1 to 1 \(expected from 0 to 1, as for sampling\)$/,
@@ -198,4 +176,79 @@ testOnCpu("logLikelihood() refuses invalid options", async () => {
     );
   }
   assert.throws(() => new DensityField(flow, [0, 4]), /^ShapeError: Cannot sample a batch/);
+});
+
+/** Normalizations to [0, 1], to [-1, 1], and an unusual one. */
+const normalizations: readonly Normalization[] = [
+  { scale: 1, shift: 0 },
+  { scale: 2, shift: -1 },
+  { scale: -3, shift: 0.5 },
+];
+/** Six images of four bytes. */
+const bytes = Uint8Array.from({ length: 24 }, (_, i) => i === 0 ? 0 : i === 1 ? 255 : (i * 89) % 256);
+const [means, deviations] = [[0.5, 0.4, 0.6, 0.3], [0.4, 0.15, 0.3, 0.5]];
+
+/** Images in the network's units, and a flow whose pixels are distributed as N(mean, Q diag(deviation^2) Q^T). */
+function seen({ scale, shift }: Normalization) {
+  return {
+    x1: tensor(Float32Array.from(bytes, (byte) => scale * byte / 255 + shift), [6, 4]),
+    flow: new GaussianFlow(means.map((m) => scale * m + shift), deviations.map((s) => Math.abs(scale) * s)),
+  };
+}
+
+testOnCpu("dequantized() spreads each level over its width", async () => {
+  for (const normalization of normalizations) {
+    const { x1 } = seen(normalization);
+    const values = toPixels(await dequantized(x1, normalization, 5).read(), normalization);
+    const u = [...values].map((value, i) => 256 * value - bytes[i]);
+    assert.ok(u.every((u) => u > -1e-4 && u < 1 + 1e-4), `${u}`);
+    assert.ok(Math.max(...u) - Math.min(...u) > 0.5, `${u}`);
+    const first = toPixels(await dequantized(slice(x1, 0, 0, 2), normalization, 5).read(), normalization);
+    assert.deepEqual(first, values.slice(0, 8));
+    const other = toPixels(await dequantized(x1, normalization, 6).read(), normalization);
+    assert.ok(largestDifference(other, values) > 1e-3);
+  }
+});
+
+Deno.test("bitsOf() adds the bits of the scaling: 8 for pixels in [0, 1], 7 for [-1, 1]", () => {
+  assert.equal(bitsOf(0, 4, normalizations[0]), 8);
+  assert.equal(bitsOf(0, 4, normalizations[1]), 7);
+  assert.equal(bitsOf(-4 * Math.LN2, 4, normalizations[1]), 8);
+  assert.equal(bitsOf(0, 4, { scale: -0.5, shift: 1 }), 9);
+});
+
+testOnCpu("bitsPerDimension() of a known density is exact for every normalization", async () => {
+  for (const normalization of normalizations) {
+    const { x1, flow } = seen(normalization);
+    const options = { normalization, solver: "rk4", steps: 40, seed: 5 } as const;
+    const found = await bitsPerDimension(flow, x1, { ...options, exact: true });
+    const values = toPixels(await dequantized(x1, normalization, 5).read(), normalization);
+    const ofPixels = new GaussianFlow(means, deviations);
+    // In units of levels, the density is divided by 256 per dimension.
+    const expected = logpOf(ofPixels, values).map((logp) => 8 - logp / (4 * Math.LN2));
+    assertClose(found.bits, expected, 1e-4);
+    assert.deepEqual([found.evaluations, found.products], [160, 640]);
+    assert.ok(Math.abs(found.mean - expected.reduce((a, b) => a + b) / 6) < 1e-3);
+    assert.ok(Number.isNaN(found.probeError));
+  }
+});
+
+testOnDevices("bitsPerDimension() has standard errors over images and over random signs", async () => {
+  const { x1, flow } = seen(normalizations[1]);
+  const how = { normalization: normalizations[1], solver: "heun", steps: 10, seed: 5 } as const;
+  const found = await bitsPerDimension(flow, x1, { ...how, probes: 4 });
+  const errorOf = (values: readonly number[]) => {
+    const mean = values.reduce((a, b) => a + b) / values.length;
+    const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / (values.length - 1);
+    return Math.sqrt(variance / values.length);
+  };
+  assert.deepEqual([found.bits.length, found.probes.length], [6, 4]);
+  assertClose([found.standardError, found.probeError], [errorOf(found.bits), errorOf(found.probes)], 1e-12);
+  assertClose([found.mean], [found.probes.reduce((a, b) => a + b) / 4], 1e-12);
+  assert.ok(found.probeError > 1e-4 && found.probeError < found.standardError);
+  const exact = await bitsPerDimension(flow, x1, { ...how, exact: true });
+  assert.ok(Math.abs(found.mean - exact.mean) < 5 * found.probeError);
+  const one = await bitsPerDimension(flow, slice(x1, 0, 0, 1), { ...how, probes: 4 });
+  assert.ok(Number.isNaN(one.standardError));
+  assertClose(one.bits, found.bits.slice(0, 1), 1e-5);
 });

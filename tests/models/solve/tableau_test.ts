@@ -26,15 +26,12 @@ Deno.test("defineTableau() refuses tableaus that are not explicit or not consist
   refused({ error: [0] }, /error has 1 values \(expected 2, the length of b\)/);
 });
 
-Deno.test("defineTableau() detects first-same-as-last methods", () => {
+Deno.test("evaluationsOf() counts the evaluations of given steps, fewer if first is same as last", () => {
   assert.equal(defineTableau(order2).firstSameAsLast, false);
   const a = [[], [1 / 2], [1 / 2, 1 / 2]];
   const reusing = defineTableau({ order: 1, a, b: [1 / 2, 1 / 2, 0], c: [0, 1 / 2, 1] });
   assert.equal(reusing.firstSameAsLast, true);
   assert.equal(evaluationsOf({ solver: reusing, steps: 4 }), 9);
-});
-
-Deno.test("evaluationsOf() counts the evaluations of given steps", () => {
   const perStep = { euler: 1, midpoint: 2, heun: 2, bosh3: 3, rk4: 4, dopri5: 6, sde: 1 } as const;
   for (const solver of Object.keys(perStep) as (keyof typeof perStep)[]) {
     const first = solver === "bosh3" || solver === "dopri5" ? 1 : 0;
@@ -43,8 +40,7 @@ Deno.test("evaluationsOf() counts the evaluations of given steps", () => {
   }
   assert.equal(evaluationsOf({}), 40);
   assert.equal(evaluationsOf({ rtol: 1e-3 }), undefined);
-  assert.ok(["bosh3", "dopri5"].every((name) => Object.hasOwn(adaptiveSolvers, name)));
-  assert.ok(!Object.hasOwn(adaptiveSolvers, "heun"));
+  assert.deepEqual(Object.keys(adaptiveSolvers).toSorted(), ["bosh3", "dopri5"]);
 });
 
 /** Solves from t = 0 to 1. */

@@ -30,13 +30,9 @@ Deno.test("permutation() is a permutation that depends on seed, stream and count
   const first = permutation(46020, 1, 0, 50);
   assert.deepEqual(sorted(first), upTo(50));
   assert.deepEqual(permutation(46020, 1, 0, 50), first);
-  for (
-    const other of [permutation(1, 1, 0, 50), permutation(46020, 2, 0, 50), permutation(46020, 1, 1, 50)]
-  ) {
-    assert.deepEqual(sorted(other), upTo(50));
-    assert.notDeepEqual(other, first);
+  for (const [seed, stream, counter] of [[1, 1, 0], [46020, 2, 0], [46020, 1, 1]]) {
+    assert.notDeepEqual(permutation(seed, stream, counter, 50), first);
   }
-  assert.deepEqual(permutation(46020, 1, 0, 1), Uint32Array.of(0));
 });
 
 Deno.test("permutation() is uniform: every value is equally likely at every position", () => {
@@ -76,14 +72,11 @@ Deno.test("BatchOrder.batch() depends only on the seed and the step, not on earl
   assert.notDeepEqual(new BatchOrder(examples(7), 3, 1).batch(0), forwards[0]);
 });
 
-Deno.test("BatchOrder.epochsAfter() counts an epoch when a step contains its last example", () => {
-  const order = new BatchOrder(examples(86), 8, 46020); // 10.75 steps per epoch
-  assert.deepEqual([0, 1, 2, 3, 4].map((epochs) => order.stepsFor(epochs)), [0, 11, 22, 33, 43]);
-  const after = [0, 10, 11, 21, 22, 42, 43].map((steps) => order.epochsAfter(steps));
+Deno.test("BatchOrder counts an epoch, or a fraction, when a step contains its last example", () => {
+  const whole = new BatchOrder(examples(86), 8, 46020); // 10.75 steps per epoch
+  assert.deepEqual([0, 1, 2, 3, 4].map((epochs) => whole.stepsFor(epochs)), [0, 11, 22, 33, 43]);
+  const after = [0, 10, 11, 21, 22, 42, 43].map((steps) => whole.epochsAfter(steps));
   assert.deepEqual(after, [0, 0, 1, 1, 2, 3, 4]);
-});
-
-Deno.test("BatchOrder.intervalsAfter() agrees with stepsFor() for any fraction of an epoch", () => {
   for (const [n, batchSize] of [[86, 8], [54000, 32], [7, 3], [3, 2]]) {
     const order = new BatchOrder(examples(n), batchSize, 46020);
     for (const epochs of [0.1, 0.25, 1 / 3, 0.7, 1, 1.5, 2, 1e-6]) {

@@ -9,16 +9,10 @@ import {
   scheduleNames,
 } from "../../../models/mod.ts";
 import { testNeeding } from "../../permissions.ts";
+import { assertClose } from "../../testing.ts";
 import { folder } from "../vectors.ts";
 
 const vectors = () => JSON.parse(Deno.readTextFileSync(new URL("schedules.json", folder)));
-
-function assertRates(actual: number[], expected: number[]): void {
-  assert.equal(actual.length, expected.length);
-  actual.forEach((rate, i) =>
-    assert.ok(Math.abs(rate - expected[i]) <= 1e-12, `${rate} is not ${expected[i]}`)
-  );
-}
 
 testNeeding({ read: true }, "oneCycle() is PyTorch's", () => {
   const { settings, learning_rates: expected } = vectors().OneCycleLR;
@@ -28,13 +22,13 @@ testNeeding({ read: true }, "oneCycle() is PyTorch's", () => {
     startDivisor: settings.div_factor,
     endDivisor: settings.final_div_factor,
   });
-  assertRates(expected.map((_: number, i: number) => learningRate(i / last)), expected);
+  assertClose(expected.map((_: number, i: number) => learningRate(i / last)), expected, 1e-12);
 });
 
 testNeeding({ read: true }, "cosine() is PyTorch's", () => {
   const { settings, learning_rates: expected } = vectors().CosineAnnealingLR;
   const { learningRate } = cosineSchedule(settings.lr, { final: settings.eta_min });
-  assertRates(expected.map((_: number, i: number) => learningRate(i / settings.T_max)), expected);
+  assertClose(expected.map((_: number, i: number) => learningRate(i / settings.T_max)), expected, 1e-12);
 });
 
 testNeeding({ read: true }, "plateau() is PyTorch's, also through its state", () => {
@@ -47,7 +41,7 @@ testNeeding({ read: true }, "plateau() is PyTorch's, also through its state", ()
     losses.slice(i / 2, i + 1).forEach(second.observe);
     return second.learningRate(i / losses.length);
   });
-  assertRates(rates, expected);
+  assertClose(rates, expected, 1e-12);
 });
 
 Deno.test("plateauSchedule() cools down after a reduction, and stops at its minimum", () => {
@@ -70,13 +64,8 @@ Deno.test("plateauSchedule() counts a NaN loss as no improvement", () => {
 });
 
 Deno.test("constantSchedule(), cosineSchedule() and plateauSchedule() warm up linearly", () => {
-  for (
-    const { learningRate } of [
-      constantSchedule(2, { warmup: 0.5 }),
-      cosineSchedule(2, { warmup: 0.5 }),
-      plateauSchedule(2, { warmup: 0.5 }),
-    ]
-  ) {
+  for (const make of [constantSchedule, cosineSchedule, plateauSchedule]) {
+    const { learningRate } = make(2, { warmup: 0.5 });
     assert.deepEqual([0, 0.125, 0.25, 0.5].map(learningRate), [0, 0.5, 1, 2]);
   }
   assert.ok(Math.abs(cosineSchedule(2, { warmup: 0.5, final: 1 }).learningRate(0.75) - 1.5) < 1e-15);
@@ -93,28 +82,18 @@ Deno.test("createSchedule() makes every schedule by name, and clamps progress to
 });
 
 Deno.test("createSchedule() refuses unknown names and invalid settings", () => {
-  assert.throws(
-    () => createSchedule("cosin" as ScheduleName, 1),
-    /Unknown schedule "cosin": did you mean "cosine"/,
-  );
-  assert.throws(
-    () => createSchedule("cosine", 1, { warm_up: 0.1 }),
-    /"warm_up" of schedule cosine: did you mean "warmup"/,
-  );
-  assert.throws(() => createSchedule("cosine", 1, { warmup: 1 }), /warm up for 1 of a run/);
-  assert.throws(() => createSchedule("plateau", 1, { factor: 2 }), /factor 2 \(expected 0 < factor < 1\)/);
+  const unknown = /Unknown schedule "cosin": did you mean "cosine"/;
+  assert.throws(() => createSchedule("cosin" as ScheduleName, 1), unknown);
+  for (const name of scheduleNames) {
+    const message = new RegExp(`"warmups" of schedule ${name}: did you mean "warmup"`);
+    assert.throws(() => createSchedule(name, 1, { warmups: 0.1 }), message);
+  }
   const refused = (name: ScheduleName, rate: number, settings: Record<string, number>, message: RegExp) =>
     assert.throws(() => createSchedule(name, rate, settings), { name: "RangeError", message });
-  for (const name of scheduleNames) {
-    for (const rate of [NaN, Infinity, -1]) {
-      refused(
-        name,
-        rate,
-        {},
-        /^Cannot make a schedule: the learning rate is .* \(expected a number of at least 0\)$/,
-      );
-    }
-  }
+  const badRate = /^Cannot make a schedule: the learning rate is .* \(expected a number of at least 0\)$/;
+  for (const name of scheduleNames) for (const rate of [NaN, Infinity, -1]) refused(name, rate, {}, badRate);
+  refused("cosine", 1, { warmup: 1 }, /warm up for 1 of a run/);
+  refused("plateau", 1, { factor: 2 }, /factor 2 \(expected 0 < factor < 1\)/);
   refused("cosine", 1, { final: NaN }, /final is NaN \(expected a number of at least 0\)/);
   refused("one_cycle", 1, { startDivisor: 0 }, /startDivisor is 0 \(expected a number above 0\)/);
   refused("one_cycle", 1, { endDivisor: NaN }, /endDivisor is NaN \(expected a number above 0\)/);
