@@ -15,23 +15,15 @@ Deno.test("encodeNpy() writes magic, version, header and data in the specified f
   assert.deepEqual([...bytes.subarray(128)], [0, 0, 128, 63, 0, 0, 0, 192]);
 });
 
-Deno.test("encodeNpy() writes every shape as a Python tuple", () => {
-  const shapeOf = (shape: number[], length: number) =>
-    /'shape': (.*), \}/.exec(new TextDecoder().decode(encodeNpy(shape, new Float32Array(length))))?.[1];
-  assert.equal(shapeOf([], 1), "()");
-  assert.equal(shapeOf([3], 3), "(3,)");
-  assert.equal(shapeOf([2, 0, 4], 0), "(2, 0, 4)");
-});
-
-Deno.test("encodeNpy() aligns the data to 64 bytes for headers of every length", () => {
+Deno.test("encodeNpy() writes shapes as Python tuples, aligns the data, and refuses other lengths", () => {
+  for (const [shape, tuple] of [[[], "()"], [[3], "(3,)"], [[2, 0, 4], "(2, 0, 4)"]] as const) {
+    const bytes = encodeNpy(shape, new Float32Array(shape.reduce((a: number, b) => a * b, 1)));
+    assert.ok(new TextDecoder().decode(bytes).includes(`'shape': ${tuple}, }`));
+  }
   for (let rank = 1; rank <= 32; rank++) {
     const bytes = encodeNpy(Array(rank).fill(1), new Float32Array([1]));
-    assert.equal((bytes.length - 4) % 64, 0, `rank ${rank}`);
-    assert.equal(bytes[bytes.length - 5], 0x0a, `rank ${rank}`);
+    assert.deepEqual([(bytes.length - 4) % 64, bytes[bytes.length - 5]], [0, 0x0a], `rank ${rank}`);
   }
-});
-
-Deno.test("encodeNpy() refuses a shape that does not match the data", () => {
   assert.throws(() => encodeNpy([2, 2], new Float32Array(3)), {
     name: "RangeError",
     message: "Cannot encode npy: shape [2, 2] does not match 3 values",

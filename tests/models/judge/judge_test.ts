@@ -92,52 +92,28 @@ testOnCpu("loadJudge() refuses other files, and loadCheckpoint() refuses a judge
   const changed = (changes: Partial<Record<keyof JudgeInfo, unknown>>) =>
     encodeSafetensors(tensors, { ...metadata, judge: JSON.stringify({ ...info, ...changes }) });
   const damaged = new Map([...tensors, ["last.bias", { shape: [3], data: Float32Array.of(0, NaN, 0) }]]);
+  const fields: readonly (readonly [changes: Partial<Record<keyof JudgeInfo, unknown>>, message: string])[] =
+    [
+      [{ classes: 1 }, "classes of its judge is 1 (expected a whole number from 2 to 4096)"],
+      [{ height: undefined }, "height of its judge is undefined (expected a whole number"],
+      [
+        { normalization: { scale: 0, shift: 1 } },
+        'normalization of its judge is {"scale":0,"shift":1} (expected a scale other than 0',
+      ],
+      [{ dataDigest: "abc" }, 'dataDigest of its judge is "abc" (expected 64 hex digits)'],
+      [{ accuracy: 1.5 }, "accuracy of its judge is 1.5 (expected a number from 0 to 1)"],
+      [{ steps: "7" }, 'steps of its judge is "7" (expected a whole number of at least 1)'],
+    ];
+  const other = (changes: object) => encodeSafetensors(tensors, { ...metadata, ...changes });
   const cases: readonly (readonly [bytes: Uint8Array, name: string, message: string])[] = [
     [
       network,
       "JudgeError",
       "it holds no judge (expected the network Classifier); make one with deno task judge",
     ],
-    [
-      changed({ classes: 1 }),
-      "JudgeError",
-      "classes of its judge is 1 (expected a whole number from 2 to 4096)",
-    ],
-    [
-      changed({ height: undefined }),
-      "JudgeError",
-      "height of its judge is undefined (expected a whole number",
-    ],
-    [
-      changed({ normalization: { scale: 0, shift: 1 } }),
-      "JudgeError",
-      'normalization of its judge is {"scale":0,"shift":1} (expected a scale other than 0',
-    ],
-    [
-      changed({ dataDigest: "abc" }),
-      "JudgeError",
-      'dataDigest of its judge is "abc" (expected 64 hex digits)',
-    ],
-    [
-      changed({ accuracy: 1.5 }),
-      "JudgeError",
-      "accuracy of its judge is 1.5 (expected a number from 0 to 1)",
-    ],
-    [
-      changed({ steps: "7" }),
-      "JudgeError",
-      'steps of its judge is "7" (expected a whole number of at least 1)',
-    ],
-    [
-      encodeSafetensors(tensors, { ...metadata, judge: "{" }),
-      "JudgeError",
-      "its description is not JSON",
-    ],
-    [
-      encodeSafetensors(tensors, { ...metadata, format_version: "2" }),
-      "JudgeError",
-      "its format is 2 (expected 1)",
-    ],
+    ...fields.map(([changes, message]) => [changed(changes), "JudgeError", message] as const),
+    [other({ judge: "{" }), "JudgeError", "its description is not JSON"],
+    [other({ format_version: "2" }), "JudgeError", "its format is 2 (expected 1)"],
     [changed({ classes: 4 }), "StateError", '"last.weight" is f32[3, 84] (expected f32[4, 84])'],
     [encodeSafetensors(damaged as typeof tensors, metadata), "StateError", '"last.bias" is NaN at index 1'],
     [file.subarray(0, 5000), "SafetensorsError", "tensor "],
@@ -145,10 +121,8 @@ testOnCpu("loadJudge() refuses other files, and loadCheckpoint() refuses a judge
   for (const [bytes, name, message] of cases) {
     assert.throws(() => loadJudge(bytes, "a file"), (error: Error) => {
       assert.equal(error.name, name);
-      assert.ok(
-        /^Cannot (load|read) a file: /.test(error.message) && error.message.includes(message),
-        error.message,
-      );
+      assert.match(error.message, /^Cannot (load|read) a file: /);
+      assert.ok(error.message.includes(message), error.message);
       return true;
     });
   }

@@ -13,7 +13,6 @@ import {
   batchSource,
   createModel,
   fit,
-  FitError,
   flowMatching,
   Linear,
   lossOf,
@@ -26,7 +25,7 @@ import {
   type TrainerOptions,
   withParameters,
 } from "../../../models/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { PairDraw } from "../../../models/train/pair_draw.ts";
 
 class LineField extends Module {
@@ -74,10 +73,7 @@ testOnDevices("Trainer.restore() changes nothing if it refuses a state", async (
   const [before, state] = [await made.state(), await given.state()];
   const { ema: _, ...bare } = state;
   const half = new Map([...state.optimizer].filter(([name]) => name.startsWith("m.")));
-  const wide = new Map([
-    ...state.parameters,
-    ["map.bias", { shape: [2], data: new Float32Array(2) }] as const,
-  ]);
+  const wide = new Map(state.parameters).set("map.bias", { shape: [2], data: new Float32Array(2) });
   for (const bad of [bare, { ...state, optimizer: half }, { ...state, parameters: wide }]) {
     assert.throws(() => made.restore(bad, "the state"), { name: "StateError" });
     assert.deepEqual(await made.state(), before);
@@ -121,10 +117,8 @@ testOnDevices("Trainer.averaged has the averaged weights, which another network 
   assert.deepEqual(await twin.map.weight.read(), weight);
   assert.notDeepEqual(weight, parameters.get("map.weight")!.data);
   assert.deepEqual(await field.map.weight.read(), parameters.get("map.weight")!.data);
-  assert.deepEqual(
-    await withParameters(made.parameters, made.averaged, () => field.map.weight.read()),
-    weight,
-  );
+  const read = () => field.map.weight.read();
+  assert.deepEqual(await withParameters(made.parameters, made.averaged, read), weight);
   const plain = trainer().made;
   assert.equal(plain.averaged, plain.parameters);
 });
@@ -155,21 +149,14 @@ testOnDevices(
 
 testOnDevices("Trainer uses the coupling and the times of the objective", async () => {
   const asked: unknown[] = [];
-  const objective = {
-    ...flowMatching,
-    coupling: {
-      pair(examples: Uint32Array<ArrayBuffer>, draw: unknown) {
-        asked.push([[...examples], draw]);
-        return examples.toReversed();
-      },
-    },
-    times: { draw: (_: Tensor, n: number) => zeros([n]) },
+  const pair = (examples: Uint32Array<ArrayBuffer>, draw: unknown) => {
+    asked.push([[...examples], draw]);
+    return examples.toReversed();
   };
-  const { made } = trainer({ objective });
-  const losses = await train(made, 2);
+  const times = { draw: (_: Tensor, n: number) => zeros([n]) };
+  const losses = await train(trainer({ objective: { ...flowMatching, times, coupling: { pair } } }).made, 2);
   assert.deepEqual(asked, [[[0, 1], { seed: 1, step: 0 }], [[1, 2], { seed: 1, step: 1 }]]);
-  const apart = trainer({ objective: { ...objective, coupling: flowMatching.coupling } }).made;
-  assert.notDeepEqual(await train(apart, 2), losses);
+  assert.notDeepEqual(await train(trainer({ objective: { ...flowMatching, times } }).made, 2), losses);
 });
 
 testOnDevices("Trainer.plan() returns the memory for any batch size, and allocates none", () => {
@@ -213,10 +200,11 @@ testOnDevices(
   async () => {
     for (const labelDropout of [0, 1]) {
       const model = createModel(config, 1);
-      const before = (await stateOf(model)).get("label_emb.weight")!.data.slice();
+      const rows = async () => (await stateOf(model)).get("label_emb.weight")!.data.slice();
+      const before = await rows();
       // No weight decay, because it moves every row.
       await fit(model, x1(), { steps: 3, batchSize: 6, condition: given(), labelDropout, optimizer: "adam" });
-      const after = (await stateOf(model)).get("label_emb.weight")!.data;
+      const after = await rows();
       const moved = [0, 1, 2].map((row) =>
         after.subarray(4 * row, 4 * row + 4).some((v, i) => v !== before[4 * row + i])
       );
@@ -225,24 +213,21 @@ testOnDevices(
   },
 );
 
-testOnDevices("label dropout needs labels, and a network with classes", async () => {
+testOnCpu("label dropout needs labels, and a network with classes", async () => {
   const dropped = { steps: 1, labelDropout: 0.5 };
-  const withClasses = createModel(config, 1);
+  const [model, without] = [config, { ...config, classes: 0 }].map((config) => createModel(config, 1));
   await assert.rejects(
-    fit(withClasses, x1(), dropped),
-    new FitError("Cannot train with labelDropout: there are no labels (expected them as `condition`)"),
+    fit(model, x1(), dropped),
+    /^FitError: Cannot train with labelDropout: there are no label/,
   );
-  const without = createModel({ ...config, classes: 0 }, 1);
   await assert.rejects(fit(without, x1(), { ...dropped, condition: given() }), {
     name: "TypeError",
     message: "Cannot drop labels or guide: the network has no classes (expected one made with `classes`)",
   });
   const options = { batchSize: 2, seed: 1, learningRate: 0.1, labelDropout: 0.5 };
+  const trainer = new Trainer(model, batchSource(x1()), options);
   assert.throws(
-    () => new Trainer(withClasses, batchSource(x1()), options).queueStep(Uint32Array.of(0, 1), 0.1),
-    {
-      name: "TypeError",
-      message: "Cannot drop labels: the data has none (expected labels as its condition)",
-    },
+    () => trainer.queueStep(Uint32Array.of(0, 1), 0.1),
+    /^TypeError: Cannot drop labels: the data has/,
   );
 });
