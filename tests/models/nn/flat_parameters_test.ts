@@ -123,14 +123,13 @@ testOnDevices(
 testOnDevices("withParameters() and shareParameters() change nothing if a value is missing", async () => {
   const parameters = new Map(["a", "b"].map((name, i) => [name, tensor([i + 1])]));
   const values = new Map([["a", tensor([7])]]);
-  for (
-    const [name, exchange] of [
-      ["exchange", () => withParameters(parameters, values, () => {})],
-      ["share", () => shareParameters(parameters, values)],
-    ] as const
-  ) {
+  const calls = {
+    exchange: () => withParameters(parameters, values, () => {}),
+    share: () => shareParameters(parameters, values),
+  };
+  for (const [name, call] of Object.entries(calls)) {
     const message = `Cannot ${name} parameters: there are no values for "b"`;
-    assert.throws(exchange, { name: "RangeError", message });
+    assert.throws(call, { name: "RangeError", message });
     const read = await Promise.all(parameters.values().map(async (each) => [...await each.read()]));
     assert.deepEqual(read, [[1], [2]]);
   }
