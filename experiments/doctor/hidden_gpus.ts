@@ -7,7 +7,7 @@ import { type Host, statedDrivers } from "./host.ts";
 export const nvidia = 0x10de;
 
 const mesa = {
-  devices: [{ example: "/dev/dri/renderD128", pattern: /^\/dev\/dri\/renderD\d+$/ }],
+  devices: ["/dev/dri/renderD128"],
   vulkan: "install Mesa's drivers (Debian, Ubuntu, Fedora: mesa-vulkan-drivers)",
   makeDevices: "the kernel's driver makes it when it starts: dmesg says why it did not",
   flags: { container: "--device /dev/dri", apptainer: "--bind /dev/dri" },
@@ -15,8 +15,8 @@ const mesa = {
 
 /**
  * Makers of GPUs that can train, by PCI vendor id; other display controllers, as in virtual machines and servers,
- * cannot. For each maker, what Vulkan needs (a kernel driver, an accessible device file of each kind, a JSON file) and
- * how to get it, with and without containers. Cards of a higher rank are preferred.
+ * cannot. For each maker, what Vulkan needs (a kernel driver, accessible device files like each of `devices`, a JSON file)
+ * and how to get it, with and without containers. Cards of a higher rank are preferred.
  */
 const makers = [
   {
@@ -24,10 +24,7 @@ const makers = [
     vendor: nvidia,
     kernelDrivers: ["nvidia"],
     load: "install NVIDIA's driver and load it (modprobe nvidia)",
-    devices: [
-      { example: "/dev/nvidia0", pattern: /^\/dev\/nvidia\d+$/ },
-      { example: "/dev/nvidiactl", pattern: /^\/dev\/nvidiactl$/ },
-    ],
+    devices: ["/dev/nvidia0", "/dev/nvidiactl"],
     makeDevices: "make them, as root: nvidia-modprobe -u -c=0 (or start nvidia-smi once)",
     json: /nvidia/i,
     vulkan: "install the Vulkan part of NVIDIA's driver, of the same version " +
@@ -91,11 +88,15 @@ export function gpusIn(host: Host): Gpus[] {
           `${maker.name} GPU ${hex(cards[i].vendor)}:${hex(cards[i].model)} at ${cards[i].address}`;
       }),
       kernelDrivers: cards.map(({ driver }) => driver),
-      devices: maker.devices.map(({ pattern }) => host.devices.filter(({ path }) => pattern.test(path))),
+      devices: maker.devices.map((example) =>
+        host.devices.filter(({ path }) => kindOf(path) === kindOf(example))
+      ),
       vulkanDrivers: host.drivers.filter(({ path }) => maker.json.test(path)),
     }];
   });
 }
+
+const kindOf = (device: string) => device.replace(/\d+$/, "");
 
 /** Checks for one cause of hidden GPUs; returns what is wrong and what to do, or undefined. */
 type Reason = (gpus: Gpus, host: Host) => readonly [says: string, advice: string] | undefined;
@@ -119,7 +120,7 @@ export const reasons: Readonly<Record<string, Reason>> = {
     const { maker, devices } = gpus;
     const missing = devices.findIndex((files) => files.length === 0);
     if (missing < 0 || reasons.kernelDriver(gpus, host)) return undefined;
-    return [`there is no ${maker.devices[missing].example}`, howToGet(gpus, host, maker.makeDevices)];
+    return [`there is no ${maker.devices[missing]}`, howToGet(gpus, host, maker.makeDevices)];
   },
 
   /**

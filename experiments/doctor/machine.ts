@@ -69,35 +69,25 @@ export async function thisMachine(settings: DoctorConfig) {
 /** An adapter that WebGPU offers. */
 export type Adapter = ReturnType<typeof describeAdapter>;
 
-const limitNames = [
-  "maxBufferSize",
-  "maxStorageBufferBindingSize",
-  "maxStorageBuffersPerShaderStage",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeWorkgroupsPerDimension",
-] as const;
-
-const requests: readonly GPURequestAdapterOptions[] = [
-  { powerPreference: "high-performance" },
-  { powerPreference: "low-power" },
-  { forceFallbackAdapter: true },
-];
-
 /** The distinct adapters that WebGPU offers, starting with the one that training would take. */
 async function findAdapters(): Promise<Adapter[]> {
-  const found = new Map<string, Adapter>();
+  const requests: GPURequestAdapterOptions[] = [
+    { powerPreference: "high-performance" },
+    { powerPreference: "low-power" },
+    { forceFallbackAdapter: true },
+  ];
+  const found: Adapter[] = [];
   for (const request of requests) {
-    const adapter = await globalThis.navigator?.gpu?.requestAdapter(request);
-    if (!adapter) continue;
-    const described = describeAdapter(adapter);
-    if (!found.has(described.name)) found.set(described.name, described);
+    const adapter = await navigator.gpu?.requestAdapter(request);
+    const described = adapter && describeAdapter(adapter);
+    if (described && !found.some(({ name }) => name === described.name)) found.push(described);
   }
-  return [...found.values()];
+  return found;
 }
 
 function describeAdapter(adapter: GPUAdapter) {
-  const { info, limits, features } = adapter;
+  const { info, features } = adapter;
+  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const vendor = Number.parseInt(info.vendor);
   return {
     name: info.description || info.device || info.vendor,
@@ -105,10 +95,7 @@ function describeAdapter(adapter: GPUAdapter) {
     vendor: Number.isNaN(vendor) ? null : vendor,
     software: isSoftware(adapter),
     features: [...features].sort(),
-    limits: Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as Record<
-      typeof limitNames[number],
-      number
-    >,
+    limits: { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize },
   };
 }
 

@@ -275,7 +275,7 @@ testTask("doctor asks the named server once, and hides secrets in its address", 
   const address = server.url.replace("://", "://ada:hunter2@");
   const failing = await examined(place, "--seconds 0", { MLFLOW_TRACKING_URI: `${address}/?token=hunter2` });
   assert.equal(failing.tracker.state, "error"); // a query is refused
-  const refusing = await examined(place, `--seconds 0 --mlflow ${address}`);
+  const refusing = await examined(place, "--seconds 0", { MLFLOW_TRACKING_URI: address });
   const { state, says, advice } = refusing.tracker;
   assert.equal(state, "warning");
   assert.match(says, /^http:\/\/127\.0\.0\.1:\d+ answered 500/);

@@ -79,10 +79,7 @@ export const h100: Adapter = {
   limits: {
     maxBufferSize: 2 ** 31,
     maxStorageBufferBindingSize: 2 ** 31,
-    maxStorageBuffersPerShaderStage: 16,
-    maxComputeInvocationsPerWorkgroup: 1024,
     maxComputeWorkgroupStorageSize: 49152,
-    maxComputeWorkgroupsPerDimension: 65535,
   },
 };
 
