@@ -13,13 +13,7 @@ import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeFixedSteps } from "./settings/solver.ts";
 import { network, presets, training, type TrainingConfig } from "./settings/training.ts";
-import {
-  checkConfig,
-  checkEffects,
-  checkGroups,
-  heldOutOptions,
-  withOptimizer,
-} from "./settings/training_config.ts";
+import { checkConfig, checkEffects, heldOutOptions, withOptimizer } from "./settings/training_config.ts";
 import { print, say } from "./program/output.ts";
 import { pause } from "../models/pause.ts";
 import { compileKernels, makeNetwork } from "./training/network.ts";
@@ -56,7 +50,7 @@ export type OverfitConfig = Values<typeof overfitting.rows>;
 function resolve(values: Partial<OverfitConfig>): OverfitConfig {
   const config = overfitting.resolve(values);
   checkEffects(values, config);
-  checkGroups(config);
+  overfitConfig(config); // checks the network
   return config;
 }
 

@@ -69,12 +69,7 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
 export function readConfig(run: string): TrainingConfig {
   const path = join(run, runFile.config);
   const config = training.read(upgraded(readJson(path)), path);
-  try {
-    checkConfig(config);
-  } catch (error) {
-    if (error instanceof ConfigError) throw new ConfigError(`${error.message} (in ${path})`);
-    throw error;
-  }
+  checkConfig(config, ` (in ${path})`);
   return config;
 }
 
@@ -154,59 +149,47 @@ function readJson(path: string): unknown {
   throw new ConfigError(`Cannot read ${path}: there is no such file (expected the folder of a run)`);
 }
 
-/** Settings of a network that can contradict each other. */
-export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
-
-/**
- * Checks that the number of groups divides the channels: of every level in the residual network, of the last level with
- * attention.
- *
- * @throws {ConfigError} naming the first level that does not fit
- */
-export function checkGroups({ model, filters, attn, groups }: NetworkConfig): void {
-  const last = filters.length - 1;
-  const undivided = filters.findIndex((channels, level) => {
-    return (model === "residual" || (attn && level === last)) && channels % groups !== 0;
-  });
-  if (undivided < 0) return;
-  const reason = model === "residual"
-    ? "the residual model normalises every level"
-    : "--attn normalises the last";
-  throw new ConfigError(
-    `Cannot use --groups ${groups} with --filters ${filters}: ${groups} does not divide ` +
-      `${filters[undivided]}, the channels of level ${undivided + 1} (${reason}; expected multiples of ` +
-      `${groups}, or other --groups)`,
-  );
-}
-
 /**
  * Checks the settings of a training run against each other.
  *
+ * @param where end of the message, such as the file that they come from
  * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would get no loss
  */
-export function checkConfig(config: TrainingConfig): void {
-  checkGroups(config);
-  if (config.timeEmbedding === "sinusoidal" && config.tEmb % 2 !== 0) {
-    throw new ConfigError(
-      `Cannot use --time-embedding sinusoidal with --t-emb ${config.tEmb}: waves come in pairs (expected an even number)`,
-    );
+export function checkConfig(config: TrainingConfig, where = ""): void {
+  const problem = problemOf(config);
+  if (problem !== undefined) throw new ConfigError(problem + where);
+}
+
+function problemOf(config: TrainingConfig): string | undefined {
+  const { model, filters, attn, groups, timeEmbedding, tEmb, coupling, batchSize, schedule, valFraction } =
+    config;
+  const undivided = filters.findIndex((channels, level) =>
+    (model === "residual" || (attn && level === filters.length - 1)) && channels % groups !== 0
+  );
+  if (undivided >= 0) {
+    const reason = model === "residual"
+      ? "the residual model normalises every level"
+      : "--attn normalises the last";
+    return `Cannot use --groups ${groups} with --filters ${filters}: ${groups} does not divide ${
+      filters[undivided]
+    }, ` +
+      `the channels of level ${
+        undivided + 1
+      } (${reason}; expected multiples of ${groups}, or other --groups)`;
   }
-  if (config.epochs === 0 && config.maxSteps === 0 && config.maxMinutes === 0) {
-    throw new ConfigError(
-      "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
-    );
+  if (timeEmbedding === "sinusoidal" && tEmb % 2 !== 0) {
+    return `Cannot use --time-embedding sinusoidal with --t-emb ${tEmb}: waves come in pairs (expected an even number)`;
   }
-  const { sees }: Coupling = makeVariant(couplings, config.coupling);
-  if (sees !== undefined && config.batchSize > mostPaired) {
-    throw new ConfigError(
-      `Cannot use --coupling ${config.coupling} with --batch-size ${config.batchSize}: pairing more would take longer ` +
-        `than a step (expected at most ${mostPaired})`,
-    );
+  if (ends.every((name) => config[name] === 0)) {
+    return `Cannot train without an end: ${ends.map(flagOf).join(", ")} are all 0 (expected one above 0)`;
   }
-  if (config.schedule === "plateau" && config.valFraction === 0) {
-    throw new ConfigError(
-      "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)",
-    );
+  const { sees }: Coupling = makeVariant(couplings, coupling);
+  if (sees !== undefined && batchSize > mostPaired) {
+    return `Cannot use --coupling ${coupling} with --batch-size ${batchSize}: pairing more would take longer than a ` +
+      `step (expected at most ${mostPaired})`;
+  }
+  if (schedule === "plateau" && valFraction === 0) {
+    return "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)";
   }
 }
 
@@ -254,12 +237,12 @@ const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 
  * @throws {ConfigError} naming the setting and what it needs
  */
 export function checkEffects(given: Partial<TrainingConfig>, config: Partial<TrainingConfig>): void {
-  const idle = idleSettings(given, config)[0];
-  if (idle === undefined) return;
-  const [words] = needs[idle]!;
-  throw new ConfigError(
-    `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
-  );
+  for (const idle of idleSettings(given, config)) {
+    const [words] = needs[idle]!;
+    throw new ConfigError(
+      `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
+    );
+  }
 }
 
 /** The given settings that have no effect. */
@@ -268,17 +251,14 @@ export function idleSettings(
   config: Partial<TrainingConfig>,
 ): (keyof TrainingConfig)[] {
   return (Object.keys(given) as (keyof TrainingConfig)[]).filter((name) => {
-    const met = needs[name]?.[1] ?? (() => true);
-    return !met(config) && !(name in off && given[name] === off[name]);
+    const isOff = name in off && given[name] === off[name];
+    return !isOff && needs[name]?.[1](config) === false;
   });
 }
 
 /** The objective of a configuration. */
 export function objectiveOf(
-  { path, times, coupling }: Pick<
-    TrainingConfig,
-    "path" | "times" | "coupling"
-  >,
+  { path, times, coupling }: Pick<TrainingConfig, "path" | "times" | "coupling">,
 ): Objective {
   return {
     path: makeVariant(paths, path),
@@ -290,6 +270,5 @@ export function objectiveOf(
 
 /** Options for measuring losses of held-out images. */
 export function heldOutOptions(config: TrainingConfig): HeldOutOptions {
-  const { batchSize, seed } = config;
-  return { batchSize, seed, objective: objectiveOf(config) };
+  return { batchSize: config.batchSize, seed: config.seed, objective: objectiveOf(config) };
 }

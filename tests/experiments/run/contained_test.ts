@@ -68,6 +68,37 @@ testRun("openContained() refuses pipes, devices and folders without blocking", a
   await assert.rejects(openContained(join(run, "zeros")), leadsOut);
 });
 
+testRun(
+  "openContained() refuses a link that takes the file's place before it is opened",
+  async (run, outside) => {
+    const path = join(run, "config.json");
+    const { open } = Deno;
+    Deno.open = async (...args) => {
+      await Deno.remove(path);
+      await Deno.symlink(outside, path);
+      return await open(...args);
+    };
+    try {
+      await assert.rejects(openContained(path), leadsOut);
+    } finally {
+      Deno.open = open;
+    }
+  },
+);
+
+testRun("tryLockRun() locks the file at the path, even if the folder is made anew meanwhile", async (run) => {
+  const { tryLock } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.tryLock = function (exclusive) {
+    Deno.FsFile.prototype.tryLock = tryLock;
+    Deno.removeSync(run, { recursive: true });
+    Deno.mkdirSync(run);
+    return tryLock.call(this, exclusive);
+  };
+  using lock = await tryLockRun(run);
+  assert.ok(lock);
+  assert.equal(await isLocked(run), true);
+});
+
 testRun("tryLockRun() and isLocked() refuse a link or a pipe as lock", async (run, outside) => {
   const refused = { name: "RunError", message: /^Cannot lock .*run: \.lock in it is not a file; remove it$/ };
   await Deno.symlink(`${outside}-made`, join(run, ".lock"));

@@ -125,7 +125,7 @@ const refusals: Readonly<Record<string, string>> = {
     "Cannot use --groups 8 with --filters 16,12,8: 8 does not divide 12, the channels of level 2 " +
     "(the residual model normalises every level; expected multiples of 8, or other --groups)",
   "--max-minutes 0":
-    "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
+    "Cannot train without an end: --epochs, --max-steps, --max-minutes are all 0 (expected one above 0)",
   "--time-embedding sinusoidal --t-emb 5":
     "Cannot use --time-embedding sinusoidal with --t-emb 5: waves come in pairs (expected an even number)",
   "--coupling ot --batch-size 257":
