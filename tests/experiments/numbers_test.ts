@@ -87,18 +87,6 @@ testTask(
   },
 );
 
-testTask("train --resume keeps the state of a plateau schedule", async (place) => {
-  // The rate is so small that no loss beats the first by a ten-thousandth.
-  const flags =
-    `${bare} --schedule plateau --plateau-patience 0 --plateau-factor 0.5 --optimizer adamw --lr 3e-7 --warm-up 0 --val-fraction 0.3`;
-  await place.succeed("train:base", `${flags} --epochs 5 --out whole`);
-  await place.succeed("train:base", `${flags} --epochs 3 --out halves`);
-  await place.succeed("train:base", "--resume halves --epochs 5");
-  const rates = await learningRates(place, "whole");
-  assert.ok(new Set(rates).size >= 4, `${rates}`);
-  assert.deepEqual(await learningRates(place, "halves"), rates);
-});
-
 testTask("train --resume counts the time of earlier sessions", async (place) => {
   await place.succeed("train:base", `${bare} --max-steps 3 --schedule constant --out run`);
   const path = place.file("run", "state.safetensors");

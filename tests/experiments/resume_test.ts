@@ -132,15 +132,6 @@ testTask("train stops at Ctrl-C during its final pictures, and can be resumed", 
   assert.ok((await place.names("cut")).includes("report.html"));
 });
 
-testTask("train --resume writes the report that failed on a full disk", async (place) => {
-  await makeWhole(place, tinyRun);
-  const metrics = await place.metrics("whole");
-  await Deno.remove(place.file("whole", "report.html"));
-  await place.succeed("train:base", "--resume whole");
-  assert.ok((await place.names("whole")).includes("report.html"));
-  assert.deepEqual(await place.metrics("whole"), metrics);
-});
-
 testTask("train quits at the second Ctrl-C", async (place) => {
   // One step is an epoch, and the validation after it takes seconds. The first line of metrics is written right before,
   // because there are no early weights without guidance.
