@@ -8,11 +8,9 @@ import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { sha256 } from "./run/contained.ts";
 import { integer, outputFile } from "./settings/kinds.ts";
-import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { training } from "./settings/training.ts";
-import { checkEffects } from "./settings/training_config.ts";
 
 const judging = defineSettings({
   data: {
@@ -26,21 +24,11 @@ const judging = defineSettings({
   threads: shared.threads,
 });
 
-type JudgeConfig = Values<typeof judging.rows>;
-
-/** @throws {ConfigError} if a setting has no effect */
-function resolve(values: Partial<JudgeConfig>): JudgeConfig {
-  const config = judging.resolve(values);
-  if ("threads" in values) checkEffects({ threads: config.threads }, { device: config.device });
-  return config;
-}
-
 /** Trains a judge and reports its accuracy. */
 export const judgeTask = task({
   name: "judge",
   about: "Train a small classifier that judges samples",
   settings: judging,
-  resolve,
   async run(config) {
     const { out, steps, seed } = config;
     await checkFolderOf(out);

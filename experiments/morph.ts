@@ -14,7 +14,7 @@ import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
-import { checkEffects, readConfig } from "./settings/training_config.ts";
+import { readConfig } from "./settings/training_config.ts";
 
 const usualFrames = { png: 9, gif: 30 };
 
@@ -66,7 +66,7 @@ type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
 /** @throws {ConfigError} if a flag is missing or has no effect */
 function resolve(values: Given): MorphConfig {
   const config = morphing.resolve(values);
-  const { from, to, out, device } = config;
+  const { from, to, out } = config;
   for (const [name, why] of Object.entries(idleFlags(values))) {
     const value = values[name as keyof Given] ?? null;
     if (value !== null) throw new ConfigError(`Cannot use ${flagOf(name)} ${value}: ${why} (see --help)`);
@@ -77,7 +77,6 @@ function resolve(values: Given): MorphConfig {
     );
   }
   checkGuidance(config);
-  if ("threads" in values) checkEffects({ threads: config.threads }, { device });
   const frames = config.frames ?? usualFrames[out.endsWith(".gif") ? "gif" : "png"];
   return { ...config, frames, chosen: makeSolver(config.solver) };
 }

@@ -13,7 +13,7 @@ import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeFixedSteps } from "./settings/solver.ts";
 import { network, presets, training, type TrainingConfig } from "./settings/training.ts";
-import { checkConfig, checkEffects, heldOutOptions, withOptimizer } from "./settings/training_config.ts";
+import { checkConfig, heldOutOptions, withOptimizer } from "./settings/training_config.ts";
 import { print, say } from "./program/output.ts";
 import { pause } from "../models/pause.ts";
 import { compileKernels, makeNetwork } from "./training/network.ts";
@@ -49,7 +49,6 @@ export type OverfitConfig = Values<typeof overfitting.rows>;
 /** @throws {ConfigError} if the network cannot be built, or a setting has no effect */
 function resolve(values: Partial<OverfitConfig>): OverfitConfig {
   const config = overfitting.resolve(values);
-  checkEffects(values, config);
   overfitConfig(config); // checks the network
   return config;
 }
@@ -69,7 +68,7 @@ export function overfitConfig({ images, steps, out: _, ...settings }: OverfitCon
     maxSteps: steps,
   } as const;
   const preset = withOptimizer(settings, presets.quick);
-  const config = training.resolve({ ...settings, ...fixed, preset: "quick" }, preset);
+  const config = training.resolve({}, { ...preset, ...settings, ...fixed, preset: "quick" });
   checkConfig(config);
   return config;
 }

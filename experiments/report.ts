@@ -8,7 +8,6 @@ import { optional, outputFile, toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { checkEffects } from "./settings/training_config.ts";
 import { say } from "./program/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 
@@ -36,7 +35,6 @@ function resolve(values: Partial<Values<typeof reporting.rows>>, runs: readonly 
   if (runs.length === 1 && idle) {
     throw new ConfigError(`Cannot use --${idle} with one run: only several are compared on a device`);
   }
-  if ("threads" in values) checkEffects({ threads: values.threads! }, values);
   return { runs, ...reporting.resolve(values) };
 }
 

@@ -26,7 +26,6 @@ import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeSolver, solverSetting } from "./settings/solver.ts";
 import { guidanceWithoutLabels, training } from "./settings/training.ts";
-import { checkEffects } from "./settings/training_config.ts";
 
 /** Settings of `deno task sample`. */
 export const sampling = defineSettings({
@@ -67,13 +66,12 @@ type SampleConfig = Values<typeof sampling.rows> & {
 /** @throws {ConfigError} if a setting is missing or has no effect */
 function resolve(values: Partial<Values<typeof sampling.rows>>): SampleConfig {
   const config = sampling.resolve(values);
-  const { device, out } = config;
+  const { out } = config;
   const guidance = config.class === "none" ? givenGuidance(config) : undefined;
   if (guidance !== undefined) {
     throw new ConfigError(`Cannot use ${guidance} with --class none: there is no class to guide by`);
   }
   checkGuidance(config);
-  if ("threads" in values) checkEffects({ threads: config.threads }, { device });
   const isArray = out.endsWith(".npy");
   const idle = isArray
     ? ["columns", "an array has no columns (expected a .png, or no --columns)"]

@@ -2,7 +2,8 @@ import { integer, integers, interval, number, optional, toggle } from "./kinds.t
 import { ConfigError, flagOf, type Values } from "./setting.ts";
 import { network, presets, training } from "./training.ts";
 
-const { filters, tEmb, attn, groups, timeEmbedding, path, prediction, normalize } = training.rows;
+const { filters, tEmb, attn, timeEmbedding, path, prediction, normalize } = training.rows;
+const { needs: _, ...groups } = training.rows.groups;
 
 /** Settings that describe a network whose file does not. */
 export const describing = {

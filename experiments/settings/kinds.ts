@@ -2,7 +2,7 @@ import { basename, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import { hasCredentials, shownAddress } from "../run/server_url.ts";
-import type { Setting } from "./setting.ts";
+import type { Need, Setting } from "./setting.ts";
 
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -18,6 +18,7 @@ export interface Range {
 export interface Options<Value> {
   readonly doc: string;
   readonly default?: Value;
+  readonly needs?: Need;
 }
 
 /** A whole number, at least 0 by default. */
@@ -49,7 +50,7 @@ export function integers(options: Options<readonly number[]>): Setting<readonly 
     ...options,
     hint: "N,N,...",
     expected: "whole numbers of at least 1, such as 16,32,64",
-    fromText: (text) => text.split(",").map(toNumber),
+    fromText: numbersOf,
     accepts: (value): value is readonly number[] =>
       Array.isArray(value) && value.length > 0 && value.every((n) => Number.isSafeInteger(n) && n >= 1),
   };
@@ -65,7 +66,6 @@ export function choice<const Word extends string>(
     hint: choices.join("|"),
     expected: anyOf(choices),
     choices,
-    fromText: (text) => text,
     accepts: (value): value is Word => choices.some((word) => word === value),
   };
 }
@@ -75,7 +75,6 @@ export function toggle(options: Options<boolean>): Setting<boolean> {
   return {
     ...options,
     expected: "true or false",
-    fromText: (text) => text,
     accepts: (value): value is boolean => typeof value === "boolean",
   };
 }
@@ -85,7 +84,6 @@ export function autoToggle(options: Options<boolean | "auto">): Setting<boolean 
   return {
     ...options,
     expected: "true, false or auto",
-    fromText: (text) => text,
     accepts: (value): value is boolean | "auto" => typeof value === "boolean" || value === "auto",
   };
 }
@@ -96,7 +94,6 @@ export function text(
 ): Setting<string> {
   return {
     ...options,
-    fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && options.pattern.test(value),
   };
 }
@@ -123,7 +120,7 @@ export function outputFile(endings: readonly string[], options: Options<string>)
     return deny.includes(place) ? `${place} belongs to the program (expected another folder)` : undefined;
   };
   const accepts = (value: unknown): value is string => problem(value) === undefined;
-  return { ...options, hint: "FILE", expected, problem, fromText: (text) => text, accepts };
+  return { ...options, hint: "FILE", expected, problem, accepts };
 }
 
 /** A server address without user and password, which others could see; errors show no part that may be secret. */

@@ -7,6 +7,14 @@ export class ConfigError extends UserError {
   override readonly name = "ConfigError";
 }
 
+/** A condition under which a setting has an effect: in words, as a check of all settings, and the value without effect. */
+export interface Need {
+  readonly words: string;
+  readonly met: (config: Readonly<Record<string, unknown>>) => boolean;
+  /** A value that turns the setting off, and so is allowed without the condition. */
+  readonly off?: unknown;
+}
+
 /** One setting: what it means, how it is read from a command line, and which values it accepts. */
 export interface Setting<Value> {
   /** Meaning and unit, one line of `--help`. */
@@ -21,10 +29,12 @@ export interface Setting<Value> {
   readonly details?: readonly string[];
   /** Default; a setting without one is required. */
   readonly default?: Value;
+  /** What the setting needs to have an effect; by default nothing. */
+  readonly needs?: Need;
   /** The part of a value that errors may show; all of it if absent. */
   shown?(value: unknown): string;
-  /** Parses the text of a flag, without checking the value. */
-  fromText(text: string): unknown;
+  /** Parses the text of a flag, without checking the value; by default it is the value. */
+  fromText?(text: string): unknown;
   /** Whether a value is valid. */
   accepts(value: unknown): value is Value;
   /** Explains an invalid value where `expected` is not enough. */
@@ -55,6 +65,11 @@ export function accepted<Value>(setting: Setting<Value>, value: unknown, where: 
   const problem = setting.problem?.(value) ??
     `expected ${setting.expected}${didYouMean(asText(value), setting.choices ?? [])}`;
   throw new ConfigError(`Cannot use ${where}: ${problem}`);
+}
+
+/** The value of a flag's text, not checked. */
+export function valueOf({ fromText }: Pick<Setting<unknown>, "fromText">, text: string): unknown {
+  return fromText ? fromText(text) : text;
 }
 
 /** A value as shown in errors, without credentials in addresses. */

@@ -2,7 +2,16 @@ import { parseArgs } from "node:util";
 import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
 import { synonymOf } from "./flag_synonyms.ts";
-import { accepted, ConfigError, didYouMean, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
+import {
+  accepted,
+  ConfigError,
+  didYouMean,
+  flagOf,
+  type Rows,
+  shownValue,
+  valueOf,
+  type Values,
+} from "./setting.ts";
 
 /** Settings that a command line or a file can give. */
 export class Settings<Table extends Rows> {
@@ -31,14 +40,29 @@ export class Settings<Table extends Rows> {
   /**
    * Completes values by those of a preset, then by the table's defaults.
    *
-   * @throws {ConfigError} if a required setting is missing
+   * @throws {ConfigError} if a required setting is missing, or a given one has no effect
    */
   resolve(given: Partial<Values<Table>>, preset: Partial<Values<Table>> = {}): Values<Table> {
-    return everyValue(this.rows, (name) => {
+    const config = everyValue(this.rows, (name) => {
       const value = given[name] ?? preset[name] ?? this.rows[name].default;
       if (value !== undefined) return value;
       const { hint, doc } = this.rows[name];
       throw new ConfigError(`Missing ${flagOf(name)} ${hint}: ${doc}`);
+    });
+    for (const idle of this.idle(given, config)) {
+      const { words } = this.rows[idle].needs!;
+      throw new ConfigError(
+        `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
+      );
+    }
+    return config;
+  }
+
+  /** The given settings that have no effect in a configuration. */
+  idle(given: Partial<Values<Table>>, config: Readonly<Record<string, unknown>>): string[] {
+    return Object.entries(given).flatMap(([name, value]) => {
+      const needs = this.rows[name]?.needs;
+      return !needs || value == null || value === needs.off || needs.met(config) ? [] : [name];
     });
   }
 
@@ -144,7 +168,7 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
       throw new ConfigError(`Cannot use ${given}: ${before} is given already (expected one)`);
     }
     earlier.set(name, given);
-    values.set(name, valueOf(rows, name, token, given));
+    values.set(name, flagValue(rows, name, token, given));
   }
   return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };
 }
@@ -167,7 +191,7 @@ function tokenize(rows: Rows, names: ReadonlyMap<string, string>, argv: readonly
   }).tokens;
 }
 
-function valueOf(
+function flagValue(
   rows: Rows,
   name: string,
   token: { name: string; value?: string | undefined; inlineValue?: boolean | undefined },
@@ -184,7 +208,7 @@ function valueOf(
   if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--"))) {
     throw new ConfigError(`Missing value of ${flag}: expected ${setting.expected}`);
   }
-  return accepted(setting, setting.fromText(token.value), given);
+  return accepted(setting, valueOf(setting, token.value), given);
 }
 
 const column = 32;

@@ -8,7 +8,12 @@ export const shared = {
     doc: "where to compute; auto = a GPU, else the CPU",
     default: "auto",
   }),
-  threads: integer({ doc: "threads of the CPU device, 0 = one per core", max: mostThreads, default: 0 }),
+  threads: integer({
+    doc: "threads of the CPU device, 0 = one per core",
+    max: mostThreads,
+    default: 0,
+    needs: { words: "--device cpu or auto", met: ({ device }) => device !== "webgpu", off: 0 },
+  }),
   mlflow: optional(address("URI", "MLflow server (else MLFLOW_TRACKING_URI)")),
   experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
 } as const;

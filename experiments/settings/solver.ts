@@ -13,7 +13,7 @@ import {
   type TimesOptions,
 } from "../../models/mod.ts";
 import { anyOf, integer, number } from "./kinds.ts";
-import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
+import { asText, ConfigError, didYouMean, type Need, type Setting, valueOf } from "./setting.ts";
 import { makeVariant, pairsAfter, variant } from "./variant.ts";
 
 /** Default number of steps. */
@@ -53,7 +53,6 @@ const keys: Readonly<
   steps: integer({ doc: "", min: 1, max: 2 ** 24 }),
   grid: {
     expected: `${grids.expected}, or times from 0 to 1 such as 0/0.35/1`,
-    fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && gridProblem(value) === undefined,
     problem: (value) => gridProblem(asText(value)),
   },
@@ -73,6 +72,7 @@ export function solverSetting(options: {
   readonly doc: string;
   readonly default?: string;
   readonly use?: Use;
+  readonly needs?: Need;
 }): Setting<string> {
   const { use = "all", ...rest } = options;
   return {
@@ -87,7 +87,6 @@ export function solverSetting(options: {
         : ["dopri5:rtol=1e-3 chooses its steps, as does bosh3 (atol, max-evaluations)"]),
       ...(use === "all" ? ["sde:steps=64,noise=1 adds noise on the way (1 evaluation a step)"] : []),
     ],
-    fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && "how" in parse(value, use),
     problem: (value) => {
       const parsed = parse(asText(value), use);
@@ -142,8 +141,8 @@ function problemOf(key: string, value: string): string | undefined {
     const all = Object.keys(keys);
     return `there is no setting ${key}${didYouMean(key, all) || ` (expected ${anyOf(all)})`}`;
   }
-  const { accepts, fromText, expected, problem } = keys[key];
-  if (accepts(fromText(value))) return undefined;
+  const { accepts, expected, problem } = keys[key];
+  if (accepts(valueOf(keys[key], value))) return undefined;
   return problem?.(value) ?? `${key} is "${value}" (expected ${expected})`;
 }
 

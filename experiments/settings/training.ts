@@ -22,7 +22,7 @@ import {
   text,
   toggle,
 } from "./kinds.ts";
-import type { Values } from "./setting.ts";
+import type { Need, Values } from "./setting.ts";
 import { defineSettings } from "./settings.ts";
 import { solverSetting } from "./solver.ts";
 import { variant } from "./variant.ts";
@@ -39,13 +39,32 @@ const inRowsOfClasses = "with labels the nearest multiple of the number of class
 /** The model of a task that can train any. */
 export const network = choice(modelNames, { doc: "network to train" });
 
+// What settings need to have an effect. Settings that a task lacks are undefined.
+const groupNorm: Need = {
+  words: "--model residual or --attn",
+  met: ({ model, attn }) => model !== "base" || attn === true,
+};
+const labels: Need = { words: "--conditional", met: ({ conditional }) => conditional !== false };
+const muon: Need = { words: "--optimizer muon", met: ({ optimizer }) => optimizer === "muon" };
+const sgd: Need = { words: "--optimizer sgd", met: ({ optimizer }) => optimizer === "sgd" };
+const adam: Need = { words: "--optimizer adamw, adam or muon", met: ({ optimizer }) => optimizer !== "sgd" };
+const plateau: Need = { words: "--schedule plateau", met: ({ schedule }) => schedule === "plateau" };
+const heldOut: Need = {
+  words: "--val-fraction above 0",
+  met: ({ valFraction }) => valFraction !== 0,
+  off: 0,
+};
+const samples: Need = { words: "--samples above 0", met: (config) => config.samples !== 0 };
+const flow: Need = { words: "--flow-samples above 0", met: ({ flowSamples }) => flowSamples !== 0 };
+const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => device !== "cpu", off: false };
+
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
 export const training = defineSettings({
   model: { ...network, details: ["the tasks train:residual and train:base set it"] },
   filters: integers({ doc: "channels of each level" }),
   tEmb: integer({ doc: "features of the time embedding", min: 1 }),
   attn: toggle({ doc: "attention at the innermost level", default: false }),
-  groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8 }),
+  groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8, needs: groupNorm }),
   timeEmbedding: choice(timeEmbeddingNames, {
     doc: "encoding of t: t itself, or sines and cosines of it",
     default: "scalar",
@@ -61,6 +80,7 @@ export const training = defineSettings({
     min: 0,
     max: 1,
     default: 0.1,
+    needs: labels,
   }),
   normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
@@ -76,12 +96,17 @@ export const training = defineSettings({
   maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0 }),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0 }),
-  muonLr: number({ doc: "peak learning rate of muon's weights; the rest use --lr", above: 0, default: 0.02 }),
+  muonLr: number({
+    doc: "peak learning rate of muon's weights; the rest use --lr",
+    above: 0,
+    default: 0.02,
+    needs: muon,
+  }),
   weightDecay: number({ doc: "weight decay", min: 0, default: 0.01 }),
-  momentum: number({ doc: "momentum of sgd", min: 0, below: 1, default: 0.9 }),
-  beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9 }),
-  beta2: number({ doc: "decay of adam's variance", min: 0, below: 1, default: 0.999 }),
-  eps: number({ doc: "added to adam's denominator", above: 0, default: 1e-8 }),
+  momentum: number({ doc: "momentum of sgd", min: 0, below: 1, default: 0.9, needs: sgd }),
+  beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9, needs: adam }),
+  beta2: number({ doc: "decay of adam's variance", min: 0, below: 1, default: 0.999, needs: adam }),
+  eps: number({ doc: "added to adam's denominator", above: 0, default: 1e-8, needs: adam }),
   schedule: choice(scheduleNames, { doc: "learning-rate schedule" }),
   warmUp: number({ doc: "share of the run in which the learning rate rises", min: 0, below: 1 }),
   plateauFactor: number({
@@ -89,14 +114,19 @@ export const training = defineSettings({
     above: 0,
     below: 1,
     default: 0.5,
+    needs: plateau,
   }),
-  plateauPatience: integer({ doc: "validations without improvement before plateau acts", default: 5 }),
+  plateauPatience: integer({
+    doc: "validations without improvement before plateau acts",
+    default: 5,
+    needs: plateau,
+  }),
   clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0 }),
   ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", min: 0, below: 1 }),
   seed: shared.seed,
 
-  valEpochs: number({ doc: "epochs between validations", above: 0, default: 1 }),
-  valBatches: integer({ doc: "batches per validation, 0 = all" }),
+  valEpochs: number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut }),
+  valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
   samples: {
     ...integer({ doc: "images in samples.png, 0 = none", default: 64 }),
@@ -109,18 +139,23 @@ export const training = defineSettings({
       `unlabelled networks: autoguidance (default ${guidanceWithoutLabels}; paper 1)`,
     ],
   },
-  solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed" }),
+  solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed", needs: samples }),
   flowSamples: {
     ...integer({ doc: "samples whose trajectories are stored, 0 = none", default: 5 }),
     details: [inRowsOfClasses],
   },
-  flowSteps: integer({ doc: "Euler steps of these trajectories, one evaluation and snapshot each", min: 1 }),
-  flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
-  pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
+  flowSteps: integer({
+    doc: "Euler steps of these trajectories, one evaluation and snapshot each",
+    min: 1,
+    needs: flow,
+  }),
+  flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60, needs: flow }),
+  pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear", needs: flow }),
   sampleEpochs: number({
     doc: "epochs between grids in samples/, from epoch 0 on; 0 = none",
     min: 0,
     default: 1,
+    needs: { ...samples, off: 0 },
   }),
   pathSamples: {
     ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200 }),
@@ -132,6 +167,7 @@ export const training = defineSettings({
     hint: "NAME",
     pattern: /^\w[\w.-]*$/,
     expected: "letters, digits, dots, hyphens and underscores",
+    needs: { words: "no --out, which names the folder itself", met: ({ out }) => typeof out !== "string" },
   })),
   out: optional(path("DIR", "run folder (else runs/<time>-<name>)")),
   resume: optional(path("RUN", "continue the run in this folder, with its settings")),
@@ -141,7 +177,11 @@ export const training = defineSettings({
     doc: "precision of stored activations; f16 needs webgpu with shader-f16",
     default: "f32",
   }),
-  tune: autoToggle({ doc: "time kernels and keep the fastest; auto = on a GPU", default: "auto" }),
+  tune: autoToggle({
+    doc: "time kernels and keep the fastest; auto = on a GPU",
+    default: "auto",
+    needs: gpu,
+  }),
   preset: choice(presetNames, {
     doc: "defaults of the other flags: for a CPU, for a GPU, or of the reference networks",
   }),

@@ -55,7 +55,6 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
   const preset = given.preset ?? defaultPreset;
   const completing = withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
   const config = training.resolve({ ...given, preset }, completing);
-  checkEffects(given, config);
   checkConfig(config);
   return config;
 }
@@ -90,7 +89,6 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
   const config = training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null });
-  checkEffects(given, config);
   checkConfig(config);
   return config;
 }
@@ -191,69 +189,6 @@ function problemOf(config: TrainingConfig): string | undefined {
   if (schedule === "plateau" && valFraction === 0) {
     return "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)";
   }
-}
-
-/** The condition under which a setting has an effect, in words and as a check. */
-type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => boolean];
-
-const adam: Need = ["--optimizer adamw, adam or muon", ({ optimizer }) => optimizer !== "sgd"];
-const plateau: Need = ["--schedule plateau", ({ schedule }) => schedule === "plateau"];
-const heldOut: Need = ["--val-fraction above 0", ({ valFraction }) => valFraction !== 0];
-const labels: Need = ["--conditional", ({ conditional }) => conditional !== false];
-const samples: Need = ["--samples above 0", (config) => config.samples !== 0];
-const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !== 0];
-
-/** Settings that have an effect only under a condition. */
-const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
-  muonLr: ["--optimizer muon", ({ optimizer }) => optimizer === "muon"],
-  momentum: ["--optimizer sgd", ({ optimizer }) => optimizer === "sgd"],
-  beta1: adam,
-  beta2: adam,
-  eps: adam,
-  plateauFactor: plateau,
-  plateauPatience: plateau,
-  groups: ["--model residual or --attn", ({ model, attn }) => model === "residual" || attn === true],
-  labelDropout: labels,
-  valBatches: heldOut,
-  valEpochs: heldOut,
-  solver: samples,
-  sampleEpochs: samples,
-  flowSteps: flow,
-  flowFrames: flow,
-  pacing: flow,
-  name: ["no --out, which names the folder itself", ({ out }) => typeof out !== "string"],
-  threads: ["--device cpu or auto", ({ device }) => device !== "webgpu"],
-  tune: ["--device webgpu or auto", ({ device }) => device !== "cpu"],
-};
-
-/** Values that turn a setting off, and so are allowed without its condition. */
-const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0, tune: false };
-
-/**
- * Checks that every given setting has an effect.
- *
- * @param given the settings on the command line
- * @param config all settings of the run
- * @throws {ConfigError} naming the setting and what it needs
- */
-export function checkEffects(given: Partial<TrainingConfig>, config: Partial<TrainingConfig>): void {
-  for (const idle of idleSettings(given, config)) {
-    const [words] = needs[idle]!;
-    throw new ConfigError(
-      `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
-    );
-  }
-}
-
-/** The given settings that have no effect. */
-export function idleSettings(
-  given: Partial<TrainingConfig>,
-  config: Partial<TrainingConfig>,
-): (keyof TrainingConfig)[] {
-  return (Object.keys(given) as (keyof TrainingConfig)[]).filter((name) => {
-    const isOff = name in off && given[name] === off[name];
-    return !isOff && needs[name]?.[1](config) === false;
-  });
 }
 
 /** The objective of a configuration. */

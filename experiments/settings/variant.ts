@@ -1,5 +1,5 @@
 import { anyOf, number, type Range } from "./kinds.ts";
-import { asText, didYouMean, type Setting } from "./setting.ts";
+import { asText, didYouMean, type Setting, valueOf } from "./setting.ts";
 
 /** A number that a variant takes. */
 export interface VariantSetting extends Range {
@@ -38,7 +38,6 @@ export function variant(
     hint: plain ? names.join("|") : "NAME[:KEY=X,...]",
     expected,
     details: Object.entries(registry).flatMap(helpLines),
-    fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && "settings" in parse(registry, value),
     problem(value) {
       const parsed = parse(registry, asText(value));
@@ -134,6 +133,9 @@ function problemOf(name: string, known: Variant<unknown>["settings"], key: strin
     const list = keys.length === 0 ? "it has none" : `it has ${keys.join(", ")}`;
     return `${name} has no setting ${key}${didYouMean(key, keys)}; ${list}`;
   }
-  const { expected, fromText, accepts } = number(known[key]);
-  return accepts(fromText(text)) ? undefined : `${key} of ${name} is "${text}" (expected ${expected})`;
+  const setting = number(known[key]);
+  const { expected, accepts } = setting;
+  return accepts(valueOf(setting, text))
+    ? undefined
+    : `${key} of ${name} is "${text}" (expected ${expected})`;
 }

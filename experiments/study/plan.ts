@@ -7,6 +7,7 @@ import {
   type Rows,
   type Setting,
   shownValue,
+  valueOf,
   type Values,
 } from "../settings/setting.ts";
 import { defineSettings } from "../settings/settings.ts";
@@ -29,7 +30,6 @@ function field<T>(expected: string, fallback: T, accepts: (value: unknown) => bo
     doc: "",
     expected,
     default: fallback,
-    fromText: (text) => text,
     accepts: (value): value is T => accepts(value),
   };
 }
@@ -251,7 +251,7 @@ export function settingOf(name: string, value: Value, where: string): unknown {
   if (!Object.hasOwn(known, name)) {
     throw new ConfigError(`Unknown setting ${name} in ${where}${didYouMean(name, Object.keys(known))}`);
   }
-  const typed = typeof value === "string" ? known[name].fromText(value) : value;
+  const typed = typeof value === "string" ? valueOf(known[name], value) : value;
   return accepted(known[name], typed, `${name} ${shownValue(known[name], value)} in ${where}`);
 }
 

@@ -15,7 +15,7 @@ import { runFolder } from "../run/layout.ts";
 import { anyOf } from "../settings/kinds.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { presets, training, type TrainingConfig } from "../settings/training.ts";
-import { idleSettings, trainingConfig } from "../settings/training_config.ts";
+import { trainingConfig } from "../settings/training_config.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import { type CellSettings, isSettings, ownSettings, type Plan, readPlan, settingOf } from "./plan.ts";
 
@@ -119,7 +119,7 @@ export function configOf(
       `Cannot run ${cell}: it names no network (expected ${networks} in the grid or the fixed settings)`,
     );
   }
-  const idle: readonly string[] = idleSettings(common, all);
+  const idle = training.idle(common, all);
   const effective = Object.entries({ ...common, ...special }).filter(([setting]) =>
     setting in special || !idle.includes(setting)
   );
