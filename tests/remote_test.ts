@@ -7,7 +7,7 @@ import { createModel, saveCheckpoint } from "../models/mod.ts";
 import { assertLikeDigits } from "./digit_features.ts";
 import { withFolder } from "./folder.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
-import { serveCheckout } from "./serve_checkout.ts";
+import { serveCheckout } from "../experiments/serve.ts";
 import { importsFrom, reachedFrom } from "./module_graph.ts";
 import settings from "../deno.json" with { type: "json" };
 

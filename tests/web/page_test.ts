@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
 import { assertLikeDigits } from "../digit_features.ts";
 import { withFolder } from "../folder.ts";
-import { serveCheckout } from "../serve_checkout.ts";
+import { isolation, serveCheckout } from "../../experiments/serve.ts";
 import { largestDifference } from "../testing.ts";
 import { builtWith, bundle, bundles } from "../../tools/bundle.ts";
 import { granted, testUnless } from "../permissions.ts";
@@ -65,12 +65,38 @@ await testInBrowserWithWebGpu("init() in a page: WebGPU and CPU device draw the 
   assert.ok(largestDifference(gpu.pixels, cpu.pixels) < 2e-3, `${largestDifference(gpu.pixels, cpu.pixels)}`);
 });
 
+testUnless(
+  granted("net") && granted("read") ? undefined : "needs --allow-net --allow-read",
+  "serveCheckout() sends types and headers, and no dot files or files outside",
+  async () => {
+    await using server = serveCheckout({ headers: isolation });
+    const get = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${server.addr.port}${path}`);
+      await response.body?.cancel();
+      return [response.status, response.headers.get("content-type")];
+    };
+    const { headers, body } = await fetch(`http://127.0.0.1:${server.addr.port}/mod.ts`);
+    await body?.cancel();
+    assert.equal(headers.get("cross-origin-embedder-policy"), "require-corp");
+    for (
+      const [path, status, type] of [
+        ["/mod.ts", 200, "text/typescript"],
+        ["/web/flow.js", 200, "text/javascript"],
+        ["/checkpoints/mnist_residual.safetensors", 200, "application/octet-stream"],
+        ["/.gitignore", 404],
+        ["/.ci/run", 404],
+        ["/web/../.gitignore", 404],
+        ["/..%2f..%2fetc/passwd", 404],
+        ["/%", 404],
+        ["/none.ts", 404],
+      ] as const
+    ) assert.deepEqual(await get(path), [status, type ?? "text/plain;charset=UTF-8"], path);
+  },
+);
+
 await testInBrowser("init() in a page: at most as many threads as the browser allows", async (browser) => {
   await using open = serveCheckout();
-  await using isolated = serveCheckout({
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-embedder-policy": "require-corp",
-  });
+  await using isolated = serveCheckout({ headers: isolation });
   const page = await browser.newPage();
   await openAt(page, open, "deno.json");
   assert.equal(

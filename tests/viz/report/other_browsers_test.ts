@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { figurePage, reportHtml } from "../../../viz/report/mod.ts";
 import { figure } from "../../../viz/mod.ts";
 import { withFolder } from "../../folder.ts";
-import { serveCheckout } from "../../serve_checkout.ts";
+import { serveCheckout } from "../../../experiments/serve.ts";
 import { testInOtherBrowsers, until, type VisitedPage } from "../../other_browsers.ts";
 import { library, liveRun, Network } from "./live_data.ts";
 
