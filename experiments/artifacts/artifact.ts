@@ -23,11 +23,7 @@ export type Measured = Readonly<Record<string, number>>;
 interface ArtifactOf<Source> {
   /** Whether a run with this configuration has the artifact. */
   wanted(config: TrainingConfig): boolean;
-  /**
-   * Writes the artifact into the run's folder.
-   *
-   * @returns metrics, if it measures any
-   */
+  /** Writes the artifact into the run's folder. @returns metrics, if it measures any */
   write(source: Source): Promise<Measured | void>;
 }
 

@@ -9,12 +9,6 @@ const components = 20;
 /** Number of neighbours that vote. */
 const neighbours = 5;
 
-/** Result of a classifier on held-out images. */
-export interface Score {
-  readonly right: number;
-  readonly tried: number;
-}
-
 /**
  * Finds the nearest real images by their first principal components. With labels it is a small classifier: the most
  * frequent class among the nearest images wins. It depends on the data set alone, which makes runs comparable.
@@ -62,7 +56,10 @@ export class NearestImages {
   }
 
   /** Tests the classifier on up to 1,000 held-out images; undefined without labels. */
-  async tryOn(test: LabelledImages, P: number): Promise<Score | undefined> {
+  async tryOn(
+    test: LabelledImages,
+    P: number,
+  ): Promise<{ readonly right: number; readonly tried: number } | undefined> {
     const { labels } = test;
     const tried = Math.min(test.count, most.tried);
     const classes = labels && await this.classify(pixelsOf(test.images, firstIndices(tried), P));

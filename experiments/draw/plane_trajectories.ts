@@ -11,10 +11,11 @@ import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
+import { count, type FieldCheck, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/layout.ts";
 import { pause } from "../../models/pause.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
-import { NearestImages, type Score } from "./nearest_images.ts";
+import { NearestImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 import { type Drawable, finiteImages } from "./samples.ts";
 import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
@@ -107,6 +108,12 @@ function dot(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
+const score = fieldsOf({ right: count, tried: count });
+const shares: FieldCheck<PlaneTrajectories["share"]> = {
+  expected: "two numbers",
+  accepts: (value) => listOf(finiteNumber).accepts(value) && Object(value).length === 2,
+};
+
 /** Required tensors of the file, with their shapes. */
 const shapesOf = (M: number, N: number, size: readonly number[]) => ({
   t: [M],
@@ -151,39 +158,19 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
   if (size.length !== 2 && size.length !== 3) {
     throw file.mismatch("image", "f32[N, H, W] or f32[N, C, H, W]");
   }
-  const field = <T>(name: string, fits: (value: T) => boolean): T => {
-    try {
-      const value = JSON.parse(file.metadata[name]);
-      if (fits(value)) return value;
-    } catch { /* missing, or not JSON */ }
-    throw file.error(
-      "its metadata lack the share of variance, the guidance or the classifier's score",
-    );
-  };
-  const isListOf = (value: unknown, fits: (entry: unknown) => boolean) =>
-    Array.isArray(value) && value.every(fits);
   return {
     ...file.readAll(shapesOf(M, N, size)),
     ...file.has("asked") && {
-      conditioning: {
-        labels: file.labels("asked", N),
-        guidance: field<number>("guidance", Number.isFinite),
-      },
+      conditioning: { labels: file.labels("asked", N), guidance: file.field("guidance", finiteNumber) },
     },
     real: {
       position: file.read("real_position", D, 2),
       ...file.has("real_classes") && { classes: file.labels("real_classes", D) },
     },
-    share: field<PlaneTrajectories["share"]>(
-      "share",
-      (value) => value.length === 2 && isListOf(value, Number.isFinite),
-    ),
+    share: file.field("share", shares),
     ...file.has("classes") && {
       classes: file.labels("classes", N),
-      classifier: field<Score>(
-        "classifier",
-        ({ tried, right }) => isListOf([tried, right], Number.isInteger),
-      ),
+      classifier: file.field("classifier", score),
     },
     shape: [M, N, ...size] as readonly number[] as PlaneTrajectories["shape"],
   };

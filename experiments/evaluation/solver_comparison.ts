@@ -1,5 +1,5 @@
 import { firstIndices } from "../data/dataset.ts";
-import { RunError, writeJson } from "../run/atomic_write.ts";
+import { writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { verdicts } from "../judge/train_judge.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";
@@ -7,13 +7,12 @@ import {
   type Checked,
   count,
   type FieldCheck,
-  fieldProblem,
   fieldsOf,
   finiteNumber,
   listOf,
   textField,
 } from "../run/field_checks.ts";
-import { readJson } from "../run/contained.ts";
+import { readFields } from "../run/contained.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { textTable } from "../program/output.ts";
 import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
@@ -59,11 +58,7 @@ export type SolverCost = Checked<typeof solverCost>;
 
 /** Reads a comparison of solvers; undefined if there is none. */
 export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
-  const json = await readJson(path);
-  if (json === undefined) return undefined;
-  const problem = fieldProblem(json, checks);
-  if (problem === undefined) return json as unknown as SolverCosts;
-  throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or measure the solvers again`);
+  return await readFields(path, checks, "delete the file, or measure the solvers again");
 }
 
 /** Options of a comparison of solvers. */
@@ -129,21 +124,12 @@ export async function measureSolvers(
   },
 ): Promise<SolverCosts> {
   const { count, seed, guidance } = options;
-  const common = {
-    weights: subject.weights.sha256,
-    judge: judge.digest,
-    device,
-    count,
-    seed,
-    guidance,
-  };
+  const common = { weights: subject.weights.sha256, judge: judge.digest, device, count, seed, guidance };
+  const names = Object.keys(common) as (keyof typeof common)[];
   const earlier = file === null ? undefined : await readSolverCosts(file);
-  const changed = earlier &&
-    Object.keys(common).filter((name) =>
-      common[name as keyof typeof common] !== earlier.common[name as keyof typeof common]
-    );
-  if (changed && changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
-  let costs: SolverCosts = earlier && changed?.length === 0 ? earlier : { version: 1, common, solvers: [] };
+  const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
+  if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
+  let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { version: 1, common, solvers: [] };
   const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
   const expected = left.map((spec) =>
     samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })

@@ -1,5 +1,6 @@
 import { decodeSafetensors, type HostTensor } from "../../models/mod.ts";
 import { RunError } from "./atomic_write.ts";
+import type { FieldCheck } from "./field_checks.ts";
 
 /** Shapes of tensors by name. */
 type Shapes<Name extends string> = Readonly<Record<Name, readonly number[]>>;
@@ -53,9 +54,8 @@ export class TensorFile {
 
   /** The values of several tensors, as {@linkcode read} checks them. */
   readAll<Name extends string>(shapes: Shapes<Name>): Record<Name, Float32Array> {
-    const read = Object.entries<readonly number[]>(shapes).map((
-      [name, shape],
-    ) => [name, this.read(name, ...shape)]);
+    const names = Object.keys(shapes) as Name[];
+    const read = names.map((name) => [name, this.read(name, ...shapes[name])]);
     return Object.fromEntries(read) as Record<Name, Float32Array>;
   }
 
@@ -66,6 +66,15 @@ export class TensorFile {
       return Uint32Array.from(values);
     }
     throw this.error(`${name} holds no labels (expected whole numbers from 0 to 255)`);
+  }
+
+  /** A value that the metadata holds as JSON. @throws {RunError} if it is missing or another */
+  field<Value>(name: string, { expected, accepts }: FieldCheck<Value>): Value {
+    try {
+      const value: unknown = JSON.parse(this.metadata[name]);
+      if (accepts(value)) return value as Value;
+    } catch { /* missing, or not JSON */ }
+    throw this.error(`its metadata hold no ${name} (expected ${expected})`);
   }
 
   /** An error for a tensor of the wrong shape. */

@@ -113,7 +113,7 @@ testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) =
   }
   for (const name of ["share", "classifier"]) {
     await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, [name]: "[1]" }));
-    await refused("its metadata lack ");
+    await refused(`its metadata hold no ${name} (expected `);
   }
 });
 
