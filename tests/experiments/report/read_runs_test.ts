@@ -11,6 +11,7 @@ import { init, withDevice } from "../../../kernels/mod.ts";
 import { asBytes, loadJudge } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
 import { smallCheckpoint, tinyJudge } from "../../models/tiny_files.ts";
+import { writeRun } from "../tracking/sessions.ts";
 import { testNeeding } from "../../permissions.ts";
 import { madeUpColourFlow, madeUpFlow } from "../../viz/flow/made_up_flow.ts";
 import { plane, size } from "../../viz/report/made_up.ts";
@@ -124,6 +125,26 @@ testRuns(
     assert.equal((await readReportRuns([run], "none"))[0].live, "none");
   },
 );
+
+testRuns("writeReport() warns above the losses of runs on other data", ["a", "b"], async (a, b) => {
+  const data = { name: "MNIST", source: "", channels: 1, height: 4, width: 4, classes: 0 };
+  const pageOf = async (...digests: string[]) => {
+    for (const [i, digest] of digests.entries()) {
+      const dataset = { ...data, digest: digest.repeat(64), train: 9, validation: 1, test: 1 };
+      await writeRun([a, b][i], { dataset });
+    }
+    await writeReport([a, b], join(a, "report.html"));
+    return await Deno.readTextFile(join(a, "report.html"));
+  };
+  const page = await pageOf("c", "d");
+  const warning = '<p class="note">Losses of these runs are not comparable: ' +
+    "the data is MNIST (cccccccccccc) or MNIST (dddddddddddd)</p>";
+  const places = ['id="run-title"', warning, "<h3>Results</h3>", 'id="loss-chart"'].map((part) =>
+    page.indexOf(part)
+  );
+  assert.ok(places[0] >= 0 && places.every((place, i) => i === 0 || place > places[i - 1]), `${places}`);
+  assert.ok(!(await pageOf("c", "c")).includes("not comparable"));
+});
 
 Deno.test("resultsOf() finds the best of more validation losses than a function takes arguments", () => {
   const metrics = Array.from({ length: 200_000 }, (_, n) => ({ step: n, val_loss: 1 + (n - 1000) ** 2 }));
