@@ -192,7 +192,8 @@ function checkSize({ name, grid, cells, seeds }: Plan): void {
 }
 
 function refuseRepeated(values: readonly Value[], where: string): void {
-  const twice = values.find((value, i) => values.indexOf(value) < i);
+  const seen = new Set<Value>();
+  const twice = values.find((value) => seen.size === seen.add(value).size);
   if (twice !== undefined) throw new ConfigError(`Cannot use ${where} ${twice} twice`);
 }
 

@@ -76,14 +76,8 @@ export async function saveStudy(
   { study, known }: Pick<PlannedStudy, "study" | "known">,
   options: Pick<PlanningOptions, "say" | "signal">,
 ): Promise<boolean> {
-  const { folder } = study;
-  try {
-    await Deno.mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw new RunError(`Cannot make the folder ${folder}: ${reasonOf(error)}`);
-  }
   using lock = await lockPlan(study, options);
-  if (!lock || JSON.stringify(await readStudy(folder)) !== JSON.stringify(known)) return false;
+  if (!lock || JSON.stringify(await readStudy(study.folder)) !== JSON.stringify(known)) return false;
   await writeStudy(study);
   await makeStudyFolder(study, "cells");
   return true;

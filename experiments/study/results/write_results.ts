@@ -7,7 +7,7 @@ import { findTrajectories } from "../../draw/trajectories.ts";
 import type { RunTrajectories } from "../../draw/stored_trajectories.ts";
 import { compareModels } from "../../report/compare_models.ts";
 import { writeReport } from "../../report/write_report.ts";
-import { writeAtomic } from "../../run/atomic_write.ts";
+import { writeAtomic, writeJson } from "../../run/atomic_write.ts";
 import { findEarlyWeights, findWeights } from "../../run/layout.ts";
 import { readResults } from "../cell_result.ts";
 import { cellFolder, requireStudy, type Study } from "../study.ts";
@@ -34,16 +34,12 @@ export const resultFile = {
   report: "report.html",
 } as const;
 
-/** The written results of a study. */
-export interface Written {
-  /** Names of the files in its folder. */
-  readonly files: readonly string[];
-  /** Ids of the cells that are not finished. */
-  readonly unfinished: readonly string[];
-  /** A line for each result that cannot be read, and for each file that could not be made. */
-  readonly problems: readonly string[];
+/** What a study found. */
+export interface StudyOutcome {
   /** What can and cannot be concluded. */
   readonly conclusion: readonly Passage[];
+  /** A line for each result that cannot be read, and for each file that could not be made. */
+  readonly problems: readonly string[];
 }
 
 /**
@@ -52,7 +48,7 @@ export interface Written {
  *
  * @throws {RunError} if there is no study, or a file cannot be written
  */
-export async function writeResults(folder: string): Promise<Written> {
+export async function writeResults(folder: string): Promise<StudyOutcome> {
   const study = await requireStudy(folder);
   const { plan, digest, cells } = study;
   const { results, unfinished, problems: unreadable } = await readResults(study);
@@ -61,12 +57,8 @@ export async function writeResults(folder: string): Promise<Written> {
   const conclusion = conclude(plan, summary);
   const tables = tablesOf(summary);
   const title = `Study ${plan.name}`;
-  const files: string[] = [];
   const problems = [...unreadable];
-  const put = async (name: string, content: string | Uint8Array) => {
-    await writeAtomic(join(folder, name), content);
-    files.push(name);
-  };
+  const put = (name: string, content: string | Uint8Array) => writeAtomic(join(folder, name), content);
   /** If the files of a run are damaged, the results say so, and the rest is written. */
   const attempt = (name: string, make: () => Promise<void>) =>
     make().catch((error) => {
@@ -79,10 +71,8 @@ export async function writeResults(folder: string): Promise<Written> {
   const svg = figures && figureRow(figures.stills, figures.legend);
   if (figures && svg) {
     const plots = figures.figures.map(({ plotly }) => plotly);
-    await put(
-      resultFile.figure,
-      figurePage({ title, passages: conclusion, figures: plots, note: aboutFigure }),
-    );
+    const page = { title, passages: conclusion, figures: plots, note: aboutFigure };
+    await put(resultFile.figure, figurePage(page));
     await put(resultFile.svg, svg);
     await put(resultFile.png, encodeRasterPng((await rasterizer())(svg, 1.5)));
   }
@@ -92,19 +82,21 @@ export async function writeResults(folder: string): Promise<Written> {
   });
   if (results.length > 0) {
     const figure = svg && { figure: { svg, text: aboutFigure } };
-    await attempt(resultFile.report, async () => {
-      await writeStudyReport(study, setups, { title, passages: conclusion, tables, ...figure });
-      files.push(resultFile.report);
-    });
+    const findings = { title, passages: conclusion, tables, ...figure };
+    await attempt(resultFile.report, () => writeStudyReport(study, setups, findings));
   }
-  const missing = unfinished.map(({ id }) => id);
   const numbers = setups.map(({ asked: _, results: __, dataset: ___, ...setup }) => setup);
-  const all = { version: 1, plan: plan.name, digest, ...summary, setups: numbers };
-  await put(
-    resultFile.results,
-    JSON.stringify({ ...all, conclusion, unfinished: missing, problems }, null, 2) + "\n",
-  );
-  return { files, unfinished: missing, problems, conclusion };
+  await writeJson(join(folder, resultFile.results), {
+    version: 1,
+    plan: plan.name,
+    digest,
+    ...summary,
+    setups: numbers,
+    conclusion,
+    unfinished: unfinished.map(({ id }) => id),
+    problems,
+  });
+  return { conclusion, problems };
 }
 
 const aboutFigure =

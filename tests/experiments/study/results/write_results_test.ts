@@ -26,18 +26,23 @@ function testStudy(
 
 const textIn = (folder: string, name: string) => Deno.readTextFile(join(folder, name));
 
+/** Writes results, and lists their files besides those of the study itself. */
+async function written(folder: string) {
+  const { problems, conclusion } = await withDevice(device, () => writeResults(folder));
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  const files = names.filter((name) => !["cells", "study.json"].includes(name)).sort();
+  const results = JSON.parse(await textIn(folder, "results.json"));
+  return { files, problems, conclusion, results };
+}
+
 testStudy("writeResults() writes every file of results", twoNetworks, async (folder) => {
-  const { files, unfinished, problems, conclusion } = await withDevice(device, () => writeResults(folder));
-  assert.deepEqual(files.toSorted(), [
+  const { files, problems, conclusion, results } = await written(folder);
+  assert.deepEqual(files, [
     ...["comparison.gif", "figure.html", "figure.png", "figure.svg", "report.html", "results.json"],
     ...["table.csv", "table.md"],
   ]);
-  assert.deepEqual([unfinished, problems], [[], []]);
-  const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  assert.deepEqual(left.toSorted(), ["cells", "study.json", ...files].toSorted(), "nothing half-written");
-
   assert.equal(await textIn(folder, "table.md"), await Deno.readTextFile(goldenTable));
-  const results = JSON.parse(await textIn(folder, "results.json"));
+  assert.deepEqual([results.unfinished, problems, results.problems], [[], [], []]);
   assert.deepEqual(results.conclusion, conclusion);
   assert.deepEqual(results.setups[0].figures.frechet.values, [24, 25.1, 23.9]);
   const [, ...lines] = (await textIn(folder, "table.csv")).trimEnd().split("\n");
@@ -63,7 +68,7 @@ testStudy("writeResults() writes every file of results", twoNetworks, async (fol
 
   const bytes = () => Promise.all(files.map((name) => Deno.readFile(join(folder, name))));
   const before = await bytes();
-  await withDevice(device, () => writeResults(folder));
+  await written(folder);
   assert.deepEqual(await bytes(), before, "the same again");
 });
 
@@ -73,20 +78,19 @@ testStudy(
   async (folder) => {
     const run = join(folder, "cells", "base-s2");
     await Deno.writeTextFile(join(run, "flow", "sample_1.safetensors"), "damaged");
-    const { files, unfinished, problems } = await withDevice(device, () => writeResults(folder));
-    assert.deepEqual(files, [
-      ...["table.md", "table.csv", "figure.html", "figure.svg", "figure.png", "results.json"],
-    ]);
-    assert.deepEqual(unfinished, ["base-s1", "residual-s1"]);
-    assert.match(problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
-    assert.match(problems[1], /^No report\.html: /);
+    const damaged = await written(folder);
+    const figures = ["figure.html", "figure.png", "figure.svg"];
+    assert.deepEqual(damaged.files, [...figures, "results.json", "table.csv", "table.md"]);
+    assert.deepEqual(damaged.results.unfinished, ["base-s1", "residual-s1"]);
+    assert.match(damaged.problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
+    assert.match(damaged.problems[1], /^No report\.html: /);
     await Deno.remove(run, { recursive: true });
-    const one = await withDevice(device, () => writeResults(folder));
-    assert.ok(one.files.includes("report.html"));
-    assert.ok(!one.files.includes("comparison.gif"), "one setup cannot be compared");
+    const { files } = await written(folder); // one setup cannot be compared
+    assert.deepEqual(files, [...figures, "report.html", "results.json", "table.csv", "table.md"]);
+    for (const name of [...figures, "report.html"]) await Deno.remove(join(folder, name));
     await Deno.remove(join(folder, "cells", "residual-s2"), { recursive: true });
-    const none = await withDevice(device, () => writeResults(folder));
-    assert.deepEqual(none.files, ["table.md", "table.csv", "results.json"]);
+    const none = await written(folder);
+    assert.deepEqual(none.files, ["results.json", "table.csv", "table.md"]);
     assert.match(`${none.conclusion[0]}`, /0 of 4 runs finished/);
   },
 );
@@ -98,7 +102,7 @@ testStudy("writeResults() writes the rest if weights are damaged", twoNetworks, 
     new DataView(bytes.buffer).setFloat32(bytes.length - 4, NaN, true);
     await Deno.writeFile(path, bytes);
   }
-  const { files, problems } = await withDevice(device, () => writeResults(folder));
-  assert.ok(files.includes("table.md") && files.includes("results.json"), `${files}`);
+  const { files, problems } = await written(folder);
+  assert.ok(files.includes("comparison.gif") && !files.includes("report.html"), `${files}`);
   assert.match(problems.join("\n"), /^No report\.html: Cannot load .*\.safetensors: .* is NaN/m);
 });
