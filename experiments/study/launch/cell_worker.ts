@@ -2,6 +2,7 @@ import { init } from "../../../kernels/mod.ts";
 import { describeError } from "../../program/task.ts";
 import { type CellEnd, runCell } from "../run_cell.ts";
 import { requireCell, requireStudy } from "../study.ts";
+import { openCellLog } from "./local.ts";
 
 /** Which cell a worker runs, and how. */
 export interface CellOrder {
@@ -13,11 +14,8 @@ export interface CellOrder {
   readonly experiment: string | null;
 }
 
-/** A worker's answer: a line for the user, or how its cell ended, with the reason of a failure in one or more lines. */
-export type CellAnswer =
-  | { readonly said: string }
-  | { readonly ended: CellEnd }
-  | { readonly ended: "failed"; readonly why: string };
+/** A worker's answer: how its cell ended, and why it failed, in one line. */
+export type CellAnswer = { readonly ended: CellEnd } | { readonly ended: "failed"; readonly why: string };
 
 /** The scope of a worker; Deno's types for programs have none. */
 const scope = self as unknown as {
@@ -32,20 +30,34 @@ scope.onmessage = ({ data }) => {
   else run(data).then((answer) => scope.postMessage(answer));
 };
 
-async function run({ folder, id, device: kind, threads, ...tracking }: CellOrder): Promise<CellAnswer> {
+/** Runs a cell, and logs its lines. */
+async function run(order: CellOrder): Promise<CellAnswer> {
+  const failed = (why: string) => ({ ended: "failed", why }) as const;
+  let log: Awaited<ReturnType<typeof openCellLog>> | undefined;
   try {
-    const study = await requireStudy(folder);
-    const cell = requireCell(study, id);
-    const device = await init({ device: kind, threads });
-    const ended = await runCell(study, cell, {
-      ...tracking,
-      device,
-      signal: stop.signal,
-      say: (said) => scope.postMessage({ said }),
-    });
-    device.close();
-    return { ended };
+    log = await openCellLog(order, order);
+    return { ended: await runOrdered(order, log.add) };
   } catch (error) {
-    return { ended: "failed", why: describeError(error) };
+    const why = describeError(error);
+    const [line] = why.split("\n");
+    if (!log) return failed(line);
+    try {
+      log.add(why);
+      return failed(`${line}; more in ${log.path}`);
+    } catch (error) {
+      return failed(`${line}; ${describeError(error)}`);
+    }
   }
+}
+
+async function runOrdered(
+  { folder, id, device: kind, threads, ...tracking }: CellOrder,
+  say: (line: string) => void,
+): Promise<CellEnd> {
+  const study = await requireStudy(folder);
+  const cell = requireCell(study, id);
+  const device = await init({ device: kind, threads });
+  const end = await runCell(study, cell, { ...tracking, device, signal: stop.signal, say });
+  device.close();
+  return end;
 }

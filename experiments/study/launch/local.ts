@@ -39,7 +39,7 @@ export const local: Launcher = {
         if (signal.aborted) return;
         const { id } = cell;
         const look = async () => progress.trained(cell, await stepOf(study, cell));
-        const answer = await runLogged(study, { ...orders, id }, signal, look);
+        const answer = await runInWorker({ ...orders, id }, signal, look);
         const line = answer.ended === "failed"
           ? `${id}: ${answer.why}`
           : answer.ended === "busy" && `Skipping ${id}: another program is running it`;
@@ -61,51 +61,18 @@ export function threadsOf({ threads, jobs }: Pick<LaunchFlags, "threads" | "jobs
   return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
 }
 
-type Ended = Extract<CellAnswer, { ended: unknown }>;
-
-/** Runs a cell in a worker and logs its lines; if it fails, `why` is one line that names the log. */
-async function runLogged(
-  study: Study,
-  order: CellOrder,
-  signal: AbortSignal,
-  look: () => Promise<void>,
-): Promise<Ended> {
-  try {
-    const log = await openCellLog(study, order);
-    const answer = await runInWorker(order, signal, log.add, look);
-    if (answer.ended !== "failed") return answer;
-    const [line] = answer.why.split("\n");
-    try {
-      log.add(answer.why);
-      return { ended: "failed", why: `${line}; more in ${log.path}` };
-    } catch (error) {
-      return { ended: "failed", why: `${line}; ${describeError(error)}` };
-    }
-  } catch (error) {
-    return { ended: "failed", why: describeError(error) };
-  }
-}
-
-/** Runs a cell in a worker until it ends. @throws what `onLine` throws */
+/** Runs a cell in a worker until it ends. */
 async function runInWorker(
   order: CellOrder,
   signal: AbortSignal,
-  onLine: (line: string) => void,
   look: () => Promise<void>,
-): Promise<Ended> {
+): Promise<CellAnswer> {
   const worker = new Worker(new URL("./cell_worker.ts", import.meta.url), { type: "module" });
   const stop = () => worker.postMessage("stop");
   const timer = setInterval(look, lookMs);
   try {
-    return await new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<CellAnswer>) => {
-        if (!("said" in data)) return resolve(data);
-        try {
-          onLine(data.said);
-        } catch (error) {
-          reject(error);
-        }
-      };
+    return await new Promise((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<CellAnswer>) => resolve(data);
       worker.onerror = (event) => {
         event.preventDefault();
         resolve({ ended: "failed", why: event.message });
