@@ -1,6 +1,6 @@
-import { type ChoiceStore, init, type KernelChoice } from "../kernels/mod.ts";
+import { init, type KernelChoice } from "../kernels/mod.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { stageProgress, stderr } from "./program/progress.ts";
+import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { integer, number, optional, toggle } from "./settings/kinds.ts";
 import type { Values } from "./settings/setting.ts";
@@ -9,7 +9,7 @@ import { network, presetFor, type PresetName, training, type TrainingConfig } fr
 import { trainingConfig } from "./settings/training_config.ts";
 import { print, say, textTable } from "./program/output.ts";
 import { makeNetwork } from "./training/network.ts";
-import { ChoiceCache, choiceCacheFile } from "./tuning/choice_cache.ts";
+import { measureKernels } from "./tuning/tune_kernels.ts";
 
 const { rows } = training;
 
@@ -63,19 +63,8 @@ export const tuneTask = task({
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     say(`Tuning ${step} on ${device.description}`);
     const more = `${remeasure ? "without --remeasure, the command" : "the same command"} continues from here`;
-    const cache = await ChoiceCache.open(choiceCacheFile, say);
-    const store: ChoiceStore = remeasure
-      ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
-      : cache;
-    const progress = stageProgress("tuning kernels", stderr);
-    const choices = await trainer.tune({
-      store,
-      seconds,
-      progress: progress.update,
-      signal: stop.signal,
-    });
-    progress.end();
-    await cache.save(say);
+    const { signal } = stop;
+    const choices = await measureKernels(trainer, { seconds, remeasure, signal, say, terminal: stderr });
     device.close();
     if (stop.signal.aborted) {
       say(`Stopped; ${more}`);

@@ -52,22 +52,33 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   if (noted) say(`Choosing kernels again: those of the run are for ${noted.adapter}, and this is ${adapter}`);
   const isOld = resumed && !noted; // it trained with the default kernels
   const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
-  const choices = measures ? await measured(trainer, choosing) : before;
+  const choices = measures
+    ? await measureKernels(trainer, { ...choosing, seconds: secondsPerStart })
+    : before;
   const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));
   await writeJson(path, { adapter, calls } satisfies RunKernels);
 }
 
-async function measured(
+/** How long to measure kernels, and whom to tell. */
+export interface Measuring extends Pick<Choosing, "say" | "terminal"> {
+  readonly seconds: number;
+  /** Whether to measure again what earlier starts measured. */
+  readonly remeasure?: boolean;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
+}
+
+/** Measures the kernels of a training step, and keeps the results for later starts. */
+export async function measureKernels(
   trainer: Pick<Trainer, "tune">,
-  { say, terminal }: Choosing,
+  { seconds, remeasure = false, signal, say, terminal }: Measuring,
 ): Promise<KernelChoice[]> {
   const cache = await ChoiceCache.open(choiceCacheFile, say);
+  const store: ChoiceStore = remeasure
+    ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
+    : cache;
   const progress = stageProgress("tuning kernels", terminal);
-  const choices = await trainer.tune({
-    store: cache,
-    seconds: secondsPerStart,
-    progress: progress.update,
-  });
+  const choices = await trainer.tune({ store, seconds, progress: progress.update, ...signal && { signal } });
   progress.end();
   await cache.save(say);
   return choices;
