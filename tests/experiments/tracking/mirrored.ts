@@ -12,6 +12,7 @@ interface Entry {
 export interface StoredRun {
   readonly info: {
     readonly run_id: string;
+    readonly experiment_id: string;
     readonly run_name: string;
     readonly status: string;
     readonly start_time: number;

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { installMlflow, type LocalServer, makeDataFolder, startMlflow } from "../../../experiments/mlflow.ts";
 import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
 import { type Browser, testInBrowser } from "../../browser.ts";
@@ -98,6 +99,14 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
 
   const again = await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
   assert.match(again.stdout, /^run: already complete, http/);
+  // As if the server was restored from an older backup.
+  await Deno.remove(
+    join(server.folder, "data", "artifacts", info.experiment_id, info.run_id, "artifacts", "config.json"),
+  );
+  using database = new DatabaseSync(join(server.folder, "data", "mlflow.db"));
+  database.exec("DELETE FROM metrics WHERE key = 'train_loss' AND step > 9");
+  const completed = await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
+  assert.match(completed.stdout, /^run: 8 points and 1 files sent, http/);
   await assertMirrored(server, "all", place.file("run"));
 }, noServer);
 

@@ -100,7 +100,10 @@ testTask("runs lists, shows and compares run folders, as tables and as JSON", as
     });
   }
   const { stdout: list } = await place.succeed("runs", "list");
-  assert.match(list, /^ {2}run +name +status .*\n {2}runs\/a .* FINISHED .* 1\.5 +base +\[4,8\] +0\.25\n/);
+  assert.match(
+    list,
+    /^ {2}run +name +status .*\n {2}runs\/a .* FINISHED .* 1\.5 +base +\[4,8\]\n[^]*\n {2}runs\/a +0\.25\n/,
+  );
   assert.match(list, /\n {2}runs\/b .* NaN\n$/);
   const { stdout: shown } = await place.succeed("runs", "show runs/a");
   assert.match(shown, /\n {2}train_loss +0\.25\n[\s\S]*\n {2}lr +0\.25\n[\s\S]*\nFiles\n {2}config.json\n/);
