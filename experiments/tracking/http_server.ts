@@ -56,13 +56,12 @@ export class HttpServer {
   readonly #gaveUp = new AbortController();
   #onProgress = () => {};
   #wake = () => {};
-  #isHurried = false;
 
   constructor(readonly address: ServerAddress, readonly patience: Patience) {}
 
   /**
-   * From now on, all requests fail once the server has neither answered nor accepted a byte for some milliseconds. Ends
-   * the current pause, or else the next one.
+   * Ends the current pause. From now on, all requests fail once the server has neither answered nor accepted a byte for
+   * some milliseconds.
    */
   giveUpAfter(ms: number): Disposable {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -74,7 +73,6 @@ export class HttpServer {
       }, ms);
     };
     this.#onProgress();
-    this.#isHurried = true;
     this.#wake();
     return {
       [Symbol.dispose]: () => {
@@ -86,14 +84,11 @@ export class HttpServer {
 
   /** Waits. @throws {ServerError} if it has given up */
   async pause(ms: number): Promise<void> {
-    if (!this.#isHurried) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, ms);
-      this.#wake = resolve;
-      await promise;
-      clearTimeout(timer);
-    }
-    this.#isHurried = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
     this.#gaveUp.signal.throwIfAborted();
   }
 

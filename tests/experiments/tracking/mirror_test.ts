@@ -151,19 +151,21 @@ testSending("Mirror.pass() creates a run again on a server that has lost its dat
   assert.deepEqual((await server.runs("x")).map(({ info }) => info.status), ["FINISHED"]);
 });
 
-testSending(
-  "sendRun() skips a param that the server has with another value, and sends the others",
-  async (run, server) => {
-    await writeRun(run);
-    await send(run, server);
-    await Deno.remove(join(run, "mlflow.json")); // so that nothing is known about the server
-    await Deno.writeTextFile(join(run, "config.json"), '{"seed":1,"model":"other","lr":2}');
-    const [{ refused }] = await send(run, server);
-    assert.deepEqual(Object.keys(refused), ["params/model"]);
-    const [{ data }] = await server.runs("x");
-    assert.deepEqual(valuesOf(data.params), { model: "base", seed: "1", lr: "2" });
-  },
-);
+testSending("sendRun() skips what the server rejects, and sends the rest", async (run, server) => {
+  await writeRun(run);
+  await send(run, server);
+  await Deno.remove(join(run, "mlflow.json")); // so that nothing is known about the server
+  await Deno.writeTextFile(join(run, "config.json"), '{"seed":1,"model":"other","lr":2}');
+  await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":1,"good":1,"bad":2}\n');
+  const invalid = { error_code: "INVALID_PARAMETER_VALUE", message: "no" };
+  server.answer = ({ body }) =>
+    body.includes('"key":"bad"') ? Response.json(invalid, { status: 400 }) : undefined;
+  const [{ refused, points }] = await send(run, server);
+  assert.deepEqual([Object.keys(refused), points], [["params/model", "metrics/bad"], 1]);
+  const [{ data }] = await server.runs("x");
+  assert.deepEqual(valuesOf(data.params), { model: "base", seed: "1", lr: "2" });
+  assert.deepEqual(data.metrics?.map(({ key }) => key), ["good"]);
+});
 
 testSending("sendRun() sends nested runs as children, after their parent", async (run, server) => {
   for (const name of ["a", "b"]) {

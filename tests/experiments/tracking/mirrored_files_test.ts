@@ -62,7 +62,8 @@ testSending("sendRun() counts a file as stored only if the answer is MLflow's ow
 testSending(
   "sendRun() completes an ended run on a server that was restored from an older backup",
   async (run, server) => {
-    await writeRun(run);
+    const size = { channels: 1, height: 2, width: 2, classes: 0, train: 3, validation: 2, test: 1 };
+    await writeRun(run, { dataset: { name: "data", digest: "ab", source: "x", ...size } });
     const step = (step: number) => `{"step":${step},"time":${step},"loss":1,"lr":"Infinity"}\n`;
     const image = '{"step":3,"time":9,"image/x":"a.png"}\n';
     await Deno.writeTextFile(join(run, "metrics.jsonl"), step(1) + step(2) + step(3) + image);
@@ -81,7 +82,8 @@ testSending(
       [({ files }) => files.set("config.json", new Uint8Array(3)), { files: ["config.json"] }],
       [({ files }) => images.forEach((name) => files.delete(`images/${name}`)), { files: images }],
       [({ info }) => info.status = "RUNNING", { ends: [{ run_id: "r1", status: "FINISHED", end_time: 2 }] }],
-      [({ params }) => params.clear(), { params: ["model"] }],
+      [({ params }) => params.delete("model"), { params: ["model"] }],
+      [(run) => run.inputs = [], { inputs: 1 }],
       [({ tags }) => tags.delete("mlflow.user"), { tags: ["mlflow.user"] }],
     ];
     for (const [lose, sent] of cases) {
@@ -97,6 +99,20 @@ testSending(
     }
   },
 );
+
+testSending("Mirror.pass() sends what changes with every step when the run is over", async (run, server) => {
+  await writeRun(run, { status: "RUNNING", endedAt: null });
+  const mirror = new Mirror(run, serverAt(server.url));
+  for (const name of ["last.safetensors", "metrics.jsonl", "notes.txt"]) {
+    await Deno.writeTextFile(join(run, name), "");
+  }
+  await mirror.pass();
+  assert.deepEqual(putFiles(server), ["config.json", "notes.txt", "run.json"]);
+  await writeRun(run);
+  server.seen.length = 0;
+  await mirror.pass();
+  assert.deepEqual(putFiles(server), ["last.safetensors", "metrics.jsonl", "run.json"]);
+});
 
 testSending("Mirror.pass() sends a file again only if its content has changed", async (run, server) => {
   await writeRun(run);

@@ -79,12 +79,13 @@ export async function newsOf(run: string, server: FakeMlflow) {
     deleted: server.sent("runs/delete-tag").map(({ key }) => key),
     ends: server.sent("runs/update"),
     params: logged.flatMap(({ params = [] }) => params).map(({ key }) => key) as string[],
+    inputs: server.sent("runs/log-inputs").length,
     files: putFiles(server),
   };
 }
 
 /** What is sent of a run that is complete. */
-export const nothing = { points: [], tags: [], deleted: [], ends: [], params: [], files: [] };
+export const nothing = { points: [], tags: [], deleted: [], ends: [], params: [], inputs: 0, files: [] };
 
 /** Defines a test with the folder of a run and a server. */
 export function testSending(
