@@ -7,12 +7,13 @@ import {
   Monitor,
   type Watch,
 } from "../../../experiments/evaluation/measurement.ts";
+import { bits } from "../../../experiments/evaluation/measurements/flow.ts";
 import { recognition } from "../../../experiments/evaluation/measurements/judged.ts";
 import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
-import { add, init, multiply, reshape, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
+import { add, init, multiply, reshape, tanh, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
 import { assertClose } from "../../testing.ts";
-import { CountedField, type Model, type VelocityField } from "../../../models/mod.ts";
+import { bitsPerDimension, CountedField, type Model, type VelocityField } from "../../../models/mod.ts";
 
 const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
 const { how, description: words } = makeSolver("euler:steps=3");
@@ -82,6 +83,28 @@ Deno.test("evaluateNetwork() measures the trajectories of an accelerating flow",
   assertClose(course!.straightness, [4, 0, 4], 1e-5);
   assertClose(course!.curvature, [0, 0, 0], 1e-3);
   assert.equal(path_ratio!.evaluations, 4 * (4 + 2 * 3), "the geometry also needs the velocity at the end");
+});
+
+Deno.test("bits per dimension draw other random signs for each 64 images", async () => {
+  const subject = subjectOf(steep);
+  const values = Float32Array.from({ length: 66 * 9 }, (_, i) => i * i * 37 % 256 / 255);
+  const test = { pixels: { values, rows: 66, width: 9 } };
+  const input = {
+    subject,
+    sets: { test },
+    options: { ...options, bitsImages: 66 },
+    monitor: new Monitor({}),
+  };
+  await withDevice(device, async () => {
+    const { figures } = await bits.measure(input as unknown as MeasurementInput);
+    const of = async (from: number, to: number) => {
+      const x1 = tensor(values.slice(9 * from, 9 * to).map((pixel) => 2 * pixel - 1), [to - from, 1, 3, 3]);
+      const { normalization } = subject.drawable;
+      return (await bitsPerDimension(steep, x1, { normalization, rtol: 1e-2, seed: from })).bits;
+    };
+    const each = [...await of(0, 64), ...await of(64, 66)];
+    assertClose([figures.bits_per_dimension!.value], [each.reduce((a, b) => a + b) / 66], 1e-6);
+  });
 });
 
 Deno.test("imageSets() takes real images of which the network learned, and test images, in equal number", async () => {

@@ -19,6 +19,7 @@ import {
   type OptimizerOptions,
 } from "../../../models/mod.ts";
 import { readState, writeState } from "../../../models/nn/state.ts";
+import { testNeeding } from "../../permissions.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { testWithVectors, type Vectors } from "../vectors.ts";
 
@@ -173,22 +174,35 @@ testOnCpu(
   },
 );
 
-testOnDevices("Ema warms up with decays 0.1, 2/11, and so on up to the given one", async () => {
-  const x = tensor([0]);
-  const parameters = new Map([["x", x]]);
-  const ema = new Ema(parameters, { decay: 0.2 });
-  x.write(Float32Array.of(1));
-  const averages = [0, 1, 2, 3].map(() => {
-    ema.beforeStep();
-    ema.update();
-    return ema.values.get("x")!.read();
-  });
-  let e = 0;
-  for (const [i, decay] of [0.1, 2 / 11, 0.2, 0.2].entries()) {
-    e = decay * e + 1 - decay;
-    assertClose(await averages[i], [e], 1e-6);
+testOnDevices("Ema keeps a share of min(d, (1 + k) / (10 + k)) in step k", async (device) => {
+  for (const d of [0, 0.2, 0.6]) {
+    const x = withDevice(device, () => tensor([0]));
+    const ema = withDevice(device, () => new Ema(new Map([["x", x]]), { decay: d }));
+    x.write(Float32Array.of(1));
+    let e = 0;
+    for (let k = 0; k < 20; k++) {
+      ema.beforeStep();
+      ema.update();
+      const share = Math.min(d, (1 + k) / (10 + k));
+      e = share * e + 1 - share;
+      assertClose(await ema.values.get("x")!.read(), [e], 1e-6);
+    }
   }
-  assert.throws(() => new Ema(parameters, { decay: 1 }), /decay is 1 \(expected 0 <= decay < 1\)/);
+  assert.throws(
+    () => new Ema(new Map([["x", tensor([0])]]), { decay: 1 }),
+    /decay is 1 \(expected 0 <= decay < 1\)/,
+  );
+});
+
+testNeeding({ read: true }, "docs/training.md and docs/library.md give the formula of Ema", async () => {
+  for (const page of ["training", "library"]) {
+    const text = await Deno.readTextFile(new URL(`../../../docs/${page}.md`, import.meta.url));
+    assert.deepEqual(
+      [...text.matchAll(/`(min\(.*?\))`/gs)].map(([, f]) => f),
+      ["min(d, (1 + k) / (10 + k))"],
+      page,
+    );
+  }
 });
 
 testOnCpu("optimizer() refuses unknown and invalid settings", () => {

@@ -14,8 +14,11 @@ import {
   createModel,
   fit,
   flowMatching,
+  HeldOutLoss,
   Linear,
+  lossesOf,
   lossOf,
+  meanLoss,
   Module,
   namedParameters,
   randomInitialiser,
@@ -146,6 +149,23 @@ testOnDevices(
     }
   },
 );
+
+testOnDevices("HeldOutLoss draws noise and times from streams of its own, batch by batch", async () => {
+  const { field } = trainer();
+  const heldOut = new HeldOutLoss(field, batchSource(tensor([3, 4, 5], [3, 1])), { batchSize: 2, seed: 1 });
+  const found = await heldOut.losses(Uint32Array.of(2, 0, 1));
+  for (const [counter, rows] of [[5, 3], [4]].entries()) {
+    const key = (stream: number) => tensor(Uint32Array.of(1, stream, counter));
+    const pairs = {
+      x0: randomNormal(key(4), [2, 1]),
+      x1: tensor([rows[0], rows[1] ?? 5], [2, 1]), // of a row that only fills the batch, any
+      t: randomUniform(key(5), [2]),
+    };
+    const expected = (await lossesOf(flowMatching, field, pairs).read()).slice(0, rows.length);
+    assertClose(found.loss.slice(2 * counter, 2 * counter + 2), expected, 1e-6);
+  }
+  assertClose([meanLoss(found)], [(found.loss[0] + found.loss[1] + found.loss[2]) / 3], 1e-6);
+});
 
 testOnDevices("Trainer uses the coupling and the times of the objective", async () => {
   const asked: unknown[] = [];
