@@ -78,11 +78,11 @@ export const adamUpdate: Adam = defineAdam("adamUpdate", true);
 export const adamL2Update: Adam = defineAdam("adamL2Update", false);
 
 /**
- * A step of gradient descent with momentum: d = g + decay p, m = momentum m + d (m = d at the first step), p -= lr m.
+ * A step of gradient descent with momentum: d = g + decay p, m = momentum m + d, p -= lr m.
  * Updates p and m in place; p, m and g are f32[n].
  *
  * `norm`, f32[1], is the squared norm of the whole gradient. `settings`, f32[8], is [learning rate, momentum, -, -,
- * weight decay, 1 at the first step and else 0, -, largest norm of the gradient (0: any)]; `-` has no effect.
+ * weight decay, -, -, largest norm of the gradient (0: any)]; `-` has no effect.
  */
 export const sgdUpdate: Op<"p[n], m[n], g[n], norm[1], settings[8] -> p[n], m[n]"> = defineOp({
   name: "sgdUpdate",
@@ -90,24 +90,24 @@ export const sgdUpdate: Op<"p[n], m[n], g[n], norm[1], settings[8] -> p[n], m[n]
   wgsl: `${clipWgsl}
 fn kernel(i: u32) {
   let d = g[i] * clipScale() + settings[4] * p[i];
-  let buffer = select(settings[1] * m[i] + d, d, settings[5] > 0.0);
+  let buffer = settings[1] * m[i] + d;
   m[i] = buffer;
   p[i] -= settings[0] * buffer;
 }`,
   reference({ p, m, g, norm, settings }, { n }) {
-    const [lr, momentum, , , decay, first, , clip] = settings;
+    const [lr, momentum, , , decay, , , clip] = settings;
     const scale = clipScale(clip, norm[0]);
     for (let i = 0; i < n; i++) {
       const d = g[i] * scale + decay * p[i];
-      m[i] = first > 0 ? d : momentum * m[i] + d;
+      m[i] = momentum * m[i] + d;
       p[i] -= lr * m[i];
     }
   },
   wasm: "sgdUpdate",
-  samples: [0, 1].map((first) => ({
+  samples: [{
     shapes: { p: [7], m: [7], g: [7], norm: [1], settings: [8] },
-    values: { norm: [9], settings: [0.1, 0.9, 0, 0, 0.01, first, 0, 1] },
-  })),
+    values: { norm: [9], settings: [0.1, 0.9, 0, 0, 0.01, 0, 0, 1] },
+  }],
 });
 
 /**

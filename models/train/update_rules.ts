@@ -112,7 +112,6 @@ const adamw = adamRule(adamUpdate);
 
 const sgd: UpdateRule = {
   moments: ["m"],
-  // No flag for the first step: momentum times 0 plus the gradient is the gradient.
   settings: ({ momentum, weightDecay, clip }, rate) => [rate, momentum, 0, 0, weightDecay, 0, 0, clip],
   update: (norm, settings) => ({ p, g, moments: [m] }) => sgdUpdate(p, m, g, norm, settings),
 };

@@ -56,13 +56,12 @@ export function sgdUpdate(
   n: i32,
 ): void {
   const lr = setting(settings, 0), momentum = setting(settings, 1), decay = setting(settings, 4);
-  const isFirst = setting(settings, 5) > 0;
   const scale = clipScale(setting(settings, 7), load<f32>(norm));
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i++) {
       const at: usize = (<usize> i) << 2;
       const d = load<f32>(g + at) * scale + decay * load<f32>(p + at);
-      const buffer = isFirst ? d : momentum * load<f32>(m + at) + d;
+      const buffer = momentum * load<f32>(m + at) + d;
       store<f32>(m + at, buffer);
       store<f32>(p + at, load<f32>(p + at) - lr * buffer);
     }
