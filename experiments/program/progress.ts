@@ -42,37 +42,91 @@ export interface Workload {
 }
 
 const redrawMs = 100;
-const lineMs = 10_000;
 const smoothingSeconds = 10;
 const eraseToEnd = "\x1b[K";
 
+/** What a line about progress says, and the share of its bar. */
+export interface ProgressText {
+  readonly text: string;
+  /** From 0 to 1. */
+  readonly share: number;
+}
+
 /**
- * Progress of a long task: on a terminal a line rewritten up to 10 times per second, elsewhere a line every 10 seconds
- * and at the end, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`. It never hides the
- * cursor, so a crash cannot leave it hidden.
+ * Progress in a line: on a terminal rewritten up to 10 times per second, elsewhere added now and then and at the end. It
+ * never hides the cursor, so a crash cannot leave it hidden.
  */
-export class ProgressBar {
-  readonly #work: Workload;
-  readonly #terminal: Terminal;
-  readonly #now: () => number;
+export abstract class ProgressLine implements Disposable {
   readonly #startMs: number;
+  #drawnMs: number;
+  #visible = false;
+  #finished = false;
+
+  /**
+   * @param now clock in milliseconds
+   * @param lineMs milliseconds between two lines where none can be rewritten
+   */
+  constructor(
+    readonly terminal: Terminal,
+    readonly now: () => number = () => performance.now(),
+    readonly lineMs = 10_000,
+  ) {
+    this.#startMs = now();
+    this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
+  }
+
+  /** The line after some seconds. */
+  abstract describe(elapsedSeconds: number): ProgressText;
+
+  /** Draws the line, unless it was drawn a moment ago. */
+  refresh(): void {
+    if (this.now() - this.#drawnMs >= (this.terminal.isTerminal ? redrawMs : this.lineMs)) this.#draw();
+  }
+
+  /** Removes the line until the next change, to make room for other lines. */
+  clear(): void {
+    if (!this.#visible) return;
+    this.terminal.write("\r" + eraseToEnd);
+    this.#visible = false;
+  }
+
+  /** Draws once more and ends the line; a second call does nothing. */
+  finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#draw();
+    if (this.terminal.isTerminal) this.terminal.write("\n");
+  }
+
+  /** Ends the line when a `using` block ends, even by an error. */
+  [Symbol.dispose](): void {
+    this.finish();
+  }
+
+  #draw(): void {
+    this.#drawnMs = this.now();
+    const { text, share } = this.describe((this.#drawnMs - this.#startMs) / 1000);
+    if (!this.terminal.isTerminal) return this.terminal.write(text + "\n");
+    writeBar(this.terminal, text, share);
+    this.#visible = true;
+  }
+}
+
+/** Progress of a long task, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`. */
+export class ProgressBar extends ProgressLine {
+  readonly #work: Workload;
   #step: number;
   #stepMs: number;
   #loss: number | undefined;
   #recentSteps = 0;
   #recentSeconds = 0;
-  #drawnMs: number;
-  #visible = false;
-  #finished = false;
 
   /** @param now clock in milliseconds */
-  constructor(work: Workload, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
+  constructor(work: Workload, terminal: Terminal = stderr, now?: () => number) {
+    super(terminal, now);
     this.#work = work;
-    this.#terminal = terminal;
-    this.#now = now;
-    this.#startMs = this.#stepMs = now();
+    this.#stepMs = this.now();
     this.#step = work.startStep ?? 0;
-    this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
   }
 
   /**
@@ -82,7 +136,7 @@ export class ProgressBar {
    * @param loss the loss if known at this step; otherwise the last one is shown
    */
   update(step: number, loss?: number): void {
-    const nowMs = this.#now();
+    const nowMs = this.now();
     const seconds = (nowMs - this.#stepMs) / 1000;
     const kept = Math.exp(-seconds / smoothingSeconds);
     this.#recentSteps = this.#recentSteps * kept + step - this.#step;
@@ -90,56 +144,28 @@ export class ProgressBar {
     this.#step = step;
     this.#stepMs = nowMs;
     this.#loss = loss ?? this.#loss;
-    if (nowMs - this.#drawnMs >= (this.#terminal.isTerminal ? redrawMs : lineMs)) this.#draw(nowMs);
+    this.refresh();
   }
 
   /** Leaves the time since the last update out of the rate, because other work took it. */
   skipTime(): void {
-    this.#stepMs = this.#now();
+    this.#stepMs = this.now();
   }
 
-  /** Removes the bar until the next update, to make room for other lines. */
-  clear(): void {
-    if (!this.#visible) return;
-    this.#terminal.write("\r" + eraseToEnd);
-    this.#visible = false;
-  }
-
-  /** Draws once more and ends the line; a second call does nothing. */
-  finish(): void {
-    if (this.#finished) return;
-    this.#finished = true;
-    this.#draw(this.#now());
-    if (this.#terminal.isTerminal) this.#terminal.write("\n");
-  }
-
-  /** Ends the line when a `using` block ends, even by an error. */
-  [Symbol.dispose](): void {
-    this.finish();
-  }
-
-  #draw(nowMs: number): void {
-    this.#drawnMs = nowMs;
-    const text = this.#text((nowMs - this.#startMs) / 1000);
-    if (!this.#terminal.isTerminal) return this.#terminal.write(text + "\n");
-    const { totalSteps } = this.#work;
-    writeBar(this.#terminal, text, totalSteps > 0 ? Math.min(1, this.#step / totalSteps) : 0);
-    this.#visible = true;
-  }
-
-  #text(elapsedSeconds: number): string {
+  describe(elapsedSeconds: number): ProgressText {
     const { totalSteps, imagesPerStep, unit = "images" } = this.#work;
     const step = this.#step;
     const stepsPerSecond = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
     const rate = stepsPerSecond * imagesPerStep;
     const left = totalSteps === 0 ? NaN : step >= totalSteps ? 0 : (totalSteps - step) / stepsPerSecond;
-    return [
+    const text = [
       totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
       ...rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} ${unit}/s`] : [],
       ...this.#loss === undefined ? [] : [`loss ${this.#loss.toFixed(4)}`],
       `${clock(elapsedSeconds)} elapsed`,
       ...Number.isFinite(left) ? [`${clock(left)} left`] : [],
     ].join("  ");
+    return { text, share: totalSteps > 0 ? Math.min(1, step / totalSteps) : 0 };
   }
 }
 
@@ -147,7 +173,7 @@ export class ProgressBar {
  * Rewrites the terminal's line: a bar filled to a share, then text. The bar takes up to 40 of the characters that the
  * text leaves.
  */
-export function writeBar(terminal: Terminal, text: string, share: number): void {
+function writeBar(terminal: Terminal, text: string, share: number): void {
   const width = (terminal.columns() || 80) - 1; // a full line would wrap; some pseudo-terminals report 0
   const cells = Math.min(40, width - text.length - 1);
   const full = Math.floor(share * cells);

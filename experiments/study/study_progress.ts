@@ -1,11 +1,9 @@
-import { clock, type Terminal, writeBar } from "../program/progress.ts";
+import { clock, ProgressLine, type ProgressText, type Terminal } from "../program/progress.ts";
 import type { CellEnd } from "./run_cell.ts";
 import type { Cell } from "./study.ts";
 
 /** Share of a cell's time spent on training; the rest is evaluation. */
 const trainingShare = 0.7;
-const drawMs = { terminal: 200, other: 30_000 } as const;
-const eraseToEnd = "\x1b[K";
 
 /** The work on a cell, from 0 to 1. */
 interface Work {
@@ -17,16 +15,11 @@ interface Work {
 }
 
 /** Progress over the cells of a study, weighted by their costs: cells done, rate and remaining time. */
-export class StudyProgress implements Disposable {
-  readonly #terminal: Terminal;
-  readonly #now: () => number;
-  readonly #startMs: number;
+export class StudyProgress extends ProgressLine {
   readonly #all: number;
   /** The work of this session, by id of the cell; without cells that failed or that another program runs. */
   readonly #work: Map<string, Work>;
   #finished: number;
-  #drawnMs = -Infinity;
-  #visible = false;
 
   /**
    * @param all the cells of the study
@@ -37,11 +30,9 @@ export class StudyProgress implements Disposable {
     all: readonly Cell[],
     unfinished: readonly (readonly [Cell, step: number])[],
     terminal: Terminal,
-    now: () => number = () => performance.now(),
+    now?: () => number,
   ) {
-    this.#terminal = terminal;
-    this.#now = now;
-    this.#startMs = now();
+    super(terminal, now, 30_000);
     this.#all = all.length;
     this.#finished = all.length - unfinished.length;
     this.#work = new Map(unfinished.map(([cell, step]) => {
@@ -55,7 +46,7 @@ export class StudyProgress implements Disposable {
     const work = this.#work.get(cell.id);
     // A resumed cell goes back to its checkpoint; the step may be read after the cell has ended.
     if (work) this.#work.set(cell.id, { ...work, at: Math.max(work.at, trainedPart(cell, step)) });
-    this.#draw();
+    this.refresh();
   }
 
   /** Records that a cell has ended. If it failed, or another program runs it, it does not count. */
@@ -65,49 +56,24 @@ export class StudyProgress implements Disposable {
       this.#work.set(id, { ...work, at: 1 });
       this.#finished++;
     } else if (how !== "stopped") this.#work.delete(id);
-    this.#draw();
+    this.refresh();
   }
 
-  /** Erases the line until the next change, so that other lines can be printed. */
-  clear(): void {
-    if (this.#visible) this.#terminal.write("\r" + eraseToEnd);
-    this.#visible = false;
-  }
-
-  /** Draws once more and ends the line. */
-  [Symbol.dispose](): void {
-    this.#drawnMs = -Infinity;
-    this.#draw();
-    if (this.#terminal.isTerminal) this.#terminal.write("\n");
-    this.#visible = false;
-  }
-
-  /** Progress as a line: `3/24 cells  7.1 cells/h  12:10 elapsed  1:02:05 left`. */
-  text(): string {
-    const seconds = (this.#now() - this.#startMs) / 1000;
+  /** Progress after some seconds: `3/24 cells  7.1 cells/h  12:10 elapsed  1:02:05 left`. */
+  describe(seconds: number): ProgressText {
     let [cells, done, left] = [0, 0, 0];
     for (const { weight, from, at } of this.#work.values()) {
       cells += at - from;
       done += weight * (at - from);
       left += weight * (1 - at);
     }
-    return [
+    const text = [
       `${this.#finished}/${this.#all} cells`,
       ...cells > 0 && seconds > 0 ? [`${(cells / seconds * 3600).toFixed(1)} cells/h`] : [],
       `${clock(seconds)} elapsed`,
       ...done > 0 ? [`${clock(seconds * left / done)} left`] : [],
     ].join("  ");
-  }
-
-  #draw(): void {
-    const { isTerminal } = this.#terminal;
-    const now = this.#now();
-    if (now - this.#drawnMs < (isTerminal ? drawMs.terminal : drawMs.other)) return;
-    this.#drawnMs = now;
-    const text = this.text();
-    if (!isTerminal) return this.#terminal.write(text + "\n");
-    writeBar(this.#terminal, text, this.#finished / Math.max(1, this.#all));
-    this.#visible = true;
+    return { text, share: this.#finished / Math.max(1, this.#all) };
   }
 }
 
