@@ -117,27 +117,3 @@ Deno.test("conclude() compares no losses that mean different things, and nothing
       "Setups with different data are not compared at all.",
   );
 });
-
-Deno.test("conclude() compares a widened network with the one that it matches", () => {
-  const settings = { match: "none", filters: "8,16" };
-  const given = twoNetworks.map((setup) => ({
-    ...setup,
-    asked: setup.settings,
-    settings: { ...setup.settings, ...settings },
-  }));
-  const matched = (match: string, filters: string, ...frechet: number[]): MadeUpSetup => ({
-    asked: { model: "base", match },
-    settings: { model: "base", match, filters },
-    frechet,
-  });
-  const { differs, inconclusive } = concluded([
-    ...given,
-    matched("parameters", "16,32", 18, 18.7, 17.2),
-    matched("arithmetic", "24,48", 13.9, 15.5, 12.6),
-  ]);
-  assert.match(
-    differs[1],
-    /^base, equal parameters against residual: higher by 3\.8 \(2\.7 to 4\.9, 3 seeds\)\*/,
-  );
-  assert.match(inconclusive[0], /^base, equal arithmetic against residual: −0\.79 to 0\.46, /);
-});
