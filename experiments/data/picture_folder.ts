@@ -40,11 +40,12 @@ export async function readPictures(
 ): Promise<Omit<Dataset, "name" | "source">> {
   const parts = await findParts(folder);
   const classNames = [...parts[0].keys()];
-  const [train, test = []] = parts.map((part) => {
-    return [...part].flatMap(([name, paths]) =>
-      paths.map((path) => ({ path, label: classNames.indexOf(name) }))
-    );
-  });
+  const [train, test = []] = parts.map((part) =>
+    [...part].flatMap(([name, paths]) => {
+      const label = classNames.indexOf(name);
+      return paths.map((path) => ({ path, label }));
+    })
+  );
   const files = [...train, ...test];
   const order = parts.length === 1 ? splitTest(train.map(({ label }) => label)) : {
     train: [...shuffled(train.length)],
