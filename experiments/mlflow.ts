@@ -2,7 +2,13 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { print, say } from "./program/output.ts";
 import { main, stopSignal, task } from "./program/task.ts";
-import { pythonEnvironment, PythonError, type Unavailable, untilEnded } from "./python/python_environment.ts";
+import {
+  pythonCommand,
+  pythonEnvironment,
+  PythonError,
+  type Unavailable,
+  untilEnded,
+} from "./python/python_environment.ts";
 import { reasonOf, RunError } from "./run/atomic_write.ts";
 import { integer, path } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -89,7 +95,7 @@ export async function startMlflow(
   const folder = resolve(data);
   const log = await makeDataFolder(data);
   const { size: earlier } = await Deno.stat(log);
-  const process = new Deno.Command(python, {
+  const process = pythonCommand(python, {
     args: ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"].concat(
       ["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
       ["--artifacts-destination", join(folder, "artifacts")],

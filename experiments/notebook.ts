@@ -1,7 +1,13 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { main, stopSignal, task } from "./program/task.ts";
-import { pythonEnvironment, PythonError, type Unavailable, untilEnded } from "./python/python_environment.ts";
+import {
+  pythonCommand,
+  pythonEnvironment,
+  PythonError,
+  type Unavailable,
+  untilEnded,
+} from "./python/python_environment.ts";
 import { integer, toggle } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { print, say } from "./program/output.ts";
@@ -45,7 +51,7 @@ export const notebookTask = task({
 async function executeInPlace(python: string, notebook: string, env: Record<string, string>): Promise<void> {
   say(`Running ${notebook}`);
   const args = executeArguments(notebook, { to: notebook, seconds: 300 });
-  const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).spawn().status;
+  const { success } = await pythonCommand(python, { args, env, stdin: "null" }).spawn().status;
   if (!success) throw new PythonError(`Cannot run ${notebook}: one of its cells failed, see above`);
 }
 
@@ -53,7 +59,7 @@ async function executeInPlace(python: string, notebook: string, env: Record<stri
 async function openLab(python: string, port: number, env: Record<string, string>): Promise<void> {
   const token = crypto.randomUUID();
   const [first] = notebooks;
-  const process = new Deno.Command(python, {
+  const process = pythonCommand(python, {
     args: [
       "-m",
       "jupyterlab",

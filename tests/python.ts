@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { pythonEnvironment, type Unavailable } from "../experiments/python/python_environment.ts";
+import { pythonCommand, pythonEnvironment, type Unavailable } from "../experiments/python/python_environment.ts";
 import { granted, type PermissionName } from "./permissions.ts";
 
 const NEEDED: PermissionName[] = ["read", "write", "run"];
@@ -27,7 +27,7 @@ export async function pythonWith(
 
 /** Runs a Python program with arguments, and parses the JSON that it prints. */
 export async function askPython(python: string, program: string, ...args: string[]): Promise<unknown> {
-  const command = new Deno.Command(python, { args: ["-c", program, ...args], stderr: "inherit" });
+  const command = pythonCommand(python, { args: ["-c", program, ...args], stderr: "inherit" });
   const { stdout } = await command.output();
   return JSON.parse(new TextDecoder().decode(stdout));
 }

@@ -18,6 +18,21 @@ const advice =
   "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
 
 /**
+ * Python that imports nothing from the working folder, where a task may have written: `-I` for itself, and the variable
+ * for the Pythons that it starts.
+ */
+export function pythonCommand(
+  program: string,
+  { args = [], env, ...options }: Deno.CommandOptions,
+): Deno.Command {
+  return new Deno.Command(program, {
+    ...options,
+    args: ["-I", ...args],
+    env: { ...env, PYTHONSAFEPATH: "1" },
+  });
+}
+
+/**
  * Finds or makes a private virtual environment with packages. It is built elsewhere and moved to its place when complete,
  * so that half an environment is never used. If two programs want it, the second waits for the first. A moved environment
  * runs as `python -m`, not by the scripts in its `bin`.
@@ -53,7 +68,7 @@ async function build(
   try {
     // The system's python starts the environment's own, whose path no permission can name yet.
     const pip = `import os, sys; os.execv(sys.argv[1], sys.argv[1:])`;
-    const install = [join(environment, "bin", "python"), "-m", "pip", "install", "--quiet"];
+    const install = [join(environment, "bin", "python"), "-I", "-m", "pip", "install", "--quiet"];
     const problem = await run(["-m", "venv", environment], "python3 -m venv", deadline) ??
       await run(["-c", pip, ...install, "--only-binary=:all:", ...packages], "pip install", deadline);
     if (problem !== undefined) return problem;
@@ -80,7 +95,7 @@ async function run(args: readonly string[], name: string, deadline: number): Pro
   const signal = AbortSignal.timeout(deadline);
   try {
     const options = { signal, stdin: "null", stdout: "piped", stderr: "piped" } as const;
-    const { success, ...said } = await new Deno.Command("python3", { ...options, args: [...args] }).output();
+    const { success, ...said } = await pythonCommand("python3", { ...options, args: [...args] }).output();
     if (success) return undefined;
     if (signal.aborted) return `${name} took longer than ${deadline / 1000} s`;
     const [stdout, stderr] = [said.stdout, said.stderr].map((bytes) =>

@@ -96,7 +96,7 @@ testRows("installs Deno if it must", {
   "with pip without npm": [{
     commands: { deno: "", python3: python },
     err: /with pip$/,
-    calls: [/^python3/, /^python3 -m pip install .*deno==2\.9\.6 --target .*the project\/\.cache\/deno/],
+    calls: [/^python3/, /^python3 -I -m pip install .*deno==2\.9\.6 --target .*the project\/\.cache\/deno/],
   }],
   "with pip3 if Python lacks pip": [{
     commands: { deno: "", python3: logs("python3", "exit 1"), pip3: python.replaceAll("python3", "pip3") },
@@ -106,7 +106,7 @@ testRows("installs Deno if it must", {
   "with pip if npm fails, with npm's words": [{
     commands: { deno: "", npm: "echo no such host; exit 1", python3: python },
     err: /npm could not install Deno.*\nno such host\n.*with pip$/,
-    calls: [/^python3/, /^python3 -m pip install/],
+    calls: [/^python3/, /^python3 -I -m pip install/],
   }],
   "but never half of it": [{
     commands: { deno: "", npm: npm().replace("deno 2.9.6 (", "segmentation fault (") },

@@ -166,7 +166,7 @@ testRows("looks for the loader and drivers", {
 });
 
 /** Python without Debian's python3-venv, until it is installed. */
-const python3 = `[ -e "$DENOW_ROOT/ensurepip" ]`;
+const python3 = `[ "$1" = -I ] && [ -e "$DENOW_ROOT/ensurepip" ]`;
 const aptVenv = logs("apt-get", `case "$*" in *python3-venv) : >"$DENOW_ROOT/ensurepip" ;; esac`);
 const withoutVenv: First = { commands: { python3, "apt-get": aptVenv } };
 const once = (...args: string[]): [First, Step] => [

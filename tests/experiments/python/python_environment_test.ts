@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { untilEnded } from "../../../experiments/python/python_environment.ts";
+import { pythonCommand, untilEnded } from "../../../experiments/python/python_environment.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 
@@ -14,7 +14,8 @@ async function environments(python3: string | undefined, count = 1) {
     const bin = join(folder, "bin");
     const place = join(folder, "places", "one");
     await Deno.mkdir(bin);
-    const script = `#!/bin/sh\n${python3?.replaceAll("FOLDER", folder)}\n`;
+    const isolated = '[ "$1 $PYTHONSAFEPATH" = "-I 1" ] || { echo "not isolated"; exit 1; }; shift';
+    const script = `#!/bin/sh\n${isolated}\n${python3?.replaceAll("FOLDER", folder)}\n`;
     if (python3) await Deno.writeTextFile(join(bin, "python3"), script, { mode: 0o755 });
     const program = `import { pythonEnvironment } from ${module};
       console.log(JSON.stringify(await pythonEnvironment(${JSON.stringify(place)}, ["some==1"])));`;
@@ -70,6 +71,23 @@ testNeeding(needed, "pythonEnvironment() is built once if several programs want 
 esac`;
   const { found, made } = await environments(python3, 3);
   assert.deepEqual([found, made], [Array(3).fill("FOLDER/places/one/bin/python"), 1]);
+});
+
+testNeeding(needed, "pythonCommand() imports nothing from the working folder", async () => {
+  await withFolder(async (cwd) => {
+    for (const name of ["json", "venv"]) {
+      await Deno.writeTextFile(join(cwd, `${name}.py`), "print('planted')");
+    }
+    const child = `import subprocess, sys
+if sys.version_info >= (3, 11): subprocess.run([sys.executable, "-c", "import json"])`;
+    for (const args of [["-c", "import json"], ["-m", "venv", "--help"], ["-c", child]]) {
+      const output = await pythonCommand("python3", { args, cwd, stderr: "null" }).output().catch(() =>
+        undefined
+      );
+      if (output === undefined) return; // no Python here, so none to mislead
+      assert.doesNotMatch(new TextDecoder().decode(output.stdout), /planted/, `${args}`);
+    }
+  });
 });
 
 const ended = (code: number, signal: Deno.Signal | null = null) => ({
