@@ -2,7 +2,11 @@
 
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { pythonCommand, pythonEnvironment, type Unavailable } from "../experiments/python/python_environment.ts";
+import {
+  pythonCommand,
+  pythonEnvironment,
+  type Unavailable,
+} from "../experiments/python/python_environment.ts";
 import { granted, type PermissionName } from "./permissions.ts";
 
 const NEEDED: PermissionName[] = ["read", "write", "run"];
