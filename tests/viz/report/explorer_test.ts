@@ -173,8 +173,7 @@ function comparison(): Comparison {
   const [S, T] = [1, 2];
   const full = (...channels: number[]) =>
     Float32Array.from({ length: S * T * 3 * P }, (_, i) => channels[Math.floor(i / P) % 3]);
-  const rms = Number((0.3 / Math.sqrt(3)).toPrecision(6));
-  const between = [[Array(T).fill(0), Array(T).fill(rms)], [Array(T).fill(rms), Array(T).fill(0)]];
+  const between = [[[0, 0], [0.17, 0.17]], [[0.17, 0.17], [0, 0]]];
   return {
     runs: [0, 1],
     difference: [between, between],

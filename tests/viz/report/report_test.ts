@@ -1,7 +1,13 @@
 /** The text of a report, and what it refuses. */
 
 import assert from "node:assert/strict";
-import { type Comparison, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
+import {
+  type Comparison,
+  type LiveNetwork,
+  type PlaneTrajectories,
+  reportHtml,
+  type ReportRun,
+} from "../../../viz/report/mod.ts";
 import { intervalAxis } from "../../../viz/report/interval_axis.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
@@ -44,79 +50,60 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
   const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
   const judge = { weights: checkpoint, reference: { values: new Float32Array(12), rows: 5, width: 2 } };
   const [trajectory] = run("a").trajectories;
+  const inPlane = (more: Partial<PlaneTrajectories>) => ({ plane: { ...whole, ...more } });
+  const live = (more: Partial<LiveNetwork>) => ({ live: { checkpoint, ...more } });
+  const flow = (M: number, height: number = H) => madeUpFlow(1, M, [height, W]);
+  const fields = ["t", "position", "velocity", "speed", "straightness", "image"] as const;
+  const names = ["times", "positions", "velocities", "speeds", "straightnesses", "images"];
+  const shapes = ["[6]", "[6, 20, 2]", "[5, 20, 2]", "[5, 20]", "[5, 20]", "[20, 1, 12, 16]"];
+  const otherSizes = 'images of "a" are 12 x 16, those of "b" 9 x 16 (expected one size)';
+  const otherTimes = (M: number) =>
+    `trajectories of "b" have different times, 3 and ${M} of them (expected the same)`;
+  const nearest = samples!.nearest.subarray(9);
   const cases: [Partial<ReportRun>, string][] = [
-    ...([
-      ["times", "t", "[6]"],
-      ["positions", "position", "[6, 20, 2]"],
-      ["velocities", "velocity", "[5, 20, 2]"],
-      ["speeds", "speed", "[5, 20]"],
-      ["straightnesses", "straightness", "[5, 20]"],
-      ["images", "image", "[20, 1, 12, 16]"],
-    ] as const).map(([name, field, shape]): [Partial<ReportRun>, string] => [
-      { plane: { ...whole, [field]: whole[field].subarray(1) } },
-      `: ${name} of the plane are ${whole[field].length - 1} values (expected ${shape})`,
+    ...fields.map((field, i): [Partial<ReportRun>, string] => [
+      inPlane({ [field]: whole[field].subarray(1) }),
+      `${names[i]} of the plane are ${whole[field].length - 1} values (expected ${shapes[i]})`,
     ]),
-    [{ plane: { ...whole, classes: [1] } }, ": classes of the plane are 1 values (expected [20])"],
+    [inPlane({ classes: [1] }), "classes of the plane are 1 values (expected [20])"],
     [
-      { plane: { ...whole, conditioning: { labels: [1], guidance: 2 } } },
-      ": labels of the plane are 1 values (expected [20])",
+      inPlane({ conditioning: { labels: [1], guidance: 2 } }),
+      "labels of the plane are 1 values (expected [20])",
     ],
     [
-      { plane: { ...whole, image: new Float32Array(20 * 9 * W), shape: [6, 20, 9, W] } },
-      ': images of "a" are 12 x 16, those of "b" 9 x 16 (expected one size)',
+      inPlane({ real: { ...whole.real, classes: new Uint8Array(29) } }),
+      "real images of the plane are 60 values (expected [29, 2])",
+    ],
+    [inPlane({ image: new Float32Array(20 * 9 * W), shape: [6, 20, 9, W] }), otherSizes],
+    [{ trajectories: [flow(11, 9)] }, otherSizes],
+    [{ trajectories: [flow(1)] }, 'a trajectory of "b" has one snapshot (expected 2 or more)'],
+    [{ trajectories: [flow(3), flow(11)] }, otherTimes(11)],
+    [{ trajectories: [flow(3), { ...flow(3), t: Float32Array.of(0, 0.4, 1) }] }, otherTimes(3)],
+    [
+      { quality: quality({ samples: { ...samples!, nearest } }) },
+      "training images nearest to samples are 1527 values (expected [4, 2, 1, 12, 16])",
     ],
     [
-      { plane: { ...whole, real: { ...whole.real, classes: new Uint8Array(29) } } },
-      ": real images of the plane are 60 values (expected [29, 2])",
+      live({ tests: { ...tests, image: Float32Array.of(0) } }),
+      "test images are 1 values (expected [2, 1, 1, 2])",
     ],
-    [
-      { trajectories: [madeUpFlow(1, 1, [H, W])] },
-      ': a trajectory of "b" has one snapshot (expected 2 or more)',
-    ],
-    [
-      { trajectories: [madeUpFlow(1, 11, [H, W]), madeUpFlow(2, 3, [H, W])] },
-      ': trajectories of "b" have different times, 11 and 3 of them (expected the same)',
-    ],
-    [
-      {
-        trajectories: [madeUpFlow(1, 3, [H, W]), {
-          ...madeUpFlow(2, 3, [H, W]),
-          t: Float32Array.of(0, 0.4, 1),
-        }],
-      },
-      ': trajectories of "b" have different times, 3 and 3 of them (expected the same)',
-    ],
-    [
-      { trajectories: [madeUpFlow(1, 11, [9, W])] },
-      ': images of "a" are 12 x 16, those of "b" 9 x 16 (expected one size)',
-    ],
-    [
-      { trajectories: [{ ...trajectory, image: trajectory.image.with(3, NaN) }] },
-      " runs.1.trajectories.0.image: value 3 is NaN (expected finite numbers)",
-    ],
-    [
-      { quality: quality({ samples: { ...samples!, nearest: samples!.nearest.subarray(9) } }) },
-      ": training images nearest to samples are 1527 values (expected [4, 2, 1, 12, 16])",
-    ],
-    [
-      { live: { checkpoint, tests: { ...tests, image: Float32Array.of(0) } } },
-      ": test images are 1 values (expected [2, 1, 1, 2])",
-    ],
-    [
-      { live: { checkpoint, tests: { ...tests, labels: [1] } } },
-      ": labels of test images are 1 values (expected [2])",
-    ],
-    [{ live: { checkpoint, judge } }, ": features of test images are 12 values (expected [5, 2])"],
-    [{ live: { checkpoint } }, ': the network of "b" is given without the library to sample with'],
-    [{ name: "a" }, ': two runs are named "a" (expected a name for each)'],
+    [live({ tests: { ...tests, labels: [1] } }), "labels of test images are 1 values (expected [2])"],
+    [live({ judge }), "features of test images are 12 values (expected [5, 2])"],
+    [live({}), 'the network of "b" is given without the library to sample with'],
+    [{ name: "a" }, 'two runs are named "a" (expected a name for each)'],
   ];
   for (const [data, problem] of cases) {
     assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), {
       name: "RangeError",
-      message: `Cannot report${problem}`,
+      message: `Cannot report: ${problem}`,
     });
   }
   assert.throws(() => reportHtml({ runs: [] }), /^RangeError: .*: no run is given \(expected at least 1\)$/);
+  const holed = { ...trajectory, image: trajectory.image.with(3, NaN) };
+  assert.throws(
+    () => reportHtml({ runs: [run("a", { trajectories: [holed] })] }),
+    /^RangeError: Cannot report runs.0.trajectories.0.image: value 3 is NaN/,
+  );
 
   const comparison = two.comparison!;
   const others: [Partial<Comparison>, string][] = [

@@ -214,8 +214,10 @@ async function fitPhone(page: Page): Promise<void> {
   }
   assert.ok(backgrounds[0] > 200 && backgrounds[1] < 60, `${backgrounds}`);
   const length = await page.evaluate(() =>
-    (document.getElementById("loss-chart") as unknown as { layout: { hoverlabel: { namelength: number } } })
-      .layout.hoverlabel.namelength
+    (document.getElementById("loss-chart") as unknown as {
+      _fullLayout: { hoverlabel: { namelength: number } };
+    })
+      ._fullLayout.hoverlabel.namelength
   );
   assert.equal(length, -1, "names in full");
   await assertUnstretched(page);

@@ -72,7 +72,7 @@ export class Chart {
   constructor(
     readonly element: HTMLElement,
     readonly traces: (theme: Theme) => readonly PlotlyPart[],
-    readonly layout: (theme: Theme) => PlotlyPart,
+    readonly layout: () => PlotlyPart,
   ) {
     if (all.push(this) > 1) return;
     const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -83,10 +83,23 @@ export class Chart {
   draw(t?: number): void {
     this.#t = t;
     const theme = themeNow();
-    Plotly.react(this.element, this.traces(theme), merge(this.#common(theme), this.layout(theme)), {
-      displayModeBar: false,
-      responsive: true,
-    });
+    const lineAtT = {
+      type: "line",
+      x0: t,
+      x1: t,
+      y0: 0,
+      y1: 1,
+      yref: "paper",
+      line: { color: theme.ink, width: 1 },
+    };
+    const layout = {
+      template: { layout: commonLayout(theme) },
+      uirevision: "same", // keeps what the reader hid
+      ...t !== undefined && { shapes: [lineAtT] },
+      ...this.layout(),
+    };
+    const config = { displayModeBar: false, responsive: true };
+    Plotly.react(this.element, this.traces(theme), layout, config);
     this.#drawn = true;
   }
 
@@ -114,46 +127,34 @@ export class Chart {
       (this.element as PlotElement).on(event, ({ points: [point] }) => handler(point));
     }
   }
-
-  #common({ ink, muted, line }: Theme): PlotlyPart {
-    const axis = {
-      gridcolor: line,
-      zerolinecolor: line,
-      linecolor: line,
-      tickcolor: line,
-      automargin: true,
-      exponentformat: "none", // without SI prefixes
-      separatethousands: true,
-    };
-    const lineAtT = { type: "line", y0: 0, y1: 1, yref: "paper", line: { color: ink, width: 1 } };
-    return {
-      font: { family: "system-ui, sans-serif", size: 12, color: muted },
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 48, r: 12, t: 8, b: 40 },
-      hovermode: "x unified",
-      hoverlabel: { font: { family: "system-ui, sans-serif" }, namelength: -1 }, // names in full
-      showlegend: false,
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
-      dragmode: false,
-      uirevision: "same", // keeps what the reader hid
-      xaxis: { ...axis, showgrid: false },
-      yaxis: { ...axis },
-      ...this.#t !== undefined && { shapes: [{ ...lineAtT, x0: this.#t, x1: this.#t }] },
-    };
-  }
 }
 
-function merge(a: PlotlyPart, b: PlotlyPart): PlotlyPart {
-  const both = { ...a };
-  for (const [key, value] of Object.entries(b)) {
-    const old = both[key];
-    const nested = [old, value].every((part) =>
-      typeof part === "object" && part !== null && !Array.isArray(part)
-    );
-    both[key] = nested ? merge(old as PlotlyPart, value as PlotlyPart) : value;
-  }
-  return both;
+/** What all charts share unless their own layout differs. */
+function commonLayout({ ink, muted, line }: Theme): PlotlyPart {
+  const axis = {
+    gridcolor: line,
+    zerolinecolor: line,
+    linecolor: line,
+    tickcolor: line,
+    showline: true,
+    ticks: "outside",
+    automargin: true,
+    exponentformat: "none", // without SI prefixes
+    separatethousands: true,
+  };
+  return {
+    font: { family: "system-ui, sans-serif", size: 12, color: muted },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    margin: { l: 48, r: 12, t: 8, b: 40 },
+    hovermode: "x unified",
+    hoverlabel: { font: { family: "system-ui, sans-serif" }, namelength: -1 }, // names in full
+    showlegend: false,
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
+    dragmode: false,
+    xaxis: { ...axis, showgrid: false },
+    yaxis: axis,
+  };
 }
 
 /** Any range of this many decades contains two of 1, 2, 5, 10, 20 and so on. */

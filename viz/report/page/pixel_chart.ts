@@ -20,20 +20,11 @@ const channels = ["red", "green", "blue"];
 export class PixelChart {
   readonly element = byId("pixel-chart");
   #shown: PixelTrajectory = { key: "", t: [], value: [], velocity: [] };
-  readonly #chart = new Chart(this.element, (theme) => tracesOf(this.#shown, theme), ({ line }) => ({
+  readonly #chart = new Chart(this.element, (theme) => tracesOf(this.#shown, theme), () => ({
     showlegend: true,
     xaxis: { title: { text: "t" }, range: [0, 1], anchor: "y2" },
     yaxis: { title: { text: "value" }, domain: [0.56, 1], nticks: 4 },
-    yaxis2: {
-      title: { text: "velocity" },
-      domain: [0, 0.44],
-      nticks: 4,
-      gridcolor: line,
-      zerolinecolor: line,
-      linecolor: line,
-      tickcolor: line,
-      automargin: true,
-    },
+    yaxis2: { title: { text: "velocity" }, domain: [0, 0.44], nticks: 4 },
   }));
 
   show(pixel: PixelTrajectory, t: number): void {
