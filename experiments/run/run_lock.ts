@@ -89,8 +89,8 @@ function lockOf(run: string, file: Deno.FsFile): RunLock {
   const endGuard = guardFolder(run, () => {
     if (isAt(file, run)) return;
     throw new RunError(
-      `Cannot write to ${run}: it was deleted or replaced while this program was working on it; this program writes ` +
-        "nothing more there",
+      `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
+        "(nothing more is written there; start again)",
     );
   });
   let held = true;

@@ -67,7 +67,7 @@ export class LossLog {
       epoch: this.order.epochsAfter(step),
       train_loss: meanOf(this.#losses.slice(-count)),
       learning_rate: learningRate,
-      ...this.#gradientNorms.length > 0 && { gradient_norm: meanOf(this.#gradientNorms.slice(-count)) },
+      gradient_norm: meanOf(this.#gradientNorms.slice(-count)),
     };
     this.#losses = this.#losses.slice(-this.every);
     this.#gradientNorms = this.#gradientNorms.slice(-this.every);

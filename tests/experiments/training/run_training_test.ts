@@ -137,8 +137,8 @@ testInFolder(
     };
     await assert.rejects(runTraining(configIn(folder, { maxSteps: 3, sampleEpochs: 1, out: run }), { say }), {
       name: "RunError",
-      message: `Cannot write to ${run}: it was deleted or replaced while this program was working on it; ` +
-        "this program writes nothing more there",
+      message: `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
+        "(nothing more is written there; start again)",
     });
     assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), []);
   },

@@ -36,7 +36,7 @@ Deno.test("LossLog.end() averages over a tenth of the run, at most the steps of 
   assert.deepEqual(means, [undefined, 5, 2.5, 5.5, 10, 2.5]);
 });
 
-Deno.test("LossLog.restore() continues in the middle of a line, even without norms", () => {
+Deno.test("LossLog.restore() continues in the middle of a line", () => {
   const whole = logOf(4);
   const lines = [...add(whole, 0, 9), whole.end(9, 1)];
   const first = logOf(4);
@@ -44,13 +44,6 @@ Deno.test("LossLog.restore() continues in the middle of a line, even without nor
   const second = logOf(4);
   second.restore(JSON.parse(JSON.stringify(first.recent)));
   assert.deepEqual([...early, ...add(second, 6, 9), second.end(9, 1)], lines);
-
-  const old = logOf(4);
-  old.restore({ losses: [4, 5], gradientNorms: [], open: 2 });
-  assert.deepEqual(add(old, 6, 8).map((line) => [line.train_loss, line.gradient_norm]), [[5.5, 65]]);
-  const untrained = logOf(4);
-  untrained.restore({ losses: [4, 5], gradientNorms: [], open: 2 });
-  assert.deepEqual(untrained.end(6, 0.5), { step: 6, epoch: 3, train_loss: 4.5, learning_rate: 0.5 });
 });
 
 const record: RunRecord = {
