@@ -1,6 +1,7 @@
 /** Runs the tasks of `deno.json`: in this process, or like a user, in a program with the task's permissions. */
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -146,6 +147,11 @@ export class Workplace {
     return Deno.readFile(this.file(...names));
   }
 
+  /** A digest of a file, for comparisons: a difference of long arrays takes minutes to print. */
+  async digest(...names: string[]): Promise<string> {
+    return fingerprintOf(await this.read(...names));
+  }
+
   /** Sorted names of the files in one of its folders, except hidden ones such as a run's lock. */
   async names(...names: string[]): Promise<string[]> {
     const all = await Array.fromAsync(Deno.readDir(this.file(...names)), ({ name }) => name);
@@ -176,12 +182,22 @@ export class Workplace {
     );
   }
 
-  /** The saved state of a run, without its times. */
-  async state(run: string): Promise<{ tensors: Map<string, unknown>; progress: Record<string, unknown> }> {
+  /** The saved state of a run, with digests of its tensors, without its times. */
+  async state(run: string): Promise<{ tensors: Map<string, string>; progress: Record<string, unknown> }> {
     const { tensors, metadata } = decodeSafetensors(await this.read(run, "state.safetensors"), run);
     const { elapsedSeconds: _, ...progress } = JSON.parse(metadata.progress);
-    return { tensors, progress };
+    const digests = [...tensors].map(([name, { shape, data }]) =>
+      [name, `${shape} ${fingerprintOf(data)}`] as const
+    );
+    return { tensors: new Map(digests), progress };
   }
+}
+
+/** SHA-256 of an array, in hex. */
+export function fingerprintOf(data: Uint8Array | Float32Array): string {
+  return createHash("sha256").update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).digest(
+    "hex",
+  );
 }
 
 /** Settles after the latest task call: only one at a time can own the working directory, environment and console. */
