@@ -78,15 +78,20 @@ const limitsOf = ({ maxRangeBytes, tuning }: Device) => ({
 });
 
 testOnDevices("fittingNetwork() also counts measuring and sampling", (device) => {
-  const config = trainingConfig({ ...network, filters: [8, 16], samples: 64 });
-  const step = makeNetwork(config, source()).trainer.plan(64).bytes;
+  const plain = { ...network, filters: [8, 16], flowSamples: 0, pathSamples: 0 };
   const said: string[] = [];
-  const fitting = (maxBytes: number) =>
-    fittingNetwork(config, { ...limitsOf(device), maxBytes }, source(), (line) => said.push(line)).config
-      .batchSize;
-  assert.deepEqual([fitting(10 * step), said], [64, []]);
-  assert.ok(fitting(1.1 * step) < 64);
+  const fitting = (samples: number, maxBytes: number) => {
+    const limits = { ...limitsOf(device), maxBytes };
+    const say = (line: string) => void said.push(line);
+    return fittingNetwork(trainingConfig({ ...plain, samples }), limits, source(), say).config.batchSize;
+  };
+  const config = trainingConfig({ ...plain, samples: 0 });
+  const { bytes, workspaceBytes } = makeNetwork(config, source()).trainer.plan(64);
+  assert.deepEqual([fitting(256, 10 * bytes), said], [64, []]);
+  assert.ok(fitting(0, bytes + workspaceBytes) < 64, "the losses of validation and test count");
   assert.match(said[0], /^Batches of \d+ images instead of 64: /);
+  assert.equal(fitting(0, 3 * bytes), 64);
+  assert.throws(() => fitting(256, 3 * bytes), /not even one image fits/);
 });
 
 testOnDevices("fittingNetwork() keeps the memory of one network, whether the batch fits or not", (device) => {
