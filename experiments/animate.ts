@@ -6,12 +6,14 @@ import { say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { choice, integer, integers, optional, outputFile } from "./settings/kinds.ts";
-import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { ConfigError, flagOf, type Need, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
 
 /** Headings of these settings in `--help`. */
 export const animatingHeadings = { field: "Picture", from: "Runs" };
+
+const moving: Need = { words: "an animation, --format gif or apng", met: ({ format }) => format !== "png" };
 
 /** The settings of the tasks that draw stored trajectories. */
 export const animating = defineSettings({
@@ -27,8 +29,14 @@ export const animating = defineSettings({
     expected: "numbers of samples from 1, such as 1,3",
   }),
   scale: optional(integer({ doc: "pixels per image pixel (else what fits)", min: 1 })),
-  delay: integer({ doc: "milliseconds per frame", min: 20, max: 655_350, default: 50 }),
-  hold: integer({ doc: "milliseconds on the last frame", min: 20, max: 655_350, default: 1500 }),
+  delay: integer({ doc: "milliseconds per frame", min: 20, max: 655_350, default: 50, needs: moving }),
+  hold: integer({
+    doc: "milliseconds on the last frame",
+    min: 20,
+    max: 655_350,
+    default: 1500,
+    needs: moving,
+  }),
   format: choice(["gif", "apng", "png"], {
     doc: "animation in 256 colours, animation in full colour, or a strip of stills",
     default: "gif",
@@ -60,12 +68,6 @@ export function resolveAnimation(
 ): AnimateConfig {
   const config = animating.resolve(values);
   const { format, out } = config;
-  const idle = (["delay", "hold"] as const).find((name) => format === "png" && name in values);
-  if (idle) {
-    throw new ConfigError(
-      `Cannot use ${flagOf(idle)} with --format png: a strip of stills does not move (expected gif or apng)`,
-    );
-  }
   const long = (["delay", "hold"] as const).find((name) => format === "apng" && config[name] > mostOfApng);
   if (long) {
     throw new ConfigError(

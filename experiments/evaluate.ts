@@ -18,7 +18,7 @@ import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { integer, number, optional, outputFile, path } from "./settings/kinds.ts";
-import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { ConfigError, type Need, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { solverSetting } from "./settings/solver.ts";
@@ -27,10 +27,17 @@ import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/send_run.ts";
 
+/** What settings of a checkpoint need. */
+export const ofCheckpoint: Need = { words: "--checkpoint", met: ({ checkpoint }) => checkpoint !== null };
+
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
   checkpoint: optional(path("FILE", "weights to evaluate, instead of those of a run")),
-  data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
+  data: optional({
+    ...training.rows.data,
+    doc: `data of the checkpoint; ${training.rows.data.doc}`,
+    needs: ofCheckpoint,
+  }),
   count: optional(integer({
     doc: "samples, and real images to compare them with (else 2,000 on a CPU, 10,000 on a GPU)",
     min: 2,
@@ -51,12 +58,14 @@ export const evaluating = defineSettings({
   bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
   out: optional(outputFile([".json"], {
     doc: "file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)",
+    needs: ofCheckpoint,
   })),
   device: shared.device,
   threads: shared.threads,
   mlflow: {
     ...shared.mlflow,
     doc: "MLflow server that gets the figures (else MLFLOW_TRACKING_URI, the run's server)",
+    needs: { words: "a run", met: ({ checkpoint }) => checkpoint === null },
   },
 }, { checkpoint: "What", count: "How", out: "Where" });
 
@@ -73,13 +82,6 @@ function resolve(values: Partial<Values<typeof evaluating.rows>>, runs: readonly
   }
   if (isCheckpoint && runs.length > 0) {
     throw new ConfigError(`Cannot use --checkpoint with the run ${runs[0]} (expected one of them)`);
-  }
-  const idle = isCheckpoint ? ["mlflow"] : ["data", "out"];
-  const given = idle.find((name) => name in values);
-  if (given !== undefined) {
-    throw new ConfigError(
-      `Cannot use ${flagOf(given)} with ${isCheckpoint ? "--checkpoint" : "a run"}: it has no effect there`,
-    );
   }
   return { ...config, runs };
 }

@@ -8,9 +8,9 @@ import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { checkGuidance, describing, describingHeading, guiding } from "./settings/drawing.ts";
+import { describing, describingHeading, guiding } from "./settings/drawing.ts";
 import { classList, imageList, integer, number, optional, outputFile, path } from "./settings/kinds.ts";
-import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { ConfigError, type Need, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
@@ -18,23 +18,51 @@ import { readConfig } from "./settings/training_config.ts";
 
 const usualFrames = { png: 9, gif: 30 };
 
+const testImages: Need = { words: "test images, --from or --to", met: ({ from, to }) => Boolean(from || to) };
+const betweenImages: Need = {
+  words: "no --class, which draws an image for each class",
+  met: (config) => config.class === null,
+};
+
 /** Settings of `deno task morph`. */
 export const morphing = defineSettings({
   checkpoint: path("FILE|RUN", "weights of the network, or a run, for its averaged weights"),
   data: optional({
     ...training.rows.data,
     doc: "data set of the test images, as train takes it (else the run's, or MNIST)",
+    needs: testImages,
   }),
   from: imageList("test images to start from, by number from 0 or by class (else noise from the seed)"),
-  to: imageList("test images to end at, one for each start (else noise from the seed)"),
+  to: {
+    ...imageList("test images to end at, one for each start (else noise from the seed)"),
+    needs: { ...betweenImages, words: "no --class, under which each image comes back" },
+  },
   class: classList("map each image to noise and back under these classes instead"),
-  count: integer({ doc: "rows if no test images are given", min: 1, max: 10_000, default: 5 }),
-  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  count: integer({
+    doc: "rows if no test images are given",
+    min: 1,
+    max: 10_000,
+    default: 5,
+    needs: {
+      words: "neither --from nor --to, whose images have a row each",
+      met: (config) => !testImages.met(config),
+    },
+  }),
+  seed: integer({
+    doc: "seed of the noise",
+    max: 2 ** 32 - 1,
+    default: 0,
+    needs: {
+      words: "drawn noise: no image at one end, or --entry below 1",
+      met: ({ from, to, class: classes, entry }) => !(from && (to || classes) && entry === 1),
+    },
+  }),
   entry: number({
     doc: "time t at which test images enter the flow, mixed with that time's noise; 1 = no noise",
     above: 0,
     max: 1,
     default: 0.95,
+    needs: testImages,
   }),
   solver: solverSetting({ doc: "how the flow is solved", default: "heun:steps=20", use: "backward" }),
   ...guiding,
@@ -42,6 +70,7 @@ export const morphing = defineSettings({
     doc: `frames, both ends included (else ${usualFrames.png}; ${usualFrames.gif} in a .gif)`,
     min: 2,
     max: 1000,
+    needs: betweenImages,
   })),
   out: outputFile([".png", ".gif"], {
     doc: "all images as a picture (.png), or an animation (.gif)",
@@ -57,47 +86,26 @@ export const morphing = defineSettings({
   model: describingHeading,
 });
 
-type Given = Partial<Values<typeof morphing.rows>>;
 type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
   readonly frames: number;
   readonly chosen: ChosenSolver;
 };
 
 /** @throws {ConfigError} if a flag is missing or has no effect */
-function resolve(values: Given): MorphConfig {
+function resolve(values: Partial<Values<typeof morphing.rows>>): MorphConfig {
   const config = morphing.resolve(values);
   const { from, to, out } = config;
-  for (const [name, why] of Object.entries(idleFlags(values))) {
-    const value = values[name as keyof Given] ?? null;
-    if (value !== null) throw new ConfigError(`Cannot use ${flagOf(name)} ${value}: ${why} (see --help)`);
+  const isGif = out.endsWith(".gif");
+  if (config.class && isGif) {
+    throw new ConfigError(`Cannot use --out ${out}: --class draws no animation (expected a .png)`);
   }
   if (from && to && from.length !== to.length) {
     throw new ConfigError(
       `Cannot use --from ${from} with --to ${to}: these are ${from.length} and ${to.length} images (expected equal numbers)`,
     );
   }
-  checkGuidance(config);
-  const frames = config.frames ?? usualFrames[out.endsWith(".gif") ? "gif" : "png"];
+  const frames = config.frames ?? usualFrames[isGif ? "gif" : "png"];
   return { ...config, frames, chosen: makeSolver(config.solver) };
-}
-
-const noImage = "there is no test image (expected --from or --to with it)";
-
-/** The flags that have no effect with others, and the reasons. */
-function idleFlags(
-  { from, to, class: classes, entry, out = "" }: Given,
-): Partial<Record<keyof Given, string>> {
-  const noNoise = from && (to || classes) && entry === 1;
-  return {
-    ...classes && {
-      to: "with --class, each image comes back under a class and not to another image",
-      frames: "with --class there is an image for each class",
-    },
-    ...classes && out.endsWith(".gif") && { out: "--class draws no animation (expected a .png)" },
-    ...(from || to) && { count: `there is a row for each image of ${from ? "--from" : "--to"}` },
-    ...noNoise && { seed: "no noise is drawn, as there is an image at each end and --entry is 1" },
-    ...!from && !to && { data: noImage, entry: noImage },
-  };
 }
 
 /** Maps images through noise to others. */

@@ -20,7 +20,7 @@ import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { weightsFile } from "./run/layout.ts";
-import { checkGuidance, describing, describingHeading, givenGuidance, guiding } from "./settings/drawing.ts";
+import { describing, describingHeading, guiding } from "./settings/drawing.ts";
 import { choice, classList, integer, outputFile, path } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -39,7 +39,11 @@ export const sampling = defineSettings({
     ...guiding.guidance,
     details: [`unlabelled networks: away from the run's early weights (else ${guidanceWithoutLabels})`],
   },
-  columns: integer({ doc: "columns of the grid, 0 = one per class, or nearly square", default: 0 }),
+  columns: integer({
+    doc: "columns of the grid, 0 = one per class, or nearly square",
+    default: 0,
+    needs: { words: "a picture, --out FILE.png", met: ({ out }) => !`${out}`.endsWith(".npy") },
+  }),
   out: outputFile([".png", ".npy"], {
     doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
     default: "grid.png",
@@ -47,10 +51,10 @@ export const sampling = defineSettings({
   values: choice(["pixels", "network"], {
     doc: "values of an .npy: 0 black to 1 white, not clipped, or as the network sees them",
     default: "pixels",
+    needs: { words: "an array, --out FILE.npy", met: ({ out }) => `${out}`.endsWith(".npy") },
   }),
   device: training.rows.device,
   threads: training.rows.threads,
-
   ...describing,
 }, {
   solver: "Solver",
@@ -62,23 +66,6 @@ type SampleConfig = Values<typeof sampling.rows> & {
   /** Whether the number of images may be rounded to full rows, as none was given. */
   readonly inFullRows: boolean;
 };
-
-/** @throws {ConfigError} if a setting is missing or has no effect */
-function resolve(values: Partial<Values<typeof sampling.rows>>): SampleConfig {
-  const config = sampling.resolve(values);
-  const { out } = config;
-  const guidance = config.class === "none" ? givenGuidance(config) : undefined;
-  if (guidance !== undefined) {
-    throw new ConfigError(`Cannot use ${guidance} with --class none: there is no class to guide by`);
-  }
-  checkGuidance(config);
-  const isArray = out.endsWith(".npy");
-  const idle = isArray
-    ? ["columns", "an array has no columns (expected a .png, or no --columns)"]
-    : ["values", "a picture shows pixels (expected an .npy, or no --values)"];
-  if (idle[0] in values) throw new ConfigError(`Cannot use --${idle[0]} with --out ${out}: ${idle[1]}`);
-  return { ...config, inFullRows: !("count" in values) };
-}
 
 /** The images that a command line requests: their number, and what `drawSamples` and the grid need. */
 interface RequestedImages {
@@ -133,7 +120,7 @@ export const sampleTask = task({
   name: "sample",
   about: "Draw images from a checkpoint",
   settings: sampling,
-  resolve,
+  resolve: (values): SampleConfig => ({ ...sampling.resolve(values), inFullRows: !("count" in values) }),
   async run(config) {
     const { seed, out } = config;
     const { how, description } = makeSolver(config.solver);

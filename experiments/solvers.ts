@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { evaluating } from "./evaluate.ts";
+import { evaluating, ofCheckpoint } from "./evaluate.ts";
 import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
 import {
   checkSampleCount,
@@ -17,7 +17,7 @@ import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { integer, optional, outputFile, path, text } from "./settings/kinds.ts";
-import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { makeSolver, usualSolvers } from "./settings/solver.ts";
@@ -33,7 +33,11 @@ const comparingSolvers = defineSettings({
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
   })),
   checkpoint: optional(path("FILE", "weights to draw from, instead of those of a run")),
-  data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
+  data: optional({
+    ...training.rows.data,
+    doc: `data of the checkpoint; ${training.rows.data.doc}`,
+    needs: ofCheckpoint,
+  }),
   count: integer({
     doc: "samples by each solver, all from the same noise",
     min: 2,
@@ -44,6 +48,7 @@ const comparingSolvers = defineSettings({
   guidance: evaluating.rows.guidance,
   out: optional(outputFile([".json"], {
     doc: "file for the results of a checkpoint (a run gets solvers.json in its folder)",
+    needs: ofCheckpoint,
   })),
   device: shared.device,
   threads: shared.threads,
@@ -73,8 +78,6 @@ function resolve(
         "name the folder of one run, or --checkpoint FILE (see --help)",
     );
   }
-  const idle = (["data", "out"] as const).find((name) => !isCheckpoint && name in values);
-  if (idle) throw new ConfigError(`Cannot use ${flagOf(idle)} with a run: it has no effect there`);
   const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ??
     usualSolvers;
   specs.forEach(makeSolver); // fails before anything is drawn

@@ -1,5 +1,5 @@
 import { integer, integers, interval, number, optional, toggle } from "./kinds.ts";
-import { ConfigError, flagOf, type Values } from "./setting.ts";
+import { flagOf, type Need, type Values } from "./setting.ts";
 import { network, presets, training } from "./training.ts";
 
 const { filters, tEmb, attn, timeEmbedding, path, prediction, normalize } = training.rows;
@@ -38,31 +38,30 @@ export type NetworkFlags = Values<typeof describing>;
 /** Default guidance, the same as in a run's own pictures. */
 export const usualGuidance = presets.quick.guidance;
 
+const ofClass: Need = { words: "a class, not --class none", met: (config) => config.class !== "none" };
+const ofGuidance = {
+  words: "guidance (a class, and not --guidance 1)",
+  met: (config) => ofClass.met(config) && config.guidance !== 1,
+  off: false,
+} satisfies Need;
+
 /** Settings of classifier-free guidance. */
 export const guiding = {
-  guidance: optional(number({ doc: `classifier-free guidance, 1 = none (else ${usualGuidance})`, min: 0 })),
-  guidanceInterval: interval("times between which there is guidance (else 0,1)"),
-  cfgZero: toggle({ doc: "guide by CFG-Zero*", default: false }),
+  guidance: optional(number({
+    doc: `classifier-free guidance, 1 = none (else ${usualGuidance})`,
+    min: 0,
+    needs: ofClass,
+  })),
+  guidanceInterval: { ...interval("times between which there is guidance (else 0,1)"), needs: ofGuidance },
+  cfgZero: toggle({ doc: "guide by CFG-Zero*", default: false, needs: ofGuidance }),
 } as const;
 
 /** Values of the guidance settings. */
 export type GuidingConfig = Values<typeof guiding>;
 
 /** The first guidance flag given, if any. */
-export function givenGuidance(config: GuidingConfig): string | undefined {
-  return config.guidance !== null ? flagOf("guidance") : refinement(config);
-}
-
-/** @throws {ConfigError} if a setting of guidance has no effect */
-export function checkGuidance(config: GuidingConfig): void {
-  const refine = refinement(config);
-  if (config.guidance !== 1 || refine === undefined) return;
-  throw new ConfigError(
-    `Cannot use ${refine} with --guidance 1: 1 means no guidance (expected another, or no ${refine})`,
-  );
-}
-
-function refinement({ guidanceInterval, cfgZero }: GuidingConfig): string | undefined {
-  if (guidanceInterval !== null) return flagOf("guidanceInterval");
-  return cfgZero ? flagOf("cfgZero") : undefined;
+export function givenGuidance({ guidance, guidanceInterval, cfgZero }: GuidingConfig): string | undefined {
+  const given = { guidance, guidanceInterval, cfgZero: cfgZero || null };
+  const name = Object.entries(given).find(([, value]) => value !== null)?.[0];
+  return name && flagOf(name);
 }

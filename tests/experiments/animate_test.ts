@@ -95,7 +95,8 @@ testTask("animate and compare refuse impossible pictures in one line, and write 
     "run --samples 1,7": /^RunError: Cannot draw sample 7 of run: it stores 1, 2, 3\n$/,
     "run --field quiwer": /--field "quiwer": expected .* \(did you mean quiver\?\)\n$/,
     "run --map magna": /\(did you mean magma\?\)\n$/,
-    "run --format png --hold 90": /^ConfigError: Cannot use --hold with --format png: a strip of stills/,
+    "run --format png --hold 90":
+      /^ConfigError: Cannot use --hold here: it has an effect only with an animation, /,
     "run --format apng --hold 70000":
       /^ConfigError: Cannot use --hold 70000 with --format apng: expected at most 65535 \(or gif\)\n$/,
     "run --out flow.png": /"flow.png" with --format gif: expected a name that ends with \.gif\n$/,

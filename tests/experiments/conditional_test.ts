@@ -82,11 +82,17 @@ testTask("sample refuses classes that a network does not have", async (place) =>
     ["--class 3,10", "Cannot draw class 10 from run/ema.safetensors: it has the classes 0 to 9"],
     ["--class 3.5", "Cannot draw class 3.5 from run/ema.safetensors: it has the classes 0 to 9"],
     ["--class owl", "Cannot draw class owl from run/ema.safetensors: it has the classes 0 to 9"],
-    ["--class none --guidance 2", "Cannot use --guidance with --class none: there is no class to guide by"],
-    ["--class none --cfg-zero", "Cannot use --cfg-zero with --class none: there is no class to guide by"],
+    [
+      "--class none --guidance 2",
+      "Cannot use --guidance here: it has an effect only with a class, not --class none (leave it out)",
+    ],
+    [
+      "--class none --cfg-zero",
+      "Cannot use --cfg-zero here: it has an effect only with guidance (a class, and not --guidance 1) (leave it out)",
+    ],
     [
       "--guidance 1 --guidance-interval 0.1,1",
-      "Cannot use --guidance-interval with --guidance 1: 1 means no guidance (expected another, or no --guidance-interval)",
+      "Cannot use --guidance-interval here: it has an effect only with guidance (a class, and not --guidance 1) (leave it out)",
     ],
     [
       "--guidance 2 --checkpoint plain/ema.safetensors",

@@ -139,7 +139,8 @@ testMistakes("evaluate", {
   "--device cpu": "ConfigError: Missing RUN",
   nowhere: "ConfigError: Cannot find the run nowhere",
   "a --checkpoint b": "ConfigError: Cannot use --checkpoint with the run a",
-  "a --out b.json": "ConfigError: Cannot use --out with a run: it has no effect there",
+  "a --out b.json":
+    "ConfigError: Cannot use --out here: it has an effect only with --checkpoint (leave it out)",
   "--checkpoint b --solver dopri5:rtol=2":
     'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol is "2" (expected a number above 0 and of at most 1)',
 });

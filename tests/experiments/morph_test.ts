@@ -169,22 +169,22 @@ testTask("morph refuses impossible flags in one line, and writes nothing", async
     "--from 1 --guidance 2":
       "ConfigError: Cannot use --guidance with net.safetensors: its network was trained without classes (leave it out)",
     "--from 1 --guidance 1 --cfg-zero":
-      "ConfigError: Cannot use --cfg-zero with --guidance 1: 1 means no guidance (expected another, or no --cfg-zero)",
+      "ConfigError: Cannot use --cfg-zero here: it has an effect only with guidance (a class, and not --guidance 1) (leave it out)",
     "--from 1 --to 2 --class 3":
-      "ConfigError: Cannot use --to 2: with --class, each image comes back under a class and not to another image (see --help)",
+      "ConfigError: Cannot use --to here: it has an effect only with no --class, under which each image comes back (leave it out)",
     "--class 3 --frames 3":
-      "ConfigError: Cannot use --frames 3: with --class there is an image for each class (see --help)",
+      "ConfigError: Cannot use --frames here: it has an effect only with no --class, which draws an image for each class (leave it out)",
     "--class 3 --out x.gif":
-      "ConfigError: Cannot use --out x.gif: --class draws no animation (expected a .png) (see --help)",
+      "ConfigError: Cannot use --out x.gif: --class draws no animation (expected a .png)",
     "--from 1 --count 3":
-      "ConfigError: Cannot use --count 3: there is a row for each image of --from (see --help)",
+      "ConfigError: Cannot use --count here: it has an effect only with neither --from nor --to, whose images have a row each (leave it out)",
     "--from 1 --to 2 --entry 1 --seed 3":
-      "ConfigError: Cannot use --seed 3: no noise is drawn, as there is an image at each end and --entry is 1 (see --help)",
+      "ConfigError: Cannot use --seed here: it has an effect only with drawn noise: no image at one end, or --entry below 1 (leave it out)",
     "--entry 0.9":
-      "ConfigError: Cannot use --entry 0.9: there is no test image (expected --from or --to with it) (see --help)",
+      "ConfigError: Cannot use --entry here: it has an effect only with test images, --from or --to (leave it out)",
     "--from 1 --entry 0": 'ConfigError: Cannot use --entry "0": expected a number above 0 and of at most 1',
     "--data data":
-      "ConfigError: Cannot use --data data: there is no test image (expected --from or --to with it) (see --help)",
+      "ConfigError: Cannot use --data here: it has an effect only with test images, --from or --to (leave it out)",
     "--from 1 --out x.npy":
       'ConfigError: Cannot use --out "x.npy": expected a path that ends with .png or .gif',
     "--from 1 --out none/x.png": "RunError: Cannot write none/x.png: there is no folder none; make it first",

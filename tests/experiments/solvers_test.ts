@@ -66,7 +66,7 @@ Deno.test("cheapestOfBest() is the cheapest within the interval of the best", ()
 testMistakes("solvers", {
   "--device cpu": "ConfigError: Cannot compare solvers on 0 runs",
   "a --checkpoint b": "ConfigError: Cannot compare solvers on 1 runs and a checkpoint",
-  "a --out b.json": "ConfigError: Cannot use --out with a run",
+  "a --out b.json": "ConfigError: Cannot use --out here: it has an effect only with --checkpoint",
   "a --solvers heun:steps=2;hein:steps=2": 'ConfigError: Cannot use the solver "hein:steps=2"',
   "a --solvers heun:steps=2;heun:steps=2": "ConfigError: Cannot use --solvers: heun:steps=2 is given twice",
 });

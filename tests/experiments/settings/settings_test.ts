@@ -113,7 +113,6 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
     });
   }
   assert.throws(() => sampleTask.parse(["--checkpoint", "a.safetensors", "--values", "network"]), {
-    message:
-      "Cannot use --values with --out grid.png: a picture shows pixels (expected an .npy, or no --values)",
+    message: "Cannot use --values here: it has an effect only with an array, --out FILE.npy (leave it out)",
   });
 });

@@ -170,7 +170,7 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
   const drawing = (flags: string) => sampleTask.parse(`--checkpoint f ${flags}`.split(" "));
   assert.throws(
     () => drawing("--columns 2 --out a.npy"),
-    /^ConfigError: Cannot use --columns with --out a.npy/,
+    /^ConfigError: Cannot use --columns here: it has an effect only with a picture/,
   );
   assert.throws(() => drawing("--threads 2 --device webgpu"), /--threads here/);
   assert.equal(drawing("--columns 2 --threads 2").columns, 2);
