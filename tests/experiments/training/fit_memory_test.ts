@@ -90,8 +90,8 @@ testOnDevices("fittingNetwork() also counts measuring and sampling", (device) =>
   assert.deepEqual([fitting(256, 10 * bytes), said], [64, []]);
   assert.ok(fitting(0, bytes + workspaceBytes) < 64, "the losses of validation and test count");
   assert.match(said[0], /^Batches of \d+ images instead of 64: /);
-  assert.equal(fitting(0, 3 * bytes), 64);
-  assert.throws(() => fitting(256, 3 * bytes), /not even one image fits/);
+  assert.equal(fitting(0, 4 * bytes), 64);
+  assert.ok(fitting(256, 4 * bytes) < 64, "samples count");
 });
 
 testOnDevices("fittingNetwork() keeps the memory of one network, whether the batch fits or not", (device) => {
