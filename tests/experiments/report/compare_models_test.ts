@@ -41,8 +41,8 @@ async function withRuns(
 const files = { read: true, write: true } as const;
 
 Deno.test("differences() are root mean squares at each time", () => {
-  const a = Float32Array.of(1, 1, 5, 5, 3, 1, 5, 5); // two samples at two times, two pixels each
-  assert.deepEqual(differences(a, new Float32Array(8), [2, 2]), [1.73205, 5]);
+  const a = Float32Array.of(2, 2, 7, 7, 4, 2, 7, 7); // two samples at two times, two pixels each
+  assert.deepEqual(differences(a, Float32Array.of(1, 1, 2, 2, 1, 1, 2, 2), [2, 2]), [1.73205, 5]);
 });
 
 testNeeding(

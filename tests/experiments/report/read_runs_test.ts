@@ -7,6 +7,7 @@ import { countWeights, resultsOf } from "../../../experiments/report/facts.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { writeReport } from "../../../experiments/report/write_report.ts";
 import { findWeights } from "../../../experiments/run/layout.ts";
+import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { asBytes, loadJudge } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
@@ -51,8 +52,23 @@ testRuns(
     const [{ solved, trajectories }] = await readReportRuns([run]);
     assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t], evaluations: 8 });
     assert.deepEqual(trajectories[0].t, t);
+    await writeTrajectories(run, [{ ...even, t }], { ...source, steps: 9 });
+    assert.equal((await readReportRuns([run]))[0].solved?.times, undefined, "not all steps are there");
   },
 );
+
+testRuns("readReportRuns() reads the finite numbers of each metric", ["run"], async (run) => {
+  for (
+    const line of [{ train_loss: 0.5 }, { train_loss: NaN, val_loss: 0.25 }, { train_loss: 0.125 }].entries()
+  ) {
+    appendMetrics(join(run, "metrics.jsonl"), { step: line[0] + 1, ...line[1] });
+  }
+  const [{ trainLoss, valLoss }] = await readReportRuns([run]);
+  assert.deepEqual([trainLoss, valLoss], [{ step: [1, 3], value: [0.5, 0.125] }, {
+    step: [2],
+    value: [0.25],
+  }]);
+});
 
 testRuns("readReportRuns() takes only missing files for none stored", ["run"], async (run) => {
   assert.deepEqual((await readReportRuns([run]))[0].trajectories, []);
@@ -123,6 +139,11 @@ testRuns(
     await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
     assert.deepEqual((await readReportRuns([run], true))[0].live, { checkpoint: smallCheckpoint, judge });
     assert.equal((await readReportRuns([run], "none"))[0].live, "none");
+    await Deno.truncate(join(run, "ema.safetensors"), 8 * 2 ** 20 + 1);
+    assert.equal(
+      (await readReportRuns([run], true))[0].live,
+      "its weights take 8.1 MiB, and a report holds 8.0 MiB at most",
+    );
   },
 );
 

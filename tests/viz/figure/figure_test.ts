@@ -231,17 +231,18 @@ Deno.test("arrowsFigure() draws all times to one scale, and skips snapshots with
   const image = Float32Array.of(0, 0, 2, 0);
   const made = arrowsFigure([
     { t: 0, image, velocity: Float32Array.of(0, 4, 0, 0) },
-    { t: 0.5, image, velocity: Float32Array.of(2, 0, 0, 0) },
+    { t: 0.5, image, velocity: Float32Array.of(1.5, 2, 0, 0) },
     { t: 1, image },
   ]);
   assert.equal(made.plotly.frames.length, 2);
-  const tips = made.plotly.frames.map(({ data }) => {
+  const [[x, y], [x2, y2]] = made.plotly.frames.map(({ data }) => {
     const [{ x, y }] = data as { x: { bdata: string }; y: { bdata: string } }[];
-    const second = ({ bdata }: { bdata: string }) => new Float32Array(Uint8Array.fromBase64(bdata).buffer)[1];
-    return [second(x), second(y)];
+    return [x, y].map(({ bdata }) => new Float32Array(Uint8Array.fromBase64(bdata).buffer).map(Math.fround));
   });
-  assert.ok(tips[0][1] > 0 && tips[0][0] === 0);
-  assert.equal(tips[1][0], tips[0][1] / 2);
+  assert.ok(y[1] > 0 && x[1] === 0);
+  assert.ok(Math.abs(Math.hypot(x2[1], y2[1]) - y[1] * 2.5 / 4) < 1e-6, "in proportion to the velocity");
+  const [, , , left, tip, right] = x2.map((x, i) => 3 * x + 4 * y2[i]); // along the arrow
+  assert.ok(Math.abs(left - right) < 1e-6 && left < tip, "both strokes of the head are equally long");
   assert.throws(() => arrowsFigure([{ t: 1, image }]), /no snapshot has a velocity/);
 });
 
@@ -254,20 +255,21 @@ async function colourAt(svg: string, x: number, y: number): Promise<number[]> {
 }
 
 Deno.test("figureRow() puts figures side by side, with a legend in lines below", async () => {
-  const figures = [box("#ff0000", 300, 200), box("#0000ff", 200, 150)];
+  const figures = [box("#ff0000", 300, 200), box("#0000ff", 200, 150), box("#00ff00", 200, 150)];
   const bare = figureRow(figures);
-  assert.match(bare, /^<svg [^>]*width="500" height="200"/);
+  assert.match(bare, /^<svg [^>]*width="700" height="200"/);
   assert.deepEqual(await colourAt(bare, 170, 90), [255, 0, 0]);
   assert.deepEqual(await colourAt(bare, 425, 60), [0, 0, 255]);
+  assert.deepEqual(await colourAt(bare, 625, 60), [0, 255, 0]);
 
   const entries = Array.from({ length: 9 }, (_, i) => ({ name: `setup ${i} <b>`, color: "#00ff00" }));
   const svg = figureRow(figures, entries);
   const [, height] = /height="(\d+)"/.exec(svg)!;
-  assert.ok(Number(height) >= 200 + 3 * 18, "nine names take three lines");
+  assert.ok(Number(height) >= 200 + 2 * 18, "nine names take two lines");
   assert.ok(svg.includes("setup 8 &lt;b&gt;"));
   assert.deepEqual(await colourAt(svg, 20, 211), [0, 255, 0]);
   const places = [...svg.matchAll(/<path d="M([\d.]+) ([\d.]+)h18"/g)].map(([, x]) => Number(x));
-  assert.ok(places.every((x) => x < 500));
+  assert.ok(places.every((x) => x < 700));
   assert.throws(() => figureRow([]), {
     name: "RangeError",
     message: /none is given \(expected at least 1\)/,

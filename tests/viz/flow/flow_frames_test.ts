@@ -62,8 +62,8 @@ Deno.test("flowFrames() shows all cells at the times of the finest trajectory, a
     assert.ok(distances[shown] <= Math.min(...distances) + 1e-6, `${shown} at t = ${t}`);
     assert.match(frames.svg(i), new RegExp(`t = ${t.toFixed(2)}, quadratic pacing`));
   });
-  const fine = flowFrames([rows[0], { trajectories: [madeUpFlow(0, 101, [1, 11])] }], { frames: 3 });
-  assert.deepEqual(fine.times, [0, 0.5, 1]);
+  const fine = flowFrames([rows[0], { trajectories: [madeUpFlow(0, 101, [1, 11])] }], { frames: 5 });
+  assert.deepEqual(fine.times, [0, 0.25, 0.5, 0.75, 1]);
   const alone = flowFrames([{ trajectories: [uneven] }], { ...options, frames: 3 });
   assert.deepEqual(alone.times, [0, uneven.t[7], 1]); // 0.49 is nearest to 0.5
   assert.match(alone.svg(1), />t = 0.49</);

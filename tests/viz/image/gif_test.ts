@@ -29,7 +29,7 @@ Deno.test("encodeGif() compresses unchanged pixels, and stays pixel-exact", () =
     // Nine tenths do not change.
     return { width, height, pixels: pixels.map((index, i) => (i % 10 === seed ? index : kept[i]) % 200) };
   };
-  for (const colors of [200, 3, 2, 1]) {
+  for (const colors of [200, 4, 2, 1]) {
     const frames = [0, 1, 2, 2, 3].map(fewer)
       .map((frame) => ({ ...frame, pixels: frame.pixels.map((index) => index % colors) }));
     const bytes = encodeGif(frames, magma);

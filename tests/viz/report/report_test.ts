@@ -221,6 +221,10 @@ Deno.test("reportHtml() shows each quality figure once, with all runs on one axi
   assert.equal(section.split("<circle").length, 4, "two runs, then one");
   assert.ok(section.includes("90.0 %") && section.includes("95.0 %"));
   assert.ok(section.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "values over t");
+  const row = ["Recognised", "90.0 %", "85.0 % to 94.0 %", "98.0 %", "1.0 %"].map((cell) =>
+    `<td>${cell}</td>`
+  );
+  assert.ok(section.includes(row.join("")), "value, interval, real images, noise");
 });
 
 Deno.test("reportHtml() shows evaluations of solvers exactly, and says which charts have no table of numbers", () => {
