@@ -5,7 +5,6 @@ import {
   cosinePath,
   createModel,
   dataPrediction,
-  fit,
   flowMatching,
   HeldOutLoss,
   linearPath,
@@ -18,7 +17,6 @@ import {
   predicting,
   type PredictionName,
   predictions,
-  sample,
   saveCheckpoint,
   Trainer,
 } from "../../../models/mod.ts";
@@ -94,30 +92,6 @@ for (const path of pathNames) {
       },
     );
   }
-}
-
-for (const prediction of predictionNames) {
-  testOnDevices(
-    `fit() of a network that predicts ${prediction} draws what it learned, cosine path`,
-    async () => {
-      const config = { type: "UNet_FM", filters: [8], tEmb: 8, path: "cosine", prediction } as const;
-      const model = createModel(config, 1);
-      const x1 = tensor(new Float32Array(32 * 16).fill(0.8), [32, 1, 4, 4]);
-      let loss = Infinity;
-      await fit(model, x1, {
-        steps: 300,
-        batchSize: 8,
-        learningRate: 0.01,
-        validation: x1,
-        onProgress: ({ validationLoss }) => loss = validationLoss ?? loss,
-      });
-      assert.ok(loss < 0.9, `${loss}`); // for v = 0 it is (pi / 2)^2 (0.8^2 + 1) / 2 = 2.02
-      const drawn = await sample(model, { count: 8, shape: [1, 4, 4], seed: 1, steps: 16, solver: "heun" })
-        .read();
-      const mean = drawn.reduce((sum, x) => sum + x) / drawn.length;
-      assert.ok(Math.abs(mean - 0.8) < 0.15, `the mean is ${mean}`);
-    },
-  );
 }
 
 testOnDevices("Trainer and HeldOutLoss refuse a network of another path, and a second conversion", () => {

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import {
   argmax,
-  checkGradients,
   crossEntropy,
   gradients,
   record,
-  type Tensor,
   tensor,
   uniforms,
   withDevice,
@@ -13,7 +11,6 @@ import {
 import {
   Classifier,
   type ClassifierOptions,
-  type Initialiser,
   namedParameters,
   noise,
   optimizer,
@@ -42,34 +39,6 @@ testOnDevices(
     }
   },
 );
-
-/** An initialiser that returns given tensors in order. */
-function given(tensors: readonly Tensor[]): Initialiser {
-  const rest = tensors.values();
-  const next = () => rest.next().value ?? assert.fail("the network has more parameters");
-  return { uniform: next, normal: next, constant: next };
-}
-
-testOnCpu("Classifier has the gradients of finite differences", async (device) => {
-  const sizes = options(1, 4, 6, 2);
-  const drawn = new Classifier(sizes, randomInitialiser(3));
-  // Biases that keep ReLU away from its kink.
-  const parameters = Array.from(namedParameters(drawn), ([name, values]) => {
-    return name.endsWith("bias") ? tensor(new Float32Array(values.size).fill(1), values.shape) : values;
-  });
-  // There are too many inner weights to vary each one.
-  const moved = parameters.flatMap(({ size }, i) => size <= 150 ? [i] : []);
-  assert.equal(moved.length, 6);
-  const logits = (x: Tensor, ...values: Tensor[]) => {
-    const all = parameters.map((parameter, i) => moved.includes(i) ? values[moved.indexOf(i)] : parameter);
-    return new Classifier(sizes, given(all)).forward(x).logits;
-  };
-  await withDevice(
-    device,
-    () =>
-      checkGradients(logits, [noise(3, [1, 1, 4, 6]), ...moved.map((i) => parameters[i])], { step: 1 / 512 }),
-  );
-});
 
 testOnCpu("Classifier refuses invalid sizes, and images of another size", () => {
   const sizes: readonly (readonly [given: Partial<ClassifierOptions>, message: string])[] = [
