@@ -84,15 +84,11 @@ function storedConfig(model: Model, given: ModelOptions | undefined): string {
       "Cannot save the checkpoint: neither createModel() nor loadCheckpoint() made the model; pass its config",
     );
   }
-  if (known && stored(known) !== stored(config)) {
-    throw new TypeError(
-      `Cannot save the checkpoint: config is ${stored(config)} (expected ${
-        stored(known)
-      }, which the model was made ` +
-        "with; leave it out)",
-    );
-  }
-  return stored(config);
+  const [own, other] = [stored(known ?? config), stored(config)];
+  if (own === other) return own;
+  throw new TypeError(
+    `Cannot save the checkpoint: config is ${other} (expected ${own}, which the model was made with; leave it out)`,
+  );
 }
 
 /** Contents of a checkpoint file. */

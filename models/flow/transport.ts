@@ -25,10 +25,9 @@ export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?
   checkCount("pair noise with data", "N", N);
   const hasRows = x0.length > 0 && x0.length % N === 0 && x1.length === x0.length;
   if (!hasRows || labels && labels.length !== N) {
+    const given = `${x0.length} and ${x1.length} values${labels ? ` and ${labels.length} labels` : ""}`;
     throw new RangeError(
-      `Cannot pair noise with data: ${x0.length} and ${x1.length} values${
-        labels ? ` and ${labels.length} labels` : ""
-      } in ${N} rows (expected as many of each, f32[N, P])`,
+      `Cannot pair noise with data: ${given} in ${N} rows (expected as many of each, f32[N, P])`,
     );
   }
   const places = Array.from({ length: N }, (_, n) => n);

@@ -99,12 +99,8 @@ export class Judge {
     }
     const at = pixels.findIndex((pixel) => !Number.isFinite(pixel));
     if (at < 0) return count;
-    throw new JudgeError(
-      `Cannot judge image ${Math.floor(at / (C * H * W))}: a pixel is ${
-        pixels[at]
-      } (expected finite numbers); leave ` +
-        "it out, or draw with other weights",
-    );
+    const given = `image ${Math.floor(at / (C * H * W))}: a pixel is ${pixels[at]} (expected finite numbers)`;
+    throw new JudgeError(`Cannot judge ${given}; leave it out, or draw with other weights`);
   }
 }
 

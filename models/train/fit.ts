@@ -122,9 +122,6 @@ export async function fit(
   checkCount("steps", steps, 2 ** 24);
   checkCount("batchSize", batchSize, M);
   const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
-  if (labelDropout && !rows.condition) {
-    throw new FitError("Cannot train with labelDropout: there are no labels (expected them as `condition`)");
-  }
   if ("observe" in schedule && !validation) {
     throw new FitError("Cannot train: the schedule needs a validation loss (expected `validation` data)");
   }
@@ -214,12 +211,9 @@ function withCondition(data: TrainingData, condition: Tensor | undefined): Train
 function checkLosses(losses: Float32Array, from: number, end: number): void {
   const bad = losses.subarray(from, end).findIndex((loss) => !Number.isFinite(loss));
   if (bad < 0) return;
-  throw new FitError(
-    `Training failed in step ${from + bad + 1}: its loss is ${
-      losses[from + bad]
-    } (expected a finite number); use a ` +
-      "smaller learning rate, and check that the data is finite",
-  );
+  const given = `its loss is ${losses[from + bad]} (expected a finite number)`;
+  const advice = "use a smaller learning rate, and check that the data is finite";
+  throw new FitError(`Training failed in step ${from + bad + 1}: ${given}; ${advice}`);
 }
 
 function checkCount(name: string, count: number, most: number): void {

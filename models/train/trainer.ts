@@ -111,10 +111,6 @@ export class Trainer {
       precision = "f32",
       ...rule
     } = options;
-    checkCount("train", "batchSize", batchSize);
-    if (!(ema >= 0 && ema < 1)) {
-      throw new RangeError(`Cannot train: the decay ema is ${ema} (expected 0 <= ema < 1)`);
-    }
     checkObjective(model, objective);
     this.#model = model;
     this.#objective = objective;
@@ -123,7 +119,7 @@ export class Trainer {
     this.#lossScale = precision === "f16" ? lossScaleOf(batchSize, source) : 1;
     this.parameters = namedParameters(model);
     this.#optimizer = optimizer(kind, this.parameters, { ...rule, lossScale: this.#lossScale });
-    this.#ema = ema > 0 ? new Ema(this.parameters, { decay: ema }) : undefined;
+    this.#ema = ema !== 0 ? new Ema(this.parameters, { decay: ema }) : undefined;
     const dropout = labelDropout === 0 ? undefined : { probability: labelDropout, none: noneOf(model) };
     this.#draw = new PairDraw(source, batchSize, streams, dropout);
     trainedShapes.set(model, source.shape);
