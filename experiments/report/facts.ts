@@ -1,11 +1,10 @@
 import { join } from "node:path";
-import { decodeSafetensors, SafetensorsError } from "../../models/mod.ts";
 import type { Fact, ReportRun } from "../../viz/report/mod.ts";
 import { describeData } from "../data/dataset.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { runFile, weightsFile } from "../run/layout.ts";
+import { runFile } from "../run/layout.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { readIfThere, readJson } from "../run/contained.ts";
+import { readJson } from "../run/contained.ts";
 import { asText } from "../settings/setting.ts";
 import { currentRecord, type RunRecord } from "../tracking/record.ts";
 
@@ -17,10 +16,7 @@ export interface RunFacts {
   readonly config: Fields;
   readonly environment: Fields;
   readonly metrics: readonly Metrics[];
-  /** Number of weights. */
-  readonly parameters?: number | undefined;
-  /** Status and data set. */
-  readonly record?: Pick<RunRecord, "status" | "reason" | "dataset"> | undefined;
+  readonly record?: RunRecord | undefined;
 }
 
 /**
@@ -39,26 +35,8 @@ export async function readFacts(folder: string): Promise<RunFacts> {
     config,
     environment: await readJson(join(folder, runFile.environment)) ?? {},
     metrics: await readMetrics(join(folder, runFile.metrics)),
-    parameters: await countWeights(join(folder, weightsFile("last"))),
     record: await currentRecord(folder),
   };
-}
-
-/**
- * Counts the weights in a safetensors file.
- *
- * @returns undefined if the file is missing or damaged; the report then leaves the number out
- * @throws {RunError} if the file cannot be read
- */
-export async function countWeights(path: string): Promise<number | undefined> {
-  const bytes = await readIfThere(path);
-  try {
-    return bytes &&
-      decodeSafetensors(bytes, path).tensors.values().reduce((sum, { data }) => sum + data.length, 0);
-  } catch (error) {
-    if (error instanceof SafetensorsError) return undefined;
-    throw error;
-  }
 }
 
 /** Formats the facts for a report. */
@@ -95,7 +73,7 @@ function summaryOf(results: ReadonlyMap<string, string>): string {
 }
 
 /** The outcome of a run. */
-export function resultsOf({ config, environment, metrics, parameters, record }: RunFacts): Fact[] {
+export function resultsOf({ config, environment, metrics, record }: RunFacts): Fact[] {
   const all = (name: string) =>
     metrics.flatMap((line) => Number.isFinite(line[name]) ? [Number(line[name])] : []);
   const loss = (value: number | undefined) => value?.toFixed(4);
@@ -111,7 +89,7 @@ export function resultsOf({ config, environment, metrics, parameters, record }: 
     ["Best validation loss", losses.length > 0 ? loss(losses.reduce((a, b) => Math.min(a, b))) : undefined],
     ["Training loss at the end", loss(all("train_loss").at(-1))], // as `runs`, `compare` and MLflow show it
     ["Network", networkOf(config)],
-    ["Parameters", parameters?.toLocaleString("en")],
+    ["Parameters", record?.parameterCount?.toLocaleString("en")],
     ["Data", dataOf(record)],
     ["Steps", count(step)],
     ["Images seen", count(images)],

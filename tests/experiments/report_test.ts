@@ -67,6 +67,7 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   await place.succeed("report", "a --no-live --out small.html");
   const small = await textOf(place, "small.html");
   assert.deepEqual(weightsIn(small), []);
+  assert.match(small, /Parameters<\/th><td>[\d,]+<\/td>/);
   assert.ok(
     small.includes('"live":"the report was made with --no-live"') && !small.includes('id="library"'),
   );
