@@ -4,7 +4,8 @@ import { runFile } from "../run/layout.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
 import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
-import { MlflowClient, pointId, rejectsFile, type ServerRun } from "./mlflow_client.ts";
+import { pointId, type ServerRun } from "./mlflow_answers.ts";
+import { MlflowClient, rejectsFile } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
 
@@ -27,7 +28,7 @@ export class Mirror {
   readonly #refusedFiles = new Map<string, SentFile>();
   /** What the server was found to have of an ended run: points by metric, and artifacts with their sizes. */
   readonly #points = new Map<string, Set<string>>();
-  #artifacts: ReadonlyMap<string, number> = new Map();
+  #artifacts: ReadonlyMap<string, number | undefined> = new Map();
 
   readonly #client: MlflowClient;
 
@@ -100,8 +101,11 @@ export class Mirror {
     }
     if (!inputs.dataset_inputs?.length) cursor.inputs = null;
     if (Object.keys(cursor.files).length === 0) return; // the server may not keep any
-    this.#artifacts = await this.#client.artifacts(info.run_id);
-    cursor.files = pick(cursor.files, (path, { size }) => this.#artifacts.get(path) === size);
+    const there = this.#artifacts = await this.#client.artifacts(info.run_id);
+    cursor.files = pick(
+      cursor.files,
+      (path, { size }) => there.has(path) && (there.get(path) ?? size) === size,
+    );
   }
 
   /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */

@@ -1,66 +1,7 @@
-import {
-  anyNumber,
-  type Checked,
-  type FieldCheck,
-  fieldsOf,
-  flag,
-  ifGiven,
-  listOf,
-  textField,
-  word,
-} from "../run/field_checks.ts";
+import type { FieldCheck } from "../run/field_checks.ts";
 import type { MetricEntry, TextEntry } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
-
-/** Checks of a server's answers, which are trusted as little as files. MLflow leaves out empty fields. */
-const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(textField) })));
-/** NaN and Infinity come as text. */
-const value: FieldCheck<number | string> = {
-  expected: "a number",
-  accepts: (value) => [textField, anyNumber].some((is) => is.accepts(value)),
-};
-const run = fieldsOf({
-  info: fieldsOf({
-    run_id: word,
-    experiment_id: word,
-    run_name: ifGiven(textField),
-    status: ifGiven(textField),
-    start_time: ifGiven(anyNumber),
-    end_time: ifGiven(anyNumber),
-    artifact_uri: ifGiven(textField),
-    lifecycle_stage: ifGiven(textField),
-  }),
-  data: ifGiven(fieldsOf({
-    metrics: ifGiven(listOf(fieldsOf({ key: word, value }))),
-    params: entries,
-    tags: entries,
-  })),
-  inputs: ifGiven(fieldsOf({ dataset_inputs: ifGiven(listOf(fieldsOf({}))) })),
-});
-const point = fieldsOf({ step: ifGiven(value), timestamp: ifGiven(value) });
-const answers = {
-  experiment: fieldsOf({
-    experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(textField) }),
-  }),
-  createdExperiment: fieldsOf({ experiment_id: word }),
-  run: fieldsOf({ run }),
-  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(textField) }),
-  done: fieldsOf({}),
-  files: fieldsOf({
-    files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag), file_size: ifGiven(value) }))),
-  }),
-  points: fieldsOf({
-    metrics: ifGiven(listOf(point)),
-    next_page_token: ifGiven(textField),
-  }),
-  stored: {
-    expected: "an empty object",
-    accepts: (answer: unknown) => fieldsOf({}).accepts(answer) && Object.keys(answer as object).length === 0,
-  },
-};
-
-/** A run as a server returns it. */
-export type ServerRun = Checked<typeof run>;
+import { answers, pointId, type ServerRun } from "./mlflow_answers.ts";
 
 /** Limits on the pages of a list, and on folders, files and depth of a run's artifacts. */
 const most = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
@@ -191,12 +132,12 @@ export class MlflowClient {
   }
 
   /**
-   * All artifacts of a run: their paths, unsorted, and their sizes in bytes. Recursive and endless lists are refused:
+   * All artifacts of a run: their paths, unsorted, and their sizes in bytes, if known. Recursive and endless lists are refused:
    * entries must lie directly in the listed folder, and their number is limited.
    */
-  async artifacts(runId: string): Promise<Map<string, number>> {
+  async artifacts(runId: string): Promise<Map<string, number | undefined>> {
     const folders = new Set([""]);
-    const found = new Map<string, number>();
+    const found = new Map<string, number | undefined>();
     for (const folder of folders) { // grows in the loop
       const query = new URLSearchParams({ run_id: runId, ...folder && { path: folder } });
       const { files } = await this.#get(`artifacts/list?${query}`, answers.files);
@@ -210,7 +151,7 @@ export class MlflowClient {
           throw this.#noServer(`lists ${JSON.stringify(path)} in the folder ${JSON.stringify(folder)}`);
         }
         if (isFolder) folders.add(path);
-        else found.set(path, Number(size));
+        else found.set(path, size === undefined ? undefined : Number(size));
       }
       const tooMany = folders.size > most.folders || found.size > most.files;
       if (tooMany || folder.split("/").length > most.depth) throw this.#noServer("lists files without end");
@@ -293,11 +234,6 @@ export class MlflowClient {
   #noServer(why: string): ServerError {
     return new ServerError(`${this.url} is not an MLflow server: it ${why.slice(0, 300)}`);
   }
-}
-
-/** Names a point of a metric by step and time; values may come back in another precision. */
-export function pointId({ step, timestamp }: Partial<Checked<typeof point>>): string {
-  return `${step ?? 0} ${timestamp ?? 0}`;
 }
 
 /** Whether an error says that a server will never accept a file. */

@@ -127,8 +127,8 @@ export interface MetricLines {
 }
 
 /**
- * Reads the lines of a run's `metrics.jsonl` from an offset to its current end, in pieces of limited size, even while
- * it is being written. Lines that hold no metrics are skipped.
+ * Reads the lines of a run's `metrics.jsonl` from an offset on, in pieces of limited size, even while it is being
+ * written. Lines that hold no metrics are skipped.
  *
  * @param offset end of a line; a shorter file is read from its start
  * @param isOver whether the run has ended; then a complete last line without a line break counts. A truncated line
@@ -140,23 +140,18 @@ export async function* metricsFrom(
   offset: number,
   isOver: boolean,
 ): AsyncGenerator<MetricLines> {
-  using file = await openContained(join(run, runFile.metrics));
+  const file = await openContained(join(run, runFile.metrics));
   if (file === undefined) return;
   if ((await file.stat()).size < offset) offset = 0;
   await file.seek(offset, Deno.SeekMode.Start);
-  let open = new Uint8Array(0);
-  for (;;) {
-    const piece = new Uint8Array(pieceBytes);
-    const read = await file.read(piece);
-    const bytes = new Uint8Array(open.length + (read ?? 0));
-    bytes.set(open);
-    bytes.set(piece.subarray(0, read ?? 0), open.length);
-    const isLast = read === null && isOver && parseMetrics(new TextDecoder().decode(bytes)) !== undefined;
-    const length = isLast ? bytes.length : bytes.lastIndexOf(lineBreak) + 1;
-    offset += length;
-    const lines = new TextDecoder().decode(bytes.subarray(0, length)).split("\n").map(parseMetrics);
-    if (length > 0) yield { lines: lines.filter((line) => line !== undefined), end: offset };
-    if (read === null) return;
-    open = bytes.slice(length);
+  const bytes = await new Response(file.readable).bytes(); // closes the file
+  const parse = (start: number, end: number) =>
+    new TextDecoder().decode(bytes.subarray(start, end)).split("\n").map(parseMetrics);
+  for (let [start, end] = [0, 0]; start < bytes.length; start = end) {
+    end = bytes.lastIndexOf(lineBreak, start + pieceBytes) + 1;
+    if (end <= start) end = bytes.indexOf(lineBreak, start) + 1; // of a line longer than a piece
+    if (end === 0) end = isOver && parse(start, bytes.length)[0] ? bytes.length : start;
+    if (end === start) return;
+    yield { lines: parse(start, end).filter((line) => line !== undefined), end: offset + end };
   }
 }

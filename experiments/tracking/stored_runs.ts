@@ -6,7 +6,8 @@ import { chooseTracking } from "./choose_tracking.ts";
 import { standsForTag } from "./describe_run.ts";
 import { listRuns, type RunSummary } from "./find_run.ts";
 import { awaitedServer, ServerError } from "./http_server.ts";
-import { MlflowClient, type ServerRun } from "./mlflow_client.ts";
+import type { ServerRun } from "./mlflow_answers.ts";
+import { MlflowClient } from "./mlflow_client.ts";
 import { runFiles } from "./run_files.ts";
 
 /** A run and its files, in a folder or on a server. */

@@ -203,7 +203,8 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         const paths = new Set(inside.map((name) => below + name.slice(below.length).split("/")[0]));
         const files = [...paths].map((path) => {
           const file = run.files.get(path);
-          return { path, is_dir: !file, ...file && { file_size: file.length } };
+          // Some stores know no sizes.
+          return { path, is_dir: !file, ...file && path !== "run.json" && { file_size: file.length } };
         });
         return Response.json(files.length === 0 ? {} : { files });
       }

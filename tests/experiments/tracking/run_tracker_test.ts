@@ -250,29 +250,17 @@ testTracking("RunTracker continues a killed run on the server when it is resumed
   await session(run, lossesOf(1, 2, 3), { choice, ending: "KILLED" });
   using lock = await lockRun(run);
   server.seen.length = 0;
+  server.answer = () => "refuse"; // until the log is longer than it was
   const tracker = await RunTracker.start(lock, { ...usualStart, choice, resumedAt: 1, waiting: waits });
-  while ((await server.runs("x"))[0].info.status !== "RUNNING") await pause(5);
-  tracker.log({ step: 2, loss: 5 });
+  for (const { step, loss } of lossesOf(1, 12, 13, 14, 15).slice(1)) tracker.log({ step, loss });
+  server.seen.length = 0;
+  server.answer = () => undefined;
+  while (server.sent("runs/log-batch").every(({ metrics }) => !metrics)) await pause(5);
   await tracker.end("FINISHED");
   const points = server.sent("runs/log-batch").flatMap(({ metrics = [] }) => metrics);
-  assert.deepEqual(points.map(({ step, value }) => [step, value]), [[1, 1], [2, 5]]);
+  assert.deepEqual(points.map(({ value }) => value), [1, 12, 13, 14, 15]);
   assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["RUNNING", "FINISHED"]);
 });
-
-testTracking(
-  "RunTracker.end() does not wait for a long pause before a retry",
-  async (run, server) => {
-    const choice = choiceOf(server, { backoffFactor: 1e6 });
-    using lock = await lockRun(run);
-    const tracker = await RunTracker.start(lock, { ...usualStart, choice, waiting: waits });
-    while (server.seen.length < 2) await pause(5); // the first retry comes soon
-    await pause(50); // until the tracker waits
-    server.answer = () => undefined;
-    await tracker.end("FINISHED");
-    assert.equal((await server.runs("x"))[0].info.status, "FINISHED");
-  },
-  () => new Response("", { status: 503 }),
-);
 
 testTracking(
   "a dead server costs 10 seconds at the end of a run, and a line says how to send the rest",

@@ -1,0 +1,66 @@
+/** Checks of a server's answers, which are trusted as little as files. */
+
+import {
+  anyNumber,
+  type Checked,
+  type FieldCheck,
+  fieldsOf,
+  flag,
+  ifGiven,
+  listOf,
+  textField,
+  word,
+} from "../run/field_checks.ts";
+
+const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(textField) })));
+/** NaN and Infinity come as text. */
+const value: FieldCheck<number | string> = {
+  expected: "a number",
+  accepts: (value) => [textField, anyNumber].some((is) => is.accepts(value)),
+};
+const run = fieldsOf({
+  info: fieldsOf({
+    run_id: word,
+    experiment_id: word,
+    run_name: ifGiven(textField),
+    status: ifGiven(textField),
+    start_time: ifGiven(anyNumber),
+    end_time: ifGiven(anyNumber),
+    artifact_uri: ifGiven(textField),
+    lifecycle_stage: ifGiven(textField),
+  }),
+  data: ifGiven(fieldsOf({
+    metrics: ifGiven(listOf(fieldsOf({ key: word, value }))),
+    params: entries,
+    tags: entries,
+  })),
+  inputs: ifGiven(fieldsOf({ dataset_inputs: ifGiven(listOf(fieldsOf({}))) })),
+});
+const point = fieldsOf({ step: ifGiven(value), timestamp: ifGiven(value) });
+/** What a server's answers must hold; MLflow leaves out empty fields. */
+export const answers = {
+  experiment: fieldsOf({
+    experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(textField) }),
+  }),
+  createdExperiment: fieldsOf({ experiment_id: word }),
+  run: fieldsOf({ run }),
+  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(textField) }),
+  done: fieldsOf({}),
+  files: fieldsOf({
+    files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag), file_size: ifGiven(value) }))),
+  }),
+  points: fieldsOf({ metrics: ifGiven(listOf(point)), next_page_token: ifGiven(textField) }),
+  /** Of an upload. */
+  stored: {
+    expected: "an empty object",
+    accepts: (answer: unknown) => fieldsOf({}).accepts(answer) && Object.keys(answer as object).length === 0,
+  },
+};
+
+/** A run as a server returns it. */
+export type ServerRun = Checked<typeof run>;
+
+/** Names a point of a metric by step and time; values may come back in another precision. */
+export function pointId({ step, timestamp }: Partial<Checked<typeof point>>): string {
+  return `${step ?? 0} ${timestamp ?? 0}`;
+}
