@@ -62,8 +62,9 @@ export function compareTable(runs: readonly RunSummary[], isAll = false): string
   const figures = metrics.filter((name) => !/^eval\/.*_(low|high)$/.test(name));
   const shown = isAll
     ? metrics
-    : figures.sort((a, b) => spread(runs, b) - spread(runs, a)).slice(0, mostFigures);
-  const settings = names(runs.map(({ params }) => params)).map((name) =>
+    : figures.sort().sort((a, b) => spread(runs, b) - spread(runs, a)).slice(0, mostFigures);
+  // A server gives them in any order.
+  const settings = names(runs.map(({ params }) => params)).sort().map((name) =>
     row(name, (run) => setting(run, name))
   );
   const rows = [

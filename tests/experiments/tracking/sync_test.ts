@@ -110,7 +110,7 @@ testTask("runs lists, shows and compares run folders, as tables and as JSON", as
   const { stdout: compared } = await place.succeed("runs", "compare a b");
   assert.match(
     compared,
-    /^ +runs\/a +runs\/b\n[\s\S]*\n {2}train_loss +0\.25 +NaN\n[\s\S]*\n {2}lr +0\.25 +1\n$/,
+    /^ +runs\/a +runs\/b\n[\s\S]*\n {2}train_loss +0\.25 +NaN\n {2}lr +0\.25 +1\n$/,
   );
   const listed = JSON.parse((await place.succeed("runs", "list --json --experiment x")).stdout);
   const [a, b] = listed;
