@@ -77,12 +77,14 @@ testOnCpu(
 
 testOnCpu("gradients() distinguishes views of the same memory", async () => {
   const flat = tensor(new Float32Array(128).fill(2));
-  const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
-  const loss = sum(multiply(a, a));
-  b.write(Float32Array.of(9, 9));
-  assertClose(await gradients(loss, [a])[0].read(), [4, 4], 0);
-  flat.write(new Float32Array(128));
-  assert.throws(() => gradients(loss, [a]), overwritten("multiply", "write()", "a f32[2]"));
+  const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [64], "f32", offset));
+  for (const [used, other] of [[a, b], [b, a]]) {
+    const loss = sum(multiply(used, used));
+    other.write(new Float32Array(64).fill(9));
+    assertClose((await gradients(loss, [used])[0].read()).slice(0, 2), used === a ? [4, 4] : [18, 18], 0);
+    flat.write(new Float32Array(128).fill(9));
+    assert.throws(() => gradients(loss, [used]), overwritten("multiply", "write()", "a f32[64]"));
+  }
 });
 
 /** Runs a function while x points to the memory of another tensor, as `withParameters()` does. */

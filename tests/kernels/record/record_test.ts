@@ -16,7 +16,6 @@ import {
   record,
   reshape,
   scope,
-  slice,
   square,
   sum,
   Tensor,
@@ -163,16 +162,25 @@ testOnDevices(
     );
     assertClose(await flat.read(), expected, 0);
 
-    const target = tensor([1, 1]);
+    const target = tensor([1, 1, 1]);
     const late = record(() => {
       const next = multiply(x, 10);
       const before = add(target, 0); // still reads the target when `next` is computed
-      assign(target, slice(next, 0, 0, 2));
+      assign(target, next);
       return before;
     });
     late.run();
-    assertClose(await late.result.read(), [1, 1], 0);
-    assertClose(await target.read(), [10, 20], 0);
+    assertClose(await late.result.read(), [1, 1, 1], 0);
+    assertClose(await target.read(), [10, 20, 30], 0);
+
+    const whole = full([128], 0), y = full([64], 1);
+    const [left, right] = [0, 64].map((offset) => new Tensor(whole.storage, [64], "f32", offset));
+    const beside = record(() => {
+      const [a, b] = [multiply(y, 2), multiply(y, 3)];
+      assign(right, b); // beside the target, not in it
+      assign(left, a);
+    });
+    assert.equal(beside.plan.calls, 2);
   },
 );
 
