@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
-import { Passes } from "../../kernels/ways.ts";
-import { type CallPlan, currentDevice, defineOp, type Kernel, record, tensor } from "../../kernels/mod.ts";
+import { inWays, Passes, type Way } from "../../kernels/ways.ts";
+import {
+  type CallPlan,
+  currentDevice,
+  defineOp,
+  type Dims,
+  type Kernel,
+  record,
+  tensor,
+} from "../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
@@ -25,6 +33,41 @@ Deno.test("Passes.list passes buffers on, and numbers scratch memory from the la
     ["x", smaller, larger],
     [larger, smaller, "y"],
   ]);
+});
+
+Deno.test("inWays() runs a call in the way chosen for it if that fits, else in the table's", () => {
+  const way = (name: string, more: Partial<Way> = {}): Way => ({
+    name,
+    grid: () => 1,
+    wgsl: () => name,
+    ...more,
+  });
+  const parts = {
+    name: "parts",
+    fits: ({ n }: Dims) => n > 1,
+    pays: ({ n }: Dims) => n > 8,
+    passes: () => [],
+  };
+  const { specialise, passes, candidates } = inWays(
+    [way("one"), way("large", { fits: ({ n }) => n > 4 })],
+    () => 0,
+    parts,
+  );
+  const runs = (n: number, candidate?: string) => {
+    const tuning = {
+      workgroupSize: 1,
+      software: true,
+      pieces: 1,
+      ...candidate !== undefined && { candidate },
+    };
+    return passes!({ n }, tuning) ? "parts" : ["one", "large"][specialise({ n }, tuning).way];
+  };
+  assert.deepEqual([1, 2, 9].map((n) => runs(n)), ["one", "one", "parts"]);
+  assert.deepEqual([2, 5, 9].map((n) => runs(n, "large")), ["one", "large", "large"]);
+  assert.deepEqual([1, 2, 9].map((n) => runs(n, "parts")), ["one", "parts", "parts"]);
+  assert.deepEqual([1, 9].map((n) => runs(n, "unknown")), ["one", "parts"]);
+  const named = (n: number) => candidates({ n }, { workgroupSize: 1, software: true, pieces: 1 });
+  assert.deepEqual([1, 5, 9].map(named), [["one"], ["one", "large", "parts"], ["parts", "one", "large"]]);
 });
 
 const doubled = defineOp({

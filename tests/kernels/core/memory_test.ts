@@ -89,7 +89,8 @@ testOnDevices(
   async (device) => {
     const [one, two] = [await init({ device: "cpu" }), await init({ device: "cpu" })];
     const [x, y, z] = [device, one, two].map((each) => withDevice(each, () => tensor([1])));
-    assert.throws(() => add(x, y), /Cannot run add: f32\[1\] lives on cpu/);
+    assert.throws(() => withDevice(one, () => add(x, y)), /Cannot run add: f32\[1\] lives on cpu/);
+    assert.equal(currentDevice(), two);
     assert.throws(() => add(y, z), /lives on cpu, the others on another cpu; .*after the last init\(\)/);
   },
 );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import { Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import { tensorDisplay } from "../../../kernels/core/tensor.ts";
 import { testOnDevices } from "../../testing.ts";
 
@@ -28,6 +28,7 @@ testOnDevices("a notebook shows a tensor's type, shape, device and values", asyn
       [tensor(Uint32Array.of(4294967295)), `u32[1] on ${kind}\n4294967295`],
       [tensor([7], []), `f32[] on ${kind}\n7`],
       [zeros([0, 3]), `f32[0, 3] on ${kind}`],
+      [new Tensor(tensor([1, 2, 3]).storage, [2], "f32", 1), `f32[2] on ${kind}\n2 3`],
     ] as const
   ) assert.equal((await shown(value))["text/plain"], text);
 });

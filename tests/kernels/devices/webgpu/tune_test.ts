@@ -132,6 +132,8 @@ testOnWebGpu("all choices agree up to rounding, and the same choice gives the sa
       const [choice] = await step.tune({ store: always(candidate), seconds: 0 });
       assert.deepEqual(await step.result.read(), before, "tune() changed a value");
       step.run(); // a step that ran before uses the new kernel, too
+      const [kept] = await step.tune({ seconds: 0 });
+      if (choice.by === "store") assert.deepEqual([kept.by, kept.chosen], ["memory", candidate]);
       return { choice, before, after: await step.result.read() };
     });
   const { choice: { candidates }, before } = await run("none");
