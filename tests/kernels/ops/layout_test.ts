@@ -67,12 +67,13 @@ testOnAllKernels("concat() joins empty tensors and gives them empty gradients", 
   assertClose(await add(full([1], 1), 1).read(), [2], 0);
 });
 
-testOnAllKernels("sum() of nothing is 0, mean() of nothing is NaN", async () => {
+testOnAllKernels("sum() of nothing is 0, mean() of nothing is NaN, of some axes their mean", async () => {
   assertClose(await sum(zeros([0, 3]), [0]).read(), [0, 0, 0], 0);
   assertClose(await sum(zeros([2, 0, 3]), [-1, 1]).read(), [0, 0], 0);
   assertClose(await sum(zeros([0])).read(), [0], 0);
   assert.deepEqual(sum(zeros([0, 3]), [1]).shape, [0]);
   assert.ok(Number.isNaN((await mean(zeros([0])).read())[0]));
+  assertClose(await mean(tensor([1, 2, 3, 5], [2, 2]), [0]).read(), [2, 3.5], 0);
   for (
     const loss of [
       meanSquaredError(zeros([0]), zeros([0])),
