@@ -96,8 +96,8 @@ const rows: Readonly<Record<keyof typeof checks, readonly Row[]>> = {
     [{}, /^ok: 8 processors, 8 threads; $/],
     [threads(7), /^error: 7 of 8 processors are used; leave --threads out$/],
     [
-      { ...host({ processors: 64, quota: 2.5 }), parallelism: 2, ...threads(2) },
-      /^ok: 2 of the machine's 64 .*allow 2\.5/,
+      { ...host({ processors: 64, quota: 2.5 }), parallelism: 2, ...threads(3) },
+      /^ok: 2 of the machine's 64 .*allow 2\.5.*3 threads/,
     ],
     [
       { ...host({ processors: 64, quota: 2.5 }), parallelism: 2, ...threads(4) },
