@@ -1,5 +1,5 @@
 import type { Points } from "../../models/mod.ts";
-import { pace, pacings } from "../flow/pacing.ts";
+import { pace } from "../flow/pacing.ts";
 import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
 import { colormap, defaultMaps } from "../image/colormap.ts";
 import { base64 } from "../image/base64.ts";
@@ -19,8 +19,6 @@ export interface PageData {
   readonly runs: readonly PageRun[];
   readonly comparison?: Comparison;
   readonly palettes: Palettes;
-  /** Slider positions, in [0, 100], that the player visits, by pacing. */
-  readonly pacings: Readonly<Record<string, readonly number[]>>;
 }
 
 /** Palettes of images with one channel and of signed values, u8[256, 3] in base64. */
@@ -80,7 +78,6 @@ export function pageData({ runs, comparison }: ReportData): PageData {
     palettes: Object.fromEntries(
       Object.entries(defaultMaps).map(([use, map]) => [use, base64(colormap(map))]),
     ) as Palettes,
-    pacings: Object.fromEntries(pacings.map((name) => [name, pace(name, 101, 101)])),
   };
 }
 

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { pace, type Pacing } from "../../flow/pacing.ts";
 import { byId } from "./dom.ts";
 
 /** Milliseconds of a whole play, and of each still if reduced motion is preferred. */
@@ -13,11 +14,8 @@ export class Clock {
   readonly #pacing = byId<HTMLSelectElement>("pacing");
   #frame: number | undefined;
 
-  /**
-   * @param pacings positions in [0, 100] that the player visits, by pacing
-   * @param onChange called after each change of t
-   */
-  constructor(readonly pacings: Readonly<Record<string, readonly number[]>>, readonly onChange: () => void) {
+  /** @param onChange called after each change of t */
+  constructor(readonly onChange: () => void) {
     this.#slider.addEventListener("input", () => {
       this.stop();
       this.#show();
@@ -37,10 +35,6 @@ export class Clock {
     this.#show();
   }
 
-  get #positions(): readonly number[] {
-    return this.pacings[this.#pacing.value];
-  }
-
   #show(): void {
     this.#output.textContent = `t = ${this.t.toFixed(2)}`;
     this.#slider.setAttribute("aria-valuetext", `t = ${this.t.toFixed(2)}`);
@@ -49,14 +43,14 @@ export class Clock {
 
   #play(): void {
     const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const frames = reduced ? 10 : this.#positions.length - 1;
+    const frames = reduced ? 10 : 100;
     const frameMs = reduced ? stillMs : playMs / frames;
     const started = performance.now();
     this.#button.textContent = "Pause";
     const tick = () => {
       const frame = Math.min(Math.floor((performance.now() - started) / frameMs), frames);
-      const positions = this.#positions; // the reader may have changed the pacing
-      const position = positions[Math.round(frame / frames * (positions.length - 1))];
+      const positions = pace(this.#pacing.value as Pacing, 101, 101); // the reader may have changed it
+      const position = positions[Math.round(100 * frame / frames)];
       if (position !== Number(this.#slider.value)) this.position = position;
       if (frame === frames) this.stop();
       else this.#frame = requestAnimationFrame(tick);

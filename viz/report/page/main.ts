@@ -12,12 +12,12 @@ import { PlaneView } from "./plane_view.ts";
 import { showRuns } from "./run_charts.ts";
 import { Views } from "./views.ts";
 
-const { runs, comparison, palettes, pacings } = unpacked<PageData>(byId("data").textContent!);
+const { runs, comparison, palettes } = unpacked<PageData>(byId("data").textContent!);
 const views = new Views();
 const colours = pageColours(palettes);
 showRuns(runs, views);
 if (document.getElementById("clock")) {
-  const clock = new Clock(pacings, () => views.changed());
+  const clock = new Clock(() => views.changed());
   if (runs.some(({ trajectories }) => trajectories.length > 0)) {
     const explorer = new Explorer(runs, colours, clock, views);
     if (document.getElementById("live")) {
