@@ -48,22 +48,19 @@ testOnDevices("sample() takes the shape from the training data or the file, else
   assert.deepEqual(sample(field, { count: 3 }).shape, [3, 2]);
 });
 
-testOnDevices(
-  "fit() takes pairs, and validation data as a tensor, as pairs, or with a condition",
-  async () => {
-    const [x0, x1] = [tensor([1, 2, -1, 0.5], [2, 2]), tensor([2, 4, -2, 1], [2, 2])];
-    const still = new Field();
-    still.map.weight.write(new Float32Array(4));
-    still.map.bias.write(new Float32Array(2));
-    const [loss] = await fit(still, { x0, x1 }, { steps: 1, batchSize: 2 });
-    assertClose([loss], [(1 + 4 + 1 + 0.25) / 4], 1e-6);
-    const losses: unknown[] = [];
-    const onProgress = ({ validationLoss }: models.FitProgress) => void losses.push(validationLoss);
-    for (const validation of [images(2), { x1: images(2) }, { x0: images(2), x1: images(2) }]) {
-      await fit(tiny(), images(), { steps: 1, validation, onProgress });
-    }
-    assert.ok(losses.every(Number.isFinite));
-    assert.equal(losses[0], losses[1]);
-    assert.notEqual(losses[1], losses[2]);
-  },
-);
+testOnDevices("fit() takes pairs, and validation data as a tensor, as pairs or as an object", async () => {
+  const [x0, x1] = [tensor([1, 2, -1, 0.5], [2, 2]), tensor([2, 4, -2, 1], [2, 2])];
+  const still = new Field();
+  still.map.weight.write(new Float32Array(4));
+  still.map.bias.write(new Float32Array(2));
+  const [loss] = await fit(still, { x0, x1 }, { steps: 1, batchSize: 2 });
+  assertClose([loss], [(1 + 4 + 1 + 0.25) / 4], 1e-6);
+  const losses: unknown[] = [];
+  const onProgress = ({ validationLoss }: models.FitProgress) => void losses.push(validationLoss);
+  for (const validation of [images(2), { x1: images(2) }, { x0: images(2), x1: images(2) }]) {
+    await fit(tiny(), images(), { steps: 1, validation, onProgress });
+  }
+  assert.ok(losses.every(Number.isFinite));
+  assert.equal(losses[0], losses[1]);
+  assert.notEqual(losses[1], losses[2]);
+});

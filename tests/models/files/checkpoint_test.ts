@@ -41,73 +41,67 @@ const info: CheckpointInfo = {
   imageSize: [9, 8],
 };
 
-testOnDevices(
-  "saveCheckpoint() and loadCheckpoint() keep every bit, and the settings of the model",
-  async (device) => {
-    const model = createModel(info.config, 46020);
-    const [x, t] = [noise(1, [2, 3, 9, 8]), noise(2, [2])];
-    const bytes = await saveCheckpoint(model, {
-      normalization: info.normalization,
-      imageSize: info.imageSize,
-    });
-    assert.deepEqual(await saveCheckpoint(model, info), bytes);
-    const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
-    const state = await stateOf(model);
-    assert.deepEqual([loaded.info, await stateOf(loaded.model)], [info, state]);
-    assert.deepEqual(decodeCheckpoint(bytes, "a file"), { info, tensors: state });
-    const [a, b] = withDevice(device, () => [model, loaded.model].map((either) => either.velocity(x, t)));
-    assert.deepEqual(await a.read(), await b.read());
-    assert.deepEqual(await saveCheckpoint(loaded.model), bytes);
-    const other = await stateOf(withDevice(device, () => createModel(info.config, 2)));
-    const given = await saveCheckpoint(model, info, other);
-    assert.deepEqual(decodeCheckpoint(given, "a file").tensors, other, "given weights");
+testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit and setting", async (device) => {
+  const model = createModel(info.config, 46020);
+  const [x, t] = [noise(1, [2, 3, 9, 8]), noise(2, [2])];
+  const bytes = await saveCheckpoint(model, {
+    normalization: info.normalization,
+    imageSize: info.imageSize,
+  });
+  assert.deepEqual(await saveCheckpoint(model, info), bytes);
+  const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
+  const state = await stateOf(model);
+  assert.deepEqual([loaded.info, await stateOf(loaded.model)], [info, state]);
+  assert.deepEqual(decodeCheckpoint(bytes, "a file"), { info, tensors: state });
+  const [a, b] = withDevice(device, () => [model, loaded.model].map((either) => either.velocity(x, t)));
+  assert.deepEqual(await a.read(), await b.read());
+  assert.deepEqual(await saveCheckpoint(loaded.model), bytes);
+  const other = await stateOf(withDevice(device, () => createModel(info.config, 2)));
+  const given = await saveCheckpoint(model, info, other);
+  assert.deepEqual(decodeCheckpoint(given, "a file").tensors, other, "given weights");
 
-    // Unknown facts about the images are left out of the file.
-    const bare = await saveCheckpoint(model);
-    assert.deepEqual(Object.keys(decodeSafetensors(bare, "bare").metadata), ["format_version", "config"]);
-    const fallback = withDevice(device, () => loadCheckpoint(bare, "bare", { imageSize: [5, 7] }));
-    assert.deepEqual(fallback.info, { ...info, normalization: { scale: 1, shift: 0 }, imageSize: [5, 7] });
-  },
-);
+  // Unknown facts about the images are left out of the file.
+  const bare = await saveCheckpoint(model);
+  assert.deepEqual(Object.keys(decodeSafetensors(bare, "bare").metadata), ["format_version", "config"]);
+  const fallback = withDevice(device, () => loadCheckpoint(bare, "bare", { imageSize: [5, 7] }));
+  assert.deepEqual(fallback.info, { ...info, normalization: { scale: 1, shift: 0 }, imageSize: [5, 7] });
+});
 
-testOnCpu(
-  "saveCheckpoint() refuses what loadCheckpoint() would, and a config that contradicts the model",
-  async () => {
-    class Own extends Module {
-      weight = noise(1, [2]);
-      velocity = (x: Tensor) => x;
-    }
-    const model = createModel(info.config, 1);
-    const weights = await stateOf(model);
-    weights.delete("last.bias");
-    const { config } = info;
-    const would = "Error: Cannot load what saveCheckpoint\\(\\) would write:";
-    const bad: [call: () => unknown, message: string][] = [
-      [
-        () => saveCheckpoint(model, { normalization: { scale: 0, shift: 1 } }),
-        `${would} its normalization is .*:0`,
-      ],
-      [
-        () => saveCheckpoint(model, { normalization: { scale: 2, shift: NaN } }),
-        `${would} its normalization`,
-      ],
-      [() => saveCheckpoint(model, { imageSize: [0.5, 3] }), `${would} its image_size is \\[0.5,3\\]`],
-      [
-        () => saveCheckpoint(model, { imagesize: [28, 28] } as never),
-        'TypeError: Unknown setting "imagesize" of ',
-      ],
-      [() => saveCheckpoint(model, {}, weights), `StateError: .* "last.bias" is missing`],
-      [
-        () => saveCheckpoint(model, { config: { ...config, groups: 1 } }),
-        'TypeError: Cannot save the checkpoint: config is .*"groups":1}.* \\(expected .*"groups":2}, which the model ',
-      ],
-      [() => saveCheckpoint(new Own()), "TypeError: .* made the model; pass its config$"],
-    ];
-    for (const [call, message] of bad) await assert.rejects(async () => await call(), new RegExp(message));
-    const { metadata } = decodeSafetensors(await saveCheckpoint(new Own(), { config }), "own");
-    assert.equal(JSON.parse(metadata.config).type, config.type);
-  },
-);
+testOnCpu("saveCheckpoint() refuses what loadCheckpoint() would, and another config", async () => {
+  class Own extends Module {
+    weight = noise(1, [2]);
+    velocity = (x: Tensor) => x;
+  }
+  const model = createModel(info.config, 1);
+  const weights = await stateOf(model);
+  weights.delete("last.bias");
+  const { config } = info;
+  const would = "Error: Cannot load what saveCheckpoint\\(\\) would write:";
+  const bad: [call: () => unknown, message: string][] = [
+    [
+      () => saveCheckpoint(model, { normalization: { scale: 0, shift: 1 } }),
+      `${would} its normalization is .*:0`,
+    ],
+    [
+      () => saveCheckpoint(model, { normalization: { scale: 2, shift: NaN } }),
+      `${would} its normalization`,
+    ],
+    [() => saveCheckpoint(model, { imageSize: [0.5, 3] }), `${would} its image_size is \\[0.5,3\\]`],
+    [
+      () => saveCheckpoint(model, { imagesize: [28, 28] } as never),
+      'TypeError: Unknown setting "imagesize" of ',
+    ],
+    [() => saveCheckpoint(model, {}, weights), `StateError: .* "last.bias" is missing`],
+    [
+      () => saveCheckpoint(model, { config: { ...config, groups: 1 } }),
+      'TypeError: Cannot save the checkpoint: config is .*"groups":1}.* \\(expected .*"groups":2}, which the model ',
+    ],
+    [() => saveCheckpoint(new Own()), "TypeError: .* made the model; pass its config$"],
+  ];
+  for (const [call, message] of bad) await assert.rejects(async () => await call(), new RegExp(message));
+  const { metadata } = decodeSafetensors(await saveCheckpoint(new Own(), { config }), "own");
+  assert.equal(JSON.parse(metadata.config).type, config.type);
+});
 
 testWithVectors(
   "loadCheckpoint() reads a plain PyTorch file, given its config",

@@ -79,22 +79,19 @@ function trained(field: VelocityField) {
   });
 }
 
-testOnCpu(
-  "every function that takes a field refuses a velocity of the wrong shape or type",
-  async () => {
-    for (const [use, run] of Object.entries(uses)) {
-      for (const [velocity, given] of Object.values(wrong)) {
-        const late = given === "a promise" ? ", at once: it may not be asynchronous" : "";
-        await assert.rejects(async () => await run({ velocity } as unknown as VelocityField), {
-          name: given.includes("[") ? "ShapeError" : "TypeError",
-          message: `Cannot use the field: velocity() of x f32[2, 1, 4, 4] returned ${given} ` +
-            `(expected f32[2, 1, 4, 4]${late})`,
-        }, `${use}: ${given}`);
-      }
-      await assert.rejects(async () => await run({} as VelocityField), { name: "TypeError" }, use);
+testOnCpu("functions that take a field refuse a velocity of the wrong shape or type", async () => {
+  for (const [use, run] of Object.entries(uses)) {
+    for (const [velocity, given] of Object.values(wrong)) {
+      const late = given === "a promise" ? ", at once: it may not be asynchronous" : "";
+      await assert.rejects(async () => await run({ velocity } as unknown as VelocityField), {
+        name: given.includes("[") ? "ShapeError" : "TypeError",
+        message: `Cannot use the field: velocity() of x f32[2, 1, 4, 4] returned ${given} ` +
+          `(expected f32[2, 1, 4, 4]${late})`,
+      }, `${use}: ${given}`);
     }
-  },
-);
+    await assert.rejects(async () => await run({} as VelocityField), { name: "TypeError" }, use);
+  }
+});
 
 testOnDevices("lossOf() refuses objectives whose parts return wrong shapes", () => {
   const field = { velocity: (x: Tensor) => x };
@@ -140,46 +137,40 @@ const wrappers: Record<string, (field: VelocityField) => VelocityField> = {
 };
 
 for (const [name, wrapped] of Object.entries(wrappers)) {
-  testOnDevices(
-    `a field that is ${name} says that what it evaluates is guided, and for which path`,
-    async () => {
-      const x1 = zeros(points);
-      await assert.rejects(
-        logLikelihood(wrapped({ ...plain, guided: true }), x1, { exact: true, condition: condition() }),
-        /Cannot take the likelihood of a guided field/,
-      );
-      const field = wrapped({ ...plain, path: cosinePath });
-      const options = { steps: 2, condition: condition() };
-      const refused =
-        /^TypeError: Cannot sample with noise: the field is for another path.*expected the linear/;
-      assert.throws(() => new Sampler(field, points, { solver: "sde", ...options }), refused);
-      await assert.rejects(solveFlow(field, x1, { solver: "sde", ...options }), refused);
-    },
-  );
+  testOnDevices(`a field that is ${name} says whether it is guided, and for which path`, async () => {
+    const x1 = zeros(points);
+    await assert.rejects(
+      logLikelihood(wrapped({ ...plain, guided: true }), x1, { exact: true, condition: condition() }),
+      /Cannot take the likelihood of a guided field/,
+    );
+    const field = wrapped({ ...plain, path: cosinePath });
+    const options = { steps: 2, condition: condition() };
+    const refused =
+      /^TypeError: Cannot sample with noise: the field is for another path.*expected the linear/;
+    assert.throws(() => new Sampler(field, points, { solver: "sde", ...options }), refused);
+    await assert.rejects(solveFlow(field, x1, { solver: "sde", ...options }), refused);
+  });
 }
 
-testOnDevices(
-  "HeldOutLoss uses the field's own path, and the objective's prediction",
-  async () => {
-    const source = batchSource(tensor([1, 2, 3, 4, 5, 6], points));
-    const loss = async (field: VelocityField, options = {}) => {
-      const heldOut = new HeldOutLoss(field, source, { batchSize: 2, seed: 1, ...options });
-      return (await heldOut.losses(Uint32Array.of(0, 1))).loss;
-    };
-    const doubled = { velocity: (output: Tensor) => multiply(output, 2) };
-    assert.deepEqual(
-      await loss(plain, { objective: { ...flowMatching, prediction: doubled } }),
-      await loss({ velocity: (x) => multiply(x, 4) }),
-    );
-    const named = { ...plain, path: cosinePath };
-    const expected = await loss(plain, { objective: { ...flowMatching, path: cosinePath } });
-    assert.deepEqual(await loss(new CountedField(named)), expected);
-    assert.throws(
-      () => new HeldOutLoss(named, source, { batchSize: 2, seed: 1, objective: flowMatching }),
-      /created for the path cosine \(expected it as objective.path\)/,
-    );
-  },
-);
+testOnDevices("HeldOutLoss uses the field's own path, and the objective's prediction", async () => {
+  const source = batchSource(tensor([1, 2, 3, 4, 5, 6], points));
+  const loss = async (field: VelocityField, options = {}) => {
+    const heldOut = new HeldOutLoss(field, source, { batchSize: 2, seed: 1, ...options });
+    return (await heldOut.losses(Uint32Array.of(0, 1))).loss;
+  };
+  const doubled = { velocity: (output: Tensor) => multiply(output, 2) };
+  assert.deepEqual(
+    await loss(plain, { objective: { ...flowMatching, prediction: doubled } }),
+    await loss({ velocity: (x) => multiply(x, 4) }),
+  );
+  const named = { ...plain, path: cosinePath };
+  const expected = await loss(plain, { objective: { ...flowMatching, path: cosinePath } });
+  assert.deepEqual(await loss(new CountedField(named)), expected);
+  assert.throws(
+    () => new HeldOutLoss(named, source, { batchSize: 2, seed: 1, objective: flowMatching }),
+    /created for the path cosine \(expected it as objective.path\)/,
+  );
+});
 
 testOnDevices("a field whose `path` is not a path is refused with a clear message", async () => {
   class Field extends Module {

@@ -28,24 +28,21 @@ function networkOf(type: typeof modelTypes[number]) {
 }
 
 for (const type of modelTypes) {
-  testOnDevices(
-    `guided() is conditional at scale 1 and unconditional at 0, to the bit: ${type}`,
-    async () => {
-      const { model, x, t, condition } = networkOf(type);
-      const conditional = await model.velocity(x, t, condition).read();
-      const unconditional = await model.velocity(x, t).read();
-      assert.notDeepEqual(conditional, unconditional);
-      const at = (scale: GuidanceOptions["scale"]) =>
-        guided(model, { scale, none: classes }).velocity(x, t, condition).read();
-      for (const scale of [1, tensor(Float32Array.of(1))]) assert.deepEqual(await at(scale), conditional);
-      for (const scale of [0, tensor(Float32Array.of(0))]) assert.deepEqual(await at(scale), unconditional);
-      assertClose(
-        await at(2.5),
-        conditional.map((v, i) => unconditional[i] + 2.5 * (v - unconditional[i])),
-        1e-5,
-      );
-    },
-  );
+  testOnDevices(`guided() is conditional at scale 1, unconditional at 0, to the bit: ${type}`, async () => {
+    const { model, x, t, condition } = networkOf(type);
+    const conditional = await model.velocity(x, t, condition).read();
+    const unconditional = await model.velocity(x, t).read();
+    assert.notDeepEqual(conditional, unconditional);
+    const at = (scale: GuidanceOptions["scale"]) =>
+      guided(model, { scale, none: classes }).velocity(x, t, condition).read();
+    for (const scale of [1, tensor(Float32Array.of(1))]) assert.deepEqual(await at(scale), conditional);
+    for (const scale of [0, tensor(Float32Array.of(0))]) assert.deepEqual(await at(scale), unconditional);
+    assertClose(
+      await at(2.5),
+      conditional.map((v, i) => unconditional[i] + 2.5 * (v - unconditional[i])),
+      1e-5,
+    );
+  });
 }
 
 /** v(x, t, c) = a(c) x + b(c), in closed form; c = 9 means none. */
@@ -79,24 +76,21 @@ testOnDevices("guided() guides inside the interval only, at each sample's own ti
   assertClose(await field.velocity(x, t, condition).read(), [...c[0], ...second, ...c[2]], 1e-6);
 });
 
-testOnDevices(
-  "guided() with CFG-Zero* scales the unconditional velocity, and starts with v = 0",
-  async () => {
-    const x = tensor(Float32Array.of(1, 2, 3, 4), [2, 2]);
-    const condition = tensor(Uint32Array.of(0, 0));
-    const field = guided(affineField, { scale: 2, none: 9, zeroStar: true });
-    const v = await field.velocity(x, tensor(Float32Array.of(0.03, 0.04)), condition).read();
-    const [c, u] = [[3, 4], [2.5, 3]];
-    const s = (c[0] * u[0] + c[1] * u[1]) / (u[0] ** 2 + u[1] ** 2);
-    assertClose(v, [0, 0, ...c.map((value, i) => s * u[i] + 2 * (value - s * u[i]))], 1e-6);
+testOnDevices("guided() with CFG-Zero* scales the unconditional velocity, and starts at rest", async () => {
+  const x = tensor(Float32Array.of(1, 2, 3, 4), [2, 2]);
+  const condition = tensor(Uint32Array.of(0, 0));
+  const field = guided(affineField, { scale: 2, none: 9, zeroStar: true });
+  const v = await field.velocity(x, tensor(Float32Array.of(0.03, 0.04)), condition).read();
+  const [c, u] = [[3, 4], [2.5, 3]];
+  const s = (c[0] * u[0] + c[1] * u[1]) / (u[0] ** 2 + u[1] ** 2);
+  assertClose(v, [0, 0, ...c.map((value, i) => s * u[i] + 2 * (value - s * u[i]))], 1e-6);
 
-    // If both velocities are equal, s is 1 and nothing changes.
-    const same: VelocityField = { velocity: (x) => multiply(x, 2) };
-    const t = tensor(Float32Array.of(0.5, 0.5));
-    const still = await guided(same, { scale: 4, none: 9, zeroStar: true }).velocity(x, t, condition).read();
-    assertClose(still, [2, 4, 6, 8], 1e-6);
-  },
-);
+  // If both velocities are equal, s is 1 and nothing changes.
+  const same: VelocityField = { velocity: (x) => multiply(x, 2) };
+  const t = tensor(Float32Array.of(0.5, 0.5));
+  const still = await guided(same, { scale: 4, none: 9, zeroStar: true }).velocity(x, t, condition).read();
+  assertClose(still, [2, 4, 6, 8], 1e-6);
+});
 
 testOnDevices("guided() accepts conditions of any row shape, and evaluates the field once", async () => {
   let calls = 0;
@@ -114,27 +108,24 @@ testOnDevices("guided() accepts conditions of any row shape, and evaluates the f
   assert.equal(calls, 1);
 });
 
-testOnDevices(
-  "Sampler records a guided field once: scale and labels may change between runs",
-  async () => {
-    const { model } = networkOf("UNet_FM");
-    const x0 = noise(2, shape);
-    const scale = tensor(new Float32Array(1));
-    const condition = tensor(new Uint32Array(shape[0]));
-    const sampler = new Sampler(guided(model, { scale, none: classes }), shape, { steps: 3, condition });
-    for (const [w, label] of [[1, 0], [2, 2], [0, 1]] as const) {
-      scale.write(Float32Array.of(w));
-      condition.write(new Uint32Array(shape[0]).fill(label));
-      const fresh = guided(model, { scale: w, none: classes });
-      const expected = sample(fresh, {
-        x0,
-        steps: 3,
-        condition: tensor(new Uint32Array(shape[0]).fill(label)),
-      });
-      assertClose(await sampler.run(x0).read(), await expected.read(), 1e-5);
-    }
-  },
-);
+testOnDevices("Sampler records a guided field once: scale and labels may change between runs", async () => {
+  const { model } = networkOf("UNet_FM");
+  const x0 = noise(2, shape);
+  const scale = tensor(new Float32Array(1));
+  const condition = tensor(new Uint32Array(shape[0]));
+  const sampler = new Sampler(guided(model, { scale, none: classes }), shape, { steps: 3, condition });
+  for (const [w, label] of [[1, 0], [2, 2], [0, 1]] as const) {
+    scale.write(Float32Array.of(w));
+    condition.write(new Uint32Array(shape[0]).fill(label));
+    const fresh = guided(model, { scale: w, none: classes });
+    const expected = sample(fresh, {
+      x0,
+      steps: 3,
+      condition: tensor(new Uint32Array(shape[0]).fill(label)),
+    });
+    assertClose(await sampler.run(x0).read(), await expected.read(), 1e-5);
+  }
+});
 
 testOnCpu("guided() sets `guided`, and refuses invalid options", () => {
   const field: VelocityField = { velocity: (x) => x };

@@ -5,25 +5,22 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
 for (const [name, { make }] of Object.entries(paths)) {
-  testOnDevices(
-    `paths: ${name} goes from noise at 0 to data at 1, with its derivative as velocity`,
-    async () => {
-      const path = make();
-      const [x0, x1] = [tensor([0.5, -1], [2, 1]), tensor([2, 3], [2, 1])];
-      const at = async (t: number) => {
-        const { xt, u } = path.at(x0, x1, tensor([t, t]));
-        return { xt: await xt.read(), u: await u.read() };
-      };
-      assertClose((await at(0)).xt, [0.5, -1], 1e-6);
-      assertClose((await at(1)).xt, [2, 3], 1e-6);
-      const dt = 1e-2;
-      for (const t of [0.1, 0.5, 0.8]) {
-        const [before, after] = [(await at(t - dt)).xt, (await at(t + dt)).xt];
-        assertClose((await at(t)).u, after.map((x, i) => (x - before[i]) / (2 * dt)), 1e-2);
-      }
-      assert.equal((await at(0.5)).xt.length, 2);
-    },
-  );
+  testOnDevices(`paths: ${name} goes from noise to data, with its derivative as velocity`, async () => {
+    const path = make();
+    const [x0, x1] = [tensor([0.5, -1], [2, 1]), tensor([2, 3], [2, 1])];
+    const at = async (t: number) => {
+      const { xt, u } = path.at(x0, x1, tensor([t, t]));
+      return { xt: await xt.read(), u: await u.read() };
+    };
+    assertClose((await at(0)).xt, [0.5, -1], 1e-6);
+    assertClose((await at(1)).xt, [2, 3], 1e-6);
+    const dt = 1e-2;
+    for (const t of [0.1, 0.5, 0.8]) {
+      const [before, after] = [(await at(t - dt)).xt, (await at(t + dt)).xt];
+      assertClose((await at(t)).u, after.map((x, i) => (x - before[i]) / (2 * dt)), 1e-2);
+    }
+    assert.equal((await at(0.5)).xt.length, 2);
+  });
 }
 
 /** Noise, data and times whose shapes would broadcast. */

@@ -78,19 +78,16 @@ function pairOf(options: Partial<ModelOptions>) {
 
 for (const path of pathNames) {
   for (const prediction of predictionNames) {
-    testOnDevices(
-      `velocity() of a network that predicts ${prediction} is a velocity, ${path} path`,
-      async () => {
-        const { model, raw } = pairOf({ path, prediction });
-        const [x, t] = [noise(1, [2, 1, 4, 4]), tensor([0.2, 0.97])];
-        const { velocity } = predictions[prediction].make();
-        const expected = await velocity(raw.velocity(x, t), x, t, paths[path].make()).read();
-        assert.deepEqual(await model.velocity(x, t).read(), expected);
-        const { model: loaded, info } = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
-        assert.deepEqual([info.config.path, info.config.prediction], [path, prediction]);
-        assert.deepEqual(await loaded.velocity(x, t).read(), expected);
-      },
-    );
+    testOnDevices(`a network that predicts ${prediction} has a velocity on the ${path} path`, async () => {
+      const { model, raw } = pairOf({ path, prediction });
+      const [x, t] = [noise(1, [2, 1, 4, 4]), tensor([0.2, 0.97])];
+      const { velocity } = predictions[prediction].make();
+      const expected = await velocity(raw.velocity(x, t), x, t, paths[path].make()).read();
+      assert.deepEqual(await model.velocity(x, t).read(), expected);
+      const { model: loaded, info } = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
+      assert.deepEqual([info.config.path, info.config.prediction], [path, prediction]);
+      assert.deepEqual(await loaded.velocity(x, t).read(), expected);
+    });
   }
 }
 

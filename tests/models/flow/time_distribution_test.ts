@@ -65,17 +65,14 @@ testOnDevices("timeDistributions: stratified draws one time per bin, in order", 
   }
 });
 
-testOnDevices(
-  "timeDistributions: u_shaped follows its formula from nearly uniform to the steepest",
-  async () => {
-    const u = await drawn("uniform", {}, 1, 1000);
-    for (const a of [1e-9, 1e-4, 0.0299, 0.03, 0.1, 40]) {
-      const t = await drawn("u_shaped", { a }, 1, 1000);
-      assertClose(t, u.map((u) => 0.5 + Math.asinh((2 * u - 1) * Math.sinh(a / 2)) / a), 1e-5);
-      assert.ok(t.every((t) => t >= 0 && t <= 1) && new Set(t).size > 900, "times differ");
-    }
-  },
-);
+testOnDevices("timeDistributions: u_shaped follows its formula for any steepness", async () => {
+  const u = await drawn("uniform", {}, 1, 1000);
+  for (const a of [1e-9, 1e-4, 0.0299, 0.03, 0.1, 40]) {
+    const t = await drawn("u_shaped", { a }, 1, 1000);
+    assertClose(t, u.map((u) => 0.5 + Math.asinh((2 * u - 1) * Math.sinh(a / 2)) / a), 1e-5);
+    assert.ok(t.every((t) => t >= 0 && t <= 1) && new Set(t).size > 900, "times differ");
+  }
+});
 
 testOnCpu("timeDistributions refuse settings out of range", () => {
   const { u_shaped, logit_normal } = timeDistributions;

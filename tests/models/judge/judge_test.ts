@@ -21,24 +21,21 @@ import { mutateSafetensors, randomOf } from "../../experiments/mutations.ts";
 const P = info.channels * info.height * info.width;
 const pixelsOf = (count: number) => Float32Array.from({ length: count * P }, (_, i) => (i * 37 % 101) / 100);
 
-testOnDevices(
-  "Judge.judge() judges each image independently of the others",
-  async (device) => {
-    const judge = loadJudge(await tinyJudge(), "a file");
-    const pixels = pixelsOf(501);
-    const { probabilities, features } = await judge.judge(pixels);
-    assert.deepEqual([probabilities.length, features.rows, features.width], [501 * 3, 501, 84]);
-    assert.equal(features.values.length, 501 * 84);
-    assert.ok(features.values.every((value) => value >= 0));
-    for (const n of [0, 166, 167, 250, 500]) {
-      const row = probabilities.subarray(n * 3, (n + 1) * 3);
-      assertClose([row.reduce((sum, share) => sum + share, 0)], [1], 1e-6);
-      const alone = await withDevice(device, () => judge.judge(pixels.subarray(n * P, (n + 1) * P)));
-      assertClose(row, alone.probabilities, 1e-5);
-      assertClose(features.values.subarray(n * 84, (n + 1) * 84), alone.features.values, 1e-5);
-    }
-  },
-);
+testOnDevices("Judge.judge() judges each image on its own", async (device) => {
+  const judge = loadJudge(await tinyJudge(), "a file");
+  const pixels = pixelsOf(501);
+  const { probabilities, features } = await judge.judge(pixels);
+  assert.deepEqual([probabilities.length, features.rows, features.width], [501 * 3, 501, 84]);
+  assert.equal(features.values.length, 501 * 84);
+  assert.ok(features.values.every((value) => value >= 0));
+  for (const n of [0, 166, 167, 250, 500]) {
+    const row = probabilities.subarray(n * 3, (n + 1) * 3);
+    assertClose([row.reduce((sum, share) => sum + share, 0)], [1], 1e-6);
+    const alone = await withDevice(device, () => judge.judge(pixels.subarray(n * P, (n + 1) * P)));
+    assertClose(row, alone.probabilities, 1e-5);
+    assertClose(features.values.subarray(n * 84, (n + 1) * 84), alone.features.values, 1e-5);
+  }
+});
 
 testOnDevices("Judge.judge() applies the normalization of its file", async () => {
   const pixels = pixelsOf(2);

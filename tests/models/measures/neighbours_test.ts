@@ -61,39 +61,33 @@ testOnDevices("nearestNeighbours() of many points are exact across blocks", asyn
   }
 });
 
-testOnDevices(
-  "nearestNeighbours() of copies are at distance 0, even far from the origin",
-  async () => {
-    const references = normalPoints(0, 50, 20, 1e-3, 1000);
-    const nudged = {
-      ...references,
-      values: references.values.map((x, i) => i % 20 === 0 ? x + 2 ** -14 : x),
-    };
-    const copies = await nearestNeighbours(references, references, 1);
-    assert.deepEqual([...copies.indices], [...copies.indices.keys()]);
-    assert.ok(copies.squared.every((squared) => squared === 0));
-    const near = await nearestNeighbours(nudged, references, 1);
-    assert.deepEqual([...near.indices], [...near.indices.keys()]);
-    assert.ok(near.squared.every((squared) => squared === 2 ** -28));
-  },
-);
+testOnDevices("nearestNeighbours() of copies are at distance 0, even far from the origin", async () => {
+  const references = normalPoints(0, 50, 20, 1e-3, 1000);
+  const nudged = {
+    ...references,
+    values: references.values.map((x, i) => i % 20 === 0 ? x + 2 ** -14 : x),
+  };
+  const copies = await nearestNeighbours(references, references, 1);
+  assert.deepEqual([...copies.indices], [...copies.indices.keys()]);
+  assert.ok(copies.squared.every((squared) => squared === 0));
+  const near = await nearestNeighbours(nudged, references, 1);
+  assert.deepEqual([...near.indices], [...near.indices.keys()]);
+  assert.ok(near.squared.every((squared) => squared === 2 ** -28));
+});
 
-testOnDevices(
-  "nearestNeighbours() are exact if f32 products would overflow or underflow, or are equal",
-  async () => {
-    const same = { values: new Float32Array(5000 * 2).fill(3), rows: 5000, width: 2 };
-    const found = await nearestNeighbours(pickPoints(same, [0, 1]), same, 3);
-    assert.deepEqual([[...found.indices], [...found.squared]], [[0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 0]]);
-    for (const scale of [1e30, 1e-30]) {
-      const [points, few] = [normalPoints(0, 20, 4, scale), normalPoints(1, 20, 4, scale * 1e-10)];
-      const references = joined(points, few);
-      for (const queries of [points, few]) {
-        const { indices } = await nearestNeighbours(queries, references, 3);
-        assert.deepEqual([...indices], sorted(queries, references, 3).map(({ j }) => j));
-      }
+testOnDevices("nearestNeighbours() are exact if f32 products overflow, underflow or are equal", async () => {
+  const same = { values: new Float32Array(5000 * 2).fill(3), rows: 5000, width: 2 };
+  const found = await nearestNeighbours(pickPoints(same, [0, 1]), same, 3);
+  assert.deepEqual([[...found.indices], [...found.squared]], [[0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 0]]);
+  for (const scale of [1e30, 1e-30]) {
+    const [points, few] = [normalPoints(0, 20, 4, scale), normalPoints(1, 20, 4, scale * 1e-10)];
+    const references = joined(points, few);
+    for (const queries of [points, few]) {
+      const { indices } = await nearestNeighbours(queries, references, 3);
+      assert.deepEqual([...indices], sorted(queries, references, 3).map(({ j }) => j));
     }
-  },
-);
+  }
+});
 
 testOnDevices("nearestNeighbours() are exact if a few f32 products underflow", async () => {
   const mirrored = ({ values, rows, width }: Points) => ({

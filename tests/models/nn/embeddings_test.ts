@@ -29,22 +29,19 @@ testOnDevices("timeFeatures: sinusoidal has waves of 1000 t, cosines first", asy
   assert.deepEqual([...found.subarray(0, 8)], [1, 1, 1, 1, 0, 0, 0, 0]);
 });
 
-testOnDevices(
-  "a network with a sinusoidal time embedding trains, and its checkpoint keeps the setting",
-  async () => {
-    const options = { tEmb: 6, groups: 2, timeEmbedding: "sinusoidal" } as const;
-    const model = createModel({ type: "UNet_FM", filters: [4, 8], ...options }, 1);
-    assert.deepEqual(namedParameters(model).get("time_mlp.0.weight")!.shape, [6, 6]);
-    const x1 = tensor(Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)), [4, 1, 4, 4]);
-    const losses = await fit(model, x1, { steps: 40, learningRate: 0.01 });
-    const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
-    assert.ok(mean(losses.subarray(30)) < mean(losses.subarray(0, 5)));
-    const loaded = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
-    assert.equal(loaded.info.config.timeEmbedding, "sinusoidal");
-    const [x, t] = [tensor(new Float32Array(16).fill(0.5), [1, 1, 4, 4]), tensor([0.3])];
-    assert.deepEqual(await loaded.model.velocity(x, t).read(), await model.velocity(x, t).read());
-  },
-);
+testOnDevices("a network with a sinusoidal time embedding trains, and keeps the setting", async () => {
+  const options = { tEmb: 6, groups: 2, timeEmbedding: "sinusoidal" } as const;
+  const model = createModel({ type: "UNet_FM", filters: [4, 8], ...options }, 1);
+  assert.deepEqual(namedParameters(model).get("time_mlp.0.weight")!.shape, [6, 6]);
+  const x1 = tensor(Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)), [4, 1, 4, 4]);
+  const losses = await fit(model, x1, { steps: 40, learningRate: 0.01 });
+  const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
+  assert.ok(mean(losses.subarray(30)) < mean(losses.subarray(0, 5)));
+  const loaded = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
+  assert.equal(loaded.info.config.timeEmbedding, "sinusoidal");
+  const [x, t] = [tensor(new Float32Array(16).fill(0.5), [1, 1, 4, 4]), tensor([0.3])];
+  assert.deepEqual(await loaded.model.velocity(x, t).read(), await model.velocity(x, t).read());
+});
 
 testOnCpu("a checkpoint omits the default time embedding; invalid ones are refused", async () => {
   const bytes = await saveCheckpoint(createModel({ type: "UNet_FM", filters: [4], tEmb: 3 }, 1));
@@ -61,24 +58,20 @@ testOnCpu("a checkpoint omits the default time embedding; invalid ones are refus
 });
 
 for (const type of modelTypes) {
-  testOnDevices(
-    `${type} learns from labels, samples by label, and keeps its classes in the checkpoint`,
-    async () => {
-      const model = createModel({ type, filters: [8], tEmb: 4, groups: 2, classes: 2 }, 46020);
-      const x1 = tensor(Float32Array.from({ length: 4 * 16 }, (_, i) => i < 32 ? 1 : -1), [4, 1, 4, 4]);
-      const condition = tensor(Uint32Array.of(0, 0, 1, 1));
-      const losses = await fit(model, x1, { steps: 150, learningRate: 0.01, condition });
-      assert.ok(losses[149] < losses[0] / 2, `${losses[0]} to ${losses[149]}`);
-      const loaded = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
-      assert.equal(loaded.info.config.classes, 2);
-      const draw = (by: typeof model) =>
-        sample(by, { x0: noise(0, [4, 1, 4, 4]), steps: 8, condition }).read();
-      const images = await draw(loaded.model);
-      assert.deepEqual(images, await draw(model));
-      const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
-      assert.ok(mean(images.subarray(0, 32)) > 0.3 && mean(images.subarray(32)) < -0.3);
-    },
-  );
+  testOnDevices(`${type} learns from labels, samples by label, and keeps its classes`, async () => {
+    const model = createModel({ type, filters: [8], tEmb: 4, groups: 2, classes: 2 }, 46020);
+    const x1 = tensor(Float32Array.from({ length: 4 * 16 }, (_, i) => i < 32 ? 1 : -1), [4, 1, 4, 4]);
+    const condition = tensor(Uint32Array.of(0, 0, 1, 1));
+    const losses = await fit(model, x1, { steps: 150, learningRate: 0.01, condition });
+    assert.ok(losses[149] < losses[0] / 2, `${losses[0]} to ${losses[149]}`);
+    const loaded = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
+    assert.equal(loaded.info.config.classes, 2);
+    const draw = (by: typeof model) => sample(by, { x0: noise(0, [4, 1, 4, 4]), steps: 8, condition }).read();
+    const images = await draw(loaded.model);
+    assert.deepEqual(images, await draw(model));
+    const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
+    assert.ok(mean(images.subarray(0, 32)) > 0.3 && mean(images.subarray(32)) < -0.3);
+  });
 
   testOnDevices(`${type} without a condition treats every label as none`, async () => {
     const model = createModel({ type, filters: [4, 8], tEmb: 6, groups: 2, classes: 300 }, 5);

@@ -63,24 +63,21 @@ testOnDevices("Trainers with different optimizers take turns on the same paramet
   assert.equal(new Set(states.map((state) => `${state.values().next().value!.data}`)).size, 3);
 });
 
-testOnDevices(
-  "createModel() lays parameters out in one memory, in order, as flatten() does",
-  async () => {
-    const parameters = namedParameters(createModel(tiny, 1));
-    assert.deepEqual(runsOf(parameters.keys(), [parameters]), [[...parameters.keys()]]);
-    const own = new Map([["x", tensor([1, 2, 3], [3, 1])], ["y", tensor([4])]]);
-    const [view, step] = [reshape(own.get("x")!, [3]), record(() => add(own.get("y")!, 1))];
-    assert.equal(flatten(own), own);
-    assert.deepEqual([...await own.get("x")!.read()], [1, 2, 3]);
-    const [{ storage }] = own.values();
-    flatten(own); // changes nothing
-    assert.ok(own.values().every((each) => each.storage === storage));
-    const all = await rangeOf(own, ["x", "y"]).read();
-    assert.deepEqual([...all], Array.from({ length: 65 }, (_, i) => i < 3 ? i + 1 : i === 64 ? 4 : 0));
-    assert.throws(() => step.run(), /memory that flatten\(\) has left/);
-    await assert.rejects(async () => await view.read(), /call it before views, steps and samplers are made/);
-  },
-);
+testOnDevices("createModel() and flatten() lay parameters out in one memory, in order", async () => {
+  const parameters = namedParameters(createModel(tiny, 1));
+  assert.deepEqual(runsOf(parameters.keys(), [parameters]), [[...parameters.keys()]]);
+  const own = new Map([["x", tensor([1, 2, 3], [3, 1])], ["y", tensor([4])]]);
+  const [view, step] = [reshape(own.get("x")!, [3]), record(() => add(own.get("y")!, 1))];
+  assert.equal(flatten(own), own);
+  assert.deepEqual([...await own.get("x")!.read()], [1, 2, 3]);
+  const [{ storage }] = own.values();
+  flatten(own); // changes nothing
+  assert.ok(own.values().every((each) => each.storage === storage));
+  const all = await rangeOf(own, ["x", "y"]).read();
+  assert.deepEqual([...all], Array.from({ length: 65 }, (_, i) => i < 3 ? i + 1 : i === 64 ? 4 : 0));
+  assert.throws(() => step.run(), /memory that flatten\(\) has left/);
+  await assert.rejects(async () => await view.read(), /call it before views, steps and samplers are made/);
+});
 
 testOnDevices("flatZeros() and runsOf() respect the order and the largest binding", (device) => {
   const shapes = new Map(
@@ -105,20 +102,17 @@ testOnDevices("flatZeros() and runsOf() respect the order and the largest bindin
   }
 });
 
-testOnDevices(
-  "shareParameters() follows the other values; earlier steps keep the old ones",
-  async () => {
-    const [model, other, x] = [createModel(tiny, 1), createModel(tiny, 2), noise(2, shape)];
-    const sampler = new Sampler(model, shape, { steps: 2 });
-    const values = async () => [...await sampler.run(x).read()];
-    const before = await values();
-    shareParameters(namedParameters(model), namedParameters(other));
-    assert.deepEqual(await stateOf(model), await stateOf(other));
-    await fit(other, x, { steps: 2 });
-    assert.deepEqual(await stateOf(model), await stateOf(other));
-    assert.deepEqual(await values(), before);
-  },
-);
+testOnDevices("shareParameters() follows the other values; earlier steps keep the old ones", async () => {
+  const [model, other, x] = [createModel(tiny, 1), createModel(tiny, 2), noise(2, shape)];
+  const sampler = new Sampler(model, shape, { steps: 2 });
+  const values = async () => [...await sampler.run(x).read()];
+  const before = await values();
+  shareParameters(namedParameters(model), namedParameters(other));
+  assert.deepEqual(await stateOf(model), await stateOf(other));
+  await fit(other, x, { steps: 2 });
+  assert.deepEqual(await stateOf(model), await stateOf(other));
+  assert.deepEqual(await values(), before);
+});
 
 testOnDevices("withParameters() and shareParameters() change nothing if a value is missing", async () => {
   const parameters = new Map(["a", "b"].map((name, i) => [name, tensor([i + 1])]));

@@ -39,21 +39,18 @@ testOnDevices("a flow that is straight or at rest has length = distance and no c
   assertClose(back.straightness, [0, 0, 0], 1e-6);
 });
 
-testOnDevices(
-  "a straight line at changing speed has length = distance, but straightness above 0",
-  async () => {
-    // x(t) = x(0) + t^2: the velocity 2 t differs from 1 by 2 t - 1, with mean square 1/3.
-    const field = {
-      velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [t.size, 1]), 2)),
-    };
-    const found = await flowGeometry(field, tensor([1], [1, 1]), { solver: "heun", steps: 100 });
-    assertClose(found.length, found.distance, 1e-6);
-    assertClose(found.distance, [1], 1e-6);
-    assertClose(found.straightness, [1 / 3], 1e-3);
-    assertClose(found.turning, [0], 1e-6);
-    assertClose(found.deviation[25], [0.25], 1e-5);
-  },
-);
+testOnDevices("a straight line at changing speed has a straightness above 0", async () => {
+  // x(t) = x(0) + t^2: the velocity 2 t differs from 1 by 2 t - 1, with mean square 1/3.
+  const field = {
+    velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [t.size, 1]), 2)),
+  };
+  const found = await flowGeometry(field, tensor([1], [1, 1]), { solver: "heun", steps: 100 });
+  assertClose(found.length, found.distance, 1e-6);
+  assertClose(found.distance, [1], 1e-6);
+  assertClose(found.straightness, [1 / 3], 1e-3);
+  assertClose(found.turning, [0], 1e-6);
+  assertClose(found.deviation[25], [0.25], 1e-5);
+});
 
 testOnDevices("a rotation has the curvature and turning angle of its circles", async () => {
   const [omega, steps] = [2, 100];

@@ -108,36 +108,33 @@ testOnCpu("logLikelihood() takes adaptive steps per sample by default", async ()
   assertClose(await bosh3.logp.read(), expected, 1e-3);
 });
 
-testOnDevices(
-  "logLikelihood() of v = A x uses the trace of A, or fixed random signs",
-  async () => {
-    const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
-    const field = { // row by row, because matmul expects A transposed
-      velocity: (x: Tensor) => concat(A.map((row) => sum(multiply(x, tensor(row, [1, 3])), [1], true)), 1),
-    };
-    const [N, P, x1] = [5, 2, noise(1, [5, 3])];
-    const signs = await rademacher(3, P, [N, 3]).read();
-    const estimates = upTo(N * P).map((i) => {
-      const epsilon = signs.subarray(3 * ((i % P) * N + Math.floor(i / P))).subarray(0, 3);
-      return A.flatMap((row, i) => row.map((a, j) => a * epsilon[i] * epsilon[j])).reduce((a, b) => a + b);
+testOnDevices("logLikelihood() of v = A x uses the trace of A, or fixed random signs", async () => {
+  const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
+  const field = { // row by row, because matmul expects A transposed
+    velocity: (x: Tensor) => concat(A.map((row) => sum(multiply(x, tensor(row, [1, 3])), [1], true)), 1),
+  };
+  const [N, P, x1] = [5, 2, noise(1, [5, 3])];
+  const signs = await rademacher(3, P, [N, 3]).read();
+  const estimates = upTo(N * P).map((i) => {
+    const epsilon = signs.subarray(3 * ((i % P) * N + Math.floor(i / P))).subarray(0, 3);
+    return A.flatMap((row, i) => row.map((a, j) => a * epsilon[i] * epsilon[j])).reduce((a, b) => a + b);
+  });
+  const assertLogp = async (how: LikelihoodOptions, divergences: readonly number[]) => {
+    const { logp, z, perProbe } = await logLikelihood(field, x1, { ...how, batch: 2 });
+    assertClose(await logp.read(), await mean(perProbe, [1]).read(), 1e-6);
+    const noises = await z.read();
+    const expected = divergences.map((divergence, i) => {
+      const n = Math.floor(i * N / divergences.length);
+      const squares = noises.subarray(3 * n, 3 * n + 3).reduce((sum, z) => sum + z * z, 0);
+      return -squares / 2 - 1.5 * Math.log(2 * Math.PI) - divergence;
     });
-    const assertLogp = async (how: LikelihoodOptions, divergences: readonly number[]) => {
-      const { logp, z, perProbe } = await logLikelihood(field, x1, { ...how, batch: 2 });
-      assertClose(await logp.read(), await mean(perProbe, [1]).read(), 1e-6);
-      const noises = await z.read();
-      const expected = divergences.map((divergence, i) => {
-        const n = Math.floor(i * N / divergences.length);
-        const squares = noises.subarray(3 * n, 3 * n + 3).reduce((sum, z) => sum + z * z, 0);
-        return -squares / 2 - 1.5 * Math.log(2 * Math.PI) - divergence;
-      });
-      assertClose(await perProbe.read(), expected, 1e-4);
-    };
-    for (const how of [{ solver: "rk4", steps: 10 }, { rtol: 1e-4 }] as const) {
-      await assertLogp({ ...how, exact: true }, Array(N).fill(0.3 + 0.1 - 0.8));
-      await assertLogp({ ...how, seed: 3, probes: P }, estimates);
-    }
-  },
-);
+    assertClose(await perProbe.read(), expected, 1e-4);
+  };
+  for (const how of [{ solver: "rk4", steps: 10 }, { rtol: 1e-4 }] as const) {
+    await assertLogp({ ...how, exact: true }, Array(N).fill(0.3 + 0.1 - 0.8));
+    await assertLogp({ ...how, seed: 3, probes: P }, estimates);
+  }
+});
 
 testOnCpu("logLikelihood() refuses invalid options", async () => {
   const flow = new GaussianFlow();

@@ -37,24 +37,21 @@ const linear = {
 };
 const solution = (x0: number, t: number) => (x0 + 0.5) * Math.exp(-2 * t) + t - 0.5;
 
-testOnDevices(
-  "Sampler solves at any times with one record, in both directions, and within a span",
-  async () => {
-    const times = [0, 0.02, 0.1, 0.4, 0.41, 1];
-    const sampler = new Sampler(linear, [2, 1], { times, solver: "rk4" });
-    const at = (t: number) => [solution(1, t), solution(-2, t)];
-    const snapshots = await Array.fromAsync(sampler.trajectory(tensor([1, -2], [2, 1])));
-    assert.deepEqual(snapshots.map(({ t }) => t), times);
-    snapshots.forEach(({ t, image }) => assertClose(image, at(t), 0.02));
-    const x1 = tensor(snapshots[5].image, [2, 1]);
-    const reversed = new Sampler(linear, [2, 1], { times: times.toReversed(), solver: "rk4" }).run(x1);
-    assertClose(await reversed.read(), [1, -2], 0.05);
-    assert.deepEqual(await sampler.run(x1, { from: 1, to: 0 }).read(), await reversed.read());
-    for (const [from, to] of [[0.25, 0.75], [0.75, 0.25]]) {
-      assertClose(await sampler.run(tensor(at(from), [2, 1]), { from, to }).read(), at(to), 5e-3);
-    }
-  },
-);
+testOnDevices("Sampler solves at any times with one record, both ways, and within a span", async () => {
+  const times = [0, 0.02, 0.1, 0.4, 0.41, 1];
+  const sampler = new Sampler(linear, [2, 1], { times, solver: "rk4" });
+  const at = (t: number) => [solution(1, t), solution(-2, t)];
+  const snapshots = await Array.fromAsync(sampler.trajectory(tensor([1, -2], [2, 1])));
+  assert.deepEqual(snapshots.map(({ t }) => t), times);
+  snapshots.forEach(({ t, image }) => assertClose(image, at(t), 0.02));
+  const x1 = tensor(snapshots[5].image, [2, 1]);
+  const reversed = new Sampler(linear, [2, 1], { times: times.toReversed(), solver: "rk4" }).run(x1);
+  assertClose(await reversed.read(), [1, -2], 0.05);
+  assert.deepEqual(await sampler.run(x1, { from: 1, to: 0 }).read(), await reversed.read());
+  for (const [from, to] of [[0.25, 0.75], [0.75, 0.25]]) {
+    assertClose(await sampler.run(tensor(at(from), [2, 1]), { from, to }).read(), at(to), 5e-3);
+  }
+});
 
 testOnDevices("runs and trajectories of one sampler do not disturb each other", async () => {
   for (const how of [{ solver: "heun" }, { solver: bosh3 }, { solver: "sde" }] as const) {
@@ -79,29 +76,26 @@ testOnDevices("runs and trajectories of one sampler do not disturb each other", 
   }
 });
 
-testOnDevices(
-  "Sampler.trajectory() copies its start, starts at any step, and may be abandoned early",
-  async () => {
-    const sampler = new Sampler(model(), shape, { steps: 5 });
-    const x0 = noise(1, shape);
-    const expected = sampler.run(x0);
-    for await (const { t } of sampler.trajectory(x0, { ahead: 1 })) if (t > 0.3) break;
-    const later = sampler.trajectory(x0);
-    x0.write(new Float32Array(x0.size));
-    const whole = await Array.fromAsync(later);
-    assert.deepEqual(await expected.read(), whole[5].image, "which later runs do not overwrite");
-    const x = tensor(whole[3].image, shape);
-    for (const ahead of [1, 64]) {
-      assert.deepEqual(await Array.fromAsync(sampler.trajectory(x, { first: 3, ahead })), whole.slice(3));
-    }
-    const other = await Array.fromAsync(sampler.trajectory(add(x, 1), { first: 3 }));
-    assert.deepEqual(other[0].image, whole[3].image.map((value) => Math.fround(value + 1)));
-    assert.throws(() => sampler.trajectory(x, { first: 5 }), {
-      name: "RangeError",
-      message: "Cannot follow a trajectory: first is 5 (expected a whole number from 0 to 4)",
-    });
-  },
-);
+testOnDevices("Sampler.trajectory() copies its start, begins at any step, may be left early", async () => {
+  const sampler = new Sampler(model(), shape, { steps: 5 });
+  const x0 = noise(1, shape);
+  const expected = sampler.run(x0);
+  for await (const { t } of sampler.trajectory(x0, { ahead: 1 })) if (t > 0.3) break;
+  const later = sampler.trajectory(x0);
+  x0.write(new Float32Array(x0.size));
+  const whole = await Array.fromAsync(later);
+  assert.deepEqual(await expected.read(), whole[5].image, "which later runs do not overwrite");
+  const x = tensor(whole[3].image, shape);
+  for (const ahead of [1, 64]) {
+    assert.deepEqual(await Array.fromAsync(sampler.trajectory(x, { first: 3, ahead })), whole.slice(3));
+  }
+  const other = await Array.fromAsync(sampler.trajectory(add(x, 1), { first: 3 }));
+  assert.deepEqual(other[0].image, whole[3].image.map((value) => Math.fround(value + 1)));
+  assert.throws(() => sampler.trajectory(x, { first: 5 }), {
+    name: "RangeError",
+    message: "Cannot follow a trajectory: first is 5 (expected a whole number from 0 to 4)",
+  });
+});
 
 testOnDevices("Sampler.solve() reports progress, awaits onProgress, and stops if it throws", async () => {
   const sampler = new Sampler(linear, [1, 1], { steps: 4 });

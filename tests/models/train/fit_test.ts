@@ -105,31 +105,28 @@ testOnCpu("fit() refuses invalid options, and reports the step at which training
   }
 });
 
-testOnDevices(
-  "fit() tells its schedule the progress of each step, and the validation loss of each epoch",
-  async () => {
-    const asked: number[] = [];
-    const constant = { learningRate: (progress: number) => (asked.push(progress), 0.01) };
-    await fit(new LineField(1), data(), { steps: 5, learningRate: constant });
-    assert.deepEqual(asked, [0, 0, 0.25, 0.5, 0.75, 1]); // the first call is the optimizer's
-    const validation = { x1: data() };
-    const schedule = plateauSchedule(0.05, { factor: 0.5, patience: 0, threshold: 0.9 });
-    const seen: number[] = [];
-    const observed: number[] = [];
-    const observe = (loss: number) => (observed.push(loss), schedule.observe(loss));
-    await fit(new LineField(1), data(), {
-      steps: 25,
-      batchSize: 10,
-      learningRate: { learningRate: schedule.learningRate, observe },
-      validation,
-      onProgress: ({ validationLoss }) => void (validationLoss !== undefined && seen.push(validationLoss)),
-    });
-    assert.equal(observed.length, 5); // 5 epochs of 5 steps
-    assert.ok(observed[4] < observed[0], `${observed}`);
-    assert.deepEqual([...new Set(seen)], observed);
-    assert.ok(schedule.learningRate(1) < 0.05, "the rate fell");
-  },
-);
+testOnDevices("fit() tells its schedule each step's progress and each epoch's validation loss", async () => {
+  const asked: number[] = [];
+  const constant = { learningRate: (progress: number) => (asked.push(progress), 0.01) };
+  await fit(new LineField(1), data(), { steps: 5, learningRate: constant });
+  assert.deepEqual(asked, [0, 0, 0.25, 0.5, 0.75, 1]); // the first call is the optimizer's
+  const validation = { x1: data() };
+  const schedule = plateauSchedule(0.05, { factor: 0.5, patience: 0, threshold: 0.9 });
+  const seen: number[] = [];
+  const observed: number[] = [];
+  const observe = (loss: number) => (observed.push(loss), schedule.observe(loss));
+  await fit(new LineField(1), data(), {
+    steps: 25,
+    batchSize: 10,
+    learningRate: { learningRate: schedule.learningRate, observe },
+    validation,
+    onProgress: ({ validationLoss }) => void (validationLoss !== undefined && seen.push(validationLoss)),
+  });
+  assert.equal(observed.length, 5); // 5 epochs of 5 steps
+  assert.ok(observed[4] < observed[0], `${observed}`);
+  assert.deepEqual([...new Set(seen)], observed);
+  assert.ok(schedule.learningRate(1) < 0.05, "the rate fell");
+});
 
 testOnDevices("fit() keeps bursts of steps short if epochs interrupt them", async () => {
   const { now } = performance;

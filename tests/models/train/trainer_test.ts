@@ -126,29 +126,26 @@ testOnDevices("Trainer.averaged has the averaged weights, which another network 
   assert.equal(plain.averaged, plain.parameters);
 });
 
-testOnDevices(
-  "Trainer draws noise and times from their own streams, and averages once per step",
-  async () => {
-    const { field, made } = trainer({ ema: 0.5, optimizer: "sgd", momentum: 0 });
-    const x1 = [3, 4, 5];
-    const values = async () => [...await field.map.weight.read(), ...await field.map.bias.read()];
-    let average = await values();
-    for (let step = 0; step < 3; step++) {
-      const key = (stream: number) => tensor(Uint32Array.of(1, stream, step));
-      const pairs = {
-        x0: randomNormal(key(2), [2, 1]),
-        x1: tensor([...batch(step)].map((n) => x1[n]), [2, 1]),
-        t: randomUniform(key(3), [2]),
-      };
-      const expected = await lossOf(flowMatching, field, pairs).read();
-      assertClose(await train(made, 1), expected, 1e-6);
-      const [now, decay] = [await values(), Math.min(0.5, (1 + step) / (10 + step))];
-      average = average.map((value, i) => decay * value + (1 - decay) * now[i]);
-      const found = await Promise.all(made.averaged.values().map((each) => each.read()));
-      assertClose(found.flatMap((each) => [...each]), average, 1e-6);
-    }
-  },
-);
+testOnDevices("Trainer draws noise and times from their own streams, and averages each step", async () => {
+  const { field, made } = trainer({ ema: 0.5, optimizer: "sgd", momentum: 0 });
+  const x1 = [3, 4, 5];
+  const values = async () => [...await field.map.weight.read(), ...await field.map.bias.read()];
+  let average = await values();
+  for (let step = 0; step < 3; step++) {
+    const key = (stream: number) => tensor(Uint32Array.of(1, stream, step));
+    const pairs = {
+      x0: randomNormal(key(2), [2, 1]),
+      x1: tensor([...batch(step)].map((n) => x1[n]), [2, 1]),
+      t: randomUniform(key(3), [2]),
+    };
+    const expected = await lossOf(flowMatching, field, pairs).read();
+    assertClose(await train(made, 1), expected, 1e-6);
+    const [now, decay] = [await values(), Math.min(0.5, (1 + step) / (10 + step))];
+    average = average.map((value, i) => decay * value + (1 - decay) * now[i]);
+    const found = await Promise.all(made.averaged.values().map((each) => each.read()));
+    assertClose(found.flatMap((each) => [...each]), average, 1e-6);
+  }
+});
 
 testOnDevices("HeldOutLoss draws noise and times from streams of its own, batch by batch", async () => {
   const { field } = trainer();
@@ -215,23 +212,20 @@ const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, classes: 2 } as cons
 const x1 = () => tensor(Float32Array.from({ length: 6 * 16 }, (_, i) => Math.sin(i)), [6, 1, 4, 4]);
 const given = () => tensor(Uint32Array.of(0, 1, 0, 1, 1, 0));
 
-testOnDevices(
-  'fit() that drops all labels trains only the row of "none"; without dropout, the others',
-  async () => {
-    for (const labelDropout of [0, 1]) {
-      const model = createModel(config, 1);
-      const rows = async () => (await stateOf(model)).get("label_emb.weight")!.data.slice();
-      const before = await rows();
-      // No weight decay, because it moves every row.
-      await fit(model, x1(), { steps: 3, batchSize: 6, condition: given(), labelDropout, optimizer: "adam" });
-      const after = await rows();
-      const moved = [0, 1, 2].map((row) =>
-        after.subarray(4 * row, 4 * row + 4).some((v, i) => v !== before[4 * row + i])
-      );
-      assert.deepEqual(moved, labelDropout === 1 ? [false, false, true] : [true, true, false]);
-    }
-  },
-);
+testOnDevices('fit() that drops all labels trains only the row of "none"; else the others', async () => {
+  for (const labelDropout of [0, 1]) {
+    const model = createModel(config, 1);
+    const rows = async () => (await stateOf(model)).get("label_emb.weight")!.data.slice();
+    const before = await rows();
+    // No weight decay, because it moves every row.
+    await fit(model, x1(), { steps: 3, batchSize: 6, condition: given(), labelDropout, optimizer: "adam" });
+    const after = await rows();
+    const moved = [0, 1, 2].map((row) =>
+      after.subarray(4 * row, 4 * row + 4).some((v, i) => v !== before[4 * row + i])
+    );
+    assert.deepEqual(moved, labelDropout === 1 ? [false, false, true] : [true, true, false]);
+  }
+});
 
 testOnCpu("label dropout needs labels, and a network with classes", async () => {
   const dropped = { steps: 1, labelDropout: 0.5 };
