@@ -28,6 +28,10 @@ export const syncTask = task({
     let [targets, failures] = [0, 0];
     /** Errors of servers that accept no run, by address. */
     const away = new Map<string, ServerError>();
+    const failed = (run: string, { message }: Error) => {
+      failures++;
+      say(printable(`${run}: ${message}`)); // names and files may hold line breaks
+    };
     for (const run of runs) {
       let url = "";
       try {
@@ -37,14 +41,13 @@ export const syncTask = task({
         url = address.url;
         if (away.has(url)) continue;
         for await (const sent of sendRun(run, awaitedServer({ address, patience }))) {
-          print(sentLines(sent).join("\n"));
+          if (sent.error) failed(sent.run, sent.error);
+          else print(sentLines(sent).join("\n"));
         }
       } catch (error) {
         // Continue with other runs even if a server is unreachable: they may have another one.
-        if (isOfRun(error)) {
-          failures++;
-          say(printable(`${run}: ${error.message}`)); // names and files may hold line breaks
-        } else if (error instanceof ServerError) away.set(url, error);
+        if (isOfRun(error)) failed(run, error);
+        else if (error instanceof ServerError) away.set(url, error);
         else throw error;
       }
     }

@@ -196,25 +196,26 @@ function hideSecrets(secrets: readonly string[]): (text: string) => string {
   const longestFirst = secrets.filter((secret) => secret !== "").sort((a, b) => b.length - a.length);
   if (longestFirst.length === 0) return (text) => text;
   const spelled = longestFirst.map((secret) => Array.from(secret, spellings).join(""));
-  const pattern = new RegExp(spelled.join("|"), "gu");
+  const pattern = new RegExp(spelled.join("|"), "giu"); // hexadecimal digits come in both cases
   return (text) => text.replaceAll(pattern, "***");
 }
 
-const htmlNames: ReadonlyMap<string, string> = new Map(
-  Object.entries({ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos" }),
-);
+const htmlNames = new Map(Object.entries({ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos" }));
 
 /** A pattern for all spellings of a character. */
 function spellings(character: string): string {
-  const anyCase = (hex: string) => hex.replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
-  const bytes = Array.from(new TextEncoder().encode(character), (byte) => byte.toString(16).padStart(2, "0"));
-  const units = Array.from({ length: character.length }, (_, i) => character.charCodeAt(i).toString(16));
+  const hex = (code: number, digits: number) => code.toString(16).padStart(digits, "0");
+  const bytes = Array.from(new TextEncoder().encode(character), (byte) => `%(?:25)*${hex(byte, 2)}`);
+  const units = Array.from(
+    { length: character.length },
+    (_, i) => `\\\\+u${hex(character.charCodeAt(i), 4)}`,
+  );
   const code = character.codePointAt(0)!;
   const spelled = [
     `\\\\*${RegExp.escape(character)}`,
-    bytes.map((byte) => `%(?:25)*${anyCase(byte)}`).join(""),
-    units.map((unit) => `\\\\+u${anyCase(unit.padStart(4, "0"))}`).join(""),
-    `&#(?:0*${code}|[xX]0*${anyCase(code.toString(16))});`,
+    bytes.join(""),
+    units.join(""),
+    `&#(?:0*${code}|x0*${code.toString(16)});`,
   ];
   const name = htmlNames.get(character);
   if (name) spelled.push(`&${name};`);

@@ -14,8 +14,8 @@ export interface RunFile {
   readonly modified: number;
 }
 
-/** Files up to this many bytes are read into memory. */
-const inMemory = 32 << 20;
+/** Files up to this many bytes are read into memory; the upload of larger ones shows its progress. */
+const inMemory = 1 << 20;
 const pieceBytes = 1 << 18;
 
 /** Whether a file is for this program only and never sent: the cursor, hidden and unfinished files. */

@@ -14,9 +14,13 @@ export interface Sent {
   readonly files: number;
   /** What the server rejected for good, and why. */
   readonly refused: Readonly<Record<string, string>>;
-  /** Its page; undefined if nothing was sent, because another program is working on the run. */
+  /** Its page; undefined if nothing was sent. */
   readonly page: string | undefined;
+  /** Why a nested run was not sent; without a reason, another program is working on the run. */
+  readonly error?: RunError | ServerError;
 }
+
+const nothing = { points: 0, files: 0, refused: {}, page: undefined };
 
 /** Sends what a server lacks of a run, without its nested runs. The caller holds the run's lock. */
 export async function sendLocked(run: string, server: HttpServer): Promise<Sent> {
@@ -27,30 +31,26 @@ export async function sendLocked(run: string, server: HttpServer): Promise<Sent>
 
 /**
  * Sends what a server lacks of a run, then of its nested runs. A running run without a program is marked as killed.
- * Errors of nested runs are thrown after the others were sent.
  *
- * @throws {ServerError} if the server cannot be reached or refuses
- * @throws {RunError} if a folder holds no run, or cannot be read or written
+ * @throws {ServerError} if the server cannot be reached or refuses; what concerns a nested run only is its outcome
+ * @throws {RunError} if the folder holds no run, or cannot be read or written
  */
 export async function* sendRun(run: string, server: HttpServer): AsyncGenerator<Sent> {
   await requireRecord(run, "send"); // before a lock file is left in a folder without a run
   {
     using lock = await tryLockRun(run);
     if (lock) await settleRecord(run);
-    yield lock ? await sendLocked(run, server) : { run, points: 0, files: 0, refused: {}, page: undefined };
+    yield lock ? await sendLocked(run, server) : { run, ...nothing };
     if (!lock) return;
   }
-  const errors: (RunError | ServerError)[] = [];
   for (const nested of await nestedRuns(run)) {
     try {
       yield* sendRun(nested, server);
     } catch (error) {
       if (!isOfRun(error)) throw error;
-      errors.push(error);
+      yield { run: nested, ...nothing, error };
     }
   }
-  if (errors.length === 1) throw errors[0];
-  if (errors.length > 1) throw new RunError(errors.map(({ message }) => message).join("; "));
 }
 
 /** Whether an error concerns one run only, so that its server may accept others. */
@@ -60,7 +60,8 @@ export function isOfRun(error: unknown): error is RunError | ServerError {
 }
 
 /** Lines for the user: what was sent of a run, and what the server rejected. */
-export function sentLines({ run, points, files, refused, page }: Sent): string[] {
+export function sentLines({ run, points, files, refused, page, error }: Sent): string[] {
+  if (error) return [`${run}: ${error.message}`];
   if (page === undefined) {
     return [`${run}: nothing sent, because another program is working on it; sync again when it has ended`];
   }

@@ -37,7 +37,7 @@ testInFolder("metricsFrom() reads whole lines in pieces while the file is writte
 testInFolder("openFile() sends the file it opened, even after it was replaced", async (folder) => {
   const path = join(folder, "weights");
   // Below and above the size that is read into memory.
-  for (const size of [1000, (32 << 20) + 1000]) {
+  for (const size of [1000, (1 << 20) + 1000]) {
     const bytes = new Uint8Array(size).map((_, i) => i * 7);
     await Deno.writeFile(path, bytes);
     using file = (await openFile(folder, "weights"))!;

@@ -38,7 +38,7 @@ testTask(
     assert.equal(stdout.trim().split("\n").length, 3, stdout);
     assert.deepEqual(stderr.trim().split("\n"), [
       `runs/a: ${server.url} has deleted the run r1; restore it there`,
-      `runs/b: ${server.url} has deleted the run r1; restore it there`,
+      `runs/b/cells/1: ${server.url} has deleted the run r1; restore it there`,
     ]);
   },
 );
