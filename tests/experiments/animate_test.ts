@@ -94,7 +94,6 @@ testTask("animate and compare refuse impossible pictures in one line, and write 
     "none": /^ConfigError: Cannot find the run none: there is no such folder/,
     "run --samples 1,7": /^RunError: Cannot draw sample 7 of run: it stores 1, 2, 3\n$/,
     "run --field quiwer": /--field "quiwer": expected .* \(did you mean quiver\?\)\n$/,
-    "run --map magna": /\(did you mean magma\?\)\n$/,
     "run --format png --hold 90":
       /^ConfigError: Cannot use --hold here: it has an effect only with an animation, /,
     "run --format apng --hold 70000":

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { sha256 } from "../../experiments/run/contained.ts";
 import { init } from "../../kernels/mod.ts";
 import { loadJudge } from "../../models/mod.ts";
 import { oneThread, testTask } from "./cli.ts";
-import { assertRefused, testMistakes } from "./refusals.ts";
+import { testMistakes } from "./refusals.ts";
 
 testTask("judge trains a judge reproducibly, and prints its accuracy", async (place) => {
   const flags = "--data data --device cpu --steps 30 --seed 3";
@@ -46,18 +45,9 @@ testTask("judge leaves no files behind after SIGINT and SIGTERM", async (place) 
 
 testMistakes("judge", {
   "--step 3": "ConfigError: Unknown flag --step (did you mean --steps?)",
-  "--steps 0": 'ConfigError: Cannot use --steps "0": expected a whole number of at least 1',
   "--out judge.png": 'ConfigError: Cannot use --out "judge.png": expected a path that ends with .safetensors',
   "--data data --out there/judge.safetensors":
     "RunError: Cannot write there/judge.safetensors: there is no folder there; make it first",
   "--data data --device webgpu --threads 2": "ConfigError: Cannot use --threads here",
   "--data nowhere --device cpu": "DataError: Cannot read the data folder nowhere: it does not exist",
-});
-
-testTask("judge refuses data without labels", async (place) => {
-  for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
-    await Deno.remove(place.file("data", name));
-  }
-  const says = "JudgeError: Cannot make a judge for data: it has no labels";
-  await assertRefused(place, { task: "judge", flags: "--data data --device cpu", says: [says] });
 });

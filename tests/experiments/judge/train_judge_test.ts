@@ -12,6 +12,7 @@ testOnDevices("makeJudge() learns an easy data set, and records its settings", a
   const data = await bars();
   const seen: number[] = [];
   const { bytes, info } = (await makeJudge(data, { ...how, onProgress: (step) => seen.push(step) }))!;
+  assert.deepEqual((await makeJudge(data, how))!.bytes, bytes, "it repeats, to the bit");
   assert.ok(info.accuracy > 0.95, `accuracy ${info.accuracy}`);
   assert.deepEqual(seen, [20, 40, 60]);
   assert.deepEqual(info, {
@@ -33,13 +34,6 @@ testOnDevices("makeJudge() learns an easy data set, and records its settings", a
     count: 2100,
   };
   assertClose([await accuracyOf(judge, many)], [(20 * info.accuracy + 1 - info.accuracy) / 21], 1e-9);
-});
-
-testOnDevices("makeJudge() makes the same file from the same seed, to the bit", async () => {
-  const data = await bars();
-  const make = async (seed: number) => (await makeJudge(data, { steps: 5, seed }))!.bytes;
-  assert.deepEqual(await make(1), await make(1));
-  assert.notDeepEqual(await make(1), await make(2));
 });
 
 testOnDevices("makeJudge() never learns from test images", async () => {
