@@ -140,7 +140,7 @@ export const sampleTask = task({
     const { pixels: values, ...cost } = await drawSamplesInBatches(
       { ...drawable, normalization, autoguidance },
       { count, seed, conditioning },
-      how.solver === "sde" ? { ...how, seed } : how,
+      how,
       (done) => bar.update(done),
     ).catch((error) => {
       throw solvingError(error, path);

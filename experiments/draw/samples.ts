@@ -69,7 +69,7 @@ export async function drawSamples(
 export type OnSamples = (done: number) => void | Promise<void>;
 
 /**
- * Draws samples by any solver, from the noise of a seed, and reports progress. With fixed steps they equal those of
+ * Draws samples by any solver, from the noise of a seed, and reports progress. The seed is also that of the noise in stochastic steps. With fixed steps they equal those of
  * `drawSamples`, to the bit.
  */
 export function drawSamplesInBatches(
@@ -78,7 +78,8 @@ export function drawSamplesInBatches(
   how: SolverOptions,
   onProgress: OnSamples,
 ) {
-  return drawFromNoise(drawable, noise(seed, [count, ...drawable.shape]), conditioning, how, onProgress);
+  const x0 = noise(seed, [count, ...drawable.shape]);
+  return drawFromNoise(drawable, x0, conditioning, how.solver === "sde" ? { ...how, seed } : how, onProgress);
 }
 
 /**

@@ -1,13 +1,12 @@
 import { basename, resolve } from "node:path";
 import { SafetensorsError } from "../../models/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { isFlowFile } from "../run/layout.ts";
 import { shownWord } from "../run/server_url.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { printable, say as tellUser } from "../program/output.ts";
 import { findListed, findRun, nearestOf, type RunSummary } from "../tracking/find_run.ts";
 import { type StoreChoice, type StoredRun, storedRuns } from "../tracking/stored_runs.ts";
-import { decodeTrajectory, readTrajectories, type StoredTrajectory } from "./trajectories.ts";
+import { decodeTrajectories, readTrajectories, type StoredTrajectory } from "./trajectories.ts";
 
 /** A run with its stored trajectories. */
 export interface RunTrajectories {
@@ -75,11 +74,7 @@ export async function loadStoredTrajectories(
   for (const run of runs) {
     const { name, key } = run;
     try {
-      const paths = (await run.files()).filter(isFlowFile);
-      const samples = await Promise.all(paths.map(async (path) => {
-        return decodeTrajectory(await run.read(path), `${key}/${path}`);
-      }));
-      samples.sort((a, b) => a.k - b.k);
+      const samples = await decodeTrajectories(key, await run.files(), (path) => run.read(path));
       if (samples.length > 0) found.push({ name, key, samples, summary: run });
     } catch (error) {
       if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;

@@ -127,11 +127,20 @@ export async function findTrajectories(run: string): Promise<StoredTrajectory[]>
       throw new RunError(`Cannot read the trajectories of ${run}: ${reasonOf(error)}`);
     }
   }
-  const files = names.map((name) => `${runFolder.flow}/${name}`).filter(isFlowFile);
-  const all = await Promise.all(files.map(async (name) => {
-    const path = join(run, name);
-    return decodeTrajectory(await readFile(path, run), path);
-  }));
+  const paths = names.map((name) => `${runFolder.flow}/${name}`);
+  return await decodeTrajectories(run, paths, (path) => readFile(join(run, path), run));
+}
+
+/** Decodes those files of a run that hold trajectories, in order of their numbers. */
+export async function decodeTrajectories(
+  run: string,
+  paths: readonly string[],
+  read: (path: string) => Promise<Uint8Array>,
+): Promise<StoredTrajectory[]> {
+  const files = paths.filter(isFlowFile);
+  const all = await Promise.all(
+    files.map(async (path) => decodeTrajectory(await read(path), join(run, path))),
+  );
   return all.sort((a, b) => a.k - b.k);
 }
 
@@ -154,7 +163,7 @@ export function encodeTrajectory(
  * @param source name of the file, for messages
  * @throws {RunError} if the file does not hold a trajectory
  */
-export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
+function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
   const file = new TensorFile(bytes, source, "delete it, and the run is shown without this sample");
   const shape = file.shapeOf("image") as Trajectory["shape"];
   if (shape.length !== 3 && shape.length !== 4) {

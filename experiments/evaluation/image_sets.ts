@@ -71,7 +71,7 @@ export async function drawForEvaluation(
   const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
     { count, seed, conditioning },
-    how.solver === "sde" ? { ...how, seed } : how,
+    how,
     (done) => {
       const more = (done - counted) * each;
       counted = done;

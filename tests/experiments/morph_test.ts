@@ -63,6 +63,7 @@ testTask(
       assertNear(cellOf(picture, row, 1), images[from]);
       assertNear(cellOf(picture, row, 4), images[to]);
     }
+    await place.succeed("morph", `${flags} --to 5 --seed 1 --frames 2 --out to.png`);
     await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4 --out again.png`);
     assert.deepEqual(await place.read("again.png"), await place.read("morph.png"));
   },

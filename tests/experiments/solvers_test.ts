@@ -4,6 +4,7 @@ import {
   readSolverCosts,
   type SolverCost,
 } from "../../experiments/evaluation/solver_comparison.ts";
+import { lockRun } from "../../experiments/run/run_lock.ts";
 import { testTask } from "./cli.ts";
 import { makeRun } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
@@ -31,6 +32,11 @@ testTask("solvers compares solvers on the same noise, and keeps earlier results"
   const report = new TextDecoder().decode(await place.read("a", "report.html"));
   assert.ok(report.includes('<section id="solvers"'));
 
+  {
+    using _ = await lockRun(place.file("a"));
+    const { stderr } = await place.run("solvers", "a --count 170 --device cpu --solvers euler:steps=1");
+    assert.match(stderr, /^RunError: [^\n]*a[^\n]*\n$/, "another program works on the run");
+  }
   const other = await place.succeed(
     "solvers",
     "a --count 170 --device cpu --threads 1 --seed 1 --solvers euler:steps=1",

@@ -79,16 +79,23 @@ Deno.test("drawSamples() draws the requested classes in three channels, in one b
 });
 
 Deno.test("drawSamplesInBatches() draws by sde only on the linear path", async () => {
-  const draw = (path: "linear" | "cosine") =>
+  const draw = (path: "linear" | "cosine", seed: number) =>
     withDevice(device, () => {
       const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path }, 3);
       const how = { solver: "sde", noise: 1, steps: 8 } as const;
       const drawable = { model, normalization, shape: [1, 4, 4] as const };
-      return drawSamplesInBatches(drawable, { count: 2, seed: 0 }, how, () => {});
+      return drawSamplesInBatches(drawable, { count: 2, seed }, how, () => {});
     });
-  assert.equal((await draw("linear")).evaluations, 8);
+  const { pixels, evaluations } = await draw("linear", 3);
+  assert.equal(evaluations, 8);
+  const x1 = await withDevice(device, async () => {
+    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 3);
+    return await sample(model, { count: 2, shape: [1, 4, 4], solver: "sde", noise: 1, steps: 8, seed: 3 })
+      .read();
+  });
+  assertClose(pixels, toPixels(x1, normalization), 1e-6);
   await assert.rejects(
-    () => draw("cosine"),
+    () => draw("cosine", 3),
     /^RunError: Cannot draw samples by sde: the network is for the cosine path \(expected another solver\)$/,
   );
 });
