@@ -184,15 +184,9 @@ function writeBar(terminal: Terminal, text: string, share: number): void {
 /** Stages shorter than this show no progress. */
 const quietMs = 1000;
 
-/** The progress of a stage of a task besides its main work. */
-export interface StageProgress {
-  update(done: number, all: number): void;
-  /** Removes the line. */
-  end(): void;
-}
-
 /**
- * Shows a stage that takes a while: on a terminal as a bar, elsewhere as one line.
+ * Shows a stage of a task besides its main work, if it takes a while: on a terminal as a bar that `end` removes,
+ * elsewhere as one line.
  *
  * @param stage its description, such as `compiling kernels`
  * @param terminal where to show it, if anywhere
@@ -202,17 +196,17 @@ export function stageProgress(
   stage: string,
   terminal: Terminal | undefined,
   now: () => number = () => performance.now(),
-): StageProgress {
+) {
   const startMs = now();
   let shown = false;
   return {
-    update(done, all) {
+    update(done: number, all: number): void {
       if (!terminal || now() - startMs < quietMs) return;
       if (terminal.isTerminal) writeBar(terminal, `${stage} ${done}/${all}`, done / all);
       else if (!shown) terminal.write(`${stage}, ${all} in all\n`);
       shown = true;
     },
-    end() {
+    end(): void {
       if (shown && terminal?.isTerminal) terminal.write("\r" + eraseToEnd);
     },
   };

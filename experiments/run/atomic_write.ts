@@ -24,11 +24,7 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
   }
 }
 
-/**
- * Writes a value as indented JSON, atomically.
- *
- * @throws {RunError} as {@linkcode writeAtomic}
- */
+/** Writes a value as indented JSON, atomically. @throws as {@linkcode writeAtomic} */
 export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
 }

@@ -3,12 +3,11 @@ import { checkGuards, reasonOf, RunError } from "./atomic_write.ts";
 import { type FieldCheck, fieldProblem, type Fields } from "./field_checks.ts";
 
 /**
- * Finds a file of a run folder. Run folders may come from anyone, so their files are opened only through this function:
- * links must stay inside, and a pipe or device, which could block a reader for ever, is refused before it is opened.
+ * Finds a file of a run folder; undefined if there is none. Run folders may come from anyone, so their files are opened
+ * only through this function: links must stay inside, and a pipe or device, which could block a reader for ever, is
+ * refused before it is opened.
  *
- * @param path the file
  * @param folder the folder that must contain it; by default the file's own
- * @returns undefined if there is no such file
  * @throws {RunError} if it lies outside the folder, is not a regular file, or cannot be inspected
  */
 export function findContained(path: string, folder: string = dirname(path)): ContainedFile | undefined {
@@ -36,12 +35,7 @@ export interface ContainedFile {
   readonly ino: number | null;
 }
 
-/**
- * Opens a file of a run folder for reading, see {@linkcode findContained}.
- *
- * @returns undefined if there is no such file
- * @throws {RunError} if it must not or cannot be opened
- */
+/** Opens a file for reading, see {@linkcode findContained}. @throws {RunError} if it must not or cannot be opened */
 export async function openContained(path: string, folder?: string): Promise<Deno.FsFile | undefined> {
   const found = findContained(path, folder);
   if (found === undefined) return undefined;
@@ -63,9 +57,7 @@ export async function openContained(path: string, folder?: string): Promise<Deno
 
 /**
  * Whether a path holds something that is not a regular file. Checked before writing: through a link a file elsewhere
- * would be written, and a pipe would block for ever.
- *
- * @returns false if nothing is there or it cannot be inspected; opening it then gives the reason
+ * would be written, and a pipe would block for ever. False if it cannot be inspected; opening it then gives the reason.
  */
 export function isOther(path: string): boolean {
   try {
@@ -75,12 +67,7 @@ export function isOther(path: string): boolean {
   }
 }
 
-/**
- * Creates a folder in a run folder if it is missing.
- *
- * @param name relative to the run folder
- * @throws {RunError} if it cannot be created, or a link of that name leads out of the run folder
- */
+/** Creates a folder in a run folder if it is missing. @throws {RunError} if it cannot be created, or is a link */
 export async function makeContainedFolder(run: string, name: string): Promise<void> {
   const path = join(run, name);
   checkGuards(path);
@@ -93,25 +80,14 @@ export async function makeContainedFolder(run: string, name: string): Promise<vo
   throw new RunError(`Cannot write to ${path}: it is a link (expected a folder)`);
 }
 
-/**
- * Reads a file of a run.
- *
- * @param folder the folder that must contain it; by default the file's own
- * @throws {RunError} if it does not exist, leads out of the folder, or cannot be read
- */
+/** Reads a file of a run, see {@linkcode findContained}. @throws {RunError} if it is missing or cannot be read */
 export async function readFile(path: string, folder?: string): Promise<Uint8Array> {
   const bytes = await readIfThere(path, folder);
   if (bytes !== undefined) return bytes;
   throw new RunError(`Cannot read ${path}: there is no such file`);
 }
 
-/**
- * Reads an optional file of a run.
- *
- * @param folder the folder that must contain it; by default the file's own
- * @returns undefined if there is no such file
- * @throws {RunError} if it leads out of the folder, or exists but cannot be read
- */
+/** Reads a file of a run; undefined if there is none. @throws {RunError} if it exists but cannot be read */
 export async function readIfThere(
   path: string,
   folder?: string,
@@ -120,12 +96,7 @@ export async function readIfThere(
   return file && await new Response(file.readable).bytes();
 }
 
-/**
- * Reads a JSON object.
- *
- * @returns undefined if there is no such file
- * @throws {RunError} if it leads out of its folder, cannot be read, or does not hold an object
- */
+/** Reads a JSON object; undefined if there is no such file. @throws {RunError} if it cannot be read, or holds no object */
 export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await readIfThere(path);
   if (bytes === undefined) return undefined;
@@ -137,12 +108,11 @@ export async function readJson(path: string): Promise<Record<string, unknown> | 
 }
 
 /**
- * Reads a JSON object whose fields pass checks.
+ * Reads a JSON object whose fields pass checks; undefined if there is no such file.
  *
  * @param advice what to do if one does not, such as `take the file from a backup`
  * @param defaults values of missing fields
- * @returns undefined if there is no such file
- * @throws {RunError} if it cannot be read, or a field is missing or has another value
+ * @throws {RunError} if it cannot be read, or a field does not pass
  */
 export async function readFields<Checks extends Readonly<Record<string, FieldCheck>>>(
   path: string,

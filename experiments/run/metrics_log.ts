@@ -31,10 +31,9 @@ export function appendMetrics(path: string, metrics: Metrics): void {
 }
 
 /**
- * Reads `metrics.jsonl`, with the strings "NaN", "Infinity" and "-Infinity" as numbers. An incomplete last line, of a
- * run that was killed or is still writing, is skipped.
+ * Reads `metrics.jsonl`, with the strings "NaN", "Infinity" and "-Infinity" as numbers; none if there is no file. An
+ * incomplete last line, of a run that was killed or is still writing, is skipped.
  *
- * @returns the lines in order; none if the file does not exist
  * @throws {RunError} if the file cannot be read, or an earlier line is not metrics
  */
 export async function readMetrics(path: string): Promise<Metrics[]> {
@@ -55,11 +54,9 @@ export function lastStep(metrics: readonly Metrics[]): number {
 }
 
 /**
- * Drops all lines of `metrics.jsonl` after a step, and an incomplete last line, so that a resumed run leaves no gap and
- * no repetition.
+ * Drops all lines of `metrics.jsonl` after a checkpoint's step, and an incomplete last line, so that a resumed run
+ * leaves no gap and no repetition. Returns the dropped lines.
  *
- * @param step the step of the checkpoint; its line is kept
- * @returns the dropped lines
  * @throws {RunError} if the file cannot be read or written
  */
 export async function truncateAfterStep(path: string, step: number): Promise<Metrics[]> {

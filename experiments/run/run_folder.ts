@@ -3,27 +3,19 @@ import { nameOfLeftover, reasonOf, RunError } from "./atomic_write.ts";
 import { runFolder } from "./layout.ts";
 import type { RunLock } from "./run_lock.ts";
 
-/** Where to create the folder of a new run. */
-export interface RunFolderOptions {
-  /** Suffix of the folder's name, unless `out` is given. */
-  readonly name: string;
-  /** The folder itself, created if missing. */
-  readonly out?: string | null;
-  /** The folder of all runs, `runs` by default. */
-  readonly root?: string;
-  /** When the run started; its local time begins the folder's name. */
-  readonly startedAt: Date;
-}
-
 /**
- * Creates the folder of a new run: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on appended if that
- * exists.
+ * Creates the folder of a new run and returns its path: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on
+ * appended if that exists.
  *
- * @returns the folder's path
  * @throws {RunError} if `out` is a file or a non-empty folder, or the folder cannot be created
  */
 export async function createRunFolder(
-  { name, out, root = "runs", startedAt }: RunFolderOptions,
+  { name, out, root = "runs", startedAt }: {
+    readonly name: string;
+    readonly out?: string | null;
+    readonly root?: string;
+    readonly startedAt: Date;
+  },
 ): Promise<string> {
   const path = out ?? join(root, `${timestamp(startedAt)}-${name}`);
   try {
@@ -71,11 +63,7 @@ const lockedFile = /\.(safetensors|json|jsonl)$/;
 /** Folders of a run that hold such files. */
 const folders = [runFolder.flow, runFolder.weights];
 
-/**
- * Removes temporary files of earlier sessions that were killed.
- *
- * @throws {RunError} if the folder cannot be read or written
- */
+/** Removes temporary files of earlier sessions that were killed. @throws {RunError} if the folder cannot be changed */
 export async function removeLeftovers({ run }: RunLock): Promise<void> {
   try {
     await removeFrom(run);

@@ -51,11 +51,7 @@ export function encodeProgress(progress: RunProgress): string {
   return JSON.stringify(progress, finite);
 }
 
-/**
- * Parses progress from JSON.
- *
- * @returns the progress, or a description of what is wrong with it
- */
+/** Parses progress from JSON; returns it, or a description of what is wrong with it. */
 export function decodeProgress(json = "null"): RunProgress | string {
   try {
     const progress = Object(JSON.parse(json, withNonFinite));

@@ -29,10 +29,7 @@ export interface ChosenSolver {
 }
 
 /** A solver with fixed steps, as the options of `sample()`. */
-export interface FixedSteps extends TimesOptions {
-  /** Name of the solver. */
-  readonly solver: SolverName;
-}
+export type FixedSteps = TimesOptions & { readonly solver: SolverName };
 
 const noiseless = Object.keys(solvers) as SolverName[];
 const allNames: readonly FlowSolverName[] = [...noiseless, "sde"];
@@ -95,20 +92,12 @@ export function solverSetting(options: {
   };
 }
 
-/**
- * Makes the solver that a text describes.
- *
- * @throws {ConfigError} if the text does not name a solver, or has a setting that the solver does not take
- */
+/** Makes the solver that a text describes. @throws {ConfigError} if it names none, or a setting has no effect */
 export function makeSolver(text: string): ChosenSolver {
   return requireSolver(text, "all");
 }
 
-/**
- * Makes a solver with fixed steps from its text.
- *
- * @throws {ConfigError} as {@linkcode makeSolver}, and for other solvers
- */
+/** Makes a solver with fixed steps from its text. @throws {ConfigError} as {@linkcode makeSolver}, and for others */
 export function makeFixedSteps(text: string): FixedSteps {
   return requireSolver(text, "fixed").how as FixedSteps; // `requireSolver` refuses other solvers
 }
@@ -182,11 +171,9 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
   }
   const when = timesFor(grid, numberOf("steps") ?? usualSteps);
   const steps = "times" in when ? when.times.length - 1 : when.steps;
-  const description = [
-    name,
-    `${steps} step${steps > 1 ? "s" : ""}`,
-    ...(grid === "uniform" ? [] : [`times ${grid}`]),
-  ].join(", ");
+  const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${
+    grid === "uniform" ? "" : `, times ${grid}`
+  }`;
   if (name !== "sde") return { how: { solver: name, ...when }, description };
   const noise = numberOf("noise") ?? 1;
   const most = mostNoise(timesOf(when));
@@ -194,10 +181,7 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
     const expected = `expected at most ${Number(most.toPrecision(3))}, or more steps`;
     return { problem: `noise ${noise} is too strong for ${steps} steps (${expected})` };
   }
-  return {
-    how: { solver: name, noise, ...when },
-    description: `${description}, noise ${noise}`,
-  };
+  return { how: { solver: name, noise, ...when }, description: `${description}, noise ${noise}` };
 }
 
 type When = { readonly steps: number; readonly grid?: TimeGrid } | { readonly times: readonly number[] };

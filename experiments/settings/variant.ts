@@ -61,22 +61,14 @@ function helpLines([name, { doc, settings }]: [string, Variant<unknown>]): strin
   return line.length <= longest ? [line] : parts.map((part, i) => i === 0 ? part : `  ${part}`);
 }
 
-/**
- * Makes the value of a text as in {@linkcode variant}.
- *
- * @throws {RangeError} if the text names no variant or has invalid settings, which {@linkcode variant} refuses
- */
+/** Makes the value of a text. @throws {RangeError} if it is one that {@linkcode variant} refuses */
 export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
   const result = parse(registry, text);
   if ("problem" in result) throw new RangeError(`Cannot make ${JSON.stringify(text)}: ${result.problem}`);
   return registry[result.name].make(result.settings);
 }
 
-/**
- * The name of the variant in a text as in {@linkcode variant}.
- *
- * @throws {RangeError} as {@linkcode makeVariant}
- */
+/** The name of the variant in a text. @throws {RangeError} as {@linkcode makeVariant} */
 export function variantName<Name extends string>(
   registry: Readonly<Record<Name, Variant<unknown>>>,
   text: string,

@@ -48,9 +48,7 @@ export function fitBatch(
 }
 
 /** Bytes of a device that training may use. */
-function freeBytes(
-  { tuning, maxBytes, allocatedBytes }: Omit<Limits, "maxRangeBytes">,
-) {
+function freeBytes({ tuning, maxBytes, allocatedBytes }: Limits): number {
   const inMainMemory = tuning.software &&
     Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state === "granted";
   return Math.min(
@@ -65,10 +63,10 @@ function checkParameters(config: TrainingConfig, device: Limits, { shape, classe
   const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
   if (bytes <= free) return;
   throw new TrainingError(
-    `Cannot train this network here: its ${
-      parameters.toLocaleString("en")
-    } parameters and their gradients take ` +
-      `${megabytes(bytes)}, and ${megabytes(free)} are free; use smaller --filters or --t-emb`,
+    `Cannot train this network here: its ${parameters} parameters and their gradients take ${
+      megabytes(bytes)
+    }, and ` +
+      `${megabytes(free)} are free; use smaller --filters or --t-emb`,
   );
 }
 
@@ -157,11 +155,7 @@ export function mainMemory(): MainMemory {
   return { total, available, limit: limit > 0 && limit < total ? limit : Infinity };
 }
 
-/**
- * Memory that this process can still use, in bytes.
- *
- * @param used what it uses now, bytes
- */
+/** Memory that this process can still use, in bytes; it uses `used` now. */
 export function freeMainMemory({ available, limit }: MainMemory, used: number): number {
   return Math.max(0, Math.min(available, limit - used));
 }

@@ -11,13 +11,6 @@ import { TrainingError } from "../program/task.ts";
 /** Steps whose pairings are kept after use, in addition to a line of metrics. */
 const kept = 256;
 
-/** Transport cost: mean squared distance of noise and data, over pixels. */
-export interface TransportCosts {
-  readonly transport_cost: number;
-  /** The cost without pairing. */
-  readonly independent_cost: number;
-}
-
 /**
  * The batches of a run, paired with their noise. A slow coupling runs in a worker, ahead of the steps, so that training
  * does not wait. Each pairing depends on seed and step alone.
@@ -68,8 +61,11 @@ export class PairedBatches implements Disposable {
     });
   }
 
-  /** Mean costs of the steps of a line of metrics that ends before `step`; undefined without transport. */
-  async costs(step: number): Promise<TransportCosts | undefined> {
+  /**
+   * Mean squared distance of noise and data over pixels, with and without pairing, in the steps of a line of metrics
+   * that ends before `step`; undefined without transport.
+   */
+  async costs(step: number): Promise<Record<"transport_cost" | "independent_cost", number> | undefined> {
     const coupling = this.#coupling;
     if (!isTransport(coupling) || step === 0) return undefined;
     const steps = Array.from({ length: Math.min(this.#logEvery, step) }, (_, i) => step - 1 - i);

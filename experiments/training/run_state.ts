@@ -104,12 +104,7 @@ function checkSameData(
   if (labelDigest && labelDigest !== data.labelDigest) throw other("labels", labelDigest);
 }
 
-/**
- * Writes weights of a run as a checkpoint, see `saveCheckpoint`.
- *
- * @param file path in the run folder, such as `weightsFile("ema")`
- * @throws {RunError} if it cannot be written
- */
+/** Writes weights of a run as a checkpoint, to a file such as `weightsFile("ema")`. @throws {RunError} if it cannot */
 export async function saveWeights(
   run: string,
   file: string,

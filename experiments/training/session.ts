@@ -104,12 +104,7 @@ export async function isMeasured(run: string, step: number, name: string): Promi
   return metrics.some((line) => line.step === step && name in line);
 }
 
-/**
- * Whether a run finished at a step with all artifacts written. A resumed run is not complete, even if an earlier
- * session finished.
- *
- * @throws {RunError} if its record or its log cannot be read
- */
+/** Whether a run finished at a step with all artifacts written; after it was resumed, that has to happen again. */
 export async function isComplete(run: string, step: number): Promise<boolean> {
   const record = await readRecord(run);
   if (record?.status !== "FINISHED" || !await isMeasured(run, step, "test_loss")) return false;

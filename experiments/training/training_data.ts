@@ -80,19 +80,13 @@ export function checkPictures(config: TrainingConfig, size: ImageSize, classes =
 
 function atMost(name: "flowSamples" | "pathSamples", count: number, most: number): void {
   if (count <= most) return;
+  const flag = flagOf(name);
   throw new ConfigError(
-    `Cannot use ${
-      flagOf(name)
-    } ${count} here: there would be too much to draw at the end (expected at most ${most})`,
+    `Cannot use ${flag} ${count} here: there would be too much to draw at the end (expected at most ${most})`,
   );
 }
 
-/**
- * Checks that a run has the labels that its coupling needs.
- *
- * @param config after `conditional` is decided
- * @throws {ConfigError} if the coupling pairs within classes and the network gets no labels
- */
+/** @throws {ConfigError} if the coupling pairs within classes, and the network gets no labels */
 export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
   const { sees }: Coupling = makeVariant(couplings, coupling);
   if (sees !== "labels" || conditional === true) return;
@@ -102,11 +96,7 @@ export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
   );
 }
 
-/**
- * Checks that there are validation images if the schedule follows their loss.
- *
- * @throws {ConfigError} if the validation share comes to no image
- */
+/** @throws {ConfigError} if the schedule follows the validation loss, and there are no validation images */
 export function checkValidation(
   { schedule, valFraction, resume }: Pick<TrainingConfig, "schedule" | "valFraction" | "resume">,
   { train, validation }: ImageSplit,
