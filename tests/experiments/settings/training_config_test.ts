@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { overfitConfig, overfitTask } from "../../../experiments/overfit.ts";
+import { evaluating } from "../../../experiments/evaluate.ts";
 import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
 import { type PresetName, training, type TrainingConfig } from "../../../experiments/settings/training.ts";
@@ -173,6 +174,7 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
     /^ConfigError: Cannot use --columns here: it has an effect only with a picture/,
   );
   assert.throws(() => drawing("--threads 2 --device webgpu"), /--threads here/);
+  assert.throws(() => evaluating.resolve({ threads: 2, device: "webgpu" }), /--threads here/);
   assert.equal(drawing("--columns 2 --threads 2").columns, 2);
   assert.throws(
     () => reportTask.parse(["run", "--device", "cpu"]),
