@@ -47,14 +47,8 @@ export function winogradWeights(
     for (let c = 0; c < height; c++) {
       const target = to + ((<usize> c) << 5);
       if (c < C && k < K) {
-        transformWeight(
-          w + (<usize> k) * strideK + (<usize> c) * strideC,
-          strideK,
-          K - k,
-          turned != 0,
-          target,
-          step,
-        );
+        const from = w + (<usize> k) * strideK + (<usize> c) * strideC;
+        transformWeight(from, strideK, K - k, turned != 0, target, step);
       } else for (let i = 0; i < 36; i++) v128.store(target + (<usize> i) * step, f32x4.splat(0));
     }
   }
@@ -143,18 +137,8 @@ export function winogradConvolve(
           for (let j = 0; j < min(4, K - k); j++) {
             const next: usize = (<usize> j) * plane, weights = w + (<usize> (k + j)) * strideK;
             const offset = offsets ? load<f32>(offsets + ((<usize> j) << 2)) : 0;
-            directPlane(
-              x,
-              weights,
-              strideC,
-              turned != 0,
-              C,
-              H,
-              W,
-              offset,
-              added ? added + next : 0,
-              target + to + next,
-            );
+            const more = added ? added + next : 0, y = target + to + next;
+            directPlane(x, weights, strideC, turned != 0, C, H, W, offset, more, y);
           }
         }
       }

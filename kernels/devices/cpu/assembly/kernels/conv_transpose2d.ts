@@ -67,21 +67,8 @@ export function convTranspose2d(
   let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     memory.fill(taps, 0, (<usize> (4 * K)) * row);
-    gemm(
-      4 * K,
-      H * W,
-      C,
-      w,
-      4,
-      (<usize> K) << 4,
-      x + (<usize> (n * C)) * row,
-      row,
-      4,
-      taps,
-      row,
-      scratch,
-      packed,
-    );
+    const from = x + (<usize> (n * C)) * row;
+    gemm(4 * K, H * W, C, w, 4, (<usize> K) << 4, from, row, 4, taps, row, scratch, packed);
     packed = staysPacked(4 * K, C);
     fold(taps, K, H, W, bias, y + (<usize> (n * K)) * 4 * row);
   }

@@ -1,11 +1,8 @@
-// Log-softmax and cross entropy. A task is some rows.
+// Log-softmax and cross entropy. A task is a row.
 
 import { nextTask } from "../call.ts";
 import { add, splat, storeFirst, sub, total } from "../simd.ts";
 import { exp } from "../vector_functions.ts";
-
-/** Approximate number of elements that a task reads. */
-const BLOCK: i32 = 2048;
 
 /** The largest of n adjacent numbers; NaN if any is NaN. */
 function topOf(x: usize, n: i32): f32 {
@@ -28,50 +25,41 @@ function sumOfExp(x: usize, n: i32, top: f32): f32 {
 
 /** y = x - log(sum(exp(x))) of rows. */
 export function logSoftmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
-  const perTask = max(1, BLOCK / max(1, C));
-  for (let first = nextTask(call) * perTask; first < R; first = nextTask(call) * perTask) {
-    for (let r = first; r < min(R, first + perTask); r++) {
-      const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
-      const top = topOf(from, C), rest = Mathf.log(sumOfExp(from, C, top));
-      for (let c = 0; c < C; c += 4) {
-        const at: usize = (<usize> c) << 2;
-        storeFirst(to + at, sub(sub(v128.load(from + at), splat(top)), splat(rest)), C - c);
-      }
+  for (let r = nextTask(call); r < R; r = nextTask(call)) {
+    const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
+    const top = topOf(from, C), rest = Mathf.log(sumOfExp(from, C, top));
+    for (let c = 0; c < C; c += 4) {
+      const at: usize = (<usize> c) << 2;
+      storeFirst(to + at, sub(sub(v128.load(from + at), splat(top)), splat(rest)), C - c);
     }
   }
 }
 
 /** dx = dy - exp(y) sum(dy) of rows. */
 export function logSoftmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
-  const perTask = max(1, BLOCK / max(1, C));
-  for (let first = nextTask(call) * perTask; first < R; first = nextTask(call) * perTask) {
-    for (let r = first; r < min(R, first + perTask); r++) {
-      const row: usize = (<usize> (r * C)) << 2;
-      let sum: f32 = 0;
-      for (let c = 0; c < C; c++) sum += load<f32>(dy + row + ((<usize> c) << 2));
-      for (let c = 0; c < C; c += 4) {
-        const at: usize = row + ((<usize> c) << 2);
-        const part = f32x4.mul(exp(v128.load(y + at)), splat(sum));
-        storeFirst(dx + at, sub(v128.load(dy + at), part), C - c);
-      }
+  for (let r = nextTask(call); r < R; r = nextTask(call)) {
+    const row: usize = (<usize> (r * C)) << 2;
+    let sum: f32 = 0;
+    for (let c = 0; c < C; c++) sum += load<f32>(dy + row + ((<usize> c) << 2));
+    for (let c = 0; c < C; c += 4) {
+      const at: usize = row + ((<usize> c) << 2);
+      const part = f32x4.mul(exp(v128.load(y + at)), splat(sum));
+      storeFirst(dx + at, sub(v128.load(dy + at), part), C - c);
     }
   }
 }
 
 /** y = log(sum(exp(logits))) - logits[label] of rows; NaN if the label is out of range. */
 export function crossEntropy(call: usize, logits: usize, labels: usize, y: usize, N: i32, C: i32): void {
-  const perTask = max(1, BLOCK / max(1, C));
-  for (let first = nextTask(call) * perTask; first < N; first = nextTask(call) * perTask) {
-    for (let n = first; n < min(N, first + perTask); n++) {
-      const from = logits + ((<usize> (n * C)) << 2);
-      const label = load<u32>(labels + ((<usize> n) << 2));
-      let loss: f32 = NaN;
-      if (label < <u32> C) {
-        const top = topOf(from, C);
-        loss = Mathf.log(sumOfExp(from, C, top)) - (load<f32>(from + ((<usize> label) << 2)) - top);
-      }
-      store<f32>(y + ((<usize> n) << 2), loss);
+  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+    const from = logits + ((<usize> (n * C)) << 2);
+    const label = load<u32>(labels + ((<usize> n) << 2));
+    let loss: f32 = NaN;
+    if (label < <u32> C) {
+      const top = topOf(from, C);
+      loss = Mathf.log(sumOfExp(from, C, top)) - (load<f32>(from + ((<usize> label) << 2)) - top);
     }
+    store<f32>(y + ((<usize> n) << 2), loss);
   }
 }
 
@@ -85,22 +73,19 @@ export function crossEntropyGradient(
   N: i32,
   C: i32,
 ): void {
-  const perTask = max(1, BLOCK / max(1, C));
-  for (let first = nextTask(call) * perTask; first < N; first = nextTask(call) * perTask) {
-    for (let n = first; n < min(N, first + perTask); n++) {
-      const row: usize = (<usize> (n * C)) << 2, from = logits + row, to = dlogits + row;
-      const label = load<u32>(labels + ((<usize> n) << 2));
-      const top = topOf(from, C), slope = load<f32>(dy + ((<usize> n) << 2));
-      const isClass = label < <u32> C;
-      const scale: f32 = isClass ? slope / sumOfExp(from, C, top) : NaN;
-      for (let c = 0; c < C; c += 4) {
-        const at: usize = (<usize> c) << 2;
-        storeFirst(to + at, f32x4.mul(exp(sub(v128.load(from + at), splat(top))), splat(scale)), C - c);
-      }
-      if (isClass) {
-        const at = to + ((<usize> label) << 2);
-        store<f32>(at, load<f32>(at) - slope);
-      }
+  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+    const row: usize = (<usize> (n * C)) << 2, from = logits + row, to = dlogits + row;
+    const label = load<u32>(labels + ((<usize> n) << 2));
+    const top = topOf(from, C), slope = load<f32>(dy + ((<usize> n) << 2));
+    const isClass = label < <u32> C;
+    const scale: f32 = isClass ? slope / sumOfExp(from, C, top) : NaN;
+    for (let c = 0; c < C; c += 4) {
+      const at: usize = (<usize> c) << 2;
+      storeFirst(to + at, f32x4.mul(exp(sub(v128.load(from + at), splat(top))), splat(scale)), C - c);
+    }
+    if (isClass) {
+      const at = to + ((<usize> label) << 2);
+      store<f32>(at, load<f32>(at) - slope);
     }
   }
 }

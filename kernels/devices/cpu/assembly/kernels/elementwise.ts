@@ -144,11 +144,8 @@ export function broadcast(
       const to = y + ((<usize> (row * n3)) << 2);
       for (let j = 0; j < n3; j += 4) {
         const lane = <usize> j;
-        storeFirst(
-          to + (lane << 2),
-          combine(f, loadEvery(u + lane * aStep, aStep), loadEvery(v + lane * bStep, bStep)),
-          n3 - j,
-        );
+        const left = loadEvery(u + lane * aStep, aStep), right = loadEvery(v + lane * bStep, bStep);
+        storeFirst(to + (lane << 2), combine(f, left, right), n3 - j);
       }
     }
   }

@@ -35,27 +35,14 @@ export function matmul(
   const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS, down = (M + TASK_ROWS - 1) / TASK_ROWS;
   const row: usize = (<usize> N) << 2;
   for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
-    const n = task % across * TASK_COLUMNS,
-      m = task / across % down * TASK_ROWS,
-      batch = task / (across * down);
+    const n = task % across * TASK_COLUMNS, m = task / across % down * TASK_ROWS;
+    const batch = task / (across * down);
     const rows = min(TASK_ROWS, M - m), columns = min(TASK_COLUMNS, N - n);
     const to = y + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
+    const left = a + ((<usize> (batch % A * M * K)) << 2) + (<usize> m) * am;
+    const right = b + ((<usize> (batch % B * N * K)) << 2) + (<usize> n) * bn;
     fillRows(to, row, rows, columns, 0);
-    gemm(
-      rows,
-      columns,
-      K,
-      a + ((<usize> (batch % A * M * K)) << 2) + (<usize> m) * am,
-      am,
-      ak,
-      b + ((<usize> (batch % B * N * K)) << 2) + (<usize> n) * bn,
-      bk,
-      bn,
-      to,
-      row,
-      scratch,
-      false,
-    );
+    gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, scratch, false);
   }
 }
 
@@ -152,21 +139,8 @@ export function correlateParts(
     for (let n = start + part * count / parts; n < start + (part + 1) * count / parts; n++) {
       let other = b + (<usize> (n * K)) * row;
       if (folded) unfold(other, K >> 2, H, W, taps), other = taps;
-      gemm(
-        M,
-        K,
-        H * W,
-        a + (<usize> (n * M)) * row,
-        row,
-        4,
-        other,
-        4,
-        row,
-        sum,
-        (<usize> K) << 2,
-        scratch,
-        false,
-      );
+      const from = a + (<usize> (n * M)) * row;
+      gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, scratch, false);
     }
   }
 }

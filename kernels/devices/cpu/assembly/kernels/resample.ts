@@ -35,8 +35,8 @@ export function maxPool2d(
         q += step, at += (<usize> step) << 3, to += (<usize> step) << 2;
       }
       for (; q < Q; q++, at += 8, to += 4) {
-        const top = max(load<f32>(at), load<f32>(at, 4)),
-          bottom = max(load<f32>(at + row), load<f32>(at + row, 4));
+        const top = max(load<f32>(at), load<f32>(at, 4));
+        const bottom = max(load<f32>(at + row), load<f32>(at + row, 4));
         store<f32>(to, max(top, bottom));
       }
     }
@@ -76,10 +76,8 @@ export function maxPool2dGradient(
       let at: usize = start + (<usize> (2 * p)) * row;
       let q = 0;
       while (Q - q >= 4) {
-        const e = v128.load(x + at),
-          f = v128.load(x + at, 16),
-          g = v128.load(x + at + row),
-          h = v128.load(x + at + row, 16);
+        const e = v128.load(x + at), f = v128.load(x + at, 16);
+        const g = v128.load(x + at + row), h = v128.load(x + at + row, 16);
         const a = i32x4.shuffle(e, f, 0, 2, 4, 6), b = i32x4.shuffle(e, f, 1, 3, 5, 7);
         const c = i32x4.shuffle(g, h, 0, 2, 4, 6), d = i32x4.shuffle(g, h, 1, 3, 5, 7);
         const low = larger(b, a), high = larger(d, c);
@@ -132,10 +130,8 @@ function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bo
         store<f32>(bottom + l, load<f32>(bottom + l) + d * below * (1 - right));
         store<f32>(bottom + r, load<f32>(bottom + r) + d * below * right);
       } else {
-        const a = load<f32>(top + l),
-          b = load<f32>(top + r),
-          c = load<f32>(bottom + l),
-          d = load<f32>(bottom + r);
+        const a = load<f32>(top + l), b = load<f32>(top + r);
+        const c = load<f32>(bottom + l), d = load<f32>(bottom + r);
         const upper = a + (b - a) * right, lower = c + (d - c) * right;
         store<f32>(y, upper + (lower - upper) * below);
       }

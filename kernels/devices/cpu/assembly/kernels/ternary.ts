@@ -51,13 +51,9 @@ export function ternary(
       const to = y + ((<usize> (row * n3)) << 2);
       for (let j = start; j < min(n3, start + BLOCK); j += 4) {
         const lane = <usize> j;
-        const result = combine(
-          f,
-          loadEvery(uRow + lane * uStep, uStep),
-          loadEvery(vRow + lane * vStep, vStep),
-          loadEvery(wRow + lane * wStep, wStep),
-        );
-        storeFirst(to + (lane << 2), result, n3 - j);
+        const first = loadEvery(uRow + lane * uStep, uStep), second = loadEvery(vRow + lane * vStep, vStep);
+        const third = loadEvery(wRow + lane * wStep, wStep);
+        storeFirst(to + (lane << 2), combine(f, first, second, third), n3 - j);
       }
     }
   }
