@@ -16,6 +16,7 @@ import { BufferPool, type GpuBuffer, memoryFailure } from "./buffer_pool.ts";
 import { PassWorkspace } from "./workspace.ts";
 import { Choices } from "./choices.ts";
 import { CommandQueue, type Dispatch, Dispatches } from "./commands.ts";
+import { Health, oneLine } from "./health.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { readBack } from "./read_back.ts";
 import { tuneCalls } from "./tune.ts";
@@ -41,10 +42,7 @@ export class WebGpuDevice implements Device {
   #choices: Choices;
   #dispatches: Dispatches;
   #queue: CommandQueue;
-  #failure: DeviceError | undefined;
-  /** Settles when it is known whether the device was lost, after its first failure. */
-  #explained: Promise<void> | undefined;
-  #closed = false;
+  #health: Health;
 
   private constructor(
     device: GPUDevice,
@@ -53,6 +51,7 @@ export class WebGpuDevice implements Device {
   ) {
     const { limits } = device;
     this.#device = device;
+    this.#health = new Health(device);
     this.#adapter = adapterKey(info);
     this.description = [info.description || info.vendor, software ? "software" : ""].filter(Boolean).join(
       ", ",
@@ -72,17 +71,6 @@ export class WebGpuDevice implements Device {
     this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes);
     this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
     this.#dispatches = new Dispatches(device, this.#pipelines, this.#pool);
-    device.addEventListener("uncapturederror", (event) => {
-      const { error } = event as GPUUncapturedErrorEvent;
-      const advice = error instanceof GPUOutOfMemoryError ? "; use a smaller batch or network" : "";
-      this.#failure ??= new DeviceError(`WebGPU reports: ${oneLine(error.message)}${advice}`);
-      event.preventDefault();
-    });
-    device.lost.then(({ reason, message }) => {
-      if (this.#closed) return;
-      const why = `The WebGPU device was lost (${reason}): ${oneLine(message)}`;
-      this.#failure = new DeviceError(`${why}; restart, or open a new device with init()`);
-    });
   }
 
   /**
@@ -142,7 +130,7 @@ export class WebGpuDevice implements Device {
   }
 
   release(buffer: DeviceBuffer): void {
-    if (!this.#closed) this.#pool.give(buffer as GpuBuffer);
+    if (!this.#health.closed) this.#pool.give(buffer as GpuBuffer);
   }
 
   write(range: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
@@ -163,13 +151,13 @@ export class WebGpuDevice implements Device {
     );
     await open;
     const cause = source.failure ?? await lost;
-    await this.#checkLate();
+    await this.#health.checkLate();
     if (cause) throw unreadable(cause);
     return length === 0 ? new ArrayBuffer(0) : values;
   }
 
   run(call: KernelCall): void {
-    this.#check();
+    this.#health.check();
     if (this.#outcomes.known) this.#outcomes.values.check(call);
     const calls = this.#workspace.expand([call]);
     const dispatches = this.#dispatches.ofAll(calls);
@@ -177,13 +165,13 @@ export class WebGpuDevice implements Device {
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
-    this.#check();
+    this.#health.check();
     // Created by the first run, so that compile() can come first, and again after tune() has chosen otherwise.
     let expanded: readonly KernelCall[] = [];
     let dispatches: readonly Dispatch[] = [];
     let version: string | undefined;
     return () => {
-      this.#check();
+      this.#health.check();
       try {
         if (version !== this.#workspace.version) {
           expanded = this.#workspace.expand(calls);
@@ -203,7 +191,7 @@ export class WebGpuDevice implements Device {
   }
 
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
-    this.#check();
+    this.#health.check();
     const expanded = this.#workspace.expand(calls);
     await this.#pool.open;
     const lacking = memoryFailure(expanded);
@@ -213,7 +201,7 @@ export class WebGpuDevice implements Device {
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
       const failure = await compiled[i];
-      this.#check();
+      this.#health.check();
       if (failure) throw failure;
       // Some drivers, such as Lavapipe, compile at the first dispatch, and the next submit waits for that. A dispatch
       // without workgroups triggers it.
@@ -235,7 +223,7 @@ export class WebGpuDevice implements Device {
       workspace: this.#workspace,
     };
     const choices = await tuneCalls(calls, tuned, options);
-    this.#check();
+    this.#health.check();
     return choices;
   }
 
@@ -244,20 +232,18 @@ export class WebGpuDevice implements Device {
   }
 
   close(): void {
-    this.#closed = true;
     this.#queue.close();
     this.#dispatches.clear();
-    this.#device.destroy();
+    this.#health.close();
   }
 
   async #readBack(bytes: number, copy: (to: GPUBuffer) => void): Promise<ArrayBuffer> {
-    if (this.#failure || this.#closed) await this.#checkLate();
     let cause: unknown;
     const values = await readBack(this.#device, bytes, (to) => {
       this.#queue.guard(() => copy(to));
       this.#queue.submit();
     }).catch((error) => void (cause = error));
-    await this.#checkLate(!values);
+    await this.#health.checkLate(!values);
     if (!values) throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
     return values;
   }
@@ -280,29 +266,6 @@ export class WebGpuDevice implements Device {
     this.#outcomes.wait(verdict);
     this.#outcomes.ran(calls, () => failure);
   }
-
-  /** Checks the device. Its loss is reported some time after the errors that it causes, and says more. */
-  async #checkLate(hasFailed = this.#failure !== undefined): Promise<void> {
-    if (hasFailed && !this.#closed) await (this.#explained ??= settledWithin(lossMs, this.#device.lost));
-    this.#check();
-  }
-
-  #check(): void {
-    if (this.#closed) {
-      throw new DeviceError("Cannot use a WebGPU device after close(); init() opens a new one");
-    }
-    if (this.#failure) throw this.#failure;
-  }
-}
-
-/** Milliseconds within which platforms report the loss of a device. */
-const lossMs = 500;
-
-/** Waits for a promise, but not longer than this. */
-async function settledWithin(milliseconds: number, promise: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([promise, new Promise((resolve) => timer = setTimeout(resolve, milliseconds))]);
-  clearTimeout(timer);
 }
 
 /** Resolves in the i-th task from now. */
@@ -314,8 +277,4 @@ function task(i: number): Promise<void> {
 function failureOf(calls: readonly KernelCall[], { message }: GPUError): DeviceError {
   const names = new Set(calls.map(({ kernel }) => kernel.name));
   return new DeviceError(`Cannot run ${[...names].join(", ")}: WebGPU reports: ${oneLine(message)}`);
-}
-
-function oneLine(message: string): string {
-  return message.trim().replace(/\s*\n\s*/g, " ");
 }

@@ -1,0 +1,65 @@
+import { DeviceError } from "../device.ts";
+
+/** Milliseconds within which platforms report the loss of a device. */
+const lossMs = 500;
+
+/** Whether a device still works, and if not, why. */
+export class Health {
+  #failure: DeviceError | undefined;
+  /** Settles when it is known whether the device was lost, after its first failure. */
+  #explained: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(readonly device: GPUDevice) {
+    device.addEventListener("uncapturederror", (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      const advice = error instanceof GPUOutOfMemoryError ? "; use a smaller batch or network" : "";
+      this.#failure ??= new DeviceError(`WebGPU reports: ${oneLine(error.message)}${advice}`);
+      event.preventDefault();
+    });
+    device.lost.then(({ reason, message }) => {
+      const why = `The WebGPU device was lost (${reason}): ${oneLine(message)}`;
+      this.#failure = new DeviceError(`${why}; restart, or open a new device with init()`);
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.device.destroy();
+  }
+
+  /** @throws {DeviceError} if the device was closed or has failed */
+  check(): void {
+    if (this.#closed) {
+      throw new DeviceError("Cannot use a WebGPU device after close(); init() opens a new one");
+    }
+    if (this.#failure) throw this.#failure;
+  }
+
+  /**
+   * Checks the device after work was awaited. Its loss is reported some time after the errors that it causes, and says
+   * more.
+   *
+   * @param hasFailed whether the work failed
+   * @throws {DeviceError} as `check`
+   */
+  async checkLate(hasFailed = false): Promise<void> {
+    if ((hasFailed || this.#failure) && !this.#closed) await (this.#explained ??= this.#explanation());
+    this.check();
+  }
+
+  async #explanation(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([this.device.lost, new Promise((resolve) => timer = setTimeout(resolve, lossMs))]);
+    clearTimeout(timer);
+  }
+}
+
+/** A message of WebGPU in one line. */
+export function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, " ");
+}
