@@ -21,6 +21,7 @@ const changesOften = (path: string) => path === runFile.metrics || path.endsWith
 export class Mirror {
   /** The run's page; undefined until the server has shown that it has the run. */
   page: string | undefined;
+  readonly #client: MlflowClient;
   #cursor: Cursor | undefined;
   /** The run on the server, once this program has seen it there. */
   #info: ServerRun["info"] | undefined;
@@ -29,8 +30,6 @@ export class Mirror {
   /** What the server was found to have of an ended run: points by metric, and artifacts with their sizes. */
   readonly #points = new Map<string, Set<string>>();
   #artifacts: ReadonlyMap<string, number | undefined> = new Map();
-
-  readonly #client: MlflowClient;
 
   constructor(readonly run: string, server: HttpServer) {
     this.#client = new MlflowClient(server);

@@ -69,7 +69,6 @@ async function withStudy(
 
 testOnFake(
   "collectStudy() marks a study as failed if cells failed elsewhere",
-  () => undefined,
   (server) =>
     withStudy(server, async (study, standing) => {
       const [base, residual] = study.cells.map((cell) => cellFolder(study, cell));

@@ -256,9 +256,9 @@ function logBatch(run: FakeRun, json: Record<string, readonly Entry[]>): Respons
 }
 
 /** Defines a test with a fake server. */
-export function testOnFake(name: string, answer: Answer, test: (server: FakeMlflow) => Promise<void>): void {
+export function testOnFake(name: string, test: (server: FakeMlflow) => Promise<void>): void {
   testNeeding({ net: true, read: true, write: true }, name, async () => {
-    await using server = await FakeMlflow.start(answer);
+    await using server = await FakeMlflow.start();
     await test(server);
   });
 }
@@ -283,17 +283,13 @@ export const quick = { MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.05", MLFLOW_HTTP_R
 /** A body of any length, generated as it is read. */
 export function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: number }): Response {
   const part = new TextEncoder().encode(piece);
-  let sent = 0;
-  return new Response(
-    new ReadableStream({
-      async pull(controller) {
-        if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
-        if (sent >= bytes) return controller.close();
-        sent += part.length;
-        controller.enqueue(part);
-      },
-    }),
-  );
+  async function* parts() {
+    for (let sent = 0; sent < bytes; sent += part.length) {
+      if (ms > 0) await pause(ms);
+      yield part;
+    }
+  }
+  return new Response(ReadableStream.from(parts()));
 }
 
 /** Waits for some milliseconds. */

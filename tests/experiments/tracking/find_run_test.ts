@@ -71,7 +71,6 @@ testInFolder("findRun() explains why a name is no run, and lists the known names
 
 testOnFake(
   "storedRuns() reads the runs of an experiment on a server, and their files",
-  () => undefined,
   async (server) => {
     const choice = { from: "server", mlflow: server.url, root: "runs", experiment: "mine" } as const;
     const message = `${server.url} has no experiment mine`;

@@ -10,7 +10,7 @@ Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit
   assert.equal(backoffMs(20, 2, 0.5), 120_000);
 });
 
-testOnFake("HttpServer.request() retries as MLflow's client does", () => undefined, async (server) => {
+testOnFake("HttpServer.request() retries as MLflow's client does", async (server) => {
   const retries = { maxRetries: 3, backoffFactor: 0 };
   const answering = (...statuses: number[]) => statuses.map((status) => new Response("", { status }));
   // Answers, and the number of attempts of a request and of one that must not run twice.
@@ -48,7 +48,6 @@ testOnFake("HttpServer.request() retries as MLflow's client does", () => undefin
 
 testOnFake(
   "HttpServer waits as long as a server asks, but no longer than an attempt may take",
-  () => undefined,
   async (server) => {
     for (const [asked, waited] of [["0.1", 100], ["1e9", 200]] as const) {
       server.answer = () => new Response("later", { status: 429, headers: { "retry-after": asked } });
@@ -76,11 +75,12 @@ Deno.test("HttpServer stops reading an answer of gigabytes, and cuts the text of
 
 testOnFake(
   "HttpServer waits for a slow download, but not for one that trickles",
-  ({ path }) =>
-    path.endsWith("slow")
-      ? endless("x".repeat(2048), { bytes: 20 * 2048, ms: 100 })
-      : endless("x", { bytes: 1e9, ms: 100 }),
-  async ({ url }) => {
+  async (server) => {
+    server.answer = ({ path }) =>
+      path.endsWith("slow")
+        ? endless("x".repeat(2048), { bytes: 20 * 2048, ms: 100 })
+        : endless("x", { bytes: 1e9, ms: 100 });
+    const { url } = server;
     const quick = { maxRetries: 0, timeoutMs: 1_000 };
     await Promise.all([
       serverAt(url, quick).request("GET", "/slow", { download: true }) // takes 2 s
@@ -93,9 +93,10 @@ testOnFake(
 
 testOnFake(
   "HttpServer.giveUpAfter() ends a pause and what makes no progress, but no upload that does",
-  ({ path }) =>
-    path === "/upload" ? Response.json({}) : path === "/x" ? new Response("", { status: 503 }) : "hang",
-  async ({ url }) => {
+  async (server) => {
+    server.answer = ({ path }) =>
+      path === "/upload" ? Response.json({}) : path === "/x" ? new Response("", { status: 503 }) : "hang";
+    const { url } = server;
     const http = serverAt(url, { maxRetries: 9, backoffFactor: 1e6 });
     const retried = Promise.withResolvers<void>();
     let retries = 0;
@@ -120,7 +121,6 @@ testOnFake(
 
 testOnFake(
   "HttpServer shows why a server refuses, in a short line without HTML",
-  () => undefined,
   async (server) => {
     const advice =
       "; if it wants credentials, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or " +
@@ -147,10 +147,12 @@ testOnFake(
   },
 );
 
-testOnFake("HttpServer says where a server has moved, and names a login page", ({ path }) => {
-  const moved = { "/there?x": "https://host.example/base/there?x", "/near": "/base/near" }[path];
-  return new Response(null, { status: 301, headers: { location: moved ?? "/login?next=x" } });
-}, async ({ url }) => {
+testOnFake("HttpServer says where a server has moved, and names a login page", async (server) => {
+  server.answer = ({ path }) => {
+    const moved = { "/there?x": "https://host.example/base/there?x", "/near": "/base/near" }[path];
+    return new Response(null, { status: 301, headers: { location: moved ?? "/login?next=x" } });
+  };
+  const { url } = server;
   const cases = { "/there?x": "https://host.example/base", "/near": `${url}/base`, "/x": `${url}/login` };
   for (const [path, target] of Object.entries(cases)) {
     const says = new RegExp(`^${url} leads to ${RegExp.escape(target)} \\(301\\); give the address of`);
@@ -158,7 +160,7 @@ testOnFake("HttpServer says where a server has moved, and names a login page", (
   }
 });
 
-testOnFake("HttpServer hides credentials that a server repeats", () => undefined, async (server) => {
+testOnFake("HttpServer hides credentials that a server repeats", async (server) => {
   const secret = "s3cret/";
   const http = serverAt(server.url.replace("//", `//me:${encodeURIComponent(secret)}@`));
   const texts = [secret, "s3cret%2f", "s3cret\\u002F", btoa(`me:${secret}`)];

@@ -7,7 +7,6 @@ const clientOf = ({ url }: FakeMlflow) => new MlflowClient(serverAt(url));
 
 testOnFake(
   "MlflowClient.searchRuns() reads all pages, but no list without end",
-  () => undefined,
   async (server) => {
     const { now } = performance;
     let skippedMs = 0; // added to the clock, so that nobody has to wait
@@ -29,15 +28,16 @@ testOnFake(
   },
 );
 
-testOnFake("MlflowClient.points() reads all pages, and no list of anything else", ({ path }) => {
-  const token = new URL(path, "http://host").searchParams.get("page_token");
-  const page = path.includes("metric_key=bad")
-    ? { metrics: [{ step: {} }] }
-    : token === "2"
-    ? { metrics: [{ step: 1, timestamp: 5, value: "NaN" }] }
-    : { metrics: [{ timestamp: 4 }], next_page_token: "2" };
-  return Response.json(page);
-}, async (server) => {
+testOnFake("MlflowClient.points() reads all pages, and no list of anything else", async (server) => {
+  server.answer = ({ path }) => {
+    const token = new URL(path, "http://host").searchParams.get("page_token");
+    const page = path.includes("metric_key=bad")
+      ? { metrics: [{ step: {} }] }
+      : token === "2"
+      ? { metrics: [{ step: 1, timestamp: 5, value: "NaN" }] }
+      : { metrics: [{ timestamp: 4 }], next_page_token: "2" };
+    return Response.json(page);
+  };
   assert.deepEqual([...await clientOf(server).points("r1", "a b")], ["0 4", "1 5"]);
   assert.ok(server.seen[0].path.includes("metric_key=a+b"), server.seen[0].path);
   await assertEnds(clientOf(server).points("r1", "bad"), /does not answer with an object with metrics/);
@@ -45,7 +45,6 @@ testOnFake("MlflowClient.points() reads all pages, and no list of anything else"
 
 testOnFake(
   "MlflowClient.artifacts() ends, whatever lists a server sends",
-  () => undefined,
   async (server) => {
     const folder = (path: string) => ({ path, is_dir: true });
     const cases: [(path: string) => unknown, RegExp, number][] = [
@@ -73,8 +72,8 @@ testOnFake(
 
 testOnFake(
   "MlflowClient.artifact() never leaves the artifacts API, whatever path a server names",
-  () => new Response("file"),
   async (server) => {
+    server.answer = () => new Response("file");
     const client = clientOf(server);
     for (
       const uri of ["mlflow-artifacts:/../../../secret", "mlflow-artifacts:/1/./x", "mlflow-artifacts:/.."]
@@ -92,7 +91,6 @@ testOnFake(
 
 testOnFake(
   "MlflowClient refuses answers without required fields",
-  () => undefined,
   async (server) => {
     const client = clientOf(server);
     const says = /^http:\S+ is not an MLflow server: it does not answer with (JSON|an object with \w+)/;
@@ -132,9 +130,9 @@ testOnFake(
 
 testOnFake(
   "MlflowClient.ensureExperiment() uses one that another program has just created, but no deleted one",
-  (_, count) =>
-    count > 0 ? undefined : Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST" }, { status: 404 }),
   async (server) => {
+    server.answer = (_, count) =>
+      count > 0 ? undefined : Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST" }, { status: 404 });
     await server.post("experiments/create", { name: "x" });
     assert.equal(await clientOf(server).ensureExperiment("x"), "1");
     server.answer = () => Response.json({ experiment: { experiment_id: "1", lifecycle_stage: "deleted" } });
@@ -147,8 +145,9 @@ testOnFake(
 
 testOnFake(
   "MlflowClient.logAll() skips what a server rejects, and soon gives up if that is everything",
-  () => Response.json({ error_code: "INVALID_PARAMETER_VALUE", message: "no" }, { status: 400 }),
   async (server) => {
+    server.answer = () =>
+      Response.json({ error_code: "INVALID_PARAMETER_VALUE", message: "no" }, { status: 400 });
     const entries = Array.from({ length: 1000 }, (_, step) => ({ key: "x", value: 1, timestamp: 1, step }));
     const refused = new Set<unknown>();
     await clientOf(server).logAll("r1", "metrics", entries, (entry) => refused.add(entry));

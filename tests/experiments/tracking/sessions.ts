@@ -93,8 +93,9 @@ export function testSending(
   test: (run: string, server: FakeMlflow) => Promise<void>,
   answer: Answer = () => undefined,
 ): void {
-  testOnFake(name, answer, (server) =>
+  testOnFake(name, (server) =>
     withFolder(async (folder) => {
+      server.answer = answer;
       const run = join(folder, "run");
       await Deno.mkdir(run);
       await test(run, server);
