@@ -1,4 +1,5 @@
 import { checkInteger } from "../check.ts";
+import { addArrow, type ChartLines } from "../flow/quiver.ts";
 import { colormap } from "../image/colormap.ts";
 import { type Figure, figure, type FigureLayout, type Trace } from "./figure.ts";
 
@@ -113,23 +114,14 @@ function columns(points: Float32Array, N: number): { x: Float32Array; y: Float32
   return { x: column(0), y: column(1) };
 }
 
-/** Arrows as lines, in the figure's units: a shaft and a head of two strokes. */
+/** Arrows as lines, in the figure's units. */
 function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Trace {
-  const [x, y]: [number[], number[]] = [[], []];
+  const lines: ChartLines = { x: [], y: [] };
   for (let n = 0; n < N; n++) {
-    const [left, low, dx, dy] = [
-      points[2 * n],
-      points[2 * n + 1],
-      scale * velocity[2 * n],
-      scale * velocity[2 * n + 1],
-    ];
-    const [tipX, tipY] = [left + dx, low + dy];
-    const stroke = (side: 1 | -1) => [tipX - 0.3 * dx - side * 0.15 * dy, tipY - 0.3 * dy + side * 0.15 * dx];
-    const [one, other] = [stroke(1), stroke(-1)];
-    x.push(left, tipX, NaN, one[0], tipX, other[0], NaN);
-    y.push(low, tipY, NaN, one[1], tipY, other[1], NaN);
+    const [x, y, dx, dy] = [points, velocity].flatMap((values) => [values[2 * n], values[2 * n + 1]]);
+    addArrow(lines, x, y, scale * dx, scale * dy);
   }
-  return { x, y };
+  return lines;
 }
 
 function largest(velocity: Float32Array, N: number): number {

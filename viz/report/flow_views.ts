@@ -3,7 +3,7 @@ import { imageSizeOf } from "../flow/trajectory.ts";
 import { explorerSection } from "./explorer_section.ts";
 import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
-import { quantiles } from "./series.ts";
+import { percent, quantiles } from "./series.ts";
 
 /** All views that depend on t, with the slider, which stays visible while one of them is on the screen. */
 export function flowViews({ runs, comparison }: ReportData): Markup | undefined {
@@ -48,31 +48,29 @@ ${details("Numbers of speed and straightness", numbers)}
 </section>`;
 }
 
-function planeText({ shape: [M, N], share: [first, second], real }: PlaneTrajectories): Markup {
-  return markup`<p>${N} samples from noise to data (${
-    M - 1
-  } Euler steps, each one evaluation of the network), along the two
-directions in which real images differ most. This plane is a linear projection and holds ${percent(first)} +
-${
-    percent(second)
-  } of the variance of real images: samples that meet here may be far apart in the other directions. Faint
-points are ${
-    real.position.length / 2
-  } real images; arrows show the velocity in this plane, a tenth of t ahead.</p>`;
+function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
+  const [first, second] = share.map((part) => percent(part));
+  const [steps, reals] = [M - 1, real.position.length / 2];
+  return markup`<p>${N} samples from noise to data (${steps} Euler steps, each one evaluation of the network), along the
+two directions in which real images differ most. This plane is a linear projection and holds ${first} + ${second} of the
+variance of real images: samples that meet here may be far apart in the other directions. Faint points are ${reals} real
+images; arrows show the velocity in this plane, a tenth of t ahead.</p>`;
 }
 
-/** How classes were recognised and how reliably; the requested classes, and how many samples the classifier assigns to them. */
+/** What named the classes, and how reliably. */
+function classifierText(classifier: NonNullable<PlaneTrajectories["classifier"]>): string {
+  if ("judgeAccuracy" in classifier) {
+    const right = percent(classifier.judgeAccuracy);
+    return `named by the judge, a small classifier that is right on ${right} of test images; it`;
+  }
+  const { right, tried } = classifier;
+  return "by a vote of the five nearest real images along 20 components. This simple classifier is right on\n" +
+    `${right} of ${tried} held-out images (${percent(right / tried)}); it`;
+}
+
+/** How classes were recognised; the requested classes, and how many samples the classifier assigns to them. */
 function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
-  const by = classifier === undefined
-    ? undefined
-    : "judgeAccuracy" in classifier
-    ? `named by the judge, a small classifier that is right on ${
-      percent(classifier.judgeAccuracy)
-    } of test images; it`
-    : `by a vote of the five nearest real images along 20 components. This simple classifier is right on
-${classifier.right} of ${classifier.tried} held-out images (${
-      percent(classifier.right / classifier.tried)
-    }); it`;
+  const by = classifier && classifierText(classifier);
   const known = by &&
     markup`<p class="small">Colours and shapes are classes, ${by} names a class even for samples that look like none.
 Click a class in the legend to hide it.</p>`;
@@ -84,10 +82,6 @@ Click a class in the legend to hide it.</p>`;
     ? ""
     : `; the classifier sees the requested class in ${percent(hits / labels.length)} of them`;
   return markup`${known}<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
-}
-
-function percent(part: number): string {
-  return `${(100 * part).toFixed(1)} %`;
 }
 
 /** Two models side by side. */

@@ -5,7 +5,7 @@ import { intervalAxis } from "./interval_axis.ts";
 import { chart, details, digits, type Markup, markup, none, swatch, table } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
 import type { JudgedSamples, Quality, QualityFigure, ReportData, ReportRun } from "./report_data.ts";
-import { rounded } from "./series.ts";
+import { percent, rounded } from "./series.ts";
 
 /** Evaluated runs, with their index among all runs. */
 type Judged = readonly {
@@ -92,7 +92,7 @@ function pictureOf(
     const png = encodePng(imageGrid(pixels, [K + 1, C, H, W], { columns: 1, gap: 2 }));
     const name = classNames[classes[n]] ?? classes[n];
     const words = `class ${name}, p = ${confidence[n].toFixed(2)}`;
-    const place = `${(100 * rank[n]).toFixed(0)} % of samples are less certain`;
+    const place = `${percent(rank[n], 0)} of samples are less certain`;
     return markup`<figure title="${place}"><img src="data:image/png;base64,${
       base64(png)
     }" alt="A sample and the ${K} training images nearest to it; ${words}">
@@ -123,7 +123,7 @@ function tableOverTime({ t, straightness, curvature }: NonNullable<Quality["over
 
 /** Returns a formatter for the values of a figure. */
 function shownBy({ share }: QualityFigure): (value: number) => string {
-  return (value) => share ? `${(100 * value).toFixed(1)} %` : digits(value);
+  return (value) => share ? percent(value) : digits(value);
 }
 
 /** Quality of samples against cost, by solver. */
@@ -143,7 +143,7 @@ export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
       countOf(solver.evaluations),
       threeDigits(solver.frechet.value),
       `${threeDigits(solver.frechet.low)} to ${threeDigits(solver.frechet.high)}`,
-      `${(100 * solver.confident).toFixed(1)} %`,
+      percent(solver.confident),
     ]);
     return markup`<h3>${name}</h3>
 ${table(["solver", "evaluations", "Fréchet distance", "95 % interval", "recognised"], rows)}`;

@@ -28,6 +28,11 @@ export function quantiles(values: Float32Array, N: number): Quantiles {
   return { low: at(0.1), median: at(0.5), high: at(0.9) };
 }
 
+/** A share in per cent, as text. */
+export function percent(share: number, digits = 1): string {
+  return `${(100 * share).toFixed(digits)} %`;
+}
+
 /** Rounds a number to `digits` significant digits; six are more than a chart can show. */
 export function rounded(value: number, digits = 6): number {
   return Number(value.toPrecision(digits));

@@ -83,6 +83,11 @@ async function compare(page: Page, seed: number, network: Network, expected: Sol
 async function chooseClasses(page: Page): Promise<void> {
   await untilLive(page);
   await page.locator("#live-condition").waitFor({ state: "visible" });
+  const title = () => page.locator("#explorer-samples button").getAttribute("title");
+  assert.match((await title())!, /, class one, /);
+  await choose(page, "plain", "visible");
+  assert.equal(await title(), "noise 1 of seed 7, 20 steps of euler", "the samples are those of the run");
+  await choose(page, "labelled", "visible");
   assert.deepEqual(await optionsOf(page, "live-class"), ["all", "nought", "one", "2", "none"]);
   const [label, guidance] = [page.locator("#live-class"), page.locator("#live-guidance")];
   assert.equal(await guidance.inputValue(), `${conditioning.guidance}`);

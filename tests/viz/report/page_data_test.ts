@@ -174,7 +174,7 @@ Deno.test("classAt() interpolates linearly between snapshots", () => {
   const { points, arrows, trails } = classAt(plane, 4, 0.75);
   assert.deepEqual(points, { x: [2], y: [2], customdata: [0] });
   assert.deepEqual([arrows.x.slice(0, 2), arrows.y.slice(0, 2)], [[2, 2.4], [2, 2]]);
-  assert.deepEqual(trails, { x: [0, 1, 3, null], y: [0, 2, 2, null] });
+  assert.deepEqual(trails, { x: [0, 1, 3, NaN], y: [0, 2, 2, NaN] });
   assert.deepEqual(classAt(plane, 4, 1).points.x, [3]);
   assert.deepEqual(classAt(plane, 4, 1).arrows.x, [], "at the end there is no velocity");
   assert.deepEqual(classAt(plane, 5, 0.5).points.x, []);

@@ -1,3 +1,4 @@
+import { addArrow, type ChartLines } from "../../flow/quiver.ts";
 import type { PlaneTrajectories } from "../report_data.ts";
 import type { Theme } from "./charts.ts";
 import { lastUntil } from "./trajectory_view.ts";
@@ -6,12 +7,6 @@ import { lastUntil } from "./trajectory_view.ts";
 export type ClassedTrajectories =
   & Pick<PlaneTrajectories, "t" | "position" | "velocity" | "shape">
   & { readonly classes: ArrayLike<number> };
-
-/** Coordinates of points, or of lines separated by null. */
-export interface PlanePoints {
-  readonly x: (number | null)[];
-  readonly y: (number | null)[];
-}
 
 /** How far arrows look ahead in t. */
 const ahead = 0.1;
@@ -22,11 +17,12 @@ const ahead = 0.1;
  */
 export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
   const { shape: [M, N], t: times, classes, position, velocity } = plane;
-  const points: PlanePoints & { customdata: number[] } = { x: [], y: [], customdata: [] };
-  const arrows: PlanePoints = { x: [], y: [] };
-  const trails: PlanePoints = { x: [], y: [] };
+  const points: ChartLines & { customdata: number[] } = { x: [], y: [], customdata: [] };
+  const arrows: ChartLines = { x: [], y: [] };
+  const trails: ChartLines = { x: [], y: [] };
   const m = Math.max(0, Math.min(M - 2, lastUntil(times, t)));
   const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
+  const snapshots = Array.from({ length: M }, (_, k) => k);
   for (let n = 0; n < N; n++) {
     if (classes[n] !== wanted) continue;
     const at = (k: number, axis: number) => position[(k * N + n) * 2 + axis];
@@ -37,28 +33,10 @@ export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
     if (t < 1) {
       addArrow(arrows, x, y, ahead * velocity[(m * N + n) * 2], ahead * velocity[(m * N + n) * 2 + 1]);
     }
-    for (let k = 0; k < M; k++) add(trails, at(k, 0), at(k, 1));
-    add(trails, null, null);
+    trails.x.push(...snapshots.map((k) => at(k, 0)), NaN);
+    trails.y.push(...snapshots.map((k) => at(k, 1)), NaN);
   }
   return { points, arrows, trails };
-}
-
-function addArrow(to: PlanePoints, x: number, y: number, dx: number, dy: number): void {
-  const [endX, endY] = [x + dx, y + dy];
-  add(to, x, y);
-  add(to, endX, endY);
-  for (const side of [-1, 1]) { // two barbs, turned by half a radian
-    const [cos, sin] = [Math.cos(0.5), side * Math.sin(0.5)];
-    add(to, null, null);
-    add(to, endX, endY);
-    add(to, endX - 0.3 * (cos * dx - sin * dy), endY - 0.3 * (sin * dx + cos * dy));
-  }
-  add(to, null, null);
-}
-
-function add(to: PlanePoints, x: number | null, y: number | null): void {
-  to.x.push(x);
-  to.y.push(y);
 }
 
 /** Stands for an unknown class. */

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import type { ChartLines } from "../../flow/quiver.ts";
 import { sizeWithChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { PlaneTrajectories } from "../report_data.ts";
@@ -7,14 +8,7 @@ import { Chart, type PlotlyPart, runLine, type Theme } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, plotlyText } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
-import {
-  classAt,
-  type ClassedTrajectories,
-  classesOf,
-  classMark,
-  noClass,
-  type PlanePoints,
-} from "./plane.ts";
+import { classAt, type ClassedTrajectories, classesOf, classMark, noClass } from "./plane.ts";
 import type { Views } from "./views.ts";
 
 /** Most classes for a legend above the chart; a longer legend goes beside it. */
@@ -88,7 +82,7 @@ export class PlaneView {
   }
 
   /** The point of the sample whose image is shown. */
-  #chosen(at: readonly ReturnType<typeof classAt>[]): PlanePoints {
+  #chosen(at: readonly ReturnType<typeof classAt>[]): ChartLines {
     const { points } = at[this.#classes.indexOf(this.#run.plane.classes[this.#sample])];
     const i = points.customdata.indexOf(this.#sample);
     return i < 0 ? { x: [], y: [] } : { x: [points.x[i]], y: [points.y[i]] };

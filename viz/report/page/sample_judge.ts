@@ -2,6 +2,7 @@
 import type { Estimate, Points } from "../../../models/mod.ts";
 import { bytesOf } from "../../image/base64.ts";
 import type { PageNetwork } from "../page_data.ts";
+import { percent } from "../series.ts";
 import { byId, element } from "./dom.ts";
 import type { Library } from "./engine.ts";
 
@@ -96,7 +97,7 @@ export function judgedWords(judged: Judged, labels: readonly (number | undefined
     [
       "Recognised",
       `${sure} of ${N} by a classifier with a probability of at least ${certain}. It is right about ` +
-      `${percent(accuracy, 1)} of test images; each picture has its class and probability below.`,
+      `${percent(accuracy)} of test images; each picture has its class and probability below.`,
     ],
     ...labels[0] === undefined ? [] : [["Of the requested class", `${right} of ${N}.`] as const],
     [
@@ -105,7 +106,7 @@ export function judgedWords(judged: Judged, labels: readonly (number | undefined
     ],
     ["Recall", `${inWords(recall)} of these test images lie within reach of a sample.`],
   ];
-  const ofReal = real && [real.precision, real.recall].map((share) => percent(share)).join(" and ");
+  const ofReal = real && [real.precision, real.recall].map((share) => percent(share, 0)).join(" and ");
   const about =
     "A point is within reach of an image if it is closer to it, in the classifier\u2019s features, than the " +
     `fifth neighbour of that image in its own set. ${N} samples are few, so intervals and reaches are wide.` +
@@ -119,9 +120,5 @@ export function judgedWords(judged: Judged, labels: readonly (number | undefined
 }
 
 function inWords({ value, low, high }: Estimate): string {
-  return `${percent(value)} (95 % interval ${percent(low)} to ${percent(high)})`;
-}
-
-function percent(share: number, digits = 0): string {
-  return `${(100 * share).toFixed(digits)} %`;
+  return `${percent(value, 0)} (95 % interval ${percent(low, 0)} to ${percent(high, 0)})`;
 }
