@@ -17,7 +17,7 @@ import { findPlan, planNames, plans } from "./study/plans.ts";
 import { runCell } from "./study/run_cell.ts";
 import { findStudy, requireCell, requireStudy, type Study } from "./study/study.ts";
 import { collectStudy, failedCells, recordEnd, recordStudy } from "./study/study_tracking.ts";
-import { print, say } from "./program/output.ts";
+import { print, say, textTable } from "./program/output.ts";
 
 const launchers = { local, slurm } as const satisfies Readonly<Record<string, Launcher>>;
 const launcherNames = Object.keys(launchers) as (keyof typeof launchers)[];
@@ -166,9 +166,7 @@ export const studyTask = task({
   about: "Run a study: train and evaluate every cell of a plan, and compare them",
   words: "PLAN",
   settings: studying,
-  epilogue: `Plans\n${
-    Object.entries(plans).map(([name, { doc }]) => `  ${name.padEnd(30)}${doc}`).join("\n")
-  }`,
+  epilogue: `Plans\n${textTable(Object.entries(plans).map(([name, { doc }]) => [name, doc]), undefined, 80)}`,
   resolve: resolveStudy,
   async run(options) {
     using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));

@@ -120,6 +120,7 @@ export class ProgressBar extends ProgressLine {
   #loss: number | undefined;
   #recentSteps = 0;
   #recentSeconds = 0;
+  #seconds = 0;
 
   /** @param now clock in milliseconds */
   constructor(work: Workload, terminal: Terminal = stderr, now?: () => number) {
@@ -141,6 +142,7 @@ export class ProgressBar extends ProgressLine {
     const kept = Math.exp(-seconds / smoothingSeconds);
     this.#recentSteps = this.#recentSteps * kept + step - this.#step;
     this.#recentSeconds = this.#recentSeconds * kept + seconds;
+    this.#seconds += seconds;
     this.#step = step;
     this.#stepMs = nowMs;
     this.#loss = loss ?? this.#loss;
@@ -153,11 +155,12 @@ export class ProgressBar extends ProgressLine {
   }
 
   describe(elapsedSeconds: number): ProgressText {
-    const { totalSteps, imagesPerStep, unit = "images" } = this.#work;
+    const { totalSteps, imagesPerStep, unit = "images", startStep = 0 } = this.#work;
     const step = this.#step;
     const stepsPerSecond = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
     const rate = stepsPerSecond * imagesPerStep;
-    const left = totalSteps === 0 ? NaN : step >= totalSteps ? 0 : (totalSteps - step) / stepsPerSecond;
+    // By the mean rate, which work between steps, such as a validation, does not make jump.
+    const left = totalSteps === 0 ? NaN : Math.max(totalSteps - step, 0) * this.#seconds / (step - startStep);
     const text = [
       totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
       ...rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} ${unit}/s`] : [],

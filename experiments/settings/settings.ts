@@ -211,9 +211,8 @@ function flagValue(
   return accepted(setting, valueOf(setting, token.value), given);
 }
 
-const column = 32;
-/** Width of the right column. */
-const width = 78;
+/** Width of `--help`, and where its right column begins. */
+const [width, column] = [80, 26];
 
 function helpText(
   usage: string,
@@ -228,26 +227,30 @@ function helpText(
       ? `${flag}, ${flag.replace("--", "--no-")}`
       : `${flag} ${setting.hint}`;
     const right = [...setting.doc.split(" "), ...remark(preset[name] ?? setting.default)];
-    const details = (setting.details ?? []).map((line) => " ".repeat(column) + line);
-    return [...(headings[name] ? ["", headings[name]] : []), ...columns(left, right), ...details];
+    return [
+      ...(headings[name] ? ["", headings[name]] : []),
+      ...columns(left, right),
+      ...(setting.details ?? []).flatMap((line) => wrapped(line.split(" "), column, column + 2)),
+    ];
   });
   const end = ["", ...columns("-h, --help", ["print this text"])];
-  return [`Usage: ${usage} [flags]`, about, ...(lines[0] === "" ? [] : [""]), ...lines, ...end].join("\n");
+  const start = [...wrapped(`Usage: ${usage} [flags]`.split(" "), 0, 2), ...wrapped(about.split(" "), 0, 0)];
+  return [...start, ...(lines[0] === "" ? [] : [""]), ...lines, ...end].join("\n");
 }
 
 function columns(left: string, right: readonly string[]): string[] {
-  const [first, ...rest] = wrapped(right).map((line) => " ".repeat(column) + line);
-  if (left.length + 2 > column - 2) return [`  ${left}`, first, ...rest];
+  const [first, ...rest] = wrapped(right, column, column);
+  if (left.length + 2 > column - 2) return [...wrapped(left.split(" "), 2, 4), first, ...rest];
   return [`  ${left}`.padEnd(column) + first.slice(column), ...rest];
 }
 
-/** Lines that fit the right column, broken between words. */
-function wrapped(words: readonly string[]): string[] {
+/** Lines that fit, broken between words: the first begins at `first`, the others at `others`. */
+function wrapped(words: readonly string[], first: number, others: number): string[] {
   const lines: string[] = [];
   for (const word of words) {
     const longer = `${lines.at(-1)} ${word}`;
     if (lines.length > 0 && longer.length <= width) lines[lines.length - 1] = longer;
-    else lines.push(word);
+    else lines.push(" ".repeat(lines.length > 0 ? others : first) + word);
   }
   return lines;
 }

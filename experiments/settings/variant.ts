@@ -37,7 +37,7 @@ export function variant(
     ...options,
     hint: plain ? names.join("|") : "NAME[:KEY=X,...]",
     expected,
-    details: Object.entries(registry).flatMap(helpLines),
+    details: Object.entries(registry).map(helpLine),
     accepts: (value): value is string => typeof value === "string" && "settings" in parse(registry, value),
     problem(value) {
       const parsed = parse(registry, asText(value));
@@ -46,19 +46,12 @@ export function variant(
   };
 }
 
-/** Longest line of `--help` for a variant. */
-const longest = 78;
-
-/** `logit_normal:mean=0,scale=1  sigmoid of a normal number; mean: ...; scale: ...`, on several lines if too long. */
-function helpLines([name, { doc, settings }]: [string, Variant<unknown>]): string[] {
+/** `logit_normal:mean=0,scale=1  sigmoid of a normal number; mean: ...; scale: ...`. */
+function helpLine([name, { doc, settings }]: [string, Variant<unknown>]): string {
   const own = Object.entries(settings);
   const defaults = own.map(([key, setting]) => `${key}=${setting.default}`).join();
-  const parts = [
-    `${name}${defaults && ":"}${defaults}  ${doc}`,
-    ...own.map(([key, setting]) => `${key}: ${setting.doc}`),
-  ];
-  const line = parts.join("; ");
-  return line.length <= longest ? [line] : parts.map((part, i) => i === 0 ? part : `  ${part}`);
+  const start = `${name}${defaults && ":"}${defaults}  ${doc}`;
+  return [start, ...own.map(([key, setting]) => `${key}: ${setting.doc}`)].join("; ");
 }
 
 /** Makes the value of a text. @throws {RangeError} if it is one that {@linkcode variant} refuses */

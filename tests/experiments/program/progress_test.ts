@@ -56,7 +56,7 @@ Deno.test("ProgressBar shows steps, rate, loss, elapsed time and time left", () 
     [
       {},
       [[25_000, 12, 0.1], [25_000, 25, 0.04]],
-      `${"█".repeat(9)}${"░".repeat(29)}  25/100  33.1 images/s  loss 0.0400  0:50 elapsed  2:25 left`,
+      `${"█".repeat(9)}${"░".repeat(29)}  25/100  33.1 images/s  loss 0.0400  0:50 elapsed  2:30 left`,
     ],
     [{}, [[1000, 1, 0.25], [1000, 2]], "   2/100  64.0 images/s  loss 0.2500  0:02 elapsed  1:38 left"],
     [{ startStep: 90 }, [[1000, 91]], "  91/100  64.0 images/s  0:01 elapsed  0:09 left"],
@@ -109,6 +109,20 @@ Deno.test("ProgressBar smooths the rate over about 10 seconds", () => {
   run(500, 100, 20);
   const expected = 128 - 64 * Math.exp(-1);
   assert(Math.abs(rate() - expected) < 2, `${rate()} is not near ${expected}`);
+});
+
+Deno.test("ProgressBar shows a time left that does not jump after work between steps", () => {
+  const { bar, clock, written } = barOn(screen, { totalSteps: 1000 });
+  const left = () =>
+    Number(/(\d+):(\d+) left/.exec(written.at(-1)!)!.slice(1).reduce((sum, x) => `${60 * +sum + +x}`));
+  for (let step = 1; step <= 200; step++) {
+    clock.ms += 1000;
+    bar.update(step);
+  }
+  assert.equal(left(), 800);
+  clock.ms += 20_000; // a validation
+  bar.update(201);
+  assert.equal(left(), Math.round(799 * 220 / 201));
 });
 
 Deno.test("ProgressBar.skipTime() leaves other work out of the rate", () => {

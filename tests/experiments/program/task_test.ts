@@ -22,7 +22,7 @@ testTask("Task.help() has a line for every flag of every task, with its default"
       const shown = typeof value === "boolean" ? (value ? "on" : "off") : value;
       assert.ok(line.includes(` (default: ${shown})`), line);
     }
-    assert.deepEqual(stdout.split("\n\nPlans")[0].split("\n").filter((line) => line.length > 110), [], name);
+    assert.deepEqual(stdout.split("\n").filter((line) => line.length > 80), [], name);
     assert.match(stdout, /\n {2}-h, --help /);
   }
 });
