@@ -163,7 +163,7 @@ export const training = defineSettings({
   },
 
   name: optional(text({
-    doc: "name of the run folder, runs/<time>-NAME (default: model); finds the run",
+    doc: "run folder: runs/<time>-NAME (default: model)",
     hint: "NAME",
     pattern: /^\w[\w.-]*$/,
     expected: "letters, digits, dots, hyphens and underscores",
@@ -195,7 +195,7 @@ export const training = defineSettings({
   mlflow: { ...shared.mlflow, doc: "MLflow server that mirrors the run (else MLFLOW_TRACKING_URI)" },
   experiment: shared.experiment,
   runName: optional(
-    line("NAME", "name in MLflow (else MLFLOW_RUN_NAME, its folder's name); finds the run, too"),
+    line("NAME", "name in MLflow (else MLFLOW_RUN_NAME, the folder's)"),
   ),
 }, {
   model: "Model",
