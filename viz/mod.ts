@@ -6,7 +6,14 @@
 export { encodeApng } from "./image/apng.ts";
 export { type CaptionedGrid, captionedGrid, type CaptionedGridOptions } from "./image/captioned_grid.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
-export { type Figure, figure, type FigureFrame, type FigureLayout, type Trace } from "./figure/figure.ts";
+export {
+  type Figure,
+  figure,
+  type FigureFrame,
+  type FigureLayout,
+  type Trace,
+  traceColors,
+} from "./figure/figure.ts";
 export { figureRow, type LegendEntry } from "./figure/figure_row.ts";
 export { checkTrajectory, evenTimes, imageSizeOf, type Trajectory } from "./flow/trajectory.ts";
 export { type FlowField, flowFields } from "./flow/flow_cell.ts";
@@ -28,6 +35,7 @@ export {
   sizeInWords,
   sizeWithChannels,
 } from "./image/image_shape.ts";
+export { type PointMark, pointMarks } from "./figure/point_mark.ts";
 export { lossFigure, type LossFigureOptions } from "./figure/loss_figure.ts";
 export {
   type Displayable,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Evaluation } from "../evaluation/evaluation.ts";
-import { currentFigures } from "../evaluation/figures.ts";
+import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
+import { currentFigures, type FigureName } from "../evaluation/figures.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import { readFields } from "../run/contained.ts";
@@ -147,8 +147,13 @@ function secondsUntil(step: number, metrics: readonly Metrics[]): number {
   return before.seconds + (after.seconds - before.seconds) * share;
 }
 
-/** The result of a cell, and the data that its run trained on, if it is known. */
-export type FinishedCell = CellResult & { readonly dataset?: LossData };
+/** The result of a cell. */
+export type FinishedCell = CellResult & {
+  /** The data that its run trained on, if it is known. */
+  readonly dataset?: LossData;
+  /** Figures of real images, from the evaluation that gave those of the cell. */
+  readonly real?: Partial<Readonly<Record<FigureName, number>>>;
+};
 
 /** The results of the finished cells, in the order of the study. */
 export interface StudyResults {
@@ -158,7 +163,7 @@ export interface StudyResults {
   readonly problems: readonly string[];
 }
 
-/** Reads the results of a study, with the data that run.json names. */
+/** Reads the results of a study, with what run.json and evaluation.json say about their data. */
 export async function readResults(study: Study): Promise<StudyResults> {
   const results: FinishedCell[] = [];
   const unfinished: Cell[] = [];
@@ -169,11 +174,22 @@ export async function readResults(study: Study): Promise<StudyResults> {
       const result = await readCellResult(folder);
       const record = await readRecord(folder).catch(() => undefined); // a damaged one names no data
       const dataset = record?.dataset;
-      if (result) results.push({ ...result, ...dataset && { dataset } });
+      const real = result && await realFigures(folder, result);
+      if (result) results.push({ ...result, ...dataset && { dataset }, ...real && { real } });
       else unfinished.push(cell);
     } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error));
     }
   }
   return { results, unfinished, problems };
+}
+
+/** The values of real images for the figures of a result; none of another evaluation, or of a damaged one. */
+async function realFigures(folder: string, { figures }: CellResult): Promise<FinishedCell["real"]> {
+  const evaluation = await readEvaluation(folder).catch(() => undefined);
+  return evaluation && Object.fromEntries(
+    Object.entries(evaluation.figures).flatMap(([name, { value, real }]) =>
+      real !== undefined && value === figures[name] ? [[name, real]] : []
+    ),
+  );
 }

@@ -1,4 +1,5 @@
 import { figureSvg } from "./figure_svg.ts";
+import type { PointMark } from "./point_mark.ts";
 import { type Displayable, inPage, showAs } from "../image/notebook.ts";
 import { describe, type PlotlyFigure } from "./plotly_figure.ts";
 import { encodeRasterPng } from "../image/png.ts";
@@ -18,6 +19,8 @@ export interface Trace {
   readonly color?: string;
   /** Pixels: width of a line, default 1.5, or diameter of a point, default 5. */
   readonly size?: number;
+  /** Shape of points, default `circle`. */
+  readonly mark?: PointMark;
 }
 
 /** Titles, axes and size of a figure. */
@@ -36,6 +39,8 @@ export interface FigureLayout {
   readonly xLog?: boolean | 2;
   /** Whether the vertical axis is logarithmic, with 2 in powers of two; it shows positive values only. */
   readonly yLog?: boolean | 2;
+  /** Dashed horizontal lines with their names, such as what is best possible; the vertical axis includes them. */
+  readonly levels?: readonly { readonly y: number; readonly name: string }[];
   /** Whether a unit has the same length on both axes. */
   readonly equalAxes?: boolean;
   /** Pixels, default 700. */
@@ -68,11 +73,13 @@ export interface FigureParts {
 }
 
 /**
- * Colours of traces, safe for colour-blind readers.
+ * Colours of traces, safe for colour-blind readers, and visible on white and on black.
  *
- * Source: Okabe and Ito 2008, "Color universal design"
+ * Source: Okabe and Ito 2008, "Color universal design", with grey for black
  */
-const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+export const traceColors: readonly string[] = [
+  ...["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#808080"],
+];
 
 /**
  * Makes a figure. As the last value of a notebook cell it is shown: interactive with Plotly (in VS Code, or in
@@ -118,7 +125,7 @@ export function figure(
 
 /** Gives traces without a colour the colours from `first` on. */
 function coloured(traces: readonly Trace[], first = 0): Trace[] {
-  return traces.map((trace, i) => ({ color: colors[(first + i) % colors.length], ...trace }));
+  return traces.map((trace, i) => ({ color: traceColors[(first + i) % traceColors.length], ...trace }));
 }
 
 function check({ traces, frames }: FigureParts): void {

@@ -1,4 +1,6 @@
 import type { Figure } from "./figure.ts";
+import { darkStyle, smallText } from "./figure_svg.ts";
+import { markSvg, type PointMark } from "./point_mark.ts";
 import { escapeXml } from "../image/sheet.ts";
 
 /** A line of a legend. */
@@ -7,6 +9,8 @@ export interface LegendEntry {
   readonly name: string;
   /** A CSS colour. */
   readonly color: string;
+  /** The shape of its points; without it the entry is a line. */
+  readonly mark?: PointMark;
 }
 
 /** Pixels: height of a line, width of a letter and of a mark. */
@@ -45,20 +49,23 @@ export function figureRow(figures: readonly Figure[], entries: readonly LegendEn
   const { drawn, lines } = legendOf(entries, width, height);
   const whole = height + lines * legend.line + (lines > 0 ? 8 : 0);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${whole}" ` +
-    `viewBox="0 0 ${width} ${whole}"><path d="M0 0h${width}v${whole}h-${width}z" fill="#fff"/>` +
-    `${placed.join("")}<g font-family="DejaVu Sans" font-size="10.5" fill="#444">${drawn}</g></svg>`;
+    `viewBox="0 0 ${width} ${whole}">${darkStyle}` +
+    `<path class="figure-paper" d="M0 0h${width}v${whole}h-${width}z" fill="#fff"/>` +
+    `${placed.join("")}<g ${smallText}>${drawn}</g></svg>`;
 }
 
 /** Draws the legend, wrapped to the width. */
 function legendOf(entries: readonly LegendEntry[], width: number, top: number) {
   let [x, y, lines] = [legend.mark / 2, top + legend.line / 2 + 2, entries.length > 0 ? 1 : 0];
-  const drawn = entries.map(({ name, color }) => {
+  const drawn = entries.map(({ name, color, mark }) => {
     const length = legend.mark + legend.letter * name.length + 12;
     if (x + length > width && x > legend.mark / 2) {
       [x, y, lines] = [legend.mark / 2, y + legend.line, lines + 1];
     }
-    const entry = `<path d="M${x} ${y}h18" stroke="${escapeXml(color)}" stroke-width="3"/>` +
-      `<text x="${x + 23}" y="${y + 3.5}">${escapeXml(name)}</text>`;
+    const sign = mark
+      ? `<g fill="${escapeXml(color)}">${markSvg(mark, x + 12, y, 4.5)}</g>`
+      : `<path d="M${x} ${y}h18" stroke="${escapeXml(color)}" stroke-width="3"/>`;
+    const entry = `${sign}<text x="${x + 23}" y="${y + 3.5}">${escapeXml(name)}</text>`;
     x += length;
     return entry;
   });

@@ -1,7 +1,24 @@
 // @ts-types="npm:@types/d3-scale@4.0.9"
 import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
+import { markSvg } from "./point_mark.ts";
 import { escapeXml, sheet } from "../image/sheet.ts";
 import type { FigureLayout, FigureParts, Trace } from "./figure.ts";
+
+/** Attributes of texts and lines: colours on white, and the classes that {@linkcode darkStyle} colours. */
+export const smallText =
+  'class="figure-ink" font-family="DejaVu Sans, sans-serif" font-size="10.5" fill="#444"';
+const stroke = { axis: 'class="figure-axis" stroke="#444"', grid: 'class="figure-grid" stroke="#e4e4e4"' };
+
+const prefersDark = "(prefers-color-scheme:dark)";
+
+/** The style of an SVG with figures where readers prefer dark pages; colours of traces stay. */
+export const darkStyle = `<style>@media ${prefersDark}{.figure-paper{fill:#14171a}` +
+  ".figure-ink{fill:#b9bec3}.figure-axis{stroke:#b9bec3}.figure-grid{stroke:#33383d}}</style>";
+
+/** The SVG of a figure in its dark colours, for pages in browsers whose images do not know what readers prefer. */
+export function darkSvg(svg: string): string {
+  return svg.replaceAll(prefersDark, "all");
+}
 
 /** Draws a figure as SVG, with up to four frames side by side. */
 export function figureSvg(parts: FigureParts): string {
@@ -25,7 +42,7 @@ export function figureSvg(parts: FigureParts): string {
     const content = drawPanel([...traces, ...panel.traces], layout, cell, x, y);
     return `<g transform="translate(${place(0, i).join(" ")})">${content}</g>`;
   });
-  return svg(drawn.join(""), captions);
+  return svg(darkStyle + drawn.join(""), captions);
 }
 
 type Range = readonly [low: number, high: number];
@@ -38,9 +55,10 @@ export function axisRanges(
   { traces, layout, frames }: FigureParts,
 ): { readonly x: Range; readonly y: Range } {
   const all = [...traces, ...frames.flatMap(({ traces }) => traces)];
+  const { levels = [] } = layout;
   return {
     x: layout.xRange ?? extent(all.map(({ x }) => x), layout.xLog),
-    y: layout.yRange ?? extent(all.map(({ y }) => y), layout.yLog),
+    y: layout.yRange ?? extent([...all.map(({ y }) => y), levels.map(({ y }) => y)], layout.yLog),
   };
 }
 
@@ -72,7 +90,7 @@ const letter = { digit: 6.7, title: 12, gap: 6 };
 
 function drawPanel(
   traces: readonly Trace[],
-  { xTitle = "", yTitle = "", xLog, yLog, equalAxes }: FigureLayout,
+  { xTitle = "", yTitle = "", xLog, yLog, equalAxes, levels = [] }: FigureLayout,
   [width, height]: readonly [number, number],
   xRange: Range,
   yRange: Range,
@@ -93,23 +111,31 @@ function drawPanel(
   const { x, y } = scalesOf(w);
   const xCount = equalAxes ? yCount * w / h : Math.max(w / 90, 2);
   const xTicks = labelsApart(x, xCount, xLog, w + margin.right).map(({ value, name, middle }) =>
-    `<path d="M${digits(x(value))} 0v${h}" stroke="#e4e4e4"/>` +
+    `<path d="M${digits(x(value))} 0v${h}" ${stroke.grid}/>` +
     `<text x="${digits(middle)}" y="${h + 14}">${name}</text>`
   );
   const yTicks = labelsOf(y, yCount, yLog).map(({ value, name }) => {
     const at = digits(y(value));
-    return `<path d="M0 ${at}h${w}" stroke="#e4e4e4"/>` +
+    return `<path d="M0 ${at}h${w}" ${stroke.grid}/>` +
       `<text x="-6" y="${digits(y(value) + 3.5)}" text-anchor="end">${name}</text>`;
   });
   const toX = (value: number) => xLog && value <= 0 ? NaN : x(value);
   const toY = (value: number) => yLog && value <= 0 ? NaN : y(value);
   const lines = traces.map((trace) => drawTrace(trace, toX, toY));
-  return `<g transform="translate(${left} ${margin.top})" font-family="DejaVu Sans" font-size="10.5" ` +
-    `fill="#444" text-anchor="middle">${xTicks.join("")}${yTicks.join("")}` +
+  const levelLines = levels.map(({ y, name }) => {
+    const at = toY(y);
+    // Below its line, a name at the upper edge would be cut off otherwise.
+    const base = at < 16 ? at + 13 : at - 4;
+    return `<path d="M0 ${digits(at)}h${w}" stroke-dasharray="5 4" ${stroke.axis}/>` +
+      `<text x="5" y="${digits(base)}" text-anchor="start">${escapeXml(name)}</text>`;
+  });
+  return `<g transform="translate(${left} ${margin.top})" ${smallText} text-anchor="middle">${
+    xTicks.join("")
+  }${yTicks.join("")}` +
     `<text x="${w / 2}" y="${h + 31}">${escapeXml(xTitle)}</text>` +
     `<text transform="translate(${letter.title - left} ${h / 2}) rotate(-90)">${escapeXml(yTitle)}</text>` +
-    `<svg width="${w}" height="${h}">${lines.join("")}</svg>` +
-    `<path d="M0 0v${h}h${w}" fill="none" stroke="#444"/>${legend(traces, w)}</g>`;
+    `<svg width="${w}" height="${h}">${levelLines.join("")}${lines.join("")}</svg>` +
+    `<path d="M0 0v${h}h${w}" fill="none" ${stroke.axis}/>${legend(traces, w)}</g>`;
 }
 
 function scaleOf(log: FigureLayout["xLog"]) {
@@ -157,24 +183,24 @@ function around([low, high]: Range, length: number): [number, number] {
 }
 
 function drawTrace(
-  { x, y, mode = "lines", color, size }: Trace,
+  { x, y, mode = "lines", color, size, mark = "circle" }: Trace,
   toX: (value: number) => number,
   toY: (value: number) => number,
 ): string {
   let path = "";
-  let circles = "";
+  let points = "";
   let broken = true;
   for (let i = 0; i < x.length; i++) {
     const [left, top] = [toX(x[i]), toY(y[i])];
     const drawn = Number.isFinite(left) && Number.isFinite(top);
     if (drawn && mode === "lines") path += `${broken ? "M" : "L"}${digits(left)} ${digits(top)}`;
-    else if (drawn) circles += `<circle cx="${digits(left)}" cy="${digits(top)}" r="${(size ?? 5) / 2}"/>`;
+    else if (drawn) points += markSvg(mark, digits(left), digits(top), (size ?? 5) / 2);
     broken = !drawn;
   }
   return mode === "lines"
     ? `<path d="${path}" fill="none" stroke="${escapeXml(color ?? "")}" stroke-width="${size ?? 1.5}" ` +
       `stroke-linejoin="round"/>`
-    : `<g fill="${escapeXml(color ?? "")}">${circles}</g>`;
+    : `<g fill="${escapeXml(color ?? "")}">${points}</g>`;
 }
 
 function legend(traces: readonly Trace[], width: number): string {
@@ -184,6 +210,6 @@ function legend(traces: readonly Trace[], width: number): string {
   ).join("");
 }
 
-function digits(value: number): string {
-  return String(Math.round(10 * value) / 10);
+function digits(value: number): number {
+  return Math.round(10 * value) / 10;
 }

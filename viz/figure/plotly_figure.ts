@@ -1,5 +1,6 @@
 import { base64 } from "../image/base64.ts";
 import { axisRanges, logTickFormat } from "./figure_svg.ts";
+import { logTicks } from "./log_ticks.ts";
 import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure.ts";
 import type { Json } from "../image/notebook.ts";
 
@@ -17,19 +18,21 @@ export interface PlotlyFigure {
 export function describe(parts: FigureParts): PlotlyFigure {
   const { traces, layout, frames } = parts;
   const moving = frames.length > 0 ? frames[0].traces : [];
-  const axis = (title = "", range?: readonly [number, number], log: FigureLayout["xLog"] = false) => ({
+  const { levels = [] } = layout;
+  const ends = axisRanges(parts);
+  // Plotly would fit its axes to the first frame alone, and put a level on the edge.
+  const isFitted = frames.length > 0 || levels.length > 0;
+  const axis = (name: "x" | "y", title = "", log: FigureLayout["xLog"] = false) => ({
     title: { text: title },
     zeroline: false,
     automargin: true, // for wide numbers
     exponentformat: "none", // without SI prefixes
     separatethousands: true,
-    ...log && { type: "log", tickformat: logTickFormat },
+    ...log && { type: "log", tickformat: logTickFormat, ...logTicks(ends[name]) },
     ...log === 2 && { dtick: Math.log10(2) }, // the exponent's step
-    ...range && { range: log ? range.map(Math.log10) : [...range] },
+    ...(isFitted || layout[`${name}Range`]) && { range: log ? ends[name].map(Math.log10) : [...ends[name]] },
   });
   const places = moving.map((_, i) => traces.length + i);
-  // Plotly would fit its axes to the first frame alone.
-  const { x, y } = frames.length > 0 ? axisRanges(parts) : { x: layout.xRange, y: layout.yRange };
   return {
     data: [...traces, ...moving].map(plotlyTrace),
     layout: {
@@ -39,9 +42,10 @@ export function describe(parts: FigureParts): PlotlyFigure {
       hovermode: "closest",
       hoverlabel: { namelength: -1 }, // names in full
       ...layout.title && { title: { text: layout.title } },
-      xaxis: axis(layout.xTitle, x, layout.xLog),
+      ...levels.length > 0 && { shapes: levels.map(levelShape) },
+      xaxis: axis("x", layout.xTitle, layout.xLog),
       yaxis: {
-        ...axis(layout.yTitle, y, layout.yLog),
+        ...axis("y", layout.yTitle, layout.yLog),
         ...layout.equalAxes && { scaleanchor: "x" },
       },
       ...frames.length > 0 && { sliders: [slider(frames)] },
@@ -55,15 +59,31 @@ export function describe(parts: FigureParts): PlotlyFigure {
 }
 
 function plotlyTrace(
-  { x, y, mode = "lines", name, color = "", size }: Trace,
+  { x, y, mode = "lines", name, color = "", size, mark }: Trace,
 ): { readonly [key: string]: Json } {
   return {
     type: "scatter",
     mode,
     x: numbers(x),
     y: numbers(y),
-    ...(mode === "lines" ? { line: { color, width: size ?? 1.5 } } : { marker: { color, size: size ?? 5 } }),
+    ...(mode === "lines"
+      ? { line: { color, width: size ?? 1.5 } }
+      : { marker: { color, size: size ?? 5, ...mark && { symbol: mark } } }),
     ...(name === undefined ? { showlegend: false, hoverinfo: "x+y" } : { showlegend: true, name }),
+  };
+}
+
+/** A dashed line from edge to edge, with its name above its left end. */
+function levelShape({ y, name }: { readonly y: number; readonly name: string }): Json {
+  return {
+    type: "line",
+    xref: "paper",
+    x0: 0,
+    x1: 1,
+    y0: y,
+    y1: y,
+    line: { dash: "dash", width: 1 },
+    label: { text: name, textposition: "start", padding: 4 },
   };
 }
 

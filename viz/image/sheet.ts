@@ -77,8 +77,10 @@ export function sheet(
         note ? text(note, middle, height - room.note / 2, font.note, width) : "",
       ];
       return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
-        `viewBox="0 0 ${width} ${height}"><path d="M0 0h${width}v${height}h-${width}z" fill="#fff"/>` +
-        `${cells}<g font-family="DejaVu Sans" fill="#222" text-anchor="middle">${texts.join("")}</g></svg>`;
+        `viewBox="0 0 ${width} ${height}"><path class="figure-paper" d="M0 0h${width}v${height}h-${width}z" fill="#fff"/>` +
+        `${cells}<g class="figure-ink" font-family="DejaVu Sans" fill="#222" text-anchor="middle">${
+          texts.join("")
+        }</g></svg>`;
     },
   };
 }

@@ -1,3 +1,5 @@
+import type { LegendEntry } from "../figure/figure_row.ts";
+import { markSvg } from "../figure/point_mark.ts";
 import type { Fact } from "./report_data.ts";
 import { rounded } from "./series.ts";
 
@@ -85,6 +87,16 @@ export function factTable(
 /** A dot in the colour of a run. */
 export function swatch(run: number): Markup {
   return markup`<span class="swatch" style="background:var(--run-${run % 6})"></span>`;
+}
+
+/** The legend of figures: signs and names. */
+export function legendList(legend: readonly LegendEntry[]): Markup {
+  const entries = legend.map(({ name, color, mark = "circle" }) =>
+    markup`<li><svg width="14" height="14" fill="${color}" aria-hidden="true">${new Markup(
+      markSvg(mark, 7, 7, 5),
+    )}</svg>${name}</li>`
+  );
+  return markup`<ul class="entries">${entries}</ul>`;
 }
 
 /** A table with a header row. */

@@ -1,4 +1,5 @@
 import type { Estimate, Points } from "../../models/mod.ts";
+import type { LegendEntry } from "../figure/figure_row.ts";
 import type { Trajectory } from "../flow/trajectory.ts";
 import type { Passage } from "./markup.ts";
 
@@ -162,8 +163,12 @@ export interface StudyFindings {
   readonly title: string;
   /** The conclusion. */
   readonly passages: readonly Passage[];
-  /** A figure, an SVG, and its caption. */
-  readonly figure?: { readonly svg: string; readonly text: string };
+  /** A figure: panels as SVG, side by side where there is room, the legend that they share, and a caption. */
+  readonly figure?: {
+    readonly panels: readonly string[];
+    readonly legend: readonly LegendEntry[];
+    readonly text: string;
+  };
   /** Tables of text. */
   readonly tables: readonly {
     readonly title: string;

@@ -1,4 +1,5 @@
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
+import type { LegendEntry } from "../figure/figure_row.ts";
 import type { PlotlyFigure } from "../figure/plotly_figure.ts";
 import { checkReport } from "./check_report.ts";
 import { flowViews } from "./flow_views.ts";
@@ -7,6 +8,7 @@ import {
   htmlFile,
   inJsonScript,
   inScript,
+  legendList,
   type Markup,
   markup,
   paragraphs,
@@ -101,16 +103,30 @@ export interface FigurePage {
   readonly note?: string;
 }
 
-/** Draws the figures, then sets `data-ready`. */
-const figureProgram = `const figures = JSON.parse(document.getElementById("figures").textContent);
-Promise.all(figures.map(({ data, layout, frames }, i) =>
-  Plotly.newPlot("figure-" + i, { data, layout: { ...layout, width: undefined, autosize: true }, frames },
-    undefined, { displayModeBar: false, responsive: true })
-)).then(() => { document.documentElement.dataset.ready = "true"; });`;
-
-const figureStyle =
-  `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-.note{font-size:13px;color:#555}`;
+/** Draws the figures in the colours of the page, then sets `data-ready`. */
+const figureProgram = `const root = document.documentElement;
+const figures = JSON.parse(document.getElementById("figures").textContent);
+const config = { displayModeBar: false, responsive: true };
+function draw() {
+  const [ink, muted, line] = ["ink", "muted", "line"].map((name) =>
+    getComputedStyle(root).getPropertyValue("--" + name).trim());
+  const axis = { gridcolor: line, linecolor: muted, showline: true, ticks: "outside", tickcolor: muted };
+  const look = {
+    font: { family: "system-ui, sans-serif", color: ink },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    xaxis: axis,
+    yaxis: axis,
+    shapedefaults: { line: { color: ink } },
+    showlegend: false,
+  };
+  return Promise.all(figures.map(({ data, layout, frames }, i) => {
+    const fitted = { ...layout, width: undefined, autosize: true, uirevision: "same", template: { layout: look } };
+    return Plotly.react("figure-" + i, { data, layout: fitted, frames, config });
+  }));
+}
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+draw().then(() => { root.dataset.ready = "true"; });`;
 
 /**
  * Makes a page of interactive figures: one self-contained HTML file that needs no network or other file.
@@ -130,13 +146,26 @@ const figureStyle =
 export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
   return htmlFile(
     title,
-    figureStyle,
-    markup`<h1>${title}</h1>
+    pageStyle,
+    markup`<header><h1>${title}</h1></header>
+<main>
 ${paragraphs(passages)}
+${legendList(legendOf(figures))}
 ${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
-${note && markup`<p class="note">${note}</p>`}
+${note && markup`<p class="small">${note}</p>`}
+</main>
 <script type="application/json" id="figures">${inJsonScript(JSON.stringify(figures))}</script>
 <script>${inScript(plotly)}</script>
 <script>${inScript(figureProgram)}</script>`,
   );
+}
+
+/** The named traces of figures, each name once. */
+function legendOf(figures: readonly PlotlyFigure[]): LegendEntry[] {
+  const entries = figures.flatMap(({ data }) => data).flatMap(({ name, line, marker }): LegendEntry[] => {
+    if (typeof name !== "string") return [];
+    const { color, symbol: mark } = Object(line ?? marker);
+    return [{ name, color, mark }];
+  });
+  return [...new Map(entries.map((entry) => [entry.name, entry])).values()];
 }

@@ -1,4 +1,16 @@
-import { chart, details, digits, factTable, type Markup, markup, none, paragraphs, table } from "./markup.ts";
+import {
+  chart,
+  details,
+  digits,
+  factTable,
+  legendList,
+  type Markup,
+  markup,
+  none,
+  paragraphs,
+  table,
+} from "./markup.ts";
+import { darkSvg } from "../figure/figure_svg.ts";
 import { base64 } from "../image/base64.ts";
 import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
 import { smoothed, thinned } from "./series.ts";
@@ -14,9 +26,15 @@ ${others.map(({ title, head, rows }) => details(title, table(head, rows)))}
 </section>`;
 }
 
-function still({ svg, text }: NonNullable<StudyFindings["figure"]>): Markup {
-  const address = `data:image/svg+xml;base64,${base64(new TextEncoder().encode(svg))}`;
-  return markup`<figure><img class="wide" src="${address}" alt="${text}"><figcaption>${text}</figcaption></figure>`;
+function still({ panels, legend, text }: NonNullable<StudyFindings["figure"]>): Markup {
+  const address = (svg: string) => `data:image/svg+xml;base64,${base64(new TextEncoder().encode(svg))}`;
+  const images = panels.map((svg) =>
+    // images in WebKit do not know what readers prefer
+    markup`<picture><source media="(prefers-color-scheme: dark)" srcset="${address(darkSvg(svg))}">
+<img src="${address(svg)}" alt=""></picture>`
+  );
+  return markup`<figure><div class="stills" role="img" aria-label="${text}">${images}</div>
+${legendList(legend)}<figcaption>${text}</figcaption></figure>`;
 }
 
 /** The outcome of the runs: samples, results, losses, settings. */

@@ -1,11 +1,19 @@
-import { colormap, type Figure, figure, type LegendEntry, type Trace } from "../../../viz/mod.ts";
-import { figureMeanings } from "../../evaluation/figures.ts";
+import {
+  type Figure,
+  figure,
+  type LegendEntry,
+  type PointMark,
+  pointMarks,
+  type Trace,
+  traceColors,
+} from "../../../viz/mod.ts";
+import { figureMeanings, shownFigure } from "../../evaluation/figures.ts";
 import type { SeedMean } from "./seed_intervals.ts";
 import { type Setup, setupKey, type Summary } from "./summary.ts";
 
 /** Quality against cost. */
 export interface QualityFigures {
-  /** Against images, parameters and seconds. */
+  /** Against images, parameters and seconds, where these differ. */
   readonly figures: readonly Figure[];
   /** The same for a row with one shared legend: narrower, without names. */
   readonly stills: readonly Figure[];
@@ -28,45 +36,55 @@ interface Point {
 interface Series {
   readonly setup: Setup;
   readonly color: string;
+  readonly mark: PointMark;
   readonly points: readonly Point[];
 }
 
-/** Source: Okabe and Ito 2008, "Color universal design". More setups get a colour map. */
-const fewColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
-
 /**
- * Draws the primary figure against images, parameters and seconds, with intervals over seeds.
+ * Draws the primary figure against images, parameters and seconds, with intervals over seeds, and a line at the value of
+ * real images. What is the same for all points is no axis.
  *
- * @returns undefined if no setup has it
+ * @returns undefined if no setup has the figure, or all points have the same images, parameters and seconds
  */
-export function qualityFigures({ setups, primary }: Summary): QualityFigures | undefined {
+export function qualityFigures({ setups, primary, real }: Summary): QualityFigures | undefined {
   if (!primary) return undefined;
   const measured = setups.filter(({ figures }) => figures[primary]);
-  const colors = colorsOf(measured.length);
-  const draw = ({ cost, title, along }: typeof axes[number], isStill: boolean) => {
-    const placed = measured.map((setup, i): Series => ({
+  // Neighbours differ in both, so nobody needs the colours; 35 setups look different.
+  const lookOf = (i: number) => ({
+    color: traceColors[i % traceColors.length],
+    mark: pointMarks[i % pointMarks.length],
+  });
+  const { title: quality, better } = figureMeanings[primary];
+  const panels = axes.map(({ cost, title, along }) => {
+    const drawn = measured.map((setup, i): Series => ({
       setup,
-      color: colors[i],
+      ...lookOf(i),
       points: pointsOf(setup, cost, setup.figures[primary]!),
     }));
-    const places = placed.flatMap(({ points }) => points.map(({ x }) => x));
-    const isOne = isStill && measured.length > 1 && new Set(places).size === 1;
-    const drawn = isOne ? sideBySide(placed) : placed;
+    return { drawn, title, along, places: drawn.flatMap(({ points }) => points.map(({ x }) => x)) };
+  }).filter(({ places }) => new Set(places).size > 1);
+  if (panels.length === 0) return undefined;
+  const draw = ({ drawn, title, along, places }: typeof panels[number], isStill: boolean) => {
     const points = drawn.flatMap(({ points }) => points);
     const xLog = spansDecade(places);
+    const levels = real === undefined
+      ? []
+      : [{ y: real, name: `real images: ${shownFigure(primary, real)}` }];
+    const heights = points.flatMap(({ quality: { mean, interval = [] } }) => [mean, ...interval]);
     return figure([...linesAlong(along, drawn), ...drawn.flatMap((series) => tracesOf(series, !isStill))], {
-      xTitle: title + (isOne ? ` (all ${places[0].toLocaleString("en")}, drawn apart)` : ""),
-      yTitle: isStill && cost !== "images" ? "" : figureMeanings[primary].title,
+      xTitle: title,
+      yTitle: `${quality} (${better} is better)`,
+      levels,
       xLog,
-      yLog: spansDecade(points.flatMap(({ quality: { mean, interval = [] } }) => [mean, ...interval])),
-      ...!xLog && { xRange: [0, 1.1 * Math.max(...points.map(({ x }) => x))] as const },
+      yLog: spansDecade([...heights, ...levels.map(({ y }) => y)]),
+      ...!xLog && { xRange: [0, 1.1 * Math.max(...places)] as const },
       ...isStill ? { width: 360, height: 300 } : { width: 900, height: 420 },
     });
   };
   return {
-    figures: axes.map((axis) => draw(axis, false)),
-    stills: axes.map((axis) => draw(axis, true)),
-    legend: measured.map(({ label }, i) => ({ name: label, color: colors[i] })),
+    figures: panels.map((panel) => draw(panel, false)),
+    stills: panels.map((panel) => draw(panel, true)),
+    legend: measured.map(({ label }, i) => ({ name: label, ...lookOf(i) })),
   };
 }
 
@@ -87,27 +105,18 @@ function linesAlong(along: string, drawn: readonly Series[]): Trace[] {
   const families = Map.groupBy(drawn, ({ setup }) => setupKey({ ...setup.settings, [along]: "any" }));
   return [...families.values()].filter((family) => family.length > 1).map((family) => {
     const ends = family.map(({ points }) => points.at(-1)!).toSorted((a, b) => a.x - b.x);
-    return { x: ends.map(({ x }) => x), y: ends.map(({ quality }) => quality.mean), color: "#bbb", size: 1 };
+    return { x: ends.map(({ x }) => x), y: ends.map(({ quality }) => quality.mean), color: "#999", size: 1 };
   });
 }
 
-/** Spreads setups at the same x, so a still shows all of them. */
-function sideBySide(placed: readonly Series[]): Series[] {
-  const shift = (i: number) => 1 + 0.025 * (i - (placed.length - 1) / 2);
-  return placed.map((series, i) => ({
-    ...series,
-    points: series.points.map(({ x, quality }) => ({ x: x * shift(i), quality })),
-  }));
-}
-
 /** Points, the line through them, and a vertical line for each interval. */
-function tracesOf({ setup: { label }, color, points }: Series, isNamed: boolean): Trace[] {
+function tracesOf({ setup: { label }, color, mark, points }: Series, isNamed: boolean): Trace[] {
   const x = points.map(({ x }) => x);
   const y = points.map(({ quality }) => quality.mean);
   const barred = points.filter(({ quality }) => quality.interval);
   return [
     ...points.length > 1 ? [{ x, y, color, size: 1.5 }] : [],
-    { x, y, color, mode: "markers", size: 7, ...isNamed && { name: label } },
+    { x, y, color, mark, mode: "markers", size: 8, ...isNamed && { name: label } },
     {
       x: barred.flatMap(({ x }) => [x, x, NaN]),
       y: barred.flatMap(({ quality }) => [...quality.interval!, NaN]),
@@ -115,15 +124,6 @@ function tracesOf({ setup: { label }, color, points }: Series, isNamed: boolean)
       size: 1.5,
     },
   ];
-}
-
-function colorsOf(count: number): string[] {
-  if (count <= fewColors.length) return fewColors.slice(0, count);
-  const palette = colormap("viridis");
-  return Array.from({ length: count }, (_, i) => {
-    const at = 3 * Math.round(230 * i / (count - 1));
-    return `rgb(${palette.subarray(at, at + 3).join(",")})`;
-  });
 }
 
 /** Whether values span a decade, which a logarithmic axis shows better. */

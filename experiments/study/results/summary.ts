@@ -73,7 +73,9 @@ export interface Summary {
   readonly setups: readonly Setup[];
   readonly differences: readonly Difference[];
   /** The figure that the conclusion is about: the Fréchet distance, or the velocity error without a judge. */
-  readonly primary?: FigureName;
+  readonly primary?: "frechet" | "velocity_error";
+  /** The value of this figure for real images, which are training images; only if all setups have the same data. */
+  readonly real?: number;
 }
 
 /** Sums up the finished runs of a study. */
@@ -82,7 +84,20 @@ export function summarizeStudy(cells: readonly Cell[], results: readonly Finishe
   const primary = (["frechet", "velocity_error"] as const).find((name) =>
     setups.some(({ figures }) => figures[name])
   );
-  return { setups, differences: differencesOf(setups), ...primary && { primary } };
+  const real = primary && realOf(setups, primary);
+  return {
+    setups,
+    differences: differencesOf(setups),
+    ...primary && { primary },
+    ...real !== undefined && { real },
+  };
+}
+
+/** The mean over the runs that know it, as each draws its own training images. */
+function realOf(setups: readonly Setup[], name: FigureName): number | undefined {
+  if (differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0) return undefined;
+  const known = setups.flatMap(({ results }) => results.flatMap(({ real }) => real?.[name] ?? []));
+  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
 }
 
 /** The setups of a study in its order: each joins the cells that differ only in the seed. */

@@ -68,8 +68,8 @@ export async function writeResults(folder: string): Promise<StudyOutcome> {
   await put(resultFile.table, studyMarkdown(title, conclusion, tables));
   await put(resultFile.csv, csvOf(summary));
   const figures = qualityFigures(summary);
-  const svg = figures && figureRow(figures.stills, figures.legend);
-  if (figures && svg) {
+  if (figures) {
+    const svg = figureRow(figures.stills, figures.legend);
     const plots = figures.figures.map(({ plotly }) => plotly);
     const page = { title, passages: conclusion, figures: plots, note: aboutFigure };
     await put(resultFile.figure, figurePage(page));
@@ -81,8 +81,9 @@ export async function writeResults(folder: string): Promise<StudyOutcome> {
     if (gif) await put(resultFile.gif, gif);
   });
   if (results.length > 0) {
-    const figure = svg && { figure: { svg, text: aboutFigure } };
-    const findings = { title, passages: conclusion, tables, ...figure };
+    const figure = figures &&
+      { panels: figures.stills.map(({ svg }) => svg), legend: figures.legend, text: aboutFigure };
+    const findings = { title, passages: conclusion, tables, ...figure && { figure } };
     await attempt(resultFile.report, () => writeStudyReport(study, setups, findings));
   }
   const numbers = setups.map(({ asked: _, results: __, dataset: ___, ...setup }) => setup);
@@ -100,8 +101,9 @@ export async function writeResults(folder: string): Promise<StudyOutcome> {
 }
 
 const aboutFigure =
-  "Means over seeds, with 95 % intervals by Student's t; quality is that of samples after training, or " +
-  "during it where milestones were measured.";
+  "Means over seeds, with 95 % intervals by Student's t; quality is that of samples after training, or during it where " +
+  "milestones were measured. Real images are training images, measured like samples. What is the same for all setups " +
+  "has no panel.";
 
 const mostSetups = 12;
 const mostSamples = 5;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writeJson } from "../../../experiments/run/atomic_write.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
 import {
@@ -58,8 +59,29 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
   const dataset = { name: "digits", digest: "12", source: "a", ...sizes };
   const record = newRecord({ name: "a", experiment: "x", source: "a test", startedAt: 1 });
   await writeRecord(cellFolder(study, study.cells[0]), { ...record, dataset });
+  const figure = (value: number, real: number) => ({
+    value,
+    low: 0,
+    high: 99,
+    real,
+    evaluations: 1,
+    seconds: 1,
+  });
+  const evaluation = {
+    ...{
+      version: 1,
+      time: 1,
+      seconds: 1,
+      device: "cpu",
+      weights: { file: "ema.safetensors", sha256: "" },
+      dataset,
+    },
+    samples: { count: 9, seed: 0, how: "heun", evaluations: 1, seconds: 1 },
+    figures: { frechet: figure(12.5, 4.5), velocity_error: figure(0.3, 0.1) }, // another velocity error than the cell's
+  };
+  await writeJson(join(cellFolder(study, study.cells[0]), "evaluation.json"), evaluation);
   const { results, unfinished, problems } = await readResults(study);
-  assert.deepEqual(results, [{ ...recordOf("a-s1"), dataset }]);
+  assert.deepEqual(results, [{ ...recordOf("a-s1"), dataset, real: { frechet: 4.5 } }]);
   assert.deepEqual(unfinished.map(({ id }) => id), ["e-s1"]);
   const expected = [
     /^Cannot read .*b-s1.cell\.json: settings is missing \(expected .*; delete the file/,

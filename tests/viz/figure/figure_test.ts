@@ -120,7 +120,7 @@ Deno.test("figure() has ticks at powers of two on a logarithmic axis of 2", () =
 
 /** Tick labels of a figure's still image. */
 function ticksOf({ svg }: Figure): { x: string[]; y: string[] } {
-  const all = [...svg.matchAll(/<path d="M[^"]*" stroke="#e4e4e4"\/><text ([^>]*)>([^<]+)</g)];
+  const all = [...svg.matchAll(/stroke="#e4e4e4"\/><text ([^>]*)>([^<]+)</g)];
   const of = (isY: boolean) =>
     all.filter(([, place]) => place.includes('anchor="end"') === isY).map(([, , words]) => words);
   return { x: of(false), y: of(true) };
@@ -145,7 +145,7 @@ Deno.test("figure() writes tick labels in full, and the axis title next to the w
 
 Deno.test("figure() does not cut off tick labels at the right end", () => {
   const { svg } = figure([{ x: [0, 100_000], y: [0, 1] }], { xRange: [0, 100_000], width: 300, height: 200 });
-  const [, axes] = /translate\((\d+) \d+\)" font/.exec(svg)!;
+  const [, axes] = /translate\((\d+) \d+\)" class/.exec(svg)!;
   const [, last] = /<text x="([\d.]+)" y="[\d.]+">100,000</.exec(svg)!;
   assert.ok(Number(axes) + Number(last) + 7 * 6.7 / 2 <= 300.1, `${last} from ${axes}`); // 7 letters, half to the right
 });
@@ -185,6 +185,29 @@ Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
   assert.throws(() => figure([], {}, frames), {
     message: 'Cannot draw figure: frame "b" has 0 traces, frame "a" 1 (expected equal numbers)',
   });
+});
+
+Deno.test("figure() has dashed lines with names, which its axis includes, and points of several shapes", async () => {
+  const levels = [{ y: 0.5, name: "best & last" }, { y: 400, name: "worst" }];
+  const points = [{ x: [2], y: [7], mode: "markers", color: "#ff0000", mark: "square", size: 20 }] as const;
+  const layout = { width: 300, height: 200, levels };
+  const made = figure([...points, { x: [0, 4], y: [2, 4], color: "none" }], { ...layout, yLog: true });
+  const [low, high] = Object(made.plotly.layout.yaxis).range;
+  assert.ok(10 ** low < 0.5 && 10 ** high > 400, `${low} to ${high}`);
+  const shapes = Object(made.plotly.layout.shapes);
+  assert.deepEqual(shapes.map(({ y0, label }: typeof shapes[0]) => [y0, label.text]), [
+    [0.5, "best & last"],
+    [400, "worst"],
+  ]);
+  assert.equal(Object(made.plotly.data[0].marker).symbol, "square");
+  const at = [
+    ...made.svg.matchAll(/<path d="M0 ([\d.]+)h240" stroke-dasharray[^>]*><text x="5" y="([\d.]+)"/g),
+  ];
+  const [[line, name], [highLine, highName]] = at.map(([, ...numbers]) => numbers.map(Number));
+  assert.ok(name < line && highName > highLine, "a name at the upper edge is below its line");
+  assert.ok(made.svg.includes(">best &amp; last</text>"));
+  const middle = figure(points, { width: 300, height: 200 });
+  assert.deepEqual(await colourAt(middle.svg, 172 + 8, 84 + 8), [255, 0, 0], "a corner of the square");
 });
 
 Deno.test("lossFigure() smooths without a lag at the start, thins long runs, and goes on after NaN", () => {
@@ -268,6 +291,9 @@ Deno.test("figureRow() puts figures side by side, with a legend in lines below",
   assert.ok(Number(height) >= 200 + 2 * 18, "nine names take two lines");
   assert.ok(svg.includes("setup 8 &lt;b&gt;"));
   assert.deepEqual(await colourAt(svg, 20, 211), [0, 255, 0]);
+  const marked = figureRow(figures, [{ name: "setup", color: "#00ff00", mark: "diamond" }]);
+  assert.deepEqual(await colourAt(marked, 27, 211), [0, 255, 0]);
+  assert.deepEqual(await colourAt(marked, 19, 211), [255, 255, 255]);
   const places = [...svg.matchAll(/<path d="M([\d.]+) ([\d.]+)h18"/g)].map(([, x]) => Number(x));
   assert.ok(places.every((x) => x < 700));
   assert.throws(() => figureRow([]), {

@@ -2,6 +2,8 @@
 /** The views of a report of many runs, on a wide screen and on a phone. */
 
 import assert from "node:assert/strict";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
 import { figure } from "../../../viz/mod.ts";
 import {
   figurePage,
@@ -54,7 +56,10 @@ const classCases: readonly (readonly [ReportRun, [name: string, count: number][]
   [run("none", { plane: { ...unclassed, real: { position } } }), [["samples", 9]], "sample 1"],
 ];
 
-const line = figure([{ x: [1, 2], y: [3, 4], name: "residual" }], { xTitle: "images" });
+const line = figure([{ x: [1, 2], y: [3, 4], name: "residual", color: "#d55e00" }], {
+  xTitle: "images",
+  levels: [{ y: 2, name: "real images: 2" }],
+});
 const passages: [string, Exclude<Passage, string>] = [
   `The residual network is better. ${hostile}`,
   { heading: "Differences", items: ["one", hostile] },
@@ -62,9 +67,17 @@ const passages: [string, Exclude<Passage, string>] = [
 const study = {
   title: `Study ${hostile}`,
   passages,
-  figure: { svg: line.svg, text: "Quality against images" },
+  figure: {
+    panels: [line.svg, line.svg],
+    legend: [{ name: `residual ${hostile}`, color: "#d55e00", mark: "square" as const }],
+    text: "Quality against images",
+  },
   tables: [
-    { title: "Setups", head: ["setup", "Fréchet distance"], rows: [["residual", "14.2 (11.2 to 17.2)"]] },
+    {
+      title: "Setups",
+      head: ["setup", "Fréchet distance", ...Array.from({ length: 12 }, (_, i) => `measure ${i}`)],
+      rows: [[`residual ${"of a long name ".repeat(9)}`, ...Array(13).fill("14.2 (11.2 to 17.2)")]],
+    },
     { title: "Differences", head: ["difference"], rows: [[hostile]] },
   ],
 };
@@ -86,10 +99,59 @@ async function showFindings(page: Page): Promise<void> {
   const [paragraph, list] = study.passages;
   const shown = await page.locator("main").innerText();
   for (const text of [paragraph, `${list.heading}:`]) assert.ok(shown.includes(text), text);
-  assert.deepEqual(await page.locator(".study li").allInnerTexts(), list.items);
-  assert.ok(await page.locator("td", { hasText: "14.2 (11.2 to 17.2)" }).isVisible());
-  const drawn = await page.locator("img.wide").evaluate((image) => (image as HTMLImageElement).naturalWidth);
-  assert.equal(drawn, 700);
+  assert.deepEqual(await page.locator(".study > ul > li").allInnerTexts(), list.items);
+  assert.ok(await page.locator("td", { hasText: "14.2 (11.2 to 17.2)" }).first().isVisible());
+  const drawn = page.locator(".stills img");
+  assert.deepEqual(
+    await drawn.evaluateAll((all) => all.map((image) => (image as HTMLImageElement).naturalWidth)),
+    [700, 700],
+  );
+  assert.equal(await page.locator(".study .entries").innerText(), study.figure.legend[0].name);
+  const [left, right] = await boxesOf(page, ".stills img");
+  assert.ok(left.y === right.y && right.x > left.x, "panels are side by side");
+}
+
+const boxesOf = (page: Page, selector: string) =>
+  page.locator(selector).evaluateAll((all) => all.map((element) => element.getBoundingClientRect().toJSON()));
+
+/** Ends of the brightness of what is shown of an element. */
+async function brightness(page: Page, selector: string): Promise<[darkest: number, brightest: number]> {
+  const shown = await page.locator(selector).first().screenshot();
+  const { data } = PNG.sync.read(shown);
+  const sums = Array.from(
+    { length: data.length / 4 },
+    (_, i) => (data[4 * i] + data[4 * i + 1] + data[4 * i + 2]) / 3,
+  );
+  return [sums, sums].map((sums, i) => sums.reduce((a, b) => i === 0 ? Math.min(a, b) : Math.max(a, b))) as [
+    number,
+    number,
+  ];
+}
+
+/** The figure of a study follows the colours of the page; on a phone its panels are stacked, and tables scroll alone. */
+async function fitStudy(page: Page): Promise<void> {
+  await page.emulateMedia({ colorScheme: "dark" });
+  const [, brightest] = await brightness(page, ".stills img");
+  assert.ok(brightest > 120 && brightest < 230, `ink of brightness ${brightest}, no paper`);
+  const shown = () =>
+    page.locator(".stills img").first().evaluate((image) => (image as HTMLImageElement).currentSrc);
+  const dark = await shown();
+  await page.emulateMedia({ colorScheme: "light" });
+  const [darkest] = await brightness(page, ".stills img");
+  assert.ok(darkest > 20 && darkest < 120, `ink of brightness ${darkest}`);
+  assert.notEqual(await shown(), dark, "images in WebKit do not know what readers prefer");
+
+  await page.setViewportSize({ width: 390, height: 800 });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
+  const [upper, lower] = await boxesOf(page, ".stills img");
+  assert.ok(lower.y > upper.y && upper.width > 340, `panels of width ${upper.width}`);
+  const ends = () => boxesOf(page, ".study tbody td:first-child, .study tbody td:last-child");
+  const [name, last] = await ends();
+  assert.ok(name.width < 200 && last.x > 390, `${name.width}, ${last.x}`);
+  await page.locator(".study .scroll").first().evaluate((box) => box.scrollLeft = 1e4);
+  const [stays, comes] = await ends();
+  assert.ok(stays.x === name.x && comes.right <= 390, "the name of a row stays in sight");
+  await page.setViewportSize({ width: 1280, height: 900 });
 }
 
 /** Some of the runs are compared, with one slider, even if one has fewer trajectories in the plane. */
@@ -243,7 +305,7 @@ async function assertUnstretched(page: Page): Promise<void> {
 await testReport(
   "reportHtml() shows findings of a study, and compares, classifies and draws its runs on any screen",
   reportHtml({ runs, comparison: { ...two.comparison!, runs: [1, 2] }, study }),
-  { showFindings, compare, seeClasses, seeQuality, lackNetworks, fitPhone },
+  { showFindings, fitStudy, compare, seeClasses, seeQuality, lackNetworks, fitPhone },
 );
 
 const note = `Intervals over seeds ${hostile}`;
@@ -254,9 +316,31 @@ await testReport(
   {
     async look(page) {
       assert.equal(await page.title(), hostile);
-      assert.equal(await page.locator(".note").innerText(), note);
+      assert.ok(await page.getByText(note).isVisible());
       assert.equal(await page.locator(".js-plotly-plot").count(), 2);
       assert.deepEqual(await page.locator("#figure-1 .xtitle").allTextContents(), ["images"]);
+      assert.deepEqual(await page.locator("#figure-1 .shape-label").allTextContents(), ["real images: 2"]);
+      assert.deepEqual(
+        await page.locator(".entries li").allInnerTexts(),
+        ["residual"],
+        "once for both figures",
+      );
+    },
+    async fit(page) {
+      await page.setViewportSize({ width: 390, height: 800 });
+      await page.waitForFunction(() => document.documentElement.scrollWidth === 390);
+      for (const scheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme: scheme });
+        await page.waitForFunction((scheme) => {
+          const { fill } = getComputedStyle(document.querySelector("#figure-0 .xtitle")!);
+          return (Number(/\d+/.exec(fill)![0]) > 150) === (scheme === "dark");
+        }, scheme);
+        const [darkest, brightest] = await brightness(page, "#figure-0");
+        assert.ok(
+          scheme === "dark" ? brightest < 250 : darkest < 60 && brightest > 250,
+          `${darkest}, ${brightest}`,
+        );
+      }
     },
   },
 );

@@ -2,7 +2,8 @@
 import type { PageRun } from "../page_data.ts";
 import type { Series, SolverQuality } from "../report_data.ts";
 import { smoothed } from "../series.ts";
-import { logTicks, type PlotlyPart, runLine, type Theme } from "./charts.ts";
+import { logTicks } from "../../figure/log_ticks.ts";
+import { type PlotlyPart, runLine, type Theme } from "./charts.ts";
 import { plotlyText } from "./dom.ts";
 import type { Views } from "./views.ts";
 

@@ -10,18 +10,47 @@ function valuesOf(trace: object, axis: "x" | "y"): number[] {
 
 const figuresOf = (setups: readonly MadeUpSetup[]) => qualityFigures(summaryOf(setups))!;
 
-Deno.test("qualityFigures() draws means and intervals against images, parameters and seconds", () => {
+Deno.test("qualityFigures() draws means and intervals against what differs", () => {
   const { figures, stills, legend } = figuresOf(twoNetworks);
-  assert.deepEqual(legend.map(({ name }) => name), ["base", "residual"]);
-  assert.deepEqual([figures.length, stills.length], [3, 3]);
-  const axes = figures.map(({ plotly }) => Object(plotly.layout.xaxis).title.text);
-  assert.deepEqual(axes, ["images trained on", "parameters", "seconds of training"]);
-  const [, { plotly: { data } }] = figures;
+  assert.deepEqual(legend.map(({ name, mark }) => [name, mark]), [["base", "circle"], [
+    "residual",
+    "square",
+  ]]);
+  assert.equal(stills.length, figures.length);
+  const axesOf = (setups: readonly MadeUpSetup[]) =>
+    qualityFigures(summaryOf(setups))?.figures.map(({ plotly }) => Object(plotly.layout.xaxis).title.text);
+  assert.deepEqual(axesOf(twoNetworks), ["parameters"], "images and seconds are the same");
+  const more = (seed: number) => ({ images: 1000, seconds: 60 + seed });
+  assert.deepEqual(axesOf([twoNetworks[0], { ...twoNetworks[1], more }]), [
+    "images trained on",
+    "parameters",
+    "seconds of training",
+  ]);
+  assert.equal(axesOf(twoNetworks.slice(0, 1)), undefined, "a point alone needs no figure");
+  const [{ plotly: { data, layout } }] = figures;
   const [, , point, bar] = data;
   assert.deepEqual([valuesOf(point, "x"), valuesOf(point, "y")[0].toFixed(2)], [[4000], "14.17"]);
   assert.deepEqual(valuesOf(bar, "x"), [4000, 4000, NaN]);
   assert.deepEqual(valuesOf(bar, "y").map((y) => y.toFixed(1)), ["11.2", "17.2", "NaN"]);
-  assert.ok(stills.every(({ svg }) => !svg.includes(">residual<")), "the row has the legend");
+  assert.equal(Object(layout.yaxis).title.text, "Fréchet distance (lower is better)");
+  assert.equal("shapes" in layout, false, "nothing is known of real images");
+  for (const { svg } of stills) {
+    assert.ok(!svg.includes(">residual<"), "the row has the legend");
+    assert.ok(svg.includes(">Fréchet distance (lower is better)<"));
+  }
+});
+
+Deno.test("qualityFigures() draws real images as a line, if all setups have the same data", () => {
+  const withReal = (digests: readonly string[]) =>
+    figuresOf(twoNetworks.map((setup, i) => ({
+      ...setup,
+      more: (seed) => ({ real: { frechet: 4 + seed / 2 }, dataset: { name: "digits", digest: digests[i] } }),
+    })));
+  const { figures: [figure], stills: [still] } = withReal(["1", "1"]);
+  const [{ y0, y1, label }] = Object(figure.plotly.layout.shapes);
+  assert.deepEqual([y0, y1, label.text], [5, 5, "real images: 5"]);
+  assert.ok(still.svg.includes(">real images: 5<"));
+  assert.equal("shapes" in withReal(["1", "2"]).figures[0].plotly.layout, false);
 });
 
 Deno.test("qualityFigures() joins setups that differ only in width, and the points of a run", () => {
@@ -51,31 +80,21 @@ Deno.test("qualityFigures() joins setups that differ only in width, and the poin
   assert.deepEqual([valuesOf(drawn, "x"), valuesOf(drawn, "y")], [[1000, 2000], [52, 27]]);
 });
 
-Deno.test("qualityFigures() spreads setups at the same x in a still, within its axis, and says so", () => {
-  const many = Array.from({ length: 11 }, (_, i) => ({ settings: { groups: i }, frechet: [20 + i, 21 + i] }));
-  const { figures: [figure], stills: [still] } = figuresOf(many);
-  const points = ({ plotly: { data } }: typeof still) =>
-    data.filter(({ mode }) => mode === "markers").flatMap((trace) => valuesOf(trace, "x"));
-  const axisOf = ({ plotly: { layout } }: typeof still) => Object(layout.xaxis);
-  const [, end] = axisOf(still).range;
-  assert.equal(new Set(points(still)).size, 11);
-  assert.ok(Math.max(...points(still)) < 0.98 * end, `${points(still)} of ${end}`);
-  assert.equal(axisOf(still).title.text, "images trained on (all 32,000, drawn apart)");
-  assert.deepEqual([...new Set(points(figure))], [32_000]);
-  assert.equal(axisOf(figure).title.text, "images trained on");
-});
-
 Deno.test("qualityFigures() has a logarithmic axis for values that span a decade", () => {
   const axes = [9_990, 10_000].map((parameters) => {
-    const { plotly: { layout } } = figuresOf([twoNetworks[0], { ...twoNetworks[1], parameters }]).figures[1];
+    const { plotly: { layout } } = figuresOf([twoNetworks[0], { ...twoNetworks[1], parameters }]).figures[0];
     return Object(layout.xaxis).type;
   });
   assert.notEqual(axes[0], "log");
   assert.equal(axes[1], "log");
 });
 
-Deno.test("qualityFigures() has colours for many setups, and draws nothing without a figure", () => {
-  const many = Array.from({ length: 9 }, (_, i) => ({ settings: { groups: i }, frechet: [20 + i, 21 + i] }));
-  assert.equal(new Set(figuresOf(many).legend.map(({ color }) => color)).size, 9);
+Deno.test("qualityFigures() has a colour and a mark for each of many setups, and draws nothing without a figure", () => {
+  const many = Array.from({ length: 35 }, (_, i) => ({
+    ...{ settings: { groups: i }, frechet: [20 + i, 21 + i], parameters: 1000 + i },
+  }));
+  const { legend } = figuresOf(many);
+  assert.equal(new Set(legend.map(({ color, mark }) => `${color} ${mark}`)).size, 35);
+  assert.equal(new Set(legend.slice(0, 5).map(({ mark }) => mark)).size, 5, "few need no colours");
   assert.equal(qualityFigures(summaryOf([{ settings: {}, frechet: [undefined] }])), undefined);
 });
