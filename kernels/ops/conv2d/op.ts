@@ -17,7 +17,7 @@ import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./wino
 import { imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
 import { sum } from "../reduce/reduce.ts";
 import { isCount, refuseOthers } from "../../core/checks.ts";
-import { ShapeError } from "../../core/shape.ts";
+import { type Shape, ShapeError } from "../../core/shape.ts";
 import { reshape } from "../layout/movement.ts";
 
 /**
@@ -136,6 +136,11 @@ function backward(
   };
 }
 
+const sampleOf = (x: Shape, w: Shape, rows: number, padding: number, residual?: Shape) => ({
+  shapes: { x, w, bias: [rows, w[0]], ...residual && { residual } },
+  attributes: { padding },
+});
+
 const convolution: Op<"x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]", { padding: "u32" }> =
   defineOp({
     ...convolutionFields("conv2d"),
@@ -148,12 +153,12 @@ const convolution: Op<"x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]
     },
     wasm: (addresses, dims) => forwardCalls({ ...addresses, residual: 0 }, dims),
     samples: [
-      { shapes: { x: [2, 3, 5, 6], w: [5, 3, 3, 3], bias: [1, 5] }, attributes: { padding: 1 } },
-      { shapes: { x: [2, 2, 9, 15], w: [4, 2, 3, 3], bias: [2, 4] }, attributes: { padding: 1 } },
-      { shapes: { x: [1, 5, 3, 4], w: [6, 5, 1, 1], bias: [1, 6] }, attributes: { padding: 0 } },
-      { shapes: { x: [1, 2, 7, 8], w: [3, 2, 5, 5], bias: [1, 3] }, attributes: { padding: 2 } },
-      { shapes: { x: [1, 1, 4, 5], w: [1, 1, 3, 3], bias: [1, 1] }, attributes: { padding: 0 } },
-      { shapes: { x: [1, 1, 1, 1], w: [1, 1, 3, 3], bias: [1, 1] }, attributes: { padding: 1 } },
+      sampleOf([2, 3, 5, 6], [5, 3, 3, 3], 1, 1),
+      sampleOf([2, 2, 9, 15], [4, 2, 3, 3], 2, 1),
+      sampleOf([1, 5, 3, 4], [6, 5, 1, 1], 1, 0),
+      sampleOf([1, 2, 7, 8], [3, 2, 5, 5], 1, 2),
+      sampleOf([1, 1, 4, 5], [1, 1, 3, 3], 1, 0),
+      sampleOf([1, 1, 1, 1], [1, 1, 3, 3], 1, 1),
     ],
   });
 
@@ -170,18 +175,9 @@ const convolutionAdd = defineOp({
   },
   wasm: forwardCalls,
   samples: [
-    {
-      shapes: { x: [2, 3, 5, 6], w: [5, 3, 3, 3], bias: [1, 5], residual: [2, 5, 5, 6] },
-      attributes: { padding: 1 },
-    },
-    {
-      shapes: { x: [2, 2, 9, 6], w: [4, 2, 1, 1], bias: [2, 4], residual: [2, 4, 9, 6] },
-      attributes: { padding: 0 },
-    },
-    {
-      shapes: { x: [1, 1, 1, 1], w: [1, 1, 3, 3], bias: [1, 1], residual: [1, 1, 1, 1] },
-      attributes: { padding: 1 },
-    },
+    sampleOf([2, 3, 5, 6], [5, 3, 3, 3], 1, 1, [2, 5, 5, 6]),
+    sampleOf([2, 2, 9, 6], [4, 2, 1, 1], 2, 0, [2, 4, 9, 6]),
+    sampleOf([1, 1, 1, 1], [1, 1, 3, 3], 1, 1, [1, 1, 1, 1]),
   ],
 });
 

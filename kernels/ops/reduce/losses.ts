@@ -1,4 +1,3 @@
-import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -6,38 +5,8 @@ import { multiply, negate, subtract } from "../elementwise/binary.ts";
 import { full, zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { mean, spreadChunks, sum, sumChunks } from "./reduce.ts";
-import { summingKernels, workgroupSumWgsl } from "./workgroup_sum.ts";
+import { runSumKernels } from "./workgroup_sum.ts";
 import { expSum, expSumWgsl, softmax, softmaxGradient } from "./softmax.ts";
-
-/** Sums over runs: by workgroups on GPUs, except for short runs, which take one invocation each. */
-function errorKernels() {
-  const alone = {
-    grid: ({ S }: Dims) => S,
-    wgsl: () =>
-      `fn kernel(i: u32) {
-  var total = 0.0;
-  for (var j = i * dims.chunk; j < min((i + 1u) * dims.chunk, dims.n); j++) { let d = a[j] - b[j]; total += d * d; }
-  y[i] = total;
-}`,
-  };
-  const fits = ({ chunk }: Dims) => chunk >= 64;
-  const shared = (lanes: number) => ({
-    fits,
-    grid: ({ S }: Dims) => ({ count: S, lanes }),
-    wgsl: () =>
-      `${workgroupSumWgsl(lanes)}
-fn kernel(group: u32, lane: u32) {
-  var part = 0.0;
-  for (var j = group * dims.chunk + lane; j < min((group + 1u) * dims.chunk, dims.n); j += lanes) {
-    let d = a[j] - b[j];
-    part += d * d;
-  }
-  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
-  if (lane == 0u) { y[group] = total; }
-}`,
-  });
-  return summingKernels(alone, shared, ({ chunk }) => chunk);
-}
 
 /** Sums of (a - b)^2 over runs of `chunk` elements, in one pass and with few enough terms for f32. */
 const squaredErrors = defineOp({
@@ -45,7 +14,12 @@ const squaredErrors = defineOp({
   signature: "a[n], b[n] -> y[S]",
   attributes: { chunk: "u32" },
   derive: ({ n, chunk }) => ({ S: Math.max(1, Math.ceil(n / chunk)) }),
-  ...errorKernels(),
+  ...runSumKernels({
+    begin: `  let first = i * dims.chunk;
+  let count = min(dims.chunk, dims.n - first);`,
+    term: "(a[first + r] - b[first + r]) * (a[first + r] - b[first + r])",
+    runs: ({ S }) => S,
+  }),
   empty: zeros,
   backward: ({ a, b, dy }, { chunk }) => ({
     a: () => squaredErrorsGradient(a, b, dy, { chunk }),

@@ -1,12 +1,12 @@
 import { checkList } from "../../core/checks.ts";
 import { axisOf, type Shape, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import type { Dims, Tuning } from "../../devices/device.ts";
+import type { Tuning } from "../../devices/device.ts";
 import { reshape } from "../layout/movement.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { affine } from "../elementwise/affine.ts";
 import { zeros } from "../layout/fill.ts";
-import { summingKernels, workgroupSumWgsl } from "./workgroup_sum.ts";
+import { runSumKernels } from "./workgroup_sum.ts";
 
 /** Runs up to this length are always reduced by one invocation each. */
 const shortRun = 128;
@@ -54,53 +54,20 @@ export function overAxes(
   return reshape(y, keepAxes ? kept : x.shape.filter((_, axis) => !reduced.has(axis)));
 }
 
-/** Sums over runs: by workgroups on GPUs, except for short or strided runs, which take one invocation each. */
-function sumKernels() {
-  const alone = {
-    grid: ({ A, S, B }: Dims) => A * S * B,
-    wgsl: () =>
-      `fn kernel(i: u32) {
-  let b = i % dims.B;
-  let s = i / dims.B % dims.S;
-  let a = i / (dims.B * dims.S);
-  let first = s * dims.chunk;
-  let count = min(dims.chunk, dims.R - first);
-  let base = (a * dims.R + first) * dims.B + b;
-  var total = 0.0;
-  for (var start = 0u; start < count; start += 32u) {
-    var part = 0.0;
-    for (var r = start; r < min(start + 32u, count); r++) { part += x[base + r * dims.B]; }
-    total += part;
-  }
-  y[i] = total;
-}`,
-  };
-  const fits = ({ B, chunk }: Dims) => B === 1 && chunk >= 64;
-  const shared = (lanes: number) => ({
-    fits,
-    grid: ({ A, S }: Dims) => ({ count: A * S, lanes }),
-    wgsl: () =>
-      `${workgroupSumWgsl(lanes)}
-fn kernel(group: u32, lane: u32) {
-  let first = group % dims.S * dims.chunk;
-  let count = min(dims.chunk, dims.R - first);
-  let base = group / dims.S * dims.R + first;
-  var part = 0.0;
-  for (var r = lane; r < count; r += lanes) { part += x[base + r]; }
-  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
-  if (lane == 0u) { y[group] = total; }
-}`,
-  });
-  return summingKernels(alone, shared, ({ chunk }) => chunk);
-}
-
-/** Sums runs of `chunk` along the middle axis in parts of 32, which keeps f32 rounding errors small. */
+/** Sums runs of `chunk` along the middle axis. */
 export const sumChunks: Op<"x[A, R, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
   name: "sumChunks",
   signature: "x[A, R, B] -> y[A, S, B]",
   attributes: { chunk: "u32" },
   derive: ({ R, chunk }) => ({ S: Math.max(1, Math.ceil(R / chunk)) }),
-  ...sumKernels(),
+  ...runSumKernels({
+    begin: `  let first = i / dims.B % dims.S * dims.chunk;
+  let count = min(dims.chunk, dims.R - first);
+  let base = (i / (dims.B * dims.S) * dims.R + first) * dims.B + i % dims.B;`,
+    term: "x[base + r * dims.B]",
+    runs: ({ A, S, B }) => A * S * B,
+    fits: ({ B }) => B === 1,
+  }),
   empty: zeros,
   backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
   reference({ x, y }, { A, R, B, S, chunk }) {

@@ -46,3 +46,49 @@ export function summingKernels(
 export function workgroupSumWgsl(lanes: number): string {
   return `const lanes = ${lanes}u;\n${runSumWgsl}`;
 }
+
+/**
+ * Declaration fields of an op that sums a term over runs of at most `chunk` elements to y: by workgroups on GPUs, except
+ * for short runs and those that `fits` excludes, else by invocations in parts of 32, which keeps f32 sums accurate.
+ *
+ * @param begin WGSL that declares `count`, the length of run i, and what `term` needs
+ * @param term WGSL of element r of the run
+ * @param runs number of runs
+ */
+export function runSumKernels(
+  { begin, term, runs, fits = () => true }: {
+    begin: string;
+    term: string;
+    runs: (dims: Dims) => number;
+    fits?: (dims: Dims) => boolean;
+  },
+) {
+  const alone = {
+    grid: runs,
+    wgsl: () =>
+      `fn kernel(i: u32) {
+${begin}
+  var total = 0.0;
+  for (var start = 0u; start < count; start += 32u) {
+    var part = 0.0;
+    for (var r = start; r < min(start + 32u, count); r++) { part += ${term}; }
+    total += part;
+  }
+  y[i] = total;
+}`,
+  };
+  const shared = (lanes: number) => ({
+    fits: (dims: Dims) => dims.chunk >= 64 && fits(dims),
+    grid: (dims: Dims) => ({ count: runs(dims), lanes }),
+    wgsl: () =>
+      `${workgroupSumWgsl(lanes)}
+fn kernel(i: u32, lane: u32) {
+${begin}
+  var part = 0.0;
+  for (var r = lane; r < count; r += lanes) { part += ${term}; }
+  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
+  if (lane == 0u) { y[i] = total; }
+}`,
+  });
+  return summingKernels(alone, shared, ({ chunk }) => chunk);
+}
