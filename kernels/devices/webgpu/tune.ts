@@ -1,5 +1,5 @@
 import type { ChosenBy, DeviceBuffer, KernelCall, KernelChoice, TuneOptions } from "../device.ts";
-import { GpuBuffer } from "./buffer_pool.ts";
+import { GpuBuffer, memoryFailure } from "./buffer_pool.ts";
 import { callOfPass, type PassWorkspace } from "./workspace.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
 import { shaderOf } from "./shader.ts";
@@ -26,27 +26,17 @@ function digestOf(texts: readonly string[]): string {
   return [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/**
- * A call on separate memory, a buffer of zeros for each port, so that running it changes no values.
- *
- * @param others sizes in bytes of other buffers that must fit in memory at the same time
- * @returns undefined if there is not enough memory
- */
+/** A call on separate memory, a buffer of zeros for each port, so that running it changes no values; undefined without. */
 async function onScratch(
   device: GPUDevice,
   call: KernelCall,
-  others: readonly number[],
 ): Promise<{ call: KernelCall; free: () => void } | undefined> {
-  const make = (size: number) =>
-    new GpuBuffer(device.createBuffer({ size, usage: GPUBufferUsage.STORAGE }), size);
   device.pushErrorScope("out-of-memory");
-  const ranges = call.ranges.map(({ length }) => ({
-    buffer: make(Math.max(4 * length, 4)),
-    offset: 0,
-    length,
-  }));
-  const beside = others.map(make);
-  for (const { handle } of beside) handle.destroy();
+  const ranges = call.ranges.map(({ length }) => {
+    const size = Math.max(4 * length, 4);
+    const buffer = new GpuBuffer(device.createBuffer({ size, usage: GPUBufferUsage.STORAGE }), size);
+    return { buffer, offset: 0, length };
+  });
   const free = () => ranges.forEach(({ buffer }) => buffer.handle.destroy());
   if (await device.popErrorScope()) return void free();
   return { call: { ...call, ranges }, free };
@@ -87,15 +77,6 @@ function partsOf(call: KernelCall, candidates: readonly string[], choices: Choic
   return candidates.flatMap((candidate) =>
     call.kernel.passes?.(call.dims, choices.of({ ...call, candidate })) ?? []
   ).map((pass) => callOfPass(pass, call, () => nowhere));
-}
-
-/** Bytes of each scratch buffer that a call's candidates may need. */
-function scratchBytes({ call, candidates }: Subject, choices: Choices): number[] {
-  return candidates.flatMap((candidate) =>
-    call.kernel.passes?.(call.dims, choices.of({ ...call, candidate }))?.flatMap(({ buffers }) =>
-      buffers.flatMap((buffer) => typeof buffer === "string" ? [] : [Math.max(4 * buffer.elements, 4)])
-    ) ?? []
-  );
 }
 
 /** Digests of the names and shaders of a call's candidates. Cached, because many calls share shaders. */
@@ -204,20 +185,21 @@ async function* measure(
 async function timed(
   subject: Subject,
   search: (candidates: readonly string[], time: TimeCandidates, leastMs: number) => Promise<Fastest>,
-  { device, choices, dispatches, workspace }: TunedDevice,
+  { device, dispatches, workspace }: TunedDevice,
   timer: KernelTimer,
   isOver: () => boolean,
 ): Promise<Fastest | undefined> {
   if (isOver()) return undefined;
   const { call, candidates } = subject;
-  const scratch = await onScratch(device, call, scratchBytes(subject, choices));
+  const scratch = await onScratch(device, call);
   if (!scratch) return undefined;
   try {
     const { pipelines } = dispatches;
     const working = new Map<string, readonly Dispatch[]>();
     for (const candidate of candidates) {
       const ways = workspace.expand([{ ...scratch.call, candidate }]);
-      let failed = false;
+      await workspace.pool.open;
+      let failed = memoryFailure(ways) !== undefined;
       for (const way of pipelines.missing(ways)) {
         if (isOver()) return undefined;
         failed ||= await pipelines.compile(way) !== undefined;
