@@ -89,20 +89,17 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   "Device.allocate()": (bytes) => image().device.allocate(bytes),
 };
 
-testOnCpu(
-  "numbers out of range are refused with a message, and the device keeps working",
-  async (device) => {
-    for (const [name, given] of Object.entries(counting)) {
-      const [call, values] = Array.isArray(given) ? given : [given, notCounts];
-      await assertRefuses(name, call, values);
-      assert.ok(
-        Number.isFinite(device.allocatedBytes),
-        `${name}: allocatedBytes is ${device.allocatedBytes}`,
-      );
-    }
-    assertClose(await full([2], 3).read(), [3, 3], 0);
-  },
-);
+testOnCpu("numbers out of range are refused, and the device keeps working", async (device) => {
+  for (const [name, given] of Object.entries(counting)) {
+    const [call, values] = Array.isArray(given) ? given : [given, notCounts];
+    await assertRefuses(name, call, values);
+    assert.ok(
+      Number.isFinite(device.allocatedBytes),
+      `${name}: allocatedBytes is ${device.allocatedBytes}`,
+    );
+  }
+  assertClose(await full([2], 3).read(), [3, 3], 0);
+});
 
 Deno.test("init() refuses threads that are not a whole number from 0 to 64, and unknown devices", async () => {
   for (const device of ["cpu", "webgpu", "auto"] as const) {

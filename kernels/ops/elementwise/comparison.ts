@@ -32,12 +32,7 @@ const tie = { shapes: { a: [3], b: [3] }, values: { a: [1, 2, -3], b: [1, 3, -4]
 
 const maximumOp = defineBinary(
   "maximum",
-  {
-    functions: nanWgsl,
-    value: "larger(a_, b_)",
-    apply: Math.max,
-    samples: [tie],
-  },
+  { functions: nanWgsl, value: "larger(a_, b_)", apply: Math.max, samples: [tie] },
   ({ a, b, dy }) => ({ a: () => largerShare(a, b, dy), b: () => largerShare(b, a, dy) }),
 );
 

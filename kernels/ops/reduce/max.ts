@@ -68,11 +68,7 @@ const place: Op<"dy[A, S, B], index:u32[A, S, B] -> dx[A, R, B]", { chunk: "u32"
     }
   },
   samples: [
-    {
-      shapes: { dy: [2, 2, 2], index: [2, 2, 2] },
-      attributes: { chunk: 2, R: 4 },
-      values: { index },
-    },
+    { shapes: { dy: [2, 2, 2], index: [2, 2, 2] }, attributes: { chunk: 2, R: 4 }, values: { index } },
     { shapes: { dy: [1, 1, 1], index: [1, 1, 1] }, attributes: { chunk: 1, R: 1 }, values: { index: [0] } },
   ],
 });

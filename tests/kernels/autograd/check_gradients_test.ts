@@ -39,27 +39,24 @@ function cubeWith(name: string, slope: number) {
 const right = cubeWith("testCube", 3);
 const wrong = cubeWith("testWrongCube", 3.1);
 
-testOnAllKernels(
-  "checkGradients() accepts a correct gradient and names the error in a wrong one",
-  async () => {
-    const x = randomTensor(1, [2, 3]);
-    await checkGradients(right, [x]);
-    const before = await x.read();
-    const last = before.reduce((best, value, i) => Math.abs(value) > Math.abs(before[best]) ? i : best, 0);
-    await assert.rejects(() => checkGradients(wrong, [x]), (error: Error) => {
-      assert.ok(error instanceof GradientError);
-      const words =
-        /^Cannot confirm the gradient of testWrongCube: at element (\d) of x f32\[2, 3\] it is (\S+), but central differences give (\S+) \(expected within (\S+)\)$/;
-      const [, element, found, expected, allowed] = (words.exec(error.message) ?? assert.fail(error.message))
-        .map(Number);
-      assert.ok(element <= last);
-      assert.ok(Math.abs(found / expected - 3.1 / 3) < 1e-3, `${found} / ${expected}`);
-      assert.ok(Math.abs(found - expected) > allowed);
-      return true;
-    });
-    assert.deepEqual(await x.read(), before, "the caller's tensor is unchanged");
-  },
-);
+testOnAllKernels("checkGradients() accepts a correct gradient, names a wrong one", async () => {
+  const x = randomTensor(1, [2, 3]);
+  await checkGradients(right, [x]);
+  const before = await x.read();
+  const last = before.reduce((best, value, i) => Math.abs(value) > Math.abs(before[best]) ? i : best, 0);
+  await assert.rejects(() => checkGradients(wrong, [x]), (error: Error) => {
+    assert.ok(error instanceof GradientError);
+    const words =
+      /^Cannot confirm the gradient of testWrongCube: at element (\d) of x f32\[2, 3\] it is (\S+), but central differences give (\S+) \(expected within (\S+)\)$/;
+    const [, element, found, expected, allowed] = (words.exec(error.message) ?? assert.fail(error.message))
+      .map(Number);
+    assert.ok(element <= last);
+    assert.ok(Math.abs(found / expected - 3.1 / 3) < 1e-3, `${found} / ${expected}`);
+    assert.ok(Math.abs(found - expected) > allowed);
+    return true;
+  });
+  assert.deepEqual(await x.read(), before, "the caller's tensor is unchanged");
+});
 
 testOnCpu("checkGradients() accepts any function of tensors, and respects the tolerance", async () => {
   await checkGradients(matmul, [randomTensor(2, [3, 2]), randomTensor(3, [2, 4])]);

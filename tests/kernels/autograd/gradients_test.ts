@@ -36,18 +36,15 @@ testOnDevices("gradients() sums over paths, through broadcasting, slice() and co
   assertClose(await db.read(), [5 - 2, 5 - 2], 1e-6);
 });
 
-testOnCpu(
-  "gradients() returns one result per parameter, in order, also for intermediate tensors",
-  async () => {
-    const x = tensor([0.5]);
-    const y = exp(x);
-    const z = multiply(y, y);
-    const [dz, dy, dx] = gradients(sum(z), [z, y, x]);
-    assertClose(await dz.read(), [1], 1e-6);
-    assertClose(await dy.read(), [2 * Math.exp(0.5)], 1e-5);
-    assertClose(await dx.read(), [2 * Math.exp(1)], 1e-5);
-  },
-);
+testOnCpu("gradients() returns one result per parameter, also intermediate", async () => {
+  const x = tensor([0.5]);
+  const y = exp(x);
+  const z = multiply(y, y);
+  const [dz, dy, dx] = gradients(sum(z), [z, y, x]);
+  assertClose(await dz.read(), [1], 1e-6);
+  assertClose(await dy.read(), [2 * Math.exp(0.5)], 1e-5);
+  assertClose(await dx.read(), [2 * Math.exp(1)], 1e-5);
+});
 
 testOnCpu("gradients() does not overflow the stack on a chain of 5,000 ops", async () => {
   const x = tensor([1]);
@@ -71,19 +68,16 @@ function network(x: Tensor, w: Tensor, bias: Tensor, up: Tensor, m: Tensor): Ten
   return softmax(matmul(large, m));
 }
 
-testOnDevices(
-  "gradients() of a squared gradient match finite differences through a whole network",
-  async () => {
-    const target = randomTensor(9, [1, 2, 4, 3]);
-    const penalty = (...inputs: Tensor[]) => {
-      const [x, w, bias, up, m] = inputs;
-      const slopes = gradients(meanSquaredError(network(x, w, bias, up, m), target), inputs);
-      return slopes.map((dx) => sum(square(dx))).reduce((a, b) => add(a, b));
-    };
-    const shapes = [[1, 1, 4, 4], [2, 1, 3, 3], [1, 2], [2, 2, 2, 2], [4, 3]];
-    await checkGradients(penalty, shapes.map((shape, i) => randomTensor(i, shape)), { tolerance: 5e-3 });
-  },
-);
+testOnDevices("gradients() of squared gradients match differences of a network", async () => {
+  const target = randomTensor(9, [1, 2, 4, 3]);
+  const penalty = (...inputs: Tensor[]) => {
+    const [x, w, bias, up, m] = inputs;
+    const slopes = gradients(meanSquaredError(network(x, w, bias, up, m), target), inputs);
+    return slopes.map((dx) => sum(square(dx))).reduce((a, b) => add(a, b));
+  };
+  const shapes = [[1, 1, 4, 4], [2, 1, 3, 3], [1, 2], [2, 2, 2, 2], [4, 3]];
+  await checkGradients(penalty, shapes.map((shape, i) => randomTensor(i, shape)), { tolerance: 5e-3 });
+});
 
 testOnCpu("gradients() through an op without a rule throws, naming op and input", () => {
   const x = randomTensor(1, [2, 4, 2, 2]);
@@ -112,21 +106,18 @@ const halves = hiddenOp({
   samples: [],
 });
 
-testOnCpu(
-  "gradients() through an input or output without a rule throws, unless no parameter is behind",
-  async () => {
-    const [x, scale] = [tensor([1, 2]), tensor([3])];
-    const [first, second] = halves(x, scale);
-    gradients(sum(first), [x]);
-    assert.throws(
-      () => gradients(sum(first), [scale]),
-      /through halvesForTest: .* output first to its input scale f32\[1\]/,
-    );
-    assert.throws(() => gradients(sum(add(first, second)), [x]), /output second to its input x f32\[2\]/);
-    const w = tensor([2]);
-    assertClose(await gradients(sum(multiply(w, second)), [w])[0].read(), [2], 0);
-  },
-);
+testOnCpu("gradients() through an input or output without a rule throws", async () => {
+  const [x, scale] = [tensor([1, 2]), tensor([3])];
+  const [first, second] = halves(x, scale);
+  gradients(sum(first), [x]);
+  assert.throws(
+    () => gradients(sum(first), [scale]),
+    /through halvesForTest: .* output first to its input scale f32\[1\]/,
+  );
+  assert.throws(() => gradients(sum(add(first, second)), [x]), /output second to its input x f32\[2\]/);
+  const w = tensor([2]);
+  assertClose(await gradients(sum(multiply(w, second)), [w])[0].read(), [2], 0);
+});
 
 testOnCpu("gradients() refuses a rule's result that is not a tensor of the input's shape", () => {
   const x = tensor([1, 2]);

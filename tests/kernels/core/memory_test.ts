@@ -44,26 +44,23 @@ testOnCpu("scope() keeps the history of tensors made outside it", async () => {
   assertClose(await gradients(sum(view), [x])[0].read(), [2, 4], 0);
 });
 
-testOnCpu(
-  "scope() removes the history of its results, also in a recorded step and of views",
-  async () => {
-    const x = tensor([1, 2]);
-    const inside = () => {
-      const made = scope(() => {
-        const inner = scope(() => multiply(x, 2));
-        return [inner, reshape(inner, [1, 2])];
-      });
-      assert.deepEqual(made.map(({ history }) => history), [undefined, undefined]);
-      return made;
-    };
-    inside();
-    const y = square(x);
-    const step = record(() => [...inside(), y]);
-    step.run();
-    assertClose(await step.result[0].read(), [2, 4], 0);
-    assertClose(await gradients(sum(y), [x])[0].read(), [2, 4], 0);
-  },
-);
+testOnCpu("scope() removes the history of its results, also in a recorded step", async () => {
+  const x = tensor([1, 2]);
+  const inside = () => {
+    const made = scope(() => {
+      const inner = scope(() => multiply(x, 2));
+      return [inner, reshape(inner, [1, 2])];
+    });
+    assert.deepEqual(made.map(({ history }) => history), [undefined, undefined]);
+    return made;
+  };
+  inside();
+  const y = square(x);
+  const step = record(() => [...inside(), y]);
+  step.run();
+  assertClose(await step.result[0].read(), [2, 4], 0);
+  assertClose(await gradients(sum(y), [x])[0].read(), [2, 4], 0);
+});
 
 testOnDevices("scope() frees memory for reuse: ten thousand rounds need no more than one", () => {
   const round = () =>
@@ -84,34 +81,28 @@ Deno.test("tensor() before init() says what to do", () => {
   });
 });
 
-testOnDevices(
-  "a tensor of another device, or of an earlier one of the same kind, is refused",
-  async (device) => {
-    const [one, two] = [await init({ device: "cpu" }), await init({ device: "cpu" })];
-    const [x, y, z] = [device, one, two].map((each) => withDevice(each, () => tensor([1])));
-    assert.throws(() => withDevice(one, () => add(x, y)), /Cannot run add: f32\[1\] lives on cpu/);
-    assert.equal(currentDevice(), two);
-    assert.throws(() => add(y, z), /lives on cpu, the others on another cpu; .*after the last init\(\)/);
-  },
-);
+testOnDevices("a tensor of another device, also of the same kind, is refused", async (device) => {
+  const [one, two] = [await init({ device: "cpu" }), await init({ device: "cpu" })];
+  const [x, y, z] = [device, one, two].map((each) => withDevice(each, () => tensor([1])));
+  assert.throws(() => withDevice(one, () => add(x, y)), /Cannot run add: f32\[1\] lives on cpu/);
+  assert.equal(currentDevice(), two);
+  assert.throws(() => add(y, z), /lives on cpu, the others on another cpu; .*after the last init\(\)/);
+});
 
-testOnDevices(
-  "ops and gradients run on their tensors' device, whichever device is in use",
-  async (device) => {
-    const other = await init({ device: "cpu" });
-    const on = <T>(run: () => T) => withDevice(device, run);
-    const x = on(() => tensor([1, 2, 3, 4], [2, 2]));
-    const [many, few, none] = on(() =>
-      [full([2, 3, 2, 2], 1), full([2, 1, 2, 2], 1), full([0, 2], 1)] as const
-    );
-    await withDevice(other, async () => {
-      const [dx] = gradients(sum(multiply(x, square(x))), [x]);
-      assertClose(await gradients(sum(dx), [x])[0].read(), [6, 12, 18, 24], 1e-5);
-      assert.equal(matmul(many, few).device, device);
-      assert.equal(sum(none, [0]).device, device);
-    });
-  },
-);
+testOnDevices("ops and gradients run on their tensors' device, whichever is in use", async (device) => {
+  const other = await init({ device: "cpu" });
+  const on = <T>(run: () => T) => withDevice(device, run);
+  const x = on(() => tensor([1, 2, 3, 4], [2, 2]));
+  const [many, few, none] = on(() =>
+    [full([2, 3, 2, 2], 1), full([2, 1, 2, 2], 1), full([0, 2], 1)] as const
+  );
+  await withDevice(other, async () => {
+    const [dx] = gradients(sum(multiply(x, square(x))), [x]);
+    assertClose(await gradients(sum(dx), [x])[0].read(), [6, 12, 18, 24], 1e-5);
+    assert.equal(matmul(many, few).device, device);
+    assert.equal(sum(none, [0]).device, device);
+  });
+});
 
 testOnDevices("a device keeps working after a failed allocation", async () => {
   assert.throws(() => full([1e6, 1e6], 0), {

@@ -30,48 +30,42 @@ testOnCpus("divide() by a number with an inverse outside f32 still divides", asy
   assertClose(await dx.read(), [-1, 0, 0, 0], 0);
 });
 
-testOnAllKernels(
-  "sin() and cos() and their slopes are within 1e-6 up to 10,000, and bounded beyond",
-  async () => {
-    const values = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) * 5 + Math.sin(i));
-    const [x, far] = [tensor(values), tensor([1e5, -1e7, 4e9, -3e20, 3.4e38, 1e-40, 0])];
-    for (
-      const [f, value, slope] of [[sin, Math.sin, Math.cos], [
-        cos,
-        Math.cos,
-        (x: number) => -Math.sin(x),
-      ]] as const
-    ) {
-      assertClose(await f(x).read(), Float64Array.from(values, value), 1e-6);
-      assertClose(await gradients(sum(f(x)), [x])[0].read(), Float64Array.from(values, slope), 1e-6);
-      assert.ok((await f(far).read()).every((y) => Math.abs(y) <= 1.0000001));
-      assert.deepEqual([...await f(tensor([NaN, Infinity, -Infinity])).read()], [NaN, NaN, NaN]);
-    }
-    assertClose((await sin(far).read()).slice(0, 1), [Math.sin(1e5)], 1e-2);
-  },
-);
+testOnAllKernels("sin() and cos() and slopes are within 1e-6 up to 10,000, then bounded", async () => {
+  const values = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) * 5 + Math.sin(i));
+  const [x, far] = [tensor(values), tensor([1e5, -1e7, 4e9, -3e20, 3.4e38, 1e-40, 0])];
+  for (
+    const [f, value, slope] of [[sin, Math.sin, Math.cos], [
+      cos,
+      Math.cos,
+      (x: number) => -Math.sin(x),
+    ]] as const
+  ) {
+    assertClose(await f(x).read(), Float64Array.from(values, value), 1e-6);
+    assertClose(await gradients(sum(f(x)), [x])[0].read(), Float64Array.from(values, slope), 1e-6);
+    assert.ok((await f(far).read()).every((y) => Math.abs(y) <= 1.0000001));
+    assert.deepEqual([...await f(tensor([NaN, Infinity, -Infinity])).read()], [NaN, NaN, NaN]);
+  }
+  assertClose((await sin(far).read()).slice(0, 1), [Math.sin(1e5)], 1e-2);
+});
 
 const values = [1, NaN, 2, -Infinity, 3, NaN, 0.5];
 const others = [NaN, 1, 2, Infinity, -4, NaN, 0.25];
 
-testOnAllKernels(
-  "maximum() and minimum() are NaN if either input is, and split the gradient at a tie",
-  async () => {
-    const [a, b] = [tensor(values), tensor(others)];
-    assert.deepEqual([...await maximum(a, b).read()], [NaN, NaN, 2, Infinity, 3, NaN, 0.5]);
-    assert.deepEqual([...await minimum(a, b).read()], [NaN, NaN, 2, -Infinity, -4, NaN, 0.25]);
-    const column = tensor([NaN, 1], [2, 1]); // broadcasting uses another CPU kernel
-    assert.deepEqual([...await maximum(column, tensor([0, NaN])).read()], [NaN, NaN, 1, NaN]);
-    assert.deepEqual([...await minimum(tensor([NaN, -1, 5]), 0).read()], [NaN, -1, 0]);
-    const dy = tensor([1, 2, 4, 8, 16, 32, 64]);
-    const slopes = { larger: [1, 2, 2, 0, 16, 32, 64], smaller: [1, 2, 2, 8, 0, 32, 0] }; // to both at NaN
-    for (const [f, ofA, ofB] of [[maximum, "larger", "smaller"], [minimum, "smaller", "larger"]] as const) {
-      const [da, db] = gradients(sum(multiply(f(a, b), dy)), [a, b]);
-      assertClose(await da.read(), slopes[ofA], 0);
-      assertClose(await db.read(), slopes[ofB], 0);
-    }
-  },
-);
+testOnAllKernels("maximum() and minimum() keep NaN, and split the gradient at a tie", async () => {
+  const [a, b] = [tensor(values), tensor(others)];
+  assert.deepEqual([...await maximum(a, b).read()], [NaN, NaN, 2, Infinity, 3, NaN, 0.5]);
+  assert.deepEqual([...await minimum(a, b).read()], [NaN, NaN, 2, -Infinity, -4, NaN, 0.25]);
+  const column = tensor([NaN, 1], [2, 1]); // broadcasting uses another CPU kernel
+  assert.deepEqual([...await maximum(column, tensor([0, NaN])).read()], [NaN, NaN, 1, NaN]);
+  assert.deepEqual([...await minimum(tensor([NaN, -1, 5]), 0).read()], [NaN, -1, 0]);
+  const dy = tensor([1, 2, 4, 8, 16, 32, 64]);
+  const slopes = { larger: [1, 2, 2, 0, 16, 32, 64], smaller: [1, 2, 2, 8, 0, 32, 0] }; // to both at NaN
+  for (const [f, ofA, ofB] of [[maximum, "larger", "smaller"], [minimum, "smaller", "larger"]] as const) {
+    const [da, db] = gradients(sum(multiply(f(a, b), dy)), [a, b]);
+    assertClose(await da.read(), slopes[ofA], 0);
+    assertClose(await db.read(), slopes[ofB], 0);
+  }
+});
 
 testOnDevices("maximum() is right for rows longer than a task", async () => {
   const x = Float32Array.from({ length: 3 * 20001 }, (_, i) => (i * 7919) % 1000 - 500);
@@ -114,17 +108,14 @@ testOnAllKernels("where() gives the value not chosen gradient 0, even if it is N
   assertClose(await db.read(), [4, 0], 0);
 });
 
-testOnAllKernels(
-  "where() accepts u32 values, and gradients() ignore a condition computed from the parameter",
-  async () => {
-    const x = tensor([-2, 3]);
-    const leaky = where(greater(x, 0), x, multiply(x, 0.1));
-    const [dx] = gradients(sum(square(leaky)), [x]);
-    assertClose(await dx.read(), [-0.04, 6], 1e-6);
-    const [second] = gradients(sum(dx), [x]);
-    assertClose(await second.read(), [0.02, 2], 1e-6);
-    assert.throws(() => gradients(sum(where(greater(x, 0), 1, 0)), [x]), /does not depend on parameter 0/);
-    const words = tensor(Uint32Array.of(7, 8));
-    assert.deepEqual([...await where(greater(x, 0), 2 ** 32 - 1, words).readWords()], [7, 2 ** 32 - 1]);
-  },
-);
+testOnAllKernels("where() accepts u32 values, and gradients() ignore its condition", async () => {
+  const x = tensor([-2, 3]);
+  const leaky = where(greater(x, 0), x, multiply(x, 0.1));
+  const [dx] = gradients(sum(square(leaky)), [x]);
+  assertClose(await dx.read(), [-0.04, 6], 1e-6);
+  const [second] = gradients(sum(dx), [x]);
+  assertClose(await second.read(), [0.02, 2], 1e-6);
+  assert.throws(() => gradients(sum(where(greater(x, 0), 1, 0)), [x]), /does not depend on parameter 0/);
+  const words = tensor(Uint32Array.of(7, 8));
+  assert.deepEqual([...await where(greater(x, 0), 2 ** 32 - 1, words).readWords()], [7, 2 ** 32 - 1]);
+});

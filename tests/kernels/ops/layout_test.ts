@@ -21,29 +21,23 @@ import {
 } from "../../../kernels/mod.ts";
 import { assertClose, testOnAllKernels } from "../../testing.ts";
 
-testOnAllKernels(
-  "gatherRows() sums gradients over repeated rows; rows out of range are NaN without any",
-  async () => {
-    const table = tensor([1, 2, 3, 4, 5, 6], [3, 2]);
-    const weights = tensor([1, 10, 2, 20, 3, 30, 4, 40, 5, 50], [5, 2]);
-    const rows = gatherRows(table, tensor(Uint32Array.of(2, 0, 2, 3, 0xffffffff)));
-    assert.deepEqual([...await rows.read()], [5, 6, 1, 2, 5, 6, NaN, NaN, NaN, NaN]);
-    const [found] = gradients(sum(multiply(rows, weights)), [table]);
-    assert.deepEqual([...await found.read()], [2, 20, 0, 0, 4, 40]);
-  },
-);
+testOnAllKernels("gatherRows() sums gradients of repeated rows; invalid ones are NaN", async () => {
+  const table = tensor([1, 2, 3, 4, 5, 6], [3, 2]);
+  const weights = tensor([1, 10, 2, 20, 3, 30, 4, 40, 5, 50], [5, 2]);
+  const rows = gatherRows(table, tensor(Uint32Array.of(2, 0, 2, 3, 0xffffffff)));
+  assert.deepEqual([...await rows.read()], [5, 6, 1, 2, 5, 6, NaN, NaN, NaN, NaN]);
+  const [found] = gradients(sum(multiply(rows, weights)), [table]);
+  assert.deepEqual([...await found.read()], [2, 20, 0, 0, 4, 40]);
+});
 
-testOnAllKernels(
-  "gatherRows() accepts u32 labels, in one column or several; others are invalid labels",
-  async () => {
-    const labels = gatherRows(tensor(Uint32Array.of(7, 8)), tensor(Uint32Array.of(1, 0, 2, 0x80000000)));
-    assert.deepEqual([labels.type, labels.shape], ["u32", [4]]);
-    assert.deepEqual(await labels.readWords(), Uint32Array.of(8, 7, 0xffffffff, 0xffffffff));
-    const pairs = gatherRows(tensor(Uint32Array.of(1, 2, 3, 4), [2, 2]), tensor(Uint32Array.of(1, 0, 1)));
-    assert.deepEqual([pairs.type, pairs.shape], ["u32", [3, 2]]);
-    assert.deepEqual(await pairs.readWords(), Uint32Array.of(3, 4, 1, 2, 3, 4));
-  },
-);
+testOnAllKernels("gatherRows() accepts u32 labels, in one column or several", async () => {
+  const labels = gatherRows(tensor(Uint32Array.of(7, 8)), tensor(Uint32Array.of(1, 0, 2, 0x80000000)));
+  assert.deepEqual([labels.type, labels.shape], ["u32", [4]]);
+  assert.deepEqual(await labels.readWords(), Uint32Array.of(8, 7, 0xffffffff, 0xffffffff));
+  const pairs = gatherRows(tensor(Uint32Array.of(1, 2, 3, 4), [2, 2]), tensor(Uint32Array.of(1, 0, 1)));
+  assert.deepEqual([pairs.type, pairs.shape], ["u32", [3, 2]]);
+  assert.deepEqual(await pairs.readWords(), Uint32Array.of(3, 4, 1, 2, 3, 4));
+});
 
 testOnAllKernels("gatherImages() gives NaN for an image out of range", async () => {
   const bytes = packBytes(Uint8Array.of(1, 2, 3, 4, 5, 6));

@@ -38,16 +38,13 @@ testOnAllKernels("max() is NaN if any element is; argmax() finds the first", asy
   assert.deepEqual([...await argmax(x, 0).readWords()], [3, 0, 3]);
 });
 
-testOnAllKernels(
-  "max() passes the gradient to the first maximum in row-major order, for any axes",
-  async () => {
-    const x = tensor([1, 2, 2, 2, 1, 2, 0, 2], [2, 2, 2]);
-    const first = async (axes?: number[]) => [...await gradients(sum(max(x, axes)), [x])[0].read()];
-    assert.deepEqual(await first(), [0, 1, 0, 0, 0, 0, 0, 0]);
-    assert.deepEqual(await first([0, 2]), [0, 1, 1, 0, 0, 0, 0, 0]);
-    assert.deepEqual(await first([2]), [0, 1, 1, 0, 0, 1, 0, 1]);
-  },
-);
+testOnAllKernels("max() passes the gradient to the first maximum, for any axes", async () => {
+  const x = tensor([1, 2, 2, 2, 1, 2, 0, 2], [2, 2, 2]);
+  const first = async (axes?: number[]) => [...await gradients(sum(max(x, axes)), [x])[0].read()];
+  assert.deepEqual(await first(), [0, 1, 0, 0, 0, 0, 0, 0]);
+  assert.deepEqual(await first([0, 2]), [0, 1, 1, 0, 0, 0, 0, 0]);
+  assert.deepEqual(await first([2]), [0, 1, 1, 0, 0, 1, 0, 1]);
+});
 
 testOnAllKernels("max() and argmax() are right for long runs, which are split into parts", async () => {
   const values = Float32Array.from({ length: 2 * 9001 * 2 }, (_, i) => (i * 7919) % 9973);
@@ -81,36 +78,30 @@ testOnDevices("sum() and max() over axes of length 1 are views, as documented", 
 
 const wild = [1000, 0, -1000, 88, -200, 3];
 
-testOnAllKernels(
-  "logSoftmax() is finite where the softmax is 0 in f32, and NaN affects only its row",
-  async () => {
-    const x = tensor(wild, [2, 3]);
-    assertClose(await logSoftmax(x).read(), [0, -1000, -2000, 0, -288, -85], 1e-6);
-    assertClose(await sum(exp(logSoftmax(x)), [1]).read(), [1, 1], 1e-6);
-    const [dx] = gradients(sum(logSoftmax(x)), [x]);
-    assertClose(await dx.read(), [-2, 1, 1, -2, 1, 1], 1e-5);
-    const masked = await logSoftmax(tensor([-Infinity, 1, 1, 0, NaN, 0], [2, 3])).read();
-    assert.deepEqual([...masked], [-Infinity, masked[1], masked[1], NaN, NaN, NaN]);
-    assertClose([masked[1]], [-Math.log(2)], 1e-6);
-  },
-);
+testOnAllKernels("logSoftmax() is finite where softmax is 0, and keeps NaN in its row", async () => {
+  const x = tensor(wild, [2, 3]);
+  assertClose(await logSoftmax(x).read(), [0, -1000, -2000, 0, -288, -85], 1e-6);
+  assertClose(await sum(exp(logSoftmax(x)), [1]).read(), [1, 1], 1e-6);
+  const [dx] = gradients(sum(logSoftmax(x)), [x]);
+  assertClose(await dx.read(), [-2, 1, 1, -2, 1, 1], 1e-5);
+  const masked = await logSoftmax(tensor([-Infinity, 1, 1, 0, NaN, 0], [2, 3])).read();
+  assert.deepEqual([...masked], [-Infinity, masked[1], masked[1], NaN, NaN, NaN]);
+  assertClose([masked[1]], [-Math.log(2)], 1e-6);
+});
 
-testOnAllKernels(
-  "crossEntropy() of extreme logits is finite; an invalid label makes its row NaN",
-  async () => {
-    const logits = tensor(wild, [2, 3]);
-    const loss = crossEntropy(logits, tensor(Uint32Array.of(2, 0)));
-    assert.deepEqual(loss.shape, []);
-    assertClose(await loss.read(), [1000], 1e-6);
-    assertClose(await gradients(loss, [logits])[0].read(), [0.5, 0, -0.5, 0, 0, 0], 1e-6);
-    for (const label of [3, 0xffffffff]) {
-      const invalid = crossEntropy(logits, tensor(Uint32Array.of(2, label)));
-      assert.deepEqual([...await invalid.read()], [NaN]);
-      const slopes = await gradients(invalid, [logits])[0].read();
-      assert.deepEqual([...slopes], [0.5, 0, -0.5, NaN, NaN, NaN]);
-    }
-  },
-);
+testOnAllKernels("crossEntropy() of extreme logits is finite, of invalid labels NaN", async () => {
+  const logits = tensor(wild, [2, 3]);
+  const loss = crossEntropy(logits, tensor(Uint32Array.of(2, 0)));
+  assert.deepEqual(loss.shape, []);
+  assertClose(await loss.read(), [1000], 1e-6);
+  assertClose(await gradients(loss, [logits])[0].read(), [0.5, 0, -0.5, 0, 0, 0], 1e-6);
+  for (const label of [3, 0xffffffff]) {
+    const invalid = crossEntropy(logits, tensor(Uint32Array.of(2, label)));
+    assert.deepEqual([...await invalid.read()], [NaN]);
+    const slopes = await gradients(invalid, [logits])[0].read();
+    assert.deepEqual([...slopes], [0.5, 0, -0.5, NaN, NaN, NaN]);
+  }
+});
 
 /** Images and groups whose sums lose digits in f32 if they are long, or if their values lie far from 0. */
 const normalised: [N: number, C: number, H: number, W: number, G: number, offset: number][] = [
@@ -119,39 +110,36 @@ const normalised: [N: number, C: number, H: number, W: number, G: number, offset
   [3, 6, 5, 7, 2, 3],
 ];
 
-testOnAllKernels(
-  "groupNorm() has gradients of gamma and beta within 3e-6, also for values far from 0",
-  async () => {
-    for (const [N, C, H, W, G, offset] of normalised) {
-      for (const [at, activation] of (["none", "gelu"] as const).entries()) {
-        const size = N * C * H * W;
-        const [noise, gamma, beta, dy] = [size, C, C, size].map((count, i) => normals(7, i + 1, 0, count));
-        const given = { x: noise.map((value) => value + offset), gamma, beta, dy };
-        const made = { y: size, dx: size, stats: 2 * N * G, scales: N * C, shifts: N * C };
-        const arrays = Object.fromEntries([
-          ...Object.entries(given).map(([name, values]) => [name, Float64Array.from(values)]),
-          ...Object.entries(made).map(([name, count]) => [name, new Float64Array(count)]),
-        ]);
-        const dims = { N, C, H, W, G, epsilon: 1e-5, activation: at };
-        for (const name of ["groupNorm", "groupNormGradient"]) {
-          registry.get(name)!.kernel.reference(
-            arrays,
-            dims,
-          );
-        }
-        const overImages = (values: Float64Array) =>
-          Float64Array.from({ length: C }, (_, c) => values.reduce((s, v, i) => i % C === c ? s + v : s, 0));
-
-        const parameters = [tensor(gamma), tensor(beta)];
-        const y = groupNorm(tensor(given.x, [N, C, H, W]), parameters[0], parameters[1], {
-          groups: G,
-          activation,
-        });
-        const [dgamma, dbeta] = gradients(sum(multiply(y, tensor(dy, y.shape))), parameters);
-        const what = `of ${activation} in [${N}, ${C}, ${H}, ${W}]`;
-        assertClose(await dgamma.read(), overImages(arrays.scales), 3e-6, `dgamma ${what}`);
-        assertClose(await dbeta.read(), overImages(arrays.shifts), 3e-6, `dbeta ${what}`);
+testOnAllKernels("groupNorm() has gradients of gamma and beta within 3e-6", async () => {
+  for (const [N, C, H, W, G, offset] of normalised) {
+    for (const [at, activation] of (["none", "gelu"] as const).entries()) {
+      const size = N * C * H * W;
+      const [noise, gamma, beta, dy] = [size, C, C, size].map((count, i) => normals(7, i + 1, 0, count));
+      const given = { x: noise.map((value) => value + offset), gamma, beta, dy };
+      const made = { y: size, dx: size, stats: 2 * N * G, scales: N * C, shifts: N * C };
+      const arrays = Object.fromEntries([
+        ...Object.entries(given).map(([name, values]) => [name, Float64Array.from(values)]),
+        ...Object.entries(made).map(([name, count]) => [name, new Float64Array(count)]),
+      ]);
+      const dims = { N, C, H, W, G, epsilon: 1e-5, activation: at };
+      for (const name of ["groupNorm", "groupNormGradient"]) {
+        registry.get(name)!.kernel.reference(
+          arrays,
+          dims,
+        );
       }
+      const overImages = (values: Float64Array) =>
+        Float64Array.from({ length: C }, (_, c) => values.reduce((s, v, i) => i % C === c ? s + v : s, 0));
+
+      const parameters = [tensor(gamma), tensor(beta)];
+      const y = groupNorm(tensor(given.x, [N, C, H, W]), parameters[0], parameters[1], {
+        groups: G,
+        activation,
+      });
+      const [dgamma, dbeta] = gradients(sum(multiply(y, tensor(dy, y.shape))), parameters);
+      const what = `of ${activation} in [${N}, ${C}, ${H}, ${W}]`;
+      assertClose(await dgamma.read(), overImages(arrays.scales), 3e-6, `dgamma ${what}`);
+      assertClose(await dbeta.read(), overImages(arrays.shifts), 3e-6, `dbeta ${what}`);
     }
-  },
-);
+  }
+});

@@ -176,18 +176,15 @@ for (const size of sizes) {
     }
   });
 
-  testTransforms(
-    `conv2d() of ${C} channels is as exact for small and large values as for typical ones`,
-    async () => {
-      for (const scale of [1e-15, 1e-6, 1, 1e4, 1e12, 1e17]) {
-        const x = drawn(1, [N, C, H, W], scale), dy = drawn(3, [N, K, H, W], scale);
-        const { y, dx, dw } = await results(`scale ${scale}`, x, w, dy, size);
-        for (const [what, pair] of Object.entries({ y, dx, dw })) {
-          assertNear(...pair, 2e-4, `${what} of ${scale}`);
-        }
+  testTransforms(`conv2d() of ${C} channels is as exact for small and large values`, async () => {
+    for (const scale of [1e-15, 1e-6, 1, 1e4, 1e12, 1e17]) {
+      const x = drawn(1, [N, C, H, W], scale), dy = drawn(3, [N, K, H, W], scale);
+      const { y, dx, dw } = await results(`scale ${scale}`, x, w, dy, size);
+      for (const [what, pair] of Object.entries({ y, dx, dw })) {
+        assertNear(...pair, 2e-4, `${what} of ${scale}`);
       }
-    },
-  );
+    }
+  });
 }
 
 testTransforms("conv2d() with large weights overflows only if its result does", async () => {

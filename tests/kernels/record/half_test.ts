@@ -76,18 +76,15 @@ for (const op of registry.values()) {
   if (updates) continue; // parameters, moments and logs are never in f16
   const [sample] = op.samples; // its results fit f16
   if (!sample) continue;
-  testOnWebGpu(
-    `${op.name}() equals its f64 reference on f16 storage`,
-    async (device) => {
-      if (!device.halfStorage) return;
-      const inputs = inputsOf(op, sample).map((values) =>
-        values instanceof Uint32Array ? values : Float64Array.from(new Float16Array(values))
-      );
-      const expected = oracle(op, sample, inputs);
-      const start = Object.entries(expected).map(([name, { length }]) => [name, new Float64Array(length)]);
-      const given = op.inputs.map(({ name }, i) => [name, inputs[i]]);
-      const found = await runInHalf(device, op, sample, Object.fromEntries([...start, ...given]));
-      for (const { name } of op.outputs) assertClose(found[name], expected[name], 1e-3, name);
-    },
-  );
+  testOnWebGpu(`${op.name}() equals its f64 reference on f16 storage`, async (device) => {
+    if (!device.halfStorage) return;
+    const inputs = inputsOf(op, sample).map((values) =>
+      values instanceof Uint32Array ? values : Float64Array.from(new Float16Array(values))
+    );
+    const expected = oracle(op, sample, inputs);
+    const start = Object.entries(expected).map(([name, { length }]) => [name, new Float64Array(length)]);
+    const given = op.inputs.map(({ name }, i) => [name, inputs[i]]);
+    const found = await runInHalf(device, op, sample, Object.fromEntries([...start, ...given]));
+    for (const { name } of op.outputs) assertClose(found[name], expected[name], 1e-3, name);
+  });
 }

@@ -36,59 +36,50 @@ function productStep() {
 const ofConvolutions = (choices: readonly KernelChoice[]) =>
   choices.filter(({ key }) => key.call.startsWith("conv2d"));
 
-testOnWebGpu(
-  "tune() finds the software kernels on a software adapter, even when treated as a GPU",
-  async ({ tuning: { software } }) => {
-    if (!software) return;
-    await onNewDevice(async () => {
-      const choices = ofConvolutions(await convolutionStep().tune({ seconds: 3600 }));
-      assert.deepEqual(choices.map(({ key }) => key.call.split(" ")[0]), [
-        "conv2d",
-        "conv2dInputGradient",
-        "conv2dWeightGradient",
-      ]);
-      for (const { key, candidates, chosen, by, milliseconds } of choices) {
-        assert.match(candidates[0], /^workgroups/, key.call);
-        assert.equal(by, "measurement");
-        assert.doesNotMatch(chosen, /^workgroups/, key.call);
-        assert.deepEqual(Object.keys(milliseconds).sort(), [...candidates].sort());
-      }
-    }, { software: false });
-  },
-);
+testOnWebGpu("tune() finds the software kernels on a software adapter", async ({ tuning: { software } }) => {
+  if (!software) return;
+  await onNewDevice(async () => {
+    const choices = ofConvolutions(await convolutionStep().tune({ seconds: 3600 }));
+    assert.deepEqual(choices.map(({ key }) => key.call.split(" ")[0]), [
+      "conv2d",
+      "conv2dInputGradient",
+      "conv2dWeightGradient",
+    ]);
+    for (const { key, candidates, chosen, by, milliseconds } of choices) {
+      assert.match(candidates[0], /^workgroups/, key.call);
+      assert.equal(by, "measurement");
+      assert.doesNotMatch(chosen, /^workgroups/, key.call);
+      assert.deepEqual(Object.keys(milliseconds).sort(), [...candidates].sort());
+    }
+  }, { software: false });
+});
 
-testOnWebGpu(
-  "tune() measures once: later starts use the store, later steps the device's choices",
-  async () => {
-    const store = new MemoryStore();
-    const first = await onNewDevice(async () => {
-      const measured = await productStep().tune({ store, seconds: 3600 });
-      assert.deepEqual(measured.map(({ by }) => by), ["measurement"]);
-      const again = await productStep().tune({ progress: () => assert.fail("measured again") });
-      assert.deepEqual(again.map(({ by, chosen }) => [by, chosen]), [["memory", measured[0].chosen]]);
-      return measured[0];
-    });
-    assert.equal(store.kept.size, 1);
-    await onNewDevice(async () => {
-      const [second] = await productStep().tune({ store, progress: () => assert.fail("measured again") });
-      assert.deepEqual([second.by, second.chosen, second.key], ["store", first.chosen, first.key]);
-    });
-  },
-);
+testOnWebGpu("tune() measures once: later starts use the store, later steps too", async () => {
+  const store = new MemoryStore();
+  const first = await onNewDevice(async () => {
+    const measured = await productStep().tune({ store, seconds: 3600 });
+    assert.deepEqual(measured.map(({ by }) => by), ["measurement"]);
+    const again = await productStep().tune({ progress: () => assert.fail("measured again") });
+    assert.deepEqual(again.map(({ by, chosen }) => [by, chosen]), [["memory", measured[0].chosen]]);
+    return measured[0];
+  });
+  assert.equal(store.kept.size, 1);
+  await onNewDevice(async () => {
+    const [second] = await productStep().tune({ store, progress: () => assert.fail("measured again") });
+    assert.deepEqual([second.by, second.chosen, second.key], ["store", first.chosen, first.key]);
+  });
+});
 
-testOnWebGpu(
-  "tune() keeps its measurements when stopped, and leaves the rest to the table",
-  async () => {
-    const [store, stop] = [new MemoryStore(), new AbortController()];
-    const choices = await onNewDevice(() =>
-      convolutionStep().tune({ store, seconds: 3600, progress: () => stop.abort(), signal: stop.signal })
-    );
-    const measured = choices.filter(({ by }) => by === "measurement");
-    assert.ok(measured.length > 0 && measured.length < choices.length, `${measured.length}`);
-    assert.equal(store.kept.size, measured.length);
-    assert.ok(choices.every(({ by }) => by === "measurement" || by === "table"));
-  },
-);
+testOnWebGpu("tune() keeps measurements when stopped, and leaves the rest alone", async () => {
+  const [store, stop] = [new MemoryStore(), new AbortController()];
+  const choices = await onNewDevice(() =>
+    convolutionStep().tune({ store, seconds: 3600, progress: () => stop.abort(), signal: stop.signal })
+  );
+  const measured = choices.filter(({ by }) => by === "measurement");
+  assert.ok(measured.length > 0 && measured.length < choices.length, `${measured.length}`);
+  assert.equal(store.kept.size, measured.length);
+  assert.ok(choices.every(({ by }) => by === "measurement" || by === "table"));
+});
 
 testOnWebGpu("tune() tunes the parts of a candidate first, and finds all choices again", async () => {
   const store = new MemoryStore();
@@ -110,18 +101,15 @@ testOnWebGpu("tune() tunes the parts of a candidate first, and finds all choices
   );
 });
 
-testOnWebGpu(
-  "tune() ignores unknown candidates of a store, and measures nothing in 0 seconds",
-  async () => {
-    await onNewDevice(async () => {
-      for (const name of ["", "__proto__", "registers 9x9", "registers\n"]) {
-        const options = { store: always(name), seconds: 0, progress: () => assert.fail("measured") };
-        const [{ chosen, candidates, by }] = await productStep().tune(options);
-        assert.deepEqual([chosen, by], [candidates[0], "table"], JSON.stringify(name));
-      }
-    });
-  },
-);
+testOnWebGpu("tune() ignores unknown stored names, measures nothing in 0 seconds", async () => {
+  await onNewDevice(async () => {
+    for (const name of ["", "__proto__", "registers 9x9", "registers\n"]) {
+      const options = { store: always(name), seconds: 0, progress: () => assert.fail("measured") };
+      const [{ chosen, candidates, by }] = await productStep().tune(options);
+      assert.deepEqual([chosen, by], [candidates[0], "table"], JSON.stringify(name));
+    }
+  });
+});
 
 testOnWebGpu("all choices agree up to rounding, and the same choice gives the same bits", async () => {
   const run = (candidate: string) =>

@@ -102,27 +102,24 @@ testOnNewDevice("RecordedStep.run() shares a submit with other runs of the same 
   assertClose(await y.read(), [210], 0);
 });
 
-testOnDevices(
-  "a kernel that reads what it overwrites is refused, and the device keeps working",
-  async () => {
-    const flat = tensor(new Float32Array(128).fill(2));
-    const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
-    const refused = /^Error: Cannot run assign: y, which it overwrites, and x are parts of one memory/;
-    for (const x of [a, b]) {
-      assert.throws(() => assign(a, x), refused);
-      assert.throws(() => record(() => assign(a, x)), refused);
-    }
-    assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* parts of one memory/);
-    const [norm, settings] = [tensor([1]), tensor([0.5, 0, 0, 0, 0, 1, 0, 0])];
-    assert.throws(
-      () => sgdUpdate(a, a, tensor([1, 1]), norm, settings),
-      /overwrites, and m are parts of one/,
-    );
-    sgdUpdate(a, b, tensor([1, 1]), norm, settings); // writes to two parts of one memory, which is allowed
-    assertClose(await a.read(), [1.5, 1.5], 0);
-    assertClose(await b.read(), [1, 1], 0);
-  },
-);
+testOnDevices("a kernel that reads what it overwrites is refused", async () => {
+  const flat = tensor(new Float32Array(128).fill(2));
+  const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
+  const refused = /^Error: Cannot run assign: y, which it overwrites, and x are parts of one memory/;
+  for (const x of [a, b]) {
+    assert.throws(() => assign(a, x), refused);
+    assert.throws(() => record(() => assign(a, x)), refused);
+  }
+  assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* parts of one memory/);
+  const [norm, settings] = [tensor([1]), tensor([0.5, 0, 0, 0, 0, 1, 0, 0])];
+  assert.throws(
+    () => sgdUpdate(a, a, tensor([1, 1]), norm, settings),
+    /overwrites, and m are parts of one/,
+  );
+  sgdUpdate(a, b, tensor([1, 1]), norm, settings); // writes to two parts of one memory, which is allowed
+  assertClose(await a.read(), [1.5, 1.5], 0);
+  assertClose(await b.read(), [1, 1], 0);
+});
 
 testOnNewDevice("a misaligned view is refused by name, and the device keeps working", async () => {
   const flat = tensor(Float32Array.from({ length: 128 }, (_, i) => i));
@@ -251,39 +248,36 @@ function withoutMemory<T>(run: () => T): T {
   }
 }
 
-testOnNewDevice(
-  "memory that a GPU lacks fails what uses it, names the bytes, and leaves the device usable",
-  async (device) => {
-    const n = 2 ** 23, before = device.allocatedBytes;
-    const lacking = (what: string) => ({
-      name: "DeviceError",
-      message: `${what}Cannot allocate ${
-        4 * n
-      } bytes: the device is out of memory; use a smaller batch or network`,
-    });
-    const x = add(tensor([1, 2]), 1);
-    const [large, written] = withoutMemory(() => [full([n], 1), tensor(new Float32Array(n))]);
-    const dependent = sum(large), y = multiply(x, 2);
-    await assert.rejects(written.read(), lacking("Cannot read a tensor without values: "));
-    await assert.rejects(large.read(), lacking("Cannot read a tensor without values: "));
-    await assert.rejects(dependent.read(), lacking("Cannot read a tensor without values: "));
-    assert.ok(device.allocatedBytes - before < n, `${device.allocatedBytes - before} bytes`);
-    assert.throws(() => add(large, 1), lacking("Cannot run affine: x has no values: "));
-    assert.throws(() => written.write(new Float32Array(n)), lacking(""));
-    assertClose(await y.read(), [4, 6], 0);
+testOnNewDevice("memory that a GPU lacks is named, and leaves the device usable", async (device) => {
+  const n = 2 ** 23, before = device.allocatedBytes;
+  const lacking = (what: string) => ({
+    name: "DeviceError",
+    message: `${what}Cannot allocate ${
+      4 * n
+    } bytes: the device is out of memory; use a smaller batch or network`,
+  });
+  const x = add(tensor([1, 2]), 1);
+  const [large, written] = withoutMemory(() => [full([n], 1), tensor(new Float32Array(n))]);
+  const dependent = sum(large), y = multiply(x, 2);
+  await assert.rejects(written.read(), lacking("Cannot read a tensor without values: "));
+  await assert.rejects(large.read(), lacking("Cannot read a tensor without values: "));
+  await assert.rejects(dependent.read(), lacking("Cannot read a tensor without values: "));
+  assert.ok(device.allocatedBytes - before < n, `${device.allocatedBytes - before} bytes`);
+  assert.throws(() => add(large, 1), lacking("Cannot run affine: x has no values: "));
+  assert.throws(() => written.write(new Float32Array(n)), lacking(""));
+  assertClose(await y.read(), [4, 6], 0);
 
-    const step = withoutMemory(() => record(() => sum(multiply(full([n], 1), 2))));
-    step.run();
-    await assert.rejects(step.result.read(), lacking("Cannot read a tensor without values: "));
-    assert.throws(() => step.run(), lacking(""));
-    await assert.rejects(step.compile(), lacking(""));
+  const step = withoutMemory(() => record(() => sum(multiply(full([n], 1), 2))));
+  step.run();
+  await assert.rejects(step.result.read(), lacking("Cannot read a tensor without values: "));
+  assert.throws(() => step.run(), lacking(""));
+  await assert.rejects(step.compile(), lacking(""));
 
-    const again = record(() => sum(multiply(full([n], 1), 2)));
-    again.run();
-    assertClose(await again.result.read(), [2 * n], 0);
-    assertClose(await add(x, y).read(), [6, 9], 0);
-  },
-);
+  const again = record(() => sum(multiply(full([n], 1), 2)));
+  again.run();
+  assertClose(await again.result.read(), [2 * n], 0);
+  assertClose(await add(x, y).read(), [6, 9], 0);
+});
 
 testOnWebGpu("a device that is lost in the middle of a step is named by the first read", async () => {
   const { createBuffer } = GPUDevice.prototype;
