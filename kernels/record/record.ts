@@ -100,17 +100,8 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32", ...othe
   forwardResults(recording, kept);
   const half = precision === "f16" ? halfValues(recording, kept) : new Set<Storage>();
   const { slots, slotOf } = assignSlots(recording, kept, half);
-  return {
-    recording,
-    result,
-    device,
-    outputs,
-    kept,
-    half,
-    slots,
-    slotOf,
-    plan: planOf(device, recording, slots, kept, half),
-  };
+  const plan = planOf(device, recording, slots, kept, half);
+  return { recording, result, device, outputs, kept, half, slots, slotOf, plan };
 }
 
 /**
