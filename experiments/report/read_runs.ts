@@ -75,6 +75,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     ...factsInWords(facts),
     ...typeof config.note === "string" && { note: config.note },
     ...classNames && { classNames },
+    ...record?.dataset?.name === "mnist" && { subject: "digits" },
     trainLoss: seriesOf(metrics, "train_loss"),
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),

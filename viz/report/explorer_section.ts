@@ -1,4 +1,3 @@
-import { blockSize } from "../flow/quiver.ts";
 import { chart, type Markup, markup } from "./markup.ts";
 
 const tolerances = ["0.1", "0.01", "0.001", "0.0001", "0.00001"];
@@ -8,27 +7,25 @@ function tolerance(value: string): Markup {
 }
 
 /** The controls of the solver; the page adds the names that the library offers. */
-const solverControls = markup`<label>Solver <select id="live-solver"></select></label>
+const solverControls =
+  markup`<label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1" required></label>
+<label>Solver <select id="live-solver"></select></label>
 <label>Steps <input id="live-steps" type="number" min="1" max="1000" step="1" value="20" required></label>
 <label>Times <select id="live-times"></select></label>
 <label hidden>Tolerance <select id="live-tolerance">${tolerances.map(tolerance)}</select></label>`;
 
-/** The controls of class and guidance, hidden until the page has a network with classes or an early checkpoint. */
-const conditionControls = markup`<span id="live-condition" hidden>
-<label id="live-class-label">Class <select id="live-class"></select></label>
-<label>Guidance <input id="live-guidance" type="number" min="0" max="20" step="any" value="1.5" required></label></span>`;
-
 /** The controls for new samples, hidden until the page has a device. */
 const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
 <div class="controls"><button id="live-draw" type="button">New noise</button>
-<label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1" required></label>
-${solverControls}
-${conditionControls}
-<button id="live-many" type="button">16 from here</button>
+<label id="live-class-label" hidden>Class <select id="live-class"></select></label>
 <button id="live-stop" type="button" hidden>Stop</button></div>
+<details id="live-more"><summary>More</summary><div class="controls">
+${solverControls}
+<label id="live-guidance-label" hidden>Guidance
+<input id="live-guidance" type="number" min="0" max="20" step="any" value="1.5" required></label>
+<button id="live-many" type="button">16 from here</button></div></details>
 </div>
-<p class="small" id="live-text" aria-live="polite"></p>
-<div id="live-grid" class="columns" hidden></div>`;
+<p class="small" id="live-text" aria-live="polite"></p>`;
 
 /** Element for the steps of an adaptive solver. */
 const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
@@ -59,37 +56,34 @@ each value; a code built on the network needs fewer for images that it expects.<
 <p class="small" id="bits-text" aria-live="polite"></p></div></div>`;
 
 /**
- * Shows one sample in four linked pictures.
+ * Shows one sample in three linked pictures.
  *
  * @param live whether to add controls for new samples and painting
  * @param channels number of channels of the images
  */
 export function explorerSection(live: boolean, channels: number): Markup {
   const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
-  const imageText = markup`The image at t${channels === 1 ? ": black is 0, white is 1." : ", in colour."}`;
+  const imageText = markup`${channels === 1 ? "Black is 0, white is 1" : "In colour"}; noise at t = 0.`;
   const scale = markup`<span id="view-v-scale"></span>`;
   const velocityText = markup`Red brightens, blue darkens, ${scale} per unit of t.${ofChannels}`;
-  const blocks = `${blockSize} x ${blockSize} blocks`;
-  const quiverText =
-    markup`The gradient of v averaged over ${blocks}: arrows point to higher velocity, not along a motion.${ofChannels}`;
   const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
-  const arrows = markup`<canvas id="view-arrows" aria-hidden="true"></canvas>`;
   return markup`<section id="flow" class="${channels === 1 ? "grey" : "colour"}" aria-labelledby="flow-title">
-<h2 id="flow-title">The flow, pixel by pixel</h2>
-<p>A sample starts as noise and follows the network\u2019s velocity until t = 1. Move the slider at the bottom, play it, or
-point at a pixel to see how it changes; click to hold the pixel.</p>
+<h2 id="flow-title" class="unseen">The flow</h2>
+<div id="explorer"><div class="panels three">
+${panel("view-x", "The image x at t", imageText, live ? { over: ring, tools: paintTools } : {})}
+${panel("view-v", "Its velocity v", velocityText)}
+${panel("view-end", "Where it leads", markup`x + (1 \u2212 t) v, if the velocity stayed as it is.`)}
+</div>
+${live ? liveControls : undefined}
 <div class="controls"><div id="explorer-samples" class="thumbnails" role="group" aria-label="Sample"></div>
 <label>Model <select id="explorer-run"></select></label></div>
-${live ? liveControls : undefined}
-<div id="explorer"><div class="panels">
-${panel("view-x", "x at t", imageText, live ? { over: ring, tools: paintTools } : {})}
-${panel("view-v", "Velocity v(x, t)", velocityText)}
-${panel("view-end", "Predicted end", markup`x + (1 \u2212 t) v: where the current velocity leads.`)}
-${panel("view-quiver", "The study\u2019s quiver", quiverText, { over: arrows })}
-</div>
+${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
-<p class="small" id="flow-times"></p>${live ? stepPlace : undefined}</div>
+<p class="small" id="flow-times"></p>
+<p class="small">Point at a pixel to see how it changes; click to hold it.</p>${
+    live ? stepPlace : undefined
+  }</div>
 ${chart("pixel-chart", "Value and velocity of the chosen pixel over t", "", { hasTable: false })}
 ${live ? bitsControls : undefined}
 </section>`;

@@ -5,15 +5,33 @@ import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 import { percent, quantiles } from "./series.ts";
 
-/** All views that depend on t, with the slider, which stays visible while one of them is on the screen. */
-export function flowViews({ runs, comparison }: ReportData): Markup | undefined {
+/** All views that depend on t, with the slider, which stays visible while one of them is on the screen; and links to the rest. */
+export function flowViews(data: ReportData): Markup {
+  const { runs, comparison } = data;
   const first = runs.flatMap(({ trajectories }) => trajectories)[0];
-  const views = [
-    first && explorerSection(runs.some(({ live }) => live !== undefined), imageSizeOf(first)[0]),
+  const flow = first &&
+    explorerSection(runs.some(({ live }) => live !== undefined), imageSizeOf(first)[0]);
+  const others = [
     runs.some(({ plane }) => plane) ? planeSection(runs) : undefined,
     comparison && comparisonSection(runs, comparison),
   ];
-  return views.some((view) => view) ? markup`<div>${views}${clockBar()}</div>` : undefined;
+  if (!flow && !others.some((view) => view)) return contents(data);
+  return markup`<div>${flow}${contents(data)}${others}${clockBar()}</div>`;
+}
+
+/** Links to the sections below. */
+function contents({ runs, comparison }: ReportData): Markup {
+  const sections: [id: string, title: string, isThere: boolean][] = [
+    ["plane", "Trajectories", runs.some(({ plane }) => plane)],
+    ["compare", "Side by side", comparison !== undefined],
+    ["quality", "How good", runs.some(({ quality }) => quality)],
+    ["solvers", "Solvers", runs.some(({ solvers }) => solvers)],
+    ["training", "Training", true],
+    ["settings", "Settings", true],
+  ];
+  const links = sections.filter(([, , isThere]) => isThere)
+    .map(([id, title]) => markup`<a href="#${id}">${title}</a> `);
+  return markup`<nav class="contents" aria-label="Contents">${links}</nav>`;
 }
 
 /** Many samples in a plane. The text on each run is there; the page shows that of the chosen run. */

@@ -32,6 +32,8 @@ export interface ReportRun {
   readonly ending?: string;
   /** The user's note. */
   readonly note?: string;
+  /** What the images show, such as `digits`; by default `images`. */
+  readonly subject?: string;
   /** Names of classes; classes without a name are shown as numbers. */
   readonly classNames?: readonly string[];
   /** The numbers to compare runs by, in the same order for all runs. */

@@ -4,7 +4,6 @@ import type { PlotlyFigure } from "../figure/plotly_figure.ts";
 import { checkReport } from "./check_report.ts";
 import { flowViews } from "./flow_views.ts";
 import {
-  details,
   htmlFile,
   inJsonScript,
   inScript,
@@ -20,7 +19,7 @@ import page from "./page.js" with { type: "text" };
 import { judgesOf, pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";
 import type { ReportData } from "./report_data.ts";
-import { runSection, studySection } from "./run_section.ts";
+import { settingsSection, studySection, trainingSection } from "./run_section.ts";
 import flowStyle from "./style/flow.css" with { type: "text" };
 import liveStyle from "./style/live_and_print.css" with { type: "text" };
 import pageStyle from "./style/page.css" with { type: "text" };
@@ -40,26 +39,21 @@ export function reportHtml(data: ReportData): string {
   checkReport(data);
   const { runs } = data;
   const title = data.study?.title ?? runs.map(({ name }) => name).join(" and ");
-  const words = runs.map(({ name, summary, ending, note }) => {
-    const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
-    const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
-    const ended = ending === undefined ? undefined : markup`<p class="ending">${ending}</p>`;
-    return markup`<p class="dek">${whose}${summary}</p>${ended}${said}`;
-  });
   return htmlFile(
     `${title}: flow matching report`,
     style,
     markup`<header>
 <p class="kicker">Flow matching report</p>
 <h1>${title}</h1>
-${data.study ? details(`${runs.length} runs in words`, markup`${words}`) : words}
+${firstSentence(data)}
 </header>
 <main>
 ${data.study && studySection(data.study)}
-${runSection(data)}
+${flowViews(data)}
 ${qualitySection(data)}
 ${solversSection(runs)}
-${flowViews(data)}
+${trainingSection(data)}
+${settingsSection(data)}
 </main>
 <footer>${footer}</footer>
 <script type="application/json" id="data">${inJsonScript(packed(pageData(data)))}</script>
@@ -67,6 +61,18 @@ ${liveScripts(data)}
 <script>${inScript(plotly)}</script>
 <script>${inScript(page)}</script>`,
   );
+}
+
+/** What the page shows, for readers who have never heard of flow matching. */
+function firstSentence({ runs, study }: ReportData): Markup | undefined {
+  const live = runs.some(({ live, trajectories }) => typeof live === "object" && trajectories.length > 0);
+  if (study || !runs.some(({ trajectories }) => trajectories.length > 0)) return undefined;
+  const [network, turns] = runs.length > 1 ? ["These networks", "turn"] : ["This network", "turns"];
+  const words = new Set(runs.map(({ subject = "images" }) => subject));
+  const subject = words.size === 1 ? [...words][0] : "images";
+  return markup`<p class="dek">${network} ${turns} noise into ${subject}. Press Play${
+    live ? ", draw new noise, or paint into an image" : ""
+  }.</p>`;
 }
 
 /** The library and the weights, as text that browsers do not parse until it is used. */

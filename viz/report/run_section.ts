@@ -37,20 +37,24 @@ function still({ panels, legend, text }: NonNullable<StudyFindings["figure"]>): 
 ${legendList(legend)}<figcaption>${text}</figcaption></figure>`;
 }
 
-/** The outcome of the runs: samples, results, losses, settings. */
-export function runSection({ runs, lossWarning }: ReportData): Markup {
+/** The training of the runs: samples, results, losses. */
+export function trainingSection({ runs, lossWarning }: ReportData): Markup {
   const several = runs.length > 1;
-  const tableOf = (facts: "results" | "settings" | "environment") => {
-    return factTable(runs.map((run) => ({ name: run.name, facts: run[facts] })));
-  };
   const pictures = runs.flatMap(({ name, samplesPng, samplesText }) => {
     return samplesPng ? [samples(name, samplesPng, samplesText)] : [];
   });
-  const results = several ? markup`<h3>Results</h3>${tableOf("results")}` : undefined;
+  const words = runs.map(({ name, summary, ending, note }) => {
+    const whose = several ? markup`<b>${name}</b>: ` : undefined;
+    const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
+    const ended = ending === undefined ? undefined : markup`<p class="ending">${ending}</p>`;
+    return markup`<p>${whose}${summary}</p>${ended}${said}`;
+  });
+  const results = several ? markup`<h3>Results</h3>${factsOf(runs, "results")}` : undefined;
   const warning = lossWarning === undefined ? undefined : markup`<p class="note">${lossWarning}</p>`;
-  const beside = several ? undefined : markup`<div>${tableOf("results")}</div>`;
-  return markup`<section aria-labelledby="run-title">
-<h2 id="run-title">${several ? "The runs" : "The run"}</h2>
+  const beside = several ? undefined : markup`<div>${factsOf(runs, "results")}</div>`;
+  return markup`<section id="training" aria-labelledby="run-title">
+<h2 id="run-title">Training</h2>
+${words}
 <div class="columns">${pictures}${beside}</div>
 ${warning}
 ${results}
@@ -62,9 +66,20 @@ ${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime : und
 ${chart("rate-chart", "Learning rate over the steps", "low")}</div>
 </div>
 ${details("Numbers of these charts", trainingNumbers(runs))}
-${details("Settings", tableOf("settings"))}
-${details("Machine and code", tableOf("environment"))}
 </section>`;
+}
+
+/** What reproduces the runs. */
+export function settingsSection({ runs }: ReportData): Markup {
+  return markup`<section id="settings" aria-labelledby="settings-title">
+<h2 id="settings-title">Settings</h2>
+${details("Settings", factsOf(runs, "settings"))}
+${details("Machine and code", factsOf(runs, "environment"))}
+</section>`;
+}
+
+function factsOf(runs: readonly ReportRun[], facts: "results" | "settings" | "environment"): Markup {
+  return factTable(runs.map((run) => ({ name: run.name, facts: run[facts] })));
 }
 
 const lossOverTime = markup`<div><h3>Loss over t</h3>

@@ -1,13 +1,11 @@
 /// <reference lib="dom" />
 import { imageAt, imageSizeOf, nearestSnapshot } from "../../flow/trajectory.ts";
-import { quiver } from "../../flow/quiver.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
 import {
   channelsOf,
-  drawArrows,
   drawImage,
   type PageColours,
   type Pixel,
@@ -17,14 +15,7 @@ import {
 import { PixelChart } from "./pixel_chart.ts";
 import { StepStrip } from "./step_strip.ts";
 import { settled, shown, type Thumbnail, Thumbnails } from "./thumbnails.ts";
-import {
-  fastestOf,
-  lastVelocity,
-  recorded,
-  steepestOf,
-  type Steps,
-  type TrajectoryView,
-} from "./trajectory_view.ts";
+import { fastestOf, lastVelocity, recorded, type Steps, type TrajectoryView } from "./trajectory_view.ts";
 import type { Views } from "./views.ts";
 
 /** A run with its samples. */
@@ -38,7 +29,7 @@ interface ExplorerRun {
   chosen: Thumbnail;
 }
 
-/** Shows one sample at t in four linked pictures, and one of its pixels over time. */
+/** Shows one sample at t in three linked pictures, and one of its pixels over time. */
 export class Explorer {
   readonly #runs: readonly ExplorerRun[];
   readonly #place = byId("explorer");
@@ -183,8 +174,6 @@ export class Explorer {
     drawImage(byId("view-x"), x, size, image);
     drawImage(byId("view-v"), mean, [1, H, W], this.colours.signed(fastest));
     drawImage(byId("view-end"), end, size, image);
-    drawImage(byId("view-quiver"), x, size, image);
-    drawArrows(byId("view-arrows"), quiver(mean, [H, W]), [H, W], steepestOf(trajectory));
     byId("view-v-scale").textContent = `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`;
     byId("flow-times").textContent = [name, origin, `snapshot at t = ${t[m].toFixed(3)}`]
       .filter(Boolean).join("; ") +

@@ -67,8 +67,8 @@ export interface ChosenCondition {
 export class LiveCondition {
   readonly #class = byId<HTMLSelectElement>("live-class");
   readonly #guidance: NumberField;
-  readonly #place = byId("live-condition");
   readonly #classPlace = byId("live-class-label");
+  readonly #guidancePlace = byId("live-guidance-label");
 
   /** @param onEnter called on Enter */
   constructor(onEnter: () => void) {
@@ -81,27 +81,27 @@ export class LiveCondition {
    * @param guidance initial value, default 1.5
    */
   show(classes: readonly string[], guidance: number | undefined): void {
-    this.#place.hidden = classes.length === 0 && guidance === undefined;
+    this.#classPlace.hidden = classes.length === 0;
+    this.#guidancePlace.hidden = classes.length === 0 && guidance === undefined;
     const options = classes.map((text, label) => element("option", { value: `${label}`, text }));
     const [all, none] = ["all", "none"].map((value) => element("option", { value, text: value }));
     const shown = classes.length > 0 ? [all, ...options, none] : [none];
     const texts = (of: Iterable<HTMLOptionElement>) => Array.from(of, ({ text }) => text).join("\n");
-    if (this.#place.hidden || texts(this.#class.options) === texts(shown)) return;
-    this.#classPlace.hidden = classes.length === 0;
+    if (this.#guidancePlace.hidden || texts(this.#class.options) === texts(shown)) return;
     this.#class.replaceChildren(...shown);
     if (guidance !== undefined) this.#guidance.value = guidance;
   }
 
   /** What is wrong with the input; undefined if it is valid. */
   check(): string | undefined {
-    return this.#place.hidden ? undefined : this.#guidance.check();
+    return this.#guidancePlace.hidden ? undefined : this.#guidance.check();
   }
 
   /** The chosen conditioning. */
   get choice(): ChosenCondition {
     const { value } = this.#class;
     const label = value === "all" || value === "none" ? value : Number(value);
-    return { label: this.#place.hidden ? "none" : label, guidance: this.#guidance.value };
+    return { label: this.#guidancePlace.hidden ? "none" : label, guidance: this.#guidance.value };
   }
 }
 

@@ -1,5 +1,4 @@
 import type { TriedStep } from "../../../models/mod.ts";
-import { quiver } from "../../flow/quiver.ts";
 import { imageAt, type Trajectory } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
@@ -168,17 +167,4 @@ export function fastestOf(trajectories: readonly Trajectory[]): number {
     }
   }
   return most || 1;
-}
-
-/** The length to draw as one block, the same for the whole trajectory: arrows are comparable over t. */
-export function steepestOf(trajectory: Trajectory): number {
-  const [M, ...size] = withChannels(trajectory.shape);
-  const [, H, W] = size;
-  let most = 0;
-  for (let m = 0; m < M; m += Math.max(1, Math.floor(M / 10))) {
-    for (const { dx, dy } of quiver(channelMean(lastVelocity(trajectory, m).velocity, size), [H, W])) {
-      most = Math.max(most, Math.hypot(dx, dy));
-    }
-  }
-  return most / 1.5; // the longest arrow is one and a half blocks long
 }
