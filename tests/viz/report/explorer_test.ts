@@ -36,7 +36,29 @@ const numbersAt = (s: number, t: number, row: number, column: number) => {
   return [x, v, x + (1 - t) * v];
 };
 
+/** Whether all of an element is in the part of the page that is shown first. */
+function isOnFirstScreen(id: string): boolean {
+  const { top, bottom, width } = document.getElementById(id)!.getBoundingClientRect();
+  return width > 0 && top >= 0 && bottom <= innerHeight;
+}
+
 async function explore(page: Page): Promise<void> {
+  assert.equal(
+    await page.locator(".dek").innerText(),
+    "This network turns noise into images. Press Play, draw new noise, or paint into an image.",
+  );
+  await untilLive(page);
+  await page.evaluate(() => (document.getElementById("live-more") as HTMLDetailsElement).open = false);
+  for (const [width, height] of [[1280, 900], [390, 844]]) {
+    await page.setViewportSize({ width, height });
+    await page.evaluate(() => scrollTo(0, 0));
+    for (const id of ["view-x", "view-v", "view-end", "live-draw", "paint", "play", "time"]) {
+      assert.ok(await page.evaluate(isOnFirstScreen, id), `${id} at ${width} x ${height}`);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+  const sections = await page.locator(".contents a").allInnerTexts();
+  assert.deepEqual(sections, ["Trajectories", "Training", "Settings"]);
   assert.equal(await page.title(), `${hostile}: flow matching report`);
   assert.equal(await page.locator("h1").innerText(), hostile);
   assert.equal(await page.locator(".note").innerText(), hostile);
@@ -74,7 +96,9 @@ async function explore(page: Page): Promise<void> {
   assert.equal(await text(page, "time-text"), "t = 0.76");
   await page.keyboard.press("Shift+ArrowRight");
   await page.evaluate(() => {
-    const table = document.querySelector<HTMLElement>(".scroll")!;
+    const table = [...document.querySelectorAll<HTMLElement>(".scroll")].find((one) =>
+      one.checkVisibility()
+    )!;
     table.tabIndex = 0;
     table.focus({ preventScroll: true });
   });

@@ -66,7 +66,7 @@ const runs = [
 
 async function choose(page: Page, run: string, condition?: "visible" | "hidden"): Promise<void> {
   await page.locator("#explorer-run").selectOption({ label: run });
-  if (condition) await page.locator("#live-condition").waitFor({ state: condition });
+  if (condition) await page.locator("#live-guidance-label").waitFor({ state: condition });
 }
 
 /** Draws a sample of a seed, and compares it with the library's; returns the page's text. */
@@ -82,7 +82,7 @@ async function compare(page: Page, seed: number, network: Network, expected: Sol
 /** Draws chosen classes with chosen guidance: one recording serves all. */
 async function chooseClasses(page: Page): Promise<void> {
   await untilLive(page);
-  await page.locator("#live-condition").waitFor({ state: "visible" });
+  await page.locator("#live-guidance-label").waitFor({ state: "visible" });
   const title = () => page.locator("#explorer-samples button").getAttribute("title");
   assert.match((await title())!, /, class one, /);
   await choose(page, "plain", "visible");
@@ -240,7 +240,7 @@ async function autoguide(page: Page): Promise<void> {
     run.dispatchEvent(new Event("change"));
     stop.click();
   });
-  await page.locator("#live-condition").waitFor({ state: "hidden" });
+  await page.locator("#live-guidance-label").waitFor({ state: "hidden" });
 }
 
 /** Paints in a sample with unequal steps, which stay. */

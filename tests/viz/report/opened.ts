@@ -140,10 +140,14 @@ export const numbersIn = (words: string) =>
 /** Tolerance for recorded samples, whose numbers the page rounds. */
 export const rounding = 1e-3;
 
-/** Waits until the page shows its controls for sampling, or a line that says why it cannot. */
+/** Waits until the page shows its controls for sampling, all of them, or a line that says why it cannot. */
 export async function untilLive(page: Page): Promise<void> {
   await page.locator("#explorer").scrollIntoViewIfNeeded();
   await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
+  await page.evaluate(() => {
+    const more = document.getElementById("live-more") as HTMLDetailsElement | null;
+    if (more) more.open = true;
+  });
 }
 
 /** Draws a sample of a seed with a solver and steps; returns the page's text on it. */

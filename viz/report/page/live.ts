@@ -80,7 +80,10 @@ export class Live {
   /** The entered values; if they are not valid, shows a message and returns undefined. */
   #choices(count: number): Chosen | undefined {
     const problems = [this.#seed, this.#solver, this.#condition].flatMap((field) => field.check() ?? []);
-    if (problems.length > 0) return void this.#say(problems.join(" "));
+    if (problems.length > 0) {
+      byId<HTMLDetailsElement>("live-more").open = true;
+      return void this.#say(problems.join(" "));
+    }
     const first = this.#seed.value;
     this.#seed.value = (first + count) % (maxSeed + 1); // the next press draws new samples
     return {
