@@ -8,6 +8,8 @@ import { drawImage } from "./image_panel.ts";
 import { countOf } from "./trajectory_view.ts";
 import { breatheWhile, unlessCancelled, type WorkQueue } from "./work.ts";
 
+const stopped = "Stopped";
+
 /** Shows test images of the shown run; pressing one computes its bits per dimension. */
 export class LiveBits {
   readonly #place = byId("bits");
@@ -27,7 +29,10 @@ export class LiveBits {
     readonly runs: readonly PageRun[],
     stop: () => void,
   ) {
-    this.#stop.addEventListener("click", stop);
+    this.#stop.addEventListener("click", () => {
+      stop();
+      this.#text.textContent = stopped; // also if no image is being measured just now
+    });
     explorer.onChange(() => this.#show());
     this.#show();
   }
@@ -80,7 +85,7 @@ export class LiveBits {
       try {
         const words = await this.#measure(image, () => wanted() && value.isConnected);
         value.textContent = shortly(image.found);
-        tell(words === undefined ? "Stopped" : `${image.name}: ${words}`);
+        tell(words === undefined || !wanted() ? stopped : `${image.name}: ${words}`);
       } catch (error) {
         tell(`Error: ${error instanceof Error ? error.message : error}`);
       } finally {
