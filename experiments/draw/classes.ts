@@ -6,6 +6,9 @@ import { readRecord } from "../tracking/record.ts";
 /** Most names of classes in one message. */
 const mostListed = 20;
 
+/** Words for classes without names, which are digits more often than not. */
+export const digitNames = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
 /** The classes of a network. */
 export interface NetworkClasses {
   /** How many; 0 without labels. */
@@ -32,7 +35,8 @@ export async function recordedClassNames(
 }
 
 /**
- * The numbers of the chosen classes. A word that is the name of a class means that class, even if it is a number.
+ * The numbers of the chosen classes. A word that is the name of a class means that class, even if it is a number. Where
+ * no names are known, `three` is class 3.
  *
  * @param classes of the network, at least one
  * @param source name of its file, for errors
@@ -40,17 +44,18 @@ export async function recordedClassNames(
  */
 export function chosenClasses(
   choice: Classes,
-  { count, names = [] }: NetworkClasses,
+  { count, names }: NetworkClasses,
   source: string,
 ): readonly number[] {
   if (choice === "all") return Array.from({ length: count }, (_, c) => c);
+  const known = names ?? digitNames.slice(0, count);
   return choice.map((word) => {
-    const label = names.includes(word) ? names.indexOf(word) : /^\d+$/.test(word) ? Number(word) : NaN;
+    const label = known.includes(word) ? known.indexOf(word) : /^\d+$/.test(word) ? Number(word) : NaN;
     if (label < count) return label;
-    const listed = names.length > 0 && names.length <= mostListed ? ` (${names.join(", ")})` : "";
+    const listed = names && names.length <= mostListed ? ` (${names.join(", ")})` : "";
     throw new ConfigError(
       `Cannot draw class ${word} from ${source}: it has the classes 0 to ${count - 1}${listed}` +
-        didYouMean(word, names),
+        didYouMean(word, known),
     );
   });
 }

@@ -1,6 +1,6 @@
 import { captionedGrid, encodeRasterPng, flowGif, type ImageSize, rasterizer } from "../../viz/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { chosenClasses, className, type NetworkClasses } from "../draw/classes.ts";
+import { chosenClasses, className, digitNames, type NetworkClasses } from "../draw/classes.ts";
 import { RunError } from "../run/atomic_write.ts";
 import type { Classes } from "../settings/kinds.ts";
 import { ConfigError, didYouMean, flagOf } from "../settings/setting.ts";
@@ -120,7 +120,7 @@ function imagesOf(
   data: Dataset | undefined,
 ): readonly number[] | null {
   if (!images || !data) return null;
-  const { test: { count, labels }, testNumbers, classNames = [] } = data;
+  const { test: { count, labels }, testNumbers, classNames = digitNames } = data;
   return images.map((word) => {
     const label = classNames.indexOf(word);
     const number = /^\d+$/.test(word) ? Number(word) : NaN;
@@ -128,10 +128,11 @@ function imagesOf(
       ? labels?.indexOf(label) ?? -1
       : testNumbers?.indexOf(number) ?? (number < count ? number : -1);
     if (image >= 0) return image;
-    const orClass = classNames.length > 0 ? ", or the name of a class with test images" : "";
     throw new ConfigError(
       `Cannot use ${flagOf(name)} ${word}: ${data.name} has ${count} test images ` +
-        `(expected 0 to ${count - 1}${orClass})${didYouMean(word, classNames)}`,
+        `(expected 0 to ${count - 1}, or the name of a class with test images)${
+          didYouMean(word, classNames)
+        }`,
     );
   });
 }

@@ -51,7 +51,9 @@ testTask(
     );
     assert.deepEqual(await size("all.png"), grid(10, 6));
     assert.match(
-      await said("--class 3,1,4 --guidance 3 --guidance-interval 0.1,1 --cfg-zero --count 6 --out x.png"),
+      await said(
+        "--class three,1,four --guidance 3 --guidance-interval 0.1,1 --cfg-zero --count 6 --out x.png",
+      ),
       /^6 samples of class 3, 1, 4, guidance 3 for t in \[0.1, 1\] by CFG-Zero\*, heun, 2 steps/,
     );
     assert.deepEqual(await size("x.png"), grid(3, 2));
