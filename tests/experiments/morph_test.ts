@@ -152,10 +152,12 @@ testTask("morph refuses impossible flags in one line, and writes nothing", async
   await storeNetwork(place, "two", size, { channels: 2 });
   await writeTinyIdx(place.file("few"), { classes: 3 });
   const refused: Record<string, string> = {
-    "--from 1 --to 24": "ConfigError: Cannot use --to 24: data has 24 test images (expected 0 to 23, or the name of a class with test images)",
+    "--from 1 --to 24":
+      "ConfigError: Cannot use --to 24: data has 24 test images (expected 0 to 23, or the name of a class with test images)",
     "--from 1,2 --to 3":
       "ConfigError: Cannot use --from 1,2 with --to 3: these are 2 and 1 images (expected equal numbers)",
-    "--from 1.5": "ConfigError: Cannot use --from 1.5: data has 24 test images (expected 0 to 23, or the name of a class with test images)",
+    "--from 1.5":
+      "ConfigError: Cannot use --from 1.5: data has 24 test images (expected 0 to 23, or the name of a class with test images)",
     "--from 1,":
       'ConfigError: Cannot use --from "1,": expected numbers of images from 0, or names of classes, such as 12,owl',
     "--from 1 --solver sde":
