@@ -108,11 +108,17 @@ function seriesOf(metrics: readonly Metrics[], name: string): Series {
 async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajectories" | "solved">> {
   const snapshots = await findTrajectories(folder);
   if (snapshots.length === 0) return { trajectories: [] };
+  const trajectories = snapshots.map(({ trajectory }) => trajectory);
   const [{ seed, solver, steps, guidance, trajectory: { t } }] = snapshots;
+  const isOneBatch = snapshots.every((one, i) =>
+    one.k === i + 1 && one.seed === seed && one.solver === solver && one.steps === steps &&
+    one.guidance === guidance
+  );
+  if (!isOneBatch) return { trajectories }; // files were deleted or copied
   const labels = snapshots.flatMap(({ label }) => label ?? []);
   const isKnown = (name: string): name is SolverName => Object.hasOwn(solvers, name);
   return {
-    trajectories: snapshots.map(({ trajectory }) => trajectory),
+    trajectories,
     solved: {
       seed,
       solver,

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { readLossByTime } from "../../experiments/measures/loss_by_time.ts";
 import { readNetwork } from "../../experiments/report/read_runs.ts";
-import { unpacked } from "../../viz/report/packing.ts";
 import type { PageData } from "../../viz/report/page_data.ts";
 import { testInFolder } from "../folder.ts";
+import { dataIn } from "../viz/report/page_content.ts";
 import { smallCheckpoint } from "../models/tiny_files.ts";
 import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
@@ -15,8 +15,7 @@ async function textOf(place: Workplace, ...path: string[]): Promise<string> {
 }
 
 async function dataOf(place: Workplace, ...path: string[]): Promise<PageData> {
-  const page = await textOf(place, ...path);
-  return unpacked(/<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page)![1]);
+  return dataIn(await textOf(place, ...path));
 }
 
 /** The checkpoints in a page. */
@@ -57,7 +56,10 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
 
   const { runs: [a] } = await dataOf(place, "a", "report.html");
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
-  assert.deepEqual(a.trajectories.map(({ shape }) => shape), Array(2).fill([5, 1, imageSize, imageSize]));
+  assert.deepEqual(a.trajectories.map(({ shape: [M, ...size] }) => [M, size]), [
+    [5, [1, imageSize, imageSize]],
+    [1, [1, imageSize, imageSize]], // its end, as the page can solve it
+  ]);
   assert.equal(a.lossByTime!.length, 10);
 
   // The page holds the exact weights, unless turned off.
@@ -68,9 +70,9 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   const small = await textOf(place, "small.html");
   assert.deepEqual(weightsIn(small), []);
   assert.match(small, /Parameters<\/th><td>[\d,]+<\/td>/);
-  assert.ok(
-    small.includes('"live":"the report was made with --no-live"') && !small.includes('id="library"'),
-  );
+  assert.equal(dataIn(small).runs[0].live, "the report was made with --no-live");
+  assert.ok(!small.includes('id="library"'));
+  assert.ok(dataIn(small).runs[0].trajectories.every(({ shape: [M] }) => M === 5), "all trajectories");
 
   await place.succeed("report", "a b --out both.html --device cpu");
   const { runs, comparison } = await dataOf(place, "both.html");

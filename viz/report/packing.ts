@@ -1,12 +1,11 @@
-import { base64, bytesOf } from "../image/base64.ts";
-
-/** An array in the page's data. */
+/** An array in the page's data: `length` numbers from byte `at` of the arrays on. */
 interface Packed {
   /** Type of the numbers, little-endian. */
   readonly kind: Kind;
   /** value = number / scale. */
   readonly scale: number;
-  readonly data: string;
+  readonly at: number;
+  readonly length: number;
 }
 
 /** Types of packed numbers; `u8` holds pixels in [0, 1] as levels of 255. */
@@ -22,34 +21,54 @@ const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
 ];
 
 /**
- * Encodes data as JSON with short f32 arrays: base64 of integers, or of f32 if they must be exact. Other typed arrays
- * become lists of numbers.
+ * Encodes data as the number of bytes of a JSON text, u32 little-endian, the text, and the numbers of its f32 arrays:
+ * as integers, or as f32 if they must be exact. Other typed arrays become lists of numbers.
  *
  * @throws {RangeError} if a number in an f32 array is not finite
  */
-export function packed(data: unknown): string {
-  return JSON.stringify(packedAt("", data));
+export function packed(data: unknown): Uint8Array<ArrayBuffer> {
+  const arrays: Uint8Array[] = [];
+  let at = 0;
+  const pack = (path: string, value: unknown): unknown => {
+    if (value instanceof Float32Array) {
+      const [, kind] = kindsOf.find(([pattern]) => pattern.test(path))!;
+      const { numbers, scale } = quantised(path, value, kind);
+      const { buffer, byteOffset, byteLength } = numbers;
+      arrays.push(new Uint8Array(buffer, byteOffset, byteLength));
+      at += byteLength;
+      return { kind, scale, at: at - byteLength, length: numbers.length } satisfies Packed;
+    }
+    if (ArrayBuffer.isView(value)) return Array.from(value as Uint32Array);
+    if (Array.isArray(value)) return value.map((part, i) => pack(`${path}.${i}`, part));
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, part]) => [name, pack(`${path}.${name}`, part)]),
+    );
+  };
+  const json = new TextEncoder().encode(JSON.stringify(pack("", data)));
+  const all = new Uint8Array(4 + json.length + at);
+  new DataView(all.buffer).setUint32(0, json.length, true);
+  let end = 4;
+  for (const part of [json, ...arrays]) {
+    all.set(part, end);
+    end += part.length;
+  }
+  return all;
 }
 
 /** Decodes what `packed` encoded; rounded numbers differ by at most half an integer step. */
-export function unpacked<T>(json: string): T {
+export function unpacked<T>(bytes: Uint8Array<ArrayBuffer>): T {
+  const start = 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const dequantised = ({ kind, scale, at, length }: Packed) => {
+    const from = start + at;
+    const { buffer } = bytes.slice(from, from + length * kinds[kind].BYTES_PER_ELEMENT); // aligned
+    return Float32Array.from(new kinds[kind](buffer), (number) => number / scale);
+  };
+  const json = new TextDecoder().decode(bytes.subarray(4, start));
   return JSON.parse(json, (_, value) => isPacked(value) ? dequantised(value) : value);
 }
 
-function packedAt(path: string, value: unknown): unknown {
-  if (value instanceof Float32Array) {
-    const [, kind] = kindsOf.find(([pattern]) => pattern.test(path))!;
-    return quantised(path, value, kind);
-  }
-  if (ArrayBuffer.isView(value)) return Array.from(value as Uint32Array);
-  if (Array.isArray(value)) return value.map((part, i) => packedAt(`${path}.${i}`, part));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, part]) => [name, packedAt(`${path}.${name}`, part)]),
-  );
-}
-
-function quantised(path: string, values: Float32Array, kind: Kind): Packed {
+function quantised(path: string, values: Float32Array, kind: Kind) {
   let largest = 0;
   for (let i = 0; i < values.length; i++) {
     const size = Math.abs(values[i]);
@@ -68,11 +87,7 @@ function quantised(path: string, values: Float32Array, kind: Kind): Packed {
       numbers[i] = levelOf(values[i], scale, kind);
     }
   }
-  return {
-    kind,
-    scale,
-    data: base64(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)),
-  };
+  return { numbers, scale };
 }
 
 function levelOf(value: number, scale: number, kind: Kind): number {
@@ -80,10 +95,6 @@ function levelOf(value: number, scale: number, kind: Kind): number {
 }
 
 function isPacked(value: unknown): value is Packed {
-  const { kind, scale, data } = Object(value);
-  return typeof kind === "string" && typeof scale === "number" && typeof data === "string";
-}
-
-function dequantised({ kind, scale, data }: Packed): Float32Array {
-  return Float32Array.from(new kinds[kind](bytesOf(data).buffer), (number) => number / scale);
+  const { kind, scale, at, length } = Object(value);
+  return typeof kind === "string" && [scale, at, length].every((number) => typeof number === "number");
 }

@@ -2,6 +2,7 @@ import type { Points } from "../../models/mod.ts";
 import { pace } from "../flow/pacing.ts";
 import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
 import { colormap, defaultMaps } from "../image/colormap.ts";
+import { channelMean, withChannels } from "../image/image_shape.ts";
 import { base64 } from "../image/base64.ts";
 import type {
   Comparison,
@@ -26,6 +27,8 @@ export type Palettes = Readonly<Record<keyof typeof defaultMaps, string>>;
 
 /** The part of a run that a page draws. */
 export interface PageRun extends Pick<ReportRun, typeof drawn[number]> {
+  /** Largest magnitude of a velocity in the recorded trajectories, which sets the scale of colours. */
+  readonly fastest: number;
   readonly overTime?: Quality["overTime"];
   /** Only for runs with trajectories. */
   readonly live?: PageNetwork | string;
@@ -53,15 +56,15 @@ const drawn = [
   "plane",
 ] as const;
 
-/** Most bytes of base64 for the trajectories of all runs, the largest part of a page. */
-const mostBytes = 6e6;
+/** Most bytes of base64 for the trajectories of all runs: of pages with all samples, and of those with the first alone. */
+const mostBytes = { all: 6e6, first: 5e5 };
 /** Bytes of base64 for a number of 16 bits. */
 const numberBytes = 2 * 4 / 3;
 /** Most trajectories, most snapshots of each, and the number of snapshots below which trajectories are dropped first. */
 const most = { trajectories: 10, snapshots: 101, coarse: 11 };
 
 /** Selects the data that the page's program uses, thinned to fit a page. */
-export function pageData({ runs, comparison }: ReportData): PageData {
+export function pageData({ runs, comparison, library }: ReportData): PageData {
   const judges = judgesOf(runs);
   const isLive = runs.some(({ live }) => live !== undefined);
   return {
@@ -71,7 +74,10 @@ export function pageData({ runs, comparison }: ReportData): PageData {
       valLoss: seriesOf(run.valLoss),
       learningRate: seriesOf(thinned(run.learningRate, 1000)),
       ...run.quality?.overTime && { overTime: run.quality.overTime },
-      trajectories: affordable(run.trajectories, mostBytes / runs.length),
+      trajectories: library !== undefined && canSolve(run)
+        ? firstAndEnds(run.trajectories, mostBytes.first / runs.length)
+        : affordable(run.trajectories, mostBytes.all / runs.length),
+      fastest: fastestOf(run.trajectories),
       ...isLive && run.trajectories.length > 0 && { live: networkOf(run.live, judges) },
     })),
     ...comparison && { comparison },
@@ -83,6 +89,41 @@ export function pageData({ runs, comparison }: ReportData): PageData {
 
 function seriesOf({ step, value }: Series): Series {
   return { step, value: value.map((number) => rounded(number)) };
+}
+
+/** Whether the page can solve the recorded samples itself: it has network and solver, and knows all steps. */
+function canSolve({ live, solved, trajectories: [first] }: ReportRun): boolean {
+  return typeof live === "object" && solved?.evaluations !== undefined &&
+    first?.t.length === solved.steps + 1;
+}
+
+/** The first trajectory, thinned to fit into `bytes`, and of the others their ends, which the page solves when they are chosen. */
+function firstAndEnds([first, ...others]: readonly Trajectory[], bytes: number): Trajectory[] {
+  if (first === undefined) return [];
+  const ends = others.slice(0, most.trajectories - 1).map((trajectory): Trajectory => {
+    const m = trajectory.shape[0] - 1;
+    return {
+      t: trajectory.t.slice(m),
+      image: imageAt(trajectory, m),
+      velocity: new Float32Array(),
+      shape: [1, ...imageSizeOf(trajectory)],
+    };
+  });
+  return [...affordable([first], bytes), ...ends];
+}
+
+/** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, as it divides. */
+export function fastestOf(trajectories: readonly Trajectory[]): number {
+  let most = 0;
+  for (const { velocity, shape } of trajectories) {
+    const [, C, H, W] = withChannels(shape);
+    const P = C * H * W;
+    for (let from = 0; from < velocity.length; from += P) {
+      const mean = channelMean(velocity.subarray(from, from + P), [C, H, W]);
+      most = mean.reduce((a, b) => Math.max(a, Math.abs(b)), most);
+    }
+  }
+  return most || 1;
 }
 
 /** Thins trajectories to fit into `bytes`: fewer snapshots first, then fewer trajectories. */

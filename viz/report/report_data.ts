@@ -105,7 +105,7 @@ export interface Solved {
   readonly labels?: readonly number[];
   /** Classifier-free guidance; 1 is none. */
   readonly guidance?: number;
-  /** Network evaluations per sample, if known. */
+  /** Network evaluations per sample; undefined if the library does not have the solver. */
   readonly evaluations?: number;
 }
 

@@ -1,3 +1,4 @@
+import { deflateRawSync } from "node:zlib";
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 import type { LegendEntry } from "../figure/figure_row.ts";
 import type { PlotlyFigure } from "../figure/plotly_figure.ts";
@@ -56,9 +57,9 @@ ${trainingSection(data)}
 ${settingsSection(data)}
 </main>
 <footer>${footer}</footer>
-<script type="application/json" id="data">${inJsonScript(packed(pageData(data)))}</script>
+${deflated("plotly", plotly)}
+${deflated("data", packed(pageData(data)))}
 ${liveScripts(data)}
-<script>${inScript(plotly)}</script>
 <script>${inScript(page)}</script>`,
   );
 }
@@ -75,21 +76,29 @@ function firstSentence({ runs, study }: ReportData): Markup | undefined {
   }.</p>`;
 }
 
-/** The library and the weights, as text that browsers do not parse until it is used. */
+/** Bytes for the page's program, as text that browsers do not parse. */
+function bytesScript(id: string, bytes: Uint8Array): Markup {
+  return markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>\n`;
+}
+
+/** Deflated bytes or text, which the page inflates. */
+function deflated(id: string, content: Uint8Array | string): Markup {
+  return bytesScript(id, deflateRawSync(content));
+}
+
+/** The library and the weights; weights hardly become smaller when they are deflated. */
 function liveScripts({ runs, library }: ReportData): Markup | undefined {
-  const script = (id: string, bytes: Uint8Array) =>
-    markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>\n`;
   const live = runs.map((run) =>
     run.trajectories.length > 0 && typeof run.live === "object" ? run.live : undefined
   );
   const weights = live.flatMap((network, i) => {
     if (!network) return [];
-    const early = network.early && script(`early-${i}`, network.early.checkpoint);
-    return [script(`checkpoint-${i}`, network.checkpoint), early];
+    const early = network.early && bytesScript(`early-${i}`, network.early.checkpoint);
+    return [bytesScript(`checkpoint-${i}`, network.checkpoint), early];
   });
   if (weights.length === 0 || library === undefined) return undefined;
-  const judges = judgesOf(runs).map((judge, i) => script(`judge-${i}`, judge));
-  return markup`<script type="text/plain" id="library">${inScript(library)}</script>\n${weights}${judges}`;
+  const judges = judgesOf(runs).map((judge, i) => bytesScript(`judge-${i}`, judge));
+  return markup`${deflated("library", library)}${weights}${judges}`;
 }
 
 const footer =

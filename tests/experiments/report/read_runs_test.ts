@@ -54,6 +54,10 @@ testRuns(
     assert.deepEqual(trajectories[0].t, t);
     await writeTrajectories(run, [{ ...even, t }], { ...source, steps: 9 });
     assert.equal((await readReportRuns([run]))[0].solved?.times, undefined, "not all steps are there");
+    await writeTrajectories(run, [even, even, even], source);
+    await Deno.remove(join(run, "flow", "sample_2.safetensors"));
+    const [rest] = await readReportRuns([run]);
+    assert.deepEqual([rest.solved, rest.trajectories.length], [undefined, 2], "the noise of each is unknown");
   },
 );
 

@@ -6,6 +6,7 @@ import {
   autoguided,
   createModel,
   fromPixels,
+  gridTimes,
   guided,
   type Model,
   namedParameters,
@@ -35,6 +36,9 @@ export const normalization = { scale: 2, shift: -1 } as const;
 export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;
 /** Class of the recorded samples of networks with classes, and guidance. */
 export const conditioning = { label: 1, guidance: 2 } as const;
+
+/** How the recorded samples of a run of three were solved. */
+export const three = { seed: 5, solver: "heun", steps: 4, labels: [1, 0, 2], guidance: 2 } as const;
 
 /** How a flow is solved and conditioned. */
 export interface Solving {
@@ -94,6 +98,17 @@ export class Network {
     };
   }
 
+  /** The flows of `three`. */
+  async recordedThree() {
+    const { seed, labels, ...how } = three;
+    const times = gridTimes(how.steps, "quadratic");
+    const rows = toPixels(await noise(seed, [3, ...this.#shape.slice(1)]).read(), normalization);
+    const P = rows.length / 3;
+    return await Promise.all(
+      labels.map((label, k) => this.flowFrom(rows.slice(k * P, (k + 1) * P), { ...how, times, label })),
+    );
+  }
+
   /** The adaptive flow of dopri5 from the noise of a seed, at 21 equal times, and its cost. */
   async ownSteps(seed: number, tolerance: number) {
     const sampler = new AdaptiveSampler(this.model, this.#shape, { rtol: tolerance, atol: tolerance });
@@ -114,6 +129,17 @@ function pixelsOf(snapshots: readonly Snapshot[]) {
     image: Float32Array.from(all.flatMap(({ image }) => [...image])),
     velocity: Float32Array.from(all.flatMap(({ velocity }) => [...velocity ?? []])),
   };
+}
+
+/** A run with three recorded samples of a network with three classes, of which a report holds two only as ends. */
+export async function runOfThree(name: string, network: Network): Promise<ReportRun> {
+  const [first] = await network.recordedThree();
+  const { plane: _, ...rest } = run(name, {
+    trajectories: await network.recordedThree(),
+    solved: { ...three, times: [...first.t], evaluations: 8 },
+    live: { checkpoint: network.checkpoint },
+  });
+  return rest;
 }
 
 /** A run with a recorded sample of a network, and without a plane. */

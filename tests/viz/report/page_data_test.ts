@@ -1,14 +1,14 @@
 /** The data of a report's page, and the functions that use it. */
 
 import assert from "node:assert/strict";
-import { type LiveJudge, type LiveNetwork, reportHtml } from "../../../viz/report/mod.ts";
+import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
-import { pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
+import { fastestOf, pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
 import { logTicks } from "../../../viz/figure/log_ticks.ts";
 import type { Theme } from "../../../viz/report/page/charts.ts";
 import { classAt, classesOf, classMark, noClass } from "../../../viz/report/page/plane.ts";
 import { lossTraces } from "../../../viz/report/page/run_charts.ts";
-import { fastestOf, lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
+import { lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -80,6 +80,39 @@ Deno.test("pageData() keeps snapshots unchanged, or thins uneven ones over t wit
   times.slice(1).forEach((time, i) => {
     assert.ok(time > times[i] && time - times[i] < 0.03, `${time} follows ${times[i]}`);
   });
+});
+
+Deno.test("pageData() holds one whole trajectory where the page can solve the others", () => {
+  const trajectories = Array.from({ length: 12 }, (_, s) => madeUpFlow(s, 21, [28, 28]));
+  const solved = { seed: 1, solver: "heun", steps: 20, evaluations: 40 } as const;
+  const more = { solved, live: { checkpoint } };
+  const dataOf = (count: number, rest: Partial<ReportRun>, library?: string) =>
+    pageData({
+      runs: [run("a", { trajectories: trajectories.slice(0, count), ...rest })],
+      ...library !== undefined && { library },
+    });
+  const { runs: [{ trajectories: [first, ...ends], fastest }] } = dataOf(12, more, "");
+  assert.deepEqual([first.shape, first.t], [[21, 1, 28, 28], trajectories[0].t]);
+  assert.equal(ends.length, 9);
+  ends.forEach(({ t, image, velocity, shape }, i) => {
+    assert.deepEqual([[...t], velocity.length, shape], [[1], 0, [1, 1, 28, 28]]);
+    assert.deepEqual(image, trajectories[i + 1].image.slice(20 * 784));
+  });
+  assert.equal(fastest, fastestOf(trajectories), "the scale is that of all recorded trajectories");
+  const grown = (rest: Partial<ReportRun>, library?: string) =>
+    packed(dataOf(10, rest, library)).length - packed(dataOf(1, rest, library)).length;
+  assert.ok(grown(more, "") < 9 * 2000, `${grown(more, "")} bytes for nine samples`);
+  const { evaluations: _, ...unknown } = solved;
+  for (
+    const all of [
+      grown(more),
+      grown({ solved }, ""),
+      grown({ ...more, solved: unknown }, ""),
+      grown({ ...more, solved: { ...solved, steps: 40 } }, ""),
+    ]
+  ) {
+    assert.ok(all > 9 * 20 * 784 * 4, `${all} bytes: what the page cannot solve, it holds`);
+  }
 });
 
 const checkpoint = Uint8Array.of(1);

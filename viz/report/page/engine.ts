@@ -2,6 +2,7 @@
 import type * as models from "../../../models/mod.ts";
 import { bytesOf } from "../../image/base64.ts";
 import { byId } from "./dom.ts";
+import { inflated } from "./inflate.ts";
 import { countOf, inWords, type Steps, stepTimes } from "./trajectory_view.ts";
 import { breathe, breatheWhile, unlessCancelled } from "./work.ts";
 
@@ -67,8 +68,8 @@ export class Engine {
 
   /** Loads the library from the page and opens a device; throws if there is none. */
   static async open(): Promise<Engine> {
-    const text = byId("library").textContent!;
-    const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    const text = new Blob([await inflated("library")], { type: "text/javascript" });
+    const address = URL.createObjectURL(text);
     try {
       const library: Library = await import(address);
       const { kind, description } = await library.init();
@@ -96,13 +97,14 @@ export class Engine {
     return this.library.toPixels(values, this.network(run).normalization);
   }
 
-  /** Noise for each seed, in pixels as the run scales them, f32[N, C, H, W]. */
-  async noise(run: number, seeds: readonly number[]): Promise<Float32Array> {
+  /** The noise of each seed with number `row`, in pixels as the run scales them, f32[N, C, H, W]. */
+  async noise(run: number, seeds: readonly number[], row = 0): Promise<Float32Array> {
     const { shape } = this.network(run);
     const size = sizeOf(shape);
     const all = new Float32Array(seeds.length * size);
     for (const [n, seed] of seeds.entries()) {
-      all.set(await this.library.noise(seed, [1, ...shape]).read(), n * size);
+      const rows = await this.library.noise(seed, [row + 1, ...shape]).read();
+      all.set(rows.subarray(row * size), n * size);
     }
     return this.toPixels(run, all);
   }

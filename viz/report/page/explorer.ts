@@ -15,7 +15,7 @@ import {
 import { PixelChart } from "./pixel_chart.ts";
 import { StepStrip } from "./step_strip.ts";
 import { settled, shown, type Thumbnail, Thumbnails } from "./thumbnails.ts";
-import { fastestOf, lastVelocity, recorded, type Steps, type TrajectoryView } from "./trajectory_view.ts";
+import { isEnd, lastVelocity, recorded, type Steps, type TrajectoryView } from "./trajectory_view.ts";
 import type { Views } from "./views.ts";
 
 /** A run with its samples. */
@@ -40,6 +40,9 @@ export class Explorer {
   readonly #listeners: (() => void)[] = [];
   #pixel: Pixel;
   #held = false;
+  #solve: ((run: number, sample: Thumbnail) => void) | undefined;
+  /** The chosen sample while its trajectory is being solved. */
+  #awaited: Thumbnail | undefined;
 
   constructor(
     runs: readonly PageRun[],
@@ -48,17 +51,20 @@ export class Explorer {
     readonly views: Views,
   ) {
     this.#runs = runs.flatMap((pageRun, run) => {
-      const { name, trajectories } = pageRun;
+      const { name, trajectories, fastest } = pageRun;
       if (trajectories.length === 0) return [];
       const samples: Thumbnail[] = recorded(pageRun).map((original) => ({ original }));
-      return [{ run, name, samples, fastest: fastestOf(trajectories), chosen: samples[0] }];
+      return [{ run, name, samples, fastest, chosen: samples[0] }];
     });
     this.#thumbnails = new Thumbnails(colours.image, (one) => this.#choose(one));
     const { size } = this;
     const [, H, W] = size;
     reserve(this.#place, size);
     this.#pixel = { row: H >> 1, column: W >> 1 };
-    chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => this.#changed());
+    chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => {
+      this.#awaited = undefined;
+      this.#changed();
+    });
     for (const frame of this.#place.querySelectorAll<HTMLElement>(".frame")) {
       pointAtPixels(frame, size, () => this.#pixel, (pixel, hold) => this.#point(pixel, hold));
     }
@@ -109,6 +115,29 @@ export class Explorer {
     this.#listeners.push(listener);
   }
 
+  /** Whether the page holds only the ends of some samples. */
+  get hasEnds(): boolean {
+    return this.#runs.some(({ samples }) => samples.some(({ original }) => isEnd(original)));
+  }
+
+  /** Lets readers choose samples of which the page holds only the end: `solve` {@linkcode complete}s them. */
+  solveWith(solve: (run: number, sample: Thumbnail) => void): void {
+    this.#solve = solve;
+    this.#thumbnails.canSolve = true;
+    this.#thumbnails.show(this.#run.samples, this.#run.chosen);
+  }
+
+  /** Whether the reader still waits for the trajectory of a sample. */
+  awaits(sample: Thumbnail): boolean {
+    return sample === this.#awaited;
+  }
+
+  /** Shows an awaited sample with its trajectory. */
+  complete(sample: Thumbnail, trajectory: TrajectoryView): void {
+    sample.original = trajectory;
+    this.#choose(sample);
+  }
+
   /** Shows a trajectory of a run, and adds it to the run's samples if it is new. */
   open(run: number, original: TrajectoryView): void {
     const choice = this.#runs.findIndex((other) => other.run === run);
@@ -135,6 +164,8 @@ export class Explorer {
   }
 
   #choose(sample: Thumbnail): void {
+    this.#awaited = isEnd(sample.original) ? sample : undefined;
+    if (this.#awaited) return this.#solve?.(this.run, sample);
     this.#run.chosen = sample;
     this.#changed();
   }

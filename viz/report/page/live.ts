@@ -9,6 +9,7 @@ import { type ChosenCondition, guidedBy, labelsOf, LiveCondition, SolverControls
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
 import { SampleJudge } from "./sample_judge.ts";
+import type { Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, inWords, type Steps } from "./trajectory_view.ts";
 import { WorkQueue } from "./work.ts";
 
@@ -68,6 +69,7 @@ export class Live {
     this.#undo.addEventListener("click", () => this.#paint.undo());
     new LiveBits(engine, explorer, this.#queue, runs, stopAll);
     explorer.onChange(() => this.#showTools());
+    explorer.solveWith((run, sample) => this.#complete(run, sample));
     this.#say(this.#where);
     this.#showTools();
   }
@@ -158,6 +160,27 @@ export class Live {
       each: each[0],
     });
     return { trajectories: growing.map(({ view }) => view), image, cost };
+  }
+
+  /** Solves a recorded sample of which the page holds only the end. */
+  #complete(run: number, sample: Thumbnail): void {
+    const { engine, explorer } = this;
+    this.#queue.add(async (queued) => {
+      const { name, origin, solved, noise } = sample.original;
+      const wanted = () => queued() && explorer.awaits(sample);
+      if (!wanted() || !solved || !noise) return;
+      this.#say(`Solving ${name.toLowerCase()}.`);
+      const started = performance.now();
+      const growing = new GrowingTrajectory({ name, origin }, solved, explorer.size);
+      const flow = engine.solve(run, await engine.noise(run, [noise.seed], noise.row), solved, { wanted });
+      for await (const snapshot of flow.snapshots) {
+        if (!wanted()) return;
+        growing.add(snapshot);
+      }
+      if (!wanted()) return;
+      explorer.complete(sample, growing.view);
+      this.#say(`${name}: ${engine.costInWords(solved, flow.evaluations(), started)}.`);
+    });
   }
 
   /** Shows the tools for the shown run and sample. */

@@ -3,35 +3,52 @@ import type { PageData, PageRun } from "../page_data.ts";
 import { unpacked } from "../packing.ts";
 import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
-import { byId } from "./dom.ts";
+import { byId, element } from "./dom.ts";
 import { Engine } from "./engine.ts";
 import { Explorer } from "./explorer.ts";
 import { pageColours } from "./image_panel.ts";
+import { inflated } from "./inflate.ts";
 import { Live } from "./live.ts";
 import { PlaneView } from "./plane_view.ts";
 import { showRuns } from "./run_charts.ts";
 import { Views } from "./views.ts";
 
-const { runs, comparison, palettes } = unpacked<PageData>(byId("data").textContent!);
-const views = new Views();
-const colours = pageColours(palettes);
-showRuns(runs, views);
-if (document.getElementById("clock")) {
-  const clock = new Clock(() => views.changed());
-  if (runs.some(({ trajectories }) => trajectories.length > 0)) {
-    const explorer = new Explorer(runs, colours, clock, views);
-    if (document.getElementById("live")) {
-      views.add(
-        byId("flow"),
-        once(() => startLive(runs, explorer, clock)),
-      );
+start().catch((error) => {
+  document.body.prepend(
+    element("p", { text: `This browser cannot draw the charts of this report: ${error}` }),
+  );
+});
+
+/** Draws all that the page holds. */
+async function start(): Promise<void> {
+  await loadPlotly();
+  const { runs, comparison, palettes } = unpacked<PageData>(await inflated("data"));
+  const views = new Views();
+  const colours = pageColours(palettes);
+  showRuns(runs, views);
+  if (document.getElementById("clock")) {
+    const clock = new Clock(() => views.changed());
+    if (runs.some(({ trajectories }) => trajectories.length > 0)) {
+      const explorer = new Explorer(runs, colours, clock, views);
+      if (document.getElementById("live")) {
+        views.add(
+          byId("flow"),
+          once(() => startLive(runs, explorer, clock)),
+        );
+      }
     }
+    if (runs.some(({ plane }) => plane)) new PlaneView(runs, colours, clock, views);
+    if (comparison) new ComparisonView(runs, comparison, colours, clock, views);
+    clock.position = 50; // neither noise nor a finished image
   }
-  if (runs.some(({ plane }) => plane)) new PlaneView(runs, colours, clock, views);
-  if (comparison) new ComparisonView(runs, comparison, colours, clock, views);
-  clock.position = 50; // neither noise nor a finished image
+  document.documentElement.dataset.ready = "true";
 }
-document.documentElement.dataset.ready = "true";
+
+/** Runs Plotly, which defines a global name. */
+async function loadPlotly(): Promise<void> {
+  const script = element("script", { text: new TextDecoder().decode(await inflated("plotly")) });
+  document.head.append(script);
+}
 
 /** Wraps a function to act only once. */
 function once(act: () => void): () => void {
@@ -47,7 +64,9 @@ function once(act: () => void): () => void {
  * the page still works.
  */
 async function startLive(runs: readonly PageRun[], explorer: Explorer, clock: Clock): Promise<void> {
-  const say = (why: unknown) => byId("live-text").textContent = `No samples are drawn in this page: ${why}.`;
+  const missing = explorer.hasEnds ? ", and of the recorded ones only the first can be opened" : "";
+  const say = (why: unknown) =>
+    byId("live-text").textContent = `No samples are drawn in this page${missing}: ${why}.`;
   const [first] = explorer.names.keys();
   if (!document.getElementById("library")) return void say(runs[first].live);
   try {

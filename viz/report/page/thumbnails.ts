@@ -2,11 +2,11 @@
 import { imageAt, imageSizeOf } from "../../flow/trajectory.ts";
 import { byId, element } from "./dom.ts";
 import { type Colours, drawImage } from "./image_panel.ts";
-import type { TrajectoryView } from "./trajectory_view.ts";
+import { isEnd, type TrajectoryView } from "./trajectory_view.ts";
 
 /** A sample with its trajectories. */
 export interface Thumbnail {
-  readonly original: TrajectoryView;
+  original: TrajectoryView;
   /** The trajectory after painting. */
   painted?: TrajectoryView;
   /** The known part of the trajectory after more painting. */
@@ -32,6 +32,9 @@ interface Entry {
 /** Buttons with the finished image of each sample. */
 export class Thumbnails {
   #buttons: Entry[] = [];
+
+  /** Whether the page can solve samples of which it holds only the end. */
+  canSolve = false;
 
   readonly place = byId("explorer-samples");
 
@@ -63,6 +66,7 @@ export class Thumbnails {
       button.setAttribute("aria-pressed", pressed);
       if (chosen) this.place.scrollLeft = Math.max(this.#leftFor(button), 0);
     }
+    button.disabled = isEnd(trajectory) && !this.canSolve;
     if (entry.drawn === trajectory) return;
     entry.drawn = trajectory;
     const end = imageAt(trajectory, trajectory.shape[0] - 1);

@@ -1,6 +1,6 @@
 import type { TriedStep } from "../../../models/mod.ts";
 import { imageAt, type Trajectory } from "../../flow/trajectory.ts";
-import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
+import { type ImageSize, withChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Solved } from "../report_data.ts";
 
@@ -27,6 +27,8 @@ export interface TrajectoryView extends Trajectory {
   /** How it was made; empty if unknown. */
   readonly origin: string;
   readonly solved?: Steps;
+  /** Seed of the noise that a recorded one starts from, and its row. */
+  readonly noise?: { readonly seed: number; readonly row: number };
   /** Network evaluations, if known. */
   readonly evaluations?: number;
   readonly tried?: readonly TriedStep[];
@@ -34,7 +36,12 @@ export interface TrajectoryView extends Trajectory {
 
 let made = 0;
 
-/** The trajectories that the report holds. */
+/** Whether only the end of a trajectory is known, until the page solves it. */
+export function isEnd({ velocity }: TrajectoryView): boolean {
+  return velocity.length === 0;
+}
+
+/** The trajectories that the report holds, some of them only as ends. */
 export function recorded({ trajectories, solved, classNames }: PageRun): TrajectoryView[] {
   return trajectories.map((trajectory, s) => {
     const label = solved?.labels?.[s];
@@ -42,7 +49,8 @@ export function recorded({ trajectories, solved, classNames }: PageRun): Traject
     const origin = how
       ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${costInWords(how.evaluations)}`
       : "";
-    return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...how && { solved: how } };
+    const known = how && { solved: how, noise: { seed: how.seed, row: s } };
+    return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...known };
   });
 }
 
@@ -154,17 +162,4 @@ export function snapshotAt(trajectory: TrajectoryView, t: number): Required<View
   if (share < 1e-3) return { t, image: image.slice(), velocity };
   const next = imageAt(trajectory, m + 1);
   return { t, image: image.map((x, i) => x + share * (next[i] - x)), velocity };
-}
-
-/** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, as it divides. */
-export function fastestOf(trajectories: readonly Trajectory[]): number {
-  let most = 0;
-  for (const trajectory of trajectories) {
-    const [M, ...size] = withChannels(trajectory.shape);
-    for (let m = 0; m < M; m++) {
-      const mean = channelMean(lastVelocity(trajectory, m).velocity, size);
-      most = mean.reduce((a, b) => Math.max(a, Math.abs(b)), most);
-    }
-  }
-  return most || 1;
 }

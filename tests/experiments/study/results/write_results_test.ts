@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writeResults } from "../../../../experiments/study/results/write_results.ts";
 import { init, withDevice } from "../../../../kernels/mod.ts";
-import { unpacked } from "../../../../viz/report/packing.ts";
-import type { PageData } from "../../../../viz/report/page_data.ts";
+import { dataIn } from "../../../viz/report/page_content.ts";
 import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
 import { readGif } from "../../../viz/image/gif_reading.ts";
@@ -58,9 +57,7 @@ testStudy("writeResults() writes every file of results", twoNetworks, async (fol
   assert.equal(frames.length, 40);
   assert.match(await textIn(folder, "figure.svg"), /^<svg .*residual.*<\/svg>$/s);
   const report = await textIn(folder, "report.html");
-  const payload: PageData = unpacked(
-    /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(report)![1],
-  );
+  const payload = dataIn(report);
   assert.equal(payload.runs.length, 6);
   assert.deepEqual(payload.comparison!.runs, [0, 3], "one run of each setup, both of one seed");
   assert.equal(payload.comparison!.points.length, 2);

@@ -1,0 +1,16 @@
+/** What reports hold for their program. */
+
+import { inflateRawSync } from "node:zlib";
+import { unpacked } from "../../../viz/report/packing.ts";
+import type { PageData } from "../../../viz/report/page_data.ts";
+
+/** The deflated bytes of a script of a report. */
+export function inflatedIn(html: string, id: string): Uint8Array<ArrayBuffer> {
+  const [, base64] = new RegExp(`<script type="text/plain" id="${id}">([^<]*)`).exec(html)!;
+  return Uint8Array.from(inflateRawSync(Uint8Array.fromBase64(base64)));
+}
+
+/** The data of a report. */
+export function dataIn(html: string): PageData {
+  return unpacked(inflatedIn(html, "data"));
+}

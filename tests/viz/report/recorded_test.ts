@@ -1,0 +1,77 @@
+/// <reference lib="dom" />
+/** Recorded samples that a page solves when a reader chooses them. */
+
+import assert from "node:assert/strict";
+import { reportHtml } from "../../../viz/report/mod.ts";
+import { withoutDevices } from "../../browser.ts";
+import { assertClose } from "../../testing.ts";
+import { library, Network, runOfThree, three } from "./live_data.ts";
+import { over, pixel, rounding, testReport, text, told, untilLive } from "./opened.ts";
+
+const classed = await Network.of(4, 1, 3);
+const ofThree = reportHtml({ runs: [await runOfThree("three", classed)], library });
+
+await testReport("reportHtml() solves recorded samples when they are chosen", ofThree, {
+  async choose(page) {
+    const flows = await classed.recordedThree();
+    const fastest = Math.max(...flows.flatMap(({ velocity }) => [...velocity].map(Math.abs)));
+    await untilLive(page);
+    assert.equal(await text(page, "view-v-scale"), `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`);
+    for (const k of [2, 0, 1]) {
+      const button = page.getByLabel(`Sample ${k + 1}`, { exact: true });
+      const before = await button.locator("canvas").evaluate((canvas: HTMLCanvasElement) =>
+        canvas.toDataURL()
+      );
+      await button.click();
+      await page.waitForFunction(
+        (words) => document.getElementById("flow-times")!.textContent!.startsWith(words),
+        `Sample ${k + 1}; noise ${k + 1} of seed 5, 4 steps of heun, class ${three.labels[k]}, guidance 2, ` +
+          "8 evaluations; snapshot",
+      );
+      const { t, value, velocity } = await pixel(page, 4, 7);
+      assertClose(t, [...flows[k].t], 1e-6);
+      assertClose(value, over(flows[k].image, 4, 7), rounding);
+      assertClose(velocity, over(flows[k].velocity, 4, 7), rounding);
+      assert.equal(
+        await button.locator("canvas").evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL()),
+        before,
+        "the recorded end is that of the solved trajectory",
+      );
+    }
+    assert.match(
+      await text(page, "live-text"),
+      /^Sample 2: 4 steps of heun, class 0, guidance 2, 8 evaluations with and without the class, \d+ ms on CPU/,
+    );
+    assert.equal(await page.locator("#explorer-samples button").count(), 3);
+  },
+  async chooseTwoAtOnce(page) {
+    await page.reload();
+    await page.waitForSelector("html[data-ready]");
+    await untilLive(page);
+    await page.evaluate(() => {
+      const [, second, third] = document.querySelectorAll<HTMLElement>("#explorer-samples button");
+      second.click();
+      third.click();
+    });
+    await told(page, "Sample 3: ");
+    await page.getByLabel("Sample 2", { exact: true }).click();
+    await told(page, "Sample 2: ");
+  },
+});
+
+await testReport("reportHtml() opens the first recorded sample alone where the network cannot run", ofThree, {
+  async look(page) {
+    await page.locator("#explorer").scrollIntoViewIfNeeded();
+    await told(
+      page,
+      "No samples are drawn in this page, and of the recorded ones only the first can be opened: Cannot open the CPU",
+    );
+    assert.deepEqual(
+      await page.locator("#explorer-samples button").evaluateAll((all) =>
+        all.map((button) => (button as HTMLButtonElement).disabled)
+      ),
+      [false, true, true],
+    );
+    assert.equal((await pixel(page, 4, 7)).value.length, 5);
+  },
+}, { before: withoutDevices });
