@@ -7,6 +7,8 @@ export interface FigureMeaning {
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
   readonly share?: true;
+  /** Ends of its axis; by default those of shares, or those that fit the values. */
+  readonly ends?: readonly [worst: number, best: number];
 }
 
 /** The figures of an evaluation in display order, by their names in files, trackers and tables. */
@@ -105,6 +107,7 @@ export const figureMeanings = {
     title: "Bits per dimension",
     doc: "How many bits the model needs for a value of a test image, from its likelihood; 8 without a model",
     better: "lower",
+    ends: [8, 0],
   },
 } as const satisfies Readonly<Record<string, FigureMeaning>>;
 

@@ -166,6 +166,7 @@ async function readQuality(run: string, step: number): Promise<Quality | undefin
   const evaluation = await readEvaluation(run);
   if (!evaluation) return undefined;
   const { figures, course, weights } = evaluation;
+  const { classes: { length: all } = [] } = evaluation.samples;
   const samples = await readJudged(run);
   const old = weights.step !== undefined && weights.step !== step
     ? ` These are the weights of step ${weights.step}; the run has gone on to step ${step}.`
@@ -175,7 +176,8 @@ async function readQuality(run: string, step: number): Promise<Quality | undefin
     figures: figureNames.flatMap((name): QualityFigure[] => {
       const figure = figures[name];
       if (!figure) return [];
-      const { title, doc, better, share }: FigureMeaning = figureMeanings[name];
+      const { title, doc, better, share, ends }: FigureMeaning = figureMeanings[name];
+      const chance = name === "asked_class" && all > 0 ? 1 / all : undefined;
       const { value, low, high, real, noise, evaluations, seconds } = figure;
       return [{
         title,
@@ -186,6 +188,8 @@ async function readQuality(run: string, step: number): Promise<Quality | undefin
         high,
         cost: `${evaluations.toLocaleString("en")} evaluations, ${seconds.toFixed(1)} s`,
         ...share && { share },
+        ...ends && { ends },
+        ...chance !== undefined && { chance },
         ...real != null && { real },
         ...noise != null && { noise },
       }];

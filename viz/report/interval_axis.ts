@@ -1,14 +1,13 @@
 import { type Markup, markup } from "./markup.ts";
 import type { QualityFigure } from "./report_data.ts";
 
-const size = { width: 260, row: 14, top: 4, bottom: 16, margin: 12 } as const;
-const inWords = { real: "real images", noise: "noise" } as const;
-const references = ["real", "noise"] as const;
-/** Above this ratio of largest to smallest value an axis is logarithmic. */
-const wide = 30;
+const size = { row: 22, bottom: 16 } as const;
+const inWords = { real: "real images", noise: "noise", chance: "chance" } as const;
+const references = ["real", "noise", "chance"] as const;
 
 /**
- * Draws the values of runs with their intervals on one axis, with marks for real images and noise.
+ * Draws the values of runs with their intervals on one axis from bad to good, with marks for real images, noise and
+ * chance.
  *
  * @param figures the same figure of each run, with the run's number
  * @param shown formats a value
@@ -17,57 +16,94 @@ export function intervalAxis(
   figures: readonly { readonly run: number; readonly figure: QualityFigure }[],
   shown: (value: number) => string,
 ): Markup {
-  // Marks of each run, as judges and data may differ.
-  const marks = figures.flatMap(({ figure }, row) =>
-    references.flatMap((name) => {
-      const value = figure[name];
-      return value === undefined ? [] : [{ name, value, row }];
-    })
-  );
-  const values = [
-    ...figures.flatMap(({ figure: { value, low, high } }) => [value, low, high]),
-    ...marks.map(({ value }) => value),
-  ];
-  const { place, ends, isLog } = axisOf(values, figures.some(({ figure }) => figure.share));
-  const height = size.top + figures.length * size.row + size.bottom;
-  const line = size.top + figures.length * size.row;
-  const rows = figures.map(({ run, figure: { value, low, high } }, i) => {
-    const y = size.top + (i + 0.5) * size.row;
+  const { goodness, ends, words, isLog } = axisOf(figures.map(({ figure }) => figure), shown);
+  const place = (value: number, figure: QualityFigure) => {
+    const share = (goodness(value, figure) - ends[0]) / (ends[1] - ends[0] || 1);
+    return Number((100 * Math.min(1, Math.max(0, share))).toFixed(1));
+  };
+  const line = figures.length * size.row;
+  const rows = figures.map(({ run, figure }, i) => {
+    const { value, low, high, better, real = value } = figure;
+    const y = (i + 0.5) * size.row;
     const colour = `var(--run-${run % 6})`;
-    const [x, x1, x2] = [value, low, high].map(place);
-    const words = `${shown(value)}, 95 % interval ${shown(low)} to ${shown(high)}`;
-    return markup`<line x1="${x1}" x2="${x2}" y1="${y}" y2="${y}" stroke="${colour}" class="interval"/>
-<circle cx="${x}" cy="${y}" r="4" fill="${colour}"><title>${words}</title></circle>`;
-  });
-  const signs = marks.map(({ name, value, row }) => {
-    const x = place(value);
-    const [from, to] = [row, row + 1].map((row) => size.top + row * size.row);
-    const title = `${inWords[name]}: ${shown(value)}`;
-    return markup`<line x1="${x}" x2="${x}" y1="${from}" y2="${to}" class="reference ${name}"><title>${title}</title></line>`;
+    // Of an interval around real images, these are the best.
+    const reach = [low, high, ...better === "real" && low < real && real < high ? [real] : []];
+    const [x, ...places] = [value, ...reach].map((value) => place(value, figure));
+    const marks = references.flatMap((name) => {
+      const value = figure[name];
+      if (value === undefined) return [];
+      const x = place(value, figure);
+      return [markup`<line x1="${x}%" x2="${x}%" y1="${y - 9}" y2="${y + 9}" class="reference ${name}">
+<title>${inWords[name]}: ${shown(value)}</title></line>`];
+    });
+    const [x1, x2] = [Math.min(...places), Math.max(...places)];
+    return markup`${marks}<line x1="${x1}%" x2="${x2}%" y1="${y}" y2="${y}" stroke="${colour}" class="interval"/>
+<circle cx="${x}%" cy="${y}" r="4" fill="${colour}"><title>${shown(value)}, 95 % interval ${shown(low)} to ${
+      shown(high)
+    }</title></circle>`;
   });
   const marked = references.flatMap((name) => {
-    const values = new Set(marks.flatMap((mark) => mark.name === name ? [shown(mark.value)] : []));
+    const values = new Set(
+      figures.flatMap(({ figure }) => figure[name] === undefined ? [] : shown(figure[name])),
+    );
     return values.size === 0 ? [] : [`${inWords[name]} ${[...values].join(", ")}`];
   });
   const label = [figures.map(({ figure }) => shown(figure.value)).join(", "), ...marked].join("; ");
-  const [left, right] = [size.margin, size.width - size.margin];
-  return markup`<svg class="axis" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}" role="img" aria-label="${label}">
-<line x1="${left}" x2="${right}" y1="${line}" y2="${line}" class="base"/>${signs}${rows}
-<text x="${left}" y="${height - 3}">${shown(ends[0])}</text>
-<text x="${size.width / 2}" y="${height - 3}" text-anchor="middle">${isLog ? "log scale" : undefined}</text>
-<text x="${right}" y="${height - 3}" text-anchor="end">${shown(ends[1])}</text></svg>`;
+  const height = line + size.bottom;
+  return markup`<svg class="axis" height="${height}" role="img" aria-label="${label}">
+<line x1="0" x2="100%" y1="${line}" y2="${line}" class="base"/>${rows}
+<text x="0" y="${height - 3}">${words[0]}</text>
+<text x="50%" y="${height - 3}" text-anchor="middle">${isLog ? "log scale" : undefined}</text>
+<text x="100%" y="${height - 3}" text-anchor="end">${words[1]}</text></svg>`;
 }
 
-/** The axis: logarithmic if values are not shares, positive and differ by a factor of 30. */
-function axisOf(values: readonly number[], areShares: boolean) {
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  const isLog = !areShares && least > 0 && most / least > wide;
-  const scaled = (value: number) => isLog ? Math.log(value) : value;
-  const [from, to] = [scaled(least), scaled(most)];
-  const length = size.width - 2 * size.margin;
-  const place = (value: number) => {
-    const share = to > from ? (scaled(value) - from) / (to - from) : 0.5;
-    return (size.margin + share * length).toFixed(1);
+/** An axis for figures: how good a value is, and its ends as such numbers and as words. */
+interface Axis {
+  readonly goodness: (value: number, figure: QualityFigure) => number;
+  readonly ends: readonly [worst: number, best: number];
+  readonly words: readonly [worst: string, best: string];
+  readonly isLog?: boolean;
+}
+
+/** Shares and figures with ends are linear between these, figures near real images by their distance, others logarithmic. */
+function axisOf(figures: readonly QualityFigure[], shown: (value: number) => string): Axis {
+  const [{ better, share, ends = share ? [0, 1] : undefined }] = figures;
+  const each = (measure: (value: number, figure: QualityFigure) => number) =>
+    figures.flatMap((figure) => {
+      const { value, low, high, real = value, noise = value, chance = value } = figure;
+      return [value, low, high, real, noise, chance].map((value) => measure(value, figure));
+    });
+  if (better === "real" && figures.every(({ real }) => real !== undefined)) {
+    const goodness = (value: number, { real }: QualityFigure) => -Math.abs(value - real!);
+    const worst = Math.min(...each(goodness));
+    return { goodness, ends: [worst, 0], words: [`${shown(-worst)} away`, "as real images"] };
+  }
+  const sign = better === "lower" ? -1 : 1;
+  const all = each((value) => value);
+  const positive = all.filter((value) => value > 0);
+  if (better === "lower" && !ends && positive.length > 0) {
+    const isCut = positive.length < all.length; // a distance of clouds may be estimated as 0 or less
+    const best = step(Math.min(...positive), -1) / (isCut ? 10 : 1);
+    const worst = step(Math.max(...positive), 1);
+    return {
+      goodness: (value) => -Math.log(Math.max(value, best)),
+      ends: [-Math.log(worst), -Math.log(best)],
+      words: [shown(worst), shown(best) + (isCut ? " or less" : "")],
+      isLog: true,
+    };
+  }
+  const signed = [...ends ?? [], ...all].map((value) => sign * value);
+  const [worst, best] = [Math.min(...signed), Math.max(...signed)];
+  return {
+    goodness: (value) => sign * value,
+    ends: [worst, best],
+    words: [shown(sign * worst), shown(sign * best)],
   };
-  return { place, ends: [least, most] as const, isLog };
+}
+
+/** The nearest of 1, 2, 5, 10, 20 and so on that is not above (-1) or not below (1) a positive value. */
+function step(value: number, direction: -1 | 1): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const steps = [1, 2, 5, 10].map((digit) => digit * power);
+  return direction > 0 ? steps.find((step) => step >= value)! : steps.findLast((step) => step <= value)!;
 }

@@ -15,8 +15,6 @@ type Judged = readonly {
   readonly quality: Quality;
 }[];
 
-const best = { higher: "high is good", lower: "low is good", real: "near real images is good" } as const;
-
 /** The quality of the networks: figures with intervals, marks for real images and noise, and samples. */
 export function qualitySection(
   { runs, qualityWarning }: Pick<ReportData, "runs" | "qualityWarning">,
@@ -26,6 +24,12 @@ export function qualitySection(
   );
   if (judged.length === 0) return undefined;
   const several = runs.length > 1;
+  const chance = judged.some(({ quality }) => quality.figures.some(({ chance }) => chance !== undefined))
+    ? markup`, and <span class="key chance">chance</span> is what guessing gets`
+    : undefined;
+  const names = several
+    ? markup`<p class="small">${judged.map(({ run, name }) => markup`${swatch(run)}${name} `)}</p>`
+    : undefined;
   const about = judged.map(({ name, quality }) =>
     markup`<p class="small">${several ? markup`<b>${name}</b>: ` : undefined}${quality.how}</p>`
   );
@@ -38,8 +42,10 @@ export function qualitySection(
   const overTime = judged.some(({ quality }) => quality.overTime) ? chartsOverTime : undefined;
   return markup`<section id="quality" aria-labelledby="quality-title">
 <h2 id="quality-title">How good</h2>
-<p>Dots are measured, lines through them are 95 % intervals. <span class="key real">Real images</span> give what a
-perfect network would; <span class="key noise">noise</span> gives what a network that learnt nothing would.</p>
+<p>On each line, bad is left and good is right. A dot is what was measured, and the bar through it a 95 % interval, as
+other samples would give other numbers. <span class="key real">Real images</span> get what a perfect network would,
+<span class="key noise">noise</span> what one that learnt nothing would${chance}.</p>
+${names}
 ${warning}
 ${figureTable(judged, several)}
 ${about}
@@ -62,10 +68,18 @@ function figureTable(judged: Judged, several: boolean): Markup {
       markup`<div>${several ? swatch(run) : undefined}${shown(value)}</div>`
     );
     const axis = intervalAxis(figures, shown);
-    return markup`<tr><th scope="row">${title}<br><span class="small">${best[figure.better]}</span></th>
-<td class="value">${values}</td><td>${axis}</td><td class="meaning small">${figure.meaning}.</td></tr>`;
+    const caution = figures.some(({ figure }) => noiseWins(figure)) ? noiseWords : undefined;
+    return markup`<tr><th scope="row">${title}</th><td class="value">${values}</td><td class="line">${axis}</td>
+<td class="meaning small">${figure.meaning}.${caution}</td></tr>`;
   });
-  return markup`<div class="scroll"><table class="figures"><tbody>${rows}</tbody></table></div>`;
+  return markup`<table class="figures"><tbody>${rows}</tbody></table>`;
+}
+
+const noiseWords =
+  " Noise beats real images here, so a good value alone proves nothing: look at the next ones, too.";
+
+function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
+  return better === "higher" ? noise > real : better === "lower" && noise < real;
 }
 
 const straightness = "Mean squared difference between velocity and straight line over t";

@@ -223,6 +223,10 @@ export interface QualityFigure extends Estimate {
   readonly real?: number;
   /** The value for noise. */
   readonly noise?: number;
+  /** The value of guessing. */
+  readonly chance?: number;
+  /** Ends of its axis: by default those of shares, or those that fit the values. */
+  readonly ends?: readonly [worst: number, best: number];
   /** Cost as text. */
   readonly cost: string;
 }

@@ -5,6 +5,7 @@ import {
   type Comparison,
   type LiveNetwork,
   type PlaneTrajectories,
+  type QualityFigure,
   reportHtml,
   type ReportRun,
 } from "../../../viz/report/mod.ts";
@@ -182,42 +183,97 @@ const [share, distance] = quality().figures;
 /** Numbers in an SVG, in order. */
 const numbers = (svg: string, pattern: RegExp) => [...svg.matchAll(pattern)].map(([, x]) => Number(x));
 
-Deno.test("intervalAxis() puts values, intervals, real images and noise of each run on one axis", () => {
-  const other = { ...share, real: 0.9, noise: 0.05 };
-  const { text } = intervalAxis([{ run: 0, figure: share }, { run: 1, figure: other }], shown);
-  const [value] = numbers(text, /cx="([\d.]+)"/g);
-  const [low] = numbers(text, /x1="([\d.]+)"[^>]*class="interval"/g);
-  const marks = [...text.matchAll(
-    /x1="([\d.]+)"[^>]*y1="([\d.]+)" y2="([\d.]+)" class="reference \w+"><title>([^<]*)/g,
-  )].map(([, x, y1, y2, title]) => ({ x: Number(x), y: (Number(y1) + Number(y2)) / 2, title }));
-  const titles = ["real images: 0.98", "noise: 0.01", "real images: 0.9", "noise: 0.05"];
-  assert.deepEqual(marks.map(({ title }) => title), titles);
-  const [real, noise, otherReal, otherNoise] = marks;
-  assert.ok(noise.x < low && low < value && value < real.x, `${[noise.x, low, value, real.x]}`);
-  assert.ok(otherReal.x < real.x && otherNoise.x > noise.x, "at their own values");
-  const rows = numbers(text, /cy="([\d.]+)"/g);
-  assert.deepEqual(marks.map(({ y }) => y), [rows[0], rows[0], rows[1], rows[1]]);
-  assert.ok(text.includes('aria-label="0.9, 0.9; real images 0.98, 0.9; noise 0.01, 0.05"'), text);
-  assert.ok(!text.includes("log scale"));
+/** The places of what an axis shows of its first run, in per cent from the left, and the words at its ends. */
+function drawn(more: Partial<QualityFigure>) {
+  const { text } = intervalAxis([{ run: 0, figure: { ...distance, ...more } }], shown);
+  const [, x1, x2] = /x1="([\d.]+)%" x2="([\d.]+)%"[^>]*class="interval"/.exec(text)!;
+  const marks = [...text.matchAll(/x1="([\d.]+)%"[^>]*class="reference (\w+)"/g)]
+    .map(([, x, name]) => [name, Number(x)]);
+  const [left, middle, right] = [...text.matchAll(/<text [^>]*>([^<]*)</g)].map(([, words]) => words);
+  return {
+    value: numbers(text, /cx="([\d.]+)%"/g)[0],
+    reach: [Number(x1), Number(x2)],
+    ...Object.fromEntries(marks) as { real?: number; noise?: number; chance?: number },
+    ends: [left, right],
+    isLog: middle === "log scale",
+  };
+}
+
+Deno.test("intervalAxis() has good on the right of an axis that fits the figure", () => {
+  const at = { value: 0.25, low: 0.2, high: 0.5, real: 1, noise: 0 };
+  const cases: [Partial<QualityFigure>, Partial<ReturnType<typeof drawn>>][] = [
+    [
+      { ...at, better: "higher", share: true, chance: 0.1 },
+      { value: 25, reach: [20, 50], real: 100, noise: 0, chance: 10, ends: ["0", "1"], isLog: false },
+    ],
+    [
+      { value: 2, low: 1, high: 4, ends: [8, 0], real: 0, noise: 8 },
+      { value: 75, reach: [50, 87.5], real: 100, noise: 0, ends: ["8", "0"], isLog: false },
+    ],
+    [{ value: 12, low: 12, high: 16, ends: [8, 0], real: 0, noise: 8 }, {
+      value: 25,
+      reach: [0, 25],
+      ends: ["16", "0"],
+    }],
+    [
+      { value: 100, low: 10, high: 1000, real: 1, noise: 10_000 },
+      { value: 50, reach: [25, 75], real: 100, noise: 0, ends: ["10000", "1"], isLog: true },
+    ],
+    [{ value: 30, low: 30, high: 30, real: 21, noise: 49 }, { ends: ["50", "20"] }],
+    [
+      { value: 100, low: 100, high: 100, real: -3, noise: 1000 },
+      { value: 50, real: 100, ends: ["1000", "10 or less"], isLog: true },
+    ],
+    [
+      { value: 5, low: 3, high: 8, real: 4, noise: 0, better: "real" },
+      { value: 75, reach: [0, 100], real: 100, noise: 0, ends: ["4 away", "as real images"], isLog: false },
+    ],
+    [{ value: 2, low: 2, high: 3, real: 4, noise: 0, better: "real" }, { value: 50, reach: [50, 75] }],
+  ];
+  for (const [figure, expected] of cases) {
+    const found: Partial<typeof expected> = drawn({ ...figure });
+    for (const [name, value] of Object.entries(expected)) {
+      assert.deepEqual(found[name as keyof typeof found], value, `${name} of ${JSON.stringify(figure)}`);
+    }
+  }
 });
 
-Deno.test("intervalAxis() is logarithmic if values differ by a factor of 30, and has a single value in the middle", () => {
-  const { text } = intervalAxis([{ run: 0, figure: distance }], shown);
-  assert.ok(text.includes("log scale"));
-  const [real] = numbers(text, /x1="([\d.]+)"[^>]*class="reference real"/g);
-  const [noise] = numbers(text, /x1="([\d.]+)"[^>]*class="reference noise"/g);
-  const [value] = numbers(text, /cx="([\d.]+)"/g);
-  const expected = real + (noise - real) * Math.log(6.2 / 1.5) / Math.log(963 / 1.5);
-  assert.ok(Math.abs(value - expected) < 0.1, `${value}, expected ${expected}`);
-  const single = { title: "a", meaning: "b", better: "real", value: 2, low: 2, high: 2, cost: "" } as const;
-  assert.deepEqual(numbers(intervalAxis([{ run: 0, figure: single }], shown).text, /cx="([\d.]+)"/g), [130]);
+Deno.test("intervalAxis() puts the values of each run in a row, with its own marks", () => {
+  const other = { ...share, real: 0.9, noise: 0.05 };
+  const { text } = intervalAxis([{ run: 0, figure: share }, { run: 1, figure: other }], shown);
+  const marks = [...text.matchAll(/y1="([\d.]+)" y2="([\d.]+)" class="reference \w+">\s*<title>([^<]*)/g)];
+  assert.deepEqual(
+    marks.map(([, , , title]) => title),
+    ["real images: 0.98", "noise: 0.01", "real images: 0.9", "noise: 0.05"],
+  );
+  const rows = numbers(text, /cy="([\d.]+)"/g);
+  const middles = marks.map(([, y1, y2]) => (Number(y1) + Number(y2)) / 2);
+  assert.deepEqual(middles, [rows[0], rows[0], rows[1], rows[1]]);
+  assert.ok(text.includes('aria-label="0.9, 0.9; real images 0.98, 0.9; noise 0.01, 0.05"'), text);
+});
+
+Deno.test("reportHtml() says where noise beats real images", () => {
+  const said = (figure: QualityFigure) =>
+    reportHtml({ runs: [run("a", { quality: quality({ figures: [figure] }) })] }).includes(
+      "Noise beats real images",
+    );
+  const { noise: _, ...unknown } = share;
+  const cases: [QualityFigure, boolean][] = [
+    [share, false],
+    [{ ...share, noise: 1 }, true],
+    [unknown, false],
+    [distance, false],
+    [{ ...distance, noise: 1 }, true],
+    [{ ...distance, better: "real", noise: 1 }, false],
+  ];
+  for (const [figure, expected] of cases) assert.equal(said(figure), expected, JSON.stringify(figure));
 });
 
 Deno.test("reportHtml() shows each quality figure once, with all runs on one axis", () => {
   const better = quality({ figures: [{ ...share, value: 0.95 }] });
   const page = reportHtml({ runs: [run("a", { quality: quality() }), run("b", { quality: better })] });
   const section = page.slice(page.indexOf('<section id="quality"'), page.indexOf('<section id="training"'));
-  assert.equal(section.split('<th scope="row">Recognised<br>').length, 2);
+  assert.equal(section.split('<th scope="row">Recognised<').length, 2);
   assert.equal(section.split("<circle").length, 4, "two runs, then one");
   assert.ok(section.includes("90.0 %") && section.includes("95.0 %"));
   assert.ok(section.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "values over t");

@@ -205,7 +205,7 @@ async function seeClasses(page: Page): Promise<void> {
 /** Nine solvers are told apart, figures of quality are shown, and traces stay hidden when the slider moves. */
 async function seeQuality(page: Page): Promise<void> {
   for (const id of ["quality-straightness", "quality-curvature", "solvers-chart"]) await see(page, id);
-  assert.match(await text(page, "quality"), /Fréchet distance[\s\S]*low is good[\s\S]*6\.2/);
+  assert.match(await text(page, "quality"), /Fréchet distance[\s\S]*6\.2/);
   const drawn = (await tracesOf(page, "quality-curvature")).map(({ y }) => y);
   assert.deepEqual(drawn.slice(0, 2), [[0.9, 0.2], []]);
   const looks = (await tracesOf(page, "solvers-chart")).map(({ line, marker }) =>
@@ -247,6 +247,8 @@ async function fitPhone(page: Page): Promise<void> {
     backgrounds.push(Number(/\d+/.exec(colour)![0]));
     for (const id of charts) await see(page, id);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
+    const [title, line, meaning] = await boxesOf(page, ".figures tr:first-child > :is(th, .line, .meaning)");
+    assert.ok(title.bottom <= line.y && line.bottom <= meaning.y && line.width > 320, "rows are stacked");
     const rates = await page.locator("#rate-chart .ytick").allTextContents();
     assert.ok(rates.includes("0.0002"), `${rates}`);
     // A run has one colour in all charts, even after a run without a plane.
