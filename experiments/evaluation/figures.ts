@@ -16,7 +16,7 @@ export const figureMeanings = {
   confident: {
     title: "Recognised",
     doc:
-      "Share of samples that the judge, a small classifier, assigns to one class with a probability of at least 0.9",
+      "Share of samples in which the judge, a small classifier, sees one class with a probability of at least 0.9",
     better: "higher",
     share: true,
   },
@@ -35,18 +35,19 @@ export const figureMeanings = {
   frechet: {
     title: "Fréchet distance",
     doc:
-      "How far the samples, as a cloud of points in the judge's features, are from the cloud of test images: distance of the means and of the covariances",
+      "How far the cloud of samples is from the cloud of test images, in the numbers that the judge computes from an image (its features): distance of the means and of the covariances",
     better: "lower",
   },
   kernel: {
     title: "Kernel distance",
     doc:
-      "How far apart the same two clouds are by a kernel, which also sees differences beyond mean and covariance; unlike the Fréchet distance not biased by the number of samples",
+      "Distance of the same two clouds that also sees differences beyond mean and covariance (by a kernel), and is not biased by the number of samples, so it may fall below 0",
     better: "lower",
   },
   precision: {
     title: "Precision",
-    doc: "Share of samples that lie among test images: within reach of one, as far as its fifth neighbour",
+    doc:
+      "Share of samples that lie among test images: within reach of one, which is as far as its fifth neighbour",
     better: "higher",
     share: true,
   },
@@ -83,7 +84,8 @@ export const figureMeanings = {
   },
   velocity_error: {
     title: "Velocity error",
-    doc: "Mean squared error of the velocity on test images, with uniform t and the evaluation's noise",
+    doc:
+      "Mean squared error of the network's velocity on test images, with uniform t and the evaluation's noise",
     better: "lower",
   },
   path_ratio: {

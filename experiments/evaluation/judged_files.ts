@@ -21,7 +21,9 @@ const shapesOf = ([N, K, ...size]: readonly number[]) => ({
  * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}.
  */
 export async function writeJudged(run: string, samples: JudgedSamples): Promise<void> {
-  const tensors = tensorsOf(shapesOf(samples.shape), samples);
+  const { shape, labels } = samples;
+  const tensors = tensorsOf(shapesOf(shape), samples);
+  if (labels) tensors.set("labels", { shape: [shape[0]], data: Float32Array.from(labels) });
   await writeAtomic(join(run, runFile.judged), encodeSafetensors(tensors));
 }
 
@@ -33,7 +35,11 @@ export async function readJudged(run: string): Promise<JudgedSamples | undefined
   const file = new TensorFile(bytes, path, advice);
   const shape = file.shapeOf("nearest") as JudgedSamples["shape"];
   if (shape.length !== 5) throw file.mismatch("nearest", "f32[N, K, C, H, W]");
-  return { shape, ...file.readAll(shapesOf(shape)) };
+  return {
+    shape,
+    ...file.readAll(shapesOf(shape)),
+    ...file.has("labels") && { labels: file.labels("labels", shape[0]) },
+  };
 }
 
 /**

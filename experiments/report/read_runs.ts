@@ -22,6 +22,7 @@ import type {
 } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
 import { readLossByTime } from "../measures/loss_by_time.ts";
+import { className } from "../draw/classes.ts";
 import { autoguidanceInWords, guidanceInWords } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
@@ -66,6 +67,10 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const samplesText = samplesInWords(config);
+  const { classes = 0 } = record?.dataset ?? {};
+  const samplesColumns = config.conditional === true
+    ? Array.from({ length: classes }, (_, c) => className(c, classNames ?? undefined))
+    : [];
   const judge = await readLiveJudge(folder);
   const plane = await readPlane(folder, judge);
   const quality = await readQuality(folder, lastStep(metrics));
@@ -84,6 +89,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     ...solvers && { solvers },
     ...samplesPng && { samplesPng },
     ...samplesText !== undefined && { samplesText },
+    ...samplesColumns.length > 0 && { samplesColumns },
     ...await readTrajectories(folder),
     ...plane && { plane },
     live: live === true

@@ -53,6 +53,9 @@ testTask(
     const judged = (await readJudged(place.file("a")))!;
     assert.deepEqual(judged.shape.slice(1), [3, 1, 12, 12]);
     assert.deepEqual(judged.confidence, judged.confidence.toSorted(), "least certain first");
+    assert.equal(judged.labels?.length, judged.shape[0]);
+    assert.match(report, /<figcaption>asked \d<br>seen \d<br>/);
+    assert.match(report, /class="reference chance">\s*<title>chance: \d/);
 
     await place.succeed("evaluate", `./a/ ${quickly}`);
     const again = (await readEvaluation(place.file("a")))!;

@@ -1,3 +1,4 @@
+import { colormap, defaultMaps } from "../image/colormap.ts";
 import { chart, type Markup, markup } from "./markup.ts";
 
 const tolerances = ["0.1", "0.01", "0.001", "0.0001", "0.00001"];
@@ -27,6 +28,17 @@ ${solverControls}
 </div>
 <p class="small" id="live-text" aria-live="polite"></p>`;
 
+/** A bar with the colours of images from 0 to 1, or of signed values from blue below 0 to red above. */
+export function colourBar(use: keyof typeof defaultMaps): Markup {
+  const palette = colormap(defaultMaps[use]);
+  const stops = Array.from(
+    { length: 9 },
+    (_, i) => `rgb(${palette.subarray(3 * Math.round(255 * i / 8)).slice(0, 3)})`,
+  );
+  if (use === "signed") stops.reverse(); // its palette begins with red
+  return markup`<span class="bar" style="background:linear-gradient(to right,${stops.join()})"></span>`;
+}
+
 /** Element for the steps of an adaptive solver. */
 const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
 
@@ -47,9 +59,10 @@ function brush(value: string, title: string): Markup {
 /** Test images to measure in bits per dimension, hidden until the page has a network and images. */
 const bitsControls = markup`<div id="bits" role="group" aria-labelledby="bits-title" hidden>
 <h3 id="bits-title">Does the network expect a real image?</h3>
-<p class="small">Press a test image; no network was trained on it. The page solves it back from t = 1 to noise and
-integrates the divergence along the trajectory, which gives its likelihood in bits per dimension. A file stores 8 bits for
-each value; a code built on the network needs fewer for images that it expects.</p>
+<p class="small">Press a test image; no network was trained on it. The page runs the flow backwards, from the
+image to its noise, and adds up how much the flow spreads images apart on the way (its divergence). That gives the
+likelihood of the image, in bits for each of its values: a file stores 8, and a code built on the network needs fewer for
+images that it expects.</p>
 <div id="bits-examples" class="thumbnails"></div>
 <div class="controls"><button id="bits-stop" type="button" hidden>Stop</button>
 <progress id="bits-progress" aria-label="Progress from image to noise" max="1" value="0" hidden></progress>
@@ -63,16 +76,24 @@ each value; a code built on the network needs fewer for images that it expects.<
  */
 export function explorerSection(live: boolean, channels: number): Markup {
   const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
-  const imageText = markup`${channels === 1 ? "Black is 0, white is 1" : "In colour"}; noise at t = 0.`;
+  const values = channels === 1 ? markup`<br>0 ${colourBar("image")} 1` : undefined;
+  const imageText = markup`Noise at t = 0, an image at t = 1.${values}`;
   const scale = markup`<span id="view-v-scale"></span>`;
-  const velocityText = markup`Red brightens, blue darkens, ${scale} per unit of t.${ofChannels}`;
+  const velocityText = markup`How each pixel changes: blue darkens, red brightens.${ofChannels}
+<br>${colourBar("signed")} ${scale} per unit of t`;
   const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
   return markup`<section id="flow" class="${channels === 1 ? "grey" : "colour"}" aria-labelledby="flow-title">
 <h2 id="flow-title" class="unseen">The flow</h2>
 <div id="explorer"><div class="panels three">
 ${panel("view-x", "The image x at t", imageText, live ? { over: ring, tools: paintTools } : {})}
 ${panel("view-v", "Its velocity v", velocityText)}
-${panel("view-end", "Where it leads", markup`x + (1 \u2212 t) v, if the velocity stayed as it is.`)}
+${
+    panel(
+      "view-end",
+      "Where it leads",
+      markup`x + (1 \u2212 t) v: the image at t = 1 if the velocity stayed as it is.`,
+    )
+  }
 </div>
 ${live ? liveControls : undefined}
 <div class="controls"><div id="explorer-samples" class="thumbnails" role="group" aria-label="Sample"></div>

@@ -1,6 +1,6 @@
 import { pacings } from "../flow/pacing.ts";
 import { imageSizeOf } from "../flow/trajectory.ts";
-import { explorerSection } from "./explorer_section.ts";
+import { colourBar, explorerSection } from "./explorer_section.ts";
 import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 import { percent, quantiles } from "./series.ts";
@@ -44,7 +44,7 @@ function planeSection(runs: readonly ReportRun[]): Markup {
   const numbers = all.map(({ name, plane: { t, speed, straightness, shape: [, N] } }) => {
     const [speeds, cosines] = [speed, straightness].map((values) => quantiles(values, N).median);
     const rows = speeds.map((speed, m) => [t[m].toFixed(2), speed.toFixed(3), cosines[m].toFixed(3)]);
-    return markup`<h3>${name}</h3>${table(["t", "median speed", "median straightness"], rows)}`;
+    return markup`<h3>${name}</h3>${table(["t", "median speed", "median alignment"], rows)}`;
   });
   return markup`<section id="plane" aria-labelledby="plane-title">
 <h2 id="plane-title">Trajectories through the space of images</h2>
@@ -57,22 +57,22 @@ ${chart("plane-chart", "Samples in the plane of two principal components", "tall
 ${ofEach(classesText)}
 <div class="columns">
 <div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
-<div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
+<div><h3>Alignment</h3>${chart("straightness-chart", "Alignment with the straight line over t", "low")}</div>
 </div>
-<p class="small">Over all pixels, not only in the plane: the median of the samples, with a band from the 10 % to the 90 %
-quantile. Straightness is the cosine between velocity and x1 \u2212 x0; it is always 1 if trajectories are straight
-lines.</p>
-${details("Numbers of speed and straightness", numbers)}
+<p class="small">Over all pixels, not only in the plane. Lines are medians over the samples, and bands hold the middle 80 %
+of these. Alignment is the cosine of the angle between the velocity and the straight line from a sample's noise to its
+image: 1 if it heads straight there.</p>
+${details("Numbers of speed and alignment", numbers)}
 </section>`;
 }
 
 function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   const [first, second] = share.map((part) => percent(part));
   const [steps, reals] = [M - 1, real.position.length / 2];
-  return markup`<p>${N} samples from noise to data (${steps} Euler steps, each one evaluation of the network), along the
-two directions in which real images differ most. This plane is a linear projection and holds ${first} + ${second} of the
-variance of real images: samples that meet here may be far apart in the other directions. Faint points are ${reals} real
-images; arrows show the velocity in this plane, a tenth of t ahead.</p>`;
+  return markup`<p>${N} samples on their way from noise to images (${steps} steps of Euler's method). This map shows only the
+two directions in which real images differ most, their principal components. They hold ${first} + ${second} of the variance
+of real images: samples that meet here may still look different. Faint are ${reals} real images; arrows point to where the
+network sends a sample in the next tenth of t.</p>`;
 }
 
 /** What named the classes, and how reliably. */
@@ -121,8 +121,9 @@ ${table(["t", "on trajectories of the first", "on trajectories of the second"], 
   const classes = labels?.map((label) => classNames[label] ?? label).join(", ");
   const drawn = labels &&
     ` Models with classes draw class ${classes} from noise 1 to ${labels.length}, without guidance.`;
-  const scale =
-    markup`v<sub>A</sub> \u2212 v<sub>B</sub> where A is${ofChannels}, <span id="compare-d-scale"></span>`;
+  const scale = markup`v<sub>A</sub> \u2212 v<sub>B</sub> where A is${ofChannels}, ${
+    colourBar("signed")
+  } <span id="compare-d-scale"></span>`;
   return markup`<section id="compare" aria-labelledby="compare-title">
 <h2 id="compare-title">Side by side</h2>
 <p>Two models start from the same noise; the slider moves both. On the right is the difference of their velocities at
@@ -130,8 +131,14 @@ the same point, on the trajectory of A.</p>
 <div class="controls"><label>A <select id="compare-a"></select></label><label>B <select id="compare-b"></select></label>
 <label>Noise <select id="compare-sample"></select></label></div>
 <div id="comparison"><div class="panels five">
-${comparedPanel("compare-xa", "A: x at t")}
-${comparedPanel("compare-va", `A: velocity${ofChannels}`)}
+${comparedPanel("compare-xa", "A: x at t", C === 1 ? markup`0 ${colourBar("image")} 1` : undefined)}
+${
+    comparedPanel(
+      "compare-va",
+      `A: velocity${ofChannels}`,
+      markup`${colourBar("signed")} from darker to brighter`,
+    )
+  }
 ${comparedPanel("compare-xb", "B: x at t")}
 ${comparedPanel("compare-vb", `B: velocity${ofChannels}`)}
 ${comparedPanel("compare-d", "Difference", scale)}

@@ -82,21 +82,22 @@ function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
   return better === "higher" ? noise > real : better === "lower" && noise < real;
 }
 
-const straightness = "Mean squared difference between velocity and straight line over t";
-
 const chartsOverTime = markup`<div class="columns"><div><h3>Straightness over t</h3>
-${chart("quality-straightness", straightness, "low")}</div>
+${chart("quality-straightness", "Straightness over t", "low")}
+<p class="small">How far the velocity is from that of the straight line from noise to sample, mean square: 0 is straight.</p>
+</div>
 <div><h3>Curvature over t</h3>
-${chart("quality-curvature", "Change of the velocity along trajectories over t", "low")}</div></div>`;
+${chart("quality-curvature", "Curvature over t", "low")}
+<p class="small">How fast the velocity of a sample changes on its way: 0 if it stays the same.</p></div></div>`;
 
 function pictureOf(
-  { shape: [N, K, C, H, W], image, nearest, confidence, classes, rank }: JudgedSamples,
+  { shape: [N, K, C, H, W], image, nearest, confidence, classes, labels, rank }: JudgedSamples,
   classNames: readonly string[],
 ): Markup {
   const P = C * H * W;
   checkFilled("judged samples", [N, C, H, W], image.length);
   checkFilled("training images nearest to samples", [N, K, C, H, W], nearest.length);
-  for (const [name, { length }] of Object.entries({ confidence, classes, rank })) {
+  for (const [name, { length }] of Object.entries({ confidence, classes, rank, ...labels && { labels } })) {
     checkFilled(`${name} of judged samples`, [N], length);
   }
   const cells = Array.from({ length: N }, (_, n) => {
@@ -104,17 +105,19 @@ function pictureOf(
     pixels.set(image.subarray(n * P, (n + 1) * P));
     pixels.set(nearest.subarray(n * K * P, (n + 1) * K * P), P);
     const png = encodePng(imageGrid(pixels, [K + 1, C, H, W], { columns: 1, gap: 2 }));
-    const name = classNames[classes[n]] ?? classes[n];
-    const words = `class ${name}, p = ${confidence[n].toFixed(2)}`;
+    const [name, wanted] = [classes, labels].map((of) => of && (classNames[of[n]] ?? of[n]));
+    const asked = labels && markup`asked ${wanted}<br>seen `;
+    const words = `${labels ? `asked for ${wanted}, ` : ""}seen as ${name}, p = ${confidence[n].toFixed(2)}`;
     const place = `${percent(rank[n], 0)} of samples are less certain`;
     return markup`<figure title="${place}"><img src="data:image/png;base64,${
       base64(png)
     }" alt="A sample and the ${K} training images nearest to it; ${words}">
-<figcaption>${name}<br>${confidence[n].toFixed(2)}</figcaption></figure>`;
+<figcaption>${asked}${name}<br>${confidence[n].toFixed(2)}</figcaption></figure>`;
   });
+  const asked = labels && ", below the class that was asked for";
   return markup`<div class="judged">${cells}</div>
-<p class="small">Each column has a sample, the ${K} training images nearest to it, and the class that the judge predicts with
-its probability. A sample that equals an image below it is a copy.</p>`;
+<p class="small">Each column has a sample on top, then the ${K} training images nearest to it, and the class that the judge, a
+small classifier, sees in the sample, with its probability${asked}. A sample that equals an image below it is a copy.</p>`;
 }
 
 function numbersOf(judged: Judged): Markup[] {
@@ -164,7 +167,7 @@ ${table(["solver", "evaluations", "Fréchet distance", "95 % interval", "recogni
   });
   return markup`<section id="solvers" aria-labelledby="solvers-title">
 <h2 id="solvers-title">Quality against cost</h2>
-<p>All solvers start from the same noise. An evaluation is one run of the network on one image; a step takes one or
+<p>A solver follows the network's velocities from noise to an image. All start from the same noise. An evaluation is one run of the network on one image; a step takes one or
 several. Lower and further left is better.</p>
 ${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
 ${chosen}

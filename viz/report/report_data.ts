@@ -58,6 +58,8 @@ export interface ReportRun {
   readonly samplesPng?: Uint8Array;
   /** How they were drawn, such as `one column per class, guidance 1.5`. */
   readonly samplesText?: string;
+  /** What each of its columns shows, such as the name of a class. */
+  readonly samplesColumns?: readonly string[];
   /** Trajectories of some samples, all with the same image size and times. */
   readonly trajectories: readonly Trajectory[];
   /** How they were solved, if known; the page continues them with the same solver. */
@@ -243,6 +245,8 @@ export interface JudgedSamples {
   readonly confidence: Float32Array;
   /** The most likely class, integers [N]. */
   readonly classes: ArrayLike<number>;
+  /** The class that each was conditioned on, if any, integers [N]. */
+  readonly labels?: ArrayLike<number>;
   /** Share of all samples below each in confidence, in [0, 1], f32[N]. */
   readonly rank: Float32Array;
 }

@@ -24,8 +24,9 @@ import { settingsSection, studySection, trainingSection } from "./run_section.ts
 import flowStyle from "./style/flow.css" with { type: "text" };
 import liveStyle from "./style/live_and_print.css" with { type: "text" };
 import pageStyle from "./style/page.css" with { type: "text" };
+import qualityStyle from "./style/quality.css" with { type: "text" };
 
-const style = [pageStyle, flowStyle, liveStyle].join("");
+const style = [pageStyle, qualityStyle, flowStyle, liveStyle].join("");
 
 /**
  * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.

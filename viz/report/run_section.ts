@@ -40,9 +40,7 @@ ${legendList(legend)}<figcaption>${text}</figcaption></figure>`;
 /** The training of the runs: samples, results, losses. */
 export function trainingSection({ runs, lossWarning }: ReportData): Markup {
   const several = runs.length > 1;
-  const pictures = runs.flatMap(({ name, samplesPng, samplesText }) => {
-    return samplesPng ? [samples(name, samplesPng, samplesText)] : [];
-  });
+  const pictures = runs.flatMap((run) => run.samplesPng ? [samples(run, run.samplesPng)] : []);
   const words = runs.map(({ name, summary, ending, note }) => {
     const whose = several ? markup`<b>${name}</b>: ` : undefined;
     const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
@@ -59,11 +57,13 @@ ${words}
 ${warning}
 ${results}
 <h3>Loss</h3>
+<p class="small">How wrong the network's predictions are: lower is better. Validation images are not trained on.</p>
 ${chart("loss-chart", "Training and validation loss over the steps")}
 <div class="columns">
 ${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime : undefined}
 <div><h3>Learning rate</h3>
-${chart("rate-chart", "Learning rate over the steps", "low")}</div>
+${chart("rate-chart", "Learning rate over the steps", "low")}
+<p class="small">How far each step of training moves the weights.</p></div>
 </div>
 ${details("Numbers of these charts", trainingNumbers(runs))}
 </section>`;
@@ -84,12 +84,16 @@ function factsOf(runs: readonly ReportRun[], facts: "results" | "settings" | "en
 
 const lossOverTime = markup`<div><h3>Loss over t</h3>
 ${chart("bins-chart", "Test loss by time t", "low")}
-<p class="small">Mean loss of the test images by the t drawn for each. Near t = 0 many images are still possible, so the
-best velocity is an average over them, and part of the loss cannot be learnt away.</p></div>`;
+<p class="small">Each test image gets a random t; a bar is the mean loss of the images in its range. A velocity leads from
+noise to an image: near t = 0 it is open to which image, near t = 1 from which noise. So part of the loss cannot be learnt
+away at either end.</p></div>`;
 
-function samples(name: string, png: Uint8Array, text?: string): Markup {
+function samples({ name, samplesText: text, samplesColumns = [] }: ReportRun, png: Uint8Array): Markup {
   const address = `data:image/png;base64,${base64(png)}`;
-  return markup`<figure><img class="samples" src="${address}" alt="Samples of ${name}">
+  const names = samplesColumns.length > 0
+    ? markup`<div class="column-names">${samplesColumns.map((name) => markup`<span>${name}</span>`)}</div>`
+    : undefined;
+  return markup`<figure>${names}<img class="samples" src="${address}" alt="Samples of ${name}">
 <figcaption>Samples of <b>${name}</b>${text && `: ${text}`}</figcaption></figure>`;
 }
 

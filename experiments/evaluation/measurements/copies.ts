@@ -40,7 +40,7 @@ export const copies: Measurement = {
 
 /** The samples shown in a report, least certain first. */
 function judgedSamples(
-  { subject, sets: { samples }, judge }: MeasurementInput,
+  { subject, sets: { samples }, judge, labels }: MeasurementInput,
   train: Points,
   nearest: Neighbours,
 ): JudgedSamples {
@@ -58,6 +58,7 @@ function judgedSamples(
     nearest: pickPoints(train, near).values,
     confidence: Float32Array.from(chosen, (n) => confidence[n]),
     classes: Uint32Array.from(chosen, (n) => classes[n]),
+    ...labels && { labels: Uint32Array.from(chosen, (n) => labels[n]) },
     rank: Float32Array.from(chosen, (n) => order.indexOf(n) / order.length),
   };
 }

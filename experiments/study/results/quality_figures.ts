@@ -70,7 +70,7 @@ export function qualityFigures({ setups, primary, real }: Summary): QualityFigur
     const levels = real === undefined
       ? []
       : [{ y: real, name: `real images: ${shownFigure(primary, real)}` }];
-    const heights = points.flatMap(({ quality: { mean, interval = [] } }) => [mean, ...interval]);
+    const heights = points.flatMap(({ quality }) => [quality.mean, ...spreadOf(quality)]);
     return figure([...linesAlong(along, drawn), ...drawn.flatMap((series) => tracesOf(series, !isStill))], {
       xTitle: title,
       yTitle: `${quality} (${better} is better)`,
@@ -109,20 +109,37 @@ function linesAlong(along: string, drawn: readonly Series[]): Trace[] {
   });
 }
 
-/** Points, the line through them, and a vertical line for each interval. */
+/** Fewer seeds are shown one by one: an interval of two is far wider than the figure. */
+const leastSeeds = 3;
+
+/** What is drawn around a mean: the ends of its interval, or the value of each seed. */
+function spreadOf({ seeds, values, interval }: SeedMean): readonly number[] {
+  return interval && seeds.length >= leastSeeds ? interval : values;
+}
+
+/** Points, the line through them, and a vertical line for each interval, or a small point for each of two seeds. */
 function tracesOf({ setup: { label }, color, mark, points }: Series, isNamed: boolean): Trace[] {
   const x = points.map(({ x }) => x);
   const y = points.map(({ quality }) => quality.mean);
-  const barred = points.filter(({ quality }) => quality.interval);
+  const barred = points.filter(({ quality: { seeds } }) => seeds.length >= leastSeeds);
+  const few = points.filter(({ quality: { seeds: { length } } }) => length > 1 && length < leastSeeds);
   return [
     ...points.length > 1 ? [{ x, y, color, size: 1.5 }] : [],
     { x, y, color, mark, mode: "markers", size: 8, ...isNamed && { name: label } },
     {
       x: barred.flatMap(({ x }) => [x, x, NaN]),
-      y: barred.flatMap(({ quality }) => [...quality.interval!, NaN]),
+      y: barred.flatMap(({ quality }) => [...spreadOf(quality), NaN]),
       color,
       size: 1.5,
     },
+    ...few.length === 0 ? [] : [{
+      x: few.flatMap(({ x, quality }) => spreadOf(quality).map(() => x)),
+      y: few.flatMap(({ quality }) => spreadOf(quality)),
+      color,
+      mark,
+      mode: "markers" as const,
+      size: 4,
+    }],
   ];
 }
 

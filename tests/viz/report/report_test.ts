@@ -9,6 +9,7 @@ import {
   reportHtml,
   type ReportRun,
 } from "../../../viz/report/mod.ts";
+import { colormap } from "../../../viz/mod.ts";
 import { intervalAxis } from "../../../viz/report/interval_axis.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
@@ -81,6 +82,10 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
     [{ trajectories: [flow(3), flow(11)] }, otherTimes(11)],
     [{ trajectories: [flow(3), { ...flow(3), t: Float32Array.of(0, 0.4, 1) }] }, otherTimes(3)],
     [
+      { quality: quality({ samples: { ...samples!, labels: [1] } }) },
+      "labels of judged samples are 1 values (expected [4])",
+    ],
+    [
       { quality: quality({ samples: { ...samples!, nearest } }) },
       "training images nearest to samples are 1527 values (expected [4, 2, 1, 12, 16])",
     ],
@@ -147,8 +152,47 @@ Deno.test("reportHtml() shows names of classes instead of numbers, where a run h
   const shown = [...page.matchAll(/<figcaption>([^<]*)<br>[\d.]+<\/figcaption>/g)].map(([, name]) => name);
   const owl = "&#60;b&#62;owl&#60;/b&#62;";
   assert.deepEqual(shown, ["3", owl, "4", owl, "3", "1", "4", "1"]);
-  assert.ok(page.includes(`nearest to it; class ${owl}, p = 0.60"`));
+  assert.ok(page.includes(`nearest to it; seen as ${owl}, p = 0.60"`));
   assert.ok(page.includes(`Models with classes draw class cat, ${owl} from noise 1 to 2`));
+});
+
+Deno.test("reportHtml() has the class asked for beside the class seen, and names columns of samples", () => {
+  const { samples } = quality();
+  const asked = quality({ samples: { ...samples!, labels: [1, 1, 0, 2] } });
+  const page = reportHtml({
+    runs: [
+      run("a", { quality: asked, classNames: ["cat", "owl"], samplesColumns: ["cat", "<b>"] }),
+      run("b"),
+    ],
+  });
+  const shown = [...page.matchAll(/<figcaption>asked (\w+)<br>seen (\w+)<br>[\d.]+<\/figcaption>/g)];
+  assert.deepEqual(shown.map(([, asked, seen]) => [asked, seen]), [
+    ["owl", "3"],
+    ["owl", "owl"],
+    ["cat", "4"],
+    ["2", "owl"],
+  ]);
+  assert.equal(
+    page.split('<div class="column-names"><span>cat</span><span>&#60;b&#62;</span></div>').length,
+    2,
+  );
+});
+
+Deno.test("reportHtml() has a bar with the colours of grey images and of signed values", () => {
+  const page = reportHtml(two);
+  const bars = [
+    ...page.matchAll(
+      /class="bar" style="background:linear-gradient\(to right,rgb\((.*?)\),.*rgb\((.*?)\)\)/g,
+    ),
+  ];
+  const ends = new Set(bars.map(([, first, last]) => `${first} to ${last}`));
+  const of = (map: "magma" | "rdbu") =>
+    [...Array(2).keys()].map((i) => colormap(map).subarray(765 * i).slice(0, 3));
+  assert.deepEqual(
+    ends,
+    new Set([of("magma").join(" to "), of("rdbu").reverse().join(" to ")]),
+    "blue is below 0",
+  );
 });
 
 Deno.test("reportHtml() has a text on the plane of each run, and shows the first", () => {
@@ -159,8 +203,8 @@ Deno.test("reportHtml() has a text on the plane of each run, and shows the first
     .map(([, run, hidden, text]) => [`${run}${hidden ?? ""}`, text] as const);
   assert.deepEqual(words.map(([run]) => run), ["0", "1 hidden", "0", "1 hidden"]);
   const [first, second, below, belowSecond] = words.map(([, text]) => text.replaceAll("\n", " "));
-  assert.ok(first.startsWith("<p>20 samples from noise to data (5 Euler steps"), first);
-  assert.ok(second.startsWith("<p>9 samples from noise to data (2 Euler steps"), second);
+  assert.ok(first.startsWith("<p>20 samples on their way from noise to images (5 steps"), first);
+  assert.ok(second.startsWith("<p>9 samples on their way from noise to images (2 steps"), second);
   assert.match(below, /right on 9 of 10 held-out images/);
   assert.match(
     belowSecond,

@@ -41,17 +41,17 @@ const classCases: readonly (readonly [ReportRun, [name: string, count: number][]
   [
     classed("26 classes", many),
     Array.from({ length: 26 }, (_, c) => [`${c}`, many.filter((other) => other === c).length]),
-    "sample 1, class 0",
+    "sample 1, seen as 0",
   ],
   [
     classed("named", [0, 1, 1, 2], ["cat", "<b>owl</b>"]),
     [["cat", 1], ["&lt;b&gt;owl&lt;/b&gt;", 2], ["2", 1]],
-    "sample 1, class cat",
+    "sample 1, seen as cat",
   ],
   [
     classed("beyond all marks", [100, 500, 4, 500]),
     [["4", 1], ["100", 1], ["500", 2]],
-    "sample 1, class 100",
+    "sample 1, seen as 100",
   ],
   [run("none", { plane: { ...unclassed, real: { position } } }), [["samples", 9]], "sample 1"],
 ];
@@ -169,18 +169,20 @@ async function compare(page: Page): Promise<void> {
   await page.waitForFunction(() => document.getElementById("compare-text")!.textContent!.endsWith(" 0.000"));
 
   await see(page, "plane-chart");
-  assert.match(await text(page, "plane"), /20 samples from noise to data/);
+  assert.match(await text(page, "plane"), /20 samples on their way from noise to images/);
   await page.evaluate(() => {
     const chart = document.getElementById("plane-chart") as unknown as {
       emit(event: string, what: unknown): void;
     };
     chart.emit("plotly_click", { points: [{ customdata: 15 }] });
   });
-  assert.equal(await text(page, "plane-text"), "sample 16, class 5");
+  assert.equal(await text(page, "plane-text"), "sample 16, seen as 5");
   await page.locator("#plane-run").selectOption("1");
-  await page.locator("#plane").getByText("9 samples from noise to data (5").waitFor({ state: "visible" });
-  assert.doesNotMatch(await text(page, "plane"), /20 samples from noise to data/);
-  assert.equal(await text(page, "plane-text"), "sample 1, class 0");
+  await page.locator("#plane").getByText("9 samples on their way from noise to images (5").waitFor({
+    state: "visible",
+  });
+  assert.doesNotMatch(await text(page, "plane"), /20 samples on their way from noise to images/);
+  assert.equal(await text(page, "plane-text"), "sample 1, seen as 0");
   await moveTo(page, 70);
 }
 

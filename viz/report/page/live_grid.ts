@@ -72,12 +72,16 @@ export class LiveGrid {
     classNames: readonly string[] = [],
   ): void {
     const { classes, confidence } = judged;
+    const labels = trajectories.map(({ solved }) => solved?.label);
+    const nameOf = (c: number) => classNames[c] ?? `${c}`;
     buttons.forEach((button, n) => {
       const p = new Text(` ${confidence[n].toFixed(2)}`);
-      const name = element("b", { text: classNames[classes[n]] ?? `${classes[n]}` });
-      button.append(element("span", { class: "under" }, name, p));
+      const asked = labels[n] === undefined ? [] : [`asked ${nameOf(labels[n])}`, element("br"), "seen "];
+      const under = element("span", { class: "under" });
+      under.append(...asked, element("b", { text: nameOf(classes[n]) }), p);
+      button.append(under);
     });
-    notes.prepend(judgedWords(judged, trajectories.map(({ solved }) => solved?.label)));
+    notes.prepend(judgedWords(judged, labels));
   }
 
   /** Makes the buttons open the samples in the explorer. */

@@ -47,7 +47,7 @@ export class PlaneView {
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => views.changed(this.#place));
     views.add(this.#place, () => this.#draw());
     this.#showQuantiles("speed", "speed, RMS a pixel");
-    this.#showQuantiles("straightness", "cosine to the straight line");
+    this.#showQuantiles("straightness", "alignment");
   }
 
   get #run() {
@@ -165,8 +165,8 @@ export class PlaneView {
     const start = n * C * H * W;
     drawImage(byId("plane-image"), image.subarray(start, start + C * H * W), size, this.colours.image);
     byId("plane-text").textContent = `sample ${n + 1}` +
-      (conditioning ? `, drawn as class ${this.#nameOf(conditioning.labels[n])}` : "") +
-      (classes[n] === noClass ? "" : `, class ${this.#nameOf(classes[n])}`);
+      (conditioning ? `, asked for ${this.#nameOf(conditioning.labels[n])}` : "") +
+      (classes[n] === noClass ? "" : `, seen as ${this.#nameOf(classes[n])}`);
   }
 
   /** Shows the median of a quantity over t with a band from the 10 % to the 90 % quantile, for each run. */

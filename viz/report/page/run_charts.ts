@@ -53,7 +53,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
           mode: "lines",
           line: runLine(theme, i),
         })),
-      { xaxis: overT, yaxis: { title: { text: figure }, rangemode: "tozero" } },
+      { xaxis: overT, yaxis: { title: { text: `${figure} (0 is straight)` }, rangemode: "tozero" } },
     );
   }
   showSolvers(runs, views);

@@ -40,6 +40,16 @@ Deno.test("qualityFigures() draws means and intervals against what differs", () 
   }
 });
 
+Deno.test("qualityFigures() draws two seeds as points, as their interval is far too wide", () => {
+  const { figures: [{ plotly: { data } }] } = figuresOf(
+    twoNetworks.map((setup) => ({ ...setup, frechet: [10, 30] })),
+  );
+  const marks = data.filter(({ mode }) => mode === "markers").map((trace) => valuesOf(trace, "y"));
+  assert.deepEqual(marks, [[20], [10, 30], [20], [10, 30]]);
+  const lines = data.filter(({ mode }) => mode === "lines").flatMap((trace) => valuesOf(trace, "y"));
+  assert.deepEqual(lines.filter((y) => y !== 20), [], "no interval");
+});
+
 Deno.test("qualityFigures() draws real images as a line, if all setups have the same data", () => {
   const withReal = (digests: readonly string[]) =>
     figuresOf(twoNetworks.map((setup, i) => ({
