@@ -3,8 +3,7 @@
  * Source: http://yann.lecun.com/exdb/mnist/
  */
 
-import { u32 } from "./data_files.ts";
-import { DataError } from "./dataset.ts";
+import { DataError, u32 } from "./dataset.ts";
 
 /** Most lengths in a header: images, rows, columns, channels. */
 const maxRank = 4;

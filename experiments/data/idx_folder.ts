@@ -2,8 +2,14 @@
 
 import { join } from "node:path";
 import { sha256 } from "../run/contained.ts";
-import { listFolder, readDataFile } from "./data_files.ts";
-import { DataError, type Dataset, type LabelledImages, shuffled } from "./dataset.ts";
+import {
+  DataError,
+  type Dataset,
+  type LabelledImages,
+  listFolder,
+  readDataFile,
+  shuffled,
+} from "./dataset.ts";
 import { type IdxImages, parseImages, parseLabels, readIdx } from "./idx.ts";
 
 /** File names of an IDX data set; images with channels may say idx4 instead. */

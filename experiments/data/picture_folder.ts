@@ -2,8 +2,15 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { listFolder, readDataFile } from "./data_files.ts";
-import { DataError, type Dataset, type LabelledImages, shuffled, splitTest } from "./dataset.ts";
+import {
+  DataError,
+  type Dataset,
+  type LabelledImages,
+  listFolder,
+  readDataFile,
+  shuffled,
+  splitTest,
+} from "./dataset.ts";
 import { decodePng, mostFileBytes, type Pixels } from "./png.ts";
 
 /** Number of files read at once. */

@@ -4,8 +4,7 @@
  */
 
 import { crc32, inflateSync } from "node:zlib";
-import { u32 } from "./data_files.ts";
-import { DataError } from "./dataset.ts";
+import { DataError, u32 } from "./dataset.ts";
 
 /** Most bytes of an image file. */
 export const mostFileBytes: number = 2 ** 25;
