@@ -25,6 +25,8 @@ export const taskNames = [
   "overfit",
   "judge",
   "report",
+  "serve",
+  "build:site",
   "sync",
   "runs",
   "animate",

@@ -54,6 +54,16 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   assert.equal(stderr, "Done; see a/report.html\n");
   assert.deepEqual(await place.read("a", "report.html"), atTheEnd);
 
+  await place.succeed("build:site", "a --out site");
+  assert.deepEqual(await place.read("site", "index.html"), atTheEnd);
+  assert.ok((await place.read("site", "web", "flow.js")).length > 100_000);
+  await place.succeed("build:site", "a --out site"); // again
+  const { stderr: refused } = await place.run("build:site", "a --out a");
+  assert.match(
+    refused,
+    /^RunError: Cannot write a site to a: it holds \S+ \(expected a new or empty folder\)\n$/,
+  );
+
   const { runs: [a] } = await dataOf(place, "a", "report.html");
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
   assert.deepEqual(a.trajectories.map(({ shape: [M, ...size] }) => [M, size]), [
