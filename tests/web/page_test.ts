@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { brotliCompressSync, deflateRawSync } from "node:zlib";
 import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
 import { assertLikeDigits } from "../digit_features.ts";
 import { withFolder } from "../folder.ts";
@@ -192,6 +193,14 @@ testUnless(
       assert.ok(success, new TextDecoder().decode(stderr));
     }),
 );
+
+Deno.test("web/flow.js is small: for pages, and deflated in reports", async () => {
+  const { default: text } = await import("../../web/flow.js", { with: { type: "text" } });
+  const bytes = new TextEncoder().encode(text);
+  assert.ok(bytes.length <= 450_000, `${bytes.length} bytes`);
+  assert.ok(brotliCompressSync(bytes).length <= 150_000, "by Brotli, as hosts send it");
+  assert.ok(deflateRawSync(bytes).length * 4 / 3 <= 250_000, "in base64, as reports hold it");
+});
 
 testUnless(reason, "bundle() uses the Deno version that denow installs", async () => {
   const denow = await Deno.readTextFile(new URL("../../denow", import.meta.url));
