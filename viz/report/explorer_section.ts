@@ -102,7 +102,7 @@ ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
 <p class="small" id="flow-times"></p>
-<p class="small">Point at a pixel to see how it changes; click to hold it.</p>${
+<p class="small screen">Point at a pixel to see how it changes; click to hold it.</p>${
     live ? stepPlace : undefined
   }</div>
 ${chart("pixel-chart", "Value and velocity of the chosen pixel over t", "", { hasTable: false })}

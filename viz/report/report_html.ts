@@ -72,9 +72,9 @@ function firstSentence({ runs, study }: ReportData): Markup | undefined {
   const [network, turns] = runs.length > 1 ? ["These networks", "turn"] : ["This network", "turns"];
   const words = new Set(runs.map(({ subject = "images" }) => subject));
   const subject = words.size === 1 ? [...words][0] : "images";
-  return markup`<p class="dek">${network} ${turns} noise into ${subject}. Press Play${
+  return markup`<p class="dek">${network} ${turns} noise into ${subject}.<span class="screen"> Press Play${
     live ? ", draw new noise, or paint into an image" : ""
-  }.</p>`;
+  }.</span></p>`;
 }
 
 /** Bytes for the page's program, as text that browsers do not parse. */

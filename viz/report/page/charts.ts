@@ -60,6 +60,11 @@ export function runLine(theme: Theme, run: number): { color: string; dash: strin
 
 const all: Chart[] = [];
 
+/** Redraws all charts in the current colours and widths. */
+export function refreshCharts(): void {
+  for (const chart of all) chart.refresh();
+}
+
 /** A Plotly chart in the page's colours, with an optional line at t. */
 export class Chart {
   #drawn = false;
@@ -76,7 +81,7 @@ export class Chart {
   ) {
     if (all.push(this) > 1) return;
     const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", () => all.forEach((chart) => chart.refresh()));
+    dark.addEventListener("change", refreshCharts);
   }
 
   /** Draws the chart, with a line at t if given. */
@@ -94,6 +99,7 @@ export class Chart {
     };
     const layout = {
       template: { layout: commonLayout(theme) },
+      width: this.element.clientWidth, // at once: Plotly's own resizing comes too late for printing
       uirevision: "same", // keeps what the reader hid
       ...t !== undefined && { shapes: [lineAtT] },
       ...this.layout(),

@@ -10,6 +10,7 @@ import { pageColours } from "./image_panel.ts";
 import { inflated } from "./inflate.ts";
 import { Live } from "./live.ts";
 import { PlaneView } from "./plane_view.ts";
+import { prepareForPrint } from "./printing.ts";
 import { showRuns } from "./run_charts.ts";
 import { Views } from "./views.ts";
 
@@ -25,6 +26,7 @@ async function start(): Promise<void> {
   const { runs, comparison, palettes } = unpacked<PageData>(await inflated("data"));
   const views = new Views();
   const colours = pageColours(palettes);
+  prepareForPrint(views);
   showRuns(runs, views);
   if (document.getElementById("clock")) {
     const clock = new Clock(() => views.changed());

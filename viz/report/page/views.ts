@@ -10,13 +10,6 @@ export class Views {
     this.#wait();
   }, { rootMargin: "300px" });
 
-  constructor() {
-    addEventListener("beforeprint", () => {
-      this.#views.forEach((view) => view.near = true);
-      this.#drawStale();
-    });
-  }
-
   /** Adds a view, which is drawn when first visible and after each change. */
   add(element: Element, draw: () => void): void {
     this.#views.set(element, { draw, near: false, stale: true });
@@ -29,6 +22,12 @@ export class Views {
     if (!place) return;
     const chart = new Chart(place, traces, () => layout);
     this.add(place, () => chart.draw());
+  }
+
+  /** Draws all views, wherever they are. */
+  drawAll(): void {
+    this.#views.forEach((view) => view.near = true);
+    this.#drawStale();
   }
 
   /** Redraws all views, or the view of one element. */
