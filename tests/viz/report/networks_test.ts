@@ -173,7 +173,8 @@ async function drawAll(page: Page): Promise<void> {
     const each = Array.from({ length: many }, (_, n) => [...probabilities.subarray(3 * n, 3 * n + 3)]);
     const found = each.map((shares) => shares.indexOf(Math.max(...shares)));
     const names = network === labelled ? [...classNames, "2"] : ["0", "1", "2"];
-    seen.push(...each.map((shares, n) => `${names[found[n]]} ${Math.max(...shares).toFixed(2)}`));
+    const asked = (n: number) => network === labelled ? `asked ${names[(first + n) % classes]}\nseen ` : "";
+    seen.push(...each.map((shares, n) => `${asked(n)}${names[found[n]]} ${Math.max(...shares).toFixed(2)}`));
     const words = (await verdicts.nth(i).innerText()).replaceAll(/\s+/g, " ");
     const sure = each.filter((shares) => Math.max(...shares) >= 0.9).length;
     assert.match(words, new RegExp(`^Recognised ${sure} of 16 .* right about 25.0 % of test images`));
