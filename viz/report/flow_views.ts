@@ -51,7 +51,10 @@ function planeSection(runs: readonly ReportRun[]): Markup {
 ${ofEach(planeText)}
 <div class="controls"><label>Model <select id="plane-run"></select></label></div>
 <div class="plane">
-${chart("plane-chart", "Samples in the plane of two principal components", "tall", { hasTable: false })}
+<div class="overlay">${
+    chart("plane-chart", "Samples in the plane of two principal components", "tall", { hasTable: false })
+  }
+<canvas id="plane-samples" aria-hidden="true"></canvas></div>
 <figure><canvas id="plane-image" aria-hidden="true"></canvas>
 <figcaption id="plane-text" aria-live="polite"></figcaption></figure></div>
 ${ofEach(classesText)}
@@ -90,8 +93,8 @@ function classifierText(classifier: NonNullable<PlaneTrajectories["classifier"]>
 function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
   const by = classifier && classifierText(classifier);
   const known = by &&
-    markup`<p class="small">Colours and shapes are classes, ${by} names a class even for samples that look like none.
-Click a class in the legend to hide it.</p>`;
+    markup`<p class="small">Each sign is a sample: the number or first letter of its class, ${by} names a class even for
+samples that look like none. Click a class in the legend to hide it.</p>`;
   if (!conditioning) return markup`${known}`;
   const { labels, guidance } = conditioning;
   const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;

@@ -127,6 +127,25 @@ export function tracesOf(page: Page, id: string): Promise<Drawn[]> {
   }, id);
 }
 
+/** The place of a point of the plane in the page's window, in pixels. */
+export function placeInPlane(page: Page, x: number, y: number): Promise<[left: number, top: number]> {
+  return page.evaluate(([x, y]) => {
+    type Axis = { _offset: number; l2p(value: number): number };
+    const chart = document.getElementById("plane-chart") as unknown as HTMLElement & {
+      _fullLayout: { xaxis: Axis; yaxis: Axis };
+    };
+    const { left, top } = chart.getBoundingClientRect();
+    const { xaxis, yaxis } = chart._fullLayout;
+    return [left + xaxis._offset + xaxis.l2p(x), top + yaxis._offset + yaxis.l2p(y)] as [number, number];
+  }, [x, y]);
+}
+
+/** Moves the pointer to a point of the plane. */
+export async function pointInPlane(page: Page, x: number, y: number): Promise<void> {
+  await page.mouse.move(...await placeInPlane(page, x, y));
+  await twoFrames(page);
+}
+
 /** The text of an element. */
 export const text = (page: Page, id: string) => page.locator(`#${id}`).innerText();
 

@@ -5,8 +5,7 @@ import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "..
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf, pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
 import { logTicks } from "../../../viz/figure/log_ticks.ts";
-import type { Theme } from "../../../viz/report/page/charts.ts";
-import { classAt, classesOf, classMark, noClass } from "../../../viz/report/page/plane.ts";
+import { classAt, classesOf, noClass, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
 import { lossTraces } from "../../../viz/report/page/run_charts.ts";
 import { lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
@@ -205,10 +204,10 @@ Deno.test("classAt() interpolates linearly between snapshots", () => {
     position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
     velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
   };
-  const { points, arrows, trails } = classAt(plane, 4, 0.75);
+  const { points, arrows } = classAt(plane, 4, 0.75);
   assert.deepEqual(points, { x: [2], y: [2], customdata: [0] });
   assert.deepEqual([arrows.x.slice(0, 2), arrows.y.slice(0, 2)], [[2, 2.4], [2, 2]]);
-  assert.deepEqual(trails, { x: [0, 1, 3, NaN], y: [0, 2, 2, NaN] });
+  assert.deepEqual(trailsOf(plane, 4), { x: [0, 1, 3, NaN], y: [0, 2, 2, NaN] });
   assert.deepEqual(classAt(plane, 4, 1).points.x, [3]);
   assert.deepEqual(classAt(plane, 4, 1).arrows.x, [], "at the end there is no velocity");
   assert.deepEqual(classAt(plane, 5, 0.5).points.x, []);
@@ -246,13 +245,19 @@ Deno.test("fastestOf() is 1 if all velocities are 0", () => {
   assert.equal(fastestOf([still, { ...still, velocity: Float32Array.of(-3, 1) }]), 3);
 });
 
-const theme = { classes: Array.from({ length: 10 }, (_, c) => `colour ${c}`) } as unknown as Theme;
-const markOf = (c: number) => Object.values(classMark(theme, c)).join();
-
-Deno.test("classMark() tells 80 classes apart by colour and shape, and classesOf() sorts those of all runs", () => {
-  assert.equal(new Set(Array.from({ length: 80 }, (_, c) => markOf(c))).size, 80);
-  assert.deepEqual(classMark(theme, 9), { color: "colour 9", symbol: "circle" });
-  assert.equal(markOf(85), markOf(5), "then marks repeat");
+Deno.test("signsOf() gives each class a sign of its own: a short name, else its first letter, else its number", () => {
+  const cases: [classes: number[], names: string[], signs: string[]][] = [
+    [[0, 1, 12], [], ["0", "1", "12"]],
+    [[0, 1], ["10", "11"], ["10", "11"]],
+    [[0, 2], ["cat", "", "owls"], ["C", "O"]],
+    [[0, 1, 2], ["trouser", "shirt"], ["T", "S", "2"]],
+    [[0, 1, 2], ["shirt", "trouser", "Sneaker"], ["0", "1", "2"]],
+    [[0, 1], ["", "owls"], ["0", "1"]],
+    [[1000, 2000], [], ["1000", "2000"]],
+  ];
+  for (const [classes, names, signs] of cases) {
+    assert.deepEqual([...signsOf(classes, names)], classes.map((c, i) => [c, signs[i]]), `${names}`);
+  }
   assert.deepEqual(classesOf([[12, 3, 12], [300, noClass]]), [noClass, 3, 12, 300]);
 });
 

@@ -5,15 +5,20 @@ import assert from "node:assert/strict";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { figure } from "../../../viz/mod.ts";
-import {
-  figurePage,
-  type Passage,
-  reportHtml,
-  type ReportRun,
-  type SolverQuality,
-} from "../../../viz/report/mod.ts";
+import { figurePage, type Passage, reportHtml, type SolverQuality } from "../../../viz/report/mod.ts";
 import { hostile, plane, quality, run, two } from "./made_up.ts";
-import { controls, moveTo, optionsOf, type Page, see, testReport, text, told, tracesOf } from "./opened.ts";
+import {
+  controls,
+  moveTo,
+  optionsOf,
+  type Page,
+  pointInPlane,
+  see,
+  testReport,
+  text,
+  told,
+  tracesOf,
+} from "./opened.ts";
 
 /** Quality of a solver with 4 and 8 evaluations. */
 const resultsOf = (solver: string): SolverQuality[] =>
@@ -26,35 +31,6 @@ const resultsOf = (solver: string): SolverQuality[] =>
     chosen: solver === "heun" && evaluations === 8,
   }));
 const solvers = ["euler", "midpoint", "heun", "bosh3", "rk4", "dopri5", "bosh3, own", "dopri5, own", "sde"];
-
-/** A run with samples of these classes in the plane. */
-const classed = (name: string, classes: readonly number[], classNames?: readonly string[]) => {
-  const { real, ...rest } = plane(4, classes.length);
-  const ofReal = Array.from({ length: 30 }, (_, n) => classes[n % classes.length]);
-  const samples = { ...rest, classes, real: { ...real, classes: ofReal } };
-  return run(name, { plane: samples, ...classNames && { classNames } });
-};
-const many = Array.from({ length: 60 }, (_, n) => n % 26);
-const { classes: _, classifier: __, real: { position }, ...unclassed } = plane(4, 9);
-/** Runs, with the name and number of points of each class, and the text on the first sample. */
-const classCases: readonly (readonly [ReportRun, [name: string, count: number][], said: string])[] = [
-  [
-    classed("26 classes", many),
-    Array.from({ length: 26 }, (_, c) => [`${c}`, many.filter((other) => other === c).length]),
-    "sample 1, seen as 0",
-  ],
-  [
-    classed("named", [0, 1, 1, 2], ["cat", "<b>owl</b>"]),
-    [["cat", 1], ["&lt;b&gt;owl&lt;/b&gt;", 2], ["2", 1]],
-    "sample 1, seen as cat",
-  ],
-  [
-    classed("beyond all marks", [100, 500, 4, 500]),
-    [["4", 1], ["100", 1], ["500", 2]],
-    "sample 1, seen as 100",
-  ],
-  [run("none", { plane: { ...unclassed, real: { position } } }), [["samples", 9]], "sample 1"],
-];
 
 const line = figure([{ x: [1, 2], y: [3, 4], name: "residual", color: "#d55e00" }], {
   xTitle: "images",
@@ -92,7 +68,7 @@ const { plane: ___, ...flat } = run(long, {
   live: "it was told so",
 });
 const [first, second] = two.runs;
-const runs = [flat, first, { ...second, plane: plane(6, 9) }, ...classCases.map(([run]) => run)];
+const runs = [flat, first, { ...second, plane: plane(6, 9) }];
 
 async function showFindings(page: Page): Promise<void> {
   assert.equal(await page.locator("h1").innerText(), study.title);
@@ -170,12 +146,7 @@ async function compare(page: Page): Promise<void> {
 
   await see(page, "plane-chart");
   assert.match(await text(page, "plane"), /20 samples on their way from noise to images/);
-  await page.evaluate(() => {
-    const chart = document.getElementById("plane-chart") as unknown as {
-      emit(event: string, what: unknown): void;
-    };
-    chart.emit("plotly_click", { points: [{ customdata: 15 }] });
-  });
+  await pointInPlane(page, 2.4 * Math.cos(15), 2.4 * Math.sin(15));
   assert.equal(await text(page, "plane-text"), "sample 16, seen as 5");
   await page.locator("#plane-run").selectOption("1");
   await page.locator("#plane").getByText("9 samples on their way from noise to images (5").waitFor({
@@ -184,24 +155,6 @@ async function compare(page: Page): Promise<void> {
   assert.doesNotMatch(await text(page, "plane"), /20 samples on their way from noise to images/);
   assert.equal(await text(page, "plane-text"), "sample 1, seen as 0");
   await moveTo(page, 70);
-}
-
-/** Each sample in the plane has mark and name of its class. */
-async function seeClasses(page: Page): Promise<void> {
-  for (const [i, [{ name }, expected, said]] of classCases.entries()) {
-    await page.locator("#plane-run").selectOption(`${2 + i}`);
-    await page.waitForFunction((said) => document.getElementById("plane-text")!.textContent === said, said);
-    await moveTo(page, 100);
-    const points = (await tracesOf(page, "plane-chart")).filter(({ customdata, x }) =>
-      customdata && x.length > 0
-    );
-    assert.deepEqual(points.map(({ name, x }) => [name, x.length]), expected, name);
-    const isClassed = name !== "none";
-    assert.ok(points.every(({ showlegend }) => showlegend === isClassed), name);
-    assert.equal(/Colours and shapes are classes/.test(await text(page, "plane")), isClassed);
-    if (i > 0) continue;
-    assert.equal(new Set(points.map(({ marker }) => `${marker!.color} ${marker!.symbol}`)).size, 26);
-  }
 }
 
 /** Nine solvers are told apart, figures of quality are shown, and traces stay hidden when the slider moves. */
@@ -249,6 +202,8 @@ async function fitPhone(page: Page): Promise<void> {
     backgrounds.push(Number(/\d+/.exec(colour)![0]));
     for (const id of charts) await see(page, id);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
+    const [chart, layer] = await boxesOf(page, "#plane-chart, #plane-samples");
+    assert.deepEqual(layer, chart, "samples are drawn over the whole chart");
     const [title, line, meaning] = await boxesOf(page, ".figures tr:first-child > :is(th, .line, .meaning)");
     assert.ok(title.bottom <= line.y && line.bottom <= meaning.y && line.width > 320, "rows are stacked");
     const rates = await page.locator("#rate-chart .ytick").allTextContents();
@@ -307,9 +262,9 @@ async function assertUnstretched(page: Page): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() shows findings of a study, and compares, classifies and draws its runs on any screen",
+  "reportHtml() shows findings of a study, and compares and draws its runs on any screen",
   reportHtml({ runs, comparison: { ...two.comparison!, runs: [1, 2] }, study }),
-  { showFindings, fitStudy, compare, seeClasses, seeQuality, lackNetworks, fitPhone },
+  { showFindings, fitStudy, compare, seeQuality, lackNetworks, fitPhone },
 );
 
 const note = `Intervals over seeds ${hostile}`;

@@ -12,16 +12,20 @@ declare const Plotly: {
     config: PlotlyPart,
   ): Promise<unknown>;
   relayout(element: HTMLElement, changes: PlotlyPart): Promise<unknown>;
-  restyle(element: HTMLElement, changes: PlotlyPart, traces: readonly number[]): Promise<unknown>;
 };
 
-interface PlotElement extends HTMLElement {
-  on(event: "plotly_hover" | "plotly_click", handler: (event: { points: PlotPoint[] }) => void): void;
+/** An axis of a drawn chart, in CSS pixels from the left or upper edge of its element. */
+export interface PlotAxis {
+  readonly _offset: number;
+  readonly _length: number;
+  /** The place of a value, from `_offset`. */
+  l2p(value: number): number;
 }
 
-/** A point under the pointer. */
-export interface PlotPoint {
-  readonly customdata: unknown;
+interface PlotElement extends HTMLElement {
+  readonly _fullLayout: { readonly xaxis: PlotAxis; readonly yaxis: PlotAxis };
+  readonly _fullData: readonly { readonly visible: boolean | string; readonly legendgroup: string }[];
+  on(event: "plotly_afterplot", handler: () => void): void;
 }
 
 /** The current colours of the page, light or dark. */
@@ -32,7 +36,7 @@ export interface Theme {
   readonly paper: string;
   /** Colours of runs, in order. */
   readonly runs: readonly string[];
-  /** Ten colours of classes; `classMark` adds shapes for more classes. */
+  /** Ten colours of classes. */
   readonly classes: readonly string[];
   /** Colours of the red, green and blue channel. */
   readonly channels: readonly string[];
@@ -122,16 +126,16 @@ export class Chart {
     Plotly.relayout(this.element, { "shapes[0].x0": t, "shapes[0].x1": t });
   }
 
-  /** Changes attributes of traces, as `Plotly.restyle` does. */
-  restyle(changes: PlotlyPart, traces: readonly number[]): void {
-    Plotly.restyle(this.element, changes, traces);
+  /** Calls back whenever the chart was drawn anew, also in another size; call it after the chart is drawn. */
+  onDrawn(handler: () => void): void {
+    (this.element as PlotElement).on("plotly_afterplot", handler);
   }
 
-  /** Calls back with each point that is hovered or tapped; call it after the chart is drawn. */
-  onPoint(handler: (point: PlotPoint) => void): void {
-    for (const event of ["plotly_hover", "plotly_click"] as const) {
-      (this.element as PlotElement).on(event, ({ points: [point] }) => handler(point));
-    }
+  /** The axes, and the legend groups that the reader hid. */
+  get frame(): { readonly x: PlotAxis; readonly y: PlotAxis; readonly hidden: ReadonlySet<string> } {
+    const { _fullLayout: { xaxis: x, yaxis: y }, _fullData: traces } = this.element as PlotElement;
+    const hidden = traces.filter(({ visible }) => visible === "legendonly");
+    return { x, y, hidden: new Set(hidden.map(({ legendgroup }) => legendgroup)) };
   }
 }
 

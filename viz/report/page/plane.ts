@@ -12,17 +12,15 @@ export type ClassedTrajectories =
 const ahead = 0.1;
 
 /**
- * The samples of a class at time t: points, arrows that show the velocity times 0.1, and trajectories. Positions between
- * snapshots are exact, as a step of Euler's method is a straight line.
+ * The samples of a class at time t: points, and arrows that show the velocity times 0.1. Positions between snapshots are
+ * exact, as a step of Euler's method is a straight line.
  */
 export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
   const { shape: [M, N], t: times, classes, position, velocity } = plane;
   const points: ChartLines & { customdata: number[] } = { x: [], y: [], customdata: [] };
   const arrows: ChartLines = { x: [], y: [] };
-  const trails: ChartLines = { x: [], y: [] };
   const m = Math.max(0, Math.min(M - 2, lastUntil(times, t)));
   const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
-  const snapshots = Array.from({ length: M }, (_, k) => k);
   for (let n = 0; n < N; n++) {
     if (classes[n] !== wanted) continue;
     const at = (k: number, axis: number) => position[(k * N + n) * 2 + axis];
@@ -33,26 +31,35 @@ export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
     if (t < 1) {
       addArrow(arrows, x, y, ahead * velocity[(m * N + n) * 2], ahead * velocity[(m * N + n) * 2 + 1]);
     }
-    trails.x.push(...snapshots.map((k) => at(k, 0)), NaN);
-    trails.y.push(...snapshots.map((k) => at(k, 1)), NaN);
   }
-  return { points, arrows, trails };
+  return { points, arrows };
+}
+
+/** The trajectories of the samples of a class. */
+export function trailsOf(plane: ClassedTrajectories, wanted: number): ChartLines {
+  const { shape: [M, N], classes, position } = plane;
+  const of = (axis: number) =>
+    Array.from({ length: N }, (_, n) => n).filter((n) => classes[n] === wanted)
+      .flatMap((n) => [...Array.from({ length: M }, (_, k) => position[(k * N + n) * 2 + axis]), NaN]);
+  return { x: of(0), y: of(1) };
 }
 
 /** Stands for an unknown class. */
 export const noClass = -1;
 
-/** Plotly's names of shapes. Each is used with all colours before the next. */
-const symbols = ["circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "triangle-down"];
+/** Colour of a class; it repeats after ten classes, so signs tell classes apart. */
+export function classColour(theme: Theme, c: number): string {
+  return theme.classes[c === noClass ? 0 : c % theme.classes.length];
+}
 
-/** Colour and shape of a class; they repeat after 80 classes. */
-export function classMark(theme: Theme, c: number): { readonly color: string; readonly symbol: string } {
-  if (c === noClass) return { color: theme.classes[0], symbol: symbols[0] };
-  const colours = theme.classes.length;
-  return {
-    color: theme.classes[c % colours],
-    symbol: symbols[Math.floor(c / colours) % symbols.length],
-  };
+/** The sign of each class, which differs from all others: a short name, else the first letter, else the number. */
+export function signsOf(classes: readonly number[], names: readonly string[]): ReadonlyMap<number, string> {
+  const words = classes.map((c) => names[c] ?? `${c}`);
+  const letters = words.map((word, i) => names[classes[i]] === undefined ? word : [...word.toUpperCase()][0]);
+  const areSigns = (all: readonly string[]) =>
+    new Set(all).size === all.length && all.every((sign) => sign && sign.length <= 3);
+  const signs = [words, letters].find(areSigns) ?? classes.map(String);
+  return new Map(classes.map((c, i) => [c, signs[i]]));
 }
 
 /** The classes of samples of all runs, in ascending order. */

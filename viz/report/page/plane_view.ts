@@ -1,5 +1,4 @@
 /// <reference lib="dom" />
-import type { ChartLines } from "../../flow/quiver.ts";
 import { sizeWithChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { PlaneTrajectories } from "../report_data.ts";
@@ -8,7 +7,8 @@ import { Chart, type PlotlyPart, runLine, type Theme } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, plotlyText } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
-import { classAt, type ClassedTrajectories, classesOf, classMark, noClass } from "./plane.ts";
+import { classColour, type ClassedTrajectories, classesOf, noClass, signsOf, trailsOf } from "./plane.ts";
+import { SampleLayer } from "./sample_layer.ts";
 import type { Views } from "./views.ts";
 
 /** Most classes for a legend above the chart; a longer legend goes beside it. */
@@ -23,11 +23,12 @@ export class PlaneView {
     readonly classNames: readonly string[];
     readonly plane: PlaneTrajectories & ClassedTrajectories;
   }[];
-  /** The classes of all runs, in ascending order; `noClass` if a run has none. */
-  readonly #classes: readonly number[];
   readonly #choice = byId<HTMLSelectElement>("plane-run");
   readonly #place = byId("plane-chart");
   readonly #chart: Chart;
+  readonly #layer: SampleLayer;
+  #theme: Theme | undefined;
+  #signs: ReadonlyMap<number, string> = new Map();
   #drawnRun = -1;
   #sample = 0;
 
@@ -42,8 +43,11 @@ export class PlaneView {
       const { shape: [, N], classes = Array<number>(N).fill(noClass) } = plane;
       return [{ run, name, classNames, plane: { ...plane, classes } }];
     });
-    this.#classes = classesOf(this.#runs.map(({ plane }) => plane.classes));
-    this.#chart = new Chart(this.#place, (theme) => this.#traces(theme), () => this.#layout());
+    this.#chart = new Chart(this.#place, (theme) => this.#traces(this.#theme = theme), () => this.#layout());
+    this.#layer = new SampleLayer(this.#chart, (n) => {
+      this.#showSample(n);
+      views.changed(this.#place);
+    });
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => views.changed(this.#place));
     views.add(this.#place, () => this.#draw());
     this.#showQuantiles("speed", "speed, RMS a pixel");
@@ -58,83 +62,59 @@ export class PlaneView {
     const first = this.#drawnRun < 0;
     if (this.#drawnRun !== Number(this.#choice.value)) {
       this.#drawnRun = Number(this.#choice.value);
-      this.#sample = 0; // this run may have fewer samples
+      const { plane: { classes, real }, classNames } = this.#run;
+      this.#signs = signsOf(classesOf([classes, real.classes ?? []]), classNames);
+      this.#showSample(0); // this run may have fewer samples
       this.#chart.draw();
       for (const words of document.querySelectorAll<HTMLElement>("[data-plane]")) {
         words.hidden = words.dataset.plane !== this.#choice.value;
       }
-      if (first) {
-        this.#chart.onPoint(({ customdata }) => {
-          this.#showSample(Number(customdata));
-          this.views.changed(this.#place);
-        });
-      }
-      this.#showSample(0);
+      if (first) this.#chart.onDrawn(() => this.#drawSamples());
     }
-    const at = this.#at();
-    const shapes = [...at.flatMap(({ points, arrows }) => [arrows, points]), this.#chosen(at)];
-    const traces = [...at.flatMap((_, i) => [2 + 3 * i, 3 + 3 * i]), 1 + 3 * at.length];
-    this.#chart.restyle({ x: shapes.map(({ x }) => x), y: shapes.map(({ y }) => y) }, traces);
+    this.#drawSamples();
   }
 
-  #at(): readonly ReturnType<typeof classAt>[] {
-    return this.#classes.map((c) => classAt(this.#run.plane, c, this.clock.t));
+  #drawSamples(): void {
+    const { plane } = this.#run;
+    const [signs, chosen, { t }] = [this.#signs, this.#sample, this.clock];
+    this.#layer.draw({ plane, t, signs, chosen }, this.#theme!);
   }
 
-  /** The point of the sample whose image is shown. */
-  #chosen(at: readonly ReturnType<typeof classAt>[]): ChartLines {
-    const { points } = at[this.#classes.indexOf(this.#run.plane.classes[this.#sample])];
-    const i = points.customdata.indexOf(this.#sample);
-    return i < 0 ? { x: [], y: [] } : { x: [points.x[i]], y: [points.y[i]] };
-  }
-
-  /** Traces of real images, of trajectories, arrows and points by class, and of a ring around the chosen sample. */
+  /** Traces of real images, of trajectories by class, and of the legend. */
   #traces(theme: Theme): PlotlyPart[] {
-    const { plane: { real, classes } } = this.#run;
-    const marks = real.classes && Array.from(real.classes, (c) => classMark(theme, c));
-    const at = this.#at();
+    const { plane } = this.#run;
+    const { real } = plane;
+    const marks = real.classes
+      ? {
+        mode: "text",
+        text: Array.from(real.classes, (c) => plotlyText(this.#signs.get(c)!)),
+        textfont: { size: 10, color: Array.from(real.classes, (c) => classColour(theme, c)) },
+        opacity: 0.35,
+      }
+      : { mode: "markers", marker: { size: 5, color: theme.muted }, opacity: 0.22 };
     const realTrace = {
       x: real.position.filter((_, i) => i % 2 === 0),
       y: real.position.filter((_, i) => i % 2 === 1),
-      mode: "markers",
-      marker: {
-        size: 5,
-        opacity: 0.22,
-        color: marks ? marks.map(({ color }) => color) : theme.muted,
-        symbol: marks ? marks.map(({ symbol }) => symbol) : "circle",
-      },
-      hoverinfo: "skip",
+      ...marks,
       name: "real images",
-      showlegend: false,
-    };
-    const ring = {
-      ...this.#chosen(at),
-      mode: "markers",
-      marker: { symbol: "circle-open", size: 15, color: theme.ink, line: { width: 2 } },
-      hoverinfo: "skip",
       showlegend: false,
     };
     return [
       realTrace,
-      ...this.#classes.flatMap((c, i) => {
-        const { points, arrows, trails } = at[i];
-        const { color, symbol } = classMark(theme, c);
-        const name = c === noClass ? "samples" : plotlyText(this.#nameOf(c));
-        const common = { legendgroup: `${c}`, name, hoverinfo: "skip", showlegend: false };
+      ...classesOf([plane.classes]).flatMap((c) => {
+        const color = classColour(theme, c);
+        const [sign, name] = [this.#signs.get(c)!, this.#nameOf(c)];
+        const legendgroup = `${c}`;
+        const line = { color, width: 0.7 };
         return [
-          { ...common, ...trails, mode: "lines", line: { color, width: 0.7 }, opacity: 0.3 },
-          { ...common, ...arrows, mode: "lines", line: { color, width: 1.2 } },
+          { ...trailsOf(plane, c), legendgroup, mode: "lines", line, opacity: 0.3, showlegend: false },
           {
-            ...common,
-            ...points,
-            mode: "markers",
-            marker: { color, symbol, size: 7, line: { color: theme.paper, width: 1 } },
-            showlegend: c !== noClass && Array.from(classes).includes(c),
-            hoverinfo: "none",
+            ...{ x: [null], y: [null], legendgroup, mode: "markers", marker: { color, size: 8 } },
+            name: plotlyText(sign === name ? name : `${sign}: ${name}`),
+            showlegend: c !== noClass,
           },
         ];
       }),
-      ring,
     ];
   }
 
@@ -142,10 +122,10 @@ export class PlaneView {
     const axis = { zeroline: false, showgrid: true };
     return {
       showlegend: true,
-      ...this.#classes.length > mostAbove && {
+      ...classesOf([this.#run.plane.classes]).length > mostAbove && {
         legend: { orientation: "v", x: 1.01, y: 1, yanchor: "top" }, // scrolls
       },
-      hovermode: "closest",
+      hovermode: false,
       uirevision: this.#choice.value, // other classes
       xaxis: { ...axis, title: { text: "first component" } },
       yaxis: { ...axis, title: { text: "second component" }, scaleanchor: "x" },
