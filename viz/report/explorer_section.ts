@@ -73,8 +73,9 @@ images that it expects.</p>
  *
  * @param live whether to add controls for new samples and painting
  * @param channels number of channels of the images
+ * @param links links to other sections, below what the first screen needs
  */
-export function explorerSection(live: boolean, channels: number): Markup {
+export function explorerSection(live: boolean, channels: number, links: Markup): Markup {
   const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
   const values = channels === 1 ? markup`<br>0 ${colourBar("image")} 1` : undefined;
   const imageText = markup`Noise at t = 0, an image at t = 1.${values}`;
@@ -99,6 +100,7 @@ ${live ? liveControls : undefined}
 <div class="controls"><div id="explorer-samples" class="thumbnails" role="group" aria-label="Sample"></div>
 <label>Model <select id="explorer-run"></select></label></div>
 ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
+${links}
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
 <p class="small" id="flow-times"></p>

@@ -9,14 +9,15 @@ import { percent, quantiles } from "./series.ts";
 export function flowViews(data: ReportData): Markup {
   const { runs, comparison } = data;
   const first = runs.flatMap(({ trajectories }) => trajectories)[0];
+  const links = contents(data);
   const flow = first &&
-    explorerSection(runs.some(({ live }) => live !== undefined), imageSizeOf(first)[0]);
+    explorerSection(runs.some(({ live }) => live !== undefined), imageSizeOf(first)[0], links);
   const others = [
     runs.some(({ plane }) => plane) ? planeSection(runs) : undefined,
     comparison && comparisonSection(runs, comparison),
   ];
-  if (!flow && !others.some((view) => view)) return contents(data);
-  return markup`<div>${flow}${contents(data)}${others}${clockBar()}</div>`;
+  if (!flow && !others.some((view) => view)) return links;
+  return markup`<div>${flow ?? links}${others}${clockBar()}</div>`;
 }
 
 /** Links to the sections below. */
