@@ -1,4 +1,4 @@
-import { deflateRawSync } from "node:zlib";
+import { deflateSync } from "npm:fflate@0.8.3";
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 import type { LegendEntry } from "../figure/figure_row.ts";
 import type { PlotlyFigure } from "../figure/plotly_figure.ts";
@@ -58,7 +58,7 @@ ${trainingSection(data)}
 ${settingsSection(data)}
 </main>
 <footer>${footer}</footer>
-${deflated("plotly", plotly)}
+${deflatedProgram("plotly", plotly)}
 ${deflated("data", packed(pageData(data)))}
 ${liveScripts(data)}
 <script>${inScript(page)}</script>`,
@@ -82,9 +82,20 @@ function bytesScript(id: string, bytes: Uint8Array): Markup {
   return markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>\n`;
 }
 
-/** Deflated bytes or text, which the page inflates. */
-function deflated(id: string, content: Uint8Array | string): Markup {
-  return bytesScript(id, deflateRawSync(content));
+/** Bytes that the page inflates. */
+function deflated(id: string, bytes: Uint8Array): Markup {
+  return bytesScript(id, deflateSync(bytes));
+}
+
+/** Programs deflated before, by id: all reports hold the same ones, and deflating them takes a tenth of a second. */
+const programs = new Map<string, { readonly text: string; readonly script: Markup }>();
+
+function deflatedProgram(id: string, text: string): Markup {
+  const known = programs.get(id);
+  if (known?.text === text) return known.script;
+  const script = deflated(id, new TextEncoder().encode(text));
+  programs.set(id, { text, script });
+  return script;
 }
 
 /** The library and the weights; weights hardly become smaller when they are deflated. */
@@ -99,7 +110,7 @@ function liveScripts({ runs, library }: ReportData): Markup | undefined {
   });
   if (weights.length === 0 || library === undefined) return undefined;
   const judges = judgesOf(runs).map((judge, i) => bytesScript(`judge-${i}`, judge));
-  return markup`${deflated("library", library)}${weights}${judges}`;
+  return markup`${deflatedProgram("library", library)}${weights}${judges}`;
 }
 
 const footer =
