@@ -8,7 +8,6 @@ import * as library from "../../mod.ts";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { buildPackage } from "../../tools/npm_package.ts";
 import { testInBrowser } from "../browser.ts";
-import { withFolder } from "../folder.ts";
 import { granted, testUnless } from "../permissions.ts";
 import { engines } from "./engines.ts";
 import { useLibrary } from "./use_library.js";
@@ -27,21 +26,30 @@ async function output(folder: string, ...[program, ...args]: readonly string[]):
   return new TextDecoder().decode(stdout);
 }
 
-/** Installs the packed library in a new folder, beside a program that uses it. */
-async function withInstalled(use: (folder: string) => Promise<void>): Promise<void> {
+let installing: Promise<string> | undefined;
+
+/** A folder with the packed library installed, beside the function that uses it; made once. */
+async function install(): Promise<string> {
   assert.ok(!("reason" in found));
-  await withFolder(async (folder) => {
-    const file = await buildPackage(folder);
-    const cache = fileURLToPath(new URL("../../.cache/npm-cache", import.meta.url));
-    await Deno.writeTextFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
-    await output(
-      folder,
-      ...found.npm,
-      ...["install", "--silent", "--prefer-offline", "--cache", cache, "--no-audit", "--no-fund", file],
-    );
-    await Deno.copyFile(new URL("use_library.js", import.meta.url), join(folder, "use_library.js"));
-    await use(folder);
-  });
+  const folder = await Deno.makeTempDir({ prefix: "flow-" });
+  const file = await buildPackage(folder);
+  const cache = fileURLToPath(new URL("../../.cache/npm-cache", import.meta.url));
+  await Deno.writeTextFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  await output(
+    folder,
+    ...found.npm,
+    ...["install", "--silent", "--prefer-offline", "--cache", cache, "--no-audit", "--no-fund", file],
+  );
+  await Deno.copyFile(new URL("use_library.js", import.meta.url), join(folder, "use_library.js"));
+  return folder;
+}
+
+Deno.test.afterAll(async () => {
+  if (installing) await Deno.remove(await installing, { recursive: true });
+});
+
+async function withInstalled(use: (folder: string) => Promise<void>): Promise<void> {
+  await use(await (installing ??= install()));
 }
 
 /** What the library gives in this Deno, with or without fused multiply-add. */
