@@ -28,7 +28,7 @@ export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promis
   for (let left = Math.ceil(waitMs / pauseMs); left > 0; left--) {
     checkLock(run);
     const file = await openLock(run);
-    if (await file.tryLock(true) && isAt(file, run)) return lockOf(run, file);
+    if (await file.tryLock(true) && holdsLock(file, run)) return lockOf(run, file);
     file.close();
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
@@ -43,14 +43,23 @@ async function openLock(run: string): Promise<Deno.FsFile> {
   }
 }
 
-/** Whether a run's lock file is still the one at its path. */
-function isAt(lock: Deno.FsFile, run: string): boolean {
-  const { dev, ino } = lock.statSync();
+/** Whether a path still names an open file: its folder may have been deleted, and made anew by another program. */
+export function isAt(file: Deno.FsFile, path: string): boolean {
+  const { dev, ino } = file.statSync();
   try {
-    const there = Deno.lstatSync(join(run, runFile.lock));
+    const there = Deno.lstatSync(path);
     return there.dev === dev && there.ino === ino;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Whether a run's lock file is still the one at its path. */
+function holdsLock(lock: Deno.FsFile, run: string): boolean {
+  try {
+    return isAt(lock, join(run, runFile.lock));
+  } catch (error) {
     throw new RunError(`Cannot check the lock of ${run}: ${reasonOf(error)}`);
   }
 }
@@ -87,7 +96,7 @@ function checkLock(run: string): void {
 
 function lockOf(run: string, file: Deno.FsFile): RunLock {
   const endGuard = guardFolder(run, () => {
-    if (isAt(file, run)) return;
+    if (holdsLock(file, run)) return;
     throw new RunError(
       `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
         "(nothing more is written there; start again)",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { isOther } from "../run/contained.ts";
 import { type Checked, count, fieldsOf, orNull, textField } from "../run/field_checks.ts";
+import { isAt } from "../run/run_lock.ts";
 import { type Cell, makeStudyFolder, type Study } from "./study.ts";
 
 /** Milliseconds between a holder's heartbeats, and until a holder without one loses its lock. */
@@ -110,7 +111,7 @@ function hold(file: Deno.FsFile, locks: string, id: string, generation: number):
   const lost = new AbortController();
   const timer = setInterval(async () => {
     const generations = await generationsOf(locks, id).catch(() => []);
-    if (!isAt(path, file) || generations.some((other) => other > generation)) lost.abort();
+    if (!isStill(file, path) || generations.some((other) => other > generation)) lost.abort();
     else await Deno.utime(path, new Date(), new Date()).catch(() => {}); // the next one may succeed
   }, heartbeat.everyMs);
   Deno.unrefTimer(timer);
@@ -122,20 +123,19 @@ function hold(file: Deno.FsFile, locks: string, id: string, generation: number):
       held = false;
       clearInterval(timer);
       try {
-        if (isAt(path, file)) Deno.removeSync(path);
+        if (isStill(file, path)) Deno.removeSync(path);
       } catch { /* another program took it over and removed it */ }
       file.close();
     },
   };
 }
 
-/** Whether a path still names an open file: its folder may have been deleted, and made anew by another program. */
-function isAt(path: string, file: Deno.FsFile): boolean {
+/** Whether a path still names a lock's file, also if that cannot be seen for a moment. */
+function isStill(file: Deno.FsFile, path: string): boolean {
   try {
-    const [{ dev, ino }, own] = [Deno.statSync(path), file.statSync()];
-    return dev === own.dev && ino === own.ino;
-  } catch (error) {
-    return !(error instanceof Deno.errors.NotFound); // another error may pass
+    return isAt(file, path);
+  } catch {
+    return true;
   }
 }
 
