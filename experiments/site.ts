@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { main, task } from "./program/task.ts";
 import { say } from "./program/output.ts";
 import { writeReport } from "./report/write_report.ts";
-import { RunError, writeAtomic } from "./run/atomic_write.ts";
+import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
 import { path } from "./settings/kinds.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -30,9 +30,8 @@ export const siteTask = task({
   },
   async run({ run, out }) {
     const [folder] = await findRuns([run]);
-    await checkEmpty(out);
+    await makeFolders(out);
     for (const file of pages) {
-      await Deno.mkdir(join(out, file, ".."), { recursive: true });
       const content = await Deno.readFile(fileURLToPath(new URL(`../${file}`, import.meta.url)));
       await writeAtomic(join(out, file), content);
     }
@@ -42,18 +41,17 @@ export const siteTask = task({
   },
 });
 
-/** @throws {RunError} if the folder holds anything but an earlier site */
-async function checkEmpty(folder: string): Promise<void> {
+/** Makes the folders of a site. @throws {RunError} if it cannot, or one holds anything but an earlier site */
+async function makeFolders(folder: string): Promise<void> {
   const known = new Set([".nojekyll", "index.html", ...pages.map((page) => page.split("/")[0])]);
   try {
+    await Deno.mkdir(folder, { recursive: true });
     for await (const { name } of Deno.readDir(folder)) {
-      if (known.has(name)) continue;
-      throw new RunError(
-        `Cannot write a site to ${folder}: it holds ${name} (expected a new or empty folder)`,
-      );
+      if (!known.has(name)) throw new Error(`it holds ${name} (expected a new or empty folder)`);
     }
+    for (const file of pages) await Deno.mkdir(join(folder, file, ".."), { recursive: true });
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new RunError(`Cannot write a site to ${folder}: ${reasonOf(error)}`);
   }
 }
 

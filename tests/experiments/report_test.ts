@@ -64,6 +64,10 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
     /^RunError: Cannot write a site to a: it holds \S+ \(expected a new or empty folder\)\n$/,
   );
 
+  await Deno.writeTextFile(place.file("taken"), "");
+  const { stderr: file } = await place.run("build:site", "a --out taken");
+  assert.match(file, /^RunError: Cannot write a site to taken: [^\n]+\n$/);
+
   const { runs: [a] } = await dataOf(place, "a", "report.html");
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
   assert.deepEqual(a.trajectories.map(({ shape: [M, ...size] }) => [M, size]), [
