@@ -63,8 +63,8 @@ export const compareTask = task({
 const copied = new Set<string>([runFile.config, runFile.environment, runFile.metrics, runFile.samples]);
 
 /**
- * Records a comparison of runs as a run folder with a nested run for each model. Files added later, such as animations, belong to
- * it; `sendRun` mirrors it as a parent run with children.
+ * Records a comparison of runs as a run folder with a nested run for each model. Files added later, such as animations,
+ * belong to it; `sendRun` mirrors it as a parent run with children.
  *
  * @param runs folders of the runs; their base names, made unique, name the nested runs
  * @returns the comparison's folder

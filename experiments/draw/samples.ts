@@ -69,8 +69,8 @@ export async function drawSamples(
 export type OnSamples = (done: number) => void | Promise<void>;
 
 /**
- * Draws samples by any solver, from the noise of a seed, and reports progress. The seed is also that of the noise in stochastic steps. With fixed steps they equal those of
- * `drawSamples`, to the bit.
+ * Draws samples by any solver, from the noise of a seed, and reports progress. The seed is also that of the noise in
+ * stochastic steps. With fixed steps the samples equal those of `drawSamples`, to the bit.
  */
 export function drawSamplesInBatches(
   drawable: Drawable,

@@ -132,8 +132,8 @@ export class MlflowClient {
   }
 
   /**
-   * All artifacts of a run: their paths, unsorted, and their sizes in bytes, if known. Recursive and endless lists are refused:
-   * entries must lie directly in the listed folder, and their number is limited.
+   * All artifacts of a run: their paths, unsorted, and their sizes in bytes, if known. Recursive and endless lists are
+   * refused: entries must lie directly in the listed folder, and their number is limited.
    */
   async artifacts(runId: string): Promise<Map<string, number | undefined>> {
     const folders = new Set([""]);

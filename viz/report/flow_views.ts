@@ -5,7 +5,7 @@ import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 import { percent, quantiles } from "./series.ts";
 
-/** All views that depend on t, with the slider, which stays visible while one of them is on the screen; and links to the rest. */
+/** All views that depend on t with their slider, and links to the other sections. */
 export function flowViews(data: ReportData): Markup {
   const { runs, comparison } = data;
   const first = runs.flatMap(({ trajectories }) => trajectories)[0];
@@ -75,8 +75,8 @@ function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   const [steps, reals] = [M - 1, real.position.length / 2];
   return markup`<p>${N} samples on their way from noise to images (${steps} steps of Euler's method). This map shows only the
 two directions in which real images differ most, their principal components. They hold ${first} + ${second} of the variance
-of real images: samples that meet here may still look different. Faint are ${reals} real images; arrows point to where the
-network sends a sample in the next tenth of t.</p>`;
+of real images: samples that meet here may still look different. The faint signs are ${reals} real images; arrows point to
+where the network sends a sample in the next tenth of t.</p>`;
 }
 
 /** What named the classes, and how reliably. */

@@ -167,8 +167,8 @@ ${table(["solver", "evaluations", "Fréchet distance", "95 % interval", "recogni
   });
   return markup`<section id="solvers" aria-labelledby="solvers-title">
 <h2 id="solvers-title">Quality against cost</h2>
-<p>A solver follows the network's velocities from noise to an image. All start from the same noise. An evaluation is one run of the network on one image; a step takes one or
-several. Lower and further left is better.</p>
+<p>A solver follows the network's velocities from noise to an image. All start from the same noise. An evaluation is
+one run of the network on one image; a step takes one or several. Lower and further left is better.</p>
 ${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
 ${chosen}
 ${details("Numbers of this chart", numbers)}

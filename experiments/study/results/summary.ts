@@ -172,8 +172,9 @@ const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
 ]);
 
 /**
- * All pairs of setups with the same data that differ in one choice; for widths and shares of the budget only neighbours. A network with
- * matched widths is compared with the one it matches, and with others of its kind that were matched in the same way.
+ * All pairs of setups with the same data that differ in one choice; for widths and shares of the budget only neighbours.
+ * A network with matched widths is compared with the one it matches, and with others of its kind that were matched in
+ * the same way.
  */
 function differencesOf(setups: readonly Setup[]): Difference[] {
   const asked = [...new Set(setups.flatMap(({ asked }) => Object.keys(asked)))];
