@@ -73,14 +73,24 @@ export async function testInBrowserWithWebGpu(
   await testInBrowser(name, test, adapter ? undefined : "Chromium gives no WebGPU adapter", software);
 }
 
-/** Script that runs first in a page: removes all that the library could compute on. */
+/** Script that runs first in a page: removes all that the library could compute on, also in workers whose program it makes. */
 export function withoutDevices(): void {
-  Object.defineProperty(navigator, "gpu", { value: undefined });
-  WebAssembly.Memory = class {
-    constructor() {
-      throw new TypeError("no shared memory");
-    }
-  } as unknown as typeof WebAssembly.Memory;
+  const remove = () => {
+    Object.defineProperty(navigator, "gpu", { value: undefined });
+    WebAssembly.Memory = class {
+      constructor() {
+        throw new TypeError("no shared memory");
+      }
+    } as unknown as typeof WebAssembly.Memory;
+  };
+  remove();
+  const { createObjectURL } = URL;
+  URL.createObjectURL = (program: Blob) => {
+    const { type } = program;
+    return createObjectURL(
+      type === "text/javascript" ? new Blob([`(${remove})();`, program], { type }) : program,
+    );
+  };
 }
 
 /** The browsers of this file, by graphics flags. */

@@ -264,6 +264,42 @@ await testReport("reportHtml() says why a page has no device, and shows recorded
   },
 }, { before: withoutDevices });
 
+await testReport("reportHtml() says why no worker starts, and why one fails while it samples", one, {
+  async fail(page) {
+    await page.addInitScript(() => {
+      const { createObjectURL } = URL;
+      const program = `addEventListener("message", ({ data }) => {
+        if (data.method === "noise") setTimeout(() => { throw new RangeError("memory is full"); });
+      });`;
+      URL.createObjectURL = (own: Blob) => createObjectURL(new Blob([program, own]));
+    });
+    await page.reload();
+    await untilLive(page);
+    for (const press of ["first", "second"]) {
+      await clearText(page);
+      await page.locator("#live-draw").click();
+      await told(page, "Error: The worker that computes has failed: ");
+      assert.match(await text(page, "live-text"), /: RangeError: memory is full$/, press);
+    }
+  },
+  async refuse(page) {
+    await page.addInitScript(() => {
+      globalThis.Worker = class {
+        constructor() {
+          throw new DOMException("not from a file", "SecurityError");
+        }
+      } as unknown as typeof Worker;
+    });
+    await page.reload();
+    await page.locator("#explorer").scrollIntoViewIfNeeded();
+    await told(
+      page,
+      "No samples are drawn in this page: This browser starts no worker here: SecurityError: not from a file.",
+    );
+    assert.equal(await controls(page), false);
+  },
+});
+
 const trained = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
 
 /** A report with the repository's own network, whose work takes long enough to stop it. */
@@ -321,6 +357,22 @@ await testReport(
       await page.locator("#live-stop").waitFor({ state: "hidden" });
       assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 0);
       assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
+    },
+    async overtake(page) {
+      const samples = () => page.locator("#explorer-samples button").count();
+      const before = await samples();
+      await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
+      await page.locator("#live-many").click();
+      await page.locator("#live-solver").selectOption("heun");
+      await page.locator("#live-steps").fill("100");
+      await page.locator("#live-seed").fill("6");
+      await page.locator("#live-draw").click();
+      assert.match(await draw(page, 7, "heun", 2), /^Seed 7: 2 steps of heun, 4 evaluations, /);
+      assert.equal(await samples(), before + 1, "the sample of seed 7 alone");
+      assert.equal(await page.locator("#live-grid button[disabled] canvas").count(), 16, "the grid goes on");
+      await page.locator("#live-stop").click();
+      await page.locator("#live-stop").waitFor({ state: "hidden" });
+      assert.equal(await text(page, "live-text"), "Stopped");
     },
     async stopMeasuring(page) {
       await page.locator("#bits-examples button").evaluate((button: HTMLElement) => {

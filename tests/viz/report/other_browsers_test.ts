@@ -21,6 +21,14 @@ globalThis.complaints = [];
 addEventListener("error", ({ message }) => complaints.push(message));
 addEventListener("unhandledrejection", ({ reason }) => complaints.push(String(reason)));
 console.error = (...words) => complaints.push(words.join(" "));
+globalThis.workers = [];
+const Own = Worker;
+Worker = class extends Own {
+  constructor(address) {
+    super(address);
+    workers.push(String(address));
+  }
+};
 </script>`;
 
 /** What the line below the controls says. */
@@ -44,6 +52,9 @@ await testInOtherBrowsers(
         assert.match(await said(page), /^The network is in this page, on CPU, 1 thread/);
         await page.run(() => document.getElementById("live-draw")!.click());
         await until(page, () => document.getElementById("live-text")!.textContent!.startsWith("Seed 1: "));
+        const workers = await page.run(() => (globalThis as unknown as { workers: string[] }).workers);
+        assert.equal(workers.length, 1, "it computes in a worker");
+        assert.match(workers[0], /^blob:/);
 
         await page.run(() => document.getElementById("paint")!.click());
         await page.run(() => document.getElementById("view-x")!.scrollIntoView({ block: "center" }));

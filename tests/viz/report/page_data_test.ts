@@ -276,22 +276,29 @@ Deno.test("lossTraces() shows a single loss as a point", () => {
   assert.deepEqual(modes, [["lines", "lines", "markers"], ["lines", "lines+markers", "markers"]]);
 });
 
-Deno.test("WorkQueue.stop() cancels all tasks except needed ones", async () => {
+Deno.test("WorkQueue runs the tasks of a lane in turn, lanes side by side, and no cancelled ones", async () => {
   const done: string[] = [];
-  const queue = new WorkQueue(() => {}, (error) => assert.fail(`${error}`));
-  const all = new Promise<void>((resolve) => {
-    queue.add(async (wanted) => {
-      await Promise.resolve();
-      done.push(`first is ${wanted() ? "" : "no longer "}wanted`);
-    });
-    queue.add(() => Promise.resolve(void done.push("second")));
-    queue.add((wanted) => Promise.resolve(void done.push(`third is needed: ${wanted()}`)), { needed: true });
-    Promise.resolve().then(() => {
-      queue.stop();
-      queue.add(() => Promise.resolve(void done.push("fourth")));
-      queue.add(() => Promise.resolve(resolve()));
-    });
+  const busy: boolean[] = [];
+  let finish = () => {};
+  const idle = new Promise<void>((resolve) => finish = resolve);
+  const queue = new WorkQueue((now) => busy.push(now) && !now && finish(), (error) => done.push(`${error}`));
+  let end = () => {};
+  const first = new Promise<void>((resolve) => end = resolve);
+  queue.add(async (signal) => {
+    await first;
+    signal.throwIfAborted();
+    done.push("stopped too late");
   });
-  await all;
-  assert.deepEqual(done, ["first is no longer wanted", "third is needed: true", "fourth"]);
+  queue.add(() => Promise.resolve(void done.push("stopped before it began")));
+  queue.add(() => Promise.resolve(void done.push("background")), "background");
+  await Promise.resolve();
+  queue.stop();
+  queue.add(() => Promise.resolve(void done.push("replaced"))).abort();
+  queue.add(() => Promise.reject(new Error("reported")));
+  queue.add(() => Promise.resolve(void done.push("last")));
+  await Promise.resolve();
+  end();
+  await idle;
+  assert.deepEqual(done, ["background", "Error: reported", "last"]);
+  assert.deepEqual(busy, [true, false]);
 });

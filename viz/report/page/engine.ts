@@ -1,10 +1,9 @@
 /// <reference lib="dom" />
 import type * as models from "../../../models/mod.ts";
 import { bytesOf } from "../../image/base64.ts";
-import { byId } from "./dom.ts";
 import { inflated } from "./inflate.ts";
-import { countOf, inWords, type Steps, stepTimes } from "./trajectory_view.ts";
-import { breathe, breatheWhile, unlessCancelled } from "./work.ts";
+import { type Judged, SampleJudge } from "./sample_judge.ts";
+import { type Steps, stepTimes } from "./trajectory_view.ts";
 
 type Tensor = ReturnType<typeof models.noise>;
 
@@ -16,8 +15,38 @@ export type Library = typeof models & {
   tensor(values: Float32Array | Uint32Array, shape: readonly number[]): Tensor;
 };
 
+/** The page's side of a request to the engine. */
+export interface Job<Part> {
+  /** Sends a part of the result. */
+  emit(part: Part): void;
+  /** Lets other requests in, more urgent ones first; throws if the page cancelled this one. */
+  turn(): Promise<void>;
+}
+
+/** What the library offers, and where it computes. */
+export interface Offered {
+  readonly device: string;
+  readonly solvers: readonly string[];
+  readonly adaptiveSolvers: readonly string[];
+  readonly timeGrids: readonly string[];
+}
+
+/** The cost of a solved batch. */
+export interface SolvedBatch {
+  /** Evaluations of the network, each on the whole batch. */
+  readonly evaluations: number;
+  /** The steps of each sample of an adaptive solver. */
+  readonly tried?: readonly (readonly models.TriedStep[])[] | undefined;
+}
+
+/** Bits per dimension of an image, and their cost. */
+export interface MeasuredBits {
+  readonly bits: number;
+  readonly evaluations: number;
+}
+
 /** A network ready to sample with. */
-export interface EngineNetwork {
+interface EngineNetwork {
   readonly model: models.VelocityField;
   /** An early checkpoint of the network, if the page holds one. */
   readonly early?: models.VelocityField;
@@ -37,69 +66,81 @@ interface Conditioned {
   readonly scale?: Tensor;
 }
 
-/** Trajectories of a batch while they are solved. */
-export interface SolvingBatch {
-  /** Snapshots in pixels and pixels per unit of t, computed when they are read. */
-  readonly snapshots: AsyncGenerator<models.Snapshot, void, void>;
-  /** Evaluations of the network so far. */
-  evaluations(): number;
-  /** The steps of each image once an adaptive solver has finished. */
-  tried(): readonly (readonly models.TriedStep[])[] | undefined;
-}
-
-interface SolveOptions {
-  /** The first step. */
-  readonly first?: number;
-  /** The class of each image; by default that of `how`. */
-  readonly labels?: readonly number[] | undefined;
-  wanted(): boolean;
-}
-
-/** Milliseconds of computing before the page handles events. */
-const patienceMs = 8;
 /** Samplers kept for each run; each holds the memory of its batch. */
 const maxSamplers = 4;
+/** Tolerance of the steps of bits, as in `deno task evaluate`: smaller ones change them less than other random signs do. */
+const bitsRtol = 1e-2;
 
-/** The library on a device with the page's networks. */
+/**
+ * The library on a device with the page's networks. It lives in a worker; the page calls its methods by messages, to which
+ * those that take long add a {@linkcode Job}.
+ */
 export class Engine {
-  readonly #drawables = new Map<number, EngineNetwork>();
+  readonly #networks = new Map<number, EngineNetwork>();
+  readonly #judges = new Map<number, SampleJudge>();
 
   private constructor(readonly library: Library, readonly device: string) {}
 
-  /** Loads the library from the page and opens a device; throws if there is none. */
-  static async open(): Promise<Engine> {
-    const text = new Blob([await inflated("library")], { type: "text/javascript" });
-    const address = URL.createObjectURL(text);
-    try {
-      const library: Library = await import(address);
-      const { kind, description } = await library.init();
-      return new Engine(library, kind === "cpu" ? `CPU, ${description.split(",")[0]}` : description);
-    } finally {
-      URL.revokeObjectURL(address);
-    }
+  /**
+   * Loads the library and opens a device; throws if there is none.
+   *
+   * @param text the library as the page holds it: deflated, in base64
+   */
+  static async open(text: string): Promise<Engine> {
+    const program = new TextDecoder().decode(await inflated(text));
+    // Workers of pages from files import no blob in WebKit.
+    const library: Library = await import(
+      `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`
+    );
+    const { kind, description } = await library.init();
+    return new Engine(library, kind === "cpu" ? `CPU, ${description.split(",")[0]}` : description);
   }
 
-  /** Describes the cost of solving `count` images from the step `first` on. */
-  costInWords(
-    how: Steps,
-    evaluations: number,
-    started: number,
-    { first = 0, count = 1, each = how } = {},
-  ): string {
-    const kind = kindOf(each.label !== undefined, each.guidance);
-    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
-      (guidanceCosts[kind] ?? "");
-    const ms = Math.round(performance.now() - started).toLocaleString("en");
-    return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.device}`;
+  offered(): Offered {
+    const { solvers, adaptiveSolvers, timeGrids } = this.library;
+    return {
+      device: this.device,
+      solvers: Object.keys(solvers),
+      adaptiveSolvers: Object.keys(adaptiveSolvers),
+      timeGrids: Object.keys(timeGrids),
+    };
+  }
+
+  /**
+   * Loads the network of a run, before other requests for this run.
+   *
+   * @param checkpoint the weights in base64
+   * @param early those of an early checkpoint, if the page holds one
+   * @returns its number of classes, 0 if it is unconditional
+   */
+  load(run: number, checkpoint: string, early: string | undefined): number {
+    const load = (text: string) => this.library.loadCheckpoint(bytesOf(text), "the weights");
+    const { model, shape, info } = load(checkpoint);
+    const { normalization, config: { classes = 0 } } = info;
+    const samplers = new Map<string, Conditioned>();
+    this.#networks.set(run, {
+      model,
+      ...early !== undefined && { early: load(early).model },
+      shape,
+      normalization,
+      classes,
+      samplers,
+    });
+    return classes;
+  }
+
+  /** The times at the ends of steps that are spread by the grid of this name. */
+  gridTimes(steps: number, grid: string): readonly number[] {
+    return this.library.gridTimes(steps, grid as models.TimeGridName);
   }
 
   toPixels(run: number, values: Float32Array): Float32Array {
-    return this.library.toPixels(values, this.network(run).normalization);
+    return this.library.toPixels(values, this.#network(run).normalization);
   }
 
   /** The noise of each seed with number `row`, in pixels as the run scales them, f32[N, C, H, W]. */
-  async noise(run: number, seeds: readonly number[], row = 0): Promise<Float32Array> {
-    const { shape } = this.network(run);
+  async noise(run: number, seeds: readonly number[], row: number): Promise<Float32Array> {
+    const { shape } = this.#network(run);
     const size = sizeOf(shape);
     const all = new Float32Array(seeds.length * size);
     for (const [n, seed] of seeds.entries()) {
@@ -110,64 +151,106 @@ export class Engine {
   }
 
   /**
-   * Solves a batch from its state x at the step `first` to t = 1.
+   * Solves a batch from its state x at the step `first` to t = 1. Emits snapshots in pixels and pixels per unit of t.
    *
    * @param x in pixels, f32[N, C, H, W]
+   * @param labels the class of each image
    */
-  solve(
+  async solve(
     run: number,
     x: Float32Array,
     how: Steps,
-    { first = 0, labels = how.label === undefined ? undefined : [how.label], wanted }: SolveOptions,
-  ): SolvingBatch {
+    first: number,
+    labels: readonly number[] | undefined,
+    job: Job<models.Snapshot>,
+  ): Promise<SolvedBatch> {
     const library = this.library;
-    const drawable = this.network(run);
-    const { normalization } = drawable;
-    const shape = [x.length / sizeOf(drawable.shape), ...drawable.shape];
-    const sampler = this.#sampler(drawable, shape, how, labels);
+    const network = this.#network(run);
+    const { normalization } = network;
+    const shape = [x.length / sizeOf(network.shape), ...network.shape];
+    const sampler = this.#sampler(network, shape, how, labels);
     const before = sampler.evaluations;
-    let tried: readonly (readonly models.TriedStep[])[] | undefined;
-    async function* snapshots() {
-      const state = library.tensor(library.fromPixels(x, normalization), shape);
-      const seen = "trajectory" in sampler
-        ? sampler.trajectory(state, { first, ahead: 1 })
-        : ownSteps(sampler, state, stepTimes(how).slice(first), wanted, (steps) => tried = steps);
-      let since = performance.now();
-      for await (const snapshot of seen) {
-        yield library.snapshotToPixels(snapshot, normalization);
-        if (performance.now() - since < patienceMs) continue;
-        await breathe();
-        since = performance.now();
+    const state = library.tensor(library.fromPixels(x, normalization), shape);
+    const emit = (snapshot: models.Snapshot) => job.emit(library.snapshotToPixels(snapshot, normalization));
+    if ("trajectory" in sampler) {
+      for await (const snapshot of sampler.trajectory(state, { first, ahead: 1 })) {
+        emit(snapshot);
+        await job.turn();
       }
+      return { evaluations: sampler.evaluations - before };
     }
-    return { snapshots: snapshots(), evaluations: () => sampler.evaluations - before, tried: () => tried };
+    const snapshots = stepTimes(how).slice(first);
+    const solved = await sampler.solve(state, {
+      from: snapshots[0],
+      snapshots,
+      onProgress: () => job.turn(),
+    });
+    for (const snapshot of solved.snapshots) emit(snapshot);
+    return { evaluations: solved.evaluations, tried: solved.steps };
   }
 
-  network(run: number): EngineNetwork {
-    const known = this.#drawables.get(run);
-    if (known) return known;
-    const load = (id: string) => this.library.loadCheckpoint(bytesOf(byId(id).textContent!), "the weights");
-    const { model, shape, info } = load(`checkpoint-${run}`);
-    const early = document.getElementById(`early-${run}`) && load(`early-${run}`).model;
-    const { normalization, config: { classes = 0 } } = info;
-    const made = { model, ...early && { early }, shape, normalization, classes, samplers: new Map() };
-    this.#drawables.set(run, made);
-    return made;
+  /**
+   * Measures the bits per dimension of an image. Emits its progress from 0 to 1.
+   *
+   * @param pixels f32[C, H, W]
+   * @param label its class, if the network is to know it
+   * @param seed seed of the random signs
+   */
+  async bits(
+    run: number,
+    pixels: Float32Array,
+    label: number | undefined,
+    seed: number,
+    job: Job<number>,
+  ): Promise<MeasuredBits> {
+    const { bitsPerDimension, fromPixels, tensor } = this.library;
+    const { model, shape, normalization } = this.#network(run);
+    const x1 = tensor(fromPixels(pixels, normalization), [1, ...shape]);
+    const { bits, evaluations } = await bitsPerDimension(model, x1, {
+      normalization,
+      rtol: bitsRtol,
+      seed,
+      ...label !== undefined && { condition: tensor(Uint32Array.of(label), [1]) },
+      onProgress(share) {
+        job.emit(share);
+        return job.turn();
+      },
+    });
+    return { bits: bits[0], evaluations };
+  }
+
+  /**
+   * Loads the judge number `script`.
+   *
+   * @param weights in base64
+   * @param reference features of test images
+   */
+  loadJudge(script: number, weights: string, reference: models.Points): void {
+    this.#judges.set(script, new SampleJudge(this.library, bytesOf(weights), reference));
+  }
+
+  /** Judges the first `count` samples of f32[N, C, H, W] in pixels. */
+  judge(script: number, pixels: Float32Array, count: number): Promise<Judged> {
+    return this.#judges.get(script)!.judge(pixels, count);
+  }
+
+  #network(run: number): EngineNetwork {
+    return this.#networks.get(run)!;
   }
 
   /** A sampler for a batch of this size and kind; class and guidance are tensors, so one recording serves all values. */
   #sampler(
-    drawable: EngineNetwork,
+    network: EngineNetwork,
     shape: readonly number[],
     how: Steps,
     labels: readonly number[] | undefined,
   ): AnySampler {
-    const { samplers } = drawable;
+    const { samplers } = network;
     const { solver, steps, times, tolerance, guidance = 1 } = how;
-    const kind = kindOf(labels !== undefined, guidance);
+    const kind = conditioningOf(labels !== undefined, guidance);
     const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}` +
       (kind === "autoguided" ? ` ${guidance}` : "");
-    const known = samplers.get(key) ?? this.#newSampler(drawable, shape, how, kind);
+    const known = samplers.get(key) ?? this.#newSampler(network, shape, how, kind);
     samplers.delete(key); // moves it to the end, as most recently used
     samplers.set(key, known);
     if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
@@ -180,7 +263,7 @@ export class Engine {
     { model, early = model, classes }: EngineNetwork,
     shape: readonly number[],
     { solver, steps, times, tolerance, guidance = 1 }: Steps,
-    kind: Kind,
+    kind: Conditioning,
   ): Conditioned {
     const { Sampler, AdaptiveSampler, autoguided, guided, tensor } = this.library;
     const hasLabels = kind === "conditional" || kind === "guided";
@@ -202,32 +285,12 @@ export class Engine {
 }
 
 /** How a network is conditioned: not at all, on a class, with classifier-free guidance, or with autoguidance. */
-type Kind = "unconditional" | "conditional" | "guided" | "autoguided";
+export type Conditioning = "unconditional" | "conditional" | "guided" | "autoguided";
 
-function kindOf(labelled: boolean, guidance = 1): Kind {
+/** The conditioning of a network, by whether it gets a class, and its guidance. */
+export function conditioningOf(labelled: boolean, guidance = 1): Conditioning {
   if (guidance === 1) return labelled ? "conditional" : "unconditional";
   return labelled ? "guided" : "autoguided";
-}
-
-/** What guidance adds to an evaluation. */
-const guidanceCosts: Partial<Record<Kind, string>> = {
-  guided: " with and without the class",
-  autoguided: " of the network and its early weights",
-};
-
-/** Snapshots of an adaptive solver. They come when it ends, so it checks between steps whether to stop. */
-async function* ownSteps(
-  sampler: models.AdaptiveSampler,
-  x: Tensor,
-  times: readonly number[],
-  wanted: () => boolean,
-  onSteps: (steps: readonly (readonly models.TriedStep[])[]) => void,
-): AsyncGenerator<models.Snapshot, void, void> {
-  const onProgress = () => breatheWhile(wanted);
-  const solved = await unlessCancelled(sampler.solve(x, { from: times[0], snapshots: times, onProgress }));
-  if (!solved) return;
-  onSteps(solved.steps);
-  yield* solved.snapshots;
 }
 
 function sizeOf(shape: readonly number[]): number {

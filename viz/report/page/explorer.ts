@@ -40,9 +40,9 @@ export class Explorer {
   readonly #listeners: (() => void)[] = [];
   #pixel: Pixel;
   #held = false;
-  #solve: ((run: number, sample: Thumbnail) => void) | undefined;
-  /** The chosen sample while its trajectory is being solved. */
-  #awaited: Thumbnail | undefined;
+  #solve: ((run: number, sample: Thumbnail) => AbortController) | undefined;
+  /** The work on the trajectory of a sample that the reader waits for. */
+  #awaited: AbortController | undefined;
 
   constructor(
     runs: readonly PageRun[],
@@ -62,7 +62,7 @@ export class Explorer {
     reserve(this.#place, size);
     this.#pixel = { row: H >> 1, column: W >> 1 };
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => {
-      this.#awaited = undefined;
+      this.#awaited?.abort();
       this.#changed();
     });
     for (const frame of this.#place.querySelectorAll<HTMLElement>(".frame")) {
@@ -120,20 +120,19 @@ export class Explorer {
     return this.#runs.some(({ samples }) => samples.some(({ original }) => isEnd(original)));
   }
 
-  /** Lets readers choose samples of which the page holds only the end: `solve` {@linkcode complete}s them. */
-  solveWith(solve: (run: number, sample: Thumbnail) => void): void {
+  /**
+   * Lets readers choose samples of which the page holds only the end: `solve` {@linkcode complete}s them, unless they
+   * choose another before.
+   */
+  solveWith(solve: (run: number, sample: Thumbnail) => AbortController): void {
     this.#solve = solve;
     this.#thumbnails.canSolve = true;
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
   }
 
-  /** Whether the reader still waits for the trajectory of a sample. */
-  awaits(sample: Thumbnail): boolean {
-    return sample === this.#awaited;
-  }
-
   /** Shows an awaited sample with its trajectory. */
   complete(sample: Thumbnail, trajectory: TrajectoryView): void {
+    this.#awaited = undefined;
     sample.original = trajectory;
     this.#choose(sample);
   }
@@ -164,8 +163,12 @@ export class Explorer {
   }
 
   #choose(sample: Thumbnail): void {
-    this.#awaited = isEnd(sample.original) ? sample : undefined;
-    if (this.#awaited) return this.#solve?.(this.run, sample);
+    this.#awaited?.abort();
+    this.#awaited = undefined;
+    if (isEnd(sample.original)) {
+      this.#awaited = this.#solve?.(this.run, sample);
+      return;
+    }
     this.#run.chosen = sample;
     this.#changed();
   }

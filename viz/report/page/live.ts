@@ -2,16 +2,15 @@
 import type { PageNetwork, PageRun } from "../page_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, NumberField } from "./dom.ts";
-import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { LiveBits } from "./live_bits.ts";
 import { type ChosenCondition, guidedBy, labelsOf, LiveCondition, SolverControls } from "./live_controls.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
-import { SampleJudge } from "./sample_judge.ts";
+import type { RemoteEngine } from "./remote_engine.ts";
 import type { Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, inWords, type Steps } from "./trajectory_view.ts";
-import { WorkQueue } from "./work.ts";
+import { messageOf, type Work, WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
 const many = 16;
@@ -22,7 +21,7 @@ const maxSeed = 2 ** 32 - 1;
 /** What the controls say. */
 interface Chosen {
   readonly seeds: readonly number[];
-  readonly how: Steps;
+  readonly how: Promise<Steps>;
   readonly choice: ChosenCondition;
 }
 
@@ -35,15 +34,18 @@ export class Live {
   readonly #undo = byId("paint-undo");
   readonly #queue: WorkQueue;
   readonly #grid: LiveGrid;
-  readonly #judges = new Map<number, SampleJudge>();
   readonly #paint: LivePaint;
+  /** The latest work on a sample for the explorer; newer work replaces it. */
+  #sample: AbortController | undefined;
+  /** The latest work on the grid. */
+  #many: readonly AbortController[] = [];
   /** Why the shown run has no network. */
   #why: string | undefined;
   /** The run whose classes the controls show. */
   #conditionOf: number | undefined;
 
   constructor(
-    readonly engine: Engine,
+    readonly engine: RemoteEngine,
     readonly explorer: Explorer,
     readonly clock: Clock,
     readonly runs: readonly PageRun[],
@@ -54,7 +56,7 @@ export class Live {
       clearTimeout(timer);
       if (busy) timer = setTimeout(() => stop.hidden = false, longMs);
       else stop.hidden = true;
-    }, (error) => this.#say(`Error: ${error instanceof Error ? error.message : error}`));
+    }, (error) => this.#say(`Error: ${messageOf(error)}`));
     const stopAll = () => {
       this.#queue.stop();
       this.#paint.stop();
@@ -62,7 +64,7 @@ export class Live {
     };
     stop.addEventListener("click", stopAll);
     this.#grid = new LiveGrid(explorer);
-    this.#solver = new SolverControls(engine.library, () => this.#draw());
+    this.#solver = new SolverControls(engine, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
     byId("live-many").addEventListener("click", () => this.#drawMany());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
@@ -75,7 +77,7 @@ export class Live {
   }
 
   get #where(): string {
-    return `The network is in this page, on ${this.engine.device}: ` +
+    return `The network is in this page, on ${this.engine.offered.device}: ` +
       "draw new noise, or paint in x at any t and watch the flow go on from there.";
   }
 
@@ -90,7 +92,7 @@ export class Live {
     this.#seed.value = (first + count) % (maxSeed + 1); // the next press draws new samples
     return {
       seeds: Array.from({ length: count }, (_, i) => (first + i) % (maxSeed + 1)),
-      how: this.#solver.how,
+      how: this.#solver.how(),
       choice: this.#condition.choice,
     };
   }
@@ -99,12 +101,17 @@ export class Live {
     const chosen = this.#choices(1);
     if (!chosen) return;
     const { run } = this.explorer;
-    this.#queue.add(async (wanted) => {
-      const drawn = await this.#solve(run, chosen, wanted);
-      if (!drawn) return;
-      this.explorer.open(run, drawn.trajectories[0]);
-      this.#say(`Seed ${chosen.seeds[0]}: ${drawn.cost}.`);
+    this.#replace(async (signal) => {
+      const { trajectories, cost } = await this.#solve(run, chosen, signal);
+      this.explorer.open(run, trajectories[0]);
+      this.#say(`Seed ${chosen.seeds[0]}: ${cost}.`);
     });
+  }
+
+  /** Queues work on a sample for the explorer instead of earlier such work. */
+  #replace(work: Work): AbortController {
+    this.#sample?.abort();
+    return this.#sample = this.#queue.add(work);
   }
 
   #drawMany(): void {
@@ -113,49 +120,57 @@ export class Live {
     const { seeds } = chosen;
     const runs = [...this.explorer.names].filter(([run]) => this.#network(run));
     const places = this.#grid.prepare(runs, seeds);
-    for (const [run] of runs) {
+    for (const work of this.#many) work.abort();
+    this.#many = runs.map(([run]) => {
       const place = places.get(run)!;
-      this.#queue.add(async (wanted) => {
-        const drawn = await this.#solve(run, chosen, wanted, (image) => this.#grid.draw(place, image));
-        if (!drawn) return;
-        this.#grid.finish(place, run, drawn.trajectories);
-        this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${drawn.cost}.`);
-        const judged = await this.#judge(run)?.judge(drawn.image, many);
-        if (judged) this.#grid.judged(place, judged, drawn.trajectories, this.runs[run].classNames);
-      });
-    }
+      return this.#queue.add(async (signal) => {
+        const { trajectories, image, cost } = await this.#solve(run, chosen, signal, {
+          background: true,
+          onImage: (image) => this.#grid.draw(place, image),
+        });
+        this.#grid.finish(place, run, trajectories);
+        this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${cost}.`);
+        const judge = this.#network(run)?.judge;
+        if (!judge) return;
+        const judged = await this.engine.judge(judge, image, many, { signal, background: true });
+        this.#grid.judged(place, judged, trajectories, this.runs[run].classNames);
+      }, "background");
+    });
   }
 
-  /** Solves the trajectory of each seed; undefined if it was stopped. */
+  /** Solves the trajectory of each seed. */
   async #solve(
     run: number,
-    { seeds, how, choice }: Chosen,
-    wanted: () => boolean,
-    onImage: (image: Float32Array) => void = () => {},
+    { seeds, how: chosenHow, choice }: Chosen,
+    signal: AbortSignal,
+    { background = false, onImage = (_: Float32Array) => {} } = {},
   ) {
     const { engine, explorer: { size } } = this;
     const count = seeds.length;
+    const [how, classes] = [await chosenHow, await engine.classes(run)];
     let image = await engine.noise(run, seeds);
     const started = performance.now();
-    const labels = labelsOf(choice, engine.network(run).classes, seeds);
+    const labels = labelsOf(choice, classes, seeds);
     const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.runs[run]) }));
     const growing = seeds.map((seed, n) => {
       const words = { name: `Seed ${seed}`, origin: `drawn in this page by ${inWords(each[n])}` };
       return new GrowingTrajectory(words, each[n], size);
     });
-    const flow = engine.solve(run, image, each[0], { labels, wanted });
-    for await (const { t, image: x, velocity } of flow.snapshots) {
-      if (!wanted()) return undefined;
-      const P = x.length / count;
-      growing.forEach((one, n) => {
-        const part = (values: Float32Array) => values.subarray(n * P, (n + 1) * P);
-        one.add({ t, image: part(x), ...velocity && { velocity: part(velocity) } });
-      });
-      onImage(image = x);
-    }
-    if (!wanted()) return undefined;
-    growing.forEach((one, n) => one.finish(flow.evaluations(), flow.tried()?.[n]));
-    const cost = engine.costInWords(count === 1 ? each[0] : how, flow.evaluations(), started, {
+    const { evaluations, tried } = await engine.solve(run, image, each[0], {
+      labels,
+      signal,
+      background,
+      onPart({ t, image: x, velocity }) {
+        const P = x.length / count;
+        growing.forEach((one, n) => {
+          const part = (values: Float32Array) => values.subarray(n * P, (n + 1) * P);
+          one.add({ t, image: part(x), ...velocity && { velocity: part(velocity) } });
+        });
+        onImage(image = x);
+      },
+    });
+    growing.forEach((one, n) => one.finish(evaluations, tried?.[n]));
+    const cost = engine.costInWords(count === 1 ? each[0] : how, evaluations, started, {
       count,
       each: each[0],
     });
@@ -163,23 +178,19 @@ export class Live {
   }
 
   /** Solves a recorded sample of which the page holds only the end. */
-  #complete(run: number, sample: Thumbnail): void {
+  #complete(run: number, sample: Thumbnail): AbortController {
     const { engine, explorer } = this;
-    this.#queue.add(async (queued) => {
+    return this.#replace(async (signal) => {
       const { name, origin, solved, noise } = sample.original;
-      const wanted = () => queued() && explorer.awaits(sample);
-      if (!wanted() || !solved || !noise) return;
+      if (!solved || !noise) return;
       this.#say(`Solving ${name.toLowerCase()}.`);
       const started = performance.now();
       const growing = new GrowingTrajectory({ name, origin }, solved, explorer.size);
-      const flow = engine.solve(run, await engine.noise(run, [noise.seed], noise.row), solved, { wanted });
-      for await (const snapshot of flow.snapshots) {
-        if (!wanted()) return;
-        growing.add(snapshot);
-      }
-      if (!wanted()) return;
+      const x0 = await engine.noise(run, [noise.seed], noise.row);
+      const onPart = growing.add.bind(growing);
+      const { evaluations } = await engine.solve(run, x0, solved, { signal, onPart });
       explorer.complete(sample, growing.view);
-      this.#say(`${name}: ${engine.costInWords(solved, flow.evaluations(), started)}.`);
+      this.#say(`${name}: ${engine.costInWords(solved, evaluations, started)}.`);
     });
   }
 
@@ -200,28 +211,17 @@ export class Live {
   #showCondition(run: number): void {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
-    this.#queue.add(() => {
-      const { guidance = this.#network(run)?.guidance } = this.explorer.recorded(run) ?? {};
-      const { classNames = [] } = this.runs[run];
-      const names = Array.from(
-        { length: this.engine.network(run).classes },
-        (_, c) => classNames[c] ?? `${c}`,
-      );
-      this.#condition.show(names, guidance);
-      return Promise.resolve();
-    }, { needed: true });
+    const { guidance = this.#network(run)?.guidance } = this.explorer.recorded(run) ?? {};
+    const { classNames = [] } = this.runs[run];
+    this.engine.classes(run).then((length) => {
+      if (run !== this.#conditionOf) return;
+      this.#condition.show(Array.from({ length }, (_, c) => classNames[c] ?? `${c}`), guidance);
+    }).catch((error) => this.#say(`Error: ${messageOf(error)}`));
   }
 
   #network(run: number): PageNetwork | undefined {
     const { live } = this.runs[run];
     return typeof live === "string" ? undefined : live;
-  }
-
-  /** The judge of a run's samples, if the page holds one. */
-  #judge(run: number): SampleJudge | undefined {
-    const judge = this.#network(run)?.judge;
-    if (judge && !this.#judges.has(run)) this.#judges.set(run, new SampleJudge(this.engine.library, judge));
-    return this.#judges.get(run);
   }
 
   #say(text: string): void {

@@ -2,11 +2,11 @@
 import type { PageRun } from "../page_data.ts";
 import type { TestImages } from "../report_data.ts";
 import { byId, element } from "./dom.ts";
-import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
+import type { RemoteEngine } from "./remote_engine.ts";
 import { countOf } from "./trajectory_view.ts";
-import { breatheWhile, unlessCancelled, type WorkQueue } from "./work.ts";
+import { messageOf, type WorkQueue } from "./work.ts";
 
 const stopped = "Stopped";
 
@@ -20,10 +20,12 @@ export class LiveBits {
   /** Bits per dimension so far, by run and image. */
   readonly #found = new Map<string, number[]>();
   #run: number | undefined;
+  /** The work on test images of this run. */
+  #work: AbortController[] = [];
 
   /** @param stop stops the work in the queue */
   constructor(
-    readonly engine: Engine,
+    readonly engine: RemoteEngine,
     readonly explorer: Explorer,
     readonly queue: WorkQueue,
     readonly runs: readonly PageRun[],
@@ -42,6 +44,7 @@ export class LiveBits {
     const { run } = this.explorer;
     if (run === this.#run) return;
     this.#run = run;
+    for (const work of this.#work.splice(0)) work.abort();
     const network = this.runs[run].live;
     const tests = typeof network === "object" ? network.tests : undefined;
     this.#place.hidden = tests === undefined;
@@ -73,53 +76,42 @@ export class LiveBits {
     });
   }
 
-  /** Queues measuring an image; it is cancelled when its button leaves the page. */
+  /** Queues measuring an image; it is cancelled when another run is shown. */
   #add(image: Image, value: HTMLElement): void {
     const tell = (words: string) => {
       if (value.isConnected) this.#text.textContent = words;
     };
-    this.queue.add(async (wanted) => {
-      if (!value.isConnected) return;
+    const work = async (signal: AbortSignal) => {
       this.#working(true);
       tell(`${image.name}: solving back to noise`);
       try {
-        const words = await this.#measure(image, () => wanted() && value.isConnected);
+        const words = await this.#measure(image, signal);
         value.textContent = shortly(image.found);
-        tell(words === undefined || !wanted() ? stopped : `${image.name}: ${words}`);
+        tell(`${image.name}: ${words}`);
       } catch (error) {
-        tell(`Error: ${error instanceof Error ? error.message : error}`);
+        tell(signal.aborted ? stopped : `Error: ${messageOf(error)}`);
       } finally {
         this.#working(false);
       }
-    });
+    };
+    this.#work.push(this.queue.add(work, "background"));
   }
 
-  /** Solves the image back to noise; returns the result as text, undefined if cancelled. */
-  async #measure(
-    { run, pixels, label, className, found }: Image,
-    wanted: () => boolean,
-  ): Promise<string | undefined> {
-    const { library, device } = this.engine;
-    const { model, shape, normalization, classes } = this.engine.network(run);
-    const known = classes > 0 ? label : undefined;
-    const x1 = library.tensor(library.fromPixels(pixels, normalization), [1, ...shape]);
+  /** Solves the image back to noise; returns the result as text. */
+  async #measure({ run, pixels, label, className, found }: Image, signal: AbortSignal): Promise<string> {
+    const { engine } = this;
+    const known = await engine.classes(run) > 0 ? label : undefined;
     const started = performance.now();
-    const result = await unlessCancelled(library.bitsPerDimension(model, x1, {
-      normalization,
-      rtol,
-      seed: found.length,
-      ...known !== undefined && { condition: library.tensor(Uint32Array.of(known), [1]) },
-      onProgress: (share) => {
-        this.#progress.value = share;
-        return breatheWhile(wanted);
-      },
-    }));
-    if (!result) return undefined;
-    found.push(result.bits[0]);
+    const { bits, evaluations } = await engine.bits(run, pixels, known, found.length, {
+      signal,
+      background: true,
+      onPart: (share) => this.#progress.value = share,
+    });
+    found.push(bits);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
     const condition = known === undefined ? "" : `, conditioned on class ${className}`;
-    return `${inWords(found, pixels.length)}. ${countOf(result.evaluations)}${condition}, each with a ` +
-      `vector-Jacobian product, took ${ms} ms on ${device}. Press again for other random signs.`;
+    return `${inWords(found, pixels.length)}. ${countOf(evaluations)}${condition}, each with a ` +
+      `vector-Jacobian product, took ${ms} ms on ${engine.offered.device}. Press again for other random signs.`;
   }
 
   #working(working: boolean): void {
@@ -140,8 +132,6 @@ interface Image {
   readonly found: number[];
 }
 
-/** Tolerance of a step, as in `deno task evaluate`: smaller ones change the bits less than other random signs do. */
-const rtol = 1e-2;
 /** Bits per value in an image file. */
 const plainBits = 8;
 

@@ -1,8 +1,7 @@
 /// <reference lib="dom" />
-import type { TimeGridName } from "../../../models/mod.ts";
 import type { PageRun } from "../page_data.ts";
 import { byId, element, NumberField } from "./dom.ts";
-import type { Library } from "./engine.ts";
+import type { RemoteEngine } from "./remote_engine.ts";
 import type { Steps } from "./trajectory_view.ts";
 
 /** Number of equal parts between the snapshots of an adaptive solver. */
@@ -18,15 +17,15 @@ export class SolverControls {
   readonly #tolerance = byId<HTMLSelectElement>("live-tolerance");
 
   /** @param onEnter called on Enter in a field */
-  constructor(readonly library: Library, onEnter: () => void) {
+  constructor(readonly engine: RemoteEngine, onEnter: () => void) {
     this.#steps = new NumberField("live-steps", "Steps", onEnter);
-    const { solvers, adaptiveSolvers, timeGrids } = library;
+    const { solvers, adaptiveSolvers, timeGrids } = engine.offered;
     const add = (select: HTMLSelectElement, value: string, text = value) =>
       select.append(element("option", { value, text }));
-    for (const name of Object.keys(solvers)) add(this.#solver, name);
-    for (const name of Object.keys(adaptiveSolvers)) add(this.#solver, name + own, `${name}, own steps`);
-    for (const name of Object.keys(timeGrids)) add(this.#grid, name);
-    if ("heun" in solvers) this.#solver.value = "heun";
+    for (const name of solvers) add(this.#solver, name);
+    for (const name of adaptiveSolvers) add(this.#solver, name + own, `${name}, own steps`);
+    for (const name of timeGrids) add(this.#grid, name);
+    if (solvers.includes("heun")) this.#solver.value = "heun";
     this.#solver.addEventListener("change", () => this.#show());
     this.#show();
   }
@@ -36,15 +35,15 @@ export class SolverControls {
     return this.#isOwn ? undefined : this.#steps.check();
   }
 
-  /** The chosen solver and steps. */
-  get how(): Steps {
+  /** The solver and steps that are chosen now. */
+  async how(): Promise<Steps> {
     const solver = this.#solver.value;
     if (this.#isOwn) {
       const tolerance = Number(this.#tolerance.value);
       return { solver: solver.slice(0, -own.length), steps: parts, tolerance };
     }
-    const [steps, grid] = [this.#steps.value, this.#grid.value as TimeGridName];
-    return { solver, steps, ...grid !== "uniform" && { times: this.library.gridTimes(steps, grid) } };
+    const [steps, grid] = [this.#steps.value, this.#grid.value];
+    return { solver, steps, ...grid !== "uniform" && { times: await this.engine.gridTimes(steps, grid) } };
   }
 
   get #isOwn(): boolean {

@@ -1,8 +1,10 @@
 /// <reference lib="dom" />
+import type { Estimate } from "../../../models/mod.ts";
+import { percent } from "../series.ts";
 import { byId, element } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
-import { type Judged, judgedWords } from "./sample_judge.ts";
+import type { Judged } from "./sample_judge.ts";
 import { stepRows } from "./step_strip.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
@@ -93,4 +95,43 @@ export class LiveGrid {
       button.addEventListener("click", () => this.explorer.open(run, trajectories[n]));
     });
   }
+}
+
+/** Probability at which the judge counts as certain, as in `deno task evaluate`. */
+const certain = 0.9;
+
+/** Describes a judge's verdict on samples. */
+function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): HTMLElement {
+  const { classes, confidence, precision, recall, references, real, accuracy } = judged;
+  const N = classes.length;
+  const sure = confidence.filter((p) => p >= certain).length;
+  const right = classes.filter((label, n) => label === labels[n]).length;
+  const lines: (readonly [name: string, text: string])[] = [
+    [
+      "Recognised",
+      `${sure} of ${N} by a classifier with a probability of at least ${certain}. It is right about ` +
+      `${percent(accuracy)} of test images; each picture has its class and probability below.`,
+    ],
+    ...labels[0] === undefined ? [] : [["Of the requested class", `${right} of ${N}.`] as const],
+    [
+      "Precision",
+      `${inWords(precision)} of the samples lie within reach of one of ${references} test images.`,
+    ],
+    ["Recall", `${inWords(recall)} of these test images lie within reach of a sample.`],
+  ];
+  const ofReal = real && [real.precision, real.recall].map((share) => percent(share, 0)).join(" and ");
+  const about =
+    "A point is within reach of an image if it is closer to it, in the classifier\u2019s features, than the " +
+    `fifth neighbour of that image in its own set. ${N} samples are few, so intervals and reaches are wide.` +
+    (ofReal ? ` ${N} test images instead of samples get ${ofReal} on average.` : "");
+  return element(
+    "div",
+    { class: "verdict small" },
+    ...lines.map(([name, text]) => element("p", {}, element("b", { text: name }), new Text(` ${text}`))),
+    element("p", { text: about }),
+  );
+}
+
+function inWords({ value, low, high }: Estimate): string {
+  return `${percent(value, 0)} (95 % interval ${percent(low, 0)} to ${percent(high, 0)})`;
 }

@@ -3,9 +3,9 @@ import { nearestSnapshot } from "../../flow/trajectory.ts";
 import type { ImageSize } from "../../image/image_shape.ts";
 import type { Clock } from "./clock.ts";
 import { byId } from "./dom.ts";
-import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { type Pixel, pixelAt } from "./image_panel.ts";
+import type { RemoteEngine } from "./remote_engine.ts";
 import { settled, type Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, snapshotAt, stepTimes } from "./trajectory_view.ts";
 import type { WorkQueue } from "./work.ts";
@@ -17,8 +17,10 @@ const betweenMs = 100;
 interface Draft {
   readonly sample: Thumbnail;
   readonly first: number;
-  /** Functions that draw in x, f32[C, H, W]; a new stroke makes earlier work obsolete. */
-  readonly strokes: ((image: Float32Array) => void)[];
+  /** Functions that draw in x, f32[C, H, W]. */
+  readonly strokes: ((image: Float32Array) => Promise<void>)[];
+  /** The work on all strokes so far; a new stroke replaces it. */
+  work?: AbortController;
 }
 
 /** Lets readers paint in x at t, and solves the flow from there. */
@@ -28,7 +30,7 @@ export class LivePaint {
   readonly #painter: Painter;
 
   constructor(
-    readonly engine: Engine,
+    readonly engine: RemoteEngine,
     readonly explorer: Explorer,
     readonly clock: Clock,
     readonly queue: WorkQueue,
@@ -55,6 +57,7 @@ export class LivePaint {
   }
 
   #drop(draft: Draft): void {
+    draft.work?.abort();
     this.#drafts.delete(draft);
     this.explorer.settle(draft.sample);
   }
@@ -68,16 +71,17 @@ export class LivePaint {
     if (first >= how.steps) return this.say("The flow ends at t = 1: move t back to paint.");
     const draft = this.#draftAt(sample, first);
     const [C, H, W] = this.explorer.size;
-    const colour = () =>
-      brush === "noise"
-        ? this.engine.toPixels(run, Float32Array.from(pixels, standardNormal))
-        : new Float32Array(pixels.length).fill(brush === "white" ? 1 : 0);
-    const values = Array.from({ length: C }, colour);
-    const count = draft.strokes.push((image) => {
-      values.forEach((own, c) => pixels.forEach((pixel, i) => image[c * H * W + pixel] = own[i]));
+    const paint = new Float32Array(C * pixels.length);
+    const values = brush === "noise"
+      ? this.engine.toPixels(run, paint.map(standardNormal))
+      : paint.fill(brush === "white" ? 1 : 0);
+    draft.strokes.push(async (image) => {
+      const own = await values;
+      const N = pixels.length;
+      for (let c = 0; c < C; c++) pixels.forEach((pixel, i) => image[c * H * W + pixel] = own[c * N + i]);
     });
-    const wanted = () => this.#drafts.has(draft) && draft.strokes.length === count;
-    this.queue.add(() => wanted() ? this.#follow(run, draft, wanted) : Promise.resolve());
+    draft.work?.abort();
+    draft.work = this.queue.add((signal) => this.#follow(run, draft, signal));
   }
 
   /** The draft of a sample at a step, a new one if there is none. */
@@ -88,42 +92,41 @@ export class LivePaint {
     }
     const known = [...this.#drafts].find((draft) => draft.sample === sample && draft.first === first);
     if (known) return known;
-    const draft = { sample, first, strokes: [] };
+    const draft: Draft = { sample, first, strokes: [] };
     this.#drafts.add(draft);
     return draft;
   }
 
-  async #follow(run: number, draft: Draft, wanted: () => boolean): Promise<void> {
+  async #follow(run: number, draft: Draft, signal: AbortSignal): Promise<void> {
     const { sample, first } = draft;
     const how = sample.original.solved!;
     const started = performance.now();
     const from = settled(sample);
     const t = stepTimes(how)[first];
     const { image } = snapshotAt(from, t);
-    for (const stroke of draft.strokes) stroke(image);
+    for (const stroke of draft.strokes) await stroke(image);
     const painted = `painted at t = ${t.toFixed(2)}`;
     const { name, origin } = sample.original;
     const words = { name, origin: [origin, painted].filter(Boolean).join(", ") };
     const growing = new GrowingTrajectory(words, how, this.explorer.size, { trajectory: from, first });
     let drawn = -Infinity;
     try {
-      const flow = this.engine.solve(run, image, how, { first, wanted });
-      for await (const snapshot of flow.snapshots) {
-        if (!wanted()) return;
-        growing.add(snapshot);
-        if (performance.now() - drawn < betweenMs) continue;
-        this.explorer.grow(sample, growing.view);
-        drawn = performance.now();
-      }
-      if (!wanted()) return;
-      growing.finish(flow.evaluations(), flow.tried()?.[0]);
+      const { evaluations, tried } = await this.engine.solve(run, image, how, {
+        first,
+        signal,
+        onPart: (snapshot) => {
+          growing.add(snapshot);
+          if (performance.now() - drawn < betweenMs) return;
+          this.explorer.grow(sample, growing.view);
+          drawn = performance.now();
+        },
+      });
+      growing.finish(evaluations, tried?.[0]);
       this.#drafts.delete(draft);
       this.explorer.settle(sample, growing.view);
-      this.say(
-        `${name} ${painted}: ${this.engine.costInWords(how, flow.evaluations(), started, { first })}.`,
-      );
+      this.say(`${name} ${painted}: ${this.engine.costInWords(how, evaluations, started, { first })}.`);
     } catch (error) {
-      this.#drop(draft);
+      if (!signal.aborted) this.#drop(draft);
       throw error;
     }
   }

@@ -4,26 +4,34 @@ import { unpacked } from "../packing.ts";
 import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
 import { byId, element } from "./dom.ts";
-import { Engine } from "./engine.ts";
+import { serveEngine } from "./engine_worker.ts";
 import { Explorer } from "./explorer.ts";
 import { pageColours } from "./image_panel.ts";
 import { inflated } from "./inflate.ts";
 import { Live } from "./live.ts";
 import { PlaneView } from "./plane_view.ts";
 import { prepareForPrint } from "./printing.ts";
+import { RemoteEngine } from "./remote_engine.ts";
 import { showRuns } from "./run_charts.ts";
 import { Views } from "./views.ts";
+import { messageOf } from "./work.ts";
 
-start().catch((error) => {
-  document.body.prepend(
-    element("p", { text: `This browser cannot draw the charts of this report: ${error}` }),
-  );
-});
+if (globalThis.document) {
+  start(document.currentScript!.textContent!).catch((error) => {
+    document.body.prepend(
+      element("p", { text: `This browser cannot draw the charts of this report: ${error}` }),
+    );
+  });
+} else serveEngine();
 
-/** Draws all that the page holds. */
-async function start(): Promise<void> {
+/**
+ * Draws all that the page holds.
+ *
+ * @param program the text of this program, which also runs in the worker
+ */
+async function start(program: string): Promise<void> {
   await loadPlotly();
-  const { runs, comparison, palettes } = unpacked<PageData>(await inflated("data"));
+  const { runs, comparison, palettes } = unpacked<PageData>(await inflated(byId("data").textContent!));
   const views = new Views();
   const colours = pageColours(palettes);
   prepareForPrint(views);
@@ -35,7 +43,7 @@ async function start(): Promise<void> {
       if (document.getElementById("live")) {
         views.add(
           byId("flow"),
-          once(() => startLive(runs, explorer, clock)),
+          once(() => startLive(program, runs, explorer, clock)),
         );
       }
     }
@@ -48,7 +56,9 @@ async function start(): Promise<void> {
 
 /** Runs Plotly, which defines a global name. */
 async function loadPlotly(): Promise<void> {
-  const script = element("script", { text: new TextDecoder().decode(await inflated("plotly")) });
+  const script = element("script", {
+    text: new TextDecoder().decode(await inflated(byId("plotly").textContent!)),
+  });
   document.head.append(script);
 }
 
@@ -62,19 +72,24 @@ function once(act: () => void): () => void {
 }
 
 /**
- * Loads the library, opens a device and shows the controls for sampling. If that fails, a line says why and the rest of
- * the page still works.
+ * Starts the engine and shows the controls for sampling. If that fails, a line says why and the rest of the page still
+ * works.
  */
-async function startLive(runs: readonly PageRun[], explorer: Explorer, clock: Clock): Promise<void> {
+async function startLive(
+  program: string,
+  runs: readonly PageRun[],
+  explorer: Explorer,
+  clock: Clock,
+): Promise<void> {
   const missing = explorer.hasEnds ? ", and of the recorded ones only the first can be opened" : "";
   const say = (why: unknown) =>
     byId("live-text").textContent = `No samples are drawn in this page${missing}: ${why}.`;
   const [first] = explorer.names.keys();
   if (!document.getElementById("library")) return void say(runs[first].live);
   try {
-    new Live(await Engine.open(), explorer, clock, runs);
+    new Live(await RemoteEngine.open(program), explorer, clock, runs);
   } catch (error) {
-    say(error instanceof Error ? error.message : error);
+    say(messageOf(error));
   }
   document.documentElement.dataset.live = "ready"; // for tests: nothing more happens by itself
 }

@@ -1,9 +1,4 @@
-/// <reference lib="dom" />
 import type { Estimate, Points } from "../../../models/mod.ts";
-import { bytesOf } from "../../image/base64.ts";
-import type { PageNetwork } from "../page_data.ts";
-import { percent } from "../series.ts";
-import { byId, element } from "./dom.ts";
 import type { Library } from "./engine.ts";
 
 /** Most sets of test images that are judged like samples, as a reference for so few images. */
@@ -30,8 +25,9 @@ export class SampleJudge {
   readonly #reference: Points;
   readonly #real = new Map<number, Judged["real"]>();
 
-  constructor(readonly library: Library, { script, reference }: NonNullable<PageNetwork["judge"]>) {
-    this.#judge = library.loadJudge(bytesOf(byId(`judge-${script}`).textContent!), "the judge");
+  /** @param reference features of test images */
+  constructor(readonly library: Library, weights: Uint8Array, reference: Points) {
+    this.#judge = library.loadJudge(weights, "the judge");
     this.#reference = reference;
   }
 
@@ -82,43 +78,4 @@ export class SampleJudge {
       { values: others, rows: rows - count, width },
     ];
   }
-}
-
-/** Probability at which the judge counts as certain, as in `deno task evaluate`. */
-const certain = 0.9;
-
-/** Describes a judge's verdict on samples. */
-export function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): HTMLElement {
-  const { classes, confidence, precision, recall, references, real, accuracy } = judged;
-  const N = classes.length;
-  const sure = confidence.filter((p) => p >= certain).length;
-  const right = classes.filter((label, n) => label === labels[n]).length;
-  const lines: (readonly [name: string, text: string])[] = [
-    [
-      "Recognised",
-      `${sure} of ${N} by a classifier with a probability of at least ${certain}. It is right about ` +
-      `${percent(accuracy)} of test images; each picture has its class and probability below.`,
-    ],
-    ...labels[0] === undefined ? [] : [["Of the requested class", `${right} of ${N}.`] as const],
-    [
-      "Precision",
-      `${inWords(precision)} of the samples lie within reach of one of ${references} test images.`,
-    ],
-    ["Recall", `${inWords(recall)} of these test images lie within reach of a sample.`],
-  ];
-  const ofReal = real && [real.precision, real.recall].map((share) => percent(share, 0)).join(" and ");
-  const about =
-    "A point is within reach of an image if it is closer to it, in the classifier\u2019s features, than the " +
-    `fifth neighbour of that image in its own set. ${N} samples are few, so intervals and reaches are wide.` +
-    (ofReal ? ` ${N} test images instead of samples get ${ofReal} on average.` : "");
-  return element(
-    "div",
-    { class: "verdict small" },
-    ...lines.map(([name, text]) => element("p", {}, element("b", { text: name }), new Text(` ${text}`))),
-    element("p", { text: about }),
-  );
-}
-
-function inWords({ value, low, high }: Estimate): string {
-  return `${percent(value, 0)} (95 % interval ${percent(low, 0)} to ${percent(high, 0)})`;
 }

@@ -1,15 +1,16 @@
 /// <reference lib="dom" />
 
-/** A task that regularly checks whether it is still wanted. */
-export type Work = (wanted: () => boolean) => Promise<void>;
+/** A task; it ends with an error soon after its signal aborts. */
+export type Work = (signal: AbortSignal) => Promise<void>;
 
-/** Runs one task after the other and reports errors. */
+/** `first` is what the reader waits for; `background` work goes on when there is none of it. */
+export type Lane = "first" | "background";
+
+/** Runs the tasks of each lane one after the other, and reports errors. */
 export class WorkQueue {
-  #last: Promise<void> = Promise.resolve();
-  /** Tasks with a smaller number are cancelled. */
-  #from = 0;
-  #count = 0;
-  #waiting = 0;
+  readonly #last = new Map<Lane, Promise<void>>();
+  /** The tasks in progress, and those that wait. */
+  readonly #open = new Set<AbortController>();
 
   /**
    * @param onBusy called when work begins and when all work is done
@@ -17,49 +18,35 @@ export class WorkQueue {
    */
   constructor(readonly onBusy: (busy: boolean) => void, readonly onError: (error: unknown) => void) {}
 
-  /** Queues a task; a `needed` one runs even after `stop()`. */
-  add(work: Work, { needed = false } = {}): void {
-    const number = this.#count++;
-    const wanted = () => needed || number >= this.#from;
-    if (this.#waiting++ === 0) this.onBusy(true);
-    this.#last = this.#last.then(async () => {
-      try {
-        if (wanted()) await work(wanted);
-      } catch (error) {
-        this.onError(error);
-      }
-      if (--this.#waiting === 0) this.onBusy(false);
-    });
+  /** Queues a task; `abort()` cancels it. */
+  add(work: Work, lane: Lane = "first"): AbortController {
+    const controller = new AbortController();
+    const { signal } = controller;
+    if (this.#open.size === 0) this.onBusy(true);
+    this.#open.add(controller);
+    const last = this.#last.get(lane) ?? Promise.resolve();
+    this.#last.set(
+      lane,
+      last.then(async () => {
+        try {
+          if (!signal.aborted) await work(signal);
+        } catch (error) {
+          if (!signal.aborted) this.onError(error);
+        }
+        this.#open.delete(controller);
+        if (this.#open.size === 0) this.onBusy(false);
+      }),
+    );
+    return controller;
   }
 
-  /** Stops the current task and drops waiting ones. */
+  /** Cancels all tasks. */
   stop(): void {
-    this.#from = this.#count;
+    for (const controller of this.#open) controller.abort();
   }
 }
 
-/** Lets the page handle events and draw. */
-export function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => resolve();
-    port2.postMessage(undefined);
-  });
-}
-
-const cancelled = new Error("Cancelled");
-
-/** {@linkcode breathe} for the library, which cancels work that is no longer wanted. */
-export async function breatheWhile(wanted: () => boolean): Promise<void> {
-  if (!wanted()) throw cancelled;
-  await breathe();
-}
-
-/** The result of work; undefined if {@linkcode breatheWhile} cancelled it. */
-export async function unlessCancelled<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error !== cancelled) throw error;
-  }
+/** The message of an error, or what else was thrown as text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : `${error}`;
 }
