@@ -6,7 +6,6 @@ import { AdaptiveSampler, noise, openCheckpoint } from "../../../models/mod.ts";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import type { Library } from "../../../viz/report/page/engine.ts";
 import * as web from "../../../web/mod.ts";
-import { withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { library, liveRun, Network, recorded } from "./live_data.ts";
 import { hostile, run, size } from "./made_up.ts";
@@ -249,55 +248,6 @@ await testReport("reportHtml() samples live from a file, and continues the flow 
   enterNumbers,
   paint,
   paintTwice,
-});
-
-await testReport("reportHtml() says why a page has no device, and shows recorded samples", one, {
-  async look(page) {
-    await page.locator("#explorer").scrollIntoViewIfNeeded();
-    await told(
-      page,
-      "No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: ",
-    );
-    assert.equal(await controls(page), false);
-    assert.equal(await page.locator("#paint").isVisible(), false);
-    assert.equal((await pixel(page, 4, 7)).value.length, 21);
-  },
-}, { before: withoutDevices });
-
-await testReport("reportHtml() says why no worker starts, and why one fails while it samples", one, {
-  async fail(page) {
-    await page.addInitScript(() => {
-      const { createObjectURL } = URL;
-      const program = `addEventListener("message", ({ data }) => {
-        if (data.method === "noise") setTimeout(() => { throw new RangeError("memory is full"); });
-      });`;
-      URL.createObjectURL = (own: Blob) => createObjectURL(new Blob([program, own]));
-    });
-    await page.reload();
-    await untilLive(page);
-    for (const press of ["first", "second"]) {
-      await clearText(page);
-      await page.locator("#live-draw").click();
-      await told(page, "Error: The worker that computes has failed: ");
-      assert.match(await text(page, "live-text"), /: RangeError: memory is full$/, press);
-    }
-  },
-  async refuse(page) {
-    await page.addInitScript(() => {
-      globalThis.Worker = class {
-        constructor() {
-          throw new DOMException("not from a file", "SecurityError");
-        }
-      } as unknown as typeof Worker;
-    });
-    await page.reload();
-    await page.locator("#explorer").scrollIntoViewIfNeeded();
-    await told(
-      page,
-      "No samples are drawn in this page: This browser starts no worker here: SecurityError: not from a file.",
-    );
-    assert.equal(await controls(page), false);
-  },
 });
 
 const trained = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);

@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
-/** Recorded samples that a page solves when a reader chooses them. */
+/** Recorded samples that a page solves when a reader chooses them, and pages that cannot compute. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
-import { library, Network, runOfThree, three } from "./live_data.ts";
-import { over, pixel, rounding, testReport, text, told, untilLive } from "./opened.ts";
+import { library, liveRun, Network, runOfThree, three } from "./live_data.ts";
+import { clearText, controls, over, pixel, rounding, testReport, text, told, untilLive } from "./opened.ts";
 
 const classed = await Network.of(4, 1, 3);
 const ofThree = reportHtml({ runs: [await runOfThree("three", classed)], library });
@@ -75,3 +75,54 @@ await testReport("reportHtml() opens the first recorded sample alone where the n
     assert.equal((await pixel(page, 4, 7)).value.length, 5);
   },
 }, { before: withoutDevices });
+
+const one = reportHtml({ runs: [await liveRun("a run", await Network.of(3))], library });
+
+await testReport("reportHtml() says why a page has no device, and shows recorded samples", one, {
+  async look(page) {
+    await page.locator("#explorer").scrollIntoViewIfNeeded();
+    await told(
+      page,
+      "No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: ",
+    );
+    assert.equal(await controls(page), false);
+    assert.equal(await page.locator("#paint").isVisible(), false);
+    assert.equal((await pixel(page, 4, 7)).value.length, 21);
+  },
+}, { before: withoutDevices });
+
+await testReport("reportHtml() says why no worker starts, and why one fails while it samples", one, {
+  async fail(page) {
+    await page.addInitScript(() => {
+      const { createObjectURL } = URL;
+      const program = `addEventListener("message", ({ data }) => {
+        if (data.method === "noise") setTimeout(() => { throw new RangeError("memory is full"); });
+      });`;
+      URL.createObjectURL = (own: Blob) => createObjectURL(new Blob([program, own]));
+    });
+    await page.reload();
+    await untilLive(page);
+    for (const press of ["first", "second"]) {
+      await clearText(page);
+      await page.locator("#live-draw").click();
+      await told(page, "Error: The worker that computes has failed: ");
+      assert.match(await text(page, "live-text"), /: RangeError: memory is full$/, press);
+    }
+  },
+  async refuse(page) {
+    await page.addInitScript(() => {
+      globalThis.Worker = class {
+        constructor() {
+          throw new DOMException("not from a file", "SecurityError");
+        }
+      } as unknown as typeof Worker;
+    });
+    await page.reload();
+    await page.locator("#explorer").scrollIntoViewIfNeeded();
+    await told(
+      page,
+      "No samples are drawn in this page: This browser starts no worker here: SecurityError: not from a file.",
+    );
+    assert.equal(await controls(page), false);
+  },
+});
