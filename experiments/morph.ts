@@ -124,7 +124,7 @@ export const morphTask = task({
     const data = config.from || config.to ? await loadDataset(source) : undefined;
     if (data) checkFit("morph by", path, { shape: drawable.shape, classes: count }, data);
 
-    const guidance = guidanceOf(config);
+    const guidance = guidanceOf(config, drawable.model);
     const how = [chosen.description, ...count > 0 ? [guidanceInWords(guidance)] : []].join(", ");
     const network = {
       path,

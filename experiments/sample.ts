@@ -12,6 +12,8 @@ import {
   runsTwice,
 } from "./draw/conditioning.ts";
 import { chosenClasses, className } from "./draw/classes.ts";
+import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "./draw/few_steps.ts";
+import { checkMap, usualSolver } from "./draw/flow_map.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
@@ -21,7 +23,7 @@ import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { weightsFile } from "./run/layout.ts";
 import { describing, describingHeading, guiding } from "./settings/drawing.ts";
-import { choice, classList, integer, outputFile, path } from "./settings/kinds.ts";
+import { choice, classList, integer, optional, outputFile, path, toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeSolver, solverSetting } from "./settings/solver.ts";
@@ -32,13 +34,23 @@ export const sampling = defineSettings({
   checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
   count: integer({ doc: "images", min: 1, max: 1_000_000, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  solver: solverSetting({ doc: "how the flow is solved", default: "heun:steps=20" }),
+  solver: optional(solverSetting({
+    doc: "how the flow is solved (else heun:steps=20; map:steps=1 for a distilled network)",
+  })),
   class: classList("classes to draw in turn; none = unconditional (else all)", "none"),
   ...guiding,
   guidance: {
     ...guiding.guidance,
     details: [`unlabelled networks: away from the run's early weights (else ${guidanceWithoutLabels})`],
   },
+  compare: toggle({
+    doc: "draw the same noise with 1, 2, 4, 8 and 20 evaluations, a row each",
+    default: false,
+    needs: {
+      words: "a picture, and without --solver and --columns",
+      met: ({ out, solver, columns }) => `${out}`.endsWith(".png") && solver === null && columns === 0,
+    },
+  }),
   columns: integer({
     doc: "columns of the grid, 0 = one per class, or nearly square",
     default: 0,
@@ -82,7 +94,7 @@ interface RequestedImages {
 /** @throws {ConfigError} if the network lacks a class, or cannot be guided */
 function requestedImages(
   config: SampleConfig,
-  { classes, path }: OpenNetwork,
+  { classes, path, drawable }: OpenNetwork,
   autoguidance: Autoguidance | undefined,
 ): RequestedImages {
   const { count, columns, class: choice } = config;
@@ -102,7 +114,7 @@ function requestedImages(
   if (choice === "none") return { count, columns, guided: false, words: " without a class" };
   const chosen = chosenClasses(choice ?? "all", classes, path);
   const N = config.inFullRows ? roundToRows(count, chosen.length) : count;
-  const guidance = guidanceOf(config);
+  const guidance = guidanceOf(config, drawable.model);
   const which = choice === null || choice === "all"
     ? `all ${classes.count} classes`
     : `class ${chosen.map((label) => className(label, classes.names)).join(", ")}`;
@@ -123,14 +135,32 @@ export const sampleTask = task({
   resolve: (values): SampleConfig => ({ ...sampling.resolve(values), inFullRows: !("count" in values) }),
   async run(config) {
     const { seed, out } = config;
-    const { how, description } = makeSolver(config.solver);
     await checkFolderOf(out);
     const network = await openNetwork(config);
     const { device, drawable, path, run } = network;
+    const { how, description } = makeSolver(config.solver ?? usualSolver(drawable.model));
     const autoguidance = network.classes.count === 0 && run !== undefined
       ? await readAutoguidance(run, config.guidance ?? guidanceWithoutLabels)
       : undefined;
     const { count, columns, conditioning, guided, words } = requestedImages(config, network, autoguidance);
+    if (config.compare) {
+      const drawn = { ...drawable, autoguidance };
+      const { names } = network.classes;
+      const headings = conditioning && Array.from(conditioning.labels, (label) => className(label, names));
+      const bar = new ProgressBar({ totalSteps: comparedEvaluations * count, imagesPerStep: 1 });
+      const picture = await fewStepsPicture(
+        fewStepsRows(drawn, conditioning),
+        { count, seed, headings },
+        (evaluations) => bar.update(evaluations),
+      ).catch((error) => {
+        throw solvingError(error, path);
+      }).finally(() => bar.clear());
+      await writeAtomic(out, picture);
+      say(`${count} samples${words}, with 1, 2, 4, 8 and 20 evaluations each: ${out}`);
+      device.close();
+      return;
+    }
+    checkMap(drawable.model, how, conditioning?.guidance.scale, path);
     const isArray = out.endsWith(".npy");
     if (!isArray) checkGrid(count, drawable.shape);
     const started = performance.now();

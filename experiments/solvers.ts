@@ -9,6 +9,7 @@ import {
   networkOfRun,
 } from "./evaluation/evaluated_network.ts";
 import { judgeOf } from "./judge/find_judge.ts";
+import { checkMap } from "./draw/flow_map.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -105,6 +106,14 @@ export const solversTask = task({
     const file = run === undefined ? words.out : join(run, runFile.solvers);
     checkSampleCount(count, subject);
     const guidance = guidanceFor(words.guidance, subject);
+    for (const spec of specs) {
+      checkMap(
+        subject.drawable.model,
+        makeSolver(spec).how,
+        subject.classes > 0 ? guidance : undefined,
+        subject.weights.file,
+      );
+    }
     const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
     if (!judge) return stop.exitCode;
     let bar: ProgressBar | undefined;

@@ -20,26 +20,34 @@ export const trainTask = task({
     const name = preset ?? await presetHere();
     return { preset: name, ...presets[name], model };
   },
-  async run(given) {
-    const startedAt = new Date();
-    if (given.resume) given = { ...given, resume: await findRun(given.resume) };
-    using lock = await lockResumed(given);
-    const device = await deviceOf(given);
-    const config = trainingConfig(given, presetFor(device));
-    using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
-    const result = await runTraining(config, {
-      device,
-      startedAt,
-      signal: stop.signal,
-      ...(lock && { lock }),
-      say,
-      terminal: stderr,
-    });
-    printResult(result);
-    device.close();
-    return result.interrupted ? stop.exitCode : 0;
-  },
+  run: trainOrResume,
 });
+
+/**
+ * Trains a network, or continues an earlier run, with progress and Ctrl-C.
+ *
+ * @returns the exit code
+ * @throws as `trainingConfig` and `runTraining`
+ */
+export async function trainOrResume(given: GivenSettings): Promise<number> {
+  const startedAt = new Date();
+  if (given.resume) given = { ...given, resume: await findRun(given.resume) };
+  using lock = await lockResumed(given);
+  const device = await deviceOf(given);
+  const config = trainingConfig(given, presetFor(device));
+  using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
+  const result = await runTraining(config, {
+    device,
+    startedAt,
+    signal: stop.signal,
+    ...(lock && { lock }),
+    say,
+    terminal: stderr,
+  });
+  printResult(result);
+  device.close();
+  return result.interrupted ? stop.exitCode : 0;
+}
 
 /** Opens the device of the flags, else that of the resumed run. */
 async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Device> {

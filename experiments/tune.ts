@@ -1,11 +1,18 @@
 import { init, type KernelChoice } from "../kernels/mod.ts";
-import { ImageSource, normalizationTo } from "./data/image_source.ts";
+import { ImageSource } from "./data/image_source.ts";
 import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { integer, number, optional, toggle } from "./settings/kinds.ts";
 import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { network, presetFor, type PresetName, training, type TrainingConfig } from "./settings/training.ts";
+import {
+  network,
+  normalizationTo,
+  presetFor,
+  type PresetName,
+  training,
+  type TrainingConfig,
+} from "./settings/training.ts";
 import { trainingConfig } from "./settings/training_config.ts";
 import { print, say, textTable } from "./program/output.ts";
 import { makeNetwork } from "./training/network.ts";

@@ -26,7 +26,14 @@ export {
   type TransportCoupling,
   transportPairs,
 } from "./flow/coupling.ts";
-export { CountedField, type VelocityField } from "./flow/field.ts";
+export { CountedField, type ImageEncoder, type VelocityField } from "./flow/field.ts";
+export { rowsAt } from "./flow/rows.ts";
+export { BakeLoss } from "./distill/bake.ts";
+export type { Distillation } from "./distill/distillation.ts";
+export { DriftLoss, type DriftOptions } from "./distill/drift.ts";
+export { alongFlow, MeanMapLoss, meanTarget } from "./distill/mean_map.ts";
+export { ReflowLoss } from "./distill/reflow.ts";
+export { ShortcutMapLoss } from "./distill/shortcut_map.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
 export { type Coefficients, cosinePath, linearPath, type Path, type PathName, paths } from "./flow/path.ts";
 export {
@@ -103,6 +110,7 @@ export { Attention, Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/laye
 export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
 export {
   LabelEmbedding,
+  StepEmbedding,
   TimeEmbedding,
   type TimeEmbeddingName,
   timeEmbeddingNames,
@@ -218,4 +226,5 @@ export {
   type OptimizerOptions,
 } from "./train/update_rules.ts";
 export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export type { Stage, StepLoss } from "./train/step_loss.ts";
 export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";

@@ -18,6 +18,10 @@ export const streams = {
   diffusion: 19,
   resamples: 20,
   entries: 21,
+  stepLengths: 22,
+  pairOrder: 23,
+  pairNoise: 24,
+  references: 25,
 } as const;
 
 /** @throws {RangeError} if a seed is not an integer in [0, 2^32): the device would silently use another one */

@@ -2,7 +2,10 @@ import { makeFixedSteps } from "../settings/solver.ts";
 import { join } from "node:path";
 import { evaluationsOf, modelTypeOf } from "../../models/mod.ts";
 import { examplesOf, writeExamples } from "../data/example_file.ts";
-import { classColumns, roundToRows } from "../draw/conditioning.ts";
+import { className } from "../draw/classes.ts";
+import { balancedClasses, classColumns, roundToRows } from "../draw/conditioning.ts";
+import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "../draw/few_steps.ts";
+import { openTeacher } from "../run/teacher.ts";
 import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { writeSamples } from "../draw/sample_grid.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
@@ -38,6 +41,34 @@ const samples: NetworkArtifact = {
     await writeSamples(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
   },
 };
+
+/** One sample per class (at most ten, or ten without classes), in a row per number of evaluations. */
+const fewSteps: NetworkArtifact = {
+  needs: "network",
+  wanted: (config) => config.samples > 0,
+  evaluations: (trained) => evaluationsFor(trained, rowLength(trained), comparedEvaluations),
+  async write({ run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data }) {
+    const count = rowLength({ source });
+    const conditioned = (scale: number) =>
+      source.classes > 0 ? balancedClasses(count, source.classes, { scale }) : undefined;
+    const rows = fewStepsRows(drawable, conditioned(scale));
+    if (teacher !== null) {
+      const { model } = openTeacher(join(run, runFile.teacher));
+      const before = fewStepsRows({ ...drawable, model }, conditioned(teacherGuidance), "teacher");
+      rows.splice(-1, 1); // the last row of the teacher is the one to compare with
+      rows.unshift(...before);
+    }
+    const conditioning = conditioned(1);
+    const headings = conditioning &&
+      Array.from(conditioning.labels, (label) => className(label, data.classNames));
+    await writeAtomic(join(run, runFile.fewSteps), await fewStepsPicture(rows, { count, seed, headings }));
+  },
+};
+
+/** Samples in a row of that picture. */
+function rowLength({ source }: Pick<TrainedRun, "source">): number {
+  return source.classes > 0 ? Math.min(source.classes, 10) : 10;
+}
 
 /** The trajectories of some samples, with a snapshot at each step. */
 const flows: NetworkArtifact = {
@@ -97,6 +128,7 @@ const report: FolderArtifact = {
 export const artifacts = {
   testLoss,
   samples,
+  fewSteps,
   flows,
   flowGif,
   paths,

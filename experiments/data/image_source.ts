@@ -3,11 +3,6 @@ import type { BatchSource, HostExamples, Normalization, TrainingData } from "../
 import type { TrainingConfig } from "../settings/training.ts";
 import type { Dataset, LabelledImages } from "./dataset.ts";
 
-/** The normalisation for a range of pixels. */
-export function normalizationTo(range: TrainingConfig["normalize"]): Normalization {
-  return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
-}
-
 /** Labels of images, one each, and the number of classes. */
 export interface ImageLabels {
   readonly values: Uint8Array;

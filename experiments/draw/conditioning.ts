@@ -10,8 +10,9 @@ import {
 } from "../../models/mod.ts";
 import { readFile } from "../run/contained.ts";
 import { findEarlyWeights } from "../run/layout.ts";
-import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/drawing.ts";
+import { givenGuidance, type GuidingConfig } from "../settings/drawing.ts";
 import { ConfigError } from "../settings/setting.ts";
+import { defaultGuidance } from "./flow_map.ts";
 
 /** Classifier-free guidance. */
 export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {
@@ -97,8 +98,12 @@ export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
 }
 
 /** The guidance of a command line, for a network with classes. */
-export function guidanceOf({ guidance, guidanceInterval: interval, cfgZero }: GuidingConfig): Guidance {
-  return { scale: guidance ?? usualGuidance, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
+export function guidanceOf(
+  { guidance, guidanceInterval: interval, cfgZero }: GuidingConfig,
+  model: Model,
+): Guidance {
+  const scale = guidance ?? defaultGuidance(model);
+  return { scale, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { normalizationTo } from "../settings/training.ts";
 import { dirname } from "node:path";
 import { type Device, init } from "../../kernels/mod.ts";
 import {
@@ -11,7 +12,6 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { normalizationTo } from "../data/image_source.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/layout.ts";

@@ -4,6 +4,7 @@ import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
+import { checkMap, usualSolver } from "../draw/flow_map.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { findWeights, noWeights, runFile, weightsFile } from "../run/layout.ts";
@@ -141,7 +142,9 @@ export function evaluationOptions(
   checkSampleCount(count, subject);
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
   const guidance = guidanceFor(words.guidance, subject);
-  const { how, description } = makeSolver(solver ?? subject.drawnBy ?? "heun:steps=20");
+  const { model } = subject.drawable;
+  const { how, description } = makeSolver(solver ?? subject.drawnBy ?? usualSolver(model));
+  checkMap(model, how, subject.classes > 0 ? guidance : undefined, subject.weights.file);
   return { count, seed, courseImages, bitsImages, guidance, how, words: description };
 }
 

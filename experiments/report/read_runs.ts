@@ -66,6 +66,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   const classNames = record?.dataset?.classNames;
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
+  const fewStepsPng = await readIfThere(join(folder, runFile.fewSteps));
   const samplesText = samplesInWords(config);
   const { classes = 0 } = record?.dataset ?? {};
   const samplesColumns = config.conditional === true
@@ -88,6 +89,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     ...quality && { quality },
     ...solvers && { solvers },
     ...samplesPng && { samplesPng },
+    ...fewStepsPng && { fewStepsPng, isFlowMap: config.teacher !== null },
     ...samplesText !== undefined && { samplesText },
     ...samplesColumns.length > 0 && { samplesColumns },
     ...await readTrajectories(folder),

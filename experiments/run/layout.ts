@@ -19,6 +19,8 @@ export const runFile = {
   state: "state.safetensors",
   /** The final grid of samples. */
   samples: "samples.png",
+  /** Samples from the same noise with few evaluations and many. */
+  fewSteps: "few_steps.png",
   /** Trajectories of many samples, projected to a plane. */
   paths: "flow/paths.safetensors",
   /** Test loss in bins of t. */
@@ -35,6 +37,8 @@ export const runFile = {
   examples: "examples.safetensors",
   /** Quality against evaluations for each solver, as measured by `deno task solvers`. */
   solvers: "solvers.json",
+  /** The network that a distilled run started from. */
+  teacher: "teacher.safetensors",
   report: "report.html",
   /** How much of the run an MLflow server has. */
   cursor: "mlflow.json",
@@ -50,6 +54,8 @@ export const runFolder = {
   flow: "flow",
   /** Averaged weights after requested steps. */
   weights: "weights",
+  /** Images that a teacher drew, for reflow. */
+  pairs: "pairs",
   /** Run folders of a study's cells. */
   cells: "cells",
 } as const;
@@ -79,6 +85,11 @@ function stepName(step: number): string {
 /** The trajectory of a sample, counted from 1: `flow/sample_1.safetensors`. */
 export function flowFile(sample: number | "<k>"): string {
   return `${runFolder.flow}/sample_${sample}.safetensors`;
+}
+
+/** A file of pairs, counted from 0: `pairs/part_0000.safetensors`. */
+export function pairsFile(part: number): string {
+  return `${runFolder.pairs}/part_${String(part).padStart(4, "0")}.safetensors`;
 }
 
 /** Whether a path is that of a sample's trajectory. */

@@ -61,7 +61,7 @@ function timestamp(time: Date): string {
 const lockedFile = /\.(safetensors|json|jsonl)$/;
 
 /** Folders of a run that hold such files. */
-const folders = [runFolder.flow, runFolder.weights];
+const folders = [runFolder.flow, runFolder.weights, runFolder.pairs];
 
 /** Removes temporary files of earlier sessions that were killed. @throws {RunError} if the folder cannot be changed */
 export async function removeLeftovers({ run }: RunLock): Promise<void> {

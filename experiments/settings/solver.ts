@@ -29,13 +29,13 @@ export interface ChosenSolver {
 }
 
 /** A solver with fixed steps, as the options of `sample()`. */
-export type FixedSteps = TimesOptions & { readonly solver: SolverName };
+export type FixedSteps = TimesOptions & { readonly solver: SolverName | "map" };
 
 const noiseless = Object.keys(solvers) as SolverName[];
-const allNames: readonly FlowSolverName[] = [...noiseless, "sde"];
+const allNames: readonly FlowSolverName[] = [...noiseless, "sde", "map"];
 const costs = noiseless.map((name) => `${name} ${evaluationsPerStep(solvers[name])}`).join(", ");
 const namesFor: Readonly<Record<Use, readonly FlowSolverName[]>> = {
-  fixed: noiseless,
+  fixed: [...noiseless, "map"],
   backward: noiseless,
   all: allNames,
 };
@@ -83,6 +83,7 @@ export function solverSetting(options: {
         ? []
         : ["dopri5:rtol=1e-3 chooses its steps, as does bosh3 (atol, max-evaluations)"]),
       ...(use === "all" ? ["sde:steps=64,noise=1 adds noise on the way (1 evaluation a step)"] : []),
+      ...(use === "backward" ? [] : ["map:steps=1 jumps, with a distilled network (1 evaluation a step)"]),
     ],
     accepts: (value): value is string => typeof value === "string" && "how" in parse(value, use),
     problem: (value) => {
@@ -118,8 +119,10 @@ function parse(text: string, use: Use): Parsed {
     return { problem: `expected ${anyOf(namesFor[use])}${didYouMean(name, namesFor[use])}` };
   }
   if (!namesFor[use].includes(known)) {
-    const why = use === "backward" ? ", so no image leads back to its noise" : " on the way";
-    return { problem: `${name} adds noise${why} (expected ${anyOf(namesFor[use])})` };
+    const why = known === "map"
+      ? "map only leads from noise to images"
+      : `${name} adds noise${use === "backward" ? ", so no image leads back to its noise" : " on the way"}`;
+    return { problem: `${why} (expected ${anyOf(namesFor[use])})` };
   }
   const given = pairsAfter(name, text, problemOf);
   return typeof given === "string" ? { problem: given } : solverOf(known, given, use);
@@ -169,7 +172,7 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
   if (isList(grid) && given.has("steps")) {
     return { problem: `grid=${grid} has its own steps (leave out steps)` };
   }
-  const when = timesFor(grid, numberOf("steps") ?? usualSteps);
+  const when = timesFor(grid, numberOf("steps") ?? (name === "map" ? 1 : usualSteps));
   const steps = "times" in when ? when.times.length - 1 : when.steps;
   const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${
     grid === "uniform" ? "" : `, times ${grid}`

@@ -2,6 +2,7 @@ import type { Device } from "../../kernels/mod.ts";
 import {
   couplings,
   modelNames,
+  type Normalization,
   optimizerKinds,
   paths,
   predictions,
@@ -27,8 +28,17 @@ import { defineSettings } from "./settings.ts";
 import { solverSetting } from "./solver.ts";
 import { variant } from "./variant.ts";
 import { shared } from "./shared.ts";
+import { stagesSetting } from "./stages.ts";
 
 export const presetNames = ["quick", "standard", "paper"] as const;
+
+/** Ranges of the pixels in training. */
+export const pixelRanges = ["-1..1", "0..1"] as const;
+
+/** The normalisation for a range of pixels. */
+export function normalizationTo(range: typeof pixelRanges[number]): Normalization {
+  return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
+}
 
 /** Autoguidance of unlabelled networks, if the preset guides at all. */
 export const guidanceWithoutLabels = 2;
@@ -56,6 +66,7 @@ const heldOut: Need = {
 };
 const samples: Need = { words: "--samples above 0", met: (config) => config.samples !== 0 };
 const flow: Need = { words: "--flow-samples above 0", met: ({ flowSamples }) => flowSamples !== 0 };
+const taught: Need = { words: "--teacher", met: ({ teacher }) => typeof teacher === "string" };
 const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => device !== "cpu", off: false };
 
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
@@ -82,13 +93,22 @@ export const training = defineSettings({
     default: 0.1,
     needs: labels,
   }),
-  normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
+  normalize: choice(pixelRanges, { doc: "range of the pixels" }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
 
   path: variant(paths, { doc: "path from noise to data", default: "linear" }),
   times: variant(timeDistributions, { doc: "distribution of t", default: "uniform" }),
   coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent" }),
   prediction: variant(predictions, { doc: "what the network's output means", default: "velocity" }),
+
+  teacher: optional(path("FILE|RUN", "distil this network into a flow map (deno task distill)")),
+  stages: optional(stagesSetting({ doc: "stages of a distillation", needs: taught })),
+  teacherGuidance: number({
+    doc: "guidance of the teacher, which the flow map learns",
+    min: 0,
+    default: 1.5,
+    needs: taught,
+  }),
 
   batchSize: integer({ doc: "images per step", min: 1 }),
   epochs: integer({ doc: "stop after N epochs, 0 = no limit" }),
@@ -201,6 +221,7 @@ export const training = defineSettings({
   model: "Model",
   data: "Data",
   path: "Objective",
+  teacher: "Distillation",
   batchSize: "Optimisation",
   valEpochs: "Evaluation",
   name: "Run",

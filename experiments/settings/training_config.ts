@@ -4,6 +4,8 @@ import {
   couplings,
   fewestChannels,
   type HeldOutOptions,
+  modelNames,
+  modelTypeOf,
   mostPaired,
   type Objective,
   paths,
@@ -13,9 +15,13 @@ import {
 import { RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
+import { teacherInfo } from "../run/teacher.ts";
+import { plannedStages } from "./stages.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import {
   guidanceWithoutLabels,
+  normalizationTo,
+  pixelRanges,
   type Preset,
   type PresetName,
   presets,
@@ -53,7 +59,9 @@ const resumable = [
 export function trainingConfig(given: GivenSettings, defaultPreset: PresetName = "quick"): TrainingConfig {
   if (typeof given.resume === "string") return resumedConfig(given, given.resume);
   const preset = given.preset ?? defaultPreset;
-  const completing = withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
+  const completing = typeof given.teacher === "string"
+    ? withTeacher(given, given.teacher, presets[preset])
+    : withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
   const config = training.resolve({ ...given, preset }, completing);
   checkConfig(config);
   return config;
@@ -82,6 +90,12 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
     );
   }
   const saved = readConfig(run);
+  const lengthened = saved.teacher === null ? undefined : ends.find((name) => given[name] !== undefined);
+  if (lengthened !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(lengthened)} with --resume ${run}: the stages of a distillation decide its length`,
+    );
+  }
   if (given.model !== undefined && given.model !== saved.model) {
     throw new ConfigError(
       `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
@@ -99,6 +113,74 @@ function withRate({ lr, schedule }: GivenSettings, saved: TrainingConfig): Train
   const name = schedule ?? "constant";
   const muonLr = saved.muonLr * (lr ?? saved.lr) / saved.lr;
   return { ...saved, schedule: name, muonLr, ...name === "constant" && { warmUp: 0 } };
+}
+
+/** What a distillation takes over from its teacher, or from its stages. */
+const taught = [
+  ...["filters", "tEmb", "attn", "groups", "timeEmbedding", "path", "prediction", "conditional", "normalize"],
+  ...[...ends, "times", "coupling", "labelDropout", "valFraction", "guidance"],
+] as const;
+
+/** Defaults of a distillation. */
+export const distillation = {
+  stages: "reflow+drift",
+  batchSize: 64,
+  optimizer: "muon",
+  lr: 1e-3,
+  muonLr: 1e-2,
+  schedule: "one_cycle",
+  warmUp: 0.1,
+  clip: 1,
+  ema: 0.99,
+  valFraction: 0,
+  guidance: 1,
+  solver: "map:steps=1",
+} as const satisfies Partial<TrainingConfig>;
+
+/** Completes the settings of a distillation: the network is the teacher's, and the stages decide on the length. */
+function withTeacher(given: GivenSettings, teacher: string, values: Preset): Partial<TrainingConfig> {
+  const refused = taught.find((name) => given[name as keyof TrainingConfig] !== undefined);
+  if (refused !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${
+        flagOf(refused)
+      } with --teacher: the network is the teacher's, and the stages decide on the rest`,
+    );
+  }
+  const { config, normalization } = teacherInfo(teacher);
+  const { type, filters, tEmb, attn, groups, timeEmbedding, path, prediction, classes } = config;
+  const model = modelNames.find((name) => modelTypeOf(name) === type)!;
+  if (given.model !== undefined && given.model !== model) {
+    throw new ConfigError(`Cannot distil ${teacher} with --model ${given.model}: it is a ${model} network`);
+  }
+  const normalize = pixelRanges.find((range) => {
+    const { scale, shift } = normalizationTo(range);
+    return scale === normalization.scale && shift === normalization.shift;
+  });
+  if (!normalize) {
+    throw new ConfigError(`Cannot distil ${teacher}: its pixels are neither in -1..1 nor in 0..1`);
+  }
+  const batchSize = given.batchSize ?? distillation.batchSize;
+  const stages = plannedStages(given.stages ?? distillation.stages, batchSize);
+  const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
+  if (few) {
+    throw new ConfigError(
+      `Cannot use --stages with ${few.settings.pairs} pairs and batches of ${batchSize} (expected at least one batch)`,
+    );
+  }
+  if (classes === 0 && given.teacherGuidance !== undefined && given.teacherGuidance !== 1) {
+    throw new ConfigError(
+      `Cannot use --teacher-guidance ${given.teacherGuidance} with ${teacher}: its network was trained without classes ` +
+        "(leave it out)",
+    );
+  }
+  const { from, steps } = stages.at(-1)!;
+  return {
+    ...withOptimizer({ model, filters }, { ...values, ...distillation }),
+    ...{ model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, normalize },
+    ...classes === 0 && { teacherGuidance: 1 },
+    ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0, maxSteps: from + steps },
+  };
 }
 
 /** Turns labels on if guidance or label dropout is given, unless labels are turned off. */
@@ -185,6 +267,9 @@ function problemOf(config: TrainingConfig): string | undefined {
   if (sees !== undefined && batchSize > mostPaired) {
     return `Cannot use --coupling ${coupling} with --batch-size ${batchSize}: pairing more would take longer than a ` +
       `step (expected at most ${mostPaired})`;
+  }
+  if (config.solver.startsWith("map") && config.teacher === null) {
+    return `Cannot use --solver ${config.solver}: only a distilled network makes such steps (see deno task distill)`;
   }
   if (schedule === "plateau" && valFraction === 0) {
     return "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)";

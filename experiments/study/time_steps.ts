@@ -1,9 +1,9 @@
 import { currentDevice, type Device, init, withDevice } from "../../kernels/mod.ts";
 import { BatchOrder } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
-import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
+import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { objectiveOf } from "../settings/training_config.ts";
-import type { TrainingConfig } from "../settings/training.ts";
+import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
 import { pause } from "../../models/pause.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { PairedBatches } from "../training/paired_batches.ts";

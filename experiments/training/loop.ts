@@ -19,6 +19,7 @@ import {
   type TrainingSession,
 } from "./session.ts";
 import { LossLog } from "./loss_log.ts";
+import { type PlannedStage, plannedStages, stageAt } from "../settings/stages.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { stepsWithin } from "./trial.ts";
@@ -36,6 +37,7 @@ export class TrainingLoop implements Disposable {
   readonly #validation: Validation;
   readonly #grids: SampleGrids;
   readonly #kept: KeptWeights;
+  readonly #stages: readonly PlannedStage[] | undefined;
   #totalSteps: number;
   #tracker!: RunTracker;
   #elapsedBefore = 0;
@@ -54,6 +56,7 @@ export class TrainingLoop implements Disposable {
     this.#validation = new Validation(session);
     this.#grids = new SampleGrids(session);
     this.#kept = new KeptWeights(session);
+    this.#stages = config.stages === null ? undefined : plannedStages(config.stages, config.batchSize);
     this.#totalSteps = lengthOf(config, this.#order);
   }
 
@@ -144,6 +147,7 @@ export class TrainingLoop implements Disposable {
     this.#startedMs = this.#savedMs = performance.now();
     let burst = 1;
     while (trainer.step < this.#totalSteps && !signal.aborted) {
+      this.#announceStage(bar);
       const started = performance.now();
       const from = trainer.step;
       const losses = await this.#runSteps(burst);
@@ -156,13 +160,13 @@ export class TrainingLoop implements Disposable {
       if (isOver(config.valEpochs)) await this.#validate();
       if (isOver(config.sampleEpochs)) await this.#logGrid();
       if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
-        await this.#save();
+        await this.save();
       }
     }
     const trainSeconds = (performance.now() - this.#startedMs) / 1000;
     if (!signal.aborted) await this.#logLastSteps(); // a stopped run continues this line when resumed
     if (!signal.aborted) await this.#validate();
-    await this.#save();
+    await this.save();
     bar?.finish();
     const trained = { ...session, config, source, drawable: await this.#kept.drawable() };
     const { done, testLoss } = await this.#writeArtifacts(trained);
@@ -175,6 +179,17 @@ export class TrainingLoop implements Disposable {
     };
   }
 
+  /** Says which stage of a distillation begins. */
+  #announceStage(bar: ProgressBar | undefined): void {
+    const { say } = this.#session;
+    const { step } = this.#trainer;
+    const at = this.#stages?.findIndex(({ from }) => from === step) ?? -1;
+    if (at < 0) return;
+    const { name, steps } = this.#stages![at];
+    bar?.clear();
+    say(`Stage ${at + 1} of ${this.#stages!.length}: ${name}, ${steps} steps`);
+  }
+
   get #elapsedSeconds(): number {
     const since = this.#startedMs > 0 ? performance.now() - this.#startedMs : 0;
     return this.#elapsedBefore + since / 1000;
@@ -185,13 +200,14 @@ export class TrainingLoop implements Disposable {
     const { config } = this.#session;
     const trainer = this.#trainer;
     const from = trainer.step;
-    const events = [1, config.valEpochs, config.sampleEpochs].map((epochs) =>
-      this.#order.endAfter(from, epochs)
-    );
+    const events = [
+      ...[1, config.valEpochs, config.sampleEpochs].map((epochs) => this.#order.endAfter(from, epochs)),
+      ...(this.#stages ?? []).map((stage) => stage.from).filter((start) => start > from),
+    ];
     const end = Math.min(from + count, ...events, this.#kept.next(from, this.#totalSteps), this.#totalSteps);
     const learningRates: number[] = [];
     for (const examples of await this.#pairs.batches(from, end)) {
-      const learningRate = this.#schedule.learningRate(progressAt(trainer.step, this.#totalSteps));
+      const learningRate = this.#learningRate(trainer.step);
       learningRates.push(learningRate);
       trainer.queueStep(examples, learningRate, { paired: true });
     }
@@ -208,10 +224,16 @@ export class TrainingLoop implements Disposable {
   /** Logs the last steps of a run, which do not fill a line. */
   async #logLastSteps(): Promise<void> {
     const { step } = this.#trainer;
-    const learningRate = this.#schedule.learningRate(progressAt(Math.max(step - 1, 0), this.#totalSteps));
-    const line = this.#losses.end(step, learningRate);
+    const line = this.#losses.end(step, this.#learningRate(Math.max(step - 1, 0)));
     if (!line || await this.#isMeasured("train_loss")) return;
     this.#tracker.log({ ...line, ...await this.#pairs.costs(step), ...this.#elapsed });
+  }
+
+  /** The learning rate of a step; each stage of a distillation has the whole schedule. */
+  #learningRate(step: number): number {
+    if (!this.#stages) return this.#schedule.learningRate(progressAt(step, this.#totalSteps));
+    const { from, steps, settings } = stageAt(this.#stages, step);
+    return this.#schedule.learningRate(progressAt(step - from, steps)) * settings.rate;
   }
 
   get #elapsed() {
@@ -246,7 +268,8 @@ export class TrainingLoop implements Disposable {
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), "image/samples": picture });
   }
 
-  async #save(): Promise<void> {
+  /** Saves the state of the run, for `--resume`. @throws {TrainingError} if weights are not finite */
+  async save(): Promise<void> {
     const { run, network, source, data } = this.#session;
     const { step } = this.#trainer;
     const { lowest } = this.#validation;

@@ -18,6 +18,8 @@ import { objectiveOf } from "../settings/training_config.ts";
 import { variantName } from "../settings/variant.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
+import { distillationStages, flowMapOf, makeStudent, type PreparedStages } from "./distillation.ts";
+import type { Teacher } from "../run/teacher.ts";
 
 /** The settings of a network. */
 export type NetworkSettings = Pick<
@@ -35,6 +37,8 @@ export interface Network {
   readonly trainer: Trainer;
   /** Number of parameters. */
   readonly size: number;
+  /** Work before the first step, if there is any. @returns false if it was stopped */
+  readonly prepare?: PreparedStages["prepare"];
 }
 
 /** Options of the configured network for images of `channels` channels in `classes` classes. */
@@ -63,26 +67,33 @@ export function modelOptions(
  * Makes the network and trainer of a configuration.
  *
  * @param initial source of the weights; by default the configuration's seed
+ * @param distilled the teacher of a distillation, and the training images
  * @throws {ConfigError} if the optimizer's own rule would apply to none of the weights
  */
 export function makeNetwork(
   config: TrainingConfig,
   source: ImageSource,
   initial: Parameters<typeof createModel>[1] = config.seed,
+  distilled?: { readonly teacher: Teacher; readonly images: Uint32Array },
 ): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
-  const options = modelOptions(config, source.shape[0], source.classes);
-  const model = createModel(options, initial);
+  const options = distilled
+    ? flowMapOf(distilled.teacher)
+    : modelOptions(config, source.shape[0], source.classes);
+  const model = distilled ? makeStudent(distilled.teacher, initial) : createModel(options, initial);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
     throw new ConfigError(
       `Cannot use --optimizer muon with --filters ${config.filters}: it is for convolutions of 3x3 between at least ` +
         "8 channels, and there is none (use adamw)",
     );
   }
+  const prepared = distilled &&
+    distillationStages(config, distilled.teacher, model, source, distilled.images);
   const trainer = new Trainer(model, source, {
-    ...{ batchSize, seed, optimizer, ema, precision, objective: objectiveOf(config) },
-    ...source.classes > 0 && { labelDropout },
+    ...{ batchSize, seed, optimizer, ema, precision },
+    ...prepared ? { stages: prepared.stages } : { objective: objectiveOf(config) },
+    ...source.classes > 0 && !prepared && { labelDropout },
     ...{ learningRate: lr, muonFactor: muonLr / lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
   });
   return {
@@ -91,6 +102,7 @@ export function makeNetwork(
     averaged: ema > 0 ? averagedModel(options, trainer) : model,
     trainer,
     size: trainer.parameters.values().reduce((sum, { size }) => sum + size, 0),
+    ...prepared && { prepare: prepared.prepare },
   };
 }
 

@@ -1,15 +1,15 @@
-import { writeJson } from "../run/atomic_write.ts";
+import { writeAtomic, writeJson } from "../run/atomic_write.ts";
 import type { TrainingOutcome } from "./session.ts";
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, describeData, type ImageSplit, splitImages } from "../data/dataset.ts";
-import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
+import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
 import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
-import type { TrainingConfig } from "../settings/training.ts";
+import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
@@ -21,9 +21,11 @@ import {
   decideConditional,
   loadData,
 } from "./training_data.ts";
-import { compileKernels, type Network } from "./network.ts";
+import { compileKernels, makeNetwork, type Network } from "./network.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop } from "./loop.ts";
+import { checkFit } from "../draw/load_network.ts";
+import { openTeacher, type Teacher, teacherFile } from "../run/teacher.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunTrainingOptions {
@@ -99,11 +101,18 @@ async function trainOn(
   );
   checkCoupling(asked);
   checkPictures(asked, source.shape, source.classes);
-  const { config, network } = fittingNetwork(asked, device, source, say);
-  const images = splitImages(data.train.count, config);
-  checkValidation(config, images);
+  const images = splitImages(data.train.count, asked);
+  checkValidation(asked, images);
+  const teacher = asked.teacher === null ? undefined : teacherOf(asked, asked.teacher, data);
+  const { config, network } = teacher
+    ? { config: asked, network: makeNetwork(asked, source, asked.seed, { teacher, images: images.train }) }
+    : fittingNetwork(asked, device, source, say);
   const run = config.resume ??
-    await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
+    await createRunFolder({
+      name: config.name ?? (teacher ? "distill" : config.model),
+      out: config.out,
+      startedAt,
+    });
   const lock = resumed ?? own.use(await lockRun(run));
   using loop = new TrainingLoop({
     ...{ config, run, data, images, network, source, signal, say, terminal },
@@ -117,7 +126,7 @@ async function trainOn(
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
     about: {
-      source: `deno task train:${config.model}`,
+      source: teacher ? "deno task distill" : `deno task train:${config.model}`,
       parameterCount: network.size,
       dataset: recordOf(data, images),
     },
@@ -137,6 +146,11 @@ async function trainOn(
     if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
     if (config.data !== null) say(describeData(data));
+    if (teacher && !resumed) {
+      await writeAtomic(join(run, runFile.teacher), teacher.bytes);
+      await loop.save();
+    }
+    await network.prepare?.({ run, signal, terminal });
     const { tune } = config;
     await tuneKernels(network.trainer, { device, tune, run, resumed: resumed !== undefined, say, terminal });
     await compileKernels(network.trainer, terminal);
@@ -154,6 +168,14 @@ async function trainOn(
   });
   await tracker.end(outcome.interrupted ? "KILLED" : "FINISHED");
   return { run, ...outcome };
+}
+
+/** The teacher of a run: the copy in its folder, once it has one. @throws {RunError} if it does not fit the data */
+function teacherOf({ resume }: TrainingConfig, given: string, data: Dataset): Teacher {
+  const path = resume === null ? teacherFile(given) : join(resume, runFile.teacher);
+  const teacher = openTeacher(path);
+  checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
+  return teacher;
 }
 
 /** Writes the settings that repeat the run, bit for bit on a device of the same kind. */

@@ -11,12 +11,30 @@ export interface VelocityField {
    * @param condition one row per x, such as class labels u32[N], if the field takes one
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
+  /**
+   * The mean velocity u(x, t, d) on the way from t to t + d, in a flow map: x + d u is the point at t + d, in one
+   * evaluation. u(x, t, 0) is the velocity.
+   *
+   * @param d f32[N], with t + d at most 1
+   */
+  readonly meanVelocity?: ((x: Tensor, t: Tensor, d: Tensor, condition?: Tensor) => Tensor) | undefined;
   /** Whether guidance changed the velocity. If so, no likelihood can be computed. */
   readonly guided?: boolean | undefined;
   /** Its probability path; by default the straight one. */
   readonly path?: Path | undefined;
   /** Shape of one sample, such as [C, H, W], for `sample()`; by default that of its training data. */
   readonly shape?: Shape | undefined;
+}
+
+/** A network whose encoder gives features of images, such as a U-Net. */
+export interface ImageEncoder {
+  /**
+   * Features of images, without a label: one tensor f32[N, ...] per level of the encoder.
+   *
+   * @param images f32[N, C, H, W]
+   * @param t f32[N]; near 1 for images without noise
+   */
+  encode(images: Tensor, t: Tensor): readonly Tensor[];
 }
 
 /** The path of a field, if it has one. @throws {TypeError} if its `path` is not a path */
@@ -33,7 +51,7 @@ export function pathOf({ path }: VelocityField): Path | undefined {
 export const trainedShapes: WeakMap<VelocityField, Shape> = new WeakMap();
 
 /** The properties that a wrapper of a field copies from it. */
-export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity"> {
+export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity" | "meanVelocity"> {
   const { guided, shape = trainedShapes.get(field) } = checkedField(field);
   const path = pathOf(field);
   return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
@@ -48,6 +66,30 @@ export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity"> 
 export function velocityOf(field: VelocityField, x: Tensor, t: Tensor, condition?: Tensor): Tensor {
   const v: unknown = checkedField(field).velocity(x, t, condition);
   return checkTensor("use the field", `velocity() of x ${x} returned`, v, x.shape);
+}
+
+/**
+ * The mean velocity of a flow map, with its shape checked.
+ *
+ * @throws {TypeError} if the field is no flow map, or does not return a tensor
+ * @throws {ShapeError} if the mean velocity does not have the shape of x
+ */
+export function meanVelocityOf(
+  field: VelocityField,
+  x: Tensor,
+  t: Tensor,
+  d: Tensor,
+  condition?: Tensor,
+): Tensor {
+  const { meanVelocity } = checkedField(field);
+  if (!meanVelocity) {
+    throw new TypeError(
+      `Cannot jump from t to t + d: the field has no mean velocity${field.guided ? " with guidance" : ""} ` +
+        "(expected a flow map, as `deno task distill` makes)",
+    );
+  }
+  const u: unknown = meanVelocity.call(field, x, t, d, condition);
+  return checkTensor("use the field", `meanVelocity() of x ${x} returned`, u, x.shape);
 }
 
 function checkedField(field: VelocityField): VelocityField {
@@ -110,5 +152,14 @@ export class CountedField implements VelocityField {
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
     whenRun(() => this.#evaluations++);
     return velocityOf(this.#field, x, t, condition);
+  }
+
+  /** The mean velocity, if the field is a flow map. @throws as {@linkcode CountedField.velocity} */
+  get meanVelocity(): VelocityField["meanVelocity"] {
+    if (!this.#field.meanVelocity) return undefined;
+    return (x, t, d, condition) => {
+      whenRun(() => this.#evaluations++);
+      return meanVelocityOf(this.#field, x, t, d, condition);
+    };
   }
 }

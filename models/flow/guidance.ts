@@ -16,7 +16,7 @@ import {
 } from "../../kernels/mod.ts";
 import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
 import { rejectUnknown } from "../names.ts";
-import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
+import { meanVelocityOf, traitsOf, type VelocityField, velocityOf } from "./field.ts";
 import { innerAxes, perRow, rowsAt } from "./rows.ts";
 
 /** How a field is guided. */
@@ -65,7 +65,12 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
   const none = typeof options.none === "number" ? tensor(Uint32Array.of(options.none)) : options.none;
   const traits = traitsOf(field);
   if (scale === 1) {
-    return { ...traits, velocity: (x, t, condition) => velocityOf(field, x, t, needed(condition)) };
+    return {
+      ...traits,
+      velocity: (x, t, condition) => velocityOf(field, x, t, needed(condition)),
+      ...field.meanVelocity &&
+        { meanVelocity: (x, t, d, condition) => meanVelocityOf(field, x, t, d, needed(condition)) },
+    };
   }
   if (scale === 0 && !interval && !zeroStar) {
     return {

@@ -1,5 +1,5 @@
 import { planMemory } from "../../kernels/mod.ts";
-import { pathOf, trainedShapes, type VelocityField } from "../flow/field.ts";
+import { type ImageEncoder, pathOf, trainedShapes, type VelocityField } from "../flow/field.ts";
 import { flowMatching, type Objective } from "../flow/objective.ts";
 import { paths } from "../flow/path.ts";
 import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
@@ -50,7 +50,7 @@ export type ModelOptions =
   & Partial<UNetOptions>;
 
 /** A network that predicts a velocity. */
-export type Model = Module & VelocityField;
+export type Model = Module & VelocityField & Partial<ImageEncoder>;
 
 const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 
@@ -73,7 +73,13 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
   rejectUnknown(options, optionNames, "a network");
   const { type, ...rest } = options;
   if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
-  return { type, ...completeUNetOptions(rest) };
+  const complete = completeUNetOptions(rest);
+  if (complete.flowMap && complete.prediction !== "velocity") {
+    throw new TypeError(
+      `Cannot make a flow map that predicts ${complete.prediction} (expected the prediction velocity)`,
+    );
+  }
+  return { type, ...complete };
 }
 
 /**

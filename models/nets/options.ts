@@ -19,6 +19,8 @@ export interface UNetOptions {
   readonly classes: number;
   /** Encoding of t. */
   readonly timeEmbedding: TimeEmbeddingName;
+  /** Whether it also takes the length d of a step, and predicts the mean velocity from t to t + d: a flow map. */
+  readonly flowMap: boolean;
   /** The path it is trained on. */
   readonly path: PathName;
   /** What the last layer predicts; it is converted to a velocity. */
@@ -42,6 +44,11 @@ function count(stored: string, least: number, others: Partial<OptionRule> = {}):
   return { stored, expected: `a whole number of at least ${least}`, fits, ...others };
 }
 
+function toggle(stored: string, others: Partial<OptionRule> = {}): OptionRule {
+  const fits = (value: unknown) => typeof value === "boolean";
+  return { stored, default: false, expected: "true or false", fits, ...others };
+}
+
 /** An option with a fixed list of names; the first is the default. */
 function choice(stored: string, names: readonly string[]): OptionRule {
   const fits = (value: unknown) => names.some((name) => name === value);
@@ -57,15 +64,11 @@ const rules: Readonly<Record<keyof UNetOptions, OptionRule>> = {
   },
   tEmb: count("t_emb", 1),
   channels: count("channels", 1, { default: 1 }),
-  attn: {
-    stored: "attn",
-    default: false,
-    expected: "true or false",
-    fits: (value) => typeof value === "boolean",
-  },
+  attn: toggle("attn"),
   groups: count("groups", 1, { default: 8 }),
   classes: count("classes", 0, { default: 0, implied: true }),
   timeEmbedding: choice("time_embedding", timeEmbeddingNames),
+  flowMap: toggle("flow_map", { implied: true }),
   path: choice("path", Object.keys(paths)),
   prediction: choice("prediction", Object.keys(predictions)),
 };

@@ -1,11 +1,11 @@
 import type { Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { LabelEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
+import { LabelEmbedding, StepEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
 import { Attention, Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import type { UNetOptions } from "./options.ts";
-import { descend, embed, Up } from "./unet.ts";
+import { descend, embed, innerLevels, Up } from "./unet.ts";
 
 /**
  * Pre-activated residual block with the time embedding added between its convolutions:
@@ -95,6 +95,10 @@ export class ResidualUNet extends Module implements VelocityField {
   readonly last: Conv2d;
   /** Embeds labels, if there are classes. */
   readonly label_emb: LabelEmbedding | undefined;
+  /** Embeds the length of a step, in a flow map. */
+  readonly step_mlp: StepEmbedding | undefined;
+  /** The mean velocity of a flow map, as {@linkcode VelocityField.meanVelocity}. */
+  readonly meanVelocity: VelocityField["meanVelocity"];
 
   /** Makes the layers. @throws {ShapeError} if the groups do not divide a level's filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
@@ -111,6 +115,8 @@ export class ResidualUNet extends Module implements VelocityField {
     );
     this.last = new Conv2d(filters[0], channels, 3, initialiser);
     this.label_emb = options.classes > 0 ? new LabelEmbedding(options, initialiser) : undefined;
+    this.step_mlp = options.flowMap ? new StepEmbedding(options, initialiser) : undefined;
+    if (options.flowMap) this.meanVelocity = (xt, t, d, condition) => this.#output(xt, t, condition, d);
   }
 
   /**
@@ -121,10 +127,29 @@ export class ResidualUNet extends Module implements VelocityField {
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    const embedding = embed(this, xt, t, condition);
-    const down = descend(xt, this.downs.length, (x, i) => this.downs[i].forward(x, embedding));
-    let x = this.mid_res.forward(down.x, embedding);
-    if (this.mid_attn) x = this.mid_attn.forward(x);
+    return this.#output(xt, t, condition);
+  }
+
+  /** Features of images f32[N, C, H, W] at t f32[N], as {@linkcode ImageEncoder.encode}. */
+  encode(images: Tensor, t: Tensor): readonly Tensor[] {
+    const embedding = embed(this, images, t, undefined);
+    const down = this.#down(images, embedding);
+    return [...innerLevels(down), this.#middle(down.x, embedding)];
+  }
+
+  #down(xt: Tensor, embedding: Tensor) {
+    return descend(xt, this.downs.length, (x, i) => this.downs[i].forward(x, embedding));
+  }
+
+  #middle(x: Tensor, embedding: Tensor): Tensor {
+    const middle = this.mid_res.forward(x, embedding);
+    return this.mid_attn ? this.mid_attn.forward(middle) : middle;
+  }
+
+  #output(xt: Tensor, t: Tensor, condition?: Tensor, d?: Tensor): Tensor {
+    const embedding = embed(this, xt, t, condition, d);
+    const down = this.#down(xt, embedding);
+    let x = this.#middle(down.x, embedding);
     for (const up of this.ups) x = up.forward(x, down.skips.pop()!, embedding);
     return this.last.forward(x);
   }

@@ -1,7 +1,16 @@
-import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
+import {
+  add,
+  concat,
+  gelu,
+  maxPool2d,
+  resizeBilinear,
+  ShapeError,
+  type Tensor,
+  zeros,
+} from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { LabelEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
+import { LabelEmbedding, StepEmbedding, TimeEmbedding } from "../nn/embeddings.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
 import { Attention, Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
@@ -56,6 +65,10 @@ export class UNet extends Module implements VelocityField {
   readonly last: Conv2d;
   /** Embeds labels, if there are classes. */
   readonly label_emb: LabelEmbedding | undefined;
+  /** Embeds the length of a step, in a flow map. */
+  readonly step_mlp: StepEmbedding | undefined;
+  /** The mean velocity of a flow map, as {@linkcode VelocityField.meanVelocity}. */
+  readonly meanVelocity: VelocityField["meanVelocity"];
 
   /** Makes the layers. @throws {ShapeError} if attention is enabled and the groups do not divide the last filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
@@ -71,6 +84,8 @@ export class UNet extends Module implements VelocityField {
     this.time_emb_passes_up = inner.map(([outer]) => new Linear(tEmb, outer, initialiser));
     this.last = new Conv2d(filters[0], channels, 3, initialiser);
     this.label_emb = options.classes > 0 ? new LabelEmbedding(options, initialiser) : undefined;
+    this.step_mlp = options.flowMap ? new StepEmbedding(options, initialiser) : undefined;
+    if (options.flowMap) this.meanVelocity = (xt, t, d, condition) => this.#output(xt, t, condition, d);
   }
 
   /**
@@ -81,12 +96,26 @@ export class UNet extends Module implements VelocityField {
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    const embedding = embed(this, xt, t, condition);
-    const down = descend(
+    return this.#output(xt, t, condition);
+  }
+
+  /** Features of images f32[N, C, H, W] at t f32[N], as {@linkcode ImageEncoder.encode}. */
+  encode(images: Tensor, t: Tensor): readonly Tensor[] {
+    const down = this.#down(images, embed(this, images, t, undefined));
+    return this.mid ? [...innerLevels(down), this.mid.forward(down.x)] : innerLevels(down);
+  }
+
+  #down(xt: Tensor, embedding: Tensor) {
+    return descend(
       xt,
       this.downs.length,
       (x, i) => gelu(this.downs[i].forward(x, { shift: this.time_emb_passes[i].forward(embedding) })),
     );
+  }
+
+  #output(xt: Tensor, t: Tensor, condition?: Tensor, d?: Tensor): Tensor {
+    const embedding = embed(this, xt, t, condition, d);
+    const down = this.#down(xt, embedding);
     let { x } = down;
     if (this.mid) x = this.mid.forward(x);
     this.ups.forEach((up, i) => {
@@ -94,6 +123,22 @@ export class UNet extends Module implements VelocityField {
     });
     return this.last.forward(x);
   }
+}
+
+/**
+ * The levels of an encoder after the first, pooled to the size of the innermost one: features of an image.
+ *
+ * @returns f32[N, K, h, w] each, outermost first
+ */
+export function innerLevels(
+  { x, skips }: { readonly x: Tensor; readonly skips: readonly Tensor[] },
+): Tensor[] {
+  const inner = skips.slice(1).map((skip) => {
+    let pooled = skip;
+    while (pooled.shape[2] > x.shape[2]) pooled = maxPool2d(pooled);
+    return pooled;
+  });
+  return [...inner, x];
 }
 
 /**
@@ -123,20 +168,25 @@ export function descend(
 }
 
 /**
- * Embeds times and labels, for all levels.
+ * Embeds times, labels and the lengths of steps, for all levels.
  *
- * @throws {ShapeError} unless there is one time and one label per image; a scalar t would broadcast
+ * @param d f32[N] of a flow map, by default 0
+ * @throws {ShapeError} unless there is one time, label and length per image; a scalar would broadcast
  * @throws {TypeError} if a condition is given to a network without classes
  */
 export function embed(
-  { time_mlp, label_emb }: Pick<UNet, "time_mlp" | "label_emb">,
+  { time_mlp, label_emb, step_mlp }: Pick<UNet, "time_mlp" | "label_emb" | "step_mlp">,
   xt: Tensor,
   t: Tensor,
   condition: Tensor | undefined,
+  d?: Tensor,
 ): Tensor {
+  const N = xt?.shape?.slice(0, 1);
   checkTensor("run a U-Net", "x is", xt);
-  checkTensor("run a U-Net", "t is", t, xt.shape.slice(0, 1));
-  const embedding = time_mlp.forward(t);
+  checkTensor("run a U-Net", "t is", t, N);
+  if (d) checkTensor("run a U-Net", "d is", d, N);
+  const time = time_mlp.forward(t);
+  const embedding = step_mlp ? add(time, step_mlp.forward(d ?? zeros(N))) : time;
   if (label_emb) return label_emb.forward(embedding, condition);
   if (!condition) return embedding;
   throw new TypeError(

@@ -13,7 +13,7 @@ import {
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import { defaultInitialiser, type Initialiser } from "./initialiser.ts";
+import { blankInitialiser, defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Linear } from "./layers.ts";
 import { Module } from "./module.ts";
 
@@ -89,6 +89,29 @@ export class TimeEmbedding extends Module {
   /** Times f32[N] in [0, 1] -> f32[N, T]. */
   forward(t: Tensor): Tensor {
     return this[2].forward(gelu(this[0].forward(this.#features(t))));
+  }
+}
+
+/**
+ * Embedding of the length d of a step, added to the time embedding: Linear(1 -> T), GELU, Linear(T -> T). The last layer
+ * is zero at start, so that a flow map begins as the flow whose weights it takes, whatever d.
+ */
+export class StepEmbedding extends Module {
+  /** 1 -> T. */
+  readonly 0: Linear;
+  /** T -> T, zero at start. Layer 1 is the GELU. */
+  readonly 2: Linear;
+
+  /** With T = `tEmb` features. */
+  constructor({ tEmb }: { tEmb: number }, initialiser: Initialiser = defaultInitialiser) {
+    super();
+    this[0] = new Linear(1, tEmb, initialiser);
+    this[2] = new Linear(tEmb, tEmb, blankInitialiser);
+  }
+
+  /** Lengths f32[N] in [0, 1] -> f32[N, T]. */
+  forward(d: Tensor): Tensor {
+    return this[2].forward(gelu(this[0].forward(reshape(d, [d.size, 1]))));
   }
 }
 

@@ -48,7 +48,7 @@ export function randomInitialiser(seed: number): Initialiser {
  */
 export const defaultInitialiser: Initialiser = randomInitialiser(46020);
 
-/** Sets all parameters to zero, for networks that load their weights. */
+/** Sets all parameters to zero: for networks that load their weights, and layers that start without effect. */
 export const blankInitialiser: Initialiser = {
   uniform: (shape) => constant(shape, 0),
   normal: (shape) => constant(shape, 0),

@@ -10,7 +10,7 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
+import { meanVelocityOf, pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import { linearPath } from "../flow/path.ts";
 import { copyOf, perRow } from "../flow/rows.ts";
 import { checkedSeed, streams } from "../random.ts";
@@ -62,6 +62,37 @@ export function rungeKuttaSteps(
   };
 }
 
+/** Records steps of a flow map, x + d u(x, t, d): one evaluation each, of any length. */
+export function mapSteps(field: VelocityField, shape: Shape, condition?: Tensor): BatchSteps {
+  const [t, d] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+  const x = zeros(shape);
+  const step = record(() => {
+    const u = meanVelocityOf(field, x, t, d, condition);
+    const velocity = keptVelocity(u, x);
+    assign(x, add(x, multiply(u, perRow(d, x))));
+    return velocity;
+  });
+  return {
+    state: [x],
+    check: (times) => checkForward(times, "a flow map"),
+    take(times, i) {
+      fill(t, times[i]);
+      fill(d, times[i + 1] - times[i]);
+      step.run();
+      return step.result;
+    },
+  };
+}
+
+/** @throws {TypeError} if times go back from data to noise */
+function checkForward(times: readonly number[], means: string): void {
+  const [from, to] = [times[0], times[times.length - 1]];
+  if (from <= to) return;
+  throw new TypeError(
+    `Cannot go from t = ${from} to ${to} with ${means} (expected increasing times, or another solver)`,
+  );
+}
+
 /**
  * Records Euler-Maruyama steps of a stochastic differential equation with the marginals of the flow.
  *
@@ -108,12 +139,7 @@ export function stochasticSteps(
   return {
     state: [x],
     check(times) {
-      const [from, to] = [times[0], times[times.length - 1]];
-      if (from > to) {
-        throw new TypeError(
-          `Cannot go from t = ${from} to ${to} with noise (expected increasing times, or another solver)`,
-        );
-      }
+      checkForward(times, "noise");
       const most = mostNoise(times);
       if (noise >= 0 && noise <= most) return;
       const range = `0 to ${Number(most.toPrecision(3))}, 2 by the longest step`;

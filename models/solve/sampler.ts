@@ -15,11 +15,11 @@ import { checkTensor } from "../../kernels/core/tensor.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
 import { copyOf } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
-import { type BatchSteps, rungeKuttaSteps, stochasticSteps } from "./batch_steps.ts";
-import { isAdaptive, type SolverOptions, tableauOf } from "./solvers.ts";
+import { type BatchSteps, mapSteps, rungeKuttaSteps, stochasticSteps } from "./batch_steps.ts";
+import { isAdaptive, type SolverOptions, tableauInCost, tableauOf, timesFor } from "./solvers.ts";
 import type { TriedStep } from "./step_control.ts";
 import { solverStep } from "./tableau.ts";
-import { type Span, timesOf, timesOptions, timesWithin } from "./time_grids.ts";
+import { type Span, timesOptions, timesWithin } from "./time_grids.ts";
 
 /** Options of a sampler. */
 export interface SamplerOptions extends SolverOptions {
@@ -96,11 +96,13 @@ export class Sampler {
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
     const { solver = "heun", condition } = checkedOptions(options);
-    this.times = timesOf(options);
+    this.times = timesFor(options);
     checkBatch(shape);
     this.#field = new CountedField(model);
     this.#steps = solver === "sde"
       ? stochasticSteps(this.#field, shape, options, condition)
+      : solver === "map"
+      ? mapSteps(this.#field, shape, condition)
       : rungeKuttaSteps(tableauOf(solver), this.#field, shape, condition);
     this.#steps.check?.(this.times);
   }
@@ -113,7 +115,7 @@ export class Sampler {
   /** Plans the memory for sampling batches of a shape, without running. @throws as the constructor */
   static plan(model: VelocityField, shape: Shape, options: SamplerOptions = {}): MemoryPlan {
     const { solver, condition } = checkedOptions(options);
-    const tableau = tableauOf(solver === "sde" ? "euler" : solver);
+    const tableau = tableauInCost(solver);
     checkBatch(shape);
     const times = () => tensor(new Float32Array(shape[0]));
     return planMemory(() => solverStep(tableau, model, zeros(shape), times(), times(), { condition }).x);

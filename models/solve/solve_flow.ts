@@ -1,7 +1,7 @@
 import { concat, scope, ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { traitsOf, type VelocityField } from "../flow/field.ts";
+import { meanVelocityOf, traitsOf, type VelocityField } from "../flow/field.ts";
 import { rowsAt } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
 import { samplerFor } from "./adaptive_sampler.ts";
@@ -128,8 +128,12 @@ export class SampleBatches {
   field(model: VelocityField): VelocityField {
     const condition = this.#condition;
     if (!condition) return model;
-    const velocity = (x: Tensor, t: Tensor) => model.velocity(x, t, rowsAt(condition, this.#rows));
-    return { ...traitsOf(model), velocity };
+    const rows = () => rowsAt(condition, this.#rows);
+    return {
+      ...traitsOf(model),
+      velocity: (x, t) => model.velocity(x, t, rows()),
+      ...model.meanVelocity && { meanVelocity: (x, t, d) => meanVelocityOf(model, x, t, d, rows()) },
+    };
   }
 
   /** The batches in order. Advancing also switches the condition. */

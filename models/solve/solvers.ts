@@ -78,12 +78,13 @@ export const adaptiveSolvers = Object.fromEntries(
   Object.entries(solvers).filter(([, { error }]: [string, ButcherTableau]) => error !== undefined),
 ) as Readonly<Record<AdaptiveSolverName, EmbeddedTableau>>;
 
-/** Name of a solver, or `sde` for the stochastic one. */
-export type FlowSolverName = SolverName | "sde";
+/** Name of a solver, `sde` for the stochastic one, or `map` for the steps of a flow map. */
+export type FlowSolverName = SolverName | "sde" | "map";
 
 /**
  * How to solve a flow: in given steps, `{ solver: "heun", steps: 20 }`, the default; in steps that each sample chooses,
- * `{ solver: "dopri5", rtol: 1e-3 }`; or with noise, `{ solver: "sde", steps: 100, noise: 1 }`.
+ * `{ solver: "dopri5", rtol: 1e-3 }`; with noise, `{ solver: "sde", steps: 100, noise: 1 }`; or by a flow map,
+ * `{ solver: "map", steps: 1 }`, its default.
  */
 export interface SolverOptions extends TimesOptions {
   /** Name or tableau of the solver; by default `heun`, or `dopri5` with a tolerance. */
@@ -118,12 +119,25 @@ export function isAdaptive({ rtol, atol }: SolverOptions): boolean {
 export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTableau {
   if (typeof solver === "object" && solver !== null) return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver as SolverName];
-  throw new TypeError(unknownName("solver", String(solver), [...Object.keys(solvers), "sde"]));
+  throw new TypeError(unknownName("solver", String(solver), [...Object.keys(solvers), "sde", "map"]));
+}
+
+/** A tableau that costs as much as a solver: Euler's for one evaluation per step, with noise or by a flow map. */
+export function tableauInCost(solver: SolverOptions["solver"]): ButcherTableau {
+  return solver === "sde" || solver === "map" ? euler : tableauOf(solver);
+}
+
+/** Start and end times of a solver's steps; a flow map takes one by default. @throws as {@linkcode timesOf} */
+export function timesFor(options: SolverOptions): readonly number[] {
+  const { solver, steps, times } = options;
+  return timesOf(
+    solver === "map" && steps === undefined && times === undefined ? { ...options, steps: 1 } : options,
+  );
 }
 
 /** The tableau of a solver that chooses its steps. @throws {TypeError} if it is unknown or has no error estimate */
 export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): EmbeddedTableau {
-  const { error, ...tableau } = solver === "sde" ? euler : tableauOf(solver);
+  const { error, ...tableau } = tableauInCost(solver);
   if (error) return { ...tableau, error };
   const name = typeof solver === "string" ? `the solver ${solver}` : "this solver";
   const known = Object.keys(adaptiveSolvers).join(" or ");
@@ -135,6 +149,6 @@ export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): E
 /** Evaluations of the field per sample in given steps; undefined for adaptive ones. @throws as `Sampler` */
 export function evaluationsOf(options: SolverOptions): number | undefined {
   if (isAdaptive(options)) return undefined;
-  const tableau = options.solver === "sde" ? euler : tableauOf(options.solver);
-  return evaluationsPerStep(tableau) * (timesOf(options).length - 1) + (tableau.firstSameAsLast ? 1 : 0);
+  const tableau = tableauInCost(options.solver);
+  return evaluationsPerStep(tableau) * (timesFor(options).length - 1) + (tableau.firstSameAsLast ? 1 : 0);
 }

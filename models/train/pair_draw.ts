@@ -51,7 +51,7 @@ export class PairDraw {
   }
 
   /** The pairs, by device ops only; to plan another batch size, with other indices u32[N]. */
-  pairs({ times }: Objective, indices: Tensor = this.#indices): Pairs {
+  pairs({ times }: Pick<Objective, "times">, indices: Tensor = this.#indices): Pairs {
     const { x1, x0, condition } = this.source.batch(indices);
     const t: unknown = times.draw(this.#timeKey, indices.size);
     return {

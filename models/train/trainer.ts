@@ -27,6 +27,7 @@ import { type BatchSource, checkSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
 import { PairDraw } from "./pair_draw.ts";
+import type { Stage, StepLoss } from "./step_loss.ts";
 import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
 /** Options of a trainer. */
@@ -39,6 +40,8 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly optimizer?: OptimizerKind;
   /** Training objective; by default flow matching on the network's own path, normally straight. */
   readonly objective?: Objective;
+  /** Stages with losses of their own, instead of an objective. Training ends with the last one. */
+  readonly stages?: readonly Stage[];
   /** Decay of the averaged weights per step; by default 0, no averaging. */
   readonly ema?: number;
   /**
@@ -76,20 +79,20 @@ export class Trainer {
   static readonly maxOpenLosses = 256;
   /** The network's parameters by name. */
   readonly parameters: NamedTensors;
-  readonly #model: VelocityField;
   readonly #objective: Objective;
+  readonly #losses: readonly { readonly from: number; readonly losses: readonly StepLoss[] }[];
   readonly #optimizer: Optimizer;
   readonly #ema: Ema | undefined;
-  readonly #draw: PairDraw;
   readonly #seed: number;
   readonly #precision: "f32" | "f16";
+  readonly #source: BatchSource;
   readonly #lossScale: number;
   /** Ring buffers of losses and squared gradient norms, read together. */
   readonly #measures = tensor(new Float32Array(2 * Trainer.maxOpenLosses));
-  readonly #losses = ringOf(this.#measures, 0);
+  readonly #lossRing = ringOf(this.#measures, 0);
   readonly #squaredNorms = ringOf(this.#measures, Trainer.maxOpenLosses);
   readonly #ringIndex = tensor(new Uint32Array(1));
-  #recorded: RecordedStep<Tensor> | undefined;
+  readonly #recorded = new Map<StepLoss, RecordedStep<Tensor>>();
   #stepsRead = 0;
 
   /**
@@ -106,22 +109,28 @@ export class Trainer {
       seed,
       optimizer: kind = "adamw",
       objective = objectiveFor(model),
+      stages,
       ema = 0,
       labelDropout = 0,
       precision = "f32",
       ...rule
     } = options;
     checkObjective(model, objective);
-    this.#model = model;
     this.#objective = objective;
     this.#seed = checkedSeed(seed);
+    this.#source = source;
     this.#precision = precision;
     this.#lossScale = precision === "f16" ? lossScaleOf(batchSize, source) : 1;
     this.parameters = namedParameters(model);
     this.#optimizer = optimizer(kind, this.parameters, { ...rule, lossScale: this.#lossScale });
     this.#ema = ema !== 0 ? new Ema(this.parameters, { decay: ema }) : undefined;
     const dropout = labelDropout === 0 ? undefined : { probability: labelDropout, none: noneOf(model) };
-    this.#draw = new PairDraw(source, batchSize, streams, dropout);
+    let from = 0;
+    this.#losses = stages?.map(({ steps, losses }) => ({ from: (from += steps) - steps, losses })) ??
+      [{
+        from,
+        losses: [new ObjectiveLoss(model, objective, new PairDraw(source, batchSize, streams, dropout))],
+      }];
     trainedShapes.set(model, source.shape);
   }
 
@@ -133,19 +142,22 @@ export class Trainer {
   /** Plans the memory of a step with the given batch size, without running it. */
   plan(batchSize: number): MemoryPlan {
     checkCount("plan a step", "batchSize", batchSize);
-    return planMemory(() => this.#trainingStep(tensor(new Uint32Array(batchSize))), {
-      precision: this.#precision,
-    });
+    const plans = this.#all.map((loss) =>
+      planMemory(() => this.#trainingStep(loss, batchSize), { precision: this.#precision })
+    );
+    return plans.reduce((most, plan) => plan.bytes > most.bytes ? plan : most);
   }
 
   /** Compiles the kernels of a step in advance. */
   async compile(progress?: CompileProgress): Promise<void> {
-    await this.#step().compile(progress);
+    for (const loss of this.#all) await this.#step(loss).compile(progress);
   }
 
   /** Measures and chooses the fastest kernels for a step; see `RecordedStep.tune()`. */
   async tune(options?: TuneOptions): Promise<KernelChoice[]> {
-    return await this.#step().tune(options);
+    const choices = [];
+    for (const loss of this.#all) choices.push(...await this.#step(loss).tune(options));
+    return choices;
   }
 
   /**
@@ -160,11 +172,13 @@ export class Trainer {
     learningRate: number,
     { paired = false }: { readonly paired?: boolean } = {},
   ): void {
-    const recorded = this.#step();
     const [seed, step] = [this.#seed, this.step];
-    const { host } = this.#draw.source;
-    const ordered = paired ? examples : this.#objective.coupling.pair(examples, { seed, step }, host);
-    this.#draw.write(ordered, seed, step);
+    const loss = this.#lossAt(step);
+    const recorded = this.#step(loss);
+    const ordered = paired
+      ? examples
+      : this.#objective.coupling.pair(examples, { seed, step }, this.#source.host);
+    loss.write(ordered, seed, step);
     this.#ringIndex.write(Uint32Array.of(step % Trainer.maxOpenLosses));
     this.#optimizer.beforeStep(learningRate);
     this.#ema?.beforeStep();
@@ -221,8 +235,20 @@ export class Trainer {
     this.#stepsRead = step;
   }
 
-  #step(): RecordedStep<Tensor> {
-    return this.#recorded ??= record(() => this.#trainingStep(), { precision: this.#precision });
+  get #all(): StepLoss[] {
+    return this.#losses.flatMap(({ losses }) => losses);
+  }
+
+  #lossAt(step: number): StepLoss {
+    const { from, losses } = this.#losses.findLast(({ from }) => from <= step)!;
+    return losses[(step - from) % losses.length];
+  }
+
+  #step(loss: StepLoss): RecordedStep<Tensor> {
+    const recorded = this.#recorded.get(loss) ??
+      record(() => this.#trainingStep(loss), { precision: this.#precision });
+    this.#recorded.set(loss, recorded);
+    return recorded;
   }
 
   /** @throws {TypeError} naming a parameter that the loss does not depend on */
@@ -237,15 +263,37 @@ export class Trainer {
     );
   }
 
-  #trainingStep(indices?: Tensor): Tensor {
-    const loss = lossOf(this.#objective, this.#model, this.#draw.pairs(this.#objective, indices));
+  #trainingStep(stepLoss: StepLoss, batchSize?: number): Tensor {
+    const loss = stepLoss.loss(this.averaged, batchSize);
     this.#checkUsed(loss);
     const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
     this.#optimizer.update(gradients(scaled, [...this.parameters.values()]));
     this.#ema?.update();
-    putAt(this.#losses, reshape(loss, [1]), this.#ringIndex);
+    putAt(this.#lossRing, reshape(loss, [1]), this.#ringIndex);
     putAt(this.#squaredNorms, this.#optimizer.squaredNorm, this.#ringIndex);
     return loss;
+  }
+}
+
+/** The loss of an objective on pairs of noise and data. */
+class ObjectiveLoss implements StepLoss {
+  readonly #model: VelocityField;
+  readonly #objective: Objective;
+  readonly #draw: PairDraw;
+
+  constructor(model: VelocityField, objective: Objective, draw: PairDraw) {
+    this.#model = model;
+    this.#objective = objective;
+    this.#draw = draw;
+  }
+
+  write(examples: Uint32Array, seed: number, step: number): void {
+    this.#draw.write(examples, seed, step);
+  }
+
+  loss(_averaged: NamedTensors, batchSize?: number): Tensor {
+    const indices = batchSize === undefined ? undefined : tensor(new Uint32Array(batchSize));
+    return lossOf(this.#objective, this.#model, this.#draw.pairs(this.#objective, indices));
   }
 }
 

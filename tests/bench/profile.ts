@@ -4,9 +4,14 @@
  */
 import { init } from "../../kernels/mod.ts";
 import { main, task } from "../../experiments/program/task.ts";
-import { presets, training, type TrainingConfig } from "../../experiments/settings/training.ts";
+import {
+  normalizationTo,
+  presets,
+  training,
+  type TrainingConfig,
+} from "../../experiments/settings/training.ts";
 import { type GivenSettings, trainingConfig } from "../../experiments/settings/training_config.ts";
-import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
+import { ImageSource } from "../../experiments/data/image_source.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { sharesOf } from "./shares.ts";
 import { timeRuns } from "./timing.ts";

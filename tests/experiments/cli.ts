@@ -19,6 +19,7 @@ import { writeTinyIdx } from "./data/tiny_idx.ts";
 export const taskNames = [
   "train:residual",
   "train:base",
+  "distill",
   "doctor",
   "sample",
   "morph",

@@ -1,11 +1,12 @@
 /** Thousands of damaged run files: each is either read or refused in one line with its name. */
 
+import { normalizationTo } from "../../experiments/settings/training.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
-import { ImageSource, labelsFor, normalizationTo } from "../../experiments/data/image_source.ts";
+import { ImageSource, labelsFor } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { trajectoryGif } from "../../experiments/draw/trajectory_picture.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";

@@ -53,7 +53,7 @@ testRefusals("train refuses invalid input in one line", {
   ]),
   "an unknown solver": training(newRun.replace("--solver euler", "--solver eular"), [
     "ConfigError: Cannot use --solver",
-    `${anyOf(Object.keys(solvers))} (did you mean euler?)`,
+    `${anyOf([...Object.keys(solvers), "map"])} (did you mean euler?)`,
   ]),
   "a batch larger than the data set": training(newRun.replace("--batch-size 8", "--batch-size 87"), [
     "ConfigError: Cannot take batches of 87 images from 86",

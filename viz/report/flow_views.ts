@@ -25,6 +25,7 @@ function contents({ runs, comparison }: ReportData): Markup {
   const sections: [id: string, title: string, isThere: boolean][] = [
     ["plane", "Trajectories", runs.some(({ plane }) => plane)],
     ["compare", "Side by side", comparison !== undefined],
+    ["few-steps", "Few evaluations", runs.some(({ fewStepsPng }) => fewStepsPng !== undefined)],
     ["quality", "How good", runs.some(({ quality }) => quality)],
     ["solvers", "Solvers", runs.some(({ solvers }) => solvers)],
     ["training", "Training", true],

@@ -60,6 +60,10 @@ export interface ReportRun {
   readonly samplesText?: string;
   /** What each of its columns shows, such as the name of a class. */
   readonly samplesColumns?: readonly string[];
+  /** A picture of samples from the same noise with few evaluations and many, a row each, as bytes of a PNG file. */
+  readonly fewStepsPng?: Uint8Array;
+  /** Whether the network is a flow map, which was distilled to need few evaluations. */
+  readonly isFlowMap?: boolean;
   /** Trajectories of some samples, all with the same image size and times. */
   readonly trajectories: readonly Trajectory[];
   /** How they were solved, if known; the page continues them with the same solver. */

@@ -20,7 +20,7 @@ import page from "./page.js" with { type: "text" };
 import { judgesOf, pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";
 import type { ReportData } from "./report_data.ts";
-import { settingsSection, studySection, trainingSection } from "./run_section.ts";
+import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
 import flowStyle from "./style/flow.css" with { type: "text" };
 import liveStyle from "./style/live_and_print.css" with { type: "text" };
 import pageStyle from "./style/page.css" with { type: "text" };
@@ -52,6 +52,7 @@ ${firstSentence(data)}
 <main>
 ${data.study && studySection(data.study)}
 ${flowViews(data)}
+${fewStepsSection(data)}
 ${qualitySection(data)}
 ${solversSection(runs)}
 ${trainingSection(data)}

@@ -1,6 +1,7 @@
+import { normalizationTo } from "../../../experiments/settings/training.ts";
 import type { Device } from "../../../kernels/mod.ts";
 import type { Trainer } from "../../../models/mod.ts";
-import { ImageSource, labelsFor, normalizationTo } from "../../../experiments/data/image_source.ts";
+import { ImageSource, labelsFor } from "../../../experiments/data/image_source.ts";
 import { madeUpDigits } from "../../../experiments/doctor/machine.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { decideConditional } from "../../../experiments/training/training_data.ts";

@@ -1,3 +1,4 @@
+import { normalizationTo } from "../../../experiments/settings/training.ts";
 import assert from "node:assert/strict";
 import {
   describeData,
@@ -8,7 +9,7 @@ import {
   subsetOrder,
 } from "../../../experiments/data/dataset.ts";
 import { sorted, upTo } from "../../refusing.ts";
-import { ImageSource, normalizationTo } from "../../../experiments/data/image_source.ts";
+import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { tensor } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 

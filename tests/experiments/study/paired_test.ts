@@ -1,8 +1,9 @@
+import { normalizationTo } from "../../../experiments/settings/training.ts";
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../models/mod.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { ImageSource, labelsFor, normalizationTo } from "../../../experiments/data/image_source.ts";
+import { ImageSource, labelsFor } from "../../../experiments/data/image_source.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
 import { objectiveOf } from "../../../experiments/settings/training_config.ts";
 import type { CellSettings } from "../../../experiments/study/plan.ts";

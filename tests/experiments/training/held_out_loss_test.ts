@@ -1,5 +1,6 @@
+import { normalizationTo } from "../../../experiments/settings/training.ts";
 import assert from "node:assert/strict";
-import { ImageSource, normalizationTo } from "../../../experiments/data/image_source.ts";
+import { ImageSource } from "../../../experiments/data/image_source.ts";
 import {
   DeviceError,
   multiply,

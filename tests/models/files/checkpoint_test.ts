@@ -33,6 +33,7 @@ const info: CheckpointInfo = {
     attn: true,
     groups: 2,
     timeEmbedding: "scalar",
+    flowMap: false,
     path: "linear",
     prediction: "velocity",
     classes: 0,
@@ -111,7 +112,13 @@ testWithVectors(
     const nameless = /^CheckpointError: .*does not name its network; pass its config/;
     assert.throws(() => loadCheckpoint(bytes, "torch.safetensors"), nameless);
     const { model, info } = loadCheckpoint(bytes, "torch.safetensors", { config: vectors.config });
-    const defaults = { classes: 0, timeEmbedding: "scalar", path: "linear", prediction: "velocity" };
+    const defaults = {
+      classes: 0,
+      flowMap: false,
+      timeEmbedding: "scalar",
+      path: "linear",
+      prediction: "velocity",
+    };
     assert.deepEqual(info, {
       config: { ...vectors.config, ...defaults },
       normalization: { scale: 1, shift: 0 },

@@ -23,6 +23,10 @@ Deno.test("streams are distinct and keep their numbers, so that seeds stay valid
     diffusion: 19,
     resamples: 20,
     entries: 21,
+    stepLengths: 22,
+    pairOrder: 23,
+    pairNoise: 24,
+    references: 25,
   });
 });
 

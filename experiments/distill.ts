@@ -1,0 +1,83 @@
+import { main, task } from "./program/task.ts";
+import { ConfigError } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { training } from "./settings/training.ts";
+import { distillation, type GivenSettings } from "./settings/training_config.ts";
+import { findRun } from "./tracking/find_run.ts";
+import { trainOrResume } from "./train.ts";
+
+const { rows } = training;
+const [stages, teacherGuidance] = [rows.stages, rows.teacherGuidance].map(({ needs: _, ...row }) => row) as [
+  Omit<typeof rows.stages, "needs">,
+  Omit<typeof rows.teacherGuidance, "needs">,
+];
+
+/** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
+export const distilling = defineSettings({
+  stages,
+  teacherGuidance,
+  data: rows.data,
+  trainLimit: rows.trainLimit,
+  batchSize: rows.batchSize,
+  lr: rows.lr,
+  muonLr: rows.muonLr,
+  weightDecay: rows.weightDecay,
+  warmUp: rows.warmUp,
+  clip: rows.clip,
+  ema: rows.ema,
+  seed: rows.seed,
+  testBatches: rows.testBatches,
+  samples: rows.samples,
+  solver: rows.solver,
+  flowSamples: rows.flowSamples,
+  flowSteps: rows.flowSteps,
+  sampleEpochs: rows.sampleEpochs,
+  pathSamples: rows.pathSamples,
+  name: rows.name,
+  out: rows.out,
+  resume: rows.resume,
+  device: rows.device,
+  threads: rows.threads,
+  checkpointMinutes: rows.checkpointMinutes,
+  logEvery: rows.logEvery,
+  mlflow: rows.mlflow,
+  experiment: rows.experiment,
+  runName: rows.runName,
+}, {
+  stages: "Distillation",
+  batchSize: "Optimisation",
+  testBatches: "Evaluation",
+  name: "Run",
+  mlflow: "Tracking",
+});
+
+/** @throws {ConfigError} unless there is one teacher, or a run to resume */
+function resolve(given: GivenSettings, words: readonly string[]): GivenSettings {
+  const resumes = typeof given.resume === "string";
+  if (resumes && words.length === 0) return given;
+  if (!resumes && words.length === 1) return { ...given, teacher: words[0] };
+  throw new ConfigError(
+    resumes
+      ? `Cannot distil ${words[0]} with --resume: the run keeps its teacher (leave it out)`
+      : `Cannot distil ${words.length === 0 ? "nothing" : words.join(" and ")} (expected one FILE or RUN)`,
+  );
+}
+
+/** Distils a network into a flow map, or continues an earlier distillation. */
+export const distillTask = task({
+  name: "distill",
+  about: "Distil a network into a flow map that draws an image in one evaluation",
+  words: "FILE|RUN",
+  settings: distilling,
+  resolve,
+  preset: () => Promise.resolve(distillation),
+  async run(given) {
+    const { teacher } = given;
+    const named = typeof teacher === "string" && !teacher.endsWith(".safetensors")
+      ? { teacher: await findRun(teacher) }
+      : {};
+    return await trainOrResume({ ...given, ...named });
+  },
+});
+
+if (import.meta.main) await main(distillTask);

@@ -1,0 +1,67 @@
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  guided,
+  loadCheckpoint,
+  type ModelOptions,
+  noneOf,
+  type State,
+  type VelocityField,
+} from "../../models/mod.ts";
+import { reasonOf, RunError } from "./atomic_write.ts";
+import { findWeights, noWeights } from "./layout.ts";
+
+/** The network that a distillation starts from. */
+export interface Teacher extends Checkpoint {
+  /** Its weights. */
+  readonly tensors: State;
+  /** Its file, to keep a copy in the run's folder. */
+  readonly bytes: Uint8Array;
+  readonly path: string;
+}
+
+/** The file of a teacher's weights: the file itself, or the averaged weights of a run. */
+export function teacherFile(teacher: string): string {
+  try {
+    if (Deno.statSync(teacher).isFile) return teacher;
+  } catch (error) {
+    throw new RunError(`Cannot distil ${teacher}: ${reasonOf(error)}`);
+  }
+  const found = findWeights(teacher);
+  if (found) return found.path;
+  throw new RunError(`Cannot distil ${teacher}: ${noWeights}`);
+}
+
+function readTeacher(path: string): Uint8Array {
+  try {
+    return Deno.readFileSync(path);
+  } catch (error) {
+    throw new RunError(`Cannot distil ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** What a teacher's file says about its network. @throws {RunError} if it cannot be distilled */
+export function teacherInfo(
+  teacher: string,
+): Checkpoint["info"] & { readonly config: Required<ModelOptions> } {
+  const path = teacherFile(teacher);
+  const { info } = decodeCheckpoint(readTeacher(path), path);
+  const config = info.config as Required<ModelOptions>; // `decodeCheckpoint` fills in the defaults
+  if (config.prediction !== "velocity") {
+    throw new RunError(
+      `Cannot distil ${path}: its network predicts ${config.prediction} (expected the velocity)`,
+    );
+  }
+  return { ...info, config };
+}
+
+/** Opens a teacher on the current device. */
+export function openTeacher(path: string): Teacher {
+  const bytes = readTeacher(path);
+  return { ...loadCheckpoint(bytes, path), tensors: decodeCheckpoint(bytes, path).tensors, bytes, path };
+}
+
+/** The velocity to imitate: guided by class, if the teacher has classes. */
+export function taughtField({ model, info }: Teacher, guidance: number): VelocityField {
+  return (info.config.classes ?? 0) > 0 ? guided(model, { scale: guidance, none: noneOf(model) }) : model;
+}

@@ -1,0 +1,109 @@
+import { anyOf } from "./kinds.ts";
+import { asText, type Setting } from "./setting.ts";
+import { makeVariant, variant, type VariantRegistry } from "./variant.ts";
+
+const images = (count: number) => ({ doc: "images to train on", default: count, above: 0, max: 1e9 });
+const rate = (factor: number) => ({
+  doc: "factor of the learning rates",
+  default: factor,
+  above: 0,
+  max: 100,
+});
+const points = "with the teacher's velocity";
+
+/** A stage with complete settings. */
+export interface StageSpec {
+  readonly name: StageName;
+  readonly settings: Readonly<Record<string, number>>;
+}
+
+/** The stages of a distillation, by name. */
+const kinds = {
+  bake: {
+    doc: "one row learns what guidance makes of two",
+    settings: { images: images(6400), rate: rate(0.5) },
+    make: (settings) => ({ name: "bake", settings }),
+  },
+  mean: {
+    doc: `flow map by the mean rule, ${points}`,
+    settings: { images: images(25_600), rate: rate(1) },
+    make: (settings) => ({ name: "mean", settings }),
+  },
+  shortcut: {
+    doc: `flow map by the shortcut rule, ${points}`,
+    settings: { images: images(25_600), rate: rate(1) },
+    make: (settings) => ({ name: "shortcut", settings }),
+  },
+  reflow: {
+    doc: "straight lines between noise and the teacher's images",
+    settings: {
+      images: images(9600),
+      rate: rate(1),
+      pairs: { doc: "images that the teacher draws", default: 7000, min: 1, max: 1e6 },
+      steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
+      whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
+    },
+    make: (settings) => ({ name: "reflow", settings }),
+  },
+  drift: {
+    doc: "generated images drift towards real ones and apart",
+    settings: {
+      images: images(96_000),
+      rate: rate(1),
+      evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
+      references: { doc: "real images", default: 2000, min: 1, max: 1e6 },
+      keep: {
+        doc: "one step in N by the mean rule, which keeps more evaluations and the flow good; 0 = none",
+        default: 4,
+        min: 0,
+        max: 100,
+      },
+      others: { doc: "weight of other classes, which push away", default: 0.15, above: 0, max: 1 },
+    },
+    make: (settings) => ({ name: "drift", settings }),
+  },
+} as const satisfies VariantRegistry<StageSpec>;
+
+/** Name of a stage. */
+export type StageName = "bake" | "mean" | "shortcut" | "reflow" | "drift";
+
+const one = variant(kinds, { doc: "" });
+
+/** A setting for stages in their order, `reflow+drift:images=64000`: names with settings, joined by plus signs. */
+export function stagesSetting(options: Pick<Setting<string>, "doc" | "default" | "needs">): Setting<string> {
+  const problemOf = (value: unknown) =>
+    typeof value === "string"
+      ? value.split("+").map((text) => one.accepts(text) ? undefined : one.problem?.(text)).find(Boolean)
+      : `expected ${anyOf(Object.keys(kinds))}`;
+  return {
+    ...options,
+    hint: "STAGE[+STAGE...]",
+    expected: "stages such as reflow+drift:images=64000",
+    details: one.details ?? [],
+    accepts: (value): value is string => problemOf(value) === undefined,
+    problem: (value) => problemOf(asText(value)),
+  };
+}
+
+/** A stage of a run. */
+export interface PlannedStage extends StageSpec {
+  /** The step that it begins with. */
+  readonly from: number;
+  readonly steps: number;
+}
+
+/** The stages in a text, with their steps. @throws {RangeError} if the setting refuses it */
+export function plannedStages(text: string, batchSize: number): PlannedStage[] {
+  let from = 0;
+  return text.split("+").map((part) => {
+    const { name, settings } = makeVariant<StageSpec>(kinds, part);
+    const steps = Math.max(1, Math.round(settings.images / batchSize));
+    from += steps;
+    return { name, settings, steps, from: from - steps };
+  });
+}
+
+/** The stage of a step. */
+export function stageAt(stages: readonly PlannedStage[], step: number): PlannedStage {
+  return stages.findLast(({ from }) => from <= step)!;
+}

@@ -1,0 +1,108 @@
+import { full, type Tensor } from "../../kernels/mod.ts";
+import {
+  BakeLoss,
+  createModel,
+  type Distillation,
+  DriftLoss,
+  MeanMapLoss,
+  type Model,
+  type ModelOptions,
+  namedParameters,
+  permutation,
+  ReflowLoss,
+  ShortcutMapLoss,
+  type Stage,
+  type StepLoss,
+  streams,
+} from "../../models/mod.ts";
+import type { ImageSource } from "../data/image_source.ts";
+import { stageProgress, type Terminal } from "../program/progress.ts";
+import { type PlannedStage, plannedStages } from "../settings/stages.ts";
+import type { TrainingConfig } from "../settings/training.ts";
+import { PairStore } from "./pair_store.ts";
+import { taughtField, type Teacher } from "../run/teacher.ts";
+
+/** Images are encoded as if they had a little noise left, which the teacher's encoder knows best. */
+const encodedAt = 0.95;
+
+/** The options of a flow map with a teacher's network. */
+export function flowMapOf({ info }: Teacher): ModelOptions {
+  return { ...info.config, flowMap: true };
+}
+
+/** Makes the flow map: the teacher's weights, and an embedding of d that is zero at start. */
+export function makeStudent(teacher: Teacher, initial: Parameters<typeof createModel>[1]): Model {
+  const student = createModel(flowMapOf(teacher), initial);
+  const parameters = namedParameters(student);
+  for (const [name, { data }] of teacher.tensors) parameters.get(name)!.write(data);
+  return student;
+}
+
+/** Files and messages of a run that is about to start. */
+export interface Preparation {
+  readonly run: string;
+  readonly signal: AbortSignal;
+  readonly terminal: Terminal | undefined;
+}
+
+/** The stages of a distillation for a trainer, and the work before the first step. */
+export interface PreparedStages {
+  readonly stages: readonly Stage[];
+  /** Draws or reads the pairs that a stage needs. @returns false if it was stopped */
+  prepare(preparation: Preparation): Promise<boolean>;
+}
+
+/** Makes the losses of a configuration's stages. @throws {ConfigError} if a stage does not fit the data */
+export function distillationStages(
+  { stages, batchSize, seed, teacherGuidance }: TrainingConfig,
+  teacher: Teacher,
+  student: Model,
+  source: ImageSource,
+  images: Uint32Array,
+): PreparedStages {
+  const field = taughtField(teacher, teacherGuidance);
+  const distillation: Distillation = { student, teacher: field, source, batchSize };
+  const stores: { readonly store: PairStore; readonly steps: number; readonly count: number }[] = [];
+  const lossOf = ({ name, settings }: PlannedStage): StepLoss => {
+    switch (name) {
+      case "bake":
+        return new BakeLoss(distillation);
+      case "mean":
+        return new MeanMapLoss(distillation);
+      case "shortcut":
+        return new ShortcutMapLoss(distillation);
+      case "reflow": {
+        const [count, steps] = [settings.pairs, settings.steps].map(Math.round);
+        const store = new PairStore({ shape: source.shape, count, classes: source.classes, seed });
+        stores.push({ store, steps, count });
+        return new ReflowLoss(distillation, store, { count, whole: settings.whole });
+      }
+      case "drift":
+        return new DriftLoss(distillation, {
+          encode: (x: Tensor) => teacher.model.encode?.(x, full([x.shape[0]], encodedAt)) ?? [],
+          references: permutation(seed, streams.references, 0, images.length)
+            .slice(0, Math.round(settings.references)).map((place) => images[place]),
+          others: settings.others,
+          classes: source.classes,
+          evaluations: Math.round(settings.evaluations),
+        });
+    }
+  };
+  return {
+    stages: plannedStages(stages!, batchSize).map((stage) => {
+      const own = lossOf(stage);
+      const turns = Math.round(stage.settings.keep ?? 0);
+      const losses = turns > 0 ? [...Array(turns - 1).fill(own), new MeanMapLoss(distillation)] : [own];
+      return { steps: stage.steps, losses };
+    }),
+    async prepare({ run, signal, terminal }) {
+      for (const { store, steps, count } of stores) {
+        const progress = stageProgress("drawing pairs", terminal);
+        const onProgress = (done: number) => progress.update(done, count);
+        const done = await store.fill(run, field, steps, { signal, onProgress }).finally(progress.end);
+        if (!done) return false;
+      }
+      return true;
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { join } from "node:path";
+import { randomNormalRows, type Shape, type Tensor, tensor, zeros } from "../../kernels/mod.ts";
+import {
+  type BatchSource,
+  encodeSafetensors,
+  rowsAt,
+  solveFlow,
+  streams,
+  type VelocityField,
+} from "../../models/mod.ts";
+import { pause } from "../../models/pause.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
+import { makeContainedFolder, readIfThere } from "../run/contained.ts";
+import { pairsFile, runFolder } from "../run/layout.ts";
+import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
+
+/** Pairs in a file, which are drawn at once. */
+const perFile = 256;
+
+/** What pairs are made of. */
+export interface PairOptions {
+  /** [C, H, W] of an image. */
+  readonly shape: Shape;
+  readonly count: number;
+  /** Classes take turns; 0 without labels. */
+  readonly classes: number;
+  /** Seed of the noise. */
+  readonly seed: number;
+}
+
+/** Pairs of noise and the images that a flow makes of it, for reflow. The images are stored in the run's folder. */
+export class PairStore implements BatchSource {
+  readonly #options: PairOptions;
+  readonly #noiseKey: Tensor;
+  readonly #images: Tensor;
+
+  /** Reserves the memory; {@linkcode fill} makes the pairs. */
+  constructor(options: PairOptions) {
+    this.#options = options;
+    this.#noiseKey = tensor(Uint32Array.of(options.seed, streams.pairNoise, 0));
+    this.#images = zeros([options.count, ...options.shape]);
+  }
+
+  /** [C, H, W] of an image. */
+  get shape(): Shape {
+    return this.#options.shape;
+  }
+
+  /** The pairs at indices u32[N], by device ops only. */
+  batch(indices: Tensor) {
+    const { classes, count } = this.#options;
+    const labels = tensor(Uint32Array.from({ length: count }, (_, row) => row % classes));
+    return {
+      x0: this.#noise(indices),
+      x1: rowsAt(this.#images, indices),
+      ...classes > 0 && { condition: rowsAt(labels, indices) },
+    };
+  }
+
+  #noise(rows: Tensor): Tensor {
+    return randomNormalRows(this.#noiseKey, rows, [rows.size, ...this.shape]);
+  }
+
+  /**
+   * Reads the stored pairs of a run, and draws and stores the missing ones.
+   *
+   * @param field the flow to follow, in `steps` steps of Heun's method
+   * @param onProgress called with the pairs so far
+   * @returns false if it was stopped
+   * @throws {RunError} if a file is damaged or cannot be written
+   */
+  async fill(
+    run: string,
+    field: VelocityField,
+    steps: number,
+    { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (done: number) => void },
+  ): Promise<boolean> {
+    const { count, shape } = this.#options;
+    const images = new Float32Array(this.#images.size);
+    await makeContainedFolder(run, runFolder.pairs);
+    for (let first = 0; first < count; first += perFile) {
+      const N = Math.min(perFile, count - first);
+      const path = join(run, pairsFile(first / perFile));
+      const drawn = await this.#stored(path, run, N) ?? await this.#draw(field, steps, first, N, signal);
+      if (!drawn) return false;
+      if (drawn.isNew) {
+        const file = tensorsOf({ x1: [N, ...shape] }, { x1: drawn.values });
+        await writeAtomic(path, encodeSafetensors(file, {}));
+      }
+      images.set(drawn.values, first * images.length / count);
+      onProgress(first + N);
+    }
+    this.#images.write(images);
+    return true;
+  }
+
+  async #stored(path: string, run: string, N: number) {
+    const bytes = await readIfThere(path, run);
+    if (!bytes) return undefined;
+    const file = new TensorFile(bytes, path, "delete the file to draw its pairs again");
+    return { values: file.read("x1", N, ...this.shape), isNew: false };
+  }
+
+  async #draw(field: VelocityField, steps: number, first: number, N: number, signal: AbortSignal) {
+    const { classes } = this.#options;
+    const rows = Uint32Array.from({ length: N }, (_, n) => first + n);
+    const stop = new Error("stopped");
+    try {
+      const { samples } = await solveFlow(field, this.#noise(tensor(rows)), {
+        solver: "heun",
+        steps,
+        ...classes > 0 && { condition: tensor(rows.map((row) => row % classes)) },
+        onProgress: async () => {
+          await pause();
+          if (signal.aborted) throw stop;
+        },
+      });
+      return { values: samples, isNew: true };
+    } catch (error) {
+      if (error === stop) return undefined;
+      throw error;
+    }
+  }
+}

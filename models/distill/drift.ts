@@ -1,0 +1,247 @@
+import {
+  add,
+  concat,
+  divide,
+  exp,
+  gatherRows,
+  matmul,
+  matmulTransposedB,
+  max,
+  maximum,
+  mean,
+  meanSquaredError,
+  multiply,
+  randomNormal,
+  reshape,
+  scope,
+  slice,
+  sqrt,
+  square,
+  subtract,
+  sum,
+  type Tensor,
+  tensor,
+} from "../../kernels/mod.ts";
+import { meanVelocityOf } from "../flow/field.ts";
+import type { NamedTensors } from "../nn/flat_parameters.ts";
+import { permutation, streams } from "../random.ts";
+import type { StepLoss } from "../train/step_loss.ts";
+import { constant, type Distillation } from "./distillation.ts";
+
+/** Temperatures of the attraction, from the nearest images only to all of them. */
+const temperatures = [0.02, 0.05, 0.2];
+/** Real images of its class that a group of samples is drawn to in a step. */
+const positives = 64;
+/** Images of the data that are encoded at once. */
+const encodedAtOnce = 250;
+
+/** Options of a drift stage. */
+export interface DriftOptions {
+  /** Spaces besides pixels in which images are compared: images f32[N, C, H, W] to features f32[N, ...]. */
+  readonly encode: (images: Tensor) => readonly Tensor[];
+  /** Indices of the real images, a few hundred of each class. */
+  readonly references: Uint32Array;
+  /** Weight of images of other classes, which push samples away, in (0, 1]. */
+  readonly others: number;
+  /** Number of classes; 0 without labels. */
+  readonly classes: number;
+  /** Evaluations from noise to image, of which the last one learns. */
+  readonly evaluations: number;
+}
+
+/**
+ * Drift: moves the images that the map makes of noise towards real images of their class and away from each other, in
+ * several feature spaces, until both forces balance: then the distributions are equal. No pairs, no judge.
+ *
+ * In a space of D features, with distances divided by their mean, each image has logits -distance / tau to real images
+ * (positives), to the other generated ones and to real ones of other classes (negatives). A is the geometric mean of the
+ * softmax over rows and over columns; V = (A+ sum A-) y+ - (A- sum A+) y-, scaled to RMS 1 and summed over tau. The loss
+ * pulls the features phi to phi + S V, where S sqrt(D) is the mean distance.
+ *
+ * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770
+ */
+export class DriftLoss implements StepLoss {
+  readonly #distillation: Distillation;
+  readonly #options: DriftOptions;
+  /** Features of the real images, f32[M, D], one tensor per space. */
+  readonly #features: readonly Tensor[];
+  /** Places in `references` of the images of each class. */
+  readonly #byClass: readonly Uint32Array[];
+  readonly #groups: number;
+  readonly #noiseKey = tensor(new Uint32Array(3));
+  readonly #labels: Tensor;
+  readonly #rows: Tensor;
+
+  /** Encodes the real images. @throws {RangeError} if a class has none */
+  constructor(distillation: Distillation, options: DriftOptions) {
+    const { source, batchSize } = distillation;
+    this.#distillation = distillation;
+    this.#options = options;
+    this.#groups = Math.max(1, Math.min(2, options.classes));
+    this.#byClass = placesByClass(options, source.host?.labels?.(options.references));
+    this.#features = encoded(distillation, options);
+    this.#labels = tensor(new Uint32Array(this.#groups * this.#each(batchSize)));
+    this.#rows = tensor(new Uint32Array(this.#groups * (positives + this.#others(batchSize))));
+  }
+
+  /** Generated images in a group. */
+  #each(batchSize: number): number {
+    return Math.max(1, Math.floor(batchSize / this.#groups));
+  }
+
+  /** Real images of other classes per group. */
+  #others(batchSize: number): number {
+    return this.#options.classes > 1 ? this.#each(batchSize) : 0;
+  }
+
+  /** Sets the classes, real images and noise of the next run; the examples of the data are not used. */
+  write(_examples: Uint32Array, seed: number, step: number): void {
+    const { batchSize } = this.#distillation;
+    const drawn = (purpose: number, n: number) =>
+      permutation(seed, streams.references, 8 * step + purpose, n);
+    const classes = drawn(0, this.#byClass.length).slice(0, this.#groups);
+    const others = this.#others(batchSize);
+    const rows = Array.from(classes, (label, group) => {
+      const own = this.#byClass[label];
+      const order = drawn(1 + group, own.length);
+      const rest = this.#byClass.flatMap((places, n) => n === label ? [] : [...places]);
+      const away = drawn(3 + group, rest.length);
+      return [
+        ...Array.from({ length: positives }, (_, i) => own[order[i % own.length]]),
+        ...Array.from({ length: others }, (_, i) => rest[away[i % rest.length]]),
+      ];
+    });
+    this.#rows.write(Uint32Array.from(rows.flat()));
+    const each = this.#each(batchSize);
+    this.#labels.write(
+      Uint32Array.from({ length: this.#labels.size }, (_, i) => classes[Math.floor(i / each)]),
+    );
+    this.#noiseKey.write(Uint32Array.of(seed, streams.noise, step));
+  }
+
+  /** The loss, f32[]. */
+  loss(_averaged: NamedTensors, batchSize = this.#distillation.batchSize): Tensor {
+    const { source: { shape } } = this.#distillation;
+    const [G, n] = [this.#groups, this.#each(batchSize)];
+    const real = positives + this.#others(batchSize);
+    const labels = orZeros(this.#labels, G * n);
+    const x1 = this.#generated(randomNormal(this.#noiseKey, [G * n, ...shape]), labels);
+    const spaces = [x1, ...this.#options.encode(x1)];
+    const losses = spaces.map((space, s) => {
+      const D = space.size / (G * n);
+      const phi = reshape(space, [G, n, D]);
+      const references = reshape(gatherRows(this.#features[s], orZeros(this.#rows, G * real)), [G, real, D]);
+      return driftLoss(phi, references, positives, this.#options.others);
+    });
+    return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
+  }
+
+  /** The images that the map makes of noise; only the last evaluation has a gradient. */
+  #generated(x0: Tensor, labels: Tensor): Tensor {
+    const { evaluations, classes } = this.#options;
+    const N = x0.shape[0];
+    let x = x0;
+    for (let i = 0; i < evaluations; i++) {
+      const [t, d] = [i / evaluations, 1 / evaluations].map((value) =>
+        tensor(new Float32Array(N).fill(value))
+      );
+      const u = meanVelocityOf(
+        this.#distillation.student,
+        constant(x),
+        t,
+        d,
+        classes > 0 ? labels : undefined,
+      );
+      x = add(x, multiply(u, 1 / evaluations));
+    }
+    return x;
+  }
+}
+
+/** Values u32[N], or zeros u32[n] to plan another batch size. */
+function orZeros(values: Tensor, n: number): Tensor {
+  return values.size === n ? values : tensor(new Uint32Array(n));
+}
+
+function placesByClass(
+  { references, classes }: DriftOptions,
+  labels: Uint32Array | undefined,
+): readonly Uint32Array[] {
+  const all = Uint32Array.from(references.keys());
+  if (classes === 0 || !labels) return [all];
+  const byClass = Array.from(
+    { length: classes },
+    (_, label) => all.filter((place) => labels[place] === label),
+  );
+  const missing = byClass.findIndex((places) => places.length === 0);
+  if (missing < 0) return byClass;
+  throw new RangeError(
+    `Cannot drift: none of ${references.length} real images is of class ${missing} (expected some of each class)`,
+  );
+}
+
+/** The features of the real images in all spaces, f32[M, D]. */
+function encoded(
+  { source }: Distillation,
+  { references, encode }: DriftOptions,
+): readonly Tensor[] {
+  return scope(() => {
+    const parts: Tensor[][] = [];
+    for (let first = 0; first < references.length; first += encodedAtOnce) {
+      const { x1 } = source.batch(tensor(references.slice(first, first + encodedAtOnce)));
+      parts.push(
+        [x1, ...encode(x1)].map((space) => constant(reshape(space, [x1.shape[0], space.size / x1.shape[0]]))),
+      );
+    }
+    return parts[0].map((_, s) => concat(parts.map((part) => part[s]), 0));
+  });
+}
+
+/** The loss of generated features phi f32[G, n, D] next to real ones y f32[G, P + O, D], P of them of their class. */
+function driftLoss(phi: Tensor, y: Tensor, P: number, others: number): Tensor {
+  const [G, n, D] = phi.shape;
+  const x = constant(reshape(phi, [G, n, D]));
+  const all = concat([y, x], 1);
+  const M = all.shape[1];
+  const distance = distances(x, all);
+  const isSelf = tensor(
+    Float32Array.from({ length: n * M }, (_, i) => i % M === M - n + Math.floor(i / M) ? 1 : 0),
+    [1, n, M],
+  );
+  const isOther = tensor(
+    Float32Array.from({ length: M }, (_, i) => i >= P && i < M - n ? Math.log(others) : 0),
+    [1, 1, M],
+  );
+  const apart = multiply(distance, subtract(1, isSelf));
+  const scale = multiply(sum(apart), 1 / (G * n * (M - 1))); // the mean distance, S sqrt(D)
+  const relative = divide(distance, scale);
+  const forces = temperatures.map((tau) => {
+    const logits = subtract(add(multiply(relative, -1 / tau), isOther), multiply(isSelf, 1e4));
+    const A = sqrt(multiply(softmaxOver(logits, 2), softmaxOver(logits, 1)));
+    const [toward, away] = [slice(A, 2, 0, P), slice(A, 2, P, M - P)];
+    const [pulls, pushes] = [multiply(toward, sum(away, [2], true)), multiply(away, sum(toward, [2], true))];
+    const V = matmul(concat([pulls, multiply(pushes, -1)], 2), all);
+    return divide(V, sqrt(add(mean(square(V)), 1e-12)));
+  });
+  const V = forces.reduce((a, b) => add(a, b));
+  const S = multiply(scale, 1 / Math.sqrt(D));
+  const target = constant(add(x, multiply(V, S)));
+  return divide(meanSquaredError(phi, target), square(S));
+}
+
+/** Distances between rows: f32[G, n, D] and f32[G, M, D] to f32[G, n, M]. */
+function distances(x: Tensor, y: Tensor): Tensor {
+  const [G, n] = x.shape;
+  const M = y.shape[1];
+  const norms = (a: Tensor) => sum(square(a), [2]);
+  const squared = subtract(
+    add(reshape(norms(x), [G, n, 1]), reshape(norms(y), [G, 1, M])),
+    multiply(matmulTransposedB(x, y), 2),
+  );
+  return sqrt(maximum(squared, 1e-12));
+}
+
+function softmaxOver(logits: Tensor, axis: number): Tensor {
+  const e = exp(subtract(logits, max(logits, [axis], true)));
+  return divide(e, sum(e, [axis], true));
+}

@@ -1,0 +1,131 @@
+/** `deno task distill`: a run like any other, from a network to a flow map. */
+
+import assert from "node:assert/strict";
+import { loadCheckpoint } from "../../models/mod.ts";
+import { init, withDevice } from "../../kernels/mod.ts";
+import { ended, oneThread, testTask, type Workplace } from "./cli.ts";
+import { imageSize } from "./data/tiny_idx.ts";
+import { testRefusals } from "./refusals.ts";
+import { storeNetwork } from "./stored_network.ts";
+
+const size = [imageSize, imageSize] as const;
+const stages =
+  "bake:images=64+mean:images=64+shortcut:images=64+reflow:images=64,pairs=40,steps=2,whole=0.5" +
+  "+drift:images=96,references=60,keep=3";
+const flags =
+  `--data data --batch-size 8 ${oneThread} --samples 10 --flow-samples 2 --flow-steps 4 --path-samples 0 ` +
+  "--test-batches 1 --sample-epochs 0";
+const storeTeacher = (place: Workplace) => storeNetwork(place, "teacher", size, { classes: 10 });
+
+testTask(
+  "distill killed in any stage and resumed ends like an uninterrupted one, to the bit",
+  async (place) => {
+    await storeTeacher(place);
+    const command = `teacher.safetensors --stages ${stages} ${flags} --checkpoint-minutes 0`;
+    const { stderr } = await place.succeed("distill", `${command} --out whole`);
+    for (const name of ["bake", "mean", "shortcut", "reflow", "drift"]) {
+      assert.match(stderr, new RegExp(`\\nStage \\d of 5: ${name}, \\d+ steps\\n`));
+    }
+    const stepOf = async () =>
+      (await place.state("cut").catch(() => undefined))?.progress.step as number ?? -1;
+    const begun = [0, 8, 16, 24, 32]; // pairs are drawn before step 0
+    for (const [i, from] of begun.entries()) {
+      const process = place.start("distill", i === 0 ? `${command} --out cut` : `--resume cut ${oneThread}`);
+      let running = true;
+      const end = ended(process).finally(() => running = false);
+      while (running && await stepOf() < from) await new Promise((resolve) => setTimeout(resolve, 2));
+      if (running) process.kill("SIGKILL");
+      await end;
+      assert.ok(await stepOf() >= from, (await end).stderr);
+    }
+    await Deno.remove(place.file("teacher.safetensors")); // the run has its own copy
+    await place.succeed("distill", "--resume cut");
+    assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
+    assert.deepEqual(await place.state("cut"), await place.state("whole"));
+    for (const name of ["ema.safetensors", "samples.png", "few_steps.png", "flow_linear.gif"]) {
+      assert.equal(await place.digest("cut", name), await place.digest("whole", name), name);
+    }
+  },
+);
+
+testTask("distill makes a flow map that other tasks draw from in one evaluation", async (place) => {
+  await storeTeacher(place);
+  await place.succeed("distill", `teacher.safetensors --stages bake:images=16 ${flags} --out run`);
+  const bytes = await place.read("run", "ema.safetensors");
+  const { info } = await withDevice(await init({ device: "cpu" }), () => loadCheckpoint(bytes, "run"));
+  assert.equal(info.config.flowMap, true);
+  const { stderr } = await place.succeed("sample", `--checkpoint run --count 10 ${oneThread}`);
+  assert.match(stderr, /10 samples of all 10 classes, no guidance, map, 1 step, 1 evaluation each/);
+  const compared = await place.succeed("sample", `--checkpoint run --count 10 --compare ${oneThread}`);
+  assert.match(compared.stderr, /with 1, 2, 4, 8 and 20 evaluations each: grid.png/);
+  const report = await Deno.readTextFile(place.file("run", "report.html"));
+  assert.match(report, /<h2 id="few-steps-title">Few evaluations<\/h2>/);
+});
+
+testTask("distill needs no labels, and can distil a distilled run again", async (place) => {
+  await storeNetwork(place, "teacher", size);
+  const short = "reflow:images=16,pairs=16,steps=1+drift:images=16,references=20";
+  await place.succeed("distill", `teacher.safetensors --stages ${short} ${flags} --out run`);
+  await place.succeed("distill", `run --stages drift:images=16 ${flags} --out again`);
+  const { stderr } = await place.succeed("sample", `--checkpoint again --count 4 ${oneThread}`);
+  assert.match(stderr, /4 samples, map, 1 step/);
+});
+
+testRefusals("distill refuses invalid input in one line", {
+  "no teacher": {
+    task: "distill",
+    flags,
+    says: ["ConfigError: Cannot distil nothing (expected one FILE or RUN)"],
+  },
+  "two teachers": { task: "distill", flags: `a b ${flags}`, says: ["ConfigError: Cannot distil a and b"] },
+  "a teacher that is not there": {
+    task: "distill",
+    flags: `no.safetensors ${flags}`,
+    says: ["RunError: Cannot distil no.safetensors: ", "no such file"],
+  },
+  "an unknown stage": {
+    task: "distill",
+    flags: `teacher.safetensors --stages bake+drfit ${flags}`,
+    says: ["ConfigError: Cannot use --stages", "did you mean drift?"],
+  },
+  "an unknown setting of a stage": {
+    task: "distill",
+    flags: `teacher.safetensors --stages drift:image=3 ${flags}`,
+    says: ["ConfigError: Cannot use --stages", "drift has no setting image (did you mean images?)"],
+  },
+  "a teacher that predicts data": {
+    task: "distill",
+    flags: `teacher.safetensors ${flags}`,
+    says: [
+      "ConfigError: Cannot distil teacher.safetensors: its network predicts data (expected the velocity)",
+    ],
+    prepare: (place) => storeNetwork(place, "teacher", size, { prediction: "data" }),
+  },
+  "a teacher of other images": {
+    task: "distill",
+    flags: `teacher.safetensors ${flags}`,
+    says: ["RunError: Cannot distil teacher.safetensors: it draws images of [1, 8, 8]"],
+    prepare: (place) => storeNetwork(place, "teacher", [8, 8]),
+  },
+  "fewer pairs than a batch": {
+    task: "distill",
+    flags: `teacher.safetensors --stages reflow:pairs=7 ${flags}`,
+    says: ["ConfigError: Cannot use --stages", "pairs"],
+    prepare: storeTeacher,
+  },
+  "guidance without labels": {
+    task: "distill",
+    flags: `teacher.safetensors --teacher-guidance 2 ${flags}`,
+    says: ["ConfigError: Cannot use --teacher-guidance 2", "without classes"],
+    prepare: (place) => storeNetwork(place, "teacher", size),
+  },
+  "train with a flow map's solver": {
+    flags: "--data data --solver map:steps=1",
+    says: ["ConfigError: Cannot use --solver map:steps=1: only a distilled network makes such steps"],
+  },
+  "train with a teacher and another network": {
+    flags: "--data data --teacher teacher.safetensors --filters 8,16",
+    says: ["ConfigError: Cannot use --filters with --teacher"],
+    prepare: storeTeacher,
+  },
+});
