@@ -97,7 +97,7 @@ testRefusals("distill refuses invalid input in one line", {
     task: "distill",
     flags: `teacher.safetensors ${flags}`,
     says: [
-      "ConfigError: Cannot distil teacher.safetensors: its network predicts data (expected the velocity)",
+      "RunError: Cannot distil teacher.safetensors: its network predicts data (expected the velocity)",
     ],
     prepare: (place) => storeNetwork(place, "teacher", size, { prediction: "data" }),
   },

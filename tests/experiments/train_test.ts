@@ -41,8 +41,8 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
   );
   assert.equal(
     (await place.names("run")).join(" "),
-    "best.safetensors config.json early.safetensors ema.safetensors environment.json examples.safetensors flow " +
-      "flow_linear.gif last.safetensors loss_by_time.json metrics.jsonl report.html run.json samples.png " +
+    "best.safetensors config.json early.safetensors ema.safetensors environment.json examples.safetensors " +
+      "few_steps.png flow flow_linear.gif last.safetensors loss_by_time.json metrics.jsonl report.html run.json samples.png " +
       "state.safetensors",
   );
 

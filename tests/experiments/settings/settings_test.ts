@@ -88,7 +88,7 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
     checkpoint: "a.safetensors",
     count: 9,
     seed: 0,
-    solver: "heun:steps=20",
+    solver: null,
     class: null,
     columns: 0,
   };

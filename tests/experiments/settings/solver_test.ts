@@ -40,7 +40,7 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
 Deno.test("makeSolver() refuses settings without effect or meaning in one line", () => {
   const inUnit = "expected times that rise from 0 to 1, such as 0/0.35/1";
   const refusals: Readonly<Record<string, string>> = {
-    "heum:steps=3": `expected ${anyOf([...Object.keys(solvers), "sde"])} (did you mean heun?)`,
+    "heum:steps=3": `expected ${anyOf([...Object.keys(solvers), "sde", "map"])} (did you mean heun?)`,
     "heun:rtol=1e-3": `heun has no rtol: its steps are fixed (adaptive are ${
       anyOf(Object.keys(adaptiveSolvers))
     })`,
