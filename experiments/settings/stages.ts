@@ -79,7 +79,10 @@ export function stagesSetting(options: Pick<Setting<string>, "doc" | "default" |
     ...options,
     hint: "STAGE[+STAGE...]",
     expected: "stages such as reflow+drift:images=64000",
-    details: one.details ?? [],
+    details: Object.entries(kinds).map(([name, { doc, settings }]) => {
+      const defaults = Object.entries(settings).map(([key, setting]) => `${key}=${setting.default}`);
+      return `${name}  ${doc} (${defaults.join(", ")})`;
+    }),
     accepts: (value): value is string => problemOf(value) === undefined,
     problem: (value) => problemOf(asText(value)),
   };
@@ -92,14 +95,22 @@ export interface PlannedStage extends StageSpec {
   readonly steps: number;
 }
 
-/** The stages in a text, with their steps. @throws {RangeError} if the setting refuses it */
-export function plannedStages(text: string, batchSize: number): PlannedStage[] {
-  let from = 0;
-  return text.split("+").map((part) => {
-    const { name, settings } = makeVariant<StageSpec>(kinds, part);
-    const steps = Math.max(1, Math.round(settings.images / batchSize));
-    from += steps;
-    return { name, settings, steps, from: from - steps };
+/**
+ * The stages in a text, with their steps.
+ *
+ * @param total steps of all stages together, in which each keeps its share; by default as many as their images need
+ * @throws {RangeError} if the setting refuses the text
+ */
+export function plannedStages(text: string, batchSize: number, total?: number): PlannedStage[] {
+  const specs = text.split("+").map((part) => makeVariant<StageSpec>(kinds, part));
+  const images = specs.reduce((sum, { settings }) => sum + settings.images, 0);
+  const perImage = (total ?? Math.max(1, images / batchSize)) / images;
+  let [seen, from] = [0, 0];
+  return specs.map((spec) => {
+    seen += spec.settings.images;
+    const [start, end] = [from, Math.round(seen * perImage)];
+    from = end;
+    return { ...spec, from: start, steps: end - start };
   });
 }
 

@@ -118,7 +118,7 @@ function withRate({ lr, schedule }: GivenSettings, saved: TrainingConfig): Train
 /** What a distillation takes over from its teacher, or from its stages. */
 const taught = [
   ...["filters", "tEmb", "attn", "groups", "timeEmbedding", "path", "prediction", "conditional", "normalize"],
-  ...[...ends, "times", "coupling", "labelDropout", "valFraction", "guidance"],
+  ...["epochs", "maxMinutes", "times", "coupling", "labelDropout", "valFraction", "guidance"],
 ] as const;
 
 /** Defaults of a distillation. */
@@ -161,7 +161,7 @@ function withTeacher(given: GivenSettings, teacher: string, values: Preset): Par
     throw new ConfigError(`Cannot distil ${teacher}: its pixels are neither in -1..1 nor in 0..1`);
   }
   const batchSize = given.batchSize ?? distillation.batchSize;
-  const stages = plannedStages(given.stages ?? distillation.stages, batchSize);
+  const stages = plannedStages(given.stages ?? distillation.stages, batchSize, given.maxSteps);
   const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
   if (few) {
     throw new ConfigError(

@@ -25,14 +25,13 @@ import { taughtField, type Teacher } from "../run/teacher.ts";
 /** Images are encoded as if they had a little noise left, which the teacher's encoder knows best. */
 const encodedAt = 0.95;
 
-/** The options of a flow map with a teacher's network. */
-export function flowMapOf({ info }: Teacher): ModelOptions {
-  return { ...info.config, flowMap: true };
-}
-
 /** Makes the flow map: the teacher's weights, and an embedding of d that is zero at start. */
-export function makeStudent(teacher: Teacher, initial: Parameters<typeof createModel>[1]): Model {
-  const student = createModel(flowMapOf(teacher), initial);
+export function makeStudent(
+  teacher: Teacher,
+  options: ModelOptions,
+  initial: Parameters<typeof createModel>[1],
+): Model {
+  const student = createModel(options, initial);
   const parameters = namedParameters(student);
   for (const [name, { data }] of teacher.tensors) parameters.get(name)!.write(data);
   return student;
@@ -54,7 +53,7 @@ export interface PreparedStages {
 
 /** Makes the losses of a configuration's stages. @throws {ConfigError} if a stage does not fit the data */
 export function distillationStages(
-  { stages, batchSize, seed, teacherGuidance }: TrainingConfig,
+  { stages, batchSize, maxSteps, seed, teacherGuidance }: TrainingConfig,
   teacher: Teacher,
   student: Model,
   source: ImageSource,
@@ -89,7 +88,7 @@ export function distillationStages(
     }
   };
   return {
-    stages: plannedStages(stages!, batchSize).map((stage) => {
+    stages: plannedStages(stages!, batchSize, maxSteps).map((stage) => {
       const own = lossOf(stage);
       const turns = Math.round(stage.settings.keep ?? 0);
       const losses = turns > 0 ? [...Array(turns - 1).fill(own), new MeanMapLoss(distillation)] : [own];

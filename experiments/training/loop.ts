@@ -56,7 +56,9 @@ export class TrainingLoop implements Disposable {
     this.#validation = new Validation(session);
     this.#grids = new SampleGrids(session);
     this.#kept = new KeptWeights(session);
-    this.#stages = config.stages === null ? undefined : plannedStages(config.stages, config.batchSize);
+    this.#stages = config.stages === null
+      ? undefined
+      : plannedStages(config.stages, config.batchSize, config.maxSteps);
     this.#totalSteps = lengthOf(config, this.#order);
   }
 

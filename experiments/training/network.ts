@@ -18,13 +18,13 @@ import { objectiveOf } from "../settings/training_config.ts";
 import { variantName } from "../settings/variant.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
-import { distillationStages, flowMapOf, makeStudent, type PreparedStages } from "./distillation.ts";
+import { distillationStages, makeStudent, type PreparedStages } from "./distillation.ts";
 import type { Teacher } from "../run/teacher.ts";
 
 /** The settings of a network. */
 export type NetworkSettings = Pick<
   TrainingConfig,
-  "model" | "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding" | "path" | "prediction"
+  "model" | "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding" | "path" | "prediction" | "teacher"
 >;
 
 /** A network in training. */
@@ -43,7 +43,7 @@ export interface Network {
 
 /** Options of the configured network for images of `channels` channels in `classes` classes. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction }: NetworkSettings,
+  { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, teacher }: NetworkSettings,
   channels: number,
   classes = 0,
 ): ModelOptions {
@@ -57,6 +57,7 @@ export function modelOptions(
       groups,
       classes,
       timeEmbedding,
+      flowMap: teacher !== null,
     },
     path: variantName(paths, path),
     prediction: variantName(predictions, prediction),
@@ -78,10 +79,8 @@ export function makeNetwork(
 ): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
-  const options = distilled
-    ? flowMapOf(distilled.teacher)
-    : modelOptions(config, source.shape[0], source.classes);
-  const model = distilled ? makeStudent(distilled.teacher, initial) : createModel(options, initial);
+  const options = modelOptions(config, source.shape[0], source.classes);
+  const model = distilled ? makeStudent(distilled.teacher, options, initial) : createModel(options, initial);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
     throw new ConfigError(
       `Cannot use --optimizer muon with --filters ${config.filters}: it is for convolutions of 3x3 between at least ` +
