@@ -1,5 +1,6 @@
 import {
   add,
+  assign,
   concat,
   divide,
   exp,
@@ -19,8 +20,9 @@ import {
   square,
   subtract,
   sum,
-  type Tensor,
+  Tensor,
   tensor,
+  zeros,
 } from "../../kernels/mod.ts";
 import { meanVelocityOf } from "../flow/field.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
@@ -33,7 +35,7 @@ const temperatures = [0.02, 0.05, 0.2];
 /** Real images of its class that a group of samples is drawn to in a step. */
 const positives = 64;
 /** Images of the data that are encoded at once. */
-const encodedAtOnce = 250;
+const encodedAtOnce = 128;
 
 /** Options of a drift stage. */
 export interface DriftOptions {
@@ -180,21 +182,25 @@ function placesByClass(
   );
 }
 
-/** The features of the real images in all spaces, f32[M, D]. */
-function encoded(
-  { source }: Distillation,
-  { references, encode }: DriftOptions,
-): readonly Tensor[] {
-  return scope(() => {
-    const parts: Tensor[][] = [];
-    for (let first = 0; first < references.length; first += encodedAtOnce) {
-      const { x1 } = source.batch(tensor(references.slice(first, first + encodedAtOnce)));
-      parts.push(
-        [x1, ...encode(x1)].map((space) => constant(reshape(space, [x1.shape[0], space.size / x1.shape[0]]))),
-      );
-    }
-    return parts[0].map((_, s) => concat(parts.map((part) => part[s]), 0));
-  });
+/** The features of the real images in all spaces, f32[M, D], without the activations that lead to them. */
+function encoded({ source }: Distillation, { references, encode }: DriftOptions): readonly Tensor[] {
+  const spacesOf = (from: number, to: number) => {
+    const { x1 } = source.batch(tensor(references.slice(from, to)));
+    return [x1, ...encode(x1)];
+  };
+  const widths: number[] = [];
+  scope(() => widths.push(...spacesOf(0, 1).map(({ size }) => size)));
+  const features = widths.map((D) => zeros([references.length, D]));
+  for (let from = 0; from < references.length; from += encodedAtOnce) {
+    const n = Math.min(encodedAtOnce, references.length - from);
+    scope(() =>
+      spacesOf(from, from + n).forEach((space, s) => {
+        const rows = new Tensor(features[s].storage, [n, widths[s]], "f32", from * widths[s]);
+        assign(rows, reshape(space, rows.shape));
+      })
+    );
+  }
+  return features;
 }
 
 /** The loss of generated features phi f32[G, n, D] next to real ones y f32[G, P + O, D], P of them of their class. */
