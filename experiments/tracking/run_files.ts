@@ -24,12 +24,12 @@ export function isOwn(path: string): boolean {
     path.split("/").some((name) => name.startsWith("."));
 }
 
-/** The files of a run to send, sorted: without the cursor, hidden or unfinished files, and nested runs. */
+/** The files of a run to send, sorted: without the cursor, hidden or unfinished files, pairs, and nested runs. */
 export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   const files: RunFile[] = [];
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (isOwn(path) || path === runFolder.cells) continue;
+    if (isOwn(path) || path === runFolder.cells || path === runFolder.pairs) continue;
     if (isDirectory && !await isRun(join(run, path))) {
       for (const file of await runFiles(run, path)) files.push(file);
     }

@@ -2,6 +2,7 @@ import {
   add,
   assign,
   concat,
+  currentDevice,
   divide,
   exp,
   gatherRows,
@@ -22,6 +23,7 @@ import {
   sum,
   Tensor,
   tensor,
+  uniforms,
   zeros,
 } from "../../kernels/mod.ts";
 import { meanVelocityOf } from "../flow/field.ts";
@@ -41,7 +43,7 @@ const encodedAtOnce = 128;
 export interface DriftOptions {
   /** Spaces besides pixels in which images are compared: images f32[N, C, H, W] to features f32[N, ...]. */
   readonly encode: (images: Tensor) => readonly Tensor[];
-  /** Indices of the real images, a few hundred of each class. */
+  /** Indices of the real images, in random order; as many are used as a kernel can bind the features of. */
   readonly references: Uint32Array;
   /** Weight of images of other classes, which push samples away, in (0, 1]. */
   readonly others: number;
@@ -80,8 +82,9 @@ export class DriftLoss implements StepLoss {
     this.#distillation = distillation;
     this.#options = options;
     this.#groups = Math.max(1, Math.min(2, options.classes));
-    this.#byClass = placesByClass(options, source.host?.labels?.(options.references));
     this.#features = encoded(distillation, options);
+    const references = options.references.slice(0, this.#features[0].shape[0]);
+    this.#byClass = placesByClass(references, options.classes, source.host?.labels?.(references));
     this.#labels = tensor(new Uint32Array(this.#groups * this.#each(batchSize)));
     this.#rows = tensor(new Uint32Array(this.#groups * (positives + this.#others(batchSize))));
   }
@@ -99,18 +102,18 @@ export class DriftLoss implements StepLoss {
   /** Sets the classes, real images and noise of the next run; the examples of the data are not used. */
   write(_examples: Uint32Array, seed: number, step: number): void {
     const { batchSize } = this.#distillation;
-    const drawn = (purpose: number, n: number) =>
-      permutation(seed, streams.references, 8 * step + purpose, n);
-    const classes = drawn(0, this.#byClass.length).slice(0, this.#groups);
-    const others = this.#others(batchSize);
+    const counter = (purpose: number) => 8 * step + purpose;
+    const classes = permutation(seed, streams.references, counter(0), this.#byClass.length)
+      .slice(0, this.#groups);
     const rows = Array.from(classes, (label, group) => {
       const own = this.#byClass[label];
-      const order = drawn(1 + group, own.length);
-      const rest = this.#byClass.flatMap((places, n) => n === label ? [] : [...places]);
-      const away = drawn(3 + group, rest.length);
+      const order = permutation(seed, streams.references, counter(1 + group), own.length);
+      const rest = this.#byClass.filter((_, n) => n !== label);
+      const left = rest.reduce((sum, { length }) => sum + length, 0);
+      const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
       return [
         ...Array.from({ length: positives }, (_, i) => own[order[i % own.length]]),
-        ...Array.from({ length: others }, (_, i) => rest[away[i % rest.length]]),
+        ...Array.from(picks, (u) => placeIn(rest, Math.floor(u * left))),
       ];
     });
     this.#rows.write(Uint32Array.from(rows.flat()));
@@ -160,13 +163,23 @@ export class DriftLoss implements StepLoss {
   }
 }
 
+/** Element k of several lists, one after the other. */
+function placeIn(lists: readonly Uint32Array[], k: number): number {
+  for (const list of lists) {
+    if (k < list.length) return list[k];
+    k -= list.length;
+  }
+  throw new RangeError(`Cannot take element ${k} past the end`);
+}
+
 /** Values u32[N], or zeros u32[n] to plan another batch size. */
 function orZeros(values: Tensor, n: number): Tensor {
   return values.size === n ? values : tensor(new Uint32Array(n));
 }
 
 function placesByClass(
-  { references, classes }: DriftOptions,
+  references: Uint32Array,
+  classes: number,
   labels: Uint32Array | undefined,
 ): readonly Uint32Array[] {
   const all = Uint32Array.from(references.keys());
@@ -190,9 +203,13 @@ function encoded({ source }: Distillation, { references, encode }: DriftOptions)
   };
   const widths: number[] = [];
   scope(() => widths.push(...spacesOf(0, 1).map(({ size }) => size)));
-  const features = widths.map((D) => zeros([references.length, D]));
-  for (let from = 0; from < references.length; from += encodedAtOnce) {
-    const n = Math.min(encodedAtOnce, references.length - from);
+  const count = Math.min(
+    references.length,
+    Math.floor(currentDevice().maxRangeBytes / 4 / Math.max(...widths)),
+  );
+  const features = widths.map((D) => zeros([count, D]));
+  for (let from = 0; from < count; from += encodedAtOnce) {
+    const n = Math.min(encodedAtOnce, count - from);
     scope(() =>
       spacesOf(from, from + n).forEach((space, s) => {
         const rows = new Tensor(features[s].storage, [n, widths[s]], "f32", from * widths[s]);
