@@ -57,6 +57,17 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
     fixed: { model: "residual" },
     evaluation: { guidance: 1, solvers: usualSolvers },
   },
+  few_steps: {
+    doc: "ways to few evaluations: flow maps by both rules, reflow, drift; each 25,600 images",
+    grid: { stages: ["bake+mean", "bake+shortcut", "reflow:whole=0.5", "reflow+drift"] },
+    fixed: { model: "residual", teacher: "checkpoints/mnist_classes.safetensors", batchSize: 64 },
+    budget: { steps: 400 },
+    evaluation: {
+      count: 2000,
+      solver: "map:steps=1",
+      solvers: [1, 2, 4, 8].map((steps) => `map:steps=${steps}`),
+    },
+  },
   widths: {
     doc: "how quality grows with parameters and images",
     grid: { filters: ["8,16,32", "12,24,48", "16,32,64", "24,48,96"], share: [0.25, 0.5, 1] },

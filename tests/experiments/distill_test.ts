@@ -1,12 +1,12 @@
 /** `deno task distill`: a run like any other, from a network to a flow map. */
 
 import assert from "node:assert/strict";
-import { loadCheckpoint } from "../../models/mod.ts";
-import { init, withDevice } from "../../kernels/mod.ts";
+import { decodeCheckpoint } from "../../models/mod.ts";
 import { ended, oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { testRefusals } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
+import { makePlan, tinyPlan } from "./study/tiny_study.ts";
 
 const size = [imageSize, imageSize] as const;
 const stages =
@@ -52,7 +52,7 @@ testTask("distill makes a flow map that other tasks draw from in one evaluation"
   await storeTeacher(place);
   await place.succeed("distill", `teacher.safetensors --stages bake:images=16 ${flags} --out run`);
   const bytes = await place.read("run", "ema.safetensors");
-  const { info } = await withDevice(await init({ device: "cpu" }), () => loadCheckpoint(bytes, "run"));
+  const { info } = decodeCheckpoint(bytes, "run");
   assert.equal(info.config.flowMap, true);
   const { stderr } = await place.succeed("sample", `--checkpoint run --count 10 ${oneThread}`);
   assert.match(stderr, /10 samples of all 10 classes, no guidance, map, 1 step, 1 evaluation each/);
@@ -128,4 +128,37 @@ testRefusals("distill refuses invalid input in one line", {
     says: ["ConfigError: Cannot use --filters with --teacher"],
     prepare: storeTeacher,
   },
+});
+
+testTask("a study trains distillations as cells, with its evaluation in one step", async (place) => {
+  await makePlan(place, {});
+  await storeNetwork(place, "teacher", size, { classes: 4 });
+  const { data } = tinyPlan.fixed;
+  const plan = {
+    name: "few",
+    fixed: {
+      ...{ model: "base", teacher: "teacher.safetensors", data, batchSize: 8 },
+      samples: 0,
+      flowSamples: 0,
+      pathSamples: 0,
+    },
+    grid: { stages: ["bake:images=8+mean:images=24", "reflow:images=8,pairs=8,steps=1"] },
+    seeds: [1],
+    budget: { steps: 4 },
+    evaluation: { ...tinyPlan.evaluation, solvers: ["map:steps=1", "map:steps=2"] },
+  };
+  await Deno.writeTextFile(place.file("few.json"), JSON.stringify(plan));
+  await place.succeed("study", "few.json --out few --device cpu --threads 1");
+  const names = await place.names("few", "cells");
+  assert.equal(names.length, 2);
+  for (const name of names) {
+    const { costs } = JSON.parse(await Deno.readTextFile(place.file("few", "cells", name, "cell.json")));
+    const solvers = costs.map(({ solver, evaluations }: Record<string, unknown>) => [solver, evaluations]);
+    assert.deepEqual(solvers, [["map:steps=1", 1], ["map:steps=2", 2]]);
+    const { info: { config } } = decodeCheckpoint(
+      await place.read("few", "cells", name, "ema.safetensors"),
+      name,
+    );
+    assert.equal(config.flowMap, true);
+  }
 });
