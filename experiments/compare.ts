@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { animating, animatingHeadings, resolveAnimation } from "./animate.ts";
 import { loadTrajectories } from "./draw/stored_trajectories.ts";
 import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
-import { qualityWarningOf } from "./evaluation/evaluation_table.ts";
+import { qualityNoteOf } from "./evaluation/evaluation_table.ts";
 import { print, say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
@@ -45,7 +45,7 @@ export const compareTask = task({
     const summaries = await Promise.all(flows.map(({ summary, key }) => summary ?? summarizeRun(key)));
     print(compareTable(summaries, config.all));
     const folders = flows.flatMap(({ summary, key }) => summary ? [] : [key]);
-    const unlike = await qualityWarningOf(folders);
+    const unlike = await qualityNoteOf(folders);
     if (unlike) print(unlike);
     if (warning) say(warning);
     const { bytes, holds } = await drawTrajectories(picture, config);

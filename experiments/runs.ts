@@ -1,4 +1,4 @@
-import { qualityWarningOf } from "./evaluation/evaluation_table.ts";
+import { qualityNoteOf } from "./evaluation/evaluation_table.ts";
 import { main, task } from "./program/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { toggle } from "./settings/kinds.ts";
@@ -62,8 +62,8 @@ export const runsTask = task({
     } else if (json) printJson(runs);
     else {
       print(compareTable(runs, isAll));
-      const warning = await qualityWarningOf(runs.map(({ key }) => key));
-      if (warning) print(warning);
+      const note = await qualityNoteOf(runs.map(({ key }) => key));
+      if (note) print(note);
     }
   },
 });

@@ -8,8 +8,8 @@ import {
   networkOfCheckpoint,
   networkOfRun,
 } from "./evaluation/evaluated_network.ts";
-import { judgeOf } from "./judge/find_judge.ts";
 import { checkMap } from "./draw/flow_map.ts";
+import { judgesOf } from "./judge/find_judge.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -114,10 +114,10 @@ export const solversTask = task({
         subject.weights.file,
       );
     }
-    const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
-    if (!judge) return stop.exitCode;
+    const judges = await judgesOf(subject.data, { say, signal: stop.signal, terminal: stderr });
+    if (judges.length === 0) return stop.exitCode;
     let bar: ProgressBar | undefined;
-    const costs = await measureSolvers(file, subject, judge, specs, {
+    const costs = await measureSolvers(file, subject, judges, specs, {
       count,
       seed,
       guidance,

@@ -59,7 +59,14 @@ export {
 export { decodeSafetensors, encodeSafetensors, SafetensorsError } from "./files/safetensors.ts";
 export { encodeNpy } from "./files/npy.ts";
 export { checkFinite, type HostTensor, type State, StateError } from "./nn/state.ts";
-export { type Classified, Classifier, type ClassifierOptions, featureCount } from "./judge/classifier.ts";
+export {
+  type Classified,
+  Classifier,
+  type ClassifierOptions,
+  featureCount,
+  type JudgeName,
+  judgeNames,
+} from "./judge/classifier.ts";
 export { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./measures/estimate.ts";
 export {
   nearestNeighbours,

@@ -22,6 +22,7 @@ export const streams = {
   pairOrder: 23,
   pairNoise: 24,
   references: 25,
+  faults: 26,
 } as const;
 
 /** @throws {RangeError} if a seed is not an integer in [0, 2^32): the device would silently use another one */

@@ -124,6 +124,7 @@ export interface EvaluationWords {
   readonly solver: string | null;
   readonly courseImages: number;
   readonly bitsImages: number;
+  readonly accuracySteps: number;
 }
 
 /**
@@ -142,10 +143,17 @@ export function evaluationOptions(
   checkSampleCount(count, subject);
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
   const guidance = guidanceFor(words.guidance, subject);
+  const { accuracySteps } = words;
+  if (accuracySteps > 0 && subject.classes === 0) {
+    throw new ConfigError(
+      `Cannot use --accuracy-steps ${accuracySteps}: the network was trained without classes, so its samples have no labels ` +
+        "to train a classifier with (leave it out)",
+    );
+  }
   const { model } = subject.drawable;
   const { how, description } = makeSolver(solver ?? subject.drawnBy ?? usualSolver(model));
   checkMap(model, how, subject.classes > 0 ? guidance : undefined, subject.weights.file);
-  return { count, seed, courseImages, bitsImages, guidance, how, words: description };
+  return { count, seed, courseImages, bitsImages, accuracySteps, guidance, how, words: description };
 }
 
 /** Most samples for which there are equally many test and training images. */

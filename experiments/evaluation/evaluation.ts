@@ -1,6 +1,6 @@
 import { RunError, writeJson } from "../run/atomic_write.ts";
 import { join } from "node:path";
-import type { SolverOptions } from "../../models/mod.ts";
+import { judgeNames, type SolverOptions } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
 import {
   type Checked,
@@ -11,6 +11,7 @@ import {
   finiteNumber,
   ifGiven,
   listOf,
+  oneOf,
   orNull,
   tableOf,
   textField,
@@ -19,10 +20,19 @@ import {
 import { runFile } from "../run/layout.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
-import { currentFigures, type FigureName, figureNames, metricOf } from "./figures.ts";
+import { currentFigures, type FigureKey, figureKeys, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 
 const numbers = listOf(finiteNumber);
+
+/** A judge, with the number of samples that it assigns to each class. */
+const judgeField = fieldsOf({
+  name: oneOf(judgeNames),
+  sha256: textField,
+  accuracy: finiteNumber,
+  source: textField,
+  classes: ifGiven(listOf(count)),
+});
 
 /** Cost of a figure: evaluations of the network, each of one image at one time, and seconds. */
 const cost = { evaluations: count, seconds: finiteNumber };
@@ -39,11 +49,11 @@ const figure = fieldsOf({
   noise: ifGiven(finiteNumber),
 });
 
-const figures: FieldCheck<Readonly<Partial<Record<FigureName, EvaluationFigure>>>> = {
-  expected: `an object with some of ${figureNames.join(", ")}`,
+const figures: FieldCheck<Readonly<Partial<Record<FigureKey, EvaluationFigure>>>> = {
+  expected: `an object with some of ${figureKeys.join(", ")}`,
   accepts: (value) =>
     tableOf(figure).accepts(value) &&
-    Object.keys(Object(value)).every((name) => figureNames.some((known) => known === name)),
+    Object.keys(Object(value)).every((key) => figureKeys.some((known) => known === key)),
 };
 
 /** The request of an evaluation. */
@@ -60,12 +70,12 @@ const request = {
   courseImages: count,
   /** Test images for bits per dimension, at most `count`. */
   bitsImages: count,
+  /** Steps of classifiers trained on the samples, of 64 images. */
+  accuracySteps: count,
 };
 
 const checks = {
-  version: { expected: "1; evaluate the run again", accepts: (value: unknown) => value === 1 } as FieldCheck<
-    1
-  >,
+  version: { expected: "1 or 2; evaluate the run again", accepts: (value) => value === 2 } as FieldCheck<2>,
   /** Time of the evaluation, in milliseconds since 1970. */
   time,
   /** Duration of the evaluation. */
@@ -76,8 +86,8 @@ const checks = {
   device: textField,
   /** The data compared with, the digest of its training images, and the names of its classes, if it has any. */
   dataset: fieldsOf({ name: textField, digest: textField, classNames: ifGiven(listOf(textField)) }),
-  /** The judge; absent without labels. */
-  judge: ifGiven(fieldsOf({ sha256: textField, accuracy: finiteNumber, source: textField })),
+  /** The judges, the first of which has the figures whose keys name none; none without labels. */
+  judges: listOf(judgeField),
   asked: ifGiven(fieldsOf(request)),
   /** The samples, how they were drawn, and their cost. */
   samples: fieldsOf({
@@ -85,8 +95,6 @@ const checks = {
     seed: count,
     /** How they were drawn, as text: solver, grid, guidance. */
     how: textField,
-    /** Number of samples that the judge assigns to each class. */
-    classes: ifGiven(listOf(count)),
     ...cost,
   }),
   figures,
@@ -123,23 +131,37 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   const path = join(run, runFile.evaluation);
   const json = await readJson(path);
   if (json === undefined) return undefined;
-  const named = { ...json, figures: currentFigures(json.figures) };
-  const problem = fieldProblem(named, checks);
-  if (problem === undefined) return named as unknown as Evaluation;
+  const current = json.version === 1 ? withJudges(json) : json;
+  const problem = fieldProblem(current, checks);
+  if (problem === undefined) return current as unknown as Evaluation;
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
 }
 
-/** Whether an evaluation matches a request, with the same weights and judge. */
+/** The present form of a file of versions 0.7 to 0.9, which have one judge. */
+function withJudges({ judge, figures, ...json }: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { classes } = Object(json.samples);
+  return {
+    ...json,
+    version: 2,
+    ...json.asked === undefined ? {} : { asked: { accuracySteps: 0, ...Object(json.asked) } },
+    judges: judge === undefined ? [] : [{ name: judgeNames[0], classes, ...Object(judge) }],
+    figures: currentFigures(figures),
+  };
+}
+
+/** Whether an evaluation matches a request, with the same weights and judges. */
 export function hasMeasured(
-  { weights, judge, asked }: Pick<Evaluation, "weights" | "judge" | "asked">,
+  { weights, judges, asked }: Pick<Evaluation, "weights" | "judges" | "asked">,
   wanted: {
     readonly weights: string;
-    readonly judge: string | undefined;
+    /** Digests. */
+    readonly judges: readonly string[];
     readonly asked: EvaluationRequest;
   },
 ): boolean {
   const names = Object.keys(request) as (keyof EvaluationRequest)[];
-  return weights.sha256 === wanted.weights && judge?.sha256 === wanted.judge &&
+  return weights.sha256 === wanted.weights &&
+    judges.map(({ sha256 }) => sha256).join() === wanted.judges.join() &&
     names.every((name) => asked?.[name] === wanted.asked[name]);
 }
 
@@ -152,7 +174,7 @@ export async function writeEvaluation(path: string, evaluation: Evaluation): Pro
 export interface Evaluated {
   readonly evaluation: Evaluation;
   readonly judged: JudgedSamples | undefined;
-  /** The judge of fresh samples on the report's page. */
+  /** The first judge, which judges fresh samples on the report's page. */
   readonly live: LiveJudge | undefined;
 }
 
@@ -163,10 +185,10 @@ export async function recordEvaluation(run: string, { evaluation, judged, live }
   await writeEvaluation(join(run, runFile.evaluation), evaluation);
   if (judged) await writeJudged(run, judged);
   if (live) await writeLiveJudge(run, live);
-  const metrics = figureNames.flatMap((name) => {
-    const figure = evaluation.figures[name];
+  const metrics = figureKeys.flatMap((key) => {
+    const figure = evaluation.figures[key];
     if (!figure) return [];
-    const metric = metricOf(name);
+    const metric = metricOf(key);
     return [[metric, figure.value], [`${metric}_low`, figure.low], [`${metric}_high`, figure.high]] as const;
   });
   const { weights: { step }, time } = evaluation;

@@ -1,34 +1,41 @@
 import { RunError } from "../run/atomic_write.ts";
+import { judgeNames } from "../../models/mod.ts";
 import { className } from "../draw/classes.ts";
 import { say, textTable } from "../program/output.ts";
 import { type Evaluation, readEvaluation } from "./evaluation.ts";
-import { type FigureMeaning, figureMeanings, figureNames, shownFigure } from "./figures.ts";
+import { type Ordered, orderInWords } from "./judges_order.ts";
+import { figureKeys, meaningOf, shownFigure, titleOf } from "./figures.ts";
 
 const whole = (value: number) => value.toLocaleString("en");
 
-/** A few lines about the samples and the judge. */
-export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation): string {
+/** A few lines about the samples and the judges. */
+export function aboutEvaluation({ samples, judges, dataset, device }: Evaluation): string {
   const { count, seed, how, seconds, evaluations } = samples;
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
-  if (!judge) return `${drawn}\nNo judge: ${dataset.name} has no labels, or one class alone`;
-  const seen =
-    samples.classes?.map((count, label) => `${className(label, dataset.classNames)}: ${whole(count)}`) ?? [];
-  return `${drawn}\nJudge ${judge.sha256.slice(0, 12)}, ${judge.source}: ` +
-    `right on ${(100 * judge.accuracy).toFixed(2)} % of the test images of ${dataset.name}` +
-    (seen.length > 0 ? `\nSamples of each class, as the judge sees them: ${seen.join(", ")}` : "");
+  if (judges.length === 0) return `${drawn}\nNo judge: ${dataset.name} has no labels, or one class alone`;
+  const about = judges.flatMap(({ name, sha256, source, accuracy, classes = [] }) => {
+    const seen = classes.map((count, label) => `${className(label, dataset.classNames)}: ${whole(count)}`);
+    return [
+      `Judge ${name} (${sha256.slice(0, 12)}, ${source}): ` +
+      `right on ${(100 * accuracy).toFixed(2)} % of the test images of ${dataset.name}`,
+      ...seen.length > 0 ? [`Samples of each class, as ${name} sees them: ${seen.join(", ")}`] : [],
+    ];
+  });
+  const alone = judges.length === 1 ? ["One judge alone: evaluate again to have a second opinion"] : [];
+  return [drawn, ...about, ...alone].join("\n");
 }
 
 /** The figures as a table, with intervals, the values of real images and noise, and cost. */
 export function evaluationTable({ figures }: Evaluation): string {
   const head = ["", "value", "95 % interval", "real", "noise", "better", "evaluations", "seconds"];
-  const rows = figureNames.flatMap((name) => {
-    const figure = figures[name];
+  const rows = figureKeys.flatMap((key) => {
+    const figure = figures[key];
     if (!figure) return [];
-    const { title, better }: FigureMeaning = figureMeanings[name];
-    const shown = (value: number | undefined | null) => value == null ? "" : shownFigure(name, value);
+    const { better } = meaningOf(key);
+    const shown = (value: number | undefined | null) => value == null ? "" : shownFigure(key, value);
     return [[
-      title,
+      titleOf(key),
       shown(figure.value),
       `${shown(figure.low)} to ${shown(figure.high)}`,
       shown(figure.real),
@@ -42,9 +49,11 @@ export function evaluationTable({ figures }: Evaluation): string {
 }
 
 /** Conditions that evaluations must share to be comparable, by name. */
-const conditions: Readonly<Record<string, (evaluation: Evaluation) => string>> = {
+const conditions: Readonly<Record<string, (evaluation: Evaluation) => string | undefined>> = {
   "data": ({ dataset: { name, digest } }) => `${name} (${digest.slice(0, 12)})`,
-  "judge": ({ judge }) => judge ? judge.sha256.slice(0, 12) : "none",
+  ...Object.fromEntries(judgeNames.map((judge) => [`judge ${judge}`, (evaluation: Evaluation) => {
+    return evaluation.judges.find(({ name }) => name === judge)?.sha256.slice(0, 12);
+  }])),
   "samples": ({ samples: { count } }) => count.toLocaleString("en"),
 };
 
@@ -55,24 +64,30 @@ const conditions: Readonly<Record<string, (evaluation: Evaluation) => string>> =
  */
 export function qualityWarning(evaluations: readonly Evaluation[]): string | undefined {
   const differing = Object.entries(conditions).flatMap(([name, valueOf]) => {
-    const values = new Set(evaluations.map(valueOf));
+    const values = new Set(evaluations.flatMap((evaluation) => valueOf(evaluation) ?? []));
     return values.size > 1 ? [`${name}: ${[...values].join(" or ")}`] : [];
   });
   if (differing.length === 0) return undefined;
   return `Figures of quality of these runs are not comparable (${differing.join("; ")})`;
 }
 
-/** The warning for run folders. Prints why, if an evaluation cannot be read. */
-export async function qualityWarningOf(runs: readonly string[]): Promise<string | undefined> {
+/**
+ * What a reader of several runs' figures should know: why they cannot be compared, or whether the judges put the runs in
+ * the same order. Prints why, if an evaluation cannot be read.
+ */
+export async function qualityNoteOf(runs: readonly string[]): Promise<string | undefined> {
   const evaluations: Evaluation[] = [];
+  const ordered: Ordered[] = [];
   for (const run of runs) {
     try {
       const evaluation = await readEvaluation(run);
-      if (evaluation) evaluations.push(evaluation);
+      if (!evaluation) continue;
+      evaluations.push(evaluation);
+      ordered.push({ label: run, figures: evaluation.figures });
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       say(error.message);
     }
   }
-  return qualityWarning(evaluations);
+  return qualityWarning(evaluations) ?? orderInWords(ordered);
 }

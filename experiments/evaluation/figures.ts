@@ -1,3 +1,5 @@
+import { type JudgeName, judgeNames } from "../../models/mod.ts";
+
 /** The meaning of a figure, for tables and for readers who see it for the first time. */
 export interface FigureMeaning {
   readonly title: string;
@@ -7,6 +9,8 @@ export interface FigureMeaning {
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
   readonly share?: true;
+  /** Whether it depends on a judge, and every judge has its own. */
+  readonly judged?: true;
   /** Ends of its axis; by default those of shares, or those that fit the values. */
   readonly ends?: readonly [worst: number, best: number];
 }
@@ -19,30 +23,35 @@ export const figureMeanings = {
       "Share of samples in which the judge, a small classifier, sees one class with a probability of at least 0.9",
     better: "higher",
     share: true,
+    judged: true,
   },
   asked_class: {
     title: "Of the requested class",
     doc: "Share of samples in which the judge sees the class that was requested",
     better: "higher",
     share: true,
+    judged: true,
   },
   class_entropy: {
     title: "Entropy of classes",
     doc:
       "How evenly samples are spread over the classes, in bits: 3.32 if ten are equally frequent, 0 if there is only one",
     better: "real",
+    judged: true,
   },
   frechet: {
     title: "Fréchet distance",
     doc:
       "How far the cloud of samples is from the cloud of test images, in the numbers that the judge computes from an image (its features): distance of the means and of the covariances",
     better: "lower",
+    judged: true,
   },
   kernel: {
     title: "Kernel distance",
     doc:
       "Distance of the same two clouds that also sees differences beyond mean and covariance (by a kernel), and is not biased by the number of samples, so it may fall below 0",
     better: "lower",
+    judged: true,
   },
   precision: {
     title: "Precision",
@@ -50,24 +59,36 @@ export const figureMeanings = {
       "Share of samples that lie among test images: within reach of one, which is as far as its fifth neighbour",
     better: "higher",
     share: true,
+    judged: true,
   },
   recall: {
     title: "Recall",
     doc: "Share of test images that lie among samples, so a kind of image that is never drawn lowers it",
     better: "higher",
     share: true,
+    judged: true,
   },
   density: {
     title: "Density",
     doc:
       "How many test images' neighbourhoods contain a sample, divided by the expected number; above 1 in dense regions",
     better: "real",
+    judged: true,
   },
   coverage: {
     title: "Coverage",
     doc: "Share of test images that have a sample within reach of their fifth neighbour",
     better: "higher",
     share: true,
+    judged: true,
+  },
+  accuracy_score: {
+    title: "Accuracy score",
+    doc:
+      "Share of real test images that a classifier gets right which was trained on the samples alone; what samples lack, it has not learnt",
+    better: "higher",
+    share: true,
+    judged: true,
   },
   authentic: {
     title: "Authentic",
@@ -119,15 +140,53 @@ export type FigureName = keyof typeof figureMeanings;
 /** All names of figures. */
 export const figureNames: readonly FigureName[] = Object.keys(figureMeanings) as FigureName[];
 
-/** A figure as text: four significant digits, shares in per cent. */
-export function shownFigure(name: FigureName, value: number): string {
-  const { share }: FigureMeaning = figureMeanings[name];
-  return share ? `${(100 * value).toFixed(1)} %` : String(Number(value.toPrecision(4)));
+/**
+ * The key of a figure in files, trackers and tables: its name, such as `frechet`, or that of a judge other than the
+ * first before it, such as `vgg/frechet`.
+ */
+export type FigureKey = FigureName | `${JudgeName}/${FigureName}`;
+
+/** The key of a judge's figure. */
+export function figureKey(name: FigureName, judge: JudgeName = judgeNames[0]): FigureKey {
+  return judge === judgeNames[0] ? name : `${judge}/${name}`;
 }
 
-/** Name of a figure's metric in a tracker, e.g. `eval/frechet`. */
-export function metricOf(name: FigureName): string {
-  return `eval/${name}`;
+/** What a key stands for: a figure, and its judge if it depends on one. */
+export interface Figured {
+  readonly name: FigureName;
+  readonly judge?: JudgeName;
+}
+
+/** All figures in display order by key; those of the judges are side by side. */
+export const figuresByKey: ReadonlyMap<FigureKey, Figured> = new Map(
+  figureNames.flatMap((name): [FigureKey, Figured][] => {
+    const { judged }: FigureMeaning = figureMeanings[name];
+    return judged ? judgeNames.map((judge) => [figureKey(name, judge), { name, judge }]) : [[name, { name }]];
+  }),
+);
+
+/** All keys of figures, in display order. */
+export const figureKeys: readonly FigureKey[] = [...figuresByKey.keys()];
+
+/** The meaning of a figure. */
+export function meaningOf(key: FigureKey): FigureMeaning {
+  return figureMeanings[figuresByKey.get(key)!.name];
+}
+
+/** Title of a figure, with its judge if it has one: `Fréchet distance (vgg)`. */
+export function titleOf(key: FigureKey): string {
+  const { name, judge } = figuresByKey.get(key)!;
+  return figureMeanings[name].title + (judge ? ` (${judge})` : "");
+}
+
+/** A figure as text: four significant digits, shares in per cent. */
+export function shownFigure(key: FigureKey, value: number): string {
+  return meaningOf(key).share ? `${(100 * value).toFixed(1)} %` : String(Number(value.toPrecision(4)));
+}
+
+/** Name of a figure's metric in a tracker, e.g. `eval/frechet` or `eval/vgg/frechet`. */
+export function metricOf(key: FigureKey): string {
+  return `eval/${key}`;
 }
 
 /** Figures of a file by their present names: 0.7 and 0.8.0 called the velocity error `test_loss`. */

@@ -18,9 +18,8 @@ import {
   samplingField,
 } from "../draw/conditioning.ts";
 import { costInWords, type Drawable, drawSamplesInBatches } from "../draw/samples.ts";
-import type { DataJudge } from "../judge/data_judge.ts";
 import type { EvaluationOptions } from "./evaluation.ts";
-import type { ImageSets, JudgedImages, Monitor } from "./measurement.ts";
+import type { ImageSets, Monitor } from "./measurement.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 /** Expected evaluations of a sample with adaptive steps. */
@@ -99,34 +98,19 @@ export async function drawForEvaluation(
  */
 export async function imageSets(
   subject: EvaluatedNetwork,
-  judge: DataJudge | undefined,
   options: EvaluationOptions,
   monitor: Monitor,
 ) {
-  const { drawable, data, trained } = subject;
+  const { drawable, data } = subject;
   const { count, seed } = options;
   const { field, labels, pixels, ...drawn } = await drawForEvaluation(subject, options, monitor);
   const x0 = await noise(seed, [count, ...drawable.shape]).read();
   const noisy = asBytes(toPixels(x0, drawable.normalization));
-  const judged = async (pixels: Points): Promise<JudgedImages> => {
-    if (!judge) {
-      return {
-        pixels,
-        probabilities: new Float32Array(),
-        features: { values: new Float32Array(), rows: 0, width: 0 },
-      };
-    }
-    const judgement = await judge.judge(pixels.values);
-    await monitor.advance(0);
-    return { pixels, ...judgement };
-  };
-  // Random training images, drawn without replacement.
-  const learned = permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
   const sets: ImageSets = {
-    samples: await judged(pixels),
-    test: await judged(imagesAt(data.test, firstIndices(Math.min(count, data.test.count)))),
-    train: await judged(imagesAt(data.train, learned)),
-    noise: await judged({ values: noisy, rows: count, width: noisy.length / count }),
+    samples: pixels,
+    test: imagesAt(data.test, firstIndices(Math.min(count, data.test.count))),
+    train: imagesAt(data.train, realIndices(subject, options)),
+    noise: { values: noisy, rows: count, width: noisy.length / count },
   };
   return {
     sets,
@@ -135,6 +119,14 @@ export async function imageSets(
     field,
     labels,
   };
+}
+
+/** Training images that the network learned from, as many as samples, drawn without replacement. */
+export function realIndices(
+  { trained }: Pick<EvaluatedNetwork, "trained">,
+  { count, seed }: Pick<EvaluationOptions, "count" | "seed">,
+): Uint32Array {
+  return permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
 }
 
 /** Some images of a data set, as pixels from 0 black to 1 white. */

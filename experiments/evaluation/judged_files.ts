@@ -17,13 +17,28 @@ const shapesOf = ([N, K, ...size]: readonly number[]) => ({
   rank: [N],
 });
 
+/** Tensors of a second judge. */
+const secondShapes = (N: number) => ({ second_confidence: [N], second_classes: [N] });
+
+function readSecond(file: TensorFile, N: number): NonNullable<JudgedSamples["second"]> {
+  const { second_confidence: confidence, second_classes: classes } = file.readAll(secondShapes(N));
+  return { confidence, classes };
+}
+
 /**
- * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}.
+ * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}, and those of a
+ * second judge with `second_` before their names.
  */
 export async function writeJudged(run: string, samples: JudgedSamples): Promise<void> {
-  const { shape, labels } = samples;
+  const { shape, labels, second } = samples;
+  const [N] = shape;
   const tensors = tensorsOf(shapesOf(shape), samples);
-  if (labels) tensors.set("labels", { shape: [shape[0]], data: Float32Array.from(labels) });
+  if (second) {
+    const { confidence: second_confidence, classes: second_classes } = second;
+    const more = tensorsOf(secondShapes(N), { second_confidence, second_classes });
+    for (const [name, tensor] of more) tensors.set(name, tensor);
+  }
+  if (labels) tensors.set("labels", { shape: [N], data: Float32Array.from(labels) });
   await writeAtomic(join(run, runFile.judged), encodeSafetensors(tensors));
 }
 
@@ -38,6 +53,7 @@ export async function readJudged(run: string): Promise<JudgedSamples | undefined
   return {
     shape,
     ...file.readAll(shapesOf(shape)),
+    ...file.has("second_confidence") && { second: readSecond(file, shape[0]) },
     ...file.has("labels") && { labels: file.labels("labels", shape[0]) },
   };
 }

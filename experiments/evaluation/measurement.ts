@@ -1,30 +1,29 @@
-import type { Points, VelocityField } from "../../models/mod.ts";
+import type { Judgement, Points, VelocityField } from "../../models/mod.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { pause } from "../../models/pause.ts";
 import type { Cost, Evaluation, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
-import type { FigureName } from "./figures.ts";
+import type { FigureKey } from "./figures.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
-/** Images with the judge's view of them. */
-export interface JudgedImages {
-  /** One image per row, 0 black to 1 white in steps of 1 / 255, as in an image file. */
-  readonly pixels: Points;
-  /** Class probabilities, f32[N, classes]; empty without a judge. */
-  readonly probabilities: Float32Array;
-  /** Features f32[N, F]; empty without a judge. */
-  readonly features: Points;
-}
+/** The sets of images that are compared. */
+type SetName = "samples" | "test" | "train" | "noise";
 
-/** Equally many samples, test images, training images and noise. */
-export type ImageSets = Readonly<Record<"samples" | "test" | "train" | "noise", JudgedImages>>;
+/** Equally many samples, test images, training images and noise: an image per row, 0 black to 1 white in steps of 1 / 255. */
+export type ImageSets = Readonly<Record<SetName, Points>>;
+
+/** What a judge says about each set of images. */
+export interface JudgedSets extends Readonly<Record<SetName, Judgement>> {
+  readonly judge: DataJudge;
+}
 
 /** Input of all measurements. */
 export interface MeasurementInput {
   readonly subject: EvaluatedNetwork;
   readonly options: EvaluationOptions;
-  readonly judge: DataJudge | undefined;
   readonly sets: ImageSets;
+  /** The sets by each judge; empty without judges. */
+  readonly judged: readonly JudgedSets[];
   /** The field that draws the samples, with its guidance. */
   readonly field: VelocityField;
   /** Class of each sample, the field's condition; undefined without classes. */
@@ -34,15 +33,13 @@ export interface MeasurementInput {
 
 /** Results of a measurement. */
 export interface Findings extends Pick<Evaluation, "course" | "lossByTime"> {
-  readonly figures: Readonly<Partial<Record<FigureName, Omit<EvaluationFigure, keyof Cost>>>>;
-  readonly judged?: JudgedSamples | undefined;
-  /** Number of samples that the judge assigns to each class. */
-  readonly classes?: readonly number[] | undefined;
+  readonly figures: Readonly<Partial<Record<FigureKey, Omit<EvaluationFigure, keyof Cost>>>>;
+  readonly shown?: JudgedSamples | undefined;
 }
 
 /** A part of an evaluation: one or more figures that share work. */
 export interface Measurement {
-  /** Whether it needs the judge. */
+  /** Whether it needs judges. */
   readonly judged: boolean;
   /** Whether its figures come from the samples, whose cost they then include. */
   readonly sampled: boolean;
@@ -57,6 +54,8 @@ export interface Watch {
   readonly onProgress?: (done: number) => void;
   /** Called with the number of image pairs compared so far, and an upper bound. */
   readonly onCompared?: (done: number, most: number) => void;
+  /** Called with the steps so far of classifiers that are trained, and their number. */
+  readonly onTrained?: (done: number, most: number) => void;
   /** Ends the work early. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,3 +1,4 @@
+import { type Estimate, judgeNames, type Points } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
@@ -9,15 +10,18 @@ import {
   type FieldCheck,
   fieldsOf,
   finiteNumber,
+  ifGiven,
   listOf,
   textField,
 } from "../run/field_checks.ts";
 import { readFields } from "../run/contained.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { textTable } from "../program/output.ts";
+import { orderInWords } from "./judges_order.ts";
 import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
+import { type FigureKey, figureKey, shownFigure, titleOf } from "./figures.ts";
 import { Monitor, type Watch } from "./measurement.ts";
-import { certainShare } from "./measurements/judged.ts";
+import { certainShare, keyed } from "./measurements/judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
@@ -33,6 +37,9 @@ const solverCost = fieldsOf({
   frechet: estimate,
   /** Share of samples that the judge is certain about. */
   confident: estimate,
+  /** The same by the second judge; files of versions 0.7 to 0.9 have only the first. */
+  "vgg/frechet": ifGiven(estimate),
+  "vgg/confident": ifGiven(estimate),
 });
 
 const checks = {
@@ -40,6 +47,7 @@ const checks = {
   /** Conditions that all results share; results under other conditions are dropped. Digests are SHA-256 in hex. */
   common: fieldsOf({
     weights: textField,
+    /** Digests of the judges, separated by commas. */
     judge: textField,
     device: textField,
     count,
@@ -55,6 +63,9 @@ export type SolverCosts = Checked<typeof costsCheck>;
 
 /** Cost and quality of samples by one solver. */
 export type SolverCost = Checked<typeof solverCost>;
+
+/** A figure of a solver. */
+type SolverFigure = keyof SolverCost & FigureKey;
 
 /** Reads a comparison of solvers; undefined if there is none. */
 export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
@@ -80,25 +91,30 @@ export interface ComparisonOptions extends Watch {
  */
 export async function* compareSolvers(
   subject: EvaluatedNetwork,
-  judge: DataJudge,
+  judges: readonly DataJudge[],
   specs: readonly string[],
   { count, seed, guidance, ...watch }: ComparisonOptions,
 ): AsyncGenerator<SolverCost, void, void> {
-  const { features: reference } = await judge.judge(imagesAt(subject.data.test, firstIndices(count)).values);
+  const test = imagesAt(subject.data.test, firstIndices(count)).values;
+  const views: { readonly judge: DataJudge; readonly reference: Points }[] = [];
+  for (const judge of judges) views.push({ judge, reference: (await judge.judge(test)).features });
   const monitor = new Monitor(watch);
   for (const spec of specs) {
     const drawing = { count, seed, guidance, how: makeSolver(spec).how };
     const drawn = await monitor.unlessStopped(() => drawForEvaluation(subject, drawing, monitor));
     if (!drawn) return;
     const { pixels, evaluations, seconds } = drawn;
-    const { features, probabilities } = await judge.judge(pixels.values);
-    yield {
-      spec,
-      evaluations,
-      seconds,
-      frechet: frechetDistance(reference, features),
-      confident: certainShare(verdicts(probabilities, judge.classes)),
-    };
+    const figures: Partial<Record<FigureKey, Estimate>> = {};
+    for (const { judge, reference } of views) {
+      const { features, probabilities } = await judge.judge(pixels.values);
+      const found = {
+        frechet: frechetDistance(reference, features),
+        confident: certainShare(verdicts(probabilities, judge.classes)),
+      };
+      Object.assign(figures, keyed(judge, found));
+    }
+    const { frechet, confident, ...others } = figures;
+    yield { spec, evaluations, seconds, frechet: frechet!, confident: confident!, ...others };
   }
 }
 
@@ -115,7 +131,7 @@ export async function* compareSolvers(
 export async function measureSolvers(
   file: string | null,
   subject: EvaluatedNetwork,
-  judge: DataJudge,
+  judges: readonly DataJudge[],
   specs: readonly string[],
   { device, say, onStart, ...options }: ComparisonOptions & {
     readonly device: string;
@@ -124,7 +140,8 @@ export async function measureSolvers(
   },
 ): Promise<SolverCosts> {
   const { count, seed, guidance } = options;
-  const common = { weights: subject.weights.sha256, judge: judge.digest, device, count, seed, guidance };
+  const judge = judges.map(({ digest }) => digest).join();
+  const common = { weights: subject.weights.sha256, judge, device, count, seed, guidance };
   const names = Object.keys(common) as (keyof typeof common)[];
   const earlier = file === null ? undefined : await readSolverCosts(file);
   const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
@@ -135,41 +152,60 @@ export async function measureSolvers(
     samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })
   );
   onStart?.(expected.reduce((sum, evaluations) => sum + evaluations, 0));
-  for await (const cost of compareSolvers(subject, judge, left, options)) {
+  for await (const cost of compareSolvers(subject, judges, left, options)) {
     costs = { ...costs, solvers: [...costs.solvers, cost] };
     if (file !== null) await writeJson(file, costs);
   }
   return costs;
 }
 
+/** The keys of the Fréchet distances, or of another figure of solvers, by the judges that measured all of them. */
+export function judgedKeys(solvers: readonly SolverCost[], name: "frechet" | "confident"): SolverFigure[] {
+  return judgeNames.map((judge) => figureKey(name, judge) as SolverFigure)
+    .filter((key) => solvers.every((cost) => cost[key]));
+}
+
 /**
- * The cheapest solver that may be as good as the best: its Fréchet distance is inside the best solver's interval.
+ * The cheapest solver that may be as good as the best: by every judge, its Fréchet distance is inside the interval of
+ * the best. If no solver is so by every judge, the one that is so by the first.
  *
  * @param solvers at least one
  */
 export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
-  const best = solvers.reduce((a, b) =>
-    b.frechet.value < a.frechet.value || Number.isNaN(a.frechet.value) ? b : a
-  );
-  return solvers.filter(({ frechet }) => frechet.value <= best.frechet.high)
-    .reduce((a, b) => b.evaluations < a.evaluations ? b : a, best);
+  const keys = judgedKeys(solvers, "frechet");
+  const mayBeBest = (keys: readonly SolverFigure[]) =>
+    solvers.filter((cost) => keys.every((key) => cost[key]!.value <= bestBy(solvers, key)[key]!.high));
+  const chosen = mayBeBest(keys);
+  const left = chosen.length > 0 ? chosen : mayBeBest(keys.slice(0, 1));
+  return left.reduce((a, b) => b.evaluations < a.evaluations ? b : a, left[0] ?? bestBy(solvers, "frechet"));
 }
 
-/** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. */
+function bestBy(solvers: readonly SolverCost[], key: SolverFigure): SolverCost {
+  return solvers.reduce((a, b) => b[key]!.value < a[key]!.value || Number.isNaN(a[key]!.value) ? b : a);
+}
+
+/** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. Below, whether the judges agree. */
 export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
   const chosen = cheapestOfBest(solvers);
-  const head = ["solver", "evaluations", "Fréchet", "95 % interval", "recognised", "seconds"];
-  const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((cost) => {
-    const { spec, evaluations, frechet: { value, low, high }, confident, seconds } = cost;
-    return [
-      `${cost === chosen ? "* " : ""}${spec}`,
-      String(Number(evaluations.toFixed(1))),
-      value.toFixed(2),
-      `${low.toFixed(2)} to ${high.toFixed(2)}`,
-      `${(100 * confident.value).toFixed(1)} %`,
-      seconds.toFixed(1),
-    ];
-  });
+  const [frechets, shares] = [judgedKeys(solvers, "frechet"), judgedKeys(solvers, "confident")];
+  const head = [
+    "solver",
+    "evaluations",
+    ...frechets.flatMap((key) => [titleOf(key), "95 % interval"]),
+    ...shares.map(titleOf),
+    "seconds",
+  ];
+  const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((cost) => [
+    `${cost === chosen ? "* " : ""}${cost.spec}`,
+    String(Number(cost.evaluations.toFixed(1))),
+    ...frechets.flatMap((key) => {
+      const { value, low, high } = cost[key]!;
+      return [value.toFixed(2), `${low.toFixed(2)} to ${high.toFixed(2)}`];
+    }),
+    ...shares.map((key) => shownFigure(key, cost[key]!.value)),
+    cost.seconds.toFixed(1),
+  ]);
   const about = `${count.toLocaleString("en")} samples each, all from the noise of seed ${seed}`;
-  return `${about}\n${textTable([head, ...rows], (column) => column > 0)}`;
+  const order = orderInWords(solvers.map((cost) => ({ label: cost.spec, figures: cost })));
+  return `${about}\n${textTable([head, ...rows], (column) => column > 0)}${order ? `\n${order}` : ""}`;
 }

@@ -4,6 +4,7 @@ import {
   JudgeError,
   type JudgeInfo,
   type Judgement,
+  type JudgeName,
   loadJudge,
 } from "../../models/mod.ts";
 import type { Dataset, LabelledImages } from "../data/dataset.ts";
@@ -19,7 +20,7 @@ export interface JudgedData extends Dataset {
   readonly test: Labelled;
 }
 
-/** The judge of a data set. */
+/** A judge of a data set. */
 export interface DataJudge extends JudgeInfo {
   /** The judge's file. */
   readonly bytes: Uint8Array;
@@ -33,6 +34,7 @@ export interface DataJudge extends JudgeInfo {
 
 /** A judge that comes with the repository. */
 export interface StoredJudge {
+  readonly name: JudgeName;
   /** The file's path from the root of the repository. */
   readonly file: string;
   /** SHA-256 of the file, in hex. */
@@ -46,12 +48,21 @@ export interface StoredJudge {
 /** The judges that come with the repository. */
 export const storedJudges: readonly StoredJudge[] = [
   {
+    name: "lenet",
     file: "checkpoints/judge_mnist.safetensors",
     digest: "72159ef727407e0eea9934756a95e91503caa06ed2ab15b6efe17885cd549427",
     dataDigest: "238708a50598d8febb533ba32bfe90f80bfcd533d2e0136eef29432cf4e00705",
     command: "deno task judge --steps 6000 --seed 46020 --device cpu",
   },
   {
+    name: "vgg",
+    file: "checkpoints/judge_mnist_vgg.safetensors",
+    digest: "788589f4f2640416a2823ab7e56f13d47d43b1cf94248ffbb8a3531391416833",
+    dataDigest: "238708a50598d8febb533ba32bfe90f80bfcd533d2e0136eef29432cf4e00705",
+    command: "deno task judge --judge vgg --steps 6000 --seed 46020 --device cpu",
+  },
+  {
+    name: "lenet",
     file: "checkpoints/judge_fashion_mnist.safetensors",
     digest: "a32e59c777aaa95bc261c286d4b00dff74492dfad804b1dcee7fed1c0aa1a165",
     dataDigest: "16049096c5d3b06c1fa03327523ce9cfba61e979592ec6f128d5ae572dcd1669",
@@ -106,19 +117,20 @@ export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Ar
 }
 
 /**
- * Loads the judge of a data set onto the current device.
+ * Loads a judge of a data set onto the current device.
  *
  * @param path of the file, for messages
- * @throws {JudgeError} if the file is not a judge, or is the judge of other data
+ * @throws {JudgeError} if the file is not this judge, or judges other data
  */
 export async function openJudge(
+  name: JudgeName,
   bytes: Uint8Array<ArrayBuffer>,
   path: string,
   data: JudgedData,
   source: DataJudge["source"],
 ): Promise<DataJudge> {
   const judge = loadJudge(bytes, path);
-  checkJudge(judge.info, data, await digestOf(data), path);
+  checkJudge(judge.info, name, data, await digestOf(data), path);
   return {
     ...judge.info,
     bytes,
@@ -128,12 +140,19 @@ export async function openJudge(
   };
 }
 
-/** @throws {JudgeError} if a judge has other classes, another image size, or other training images */
-function checkJudge(info: JudgeInfo, data: JudgedData, dataDigest: string, source: string): void {
-  const sizes = ({ classes, channels, height, width }: ClassifierOptions) =>
+/** @throws {JudgeError} if a judge has another name, other classes, another image size, or other training images */
+function checkJudge(
+  info: JudgeInfo,
+  name: JudgeName,
+  data: JudgedData,
+  dataDigest: string,
+  source: string,
+): void {
+  const sizes = ({ classes, channels, height, width }: Omit<ClassifierOptions, "name">) =>
     `${classes} classes of images [${channels}, ${height}, ${width}]`;
   const fail = (why: string) =>
     new JudgeError(`Cannot judge by ${source}: ${why}; make another one with deno task judge`);
+  if (info.name !== name) throw fail(`it is ${info.name} (expected ${name})`);
   if (sizes(info) !== sizes(data)) {
     throw fail(`it is for ${sizes(info)} (expected ${sizes(data)}, as in ${data.name})`);
   }

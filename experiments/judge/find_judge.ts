@@ -1,11 +1,12 @@
 import { dirname, join } from "node:path";
 import { UserError } from "../../kernels/core/user_error.ts";
+import { type JudgeName, judgeNames } from "../../models/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/contained.ts";
 import { shared } from "../settings/shared.ts";
-import { batchSize, makeJudge, usualSteps } from "./train_judge.ts";
+import { batchSize, makeJudge, recipes } from "./train_judge.ts";
 import {
   type DataJudge,
   digestOf,
@@ -20,7 +21,7 @@ import {
 /** Milliseconds between checks whether another program is still training a judge. */
 const pauseMs = 100;
 
-/** Options for finding the judge of a data set. */
+/** Options for finding the judges of a data set. */
 export interface JudgeOptions {
   /** Called with a line about training, or about an ignored judge. */
   readonly say: (line: string) => void;
@@ -37,39 +38,61 @@ export interface JudgeOptions {
 }
 
 /**
- * Finds the judge of a data set. For data without labels or with one class there is none, and a line says why.
+ * Finds the judges of a data set. For data without labels or with one class there are none, and a line says why.
  *
- * @returns undefined also if training was stopped
+ * @returns none also if training was stopped
  */
-export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<DataJudge | undefined> {
-  if (data.classes > 1) return await judgeOf(data, options);
+export async function judgesFor(data: Dataset, options: JudgeOptions): Promise<readonly DataJudge[]> {
+  if (data.classes > 1) return await judgesOf(data, options);
   const what = data.classes === 1 ? "one class alone" : "no labels";
-  options.say(`No judge for ${data.name}, which has ${what}: figures that need one are left out`);
-  return undefined;
+  options.say(`No judges for ${data.name}, which has ${what}: figures that need them are left out`);
+  return [];
 }
 
 /**
- * Finds the judge of a data set, on the current device: in the repository, or among those trained by earlier tasks.
- * Otherwise it trains one and stores it.
+ * Finds the judges of a data set, in the order of `judgeNames`; see {@linkcode judgeOf}.
+ *
+ * @returns none if training was stopped
+ */
+export async function judgesOf(data: Dataset, options: JudgeOptions): Promise<readonly DataJudge[]> {
+  const judges: DataJudge[] = [];
+  for (const name of judgeNames) {
+    const judge = await judgeOf(name, data, options);
+    if (!judge) return [];
+    judges.push(judge);
+  }
+  return judges;
+}
+
+/**
+ * Finds one judge of a data set, on the current device: in the repository, or among those trained by earlier tasks.
+ * Otherwise it trains it and stores it.
  *
  * @returns undefined if training was stopped
  * @throws {JudgeError} if the data has no labels, or the repository's judge is missing or has another digest
  */
 export async function judgeOf(
+  name: JudgeName,
   data: Dataset,
   { stored = storedJudges, cache = join("runs", ".judges"), ...options }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
   const judged = judgedData(data);
   const dataDigest = await digestOf(judged);
-  const known = stored.find((judge) => judge.dataDigest === dataDigest);
-  if (known) return await openJudge(await readStored(known), known.file, judged, "stored");
-  const path = join(cache, `${dataDigest}.safetensors`);
-  const cached = await cachedJudge(path, judged, options);
+  const known = stored.find((judge) => judge.name === name && judge.dataDigest === dataDigest);
+  if (known) return await openJudge(name, await readStored(known), known.file, judged, "stored");
+  const path = join(cache, cachedFile(name, dataDigest));
+  const cached = await cachedJudge(name, path, judged, options);
   if (cached || options.signal?.aborted) return cached;
   using _ = await lockTraining(cache, options);
   if (options.signal?.aborted) return undefined;
   // Another program may have trained it while this one waited.
-  return await cachedJudge(path, judged, { say: () => {} }) ?? await trainedJudge(path, judged, options);
+  return await cachedJudge(name, path, judged, { say: () => {} }) ??
+    await trainedJudge(name, path, judged, options);
+}
+
+/** File of a judge in the cache. That of the first judge has had no name in it since version 0.2. */
+export function cachedFile(name: JudgeName, dataDigest: string): string {
+  return name === judgeNames[0] ? `${dataDigest}.safetensors` : `${dataDigest}-${name}.safetensors`;
 }
 
 /**
@@ -94,13 +117,14 @@ async function lockTraining(
 
 /** The judge of an earlier task; undefined if its file is missing or damaged. */
 async function cachedJudge(
+  name: JudgeName,
   path: string,
   data: JudgedData,
   { say }: Pick<JudgeOptions, "say">,
 ): Promise<DataJudge | undefined> {
   try {
     const bytes = await readIfThere(path);
-    return bytes && await openJudge(bytes, path, data, "cached");
+    return bytes && await openJudge(name, bytes, path, data, "cached");
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     say(`${error.message}; training another one`);
@@ -109,13 +133,15 @@ async function cachedJudge(
 
 /** Trains a judge and stores it; undefined if stopped. */
 async function trainedJudge(
+  name: JudgeName,
   path: string,
   data: JudgedData,
-  { say, signal, terminal = stderr, steps = usualSteps }: JudgeOptions,
+  { say, signal, terminal = stderr, steps = recipes[name].steps }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
-  say(`Training a judge for ${data.name}, ${steps} steps; it is kept in ${path}`);
+  say(`Training the judge ${name} for ${data.name}, ${steps} steps; it is kept in ${path}`);
   using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize }, terminal);
   const made = await makeJudge(data, {
+    name,
     steps,
     seed: shared.seed.default!,
     signal,
@@ -129,5 +155,5 @@ async function trainedJudge(
   } catch (error) {
     say(`Cannot keep the judge in ${path}: ${reasonOf(error)}; the next task trains it again`);
   }
-  return await openJudge(made.bytes, path, data, "trained");
+  return await openJudge(name, made.bytes, path, data, "trained");
 }

@@ -1,10 +1,23 @@
-import { crossEntropy, currentDevice, gradients, randomBits, record, tensor } from "../../kernels/mod.ts";
+import {
+  add,
+  crossEntropy,
+  currentDevice,
+  gradients,
+  meanSquaredError,
+  randomBits,
+  record,
+  tensor,
+  uniforms,
+} from "../../kernels/mod.ts";
 import {
   BatchOrder,
   Classifier,
   flatten,
+  fromPixels,
   Judge,
   type JudgeInfo,
+  type JudgeName,
+  judgeNames,
   namedParameters,
   type Normalization,
   oneCycleSchedule,
@@ -14,15 +27,30 @@ import {
   saveJudge,
   stateOf,
   streams,
+  toPixels,
 } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/task.ts";
 import { pause } from "../../models/pause.ts";
+import { blurred, grainy } from "./faults.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 
-/** Default number of training steps. */
-export const usualSteps = 6000;
+/** How a judge is trained. */
+interface Recipe {
+  /** Default number of training steps. */
+  readonly steps: number;
+  /** Largest shift of a training image along each axis, in pixels. */
+  readonly shift: number;
+  /** Whether a quarter of the images is blurred, and another quarter grainy, and the judge learns to tell how much. */
+  readonly faults: boolean;
+}
+
+/** How each judge is trained. */
+export const recipes: Readonly<Record<JudgeName, Recipe>> = {
+  lenet: { steps: 6000, shift: 1, faults: false },
+  vgg: { steps: 6000, shift: 2, faults: true },
+};
 /** Images per step. */
 export const batchSize = 64;
 /** Scales pixels to [-1, 1]. */
@@ -33,15 +61,14 @@ const learningRate = 4e-3;
 const warmup = 0.2;
 /** Steps between reads of the loss. */
 const burst = 20;
-/** Largest shift of a training image along each axis, in pixels. */
-const largestShift = 1;
 /** Test images per batch. */
 const atOnce = 2000;
 
 /** Options for training a classifier. */
 export interface JudgeTrainingOptions {
+  readonly name: JudgeName;
   readonly steps: number;
-  /** Seed of weights, order and shifts, an integer in [0, 2^32). */
+  /** Seed of weights, order, shifts and faults, an integer in [0, 2^32). */
   readonly seed: number;
   /** Ends training early. */
   readonly signal?: AbortSignal | undefined;
@@ -62,8 +89,9 @@ export async function makeJudge(
   const classifier = await trainClassifier(data, options);
   if (!classifier) return undefined;
   const { classes, channels, height, width } = data;
-  const { seed, steps } = options;
+  const { name, seed, steps } = options;
   const untested: JudgeInfo = {
+    name,
     classes,
     channels,
     height,
@@ -81,10 +109,11 @@ export async function makeJudge(
 }
 
 /** The command that makes the judge again, without the data's path. */
-function commandOf({ name, source }: JudgedData, { steps, seed }: JudgeTrainingOptions): string {
-  const quoted = /^[\w.-]+$/.test(name) ? name : JSON.stringify(name);
-  const data = source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
-  return `deno task judge${data} --steps ${steps} --seed ${seed} --device ${currentDevice().kind}`;
+function commandOf(data: JudgedData, { name, steps, seed }: JudgeTrainingOptions): string {
+  const quoted = /^[\w.-]+$/.test(data.name) ? data.name : JSON.stringify(data.name);
+  const source = data.source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
+  const judge = name === judgeNames[0] ? "" : ` --judge ${name}`;
+  return `deno task judge${judge}${source} --steps ${steps} --seed ${seed} --device ${currentDevice().kind}`;
 }
 
 /** Share of images whose most probable class is their label. */
@@ -126,14 +155,17 @@ export function verdicts(probabilities: Float32Array, classes: number): Verdicts
 
 async function trainClassifier(
   data: JudgedData,
-  { steps, seed, signal, onProgress }: JudgeTrainingOptions,
+  { name, steps, seed, signal, onProgress }: JudgeTrainingOptions,
 ): Promise<Classifier | undefined> {
-  const model = new Classifier(data, randomInitialiser(seed));
+  const { classes, channels, height, width } = data;
+  const model = new Classifier({ classes, channels, height, width, name }, randomInitialiser(seed));
   const parameters = namedParameters(model);
   const rule = optimizer("adamw", flatten(parameters), { learningRate });
-  const batches = classifierBatches(data, batchSize, seed);
+  const batches = classifierBatches(data, batchSize, seed, recipes[name]);
   const training = record(() => {
-    const loss = crossEntropy(model.forward(batches.x).logits, batches.labels);
+    const { logits, faults } = model.forward(batches.x);
+    const classLoss = crossEntropy(logits, batches.labels);
+    const loss = faults ? add(classLoss, meanSquaredError(faults, batches.faults)) : classLoss;
     rule.update(gradients(loss, [...parameters.values()]));
     return loss;
   });
@@ -158,23 +190,35 @@ async function trainClassifier(
   return model;
 }
 
+/** Largest standard deviations of blur, in pixels, and of grain, where white is 1. */
+const strongest = { blur: 1, grain: 0.15 } as const;
+/** The strength to tell for the weakest fault; 0 is for none, 1 for the strongest. */
+const weakest = 0.3;
+
 /**
- * Batches of training images in random order, each image shifted by up to a pixel and filled with black at the border.
+ * Batches of training images in random order, each image shifted and filled with black at the border; with faults, the
+ * last quarter of a batch is grainy, and the quarter before it blurred. The last sixteenth is noise, whose labels are
+ * random, so that a judge learns to be certain of nothing there.
  *
- * @param seed of order and shifts, an integer in [0, 2^32)
- * @returns a batch on the device, x f32[N, C, H, W] and labels u32[N], and the function that loads it: the batch of a
- * step depends on seed and step alone
+ * @param seed of order, shifts and faults, an integer in [0, 2^32)
+ * @returns a batch on the device, x f32[N, C, H, W], labels u32[N] and faults f32[N, 2], the strengths of blur and grain
+ * from 0 to 1, and the function that loads it: the batch of a step depends on seed and step alone
  */
 export function classifierBatches(
-  { channels: C, height: H, width: W, train }: Pick<JudgedData, "channels" | "height" | "width" | "train">,
+  data: Pick<JudgedData, "channels" | "height" | "width" | "train">,
   N: number,
   seed: number,
+  { shift, faults: hasFaults }: Pick<Recipe, "shift" | "faults">,
 ) {
+  const { channels: C, height: H, width: W, train } = data;
+  const P = C * H * W;
   const { scale, shift: black } = normalization;
-  const order = new BatchOrder(firstIndices(train.count), N, seed);
   const seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + black);
-  const values = new Float32Array(N * C * H * W);
+  const order = new BatchOrder(firstIndices(train.count), N, seed);
+  const values = new Float32Array(N * P);
   const [x, labels] = [tensor(values, [N, C, H, W]), tensor(new Uint32Array(N))];
+  const strengths = new Float32Array(2 * N);
+  const faults = tensor(strengths, [N, 2]);
   /** Writes an image to row n of the batch, shifted by `down` and `right` pixels. */
   const place = (image: number, n: number, down: number, right: number) => {
     const [top, bottom] = [Math.max(0, -down), Math.min(H, H - down)];
@@ -187,14 +231,31 @@ export function classifierBatches(
       }
     }
   };
+  /** Blurs the third quarter of the batch, and makes the last one grainy; a quarter of that is nothing but noise. */
+  const damage = (step: number) => {
+    const drawn = uniforms(seed, streams.faults, step, N);
+    for (let n = Math.ceil(N / 2); n < N; n++) {
+      const [isGrainy, isNoise] = [n >= 3 * N / 4, n >= 15 * N / 16];
+      const share = isNoise ? 1 : 1 - drawn[n]; // above 0
+      const row = values.subarray(n * P, (n + 1) * P);
+      const image = isNoise ? new Float32Array(P).fill(0.5) : toPixels(row, normalization);
+      const damaged = isGrainy
+        ? grainy(image, isNoise ? 0.5 : strongest.grain * share, seed, (1 + step * N + n) % 2 ** 32)
+        : blurred(image, data, strongest.blur * share);
+      row.set(fromPixels(damaged, normalization));
+      strengths[2 * n + Number(isGrainy)] = weakest + (1 - weakest) * share;
+    }
+    faults.write(strengths);
+  };
   const load = (step: number) => {
     const images = order.batch(step);
     const bits = randomBits(seed, streams.shifts, step, 2 * N);
-    const shiftOf = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * largestShift + 1)) - largestShift;
+    const shiftOf = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * shift + 1)) - shift;
     values.fill(black);
     images.forEach((image, n) => place(image, n, shiftOf(2 * n), shiftOf(2 * n + 1)));
+    if (hasFaults) damage(step);
     x.write(values);
     labels.write(Uint32Array.from(images, (image) => train.labels[image]));
   };
-  return { x, labels, load };
+  return { x, labels, faults, load };
 }

@@ -27,7 +27,7 @@ import { autoguidanceInWords, guidanceInWords } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
 import { readEvaluation } from "../evaluation/evaluation.ts";
-import { type FigureMeaning, figureMeanings, figureNames } from "../evaluation/figures.ts";
+import { figureKeys, figuresByKey, meaningOf } from "../evaluation/figures.ts";
 import { readJudged, readLiveJudge } from "../evaluation/judged_files.ts";
 import { cheapestOfBest, readSolverCosts } from "../evaluation/solver_comparison.ts";
 import { aboutEvaluation } from "../evaluation/evaluation_table.ts";
@@ -174,21 +174,23 @@ async function readQuality(run: string, step: number): Promise<Quality | undefin
   const evaluation = await readEvaluation(run);
   if (!evaluation) return undefined;
   const { figures, course, weights } = evaluation;
-  const { classes: { length: all } = [] } = evaluation.samples;
+  const all = evaluation.judges[0]?.classes?.length ?? 0;
   const samples = await readJudged(run);
   const old = weights.step !== undefined && weights.step !== step
     ? ` These are the weights of step ${weights.step}; the run has gone on to step ${step}.`
     : "";
   return {
     how: aboutEvaluation(evaluation).replaceAll("\n", ". ") + "." + old,
-    figures: figureNames.flatMap((name): QualityFigure[] => {
-      const figure = figures[name];
+    figures: figureKeys.flatMap((key): QualityFigure[] => {
+      const figure = figures[key];
       if (!figure) return [];
-      const { title, doc, better, share, ends }: FigureMeaning = figureMeanings[name];
+      const { name, judge } = figuresByKey.get(key)!;
+      const { title, doc, better, share, ends } = meaningOf(key);
       const chance = name === "asked_class" && all > 0 ? 1 / all : undefined;
       const { value, low, high, real, noise, evaluations, seconds } = figure;
       return [{
         title,
+        ...judge && { judge },
         meaning: doc,
         better,
         value,
@@ -217,6 +219,9 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
     evaluations: cost.evaluations,
     frechet: cost.frechet,
     confident: cost.confident.value,
+    ...cost["vgg/frechet"] && cost["vgg/confident"] && {
+      second: { frechet: cost["vgg/frechet"], confident: cost["vgg/confident"].value },
+    },
     chosen: cost === chosen,
   }));
 }

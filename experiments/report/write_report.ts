@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import library from "../../web/flow.js" with { type: "text" };
 import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
-import { qualityWarningOf } from "../evaluation/evaluation_table.ts";
+import { qualityNoteOf } from "../evaluation/evaluation_table.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
@@ -35,14 +35,14 @@ export async function writeReport(
 ): Promise<void> {
   const read = await readReportRuns(runs, live);
   const warning = lossWarning(await Promise.all(runs.map(lossMeaningOf)));
-  const qualityWarning = await qualityWarningOf(runs);
+  const qualityNote = await qualityNoteOf(runs);
   const comparison = read.length > 1 ? await compare?.() : undefined;
   await writeAtomic(
     out,
     htmlOf({
       runs: read,
       ...warning !== undefined && { lossWarning: warning },
-      ...qualityWarning !== undefined && { qualityWarning },
+      ...qualityNote !== undefined && { qualityNote },
       ...comparison && { comparison },
       ...study && { study },
       library,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
-import { currentFigures, type FigureName } from "../evaluation/figures.ts";
+import { currentFigures, type FigureKey } from "../evaluation/figures.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import { readFields } from "../run/contained.ts";
@@ -44,9 +44,20 @@ const resultFields = {
     solver: textField,
     frechet: finiteNumber,
     recognised: finiteNumber,
+    "vgg/frechet": ifGiven(finiteNumber),
+    "vgg/recognised": ifGiven(finiteNumber),
   }))),
   /** Quality during training, at its milestones and its end, if the plan has milestones. */
-  course: ifGiven(listOf(fieldsOf({ images: count, seconds: finiteNumber, frechet: finiteNumber }))),
+  course: ifGiven(
+    listOf(
+      fieldsOf({
+        images: count,
+        seconds: finiteNumber,
+        frechet: finiteNumber,
+        "vgg/frechet": ifGiven(finiteNumber),
+      }),
+    ),
+  ),
 };
 
 /** The measurements of a finished cell, the content of `cell.json`. */
@@ -69,12 +80,15 @@ export async function writeCellResult(folder: string, result: CellResult): Promi
   await writeJson(join(folder, cellFile), result);
 }
 
+/** Fréchet distances by the judges. */
+type Distances = Pick<SolverCost, "frechet" | "vgg/frechet">;
+
 /** Measurements of a trained cell. */
 export interface CellMeasures {
   readonly figures: Evaluation["figures"];
   readonly costs: readonly SolverCost[];
-  /** Fréchet distance after some steps of training, of samples from the same noise as at the end. */
-  readonly milestones: readonly { readonly step: number; readonly frechet: number }[];
+  /** Quality after some steps of training, of samples from the same noise as at the end. */
+  readonly milestones: readonly { readonly step: number; readonly cost: Distances }[];
 }
 
 /**
@@ -113,24 +127,31 @@ export async function resultOf(
     images,
     figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
     ...costs.length > 0 && {
-      costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
+      costs: costs.map(({ spec, evaluations, frechet, confident, ...second }) => ({
         evaluations: Number(evaluations.toPrecision(9)), // a mean over batches
         solver: spec,
         frechet: frechet.value,
         recognised: confident.value,
+        ...second["vgg/frechet"] && { "vgg/frechet": second["vgg/frechet"].value },
+        ...second["vgg/confident"] && { "vgg/recognised": second["vgg/confident"].value },
       })),
     },
     ...milestones.length > 0 && figures.frechet && {
       course: [
-        ...milestones.map(({ step, frechet }) => ({
+        ...milestones.map(({ step, cost }) => ({
           images: step * batchSize,
           seconds: secondsUntil(step, metrics),
-          frechet,
+          ...distancesOf({ frechet: cost.frechet, "vgg/frechet": cost["vgg/frechet"] }),
         })),
-        { images, seconds, frechet: figures.frechet.value },
+        { images, seconds, ...distancesOf({ ...figures, frechet: figures.frechet }) },
       ],
     },
   };
+}
+
+/** The Fréchet distances among figures, without their intervals. */
+function distancesOf({ frechet, "vgg/frechet": second }: Distances) {
+  return { frechet: frechet.value, ...second && { "vgg/frechet": second.value } };
 }
 
 /**
@@ -152,7 +173,7 @@ export type FinishedCell = CellResult & {
   /** The data that its run trained on, if it is known. */
   readonly dataset?: LossData;
   /** Figures of real images, from the evaluation that gave those of the cell. */
-  readonly real?: Partial<Readonly<Record<FigureName, number>>>;
+  readonly real?: Partial<Readonly<Record<FigureKey, number>>>;
 };
 
 /** The results of the finished cells, in the order of the study. */

@@ -63,6 +63,7 @@ export const planEvaluation = defineSettings({
   guidance: optional(number({ doc: "guidance of the samples", min: 0 })),
   courseImages: integer({ doc: "images for trajectory and round-trip metrics", default: 64 }),
   bitsImages: integer({ doc: "test images whose bits per dimension are measured", default: 0 }),
+  accuracySteps: integer({ doc: "steps of classifiers trained on the samples alone", default: 0 }),
   milestones: integer({
     doc: "measurements of quality during training: after 1/2, 1/4, ... of it",
     max: 20, // with more, the first would come before training has begun

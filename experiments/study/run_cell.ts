@@ -13,7 +13,7 @@ import {
 import { metricOf } from "../evaluation/figures.ts";
 import { type EvaluatedNetwork, evaluationOptions, networkOfRun } from "../evaluation/evaluated_network.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { judgeFor } from "../judge/find_judge.ts";
+import { judgesFor } from "../judge/find_judge.ts";
 import type { Terminal } from "../program/progress.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
@@ -126,25 +126,25 @@ async function measureCell(
 ): Promise<CellMeasures | undefined> {
   using _ = await lockRun(run);
   const subject = await networkOfRun(run);
-  const judge = await judgeFor(subject.data, { say, signal, ...terminal && { terminal } });
+  const judges = await judgesFor(subject.data, { say, signal, ...terminal && { terminal } });
   if (signal.aborted) return undefined;
   const options = evaluationOf(planned, subject);
-  const evaluation = await evaluateOnce(run, subject, judge, options, signal);
+  const evaluation = await evaluateOnce(run, subject, judges, options, signal);
   if (!evaluation) return undefined;
   const { count, seed, guidance } = options;
   const comparison = { count, seed, guidance, signal };
   let costs: CellMeasures["costs"] = [];
   let milestones: CellMeasures["milestones"] = [];
-  if (judge && planned.solvers.length > 0) {
+  if (judges.length > 0 && planned.solvers.length > 0) {
     const file = join(run, runFile.solvers);
     const how = { ...comparison, device: device.description, say };
-    const { solvers } = await measureSolvers(file, subject, judge, planned.solvers, how);
+    const { solvers } = await measureSolvers(file, subject, judges, planned.solvers, how);
     costs = solvers.filter(({ spec }) => planned.solvers.includes(spec));
   }
-  if (judge && !signal.aborted) {
+  if (judges.length > 0 && !signal.aborted) {
     const solver = planned.solver ?? subject.drawnBy!; // every run stores its solver
     const at = milestonesOf(steps, planned.milestones);
-    milestones = await measureMilestones(run, subject, judge, at, solver, comparison);
+    milestones = await measureMilestones(run, subject, judges, at, solver, comparison);
   }
   if (signal.aborted) return undefined;
   await writeReport([run], reportPath([run]));
@@ -168,18 +168,18 @@ function evaluationOf(
 async function evaluateOnce(
   run: string,
   subject: EvaluatedNetwork,
-  judge: DataJudge | undefined,
+  judges: readonly DataJudge[],
   asked: EvaluationOptions,
   signal: AbortSignal,
 ): Promise<Evaluation | undefined> {
   const { weights } = subject;
   const earlier = await readEvaluation(run);
-  const wanted = { weights: weights.sha256, judge: judge?.digest, asked };
+  const wanted = { weights: weights.sha256, judges: judges.map(({ digest }) => digest), asked };
   if (
     earlier && hasMeasured(earlier, wanted) &&
     await isMeasured(run, weights.step ?? 0, metricOf("velocity_error"))
   ) return earlier;
-  const found = await evaluateNetwork(subject, judge, asked, { signal });
+  const found = await evaluateNetwork(subject, judges, asked, { signal });
   if (found) await recordEvaluation(run, found);
   return found?.evaluation;
 }
@@ -188,7 +188,7 @@ async function evaluateOnce(
 async function measureMilestones(
   run: string,
   subject: EvaluatedNetwork,
-  judge: DataJudge,
+  judges: readonly DataJudge[],
   steps: readonly number[],
   solver: string,
   options: ComparisonOptions,
@@ -199,9 +199,7 @@ async function measureMilestones(
     const bytes = await readIfThere(path, run);
     if (!bytes) continue;
     const then = { ...subject, drawable: { ...subject.drawable, model: loadCheckpoint(bytes, path).model } };
-    for await (const { frechet } of compareSolvers(then, judge, [solver], options)) {
-      milestones.push({ step, frechet: frechet.value });
-    }
+    for await (const cost of compareSolvers(then, judges, [solver], options)) milestones.push({ step, cost });
   }
   return milestones;
 }

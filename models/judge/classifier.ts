@@ -1,10 +1,32 @@
-import { maxPool2d, relu, reshape, ShapeError, type Tensor } from "../../kernels/mod.ts";
+import { maxPool2d, mean, relu, reshape, ShapeError, slice, type Tensor } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 
-/** Size of a classifier. */
+/** The name of a judge, which is that of its classifier's design. */
+export type JudgeName = "lenet" | "vgg";
+
+/** A classifier's levels, outermost first. */
+interface Design {
+  /** Channels of each level's 3x3 convolutions. */
+  readonly filters: readonly (readonly number[])[];
+  /** Applies ReLU, and halves height and width, at the end of a level. */
+  pool(x: Tensor): Tensor;
+  /** Kinds of faults whose strength it estimates, besides telling classes. */
+  readonly faults: number;
+}
+
+/** The designs of classifiers, by the name of a judge that has it. */
+const designs: Readonly<Record<JudgeName, Design>> = {
+  lenet: { filters: [[16], [32], [64]], pool: (x) => relu(maxPool2d(x)), faults: 0 }, // relu on a quarter
+  vgg: { filters: [[8, 8], [16, 16], [32, 32]], pool: (x) => averagePool2d(relu(x)), faults: 2 },
+};
+
+/** All names of judges; the first is that of judges made before version 0.10, whose files name none. */
+export const judgeNames: readonly JudgeName[] = Object.keys(designs) as JudgeName[];
+
+/** Size and design of a classifier. */
 export interface ClassifierOptions {
   /** Number of classes, at least 2. */
   readonly classes: number;
@@ -14,6 +36,8 @@ export interface ClassifierOptions {
   readonly height: number;
   /** Width in pixels. */
   readonly width: number;
+  /** Its design: by default `lenet`. */
+  readonly name?: JudgeName;
 }
 
 /** Output of a classifier. */
@@ -22,19 +46,22 @@ export interface Classified {
   readonly logits: Tensor;
   /** The last hidden layer, after ReLU, f32[N, 84]. */
   readonly features: Tensor;
+  /** Strength of blur and of grain, 0 for none, f32[N, 2]; only of `vgg`. */
+  readonly faults?: Tensor;
 }
-
-/** Channels of the convolutions, outermost first. */
-const filters = [16, 32, 64];
 
 /** Width of the last hidden layer, as in LeNet-5. */
 export const featureCount = 84;
 
 /**
- * A small image classifier: three 3x3 convolutions with ReLU and 2x2 max pooling, a layer of 84 features, and one logit
+ * A small image classifier: levels of 3x3 convolutions with ReLU and 2x2 pooling, a layer of 84 features, and one logit
  * per class. Pooling stops once a side is a single pixel.
  *
- * Source: LeCun et al. 1998, Gradient-based learning applied to document recognition, with 3x3 kernels and ReLU
+ * `lenet` has three convolutions of 16, 32 and 64 channels, each with max pooling. `vgg` has three pairs of 8, 16 and 32
+ * channels with average pooling, and also tells from the features how blurred and how grainy an image is.
+ *
+ * Source: LeCun et al. 1998, Gradient-based learning applied to document recognition, with 3x3 kernels and ReLU;
+ * Simonyan and Zisserman 2014, arXiv:1409.1556 (several convolutions at each level)
  */
 export class Classifier extends Module {
   /** 3x3 convolutions, outermost first. */
@@ -43,19 +70,29 @@ export class Classifier extends Module {
   readonly hidden: Linear;
   /** Maps the features to the logits. */
   readonly last: Linear;
+  /** Maps the features to the strengths of faults. */
+  readonly faults?: Linear;
+  readonly #design: Design;
   readonly #image: readonly number[];
 
   /** Makes the layers. @throws {RangeError} if a size is not a positive integer, or there are fewer than two classes */
-  constructor({ classes, channels, height, width }: ClassifierOptions, initialiser: Initialiser) {
+  constructor(
+    { classes, channels, height, width, name = "lenet" }: ClassifierOptions,
+    initialiser: Initialiser,
+  ) {
     super();
     checkCount("make a classifier", "classes", classes, 2);
     for (const [name, size] of Object.entries({ channels, height, width })) {
       checkCount("make a classifier", name, size);
     }
-    this.convs = filters.map((K, level) => new Conv2d(filters[level - 1] ?? channels, K, 3, initialiser));
+    this.#design = designs[name];
+    const { filters, faults } = this.#design;
+    const counts = [channels, ...filters.flat()];
+    this.convs = counts.slice(1).map((K, i) => new Conv2d(counts[i], K, 3, initialiser));
     const [h, w] = filters.reduce(pooled, [height, width]);
-    this.hidden = new Linear(filters.at(-1)! * h * w, featureCount, initialiser);
+    this.hidden = new Linear(counts.at(-1)! * h * w, featureCount, initialiser);
     this.last = new Linear(featureCount, classes, initialiser);
+    if (faults > 0) this.faults = new Linear(featureCount, faults, initialiser);
     this.#image = [channels, height, width];
   }
 
@@ -65,14 +102,20 @@ export class Classifier extends Module {
     if (image.length !== 3 || image.some((length, axis) => length !== this.#image[axis])) {
       throw new ShapeError(`Cannot classify ${x} (expected f32[N, ${this.#image.join(", ")}])`);
     }
+    const convs = this.convs.values();
     let y = x;
-    for (const conv of this.convs) {
-      y = conv.forward(y);
-      if (canPool(y.shape.slice(2))) y = maxPool2d(y);
-      y = relu(y); // after pooling: same result, a quarter of the work
+    for (const level of this.#design.filters) {
+      level.forEach((_, i) => {
+        y = convs.next().value!.forward(i > 0 ? relu(y) : y);
+      });
+      y = canPool(y.shape.slice(2)) ? this.#design.pool(y) : relu(y);
     }
     const features = relu(this.hidden.forward(reshape(y, [N, y.size / N])));
-    return { features, logits: this.last.forward(features) };
+    return {
+      features,
+      logits: this.last.forward(features),
+      ...this.faults && { faults: this.faults.forward(features) },
+    };
   }
 }
 
@@ -82,4 +125,12 @@ function canPool(size: readonly number[]): boolean {
 
 function pooled(size: readonly number[]): readonly number[] {
   return canPool(size) ? size.map((length) => Math.floor(length / 2)) : size;
+}
+
+/** Mean of each 2x2 window, stride 2; drops an odd last row or column. */
+function averagePool2d(x: Tensor): Tensor {
+  const [N, C, ...size] = x.shape;
+  const [P, Q] = size.map((length) => Math.floor(length / 2));
+  const even = slice(slice(x, 2, 0, 2 * P), 3, 0, 2 * Q);
+  return mean(reshape(even, [N, C, P, 2, Q, 2]), [3, 5]);
 }

@@ -17,7 +17,13 @@ import type { Points } from "../measures/points.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { loadState, namedParameters } from "../nn/module.ts";
 import { checkFinite, checkState, type State } from "../nn/state.ts";
-import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
+import {
+  Classifier,
+  type ClassifierOptions,
+  featureCount,
+  type JudgeName,
+  judgeNames,
+} from "./classifier.ts";
 
 /** Images cannot be judged, or a file contains no valid judge. */
 export class JudgeError extends UserError {
@@ -106,6 +112,8 @@ export class Judge {
 
 /** Metadata of a judge, stored in its file. */
 export interface JudgeInfo extends ClassifierOptions {
+  /** The judge's name, which is that of its classifier's design. */
+  readonly name: JudgeName;
   /** Maps pixels to the network's units. */
   readonly normalization: Normalization;
   /** Digest of the labelled training images, 64 hex digits. */
@@ -130,6 +138,7 @@ const count = (least: number): Rule => [
   (value) => isCount(value, least, most),
 ];
 const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
+  name: [judgeNames.join(" or "), (value) => judgeNames.some((name) => name === value)],
   classes: count(2),
   channels: count(1),
   height: count(1),
@@ -149,7 +158,7 @@ const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
 function readJudgeInfo(text: string, source: string): JudgeInfo {
   let fields: Record<string, unknown>;
   try {
-    fields = Object(JSON.parse(text));
+    fields = { name: judgeNames[0], ...Object(JSON.parse(text)) };
   } catch {
     throw new JudgeError(`Cannot load ${source}: its description is not JSON: ${text.slice(0, 60)}`);
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { readEvaluation } from "../../experiments/evaluation/evaluation.ts";
-import { figureNames } from "../../experiments/evaluation/figures.ts";
+import { figureKeys } from "../../experiments/evaluation/figures.ts";
 import { readJudged, readLiveJudge } from "../../experiments/evaluation/judged_files.ts";
 import { isLocked } from "../../experiments/run/run_lock.ts";
 import { freePort } from "../free_port.ts";
@@ -15,7 +15,10 @@ testTask(
     await makeRun(place);
     const { stdout } = await place.succeed("evaluate", `a ${quickly.replace("--threads 1", "--threads 2")}`);
     const evaluation = (await readEvaluation(place.file("a")))!;
-    assert.deepEqual(Object.keys(evaluation.figures).sort(), [...figureNames].sort());
+    assert.deepEqual(
+      Object.keys(evaluation.figures).sort(),
+      figureKeys.filter((key) => !key.endsWith("accuracy_score")).sort(),
+    );
     for (const [name, figure] of Object.entries(evaluation.figures)) {
       const { low, value, high, evaluations, seconds } = figure;
       assert.ok(low <= value && value <= high, `${name}: ${low}, ${value}, ${high}`);
@@ -28,17 +31,21 @@ testTask(
       170 * 2 * 2,
       "two steps of Euler, with and without the class",
     );
-    assert.equal(evaluation.samples.classes!.reduce((sum, count) => sum + count, 0), 170);
+    for (const { classes } of evaluation.judges) assert.equal(classes!.reduce((sum, n) => sum + n, 0), 170);
     assert.match(
       stdout,
       /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each with and without the class, equal numbers of each class/,
     );
-    assert.match(stdout, /Judge [0-9a-f]{12}, cached: right on /);
-    assert.match(stdout, /Fréchet distance/);
+    assert.match(
+      stdout,
+      /Judge lenet \([0-9a-f]{12}, cached\): right on [^]*\nJudge vgg \([0-9a-f]{12}, cached\): right on /,
+    );
+    assert.match(stdout, /Fréchet distance \(lenet\)[^]*Fréchet distance \(vgg\)/);
 
     const metrics = (await place.metrics("a")).at(-1)!;
     assert.equal(metrics["eval/frechet"], frechet!.value);
     assert.equal(metrics["eval/confident_low"], confident!.low);
+    assert.equal(metrics["eval/vgg/frechet"], evaluation.figures["vgg/frechet"]!.value);
     const shown = await place.succeed("runs", "show a");
     assert.ok(shown.stdout.includes("eval/frechet"), shown.stdout);
     const report = new TextDecoder().decode(await place.read("a", "report.html"));
@@ -52,9 +59,10 @@ testTask(
 
     const judged = (await readJudged(place.file("a")))!;
     assert.deepEqual(judged.shape.slice(1), [3, 1, 12, 12]);
-    assert.deepEqual(judged.confidence, judged.confidence.toSorted(), "least certain first");
+    const least = judged.confidence.map((p, n) => Math.min(p, judged.second!.confidence[n]));
+    assert.deepEqual(least, least.toSorted(), "first those of which one judge is least certain");
     assert.equal(judged.labels?.length, judged.shape[0]);
-    assert.match(report, /<figcaption>asked \d<br>seen \d<br>/);
+    assert.match(report, /<figcaption>asked \d<br>seen \d<br>[\d.]+<br>\d<br>[\d.]+<\/figcaption>/);
     assert.match(report, /class="reference chance">\s*<title>chance: \d/);
 
     await place.succeed("evaluate", `./a/ ${quickly}`);
@@ -81,10 +89,10 @@ testTask(
     const once = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
     const { stderr } = await place.succeed("evaluate", `a ${quickly} --mlflow ${server}`, once);
     assert.match(stderr, /\nMLflow: [^\n]+; deno task sync \S+ --mlflow http:\S+ sends the rest\n$/);
-    assert.match(stderr, /No judge for data, which has no labels: figures that need one are left out/);
+    assert.match(stderr, /No judges for data, which has no labels: figures that need them are left out/);
     const without = (await readEvaluation(place.file("a")))!;
     assert.ok(!without.figures.frechet && without.figures.authentic && without.figures.bits_per_dimension);
-    assert.equal(without.judge, undefined);
+    assert.deepEqual(without.judges, []);
   },
 );
 
@@ -95,6 +103,7 @@ testTask("runs compare, compare and report warn of incomparable evaluations", as
   const { stdout: equal } = await place.succeed("runs", "compare a b --all");
   assert.match(equal, /eval\/frechet_low/);
   assert.doesNotMatch(equal, /not comparable/);
+  assert.ok(equal.endsWith("\nThe judges lenet and vgg agree in order by every figure\n"), equal);
 
   await place.succeed("evaluate", `${quickly.replace("170", "180")} b`);
   const warning = "Figures of quality of these runs are not comparable (samples: 170 or 180)";

@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
+import { cachedFile } from "../../experiments/judge/find_judge.ts";
 import { digestOf, judgedData } from "../../experiments/judge/data_judge.ts";
 import { madeOnce, oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
+import { judgeNames } from "../../models/mod.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { newRecord, writeRecord } from "../../experiments/tracking/record.ts";
 
@@ -12,7 +14,7 @@ import { newRecord, writeRecord } from "../../experiments/tracking/record.ts";
 /** Flags of a quick evaluation on the CPU device. */
 export const quickly = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 6 --bits-images 3`;
 
-/** Makes data of four classes in `data`, a barely trained judge, and a run `a`. */
+/** Makes data of four classes in `data`, barely trained judges, and a run `a`. */
 export async function makeRun(place: Workplace, flags = "--conditional"): Promise<void> {
   await madeOnce(place, flags, async (place) => {
     await madeOnce(place, "judged data", makeJudgedData);
@@ -20,15 +22,17 @@ export async function makeRun(place: Workplace, flags = "--conditional"): Promis
   });
 }
 
-/** Makes data of four classes in `data`, and a barely trained judge. */
+/** Makes data of four classes in `data`, and barely trained judges. */
 export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.remove(place.file("data"), { recursive: true });
   await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
   const digest = await digestOf(judgedData(await loadDataset(place.file("data"))));
   const judges = join("runs", ".judges");
   await Deno.mkdir(place.file(judges), { recursive: true });
-  const judge = `--out ${join(judges, digest)}.safetensors`;
-  await place.succeed("judge", `--data data ${oneThread} --steps 40 ${judge}`);
+  for (const judge of judgeNames) {
+    const out = `--out ${join(judges, cachedFile(judge, digest))}`;
+    await place.succeed("judge", `--data data ${oneThread} --judge ${judge} --steps 40 ${out}`);
+  }
 }
 
 /** Writes a run with only record, settings and trajectories, like a copy from somebody else. */

@@ -31,7 +31,7 @@ testTask("judge leaves no files behind after SIGINT and SIGTERM", async (place) 
     let stderr = "";
     for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) {
       stderr += text;
-      if (text.includes("Training a judge for data, 1000000 steps on ")) process.kill(signal);
+      if (text.includes("Training the judge lenet for data, 1000000 steps on ")) process.kill(signal);
     }
     await process.stdout.cancel();
     const { code } = await process.status;

@@ -16,6 +16,7 @@ testTask("solvers compares solvers on the same noise, and keeps earlier results"
   const { stdout } = await compare("euler:steps=2;heun:steps=1");
   assert.match(stdout, /170 samples each, all from the noise of seed 0/);
   assert.match(stdout, /euler:steps=2 +4 /);
+  assert.match(stdout, /\nThe judges lenet and vgg (agree|disagree) in order by [^\n]+\n/);
   await compare("euler:steps=2;heun:steps=1;dopri5:rtol=1e-1");
   const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
   assert.deepEqual(solvers.map(({ spec }) => spec), ["euler:steps=2", "heun:steps=1", "dopri5:rtol=1e-1"]);
@@ -25,6 +26,7 @@ testTask("solvers compares solvers on the same noise, and keeps earlier results"
     "guided: with and without the class",
   );
   assert.ok(solvers[2].evaluations >= 16, "twice 2 + 6 for each try");
+  assert.ok(solvers.every((cost) => cost["vgg/frechet"] && cost["vgg/confident"]), "both judges");
   const [kept] = solvers;
   await compare("euler:steps=2");
   const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
@@ -67,6 +69,17 @@ Deno.test("cheapestOfBest() is the cheapest within the interval of the best", ()
   assert.equal(cheapestOfBest(costs).spec, "b");
   assert.equal(cheapestOfBest(costs.slice(2)).spec, "c");
   assert.equal(cheapestOfBest([cost("none", 1, NaN), ...costs]).spec, "b");
+});
+
+Deno.test("cheapestOfBest() asks both judges, and the first one if no solver satisfies both", () => {
+  const cost = (spec: string, evaluations: number, ...[first, second]: number[]): SolverCost => {
+    const around = (value: number) => ({ value, low: value - 1, high: value + 1 });
+    const [frechet, confident] = [around(first), around(0.5)];
+    return { spec, evaluations, seconds: 1, frechet, confident, "vgg/frechet": around(second) };
+  };
+  const costs = [cost("a", 4, 5, 90), cost("b", 8, 5.5, 40), cost("c", 16, 5.2, 39)];
+  assert.equal(cheapestOfBest(costs).spec, "b", "the second judge sees that a is bad");
+  assert.equal(cheapestOfBest([costs[0], cost("d", 8, 50, 40)]).spec, "a");
 });
 
 testMistakes("solvers", {

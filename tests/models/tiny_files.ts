@@ -9,6 +9,7 @@ import {
 
 /** Metadata of an untrained judge. */
 export const info: JudgeInfo = {
+  name: "lenet",
   ...{ classes: 3, channels: 2, height: 5, width: 4, normalization: { scale: 2, shift: -1 } },
   ...{
     dataDigest: "0123456789abcdef".repeat(4),

@@ -9,8 +9,8 @@ export interface ReportData {
   readonly runs: readonly ReportRun[];
   /** One sentence above the losses if they cannot be compared between the runs. */
   readonly lossWarning?: string;
-  /** One sentence above the quality figures if they cannot be compared between the runs. */
-  readonly qualityWarning?: string;
+  /** One sentence above the quality figures: why they cannot be compared between the runs, or how judges order them. */
+  readonly qualityNote?: string;
   /** For two runs or more. */
   readonly comparison?: Comparison;
   /** Findings of a study of these runs, shown first. */
@@ -219,6 +219,8 @@ export interface LiveJudge {
 export interface QualityFigure extends Estimate {
   /** Name of the measure. */
   readonly title: string;
+  /** Name of the judge, if it depends on one. */
+  readonly judge?: string;
   /** One sentence. */
   readonly meaning: string;
   /** Which values are better: high, low, or near the value of real images. */
@@ -237,7 +239,7 @@ export interface QualityFigure extends Estimate {
   readonly cost: string;
 }
 
-/** Samples with a judge's predictions and nearest training images, the least certain first. */
+/** Samples with the judges' predictions and nearest training images, first those of which some judge is least certain. */
 export interface JudgedSamples {
   /** Samples, nearest training images of each, channels, height and width. */
   readonly shape: readonly [N: number, K: number, C: number, H: number, W: number];
@@ -251,6 +253,8 @@ export interface JudgedSamples {
   readonly classes: ArrayLike<number>;
   /** The class that each was conditioned on, if any, integers [N]. */
   readonly labels?: ArrayLike<number>;
+  /** The same by a second judge. */
+  readonly second?: Pick<JudgedSamples, "confidence" | "classes">;
   /** Share of all samples below each in confidence, in [0, 1], f32[N]. */
   readonly rank: Float32Array;
 }
@@ -267,7 +271,9 @@ export interface SolverQuality {
   readonly frechet: Estimate;
   /** Share of samples whose class the judge is certain of. */
   readonly confident: number;
-  /** Whether it is the cheapest whose distance lies in the interval of the lowest. */
+  /** The same by a second judge. */
+  readonly second?: { readonly frechet: Estimate; readonly confident: number };
+  /** Whether it is the cheapest whose distance lies in the interval of the lowest, by every judge. */
   readonly chosen: boolean;
 }
 
@@ -275,7 +281,7 @@ export interface SolverQuality {
 export interface Quality {
   /** What was measured and how, in a few sentences. */
   readonly how: string;
-  /** In the order in which they are shown. */
+  /** In the order in which they are shown; those of one title, by several judges, one after another. */
   readonly figures: readonly QualityFigure[];
   /** Some samples to look at. */
   readonly samples?: JudgedSamples;

@@ -1,7 +1,7 @@
 import { firstIndices } from "../../data/dataset.ts";
 import { type Neighbours, pickPoints, type Points } from "../../../models/mod.ts";
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
-import { verdicts } from "../../judge/train_judge.ts";
+import { type Verdicts, verdicts } from "../../judge/train_judge.ts";
 import { memorisation, mostPairs } from "../../measures/memorisation.ts";
 import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
@@ -18,46 +18,52 @@ export const copies: Measurement = {
   async measure(input) {
     const { subject: { data, trained }, sets: { samples, test }, monitor } = input;
     const train = imagesAt(data.train, trained);
-    const { rows } = test.pixels;
+    const { rows } = test;
     // For comparison, images that cannot be copies: other test images, if there are any.
     const rest = firstIndices(data.test.count).slice(rows, 2 * rows);
     const others = rest.length > 0 ? imagesAt(data.test, rest) : undefined;
-    const most = mostPairs(train, test.pixels, samples.pixels) +
-      (others ? mostPairs(train, test.pixels, others) : 0);
+    const most = mostPairs(train, test, samples) +
+      (others ? mostPairs(train, test, others) : 0);
     let done = 0;
     const onPairs = (more: number) => monitor.compared(done += more, most);
-    const found = await memorisation(train, test.pixels, samples.pixels, { k: neighbours, onPairs });
-    const real = others && await memorisation(train, test.pixels, others, { onPairs });
+    const found = await memorisation(train, test, samples, { k: neighbours, onPairs });
+    const real = others && await memorisation(train, test, others, { onPairs });
     return {
       figures: {
         authentic: { ...found.authentic, ...real && { real: real.authentic.value } },
         copying: { ...found.copying, ...real && { real: real.copying.value } },
       },
-      judged: input.judge && judgedSamples(input, train, found.nearest),
+      shown: judgedSamples(input, train, found.nearest),
     };
   },
 };
 
-/** The samples shown in a report, least certain first. */
+/** The samples shown in a report, least certain first; undefined without judges. */
 function judgedSamples(
-  { subject, sets: { samples }, judge, labels }: MeasurementInput,
+  { subject, sets: { samples }, judged, labels }: MeasurementInput,
   train: Points,
   nearest: Neighbours,
-): JudgedSamples {
-  const { confidence, classes } = verdicts(samples.probabilities, judge!.classes);
-  const order = Array.from(confidence.keys()).sort((a, b) => confidence[a] - confidence[b]);
+): JudgedSamples | undefined {
+  const [first, second] = judged.map(({ judge, samples }) => verdicts(samples.probabilities, judge.classes));
+  if (!first) return undefined;
+  const least = first.confidence.map((p, n) => Math.min(p, second?.confidence[n] ?? p));
+  const order = Array.from(least.keys()).sort((a, b) => least[a] - least[b]);
   const others = order.slice(shown.least);
   const chosen = [
     ...order.slice(0, shown.least),
     ...others.filter((_, i) => i % Math.ceil(others.length / shown.others) === 0),
   ];
+  const of = ({ confidence, classes }: Verdicts) => ({
+    confidence: Float32Array.from(chosen, (n) => confidence[n]),
+    classes: Uint32Array.from(chosen, (n) => classes[n]),
+  });
   const near = chosen.flatMap((n) => [...nearest.indices.subarray(n * neighbours, (n + 1) * neighbours)]);
   return {
     shape: [chosen.length, neighbours, ...subject.drawable.shape],
-    image: pickPoints(samples.pixels, chosen).values,
+    image: pickPoints(samples, chosen).values,
     nearest: pickPoints(train, near).values,
-    confidence: Float32Array.from(chosen, (n) => confidence[n]),
-    classes: Uint32Array.from(chosen, (n) => classes[n]),
+    ...of(first),
+    ...second && { second: of(second) },
     ...labels && { labels: Uint32Array.from(chosen, (n) => labels[n]) },
     rank: Float32Array.from(chosen, (n) => order.indexOf(n) / order.length),
   };

@@ -156,7 +156,7 @@ function* testBatches(
   const { shape, normalization } = subject.drawable;
   for (let from = 0; from < count; from += batch) {
     const rows = Math.min(batch, count - from);
-    const { values } = pickPoints(test.pixels, Array.from({ length: rows }, (_, n) => from + n));
+    const { values } = pickPoints(test, Array.from({ length: rows }, (_, n) => from + n));
     const condition = conditionOf(subject, from, rows);
     yield {
       x1: tensor(fromPixels(values, normalization), [rows, ...shape]),

@@ -1,67 +1,115 @@
-import { prdc, proportion } from "../../../models/mod.ts";
+import { type Estimate, type Judgement, prdc, proportion } from "../../../models/mod.ts";
+import type { DataJudge } from "../../judge/data_judge.ts";
 import { type Verdicts, verdicts } from "../../judge/train_judge.ts";
 import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";
-import type { JudgedImages, Measurement } from "../measurement.ts";
+import { type FigureKey, figureKey, type FigureName } from "../figures.ts";
+import type { Findings, JudgedSets, Measurement, MeasurementInput } from "../measurement.ts";
 
-/** Lowest probability at which the judge is certain of an image. */
+/** Lowest probability at which a judge is certain of an image. */
 const certain = 0.9;
 
-/** The share of images that the judge is certain about, with its interval. */
-export function certainShare({ confidence }: Verdicts) {
+/** The share of images that a judge is certain about, with its interval. */
+export function certainShare({ confidence }: Verdicts): Estimate {
   return proportion(confidence.filter((p) => p >= certain).length, confidence.length);
 }
 
-/** How often the judge is certain of a sample, and which classes it sees. */
-export const recognition: Measurement = {
-  judged: true,
-  sampled: true,
-  measure({ sets, judge, labels }) {
-    const { classes } = judge!;
-    const seen = ({ probabilities }: JudgedImages) => verdicts(probabilities, classes);
-    const [samples, test, noise] = [seen(sets.samples), seen(sets.test), seen(sets.noise)];
-    const entropy = ({ classes: labels }: Verdicts) => classEntropy(labels, classes);
-    const right = samples.classes.filter((label, n) => label === labels?.[n]).length;
-    return Promise.resolve({
-      classes: [...classHistogram(samples.classes, classes)],
-      figures: {
-        confident: {
-          ...certainShare(samples),
-          real: certainShare(test).value,
-          noise: certainShare(noise).value,
-        },
-        ...labels && { asked_class: proportion(right, labels.length) },
-        class_entropy: { ...entropy(samples), real: entropy(test).value, noise: entropy(noise).value },
-      },
-    });
-  },
-};
+/** Number of images that a judge assigns to each class. */
+export function classesSeen({ probabilities }: Judgement, { classes }: Pick<DataJudge, "classes">): number[] {
+  return [...classHistogram(verdicts(probabilities, classes).classes, classes)];
+}
 
-/** Distances between the samples and the test images in the judge's features. */
-export const likeness: Measurement = {
-  judged: true,
-  sampled: true,
-  async measure({ sets: { samples, test, train, noise } }) {
-    const measured = async ({ features }: JudgedImages) => ({
-      frechet: frechetDistance(test.features, features),
-      kernel: await kernelDistance(test.features, features),
-      ...await prdc(test.features, features),
-    });
-    const [found, real, none] = [await measured(samples), await measured(train), await measured(noise)];
-    const beside = (name: keyof typeof found) => ({
-      ...found[name],
-      real: real[name].value,
-      noise: none[name].value,
-    });
-    return {
-      figures: {
-        frechet: beside("frechet"),
-        kernel: beside("kernel"),
-        precision: beside("precision"),
-        recall: beside("recall"),
-        density: beside("density"),
-        coverage: beside("coverage"),
-      },
-    };
-  },
-};
+/** How often a judge is certain of images, which classes it sees, and how often the ones of the labels, if given. */
+function recognised({ probabilities }: Judgement, classes: number, labels?: ArrayLike<number>) {
+  const seen = verdicts(probabilities, classes);
+  const right = seen.classes.filter((label, n) => label === labels?.[n]).length;
+  return {
+    confident: certainShare(seen),
+    ...labels && { asked_class: proportion(right, labels.length) },
+    class_entropy: classEntropy(seen.classes, classes),
+  };
+}
+
+/** Distances between images and test images in a judge's features. */
+async function compared({ features: test }: Judgement, { features }: Judgement) {
+  return {
+    frechet: frechetDistance(test, features),
+    kernel: await kernelDistance(test, features),
+    ...await prdc(test, features),
+  };
+}
+
+/**
+ * The figures of samples by every judge, each with its interval: those of `deno task evaluate` that depend on a judge.
+ *
+ * @param test pixels of real images, f32[M, C, H, W], 0 black to 1 white; best with M = N
+ * @param samples pixels f32[N, C, H, W], rounded with `asBytes()` as in image files; N and M at least 168
+ * @param labels the class that was asked for with each sample, if any
+ * @returns figures by key: `frechet` by the first judge, `vgg/frechet` by the one of this name
+ * @throws {JudgeError} if images have another size, or a pixel is not finite
+ * @throws {MeasureError} if there are too few images
+ */
+export async function judgeSamples(
+  judges: readonly DataJudge[],
+  test: Float32Array,
+  samples: Float32Array,
+  labels?: ArrayLike<number>,
+): Promise<Partial<Record<FigureKey, Estimate>>> {
+  const figures: Partial<Record<FigureKey, Estimate>> = {};
+  for (const judge of judges) {
+    const [real, drawn] = [await judge.judge(test), await judge.judge(samples)];
+    const found = { ...recognised(drawn, judge.classes, labels), ...await compared(real, drawn) };
+    Object.assign(figures, keyed(judge, found));
+  }
+  return figures;
+}
+
+/** The figures of a judge by key. */
+export function keyed<Found>(
+  { name: judge }: DataJudge,
+  figures: Readonly<Partial<Record<FigureName, Found>>>,
+): Partial<Record<FigureKey, Found>> {
+  const named = Object.entries(figures) as [FigureName, Found][];
+  return Object.fromEntries(named.map(([name, figure]) => [figureKey(name, judge), figure]));
+}
+
+/** A measurement that every judge takes by its own view of the images. */
+export function byEachJudge(
+  measure: (judged: JudgedSets, input: MeasurementInput) => Promise<Findings["figures"]>,
+): Measurement {
+  return {
+    judged: true,
+    sampled: true,
+    async measure(input) {
+      let figures: Findings["figures"] = {};
+      for (const judged of input.judged) {
+        figures = { ...figures, ...keyed(judged.judge, await measure(judged, input)) };
+      }
+      return { figures };
+    },
+  };
+}
+
+/** How often the judges are certain of a sample, and which classes they see. */
+export const recognition: Measurement = byEachJudge(({ judge, samples, test, noise }, { labels }) => {
+  const { confident, class_entropy, ...others } = recognised(samples, judge.classes, labels);
+  const [real, none] = [recognised(test, judge.classes), recognised(noise, judge.classes)];
+  return Promise.resolve({
+    ...others,
+    confident: { ...confident, real: real.confident.value, noise: none.confident.value },
+    class_entropy: { ...class_entropy, real: real.class_entropy.value, noise: none.class_entropy.value },
+  });
+});
+
+/** Distances between the samples and the test images in the judges' features. */
+export const likeness: Measurement = byEachJudge(async ({ samples, test, train, noise }) => {
+  const [found, real, none] = [
+    await compared(test, samples),
+    await compared(test, train),
+    await compared(test, noise),
+  ];
+  const names = Object.keys(found) as (keyof typeof found)[];
+  return Object.fromEntries(
+    names.map((name) => [name, { ...found[name], real: real[name].value, noise: none[name].value }]),
+  );
+});

@@ -1,9 +1,10 @@
 import type { Passage } from "../../../viz/report/mod.ts";
-import { figureMeanings } from "../../evaluation/figures.ts";
+import { titleOf } from "../../evaluation/figures.ts";
+import { orderInWords } from "../../evaluation/judges_order.ts";
 import { differingData, heldOutComparable, lossWarning } from "../../settings/loss_meaning.ts";
 import type { Plan } from "../plan.ts";
 import { excludesZero, holmSignificant } from "./seed_intervals.ts";
-import { type Difference, settingInWords, type Summary } from "./summary.ts";
+import { type Difference, type Primary, settingInWords, type Summary } from "./summary.ts";
 import { figureInWords, intervalInWords, whole } from "./tables.ts";
 
 /** What can and cannot be concluded from a study: what differs, what is inconclusive, and what was held fixed. */
@@ -16,7 +17,14 @@ export function conclude(plan: Plan, summary: Summary): Passage[] {
         ? " Setups with different data are not compared at all."
         : ""
     }`];
-  return [progressOf(plan, summary), ...comparisonsOf(summary), ...warning, heldFixed(plan, summary)];
+  const comparisons = summary.primaries.flatMap(({ key }) => comparisonsOf(key, summary));
+  return [
+    progressOf(plan, summary),
+    ...comparisons,
+    ...judgesOrder(summary),
+    ...warning,
+    heldFixed(plan, summary),
+  ];
 }
 
 function progressOf({ name }: Plan, { setups }: Summary): string {
@@ -32,9 +40,22 @@ function progressOf({ name }: Plan, { setups }: Summary): string {
   return lacking.length === 0 ? progress : `${progress} Preliminary: ${lacking.join("; ")}.`;
 }
 
-/** What differs in the primary figure, and what is inconclusive. */
-function comparisonsOf({ primary, differences }: Summary): Passage[] {
-  if (!primary) return [];
+/** Whether the judges order the setups alike, by means over seeds; nothing for one setup or judge. */
+function judgesOrder({ setups }: Summary): string[] {
+  const measured = setups.map(({ label, figures }) => ({
+    label,
+    figures: Object.fromEntries(
+      Object.entries(figures).map(([key, { mean: value, interval: [low, high] = [value, value] }]) => {
+        return [key, { value, low, high }];
+      }),
+    ),
+  }));
+  const order = orderInWords(measured);
+  return order === undefined ? [] : [`${order}.`];
+}
+
+/** What differs in a figure, and what is inconclusive. */
+function comparisonsOf(primary: Primary["key"], { differences }: Summary): Passage[] {
   const tested = differences.flatMap(({ figures }) => figures[primary]?.chance ?? []);
   const significant = holmSignificant(tested);
   const [differs, open]: [string[], string[]] = [[], []];
@@ -55,7 +76,7 @@ function comparisonsOf({ primary, differences }: Summary): Passage[] {
     const direction = mean < 0 ? "lower" : "higher";
     differs.push(`${a} against ${b}: ${direction} by ${size} (${range})${mark}${costOf(ratio)}`);
   }
-  const { title } = figureMeanings[primary];
+  const title = titleOf(primary);
   const holm = `* also after Holm's correction for ${counted(tested.length, "comparison")}`;
   return [
     { heading: `${title}: what differs (95 % interval excludes 0; ${holm})`, items: differs },

@@ -7,9 +7,9 @@ import {
   type Trace,
   traceColors,
 } from "../../../viz/mod.ts";
-import { figureMeanings, shownFigure } from "../../evaluation/figures.ts";
+import { meaningOf, shownFigure, titleOf } from "../../evaluation/figures.ts";
 import type { SeedMean } from "./seed_intervals.ts";
-import { type Setup, setupKey, type Summary } from "./summary.ts";
+import { type Primary, type Setup, setupKey, type Summary } from "./summary.ts";
 
 /** Quality against cost. */
 export interface QualityFigures {
@@ -41,39 +41,45 @@ interface Series {
 }
 
 /**
- * Draws the primary figure against images, parameters and seconds, with intervals over seeds, and a line at the value of
- * real images. What is the same for all points is no axis.
+ * Draws the figures of the conclusion against images, parameters and seconds, with intervals over seeds, and a line at
+ * the value of real images. What is the same for all points is no axis.
  *
- * @returns undefined if no setup has the figure, or all points have the same images, parameters and seconds
+ * @returns undefined if no setup has such a figure, or all points have the same images, parameters and seconds
  */
-export function qualityFigures({ setups, primary, real }: Summary): QualityFigures | undefined {
-  if (!primary) return undefined;
-  const measured = setups.filter(({ figures }) => figures[primary]);
+export function qualityFigures({ setups, primaries }: Summary): QualityFigures | undefined {
+  const measured = setups.filter(({ figures }) => primaries.some(({ key }) => figures[key]));
   // Neighbours differ in both, so nobody needs the colours; 35 setups look different.
   const lookOf = (i: number) => ({
     color: traceColors[i % traceColors.length],
     mark: pointMarks[i % pointMarks.length],
   });
-  const { title: quality, better } = figureMeanings[primary];
-  const panels = axes.map(({ cost, title, along }) => {
-    const drawn = measured.map((setup, i): Series => ({
-      setup,
-      ...lookOf(i),
-      points: pointsOf(setup, cost, setup.figures[primary]!),
-    }));
-    return { drawn, title, along, places: drawn.flatMap(({ points }) => points.map(({ x }) => x)) };
-  }).filter(({ places }) => new Set(places).size > 1);
+  const panels = primaries.flatMap((primary) =>
+    axes.map(({ cost, title, along }) => {
+      const drawn = measured.flatMap((setup, i): Series[] => {
+        const quality = setup.figures[primary.key];
+        return quality ? [{ setup, ...lookOf(i), points: pointsOf(setup, cost, primary.key, quality) }] : [];
+      });
+      return {
+        primary,
+        drawn,
+        title,
+        along,
+        places: drawn.flatMap(({ points }) => points.map(({ x }) => x)),
+      };
+    })
+  ).filter(({ places }) => new Set(places).size > 1);
   if (panels.length === 0) return undefined;
-  const draw = ({ drawn, title, along, places }: typeof panels[number], isStill: boolean) => {
+  const draw = (
+    { primary: { key, real }, drawn, title, along, places }: typeof panels[number],
+    isStill: boolean,
+  ) => {
     const points = drawn.flatMap(({ points }) => points);
     const xLog = spansDecade(places);
-    const levels = real === undefined
-      ? []
-      : [{ y: real, name: `real images: ${shownFigure(primary, real)}` }];
+    const levels = real === undefined ? [] : [{ y: real, name: `real images: ${shownFigure(key, real)}` }];
     const heights = points.flatMap(({ quality }) => [quality.mean, ...spreadOf(quality)]);
     return figure([...linesAlong(along, drawn), ...drawn.flatMap((series) => tracesOf(series, !isStill))], {
       xTitle: title,
-      yTitle: `${quality} (${better} is better)`,
+      yTitle: `${titleOf(key)}: ${meaningOf(key).better} is better`,
       levels,
       xLog,
       yLog: spansDecade([...heights, ...levels.map(({ y }) => y)]),
@@ -92,10 +98,15 @@ export function qualityFigures({ setups, primary, real }: Summary): QualityFigur
 function pointsOf(
   { course, images, parameters, seconds }: Setup,
   cost: typeof axes[number]["cost"],
+  key: Primary["key"],
   quality: SeedMean,
 ): Point[] {
-  if (cost !== "parameters" && course.length > 0) {
-    return course.map((point) => ({ x: point[cost], quality: point.frechet }));
+  const during = key === "velocity_error" ? [] : course.flatMap((point) => {
+    const quality = point[key];
+    return quality ? [{ point, quality }] : [];
+  });
+  if (cost !== "parameters" && during.length > 0) {
+    return during.map(({ point, quality }) => ({ x: point[cost], quality }));
   }
   return [{ x: { images: images!, parameters, seconds: seconds!.mean }[cost], quality }];
 }

@@ -1,9 +1,4 @@
-import {
-  type FigureMeaning,
-  figureMeanings,
-  type FigureName,
-  figureNames,
-} from "../../evaluation/figures.ts";
+import { type FigureKey, figureKeys, meaningOf } from "../../evaluation/figures.ts";
 import { differingData, heldOutComparable, type LossMeaning } from "../../settings/loss_meaning.ts";
 import type { FinishedCell } from "../cell_result.ts";
 import type { CellSettings, Value } from "../plan.ts";
@@ -34,7 +29,7 @@ export interface Setup extends LossMeaning {
   /** Mean over seeds; absent if no run is finished. */
   readonly images?: number;
   readonly seconds?: SeedMean;
-  readonly figures: Readonly<Partial<Record<FigureName, SeedMean>>>;
+  readonly figures: Readonly<Partial<Record<FigureKey, SeedMean>>>;
   /** Quality by solver, cheapest first. */
   readonly costs: readonly {
     readonly solver: string;
@@ -42,12 +37,16 @@ export interface Setup extends LossMeaning {
     readonly evaluations: number;
     readonly frechet: SeedMean;
     readonly recognised: SeedMean;
+    /** By the second judge, of the seeds that it measured. */
+    readonly "vgg/frechet"?: SeedMean;
+    readonly "vgg/recognised"?: SeedMean;
   }[];
   /** Quality during training, if all finished seeds measured it. */
   readonly course: readonly {
     readonly images: number;
     readonly seconds: number;
     readonly frechet: SeedMean;
+    readonly "vgg/frechet"?: SeedMean;
   }[];
 }
 
@@ -65,38 +64,46 @@ export interface Difference {
     /** Duration of training; absent if one has no finished run. */
     readonly seconds?: number;
   };
-  readonly figures: Readonly<Partial<Record<FigureName, SeedDifference>>>;
+  readonly figures: Readonly<Partial<Record<FigureKey, SeedDifference>>>;
 }
 
 /** All measurements of a study. */
 export interface Summary {
   readonly setups: readonly Setup[];
   readonly differences: readonly Difference[];
-  /** The figure that the conclusion is about: the Fréchet distance, or the velocity error without a judge. */
-  readonly primary?: "frechet" | "velocity_error";
-  /** The value of this figure for real images, which are training images; only if all setups have the same data. */
+  /** The figures that the conclusion is about: the judges' Fréchet distances, or the velocity error without judges. */
+  readonly primaries: readonly Primary[];
+}
+
+/** The keys of figures that a conclusion can be about. */
+const primaryKeys = ["frechet", "vgg/frechet", "velocity_error"] as const satisfies readonly FigureKey[];
+
+/** A figure that the conclusion is about. */
+export interface Primary {
+  readonly key: typeof primaryKeys[number];
+  /** Its value for real images, which are training images; only if all setups have the same data. */
   readonly real?: number;
 }
 
 /** Sums up the finished runs of a study. */
 export function summarizeStudy(cells: readonly Cell[], results: readonly FinishedCell[]): Summary {
   const setups = setupsOf(cells, results);
-  const primary = (["frechet", "velocity_error"] as const).find((name) =>
-    setups.some(({ figures }) => figures[name])
-  );
-  const real = primary && realOf(setups, primary);
+  const measured = primaryKeys.filter((key) => setups.some(({ figures }) => figures[key]));
+  const judged = measured.filter((key) => key !== "velocity_error");
   return {
     setups,
     differences: differencesOf(setups),
-    ...primary && { primary },
-    ...real !== undefined && { real },
+    primaries: (judged.length > 0 ? judged : measured).map((key) => {
+      const real = realOf(setups, key);
+      return { key, ...real !== undefined && { real } };
+    }),
   };
 }
 
 /** The mean over the runs that know it, as each draws its own training images. */
-function realOf(setups: readonly Setup[], name: FigureName): number | undefined {
+function realOf(setups: readonly Setup[], key: FigureKey): number | undefined {
   if (differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0) return undefined;
-  const known = setups.flatMap(({ results }) => results.flatMap(({ real }) => real?.[name] ?? []));
+  const known = setups.flatMap(({ results }) => results.flatMap(({ real }) => real?.[key] ?? []));
   return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
 }
 
@@ -126,9 +133,9 @@ function setupsOf(cells: readonly Cell[], results: readonly FinishedCell[]): Set
       seeds: { planned: cells.length, finished: finished.length },
       ...images !== undefined && { images },
       ...seconds && { seconds },
-      figures: figuresOf((name) => {
-        const { share }: FigureMeaning = figureMeanings[name];
-        return (share ? shareOverSeeds : meanOverSeeds)(bySeed(finished, ({ figures }) => figures[name]));
+      figures: figuresOf((key) => {
+        const { share } = meaningOf(key);
+        return (share ? shareOverSeeds : meanOverSeeds)(bySeed(finished, ({ figures }) => figures[key]));
       }),
       costs: costsOf(finished),
       course: courseOf(finished),
@@ -211,7 +218,7 @@ function onlyDifference(
 }
 
 function differenceOf(setting: string, a: Setup, b: Setup): Difference {
-  const valuesOf = ({ results }: Setup, name: FigureName) => bySeed(results, ({ figures }) => figures[name]);
+  const valuesOf = ({ results }: Setup, key: FigureKey) => bySeed(results, ({ figures }) => figures[key]);
   const isComparable = heldOutComparable([a, b]);
   return {
     setting,
@@ -222,17 +229,17 @@ function differenceOf(setting: string, a: Setup, b: Setup): Difference {
       multiplyAdds: a.multiplyAdds / b.multiplyAdds,
       ...a.seconds && b.seconds && { seconds: a.seconds.mean / b.seconds.mean },
     },
-    figures: figuresOf((name) =>
-      name === "velocity_error" && !isComparable
+    figures: figuresOf((key) =>
+      key === "velocity_error" && !isComparable
         ? undefined
-        : pairedDifference(valuesOf(a, name), valuesOf(b, name))
+        : pairedDifference(valuesOf(a, key), valuesOf(b, key))
     ),
   };
 }
 
-function figuresOf<Found>(of: (name: FigureName) => Found | undefined): Partial<Record<FigureName, Found>> {
+function figuresOf<Found>(of: (key: FigureKey) => Found | undefined): Partial<Record<FigureKey, Found>> {
   return Object.fromEntries(
-    figureNames.map((name) => [name, of(name)]).filter(([, found]) => found !== undefined),
+    figureKeys.map((key) => [key, of(key)]).filter(([, found]) => found !== undefined),
   );
 }
 
@@ -243,16 +250,24 @@ function bySeed(results: readonly FinishedCell[], of: (result: FinishedCell) => 
   }));
 }
 
+type Cost = NonNullable<FinishedCell["costs"]>[number];
+
 function costsOf(results: readonly FinishedCell[]): Setup["costs"] {
   const solvers = new Set(results.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
   return [...solvers].map((solver) => {
-    const values = (name: "evaluations" | "frechet" | "recognised") =>
+    const values = (name: Exclude<keyof Cost, "solver">) =>
       bySeed(results, ({ costs }) => costs?.find((cost) => cost.solver === solver)?.[name]);
+    const second = {
+      frechet: meanOverSeeds(values("vgg/frechet")),
+      recognised: shareOverSeeds(values("vgg/recognised")),
+    };
     return {
       solver,
       evaluations: meanOverSeeds(values("evaluations"))!.mean,
       frechet: meanOverSeeds(values("frechet"))!,
       recognised: shareOverSeeds(values("recognised"))!,
+      ...second.frechet && { "vgg/frechet": second.frechet },
+      ...second.recognised && { "vgg/recognised": second.recognised },
     };
   }).toSorted((a, b) => a.evaluations - b.evaluations);
 }
@@ -262,10 +277,12 @@ function courseOf(results: readonly FinishedCell[]): Setup["course"] {
     const pointOf = ({ course }: FinishedCell) => course?.find((point) => point.images === images);
     const frechet = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.frechet))!;
     if (frechet.values.length < results.length) return [];
+    const second = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.["vgg/frechet"]));
     return [{
       images,
       seconds: meanOverSeeds(bySeed(results, (result) => pointOf(result)?.seconds))!.mean,
       frechet,
+      ...second && { "vgg/frechet": second },
     }];
   });
 }

@@ -1,10 +1,5 @@
 import type { Passage, StudyFindings } from "../../../viz/report/mod.ts";
-import {
-  type FigureMeaning,
-  figureMeanings,
-  type FigureName,
-  figureNames,
-} from "../../evaluation/figures.ts";
+import { type FigureKey, figureKeys, meaningOf, titleOf } from "../../evaluation/figures.ts";
 import type { Interval, SeedMean } from "./seed_intervals.ts";
 import type { Setup, Summary } from "./summary.ts";
 
@@ -12,29 +7,33 @@ import type { Setup, Summary } from "./summary.ts";
 export type Table = StudyFindings["tables"][number];
 
 /** Figures in the table of setups, if they were measured; `table.csv` has all. */
-const shownFigures: readonly FigureName[] = [
+const shownFigures: readonly FigureKey[] = [
   "frechet",
+  "vgg/frechet",
   "confident",
+  "vgg/confident",
   "asked_class",
+  "vgg/asked_class",
   "coverage",
+  "vgg/coverage",
   "velocity_error",
   "bits_per_dimension",
 ];
 
 /** All tables of a study that are not empty. */
 export function tablesOf(summary: Summary): Table[] {
-  const tables = [setupTable(summary), differenceTable(summary), solverTable(summary)];
+  const tables = [setupTable(summary), differenceTable(summary), ...solverTables(summary)];
   return tables.filter(({ rows }) => rows.length > 0);
 }
 
 function setupTable({ setups }: Summary): Table {
-  const names = shownFigures.filter((name) => setups.some(({ figures }) => figures[name]));
+  const keys = shownFigures.filter((key) => setups.some(({ figures }) => figures[key]));
   return {
     title: "Setups: mean over seeds (95 % interval)",
-    head: ["setup", ...names.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
+    head: ["setup", ...keys.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
     rows: setups.map(({ label, figures, parameters, multiplyAdds, images, seconds, seeds }) => [
       label,
-      ...names.map((name) => meanInWords(name, figures[name])),
+      ...keys.map((key) => meanInWords(key, figures[key])),
       whole(parameters),
       `${Number((multiplyAdds / 1e6).toPrecision(3))} M`,
       images === undefined ? "" : whole(images),
@@ -45,46 +44,52 @@ function setupTable({ setups }: Summary): Table {
 }
 
 function differenceTable({ differences }: Summary): Table {
-  const names = shownFigures.filter((name) => differences.some(({ figures }) => figures[name]));
-  const measured = differences.filter(({ figures }) => names.some((name) => figures[name]));
+  const keys = shownFigures.filter((key) => differences.some(({ figures }) => figures[key]));
+  const measured = differences.filter(({ figures }) => keys.some((key) => figures[key]));
   return {
     title: "Differences between setups that differ in one choice (paired 95 % interval)",
-    head: ["difference", ...names.map(titleOf), "× parameters", "× multiply-adds", "× seconds"],
+    head: ["difference", ...keys.map(titleOf), "× parameters", "× multiply-adds", "× seconds"],
     rows: measured.map(({ a, b, figures, ratio: { parameters, multiplyAdds, seconds } }) => [
       `${a} − ${b}`,
-      ...names.map((name) => meanInWords(name, figures[name])),
+      ...keys.map((key) => meanInWords(key, figures[key])),
       ...[parameters, multiplyAdds, seconds].map((ratio) => ratio?.toFixed(2) ?? ""),
     ]),
   };
 }
 
-/** Solvers are rows for one setup, columns for several. */
-function solverTable({ setups }: Summary): Table {
-  const title = "Fréchet distance by evaluations of the network (solver): mean over seeds (95 % interval)";
+/** Solvers are rows for one setup, and columns for several, in a table for each judge. */
+function solverTables({ setups }: Summary): Table[] {
+  const title = "by evaluations of the network (solver): mean over seeds (95 % interval)";
   const measured = setups.filter(({ costs }) => costs.length > 0);
   const sorted = measured.flatMap(({ costs }) => costs).toSorted((a, b) => a.evaluations - b.evaluations);
   const titles = new Map(sorted.map(({ solver, evaluations }) => [
     solver,
     `${Number(evaluations.toFixed(1))} (${solver})`,
   ]));
+  const hasSecond = sorted.some((cost) => cost["vgg/frechet"]);
   if (measured.length === 1) {
-    return {
-      title,
-      head: ["evaluations", measured[0].label, titleOf("confident")],
-      rows: sorted.map(({ solver, frechet, recognised }) => [
-        titles.get(solver)!,
-        meanInWords("frechet", frechet),
-        meanInWords("confident", recognised),
-      ]),
-    };
+    const shown: readonly FigureKey[] = hasSecond
+      ? ["frechet", "vgg/frechet", "confident", "vgg/confident"]
+      : ["frechet", "confident"];
+    return [{
+      title: `Quality of ${measured[0].label} ${title}`,
+      head: ["evaluations", ...shown.map(titleOf)],
+      rows: sorted.map(({ solver, recognised, ...cost }) => {
+        const values = { ...cost, confident: recognised, "vgg/confident": cost["vgg/recognised"] };
+        const found: Partial<Record<FigureKey, SeedMean | undefined>> = values;
+        return [titles.get(solver)!, ...shown.map((key) => meanInWords(key, found[key]))];
+      }),
+    }];
   }
-  const cell = ({ costs }: Setup, solver: string) =>
-    meanInWords("frechet", costs.find((cost) => cost.solver === solver)?.frechet);
-  return {
-    title,
-    head: ["setup", ...titles.values()],
-    rows: measured.map((setup) => [setup.label, ...titles.keys().map((solver) => cell(setup, solver))]),
-  };
+  return (["frechet", ...hasSecond ? ["vgg/frechet" as const] : []] as const).map((key) => {
+    const cell = ({ costs }: Setup, solver: string) =>
+      meanInWords(key, costs.find((cost) => cost.solver === solver)?.[key]);
+    return {
+      title: `${titleOf(key)} ${title}`,
+      head: ["setup", ...titles.values()],
+      rows: measured.map((setup) => [setup.label, ...titles.keys().map((solver) => cell(setup, solver))]),
+    };
+  });
 }
 
 /** A number rounded to a whole one, with separators: `32,000`. */
@@ -92,29 +97,25 @@ export function whole(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-function titleOf(name: FigureName): string {
-  return figureMeanings[name].title;
-}
-
 /** `1.2 to 3.4`, with as many digits as the interval allows. */
-export function intervalInWords(name: FigureName, interval: Interval): string {
-  return interval.map((end) => figureInWords(name, end, halfOf(interval))).join(" to ");
+export function intervalInWords(key: FigureKey, interval: Interval): string {
+  return interval.map((end) => figureInWords(key, end, halfOf(interval))).join(" to ");
 }
 
 /** A mean with its interval, `12.1 (10.2 to 14.0)`; only the value for one seed, empty for none. */
-export function meanInWords(name: FigureName, found: SeedMean | undefined): string {
+export function meanInWords(key: FigureKey, found: SeedMean | undefined): string {
   if (!found) return "";
   const { mean, interval } = found;
-  if (!interval) return figureInWords(name, mean);
-  return `${figureInWords(name, mean, halfOf(interval))} (${intervalInWords(name, interval)})`;
+  if (!interval) return figureInWords(key, mean);
+  return `${figureInWords(key, mean, halfOf(interval))} (${intervalInWords(key, interval)})`;
 }
 
 /**
  * A figure as text, rounded to two digits of its spread or else to four digits of its own; shares in per cent, with a
  * true minus sign.
  */
-export function figureInWords(name: FigureName, value: number, spread?: number): string {
-  const { share }: FigureMeaning = figureMeanings[name];
+export function figureInWords(key: FigureKey, value: number, spread?: number): string {
+  const { share } = meaningOf(key);
   const [scale, unit] = share ? [100, " %"] : [1, ""];
   const decimals = (spread: number) => Math.min(Math.max(1 - Math.floor(Math.log10(spread)), 0), 20);
   const text = spread
@@ -177,12 +178,15 @@ export function csvOf({ setups, differences }: Summary): string {
     return [...cells, values.join(" ")].map(csvCell).join(",");
   };
   const lines = (setup: string, minus: string, figures: Setup["figures"]) =>
-    figureNames.flatMap((name) => figures[name] ? [line(setup, minus, name, figures[name])] : []);
+    figureKeys.flatMap((key) => figures[key] ? [line(setup, minus, key, figures[key])] : []);
   return [
     head,
     ...setups.flatMap(({ label, figures, costs, seconds }) => [
       ...lines(label, "", figures),
-      ...costs.map(({ solver, frechet }) => line(label, "", `frechet by ${solver}`, frechet)),
+      ...costs.flatMap(({ solver, frechet, "vgg/frechet": second }) => [
+        line(label, "", `frechet by ${solver}`, frechet),
+        ...second ? [line(label, "", `vgg/frechet by ${solver}`, second)] : [],
+      ]),
       ...seconds ? [line(label, "", "seconds", seconds)] : [],
     ]),
     ...differences.flatMap(({ a, b, figures }) => lines(a, b, figures)),

@@ -1,21 +1,24 @@
 import assert from "node:assert/strict";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
-import { imageSets } from "../../../experiments/evaluation/image_sets.ts";
-import {
-  type JudgedImages,
-  type MeasurementInput,
-  Monitor,
-  type Watch,
-} from "../../../experiments/evaluation/measurement.ts";
+import { imagesAt, imageSets, realIndices } from "../../../experiments/evaluation/image_sets.ts";
+import { type MeasurementInput, Monitor, type Watch } from "../../../experiments/evaluation/measurement.ts";
+import { accuracyScore } from "../../../experiments/evaluation/measurements/accuracy_score.ts";
 import { bits } from "../../../experiments/evaluation/measurements/flow.ts";
-import { recognition } from "../../../experiments/evaluation/measurements/judged.ts";
+import { classesSeen, recognition } from "../../../experiments/evaluation/measurements/judged.ts";
 import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
 import { add, init, multiply, reshape, tanh, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
 import { assertClose } from "../../testing.ts";
-import { bitsPerDimension, CountedField, type Model, type VelocityField } from "../../../models/mod.ts";
+import { bars } from "../judge/bars.ts";
+import {
+  bitsPerDimension,
+  CountedField,
+  type Model,
+  type Points,
+  type VelocityField,
+} from "../../../models/mod.ts";
 
-const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
+const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4, accuracySteps: 0 };
 const { how, description: words } = makeSolver("euler:steps=3");
 const options = { ...asked, how, words };
 
@@ -39,7 +42,7 @@ function subjectOf(field: VelocityField): EvaluatedNetwork {
 const steep = { velocity: (x: Tensor) => tanh(multiply(x, 3)) };
 const device = await init({ device: "cpu", threads: 1 });
 const evaluate = (field: VelocityField, changes: Partial<typeof options> = {}, watch?: Watch) =>
-  withDevice(device, () => evaluateNetwork(subjectOf(field), undefined, { ...options, ...changes }, watch));
+  withDevice(device, () => evaluateNetwork(subjectOf(field), [], { ...options, ...changes }, watch));
 
 Deno.test("evaluateNetwork() counts the cost of each figure, even with adaptive solvers", async () => {
   const { count } = asked;
@@ -50,7 +53,7 @@ Deno.test("evaluateNetwork() counts the cost of each figure, even with adaptive 
   assert.ok(copying!.real! > 0, "other test images are farther from the training images than copies are");
   const ofBits = field.evaluations - 3 - 1; // all four images are solved at once
   assert.equal(bits_per_dimension!.evaluations, ofBits * count);
-  const expected = expectedEvaluations(subjectOf(field), undefined, options);
+  const expected = expectedEvaluations(subjectOf(field), [], options);
   assert.equal(expected, (3 + 2 + 50) * count, "an estimate, as the likelihood takes adaptive steps");
 });
 
@@ -88,7 +91,7 @@ Deno.test("evaluateNetwork() measures the trajectories of an accelerating flow",
 Deno.test("bits per dimension draw other random signs for each 64 images", async () => {
   const subject = subjectOf(steep);
   const values = Float32Array.from({ length: 66 * 9 }, (_, i) => i * i * 37 % 256 / 255);
-  const test = { pixels: { values, rows: 66, width: 9 } };
+  const test = { values, rows: 66, width: 9 };
   const input = {
     subject,
     sets: { test },
@@ -110,9 +113,9 @@ Deno.test("bits per dimension draw other random signs for each 64 images", async
 Deno.test("imageSets() takes real images of which the network learned, and test images, in equal number", async () => {
   const subject = { ...subjectOf(steep), trained: Uint32Array.of(1, 3) };
   const { sets } = await withDevice(device, () => {
-    return imageSets(subject, undefined, { ...options, count: 2 }, new Monitor({}));
+    return imageSets(subject, { ...options, count: 2 }, new Monitor({}));
   });
-  const rowsOf = ({ pixels: { values, rows } }: JudgedImages) =>
+  const rowsOf = ({ values, rows }: Points) =>
     Array.from({ length: rows }, (_, n) => values.subarray(9 * n, 9 * (n + 1)));
   const imagesAt = (...indices: number[]) =>
     indices.map((n) =>
@@ -120,30 +123,56 @@ Deno.test("imageSets() takes real images of which the network learned, and test 
     );
   assert.deepEqual(new Set(rowsOf(sets.train)), new Set(imagesAt(1, 3)));
   assert.deepEqual(rowsOf(sets.test), imagesAt(0, 1), "the first test images are the same");
-  assert.deepEqual([sets.samples, sets.noise].map(({ pixels: { rows } }) => rows), [2, 2]);
+  assert.deepEqual([sets.samples, sets.noise].map(({ rows }) => rows), [2, 2]);
 });
 
-Deno.test("recognition counts certain samples, classes, and samples of the requested class", async () => {
-  const pixels = { values: new Float32Array(), rows: 0, width: 0 };
-  const judged = (...first: number[]) => ({
-    pixels,
-    features: pixels,
+Deno.test("recognition counts certain samples, classes, and samples of the requested class by each judge", async () => {
+  const view = (...first: number[]) => ({
+    features: { values: new Float32Array(), rows: 0, width: 0 },
     probabilities: Float32Array.from(first.flatMap((p) => [p, 1 - p])),
   });
-  const { classes, figures } = await recognition.measure({
-    judge: { classes: 2 },
+  const samples = view(0.95, 0.01, 0.4, 0.3);
+  const sets = { test: view(0.91, 0, 1, 0.02), train: view(), noise: view(0.5, 0.6, 0.7, 0.8) };
+  assert.deepEqual(classesSeen(samples, { classes: 2 }), [1, 3]);
+  const { figures } = await recognition.measure({
     labels: Uint32Array.of(0, 1, 0, 1),
-    sets: {
-      samples: judged(0.95, 0.01, 0.4, 0.3),
-      test: judged(0.91, 0, 1, 0.02),
-      train: judged(),
-      noise: judged(0.5, 0.6, 0.7, 0.8),
-    },
+    judged: [
+      { judge: { name: "lenet", classes: 2 }, samples, ...sets },
+      { judge: { name: "vgg", classes: 2 }, samples: view(1, 0, 1, 1), ...sets },
+    ],
   } as unknown as MeasurementInput);
-  assert.deepEqual(classes, [1, 3]);
+  assert.deepEqual([figures["vgg/confident"]!.value, figures["vgg/asked_class"]!.value], [1, 0.75]);
   const { confident, asked_class, class_entropy } = figures;
   assert.deepEqual([confident!.value, confident!.real, confident!.noise], [0.5, 1, 0]);
   assert.equal(asked_class!.value, 0.75);
   assertClose([class_entropy!.value], [-0.25 * Math.log2(0.25) - 0.75 * Math.log2(0.75)], 1e-9);
   assert.deepEqual([class_entropy!.real, class_entropy!.noise], [1, 0]);
+});
+
+Deno.test("the accuracy score is that of classifiers trained on the samples and their classes alone", async () => {
+  const data = await bars();
+  const [count, accuracySteps, told] = [100, 60, [] as number[]];
+  const subject = { data, trained: Uint32Array.from({ length: 200 }, (_, n) => n) };
+  const indices = realIndices(subject, { count, seed: 0 });
+  const train = imagesAt(data.train, indices);
+  const labels = Uint32Array.from(indices, (n) => data.train.labels[n]);
+  const scored = async (labels: Uint32Array | undefined, steps = accuracySteps) => {
+    const { figures } = await accuracyScore.measure({
+      ...{ subject, labels, sets: { samples: train, train }, judged: [{ judge: { name: "lenet" } }] },
+      options: { ...options, count, accuracySteps: steps },
+      monitor: new Monitor({ onTrained: (...steps) => void told.push(...steps) }),
+    } as unknown as MeasurementInput);
+    return figures.accuracy_score;
+  };
+  const [right, wrong] = await withDevice(device, async () => [
+    (await scored(labels))!,
+    (await scored(labels.map((label) => 1 - label)))!,
+  ]);
+  assert.ok(
+    right.value > 0.9 && right.value === right.real,
+    "samples that are the real images get their score",
+  );
+  assert.ok(wrong.value < 0.1 && wrong.real === right.real, "samples of other classes teach the wrong ones");
+  assert.deepEqual(told.slice(0, 12), [20, 40, 60, 80, 100, 120].flatMap((done) => [done, 120]));
+  assert.deepEqual([await scored(undefined), await scored(labels, 0)], [undefined, undefined]);
 });

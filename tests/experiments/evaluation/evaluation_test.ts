@@ -7,7 +7,7 @@ import {
   readEvaluation,
   writeEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
-import { figureNames, metricOf, shownFigure } from "../../../experiments/evaluation/figures.ts";
+import { figureKeys, metricOf, shownFigure } from "../../../experiments/evaluation/figures.ts";
 import {
   aboutEvaluation,
   evaluationTable,
@@ -30,17 +30,21 @@ const asked: EvaluationRequest = {
   words: "heun, 10 steps",
   courseImages: 64,
   bitsImages: 0,
+  accuracySteps: 0,
 };
 const evaluation: Evaluation = {
-  version: 1,
+  version: 2,
   time: 1_700_000_000_000,
   seconds: 12,
   weights: { file: "ema.safetensors", sha256: "ab".repeat(32), step: 400 },
   device: "a device",
   dataset: { name: "made-up", digest: "cd".repeat(32) },
-  judge: { sha256: "ef".repeat(32), accuracy: 0.9912, source: "stored" },
+  judges: [
+    { name: "lenet", sha256: "ef".repeat(32), accuracy: 0.9912, source: "stored", classes: [1200, 800] },
+    { name: "vgg", sha256: "10".repeat(32), accuracy: 0.98, source: "cached", classes: [1100, 900] },
+  ],
   asked,
-  samples: { count: 2000, seed: 0, how: "heun", evaluations: 80_000, seconds: 61.25, classes: [1200, 800] },
+  samples: { count: 2000, seed: 0, how: "heun", evaluations: 80_000, seconds: 61.25 },
   figures: {
     confident: {
       value: 0.905,
@@ -52,6 +56,7 @@ const evaluation: Evaluation = {
       seconds: 62,
     },
     frechet: { value: 6.2345678, low: 5.5, high: 7, evaluations: 80_000, seconds: 62 },
+    "vgg/frechet": { value: 9.5, low: 9, high: 10, evaluations: 80_000, seconds: 62 },
   },
 };
 
@@ -61,13 +66,28 @@ testInFolder("readEvaluation() reads what writeEvaluation() wrote", async (folde
   assert.deepEqual(await readEvaluation(folder), evaluation);
 });
 
+testInFolder("readEvaluation() reads files of versions 0.7 to 0.9 as those of one judge", async (folder) => {
+  const { judges: [{ name: _, classes, ...judge }], samples, figures, ...rest } = evaluation;
+  const { "vgg/frechet": __, ...own } = figures;
+  const old = { ...rest, version: 1, judge, samples: { ...samples, classes }, figures: own };
+  await writeJson(join(folder, "evaluation.json"), old);
+  const read = (await readEvaluation(folder))!;
+  assert.deepEqual([read.judges, read.figures], [evaluation.judges.slice(0, 1), own]);
+  assert.match(
+    aboutEvaluation(read),
+    /: 1,200, 1: 800\nOne judge alone: evaluate again to have a second opinion$/,
+  );
+  await writeJson(join(folder, "evaluation.json"), { ...old, judge: undefined });
+  assert.deepEqual((await readEvaluation(folder))!.judges, [], "data without labels");
+});
+
 testInFolder(
   "only training measures a test loss; evaluations have a velocity error, in old files too",
   async (folder) => {
-    assert.ok(!figureNames.some((name) => metricOf(name).includes("test_loss")));
+    assert.ok(!figureKeys.some((key) => metricOf(key).includes("test_loss")));
     const { frechet } = evaluation.figures;
     const figures = { frechet, test_loss: frechet };
-    await writeJson(join(folder, "evaluation.json"), { ...evaluation, figures });
+    await writeJson(join(folder, "evaluation.json"), { ...evaluation, version: 1, figures });
     assert.deepEqual((await readEvaluation(folder))?.figures, { frechet, velocity_error: frechet });
 
     const cell = { cell: "a", settings: {}, seed: 1, parameters: 2, multiplyAdds: 3, images: 4, seconds: 5 };
@@ -84,7 +104,8 @@ testInFolder(
 Deno.test("readEvaluation() refuses damaged files in one line with advice", () =>
   withFolder(async (folder) => {
     const damages: [change: object, message: string][] = [
-      [{ version: 2 }, "version is 2 (expected 1; evaluate the run again)"],
+      [{ version: 3 }, "version is 3 (expected 1 or 2; evaluate the run again)"],
+      [{ judges: [{ name: "nobody" }] }, "judges is "],
       [{ figures: { frechet: { low: 1 } } }, "figures is "],
       [{ figures: { frechett: evaluation.figures.frechet } }, 'figures is {"frechett"'],
       [{ samples: null }, "samples is null"],
@@ -102,8 +123,12 @@ Deno.test("readEvaluation() refuses damaged files in one line with advice", () =
     }
   }));
 
-Deno.test("hasMeasured() compares weights, judge and every field of the request", () => {
-  const wanted = { weights: evaluation.weights.sha256, judge: evaluation.judge?.sha256, asked };
+Deno.test("hasMeasured() compares weights, judges and every field of the request", () => {
+  const wanted = {
+    weights: evaluation.weights.sha256,
+    judges: evaluation.judges.map(({ sha256 }) => sha256),
+    asked,
+  };
   assert.ok(hasMeasured(evaluation, wanted));
   const others: Partial<EvaluationRequest>[] = [
     { count: 1000 },
@@ -111,6 +136,7 @@ Deno.test("hasMeasured() compares weights, judge and every field of the request"
     { guidance: 2 },
     { courseImages: 0 },
     { bitsImages: 8 },
+    { accuracySteps: 9 },
     { words: "heun, 10 steps, times quadratic" },
   ];
   for (const other of others) {
@@ -119,26 +145,29 @@ Deno.test("hasMeasured() compares weights, judge and every field of the request"
   }
   assert.ok(!hasMeasured({ ...evaluation, asked: undefined }, wanted));
   assert.ok(!hasMeasured(evaluation, { ...wanted, weights: "" }));
-  const unjudged = { ...evaluation, judge: undefined };
-  assert.ok(!hasMeasured(unjudged, wanted) && !hasMeasured(evaluation, { ...wanted, judge: undefined }));
-  assert.ok(hasMeasured(unjudged, { ...wanted, judge: undefined }));
+  const alone = { ...evaluation, judges: evaluation.judges.slice(0, 1) };
+  assert.ok(!hasMeasured(alone, wanted) && !hasMeasured(evaluation, { ...wanted, judges: [] }));
+  assert.ok(hasMeasured({ ...evaluation, judges: [] }, { ...wanted, judges: [] }));
 });
 
-Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judge and each figure", () => {
-  const all = Object.fromEntries(figureNames.map((name) => [name, evaluation.figures.confident]));
+Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges and each figure", () => {
+  const all = Object.fromEntries(figureKeys.map((key) => [key, evaluation.figures.confident]));
   const lines = evaluationTable({ ...evaluation, figures: { ...all, ...evaluation.figures } }).split("\n");
   assert.ok(lines.every((line) => [...line].length <= 80), "it fits 80 columns");
-  assert.match(lines[1], /Recognised +90\.5 % +89\.0 % to 92\.0 % +98\.2 % +0\.0 % +higher$/);
-  assert.match(lines[4], /Fréchet distance +6\.235 +5\.5 to 7 +lower$/);
-  assert.match(lines[figureNames.length + 3], /Recognised +80,000 +62\.0$/);
+  assert.match(lines[1], /Recognised \(lenet\) +90\.5 % +89\.0 % to 92\.0 % +98\.2 % +0\.0 %$/);
+  assert.match(lines[7], /Fréchet distance \(lenet\) +6\.235 +5\.5 to 7$/);
+  assert.match(lines[8], /Fréchet distance \(vgg\) +9\.5 +9 to 10$/);
+  assert.match(lines[figureKeys.length + 3], /Recognised \(lenet\) +higher +80,000 +62\.0$/);
   assert.deepEqual(aboutEvaluation(evaluation).split("\n"), [
     "2,000 samples from the noise of seed 0, heun: 80,000 evaluations, 61.3 s on a device",
-    "Judge efefefefefef, stored: right on 99.12 % of the test images of made-up",
-    "Samples of each class, as the judge sees them: 0: 1,200, 1: 800",
+    "Judge lenet (efefefefefef, stored): right on 99.12 % of the test images of made-up",
+    "Samples of each class, as lenet sees them: 0: 1,200, 1: 800",
+    "Judge vgg (101010101010, cached): right on 98.00 % of the test images of made-up",
+    "Samples of each class, as vgg sees them: 0: 1,100, 1: 900",
   ]);
   const dataset = { ...evaluation.dataset, classNames: ["finch", "owl"] };
-  assert.match(aboutEvaluation({ ...evaluation, dataset }), /sees them: finch: 1,200, owl: 800$/);
-  assert.match(aboutEvaluation({ ...evaluation, judge: undefined }), /No judge: made-up has no labels/);
+  assert.match(aboutEvaluation({ ...evaluation, dataset }), /lenet sees them: finch: 1,200, owl: 800\n/);
+  assert.match(aboutEvaluation({ ...evaluation, judges: [] }), /No judge: made-up has no labels/);
   assert.deepEqual([shownFigure("recall", 0.12345), shownFigure("kernel", 0.000123456)], [
     "12.3 %",
     "0.0001235",
@@ -146,7 +175,8 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judge 
 });
 
 Deno.test("qualityWarning() names differences that make evaluations incomparable", () => {
-  const { dataset, judge, samples } = evaluation;
+  const { dataset, judges: [first, second], samples } = evaluation;
+  const other = { ...first, sha256: "01".repeat(32) };
   const cases: readonly [change: Partial<Evaluation>, what: string | undefined][] = [
     [{ time: 0, device: "other", samples: { ...samples, seed: 1, how: "euler" } }, undefined],
     [
@@ -154,10 +184,11 @@ Deno.test("qualityWarning() names differences that make evaluations incomparable
       "data: made-up (cdcdcdcdcdcd) or other (cdcdcdcdcdcd)",
     ],
     [
-      { judge: { ...judge!, sha256: "01".repeat(32) }, samples: { ...samples, count: 500 } },
-      "judge: efefefefefef or 010101010101; samples: 2,000 or 500",
+      { judges: [other, second], samples: { ...samples, count: 500 } },
+      "judge lenet: efefefefefef or 010101010101; samples: 2,000 or 500",
     ],
-    [{ judge: undefined }, "judge: efefefefefef or none"],
+    [{ judges: [first, { ...other, name: "vgg" }] }, "judge vgg: 101010101010 or 010101010101"],
+    [{ judges: [first] }, undefined],
   ];
   for (const [change, what] of cases) {
     const found = qualityWarning([evaluation, { ...evaluation, ...change }, evaluation]);

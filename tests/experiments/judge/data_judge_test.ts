@@ -14,6 +14,7 @@ import { granted, testNeeding, testUnless } from "../../permissions.ts";
 /** Folder of each judge's images: a Debian package's, or undefined for the package that Deno downloads. */
 const folders: Readonly<Record<string, string | undefined>> = {
   "checkpoints/judge_mnist.safetensors": undefined,
+  "checkpoints/judge_mnist_vgg.safetensors": undefined,
   "checkpoints/judge_fashion_mnist.safetensors": "/usr/share/datasets/fashion-mnist",
 };
 
@@ -56,8 +57,8 @@ for (const [file, folder] of Object.entries(folders)) {
     async () => {
       const device = await init({ device: "cpu" });
       const data = judgedData(await loadDataset(folder));
-      const judge = (await judgeOf(data, { say: assert.fail }))!;
-      const { digest } = storedJudges.find((stored) => stored.file === file)!;
+      const { name, digest } = storedJudges.find((stored) => stored.file === file)!;
+      const judge = (await judgeOf(name, data, { say: assert.fail }))!;
       assert.deepEqual([judge.source, judge.digest, judge.classes], ["stored", digest, 10]);
       const { images, labels } = data.test;
       const count = 1000;

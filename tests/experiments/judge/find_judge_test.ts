@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/program/progress.ts";
 import { sha256 } from "../../../experiments/run/contained.ts";
-import { judgeFor, judgeOf, type JudgeOptions } from "../../../experiments/judge/find_judge.ts";
+import { judgeOf, type JudgeOptions, judgesFor, judgesOf } from "../../../experiments/judge/find_judge.ts";
 import { digestOf } from "../../../experiments/judge/data_judge.ts";
 import { makeJudge } from "../../../experiments/judge/train_judge.ts";
 import { init } from "../../../kernels/mod.ts";
@@ -17,11 +17,9 @@ const terminal: Terminal = { isTerminal: false, columns: () => 80, write() {} };
 function finder(folder: string, options: Partial<JudgeOptions> = {}) {
   const said: string[] = [];
   const cache = join(folder, "judges");
-  const find = async (changes = {}) =>
-    await judgeOf(await bars(changes), {
-      ...{ say: (line: string) => said.push(line), terminal, steps: 20, stored: [], cache, ...options },
-    });
-  return { find, said, cache };
+  const all = { say: (line: string) => said.push(line), terminal, steps: 20, stored: [], cache, ...options };
+  const find = async (changes = {}) => await judgeOf("lenet", await bars(changes), all);
+  return { find, said, cache, options: all };
 }
 
 testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
@@ -29,7 +27,7 @@ testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
   const { find, said, cache } = finder(folder);
   const made = (await find())!;
   const path = join(cache, `${await digestOf(await bars())}.safetensors`);
-  assert.deepEqual(said, [`Training a judge for bars, 20 steps; it is kept in ${path}`]);
+  assert.deepEqual(said, [`Training the judge lenet for bars, 20 steps; it is kept in ${path}`]);
   assert.deepEqual([made.source, made.digest], ["trained", await sha256(await Deno.readFile(path))]);
   const found = (await find())!;
   assert.equal(said.length, 1);
@@ -37,6 +35,25 @@ testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
   const pixels = new Float32Array(3 * 64).fill(0.5);
   assert.deepEqual(await found.judge(pixels), await made.judge(pixels));
   assert.deepEqual(await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name)), [path]);
+});
+
+testInFolder("judgesOf() finds both judges, each in a file of its own", async (folder) => {
+  using _device = await opened();
+  const { options, cache } = finder(folder);
+  const judges = await judgesOf(await bars(), options);
+  assert.deepEqual(judges.map(({ name, source }) => [name, source]), [["lenet", "trained"], [
+    "vgg",
+    "trained",
+  ]]);
+  const digest = await digestOf(await bars());
+  const files = await Array.fromAsync(Deno.readDir(cache), ({ name }) => name);
+  assert.deepEqual(files.sort(), [`${digest}-vgg.safetensors`, `${digest}.safetensors`]);
+  await Deno.rename(join(cache, `${digest}-vgg.safetensors`), join(cache, `${digest}.safetensors`));
+  assert.equal(
+    (await judgesOf(await bars(), options))[0].source,
+    "trained",
+    "a file with the other judge is replaced",
+  );
 });
 
 testInFolder("judgeOf() trains a judge once for several concurrent callers", async (folder) => {
@@ -82,7 +99,8 @@ testInFolder(
     const { digest } = (await find())!;
     const path = join(cache, `${await digestOf(await bars())}.safetensors`);
     const whole = await Deno.readFile(path);
-    const foreign = (await makeJudge(await bars({ digest: "0".repeat(64) }), { steps: 1, seed: 1 }))!.bytes;
+    const foreign =
+      (await makeJudge(await bars({ digest: "0".repeat(64) }), { name: "lenet", steps: 1, seed: 1 }))!.bytes;
     const network = await Deno.readFile(
       new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url),
     );
@@ -138,7 +156,7 @@ testInFolder(
     const dataDigest = await digestOf(await bars());
     const root = fileURLToPath(new URL("../../..", import.meta.url));
     const stored = (file: string, digest = "0".repeat(64)) => ({
-      stored: [{ file, digest, dataDigest, command: "" }],
+      stored: [{ name: "lenet" as const, file, digest, dataDigest, command: "" }],
     });
     const file = "checkpoints/mnist_residual.safetensors"; // not a judge
     const digest = await sha256(await Deno.readFile(join(root, file)));
@@ -161,7 +179,7 @@ testInFolder(
       [{ height: 4, width: 16 }, "2 classes of images [1, 4, 16]"],
     ] as const;
     for (const [changes, sizes] of other) {
-      const { bytes } = (await makeJudge(await bars(changes), { steps: 1, seed: 1 }))!;
+      const { bytes } = (await makeJudge(await bars(changes), { name: "lenet", steps: 1, seed: 1 }))!;
       await Deno.writeFile(join(root, path), bytes);
       await refused(
         {},
@@ -172,15 +190,15 @@ testInFolder(
   },
 );
 
-testInFolder("judgeFor() says why there is no judge", async (folder) => {
+testInFolder("judgesFor() says why there are no judges", async (folder) => {
   const { said } = finder(folder);
   for (const classes of [0, 1]) {
-    assert.equal(await judgeFor(await bars({ classes }), { say: (line) => said.push(line) }), undefined);
+    assert.deepEqual(await judgesFor(await bars({ classes }), { say: (line) => said.push(line) }), []);
   }
-  const rest = "figures that need one are left out";
+  const rest = "figures that need them are left out";
   assert.deepEqual(said, [
-    `No judge for bars, which has no labels: ${rest}`,
-    `No judge for bars, which has one class alone: ${rest}`,
+    `No judges for bars, which has no labels: ${rest}`,
+    `No judges for bars, which has one class alone: ${rest}`,
   ]);
 });
 

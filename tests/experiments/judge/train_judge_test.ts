@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { accuracyOf, classifierBatches, makeJudge } from "../../../experiments/judge/train_judge.ts";
+import { accuracyOf, classifierBatches, makeJudge, recipes } from "../../../experiments/judge/train_judge.ts";
 import { digestOf, type Labelled } from "../../../experiments/judge/data_judge.ts";
 import { withDevice } from "../../../kernels/mod.ts";
 import { loadJudge } from "../../../models/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { bars } from "./bars.ts";
 
-const how = { steps: 60, seed: 5 };
+const how = { name: "lenet", steps: 60, seed: 5 } as const;
 
 testOnDevices("makeJudge() learns an easy data set, and records its settings", async (device) => {
   const data = await bars();
@@ -36,6 +36,13 @@ testOnDevices("makeJudge() learns an easy data set, and records its settings", a
   assertClose([await accuracyOf(judge, many)], [(20 * info.accuracy + 1 - info.accuracy) / 21], 1e-9);
 });
 
+testOnCpu("makeJudge() trains vgg by its own design, and names it in the command", async (device) => {
+  const { bytes, info } = (await makeJudge(await bars(), { name: "vgg", steps: 150, seed: 5 }))!;
+  assert.ok(info.accuracy > 0.95, `accuracy ${info.accuracy}`);
+  assert.equal(info.command, "deno task judge --judge vgg --data bars --steps 150 --seed 5 --device cpu");
+  assert.equal(withDevice(device, () => loadJudge(bytes, "a file")).info.name, "vgg");
+});
+
 testOnDevices("makeJudge() never learns from test images", async () => {
   const data = await bars();
   const { images, labels, count } = data.test;
@@ -45,7 +52,7 @@ testOnDevices("makeJudge() never learns from test images", async () => {
     count,
   };
   const weights = async (test: Labelled) => {
-    const { bytes } = (await makeJudge({ ...data, test }, { steps: 5, seed: 1 }))!;
+    const { bytes } = (await makeJudge({ ...data, test }, { ...how, steps: 5 }))!;
     return bytes.subarray(8 + Number(new DataView(bytes.buffer).getBigUint64(0, true)));
   };
   assert.deepEqual(await weights(other), await weights(data.test));
@@ -65,6 +72,7 @@ testOnDevices(
       { channels: C, height: H, width: W, train: { images, labels, count } },
       batchSize,
       3,
+      recipes.lenet,
     );
     assert.equal(batches.x.device, device);
     const moves = new Set<string>();
@@ -87,12 +95,40 @@ testOnDevices(
   },
 );
 
+testOnDevices("classifierBatches() damages half of a batch for vgg, and tells how much", async () => {
+  const data = await bars();
+  const still = { ...recipes.vgg, shift: 0 };
+  const [clean, damaged] = [{ ...still, faults: false }, still].map((recipe) => {
+    return classifierBatches(data, batchSize, 3, recipe);
+  });
+  for (const { load } of [clean, damaged]) load(0);
+  const [x, y, strengths] = await Promise.all([clean.x, damaged.x, damaged.faults].map((of) => of.read()));
+  const change = Array.from({ length: batchSize }, (_, n) => {
+    return Math.hypot(...x.subarray(64 * n, 64 * n + 64).map((value, i) => y[64 * n + i] - value));
+  });
+  const [half, grainyFrom] = [batchSize / 2, 3 * batchSize / 4];
+  change.forEach((size, n) => {
+    const [blur, grain] = strengths.subarray(2 * n, 2 * n + 2);
+    if (n < half) return assert.deepEqual([size, blur, grain], [0, 0, 0]);
+    assert.equal(n < grainyFrom ? grain : blur, 0);
+    const strength = blur + grain;
+    assert.ok(size > 0 && strength > 0.3 && strength <= 1, `${n}: ${size}, ${strength}`);
+  });
+  const grains = Array.from({ length: batchSize / 4 - 3 }, (_, i) => grainyFrom + i); // the last ones are noise
+  const [least, most] = grains.toSorted((a, b) => strengths[2 * a + 1] - strengths[2 * b + 1]).filter(
+    (_, i, all) => {
+      return i === 0 || i === all.length - 1;
+    },
+  );
+  assert.ok(change[least] < change[most], "more grain has a larger strength");
+});
+
 testOnDevices("classifierBatches() depends only on seed and step", async () => {
   const data = await bars();
   const batch = async (seed: number, ...steps: number[]) => {
-    const batches = classifierBatches(data, batchSize, seed);
+    const batches = classifierBatches(data, batchSize, seed, recipes.vgg);
     for (const step of steps) batches.load(step);
-    return await Promise.all([batches.x.read(), batches.labels.read()]);
+    return await Promise.all([batches.x.read(), batches.labels.readWords(), batches.faults.read()]);
   };
   assert.deepEqual(await batch(3, 0, 7), await batch(3, 7));
   assert.notDeepEqual(await batch(3, 7), await batch(3, 6));

@@ -154,7 +154,7 @@ testInFolder(
       const device = await init({ device: "cpu", threads: 1 });
       const stop = new AbortController();
       const say = async (line: string) => {
-        if (line.startsWith("Training a judge")) stop.abort(); // it was not stopped
+        if (line.startsWith("Training the judge")) stop.abort(); // it was not stopped
         await Deno.writeTextFile(join(study.folder, ".locks", `${cell.id}.2`), "");
         await beats[1].beat(); // the first one was that of the plan
       };

@@ -146,7 +146,15 @@ testInFolder("findPlan() makes a plan from flags or a file, whose name is the pl
 testInFolder("findPlan() refuses fields that no plan has, and null", async (folder) => {
   const path = join(folder, "mine.json");
   const fields = ["name", "preset", "grid", "cells", "fixed", "seeds", "budget", "evaluation"];
-  const ofEvaluation = ["count", "seed", "courseImages", "bitsImages", "solvers", "milestones"];
+  const ofEvaluation = [
+    "count",
+    "seed",
+    "courseImages",
+    "bitsImages",
+    "accuracySteps",
+    "solvers",
+    "milestones",
+  ];
   const cases: [plan: unknown, message: string][] = [
     ...fields.map((field): [unknown, string] => [
       { grid: { model: ["base"] }, [field]: null },

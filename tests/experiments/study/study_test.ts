@@ -251,7 +251,8 @@ testInFolder("resultOf() interpolates the seconds of milestones between lines of
   }));
   const log = [...lines, { step: 64, "eval/frechet": 3 }].map((line) => JSON.stringify(line) + "\n");
   await Deno.writeTextFile(`${folder}/metrics.jsonl`, log.join(""));
-  const milestones = [5, 20, 30, 60].map((step) => ({ step, frechet: 9 }));
+  const own = { value: 9, low: 8, high: 10 };
+  const milestones = [5, 20, 30, 60].map((step) => ({ step, cost: { frechet: own, "vgg/frechet": own } }));
   const frechet = { value: 7, low: 6, high: 8, evaluations: 0, seconds: 0 };
   const measures = { figures: { frechet }, costs: [], milestones };
   const { seconds, course } = await resultOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
@@ -261,6 +262,7 @@ testInFolder("resultOf() interpolates the seconds of milestones between lines of
     [1, 4, 6, 8, 10],
     "none is free before the first line",
   );
+  assert.deepEqual(course?.map((point) => point["vgg/frechet"]), [9, 9, 9, 9, undefined]);
 });
 
 Deno.test("milestonesOf() halves the training as often as possible, the earliest step first", () => {

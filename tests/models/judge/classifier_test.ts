@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import {
   argmax,
+  conv2d,
   crossEntropy,
   gradients,
   record,
+  relu,
+  reshape,
   tensor,
   uniforms,
   withDevice,
@@ -11,6 +14,7 @@ import {
 import {
   Classifier,
   type ClassifierOptions,
+  judgeNames,
   namedParameters,
   noise,
   optimizer,
@@ -24,13 +28,16 @@ const options = (channels: number, height: number, width: number, classes = 10):
 
 testOnDevices("Classifier.forward() takes any image size and number of classes", async (device) => {
   const sizes = [[1, 28, 28, 10], [3, 32, 32, 7], [3, 5, 9, 300], [1, 1, 4, 2], [2, 1, 1, 2]];
-  for (const [channels, height, width, classes] of sizes) {
-    const { logits, features, expected } = withDevice(device, () => {
-      const model = new Classifier(options(channels, height, width, classes), randomInitialiser(1));
+  const cases = judgeNames.flatMap((name) => sizes.map((size) => ({ name, size })));
+  for (const { name, size: [channels, height, width, classes] } of cases) {
+    const { logits, features, faults, expected } = withDevice(device, () => {
+      const sized = { ...options(channels, height, width, classes), name };
+      const model = new Classifier(sized, randomInitialiser(1));
       const found = model.forward(noise(1, [3, channels, height, width]));
       return { ...found, expected: model.last.forward(found.features) };
     });
     assert.deepEqual([logits.shape, features.shape], [[3, classes], [3, 84]]);
+    assert.deepEqual(faults?.shape, name === "vgg" ? [3, 2] : undefined);
     assertClose(await logits.read(), await expected.read(), 1e-6);
     const values = await features.read();
     assert.ok(values.every((value) => value >= 0) && values.some((value) => value > 0));
@@ -92,4 +99,23 @@ testOnDevices("Classifier learns by crossEntropy(), and generalises to new image
   const found = await argmax(model.forward(test.x).logits, 1).readWords();
   const right = found.filter((label, n) => label === classes[n]).length;
   assert.ok(right >= 57, `${right} of 60`);
+});
+
+testOnDevices("Classifier vgg averages each 2x2 window, without an odd row or column", async () => {
+  const model = new Classifier({ ...options(1, 3, 5, 2), name: "vgg" }, randomInitialiser(1));
+  const x = noise(1, [1, 1, 3, 5]);
+  const { weight, bias } = model.convs[0];
+  const level = relu(model.convs[1].forward(relu(conv2d(x, weight, bias, { padding: 1 }))));
+  const [values, pooled] = [await level.read(), [] as number[]];
+  for (let c = 0; c < 8; c++) {
+    for (const w of [0, 2]) {
+      const at = (h: number, w: number) => values[(c * 3 + h) * 5 + w];
+      pooled.push((at(0, w) + at(0, w + 1) + at(1, w) + at(1, w + 1)) / 4);
+    }
+  }
+  // The following levels see one row of two pixels, which cannot be halved.
+  let y = tensor(Float32Array.from(pooled), [1, 8, 1, 2]);
+  for (const conv of model.convs.slice(2)) y = relu(conv.forward(y));
+  const expected = relu(model.hidden.forward(reshape(y, [1, 64])));
+  assertClose(await model.forward(x).features.read(), await expected.read(), 1e-5);
 });

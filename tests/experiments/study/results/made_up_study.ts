@@ -29,6 +29,7 @@ export const plan: Plan = {
     guidance: null,
     courseImages: 0,
     bitsImages: 0,
+    accuracySteps: 0,
     milestones: 0,
     solvers: [],
   },
@@ -51,6 +52,19 @@ export const twoNetworks: readonly MadeUpSetup[] = [
   { settings: { model: "base" }, frechet: [24, 25.1, 23.9], parameters: 1000, multiplyAdds: 50_000 },
   { settings: { model: "residual" }, frechet: [14.1, 15.4, 13], parameters: 4000, multiplyAdds: 230_000 },
 ];
+
+/** The same by both judges, whose orders differ. */
+export const judgedTwice: readonly MadeUpSetup[] = twoNetworks.map((setup) => ({
+  ...setup,
+  more: (_, frechet) => ({
+    figures: {
+      frechet,
+      "vgg/frechet": 50 - frechet,
+      confident: 0.9 - frechet / 100,
+      velocity_error: 0.17 + frechet / 1000,
+    },
+  }),
+}));
 
 /** The cells of made-up setups, and the results of those that are finished. */
 export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results: FinishedCell[] } {
@@ -85,7 +99,7 @@ export function summaryOf(setups: readonly MadeUpSetup[]): Summary {
   return summarizeStudy(cells, results);
 }
 
-/** The stored table of {@linkcode twoNetworks}. */
+/** The stored table of {@linkcode judgedTwice}. */
 export const goldenTable = new URL("./golden_table.txt", import.meta.url);
 
 const imageSize = [8, 8] as const;
@@ -119,7 +133,7 @@ export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSe
 if (import.meta.main) {
   await init({ device: "cpu" });
   await withFolder(async (folder) => {
-    await writeMadeUpStudy(folder, twoNetworks);
+    await writeMadeUpStudy(folder, judgedTwice);
     await writeResults(folder);
     await Deno.copyFile(join(folder, "table.md"), goldenTable);
   });

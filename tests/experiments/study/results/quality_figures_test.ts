@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { qualityFigures } from "../../../../experiments/study/results/quality_figures.ts";
-import { type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
+import { judgedTwice, type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
 
 /** The points of a trace, as Plotly decodes them. */
 function valuesOf(trace: object, axis: "x" | "y"): number[] {
@@ -32,11 +32,11 @@ Deno.test("qualityFigures() draws means and intervals against what differs", () 
   assert.deepEqual([valuesOf(point, "x"), valuesOf(point, "y")[0].toFixed(2)], [[4000], "14.17"]);
   assert.deepEqual(valuesOf(bar, "x"), [4000, 4000, NaN]);
   assert.deepEqual(valuesOf(bar, "y").map((y) => y.toFixed(1)), ["11.2", "17.2", "NaN"]);
-  assert.equal(Object(layout.yaxis).title.text, "Fréchet distance (lower is better)");
+  assert.equal(Object(layout.yaxis).title.text, "Fréchet distance (lenet): lower is better");
   assert.equal("shapes" in layout, false, "nothing is known of real images");
   for (const { svg } of stills) {
     assert.ok(!svg.includes(">residual<"), "the row has the legend");
-    assert.ok(svg.includes(">Fréchet distance (lower is better)<"));
+    assert.ok(svg.includes(">Fréchet distance (lenet): lower is better<"));
   }
 });
 
@@ -88,6 +88,18 @@ Deno.test("qualityFigures() joins setups that differ only in width, and the poin
   const [withCourse] = figuresOf(twoNetworks.map((setup) => ({ ...setup, more: course }))).figures;
   const [drawn] = withCourse.plotly.data;
   assert.deepEqual([valuesOf(drawn, "x"), valuesOf(drawn, "y")], [[1000, 2000], [52, 27]]);
+});
+
+Deno.test("qualityFigures() has a panel for each judge", () => {
+  const { figures } = figuresOf(judgedTwice);
+  const seen = figures.map(({ plotly: { layout, data } }) => [
+    Object(layout.yaxis).title.text,
+    valuesOf(data[2], "y")[0].toFixed(1),
+  ]);
+  assert.deepEqual(seen, [
+    ["Fréchet distance (lenet): lower is better", "14.2"],
+    ["Fréchet distance (vgg): lower is better", "35.8"],
+  ]);
 });
 
 Deno.test("qualityFigures() has a logarithmic axis for values that span a decade", () => {

@@ -106,6 +106,8 @@ const sampled = (coupling: string, least: number): MadeUpSetup => ({
       solver: `heun:steps=${steps}`,
       evaluations: 2 * steps,
       frechet: frechet + 60 / steps,
+      "vgg/frechet": 2 * frechet,
+      "vgg/recognised": 0.5,
       recognised: 0.9 - 0.3 / steps,
     })),
   }),
@@ -117,15 +119,23 @@ const rowsOf = (setups: readonly MadeUpSetup[], title: RegExp) =>
   ) => [head, ...rows]);
 
 Deno.test("tablesOf() has the Fréchet distance of each setup by evaluations, cheapest first", () => {
-  const [table] = rowsOf([sampled("independent", 20), sampled("ot", 10)], /evaluations/);
+  const [table, second] = rowsOf([sampled("independent", 20), sampled("ot", 10)], /evaluations/);
   assert.deepEqual(table, [
     ["setup", "2 (heun:steps=1)", "8 (heun:steps=4)", "64 (heun:steps=32)"],
     ["independent", "81.0 (78.5 to 83.5)", "36.0 (33.5 to 38.5)", "22.9 (20.4 to 25.4)"],
     ["ot", "71.0 (68.5 to 73.5)", "26.0 (23.5 to 28.5)", "12.9 (10.4 to 15.4)"],
   ]);
+  assert.deepEqual(second.slice(1).map((row) => row[1]), ["42.0 (37.0 to 47.0)", "22.0 (17.0 to 27.0)"]);
   const [single] = rowsOf([sampled("ot", 10)], /evaluations/);
-  assert.deepEqual(single[0], ["evaluations", "the preset", "Recognised"]);
-  assert.deepEqual(single[1], ["2 (heun:steps=1)", "71.0 (68.5 to 73.5)", "60 % (60 % to 60 %)"]);
+  const titles = [
+    "Fréchet distance (lenet)",
+    "Fréchet distance (vgg)",
+    "Recognised (lenet)",
+    "Recognised (vgg)",
+  ];
+  assert.deepEqual(single[0], ["evaluations", ...titles]);
+  const cells = ["71.0 (68.5 to 73.5)", "22.0 (17.0 to 27.0)", "60 % (60 % to 60 %)", "50 % (50 % to 50 %)"];
+  assert.deepEqual(single[1], ["2 (heun:steps=1)", ...cells]);
 });
 
 Deno.test("tablesOf() leaves out empty tables and cells", () => {
@@ -145,7 +155,7 @@ Deno.test("csvOf() has a line for each figure of setups, solvers and differences
   )
     .trimEnd().split("\n");
   const starts = lines.map((line) => line.split(",").slice(0, 4).join(","));
-  for (const start of ["independent,,frechet,1 2 3", "independent,,frechet by heun:steps=4,1 2 3"]) {
+  for (const start of ["independent,,frechet,1 2 3", "independent,,vgg/frechet by heun:steps=4,1 2 3"]) {
     assert.ok(starts.includes(start), starts.join("\n"));
   }
   assert.ok(

@@ -6,7 +6,13 @@ import { dataIn } from "../../../viz/report/page_content.ts";
 import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
 import { readGif } from "../../../viz/image/gif_reading.ts";
-import { goldenTable, type MadeUpSetup, twoNetworks, writeMadeUpStudy } from "./made_up_study.ts";
+import {
+  goldenTable,
+  judgedTwice,
+  type MadeUpSetup,
+  twoNetworks,
+  writeMadeUpStudy,
+} from "./made_up_study.ts";
 
 const device = await init({ device: "cpu" });
 const files = { read: true, write: true } as const;
@@ -34,7 +40,7 @@ async function written(folder: string) {
   return { files, problems, conclusion, results };
 }
 
-testStudy("writeResults() writes every file of results", twoNetworks, async (folder) => {
+testStudy("writeResults() writes every file of results", judgedTwice, async (folder) => {
   const { files, problems, conclusion, results } = await written(folder);
   assert.deepEqual(files, [
     ...["comparison.gif", "figure.html", "figure.png", "figure.svg", "report.html", "results.json"],

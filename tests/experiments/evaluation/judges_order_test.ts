@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { type Ordered, orderInWords } from "../../../experiments/evaluation/judges_order.ts";
+
+/** Something with a Fréchet distance by each judge, and intervals of 1 to either side. */
+function measured(label: string, first: number, second?: number): Ordered {
+  const around = (value: number) => ({ value, low: value - 1, high: value + 1 });
+  const figures = { frechet: around(first), ...second !== undefined && { "vgg/frechet": around(second) } };
+  return { label, figures: { ...figures, velocity_error: around(0) } };
+}
+
+Deno.test("orderInWords() says whether two judges put things in the same order, and names a pair if not", () => {
+  const start = "The judges lenet and vgg disagree in order by Fréchet distance";
+  const cases: readonly (readonly [things: readonly Ordered[], words: string | undefined])[] = [
+    [[measured("a", 5, 50), measured("b", 9, 90)], "The judges lenet and vgg agree in order by every figure"],
+    [[measured("a", 5, 50), measured("b", 9, 50)], "The judges lenet and vgg agree in order by every figure"],
+    [[measured("a", 5, 90), measured("b", 9, 50)], `${start} (1 of 1 pair: a and b)`],
+    [
+      [measured("a", 5, 90), measured("b", 6, 50)],
+      `${start} (1 of 1 pair: a and b, whose intervals overlap)`,
+    ],
+    [
+      [measured("a", 5, 51), measured("b", 9, 50)],
+      `${start} (1 of 1 pair: a and b, whose intervals overlap)`,
+    ],
+    [
+      [measured("a", 5, 90), measured("b", 6, 50), measured("c", 9, 40)],
+      `${start} (3 of 3 pairs, such as a and c)`,
+    ],
+    [[measured("a", 5, 50), measured("b", 9)], undefined],
+    [[measured("a", 5, 50)], undefined],
+    [[], undefined],
+  ];
+  for (const [things, words] of cases) assert.equal(orderInWords(things), words);
+});
+
+Deno.test("orderInWords() names every figure that differs, and needs no intervals", () => {
+  const thing = (label: string, ...[frechet, second, recall, other]: number[]): Ordered => ({
+    label,
+    figures: {
+      frechet: { value: frechet },
+      "vgg/frechet": { value: second },
+      recall: { value: recall },
+      "vgg/recall": { value: other },
+    },
+  });
+  assert.equal(
+    orderInWords([thing("a", 1, 2, 0.5, 0.9), thing("b", 2, 1, 0.6, 0.8)]),
+    "The judges lenet and vgg disagree in order by Fréchet distance (1 of 1 pair: a and b), " +
+      "by Recall (1 of 1 pair: a and b)",
+  );
+});
