@@ -14,7 +14,12 @@ const settings = defineSettings({
 });
 
 /** Files of the checkout that the example page needs. */
-const pages = ["examples/sample_in_page.html", "web/flow.js", "checkpoints/mnist_residual.safetensors"];
+const pages = [
+  "examples/sample_in_page.html",
+  "examples/sample_in_worker.js",
+  "web/flow.js",
+  "checkpoints/mnist_residual.safetensors",
+];
 
 /** `deno task build:site`: a run's report as a website, with the library and the example page beside it. */
 export const siteTask = task({

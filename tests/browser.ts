@@ -73,7 +73,10 @@ export async function testInBrowserWithWebGpu(
   await testInBrowser(name, test, adapter ? undefined : "Chromium gives no WebGPU adapter", software);
 }
 
-/** Script that runs first in a page: removes all that the library could compute on, also in workers whose program it makes. */
+/**
+ * Script that runs first in a page or worker: removes all that the library could compute on, in workers with a program
+ * from the page, too.
+ */
 export function withoutDevices(): void {
   const remove = () => {
     Object.defineProperty(navigator, "gpu", { value: undefined });

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { element } from "./dom.ts";
 
 /** A trace or a layout as Plotly takes it. */
 export type PlotlyPart = Record<string, unknown>;
@@ -11,7 +12,6 @@ declare const Plotly: {
     layout: PlotlyPart,
     config: PlotlyPart,
   ): Promise<unknown>;
-  relayout(element: HTMLElement, changes: PlotlyPart): Promise<unknown>;
 };
 
 /** An axis of a drawn chart, in CSS pixels from the left or upper edge of its element. */
@@ -23,7 +23,12 @@ export interface PlotAxis {
 }
 
 interface PlotElement extends HTMLElement {
-  readonly _fullLayout: { readonly xaxis: PlotAxis; readonly yaxis: PlotAxis };
+  readonly _fullLayout: {
+    readonly xaxis: PlotAxis;
+    readonly yaxis: PlotAxis;
+    /** The area of all plots in the chart. */
+    readonly _size: { readonly t: number; readonly h: number };
+  };
   readonly _fullData: readonly { readonly visible: boolean | string; readonly legendgroup: string }[];
   on(event: "plotly_afterplot", handler: () => void): void;
 }
@@ -73,6 +78,8 @@ export function refreshCharts(): void {
 export class Chart {
   #drawn = false;
   #t: number | undefined;
+  /** The line at t: an element of its own, as Plotly takes 20 ms to move one. */
+  #line: HTMLElement | undefined;
 
   /**
    * @param traces makes the traces whenever colours or data change
@@ -92,25 +99,28 @@ export class Chart {
   draw(t?: number): void {
     this.#t = t;
     const theme = themeNow();
-    const lineAtT = {
-      type: "line",
-      x0: t,
-      x1: t,
-      y0: 0,
-      y1: 1,
-      yref: "paper",
-      line: { color: theme.ink, width: 1 },
-    };
     const layout = {
       template: { layout: commonLayout(theme) },
       width: this.element.clientWidth, // at once: Plotly's own resizing comes too late for printing
       uirevision: "same", // keeps what the reader hid
-      ...t !== undefined && { shapes: [lineAtT] },
       ...this.layout(),
     };
     const config = { displayModeBar: false, responsive: true };
     Plotly.react(this.element, this.traces(theme), layout, config);
+    if (!this.#drawn && t !== undefined) {
+      this.#line = element("div", { class: "at-t" });
+      this.element.append(this.#line);
+      this.onDrawn(() => this.#placeLine());
+    }
     this.#drawn = true;
+    this.#placeLine();
+  }
+
+  #placeLine(): void {
+    if (!this.#line || this.#t === undefined) return;
+    const { xaxis: { _offset, l2p }, _size: { t: top, h } } = (this.element as PlotElement)._fullLayout;
+    const left = _offset + l2p(this.#t);
+    Object.assign(this.#line.style, { transform: `translate(${left}px, ${top}px)`, height: `${h}px` });
   }
 
   /** Redraws the chart with current colours and data, if it was drawn before. */
@@ -123,7 +133,7 @@ export class Chart {
     if (!this.#drawn) return this.draw(t);
     if (t === this.#t) return;
     this.#t = t;
-    Plotly.relayout(this.element, { "shapes[0].x0": t, "shapes[0].x1": t });
+    this.#placeLine();
   }
 
   /** Calls back whenever the chart was drawn anew, also in another size; call it after the chart is drawn. */

@@ -54,12 +54,17 @@ async function start(program: string): Promise<void> {
   document.documentElement.dataset.ready = "true";
 }
 
-/** Runs Plotly, which defines a global name. */
+/** Runs Plotly, which defines a global name. Browsers compile the script of a URL beside the main thread. */
 async function loadPlotly(): Promise<void> {
-  const script = element("script", {
-    text: new TextDecoder().decode(await inflated(byId("plotly").textContent!)),
-  });
+  const text = await inflated(byId("plotly").textContent!);
+  const src = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const script = element("script", { src });
+  const loaded = new Promise((resolve, reject) =>
+    Object.assign(script, { onload: resolve, onerror: reject })
+  );
   document.head.append(script);
+  await loaded;
+  URL.revokeObjectURL(src);
 }
 
 /** Wraps a function to act only once. */

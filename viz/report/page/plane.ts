@@ -8,6 +8,27 @@ export type ClassedTrajectories =
   & Pick<PlaneTrajectories, "t" | "position" | "velocity" | "shape">
   & { readonly classes: ArrayLike<number> };
 
+/** What is drawn of a run: trajectories and real images. */
+export type DrawnPlane = PlaneTrajectories & ClassedTrajectories;
+
+/** Share of the range of an axis that is free at each end. */
+const margin = 0.06;
+
+/** The range of each axis around all trajectories and real images. */
+export function rangesOf({ position, real }: DrawnPlane): (readonly [low: number, high: number])[] {
+  return [0, 1].map((axis) => {
+    let [low, high] = [Infinity, -Infinity];
+    for (const values of [position, real.position]) {
+      for (let i = axis; i < values.length; i += 2) {
+        low = Math.min(low, values[i]);
+        high = Math.max(high, values[i]);
+      }
+    }
+    const free = margin * (high - low || 1);
+    return [low - free, high + free];
+  });
+}
+
 /** How far arrows look ahead in t. */
 const ahead = 0.1;
 

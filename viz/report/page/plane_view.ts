@@ -1,13 +1,12 @@
 /// <reference lib="dom" />
 import { sizeWithChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
-import type { PlaneTrajectories } from "../report_data.ts";
 import { type Quantiles, quantiles } from "../series.ts";
 import { Chart, type PlotlyPart, runLine, type Theme } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, plotlyText } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
-import { classColour, type ClassedTrajectories, classesOf, noClass, signsOf, trailsOf } from "./plane.ts";
+import { classColour, classesOf, type DrawnPlane, noClass, rangesOf, signsOf } from "./plane.ts";
 import { SampleLayer } from "./sample_layer.ts";
 import type { Views } from "./views.ts";
 
@@ -21,7 +20,7 @@ export class PlaneView {
     readonly run: number;
     readonly name: string;
     readonly classNames: readonly string[];
-    readonly plane: PlaneTrajectories & ClassedTrajectories;
+    readonly plane: DrawnPlane;
   }[];
   readonly #choice = byId<HTMLSelectElement>("plane-run");
   readonly #place = byId("plane-chart");
@@ -69,66 +68,46 @@ export class PlaneView {
       for (const words of document.querySelectorAll<HTMLElement>("[data-plane]")) {
         words.hidden = words.dataset.plane !== this.#choice.value;
       }
-      if (first) this.#chart.onDrawn(() => this.#drawSamples());
-    }
-    this.#drawSamples();
+      if (first) this.#chart.onDrawn(() => this.#drawSamples(true));
+      this.#drawSamples(true);
+    } else this.#drawSamples();
   }
 
-  #drawSamples(): void {
+  /** @param anew whether the chart was drawn anew */
+  #drawSamples(anew = false): void {
     const { plane } = this.#run;
     const [signs, chosen, { t }] = [this.#signs, this.#sample, this.clock];
-    this.#layer.draw({ plane, t, signs, chosen }, this.#theme!);
+    const shown = { plane, t, signs, chosen };
+    if (anew) this.#layer.drawTrails(shown, this.#theme!);
+    this.#layer.draw(shown, this.#theme!);
   }
 
-  /** Traces of real images, of trajectories by class, and of the legend. */
+  /** The legend: Plotly draws it and the axes, the layer everything else. */
   #traces(theme: Theme): PlotlyPart[] {
-    const { plane } = this.#run;
-    const { real } = plane;
-    const marks = real.classes
-      ? {
-        mode: "text",
-        text: Array.from(real.classes, (c) => plotlyText(this.#signs.get(c)!)),
-        textfont: { size: 10, color: Array.from(real.classes, (c) => classColour(theme, c)) },
-        opacity: 0.35,
-      }
-      : { mode: "markers", marker: { size: 5, color: theme.muted }, opacity: 0.22 };
-    const realTrace = {
-      x: real.position.filter((_, i) => i % 2 === 0),
-      y: real.position.filter((_, i) => i % 2 === 1),
-      ...marks,
-      name: "real images",
-      showlegend: false,
-    };
-    return [
-      realTrace,
-      ...classesOf([plane.classes]).flatMap((c) => {
-        const color = classColour(theme, c);
-        const [sign, name] = [this.#signs.get(c)!, this.#nameOf(c)];
-        const legendgroup = `${c}`;
-        const line = { color, width: 0.7 };
-        return [
-          { ...trailsOf(plane, c), legendgroup, mode: "lines", line, opacity: 0.3, showlegend: false },
-          {
-            ...{ x: [null], y: [null], legendgroup, mode: "markers", marker: { color, size: 8 } },
-            name: plotlyText(sign === name ? name : `${sign}: ${name}`),
-            showlegend: c !== noClass,
-          },
-        ];
-      }),
-    ];
+    return classesOf([this.#run.plane.classes]).map((c) => {
+      const [sign, name] = [this.#signs.get(c)!, this.#nameOf(c)];
+      return {
+        ...{ x: [null], y: [null], legendgroup: `${c}`, mode: "markers" },
+        marker: { color: classColour(theme, c), size: 8 },
+        name: plotlyText(sign === name ? name : `${sign}: ${name}`),
+        showlegend: c !== noClass,
+      };
+    });
   }
 
   #layout(): PlotlyPart {
+    const { plane } = this.#run;
+    const [x, y] = rangesOf(plane);
     const axis = { zeroline: false, showgrid: true };
     return {
       showlegend: true,
-      ...classesOf([this.#run.plane.classes]).length > mostAbove && {
+      ...classesOf([plane.classes]).length > mostAbove && {
         legend: { orientation: "v", x: 1.01, y: 1, yanchor: "top" }, // scrolls
       },
       hovermode: false,
       uirevision: this.#choice.value, // other classes
-      xaxis: { ...axis, title: { text: "first component" } },
-      yaxis: { ...axis, title: { text: "second component" }, scaleanchor: "x" },
+      xaxis: { ...axis, range: x, title: { text: "first component" } },
+      yaxis: { ...axis, range: y, title: { text: "second component" }, scaleanchor: "x" },
     };
   }
 

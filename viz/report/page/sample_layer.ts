@@ -1,14 +1,15 @@
 /// <reference lib="dom" />
+import type { ChartLines } from "../../flow/quiver.ts";
 import type { Chart, Theme } from "./charts.ts";
 import { byId } from "./dom.ts";
-import { classAt, classColour, type ClassedTrajectories, noClass } from "./plane.ts";
+import { classAt, classColour, type DrawnPlane, noClass, trailsOf } from "./plane.ts";
 
-/** Pixels: size of a sign, radius of the paper behind it, and how far from a sample a pointer finds it. */
-const pixels = { sign: 13, halo: 7, reach: 14 } as const;
+/** Pixels: sizes of signs, radius of the paper behind one, and how far from a sample a pointer finds it. */
+const pixels = { sign: 13, realSign: 10, halo: 7, reach: 14 } as const;
 
 /** Samples at a time t. */
 export interface ShownSamples {
-  readonly plane: ClassedTrajectories;
+  readonly plane: DrawnPlane;
   readonly t: number;
   /** The sign of each class; classes are drawn in this order. */
   readonly signs: ReadonlyMap<number, string>;
@@ -16,9 +17,14 @@ export interface ShownSamples {
   readonly chosen: number;
 }
 
-/** Draws samples over a chart: a sign and an arrow each, on a canvas, as Plotly takes too long for each frame. */
+/**
+ * Draws in a chart with axes and legend, on canvases, as Plotly takes too long: real images and the trails of samples,
+ * once, and at each t a sign and an arrow for each sample.
+ */
 export class SampleLayer {
   readonly #canvas = byId<HTMLCanvasElement>("plane-samples");
+  /** Real images and trails. */
+  readonly #trails = document.createElement("canvas");
   #places: { readonly n: number; readonly x: number; readonly y: number }[] = [];
 
   /** @param onPoint called with a sample that is pointed at or tapped */
@@ -34,54 +40,102 @@ export class SampleLayer {
     }
   }
 
+  /** Draws real images and trails, after the chart has changed. */
+  drawTrails({ plane, signs }: ShownSamples, theme: Theme): void {
+    const { left, top, hidden } = this.#frame;
+    const context = this.#cleared(this.#trails);
+    const { real } = plane;
+    context.font = `${pixels.realSign}px system-ui, sans-serif`;
+    context.globalAlpha = real.classes ? 0.35 : 0.22;
+    for (let i = 0; 2 * i < real.position.length; i++) {
+      const [x, y] = [left(real.position[2 * i]), top(real.position[2 * i + 1])];
+      const c = real.classes?.[i];
+      context.fillStyle = c === undefined ? theme.muted : classColour(theme, c);
+      if (c === undefined) fillDot(context, x, y, 2.5);
+      else context.fillText(signs.get(c)!, x, y);
+    }
+    Object.assign(context, { globalAlpha: 0.3, lineWidth: 0.7 });
+    for (const c of signs.keys()) {
+      if (hidden.has(`${c}`)) continue;
+      context.strokeStyle = classColour(theme, c);
+      this.#stroke(context, trailsOf(plane, c));
+    }
+  }
+
   draw({ plane, t, signs, chosen }: ShownSamples, theme: Theme): void {
-    const { x, y, hidden } = this.chart.frame;
-    const { clientWidth: width, clientHeight: height } = this.#canvas;
-    const ratio = devicePixelRatio;
-    Object.assign(this.#canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
-    const context = this.#canvas.getContext("2d")!;
-    context.scale(ratio, ratio);
-    context.rect(x._offset, y._offset, x._length, y._length);
-    context.clip();
-    Object.assign(context, { textAlign: "center", textBaseline: "middle", lineWidth: 1.2 });
+    const { left, top, hidden } = this.#frame;
+    const context = this.#cleared(this.#canvas);
+    if (this.#trails.width > 0) {
+      context.drawImage(this.#trails, 0, 0, this.#canvas.clientWidth, this.#canvas.clientHeight);
+    }
     context.font = `700 ${pixels.sign}px system-ui, sans-serif`;
-    const dot = (left: number, top: number, radius: number) => {
-      context.beginPath();
-      context.arc(left, top, radius, 0, 2 * Math.PI);
-    };
+    context.lineWidth = 1.2;
     this.#places = [];
     for (const [c, sign] of signs) {
       if (hidden.has(`${c}`)) continue;
       const { points, arrows } = classAt(plane, c, t);
       const color = classColour(theme, c);
       context.strokeStyle = color;
-      context.beginPath();
-      arrows.x.forEach((value, i) => {
-        const place = [x._offset + x.l2p(value), y._offset + y.l2p(arrows.y[i])] as const;
-        if (Number.isNaN(value)) return;
-        if (i === 0 || Number.isNaN(arrows.x[i - 1])) context.moveTo(...place);
-        else context.lineTo(...place);
-      });
-      context.stroke();
+      this.#stroke(context, arrows);
       points.customdata.forEach((n, i) => {
-        const [left, top] = [x._offset + x.l2p(points.x[i]), y._offset + y.l2p(points.y[i])];
-        this.#places.push({ n, x: left, y: top });
+        const [x, y] = [left(points.x[i]), top(points.y[i])];
+        this.#places.push({ n, x, y });
         context.globalAlpha = 0.75;
         context.fillStyle = theme.paper;
-        dot(left, top, pixels.halo);
-        context.fill();
+        fillDot(context, x, y, pixels.halo);
         context.globalAlpha = 1;
         context.fillStyle = color;
-        if (c === noClass) {
-          dot(left, top, 3.5);
-          context.fill();
-        } else context.fillText(sign, left, top + 1);
+        if (c === noClass) fillDot(context, x, y, 3.5);
+        else context.fillText(sign, x, y + 1);
       });
     }
     const ringed = this.#places.find(({ n }) => n === chosen);
     if (!ringed) return;
     Object.assign(context, { strokeStyle: theme.ink, lineWidth: 2 });
-    dot(ringed.x, ringed.y, pixels.halo + 2);
+    context.beginPath();
+    context.arc(ringed.x, ringed.y, pixels.halo + 2, 0, 2 * Math.PI);
     context.stroke();
   }
+
+  /** Where values are in the chart, in CSS pixels, and the classes that the reader hid. */
+  get #frame() {
+    const { x, y, hidden } = this.chart.frame;
+    return {
+      left: (value: number) => x._offset + x.l2p(value),
+      top: (value: number) => y._offset + y.l2p(value),
+      hidden,
+    };
+  }
+
+  /** The context of an empty canvas as large as the chart, in CSS pixels; drawing is limited to the area of the axes. */
+  #cleared(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+    const { clientWidth, clientHeight } = this.#canvas;
+    const ratio = document.documentElement.dataset.print ? 3 : devicePixelRatio;
+    const [width, height] = [clientWidth, clientHeight].map((side) => Math.round(side * ratio));
+    Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d")!;
+    context.scale(ratio, ratio);
+    const { x, y } = this.chart.frame;
+    context.rect(x._offset, y._offset, x._length, y._length);
+    context.clip();
+    return Object.assign(context, { textAlign: "center", textBaseline: "middle" });
+  }
+
+  /** Strokes lines through points, with a gap at each NaN. */
+  #stroke(context: CanvasRenderingContext2D, { x, y }: ChartLines): void {
+    const { left, top } = this.#frame;
+    context.beginPath();
+    x.forEach((value, i) => {
+      if (Number.isNaN(value)) return;
+      if (i === 0 || Number.isNaN(x[i - 1])) context.moveTo(left(value), top(y[i]));
+      else context.lineTo(left(value), top(y[i]));
+    });
+    context.stroke();
+  }
+}
+
+function fillDot(context: CanvasRenderingContext2D, x: number, y: number, radius: number): void {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.fill();
 }

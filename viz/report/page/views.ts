@@ -1,9 +1,19 @@
 /// <reference lib="dom" />
 import { Chart, type PlotlyPart, type Theme } from "./charts.ts";
 
-/** Draws views at most once per frame, when they are on or near the screen. */
+interface View {
+  readonly draw: () => void;
+  near: boolean;
+  stale: boolean;
+  drawn: boolean;
+}
+
+/**
+ * Draws views at most once per frame, when they are on or near the screen. In each frame, at most one is drawn that was
+ * never drawn before, because first drawings of charts take long.
+ */
 export class Views {
-  readonly #views = new Map<Element, { draw: () => void; near: boolean; stale: boolean }>();
+  readonly #views = new Map<Element, View>();
   #waiting = false;
   readonly #observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) this.#views.get(target)!.near = isIntersecting;
@@ -12,7 +22,7 @@ export class Views {
 
   /** Adds a view, which is drawn when first visible and after each change. */
   add(element: Element, draw: () => void): void {
-    this.#views.set(element, { draw, near: false, stale: true });
+    this.#views.set(element, { draw, near: false, stale: true, drawn: false });
     this.#observer.observe(element);
   }
 
@@ -27,7 +37,7 @@ export class Views {
   /** Draws all views, wherever they are. */
   drawAll(): void {
     this.#views.forEach((view) => view.near = true);
-    this.#drawStale();
+    for (const view of this.#stale) draw(view);
   }
 
   /** Redraws all views, or the view of one element. */
@@ -41,15 +51,20 @@ export class Views {
     this.#waiting = true;
     requestAnimationFrame(() => {
       this.#waiting = false;
-      this.#drawStale();
+      const [first, ...others] = this.#stale.filter(({ drawn }) => !drawn);
+      for (const view of this.#stale) if (view.drawn) draw(view);
+      if (first) draw(first);
+      if (others.length > 0) this.#wait();
     });
   }
 
-  #drawStale(): void {
-    for (const view of this.#views.values()) {
-      if (!view.near || !view.stale) continue;
-      view.stale = false;
-      view.draw();
-    }
+  get #stale(): View[] {
+    return [...this.#views.values()].filter(({ near, stale }) => near && stale);
   }
+}
+
+function draw(view: View): void {
+  view.stale = false;
+  view.drawn = true;
+  view.draw();
 }
