@@ -92,7 +92,10 @@ async function startLive(
   const [first] = explorer.names.keys();
   if (!document.getElementById("library")) return void say(runs[first].live);
   try {
-    new Live(await RemoteEngine.open(program), explorer, clock, runs);
+    const engine = await RemoteEngine.open(program);
+    const drawable = [...explorer.names.keys()].filter((run) => typeof runs[run].live === "object");
+    await Promise.allSettled(drawable.map((run) => engine.classes(run))); // Live says why one fails
+    new Live(engine, explorer, clock, runs);
   } catch (error) {
     say(messageOf(error));
   }

@@ -96,7 +96,7 @@ export class RemoteEngine {
     return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.offered.device}`;
   }
 
-  /** The number of classes of a run's network, 0 if it is unconditional. */
+  /** Loads the network of a run, once; returns its number of classes, 0 if it is unconditional. */
   classes(run: number): Promise<number> {
     let classes = this.#networks.get(run);
     if (!classes) {
