@@ -57,7 +57,9 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   await place.succeed("build:site", "a --out site");
   assert.deepEqual(await place.read("site", "index.html"), atTheEnd);
   assert.ok((await place.read("site", "web", "flow.js")).length > 100_000);
-  for (const file of ["sample_in_page.html", "sample_in_worker.js"]) await place.read("site", "examples", file);
+  for (const file of ["sample_in_page.html", "sample_in_worker.js"]) {
+    await place.read("site", "examples", file);
+  }
   await place.succeed("build:site", "a --out site"); // again
   const { stderr: refused } = await place.run("build:site", "a --out a");
   assert.match(
