@@ -44,7 +44,7 @@ const entries = [
 /** All imports in the repository, including notebooks and pages. */
 async function allImports(): Promise<Import[]> {
   const files = await filesBelow("./", ["runs", "node_modules", "coverage"]);
-  return importsFrom(files.filter((path) => /\.(ts|html|ipynb)$/.test(path)));
+  return importsFrom(files.filter((path) => /\.([jt]s|html|ipynb)$/.test(path)));
 }
 
 testNeeding(
