@@ -2,7 +2,6 @@ import { type Estimate, judgeNames, type Points } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { verdicts } from "../judge/train_judge.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";
 import {
   type Checked,
@@ -21,7 +20,7 @@ import { orderInWords } from "./judges_order.ts";
 import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
 import { type FigureKey, figureKey, shownFigure, titleOf } from "./figures.ts";
 import { Monitor, type Watch } from "./measurement.ts";
-import { certainShare, keyed } from "./measurements/judged.ts";
+import { keyed, recognised } from "./measurements/judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
@@ -37,9 +36,12 @@ const solverCost = fieldsOf({
   frechet: estimate,
   /** Share of samples that the judge is certain about. */
   confident: estimate,
+  /** Share of samples that show the class that was asked for, of a network with classes; absent before version 0.10. */
+  asked_class: ifGiven(estimate),
   /** The same by the second judge; files of versions 0.7 to 0.9 have only the first. */
   "vgg/frechet": ifGiven(estimate),
   "vgg/confident": ifGiven(estimate),
+  "vgg/asked_class": ifGiven(estimate),
 });
 
 const checks = {
@@ -103,15 +105,15 @@ export async function* compareSolvers(
     const drawing = { count, seed, guidance, how: makeSolver(spec).how };
     const drawn = await monitor.unlessStopped(() => drawForEvaluation(subject, drawing, monitor));
     if (!drawn) return;
-    const { pixels, evaluations, seconds } = drawn;
+    const { pixels, labels, evaluations, seconds } = drawn;
     const figures: Partial<Record<FigureKey, Estimate>> = {};
     for (const { judge, reference } of views) {
-      const { features, probabilities } = await judge.judge(pixels.values);
-      const found = {
-        frechet: frechetDistance(reference, features),
-        confident: certainShare(verdicts(probabilities, judge.classes)),
-      };
-      Object.assign(figures, keyed(judge, found));
+      const judgement = await judge.judge(pixels.values);
+      const { class_entropy: _, ...shares } = recognised(judgement, judge.classes, labels);
+      Object.assign(
+        figures,
+        keyed(judge, { frechet: frechetDistance(reference, judgement.features), ...shares }),
+      );
     }
     const { frechet, confident, ...others } = figures;
     yield { spec, evaluations, seconds, frechet: frechet!, confident: confident!, ...others };
@@ -159,8 +161,11 @@ export async function measureSolvers(
   return costs;
 }
 
-/** The keys of the Fréchet distances, or of another figure of solvers, by the judges that measured all of them. */
-export function judgedKeys(solvers: readonly SolverCost[], name: "frechet" | "confident"): SolverFigure[] {
+/** The keys of a figure of solvers, by the judges that measured all of them. */
+function judgedKeys(
+  solvers: readonly SolverCost[],
+  name: "frechet" | "confident" | "asked_class",
+): SolverFigure[] {
   return judgeNames.map((judge) => figureKey(name, judge) as SolverFigure)
     .filter((key) => solvers.every((cost) => cost[key]));
 }
@@ -187,7 +192,8 @@ function bestBy(solvers: readonly SolverCost[], key: SolverFigure): SolverCost {
 /** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. Below, whether the judges agree. */
 export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
   const chosen = cheapestOfBest(solvers);
-  const [frechets, shares] = [judgedKeys(solvers, "frechet"), judgedKeys(solvers, "confident")];
+  const frechets = judgedKeys(solvers, "frechet");
+  const shares = [...judgedKeys(solvers, "asked_class"), ...judgedKeys(solvers, "confident")];
   const head = [
     "solver",
     "evaluations",

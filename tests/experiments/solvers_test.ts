@@ -26,7 +26,8 @@ testTask("solvers compares solvers on the same noise, and keeps earlier results"
     "guided: with and without the class",
   );
   assert.ok(solvers[2].evaluations >= 16, "twice 2 + 6 for each try");
-  assert.ok(solvers.every((cost) => cost["vgg/frechet"] && cost["vgg/confident"]), "both judges");
+  const keys = ["asked_class", "vgg/frechet", "vgg/confident", "vgg/asked_class"] as const;
+  assert.ok(solvers.every((cost) => keys.every((key) => cost[key])), "both judges");
   const [kept] = solvers;
   await compare("euler:steps=2");
   const after = (await readSolverCosts(place.file("a", "solvers.json")))!;

@@ -1,6 +1,6 @@
 import { type Estimate, type Judgement, prdc, proportion } from "../../../models/mod.ts";
 import type { DataJudge } from "../../judge/data_judge.ts";
-import { type Verdicts, verdicts } from "../../judge/train_judge.ts";
+import { verdicts } from "../../judge/train_judge.ts";
 import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";
 import { type FigureKey, figureKey, type FigureName } from "../figures.ts";
@@ -9,22 +9,17 @@ import type { Findings, JudgedSets, Measurement, MeasurementInput } from "../mea
 /** Lowest probability at which a judge is certain of an image. */
 const certain = 0.9;
 
-/** The share of images that a judge is certain about, with its interval. */
-export function certainShare({ confidence }: Verdicts): Estimate {
-  return proportion(confidence.filter((p) => p >= certain).length, confidence.length);
-}
-
 /** Number of images that a judge assigns to each class. */
 export function classesSeen({ probabilities }: Judgement, { classes }: Pick<DataJudge, "classes">): number[] {
   return [...classHistogram(verdicts(probabilities, classes).classes, classes)];
 }
 
 /** How often a judge is certain of images, which classes it sees, and how often the ones of the labels, if given. */
-function recognised({ probabilities }: Judgement, classes: number, labels?: ArrayLike<number>) {
+export function recognised({ probabilities }: Judgement, classes: number, labels?: ArrayLike<number>) {
   const seen = verdicts(probabilities, classes);
   const right = seen.classes.filter((label, n) => label === labels?.[n]).length;
   return {
-    confident: certainShare(seen),
+    confident: proportion(seen.confidence.filter((p) => p >= certain).length, seen.confidence.length),
     ...labels && { asked_class: proportion(right, labels.length) },
     class_entropy: classEntropy(seen.classes, classes),
   };
