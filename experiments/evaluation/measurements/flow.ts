@@ -71,10 +71,12 @@ export const geometry: Measurement = {
 
 /**
  * Steps for measurements that need the same times for all samples: those of the samples, or 20 of Heun's method if the
- * solver is adaptive or adds noise.
+ * solver is adaptive, adds noise or jumps.
  */
 function sharedSteps(how: SolverOptions) {
-  if (isAdaptive(how) || how.solver === "sde") return { solver: "heun", times: uniformTimes(20) } as const;
+  if (isAdaptive(how) || how.solver === "sde" || how.solver === "map") {
+    return { solver: "heun", times: uniformTimes(20) } as const;
+  }
   return { solver: how.solver ?? "heun", times: timesOf(how) };
 }
 
