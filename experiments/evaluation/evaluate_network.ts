@@ -14,6 +14,7 @@ import {
 } from "./measurement.ts";
 import { accuracyScore } from "./measurements/accuracy_score.ts";
 import { copies } from "./measurements/copies.ts";
+import { spread } from "./measurements/spread.ts";
 import { bits, geometry, losses } from "./measurements/flow.ts";
 import { classesSeen, likeness, recognition } from "./measurements/judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
@@ -23,6 +24,7 @@ const measurements: readonly Measurement[] = [
   recognition,
   likeness,
   accuracyScore,
+  spread,
   copies,
   losses,
   geometry,

@@ -90,6 +90,12 @@ export const figureMeanings = {
     share: true,
     judged: true,
   },
+  class_spread: {
+    title: "Spread within classes",
+    doc:
+      "How different samples of one class are: the mean distance of two of them, in pixel values from 0 to 1; less than real images are too uniform",
+    better: "real",
+  },
   authentic: {
     title: "Authentic",
     doc:

@@ -4,6 +4,7 @@ import { MeasureError, pickPoints } from "../../../models/mod.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
 import { testOnDevices } from "../../testing.ts";
 import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";
+import { classSpread } from "../../../experiments/evaluation/measurements/spread.ts";
 import { classEntropy, classHistogram } from "../../../experiments/measures/class_entropy.ts";
 
 for (const { name, reference, samples, train, expected } of cases) {
@@ -131,4 +132,10 @@ Deno.test("classEntropy() agrees with SciPy, and is 0 for one class and largest 
   assert.deepEqual(classEntropy([3, 3, 3], 10), { value: 0, low: 0, high: 0 });
   assert.deepEqual(classEntropy([0, 1, 2, 3], 4), { value: 2, low: 2, high: 2 });
   assert.deepEqual(classHistogram([2, 0, 2], 4), Uint32Array.of(1, 0, 2, 0));
+});
+
+Deno.test("classSpread() is the mean distance of two images of a class, and blind to other classes", () => {
+  const images = { values: Float32Array.of(0, 0, 3, 4, 0, 0, 100, 0, 50, 50), rows: 5, width: 2 };
+  assert.equal(classSpread(images, [0, 0, 0, 1, 2])!.value, (5 + 5 + 0) / 3);
+  assert.equal(classSpread(images, [0, 1, 2, 3, 4]), undefined);
 });
