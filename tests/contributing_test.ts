@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { notebooks } from "../experiments/notebook.ts";
 import { testNeeding } from "./permissions.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -28,6 +29,20 @@ async function change(folder: string, diff: string): Promise<string> {
   assert.equal(parts.length, 2, `${name} holds once:\n${side("+")}`);
   await Deno.writeTextFile(path, parts.join(side("-")));
   return name;
+}
+
+/** Writes the cells of the notebooks as modules, so that their types are checked. */
+async function writeCells(folder: string): Promise<void> {
+  await Deno.mkdir(join(folder, "notebooks"));
+  for (const notebook of notebooks) {
+    const { cells }: Notebook = JSON.parse(await Deno.readTextFile(join(root, notebook)));
+    const code = cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) => source.join(""));
+    await Deno.writeTextFile(join(folder, notebook.replace("ipynb", "ts")), code.join("\n"));
+  }
+}
+
+interface Notebook {
+  readonly cells: readonly { readonly cell_type: string; readonly source: readonly string[] }[];
 }
 
 testNeeding(
@@ -83,6 +98,7 @@ testNeeding(
       assert.ok(commands.length >= 10 && commands.includes("task straightness"), `${commands}`);
       await succeed("fmt", "--check", ...touched);
       await succeed("lint", ...[...touched].filter((name) => name.endsWith(".ts")));
+      await writeCells(folder);
       await succeed("check"); // of all modules: those that nothing here touches are the repository's own
       await succeed("doc", "--lint", "kernels/mod.ts", "models/mod.ts", "viz/mod.ts");
     } finally {

@@ -108,32 +108,6 @@ for (const notebook of notebooks) {
   });
 }
 
-testNeeding({ read: true, write: true, run: true }, "the notebooks' cells type-check", async () => {
-  await withFolder(async (folder) => {
-    const programs = await Promise.all(notebooks.map(async (notebook, i) => {
-      const code = (await readCells(join(root, notebook))).filter(({ cell_type }) => cell_type === "code");
-      const program = join(folder, `notebook_${i}.ts`);
-      const text = code.map(({ source }) => source.join("")).join("\n").replaceAll(
-        /from "\.\.\//g,
-        `from "${new URL("..", import.meta.url)}`,
-      );
-      await Deno.writeTextFile(program, text);
-      return program;
-    }));
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "check",
-        "--config",
-        join(root, "deno.json"),
-        "--lock",
-        join(root, "tests/deno.lock"),
-        ...programs,
-      ],
-    }).output();
-    assert.ok(success, new TextDecoder().decode(stderr));
-  });
-});
-
 testWithJupyter(
   "deno task notebook serves JupyterLab until it is stopped, and only at its secret address",
   async () => {

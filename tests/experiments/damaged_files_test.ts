@@ -62,21 +62,21 @@ interface Kind {
 
 const json = ofText(mutateText);
 const kinds: Readonly<Record<string, Kind>> = {
-  "run.json": { times: 300, mutate: json, read: show },
-  "mlflow.json": { times: 300, mutate: json, read: show },
-  "environment.json": { times: 150, mutate: json, read: show },
-  "metrics.jsonl": { times: 150, mutate: ofText(mutateLines), read: show },
+  "run.json": { times: 120, mutate: json, read: show },
+  "mlflow.json": { times: 120, mutate: json, read: show },
+  "environment.json": { times: 75, mutate: json, read: show },
+  "metrics.jsonl": { times: 75, mutate: ofText(mutateLines), read: show },
   "config.json": {
-    times: 300,
+    times: 120,
     mutate: json,
     async read(run) {
       await show(run);
       await Promise.resolve(readConfig(run)).then((config) => checkPictures(config, [1, 28, 28]));
     },
   },
-  "loss_by_time.json": { times: 60, mutate: json, read: report },
+  "loss_by_time.json": { times: 30, mutate: json, read: report },
   "last.safetensors": {
-    times: 225,
+    times: 90,
     mutate: mutateSafetensors,
     async read(run) {
       const path = join(run, "last.safetensors");
@@ -85,10 +85,10 @@ const kinds: Readonly<Record<string, Kind>> = {
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     },
   },
-  "ema.safetensors": { times: 60, mutate: mutateSafetensors, read: (run) => readNetwork(run, {}) },
-  "examples.safetensors": { times: 150, mutate: mutateSafetensors, read: readExamples },
+  "ema.safetensors": { times: 30, mutate: mutateSafetensors, read: (run) => readNetwork(run, {}) },
+  "examples.safetensors": { times: 75, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
-    times: 150,
+    times: 75,
     mutate: mutateSafetensors,
     async read(run) {
       const samples = await readTrajectories(run);
@@ -103,7 +103,7 @@ const reported: Readonly<Record<string, Kind>> = Object.fromEntries(
     .map((name) => [
       name,
       {
-        times: 18,
+        times: 10,
         mutate: name.endsWith(".safetensors")
           ? mutateSafetensors
           : name.endsWith(".jsonl")
@@ -181,13 +181,13 @@ testNeeding(
         const source = new ImageSource(train.images, dataset, normalizationTo(config.normalize), labels);
         const { trainer } = makeNetwork(config, source);
         await tryKind(run, "state.safetensors", {
-          times: 225,
+          times: 90,
           mutate: mutateSafetensors,
           read: () => restoreRunState(run, trainer, dataset),
         });
       });
       await tryKind(data, "train-images-idx3-ubyte", {
-        times: 225,
+        times: 90,
         mutate: mutateBytes,
         read: () => Promise.all([readIdxFolder(data), loadDataset(data)]),
       });

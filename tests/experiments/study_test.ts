@@ -18,8 +18,8 @@ const isThere = (place: Workplace, ...names: string[]) =>
   Deno.stat(place.file(...names)).then(() => true, () => false);
 
 /** Results without values that depend on the clock. */
-async function resultsOf(place: Workplace, study: string) {
-  return await Promise.all(cells.map(async (cell) => {
+async function resultsOf(place: Workplace, study: string, of: readonly string[] = cells) {
+  return await Promise.all(of.map(async (cell) => {
     const { seconds, course = [], ...result }: CellResult = await jsonIn(
       place,
       study,
@@ -52,21 +52,23 @@ async function interrupt(
 testTask(
   "study trains and evaluates every cell once, for any number of jobs and threads",
   async (place) => {
-    await makePlan(place, {
+    const plan = {
       ...oneSeed,
       evaluation: { ...tinyPlan.evaluation, milestones: 1, solvers: ["euler:steps=2", "heun:steps=1"] },
-    });
+    };
+    await makePlan(place, { ...plan, grid: { model: ["residual"] } });
+    await place.succeed("study", "plan.json --out two --device cpu --threads 2");
+    await writePlan(place, plan);
     const env = { MLFLOW_RUN_NAME: "mine" };
     const { stderr } = await place.succeed("study", `plan.json --out one ${quickly} --jobs 2`, env);
     assert.match(stderr, /2\/2 cells .* elapsed/);
-    await place.succeed("study", "plan.json --out two --device cpu --threads 2");
     const results = await resultsOf(place, "one");
     for (const { course, images, figures } of results) {
       assert.deepEqual(course.map(({ images }) => images), [24, 48]);
       assert.equal(course[1].frechet, figures.frechet);
       assert.ok(course[0].frechet > 0 && course[0].frechet !== course[1].frechet && images === 48);
     }
-    assert.deepEqual(results, await resultsOf(place, "two"));
+    assert.deepEqual(results.slice(1), await resultsOf(place, "two", ["residual-s1"]));
 
     const [, { settings, seed, figures, costs = [], parameters }] = results;
     assert.deepEqual([settings.model, settings.filters, seed], ["residual", "8,16", 1]);
@@ -180,7 +182,6 @@ testTask(
     assert.match(busy.stderr, new RegExp(`^Skipping base-s1: process ${Deno.pid} .*is running it$`, "m"));
     assert.deepEqual(await place.names("a", "cells"), ["residual-s1"]);
     lock[Symbol.dispose]();
-    assert.match((await place.succeed("study", `a ${quickly}`)).stderr, /2 of 2 cells are finished in a\n/);
   },
 );
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import settings from "../../../deno.json" with { type: "json" };
 import { synonymOf, synonyms } from "../../../experiments/settings/flag_synonyms.ts";
 import { flagOf } from "../../../experiments/settings/setting.ts";
-import { taskNamed, taskNames, testTask } from "../cli.ts";
+import { type TaskName, taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/program/output.ts";
 import { filesBelow, textOf } from "../../module_graph.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -41,11 +41,32 @@ Deno.test("tasks that choose a device take --threads; synonyms of flags suggest 
 });
 
 testTask("tasks run as programs with the permissions of deno.json", async (place) => {
-  for (const name of taskNames) {
-    const { code, stdout, stderr } = await place.runProgram(name, "--help");
-    assert.deepEqual([code, stderr], [0, ""], name);
-    assert.equal(stdout, `${(await place.run(name, "--help")).stdout}`);
-    assert.ok(settings.tasks[name].command.includes("--lock=deno.lock"), name);
+  const root = new URL("../../../", import.meta.url);
+  const program = `import { Task } from "${new URL("experiments/program/task.ts", root)}";
+for (const script of Deno.args) {
+  await Object.values(await import(script)).find((value) => value instanceof Task).run(["--help"]);
+}
+`;
+  await Deno.writeTextFile(place.file("help.ts"), program);
+  const parts = taskNames.map((
+    name,
+  ) => [name, ...settings.tasks[name].command.split(/ (?=experiments\/\w+\.ts)/)]);
+  // Tasks with the same permissions share a program.
+  for (const [flags, tasks] of Map.groupBy(parts, ([, flags]) => flags)) {
+    assert.match(flags, / --lock=deno\.lock$/);
+    const [deno, ...words] = flags.split(" ");
+    assert.equal(deno, "deno");
+    const scripts = tasks.map(([, , script]) => new URL(script.split(" ")[0], root).href);
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [...words, "--config=deno.json", place.file("help.ts"), ...scripts],
+      cwd: root,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    assert.deepEqual([code, decoder.decode(stderr)], [0, ""], flags);
+    const help = [];
+    for (const [name] of tasks) help.push((await taskNamed(name as TaskName)).help({}));
+    assert.equal(decoder.decode(stdout), (await Promise.all(help)).join("\n") + "\n");
   }
 });
 

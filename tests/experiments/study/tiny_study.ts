@@ -21,7 +21,7 @@ export const tinyPlan = {
     batchSize: 8,
     samples: 4,
     solver: "euler:steps=2",
-    flowSamples: 1,
+    flowSamples: 0,
     flowSteps: 2,
     flowFrames: 2,
     pathSamples: 0,

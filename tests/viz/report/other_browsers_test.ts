@@ -34,58 +34,55 @@ Worker = class extends Own {
 /** What the line below the controls says. */
 const said = (page: VisitedPage) => page.run(() => document.getElementById("live-text")!.textContent!);
 
-await testInOtherBrowsers(
-  "a report samples, is painted on and obeys keys, without an error",
-  async (page) => {
-    await withFolder(async (folder) => {
-      const file = join(folder, "report.html");
-      await Deno.writeTextFile(file, report.replace("<head>", `<head>${listener}`));
-      for (const width of [1280, 500]) {
-        await page.resize(width, 900);
-        await page.open(`file://${file}`);
-        await until(page, () => document.documentElement.dataset.ready);
-        await page.run(() => {
-          document.documentElement.style.scrollBehavior = "auto";
-          document.getElementById("flow")!.scrollIntoView();
-        });
-        await until(page, () => document.documentElement.dataset.live === "ready");
-        assert.match(await said(page), /^The network is in this page, on CPU, 1 thread/);
-        await page.run(() => document.getElementById("live-draw")!.click());
-        await until(page, () => document.getElementById("live-text")!.textContent!.startsWith("Seed 1: "));
-        const workers = await page.run(() => (globalThis as unknown as { workers: string[] }).workers);
-        assert.equal(workers.length, 1, "it computes in a worker");
-        assert.match(workers[0], /^blob:/);
+async function useReport(page: VisitedPage): Promise<void> {
+  await withFolder(async (folder) => {
+    const file = join(folder, "report.html");
+    await Deno.writeTextFile(file, report.replace("<head>", `<head>${listener}`));
+    for (const width of [1280, 500]) {
+      await page.resize(width, 900);
+      await page.open(`file://${file}`);
+      await until(page, () => document.documentElement.dataset.ready);
+      await page.run(() => {
+        document.documentElement.style.scrollBehavior = "auto";
+        document.getElementById("flow")!.scrollIntoView();
+      });
+      await until(page, () => document.documentElement.dataset.live === "ready");
+      assert.match(await said(page), /^The network is in this page, on CPU, 1 thread/);
+      await page.run(() => document.getElementById("live-draw")!.click());
+      await until(page, () => document.getElementById("live-text")!.textContent!.startsWith("Seed 1: "));
+      const workers = await page.run(() => (globalThis as unknown as { workers: string[] }).workers);
+      assert.equal(workers.length, 1, "it computes in a worker");
+      assert.match(workers[0], /^blob:/);
 
-        await page.run(() => document.getElementById("paint")!.click());
-        await page.run(() => document.getElementById("view-x")!.scrollIntoView({ block: "center" }));
-        const corners = await page.run(() => {
-          const { left, top, width, height } = document.getElementById("view-x")!.getBoundingClientRect();
-          return [0.3, 0.7].map((part) => [left + part * width, top + part * height] as [number, number]);
-        });
-        await page.drag(corners);
-        await until(
-          page,
-          () => /painted at t = 0\.50/.test(document.getElementById("live-text")!.textContent!),
-        );
+      await page.run(() => document.getElementById("paint")!.click());
+      await page.run(() => document.getElementById("view-x")!.scrollIntoView({ block: "center" }));
+      const corners = await page.run(() => {
+        const { left, top, width, height } = document.getElementById("view-x")!.getBoundingClientRect();
+        return [0.3, 0.7].map((part) => [left + part * width, top + part * height] as [number, number]);
+      });
+      await page.drag(corners);
+      await until(
+        page,
+        () => /painted at t = 0\.50/.test(document.getElementById("live-text")!.textContent!),
+      );
 
-        await page.run(() => document.getElementById("time")!.focus());
-        await page.press("ArrowRight");
-        await until(page, () => +(document.getElementById("time") as HTMLInputElement).value > 50);
-        assert.equal(
-          await page.run(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
-          0,
-          "nothing is wider than the page",
-        );
-        assert.deepEqual(
-          await page.run(() => (globalThis as unknown as { complaints: string[] }).complaints),
-          [],
-        );
-      }
-    });
-  },
-);
+      await page.run(() => document.getElementById("time")!.focus());
+      await page.press("ArrowRight");
+      await until(page, () => +(document.getElementById("time") as HTMLInputElement).value > 50);
+      assert.equal(
+        await page.run(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+        0,
+        "nothing is wider than the page",
+      );
+      assert.deepEqual(
+        await page.run(() => (globalThis as unknown as { complaints: string[] }).complaints),
+        [],
+      );
+    }
+  });
+}
 
-await testInOtherBrowsers("the figures of a study appear, and the example draws digits", async (page) => {
+async function lookAtFiguresAndExample(page: VisitedPage): Promise<void> {
   const line = figure([{ x: [1, 2], y: [3, 4], name: "a" }], { xTitle: "images" });
   await withFolder(async (folder) => {
     const file = join(folder, "figures.html");
@@ -110,4 +107,12 @@ await testInOtherBrowsers("the figures of a study appear, and the example draws 
     await page.run(() => document.getElementById("words")!.textContent!),
     /^16 digits in \d+ ms on cpu: 1 thread, WebAssembly SIMD/,
   );
-});
+}
+
+await testInOtherBrowsers(
+  "a report samples, is painted on and obeys keys, figures of a study appear, and the example draws digits",
+  async (page) => {
+    await useReport(page);
+    await lookAtFiguresAndExample(page);
+  },
+);
