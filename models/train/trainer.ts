@@ -240,7 +240,7 @@ export class Trainer {
   }
 
   #lossAt(step: number): StepLoss {
-    const { from, losses } = this.#losses.findLast(({ from }) => from <= step)!;
+    const { from, losses } = this.#losses.filter(({ from }) => from <= step).at(-1)!;
     return losses[(step - from) % losses.length];
   }
 
