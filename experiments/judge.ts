@@ -23,7 +23,10 @@ const judging = defineSettings({
   steps: optional(
     integer({ doc: "training steps of 64 images (else as many as the judge needs on MNIST)", min: 1 }),
   ),
-  seed: { ...shared.seed, doc: "seed of weights, order, shifts and faults" },
+  seed: optional(integer({
+    doc: "seed of weights, order, shifts and faults (else the judge's own)",
+    max: 2 ** 32 - 1,
+  })),
   device: shared.device,
   threads: shared.threads,
 });
@@ -34,8 +37,8 @@ export const judgeTask = task({
   about: "Train a small classifier that judges samples",
   settings: judging,
   async run(config) {
-    const { judge: name, out, seed } = config;
-    const steps = config.steps ?? recipes[name].steps;
+    const { judge: name, out } = config;
+    const [steps, seed] = [config.steps ?? recipes[name].steps, config.seed ?? recipes[name].seed];
     await checkFolderOf(out);
     const data = judgedData(await loadDataset(config.data ?? undefined));
     const device = await init(config);

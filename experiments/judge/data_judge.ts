@@ -57,9 +57,9 @@ export const storedJudges: readonly StoredJudge[] = [
   {
     name: "vgg",
     file: "checkpoints/judge_mnist_vgg.safetensors",
-    digest: "788589f4f2640416a2823ab7e56f13d47d43b1cf94248ffbb8a3531391416833",
+    digest: "cd13c29891d4764e1001a40b3c3d13776f182c95390428c360a525c21b00c29f",
     dataDigest: "238708a50598d8febb533ba32bfe90f80bfcd533d2e0136eef29432cf4e00705",
-    command: "deno task judge --judge vgg --steps 6000 --seed 46020 --device cpu",
+    command: "deno task judge --judge vgg --steps 6000 --seed 1 --device cpu",
   },
   {
     name: "lenet",

@@ -5,7 +5,6 @@ import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/contained.ts";
-import { shared } from "../settings/shared.ts";
 import { batchSize, makeJudge, recipes } from "./train_judge.ts";
 import {
   type DataJudge,
@@ -143,7 +142,7 @@ async function trainedJudge(
   const made = await makeJudge(data, {
     name,
     steps,
-    seed: shared.seed.default!,
+    seed: recipes[name].seed,
     signal,
     onProgress: (step, loss) => bar.update(step, loss),
   });

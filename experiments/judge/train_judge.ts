@@ -32,6 +32,7 @@ import {
 import { firstIndices } from "../data/dataset.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/task.ts";
+import { shared } from "../settings/shared.ts";
 import { pause } from "../../models/pause.ts";
 import { blurred, grainy } from "./faults.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
@@ -40,6 +41,8 @@ import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 interface Recipe {
   /** Default number of training steps. */
   readonly steps: number;
+  /** Default seed. */
+  readonly seed: number;
   /** Largest shift of a training image along each axis, in pixels. */
   readonly shift: number;
   /** Whether a quarter of the images is blurred, and another quarter grainy, and the judge learns to tell how much. */
@@ -48,8 +51,8 @@ interface Recipe {
 
 /** How each judge is trained. */
 export const recipes: Readonly<Record<JudgeName, Recipe>> = {
-  lenet: { steps: 6000, shift: 1, faults: false },
-  vgg: { steps: 6000, shift: 2, faults: true },
+  lenet: { steps: 6000, seed: shared.seed.default!, shift: 1, faults: false },
+  vgg: { steps: 6000, seed: 1, shift: 2, faults: true },
 };
 /** Images per step. */
 export const batchSize = 64;
@@ -190,10 +193,12 @@ async function trainClassifier(
   return model;
 }
 
-/** Largest standard deviations of blur, in pixels, and of grain, where white is 1. */
-const strongest = { blur: 1, grain: 0.15 } as const;
-/** The strength to tell for the weakest fault; 0 is for none, 1 for the strongest. */
-const weakest = 0.3;
+/**
+ * Standard deviations of blur, in pixels, and of grain, where white is 1, and the strengths to tell for them: each from
+ * weakest to strongest. No fault has the strength 0, so even a weak one stands out.
+ */
+const blur = { sigma: [0.3, 1], strength: [0.4, 1] } as const;
+const grain = { sigma: [0, 0.3], strength: [0.3, 1] } as const;
 
 /**
  * Batches of training images in random order, each image shifted and filled with black at the border; with faults, the
@@ -236,14 +241,16 @@ export function classifierBatches(
     const drawn = uniforms(seed, streams.faults, step, N);
     for (let n = Math.ceil(N / 2); n < N; n++) {
       const [isGrainy, isNoise] = [n >= 3 * N / 4, n >= 15 * N / 16];
-      const share = isNoise ? 1 : 1 - drawn[n]; // above 0
+      const { sigma, strength } = isGrainy ? grain : blur;
+      const between = ([low, high]: readonly [number, number]) =>
+        low + (high - low) * (isNoise ? 1 : drawn[n]);
       const row = values.subarray(n * P, (n + 1) * P);
       const image = isNoise ? new Float32Array(P).fill(0.5) : toPixels(row, normalization);
       const damaged = isGrainy
-        ? grainy(image, isNoise ? 0.5 : strongest.grain * share, seed, (1 + step * N + n) % 2 ** 32)
-        : blurred(image, data, strongest.blur * share);
+        ? grainy(image, isNoise ? 0.5 : between(sigma), seed, (1 + step * N + n) % 2 ** 32)
+        : blurred(image, data, between(sigma));
       row.set(fromPixels(damaged, normalization));
-      strengths[2 * n + Number(isGrainy)] = weakest + (1 - weakest) * share;
+      strengths[2 * n + Number(isGrainy)] = between(strength);
     }
     faults.write(strengths);
   };
