@@ -58,10 +58,10 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
     evaluation: { guidance: 1, solvers: usualSolvers },
   },
   few_steps: {
-    doc: "ways to few evaluations: flow maps by both rules, reflow, drift; each 25,600 images",
-    grid: { stages: ["bake+mean", "bake+shortcut", "reflow:whole=0.5", "reflow+drift"] },
+    doc: "ways to few evaluations: flow maps by both rules and reflow, each 12,800 images",
+    grid: { stages: ["bake+mean", "bake+shortcut", "reflow:whole=0.5"] },
     fixed: { model: "residual", teacher: "checkpoints/mnist_classes.safetensors", batchSize: 64 },
-    budget: { steps: 400 },
+    budget: { steps: 200 },
     evaluation: {
       count: 2000,
       solver: "map:steps=1",
