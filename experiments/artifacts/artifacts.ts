@@ -54,7 +54,7 @@ const fewSteps: NetworkArtifact = {
     const rows = fewStepsRows(drawable, conditioned(scale));
     if (teacher !== null) {
       const { model } = openTeacher(join(run, runFile.teacher));
-      const before = fewStepsRows({ ...drawable, model }, conditioned(teacherGuidance), "teacher");
+      const before = fewStepsRows({ ...drawable, model }, conditioned(teacherGuidance));
       rows.splice(-1, 1); // the last row of the teacher is the one to compare with
       rows.unshift(...before);
     }

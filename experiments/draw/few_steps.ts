@@ -21,23 +21,15 @@ const many = 20;
 /** Evaluations of all rows of a network. */
 export const comparedEvaluations = [...numbers, many].reduce((a, b) => a + b);
 
-/**
- * The rows of a network: 1, 2, 4, 8 and 20 evaluations, by its map if it is one, else by Euler's and Heun's methods.
- *
- * @param flow name of rows by the flow
- */
-export function fewStepsRows(
-  drawable: Drawable,
-  conditioning: Conditioning | undefined,
-  flow = "flow",
-): FewStepsRow[] {
-  const [name, solver] = isFlowMap(drawable.model) ? ["map", "map"] : [flow, "euler"];
+/** The rows of a network: 1, 2, 4, 8 and 20 evaluations, by its map if it is one, else by Euler's and Heun's methods. */
+export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | undefined): FewStepsRow[] {
+  const [name, solver] = isFlowMap(drawable.model) ? ["map", "map"] : ["flow", "euler"];
   const row = (solver: string, evaluations: number, name: string) => ({
     ...{ drawable, conditioning, solver, caption: `${name}, ${evaluations}` },
   });
   return [
     ...numbers.map((n) => row(`${solver}:steps=${n}`, n, name)),
-    row(`heun:steps=${many / 2}`, many, flow),
+    row(`heun:steps=${many / 2}`, many, "flow"),
   ];
 }
 
