@@ -48,13 +48,13 @@ const kinds = {
   drift: {
     doc: "generated images drift towards real ones and apart",
     settings: {
-      images: images(128_000),
+      images: images(136_000),
       rate: rate(1),
       evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
       references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
       keep: {
         doc: "one step in N by the mean rule, which keeps more evaluations and the flow good; 0 = none",
-        default: 4,
+        default: 6,
         min: 0,
         max: 100,
       },

@@ -106,7 +106,7 @@ export const training = defineSettings({
   teacherGuidance: number({
     doc: "guidance of the teacher, which the flow map learns",
     min: 0,
-    default: 1.5,
+    default: 1.4,
     needs: taught,
   }),
 
