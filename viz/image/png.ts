@@ -36,15 +36,13 @@ export function encodePng(picture: Picture | Raster, palette: Palette = colormap
 }
 
 /**
- * Encodes a picture in full colour as PNG, 8-bit RGB if it is opaque, else RGBA.
+ * Encodes a picture in full colour as PNG: 8-bit RGBA, RGB if it is opaque, or grey if it has no colour either.
  *
  * @returns bytes of a `.png` file, which a notebook shows
  */
 export function encodeRasterPng({ width, height, rgba }: Raster): ImageFile {
-  const bytes = isOpaque(rgba)
-    ? encode({ width, height, channels: 3, data: withoutAlpha(rgba) })
-    : encode({ width, height, channels: 4, data: rgba });
-  return imageFile(bytes, "image/png");
+  const channels = !isOpaque(rgba) ? 4 : isGrey(rgba) ? 1 : 3;
+  return imageFile(encode({ width, height, channels, data: firstChannels(rgba, channels) }), "image/png");
 }
 
 function isOpaque(rgba: Uint8Array): boolean {
@@ -54,10 +52,18 @@ function isOpaque(rgba: Uint8Array): boolean {
   return true;
 }
 
-function withoutAlpha(rgba: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(rgba.length / 4 * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
-    for (let c = 0; c < 3; c++) rgb[to + c] = rgba[from + c];
+function isGrey(rgba: Uint8Array): boolean {
+  for (let i = 0; i < rgba.length; i += 4) {
+    if (rgba[i] !== rgba[i + 1] || rgba[i] !== rgba[i + 2]) return false;
   }
-  return rgb;
+  return true;
+}
+
+/** The first channels of each pixel. */
+function firstChannels(rgba: Uint8Array, count: number): Uint8Array {
+  const some = new Uint8Array(rgba.length / 4 * count);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += count) {
+    for (let c = 0; c < count; c++) some[to + c] = rgba[from + c];
+  }
+  return some;
 }

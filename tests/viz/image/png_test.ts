@@ -75,12 +75,16 @@ Deno.test("rasterizer() draws text in its own font, sharp at any scale", () => {
   assert.throws(() => draw("no picture"));
 });
 
-Deno.test("encodeRasterPng() is pixel-exact, opaque or not", () => {
-  for (const opacity of [1, 0.5]) {
+Deno.test("encodeRasterPng() is pixel-exact, opaque or not, and grey where all is grey", () => {
+  // colour types of PNG: 0 grey, 2 RGB, 6 RGBA
+  for (const [opacity, fill, type] of [[1, "#a05", 2], [0.5, "#a05", 6], [1, "#777", 0]] as const) {
+    const ground = type === 0 ? "#eee" : "#123";
     const raster = draw(svg(
-      `<g opacity="${opacity}"><path d="M0 0h60v20h-60z" fill="#123"/><circle cx="9" cy="9" r="8" fill="#a05"/></g>`,
+      `<g opacity="${opacity}"><path d="M0 0h60v20h-60z" fill="${ground}"/><circle cx="9" cy="9" r="8" fill="${fill}"/></g>`,
     ));
-    const decoded = PNG.sync.read(Buffer.from(encodeRasterPng(raster)));
+    const file = encodeRasterPng(raster);
+    assert.equal(file[25], type);
+    const decoded = PNG.sync.read(Buffer.from(file));
     assert.deepEqual([decoded.width, decoded.height], [raster.width, raster.height]);
     assert.deepEqual([...decoded.data], [...raster.rgba]);
   }
