@@ -125,7 +125,7 @@ export class DriftLoss implements StepLoss {
   }
 
   /** The loss, f32[]. */
-  loss(_averaged: NamedTensors, batchSize = this.#distillation.batchSize): Tensor {
+  loss(_averaged: NamedTensors, batchSize: number = this.#distillation.batchSize): Tensor {
     const { source: { shape } } = this.#distillation;
     const [G, n] = [this.#groups, this.#each(batchSize)];
     const real = positives + this.#others(batchSize);

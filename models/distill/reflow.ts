@@ -52,7 +52,7 @@ export class ReflowLoss implements StepLoss {
   }
 
   /** The loss, f32[]. */
-  loss(_averaged: NamedTensors, batchSize = this.#draw.batchSize): Tensor {
+  loss(_averaged: NamedTensors, batchSize: number = this.#draw.batchSize): Tensor {
     const indices = batchSize === this.#draw.batchSize ? undefined : tensor(new Uint32Array(batchSize));
     const { x0, x1, t: spread, condition } = this.#draw.pairs({ times: uShaped({ a: 4 }) }, indices);
     const wholes = Math.round(this.#whole * batchSize);
