@@ -67,10 +67,11 @@ testInFolder("runTraining() shows the evaluations of the test loss and the pictu
   const shown = [...written.matchAll(/network evaluations (\d+)\/(\d+)/g)].map((
     [, done, all],
   ) => [+done, +all]);
-  const [test, samples, flows, paths] = [24, 10 * 4 * 2, 10 * 3 * 2, 10 * 20 * 2]; // guided, a row of 10 classes
-  const all = test + samples + flows + paths;
+  // Test loss, samples, few steps, trajectories and paths; guided, a row of 10 classes.
+  const stages = [24, 10 * 4 * 2, 10 * (1 + 2 + 4 + 8 + 20) * 2, 10 * 3 * 2, 10 * 20 * 2];
   const dones = [...new Set(shown.map(([done]) => done))];
-  assert.deepEqual(dones, [test, test + samples, test + samples + flows, all]);
+  const all = stages.reduce((sum, stage) => sum + stage);
+  assert.deepEqual(dones, stages.map((_, i) => stages.slice(0, i + 1).reduce((sum, stage) => sum + stage)));
   assert.ok(shown.every(([, most]) => most === all) && written.endsWith("\r\x1b[K"), written);
 });
 
