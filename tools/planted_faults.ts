@@ -2,7 +2,7 @@
  * Plants faults of growing strength in real test images of digits, and in samples, and prints how every figure of every
  * judge moves, as the table in `docs/judge.md`.
  *
- * `deno run --allow-read --lock=deno.lock tools/planted_faults.ts [--count 2000]`
+ * `deno run --allow-read --lock=deno.lock tools/planted_faults.ts [--count 1000]`
  */
 import { parseArgs } from "node:util";
 import { init } from "../kernels/mod.ts";
@@ -180,7 +180,7 @@ function rowOf(label: string, figures: Figures, base: Figures): string[] {
 
 /** Prints the table. */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { count: { type: "string", default: "2000" } } });
+  const { values } = parseArgs({ options: { count: { type: "string", default: "1000" } } });
   const device = await init({ device: "cpu" });
   const data = judgedData(await loadDataset());
   const judges = await judgesOf(data, { say: console.error });
@@ -189,7 +189,7 @@ async function main(): Promise<void> {
     const width = data.channels * data.height * data.width;
     return { values: pixels, rows: pixels.length / width, width };
   };
-  const train = imagesAt(data.train, firstIndices(data.train.count));
+  const train = imagesAt(data.train, firstIndices(10 * material.labels.length));
   const figuresOf = async ({ pixels, labels }: PlantedSet): Promise<Figures> => {
     const { authentic, copying } = await memorisation(train, asPoints(reference), asPoints(pixels));
     return { ...await judgeSamples(judges, reference, pixels, labels), authentic, copying };
