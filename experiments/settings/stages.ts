@@ -39,7 +39,7 @@ const kinds = {
     settings: {
       images: images(9600),
       rate: rate(1),
-      pairs: { doc: "images that the teacher draws", default: 7000, min: 1, max: 1e6 },
+      pairs: { doc: "images that the teacher draws", default: 4800, min: 1, max: 1e6 },
       steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
       whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
     },
@@ -48,7 +48,7 @@ const kinds = {
   drift: {
     doc: "generated images drift towards real ones and apart",
     settings: {
-      images: images(136_000),
+      images: images(88_000),
       rate: rate(1),
       evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
       references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
@@ -58,7 +58,7 @@ const kinds = {
         min: 0,
         max: 100,
       },
-      others: { doc: "weight of other classes, which push away", default: 0.1, above: 0, max: 1 },
+      others: { doc: "weight of other classes, which push away", default: 0.08, above: 0, max: 1 },
     },
     make: (settings) => ({ name: "drift", settings }),
   },
