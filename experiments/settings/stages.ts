@@ -53,7 +53,7 @@ const kinds = {
       evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
       references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
       keep: {
-        doc: "one step in N by the mean rule, which keeps more evaluations and the flow good; 0 = none",
+        doc: "one step in N by the shortcut rule, which keeps more evaluations and the flow good; 0 = none",
         default: 6,
         min: 0,
         max: 100,

@@ -91,7 +91,7 @@ export function distillationStages(
     stages: plannedStages(stages!, batchSize, maxSteps).map((stage) => {
       const own = lossOf(stage);
       const turns = Math.round(stage.settings.keep ?? 0);
-      const losses = turns > 0 ? [...Array(turns - 1).fill(own), new MeanMapLoss(distillation)] : [own];
+      const losses = turns > 0 ? [...Array(turns - 1).fill(own), new ShortcutMapLoss(distillation)] : [own];
       return { steps: stage.steps, losses };
     }),
     async prepare({ run, signal, terminal }) {
