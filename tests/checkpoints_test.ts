@@ -14,21 +14,31 @@ import {
 import { readStored, storedJudges } from "../experiments/judge/data_judge.ts";
 import { testNeeding } from "./permissions.ts";
 
-testNeeding({ read: true }, "the checkpoint with classes draws the requested digits", async () => {
-  const device = await init({ device: "cpu", threads: 1 });
-  await withDevice(device, async () => {
-    const path = new URL("../checkpoints/mnist_classes.safetensors", import.meta.url);
-    const { model, shape, info } = await openCheckpoint(path);
-    const asked = Uint32Array.from({ length: 40 }, (_, i) => i % 10);
-    const field = guided(model, { scale: 1.4, none: noneOf(model) });
-    const x1 = sample(field, {
-      ...{ count: asked.length, shape, seed: 0, steps: 10, solver: "heun" },
-      condition: tensor(asked),
-    });
-    const pixels = asBytes(toPixels(await x1.read(), info.normalization!));
-    const { probabilities } = await loadJudge(await readStored(storedJudges[0]), "the judge").judge(pixels);
-    const right = asked.filter((label, i) => probabilities[10 * i + label] > 0.5).length;
-    assert.ok(right >= 38, `${right} of 40`);
-  });
-  device.close();
-});
+const ways = {
+  mnist_classes: { guidance: 1.4, how: { solver: "heun", steps: 10 } },
+  mnist_one_step: { guidance: 1, how: { solver: "map" } },
+} as const;
+
+for (const [name, { guidance, how }] of Object.entries(ways)) {
+  testNeeding(
+    { read: true },
+    `the checkpoint ${name} draws the requested digits by ${how.solver}`,
+    async () => {
+      const device = await init({ device: "cpu", threads: 1 });
+      await withDevice(device, async () => {
+        const path = new URL(`../checkpoints/${name}.safetensors`, import.meta.url);
+        const { model, shape, info } = await openCheckpoint(path);
+        const asked = Uint32Array.from({ length: 40 }, (_, i) => i % 10);
+        const field = guided(model, { scale: guidance, none: noneOf(model) });
+        const x1 = sample(field, { count: asked.length, shape, seed: 0, ...how, condition: tensor(asked) });
+        const pixels = asBytes(toPixels(await x1.read(), info.normalization!));
+        const { probabilities } = await loadJudge(await readStored(storedJudges[0]), "the judge").judge(
+          pixels,
+        );
+        const right = asked.filter((label, i) => probabilities[10 * i + label] > 0.5).length;
+        assert.ok(right >= 38, `${right} of 40`);
+      });
+      device.close();
+    },
+  );
+}
