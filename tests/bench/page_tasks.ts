@@ -5,9 +5,15 @@
  *
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
  * tests/bench/page_tasks.ts runs/residual/report.html`
+ *
+ * With the weights of a flow map instead of a report (`FILE.safetensors`), it prints the milliseconds that a page
+ * takes, on one thread, to draw 1 and 16 images in one evaluation with `web/flow.js`.
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { base64 } from "../../viz/image/base64.ts";
+import library from "../../web/flow.js" with { type: "text" };
+import type * as web from "../../web/mod.ts";
 import { chromium, launch, type Page } from "../browser.ts";
 
 /** An event of Chromium's tracing; durations are in microseconds. */
@@ -100,32 +106,70 @@ function told(page: Page, words: string) {
   );
 }
 
+/** Draws images in one evaluation; runs in the page. Returns a line for each number of images. */
+async function drawInPage(
+  [library, weights]: readonly [library: string, weights: string],
+): Promise<string[]> {
+  const { init, loadCheckpoint, noise, Sampler, tensor }: typeof web = await import(
+    `data:text/javascript;charset=utf-8,${encodeURIComponent(library)}`
+  );
+  const device = await init({ device: "cpu" });
+  const bytes = Uint8Array.from(atob(weights), (letter) => letter.charCodeAt(0));
+  const { model, shape, info: { config: { classes = 0 } } } = loadCheckpoint(bytes, "the weights");
+  const lines = [device.description];
+  for (const count of [1, 16]) {
+    const labels = classes > 0 &&
+      { condition: tensor(Uint32Array.from({ length: count }, (_, n) => n % classes)) };
+    const sampler = new Sampler(model, [count, ...shape], { solver: "map", steps: 1, ...labels });
+    const times: number[] = [];
+    for (let seed = 0; seed < 60; seed++) {
+      const started = performance.now();
+      await sampler.run(noise(seed, [count, ...shape])).read();
+      if (seed >= 10) times.push(performance.now() - started); // the first ones warm up
+    }
+    times.sort((a, b) => a - b);
+    const [least, median] = [times[0], times[times.length / 2]];
+    lines.push(`${count} in one evaluation: median ${median.toFixed(1)} ms, least ${least.toFixed(1)} ms`);
+  }
+  return lines;
+}
+
+/** Prints the longest tasks of each act. */
+async function measureReport(): Promise<void> {
+  console.log("longest tasks of the main thread, in ms of processor time (and by the clock)");
+  for (const [name, act] of Object.entries(acts)) {
+    await browser.startTracing(page, { categories });
+    await act(page);
+    const { traceEvents }: { traceEvents: TraceEvent[] } = JSON.parse(
+      new TextDecoder().decode(await browser.stopTracing()),
+    );
+    const mains = new Set(
+      traceEvents.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain")
+        .map(({ pid, tid }) => `${pid} ${tid}`),
+    );
+    const tasks = traceEvents.filter(({ name, pid, tid }) => name === "RunTask" && mains.has(`${pid} ${tid}`))
+      .map(({ dur = 0, tdur = 0 }) => ({ dur, tdur })).sort((a, b) => b.tdur - a.tdur);
+    const ms = (us: number) => (us / 1000).toFixed(0);
+    const long = tasks.filter(({ tdur }) => tdur > 50_000).length;
+    const worst = tasks.slice(0, 4).map(({ dur, tdur }) => `${ms(tdur)} (${ms(dur)})`).join(", ");
+    console.log(`${name.padEnd(22)} ${worst}; ${long} over 50 ms`);
+  }
+}
+
 const [report] = Deno.args;
 const program = await chromium();
 if (report === undefined || typeof program !== "string") {
-  throw new Error("Cannot measure: expected one argument, a report, and Chromium");
+  throw new Error("Cannot measure: expected one argument, a report or weights, and Chromium");
 }
 const address = pathToFileURL(resolve(report)).href;
 const browser = await launch(program, ["--disable-gpu"]);
 const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
 page.on("pageerror", (error) => console.log(error.message));
 await page.goto("about:blank");
-console.log("longest tasks of the main thread, in ms of processor time (and by the clock)");
-for (const [name, act] of Object.entries(acts)) {
-  await browser.startTracing(page, { categories });
-  await act(page);
-  const { traceEvents }: { traceEvents: TraceEvent[] } = JSON.parse(
-    new TextDecoder().decode(await browser.stopTracing()),
-  );
-  const mains = new Set(
-    traceEvents.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain")
-      .map(({ pid, tid }) => `${pid} ${tid}`),
-  );
-  const tasks = traceEvents.filter(({ name, pid, tid }) => name === "RunTask" && mains.has(`${pid} ${tid}`))
-    .map(({ dur = 0, tdur = 0 }) => ({ dur, tdur })).sort((a, b) => b.tdur - a.tdur);
-  const ms = (us: number) => (us / 1000).toFixed(0);
-  const long = tasks.filter(({ tdur }) => tdur > 50_000).length;
-  const worst = tasks.slice(0, 4).map(({ dur, tdur }) => `${ms(tdur)} (${ms(dur)})`).join(", ");
-  console.log(`${name.padEnd(22)} ${worst}; ${long} over 50 ms`);
+if (report.endsWith(".safetensors")) {
+  const lines = await page.evaluate(drawInPage, [library, base64(await Deno.readFile(report))] as const);
+  console.log(lines.join("\n"));
+} else {
+  await measureReport();
 }
 await browser.close();

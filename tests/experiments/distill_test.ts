@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { decodeCheckpoint } from "../../models/mod.ts";
+import { readReportRuns } from "../../experiments/report/read_runs.ts";
 import { ended, oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { testRefusals } from "./refusals.ts";
@@ -60,6 +61,8 @@ testTask("distill makes a flow map that other tasks draw from in one evaluation"
   assert.match(compared.stderr, /with 1, 2, 4, 8 and 20 evaluations each: grid.png/);
   const report = await Deno.readTextFile(place.file("run", "report.html"));
   assert.match(report, /<h2 id="few-steps-title">Few evaluations<\/h2>/);
+  const [{ isFlowMap }] = await readReportRuns([place.file("run")]);
+  assert.equal(isFlowMap, true, "the report's page offers its steps");
 });
 
 testTask("distill needs no labels, and can distil a distilled run again", async (place) => {

@@ -24,7 +24,8 @@ const liveControls = markup`<div id="live" role="group" aria-label="Samples draw
 ${solverControls}
 <label id="live-guidance-label" hidden>Guidance
 <input id="live-guidance" type="number" min="0" max="20" step="any" value="1.5" required></label>
-<button id="live-many" type="button">16 from here</button></div></details>
+<button id="live-many" type="button">16 from here</button>
+<button id="live-compare" type="button">Compare steps</button></div></details>
 </div>
 <p class="small" id="live-text" aria-live="polite"></p>`;
 

@@ -46,6 +46,7 @@ export interface PageNetwork {
 const drawn = [
   "name",
   "classNames",
+  "isFlowMap",
   "trainLoss",
   "valLoss",
   "learningRate",

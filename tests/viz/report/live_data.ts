@@ -5,6 +5,7 @@ import {
   AdaptiveSampler,
   autoguided,
   createModel,
+  type FlowSolverName,
   fromPixels,
   gridTimes,
   guided,
@@ -16,7 +17,6 @@ import {
   saveCheckpoint,
   type Snapshot,
   snapshotToPixels,
-  type SolverName,
   toPixels,
 } from "../../../models/mod.ts";
 import type { LiveNetwork, ReportRun } from "../../../viz/report/mod.ts";
@@ -42,7 +42,7 @@ export const three = { seed: 5, solver: "heun", steps: 4, labels: [1, 0, 2], gui
 
 /** How a flow is solved and conditioned. */
 export interface Solving {
-  readonly solver: SolverName;
+  readonly solver: FlowSolverName;
   readonly steps: number;
   readonly times?: readonly number[];
   readonly label?: number;
@@ -60,10 +60,12 @@ export class Network {
     readonly classes: number,
   ) {}
 
-  /** Makes the network of a seed. */
-  static async of(seed: number, channels = 1, classes = 0): Promise<Network> {
-    const options = { ...config, channels, classes };
+  /** Makes the network of a seed; `flowMap` makes it one whose steps depend on their length. */
+  static async of(seed: number, channels = 1, classes = 0, flowMap = false): Promise<Network> {
+    const options = { ...config, channels, classes, flowMap };
     const model = createModel(options, seed);
+    const lengths = namedParameters(model).get("step_mlp.2.weight");
+    lengths?.write(new Float32Array(lengths.size).fill(0.5)); // 0 at start
     const labels = namedParameters(model).get("label_emb.weight");
     labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // make classes matter
     const info = { config: options, normalization, imageSize: [H, W] } as const;
@@ -83,7 +85,9 @@ export class Network {
   ) {
     const condition = label !== undefined && { condition: tensor(Uint32Array.of(label)) };
     const unguided = early ? autoguided(this.model, early.model, guidance) : this.model;
-    const field = condition ? guided(this.model, { scale: guidance, none: noneOf(this.model) }) : unguided;
+    const field = condition && guidance !== 1
+      ? guided(this.model, { scale: guidance, none: noneOf(this.model) })
+      : unguided;
     const sampler = new Sampler(field, this.#shape, {
       solver,
       ...times ? { times } : { steps },

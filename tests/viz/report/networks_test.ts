@@ -16,6 +16,7 @@ import {
   recorded,
   type Solving,
 } from "./live_data.ts";
+import { choose, takeMaps } from "./flow_map_visit.ts";
 import { size } from "./made_up.ts";
 import {
   controls,
@@ -39,6 +40,7 @@ const classes = 3;
 const how = { solver: "euler", steps: 4 } as const;
 const times = [0, 0.125, 0.25, 0.5, 1];
 const [labelled, plain, early] = [await Network.of(3, 1, classes), await Network.of(4), await Network.of(5)];
+const distilled = await Network.of(6, 1, classes, true);
 
 const examples: TestImages = {
   shape: [4, 1, H, W],
@@ -61,13 +63,9 @@ const runs = [
   }),
   await liveRun("uneven", plain, {}, times),
   { ...bare, live: "its weights are too large" },
+  { ...await liveRun("distilled", distilled), isFlowMap: true },
   await liveRun("broken", plain, { checkpoint: new Uint8Array(4) }),
 ];
-
-async function choose(page: Page, run: string, condition?: "visible" | "hidden"): Promise<void> {
-  await page.locator("#explorer-run").selectOption({ label: run });
-  if (condition) await page.locator("#live-guidance-label").waitFor({ state: condition });
-}
 
 /** Draws a sample of a seed, and compares it with the library's; returns the page's text. */
 async function compare(page: Page, seed: number, network: Network, expected: Solving): Promise<string> {
@@ -157,7 +155,7 @@ async function wordsOfReal(): Promise<string> {
 async function drawAll(page: Page): Promise<void> {
   await page.locator("#live-seed").fill(`${first}`);
   await page.locator("#live-many").click();
-  await page.waitForFunction(() => document.querySelectorAll("#live-grid button:enabled").length > 48);
+  await page.waitForFunction(() => document.querySelectorAll("#live-grid button:enabled").length > 64);
   await told(page, "Error: Cannot read the weights: "); // of the last network
   const verdicts = page.locator("#live-grid .verdict");
   assert.equal(await verdicts.count(), 2);
@@ -350,8 +348,9 @@ async function measureBits(page: Page): Promise<void> {
   assert.deepEqual(await values(), ["–", both.toFixed(2), "–", "–"]);
 }
 
+const visits = { chooseClasses, drawAll, autoguide, paintUnevenly, lackNetworks, measureBits };
 await testReport(
   "reportHtml() draws, guides, judges and measures with the network of each run, or says why it has none",
   reportHtml({ runs, library }),
-  { chooseClasses, drawAll, autoguide, paintUnevenly, lackNetworks, measureBits },
+  { ...visits, takeMaps: takeMaps(distilled, plain) },
 );

@@ -274,7 +274,7 @@ export class Engine {
     const conditioning = condition && { condition };
     const at = times ? { times } : { steps };
     const sampler = tolerance === undefined
-      ? new Sampler(field, shape, { solver: solver as models.SolverName, ...at, ...conditioning })
+      ? new Sampler(field, shape, { solver: solver as models.FlowSolverName, ...at, ...conditioning })
       : new AdaptiveSampler(field, shape, {
         solver: solver as models.AdaptiveSolverName,
         rtol: tolerance,

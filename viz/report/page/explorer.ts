@@ -211,7 +211,10 @@ export class Explorer {
     byId("view-v-scale").textContent = `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`;
     byId("flow-times").textContent = [name, origin, `snapshot at t = ${t[m].toFixed(3)}`]
       .filter(Boolean).join("; ") +
-      (velocityT === t[m] ? "" : `; velocity of the last step, t = ${velocityT.toFixed(3)}`);
+      (velocityT === t[m] ? "" : `; velocity of the last step, t = ${velocityT.toFixed(3)}`) +
+      (trajectory.solved?.solver === "map"
+        ? "; the map jumps between snapshots, v is its mean velocity"
+        : "");
     this.#strip.show(trajectory, t[m]);
     const { row, column } = this.#pixel;
     const words = (values: Float32Array) =>

@@ -4,10 +4,18 @@ import type { Clock } from "./clock.ts";
 import { byId, NumberField } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
 import { LiveBits } from "./live_bits.ts";
-import { type ChosenCondition, guidedBy, labelsOf, LiveCondition, SolverControls } from "./live_controls.ts";
-import { LiveGrid } from "./live_grid.ts";
+import {
+  type ChosenCondition,
+  guidedBy,
+  labelsOf,
+  LiveCondition,
+  SolverControls,
+  solverFor,
+} from "./live_controls.ts";
+import { LiveGrid, type Row } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
+import { stepComparison } from "./step_comparison.ts";
 import type { Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, inWords, type Steps } from "./trajectory_view.ts";
 import { messageOf, type Work, WorkQueue } from "./work.ts";
@@ -67,6 +75,7 @@ export class Live {
     this.#solver = new SolverControls(engine, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
     byId("live-many").addEventListener("click", () => this.#drawMany());
+    byId("live-compare").addEventListener("click", () => this.#compareSteps());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
     this.#undo.addEventListener("click", () => this.#paint.undo());
     new LiveBits(engine, explorer, this.#queue, runs, stopAll);
@@ -119,7 +128,15 @@ export class Live {
     if (!chosen) return;
     const { seeds } = chosen;
     const runs = [...this.explorer.names].filter(([run]) => this.#network(run));
-    const places = this.#grid.prepare(runs, seeds);
+    const several = runs.length > 1;
+    const places = this.#grid.prepare(runs.map(([run, name]): Row => ({
+      run,
+      words: `${several ? `${name}, seeds` : "Seeds"} ${seeds[0]} to ${seeds[many - 1]}`,
+      pictures: seeds.map((seed) => ({
+        label: `Look at seed ${seed}${several ? ` of ${name}` : ""}`,
+        title: `Seed ${seed}`,
+      })),
+    })));
     for (const work of this.#many) work.abort();
     this.#many = runs.map(([run]) => {
       const place = places.get(run)!;
@@ -138,6 +155,16 @@ export class Live {
     });
   }
 
+  /** Draws the noise of the shown sample with ever more evaluations, side by side. */
+  #compareSteps(): void {
+    const problem = this.#condition.check();
+    if (problem !== undefined) return this.#say(problem);
+    const { engine, explorer, runs } = this;
+    const place = { engine, explorer, runs, grid: this.#grid, say: (words: string) => this.#say(words) };
+    for (const work of this.#many) work.abort();
+    this.#many = [this.#queue.add(stepComparison(place, this.#condition.choice), "background")];
+  }
+
   /** Solves the trajectory of each seed. */
   async #solve(
     run: number,
@@ -147,7 +174,7 @@ export class Live {
   ) {
     const { engine, explorer: { size } } = this;
     const count = seeds.length;
-    const [how, classes] = [await chosenHow, await engine.classes(run)];
+    const [how, classes] = [solverFor(await chosenHow, this.runs[run]), await engine.classes(run)];
     let image = await engine.noise(run, seeds);
     const started = performance.now();
     const labels = labelsOf(choice, classes, seeds);
@@ -212,10 +239,11 @@ export class Live {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
     const { guidance = this.#network(run)?.guidance } = this.explorer.recorded(run) ?? {};
-    const { classNames = [] } = this.runs[run];
+    const { classNames = [], isFlowMap } = this.runs[run];
+    this.#solver.offerMap(isFlowMap === true);
     this.engine.classes(run).then((length) => {
       if (run !== this.#conditionOf) return;
-      this.#condition.show(Array.from({ length }, (_, c) => classNames[c] ?? `${c}`), guidance);
+      this.#condition.show(Array.from({ length }, (_, c) => classNames[c] ?? `${c}`), guidance, isFlowMap);
     }).catch((error) => this.#say(`Error: ${messageOf(error)}`));
   }
 

@@ -9,9 +9,16 @@ const parts = 20;
 /** Suffix of the option value of an adaptive solver. */
 const own = ":own";
 
+/** The name of the solver that takes the steps of a flow map. */
+const map = "map";
+
 /** The controls of the solver; those without effect are hidden. */
 export class SolverControls {
   readonly #solver = byId<HTMLSelectElement>("live-solver");
+  readonly #map = element("option", { value: map, text: map });
+  #isMap = false;
+  /** Steps of the map while another solver is chosen, and of other solvers while it is. */
+  #otherSteps = 1;
   readonly #steps: NumberField;
   readonly #grid = byId<HTMLSelectElement>("live-times");
   readonly #tolerance = byId<HTMLSelectElement>("live-tolerance");
@@ -25,8 +32,17 @@ export class SolverControls {
     for (const name of solvers) add(this.#solver, name);
     for (const name of adaptiveSolvers) add(this.#solver, name + own, `${name}, own steps`);
     for (const name of timeGrids) add(this.#grid, name);
-    if (solvers.includes("heun")) this.#solver.value = "heun";
+    this.#solver.value = "heun";
     this.#solver.addEventListener("change", () => this.#show());
+    this.#show();
+  }
+
+  /** Offers the steps of a flow map for such a network, where they are the default, and for no other. */
+  offerMap(isFlowMap: boolean): void {
+    if (isFlowMap === this.#map.isConnected) return;
+    if (isFlowMap) this.#solver.prepend(this.#map);
+    else this.#map.remove();
+    if (isFlowMap || this.#isMap) this.#solver.value = isFlowMap ? map : "heun";
     this.#show();
   }
 
@@ -51,6 +67,11 @@ export class SolverControls {
   }
 
   #show(): void {
+    const isMap = this.#solver.value === map;
+    if (isMap !== this.#isMap) {
+      [this.#steps.value, this.#otherSteps] = [this.#otherSteps, this.#steps.value];
+      this.#isMap = isMap;
+    }
     for (const id of ["live-steps", "live-times"]) byId(id).closest("label")!.hidden = this.#isOwn;
     this.#tolerance.closest("label")!.hidden = !this.#isOwn;
   }
@@ -76,31 +97,36 @@ export class LiveCondition {
 
   /**
    * Shows the controls for a network with classes of these names; with neither classes nor autoguidance they are hidden.
+   * A flow map has learned its guidance, and its classes only with it.
    *
    * @param guidance initial value, default 1.5
    */
-  show(classes: readonly string[], guidance: number | undefined): void {
+  show(classes: readonly string[], guidance: number | undefined, isFlowMap = false): void {
     this.#classPlace.hidden = classes.length === 0;
-    this.#guidancePlace.hidden = classes.length === 0 && guidance === undefined;
+    this.#guidancePlace.hidden = isFlowMap || classes.length === 0 && guidance === undefined;
     const options = classes.map((text, label) => element("option", { value: `${label}`, text }));
     const [all, none] = ["all", "none"].map((value) => element("option", { value, text: value }));
-    const shown = classes.length > 0 ? [all, ...options, none] : [none];
+    const shown = classes.length > 0 ? [all, ...options, ...isFlowMap ? [] : [none]] : [none];
     const texts = (of: Iterable<HTMLOptionElement>) => Array.from(of, ({ text }) => text).join("\n");
-    if (this.#guidancePlace.hidden || texts(this.#class.options) === texts(shown)) return;
+    if (this.#isHidden || texts(this.#class.options) === texts(shown)) return;
     this.#class.replaceChildren(...shown);
-    if (guidance !== undefined) this.#guidance.value = guidance;
+    if (guidance !== undefined && !isFlowMap) this.#guidance.value = guidance;
   }
 
   /** What is wrong with the input; undefined if it is valid. */
   check(): string | undefined {
-    return this.#guidancePlace.hidden ? undefined : this.#guidance.check();
+    return this.#isHidden ? undefined : this.#guidance.check();
   }
 
   /** The chosen conditioning. */
   get choice(): ChosenCondition {
     const { value } = this.#class;
     const label = value === "all" || value === "none" ? value : Number(value);
-    return { label: this.#guidancePlace.hidden ? "none" : label, guidance: this.#guidance.value };
+    return { label: this.#isHidden ? "none" : label, guidance: this.#guidance.value };
+  }
+
+  get #isHidden(): boolean {
+    return [this.#classPlace, this.#guidancePlace].every(({ hidden }) => hidden);
   }
 }
 
@@ -119,8 +145,13 @@ export function labelsOf(
 export function guidedBy(
   { guidance }: ChosenCondition,
   label: number | undefined,
-  { live, classNames }: Pick<PageRun, "live" | "classNames">,
+  { live, classNames, isFlowMap }: Pick<PageRun, "live" | "classNames" | "isFlowMap">,
 ): Pick<Steps, "label" | "className" | "guidance"> {
-  if (label !== undefined) return { label, className: classNames?.[label], guidance };
+  if (label !== undefined) return { label, className: classNames?.[label], ...!isFlowMap && { guidance } };
   return typeof live === "object" && live.guidance !== undefined ? { guidance } : {};
+}
+
+/** The chosen solver for a run: networks that are no flow map take Euler steps instead of a map's, which cost as much. */
+export function solverFor(how: Steps, { isFlowMap }: Pick<PageRun, "isFlowMap">): Steps {
+  return how.solver === map && !isFlowMap ? { ...how, solver: "euler" } : how;
 }

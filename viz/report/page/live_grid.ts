@@ -15,42 +15,52 @@ export interface Place {
   readonly notes: HTMLElement;
 }
 
+/** A figure of small pictures. */
+export interface Row {
+  readonly run: number;
+  readonly words: string;
+  /** The name of each picture, with its own words on the button and below it. */
+  readonly pictures: readonly {
+    readonly label: string;
+    readonly title: string;
+    readonly under?: string;
+  }[];
+}
+
 /** Small pictures of samples of each run from the same noise; a click opens them in the explorer. */
 export class LiveGrid {
   readonly place = byId("live-grid");
 
   constructor(readonly explorer: Explorer) {}
 
-  /** Adds a button for each seed and run; returns the elements by run. */
-  prepare(
-    runs: readonly (readonly [run: number, name: string])[],
-    seeds: readonly number[],
-  ): Map<number, Place> {
+  /** Shows a row for each run, whose buttons wait for their samples; returns the elements by run. */
+  prepare(rows: readonly Row[]): Map<number, Place> {
     const places = new Map<number, Place>();
     const [, H, W] = this.explorer.size;
-    const figures = runs.map(([run, name]) => {
-      const buttons = seeds.map((seed) => {
+    const figures = rows.map(({ run, words, pictures }) => {
+      const buttons = pictures.map(({ label, title, under }) => {
         const canvas = element("canvas", { "aria-hidden": "true", width: `${W}`, height: `${H}` });
-        const label = `Look at seed ${seed}${runs.length > 1 ? ` of ${name}` : ""}`;
-        return element("button", { type: "button", "aria-label": label, title: `Seed ${seed}` }, canvas);
+        const button = element("button", { type: "button", "aria-label": label, title }, canvas);
+        if (under !== undefined) button.append(below(element("b", { text: under })));
+        return button;
       });
       for (const button of buttons) button.disabled = true;
       const notes = element("div", { class: "notes" });
       places.set(run, { buttons, notes });
-      const words = `${runs.length > 1 ? `${name}, seeds` : "Seeds"} ${seeds[0]} to ${seeds.at(-1)}`;
+      const kind = `thumbnails many${pictures.length === 5 ? " five" : ""}`;
       return element(
         "figure",
         {},
-        element("div", { class: "thumbnails many" }, ...buttons),
+        element("div", { class: kind, role: "group", "aria-label": words }, ...buttons),
         element("figcaption", { text: words }),
-        ...runs.length > 1 ? [notes] : [],
+        ...rows.length > 1 ? [notes] : [],
       );
     });
     const hide = element("button", { type: "button", text: "Hide" });
     hide.addEventListener("click", () => this.place.hidden = true);
     figures.at(-1)!.querySelector("figcaption")!.append(" ", hide);
     // With a single run, notes fit beside its pictures.
-    const beside = runs.length > 1 ? [] : [...places.values()].map(({ notes }) => notes);
+    const beside = rows.length > 1 ? [] : [...places.values()].map(({ notes }) => notes);
     this.place.replaceChildren(...figures, ...beside);
     this.place.hidden = false;
     return places;
@@ -79,9 +89,7 @@ export class LiveGrid {
     buttons.forEach((button, n) => {
       const p = new Text(` ${confidence[n].toFixed(2)}`);
       const asked = labels[n] === undefined ? [] : [`asked ${nameOf(labels[n])}`, element("br"), "seen "];
-      const under = element("span", { class: "under" });
-      under.append(...asked, element("b", { text: nameOf(classes[n]) }), p);
-      button.append(under);
+      button.append(below(...asked, element("b", { text: nameOf(classes[n]) }), p));
     });
     notes.prepend(judgedWords(judged, labels));
   }
@@ -95,6 +103,13 @@ export class LiveGrid {
       button.addEventListener("click", () => this.explorer.open(run, trajectories[n]));
     });
   }
+}
+
+/** Words below a picture. */
+function below(...words: readonly (Node | string)[]): HTMLElement {
+  const under = element("span", { class: "under" });
+  under.append(...words);
+  return under;
 }
 
 /** Probability at which the judge counts as certain, as in `deno task evaluate`. */

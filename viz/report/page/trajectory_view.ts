@@ -55,13 +55,19 @@ export function recorded({ trajectories, solved, classNames }: PageRun): Traject
 }
 
 /** "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001" */
-export function inWords({ steps, solver, tolerance, label, className, guidance = 1 }: Steps): string {
+export function inWords(how: Steps): string {
+  const { steps, solver, tolerance } = how;
   const solved = tolerance === undefined
     ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
     : `${solver} with tolerance ${tolerance}`;
+  return solved + conditionInWords(how);
+}
+
+/** ", class 3, guidance 1.5"; empty without class and guidance */
+export function conditionInWords({ label, className, guidance = 1 }: Steps): string {
   const condition = label === undefined ? "" : `, class ${className ?? label}`;
   const kind = label === undefined ? "autoguidance" : "guidance";
-  return solved + condition + (guidance === 1 ? "" : `, ${kind} ${guidance}`);
+  return condition + (guidance === 1 ? "" : `, ${kind} ${guidance}`);
 }
 
 function costInWords(evaluations: number | undefined): string {

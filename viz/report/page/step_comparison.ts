@@ -1,0 +1,66 @@
+/// <reference lib="dom" />
+import { imageAt } from "../../flow/trajectory.ts";
+import type { PageRun } from "../page_data.ts";
+import type { Explorer } from "./explorer.ts";
+import { type ChosenCondition, guidedBy } from "./live_controls.ts";
+import type { LiveGrid } from "./live_grid.ts";
+import type { RemoteEngine } from "./remote_engine.ts";
+import { conditionInWords, countOf, GrowingTrajectory, inWords } from "./trajectory_view.ts";
+import type { Work } from "./work.ts";
+
+/** What a comparison needs of the page. */
+interface Place {
+  readonly engine: RemoteEngine;
+  readonly explorer: Explorer;
+  readonly grid: LiveGrid;
+  readonly runs: readonly PageRun[];
+  say(words: string): void;
+}
+
+/**
+ * Shows a row for the noise of the shown sample with 1, 2, 4, 8 and 20 evaluations: by the steps of a flow map or of
+ * Euler, at last by Heun's method, which takes two in a step.
+ *
+ * @param choice the class, or `all` for that of the sample; and the guidance
+ * @returns the work that draws the row
+ */
+export function stepComparison({ engine, explorer, grid, runs, say }: Place, choice: ChosenCondition): Work {
+  const { run, shown, size, names } = explorer;
+  const label = choice.label === "all" ? shown.solved?.label : choice.label;
+  const condition = guidedBy(choice, typeof label === "number" ? label : undefined, runs[run]);
+  const solver = runs[run].isFlowMap ? "map" : "euler";
+  const hows = [
+    ...[1, 2, 4, 8].map((steps) => ({ solver, steps, ...condition })),
+    { solver: "heun", steps: 10, ...condition },
+  ];
+  const counts = hows.map(({ solver, steps }) => solver === "heun" ? 2 * steps : steps);
+  const name = shown.name.toLowerCase() + (names.size > 1 ? ` of ${names.get(run)}` : "");
+  const { buttons, notes } = grid.prepare([{
+    run,
+    words: `Evaluations of the network from the noise of ${name}${conditionInWords(hows[0])}: ` +
+      `steps of ${solver}, and at last 10 of heun`,
+    pictures: hows.map((how, n) => ({
+      label: `Look at ${name} with ${countOf(counts[n])}`,
+      title: inWords(how),
+      under: `${counts[n]}`,
+    })),
+  }]).get(run)!;
+  return async (signal) => {
+    const started = performance.now();
+    for (const [n, how] of hows.entries()) {
+      const words = { name: shown.name, origin: `drawn in this page by ${inWords(how)}` };
+      const growing = new GrowingTrajectory(words, how, size);
+      const { evaluations } = await engine.solve(run, imageAt(shown, 0), how, {
+        signal,
+        background: true,
+        onPart: (snapshot) => growing.add(snapshot),
+      });
+      growing.finish(evaluations);
+      const [place, trajectory] = [{ buttons: [buttons[n]], notes }, growing.view];
+      grid.draw(place, imageAt(trajectory, how.steps));
+      grid.finish(place, run, [trajectory]);
+    }
+    const ms = Math.round(performance.now() - started).toLocaleString("en");
+    say(`${shown.name} with ${counts.join(", ")} evaluations: ${ms} ms on ${engine.offered.device}.`);
+  };
+}
