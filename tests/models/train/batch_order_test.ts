@@ -27,6 +27,7 @@ Deno.test("streams are distinct and keep their numbers, so that seeds stay valid
     pairOrder: 23,
     pairNoise: 24,
     references: 25,
+    faults: 26,
   });
 });
 
