@@ -48,7 +48,7 @@ const kinds = {
   drift: {
     doc: "generated images drift towards real ones and apart",
     settings: {
-      images: images(72_000),
+      images: images(88_000),
       rate: rate(1),
       evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
       references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
