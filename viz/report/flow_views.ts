@@ -1,5 +1,6 @@
 import { pacings } from "../flow/pacing.ts";
 import { imageSizeOf } from "../flow/trajectory.ts";
+import { hasFewSteps } from "./run_section.ts";
 import { colourBar, explorerSection } from "./explorer_section.ts";
 import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
@@ -25,7 +26,7 @@ function contents({ runs, comparison }: ReportData): Markup {
   const sections: [id: string, title: string, isThere: boolean][] = [
     ["plane", "Trajectories", runs.some(({ plane }) => plane)],
     ["compare", "Side by side", comparison !== undefined],
-    ["few-steps", "Few evaluations", runs.some(({ fewStepsPng }) => fewStepsPng !== undefined)],
+    ["few-steps", "Few evaluations", hasFewSteps(runs)],
     ["quality", "How good", runs.some(({ quality }) => quality)],
     ["solvers", "Solvers", runs.some(({ solvers }) => solvers)],
     ["training", "Training", true],

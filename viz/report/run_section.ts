@@ -69,27 +69,26 @@ ${details("Numbers of these charts", trainingNumbers(runs))}
 </section>`;
 }
 
+/** Whether a report shows samples with few evaluations: that of one run, as those of several would be too large. */
+export function hasFewSteps(runs: readonly ReportRun[]): boolean {
+  return runs.length === 1 && runs[0].fewStepsPng !== undefined;
+}
+
 /** Samples with few evaluations: what one step of a flow gives, and why; and what a flow map makes of it. */
 export function fewStepsSection({ runs }: ReportData): Markup | undefined {
-  const pictures = runs.flatMap(({ name, fewStepsPng, isFlowMap }) => {
-    if (!fewStepsPng) return [];
-    const jump = isFlowMap
-      ? markup` The rows <i>map</i> are of the distilled network, which predicts whole steps: it learned to jump.`
-      : undefined;
-    return [markup`<figure><img class="few-steps" src="data:image/png;base64,${base64(fewStepsPng)}"
-alt="Samples of ${name} from the same noise, with 1, 2, 4, 8 and 20 evaluations">
-<figcaption>${
-      runs.length > 1 ? markup`<b>${name}</b>: ` : undefined
-    }From the same noise, with ever more evaluations of the
-network.${jump}</figcaption></figure>`];
-  });
-  if (pictures.length === 0) return undefined;
+  const [{ name, fewStepsPng, isFlowMap }] = runs;
+  if (!hasFewSteps(runs)) return undefined;
+  const jump = isFlowMap
+    ? markup` The rows <i>map</i> are of the distilled network, which predicts whole steps: it learned to jump.`
+    : undefined;
   return markup`<section id="few-steps" aria-labelledby="few-steps-title">
 <h2 id="few-steps-title">Few evaluations</h2>
 <p>Straight lines from noise to all images cross in every point, and the velocity there is their average. So a single step
 leads to the average of all images that the noise may become: blurred. With more steps the way bends towards one of
 them.</p>
-${pictures}
+<figure><img class="few-steps" src="data:image/png;base64,${base64(fewStepsPng!)}"
+alt="Samples of ${name} from the same noise, with 1, 2, 4, 8 and 20 evaluations">
+<figcaption>From the same noise, with ever more evaluations of the network.${jump}</figcaption></figure>
 </section>`;
 }
 
