@@ -1,20 +1,13 @@
-import {
-  add,
-  less,
-  multiply,
-  randomUniform,
-  subtract,
-  type Tensor,
-  tensor,
-  where,
-} from "../../kernels/mod.ts";
+import { less, multiply, randomUniform, subtract, type Tensor, tensor, where } from "../../kernels/mod.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 import { objectiveFor } from "../nets/networks.ts";
 import { logitNormal, type TimeDistribution } from "../flow/time_distribution.ts";
+import type { NamedTensors } from "../nn/flat_parameters.ts";
 import type { Module } from "../nn/module.ts";
 import { streams } from "../random.ts";
 import type { BatchSource } from "../train/batch_source.ts";
 import { PairDraw } from "../train/pair_draw.ts";
+import type { StepLoss } from "../train/step_loss.ts";
 
 /** What the stages of a distillation share. */
 export interface Distillation {
@@ -38,37 +31,42 @@ export interface TaughtPoints {
 }
 
 /** Times of which a share is 0, where sampling starts; half of the others are uniform, half in the middle. */
-export function startingTimes(share: number): TimeDistribution {
+function startingTimes(share: number): TimeDistribution {
   const middle = logitNormal({ mean: 0, scale: 1 });
   return {
     draw(key, n) {
       const u = randomUniform(key, [n]);
       const isUniform = tensor(Uint32Array.from({ length: n }, (_, i) => i % 2));
-      const t = where(isUniform, divideTail(u, share), middle.draw(key, n));
+      const t = where(isUniform, stretched(u, share), middle.draw(key, n));
       return where(less(u, share), 0, t);
     },
   };
 }
 
 /** Uniform in [0, 1) if u is uniform in [share, 1). */
-function divideTail(u: Tensor, share: number): Tensor {
+function stretched(u: Tensor, share: number): Tensor {
   return multiply(subtract(u, share), 1 / (1 - share));
 }
 
-/** Draws points and asks the teacher for the velocity there. */
-export class TaughtDraw {
-  readonly #distillation: Distillation;
+/** A loss at points where the teacher is asked for the velocity. */
+export abstract class TaughtLoss implements StepLoss {
+  /** The flow map in training. */
+  protected readonly student: Distillation["student"];
+  readonly #teacher: VelocityField;
   readonly #times: TimeDistribution;
   readonly #pairs: PairDraw;
   readonly #lengthKey = tensor(new Uint32Array(3));
 
   /** @param startShare share of the points that are noise, at t = 0 */
-  constructor(distillation: Distillation, startShare: number) {
-    const { source, batchSize } = distillation;
-    this.#distillation = distillation;
+  constructor({ student, teacher, source, batchSize }: Distillation, startShare: number) {
+    this.student = student;
+    this.#teacher = teacher;
     this.#times = startingTimes(startShare);
     this.#pairs = new PairDraw(source, batchSize, streams);
   }
+
+  /** The loss, f32[]. */
+  abstract loss(averaged: NamedTensors, batchSize?: number): Tensor;
 
   /** Sets the examples and random numbers of the next run. */
   write(examples: Uint32Array, seed: number, step: number): void {
@@ -76,23 +74,22 @@ export class TaughtDraw {
     this.#lengthKey.write(Uint32Array.of(seed, streams.stepLengths, step));
   }
 
-  /** The points, by device ops only. */
-  points(batchSize?: number): TaughtPoints {
-    const { student, teacher } = this.#distillation;
-    const { path } = objectiveFor(student);
+  /** Draws points, by device ops only. */
+  protected points(batchSize?: number): TaughtPoints {
+    const { path } = objectiveFor(this.student);
     const indices = batchSize === undefined ? undefined : tensor(new Uint32Array(batchSize));
     const { x0, x1, t, condition } = this.#pairs.pairs({ times: this.#times }, indices);
     const { xt } = path.at(x0, x1, t);
-    return { xt, t, condition, v: constant(velocityOf(teacher, xt, t, condition)) };
+    return { xt, t, condition, v: constant(velocityOf(this.#teacher, xt, t, condition)) };
   }
 
   /**
    * Lengths of steps from t, f32[N]: 0 for a share, 1 - t for 30 % of the others, uniform in [0, 1 - t) for the rest.
    */
-  lengths(t: Tensor, still: number): Tensor {
+  protected lengths(t: Tensor, still: number): Tensor {
     const u = randomUniform(this.#lengthKey, t.shape);
     const whole = still + 0.3 * (1 - still);
-    const part = where(less(u, whole), 1, divideTail(u, whole));
+    const part = where(less(u, whole), 1, stretched(u, whole));
     return where(less(u, still), 0, multiply(part, subtract(1, t)));
   }
 }
@@ -101,9 +98,4 @@ export class TaughtDraw {
 export function constant(x: Tensor): Tensor {
   x.detach();
   return x;
-}
-
-/** x + d v with one d per row of x. */
-export function moved(x: Tensor, v: Tensor, d: Tensor): Tensor {
-  return add(x, multiply(v, d));
 }

@@ -132,10 +132,11 @@ export class DriftLoss implements StepLoss {
     const labels = orZeros(this.#labels, G * n);
     const x1 = this.#generated(randomNormal(this.#noiseKey, [G * n, ...shape]), labels);
     const spaces = [x1, ...this.#options.encode(x1)];
+    const rows = orZeros(this.#rows, G * real);
     const losses = spaces.map((space, s) => {
       const D = space.size / (G * n);
       const phi = reshape(space, [G, n, D]);
-      const references = reshape(gatherRows(this.#features[s], orZeros(this.#rows, G * real)), [G, real, D]);
+      const references = reshape(gatherRows(this.#features[s], rows), [G, real, D]);
       return driftLoss(phi, references, positives, this.#options.others);
     });
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);

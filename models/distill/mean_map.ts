@@ -11,8 +11,7 @@ import {
 import { meanVelocityOf, type VelocityField } from "../flow/field.ts";
 import { perRow, rowsAt } from "../flow/rows.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
-import type { StepLoss } from "../train/step_loss.ts";
-import { constant, type Distillation, TaughtDraw } from "./distillation.ts";
+import { constant, type Distillation, TaughtLoss } from "./distillation.ts";
 
 /** Step of the central difference: larger ones bend, smaller ones lose digits in f32. */
 const epsilon = 0.003;
@@ -68,26 +67,17 @@ export function meanTarget(
  *
  * Source: Geng et al. 2025, arXiv:2505.13447, equation 6; with a teacher Sabour et al. 2025, arXiv:2506.14603
  */
-export class MeanMapLoss implements StepLoss {
-  readonly #student: Distillation["student"];
-  readonly #draw: TaughtDraw;
-
+export class MeanMapLoss extends TaughtLoss {
   /** A quarter of the points is noise. */
   constructor(distillation: Distillation) {
-    this.#student = distillation.student;
-    this.#draw = new TaughtDraw(distillation, 0.25);
-  }
-
-  /** Sets the examples and random numbers of the next run. */
-  write(examples: Uint32Array, seed: number, step: number): void {
-    this.#draw.write(examples, seed, step);
+    super(distillation, 0.25);
   }
 
   /** The loss, f32[]; half of the steps have length 0. */
-  loss(_averaged: NamedTensors, batchSize?: number): Tensor {
-    const { xt, t, condition, v } = this.#draw.points(batchSize);
-    const d = this.#draw.lengths(t, 0.5);
-    const target = meanTarget(this.#student, xt, t, d, v, condition);
-    return meanSquaredError(meanVelocityOf(this.#student, xt, t, d, condition), target);
+  override loss(_averaged: NamedTensors, batchSize?: number): Tensor {
+    const { xt, t, condition, v } = this.points(batchSize);
+    const d = this.lengths(t, 0.5);
+    const target = meanTarget(this.student, xt, t, d, v, condition);
+    return meanSquaredError(meanVelocityOf(this.student, xt, t, d, condition), target);
   }
 }

@@ -16,7 +16,7 @@ import { CountedField, type VelocityField } from "../flow/field.ts";
 import { copyOf } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
 import { type BatchSteps, mapSteps, rungeKuttaSteps, stochasticSteps } from "./batch_steps.ts";
-import { isAdaptive, type SolverOptions, tableauInCost, tableauOf, timesFor } from "./solvers.ts";
+import { costTableau, isAdaptive, type SolverOptions, solverTimes, tableauOf } from "./solvers.ts";
 import type { TriedStep } from "./step_control.ts";
 import { solverStep } from "./tableau.ts";
 import { type Span, timesOptions, timesWithin } from "./time_grids.ts";
@@ -96,7 +96,7 @@ export class Sampler {
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
     const { solver = "heun", condition } = checkedOptions(options);
-    this.times = timesFor(options);
+    this.times = solverTimes(options);
     checkBatch(shape);
     this.#field = new CountedField(model);
     this.#steps = solver === "sde"
@@ -115,7 +115,7 @@ export class Sampler {
   /** Plans the memory for sampling batches of a shape, without running. @throws as the constructor */
   static plan(model: VelocityField, shape: Shape, options: SamplerOptions = {}): MemoryPlan {
     const { solver, condition } = checkedOptions(options);
-    const tableau = tableauInCost(solver);
+    const tableau = costTableau(solver);
     checkBatch(shape);
     const times = () => tensor(new Float32Array(shape[0]));
     return planMemory(() => solverStep(tableau, model, zeros(shape), times(), times(), { condition }).x);

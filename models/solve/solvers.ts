@@ -123,12 +123,12 @@ export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTabl
 }
 
 /** A tableau that costs as much as a solver: Euler's for one evaluation per step, with noise or by a flow map. */
-export function tableauInCost(solver: SolverOptions["solver"]): ButcherTableau {
+export function costTableau(solver: SolverOptions["solver"]): ButcherTableau {
   return solver === "sde" || solver === "map" ? euler : tableauOf(solver);
 }
 
 /** Start and end times of a solver's steps; a flow map takes one by default. @throws as {@linkcode timesOf} */
-export function timesFor(options: SolverOptions): readonly number[] {
+export function solverTimes(options: SolverOptions): readonly number[] {
   const { solver, steps, times } = options;
   return timesOf(
     solver === "map" && steps === undefined && times === undefined ? { ...options, steps: 1 } : options,
@@ -137,7 +137,7 @@ export function timesFor(options: SolverOptions): readonly number[] {
 
 /** The tableau of a solver that chooses its steps. @throws {TypeError} if it is unknown or has no error estimate */
 export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): EmbeddedTableau {
-  const { error, ...tableau } = tableauInCost(solver);
+  const { error, ...tableau } = costTableau(solver);
   if (error) return { ...tableau, error };
   const name = typeof solver === "string" ? `the solver ${solver}` : "this solver";
   const known = Object.keys(adaptiveSolvers).join(" or ");
@@ -149,6 +149,6 @@ export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): E
 /** Evaluations of the field per sample in given steps; undefined for adaptive ones. @throws as `Sampler` */
 export function evaluationsOf(options: SolverOptions): number | undefined {
   if (isAdaptive(options)) return undefined;
-  const tableau = tableauInCost(options.solver);
-  return evaluationsPerStep(tableau) * (timesFor(options).length - 1) + (tableau.firstSameAsLast ? 1 : 0);
+  const tableau = costTableau(options.solver);
+  return evaluationsPerStep(tableau) * (solverTimes(options).length - 1) + (tableau.firstSameAsLast ? 1 : 0);
 }
