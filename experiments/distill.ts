@@ -1,3 +1,4 @@
+import { isFile } from "./draw/load_network.ts";
 import { main, task } from "./program/task.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -7,10 +8,8 @@ import { findRun } from "./tracking/find_run.ts";
 import { trainOrResume } from "./train.ts";
 
 const { rows } = training;
-const [stages, teacherGuidance] = [rows.stages, rows.teacherGuidance].map(({ needs: _, ...row }) => row) as [
-  Omit<typeof rows.stages, "needs">,
-  Omit<typeof rows.teacherGuidance, "needs">,
-];
+const { needs: _, ...stages } = rows.stages;
+const { needs: __, ...teacherGuidance } = rows.teacherGuidance;
 
 /** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
 export const distilling = defineSettings({
@@ -73,10 +72,8 @@ export const distillTask = task({
   preset: () => Promise.resolve(distillation),
   async run(given) {
     const { teacher } = given;
-    const named = typeof teacher === "string" && !teacher.endsWith(".safetensors")
-      ? { teacher: await findRun(teacher) }
-      : {};
-    return await trainOrResume({ ...given, ...named });
+    if (typeof teacher !== "string" || await isFile(teacher)) return await trainOrResume(given);
+    return await trainOrResume({ ...given, teacher: await findRun(teacher) });
   },
 });
 

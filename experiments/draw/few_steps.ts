@@ -66,15 +66,12 @@ export async function fewStepsPicture(
     evaluations += each * count;
   }
   const { shape } = rows[0].drawable;
-  const guidances = new Set(
-    rows.flatMap(({ conditioning }) => conditioning ? [guidanceInWords(conditioning.guidance)] : []),
-  );
+  const [{ conditioning }] = rows;
+  const guidance = conditioning ? `; ${guidanceInWords(conditioning.guidance)}` : "";
   const captions = {
     rows: rows.map(({ caption }) => caption),
     ...headings && { columns: headings },
-    note: `Evaluations of the network, from the same noise${
-      [...guidances].map((words) => `; ${words}`)[0] ?? ""
-    }`,
+    note: `Evaluations of the network, from the same noise${guidance}`,
   };
   const scale = Math.max(1, Math.round(56 / shape[2]));
   const grid = captionedGrid([rows.length, count], shape, { captions, scale });

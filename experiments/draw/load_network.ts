@@ -68,7 +68,7 @@ export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuff
 }
 
 /** Whether a word names a file; a word with the ending of weights always does. */
-async function isFile(word: string): Promise<boolean> {
+export async function isFile(word: string): Promise<boolean> {
   return word.endsWith(".safetensors") ||
     await Deno.stat(word).then(({ isFile }) => isFile, () => false);
 }

@@ -1,6 +1,6 @@
 import { anyOf } from "./kinds.ts";
 import { asText, type Setting } from "./setting.ts";
-import { makeVariant, variant, type VariantRegistry } from "./variant.ts";
+import { makeVariant, type Variant, variant } from "./variant.ts";
 
 const images = (count: number) => ({ doc: "images to train on", default: count, above: 0, max: 1e9 });
 const rate = (factor: number) => ({
@@ -11,61 +11,48 @@ const rate = (factor: number) => ({
 });
 const points = "with the teacher's velocity";
 
+/** Name of a stage. */
+export type StageName = "bake" | "mean" | "shortcut" | "reflow" | "drift";
+
 /** A stage with complete settings. */
 export interface StageSpec {
   readonly name: StageName;
   readonly settings: Readonly<Record<string, number>>;
 }
 
-/** The stages of a distillation, by name. */
-const kinds = {
-  bake: {
-    doc: "one row learns what guidance makes of two",
-    settings: { images: images(6400), rate: rate(0.5) },
-    make: (settings) => ({ name: "bake", settings }),
-  },
-  mean: {
-    doc: `flow map by the mean rule, ${points}`,
-    settings: { images: images(25_600), rate: rate(1) },
-    make: (settings) => ({ name: "mean", settings }),
-  },
-  shortcut: {
-    doc: `flow map by the shortcut rule, ${points}`,
-    settings: { images: images(25_600), rate: rate(1) },
-    make: (settings) => ({ name: "shortcut", settings }),
-  },
-  reflow: {
-    doc: "straight lines between noise and the teacher's images",
-    settings: {
-      images: images(9600),
-      rate: rate(1),
-      pairs: { doc: "images that the teacher draws", default: 4800, min: 1, max: 1e6 },
-      steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
-      whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
-    },
-    make: (settings) => ({ name: "reflow", settings }),
-  },
-  drift: {
-    doc: "generated images drift towards real ones and apart",
-    settings: {
-      images: images(88_000),
-      rate: rate(1),
-      evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
-      references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
-      keep: {
-        doc: "one step in N by the shortcut rule, which keeps more evaluations and the flow good; 0 = none",
-        default: 6,
-        min: 0,
-        max: 100,
-      },
-      others: { doc: "weight of other classes, which push away", default: 0.08, above: 0, max: 1 },
-    },
-    make: (settings) => ({ name: "drift", settings }),
-  },
-} as const satisfies VariantRegistry<StageSpec>;
+function kind(name: StageName, doc: string, settings: Variant<StageSpec>["settings"]): Variant<StageSpec> {
+  return { doc, settings, make: (settings) => ({ name, settings }) };
+}
 
-/** Name of a stage. */
-export type StageName = "bake" | "mean" | "shortcut" | "reflow" | "drift";
+/** The stages of a distillation, by name. */
+const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
+  bake: kind("bake", "one row learns what guidance makes of two", { images: images(6400), rate: rate(0.5) }),
+  mean: kind("mean", `flow map by the mean rule, ${points}`, { images: images(25_600), rate: rate(1) }),
+  shortcut: kind("shortcut", `flow map by the shortcut rule, ${points}`, {
+    images: images(25_600),
+    rate: rate(1),
+  }),
+  reflow: kind("reflow", "straight lines between noise and the teacher's images", {
+    images: images(9600),
+    rate: rate(1),
+    pairs: { doc: "images that the teacher draws", default: 4800, min: 1, max: 1e6 },
+    steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
+    whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
+  }),
+  drift: kind("drift", "generated images drift towards real ones and apart", {
+    images: images(88_000),
+    rate: rate(1),
+    evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
+    references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
+    keep: {
+      doc: "one step in N by the shortcut rule, which keeps more evaluations and the flow good; 0 = none",
+      default: 6,
+      min: 0,
+      max: 100,
+    },
+    others: { doc: "weight of other classes, which push away", default: 0.08, above: 0, max: 1 },
+  }),
+};
 
 const one = variant(kinds, { doc: "" });
 
