@@ -27,7 +27,6 @@ export {
   transportPairs,
 } from "./flow/coupling.ts";
 export { CountedField, type ImageEncoder, type VelocityField } from "./flow/field.ts";
-export { rowsAt } from "./flow/rows.ts";
 export { BakeLoss } from "./distill/bake.ts";
 export type { Distillation } from "./distill/distillation.ts";
 export { DriftLoss, type DriftOptions } from "./distill/drift.ts";

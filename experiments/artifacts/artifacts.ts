@@ -1,18 +1,17 @@
 import { makeFixedSteps } from "../settings/solver.ts";
 import { join } from "node:path";
-import { evaluationsOf, modelTypeOf } from "../../models/mod.ts";
+import { evaluationsOf, loadCheckpoint, modelTypeOf } from "../../models/mod.ts";
 import { examplesOf, writeExamples } from "../data/example_file.ts";
 import { className } from "../draw/classes.ts";
 import { balancedClasses, classColumns, roundToRows } from "../draw/conditioning.ts";
 import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "../draw/few_steps.ts";
-import { openTeacher } from "../run/teacher.ts";
 import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { writeSamples } from "../draw/sample_grid.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
 import { trajectoryGif } from "../draw/trajectory_picture.ts";
 import { writeReport } from "../report/write_report.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
-import { findContained } from "../run/contained.ts";
+import { findContained, readFile } from "../run/contained.ts";
 import { flowAnimationFile, flowFile, runFile } from "../run/layout.ts";
 import { readConfig } from "../settings/training_config.ts";
 import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
@@ -47,13 +46,17 @@ const fewSteps: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.samples > 0,
   evaluations: (trained) => evaluationsFor(trained, rowLength(trained), comparedEvaluations),
-  async write({ run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data }) {
+  async write(
+    { run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data },
+    onProgress,
+  ) {
     const count = rowLength({ source });
     const conditioned = (scale: number) =>
       source.classes > 0 ? balancedClasses(count, source.classes, { scale }) : undefined;
     const rows = fewStepsRows(drawable, conditioned(scale));
     if (teacher !== null) {
-      const { model } = openTeacher(join(run, runFile.teacher));
+      const path = join(run, runFile.teacher);
+      const { model } = loadCheckpoint(await readFile(path, run), path);
       const before = fewStepsRows({ ...drawable, model }, conditioned(teacherGuidance));
       rows.splice(-1, 1); // the last row of the teacher is the one to compare with
       rows.unshift(...before);
@@ -61,7 +64,10 @@ const fewSteps: NetworkArtifact = {
     const conditioning = conditioned(1);
     const headings = conditioning &&
       Array.from(conditioning.labels, (label) => className(label, data.classNames));
-    await writeAtomic(join(run, runFile.fewSteps), await fewStepsPicture(rows, { count, seed, headings }));
+    await writeAtomic(
+      join(run, runFile.fewSteps),
+      await fewStepsPicture(rows, { count, seed, headings }, onProgress),
+    );
   },
 };
 

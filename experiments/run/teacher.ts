@@ -2,10 +2,8 @@ import {
   type Checkpoint,
   decodeCheckpoint,
   guided,
-  loadCheckpoint,
   type ModelOptions,
   noneOf,
-  type State,
   type VelocityField,
 } from "../../models/mod.ts";
 import { reasonOf, RunError } from "./atomic_write.ts";
@@ -13,8 +11,6 @@ import { findWeights, noWeights } from "./layout.ts";
 
 /** The network that a distillation starts from. */
 export interface Teacher extends Checkpoint {
-  /** Its weights. */
-  readonly tensors: State;
   /** Its file, to keep a copy in the run's folder. */
   readonly bytes: Uint8Array;
   readonly path: string;
@@ -32,20 +28,18 @@ export function teacherFile(teacher: string): string {
   throw new RunError(`Cannot distil ${teacher}: ${noWeights}`);
 }
 
-function readTeacher(path: string): Uint8Array {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    throw new RunError(`Cannot distil ${path}: ${reasonOf(error)}`);
-  }
-}
-
 /** What a teacher's file says about its network. @throws {RunError} if it cannot be distilled */
 export function teacherInfo(
   teacher: string,
 ): Checkpoint["info"] & { readonly config: Required<ModelOptions> } {
   const path = teacherFile(teacher);
-  const { info } = decodeCheckpoint(readTeacher(path), path);
+  let bytes: Uint8Array;
+  try {
+    bytes = Deno.readFileSync(path);
+  } catch (error) {
+    throw new RunError(`Cannot distil ${path}: ${reasonOf(error)}`);
+  }
+  const { info } = decodeCheckpoint(bytes, path);
   const config = info.config as Required<ModelOptions>; // `decodeCheckpoint` fills in the defaults
   if (config.prediction !== "velocity") {
     throw new RunError(
@@ -53,12 +47,6 @@ export function teacherInfo(
     );
   }
   return { ...info, config };
-}
-
-/** Opens a teacher on the current device. */
-export function openTeacher(path: string): Teacher {
-  const bytes = readTeacher(path);
-  return { ...loadCheckpoint(bytes, path), tensors: decodeCheckpoint(bytes, path).tensors, bytes, path };
 }
 
 /** The velocity to imitate: guided by class, if the teacher has classes. */

@@ -1,4 +1,4 @@
-import { full, type Tensor } from "../../kernels/mod.ts";
+import { assign, full, type Tensor } from "../../kernels/mod.ts";
 import {
   BakeLoss,
   createModel,
@@ -12,6 +12,7 @@ import {
   ReflowLoss,
   ShortcutMapLoss,
   type Stage,
+  StateError,
   type StepLoss,
   streams,
 } from "../../models/mod.ts";
@@ -25,7 +26,11 @@ import { taughtField, type Teacher } from "../run/teacher.ts";
 /** Images are encoded as if they had a little noise left, which the teacher's encoder knows best. */
 const encodedAt = 0.95;
 
-/** Makes the flow map: the teacher's weights, and an embedding of d that is zero at start. */
+/**
+ * Makes the flow map: the teacher's weights, and an embedding of d that is zero at start.
+ *
+ * @throws {StateError | ShapeError} if the teacher is another network than the options describe
+ */
 export function makeStudent(
   teacher: Teacher,
   options: ModelOptions,
@@ -33,7 +38,15 @@ export function makeStudent(
 ): Model {
   const student = createModel(options, initial);
   const parameters = namedParameters(student);
-  for (const [name, { data }] of teacher.tensors) parameters.get(name)!.write(data);
+  for (const [name, weights] of namedParameters(teacher.model)) {
+    const own = parameters.get(name);
+    if (!own) {
+      throw new StateError(
+        `Cannot distil ${teacher.path}: the run's network has no "${name}"; is it another network?`,
+      );
+    }
+    assign(own, weights);
+  }
   return student;
 }
 
@@ -74,7 +87,7 @@ export function distillationStages(
         const [count, steps] = [settings.pairs, settings.steps].map(Math.round);
         const store = new PairStore({ shape: source.shape, count, classes: source.classes, seed });
         stores.push({ store, steps, count });
-        return new ReflowLoss(distillation, store, { count, whole: settings.whole });
+        return new ReflowLoss(distillation, store.source, { count, whole: settings.whole });
       }
       case "drift":
         return new DriftLoss(distillation, {

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { randomNormalRows, type Shape, type Tensor, tensor, zeros } from "../../kernels/mod.ts";
+import { randomNormalRows, type Shape, slice, type Tensor, tensor, zeros } from "../../kernels/mod.ts";
 import {
   type BatchSource,
+  batchSource,
   encodeSafetensors,
-  rowsAt,
   solveFlow,
   streams,
   type VelocityField,
@@ -29,36 +29,23 @@ export interface PairOptions {
 }
 
 /** Pairs of noise and the images that a flow makes of it, for reflow. The images are stored in the run's folder. */
-export class PairStore implements BatchSource {
+export class PairStore {
+  /** The pairs, once {@linkcode fill} has made them. */
+  readonly source: BatchSource;
   readonly #options: PairOptions;
-  readonly #noiseKey: Tensor;
+  readonly #noise: Tensor;
   readonly #images: Tensor;
 
-  /** Reserves the memory; {@linkcode fill} makes the pairs. */
+  /** Draws the noise, and reserves the memory of the images. */
   constructor(options: PairOptions) {
+    const { count, shape, classes, seed } = options;
+    const rows = Uint32Array.from({ length: count }, (_, row) => row);
+    const key = tensor(Uint32Array.of(seed, streams.pairNoise, 0));
     this.#options = options;
-    this.#noiseKey = tensor(Uint32Array.of(options.seed, streams.pairNoise, 0));
-    this.#images = zeros([options.count, ...options.shape]);
-  }
-
-  /** [C, H, W] of an image. */
-  get shape(): Shape {
-    return this.#options.shape;
-  }
-
-  /** The pairs at indices u32[N], by device ops only. */
-  batch(indices: Tensor) {
-    const { classes, count } = this.#options;
-    const labels = tensor(Uint32Array.from({ length: count }, (_, row) => row % classes));
-    return {
-      x0: this.#noise(indices),
-      x1: rowsAt(this.#images, indices),
-      ...classes > 0 && { condition: rowsAt(labels, indices) },
-    };
-  }
-
-  #noise(rows: Tensor): Tensor {
-    return randomNormalRows(this.#noiseKey, rows, [rows.size, ...this.shape]);
+    this.#noise = randomNormalRows(key, tensor(rows), [count, ...shape]);
+    this.#images = zeros([count, ...shape]);
+    const labels = classes > 0 && { condition: tensor(rows.map((row) => row % classes)) };
+    this.source = batchSource({ x0: this.#noise, x1: this.#images, ...labels });
   }
 
   /**
@@ -98,7 +85,7 @@ export class PairStore implements BatchSource {
     const bytes = await readIfThere(path, run);
     if (!bytes) return undefined;
     const file = new TensorFile(bytes, path, "delete the file to draw its pairs again");
-    return { values: file.read("x1", N, ...this.shape), isNew: false };
+    return { values: file.read("x1", N, ...this.#options.shape), isNew: false };
   }
 
   async #draw(field: VelocityField, steps: number, first: number, N: number, signal: AbortSignal) {
@@ -106,7 +93,7 @@ export class PairStore implements BatchSource {
     const rows = Uint32Array.from({ length: N }, (_, n) => first + n);
     const stop = new Error("stopped");
     try {
-      const { samples } = await solveFlow(field, this.#noise(tensor(rows)), {
+      const { samples } = await solveFlow(field, slice(this.#noise, 0, first, N), {
         solver: "heun",
         steps,
         ...classes > 0 && { condition: tensor(rows.map((row) => row % classes)) },

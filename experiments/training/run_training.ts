@@ -5,6 +5,8 @@ import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, describeData, type ImageSplit, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
+import { loadCheckpoint } from "../../models/mod.ts";
+import { readFile } from "../run/contained.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
 import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
@@ -24,8 +26,8 @@ import {
 import { compileKernels, makeNetwork, type Network } from "./network.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop } from "./loop.ts";
-import { checkFit } from "../draw/load_network.ts";
-import { openTeacher, type Teacher, teacherFile } from "../run/teacher.ts";
+import { checkFit, readCheckpoint } from "../draw/load_network.ts";
+import { type Teacher, teacherFile } from "../run/teacher.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunTrainingOptions {
@@ -103,7 +105,7 @@ async function trainOn(
   checkPictures(asked, source.shape, source.classes);
   const images = splitImages(data.train.count, asked);
   checkValidation(asked, images);
-  const teacher = asked.teacher === null ? undefined : teacherOf(asked, asked.teacher, data);
+  const teacher = asked.teacher === null ? undefined : await teacherOf(asked, asked.teacher, data);
   const { config, network } = teacher
     ? { config: asked, network: makeNetwork(asked, source, asked.seed, { teacher, images: images.train }) }
     : fittingNetwork(asked, device, source, say);
@@ -171,9 +173,10 @@ async function trainOn(
 }
 
 /** The teacher of a run: the copy in its folder, once it has one. @throws {RunError} if it does not fit the data */
-function teacherOf({ resume }: TrainingConfig, given: string, data: Dataset): Teacher {
+async function teacherOf({ resume }: TrainingConfig, given: string, data: Dataset): Promise<Teacher> {
   const path = resume === null ? teacherFile(given) : join(resume, runFile.teacher);
-  const teacher = openTeacher(path);
+  const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
+  const teacher = { ...loadCheckpoint(bytes, path), bytes, path };
   checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
   return teacher;
 }

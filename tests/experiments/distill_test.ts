@@ -40,6 +40,12 @@ testTask(
       assert.ok(await stepOf() >= from, (await end).stderr);
     }
     await Deno.remove(place.file("teacher.safetensors")); // the run has its own copy
+    const own = place.file("cut", "teacher.safetensors");
+    await Deno.rename(own, place.file("outside"));
+    await Deno.symlink("../outside", own);
+    const { stderr: refused } = await place.run("distill", "--resume cut");
+    assert.match(refused, /^RunError: Cannot read cut\/teacher.safetensors: it leads out of the folder cut/);
+    await Deno.rename(place.file("outside"), own);
     await place.succeed("distill", "--resume cut");
     assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
     assert.deepEqual(await place.state("cut"), await place.state("whole"));
