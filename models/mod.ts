@@ -28,7 +28,7 @@ export {
 } from "./flow/coupling.ts";
 export { CountedField, type ImageEncoder, type VelocityField } from "./flow/field.ts";
 export { BakeLoss } from "./distill/bake.ts";
-export type { Distillation } from "./distill/distillation.ts";
+export { type Distillation, TaughtLoss, type TaughtPoints } from "./distill/distillation.ts";
 export { DriftLoss, type DriftOptions } from "./distill/drift.ts";
 export { alongFlow, MeanMapLoss, meanTarget } from "./distill/mean_map.ts";
 export { ReflowLoss } from "./distill/reflow.ts";

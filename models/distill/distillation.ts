@@ -23,8 +23,11 @@ export interface Distillation {
 
 /** Points on the way from noise to data, f32[N, ...], with times f32[N], and the teacher's velocity there. */
 export interface TaughtPoints {
+  /** f32[N, ...]. */
   readonly xt: Tensor;
+  /** f32[N] in [0, 1]. */
   readonly t: Tensor;
+  /** One row per point, if the network takes labels. */
   readonly condition: Tensor | undefined;
   /** The teacher's velocity; no gradient flows through it. */
   readonly v: Tensor;
@@ -57,7 +60,11 @@ export abstract class TaughtLoss implements StepLoss {
   readonly #pairs: PairDraw;
   readonly #lengthKey = tensor(new Uint32Array(3));
 
-  /** @param startShare share of the points that are noise, at t = 0 */
+  /**
+   * Prepares the draw of the points.
+   *
+   * @param startShare share of the points that are noise, at t = 0
+   */
   constructor({ student, teacher, source, batchSize }: Distillation, startShare: number) {
     this.student = student;
     this.#teacher = teacher;
