@@ -46,10 +46,7 @@ const fewSteps: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.samples > 0,
   evaluations: (trained) => evaluationsFor(trained, rowLength(trained), comparedEvaluations),
-  async write(
-    { run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data },
-    onProgress,
-  ) {
+  async write({ run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data }) {
     const count = rowLength({ source });
     const conditioned = (scale: number) =>
       source.classes > 0 ? balancedClasses(count, source.classes, { scale }) : undefined;
@@ -66,7 +63,7 @@ const fewSteps: NetworkArtifact = {
       Array.from(conditioning.labels, (label) => className(label, data.classNames));
     await writeAtomic(
       join(run, runFile.fewSteps),
-      await fewStepsPicture(rows, { count, seed, headings }, onProgress),
+      await fewStepsPicture(rows, { count, seed, headings }),
     );
   },
 };
