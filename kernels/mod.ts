@@ -40,7 +40,8 @@ export type {
 } from "./op_definition.ts";
 export { attend } from "./ops/attend/op.ts";
 export { conv2d } from "./ops/conv2d/op.ts";
-export { convTranspose2d } from "./ops/conv_transpose2d.ts";
+export { convTranspose2d, type TransposedConvolutionOptions } from "./ops/conv_transpose2d.ts";
+export type { ConvolutionOptions, PerAxis } from "./ops/conv2d/geometry.ts";
 export {
   abs,
   cos,

@@ -1,9 +1,18 @@
 import { defineOp, type Op } from "../op.ts";
 import { makeHistory } from "../autograd/history.ts";
 import type { Dims } from "../devices/device.ts";
-import { ShapeError } from "../core/shape.ts";
+import { sameShape, ShapeError } from "../core/shape.ts";
 import { Tensor } from "../core/tensor.ts";
 import { zeros } from "./layout/fill.ts";
+import { generalConvTranspose2d } from "./conv2d/general_op.ts";
+import {
+  checkBias,
+  type ConvolutionOptions,
+  geometryOf,
+  pairOf,
+  type PerAxis,
+  spanOf,
+} from "./conv2d/geometry.ts";
 import { correlation } from "./conv2d/wasm.ts";
 import { sum } from "./reduce/reduce.ts";
 import type { Product } from "./matmul/product.ts";
@@ -189,15 +198,66 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
 }
 
+/** Options of a transposed convolution, as in PyTorch; the stride is 2 by default. */
+export interface TransposedConvolutionOptions extends ConvolutionOptions {
+  /** Rows and columns added at the bottom and right of the result, fewer than the stride. */
+  readonly outputPadding?: PerAxis | undefined;
+}
+
 /**
- * Transposed convolution with a 2 x 2 kernel and stride 2: doubles height and width.
+ * Transposed convolution, the transpose of `conv2d` with the same options; by default with stride 2, which doubles height
+ * and width with a 2 x 2 kernel.
  *
  * @param x f32[N, C, H, W]
- * @param w f32[C, K, 2, 2]
- * @param bias f32[K]
- * @returns f32[N, K, 2 H, 2 W]
- * @throws {ShapeError} if a shape does not fit, or C is 0
+ * @param w f32[C, K / groups, R, S]
+ * @param bias f32[K]; none by default
+ * @param stride pixels of the result from one pixel of x to the next, 2 by default (1 in PyTorch); one number, or
+ * [vertical, horizontal], as all but the groups
+ * @param padding pixels cut off each side of the result, 0 by default
+ * @param outputPadding rows and columns added at the bottom and right of the result, 0 by default
+ * @param dilation pixels from one tap to the next, 1 by default
+ * @param groups into which the channels are split, 1 by default
+ * @returns f32[N, K, P, Q], where P = stride (H - 1) + dilation (R - 1) + 1 - 2 padding + outputPadding, and Q likewise
+ * @throws {ShapeError} if a shape does not fit, C is 0, nothing is left of the result, or an option is no whole number in
+ * range
+ * @throws {TypeError} if an option is unknown, or the bias is no tensor
  */
-export function convTranspose2d(x: Tensor, w: Tensor, bias: Tensor): Tensor {
-  return transposed(x, w, bias);
+export function convTranspose2d(
+  x: Tensor,
+  w: Tensor,
+  bias?: Tensor,
+  { outputPadding = 0, stride = 2, ...options }: TransposedConvolutionOptions = {},
+): Tensor {
+  const task = "run convTranspose2d", dims = geometryOf(task, { stride, ...options }, ["outputPadding"]);
+  const extra = pairOf(task, "outputPadding", outputPadding, 0);
+  checkBias(task, bias);
+  const { strideH, strideW, paddingH, paddingW, dilationH, dilationW, groups } = dims;
+  if (extra[0] >= strideH || extra[1] >= strideW) {
+    throw new ShapeError(
+      `Cannot ${task}: outputPadding is ${outputPadding} (expected less than the stride, ${stride})`,
+    );
+  }
+  const [, , H, W] = x.shape, [, D, R, S] = w.shape;
+  const isDoubling = R === 2 && S === 2 && strideH === 2 && strideW === 2 && groups === 1 &&
+    Math.max(dilationH, dilationW) === 1 && Math.max(paddingH, paddingW, ...extra) === 0;
+  const offsets = bias ?? zeros([D * groups]);
+  if (isDoubling || x.shape.length !== 4 || w.shape.length !== 4) return transposed(x, w, offsets);
+  const P = strideH * (H - 1) + spanOf(R, dilationH) - 2 * paddingH + extra[0];
+  const Q = strideW * (W - 1) + spanOf(S, dilationW) - 2 * paddingW + extra[1];
+  if (P < 1 || Q < 1) {
+    throw new ShapeError(
+      `Cannot ${task}: padding leaves ${P} x ${Q} pixels of the result (expected at least 1 x 1)`,
+    );
+  }
+  if (x.shape[1] !== w.shape[0]) {
+    throw new ShapeError(
+      `Cannot ${task}: w ${w} takes ${w.shape[0]} channels (expected ${x.shape[1]}, as x ${x} has)`,
+    );
+  }
+  if (bias !== undefined && !sameShape(bias.shape, [D * groups])) {
+    throw new ShapeError(
+      `Cannot ${task}: bias is ${bias} (expected ${D * groups} numbers, for w ${w} in ${groups} groups)`,
+    );
+  }
+  return generalConvTranspose2d(x, w, offsets, { ...dims, H: P, W: Q });
 }

@@ -2,6 +2,7 @@ import {
   add,
   attend,
   conv2d,
+  type ConvolutionOptions,
   convTranspose2d,
   groupNorm,
   linear,
@@ -9,8 +10,10 @@ import {
   type Shape,
   ShapeError,
   type Tensor,
+  type TransposedConvolutionOptions,
 } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
+import { geometryOf } from "../../kernels/ops/conv2d/geometry.ts";
 import { defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Module } from "./module.ts";
 
@@ -45,67 +48,140 @@ export class Linear extends Module {
   }
 }
 
+/** Height and width of a kernel: one number for a square, or [height, width]. */
+export type KernelSize = number | readonly [height: number, width: number];
+
+/** Both lengths of a kernel. @throws {RangeError} if one is not a positive integer */
+function lengthsOf(layer: string, kernel: KernelSize): readonly [number, number] {
+  const [R, S] = Array.isArray(kernel) ? kernel : [kernel, kernel];
+  checkSizes(layer, { "kernel height": R, "kernel width": S });
+  return [R, S];
+}
+
+/** @throws {ShapeError} if groups do not divide the channels */
+function checkGroups(layer: string, groups: number, channels: readonly number[]): void {
+  if (channels.every((count) => count % groups === 0)) return;
+  throw new ShapeError(
+    `Cannot make a ${layer}: ${groups} groups of ${
+      channels.join(" to ")
+    } channels (expected a divisor of both)`,
+  );
+}
+
 /**
- * Convolution that preserves height and width: odd kernel, zero padding.
+ * Convolution, with PyTorch's options. By default it preserves height and width if the kernel is odd: stride 1, and half
+ * the kernel as zero padding.
  *
- * Initialised as in PyTorch: uniform in ±1/sqrt(C R S).
+ * Initialised as in PyTorch: uniform in ±1/sqrt(C R S / groups).
  */
 export class Conv2d extends Module {
-  /** f32[K, C, R, R] */
+  /** f32[K, C / groups, R, S] */
   readonly weight: Tensor;
   /** f32[K] */
   readonly bias: Tensor;
-  readonly #padding: number;
+  readonly #options: ConvolutionOptions;
 
-  /** From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3. @throws {RangeError} if a size is another */
-  constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser = defaultInitialiser) {
+  /** From C `inputs` to K `outputs`, with an R x S kernel. @throws {RangeError} if they are not positive integers */
+  constructor(inputs: number, outputs: number, kernel: KernelSize, initialiser?: Initialiser);
+  /**
+   * The same with options.
+   *
+   * @param options those of `conv2d`; the padding is half the kernel by default
+   * @throws {ShapeError} if an option is out of range, or the groups do not divide inputs and outputs
+   */
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: KernelSize,
+    options: ConvolutionOptions,
+    initialiser?: Initialiser,
+  );
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: KernelSize,
+    given: ConvolutionOptions | Initialiser = {},
+    initialiser: Initialiser = defaultInitialiser,
+  ) {
     super();
+    if ("uniform" in given) [given, initialiser] = [{}, given];
     checkSizes("Conv2d", { inputs, outputs });
-    if (kernel !== 1 && kernel !== 3) {
-      throw new RangeError(`Cannot make a Conv2d: kernel is ${kernel} (expected 1 or 3)`);
-    }
-    const bound = 1 / Math.sqrt(inputs * kernel * kernel);
-    this.weight = initialiser.uniform([outputs, inputs, kernel, kernel], bound);
+    const [R, S] = lengthsOf("Conv2d", kernel);
+    const { groups, dilationH, dilationW } = geometryOf("make a Conv2d", given);
+    checkGroups("Conv2d", groups, [inputs, outputs]);
+    const half = [dilationH * (R - 1) >> 1, dilationW * (S - 1) >> 1] as const;
+    this.#options = { ...given, padding: given.padding ?? half };
+    const bound = 1 / Math.sqrt(inputs / groups * R * S);
+    this.weight = initialiser.uniform([outputs, inputs / groups, R, S], bound);
     this.bias = initialiser.uniform([outputs], bound);
-    this.#padding = (kernel - 1) / 2;
   }
 
   /**
-   * f32[N, C, H, W] -> f32[N, K, H, W].
+   * f32[N, C, H, W] -> f32[N, K, P, Q], by default of the same height and width.
    *
    * @param shift f32[N, K], such as a time embedding, added to every pixel
-   * @param residual f32[N, K, H, W], added to the result
-   * @throws {ShapeError} if x has a different number of channels
+   * @param residual f32[N, K, P, Q], added to the result
+   * @throws {ShapeError} if x has a different number of channels, or is smaller than the kernel
    */
   forward(x: Tensor, { shift, residual }: { shift?: Tensor; residual?: Tensor } = {}): Tensor {
     const bias = shift ? add(shift, this.bias) : this.bias;
-    return conv2d(x, this.weight, bias, { padding: this.#padding, ...residual && { residual } });
+    return conv2d(x, this.weight, bias, { ...this.#options, ...residual && { residual } });
   }
 }
 
 /**
- * Transposed convolution with kernel 2 and stride 2: doubles height and width.
+ * Transposed convolution, with PyTorch's options but a stride of 2 by default: a kernel of 2 doubles height and width.
  *
- * Initialised as in PyTorch, where the fan-in counts outputs: uniform in ±1/sqrt(K 2 2).
+ * Initialised as in PyTorch, where the fan-in counts outputs: uniform in ±1/sqrt(K R S / groups).
  */
 export class ConvTranspose2d extends Module {
-  /** f32[C, K, 2, 2] */
+  /** f32[C, K / groups, R, S] */
   readonly weight: Tensor;
   /** f32[K] */
   readonly bias: Tensor;
+  readonly #options: TransposedConvolutionOptions;
 
-  /** From C `inputs` to K `outputs`. @throws {RangeError} if they are not positive integers */
-  constructor(inputs: number, outputs: number, initialiser: Initialiser = defaultInitialiser) {
+  /** From C `inputs` to K `outputs`, with a 2 x 2 kernel. @throws {RangeError} if they are not positive integers */
+  constructor(inputs: number, outputs: number, initialiser?: Initialiser);
+  /**
+   * The same with an R x S kernel, and options.
+   *
+   * @param options those of `convTranspose2d`
+   * @throws {ShapeError} if an option is out of range, or the groups do not divide inputs and outputs
+   */
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: KernelSize,
+    options?: TransposedConvolutionOptions,
+    initialiser?: Initialiser,
+  );
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: KernelSize | Initialiser = 2,
+    options: TransposedConvolutionOptions = {},
+    initialiser: Initialiser = defaultInitialiser,
+  ) {
     super();
+    if (typeof kernel === "object" && "uniform" in kernel) [kernel, initialiser] = [2, kernel];
     checkSizes("ConvTranspose2d", { inputs, outputs });
-    const bound = 1 / Math.sqrt(outputs * 4);
-    this.weight = initialiser.uniform([inputs, outputs, 2, 2], bound);
+    const [R, S] = lengthsOf("ConvTranspose2d", kernel), { outputPadding: _, ...moves } = options;
+    const { groups } = geometryOf("make a ConvTranspose2d", moves, ["outputPadding"]);
+    checkGroups("ConvTranspose2d", groups, [inputs, outputs]);
+    this.#options = options;
+    const bound = 1 / Math.sqrt(outputs / groups * R * S);
+    this.weight = initialiser.uniform([inputs, outputs / groups, R, S], bound);
     this.bias = initialiser.uniform([outputs], bound);
   }
 
-  /** f32[N, C, H, W] -> f32[N, K, 2 H, 2 W]. @throws {ShapeError} if x has a different number of channels */
+  /**
+   * f32[N, C, H, W] -> f32[N, K, P, Q], by default of twice the height and width.
+   *
+   * @throws {ShapeError} if x has a different number of channels, or an option does not suit its size
+   */
   forward(x: Tensor): Tensor {
-    return convTranspose2d(x, this.weight, this.bias);
+    return convTranspose2d(x, this.weight, this.bias, this.#options);
   }
 }
 

@@ -66,6 +66,25 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   "sum() axis": [(n) => sum(image(), [n]), notAxes],
   "resizeBilinear() height": [(n) => resizeBilinear(image(), n, 4), [...notCounts, 0]],
   "conv2d() padding": (n) => conv2d(image(), zeros([1, 2, 3, 3]), zeros([1]), { padding: n }),
+  "conv2d() stride": [(n) => conv2d(image(), zeros([1, 2, 3, 3]), undefined, { stride: [1, n] }), [
+    ...notCounts,
+    0,
+  ]],
+  "conv2d() dilation": [(n) => conv2d(image(), zeros([1, 2, 3, 3]), undefined, { dilation: n }), [
+    ...notCounts,
+    0,
+  ]],
+  "conv2d() groups": [(n) => conv2d(image(), zeros([1, 2, 3, 3]), undefined, { groups: n }), [
+    ...notCounts,
+    0,
+  ]],
+  "convTranspose2d() stride": [
+    (n) => convTranspose2d(image(), zeros([2, 1, 2, 2]), undefined, { stride: n }),
+    [
+      ...notCounts,
+      0,
+    ],
+  ],
   "groupNorm() groups": [(n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: n }), [...notCounts, 0]],
   "groupNorm() epsilon": [
     (n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: 1, epsilon: n }),
@@ -119,8 +138,14 @@ const convolution = "x[N, C, H, W], w[K, C, R, S], bias[B, K]";
 /** Calls by their error message, with the class if it is not ShapeError. */
 const refused: Readonly<Record<string, () => unknown>> = {
   // options
-  "TypeError: Cannot run conv2d: unknown option stride (expected padding, residual)": () =>
-    conv2d(image(), weights(), zeros([4]), any({ padding: 0, stride: 2 })),
+  "TypeError: Cannot run conv2d: unknown option strides (expected stride, padding, dilation, groups, residual)":
+    () => conv2d(image(), weights(), zeros([4]), any({ padding: 0, strides: 2 })),
+  "TypeError: Cannot run convTranspose2d: unknown option output_padding (expected stride, padding, dilation, groups, outputPadding)":
+    () => convTranspose2d(image(), zeros([2, 3, 2, 2]), zeros([3]), any({ output_padding: 1 })),
+  "TypeError: Cannot run conv2d: bias is [object Object] (expected a tensor, or undefined for none; options come after it)":
+    () => conv2d(image(), weights(), any({ padding: 1 })),
+  "Cannot run conv2d: stride is [1] (expected a whole number of at least 1, or two: [vertical, horizontal])":
+    () => conv2d(image(), weights(), undefined, any({ stride: [1] })),
   "TypeError: Cannot run groupNorm: unknown option eps (expected groups, epsilon, activation)": () =>
     groupNorm(image(), zeros([2]), zeros([2]), any({ groups: 1, eps: 1e-3 })),
   "TypeError: Cannot run groupNorm: unknown activation relu (known: none, gelu)": () =>
@@ -171,8 +196,20 @@ const refused: Readonly<Record<string, () => unknown>> = {
   "Cannot reshape f32[2, 3] to f32[5]: 6 elements": () => reshape(matrix(), [5]),
   "Cannot run sum: axis 2 is outside a tensor of rank 2": () => sum(matrix(), [2]),
   "Cannot run argmax: axis 0 is outside a tensor of rank 0": () => argmax(zeros([]), 0),
-  "Cannot run convTranspose2d: axis 2 of w is 3, not 2: x f32[1, 2, 4, 4], w f32[2, 3, 3, 2], bias f32[3] (expected x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q])":
-    () => convTranspose2d(image(), zeros([2, 3, 3, 2]), zeros([3])),
+  "Cannot run conv2d: w f32[4, 2, 3, 3] covers 5 x 9 pixels (expected at most 6 x 4, which x f32[1, 2, 4, 4] has with its padding)":
+    () => conv2d(image(), weights(), undefined, { padding: [1, 0], dilation: [2, 4] }),
+  "Cannot run conv2d: 3 groups of 2 channels to 4 (expected a divisor of both)": () =>
+    conv2d(image(), weights(), undefined, { groups: 3 }),
+  "Cannot run conv2d: w takes 2 channels (expected 1: 2 of x in 2 groups)": () =>
+    conv2d(image(), weights(), undefined, { groups: 2 }),
+  "Cannot run conv2d: residual is f32[1, 4, 1, 1] (expected the shape of the result, f32[1, 4, 2, 2])": () =>
+    conv2d(image(), weights(), undefined, { stride: 2, padding: 1, residual: zeros([1, 4, 1, 1]) }),
+  "Cannot run convTranspose2d: w f32[3, 3, 3, 2] takes 3 channels (expected 2, as x f32[1, 2, 4, 4] has)":
+    () => convTranspose2d(image(), zeros([3, 3, 3, 2])),
+  "Cannot run convTranspose2d: outputPadding is 2 (expected less than the stride, 2)": () =>
+    convTranspose2d(image(), zeros([2, 3, 3, 3]), undefined, { outputPadding: 2 }),
+  "Cannot run convTranspose2d: padding leaves -1 x 1 pixels of the result (expected at least 1 x 1)": () =>
+    convTranspose2d(image(), zeros([2, 3, 3, 3]), undefined, { padding: [5, 4] }),
   "Cannot transpose f32[2] (expected at least two axes)": () => transpose(x()),
   "Cannot run softmax: x f32[] has no axis (expected at least one)": () => softmax(zeros([])),
   "Cannot run attend: q f32[2, 3, 4], k f32[2, 3, 5], v f32[2, 3, 5] (expected one shape [N, C, L])": () =>

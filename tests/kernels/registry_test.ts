@@ -171,12 +171,12 @@ for (const op of registry.values()) {
 }
 
 /**
- * Whether shaders multiply an input with the zeros around an image, so that NaN in it may spread over a plane;
- * references and CPU kernels skip these products.
+ * Whether kernels multiply an input with the zeros around an image, so that NaN in it may spread over a plane; references
+ * and the CPU kernels of the commonest convolutions skip these products.
  */
 function isSpread({ kind }: Device, op: string, input: string): boolean {
-  return kind === "webgpu" &&
-    (op === "conv2dWeightGradient" || (op.startsWith("conv2d") && input === "w"));
+  const multiplies = op.startsWith("general") || (kind === "webgpu" && op.startsWith("conv2d"));
+  return multiplies && (input === "w" || op.endsWith("WeightGradient"));
 }
 
 /**

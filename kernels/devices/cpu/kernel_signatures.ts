@@ -15,6 +15,12 @@ export const kernelSignatures = {
     "dw: usize, C: i32, K: i32, groups: i32, parts: i32, x: usize, dy: usize, N: i32, H: i32, W: i32, run: i32",
   convTranspose2d: "x: usize, w: usize, bias: usize, y: usize, N: i32, C: i32, H: i32, W: i32, K: i32",
   convTranspose2dInputGradient: "dy: usize, w: usize, dx: usize, N: i32, K: i32, C: i32, H: i32, W: i32",
+  convolveWeights:
+    "w: usize, groups: i32, C: i32, K: i32, strideG: usize, strideK: usize, strideC: usize, sourceV: i32, targetV: i32, tapsV: i32, stepV: i32, originV: i32, strideV: i32, spreadV: i32, lowV: i32, lengthV: i32, sourceH: i32, targetH: i32, tapsH: i32, stepH: i32, originH: i32, strideH: i32, spreadH: i32, lowH: i32, lengthH: i32",
+  convolve:
+    "source: usize, bias: usize, addend: usize, target: usize, N: i32, B: i32, groups: i32, C: i32, K: i32, splits: i32, sourceV: i32, targetV: i32, tapsV: i32, stepV: i32, originV: i32, strideV: i32, spreadV: i32, lowV: i32, lengthV: i32, sourceH: i32, targetH: i32, tapsH: i32, stepH: i32, originH: i32, strideH: i32, spreadH: i32, lowH: i32, lengthH: i32",
+  convolveGradientParts:
+    "x: usize, dy: usize, N: i32, groups: i32, C: i32, K: i32, runs: i32, run: i32, parts: i32, sourceV: i32, targetV: i32, tapsV: i32, stepV: i32, originV: i32, strideV: i32, spreadV: i32, lowV: i32, lengthV: i32, sourceH: i32, targetH: i32, tapsH: i32, stepH: i32, originH: i32, strideH: i32, spreadH: i32, lowH: i32, lengthH: i32",
   fill: "y: usize, n: i32, value: f32",
   put: "y: usize, x: usize, index: usize, n: i32",
   copyRows: "from: usize, to: usize, rows: i32, bytes: usize, fromStep: usize, toStep: usize",

@@ -11,13 +11,22 @@ import {
   winograd,
 } from "./convolution_kernels.ts";
 import { weightGradientWgsl, weightTiles } from "./tiles.ts";
-import { convolve, convolveTurned, correlate, weightAt } from "./reference.ts";
+import { generalConv2d } from "./general_op.ts";
+import {
+  checkBias,
+  type ConvolutionOptions,
+  convolvedSize,
+  type Geometry,
+  geometryOf,
+  spanOf,
+} from "./geometry.ts";
+import { convolve, convolveTransposed, correlate } from "./reference.ts";
 import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
 import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./winograd/passes.ts";
 import { imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
 import { sum } from "../reduce/reduce.ts";
-import { isCount, refuseOthers } from "../../core/checks.ts";
-import { type Shape, ShapeError } from "../../core/shape.ts";
+import { sameShape, type Shape, ShapeError } from "../../core/shape.ts";
+import { add } from "../elementwise/binary.ts";
 import { reshape } from "../layout/movement.ts";
 
 /**
@@ -41,7 +50,7 @@ const inputGradient: Op<
     dy: () => unbiased(ddx, w, padding),
     w: () => weightGradient(ddx, dy, w, padding),
   }),
-  reference: ({ dy, w, dx }, dims) => convolveTurned(dy, w, dx, dims),
+  reference: ({ dy, w, dx }, dims) => convolveTransposed(dy, w, dx, dims),
   wasm: inputGradientCalls,
   samples: [
     { shapes: { dy: [2, 5, 5, 6], w: [5, 3, 3, 3] }, attributes: { padding: 1, H: 5, W: 6 } },
@@ -148,8 +157,7 @@ const convolution: Op<"x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]
     signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]",
     backward,
     reference({ x, w, bias, y }, dims) {
-      const at = weightAt(dims);
-      convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], (n, k) => bias[n % dims.B * dims.K + k]);
+      convolve(x, w, y, dims, (n, k) => bias[n % dims.B * dims.K + k]);
     },
     wasm: (addresses, dims) => forwardCalls({ ...addresses, residual: 0 }, dims),
     samples: [
@@ -169,9 +177,7 @@ const convolutionAdd = defineOp({
   signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
   backward: (saved, attributes) => ({ ...backward(saved, attributes), residual: () => saved.dy }),
   reference({ x, w, bias, residual, y }, dims) {
-    const start = (n: number, k: number, to: number) => bias[n % dims.B * dims.K + k] + residual[to];
-    const at = weightAt(dims);
-    convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], start);
+    convolve(x, w, y, dims, (n, k, to) => bias[n % dims.B * dims.K + k] + residual[to]);
   },
   wasm: forwardCalls,
   samples: [
@@ -185,39 +191,62 @@ function unbiased(x: Tensor, w: Tensor, padding: number): Tensor {
   return convolution(x, w, zeros([1, w.shape[0]]), { padding });
 }
 
+/** @throws {ShapeError} if the kernel is larger than the padded image */
+function checkSpan(x: Tensor, w: Tensor, dims: Geometry): void {
+  const [, , H, W] = x.shape, [, , R, S] = w.shape, { P, Q } = convolvedSize({ H, W, R, S, ...dims });
+  if (P >= 1 && Q >= 1 || x.shape.length !== 4 || w.shape.length !== 4) return;
+  const { paddingH, paddingW, dilationH, dilationW } = dims;
+  throw new ShapeError(
+    `Cannot run conv2d: w ${w} covers ${spanOf(R, dilationH)} x ${spanOf(S, dilationW)} pixels ` +
+      `(expected at most ${H + 2 * paddingH} x ${W + 2 * paddingW}, which x ${x} has with its padding)`,
+  );
+}
+
 /**
- * Two-dimensional convolution (cross-correlation), stride 1.
+ * Two-dimensional convolution (cross-correlation), with PyTorch's options.
  *
- * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU if it is faster. Next to an
- * outlier of L times the typical value of its image, the error is about 2e-6 L of the typical value, at most 2 %.
- * Images with larger outliers, values or weights above 1e15, infinity or NaN are computed tap by tap.
+ * 3x3 kernels with stride and dilation 1 in one group use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on
+ * WebGPU if it is faster. Next to an outlier of L times the typical value of its image, the error is about 2e-6 L of the
+ * typical value, at most 2 %. Images with larger outliers, values or weights above 1e15, infinity or NaN are computed
+ * tap by tap.
  *
  * @param x f32[N, C, H, W]
- * @param w f32[K, C, R, R]
- * @param bias f32[K] or f32[1, K], or f32[N, K] for one bias per image, such as a time embedding
- * @param residual tensor of the result's shape, added in the same kernel
- * @param padding zero pixels on each side, from 0 (the default) to R - 1
- * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - R + 1]
- * @throws {ShapeError} if channels or biases do not fit, the kernel is not square or larger than the padded image, or
- * the padding is not a whole number from 0 to R - 1
- * @throws {TypeError} if an option is unknown, such as a stride
+ * @param w f32[K, C / groups, R, S]
+ * @param bias f32[K] or f32[1, K], or f32[N, K] for one bias per image, such as a time embedding; none by default
+ * @param residual tensor of the result's shape, added to it
+ * @param stride pixels from one output to the next, 1 by default: one number, or [vertical, horizontal]
+ * @param padding zero pixels on each side, 0 by default: one number, or [vertical, horizontal]
+ * @param dilation pixels from one tap to the next, 1 by default: one number, or [vertical, horizontal]
+ * @param groups into which the channels are split, each convolved on its own; 1 by default, C for a depthwise convolution
+ * @returns f32[N, K, P, Q], where P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1, and Q likewise
+ * @throws {ShapeError} if channels, groups or biases do not fit, the kernel is larger than the padded image, or an
+ * option is no whole number in range
+ * @throws {TypeError} if an option is unknown, or the bias is no tensor
  */
 export function conv2d(
   x: Tensor,
   w: Tensor,
-  bias: Tensor,
-  { padding = 0, residual, ...others }: { padding?: number; residual?: Tensor } = {},
+  bias?: Tensor,
+  { residual, ...options }: ConvolutionOptions & { readonly residual?: Tensor } = {},
 ): Tensor {
-  refuseOthers("run conv2d", others, ["padding", "residual"]);
-  const [, , R, S] = w.shape;
-  const [, , H, W] = x.shape;
-  if (!isCount(padding)) {
-    throw new ShapeError(`Cannot run conv2d: padding is ${padding} (expected a whole number of at least 0)`);
+  const dims = geometryOf("run conv2d", options, ["residual"]);
+  checkBias("run conv2d", bias);
+  checkSpan(x, w, dims);
+  const rows = bias === undefined
+    ? zeros([1, w.shape[0]])
+    : bias.shape.length === 1
+    ? reshape(bias, [1, bias.size])
+    : bias;
+  const { strideH, strideW, paddingH: padding, paddingW, dilationH, dilationW, groups } = dims;
+  const isPlain = Math.max(strideH, strideW, dilationH, dilationW, groups) === 1 && padding === paddingW &&
+    padding < Math.min(...w.shape.slice(2));
+  if (isPlain) {
+    return residual
+      ? convolutionAdd(x, w, rows, residual, { padding })
+      : convolution(x, w, rows, { padding });
   }
-  if (padding > Math.min(R, S) - 1 || H + 2 * padding < R || W + 2 * padding < S) {
-    throw new ShapeError(`Cannot run conv2d: padding ${padding} does not suit w ${w} on x ${x}`);
-  }
-  if (R !== S) throw new ShapeError(`Cannot run conv2d: w ${w} is not square`);
-  const rows = bias.shape.length === 1 ? reshape(bias, [1, bias.size]) : bias;
-  return residual ? convolutionAdd(x, w, rows, residual, { padding }) : convolution(x, w, rows, { padding });
+  const y = generalConv2d(x, w, rows, dims);
+  if (!residual) return y;
+  if (sameShape(residual.shape, y.shape)) return add(y, residual);
+  throw new ShapeError(`Cannot run conv2d: residual is ${residual} (expected the shape of the result, ${y})`);
 }

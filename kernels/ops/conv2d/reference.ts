@@ -1,69 +1,66 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
 
-/** Index of a weight in w[K, C, R, S]. */
-export const weightAt = ({ C, R, S }: Dims) => (k: number, c: number, r: number, s: number): number =>
-  ((k * C + c) * R + r) * S + s;
+/**
+ * Visits the terms of a convolution from x[N, C, H, W] by w[K, C / groups, R, S] to y[N, K, P, Q]: the indices of their
+ * elements in x, w and y, and the image. Without other dims, it has one group, strides and dilations of 1, and `padding`
+ * on all sides.
+ */
+function eachTerm(dims: Dims, term: (x: number, w: number, y: number, n: number) => void): void {
+  const { N, C, H, W, K, P, Q, R, S, padding, groups = 1, strideH = 1, strideW = 1 } = dims;
+  const { paddingH = padding, paddingW = padding, dilationH = 1, dilationW = 1 } = dims;
+  const D = C / groups;
+  for (let n = 0; n < N; n++) {
+    for (let k = 0; k < K; k++) {
+      const first = Math.floor(k * groups / K) * D;
+      for (let at = 0; at < P * Q; at++) {
+        const y = (n * K + k) * P * Q + at, top = Math.floor(at / Q) * strideH - paddingH;
+        const left = at % Q * strideW - paddingW;
+        for (let d = 0; d < D; d++) {
+          for (let r = 0; r < R; r++) {
+            const h = top + r * dilationH;
+            if (h < 0 || h >= H) continue;
+            const row = ((n * C + first + d) * H + h) * W, taps = ((k * D + d) * R + r) * S;
+            for (let s = 0; s < S; s++) {
+              const w = left + s * dilationW;
+              if (w >= 0 && w < W) term(row + w, taps + s, y, n);
+            }
+          }
+        }
+      }
+    }
+  }
+}
 
-/** Target = the sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s), + start(n, k, at). */
+/** y = x convolved with w, + start(n, k, index in y). */
 export function convolve(
-  source: NumberArray,
-  target: NumberArray,
-  { N, C, H, W, K, P, Q, R, S, padding }: Dims,
-  weight: (k: number, c: number, r: number, s: number) => number,
+  x: NumberArray,
+  w: NumberArray,
+  y: NumberArray,
+  dims: Dims,
   start: (n: number, k: number, at: number) => number,
 ): void {
-  for (let n = 0; n < N; n++) {
-    for (let k = 0; k < K; k++) {
-      for (let p = 0; p < P; p++) {
-        for (let q = 0; q < Q; q++) {
-          const at = ((n * K + k) * P + p) * Q + q;
-          let total = start(n, k, at);
-          for (let c = 0; c < C; c++) {
-            for (let r = 0; r < R; r++) {
-              const h = p + r - padding;
-              if (h < 0 || h >= H) continue;
-              for (let s = 0; s < S; s++) {
-                const w = q + s - padding;
-                if (w >= 0 && w < W) total += source[((n * C + c) * H + h) * W + w] * weight(k, c, r, s);
-              }
-            }
-          }
-          target[at] = total;
-        }
-      }
-    }
-  }
+  const { K, P, Q } = dims;
+  y.forEach((_, at) => y[at] = start(Math.floor(at / (K * P * Q)), Math.floor(at / (P * Q)) % K, at));
+  eachTerm(dims, (from, tap, to) => y[to] += x[from] * w[tap]);
 }
 
-/** dx: dy[N, K, P, Q] convolved with the weights rotated by 180 degrees and in and out channels swapped. */
-export function convolveTurned(dy: NumberArray, w: NumberArray, dx: NumberArray, dims: Dims): void {
-  const { C, H, W, K, P, Q, R, S, turned } = dims;
-  const swapped = { ...dims, C: K, H: P, W: Q, K: C, P: H, Q: W, padding: turned };
-  const at = weightAt(dims);
-  convolve(dy, dx, swapped, (k, c, r, s) => w[at(c, k, R - 1 - r, S - 1 - s)], () => 0);
+/** dx, + start(index of its channel): the transpose of the convolution of x, on dy. */
+export function convolveTransposed(
+  dy: NumberArray,
+  w: NumberArray,
+  dx: NumberArray,
+  dims: Dims,
+  start: (c: number) => number = () => 0,
+): void {
+  const { C, H, W } = dims;
+  dx.forEach((_, at) => dx[at] = start(Math.floor(at / (H * W)) % C));
+  eachTerm(dims, (to, tap, from) => dx[to] += dy[from] * w[tap]);
 }
 
-/** dw[g] = the sum over the images of a run, and over p, q, of dy[n, k, p, q] x[n, c, p + r - padding, q + s - padding]. */
+/** dw of each run of `run` images, [G, K, D, R, S]. */
 export function correlate(x: NumberArray, dy: NumberArray, dw: NumberArray, dims: Dims): void {
-  const { N, C, H, W, K, P, Q, R, S, padding, run } = dims;
-  const at = weightAt(dims);
+  const { K, C, R, S, run, groups = 1 } = dims;
+  const weights = K * (C / groups) * R * S;
   dw.fill(0);
-  for (let n = 0; n < N; n++) {
-    for (let k = 0; k < K; k++) {
-      for (let c = 0; c < C; c++) {
-        for (let r = 0; r < R; r++) {
-          for (let s = 0; s < S; s++) {
-            let total = 0;
-            for (let p = Math.max(0, padding - r); p < Math.min(P, H + padding - r); p++) {
-              for (let q = Math.max(0, padding - s); q < Math.min(Q, W + padding - s); q++) {
-                total += dy[((n * K + k) * P + p) * Q + q] *
-                  x[((n * C + c) * H + p + r - padding) * W + q + s - padding];
-              }
-            }
-            dw[at(Math.floor(n / run) * K + k, c, r, s)] += total;
-          }
-        }
-      }
-    }
-  }
+  eachTerm(dims, (from, tap, at, n) => dw[Math.floor(n / run) * weights + tap] += x[from] * dy[at]);
 }

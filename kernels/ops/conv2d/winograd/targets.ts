@@ -1,7 +1,7 @@
 import type { Dims, NumberArray } from "../../../devices/device.ts";
 import type { Convolution } from "../tiles.ts";
 import { repeatLines } from "../../matmul/product.ts";
-import { convolve, convolveTurned, weightAt } from "../reference.ts";
+import { convolve, convolveTransposed } from "../reference.ts";
 import { bothSides, inTwoDimensions, stepsWgsl, targetMatrix } from "./transforms.ts";
 import { defineOp } from "../../../op.ts";
 import { forwardConvolution, turnedConvolution } from "../convolution_kernels.ts";
@@ -100,8 +100,7 @@ function forwardReference(
   dims: Dims,
   offset: (n: number, k: number, to: number) => number,
 ): void {
-  const at = weightAt({ ...dims, ...taps });
-  convolve(x, y, { ...dims, ...taps }, (k, c, r, s) => w[at(k, c, r, s)], offset);
+  convolve(x, w, y, { ...dims, ...taps }, offset);
   transformTarget(m, y, uneven, dims, offset);
 }
 
@@ -140,7 +139,7 @@ export const turnedTarget = defineOp({
   invocations: ({ N, C, down, across }) => N * C * down * across,
   wgsl: targetWgsl(turnedConvolution(taps)),
   reference({ m, dy, w, uneven, dx }, dims) {
-    convolveTurned(dy, w, dx, { ...dims, ...taps });
+    convolveTransposed(dy, w, dx, { ...dims, ...taps });
     transformTarget(m, dx, uneven, { ...dims, K: dims.C, P: dims.H, Q: dims.W });
   },
   samples: [{
