@@ -2,7 +2,7 @@ import { isFile } from "./draw/load_network.ts";
 import { main, task } from "./program/task.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { training } from "./settings/training.ts";
+import { presets, training } from "./settings/training.ts";
 import { distillation, type GivenSettings } from "./settings/training_config.ts";
 import { findRun } from "./tracking/find_run.ts";
 import { trainOrResume } from "./train.ts";
@@ -69,7 +69,7 @@ export const distillTask = task({
   words: "FILE|RUN",
   settings: distilling,
   resolve,
-  preset: () => Promise.resolve(distillation),
+  preset: () => Promise.resolve({ ...presets.quick, ...distillation }),
   async run(given) {
     const { teacher } = given;
     if (typeof teacher !== "string" || await isFile(teacher)) return await trainOrResume(given);
