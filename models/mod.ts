@@ -112,9 +112,27 @@ export {
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
 export { UNet, Up } from "./nets/unet.ts";
 export type { UNetOptions } from "./nets/options.ts";
-export { Attention, Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
-export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
+export { Dropout, withDropout } from "./nn/dropout.ts";
 export {
+  Attention,
+  Conv2d,
+  ConvTranspose2d,
+  GroupNorm,
+  LayerNorm,
+  type LayerNormOptions,
+  Linear,
+} from "./nn/layers.ts";
+export { Sequential, type SequentialLayer } from "./nn/sequential.ts";
+export {
+  blankInitialiser,
+  createInitialiser,
+  type Initialiser,
+  type InitialiserName,
+  initialiserNames,
+  randomInitialiser,
+} from "./nn/initialiser.ts";
+export {
+  Embedding,
   LabelEmbedding,
   StepEmbedding,
   TimeEmbedding,
@@ -233,4 +251,12 @@ export {
 } from "./train/update_rules.ts";
 export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export type { Stage, StepLoss } from "./train/step_loss.ts";
-export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
+export { type StepMeasures, Trainer, type TrainerOptions } from "./train/trainer.ts";
+export {
+  decodeTrainerState,
+  encodeTrainerState,
+  type StateExtras,
+  stateTensors,
+  type TrainerState,
+  trainerStateOf,
+} from "./train/trainer_state.ts";

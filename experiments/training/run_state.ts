@@ -8,7 +8,9 @@ import {
   type State,
   StateError,
   stateOf,
+  stateTensors,
   type Trainer,
+  trainerStateOf,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -30,13 +32,9 @@ export async function saveRun(
   source: ImageSource,
   progress: RunProgress,
 ): Promise<boolean> {
-  const { parameters, optimizer, ema } = await network.trainer.state();
-  const tensors: State = new Map();
-  const add = (prefix: string, state: State = new Map()) =>
-    state.forEach((value, name) => tensors.set(`${prefix}.${name}`, value));
-  add("p", parameters);
-  add("o", optimizer);
-  add("e", ema);
+  const state = await network.trainer.state();
+  const { parameters, ema } = state;
+  const tensors = stateTensors(state);
   if (!isFiniteState(tensors)) return false;
   await saveWeights(run, weightsFile("last"), network, source, parameters);
   if (ema) await saveWeights(run, weightsFile("ema"), network, source, ema);
@@ -84,12 +82,7 @@ export async function restoreRunState(
   }
   checkFinite(tensors, path);
   checkSameData(run, progress, data);
-  const part = (prefix: string): State =>
-    new Map(
-      [...tensors].flatMap(([name, value]) => name.startsWith(`${prefix}.`) ? [[name.slice(2), value]] : []),
-    );
-  const { step } = progress;
-  trainer.restore({ step, parameters: part("p"), optimizer: part("o"), ema: part("e") }, path);
+  trainer.restore(trainerStateOf(tensors, progress.step), path);
   return progress;
 }
 

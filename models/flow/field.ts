@@ -24,6 +24,8 @@ export interface VelocityField {
   readonly path?: Path | undefined;
   /** Shape of one sample, such as [C, H, W], for `sample()`; by default that of its training data. */
   readonly shape?: Shape | undefined;
+  /** Number of classes, if its condition is labels u32[N]; the label `classes` then means "none", for guidance. */
+  readonly classes?: number | undefined;
 }
 
 /** A network whose encoder gives features of images, such as a U-Net. */

@@ -59,9 +59,14 @@ export function optionsOf(model: VelocityField): Required<ModelOptions> | undefi
   return settings.get(model);
 }
 
-/** The label that means "none": the number of classes. @throws {TypeError} if the model was made without */
+/** The number of classes of a network, 0 if it takes no labels. */
+export function classesOf(model: VelocityField): number {
+  return settings.get(model)?.classes ?? model.classes ?? 0;
+}
+
+/** The label that means "none": the number of classes. @throws {TypeError} if the model has none */
 export function noneOf(model: VelocityField): number {
-  const classes = settings.get(model)?.classes ?? 0;
+  const classes = classesOf(model);
   if (classes > 0) return classes;
   throw new TypeError(
     "Cannot drop labels or guide: the network has no classes (expected one made with `classes`)",

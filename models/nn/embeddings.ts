@@ -9,10 +9,12 @@ import {
   ShapeError,
   sin,
   slice,
-  type Tensor,
+  Tensor,
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
 import { blankInitialiser, defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Linear } from "./layers.ts";
 import { Module } from "./module.ts";
@@ -112,6 +114,38 @@ export class StepEmbedding extends Module {
   /** Lengths f32[N] in [0, 1] -> f32[N, T]. */
   forward(d: Tensor): Tensor {
     return this[2].forward(gelu(this[0].forward(reshape(d, [d.size, 1]))));
+  }
+}
+
+/**
+ * A learned row per index, such as a class or a position.
+ *
+ * Initialised as in PyTorch: normal with standard deviation 1.
+ */
+export class Embedding extends Module {
+  /** f32[rows, width] */
+  readonly weight: Tensor;
+
+  /** For indices below `rows`. @throws {RangeError} if a size is not a positive integer */
+  constructor(rows: number, width: number, initialiser: Initialiser = defaultInitialiser) {
+    super();
+    for (const [name, size] of Object.entries({ rows, width })) checkCount("make an Embedding", name, size);
+    this.weight = initialiser.normal([rows, width], 1);
+  }
+
+  /**
+   * u32[...] -> f32[..., width], the row of each index. An index out of range gives NaN, as a device cannot check it.
+   *
+   * @throws {TypeError} if the indices are not a u32 tensor
+   */
+  forward(indices: Tensor): Tensor {
+    const given: unknown = indices;
+    if (!(given instanceof Tensor && given.type === "u32")) {
+      const shown = given instanceof Tensor ? given : describeValue(given);
+      throw new TypeError(`Cannot run an Embedding: the indices are ${shown} (expected u32[...])`);
+    }
+    const rows = gatherRows(this.weight, reshape(given, [given.size]));
+    return reshape(rows, [...given.shape, this.weight.shape[1]]);
   }
 }
 

@@ -1,5 +1,6 @@
 import { full, type Shape, type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
-import { checkedSizeOf } from "../../kernels/core/shape.ts";
+import { checkedSizeOf, sizeOf } from "../../kernels/core/shape.ts";
+import { unknownName } from "../names.ts";
 import { checkedSeed, streams } from "../random.ts";
 
 /** Makes the parameters of layers. */
@@ -54,6 +55,73 @@ export const blankInitialiser: Initialiser = {
   normal: (shape) => constant(shape, 0),
   constant: (shape) => constant(shape, 0),
 };
+
+/** Name of a way to draw weights. */
+export type InitialiserName =
+  | "pytorch"
+  | "kaiming_uniform"
+  | "kaiming_normal"
+  | "xavier_uniform"
+  | "xavier_normal"
+  | "normal"
+  | "zeros";
+
+type DrawWeight = (from: Initialiser, shape: Shape) => Tensor;
+
+/** How weights f32[O, I, ...] are drawn, by name; undefined leaves it to the layer. */
+const weights: Readonly<Record<InitialiserName, DrawWeight | undefined>> = {
+  pytorch: undefined,
+  kaiming_uniform: (from, shape) => from.uniform(shape, Math.sqrt(6 / fansOf(shape).inputs)),
+  kaiming_normal: (from, shape) => from.normal(shape, Math.sqrt(2 / fansOf(shape).inputs)),
+  xavier_uniform: (from, shape) => from.uniform(shape, Math.sqrt(6 / fansOf(shape).both)),
+  xavier_normal: (from, shape) => from.normal(shape, Math.sqrt(2 / fansOf(shape).both)),
+  normal: (from, shape) => from.normal(shape, 0.02),
+  zeros: (from, shape) => from.constant(shape, 0),
+};
+
+/** All names of ways to draw weights. */
+export const initialiserNames: readonly InitialiserName[] = Object.keys(weights) as InitialiserName[];
+
+/** Fan-in of a weight f32[O, I, ...] as PyTorch counts it, and its sum with the fan-out. */
+function fansOf([outputs, inputs, ...kernel]: Shape): { readonly inputs: number; readonly both: number } {
+  const size = sizeOf(kernel);
+  return { inputs: inputs * size, both: (inputs + outputs) * size };
+}
+
+/**
+ * Draws the weights of layers in a way of PyTorch's `nn.init`, and their biases as 0. `pytorch` is what each layer does
+ * by itself, there and here; `normal` has standard deviation 0.02. Norms begin as the identity, and embeddings keep
+ * their own deviation.
+ *
+ * @param name such as `xavier_uniform`, or `kaiming_normal` for layers before a ReLU
+ * @param seed integer in [0, 2^32) or an initialiser; by default the sequence that all layers share
+ * @throws {TypeError} if the name is unknown
+ * @throws {RangeError} if the seed is not an integer in [0, 2^32)
+ *
+ * ```ts
+ * import { init } from "../../kernels/mod.ts";
+ * import { createInitialiser, Linear } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const layer = new Linear(3, 2, createInitialiser("xavier_uniform"));
+ * console.log(await layer.bias.read()); // [0, 0]
+ * ```
+ * Source: Glorot and Bengio 2010; He et al. 2015, arXiv:1502.01852
+ */
+export function createInitialiser(
+  name: InitialiserName,
+  seed: number | Initialiser = defaultInitialiser,
+): Initialiser {
+  if (!Object.hasOwn(weights, name)) throw new TypeError(unknownName("initialiser", name, initialiserNames));
+  const from = typeof seed === "object" ? seed : randomInitialiser(seed);
+  const draw = weights[name];
+  if (!draw) return from;
+  return {
+    uniform: (shape) => shape.length < 2 ? from.constant(shape, 0) : draw(from, shape),
+    normal: (shape, deviation) => from.normal(shape, deviation),
+    constant: (shape, value) => from.constant(shape, value),
+  };
+}
 
 /** A standard normal number from two uniform ones in [0, 1). Source: Box and Muller 1958 */
 function normal(u: number, v: number): number {

@@ -4,16 +4,25 @@ import {
   conv2d,
   type ConvolutionOptions,
   convTranspose2d,
+  divide,
   groupNorm,
   linear,
+  mean,
+  multiply,
   reshape,
   type Shape,
   ShapeError,
+  sqrt,
+  square,
+  subtract,
   type Tensor,
   type TransposedConvolutionOptions,
 } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import { geometryOf } from "../../kernels/ops/conv2d/geometry.ts";
+import { sizeOf } from "../../kernels/core/shape.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { rejectUnknown } from "../names.ts";
 import { defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Module } from "./module.ts";
 
@@ -42,10 +51,21 @@ export class Linear extends Module {
     this.bias = initialiser.uniform([outputs], bound);
   }
 
-  /** f32[N, I] -> f32[N, O]. @throws {ShapeError} if x has a different number of inputs */
+  /** f32[..., I] -> f32[..., O]. @throws {ShapeError} if x has a different number of inputs */
   forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
+    const leading = checkTensor("run a Linear", "x is", x).shape.slice(0, -1);
+    if (leading.length === 1) return linear(x, this.weight, this.bias);
+    const [outputs, inputs] = this.weight.shape;
+    checkWidth("Linear", x, inputs);
+    const rows = reshape(x, [sizeOf(leading), inputs]);
+    return reshape(linear(rows, this.weight, this.bias), [...leading, outputs]);
   }
+}
+
+/** @throws {ShapeError} unless the last axis of x has the width of a layer */
+function checkWidth(layer: string, x: Tensor, width: number): void {
+  if (x.shape.at(-1) === width) return;
+  throw new ShapeError(`Cannot run a ${layer}: x is ${x} (expected f32[..., ${width}])`);
 }
 
 /** Height and width of a kernel: one number for a square, or [height, width]. */
@@ -220,6 +240,60 @@ export class GroupNorm extends Module {
    */
   forward(x: Tensor, activation: "none" | "gelu" = "none"): Tensor {
     return groupNorm(x, this.weight, this.bias, { groups: this.#groups, epsilon: 1e-5, activation });
+  }
+}
+
+/** Options of a {@linkcode LayerNorm}. */
+export interface LayerNormOptions {
+  /** Whether it learns a scale and a shift; by default true. */
+  readonly affine?: boolean;
+  /** Added to the variance; by default 1e-5. */
+  readonly epsilon?: number;
+}
+
+/**
+ * Normalises the last axis to mean 0 and variance 1, then scales and shifts each of its elements.
+ *
+ * Initialised as in PyTorch: scale 1, shift 0.
+ *
+ * Source: Ba et al. 2016, arXiv:1607.06450
+ */
+export class LayerNorm extends Module {
+  /** f32[width], the scale; undefined if the layer is not affine. */
+  readonly weight: Tensor | undefined;
+  /** f32[width], the shift; undefined if the layer is not affine. */
+  readonly bias: Tensor | undefined;
+  readonly #width: number;
+  readonly #epsilon: number;
+
+  /**
+   * For a last axis of `width` elements.
+   *
+   * @throws {RangeError} if `width` is not a positive integer, or `epsilon` is below 0
+   * @throws {TypeError} if an option is unknown
+   */
+  constructor(width: number, options: LayerNormOptions = {}, initialiser: Initialiser = defaultInitialiser) {
+    super();
+    checkSizes("LayerNorm", { width });
+    rejectUnknown(options, ["affine", "epsilon"], "a LayerNorm");
+    const { affine = true, epsilon = 1e-5 } = options;
+    if (!(epsilon >= 0 && epsilon < Infinity)) {
+      throw new RangeError(
+        `Cannot make a LayerNorm: epsilon is ${epsilon} (expected a number of at least 0)`,
+      );
+    }
+    this.weight = affine ? initialiser.constant([width], 1) : undefined;
+    this.bias = affine ? initialiser.constant([width], 0) : undefined;
+    this.#width = width;
+    this.#epsilon = epsilon;
+  }
+
+  /** f32[..., width] -> the same shape. @throws {ShapeError} if the last axis of x has another length */
+  forward(x: Tensor): Tensor {
+    checkWidth("LayerNorm", checkTensor("run a LayerNorm", "x is", x), this.#width);
+    const centred = subtract(x, mean(x, [-1], true));
+    const y = divide(centred, sqrt(add(mean(square(centred), [-1], true), this.#epsilon)));
+    return this.weight && this.bias ? add(multiply(y, this.weight), this.bias) : y;
   }
 }
 

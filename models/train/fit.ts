@@ -1,21 +1,24 @@
-import { type Tensor, UserError } from "../../kernels/mod.ts";
+import { assign, type Tensor, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/checks.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
-import type { Objective } from "../flow/objective.ts";
+import { flowMatching, type Objective } from "../flow/objective.ts";
 import { rejectUnknown } from "../names.ts";
+import { classesOf, objectiveFor } from "../nets/networks.ts";
+import { withParameters } from "../nn/flat_parameters.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { pause } from "../pause.ts";
 import { BatchOrder } from "./batch_order.ts";
 import { batchSource, checkData, hostRows, type TrainingData } from "./batch_source.ts";
+import { encodeFit, type FitMemory, resumeFit } from "./fit_state.ts";
 import { HeldOutLoss, type HeldOutOptions, meanLoss } from "./held_out_loss.ts";
 import { progressAt, type Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
-import type { OptimizerKind } from "./update_rules.ts";
+import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
-/** Options of `fit`. */
-export interface FitOptions {
+/** Options of `fit`: all that training needs, with those of the optimizer. */
+export interface FitOptions extends Omit<OptimizerOptions, "learningRate" | "lossScale"> {
   /** Optimizer steps, by default 1000. */
   readonly steps?: number;
   /** Examples per step; by default 256, or all if there are fewer. */
@@ -24,20 +27,34 @@ export interface FitOptions {
   readonly learningRate?: number | Schedule;
   /** Optimizer; by default `adamw`. */
   readonly optimizer?: OptimizerKind;
-  /** Training objective; by default flow matching on the network's own path, normally straight. */
-  readonly objective?: Objective;
-  /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
+  /**
+   * Decay of averaged weights per step, by default 0, no averaging. The validation loss is theirs, and the model has
+   * them when `fit` returns.
+   */
+  readonly ema?: number;
+  /** Training objective, or parts of it; by default flow matching on the network's own path, normally straight. */
+  readonly objective?: Partial<Objective>;
+  /** Condition of the field, one row per example, such as labels u32[M]: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;
   /** Probability of replacing each label by "none", for guidance; by default 0. Needs a network with classes. */
   readonly labelDropout?: number;
   /** Held-out data. Its loss is measured after each epoch and at the end; schedules such as `plateau` need it. */
   readonly validation?: Tensor | TrainingData;
-  /** Seed of batches, noise and times, an integer in [0, 2^32); by default 46020. */
+  /** Seed of batches, noise, times and dropout, an integer in [0, 2^32); by default 46020. */
   readonly seed?: number;
-  /** Ends training early; the model keeps its current weights. */
+  /** Storage of activations; by default `f32`. */
+  readonly precision?: "f32" | "f16";
+  /** Ends training early; the model keeps its weights of that step. */
   readonly signal?: AbortSignal;
-  /** Called about ten times a second. */
-  readonly onProgress?: (progress: FitProgress) => void;
+  /** Called about ten times a second, or as `progressSteps` says, and at the end. Training waits for its promise. */
+  readonly onProgress?: (progress: FitProgress) => void | Promise<void>;
+  /** Steps from one call of `onProgress` to the next. */
+  readonly progressSteps?: number;
+  /**
+   * What `state()` of an earlier call's progress gave. Training goes on from there, to the same bits if model, data and
+   * options are those of the earlier call.
+   */
+  readonly resume?: Uint8Array;
 }
 
 /** Progress of `fit`. */
@@ -48,8 +65,14 @@ export interface FitProgress {
   readonly steps: number;
   /** Loss of each step so far. */
   readonly losses: Float32Array;
+  /** Global norm of the latest gradient, before clipping. */
+  readonly gradientNorm: number;
   /** The latest validation loss, if any. */
   readonly validationLoss?: number;
+  /** The trainer, whose averaged weights `withParameters` puts into the model for a while. */
+  readonly trainer: Trainer;
+  /** All that `resume` needs, as a safetensors file. */
+  state(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Training cannot start or continue. */
@@ -58,19 +81,30 @@ export class FitError extends UserError {
   override name = "FitError";
 }
 
-const known: readonly string[] = [
+const known: readonly (keyof FitOptions)[] = [
   "steps",
   "batchSize",
   "learningRate",
   "optimizer",
+  "weightDecay",
+  "beta1",
+  "beta2",
+  "epsilon",
+  "momentum",
+  "muonFactor",
+  "clip",
+  "ema",
   "objective",
   "condition",
   "labelDropout",
   "validation",
   "seed",
+  "precision",
   "signal",
   "onProgress",
-] satisfies (keyof FitOptions)[];
+  "progressSteps",
+  "resume",
+];
 
 /** Milliseconds of steps to queue between pauses for signals, pages and progress bars. */
 const burstMs = 100;
@@ -80,8 +114,10 @@ const burstMs = 100;
  *
  * @param model its parameters are updated in place
  * @param data x1, f32[M, ...], to pair with standard normal noise; or fixed pairs `{ x0, x1 }`
- * @returns the loss of each step
- * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, or the schedule needs `validation`
+ * @returns the loss of each step, those before `resume` included
+ * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, a label does not fit, the signal has
+ * aborted already, or the schedule needs `validation`
+ * @throws {StateError} if the state to resume is that of another model or call
  * @throws {UserError} if the data is not a tensor
  * @throws {TypeError} if an option is unknown, or the velocity does not depend on a parameter
  * @throws {ShapeError} if the velocity does not have the shape of the data, or the condition has another number of rows
@@ -93,7 +129,7 @@ const burstMs = 100;
  * await init({ device: "cpu" });
  * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 });
  * const x1 = tensor(new Float32Array(3 * 16), [3, 1, 4, 4]);
- * const losses = await fit(model, x1, { steps: 2, batchSize: 2 });
+ * const losses = await fit(model, x1, { steps: 2, batchSize: 2, ema: 0.9, clip: 1 });
  * console.log(losses.length); // 2
  * ```
  * Source: Lipman et al. 2023, arXiv:2210.02747
@@ -111,58 +147,78 @@ export async function fit(
     steps = 1000,
     batchSize = Math.min(M, 256),
     learningRate = 1e-3,
-    optimizer,
-    objective,
-    labelDropout = 0,
+    optimizer = "adamw",
+    ema = 0,
+    objective: parts = {},
+    condition: _,
     validation,
     seed = 46020,
     signal,
     onProgress,
+    progressSteps,
+    resume,
+    ...others
   } = options;
   checkCount("steps", steps, 2 ** 24);
   checkCount("batchSize", batchSize, M);
+  if (progressSteps !== undefined) checkCount("progressSteps", progressSteps, 2 ** 24);
+  if (signal?.aborted) {
+    throw new FitError("Cannot train: the signal has aborted already (expected one that has not)");
+  }
   const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
   if ("observe" in schedule && !validation) {
     throw new FitError("Cannot train: the schedule needs a validation loss (expected `validation` data)");
   }
-  const shared = { batchSize, seed, ...objective && { objective } };
-  const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective?.coupling)), {
+  rejectUnknown(parts, Object.keys(flowMatching), "the objective of fit()");
+  const objective = { ...objectiveFor(model), ...parts };
+  await checkLabels(model, rows);
+  const shared = { batchSize, seed, objective };
+  const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective.coupling)), {
+    ...others,
     ...shared,
-    ...optimizer && { optimizer },
-    labelDropout,
-    learningRate: schedule.learningRate(0),
+    ...{ optimizer, ema, learningRate: schedule.learningRate(0) },
   });
   const order = new BatchOrder(Uint32Array.from({ length: M }, (_, i) => i), batchSize, seed);
-  const measure = validation && validator(model, checkData("validation data", validation), shared);
+  const measure = validation && validator(model, trainer, checkData("validation data", validation), shared);
 
-  const losses = new Float32Array(steps);
-  let validationLoss: number | undefined;
+  const settings = { seed, batchSize, examples: M, optimizer, ema };
+  const memory: FitMemory = { settings, losses: new Float32Array(steps), schedule };
+  if (resume) resumeFit(resume, trainer, memory);
   let burst = 1;
   while (trainer.step < steps && !signal?.aborted) {
     const started = performance.now();
     const from = trainer.step;
     const epoch = order.endAfter(from, 1);
-    const end = Math.min(from + burst, steps, measure ? epoch : steps);
+    const call = progressSteps === undefined ? steps : (Math.floor(from / progressSteps) + 1) * progressSteps;
+    const end = Math.min(from + burst, steps, call, measure ? epoch : steps);
     while (trainer.step < end) {
       trainer.queueStep(order.batch(trainer.step), schedule.learningRate(progressAt(trainer.step, steps)));
     }
-    losses.set(await trainer.losses(), from); // waits for the device
+    const { losses, gradientNorms } = await trainer.measures(); // waits for the device
+    memory.losses.set(losses, from);
     const wanted = (end - from) * burstMs / (performance.now() - started);
     burst = Math.max(1, Math.min(2 * burst, Math.floor(wanted), Trainer.maxOpenLosses));
-    checkLosses(losses, from, end);
+    checkLosses(memory.losses, from, end);
     if (measure && (end === epoch || end === steps)) {
-      validationLoss = await measure();
-      schedule.observe?.(validationLoss);
+      memory.validationLoss = await measure();
+      schedule.observe?.(memory.validationLoss);
     }
-    onProgress?.({
-      step: end,
-      steps,
-      losses: losses.subarray(0, end),
-      ...validationLoss !== undefined && { validationLoss },
-    });
     await pause();
+    const isDue = progressSteps === undefined || end === call || end === steps || signal?.aborted;
+    const { validationLoss } = memory;
+    if (isDue) {
+      await onProgress?.({
+        ...{ step: end, steps, trainer, losses: memory.losses.subarray(0, end) },
+        gradientNorm: gradientNorms[gradientNorms.length - 1],
+        ...validationLoss !== undefined && { validationLoss },
+        state: () => encodeFit(trainer, memory),
+      });
+    }
   }
-  return losses.slice(0, trainer.step);
+  if (ema > 0) {
+    trainer.parameters.forEach((parameter, name) => assign(parameter, trainer.averaged.get(name)!));
+  }
+  return memory.losses.slice(0, trainer.step);
 }
 
 /** The data in host memory, if the coupling needs it. */
@@ -182,12 +238,34 @@ async function hostOf(
   );
 }
 
-function validator(model: VelocityField, data: TrainingData, options: HeldOutOptions): () => Promise<number> {
+/** Measures the loss of held-out data with the averaged weights. */
+function validator(
+  model: VelocityField,
+  { parameters, averaged }: Trainer,
+  data: TrainingData,
+  options: HeldOutOptions,
+): () => Promise<number> {
   const V = data.x1.shape[0];
   const examples = Uint32Array.from({ length: V }, (_, i) => i);
   const batchSize = Math.min(options.batchSize, V);
-  const heldOut = new HeldOutLoss(model, batchSource(data), { ...options, batchSize });
+  const make = () => new HeldOutLoss(model, batchSource(data), { ...options, batchSize });
+  const heldOut = withParameters(parameters, averaged, make);
   return async () => meanLoss(await heldOut.losses(examples));
+}
+
+/** Checks labels on the host: the device cannot, and the loss would be NaN. */
+async function checkLabels(model: VelocityField, { condition }: TrainingData): Promise<void> {
+  const classes = classesOf(model);
+  if (classes === 0 || condition?.type !== "u32" || condition.shape.length !== 1) return;
+  const labels = await condition.readWords();
+  const bad = labels.findIndex((label) => label > classes);
+  if (bad < 0) return;
+  throw new FitError(
+    `Cannot train: label ${labels[bad]} of example ${bad} is none of the network's (expected 0 to ${
+      classes - 1
+    }, ` +
+      `or ${classes} for "none")`,
+  );
 }
 
 function checkModel(model: Module & VelocityField): void {

@@ -19,15 +19,17 @@ import { sizeOf } from "../../kernels/core/shape.ts";
 import { trainedShapes, type VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective } from "../flow/objective.ts";
 import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
+import { withDropout } from "../nn/dropout.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { checkState, readState, type State, writeState } from "../nn/state.ts";
+import { checkState, readState, writeState } from "../nn/state.ts";
 import { checkedSeed, streams } from "../random.ts";
 import { type BatchSource, checkSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
 import { PairDraw } from "./pair_draw.ts";
 import type { Stage, StepLoss } from "./step_loss.ts";
+import type { TrainerState } from "./trainer_state.ts";
 import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
 /** Options of a trainer. */
@@ -51,18 +53,6 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly labelDropout?: number;
   /** Storage of activations; by default `f32`. */
   readonly precision?: "f32" | "f16";
-}
-
-/** The state of training, in host memory. */
-export interface TrainerState {
-  /** Steps taken. */
-  readonly step: number;
-  /** The parameters by name. */
-  readonly parameters: State;
-  /** Moments of the optimizer, named `<moment>.<parameter>`. */
-  readonly optimizer: State;
-  /** The averaged parameters, if any. */
-  readonly ema?: State;
 }
 
 /** Measurements of training steps, in order. */
@@ -280,6 +270,7 @@ class ObjectiveLoss implements StepLoss {
   readonly #model: VelocityField;
   readonly #objective: Objective;
   readonly #draw: PairDraw;
+  #drawn = { seed: 0, step: 0 };
 
   constructor(model: VelocityField, objective: Objective, draw: PairDraw) {
     this.#model = model;
@@ -289,11 +280,13 @@ class ObjectiveLoss implements StepLoss {
 
   write(examples: Uint32Array, seed: number, step: number): void {
     this.#draw.write(examples, seed, step);
+    this.#drawn = { seed, step };
   }
 
   loss(_averaged: NamedTensors, batchSize?: number): Tensor {
     const indices = batchSize === undefined ? undefined : tensor(new Uint32Array(batchSize));
-    return lossOf(this.#objective, this.#model, this.#draw.pairs(this.#objective, indices));
+    const pairs = this.#draw.pairs(this.#objective, indices);
+    return withDropout(() => this.#drawn, () => lossOf(this.#objective, this.#model, pairs));
   }
 }
 

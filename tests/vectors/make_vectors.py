@@ -8,6 +8,7 @@ optimiser problem) is rounded to float32 first, so that a reader starts from the
 import json
 
 import torch
+from layers import write_layers
 from likelihood import write_likelihood
 from loss_curve import write_loss_curve
 from networks import BASE, RESIDUAL, Attention, build, config
@@ -132,6 +133,7 @@ def main():
     write_schedules()
     write_loss_curve()
     write_likelihood(seed=46018)
+    write_layers(seed=46017)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ Deno.test("streams are distinct and keep their numbers, so that seeds stay valid
     pairNoise: 24,
     references: 25,
     faults: 26,
+    dropout: 1024,
   });
 });
 

@@ -1,33 +1,34 @@
 import assert from "node:assert/strict";
-import { concat, multiply, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { multiply, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
+  BatchOrder,
+  batchSource,
+  constantSchedule,
+  cosinePath,
+  cosineSchedule,
+  dataPrediction,
   fit,
+  type FitOptions,
+  type FitProgress,
   flowMatching,
+  HeldOutLoss,
+  LabelEmbedding,
   Linear,
-  Module,
+  meanLoss,
   oneCycleSchedule,
   plateauSchedule,
+  progressAt,
   randomInitialiser,
   sample,
   stateOf,
+  timeDistributions,
+  Trainer,
+  transportPairs,
+  withParameters,
 } from "../../../models/mod.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
-
-/** v(x, t) = W (x, t) + b in one dimension: can move noise to a point, but not split it. */
-class LineField extends Module {
-  readonly map: Linear;
-
-  constructor(seed: number) {
-    super();
-    this.map = new Linear(2, 1, randomInitialiser(seed));
-  }
-
-  velocity(x: Tensor, t: Tensor): Tensor {
-    return this.map.forward(concat([x, reshape(t, [t.size, 1])], 1));
-  }
-}
-
-const data = () => tensor(Float32Array.from({ length: 50 }, (_, i) => 3 + (i - 24.5) / 100), [50, 1]);
+import { data, LineField, weightsOf } from "./line_field.ts";
+import { hostRows } from "../../../models/train/batch_source.ts";
 
 testOnDevices("fit() learns to move noise to the data, and the loss falls", async () => {
   const model = new LineField(1);
@@ -99,6 +100,17 @@ testOnCpu("fit() refuses invalid options, and reports the step at which training
       { learningRate: plateauSchedule(0.1) },
       /^FitError: .*needs a validation loss \(expected `validation` data\)/,
     ],
+    [
+      { signal: AbortSignal.abort() },
+      /^FitError: Cannot train: the signal has aborted already \(expected one/,
+    ],
+    [{ progressSteps: 0 }, /^FitError: Cannot train: progressSteps is 0 \(expected an integer from 1 to/],
+    [
+      { objective: { time: 1 } as never },
+      /^TypeError: Unknown setting "time" of the objective of fit\(\): did/,
+    ],
+    [{ ema: 1 }, /^RangeError: Cannot average: decay is 1 \(expected 0 <= decay < 1\)$/],
+    [{ clip: -1 }, /^TypeError: Cannot make an optimizer: clip is -1 \(expected a number of at least 0\)$/],
   ];
   for (const [options, message, x1 = data()] of cases) {
     await assert.rejects(fit(new LineField(1), x1, options), message);
@@ -174,3 +186,97 @@ testOnDevices("fit() names a parameter that the velocity does not depend on", as
       "use); use its layer in velocity(), or take it out of the module",
   });
 });
+
+/** A trainer with the options of a call of `fit`, and its steps. */
+async function byTrainer({ steps = 6, batchSize = 7, learningRate = 0.05, ...options }: FitOptions) {
+  const model = new LineField(1);
+  const source = batchSource(data(), hostRows(await data().read(), 1));
+  const { objective, ...others } = options;
+  const schedule = typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate;
+  const trainer = new Trainer(model, source, {
+    ...{ batchSize, seed: 46020, learningRate: 1, ...others },
+    ...objective && { objective: { ...flowMatching, ...objective } },
+  });
+  const order = new BatchOrder(Uint32Array.from({ length: 50 }, (_, i) => i), batchSize, 46020);
+  for (let step = 0; step < steps; step++) {
+    trainer.queueStep(order.batch(step), schedule.learningRate(progressAt(step, steps)));
+  }
+  return { model, trainer, source, losses: await trainer.losses() };
+}
+
+testOnDevices("fit() takes the steps of a Trainer with the same options", async () => {
+  const times = timeDistributions.logit_normal.make({ mean: 0, scale: 1 });
+  const seen = new Set<string>();
+  const all: FitOptions[] = [
+    {},
+    { optimizer: "adam", weightDecay: 0.5, beta1: 0.5, beta2: 0.7, epsilon: 1 },
+    { optimizer: "adamw", weightDecay: 0.5, clip: 0.01 },
+    { optimizer: "sgd", momentum: 0.3 },
+    { learningRate: cosineSchedule(0.1, { warmup: 0.5 }) },
+    { objective: { times } },
+    { objective: { path: cosinePath } },
+    { objective: { prediction: dataPrediction } },
+    { objective: { coupling: transportPairs } },
+  ];
+  for (const options of all) {
+    const model = new LineField(1);
+    const losses = await fit(model, data(), { steps: 6, batchSize: 7, learningRate: 0.05, ...options });
+    const by = await byTrainer(options);
+    assert.deepEqual([...losses], by.losses);
+    assert.deepEqual(await weightsOf(model), await weightsOf(by.model));
+    seen.add(`${await weightsOf(model)}`);
+  }
+  assert.equal(seen.size, all.length, "each option matters");
+});
+
+testOnDevices("fit() with ema validates the averaged weights, and leaves them in the model", async () => {
+  const model = new LineField(1);
+  const plain = new LineField(1);
+  const held = tensor([2, 3, 4], [3, 1]);
+  let last: FitProgress | undefined;
+  const options = { steps: 6, batchSize: 7, learningRate: 0.05 };
+  await fit(model, data(), {
+    ...options,
+    ema: 0.9,
+    validation: held,
+    onProgress: (now) => void (last = now),
+  });
+  await fit(plain, data(), options);
+  const { model: field, trainer } = await byTrainer({ ema: 0.9 });
+  const averages = await Promise.all(trainer.averaged.values().map(async (each) => [...await each.read()]));
+  assert.deepEqual(await weightsOf(model), averages);
+  assert.notDeepEqual(await weightsOf(plain), averages);
+  const loss = () => new HeldOutLoss(field, batchSource(held), { batchSize: 3, seed: 46020 });
+  const measured = withParameters(trainer.parameters, trainer.averaged, loss);
+  assert.equal(last!.validationLoss, meanLoss(await measured.losses(Uint32Array.of(0, 1, 2))));
+});
+
+/** A user's own field with labels. */
+class Labelled extends LineField {
+  readonly classes = 3;
+  readonly label = new LabelEmbedding({ classes: 3, tEmb: 1 }, randomInitialiser(2));
+
+  override velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
+    return this.label.forward(super.velocity(x, t), condition);
+  }
+}
+
+testOnDevices(
+  "fit() drops labels of a field with `classes`, and refuses labels that are none of them",
+  async () => {
+    const labels = (least: number) => tensor(Uint32Array.from({ length: 50 }, (_, i) => least + i % 3));
+    const moved = async (labelDropout: number) => {
+      const model = new Labelled(1);
+      const before = await model.label.weight.read();
+      await fit(model, data(), { steps: 3, optimizer: "adam", condition: labels(0), labelDropout });
+      return Array.from(await model.label.weight.read(), (value, row) => value !== before[row]);
+    };
+    assert.deepEqual(await moved(0), [true, true, true, false]);
+    assert.deepEqual(await moved(1), [false, false, false, true]);
+    await assert.rejects(fit(new Labelled(1), data(), { condition: labels(2) }), {
+      name: "FitError",
+      message:
+        'Cannot train: label 4 of example 2 is none of the network\'s (expected 0 to 2, or 3 for "none")',
+    });
+  },
+);
