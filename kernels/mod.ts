@@ -57,19 +57,24 @@ export {
   tanh,
 } from "./ops/elementwise/unary.ts";
 export { add, divide, multiply, negate, subtract } from "./ops/elementwise/binary.ts";
-export { greater, less, maximum, minimum, where } from "./ops/elementwise/comparison.ts";
+export { clamp, greater, less, maximum, minimum, where } from "./ops/elementwise/comparison.ts";
+export { pow } from "./ops/elementwise/pow.ts";
 export { assign, full, putAt, zeros } from "./ops/layout/fill.ts";
 export { gatherImages, gatherRows, packBytes } from "./ops/layout/gather.ts";
 export { groupNorm } from "./ops/group_norm/op.ts";
+export { layerNorm } from "./ops/layer_norm.ts";
 export { crossEntropy, meanSquaredError } from "./ops/reduce/losses.ts";
 export { logSoftmax, softmax } from "./ops/reduce/softmax.ts";
 export { linear, matmul, matmulTransposedA, matmulTransposedB, transpose } from "./ops/matmul/op.ts";
-export { concat, permute, reshape, slice } from "./ops/layout/movement.ts";
+export { concat, pad, reshape, slice, stack } from "./ops/layout/movement.ts";
+export { permute } from "./ops/layout/permute.ts";
 export { type Adam, adamL2Update, adamUpdate, emaUpdate, sgdUpdate, squaredNorm } from "./ops/optimizer.ts";
+export { averagePool2d } from "./ops/resample/average_pool.ts";
 export { maxPool2d } from "./ops/resample/pool.ts";
 export { normals, randomNormal, randomNormalRows, randomUniform } from "./ops/random/random.ts";
 export { argmax, max, min } from "./ops/reduce/max.ts";
 export { mean, sum } from "./ops/reduce/reduce.ts";
+export { variance } from "./ops/reduce/variance.ts";
 export { resizeBilinear } from "./ops/resample/resample.ts";
 export { randomBits, uniforms } from "./ops/random/threefry.ts";
 export type { MemoryPlan } from "./record/memory_plan.ts";

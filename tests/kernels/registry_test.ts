@@ -23,6 +23,20 @@ import { type Arrays, differences, inputsOf, mixedDifferences, oracle, tensorsOf
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;
 
+/** Ops that only WebGPU runs: the CPU device makes attention of products, and Winograd's convolution in one kernel. */
+const isForWebGpu = (name: string) => /^(attend|winograd)/.test(name);
+
+Deno.test("every op has a kernel on the CPU device", () => {
+  const lacking = [...registry.values()].filter(({ name, inputs, kernel, samples, plan }) =>
+    !isForWebGpu(name) && !name.startsWith("conv2d") && samples.some(({ shapes, attributes = {} }) => {
+      const { dims } = plan(inputs.map((input) => shapes[input.name]), attributes);
+      const addresses = Object.fromEntries(kernel.ports.map((port) => [port.name, 64]));
+      return kernel.wasm?.(addresses, dims) === undefined;
+    })
+  );
+  assert.deepEqual(lacking.map(({ name }) => name), []);
+});
+
 /** Random numbers in [-1, 1), exact in f32. */
 const weightsOf = (stream: number, count: number) =>
   Float64Array.from(uniforms(11, 3, stream, count), (u) => Math.fround(2 * u - 1));

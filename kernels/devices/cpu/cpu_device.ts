@@ -257,7 +257,9 @@ export class CpuDevice implements Device {
       addresses[name] = (ranges[i].buffer as CpuBuffer).address + 4 * ranges[i].offset;
     });
     const alone = isSmall(call);
-    return kernel.wasm?.(addresses, dims)?.map((call) => ({ op: kernel.name, call, alone }));
+    const calls = kernel.wasm?.(addresses, dims);
+    if (!calls) noteReference(kernel.name);
+    return calls?.map((call) => ({ op: kernel.name, call, alone }));
   }
 
   /** Writes calls to memory in the kernels' format and reserves their workspace. */
@@ -286,6 +288,19 @@ export function checkThreads(threads: number): void {
   if (isCount(threads, 0, mostThreads)) return;
   throw new DeviceError(
     `Cannot open the CPU device with ${threads} threads (expected 1 to ${mostThreads}, or 0 for one per core)`,
+  );
+}
+
+/** Names of ops that have run on their reference in this process. */
+const noted = new Set<string>();
+
+/** Says on stderr, once for each op, that it runs on its reference. */
+function noteReference(op: string): void {
+  if (noted.has(op)) return;
+  noted.add(op);
+  console.warn(
+    `Op ${op} has no kernel for the CPU device: its reference runs, which is many times slower ` +
+      '(see "Your own ops" in docs/library.md)',
   );
 }
 

@@ -28,3 +28,12 @@ export enum Ternary {
   where,
   largerShare,
 }
+
+/** Functions of one array that are computed in f64; `pow` also takes an exponent. */
+export enum Transcendental {
+  sin,
+  cos,
+  tanh,
+  log,
+  pow,
+}

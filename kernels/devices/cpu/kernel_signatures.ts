@@ -6,6 +6,10 @@
  * @internal
  */
 export const kernelSignatures = {
+  averagePool2d:
+    "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, size: i32, stride: i32, padding: i32",
+  averagePool2dGradient:
+    "dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, size: i32, stride: i32, padding: i32",
   winogradWeights: "w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32",
   winogradConvolve:
     "source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32, H: i32, W: i32, K: i32, B: i32, w: usize, strideC: usize, strideK: usize, turned: i32",
@@ -24,7 +28,6 @@ export const kernelSignatures = {
   fill: "y: usize, n: i32, value: f32",
   put: "y: usize, x: usize, index: usize, n: i32",
   copyRows: "from: usize, to: usize, rows: i32, bytes: usize, fromStep: usize, toStep: usize",
-  gatherImages: "bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32",
   logSoftmax: "x: usize, y: usize, R: i32, C: i32",
   logSoftmaxGradient: "y: usize, dy: usize, dx: usize, R: i32, C: i32",
   crossEntropy: "logits: usize, labels: usize, y: usize, N: i32, C: i32",
@@ -35,10 +38,18 @@ export const kernelSignatures = {
   broadcast:
     "a: usize, b: usize, y: usize, f: i32, n0: i32, a0: i32, b0: i32, n1: i32, a1: i32, b1: i32, n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32",
   affine: "x: usize, y: usize, S: i32, scale: f32, shift: f32",
+  gatherImages: "bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32",
+  gatherRows: "table: usize, indices: usize, y: usize, M: i32, N: i32, P: i32, missing: i32",
+  scatterRows: "dy: usize, indices: usize, dtable: usize, N: i32, P: i32, M: i32",
+  pick: "x: usize, index: usize, y: usize, A: i32, R: i32, B: i32, S: i32",
+  place: "dy: usize, index: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32",
   groupNorm:
     "x: usize, gamma: usize, beta: usize, y: usize, stats: usize, N: i32, C: i32, H: i32, W: i32, G: i32, epsilon: f32, activation: i32",
   groupNormGradient:
     "x: usize, gamma: usize, beta: usize, stats: usize, dy: usize, dx: usize, scales: usize, shifts: usize, N: i32, C: i32, H: i32, W: i32, G: i32, activation: i32",
+  layerNorm: "x: usize, gamma: usize, beta: usize, y: usize, R: i32, C: i32, epsilon: f32",
+  layerNormGradient: "x: usize, gamma: usize, dy: usize, dx: usize, R: i32, C: i32, epsilon: f32",
+  layerNormScales: "x: usize, dy: usize, scales: usize, R: i32, C: i32, S: i32, run: i32, epsilon: f32",
   matmul:
     "a: usize, b: usize, y: usize, A: i32, B: i32, Y: i32, M: i32, N: i32, K: i32, am: usize, ak: usize, bk: usize, bn: usize",
   conv1x1:
@@ -46,11 +57,15 @@ export const kernelSignatures = {
   correlateParts:
     "a: usize, b: usize, N: i32, M: i32, H: i32, W: i32, K: i32, groups: i32, run: i32, parts: i32, folded: i32",
   sumParts: "y: usize, groups: i32, parts: i32, n: i32",
+  indexOfMax: "x: usize, index: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32, sign: f32",
   adamUpdate: "p: usize, m: usize, v: usize, g: usize, norm: usize, settings: usize, n: i32, decoupled: i32",
   sgdUpdate: "p: usize, m: usize, g: usize, norm: usize, settings: usize, n: i32",
   emaUpdate: "e: usize, p: usize, settings: usize, n: i32",
+  permute:
+    "x: usize, y: usize, n0: i32, s0: i32, t0: i32, n1: i32, s1: i32, t1: i32, n2: i32, s2: i32, t2: i32, n3: i32, s3: i32, t3: i32, R: i32, sR: i32, tR: i32, C: i32, sC: i32",
   randomUniform: "key: usize, y: usize, n: i32",
   randomNormal: "key: usize, y: usize, n: i32",
+  randomNormalRows: "key: usize, row: usize, y: usize, N: i32, P: i32",
   sumChunks: "x: usize, y: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32",
   spreadChunks: "dy: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32",
   squaredErrors: "a: usize, b: usize, y: usize, n: i32, chunk: i32, S: i32",
@@ -59,7 +74,10 @@ export const kernelSignatures = {
   softmaxGradient: "y: usize, dy: usize, dx: usize, R: i32, C: i32",
   maxPool2d: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
   maxPool2dGradient: "x: usize, dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
+  pickMaxima: "x: usize, d: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
   resizeBilinear: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, gradient: i32",
   ternary:
     "u: usize, v: usize, w: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, u0: i32, v0: i32, w0: i32, u1: i32, v1: i32, w1: i32, u2: i32, v2: i32, w2: i32, u3: i32, v3: i32, w3: i32",
+  transcendental: "x: usize, y: usize, n: i32, f: i32, p: f32",
+  transcendentalGradient: "x: usize, dy: usize, dx: usize, n: i32, f: i32",
 } as const;

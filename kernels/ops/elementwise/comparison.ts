@@ -153,6 +153,22 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
   return whereWords(condition, wordsBeside(condition, "a", a), wordsBeside(condition, "b", b));
 }
 
+/**
+ * x limited to a range, elementwise. The gradient is that of x inside and at the ends, and 0 beyond them; NaN stays NaN.
+ *
+ * @param low lower end, or -Infinity
+ * @param high upper end, or Infinity
+ * @throws {RangeError} if they are no numbers with `low` at most `high`
+ */
+export function clamp(x: Tensor, low: number, high: number): Tensor {
+  if (!(low <= high)) {
+    throw new RangeError(
+      `Cannot run clamp: low is ${low}, high is ${high} (expected numbers, low at most high)`,
+    );
+  }
+  return where(greater(x, high), high, where(less(x, low), low, x));
+}
+
 /** A number as a u32 scalar on the device of x. @throws {TypeError} if u32 cannot hold it */
 function wordsBeside(x: Tensor, name: string, value: Tensor | number): Tensor {
   if (value instanceof Tensor) return value;

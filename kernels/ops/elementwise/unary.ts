@@ -1,7 +1,8 @@
 import { defineOp } from "../../op.ts";
 import type { Sample } from "../../op_definition.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { Unary } from "../../devices/cpu/elementwise_functions.ts";
+import { Transcendental, Unary } from "../../devices/cpu/elementwise_functions.ts";
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { add, divide, multiply, negate, subtract } from "./binary.ts";
 import { geluOf, geluSlope } from "./gelu.ts";
 import { zeros } from "../layout/fill.ts";
@@ -45,7 +46,7 @@ const spread: Sample = {
 
 /** Declares f and the op of its gradient, dx = f'(x) dy, whose gradients are f''(x) dy ddx and f'(x) ddx. */
 function defineUnary(
-  name: string,
+  name: keyof typeof Unary | keyof typeof Transcendental,
   {
     value,
     slope,
@@ -56,7 +57,8 @@ function defineUnary(
     samples = [{ shapes: { x: [3, 5] } }, spread],
   }: UnaryFunction,
 ): (x: Tensor) => Tensor {
-  const f: number | undefined = Unary[name as keyof typeof Unary]; // some have no WebAssembly kernel
+  const inSingle = Unary[name as keyof typeof Unary];
+  const inDouble: number | undefined = Transcendental[name as keyof typeof Transcendental];
   const gradient: (x: Tensor, dy: Tensor) => Tensor = defineOp({
     name: `${name}Gradient`,
     signature: "x[S...], dy[S...] -> dx[S...]",
@@ -68,8 +70,10 @@ function defineUnary(
     reference({ x, dy, dx }) {
       for (let i = 0; i < dx.length; i++) dx[i] = dy[i] * derivative(x[i]);
     },
-    wasm: ({ x, dy, dx }, { S }) =>
-      f === undefined ? undefined : [{ kernel: "unaryGradient", args: { x, dy, dx, n: S, f } }],
+    wasm: ({ x, dy, dx }, { S: n }): readonly WasmCall[] =>
+      inDouble === undefined
+        ? [{ kernel: "unaryGradient", args: { x, dy, dx, n, f: inSingle } }]
+        : [{ kernel: "transcendentalGradient", args: { x, dy, dx, n, f: inDouble } }],
     samples: samples.map(({ shapes, values }) => ({
       shapes: { ...shapes, dy: shapes.x },
       ...values && { values },
@@ -83,7 +87,10 @@ function defineUnary(
     reference({ x, y }) {
       for (let i = 0; i < y.length; i++) y[i] = apply(x[i]);
     },
-    wasm: ({ x, y }, { S }) => f === undefined ? undefined : [{ kernel: "unary", args: { x, y, n: S, f } }],
+    wasm: ({ x, y }, { S: n }): readonly WasmCall[] =>
+      inDouble === undefined
+        ? [{ kernel: "unary", args: { x, y, n, f: inSingle } }]
+        : [{ kernel: "transcendental", args: { x, y, n, f: inDouble, p: 0 } }],
     samples,
   });
   return op;

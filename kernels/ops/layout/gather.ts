@@ -56,7 +56,7 @@ export function gatherImages(
 }
 
 /** y[n] = table[indices[n]], or `missing` if there is no such row. */
-function rowsKernel(missing: { readonly wgsl: string; readonly value: number }) {
+function rowsKernel(missing: { readonly wgsl: string; readonly value: number; readonly bits: number }) {
   return {
     wgsl: `fn kernel(i: u32) {
   let row = indices[i / dims.P];
@@ -71,6 +71,8 @@ function rowsKernel(missing: { readonly wgsl: string; readonly value: number }) 
         else y.fill(missing.value, n * P, (n + 1) * P);
       });
     },
+    wasm: (addresses: Readonly<Record<"table" | "indices" | "y", number>>, { M, N, P }: Dims) =>
+      [{ kernel: "gatherRows", args: { ...addresses, M, N, P, missing: missing.bits } }] as const,
   };
 }
 
@@ -79,7 +81,7 @@ const rowIndices = Uint32Array.of(2, 0, 3, 3, 1);
 const gatherNumbers: Op<"table[M, P], indices:u32[N] -> y[N, P]"> = defineOp({
   name: "gatherRows",
   signature: "table[M, P], indices:u32[N] -> y[N, P]",
-  ...rowsKernel({ wgsl: nan("row"), value: NaN }),
+  ...rowsKernel({ wgsl: nan("row"), value: NaN, bits: 0x7fc00000 }),
   backward: ({ table, indices, dy }) => ({ table: () => scatterRows(dy, indices, { M: table.shape[0] }) }),
   samples: [{ shapes: { table: [4, 3], indices: [5] }, values: { indices: rowIndices } }],
 });
@@ -87,7 +89,7 @@ const gatherNumbers: Op<"table[M, P], indices:u32[N] -> y[N, P]"> = defineOp({
 const gatherWords = defineOp({
   name: "gatherWordRows",
   signature: "table:u32[M, P], indices:u32[N] -> y:u32[N, P]",
-  ...rowsKernel({ wgsl: `${maxU32}u`, value: maxU32 }),
+  ...rowsKernel({ wgsl: `${maxU32}u`, value: maxU32, bits: maxU32 }),
   samples: [{
     shapes: { table: [4, 2], indices: [5] },
     values: { table: Uint32Array.of(5, 0, 9, 1, 2, 7, 4, 3), indices: rowIndices },
@@ -113,6 +115,7 @@ const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> 
     dtable.fill(0);
     for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) dtable[indices[n] * P + p] += dy[n * P + p];
   },
+  wasm: "scatterRows",
   samples: [{
     shapes: { dy: [5, 3], indices: [5] },
     attributes: { M: 4 },

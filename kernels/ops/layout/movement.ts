@@ -1,14 +1,14 @@
 import { makeHistory } from "../../autograd/history.ts";
-import { checkList } from "../../core/checks.ts";
+import { checkList, isCount } from "../../core/checks.ts";
 import { defineOp, type Op } from "../../op.ts";
 import {
   axisOf,
   checkedSizeOf,
+  sameShape,
   type Shape,
   ShapeError,
   showShape,
   sizeOf,
-  stridesOf,
 } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { copyRows, zeros } from "./fill.ts";
@@ -33,82 +33,6 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     rules: (_, dy) => ({ x: () => reshape(dy, x.shape) }),
   });
   return new Tensor(x.storage, shape, x.type, x.offset, history);
-}
-
-const maxRank = 6;
-
-const permuted = defineOp({
-  name: "permute",
-  signature: "x[X...] -> y[Y...]",
-  attributes: { order0: "u32", order1: "u32", order2: "u32", order3: "u32", order4: "u32", order5: "u32" },
-  derive(dims, { X }) {
-    const order = X.map((_, axis) => dims[`order${axis}`]);
-    const strides = stridesOf(X);
-    const walk: Record<string, number | Shape> = { Y: order.map((axis) => X[axis]) };
-    for (let k = 0; k < maxRank; k++) {
-      const axis = order[k - maxRank + X.length];
-      walk[`n${k}`] = axis === undefined ? 1 : X[axis];
-      walk[`s${k}`] = axis === undefined ? 0 : strides[axis];
-    }
-    return walk;
-  },
-  wgsl: `fn kernel(i: u32) {
-  var r = i;
-  var at = r % dims.n5 * dims.s5; r /= dims.n5;
-  at += r % dims.n4 * dims.s4; r /= dims.n4;
-  at += r % dims.n3 * dims.s3; r /= dims.n3;
-  at += r % dims.n2 * dims.s2; r /= dims.n2;
-  at += r % dims.n1 * dims.s1; r /= dims.n1;
-  y[i] = x[at + r * dims.s0];
-}`,
-  backward: ({ x, dy }, attributes) => ({
-    x: () => {
-      const order = x.shape.map((_, axis) => (attributes as Record<string, number>)[`order${axis}`]);
-      return permute(dy, order.map((_, axis) => order.indexOf(axis)));
-    },
-  }),
-  reference({ x, y }, dims) {
-    for (let i = 0; i < y.length; i++) {
-      let at = 0;
-      for (let k = maxRank - 1, r = i; k >= 0; k--) {
-        at += r % dims[`n${k}`] * dims[`s${k}`];
-        r = Math.floor(r / dims[`n${k}`]);
-      }
-      y[i] = x[at];
-    }
-  },
-  samples: [
-    { shapes: { x: [2, 3, 5] }, attributes: orderAttributes([2, 0, 1]) },
-    { shapes: { x: [2, 1, 3, 2, 1, 2] }, attributes: orderAttributes([5, 3, 1, 0, 2, 4]) },
-  ],
-});
-
-function orderAttributes(order: readonly number[]) {
-  const [order0 = 0, order1 = 0, order2 = 0, order3 = 0, order4 = 0, order5 = 0] = order;
-  return { order0, order1, order2, order3, order4, order5 };
-}
-
-/**
- * Reorders axes: axis k of the result is axis `order[k]` of x.
- *
- * @param x f32, with at most six axes
- * @param order each axis of x once, counted from 0
- * @returns f32; its axis k is as long as axis `order[k]` of x
- * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
- * @throws {TypeError} if `order` is not a list
- */
-export function permute(x: Tensor, order: readonly number[]): Tensor {
-  checkList("run permute", "order is", order, "axes, such as [1, 0]");
-  const rank = x.shape.length;
-  if (
-    order.length !== rank || new Set(order).size !== rank || order.some((axis) => !(axis in x.shape)) ||
-    rank > maxRank
-  ) {
-    throw new ShapeError(
-      `Cannot permute ${x} by [${order.join(", ")}] (expected each axis once, at most ${maxRank} axes)`,
-    );
-  }
-  return permuted(x, orderAttributes(order));
 }
 
 const concatPair = defineOp({
@@ -173,6 +97,10 @@ const embedMiddle: Op<"dy[P, B, Q] -> dx[P, A, Q]", { start: "u32"; A: "u32" }> 
     dx.fill(0);
     for (let p = 0; p < P; p++) dx.set(dy.subarray(p * B * Q, (p + 1) * B * Q), (p * A + start) * Q);
   },
+  wasm: ({ dy, dx }, { P, A, B, Q, start }) => [
+    { kernel: "fill", args: { y: dx, n: P * A * Q, value: 0 } },
+    copyRows(dy, dx + 4 * start * Q, P, B * Q, B * Q, A * Q),
+  ],
   samples: [{ shapes: { dy: [2, 3, 3] }, attributes: { start: 1, A: 5 } }],
 });
 
@@ -194,7 +122,7 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   checkList("run concat", "tensors are", tensors, "tensors");
   if (tensors.length === 0) throw new ShapeError("Cannot concat no tensors (expected at least one)");
   const k = axisOf(axis, tensors[0].shape.length, "concat");
-  return tensors.reduce((a, b) => {
+  const join = (a: Tensor, b: Tensor): Tensor => {
     if (
       b.shape.length !== a.shape.length ||
       a.shape.some((length, other) => other !== k && length !== b.shape[other])
@@ -206,7 +134,32 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
     if (b.shape[k] === 0) return a;
     const y = concatPair(reshape(a, around(a.shape, k)), reshape(b, around(b.shape, k)));
     return reshape(y, a.shape.map((length, other) => other === k ? length + b.shape[k] : length));
-  });
+  };
+  // In pairs, so that no part is copied more than log2(n) times.
+  const halves = (from: number, to: number): Tensor => {
+    const middle = (from + to) >> 1;
+    return to - from === 1 ? tensors[from] : join(halves(from, middle), halves(middle, to));
+  };
+  return halves(0, tensors.length);
+}
+
+/**
+ * Joins tensors of one shape along a new axis.
+ *
+ * @param tensors f32 of one shape
+ * @param axis of the result, the first by default; negative ones count from the end
+ * @returns f32, with one more axis, as long as there are tensors
+ * @throws {ShapeError} if the shapes differ, the axis does not exist or there is no tensor
+ * @throws {TypeError} if `tensors` is not a list
+ */
+export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  checkList("run stack", "tensors are", tensors, "tensors");
+  if (tensors.length === 0) throw new ShapeError("Cannot stack no tensors (expected at least one)");
+  const [first] = tensors;
+  const k = axisOf(axis, first.shape.length + 1, "stack");
+  const other = tensors.find(({ shape }) => !sameShape(shape, first.shape));
+  if (other) throw new ShapeError(`Cannot stack ${first} with ${other} (expected one shape)`);
+  return concat(tensors.map((x) => reshape(x, x.shape.toSpliced(k, 0, 1))), k);
 }
 
 /**
@@ -232,4 +185,34 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
   }
   const y = sliceMiddle(reshape(x, around(x.shape, k)), { start, B: length });
   return reshape(y, x.shape.map((whole, other) => other === k ? length : whole));
+}
+
+/**
+ * Surrounds a tensor with zeros.
+ *
+ * @param x f32
+ * @param sides the numbers of zeros before and after, for each of the last axes: `[[1, 1], [2, 2]]` adds a row above and
+ * below images, and two columns on either side
+ * @returns f32; x itself if there is nothing to add
+ * @throws {ShapeError} if there are more pairs than axes, or a number is not a whole one of at least 0
+ * @throws {TypeError} if `sides` is not a list
+ */
+export function pad(x: Tensor, sides: readonly (readonly [before: number, after: number])[]): Tensor {
+  checkList("run pad", "sides are", sides, "pairs, such as [[1, 1], [2, 2]]");
+  const rank = x.shape.length;
+  if (
+    sides.length > rank || !sides.every((pair) => pair.length === 2 && pair.every((side) => isCount(side)))
+  ) {
+    throw new ShapeError(
+      `Cannot pad ${x} by ${
+        JSON.stringify(sides)
+      } (expected a pair of whole numbers for each of the last axes)`,
+    );
+  }
+  return sides.reduce((y, [before, after], i) => {
+    const k = rank - sides.length + i, length = before + y.shape[k] + after;
+    if (before + after === 0) return y;
+    const wide = embedMiddle(reshape(y, around(y.shape, k)), { start: before, A: length });
+    return reshape(wide, y.shape.with(k, length));
+  }, x);
 }

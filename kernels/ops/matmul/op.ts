@@ -7,7 +7,8 @@ import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shap
 import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
 import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } from "./product.ts";
-import { permute, reshape } from "../layout/movement.ts";
+import { reshape } from "../layout/movement.ts";
+import { permute } from "../layout/permute.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
 

@@ -176,6 +176,7 @@ fn kernel(i: u32) {
       }
     }
   },
+  wasm: "randomNormalRows",
   samples: [1, 2, 9].map((P) => ({ shapes: { key: [3], row: [3] }, attributes: { P }, values })),
 });
 

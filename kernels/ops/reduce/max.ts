@@ -16,7 +16,8 @@ const picking = {
   reference({ x, index, y }: Readonly<Record<"x" | "index" | "y", NumberArray>>, { R, B, S }: Dims) {
     for (let i = 0; i < y.length; i++) y[i] = x[(Math.floor(i / (B * S)) * R + index[i]) * B + i % B];
   },
-};
+  wasm: "pick",
+} as const;
 
 const index = Uint32Array.of(1, 0, 3, 2, 1, 0, 3, 2); // two runs of two in two planes
 
@@ -67,6 +68,7 @@ const place: Op<"dy[A, S, B], index:u32[A, S, B] -> dx[A, R, B]", { chunk: "u32"
       dx[i] = index[at] === r ? dy[at] : 0;
     }
   },
+  wasm: "place",
   samples: [
     { shapes: { dy: [2, 2, 2], index: [2, 2, 2] }, attributes: { chunk: 2, R: 4 }, values: { index } },
     { shapes: { dy: [1, 1, 1], index: [1, 1, 1] }, attributes: { chunk: 1, R: 1 }, values: { index: [0] } },
@@ -105,9 +107,21 @@ fn kernel(i: u32) {
       }
     }
   },
+  wasm: "indexOfMax",
   samples: [
     { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7, sign: 1 } },
     { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4, sign: -1 } },
+    { shapes: { x: [2, 23, 1] }, attributes: { chunk: 23, sign: -1 } },
+    {
+      shapes: { x: [1, 16, 1] },
+      attributes: { chunk: 16, sign: 1 },
+      values: { x: [..."0213321003123210"].map(Number) },
+    },
+    {
+      shapes: { x: [1, 9, 1] },
+      attributes: { chunk: 9, sign: 1 },
+      values: { x: [1, 2, 3, 4, 5, 9, NaN, NaN, NaN] },
+    },
     { shapes: { x: [1, 1, 1] }, attributes: { chunk: 1, sign: 1 } },
     {
       shapes: { x: [3, 4, 1] },

@@ -97,5 +97,6 @@ fn kernel(i: u32) {
 }`,
   backward: ({ x, dy }) => ({ x: () => zeros(x.shape), d: () => maxPool2dGradient(x, dy) }),
   reference: ({ x, d, y }, dims) => eachWindow(dims, (i, pixels) => y[i] = d[largestOf(x, pixels)]),
+  wasm: "pickMaxima",
   samples: [{ shapes: { x: [2, 3, 5, 6], d: [2, 3, 5, 6] } }],
 });

@@ -12,6 +12,7 @@ import { builtWith } from "../../../../tools/bundle.ts";
 import { withFolder } from "../../../folder.ts";
 import { granted, testNeeding, testUnless } from "../../../permissions.ts";
 import { testOnCpu } from "../../../testing.ts";
+import { hiddenOp } from "../../oracle.ts";
 import { trainingStep } from "./training_step.ts";
 
 const networks: readonly ModelOptions[] = [
@@ -38,6 +39,29 @@ for (const options of networks) {
 function hasKernel({ ports, wasm }: Kernel, dims: Dims): boolean {
   return wasm?.(Object.fromEntries(ports.map(({ name }) => [name, 0])), dims) !== undefined;
 }
+
+testOnCpu("CpuDevice says once that an op runs on its reference, by name", async () => {
+  const cube = hiddenOp({
+    name: "cubeWithoutKernel",
+    signature: "x[S...] -> y[S...]",
+    wgsl: "fn kernel(i: u32) { y[i] = x[i] * x[i] * x[i]; }",
+    reference({ x, y }) {
+      for (let i = 0; i < y.length; i++) y[i] = x[i] ** 3;
+    },
+    samples: [],
+  });
+  const said: unknown[] = [], { warn } = console;
+  console.warn = (line) => said.push(line);
+  try {
+    const step = record(() => cube(cube(full([3], 2))));
+    step.run();
+    assert.deepEqual([...await step.result.read(), ...await cube(full([1], 3)).read()], [512, 512, 512, 27]);
+  } finally {
+    console.warn = warn;
+  }
+  assert.equal(said.length, 1);
+  assert.match(`${said[0]}`, /^Op cubeWithoutKernel has no kernel for the CPU device: its reference runs/);
+});
 
 testOnCpu("CpuDevice does not grow in memory over many steps, recorded or not", async (device) => {
   const x = full([2, 8, 9, 9], 1), w = full([8, 8, 3, 3], 0.1), bias = full([8], 0);

@@ -1,6 +1,7 @@
 // Constants and copies.
 
 import { nextTask } from "../call.ts";
+import { copyRow, fillRow } from "../rows.ts";
 import { splat, storeFirst } from "../simd.ts";
 
 /** Elements of a task. */
@@ -34,34 +35,7 @@ export function copyRows(
   const perTask = max(1, BLOCK * 4 / max(1, <i32> bytes));
   for (let first = nextTask(call) * perTask; first < rows; first = nextTask(call) * perTask) {
     for (let row = first; row < min(rows, first + perTask); row++) {
-      memory.copy(to + (<usize> row) * toStep, from + (<usize> row) * fromStep, bytes);
-    }
-  }
-}
-
-/** Images of B words of bytes selected by index, as scale byte + shift; NaN if out of range. A task is an image. */
-export function gatherImages(
-  call: usize,
-  bytes: usize,
-  indices: usize,
-  x: usize,
-  B: i32,
-  N: i32,
-  P: i32,
-  scale: f32,
-  shift: f32,
-): void {
-  const images = ((<usize> B) << 2) / <usize> P;
-  for (let n = nextTask(call); n < N; n = nextTask(call)) {
-    const image = load<usize>(indices + ((<usize> n) << 2));
-    const from = bytes + image * <usize> P;
-    const to = x + ((<usize> (n * P)) << 2);
-    if (image >= images) {
-      for (let i: usize = 0; i < <usize> P; i++) store<f32>(to + (i << 2), NaN);
-      continue;
-    }
-    for (let i: usize = 0; i < <usize> P; i++) {
-      store<f32>(to + (i << 2), scale * <f32> load<u8>(from + i) + shift);
+      copyRow(from + (<usize> row) * fromStep, to + (<usize> row) * toStep, <i32> (bytes >> 2));
     }
   }
 }

@@ -2,31 +2,8 @@
 
 import { nextTask } from "../call.ts";
 import { geluRow, geluSlope } from "../vector_functions.ts";
+import { first, sumOf } from "../rows.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
-
-/** The first `left` lanes of v, then zeros. */
-function first(v: v128, left: i32): v128 {
-  const lane = i32x4(0, 1, 2, 3);
-  return v128.and(v, i32x4.lt_s(lane, i32x4.splat(left)));
-}
-
-/** Sum of x - m or of its square over n numbers. */
-function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
-  const centre = splat(m);
-  let s = splat(0), t = splat(0);
-  let i = 0;
-  for (; i + 8 <= n; i += 8, x += 32) {
-    const a = sub(v128.load(x), centre), b = sub(v128.load(x, 16), centre);
-    if (squared) s = madd(a, a, s), t = madd(b, b, t);
-    else s = add(s, a), t = add(t, b);
-  }
-  for (; i < n; i += 4, x += 16) {
-    const a = first(sub(v128.load(x), centre), n - i);
-    if (squared) s = madd(a, a, s);
-    else s = add(s, a);
-  }
-  return total(add(s, t));
-}
 
 /** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
 export function groupNorm(

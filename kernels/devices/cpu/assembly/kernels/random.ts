@@ -1,6 +1,7 @@
 // Threefry-2x32, with the same bits as on every other device, and normal numbers from it. See ops/random/.
 
 import { nextTask } from "../call.ts";
+import { logarithm as logarithm64, sine } from "../double_functions.ts";
 
 const BLOCK: i32 = 4096;
 
@@ -88,6 +89,24 @@ export function randomNormal(call: usize, key: usize, y: usize, n: i32): void {
       const sine = turn == 0 ? s : turn == 1 ? c : turn == 2 ? -s : -c;
       store<f32>(y + ((<usize> i) << 2), radius * cosine);
       if (i + 1 < n) store<f32>(y + ((<usize> i) << 2), radius * sine, 4);
+    }
+  }
+}
+
+/** Normal numbers of numbered rows, computed in f64: the same bits as on the host. Each row is drawn in pairs. */
+export function randomNormalRows(call: usize, key: usize, row: usize, y: usize, N: i32, P: i32): void {
+  const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
+  const pairs = (P + 1) >> 1;
+  for (let first = nextTask(call) * BLOCK; first < N * pairs; first = nextTask(call) * BLOCK) {
+    for (let i = first; i < min(N * pairs, first + BLOCK); i++) {
+      const n = i / pairs, p = i % pairs;
+      const bits = threefry(k0, k1, load<u32>(row + ((<usize> n) << 2)) * pairs + p, counter);
+      const u = <f64> ((<u32> bits >> 8) + 1) * 5.9604644775390625e-8;
+      const radius = sqrt<f64>(-2 * f64x2.extract_lane(logarithm64(f64x2.splat(u)), 0));
+      const angle = f64x2.splat(2 * NativeMath.PI * <f64> (<u32> (bits >> 32) >> 8) * 5.9604644775390625e-8);
+      const to = y + ((<usize> (n * P + 2 * p)) << 2);
+      store<f32>(to, <f32> (radius * f64x2.extract_lane(sine(angle, 1), 0)));
+      if (2 * p + 1 < P) store<f32>(to, <f32> (radius * f64x2.extract_lane(sine(angle, 0), 0)), 4);
     }
   }
 }

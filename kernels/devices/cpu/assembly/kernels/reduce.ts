@@ -1,6 +1,7 @@
 // Sums, squared errors and softmax.
 
 import { nextTask } from "../call.ts";
+import { copyRow, fillRow } from "../rows.ts";
 import { exp } from "../vector_functions.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
@@ -56,7 +57,7 @@ export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i3
   }
 }
 
-/** dx[a][r][b] = dy[a][r / chunk][b]. A task is a row of results. */
+/** dx[a][r][b] = dy[a][r / chunk][b]. A task is some rows of results. */
 export function spreadChunks(
   call: usize,
   dy: usize,
@@ -67,11 +68,14 @@ export function spreadChunks(
   S: i32,
   chunk: i32,
 ): void {
-  for (let task = nextTask(call); task < A * S; task = nextTask(call)) {
-    const s = task % S, a = task / S;
-    const from = dy + ((<usize> (task * B)) << 2);
-    for (let r = s * chunk; r < min(R, (s + 1) * chunk); r++) {
-      memory.copy(dx + ((<usize> ((a * R + r) * B)) << 2), from, (<usize> B) << 2);
+  const perTask = max(1, BLOCK / (chunk * B));
+  for (let first = nextTask(call) * perTask; first < A * S; first = nextTask(call) * perTask) {
+    for (let task = first; task < min(A * S, first + perTask); task++) {
+      const start = task % S * chunk, a = task / S, rows = min(chunk, R - start);
+      const from = dy + ((<usize> (task * B)) << 2);
+      let to = dx + ((<usize> ((a * R + start) * B)) << 2);
+      if (B == 1) fillRow(to, load<f32>(from), rows);
+      else for (let r = 0; r < rows; r++, to += (<usize> B) << 2) copyRow(from, to, B);
     }
   }
 }

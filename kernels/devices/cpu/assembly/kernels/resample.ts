@@ -108,6 +108,34 @@ export function maxPool2dGradient(
   }
 }
 
+/** The elements of d at the first maximum of x in each window, or at its first NaN. */
+export function pickMaxima(
+  call: usize,
+  x: usize,
+  d: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
+  const row: usize = (<usize> W) << 2;
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+    let to = y + ((<usize> (plane * P * Q)) << 2);
+    for (let p = 0; p < P; p++) {
+      let at: usize = (<usize> (plane * H + 2 * p)) * row;
+      for (let q = 0; q < Q; q++, at += 8, to += 4) {
+        const upper = isLarger(load<f32>(x + at, 4), load<f32>(x + at)) ? at + 4 : at;
+        const below = at + row;
+        const lower = isLarger(load<f32>(x + below, 4), load<f32>(x + below)) ? below + 4 : below;
+        store<f32>(to, load<f32>(d + (isLarger(load<f32>(x + lower), load<f32>(x + upper)) ? lower : upper)));
+      }
+    }
+  }
+}
+
 /** The source position of target pixel o. */
 function source(o: i32, inLength: i32, outLength: i32): f32 {
   return max<f32>((<f32> o + 0.5) * <f32> inLength / <f32> outLength - 0.5, 0);

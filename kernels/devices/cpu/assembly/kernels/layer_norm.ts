@@ -1,0 +1,112 @@
+// Normalisation of rows. A task is some rows.
+
+import { nextTask } from "../call.ts";
+import { first, sumOf } from "../rows.ts";
+import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
+
+/** Approximate number of elements per task. */
+const BLOCK: i32 = 4096;
+
+/** Mean of a row. */
+function meanOf(x: usize, C: i32): f32 {
+  return sumOf(x, C, 0, false) / <f32> C;
+}
+
+/** 1 / standard deviation of a row with mean m. */
+function inverseDeviation(x: usize, C: i32, m: f32, epsilon: f32): f32 {
+  return 1 / sqrt<f32>(sumOf(x, C, m, true) / <f32> C + epsilon);
+}
+
+/** y = (x - mean) / deviation gamma + beta. */
+export function layerNorm(
+  call: usize,
+  x: usize,
+  gamma: usize,
+  beta: usize,
+  y: usize,
+  R: i32,
+  C: i32,
+  epsilon: f32,
+): void {
+  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
+    for (let r = start; r < min(R, start + perTask); r++) {
+      const from = x + (<usize> r) * row, to = y + (<usize> r) * row;
+      const m = meanOf(from, C), deviation = splat(inverseDeviation(from, C, m, epsilon));
+      const centre = splat(m);
+      for (let c = 0; c < C; c += 4) {
+        const at: usize = (<usize> c) << 2;
+        const xhat = mul(sub(v128.load(from + at), centre), deviation);
+        storeFirst(to + at, madd(xhat, v128.load(gamma + at), v128.load(beta + at)), C - c);
+      }
+    }
+  }
+}
+
+/** With g = gamma dy: dx = (g - mean(g) - xhat mean(g xhat)) / deviation. */
+export function layerNormGradient(
+  call: usize,
+  x: usize,
+  gamma: usize,
+  dy: usize,
+  dx: usize,
+  R: i32,
+  C: i32,
+  epsilon: f32,
+): void {
+  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
+    for (let r = start; r < min(R, start + perTask); r++) {
+      const offset: usize = (<usize> r) * row;
+      const from = x + offset, slope = dy + offset, to = dx + offset;
+      const m = meanOf(from, C), inverse = inverseDeviation(from, C, m, epsilon);
+      const centre = splat(m), deviation = splat(inverse);
+      let scale = splat(0), shift = splat(0);
+      for (let c = 0; c < C; c += 4) {
+        const at: usize = (<usize> c) << 2, left = C - c;
+        let g = mul(v128.load(gamma + at), v128.load(slope + at));
+        let xhat = mul(sub(v128.load(from + at), centre), deviation);
+        if (left < 4) g = first(g, left), xhat = first(xhat, left);
+        scale = madd(g, xhat, scale);
+        shift = add(shift, g);
+      }
+      const meanScale = total(scale) / <f32> C, meanShift = splat(-inverse * (total(shift) / <f32> C));
+      const byX = splat(-inverse * inverse * meanScale);
+      for (let c = 0; c < C; c += 4) {
+        const at: usize = (<usize> c) << 2;
+        const g = mul(v128.load(gamma + at), v128.load(slope + at));
+        const rest = madd(sub(v128.load(from + at), centre), byX, meanShift);
+        storeFirst(to + at, madd(g, deviation, rest), C - c);
+      }
+    }
+  }
+}
+
+/** scales[s] = sum of dy xhat over run s of rows. A task is a run. */
+export function layerNormScales(
+  call: usize,
+  x: usize,
+  dy: usize,
+  scales: usize,
+  R: i32,
+  C: i32,
+  S: i32,
+  run: i32,
+  epsilon: f32,
+): void {
+  const row: usize = (<usize> C) << 2;
+  for (let s = nextTask(call); s < S; s = nextTask(call)) {
+    const to = scales + (<usize> s) * row;
+    memory.fill(to, 0, row);
+    for (let r = s * run; r < min(R, (s + 1) * run); r++) {
+      const from = x + (<usize> r) * row, slope = dy + (<usize> r) * row;
+      const m = meanOf(from, C), deviation = splat(inverseDeviation(from, C, m, epsilon));
+      const centre = splat(m);
+      for (let c = 0; c < C; c += 4) {
+        const at: usize = (<usize> c) << 2;
+        const xhat = mul(sub(v128.load(from + at), centre), deviation);
+        storeFirst(to + at, madd(v128.load(slope + at), xhat, v128.load(to + at)), C - c);
+      }
+    }
+  }
+}

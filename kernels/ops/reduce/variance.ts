@@ -1,0 +1,27 @@
+import type { Tensor } from "../../core/tensor.ts";
+import { refuseOthers } from "../../core/checks.ts";
+import { multiply, subtract } from "../elementwise/binary.ts";
+import { square } from "../elementwise/unary.ts";
+import { mean, sum } from "./reduce.ts";
+
+/**
+ * Variance over axes: the sum of the squared differences to the mean, divided by n - 1, or with `unbiased: false` by n.
+ *
+ * @param axes all by default; negative ones count from the end
+ * @param keepAxes whether reduced axes stay, with length 1
+ * @param options as in PyTorch, `unbiased` is true by default
+ * @returns the variances; NaN for no elements, and for a single one if unbiased
+ * @throws {ShapeError} if an axis is outside the tensor's rank
+ * @throws {TypeError} if `axes` is not a list, or an option is unknown
+ */
+export function variance(
+  x: Tensor,
+  axes?: readonly number[],
+  keepAxes = false,
+  { unbiased = true, ...others }: { unbiased?: boolean } = {},
+): Tensor {
+  refuseOthers("run variance", others, ["unbiased"]);
+  const centre = mean(x, axes, true);
+  const total = sum(square(subtract(x, centre)), axes, keepAxes);
+  return multiply(total, 1 / (x.size / centre.size - (unbiased ? 1 : 0)));
+}
