@@ -1,4 +1,4 @@
-import { type Tensor } from "../../core/tensor.ts";
+import type { Tensor } from "../../core/tensor.ts";
 import { Transcendental } from "../../devices/cpu/elementwise_functions.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { zeros } from "../layout/fill.ts";
