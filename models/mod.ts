@@ -10,6 +10,7 @@ export {
   lossesOf,
   lossOf,
   type Objective,
+  type ObjectiveParts,
   type Pairs,
 } from "./flow/objective.ts";
 export type { Pairing } from "./flow/transport.ts";

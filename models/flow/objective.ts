@@ -1,11 +1,12 @@
 import { mean, meanSquaredError, square, subtract, type Tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/tensor.ts";
-import { type Coupling, independentCoupling } from "./coupling.ts";
+import { checkTensor, describeValue } from "../../kernels/core/tensor.ts";
+import { rejectUnknown, unknownName } from "../names.ts";
+import { type Coupling, couplings, independentCoupling } from "./coupling.ts";
 import { type VelocityField, velocityOf } from "./field.ts";
-import { linearPath, type Path } from "./path.ts";
-import { type Prediction, velocityPrediction } from "./prediction.ts";
+import { linearPath, type Path, type PathName, paths } from "./path.ts";
+import { type Prediction, type PredictionName, predictions, velocityPrediction } from "./prediction.ts";
 import { innerAxes } from "./rows.ts";
-import { type TimeDistribution, uniformDistribution } from "./time_distribution.ts";
+import { type TimeDistribution, timeDistributions, uniformDistribution } from "./time_distribution.ts";
 
 /** A training objective, made of interchangeable parts. */
 export interface Objective {
@@ -26,6 +27,64 @@ export const flowMatching: Objective = {
   coupling: independentCoupling,
   prediction: velocityPrediction,
 };
+
+/** Parts of an objective, as values or by their names, such as `{ times: "logit_normal" }`. */
+export interface ObjectiveParts {
+  /** Path from noise to data. */
+  readonly path?: Path | PathName;
+  /** The distribution of t; by its name with default settings. */
+  readonly times?: TimeDistribution | keyof typeof timeDistributions;
+  /** How data is paired with noise. */
+  readonly coupling?: Coupling | keyof typeof couplings;
+  /** What the field outputs. */
+  readonly prediction?: Prediction | PredictionName;
+}
+
+/** Values by name, and the settings that each is made from. */
+type Registry<T> = Readonly<Record<string, Made<T>>>;
+
+interface Made<T> {
+  readonly settings: Readonly<Record<string, { readonly default: number }>>;
+  make(settings: Readonly<Record<string, number>>): T;
+}
+
+/**
+ * An objective with some parts replaced.
+ *
+ * @throws {TypeError} if a part or its name is unknown, or its value has not the function that makes it one
+ */
+export function withParts(objective: Objective, parts: ObjectiveParts): Objective {
+  rejectUnknown(parts, Object.keys(flowMatching), "an objective");
+  const { path, times, coupling, prediction } = parts;
+  return {
+    path: part("path", path, paths, "at") ?? objective.path,
+    times: part("times", times, timeDistributions, "draw") ?? objective.times,
+    coupling: part("coupling", coupling, couplings, "pair") ?? objective.coupling,
+    prediction: part("prediction", prediction, predictions, "velocity") ?? objective.prediction,
+  };
+}
+
+function part<T extends object>(
+  what: string,
+  given: T | string | undefined,
+  registry: Registry<T>,
+  method: keyof T,
+): T | undefined {
+  if (given === undefined) return undefined;
+  const names = Object.keys(registry);
+  if (typeof given === "string") {
+    if (!Object.hasOwn(registry, given)) throw new TypeError(unknownName(what, given, names, "an objective"));
+    const { settings, make } = registry[given];
+    return make(Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.default])));
+  }
+  if (typeof given?.[method] === "function") return given;
+  throw new TypeError(
+    `Cannot use the ${what} of an objective: it is ${describeValue(given)} (expected ${
+      names.join(", ")
+    }, or an ` +
+      `object with ${String(method)}())`,
+  );
+}
 
 /** Pairs of noise and data, each with its time. */
 export interface Pairs {

@@ -61,7 +61,8 @@ export function optionsOf(model: VelocityField): Required<ModelOptions> | undefi
 
 /** The number of classes of a network, 0 if it takes no labels. */
 export function classesOf(model: VelocityField): number {
-  return settings.get(model)?.classes ?? model.classes ?? 0;
+  const { classes } = settings.get(model) ?? model;
+  return typeof classes === "number" ? classes : 0; // a layer may have that name
 }
 
 /** The label that means "none": the number of classes. @throws {TypeError} if the model has none */

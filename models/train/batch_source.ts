@@ -35,8 +35,11 @@ export function checkData(name: string, data: Tensor | TrainingData): TrainingDa
   if (data instanceof Tensor) return checkData(name, { x1: data });
   const given: Readonly<Record<string, unknown>> = Object(data);
   if (!(given.x1 instanceof Tensor)) {
+    const hint = ArrayBuffer.isView(data) ? "; tensor(values, [M, ...]) makes one" : "";
     throw new UserError(
-      `Cannot use the ${name}: it is ${describeValue(data)} (expected a tensor f32[M, ...], or { x0, x1 })`,
+      `Cannot use the ${name}: it is ${
+        describeValue(data)
+      } (expected a tensor f32[M, ...], or { x0, x1 }${hint})`,
     );
   }
   rejectUnknown(data, ["x1", "x0", "condition"], `the ${name}`);

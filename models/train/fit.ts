@@ -3,7 +3,7 @@ import { isCount } from "../../kernels/core/checks.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { flowMatching, type Objective } from "../flow/objective.ts";
+import { type ObjectiveParts, withParts } from "../flow/objective.ts";
 import { rejectUnknown } from "../names.ts";
 import { classesOf, objectiveFor } from "../nets/networks.ts";
 import { withParameters } from "../nn/flat_parameters.ts";
@@ -32,8 +32,8 @@ export interface FitOptions extends Omit<OptimizerOptions, "learningRate" | "los
    * them when `fit` returns.
    */
   readonly ema?: number;
-  /** Training objective, or parts of it; by default flow matching on the network's own path, normally straight. */
-  readonly objective?: Partial<Objective>;
+  /** Parts of the training objective; by default flow matching on the network's own path, normally straight. */
+  readonly objective?: ObjectiveParts;
   /** Condition of the field, one row per example, such as labels u32[M]: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;
   /** Probability of replacing each label by "none", for guidance; by default 0. Needs a network with classes. */
@@ -162,15 +162,22 @@ export async function fit(
   checkCount("steps", steps, 2 ** 24);
   checkCount("batchSize", batchSize, M);
   if (progressSteps !== undefined) checkCount("progressSteps", progressSteps, 2 ** 24);
+  const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
+  checkValue(
+    "learningRate",
+    learningRate,
+    typeof schedule?.learningRate === "function",
+    "a number or a schedule",
+  );
+  checkValue("onProgress", onProgress, !onProgress || typeof onProgress === "function", "a function");
+  checkValue("signal", signal, !signal || "aborted" in signal, "that of an AbortController");
   if (signal?.aborted) {
     throw new FitError("Cannot train: the signal has aborted already (expected one that has not)");
   }
-  const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
   if ("observe" in schedule && !validation) {
     throw new FitError("Cannot train: the schedule needs a validation loss (expected `validation` data)");
   }
-  rejectUnknown(parts, Object.keys(flowMatching), "the objective of fit()");
-  const objective = { ...objectiveFor(model), ...parts };
+  const objective = withParts(objectiveFor(model), parts);
   await checkLabels(model, rows);
   const shared = { batchSize, seed, objective };
   const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective.coupling)), {
@@ -292,6 +299,11 @@ function checkLosses(losses: Float32Array, from: number, end: number): void {
   const given = `its loss is ${losses[from + bad]} (expected a finite number)`;
   const advice = "use a smaller learning rate, and check that the data is finite";
   throw new FitError(`Training failed in step ${from + bad + 1}: ${given}; ${advice}`);
+}
+
+function checkValue(name: string, value: unknown, fits: boolean, expected: string): void {
+  if (fits) return;
+  throw new FitError(`Cannot train: ${name} is ${describeValue(value)} (expected ${expected})`);
 }
 
 function checkCount(name: string, count: number, most: number): void {

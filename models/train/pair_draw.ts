@@ -67,6 +67,9 @@ export class PairDraw {
       throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");
     }
     if (!this.dropout) return given;
+    if (given.type !== "u32") {
+      throw new TypeError(`Cannot drop labels: the condition is ${given} (expected labels, u32[M])`);
+    }
     const { probability, none } = this.dropout;
     return where(less(randomUniform(this.#dropoutKey, given.shape), probability), none, given);
   }

@@ -179,6 +179,7 @@ const slips: readonly Slip[] = [
     () => [new Field(), [1, 2]],
     "the data: it is an array (expected a tensor f32[M, ...], or { x0, x1 })",
   ],
+  [fit, () => [tiny(), new Float32Array(4)], "or { x0, x1 }; tensor(values, [M, ...]) makes one)"],
   [fit, () => [tiny(), data(), 300], "the settings of fit(): they are 300 (expected an object with steps"],
   [fit, () => [tiny(), { x1: [1, 2] }], "Cannot use the data: it is an object of type Object (expected"],
   [

@@ -15,6 +15,7 @@ import {
   LabelEmbedding,
   Linear,
   meanLoss,
+  type Objective,
   oneCycleSchedule,
   plateauSchedule,
   progressAt,
@@ -107,7 +108,7 @@ testOnCpu("fit() refuses invalid options, and reports the step at which training
     [{ progressSteps: 0 }, /^FitError: Cannot train: progressSteps is 0 \(expected an integer from 1 to/],
     [
       { objective: { time: 1 } as never },
-      /^TypeError: Unknown setting "time" of the objective of fit\(\): did/,
+      /^TypeError: Unknown setting "time" of an objective: did you mean "times"/,
     ],
     [{ ema: 1 }, /^RangeError: Cannot average: decay is 1 \(expected 0 <= decay < 1\)$/],
     [{ clip: -1 }, /^TypeError: Cannot make an optimizer: clip is -1 \(expected a number of at least 0\)$/],
@@ -187,8 +188,11 @@ testOnDevices("fit() names a parameter that the velocity does not depend on", as
   });
 });
 
-/** A trainer with the options of a call of `fit`, and its steps. */
-async function byTrainer({ steps = 6, batchSize = 7, learningRate = 0.05, ...options }: FitOptions) {
+type ByTrainer = FitOptions & { readonly objective?: Partial<Objective> };
+
+/** A trainer with the options of a call of `fit`, after six steps. */
+async function byTrainer({ learningRate = 0.05, ...options }: ByTrainer) {
+  const [steps, batchSize] = [6, 7];
   const model = new LineField(1);
   const source = batchSource(data(), hostRows(await data().read(), 1));
   const { objective, ...others } = options;
@@ -207,20 +211,21 @@ async function byTrainer({ steps = 6, batchSize = 7, learningRate = 0.05, ...opt
 testOnDevices("fit() takes the steps of a Trainer with the same options", async () => {
   const times = timeDistributions.logit_normal.make({ mean: 0, scale: 1 });
   const seen = new Set<string>();
-  const all: FitOptions[] = [
-    {},
-    { optimizer: "adam", weightDecay: 0.5, beta1: 0.5, beta2: 0.7, epsilon: 1 },
-    { optimizer: "adamw", weightDecay: 0.5, clip: 0.01 },
-    { optimizer: "sgd", momentum: 0.3 },
-    { learningRate: cosineSchedule(0.1, { warmup: 0.5 }) },
-    { objective: { times } },
-    { objective: { path: cosinePath } },
-    { objective: { prediction: dataPrediction } },
-    { objective: { coupling: transportPairs } },
+  const all: readonly [options: ByTrainer, named?: FitOptions["objective"]][] = [
+    [{}],
+    [{ optimizer: "adam", weightDecay: 0.5, beta1: 0.5, beta2: 0.7, epsilon: 1 }],
+    [{ optimizer: "adamw", weightDecay: 0.5, clip: 0.01 }],
+    [{ optimizer: "sgd", momentum: 0.3 }],
+    [{ learningRate: cosineSchedule(0.1, { warmup: 0.5 }) }],
+    [{ objective: { times } }, { times: "logit_normal" }],
+    [{ objective: { path: cosinePath } }, { path: "cosine" }],
+    [{ objective: { prediction: dataPrediction } }, { prediction: "data" }],
+    [{ objective: { coupling: transportPairs } }, { coupling: "ot" }],
   ];
-  for (const options of all) {
+  for (const [options, objective] of all) {
     const model = new LineField(1);
-    const losses = await fit(model, data(), { steps: 6, batchSize: 7, learningRate: 0.05, ...options });
+    const common = { steps: 6, batchSize: 7, learningRate: 0.05 };
+    const losses = await fit(model, data(), { ...common, ...options, ...objective && { objective } });
     const by = await byTrainer(options);
     assert.deepEqual([...losses], by.losses);
     assert.deepEqual(await weightsOf(model), await weightsOf(by.model));

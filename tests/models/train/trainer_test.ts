@@ -232,6 +232,11 @@ testOnCpu("label dropout needs labels, and a network with classes", async () => 
   const [model, without] = [config, { ...config, classes: 0 }].map((config) => createModel(config, 1));
   const unlabelled = /^TypeError: Cannot drop labels: the data has none \(expected labels as its condition\)/;
   await assert.rejects(fit(model, x1(), dropped), unlabelled);
+  const kinds = { ...dropped, condition: tensor(new Float32Array(6)) };
+  await assert.rejects(fit(model, x1(), kinds), {
+    name: "TypeError",
+    message: "Cannot drop labels: the condition is f32[6] (expected labels, u32[M])",
+  });
   await assert.rejects(fit(without, x1(), { ...dropped, condition: given() }), {
     name: "TypeError",
     message: "Cannot drop labels or guide: the network has no classes (expected one made with `classes`)",
