@@ -4,19 +4,17 @@ import {
   conv2d,
   type ConvolutionOptions,
   convTranspose2d,
-  divide,
+  full,
   groupNorm,
+  layerNorm,
   linear,
-  mean,
-  multiply,
   reshape,
   type Shape,
   ShapeError,
-  sqrt,
-  square,
-  subtract,
   type Tensor,
   type TransposedConvolutionOptions,
+  withDevice,
+  zeros,
 } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import { geometryOf } from "../../kernels/ops/conv2d/geometry.ts";
@@ -291,9 +289,11 @@ export class LayerNorm extends Module {
   /** f32[..., width] -> the same shape. @throws {ShapeError} if the last axis of x has another length */
   forward(x: Tensor): Tensor {
     checkWidth("LayerNorm", checkTensor("run a LayerNorm", "x is", x), this.#width);
-    const centred = subtract(x, mean(x, [-1], true));
-    const y = divide(centred, sqrt(add(mean(square(centred), [-1], true), this.#epsilon)));
-    return this.weight && this.bias ? add(multiply(y, this.weight), this.bias) : y;
+    const shape = [this.#width];
+    return withDevice(x.device, () => {
+      const [scale, shift] = [this.weight ?? full(shape, 1), this.bias ?? zeros(shape)];
+      return layerNorm(x, scale, shift, { epsilon: this.#epsilon });
+    });
   }
 }
 
