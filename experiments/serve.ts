@@ -34,12 +34,20 @@ export const isolation: Readonly<Record<string, string>> = {
  *
  * @param port by default a free one
  * @param headers of each response, besides the content type
+ * @param index text of the page at `/`
  */
 export function serveCheckout(
-  { port = 0, headers = {} }: { port?: number; headers?: Readonly<Record<string, string>> } = {},
+  { port = 0, headers = {}, index }: {
+    port?: number;
+    headers?: Readonly<Record<string, string>>;
+    index?: string;
+  } = {},
 ): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async (request) => {
     const path = pathOf(request.url);
+    if (path === "/" && index !== undefined) {
+      return new Response(index, { headers: { ...headers, "content-type": types[".html"] } });
+    }
     if (path === undefined || path.includes("/.")) return notFound(headers);
     const file = path.endsWith("/") ? `${path}index.html` : path;
     const type = types[extname(file)] ?? "application/octet-stream";

@@ -11,13 +11,14 @@ const arrows: Record<string, readonly string[]> = {
   models: ["kernels"],
   "mod.ts": ["kernels", "models", "viz"],
   web: ["kernels", "models", "viz"],
-  experiments: ["kernels", "models", "viz", "web"],
+  playground: ["kernels", "viz", "web"],
+  experiments: ["kernels", "models", "viz", "web", "playground"],
   examples: ["mod.ts", "kernels", "web"],
   notebooks: ["mod.ts", "experiments"],
 };
 
 /** Folders with the code of library and tasks; all others show, test or build it. */
-const product = ["kernels", "models", "viz", "web", "experiments"];
+const product = ["kernels", "models", "viz", "web", "playground", "experiments"];
 /** Files stay near 300 lines, which can be read in one sitting; a few more are better than a bad split. */
 const maxLines = 360;
 
@@ -142,7 +143,7 @@ testNeeding(
   "library modules use relative, node: or pinned npm: specifiers only",
   async () => {
     for (const { from, specifier } of await allImports()) {
-      if (!["mod.ts", "kernels", "models", "viz", "web"].includes(partOf(from))) continue;
+      if (!["mod.ts", "kernels", "models", "viz", "web", "playground"].includes(partOf(from))) continue;
       assert.match(
         specifier,
         /^(\.\.?\/|node:|npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+($|\/))/,
@@ -154,9 +155,9 @@ testNeeding(
 
 testNeeding(
   { read: true },
-  "kernels, models, viz and web do not touch Deno, so they run in a browser too",
+  "kernels, models, viz, web and playground do not touch Deno, so they run in a browser too",
   async () => {
-    for (const path of await under(["kernels", "models", "viz", "web"], /\.ts$/)) {
+    for (const path of await under(["kernels", "models", "viz", "web", "playground"], /\.ts$/)) {
       const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
       assert.doesNotMatch(code, /\bDeno\./, path);
     }

@@ -28,6 +28,27 @@ export interface VisitedPage {
 /** Keys by name, as WebDriver writes them. */
 const keys = { ArrowRight: "\ue014", Tab: "\ue004", Enter: "\ue007" } as const;
 
+/** Notes errors of a page, and the workers that it starts; put it first in the page. */
+export const listener = `<script>
+globalThis.complaints = [];
+addEventListener("error", ({ message }) => complaints.push(message));
+addEventListener("unhandledrejection", ({ reason }) => complaints.push(String(reason)));
+console.error = (...words) => complaints.push(words.join(" "));
+globalThis.workers = [];
+const Own = Worker;
+Worker = class extends Own {
+  constructor(address) {
+    super(address);
+    workers.push(String(address));
+  }
+};
+</script>`;
+
+/** What went wrong in a page with the {@linkcode listener}. */
+export function complaintsOf(page: VisitedPage): Promise<string[]> {
+  return page.run(() => (globalThis as unknown as { complaints: string[] }).complaints);
+}
+
 /** Calls a function every 50 ms in a page until it returns something true. */
 export async function until<Values extends readonly unknown[]>(
   page: VisitedPage,

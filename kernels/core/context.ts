@@ -14,6 +14,8 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * @param device by default `auto`: WebGPU if there is a GPU, else the CPU
  * @param threads of the CPU device, at most 64; by default 0, one per core. Browsers allow only one, except in
  * workers of cross-origin isolated pages
+ * @param fused whether the CPU device fuses multiply and add; by default where the engine can. Fused results differ in
+ * the last bits; with false, all engines give the same
  * @returns the device; `close()` frees it before the program ends
  * @throws {DeviceError} if the requested device is not available, with `auto` if none is, or `threads` is out of range
  * @throws {TypeError} if `device` is none of these
@@ -26,15 +28,18 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * ```
  */
 export async function init(
-  { device = "auto", threads = 0 }: { device?: DeviceChoice; threads?: number } = {},
+  { device = "auto", ...options }: { device?: DeviceChoice; threads?: number; fused?: boolean } = {},
 ): Promise<Device> {
-  checkThreads(threads);
-  context.device = await open(device, threads);
+  checkThreads(options.threads ?? 0);
+  context.device = await open(device, options);
   return context.device;
 }
 
-async function open(choice: DeviceChoice, threads: number): Promise<Device> {
-  if (choice === "cpu") return CpuDevice.open({ threads });
+async function open(
+  choice: DeviceChoice,
+  options: { readonly threads?: number; readonly fused?: boolean },
+): Promise<Device> {
+  if (choice === "cpu") return CpuDevice.open(options);
   if (choice === "webgpu") return WebGpuDevice.open();
   if (choice !== "auto") throw new TypeError(`Unknown device "${choice}" (expected auto, webgpu or cpu)`);
   let none = "the WebGPU adapter is software";
@@ -47,7 +52,7 @@ async function open(choice: DeviceChoice, threads: number): Promise<Device> {
     none = error.message;
   }
   try {
-    return await CpuDevice.open({ threads });
+    return await CpuDevice.open(options);
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
     throw new DeviceError(`${error.message}; nor is there a GPU: ${none}`, { cause: error.cause });

@@ -167,16 +167,16 @@ const reason = !granted("read") || !granted("run")
   ? undefined
   : `built with Deno ${builtWith}, this is ${Deno.version.deno}`;
 
-for (const name of ["web", "page"] as const) {
+for (const name of ["web", "page", "playground"] as const) {
   testUnless(reason, `${bundles[name].out} is up to date`, async () => {
     const built = await Deno.readTextFile(new URL(`../../${bundles[name].out}`, import.meta.url));
-    assert.ok(built === await bundle(name), `it is out of date: run deno task build:${name}`);
+    assert.ok(built === await bundle(name), `it is out of date: run deno task ${bundles[name].task}`);
   });
 }
 
 testUnless(
   granted("run") && granted("write") ? undefined : "needs --allow-run --allow-write",
-  "mod.ts, web/mod.ts and the report's program use nothing newer than ES2022",
+  "mod.ts, web/mod.ts and the programs of pages use nothing newer than ES2022",
   () =>
     withFolder(async (folder) => {
       const constants = ["GPUBufferUsage", "GPUShaderStage", "GPUMapMode"]; // TypeScript's types of browsers lack them
@@ -188,7 +188,7 @@ testUnless(
       const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
       const config = `${folder}/es2022.json`;
       await Deno.writeTextFile(config, JSON.stringify({ compilerOptions: { lib, types: [types] } }));
-      const entries = ["mod.ts", "web/mod.ts", "viz/report/page/main.ts"];
+      const entries = ["mod.ts", "web/mod.ts", "viz/report/page/main.ts", "playground/page/main.ts"];
       const { success, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["check", "--quiet", "--config", config, "--lock=tests/deno.lock", ...entries],
         cwd: new URL("../../", import.meta.url),

@@ -7,29 +7,19 @@ import { figurePage, reportHtml } from "../../../viz/report/mod.ts";
 import { figure } from "../../../viz/mod.ts";
 import { withFolder } from "../../folder.ts";
 import { serveCheckout } from "../../../experiments/serve.ts";
-import { testInOtherBrowsers, until, type VisitedPage } from "../../other_browsers.ts";
+import {
+  complaintsOf,
+  listener,
+  testInOtherBrowsers,
+  until,
+  type VisitedPage,
+} from "../../other_browsers.ts";
 import { library, liveRun, Network } from "./live_data.ts";
 
 const runs = await Promise.all(
   ["a run", "another"].map(async (name, i) => liveRun(name, await Network.of(3 + i))),
 );
 const report = reportHtml({ runs, library });
-
-/** Notes errors of a page in `complaints`. */
-const listener = `<script>
-globalThis.complaints = [];
-addEventListener("error", ({ message }) => complaints.push(message));
-addEventListener("unhandledrejection", ({ reason }) => complaints.push(String(reason)));
-console.error = (...words) => complaints.push(words.join(" "));
-globalThis.workers = [];
-const Own = Worker;
-Worker = class extends Own {
-  constructor(address) {
-    super(address);
-    workers.push(String(address));
-  }
-};
-</script>`;
 
 /** What the line below the controls says. */
 const said = (page: VisitedPage) => page.run(() => document.getElementById("live-text")!.textContent!);
@@ -74,10 +64,7 @@ async function useReport(page: VisitedPage): Promise<void> {
         0,
         "nothing is wider than the page",
       );
-      assert.deepEqual(
-        await page.run(() => (globalThis as unknown as { complaints: string[] }).complaints),
-        [],
-      );
+      assert.deepEqual(await complaintsOf(page), []);
     }
   });
 }
@@ -95,10 +82,7 @@ async function lookAtFiguresAndExample(page: VisitedPage): Promise<void> {
     await Deno.writeTextFile(file, html.replace("<head>", `<head>${listener}`));
     await page.open(`file://${file}`);
     await until(page, () => document.querySelector(".main-svg") !== null);
-    assert.deepEqual(
-      await page.run(() => (globalThis as unknown as { complaints: string[] }).complaints),
-      [],
-    );
+    assert.deepEqual(await complaintsOf(page), []);
   });
   await using server = serveCheckout();
   await page.open(`http://127.0.0.1:${server.addr.port}/examples/sample_in_page.html`);

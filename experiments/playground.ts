@@ -1,0 +1,57 @@
+import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
+import { parseAddress } from "../playground/settings.ts";
+import * as flow from "../web/mod.ts";
+import { playgroundPage } from "./build_playground.ts";
+import { checkPort } from "./mlflow.ts";
+import { print, say } from "./program/output.ts";
+import { main, stopSignal, task } from "./program/task.ts";
+import { isolation, serveCheckout } from "./serve.ts";
+import { integer, line, optional } from "./settings/kinds.ts";
+import { ConfigError } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+
+/** `deno task playground`: the playground on this machine, or the training of one of its addresses. */
+export const playgroundTask = task({
+  name: "playground",
+  about: "Serve a page that trains a flow and shows why it works",
+  settings: defineSettings({
+    port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8000 }),
+    run: optional(
+      line("ADDRESS", "train what this address of the page trains, and print the digest of the weights"),
+    ),
+  }),
+  async run({ port, run }) {
+    if (run !== null) return await trainAddress(run);
+    checkPort(port);
+    const server = serveCheckout({ port, headers: isolation, index: await playgroundPage() });
+    print(`http://127.0.0.1:${port}/\n`);
+    print("Stop with Ctrl-C");
+    using stop = stopSignal(() => server.shutdown());
+    await server.finished;
+    return stop.exitCode;
+  },
+});
+
+/** Trains as the page does. @throws {ConfigError} if the address asks for what cannot be trained */
+async function trainAddress(address: string): Promise<void> {
+  const { settings, problems } = parseAddress(address);
+  if (problems.length > 0) throw new ConfigError(`Cannot train ${address}: ${problems.join("; ")}`);
+  const device = await openDevice(flow, settings.threads);
+  const training = new PlaneTraining(flow, settings);
+  const losses: number[] = [];
+  const started = performance.now();
+  while (!training.done) losses.push(...await training.train(1000));
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const last = losses.slice(-200);
+  const loss = last.reduce((sum, value) => sum + value, 0) / last.length;
+  const what = `${settings.steps} steps on ${settings.data}, seed ${settings.seed}`;
+  say(
+    `${what}, in ${seconds} s on ${device.description}: loss ${
+      loss.toFixed(4)
+    }, the mean of the last ${last.length}`,
+  );
+  print(await training.digest());
+  device.close();
+}
+
+if (import.meta.main) await main(playgroundTask);

@@ -1,0 +1,105 @@
+import type { Point } from "./plane_data.ts";
+import type { PlaygroundSettings } from "./settings.ts";
+
+/** Shares of data and noise at a time t, and their rates of change. */
+interface Shares {
+  readonly alpha: number;
+  readonly sigma: number;
+  readonly alphaSlope: number;
+  readonly sigmaSlope: number;
+}
+
+/** The paths of the library for single numbers; a test compares both. */
+const shares: Readonly<Record<PlaygroundSettings["path"], (t: number) => Shares>> = {
+  linear: (t) => ({ alpha: t, sigma: 1 - t, alphaSlope: 1, sigmaSlope: -1 }),
+  cosine(t) {
+    const quarter = Math.PI / 2;
+    const [sine, cosine] = [Math.sin(quarter * t), Math.cos(quarter * t)];
+    return { alpha: sine, sigma: cosine, alphaSlope: quarter * cosine, sigmaSlope: -quarter * sine };
+  },
+};
+
+/** The smallest share of noise that is divided by. */
+const leastSigma = 1e-3;
+
+/** What meets in a point at a time. */
+export interface Meeting {
+  /** How probable it is that a line through the point ends in each data point; they sum to 1. */
+  readonly weights: Float64Array;
+  /** The mean velocity of all lines through the point. */
+  readonly mean: Point;
+  /** The mean squared distance of their velocities from the mean, per coordinate: no network can have a smaller loss. */
+  readonly spread: number;
+}
+
+/**
+ * The velocity that a perfect network would learn from random pairs of normal noise and finite data, in closed form.
+ *
+ * A line through x at time t to the data point x1 comes from the noise x0 = (x - alpha x1) / sigma, so it is as
+ * probable as that noise: its weight is exp(-|x0|^2 / 2), divided by the sum of all. The mean of their velocities is
+ * what the loss asks for.
+ */
+export class ExactField {
+  readonly #points: Float32Array;
+  readonly #shares: (t: number) => Shares;
+
+  /** @param points f32[M, 2] */
+  constructor(points: Float32Array, path: PlaygroundSettings["path"]) {
+    this.#points = points;
+    this.#shares = shares[path];
+  }
+
+  /** The number of data points. */
+  get size(): number {
+    return this.#points.length / 2;
+  }
+
+  /** A data point. */
+  point(i: number): Point {
+    return [this.#points[2 * i], this.#points[2 * i + 1]];
+  }
+
+  /** The noise from which a line through the point at t leads to data point i. */
+  start([x, y]: Point, t: number, i: number): Point {
+    const { alpha, sigma } = this.#at(t);
+    return [(x - alpha * this.#points[2 * i]) / sigma, (y - alpha * this.#points[2 * i + 1]) / sigma];
+  }
+
+  /** Where the line from noise to data is at t. */
+  between([x0, y0]: Point, [x1, y1]: Point, t: number): Point {
+    const { alpha, sigma } = this.#shares(t);
+    return [alpha * x1 + sigma * x0, alpha * y1 + sigma * y0];
+  }
+
+  /** All lines that meet in a point at a time in [0, 1]. */
+  meeting(point: Point, t: number): Meeting {
+    const { alpha, sigma, alphaSlope, sigmaSlope } = this.#at(t);
+    const weights = new Float64Array(this.size);
+    let nearest = Infinity;
+    for (let i = 0; i < weights.length; i++) {
+      const dx = (point[0] - alpha * this.#points[2 * i]) / sigma;
+      const dy = (point[1] - alpha * this.#points[2 * i + 1]) / sigma;
+      weights[i] = dx * dx + dy * dy;
+      if (weights[i] < nearest) nearest = weights[i];
+    }
+    let [sum, x, y, squares] = [0, 0, 0, 0];
+    for (let i = 0; i < weights.length; i++) {
+      const weight = weights[i] = Math.exp((nearest - weights[i]) / 2);
+      const [x1, y1] = [this.#points[2 * i], this.#points[2 * i + 1]];
+      const u = alphaSlope * x1 + sigmaSlope * (point[0] - alpha * x1) / sigma;
+      const v = alphaSlope * y1 + sigmaSlope * (point[1] - alpha * y1) / sigma;
+      sum += weight;
+      x += weight * u;
+      y += weight * v;
+      squares += weight * (u * u + v * v);
+    }
+    for (let i = 0; i < weights.length; i++) weights[i] /= sum;
+    const mean: Point = [x / sum, y / sum];
+    return { weights, mean, spread: Math.max(0, squares / sum - mean[0] ** 2 - mean[1] ** 2) / 2 };
+  }
+
+  #at(t: number): Shares {
+    const at = this.#shares(t);
+    return { ...at, sigma: Math.max(at.sigma, leastSigma) };
+  }
+}

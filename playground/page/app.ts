@@ -1,0 +1,270 @@
+/// <reference lib="dom" />
+import { byId } from "../../viz/report/page/dom.ts";
+import { ExactField } from "../exact_field.ts";
+import {
+  addressOf,
+  needsTraining,
+  parseAddress,
+  type PlaygroundSettings,
+  possibleSettings,
+  settings as table,
+} from "../settings.ts";
+import { strokesOf } from "../strokes.ts";
+import { Clock } from "./clock.ts";
+import { Controls } from "./controls.ts";
+import { LossChart, LossCurve } from "./loss_chart.ts";
+import type { Frame, FromWorker, Lesson } from "./messages.ts";
+import { PlaneCanvas } from "./plane_canvas.ts";
+import { PlanePointer } from "./plane_pointer.ts";
+import { readingOf } from "./readings.ts";
+import { RemoteTraining } from "./remote_training.ts";
+import { Story } from "./story.ts";
+
+/** The page: its settings are the address, and all else follows from them. */
+export class App {
+  readonly #program: string;
+  readonly #plane: PlaneCanvas;
+  readonly #pointer: PlanePointer;
+  readonly #chart = new LossChart(byId<HTMLCanvasElement>("loss"));
+  readonly #story = new Story();
+  readonly #controls: Controls;
+  readonly #clock: Clock;
+  #settings: PlaygroundSettings;
+  #remote: RemoteTraining;
+  #device = "";
+  /** The number of the training; messages of earlier ones are dropped. */
+  #training = 0;
+  /** Whether the reader lets it train. */
+  #running = true;
+  /** Whether all steps are taken. */
+  #done = false;
+  #digest = "";
+  #failed = false;
+
+  /** @param program the text of this program, which the worker runs, too */
+  constructor(program: string, still: boolean) {
+    this.#program = program;
+    this.#plane = new PlaneCanvas(byId<HTMLCanvasElement>("plane"), still);
+    this.#controls = new Controls((change) => this.change(change));
+    this.#clock = new Clock((t, settled) => settled ? this.change({ t }) : this.#showTime(t));
+    this.#pointer = new PlanePointer(this.#plane, {
+      onLook: () => this.#watch(),
+      onDraw: (drawn) => this.change({ drawn }),
+    });
+    const { settings, problems } = parseAddress(location.hash);
+    this.#settings = settings;
+    this.#remote = this.#newRemote();
+    this.#tellProblems(problems);
+    this.#show();
+    this.#begin();
+    this.#watch();
+    this.#listen(still);
+  }
+
+  get settings(): PlaygroundSettings {
+    return this.#settings;
+  }
+
+  /** Changes settings, and the address with them. */
+  change(change: Partial<PlaygroundSettings>): void {
+    const { settings, problem } = possibleSettings({ ...this.#settings, ...change });
+    this.#tellProblems(problem === undefined ? [] : [problem]);
+    history.replaceState(null, "", addressOf(settings));
+    this.#apply(settings);
+  }
+
+  /** Shows a line to the reader; an empty one hides it. */
+  tell(line: string): void {
+    byId("message").textContent = line;
+    byId("message").hidden = line === "";
+  }
+
+  #listen(still: boolean): void {
+    addEventListener("hashchange", () => {
+      const { settings, problems } = parseAddress(location.hash);
+      this.#tellProblems(problems);
+      this.#apply(settings);
+    });
+    document.addEventListener("visibilitychange", () => this.#sendRunning());
+    byId("run").addEventListener("click", () => this.#run());
+    byId("one-step").addEventListener("click", () => {
+      this.#running = false;
+      this.#sendRunning();
+      this.#remote.send({ kind: "step" });
+      this.#showButtons();
+    });
+    byId("reset").addEventListener("click", () => {
+      if (this.#failed) this.#remote = this.#newRemote();
+      this.#running = true;
+      this.tell("");
+      this.#begin();
+    });
+    byId("another-pair").addEventListener("click", () => {
+      this.#plane.state.pair++;
+      this.#plane.changed();
+    });
+    byId("drop").addEventListener("click", () => this.#pointer.dropNoise());
+    byId("clear").addEventListener("click", () => this.change({ drawn: "" }));
+    if (!still && this.#settings.step === "watch" && this.#settings.t === 1) this.#clock.play();
+  }
+
+  #run(): void {
+    this.#running = this.#done || !this.#running;
+    if (this.#done) this.change({ steps: this.#settings.steps + table.steps.default });
+    this.#sendRunning();
+    this.#showButtons();
+  }
+
+  #newRemote(): RemoteTraining {
+    this.#failed = false;
+    return new RemoteTraining(this.#program, this.#settings.threads, (message) => this.#take(message));
+  }
+
+  #apply(settings: PlaygroundSettings): void {
+    const before = this.#settings;
+    this.#settings = settings;
+    this.#show();
+    if (settings.threads !== before.threads) {
+      this.#remote.close();
+      this.#remote = this.#newRemote();
+      this.#begin();
+    } else if (needsTraining(before, settings)) this.#begin();
+    else {
+      this.#done &&= settings.steps <= before.steps;
+      this.#remote.send({ kind: "change", training: this.#training, settings });
+    }
+    this.#watch();
+    this.#showButtons();
+  }
+
+  /** Begins a training, unless its data is yet to be drawn. */
+  #begin(): void {
+    const { data, drawn } = this.#settings;
+    if (data === "drawn" && strokesOf(drawn).length === 0) return;
+    this.#training++;
+    this.#done = false;
+    this.#digest = "";
+    this.#chart.curve = new LossCurve();
+    this.#chart.floor = undefined;
+    this.#remote.send({ kind: "train", training: this.#training, settings: this.#settings });
+    this.#sendRunning();
+    this.#showButtons();
+  }
+
+  #sendRunning(): void {
+    this.#remote.send({ kind: "run", running: this.#running && !document.hidden });
+  }
+
+  #watch(): void {
+    const { step, t } = this.#settings;
+    const { state } = this.#plane;
+    const place = step === "average" ? state.probe : undefined;
+    const drops = step === "follow" ? this.#pointer.drops : [];
+    this.#remote.send({ kind: "watch", watched: { place, t: Math.min(state.t ?? t, 0.99), drops } });
+    this.#plane.changed();
+    this.#showReading();
+  }
+
+  #take(message: FromWorker): void {
+    if ("training" in message && message.training !== this.#training) return;
+    switch (message.kind) {
+      case "opened":
+        this.#device = message.device;
+        return;
+      case "lesson":
+        return this.#takeLesson(message.lesson);
+      case "frame":
+        return this.#takeFrame(message.frame);
+      case "look":
+        this.#plane.state.look = message.look;
+        return this.#showReading();
+      case "floor":
+        this.#chart.floor = message.floor;
+        return this.#chart.changed();
+      case "rested":
+        this.#done = message.done;
+        this.#digest = message.digest;
+        return this.#showButtons();
+      case "failed":
+        this.#failed = true;
+        this.#running = false;
+        this.tell(`${message.message}. Reset begins again.`);
+        return this.#showButtons();
+    }
+  }
+
+  #takeLesson(lesson: Lesson): void {
+    const { state } = this.#plane;
+    state.lesson = lesson;
+    state.exact = new ExactField(lesson.points, this.#settings.path);
+    state.pair = 0;
+    this.#plane.changed();
+  }
+
+  #takeFrame(frame: Frame): void {
+    this.#plane.state.frame = frame;
+    this.#chart.curve.add(frame.losses);
+    this.#chart.changed();
+    this.#plane.changed();
+    this.#showStatus(frame);
+    this.#showReading();
+    document.documentElement.dataset.step = String(frame.step); // for tests
+  }
+
+  #showTime(t: number): void {
+    this.#plane.state.t = t;
+    this.#clock.show(t);
+    this.#watch();
+  }
+
+  #show(): void {
+    const { step, data, drawn, t, path } = this.#settings;
+    const { state } = this.#plane;
+    this.#controls.show(this.#settings);
+    this.#story.show(this.#settings);
+    this.#clock.show(t);
+    state.step = step;
+    state.t = t;
+    if (state.lesson) state.exact = new ExactField(state.lesson.points, path);
+    this.#pointer.mode = { step, drawing: data === "drawn" && step === "watch", drawn };
+    byId("drawing").hidden = !this.#pointer.mode.drawing;
+    byId("digits-stage").hidden = step !== "digits";
+    byId("plane-stage").hidden = step === "digits";
+    this.#plane.changed();
+  }
+
+  #showButtons(): void {
+    const { steps } = this.#settings;
+    byId("run").textContent = this.#done ? "Train on" : this.#running ? "Pause" : "Train";
+    byId<HTMLButtonElement>("one-step").disabled = this.#done;
+    byId("more-text").textContent = this.#digest === ""
+      ? ""
+      : `The weights have the digest ${this.#digest}. This address gives the same ones after ` +
+        `${steps.toLocaleString("en")} steps, on any machine.`;
+    document.documentElement.dataset.digest = this.#done ? this.#digest : ""; // for tests
+  }
+
+  #showStatus({ step, milliseconds }: Frame): void {
+    const { steps } = this.#settings;
+    const loss = this.#chart.curve.latest();
+    const parts = [
+      `Step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`,
+      ...loss === undefined ? [] : [`loss ${loss.toFixed(3)}`],
+      ...milliseconds === 0 ? [] : [`${milliseconds.toFixed(2)} ms a step`],
+      this.#device.split(",")[0],
+    ];
+    byId("status").textContent = parts.join(" · ");
+  }
+
+  #showReading(): void {
+    const { step } = this.#settings;
+    const place = { average: "fan-text", follow: "follow-text", few: "few-text" }[step as string];
+    if (place !== undefined) byId(place).textContent = readingOf(this.#plane.state, this.#settings);
+  }
+
+  #tellProblems(problems: readonly string[]): void {
+    this.tell(
+      problems.length === 0 ? "" : `This page cannot do all that was wanted: ${problems.join("; ")}.`,
+    );
+  }
+}

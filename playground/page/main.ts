@@ -1,0 +1,18 @@
+/// <reference lib="dom" />
+import { messageOf } from "../../viz/report/page/work.ts";
+import { byId } from "../../viz/report/page/dom.ts";
+import { App } from "./app.ts";
+import { serveTraining } from "./worker.ts";
+
+if (globalThis.document) {
+  try {
+    new App(
+      document.currentScript!.textContent!,
+      matchMedia("(prefers-reduced-motion: reduce)").matches,
+    );
+    document.documentElement.dataset.ready = "true"; // for tests
+  } catch (error) {
+    byId("message").textContent = messageOf(error);
+    byId("message").hidden = false;
+  }
+} else serveTraining();

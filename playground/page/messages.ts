@@ -1,0 +1,63 @@
+import type { Point } from "../plane_data.ts";
+import type { Moved } from "../plane_views.ts";
+import type { PlaygroundSettings } from "../settings.ts";
+
+/** What the reader looks at besides the dots. */
+export interface Watched {
+  /** A place whose velocity is shown. */
+  readonly place?: Point | undefined;
+  readonly t: number;
+  /** Where dots were dropped, at t = 0. */
+  readonly drops: readonly Point[];
+}
+
+/** A message to the worker. `train` begins a training; those that change only what is shown keep it. */
+export type ToWorker =
+  | { readonly kind: "open"; readonly library: string; readonly threads: number }
+  | { readonly kind: "train" | "change"; readonly training: number; readonly settings: PlaygroundSettings }
+  | { readonly kind: "run"; readonly running: boolean }
+  | { readonly kind: "step" }
+  | { readonly kind: "watch"; readonly watched: Watched }
+  | { readonly kind: "weights" };
+
+/** The network's velocity at a watched place. */
+export interface Look {
+  readonly place: Point;
+  readonly t: number;
+  readonly velocity: Point;
+}
+
+/** What is seen of a training at a step. */
+export interface Frame {
+  readonly step: number;
+  /** The losses since the last frame. */
+  readonly losses: Float32Array<ArrayBuffer>;
+  readonly dots: Moved;
+  /** f32[times, side, side, 2] */
+  readonly arrows: Float32Array;
+  readonly drops: readonly Moved[];
+  /** Milliseconds of a training step, from the latest ones. */
+  readonly milliseconds: number;
+}
+
+/** Data and pairs of a new training. */
+export interface Lesson {
+  /** f32[M, 2] */
+  readonly points: Float32Array<ArrayBuffer>;
+  /** Pairs of its first step, f32[N, 2] each. */
+  readonly x0: Float32Array<ArrayBuffer>;
+  readonly x1: Float32Array<ArrayBuffer>;
+  /** Whether all lines through a place are known in closed form: noise and data are paired by chance. */
+  readonly closed: boolean;
+}
+
+/** A message from the worker; those of a training carry its number. */
+export type FromWorker =
+  | { readonly kind: "opened"; readonly device: string }
+  | { readonly kind: "lesson"; readonly training: number; readonly lesson: Lesson }
+  | { readonly kind: "frame"; readonly training: number; readonly frame: Frame }
+  | { readonly kind: "look"; readonly training: number; readonly look: Look }
+  | { readonly kind: "floor"; readonly training: number; readonly floor: number }
+  | { readonly kind: "rested"; readonly training: number; readonly digest: string; readonly done: boolean }
+  | { readonly kind: "weights"; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "failed"; readonly message: string };

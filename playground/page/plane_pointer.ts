@@ -1,0 +1,156 @@
+/// <reference lib="dom" />
+import { byId } from "../../viz/report/page/dom.ts";
+import type { Point } from "../plane_data.ts";
+import type { PlaygroundSettings } from "../settings.ts";
+import { drawnText, halfSide, strokesOf } from "../strokes.ts";
+import { placeAt, type PlaneCanvas } from "./plane_canvas.ts";
+
+/** What pointer and keys do. */
+interface Mode {
+  readonly step: PlaygroundSettings["step"];
+  /** Whether they draw data. */
+  readonly drawing: boolean;
+  readonly drawn: string;
+}
+
+/** What follows from them. */
+interface Effects {
+  /** Another place is looked at, or a dot was dropped. */
+  onLook(): void;
+  /** A stroke is finished. */
+  onDraw(drawn: string): void;
+}
+
+/** How far a key moves the place. */
+const stride = 0.16;
+/** Most dots that were dropped and are still shown. */
+const mostDrops = 5;
+
+const hints: Partial<Record<PlaygroundSettings["step"], string>> = {
+  average: "Move the pointer, drag, or use the arrow keys.",
+  follow: "Click; or move with the arrow keys and press Enter.",
+};
+
+/** Pointer and keys on the plane. */
+export class PlanePointer {
+  readonly #plane: PlaneCanvas;
+  readonly #canvas = byId<HTMLCanvasElement>("plane");
+  readonly #effects: Effects;
+  #mode: Mode = { step: "watch", drawing: false, drawn: "" };
+  #drops: readonly Point[] = [[-1.1, 1.3]];
+  /** The stroke in progress. */
+  #stroke: Point[] | undefined;
+
+  constructor(plane: PlaneCanvas, effects: Effects) {
+    this.#plane = plane;
+    this.#effects = effects;
+    const canvas = this.#canvas;
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#lift());
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  get drops(): readonly Point[] {
+    return this.#drops;
+  }
+
+  get mode(): Mode {
+    return this.#mode;
+  }
+
+  set mode(mode: Mode) {
+    if (mode.step !== this.#mode.step) this.#plane.state.look = undefined;
+    this.#mode = mode;
+    byId("plane-keys").textContent = hints[mode.step] ?? "";
+    document.documentElement.toggleAttribute("data-pen", mode.drawing || mode.step === "average");
+    this.#showStrokes();
+  }
+
+  /** Drops a dot where one of the shown dots starts. */
+  dropNoise(): void {
+    const dots = this.#plane.state.frame?.dots;
+    if (!dots) return;
+    const N = dots.places.length / 2 / dots.times.length;
+    this.#drop(placeAt(dots, Math.floor(Math.random() * N), 0));
+  }
+
+  #drop(place: Point): void {
+    this.#drops = [...this.#drops, place].slice(-mostDrops);
+    this.#effects.onLook();
+  }
+
+  #placeOf({ offsetX, offsetY }: PointerEvent): Point {
+    return this.#plane.placeAt(offsetX, offsetY);
+  }
+
+  #down(event: PointerEvent): void {
+    const place = this.#placeOf(event);
+    if (this.#mode.drawing) {
+      event.preventDefault();
+      this.#canvas.setPointerCapture(event.pointerId);
+      this.#stroke = [place];
+      this.#showStrokes();
+    } else if (this.#mode.step === "follow") this.#drop(place);
+    else this.#look(place);
+  }
+
+  #move(event: PointerEvent): void {
+    const place = this.#placeOf(event);
+    if (this.#stroke) this.#extend(place);
+    else if (this.#mode.step === "average") this.#look(place);
+  }
+
+  #look(place: Point): void {
+    this.#plane.state.probe = place;
+    if (this.#mode.step === "average") this.#effects.onLook();
+  }
+
+  #extend(place: Point): void {
+    this.#plane.state.probe = place;
+    this.#stroke?.push(place);
+    this.#plane.changed();
+  }
+
+  /** Ends the stroke. */
+  #lift(): void {
+    if (!this.#stroke) return;
+    const strokes = [...strokesOf(this.#mode.drawn), this.#stroke];
+    this.#stroke = undefined;
+    this.#effects.onDraw(drawnText(strokes));
+  }
+
+  #key(event: KeyboardEvent): void {
+    const directions: Readonly<Record<string, Point>> = {
+      ArrowLeft: [-1, 0],
+      ArrowRight: [1, 0],
+      ArrowUp: [0, 1],
+      ArrowDown: [0, -1],
+    };
+    const { probe: [x, y] } = this.#plane.state;
+    const direction = directions[event.key];
+    if (direction) {
+      const inside = (value: number) => Math.max(-halfSide, Math.min(halfSide, value));
+      const place: Point = [inside(x + stride * direction[0]), inside(y + stride * direction[1])];
+      if (this.#stroke) this.#extend(place);
+      else this.#look(place);
+      this.#plane.changed();
+    } else if (event.key === " " && this.#mode.drawing) {
+      if (this.#stroke) this.#lift();
+      else this.#stroke = [[x, y]];
+      this.#showStrokes();
+    } else if (event.key === "Enter" && this.#mode.step === "follow") this.#drop([x, y]);
+    else return;
+    event.preventDefault();
+  }
+
+  /** Shows strokes while one is drawn, or there are none yet. */
+  #showStrokes(): void {
+    const { state } = this.#plane;
+    const known = this.#mode.drawing ? strokesOf(this.#mode.drawn) : [];
+    const shows = this.#mode.drawing && (this.#stroke !== undefined || known.length === 0);
+    state.strokes = shows ? [...known, ...this.#stroke ? [this.#stroke] : []] : undefined;
+    state.pen = this.#stroke !== undefined;
+    this.#plane.changed();
+  }
+}

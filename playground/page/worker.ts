@@ -1,0 +1,202 @@
+/// <reference lib="dom" />
+import { inflated } from "../../viz/report/page/inflate.ts";
+import { messageOf } from "../../viz/report/page/work.ts";
+import type { Library } from "../library.ts";
+import { lossFloor } from "../loss_floor.ts";
+import { openDevice, PlaneTraining } from "../plane_training.ts";
+import { PlaneViews } from "../plane_views.ts";
+import { needsTraining, type PlaygroundSettings } from "../settings.ts";
+import type { FromWorker, ToWorker, Watched } from "./messages.ts";
+
+/** Milliseconds of a burst of training, and between frames. */
+const [burstMs, frameMs] = [12, 100];
+
+/** Trains in the worker, and sends what there is to see. */
+export function serveTraining(): void {
+  let trainer: Promise<BackgroundTrainer> | undefined;
+  addEventListener("message", async ({ data }: MessageEvent<ToWorker>) => {
+    try {
+      if (data.kind === "open") {
+        trainer = BackgroundTrainer.open(data.library, data.threads);
+        await trainer;
+      } else await (await trainer)?.take(data);
+    } catch (error) {
+      send({ kind: "failed", message: messageOf(error) });
+    }
+  });
+}
+
+/** A training and what is seen of it. */
+interface Current {
+  readonly id: number;
+  readonly training: PlaneTraining;
+  readonly views: PlaneViews;
+  readonly floor: AsyncGenerator<void, number | undefined, void>;
+}
+
+class BackgroundTrainer {
+  readonly #library: Library;
+  #current: Current | undefined;
+  #settings: PlaygroundSettings | undefined;
+  #watched: Watched = { t: 1, drops: [] };
+  #running = true;
+  /** Whether the loop runs. */
+  #busy = false;
+  /** Whether another place is watched than the page knows of. */
+  #lookDue = false;
+  #losses: number[] = [];
+  #milliseconds = 0;
+  #shownMs = -Infinity;
+
+  private constructor(library: Library) {
+    this.#library = library;
+  }
+
+  /** Loads the library, deflated and in base64, and opens the device. */
+  static async open(text: string, threads: number): Promise<BackgroundTrainer> {
+    const program = new TextDecoder().decode(await inflated(text));
+    // Workers of pages from files import no blob in WebKit.
+    const library: Library = await import(
+      `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`
+    );
+    const { description } = await openDevice(library, threads);
+    send({ kind: "opened", device: description });
+    return new BackgroundTrainer(library);
+  }
+
+  /** Answers a message of the page. */
+  async take(message: Exclude<ToWorker, { kind: "open" }>): Promise<void> {
+    switch (message.kind) {
+      case "train":
+        return this.#begin(message.training, message.settings);
+      case "change":
+        return await this.#change(message.training, message.settings);
+      case "run":
+        this.#running = message.running;
+        if (message.running) return void this.#loop();
+        return await this.#rest();
+      case "step":
+        await this.#train(0, 1);
+        return await this.#rest();
+      case "watch":
+        this.#watched = message.watched;
+        this.#lookDue = true;
+        if (this.#busy) return;
+        return message.watched.drops.length > 0 ? await this.#show() : await this.#look();
+      case "weights":
+        return await this.#sendWeights();
+    }
+  }
+
+  #begin(id: number, settings: PlaygroundSettings): void {
+    const training = new PlaneTraining(this.#library, settings);
+    this.#settings = settings;
+    this.#current = {
+      id,
+      training,
+      views: new PlaneViews(this.#library, training),
+      floor: lossFloor(this.#library, training),
+    };
+    this.#losses = [];
+    this.#shownMs = -Infinity;
+    const lesson = { points: training.points, ...training.pairs(), closed: settings.pairs === "random" };
+    send({ kind: "lesson", training: id, lesson });
+    void this.#loop();
+  }
+
+  /** Takes settings that need no new training. */
+  async #change(id: number, settings: PlaygroundSettings): Promise<void> {
+    if (!this.#current || needsTraining(this.#settings!, settings)) return this.#begin(id, settings);
+    this.#settings = settings;
+    this.#current.training.continueTo(settings.steps);
+    if (!this.#busy) await this.#show();
+    void this.#loop();
+  }
+
+  /** Trains in bursts until the training is done, paused or replaced. */
+  async #loop(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      await this.#show();
+      while (this.#current && this.#running) {
+        const { id, training, floor } = this.#current;
+        if (!training.done) await this.#train(burstMs);
+        if (performance.now() - this.#shownMs >= frameMs || training.done) await this.#show();
+        if (this.#lookDue) await this.#look();
+        const { done, value } = await floor.next();
+        if (done && value !== undefined) send({ kind: "floor", training: id, floor: value });
+        if (done && training.done && this.#current.id === id) break;
+        await breathe();
+      }
+    } catch (error) {
+      send({ kind: "failed", message: messageOf(error) });
+      this.#running = false;
+    } finally {
+      this.#busy = false;
+    }
+    await this.#rest();
+  }
+
+  async #train(milliseconds: number, most?: number): Promise<void> {
+    if (!this.#current) return;
+    const { training } = this.#current;
+    const started = performance.now();
+    const losses = await training.train(milliseconds, most);
+    if (training !== this.#current?.training || losses.length === 0) return;
+    this.#losses.push(...losses);
+    this.#milliseconds = (performance.now() - started) / losses.length;
+  }
+
+  async #show(): Promise<void> {
+    if (!this.#current || !this.#settings) return;
+    const { id, training, views } = this.#current;
+    const { drops } = this.#watched;
+    const losses = Float32Array.from(this.#losses.splice(0));
+    const { step } = training;
+    this.#shownMs = performance.now();
+    const [dots, arrows] = [await views.dots(this.#settings), await views.arrows()];
+    const dropped = [];
+    for (const from of drops) dropped.push(await views.drop(from));
+    if (id !== this.#current?.id) return;
+    const frame = { step, losses, dots, arrows, drops: dropped, milliseconds: this.#milliseconds };
+    send({ kind: "frame", training: id, frame });
+    await this.#look();
+  }
+
+  /** Sends the network's velocity at the watched place. */
+  async #look(): Promise<void> {
+    this.#lookDue = false;
+    const { place, t } = this.#watched;
+    if (!place || !this.#current) return;
+    const { id, views } = this.#current;
+    send({ kind: "look", training: id, look: { place, t, velocity: await views.look(place, t) } });
+  }
+
+  async #rest(): Promise<void> {
+    await this.#show();
+    if (!this.#current) return;
+    const { id, training } = this.#current;
+    send({ kind: "rested", training: id, digest: await training.digest(), done: training.done });
+  }
+
+  async #sendWeights(): Promise<void> {
+    if (!this.#current) return;
+    const { training } = this.#current;
+    const bytes = this.#library.encodeSafetensors(await training.weights(), training.notes());
+    send({ kind: "weights", bytes });
+  }
+}
+
+function send(message: FromWorker): void {
+  postMessage(message);
+}
+
+/** Lets the worker take messages. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => resolve();
+    port2.postMessage(undefined);
+  });
+}

@@ -1,0 +1,117 @@
+import { uniforms } from "../kernels/ops/random/threefry.ts";
+import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
+import { strokesOf } from "./strokes.ts";
+
+/** Number of points of each data set, a power of two. */
+export const pointCount = 1024;
+
+/** Stream of random numbers for the spread of points; those of training are lower. */
+const stream = 100;
+
+/** A place in the plane. */
+export type Point = readonly [x: number, y: number];
+
+/**
+ * The points of a data set, f32[1024, 2], of about the size of the noise.
+ *
+ * They are made by sums, products and square roots alone, which all engines round equally, so that a link trains the
+ * same model everywhere.
+ */
+export function planePoints(
+  { data, drawn }: Pick<PlaygroundSettings, "data" | "drawn">,
+): Float32Array<ArrayBuffer> {
+  const { places, spread } = data === "drawn"
+    ? { places: alongLines(drawnStrokes(drawn)), spread: 0.05 }
+    : shapes[data]();
+  const random = uniforms(46020, stream, 0, 8 * pointCount);
+  return Float32Array.from({ length: 2 * pointCount }, (_, i) => {
+    let sum = -2;
+    for (let k = 0; k < 4; k++) sum += random[4 * i + k];
+    return places[i >> 1][i % 2] + spread * 1.732 * sum; // four uniforms have a variance of 1/3
+  });
+}
+
+/** @throws {PlaygroundError} if nothing is drawn */
+function drawnStrokes(drawn: string): readonly (readonly Point[])[] {
+  const strokes = strokesOf(drawn);
+  if (strokes.length > 0) return strokes;
+  throw new PlaygroundError("Cannot train on drawn data: there are no strokes (draw some in the page)");
+}
+
+/** Places, and the standard deviation of points around them. */
+interface PointSet {
+  readonly places: readonly Point[];
+  readonly spread: number;
+}
+
+const shapes: Readonly<Record<Exclude<PlaygroundSettings["data"], "drawn">, () => PointSet>> = {
+  moons() {
+    const circle = unitCircle();
+    const places = circle.map(([x, y]): Point =>
+      y >= 0 ? [1.75 * x - 0.875, 1.75 * y - 0.4] : [1.75 * x + 0.875, 1.75 * y + 0.4]
+    );
+    return { places, spread: 0.07 };
+  },
+  ring: () => ({ places: unitCircle().map(([x, y]): Point => [1.8 * x, 1.8 * y]), spread: 0.07 }),
+  checkerboard() {
+    const inTile = uniforms(46020, stream, 1, 2 * pointCount);
+    const places = Array.from({ length: pointCount }, (_, n): Point => {
+      const [row, half] = [n % 4, (n >> 2) % 2];
+      const column = 2 * half + row % 2;
+      return [column - 2 + inTile[2 * n], row - 2 + inTile[2 * n + 1]];
+    });
+    return { places, spread: 0 };
+  },
+  spiral() {
+    const circle = unitCircle();
+    const places = Array.from({ length: pointCount }, (_, n): Point => {
+      const share = Math.sqrt(n / pointCount); // as many points for each length
+      const [x, y] = circle[Math.floor(share * 2.25 * pointCount) % pointCount];
+      return [2.2 * share * x, 2.2 * share * y];
+    });
+    return { places, spread: 0.05 };
+  },
+  letters: () => ({ places: alongLines(letters), spread: 0.06 }),
+};
+
+/** Points at equal angles on a circle of radius 1, from (1, 0) on. */
+function unitCircle(): readonly Point[] {
+  let [cosine, sine] = [-1, 0]; // of half a turn, halved until there are as many steps as points
+  for (let n = 2; n < pointCount; n *= 2) {
+    [cosine, sine] = [Math.sqrt((1 + cosine) / 2), Math.sqrt((1 - cosine) / 2)];
+  }
+  let [x, y] = [1, 0];
+  return Array.from({ length: pointCount }, (): Point => {
+    const place: Point = [x, y];
+    [x, y] = [x * cosine - y * sine, x * sine + y * cosine];
+    return place;
+  });
+}
+
+/** The letters F and M, as lines. */
+const letters: readonly (readonly Point[])[] = [
+  [[-0.7, 1.6], [-2.2, 1.6], [-2.2, -1.6]],
+  [[-2.2, 0.1], [-1, 0.1]],
+  [[0.2, -1.6], [0.2, 1.6], [1.2, 0], [2.2, 1.6], [2.2, -1.6]],
+];
+
+/** Points at equal distances along lines. */
+function alongLines(lines: readonly (readonly Point[])[]): readonly Point[] {
+  const pieces = lines.flatMap((line) =>
+    line.map((end, i) => {
+      const start = line[Math.max(0, i - 1)];
+      const [dx, dy] = [end[0] - start[0], end[1] - start[1]];
+      return { start, dx, dy, length: Math.sqrt(dx * dx + dy * dy) };
+    })
+  ).filter(({ length }, _, all) => length > 0 || all.every((piece) => piece.length === 0));
+  const total = pieces.reduce((sum, { length }) => sum + length, 0);
+  let [at, before] = [0, 0];
+  return Array.from({ length: pointCount }, (_, n): Point => {
+    if (total === 0) return pieces[n % pieces.length].start;
+    const place = total * (n + 0.5) / pointCount;
+    while (at < pieces.length - 1 && before + pieces[at].length < place) before += pieces[at++].length;
+    const { start, dx, dy, length } = pieces[at];
+    const share = (place - before) / length;
+    return [start[0] + share * dx, start[1] + share * dy];
+  });
+}

@@ -1,0 +1,235 @@
+import type { Coupling, HostExamples, StepLoss, Tensor, VelocityField } from "../web/mod.ts";
+import type { Library } from "./library.ts";
+import { planePoints, pointCount } from "./plane_data.ts";
+import { addressOf, PlaygroundError, type PlaygroundSettings } from "./settings.ts";
+
+/** Opens the device whose results are the same on every machine. */
+export function openDevice(library: Library, threads: number): ReturnType<Library["init"]> {
+  return library.init({ device: "cpu", threads, fused: false });
+}
+
+/** The learning rate at a step: it falls as 1 / (1 + step / 1000), whatever the number of steps. */
+export function rateAt(rate: number, step: number): number {
+  return rate / (1 + step / 1000);
+}
+
+/** A network of the plane: x f32[N, 2], t f32[N] (and the length d of a step) -> f32[N, 2]. */
+type PlaneNetwork = InstanceType<Library["Module"]> & VelocityField;
+
+/** Inputs are scaled by this, so that the first layer bends more often within the plane. */
+export const inputScale = 3;
+/** Most pairs of a step whose noise and data are matched: with more, matching would take longer than training. */
+const mostMatched = 64;
+
+/** The number of pairs of a training step. */
+export function batchOf({ pairs, batch }: Pick<PlaygroundSettings, "pairs" | "batch">): number {
+  return pairs === "nearest" ? Math.min(batch, mostMatched) : batch;
+}
+
+/** A network with two hidden layers. */
+function makeNetwork(library: Library, { hidden, objective, seed }: PlaygroundSettings): PlaneNetwork {
+  const { concat, full, Linear, Module, multiply, randomInitialiser, reshape, silu } = library;
+  const initialiser = randomInitialiser(seed);
+  const inputs = objective === "one_step" ? 4 : 3;
+  const column = (values: Tensor) => reshape(values, [values.size, 1]);
+  class Network extends Module {
+    readonly first = new Linear(inputs, hidden, initialiser);
+    readonly second = new Linear(hidden, hidden, initialiser);
+    readonly last = new Linear(hidden, 2, initialiser);
+
+    velocity(x: Tensor, t: Tensor): Tensor {
+      return objective === "one_step" ? this.#output(x, t, full(t.shape, 0)) : this.#output(x, t);
+    }
+
+    get meanVelocity(): VelocityField["meanVelocity"] {
+      return objective === "one_step" ? (x, t, d) => this.#output(x, t, d) : undefined;
+    }
+
+    #output(x: Tensor, ...times: readonly Tensor[]): Tensor {
+      const inputs = multiply(concat([x, ...times.map(column)], 1), inputScale);
+      const h = silu(this.first.forward(inputs));
+      return this.last.forward(silu(this.second.forward(h)));
+    }
+  }
+  const network = new Network();
+  library.flatten(library.namedParameters(network));
+  return network;
+}
+
+/** The velocity that a perfect network would learn, as device ops: the teacher of the whole step. */
+export function exactTeacher(library: Library, points: Float32Array): VelocityField {
+  const {
+    add,
+    divide,
+    matmul,
+    matmulTransposedB,
+    maximum,
+    multiply,
+    reshape,
+    softmax,
+    square,
+    subtract,
+    sum,
+    tensor,
+  } = library;
+  const x1 = tensor(points, [pointCount, 2]);
+  const halfSquares = reshape(multiply(sum(square(x1), [1]), 0.5), [1, pointCount]);
+  return {
+    velocity(x, t) {
+      const at = reshape(t, [t.size, 1]);
+      const left = maximum(subtract(1, at), 1e-3);
+      // -|x - t x1|^2 / (2 (1 - t)^2) without |x|^2, which all points share
+      const products = multiply(matmulTransposedB(x, x1), at);
+      const logits = divide(subtract(products, multiply(halfSquares, square(at))), square(left));
+      const end = matmul(softmax(logits), x1);
+      return divide(add(end, multiply(x, -1)), left);
+    },
+  };
+}
+
+/** A network of the plane in training. The same settings give the same bits on every machine. */
+export class PlaneTraining {
+  readonly library: Library;
+  #settings: PlaygroundSettings;
+  /** The data, f32[1024, 2]. */
+  readonly points: Float32Array<ArrayBuffer>;
+  /** What the network predicts as a velocity, for solvers. */
+  readonly field: VelocityField;
+  readonly #network: PlaneNetwork;
+  readonly #trainer: InstanceType<Library["Trainer"]>;
+  readonly #order: InstanceType<Library["BatchOrder"]>;
+  readonly #coupling: Coupling;
+  readonly #host: HostExamples;
+
+  /** Makes the network on the current device. */
+  constructor(library: Library, settings: PlaygroundSettings) {
+    const { BatchOrder, batchSource, couplings, MeanMapLoss, paths, predicting, predictions, tensor } =
+      library;
+    const { seed, rate } = settings;
+    const batch = batchOf(settings);
+    this.library = library;
+    this.#settings = settings;
+    this.points = planePoints(settings);
+    this.#network = makeNetwork(library, settings);
+    const x1 = tensor(this.points, [pointCount, 2]);
+    const { points } = this;
+    this.#host = {
+      size: 2,
+      values: (examples) =>
+        Float32Array.from({ length: 2 * examples.length }, (_, i) => points[2 * examples[i >> 1] + i % 2]),
+    };
+    this.#coupling = couplings[settings.pairs === "nearest" ? "ot" : "independent"].make();
+    const source = batchSource(x1, this.#host);
+    const objective = {
+      path: paths[settings.path].make(),
+      times: library.timeDistributions[settings.times].make({ mean: 0, scale: 1, a: 4 }),
+      coupling: this.#coupling,
+      prediction: predictions[settings.prediction].make(),
+    };
+    const shared = { batchSize: batch, seed, learningRate: rate };
+    const whole = (): StepLoss =>
+      new MeanMapLoss({
+        student: this.#network,
+        teacher: exactTeacher(library, points),
+        source,
+        batchSize: batch,
+      });
+    this.#trainer = new library.Trainer(this.#network, source, {
+      ...shared,
+      ...settings.objective === "one_step"
+        ? { stages: [{ steps: Number.MAX_SAFE_INTEGER, losses: [whole()] }] }
+        : { objective },
+    });
+    this.field = settings.prediction === "velocity" && settings.path === "linear"
+      ? this.#network
+      : predicting(this.#network, objective.prediction, objective.path);
+    this.#order = new BatchOrder(Uint32Array.from({ length: pointCount }, (_, i) => i), batch, seed);
+  }
+
+  get settings(): PlaygroundSettings {
+    return this.#settings;
+  }
+
+  /** Changes the number of the last step. */
+  continueTo(steps: number): void {
+    this.#settings = { ...this.#settings, steps };
+  }
+
+  /** Steps taken. */
+  get step(): number {
+    return this.#trainer.step;
+  }
+
+  /** Whether the last step is taken. */
+  get done(): boolean {
+    return this.step >= this.settings.steps;
+  }
+
+  /**
+   * Takes steps for about so many milliseconds, at least one, but none after the last.
+   *
+   * @param most steps to take
+   * @returns the loss of each step
+   * @throws {PlaygroundError} if the loss is no longer a number
+   */
+  async train(milliseconds: number, most = Infinity): Promise<readonly number[]> {
+    const from = this.step;
+    const end = Math.min(this.settings.steps, from + Math.min(most, this.library.Trainer.maxOpenLosses));
+    const started = performance.now();
+    while (this.step < end) {
+      this.#trainer.queueStep(this.#order.batch(this.step), rateAt(this.settings.rate, this.step));
+      if (performance.now() - started >= milliseconds) break;
+    }
+    const losses = await this.#trainer.losses();
+    const bad = losses.findIndex((loss) => !Number.isFinite(loss));
+    if (bad < 0) return losses;
+    throw new PlaygroundError(
+      `The loss of step ${
+        from + bad + 1
+      } is not a number: the learning rate of ${this.settings.rate} is too large (choose a smaller one)`,
+    );
+  }
+
+  /** Pairs of noise and data of the first training step, f32[N, 2] each. */
+  pairs(): { readonly x0: Float32Array<ArrayBuffer>; readonly x1: Float32Array<ArrayBuffer> } {
+    const { seed } = this.settings;
+    const draw = { seed, step: 0 };
+    const examples = this.#coupling.pair(this.#order.batch(0), draw, this.#host);
+    return {
+      x0: this.library.normals(seed, this.library.streams.noise, 0, 2 * examples.length),
+      x1: this.#host.values(examples),
+    };
+  }
+
+  /** What a file of the weights says about them. */
+  notes(): Record<string, string> {
+    return {
+      network: "flow matching playground",
+      address: addressOf(this.#settings),
+      step: String(this.step),
+    };
+  }
+
+  /** The weights by name. */
+  weights(): ReturnType<Library["stateOf"]> {
+    return this.library.stateOf(this.#network);
+  }
+
+  /** A digest of the weights: equal ones have equal digests. */
+  async digest(): Promise<string> {
+    return digestOf(Array.from((await this.weights()).values(), ({ data }) => data));
+  }
+}
+
+/** A digest of numbers, 16 hex digits. Not for secrets. Source: FNV-1a by Fowler, Noll and Vo, of words, twice */
+export function digestOf(arrays: readonly Float32Array[]): string {
+  let [a, b] = [0x811c9dc5, 0x9747b28c];
+  for (const { buffer, byteOffset, length } of arrays) {
+    for (const word of new Uint32Array(buffer, byteOffset, length)) {
+      a = Math.imul(a ^ word, 0x01000193);
+      b = Math.imul(b ^ (word >>> 16 | word << 16), 0x85ebca6b);
+      b ^= b >>> 13;
+    }
+  }
+  return [a, b].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
+}

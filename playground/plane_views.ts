@@ -1,0 +1,106 @@
+import type { Snapshot } from "../web/mod.ts";
+import type { Library } from "./library.ts";
+import type { Point } from "./plane_data.ts";
+import type { PlaneTraining } from "./plane_training.ts";
+import type { PlaygroundSettings } from "./settings.ts";
+import { halfSide } from "./strokes.ts";
+
+/** Dots that start as noise. */
+export const dotCount = 512;
+/** Arrows along each side of the plane, and times at which they are known. */
+export const arrows = { side: 13, times: 9 };
+/** Steps of a dropped dot, which follows the network as it is. */
+const finest = 64;
+
+/** How the dots move. */
+export type Moving = Pick<PlaygroundSettings, "solver" | "moves" | "seed">;
+
+/** Where dots are at the ends of the solver's steps. */
+export interface Moved {
+  /** f32[K]. */
+  readonly times: Float32Array<ArrayBuffer>;
+  /** f32[K, N, 2]. */
+  readonly places: Float32Array<ArrayBuffer>;
+}
+
+/** Follows the flow from x0, f32[N, 2]. */
+type Mover = (x0: ReturnType<Library["noise"]>) => Promise<Moved>;
+
+/** Recorded ways of moving that are kept. */
+const mostMovers = 4;
+
+/** What can be seen of a network in the plane: dots, arrows, and single places. */
+export class PlaneViews {
+  readonly #library: Library;
+  readonly #training: PlaneTraining;
+  readonly #arrows: () => Promise<Float32Array>;
+  readonly #movers = new Map<string, Mover>();
+
+  /** Records what draws the views. */
+  constructor(library: Library, training: PlaneTraining) {
+    this.#library = library;
+    this.#training = training;
+    const { record, tensor } = library;
+    const { side, times } = arrows;
+    const all = Array.from({ length: times * side * side }, (_, i) => i);
+    const place = (index: number) => halfSide * ((index + 0.5) / side * 2 - 1);
+    const x = tensor(
+      Float32Array.from(all.flatMap((i) => [place(i % side), place(Math.floor(i / side) % side)])),
+      [all.length, 2],
+    );
+    const t = tensor(Float32Array.from(all, (i) => Math.floor(i / (side * side)) / (times - 1)));
+    const step = record(() => training.field.velocity(x, t));
+    this.#arrows = () => {
+      step.run();
+      return step.result.read();
+    };
+  }
+
+  /** The velocities of a grid at several times, f32[times, side, side, 2], rows upwards. */
+  arrows(): Promise<Float32Array> {
+    return this.#arrows();
+  }
+
+  /** The dots of a seed, from noise to where the solver leads them. */
+  dots({ solver, moves, seed }: Moving): Promise<Moved> {
+    return this.#mover(dotCount, solver, moves)(this.#library.noise(seed, [dotCount, 2]));
+  }
+
+  /** The trajectory of a dot from a place at t = 0, in fine steps. */
+  drop(place: Point): Promise<Moved> {
+    return this.#mover(1, "heun", finest)(this.#library.tensor(Float32Array.from(place), [1, 2]));
+  }
+
+  /** The network's velocity at a place and time. */
+  async look([x, y]: Point, t: number): Promise<Point> {
+    const { scope, tensor } = this.#library;
+    const velocity = await scope(() => this.#training.field.velocity(tensor([x, y], [1, 2]), tensor([t])))
+      .read();
+    return [velocity[0], velocity[1]];
+  }
+
+  /** A network that learned whole steps takes whole steps. */
+  #mover(N: number, solver: Moving["solver"], moves: number): Mover {
+    const key = `${N} ${solver} ${moves}`;
+    const known = this.#movers.get(key) ?? this.#newMover(N, solver, moves);
+    this.#movers.delete(key); // moves it to the end, as most recently used
+    this.#movers.set(key, known);
+    if (this.#movers.size > mostMovers) this.#movers.delete(this.#movers.keys().next().value!);
+    return known;
+  }
+
+  #newMover(N: number, solver: Moving["solver"], moves: number): Mover {
+    const { field } = this.#training;
+    const sampler = new this.#library.Sampler(field, [N, 2], {
+      solver: field.meanVelocity ? "map" : solver,
+      steps: moves,
+    });
+    return async (x0) => {
+      const snapshots: Snapshot[] = [];
+      for await (const snapshot of sampler.trajectory(x0)) snapshots.push(snapshot);
+      const places = new Float32Array(snapshots.length * 2 * N);
+      snapshots.forEach(({ image }, k) => places.set(image, 2 * N * k));
+      return { times: Float32Array.from(snapshots, ({ t }) => t), places };
+    };
+  }
+}

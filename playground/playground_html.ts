@@ -1,0 +1,32 @@
+import { deflateSync } from "npm:fflate@0.8.3";
+import { base64 } from "../viz/image/base64.ts";
+import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
+import body from "./page/body.html" with { type: "text" };
+import style from "./page/page.css" with { type: "text" };
+import program from "./page.js" with { type: "text" };
+
+/** What the page needs besides its program. */
+export interface PlaygroundParts {
+  /** Text of `web/flow.js`. */
+  readonly library: string;
+}
+
+/**
+ * Makes the playground: one HTML file that needs no network or other file.
+ *
+ * @returns text of a `.html` file
+ */
+export function playgroundHtml({ library }: PlaygroundParts): string {
+  return htmlFile(
+    "Flow matching, live",
+    style,
+    markup`${new Markup(body)}
+${bytesScript("library", deflateSync(new TextEncoder().encode(library)))}
+<script>${inScript(program)}</script>`,
+  );
+}
+
+/** Bytes for the page's program, as text that browsers do not parse. */
+function bytesScript(id: string, bytes: Uint8Array): Markup {
+  return markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>`;
+}

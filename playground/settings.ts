@@ -1,0 +1,200 @@
+/** The settings of the playground. They are the address of the page, so a link trains the same model. */
+
+import { UserError } from "../kernels/core/user_error.ts";
+
+/** The playground cannot train, or not go on. */
+export class PlaygroundError extends UserError {
+  override name = "PlaygroundError";
+}
+
+/** A kind of setting: how it is written in an address, and what it may be. */
+interface Kind<T> {
+  /** What it does, for its control. */
+  readonly doc: string;
+  readonly default: T;
+  /** What is accepted, for messages. */
+  readonly expected: string;
+  /** The value of a text; undefined if it is none. */
+  parse(text: string): T | undefined;
+  /** The names of a choice, each with what it is. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** The range of a number. */
+  readonly range?: readonly [least: number, most: number];
+  /** Whether another value needs a new training. */
+  readonly trains: boolean;
+}
+
+function choice<const Names extends Readonly<Record<string, string>>>(
+  doc: string,
+  names: Names,
+  { trains = true } = {},
+): Kind<keyof Names & string> {
+  const known = Object.keys(names);
+  return {
+    doc,
+    names,
+    trains,
+    default: known[0],
+    expected: known.join(", "),
+    parse: (text) => known.find((name) => name === text),
+  };
+}
+
+function number(
+  doc: string,
+  byDefault: number,
+  [least, most]: readonly [number, number],
+  { whole = true, trains = true } = {},
+): Kind<number> {
+  return {
+    doc,
+    trains,
+    default: byDefault,
+    range: [least, most],
+    expected: `a ${whole ? "whole " : ""}number from ${least} to ${most}`,
+    parse(text) {
+      const value = text.trim() === "" ? NaN : Number(text);
+      return value >= least && value <= most && (!whole || Number.isInteger(value)) ? value : undefined;
+    },
+  };
+}
+
+/** Most characters of drawn strokes in an address. */
+const mostDrawn = 6000;
+
+/** All settings by name. To add one, add a row; address, checks and controls follow. */
+export const settings = {
+  data: choice("Data", {
+    moons: "moons",
+    ring: "ring",
+    checkerboard: "checkerboard",
+    spiral: "spiral",
+    letters: "letters",
+    drawn: "draw your own",
+  }),
+  drawn: {
+    doc: "Strokes",
+    trains: true,
+    default: "",
+    expected: "strokes as the page writes them",
+    parse: (text) => /^[\w-]*$/.test(text) && text.length <= mostDrawn ? text : undefined,
+  } as Kind<string>,
+  step: choice("Story", {
+    watch: "Watch",
+    pair: "Pair",
+    average: "Average",
+    follow: "Follow",
+    few: "Fewer steps",
+    digits: "Digits",
+  }, { trains: false }),
+  pairs: choice("Pairs", { random: "random", nearest: "nearest" }),
+  objective: choice("The network learns", {
+    velocity: "the velocity here",
+    one_step: "the whole step",
+  }),
+  hidden: number("Hidden units", 64, [4, 256]),
+  times: choice("Times in training", {
+    uniform: "uniform",
+    logit_normal: "more in the middle",
+    stratified: "evenly spread",
+    u_shaped: "more at both ends",
+  }),
+  path: choice("Path", { linear: "straight line", cosine: "quarter circle" }),
+  prediction: choice("Output", { velocity: "velocity", data: "data", noise: "noise" }),
+  rate: number("Learning rate", 0.02, [1e-5, 1], { whole: false }),
+  batch: number("Pairs a step", 256, [8, 256]),
+  steps: number("Training steps", 4000, [1, 1_000_000]),
+  seed: number("Seed", 1, [0, 2 ** 32 - 1]),
+  solver: choice("Solver", { euler: "Euler", midpoint: "midpoint", heun: "Heun", rk4: "Runge-Kutta 4" }, {
+    trains: false,
+  }),
+  moves: number("Solver steps", 32, [1, 64], { trains: false }),
+  threads: number("Threads", 1, [1, 64], { trains: false }),
+  t: number("t", 1, [0, 1], { whole: false, trains: false }),
+} as const;
+
+/** Name of a setting. */
+export type SettingName = keyof typeof settings;
+
+/** A value for every setting. */
+export type PlaygroundSettings = {
+  readonly [Name in SettingName]: (typeof settings)[Name]["default"];
+};
+
+/** The names, in the order of the table. */
+export const settingNames = Object.keys(settings) as readonly SettingName[];
+
+/** A row of the table, whatever its kind. */
+export function rowOf(name: SettingName): Kind<string | number> {
+  return settings[name] as unknown as Kind<string | number>;
+}
+
+/** The defaults of all settings. */
+export const defaults = Object.fromEntries(
+  settingNames.map((name) => [name, rowOf(name).default]),
+) as PlaygroundSettings;
+
+/** What an address asks for. */
+export interface ParsedAddress {
+  /** The settings; those that are unknown or impossible have their defaults. */
+  readonly settings: PlaygroundSettings;
+  /** A line for each part that cannot be used. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Reads an address, or its part after `#`.
+ *
+ * @param address such as `playground.html#data=spiral&seed=7`
+ */
+export function parseAddress(address: string): ParsedAddress {
+  const given: Record<string, string | number> = {};
+  const problems: string[] = [];
+  const query = address.includes("#") ? address.slice(address.indexOf("#") + 1) : address;
+  for (const [name, text] of new URLSearchParams(query)) {
+    const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+    if (!Object.hasOwn(settings, name)) {
+      problems.push(`"${name.slice(0, 40)}" is no setting (expected ${settingNames.join(", ")})`);
+      continue;
+    }
+    const { parse, expected } = rowOf(name as SettingName);
+    const value = parse(text);
+    if (value === undefined) problems.push(`${name} is "${shown}" (expected ${expected})`);
+    else given[name] = value;
+  }
+  const { settings: possible, problem } = possibleSettings({ ...defaults, ...given } as PlaygroundSettings);
+  return { settings: possible, problems: problem === undefined ? problems : [...problems, problem] };
+}
+
+/** Settings that can be trained together, and what had to be changed for it. */
+export function possibleSettings(
+  given: PlaygroundSettings,
+): { readonly settings: PlaygroundSettings; readonly problem?: string } {
+  if (given.objective === "one_step" && (given.path !== "linear" || given.prediction !== "velocity")) {
+    return {
+      settings: { ...given, path: "linear", prediction: "velocity" },
+      problem: "the whole step is learned on the straight path, as a velocity (path and output were changed)",
+    };
+  }
+  if (given.objective === "one_step" && given.pairs === "nearest") {
+    return {
+      settings: { ...given, pairs: "random" },
+      problem: "the whole step is learned from random pairs (pairs were changed)",
+    };
+  }
+  return { settings: given };
+}
+
+/** The part of an address after `#`: all settings that differ from their defaults. */
+export function addressOf(given: PlaygroundSettings): string {
+  const query = new URLSearchParams();
+  for (const name of settingNames) {
+    if (given[name] !== defaults[name]) query.set(name, String(given[name]));
+  }
+  return `#${query}`;
+}
+
+/** Whether a change of settings needs a new training. More steps continue the present one. */
+export function needsTraining(before: PlaygroundSettings, after: PlaygroundSettings): boolean {
+  return settingNames.some((name) => rowOf(name).trains && name !== "steps" && before[name] !== after[name]);
+}

@@ -1,0 +1,218 @@
+/// <reference lib="dom" />
+/** The playground in Chromium. */
+
+import assert from "node:assert/strict";
+import { playgroundPage } from "../../experiments/build_playground.ts";
+import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
+import { parseAddress } from "../../playground/settings.ts";
+import * as flow from "../../web/mod.ts";
+import { type Page, testReport, text } from "../viz/report/opened.ts";
+
+const page = await playgroundPage();
+
+/** Changes the part of the address after #, and waits until the page has taken it. */
+async function goTo(page: Page, hash: string): Promise<void> {
+  await page.evaluate((hash) =>
+    new Promise((resolve) => {
+      if (location.hash === hash) return resolve(undefined);
+      addEventListener("hashchange", resolve, { once: true });
+      location.hash = hash;
+    }), hash);
+}
+
+/** Does something, and waits until the text of an element has changed. */
+async function changing(page: Page, id: string, act: () => Promise<void>): Promise<void> {
+  const before = await text(page, id);
+  await act();
+  await page.waitForFunction(([id, before]) => document.getElementById(id)!.innerText !== before, [
+    id,
+    before,
+  ]);
+}
+
+/** Waits until a training of the page has taken all its steps; returns the digest. */
+async function digestOfPage(page: Page): Promise<string> {
+  await page.waitForFunction(() => document.documentElement.dataset.digest);
+  return await page.evaluate(() => document.documentElement.dataset.digest!);
+}
+
+const stepsOf = (page: Page) => page.evaluate(() => Number(document.documentElement.dataset.step));
+const message = (page: Page) => page.locator("#message").innerText();
+const hashOf = (page: Page) => page.evaluate(() => location.hash);
+
+/** Whether a canvas shows anything else than before. */
+const pixels = (page: Page) =>
+  page.evaluate(() => (document.getElementById("plane") as HTMLCanvasElement).toDataURL());
+
+await testReport("the playground trains from a file, and every control works by mouse and by keys", page, {
+  async "trains by itself, and a pause keeps it"(page) {
+    await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 20);
+    await page.locator("#run").click();
+    assert.equal(await text(page, "run"), "Train");
+    await page.waitForFunction(() => document.getElementById("more-text")!.textContent !== "");
+    const paused = await stepsOf(page);
+    await page.locator("#one-step").focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction((step) => Number(document.documentElement.dataset.step) === step + 1, paused);
+    assert.match(await text(page, "status"), /^Step [\d,]+ of 4,000 · loss \d\.\d{3} · /);
+  },
+  async "the same digest as in Deno"(page) {
+    for (const address of ["#steps=40&seed=3", "#data=ring&steps=30&pairs=nearest&hidden=16"]) {
+      await goTo(page, address);
+      await page.locator("#reset").click();
+      const digest = await digestOfPage(page);
+      await openDevice(flow, 1);
+      const training = new PlaneTraining(flow, parseAddress(address).settings);
+      while (!training.done) await training.train(1000);
+      assert.equal(digest, await training.digest(), address);
+    }
+  },
+  async "goes on where it has stopped"(page) {
+    assert.equal(await text(page, "run"), "Train on");
+    await page.locator("#run").click();
+    await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 30);
+    assert.match(await hashOf(page), /steps=4030/);
+    await page.locator("#run").click();
+  },
+  async "the story: each step by its link, with its own picture"(page) {
+    await goTo(page, "#steps=300");
+    await page.locator("#reset").click();
+    await digestOfPage(page);
+    const pictures = new Set<string>();
+    for (const name of ["1 Pair", "2 Average", "3 Follow", "4 Fewer steps"]) {
+      const link = page.getByRole("link", { name, exact: true });
+      await link.focus();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.querySelector("#story-links [aria-current]") !== null);
+      assert.equal(await page.locator("#story-links [aria-current]").innerText(), name);
+      await page.waitForTimeout(300);
+      pictures.add(await pixels(page));
+      assert.equal(await page.locator("#story > section:visible").count(), 1);
+    }
+    assert.equal(pictures.size, 4);
+  },
+  async "another pair"(page) {
+    await goTo(page, "#steps=300&step=pair&t=0.4");
+    const before = await pixels(page);
+    await page.locator("#another-pair").click();
+    await page.waitForTimeout(100);
+    assert.notEqual(await pixels(page), before);
+  },
+  async "the mean under the pointer, and by keys; it collapses with t"(page) {
+    await goTo(page, "#steps=300&step=average&t=0.3");
+    const reading = async () => {
+      const found = /^Mean velocity \((\S+), (\S+)\); the network is (\S+) away from it\. Spread (\S+)\.$/
+        .exec(
+          await text(page, "fan-text"),
+        );
+      return found?.slice(1).map(Number);
+    };
+    const { x, y, width } = (await page.locator("#plane").boundingBox())!;
+    await page.mouse.move(x + 0.7 * width, y + 0.3 * width);
+    await page.waitForFunction(() => /away/.test(document.getElementById("fan-text")!.textContent!));
+    const [mx, my, away, spread] = (await reading())!;
+    assert.ok(mx < 0 && my < 0 && away < 1 && spread > 1, `${[mx, my, away, spread]}`);
+    await page.locator("#plane").focus();
+    await changing(page, "fan-text", () => page.keyboard.press("ArrowLeft"));
+    await page.locator("#t").focus();
+    for (let i = 0; i < 66; i++) await page.keyboard.press("ArrowRight");
+    await page.waitForFunction(() => /away/.test(document.getElementById("fan-text")!.textContent!));
+    assert.ok((await reading())![3] < spread / 2);
+    assert.match(await hashOf(page), /t=0.96/);
+  },
+  async "drops a dot by click, by keys and by the button"(page) {
+    await goTo(page, "#steps=300&step=follow");
+    await page.waitForFunction(() => document.getElementById("follow-text")!.textContent !== "");
+    const changes = (act: () => Promise<void>) => changing(page, "follow-text", act);
+    await changes(() => page.locator("#plane").click({ position: { x: 80, y: 300 } }));
+    await changes(async () => {
+      await page.locator("#plane").focus();
+      await page.keyboard.press("ArrowUp");
+      await page.keyboard.press("Enter");
+    });
+    await changes(() => page.locator("#drop").click());
+    assert.match(await text(page, "follow-text"), /^The last trajectory is \d\.\d\d long/);
+  },
+  async "fewer steps end farther from the data"(page) {
+    await goTo(page, "#steps=300&step=few&moves=1");
+    const distance = async (steps: string) => {
+      await page.waitForFunction(
+        (steps) => document.getElementById("few-text")!.textContent!.startsWith(`${steps} solver step`),
+        steps,
+      );
+      return Number(/end (\S+) from/.exec(await text(page, "few-text"))![1]);
+    };
+    await page.waitForFunction(() => /solver step/.test(document.getElementById("few-text")!.textContent!));
+    await page.waitForTimeout(300);
+    const one = await distance("1");
+    await page.locator('[name="choice-moves"][value="32"]').focus();
+    await page.keyboard.press(" ");
+    await page.waitForTimeout(500);
+    assert.ok(await distance("32") < one / 2, `${one}`);
+    assert.match(await hashOf(page), /step=few/);
+  },
+  async "plays"(page) {
+    await goTo(page, "#steps=300&t=0");
+    assert.equal(await text(page, "t-text"), "t = 0.00");
+    await page.locator("#play").click();
+    assert.equal(await text(page, "play"), "Stop");
+    await page.waitForFunction(() => document.getElementById("play")!.textContent === "Play");
+    assert.equal(await text(page, "t-text"), "t = 1.00");
+  },
+  async "draws data by mouse and by keys"(page) {
+    await page.locator("#data").selectOption("drawn");
+    const { x, y, width } = (await page.locator("#plane").boundingBox())!;
+    await page.mouse.move(x + 0.2 * width, y + 0.5 * width);
+    await page.mouse.down();
+    await page.mouse.move(x + 0.8 * width, y + 0.5 * width, { steps: 8 });
+    await page.mouse.up();
+    await page.waitForFunction(() => /drawn=[\w-]{4,}/.test(location.hash));
+    const first = await hashOf(page);
+    await page.locator("#plane").focus();
+    await page.keyboard.press(" ");
+    for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowUp");
+    await page.keyboard.press(" ");
+    await page.waitForFunction((first) => location.hash !== first, first);
+    assert.ok((await hashOf(page)).length > first.length);
+    await page.locator("#clear").click();
+    assert.doesNotMatch(await hashOf(page), /drawn=\w\w/);
+  },
+  async "settings under More; an impossible number is refused where it stands"(page) {
+    await goTo(page, "#steps=60");
+    await page.locator("summary").click();
+    await page.locator("#set-hidden").fill("9999");
+    await page.locator("#set-hidden").press("Tab");
+    assert.equal(await page.locator("#set-hidden").getAttribute("aria-invalid"), "true");
+    assert.doesNotMatch(await hashOf(page), /hidden/);
+    await page.locator("#set-hidden").fill("8");
+    await page.locator("#set-hidden").press("Tab");
+    assert.match(await hashOf(page), /hidden=8/);
+    await page.locator("#set-times").selectOption("u_shaped");
+    assert.match(await hashOf(page), /times=u_shaped/);
+    await digestOfPage(page);
+  },
+  async "an address that asks for what is not there"(page) {
+    await goTo(page, "#data=cats&steps=20");
+    assert.match(
+      await message(page),
+      /^This page cannot do all that was wanted: data is "cats" \(expected moons, /,
+    );
+    await page.locator("#reset").click();
+    await digestOfPage(page);
+    await goTo(page, "#steps=20");
+    assert.equal(await page.locator("#message").isVisible(), false);
+  },
+  async "nothing is wider than the page"(page) {
+    await goTo(page, "#steps=20");
+    assert.equal(
+      await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+      0,
+    );
+    await page.setViewportSize({ width: 390, height: 844 });
+    assert.equal(
+      await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+      0,
+      "nothing is wider than a phone",
+    );
+  },
+});

@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { ExactField } from "../../playground/exact_field.ts";
+import { lossFloor } from "../../playground/loss_floor.ts";
+import { planePoints, type Point } from "../../playground/plane_data.ts";
+import { digestOf, exactTeacher, openDevice, PlaneTraining } from "../../playground/plane_training.ts";
+import { PlaneViews } from "../../playground/plane_views.ts";
+import { parseAddress } from "../../playground/settings.ts";
+import * as flow from "../../web/mod.ts";
+
+const { init, normals, paths, tensor } = flow;
+await openDevice(flow, 1);
+
+const train = async (address: string, each = 1000) => {
+  const training = new PlaneTraining(flow, parseAddress(address).settings);
+  const losses: number[] = [];
+  while (!training.done) losses.push(...await training.train(each));
+  return { training, losses };
+};
+
+/** Places on lines from noise to data, and times. */
+function probable(exact: ExactField, count: number): (readonly [place: Point, t: number])[] {
+  const x0 = normals(7, 3, 0, 2 * count);
+  return Array.from({ length: count }, (_, n) => {
+    const t = [0.1, 0.3, 0.5, 0.7, 0.9][n % 5];
+    return [exact.between([x0[2 * n], x0[2 * n + 1]], exact.point(37 * n % exact.size), t), t];
+  });
+}
+
+for (const path of ["linear", "cosine"] as const) {
+  Deno.test(`ExactField: its lines are those of the library's ${path} path`, async () => {
+    const points = planePoints({ data: "moons", drawn: "" });
+    const exact = new ExactField(points, path);
+    for (const t of [0, 0.2, 0.5, 0.9]) {
+      const place: Point = [0.4, -0.7];
+      const start = exact.start(place, t, 5);
+      const [x0, x1] = [tensor(Float32Array.from(start), [1, 2]), tensor([...exact.point(5)], [1, 2])];
+      const { xt } = paths[path].make().at(x0, x1, tensor([t]));
+      const [x, y] = await xt.read();
+      assert.ok(Math.hypot(x - place[0], y - place[1]) < 1e-5, "a line goes through the place");
+      const [a, b] = exact.between(start, exact.point(5), t);
+      assert.ok(Math.hypot(a - place[0], b - place[1]) < 1e-9);
+    }
+  });
+
+  Deno.test(`ExactField: mean and spread of the ${path} path are those of pairs that pass by`, async () => {
+    const points = planePoints({ data: "moons", drawn: "" });
+    const exact = new ExactField(points, path);
+    const [t, place, count] = [0.4, [0.3, 0.2] as Point, 400_000];
+    const x0 = normals(1, 3, 0, 2 * count);
+    const data = Float32Array.from({ length: 2 * count }, (_, i) => points[2 * ((i >> 1) % 1024) + i % 2]);
+    const [noise, x1] = [tensor(x0, [count, 2]), tensor(data, [count, 2])];
+    const { xt, u } = paths[path].make().at(noise, x1, flow.full([count], t));
+    const [at, velocity] = [await xt.read(), await u.read()];
+    const near = Array.from({ length: count }, (_, n) => n)
+      .filter((n) => Math.hypot(at[2 * n] - place[0], at[2 * n + 1] - place[1]) < 0.1);
+    assert.ok(near.length > 1000);
+    const { mean, spread } = exact.meeting(place, t);
+    const found = [0, 1].map((axis) =>
+      near.reduce((sum, n) => sum + velocity[2 * n + axis], 0) / near.length
+    );
+    assert.ok(Math.hypot(found[0] - mean[0], found[1] - mean[1]) < 0.12, `${found} instead of ${mean}`);
+    const squares = near.reduce(
+      (sum, n) => sum + (velocity[2 * n] - found[0]) ** 2 + (velocity[2 * n + 1] - found[1]) ** 2,
+      0,
+    );
+    assert.ok(
+      Math.abs(squares / near.length / 2 / spread - 1) < 0.06,
+      `${squares / near.length / 2}, ${spread}`,
+    );
+  });
+}
+
+Deno.test("exactTeacher() is the mean of ExactField as device ops", async () => {
+  const points = planePoints({ data: "spiral", drawn: "" });
+  const exact = new ExactField(points, "linear");
+  const teacher = exactTeacher(flow, points);
+  for (const [place, t] of probable(exact, 10)) {
+    const [x, y] = await teacher.velocity(tensor([...place], [1, 2]), tensor([t])).read();
+    const { mean } = exact.meeting(place, t);
+    assert.ok(Math.hypot(x - mean[0], y - mean[1]) < 2e-3, `${[x, y]} instead of ${mean}`);
+  }
+});
+
+Deno.test("a network of the playground learns the mean of all lines, and its loss ends above the floor", async () => {
+  const { training, losses } = await train("#steps=2000");
+  const exact = new ExactField(training.points, "linear");
+  const views = new PlaneViews(flow, training);
+  let [error, size] = [0, 0];
+  for (const [place, t] of probable(exact, 200)) {
+    const [vx, vy] = await views.look(place, t);
+    const { mean: [x, y] } = exact.meeting(place, t);
+    error += (vx - x) ** 2 + (vy - y) ** 2;
+    size += x ** 2 + y ** 2;
+  }
+  assert.ok(Math.sqrt(error / 200) < 0.35, `root mean square ${Math.sqrt(error / 200)}`);
+  assert.ok(Math.sqrt(size / 200) > 1.2);
+  const parts = lossFloor(flow, training);
+  let part = await parts.next();
+  while (!part.done) part = await parts.next();
+  const loss = losses.slice(-400).reduce((sum, value) => sum + value, 0) / 400;
+  assert.ok(part.value! < loss && loss < 1.07 * part.value!, `loss ${loss}, floor ${part.value}`);
+  const { times, places } = await views.dots({ solver: "euler", moves: 32, seed: 1 });
+  assert.deepEqual([times.length, places.length], [33, 33 * 512 * 2]);
+  const ends = places.subarray(-1024);
+  const near = Array.from({ length: 512 }, (_, n) =>
+    Math.min(...Array.from({ length: 1024 }, (_, i) => {
+      const [x, y] = exact.point(i);
+      return Math.hypot(ends[2 * n] - x, ends[2 * n + 1] - y);
+    })));
+  assert.ok(near.reduce((sum, away) => sum + away) / 512 < 0.09, "dots end on the data");
+});
+
+Deno.test("the whole step, learned for a few hundred steps, takes dots to the data in one evaluation", async () => {
+  const { training } = await train("#objective=one_step&steps=400&batch=128");
+  const views = new PlaneViews(flow, training);
+  const exact = new ExactField(training.points, "linear");
+  const awayAfter = async (moves: number) => {
+    const { places } = await views.dots({ solver: "euler", moves, seed: 1 });
+    const ends = places.subarray(-1024);
+    return Array.from({ length: 128 }, (_, n) =>
+      Math.min(...Array.from({ length: 1024 }, (_, i) => {
+        const [x, y] = exact.point(i);
+        return Math.hypot(ends[2 * n] - x, ends[2 * n + 1] - y);
+      }))).reduce((sum, away) => sum + away) / 128;
+  };
+  const away = await awayAfter(1);
+  assert.ok(away < 0.25, `${away}`); // 0.5 by one step along the velocity
+});
+
+Deno.test("equal settings give equal bits, in any bursts and with any number of threads", async () => {
+  const settings: readonly string[] = [
+    "#steps=60",
+    "#steps=60&pairs=nearest&hidden=16&path=cosine&prediction=data&times=logit_normal&data=ring",
+    "#steps=12&objective=one_step&batch=32&times=stratified",
+  ];
+  for (const address of settings) {
+    const first = await (await train(address)).training.digest();
+    assert.match(first, /^[0-9a-f]{16}$/);
+    assert.equal(await (await train(address, 0)).training.digest(), first, "step by step");
+    await openDevice(flow, 2);
+    assert.equal(await (await train(address)).training.digest(), first, "two threads");
+    await openDevice(flow, 1);
+    assert.notEqual(await (await train(`${address}&seed=2`)).training.digest(), first);
+  }
+});
+
+Deno.test("PlaneTraining.continueTo() goes on as if it had never stopped", async () => {
+  const { training } = await train("#steps=20");
+  training.continueTo(50);
+  while (!training.done) await training.train(5);
+  assert.equal(await training.digest(), await (await train("#steps=50")).training.digest());
+});
+
+Deno.test("PlaneTraining.train() says in which step the loss is no longer a number", async () => {
+  class Failing extends flow.Trainer {
+    override losses(): Promise<number[]> {
+      return Promise.resolve([1, NaN, 1]);
+    }
+  }
+  const training = new PlaneTraining({ ...flow, Trainer: Failing }, parseAddress("#rate=0.5").settings);
+  await assert.rejects(
+    () => training.train(0),
+    /^PlaygroundError: The loss of step 2 is not a number: the learning rate of 0.5 is too large/,
+  );
+});
+
+Deno.test("digestOf() differs for numbers in another order, and with another sign", () => {
+  const digests = [[1, 2], [2, 1], [1, -2], [1, 2, 0]].map((values) => digestOf([Float32Array.from(values)]));
+  assert.equal(new Set(digests).size, 4);
+  assert.equal(digestOf([Float32Array.of(1), Float32Array.of(2)]), digests[0]);
+});
+
+Deno.test("init({ fused: false }) computes without fused multiply-add", async () => {
+  const device = await init({ device: "cpu", threads: 1, fused: false });
+  assert.match(device.description, /^1 thread, WebAssembly SIMD$/);
+  await openDevice(flow, 1);
+});

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { planePoints } from "../../playground/plane_data.ts";
+import {
+  addressOf,
+  defaults,
+  needsTraining,
+  parseAddress,
+  type PlaygroundSettings,
+} from "../../playground/settings.ts";
+import { drawnText, strokesOf } from "../../playground/strokes.ts";
+
+Deno.test("parseAddress() reads what addressOf() writes, and leaves out defaults", () => {
+  const given: PlaygroundSettings = { ...defaults, data: "spiral", seed: 7, rate: 0.005, t: 0.25, moves: 1 };
+  const address = addressOf(given);
+  assert.equal(address, "#data=spiral&rate=0.005&seed=7&moves=1&t=0.25");
+  assert.deepEqual(parseAddress(`http://127.0.0.1:8000/${address}`), { settings: given, problems: [] });
+  assert.deepEqual(parseAddress(""), { settings: defaults, problems: [] });
+});
+
+Deno.test("parseAddress() says in one line what an address cannot have, and uses the default instead", () => {
+  const cases: readonly (readonly [address: string, problem: RegExp])[] = [
+    ["#hidden=9999", /^hidden is "9999" \(expected a whole number from 4 to 256\)$/],
+    ["#hidden=12.5", /^hidden is "12.5"/],
+    ["#rate=", /^rate is "" \(expected a number from 0.00001 to 1\)$/],
+    ["#rate=NaN", /^rate is "NaN"/],
+    ["#data=cats", /^data is "cats" \(expected moons, ring, checkerboard, spiral, letters, drawn\)$/],
+    ["#constructor=1", /^"constructor" is no setting \(expected data, /],
+    ["#drawn=<script>", /^drawn is "<script>" \(expected strokes as the page writes them\)$/],
+    [`#drawn=${"A".repeat(10_000)}`, /^drawn is "A{40}…"/],
+  ];
+  for (const [address, problem] of cases) {
+    const { settings, problems } = parseAddress(address);
+    assert.equal(problems.length, 1, address);
+    assert.match(problems[0], problem);
+    assert.deepEqual(settings, defaults);
+  }
+});
+
+Deno.test("parseAddress() changes settings that cannot be trained together, and says so", () => {
+  const { settings, problems } = parseAddress("#objective=one_step&path=cosine&prediction=noise");
+  assert.equal(settings.path, "linear");
+  assert.equal(settings.prediction, "velocity");
+  assert.match(problems[0], /^the whole step is learned on the straight path/);
+  assert.equal(parseAddress("#objective=one_step&pairs=nearest").settings.pairs, "random");
+});
+
+Deno.test("needsTraining() is true for what changes the weights, except more steps", () => {
+  const change = (change: Partial<PlaygroundSettings>) => needsTraining(defaults, { ...defaults, ...change });
+  for (const other of [{ seed: 2 }, { data: "ring" }, { times: "u_shaped" }, { drawn: "AA" }] as const) {
+    assert.ok(change(other), JSON.stringify(other));
+  }
+  for (
+    const other of [{ t: 0.5 }, { moves: 1 }, { solver: "heun" }, { step: "pair" }, { steps: 9 }] as const
+  ) {
+    assert.ok(!change(other), JSON.stringify(other));
+  }
+});
+
+Deno.test("strokesOf() gives back drawn strokes, to a hundredth, without points on straight pieces", () => {
+  const corner = [[-1, -1], [0, -1], [1, -1], [1, 1]] as const;
+  const [stroke, dot] = strokesOf(drawnText([corner, [[2.5, 3.1]]]));
+  assert.equal(stroke.length, 3);
+  for (const [i, [x, y]] of [corner[0], corner[2], corner[3]].entries()) {
+    assert.ok(Math.hypot(stroke[i][0] - x, stroke[i][1] - y) < 0.02, `${stroke[i]}`);
+  }
+  assert.equal(dot.length, 1);
+  for (const damaged of ["A", "____", "A===", "/w"]) assert.ok(strokesOf(damaged).length <= 1, damaged);
+});
+
+Deno.test("planePoints() puts points on drawn strokes, evenly", () => {
+  const drawn = drawnText([[[-2, 0], [2, 0]]]);
+  const points = planePoints({ data: "drawn", drawn });
+  assert.equal(points.length, 2048);
+  const left = points.filter((x, i) => i % 2 === 0 && x < 0).length;
+  assert.ok(Math.abs(left - 512) < 20, `${left}`);
+  assert.ok(points.every((y, i) => i % 2 === 0 || Math.abs(y) < 0.2));
+  assert.throws(
+    () => planePoints({ data: "drawn", drawn: "" }),
+    /Cannot train on drawn data: there are no strokes/,
+  );
+});
+
+Deno.test("planePoints() are about as large as noise for every data set, and differ from each other", () => {
+  const seen = new Set<string>();
+  for (const data of ["moons", "ring", "checkerboard", "spiral", "letters"] as const) {
+    const points = planePoints({ data, drawn: "" });
+    const size = Math.sqrt(points.reduce((sum, value) => sum + value * value, 0) / points.length);
+    assert.ok(size > 0.8 && size < 1.6, `${data}: ${size}`);
+    assert.ok(points.every((value) => Math.abs(value) < 3.2), `${data} is inside the plane`);
+    seen.add(points.join());
+  }
+  assert.equal(seen.size, 5);
+});
