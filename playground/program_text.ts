@@ -17,7 +17,7 @@ export function programText(settings: PlaygroundSettings, base = "./"): string {
   const converts = prediction !== "velocity" || path !== "linear";
   return `// Trains what the playground trains at ${addressOf(settings)}
 // Save it beside mod.ts of the library, and run it: deno run --allow-read FILE.ts
-import * as flow from "${base}mod.ts";
+import * as flow from "${base}${whole ? "web/" : ""}mod.ts";
 import { planePoints } from "${base}playground/plane_data.ts";
 import { ${helpers} } from "${base}playground/plane_training.ts";
 

@@ -19,6 +19,7 @@ import { PlanePointer } from "./plane_pointer.ts";
 import { readingOf } from "./readings.ts";
 import { RemoteTraining } from "./remote_training.ts";
 import { Story } from "./story.ts";
+import { TakeAway } from "./take_away.ts";
 
 /** The page: its settings are the address, and all else follows from them. */
 export class App {
@@ -29,6 +30,7 @@ export class App {
   readonly #story = new Story();
   readonly #controls: Controls;
   readonly #clock: Clock;
+  readonly #takeAway: TakeAway;
   #settings: PlaygroundSettings;
   #remote: RemoteTraining;
   #device = "";
@@ -51,6 +53,11 @@ export class App {
       onLook: () => this.#watch(),
       onDraw: (drawn) => this.change({ drawn }),
     });
+    this.#takeAway = new TakeAway(
+      this.#plane,
+      () => this.#settings,
+      (message) => this.#remote.send(message),
+    );
     const { settings, problems } = parseAddress(location.hash);
     this.#settings = settings;
     this.#remote = this.#newRemote();
@@ -59,10 +66,6 @@ export class App {
     this.#begin();
     this.#watch();
     this.#listen(still);
-  }
-
-  get settings(): PlaygroundSettings {
-    return this.#settings;
   }
 
   /** Changes settings, and the address with them. */
@@ -181,6 +184,8 @@ export class App {
       case "floor":
         this.#chart.floor = message.floor;
         return this.#chart.changed();
+      case "file":
+        return this.#takeAway.save(message.name, message.bytes);
       case "rested":
         this.#done = message.done;
         this.#digest = message.digest;

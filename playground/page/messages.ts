@@ -18,7 +18,8 @@ export type ToWorker =
   | { readonly kind: "run"; readonly running: boolean }
   | { readonly kind: "step" }
   | { readonly kind: "watch"; readonly watched: Watched }
-  | { readonly kind: "weights" };
+  | { readonly kind: "weights" }
+  | { readonly kind: "gif"; readonly side: number; readonly frames: readonly Uint8ClampedArray[] };
 
 /** The network's velocity at a watched place. */
 export interface Look {
@@ -59,5 +60,5 @@ export type FromWorker =
   | { readonly kind: "look"; readonly training: number; readonly look: Look }
   | { readonly kind: "floor"; readonly training: number; readonly floor: number }
   | { readonly kind: "rested"; readonly training: number; readonly digest: string; readonly done: boolean }
-  | { readonly kind: "weights"; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "file"; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "failed"; readonly message: string };

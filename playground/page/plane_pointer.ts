@@ -3,7 +3,8 @@ import { byId } from "../../viz/report/page/dom.ts";
 import type { Point } from "../plane_data.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { drawnText, halfSide, strokesOf } from "../strokes.ts";
-import { placeAt, type PlaneCanvas } from "./plane_canvas.ts";
+import type { PlaneCanvas } from "./plane_canvas.ts";
+import { placeAt } from "./plane_pen.ts";
 
 /** What pointer and keys do. */
 interface Mode {

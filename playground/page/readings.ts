@@ -1,6 +1,6 @@
 import type { Point } from "../plane_data.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { placeAt, type PlaneState } from "./plane_canvas.ts";
+import { placeAt, type PlaneState } from "./plane_pen.ts";
 
 /** Dots whose distance from the data is averaged. */
 const measured = 128;

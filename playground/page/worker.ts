@@ -1,6 +1,8 @@
 /// <reference lib="dom" />
+import { encodeGif } from "../../viz/image/gif.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/work.ts";
+import { indexedFrames } from "../indexed_frames.ts";
 import type { Library } from "../library.ts";
 import { lossFloor } from "../loss_floor.ts";
 import { openDevice, PlaneTraining } from "../plane_training.ts";
@@ -85,6 +87,8 @@ class BackgroundTrainer {
         return message.watched.drops.length > 0 ? await this.#show() : await this.#look();
       case "weights":
         return await this.#sendWeights();
+      case "gif":
+        return sendGif(message.frames, message.side);
     }
   }
 
@@ -184,8 +188,14 @@ class BackgroundTrainer {
     if (!this.#current) return;
     const { training } = this.#current;
     const bytes = this.#library.encodeSafetensors(await training.weights(), training.notes());
-    send({ kind: "weights", bytes });
+    send({ kind: "file", name: "playground.safetensors", bytes });
   }
+}
+
+function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {
+  const { pictures, palette } = indexedFrames(frames, side);
+  const bytes = encodeGif(pictures, palette, { delay: 80, hold: 1200 });
+  send({ kind: "file", name: "playground.gif", bytes: Uint8Array.from(bytes) });
 }
 
 function send(message: FromWorker): void {

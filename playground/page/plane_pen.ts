@@ -1,0 +1,86 @@
+/// <reference lib="dom" />
+import type { ExactField } from "../exact_field.ts";
+import type { Point } from "../plane_data.ts";
+import type { Moved } from "../plane_views.ts";
+import type { PlaygroundSettings } from "../settings.ts";
+import { halfSide } from "../strokes.ts";
+import { type Colours, label } from "./canvas.ts";
+import type { Frame, Lesson, Look } from "./messages.ts";
+
+/** What the plane shows. */
+export interface PlaneState {
+  step: PlaygroundSettings["step"];
+  t: number;
+  lesson?: Lesson;
+  exact?: ExactField;
+  frame?: Frame;
+  /** The place of the pointer, or of the keys. */
+  probe: Point;
+  look?: Look | undefined;
+  /** The pair that is shown, and how many there are. */
+  pair: number;
+  /** Strokes in progress, and where the pen is; undefined unless data is drawn. */
+  strokes?: readonly (readonly Point[])[] | undefined;
+  pen: boolean;
+}
+
+/** Draws at places of the plane. */
+export class PlanePen {
+  /** @param size side of the canvas in pixels */
+  constructor(
+    readonly context: CanvasRenderingContext2D,
+    readonly size: number,
+    readonly colours: Colours,
+    readonly paper: string,
+  ) {}
+
+  /** A place as a pixel. */
+  pixel([x, y]: Point): [number, number] {
+    const { size } = this;
+    return [(x / halfSide + 1) / 2 * size, (1 - y / halfSide) / 2 * size];
+  }
+
+  /** A filled circle; the radius is in pixels. */
+  dot(place: Point, radius: number): void {
+    const [x, y] = this.pixel(place);
+    this.context.beginPath();
+    this.context.arc(x, y, radius, 0, 7);
+    this.context.fill();
+  }
+
+  /** A line through places. */
+  line(places: readonly Point[]): void {
+    this.context.beginPath();
+    places.forEach((place, i) => this.context[i === 0 ? "moveTo" : "lineTo"](...this.pixel(place)));
+    this.context.stroke();
+  }
+
+  /** Writes beside a place: to its right (side 1) or left, or where there is room. */
+  label(
+    text: string,
+    place: Point,
+    colour: string,
+    { side = 1, down = 0 } = {},
+  ): void {
+    const [x, y] = this.pixel(place);
+    const needed = 8 * text.length + 20;
+    const right = side > 0 ? x < this.size - needed : x < needed;
+    label(this.context, text, [right ? x + 11 : x - 11, y + down], colour, {
+      align: right ? "left" : "right",
+      paper: this.paper,
+    });
+  }
+}
+
+/** The place of dot n at t: between the ends of a step on a straight line. */
+export function placeAt({ times, places }: Moved, n: number, t: number): Point {
+  const N = places.length / 2 / times.length;
+  let k = 0;
+  while (k < times.length - 2 && times[k + 1] <= t) k++;
+  const share = Math.max(0, Math.min(1, (t - times[k]) / (times[k + 1] - times[k])));
+  const at = (axis: number) => {
+    const [before, after] = [k, k + 1].map((step) => places[2 * (step * N + n) + axis]);
+    return before + share * (after - before);
+  };
+  return [at(0), at(1)];
+}

@@ -1,0 +1,165 @@
+/// <reference lib="dom" />
+import type { Point } from "../plane_data.ts";
+import type { Moved } from "../plane_views.ts";
+import { arrow, mixed } from "./canvas.ts";
+import { placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
+
+/** Most lines of a fan, lessons of a dropped dot, and trails. */
+const [mostLines, lessons, trails] = [160, 18, 40];
+
+/** Pairs of noise and data, one of them in bold with its velocity. */
+export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState): void {
+  if (!lesson || !exact) return;
+  const { noise, data, velocity, muted } = pen.colours;
+  const N = lesson.x0.length / 2;
+  const ends = (n: number): [Point, Point] => [pointOf(lesson.x0, n % N), pointOf(lesson.x1, n % N)];
+  const curve = ([x0, x1]: [Point, Point]) =>
+    Array.from({ length: 25 }, (_, k) => exact.between(x0, x1, k / 24));
+  for (let n = 1; n <= 24; n++) {
+    const [x0, x1] = ends(pair + n);
+    pen.context.globalAlpha = 0.25;
+    pen.context.strokeStyle = muted;
+    pen.context.lineWidth = 1;
+    pen.line(curve([x0, x1]));
+    pen.context.globalAlpha = 0.5;
+    pen.context.fillStyle = noise;
+    pen.dot(x0, 2.2);
+    pen.context.fillStyle = data;
+    pen.dot(x1, 2.2);
+  }
+  pen.context.globalAlpha = 1;
+  const [x0, x1] = ends(pair);
+  pen.context.strokeStyle = pen.colours.ink;
+  pen.context.lineWidth = 1.6;
+  pen.line(curve([x0, x1]));
+  const at = exact.between(x0, x1, t);
+  const [before, after] = [Math.max(0, t - 0.01), Math.min(1, t + 0.01)].map((s) => exact.between(x0, x1, s));
+  const slope = 0.3 / (Math.min(1, t + 0.01) - Math.max(0, t - 0.01));
+  pen.context.strokeStyle = velocity;
+  const tip: Point = [at[0] + slope * (after[0] - before[0]), at[1] + slope * (after[1] - before[1])];
+  arrow(pen.context, pen.pixel(at), pen.pixel(tip), 3);
+  pen.context.fillStyle = noise;
+  pen.dot(x0, 6);
+  pen.context.fillStyle = data;
+  pen.dot(x1, 6);
+  pen.context.fillStyle = mixed(noise, data, t);
+  pen.dot(at, 5);
+  const side = x1[0] > x0[0] ? 1 : -1;
+  pen.label("noise", x0, noise, { side: -side });
+  pen.label("data", x1, data, { side });
+  pen.label("velocity = data − noise", at, velocity, { side, down: tip[1] > at[1] ? 18 : -18 });
+}
+
+/** All lines through the probed place, their mean, and the network's velocity. */
+export function drawFan(pen: PlanePen, { exact, lesson, probe, t, look, frame }: PlaneState): void {
+  if (!exact) return;
+  const { ink, velocity, data, noise } = pen.colours;
+  const now = Math.min(t, 0.99);
+  const { weights, mean } = exact.meeting(probe, now);
+  const likely = Array.from(weights, (weight, i) => ({ weight, i })).sort((a, b) => b.weight - a.weight);
+  const least = 0.02 * likely[0].weight;
+  const lines = likely.filter(({ weight }) => weight > least).length;
+  const every = Math.ceil(lines / mostLines);
+  const darkest = Math.min(0.7, 24 * every / lines);
+  const random = lesson?.closed ?? false;
+  pen.context.lineWidth = 1;
+  likely.forEach(({ weight, i }, rank) => {
+    if (!random || rank % every > 0 || weight <= least) return;
+    const start = exact.start(probe, now, i);
+    pen.context.globalAlpha = darkest * (0.1 + 0.9 * weight / likely[0].weight);
+    pen.context.strokeStyle = ink;
+    pen.line(Array.from({ length: 13 }, (_, k) => exact.between(start, exact.point(i), k / 12)));
+    pen.context.fillStyle = data;
+    pen.dot(exact.point(i), 2);
+    pen.context.fillStyle = noise;
+    pen.dot(start, 2);
+  });
+  pen.context.globalAlpha = 1;
+  const reach = Math.max(0.15, 1 - now);
+  const tipOf = ([vx, vy]: Point): Point => [probe[0] + reach * vx, probe[1] + reach * vy];
+  if (random) {
+    pen.context.strokeStyle = ink;
+    arrow(pen.context, pen.pixel(probe), pen.pixel(tipOf(mean)), 6, 18);
+  }
+  const seen = look && frame && look.place[0] === probe[0] && look.place[1] === probe[1] &&
+      Math.abs(look.t - now) < 1e-9
+    ? look
+    : undefined;
+  if (seen) {
+    pen.context.strokeStyle = velocity;
+    arrow(pen.context, pen.pixel(probe), pen.pixel(tipOf(seen.velocity)), 2.5);
+  }
+  pen.context.fillStyle = mixed(noise, data, now);
+  pen.dot(probe, 5);
+  if (random) pen.label("mean of all lines", tipOf(mean), ink, { down: 14 });
+  if (seen) pen.label("network", tipOf(seen.velocity), velocity, { down: random ? -14 : 0 });
+}
+
+/** Dropped dots, their straight lessons and their trajectories. */
+export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): void {
+  if (!frame || !exact) return;
+  const { muted, noise, data, velocity } = pen.colours;
+  for (const moved of frame.drops) {
+    const start = placeAt(moved, 0, 0);
+    pen.context.strokeStyle = muted;
+    pen.context.setLineDash([3, 4]);
+    pen.context.globalAlpha = 0.55;
+    pen.context.lineWidth = 1;
+    for (let k = 0; k < lessons; k++) {
+      const end = exact.point(Math.floor((k + 0.5) / lessons * exact.size));
+      pen.line(Array.from({ length: 13 }, (_, i) => exact.between(start, end, i / 12)));
+    }
+    pen.context.setLineDash([]);
+    pen.context.globalAlpha = 1;
+    pen.context.strokeStyle = velocity;
+    pen.context.lineWidth = 3;
+    pen.line(Array.from(moved.times, (s) => placeAt(moved, 0, s)));
+    pen.context.fillStyle = noise;
+    pen.dot(start, 5);
+    pen.context.fillStyle = mixed(noise, data, t);
+    pen.dot(placeAt(moved, 0, t), 6);
+  }
+  const last = frame.drops[frame.drops.length - 1];
+  if (!last) return;
+  pen.label("start", placeAt(last, 0, 0), noise);
+  pen.label("trajectory", placeAt(last, 0, 0.6), velocity, { down: -14 });
+}
+
+/** The solver's steps of some dots. */
+export function drawTrails(pen: PlanePen, shown: Moved): void {
+  const { times } = shown;
+  pen.context.strokeStyle = pen.colours.velocity;
+  pen.context.fillStyle = pen.colours.velocity;
+  pen.context.globalAlpha = 0.5;
+  pen.context.lineWidth = 1;
+  for (let n = 0; n < trails; n++) {
+    const path = Array.from(times, (t) => placeAt(shown, n, t));
+    pen.line(path);
+    if (path.length <= 9) path.forEach((place) => pen.dot(place, 1.8));
+  }
+  pen.context.globalAlpha = 1;
+}
+
+/** Marks the mean of the data. */
+export function drawMiddle(pen: PlanePen, { exact }: PlaneState): void {
+  if (!exact) return;
+  let [x, y] = [0, 0];
+  for (let i = 0; i < exact.size; i++) {
+    x += exact.point(i)[0] / exact.size;
+    y += exact.point(i)[1] / exact.size;
+  }
+  const [px, py] = pen.pixel([x, y]);
+  pen.context.strokeStyle = pen.colours.ink;
+  pen.context.lineWidth = 2;
+  pen.context.beginPath();
+  for (const side of [-1, 1]) {
+    pen.context.moveTo(px - 7, py - 7 * side);
+    pen.context.lineTo(px + 7, py + 7 * side);
+  }
+  pen.context.stroke();
+  pen.label("middle of the data", [x, y], pen.colours.ink);
+}
+
+function pointOf(points: Float32Array, n: number): Point {
+  return [points[2 * n], points[2 * n + 1]];
+}

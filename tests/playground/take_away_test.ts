@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { indexedFrames } from "../../playground/indexed_frames.ts";
+import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
+import { programText } from "../../playground/program_text.ts";
+import { parseAddress } from "../../playground/settings.ts";
+import * as flow from "../../web/mod.ts";
+import { withFolder } from "../folder.ts";
+import { testNeeding } from "../permissions.ts";
+
+const base = import.meta.resolve("../../");
+
+for (
+  const address of [
+    "#steps=30&moves=2",
+    "#steps=20&data=ring&pairs=nearest&path=cosine&prediction=noise&times=u_shaped&solver=heun&moves=2&hidden=12",
+    "#steps=6&objective=one_step&batch=32&moves=1",
+  ]
+) {
+  testNeeding(
+    { read: true, write: true },
+    `programText(): its program trains what ${address} trains`,
+    () =>
+      withFolder(async (folder) => {
+        const { settings } = parseAddress(address);
+        await openDevice(flow, 1);
+        const training = new PlaneTraining(flow, settings);
+        while (!training.done) await training.train(1000);
+        const file = join(folder, "program.ts");
+        await Deno.writeTextFile(file, programText(settings, base));
+        const printed: unknown[] = [];
+        const { log } = console;
+        console.log = (...words) => void printed.push(...words);
+        try {
+          await import(`file://${file}`);
+        } finally {
+          console.log = log;
+        }
+        const [loss, digest, dots] = printed as [string, string, Float32Array];
+        assert.match(loss, /^loss \d+\.\d{4}, the mean of the last steps$/);
+        assert.equal(digest, await training.digest());
+        assert.equal(dots.length, 2 * 512);
+        assert.ok(dots.every(Number.isFinite));
+      }),
+  );
+}
+
+Deno.test("indexedFrames() keeps up to 255 colours as they are, and takes the nearest for others", () => {
+  const frame = (colour: (i: number) => readonly number[]) =>
+    Uint8ClampedArray.from({ length: 4 * 16 }, (_, k) => k % 4 === 3 ? 255 : colour(k >> 2)[k % 4]);
+  const few = frame((i) => i < 8 ? [250, 120, 30] : [10, 20, 200]);
+  const { pictures: [picture], palette } = indexedFrames([few], 4);
+  const shown = [...picture.pixels].flatMap((index) => [...palette.subarray(3 * index, 3 * index + 3), 255]);
+  assert.deepEqual(shown, [...few]);
+  const many = Array.from(
+    { length: 40 },
+    (_, f) => frame((i) => [8 * ((16 * f + i) % 32), 8 * (f % 32), 8 * (f % 5)]),
+  );
+  const { pictures, palette: most } = indexedFrames(many, 4);
+  const awayFrom = (f: number, i: number, index: number) =>
+    Math.hypot(...[0, 1, 2].map((c) => most[3 * index + c] - many[f][4 * i + c]));
+  for (const [f, { pixels }] of pictures.entries()) {
+    pixels.forEach((index, i) => {
+      const nearest = Math.min(...Array.from({ length: 255 }, (_, other) => awayFrom(f, i, other)));
+      assert.ok(index < 255 && awayFrom(f, i, index) <= nearest, `${index}`);
+    });
+  }
+});
