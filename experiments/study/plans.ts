@@ -58,10 +58,10 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
     evaluation: { guidance: 1, solvers: usualSolvers },
   },
   few_steps: {
-    doc: "ways to few evaluations: flow maps by both rules and reflow, each 12,800 images",
-    grid: { stages: ["bake+mean", "bake+shortcut", "reflow:whole=0.5"] },
+    doc: "ways to few evaluations: flow maps by both rules, reflow and drift, each 19,200 images",
+    grid: { stages: ["bake+mean", "bake+shortcut", "reflow:whole=0.5", "reflow+drift"] },
     fixed: { model: "residual", teacher: "checkpoints/mnist_classes.safetensors", batchSize: 64 },
-    budget: { steps: 200 },
+    budget: { steps: 300 },
     evaluation: {
       count: 2000,
       solver: "map:steps=1",
