@@ -20,7 +20,9 @@ const delay = 80;
 /** Largest colour distance at which a pixel stays as in the previous frame. */
 const tolerance = 24;
 
-/** The stroke drawn at t = 0.45, a seven; coordinates are fractions of the image's sides. */
+/** Where someone starts to paint, in hundredths of t. */
+const paintedAt = 36;
+/** The stroke, a seven; coordinates are fractions of the image's sides. */
 const stroke = [[0.22, 0.2], [0.78, 0.2], [0.5, 0.85]] as const;
 
 async function film(page: Page, frame: () => Promise<void>): Promise<void> {
@@ -35,7 +37,7 @@ async function film(page: Page, frame: () => Promise<void>): Promise<void> {
   const several = async (count: number) => {
     for (let i = 0; i < count; i++) await frame();
   };
-  for (let position = 0; position <= 45; position += 3) await moveTo(position);
+  for (let position = 0; position <= paintedAt; position += 3) await moveTo(position);
   await page.locator("#paint").click();
   const { x, y, width, height } = (await page.locator("#view-x").boundingBox())!;
   const at = ([column, row]: readonly [number, number]) => [x + column * width, y + row * height] as const;
@@ -54,11 +56,11 @@ async function film(page: Page, frame: () => Promise<void>): Promise<void> {
   await page.mouse.move(x + width / 2, y - 200);
   await page.waitForTimeout(1000);
   await several(4);
-  for (let position = 45; position <= 100; position += 3) await moveTo(Math.min(position, 100));
+  for (let position = paintedAt; position <= 100; position += 3) await moveTo(Math.min(position, 100));
   await moveTo(100);
 }
 
-const [report, out] = Deno.args;
+const [report, out, seed = "0"] = Deno.args;
 const program = await chromium();
 if (report === undefined || out === undefined || typeof program !== "string") {
   throw new Error("Cannot record: expected two arguments, the report and the GIF to write, and Chromium");
@@ -70,6 +72,11 @@ await page.goto(pathToFileURL(resolve(report)).href);
 await page.locator("#explorer").scrollIntoViewIfNeeded();
 await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
 await page.locator("#brush-size").evaluate((size) => (size as HTMLInputElement).value = "3");
+await page.locator("details:has(#live-seed) summary").first().click();
+await page.locator("#live-class").selectOption("none"); // the paint alone says what it becomes
+await page.locator("#live-seed").fill(seed);
+await page.locator("#live-draw").click();
+await page.waitForFunction((seed) => document.body.innerText.includes(`Seed ${seed}:`), seed);
 await page.locator("#flow .panels").evaluate((panels) => panels.scrollIntoView({ block: "start" }));
 await page.waitForTimeout(1000);
 await film(page, async () => {
@@ -77,7 +84,7 @@ await film(page, async () => {
     ["#view-x", "#view-end"].map((id) => page.locator(id).boundingBox()),
   );
   const { x, y } = first!;
-  const clip = { x, y, width: last!.x + last!.width - x, height: first!.height + 72 };
+  const clip = { x, y, width: last!.x + last!.width - x, height: first!.height + 66 };
   const { width, height, data } = decode(await page.screenshot({ clip }));
   const rgba = new Uint8Array(4 * width * height).fill(255);
   const channels = data.length / (width * height);
