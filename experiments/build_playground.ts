@@ -1,14 +1,32 @@
+import { digitPixels, halved } from "../playground/digits_parts.ts";
 import { playgroundHtml } from "../playground/playground_html.ts";
 import library from "../web/flow.js" with { type: "text" };
+import type { LabelledImages } from "./data/dataset.ts";
+import { loadDataset } from "./data/load_dataset.ts";
 import { say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { outputFile } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 
-/** The playground as one HTML file. */
-export function playgroundPage(): Promise<string> {
-  return Promise.resolve(playgroundHtml({ library }));
+/** Images to train on, and to measure the loss on. */
+const [trained, measured] = [3000, 256];
+
+/** The playground as one HTML file, with networks of this checkout and some images of MNIST. */
+export async function playgroundPage(): Promise<string> {
+  const read = (name: string) =>
+    Deno.readFile(new URL(`../checkpoints/${name}.safetensors`, import.meta.url));
+  const weights = ["mnist_classes", "mnist_one_step", "judge_mnist"].map(async (name) =>
+    halved(await read(name))
+  );
+  const [flow, oneStep, judge] = await Promise.all(weights);
+  const { train, test } = await loadDataset();
+  const first = ({ images, labels }: LabelledImages, count: number) => ({
+    images: images.subarray(0, count * digitPixels),
+    labels: labels!.subarray(0, count),
+  });
+  const digits = { flow, oneStep, judge, train: first(train, trained), heldOut: first(test, measured) };
+  return playgroundHtml({ library, digits });
 }
 
 /** `deno task build:playground`: the playground as a file that works without a server. */

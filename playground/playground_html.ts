@@ -1,6 +1,7 @@
 import { deflateSync } from "npm:fflate@0.8.3";
 import { base64 } from "../viz/image/base64.ts";
 import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
+import { type DigitsParts, packedDigits } from "./digits_parts.ts";
 import body from "./page/body.html" with { type: "text" };
 import style from "./page/page.css" with { type: "text" };
 import program from "./page.js" with { type: "text" };
@@ -9,6 +10,8 @@ import program from "./page.js" with { type: "text" };
 export interface PlaygroundParts {
   /** Text of `web/flow.js`. */
   readonly library: string;
+  /** For the step of digits. */
+  readonly digits: DigitsParts;
 }
 
 /**
@@ -16,12 +19,16 @@ export interface PlaygroundParts {
  *
  * @returns text of a `.html` file
  */
-export function playgroundHtml({ library }: PlaygroundParts): string {
+export function playgroundHtml({ library, digits }: PlaygroundParts): string {
   return htmlFile(
     "Flow matching, live",
     style,
     markup`${new Markup(body)}
 ${bytesScript("library", deflateSync(new TextEncoder().encode(library)))}
+${bytesScript("part-flow", digits.flow)}
+${bytesScript("part-one-step", digits.oneStep)}
+${bytesScript("part-judge", digits.judge)}
+${bytesScript("part-images", packedDigits(digits))}
 <script>${inScript(program)}</script>`,
   );
 }

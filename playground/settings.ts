@@ -109,6 +109,11 @@ export const settings = {
     trains: false,
   }),
   moves: number("Solver steps", 32, [1, 64], { trains: false }),
+  start: choice("Digits start from", {
+    checkpoint: "a trained network",
+    blank28: "nothing, 28 × 28",
+    blank14: "nothing, 14 × 14",
+  }, { trains: false }),
   threads: number("Threads", 1, [1, 64], { trains: false }),
   t: number("t", 1, [0, 1], { whole: false, trains: false }),
 } as const;

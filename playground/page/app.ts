@@ -12,8 +12,10 @@ import {
 import { strokesOf } from "../strokes.ts";
 import { Clock } from "./clock.ts";
 import { Controls } from "./controls.ts";
+import { DigitsSession } from "./digits_session.ts";
+import { DigitsStage } from "./digits_stage.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
-import type { Frame, FromWorker, Lesson } from "./messages.ts";
+import type { DigitsReport, Frame, FromWorker, Lesson } from "./messages.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
 import { readingOf } from "./readings.ts";
@@ -31,9 +33,14 @@ export class App {
   readonly #controls: Controls;
   readonly #clock: Clock;
   readonly #takeAway: TakeAway;
+  /** Absent if the page holds no digits. */
+  readonly #digits: DigitsSession | undefined;
   #settings: PlaygroundSettings;
   #remote: RemoteTraining;
   #device = "";
+  /** The losses in the plane. */
+  #curve = new LossCurve();
+  #floor: number | undefined;
   /** The number of the training; messages of earlier ones are dropped. */
   #training = 0;
   /** Whether the reader lets it train. */
@@ -58,12 +65,16 @@ export class App {
       () => this.#settings,
       (message) => this.#remote.send(message),
     );
+    this.#digits = DigitsStage.held
+      ? new DigitsSession((command) => this.#remote.send({ kind: "digits", command }))
+      : undefined;
     const { settings, problems } = parseAddress(location.hash);
     this.#settings = settings;
     this.#remote = this.#newRemote();
     this.#tellProblems(problems);
     this.#show();
     this.#begin();
+    if (this.#showsDigits) this.#digits?.enter(settings);
     this.#watch();
     this.#listen(still);
   }
@@ -98,9 +109,13 @@ export class App {
     });
     byId("reset").addEventListener("click", () => {
       if (this.#failed) this.#remote = this.#newRemote();
-      this.#running = true;
       this.tell("");
-      this.#begin();
+      if (this.#showsDigits) this.#digits?.begin(this.#settings);
+      else {
+        this.#running = true;
+        this.#begin();
+      }
+      this.#showButtons();
     });
     byId("another-pair").addEventListener("click", () => {
       this.#plane.state.pair++;
@@ -111,7 +126,15 @@ export class App {
     if (!still && this.#settings.step === "watch" && this.#settings.t === 1) this.#clock.play();
   }
 
+  get #showsDigits(): boolean {
+    return this.#settings.step === "digits";
+  }
+
   #run(): void {
+    if (this.#showsDigits) {
+      this.#digits?.run(!this.#digits.running);
+      return this.#showButtons();
+    }
     this.#running = this.#done || !this.#running;
     if (this.#done) this.change({ steps: this.#settings.steps + table.steps.default });
     this.#sendRunning();
@@ -120,6 +143,7 @@ export class App {
 
   #newRemote(): RemoteTraining {
     this.#failed = false;
+    this.#digits?.forget();
     return new RemoteTraining(this.#program, this.#settings.threads, (message) => this.#take(message));
   }
 
@@ -136,6 +160,8 @@ export class App {
       this.#done &&= settings.steps <= before.steps;
       this.#remote.send({ kind: "change", training: this.#training, settings });
     }
+    if (this.#showsDigits) this.#digits?.enter(settings);
+    if (this.#showsDigits !== (before.step === "digits")) this.#sendRunning();
     this.#watch();
     this.#showButtons();
   }
@@ -147,15 +173,17 @@ export class App {
     this.#training++;
     this.#done = false;
     this.#digest = "";
-    this.#chart.curve = new LossCurve();
-    this.#chart.floor = undefined;
+    this.#curve = new LossCurve();
+    this.#floor = undefined;
     this.#remote.send({ kind: "train", training: this.#training, settings: this.#settings });
     this.#sendRunning();
     this.#showButtons();
   }
 
   #sendRunning(): void {
-    this.#remote.send({ kind: "run", running: this.#running && !document.hidden });
+    const visible = !document.hidden;
+    this.#remote.send({ kind: "run", running: this.#running && visible && !this.#showsDigits });
+    this.#digits?.send(visible && this.#showsDigits);
   }
 
   #watch(): void {
@@ -182,8 +210,10 @@ export class App {
         this.#plane.state.look = message.look;
         return this.#showReading();
       case "floor":
-        this.#chart.floor = message.floor;
-        return this.#chart.changed();
+        this.#floor = message.floor;
+        return this.#showLosses();
+      case "digits":
+        return this.#takeDigits(message.report);
       case "file":
         return this.#takeAway.save(message.name, message.bytes);
       case "rested":
@@ -208,17 +238,32 @@ export class App {
 
   #takeFrame(frame: Frame): void {
     this.#plane.state.frame = frame;
-    this.#chart.curve.add(frame.losses);
-    this.#chart.changed();
+    this.#curve.add(frame.losses);
+    this.#showLosses();
     this.#plane.changed();
-    this.#showStatus(frame);
     this.#showReading();
     document.documentElement.dataset.step = String(frame.step); // for tests
+  }
+
+  #takeDigits(report: DigitsReport): void {
+    if (report.about === "file") return this.#takeAway.save("digits.safetensors", report.bytes);
+    this.#digits?.take(report);
+    this.#showLosses();
+  }
+
+  /** Shows the losses of what is on the stage, and what is known of its steps. */
+  #showLosses(): void {
+    const digits = this.#showsDigits;
+    this.#chart.curve = digits && this.#digits ? this.#digits.curve : this.#curve;
+    this.#chart.floor = digits ? undefined : this.#floor;
+    this.#chart.changed();
+    byId("status").textContent = digits ? this.#digits?.status() ?? "" : this.#status();
   }
 
   #showTime(t: number): void {
     this.#plane.state.t = t;
     this.#clock.show(t);
+    this.#digits?.showTime(t);
     this.#watch();
   }
 
@@ -233,15 +278,19 @@ export class App {
     if (state.lesson) state.exact = new ExactField(state.lesson.points, path);
     this.#pointer.mode = { step, drawing: data === "drawn" && step === "watch", drawn };
     byId("drawing").hidden = !this.#pointer.mode.drawing;
-    byId("digits-stage").hidden = step !== "digits";
-    byId("plane-stage").hidden = step === "digits";
+    const digits = step === "digits";
+    for (const id of ["digits-stage", "paint-stage"]) byId(id).hidden = !digits;
+    for (const id of ["plane-stage", "data-label"]) byId(id).hidden = digits;
     this.#plane.changed();
   }
 
   #showButtons(): void {
     const { steps } = this.#settings;
-    byId("run").textContent = this.#done ? "Train on" : this.#running ? "Pause" : "Train";
-    byId<HTMLButtonElement>("one-step").disabled = this.#done;
+    const digits = this.#showsDigits;
+    const running = digits ? this.#digits?.running : this.#running && !this.#done;
+    byId("run").textContent = running ? "Pause" : digits || this.#done ? "Train on" : "Train";
+    byId<HTMLButtonElement>("one-step").disabled = this.#done || digits;
+    this.#showLosses();
     byId("more-text").textContent = this.#digest === ""
       ? ""
       : `The weights have the digest ${this.#digest}. This address gives the same ones after ` +
@@ -249,16 +298,16 @@ export class App {
     document.documentElement.dataset.digest = this.#done ? this.#digest : ""; // for tests
   }
 
-  #showStatus({ step, milliseconds }: Frame): void {
+  #status(): string {
     const { steps } = this.#settings;
-    const loss = this.#chart.curve.latest();
-    const parts = [
+    const { step, milliseconds } = this.#plane.state.frame ?? { step: 0, milliseconds: 0 };
+    const loss = this.#curve.latest();
+    return [
       `Step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`,
       ...loss === undefined ? [] : [`loss ${loss.toFixed(3)}`],
       ...milliseconds === 0 ? [] : [`${milliseconds.toFixed(2)} ms a step`],
       this.#device.split(",")[0],
-    ];
-    byId("status").textContent = parts.join(" · ");
+    ].join(" · ");
   }
 
   #showReading(): void {

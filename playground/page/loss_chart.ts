@@ -96,9 +96,7 @@ export class LossChart {
       context.textAlign = "right";
       context.fillText(loss === 0 ? "0" : String(Number(loss.toFixed(2))), left - 6, y(loss));
     }
-    context.textAlign = "left";
-    context.fillText("loss", left + 6, top + 4);
-    context.textAlign = "right";
+    context.fillText("loss", right, top + 2);
     context.fillText(`step ${this.curve.count.toLocaleString("en")}`, right, height - 9);
     context.strokeStyle = velocity;
     context.lineWidth = 2;

@@ -1,3 +1,4 @@
+import type { DrawnDigits } from "../digits_training.ts";
 import type { Point } from "../plane_data.ts";
 import type { Moved } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
@@ -19,6 +20,7 @@ export type ToWorker =
   | { readonly kind: "step" }
   | { readonly kind: "watch"; readonly watched: Watched }
   | { readonly kind: "weights" }
+  | { readonly kind: "digits"; readonly command: DigitsCommand }
   | { readonly kind: "gif"; readonly side: number; readonly frames: readonly Uint8ClampedArray[] };
 
 /** The network's velocity at a watched place. */
@@ -61,4 +63,34 @@ export type FromWorker =
   | { readonly kind: "floor"; readonly training: number; readonly floor: number }
   | { readonly kind: "rested"; readonly training: number; readonly digest: string; readonly done: boolean }
   | { readonly kind: "file"; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "digits"; readonly report: DigitsReport }
   | { readonly kind: "failed"; readonly message: string };
+
+/** A message about digits to the worker. The first `begin` brings what the page holds, as text. */
+export type DigitsCommand =
+  | {
+    readonly act: "begin";
+    readonly settings: PlaygroundSettings;
+    readonly parts?: Readonly<Record<string, string>>;
+    readonly running: boolean;
+  }
+  | { readonly act: "run"; readonly running: boolean }
+  | { readonly act: "paint"; readonly pixels: Float32Array; readonly t: number; readonly label: number }
+  | { readonly act: "save" };
+
+/** What is seen of a training on digits. */
+export interface DigitsFrame {
+  readonly step: number;
+  /** The losses since the last frame. */
+  readonly losses: Float32Array<ArrayBuffer>;
+  readonly drawn: DrawnDigits;
+  readonly milliseconds: number;
+  /** The loss on images that are not trained on: at the start, and the latest. */
+  readonly heldOut: { readonly first: number; readonly now: number } | undefined;
+}
+
+/** A message about digits from the worker. */
+export type DigitsReport =
+  | { readonly about: "frame"; readonly frame: DigitsFrame }
+  | { readonly about: "led"; readonly pixels: Float32Array<ArrayBuffer> }
+  | { readonly about: "file"; readonly bytes: Uint8Array<ArrayBuffer> };

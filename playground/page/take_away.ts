@@ -24,7 +24,13 @@ export class TakeAway {
       const base = location.protocol === "http:" ? `${location.origin}/` : "./";
       void copy(programText(settings(), base), "The program");
     });
-    on("save-weights", () => send({ kind: "weights" }));
+    on(
+      "save-weights",
+      () =>
+        send(
+          settings().step === "digits" ? { kind: "digits", command: { act: "save" } } : { kind: "weights" },
+        ),
+    );
     on("save-picture", () => this.#plane.element.toBlob((blob) => blob && save(blob, "playground.png")));
     on("save-gif", () => send({ kind: "gif", side, frames: this.#pictures() }));
   }

@@ -8,6 +8,7 @@ import { lossFloor } from "../loss_floor.ts";
 import { openDevice, PlaneTraining } from "../plane_training.ts";
 import { PlaneViews } from "../plane_views.ts";
 import { needsTraining, type PlaygroundSettings } from "../settings.ts";
+import { breathe, DigitsWorker } from "./digits_worker.ts";
 import type { FromWorker, ToWorker, Watched } from "./messages.ts";
 
 /** Milliseconds of a burst of training, and between frames. */
@@ -38,6 +39,7 @@ interface Current {
 
 class BackgroundTrainer {
   readonly #library: Library;
+  readonly #digits: DigitsWorker;
   #current: Current | undefined;
   #settings: PlaygroundSettings | undefined;
   #watched: Watched = { t: 1, drops: [] };
@@ -52,6 +54,7 @@ class BackgroundTrainer {
 
   private constructor(library: Library) {
     this.#library = library;
+    this.#digits = new DigitsWorker(library, (report) => send({ kind: "digits", report }));
   }
 
   /** Loads the library, deflated and in base64, and opens the device. */
@@ -89,6 +92,8 @@ class BackgroundTrainer {
         return await this.#sendWeights();
       case "gif":
         return sendGif(message.frames, message.side);
+      case "digits":
+        return await this.#digits.take(message.command);
     }
   }
 
@@ -200,13 +205,4 @@ function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {
 
 function send(message: FromWorker): void {
   postMessage(message);
-}
-
-/** Lets the worker take messages. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => resolve();
-    port2.postMessage(undefined);
-  });
 }

@@ -202,6 +202,46 @@ await testReport("the playground trains from a file, and every control works by 
     await goTo(page, "#steps=20");
     assert.equal(await page.locator("#message").isVisible(), false);
   },
+  async "digits: drawn, judged, painted by mouse and by keys, trained on"(page) {
+    await goTo(page, "#steps=20&step=digits");
+    await page.waitForFunction(() => document.documentElement.dataset.digits === "0");
+    const right = Number(/sees the right digit in (\d+) of 10/.exec(await text(page, "held-out"))![1]);
+    assert.ok(right >= 8, `${right}`);
+    const picture = (id: string) =>
+      page.evaluate((id) => (document.getElementById(id) as HTMLCanvasElement).toDataURL(), id);
+    const changes = async (id: string, act: () => Promise<void>) => {
+      const before = await picture(id);
+      await act();
+      await page.waitForFunction(
+        ([id, before]) => (document.getElementById(id) as HTMLCanvasElement).toDataURL() !== before,
+        [id, before],
+      );
+    };
+    await page.locator("#paint").scrollIntoViewIfNeeded();
+    const { x, y, width } = (await page.locator("#paint").boundingBox())!;
+    await changes("led", async () => {
+      await page.mouse.move(x + 0.2 * width, y + 0.5 * width);
+      await page.mouse.down();
+      await page.mouse.move(x + 0.9 * width, y + 0.5 * width, { steps: 6 });
+      await page.mouse.up();
+    });
+    await changes("paint", () => page.locator("#paint-clear").click());
+    await page.locator("#paint").focus();
+    await changes("led", async () => {
+      for (let i = 0; i < 6; i++) await page.keyboard.press("Shift+ArrowUp");
+    });
+    await changes("digits-grid", () => page.locator("#t").fill("0.3"));
+    await page.locator("#run").click();
+    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
+    assert.match(await text(page, "status"), /^Step \d+ · loss 0\.\d+ · \d+ ms a step$/);
+    await page.locator("#run").click();
+    await page.locator('[name="choice-start"][value="blank14"]').focus();
+    await page.keyboard.press(" ");
+    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) === 0);
+    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
+    assert.match(await hashOf(page), /start=blank14/);
+    await page.locator("#run").click();
+  },
   async "nothing is wider than the page"(page) {
     await goTo(page, "#steps=20");
     assert.equal(

@@ -1,0 +1,249 @@
+import type { Model, Normalization, Tensor } from "../web/mod.ts";
+import { digitPixels, type LabelledDigits } from "./digits_parts.ts";
+import type { Library } from "./library.ts";
+import { rateAt } from "./plane_training.ts";
+import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
+
+/** What a training of images begins with. */
+export interface DigitsData {
+  /** A checkpoint of a flow of 28 x 28 digits in ten classes, and of a network that draws in one step. */
+  readonly flow: Uint8Array;
+  readonly oneStep: Uint8Array;
+  readonly judge: Uint8Array;
+  readonly train: LabelledDigits;
+  readonly heldOut: LabelledDigits;
+}
+
+/** Classes, one sample each. */
+export const classCount = 10;
+/** Images of a training step, steps of a sample, and how much classes are exaggerated. */
+const [batch, drawSteps, guidance] = [32, 10, 1.4];
+/** The share of the averaged weights that a step keeps. */
+const keptAverage = 0.99;
+
+/** Samples of the same noise, one of each class. Pixels are 0 black to 1 white. */
+export interface DrawnDigits {
+  /** Side of an image. */
+  readonly side: number;
+  /** f32[K]. */
+  readonly times: Float32Array<ArrayBuffer>;
+  /** In ten steps: at each time, f32[K, 10, side, side]. */
+  readonly many: Float32Array<ArrayBuffer>;
+  /** In one step, f32[10, side, side]. */
+  readonly one: Float32Array<ArrayBuffer>;
+  /** In one step of the network that learned it; none at 14 x 14. */
+  readonly whole?: Float32Array<ArrayBuffer>;
+  /** The nearest training image of each sample, f32[10, side, side]. */
+  readonly nearest: Float32Array<ArrayBuffer>;
+  /** What the judge sees in each sample, and how sure it is. */
+  readonly seen: readonly (readonly [label: number, share: number])[];
+}
+
+/** A network of images in training: from the checkpoint, or from nothing. */
+export class DigitsTraining {
+  readonly side: number;
+  readonly #library: Library;
+  readonly #data: DigitsData;
+  readonly #model: Model;
+  /** The network with averaged weights, which is what draws. */
+  readonly #averaged: Model;
+  readonly #normalization: Normalization;
+  readonly #trainer: InstanceType<Library["Trainer"]>;
+  readonly #order: InstanceType<Library["BatchOrder"]>;
+  readonly #heldOut: () => Promise<number>;
+  readonly #judge: ReturnType<Library["loadJudge"]>;
+  readonly #images: Float32Array<ArrayBuffer>;
+  readonly #rate: number;
+  readonly #draw: (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">>;
+  readonly #painter: { readonly label: Tensor; solve(x: Tensor, from: number): Tensor };
+
+  /** Makes the network on the current device. */
+  constructor(
+    library: Library,
+    data: DigitsData,
+    { start, seed }: Pick<PlaygroundSettings, "start" | "seed">,
+  ) {
+    const { blankInitialiser, createModel, loadCheckpoint, namedParameters, shareParameters, Trainer } =
+      library;
+    this.#library = library;
+    this.#data = data;
+    this.side = start === "blank14" ? 14 : 28;
+    const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
+    const config = start === "checkpoint" ? info.config : { ...info.config, filters: [8, 16, 32], tEmb: 32 };
+    this.#model = start === "checkpoint" ? model : createModel(config, seed);
+    this.#normalization = info.normalization;
+    this.#rate = start === "checkpoint" ? 1e-4 : 2e-3;
+    this.#judge = library.loadJudge(data.judge, "the judge of the page");
+    this.#images = pixelsOf(data.train, this.side);
+    const { source, size } = this.#sourceOf(this.#images, data.train.labels);
+    this.#trainer = new Trainer(this.#model, source, {
+      batchSize: batch,
+      seed,
+      learningRate: this.#rate,
+      ema: keptAverage,
+      labelDropout: 0.1,
+    });
+    this.#order = new library.BatchOrder(Uint32Array.from({ length: size }, (_, i) => i), batch, seed);
+    this.#averaged = createModel(config, blankInitialiser);
+    shareParameters(namedParameters(this.#averaged), this.#trainer.averaged);
+    this.#heldOut = this.#measurer();
+    this.#draw = this.#drawer(seed);
+    this.#painter = this.#newPainter();
+  }
+
+  /** Steps taken. */
+  get step(): number {
+    return this.#trainer.step;
+  }
+
+  /** Takes a step. @returns its loss @throws {PlaygroundError} if that is not a number */
+  async train(): Promise<number> {
+    this.#trainer.queueStep(this.#order.batch(this.step), rateAt(this.#rate, this.step));
+    const [loss] = await this.#trainer.losses();
+    if (Number.isFinite(loss)) return loss;
+    throw new PlaygroundError(`The loss of step ${this.step} is not a number`);
+  }
+
+  /** The loss of the averaged weights on images that are not trained on. */
+  heldOut(): Promise<number> {
+    return this.#heldOut();
+  }
+
+  /** Draws the same noise as each class. @param pause called between steps */
+  async draw(pause: () => Promise<void>): Promise<DrawnDigits> {
+    const drawn = await this.#draw(pause);
+    await pause();
+    const last = drawn.many.subarray(-classCount * this.side ** 2);
+    const nearest = nearestImages(this.#images, last, this.side ** 2);
+    await pause();
+    const { probabilities } = await this.#judge.judge(asLarge(last, this.side));
+    const seen = Array.from({ length: classCount }, (_, n): [number, number] => {
+      const shares = probabilities.subarray(n * classCount, (n + 1) * classCount);
+      const share = Math.max(...shares);
+      return [shares.indexOf(share), share];
+    });
+    return { ...drawn, nearest, seen };
+  }
+
+  /** Where the flow leads an image, [side, side] pixels at t, as a class. */
+  async lead(pixels: Float32Array, t: number, label: number): Promise<Float32Array<ArrayBuffer>> {
+    const { fromPixels, tensor } = this.#library;
+    const { side } = this;
+    this.#painter.label.write(Uint32Array.of(label));
+    const x = tensor(fromPixels(pixels, this.#normalization), [1, 1, side, side]);
+    return this.#toPixels(await this.#painter.solve(x, t).read());
+  }
+
+  /** The averaged weights as a checkpoint, which `deno task sample` opens. */
+  save(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#library.saveCheckpoint(this.#averaged, {
+      normalization: this.#normalization,
+      imageSize: [this.side, this.side],
+    });
+  }
+
+  #sourceOf(pixels: Float32Array, labels: Uint8Array) {
+    const { batchSource, fromPixels, tensor } = this.#library;
+    const size = labels.length;
+    const x1 = tensor(fromPixels(pixels, this.#normalization), [size, 1, this.side, this.side]);
+    return { size, source: batchSource({ x1, condition: tensor(Uint32Array.from(labels)) }) };
+  }
+
+  #measurer(): () => Promise<number> {
+    const { HeldOutLoss, meanLoss } = this.#library;
+    const { images, labels } = this.#data.heldOut;
+    const { source, size } = this.#sourceOf(pixelsOf({ images, labels }, this.side), labels);
+    const held = new HeldOutLoss(this.#averaged, source, { batchSize: batch, seed: 0 });
+    const all = Uint32Array.from({ length: size }, (_, i) => i);
+    return async () => meanLoss(await held.losses(all));
+  }
+
+  #drawer(seed: number): (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">> {
+    const { guided, loadCheckpoint, noise, Sampler, tensor } = this.#library;
+    const { side } = this;
+    const shape = [classCount, 1, side, side];
+    const condition = tensor(Uint32Array.from({ length: classCount }, (_, label) => label));
+    const field = guided(this.#averaged, { scale: guidance, none: classCount });
+    const many = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition });
+    const one = new Sampler(field, shape, { solver: "euler", steps: 1, condition });
+    const whole = side === 28
+      ? new Sampler(loadCheckpoint(this.#data.oneStep, "the one-step network of the page").model, shape, {
+        solver: "map",
+        steps: 1,
+        condition,
+      })
+      : undefined;
+    return async (pause) => {
+      const x0 = noise(seed, shape);
+      const [times, images]: [number[], Float32Array[]] = [[], []];
+      for await (const { t, image } of many.trajectory(x0, { ahead: 1 })) {
+        times.push(t);
+        images.push(this.#toPixels(image));
+        await pause();
+      }
+      const all = new Float32Array(images.length * images[0].length);
+      images.forEach((image, k) => all.set(image, k * image.length));
+      return {
+        side,
+        times: Float32Array.from(times),
+        many: all,
+        one: this.#toPixels(await one.run(x0).read()),
+        ...whole && { whole: this.#toPixels(await whole.run(x0).read()) },
+      };
+    };
+  }
+
+  #newPainter(): { readonly label: Tensor; solve(x: Tensor, from: number): Tensor } {
+    const { guided, Sampler, tensor } = this.#library;
+    const label = tensor(new Uint32Array(1));
+    const field = guided(this.#averaged, { scale: guidance, none: classCount });
+    const shape = [1, 1, this.side, this.side];
+    const sampler = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition: label });
+    return { label, solve: (x, from) => sampler.run(x, { from }) };
+  }
+
+  #toPixels(values: Float32Array): Float32Array<ArrayBuffer> {
+    return Float32Array.from(this.#library.toPixels(values, this.#normalization));
+  }
+}
+
+/** Images as pixels from 0 to 1, f32[N, side, side]; at half the size, each is the mean of four. */
+function pixelsOf({ images }: LabelledDigits, side: number): Float32Array<ArrayBuffer> {
+  if (side === 28) return Float32Array.from(images, (byte) => byte / 255);
+  return Float32Array.from({ length: images.length / 4 }, (_, i) => {
+    const [n, y, x] = [Math.floor(i / 196), Math.floor(i / 14) % 14, i % 14];
+    const at = n * digitPixels + 56 * y + 2 * x;
+    return (images[at] + images[at + 1] + images[at + 28] + images[at + 29]) / (4 * 255);
+  });
+}
+
+/** Images f32[N, side, side] as [N, 28, 28], in [0, 1]. */
+function asLarge(pixels: Float32Array, side: number): Float32Array<ArrayBuffer> {
+  const by = 28 / side;
+  return Float32Array.from({ length: pixels.length * by * by }, (_, i) => {
+    const [n, y, x] = [Math.floor(i / digitPixels), Math.floor(i / 28) % 28, i % 28];
+    return Math.max(0, Math.min(1, pixels[n * side * side + Math.floor(y / by) * side + Math.floor(x / by)]));
+  });
+}
+
+/** The image nearest to each sample, by the sum of squared differences. */
+export function nearestImages(
+  images: Float32Array,
+  samples: Float32Array,
+  size: number,
+): Float32Array<ArrayBuffer> {
+  const found = new Float32Array(samples.length);
+  for (let n = 0; n < samples.length / size; n++) {
+    let [best, nearest] = [Infinity, 0];
+    for (let m = 0; m < images.length / size; m++) {
+      let sum = 0;
+      for (let i = 0; i < size && sum < best; i++) {
+        const difference = images[m * size + i] - samples[n * size + i];
+        sum += difference * difference;
+      }
+      if (sum < best) [best, nearest] = [sum, m];
+    }
+    found.set(images.subarray(nearest * size, (nearest + 1) * size), n * size);
+  }
+  return found;
+}

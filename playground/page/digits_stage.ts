@@ -1,0 +1,253 @@
+/// <reference lib="dom" />
+import { byId } from "../../viz/report/page/dom.ts";
+import { classCount } from "../digits_training.ts";
+import type { PlaygroundSettings } from "../settings.ts";
+import { pageColours, SharpCanvas } from "./canvas.ts";
+import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
+
+/** Rows of images, from the top. */
+const rows = ["many", "one", "whole", "nearest"] as const;
+
+/** What the page holds for digits, by the ids of its scripts. */
+const partIds = ["flow", "one-step", "judge", "images"] as const;
+
+/** When there is nothing half-finished on the stage, paint goes on the samples at this time. */
+const halfway = 0.6;
+
+/** How far paint reaches, in pixels of the image. */
+const brush = 1.4;
+
+/** The stage of digits: rows of samples of the same noise, and one to paint in. */
+export class DigitsStage {
+  readonly #grid: SharpCanvas;
+  readonly #paint = byId<HTMLCanvasElement>("paint");
+  readonly #led = byId<HTMLCanvasElement>("led");
+  readonly #label = byId<HTMLSelectElement>("paint-label");
+  readonly #send: (command: DigitsCommand) => void;
+  /** Whether the worker has what the page holds. */
+  #sent = false;
+  #frame: DigitsFrame | undefined;
+  #t = 1;
+  /** The painted image, [side, side]; undefined before the first stroke. */
+  #painted: Float32Array<ArrayBuffer> | undefined;
+  #ledTo: Float32Array | undefined;
+  /** The pen of the keys, in pixels of the image. */
+  #pen: [x: number, y: number] = [14, 14];
+
+  /** @param send sends a command to the worker */
+  constructor(send: (command: DigitsCommand) => void) {
+    this.#send = send;
+    this.#grid = new SharpCanvas(byId<HTMLCanvasElement>("digits-grid"), () => this.#draw());
+    for (let label = 0; label < classCount; label++) this.#label.add(new Option(`${label}`));
+    this.#label.value = "3";
+    this.#label.addEventListener("change", () => this.#clear());
+    byId("paint-clear").addEventListener("click", () => this.#clear());
+    this.#listen();
+  }
+
+  /** Whether the page holds digits. */
+  static get held(): boolean {
+    return document.getElementById("part-flow") !== null;
+  }
+
+  /** Begins a training. */
+  begin(settings: PlaygroundSettings, running: boolean): void {
+    this.#frame = this.#painted = this.#ledTo = undefined;
+    const parts = Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
+    this.#send({ act: "begin", settings, running, ...!this.#sent && { parts } });
+    this.#sent = true;
+    this.#draw();
+  }
+
+  /** Forgets what the worker had, as there is a new one. */
+  forget(): void {
+    this.#sent = false;
+  }
+
+  /** Takes a report of the worker; a file is not for the stage. */
+  take(report: Exclude<DigitsReport, { about: "file" }>): void {
+    if (report.about === "led") this.#ledTo = report.pixels;
+    else this.#frame = report.frame;
+    this.#draw();
+  }
+
+  /** The latest samples, if there are any. */
+  get frame(): DigitsFrame | undefined {
+    return this.#frame;
+  }
+
+  /** Shows the samples at a time. */
+  showTime(t: number): void {
+    if (t === this.#t) return;
+    this.#t = t;
+    this.#clear();
+  }
+
+  #listen(): void {
+    let down = false;
+    const placeOf = ({ offsetX, offsetY }: PointerEvent): [number, number] => {
+      const side = this.#frame?.drawn.side ?? 28;
+      return [offsetX / this.#paint.clientWidth * side, offsetY / this.#paint.clientHeight * side];
+    };
+    this.#paint.addEventListener("pointerdown", (event) => {
+      down = true;
+      this.#paint.setPointerCapture(event.pointerId);
+      this.#stroke(placeOf(event));
+    });
+    this.#paint.addEventListener("pointermove", (event) => down && this.#stroke(placeOf(event)));
+    for (const end of ["pointerup", "pointercancel"]) this.#paint.addEventListener(end, () => down = false);
+    this.#paint.addEventListener("keydown", (event) => {
+      const moves: Readonly<Record<string, readonly [number, number]>> = {
+        ArrowLeft: [-1, 0],
+        ArrowRight: [1, 0],
+        ArrowUp: [0, -1],
+        ArrowDown: [0, 1],
+      };
+      const move = moves[event.key];
+      if (!move && event.key !== " ") return;
+      event.preventDefault();
+      const side = this.#frame?.drawn.side ?? 28;
+      if (move) {
+        const [x, y] = this.#pen.map((at, axis) => Math.max(0, Math.min(side, at + move[axis])));
+        this.#pen = [x, y];
+      }
+      if (!move || event.shiftKey) this.#stroke(this.#pen);
+      this.#draw();
+    });
+  }
+
+  /** The sample of the chosen class at t: what there is to paint in. */
+  #start(): Float32Array<ArrayBuffer> | undefined {
+    if (!this.#frame) return undefined;
+    const { drawn } = this.#frame;
+    const size = drawn.side ** 2;
+    const label = Number(this.#label.value);
+    return this.#at("many", this.#paintTime)!.slice(label * size, (label + 1) * size);
+  }
+
+  /** The time of the image that is painted. */
+  get #paintTime(): number {
+    return this.#t < 0.99 ? this.#t : halfway;
+  }
+
+  #stroke([x, y]: readonly [number, number]): void {
+    const image = this.#painted ?? this.#start();
+    if (!image || !this.#frame) return;
+    const { side } = this.#frame.drawn;
+    for (let i = 0; i < image.length; i++) {
+      const away = Math.hypot(i % side + 0.5 - x, Math.floor(i / side) + 0.5 - y) * 28 / side;
+      image[i] = Math.max(image[i], Math.min(1, brush + 0.5 - away));
+    }
+    this.#painted = image;
+    this.#send({ act: "paint", pixels: image, t: this.#paintTime, label: Number(this.#label.value) });
+    this.#draw();
+  }
+
+  #clear(): void {
+    this.#painted = this.#ledTo = undefined;
+    this.#draw();
+  }
+
+  /** The images of a row, those in many steps at a time. */
+  #at(row: (typeof rows)[number], t: number): Float32Array<ArrayBuffer> | undefined {
+    const { drawn } = this.#frame!;
+    if (row !== "many") return drawn[row];
+    const { times, many, side } = drawn;
+    const size = classCount * side * side;
+    let k = 0;
+    while (k < times.length - 2 && times[k + 1] <= t) k++;
+    const share = Math.min(1, (t - times[k]) / (times[k + 1] - times[k]));
+    return Float32Array.from({ length: size }, (_, i) => {
+      const before = many[k * size + i];
+      return before + share * (many[(k + 1) * size + i] - before);
+    });
+  }
+
+  #draw(): void {
+    const context = this.#grid.cleared();
+    const { ink, muted } = pageColours();
+    const width = this.#grid.width / classCount;
+    context.textAlign = "left";
+    context.textBaseline = "alphabetic";
+    const small = '13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
+    context.font = small;
+    context.fillStyle = muted;
+    if (!this.#frame) {
+      context.fillText("Loading the network", 0, 20);
+      return;
+    }
+    const { drawn } = this.#frame;
+    const names = {
+      many: this.#t < 1 ? `At t = ${this.#t.toFixed(2)} on the way, in ten steps` : "In ten steps",
+      one: "In one step: the mean of many images",
+      whole: "In one step, by a network that learned the whole step",
+      nearest: "The nearest image of the data, for each of the first row",
+    };
+    let y = 0;
+    for (const row of rows) {
+      const images = this.#at(row, this.#t);
+      if (!images) continue;
+      context.font = small;
+      context.fillStyle = muted;
+      context.textAlign = "left";
+      context.fillText(names[row], 0, y + 14);
+      y += 20;
+      for (let n = 0; n < classCount; n++) {
+        const size = drawn.side ** 2;
+        const picture = greyPicture(images.subarray(n * size, (n + 1) * size), drawn.side);
+        context.imageSmoothingEnabled = false;
+        context.drawImage(picture, n * width + 1, y, width - 2, width - 2);
+      }
+      y += width;
+      if (row !== "many") continue;
+      context.textAlign = "center";
+      drawn.seen.forEach(([label, share], n) => {
+        context.fillStyle = label === n ? ink : muted;
+        context.fillText(`${label}${label === n ? " ✓" : ""}`, (n + 0.5) * width, y + 13);
+        context.fillStyle = muted;
+        if (width > 44) context.fillText(`${Math.round(100 * share)} %`, (n + 0.5) * width, y + 28);
+      });
+      y += width > 44 ? 34 : 20;
+    }
+    this.#grid.element.style.height = `${Math.ceil(y)}px`;
+    this.#drawPaint();
+  }
+
+  #drawPaint(): void {
+    const { side } = this.#frame!.drawn;
+    const image = this.#painted ?? this.#start();
+    if (!image) return;
+    show(this.#paint, image, side);
+    byId("paint-text").textContent = `paint here, at t = ${this.#paintTime.toFixed(2)}`;
+    const context = this.#paint.getContext("2d")!;
+    if (document.activeElement === this.#paint) {
+      context.strokeStyle = pageColours().velocity;
+      context.lineWidth = 3;
+      const [x, y] = this.#pen.map((at) => at / side * this.#paint.width);
+      context.strokeRect(x - 5, y - 5, 10, 10);
+    }
+    const label = Number(this.#label.value);
+    const last = this.#at("many", 1)!.subarray(label * side * side, (label + 1) * side * side);
+    show(this.#led, this.#ledTo ?? last, side);
+  }
+}
+
+/** Draws an image over a whole canvas. */
+function show(canvas: HTMLCanvasElement, pixels: Float32Array, side: number): void {
+  const context = canvas.getContext("2d")!;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(greyPicture(pixels, side), 0, 0, canvas.width, canvas.height);
+}
+
+/** Pixels from 0 to 1 as a canvas. */
+function greyPicture(pixels: Float32Array, side: number): HTMLCanvasElement {
+  const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+  const context = canvas.getContext("2d")!;
+  const image = context.createImageData(side, side);
+  for (let i = 0; i < side * side; i++) {
+    const grey = Math.max(0, Math.min(255, Math.round(255 * pixels[i])));
+    image.data.set([grey, grey, grey, 255], 4 * i);
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
