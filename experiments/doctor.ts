@@ -1,6 +1,7 @@
 import { asJson, examine, type Line, lineText } from "./doctor/checks.ts";
 import { thisMachine } from "./doctor/machine.ts";
 import { main, task } from "./program/task.ts";
+import { dataSettings } from "./settings/data.ts";
 import { finite } from "./run/metrics_log.ts";
 import { number, optional, path, toggle } from "./settings/kinds.ts";
 import type { Values } from "./settings/setting.ts";
@@ -16,7 +17,7 @@ export const examining = defineSettings({
     ...training.rows.preset,
     doc: "preset of the run (else standard on a GPU, quick without)",
   }),
-  data: training.rows.data,
+  ...dataSettings,
   mlflow: shared.mlflow,
   experiment: shared.experiment,
   root: { ...path("DIR", "folder where runs would go"), default: "runs" },

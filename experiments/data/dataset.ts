@@ -4,6 +4,7 @@ import { sizeInWords } from "../../viz/image/image_shape.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { printable } from "../program/output.ts";
 import { reasonOf } from "../run/atomic_write.ts";
+import type { Images } from "./images.ts";
 
 /** A data set cannot be found or read; the message is one line for the user. */
 export class DataError extends UserError {
@@ -12,7 +13,7 @@ export class DataError extends UserError {
 
 /** Images u8[N, C, H, W] in row-major order, N = count, and labels u8[N] if there are classes. */
 export interface LabelledImages {
-  images: Uint8Array;
+  images: Images;
   labels?: Uint8Array;
   count: number;
 }
@@ -34,11 +35,16 @@ export interface Dataset {
   classes: number;
   /** Names of the classes by label, if they have any. */
   classNames?: readonly string[];
-  /** SHA-256 in hex of the unpacked IDX file of training images, or of the names and bytes of all PNG files. */
+  /**
+   * SHA-256 in hex of the unpacked IDX file of training images, of the names and bytes of all image files, or of the values
+   * of an array; of that and the settings, where images are prepared or a list chooses the test.
+   */
   digest: string;
-  /** SHA-256 in hex of the unpacked IDX file of training labels; absent for PNG files, whose names give the classes. */
+  /** SHA-256 in hex of the labels; absent for image files, whose names give the classes. */
   labelDigest?: string;
-  /** The folder or package of the files. */
+  /** Values of an array that became black and white, if others than 0 and 255. */
+  scale?: readonly [black: number, white: number];
+  /** The folder, file or package of the images. */
   source: string;
 }
 
@@ -76,6 +82,18 @@ export function splitTest(
   });
   const held = new Set(test);
   return { train: order.filter((image) => !held.has(image)), test };
+}
+
+/**
+ * Splits images by whether each is for the test.
+ *
+ * @returns indices in random order, the same for the same choice
+ */
+export function splitBy(
+  isTest: readonly boolean[],
+): { readonly train: readonly number[]; readonly test: readonly number[] } {
+  const order = [...shuffled(isTest.length)];
+  return { train: order.filter((image) => !isTest[image]), test: order.filter((image) => isTest[image]) };
 }
 
 /** Indices of the images to learn from, and of those for validation. */
@@ -141,31 +159,11 @@ function isSorted(labels: ArrayLike<number>, count: number): boolean {
   return changes < 0.5 * (count - 1) * differ;
 }
 
-/**
- * Selects images and scales their bytes.
- *
- * @param images u8[M, P], 0 black to 255 white
- * @param indices of the images, N of them
- * @param P values of an image
- * @returns f32[N, P], 0 black to 1 white
- */
-export function pixelsOf(
-  images: Uint8Array,
-  indices: ArrayLike<number>,
-  P: number,
-): Float32Array<ArrayBuffer> {
-  const pixels = new Float32Array(indices.length * P);
-  for (let n = 0; n < indices.length; n++) {
-    for (let p = 0; p < P; p++) pixels[n * P + p] = images[indices[n] * P + p] / 255;
-  }
-  return pixels;
-}
-
 const mostListed = 20;
 
 /** Input of {@linkcode describeData}: a data set, or its counts from `run.json`. */
 export type DataFacts =
-  & Pick<Dataset, "name" | "channels" | "height" | "width" | "classes">
+  & Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "scale">
   & { readonly classNames?: readonly string[] | undefined }
   & Readonly<Record<"train" | "test", number | { readonly count: number }>>;
 
@@ -174,15 +172,16 @@ export type DataFacts =
  * Control characters in names are escaped.
  */
 export function describeData(
-  { name, train, test, channels, height, width, classes, classNames = [] }: DataFacts,
+  { name, train, test, channels, height, width, classes, classNames = [], scale }: DataFacts,
 ): string {
   const shown = (part: DataFacts["train"]) =>
     (typeof part === "number" ? part : part.count).toLocaleString("en");
   const size = sizeInWords([channels, height, width]);
   const names = classNames.length > 0 && classNames.length <= mostListed ? `: ${classNames.join(", ")}` : "";
   const inClasses = classes > 0 ? `${classes} ${classes === 1 ? "class" : "classes"}${names}` : "no classes";
+  const range = scale ? `; ${scale[0]} is black and ${scale[1]} white` : "";
   return printable(
-    `${name}: ${shown(train)} images of ${size} to train and ${shown(test)} to test, ${inClasses}`,
+    `${name}: ${shown(train)} images of ${size} to train and ${shown(test)} to test, ${inClasses}${range}`,
   );
 }
 

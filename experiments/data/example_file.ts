@@ -5,7 +5,8 @@ import { TensorFile } from "../run/tensor_file.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readIfThere } from "../run/contained.ts";
-import { type Dataset, pixelsOf } from "./dataset.ts";
+import type { Dataset } from "./dataset.ts";
+import { pixelsOf } from "./images.ts";
 
 /** The first test images, rotating through the classes; without labels simply the first. */
 export function examplesOf({ test, ...data }: Dataset, count: number): TestImages {

@@ -10,6 +10,7 @@ import {
   readDataFile,
   shuffled,
 } from "./dataset.ts";
+import { rowsOf } from "./images.ts";
 import { type IdxImages, parseImages, parseLabels, readIdx } from "./idx.ts";
 
 /** File names of an IDX data set; images with channels may say idx4 instead. */
@@ -139,10 +140,11 @@ function pair(imagesFile: IdxFile, labelsFile: IdxFile | undefined): IdxImages &
 }
 
 function reordered({ images, labels, count }: LabelledImages, order: Uint32Array): LabelledImages {
-  const size = images.length / count;
-  const result = new Uint8Array(images.length);
-  order.forEach((n, index) => result.set(images.subarray(n * size, (n + 1) * size), index * size));
-  return { images: result, ...labels && { labels: Uint8Array.from(order, (n) => labels[n]) }, count };
+  return {
+    images: rowsOf(images, order, images.length / count),
+    ...labels && { labels: Uint8Array.from(order, (n) => labels[n]) },
+    count,
+  };
 }
 
 /** Size as text, such as `28x28` or `32x32 with 3 channels`. */

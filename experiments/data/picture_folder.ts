@@ -1,4 +1,4 @@
-/** Reads folders of PNG images: finds the files, their classes and parts, and decodes them. */
+/** Reads folders of PNG and JPEG images: finds the files, their classes and parts, and decodes them. */
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -9,9 +9,12 @@ import {
   listFolder,
   readDataFile,
   shuffled,
+  splitBy,
   splitTest,
 } from "./dataset.ts";
-import { decodePng, mostFileBytes, type Pixels } from "./png.ts";
+import { decodeJpeg } from "./jpeg.ts";
+import { decodePng, mostFileBytes } from "./png.ts";
+import { type ImageView, type Preparation, type PreparedImage, prepareImage } from "./prepare_image.ts";
 
 /** Number of files read at once. */
 const together = 16;
@@ -22,28 +25,34 @@ const mostBytes = 2 ** 32;
 
 /** Folders that split a data set, so they are not classes. */
 const partNames = ["test", "train"];
+/** Names of images. */
+const pictures = /\.(png|jpe?g)$/i;
 /** Names of images in other formats. */
-const otherPictures = /\.(jpe?g|gif|bmp|webp|tiff?|avif|heic|p[bgnp]m)$/i;
+const otherPictures = /\.(gif|bmp|webp|tiff?|avif|heic|p[bgnp]m)$/i;
 const layout = "images, a folder of images for each class, or train/ and test/ with either";
 
 /** Files of a part by class, sorted, as paths relative to the data folder with `/`; "" is the class without a folder. */
 type Part = ReadonlyMap<string, readonly string[]>;
 
-/** Called as files are read, with the number done. */
-export type OnRead = (done: number, total: number) => void;
+/** How a folder of images is read. */
+export interface PictureOptions extends Preparation {
+  /** A file that lists the test images, one path in the folder a line. */
+  readonly testList?: string | null;
+  /** Called as files are read, with the number done. */
+  readonly onRead?: ((done: number, total: number) => void) | undefined;
+}
 
 /**
- * Reads a folder of PNG images: images alone, a folder of images for each class, or `train` and `test` with either.
- * Without `test`, a tenth of each class becomes the test, always the same images. Follows links; ignores hidden files
- * and files that are not pictures.
+ * Reads a folder of PNG and JPEG images: images alone, a folder of images for each class, or `train` and `test` with
+ * either. Without `test` or a list, a tenth of each class becomes the test, always the same images. Follows links; ignores
+ * hidden files and files that are not pictures.
  *
  * @param folder path of the folder
- * @param onRead called after every few files
- * @throws {DataError} if the layout is wrong, there are too few images to split, or a file cannot be used
+ * @throws {DataError} if the layout or the list is wrong, there are too few images to split, or a file cannot be used
  */
 export async function readPictures(
   folder: string,
-  onRead?: OnRead,
+  { testList, onRead, ...preparation }: PictureOptions = {},
 ): Promise<Omit<Dataset, "name" | "source">> {
   const parts = await findParts(folder);
   const classNames = [...parts[0].keys()];
@@ -54,10 +63,20 @@ export async function readPictures(
     })
   );
   const files = [...train, ...test];
-  const order = parts.length === 1 ? splitTest(train.map(({ label }) => label)) : {
-    train: [...shuffled(train.length)],
-    test: Array.from(shuffled(test.length), (image) => train.length + image),
-  };
+  const listed = testList == null ? undefined : await readTestList(testList, folder, parts);
+  const order = listed
+    ? splitBy(train.map(({ path }) => listed.has(path)))
+    : parts.length === 1
+    ? splitTest(train.map(({ label }) => label))
+    : {
+      train: [...shuffled(train.length)],
+      test: Array.from(shuffled(test.length), (image) => train.length + image),
+    };
+  if (order.train.length === 0) {
+    throw new DataError(
+      `Cannot use ${testList}: it lists all images of ${folder} (expected some left to train on)`,
+    );
+  }
   if (order.test.length === 0) {
     throw new DataError(
       `Cannot split ${folder}: it holds ${files.length} ${files.length === 1 ? "image" : "images"} ` +
@@ -76,10 +95,13 @@ export async function readPictures(
     );
     for (const [i, path] of some.entries()) {
       hash.update(`${path}\0${contents[i].length}\0`).update(contents[i]);
-      stack.put(places[from + i], decodePng(contents[i], join(folder, path)), join(folder, path));
+      const decoded = await decodePicture(contents[i], join(folder, path));
+      stack.put(places[from + i], prepareImage(decoded, preparation), join(folder, path));
     }
     onRead?.(from + some.length, files.length);
   }
+
+  if (listed) hash.update([...listed].sort().join("\0"));
 
   const labelled = classNames[0] !== "";
   const { channels, height, width, bytes } = stack;
@@ -101,6 +123,38 @@ export async function readPictures(
   };
 }
 
+/** Decodes a file by what its name says. */
+async function decodePicture(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<ImageView> {
+  return /png$/i.test(path) ? decodePng(bytes, path) : await decodeJpeg(bytes, path);
+}
+
+/**
+ * Reads which images are the test.
+ *
+ * @returns their paths in the folder
+ * @throws {DataError} if the folder has a test already, or a line is none of its images
+ */
+async function readTestList(list: string, folder: string, parts: readonly Part[]): Promise<Set<string>> {
+  if (parts.length > 1) {
+    throw new DataError(`Cannot use ${list}: ${folder} has a folder test/ (expected one or the other)`);
+  }
+  const paths = new Set([...parts[0].values()].flat());
+  const lines = (await readDataFile(list, Deno.readTextFile, mostFileBytes)).split("\n");
+  const listed = new Set<string>();
+  for (const [n, line] of lines.entries()) {
+    const path = line.trim().replace(/^\.\//, "");
+    if (path === "") continue;
+    if (!paths.has(path)) {
+      throw new DataError(
+        `Cannot use ${list}: line ${n + 1}, ${JSON.stringify(path)}, is no image in ${folder} ` +
+          `(expected paths such as ${paths.values().next().value})`,
+      );
+    }
+    listed.add(path);
+  }
+  return listed;
+}
+
 /** N images of one size, u8[N, C, H, W]; has three channels once one image is in colour. */
 class ImageStack {
   channels: 1 | 3 = 1;
@@ -115,22 +169,21 @@ class ImageStack {
     this.#count = count;
   }
 
-  put(n: number, { channels, height, width, pixels }: Pixels, path: string): void {
+  put(n: number, { channels, height, width, planes }: PreparedImage, path: string): void {
     const isFirst = this.#first === undefined;
     if (isFirst) Object.assign(this, { height, width });
     this.#first ??= path;
     if (height !== this.height || width !== this.width) {
       throw new DataError(
         `Cannot use ${path}: it is ${height}x${width} (expected ${this.height}x${this.width} as ${this.#first}); ` +
-          "scale all images to one size",
+          "pass --resize H,W",
       );
     }
     if (isFirst || channels > this.channels) this.#allocate(channels);
     const size = height * width;
     for (let channel = 0; channel < this.channels; channel++) {
-      const plane = (n * this.channels + channel) * size;
-      const from = channels === 1 ? 0 : channel;
-      for (let i = 0; i < size; i++) this.bytes[plane + i] = pixels[channels * i + from];
+      const from = channels === 1 ? 0 : channel * size;
+      this.bytes.set(planes.subarray(from, from + size), (n * this.channels + channel) * size);
     }
   }
 
@@ -181,7 +234,7 @@ async function findPart(root: string, part: string): Promise<Part> {
     throw cannotUse(folder, `the image ${images[0]} beside the folder ${folders[0]} (expected ${layout})`);
   }
   if (images.length + folders.length === 0) {
-    throw new DataError(`Cannot find images in ${folder} (expected PNG files: ${layout})`);
+    throw new DataError(`Cannot find images in ${folder} (expected PNG or JPEG files: ${layout})`);
   }
   if (folders.length > mostClasses) {
     throw cannotUse(
@@ -194,7 +247,7 @@ async function findPart(root: string, part: string): Promise<Part> {
   for (const name of folders) {
     const inside = await listLevel(join(folder, name));
     if (inside.images.length === 0 || inside.folders.length > 0) {
-      const what = inside.folders.length > 0 ? `the folder ${inside.folders[0]}` : "no PNG files";
+      const what = inside.folders.length > 0 ? `the folder ${inside.folders[0]}` : "no PNG or JPEG files";
       throw cannotUse(join(folder, name), `${what} (expected the images of a class)`);
     }
     classes.set(name, inside.images.map((image) => `${part}${name}/${image}`));
@@ -202,17 +255,17 @@ async function findPart(root: string, part: string): Promise<Part> {
   return classes;
 }
 
-/** Names of the folders and PNG files in a folder, sorted. */
+/** Names of the folders, and of the PNG and JPEG files, in a folder, sorted. */
 async function listLevel(folder: string): Promise<Record<"folders" | "images", string[]>> {
   const [folders, images]: string[][] = [[], []];
   for (const { name, isDirectory, isSymlink } of await listFolder(folder)) {
     if (name.startsWith(".")) continue;
     const path = join(folder, name);
     if (isDirectory || isSymlink && await leadsToFolder(path)) folders.push(name);
-    else if (/\.png$/i.test(name)) images.push(name);
+    else if (pictures.test(name)) images.push(name);
     else if (otherPictures.test(name)) {
       throw new DataError(
-        `Cannot use ${path}: it is not a PNG file (expected PNG images alone); convert it to PNG`,
+        `Cannot use ${path}: it is neither a PNG nor a JPEG file (expected those alone); convert it to PNG`,
       );
     }
   }

@@ -5,11 +5,12 @@
 
 import { crc32, inflateSync } from "node:zlib";
 import { DataError, u32 } from "./dataset.ts";
+import type { ImageView } from "./prepare_image.ts";
 
 /** Most bytes of an image file. */
 export const mostFileBytes: number = 2 ** 25;
-/** Most pixels of an image, such as 2048 x 2048. */
-const mostPixels = 2 ** 22;
+/** Most pixels of an image, such as 8192 x 4096. */
+export const mostPixels: number = 2 ** 25;
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Beginning of every file: the signature, then length and name of the header chunk, IHDR. */
@@ -27,16 +28,6 @@ const colourTypes: Readonly<Record<number, { values: number; depths: readonly nu
 /** Passes of an interlaced image: first column, first row, column step and row step, one digit each. */
 const adam7 = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"];
 
-/** A decoded image. */
-export interface Pixels {
-  /** 1 for grey, 3 for red, green and blue. */
-  readonly channels: 1 | 3;
-  readonly height: number;
-  readonly width: number;
-  /** u8[H, W, C] */
-  readonly pixels: Uint8Array;
-}
-
 type Header = ReturnType<typeof readHeader>;
 type Chunks = ReturnType<typeof readChunks>;
 
@@ -50,16 +41,16 @@ type Chunks = ReturnType<typeof readChunks>;
  * @throws {DataError} if the file is damaged or not PNG, or the image is too large, not opaque, or needs more than
  * eight bits
  */
-export function decodePng(bytes: Uint8Array, path: string): Pixels {
+export function decodePng(bytes: Uint8Array, path: string): ImageView {
   const cannotUse = (what: string) => new DataError(`Cannot use ${path}: it has ${what}`);
   try {
     const header = readHeader(bytes, path);
     const chunks = readChunks(bytes);
     const samples = readSamples(header, unpack(header, chunks.image));
     if (!samples) throw cannotUse("16 bits a channel (expected 8); save it with 8");
-    const pixels = toPixels(header, samples, chunks);
-    if (!pixels) throw cannotUse("transparent pixels (expected opaque ones); save it on a background");
-    return pixels;
+    const image = toImage(header, samples, chunks);
+    if (!image) throw cannotUse("transparent pixels (expected opaque ones); save it on a background");
+    return image;
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(
@@ -194,13 +185,13 @@ function paeth(left: number, up: number, corner: number): number {
 }
 
 /** Pixels in eight bits without alpha; undefined if a pixel is not opaque. */
-function toPixels(header: Header, samples: Uint8Array, chunks: Chunks): Pixels | undefined {
+function toImage(header: Header, samples: Uint8Array, chunks: Chunks): ImageView | undefined {
   const { width, height, depth, colourType } = header;
   const isIndexed = colourType === 3;
   const colours = isIndexed ? lookUp(samples, chunks) : samples;
   const values = isIndexed ? 4 : colourTypes[colourType].values;
   const channels = values < 3 || isIndexed && isGrey(colours) ? 1 : 3;
-  const pixels = new Uint8Array(width * height * channels);
+  const bytes = new Uint8Array(width * height * channels);
   const scale = depth < 8 && !isIndexed ? 255 / (2 ** depth - 1) : 1;
   const clear = values % 2 === 1 ? clearColour(chunks, values, depth) : undefined;
   for (let i = 0, at = 0; i < colours.length; i += values) {
@@ -208,9 +199,9 @@ function toPixels(header: Header, samples: Uint8Array, chunks: Chunks): Pixels |
       ? colours[i + values - 1] === 255
       : !clear?.every((value, c) => value === colours[i + c]);
     if (!isOpaque) return undefined;
-    for (let c = 0; c < channels; c++) pixels[at++] = scale * colours[i + c];
+    for (let c = 0; c < channels; c++) bytes[at++] = scale * colours[i + c];
   }
-  return { channels, height, width, pixels };
+  return { channels, height, width, bytes, planeStep: 1, pixelStep: channels };
 }
 
 /** The colour that means transparent, as samples; undefined if there is none. */

@@ -36,7 +36,8 @@ export async function thisMachine(settings: DoctorConfig) {
   const [host, memory] = [await lookAt(settings.root), mainMemory()];
   const preset = settings.preset ?? (device instanceof Error ? "quick" : presetFor(device));
   let loaded: Promise<Dataset> | undefined;
-  const data = () => loaded ??= withTimeout(secondsForData, loadDataset(settings.data ?? undefined));
+  const data = () =>
+    loaded ??= withTimeout(secondsForData, loadDataset(settings.data ?? undefined, settings));
   return {
     versions: { deno: Deno.version.deno, os: Deno.build.os, architecture: Deno.build.arch },
     settings,

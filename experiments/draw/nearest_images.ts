@@ -1,5 +1,6 @@
 import { nearestNeighbours, type Points } from "../../models/mod.ts";
-import { firstIndices, type LabelledImages, pixelsOf, subsetOrder } from "../data/dataset.ts";
+import { firstIndices, type LabelledImages, subsetOrder } from "../data/dataset.ts";
+import { pixelsOf } from "../data/images.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
 /** Most real images used for components and voting, and most images used to test the classifier. */

@@ -3,7 +3,7 @@ import { pickPoints, type Points } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Evaluated, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
 import type { FigureKey } from "./figures.ts";
-import { imageSets, samplingEvaluations } from "./image_sets.ts";
+import { hasFewTestImages, imageSets, samplingEvaluations } from "./image_sets.ts";
 import {
   type Findings,
   type ImageSets,
@@ -14,6 +14,7 @@ import {
 } from "./measurement.ts";
 import { accuracyScore } from "./measurements/accuracy_score.ts";
 import { copies } from "./measurements/copies.ts";
+import { pixelDistance, shrunkLikeness } from "./measurements/distance_to_training.ts";
 import { spread } from "./measurements/spread.ts";
 import { bits, geometry, losses } from "./measurements/flow.ts";
 import { classesSeen, likeness, recognition } from "./measurements/judged.ts";
@@ -23,6 +24,8 @@ import type { EvaluatedNetwork } from "./evaluated_network.ts";
 const measurements: readonly Measurement[] = [
   recognition,
   likeness,
+  shrunkLikeness,
+  pixelDistance,
   accuracyScore,
   spread,
   copies,
@@ -109,8 +112,9 @@ async function measureAll(
       ...means,
     },
     judged: shown,
-    live: judged[0] &&
-      { weights: judged[0].judge.bytes, reference: firstRows(judged[0].test.features, liveRows) },
+    live: judged[0] && !hasFewTestImages(subject.data)
+      ? { weights: judged[0].judge.bytes, reference: firstRows(judged[0].test.features, liveRows) }
+      : undefined,
   };
 }
 

@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { decodeSafetensors, featureCount, loadCheckpoint, SafetensorsError } from "../../models/mod.ts";
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
-import { loadDataset } from "../data/load_dataset.ts";
+import { loadDataset, type LoadOptions } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import { checkMap, usualSolver } from "../draw/flow_map.ts";
@@ -11,11 +11,13 @@ import { findWeights, noWeights, runFile, weightsFile } from "../run/layout.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere, sha256 } from "../run/contained.ts";
 import { decodeProgress } from "../run/run_progress.ts";
+import type { JudgeChoice } from "../judge/find_judge.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { requireRecord, type RunRecord } from "../tracking/record.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
+import { hasFewTestImages } from "./image_sets.ts";
 
 /** A network to evaluate, with its training data. */
 export interface EvaluatedNetwork {
@@ -43,7 +45,7 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
   const found = findWeights(run);
   if (!found) throw new RunError(`Cannot evaluate ${run}: ${noWeights}`);
   const bytes = await readFile(found.path, run);
-  const data = await loadDataset(config.data ?? undefined);
+  const data = await loadDataset(config.data ?? undefined, config);
   if (record.dataset && record.dataset.digest !== data.digest) {
     throw new RunError(
       `Cannot evaluate ${run}: it was trained on other images than ${data.source} holds now ` +
@@ -66,14 +68,15 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
 /**
  * The network of a checkpoint.
  *
- * @param source of its data, see {@linkcode loadDataset}
+ * @param source of its data, and how it is prepared, see {@linkcode loadDataset}
  */
 export async function networkOfCheckpoint(
   path: string,
   source: string | undefined,
+  how: LoadOptions,
 ): Promise<EvaluatedNetwork> {
   const bytes = await readCheckpoint(path);
-  const data = await loadDataset(source);
+  const data = await loadDataset(source, how);
   return {
     ...subjectOf(bytes, path, data),
     trained: firstIndices(data.train.count),
@@ -125,6 +128,8 @@ export interface EvaluationWords {
   readonly courseImages: number;
   readonly bitsImages: number;
   readonly accuracySteps: number;
+  /** Which judges judge the samples; by default all. */
+  readonly judge?: JudgeChoice;
 }
 
 /**
@@ -139,8 +144,10 @@ export function evaluationOptions(
   usual: number,
 ): EvaluationOptions {
   const { seed, solver } = words;
-  const count = words.count ?? Math.min(usual, mostImages(subject));
-  checkSampleCount(count, subject);
+  const few = hasFewTestImages(subject.data);
+  const most = few ? subject.trained.length : mostImages(subject);
+  const count = words.count ?? Math.min(usual, most);
+  if (!few || count > most) checkSampleCount(count, subject, words.judge !== "none");
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
   const guidance = guidanceFor(words.guidance, subject);
   const { accuracySteps } = words;
@@ -161,8 +168,15 @@ function mostImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained"
   return Math.min(data.test.count, trained.length);
 }
 
-/** @throws {ConfigError} if there are fewer real images, or too few samples for a covariance of features */
-export function checkSampleCount(count: number, subject: Pick<EvaluatedNetwork, "data" | "trained">): void {
+/**
+ * @param isJudged whether judges compare samples with test images
+ * @throws {ConfigError} if there are fewer real images, or too few samples for a covariance of features
+ */
+export function checkSampleCount(
+  count: number,
+  subject: Pick<EvaluatedNetwork, "data" | "trained">,
+  isJudged = true,
+): void {
   const { data, trained } = subject;
   const most = mostImages(subject);
   if (count > most) {
@@ -172,7 +186,7 @@ export function checkSampleCount(count: number, subject: Pick<EvaluatedNetwork, 
     );
   }
   const least = 2 * featureCount;
-  if (count >= least || data.classes < 2) return;
+  if (count >= least || data.classes < 2 || !isJudged) return;
   throw new ConfigError(
     `Cannot judge ${count} samples: the covariance of the judge's ${featureCount} features needs more ` +
       `(expected at least ${least}, and as many test images)`,

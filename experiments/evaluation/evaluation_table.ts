@@ -13,7 +13,7 @@ export function aboutEvaluation({ samples, judges, dataset, device }: Evaluation
   const { count, seed, how, seconds, evaluations } = samples;
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
-  if (judges.length === 0) return `${drawn}\nNo judge: ${dataset.name} has no labels, or one class alone`;
+  if (judges.length === 0) return `${drawn}\nNo judge: figures that need one are left out`;
   const about = judges.flatMap(({ name, sha256, source, accuracy, classes = [] }) => {
     const seen = classes.map((count, label) => `${className(label, dataset.classNames)}: ${whole(count)}`);
     return [

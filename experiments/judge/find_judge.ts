@@ -5,7 +5,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/contained.ts";
-import { batchSize, makeJudge, recipes } from "./train_judge.ts";
+import { batchSize, lengthInWords, makeJudge, recipes } from "./train_judge.ts";
 import {
   type DataJudge,
   digestOf,
@@ -20,16 +20,24 @@ import {
 /** Milliseconds between checks whether another program is still training a judge. */
 const pauseMs = 100;
 
+/** Which judges to use: all, one, or none. */
+export const judgeChoices = ["all", ...judgeNames, "none"] as const;
+
+/** A choice of judges. */
+export type JudgeChoice = typeof judgeChoices[number];
+
 /** Options for finding the judges of a data set. */
 export interface JudgeOptions {
+  /** Which judges to find; by default all. */
+  readonly judge?: JudgeChoice;
   /** Called with a line about training, or about an ignored judge. */
   readonly say: (line: string) => void;
   /** Ends the training. */
   readonly signal?: AbortSignal | undefined;
   /** Shows the progress of training. */
   readonly terminal?: Terminal | undefined;
-  /** Training steps. */
-  readonly steps?: number;
+  /** Training steps; then a judge that was trained for another number is not used. By default as many as its recipe says. */
+  readonly steps?: number | undefined;
   /** The judges that come with the repository. */
   readonly stored?: readonly StoredJudge[];
   /** Folder of judges trained by earlier tasks. */
@@ -42,6 +50,7 @@ export interface JudgeOptions {
  * @returns none also if training was stopped
  */
 export async function judgesFor(data: Dataset, options: JudgeOptions): Promise<readonly DataJudge[]> {
+  if (options.judge === "none") return [];
   if (data.classes > 1) return await judgesOf(data, options);
   const what = data.classes === 1 ? "one class alone" : "no labels";
   options.say(`No judges for ${data.name}, which has ${what}: figures that need them are left out`);
@@ -55,7 +64,9 @@ export async function judgesFor(data: Dataset, options: JudgeOptions): Promise<r
  */
 export async function judgesOf(data: Dataset, options: JudgeOptions): Promise<readonly DataJudge[]> {
   const judges: DataJudge[] = [];
+  const { judge: choice = "all" } = options;
   for (const name of judgeNames) {
+    if (choice !== "all" && choice !== name) continue;
     const judge = await judgeOf(name, data, options);
     if (!judge) return [];
     judges.push(judge);
@@ -78,8 +89,10 @@ export async function judgeOf(
   const judged = judgedData(data);
   const dataDigest = await digestOf(judged);
   const known = stored.find((judge) => judge.name === name && judge.dataDigest === dataDigest);
-  if (known) return await openJudge(name, await readStored(known), known.file, judged, "stored");
-  const path = join(cache, cachedFile(name, dataDigest));
+  if (known && options.steps === undefined) {
+    return await openJudge(name, await readStored(known), known.file, judged, "stored");
+  }
+  const path = join(cache, cachedFile(name, dataDigest, options.steps));
   const cached = await cachedJudge(name, path, judged, options);
   if (cached || options.signal?.aborted) return cached;
   using _ = await lockTraining(cache, options);
@@ -89,9 +102,14 @@ export async function judgeOf(
     await trainedJudge(name, path, judged, options);
 }
 
-/** File of a judge in the cache. That of the first judge has had no name in it since version 0.2. */
-export function cachedFile(name: JudgeName, dataDigest: string): string {
-  return name === judgeNames[0] ? `${dataDigest}.safetensors` : `${dataDigest}-${name}.safetensors`;
+/**
+ * File of a judge in the cache. That of the first judge has had no name in it since version 0.2.
+ *
+ * @param steps of its training, if they are not those of its recipe
+ */
+export function cachedFile(name: JudgeName, dataDigest: string, steps?: number): string {
+  const parts = [dataDigest, ...name === judgeNames[0] ? [] : [name], ...steps === undefined ? [] : [steps]];
+  return `${parts.join("-")}.safetensors`;
 }
 
 /**
@@ -135,10 +153,11 @@ async function trainedJudge(
   name: JudgeName,
   path: string,
   data: JudgedData,
-  { say, signal, terminal = stderr, steps = recipes[name].steps }: JudgeOptions,
+  { say, signal, terminal = stderr, steps }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
-  say(`Training the judge ${name} for ${data.name}, ${steps} steps; it is kept in ${path}`);
-  using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize }, terminal);
+  const totalSteps = steps ?? recipes[name].steps;
+  say(`Training the judge ${name} for ${data.name}, ${lengthInWords(steps, name)}; it is kept in ${path}`);
+  using bar = new ProgressBar({ totalSteps, imagesPerStep: batchSize }, terminal);
   const made = await makeJudge(data, {
     name,
     steps,

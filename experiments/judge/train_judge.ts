@@ -29,7 +29,8 @@ import {
   streams,
   toPixels,
 } from "../../models/mod.ts";
-import { firstIndices } from "../data/dataset.ts";
+import { firstIndices, splitTest } from "../data/dataset.ts";
+import { pixelsOf, rowsOf } from "../data/images.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/task.ts";
 import { shared } from "../settings/shared.ts";
@@ -56,6 +57,10 @@ export const recipes: Readonly<Record<JudgeName, Recipe>> = {
 };
 /** Images per step. */
 export const batchSize = 64;
+/** With fewer training images, a judge may need less than its recipe: training stops early. */
+const enoughImages = 10_000;
+/** Steps of the first rounds of such a training, each with a learning rate that rises and falls; the last takes the rest. */
+const rounds = [500, 1000, 2000];
 /** Scales pixels to [-1, 1]. */
 const normalization: Normalization = { scale: 2, shift: -1 };
 /** Peak learning rate of AdamW, on a one-cycle schedule. */
@@ -67,10 +72,19 @@ const burst = 20;
 /** Test images per batch. */
 const atOnce = 2000;
 
+/** How long training takes, as text: `500 steps`, or `up to 6000 steps` if it may stop early. */
+export function lengthInWords(steps: number | undefined, name: JudgeName): string {
+  return steps === undefined ? `up to ${recipes[name].steps} steps` : `${steps} steps`;
+}
+
 /** Options for training a classifier. */
 export interface JudgeTrainingOptions {
   readonly name: JudgeName;
-  readonly steps: number;
+  /**
+   * Number of steps. By default as the recipe says, or for less than 10,000 training images fewer: a tenth of them is held
+   * out, and training stops after a round of steps that improves the accuracy there by less than its standard error.
+   */
+  readonly steps?: number | undefined;
   /** Seed of weights, order, shifts and faults, an integer in [0, 2^32). */
   readonly seed: number;
   /** Ends training early. */
@@ -89,11 +103,9 @@ export async function makeJudge(
   data: JudgedData,
   options: JudgeTrainingOptions,
 ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly info: JudgeInfo } | undefined> {
-  const classifier = await trainClassifier(data, options);
-  if (!classifier) return undefined;
   const { classes, channels, height, width } = data;
-  const { name, seed, steps } = options;
-  const untested: JudgeInfo = {
+  const { name, seed } = options;
+  const untrained: JudgeInfo = {
     name,
     classes,
     channels,
@@ -103,10 +115,14 @@ export async function makeJudge(
     dataDigest: await digestOf(data),
     accuracy: 0,
     seed,
-    steps,
+    steps: 0,
     command: commandOf(data, options),
   };
-  const info = { ...untested, accuracy: await accuracyOf(new Judge(classifier, untested), data.test) };
+  const trained = await trainClassifier(data, untrained, options);
+  if (!trained) return undefined;
+  const { classifier, steps } = trained;
+  const accuracy = await accuracyOf(new Judge(classifier, untrained), data.test);
+  const info = { ...untrained, steps, accuracy };
   if (options.signal?.aborted) return undefined;
   return { bytes: saveJudge(await stateOf(classifier), info), info };
 }
@@ -116,7 +132,8 @@ function commandOf(data: JudgedData, { name, steps, seed }: JudgeTrainingOptions
   const quoted = /^[\w.-]+$/.test(data.name) ? data.name : JSON.stringify(data.name);
   const source = data.source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
   const judge = name === judgeNames[0] ? "" : ` --judge ${name}`;
-  return `deno task judge${judge}${source} --steps ${steps} --seed ${seed} --device ${currentDevice().kind}`;
+  const length = steps === undefined ? "" : ` --steps ${steps}`;
+  return `deno task judge${judge}${source}${length} --seed ${seed} --device ${currentDevice().kind}`;
 }
 
 /** Share of images whose most probable class is their label. */
@@ -124,7 +141,8 @@ export async function accuracyOf(judge: Judge, { images, labels, count }: Labell
   const P = images.length / count;
   let right = 0;
   for (let from = 0; from < count; from += atOnce) {
-    const pixels = Float32Array.from(images.subarray(from * P, (from + atOnce) * P), (byte) => byte / 255);
+    const indices = firstIndices(Math.min(atOnce, count - from)).map((n) => from + n);
+    const pixels = pixelsOf(images, indices, P);
     const { classes } = verdicts((await judge.judge(pixels)).probabilities, judge.info.classes);
     right += classes.filter((label, n) => label === labels[from + n]).length;
   }
@@ -156,15 +174,17 @@ export function verdicts(probabilities: Float32Array, classes: number): Verdicts
   };
 }
 
+/** Trains a classifier. @returns it, and the steps that it took; undefined if it was stopped */
 async function trainClassifier(
   data: JudgedData,
+  info: JudgeInfo,
   { name, steps, seed, signal, onProgress }: JudgeTrainingOptions,
-): Promise<Classifier | undefined> {
-  const { classes, channels, height, width } = data;
-  const model = new Classifier({ classes, channels, height, width, name }, randomInitialiser(seed));
+): Promise<{ readonly classifier: Classifier; readonly steps: number } | undefined> {
+  const { train, heldOut, lengths } = planTraining(data, steps ?? recipes[name].steps, steps === undefined);
+  const model = new Classifier(info, randomInitialiser(seed));
   const parameters = namedParameters(model);
   const rule = optimizer("adamw", flatten(parameters), { learningRate });
-  const batches = classifierBatches(data, batchSize, seed, recipes[name]);
+  const batches = classifierBatches({ ...data, train }, batchSize, seed, recipes[name]);
   const training = record(() => {
     const { logits, faults } = model.forward(batches.x);
     const classLoss = crossEntropy(logits, batches.labels);
@@ -173,24 +193,51 @@ async function trainClassifier(
     return loss;
   });
   const { learningRate: rateAt } = oneCycleSchedule(learningRate, { warmup });
-  while (rule.step < steps) {
-    for (let i = 0; i < burst && rule.step < steps; i++) {
-      const { step } = rule;
-      batches.load(step);
-      rule.beforeStep(rateAt(progressAt(step, steps)));
-      training.run();
+  let best = 0;
+  for (const length of lengths) {
+    const start = rule.step;
+    while (rule.step < start + length) {
+      for (let i = 0; i < burst && rule.step < start + length; i++) {
+        const { step } = rule;
+        batches.load(step);
+        rule.beforeStep(rateAt(progressAt(step - start, length)));
+        training.run();
+      }
+      const [loss] = await training.result.read();
+      if (!Number.isFinite(loss)) {
+        throw new TrainingError(
+          `Cannot train a judge for ${data.name}: the loss is ${loss} after step ${rule.step}; try another --seed`,
+        );
+      }
+      onProgress?.(rule.step, loss);
+      await pause();
+      if (signal?.aborted) return undefined;
     }
-    const [loss] = await training.result.read();
-    if (!Number.isFinite(loss)) {
-      throw new TrainingError(
-        `Cannot train a judge for ${data.name}: the loss is ${loss} after step ${rule.step}; try another --seed`,
-      );
-    }
-    onProgress?.(rule.step, loss);
-    await pause();
-    if (signal?.aborted) return undefined;
+    if (!heldOut) continue;
+    const accuracy = await accuracyOf(new Judge(model, info), heldOut);
+    const standardError = Math.sqrt(accuracy * (1 - accuracy) / heldOut.count);
+    if (accuracy - best <= standardError) break;
+    best = accuracy;
   }
-  return model;
+  return { classifier: model, steps: rule.step };
+}
+
+/** What a classifier learns from, in rounds of how many steps, and the images that tell when to stop, if it may. */
+function planTraining(
+  { train, ...data }: JudgedData,
+  steps: number,
+  mayStop: boolean,
+): { readonly train: Labelled; readonly heldOut?: Labelled; readonly lengths: readonly number[] } {
+  if (!mayStop || train.count >= enoughImages) return { train, lengths: [steps] };
+  const { images, labels } = train;
+  const split = splitTest([...labels]);
+  const pick = (indices: readonly number[]): Labelled => ({
+    images: rowsOf(images, indices, data.channels * data.height * data.width),
+    labels: Uint8Array.from(indices, (n) => labels[n]),
+    count: indices.length,
+  });
+  const rest = steps - rounds.reduce((sum, length) => sum + length, 0);
+  return { train: pick(split.train), heldOut: pick(split.test), lengths: [...rounds, rest] };
 }
 
 /**
@@ -224,15 +271,15 @@ export function classifierBatches(
   const [x, labels] = [tensor(values, [N, C, H, W]), tensor(new Uint32Array(N))];
   const strengths = new Float32Array(2 * N);
   const faults = tensor(strengths, [N, 2]);
-  /** Writes an image to row n of the batch, shifted by `down` and `right` pixels. */
-  const place = (image: number, n: number, down: number, right: number) => {
+  /** Writes an image u8[C, H, W] to row n of the batch, shifted by `down` and `right` pixels. */
+  const place = (image: Uint8Array, n: number, down: number, right: number) => {
     const [top, bottom] = [Math.max(0, -down), Math.min(H, H - down)];
     const [left, end] = [Math.max(0, -right), Math.min(W, W - right)];
     for (let c = 0; c < C; c++) {
       for (let h = top; h < bottom; h++) {
-        const from = ((image * C + c) * H + h) * W;
+        const from = (c * H + h) * W;
         const to = ((n * C + c) * H + h + down) * W + right;
-        for (let w = left; w < end; w++) values[to + w] = seen[train.images[from + w]];
+        for (let w = left; w < end; w++) values[to + w] = seen[image[from + w]];
       }
     }
   };
@@ -259,7 +306,8 @@ export function classifierBatches(
     const bits = randomBits(seed, streams.shifts, step, 2 * N);
     const shiftOf = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * shift + 1)) - shift;
     values.fill(black);
-    images.forEach((image, n) => place(image, n, shiftOf(2 * n), shiftOf(2 * n + 1)));
+    const rows = rowsOf(train.images, images, P);
+    images.forEach((_, n) => place(rows.subarray(n * P, (n + 1) * P), n, shiftOf(2 * n), shiftOf(2 * n + 1)));
     if (hasFaults) damage(step);
     x.write(values);
     labels.write(Uint32Array.from(images, (image) => train.labels[image]));

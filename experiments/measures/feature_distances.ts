@@ -9,6 +9,15 @@ import {
   type Resampling,
 } from "../../models/mod.ts";
 
+/** Options of {@linkcode frechetDistance}. */
+export interface FrechetOptions extends Resampling {
+  /**
+   * Shrinks covariances towards that of a round cloud, as far as few points require, so that two of each are enough. The
+   * distance is then another figure: comparable only with itself, between equal numbers of points.
+   */
+  readonly shrunk?: boolean;
+}
+
 /**
  * Fréchet distance between two sets of features, modelled as normal distributions, with its interval: |m_r - m_s|^2 +
  * tr(C_r + C_s - 2 (C_r C_s)^(1/2)), with unbiased covariances.
@@ -19,11 +28,16 @@ import {
  * @param reference features of real images, f32[N, F], N at least 2 F
  * @param samples features of samples, f32[M, F], M at least 2 F
  *
- * Source: Heusel et al. 2017, arXiv:1706.08500, equation 6
+ * Source: Heusel et al. 2017, arXiv:1706.08500, equation 6; Ledoit and Wolf 2004, A well-conditioned estimator for
+ * large-dimensional covariance matrices, section 3.2 (shrinkage)
  */
-export function frechetDistance(reference: Points, samples: Points, resampling?: Resampling): Estimate {
-  checkPair("take the Fréchet distance", reference, samples, 2 * reference.width);
-  const [r, s] = [momentsOf(reference), momentsOf(samples)];
+export function frechetDistance(
+  reference: Points,
+  samples: Points,
+  { shrunk = false, ...resampling }: FrechetOptions = {},
+): Estimate {
+  checkPair("take the Fréchet distance", reference, samples, shrunk ? 2 : 2 * reference.width);
+  const [r, s] = [momentsOf(reference, shrunk), momentsOf(samples, shrunk)];
   const root = functionOf(r.covariance, Math.sqrt);
   const inner = root.mmul(s.covariance).mmul(root);
   const { realEigenvalues } = decomposed(inner);
@@ -35,7 +49,7 @@ export function frechetDistance(reference: Points, samples: Points, resampling?:
   // the symmetric derivative of the trace of a square root.
   const least = 1e-14 * reference.width * Math.max(...realEigenvalues);
   const map = root.mmul(functionOf(inner, (x) => x > least ? 1 / Math.sqrt(x) : 0)).mmul(root);
-  const slope = Matrix.eye(reference.width).sub(map);
+  const slope = shrink(Matrix.eye(reference.width).sub(map), s.shrinkage); // shrinking is its own transpose
   return bootstrap(Math.max(value, 0), influences(s.centred, shift, slope), resampling);
 }
 
@@ -49,12 +63,35 @@ function influences(centred: Matrix, shift: Float64Array, slope: Matrix): Float6
   );
 }
 
-/** Mean, differences from it [N, F] and unbiased covariance [F, F], in f64. */
-function momentsOf(points: Points) {
+/** Mean, differences from it [N, F], and unbiased covariance [F, F], shrunk by a share, in f64. */
+function momentsOf(points: Points, shrunk: boolean) {
   const { values, rows, width } = points;
   const mean = columnMeans(points);
   const centred = Matrix.from1DArray(rows, width, values).subRowVector(mean);
-  return { mean, centred, covariance: centred.transpose().mmul(centred).div(rows - 1) };
+  const covariance = centred.transpose().mmul(centred).div(rows - 1);
+  const shrinkage = shrunk ? shrinkageOf(centred, covariance) : 0;
+  return { mean, centred, covariance: shrink(covariance, shrinkage), shrinkage };
+}
+
+/** The share of a round cloud that is expected to bring a covariance nearest to the true one. */
+function shrinkageOf(centred: Matrix, covariance: Matrix): number {
+  const { rows: N, columns: F } = centred;
+  const squares = (matrix: Matrix) => matrix.to1DArray().reduce((sum, value) => sum + value * value, 0);
+  const biased = (N - 1) / N;
+  const [mean, norm] = [biased * covariance.trace() / F, biased ** 2 * squares(covariance)];
+  const fourth = centred.to2DArray().reduce(
+    (sum, row) => sum + row.reduce((length, value) => length + value * value, 0) ** 2,
+    0,
+  );
+  const [error, distance] = [(fourth / N - norm) / N, norm - F * mean ** 2];
+  return distance > 0 ? Math.min(Math.max(error / distance, 0), 1) : 1;
+}
+
+/** (1 - share) M + share tr(M) / F I. */
+function shrink(matrix: Matrix, share: number): Matrix {
+  if (share === 0) return matrix;
+  const round = Matrix.eye(matrix.rows).mul(share * matrix.trace() / matrix.rows);
+  return matrix.clone().mul(1 - share).add(round);
 }
 
 /** V f(D) V^T of a symmetric matrix V D V^T without negative eigenvalues. */

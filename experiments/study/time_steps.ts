@@ -1,6 +1,7 @@
 import { currentDevice, type Device, init, withDevice } from "../../kernels/mod.ts";
 import { BatchOrder } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
+import { augmented } from "../data/augmented.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
@@ -55,7 +56,8 @@ function timedSteps(config: TrainingConfig, data: Dataset, device: Device, own: 
   const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
   const { network: { trainer } } = fittingNetwork(config, device, source, () => {});
   const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
-  const pairs = own.use(new PairedBatches(order, objectiveOf(config).coupling, source.host, config));
+  const { host } = augmented(source, config);
+  const pairs = own.use(new PairedBatches(order, objectiveOf(config).coupling, host, config));
   const learningRate = scheduleOf(config).learningRate(0);
   let steps: number = stretch.warmUpSteps;
   let fastest = Infinity;

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { BatchOrder, progressAt, type Schedule, stateOf, Trainer } from "../../models/mod.ts";
+import { augmented } from "../data/augmented.ts";
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { TrainingError } from "../program/task.ts";
@@ -50,7 +51,8 @@ export class TrainingLoop implements Disposable {
     const { config, images: { train }, source } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
-    this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, source.host, config);
+    const { host } = augmented(source, config);
+    this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, host, config);
     this.#schedule = scheduleOf(config);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
     this.#validation = new Validation(session);

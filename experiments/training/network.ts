@@ -12,6 +12,7 @@ import {
   shareParameters,
   Trainer,
 } from "../../models/mod.ts";
+import { augmented } from "../data/augmented.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { objectiveOf } from "../settings/training_config.ts";
@@ -89,7 +90,7 @@ export function makeNetwork(
   }
   const prepared = distilled &&
     distillationStages(config, distilled.teacher, model, source, distilled.images);
-  const trainer = new Trainer(model, source, {
+  const trainer = new Trainer(model, augmented(source, config), {
     ...{ batchSize, seed, optimizer, ema, precision },
     ...prepared ? { stages: prepared.stages } : { objective: objectiveOf(config) },
     ...source.classes > 0 && !prepared && { labelDropout },

@@ -93,7 +93,7 @@ async function trainOn(
   const resumed = options.lock ?? (given.resume === null ? undefined : own.use(await lockRun(given.resume)));
   const runName = options.runName ?? given.runName;
   const choice = await trackingOf({ ...given, runName }, given.resume);
-  const data = await loadData(given.data, terminal);
+  const data = await loadData(given, terminal);
   const asked = decideConditional(given, data, say);
   const source = new ImageSource(
     data.train.images,

@@ -1,5 +1,5 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
-import { loadDataset } from "../data/load_dataset.ts";
+import { loadDataset, type LoadOptions } from "../data/load_dataset.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
@@ -13,20 +13,20 @@ import { makeVariant } from "../settings/variant.ts";
 /**
  * Loads the data set of a task, and shows progress if that takes a while.
  *
- * @param source as of `loadDataset`; null is MNIST
+ * @param settings which one, and how it is prepared; without data it is MNIST
  * @param terminal where to show progress, if anywhere
  * @param now clock in milliseconds
  * @throws {DataError} if it cannot be loaded
  */
 export async function loadData(
-  source: string | null,
+  { data: source, ...how }: LoadOptions & Pick<TrainingConfig, "data">,
   terminal: Terminal | undefined,
   now?: () => number,
 ): Promise<Dataset> {
-  if (source === null) return await loadDataset();
+  if (source === null) return await loadDataset(undefined, how);
   const progress = stageProgress(`reading images in ${source}`, terminal, now);
   try {
-    return await loadDataset(source, progress.update);
+    return await loadDataset(source, { ...how, onRead: progress.update });
   } finally {
     progress.end();
   }

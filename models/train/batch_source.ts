@@ -1,6 +1,6 @@
 import { type Shape, ShapeError, Tensor, UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
-import type { HostExamples } from "../flow/coupling.ts";
+import type { HostExamples, NoiseDraw } from "../flow/coupling.ts";
 import { rowsAt } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
 
@@ -22,6 +22,16 @@ export interface BatchSource {
   batch(indices: Tensor): TrainingData;
   /** The same examples in host memory, for couplings that need them. */
   readonly host?: HostExamples;
+  /** For examples that come from the host anew at each step: makes room for a batch of them on the device. */
+  readonly stage?: ((batchSize: number) => StagedBatch) | undefined;
+}
+
+/** Room on the device for one batch of examples. */
+export interface StagedBatch {
+  /** Fills it with the examples of the next run, as they are to be at a step. */
+  write(examples: Uint32Array, draw: NoiseDraw): void;
+  /** What it holds, by device ops only. @param indices of the same examples, u32[N] */
+  batch(indices: Tensor): TrainingData;
 }
 
 /**

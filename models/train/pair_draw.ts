@@ -3,7 +3,7 @@ import { checkCount } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { Objective, Pairs } from "../flow/objective.ts";
 import { streams } from "../random.ts";
-import type { BatchSource } from "./batch_source.ts";
+import type { BatchSource, StagedBatch } from "./batch_source.ts";
 
 /** Replaces random labels by "none", so that one network learns conditional and unconditional velocities. */
 export interface LabelDropout {
@@ -16,6 +16,7 @@ export interface LabelDropout {
 /** Draws pairs of noise and data for a recorded step. What changes between runs is stored in small tensors. */
 export class PairDraw {
   readonly #indices: Tensor;
+  readonly #staged: StagedBatch | undefined;
   readonly #noiseKey = tensor(new Uint32Array(3));
   readonly #timeKey = tensor(new Uint32Array(3));
   readonly #dropoutKey = tensor(new Uint32Array(3));
@@ -40,11 +41,13 @@ export class PairDraw {
       );
     }
     this.#indices = tensor(new Uint32Array(batchSize));
+    this.#staged = source.stage?.(batchSize);
   }
 
   /** Sets the examples, u32[batchSize], and random numbers of the next run: a counter, the step say, has its own. */
   write(examples: Uint32Array, seed: number, counter: number): void {
     this.#indices.write(examples);
+    this.#staged?.write(examples, { seed, step: counter });
     this.#noiseKey.write(Uint32Array.of(seed, this.streams.noise, counter));
     this.#timeKey.write(Uint32Array.of(seed, this.streams.time, counter));
     if (this.dropout) this.#dropoutKey.write(Uint32Array.of(seed, streams.labelDropout, counter));
@@ -52,7 +55,8 @@ export class PairDraw {
 
   /** The pairs, by device ops only; to plan another batch size, with other indices u32[N]. */
   pairs({ times }: Pick<Objective, "times">, indices: Tensor = this.#indices): Pairs {
-    const { x1, x0, condition } = this.source.batch(indices);
+    const from = indices === this.#indices ? this.#staged ?? this.source : this.source;
+    const { x1, x0, condition } = from.batch(indices);
     const t: unknown = times.draw(this.#timeKey, indices.size);
     return {
       x1,

@@ -153,9 +153,10 @@ export const bits: Measurement = {
 /** Batches of the first test images in the network's range of pixels, with their classes if it takes any. */
 function* testBatches(
   { subject, sets: { test } }: MeasurementInput,
-  count: number,
+  wanted: number,
 ): Generator<{ readonly x1: Tensor; readonly rows: number; readonly condition?: Tensor }> {
   const { shape, normalization } = subject.drawable;
+  const count = Math.min(wanted, test.rows);
   for (let from = 0; from < count; from += batch) {
     const rows = Math.min(batch, count - from);
     const { values } = pickPoints(test, Array.from({ length: rows }, (_, n) => from + n));

@@ -4,6 +4,7 @@ import { verdicts } from "../../judge/train_judge.ts";
 import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";
 import { type FigureKey, figureKey, type FigureName } from "../figures.ts";
+import { hasFewTestImages } from "../image_sets.ts";
 import type { Findings, JudgedSets, Measurement, MeasurementInput } from "../measurement.ts";
 
 /** Lowest probability at which a judge is certain of an image. */
@@ -96,8 +97,9 @@ export const recognition: Measurement = byEachJudge(({ judge, samples, test, noi
   });
 });
 
-/** Distances between the samples and the test images in the judges' features. */
-export const likeness: Measurement = byEachJudge(async ({ samples, test, train, noise }) => {
+/** Distances between the samples and the test images in the judges' features, if these are enough. */
+export const likeness: Measurement = byEachJudge(async ({ samples, test, train, noise }, { subject }) => {
+  if (hasFewTestImages(subject.data)) return {};
   const [found, real, none] = [
     await compared(test, samples),
     await compared(test, train),

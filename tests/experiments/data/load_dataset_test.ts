@@ -14,10 +14,11 @@ import { granted, testUnless } from "../../permissions.ts";
 
 testInFolder("loadDataset() refuses missing folders and plain files", async (folder) => {
   await Deno.writeFile(join(folder, "file"), new Uint8Array(1));
-  for (const [name, problem] of [["none", "it does not exist"], ["file", "it is a file"]]) {
+  for (const [name, problem] of [["none", "it does not exist"], ["file", "it is another file"]]) {
     const source = join(folder, name);
-    const message = `Cannot read the data folder ${source}: ${problem} ` +
-      "(expected a folder of PNG images or IDX files, or mnist or fashion-mnist)";
+    const message =
+      `Cannot read the data ${source}: ${problem} (expected a folder of PNG or JPEG images, of .npy arrays ` +
+      "or of IDX files, an .npz or .npy file, or mnist or fashion-mnist)";
     await assert.rejects(loadDataset(source), { name: "DataError", message });
   }
 });

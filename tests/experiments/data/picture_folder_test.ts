@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { LabelledImages } from "../../../experiments/data/dataset.ts";
+import type { Images } from "../../../experiments/data/images.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -8,8 +10,9 @@ import { pngFile, spot, spotsOf, writeFiles } from "./tiny_png.ts";
 
 /** A grey 1x2 image with equal values. */
 const dot = (value: number) => pngFile({ width: 2, height: 1 }, () => value);
-const firsts = ({ images, count }: { images: Uint8Array; count: number }) =>
-  Array.from({ length: count }, (_, n) => images[n * images.length / count]);
+const firsts = ({ images, count }: LabelledImages) =>
+  Array.from({ length: count }, (_, n) => bytesOf(images)[n * images.length / count]);
+const bytesOf = (images: Images) => images as Uint8Array;
 
 testInFolder("loadDataset() reads folders of PNG images as classes by name", async (folder) => {
   await writeFiles(folder, { "notes.txt": new Uint8Array(3), "owl/.DS_Store": new Uint8Array(3) });
@@ -17,7 +20,9 @@ testInFolder("loadDataset() reads folders of PNG images as classes by name", asy
     await writeFiles(folder, { [`owl/${n}.PNG`]: dot(200 + n), [`cat/${n}.png`]: dot(n) });
   }
   const seen: number[][] = [];
-  const { train, test, digest, ...rest } = await loadDataset(folder, (...counts) => seen.push(counts));
+  const { train, test, digest, ...rest } = await loadDataset(folder, {
+    onRead: (...counts) => seen.push(counts),
+  });
   assert.deepEqual(seen, [[16, 40], [32, 40], [40, 40]], "reports its progress");
   assert.deepEqual(rest, {
     name: folder.split("/").at(-1),
@@ -58,7 +63,7 @@ testInFolder(
     await writeFiles(folder, { "1.png": dot(7), "2.png": colour, "3.png": dot(9) });
     const { train, test, channels, classes, ...rest } = await loadDataset(folder);
     assert.deepEqual([channels, classes, "classNames" in rest, "labels" in train], [3, 0, false, false]);
-    const images = [...train.images, ...test.images];
+    const images = [...bytesOf(train.images), ...bytesOf(test.images)];
     const each = [0, 1, 2].map((n) => `${images.slice(6 * n, 6 * n + 6)}`).sort();
     assert.deepEqual(each, ["10,13,11,14,12,15", "7,7,7,7,7,7", "9,9,9,9,9,9"]);
   },
@@ -81,17 +86,25 @@ testInFolder("loadDataset() refuses images that do not belong together, in one l
   const [a, other, large] = [dot(1), pngFile({ width: 3, height: 4 }), new Uint8Array(2 ** 25 + 1)];
   const manyClasses = Object.fromEntries(Array.from({ length: 257 }, (_, c) => [`${c}/1.png`, a]));
   const cases: Record<string, Record<string, Uint8Array>> = {
-    "Cannot find images in DIR (expected PNG files: images, a folder of images for": { "notes.txt": a },
-    "Cannot use DIR/b: it holds no PNG files (expected the images of a": { "a/1.png": a, "b/notes.txt": a },
+    "Cannot find images in DIR (expected PNG or JPEG files: images, a folder of images for": {
+      "notes.txt": a,
+    },
+    "Cannot use DIR/b: it holds no PNG or JPEG files (expected the images of a": {
+      "a/1.png": a,
+      "b/notes.txt": a,
+    },
     "Cannot use DIR/a: it holds the folder more (expected": { "a/1.png": a, "a/more/2.png": a },
     "Cannot use DIR: it holds the image 2.png beside the folder a (expected": { "a/1.png": a, "2.png": a },
     "Cannot split DIR: it holds 1 image (expected at least two of a class": { "1.png": a },
-    "Cannot use DIR/a/2.JPG: it is not a PNG file (expected": { "a/1.png": a, "a/2.JPG": a },
+    "Cannot use DIR/a/2.WebP: it is neither a PNG nor a JPEG file (expected": { "a/1.png": a, "a/2.WebP": a },
     "tell parts from classes in DIR: it holds train/, val/ (expected": { "train/1.png": a, "val/2.png": a },
     "Cannot use DIR/test: it holds images without classes": { "train/a/1.png": a, "test/2.png": a },
     "Cannot use DIR/test: it holds the folder b": { "train/a/1.png": a, "test/b/2.png": a },
     "Cannot use DIR: it holds 257 folders (expected one for each class, at most 256)": manyClasses,
-    "Cannot use DIR/2.png: it is 4x3 (expected 1x2 as DIR/1.png)": { "1.png": a, "2.png": other },
+    "Cannot use DIR/2.png: it is 4x3 (expected 1x2 as DIR/1.png); pass --resize H,W": {
+      "1.png": a,
+      "2.png": other,
+    },
     "Cannot read DIR/a/2.png: the file is damaged": { "a/1.png": a, "a/2.png": a.subarray(0, 50) },
     "DIR/a/2.png: it has 33554433 bytes (expected at most 33554432)": { "a/1.png": a, "a/2.png": large },
   };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pixelsOf } from "../../../experiments/data/images.ts";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
 import { imagesAt, imageSets, realIndices } from "../../../experiments/evaluation/image_sets.ts";
 import { type MeasurementInput, Monitor, type Watch } from "../../../experiments/evaluation/measurement.ts";
@@ -117,10 +118,7 @@ Deno.test("imageSets() takes real images of which the network learned, and test 
   });
   const rowsOf = ({ values, rows }: Points) =>
     Array.from({ length: rows }, (_, n) => values.subarray(9 * n, 9 * (n + 1)));
-  const imagesAt = (...indices: number[]) =>
-    indices.map((n) =>
-      Float32Array.from(subject.data.train.images.subarray(9 * n, 9 * (n + 1)), (v) => v / 255)
-    );
+  const imagesAt = (...indices: number[]) => indices.map((n) => pixelsOf(subject.data.train.images, [n], 9));
   assert.deepEqual(new Set(rowsOf(sets.train)), new Set(imagesAt(1, 3)));
   assert.deepEqual(rowsOf(sets.test), imagesAt(0, 1), "the first test images are the same");
   assert.deepEqual([sets.samples, sets.noise].map(({ rows }) => rows), [2, 2]);

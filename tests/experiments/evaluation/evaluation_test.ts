@@ -167,7 +167,10 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges
   ]);
   const dataset = { ...evaluation.dataset, classNames: ["finch", "owl"] };
   assert.match(aboutEvaluation({ ...evaluation, dataset }), /lenet sees them: finch: 1,200, owl: 800\n/);
-  assert.match(aboutEvaluation({ ...evaluation, judges: [] }), /No judge: made-up has no labels/);
+  assert.match(
+    aboutEvaluation({ ...evaluation, judges: [] }),
+    /No judge: figures that need one are left out/,
+  );
   assert.deepEqual([shownFigure("recall", 0.12345), shownFigure("kernel", 0.000123456)], [
     "12.3 %",
     "0.0001235",

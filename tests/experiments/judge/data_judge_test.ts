@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
-import { DataError } from "../../../experiments/data/dataset.ts";
+import { DataError, firstIndices } from "../../../experiments/data/dataset.ts";
+import { rowsOf } from "../../../experiments/data/images.ts";
 import { loadDataset, mnistFolder } from "../../../experiments/data/load_dataset.ts";
 import { readIdxFolder } from "../../../experiments/data/idx_folder.ts";
 import { judgeOf } from "../../../experiments/judge/find_judge.ts";
@@ -62,7 +63,11 @@ for (const [file, folder] of Object.entries(folders)) {
       assert.deepEqual([judge.source, judge.digest, judge.classes], ["stored", digest, 10]);
       const { images, labels } = data.test;
       const count = 1000;
-      const first = { images: images.subarray(0, count * 784), labels: labels.subarray(0, count), count };
+      const first = {
+        images: rowsOf(images, firstIndices(count), 784),
+        labels: labels.subarray(0, count),
+        count,
+      };
       const weights = loadJudge(await Deno.readFile(new URL(`../../../${file}`, import.meta.url)), file);
       const accuracy = await withDevice(device, () => accuracyOf(weights, first));
       assert.ok(

@@ -26,7 +26,7 @@ testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
   using _device = await opened();
   const { find, said, cache } = finder(folder);
   const made = (await find())!;
-  const path = join(cache, `${await digestOf(await bars())}.safetensors`);
+  const path = join(cache, `${await digestOf(await bars())}-20.safetensors`);
   assert.deepEqual(said, [`Training the judge lenet for bars, 20 steps; it is kept in ${path}`]);
   assert.deepEqual([made.source, made.digest], ["trained", await sha256(await Deno.readFile(path))]);
   const found = (await find())!;
@@ -47,8 +47,8 @@ testInFolder("judgesOf() finds both judges, each in a file of its own", async (f
   ]]);
   const digest = await digestOf(await bars());
   const files = await Array.fromAsync(Deno.readDir(cache), ({ name }) => name);
-  assert.deepEqual(files.sort(), [`${digest}-vgg.safetensors`, `${digest}.safetensors`]);
-  await Deno.rename(join(cache, `${digest}-vgg.safetensors`), join(cache, `${digest}.safetensors`));
+  assert.deepEqual(files.sort(), [`${digest}-20.safetensors`, `${digest}-vgg-20.safetensors`]);
+  await Deno.rename(join(cache, `${digest}-vgg-20.safetensors`), join(cache, `${digest}-20.safetensors`));
   assert.equal(
     (await judgesOf(await bars(), options))[0].source,
     "trained",
@@ -97,7 +97,7 @@ testInFolder(
     using _device = await opened();
     const { find, said, cache } = finder(folder);
     const { digest } = (await find())!;
-    const path = join(cache, `${await digestOf(await bars())}.safetensors`);
+    const path = join(cache, `${await digestOf(await bars())}-20.safetensors`);
     const whole = await Deno.readFile(path);
     const foreign =
       (await makeJudge(await bars({ digest: "0".repeat(64) }), { name: "lenet", steps: 1, seed: 1 }))!.bytes;
@@ -157,6 +157,7 @@ testInFolder(
     const root = fileURLToPath(new URL("../../..", import.meta.url));
     const stored = (file: string, digest = "0".repeat(64)) => ({
       stored: [{ name: "lenet" as const, file, digest, dataDigest, command: "" }],
+      steps: undefined,
     });
     const file = "checkpoints/mnist_residual.safetensors"; // not a judge
     const digest = await sha256(await Deno.readFile(join(root, file)));

@@ -27,7 +27,8 @@ testOnDevices("makeJudge() learns an easy data set, and records its settings", a
     await accuracyOf(judge, { ...data.test, labels: data.test.labels.map((label) => 1 - label) }) < 0.05,
   );
   // There are 2,100 images, judged in two parts; the last hundred have wrong labels.
-  const { images, labels } = data.test;
+  const { labels } = data.test;
+  const images = data.test.images as Uint8Array;
   const many = {
     images: Uint8Array.from({ length: 2100 * 64 }, (_, i) => images[i % images.length]),
     labels: Uint8Array.from({ length: 2100 }, (_, n) => n < 2000 ? labels[n % 100] : 1 - labels[n % 100]),
@@ -47,7 +48,7 @@ testOnDevices("makeJudge() never learns from test images", async () => {
   const data = await bars();
   const { images, labels, count } = data.test;
   const other = {
-    images: images.map((pixel) => 255 - pixel),
+    images: (images as Uint8Array).map((pixel) => 255 - pixel),
     labels: labels.map((label) => 1 - label),
     count,
   };

@@ -13,7 +13,7 @@ testInFolder("loadData() shows progress if it takes long", async (folder) => {
       columns: () => 200,
       write: (text: string) => void (written += text),
     };
-    await loadData(folder, terminal, () => ms += msPerLook);
+    await loadData({ data: folder }, terminal, () => ms += msPerLook);
     return written;
   };
   assert.equal(await shown(1), "");

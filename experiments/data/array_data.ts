@@ -1,0 +1,312 @@
+/** Data sets in arrays of NumPy: an .npz file, an .npy file with images alone, or a folder of .npy files. */
+
+import { createHash, type Hash } from "node:crypto";
+import { join } from "node:path";
+import {
+  DataError,
+  type Dataset,
+  firstIndices,
+  type LabelledImages,
+  listFolder,
+  readDataFile,
+  shuffled,
+  splitTest,
+} from "./dataset.ts";
+import { ImageFile } from "./images.ts";
+import { type ByteRange, type NumpyArray, openNpy, shapeInWords } from "./npy.ts";
+import { listNpz } from "./npz.ts";
+import { mostPixels } from "./png.ts";
+import { type ImageView, type Preparation, prepareImage } from "./prepare_image.ts";
+
+/** Names of the arrays of a data set, in any case; the first that is there is taken. */
+const namesOf = {
+  images: ["images", "x_train", "train_images", "x", "data", "arr_0"],
+  labels: ["labels", "y_train", "train_labels", "y", "target", "arr_1"],
+  testImages: ["x_test", "test_images"],
+  testLabels: ["y_test", "test_labels"],
+} as const;
+
+/** Most bytes of images that are kept in memory; of more, batches are read from their file when they are needed. */
+const mostInMemory = 2 ** 30;
+/** Most bytes of a file that is read at once, such as a packed archive. */
+const mostPacked = 2 ** 32;
+/** Bytes that are looked through at once. */
+const pieceBytes = 2 ** 20;
+
+/** Arrays by name in lower case; opening one reads its header. */
+type Arrays = ReadonlyMap<string, () => NumpyArray>;
+
+/** Values that become black and white. */
+type Scale = readonly [black: number, white: number];
+
+/** The end of the name of a file with one array. */
+const oneArray = /\.npy$/i;
+
+/** Whether a file is named as one of arrays. */
+export function isArrayFile(path: string): boolean {
+  return /\.np[yz]$/i.test(path);
+}
+
+/** Whether a folder has .npy files. */
+export async function holdsArrays(folder: string): Promise<boolean> {
+  return (await listFolder(folder)).some(({ name }) => oneArray.test(name));
+}
+
+/**
+ * Reads a data set from arrays: images, and labels if there are any. The test is `x_test`, or else a tenth of each class,
+ * always the same images.
+ *
+ * @param path an .npz file, an .npy file, or a folder of .npy files
+ * @param most bytes of images to keep in memory
+ * @throws {DataError} if an array is missing, damaged or not what it should be
+ */
+export async function readArrays(
+  path: string,
+  preparation: Preparation,
+  most: number = mostInMemory,
+): Promise<Omit<Dataset, "name" | "source">> {
+  const arrays = isArrayFile(path) ? await arraysOfFile(path) : await arraysOfFolder(path);
+  const open = (part: keyof typeof namesOf) =>
+    namesOf[part].map((name) => arrays.get(name)).find((array) => array)?.();
+  const [images, testImages] = [open("images"), open("testImages")];
+  if (!images) {
+    const held = [...arrays.keys()].slice(0, 8).join(", ") || "no arrays";
+    throw new DataError(
+      `Cannot find images in ${path}: it holds ${held} (expected an array named ${
+        namesOf.images.join(", ")
+      })`,
+    );
+  }
+  const hash = createHash("sha256").update(`${images.descr} ${images.shape}`);
+  const ranges = [rangeOf(images, hash), ...testImages ? [rangeOf(testImages)] : []];
+  const scale = scaleOf(ranges.map(([low]) => low), ranges.map(([, high]) => high), images.title);
+  hash.update(`${scale}`);
+  const [train, test] = [images, testImages ?? images].map((array) => rowReader(array, scale, preparation));
+  if (`${test.shape}` !== `${train.shape}`) {
+    throw new DataError(
+      `Cannot use ${testImages!.title}: its images are ${shapeInWords(test.shape)} ` +
+        `(expected ${shapeInWords(train.shape)} as in ${images.title}); pass --resize H,W and --channels`,
+    );
+  }
+  const labels = labelsOf(open("labels"), images.title, train.count);
+  const testLabels = testImages && labelsOf(open("testLabels"), testImages.title, test.count);
+  if (testImages && (labels === undefined) !== (testLabels === undefined)) {
+    throw new DataError(
+      `Cannot use ${path}: it has labels for ${
+        labels ? images.title : testImages.title
+      } alone (expected for the test, too)`,
+    );
+  }
+  if (!testImages && labels) hash.update(labels); // the split depends on them
+  const split = testImages
+    ? { train: firstIndices(train.count), test: shuffled(test.count) }
+    : splitTest([...labels ?? new Uint8Array(train.count)]);
+  if (split.test.length === 0) {
+    throw new DataError(
+      `Cannot split ${images.title}: it holds one image (expected at least two, one for the test)`,
+    );
+  }
+  const [channels, height, width] = train.shape;
+  return {
+    train: stored(train, split.train, labels, most),
+    test: stored(test, split.test, testImages ? testLabels : labels, most),
+    ...testImages && { testNumbers: Uint32Array.from(split.test) },
+    ...{ channels, height, width },
+    classes: [...labels ?? [], ...testLabels ?? []].reduce((most, label) => Math.max(most, label + 1), 0),
+    digest: hash.digest("hex"),
+    ...labels && { labelDigest: createHash("sha256").update(labels).digest("hex") },
+    ...`${scale}` !== "0,255" && { scale },
+  };
+}
+
+async function arraysOfFolder(folder: string): Promise<Arrays> {
+  const arrays = new Map<string, () => NumpyArray>();
+  for (const { name } of (await listFolder(folder)).toSorted((a, b) => a.name < b.name ? -1 : 1)) {
+    if (!oneArray.test(name)) continue;
+    const path = join(folder, name);
+    const bytes = await fileRange(path);
+    arrays.set(name.replace(oneArray, "").toLowerCase(), () => openNpy(bytes, path));
+  }
+  return arrays;
+}
+
+async function arraysOfFile(path: string): Promise<Arrays> {
+  const bytes = await fileRange(path);
+  if (oneArray.test(path)) return new Map([["images", () => openNpy(bytes, path)]]);
+  const members = [...listNpz(bytes, path)];
+  return new Map(
+    members.map(([name, unpack]) => [name.toLowerCase(), () => openNpy(unpack(), `${name} in ${path}`)]),
+  );
+}
+
+/** The bytes of a file, which is opened for each reading. */
+async function fileRange(path: string): Promise<ByteRange> {
+  const { size } = await readDataFile(path, (path) => Deno.stat(path));
+  const read = (at: number, length: number) => {
+    if (length > mostPacked) {
+      throw new DataError(
+        `Cannot read ${path}: ${length} bytes at once are too many (expected at most ${mostPacked})`,
+      );
+    }
+    using file = Deno.openSync(path);
+    file.seekSync(at, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length;) {
+      const more = file.readSync(bytes.subarray(done));
+      if (more === null) throw new DataError(`Cannot read ${path}: it became shorter; run the task again`);
+      done += more;
+    }
+    return bytes;
+  };
+  return { size, read };
+}
+
+/** Images, channels and size of an array, and where a value of an image is. */
+function layoutOf({ title, shape }: NumpyArray): Omit<ImageView, "bytes"> & { readonly count: number } {
+  const [count, ...rest] = shape;
+  const side = Math.round(Math.sqrt(rest[0]));
+  const layout = ([channels, height, width]: readonly number[], isPlanar: boolean) => ({
+    ...{ count, channels: channels as 1 | 3, height, width },
+    ...isPlanar ? { planeStep: height * width, pixelStep: 1 } : { planeStep: 1, pixelStep: channels },
+  });
+  const isColour = (channels: number) => channels === 1 || channels === 3;
+  const found = rest.length === 1 && side * side === rest[0]
+    ? layout([1, side, side], true)
+    : rest.length === 2
+    ? layout([1, ...rest], true)
+    : rest.length === 3 && isColour(rest[2])
+    ? layout([rest[2], rest[0], rest[1]], false)
+    : rest.length === 3 && isColour(rest[0])
+    ? layout(rest, true)
+    : undefined;
+  const pixels = found ? found.height * found.width : 0;
+  if (found && count > 0 && pixels > 0 && pixels <= mostPixels) return found;
+  throw new DataError(
+    `Cannot use ${title}: it is ${shapeInWords(shape)} ` +
+      `(expected images [N, H, W], [N, H, W, C], [N, C, H, W] with 1 or 3 channels, or [N, H * H], of 1 to ${mostPixels} pixels)`,
+  );
+}
+
+/**
+ * The smallest and largest value of an array.
+ *
+ * @param hash gets its bytes
+ * @throws {DataError} if a value is not finite
+ */
+function rangeOf(
+  { title, bytes, width, valueAt }: NumpyArray,
+  hash?: Hash,
+): readonly [low: number, high: number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (let from = 0; from < bytes.size; from += pieceBytes) {
+    const piece = bytes.read(from, Math.min(pieceBytes, bytes.size - from));
+    hash?.update(piece);
+    const view = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
+    for (let at = 0; at < piece.length; at += width) {
+      const value = valueAt(view, at);
+      if (!Number.isFinite(value)) {
+        const place = (from + at) / width;
+        throw new DataError(`Cannot use ${title}: value ${place} is ${value} (expected finite numbers)`);
+      }
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return [low, high];
+}
+
+/** Which values are black and white: 0 and 255, 0 and 1, -1 and 1, or else 0 and the largest. */
+function scaleOf(lows: readonly number[], highs: readonly number[], title: string): Scale {
+  const [low, high] = [Math.min(...lows), Math.max(...highs)];
+  if (low >= 0) return [0, high <= 1 ? 1 : high >= 128 && high <= 255 ? 255 : high];
+  if (low >= -1 && high <= 1) return [-1, 1];
+  throw new DataError(
+    `Cannot use ${title}: its values are ${low} to ${high} (expected none below 0, or all from -1 to 1)`,
+  );
+}
+
+/** Reads images of an array as bytes. */
+interface RowReader {
+  readonly count: number;
+  /** [C, H, W] of a prepared image. */
+  readonly shape: readonly [channels: number, height: number, width: number];
+  readonly readRow: ImageFile["readRow"];
+  /** Reads many rows, from the first to the last. */
+  readonly readAll: (rows: Uint32Array, into: Uint8Array) => void;
+}
+
+/** Reads more at once than is asked for, for reading from start to end. */
+function buffered({ size, read }: ByteRange): ByteRange {
+  let [from, piece] = [0, new Uint8Array()];
+  return {
+    size,
+    read(at, length) {
+      if (at < from || at + length > from + piece.length) {
+        [from, piece] = [at, read(at, Math.min(Math.max(length, pieceBytes), size - at)) as typeof piece];
+      }
+      return piece.subarray(at - from, at - from + length);
+    },
+  };
+}
+
+function rowReader(array: NumpyArray, [black, white]: Scale, preparation: Preparation): RowReader {
+  const { count, ...view } = layoutOf(array);
+  const size = view.channels * view.height * view.width;
+  const read = (row: number, from = array.bytes) => {
+    const stored = from.read(row * size * array.width, size * array.width);
+    const values = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
+    const bytes = new Uint8Array(size);
+    for (let i = 0; i < size; i++) {
+      bytes[i] = Math.round(255 * (array.valueAt(values, i * array.width) - black) / (white - black));
+    }
+    return prepareImage({ ...view, bytes }, preparation);
+  };
+  const { channels, height, width } = read(0);
+  return {
+    count,
+    shape: [channels, height, width],
+    readRow: (row, into, at) => into.set(read(row).planes, at),
+    readAll(rows, into) {
+      const ahead = buffered(array.bytes);
+      const order = firstIndices(rows.length).sort((a, b) => rows[a] - rows[b]);
+      for (const n of order) into.set(read(rows[n], ahead).planes, n * into.length / rows.length);
+    },
+  };
+}
+
+/** The labels of images, u8[count]; undefined if there are none. */
+function labelsOf(array: NumpyArray | undefined, images: string, count: number): Uint8Array | undefined {
+  if (!array) return undefined;
+  const { title, shape, bytes, width, valueAt } = array;
+  const size = shape.reduce((product, n) => product * n, 1);
+  if (shape[0] !== count || size !== count) {
+    throw new DataError(
+      `Cannot use ${title}: it is ${
+        shapeInWords(shape)
+      } (expected [${count}], a whole number for each image of ${images})`,
+    );
+  }
+  const stored = bytes.read(0, bytes.size);
+  const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
+  return Uint8Array.from({ length: count }, (_, n) => {
+    const label = valueAt(view, n * width);
+    if (Number.isInteger(label) && label >= 0 && label <= 255) return label;
+    throw new DataError(`Cannot use ${title}: label ${n} is ${label} (expected whole numbers from 0 to 255)`);
+  });
+}
+
+/** Some images, in memory if they fit. */
+function stored(
+  { shape, readRow, readAll }: RowReader,
+  indices: ArrayLike<number>,
+  labels: Uint8Array | undefined,
+  most: number,
+): LabelledImages {
+  const rows = Uint32Array.from(indices);
+  const [count, size] = [rows.length, shape.reduce((product, n) => product * n, 1)];
+  const chosen = labels && { labels: Uint8Array.from(rows, (row) => labels[row]) };
+  if (count * size > most) return { images: new ImageFile(rows, size, readRow), count, ...chosen };
+  const images = new Uint8Array(count * size);
+  readAll(rows, images);
+  return { images, count, ...chosen };
+}

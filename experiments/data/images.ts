@@ -1,0 +1,56 @@
+/** Images of a data set: in memory, or in a file that is larger than memory may be. */
+
+/** Images u8[N, C, H, W], of which batches are read from a file when they are needed. */
+export class ImageFile {
+  /** Bytes of all images, N P. */
+  readonly length: number;
+
+  /**
+   * @param rows the rows of the file that these images are, N of them
+   * @param P bytes of an image
+   * @param readRow reads a row of the file into P bytes from a place on
+   */
+  constructor(
+    readonly rows: Uint32Array,
+    P: number,
+    readonly readRow: (row: number, into: Uint8Array, at: number) => void,
+  ) {
+    this.length = rows.length * P;
+  }
+}
+
+/** Images u8[N, C, H, W], 0 dark and 255 bright. */
+export type Images = Uint8Array | ImageFile;
+
+/**
+ * Some of the images, in host memory.
+ *
+ * @param indices of the images, N of them
+ * @param P bytes of an image
+ * @returns u8[N, P]
+ * @throws {DataError} if the file cannot be read
+ */
+export function rowsOf(images: Images, indices: ArrayLike<number>, P: number): Uint8Array<ArrayBuffer> {
+  const rows = new Uint8Array(indices.length * P);
+  for (let n = 0; n < indices.length; n++) {
+    const index = indices[n];
+    if (images instanceof ImageFile) images.readRow(images.rows[index], rows, n * P);
+    else rows.set(images.subarray(index * P, (index + 1) * P), n * P);
+  }
+  return rows;
+}
+
+/**
+ * Selects images and scales their bytes.
+ *
+ * @param images u8[M, P], 0 black to 255 white
+ * @param indices of the images, N of them
+ * @param P values of an image
+ * @returns f32[N, P], 0 black to 1 white
+ */
+export function pixelsOf(images: Images, indices: ArrayLike<number>, P: number): Float32Array<ArrayBuffer> {
+  const bytes = rowsOf(images, indices, P);
+  const pixels = new Float32Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) pixels[i] = bytes[i] / 255;
+  return pixels;
+}

