@@ -23,8 +23,8 @@ export const streams = {
   pairNoise: 24,
   references: 25,
   faults: 26,
+  augmentation: 27,
   dropout: 1024, // of the first layer; the next ones have the streams after it
-  augmentation: 1025,
 } as const;
 
 /** @throws {RangeError} if a seed is not an integer in [0, 2^32): the device would silently use another one */

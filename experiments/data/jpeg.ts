@@ -6,7 +6,7 @@
 import { fileURLToPath } from "node:url";
 import decode, { init } from "npm:@jsquash/jpeg@1.6.0/decode.js";
 import { DataError } from "./dataset.ts";
-import { type ImageView } from "./prepare_image.ts";
+import type { ImageView } from "./prepare_image.ts";
 import { mostPixels } from "./png.ts";
 
 const wasm = "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm";

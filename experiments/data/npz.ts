@@ -46,7 +46,7 @@ interface Entry {
   readonly crc: number;
   readonly packed: number;
   readonly size: number;
-  /** Where its local header starts. */
+  /** Where its content starts. */
   readonly at: number;
 }
 
@@ -68,10 +68,22 @@ function members(archive: ByteRange): [string, Entry][] {
     const [method, crc] = [list.getUint16(from + 10, true), list.getUint32(from + 16, true)];
     const size = number(24); // the order of the Zip64 field
     const packed = number(20);
-    found.push([name, { method, crc, packed, size, at: number(42) }]);
+    const at = contentStart(archive, number(42), name);
+    found.push([name, { method, crc, packed, size, at }]);
     from += 46 + nameLength + extra + comment;
   }
   return found;
+}
+
+/** Where the content of a member starts: after a header of its own, which has its name, too. */
+function contentStart(archive: ByteRange, at: number, name: string): number {
+  const header = viewOf(archive, at, 30);
+  const [nameLength, extra] = [header.getUint16(26, true), header.getUint16(28, true)];
+  const own = bytesOf(viewOf(archive, at + 30, nameLength), 0, nameLength);
+  if (header.getUint32(0, true) !== 0x04034b50 || new TextDecoder().decode(own) !== name) {
+    throw new RangeError("no member");
+  }
+  return at + 30 + nameLength + extra;
 }
 
 /** Where the list of members starts, and its length. */
@@ -115,13 +127,10 @@ function unpack(archive: ByteRange, entry: Entry, title: string): ByteRange {
 }
 
 function contentOf(archive: ByteRange, { method, packed, size, at }: Entry): ByteRange {
-  const header = viewOf(archive, at, 30);
-  if (header.getUint32(0, true) !== 0x04034b50) throw new RangeError("no member");
-  const from = at + 30 + header.getUint16(26, true) + header.getUint16(28, true);
-  if (from + packed > archive.size) throw new RangeError("beyond the end");
-  if (method === 0) return { size: packed, read: (at, length) => archive.read(from + at, length) };
+  if (at + packed > archive.size) throw new RangeError("beyond the end");
+  if (method === 0) return { size: packed, read: (from, length) => archive.read(at + from, length) };
   if (method !== 8 || size > mostUnpacked) throw new RangeError("unknown or too large");
-  return inMemory(inflateRawSync(archive.read(from, packed), { maxOutputLength: size }));
+  return inMemory(inflateRawSync(archive.read(at, packed), { maxOutputLength: size }));
 }
 
 function viewOf(archive: ByteRange, at: number, length: number): DataView<ArrayBuffer> {

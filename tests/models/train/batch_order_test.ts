@@ -28,8 +28,8 @@ Deno.test("streams are distinct and keep their numbers, so that seeds stay valid
     pairNoise: 24,
     references: 25,
     faults: 26,
+    augmentation: 27,
     dropout: 1024,
-    augmentation: 1025,
   });
 });
 

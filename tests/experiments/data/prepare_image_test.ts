@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { decodeJpeg } from "../../../experiments/data/jpeg.ts";
+import { type ImageView, type Preparation, prepareImage } from "../../../experiments/data/prepare_image.ts";
+import { testNeeding } from "../../permissions.ts";
+import { randomOf } from "../mutations.ts";
+import vectors from "../../vectors/images.json" with { type: "json" };
+
+/** Pixels u8[C, H, W] as [H, W, C]. */
+const channelsLast = (planes: Uint8Array, channels: number) => {
+  const size = planes.length / channels;
+  return Array.from(planes, (_, i) => planes[i % channels * size + Math.floor(i / channels)]);
+};
+/** Compares bytes with some in base64. */
+const assertNear = (found: ArrayLike<number>, base64: string, most: number, what: string) => {
+  const expected = Uint8Array.fromBase64(base64);
+  assert.equal(found.length, expected.length, what);
+  const worst = Math.max(...Array.from(expected, (value, i) => Math.abs(value - found[i])));
+  assert.ok(worst <= most, `${what}: ${worst}`);
+};
+
+testNeeding(
+  { read: true },
+  "decodeJpeg() gives the pixels of another decoder, upright, baseline or progressive, grey or colour",
+  async () => {
+    for (const [name, { file, shape, pixels }] of Object.entries(vectors.jpegs)) {
+      const image = await decodeJpeg(Uint8Array.fromBase64(file), "a.jpg");
+      assert.deepEqual([image.height, image.width, image.channels], shape, name);
+      const { planes } = prepareImage(image, {});
+      assertNear(channelsLast(planes, image.channels), pixels, 3, name);
+    }
+  },
+);
+
+testNeeding({ read: true }, "decodeJpeg() refuses damaged and unusual files in one line", async () => {
+  const whole = Uint8Array.fromBase64(vectors.jpegs.colour.file);
+  const scan = whole.findIndex((byte, i) => byte === 0xff && whole[i + 1] === 0xda);
+  const frame = whole.findIndex((byte, i) => byte === 0xff && whole[i + 1] === 0xc0);
+  const damaged = "Cannot read a.jpg: the file is damaged: ";
+  const cases: Record<string, [bytes: Uint8Array<ArrayBuffer>, starts: string]> = {
+    "nothing": [new Uint8Array(0), "Cannot read a.jpg: it is damaged or not a JPEG file"],
+    "a PNG file": [
+      Uint8Array.of(0x89, 0x50, 0x4e, 0x47),
+      "Cannot read a.jpg: it is damaged or not a JPEG file",
+    ],
+    "half a file": [whole.slice(0, whole.length >> 1), `${damaged}its end is missing`],
+    "a header alone": [whole.slice(0, 100), `${damaged}its end is missing`],
+    "no end": [whole.slice(0, -2), `${damaged}its end is missing`],
+    "no image": [Uint8Array.of(0xff, 0xd8, 0xff, 0xd9), `${damaged}its end is missing`],
+    "zeros in the image": [whole.slice().fill(0, scan + 40, scan + 240), `${damaged}Corrupt JPEG data`],
+    "too many pixels": [
+      whole.with(frame + 5, 255).with(frame + 7, 255),
+      "Cannot read a.jpg: its header declares 65301x65317 pixels (expected 1 to 33554432 of them); save it smaller",
+    ],
+    "four inks": [
+      Uint8Array.fromBase64(vectors.cmyk),
+      "Cannot read a.jpg: it has 4 channels (expected grey or red",
+    ],
+  };
+  for (const [what, [bytes, starts]] of Object.entries(cases)) {
+    await assert.rejects(decodeJpeg(bytes, "a.jpg"), (error: Error) => {
+      assert.ok(error.name === "DataError" && error.message.startsWith(starts), `${what}: ${error.message}`);
+      return !error.message.includes("\n");
+    });
+  }
+  const random = randomOf(1);
+  for (let n = 0; n < 300; n++) {
+    const bytes = whole.with(random(whole.length), random(256));
+    await decodeJpeg(bytes, "a.jpg").catch((error) =>
+      assert.equal(error.name, "DataError", `${error.stack}`)
+    );
+  }
+  const { pixels } = vectors.jpegs.colour;
+  const image = await decodeJpeg(whole, "a.jpg");
+  assertNear(image.bytes, pixels, 3, "the next file, after all these");
+});
+
+const wide: ImageView = {
+  ...{ channels: 3, height: 21, width: 37, planeStep: 1, pixelStep: 3 },
+  bytes: Uint8Array.fromBase64(vectors.resized.pixels),
+};
+
+Deno.test("prepareImage() scales and crops as Pillow does with antialiasing, and turns colours into grey", () => {
+  const cases: [keyof typeof vectors.resized, Preparation, channels: number][] = [
+    ["pixels", {}, 3],
+    ["pixels", { resize: [21, 37] }, 3],
+    ["smaller", { resize: [8, 8] }, 3],
+    ["larger", { resize: [50, 40] }, 3],
+    ["centre", { resize: [8, 8], crop: "center" }, 3],
+    ["grey", { resize: [8, 8], channels: 1 }, 1],
+  ];
+  for (const [name, preparation, channels] of cases) {
+    const { planes, ...size } = prepareImage(wide, preparation);
+    const [height, width] = preparation.resize ?? [21, 37];
+    assert.deepEqual(size, { channels, height, width });
+    const most = name === "pixels" ? 0 : 1;
+    assertNear(
+      channelsLast(planes, channels),
+      vectors.resized[name],
+      most,
+      `${name} ${JSON.stringify(preparation)}`,
+    );
+  }
+});
+
+Deno.test("prepareImage() reads planes, and makes grey images colourful", () => {
+  const planar = { ...wide, bytes: prepareImage(wide, {}).planes, planeStep: 21 * 37, pixelStep: 1 };
+  assert.deepEqual(prepareImage(planar, { resize: [5, 6] }), prepareImage(wide, { resize: [5, 6] }));
+  const grey: ImageView = { ...planar, channels: 1 };
+  const { channels, planes } = prepareImage(grey, { channels: 3 });
+  assert.equal(channels, 3);
+  for (const c of [0, 1, 2]) {
+    assert.deepEqual(planes.subarray(c * 777, (c + 1) * 777), planar.bytes.subarray(0, 777));
+  }
+});
