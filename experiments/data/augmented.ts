@@ -33,7 +33,10 @@ export function augmented(
     stage: (batchSize) => source.staged(batchSize, moveAll),
     host: {
       ...source.host,
-      values: (examples, draw) => source.normalized(moveAll(source.rows(examples), examples, draw)),
+      values(examples, draw) {
+        const rows = source.rows(examples);
+        return source.normalized(draw ? moveAll(rows, examples, draw) : rows);
+      },
     },
   };
 }
