@@ -261,7 +261,7 @@ testTask(
   async (place) => {
     const { code, stdout } = await place.run("doctor", "--device cpu --seconds 0 --data nowhere");
     assert.equal(code, 1);
-    assert.match(stdout, /^error +data +Cannot read the data folder nowhere: it does not exist .*; /m);
+    assert.match(stdout, /^error +data +Cannot read the data nowhere: it does not exist .*; /m);
     const unknown = await place.run("doctor", "--second 3");
     assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
     assert.equal(unknown.stderr, "ConfigError: Unknown flag --second (did you mean --seconds?)\n");
