@@ -1,7 +1,8 @@
 import { digitPixels, halved } from "../playground/digits_parts.ts";
 import { playgroundHtml } from "../playground/playground_html.ts";
 import library from "../web/flow.js" with { type: "text" };
-import type { LabelledImages } from "./data/dataset.ts";
+import { firstIndices, type LabelledImages } from "./data/dataset.ts";
+import { rowsOf } from "./data/images.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
@@ -22,7 +23,7 @@ export async function playgroundPage(): Promise<string> {
   const [flow, oneStep, judge] = await Promise.all(weights);
   const { train, test } = await loadDataset();
   const first = ({ images, labels }: LabelledImages, count: number) => ({
-    images: images.subarray(0, count * digitPixels),
+    images: rowsOf(images, firstIndices(count), digitPixels),
     labels: labels!.subarray(0, count),
   });
   const digits = { flow, oneStep, judge, train: first(train, trained), heldOut: first(test, measured) };

@@ -49,5 +49,5 @@ testMistakes("judge", {
   "--data data --out there/judge.safetensors":
     "RunError: Cannot write there/judge.safetensors: there is no folder there; make it first",
   "--data data --device webgpu --threads 2": "ConfigError: Cannot use --threads here",
-  "--data nowhere --device cpu": "DataError: Cannot read the data folder nowhere: it does not exist",
+  "--data nowhere --device cpu": "DataError: Cannot read the data nowhere: it does not exist",
 });

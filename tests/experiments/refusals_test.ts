@@ -46,7 +46,7 @@ testRefusals("train refuses invalid input in one line", {
     (place) => Deno.remove(place.file("data", testLabels)),
   ),
   "a missing data folder": training(newRun.replace("--data data", "--data nowhere"), [
-    "DataError: Cannot read the data folder nowhere: it does not exist",
+    "DataError: Cannot read the data nowhere: it does not exist",
   ]),
   "an unknown flag": training(`${newRun} --bach-size 3`, [
     "ConfigError: Unknown flag --bach-size (did you mean --batch-size?)",

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { type DigitsParts, halved, packedDigits, unpackedDigits } from "../../playground/digits_parts.ts";
 import { DigitsTraining, nearestImages } from "../../playground/digits_training.ts";
 import { openDevice } from "../../playground/plane_training.ts";
+import { firstIndices } from "../../experiments/data/dataset.ts";
+import { rowsOf } from "../../experiments/data/images.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { inflateSync } from "npm:fflate@0.8.3";
 import * as flow from "../../web/mod.ts";
@@ -12,7 +14,7 @@ const read = (name: string) =>
   Deno.readFile(new URL(`../../checkpoints/${name}.safetensors`, import.meta.url));
 const { train, test } = await loadDataset();
 const first = ({ images, labels }: typeof train, count: number) => ({
-  images: images.subarray(0, 784 * count),
+  images: rowsOf(images, firstIndices(count), 784),
   labels: labels!.subarray(0, count),
 });
 const data: DigitsParts = {
