@@ -3,6 +3,8 @@ import { drawableOf } from "./draw/samples.ts";
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, HeldOutLoss, meanLoss, stateOf } from "../models/mod.ts";
 import { ImageSource } from "./data/image_source.ts";
+import { settingsWithNetwork } from "./networks/network_flags.ts";
+import { withAllOptions } from "./networks/own_network.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task, TrainingError } from "./program/task.ts";
@@ -18,7 +20,7 @@ import { print, say } from "./program/output.ts";
 import { pause } from "../models/pause.ts";
 import { dataSettings } from "./settings/data.ts";
 import { compileKernels, makeNetwork } from "./training/network.ts";
-import { loadData } from "./training/training_data.ts";
+import { decideConditional, loadData } from "./training/training_data.ts";
 import { saveWeights } from "./training/run_state.ts";
 
 /** Steps between reads of the loss. */
@@ -69,7 +71,8 @@ export function overfitConfig({ images, steps, out: _, ...settings }: OverfitCon
     maxSteps: steps,
   } as const;
   const preset = withOptimizer(settings, presets.quick);
-  const config = training.resolve({}, { ...preset, ...settings, ...fixed, preset: "quick" });
+  const model = withAllOptions(settings.model);
+  const config = training.resolve({}, { ...preset, ...settings, ...fixed, model, preset: "quick" });
   checkConfig(config);
   return config;
 }
@@ -78,12 +81,13 @@ export const overfitTask = task({
   name: "overfit",
   about: "Check that a network can overfit a few images",
   settings: overfitting,
+  settingsFor: (argv) => settingsWithNetwork(overfitting, argv),
   resolve,
   async run(settings) {
     const { images: count, steps, out } = settings;
-    const config = overfitConfig(settings);
-    const device = await init(config);
-    const data = await loadData(config, stderr);
+    const device = await init(settings);
+    const data = await loadData(settings, stderr);
+    const config = decideConditional(overfitConfig(settings), data, say);
     const { train, validation } = splitImages(data.train.count, config);
     const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
     const network = makeNetwork(config, source);

@@ -1,24 +1,33 @@
 import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
+import { settingsWithNetwork } from "./networks/network_flags.ts";
+import { chosenNetwork, loadOwnNetwork } from "./networks/own_network.ts";
 import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { runFile } from "./run/layout.ts";
-import { lockRun, type RunLock } from "./run/run_lock.ts";
+import { lockRun } from "./run/run_lock.ts";
 import { presetFor, presets, training } from "./settings/training.ts";
-import { type GivenSettings, readConfig, trainingConfig } from "./settings/training_config.ts";
+import { ConfigError } from "./settings/setting.ts";
+import { trainingTask } from "./settings/model_setting.ts";
+import { type GivenSettings, readConfig, trainingConfig, withOptimizer } from "./settings/training_config.ts";
 import { say } from "./program/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
 /** Trains a network, or continues an earlier run. */
 export const trainTask = task({
-  name: ({ model = "residual" }) => `train:${model}`,
-  about: "Train a U-Net by flow matching",
+  name: ({ model }) => model === undefined ? "train" : trainingTask(model),
+  about: "Train a network by flow matching",
   settings: training,
+  settingsFor: (argv) => settingsWithNetwork(training, argv),
   resolve: (given: GivenSettings) => given,
-  async preset({ preset, model = "residual" }) {
+  async preset({ preset, model }) {
     const name = preset ?? await presetHere();
-    return { preset: name, ...presets[name], model };
+    return {
+      preset: name,
+      ...withOptimizer({ ...model !== undefined && { model } }, presets[name]),
+      ...model !== undefined && { model },
+    };
   },
   run: trainOrResume,
 });
@@ -32,7 +41,8 @@ export const trainTask = task({
 export async function trainOrResume(given: GivenSettings): Promise<number> {
   const startedAt = new Date();
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
-  using lock = await lockResumed(given);
+  await loadNetworkOf(given);
+  using lock = given.resume ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);
   const config = trainingConfig(given, presetFor(device));
   using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
@@ -58,11 +68,19 @@ async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Dev
   });
 }
 
-/** Locks the run to resume before its state is read. */
-async function lockResumed(given: GivenSettings): Promise<RunLock | undefined> {
-  if (!given.resume) return undefined;
-  trainingConfig(given); // fails before a lock file is created if the flags or the folder are wrong
-  return await lockRun(given.resume);
+/** Loads a network of one's own: the one given, or that of the run to resume. @throws {ConfigError} if they differ */
+async function loadNetworkOf(given: GivenSettings): Promise<void> {
+  const { model, resume } = given;
+  if (typeof resume !== "string") return await loadOwnNetwork(given);
+  trainingConfig(given); // fails before anything else happens if the flags or the folder are wrong
+  const named = model === undefined ? undefined : chosenNetwork(model);
+  const { model: saved } = readConfig(resume);
+  await loadOwnNetwork({ model: saved, resume });
+  if (!named || named.digest === chosenNetwork(saved)?.digest) return;
+  throw new ConfigError(
+    `Cannot resume ${resume} with ${named.file}: it has changed since the run began (leave --model out, and the run goes ` +
+      "on with its own copy)",
+  );
 }
 
 async function presetHere() {

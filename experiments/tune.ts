@@ -1,8 +1,10 @@
 import { init, type KernelChoice } from "../kernels/mod.ts";
 import { ImageSource } from "./data/image_source.ts";
+import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { integer, number, optional, toggle } from "./settings/kinds.ts";
+import { networkInWords, ownModel } from "./settings/model_setting.ts";
 import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import {
@@ -16,6 +18,7 @@ import {
 import { trainingConfig } from "./settings/training_config.ts";
 import { print, say, textTable } from "./program/output.ts";
 import { makeNetwork } from "./training/network.ts";
+import { decideConditional } from "./training/training_data.ts";
 import { measureKernels } from "./tuning/tune_kernels.ts";
 
 const { rows } = training;
@@ -45,8 +48,9 @@ function tunedConfig(
 ): TrainingConfig {
   const given = { filters, tEmb, batchSize };
   return trainingConfig({
-    ...{ model, attn, precision, conditional: false },
-    ...model === "residual" || attn ? { groups } : {},
+    ...{ model, precision, conditional: false },
+    ...ownModel(model) ? {} : { attn },
+    ...!ownModel(model) && (model === "residual" || attn) ? { groups } : {},
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)),
   }, preset ?? defaultPreset);
 }
@@ -55,18 +59,21 @@ export const tuneTask = task({
   name: "tune",
   about: "Choose the fastest kernels for a training step on this GPU, and print all candidates",
   settings: tuning,
+  settingsFor: (argv) => settingsWithNetwork(tuning, argv),
   async run(settings) {
     const { size, channels, seconds, remeasure, json } = settings;
     const device = await init({ device: "webgpu" });
-    const config = tunedConfig(settings, presetFor(device));
+    const shape = { name: "images", classes: 0, channels, height: size, width: size };
+    const config = decideConditional(tunedConfig(settings, presetFor(device)), shape, say);
     const pixels = new Uint8Array(config.batchSize * channels * size * size);
-    const shape = { channels, height: size, width: size };
     const { trainer } = makeNetwork(
       config,
       new ImageSource(pixels, shape, normalizationTo(config.normalize)),
     );
-    const { model, filters, batchSize } = config;
-    const step = `a training step of ${model} [${filters}], batch ${batchSize}, ${channels}x${size}x${size}`;
+    const { batchSize } = config;
+    const step = `a training step of ${
+      networkInWords(config)
+    }, batch ${batchSize}, ${channels}x${size}x${size}`;
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     say(`Tuning ${step} on ${device.description}`);
     const more = `${remeasure ? "without --remeasure, the command" : "the same command"} continues from here`;

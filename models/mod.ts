@@ -53,6 +53,7 @@ export {
   type CheckpointInfo,
   decodeCheckpoint,
   loadCheckpoint,
+  type LoadOptions,
   openCheckpoint,
   saveCheckpoint,
 } from "./files/checkpoint.ts";
@@ -96,6 +97,7 @@ export {
 } from "./measures/points.ts";
 export { type Prdc, prdc, type PrdcOptions } from "./measures/prdc.ts";
 export {
+  type CompleteOptions,
   countParameters,
   createModel,
   type Model,
@@ -109,10 +111,20 @@ export {
   noneOf,
   objectiveFor,
   optionsOf,
+  type UNetModelOptions,
 } from "./nets/networks.ts";
+export {
+  type CompleteOwnOptions,
+  isOptionValue,
+  type NetworkMaker,
+  type NoUNetOptions,
+  type OptionValue,
+  type OwnImages,
+  type OwnModelOptions,
+} from "./nets/own.ts";
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
 export { UNet, Up } from "./nets/unet.ts";
-export type { UNetOptions } from "./nets/options.ts";
+export type { SharedOptions, UNetOptions } from "./nets/options.ts";
 export { Dropout, withDropout } from "./nn/dropout.ts";
 export {
   Attention,

@@ -13,6 +13,7 @@ import { writeReport } from "../report/write_report.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { findContained, readFile } from "../run/contained.ts";
 import { flowAnimationFile, flowFile, runFile } from "../run/layout.ts";
+import { ownModel } from "../settings/model_setting.ts";
 import { readConfig } from "../settings/training_config.ts";
 import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
 import { testLoss } from "../measures/loss_by_time.ts";
@@ -84,7 +85,7 @@ const flows: NetworkArtifact = {
     const how = { seed, solver: "euler", steps } as const;
     const { count, conditioning } = classColumns(flowSamples, source.classes, { scale: guidance });
     const trajectories = await followTrajectories(drawable, { ...how, count, conditioning });
-    const origin = { ...how, modelType: modelTypeOf(model) };
+    const origin = { ...how, modelType: ownModel(model)?.file ?? modelTypeOf(model) };
     await writeTrajectories(run, trajectories, origin, conditioning, classNames);
   },
 };

@@ -3,11 +3,11 @@ import {
   autoguided,
   type GuidanceOptions,
   guided,
-  loadCheckpoint,
   type Model,
   noneOf,
   type VelocityField,
 } from "../../models/mod.ts";
+import { loadWeights } from "../networks/load_weights.ts";
 import { readFile } from "../run/contained.ts";
 import { findEarlyWeights } from "../run/layout.ts";
 import { givenGuidance, type GuidingConfig } from "../settings/drawing.ts";
@@ -51,7 +51,7 @@ export function samplingField(
 export async function readAutoguidance(run: string, scale: number): Promise<Autoguidance | undefined> {
   const early = findEarlyWeights(run);
   if (!early) return undefined;
-  return { model: loadCheckpoint(await readFile(early.path, run), early.path).model, scale };
+  return { model: (await loadWeights(await readFile(early.path, run), early.path)).model, scale };
 }
 
 /** Rounds a number of samples to full rows (at least one) of one sample per class; unchanged without classes. */

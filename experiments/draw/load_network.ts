@@ -5,18 +5,22 @@ import {
   type Checkpoint,
   type CheckpointInfo,
   decodeSafetensors,
-  loadCheckpoint,
   modelTypeOf,
   paths,
   predictions,
 } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { loadWeights, ownConfigIn } from "../networks/load_weights.ts";
+import { rememberNamed } from "../networks/named_networks.ts";
+import { nameNetwork } from "../networks/own_network.ts";
+import { say } from "../program/output.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/layout.ts";
 import { type NetworkClasses, recordedClassNames } from "./classes.ts";
 import type { Drawable } from "./samples.ts";
+import { ownModel } from "../settings/model_setting.ts";
 import type { shared } from "../settings/shared.ts";
 import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
 import type { NetworkFlags } from "../settings/drawing.ts";
@@ -40,14 +44,28 @@ export interface OpenNetwork {
  * @throws {ConfigError} if there is no such file or run, or flags do not describe the network
  */
 export async function openNetwork(
-  flags: NetworkFlags & Pick<Values<typeof shared>, "device" | "threads"> & { readonly checkpoint: string },
+  given: NetworkFlags & Pick<Values<typeof shared>, "device" | "threads"> & { readonly checkpoint: string },
 ): Promise<OpenNetwork> {
-  const { path, bytes, run } = await readWeights(flags.checkpoint);
+  const { path, bytes, run } = await readWeights(given.checkpoint);
+  const own = ownModel(given.model);
+  if (own) await nameNetworkOf(bytes, path, own.file);
+  const flags = own ? { ...given, model: null } : given;
   const device = await init({ device: flags.device, threads: flags.threads });
-  const { model, info: { normalization, config }, shape } = loadNetwork(bytes, path, flags);
+  const { model, info: { normalization, config }, shape } = await loadNetwork(bytes, path, flags);
   const { classes: count = 0 } = config;
   const names = await recordedClassNames(dirname(path), count);
   return { device, path, run, drawable: { model, shape, normalization }, classes: { count, names } };
+}
+
+/** Takes a module as the program of a checkpoint's network. @throws {ConfigError} if it is another one */
+async function nameNetworkOf(bytes: Uint8Array, path: string, file: string): Promise<void> {
+  const { digest, sources: { main: name } } = await nameNetwork(file);
+  if (ownConfigIn(bytes, path)?.digest !== digest) {
+    throw new ConfigError(
+      `Cannot use --model ${file} with ${path}: that has another network, or ${file} has changed since (leave it out)`,
+    );
+  }
+  await rememberNamed({ name, digest }, say);
 }
 
 async function readWeights(
@@ -97,7 +115,7 @@ const flagsFor = {
  * @param source name of the file, for errors
  * @throws {ConfigError} if the flags omit what the file does not say, or repeat what it says
  */
-function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlags): Checkpoint {
+async function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlags): Promise<Checkpoint> {
   const { metadata } = decodeSafetensors(bytes, source);
   for (const [field, names] of Object.entries(flagsFor)) {
     const given = names.find((name) => flags[name] !== null);
@@ -106,7 +124,7 @@ function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlags): Ch
       `Cannot use ${flagOf(given)} with ${source}: the file itself describes its network (leave it out)`,
     );
   }
-  return loadCheckpoint(bytes, source, {
+  return await loadWeights(bytes, source, {
     ...!("config" in metadata) && { config: configOf(flags, source) },
     ...!("normalization" in metadata) && { normalization: normalizationOf(flags, source) },
     ...flags.imageSize && { imageSize: [flags.imageSize[0], flags.imageSize[1]] },

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import {
   encodeSafetensors,
-  type ModelType,
   type Snapshot,
   snapshotToPixels,
   type SolverName,
@@ -18,7 +17,7 @@ import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
 
 /** The origin of a trajectory: noise, network and solver. */
 export interface TrajectorySource {
-  readonly modelType: ModelType;
+  readonly modelType: string;
   /** Seed of the noise: sample k starts from the same noise in every model. */
   readonly seed: number;
   readonly solver: SolverName;
@@ -189,7 +188,7 @@ function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
   }
   return {
     k,
-    modelType: modelType as ModelType,
+    modelType,
     solver: solver as SolverName,
     seed,
     steps,

@@ -1,11 +1,12 @@
 import { join, relative } from "node:path";
-import { decodeSafetensors, featureCount, loadCheckpoint, SafetensorsError } from "../../models/mod.ts";
+import { decodeSafetensors, featureCount, SafetensorsError } from "../../models/mod.ts";
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
 import { loadDataset, type LoadOptions } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import { checkMap, usualSolver } from "../draw/flow_map.ts";
 import type { Drawable } from "../draw/samples.ts";
+import { loadWeights } from "../networks/load_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { findWeights, noWeights, runFile, weightsFile } from "../run/layout.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
@@ -53,7 +54,7 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
     );
   }
   const step = await stepOfWeights(run, record);
-  const subject = subjectOf(bytes, found.path, data);
+  const subject = await subjectOf(bytes, found.path, data);
   const autoguidance = subject.classes === 0 ? await readAutoguidance(run, config.guidance) : undefined;
   return {
     ...subject,
@@ -78,18 +79,18 @@ export async function networkOfCheckpoint(
   const bytes = await readCheckpoint(path);
   const data = await loadDataset(source, how);
   return {
-    ...subjectOf(bytes, path, data),
+    ...await subjectOf(bytes, path, data),
     trained: firstIndices(data.train.count),
     weights: { file: path, sha256: await sha256(bytes) },
   };
 }
 
-function subjectOf(
+async function subjectOf(
   bytes: Uint8Array,
   path: string,
   data: Dataset,
-): Pick<EvaluatedNetwork, "drawable" | "data" | "classes"> {
-  const { model, info: { normalization, config }, shape } = loadCheckpoint(bytes, path);
+): Promise<Pick<EvaluatedNetwork, "drawable" | "data" | "classes">> {
+  const { model, info: { normalization, config }, shape } = await loadWeights(bytes, path);
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);
   return { drawable: { model, normalization, shape }, data, classes };

@@ -17,6 +17,8 @@ export interface TaskDeclaration<Table extends Rows, Config> {
   /** Words of the usage line, such as `RUN...`; without them, the task takes only flags. */
   readonly words?: string;
   readonly settings: Settings<Table>;
+  /** The settings for a command line, if some depend on it; by default `settings`. */
+  settingsFor?(argv: readonly string[]): Promise<Settings<Table>>;
   /**
    * Completes and checks the command line before anything else happens; by default with the table's defaults.
    *
@@ -43,7 +45,7 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
 
   /** Parses a command line. @throws {ConfigError} if it is invalid */
   parse(argv: readonly string[]): Config {
-    const { given, words } = this.#commandLine(argv);
+    const { given, words } = this.#commandLine(argv, this.settings);
     return this.#resolve(given, words);
   }
 
@@ -55,9 +57,10 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
    */
   async run(argv: readonly string[]): Promise<number> {
     try {
-      const { help, given, words } = this.#commandLine(argv);
+      const settings = await this.#declaration.settingsFor?.(argv) ?? this.settings;
+      const { help, given, words } = this.#commandLine(argv, settings);
       if (help) {
-        print(await this.help(given));
+        print(await this.help(given, settings));
         return 0;
       }
       return await this.#declaration.run(this.#resolve(given, words)) ?? 0;
@@ -68,16 +71,16 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   }
 
   /** The text of `--help`. */
-  async help(given: Partial<Values<Table>> = {}): Promise<string> {
-    const { name, about, words, settings, preset, epilogue } = this.#declaration;
+  async help(given: Partial<Values<Table>> = {}, settings = this.settings): Promise<string> {
+    const { name, about, words, preset, epilogue } = this.#declaration;
     const command = typeof name === "string" ? name : name(given);
     const usage = `deno task ${command}${words === undefined ? "" : ` ${words}`}`;
     const flags = settings.help(usage, about, await preset?.(given));
     return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
   }
 
-  #commandLine(argv: readonly string[]) {
-    const { words, help, values } = this.settings.parse(argv, this.#declaration.words !== undefined);
+  #commandLine(argv: readonly string[], settings: Settings<Table>) {
+    const { words, help, values } = settings.parse(argv, this.#declaration.words !== undefined);
     return { words, help, given: values };
   }
 

@@ -1,14 +1,8 @@
 import { scope, tensor } from "../../kernels/mod.ts";
-import {
-  type Checkpoint,
-  loadCheckpoint,
-  noise,
-  Sampler,
-  toPixels,
-  velocityToPixels,
-} from "../../models/mod.ts";
+import { type Checkpoint, noise, Sampler, toPixels, velocityToPixels } from "../../models/mod.ts";
 import { sizeInWords } from "../../viz/mod.ts";
 import type { Comparison } from "../../viz/report/mod.ts";
+import { loadWeights } from "../networks/load_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/layout.ts";
@@ -117,5 +111,5 @@ function conditionOf(checkpoint: Checkpoint) {
 async function loadRun(run: string): Promise<Checkpoint> {
   const weights = findWeights(run);
   if (!weights) throw new RunError(`Cannot compare ${run}: ${noWeights} (expected the weights of a run)`);
-  return loadCheckpoint(await readFile(weights.path), weights.path);
+  return await loadWeights(await readFile(weights.path), weights.path);
 }

@@ -5,6 +5,7 @@ import { RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
+import { networkInWords } from "../settings/model_setting.ts";
 import { asText } from "../settings/setting.ts";
 import { currentRecord, type RunRecord } from "../tracking/record.ts";
 
@@ -88,7 +89,7 @@ export function resultsOf({ config, environment, metrics, record }: RunFacts): F
     ["Validation loss", loss(losses.at(-1))],
     ["Best validation loss", losses.length > 0 ? loss(losses.reduce((a, b) => Math.min(a, b))) : undefined],
     ["Training loss at the end", loss(all("train_loss").at(-1))], // as `runs`, `compare` and MLflow show it
-    ["Network", networkOf(config)],
+    ["Network", networkInWords(config)],
     ["Parameters", record?.parameterCount?.toLocaleString("en")],
     ["Data", dataOf(record)],
     ["Steps", count(step)],
@@ -121,9 +122,4 @@ function dataOf(record: RunFacts["record"]): string | undefined {
 function durationOf(seconds: number): string {
   if (seconds < 100) return `${seconds.toFixed(1)} s`;
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-function networkOf({ model, filters, attn }: Fields): string {
-  const channels = Array.isArray(filters) ? filters.map(asText) : asText(filters);
-  return `${asText(model)} U-Net [${channels}]${attn ? " with attention" : ""}`;
 }

@@ -36,6 +36,7 @@ import { findEarlyWeights, findWeights, runFile } from "../run/layout.ts";
 import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere } from "../run/contained.ts";
 import { factsInWords, readFacts } from "./facts.ts";
+import { ownConfigIn, pageProgram } from "../networks/load_weights.ts";
 
 /**
  * Reads the data of a report from run folders.
@@ -249,7 +250,16 @@ export async function readNetwork(
   const checkpoint = await readCheckpoint(weights.path, run);
   const early = await readEarly(run, config, mostBytes - checkpoint.length);
   const tests = await readExamples(run);
-  return { checkpoint, ...early && { early }, ...tests && { tests }, ...judge && { judge } };
+  const own = ownConfigIn(checkpoint, weights.path);
+  const program = own && await pageProgram(own, weights.path);
+  if (typeof program === "object") return program.why;
+  return {
+    checkpoint,
+    ...program !== undefined && { program },
+    ...early && { early },
+    ...tests && { tests },
+    ...judge && { judge },
+  };
 }
 
 /** Reads the early weights of a run without labels for autoguidance, if they are small enough. */

@@ -39,6 +39,8 @@ export const runFile = {
   solvers: "solvers.json",
   /** The network that a distilled run started from. */
   teacher: "teacher.safetensors",
+  /** The program of a network of one's own. */
+  network: "network.json",
   report: "report.html",
   /** How much of the run an MLflow server has. */
   cursor: "mlflow.json",

@@ -2,8 +2,8 @@ import {
   type Checkpoint,
   decodeCheckpoint,
   guided,
-  type ModelOptions,
   noneOf,
+  type UNetModelOptions,
   type VelocityField,
 } from "../../models/mod.ts";
 import { reasonOf, RunError } from "./atomic_write.ts";
@@ -31,7 +31,7 @@ export function teacherFile(teacher: string): string {
 /** What a teacher's file says about its network. @throws {RunError} if it cannot be distilled */
 export function teacherInfo(
   teacher: string,
-): Checkpoint["info"] & { readonly config: Required<ModelOptions> } {
+): Checkpoint["info"] & { readonly config: Required<UNetModelOptions> } {
   const path = teacherFile(teacher);
   let bytes: Uint8Array;
   try {
@@ -40,7 +40,12 @@ export function teacherInfo(
     throw new RunError(`Cannot distil ${path}: ${reasonOf(error)}`);
   }
   const { info } = decodeCheckpoint(bytes, path);
-  const config = info.config as Required<ModelOptions>; // `decodeCheckpoint` fills in the defaults
+  if (info.config.type === "own") {
+    throw new RunError(
+      `Cannot distil ${path}: its network ${info.config.name} takes no length of a step (expected a U-Net)`,
+    );
+  }
+  const config = info.config as Required<UNetModelOptions>; // `decodeCheckpoint` fills in the defaults
   if (config.prediction !== "velocity") {
     throw new RunError(
       `Cannot distil ${path}: its network predicts ${config.prediction} (expected the velocity)`,

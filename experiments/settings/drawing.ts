@@ -7,7 +7,7 @@ const { needs: _, ...groups } = training.rows.groups;
 
 /** Settings that describe a network whose file does not. */
 export const describing = {
-  model: optional({ ...network, doc: "the network" }),
+  model: optional({ ...network, doc: "the network; or the program of a checkpoint that names it" }),
   filters: optional(filters),
   tEmb: optional(tEmb),
   attn: optional(attn),

@@ -17,11 +17,12 @@ import {
 export class Settings<Table extends Rows> {
   /** The settings by name. */
   readonly rows: Table;
-  readonly #headings: Readonly<Record<string, string | undefined>>;
+  /** Headings of `--help`, by the name of the setting that they precede. */
+  readonly headings: Readonly<Record<string, string | undefined>>;
 
   constructor(rows: Table, headings: Readonly<Record<string, string | undefined>>) {
     this.rows = rows;
-    this.#headings = headings;
+    this.headings = headings;
   }
 
   /**
@@ -91,7 +92,7 @@ export class Settings<Table extends Rows> {
    * @param about what the command does
    */
   help(usage: string, about: string, preset: Partial<Values<Table>> = {}): string {
-    return helpText(usage, about, this.rows, { ...preset }, this.#headings);
+    return helpText(usage, about, this.rows, { ...preset }, this.headings);
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Device } from "../../kernels/mod.ts";
 import {
   couplings,
-  modelNames,
   type Normalization,
   optimizerKinds,
   paths,
@@ -23,6 +22,7 @@ import {
   text,
   toggle,
 } from "./kinds.ts";
+import { modelSetting, ownModel, unet } from "./model_setting.ts";
 import type { Need, Values } from "./setting.ts";
 import { defineSettings } from "./settings.ts";
 import { dataSettings } from "./data.ts";
@@ -48,12 +48,12 @@ export const guidanceWithoutLabels = 2;
 const inRowsOfClasses = "with labels the nearest multiple of the number of classes";
 
 /** The model of a task that can train any. */
-export const network = choice(modelNames, { doc: "network to train" });
+export const network = modelSetting("network to train");
 
 // What settings need to have an effect. Settings that a task lacks are undefined.
 const groupNorm: Need = {
   words: "--model residual or --attn",
-  met: ({ model, attn }) => model !== "base" || attn === true,
+  met: ({ model, attn }) => ownModel(model) === undefined && (model !== "base" || attn === true),
 };
 const labels: Need = { words: "--conditional", met: ({ conditional }) => conditional !== false };
 const muon: Need = { words: "--optimizer muon", met: ({ optimizer }) => optimizer === "muon" };
@@ -78,13 +78,14 @@ const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => devic
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
 export const training = defineSettings({
   model: { ...network, details: ["the tasks train:residual and train:base set it"] },
-  filters: integers({ doc: "channels of each level" }),
-  tEmb: integer({ doc: "features of the time embedding", min: 1 }),
-  attn: toggle({ doc: "attention at the innermost level", default: false }),
+  filters: integers({ doc: "channels of each level", needs: unet }),
+  tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet }),
+  attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet }),
   groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8, needs: groupNorm }),
   timeEmbedding: choice(timeEmbeddingNames, {
     doc: "encoding of t: t itself, or sines and cosines of it",
     default: "scalar",
+    needs: unet,
   }),
 
   ...dataSettings,

@@ -16,6 +16,7 @@ import { RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { teacherInfo } from "../run/teacher.ts";
+import { ownModel, unetSettings } from "./model_setting.ts";
 import { plannedStages } from "./stages.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import {
@@ -75,7 +76,7 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
  */
 export function readConfig(run: string): TrainingConfig {
   const path = join(run, runFile.config);
-  const config = training.read(upgraded(readJson(path)), path);
+  const config = training.read(completed(upgraded(readJson(path))), path);
   checkConfig(config, ` (in ${path})`);
   return config;
 }
@@ -96,7 +97,7 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
       `Cannot use ${flagOf(lengthened)} with --resume ${run}: the stages of a distillation decide its length`,
     );
   }
-  if (given.model !== undefined && given.model !== saved.model) {
+  if (given.model !== undefined && !isSameModel(given.model, saved.model)) {
     throw new ConfigError(
       `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
     );
@@ -105,6 +106,14 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
   const config = training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null });
   checkConfig(config);
   return config;
+}
+
+/** Whether a given network is that of a run, as far as its options are given. */
+function isSameModel(given: string, saved: string): boolean {
+  const [own, others] = [ownModel(given), ownModel(saved)];
+  if (!own || !others) return given === saved;
+  return own.file === others.file &&
+    own.given.entries().every(([name, value]) => others.given.get(name) === value);
 }
 
 /** Changes the learning rate of a resumed run. `--lr` alone is a constant rate, without a second warm-up. */
@@ -195,9 +204,15 @@ export function unlabelled(guidance: number | undefined): number {
   return guidance === undefined || guidance === 1 ? 1 : guidanceWithoutLabels;
 }
 
-/** Replaces muon by adamw for networks so narrow that muon would update no weight. */
+/** Peak learning rate of a network of one's own by adamw, as a share of that of the U-Nets. */
+const ownRate = 0.25;
+
+/** Replaces muon by adamw for networks of one's own, and those so narrow that muon would update no weight. */
 export function withOptimizer(given: Partial<TrainingConfig>, values: Preset): Preset {
   const { filters = values.filters, model } = given;
+  if (values.optimizer === "muon" && ownModel(model)) {
+    return { ...values, optimizer: "adamw", lr: ownRate * values.lr };
+  }
   const isWide = (channels: number | undefined) => channels !== undefined && channels >= fewestChannels;
   // The residual network has a convolution within each level; the base network only has them between levels.
   const hasWeights = filters.some((channels, i) =>
@@ -210,6 +225,20 @@ export function withOptimizer(given: Partial<TrainingConfig>, values: Preset): P
 function withEnds<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
   const named = ends.some((name) => given[name] !== undefined);
   return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])) } : values;
+}
+
+/** The settings that a run records: those of its network. */
+export function recordedConfig(config: TrainingConfig): Partial<TrainingConfig> {
+  if (!ownModel(config.model)) return config;
+  const others: readonly string[] = unetSettings;
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !others.includes(name)));
+}
+
+/** Adds what {@linkcode recordedConfig} has left out, at its default. */
+function completed(json: unknown): unknown {
+  if (typeof json !== "object" || json === null || !("model" in json) || !ownModel(json.model)) return json;
+  const { filters, tEmb } = presets.quick;
+  return { filters, tEmb, ...json };
 }
 
 /** Converts settings of version 0.7: solver and steps are one text today. */
@@ -243,9 +272,12 @@ export function checkConfig(config: TrainingConfig, where = ""): void {
 function problemOf(config: TrainingConfig): string | undefined {
   const { model, filters, attn, groups, timeEmbedding, tEmb, coupling, batchSize, schedule, valFraction } =
     config;
-  const undivided = filters.findIndex((channels, level) =>
-    (model === "residual" || (attn && level === filters.length - 1)) && channels % groups !== 0
-  );
+  const isUNet = ownModel(model) === undefined;
+  const undivided = !isUNet
+    ? -1
+    : filters.findIndex((channels, level) =>
+      (model === "residual" || (attn && level === filters.length - 1)) && channels % groups !== 0
+    );
   if (undivided >= 0) {
     const reason = model === "residual"
       ? "the residual model normalises every level"
@@ -257,7 +289,7 @@ function problemOf(config: TrainingConfig): string | undefined {
         undivided + 1
       } (${reason}; expected multiples of ${groups}, or other --groups)`;
   }
-  if (timeEmbedding === "sinusoidal" && tEmb % 2 !== 0) {
+  if (isUNet && timeEmbedding === "sinusoidal" && tEmb % 2 !== 0) {
     return `Cannot use --time-embedding sinusoidal with --t-emb ${tEmb}: waves come in pairs (expected an even number)`;
   }
   if (ends.every((name) => config[name] === 0)) {

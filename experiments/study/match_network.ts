@@ -2,6 +2,7 @@ import { countMultiplyAdds, tensor, zeros } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, createModel } from "../../models/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { ConfigError } from "../settings/setting.ts";
+import { ownModel } from "../settings/model_setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { modelOptions } from "../training/network.ts";
 import type { Match } from "./plan.ts";
@@ -17,7 +18,7 @@ export interface NetworkSize {
 /** Counts a network without making it. @throws {ShapeError} if it cannot be made */
 export function networkSize(config: TrainingConfig, data: Dataset): NetworkSize {
   const classes = config.conditional === true ? data.classes : 0;
-  const options = modelOptions(config, data.channels, classes);
+  const options = modelOptions(config, [data.channels, data.height, data.width], classes);
   const multiplyAdds = countMultiplyAdds(() => {
     const x = zeros([1, data.channels, data.height, data.width]);
     const condition = classes > 0 ? tensor(new Uint32Array(1)) : undefined;
@@ -43,6 +44,11 @@ export async function matchNetwork(
   data: Dataset,
   time: StepTiming,
 ): Promise<{ config: TrainingConfig; words: string }> {
+  if (ownModel(config.model)) {
+    throw new ConfigError(
+      `Cannot match ${config.model}: only the filters of U-Nets are searched (expected --model base or residual)`,
+    );
+  }
   const other = { ...config, model: config.model === "base" ? "residual" as const : "base" as const };
   const at = (filters: readonly number[]) => ({ ...config, filters });
   let matched: Matched;

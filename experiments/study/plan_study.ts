@@ -215,7 +215,11 @@ class Planner {
       asked,
       settings: { filters: plainValue(config.filters) }, // withSettings() adds the others
       steps: Math.max(1, Math.round(steps * Number(asked.share ?? 1))),
-      ...this.#once([...dataKey(config), config.conditional, modelOptions(config, data.channels)], () => {
+      ...this.#once([
+        ...dataKey(config),
+        config.conditional,
+        modelOptions(config, [data.channels, data.height, data.width]),
+      ], () => {
         return networkSize(config, data);
       }),
       ...secondsPerStep !== undefined && { secondsPerStep },

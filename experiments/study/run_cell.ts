@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
-import { loadCheckpoint } from "../../models/mod.ts";
 import { compareSolvers, type ComparisonOptions, measureSolvers } from "../evaluation/solver_comparison.ts";
 import { evaluateNetwork } from "../evaluation/evaluate_network.ts";
 import {
@@ -16,6 +15,7 @@ import type { DataJudge } from "../judge/data_judge.ts";
 import { judgesFor } from "../judge/find_judge.ts";
 import type { Terminal } from "../program/progress.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
+import { loadWeights } from "../networks/load_weights.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained, readIfThere } from "../run/contained.ts";
 import { runFile, weightsAtFile } from "../run/layout.ts";
@@ -198,7 +198,8 @@ async function measureMilestones(
     const path = join(run, weightsAtFile(step));
     const bytes = await readIfThere(path, run);
     if (!bytes) continue;
-    const then = { ...subject, drawable: { ...subject.drawable, model: loadCheckpoint(bytes, path).model } };
+    const { model } = await loadWeights(bytes, path);
+    const then = { ...subject, drawable: { ...subject.drawable, model } };
     for await (const cost of compareSolvers(then, judges, [solver], options)) milestones.push({ step, cost });
   }
   return milestones;

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
+import { networkInWords, ownModel } from "../settings/model_setting.ts";
 import { asText } from "../settings/setting.ts";
 import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
@@ -168,7 +169,11 @@ function noteOf(folder: string, record: RunRecord, { config, environment, cursor
   const { name, dataset, parameterCount, status, startedAt, endedAt, reason } = record;
   const adapter = environment.adapter as { description?: unknown } | undefined;
   const facts = [
-    `**${config.model === undefined ? plain(name) : `${plain(config.model)} U-Net`}**`,
+    `**${
+      config.model === undefined
+        ? plain(name)
+        : plain(ownModel(config.model) ? networkInWords(config) : `${asText(config.model)} U-Net`)
+    }**`,
     Array.isArray(config.filters) && `channels ${config.filters.map(asText).join(", ")}`,
     parameterCount !== null && `${parameterCount.toLocaleString("en")} parameters`,
     dataset && `trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`,

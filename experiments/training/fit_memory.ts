@@ -32,7 +32,7 @@ export function fitBatch(
   for (let batchSize = wanted;; batchSize = Math.floor(batchSize / 2)) {
     if (batchSize < 1) {
       throw new TrainingError(
-        `Cannot train this network here: not even one image fits (${reason}); use smaller --filters`,
+        `Cannot train this network here: not even one image fits (${reason}); use a smaller one`,
       );
     }
     const { bytes: values, largestBytes, workspaceBytes } = plan(batchSize);
@@ -59,14 +59,14 @@ function freeBytes({ tuning, maxBytes, allocatedBytes }: Limits): number {
 
 /** Refuses a network whose weights and gradients alone do not fit, before allocating them. */
 function checkParameters(config: TrainingConfig, device: Limits, { shape, classes }: ImageSource): void {
-  const parameters = countParameters(modelOptions(config, shape[0], classes));
+  const parameters = countParameters(modelOptions(config, shape, classes));
   const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
   if (bytes <= free) return;
   throw new TrainingError(
     `Cannot train this network here: its ${parameters} parameters and their gradients take ${
       megabytes(bytes)
     }, and ` +
-      `${megabytes(free)} are free; use smaller --filters or --t-emb`,
+      `${megabytes(free)} are free; use a smaller one`,
   );
 }
 

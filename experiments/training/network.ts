@@ -13,8 +13,11 @@ import {
   Trainer,
 } from "../../models/mod.ts";
 import { augmented } from "../data/augmented.ts";
+import type { ImageSize } from "../../viz/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { chosenNetwork } from "../networks/own_network.ts";
 import { ConfigError } from "../settings/setting.ts";
+import { networkInWords } from "../settings/model_setting.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import { variantName } from "../settings/variant.ts";
 import type { TrainingConfig } from "../settings/training.ts";
@@ -42,26 +45,32 @@ export interface Network {
   readonly prepare?: PreparedStages["prepare"];
 }
 
-/** Options of the configured network for images of `channels` channels in `classes` classes. */
+/** Options of the configured network for images of a size in `classes` classes. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, teacher }: NetworkSettings,
-  channels: number,
+  { model, filters, tEmb, attn, groups, timeEmbedding, teacher, ...config }: NetworkSettings,
+  shape: ImageSize,
   classes = 0,
 ): ModelOptions {
+  const [path, prediction] = [variantName(paths, config.path), variantName(predictions, config.prediction)];
+  const own = chosenNetwork(model);
+  if (own) {
+    const { make, digest, options, sources: { main: name } } = own;
+    return { type: "own", name, make, digest, options, shape, classes, path, prediction };
+  }
   return {
     ...{
       type: modelTypeOf(model),
       filters: [...filters],
       tEmb,
-      channels,
+      channels: shape[0],
       attn,
       groups,
       classes,
       timeEmbedding,
       flowMap: teacher !== null,
     },
-    path: variantName(paths, path),
-    prediction: variantName(predictions, prediction),
+    path,
+    prediction,
   };
 }
 
@@ -80,11 +89,13 @@ export function makeNetwork(
 ): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
-  const options = modelOptions(config, source.shape[0], source.classes);
+  const options = modelOptions(config, source.shape, source.classes);
   const model = distilled ? makeStudent(distilled.teacher, options, initial) : createModel(options, initial);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
     throw new ConfigError(
-      `Cannot use --optimizer muon with --filters ${config.filters}: it is for convolutions of 3x3 between at least ` +
+      `Cannot use --optimizer muon with ${
+        networkInWords(config)
+      }: it is for convolutions of 3x3 between at least ` +
         "8 channels, and there is none (use adamw)",
     );
   }

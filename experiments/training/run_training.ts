@@ -1,17 +1,22 @@
 import { writeAtomic, writeJson } from "../run/atomic_write.ts";
 import type { TrainingOutcome } from "./session.ts";
-import { join } from "node:path";
+import { join, parse } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, describeData, type ImageSplit, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { loadCheckpoint } from "../../models/mod.ts";
+import { encodeSources } from "../networks/module_sources.ts";
+import { rememberNamed } from "../networks/named_networks.ts";
+import { chosenNetwork, loadOwnNetwork, withAllOptions } from "../networks/own_network.ts";
 import { readFile } from "../run/contained.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
 import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
+import { networkInWords, trainingTask } from "../settings/model_setting.ts";
+import { recordedConfig } from "../settings/training_config.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
@@ -60,7 +65,8 @@ export interface TrainingResult extends TrainingOutcome {
  * train:residual`.
  *
  * @param config see `trainingConfig`; with `resume` it continues that run
- * @throws {ConfigError} if the tracking server cannot be used, or labels are required and the data has none
+ * @throws {ConfigError} if the tracking server or a network of one's own cannot be used, or labels are required and the
+ * data has none
  * @throws {DataError} if the data cannot be loaded
  * @throws {DeviceError} if the device is unavailable or fails
  * @throws {RunError} if the folder cannot be written, another program works on it, or there is no checkpoint to resume
@@ -84,10 +90,13 @@ export async function runTraining(
 
 async function trainOn(
   device: Device,
-  given: TrainingConfig,
+  settings: TrainingConfig,
   options: RunTrainingOptions,
 ): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
+  await loadOwnNetwork(settings);
+  const ownNetwork = chosenNetwork(settings.model);
+  const given = { ...settings, model: withAllOptions(settings.model) };
   // Lock a resumed run before reading any of its files.
   using own = new DisposableStack();
   const resumed = options.lock ?? (given.resume === null ? undefined : own.use(await lockRun(given.resume)));
@@ -111,7 +120,8 @@ async function trainOn(
     : fittingNetwork(asked, device, source, say);
   const run = config.resume ??
     await createRunFolder({
-      name: config.name ?? (teacher ? "distill" : config.model),
+      name: config.name ??
+        (teacher ? "distill" : ownNetwork ? parse(ownNetwork.sources.main).name : config.model),
       out: config.out,
       startedAt,
     });
@@ -128,7 +138,7 @@ async function trainOn(
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
     about: {
-      source: teacher ? "deno task distill" : `deno task train:${config.model}`,
+      source: teacher ? "deno task distill" : `deno task ${trainingTask(config.model)}`,
       parameterCount: network.size,
       dataset: recordOf(data, images),
     },
@@ -148,6 +158,11 @@ async function trainOn(
     if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
     if (config.data !== null) say(describeData(data));
+    if (ownNetwork && !resumed) {
+      const { sources, digest } = ownNetwork;
+      await writeAtomic(join(run, runFile.network), encodeSources(sources));
+      await rememberNamed({ name: sources.main, digest }, say);
+    }
     if (teacher && !resumed) {
       await writeAtomic(join(run, runFile.teacher), teacher.bytes);
       await loop.save();
@@ -184,7 +199,7 @@ async function teacherOf({ resume }: TrainingConfig, given: string, data: Datase
 /** Writes the settings that repeat the run, bit for bit on a device of the same kind. */
 async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
   // A server address may contain a password; a resumed run finds it in mlflow.json.
-  await writeJson(join(run, runFile.config), { ...config, resume: null, mlflow: null });
+  await writeJson(join(run, runFile.config), { ...recordedConfig(config), resume: null, mlflow: null });
 }
 
 function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
@@ -199,11 +214,12 @@ function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDat
 }
 
 function describe(
-  { model, filters, preset, conditional }: TrainingConfig,
+  config: TrainingConfig,
   { size, options }: Network,
   device: Device,
 ): string {
-  return `${model} U-Net [${filters}], ${size.toLocaleString("en")} parameters, ` +
+  const { preset, conditional } = config;
+  return `${networkInWords(config)}, ${size.toLocaleString("en")} parameters, ` +
     `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
     `on ${device.description}`;
 }

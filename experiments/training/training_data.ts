@@ -1,6 +1,8 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import { loadDataset, type LoadOptions } from "../data/load_dataset.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
+import { chosenNetwork } from "../networks/own_network.ts";
+import { tryNetwork } from "./check_network.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { unlabelled } from "../settings/training_config.ts";
@@ -33,24 +35,35 @@ export async function loadData(
 }
 
 /**
- * Decides whether a run is conditional, once its data is known.
+ * Decides whether a run is conditional, once its data is known, and tries a network of one's own on data of this size.
  *
- * @param say called with a line for the user if the data leaves no choice
- * @throws {ConfigError} if labels are required and the data has none
+ * @param say called with a line for the user if the data or the network leaves no choice
+ * @throws {ConfigError} if labels are required and the data has none, or the network takes none or cannot be trained
  */
 export function decideConditional(
   config: TrainingConfig,
-  { name, classes }: Pick<Dataset, "name" | "classes">,
+  { name, classes, channels, height, width }: Pick<
+    Dataset,
+    "name" | "classes" | "channels" | "height" | "width"
+  >,
   say: (message: string) => void,
 ): TrainingConfig {
-  if (classes > 0) return { ...config, conditional: config.conditional !== false };
+  const own = chosenNetwork(config.model);
+  const triedWith = (classes: number) => !own || tryNetwork(own, config, [channels, height, width], classes);
+  const unable = classes === 0
+    ? `the data set ${name} has`
+    : config.conditional !== false && !triedWith(classes)
+    ? `the network ${own?.file} takes`
+    : undefined;
+  if (unable === undefined && config.conditional !== false) return { ...config, conditional: true };
   if (config.conditional === true) {
     throw new ConfigError(
-      `Cannot use --conditional: the data set ${name} has no labels (expected some, or --no-conditional)`,
+      `Cannot use --conditional: ${unable} no labels (expected some, or --no-conditional)`,
     );
   }
+  triedWith(0);
   if (config.conditional === false) return config;
-  say(`Training without labels: the data set ${name} has none`);
+  say(`Training without labels: ${unable} none`);
   return { ...config, conditional: false, guidance: unlabelled(config.guidance) };
 }
 

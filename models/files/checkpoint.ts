@@ -1,8 +1,16 @@
-import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
+import { planMemory, type Shape, ShapeError, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/checks.ts";
 import { trainedShapes } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
-import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
+import {
+  type CompleteOptions,
+  completeOptions,
+  createModel,
+  type Model,
+  type ModelOptions,
+  optionsOf,
+} from "../nets/networks.ts";
+import type { NetworkMaker } from "../nets/own.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
@@ -38,12 +46,19 @@ export class CheckpointError extends UserError {
   override name = "CheckpointError";
 }
 
+/** What a file lacks. */
+export interface LoadOptions extends Partial<CheckpointInfo> {
+  /** The class of a network of your own, or the function that makes it. */
+  readonly make?: NetworkMaker | undefined;
+}
+
 const VERSION = "1";
 
 const normalizations = new WeakMap<Model, Normalization>();
 
 /**
- * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
+ * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata. For a module that
+ * `createModel` has not made, the config names it: `{ type: "own", name: "Mlp", options: { hidden: 128 } }`.
  *
  * @param info by default, the settings the model was created, trained or loaded with. What remains unknown is left out
  * of the file; `loadCheckpoint` then uses its fallback
@@ -59,7 +74,7 @@ export async function saveCheckpoint(
 ): Promise<Uint8Array<ArrayBuffer>> {
   rejectUnknown(info, ["config", "normalization", "imageSize"], "the info of a checkpoint");
   const config = storedConfig(model, info.config);
-  const [, H, W] = trainedShapes.get(model) ?? [];
+  const [, H, W] = trainedShapes.get(model) ?? shapeIn(info.config ?? optionsOf(model));
   const { normalization = normalizations.get(model), imageSize = W && [H, W] } = info;
   const written = "what saveCheckpoint() would write";
   checkField("normalization", normalization, forms.normalization, written);
@@ -73,10 +88,29 @@ export async function saveCheckpoint(
   });
 }
 
+/** The shape that a config gives, if any. */
+function shapeIn(config: ModelOptions | undefined): Shape {
+  return config?.type === "own" && config.shape || [];
+}
+
+/** A config with its names in checkpoints. */
+function storedFields(config: CompleteOptions, model: Model): object {
+  if (config.type !== "own") return { type: config.type, ...storedOptions(config) };
+  const { type, name, digest, options, classes, path, prediction } = config;
+  const shape = trainedShapes.get(model) ?? config.shape;
+  return {
+    type,
+    name,
+    ...digest && { digest },
+    options,
+    shape,
+    ...storedOptions({ classes, path, prediction }),
+  };
+}
+
 /** The config of a model, as stored in its checkpoint. */
 function storedConfig(model: Model, given: ModelOptions | undefined): string {
-  const stored = ({ type, ...options }: Required<ModelOptions>) =>
-    JSON.stringify({ type, ...storedOptions(options) });
+  const stored = (config: CompleteOptions) => JSON.stringify(storedFields(config, model));
   const known = optionsOf(model);
   const config = given ? completeOptions(given) : known;
   if (!config) {
@@ -143,7 +177,7 @@ export function decodeCheckpoint(
       fallback.imageSize ?? [28, 28],
   };
   // Check before tracing: each level has weights of its own.
-  if (config.filters.length > tensors.size) {
+  if (config.type !== "own" && config.filters.length > tensors.size) {
     throw new StateError(
       `Cannot load ${source}: its network has ${config.filters.length} levels, but the file holds ` +
         `${tensors.size} tensors; does it belong to another network?`,
@@ -156,24 +190,39 @@ export function decodeCheckpoint(
 /**
  * Creates the network of a checkpoint on the current device. Arguments and errors as for {@linkcode decodeCheckpoint}.
  *
+ * @param options fallbacks, and `make` for a network of your own
+ * @throws {CheckpointError} if the network is not one of the library's, and there is no `make`
  * @throws {StateError} if the weights do not match the network
  */
-export function loadCheckpoint(
-  bytes: Uint8Array,
-  source: string,
-  fallback: Partial<CheckpointInfo> = {},
-): Checkpoint {
+export function loadCheckpoint(bytes: Uint8Array, source: string, options: LoadOptions = {}): Checkpoint {
+  const { make, ...fallback } = options;
   const { tensors, info } = decodeCheckpoint(bytes, source, fallback);
-  const { config, normalization, imageSize } = info;
+  const { normalization, imageSize } = info;
+  const config = withMaker(info, make, source);
   // A trace allocates nothing, so a file with a wrong config costs no memory.
   planMemory(() => checkState(namedParameters(traced(config, source)), tensors, source));
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
   normalizations.set(model, normalization);
-  const shape = [config.channels ?? 1, ...imageSize] as const;
+  const channels = config.type === "own" ? config.shape![0] : config.channels;
+  const shape = [channels ?? 1, ...imageSize] as const;
   trainedShapes.set(model, shape);
   const { scale, shift } = normalization;
   return { model, info, shape, range: [shift, scale + shift] };
+}
+
+/** The config of a network to make; one of your own needs its maker. */
+function withMaker(
+  { config, imageSize }: CheckpointInfo,
+  make: NetworkMaker | undefined,
+  source: string,
+): ModelOptions {
+  if (config.type !== "own") return config;
+  if (make) return { ...config, make, shape: [config.shape![0], ...imageSize] };
+  throw new CheckpointError(
+    `Cannot load ${source}: its network ${config.name} is not one of the library's (expected its class or function as ` +
+      "`make`)",
+  );
 }
 
 /** Traces the network of a config. */
@@ -237,13 +286,13 @@ function checkField<T>(
  * Loads a checkpoint from a file or the web onto the current device.
  *
  * @param source a path or a URL (`https:`, `file:`); in a page, also a relative URL
- * @param fallback used for fields missing in the file; see {@linkcode decodeCheckpoint}
+ * @param options what the file lacks; see {@linkcode loadCheckpoint}
  * @throws {CheckpointError} if it cannot be read
  * @throws as {@linkcode loadCheckpoint}
  */
 export async function openCheckpoint(
   source: string | URL,
-  fallback: Partial<CheckpointInfo> = {},
+  options: LoadOptions = {},
 ): Promise<Checkpoint> {
   let bytes: Uint8Array;
   try {
@@ -252,7 +301,7 @@ export async function openCheckpoint(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CheckpointError(`Cannot open ${source}: ${reason}`);
   }
-  return loadCheckpoint(bytes, String(source), fallback);
+  return loadCheckpoint(bytes, String(source), options);
 }
 
 async function read(source: string | URL): Promise<Uint8Array> {

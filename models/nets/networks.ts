@@ -8,6 +8,7 @@ import { flatten } from "../nn/flat_parameters.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { completeUNetOptions, optionNames, type UNetOptions } from "./options.ts";
+import { type CompleteOwnOptions, completeOwnOptions, makeOwn, type OwnModelOptions } from "./own.ts";
 import { ResidualUNet } from "./residual_unet.ts";
 import { UNet } from "./unet.ts";
 
@@ -41,21 +42,27 @@ export function modelTypeOf(name: string): ModelType {
 }
 
 /**
- * Type and size of a network. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding`
+ * Type and size of a U-Net. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding`
  * scalar, `path` linear and `prediction` velocity.
  */
-export type ModelOptions =
+export type UNetModelOptions =
   & { readonly type: ModelType }
   & Pick<UNetOptions, "filters" | "tEmb">
   & Partial<UNetOptions>;
 
+/** Settings of a U-Net, or of a network of your own. */
+export type ModelOptions = UNetModelOptions | OwnModelOptions;
+
+/** Settings of a network with all defaults. */
+export type CompleteOptions = Required<UNetModelOptions> | CompleteOwnOptions;
+
 /** A network that predicts a velocity. */
 export type Model = Module & VelocityField & Partial<ImageEncoder>;
 
-const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
+const settings = new WeakMap<VelocityField, CompleteOptions>();
 
 /** The settings passed to `createModel`; undefined for other models. */
-export function optionsOf(model: VelocityField): Required<ModelOptions> | undefined {
+export function optionsOf(model: VelocityField): CompleteOptions | undefined {
   return settings.get(model);
 }
 
@@ -75,7 +82,8 @@ export function noneOf(model: VelocityField): number {
 }
 
 /** Fills in the defaults of settings. @throws {TypeError} if one is unknown or invalid */
-export function completeOptions(options: ModelOptions): Required<ModelOptions> {
+export function completeOptions(options: ModelOptions): CompleteOptions {
+  if (options?.type === "own") return completeOwnOptions(options);
   rejectUnknown(options, optionNames, "a network");
   const { type, ...rest } = options;
   if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
@@ -91,6 +99,9 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
 /**
  * Creates a network on the current device, initialised as in PyTorch. Its `shape` is [C, 28, 28] until training or
  * loading sets another one.
+ *
+ * With the type `own` it is made by the class or function `make`, from its options and the size of the images; its
+ * layers are initialised by the seed.
  *
  * @param seed integer in [0, 2^32) or an initialiser; by default 46020
  * @throws {TypeError} if a setting is unknown or invalid
@@ -109,11 +120,14 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
 export function createModel(options: ModelOptions, seed: number | Initialiser = 46020): Model {
   const complete = completeOptions(options);
   const initialiser = typeof seed === "object" ? seed : randomInitialiser(seed);
-  const model: Model = new networks[complete.type].make(complete, initialiser);
+  const model: Model = complete.type === "own"
+    ? makeOwn(complete, initialiser)
+    : new networks[complete.type].make(complete, initialiser);
   flatten(namedParameters(model));
   settings.set(model, complete);
+  const byDefault = complete.type === "own" ? complete.shape : [complete.channels, 28, 28];
   Object.defineProperty(model, "shape", {
-    get: () => trainedShapes.get(model) ?? [complete.channels, 28, 28],
+    get: () => trainedShapes.get(model) ?? byDefault,
   });
   if (complete.path === "linear" && complete.prediction === "velocity") return model; // trains on any path
   const path = paths[complete.path].make();

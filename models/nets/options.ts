@@ -78,11 +78,26 @@ const entries = Object.entries(rules) as (readonly [keyof UNetOptions, OptionRul
 /** Names of all options. */
 export const optionNames: readonly string[] = ["type", ...Object.keys(rules)];
 
+/** The options of all networks, also of your own. */
+export type SharedOptions = Pick<UNetOptions, "classes" | "path" | "prediction">;
+
+/** Names of {@linkcode SharedOptions}. */
+export const sharedOptionNames: readonly (keyof SharedOptions)[] = ["classes", "path", "prediction"];
+
+type GivenOptions = Readonly<Partial<Record<keyof UNetOptions, unknown>>>;
+
 /** Fills in the defaults of options. @throws {TypeError} if one is invalid */
-export function completeUNetOptions(
-  options: Readonly<Partial<Record<keyof UNetOptions, unknown>>>,
-): UNetOptions {
-  const complete = entries.map(([name, { default: byDefault, expected, fits }]) => {
+export function completeUNetOptions(options: GivenOptions): UNetOptions {
+  return completed(options, entries) as UNetOptions;
+}
+
+/** Fills in the defaults of the options that all networks have. @throws {TypeError} if one is invalid */
+export function completeShared(options: GivenOptions): SharedOptions {
+  return completed(options, entries.filter(([name]) => sharedOptionNames.some((shared) => shared === name)));
+}
+
+function completed(options: GivenOptions, some: typeof entries): UNetOptions {
+  const complete = some.map(([name, { default: byDefault, expected, fits }]) => {
     const value = options[name] === undefined ? byDefault : options[name];
     if (fits(value)) return [name, value];
     const given = String(typeof value === "object" ? JSON.stringify(value) : value);
@@ -95,10 +110,10 @@ export function completeUNetOptions(
 }
 
 /** Options with their names in checkpoints. */
-export function storedOptions(options: UNetOptions): Record<string, unknown> {
+export function storedOptions(options: Partial<UNetOptions>): Record<string, unknown> {
   return Object.fromEntries(
     entries
-      .filter(([name, rule]) => !rule.implied || options[name] !== rule.default)
+      .filter(([name, rule]) => name in options && (!rule.implied || options[name] !== rule.default))
       .map(([name, { stored }]) => [stored, options[name]]),
   );
 }

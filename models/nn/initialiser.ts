@@ -43,11 +43,29 @@ export function randomInitialiser(seed: number): Initialiser {
   };
 }
 
+/** The source of {@linkcode defaultInitialiser}. */
+let current = randomInitialiser(46020);
+
 /**
  * Default of all layers: one random sequence per program. Layers get different weights, and the same program gets the
- * same weights each time.
+ * same weights each time. While `createModel` makes a network of your own, it is the network's.
  */
-export const defaultInitialiser: Initialiser = randomInitialiser(46020);
+export const defaultInitialiser: Initialiser = {
+  uniform: (shape, bound) => current.uniform(shape, bound),
+  normal: (shape, deviation) => current.normal(shape, deviation),
+  constant: (shape, value) => current.constant(shape, value),
+};
+
+/** Makes layers whose parameters come from an initialiser unless they are given another. */
+export function withInitialiser<T>(initialiser: Initialiser, make: () => T): T {
+  const before = current;
+  current = initialiser;
+  try {
+    return make();
+  } finally {
+    current = before;
+  }
+}
 
 /** Sets all parameters to zero: for networks that load their weights, and layers that start without effect. */
 export const blankInitialiser: Initialiser = {

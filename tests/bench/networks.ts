@@ -75,7 +75,7 @@ export function sampling(c: Case, steps: number): () => void {
 }
 
 function onNoise(c: Case) {
-  const network = createModel(modelOptions(configOf(c), 1), 1);
+  const network = createModel(modelOptions(configOf(c), [1, 28, 28]), 1);
   return { network, x: randomNormal(tensor(Uint32Array.of(1, 9, 0)), [c.batchSize, 1, 28, 28]) };
 }
 

@@ -17,6 +17,7 @@ import { writeTinyIdx } from "./data/tiny_idx.ts";
 
 /** Tasks of `deno.json` that tests can run. */
 export const taskNames = [
+  "train",
   "train:residual",
   "train:base",
   "distill",

@@ -1,5 +1,5 @@
 import { init, withDevice } from "../../kernels/mod.ts";
-import { createModel, type ModelOptions, namedParameters, saveCheckpoint } from "../../models/mod.ts";
+import { createModel, namedParameters, saveCheckpoint, type UNetModelOptions } from "../../models/mod.ts";
 import type { Workplace } from "./cli.ts";
 
 /** Stores a small untrained network, with very different classes if it has any, for images of a size. */
@@ -7,7 +7,7 @@ export async function storeNetwork(
   place: Workplace,
   name: string,
   imageSize: readonly [H: number, W: number],
-  options: Partial<ModelOptions> = {},
+  options: Partial<UNetModelOptions> = {},
 ): Promise<Uint8Array> {
   const config = { type: "UNet_FM", filters: [4, 8], tEmb: 8, groups: 4, ...options } as const;
   const bytes = await withDevice(await init({ device: "cpu" }), () => {

@@ -7,7 +7,7 @@ import {
   type HostTensor,
   loadState,
   type Model,
-  type ModelOptions,
+  type UNetModelOptions,
 } from "../../models/mod.ts";
 import { granted, testUnless } from "../permissions.ts";
 import { testOnDevices } from "../testing.ts";
@@ -25,7 +25,7 @@ export class Vectors {
   }
 
   /** Settings of the network. */
-  get config(): ModelOptions {
+  get config(): UNetModelOptions {
     const { t_emb: tEmb, ...rest } = JSON.parse(this.metadata.config);
     return { ...rest, tEmb };
   }

@@ -107,7 +107,10 @@ function liveScripts({ runs, library }: ReportData): Markup | undefined {
   const weights = live.flatMap((network, i) => {
     if (!network) return [];
     const early = network.early && bytesScript(`early-${i}`, network.early.checkpoint);
-    return [bytesScript(`checkpoint-${i}`, network.checkpoint), early];
+    const program = network.program === undefined
+      ? undefined
+      : deflated(`program-${i}`, new TextEncoder().encode(network.program));
+    return [bytesScript(`checkpoint-${i}`, network.checkpoint), early, program];
   });
   if (weights.length === 0 || library === undefined) return undefined;
   const judges = judgesOf(runs).map((judge, i) => bytesScript(`judge-${i}`, judge));

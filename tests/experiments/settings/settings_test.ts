@@ -70,7 +70,7 @@ Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", ()
     ],
     [
       { ...config, model: "basis" },
-      'Cannot use model "basis" in config.json: expected residual or base (did you mean base?)',
+      'Cannot use model "basis" in config.json: expected residual, base or the file of a module, such as ./mine.ts (did you mean base?)',
     ],
   ];
   for (const [json, message] of refusals) {

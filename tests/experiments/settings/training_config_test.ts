@@ -138,7 +138,9 @@ const refusals: Readonly<Record<string, string>> = {
 
 Deno.test("trainingConfig() refuses flags that are unknown, missing, out of range or contradictory", () => {
   for (const [flags, message] of Object.entries(refusals)) assertRefused(flags, message);
-  assert.throws(() => configOf("--epochs 3"), { message: "Missing --model residual|base: network to train" });
+  assert.throws(() => configOf("--epochs 3"), {
+    message: "Missing --model residual|base|FILE: network to train",
+  });
   assert.throws(() => configOf("--model base --filters 16,12 --attn"), {
     message: "Cannot use --groups 8 with --filters 16,12: 8 does not divide 12, the channels of level 2 " +
       "(--attn normalises the last; expected multiples of 8, or other --groups)",

@@ -30,7 +30,7 @@ testInFolder(
       const config = configOf(plan, settings, { seed, steps: 3, where: "a cell" });
       const labels = labelsFor({ conditional: true }, data.train, data);
       const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
-      const model = createModel(modelOptions(config, 1, data.classes), blankInitialiser);
+      const model = createModel(modelOptions(config, source.shape, data.classes), blankInitialiser);
       const { batchSize, labelDropout } = config;
       const trainer = new Trainer(model, source, {
         ...{ batchSize, seed, labelDropout, learningRate: 1, objective: objectiveOf(config) },

@@ -47,7 +47,7 @@ Deno.test("fitBatch() halves the batch until its largest tensor and its step fit
   assert.throws(() => fitBatch(device(MiB), 2, plan(4 * MiB)), {
     name: "TrainingError",
     message: "Cannot train this network here: not even one image fits " +
-      "(a tensor takes 4 MiB, and a kernel can bind 1 MiB); use smaller --filters",
+      "(a tensor takes 4 MiB, and a kernel can bind 1 MiB); use a smaller one",
   });
 });
 

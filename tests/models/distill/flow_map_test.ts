@@ -8,7 +8,6 @@ import {
   guided,
   loadCheckpoint,
   type Model,
-  type ModelOptions,
   namedParameters,
   noise,
   sample,
@@ -16,15 +15,16 @@ import {
   saveCheckpoint,
   solveFlow,
   stateOf,
+  type UNetModelOptions,
 } from "../../../models/mod.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 
-const options = (type: ModelOptions["type"]): ModelOptions => ({
+const options = (type: UNetModelOptions["type"]): UNetModelOptions => ({
   ...{ type, filters: [4, 8], tEmb: 8, groups: 4, classes: 3 },
 });
 
 /** A flow map with the weights of a network. */
-async function mapOf(network: Model, type: ModelOptions["type"]): Promise<Model> {
+async function mapOf(network: Model, type: UNetModelOptions["type"]): Promise<Model> {
   const map = createModel({ ...options(type), flowMap: true }, 2);
   const parameters = namedParameters(map);
   for (const [name, { data }] of await stateOf(network)) parameters.get(name)!.write(data);

@@ -18,6 +18,7 @@ import {
   snapshotToPixels,
   stateOf,
   toPixels,
+  type UNetModelOptions,
 } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -94,7 +95,7 @@ testOnCpu("saveCheckpoint() refuses what loadCheckpoint() would, and another con
     ],
     [() => saveCheckpoint(model, {}, weights), `StateError: .* "last.bias" is missing`],
     [
-      () => saveCheckpoint(model, { config: { ...config, groups: 1 } }),
+      () => saveCheckpoint(model, { config: { ...config, groups: 1 } as UNetModelOptions }),
       'TypeError: Cannot save the checkpoint: config is .*"groups":1}.* \\(expected .*"groups":2}, which the model ',
     ],
     [() => saveCheckpoint(new Own()), "TypeError: .* made the model; pass its config$"],

@@ -9,7 +9,6 @@ import {
   HeldOutLoss,
   linearPath,
   loadCheckpoint,
-  type ModelOptions,
   noise,
   noisePrediction,
   type PathName,
@@ -19,6 +18,7 @@ import {
   predictions,
   saveCheckpoint,
   Trainer,
+  type UNetModelOptions,
 } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
@@ -71,7 +71,7 @@ testOnDevices("predicting() refuses an output that would broadcast, and a path w
 });
 
 /** A small network, and the same one without the conversion. */
-function pairOf(options: Partial<ModelOptions>) {
+function pairOf(options: Partial<UNetModelOptions>) {
   const config = { type: "UNet_FM", filters: [4], tEmb: 4, ...options } as const;
   return { model: createModel(config, 3), raw: createModel({ ...config, prediction: "velocity" }, 3) };
 }

@@ -4,15 +4,15 @@ import {
   countParameters,
   createModel,
   loadState,
-  type ModelOptions,
   modelTypes,
   namedParameters,
   stateOf,
+  type UNetModelOptions,
 } from "../../../models/mod.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 
-const base = (filters: number[], tEmb: number): ModelOptions => ({ type: "UNet_FM", filters, tEmb });
-const residual = (filters: number[], tEmb: number): ModelOptions => ({
+const base = (filters: number[], tEmb: number): UNetModelOptions => ({ type: "UNet_FM", filters, tEmb });
+const residual = (filters: number[], tEmb: number): UNetModelOptions => ({
   ...base(filters, tEmb),
   type: "UNet_FM_Residuals",
 });
@@ -82,7 +82,7 @@ testOnCpu("createModel() refuses unknown and invalid settings", () => {
     [{ groups: 3 }, /^ShapeError: Cannot make a GroupNorm: 3 groups do not divide/],
   ];
   for (const [options, message] of cases) {
-    assert.throws(() => createModel({ ...tiny, ...options } as ModelOptions, 0), message);
+    assert.throws(() => createModel({ ...tiny, ...options } as UNetModelOptions, 0), message);
   }
   createModel({ ...base([5, 7], 2), groups: 8 }, 0); // without GroupNorm, groups do not matter
 });

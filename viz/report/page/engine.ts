@@ -111,10 +111,17 @@ export class Engine {
    *
    * @param checkpoint the weights in base64
    * @param early those of an early checkpoint, if the page holds one
+   * @param program the address of the network's own program, if it has one: deflated, in base64
    * @returns its number of classes, 0 if it is unconditional
    */
-  load(run: number, checkpoint: string, early: string | undefined): number {
-    const load = (text: string) => this.library.loadCheckpoint(bytesOf(text), "the weights");
+  async load(
+    run: number,
+    checkpoint: string,
+    early: string | undefined,
+    program: string | undefined,
+  ): Promise<number> {
+    const make = program === undefined ? undefined : await this.#makerIn(program);
+    const load = (text: string) => this.library.loadCheckpoint(bytesOf(text), "the weights", { make });
     const { model, shape, info } = load(checkpoint);
     const { normalization, config: { classes = 0 } } = info;
     const samplers = new Map<string, Conditioned>();
@@ -127,6 +134,12 @@ export class Engine {
       samplers,
     });
     return classes;
+  }
+
+  /** The class or function that a network's own program exports. */
+  async #makerIn(program: string): Promise<models.NetworkMaker> {
+    Object.assign(globalThis, { flowMatching: this.library }); // where the program takes the library from
+    return (await import(new TextDecoder().decode(await inflated(program)))).default;
   }
 
   /** The times at the ends of steps that are spread by the grid of this name. */

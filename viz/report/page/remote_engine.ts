@@ -101,7 +101,8 @@ export class RemoteEngine {
     let classes = this.#networks.get(run);
     if (!classes) {
       const early = document.getElementById(`early-${run}`)?.textContent ?? undefined;
-      classes = this.#call("load", [run, byId(`checkpoint-${run}`).textContent!, early]);
+      const program = document.getElementById(`program-${run}`)?.textContent ?? undefined;
+      classes = this.#call("load", [run, byId(`checkpoint-${run}`).textContent!, early, program]);
       this.#networks.set(run, classes);
     }
     return classes;

@@ -1,0 +1,177 @@
+import { dirname, join } from "node:path";
+import { UserError } from "../../kernels/mod.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
+import type { NetworkMaker, OptionValue } from "../../models/mod.ts";
+import { readIfThere } from "../run/contained.ts";
+import { runFile } from "../run/layout.ts";
+import { modelText, ownModel } from "../settings/model_setting.ts";
+import { ConfigError } from "../settings/setting.ts";
+import {
+  decodeSources,
+  digestOf,
+  type ModuleSources,
+  readSources,
+  runSources,
+  withFileNames,
+} from "./module_sources.ts";
+import { isNamed, markNamed } from "./named_networks.ts";
+import { chosenOptions, type OptionRows, optionRows } from "./network_options.ts";
+
+/** A network of one's own: what its module exports. */
+export interface OwnNetwork {
+  /** Its module, as settings name it. */
+  readonly file: string;
+  /** Its program, and the digest of that. */
+  readonly sources: ModuleSources;
+  readonly digest: string;
+  /** Its class, or the function that makes it. */
+  readonly make: NetworkMaker;
+  /** Its options. */
+  readonly rows: OptionRows;
+}
+
+/** Networks whose module has run, by digest. */
+const loaded = new Map<string, OwnNetwork>();
+/** The networks that settings mean, by file. */
+const current = new Map<string, OwnNetwork>();
+
+/**
+ * Loads a network that the user names: its module, or the copy of one that a run keeps.
+ *
+ * @throws {ConfigError} if the file cannot be read, throws, or exports no network
+ */
+export async function nameNetwork(file: string): Promise<OwnNetwork> {
+  const sources = sourcesIn(file);
+  markNamed(await digestOf(sources));
+  return await use(file, await load(sources, file));
+}
+
+/**
+ * Loads the network of a configuration, so that it can be made: the copy that a resumed run keeps, else its file.
+ *
+ * @throws {ConfigError} if it cannot be used, or the user has not named it
+ */
+export async function loadOwnNetwork(
+  { model, resume }: { readonly model?: string | undefined; readonly resume?: string | null | undefined },
+): Promise<void> {
+  const own = ownModel(model);
+  if (!own) return;
+  if (typeof resume === "string") {
+    const path = join(resume, runFile.network);
+    const bytes = await readIfThere(path, resume);
+    if (!bytes) {
+      throw new ConfigError(
+        `Cannot resume ${resume}: there is no ${runFile.network}, the program of its network`,
+      );
+    }
+    const sources = decodeSources(new TextDecoder().decode(bytes), path);
+    use(own.file, await loadNamed(sources, own.file, path));
+  } else if (!current.has(own.file)) {
+    use(own.file, await loadNamed(sourcesIn(own.file), own.file, own.file));
+  }
+}
+
+function use(file: string, network: OwnNetwork): OwnNetwork {
+  current.set(file, network);
+  return network;
+}
+
+/** Loads the network of a checkpoint: one of those in use, else the copy that its run keeps. @throws {ConfigError} if none */
+export async function networkWithDigest(
+  name: string,
+  digest: string,
+  checkpoint: string,
+): Promise<OwnNetwork> {
+  const known = loaded.get(digest);
+  if (known) return known;
+  for (const folder of [dirname(checkpoint), dirname(dirname(checkpoint))]) {
+    const path = join(folder, runFile.network);
+    const bytes = await readIfThere(path, folder);
+    const sources = bytes && decodeSources(new TextDecoder().decode(bytes), path);
+    if (sources && await digestOf(sources) === digest) return await loadNamed(sources, sources.main, path);
+  }
+  throw new ConfigError(
+    `Cannot load ${checkpoint}: its network is ${name} with the digest ${
+      digest.slice(0, 12)
+    }..., and there is no such ` +
+      `program beside it (expected the folder of its run, or that module as --model FILE)`,
+  );
+}
+
+/** Loads a program that the user has named, now or earlier. */
+async function loadNamed(sources: ModuleSources, file: string, path: string): Promise<OwnNetwork> {
+  if (await isNamed(await digestOf(sources))) return await load(sources, file);
+  throw new ConfigError(
+    `Cannot run the network ${sources.main}: you have not named this program of it (expected --model ${path} once, with ` +
+      "train or sample, if you trust what is in it)",
+  );
+}
+
+function sourcesIn(file: string): ModuleSources {
+  const sources = readSources(file);
+  return file.endsWith(".json") ? decodeSources(sources.files[sources.main], file) : sources;
+}
+
+async function load(sources: ModuleSources, file: string): Promise<OwnNetwork> {
+  const digest = await digestOf(sources);
+  const known = loaded.get(digest);
+  if (known) return { ...known, file };
+  const exports = await runSources(sources).catch((error) => {
+    throw moduleError(file, "", error);
+  });
+  const { default: make, options = {} } = exports;
+  if (typeof make !== "function") {
+    const names = Object.keys(exports);
+    const has = "default" in exports
+      ? `${describeValue(make)} by default`
+      : names.length === 0
+      ? "nothing"
+      : `${names.join(", ")} and no default`;
+    throw new ConfigError(
+      `Cannot use ${file}: it exports ${has} (expected \`export default\` of a network's class, or of a function that ` +
+        "makes it)",
+    );
+  }
+  const network = { file, sources, digest, make: make as NetworkMaker, rows: optionRows(options, file) };
+  loaded.set(digest, network);
+  return network;
+}
+
+/** An error of a network's program as one line: what happened, and where in its files. */
+export function moduleError(file: string, doing: string, error: unknown): Error {
+  if (error instanceof ConfigError) return error;
+  const { name, message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+  // deno-lint-ignore no-control-regex -- Deno colours messages of the compiler
+  const all = withFileNames(`${message}\n${stack}`).replaceAll(/\x1b\[\d+m/g, "");
+  const place = /(?<=at (?:.*\()?)[\w./-]+\.[cm]?[jt]s:\d+:\d+/.exec(all)?.[0];
+  const [line] = all.split("\n");
+  const own = /^Cannot (?:make the network|use the field)[^:]*: (.*)/.exec(line)?.[1]; // what is wrong with its module
+  if (own !== undefined) return new ConfigError(`Cannot use ${file}: ${own}`);
+  const what = error instanceof UserError ? line : `${name}: ${line.replace(/^\w*Error: /, "")}`;
+  const at = place === undefined || line.includes(place) ? "" : ` (${place})`;
+  return new ConfigError(`Cannot use ${file}: ${doing}${what}${at}`);
+}
+
+/** A network of one's own with the options that settings give it. */
+export interface ChosenNetwork extends OwnNetwork {
+  readonly options: Readonly<Record<string, OptionValue>>;
+}
+
+/**
+ * The network of one's own that settings name, with its options; undefined for a U-Net.
+ *
+ * @throws {ConfigError} if an option is unknown or invalid
+ */
+export function chosenNetwork(model: string): ChosenNetwork | undefined {
+  const own = ownModel(model);
+  if (!own) return undefined;
+  const network = current.get(own.file);
+  if (!network) throw new Error(`The network ${own.file} is not loaded`);
+  return { ...network, options: chosenOptions(own, network.rows) };
+}
+
+/** Settings with all options of their network. @throws {ConfigError} if one is unknown or invalid */
+export function withAllOptions(model: string): string {
+  const network = chosenNetwork(model);
+  return network ? modelText(ownModel(model)!.file, network.options) : model;
+}

@@ -1,0 +1,68 @@
+import { modelNames, type OptionValue } from "../../models/mod.ts";
+import { anyOf } from "./kinds.ts";
+import { asText, type Need, type Setting } from "./setting.ts";
+
+/** A network of one's own, as a setting names it: `FILE:key=value,...`. */
+export interface OwnModel {
+  /** Its module. */
+  readonly file: string;
+  /** The options that are set, as text. */
+  readonly given: ReadonlyMap<string, string>;
+}
+
+/** A module, or the copy of one that a run keeps, and options; a comma before `key=` ends a value. */
+const form = /^(\P{Cc}*\.(?:[cm]?[jt]s|json))(?::(\P{Cc}*))?$/u;
+
+/** Reads a setting that names a network of one's own; undefined if it names a U-Net, or nothing. */
+export function ownModel(text: unknown): OwnModel | undefined {
+  const [, file, options] = form.exec(String(text)) ?? [];
+  if (file === undefined) return undefined;
+  const pairs = (options ?? "").split(/,(?=[A-Za-z_$][\w$]*=)/).filter((pair) => pair !== "")
+    .map((pair) => /^([A-Za-z_$][\w$]*)=(.*)$/.exec(pair));
+  const given = new Map(pairs.flatMap((pair) => pair ? [[pair[1], pair[2]]] : []));
+  return given.size === pairs.length ? { file, given } : undefined;
+}
+
+/** The setting of a network of one's own with some options. */
+export function modelText(file: string, options: Readonly<Record<string, OptionValue>>): string {
+  const pairs = Object.entries(options).map(([name, value]) => `${name}=${value}`);
+  return pairs.length === 0 ? file : `${file}:${pairs.join()}`;
+}
+
+/** A network: a U-Net by name, or the file of a module. */
+export function modelSetting(doc: string): Setting<string> {
+  return {
+    doc,
+    hint: [...modelNames, "FILE"].join("|"),
+    expected: anyOf([...modelNames, "the file of a module, such as ./mine.ts"]),
+    choices: modelNames,
+    accepts: (value): value is string =>
+      typeof value === "string" &&
+      (modelNames.some((name) => name === value) || ownModel(value) !== undefined),
+  };
+}
+
+/** What settings of U-Nets need. */
+export const unet: Need = {
+  words: `--model ${modelNames.join(" or ")}`,
+  met: ({ model }) => ownModel(model) === undefined,
+};
+
+/** The settings that only U-Nets have. A network of one's own may have options of these names instead. */
+export const unetSettings = ["filters", "tEmb", "attn", "groups", "timeEmbedding"] as const;
+
+/** The network of settings in words: `residual U-Net [16,32,64]`, or `mine.ts (hidden=128)`. */
+export function networkInWords({ model, filters, attn }: Readonly<Record<string, unknown>>): string {
+  const own = ownModel(model);
+  if (own) {
+    const options = [...own.given].map(([name, value]) => `${name}=${value}`);
+    return own.file + (options.length > 0 ? ` (${options.join(", ")})` : "");
+  }
+  const channels = Array.isArray(filters) ? filters.map(asText) : asText(filters);
+  return `${asText(model)} U-Net [${channels}]${attn ? " with attention" : ""}`;
+}
+
+/** The task that trains a network, as a command line names it. */
+export function trainingTask(model: string): string {
+  return ownModel(model) ? `train --model ${ownModel(model)!.file}` : `train:${model}`;
+}

@@ -1,0 +1,59 @@
+import { gradients, multiply, planMemory, sum, tensor, zeros } from "../../kernels/mod.ts";
+import { sourcesOf } from "../../kernels/autograd/gradients.ts";
+import { blankInitialiser, createModel, namedParameters } from "../../models/mod.ts";
+import type { ImageSize } from "../../viz/mod.ts";
+import { type ChosenNetwork, moduleError } from "../networks/own_network.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { modelOptions, type NetworkSettings } from "./network.ts";
+
+/** Images of the trial, more than one, so that a network that mixes them up is noticed. */
+const N = 2;
+
+/**
+ * Tries a network of one's own on paper, before anything is written: makes it, traces its velocity and the gradients.
+ *
+ * @returns whether its velocity depends on labels
+ * @throws {ConfigError} with the file and the reason if it cannot be trained
+ */
+export function tryNetwork(
+  network: ChosenNetwork,
+  config: NetworkSettings,
+  size: ImageSize,
+  classes: number,
+): boolean {
+  const refuse = (why: string) => new ConfigError(`Cannot use ${network.file}: ${why}`);
+  let usesLabels = false;
+  let doing = "making the network: ";
+  try {
+    planMemory(() => {
+      const model = createModel(modelOptions(config, size, classes), blankInitialiser);
+      const parameters = namedParameters(model);
+      if (parameters.size === 0) {
+        throw refuse("its network has no parameters (expected layers or tensors as fields)");
+      }
+      const [x, t] = [zeros([N, ...size]), zeros([N])];
+      const labels = classes > 0 ? tensor(new Uint32Array(N)) : undefined;
+      doing = "its velocity: ";
+      const velocity = model.velocity(x, t, labels);
+      const sources = sourcesOf(velocity);
+      usesLabels = labels !== undefined && sources.has(labels);
+      const idle = parameters.entries().find(([, parameter]) =>
+        parameter.size > 0 && !sources.has(parameter)
+      );
+      if (idle) {
+        throw refuse(
+          `its velocity does not depend on "${idle[0]}", ${
+            idle[1]
+          } (expected every parameter in use; keep what is not ` +
+            "trained in a #private field)",
+        );
+      }
+      if (!sources.has(t)) throw refuse("its velocity does not depend on t (expected v(x, t))");
+      doing = "the gradient of its velocity: ";
+      gradients(sum(multiply(velocity, velocity)), [...parameters.values()]);
+    });
+  } catch (error) {
+    throw moduleError(network.file, doing, error);
+  }
+  return usesLabels;
+}
