@@ -1,4 +1,4 @@
-import type { Model, Normalization, Tensor } from "../web/mod.ts";
+import type { Model, Normalization, Tensor, UNetModelOptions } from "../web/mod.ts";
 import { digitPixels, type LabelledDigits } from "./digits_parts.ts";
 import type { Library } from "./library.ts";
 import { rateAt } from "./plane_training.ts";
@@ -69,7 +69,8 @@ export class DigitsTraining {
     this.#data = data;
     this.side = start === "blank14" ? 14 : 28;
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
-    const config = start === "checkpoint" ? info.config : { ...info.config, filters: [8, 16, 32], tEmb: 32 };
+    const known = info.config as UNetModelOptions; // the page holds no other
+    const config = start === "checkpoint" ? known : { ...known, filters: [8, 16, 32], tEmb: 32 };
     this.#model = start === "checkpoint" ? model : createModel(config, seed);
     this.#normalization = info.normalization;
     this.#rate = start === "checkpoint" ? 1e-4 : 2e-3;
