@@ -51,7 +51,7 @@ export const kernelSignatures = {
   layerNormGradient: "x: usize, gamma: usize, dy: usize, dx: usize, R: i32, C: i32, epsilon: f32",
   layerNormScales: "x: usize, dy: usize, scales: usize, R: i32, C: i32, S: i32, run: i32, epsilon: f32",
   matmul:
-    "a: usize, b: usize, y: usize, A: i32, B: i32, Y: i32, M: i32, N: i32, K: i32, am: usize, ak: usize, bk: usize, bn: usize",
+    "a: usize, b: usize, bias: usize, y: usize, A: i32, B: i32, Y: i32, M: i32, N: i32, K: i32, am: usize, ak: usize, bk: usize, bn: usize",
   conv1x1:
     "x: usize, w: usize, bias: usize, addend: usize, y: usize, N: i32, C: i32, pixels: i32, K: i32, B: i32, wk: usize, wc: usize",
   correlateParts:

@@ -10,7 +10,7 @@ import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } f
 import { reshape } from "../layout/movement.ts";
 import { permute } from "../layout/permute.ts";
 import { productKernels } from "./product_kernels.ts";
-import { sumTo } from "../reduce/reduce.ts";
+import { sum, sumTo } from "../reduce/reduce.ts";
 
 /** A value for each buffer of a product y = a b. */
 type Buffers<T> = Readonly<Record<"a" | "b" | "y", T>>;
@@ -25,7 +25,7 @@ const layouts = {
 /** What an index contributes to that of an element, in WGSL. */
 const stepOf = (index: string, stride: string | 1) => stride === 1 ? index : `${index} * dims.${stride}`;
 
-function productOf(name: keyof typeof layouts): Product {
+function productOf(name: keyof typeof layouts, [a, b]: readonly [string, string] = ["a", "b"]): Product {
   const [am, ak, bk, bn] = layouts[name];
   const indexOfB = (column: string) => `${column} + ${stepOf("d", bk)}`;
   return {
@@ -36,13 +36,13 @@ function productOf(name: keyof typeof layouts): Product {
     a: {
       along: ak === 1 ? "depth" : "edge",
       edge: (m) => `batch % dims.A * dims.M * dims.K + ${stepOf(m, am)}`,
-      element: (row) => `a[${row} + ${stepOf("d", ak)}]`,
+      element: (row) => `${a}[${row} + ${stepOf("d", ak)}]`,
     },
     b: {
       along: bk === 1 ? "depth" : "edge",
       edge: (n) => `batch % dims.B * dims.N * dims.K + ${stepOf(n, bn)}`,
-      element: (column) => `b[${indexOfB(column)}]`,
-      ...bn === 1 && { vector: (column: string) => `b[(${indexOfB(column)}) / 4u]` },
+      element: (column) => `${b}[${indexOfB(column)}]`,
+      ...bn === 1 && { vector: (column: string) => `${b}[(${indexOfB(column)}) / 4u]` },
     },
     columnTarget: "batch * dims.M * dims.N + column",
     rowTarget: "row * dims.N",
@@ -50,11 +50,9 @@ function productOf(name: keyof typeof layouts): Product {
   };
 }
 
-/** Declaration fields shared by the three products. */
-function productFields(name: keyof typeof layouts) {
-  const stridesIn = (dims: Dims) => layouts[name].map((stride) => stride === 1 ? 1 : dims[stride]);
+/** WebGPU kernels of a product. */
+function kernelsOf(product: Product) {
   const size = ({ Y, M, N }: Dims) => ({ rows: M, columns: N, batches: Y });
-  const product = productOf(name);
   const first = product.b.vector
     ? {
       tile: "8x8 of vectors",
@@ -69,19 +67,25 @@ function productFields(name: keyof typeof layouts) {
       invocations: (dims: Dims) => registerTiles(size(dims), 16),
       wgsl: () => registerProductWgsl(product, 16),
     };
+  return productKernels({ size, product: () => product, registers: (generic) => [first, generic] });
+}
+
+/** Declaration fields shared by the three products. */
+function productFields(name: keyof typeof layouts) {
+  const stridesIn = (dims: Dims) => layouts[name].map((stride) => stride === 1 ? 1 : dims[stride]);
   return {
     empty: zeros,
     derive: ({ A, B }: Record<string, number>) => {
       if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
       return { Y: A === 1 ? B : A };
     },
-    ...productKernels({ size, product: () => product, registers: (generic) => [first, generic] }),
+    ...kernelsOf(productOf(name)),
     multiplyAdds: ({ Y, M, N, K }: Dims) => Y * M * N * K,
     reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, stridesIn(dims)),
     wasm({ a, b, y }: Buffers<number>, dims: Dims): readonly WasmCall[] {
       const { A, B, Y, M, N, K } = dims;
       const [am, ak, bk, bn] = stridesIn(dims).map((stride) => 4 * stride);
-      return [{ kernel: "matmul", args: { a, b, y, A, B, Y, M, N, K, am, ak, bk, bn } }];
+      return [{ kernel: "matmul", args: { a, b, bias: 0, y, A, B, Y, M, N, K, am, ak, bk, bn } }];
     },
   };
 }
@@ -142,6 +146,30 @@ const transposedA = defineOp({
   samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 4, 3], b: [2, 4, 2] } }],
 });
 
+const linearOp = defineOp({
+  name: "linear",
+  signature: "x[M, K], w[N, K], bias[N] -> y[M, N]",
+  derive: () => ({ A: 1, B: 1, Y: 1 }),
+  ...kernelsOf({ ...productOf("matmulTransposedB", ["x", "w"]), stored: "value + bias[column]" }),
+  backward: ({ x, w, dy }) => ({
+    x: () => matmul(dy, w),
+    w: () => matmulTransposedA(dy, x),
+    bias: () => sum(dy, [0]),
+  }),
+  multiplyAdds: ({ M, N, K }) => M * N * K,
+  reference({ x, w, bias, y }, dims) {
+    multiplyLoops({ a: x, b: w, y }, dims, [dims.K, 1, 1, dims.K]);
+    for (let i = 0; i < y.length; i++) y[i] += bias[i % dims.N];
+  },
+  wasm: ({ x: a, w: b, bias, y }, { A, B, Y, M, N, K }) => [{
+    kernel: "matmul",
+    args: { a, b, bias, y, A, B, Y, M, N, K, am: 4 * K, ak: 4, bk: 4, bn: 4 * K },
+  }],
+  samples: [{ shapes: { x: [9, 37], w: [17, 37], bias: [17] } }, {
+    shapes: { x: [1, 3], w: [2, 3], bias: [2] },
+  }],
+});
+
 /**
  * Matrix product over the last two axes; earlier axes are batches and broadcast.
  *
@@ -151,26 +179,32 @@ const transposedA = defineOp({
  * @throws {ShapeError} if the inner lengths differ or the batches do not broadcast
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  return batched(matmulOp, a, b);
+  return batched(matmulOp, a, b, true);
 }
 
 /** a b^T over the last two axes: f32[..., M, K] and f32[..., N, K] to f32[..., M, N]; see `matmul`. */
 export function matmulTransposedB(a: Tensor, b: Tensor): Tensor {
-  return batched(matmulTransposedBOp, a, b);
+  return batched(matmulTransposedBOp, a, b, true);
 }
 
 /** a^T b over the last two axes: f32[..., K, M] and f32[..., K, N] to f32[..., M, N]; see `matmul`. */
 export function matmulTransposedA(a: Tensor, b: Tensor): Tensor {
-  return batched(transposedA, a, b);
+  return batched(transposedA, a, b, false);
 }
 
-function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor): Tensor {
+/** @param inRows whether rows of a make rows of the result, so that a single b multiplies the rows of all batches */
+function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor, inRows: boolean): Tensor {
   for (const [name, given] of Object.entries({ a, b })) checkTensor("multiply matrices", `${name} is`, given);
   if (a.shape.length < 2 || b.shape.length < 2) {
     throw new ShapeError(`Cannot multiply ${a} and ${b} as matrices (expected at least two axes each)`);
   }
   const batches = [a, b].map((x) => x.shape.slice(0, -2));
   const batch = broadcastShapes(batches[0], batches[1]);
+  if (inRows && sizeOf(batches[1]) === 1) {
+    const [K] = a.shape.slice(-1);
+    const y = product(reshape(a, [1, a.size / K || 0, K]), reshape(b, [1, ...b.shape.slice(-2)]));
+    return reshape(y, [...batch, a.shape.at(-2)!, y.shape[2]]);
+  }
   // The kernels handle full batches and single matrices; others are expanded first.
   const flat = [a, b].map((x, k) => {
     const whole = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
@@ -192,17 +226,21 @@ export function transpose(x: Tensor): Tensor {
 }
 
 /**
- * x w^T + bias.
+ * x w^T + bias, for each row along the last axis of x.
  *
- * @param x f32[N, I]; earlier axes are batches, as in `matmul`
+ * @param x f32[..., I]
  * @param w f32[O, I]
  * @param bias f32[O]
- * @returns f32[N, O]
+ * @returns f32[..., O]
  * @throws {ShapeError} if the shapes do not fit
  */
 export function linear(x: Tensor, w: Tensor, bias: Tensor): Tensor {
+  for (const [name, given] of Object.entries({ x, w, bias })) checkTensor("run linear", `${name} is`, given);
   if (bias.shape.length !== 1 || bias.shape[0] !== w.shape[0]) {
     throw new ShapeError(`Cannot run linear: bias is ${bias} for w ${w} (expected f32[${w.shape[0]}])`);
   }
-  return add(matmulTransposedB(x, w), bias);
+  const [I] = x.shape.slice(-1);
+  if (I === undefined) throw new ShapeError(`Cannot run linear: x ${x} has no axis (expected f32[..., I])`);
+  const leading = x.shape.slice(0, -1);
+  return reshape(linearOp(reshape(x, [sizeOf(leading), I]), w, bias), [...leading, w.shape[0]]);
 }

@@ -11,12 +11,28 @@ const HEIGHT: i32 = 192;
 /** Bytes of scratch that `gemm` needs: a block of a, a panel of b, a tile of c. */
 export const GEMM_SCRATCH: usize = (DEPTH * (HEIGHT + COLUMNS) + ROWS * COLUMNS) * 4;
 
+/** Packs four lines of four adjacent numbers as columns: row k of the result, `pitch` bytes apart, has all numbers k. */
+function packColumns(v0: v128, v1: v128, v2: v128, v3: v128, to: usize, pitch: usize): void {
+  const low = i32x4.shuffle(v0, v1, 0, 4, 1, 5), high = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
+  const low2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5), high2 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
+  v128.store(to, i32x4.shuffle(low, low2, 0, 1, 4, 5));
+  v128.store(to + pitch, i32x4.shuffle(low, low2, 2, 3, 6, 7));
+  v128.store(to + 2 * pitch, i32x4.shuffle(high, high2, 0, 1, 4, 5));
+  v128.store(to + 3 * pitch, i32x4.shuffle(high, high2, 2, 3, 6, 7));
+}
+
 /** Panels [rows / 4][depth][4] of a; missing rows are zeros. */
 function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize): void {
   for (let m = 0; m < rows; m += ROWS) {
     const whole = m + ROWS <= rows;
-    let at = a + (<usize> m) * am;
-    for (let k = 0; k < depth; k++, at += ak, to += 16) {
+    let at = a + (<usize> m) * am, k = 0;
+    if (whole && ak == 4) {
+      for (; k + 4 <= depth; k += 4, at += 16, to += 64) {
+        const second = at + am, third = second + am;
+        packColumns(v128.load(at), v128.load(second), v128.load(third), v128.load(third + am), to, 16);
+      }
+    }
+    for (; k < depth; k++, at += ak, to += 16) {
       if (whole) v128.store(to, loadEvery(at, am));
       else {
         for (let r = 0; r < ROWS; r++) {
@@ -29,7 +45,17 @@ function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize)
 
 /** A panel [depth][8] of b; missing columns are zeros. */
 function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usize): void {
-  for (let k = 0; k < depth; k++, b += bk, to += 32) {
+  let k = 0;
+  if (columns == COLUMNS && bk == 4) {
+    for (; k + 4 <= depth; k += 4, b += 16, to += 128) {
+      let at = b;
+      for (let n: usize = 0; n < 32; n += 16, at += bn << 2) {
+        const second = at + bn, third = second + bn;
+        packColumns(v128.load(at), v128.load(second), v128.load(third), v128.load(third + bn), to + n, 32);
+      }
+    }
+  }
+  for (; k < depth; k++, b += bk, to += 32) {
     if (columns == COLUMNS && bn == 4) {
       v128.store(to, v128.load(b));
       v128.store(to, v128.load(b, 16), 16);

@@ -3,6 +3,8 @@
 // transpose stride 1. The source is copied with zeros around it, its columns sorted by their remainder modulo the
 // stride, so that neighbours in a target row read neighbours.
 
+import { copyRow } from "./rows.ts";
+
 /** The vertical axis of the running call: lengths of source and target, and where the taps read. */
 let H: i32 = 0, P: i32 = 0, R: i32 = 0, stepV: i32 = 0, originV: i32 = 0;
 let spreadV: i32 = 1, lowV: i32 = 0, rows: i32 = 0;
@@ -121,7 +123,7 @@ export function padPlanes(from: usize, channels: i32, to: usize): void {
     for (let h = max(0, lowV); h < min(H, lowV + rows); h++) {
       const source = from + ((<usize> (h * W)) << 2), row = to + (<usize> (h - lowV)) * pitch;
       if (strideH == 1) {
-        copyRow(source + ((<usize> start) << 2), end - start, row + ((<usize> (start - lowH)) << 2));
+        copyRow(source + ((<usize> start) << 2), row + ((<usize> (start - lowH)) << 2), end - start);
       } else {
         let phase = (start - lowH) % strideH;
         let at = row + (<usize> phase) * segment + ((<usize> ((start - lowH) / strideH)) << 2);
@@ -133,10 +135,4 @@ export function padPlanes(from: usize, channels: i32, to: usize): void {
       }
     }
   }
-}
-
-/** Copies some numbers, and nothing beyond them. */
-export function copyRow(from: usize, count: i32, to: usize): void {
-  for (; count >= 4; count -= 4, from += 16, to += 16) v128.store(to, v128.load(from));
-  for (; count > 0; count--, from += 4, to += 4) store<f32>(to, load<f32>(from));
 }

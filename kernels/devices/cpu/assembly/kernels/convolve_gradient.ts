@@ -2,8 +2,9 @@
 // x that a tap reads, four pixels of a row at a time. `taps.ts` explains the axes.
 
 import { nextTask } from "../call.ts";
+import { copyRow } from "../rows.ts";
 import { madd, splat, total } from "../simd.ts";
-import { copyRow, listTaps, padPlanes, plane, planeBytes, rowStep, setAxes } from "../taps.ts";
+import { listTaps, padPlanes, plane, planeBytes, rowStep, setAxes } from "../taps.ts";
 import { me } from "../threads.ts";
 
 /** Bytes of padded images that a thread combines at a time, which should stay in a cache. */
@@ -220,7 +221,7 @@ export function convolveGradientParts(
           padPlanes(x + ((<usize> (n * C * sourceV * sourceH)) << 2), C, padded + (<usize> i) * stepX);
           let from = dy + ((<usize> (n * K * targetV * targetH)) << 2), to = slopes + (<usize> i) * stepY;
           for (let h = 0; h < K * targetV; h++, from += (<usize> targetH) << 2, to += row) {
-            copyRow(from, targetH, to);
+            copyRow(from, to, targetH);
           }
         }
         for (let step = 0; step < steps; step++) {

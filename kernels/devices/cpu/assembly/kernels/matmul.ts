@@ -1,24 +1,31 @@
 // Products of matrices and of images as matrices [channel][pixel], and their gradients.
 
-import { nextTask } from "../call.ts";
+import { isAlone, nextTask } from "../call.ts";
 import { fillRows, gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
-import { me } from "../threads.ts";
+import { add, storeFirst } from "../simd.ts";
+import { me, team } from "../threads.ts";
 import { unfold } from "../unfold.ts";
 
 /** Rows and columns per task. */
 const TASK_ROWS: i32 = 192;
 const TASK_COLUMNS: i32 = 128;
+/** Fewer rows would be packed for too few products. */
+const LEAST_ROWS: i32 = 16;
 
 export function matmulWorkspace(threads: i32): u64 {
   return <u64> threads * GEMM_SCRATCH;
 }
 
-/** y[batch] = a[batch] b[batch] for any strides; a batch of 1 is shared by all. A task is a block of a result. */
+/**
+ * y[batch] = a[batch] b[batch] + bias, if there is one, for any strides; a batch of 1 is shared by all. A task is a block
+ * of a result.
+ */
 export function matmul(
   call: usize,
   workspace: usize,
   a: usize,
   b: usize,
+  bias: usize,
   y: usize,
   A: i32,
   B: i32,
@@ -32,17 +39,32 @@ export function matmul(
   bn: usize,
 ): void {
   const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
-  const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS, down = (M + TASK_ROWS - 1) / TASK_ROWS;
+  const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS;
+  // A few tasks per thread, of multiples of four rows, which keeps the bits.
+  const share = (M * Y * across / (2 * team) + 3) & ~3;
+  const height = team == 1 || isAlone(call) ? TASK_ROWS : min(TASK_ROWS, max(LEAST_ROWS, share));
+  const down = (M + height - 1) / height;
   const row: usize = (<usize> N) << 2;
   for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
-    const n = task % across * TASK_COLUMNS, m = task / across % down * TASK_ROWS;
+    const n = task % across * TASK_COLUMNS, m = task / across % down * height;
     const batch = task / (across * down);
-    const rows = min(TASK_ROWS, M - m), columns = min(TASK_COLUMNS, N - n);
+    const rows = min(height, M - m), columns = min(TASK_COLUMNS, N - n);
     const to = y + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
     const left = a + ((<usize> (batch % A * M * K)) << 2) + (<usize> m) * am;
     const right = b + ((<usize> (batch % B * N * K)) << 2) + (<usize> n) * bn;
     fillRows(to, row, rows, columns, 0);
     gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, scratch, false);
+    if (bias) addToRows(to, row, rows, columns, bias + ((<usize> n) << 2));
+  }
+}
+
+/** Adds one row of numbers to each row of c. */
+function addToRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
+  for (let m = 0; m < M; m++, c += cm) {
+    for (let n = 0; n < N; n += 4) {
+      const at: usize = (<usize> n) << 2;
+      storeFirst(c + at, add(v128.load(c + at), v128.load(values + at)), N - n);
+    }
   }
 }
 
