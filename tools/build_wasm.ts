@@ -32,17 +32,18 @@ class InlineHelpers {
     this.binaryen.setOptimizeLevel(2);
     this.binaryen.setAlwaysInlineMaxSize(300);
     this.binaryen.setAllowInliningFunctionsWithLoops(false);
+    this.binaryen.setOneCallerInlineMaxSize(300);
     module.runPasses(["inlining"]);
   }
 }
 
-/** Compiles the kernels, with fused multiply-add or without. */
-async function compileKernels(dispatch: string, { relaxed }: { relaxed: boolean }): Promise<Uint8Array> {
+/** Compiles the kernels. */
+async function compileKernels(dispatch: string): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main([
     "assembly/program.ts",
     ...["--outFile", "kernels.wasm", "-O2", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
-    ...["--enable", `simd,threads,bulk-memory${relaxed ? ",relaxed-simd" : ""}`],
+    ...["--enable", "simd,relaxed-simd,threads,bulk-memory"],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
     ...["--memoryBase", "4096"],
   ], {
@@ -73,21 +74,15 @@ const packed = (bytes: Uint8Array) => deflateRawSync(bytes, { level: 9 }).toStri
 export async function builtModules(): Promise<Readonly<Record<string, string>>> {
   const kernels = await readKernels();
   const dispatch = dispatchSource(kernels);
-  // One after the other: the compiler's options are global.
-  const relaxed = await compileKernels(dispatch, { relaxed: true });
-  const plain = await compileKernels(dispatch, { relaxed: false });
+  const wasm = await compileKernels(dispatch);
   return {
     "assembly/dispatch.ts": dispatch,
     "kernel_signatures.ts": signaturesModule(kernels),
     "compiled_kernels.ts": `// Made by \`deno task build:wasm\` from assembly/; do not edit.
 
-/** Kernels for engines that fuse multiply and add; deflated, in base64. */
-export const relaxed =
-  "${packed(relaxed)}";
-
-/** Kernels for all other engines; deflated, in base64. */
-export const plain =
-  "${packed(plain)}";
+/** The kernels, deflated, in base64; \`unfused()\` makes those for engines that do not fuse multiply and add. */
+export const kernels =
+  "${packed(wasm)}";
 `,
   };
 }

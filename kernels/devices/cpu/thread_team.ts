@@ -1,7 +1,8 @@
-import { plain, relaxed } from "./compiled_kernels.ts";
+import { kernels } from "./compiled_kernels.ts";
 import { DeviceError } from "../device.ts";
 import { Layout } from "./memory_layout.ts";
 import type { SharedMemory } from "./shared_memory.ts";
+import { unfused } from "./unfused.ts";
 import { kernelNames } from "./wasm_call.ts";
 
 /** Thread limit of a CPU device; more would only wait for each other. */
@@ -65,16 +66,19 @@ const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
 export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
   let module = compiled.get(fused);
   if (!module) {
-    compiled.set(fused, module = unpacked(fused ? relaxed : plain).then(WebAssembly.compile));
+    module = unpacked(kernels).then((wasm) => WebAssembly.compile(fused ? wasm : unfused(wasm)));
+    compiled.set(fused, module);
   }
   return module;
 }
 
 /** The bytes of a packed module. */
-async function unpacked(text: string): Promise<ArrayBuffer> {
+async function unpacked(text: string): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const { body } = new Response(bytes); // no blob: WebKit reads none in workers of pages from files
-  return await new Response(body!.pipeThrough(new DecompressionStream("deflate-raw"))).arrayBuffer();
+  return new Uint8Array(
+    await new Response(body!.pipeThrough(new DecompressionStream("deflate-raw"))).arrayBuffer(),
+  );
 }
 
 interface Exports {

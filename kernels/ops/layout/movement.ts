@@ -159,7 +159,7 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   const k = axisOf(axis, first.shape.length + 1, "stack");
   const other = tensors.find(({ shape }) => !sameShape(shape, first.shape));
   if (other) throw new ShapeError(`Cannot stack ${first} with ${other} (expected one shape)`);
-  return concat(tensors.map((x) => reshape(x, x.shape.toSpliced(k, 0, 1))), k);
+  return concat(tensors.map((x) => reshape(x, [...x.shape.slice(0, k), 1, ...x.shape.slice(k)])), k);
 }
 
 /**
@@ -213,6 +213,6 @@ export function pad(x: Tensor, sides: readonly (readonly [before: number, after:
     const k = rank - sides.length + i, length = before + y.shape[k] + after;
     if (before + after === 0) return y;
     const wide = embedMiddle(reshape(y, around(y.shape, k)), { start: before, A: length });
-    return reshape(wide, y.shape.with(k, length));
+    return reshape(wide, y.shape.map((own, axis) => axis === k ? length : own));
   }, x);
 }

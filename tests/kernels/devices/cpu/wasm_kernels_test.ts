@@ -63,7 +63,7 @@ for (const { name, kernel, inputs, plan, samples } of registry.values()) {
 Deno.test("ThreadTeam.run() names the kernel and sizes if the workspace is too small, and writes nothing", async () => {
   const { memory, team, lay } = await openTeam(1);
   const [a, b, y] = [1, 2, 3].map(() => memory.allocate(1024));
-  const args = { a, b, y, A: 1, B: 1, Y: 1, M: 8, N: 8, K: 8, am: 32, ak: 4, bk: 32, bn: 4 };
+  const args = { a, b, bias: 0, y, A: 1, B: 1, Y: 1, M: 8, N: 8, K: 8, am: 32, ak: 4, bk: 32, bn: 4 };
   const call: WasmCall = { kernel: "matmul", args };
   const { program, needed, isIntact } = lay([call], (needed) => needed - 4);
   assert.throws(() => team.run(program, 1, false), {
