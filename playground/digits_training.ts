@@ -1,6 +1,7 @@
-import type { Model, Normalization, Tensor, UNetModelOptions } from "../web/mod.ts";
+import type { Model, Normalization, Tensor, UNetModelOptions, VelocityField } from "../web/mod.ts";
 import { digitPixels, type LabelledDigits } from "./digits_parts.ts";
 import type { Library } from "./library.ts";
+import { noLabel } from "./own_images.ts";
 import { rateAt } from "./plane_training.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
@@ -130,7 +131,7 @@ export class DigitsTraining {
   async lead(pixels: Float32Array, t: number, label: number): Promise<Float32Array<ArrayBuffer>> {
     const { fromPixels, tensor } = this.#library;
     const { side } = this;
-    this.#painter.label.write(Uint32Array.of(label));
+    this.#painter.label.write(Uint32Array.of(this.#hasClasses ? label : noLabel));
     const x = tensor(fromPixels(pixels, this.#normalization), [1, 1, side, side]);
     return this.#toPixels(await this.#painter.solve(x, t).read());
   }
@@ -141,6 +142,16 @@ export class DigitsTraining {
       normalization: this.#normalization,
       imageSize: [this.side, this.side],
     });
+  }
+
+  /** Whether the images have classes. */
+  get #hasClasses(): boolean {
+    return this.#data.train.labels.some((label) => label !== noLabel);
+  }
+
+  /** The network that draws, led towards its class if there are classes. */
+  #guided(): VelocityField {
+    return this.#library.guided(this.#averaged, { scale: this.#hasClasses ? guidance : 1, none: noLabel });
   }
 
   #sourceOf(pixels: Float32Array, labels: Uint8Array) {
@@ -160,11 +171,13 @@ export class DigitsTraining {
   }
 
   #drawer(seed: number): (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">> {
-    const { guided, loadCheckpoint, noise, Sampler, tensor } = this.#library;
+    const { loadCheckpoint, noise, Sampler, tensor } = this.#library;
     const { side } = this;
     const shape = [classCount, 1, side, side];
-    const condition = tensor(Uint32Array.from({ length: classCount }, (_, label) => label));
-    const field = guided(this.#averaged, { scale: guidance, none: classCount });
+    const field = this.#guided();
+    const condition = tensor(
+      Uint32Array.from({ length: classCount }, (_, n) => this.#hasClasses ? n : noLabel),
+    );
     const many = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition });
     const one = new Sampler(field, shape, { solver: "euler", steps: 1, condition });
     const whole = side === 28
@@ -195,9 +208,9 @@ export class DigitsTraining {
   }
 
   #newPainter(): { readonly label: Tensor; solve(x: Tensor, from: number): Tensor } {
-    const { guided, Sampler, tensor } = this.#library;
+    const { Sampler, tensor } = this.#library;
     const label = tensor(new Uint32Array(1));
-    const field = guided(this.#averaged, { scale: guidance, none: classCount });
+    const field = this.#guided();
     const shape = [1, 1, this.side, this.side];
     const sampler = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition: label });
     return { label, solve: (x, from) => sampler.run(x, { from }) };

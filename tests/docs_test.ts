@@ -59,7 +59,7 @@ testNeeding(
 );
 
 testNeeding({ read: true }, "docs/layout.md has exactly one row for each room", async () => {
-  const parents = ["kernels", "models", "viz", "experiments"];
+  const parents = ["kernels", "models", "viz", "playground", "experiments"];
   const files = (await Promise.all(parents.map((parent) => filesBelow(`${parent}/`)))).flat();
   const rooms = files.map((path) => path.split("/")).filter(({ length }) => length > 2)
     .map(([parent, room]) => `${parent}/${room}/`);

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
+import { messageOf } from "../../viz/report/page/work.ts";
 import { ExactField } from "../exact_field.ts";
 import {
   addressOf,
@@ -123,7 +124,26 @@ export class App {
     });
     byId("drop").addEventListener("click", () => this.#pointer.dropNoise());
     byId("clear").addEventListener("click", () => this.change({ drawn: "" }));
+    this.#listenForFiles();
     if (!still && this.#settings.step === "watch" && this.#settings.t === 1) this.#clock.play();
+  }
+
+  /** Takes images that are dropped on the page, or chosen. */
+  #listenForFiles(): void {
+    const take = (files: FileList | null | undefined) => {
+      if (!files?.length || !this.#digits) return;
+      this.tell("");
+      if (!this.#showsDigits) this.change({ step: "digits" });
+      this.#digits.beginWith([...files], this.#settings)
+        .then(() => this.#showButtons(), (error) => this.tell(`${messageOf(error)}.`));
+    };
+    const input = byId<HTMLInputElement>("own-files");
+    input.addEventListener("change", () => take(input.files));
+    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      take(event.dataTransfer?.files);
+    });
   }
 
   get #showsDigits(): boolean {

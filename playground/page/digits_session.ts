@@ -1,9 +1,12 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 import type { PlaygroundSettings } from "../settings.ts";
+import { digitPixels } from "../digits_parts.ts";
+import { splitImages } from "../own_images.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
 import type { DigitsCommand, DigitsReport } from "./messages.ts";
+import { type OwnImages, readOwnFiles } from "./own_files.ts";
 
 /** What the reader does with digits: begin, train, paint. */
 export class DigitsSession {
@@ -13,6 +16,8 @@ export class DigitsSession {
   readonly #send: (command: DigitsCommand) => void;
   /** What the training in progress has begun with. */
   #begun: string | undefined;
+  /** Images of the reader. */
+  #own: OwnImages | undefined;
 
   constructor(send: (command: DigitsCommand) => void) {
     this.#send = send;
@@ -31,7 +36,18 @@ export class DigitsSession {
     this.running = settings.start !== "checkpoint";
     this.curve = new LossCurve();
     byId("held-out").textContent = "";
-    this.#stage.begin(settings, this.running);
+    this.#stage.begin(settings, this.running, this.#own);
+  }
+
+  /** Trains on files of the reader. @throws {PlaygroundError} if they hold no images */
+  async beginWith(files: readonly File[], settings: PlaygroundSettings): Promise<void> {
+    const own = await readOwnFiles(files);
+    splitImages(own.images, own.labels); // or throws
+    this.#own = own;
+    this.begin(settings);
+    const count = (own.images.length / digitPixels).toLocaleString("en");
+    byId("own-text").textContent = `${count} images of yours, ${own.labels ? "with" : "without"} labels; ` +
+      "they stay in this page, and are not in its address.";
   }
 
   /** Forgets what the worker had, as there is a new one. */
@@ -62,9 +78,8 @@ export class DigitsSession {
     const { losses, heldOut, drawn } = report.frame;
     this.curve.add(losses);
     const right = drawn.seen.filter(([label], n) => label === n).length;
-    byId("held-out").textContent = `The judge sees the right digit in ${right} of 10.${
-      heldOutWords(heldOut)
-    }`;
+    const words = this.#own ? "" : `The judge sees the right digit in ${right} of 10.`;
+    byId("held-out").textContent = words + heldOutWords(heldOut);
     document.documentElement.dataset.digits = String(report.frame.step); // for tests
   }
 

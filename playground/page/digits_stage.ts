@@ -4,6 +4,7 @@ import { classCount } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { pageColours, SharpCanvas } from "./canvas.ts";
 import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
+import type { OwnImages } from "./own_files.ts";
 
 /** Rows of images, from the top. */
 const rows = ["many", "one", "whole", "nearest"] as const;
@@ -50,11 +51,11 @@ export class DigitsStage {
     return document.getElementById("part-flow") !== null;
   }
 
-  /** Begins a training. */
-  begin(settings: PlaygroundSettings, running: boolean): void {
+  /** Begins a training. @param own images of the reader, to train on instead of those of the page */
+  begin(settings: PlaygroundSettings, running: boolean, own: OwnImages | undefined): void {
     this.#frame = this.#painted = this.#ledTo = undefined;
     const parts = Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
-    this.#send({ act: "begin", settings, running, ...!this.#sent && { parts } });
+    this.#send({ act: "begin", settings, running, own, ...!this.#sent && { parts } });
     this.#sent = true;
     this.#draw();
   }

@@ -1,5 +1,6 @@
 import type { DrawnDigits } from "../digits_training.ts";
 import type { Point } from "../plane_data.ts";
+import type { OwnImages } from "./own_files.ts";
 import type { Moved } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 
@@ -72,6 +73,8 @@ export type DigitsCommand =
     readonly act: "begin";
     readonly settings: PlaygroundSettings;
     readonly parts?: Readonly<Record<string, string>>;
+    /** Images of the reader, to train on instead of those of the page. */
+    readonly own?: OwnImages | undefined;
     readonly running: boolean;
   }
   | { readonly act: "run"; readonly running: boolean }

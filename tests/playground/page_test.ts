@@ -2,10 +2,12 @@
 /** The playground in Chromium. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { playgroundPage } from "../../experiments/build_playground.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { parseAddress } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
+import { withoutDevices } from "../browser.ts";
 import { type Page, testReport, text } from "../viz/report/opened.ts";
 
 const page = await playgroundPage();
@@ -242,6 +244,24 @@ await testReport("the playground trains from a file, and every control works by 
     assert.match(await hashOf(page), /start=blank14/);
     await page.locator("#run").click();
   },
+  async "images of the reader: an IDX file trains, another file is refused in one line"(page) {
+    const file = (name: string, bytes: readonly number[]) => ({
+      name,
+      mimeType: "application/octet-stream",
+      buffer: Buffer.from(bytes),
+    });
+    const images = Array.from({ length: 12 * 196 }, (_, i) => i % 14 < 7 ? 255 : 0);
+    const input = page.locator("#own-files");
+    await input.setInputFiles(file("mine", [0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 14, 0, 0, 0, 14, ...images]));
+    await page.waitForFunction(() =>
+      /^12 images of yours/.test(document.getElementById("own-text")!.textContent!)
+    );
+    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
+    await page.locator("#run").click();
+    await input.setInputFiles(file("notes.txt", [104, 101, 108, 108, 111]));
+    await page.waitForFunction(() => !document.getElementById("message")!.hidden);
+    assert.equal(await message(page), "Cannot use notes.txt: it is neither a picture nor an IDX file.");
+  },
   async "nothing is wider than the page"(page) {
     await goTo(page, "#steps=20");
     assert.equal(
@@ -256,3 +276,19 @@ await testReport("the playground trains from a file, and every control works by 
     );
   },
 });
+
+await testReport(
+  "the playground says in one line that a browser has nothing to compute on",
+  page,
+  {
+    async "a line instead of a training"(page) {
+      await page.waitForFunction(() => !document.getElementById("message")!.hidden);
+      assert.equal(
+        await message(page),
+        "Cannot open the CPU device: TypeError: no shared memory. Reset begins again.",
+      );
+      assert.equal(await text(page, "run"), "Train");
+    },
+  },
+  { before: withoutDevices },
+);

@@ -1,0 +1,110 @@
+import { digitPixels, type LabelledDigits } from "./digits_parts.ts";
+import { PlaygroundError } from "./settings.ts";
+
+/** Side of the images that are trained on. */
+const side = 28;
+/** Most images of the reader. */
+export const mostImages = 20_000;
+
+/** What an IDX file holds: images u8[N, H, W], or labels u8[N]. */
+export interface IdxContent {
+  readonly count: number;
+  /** Absent for labels. */
+  readonly size?: readonly [height: number, width: number];
+  readonly values: Uint8Array;
+}
+
+/** Whether bytes begin as an IDX file of bytes does. */
+export function isIdx(bytes: Uint8Array): boolean {
+  return bytes.length >= 8 && bytes[0] === 0 && bytes[1] === 0 && bytes[2] === 8;
+}
+
+/**
+ * Reads an IDX file of grey images or of labels.
+ *
+ * @param name of the file, for messages
+ * @throws {PlaygroundError} if it is neither, damaged, or too large
+ * Source: http://yann.lecun.com/exdb/mnist/
+ */
+export function readIdx(bytes: Uint8Array, name: string): IdxContent {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const rank = bytes[3];
+  if (rank !== 1 && rank !== 3) {
+    throw new PlaygroundError(
+      `Cannot use ${name}: its values have ${rank} axes (expected images of three, or labels of one)`,
+    );
+  }
+  if (bytes.length < 4 + 4 * rank) throw new PlaygroundError(`Cannot read ${name}: it ends in its header`);
+  const [count, height, width] = [0, 1, 2].map((i) => i < rank ? view.getUint32(4 + 4 * i) : 1);
+  const values = bytes.subarray(4 + 4 * rank);
+  const needed = count * height * width;
+  if (count === 0 || needed === 0 || values.length !== needed) {
+    throw new PlaygroundError(
+      `Cannot read ${name}: it holds ${values.length} bytes (expected ${needed}, as its header says, and some)`,
+    );
+  }
+  const kept = Math.min(count, mostImages);
+  return {
+    count: kept,
+    ...rank === 3 && { size: [height, width] as const },
+    values: values.subarray(0, kept * height * width),
+  };
+}
+
+/** Images u8[N, H, W] as [N, 28, 28]: scaled to fit, in the middle of black. Pixels are means over what they cover. */
+export function fitted(values: Uint8Array, [H, W]: readonly [number, number]): Uint8Array<ArrayBuffer> {
+  const count = values.length / (H * W);
+  if (H === side && W === side) return Uint8Array.from(values);
+  const scale = side / Math.max(H, W);
+  const [top, left] = [(side - H * scale) / 2, (side - W * scale) / 2];
+  const covered = (at: number, before: number, length: number): readonly [number, number] => {
+    const from = Math.max(0, Math.floor((at - before) / scale + 1e-9));
+    const to = Math.min(length, Math.max(from + 1, Math.round((at + 1 - before) / scale)));
+    return at + 0.5 < before || at + 0.5 > side - before ? [0, 0] : [Math.min(from, length - 1), to];
+  };
+  const out = new Uint8Array(count * digitPixels);
+  for (let i = 0; i < out.length; i++) {
+    const [n, y, x] = [Math.floor(i / digitPixels), Math.floor(i / side) % side, i % side];
+    const [y0, y1] = covered(y, top, H);
+    const [x0, x1] = covered(x, left, W);
+    let sum = 0;
+    for (let row = y0; row < y1; row++) {
+      for (let column = x0; column < x1; column++) sum += values[(n * H + row) * W + column];
+    }
+    out[i] = sum / Math.max(1, (y1 - y0) * (x1 - x0));
+  }
+  return out;
+}
+
+/** The label that means "none" to the networks of the page. */
+export const noLabel = 10;
+
+/**
+ * Splits the reader's images: nine tenths to train on, the last tenth to measure the loss on.
+ *
+ * @param images u8[N, 28, 28]
+ * @param labels u8[N], each below 10; without them, images have no class
+ * @throws {PlaygroundError} if there are too few images, or labels do not fit
+ */
+export function splitImages(
+  images: Uint8Array,
+  labels: Uint8Array | undefined,
+): { readonly train: LabelledDigits; readonly heldOut: LabelledDigits } {
+  const count = images.length / digitPixels;
+  if (count < 2) throw new PlaygroundError(`Cannot train on ${count} images (expected at least 2)`);
+  if (labels && (labels.length < count || labels.some((label) => label >= noLabel))) {
+    throw new PlaygroundError(
+      `Cannot use the labels: there are ${labels.length}, up to ${
+        labels.reduce((a, b) => Math.max(a, b), 0)
+      } ` +
+        `(expected ${count}, from 0 to 9)`,
+    );
+  }
+  const all = labels ?? new Uint8Array(count).fill(noLabel);
+  const kept = count - Math.max(1, Math.floor(count / 10));
+  const part = (from: number, to: number): LabelledDigits => ({
+    images: images.subarray(from * digitPixels, to * digitPixels),
+    labels: all.subarray(from, to),
+  });
+  return { train: part(0, kept), heldOut: part(kept, count) };
+}

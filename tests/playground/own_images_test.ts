@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { fitted, isIdx, readIdx, splitImages } from "../../playground/own_images.ts";
+
+/** An IDX file of bytes. */
+function idx(lengths: readonly number[], values: readonly number[]): Uint8Array<ArrayBuffer> {
+  const header = lengths.flatMap((
+    length,
+  ) => [length >> 24, length >> 16 & 255, length >> 8 & 255, length & 255]);
+  return Uint8Array.from([0, 0, 8, lengths.length, ...header, ...values]);
+}
+
+Deno.test("readIdx() reads images and labels", () => {
+  const images = idx([2, 1, 3], [1, 2, 3, 4, 5, 6]);
+  assert.ok(isIdx(images));
+  assert.deepEqual(readIdx(images, "a"), { count: 2, size: [1, 3], values: Uint8Array.of(1, 2, 3, 4, 5, 6) });
+  assert.deepEqual(readIdx(idx([3], [7, 8, 9]), "b"), { count: 3, values: Uint8Array.of(7, 8, 9) });
+  assert.ok(!isIdx(Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10)));
+});
+
+Deno.test("readIdx() says in one line what is wrong with a file", () => {
+  const cases: readonly (readonly [bytes: Uint8Array, problem: RegExp])[] = [
+    [
+      idx([2, 2], [1, 2, 3, 4]),
+      /^PlaygroundError: Cannot use x: its values have 2 axes \(expected images of three/,
+    ],
+    [
+      idx([2, 1, 3], [1, 2]),
+      /^PlaygroundError: Cannot read x: it holds 2 bytes \(expected 6, as its header says/,
+    ],
+    [idx([2, 1, 3], []).subarray(0, 9), /^PlaygroundError: Cannot read x: it ends in its header/],
+    [idx([0, 1, 3], []), /^PlaygroundError: Cannot read x: it holds 0 bytes/],
+    [idx([2 ** 31 - 1, 2000, 2000], [1]), /^PlaygroundError: Cannot read x: it holds 1 bytes/],
+  ];
+  for (const [bytes, problem] of cases) assert.throws(() => readIdx(bytes, "x"), problem);
+});
+
+Deno.test("fitted() scales images to 28 x 28, and centres those that are not square on black", () => {
+  const square = fitted(Uint8Array.from({ length: 56 * 56 }, (_, i) => (i % 56) < 28 ? 200 : 40), [56, 56]);
+  assert.deepEqual([square[0], square[13], square[14], square[27]], [200, 200, 40, 40]);
+  const small = fitted(Uint8Array.from({ length: 2 * 196 }, () => 90), [14, 14]);
+  assert.ok(small.length === 2 * 784 && small.every((value) => value === 90));
+  const wide = fitted(new Uint8Array(28 * 14).fill(255), [14, 28]);
+  const rows = Array.from({ length: 28 }, (_, y) => wide[28 * y + 5]);
+  assert.deepEqual(rows, Array.from({ length: 28 }, (_, y) => y >= 7 && y < 21 ? 255 : 0));
+});
+
+Deno.test("splitImages() holds out a tenth, and refuses labels that do not fit", () => {
+  const images = new Uint8Array(784 * 20);
+  const labels = Uint8Array.from({ length: 20 }, (_, i) => i % 10);
+  const { train, heldOut } = splitImages(images, labels);
+  assert.deepEqual([train.labels.length, [...heldOut.labels]], [18, [8, 9]]);
+  assert.equal(heldOut.images.length, 2 * 784);
+  assert.deepEqual(new Set(splitImages(images, undefined).train.labels), new Set([10]));
+  assert.throws(
+    () => splitImages(images, labels.subarray(3)),
+    /there are 17, up to 9 \(expected 20, from 0 to 9\)/,
+  );
+  assert.throws(() => splitImages(images, labels.map(() => 12)), /up to 12/);
+  assert.throws(() => splitImages(new Uint8Array(784), undefined), /Cannot train on 1 images/);
+});
