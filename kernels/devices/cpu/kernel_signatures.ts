@@ -38,6 +38,14 @@ export const kernelSignatures = {
   broadcast:
     "a: usize, b: usize, y: usize, f: i32, n0: i32, a0: i32, b0: i32, n1: i32, a1: i32, b1: i32, n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32",
   affine: "x: usize, y: usize, S: i32, scale: f32, shift: f32",
+  fourierWeights:
+    "w: usize, C: i32, K: i32, strideK: usize, strideC: usize, turned: i32, tapsV: i32, originV: i32, stepV: i32, nV: i32, tapsH: i32, originH: i32, stepH: i32, nH: i32",
+  fourierConvolve:
+    "source: usize, w: usize, bias: usize, addend: usize, target: usize, N: i32, B: i32, C: i32, K: i32, strideK: usize, strideC: usize, turned: i32, sourceV: i32, targetV: i32, tapsV: i32, originV: i32, stepV: i32, nV: i32, sourceH: i32, targetH: i32, tapsH: i32, originH: i32, stepH: i32, nH: i32",
+  fourierGradientParts:
+    "x: usize, dy: usize, N: i32, C: i32, K: i32, runs: i32, run: i32, parts: i32, sourceV: i32, targetV: i32, nV: i32, sourceH: i32, targetH: i32, nH: i32",
+  fourierGradientSum:
+    "x: usize, dy: usize, dw: usize, N: i32, C: i32, K: i32, runs: i32, run: i32, parts: i32, sourceV: i32, targetV: i32, tapsV: i32, originV: i32, stepV: i32, nV: i32, sourceH: i32, targetH: i32, tapsH: i32, originH: i32, stepH: i32, nH: i32",
   gatherImages: "bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32",
   gatherRows: "table: usize, indices: usize, y: usize, M: i32, N: i32, P: i32, missing: i32",
   scatterRows: "dy: usize, indices: usize, dtable: usize, N: i32, P: i32, M: i32",

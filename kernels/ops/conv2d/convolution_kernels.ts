@@ -119,6 +119,9 @@ export function winograd(passes: (dims: Dims) => readonly Pass[]): PassesWay {
   };
 }
 
+/** Whether a kernel with all taps in its text is not too long: adapters take minutes to compile one of 7x7. */
+export const canUnroll = ({ R, S }: Dims): boolean => R * S <= 25;
+
 /** WebGPU kernels of a convolution to target[N, K, P, Q]: fields of an op's declaration. */
 export function convolutionKernels(
   form: (dims: Dims) => Convolution,
@@ -127,6 +130,7 @@ export function convolutionKernels(
 ) {
   const inRegisters = (tile: PixelTile) => ({
     tile: `${tile.height}x${tile.width}`,
+    fits: canUnroll,
     invocations: (dims: Dims) => {
       const { N, K, P, Q } = targetOf(dims);
       return N * Math.ceil(K / 4) * tilesCovering(P, Q, tile);
@@ -140,7 +144,10 @@ export function convolutionKernels(
       return { rows: K, columns: N * P * Q, batches: 1 };
     },
     product: (dims) => convolutionProduct(form(dims)),
-    registers: () => pixelTiles.map(inRegisters),
+    registers: (generic) => [
+      ...pixelTiles.map(inRegisters),
+      { ...generic, tile: "8x8", fits: (dims) => !canUnroll(dims) },
+    ],
     other: winograd(passes),
   });
 }

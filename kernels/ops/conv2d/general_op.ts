@@ -10,7 +10,7 @@ import { sum } from "../reduce/reduce.ts";
 import { forwardKernels, transposedKernels, weightGradientKernels } from "./general_products.ts";
 import { convolvedSize, type Geometry, geometry } from "./geometry.ts";
 import { convolve, convolveTransposed, correlate } from "./reference.ts";
-import { generalCalls, generalWeightGradientCalls, transposedCalls } from "./wasm.ts";
+import { generalCalls, generalWeightGradientCalls, transposedCalls } from "./general_wasm.ts";
 
 /** An op's attributes without others, such as lengths. */
 function geometryIn(attributes: Geometry): Geometry {

@@ -4,6 +4,7 @@ import { makeHistory } from "../../autograd/history.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
 import {
+  canUnroll,
   convolutionKernels,
   forwardConvolution,
   turnedConvolution,
@@ -56,6 +57,7 @@ const inputGradient: Op<
     { shapes: { dy: [2, 5, 5, 6], w: [5, 3, 3, 3] }, attributes: { padding: 1, H: 5, W: 6 } },
     { shapes: { dy: [1, 3, 2, 3], w: [3, 6, 3, 3] }, attributes: { padding: 0, H: 4, W: 5 } },
     { shapes: { dy: [1, 2, 7, 8], w: [2, 5, 5, 5] }, attributes: { padding: 2, H: 7, W: 8 } },
+    { shapes: { dy: [3, 10, 4, 6], w: [10, 9, 7, 7] }, attributes: { padding: 2, H: 6, W: 8 } },
   ],
 });
 
@@ -69,10 +71,14 @@ const weightGradientRuns = defineOp({
     specialise: ["R", "S"],
     size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
     product: ({ R, S }) => weightGradientProduct(R, S),
-    registers: () => [{
-      invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
-      wgsl: ({ R, S }) => weightGradientWgsl(R, S),
-    }],
+    registers: (generic) => [
+      {
+        fits: canUnroll,
+        invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
+        wgsl: ({ R, S }) => weightGradientWgsl(R, S),
+      },
+      { ...generic, tile: "8x8", fits: (dims) => !canUnroll(dims) },
+    ],
     other: winograd(weightGradientPasses),
   }),
   empty: zeros,
@@ -84,6 +90,7 @@ const weightGradientRuns = defineOp({
     { shapes: { x: [1, 5, 3, 4], dy: [1, 6, 3, 4] }, attributes: { R: 1, S: 1, padding: 0, run: 1 } },
     { shapes: { x: [2, 3, 7, 8], dy: [2, 2, 7, 8] }, attributes: { R: 5, S: 5, padding: 2, run: 2 } },
     { shapes: { x: [1, 1, 4, 5], dy: [1, 1, 2, 3] }, attributes: { R: 3, S: 3, padding: 0, run: 1 } },
+    { shapes: { x: [5, 9, 5, 7], dy: [5, 10, 3, 5] }, attributes: { R: 7, S: 7, padding: 2, run: 3 } },
   ],
 });
 
@@ -165,6 +172,7 @@ const convolution: Op<"x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]
       sampleOf([2, 2, 9, 15], [4, 2, 3, 3], 2, 1),
       sampleOf([1, 5, 3, 4], [6, 5, 1, 1], 1, 0),
       sampleOf([1, 2, 7, 8], [3, 2, 5, 5], 1, 2),
+      sampleOf([3, 10, 5, 7], [9, 10, 7, 7], 3, 3),
       sampleOf([1, 1, 4, 5], [1, 1, 3, 3], 1, 0),
       sampleOf([1, 1, 1, 1], [1, 1, 3, 3], 1, 1),
     ],
@@ -184,6 +192,8 @@ const convolutionAdd = defineOp({
     sampleOf([2, 3, 5, 6], [5, 3, 3, 3], 1, 1, [2, 5, 5, 6]),
     sampleOf([2, 2, 9, 6], [4, 2, 1, 1], 2, 0, [2, 4, 9, 6]),
     sampleOf([1, 1, 1, 1], [1, 1, 3, 3], 1, 1, [1, 1, 1, 1]),
+    sampleOf([1, 2, 7, 6], [5, 2, 5, 5], 1, 1, [1, 5, 5, 4]),
+    sampleOf([5, 9, 8, 6], [13, 9, 7, 7], 1, 3, [5, 13, 8, 6]),
   ],
 });
 

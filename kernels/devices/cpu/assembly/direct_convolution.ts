@@ -1,8 +1,8 @@
-// 3x3 convolutions with one pixel of padding and their weight gradients, tap by tap: for values that overflow or lose
-// precision in Winograd's transforms.
+// Convolutions with stride 1 and their weight gradients, tap by tap: for values that overflow or lose precision in
+// transforms. Tap (r, s) of pixel (p, q) reads x at (p + originV + r stepV, q + originH + s stepH).
 
 /**
- * One target channel of an image: y[h][w] = start + sum over c, r, s of x[c][h + r - 1][w + s - 1] weight[c][r][s].
+ * One target channel [P][Q] of an image: y[p][q] = start + sum over c, r, s of x[c][p + ..][q + ..] weight[c][r][s].
  *
  * @param weight of the first source channel; channels are `strideC` bytes apart
  * @param turned whether to read the taps backwards
@@ -16,21 +16,33 @@ export function directPlane(
   C: i32,
   H: i32,
   W: i32,
+  P: i32,
+  Q: i32,
+  R: i32,
+  S: i32,
+  originV: i32,
+  originH: i32,
+  stepV: i32,
+  stepH: i32,
   offset: f32,
   addend: usize,
   y: usize,
 ): void {
-  for (let h = 0; h < H; h++) {
-    for (let w = 0; w < W; w++) {
-      const there: usize = (<usize> (h * W + w)) << 2;
+  for (let p = 0; p < P; p++) {
+    for (let q = 0; q < Q; q++) {
+      const there: usize = (<usize> (p * Q + q)) << 2;
       let sum = offset;
       if (addend) sum += load<f32>(addend + there);
       for (let c = 0; c < C; c++) {
         const taps = weight + (<usize> c) * strideC;
-        for (let r = max(0, 1 - h); r < min(3, H + 1 - h); r++) {
-          for (let s = max(0, 1 - w); s < min(3, W + 1 - w); s++) {
-            const tap = turned ? 8 - 3 * r - s : 3 * r + s;
-            const from = x + ((<usize> ((c * H + h + r - 1) * W + w + s - 1)) << 2);
+        for (let r = 0; r < R; r++) {
+          const h = p + originV + r * stepV;
+          if (h < 0 || h >= H) continue;
+          for (let s = 0; s < S; s++) {
+            const w = q + originH + s * stepH;
+            if (w < 0 || w >= W) continue;
+            const tap = turned ? R * S - 1 - r * S - s : r * S + s;
+            const from = x + ((<usize> ((c * H + h) * W + w)) << 2);
             sum += load<f32>(from) * load<f32>(taps + ((<usize> tap) << 2));
           }
         }
@@ -41,7 +53,7 @@ export function directPlane(
 }
 
 /**
- * The weight gradient of one pair of channels over some images: dw[r][s] = sum of x[n][h + r - 1][w + s - 1] dy[n][h][w].
+ * The weight gradient of one pair of channels over some images: dw[r][s] = sum of x[n][p + ..][q + ..] dy[n][p][q].
  *
  * @param x, dy planes of the first image; images are `stepX` and `stepY` bytes apart
  */
@@ -53,23 +65,32 @@ export function directWeightGradient(
   images: i32,
   H: i32,
   W: i32,
+  P: i32,
+  Q: i32,
+  R: i32,
+  S: i32,
+  originV: i32,
+  originH: i32,
+  stepV: i32,
+  stepH: i32,
   dw: usize,
 ): void {
-  for (let r = 0; r < 3; r++) {
-    for (let s = 0; s < 3; s++) {
+  for (let r = 0; r < R; r++) {
+    for (let s = 0; s < S; s++) {
+      const down = originV + r * stepV, across = originH + s * stepH;
       let sum: f32 = 0;
       for (let n = 0; n < images; n++) {
         const from = x + (<usize> n) * stepX, slope = dy + (<usize> n) * stepY;
         let part: f32 = 0;
-        for (let h = max(0, 1 - r); h < min(H, H + 1 - r); h++) {
-          for (let w = max(0, 1 - s); w < min(W, W + 1 - s); w++) {
-            part += load<f32>(from + ((<usize> ((h + r - 1) * W + w + s - 1)) << 2)) *
-              load<f32>(slope + ((<usize> (h * W + w)) << 2));
+        for (let p = max(0, -down); p < min(P, H - down); p++) {
+          for (let q = max(0, -across); q < min(Q, W - across); q++) {
+            part += load<f32>(from + ((<usize> ((p + down) * W + q + across)) << 2)) *
+              load<f32>(slope + ((<usize> (p * Q + q)) << 2));
           }
         }
         sum += part;
       }
-      store<f32>(dw + ((<usize> (3 * r + s)) << 2), sum);
+      store<f32>(dw + ((<usize> (r * S + s)) << 2), sum);
     }
   }
 }

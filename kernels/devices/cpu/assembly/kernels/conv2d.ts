@@ -138,7 +138,10 @@ export function winogradConvolve(
             const next: usize = (<usize> j) * plane, weights = w + (<usize> (k + j)) * strideK;
             const offset = offsets ? load<f32>(offsets + ((<usize> j) << 2)) : 0;
             const more = added ? added + next : 0, y = target + to + next;
-            directPlane(x, weights, strideC, turned != 0, C, H, W, offset, more, y);
+            // deno-fmt-ignore
+            directPlane(
+              x, weights, strideC, turned != 0, C, H, W, H, W, 3, 3, -1, -1, 1, 1, offset, more, y,
+            );
           }
         }
       }

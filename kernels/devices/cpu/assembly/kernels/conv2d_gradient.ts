@@ -183,7 +183,10 @@ export function winogradGradientSum(
         const n = group * run;
         const from = x + (<usize> n) * stepX + (<usize> c) * plane;
         const slope = dy + (<usize> n) * stepY + (<usize> k) * plane;
-        directWeightGradient(from, stepX, slope, stepY, min(run, N - n), H, W, to);
+        // deno-fmt-ignore
+        directWeightGradient(
+          from, stepX, slope, stepY, min(run, N - n), H, W, H, W, 3, 3, -1, -1, 1, 1, to,
+        );
       }
     }
   }

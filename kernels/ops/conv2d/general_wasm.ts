@@ -1,0 +1,241 @@
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import type { Dims } from "../../devices/device.ts";
+
+/** Number of parallel parts of a sum over images: the same on every machine, so that results agree. */
+export function partsOf(run: number): number {
+  return Math.min(8, run);
+}
+
+/**
+ * An axis of a convolution: target position p = phase + spread i reads source position stride i + (phase + origin + step
+ * r) / spread for each of its taps r for which that is whole.
+ */
+interface Axis {
+  readonly source: number;
+  readonly target: number;
+  readonly taps: number;
+  readonly step: number;
+  readonly origin: number;
+  readonly stride: number;
+  readonly spread: number;
+}
+
+/** The lowest source position that a tap reads, and the number of positions up to the highest. */
+function reachOf({ target, taps, step, origin, stride, spread }: Axis): { low: number; length: number } {
+  let low = Infinity, high = -Infinity;
+  for (let phase = 0; phase < Math.min(spread, target); phase++) {
+    const last = (Math.ceil((target - phase) / spread) - 1) * stride;
+    for (let r = 0; r < taps; r++) {
+      const first = (phase + origin + step * r) / spread;
+      if (!Number.isInteger(first)) continue;
+      low = Math.min(low, first);
+      high = Math.max(high, first + last);
+    }
+  }
+  return low <= high ? { low, length: high - low + 1 } : { low: 0, length: 0 };
+}
+
+/** Both axes of a convolution. */
+interface Axes {
+  readonly vertical: Axis;
+  readonly horizontal: Axis;
+}
+
+/** The arguments of direct kernels that describe the axes. */
+function directAxes({ vertical, horizontal }: Axes) {
+  const [v, h] = [reachOf(vertical), reachOf(horizontal)];
+  return {
+    sourceV: vertical.source,
+    targetV: vertical.target,
+    tapsV: vertical.taps,
+    stepV: vertical.step,
+    originV: vertical.origin,
+    strideV: vertical.stride,
+    spreadV: vertical.spread,
+    lowV: v.low,
+    lengthV: v.length,
+    sourceH: horizontal.source,
+    targetH: horizontal.target,
+    tapsH: horizontal.taps,
+    stepH: horizontal.step,
+    originH: horizontal.origin,
+    strideH: horizontal.stride,
+    spreadH: horizontal.spread,
+    lowH: h.low,
+    lengthH: h.length,
+  };
+}
+
+/** The axes of a convolution from x to y; plain ones have `padding` alone. */
+function forwardAxes({ H, W, P, Q, R, S, padding, ...dims }: Dims): Axes {
+  const { paddingH = padding, paddingW = padding, strideH = 1, strideW = 1, dilationH = 1, dilationW = 1 } =
+    dims;
+  return {
+    vertical: {
+      source: H,
+      target: P,
+      taps: R,
+      step: dilationH,
+      origin: -paddingH,
+      stride: strideH,
+      spread: 1,
+    },
+    horizontal: {
+      source: W,
+      target: Q,
+      taps: S,
+      step: dilationW,
+      origin: -paddingW,
+      stride: strideW,
+      spread: 1,
+    },
+  };
+}
+
+/** The axes of its transpose, from y to x. */
+function transposedAxes({ H, W, P, Q, R, S, padding, ...dims }: Dims): Axes {
+  const { paddingH = padding, paddingW = padding, strideH = 1, strideW = 1, dilationH = 1, dilationW = 1 } =
+    dims;
+  return {
+    vertical: {
+      source: P,
+      target: H,
+      taps: R,
+      step: -dilationH,
+      origin: paddingH,
+      stride: 1,
+      spread: strideH,
+    },
+    horizontal: {
+      source: Q,
+      target: W,
+      taps: S,
+      step: -dilationW,
+      origin: paddingW,
+      stride: 1,
+      spread: strideW,
+    },
+  };
+}
+
+/** An axis without stride, as if repeated every n positions with the zeros between that its taps need. */
+interface RepeatedAxis {
+  readonly n: number;
+  /** What the first tap of position 0 reads, and positions from tap to tap. */
+  readonly origin: number;
+  readonly step: number;
+}
+
+/** The axis as repeated. A transpose is turned: its taps are counted from the last one. */
+function repeated({ source, target, taps, step, origin }: Axis): RepeatedAxis {
+  const first = step < 0 ? origin + step * (taps - 1) : origin, last = first + Math.abs(step) * (taps - 1);
+  return { n: Math.max(source, source - first, target, target + last), origin: first, step: Math.abs(step) };
+}
+
+/** Longest axis for Fourier transforms, which need a cache. */
+const longestAxis = 128;
+
+/**
+ * The arguments of kernels by Fourier transforms that describe the axes; undefined if direct ones need less arithmetic:
+ * transforms cost time per channel, and save most of the taps of each pair of channels.
+ */
+function fourierAxes({ N, C, K, groups }: Dims, { vertical, horizontal }: Axes) {
+  const isStrided = [vertical, horizontal].some(({ stride, spread }) => stride > 1 || spread > 1);
+  const [v, h] = [repeated(vertical), repeated(horizontal)];
+  if (isStrided || groups > 1 || Math.max(v.n, h.n) > longestAxis) return undefined;
+  const columns = (h.n >> 1) + 1, roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
+  const pairs = roundUp(C, 4) * roundUp(K, 8), planes = roundUp(C, 4) + roundUp(K, 4);
+  // Multiply-adds of products, and of transforms, whose time per element grows with both axes.
+  const transformed = v.n * columns * (4 * pairs + (15 + v.n + h.n) * (planes + pairs / N));
+  const taps = vertical.taps * horizontal.taps;
+  const direct = taps * C * roundUp(K, 4) * vertical.target * roundUp(horizontal.target, 4);
+  if (transformed > direct) return undefined;
+  return {
+    sourceV: vertical.source,
+    targetV: vertical.target,
+    tapsV: vertical.taps,
+    originV: v.origin,
+    stepV: v.step,
+    nV: v.n,
+    sourceH: horizontal.source,
+    targetH: horizontal.target,
+    tapsH: horizontal.taps,
+    originH: h.origin,
+    stepH: h.step,
+    nH: h.n,
+  };
+}
+
+/** Addresses of the source, weights, bias, addend and target, 0 for an absent one. */
+type Buffers = Readonly<Record<"source" | "w" | "bias" | "addend" | "target", number>>;
+
+/**
+ * A convolution of any kind: of N images and `groups` groups of C channels to K each.
+ *
+ * @param strides of the weights in bytes, from group to group, and from channel to channel of the target and the source;
+ * and 1 for a transpose
+ */
+function anyConvolution(
+  buffers: Buffers,
+  strides: Readonly<Record<"strideG" | "strideK" | "strideC" | "turned", number>>,
+  { N, B, groups, C, K }: Dims,
+  axes: Axes,
+): readonly WasmCall[] {
+  const common = { ...buffers, ...strides, N, B, groups, C, K }, fourier = fourierAxes(common, axes);
+  if (fourier) {
+    const args = { ...common, ...fourier };
+    return [{ kernel: "fourierWeights", args }, { kernel: "fourierConvolve", args }];
+  }
+  // Enough tasks for some threads; the weights of four channels are packed together.
+  const splits = Math.max(1, Math.min(Math.ceil(8 / (N * groups)), K < 4 ? K : Math.ceil(K / 4)));
+  const args = { ...common, splits, ...directAxes(axes) };
+  return [{ kernel: "convolveWeights", args }, { kernel: "convolve", args }];
+}
+
+/** y of a convolution of any kind, plus a residual if its address is given and not 0. */
+export function generalCalls(
+  { x, w, bias, residual = 0, y }: Readonly<Record<"x" | "w" | "bias" | "y", number>> & { residual?: number },
+  dims: Dims,
+): readonly WasmCall[] {
+  const { D, K, R, S, groups } = dims, taps = 4 * R * S, inGroup = K / groups;
+  return anyConvolution(
+    { source: x, w, bias, addend: residual, target: y },
+    { strideG: taps * D * inGroup, strideK: taps * D, strideC: taps, turned: 0 },
+    { ...dims, C: D, K: inGroup },
+    forwardAxes(dims),
+  );
+}
+
+/** x of the transpose of a convolution of any kind. */
+export function transposedCalls(
+  { y, w, bias, x }: Readonly<Record<"y" | "w" | "bias" | "x", number>>,
+  dims: Dims,
+): readonly WasmCall[] {
+  const { D, K, R, S, groups } = dims, taps = 4 * R * S, inGroup = K / groups;
+  return anyConvolution(
+    { source: y, w, bias, addend: 0, target: x },
+    { strideG: taps * D * inGroup, strideK: taps, strideC: taps * D, turned: 1 },
+    { ...dims, B: 1, C: inGroup, K: D },
+    transposedAxes(dims),
+  );
+}
+
+/** dw of each run of a convolution of any kind. */
+export function generalWeightGradientCalls(
+  { x, dy, dw }: Readonly<Record<"x" | "dy" | "dw", number>>,
+  dims: Dims,
+): readonly WasmCall[] {
+  const { N, R, S, G: runs, run, groups } = dims, C = dims.C / groups, K = dims.K / groups;
+  const axes = forwardAxes(dims), fourier = fourierAxes({ N: run, C, K, groups }, axes);
+  if (fourier) {
+    // Each part has its own C x K sums, which should not outnumber the run x (C + K) transformed images.
+    const parts = Math.max(1, Math.min(partsOf(run), Math.floor(run * (1 / C + 1 / K))));
+    const args = { x, dy, dw, N, C, K, runs, run, parts, ...fourier };
+    return [{ kernel: "fourierGradientParts", args }, { kernel: "fourierGradientSum", args }];
+  }
+  const parts = partsOf(run), args = { x, dy, N, groups, C, K, runs, run, parts, ...directAxes(axes) };
+  return [
+    { kernel: "convolveGradientParts", args },
+    { kernel: "sumParts", args: { y: dw, groups: runs, parts, n: groups * K * C * R * S } },
+  ];
+}
