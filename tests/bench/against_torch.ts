@@ -1,6 +1,6 @@
 /**
  * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library, then PyTorch
- * eager on the same machine, on the work of `three_convs.ts` and on the networks. Flags: `--json`, `--device`,
+ * eager on the same machine, on the work of `three_convs.ts`, the networks and MLP mixers. Flags: `--json`, `--device`,
  * `--repetitions N`, `--threads N` of both, `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
  *
  * Python is `python3`, or the one that BENCH_PYTHON names; `--allow-run` must then name it, too.
@@ -8,6 +8,7 @@
 import { fileURLToPath } from "node:url";
 import type { Device } from "../../kernels/mod.ts";
 import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
+import { mixerWidths, mixerWorks } from "./mixer.ts";
 import { cases, networkWorks } from "./networks.ts";
 import { readReport, type Report, Reporter } from "./report.ts";
 import { ourThreeConvolutions } from "./three_convs.ts";
@@ -50,6 +51,7 @@ async function measureTorch(): Promise<Report> {
   const printed = await runPython(
     fileURLToPath(import.meta.resolve(`./${source}`)),
     `--cases=${JSON.stringify(cases)}`,
+    `--mixers=${JSON.stringify(mixerWidths)}`,
     `--threads=${threads}`,
     `--repetitions=${repetitions}`,
     `--device=${torchDevice}`,
@@ -64,6 +66,7 @@ async function measureOurs(device: Device): Promise<Measurement[]> {
   const time = (works: readonly Work[]) => timeInTurn(works, repetitions);
   const found = await time([ours.train, ours.forward]);
   for (const c of cases) found.push(...await time(networkWorks(device, c)));
+  for (const width of mixerWidths) found.push(...await time(mixerWorks(device, width)));
   return found;
 }
 

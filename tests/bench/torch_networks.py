@@ -33,6 +33,37 @@ class ThreeConvolutions(nn.Module):
         return third(F.gelu(second(F.gelu(first(x)))))
 
 
+def perceptron(width, hidden):
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+
+
+class MixerBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.token_norm, self.channel_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.tokens = perceptron(49, width // 2)
+        self.channels = perceptron(width, 4 * width)
+
+    def forward(self, x):
+        y = x + self.tokens(self.token_norm(x).mT).mT
+        return y + self.channels(self.channel_norm(y))
+
+
+class Mixer(nn.Module):
+    """The MLP mixer of mixer.ts."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.stem, self.head = nn.Linear(16, width), nn.Linear(width, 16)
+        self.blocks = nn.Sequential(*(MixerBlock(width) for _ in range(4)))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x):
+        patches = x.reshape(-1, 7, 4, 7, 4).transpose(2, 3).reshape(-1, 49, 16)
+        y = self.head(self.norm(self.blocks(self.stem(patches))))
+        return y.reshape(-1, 7, 7, 4, 4).transpose(2, 3).reshape(x.shape)
+
+
 def wait(device):
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -97,10 +128,16 @@ def measure(args, device):
         t = torch.rand(batch, device=device)
         yield from time_network(name, network, torch.optim.AdamW, x, (t,), args)
 
+    for width in args.mixers:
+        name = f"MLP mixer, {width} channels, batch 32"
+        x = torch.randn(32, 1, 28, 28, device=device)
+        yield from time_network(name, Mixer(width), torch.optim.AdamW, x, (), args)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=json.loads, default=[])
+    parser.add_argument("--mixers", type=json.loads, default=[])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
