@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
+import { rememberNamed } from "./networks/named_networks.ts";
 import { stderr } from "./program/progress.ts";
 import { main, type Stop, stopSignal, task, TrainingError } from "./program/task.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "./settings/kinds.ts";
@@ -13,7 +14,7 @@ import { local, runInTurn, threadsOf } from "./study/launch/local.ts";
 import { slurm } from "./study/launch/slurm.ts";
 import { type GivenPlan, type Plan, planEvaluation, type Value } from "./study/plan.ts";
 import { type PlannedStudy, planStudy, saveStudy } from "./study/plan_study.ts";
-import { findPlan, planNames, plans } from "./study/plans.ts";
+import { findPlan, loadPlannedNetworks, planNames, plans } from "./study/plans.ts";
 import { runCell } from "./study/run_cell.ts";
 import { findStudy, requireCell, requireStudy, type Study } from "./study/study.ts";
 import { collectStudy, failedCells, recordEnd, recordStudy } from "./study/study_tracking.ts";
@@ -182,10 +183,10 @@ async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> 
   const launcher: Launcher = launchers[options.launcher];
   const launch = { flags: options, signal, say, terminal: stderr };
   if (!options.dryRun) await launcher.check?.(launch);
-  const { plan, folder = options.out ?? join("runs", `study-${plan.name}`) } = await findPlan(
-    options.plan,
-    options.changes,
-  );
+  const { plan, folder: existing } = await findPlan(options.plan, options.changes);
+  const folder = existing ?? options.out ?? join("runs", `study-${plan.name}`);
+  await loadPlannedNetworks(options.changes, true);
+  const networks = await loadPlannedNetworks(plan, existing === undefined); // a study may come from anyone
   // A machine that only submits cells need not have the device that they run on.
   const kind = launcher.collects ? options.device : "auto";
   const threads = threadsOf(options);
@@ -207,6 +208,7 @@ async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> 
     if (script !== undefined) print(`\n${script}`);
     return;
   }
+  for (const { sources: { main: name }, digest } of networks) await rememberNamed({ name, digest }, say);
   if (known) {
     const done = study.cells.length - unfinished.length;
     say(`${study.folder} has ${done} of ${study.cells.length} cells finished`);

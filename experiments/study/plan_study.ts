@@ -1,9 +1,11 @@
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { checkSampleCount } from "../evaluation/evaluated_network.ts";
+import { chosenNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { dataSettingNames } from "../settings/data.ts";
+import { ownModel, unetSettings } from "../settings/model_setting.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import type { GivenSettings } from "../settings/training_config.ts";
@@ -153,7 +155,9 @@ function withSettings(plan: Plan, cells: readonly Cell[]): Cell[] {
     const { asked, id: where, seed } = cell;
     const config = configOf(plan, trainedSettings(cell), { seed, steps: 1, where });
     const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
-    const value = (name: string) => own[name] ?? plainValue(config[name as keyof TrainingConfig]);
+    const others: readonly string[] = ownModel(config.model) ? unetSettings : [];
+    const value = (name: string) =>
+      own[name] ?? (others.includes(name) ? "none" : plainValue(config[name as keyof TrainingConfig]));
     return { ...cell, settings: Object.fromEntries([...names].map((name) => [name, value(name)])) };
   });
 }
@@ -203,6 +207,7 @@ class Planner {
     const checked = await this.#checked(known ? trainedSettings({ ...known, asked }) : asked, where);
     const { data } = checked;
     let { config } = checked;
+    const network = chosenNetwork(config.model);
     if (!known && asked.match !== undefined) {
       const matched = await matchNetwork(config, asked.match as Match, data, time);
       config = matched.config;
@@ -214,6 +219,7 @@ class Planner {
     return {
       asked,
       settings: { filters: plainValue(config.filters) }, // withSettings() adds the others
+      ...network && { network: network.digest },
       steps: Math.max(1, Math.round(steps * Number(asked.share ?? 1))),
       ...this.#once([
         ...dataKey(config),
@@ -271,7 +277,9 @@ const idWords: Readonly<Record<string, string>> = { attn: "attention", match: "m
 /** Names a cell by the settings in which it differs: `residual-attention-off-s1`, `default-s2`. */
 export function cellId(settings: CellSettings, seed: number): string {
   const parts = Object.entries(settings).map(([name, value]) =>
-    name === "model" ? slug(value) : `${idWords[name] ?? flagOf(name).slice(2)}-${slug(value)}`
+    name === "model"
+      ? slug(`${value}`.replace(/^.*\//, "").replace(/\.[cm]?[jt]s\b/, ""))
+      : `${idWords[name] ?? flagOf(name).slice(2)}-${slug(value)}`
   );
   return [...parts.length > 0 ? parts : ["default"], `s${seed}`].join("-");
 }

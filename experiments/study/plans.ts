@@ -1,6 +1,8 @@
 import { basename } from "node:path";
 import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
 import { readJson } from "../run/contained.ts";
+import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "../networks/own_network.ts";
+import { ownModel } from "../settings/model_setting.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { usualSolvers } from "../settings/solver.ts";
 import { nearestOf } from "../tracking/find_run.ts";
@@ -105,6 +107,29 @@ export async function findPlan(
     evaluation: { ...plan.evaluation, ...changes.evaluation },
   });
   return { plan: changed, ...folder !== undefined && { folder } };
+}
+
+/**
+ * Loads the networks of one's own in a plan, so that its cells can be planned.
+ *
+ * @param named whether the user has written the plan, and so named its modules
+ * @returns the networks
+ * @throws {ConfigError} if a module cannot be used, or the user has not named it
+ */
+export async function loadPlannedNetworks(
+  { grid, fixed, cells }: Pick<GivenPlan, "grid" | "fixed" | "cells">,
+  named: boolean,
+): Promise<OwnNetwork[]> {
+  const models = [...grid?.model ?? [], fixed?.model, ...(cells ?? []).map(({ model }) => model)];
+  const networks: OwnNetwork[] = [];
+  for (const model of models.map(String)) {
+    const own = ownModel(model);
+    if (!own) continue;
+    if (named) await nameNetwork(own.file);
+    else await loadOwnNetwork({ model });
+    networks.push(chosenNetwork(own.file)!);
+  }
+  return networks;
 }
 
 async function readNamed(named: string | undefined): Promise<Plan> {

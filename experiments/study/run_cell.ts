@@ -16,10 +16,12 @@ import { judgesFor } from "../judge/find_judge.ts";
 import type { Terminal } from "../program/progress.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
 import { loadWeights } from "../networks/load_weights.ts";
+import { chosenNetwork, loadOwnNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained, readIfThere } from "../run/contained.ts";
 import { runFile, weightsAtFile } from "../run/layout.ts";
 import { lockRun } from "../run/run_lock.ts";
+import { ConfigError } from "../settings/setting.ts";
 import { trainingConfig } from "../settings/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
 import { isComplete, isMeasured } from "../training/session.ts";
@@ -80,6 +82,14 @@ async function trainCell(study: Study, cell: Cell, options: CellOptions): Promis
     mlflow,
     experiment,
   };
+  await loadOwnNetwork(config);
+  const network = chosenNetwork(config.model);
+  if (network?.digest !== cell.network) {
+    throw new ConfigError(
+      `Cannot run ${id}: ${network?.file} has changed since the study was planned (expected the module as it was, or a ` +
+        "new study)",
+    );
+  }
   const { interrupted } = await runTraining(config, {
     device,
     signal,

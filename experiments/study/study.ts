@@ -39,6 +39,8 @@ const cellFields = fieldsOf({
   parameters: count,
   /** For one forward pass of one image. */
   multiplyAdds: count,
+  /** Digest of the program of a network of one's own. */
+  network: ifGiven(textField),
   /** Time per training step, measured during planning if the plan needs it. */
   secondsPerStep: ifGiven(finiteNumber),
 });

@@ -119,10 +119,13 @@ export function makeNetwork(
 
 function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
   let model!: Model;
-  scope(() => { // frees its own weights
+  const make = () => {
     model = createModel(options, blankInitialiser);
     shareParameters(namedParameters(model), averaged);
-  });
+  };
+  // A scope frees the weights that it does not use, and with them what a network of one's own keeps in #private fields.
+  if (options.type === "own") make();
+  else scope(make);
   return model;
 }
 

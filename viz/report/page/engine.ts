@@ -89,8 +89,8 @@ export class Engine {
   static async open(text: string): Promise<Engine> {
     const program = new TextDecoder().decode(await inflated(text));
     // Workers of pages from files import no blob in WebKit.
-    const library: Library = await import(
-      `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`
+    const library: Library = await moduleAt(
+      `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`,
     );
     const { kind, description } = await library.init();
     return new Engine(library, kind === "cpu" ? `CPU, ${description.split(",")[0]}` : description);
@@ -139,7 +139,10 @@ export class Engine {
   /** The class or function that a network's own program exports. */
   async #makerIn(program: string): Promise<models.NetworkMaker> {
     Object.assign(globalThis, { flowMatching: this.library }); // where the program takes the library from
-    return (await import(new TextDecoder().decode(await inflated(program)))).default;
+    const own: { default: models.NetworkMaker } = await moduleAt(
+      new TextDecoder().decode(await inflated(program)),
+    );
+    return own.default;
   }
 
   /** The times at the ends of steps that are spread by the grid of this name. */
@@ -308,4 +311,9 @@ export function conditioningOf(labelled: boolean, guidance = 1): Conditioning {
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, axis) => product * axis, 1);
+}
+
+/** Runs the module at an address. */
+async function moduleAt<Exports>(address: string): Promise<Exports> {
+  return await import(address);
 }

@@ -1,0 +1,85 @@
+/** The networks of examples/ and docs/own_networks.md, trained, resumed, evaluated, reported and studied. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { ended, oneThread, testTask, type Workplace } from "../cli.ts";
+import { makePlan, tinyPlan } from "../study/tiny_study.ts";
+import { library } from "./modules.ts";
+import { ownRun } from "./own_run.ts";
+
+const examples = {
+  "dit.ts": "--width 16 --depth 1 --heads 2",
+  "convnext.ts": "--widths 8,16 --features 8",
+};
+
+/** Ends a run as `kill -9` does, after its first checkpoint. */
+async function kill(place: Workplace, flags: string): Promise<void> {
+  const process = place.start("train", `${flags} --checkpoint-minutes 0 --out cut`);
+  const end = ended(process);
+  const saved = () => Deno.stat(place.file("cut", "state.safetensors")).then(() => true, () => false);
+  while (!await saved()) await new Promise((resolve) => setTimeout(resolve, 5));
+  process.kill("SIGKILL");
+  const { code, stderr } = await end;
+  assert.equal(code, 137, `it ended before it was killed: ${stderr}`);
+}
+
+for (const [name, options] of Object.entries(examples)) {
+  testTask(
+    `examples/${name} trains, resumes after kill -9 to the same bits, is evaluated and reported`,
+    async (place) => {
+      const module = fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
+      const flags = `--model ${module} ${options} ${
+        ownRun.replace("--epochs 3", "--max-steps 24").replace("--log-every 3", "--log-every 1")
+      }`;
+      const [{ stderr }] = await Promise.all([
+        place.succeed("train", `${flags} --out whole`),
+        kill(place, flags),
+      ]);
+      assert.match(stderr, new RegExp(`^${module} \\(`));
+      await place.succeed("train", "--resume cut");
+      assert.deepEqual(await place.state("cut"), await place.state("whole"));
+      assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
+      for (const file of ["ema.safetensors", "samples.png", "flow_linear.gif"]) {
+        assert.equal(await place.digest("cut", file), await place.digest("whole", file), file);
+      }
+      const losses = (await place.metrics("whole")).flatMap(({ train_loss: loss }) =>
+        loss === undefined ? [] : [Number(loss)]
+      );
+      assert.ok(losses.at(-1)! < 0.95 * losses[0], `${losses}`);
+      await place.succeed(
+        "evaluate",
+        `whole --count 20 --course-images 4 --bits-images 0 --judge none ${oneThread}`,
+      );
+      assert.ok((await place.names("whole")).includes("evaluation.json"));
+      assert.match(await Deno.readTextFile(place.file("whole", "report.html")), /id="program-0"/);
+    },
+  );
+}
+
+testTask(
+  "study trains the network of the docs beside a U-Net, and refuses its program from elsewhere",
+  async (place) => {
+    const page = await Deno.readTextFile(new URL("../../../docs/own_networks.md", import.meta.url));
+    const [, module] = /```ts\n(.*?)```/s.exec(page)!;
+    await Deno.writeTextFile(place.file("mine.ts"), module.replace("../mod.ts", library));
+    const plan = {
+      seeds: [1],
+      evaluation: { ...tinyPlan.evaluation },
+      grid: { model: ["residual", "mine.ts:hidden=8"] },
+    };
+    await makePlan(place, plan);
+    const { stdout } = await place.succeed("study", `plan.json --out study --dry-run ${oneThread}`);
+    assert.match(stdout, / mine-hidden-8-s1 +none +2,504 +2,312 /);
+    await place.succeed("study", `plan.json --out study ${oneThread}`);
+    const { model } = JSON.parse(
+      await Deno.readTextFile(place.file("study/cells/mine-hidden-8-s1/config.json")),
+    );
+    assert.equal(model, "mine.ts:hidden=8,activation=gelu");
+    assert.match(await Deno.readTextFile(place.file("study", "table.md")), /mine\.ts:hidden=8/);
+
+    await Deno.remove(place.file("runs"), { recursive: true }); // as on another machine
+    const { code, stderr } = await place.runProgram("study", `study ${oneThread}`);
+    assert.equal(code, 1);
+    assert.match(stderr, /^ConfigError: Cannot run the network mine\.ts: you have not named this program/);
+  },
+);
