@@ -9,6 +9,9 @@ import { halfSide } from "./strokes.ts";
 export const dotCount = 512;
 /** Arrows along each side of the plane, and times at which they are known. */
 export const arrows = { side: 13, times: 9 };
+/** Places along each side whose likelihood is drawn, and those of one part of the work. */
+export const heatSide = 48;
+const placesAtOnce = 384;
 /** Steps of a dropped dot, which follows the network as it is. */
 const finest = 64;
 
@@ -69,6 +72,28 @@ export class PlaneViews {
   /** The trajectory of a dot from a place at t = 0, in fine steps. */
   drop(place: Point): Promise<Moved> {
     return this.#mover(1, "heun", finest)(this.#library.tensor(Float32Array.from(place), [1, 2]));
+  }
+
+  /**
+   * The log-likelihood of the flow at places of a grid, exact but for the solver, f32[side, side], rows upwards.
+   *
+   * @param pause called between parts of the work
+   */
+  async likelihood(pause: () => Promise<void>): Promise<Float32Array<ArrayBuffer>> {
+    const { logLikelihood, tensor } = this.#library;
+    const place = (index: number) => halfSide * ((index + 0.5) / heatSide * 2 - 1);
+    const all = Float32Array.from(
+      { length: 2 * heatSide * heatSide },
+      (_, i) => place(i % 2 === 0 ? (i >> 1) % heatSide : Math.floor((i >> 1) / heatSide)),
+    );
+    const { logp } = await logLikelihood(this.#training.field, tensor(all, [heatSide * heatSide, 2]), {
+      exact: true,
+      solver: "heun",
+      steps: 24,
+      batch: placesAtOnce,
+      onProgress: pause,
+    });
+    return Float32Array.from(await logp.read());
   }
 
   /** The network's velocity at a place and time. */

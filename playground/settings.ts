@@ -105,6 +105,9 @@ export const settings = {
   batch: number("Pairs a step", 256, [8, 256]),
   steps: number("Training steps", 4000, [1, 1_000_000]),
   seed: number("Seed", 1, [0, 2 ** 32 - 1]),
+  behind: choice("Behind the dots", { nothing: "nothing", likelihood: "how likely each place is" }, {
+    trains: false,
+  }),
   solver: choice("Solver", { euler: "Euler", midpoint: "midpoint", heun: "Heun", rk4: "Runge-Kutta 4" }, {
     trains: false,
   }),

@@ -11,10 +11,12 @@ import {
   settings as table,
 } from "../settings.ts";
 import { strokesOf } from "../strokes.ts";
+import { pageColours } from "./canvas.ts";
 import { Clock } from "./clock.ts";
 import { Controls } from "./controls.ts";
 import { DigitsSession } from "./digits_session.ts";
 import { DigitsStage } from "./digits_stage.ts";
+import { heatPicture } from "./heat.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
 import type { DigitsReport, Frame, FromWorker, Lesson } from "./messages.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
@@ -229,6 +231,9 @@ export class App {
       case "look":
         this.#plane.state.look = message.look;
         return this.#showReading();
+      case "heat":
+        this.#plane.state.heat = heatPicture(message.logp, pageColours().data);
+        return this.#plane.changed();
       case "floor":
         this.#floor = message.floor;
         return this.#showLosses();
@@ -294,6 +299,7 @@ export class App {
     this.#story.show(this.#settings);
     this.#clock.show(t);
     state.step = step;
+    if (this.#settings.behind === "nothing") state.heat = undefined;
     state.t = t;
     if (state.lesson) state.exact = new ExactField(state.lesson.points, path);
     this.#pointer.mode = { step, drawing: data === "drawn" && step === "watch", drawn };

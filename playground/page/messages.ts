@@ -61,6 +61,7 @@ export type FromWorker =
   | { readonly kind: "lesson"; readonly training: number; readonly lesson: Lesson }
   | { readonly kind: "frame"; readonly training: number; readonly frame: Frame }
   | { readonly kind: "look"; readonly training: number; readonly look: Look }
+  | { readonly kind: "heat"; readonly training: number; readonly logp: Float32Array<ArrayBuffer> }
   | { readonly kind: "floor"; readonly training: number; readonly floor: number }
   | { readonly kind: "rested"; readonly training: number; readonly digest: string; readonly done: boolean }
   | { readonly kind: "file"; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }

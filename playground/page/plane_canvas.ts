@@ -88,6 +88,10 @@ export class PlaneCanvas {
   #drawWith(pen: PlanePen, state: PlaneState): void {
     pen.context.lineCap = "round";
     if (state.strokes) return this.#drawStrokes(pen);
+    if (state.heat) {
+      pen.context.imageSmoothingEnabled = true;
+      pen.context.drawImage(state.heat, 0, 0, pen.size, pen.size);
+    }
     this.#drawData(pen, state);
     if (state.step === "pair") drawPairs(pen, state);
     else if (state.step === "average") drawFan(pen, state);

@@ -14,6 +14,8 @@ export interface PlaneState {
   lesson?: Lesson;
   exact?: ExactField;
   frame?: Frame;
+  /** How likely each place is, as a picture; of an earlier step while it trains. */
+  heat?: CanvasImageSource | undefined;
   /** The place of the pointer, or of the keys. */
   probe: Point;
   look?: Look | undefined;

@@ -11,7 +11,7 @@ import { needsTraining, type PlaygroundSettings } from "../settings.ts";
 import { breathe, DigitsWorker } from "./digits_worker.ts";
 import type { FromWorker, ToWorker, Watched } from "./messages.ts";
 
-/** Milliseconds of a burst of training, and between frames. */
+/** Milliseconds of a burst of training, and between frames; on slow machines frames take at most a quarter of the time. */
 const [burstMs, frameMs] = [12, 100];
 
 /** Trains in the worker, and sends what there is to see. */
@@ -50,7 +50,8 @@ class BackgroundTrainer {
   #lookDue = false;
   #losses: number[] = [];
   #milliseconds = 0;
-  #shownMs = -Infinity;
+  /** When the next frame is due. */
+  #nextFrameMs = -Infinity;
 
   private constructor(library: Library) {
     this.#library = library;
@@ -107,7 +108,7 @@ class BackgroundTrainer {
       floor: lossFloor(this.#library, training),
     };
     this.#losses = [];
-    this.#shownMs = -Infinity;
+    this.#nextFrameMs = -Infinity;
     const lesson = { points: training.points, ...training.pairs(), closed: settings.pairs === "random" };
     send({ kind: "lesson", training: id, lesson });
     void this.#loop();
@@ -131,7 +132,7 @@ class BackgroundTrainer {
       while (this.#current && this.#running) {
         const { id, training, floor } = this.#current;
         if (!training.done) await this.#train(burstMs);
-        if (performance.now() - this.#shownMs >= frameMs || training.done) await this.#show();
+        if (performance.now() >= this.#nextFrameMs || training.done) await this.#show();
         if (this.#lookDue) await this.#look();
         const { done, value } = await floor.next();
         if (done && value !== undefined) send({ kind: "floor", training: id, floor: value });
@@ -163,10 +164,12 @@ class BackgroundTrainer {
     const { drops } = this.#watched;
     const losses = Float32Array.from(this.#losses.splice(0));
     const { step } = training;
-    this.#shownMs = performance.now();
+    const started = performance.now();
     const [dots, arrows] = [await views.dots(this.#settings), await views.arrows()];
     const dropped = [];
     for (const from of drops) dropped.push(await views.drop(from));
+    const ended = performance.now();
+    this.#nextFrameMs = Math.max(started + frameMs, ended + 3 * (ended - started));
     if (id !== this.#current?.id) return;
     const frame = { step, losses, dots, arrows, drops: dropped, milliseconds: this.#milliseconds };
     send({ kind: "frame", training: id, frame });
@@ -187,6 +190,22 @@ class BackgroundTrainer {
     if (!this.#current) return;
     const { id, training } = this.#current;
     send({ kind: "rested", training: id, digest: await training.digest(), done: training.done });
+    await this.#sendHeat();
+  }
+
+  /** Sends how likely each place is, if the page shows it, and nothing goes on meanwhile. */
+  async #sendHeat(): Promise<void> {
+    if (!this.#current || this.#settings?.behind !== "likelihood") return;
+    const { id, training, views } = this.#current;
+    const { step } = training;
+    const isCurrent = () => this.#current?.id === id && training.step === step;
+    const logp = await views.likelihood(async () => {
+      await breathe();
+      if (!isCurrent()) throw new Overtaken();
+    }).catch((error) => {
+      if (!(error instanceof Overtaken)) throw error;
+    });
+    if (logp) send({ kind: "heat", training: id, logp });
   }
 
   async #sendWeights(): Promise<void> {
@@ -196,6 +215,9 @@ class BackgroundTrainer {
     send({ kind: "file", name: "playground.safetensors", bytes });
   }
 }
+
+/** Work whose result nobody wants any more, since the training has gone on. */
+class Overtaken extends Error {}
 
 function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {
   const { pictures, palette } = indexedFrames(frames, side);

@@ -153,6 +153,21 @@ await testReport("the playground trains from a file, and every control works by 
     assert.ok(await distance("32") < one / 2, `${one}`);
     assert.match(await hashOf(page), /step=few/);
   },
+  async "shows how likely each place is"(page) {
+    await goTo(page, "#steps=300");
+    await digestOfPage(page);
+    /** Waits until this share of the plane, or more, is drawn on. */
+    const untilDrawn = (least: number) =>
+      page.waitForFunction((least) => {
+        const { width, height } = document.getElementById("plane") as HTMLCanvasElement;
+        const { data } = (document.getElementById("plane") as HTMLCanvasElement).getContext("2d")!
+          .getImageData(0, 0, width, height);
+        return data.filter((value, i) => i % 4 === 3 && value > 8).length > least * width * height;
+      }, least);
+    await untilDrawn(0.02);
+    await goTo(page, "#steps=300&behind=likelihood");
+    await untilDrawn(0.3);
+  },
   async "plays"(page) {
     await goTo(page, "#steps=300&t=0");
     assert.equal(await text(page, "t-text"), "t = 0.00");

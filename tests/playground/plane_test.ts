@@ -3,7 +3,8 @@ import { ExactField } from "../../playground/exact_field.ts";
 import { lossFloor } from "../../playground/loss_floor.ts";
 import { planePoints, type Point } from "../../playground/plane_data.ts";
 import { digestOf, exactTeacher, openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { PlaneViews } from "../../playground/plane_views.ts";
+import { heatSide, PlaneViews } from "../../playground/plane_views.ts";
+import { halfSide } from "../../playground/strokes.ts";
 import { parseAddress } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 
@@ -101,6 +102,10 @@ Deno.test("a network of the playground learns the mean of all lines, and its los
   assert.ok(part.value! < loss && loss < 1.07 * part.value!, `loss ${loss}, floor ${part.value}`);
   const { times, places } = await views.dots({ solver: "euler", moves: 32, seed: 1 });
   assert.deepEqual([times.length, places.length], [33, 33 * 512 * 2]);
+  const logp = await views.likelihood(() => Promise.resolve());
+  const cell = (2 * halfSide / heatSide) ** 2;
+  const mass = logp.reduce((sum, value) => sum + Math.exp(value) * cell, 0);
+  assert.ok(Math.abs(mass - 1) < 0.05, `likelihoods of all places sum to ${mass}`);
   const ends = places.subarray(-1024);
   const near = Array.from({ length: 512 }, (_, n) =>
     Math.min(...Array.from({ length: 1024 }, (_, i) => {
