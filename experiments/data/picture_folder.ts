@@ -152,6 +152,11 @@ async function readTestList(list: string, folder: string, parts: readonly Part[]
     }
     listed.add(path);
   }
+  if (listed.size === 0) {
+    throw new DataError(
+      `Cannot use ${list}: it lists no image of ${folder} (expected one path in it a line)`,
+    );
+  }
   return listed;
 }
 

@@ -145,10 +145,16 @@ export function evaluationOptions(
   usual: number,
 ): EvaluationOptions {
   const { seed, solver } = words;
-  const few = hasFewTestImages(subject.data);
-  const most = few ? subject.trained.length : mostImages(subject);
-  const count = words.count ?? Math.min(usual, most);
-  if (!few || count > most) checkSampleCount(count, subject, words.judge !== "none");
+  const { data, trained } = subject;
+  const few = hasFewTestImages(data);
+  const count = words.count ?? Math.min(usual, few ? trained.length : mostImages(subject));
+  if (!few) checkSampleCount(count, subject, words.judge !== "none");
+  else if (count > trained.length) {
+    throw new ConfigError(
+      `Cannot compare ${count} samples: the network learned from ${trained.length} images of ${data.name} ` +
+        `(expected --count at most ${trained.length}, so that equally many are compared)`,
+    );
+  }
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
   const guidance = guidanceFor(words.guidance, subject);
   const { accuracySteps } = words;

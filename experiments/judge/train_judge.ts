@@ -60,7 +60,7 @@ export const batchSize = 64;
 /** With fewer training images, a judge may need less than its recipe: training stops early. */
 const enoughImages = 10_000;
 /** Steps of the first rounds of such a training, each with a learning rate that rises and falls; the last takes the rest. */
-const rounds = [500, 1000, 2000];
+const rounds = [250, 500, 1000, 2000];
 /** Scales pixels to [-1, 1]. */
 const normalization: Normalization = { scale: 2, shift: -1 };
 /** Peak learning rate of AdamW, on a one-cycle schedule. */
@@ -216,7 +216,7 @@ async function trainClassifier(
     if (!heldOut) continue;
     const accuracy = await accuracyOf(new Judge(model, info), heldOut);
     const standardError = Math.sqrt(accuracy * (1 - accuracy) / heldOut.count);
-    if (accuracy - best <= standardError) break;
+    if (accuracy === 1 || accuracy - best <= standardError) break;
     best = accuracy;
   }
   return { classifier: model, steps: rule.step };

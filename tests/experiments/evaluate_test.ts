@@ -153,6 +153,10 @@ testMistakes("evaluate", {
   "a --checkpoint b": "ConfigError: Cannot use --checkpoint with the run a",
   "a --out b.json":
     "ConfigError: Cannot use --out here: it has an effect only with --checkpoint (leave it out)",
+  "a --judge none --judge-steps 9":
+    "ConfigError: Cannot use --judge-steps here: it has an effect only with a judge, not --judge none (leave it out)",
+  "a --resize 32":
+    "ConfigError: Cannot use --resize here: it has an effect only with --checkpoint (leave it out)",
   "--checkpoint b --solver dopri5:rtol=2":
     'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol is "2" (expected a number above 0 and of at most 1)',
 });

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { LabelledImages } from "../../../experiments/data/dataset.ts";
-import type { Images } from "../../../experiments/data/images.ts";
+import { type Images, rowsOf } from "../../../experiments/data/images.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { sorted, upTo } from "../../refusing.ts";
+import vectors from "../../vectors/images.json" with { type: "json" };
 import { pngFile, spot, spotsOf, writeFiles } from "./tiny_png.ts";
 
 /** A grey 1x2 image with equal values. */
@@ -117,6 +118,57 @@ testInFolder("loadDataset() refuses images that do not belong together, in one l
       return error.name === "DataError";
     });
   }
+});
+
+/** A JPEG file of 37x21 pixels in colour. */
+const photo = Uint8Array.fromBase64(vectors.jpegs.colour.file);
+
+testInFolder("loadDataset() brings PNG and JPEG files of any size to one size", async (folder) => {
+  const grey = pngFile({ width: 30, height: 50 }, () => 40);
+  await writeFiles(folder, { "a/1.jpg": photo, "a/2.JPEG": photo, "b/3.png": grey, "b/4.png": grey });
+  const { train, test, ...data } = await loadDataset(folder, { resize: [6, 5], crop: "center" });
+  assert.deepEqual([train.count, test.count, data.classNames], [2, 2, ["a", "b"]]);
+  assert.deepEqual([data.channels, data.height, data.width], [3, 6, 5]);
+  assert.equal(test.images.length, 2 * 3 * 6 * 5);
+  const of = (label: number) => rowsOf(test.images, [[...test.labels!].indexOf(label)], 90);
+  assert.deepEqual(of(1), new Uint8Array(90).fill(40));
+  assert.ok(new Set(of(0)).size > 20, "a photo has many values");
+  assert.equal((await loadDataset(folder, { resize: [6, 5], channels: 1 })).channels, 1);
+  await Deno.writeFile(join(folder, "a/2.JPEG"), photo.subarray(0, 300));
+  await assert.rejects(loadDataset(folder, { resize: [6, 5] }), {
+    name: "DataError",
+    message: `Cannot read ${folder}/a/2.JPEG: the file is damaged: its end is missing ` +
+      "(expected a whole JPEG image); replace or remove it",
+  });
+});
+
+testInFolder("loadDataset() takes the test images of a list, and says which line is wrong", async (root) => {
+  const [folder, list] = [join(root, "data"), join(root, "test.txt")];
+  await writeFiles(folder, Object.fromEntries(upTo(9).map((n) => [`${n < 5 ? "a" : "b"}/${n}.png`, dot(n)])));
+  const load = async (text: string) => {
+    await Deno.writeTextFile(list, text);
+    return await loadDataset(folder, { testList: list });
+  };
+  const { train, test, digest } = await load("a/3.png\r\n\n./b/7.png\n");
+  assert.deepEqual([firsts(train).sort(), firsts(test).sort()], [[0, 1, 2, 4, 5, 6, 8], [3, 7]]);
+  assert.deepEqual([...test.labels!], firsts(test).map((n) => n < 5 ? 0 : 1));
+  assert.equal((await load("b/7.png\na/3.png")).digest, digest);
+  assert.notEqual((await load("b/7.png")).digest, digest);
+  const all = upTo(9).map((n) => `${n < 5 ? "a" : "b"}/${n}.png`).join("\n");
+  for (
+    const [text, message] of [
+      [
+        "a/3.png\na/7.png",
+        `Cannot use ${list}: line 2, "a/7.png", is no image in ${folder} (expected paths such as a/0`,
+      ],
+      ["\n", `Cannot use ${list}: it lists no image of ${folder} (expected one path in it a line)`],
+      [all, `Cannot use ${list}: it lists all images of ${folder} (expected some left to train on)`],
+    ]
+  ) await assert.rejects(load(text), (error: Error) => error.message.startsWith(message));
+  await assert.rejects(loadDataset("mnist", { testList: list }), {
+    name: "DataError",
+    message: "Cannot use --test-list with mnist: it is no folder of PNG or JPEG images (leave it out)",
+  });
 });
 
 testNeeding(

@@ -11,17 +11,47 @@ import { encodeProgress } from "../../../experiments/run/run_progress.ts";
 import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
-Deno.test("evaluationOptions() takes at most as many images as samples", () => {
-  const test = { images: new Uint8Array(20), labels: new Uint8Array(20), count: 20 };
-  const data = { name: "made-up", train: test, test, channels: 1, height: 1, width: 1, classes: 1 };
-  const subject: EvaluatedNetwork = {
-    // The network draws nothing in this test.
+/** A network that draws nothing, with training and test images of some classes. */
+function subjectWith(trained: number, tested: number, classes: number): EvaluatedNetwork {
+  const part = (count: number) => ({ images: new Uint8Array(count), labels: new Uint8Array(count), count });
+  const [train, test] = [part(trained), part(tested)];
+  const data = { name: "made-up", train, test, channels: 1, height: 1, width: 1, classes };
+  return {
     drawable: { model: undefined!, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
     data: { ...data, digest: "", source: "" },
-    trained: Uint32Array.from({ length: 20 }, (_, n) => n),
+    trained: Uint32Array.from({ length: trained }, (_, n) => n),
     weights: { file: "", sha256: "" },
-    classes: 1,
+    classes,
   };
+}
+
+/** The request of flags. */
+const optionsOf = (flags: object, subject: EvaluatedNetwork) =>
+  evaluationOptions({ ...evaluating.resolve(flags), help: false, runs: [] } as never, subject, 2000);
+
+Deno.test("evaluationOptions() compares as many samples as there are test images, or training images if those are few", () => {
+  const [few, enough] = [subjectWith(900, 20, 3), subjectWith(900, 200, 3)];
+  assert.equal(optionsOf({}, enough).count, 200);
+  assert.equal(optionsOf({}, few).count, 900);
+  assert.equal(optionsOf({ count: 12 }, few).count, 12);
+  assert.equal(optionsOf({ count: 12, judge: "none" }, enough).count, 12);
+  const refused = (flags: object, subject: EvaluatedNetwork, message: RegExp) =>
+    assert.throws(() => optionsOf(flags, subject), { name: "ConfigError", message });
+  refused(
+    { count: 201 },
+    enough,
+    /^Cannot compare 201 samples: made-up has 200 test images, .* at most 200,/,
+  );
+  refused(
+    { count: 901 },
+    few,
+    /^Cannot compare 901 samples: the network learned from 900 images of made-up \(expected --count at most 900,/,
+  );
+  refused({ count: 12 }, enough, /^Cannot judge 12 samples: .* \(expected at least 168, /);
+});
+
+Deno.test("evaluationOptions() takes at most as many images as samples", () => {
+  const subject = subjectWith(20, 20, 1);
   const plan = (flags: object) => {
     const words = { ...evaluating.resolve(flags), help: false, runs: [] };
     const { count, courseImages, bitsImages } = evaluationOptions(words, subject, 2000);

@@ -56,6 +56,17 @@ testInFolder("judgesOf() finds both judges, each in a file of its own", async (f
   );
 });
 
+testInFolder("judgesFor() finds the judges that are chosen, or none", async (folder) => {
+  using _device = await opened();
+  const { options, said } = finder(folder);
+  const names = async (judge: JudgeOptions["judge"]) =>
+    (await judgesFor(await bars(), { ...options, judge })).map(({ name }) => name);
+  assert.deepEqual(await names("none"), []);
+  assert.deepEqual(said, []);
+  assert.deepEqual(await names("lenet"), ["lenet"]);
+  assert.deepEqual([await names("vgg"), await names("all")], [["vgg"], ["lenet", "vgg"]]);
+});
+
 testInFolder("judgeOf() trains a judge once for several concurrent callers", async (folder) => {
   using _device = await opened();
   const { find, said } = finder(folder);

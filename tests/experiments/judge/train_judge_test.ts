@@ -44,6 +44,19 @@ testOnCpu("makeJudge() trains vgg by its own design, and names it in the command
   assert.equal(withDevice(device, () => loadJudge(bytes, "a file")).info.name, "vgg");
 });
 
+testOnCpu(
+  "makeJudge() stops early if a held-out tenth of few training images shows no more gain",
+  async () => {
+    const data = await bars();
+    const seen: number[] = [];
+    const { info } =
+      (await makeJudge(data, { name: "lenet", seed: 5, onProgress: (step) => seen.push(step) }))!;
+    assert.deepEqual([info.steps, seen.at(-1)], [250, 250], "bars are easy");
+    assert.equal(info.command, "deno task judge --data bars --seed 5 --device cpu");
+    assert.ok(info.accuracy > 0.95, `accuracy ${info.accuracy}`);
+  },
+);
+
 testOnDevices("makeJudge() never learns from test images", async () => {
   const data = await bars();
   const { images, labels, count } = data.test;

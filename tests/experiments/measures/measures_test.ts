@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { frechetDistance, kernelDistance } from "../../../experiments/measures/feature_distances.ts";
+import images from "../../vectors/images.json" with { type: "json" };
 import { MeasureError, pickPoints } from "../../../models/mod.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
 import { testOnDevices } from "../../testing.ts";
@@ -25,6 +26,20 @@ Deno.test("frechetDistance() of a set to itself is 0, and to a shifted copy the 
   const { value } = frechetDistance(a, a);
   assert.ok(value >= 0 && value < 1e-10, `${value}`);
   assertRelative(frechetDistance(a, { ...a, values: a.values.map((x) => x + 2) }).value, 5 * 4, 1e-5);
+});
+
+Deno.test("frechetDistance() shrinks the covariances of few points as scikit-learn does", () => {
+  const { points, few, distance } = images.shrinkage;
+  const pointsOf = (values: readonly number[]) => {
+    return { values: Float32Array.from(values), rows: values.length / 6, width: 6 };
+  };
+  const [real, drawn] = [pointsOf(points), pointsOf(few)];
+  const found = frechetDistance(real, drawn, { shrunk: true });
+  assertRelative(found.value, distance, 1e-6);
+  assert.ok(found.low < found.value && found.value < found.high);
+  assert.throws(() => frechetDistance(real, drawn), /there are 4 samples .* \(expected at least 12\)/);
+  const same = { values: new Float32Array(24).fill(0.5), rows: 4, width: 6 };
+  assert.equal(frechetDistance(same, same, { shrunk: true }).value, 0);
 });
 
 Deno.test("frechetDistance() accepts constant features", () => {
