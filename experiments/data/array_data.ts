@@ -158,7 +158,7 @@ async function fileRange(path: string): Promise<ByteRange> {
     }
     return bytes;
   };
-  return { size, read };
+  return { size, place: { path, at: 0 }, read };
 }
 
 /** Images, channels and size of an array, and where a value of an image is. */
@@ -231,6 +231,8 @@ interface RowReader {
   /** [C, H, W] of a prepared image. */
   readonly shape: readonly [channels: number, height: number, width: number];
   readonly readRow: ImageFile["readRow"];
+  /** Where the rows are in a file, and bytes of each; undefined in memory. */
+  readonly stored: ImageFile["stored"];
   /** Reads many rows, from the first to the last. */
   readonly readAll: (rows: Uint32Array, into: Uint8Array) => void;
 }
@@ -266,6 +268,7 @@ function rowReader(array: NumpyArray, [black, white]: Scale, preparation: Prepar
     count,
     shape: [channels, height, width],
     readRow: (row, into, at) => into.set(read(row).planes, at),
+    stored: array.bytes.place && { ...array.bytes.place, rowBytes: size * array.width },
     readAll(rows, into) {
       const ahead = buffered(array.bytes);
       const order = firstIndices(rows.length).sort((a, b) => rows[a] - rows[b]);
@@ -297,7 +300,7 @@ function labelsOf(array: NumpyArray | undefined, images: string, count: number):
 
 /** Some images, in memory if they fit. */
 function stored(
-  { shape, readRow, readAll }: RowReader,
+  { shape, readRow, readAll, stored: place }: RowReader,
   indices: ArrayLike<number>,
   labels: Uint8Array | undefined,
   most: number,
@@ -305,7 +308,7 @@ function stored(
   const rows = Uint32Array.from(indices);
   const [count, size] = [rows.length, shape.reduce((product, n) => product * n, 1)];
   const chosen = labels && { labels: Uint8Array.from(rows, (row) => labels[row]) };
-  if (count * size > most) return { images: new ImageFile(rows, size, readRow), count, ...chosen };
+  if (count * size > most) return { images: new ImageFile(rows, size, readRow, place), count, ...chosen };
   const images = new Uint8Array(count * size);
   readAll(rows, images);
   return { images, count, ...chosen };

@@ -1,5 +1,7 @@
 /** Images of a data set: in memory, or in a file that is larger than memory may be. */
 
+import type { FilePlace } from "./npy.ts";
+
 /** Images u8[N, C, H, W], of which batches are read from a file when they are needed. */
 export class ImageFile {
   /** Bytes of all images, N P. */
@@ -9,11 +11,13 @@ export class ImageFile {
    * @param rows the rows of the file that these images are, N of them
    * @param P bytes of an image
    * @param readRow reads a row of the file into P bytes from a place on
+   * @param stored where the rows are, if they can be read ahead
    */
   constructor(
     readonly rows: Uint32Array,
     P: number,
     readonly readRow: (row: number, into: Uint8Array, at: number) => void,
+    readonly stored?: (FilePlace & { readonly rowBytes: number }) | undefined,
   ) {
     this.length = rows.length * P;
   }

@@ -8,8 +8,21 @@ import { DataError } from "./dataset.ts";
 /** Bytes that are read in pieces: a file, a part of one, or memory. */
 export interface ByteRange {
   readonly size: number;
+  /** Where it is in a file, if it is. */
+  readonly place?: FilePlace | undefined;
   /** Bytes from `at`, which the next call may overwrite. @throws {DataError} if they cannot be read */
   read(at: number, length: number): Uint8Array;
+}
+
+/** A place in a file. */
+export interface FilePlace {
+  readonly path: string;
+  readonly at: number;
+}
+
+/** The place some bytes after another. */
+export function placeAfter(place: FilePlace | undefined, bytes: number): FilePlace | undefined {
+  return place && { ...place, at: place.at + bytes };
 }
 
 /** Bytes in memory. */
@@ -103,7 +116,11 @@ export function openNpy(bytes: ByteRange, title: string): NumpyArray {
   }
   return {
     ...{ title, shape, descr, width },
-    bytes: { size, read: (at, length) => bytes.read(from + at, length) },
+    bytes: {
+      size,
+      place: placeAfter(bytes.place, from),
+      read: (at, length) => bytes.read(from + at, length),
+    },
     valueAt: (view, at) => read(view, at, little),
   };
 }

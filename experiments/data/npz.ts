@@ -5,7 +5,7 @@
 
 import { crc32, inflateRawSync } from "node:zlib";
 import { DataError } from "./dataset.ts";
-import { type ByteRange, inMemory } from "./npy.ts";
+import { type ByteRange, inMemory, placeAfter } from "./npy.ts";
 
 /** Most bytes after the list of members: their number and a comment. */
 const mostEnd = 22 + 2 ** 16;
@@ -128,7 +128,10 @@ function unpack(archive: ByteRange, entry: Entry, title: string): ByteRange {
 
 function contentOf(archive: ByteRange, { method, packed, size, at }: Entry): ByteRange {
   if (at + packed > archive.size) throw new RangeError("beyond the end");
-  if (method === 0) return { size: packed, read: (from, length) => archive.read(at + from, length) };
+  if (method === 0) {
+    const place = placeAfter(archive.place, at);
+    return { size: packed, place, read: (from, length) => archive.read(at + from, length) };
+  }
   if (method !== 8 || size > mostUnpacked) throw new RangeError("unknown or too large");
   return inMemory(inflateRawSync(archive.read(at, packed), { maxOutputLength: size }));
 }

@@ -18,6 +18,7 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
+import { ConfigError } from "../settings/setting.ts";
 import { type PlannedStage, plannedStages } from "../settings/stages.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { PairStore } from "./pair_store.ts";
@@ -90,6 +91,12 @@ export function distillationStages(
         return new ReflowLoss(distillation, store.source, { count, whole: settings.whole });
       }
       case "drift":
+        if (source.stage) {
+          throw new ConfigError(
+            "Cannot use --stages drift with images that do not fit in memory: it compares samples with many at once " +
+              "(expected other stages, or at most 1 GiB of images)",
+          );
+        }
         return new DriftLoss(distillation, {
           encode: (x: Tensor) => teacher.model.encode?.(x, full([x.shape[0]], encodedAt)) ?? [],
           references: permutation(seed, streams.references, 0, images.length)

@@ -48,11 +48,17 @@ export class TrainingLoop implements Disposable {
   #savedStep = 0;
 
   constructor(session: TrainingSession) {
-    const { config, images: { train }, source } = session;
+    const { config, data, images: { train }, source } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     const { host } = augmented(source, config);
-    this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, host, config);
+    this.#pairs = new PairedBatches(
+      this.#order,
+      objectiveOf(config).coupling,
+      host,
+      config,
+      data.train.images,
+    );
     this.#schedule = scheduleOf(config);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
     this.#validation = new Validation(session);

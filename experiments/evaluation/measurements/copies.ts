@@ -6,6 +6,8 @@ import { memorisation, mostPairs } from "../../measures/memorisation.ts";
 import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 
+/** Most values of training images that samples are compared with, 4 GiB: as many images as fit. */
+const mostValues = 2 ** 30;
 /** Number of training images shown beside a sample. */
 const neighbours = 3;
 /** Numbers of samples shown: the least certain, and some of the others. */
@@ -17,7 +19,8 @@ export const copies: Measurement = {
   sampled: true,
   async measure(input) {
     const { subject: { data, trained }, sets: { samples, test }, monitor } = input;
-    const train = imagesAt(data.train, trained);
+    const width = data.train.images.length / data.train.count;
+    const train = imagesAt(data.train, trained.subarray(0, Math.floor(mostValues / width)));
     const { rows } = test;
     // For comparison, images that cannot be copies: other test images, if there are any.
     const rest = firstIndices(data.test.count).slice(rows, 2 * rows);
