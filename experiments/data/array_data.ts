@@ -202,8 +202,9 @@ function rangeOf(
     const piece = bytes.read(from, Math.min(pieceBytes, bytes.size - from));
     hash?.update(piece);
     const view = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
+    const isBytes = descr === "|u1"; // fast, for large files
     for (let at = 0; at < piece.length; at += width) {
-      const value = valueAt(view, at);
+      const value = isBytes ? piece[at] : valueAt(view, at);
       if (!Number.isFinite(value)) {
         const place = (from + at) / width;
         throw new DataError(`Cannot use ${title}: value ${place} is ${value} (expected finite numbers)`);
@@ -256,6 +257,9 @@ function rowReader(array: NumpyArray, [black, white]: Scale, preparation: Prepar
   const size = view.channels * view.height * view.width;
   const read = (row: number, from = array.bytes) => {
     const stored = from.read(row * size * array.width, size * array.width);
+    if (array.descr === "|u1" && black === 0 && white === 255) {
+      return prepareImage({ ...view, bytes: stored }, preparation);
+    }
     const values = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
     const bytes = new Uint8Array(size);
     for (let i = 0; i < size; i++) {

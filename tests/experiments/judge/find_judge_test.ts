@@ -3,7 +3,13 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/program/progress.ts";
 import { sha256 } from "../../../experiments/run/contained.ts";
-import { judgeOf, type JudgeOptions, judgesFor, judgesOf } from "../../../experiments/judge/find_judge.ts";
+import {
+  type JudgeChoice,
+  judgeOf,
+  type JudgeOptions,
+  judgesFor,
+  judgesOf,
+} from "../../../experiments/judge/find_judge.ts";
 import { digestOf } from "../../../experiments/judge/data_judge.ts";
 import { makeJudge } from "../../../experiments/judge/train_judge.ts";
 import { init } from "../../../kernels/mod.ts";
@@ -59,7 +65,7 @@ testInFolder("judgesOf() finds both judges, each in a file of its own", async (f
 testInFolder("judgesFor() finds the judges that are chosen, or none", async (folder) => {
   using _device = await opened();
   const { options, said } = finder(folder);
-  const names = async (judge: JudgeOptions["judge"]) =>
+  const names = async (judge: JudgeChoice) =>
     (await judgesFor(await bars(), { ...options, judge })).map(({ name }) => name);
   assert.deepEqual(await names("none"), []);
   assert.deepEqual(said, []);
