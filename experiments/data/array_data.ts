@@ -194,7 +194,7 @@ function layoutOf({ title, shape }: NumpyArray): Omit<ImageView, "bytes"> & { re
  * @throws {DataError} if a value is not finite
  */
 function rangeOf(
-  { title, bytes, width, valueAt }: NumpyArray,
+  { title, descr, bytes, width, valueAt }: NumpyArray,
   hash?: Hash,
 ): readonly [low: number, high: number] {
   let [low, high] = [Infinity, -Infinity];
