@@ -37,6 +37,7 @@ const entries = [
   ...Object.values(settings.exports).map((path) => path.slice(2)),
   ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
   ...Object.values(bundles).map(({ entry }) => entry),
+  "experiments/data/read_ahead_worker.ts",
   "experiments/training/pair_worker.ts",
   "experiments/study/launch/cell_worker.ts",
   "kernels/devices/cpu/assembly/program.ts",

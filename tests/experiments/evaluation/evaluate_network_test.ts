@@ -1,11 +1,21 @@
 import assert from "node:assert/strict";
+import { firstIndices } from "../../../experiments/data/dataset.ts";
 import { pixelsOf } from "../../../experiments/data/images.ts";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
 import { imagesAt, imageSets, realIndices } from "../../../experiments/evaluation/image_sets.ts";
-import { type MeasurementInput, Monitor, type Watch } from "../../../experiments/evaluation/measurement.ts";
+import {
+  type Measurement,
+  type MeasurementInput,
+  Monitor,
+  type Watch,
+} from "../../../experiments/evaluation/measurement.ts";
 import { accuracyScore } from "../../../experiments/evaluation/measurements/accuracy_score.ts";
+import {
+  pixelDistance,
+  shrunkLikeness,
+} from "../../../experiments/evaluation/measurements/distance_to_training.ts";
 import { bits } from "../../../experiments/evaluation/measurements/flow.ts";
-import { classesSeen, recognition } from "../../../experiments/evaluation/measurements/judged.ts";
+import { classesSeen, likeness, recognition } from "../../../experiments/evaluation/measurements/judged.ts";
 import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
 import { add, init, multiply, reshape, tanh, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
@@ -122,6 +132,42 @@ Deno.test("imageSets() takes real images of which the network learned, and test 
   assert.deepEqual(new Set(rowsOf(sets.train)), new Set(imagesAt(1, 3)));
   assert.deepEqual(rowsOf(sets.test), imagesAt(0, 1), "the first test images are the same");
   assert.deepEqual([sets.samples, sets.noise].map(({ rows }) => rows), [2, 2]);
+});
+
+Deno.test("with few test images, samples are compared with training images, by judges and in pixels", async () => {
+  const subject = subjectOf(steep);
+  const { train, test } = subject.data;
+  const points = { train: imagesAt(train, subject.trained), test: imagesAt(test, firstIndices(8)) };
+  const noise = { ...points.train, values: points.train.values.map((pixel) => 1 - pixel / 3) };
+  const of = (features: Points) => ({ features, probabilities: new Float32Array() });
+  const judge = {
+    name: "lenet",
+    judge: (values: Float32Array) => Promise.resolve(of({ values, rows: values.length / 9, width: 9 })),
+  };
+  const measure = async (measurement: Measurement, samples: Points, changes: object = {}) => {
+    const sets = { ...points, samples, noise };
+    const judged = [{ judge, samples: of(samples), test: of(points.test), noise: of(noise) }];
+    const input = { subject: { ...subject, ...changes }, sets, judged, monitor: new Monitor({}) };
+    return (await measurement.measure(input as unknown as MeasurementInput)).figures;
+  };
+  for (
+    const [measurement, key] of [[shrunkLikeness, "frechet_shrunk"], [
+      pixelDistance,
+      "frechet_pixels",
+    ]] as const
+  ) {
+    const copies = (await measure(measurement, points.train))[key]!;
+    const others = (await measure(measurement, noise))[key]!;
+    assert.ok(copies.value < 1e-6 && copies.value < copies.real! && copies.real! < copies.noise!, key);
+    assertClose([others.value], [others.noise!], 1e-9);
+  }
+  assert.deepEqual(await measure(likeness, noise), {});
+  const data = { ...subject.data, test: { ...test, count: 168 } };
+  assert.deepEqual(
+    await measure(shrunkLikeness, noise, { data }),
+    {},
+    "enough for the Fréchet distance itself",
+  );
 });
 
 Deno.test("recognition counts certain samples, classes, and samples of the requested class by each judge", async () => {
