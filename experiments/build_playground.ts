@@ -1,4 +1,4 @@
-import { digitPixels, halved } from "../playground/digits_parts.ts";
+import { digitPixels, type DigitsParts, halved } from "../playground/digits_parts.ts";
 import { playgroundHtml } from "../playground/playground_html.ts";
 import library from "../web/flow.js" with { type: "text" };
 import { firstIndices, type LabelledImages } from "./data/dataset.ts";
@@ -13,8 +13,8 @@ import { defineSettings } from "./settings/settings.ts";
 /** Images to train on, and to measure the loss on. */
 const [trained, measured] = [3000, 256];
 
-/** The playground as one HTML file, with networks of this checkout and some images of MNIST. */
-export async function playgroundPage(): Promise<string> {
+/** What the playground holds of digits: networks of this checkout, and some images of MNIST. */
+export async function playgroundDigits(): Promise<DigitsParts> {
   const read = (name: string) =>
     Deno.readFile(new URL(`../checkpoints/${name}.safetensors`, import.meta.url));
   const weights = ["mnist_classes", "mnist_one_step", "judge_mnist"].map(async (name) =>
@@ -26,8 +26,12 @@ export async function playgroundPage(): Promise<string> {
     images: rowsOf(images, firstIndices(count), digitPixels),
     labels: labels!.subarray(0, count),
   });
-  const digits = { flow, oneStep, judge, train: first(train, trained), heldOut: first(test, measured) };
-  return playgroundHtml({ library, digits });
+  return { flow, oneStep, judge, train: first(train, trained), heldOut: first(test, measured) };
+}
+
+/** The playground as one HTML file. */
+export async function playgroundPage(): Promise<string> {
+  return playgroundHtml({ library, digits: await playgroundDigits() });
 }
 
 /** `deno task build:playground`: the playground as a file that works without a server. */

@@ -17,7 +17,7 @@ export const playgroundTask = task({
   settings: defineSettings({
     port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8000 }),
     run: optional(
-      line("ADDRESS", "train what this address of the page trains, and print the digest of the weights"),
+      line("ADDRESS", "train what this address trains, and print a digest of the weights"),
     ),
   }),
   async run({ port, run }) {

@@ -28,6 +28,8 @@ export const taskNames = [
   "judge",
   "report",
   "serve",
+  "playground",
+  "build:playground",
   "build:site",
   "sync",
   "runs",

@@ -115,6 +115,13 @@ Deno.test("a network of the playground learns the mean of all lines, and its los
   assert.ok(near.reduce((sum, away) => sum + away) / 512 < 0.09, "dots end on the data");
 });
 
+Deno.test("lossFloor() gives none where no formula does: near pairs, whole steps", async () => {
+  for (const address of ["#pairs=nearest", "#objective=one_step"]) {
+    const training = new PlaneTraining(flow, parseAddress(address).settings);
+    assert.deepEqual(await lossFloor(flow, training).next(), { done: true, value: undefined });
+  }
+});
+
 Deno.test("the whole step, learned for a few hundred steps, takes dots to the data in one evaluation", async () => {
   const { training } = await train("#objective=one_step&steps=400&batch=128");
   const views = new PlaneViews(flow, training);
