@@ -21,19 +21,43 @@ async function readKernels(): Promise<readonly KernelSource[]> {
   return kernelSources(sources, (Layout.callBytes - Layout.words) / 4);
 }
 
+/** Files whose functions are inlined only if they are small: what else they inline costs bytes and gains no time. */
+const cold = [
+  ...[
+    "double_functions",
+    "fourier*",
+    "gemm",
+    "rows",
+    "taps",
+    "kernels/average_pool",
+    "kernels/conv_transpose2d",
+  ],
+  ...["kernels/convolve*", "kernels/copy", "kernels/cross_entropy", "kernels/fourier*", "kernels/gather"],
+  ...["kernels/layer_norm", "kernels/matmul", "kernels/max", "kernels/optimizer", "kernels/permute"],
+  ...["kernels/random", "kernels/reduce", "kernels/resample", "kernels/ternary", "kernels/transcendental"],
+];
+
 /**
- * Inlines all functions without loops before the compiler's own passes. -O3 would inline them, too, but it also moves
- * instructions in inner loops until more values are live than there are registers.
+ * Inlines functions without loops before the compiler's own passes, large ones only outside of the cold files. -O3 would
+ * inline them, too, but it also moves instructions in inner loops until more values are live than there are registers.
  */
 class InlineHelpers {
-  declare readonly binaryen: Transform["binaryen"];
+  declare readonly binaryen: Transform["binaryen"] & { setPassArgument(pass: string, value: string): void };
 
   afterCompile(module: { runPasses(passes: string[]): void }): void {
     this.binaryen.setOptimizeLevel(2);
-    this.binaryen.setAlwaysInlineMaxSize(300);
     this.binaryen.setAllowInliningFunctionsWithLoops(false);
-    this.binaryen.setOneCallerInlineMaxSize(300);
-    module.runPasses(["inlining"]);
+    const inline = (size: number) => {
+      this.binaryen.setAlwaysInlineMaxSize(size);
+      this.binaryen.setOneCallerInlineMaxSize(size);
+      module.runPasses(["inlining"]);
+    };
+    inline(60);
+    for (const file of cold) {
+      this.binaryen.setPassArgument("no-inline", `assembly/${file}/*`);
+      module.runPasses(["no-inline"]);
+    }
+    inline(300);
   }
 }
 

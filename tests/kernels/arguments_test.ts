@@ -5,7 +5,9 @@ import {
   add,
   argmax,
   attend,
+  averagePool2d,
   checkGradients,
+  clamp,
   concat,
   conv2d,
   convTranspose2d,
@@ -16,11 +18,14 @@ import {
   gradients,
   groupNorm,
   init,
+  layerNorm,
   linear,
   matmul,
   mean,
   min,
+  pad,
   permute,
+  pow,
   randomBits,
   randomNormal,
   randomNormalRows,
@@ -32,10 +37,12 @@ import {
   slice,
   softmax,
   square,
+  stack,
   sum,
   Tensor,
   tensor,
   transpose,
+  variance,
   where,
   zeros,
 } from "../../kernels/mod.ts";
@@ -90,6 +97,17 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
     (n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: 1, epsilon: n }),
     [NaN, -1, Infinity],
   ],
+  "layerNorm() epsilon": [
+    (n) => layerNorm(matrix(), zeros([3]), zeros([3]), { epsilon: n }),
+    [NaN, -1, Infinity],
+  ],
+  "averagePool2d() size": [(n) => averagePool2d(image(), n), [...notCounts, 0]],
+  "averagePool2d() stride": [(n) => averagePool2d(image(), 2, { stride: n }), [...notCounts, 0]],
+  "averagePool2d() padding": [(n) => averagePool2d(image(), 2, { padding: n }), [...notCounts, 2]],
+  "stack() axis": [(n) => stack([image(), image()], n), notAxes],
+  "pad() side": (n) => pad(image(), [[0, n]]),
+  "pow() exponent": [(n) => pow(image(), n), [NaN, Infinity, 1e39]],
+  "clamp() ends": [(n) => clamp(image(), n, n - 1), [NaN, 1, -2]],
   "gatherImages() pixels": (n) => gatherImages(key(), words(0), { pixels: n, scale: 1, shift: 0 }),
   "randomBits() seed": [(n) => randomBits(n, 0, 0, 1), notWords],
   "randomBits() stream": [(n) => randomBits(0, n, 0, 1), notWords],
@@ -154,7 +172,17 @@ const refused: Readonly<Record<string, () => unknown>> = {
     record(() => square(x()), any({ dtype: "f16" })),
   "TypeError: Cannot check gradients: unknown option atol (expected tolerance, step)": () =>
     checkGradients(square, [x()], any({ atol: 1e-3 })),
+  "TypeError: Cannot run layerNorm: unknown option eps (expected epsilon)": () =>
+    layerNorm(matrix(), zeros([3]), zeros([3]), any({ eps: 1e-3 })),
+  "TypeError: Cannot run averagePool2d: unknown option ceilMode (expected stride, padding)": () =>
+    averagePool2d(image(), 2, any({ ceilMode: true })),
+  "TypeError: Cannot run variance: unknown option correction (expected unbiased)": () =>
+    variance(matrix(), [1], false, any({ correction: 0 })),
   // lists
+  "TypeError: Cannot run stack: tensors are f32[2, 3] (expected a list of tensors)": () =>
+    stack(any(matrix())),
+  "TypeError: Cannot run pad: sides are 1 (expected a list of pairs, such as [[1, 1], [2, 2]])": () =>
+    pad(matrix(), any(1)),
   "TypeError: Cannot run sum: axes are 1 (expected a list of axes, such as [0, 1])": () =>
     mean(matrix(), any(1)),
   "TypeError: Cannot run permute: order is 1 (expected a list of axes, such as [1, 0])": () =>
@@ -193,6 +221,22 @@ const refused: Readonly<Record<string, () => unknown>> = {
     add(matrix(), zeros([4, 2])),
   "Cannot broadcast [2, 1, 2, 1, 2] with [1, 2, 1, 2, 1]: they stretch in 5 groups of axes (expected at most 4, neighbours that stretch alike being one); permute axes so that such are neighbours":
     () => add(zeros([2, 1, 2, 1, 2]), zeros([1, 2, 1, 2, 1])),
+  "TypeError: Cannot run pow: the exponent is f32[2] (expected a number; for a tensor of exponents, use exp(multiply(log(x), b)))":
+    () => pow(x(), any(x())),
+  "Cannot run layerNorm: C is 3 in x but 2 in gamma: x f32[2, 3], gamma f32[2], beta f32[3] (expected x[R, C], gamma[C], beta[C] -> y[R, C])":
+    () => layerNorm(matrix(), zeros([2]), zeros([3])),
+  "Cannot run layerNorm: x f32[] has no axis (expected at least one)": () =>
+    layerNorm(zeros([]), zeros([1]), zeros([1])),
+  "Cannot stack f32[2, 3] with f32[2] (expected one shape)": () => stack([matrix(), x()]),
+  "Cannot stack no tensors (expected at least one)": () => stack([]),
+  "Cannot pad f32[2] by [[1,1],[0,2]] (expected a pair of whole numbers for each of the last axes)": () =>
+    pad(x(), [[1, 1], [0, 2]]),
+  "Cannot pad f32[2] by [1,1] (expected a pair of whole numbers for each of the last axes)": () =>
+    pad(x(), any([1, 1])),
+  "Cannot run averagePool2d: images of 4 x 4 with padding 0 have no window of 5 x 5": () =>
+    averagePool2d(image(), 5),
+  "Cannot run linear: K is 3 in x but 4 in w: x f32[2, 3], w f32[5, 4], bias f32[5] (expected x[M, K], w[N, K], bias[N] -> y[M, N])":
+    () => linear(matrix(), zeros([5, 4]), zeros([5])),
   "Cannot reshape f32[2, 3] to f32[5]: 6 elements": () => reshape(matrix(), [5]),
   "Cannot run sum: axis 2 is outside a tensor of rank 2": () => sum(matrix(), [2]),
   "Cannot run argmax: axis 0 is outside a tensor of rank 0": () => argmax(zeros([]), 0),

@@ -201,7 +201,8 @@ export function pad(x: Tensor, sides: readonly (readonly [before: number, after:
   checkList("run pad", "sides are", sides, "pairs, such as [[1, 1], [2, 2]]");
   const rank = x.shape.length;
   if (
-    sides.length > rank || !sides.every((pair) => pair.length === 2 && pair.every((side) => isCount(side)))
+    sides.length > rank ||
+    !sides.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((side) => isCount(side)))
   ) {
     throw new ShapeError(
       `Cannot pad ${x} by ${

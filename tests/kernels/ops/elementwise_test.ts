@@ -48,6 +48,12 @@ testOnAllKernels("sin() and cos() and slopes are within 1e-6 up to 10,000, then 
   assertClose((await sin(far).read()).slice(0, 1), [Math.sin(1e5)], 1e-2);
 });
 
+testOnCpus("sin() and cos() of any number are exact on the CPU device", async () => {
+  const x = Float32Array.from({ length: 1000 }, (_, i) => (-1) ** i * Math.exp(10 + i * 0.0787));
+  assertClose(await sin(tensor(x)).read(), Float64Array.from(x, Math.sin), 1e-7);
+  assertClose(await cos(tensor(x)).read(), Float64Array.from(x, Math.cos), 1e-7);
+});
+
 const values = [1, NaN, 2, -Infinity, 3, NaN, 0.5];
 const others = [NaN, 1, 2, Infinity, -4, NaN, 0.25];
 

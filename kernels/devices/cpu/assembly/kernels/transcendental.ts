@@ -18,13 +18,45 @@ function demote(low: v128, high: v128): v128 {
   return i32x4.shuffle(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 1, 4, 5);
 }
 
-/** sin x, or with a quarter turn cos x. */
+/** Bits of 2 / pi, after 32 zeros. */
+const TWO_OVER_PI = memory.data<u32>([
+  0,
+  0xa2f9836e,
+  0x4e441529,
+  0xfc2757d1,
+  0xf534ddc0,
+  0xdb629599,
+  0x3c439041,
+]);
+
+/**
+ * sin(x + quarter pi / 2) of any f32 x = m 2^e: of x 2 / pi, the bits above 4 do not matter, and 64 of those below are
+ * enough. Source: Payne and Hanek 1983, Radian reduction for trigonometric functions
+ */
+function farSine(x: f64, quarter: i64): f64 {
+  if (abs(x) <= 1048576) return f64x2.extract_lane(sine(f64x2.splat(x), quarter), 0);
+  const bits = reinterpret<u32>(<f32> x), exponent = (bits >> 23) & 255;
+  if (exponent == 255) return NaN;
+  const m = <u64> ((bits & 0x7fffff) | 0x800000), position = exponent - 120, shift = <u64> (position & 31);
+  const at = TWO_OVER_PI + ((<usize> position >> 5) << 2);
+  const window = (<u64> load<u32>(at) << 32) | <u64> load<u32>(at, 4);
+  const product = m * ((window << shift) | ((<u64> load<u32>(at, 8) << shift) >> 32)); // 2^62 is a quarter turn
+  const quarters = <i64> ((product + 0x2000000000000000) >> 62);
+  const rest = <f64> <i64> (product - (<u64> quarters << 62)) * 3.4061215800865545e-19; // times pi / 2 / 2^62
+  const isNegative = bits >> 31 != 0;
+  const turned = sine(
+    f64x2.splat(isNegative ? -rest : rest),
+    isNegative ? quarter - quarters : quarter + quarters,
+  );
+  return f64x2.extract_lane(turned, 0);
+}
+
+/** sin(x + quarter pi / 2), of any x. */
 function sineOf(x: v128, quarter: i32): v128 {
   const inside = f64x2.le(f64x2.abs(x), f64x2.splat(1048576));
   if (i64x2.all_true(inside)) return sine(x, quarter);
-  const a = f64x2.extract_lane(x, 0), b = f64x2.extract_lane(x, 1);
-  const first = quarter ? NativeMath.cos(a) : NativeMath.sin(a);
-  return f64x2.replace_lane(f64x2.splat(first), 1, quarter ? NativeMath.cos(b) : NativeMath.sin(b));
+  const first = farSine(f64x2.extract_lane(x, 0), quarter);
+  return f64x2.replace_lane(f64x2.splat(first), 1, farSine(f64x2.extract_lane(x, 1), quarter));
 }
 
 /** (e^2x - 1) / (e^2x + 1). */
