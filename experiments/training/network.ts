@@ -17,7 +17,7 @@ import type { ImageSize } from "../../viz/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { networkInWords } from "../settings/model_setting.ts";
+import { ownModel } from "../settings/model_setting.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import { variantName } from "../settings/variant.ts";
 import type { TrainingConfig } from "../settings/training.ts";
@@ -92,11 +92,10 @@ export function makeNetwork(
   const options = modelOptions(config, source.shape, source.classes);
   const model = distilled ? makeStudent(distilled.teacher, options, initial) : createModel(options, initial);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
+    const given = ownModel(config.model)?.file ?? `--filters ${config.filters}`;
     throw new ConfigError(
-      `Cannot use --optimizer muon with ${
-        networkInWords(config)
-      }: it is for convolutions of 3x3 between at least ` +
-        "8 channels, and there is none (use adamw)",
+      `Cannot use --optimizer muon with ${given}: it is for convolutions of 3x3 between at least 8 channels, and there is ` +
+        "none (use adamw)",
     );
   }
   const prepared = distilled &&

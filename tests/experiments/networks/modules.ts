@@ -13,7 +13,7 @@ export function mlp({ body = "", velocity, options = "{ hidden: 16, activation: 
   readonly options?: string;
 } = {}): string {
   return `
-import { concat, gelu, LabelEmbedding, Linear, Module, reshape, type Shape, type Tensor } from "${library}";
+import { add, concat, full, gelu, LabelEmbedding, Linear, Module, reshape, type Shape, type Tensor } from "${library}";
 import { flat } from "./flat.ts";
 
 export const options = ${options};
@@ -23,6 +23,7 @@ export default class Mlp extends Module {
   outer: Linear;
   labels: LabelEmbedding | undefined;
   #activation: string;
+  #constant: Tensor;
 
   constructor(
     { hidden = 16, activation = "gelu", shape, classes }:
@@ -34,12 +35,13 @@ export default class Mlp extends Module {
     this.outer = new Linear(hidden, size);
     this.labels = classes > 0 ? new LabelEmbedding({ classes, tEmb: hidden }) : undefined;
     this.#activation = activation;
+    this.#constant = full([hidden], 0.5);
     ${body}
   }
 
   ${
     velocity ?? `velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    const h = this.inner.forward(concat([flat(x), reshape(t, [t.size, 1])], 1));
+    const h = add(this.inner.forward(concat([flat(x), reshape(t, [t.size, 1])], 1)), this.#constant);
     const labelled = this.labels ? this.labels.forward(h, condition) : h;
     return reshape(this.outer.forward(this.#activation === "gelu" ? gelu(labelled) : labelled), x.shape);
   }`
