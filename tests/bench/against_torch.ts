@@ -1,6 +1,6 @@
 /**
  * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library, then PyTorch
- * eager on the same machine, on the work of `three_convs.ts`, the networks and MLP mixers. Flags: `--json`, `--device`,
+ * eager on the same machine, on the work of `three_convs.ts`, single convolutions, the networks and MLP mixers. Flags: `--json`, `--device`,
  * `--repetitions N`, `--threads N` of both, `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
  *
  * Python is `python3`, or the one that BENCH_PYTHON names; `--allow-run` must then name it, too.
@@ -11,6 +11,7 @@ import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from 
 import { mixerWidths, mixerWorks } from "./mixer.ts";
 import { cases, networkWorks } from "./networks.ts";
 import { readReport, type Report, Reporter } from "./report.ts";
+import { batchSize, singleConvolutions, singleConvolutionWorks } from "./single_convs.ts";
 import { ourThreeConvolutions } from "./three_convs.ts";
 import { type Measurement, timeInTurn, type Work } from "./timing.ts";
 
@@ -52,6 +53,8 @@ async function measureTorch(): Promise<Report> {
     fileURLToPath(import.meta.resolve(`./${source}`)),
     `--cases=${JSON.stringify(cases)}`,
     `--mixers=${JSON.stringify(mixerWidths)}`,
+    `--convolutions=${JSON.stringify(singleConvolutions)}`,
+    `--convolution-batch=${batchSize}`,
     `--threads=${threads}`,
     `--repetitions=${repetitions}`,
     `--device=${torchDevice}`,
@@ -65,6 +68,7 @@ async function measureOurs(device: Device): Promise<Measurement[]> {
   const { ours } = await ourThreeConvolutions(device);
   const time = (works: readonly Work[]) => timeInTurn(works, repetitions);
   const found = await time([ours.train, ours.forward]);
+  for (const work of singleConvolutionWorks(device)) found.push(...await time([work]));
   for (const c of cases) found.push(...await time(networkWorks(device, c)));
   for (const width of mixerWidths) found.push(...await time(mixerWorks(device, width)));
   return found;

@@ -113,10 +113,29 @@ def time_network(name, model, optimizer, x, more, args):
         yield time_runs(full, len(x), step, x.device, args.repetitions)
 
 
+def time_convolution(name, channels, size, kernel, stride, groups, device, args):
+    """Steps of a convolution: forward, and the gradients of x, weight and bias."""
+    layout = torch.channels_last if args.channels_last else torch.contiguous_format
+    x = torch.randn(args.convolution_batch, channels, size, size, device=device)
+    x = x.contiguous(memory_format=layout).requires_grad_()
+    conv = nn.Conv2d(
+        channels, channels, kernel, stride=stride, padding=kernel // 2, groups=groups
+    ).to(device, memory_format=layout)
+    slope = torch.randn_like(conv(x))
+
+    def step():
+        torch.autograd.grad(conv(x), [x, conv.weight, conv.bias], slope)
+
+    return time_runs(name, len(x), step, x.device, args.repetitions)
+
+
 def measure(args, device):
     x = torch.randn(32, 32, 28, 28, device=device)
     name = "three 3x3 convolutions, batch 32"
     yield from time_network(name, ThreeConvolutions(32), torch.optim.Adam, x, (), args)
+
+    for convolution in args.convolutions:
+        yield time_convolution(**convolution, device=device, args=args)
 
     networks = runpy.run_path(str(NETWORKS))
     for case in args.cases:
@@ -138,6 +157,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=json.loads, default=[])
     parser.add_argument("--mixers", type=json.loads, default=[])
+    parser.add_argument("--convolutions", type=json.loads, default=[])
+    parser.add_argument("--convolution-batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
