@@ -21,15 +21,18 @@ def draw(rng):
         if rng.random() < 0.25:  # depthwise, with one or more outputs per channel
             groups = inputs
             outputs = inputs * rng.randint(1, 2)
+        many = rng.random() < 0.15  # channels for which transforms pay
+        if many:
+            groups, inputs, outputs = 1, rng.randint(5, 20), rng.randint(5, 20)
         kernel = [rng.randint(1, 7), rng.randint(1, 7)]
         if rng.random() < 0.5:
             kernel[1] = kernel[0]
         pair = lambda low, high: [rng.randint(low, high) for _ in range(2)]
-        plain = rng.random() < 0.2
+        plain = many or rng.random() < 0.2
         options = {
             "stride": [1, 1] if plain else pair(1, 3),
             "padding": pair(0, 1 + max(kernel)),
-            "dilation": [1, 1] if plain else pair(1, 3),
+            "dilation": pair(1, 2) if many else [1, 1] if plain else pair(1, 3),
             "groups": groups,
         }
         image = [rng.randint(1, 12), rng.randint(1, 15)]
@@ -38,13 +41,15 @@ def draw(rng):
             options["outputPadding"] = [rng.randrange(s) for s in options["stride"]]
         weight = [inputs, outputs // groups] if transposed else [outputs, inputs // groups]
         case = {"transposed": transposed, "options": options}
-        shapes = {"x": [rng.randint(1, 3), inputs, *image], "w": [*weight, *kernel]}
+        batch = rng.randint(2, 9) if many else rng.randint(1, 3)
+        shapes = {"x": [batch, inputs, *image], "w": [*weight, *kernel]}
         shapes["bias"] = [outputs]
         try:
             result = run(case, *(torch.zeros(s, device="meta") for s in shapes.values()))
         except RuntimeError:  # the kernel is larger than the padded image, or nothing is left
             continue
-        if 0 < result.numel() <= 2000 and torch.Size(shapes["x"]).numel() <= 2000:
+        most = max(result.numel(), torch.Size(shapes["x"]).numel())
+        if result.numel() > 0 and most <= (20000 if many else 2000):
             return case, shapes
 
 

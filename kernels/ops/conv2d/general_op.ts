@@ -36,7 +36,10 @@ const multiplyAdds = ({ N, K, D, R, S, P, Q }: Dims) => N * K * D * R * S * P * 
 const unit = { strideH: 1, strideW: 1, paddingH: 0, paddingW: 0, dilationH: 1, dilationW: 1, groups: 1 };
 const strided = { ...unit, strideH: 2, strideW: 3, paddingH: 2, paddingW: 1 };
 const dilated = { ...unit, dilationH: 2, dilationW: 3, paddingH: 1, paddingW: 4, groups: 2 };
-/** As deep as no slice of a tile, one channel per group, one of everything, and a kernel of which rows read nothing. */
+/**
+ * As deep as no slice of a tile, one channel per group, one of everything, a kernel of which rows read nothing, and one
+ * that is larger than the image and its result.
+ */
 const sampled = [
   { x: [2, 4, 6, 7], w: [6, 4, 3, 2], ...strided },
   { x: [1, 6, 9, 8], w: [10, 3, 3, 3], ...dilated },
@@ -45,6 +48,7 @@ const sampled = [
   { x: [1, 1, 1, 1], w: [1, 1, 1, 1], ...unit },
   { x: [1, 2, 2, 3], w: [5, 2, 1, 2], ...unit, strideH: 3, paddingH: 2, paddingW: 5 },
   { x: [3, 19, 3, 3], w: [13, 19, 2, 2], ...unit, strideH: 2 },
+  { x: [4, 14, 4, 10], w: [20, 14, 6, 4], ...unit, paddingH: 1, paddingW: 6, dilationW: 2 },
 ].map(({ x, w, ...attributes }) => {
   const [N, , H, W] = x, [K, , R, S] = w;
   const { P, Q } = convolvedSize({ H, W, R, S, ...attributes });

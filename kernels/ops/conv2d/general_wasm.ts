@@ -126,10 +126,11 @@ interface RepeatedAxis {
   readonly step: number;
 }
 
-/** The axis as repeated. A transpose is turned: its taps are counted from the last one. */
+/** The axis as repeated, at least as long as the kernel. A transpose is turned: taps are counted from the last one. */
 function repeated({ source, target, taps, step, origin }: Axis): RepeatedAxis {
-  const first = step < 0 ? origin + step * (taps - 1) : origin, last = first + Math.abs(step) * (taps - 1);
-  return { n: Math.max(source, source - first, target, target + last), origin: first, step: Math.abs(step) };
+  const pixels = Math.abs(step), reach = pixels * (taps - 1), first = step < 0 ? origin - reach : origin;
+  const n = Math.max(source, source - first, target, target + first + reach, reach + 1);
+  return { n, origin: first, step: pixels };
 }
 
 /** Longest axis for Fourier transforms, which need a cache. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { conv2d, gradients, multiply, sum, tensor } from "../../../kernels/mod.ts";
+import { conv2d, convTranspose2d, gradients, multiply, sum, tensor } from "../../../kernels/mod.ts";
 import { registry } from "../../../kernels/op.ts";
+import { Conv2d, ConvTranspose2d } from "../../../models/mod.ts";
 import { assertConvolves, convolutionCases } from "../../convolution_vectors.ts";
 import { testWithVectors } from "../../models/vectors.ts";
-import { testOnCpus } from "../../testing.ts";
+import { assertClose, testOnCpus } from "../../testing.ts";
 import { oracle, randomTensor } from "../oracle.ts";
 
 testWithVectors("conv2d() and convTranspose2d() are PyTorch's", "convolutions", async (vectors) => {
@@ -62,5 +63,24 @@ testOnCpus(
         });
       }
     }
+  },
+);
+
+testOnCpus(
+  "Conv2d and ConvTranspose2d take the options of their ops, and by default keep or double the size",
+  async () => {
+    const x = randomTensor(1, [2, 6, 7, 8]);
+    const options = { stride: [2, 1], dilation: [1, 2], groups: 3 } as const;
+    const conv = new Conv2d(6, 9, [3, 5], options),
+      up = new ConvTranspose2d(6, 3, 4, { stride: 3, padding: 1, groups: 3 });
+    const expected = conv2d(x, conv.weight, conv.bias, { ...options, padding: [1, 4] });
+    assertClose(await conv.forward(x).read(), await expected.read(), 0);
+    const raised = convTranspose2d(x, up.weight, up.bias, { stride: 3, padding: 1, groups: 3 });
+    assertClose(await up.forward(x).read(), await raised.read(), 0);
+    const sizes = [conv, up, new Conv2d(6, 2, 5), new ConvTranspose2d(6, 2)].map((layer) =>
+      layer.forward(x).shape
+    );
+    assert.deepEqual(sizes, [[2, 9, 4, 8], [2, 3, 20, 23], [2, 2, 7, 8], [2, 2, 14, 16]]);
+    assert.deepEqual([conv.weight.shape, up.weight.shape], [[9, 2, 3, 5], [6, 1, 4, 4]]);
   },
 );
