@@ -249,7 +249,7 @@ export function conv2d(
     : bias;
   const { strideH, strideW, paddingH: padding, paddingW, dilationH, dilationW, groups } = dims;
   const isPlain = Math.max(strideH, strideW, dilationH, dilationW, groups) === 1 && padding === paddingW &&
-    padding < Math.min(...w.shape.slice(2));
+    w.shape[2] === w.shape[3] && padding < w.shape[2];
   if (isPlain) {
     return residual
       ? convolutionAdd(x, w, rows, residual, { padding })
