@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** Files and folders that the commands of CONTRIBUTING.md may need. */
 const copied = [
   ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "web", "checkpoints"],
-  ...["tests", "tools", "examples"],
+  ...["tests", "tools", "examples", "playground"],
 ];
 
 /** Code blocks of a Markdown text: language and content. */

@@ -32,6 +32,16 @@ const hints: Partial<Record<PlaygroundSettings["step"], string>> = {
   follow: "Click; or move with the arrow keys and press Enter.",
 };
 
+/** What the plane shows, for those who do not see it. */
+const descriptions: Readonly<Record<PlaygroundSettings["step"], string>> = {
+  watch: "Dots on their way from noise to data",
+  pair: "A noise dot, a data dot, the line between and its velocity",
+  average: "All lines through a place, their mean and the network's arrow",
+  follow: "Dropped dots, their straight lessons and their trajectories",
+  few: "Dots and the solver's steps that lead them",
+  digits: "",
+};
+
 /** Pointer and keys on the plane. */
 export class PlanePointer {
   readonly #plane: PlaneCanvas;
@@ -64,6 +74,7 @@ export class PlanePointer {
     if (mode.step !== this.#mode.step) this.#plane.state.look = undefined;
     this.#mode = mode;
     byId("plane-keys").textContent = hints[mode.step] ?? "";
+    this.#canvas.setAttribute("aria-label", descriptions[mode.step]);
     document.documentElement.toggleAttribute("data-pen", mode.drawing || mode.step === "average");
     this.#showStrokes();
   }
