@@ -250,8 +250,8 @@ const refused: Readonly<Record<string, () => unknown>> = {
     conv2d(image(), weights(), undefined, { stride: 2, padding: 1, residual: zeros([1, 4, 1, 1]) }),
   "Cannot run convTranspose2d: w f32[3, 3, 3, 2] takes 3 channels (expected 2, as x f32[1, 2, 4, 4] has)":
     () => convTranspose2d(image(), zeros([3, 3, 3, 2])),
-  "Cannot run convTranspose2d: outputPadding is 2 (expected less than the stride, 2)": () =>
-    convTranspose2d(image(), zeros([2, 3, 3, 3]), undefined, { outputPadding: 2 }),
+  "Cannot run convTranspose2d: outputPadding is 2,0 (expected less than the stride, 2)": () =>
+    convTranspose2d(image(), zeros([2, 3, 3, 3]), undefined, { outputPadding: [2, 0] }),
   "Cannot run convTranspose2d: padding leaves -1 x 1 pixels of the result (expected at least 1 x 1)": () =>
     convTranspose2d(image(), zeros([2, 3, 3, 3]), undefined, { padding: [5, 4] }),
   "Cannot transpose f32[2] (expected at least two axes)": () => transpose(x()),

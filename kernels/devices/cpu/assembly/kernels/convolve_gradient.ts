@@ -235,11 +235,13 @@ export function convolveGradientParts(
         }
       }
       const result = workspace + ((<usize> ((task * groups + g) * K * depth)) << 2);
-      for (let k = 0; k < K; k++) {
-        for (let t = 0; t < depth; t++) {
-          const step = k / channels * across + t / at;
-          const from = sums + (<usize> step) * SUMS + ((<usize> (k % channels * at + t % at)) << 4);
-          store<f32>(result + ((<usize> (k * depth + t)) << 2), total(v128.load(from)));
+      for (let step = 0; step < steps; step++) {
+        const k = step / across * channels, t = step % across * at;
+        for (let i = 0; i < min(channels, K - k); i++) {
+          for (let j = 0; j < min(at, depth - t); j++) {
+            const from = sums + (<usize> step) * SUMS + ((<usize> (i * at + j)) << 4);
+            store<f32>(result + ((<usize> ((k + i) * depth + t + j)) << 2), total(v128.load(from)));
+          }
         }
       }
     }
