@@ -1,6 +1,7 @@
 /**
  * Prints how much the figures of samples move with the training seed, the sampling seed and the guidance: given runs
- * that differ in their seed alone, as three of `deno task train:residual --seed N`. Guidance is varied on the first.
+ * that differ in their seed alone, as three of `deno task train:residual --seed N`. Guidance is varied on the first. One
+ * run shows the rest.
  *
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-net --allow-env --allow-sys \
  * tests/bench/seeds.ts runs/A runs/B runs/C`
@@ -73,7 +74,9 @@ const rows = figures.map((figure) => {
     figure,
     shown(figure, mean(values.flat())),
     // The means over sampling seeds still hold some of their variance, which is not the training's.
-    shown(figure, Math.sqrt(Math.max(0, between ** 2 - within ** 2 / samplingSeeds.length))),
+    values.length > 1
+      ? shown(figure, Math.sqrt(Math.max(0, between ** 2 - within ** 2 / samplingSeeds.length)))
+      : "-",
     shown(figure, within),
     shown(figure, (high - low) / 2 / 1.96),
   ];
