@@ -201,8 +201,8 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
   const batches = [a, b].map((x) => x.shape.slice(0, -2));
   const batch = broadcastShapes(batches[0], batches[1]);
   if (inRows && sizeOf(batches[1]) === 1) {
-    const [K] = a.shape.slice(-1);
-    const y = product(reshape(a, [1, a.size / K || 0, K]), reshape(b, [1, ...b.shape.slice(-2)]));
+    const [rows, K] = [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!];
+    const y = product(reshape(a, [1, rows, K]), reshape(b, [1, ...b.shape.slice(-2)]));
     return reshape(y, [...batch, a.shape.at(-2)!, y.shape[2]]);
   }
   // The kernels handle full batches and single matrices; others are expanded first.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { init, type Shape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import { type Shape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import {
   countParameters,
   createModel,
@@ -16,8 +16,7 @@ import {
   stateOf,
 } from "../../../models/mod.ts";
 import { add, reshape } from "../../../kernels/mod.ts";
-
-await init({ device: "cpu" });
+import { testOnCpu } from "../../testing.ts";
 
 const shape = [1, 2, 3] as const;
 
@@ -46,7 +45,7 @@ const settings = {
   classes: 2,
 } satisfies OwnModelOptions;
 
-Deno.test("createModel() makes a network of one's own from the seed, like those of the library", async () => {
+testOnCpu("createModel() makes a network of one's own from the seed, like those of the library", async () => {
   const weights = async (seed: number) =>
     [...(await stateOf(createModel(settings, seed))).values()].map(({ data }) => [...data]);
   assert.deepEqual(await weights(1), await weights(1));
@@ -56,14 +55,14 @@ Deno.test("createModel() makes a network of one's own from the seed, like those 
   assert.deepEqual([model.shape, noneOf(model), optionsOf(model)?.classes], [shape, 2, 2]);
 });
 
-Deno.test("createModel() takes a class, a function and an arrow function", () => {
+testOnCpu("createModel() takes a class, a function and an arrow function", () => {
   const makers = [Labelled, function (options: never) {
     return new Labelled(options);
   }, (options: never) => new Labelled(options)];
   for (const make of makers) assert.ok(createModel({ ...settings, make }) instanceof Labelled);
 });
 
-Deno.test("a network of one's own is told 'none' without a condition, and can be guided", async () => {
+testOnCpu("a network of one's own is told 'none' without a condition, and can be guided", async () => {
   const model = createModel(settings, 3);
   const [x, t] = [zeros([2, ...shape]), zeros([2])];
   const none = tensor(Uint32Array.of(2, 2));
@@ -79,7 +78,7 @@ Deno.test("a network of one's own is told 'none' without a condition, and can be
   );
 });
 
-Deno.test("the path and the prediction of a network of one's own are those of its options", async () => {
+testOnCpu("the path and the prediction of a network of one's own are those of its options", async () => {
   const [x, t] = [zeros([1, ...shape]), tensor(Float32Array.of(0.25))];
   const [velocity, data] = [createModel(settings, 1), createModel({ ...settings, prediction: "data" }, 1)];
   const [v, x1] = [await data.velocity(x, t).read(), await velocity.velocity(x, t).read()];
@@ -88,73 +87,79 @@ Deno.test("the path and the prediction of a network of one's own are those of it
   assert.ok(createModel({ ...settings, path: "cosine" }).path);
 });
 
-Deno.test("saveCheckpoint() and loadCheckpoint() keep a network of one's own, its options and its shape", async () => {
-  class Scaled extends Labelled {
-    constructor(options: { shape: Shape; classes: number; scale: number; widths: number[] }) {
-      assert.deepEqual([options.scale, options.widths], [0.5, [1, 2]]);
-      super(options);
+testOnCpu(
+  "saveCheckpoint() and loadCheckpoint() keep a network of one's own, its options and its shape",
+  async () => {
+    class Scaled extends Labelled {
+      constructor(options: { shape: Shape; classes: number; scale: number; widths: number[] }) {
+        assert.deepEqual([options.scale, options.widths], [0.5, [1, 2]]);
+        super(options);
+      }
     }
-  }
-  const options = { scale: 0.5, widths: [1, 2] };
-  const digest = "0123456789abcdef".repeat(4);
-  const model = createModel({ ...settings, make: Scaled, digest, options, path: "cosine" }, 5);
-  const normalization = { scale: 2, shift: -1 };
-  const bytes = await saveCheckpoint(model, { normalization });
-  const { model: again, info, shape: drawn } = loadCheckpoint(bytes, "file", { make: Scaled });
-  assert.deepEqual(await stateOf(again), await stateOf(model));
-  assert.deepEqual(info.config, { ...optionsOf(model), make: undefined });
-  assert.deepEqual(drawn, shape);
-  assert.deepEqual(await saveCheckpoint(again), bytes);
-  assert.throws(() => loadCheckpoint(bytes, "file"), {
-    name: "CheckpointError",
-    message:
-      /^Cannot load file: its network labelled is not one of the library's \(expected its class or function/,
-  });
-  assert.throws(() => loadCheckpoint(bytes, "file", { make: Linear as never }), /Cannot make/);
-});
+    const options = { scale: 0.5, widths: [1, 2] };
+    const digest = "0123456789abcdef".repeat(4);
+    const model = createModel({ ...settings, make: Scaled, digest, options, path: "cosine" }, 5);
+    const normalization = { scale: 2, shift: -1 };
+    const bytes = await saveCheckpoint(model, { normalization });
+    const { model: again, info, shape: drawn } = loadCheckpoint(bytes, "file", { make: Scaled });
+    assert.deepEqual(await stateOf(again), await stateOf(model));
+    assert.deepEqual(info.config, { ...optionsOf(model), make: undefined });
+    assert.deepEqual(drawn, shape);
+    assert.deepEqual(await saveCheckpoint(again), bytes);
+    assert.throws(() => loadCheckpoint(bytes, "file"), {
+      name: "CheckpointError",
+      message:
+        /^Cannot load file: its network labelled is not one of the library's \(expected its class or function/,
+    });
+    assert.throws(() => loadCheckpoint(bytes, "file", { make: Linear as never }), /Cannot make/);
+  },
+);
 
-Deno.test("saveCheckpoint() takes a module that the library has not made, with its config", async () => {
+testOnCpu("saveCheckpoint() takes a module that the library has not made, with its config", async () => {
   const { make: _, ...config } = settings;
   const bytes = await saveCheckpoint(new Labelled(settings), { config });
   const { model, shape: drawn } = loadCheckpoint(bytes, "file", { make: Labelled });
   assert.deepEqual([namedParameters(model).size, drawn], [3, shape]);
 });
 
-Deno.test("createModel() and saveCheckpoint() refuse settings of networks of one's own in one line", async () => {
-  const mistakes: readonly (readonly [object, RegExp])[] = [
-    [{ make: undefined }, /^Cannot make the network labelled: it is not one of the library's/],
-    [{ make: "Labelled" }, /^Cannot make a network: make is Labelled \(expected the class of a network/],
-    [{ make: () => Promise.resolve() }, /its function returned a promise \(expected a network/],
-    [
-      { make: () => ({ velocity: (x: Tensor) => x }) },
-      /it made an object of type Object \(expected a Module/,
-    ],
-    [{ make: () => new Linear(1, 1) }, /it made a Module without velocity\(\) \(expected a Module/],
-    [{ name: "" }, /^Cannot make a network: name is {2}\(expected a line of text/],
-    [{ digest: "12" }, /digest is 12 \(expected 64 hex digits/],
-    [{ options: { x: {} } }, /the option x is an object of type Object \(expected a number/],
-    [{ shape: [1, 2] }, /shape is an array \(expected \[C, H, W\]/],
-    [{ classes: -1 }, /classes is -1 \(expected a whole number of at least 0/],
-    [{ filters: [8] }, /^Unknown setting "filters" of a network of your own/],
-  ];
-  for (const [mistake, message] of mistakes) {
-    assert.throws(() => createModel({ ...settings, ...mistake } as OwnModelOptions), {
-      name: "TypeError",
-      message,
+testOnCpu(
+  "createModel() and saveCheckpoint() refuse settings of networks of one's own in one line",
+  async () => {
+    const mistakes: readonly (readonly [object, RegExp])[] = [
+      [{ make: undefined }, /^Cannot make the network labelled: it is not one of the library's/],
+      [{ make: "Labelled" }, /^Cannot make a network: make is Labelled \(expected the class of a network/],
+      [{ make: () => Promise.resolve() }, /its function returned a promise \(expected a network/],
+      [
+        { make: () => ({ velocity: (x: Tensor) => x }) },
+        /it made an object of type Object \(expected a Module/,
+      ],
+      [{ make: () => new Linear(1, 1) }, /it made a Module without velocity\(\) \(expected a Module/],
+      [{ name: "" }, /^Cannot make a network: name is {2}\(expected a line of text/],
+      [{ digest: "12" }, /digest is 12 \(expected 64 hex digits/],
+      [{ options: { x: {} } }, /the option x is an object of type Object \(expected a number/],
+      [{ shape: [1, 2] }, /shape is an array \(expected \[C, H, W\]/],
+      [{ classes: -1 }, /classes is -1 \(expected a whole number of at least 0/],
+      [{ filters: [8] }, /^Unknown setting "filters" of a network of your own/],
+    ];
+    for (const [mistake, message] of mistakes) {
+      assert.throws(() => createModel({ ...settings, ...mistake } as OwnModelOptions), {
+        name: "TypeError",
+        message,
+      });
+    }
+    const wrong = createModel({
+      ...settings,
+      make: class extends Labelled {
+        override velocity = (x: Tensor) => add(reshape(x, [x.size]), 1);
+      },
     });
-  }
-  const wrong = createModel({
-    ...settings,
-    make: class extends Labelled {
-      override velocity = (x: Tensor) => add(reshape(x, [x.size]), 1);
-    },
-  });
-  assert.throws(() => wrong.velocity(zeros([2, ...shape]), zeros([2])), {
-    name: "ShapeError",
-    message: /returned f32\[12\]/,
-  });
-  await assert.rejects(
-    saveCheckpoint(new Labelled(settings)),
-    /neither createModel\(\) nor loadCheckpoint\(\) made the model/,
-  );
-});
+    assert.throws(() => wrong.velocity(zeros([2, ...shape]), zeros([2])), {
+      name: "ShapeError",
+      message: /returned f32\[12\]/,
+    });
+    await assert.rejects(
+      saveCheckpoint(new Labelled(settings)),
+      /neither createModel\(\) nor loadCheckpoint\(\) made the model/,
+    );
+  },
+);
