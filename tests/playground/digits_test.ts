@@ -8,8 +8,6 @@ import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { inflateSync } from "npm:fflate@0.8.3";
 import * as flow from "../../web/mod.ts";
 
-await openDevice(flow, 1);
-
 const read = (name: string) =>
   Deno.readFile(new URL(`../../checkpoints/${name}.safetensors`, import.meta.url));
 const { train, test } = await loadDataset();
@@ -48,6 +46,7 @@ Deno.test("unpackedDigits() gives back what packedDigits() packs", () => {
 });
 
 Deno.test("the checkpoint of the page draws digits that its judge recognises, and paint changes where it leads", async () => {
+  await openDevice(flow, 1);
   const training = new DigitsTraining(flow, data, { start: "checkpoint", seed: 1 });
   const { side, times, many, one, whole, nearest, seen } = await training.draw(pause);
   assert.deepEqual([side, times.length, many.length], [28, 11, 11 * 7840]);
@@ -68,6 +67,7 @@ Deno.test("the checkpoint of the page draws digits that its judge recognises, an
 });
 
 Deno.test("a training of digits takes steps, measures other images, and saves what `sample` opens", async () => {
+  await openDevice(flow, 1);
   for (const start of ["checkpoint", "blank14"] as const) {
     const training = new DigitsTraining(flow, data, { start, seed: 1 });
     const before = await training.heldOut();
