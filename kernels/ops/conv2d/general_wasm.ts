@@ -35,87 +35,35 @@ function reachOf({ target, taps, step, origin, stride, spread }: Axis): { low: n
   return low <= high ? { low, length: high - low + 1 } : { low: 0, length: 0 };
 }
 
-/** Both axes of a convolution. */
-interface Axes {
-  readonly vertical: Axis;
-  readonly horizontal: Axis;
+/** Both axes of a convolution, the vertical one first. */
+type Axes = readonly [vertical: Axis, horizontal: Axis];
+
+/** What describes the axes by name, with V for the vertical one and H for the horizontal one. */
+function argumentsOf<Name extends string>([vertical, horizontal]: readonly Readonly<Record<Name, number>>[]) {
+  const named = (axis: Readonly<Record<Name, number>>, letter: string) =>
+    Object.entries(axis).map(([name, value]) => [name + letter, value]);
+  return Object.fromEntries([...named(vertical, "V"), ...named(horizontal, "H")]) as Readonly<
+    Record<`${Name}${"V" | "H"}`, number>
+  >;
 }
 
-/** The arguments of direct kernels that describe the axes. */
-function directAxes({ vertical, horizontal }: Axes) {
-  const [v, h] = [reachOf(vertical), reachOf(horizontal)];
-  return {
-    sourceV: vertical.source,
-    targetV: vertical.target,
-    tapsV: vertical.taps,
-    stepV: vertical.step,
-    originV: vertical.origin,
-    strideV: vertical.stride,
-    spreadV: vertical.spread,
-    lowV: v.low,
-    lengthV: v.length,
-    sourceH: horizontal.source,
-    targetH: horizontal.target,
-    tapsH: horizontal.taps,
-    stepH: horizontal.step,
-    originH: horizontal.origin,
-    strideH: horizontal.stride,
-    spreadH: horizontal.spread,
-    lowH: h.low,
-    lengthH: h.length,
-  };
-}
-
-/** The axes of a convolution from x to y; plain ones have `padding` alone. */
-function forwardAxes({ H, W, P, Q, R, S, padding, ...dims }: Dims): Axes {
+/** The axes of a convolution from x to y, and those of its transpose, from y to x; plain ones have `padding` alone. */
+function axesOf(
+  { H, W, P, Q, R, S, padding, ...dims }: Dims,
+): { readonly forward: Axes; readonly transposed: Axes } {
   const { paddingH = padding, paddingW = padding, strideH = 1, strideW = 1, dilationH = 1, dilationW = 1 } =
     dims;
-  return {
-    vertical: {
-      source: H,
-      target: P,
-      taps: R,
-      step: dilationH,
-      origin: -paddingH,
-      stride: strideH,
-      spread: 1,
-    },
-    horizontal: {
-      source: W,
-      target: Q,
-      taps: S,
-      step: dilationW,
-      origin: -paddingW,
-      stride: strideW,
-      spread: 1,
-    },
-  };
-}
-
-/** The axes of its transpose, from y to x. */
-function transposedAxes({ H, W, P, Q, R, S, padding, ...dims }: Dims): Axes {
-  const { paddingH = padding, paddingW = padding, strideH = 1, strideW = 1, dilationH = 1, dilationW = 1 } =
-    dims;
-  return {
-    vertical: {
-      source: P,
-      target: H,
-      taps: R,
-      step: -dilationH,
-      origin: paddingH,
-      stride: 1,
-      spread: strideH,
-    },
-    horizontal: {
-      source: Q,
-      target: W,
-      taps: S,
-      step: -dilationW,
-      origin: paddingW,
-      stride: 1,
-      spread: strideW,
-    },
-  };
+  const forward = (x: number, y: number, taps: number, stride: number, pad: number, step: number): Axis => ({
+    ...{ source: x, target: y, taps, step, origin: -pad, stride, spread: 1 },
+  });
+  const [v, h] = [
+    forward(H, P, R, strideH, paddingH, dilationH),
+    forward(W, Q, S, strideW, paddingW, dilationW),
+  ];
+  const transposed = ({ source, target, taps, step, origin, stride }: Axis): Axis => ({
+    ...{ source: target, target: source, taps, step: -step, origin: -origin, stride: 1, spread: stride },
+  });
+  return { forward: [v, h], transposed: [transposed(v), transposed(h)] };
 }
 
 /** An axis without stride, as if repeated every n positions with the zeros between that its taps need. */
@@ -140,9 +88,10 @@ const longestAxis = 128;
  * The arguments of kernels by Fourier transforms that describe the axes; undefined if direct ones need less arithmetic:
  * transforms cost time per channel, and save most of the taps of each pair of channels.
  */
-function fourierAxes({ N, C, K, groups }: Dims, { vertical, horizontal }: Axes) {
-  const isStrided = [vertical, horizontal].some(({ stride, spread }) => stride > 1 || spread > 1);
-  const [v, h] = [repeated(vertical), repeated(horizontal)];
+function fourierAxes({ N, C, K, groups }: Dims, axes: Axes) {
+  const [vertical, horizontal] = axes;
+  const isStrided = axes.some(({ stride, spread }) => stride > 1 || spread > 1);
+  const [v, h] = axes.map(repeated);
   if (isStrided || groups > 1 || Math.max(v.n, h.n) > longestAxis) return undefined;
   const columns = (h.n >> 1) + 1, roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
   const pairs = roundUp(C, 4) * roundUp(K, 8), planes = roundUp(C, 4) + roundUp(K, 4);
@@ -151,20 +100,7 @@ function fourierAxes({ N, C, K, groups }: Dims, { vertical, horizontal }: Axes) 
   const taps = vertical.taps * horizontal.taps;
   const direct = taps * C * roundUp(K, 4) * vertical.target * roundUp(horizontal.target, 4);
   if (transformed > direct) return undefined;
-  return {
-    sourceV: vertical.source,
-    targetV: vertical.target,
-    tapsV: vertical.taps,
-    originV: v.origin,
-    stepV: v.step,
-    nV: v.n,
-    sourceH: horizontal.source,
-    targetH: horizontal.target,
-    tapsH: horizontal.taps,
-    originH: h.origin,
-    stepH: h.step,
-    nH: h.n,
-  };
+  return argumentsOf(axes.map(({ source, target, taps }, i) => ({ source, target, taps, ...[v, h][i] })));
 }
 
 /** Addresses of the source, weights, bias, addend and target, 0 for an absent one. */
@@ -189,7 +125,7 @@ function anyConvolution(
   }
   // Enough tasks for some threads; the weights of four channels are packed together.
   const splits = Math.max(1, Math.min(Math.ceil(8 / (N * groups)), K < 4 ? K : Math.ceil(K / 4)));
-  const args = { ...common, splits, ...directAxes(axes) };
+  const args = { ...common, splits, ...argumentsOf(axes.map((axis) => ({ ...axis, ...reachOf(axis) }))) };
   return [{ kernel: "convolveWeights", args }, { kernel: "convolve", args }];
 }
 
@@ -203,7 +139,7 @@ export function generalCalls(
     { source: x, w, bias, addend: residual, target: y },
     { strideG: taps * D * inGroup, strideK: taps * D, strideC: taps, turned: 0 },
     { ...dims, C: D, K: inGroup },
-    forwardAxes(dims),
+    axesOf(dims).forward,
   );
 }
 
@@ -217,7 +153,7 @@ export function transposedCalls(
     { source: y, w, bias, addend: 0, target: x },
     { strideG: taps * D * inGroup, strideK: taps, strideC: taps * D, turned: 1 },
     { ...dims, B: 1, C: inGroup, K: D },
-    transposedAxes(dims),
+    axesOf(dims).transposed,
   );
 }
 
@@ -227,14 +163,26 @@ export function generalWeightGradientCalls(
   dims: Dims,
 ): readonly WasmCall[] {
   const { N, R, S, G: runs, run, groups } = dims, C = dims.C / groups, K = dims.K / groups;
-  const axes = forwardAxes(dims), fourier = fourierAxes({ N: run, C, K, groups }, axes);
+  const axes = axesOf(dims).forward, fourier = fourierAxes({ N: run, C, K, groups }, axes);
   if (fourier) {
     // Each part has its own C x K sums, which should not outnumber the run x (C + K) transformed images.
     const parts = Math.max(1, Math.min(partsOf(run), Math.floor(run * (1 / C + 1 / K))));
     const args = { x, dy, dw, N, C, K, runs, run, parts, ...fourier };
     return [{ kernel: "fourierGradientParts", args }, { kernel: "fourierGradientSum", args }];
   }
-  const parts = partsOf(run), args = { x, dy, N, groups, C, K, runs, run, parts, ...directAxes(axes) };
+  const parts = partsOf(run),
+    args = {
+      x,
+      dy,
+      N,
+      groups,
+      C,
+      K,
+      runs,
+      run,
+      parts,
+      ...argumentsOf(axes.map((axis) => ({ ...axis, ...reachOf(axis) }))),
+    };
   return [
     { kernel: "convolveGradientParts", args },
     { kernel: "sumParts", args: { y: dw, groups: runs, parts, n: groups * K * C * R * S } },
