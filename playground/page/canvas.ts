@@ -2,6 +2,8 @@
 
 /** The colours of the page, for canvases. */
 export interface Colours {
+  /** Behind canvases. */
+  readonly card: string;
   readonly ink: string;
   readonly muted: string;
   readonly line: string;
@@ -15,6 +17,7 @@ export function pageColours(): Colours {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
   return {
+    card: of("card"),
     ink: of("ink"),
     muted: of("muted"),
     line: of("line"),
@@ -33,16 +36,42 @@ export function mixed(first: string, second: string, share: number): string {
   return `rgb(${channels.join(" ")})`;
 }
 
-/** A canvas that is as sharp as the screen; what draws on it works in CSS pixels. */
+/**
+ * A canvas that is as sharp as the screen, and is drawn again when its size or the colours change; what draws on it works
+ * in CSS pixels.
+ */
 export class SharpCanvas {
   readonly element: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
+  readonly #draw: () => void;
+  #colours = pageColours();
+  #requested = false;
 
-  /** @param onResize called when the canvas has another size, or the screen another resolution */
-  constructor(element: HTMLCanvasElement, onResize: () => void) {
+  /** @param draw draws on the canvas */
+  constructor(element: HTMLCanvasElement, draw: () => void) {
     this.element = element;
     this.#context = element.getContext("2d")!;
-    new ResizeObserver(onResize).observe(element);
+    this.#draw = draw;
+    new ResizeObserver(() => this.changed()).observe(element);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.#colours = pageColours();
+      this.changed();
+    });
+  }
+
+  /** Draws again with the next picture of the screen. */
+  changed(): void {
+    if (this.#requested) return;
+    this.#requested = true;
+    requestAnimationFrame(() => {
+      this.#requested = false;
+      this.#draw();
+    });
+  }
+
+  /** The colours of the page. */
+  get colours(): Colours {
+    return this.#colours;
   }
 
   get width(): number {

@@ -2,7 +2,7 @@
 import { byId } from "../../viz/report/page/dom.ts";
 import { classCount } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { pageColours, SharpCanvas } from "./canvas.ts";
+import { SharpCanvas } from "./canvas.ts";
 import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
 import type { OwnImages } from "./own_files.ts";
 
@@ -54,8 +54,10 @@ export class DigitsStage {
   /** Begins a training. @param own images of the reader, to train on instead of those of the page */
   begin(settings: PlaygroundSettings, running: boolean, own: OwnImages | undefined): void {
     this.#frame = this.#painted = this.#ledTo = undefined;
-    const parts = Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
-    this.#send({ act: "begin", settings, running, own, ...!this.#sent && { parts } });
+    const parts = this.#sent
+      ? undefined
+      : Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
+    this.#send({ act: "begin", settings, running, own, parts });
     this.#sent = true;
     this.#draw();
   }
@@ -166,7 +168,7 @@ export class DigitsStage {
 
   #draw(): void {
     const context = this.#grid.cleared();
-    const { ink, muted } = pageColours();
+    const { ink, muted } = this.#grid.colours;
     const width = this.#grid.width / classCount;
     context.textAlign = "left";
     context.textBaseline = "alphabetic";
@@ -222,7 +224,7 @@ export class DigitsStage {
     byId("paint-text").textContent = `paint here, at t = ${this.#paintTime.toFixed(2)}`;
     const context = this.#paint.getContext("2d")!;
     if (document.activeElement === this.#paint) {
-      context.strokeStyle = pageColours().velocity;
+      context.strokeStyle = this.#grid.colours.velocity;
       context.lineWidth = 3;
       const [x, y] = this.#pen.map((at) => at / side * this.#paint.width);
       context.strokeRect(x - 5, y - 5, 10, 10);

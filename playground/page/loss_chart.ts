@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { type Colours, label, pageColours, SharpCanvas } from "./canvas.ts";
+import { label, SharpCanvas } from "./canvas.ts";
 
 /** Means of losses over equally many steps; when there are too many, neighbours are joined. */
 export class LossCurve {
@@ -52,31 +52,20 @@ export class LossChart {
   /** The loss of a perfect network, if it is known. */
   floor: number | undefined;
   readonly #canvas: SharpCanvas;
-  #colours: Colours = pageColours();
-  #requested = false;
 
   constructor(element: HTMLCanvasElement) {
-    this.#canvas = new SharpCanvas(element, () => this.changed());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.#colours = pageColours();
-      this.changed();
-    });
+    this.#canvas = new SharpCanvas(element, () => this.#draw());
   }
 
   /** Draws again with the next picture of the screen. */
   changed(): void {
-    if (this.#requested) return;
-    this.#requested = true;
-    requestAnimationFrame(() => {
-      this.#requested = false;
-      this.#draw();
-    });
+    this.#canvas.changed();
   }
 
   #draw(): void {
     const { width, height } = this.#canvas;
     const context = this.#canvas.cleared();
-    const { muted, line, velocity, ink } = this.#colours;
+    const { muted, line, velocity, ink } = this.#canvas.colours;
     const points = this.curve.points();
     const [left, right, top, bottom] = [34, width - 8, 10, height - 22];
     const highest = Math.max(0.1, this.floor ?? 0, ...points.map(([, loss]) => loss)) * 1.05;

@@ -73,7 +73,7 @@ export type DigitsCommand =
   | {
     readonly act: "begin";
     readonly settings: PlaygroundSettings;
-    readonly parts?: Readonly<Record<string, string>>;
+    readonly parts?: Readonly<Record<string, string>> | undefined;
     /** Images of the reader, to train on instead of those of the page. */
     readonly own?: OwnImages | undefined;
     readonly running: boolean;

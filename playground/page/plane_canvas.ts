@@ -2,7 +2,7 @@
 import type { Point } from "../plane_data.ts";
 import { arrows as grid, type Moved } from "../plane_views.ts";
 import { halfSide } from "../strokes.ts";
-import { arrow, type Colours, mixed, pageColours, SharpCanvas } from "./canvas.ts";
+import { arrow, mixed, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
 import { drawDropped, drawFan, drawMiddle, drawPairs, drawTrails } from "./story_pictures.ts";
 
@@ -14,32 +14,21 @@ export class PlaneCanvas {
   readonly state: PlaneState = { step: "watch", t: 1, probe: [-0.7, -1], pair: 0, pen: false };
   readonly #canvas: SharpCanvas;
   readonly #still: boolean;
-  #colours: Colours;
-  #paper: string;
   /** The dots as they are shown: they glide to where they should be. */
   #shown: Moved | undefined;
-  #requested = false;
 
   /** @param still whether dots jump to new places instead of gliding there */
   constructor(element: HTMLCanvasElement, still: boolean) {
-    this.#canvas = new SharpCanvas(element, () => this.changed());
     this.#still = still;
-    [this.#colours, this.#paper] = [pageColours(), paperOf(element)];
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      [this.#colours, this.#paper] = [pageColours(), paperOf(element)];
-      this.changed();
+    this.#canvas = new SharpCanvas(element, () => {
+      if (this.#glide()) this.changed();
+      this.#draw();
     });
   }
 
   /** Draws again with the next picture of the screen. */
   changed(): void {
-    if (this.#requested) return;
-    this.#requested = true;
-    requestAnimationFrame(() => {
-      this.#requested = false;
-      if (this.#glide()) this.changed();
-      this.#draw();
-    });
+    this.#canvas.changed();
   }
 
   /** The place in the plane of a pixel of the canvas. */
@@ -68,10 +57,8 @@ export class PlaneCanvas {
   }
 
   #draw(): void {
-    this.#drawWith(
-      new PlanePen(this.#canvas.cleared(), this.#canvas.width, this.#colours, this.#paper),
-      this.state,
-    );
+    const { width, colours } = this.#canvas;
+    this.#drawWith(new PlanePen(this.#canvas.cleared(), width, colours), this.state);
   }
 
   get element(): HTMLCanvasElement {
@@ -80,9 +67,10 @@ export class PlaneCanvas {
 
   /** Draws the plane at a time on another canvas, a square of `side` pixels. */
   paint(context: CanvasRenderingContext2D, side: number, t: number): void {
-    context.fillStyle = this.#paper;
+    const { colours } = this.#canvas;
+    context.fillStyle = colours.card;
     context.fillRect(0, 0, side, side);
-    this.#drawWith(new PlanePen(context, side, this.#colours, this.#paper), { ...this.state, t });
+    this.#drawWith(new PlanePen(context, side, colours), { ...this.state, t });
   }
 
   #drawWith(pen: PlanePen, state: PlaneState): void {
@@ -156,9 +144,4 @@ export class PlaneCanvas {
     pen.dot(this.state.probe, 5);
     pen.context.globalAlpha = 1;
   }
-}
-
-/** The colour behind a canvas. */
-function paperOf(element: HTMLElement): string {
-  return getComputedStyle(element).backgroundColor;
 }

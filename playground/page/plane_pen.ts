@@ -33,7 +33,6 @@ export class PlanePen {
     readonly context: CanvasRenderingContext2D,
     readonly size: number,
     readonly colours: Colours,
-    readonly paper: string,
   ) {}
 
   /** A place as a pixel. */
@@ -69,7 +68,7 @@ export class PlanePen {
     const right = side > 0 ? x < this.size - needed : x < needed;
     label(this.context, text, [right ? x + 11 : x - 11, y + down], colour, {
       align: right ? "left" : "right",
-      paper: this.paper,
+      paper: this.colours.card,
     });
   }
 }

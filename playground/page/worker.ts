@@ -216,7 +216,7 @@ class BackgroundTrainer {
   }
 }
 
-/** Work whose result nobody wants any more, since the training has gone on. */
+/** Cancelled: the training has gone on. */
 class Overtaken extends Error {}
 
 function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {
