@@ -1,5 +1,5 @@
 import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
-import { parseAddress } from "../playground/settings.ts";
+import { settingsOf } from "../playground/settings.ts";
 import * as flow from "../web/mod.ts";
 import { playgroundPage } from "./build_playground.ts";
 import { checkPort } from "./mlflow.ts";
@@ -34,7 +34,7 @@ export const playgroundTask = task({
 
 /** Trains as the page does. @throws {ConfigError} if the address asks for what cannot be trained */
 async function trainAddress(address: string): Promise<void> {
-  const { settings, problems } = parseAddress(address);
+  const { settings, problems } = settingsOf(address);
   if (problems.length > 0) throw new ConfigError(`Cannot train ${address}: ${problems.join("; ")}`);
   const device = await openDevice(flow, settings.threads);
   const training = new PlaneTraining(flow, settings);

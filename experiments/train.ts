@@ -68,7 +68,7 @@ async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Dev
   });
 }
 
-/** Loads a network of one's own: the one given, or that of the run to resume. @throws {ConfigError} if they differ */
+/** Loads a custom network: the one given, or that of the run to resume. @throws {ConfigError} if they differ */
 async function loadNetworkOf(given: GivenSettings): Promise<void> {
   const { model, resume } = given;
   if (typeof resume !== "string") return await loadOwnNetwork(given);

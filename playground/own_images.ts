@@ -26,7 +26,7 @@ export function isIdx(bytes: Uint8Array): boolean {
  * @throws {PlaygroundError} if it is neither, damaged, or too large
  * Source: http://yann.lecun.com/exdb/mnist/
  */
-export function readIdx(bytes: Uint8Array, name: string): IdxContent {
+export function parseIdx(bytes: Uint8Array, name: string): IdxContent {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const rank = bytes[3];
   if (rank !== 1 && rank !== 3) {
@@ -86,7 +86,7 @@ export const noLabel = 10;
  * @param labels u8[N], each below 10; without them, images have no class
  * @throws {PlaygroundError} if there are too few images, or labels do not fit
  */
-export function splitImages(
+export function holdOut(
   images: Uint8Array,
   labels: Uint8Array | undefined,
 ): { readonly train: LabelledDigits; readonly heldOut: LabelledDigits } {

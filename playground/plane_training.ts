@@ -217,12 +217,12 @@ export class PlaneTraining {
 
   /** A digest of the weights: equal ones have equal digests. */
   async digest(): Promise<string> {
-    return digestOf(Array.from((await this.weights()).values(), ({ data }) => data));
+    return weightsDigest(Array.from((await this.weights()).values(), ({ data }) => data));
   }
 }
 
 /** A digest of numbers, 16 hex digits. Not for secrets. Source: FNV-1a by Fowler, Noll and Vo, of words, twice */
-export function digestOf(arrays: readonly Float32Array[]): string {
+export function weightsDigest(arrays: readonly Float32Array[]): string {
   let [a, b] = [0x811c9dc5, 0x9747b28c];
   for (const { buffer, byteOffset, length } of arrays) {
     for (const word of new Uint32Array(buffer, byteOffset, length)) {

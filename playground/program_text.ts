@@ -13,7 +13,7 @@ export function programText(settings: PlaygroundSettings, base = "./"): string {
   const inputs = whole ? "x, t, d" : "x, t";
   const columns = (whole ? ["t", "d"] : ["t"]).map((time) => `flow.reshape(${time}, [${time}.size, 1])`);
   const points = JSON.stringify({ data, drawn });
-  const helpers = whole ? "digestOf, exactTeacher, rateAt" : "digestOf, rateAt";
+  const helpers = whole ? "weightsDigest, exactTeacher, rateAt" : "weightsDigest, rateAt";
   const converts = prediction !== "velocity" || path !== "linear";
   return `// Trains what the playground trains at ${addressOf(settings)}
 // Save it beside mod.ts of the library, and run it: deno run --allow-read FILE.ts
@@ -49,7 +49,7 @@ const x1 = flow.tensor(points, [${pointCount}, 2]);
 ${whole ? trainingOfSteps(settings) : trainingOfVelocity(settings)}
 const mean = losses.slice(-200).reduce((sum, loss, _, { length }) => sum + loss / length, 0);
 console.log(\`loss \${mean.toFixed(4)}, the mean of the last steps\`);
-console.log(digestOf([...(await flow.stateOf(network)).values()].map(({ data }) => data)));
+console.log(weightsDigest([...(await flow.stateOf(network)).values()].map(({ data }) => data)));
 
 const field = ${converts ? "flow.predicting(network, objective.prediction, objective.path)" : "network"};
 const dots = flow.sample(field, { count: 512, shape: [2], solver: "${

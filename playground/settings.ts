@@ -155,7 +155,7 @@ export interface ParsedAddress {
  *
  * @param address such as `playground.html#data=spiral&seed=7`
  */
-export function parseAddress(address: string): ParsedAddress {
+export function settingsOf(address: string): ParsedAddress {
   const given: Record<string, string | number> = {};
   const problems: string[] = [];
   const query = address.includes("#") ? address.slice(address.indexOf("#") + 1) : address;

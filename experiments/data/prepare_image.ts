@@ -1,7 +1,7 @@
 /** Brings images of any size and colour to one: crop, antialiased scaling, grey or colour. */
 
 /** How images are prepared; by default as they are. */
-export interface Preparation {
+export interface ImagePreparation {
   /** Height and width to scale to. */
   readonly resize?: readonly [height: number, width: number] | null;
   /** What is scaled: all of an image, which may change its proportions, or the largest part in its middle that fits. */
@@ -29,7 +29,7 @@ export interface PreparedImage extends Pick<ImageView, "channels" | "height" | "
 const luma = [0.299, 0.587, 0.114];
 
 /** Prepares an image. */
-export function prepareImage(image: ImageView, { resize, crop, channels }: Preparation): PreparedImage {
+export function prepareImage(image: ImageView, { resize, crop, channels }: ImagePreparation): PreparedImage {
   const [height, width] = resize ?? [image.height, image.width];
   const C = channels ?? image.channels;
   const size = height * width;

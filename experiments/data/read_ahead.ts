@@ -1,4 +1,4 @@
-import type { ImageFile } from "./images.ts";
+import type { StoredImages } from "./images.ts";
 
 /** What the worker reads: stretches of a file. */
 export interface Stretches {
@@ -15,11 +15,11 @@ export interface Stretches {
  */
 export class ReadAhead implements Disposable {
   readonly #worker: Worker | undefined;
-  readonly #images: ImageFile;
+  readonly #images: StoredImages;
   #to = 0;
 
   /** Starts the worker, if the images are in one file. */
-  constructor(images: ImageFile) {
+  constructor(images: StoredImages) {
     this.#images = images;
     if (!images.stored) return;
     this.#worker = new Worker(new URL("./read_ahead_worker.ts", import.meta.url), { type: "module" });

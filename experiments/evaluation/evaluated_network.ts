@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { decodeSafetensors, featureCount, SafetensorsError } from "../../models/mod.ts";
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
-import { loadDataset, type LoadOptions } from "../data/load_dataset.ts";
+import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import { checkMap, usualSolver } from "../draw/flow_map.ts";
@@ -74,7 +74,7 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
 export async function networkOfCheckpoint(
   path: string,
   source: string | undefined,
-  how: LoadOptions,
+  how: DatasetOptions,
 ): Promise<EvaluatedNetwork> {
   const bytes = await readCheckpoint(path);
   const data = await loadDataset(source, how);

@@ -5,7 +5,7 @@ import { importedElsewhere, linkedModule } from "./module_sources.ts";
 import { moduleError, networkWithDigest } from "./own_network.ts";
 
 /**
- * Creates the network of a checkpoint, as `loadCheckpoint` does. One of one's own is made by the program that its run
+ * Creates the network of a checkpoint, as `loadCheckpoint` does. A custom one is made by the program that its run
  * keeps, if the user has named it.
  *
  * @throws {ConfigError} if there is no such program, or the user has not named it
@@ -28,7 +28,7 @@ export async function loadWeights(
   }
 }
 
-/** The name and the digest of a network of one's own in a checkpoint; undefined if it is another. */
+/** The name and the digest of a custom network in a checkpoint; undefined if it is another. */
 export function ownConfigIn(
   bytes: Uint8Array,
   source: string,

@@ -1,4 +1,4 @@
-/** The program of a network of one's own: its module and what it imports, as text that runs anywhere. */
+/** The program of a custom network: its module and what it imports, as text that runs anywhere. */
 
 import { stripTypeScriptTypes } from "node:module";
 import { basename, dirname, extname, relative } from "node:path";
@@ -91,7 +91,7 @@ export function decodeSources(text: string, path: string): ModuleSources {
 }
 
 /** SHA-256 of a network's program, in hex. */
-export function digestOf(sources: ModuleSources): Promise<string> {
+export function sourcesDigest(sources: ModuleSources): Promise<string> {
   return sha256(new TextEncoder().encode(encodeSources(sources)));
 }
 

@@ -4,10 +4,10 @@ import { choice, integer, integers, number, text, toggle } from "../settings/kin
 import type { OwnModel } from "../settings/model_setting.ts";
 import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../settings/setting.ts";
 
-/** The options of a network of one's own, as settings by name. */
+/** The options of a custom network, as settings by name. */
 export type OptionRows = Readonly<Record<string, Setting<OptionValue>>>;
 
-/** Names that every network is told besides its options. */
+/** Names of what every network gets besides its options. */
 const reserved = ["shape", "classes"];
 
 /**
@@ -24,7 +24,7 @@ export function optionRows(options: unknown, file: string): OptionRows {
   return Object.fromEntries(
     Object.entries(options).map(([name, given]) => {
       if (!/^[a-z][A-Za-z0-9]*$/.test(name) || reserved.includes(name)) {
-        const taken = reserved.includes(name) ? "every network is told it" : "flags need other names";
+        const taken = reserved.includes(name) ? "every network gets it" : "flags need other names";
         throw new ConfigError(
           `Cannot use ${file}: its option ${name} has no free name: ${taken} (expected one such as headCount)`,
         );

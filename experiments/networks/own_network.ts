@@ -8,16 +8,16 @@ import { modelText, ownModel } from "../settings/model_setting.ts";
 import { ConfigError } from "../settings/setting.ts";
 import {
   decodeSources,
-  digestOf,
   type ModuleSources,
   readSources,
   runSources,
+  sourcesDigest,
   withFileNames,
 } from "./module_sources.ts";
 import { isNamed, markNamed } from "./named_networks.ts";
 import { chosenOptions, type OptionRows, optionRows } from "./network_options.ts";
 
-/** A network of one's own: what its module exports. */
+/** A custom network: what its module exports. */
 export interface OwnNetwork {
   /** Its module, as settings name it. */
   readonly file: string;
@@ -42,7 +42,7 @@ const current = new Map<string, OwnNetwork>();
  */
 export async function nameNetwork(file: string): Promise<OwnNetwork> {
   const sources = sourcesIn(file);
-  markNamed(await digestOf(sources));
+  markNamed(await sourcesDigest(sources));
   return await use(file, await load(sources, file));
 }
 
@@ -88,7 +88,9 @@ export async function networkWithDigest(
     const path = join(folder, runFile.network);
     const bytes = await readIfThere(path, folder);
     const sources = bytes && decodeSources(new TextDecoder().decode(bytes), path);
-    if (sources && await digestOf(sources) === digest) return await loadNamed(sources, sources.main, path);
+    if (sources && await sourcesDigest(sources) === digest) {
+      return await loadNamed(sources, sources.main, path);
+    }
   }
   throw new ConfigError(
     `Cannot load ${checkpoint}: its network is ${name} with the digest ${
@@ -100,7 +102,7 @@ export async function networkWithDigest(
 
 /** Loads a program that the user has named, now or earlier. */
 async function loadNamed(sources: ModuleSources, file: string, path: string): Promise<OwnNetwork> {
-  if (await isNamed(await digestOf(sources))) return await load(sources, file);
+  if (await isNamed(await sourcesDigest(sources))) return await load(sources, file);
   throw new ConfigError(
     `Cannot run the network ${sources.main}: you have not named this program of it (expected --model ${path} once, with ` +
       "train or sample, if you trust what is in it)",
@@ -113,7 +115,7 @@ function sourcesIn(file: string): ModuleSources {
 }
 
 async function load(sources: ModuleSources, file: string): Promise<OwnNetwork> {
-  const digest = await digestOf(sources);
+  const digest = await sourcesDigest(sources);
   const known = loaded.get(digest);
   if (known) return { ...known, file };
   const exports = await runSources(sources).catch((error) => {
@@ -152,13 +154,13 @@ export function moduleError(file: string, doing: string, error: unknown): Error 
   return new ConfigError(`Cannot use ${file}: ${doing}${what}${at}`);
 }
 
-/** A network of one's own with the options that settings give it. */
+/** A custom network with the options that settings give it. */
 export interface ChosenNetwork extends OwnNetwork {
   readonly options: Readonly<Record<string, OptionValue>>;
 }
 
 /**
- * The network of one's own that settings name, with its options; undefined for a U-Net.
+ * The custom network that settings name, with its options; undefined for a U-Net.
  *
  * @throws {ConfigError} if an option is unknown or invalid
  */

@@ -39,7 +39,7 @@ export const runFile = {
   solvers: "solvers.json",
   /** The network that a distilled run started from. */
   teacher: "teacher.safetensors",
-  /** The program of a network of one's own. */
+  /** The program of a custom network. */
   network: "network.json",
   report: "report.html",
   /** How much of the run an MLflow server has. */

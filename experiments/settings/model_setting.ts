@@ -2,7 +2,7 @@ import { modelNames, type OptionValue } from "../../models/mod.ts";
 import { anyOf } from "./kinds.ts";
 import { asText, type Need, type Setting } from "./setting.ts";
 
-/** A network of one's own, as a setting names it: `FILE:key=value,...`. */
+/** A custom network, as a setting names it: `FILE:key=value,...`. */
 export interface OwnModel {
   /** Its module. */
   readonly file: string;
@@ -13,7 +13,7 @@ export interface OwnModel {
 /** A module, or the copy of one that a run keeps, and options; a comma before `key=` ends a value. */
 const form = /^(\P{Cc}*\.(?:[cm]?[jt]s|json))(?::(\P{Cc}*))?$/u;
 
-/** Reads a setting that names a network of one's own; undefined if it names a U-Net, or nothing. */
+/** Reads a setting that names a custom network; undefined if it names a U-Net, or nothing. */
 export function ownModel(text: unknown): OwnModel | undefined {
   const [, file, options] = form.exec(String(text)) ?? [];
   if (file === undefined) return undefined;
@@ -23,7 +23,7 @@ export function ownModel(text: unknown): OwnModel | undefined {
   return given.size === pairs.length ? { file, given } : undefined;
 }
 
-/** The setting of a network of one's own with some options. */
+/** The setting of a custom network with some options. */
 export function modelText(file: string, options: Readonly<Record<string, OptionValue>>): string {
   const pairs = Object.entries(options).map(([name, value]) => `${name}=${value}`);
   return pairs.length === 0 ? file : `${file}:${pairs.join()}`;
@@ -48,7 +48,7 @@ export const unet: Need = {
   met: ({ model }) => ownModel(model) === undefined,
 };
 
-/** The settings that only U-Nets have. A network of one's own may have options of these names instead. */
+/** The settings that only U-Nets have. A custom network may have options of these names instead. */
 export const unetSettings = ["filters", "tEmb", "attn", "groups", "timeEmbedding"] as const;
 
 /** The network of settings in words: `residual U-Net [16,32,64]`, or `mine.ts (hidden=128)`. */

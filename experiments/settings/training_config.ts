@@ -204,10 +204,10 @@ export function unlabelled(guidance: number | undefined): number {
   return guidance === undefined || guidance === 1 ? 1 : guidanceWithoutLabels;
 }
 
-/** Peak learning rate of a network of one's own by adamw, as a share of that of the U-Nets. */
+/** Peak learning rate of a custom network by adamw, as a share of that of the U-Nets. */
 const ownRate = 0.25;
 
-/** Replaces muon by adamw for networks of one's own, and those so narrow that muon would update no weight. */
+/** Replaces muon by adamw for custom networks, and those so narrow that muon would update no weight. */
 export function withOptimizer(given: Partial<TrainingConfig>, values: Preset): Preset {
   const { filters = values.filters, model } = given;
   if (values.optimizer === "muon" && ownModel(model)) {

@@ -110,7 +110,7 @@ export async function findPlan(
 }
 
 /**
- * Loads the networks of one's own in a plan, so that its cells can be planned.
+ * Loads the custom networks in a plan, so that its cells can be planned.
  *
  * @param named whether the user has written the plan, and so named its modules
  * @returns the networks

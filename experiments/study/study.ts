@@ -39,7 +39,7 @@ const cellFields = fieldsOf({
   parameters: count,
   /** For one forward pass of one image. */
   multiplyAdds: count,
-  /** Digest of the program of a network of one's own. */
+  /** Digest of the program of a custom network. */
   network: ifGiven(textField),
   /** Time per training step, measured during planning if the plan needs it. */
   secondsPerStep: ifGiven(finiteNumber),

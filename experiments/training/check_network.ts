@@ -10,7 +10,7 @@ import { modelOptions, type NetworkSettings } from "./network.ts";
 const N = 2;
 
 /**
- * Tries a network of one's own on paper, before anything is written: makes it, traces its velocity and the gradients.
+ * Tries a custom network on paper, before anything is written: makes it, traces its velocity and the gradients.
  *
  * @returns whether its velocity depends on labels
  * @throws {ConfigError} with the file and the reason if it cannot be trained

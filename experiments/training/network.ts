@@ -122,7 +122,7 @@ function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
     model = createModel(options, blankInitialiser);
     shareParameters(namedParameters(model), averaged);
   };
-  // A scope frees the weights that it does not use, and with them what a network of one's own keeps in #private fields.
+  // A scope frees the weights that it does not use, and with them what a custom network keeps in #private fields.
   if (options.type === "own") make();
   else scope(make);
   return model;

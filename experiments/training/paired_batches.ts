@@ -6,7 +6,7 @@ import type {
   Pairing,
   TransportCoupling,
 } from "../../models/mod.ts";
-import { ImageFile, type Images } from "../data/images.ts";
+import { type Images, StoredImages } from "../data/images.ts";
 import { ReadAhead } from "../data/read_ahead.ts";
 import { TrainingError } from "../program/task.ts";
 
@@ -43,7 +43,7 @@ export class PairedBatches implements Disposable {
     this.#coupling = coupling;
     this.#data = data;
     this.#logEvery = logEvery;
-    if (images instanceof ImageFile) this.#ahead = new ReadAhead(images);
+    if (images instanceof StoredImages) this.#ahead = new ReadAhead(images);
     this.#failure.promise.catch(() => {}); // whoever awaits a pairing gets the error
   }
 

@@ -65,7 +65,7 @@ export interface TrainingResult extends TrainingOutcome {
  * train:residual`.
  *
  * @param config see `trainingConfig`; with `resume` it continues that run
- * @throws {ConfigError} if the tracking server or a network of one's own cannot be used, or labels are required and the
+ * @throws {ConfigError} if the tracking server or a custom network cannot be used, or labels are required and the
  * data has none
  * @throws {DataError} if the data cannot be loaded
  * @throws {DeviceError} if the device is unavailable or fails

@@ -1,5 +1,5 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
-import { loadDataset, type LoadOptions } from "../data/load_dataset.ts";
+import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
 import { tryNetwork } from "./check_network.ts";
@@ -21,7 +21,7 @@ import { makeVariant } from "../settings/variant.ts";
  * @throws {DataError} if it cannot be loaded
  */
 export async function loadData(
-  { data: source, ...how }: LoadOptions & Pick<TrainingConfig, "data">,
+  { data: source, ...how }: DatasetOptions & Pick<TrainingConfig, "data">,
   terminal: Terminal | undefined,
   now?: () => number,
 ): Promise<Dataset> {
@@ -35,7 +35,7 @@ export async function loadData(
 }
 
 /**
- * Decides whether a run is conditional, once its data is known, and tries a network of one's own on data of this size.
+ * Decides whether a run is conditional, once its data is known, and tries a custom network on data of this size.
  *
  * @param say called with a line for the user if the data or the network leaves no choice
  * @throws {ConfigError} if labels are required and the data has none, or the network takes none or cannot be trained

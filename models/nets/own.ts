@@ -15,7 +15,7 @@ export type NetworkMaker =
   | (new (options: never) => Module & VelocityField)
   | ((options: never) => Module & VelocityField);
 
-/** What every network of your own is told besides its options. */
+/** What every network of your own gets besides its options. */
 export interface OwnImages {
   /** Channels, height and width of the images. */
   readonly shape: readonly [C: number, H: number, W: number];

@@ -5,20 +5,20 @@ import { ExactField } from "../exact_field.ts";
 import {
   addressOf,
   needsTraining,
-  parseAddress,
   type PlaygroundSettings,
   possibleSettings,
   settings as table,
+  settingsOf,
 } from "../settings.ts";
 import { strokesOf } from "../strokes.ts";
-import { pageColours } from "./canvas.ts";
-import { Clock } from "./clock.ts";
+import { canvasColours } from "./canvas.ts";
+import { TimeControl } from "./time_control.ts";
 import { Controls } from "./controls.ts";
 import { DigitsSession } from "./digits_session.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { heatPicture } from "./heat.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
-import type { DigitsReport, Frame, FromWorker, Lesson } from "./messages.ts";
+import type { DigitsReport, Frame, FromTrainer, Lesson } from "./messages.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
 import { readingOf } from "./readings.ts";
@@ -34,7 +34,7 @@ export class App {
   readonly #chart = new LossChart(byId<HTMLCanvasElement>("loss"));
   readonly #story = new Story();
   readonly #controls: Controls;
-  readonly #clock: Clock;
+  readonly #clock: TimeControl;
   readonly #takeAway: TakeAway;
   /** Absent if the page holds no digits. */
   readonly #digits: DigitsSession | undefined;
@@ -58,7 +58,7 @@ export class App {
     this.#program = program;
     this.#plane = new PlaneCanvas(byId<HTMLCanvasElement>("plane"), still);
     this.#controls = new Controls((change) => this.change(change));
-    this.#clock = new Clock((t, settled) => settled ? this.change({ t }) : this.#showTime(t));
+    this.#clock = new TimeControl((t, settled) => settled ? this.change({ t }) : this.#showTime(t));
     this.#pointer = new PlanePointer(this.#plane, {
       onLook: () => this.#watch(),
       onDraw: (drawn) => this.change({ drawn }),
@@ -71,7 +71,7 @@ export class App {
     this.#digits = DigitsStage.held
       ? new DigitsSession((command) => this.#remote.send({ kind: "digits", command }))
       : undefined;
-    const { settings, problems } = parseAddress(location.hash);
+    const { settings, problems } = settingsOf(location.hash);
     this.#settings = settings;
     this.#remote = this.#newRemote();
     this.#tellProblems(problems);
@@ -98,7 +98,7 @@ export class App {
 
   #listen(still: boolean): void {
     addEventListener("hashchange", () => {
-      const { settings, problems } = parseAddress(location.hash);
+      const { settings, problems } = settingsOf(location.hash);
       this.#tellProblems(problems);
       this.#apply(settings);
     });
@@ -218,7 +218,7 @@ export class App {
     this.#showReading();
   }
 
-  #take(message: FromWorker): void {
+  #take(message: FromTrainer): void {
     if ("training" in message && message.training !== this.#training) return;
     switch (message.kind) {
       case "opened":
@@ -232,7 +232,7 @@ export class App {
         this.#plane.state.look = message.look;
         return this.#showReading();
       case "heat":
-        this.#plane.state.heat = heatPicture(message.logp, pageColours().data);
+        this.#plane.state.heat = heatPicture(message.logp, canvasColours().data);
         return this.#plane.changed();
       case "floor":
         this.#floor = message.floor;

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 
 /** The colours of the page, for canvases. */
-export interface Colours {
+export interface CanvasColours {
   /** Behind canvases. */
   readonly card: string;
   readonly ink: string;
@@ -13,7 +13,7 @@ export interface Colours {
 }
 
 /** Reads the colours, which differ in the dark. */
-export function pageColours(): Colours {
+export function canvasColours(): CanvasColours {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
   return {
@@ -44,7 +44,7 @@ export class SharpCanvas {
   readonly element: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
   readonly #draw: () => void;
-  #colours = pageColours();
+  #colours = canvasColours();
   #requested = false;
 
   /** @param draw draws on the canvas */
@@ -54,7 +54,7 @@ export class SharpCanvas {
     this.#draw = draw;
     new ResizeObserver(() => this.changed()).observe(element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.#colours = pageColours();
+      this.#colours = canvasColours();
       this.changed();
     });
   }
@@ -70,7 +70,7 @@ export class SharpCanvas {
   }
 
   /** The colours of the page. */
-  get colours(): Colours {
+  get colours(): CanvasColours {
     return this.#colours;
   }
 

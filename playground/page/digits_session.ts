@@ -2,11 +2,11 @@
 import { byId } from "../../viz/report/page/dom.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { digitPixels } from "../digits_parts.ts";
-import { splitImages } from "../own_images.ts";
+import { holdOut } from "../own_images.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
 import type { DigitsCommand, DigitsReport } from "./messages.ts";
-import { type OwnImages, readOwnFiles } from "./own_files.ts";
+import { type ReaderImages, readOwnFiles } from "./own_files.ts";
 
 /** What the reader does with digits: begin, train, paint. */
 export class DigitsSession {
@@ -17,7 +17,7 @@ export class DigitsSession {
   /** What the training in progress has begun with. */
   #begun: string | undefined;
   /** Images of the reader. */
-  #own: OwnImages | undefined;
+  #own: ReaderImages | undefined;
 
   constructor(send: (command: DigitsCommand) => void) {
     this.#send = send;
@@ -42,7 +42,7 @@ export class DigitsSession {
   /** Trains on files of the reader. @throws {PlaygroundError} if they hold no images */
   async beginWith(files: readonly File[], settings: PlaygroundSettings): Promise<void> {
     const own = await readOwnFiles(files);
-    splitImages(own.images, own.labels); // or throws
+    holdOut(own.images, own.labels); // or throws
     this.#own = own;
     this.begin(settings);
     const count = (own.images.length / digitPixels).toLocaleString("en");

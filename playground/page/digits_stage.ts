@@ -4,7 +4,7 @@ import { classCount } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { SharpCanvas } from "./canvas.ts";
 import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
-import type { OwnImages } from "./own_files.ts";
+import type { ReaderImages } from "./own_files.ts";
 
 /** Rows of images, from the top. */
 const rows = ["many", "one", "whole", "nearest"] as const;
@@ -52,7 +52,7 @@ export class DigitsStage {
   }
 
   /** Begins a training. @param own images of the reader, to train on instead of those of the page */
-  begin(settings: PlaygroundSettings, running: boolean, own: OwnImages | undefined): void {
+  begin(settings: PlaygroundSettings, running: boolean, own: ReaderImages | undefined): void {
     this.#frame = this.#painted = this.#ledTo = undefined;
     const parts = this.#sent
       ? undefined

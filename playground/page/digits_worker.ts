@@ -3,7 +3,7 @@ import { bytesOf } from "../../viz/image/base64.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { unpackedDigits } from "../digits_parts.ts";
 import { type DigitsData, DigitsTraining } from "../digits_training.ts";
-import { splitImages } from "../own_images.ts";
+import { holdOut } from "../own_images.ts";
 import type { Library } from "../library.ts";
 import type { DigitsCommand, DigitsReport } from "./messages.ts";
 
@@ -37,7 +37,7 @@ export class DigitsWorker {
         if (command.parts) this.#data = await dataOf(command.parts);
         this.#training = new DigitsTraining(this.#library, {
           ...this.#data!,
-          ...command.own && splitImages(command.own.images, command.own.labels),
+          ...command.own && holdOut(command.own.images, command.own.labels),
         }, command.settings);
         this.#losses = [];
         this.#heldOut = undefined;

@@ -1,6 +1,6 @@
 import type { DrawnDigits } from "../digits_training.ts";
 import type { Point } from "../plane_data.ts";
-import type { OwnImages } from "./own_files.ts";
+import type { ReaderImages } from "./own_files.ts";
 import type { Moved } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 
@@ -14,7 +14,7 @@ export interface Watched {
 }
 
 /** A message to the worker. `train` begins a training; those that change only what is shown keep it. */
-export type ToWorker =
+export type ToTrainer =
   | { readonly kind: "open"; readonly library: string; readonly threads: number }
   | { readonly kind: "train" | "change"; readonly training: number; readonly settings: PlaygroundSettings }
   | { readonly kind: "run"; readonly running: boolean }
@@ -56,7 +56,7 @@ export interface Lesson {
 }
 
 /** A message from the worker; those of a training carry its number. */
-export type FromWorker =
+export type FromTrainer =
   | { readonly kind: "opened"; readonly device: string }
   | { readonly kind: "lesson"; readonly training: number; readonly lesson: Lesson }
   | { readonly kind: "frame"; readonly training: number; readonly frame: Frame }
@@ -75,7 +75,7 @@ export type DigitsCommand =
     readonly settings: PlaygroundSettings;
     readonly parts?: Readonly<Record<string, string>> | undefined;
     /** Images of the reader, to train on instead of those of the page. */
-    readonly own?: OwnImages | undefined;
+    readonly own?: ReaderImages | undefined;
     readonly running: boolean;
   }
   | { readonly act: "run"; readonly running: boolean }

@@ -1,10 +1,10 @@
 /// <reference lib="dom" />
 import { digitPixels } from "../digits_parts.ts";
-import { fitted, isIdx, mostImages, readIdx } from "../own_images.ts";
+import { fitted, isIdx, mostImages, parseIdx } from "../own_images.ts";
 import { PlaygroundError } from "../settings.ts";
 
 /** Images of the reader's files, u8[N, 28, 28], and their labels if a file holds some. */
-export interface OwnImages {
+export interface ReaderImages {
   readonly images: Uint8Array<ArrayBuffer>;
   readonly labels?: Uint8Array<ArrayBuffer>;
 }
@@ -14,7 +14,7 @@ export interface OwnImages {
  *
  * @throws {PlaygroundError} if one is none of these
  */
-export async function readOwnFiles(files: readonly File[]): Promise<OwnImages> {
+export async function readOwnFiles(files: readonly File[]): Promise<ReaderImages> {
   const images: Uint8Array[] = [];
   let labels: Uint8Array<ArrayBuffer> | undefined;
   for (const file of files.slice(0, mostImages)) {
@@ -23,7 +23,7 @@ export async function readOwnFiles(files: readonly File[]): Promise<OwnImages> {
       images.push(await pictureOf(file));
       continue;
     }
-    const { size, values } = readIdx(bytes, file.name);
+    const { size, values } = parseIdx(bytes, file.name);
     if (size) images.push(fitted(values, size));
     else labels = Uint8Array.from(values);
   }

@@ -4,7 +4,7 @@ import type { Point } from "../plane_data.ts";
 import type { Moved } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { halfSide } from "../strokes.ts";
-import { type Colours, label } from "./canvas.ts";
+import { type CanvasColours, label } from "./canvas.ts";
 import type { Frame, Lesson, Look } from "./messages.ts";
 
 /** What the plane shows. */
@@ -32,7 +32,7 @@ export class PlanePen {
   constructor(
     readonly context: CanvasRenderingContext2D,
     readonly size: number,
-    readonly colours: Colours,
+    readonly colours: CanvasColours,
   ) {}
 
   /** A place as a pixel. */

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import type { FromWorker, ToWorker } from "./messages.ts";
+import type { FromTrainer, ToTrainer } from "./messages.ts";
 
 /** The worker that trains. It runs the program of the page. */
 export class RemoteTraining {
@@ -13,7 +13,7 @@ export class RemoteTraining {
    * @param onMessage called with each message of the worker
    * @throws {Error} if the browser starts no worker from a page like this
    */
-  constructor(program: string, threads: number, onMessage: (message: FromWorker) => void) {
+  constructor(program: string, threads: number, onMessage: (message: FromTrainer) => void) {
     const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
     try {
       this.#worker = new Worker(address);
@@ -22,7 +22,7 @@ export class RemoteTraining {
     } finally {
       URL.revokeObjectURL(address);
     }
-    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => onMessage(data);
+    this.#worker.onmessage = ({ data }: MessageEvent<FromTrainer>) => onMessage(data);
     this.#worker.onerror = (event) => {
       event.preventDefault(); // the page tells it
       onMessage({
@@ -34,7 +34,7 @@ export class RemoteTraining {
   }
 
   /** Sends a message to the worker. */
-  send(message: ToWorker): void {
+  send(message: ToTrainer): void {
     this.#worker.postMessage(message);
   }
 

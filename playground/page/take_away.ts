@@ -2,7 +2,7 @@
 import { byId } from "../../viz/report/page/dom.ts";
 import { programText } from "../program_text.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import type { ToWorker } from "./messages.ts";
+import type { ToTrainer } from "./messages.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 
 /** Times of a GIF, and pixels along its side. */
@@ -16,7 +16,7 @@ export class TakeAway {
    * @param settings those of the page
    * @param send sends a message to the worker, which answers with a file
    */
-  constructor(plane: PlaneCanvas, settings: () => PlaygroundSettings, send: (message: ToWorker) => void) {
+  constructor(plane: PlaneCanvas, settings: () => PlaygroundSettings, send: (message: ToTrainer) => void) {
     this.#plane = plane;
     const on = (id: string, act: () => void) => byId(id).addEventListener("click", act);
     on("copy-link", () => void copy(location.href, "The link"));

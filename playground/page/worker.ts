@@ -9,7 +9,7 @@ import { openDevice, PlaneTraining } from "../plane_training.ts";
 import { PlaneViews } from "../plane_views.ts";
 import { needsTraining, type PlaygroundSettings } from "../settings.ts";
 import { breathe, DigitsWorker } from "./digits_worker.ts";
-import type { FromWorker, ToWorker, Watched } from "./messages.ts";
+import type { FromTrainer, ToTrainer, Watched } from "./messages.ts";
 
 /** Milliseconds of a burst of training, and between frames; on slow machines frames take at most a quarter of the time. */
 const [burstMs, frameMs] = [12, 100];
@@ -17,7 +17,7 @@ const [burstMs, frameMs] = [12, 100];
 /** Trains in the worker, and sends what there is to see. */
 export function serveTraining(): void {
   let trainer: Promise<BackgroundTrainer> | undefined;
-  addEventListener("message", async ({ data }: MessageEvent<ToWorker>) => {
+  addEventListener("message", async ({ data }: MessageEvent<ToTrainer>) => {
     try {
       if (data.kind === "open") {
         trainer = BackgroundTrainer.open(data.library, data.threads);
@@ -71,7 +71,7 @@ class BackgroundTrainer {
   }
 
   /** Answers a message of the page. */
-  async take(message: Exclude<ToWorker, { kind: "open" }>): Promise<void> {
+  async take(message: Exclude<ToTrainer, { kind: "open" }>): Promise<void> {
     switch (message.kind) {
       case "train":
         return this.#begin(message.training, message.settings);
@@ -225,6 +225,6 @@ function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {
   send({ kind: "file", name: "playground.gif", bytes: Uint8Array.from(bytes) });
 }
 
-function send(message: FromWorker): void {
+function send(message: FromTrainer): void {
   postMessage(message);
 }

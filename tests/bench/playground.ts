@@ -10,7 +10,7 @@ import { DigitsTraining } from "../../playground/digits_training.ts";
 import { ExactField } from "../../playground/exact_field.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { PlaneViews } from "../../playground/plane_views.ts";
-import { defaults, parseAddress } from "../../playground/settings.ts";
+import { defaults, settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 
 /** Prints the velocity error of moons, root mean square at 200 places on lines from noise to data. */
@@ -40,7 +40,7 @@ async function measurePlane(): Promise<void> {
 
 /** Prints the progress of digits. */
 async function measureDigits(address: string): Promise<void> {
-  const training = new DigitsTraining(flow, await playgroundDigits(), parseAddress(address).settings);
+  const training = new DigitsTraining(flow, await playgroundDigits(), settingsOf(address).settings);
   const most = training.side === 14 ? 6000 : 300;
   let milliseconds = 0;
   for (;;) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { playgroundPage } from "../../experiments/build_playground.ts";
 import { isolation, serveCheckout } from "../../experiments/serve.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { parseAddress } from "../../playground/settings.ts";
+import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { withFolder } from "../folder.ts";
 import { complaintsOf, listener, testInOtherBrowsers, until, type VisitedPage } from "../other_browsers.ts";
@@ -15,7 +15,7 @@ const html = (await playgroundPage()).replace("<head>", `<head>${listener}`);
 
 const address = "#steps=60&seed=5&step=follow";
 await openDevice(flow, 1);
-const training = new PlaneTraining(flow, parseAddress(address).settings);
+const training = new PlaneTraining(flow, settingsOf(address).settings);
 while (!training.done) await training.train(1000);
 const digest = await training.digest();
 

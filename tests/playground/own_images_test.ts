@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fitted, isIdx, readIdx, splitImages } from "../../playground/own_images.ts";
+import { fitted, holdOut, isIdx, parseIdx } from "../../playground/own_images.ts";
 
 /** An IDX file of bytes. */
 function idx(lengths: readonly number[], values: readonly number[]): Uint8Array<ArrayBuffer> {
@@ -9,15 +9,19 @@ function idx(lengths: readonly number[], values: readonly number[]): Uint8Array<
   return Uint8Array.from([0, 0, 8, lengths.length, ...header, ...values]);
 }
 
-Deno.test("readIdx() reads images and labels", () => {
+Deno.test("parseIdx() reads images and labels", () => {
   const images = idx([2, 1, 3], [1, 2, 3, 4, 5, 6]);
   assert.ok(isIdx(images));
-  assert.deepEqual(readIdx(images, "a"), { count: 2, size: [1, 3], values: Uint8Array.of(1, 2, 3, 4, 5, 6) });
-  assert.deepEqual(readIdx(idx([3], [7, 8, 9]), "b"), { count: 3, values: Uint8Array.of(7, 8, 9) });
+  assert.deepEqual(parseIdx(images, "a"), {
+    count: 2,
+    size: [1, 3],
+    values: Uint8Array.of(1, 2, 3, 4, 5, 6),
+  });
+  assert.deepEqual(parseIdx(idx([3], [7, 8, 9]), "b"), { count: 3, values: Uint8Array.of(7, 8, 9) });
   assert.ok(!isIdx(Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10)));
 });
 
-Deno.test("readIdx() says in one line what is wrong with a file", () => {
+Deno.test("parseIdx() says in one line what is wrong with a file", () => {
   const cases: readonly (readonly [bytes: Uint8Array, problem: RegExp])[] = [
     [
       idx([2, 2], [1, 2, 3, 4]),
@@ -31,7 +35,7 @@ Deno.test("readIdx() says in one line what is wrong with a file", () => {
     [idx([0, 1, 3], []), /^PlaygroundError: Cannot read x: it holds 0 bytes/],
     [idx([2 ** 31 - 1, 2000, 2000], [1]), /^PlaygroundError: Cannot read x: it holds 1 bytes/],
   ];
-  for (const [bytes, problem] of cases) assert.throws(() => readIdx(bytes, "x"), problem);
+  for (const [bytes, problem] of cases) assert.throws(() => parseIdx(bytes, "x"), problem);
 });
 
 Deno.test("fitted() scales images to 28 x 28, and centres those that are not square on black", () => {
@@ -44,17 +48,17 @@ Deno.test("fitted() scales images to 28 x 28, and centres those that are not squ
   assert.deepEqual(rows, Array.from({ length: 28 }, (_, y) => y >= 7 && y < 21 ? 255 : 0));
 });
 
-Deno.test("splitImages() holds out a tenth, and refuses labels that do not fit", () => {
+Deno.test("holdOut() holds out a tenth, and refuses labels that do not fit", () => {
   const images = new Uint8Array(784 * 20);
   const labels = Uint8Array.from({ length: 20 }, (_, i) => i % 10);
-  const { train, heldOut } = splitImages(images, labels);
+  const { train, heldOut } = holdOut(images, labels);
   assert.deepEqual([train.labels.length, [...heldOut.labels]], [18, [8, 9]]);
   assert.equal(heldOut.images.length, 2 * 784);
-  assert.deepEqual(new Set(splitImages(images, undefined).train.labels), new Set([10]));
+  assert.deepEqual(new Set(holdOut(images, undefined).train.labels), new Set([10]));
   assert.throws(
-    () => splitImages(images, labels.subarray(3)),
+    () => holdOut(images, labels.subarray(3)),
     /there are 17, up to 9 \(expected 20, from 0 to 9\)/,
   );
-  assert.throws(() => splitImages(images, labels.map(() => 12)), /up to 12/);
-  assert.throws(() => splitImages(new Uint8Array(784), undefined), /Cannot train on 1 images/);
+  assert.throws(() => holdOut(images, labels.map(() => 12)), /up to 12/);
+  assert.throws(() => holdOut(new Uint8Array(784), undefined), /Cannot train on 1 images/);
 });

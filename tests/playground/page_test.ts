@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { playgroundPage } from "../../experiments/build_playground.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { parseAddress } from "../../playground/settings.ts";
+import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { withoutDevices } from "../browser.ts";
 import { type Page, testReport, text } from "../viz/report/opened.ts";
@@ -64,7 +64,7 @@ await testReport("the playground trains from a file, and every control works by 
       await page.locator("#reset").click();
       const digest = await digestOfPage(page);
       await openDevice(flow, 1);
-      const training = new PlaneTraining(flow, parseAddress(address).settings);
+      const training = new PlaneTraining(flow, settingsOf(address).settings);
       while (!training.done) await training.train(1000);
       assert.equal(digest, await training.digest(), address);
     }

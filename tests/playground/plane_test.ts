@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
 import { lossFloor } from "../../playground/loss_floor.ts";
 import { planePoints, type Point } from "../../playground/plane_data.ts";
-import { digestOf, exactTeacher, openDevice, PlaneTraining } from "../../playground/plane_training.ts";
+import { exactTeacher, openDevice, PlaneTraining, weightsDigest } from "../../playground/plane_training.ts";
 import { heatSide, PlaneViews } from "../../playground/plane_views.ts";
 import { halfSide } from "../../playground/strokes.ts";
-import { parseAddress } from "../../playground/settings.ts";
+import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 
 const { init, normals, paths, tensor } = flow;
 await openDevice(flow, 1);
 
 const train = async (address: string, each = 1000) => {
-  const training = new PlaneTraining(flow, parseAddress(address).settings);
+  const training = new PlaneTraining(flow, settingsOf(address).settings);
   const losses: number[] = [];
   while (!training.done) losses.push(...await training.train(each));
   return { training, losses };
@@ -117,7 +117,7 @@ Deno.test("a network of the playground learns the mean of all lines, and its los
 
 Deno.test("lossFloor() gives none where no formula does: near pairs, whole steps", async () => {
   for (const address of ["#pairs=nearest", "#objective=one_step"]) {
-    const training = new PlaneTraining(flow, parseAddress(address).settings);
+    const training = new PlaneTraining(flow, settingsOf(address).settings);
     assert.deepEqual(await lossFloor(flow, training).next(), { done: true, value: undefined });
   }
 });
@@ -169,17 +169,19 @@ Deno.test("PlaneTraining.train() says in which step the loss is no longer a numb
       return Promise.resolve([1, NaN, 1]);
     }
   }
-  const training = new PlaneTraining({ ...flow, Trainer: Failing }, parseAddress("#rate=0.5").settings);
+  const training = new PlaneTraining({ ...flow, Trainer: Failing }, settingsOf("#rate=0.5").settings);
   await assert.rejects(
     () => training.train(0),
     /^PlaygroundError: The loss of step 2 is not a number: the learning rate of 0.5 is too large/,
   );
 });
 
-Deno.test("digestOf() differs for numbers in another order, and with another sign", () => {
-  const digests = [[1, 2], [2, 1], [1, -2], [1, 2, 0]].map((values) => digestOf([Float32Array.from(values)]));
+Deno.test("weightsDigest() differs for numbers in another order, and with another sign", () => {
+  const digests = [[1, 2], [2, 1], [1, -2], [1, 2, 0]].map((values) =>
+    weightsDigest([Float32Array.from(values)])
+  );
   assert.equal(new Set(digests).size, 4);
-  assert.equal(digestOf([Float32Array.of(1), Float32Array.of(2)]), digests[0]);
+  assert.equal(weightsDigest([Float32Array.of(1), Float32Array.of(2)]), digests[0]);
 });
 
 Deno.test("init({ fused: false }) computes without fused multiply-add", async () => {

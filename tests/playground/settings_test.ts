@@ -4,20 +4,20 @@ import {
   addressOf,
   defaults,
   needsTraining,
-  parseAddress,
   type PlaygroundSettings,
+  settingsOf,
 } from "../../playground/settings.ts";
 import { drawnText, strokesOf } from "../../playground/strokes.ts";
 
-Deno.test("parseAddress() reads what addressOf() writes, and leaves out defaults", () => {
+Deno.test("settingsOf() reads what addressOf() writes, and leaves out defaults", () => {
   const given: PlaygroundSettings = { ...defaults, data: "spiral", seed: 7, rate: 0.005, t: 0.25, moves: 1 };
   const address = addressOf(given);
   assert.equal(address, "#data=spiral&rate=0.005&seed=7&moves=1&t=0.25");
-  assert.deepEqual(parseAddress(`http://127.0.0.1:8000/${address}`), { settings: given, problems: [] });
-  assert.deepEqual(parseAddress(""), { settings: defaults, problems: [] });
+  assert.deepEqual(settingsOf(`http://127.0.0.1:8000/${address}`), { settings: given, problems: [] });
+  assert.deepEqual(settingsOf(""), { settings: defaults, problems: [] });
 });
 
-Deno.test("parseAddress() says in one line what an address cannot have, and uses the default instead", () => {
+Deno.test("settingsOf() says in one line what an address cannot have, and uses the default instead", () => {
   const cases: readonly (readonly [address: string, problem: RegExp])[] = [
     ["#hidden=9999", /^hidden is "9999" \(expected a whole number from 4 to 256\)$/],
     ["#hidden=12.5", /^hidden is "12.5"/],
@@ -29,19 +29,19 @@ Deno.test("parseAddress() says in one line what an address cannot have, and uses
     [`#drawn=${"A".repeat(10_000)}`, /^drawn is "A{40}…"/],
   ];
   for (const [address, problem] of cases) {
-    const { settings, problems } = parseAddress(address);
+    const { settings, problems } = settingsOf(address);
     assert.equal(problems.length, 1, address);
     assert.match(problems[0], problem);
     assert.deepEqual(settings, defaults);
   }
 });
 
-Deno.test("parseAddress() changes settings that cannot be trained together, and says so", () => {
-  const { settings, problems } = parseAddress("#objective=one_step&path=cosine&prediction=noise");
+Deno.test("settingsOf() changes settings that cannot be trained together, and says so", () => {
+  const { settings, problems } = settingsOf("#objective=one_step&path=cosine&prediction=noise");
   assert.equal(settings.path, "linear");
   assert.equal(settings.prediction, "velocity");
   assert.match(problems[0], /^the whole step is learned on the straight path/);
-  assert.equal(parseAddress("#objective=one_step&pairs=nearest").settings.pairs, "random");
+  assert.equal(settingsOf("#objective=one_step&pairs=nearest").settings.pairs, "random");
 });
 
 Deno.test("needsTraining() is true for what changes the weights, except more steps", () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { indexedFrames } from "../../playground/indexed_frames.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { programText } from "../../playground/program_text.ts";
-import { parseAddress } from "../../playground/settings.ts";
+import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { withFolder } from "../folder.ts";
 import { testNeeding } from "../permissions.ts";
@@ -22,7 +22,7 @@ for (
     `programText(): its program trains what ${address} trains`,
     () =>
       withFolder(async (folder) => {
-        const { settings } = parseAddress(address);
+        const { settings } = settingsOf(address);
         await openDevice(flow, 1);
         const training = new PlaneTraining(flow, settings);
         while (!training.done) await training.train(1000);

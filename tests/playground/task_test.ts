@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { parseAddress } from "../../playground/settings.ts";
+import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { testTask } from "../experiments/cli.ts";
 
@@ -8,7 +8,7 @@ testTask(
   "playground --run prints the digest of what an address trains, and refuses what cannot be",
   async (place) => {
     await openDevice(flow, 1);
-    const training = new PlaneTraining(flow, parseAddress("#steps=15&data=letters").settings);
+    const training = new PlaneTraining(flow, settingsOf("#steps=15&data=letters").settings);
     while (!training.done) await training.train(1000);
     const { stdout, stderr } = await place.succeed(
       "playground",

@@ -8,7 +8,7 @@ import { reshape } from "../layout/movement.ts";
 import { imagesPerRun } from "../matmul/product_kernels.ts";
 import { sum } from "../reduce/reduce.ts";
 import { forwardKernels, transposedKernels, weightGradientKernels } from "./general_products.ts";
-import { convolvedSize, type Geometry, geometry } from "./geometry.ts";
+import { convolvedSize, type Geometry, geometryAttributes } from "./geometry.ts";
 import { convolve, convolveTransposed, correlate } from "./reference.ts";
 import { generalCalls, generalWeightGradientCalls, transposedCalls } from "./general_wasm.ts";
 
@@ -56,33 +56,35 @@ const sampled = [
 });
 
 /** A convolution with any stride, padding, dilation and groups. */
-const convolution: Op<"x[N, C, H, W], w[K, D, R, S], bias[B, K] -> y[N, K, P, Q]", typeof geometry> =
-  defineOp({
-    name: "generalConv2d",
-    signature: "x[N, C, H, W], w[K, D, R, S], bias[B, K] -> y[N, K, P, Q]",
-    attributes: geometry,
-    derive(dims: Dims) {
-      checkGroups("conv2d", dims);
-      const { B, N } = dims;
-      if (B !== 1 && B !== N) {
-        throw new ShapeError(`Cannot run conv2d: ${B} rows of biases for ${N} images (expected 1 or ${N})`);
-      }
-      return convolvedSize(dims);
-    },
-    ...forwardKernels,
-    multiplyAdds,
-    backward: ({ x, w, bias, dy }, attributes) => ({
-      x: () => transposed(dy, w, attributes, x.shape),
-      w: () => weightGradient(x, dy, w, attributes),
-      bias: () => reshape(sum(dy, bias.shape[0] === 1 ? [0, 2, 3] : [2, 3]), bias.shape),
-    }),
-    reference: ({ x, w, bias, y }, dims) => convolve(x, w, y, dims, (n, k) => bias[n % dims.B * dims.K + k]),
-    wasm: generalCalls,
-    samples: sampled.map(({ x, w, attributes }, i) => ({
-      shapes: { x, w, bias: [i % 2 ? 1 : x[0], w[0]] },
-      attributes,
-    })),
-  });
+const convolution: Op<
+  "x[N, C, H, W], w[K, D, R, S], bias[B, K] -> y[N, K, P, Q]",
+  typeof geometryAttributes
+> = defineOp({
+  name: "generalConv2d",
+  signature: "x[N, C, H, W], w[K, D, R, S], bias[B, K] -> y[N, K, P, Q]",
+  attributes: geometryAttributes,
+  derive(dims: Dims) {
+    checkGroups("conv2d", dims);
+    const { B, N } = dims;
+    if (B !== 1 && B !== N) {
+      throw new ShapeError(`Cannot run conv2d: ${B} rows of biases for ${N} images (expected 1 or ${N})`);
+    }
+    return convolvedSize(dims);
+  },
+  ...forwardKernels,
+  multiplyAdds,
+  backward: ({ x, w, bias, dy }, attributes) => ({
+    x: () => transposed(dy, w, attributes, x.shape),
+    w: () => weightGradient(x, dy, w, attributes),
+    bias: () => reshape(sum(dy, bias.shape[0] === 1 ? [0, 2, 3] : [2, 3]), bias.shape),
+  }),
+  reference: ({ x, w, bias, y }, dims) => convolve(x, w, y, dims, (n, k) => bias[n % dims.B * dims.K + k]),
+  wasm: generalCalls,
+  samples: sampled.map(({ x, w, attributes }, i) => ({
+    shapes: { x, w, bias: [i % 2 ? 1 : x[0], w[0]] },
+    attributes,
+  })),
+});
 
 /**
  * The transpose of a convolution: what y gives to x, plus a bias. It is the input gradient, and a transposed convolution
@@ -90,11 +92,11 @@ const convolution: Op<"x[N, C, H, W], w[K, D, R, S], bias[B, K] -> y[N, K, P, Q]
  */
 const transposedConvolution: Op<
   "y[N, K, P, Q], w[K, D, R, S], bias[C] -> x[N, C, H, W]",
-  typeof geometry & { H: "u32"; W: "u32" }
+  typeof geometryAttributes & { H: "u32"; W: "u32" }
 > = defineOp({
   name: "generalConvTranspose2d",
   signature: "y[N, K, P, Q], w[K, D, R, S], bias[C] -> x[N, C, H, W]",
-  attributes: { ...geometry, H: "u32", W: "u32" },
+  attributes: { ...geometryAttributes, H: "u32", W: "u32" },
   derive(dims: Dims) {
     checkGroups("convTranspose2d", { ...dims, C: dims.D * dims.groups });
     return { C: dims.D * dims.groups };
@@ -118,7 +120,7 @@ const transposedConvolution: Op<
 const weightGradientRuns = defineOp({
   name: "generalConv2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, D, R, S]",
-  attributes: { ...geometry, R: "u32", S: "u32", run: "u32" },
+  attributes: { ...geometryAttributes, R: "u32", S: "u32", run: "u32" },
   derive: ({ N, C, run, groups }) => ({ D: C / groups, G: Math.max(1, Math.ceil(N / run)) }),
   ...weightGradientKernels,
   empty: zeros,

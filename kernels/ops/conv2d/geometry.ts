@@ -19,7 +19,7 @@ export interface ConvolutionOptions {
 }
 
 /** Attributes of a convolution of any kind. */
-export const geometry = {
+export const geometryAttributes = {
   strideH: "u32",
   strideW: "u32",
   paddingH: "u32",
@@ -30,7 +30,7 @@ export const geometry = {
 } as const;
 
 /** Their values. */
-export type Geometry = { readonly [name in keyof typeof geometry]: number };
+export type Geometry = { readonly [name in keyof typeof geometryAttributes]: number };
 
 /** Both numbers of an option. @throws {ShapeError} if it is something else */
 export function pairOf(task: string, name: string, given: unknown, least: number): readonly [number, number] {

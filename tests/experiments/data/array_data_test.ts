@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describeData } from "../../../experiments/data/dataset.ts";
-import { ImageFile, rowsOf } from "../../../experiments/data/images.ts";
-import { loadDataset, type LoadOptions } from "../../../experiments/data/load_dataset.ts";
+import { rowsOf, StoredImages } from "../../../experiments/data/images.ts";
+import { type DatasetOptions, loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { testInFolder } from "../../folder.ts";
 import { sorted, upTo } from "../../refusing.ts";
 import { mutateBytes, randomOf } from "../mutations.ts";
@@ -30,7 +30,7 @@ const f32 = (shape: readonly number[], values: readonly number[]) =>
   npy("'<f4'", shape, new Uint8Array(Float32Array.from(values).buffer));
 
 /** Loads files from a folder: one file by itself, several as a folder of arrays. */
-async function load(folder: string, files: Record<string, Uint8Array>, options?: LoadOptions) {
+async function load(folder: string, files: Record<string, Uint8Array>, options?: DatasetOptions) {
   const inside = await Deno.makeTempDir({ dir: folder });
   await writeFiles(inside, files);
   const [name, ...more] = Object.keys(files);
@@ -135,7 +135,7 @@ testInFolder(
     for (const options of [{}, { resize: [2, 2], channels: 1 }] as const) {
       const whole = await loadDataset(path, options);
       const parts = await loadDataset(path, { ...options, mostInMemory: 30 });
-      assert.ok(parts.train.images instanceof ImageFile && !(whole.train.images instanceof ImageFile));
+      assert.ok(parts.train.images instanceof StoredImages && !(whole.train.images instanceof StoredImages));
       assert.deepEqual(imagesOf(parts), imagesOf(whole));
       assert.deepEqual([parts.digest, parts.train.labels], [whole.digest, whole.train.labels]);
       assert.equal(parts.train.images.length, whole.train.images.length);
@@ -143,7 +143,7 @@ testInFolder(
     const plain = (await loadDataset(path)).digest;
     const digests = await Promise.all(
       [{ resize: [2, 2] }, { resize: [2, 2], crop: "center" }, { channels: 1 }].map(async (options) =>
-        (await loadDataset(path, options as LoadOptions)).digest
+        (await loadDataset(path, options as DatasetOptions)).digest
       ),
     );
     assert.equal(new Set([plain, ...digests]).size, 4, "prepared images are other data");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { augmented } from "../../../experiments/data/augmented.ts";
 import { firstIndices } from "../../../experiments/data/dataset.ts";
-import { ImageFile } from "../../../experiments/data/images.ts";
+import { StoredImages } from "../../../experiments/data/images.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { normalizationTo } from "../../../experiments/settings/training.ts";
 import { tensor } from "../../../kernels/mod.ts";
@@ -20,7 +20,7 @@ const inMemory = () => new ImageSource(bytes, size, normalization, labels);
 const inFile = () => {
   const readRow = (row: number, into: Uint8Array, at: number) =>
     into.set(bytes.subarray(row * P, (row + 1) * P), at);
-  return new ImageSource(new ImageFile(firstIndices(count), P, readRow), size, normalization, labels);
+  return new ImageSource(new StoredImages(firstIndices(count), P, readRow), size, normalization, labels);
 };
 
 /** What a moved image may be, by how it is moved: mirrored, down, right. */

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { decodeJpeg } from "../../../experiments/data/jpeg.ts";
-import { type ImageView, type Preparation, prepareImage } from "../../../experiments/data/prepare_image.ts";
+import {
+  type ImagePreparation,
+  type ImageView,
+  prepareImage,
+} from "../../../experiments/data/prepare_image.ts";
 import { testNeeding } from "../../permissions.ts";
 import { randomOf } from "../mutations.ts";
 import vectors from "../../vectors/images.json" with { type: "json" };
@@ -80,7 +84,7 @@ const wide: ImageView = {
 };
 
 Deno.test("prepareImage() scales and crops as Pillow does with antialiasing, and turns colours into grey", () => {
-  const cases: [keyof typeof vectors.resized, Preparation, channels: number][] = [
+  const cases: [keyof typeof vectors.resized, ImagePreparation, channels: number][] = [
     ["pixels", {}, 3],
     ["pixels", { resize: [21, 37] }, 3],
     ["smaller", { resize: [8, 8] }, 3],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ImageFile, rowsOf } from "../../../experiments/data/images.ts";
+import { rowsOf, StoredImages } from "../../../experiments/data/images.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import type { Stretches } from "../../../experiments/data/read_ahead.ts";
 import { PairedBatches } from "../../../experiments/training/paired_batches.ts";
@@ -33,7 +33,7 @@ testInFolder(
     const path = join(folder, "images.npy");
     await Deno.writeFile(path, Uint8Array.from([...start, ...new TextEncoder().encode(header), ...values]));
     const { images } = (await loadDataset(path, { mostInMemory: 0 })).train;
-    assert.ok(images instanceof ImageFile);
+    assert.ok(images instanceof StoredImages);
     using workers = fakeWorkers();
     const order = new BatchOrder(Uint32Array.from(images.rows.keys()), 4, 1);
     {

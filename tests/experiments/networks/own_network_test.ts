@@ -62,7 +62,7 @@ testTask(
 );
 
 testTask(
-  "the seed decides the weights of a network of one's own, and its options what it computes",
+  "the seed decides the weights of a custom network, and its options what it computes",
   async (place) => {
     await writeModule(place);
     const first = async (flags: string, out: string) => {
@@ -225,7 +225,10 @@ const step = defineOp({
     mlp({ options: "{ batchSize: 5 }" }),
     "its option batchSize has the flag --batch-size of the task",
   ],
-  "has an option that it is told": [mlp({ options: "{ shape: 5 }" }), "its option shape has no free name"],
+  "has an option that every network gets": [
+    mlp({ options: "{ shape: 5 }" }),
+    "its option shape has no free name",
+  ],
 };
 
 testTask("a module that cannot be trained is refused in one line, before anything is written", async () => {

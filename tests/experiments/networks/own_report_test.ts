@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The page of a run with a network of one's own. */
+/** The page of a run with a custom network. */
 
 import assert from "node:assert/strict";
 import { assertClose } from "../../testing.ts";
@@ -61,7 +61,7 @@ await Deno.writeTextFile(
   'export { zeros } from "' + import.meta.dirname + '/../../../kernels/mod.ts";\n',
 );
 
-await testReport("a report draws new samples with a network of one's own", await reportOf("own", demanding), {
+await testReport("a report draws new samples with a custom network", await reportOf("own", demanding), {
   drawAgain,
 });
 

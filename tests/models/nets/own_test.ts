@@ -45,7 +45,7 @@ const settings = {
   classes: 2,
 } satisfies OwnModelOptions;
 
-testOnCpu("createModel() makes a network of one's own from the seed, like those of the library", async () => {
+testOnCpu("createModel() makes a custom network from the seed, like those of the library", async () => {
   const weights = async (seed: number) =>
     [...(await stateOf(createModel(settings, seed))).values()].map(({ data }) => [...data]);
   assert.deepEqual(await weights(1), await weights(1));
@@ -62,7 +62,7 @@ testOnCpu("createModel() takes a class, a function and an arrow function", () =>
   for (const make of makers) assert.ok(createModel({ ...settings, make }) instanceof Labelled);
 });
 
-testOnCpu("a network of one's own is told 'none' without a condition, and can be guided", async () => {
+testOnCpu("a custom network gets 'none' without a condition, and can be guided", async () => {
   const model = createModel(settings, 3);
   const [x, t] = [zeros([2, ...shape]), zeros([2])];
   const none = tensor(Uint32Array.of(2, 2));
@@ -78,7 +78,7 @@ testOnCpu("a network of one's own is told 'none' without a condition, and can be
   );
 });
 
-testOnCpu("the path and the prediction of a network of one's own are those of its options", async () => {
+testOnCpu("the path and the prediction of a custom network are those of its options", async () => {
   const [x, t] = [zeros([1, ...shape]), tensor(Float32Array.of(0.25))];
   const [velocity, data] = [createModel(settings, 1), createModel({ ...settings, prediction: "data" }, 1)];
   const [v, x1] = [await data.velocity(x, t).read(), await velocity.velocity(x, t).read()];
@@ -88,7 +88,7 @@ testOnCpu("the path and the prediction of a network of one's own are those of it
 });
 
 testOnCpu(
-  "saveCheckpoint() and loadCheckpoint() keep a network of one's own, its options and its shape",
+  "saveCheckpoint() and loadCheckpoint() keep a custom network, its options and its shape",
   async () => {
     class Scaled extends Labelled {
       constructor(options: { shape: Shape; classes: number; scale: number; widths: number[] }) {
@@ -123,7 +123,7 @@ testOnCpu("saveCheckpoint() takes a module that the library has not made, with i
 });
 
 testOnCpu(
-  "createModel() and saveCheckpoint() refuse settings of networks of one's own in one line",
+  "createModel() and saveCheckpoint() refuse settings of custom networks in one line",
   async () => {
     const mistakes: readonly (readonly [object, RegExp])[] = [
       [{ make: undefined }, /^Cannot make the network labelled: it is not one of the library's/],

@@ -5,7 +5,7 @@ import { byId } from "../../viz/report/page/dom.ts";
 const playMs = 2400;
 
 /** The time t: a slider, and a button that plays. */
-export class Clock {
+export class TimeControl {
   readonly #slider = byId<HTMLInputElement>("t");
   readonly #onTime: (t: number, settled: boolean) => void;
   #playing: number | undefined;
