@@ -60,7 +60,7 @@ function coarsened(images: Points, [channels, height, width]: readonly number[])
   for (let n = 0; n < images.rows; n++) {
     const bytes = Uint8Array.from(pickPoints(images, [n]).values, (value) => Math.round(255 * value));
     const view = { channels, height, width, bytes, planeStep: height * width, pixelStep: 1 } as ImageView;
-    values.set(prepareImage(view, { resize }).planes.map((byte) => byte), n * size);
+    values.set(prepareImage(view, { resize }).planes, n * size);
   }
   return { values: values.map((byte) => byte / 255), rows: images.rows, width: size };
 }
