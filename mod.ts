@@ -239,6 +239,7 @@ export {
   type State,
   StateError,
   stateOf,
+  StepEmbedding,
   type TimeDistribution,
   timeDistributions,
   TimeEmbedding,

@@ -1,6 +1,5 @@
 /**
  * A U-Net of ConvNeXt-like blocks, with depthwise 7x7 convolutions. `deno task train --model examples/convnext.ts`
- *
  * Source: Liu et al. 2022, arXiv:2201.03545
  */
 import * as flow from "../mod.ts";
@@ -11,7 +10,6 @@ export const options = {
   depth: { default: 1, doc: "blocks of each level, on the way down and on the way up" },
   features: { default: 64, doc: "features of the embedding of t and label" },
 };
-
 type Settings = { widths: number[]; depth: number; features: number } & flow.OwnImages;
 
 /** x, plus a depthwise convolution with the embedding added, normalised, widened and narrowed. */
@@ -41,9 +39,10 @@ const run = (blocks: readonly Block[], x: Tensor, embedding: Tensor) =>
 
 export default class ConvNeXt extends Module {
   constructor(
-    { widths, depth, features, shape: [C], classes }: Settings,
+    { widths, depth, features, shape: [C], classes, flowMap }: Settings,
     inner = widths.slice(1).map((K, i) => [widths[i], K]),
     readonly time = new flow.TimeEmbedding({ tEmb: features }),
+    readonly steps = flowMap ? new flow.StepEmbedding({ tEmb: features }) : undefined,
     readonly labels = classes > 0 ? new LabelEmbedding({ classes, tEmb: features }) : undefined,
     readonly stem = new Conv2d(C, widths[0], 3),
     readonly down = inner.map(([outer, K]) => new Conv2d(outer, K, 2, { stride: 2, padding: 0 })),
@@ -56,17 +55,25 @@ export default class ConvNeXt extends Module {
     super();
   }
 
-  velocity(x: Tensor, t: Tensor, labels?: Tensor): Tensor {
-    const time = this.time.forward(t);
-    const embedding = this.labels ? this.labels.forward(time, labels) : time;
+  encode(x: Tensor, t: Tensor, embedding = this.time.forward(t)): Tensor[] {
     const levels = [run(this.encoder[0], this.stem.forward(x), embedding)];
     this.down.forEach((down, i) => levels.push(run(this.encoder[i + 1], down.forward(levels[i]), embedding)));
+    return levels;
+  }
+
+  velocity(x: Tensor, t: Tensor, labels?: Tensor, d?: Tensor): Tensor {
+    const time = d ? flow.add(this.time.forward(t), this.steps!.forward(d)) : this.time.forward(t);
+    const embedding = this.labels ? this.labels.forward(time, labels) : time;
+    const levels = this.encode(x, t, embedding);
     let h = levels.pop()!;
     for (const [i, skip] of [...levels.entries()].reverse()) {
-      const [, , H, W] = skip.shape;
-      const larger = flow.resizeBilinear(this.up[i].forward(h), H, W);
+      const larger = flow.resizeBilinear(this.up[i].forward(h), skip.shape[2], skip.shape[3]);
       h = run(this.decoder[i], this.joins[i].forward(flow.concat([larger, skip], 1)), embedding);
     }
     return this.last.forward(h);
+  }
+
+  meanVelocity(x: Tensor, t: Tensor, d: Tensor, labels?: Tensor): Tensor {
+    return this.velocity(x, t, labels, d);
   }
 }

@@ -1,6 +1,5 @@
 /**
  * A diffusion transformer: patches, attention and adaLN-zero. `deno task train --model examples/dit.ts`
- *
  * Source: Peebles and Xie 2022, arXiv:2212.09748
  */
 import * as flow from "../mod.ts";
@@ -12,15 +11,13 @@ export const options = {
   depth: { default: 4, doc: "blocks" },
   heads: { default: 4, doc: "heads of the attention" },
 };
-
 type Settings = { patch: number; width: number; depth: number; heads: number } & flow.OwnImages;
-
 /** The parts of a modulation f32[N, parts D], each f32[N, 1, D]. */
 const partsOf = (all: Tensor, D: number) =>
   Array.from({ length: all.shape[1] / D }, (_, i) => reshape(slice(all, 1, i * D, D), [all.shape[0], 1, D]));
 const modulated = (x: Tensor, shift: Tensor, scale: Tensor) => add(multiply(x, add(scale, 1)), shift);
 
-/** Attention and an MLP, each normalised, modulated by t and label, and scaled by a gate that starts at 0. */
+/** Attention and an MLP on x f32[N, T, D], normalised, modulated by c f32[N, D], and scaled by gates that start at 0. */
 class Block extends flow.Module {
   constructor(
     readonly heads: number,
@@ -34,7 +31,6 @@ class Block extends flow.Module {
     super();
   }
 
-  /** x f32[N, T, D], c f32[N, D] */
   forward(x: Tensor, c: Tensor): Tensor {
     const [N, T, D] = x.shape;
     const [shift, scale, gate, shift2, scale2, gate2] = partsOf(this.modulation.forward(c), D);
@@ -49,10 +45,11 @@ class Block extends flow.Module {
 
 export default class DiT extends flow.Module {
   constructor(
-    { width: D, depth, heads, shape: [C, H, W], classes, patch: p }: Settings,
+    { width: D, depth, heads, shape: [C, H, W], classes, flowMap, patch: p }: Settings,
     readonly patches = new flow.Conv2d(C, D, p, { stride: p, padding: 0 }),
     readonly places = new flow.Embedding(Math.floor(H / p) * Math.floor(W / p), D),
     readonly time = new flow.TimeEmbedding({ tEmb: D, timeEmbedding: "sinusoidal" }),
+    readonly steps = flowMap ? new flow.StepEmbedding({ tEmb: D }) : undefined,
     readonly labels = classes > 0 ? new flow.LabelEmbedding({ classes, tEmb: D }) : undefined,
     readonly blocks = Array.from({ length: depth }, () => new Block(heads, D)),
     readonly norm = new flow.LayerNorm(D, { affine: false }),
@@ -64,16 +61,19 @@ export default class DiT extends flow.Module {
     if (D % heads > 0) throw new Error(`--heads ${heads} does not divide --width ${D}`);
   }
 
-  velocity(x: Tensor, t: Tensor, labels?: Tensor): Tensor {
-    const [[N, C, H, W], time, patches] = [x.shape, this.time.forward(t), this.patches.forward(x)];
+  velocity(x: Tensor, t: Tensor, labels?: Tensor, d?: Tensor): Tensor {
+    const time = d ? add(this.time.forward(t), this.steps!.forward(d)) : this.time.forward(t);
     const c = flow.silu(this.labels ? this.labels.forward(time, labels) : time);
-    const [, D, h, w] = patches.shape;
-    const y = this.blocks.reduce(
-      (y, block) => block.forward(y, c),
-      add(permute(reshape(patches, [N, D, h * w]), [0, 2, 1]), this.places.weight),
-    );
+    const patches = this.patches.forward(x);
+    const [[N, C, H, W], [, D, h, w]] = [x.shape, patches.shape];
+    const tokens = add(permute(reshape(patches, [N, D, h * w]), [0, 2, 1]), this.places.weight);
+    const y = this.blocks.reduce((y, block) => block.forward(y, c), tokens);
     const [shift, scale] = partsOf(this.modulation.forward(c), D);
     const pixels = this.last.forward(modulated(this.norm.forward(y), shift, scale));
     return reshape(permute(reshape(pixels, [N, h, w, C, H / h, W / w]), [0, 3, 1, 4, 2, 5]), x.shape);
+  }
+
+  meanVelocity(x: Tensor, t: Tensor, d: Tensor, labels?: Tensor): Tensor {
+    return this.velocity(x, t, labels, d);
   }
 }

@@ -1,4 +1,5 @@
 import { isFile } from "./draw/load_network.ts";
+import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { main, task } from "./program/task.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -10,11 +11,13 @@ import { trainOrResume } from "./train.ts";
 const { rows } = training;
 const { needs: _, ...stages } = rows.stages;
 const { needs: __, ...teacherGuidance } = rows.teacherGuidance;
+const { details: ___, ...model } = rows.model;
 
 /** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
 export const distilling = defineSettings({
   stages,
   teacherGuidance,
+  model: { ...model, hint: "FILE", doc: "program of the network, in place of the one that its run keeps" },
   data: rows.data,
   trainLimit: rows.trainLimit,
   batchSize: rows.batchSize,
@@ -68,6 +71,7 @@ export const distillTask = task({
   about: "Distil a network into a flow map that draws an image in one evaluation",
   words: "FILE|RUN",
   settings: distilling,
+  settingsFor: (argv) => settingsWithNetwork(distilling, argv),
   resolve,
   preset: () => Promise.resolve({ ...presets.quick, ...distillation }),
   async run(given) {

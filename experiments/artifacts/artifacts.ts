@@ -1,6 +1,6 @@
 import { makeFixedSteps } from "../settings/solver.ts";
 import { join } from "node:path";
-import { evaluationsOf, loadCheckpoint, modelTypeOf } from "../../models/mod.ts";
+import { evaluationsOf, modelTypeOf } from "../../models/mod.ts";
 import { examplesOf, writeExamples } from "../data/example_file.ts";
 import { className } from "../draw/classes.ts";
 import { balancedClasses, classColumns, roundToRows } from "../draw/conditioning.ts";
@@ -9,6 +9,7 @@ import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectorie
 import { writeSamples } from "../draw/sample_grid.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
 import { trajectoryGif } from "../draw/trajectory_picture.ts";
+import { loadWeights } from "../networks/load_weights.ts";
 import { writeReport } from "../report/write_report.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { findContained, readFile } from "../run/contained.ts";
@@ -54,7 +55,7 @@ const fewSteps: NetworkArtifact = {
     const rows = fewStepsRows(drawable, conditioned(scale));
     if (teacher !== null) {
       const path = join(run, runFile.teacher);
-      const { model } = loadCheckpoint(await readFile(path, run), path);
+      const { model } = await loadWeights(await readFile(path, run), path);
       const before = fewStepsRows({ ...drawable, model }, conditioned(teacherGuidance));
       rows.splice(-1, 1); // the last row of the teacher is the one to compare with
       rows.unshift(...before);

@@ -199,7 +199,7 @@ class ImageStack {
     if (total > mostBytes) {
       throw new DataError(
         `Cannot load ${this.#count} images as large as ${this.#first}: they are ${total} bytes ` +
-          `(expected at most ${mostBytes}); take fewer or smaller images`,
+          `(expected at most ${mostBytes}); pass a smaller --resize H,W, or save them as one .npy array, which may be larger`,
       );
     }
     const grey = this.bytes;

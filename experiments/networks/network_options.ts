@@ -8,7 +8,7 @@ import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../set
 export type OptionRows = Readonly<Record<string, Setting<OptionValue>>>;
 
 /** Names of what every network gets besides its options. */
-const reserved = ["shape", "classes"];
+const reserved = ["shape", "classes", "flowMap"];
 
 /**
  * The settings that a module declares by the defaults of its options.

@@ -4,6 +4,7 @@ import { describeValue } from "../../kernels/core/tensor.ts";
 import type { NetworkMaker, OptionValue } from "../../models/mod.ts";
 import { readIfThere } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
+import { teacherInfo } from "../run/teacher.ts";
 import { modelText, ownModel } from "../settings/model_setting.ts";
 import { ConfigError } from "../settings/setting.ts";
 import {
@@ -47,13 +48,21 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
 }
 
 /**
- * Loads the network of a configuration, so that it can be made: the copy that a resumed run keeps, else its file.
+ * Loads the network of a configuration, so that it can be made: the copy that a resumed run keeps, else its file, else
+ * the program of its teacher.
  *
  * @throws {ConfigError} if it cannot be used, or the user has not named it
  */
 export async function loadOwnNetwork(
-  { model, resume }: { readonly model?: string | undefined; readonly resume?: string | null | undefined },
+  { model, resume, teacher }: {
+    readonly [Name in "model" | "resume" | "teacher"]?: string | null | undefined;
+  },
 ): Promise<void> {
+  if (model === undefined && typeof resume !== "string" && typeof teacher === "string") {
+    const { config, path } = teacherInfo(teacher);
+    if (config.type === "own") use(config.name, await networkWithDigest(config.name, config.digest, path));
+    return;
+  }
   const own = ownModel(model);
   if (!own) return;
   if (typeof resume === "string") {
@@ -79,10 +88,10 @@ function use(file: string, network: OwnNetwork): OwnNetwork {
 /** Loads the network of a checkpoint: one of those in use, else the copy that its run keeps. @throws {ConfigError} if none */
 export async function networkWithDigest(
   name: string,
-  digest: string,
+  digest: string | undefined,
   checkpoint: string,
 ): Promise<OwnNetwork> {
-  const known = loaded.get(digest);
+  const known = loaded.get(digest ?? "");
   if (known) return known;
   for (const folder of [dirname(checkpoint), dirname(dirname(checkpoint))]) {
     const path = join(folder, runFile.network);
@@ -93,10 +102,10 @@ export async function networkWithDigest(
     }
   }
   throw new ConfigError(
-    `Cannot load ${checkpoint}: its network is ${name} with the digest ${
-      digest.slice(0, 12)
-    }..., and there is no such ` +
-      `program beside it (expected the folder of its run, or that module as --model FILE)`,
+    `Cannot load ${checkpoint}: its network is ${name}${
+      digest ? ` with the digest ${digest.slice(0, 12)}...` : ""
+    }, ` +
+      "and there is no such program beside it (expected the folder of its run, or that module as --model FILE)",
   );
 }
 

@@ -1,9 +1,9 @@
 import {
   type Checkpoint,
+  type CompleteOptions,
   decodeCheckpoint,
   guided,
   noneOf,
-  type UNetModelOptions,
   type VelocityField,
 } from "../../models/mod.ts";
 import { reasonOf, RunError } from "./atomic_write.ts";
@@ -31,7 +31,7 @@ export function teacherFile(teacher: string): string {
 /** What a teacher's file says about its network. @throws {RunError} if it cannot be distilled */
 export function teacherInfo(
   teacher: string,
-): Checkpoint["info"] & { readonly config: Required<UNetModelOptions> } {
+): Checkpoint["info"] & { readonly config: CompleteOptions; readonly path: string } {
   const path = teacherFile(teacher);
   let bytes: Uint8Array;
   try {
@@ -40,18 +40,13 @@ export function teacherInfo(
     throw new RunError(`Cannot distil ${path}: ${reasonOf(error)}`);
   }
   const { info } = decodeCheckpoint(bytes, path);
-  if (info.config.type === "own") {
-    throw new RunError(
-      `Cannot distil ${path}: its network ${info.config.name} takes no length of a step (expected a U-Net)`,
-    );
-  }
-  const config = info.config as Required<UNetModelOptions>; // `decodeCheckpoint` fills in the defaults
+  const config = info.config as CompleteOptions; // `decodeCheckpoint` fills in the defaults
   if (config.prediction !== "velocity") {
     throw new RunError(
       `Cannot distil ${path}: its network predicts ${config.prediction} (expected the velocity)`,
     );
   }
-  return { ...info, config };
+  return { ...info, config, path };
 }
 
 /** The velocity to imitate: guided by class, if the teacher has classes. */

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import {
+  type CompleteOptions,
   type Coupling,
   couplings,
   fewestChannels,
   type HeldOutOptions,
-  modelNames,
-  modelTypeOf,
+  modelNameOf,
   mostPaired,
   type Objective,
   paths,
@@ -16,7 +16,7 @@ import { RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { teacherInfo } from "../run/teacher.ts";
-import { ownModel, unetSettings } from "./model_setting.ts";
+import { modelText, ownModel, unetSettings } from "./model_setting.ts";
 import { plannedStages } from "./stages.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import {
@@ -60,10 +60,14 @@ const resumable = [
 export function trainingConfig(given: GivenSettings, defaultPreset: PresetName = "quick"): TrainingConfig {
   if (typeof given.resume === "string") return resumedConfig(given, given.resume);
   const preset = given.preset ?? defaultPreset;
-  const completing = typeof given.teacher === "string"
-    ? withTeacher(given, given.teacher, presets[preset])
+  const { teacher } = given;
+  const completing: Partial<TrainingConfig> = typeof teacher === "string"
+    ? withTeacher(given, teacher, presets[preset])
     : withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
-  const config = training.resolve({ ...given, preset }, completing);
+  const config = training.resolve(
+    { ...given, preset, ...teacher && { model: completing.model } },
+    completing,
+  );
   checkConfig(config);
   return config;
 }
@@ -157,9 +161,10 @@ function withTeacher(given: GivenSettings, teacher: string, values: Preset): Par
     );
   }
   const { config, normalization } = teacherInfo(teacher);
-  const { type, filters, tEmb, attn, groups, timeEmbedding, path, prediction, classes } = config;
-  const model = modelNames.find((name) => modelTypeOf(name) === type)!;
-  if (given.model !== undefined && given.model !== model) {
+  const { path, prediction, classes } = config;
+  const network = networkOf(config, given.model);
+  const [named, model] = [ownModel(given.model), network.model];
+  if (given.model !== undefined && given.model !== model && !(named && ownModel(model))) {
     throw new ConfigError(`Cannot distil ${teacher} with --model ${given.model}: it is a ${model} network`);
   }
   const normalize = pixelRanges.find((range) => {
@@ -177,19 +182,34 @@ function withTeacher(given: GivenSettings, teacher: string, values: Preset): Par
       `Cannot use --stages with ${few.settings.pairs} pairs and batches of ${batchSize} (expected at least one batch)`,
     );
   }
-  if (classes === 0 && given.teacherGuidance !== undefined && given.teacherGuidance !== 1) {
+  const unguided = classes === 0
+    ? "was trained without classes"
+    : config.flowMap
+    ? "has learned its guidance"
+    : undefined;
+  if (unguided !== undefined && given.teacherGuidance !== undefined && given.teacherGuidance !== 1) {
     throw new ConfigError(
-      `Cannot use --teacher-guidance ${given.teacherGuidance} with ${teacher}: its network was trained without classes ` +
-        "(leave it out)",
+      `Cannot use --teacher-guidance ${given.teacherGuidance} with ${teacher}: its network ${unguided} (leave it out)`,
     );
   }
   const { from, steps } = stages.at(-1)!;
   return {
-    ...withOptimizer({ model, filters }, { ...values, ...distillation }),
-    ...{ model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, normalize },
-    ...classes === 0 && { teacherGuidance: 1 },
+    ...withOptimizer(network, { ...values, ...distillation }),
+    ...{ ...network, path, prediction, normalize },
+    ...unguided !== undefined && { teacherGuidance: 1 },
     ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0, maxSteps: from + steps },
   };
+}
+
+/** The settings of a checkpoint's network. @param given the setting `model`, with its own program for the weights */
+function networkOf(config: CompleteOptions, given: string | undefined) {
+  if (config.type === "own") {
+    const named = ownModel(given);
+    const options = { ...config.options, ...Object.fromEntries(named?.given ?? []) };
+    return { model: modelText(named?.file ?? config.name, options) };
+  }
+  const { type, filters, tEmb, attn, groups, timeEmbedding } = config;
+  return { model: modelNameOf(type), filters, tEmb, attn, groups, timeEmbedding };
 }
 
 /** Turns labels on if guidance or label dropout is given, unless labels are turned off. */

@@ -1,4 +1,5 @@
-import { gradients, multiply, planMemory, sum, tensor, zeros } from "../../kernels/mod.ts";
+import { gradients, multiply, planMemory, sum, Tensor, tensor, zeros } from "../../kernels/mod.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
 import { sourcesOf } from "../../kernels/autograd/gradients.ts";
 import { blankInitialiser, createModel, namedParameters } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
@@ -49,6 +50,23 @@ export function tryNetwork(
         );
       }
       if (!sources.has(t)) throw refuse("its velocity does not depend on t (expected v(x, t))");
+      if (config.teacher !== null) {
+        const d = zeros([N]);
+        doing = "its mean velocity: ";
+        if (!sourcesOf(model.meanVelocity!(x, t, d, labels)).has(d)) {
+          throw refuse("its mean velocity does not depend on d (expected u(x, t, d))");
+        }
+        doing = "its features: ";
+        const features: unknown = model.encode?.(x, t) ?? [];
+        if (
+          !(Array.isArray(features) &&
+            features.every((space) => space instanceof Tensor && space.shape[0] === N))
+        ) {
+          throw refuse(
+            `encode() of x ${x} returned ${describeValue(features)} (expected a list of tensors [${N}, ...])`,
+          );
+        }
+      }
       doing = "the gradient of its velocity: ";
       gradients(sum(multiply(velocity, velocity)), [...parameters.values()]);
     });

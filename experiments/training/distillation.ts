@@ -18,7 +18,6 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
-import { ConfigError } from "../settings/setting.ts";
 import { type PlannedStage, plannedStages } from "../settings/stages.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { PairStore } from "./pair_store.ts";
@@ -55,6 +54,7 @@ export function makeStudent(
 export interface Preparation {
   readonly run: string;
   readonly signal: AbortSignal;
+  readonly say: (message: string) => void;
   readonly terminal: Terminal | undefined;
 }
 
@@ -65,7 +65,7 @@ export interface PreparedStages {
   prepare(preparation: Preparation): Promise<boolean>;
 }
 
-/** Makes the losses of a configuration's stages. @throws {ConfigError} if a stage does not fit the data */
+/** Makes the losses of a configuration's stages. @throws {RangeError} if drift lacks images of a class */
 export function distillationStages(
   { stages, batchSize, maxSteps, seed, teacherGuidance }: TrainingConfig,
   teacher: Teacher,
@@ -75,6 +75,7 @@ export function distillationStages(
 ): PreparedStages {
   const field = taughtField(teacher, teacherGuidance);
   const distillation: Distillation = { student, teacher: field, source, batchSize };
+  let comparesPixels = false;
   const stores: { readonly store: PairStore; readonly steps: number; readonly count: number }[] = [];
   const lossOf = ({ name, settings }: PlannedStage): StepLoss => {
     switch (name) {
@@ -91,12 +92,7 @@ export function distillationStages(
         return new ReflowLoss(distillation, store.source, { count, whole: settings.whole });
       }
       case "drift":
-        if (source.stage) {
-          throw new ConfigError(
-            "Cannot use --stages drift with images that do not fit in memory: it compares samples with many at once " +
-              "(expected other stages, or at most 1 GiB of images)",
-          );
-        }
+        comparesPixels ||= !teacher.model.encode;
         return new DriftLoss(distillation, {
           encode: (x: Tensor) => teacher.model.encode?.(x, full([x.shape[0]], encodedAt)) ?? [],
           references: permutation(seed, streams.references, 0, images.length)
@@ -114,7 +110,10 @@ export function distillationStages(
       const losses = turns > 0 ? [...Array(turns - 1).fill(own), new ShortcutMapLoss(distillation)] : [own];
       return { steps: stage.steps, losses };
     }),
-    async prepare({ run, signal, terminal }) {
+    async prepare({ run, signal, say, terminal }) {
+      if (comparesPixels) {
+        say("drift compares images by their pixels alone: the network has no encode(images, t)");
+      }
       for (const { store, steps, count } of stores) {
         const progress = stageProgress("drawing pairs", terminal);
         const onProgress = (done: number) => progress.update(done, count);

@@ -53,9 +53,10 @@ export function modelOptions(
 ): ModelOptions {
   const [path, prediction] = [variantName(paths, config.path), variantName(predictions, config.prediction)];
   const own = chosenNetwork(model);
+  const flowMap = teacher !== null;
   if (own) {
     const { make, digest, options, sources: { main: name } } = own;
-    return { type: "own", name, make, digest, options, shape, classes, path, prediction };
+    return { type: "own", name, make, digest, options, shape, classes, flowMap, path, prediction };
   }
   return {
     ...{
@@ -67,7 +68,7 @@ export function modelOptions(
       groups,
       classes,
       timeEmbedding,
-      flowMap: teacher !== null,
+      flowMap,
     },
     path,
     prediction,

@@ -5,7 +5,6 @@ import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, describeData, type ImageSplit, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
-import { loadCheckpoint } from "../../models/mod.ts";
 import { encodeSources } from "../networks/module_sources.ts";
 import { rememberNamed } from "../networks/named_networks.ts";
 import { chosenNetwork, loadOwnNetwork, withAllOptions } from "../networks/own_network.ts";
@@ -32,7 +31,9 @@ import { compileKernels, makeNetwork, type Network } from "./network.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop } from "./loop.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
+import { loadWeights } from "../networks/load_weights.ts";
 import { type Teacher, teacherFile } from "../run/teacher.ts";
+import { checkStart, inOwnProgram } from "./own_teacher.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunTrainingOptions {
@@ -118,6 +119,7 @@ async function trainOn(
   const { config, network } = teacher
     ? { config: asked, network: makeNetwork(asked, source, asked.seed, { teacher, images: images.train }) }
     : fittingNetwork(asked, device, source, say);
+  if (teacher && ownNetwork) await checkStart(teacher, network.model, ownNetwork.file);
   const run = config.resume ??
     await createRunFolder({
       name: config.name ??
@@ -167,7 +169,7 @@ async function trainOn(
       await writeAtomic(join(run, runFile.teacher), teacher.bytes);
       await loop.save();
     }
-    await network.prepare?.({ run, signal, terminal });
+    await network.prepare?.({ run, signal, say, terminal });
     const { tune } = config;
     await tuneKernels(network.trainer, { device, tune, run, resumed: resumed !== undefined, say, terminal });
     await compileKernels(network.trainer, terminal);
@@ -188,12 +190,13 @@ async function trainOn(
 }
 
 /** The teacher of a run: the copy in its folder, once it has one. @throws {RunError} if it does not fit the data */
-async function teacherOf({ resume }: TrainingConfig, given: string, data: Dataset): Promise<Teacher> {
+async function teacherOf(config: TrainingConfig, given: string, data: Dataset): Promise<Teacher> {
+  const { resume } = config;
   const path = resume === null ? teacherFile(given) : join(resume, runFile.teacher);
   const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
-  const teacher = { ...loadCheckpoint(bytes, path), bytes, path };
+  const teacher = { ...await loadWeights(bytes, path), bytes, path };
   checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
-  return teacher;
+  return await inOwnProgram(teacher, config);
 }
 
 /** Writes the settings that repeat the run, bit for bit on a device of the same kind. */

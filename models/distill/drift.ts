@@ -36,6 +36,8 @@ import { constant, type Distillation } from "./distillation.ts";
 const temperatures = [0.02, 0.05, 0.2];
 /** Real images of its class that a group of samples is drawn to in a step. */
 const positives = 64;
+/** Most bytes of the features of real images. */
+const mostBytes = 2 ** 31;
 /** Images of the data that are encoded at once. */
 const encodedAtOnce = 128;
 
@@ -43,7 +45,7 @@ const encodedAtOnce = 128;
 export interface DriftOptions {
   /** Spaces besides pixels in which images are compared: images f32[N, C, H, W] to features f32[N, ...]. */
   readonly encode: (images: Tensor) => readonly Tensor[];
-  /** Indices of the real images, in random order; as many are used as a kernel can bind the features of. */
+  /** Indices of the real images, in random order; as many are used as have features of 2 GiB. */
   readonly references: Uint32Array;
   /** Weight of images of other classes, which push samples away, in (0, 1]. */
   readonly others: number;
@@ -199,7 +201,10 @@ function placesByClass(
 /** The features of the real images in all spaces, f32[M, D], without the activations that lead to them. */
 function encoded({ source }: Distillation, { references, encode }: DriftOptions): readonly Tensor[] {
   const spacesOf = (from: number, to: number) => {
-    const { x1 } = source.batch(tensor(references.slice(from, to)));
+    const examples = references.slice(from, to);
+    const staged = source.stage?.(examples.length); // from a file, if the data is larger than memory
+    staged?.write(examples, { seed: 0, step: 0 });
+    const { x1 } = (staged ?? source).batch(tensor(examples));
     return [x1, ...encode(x1)];
   };
   const widths: number[] = [];
@@ -207,6 +212,7 @@ function encoded({ source }: Distillation, { references, encode }: DriftOptions)
   const count = Math.min(
     references.length,
     Math.floor(currentDevice().maxRangeBytes / 4 / Math.max(...widths)),
+    Math.floor(mostBytes / 4 / widths.reduce((sum, width) => sum + width)),
   );
   const features = widths.map((D) => zeros([count, D]));
   for (let from = 0; from < count; from += encodedAtOnce) {

@@ -96,7 +96,7 @@ function shapeIn(config: ModelOptions | undefined): Shape {
 /** A config with its names in checkpoints. */
 function storedFields(config: CompleteOptions, model: Model): object {
   if (config.type !== "own") return { type: config.type, ...storedOptions(config) };
-  const { type, name, digest, options, classes, path, prediction } = config;
+  const { type, name, digest, options, classes, flowMap, path, prediction } = config;
   const shape = trainedShapes.get(model) ?? config.shape;
   return {
     type,
@@ -104,7 +104,7 @@ function storedFields(config: CompleteOptions, model: Model): object {
     ...digest && { digest },
     options,
     shape,
-    ...storedOptions({ classes, path, prediction }),
+    ...storedOptions({ classes, flowMap, path, prediction }),
   };
 }
 

@@ -83,17 +83,20 @@ export function noneOf(model: VelocityField): number {
 
 /** Fills in the defaults of settings. @throws {TypeError} if one is unknown or invalid */
 export function completeOptions(options: ModelOptions): CompleteOptions {
-  if (options?.type === "own") return completeOwnOptions(options);
-  rejectUnknown(options, optionNames, "a network");
-  const { type, ...rest } = options;
-  if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
-  const complete = completeUNetOptions(rest);
+  const complete = options?.type === "own" ? completeOwnOptions(options) : completeUNetModel(options);
   if (complete.flowMap && complete.prediction !== "velocity") {
     throw new TypeError(
       `Cannot make a flow map that predicts ${complete.prediction} (expected the prediction velocity)`,
     );
   }
-  return { type, ...complete };
+  return complete;
+}
+
+function completeUNetModel(options: UNetModelOptions): Required<UNetModelOptions> {
+  rejectUnknown(options, optionNames, "a network");
+  const { type, ...rest } = options;
+  if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
+  return { type, ...completeUNetOptions(rest) };
 }
 
 /**

@@ -79,10 +79,15 @@ const entries = Object.entries(rules) as (readonly [keyof UNetOptions, OptionRul
 export const optionNames: readonly string[] = ["type", ...Object.keys(rules)];
 
 /** The options of all networks, also of your own. */
-export type SharedOptions = Pick<UNetOptions, "classes" | "path" | "prediction">;
+export type SharedOptions = Pick<UNetOptions, "classes" | "flowMap" | "path" | "prediction">;
 
 /** Names of {@linkcode SharedOptions}. */
-export const sharedOptionNames: readonly (keyof SharedOptions)[] = ["classes", "path", "prediction"];
+export const sharedOptionNames: readonly (keyof SharedOptions)[] = [
+  "classes",
+  "flowMap",
+  "path",
+  "prediction",
+];
 
 type GivenOptions = Readonly<Partial<Record<keyof UNetOptions, unknown>>>;
 

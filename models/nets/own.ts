@@ -1,7 +1,7 @@
-import { type Tensor, tensor, withDevice } from "../../kernels/mod.ts";
+import { type Tensor, tensor, withDevice, zeros } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/checks.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
-import { type VelocityField, velocityOf } from "../flow/field.ts";
+import { meanVelocityOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { type Initialiser, withInitialiser } from "../nn/initialiser.ts";
 import { Module } from "../nn/module.ts";
@@ -21,6 +21,8 @@ export interface OwnImages {
   readonly shape: readonly [C: number, H: number, W: number];
   /** Number of classes; 0 for a network without labels. The label that means "none" is `classes`. */
   readonly classes: number;
+  /** Whether it is a flow map, with the method `meanVelocity(x, t, d, labels)`; see {@linkcode VelocityField}. */
+  readonly flowMap: boolean;
 }
 
 /** Options that only U-Nets have, so that programs may look for them in any settings. */
@@ -82,12 +84,12 @@ export function completeOwnOptions(given: OwnModelOptions): CompleteOwnOptions {
 
 /**
  * Makes a network of your own, and checks what its `velocity` returns from then on. It is always given labels if it has
- * classes: "none" where a caller gives no condition.
+ * classes: "none" where a caller gives no condition. The velocity of a flow map is its mean velocity for d = 0.
  *
  * @throws {TypeError} if `make` is missing or makes something else
  */
 export function makeOwn(
-  { name, make, options, shape, classes }: CompleteOwnOptions,
+  { name, make, options, shape, classes, flowMap }: CompleteOwnOptions,
   initialiser: Initialiser,
 ): Module & VelocityField {
   if (!make) {
@@ -95,7 +97,7 @@ export function makeOwn(
       `Cannot make the network ${name}: it is not one of the library's (expected its class or function as \`make\`)`,
     );
   }
-  const given = { ...options, shape, classes };
+  const given = { ...options, shape, classes, flowMap };
   const made: unknown = withInitialiser(
     initialiser,
     // A function that returns an object does so after `new`, too; an arrow function has no prototype.
@@ -113,10 +115,34 @@ export function makeOwn(
       `Cannot make the network ${name}: it made ${what} (expected a Module of this library with velocity(x, t))`,
     );
   }
-  const field = { velocity: network.velocity.bind(network) };
+  const { velocity, meanVelocity } = network;
+  if (flowMap && typeof meanVelocity !== "function") {
+    throw new TypeError(
+      `Cannot make the network ${name}: it has no method meanVelocity(x, t, d, labels), the mean velocity from t to t + d, ` +
+        "which a flow map needs",
+    );
+  }
+  const field = { velocity: velocity.bind(network), meanVelocity: meanVelocity?.bind(network) };
   const allNone = (x: Tensor) =>
     withDevice(x.device, () => tensor(new Uint32Array(x.shape[0]).fill(classes), [x.shape[0]]));
-  const value = (x: Tensor, t: Tensor, condition = classes > 0 ? allNone(x) : undefined) =>
-    velocityOf(field, x, t, condition);
-  return Object.defineProperty(network, "velocity", { value, configurable: true });
+  const orNone = (x: Tensor, condition?: Tensor) => condition ?? (classes > 0 ? allNone(x) : undefined);
+  let isInside = false; // a mean velocity may be made of the network's own velocity
+  const mean = (x: Tensor, t: Tensor, d: Tensor, condition?: Tensor) => {
+    isInside = true;
+    try {
+      return meanVelocityOf(field, x, t, d, orNone(x, condition));
+    } finally {
+      isInside = false;
+    }
+  };
+  const value = (...given: Parameters<typeof velocity>) => {
+    const [x, t, condition] = given;
+    if (isInside) return field.velocity(...given);
+    if (flowMap) return mean(x, t, withDevice(x.device, () => zeros(t.shape)), condition);
+    return velocityOf(field, x, t, orNone(x, condition));
+  };
+  return Object.defineProperties(network, {
+    velocity: { value, configurable: true },
+    meanVelocity: { value: flowMap ? mean : undefined },
+  });
 }

@@ -212,7 +212,7 @@ testInFolder(
     await assert.rejects(loadDataset(folder), {
       name: "DataError",
       message: `Cannot load 200000 images as large as ${folder}/owl/0.png: they are 8000000000 bytes ` +
-        "(expected at most 4294967296); take fewer or smaller images",
+        "(expected at most 4294967296); pass a smaller --resize H,W, or save them as one .npy array, which may be larger",
     });
   },
 );

@@ -17,6 +17,7 @@ import {
 import {
   alongFlow,
   BakeLoss,
+  type BatchSource,
   batchSource,
   createModel,
   DriftLoss,
@@ -226,3 +227,32 @@ testOnCpu(
     assert.ok(mean(others) < 0.3, `mean strength ${mean(others)} of another class (real: 0)`);
   },
 );
+
+testOnCpu("DriftLoss() reads the real images of a source that is larger than memory", async () => {
+  const all = await images().read();
+  const inMemory = source();
+  const inFile = {
+    ...inMemory,
+    batch: (indices: Tensor) => ({ x1: zeros([indices.size, ...shape]) }), // for planning
+    stage(batchSize: number) {
+      const x1 = zeros([batchSize, ...shape]);
+      const write = (examples: Uint32Array) =>
+        x1.write(
+          Float32Array.from({ length: x1.size }, (_, i) => all[64 * examples[Math.floor(i / 64)] + i % 64]),
+        );
+      return { write, batch: () => ({ x1 }) };
+    },
+  };
+  const references = Uint32Array.from(labels, (_, i) => (7 * i) % 30);
+  const valueFrom = (source: BatchSource) => {
+    const [student, options] = [flowMap(), {
+      encode: () => [],
+      references,
+      others: 0.2,
+      classes: 3,
+      evaluations: 1,
+    }];
+    return valueOf(new DriftLoss({ ...distillation(student), source }, options), student);
+  };
+  assert.equal(await valueFrom(inFile), await valueFrom(inMemory));
+});

@@ -1,0 +1,133 @@
+/** `deno task distill` of custom networks. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { decodeCheckpoint } from "../../../models/mod.ts";
+import { ended, madeOnce, oneThread, testTask, type Workplace } from "../cli.ts";
+import { assertRefused } from "../refusals.ts";
+import { library, mlp, writeModule } from "./modules.ts";
+import { ownRun } from "./own_run.ts";
+
+const flags = `--data data --batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 ` +
+  "--test-batches 1 --sample-epochs 0";
+const twoSteps = ownRun.replace("--epochs 3", "--max-steps 2");
+
+testTask(
+  "an example trains, is distilled, killed, resumed to the same bits, and draws in one evaluation",
+  async (place) => {
+    const module = fileURLToPath(new URL("../../../examples/convnext.ts", import.meta.url));
+    await place.succeed("train", `--model ${module} --widths 8,16 --features 8 ${twoSteps} --out flow`);
+    const stages = "mean:images=32+drift:images=48,references=30,keep=3";
+    const command = `flow --stages ${stages} ${flags} --checkpoint-minutes 0`;
+    const whole = await place.succeed("distill", `${command} --out whole`);
+    assert.doesNotMatch(whole.stderr, /pixels alone/, "drift compares its features");
+    const process = place.start("distill", `${command} --out cut`);
+    const end = ended(process);
+    const stepOf = async () =>
+      (await place.state("cut").catch(() => undefined))?.progress.step as number ?? -1;
+    while (await stepOf() < 5) await new Promise((resolve) => setTimeout(resolve, 2));
+    process.kill("SIGKILL");
+    assert.equal((await end).code, 137, "it ended before it was killed");
+    await Deno.remove(place.file("flow"), { recursive: true }); // the run has its own copy
+    await place.succeed("distill", "--resume cut");
+    assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
+    assert.deepEqual(await place.state("cut"), await place.state("whole"));
+    for (const name of ["ema.safetensors", "samples.png", "few_steps.png"]) {
+      assert.equal(await place.digest("cut", name), await place.digest("whole", name), name);
+    }
+    const { info: { config } } = decodeCheckpoint(await place.read("cut", "ema.safetensors"), "ema");
+    assert.deepEqual([config.type, config.flowMap], ["own", true]);
+    const { stderr } = await place.succeed("sample", `--checkpoint cut --count 10 ${oneThread}`);
+    assert.match(stderr, /10 samples of all 10 classes, no guidance, map, 1 step, 1 evaluation each/);
+  },
+);
+
+/** The MLP with a mean velocity; parts can be replaced. */
+function flowMap(meanVelocity: string, field = "steps: StepEmbedding | undefined;"): string {
+  return mlp({ body: "this.steps = flowMap ? new StepEmbedding({ tEmb: hidden }) : undefined;" })
+    .replace("Module,", "Module, StepEmbedding, zeros,").replace(
+      "#activation: string;",
+      `${field}\n  #activation: string;`,
+    )
+    .replace("shape, classes }:", "shape, classes, flowMap }:").replace(
+      "classes: number },",
+      "classes: number; flowMap: boolean },",
+    )
+    .replace(
+      "velocity(x: Tensor, t: Tensor, condition?: Tensor)",
+      "velocity(x: Tensor, t: Tensor, condition?: Tensor, d?: Tensor)",
+    )
+    .replace(", this.#constant);", ", d ? add(this.steps!.forward(d), this.#constant) : this.#constant);")
+    .replace(/\}\n$/, `${meanVelocity}\n}\n`);
+}
+const meanVelocity =
+  "meanVelocity(x: Tensor, t: Tensor, d: Tensor, condition?: Tensor) { return this.velocity(x, t, condition, d); }";
+
+/** A run of the MLP without a mean velocity. */
+const makeFlow = (place: Workplace) =>
+  madeOnce(place, "flow", async (place) => {
+    await writeModule(place);
+    await place.succeed("train", `--model mlp.ts --hidden 8 ${twoSteps} --out flow`);
+  });
+
+testTask("a network gains its mean velocity after training", async (place) => {
+  await makeFlow(place);
+  await writeModule(place, "mlp.ts", flowMap(meanVelocity));
+  const { stderr } = await place.succeed(
+    "distill",
+    `flow --model mlp.ts --stages drift:images=16,references=30 ${flags} --out run`,
+  );
+  assert.match(stderr, /drift compares images by their pixels alone: the network has no encode\(images, t\)/);
+  await Deno.remove(place.file("mlp.ts"));
+  const { model } = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
+  assert.equal(model, "mlp.ts:hidden=8,activation=gelu");
+  const compared = await place.succeed("sample", `--checkpoint run --count 10 --compare ${oneThread}`);
+  assert.match(compared.stderr, /with 1, 2, 4, 8 and 20 evaluations each/);
+  await place.succeed("distill", `run --stages drift:images=8,references=30 ${flags} --out again`);
+});
+
+/** Programs that a run of the MLP cannot be distilled with, and the beginning of the line that says so. */
+const bad: Readonly<Record<string, readonly [text: string | undefined, says: string]>> = {
+  "has no mean velocity": [
+    undefined,
+    "ConfigError: Cannot use mlp.ts: it has no method meanVelocity(x, t, d, labels), the mean velocity from t to t + d",
+  ],
+  "ignores d": [
+    flowMap(meanVelocity.replace("condition, d)", "condition, zeros(d.shape))")),
+    "ConfigError: Cannot use mlp.ts: its mean velocity does not depend on d",
+  ],
+  "changes the shape": [
+    flowMap(meanVelocity.replace("this.velocity(x, t, condition, d)", "d")),
+    "ConfigError: Cannot use mlp.ts: meanVelocity() of x f32[2, 1, 12, 12] returned f32[2] (expected f32[2, 1, 12, 12])",
+  ],
+  "has features of another kind": [
+    flowMap(meanVelocity + " encode(x: Tensor) { return x; }"),
+    "ConfigError: Cannot use mlp.ts: encode() of x f32[2, 1, 12, 12] returned ",
+  ],
+  "has other parameters": [
+    flowMap(meanVelocity).replaceAll("this.outer", "this.other").replace("outer: Linear", "other: Linear"),
+    'StateError: Cannot load flow/ema.safetensors: unknown name "outer.weight" (nearest: "other.weight")',
+  ],
+  "computes something else": [
+    flowMap(meanVelocity).replace("full([hidden], 0.5)", "full([hidden], 0.6)"),
+    "ConfigError: Cannot distil flow/ema.safetensors with mlp.ts: with its weights, mlp.ts has another velocity",
+  ],
+  "starts elsewhere": [
+    flowMap(meanVelocity).replaceAll("StepEmbedding", "TimeEmbedding"),
+    "ConfigError: Cannot distil flow/ema.safetensors with mlp.ts: with its weights, mlp.ts has another velocity",
+  ],
+};
+
+testTask(
+  "a custom network that cannot be distilled is refused in one line, before anything is written",
+  async (place) => {
+    await makeFlow(place);
+    for (const [mistake, [text, says]] of Object.entries(bad)) {
+      if (text) await writeModule(place, "mlp.ts", text);
+      const given = `flow ${text ? "--model mlp.ts" : ""} ${flags}`;
+      await assertRefused(place, { task: "distill", flags: given, says: [says] }).catch((error) => {
+        throw new Error(`A program that ${mistake}: ${error.message}`, { cause: error });
+      });
+    }
+  },
+);
