@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { decodeCheckpoint } from "../../../models/mod.ts";
 import { ended, madeOnce, oneThread, testTask, type Workplace } from "../cli.ts";
 import { assertRefused } from "../refusals.ts";
-import { library, mlp, writeModule } from "./modules.ts";
+import { mlp, writeModule } from "./modules.ts";
 import { ownRun } from "./own_run.ts";
 
 const flags = `--data data --batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 ` +

@@ -61,7 +61,7 @@ testTask(
   async (place) => {
     const page = await Deno.readTextFile(new URL("../../../docs/own_networks.md", import.meta.url));
     const [, module] = /```ts\n(.*?)```/s.exec(page)!;
-    await Deno.writeTextFile(place.file("mine.ts"), module.replace("../mod.ts", library));
+    await Deno.writeTextFile(place.file("mine.ts"), module.replaceAll("../mod.ts", library));
     const plan = {
       seeds: [1],
       evaluation: { ...tinyPlan.evaluation },
