@@ -44,7 +44,7 @@ interface Recipe {
   readonly steps: number;
   /** Default seed. */
   readonly seed: number;
-  /** Largest shift of a training image along each axis, in pixels. */
+  /** Largest shift of a training image along each axis, in pixels; of small images at most a 14th of their side. */
   readonly shift: number;
   /** Whether a quarter of the images is blurred, and another quarter grainy, and the judge learns to tell how much. */
   readonly faults: boolean;
@@ -184,7 +184,10 @@ async function trainClassifier(
   const model = new Classifier(info, randomInitialiser(seed));
   const parameters = namedParameters(model);
   const rule = optimizer("adamw", flatten(parameters), { learningRate });
-  const batches = classifierBatches({ ...data, train }, batchSize, seed, recipes[name]);
+  const { shift, faults } = recipes[name];
+  const most = Math.max(1, Math.round(Math.min(data.height, data.width) / 14));
+  const how = { shift: Math.min(shift, most), faults };
+  const batches = classifierBatches({ ...data, train }, batchSize, seed, how);
   const training = record(() => {
     const { logits, faults } = model.forward(batches.x);
     const classLoss = crossEntropy(logits, batches.labels);
