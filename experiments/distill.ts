@@ -1,10 +1,12 @@
 import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { main, task } from "./program/task.ts";
+import { optional } from "./settings/kinds.ts";
+import { dataSettingNames, dataSettings } from "./settings/data.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { presets, training } from "./settings/training.ts";
-import { distillation, type GivenSettings } from "./settings/training_config.ts";
+import { distillation, type GivenSettings, readConfig } from "./settings/training_config.ts";
 import { findRun } from "./tracking/find_run.ts";
 import { trainOrResume } from "./train.ts";
 
@@ -17,8 +19,13 @@ const { details: ___, ...model } = rows.model;
 export const distilling = defineSettings({
   stages,
   teacherGuidance,
-  model: { ...model, hint: "FILE", doc: "program of the network, in place of the one that its run keeps" },
-  data: rows.data,
+  model: optional({
+    ...model,
+    hint: "FILE",
+    doc: "program of the network, in place of the one that its run keeps",
+  }),
+  ...dataSettings,
+  data: { ...rows.data, doc: "images, as train takes them (else those of the run, or MNIST)" },
   trainLimit: rows.trainLimit,
   batchSize: rows.batchSize,
   lr: rows.lr,
@@ -77,7 +84,10 @@ export const distillTask = task({
   async run(given) {
     const { teacher } = given;
     if (typeof teacher !== "string" || await isFile(teacher)) return await trainOrResume(given);
-    return await trainOrResume({ ...given, teacher: await findRun(teacher) });
+    const run = await findRun(teacher);
+    const config = readConfig(run);
+    const data = Object.fromEntries(dataSettingNames.map((name) => [name, config[name]]));
+    return await trainOrResume({ ...data, ...given, teacher: run });
   },
 });
 

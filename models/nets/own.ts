@@ -118,8 +118,8 @@ export function makeOwn(
   const { velocity, meanVelocity } = network;
   if (flowMap && typeof meanVelocity !== "function") {
     throw new TypeError(
-      `Cannot make the network ${name}: it has no method meanVelocity(x, t, d, labels), the mean velocity from t to t + d, ` +
-        "which a flow map needs",
+      `Cannot make the network ${name}: it has no method meanVelocity(x, t, d, labels), the mean velocity from t to t + d ` +
+        "(see Few steps in docs/own_networks.md)",
     );
   }
   const field = { velocity: velocity.bind(network), meanVelocity: meanVelocity?.bind(network) };

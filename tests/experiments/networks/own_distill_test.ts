@@ -8,7 +8,7 @@ import { assertRefused } from "../refusals.ts";
 import { mlp, writeModule } from "./modules.ts";
 import { ownRun } from "./own_run.ts";
 
-const flags = `--data data --batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 ` +
+const flags = `--batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 ` +
   "--test-batches 1 --sample-epochs 0";
 const twoSteps = ownRun.replace("--epochs 3", "--max-steps 2");
 
