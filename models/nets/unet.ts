@@ -37,9 +37,8 @@ export class Up extends Module {
    */
   join(x: Tensor, skip: Tensor, shift?: Tensor): Tensor {
     const [, , H, W] = skip.shape;
-    const up = this.upsample.forward(x);
-    const resized = up.shape[2] === H && up.shape[3] === W ? up : resizeBilinear(up, H, W);
-    return this.convskip.forward(concat([resized, skip], 1), shift && { shift });
+    const up = resizeBilinear(this.upsample.forward(x), H, W);
+    return this.convskip.forward(concat([up, skip], 1), shift && { shift });
   }
 }
 

@@ -126,7 +126,7 @@ function eachTap(
  * Bilinear resize to `height` x `width`, without aligned corners, like PyTorch's default.
  *
  * @param x f32[N, C, H, W]
- * @returns f32[N, C, height, width]
+ * @returns f32[N, C, height, width]; x itself if it has that size
  * @throws {ShapeError} if x does not have four axes, its images have no pixels, or the height or the width is not a whole
  * number of at least 1
  */
@@ -136,5 +136,6 @@ export function resizeBilinear(x: Tensor, height: number, width: number): Tensor
       `Cannot run resizeBilinear: x ${x} to ${height} x ${width} (expected whole numbers of at least 1)`,
     );
   }
-  return resize(x, { P: height, Q: width });
+  const same = x.shape.length === 4 && x.shape[2] === height && x.shape[3] === width;
+  return same ? x : resize(x, { P: height, Q: width });
 }

@@ -1,6 +1,6 @@
 // Matrix products on one thread, with packed panels: c[m][n] = sum over k of a[m][k] b[k][n].
 
-import { add, lane0, lane1, lane2, lane3, loadEvery, madd } from "./simd.ts";
+import { add, lane0, lane1, lane2, lane3, loadEvery, madd, splat } from "./simd.ts";
 
 const ROWS: i32 = 4;
 const COLUMNS: i32 = 8;
@@ -43,7 +43,7 @@ function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize)
   }
 }
 
-/** A panel [depth][8] of b; missing columns are zeros. */
+/** A panel [depth][8] of b; missing columns hold anything. */
 function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usize): void {
   let k = 0;
   if (columns == COLUMNS && bk == 4) {
@@ -56,9 +56,9 @@ function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usi
     }
   }
   for (; k < depth; k++, b += bk, to += 32) {
-    if (columns == COLUMNS && bn == 4) {
+    if (bn == 4) {
       v128.store(to, v128.load(b));
-      v128.store(to, v128.load(b, 16), 16);
+      v128.store(to, columns > 4 ? v128.load(b, 16) : splat(0), 16);
     } else {
       for (let n = 0; n < COLUMNS; n++) {
         store<f32>(to + ((<usize> n) << 2), n < columns ? load<f32>(b + (<usize> n) * bn) : 0);
@@ -98,7 +98,7 @@ function atEdge(
   columns: i32,
   tile: usize,
 ): void {
-  memory.fill(tile, 0, ROWS * COLUMNS * 4);
+  for (let i = 0; i < ROWS * COLUMNS; i += 4) v128.store(tile + ((<usize> i) << 2), splat(0));
   fourByEight(a, b, depth, tile, COLUMNS * 4);
   for (let r = 0; r < rows; r++, c += cm, tile += COLUMNS * 4) {
     if (columns == COLUMNS) {

@@ -37,24 +37,47 @@ export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i3
     }
     return;
   }
-  // Four columns at a time.
-  const across = (B + 3) >> 2, perTask = max(1, BLOCK / (4 * chunk));
+  // Sixteen columns at a time, which share a line of the cache.
+  const across = (B + 15) >> 4, perTask = max(1, BLOCK / (16 * chunk));
   const step: usize = (<usize> B) << 2;
   for (let first = nextTask(call) * perTask; first < A * S * across; first = nextTask(call) * perTask) {
     for (let i = first; i < min(A * S * across, first + perTask); i++) {
-      const b = i % across << 2, s = i / across % S, a = i / (across * S);
-      const start = s * chunk, end = min(R, start + chunk);
-      let at = x + ((<usize> ((a * R + start) * B + b)) << 2);
-      let whole = splat(0);
-      for (let r = start; r < end; r += 32) {
-        let part = splat(0);
-        for (let k = r; k < min(end, r + 32); k++, at += step) part = add(part, v128.load(at));
-        whole = add(whole, part);
-      }
+      const b = i % across << 4, s = i / across % S, a = i / (across * S);
+      const start = s * chunk, rows = min(R - start, chunk), columns = min(B - b, 16);
+      const from = x + ((<usize> ((a * R + start) * B + b)) << 2);
       const to = y + ((<usize> ((a * S + s) * B + b)) << 2);
-      storeFirst(to, whole, B - b);
+      if (columns == 16) sumSixteen(from, step, rows, to);
+      else {for (let n = 0; n < columns; n += 4) {
+          const at: usize = (<usize> n) << 2;
+          storeFirst(to + at, sumFour(from + at, step, rows), columns - n);
+        }}
     }
   }
+}
+
+/** Sums of four columns, `step` bytes from row to row. */
+function sumFour(x: usize, step: usize, rows: i32): v128 {
+  let whole = splat(0);
+  for (; rows > 0; rows -= 32) {
+    let part = splat(0);
+    for (let k = min(rows, 32); k > 0; k--, x += step) part = add(part, v128.load(x));
+    whole = add(whole, part);
+  }
+  return whole;
+}
+
+/** The same for sixteen columns. */
+function sumSixteen(x: usize, step: usize, rows: i32, y: usize): void {
+  let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (; rows > 0; rows -= 32) {
+    let t0 = splat(0), t1 = t0, t2 = t0, t3 = t0;
+    for (let k = min(rows, 32); k > 0; k--, x += step) {
+      t0 = add(t0, v128.load(x)), t1 = add(t1, v128.load(x, 16));
+      t2 = add(t2, v128.load(x, 32)), t3 = add(t3, v128.load(x, 48));
+    }
+    s0 = add(s0, t0), s1 = add(s1, t1), s2 = add(s2, t2), s3 = add(s3, t3);
+  }
+  v128.store(y, s0), v128.store(y, s1, 16), v128.store(y, s2, 32), v128.store(y, s3, 48);
 }
 
 /** dx[a][r][b] = dy[a][r / chunk][b]. A task is some rows of results. */
