@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { crc32, deflateRawSync } from "node:zlib";
 import { describeData } from "../../../experiments/data/dataset.ts";
 import { rowsOf, StoredImages } from "../../../experiments/data/images.ts";
 import { type DatasetOptions, loadDataset } from "../../../experiments/data/load_dataset.ts";
@@ -14,12 +15,18 @@ const { values, npz, packed, unnamed, objects } = vectors.arrays;
 const bytes = Uint8Array.fromBase64(values).map((value) => Math.round(255 * value / 16));
 
 /** A file of NumPy with the given header. */
-function npy(descr: string, shape: readonly number[], data: Uint8Array, order = "False"): Uint8Array {
+function npy(
+  descr: string,
+  shape: readonly number[],
+  data: Uint8Array,
+  { order = "False", version = 1 } = {},
+): Uint8Array {
   const header = `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': (${
     shape.map((n) => `${n},`).join(" ")
   }), }\n`;
   return Uint8Array.from([
-    ...[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8],
+    ...[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0, header.length & 255, header.length >> 8],
+    ...version === 1 ? [] : [0, 0],
     ...new TextEncoder().encode(header),
     ...data,
   ]);
@@ -28,6 +35,42 @@ const u8 = (shape: readonly number[], valueAt: (i: number) => number = (i) => i 
   npy("'|u1'", shape, Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => valueAt(i)));
 const f32 = (shape: readonly number[], values: readonly number[]) =>
   npy("'<f4'", shape, new Uint8Array(Float32Array.from(values).buffer));
+
+/** Numbers in little-endian order, each with its bytes. */
+const little = (...fields: readonly (readonly [bytes: number, value: number])[]) =>
+  fields.flatMap(([bytes, value]) =>
+    Array.from({ length: bytes }, (_, i) => Math.floor(value / 256 ** i) % 256)
+  );
+
+/** An archive of one packed array whose numbers are all in Zip64 fields, as NumPy writes them above 4 GiB. */
+function zip64(array: Uint8Array, size = array.length): Uint8Array {
+  const name = [...new TextEncoder().encode("images.npy")];
+  const packed = deflateRawSync(array);
+  const [wide, crc] = [2 ** 32 - 1, crc32(array)];
+  const described = little([2, 8], [4, 0], [4, crc], [4, wide], [4, wide], [2, name.length]);
+  const numbers = [[8, size], [8, packed.length]] as const;
+  const head = [
+    ...little([4, 0x04034b50], [2, 45], [2, 0]),
+    ...described,
+    ...little([2, 20]),
+    ...name,
+    ...little([2, 1], [2, 16], ...numbers),
+  ];
+  const list = [
+    ...little([4, 0x02014b50], [4, 45], [2, 0]),
+    ...described,
+    ...little([2, 28], [2, 0], [2, 0], [2, 0], [4, 0], [4, wide]),
+    ...name,
+    ...little([2, 1], [2, 24], ...numbers, [8, 0]),
+  ];
+  const at = head.length + packed.length;
+  const end = [
+    ...little([4, 0x06064b50], [8, 44], [4, 45], [8, 0], [8, 1], [8, 1], [8, list.length], [8, at]),
+    ...little([4, 0x07064b50], [4, 0], [8, at + list.length], [4, 1]),
+    ...little([4, 0x06054b50], [4, 0], [2, 1], [2, 1], [4, wide], [4, wide], [2, 0]),
+  ];
+  return Uint8Array.from([...head, ...packed, ...list, ...end]);
+}
 
 /** Loads files from a folder: one file by itself, several as a folder of arrays. */
 async function load(folder: string, files: Record<string, Uint8Array>, options?: DatasetOptions) {
@@ -69,8 +112,8 @@ testInFolder("loadDataset() takes arrays in every usual layout, type and range",
     "flat": [{ "a.npy": u8([2, 4], (i) => 30 * i) }, [1, 2, 2], [0, 30, 60, 90]],
     "grey": [{ "a.npy": u8([2, 1, 4], (i) => 30 * i) }, [1, 1, 4], [0, 30, 60, 90]],
     "channels last": [
-      { "a.npy": u8([2, 2, 2, 3], (i) => i + 200) },
-      [3, 2, 2],
+      { "a.npy": u8([2, 1, 4, 3], (i) => i + 200) },
+      [3, 1, 4],
       planes(0).map((i) => i + 200),
     ],
     "channels first": [
@@ -80,12 +123,23 @@ testInFolder("loadDataset() takes arrays in every usual layout, type and range",
     ],
     "0 to 1": [{ "a.npy": f32([2, 1, 2], [0, 0.2, 1, 0.5]) }, [1, 1, 2], [0, 51]],
     "-1 to 1": [{ "a.npy": f32([2, 1, 2], [-1, 0.2, 1, 0]) }, [1, 1, 2], [0, 153]],
+    "-0.5 to 0.5": [{ "a.npy": f32([2, 1, 2], [-0.5, 0.2, 0.5, 0]) }, [1, 1, 2], [64, 153]],
     "0 to 255 as f32": [{ "a.npy": f32([2, 1, 2], [0, 100, 200, 3]) }, [1, 1, 2], [0, 100]],
     "big-endian i2": [{ "a.npy": npy("'>i2'", [2, 1, 2], Uint8Array.of(0, 0, 0, 51, 0, 255, 0, 3)) }, [
       1,
       1,
       2,
     ], [0, 51]],
+    "a header of version 2": [
+      { "a.npy": npy("'|u1'", [2, 1, 2], Uint8Array.of(0, 51, 255, 3), { version: 2 }) },
+      [1, 1, 2],
+      [0, 51],
+    ],
+    "an archive as large ones are": [
+      { "a.npz": zip64(u8([2, 1, 2 ** 19 + 9], (i) => i % 251)) },
+      [1, 1, 2 ** 19 + 9],
+      upTo(2 ** 19 + 9).map((i) => i % 251),
+    ],
     "one bit": [{ "a.npy": npy("'|b1'", [2, 1, 2], Uint8Array.of(0, 1, 1, 0)) }, [1, 1, 2], [0, 255]],
   };
   for (const [what, [files, shape, first]] of Object.entries(cases)) {
@@ -118,8 +172,16 @@ testInFolder(
       assert.deepEqual([...rowsOf(test.images, [i], 2)], [100 + n, 100 + n]);
       assert.equal(test.labels![i], [2, 0, 4][n]);
     });
-    const other = await load(folder, { ...files, "x_train.npy": u8([4, 1, 2], (i) => 61 * (i >> 1)) });
-    assert.notEqual(other.digest, digest);
+    const digestOf = async (files: Record<string, Uint8Array>) => (await load(folder, files)).digest;
+    assert.notEqual(await digestOf({ ...files, "x_train.npy": u8([4, 1, 2], (i) => 61 * (i >> 1)) }), digest);
+    const [x, y] = [f32([4, 1, 2], [0, 1, 1, 0, 0, 0, 1, 1]), u8([4], (i) => i % 2)];
+    const digests = await Promise.all([
+      { "x.npy": x, "y.npy": y },
+      { "x.npy": x, "y.npy": u8([4], (i) => i >> 1) }, // another split
+      { "x.npy": x, "x_test.npy": x },
+      { "x.npy": x, "x_test.npy": f32([1, 1, 2], [0, 2]) }, // another white
+    ].map((files) => digestOf(files as Record<string, Uint8Array>)));
+    assert.equal(new Set(digests).size, 4);
   },
 );
 
@@ -159,7 +221,7 @@ testInFolder("loadDataset() says what is wrong with an array, and what it needs"
       "a.npz": Uint8Array.fromBase64(objects),
     },
     "DIR/a.npy: it is in Fortran order (expected C order); save numpy.ascontiguousarray()": {
-      "a.npy": npy("'|u1'", [4, 2, 2], new Uint8Array(16), "True"),
+      "a.npy": npy("'|u1'", [4, 2, 2], new Uint8Array(16), { order: "True" }),
     },
     "DIR/a.npy: it holds <U3 (expected numbers": { "a.npy": npy("'<U3'", [2, 2, 2], new Uint8Array(96)) },
     "DIR/a.npy: it holds records (expected": { "a.npy": npy("[('x', '|u1')]", [2, 2, 2], new Uint8Array(8)) },
@@ -175,6 +237,7 @@ testInFolder("loadDataset() says what is wrong with an array, and what it needs"
     "DIR/a.npz: it is damaged or no archive of arrays (expected what numpy.savez() writes)": { "a.npz": x },
     "DIR/a.npz: it is damaged or no archive of arrays (expected what": { "a.npz": archive.subarray(0, -30) },
     "images.npy in DIR/a.npz: it is damaged; save or download it again": { "a.npz": archive.with(200, 77) },
+    "images.npy in DIR/a.npz: it is damaged; save": { "a.npz": zip64(x, x.length - 1) },
     "DIR/a.npy: value 5 is NaN (expected finite numbers)": {
       "a.npy": f32([2, 2, 2], [0, 0, 0, 0, 0, NaN, 0, 0]),
     },
