@@ -1,15 +1,15 @@
 /**
  * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library, then PyTorch
- * eager on the same machine, on the work of `three_convs.ts`, single convolutions, the networks and MLP mixers. Flags: `--json`, `--device`,
- * `--repetitions N`, `--threads N` of both, `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
+ * eager on the same machine, on the work of `three_convs.ts`, single convolutions, the networks, MLP mixers and the examples. Flags: `--json`,
+ * `--device`, `--repetitions N`, `--threads N` of both, `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
  *
  * Python is `python3`, or the one that BENCH_PYTHON names; `--allow-run` must then name it, too.
  */
 import { fileURLToPath } from "node:url";
 import type { Device } from "../../kernels/mod.ts";
 import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
-import { mixerWidths, mixerWorks } from "./mixer.ts";
 import { cases, networkWorks } from "./networks.ts";
+import { ownNetworkCases, ownNetworks, ownNetworkWorks } from "./own_networks.ts";
 import { readReport, type Report, Reporter } from "./report.ts";
 import { batchSize, singleConvolutions, singleConvolutionWorks } from "./single_convs.ts";
 import { ourThreeConvolutions } from "./three_convs.ts";
@@ -52,7 +52,7 @@ async function measureTorch(): Promise<Report> {
   const printed = await runPython(
     fileURLToPath(import.meta.resolve(`./${source}`)),
     `--cases=${JSON.stringify(cases)}`,
-    `--mixers=${JSON.stringify(mixerWidths)}`,
+    `--own=${JSON.stringify(ownNetworks)}`,
     `--convolutions=${JSON.stringify(singleConvolutions)}`,
     `--convolution-batch=${batchSize}`,
     `--threads=${threads}`,
@@ -70,7 +70,7 @@ async function measureOurs(device: Device): Promise<Measurement[]> {
   const found = await time([ours.train, ours.forward]);
   for (const work of singleConvolutionWorks(device)) found.push(...await time([work]));
   for (const c of cases) found.push(...await time(networkWorks(device, c)));
-  for (const width of mixerWidths) found.push(...await time(mixerWorks(device, width)));
+  for (const own of ownNetworkCases()) found.push(...await time(ownNetworkWorks(device, own)));
   return found;
 }
 

@@ -64,6 +64,116 @@ class Mixer(nn.Module):
         return y.reshape(-1, 7, 7, 4, 4).transpose(2, 3).reshape(x.shape)
 
 
+def time_mlp(inputs, features):
+    """The time embedding, with the names of examples/*.ts."""
+    return nn.Sequential(
+        nn.Linear(inputs, features), nn.GELU(), nn.Linear(features, features)
+    )
+
+
+def modulated(x, shift, scale):
+    return x * (1 + scale) + shift
+
+
+class DiTBlock(nn.Module):
+    def __init__(self, heads, width):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(width, 6 * width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = perceptron(width, 4 * width)
+
+    def forward(self, x, c):
+        parts = self.modulation(c)[:, None].chunk(6, dim=-1)
+        shift, scale, gate, shift2, scale2, gate2 = parts
+        qkv = self.qkv(modulated(self.norm(x), shift, scale))
+        q, k, v = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        y = x + gate * self.out(mixed.transpose(1, 2).flatten(2))
+        return y + gate2 * self.mlp(modulated(self.norm(y), shift2, scale2))
+
+
+class DiT(nn.Module):
+    """The network of examples/dit.ts without labels."""
+
+    def __init__(self, patch, width, depth, heads):
+        super().__init__()
+        self.patches = nn.Conv2d(1, width, patch, stride=patch)
+        self.places = nn.Embedding((28 // patch) ** 2, width)
+        self.time = time_mlp(width, width)
+        self.blocks = nn.ModuleList(DiTBlock(heads, width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulation = nn.Linear(width, 2 * width)
+        self.last = nn.Linear(width, patch**2)
+        waves = 1000 * 10000 ** -(torch.arange(width // 2) / (width // 2))
+        self.register_buffer("waves", waves, persistent=False)
+
+    def forward(self, x, t):
+        angles = t[:, None] * self.waves
+        c = F.silu(self.time(torch.cat([angles.cos(), angles.sin()], dim=1)))
+        patches = self.patches(x)
+        h, w = patches.shape[2:]
+        y = patches.flatten(2).mT + self.places.weight
+        for block in self.blocks:
+            y = block(y, c)
+        shift, scale = self.modulation(c)[:, None].chunk(2, dim=-1)
+        pixels = self.last(modulated(self.norm(y), shift, scale))
+        pixels = pixels.unflatten(2, (x.shape[2] // h, -1)).unflatten(1, (h, w))
+        return pixels.transpose(2, 3).reshape(x.shape)
+
+
+class ConvNeXtBlock(nn.Module):
+    def __init__(self, width, features):
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.embedding = nn.Linear(features, width)
+        self.norm = nn.GroupNorm(1, width)
+        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.narrow = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x, embedding):
+        h = self.depthwise(x) + self.embedding(embedding)[:, :, None, None]
+        return x + self.narrow(F.gelu(self.widen(self.norm(h))))
+
+
+class ConvNeXt(nn.Module):
+    """The network of examples/convnext.ts without labels."""
+
+    def __init__(self, widths, depth, features):
+        super().__init__()
+        inner = list(zip(widths, widths[1:]))
+        blocks = lambda width: nn.ModuleList(  # noqa: E731
+            ConvNeXtBlock(width, features) for _ in range(depth)
+        )
+        self.time = time_mlp(1, features)
+        self.stem = nn.Conv2d(1, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(i, o, 2, stride=2) for i, o in inner)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(o, i, 2, 2) for i, o in inner)
+        self.joins = nn.ModuleList(nn.Conv2d(2 * i, i, 1) for i, _ in inner)
+        self.encoder = nn.ModuleList(blocks(width) for width in widths)
+        self.decoder = nn.ModuleList(blocks(width) for width in widths[:-1])
+        self.last = nn.Conv2d(widths[0], 1, 3, padding=1)
+
+    def forward(self, x, t):
+        embedding = self.time(t[:, None])
+        h, skips = self.stem(x), []
+        for i, level in enumerate(self.encoder):
+            if i > 0:
+                skips.append(h)
+                h = self.down[i - 1](h)
+            for block in level:
+                h = block(h, embedding)
+        for i in reversed(range(len(skips))):
+            h, size = self.up[i](h), skips[i].shape[2:]
+            if h.shape[2:] != size:
+                h = F.interpolate(h, size, mode="bilinear", align_corners=False)
+            h = self.joins[i](torch.cat([h, skips[i]], dim=1))
+            for block in self.decoder[i]:
+                h = block(h, embedding)
+        return self.last(h)
+
+
 def wait(device):
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -147,16 +257,22 @@ def measure(args, device):
         t = torch.rand(batch, device=device)
         yield from time_network(name, network, torch.optim.AdamW, x, (t,), args)
 
-    for width in args.mixers:
-        name = f"MLP mixer, {width} channels, batch 32"
+    mixers = args.own.pop("mixers", [])
+    own = [(f"MLP mixer, {width} channels", Mixer(width), ()) for width in mixers]
+    t = torch.rand(32, device=device)
+    for name, options in args.own.items():
+        network = {"DiT": DiT, "ConvNeXt": ConvNeXt}[name](**options)
+        own.append((f"examples/{name.lower()}.ts", network, (t,)))
+    for name, network, more in own:
         x = torch.randn(32, 1, 28, 28, device=device)
-        yield from time_network(name, Mixer(width), torch.optim.AdamW, x, (), args)
+        name = f"{name}, batch 32"
+        yield from time_network(name, network, torch.optim.AdamW, x, more, args)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=json.loads, default=[])
-    parser.add_argument("--mixers", type=json.loads, default=[])
+    parser.add_argument("--own", type=json.loads, default={})
     parser.add_argument("--convolutions", type=json.loads, default=[])
     parser.add_argument("--convolution-batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)

@@ -21,15 +21,21 @@ import {
   optimizer,
   Sequential,
 } from "../../models/mod.ts";
+import ConvNeXt from "../../examples/convnext.ts";
+import DiT from "../../examples/dit.ts";
 import { queued, type Work } from "./timing.ts";
 
-/** Images in a batch, and their side; a patch is 4 x 4 pixels. */
+/** Images in a batch, and their side; a patch of the mixers is 4 x 4 pixels. */
 const batch = 32, side = 28, patch = 4, across = side / patch;
-/** Number of blocks. */
+/** Number of blocks of the mixers. */
 const depth = 4;
 
-/** Widths of the benchmarked mixers; the token and channel layers are C / 2 and 4 C wide, as in the paper. */
-export const mixerWidths: readonly number[] = [64, 128];
+/** The benchmarked networks other than the U-Nets; PyTorch has them by the same names and options. */
+export const ownNetworks = {
+  mixers: [64, 128],
+  DiT: { patch: 4, width: 96, depth: 4, heads: 4 },
+  ConvNeXt: { widths: [32, 64, 96], depth: 1, features: 64 },
+} as const;
 
 /** Two linear layers with GELU between. */
 const perceptron = (width: number, hidden: number) =>
@@ -56,7 +62,7 @@ class MixerBlock extends Module {
   }
 }
 
-/** An MLP mixer on images. Source: Tolstikhin et al. 2021, arXiv:2105.01601 */
+/** An MLP mixer on images; the token and channel layers are C / 2 and 4 C wide. Source: Tolstikhin et al. 2021, arXiv:2105.01601 */
 class Mixer extends Module {
   readonly stem: Linear;
   readonly blocks: readonly MixerBlock[];
@@ -82,17 +88,40 @@ class Mixer extends Module {
   }
 }
 
-/** Training steps (MSE, AdamW) and forward passes of a mixer, for timing. */
-export function mixerWorks(device: Device, width: number): [train: Work, forward: Work] {
-  const network = new Mixer(width);
+/** The networks, by their names in tables, with their outputs for x f32[N, 1, 28, 28]. */
+export function ownNetworkCases(): { name: string; network: Module; predict: (x: Tensor) => Tensor }[] {
+  const images = { shape: [1, side, side], classes: 0, flowMap: false } as const;
+  const t = tensor(uniforms(1, 9, 2, batch));
+  const mixers = ownNetworks.mixers.map((width) => {
+    const network = new Mixer(width);
+    return { name: `MLP mixer, ${width} channels`, network, predict: (x: Tensor) => network.forward(x) };
+  });
+  const { widths, ...rest } = ownNetworks.ConvNeXt;
+  const examples = {
+    DiT: new DiT({ ...ownNetworks.DiT, ...images }),
+    ConvNeXt: new ConvNeXt({ widths: [...widths], ...rest, ...images }),
+  };
+  const own = Object.entries(examples).map(([name, network]) => ({
+    name: `examples/${name.toLowerCase()}.ts`,
+    network,
+    predict: (x: Tensor) => network.velocity(x, t),
+  }));
+  return [...mixers, ...own];
+}
+
+/** Training steps (MSE, AdamW) and forward passes of a network, for timing. */
+export function ownNetworkWorks(
+  device: Device,
+  { name, network, predict }: ReturnType<typeof ownNetworkCases>[number],
+): [train: Work, forward: Work] {
   const random = (counter: number) =>
     tensor(uniforms(1, 9, counter, batch * side ** 2).map((u) => 2 * u - 1), [batch, 1, side, side]);
   const x = random(0), target = random(1);
   const parameters = namedParameters(network);
   const adam = optimizer("adamw", flatten(parameters), { learningRate: 1e-3 });
-  const forward = record(() => network.forward(x));
+  const forward = record(() => predict(x));
   const step = record(() => {
-    const loss = meanSquaredError(network.forward(x), target);
+    const loss = meanSquaredError(predict(x), target);
     adam.update(gradients(loss, [...parameters.values()]));
     return loss;
   });
@@ -101,6 +130,6 @@ export function mixerWorks(device: Device, width: number): [train: Work, forward
     step.run();
   };
   const work = (what: string, run: () => void) =>
-    queued(device, `${what} MLP mixer, ${width} channels, batch ${batch}`, batch, "images/s", run);
+    queued(device, `${what} ${name}, batch ${batch}`, batch, "images/s", run);
   return [work("train", train), work("forward", () => forward.run())];
 }
