@@ -6,6 +6,7 @@ import {
   type CheckpointInfo,
   decodeSafetensors,
   modelTypeOf,
+  type NetworkMaker,
   paths,
   predictions,
 } from "../../models/mod.ts";
@@ -48,24 +49,26 @@ export async function openNetwork(
 ): Promise<OpenNetwork> {
   const { path, bytes, run } = await readWeights(given.checkpoint);
   const own = ownModel(given.model);
-  if (own) await nameNetworkOf(bytes, path, own.file);
+  const make = own && await nameNetworkOf(bytes, path, own.file);
   const flags = own ? { ...given, model: null } : given;
   const device = await init({ device: flags.device, threads: flags.threads });
-  const { model, info: { normalization, config }, shape } = await loadNetwork(bytes, path, flags);
+  const { model, info: { normalization, config }, shape } = await loadNetwork(bytes, path, flags, make);
   const { classes: count = 0 } = config;
   const names = await recordedClassNames(dirname(path), count);
   return { device, path, run, drawable: { model, shape, normalization }, classes: { count, names } };
 }
 
 /** Takes a module as the program of a checkpoint's network. @throws {ConfigError} if it is another one */
-async function nameNetworkOf(bytes: Uint8Array, path: string, file: string): Promise<void> {
-  const { digest, sources: { main: name } } = await nameNetwork(file);
-  if (ownConfigIn(bytes, path)?.digest !== digest) {
+async function nameNetworkOf(bytes: Uint8Array, path: string, file: string): Promise<NetworkMaker> {
+  const { digest, make, sources: { main: name } } = await nameNetwork(file);
+  const stored = ownConfigIn(bytes, path);
+  if (!stored || (stored.digest ?? digest) !== digest) {
     throw new ConfigError(
       `Cannot use --model ${file} with ${path}: that has another network, or ${file} has changed since (leave it out)`,
     );
   }
   await rememberNamed({ name, digest }, say);
+  return make;
 }
 
 async function readWeights(
@@ -115,7 +118,12 @@ const flagsFor = {
  * @param source name of the file, for errors
  * @throws {ConfigError} if the flags omit what the file does not say, or repeat what it says
  */
-async function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlags): Promise<Checkpoint> {
+async function loadNetwork(
+  bytes: Uint8Array,
+  source: string,
+  flags: NetworkFlags,
+  make?: NetworkMaker,
+): Promise<Checkpoint> {
   const { metadata } = decodeSafetensors(bytes, source);
   for (const [field, names] of Object.entries(flagsFor)) {
     const given = names.find((name) => flags[name] !== null);
@@ -125,6 +133,7 @@ async function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFlag
     );
   }
   return await loadWeights(bytes, source, {
+    make,
     ...!("config" in metadata) && { config: configOf(flags, source) },
     ...!("normalization" in metadata) && { normalization: normalizationOf(flags, source) },
     ...flags.imageSize && { imageSize: [flags.imageSize[0], flags.imageSize[1]] },

@@ -8,6 +8,7 @@ import { moduleError, networkWithDigest } from "./own_network.ts";
  * Creates the network of a checkpoint, as `loadCheckpoint` does. A custom one is made by the program that its run
  * keeps, if the user has named it.
  *
+ * @param options with `make` for a custom network that a program saved without the digest of its module
  * @throws {ConfigError} if there is no such program, or the user has not named it
  * @throws as `loadCheckpoint`
  */
@@ -18,7 +19,9 @@ export async function loadWeights(
 ): Promise<Checkpoint> {
   const own = ownConfigIn(bytes, source);
   if (!own) return loadCheckpoint(bytes, source, options);
-  const network = await networkWithDigest(own.name, own.digest, source);
+  const network = own.digest === undefined && options.make
+    ? { make: options.make, file: own.name }
+    : await networkWithDigest(own.name, own.digest, source);
   try {
     return loadCheckpoint(bytes, source, { ...options, make: network.make });
   } catch (error) {
@@ -32,11 +35,11 @@ export async function loadWeights(
 export function ownConfigIn(
   bytes: Uint8Array,
   source: string,
-): { readonly name: string; readonly digest: string } | undefined {
+): { readonly name: string; readonly digest?: string } | undefined {
   const { metadata } = decodeSafetensors(bytes, source);
   try {
     const { type, name, digest } = JSON.parse(metadata.config);
-    return type === "own" ? { name: String(name), digest: String(digest) } : undefined;
+    return type === "own" ? { name: String(name), ...digest && { digest: String(digest) } } : undefined;
   } catch {
     return undefined; // `loadCheckpoint` says what is wrong
   }
@@ -47,7 +50,7 @@ export function ownConfigIn(
  * of a sentence.
  */
 export async function pageProgram(
-  { name, digest }: { readonly name: string; readonly digest: string },
+  { name, digest }: { readonly name: string; readonly digest?: string },
   checkpoint: string,
 ): Promise<string | { readonly why: string }> {
   try {

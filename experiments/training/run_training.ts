@@ -194,7 +194,8 @@ async function teacherOf(config: TrainingConfig, given: string, data: Dataset): 
   const { resume } = config;
   const path = resume === null ? teacherFile(given) : join(resume, runFile.teacher);
   const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
-  const teacher = { ...await loadWeights(bytes, path), bytes, path };
+  const make = chosenNetwork(config.model)?.make;
+  const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };
   checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
   return await inOwnProgram(teacher, config);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeCheckpoint } from "../../../models/mod.ts";
+import { decodeCheckpoint, decodeSafetensors, encodeSafetensors } from "../../../models/mod.ts";
 import { assertRefused } from "../refusals.ts";
 import { madeOnce, makePlace, oneThread, testTask, type Workplace } from "../cli.ts";
 import { ownRun } from "./own_run.ts";
@@ -89,6 +89,28 @@ testTask("a run has a copy of its network's program, for which the module is not
     `--model run/network.json --hidden 4 --data data --images 10 --batch-size 5 --steps 5 ${oneThread}`,
   );
 });
+
+testTask(
+  "a checkpoint that a program has saved is drawn by the module that the user names",
+  async (place) => {
+    await makeRun(place);
+    const { tensors, metadata } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
+    const { digest: _, ...config } = JSON.parse(metadata.config);
+    const saved = encodeSafetensors(tensors, { ...metadata, config: JSON.stringify(config) });
+    await Deno.writeFile(place.file("saved.safetensors"), saved);
+    await place.succeed("sample", `--checkpoint saved.safetensors --model mlp.ts ${sampled}`);
+    const drawn = await place.digest("grid.png");
+    await place.succeed("sample", `--checkpoint run ${sampled}`);
+    assert.equal(await place.digest("grid.png"), drawn);
+    await assertRefused(place, {
+      task: "sample",
+      flags: `--checkpoint saved.safetensors ${sampled}`,
+      says: [
+        "ConfigError: Cannot load saved.safetensors: its network is mlp.ts, and there is no such program beside it",
+      ],
+    });
+  },
+);
 
 testTask("no task runs a network's program from elsewhere before the user has named it", async (place) => {
   await makeRun(place);
