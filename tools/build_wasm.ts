@@ -18,7 +18,9 @@ async function readKernels(): Promise<readonly KernelSource[]> {
   for (const name of files.sort()) {
     sources[name] = await Deno.readTextFile(new URL(`assembly/kernels/${name}`, folder));
   }
-  return kernelSources(sources, (Layout.callBytes - Layout.words) / 4);
+  const axis = await Deno.readTextFile(new URL("assembly/axis.ts", folder));
+  const fields = Array.from(axis.matchAll(/^ {2}(\w+): i32;$/gm), ([, field]) => field);
+  return kernelSources(sources, (Layout.callBytes - Layout.words) / 4, { Axis: fields });
 }
 
 /** Files whose functions are inlined only if they are small: what else they inline costs bytes and gains no time. */

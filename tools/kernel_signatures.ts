@@ -15,7 +15,8 @@ interface ExportedFunction {
 export interface KernelSource extends ExportedFunction {
   /** Whether it takes the address of the workspace. */
   readonly workspace: boolean;
-  /** The parameters that the host sets, in order. */
+  /** The parameters that the host sets, in order, and the words of a call that hold them: one, or one for each field. */
+  readonly given: ExportedFunction["parameters"];
   readonly words: ExportedFunction["parameters"];
   /** The function that returns the bytes of workspace it needs. */
   readonly size?: ExportedFunction;
@@ -25,7 +26,12 @@ export interface KernelSource extends ExportedFunction {
 const lineWidth = 110;
 
 /** How a thread reads an argument of each type. */
-const readers: Readonly<Record<string, string>> = { usize: "pointer", i32: "integer", f32: "real" };
+const readers: Readonly<Record<string, string>> = {
+  usize: "pointer",
+  i32: "integer",
+  f32: "real",
+  Axis: "axis",
+};
 
 function exportedFunctions(file: string, source: string): ExportedFunction[] {
   const declared = source.matchAll(/^export function (\w+)\(([^)]*)\): (\w+)/gm);
@@ -45,12 +51,14 @@ function exportedFunctions(file: string, source: string): ExportedFunction[] {
  * `nameWorkspace(...): u64` beside it, which returns its size in bytes from any arguments and the number of `threads`.
  *
  * @param sources text of each file by name
- * @param maxWords arguments that fit a call
+ * @param maxWords words of arguments that fit a call
+ * @param fieldsOf fields of parameters that are classes of numbers, i32 each, by class
  * @throws {Error} if an exported function is neither, or a call cannot hold the arguments of a kernel
  */
 export function kernelSources(
   sources: Readonly<Record<string, string>>,
   maxWords: number,
+  fieldsOf: Readonly<Record<string, readonly string[]>> = {},
 ): readonly KernelSource[] {
   const functions = Object.entries(sources).flatMap(([file, text]) => exportedFunctions(file, text));
   const sizes = new Map(functions.filter(({ result }) => result === "u64").map((size) => [size.name, size]));
@@ -60,7 +68,11 @@ export function kernelSources(
       throw new Error(`Cannot build kernel ${name} of ${file}: ${why}`);
     };
     const workspace = parameters[1]?.[0] === "workspace";
-    const words = parameters.slice(workspace ? 2 : 1);
+    const given = parameters.slice(workspace ? 2 : 1);
+    const words = given.flatMap(([parameter, type]) =>
+      fieldsOf[type]?.map((field) => [`${parameter}.${field}`, "i32"] as const) ??
+        [[parameter, type] as const]
+    );
     const size = sizes.get(`${name}Workspace`);
     sizes.delete(`${name}Workspace`);
     if (result !== "void" || parameters[0]?.join() !== "call,usize") {
@@ -72,9 +84,9 @@ export function kernelSources(
     if (workspace !== (size !== undefined)) {
       refuse(`it needs both a parameter workspace and a function ${name}Workspace(...): u64, or neither`);
     }
-    const unknown = size?.parameters.find(([p]) => p !== "threads" && !words.some(([word]) => word === p));
+    const unknown = size?.parameters.find(([p]) => p !== "threads" && !given.some(([word]) => word === p));
     if (unknown) refuse(`${name}Workspace takes ${unknown[0]}, which is no argument of the kernel`);
-    return { ...kernel, workspace, words, ...size && { size } };
+    return { ...kernel, workspace, given, words, ...size && { size } };
   });
   if (sizes.size > 0) {
     throw new Error(`Cannot build ${[...sizes.keys()].join(", ")}: there is no such kernel`);
@@ -82,18 +94,24 @@ export function kernelSources(
   return kernels;
 }
 
-/** AssemblyScript that reads the arguments of a kernel and calls it, or `size` with the number of threads. */
-function invocation({ name, words, workspace }: KernelSource, size: string): string {
-  const given = words.map(([, type], i) => `${readers[type]}(call, ${i})`);
-  return `${name}(${["call", ...workspace ? [`claimWorkspace(call, ${size})`] : [], ...given].join(", ")})`;
+/** AssemblyScript that reads an argument of a kernel from its first word. */
+function reading({ given, words }: KernelSource, name: string): string {
+  const [, type] = given.find(([parameter]) => parameter === name)!;
+  return `${readers[type]}(call, ${
+    words.findIndex(([word]) => word === name || word.startsWith(`${name}.`))
+  })`;
 }
 
-function sizeOf({ words, size }: KernelSource, threads: string): string {
-  const given = size?.parameters.map(([name]) => {
-    const i = words.findIndex(([word]) => word === name);
-    return name === "threads" ? threads : `${readers[words[i][1]]}(call, ${i})`;
-  });
-  return `${size?.name}(${given?.join(", ")})`;
+/** AssemblyScript that reads the arguments of a kernel and calls it, or `size` with the number of threads. */
+function invocation(kernel: KernelSource, size: string): string {
+  const given = kernel.given.map(([name]) => reading(kernel, name));
+  const workspace = kernel.workspace ? [`claimWorkspace(call, ${size})`] : [];
+  return `${kernel.name}(${["call", ...workspace, ...given].join(", ")})`;
+}
+
+function sizeOf(kernel: KernelSource, threads: string): string {
+  const given = kernel.size?.parameters.map(([name]) => name === "threads" ? threads : reading(kernel, name));
+  return `${kernel.size?.name}(${given?.join(", ")})`;
 }
 
 /** AssemblyScript of `execute`, which runs the kernel of a call, and of `workspaceOf`, which returns its workspace. */
@@ -109,7 +127,7 @@ export function dispatchSource(kernels: readonly KernelSource[]): string {
   return `// Made by \`deno task build:wasm\` from kernels/; do not edit.
 // deno-fmt-ignore-file
 
-import { integer, isAlone, opcode, pointer, real } from "./call.ts";
+import { axis, integer, isAlone, opcode, pointer, real } from "./call.ts";
 ${imports.join("\n")}
 import { me, team } from "./threads.ts";
 import { claimWorkspace } from "./workspace.ts";

@@ -15,19 +15,27 @@ export function product(
 }
 `;
 const scale = "export function scale(call: usize, x: usize, factor: f32): void {\n}\n";
+const slide = "export function slide(call: usize, x: usize, along: Axis, by: i32): void {\n}\n";
 
 Deno.test("kernelSources() reads kernels; the table and the dispatch follow from their parameters", () => {
-  const kernels = kernelSources({ "a.ts": product, "b.ts": scale }, 30);
+  const kernels = kernelSources({ "a.ts": product, "b.ts": scale, "c.ts": slide }, 30, {
+    Axis: ["first", "last"],
+  });
   const table = signaturesModule(kernels);
-  for (const row of ['product: "x: usize, n: i32",', 'scale: "x: usize, factor: f32",']) {
-    assert.ok(table.includes(row), table);
-  }
+  for (
+    const row of [
+      'product: "x: usize, n: i32",',
+      'scale: "x: usize, factor: f32",',
+      'slide: "x: usize, along.first: i32, along.last: i32, by: i32",',
+    ]
+  ) assert.ok(table.includes(row), table);
   const dispatch = dispatchSource(kernels);
   for (
     const line of [
       'import { product, productWorkspace } from "./kernels/a.ts";',
       "case 0: return product(call, claimWorkspace(call, productWorkspace(integer(call, 1), team)), pointer(call, 0), integer(call, 1));",
       "case 1: return scale(call, pointer(call, 0), real(call, 1));",
+      "case 2: return slide(call, pointer(call, 0), axis(call, 1), integer(call, 3));",
       "case 0: return productWorkspace(integer(call, 1), threads);",
     ]
   ) assert.ok(dispatch.includes(line), line);
@@ -58,7 +66,7 @@ Deno.test("kernelSources() refuses other exported functions, types and sizes", (
       "export function f(x: usize): void {\n}\n",
       /f of c.ts: it is \(x\): void \(expected \(call, \.\.\.\): void\)/,
     ],
-    ["export function f(call: usize, x: f64): void {\n}\n", /x is f64 \(expected usize, i32, f32\)/],
+    ["export function f(call: usize, x: f64): void {\n}\n", /x is f64 \(expected usize, i32, f32, Axis\)/],
     [product.replace("(n: i32, threads", "(m: i32, threads"), /takes m, which is no argument of the kernel/],
   ];
   for (const [source, message] of refused) {

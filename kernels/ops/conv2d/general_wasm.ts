@@ -20,8 +20,15 @@ interface Axis {
   readonly spread: number;
 }
 
-/** The lowest source position that a tap reads, and the number of positions up to the highest. */
-function reachOf({ target, taps, step, origin, stride, spread }: Axis): { low: number; length: number } {
+/** An axis as calls hold it. */
+interface CallAxis extends Axis {
+  readonly low: number;
+  readonly length: number;
+}
+
+/** An axis with the lowest source position that a tap reads, and the number of positions up to the highest. */
+function reachOf(axis: Axis): CallAxis {
+  const { target, taps, step, origin, stride, spread } = axis;
   let low = Infinity, high = -Infinity;
   for (let phase = 0; phase < Math.min(spread, target); phase++) {
     const last = (Math.ceil((target - phase) / spread) - 1) * stride;
@@ -32,19 +39,19 @@ function reachOf({ target, taps, step, origin, stride, spread }: Axis): { low: n
       high = Math.max(high, first + last);
     }
   }
-  return low <= high ? { low, length: high - low + 1 } : { low: 0, length: 0 };
+  return low <= high ? { ...axis, low, length: high - low + 1 } : { ...axis, low: 0, length: 0 };
 }
 
 /** Both axes of a convolution, the vertical one first. */
 type Axes = readonly [vertical: Axis, horizontal: Axis];
 
-/** What describes the axes by name, with V for the vertical one and H for the horizontal one. */
-function argumentsOf<Name extends string>([vertical, horizontal]: readonly Readonly<Record<Name, number>>[]) {
-  const named = (axis: Readonly<Record<Name, number>>, letter: string) =>
-    Object.entries(axis).map(([name, value]) => [name + letter, value]);
-  return Object.fromEntries([...named(vertical, "V"), ...named(horizontal, "H")]) as Readonly<
-    Record<`${Name}${"V" | "H"}`, number>
-  >;
+/** The axes as arguments of kernels. */
+function argumentsOf([vertical, horizontal]: readonly CallAxis[]) {
+  const named = <Name extends string>(name: Name, axis: CallAxis) =>
+    Object.fromEntries(Object.entries(axis).map(([field, value]) => [`${name}.${field}`, value])) as Readonly<
+      Record<`${Name}.${keyof CallAxis}`, number>
+    >;
+  return { ...named("vertical", vertical), ...named("horizontal", horizontal) };
 }
 
 /** The axes of a convolution from x to y, and those of its transpose, from y to x; plain ones have `padding` alone. */
@@ -66,19 +73,15 @@ function axesOf(
   return { forward: [v, h], transposed: [transposed(v), transposed(h)] };
 }
 
-/** An axis without stride, as if repeated every n positions with the zeros between that its taps need. */
-interface RepeatedAxis {
-  readonly n: number;
-  /** What the first tap of position 0 reads, and positions from tap to tap. */
-  readonly origin: number;
-  readonly step: number;
-}
-
-/** The axis as repeated, at least as long as the kernel. A transpose is turned: taps are counted from the last one. */
-function repeated({ source, target, taps, step, origin }: Axis): RepeatedAxis {
-  const pixels = Math.abs(step), reach = pixels * (taps - 1), first = step < 0 ? origin - reach : origin;
-  const n = Math.max(source, source - first, target, target + first + reach, reach + 1);
-  return { n, origin: first, step: pixels };
+/**
+ * An axis without stride, as if repeated every `length` positions, at least as long as the kernel, with the zeros between
+ * that its taps need. The taps of a transpose, whose step is below 0, are counted from the last one.
+ */
+function repeated(axis: Axis): CallAxis {
+  const { source, target, taps, step, origin } = axis;
+  const reach = Math.abs(step) * (taps - 1), first = step < 0 ? origin - reach : origin;
+  const length = Math.max(source, source - first, target, target + first + reach, reach + 1);
+  return { ...axis, origin: first, low: 0, length };
 }
 
 /** Longest axis for Fourier transforms, which need a cache. */
@@ -92,15 +95,15 @@ function fourierAxes({ N, C, K, groups }: Dims, axes: Axes) {
   const [vertical, horizontal] = axes;
   const isStrided = axes.some(({ stride, spread }) => stride > 1 || spread > 1);
   const [v, h] = axes.map(repeated);
-  if (isStrided || groups > 1 || Math.max(v.n, h.n) > longestAxis) return undefined;
-  const columns = (h.n >> 1) + 1, roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
+  if (isStrided || groups > 1 || Math.max(v.length, h.length) > longestAxis) return undefined;
+  const columns = (h.length >> 1) + 1, roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
   const pairs = roundUp(C, 4) * roundUp(K, 8), planes = roundUp(C, 4) + roundUp(K, 4);
   // Multiply-adds of products, and of transforms, whose time per element grows with both axes.
-  const transformed = v.n * columns * (4 * pairs + (15 + v.n + h.n) * (planes + pairs / N));
+  const transformed = v.length * columns * (4 * pairs + (15 + v.length + h.length) * (planes + pairs / N));
   const taps = vertical.taps * horizontal.taps;
   const direct = taps * C * roundUp(K, 4) * vertical.target * roundUp(horizontal.target, 4);
   if (transformed > direct) return undefined;
-  return argumentsOf(axes.map(({ source, target, taps }, i) => ({ source, target, taps, ...[v, h][i] })));
+  return argumentsOf([v, h]);
 }
 
 /** Addresses of the source, weights, bias, addend and target, 0 for an absent one. */
@@ -109,12 +112,11 @@ type Buffers = Readonly<Record<"source" | "w" | "bias" | "addend" | "target", nu
 /**
  * A convolution of any kind: of N images and `groups` groups of C channels to K each.
  *
- * @param strides of the weights in bytes, from group to group, and from channel to channel of the target and the source;
- * and 1 for a transpose
+ * @param strides of the weights in bytes, from group to group, and from channel to channel of the target and the source
  */
 function anyConvolution(
   buffers: Buffers,
-  strides: Readonly<Record<"strideG" | "strideK" | "strideC" | "turned", number>>,
+  strides: Readonly<Record<"strideG" | "strideK" | "strideC", number>>,
   { N, B, groups, C, K }: Dims,
   axes: Axes,
 ): readonly WasmCall[] {
@@ -125,7 +127,7 @@ function anyConvolution(
   }
   // Enough tasks for some threads; the weights of four channels are packed together.
   const splits = Math.max(1, Math.min(Math.ceil(8 / (N * groups)), K < 4 ? K : Math.ceil(K / 4)));
-  const args = { ...common, splits, ...argumentsOf(axes.map((axis) => ({ ...axis, ...reachOf(axis) }))) };
+  const args = { ...common, splits, ...argumentsOf(axes.map(reachOf)) };
   return [{ kernel: "convolveWeights", args }, { kernel: "convolve", args }];
 }
 
@@ -137,7 +139,7 @@ export function generalCalls(
   const { D, K, R, S, groups } = dims, taps = 4 * R * S, inGroup = K / groups;
   return anyConvolution(
     { source: x, w, bias, addend: residual, target: y },
-    { strideG: taps * D * inGroup, strideK: taps * D, strideC: taps, turned: 0 },
+    { strideG: taps * D * inGroup, strideK: taps * D, strideC: taps },
     { ...dims, C: D, K: inGroup },
     axesOf(dims).forward,
   );
@@ -151,7 +153,7 @@ export function transposedCalls(
   const { D, K, R, S, groups } = dims, taps = 4 * R * S, inGroup = K / groups;
   return anyConvolution(
     { source: y, w, bias, addend: 0, target: x },
-    { strideG: taps * D * inGroup, strideK: taps, strideC: taps * D, turned: 1 },
+    { strideG: taps * D * inGroup, strideK: taps, strideC: taps * D },
     { ...dims, B: 1, C: inGroup, K: D },
     axesOf(dims).transposed,
   );
@@ -170,19 +172,8 @@ export function generalWeightGradientCalls(
     const args = { x, dy, dw, N, C, K, runs, run, parts, ...fourier };
     return [{ kernel: "fourierGradientParts", args }, { kernel: "fourierGradientSum", args }];
   }
-  const parts = partsOf(run),
-    args = {
-      x,
-      dy,
-      N,
-      groups,
-      C,
-      K,
-      runs,
-      run,
-      parts,
-      ...argumentsOf(axes.map((axis) => ({ ...axis, ...reachOf(axis) }))),
-    };
+  const parts = partsOf(run);
+  const args = { x, dy, N, groups, C, K, runs, run, parts, ...argumentsOf(axes.map(reachOf)) };
   return [
     { kernel: "convolveGradientParts", args },
     { kernel: "sumParts", args: { y: dw, groups: runs, parts, n: groups * K * C * R * S } },

@@ -2,6 +2,7 @@
 // each.
 
 import { Layout } from "../memory_layout.ts";
+import { Axis } from "./axis.ts";
 
 /** Which kernel runs. */
 export function opcode(call: usize): i32 {
@@ -26,6 +27,11 @@ export function pointer(call: usize, i: usize): usize {
 /** A real-number argument. */
 export function real(call: usize, i: usize): f32 {
   return load<f32>(call + Layout.words + (i << 2));
+}
+
+/** An axis, in as many words as it has fields. */
+export function axis(call: usize, i: usize): Axis {
+  return changetype<Axis>(call + Layout.words + (i << 2));
 }
 
 /** Takes the next free task of a call. */

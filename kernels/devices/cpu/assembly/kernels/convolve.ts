@@ -1,21 +1,20 @@
 // Convolutions and transposed convolutions of any size, stride, padding, dilation and groups: a product of the weights
 // and the source's pixels, which are read where they lie in a padded copy. `taps.ts` explains the axes.
 
+import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
 import { add, lane0, lane1, lane2, lane3, loadEvery, madd, splat, storeFirst } from "../simd.ts";
 import {
-  lengthOfH,
-  lengthOfV,
   listTaps,
   padPlanes,
-  phasesH,
-  phasesV,
+  phasesOf,
   pixelStep,
   plane,
   planeBytes,
+  positionsOf,
   rowStep,
   setAxes,
-  tapsIn,
+  tapsOf,
   targetAt,
 } from "../taps.ts";
 import { me } from "../threads.ts";
@@ -44,9 +43,9 @@ function listBytes(C: i32, taps: i32): u64 {
 const TILE: usize = 128;
 
 /** Lists the taps of all phases. */
-function listPhases(to: usize, C: i32, strideC: usize): void {
-  for (let a = 0; a < phasesV(); a++) {
-    for (let b = 0; b < phasesH(); b++) to += (<usize> listTaps(to, a, b, C, strideC)) << 3;
+function listPhases(to: usize, vertical: Axis, horizontal: Axis, C: i32, strideC: usize): void {
+  for (let a = 0; a < phasesOf(vertical); a++) {
+    for (let b = 0; b < phasesOf(horizontal); b++) to += (<usize> listTaps(to, a, b, C, strideC)) << 3;
   }
 }
 
@@ -54,11 +53,12 @@ export function convolveWeightsWorkspace(
   groups: i32,
   C: i32,
   K: i32,
-  tapsV: i32,
-  tapsH: i32,
+  vertical: Axis,
+  horizontal: Axis,
   threads: i32,
 ): u64 {
-  return packedBytes(groups, C, K, tapsV * tapsH) + threads * listBytes(C, tapsV * tapsH);
+  const taps = vertical.taps * horizontal.taps;
+  return packedBytes(groups, C, K, taps) + threads * listBytes(C, taps);
 }
 
 /**
@@ -75,35 +75,15 @@ export function convolveWeights(
   strideG: usize,
   strideK: usize,
   strideC: usize,
-  sourceV: i32,
-  targetV: i32,
-  tapsV: i32,
-  stepV: i32,
-  originV: i32,
-  strideV: i32,
-  spreadV: i32,
-  lowV: i32,
-  lengthV: i32,
-  sourceH: i32,
-  targetH: i32,
-  tapsH: i32,
-  stepH: i32,
-  originH: i32,
-  strideH: i32,
-  spreadH: i32,
-  lowH: i32,
-  lengthH: i32,
+  vertical: Axis,
+  horizontal: Axis,
 ): void {
-  // deno-fmt-ignore
-  setAxes(
-    sourceV, targetV, tapsV, stepV, originV, strideV, spreadV, lowV, lengthV,
-    sourceH, targetH, tapsH, stepH, originH, strideH, spreadH, lowH, lengthH,
-  );
-  const width = widthOf(K), panels = panelsOf(K), depth = C * tapsV * tapsH;
-  const list = workspace + <usize> packedBytes(groups, C, K, tapsV * tapsH) +
-    (<usize> me) * <usize> listBytes(C, tapsV * tapsH);
+  setAxes(vertical, horizontal);
+  const taps = vertical.taps * horizontal.taps, width = widthOf(K), panels = panelsOf(K), depth = C * taps;
+  const list = workspace + <usize> packedBytes(groups, C, K, taps) +
+    (<usize> me) * <usize> listBytes(C, taps);
   memory.fill(list, 0, (<usize> depth) << 3); // phases without target positions list none
-  listPhases(list, C, strideC);
+  listPhases(list, vertical, horizontal, C, strideC);
   for (let task = nextTask(call); task < groups * panels; task = nextTask(call)) {
     const k = task % panels * width, from = w + (<usize> (task / panels)) * strideG + (<usize> k) * strideK;
     let to = workspace + ((<usize> (task * depth * width)) << 2);
@@ -247,28 +227,26 @@ function fourPlanes(
 }
 
 /** Bytes of scratch per thread: the list of taps, padded planes, a tile. */
-function threadBytes(C: i32, taps: i32, rows: i32, columns: i32, stride: i32): u64 {
-  return listBytes(C, taps) + ((C * planeBytes(rows, columns, stride) + 15) & ~15) + TILE;
+function threadBytes(C: i32, vertical: Axis, horizontal: Axis): u64 {
+  return listBytes(C, vertical.taps * horizontal.taps) +
+    ((C * planeBytes(vertical, horizontal) + 15) & ~15) + TILE;
 }
 
 export function convolveWorkspace(
   groups: i32,
   C: i32,
   K: i32,
-  tapsV: i32,
-  lengthV: i32,
-  tapsH: i32,
-  strideH: i32,
-  lengthH: i32,
+  vertical: Axis,
+  horizontal: Axis,
   threads: i32,
 ): u64 {
-  const taps = tapsV * tapsH;
-  return packedBytes(groups, C, K, taps) + threads * threadBytes(C, taps, lengthV, lengthH, strideH);
+  return packedBytes(groups, C, K, vertical.taps * horizontal.taps) +
+    threads * threadBytes(C, vertical, horizontal);
 }
 
 /**
- * A convolution with the weights that `convolveWeights` left in the workspace: source [N][groups][C][sourceV][sourceH]
- * to target [N][groups][K][targetV][targetH], plus bias[n % B][group][k] and an addend of the target's shape, unless
+ * A convolution with the weights that `convolveWeights` left in the workspace: source [N][groups][C][H][W]
+ * to target [N][groups][K][P][Q], plus bias[n % B][group][k] and an addend of the target's shape, unless
  * their addresses are 0. A task is a part of the target channels of a group of an image; there are `splits`.
  */
 export function convolve(
@@ -284,46 +262,27 @@ export function convolve(
   C: i32,
   K: i32,
   splits: i32,
-  sourceV: i32,
-  targetV: i32,
-  tapsV: i32,
-  stepV: i32,
-  originV: i32,
-  strideV: i32,
-  spreadV: i32,
-  lowV: i32,
-  lengthV: i32,
-  sourceH: i32,
-  targetH: i32,
-  tapsH: i32,
-  stepH: i32,
-  originH: i32,
-  strideH: i32,
-  spreadH: i32,
-  lowH: i32,
-  lengthH: i32,
+  vertical: Axis,
+  horizontal: Axis,
 ): void {
-  // deno-fmt-ignore
-  setAxes(
-    sourceV, targetV, tapsV, stepV, originV, strideV, spreadV, lowV, lengthV,
-    sourceH, targetH, tapsH, stepH, originH, strideH, spreadH, lowH, lengthH,
-  );
-  const taps = tapsV * tapsH, width = widthOf(K), panels = panelsOf(K);
+  setAxes(vertical, horizontal);
+  const taps = vertical.taps * horizontal.taps, width = widthOf(K), panels = panelsOf(K);
   const list = workspace + <usize> packedBytes(groups, C, K, taps) +
-    (<usize> me) * <usize> threadBytes(C, taps, lengthV, lengthH, strideH);
+    (<usize> me) * <usize> threadBytes(C, vertical, horizontal);
   const padded = list + <usize> listBytes(C, taps);
   const tile = padded + ((<usize> C * plane + 15) & ~15);
-  const pixels: usize = (<usize> (targetV * targetH)) << 2;
-  listPhases(list, C, 0);
+  const pixels: usize = (<usize> (vertical.target * horizontal.target)) << 2;
+  listPhases(list, vertical, horizontal, C, 0);
   memory.fill(padded, 0, (<usize> C) * plane);
   for (let task = nextTask(call); task < N * groups * splits; task = nextTask(call)) {
     const image = task / splits, split = task % splits, g = image % groups;
     const offsets = bias ? bias + ((<usize> (image / groups % B * groups * K + g * K)) << 2) : 0;
-    padPlanes(source + ((<usize> (image * C * sourceV * sourceH)) << 2), C, padded);
+    padPlanes(source + ((<usize> (image * C * vertical.source * horizontal.source)) << 2), C, padded);
     let from = list, before = 0;
-    for (let a = 0; a < phasesV(); a++) {
-      for (let b = 0; b < phasesH(); b++) {
-        const count = tapsIn(a, b) * C, down = lengthOfV(a), across = lengthOfH(b);
+    for (let a = 0; a < phasesOf(vertical); a++) {
+      for (let b = 0; b < phasesOf(horizontal); b++) {
+        const count = tapsOf(vertical, a) * tapsOf(horizontal, b) * C;
+        const down = positionsOf(vertical, a), across = positionsOf(horizontal, b);
         for (let panel = split * panels / splits; panel < (split + 1) * panels / splits; panel++) {
           const k = panel * width, planeK = (<usize> (image * K + k)) * pixels;
           const weights = workspace + ((<usize> (((g * panels + panel) * C * taps + before) * width)) << 2);

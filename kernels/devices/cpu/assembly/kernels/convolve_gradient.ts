@@ -1,6 +1,7 @@
 // The weight gradient of convolutions of any size, stride, padding, dilation and groups: sums of dy times the pixels of
 // x that a tap reads, four pixels of a row at a time. `taps.ts` explains the axes.
 
+import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
 import { copyRow } from "../rows.ts";
 import { madd, splat, total } from "../simd.ts";
@@ -40,9 +41,9 @@ function paddedChannels(K: i32): i32 {
 }
 
 /** Bytes of padded x and dy of a group of an image. */
-function imageBytes(C: i32, K: i32, targetV: i32, targetH: i32, rows: i32, columns: i32, stride: i32): u64 {
-  return ((C * planeBytes(rows, columns, stride) + 15) & ~15) +
-    <u64> (paddedChannels(K) * targetV) * rowBytes(targetH);
+function imageBytes(C: i32, K: i32, vertical: Axis, horizontal: Axis): u64 {
+  return ((C * planeBytes(vertical, horizontal) + 15) & ~15) +
+    <u64> (paddedChannels(K) * vertical.target) * rowBytes(horizontal.target);
 }
 
 /** Number of images that a thread combines at a time. */
@@ -67,18 +68,12 @@ export function convolveGradientPartsWorkspace(
   runs: i32,
   run: i32,
   parts: i32,
-  targetV: i32,
-  tapsV: i32,
-  lengthV: i32,
-  targetH: i32,
-  tapsH: i32,
-  strideH: i32,
-  lengthH: i32,
+  vertical: Axis,
+  horizontal: Axis,
   threads: i32,
 ): u64 {
-  const image = imageBytes(C, K, targetV, targetH, lengthV, lengthH, strideH);
-  return partBytes(runs, parts, groups, C, K, tapsV * tapsH) +
-    threads * threadBytes(C, K, tapsV * tapsH, run, image);
+  const image = imageBytes(C, K, vertical, horizontal), taps = vertical.taps * horizontal.taps;
+  return partBytes(runs, parts, groups, C, K, taps) + threads * threadBytes(C, K, taps, run, image);
 }
 
 /**
@@ -158,7 +153,7 @@ function eightTaps(
 
 /**
  * dw of `runs` runs of `run` images, each in parts, to the workspace: [run][part][group][k][c][r][s]. x is
- * [N][groups][C][sourceV][sourceH], dy [N][groups][K][targetV][targetH]. A task is a part.
+ * [N][groups][C][H][W], dy [N][groups][K][P][Q]. A task is a part.
  */
 export function convolveGradientParts(
   call: usize,
@@ -172,33 +167,14 @@ export function convolveGradientParts(
   runs: i32,
   run: i32,
   parts: i32,
-  sourceV: i32,
-  targetV: i32,
-  tapsV: i32,
-  stepV: i32,
-  originV: i32,
-  strideV: i32,
-  spreadV: i32,
-  lowV: i32,
-  lengthV: i32,
-  sourceH: i32,
-  targetH: i32,
-  tapsH: i32,
-  stepH: i32,
-  originH: i32,
-  strideH: i32,
-  spreadH: i32,
-  lowH: i32,
-  lengthH: i32,
+  vertical: Axis,
+  horizontal: Axis,
 ): void {
-  // deno-fmt-ignore
-  setAxes(
-    sourceV, targetV, tapsV, stepV, originV, strideV, spreadV, lowV, lengthV,
-    sourceH, targetH, tapsH, stepH, originH, strideH, spreadH, lowH, lengthH,
-  );
-  const taps = tapsV * tapsH, depth = C * taps, steps = stepsOf(C, K, taps);
+  setAxes(vertical, horizontal);
+  const targetV = vertical.target, targetH = horizontal.target;
+  const taps = vertical.taps * horizontal.taps, depth = C * taps, steps = stepsOf(C, K, taps);
   const channels = channelsAt(K), at = tapsAt(K), across = (depth + at - 1) / at;
-  const image = imageBytes(C, K, targetV, targetH, lengthV, lengthH, strideH), chunk = chunkOf(image, run);
+  const image = imageBytes(C, K, vertical, horizontal), chunk = chunkOf(image, run);
   const list = workspace + <usize> partBytes(runs, parts, groups, C, K, taps) +
     (<usize> me) * <usize> threadBytes(C, K, taps, run, image);
   const sums = list + ((8 * <usize> (depth + 8) + 15) & ~15), padded = sums + (<usize> steps) * SUMS;
@@ -218,7 +194,11 @@ export function convolveGradientParts(
         const images = min(chunk, end - first);
         for (let i = 0; i < images; i++) {
           const n = (first + i) * groups + g;
-          padPlanes(x + ((<usize> (n * C * sourceV * sourceH)) << 2), C, padded + (<usize> i) * stepX);
+          padPlanes(
+            x + ((<usize> (n * C * vertical.source * horizontal.source)) << 2),
+            C,
+            padded + (<usize> i) * stepX,
+          );
           let from = dy + ((<usize> (n * K * targetV * targetH)) << 2), to = slopes + (<usize> i) * stepY;
           for (let h = 0; h < K * targetV; h++, from += (<usize> targetH) << 2, to += row) {
             copyRow(from, to, targetH);

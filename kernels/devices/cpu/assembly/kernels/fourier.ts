@@ -1,5 +1,6 @@
 // Convolutions with stride 1 and their input gradients as products of Fourier transforms, for large kernels.
 
+import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
 import { directPlane } from "../direct_convolution.ts";
 import { imageBytes, prepareTransforms, transformBack, transformBytes, transformImage } from "../fourier.ts";
@@ -18,6 +19,11 @@ import { me, team } from "../threads.ts";
 import { fourTiles, oneTile, TILES } from "../winograd_products.ts";
 import { panelsOf, quadsOf } from "../winograd_sizes.ts";
 
+/** Whether taps are counted from the last one, as those of a transposed convolution. */
+function isTurned(axis: Axis): bool {
+  return axis.step < 0;
+}
+
 /** Bytes of scratch per thread of `fourierWeights`: tables and scratch of transforms, taps, transformed weights. */
 function weightScratch(nV: i32, nH: i32): u64 {
   return transformBytes(nV, nH) + imageBytes(nV, nH) + 32 * <u64> frequenciesOf(nV, nH);
@@ -27,13 +33,14 @@ function weightBytes(C: i32, K: i32, nV: i32, nH: i32): u64 {
   return frequenciesOf(nV, nH) * weightStep(C, K);
 }
 
-export function fourierWeightsWorkspace(C: i32, K: i32, nV: i32, nH: i32, threads: i32): u64 {
+export function fourierWeightsWorkspace(C: i32, K: i32, vertical: Axis, horizontal: Axis, threads: i32): u64 {
+  const nV = vertical.length, nH = horizontal.length;
   return weightBytes(C, K, nV, nH) + threads * weightScratch(nV, nH);
 }
 
 /**
- * Transformed weights w[k][c], with strides in bytes, divided by the number of frequencies. Tap r is at row originV + r
- * stepV. A task is four target channels.
+ * Transformed weights w[k][c], with strides in bytes, divided by the number of frequencies. A task is four
+ * target channels.
  */
 export function fourierWeights(
   call: usize,
@@ -43,16 +50,11 @@ export function fourierWeights(
   K: i32,
   strideK: usize,
   strideC: usize,
-  turned: i32,
-  tapsV: i32,
-  originV: i32,
-  stepV: i32,
-  nV: i32,
-  tapsH: i32,
-  originH: i32,
-  stepH: i32,
-  nH: i32,
+  vertical: Axis,
+  horizontal: Axis,
 ): void {
+  const nV = vertical.length, nH = horizontal.length, tapsV = vertical.taps, tapsH = horizontal.taps;
+  const turned = isTurned(vertical), stepV = abs(vertical.step), stepH = abs(horizontal.step);
   const count = frequenciesOf(nV, nH), step = <usize> weightStep(C, K), panel = panelBytes(C);
   const scratch = workspace + <usize> weightBytes(C, K, nV, nH) +
     (<usize> me) * <usize> weightScratch(nV, nH);
@@ -101,12 +103,20 @@ function scratchBytes(N: i32, C: i32, K: i32, nV: i32, nH: i32): u64 {
     frequenciesOf(nV, nH) * (sourceStep(C, slots) + targetStep(K, slots)) + 4 * <u64> slots;
 }
 
-export function fourierConvolveWorkspace(N: i32, C: i32, K: i32, nV: i32, nH: i32, threads: i32): u64 {
+export function fourierConvolveWorkspace(
+  N: i32,
+  C: i32,
+  K: i32,
+  vertical: Axis,
+  horizontal: Axis,
+  threads: i32,
+): u64 {
+  const nV = vertical.length, nH = horizontal.length;
   return weightBytes(C, K, nV, nH) + threads * scratchBytes(N, C, K, nV, nH);
 }
 
 /**
- * A convolution of images [C][sourceV][sourceH] to [K][targetV][targetH] with the weights that `fourierWeights` left in
+ * A convolution of images [C][H][W] to [K][P][Q] with the weights that `fourierWeights` left in
  * the workspace. A task is a chunk of images. Images with values that are not finite, or much larger than others, are
  * computed tap by tap.
  */
@@ -124,20 +134,16 @@ export function fourierConvolve(
   K: i32,
   strideK: usize,
   strideC: usize,
-  turned: i32,
-  sourceV: i32,
-  targetV: i32,
-  tapsV: i32,
-  originV: i32,
-  stepV: i32,
-  nV: i32,
-  sourceH: i32,
-  targetH: i32,
-  tapsH: i32,
-  originH: i32,
-  stepH: i32,
-  nH: i32,
+  vertical: Axis,
+  horizontal: Axis,
 ): void {
+  const sourceV = vertical.source, targetV = vertical.target, tapsV = vertical.taps, nV = vertical.length;
+  const sourceH = horizontal.source,
+    targetH = horizontal.target,
+    tapsH = horizontal.taps,
+    nH = horizontal.length;
+  const originV = vertical.origin, originH = horizontal.origin, turned = isTurned(vertical);
+  const stepV = abs(vertical.step), stepH = abs(horizontal.step);
   const chunk = min(imagesOf(N, C, K, nV, nH), (N + team - 1) / team); // so that even few images occupy all threads
   const slots = (chunk + TILES - 1) / TILES * TILES, row: usize = (<usize> slots) << 4;
   const frequencies = frequenciesOf(nV, nH),
@@ -191,7 +197,7 @@ export function fourierConvolve(
               offset = offsets ? load<f32>(offsets + ((<usize> j) << 2)) : 0;
             // deno-fmt-ignore
             directPlane(
-              source + ((<usize> (n * C * pixels)) << 2), w + (<usize> (k + j)) * strideK, strideC, turned != 0,
+              source + ((<usize> (n * C * pixels)) << 2), w + (<usize> (k + j)) * strideK, strideC, turned,
               C, sourceV, sourceH, targetV, targetH, tapsV, tapsH, originV, originH, stepV, stepH,
               offset, more ? more + next : 0, to + next,
             );

@@ -1,5 +1,6 @@
 // The weight gradient of convolutions with stride 1 by Fourier transforms, for large kernels.
 
+import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
 import { directWeightGradient } from "../direct_convolution.ts";
 import { imageBytes, prepareTransforms, transformBack, transformBytes, transformImage } from "../fourier.ts";
@@ -35,10 +36,11 @@ export function fourierGradientPartsWorkspace(
   K: i32,
   runs: i32,
   parts: i32,
-  nV: i32,
-  nH: i32,
+  vertical: Axis,
+  horizontal: Axis,
   threads: i32,
 ): u64 {
+  const nV = vertical.length, nH = horizontal.length;
   return sumBytes(C, K, nV, nH, runs, parts) + threads * scratchBytes(N, C, K, nV, nH);
 }
 
@@ -57,13 +59,11 @@ export function fourierGradientParts(
   runs: i32,
   run: i32,
   parts: i32,
-  sourceV: i32,
-  targetV: i32,
-  nV: i32,
-  sourceH: i32,
-  targetH: i32,
-  nH: i32,
+  vertical: Axis,
+  horizontal: Axis,
 ): void {
+  const sourceV = vertical.source, targetV = vertical.target, nV = vertical.length;
+  const sourceH = horizontal.source, targetH = horizontal.target, nH = horizontal.length;
   const chunk = imagesOf(N, C, K, nV, nH), row: usize = (<usize> chunk) << 4;
   const frequencies = <usize> frequenciesOf(nV, nH), quads = quadsOf(C), panel = panelBytes(C);
   const uStep = <usize> weightStep(C, K), vStep = <usize> sourceStep(C, chunk);
@@ -122,10 +122,11 @@ export function fourierGradientSumWorkspace(
   K: i32,
   runs: i32,
   parts: i32,
-  nV: i32,
-  nH: i32,
+  vertical: Axis,
+  horizontal: Axis,
   threads: i32,
 ): u64 {
+  const nV = vertical.length, nH = horizontal.length;
   return sumBytes(C, K, nV, nH, runs, parts) + threads * sumScratch(nV, nH);
 }
 
@@ -145,19 +146,18 @@ export function fourierGradientSum(
   runs: i32,
   run: i32,
   parts: i32,
-  sourceV: i32,
-  targetV: i32,
-  tapsV: i32,
-  originV: i32,
-  stepV: i32,
-  nV: i32,
-  sourceH: i32,
-  targetH: i32,
-  tapsH: i32,
-  originH: i32,
-  stepH: i32,
-  nH: i32,
+  vertical: Axis,
+  horizontal: Axis,
 ): void {
+  const sourceV = vertical.source, targetV = vertical.target, tapsV = vertical.taps, nV = vertical.length;
+  const sourceH = horizontal.source,
+    targetH = horizontal.target,
+    tapsH = horizontal.taps,
+    nH = horizontal.length;
+  const originV = vertical.origin,
+    originH = horizontal.origin,
+    stepV = vertical.step,
+    stepH = horizontal.step;
   const frequencies = <usize> frequenciesOf(nV, nH), taps = tapsV * tapsH, quads = quadsOf(K);
   const uStep = <usize> weightStep(C, K), panel = panelBytes(C), partStep = frequencies * uStep;
   const planeX: usize = (<usize> (sourceV * sourceH)) << 2,

@@ -1,0 +1,16 @@
+// An axis of a convolution, as a call holds it; the order of the fields is that of the words.
+
+/** Target position p = phase + spread i reads the source at stride i + (phase + origin + step r) / spread, for tap r. */
+@unmanaged
+export class Axis {
+  source: i32;
+  target: i32;
+  taps: i32;
+  step: i32;
+  origin: i32;
+  stride: i32;
+  spread: i32;
+  /** The lowest source position that a tap reads, and how many there are from it on; of Fourier transforms, all. */
+  low: i32;
+  length: i32;
+}
