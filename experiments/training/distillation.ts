@@ -65,7 +65,7 @@ export interface PreparedStages {
   prepare(preparation: Preparation): Promise<boolean>;
 }
 
-/** Makes the losses of a configuration's stages. @throws {RangeError} if drift lacks images of a class */
+/** Makes the losses of a configuration's stages. */
 export function distillationStages(
   { stages, batchSize, maxSteps, seed, teacherGuidance }: TrainingConfig,
   teacher: Teacher,

@@ -71,22 +71,22 @@ export class DriftLoss implements StepLoss {
   readonly #options: DriftOptions;
   /** Features of the real images, f32[M, D], one tensor per space. */
   readonly #features: readonly Tensor[];
-  /** Places in `references` of the images of each class. */
-  readonly #byClass: readonly Uint32Array[];
+  /** Places in `references` of the images of each class that has any. */
+  readonly #byClass: ReadonlyMap<number, Uint32Array>;
   readonly #groups: number;
   readonly #noiseKey = tensor(new Uint32Array(3));
   readonly #labels: Tensor;
   readonly #rows: Tensor;
 
-  /** Encodes the real images. @throws {RangeError} if a class has none */
+  /** Encodes the real images. */
   constructor(distillation: Distillation, options: DriftOptions) {
     const { source, batchSize } = distillation;
     this.#distillation = distillation;
     this.#options = options;
-    this.#groups = Math.max(1, Math.min(2, options.classes));
     this.#features = encoded(distillation, options);
     const references = options.references.slice(0, this.#features[0].shape[0]);
     this.#byClass = placesByClass(references, options.classes, source.host?.labels?.(references));
+    this.#groups = Math.min(2, this.#byClass.size);
     this.#labels = tensor(new Uint32Array(this.#groups * this.#each(batchSize)));
     this.#rows = tensor(new Uint32Array(this.#groups * (positives + this.#others(batchSize))));
   }
@@ -98,19 +98,20 @@ export class DriftLoss implements StepLoss {
 
   /** Real images of other classes per group. */
   #others(batchSize: number): number {
-    return this.#options.classes > 1 ? this.#each(batchSize) : 0;
+    return this.#byClass.size > 1 ? this.#each(batchSize) : 0;
   }
 
   /** Sets the classes, real images and noise of the next run; the examples of the data are not used. */
   write(_examples: Uint32Array, seed: number, step: number): void {
     const { batchSize } = this.#distillation;
     const counter = (purpose: number) => 8 * step + purpose;
-    const classes = permutation(seed, streams.references, counter(0), this.#byClass.length)
-      .slice(0, this.#groups);
+    const known = Uint32Array.from(this.#byClass.keys());
+    const classes = permutation(seed, streams.references, counter(0), known.length)
+      .slice(0, this.#groups).map((place) => known[place]);
     const rows = Array.from(classes, (label, group) => {
-      const own = this.#byClass[label];
+      const own = this.#byClass.get(label)!;
       const order = permutation(seed, streams.references, counter(1 + group), own.length);
-      const rest = this.#byClass.filter((_, n) => n !== label);
+      const rest = [...this.#byClass].filter(([other]) => other !== label).map(([, places]) => places);
       const left = rest.reduce((sum, { length }) => sum + length, 0);
       const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
       return [
@@ -184,18 +185,14 @@ function placesByClass(
   references: Uint32Array,
   classes: number,
   labels: Uint32Array | undefined,
-): readonly Uint32Array[] {
+): ReadonlyMap<number, Uint32Array> {
   const all = Uint32Array.from(references.keys());
-  if (classes === 0 || !labels) return [all];
+  if (classes === 0 || !labels) return new Map([[0, all]]);
   const byClass = Array.from(
     { length: classes },
-    (_, label) => all.filter((place) => labels[place] === label),
+    (_, label) => [label, all.filter((place) => labels[place] === label)] as const,
   );
-  const missing = byClass.findIndex((places) => places.length === 0);
-  if (missing < 0) return byClass;
-  throw new RangeError(
-    `Cannot drift: none of ${references.length} real images is of class ${missing} (expected some of each class)`,
-  );
+  return new Map(byClass.filter(([, places]) => places.length > 0));
 }
 
 /** The features of the real images in all spaces, f32[M, D], without the activations that lead to them. */
