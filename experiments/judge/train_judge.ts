@@ -184,10 +184,7 @@ async function trainClassifier(
   const model = new Classifier(info, randomInitialiser(seed));
   const parameters = namedParameters(model);
   const rule = optimizer("adamw", flatten(parameters), { learningRate });
-  const { shift, faults } = recipes[name];
-  const most = Math.max(1, Math.round(Math.min(data.height, data.width) / 14));
-  const how = { shift: Math.min(shift, most), faults };
-  const batches = classifierBatches({ ...data, train }, batchSize, seed, how);
+  const batches = classifierBatches({ ...data, train }, batchSize, seed, recipes[name]);
   const training = record(() => {
     const { logits, faults } = model.forward(batches.x);
     const classLoss = crossEntropy(logits, batches.labels);
@@ -263,10 +260,11 @@ export function classifierBatches(
   data: Pick<JudgedData, "channels" | "height" | "width" | "train">,
   N: number,
   seed: number,
-  { shift, faults: hasFaults }: Pick<Recipe, "shift" | "faults">,
+  { shift: largest, faults: hasFaults }: Pick<Recipe, "shift" | "faults">,
 ) {
   const { channels: C, height: H, width: W, train } = data;
   const P = C * H * W;
+  const shift = Math.min(largest, Math.max(1, Math.round(Math.min(H, W) / 14)));
   const { scale, shift: black } = normalization;
   const seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + black);
   const order = new BatchOrder(firstIndices(train.count), N, seed);
