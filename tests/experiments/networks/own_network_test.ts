@@ -124,6 +124,9 @@ testTask("no task runs a network's program from elsewhere before the user has na
     changed.stderr,
     /^ConfigError: Cannot use --model run\/network.json with run\/ema.safetensors: that has another/,
   );
+  const other =
+    /^ConfigError: Cannot load run\/ema.safetensors: its network is mlp.ts with the digest \w{12}/;
+  assert.match((await sample("")).stderr, other);
   await Deno.writeTextFile(network, text);
   for (const task of ["sample", "train"] as const) {
     const flags = task === "train" ? "--resume run --epochs 6 --lr 0.001" : `--checkpoint run ${sampled}`;
@@ -135,7 +138,16 @@ testTask("no task runs a network's program from elsewhere before the user has na
   assert.match(stderr, /^Done/);
   assert.doesNotMatch(await Deno.readTextFile(place.file("report.html")), /id="program-0"/);
   assert.equal((await sample("--model run/network.json")).code, 0);
-  assert.equal((await sample("")).code, 0, "it is named once and for all");
+  await Deno.mkdir(place.file("run/weights"), { recursive: true });
+  await Deno.copyFile(place.file("run/ema.safetensors"), place.file("run/weights/copy.safetensors"));
+  const copied = await place.runProgram("sample", `--checkpoint run/weights/copy.safetensors ${sampled}`);
+  assert.equal(copied.code, 0, `it is named once and for all: ${copied.stderr}`);
+  await Deno.remove(place.file("runs"), { recursive: true });
+  const { code, stderr: said } = await place.runProgram(
+    "train",
+    "--resume run --model ./mlp.ts --hidden 8 --epochs 4 --lr 0.001",
+  );
+  assert.equal(code, 0, said);
 });
 
 testTask(
@@ -156,6 +168,15 @@ testTask(
     });
     const longer = await place.run("train", "--resume run --epochs 6 --lr 0.001");
     assert.equal(longer.code, 0, longer.stderr);
+    await place.succeed(
+      "train",
+      `--model mlp.ts ${ownRun.replace("--epochs 3", "--max-steps 1")} --out other`,
+    );
+    const { networks } = JSON.parse(await Deno.readTextFile(place.file("runs/.networks.json")));
+    const [names, digests] = ["name", "digest"].map((field) =>
+      networks.map((network: Record<string, string>) => network[field])
+    );
+    assert.deepEqual([names, new Set(digests).size], [["mlp.ts", "mlp.ts"], 2], "both are named");
   },
 );
 
@@ -271,6 +292,7 @@ testTask("train refuses options of a network that do not fit in one line", async
     "--model mlp.ts --filters 8": "Unknown flag --filters",
     "--model mlp.ts --hidden 3.5": 'Cannot use --hidden "3.5": expected a whole number of at least 1',
     "--model mlp.ts --activation relu": 'Cannot use --activation "relu": expected gelu or none',
+    "--model=mlp.ts --hidden 3.5": 'Cannot use --hidden "3.5": expected a whole number of at least 1',
     "--model mlp.ts --hiden 3": "Unknown flag --hiden (did you mean --hidden?)",
     "--model mlp.ts:hiden=3":
       "Cannot use mlp.ts: it has no option hiden (did you mean hidden?); it has hidden, activation",
