@@ -40,10 +40,15 @@ export function matmul(
 ): void {
   const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
   const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS;
-  // A few tasks per thread, of multiples of four rows, which keeps the bits.
-  const share = (M * Y * across / (2 * team) + 3) & ~3;
-  const height = team == 1 || isAlone(call) ? TASK_ROWS : min(TASK_ROWS, max(LEAST_ROWS, share));
-  const down = (M + height - 1) / height;
+  const strips = max(1, Y * across);
+  let down = max(1, (M + TASK_ROWS - 1) / TASK_ROWS);
+  if (team > 1 && !isAlone(call)) {
+    // A few tasks per thread; if they are few, as many for each.
+    down = max(down, (2 * team + strips - 1) / strips);
+    if (strips * down < 16 * team) down = (down + team - 1) / team * team;
+  }
+  const height = max(LEAST_ROWS, ((M + down - 1) / down + 3) & ~3); // multiples of four rows keep the bits
+  down = (M + height - 1) / height;
   const row: usize = (<usize> N) << 2;
   for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
     const n = task % across * TASK_COLUMNS, m = task / across % down * height;
