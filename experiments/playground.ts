@@ -1,7 +1,8 @@
+import { DigitsTraining } from "../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
 import { settingsOf } from "../playground/settings.ts";
 import * as flow from "../web/mod.ts";
-import { playgroundPage } from "./build_playground.ts";
+import { playgroundDigits, playgroundPage } from "./build_playground.ts";
 import { checkPort } from "./mlflow.ts";
 import { print, say } from "./program/output.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -34,17 +35,21 @@ export const playgroundTask = task({
 
 /** Trains as the page does. @throws {ConfigError} if the address asks for what cannot be trained */
 async function trainAddress(address: string): Promise<void> {
-  const { settings, problems } = settingsOf(address);
+  const { settings, problems: found } = settingsOf(address);
+  const problems = settings.device === "cpu" ? found : [...found, "a GPU gives other digests (leave device out)"];
   if (problems.length > 0) throw new ConfigError(`Cannot train ${address}: ${problems.join("; ")}`);
   const device = await openDevice(flow, settings.threads);
-  const training = new PlaneTraining(flow, settings);
+  const digits = settings.step === "digits";
+  const training = digits
+    ? new DigitsTraining(flow, await playgroundDigits(), settings)
+    : new PlaneTraining(flow, settings);
   const losses: number[] = [];
   const started = performance.now();
   while (!training.done) losses.push(...await training.train(1000));
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const last = losses.slice(-200);
   const loss = last.reduce((sum, value) => sum + value, 0) / last.length;
-  const what = `${settings.steps} steps on ${settings.data}, seed ${settings.seed}`;
+  const what = `${training.step} steps on ${digits ? "digits" : settings.data}, seed ${settings.seed}`;
   say(
     `${what}, in ${seconds} s on ${device.description}: loss ${
       loss.toFixed(4)

@@ -16,6 +16,7 @@ import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "./draw/few_s
 import { checkMap, usualSolver } from "./draw/flow_map.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
+import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
 import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
 import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
@@ -74,7 +75,8 @@ export const sampling = defineSettings({
   model: describingHeading,
 });
 
-type SampleConfig = Values<typeof sampling.rows> & {
+/** What `deno task sample` is asked for. */
+export type SampleConfig = Values<typeof sampling.rows> & {
   /** Whether the number of images may be rounded to full rows, as none was given. */
   readonly inFullRows: boolean;
 };
@@ -136,6 +138,7 @@ export const sampleTask = task({
   async run(config) {
     const { seed, out } = config;
     await checkFolderOf(out);
+    if (await isPlaneCheckpoint(config.checkpoint)) return await drawPlanePoints(config);
     const network = await openNetwork(config);
     const { device, drawable, path, run } = network;
     const { how, description } = makeSolver(config.solver ?? usualSolver(drawable.model));

@@ -1,24 +1,23 @@
-import type { Model, Normalization, Tensor, UNetModelOptions, VelocityField } from "../web/mod.ts";
-import { digitPixels, type LabelledDigits } from "./digits_parts.ts";
+import type {
+  Model,
+  Normalization,
+  Tensor,
+  TrainerState,
+  UNetModelOptions,
+  VelocityField,
+} from "../web/mod.ts";
+import { digitPixels, type DigitsParts, type LabelledDigits } from "./digits_parts.ts";
 import type { Library } from "./library.ts";
 import { noLabel } from "./own_images.ts";
-import { rateAt } from "./plane_training.ts";
+import { rateAt, weightsDigest } from "./plane_training.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
-
-/** What a training of images begins with. */
-export interface DigitsData {
-  /** A checkpoint of a flow of 28 x 28 digits in ten classes, and of a network that draws in one step. */
-  readonly flow: Uint8Array;
-  readonly oneStep: Uint8Array;
-  readonly judge: Uint8Array;
-  readonly train: LabelledDigits;
-  readonly heldOut: LabelledDigits;
-}
 
 /** Classes, one sample each. */
 export const classCount = 10;
 /** Images of a training step, steps of a sample, and how much classes are exaggerated. */
 const [batch, drawSteps, guidance] = [32, 10, 1.4];
+/** Images whose bits per dimension are averaged. */
+const coded = 32;
 /** The share of the averaged weights that a step keeps. */
 const keptAverage = 0.99;
 
@@ -44,7 +43,9 @@ export interface DrawnDigits {
 export class DigitsTraining {
   readonly side: number;
   readonly #library: Library;
-  readonly #data: DigitsData;
+  readonly #data: DigitsParts;
+  /** The number of the last step. */
+  #steps: number;
   readonly #model: Model;
   /** The network with averaged weights, which is what draws. */
   readonly #averaged: Model;
@@ -61,13 +62,14 @@ export class DigitsTraining {
   /** Makes the network on the current device. */
   constructor(
     library: Library,
-    data: DigitsData,
-    { start, seed }: Pick<PlaygroundSettings, "start" | "seed">,
+    data: DigitsParts,
+    { start, seed, digit_steps: steps }: Pick<PlaygroundSettings, "start" | "seed" | "digit_steps">,
   ) {
     const { blankInitialiser, createModel, loadCheckpoint, namedParameters, shareParameters, Trainer } =
       library;
     this.#library = library;
     this.#data = data;
+    this.#steps = steps;
     this.side = start === "blank14" ? 14 : 28;
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
     const known = info.config as UNetModelOptions; // the page holds no other
@@ -98,17 +100,68 @@ export class DigitsTraining {
     return this.#trainer.step;
   }
 
-  /** Takes a step. @returns its loss @throws {PlaygroundError} if that is not a number */
-  async train(): Promise<number> {
+  /** Changes the number of the last step. */
+  continueTo(steps: number): void {
+    this.#steps = steps;
+  }
+
+  /** Whether the last step is taken. */
+  get done(): boolean {
+    return this.step >= this.#steps;
+  }
+
+  /** Takes a step. @returns its loss, as a list @throws {PlaygroundError} if it is not a number */
+  async train(): Promise<readonly number[]> {
     this.#trainer.queueStep(this.#order.batch(this.step), rateAt(this.#rate, this.step));
-    const [loss] = await this.#trainer.losses();
-    if (Number.isFinite(loss)) return loss;
+    const losses = await this.#trainer.losses();
+    if (losses.every(Number.isFinite)) return losses;
     throw new PlaygroundError(`The loss of step ${this.step} is not a number`);
   }
 
   /** The loss of the averaged weights on images that are not trained on. */
   heldOut(): Promise<number> {
     return this.#heldOut();
+  }
+
+  /**
+   * Bits per dimension of images that are not trained on, their mean and its standard error, by the averaged weights. A
+   * byte without a model takes 8.
+   *
+   * @param pause called between parts of the work
+   */
+  async bits(pause: () => Promise<void>): Promise<readonly [mean: number, error: number]> {
+    const { bitsPerDimension, fromPixels, tensor } = this.#library;
+    const labels = this.#data.heldOut.labels.slice(0, coded);
+    const images = this.#data.heldOut.images.subarray(0, labels.length * digitPixels);
+    const { side } = this;
+    const x1 = fromPixels(pixelsOf({ images, labels }, side), this.#normalization);
+    const { mean, standardError } = await bitsPerDimension(
+      this.#averaged,
+      tensor(x1, [labels.length, 1, side, side]),
+      {
+        normalization: this.#normalization,
+        condition: tensor(Uint32Array.from(labels)),
+        rtol: 1e-2, // within 0.01 of rtol 1e-3
+        batch: 8,
+        onProgress: pause,
+      },
+    );
+    return [mean, standardError];
+  }
+
+  /** A digest of the averaged weights. */
+  async digest(): Promise<string> {
+    return weightsDigest(Array.from((await this.#library.stateOf(this.#averaged)).values(), ({ data }) => data));
+  }
+
+  /** What the training can be restored from on another device. */
+  state(): Promise<TrainerState> {
+    return this.#trainer.state();
+  }
+
+  /** Goes on from a state. */
+  restore(state: TrainerState): void {
+    this.#trainer.restore(state, "the page");
   }
 
   /** Draws the same noise as each class. @param pause called between steps */
@@ -221,13 +274,13 @@ export class DigitsTraining {
   }
 }
 
-/** Images as pixels from 0 to 1, f32[N, side, side]; at half the size, each is the mean of four. */
+/** Images as pixels from 0 to 1, f32[N, side, side]; at half the size, each is the mean of four, as a byte. */
 function pixelsOf({ images }: LabelledDigits, side: number): Float32Array<ArrayBuffer> {
   if (side === 28) return Float32Array.from(images, (byte) => byte / 255);
   return Float32Array.from({ length: images.length / 4 }, (_, i) => {
     const [n, y, x] = [Math.floor(i / 196), Math.floor(i / 14) % 14, i % 14];
     const at = n * digitPixels + 56 * y + 2 * x;
-    return (images[at] + images[at + 1] + images[at + 28] + images[at + 29]) / (4 * 255);
+    return Math.round((images[at] + images[at + 1] + images[at + 28] + images[at + 29]) / 4) / 255;
   });
 }
 

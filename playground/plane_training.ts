@@ -1,11 +1,15 @@
-import type { Coupling, HostExamples, StepLoss, Tensor, VelocityField } from "../web/mod.ts";
+import type { Coupling, HostExamples, State, StepLoss, Tensor, TrainerState, VelocityField } from "../web/mod.ts";
 import type { Library } from "./library.ts";
 import { planePoints, pointCount } from "./plane_data.ts";
 import { addressOf, PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
-/** Opens the device whose results are the same on every machine. */
-export function openDevice(library: Library, threads: number): ReturnType<Library["init"]> {
-  return library.init({ device: "cpu", threads, fused: false });
+/** Opens a device; the results of the processor are the same on every machine. */
+export function openDevice(
+  library: Library,
+  threads: number,
+  device: PlaygroundSettings["device"] = "cpu",
+): ReturnType<Library["init"]> {
+  return library.init(device === "cpu" ? { device, threads, fused: false } : { device });
 }
 
 /** The learning rate at a step: it falls as 1 / (1 + step / 1000), whatever the number of steps. */
@@ -86,6 +90,9 @@ export function exactTeacher(library: Library, points: Float32Array): VelocityFi
     },
   };
 }
+
+/** What files of weights name as their network. */
+export const planeWeights = "flow matching playground";
 
 /** A network of the plane in training. The same settings give the same bits on every machine. */
 export class PlaneTraining {
@@ -204,7 +211,7 @@ export class PlaneTraining {
   /** What a file of the weights says about them. */
   notes(): Record<string, string> {
     return {
-      network: "flow matching playground",
+      network: planeWeights,
       address: addressOf(this.#settings),
       step: String(this.step),
     };
@@ -213,6 +220,21 @@ export class PlaneTraining {
   /** The weights by name. */
   weights(): ReturnType<Library["stateOf"]> {
     return this.library.stateOf(this.#network);
+  }
+
+  /** Puts weights into the network, such as those of a file. @throws {StateError} if they are of another network */
+  load(weights: State, source: string): void {
+    this.library.loadState(this.#network, weights, source);
+  }
+
+  /** What the training can be restored from on another device. */
+  state(): Promise<TrainerState> {
+    return this.#trainer.state();
+  }
+
+  /** Goes on from a state. */
+  restore(state: TrainerState): void {
+    this.#trainer.restore(state, "the page");
   }
 
   /** A digest of the weights: equal ones have equal digests. */

@@ -14,9 +14,12 @@ export function programText(settings: PlaygroundSettings, base = "./"): string {
   const columns = (whole ? ["t", "d"] : ["t"]).map((time) => `flow.reshape(${time}, [${time}.size, 1])`);
   const points = JSON.stringify({ data, drawn });
   const helpers = whole ? "weightsDigest, exactTeacher, rateAt" : "weightsDigest, rateAt";
+  const remote = /^https?:/.test(base);
+  const flags = remote ? `--allow-import=${new URL(base).host}` : "--allow-read";
+  const where = remote ? "Save it" : "Save it beside mod.ts of the library";
   const converts = prediction !== "velocity" || path !== "linear";
   return `// Trains what the playground trains at ${addressOf(settings)}
-// Save it beside mod.ts of the library, and run it: deno run --allow-read FILE.ts
+// ${where}, and run it: deno run ${flags} FILE.ts
 import * as flow from "${base}${whole ? "web/" : ""}mod.ts";
 import { planePoints } from "${base}playground/plane_data.ts";
 import { ${helpers} } from "${base}playground/plane_training.ts";

@@ -117,6 +117,8 @@ export const settings = {
     blank28: "nothing, 28 × 28",
     blank14: "nothing, 14 × 14",
   }, { trains: false }),
+  digit_steps: number("Training steps on digits", 20_000, [1, 1_000_000], { trains: false }),
+  device: choice("Computes on", { cpu: "the processor", webgpu: "the GPU" }, { trains: false }),
   threads: number("Threads", 1, [1, 64], { trains: false }),
   t: number("t", 1, [0, 1], { whole: false, trains: false }),
 } as const;

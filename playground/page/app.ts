@@ -18,7 +18,7 @@ import { DigitsSession } from "./digits_session.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { heatPicture } from "./heat.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
-import type { DigitsReport, Frame, FromTrainer, Lesson } from "./messages.ts";
+import type { DigitsReport, Frame, FromTrainer, Lesson, Rest } from "./messages.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
 import { readingOf } from "./readings.ts";
@@ -48,9 +48,8 @@ export class App {
   #training = 0;
   /** Whether the reader lets it train. */
   #running = true;
-  /** Whether all steps are taken. */
-  #done = false;
-  #digest = "";
+  /** What is known since the training rests. */
+  #rest: Rest | undefined;
   #failed = false;
 
   /** @param program the text of this program, which the worker runs, too */
@@ -69,7 +68,10 @@ export class App {
       (message) => this.#remote.send(message),
     );
     this.#digits = DigitsStage.held
-      ? new DigitsSession((command) => this.#remote.send({ kind: "digits", command }))
+      ? new DigitsSession(
+        (command) => this.#remote.send({ kind: "digits", command }),
+        (line) => this.tell(line),
+      )
       : undefined;
     const { settings, problems } = settingsOf(location.hash);
     this.#settings = settings;
@@ -136,8 +138,7 @@ export class App {
       if (!files?.length || !this.#digits) return;
       this.tell("");
       if (!this.#showsDigits) this.change({ step: "digits" });
-      this.#digits.beginWith([...files], this.#settings)
-        .then(() => this.#showButtons(), (error) => this.tell(`${messageOf(error)}.`));
+      this.#digits.offer([...files]).catch((error) => this.tell(`${messageOf(error)}.`));
     };
     const input = byId<HTMLInputElement>("own-files");
     input.addEventListener("change", () => take(input.files));
@@ -148,38 +149,46 @@ export class App {
     });
   }
 
+  /** Whether all steps are taken. */
+  get #done(): boolean {
+    return this.#rest?.done ?? false;
+  }
+
   get #showsDigits(): boolean {
     return this.#settings.step === "digits";
   }
 
   #run(): void {
-    if (this.#showsDigits) {
-      this.#digits?.run(!this.#digits.running);
-      return this.#showButtons();
+    const { steps, digit_steps } = this.#settings;
+    if (this.#showsDigits && this.#digits) {
+      const done = this.#digits.rest?.done ?? false;
+      if (done) this.change({ digit_steps: digit_steps + table.digit_steps.default });
+      this.#digits.run(done || !this.#digits.running);
+    } else {
+      this.#running = this.#done || !this.#running;
+      if (this.#done) this.change({ steps: steps + table.steps.default });
+      this.#sendRunning();
     }
-    this.#running = this.#done || !this.#running;
-    if (this.#done) this.change({ steps: this.#settings.steps + table.steps.default });
-    this.#sendRunning();
     this.#showButtons();
   }
 
   #newRemote(): RemoteTraining {
     this.#failed = false;
     this.#digits?.forget();
-    return new RemoteTraining(this.#program, this.#settings.threads, (message) => this.#take(message));
+    return new RemoteTraining(this.#program, this.#settings, (message) => this.#take(message));
   }
 
   #apply(settings: PlaygroundSettings): void {
     const before = this.#settings;
     this.#settings = settings;
     this.#show();
-    if (settings.threads !== before.threads) {
+    if (settings.threads !== before.threads || settings.device !== before.device) {
       this.#remote.close();
       this.#remote = this.#newRemote();
       this.#begin();
     } else if (needsTraining(before, settings)) this.#begin();
     else {
-      this.#done &&= settings.steps <= before.steps;
+      if (settings.steps > before.steps) this.#rest = undefined;
       this.#remote.send({ kind: "change", training: this.#training, settings });
     }
     if (this.#showsDigits) this.#digits?.enter(settings);
@@ -193,8 +202,7 @@ export class App {
     const { data, drawn } = this.#settings;
     if (data === "drawn" && strokesOf(drawn).length === 0) return;
     this.#training++;
-    this.#done = false;
-    this.#digest = "";
+    this.#rest = undefined;
     this.#curve = new LossCurve();
     this.#floor = undefined;
     this.#remote.send({ kind: "train", training: this.#training, settings: this.#settings });
@@ -222,8 +230,7 @@ export class App {
     if ("training" in message && message.training !== this.#training) return;
     switch (message.kind) {
       case "opened":
-        this.#device = message.device;
-        return;
+        return this.#takeDevice(message);
       case "lesson":
         return this.#takeLesson(message.lesson);
       case "frame":
@@ -242,8 +249,7 @@ export class App {
       case "file":
         return this.#takeAway.save(message.name, message.bytes);
       case "rested":
-        this.#done = message.done;
-        this.#digest = message.digest;
+        this.#rest = message;
         return this.#showButtons();
       case "failed":
         this.#failed = true;
@@ -251,6 +257,16 @@ export class App {
         this.tell(`${message.message}. Reset begins again.`);
         return this.#showButtons();
     }
+  }
+
+  #takeDevice({ device, description, reason }: Extract<FromTrainer, { kind: "opened" }>): void {
+    this.#device = description;
+    if (device !== this.#settings.device) {
+      this.#settings = { ...this.#settings, device };
+      history.replaceState(null, "", addressOf(this.#settings));
+      this.#controls.show(this.#settings);
+    }
+    if (reason) this.tell(reason);
   }
 
   #takeLesson(lesson: Lesson): void {
@@ -273,7 +289,7 @@ export class App {
   #takeDigits(report: DigitsReport): void {
     if (report.about === "file") return this.#takeAway.save("digits.safetensors", report.bytes);
     this.#digits?.take(report);
-    this.#showLosses();
+    this.#showButtons();
   }
 
   /** Shows the losses of what is on the stage, and what is known of its steps. */
@@ -311,17 +327,24 @@ export class App {
   }
 
   #showButtons(): void {
-    const { steps } = this.#settings;
     const digits = this.#showsDigits;
-    const running = digits ? this.#digits?.running : this.#running && !this.#done;
-    byId("run").textContent = running ? "Pause" : digits || this.#done ? "Train on" : "Train";
+    const rest = digits ? this.#digits?.rest : this.#rest;
+    const running = !rest?.done && (digits ? this.#digits?.running : this.#running);
+    byId("run").textContent = running ? "Pause" : digits || rest?.done ? "Train on" : "Train";
     byId<HTMLButtonElement>("one-step").disabled = this.#done || digits;
     this.#showLosses();
-    byId("more-text").textContent = this.#digest === ""
-      ? ""
-      : `The weights have the digest ${this.#digest}. This address gives the same ones after ` +
-        `${steps.toLocaleString("en")} steps, on any machine.`;
-    document.documentElement.dataset.digest = this.#done ? this.#digest : ""; // for tests
+    byId("more-text").textContent = rest ? this.#digestWords(rest) : "";
+    document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
+  }
+
+  /** What the digest of weights is good for. */
+  #digestWords({ step, digest }: Rest): string {
+    const words = `After step ${step.toLocaleString("en")}, the weights have the digest ${digest}.`;
+    const digits = this.#showsDigits;
+    if (this.#settings.device !== "cpu" || digits && this.#digits?.hasOwn) return words;
+    return `${words} This address gives the same ones on any machine, with ${
+      digits ? "digit_steps" : "steps"
+    }=${step}.`;
   }
 
   #status(): string {

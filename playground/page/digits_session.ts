@@ -1,58 +1,72 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
+import { mostImages } from "../own_images.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { digitPixels } from "../digits_parts.ts";
-import { holdOut } from "../own_images.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
-import type { DigitsCommand, DigitsReport } from "./messages.ts";
-import { type ReaderImages, readOwnFiles } from "./own_files.ts";
+import type { DigitsCommand, DigitsReport, DigitsRest, HeldOut } from "./messages.ts";
 
 /** What the reader does with digits: begin, train, paint. */
 export class DigitsSession {
   curve = new LossCurve();
   running = false;
+  /** What is known since the training rests. */
+  rest: DigitsRest | undefined;
   readonly #stage: DigitsStage;
   readonly #send: (command: DigitsCommand) => void;
-  /** What the training in progress has begun with. */
-  #begun: string | undefined;
-  /** Images of the reader. */
-  #own: ReaderImages | undefined;
+  readonly #tell: (line: string) => void;
+  /** The settings that the training in progress has begun with. */
+  #begun: PlaygroundSettings | undefined;
+  /** How many samples the judge recognises. */
+  #right: number | undefined;
+  #heldOut: HeldOut | undefined;
+  #hasOwn = false;
 
-  constructor(send: (command: DigitsCommand) => void) {
+  /** @param tell shows a line to the reader */
+  constructor(send: (command: DigitsCommand) => void, tell: (line: string) => void) {
     this.#send = send;
+    this.#tell = tell;
     this.#stage = new DigitsStage(send);
+  }
+
+  /** Whether it trains on images of the reader, which no address has. */
+  get hasOwn(): boolean {
+    return this.#hasOwn;
   }
 
   /** Shows digits, and begins a training unless there is one from the same start. */
   enter(settings: PlaygroundSettings): void {
-    if (this.#begun !== keyOf(settings)) this.begin(settings);
+    const { start, seed, digit_steps: steps } = settings;
+    if (this.#begun?.start !== start || this.#begun.seed !== seed) this.begin(settings);
+    else if (this.#begun.digit_steps !== steps) this.#send({ act: "change", steps });
+    this.#begun = settings;
     this.#stage.showTime(settings.t);
   }
 
   /** Begins a training; one from nothing runs at once. */
   begin(settings: PlaygroundSettings): void {
-    this.#begun = keyOf(settings);
+    this.#begun = settings;
     this.running = settings.start !== "checkpoint";
     this.curve = new LossCurve();
-    byId("held-out").textContent = "";
-    this.#stage.begin(settings, this.running, this.#own);
+    this.rest = this.#right = this.#heldOut = undefined;
+    this.#showReading();
+    this.#stage.begin(settings, this.running);
   }
 
-  /** Trains on files of the reader. @throws {PlaygroundError} if they hold no images */
-  async beginWith(files: readonly File[], settings: PlaygroundSettings): Promise<void> {
-    const own = await readOwnFiles(files);
-    holdOut(own.images, own.labels); // or throws
-    this.#own = own;
-    this.begin(settings);
-    const count = (own.images.length / digitPixels).toLocaleString("en");
-    byId("own-text").textContent = `${count} images of yours, ${own.labels ? "with" : "without"} labels; ` +
-      "they stay in this page, and are not in its address.";
+  /** Sends files of the reader to the worker; it begins with them if they hold images. */
+  async offer(files: readonly File[]): Promise<void> {
+    const read = [];
+    for (const file of files.slice(0, mostImages)) {
+      read.push({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
+    }
+    this.#send({ act: "own", files: read });
   }
 
   /** Forgets what the worker had, as there is a new one. */
   forget(): void {
     this.#begun = undefined;
+    this.#hasOwn = false;
+    byId("own-text").textContent = "";
     this.#stage.forget();
   }
 
@@ -73,14 +87,31 @@ export class DigitsSession {
 
   /** Takes a report of the worker. */
   take(report: Exclude<DigitsReport, { about: "file" }>): void {
-    this.#stage.take(report);
-    if (report.about !== "frame") return;
-    const { losses, heldOut, drawn } = report.frame;
-    this.curve.add(losses);
-    const right = drawn.seen.filter(([label], n) => label === n).length;
-    const words = this.#own ? "" : `The judge sees the right digit in ${right} of 10.`;
-    byId("held-out").textContent = words + heldOutWords(heldOut);
-    document.documentElement.dataset.digits = String(report.frame.step); // for tests
+    switch (report.about) {
+      case "led":
+        return this.#stage.take(report);
+      case "refused":
+        return this.#tell(`${report.message}.`);
+      case "own":
+        this.#hasOwn = true;
+        byId("own-text").textContent = `${report.count.toLocaleString("en")} images of yours, ` +
+          `${report.labelled ? "with" : "without"} labels; they stay in this page, and are not in its address.`;
+        return this.begin(this.#begun!);
+      case "rested":
+        this.rest = report.rest;
+        this.#heldOut = report.rest.heldOut;
+        return this.#showReading();
+      case "frame": {
+        const { losses, heldOut, drawn, step } = report.frame;
+        this.#stage.take(report);
+        this.curve.add(losses);
+        this.rest = undefined;
+        this.#heldOut = heldOut;
+        this.#right = drawn.seen.filter(([label], n) => label === n).length;
+        this.#showReading();
+        document.documentElement.dataset.digits = String(step); // for tests
+      }
+    }
   }
 
   /** What is known of the steps. */
@@ -94,17 +125,24 @@ export class DigitsSession {
       ...frame.milliseconds === 0 ? [] : [`${frame.milliseconds.toFixed(0)} ms a step`],
     ].join(" · ");
   }
-}
 
-function keyOf({ start, seed }: PlaygroundSettings): string {
-  return `${start} ${seed}`;
-}
-
-function heldOutWords(heldOut: { readonly first: number; readonly now: number } | undefined): string {
-  if (!heldOut || heldOut.first === heldOut.now) return "";
-  const { first, now } = heldOut;
-  const verdict = now < first ? "lower than" : "not lower than";
-  return ` On images that it does not train on, the loss is ${now.toFixed(4)}, ${verdict} at the start (${
-    first.toFixed(4)
-  }).`;
+  #showReading(): void {
+    const [heldOut, bits] = [this.#heldOut, this.rest?.bits];
+    const sentences: string[] = [];
+    if (this.#right !== undefined && !this.#hasOwn) {
+      sentences.push(`The judge sees the right digit in ${this.#right} of 10.`);
+    }
+    if (heldOut && heldOut.first !== heldOut.now) {
+      const verdict = heldOut.now < heldOut.first ? "lower than" : "not lower than";
+      sentences.push(
+        `On images that it does not train on, the loss is ${heldOut.now.toFixed(4)}, ${verdict} at the start ` +
+          `(${heldOut.first.toFixed(4)}).`,
+      );
+    }
+    if (bits) {
+      const [mean, error] = bits.map((value) => value.toFixed(2));
+      sentences.push(`Such images take ${mean} ± ${error} bits per dimension; without a model, 8.`);
+    }
+    byId("held-out").textContent = sentences.join(" ");
+  }
 }

@@ -4,7 +4,6 @@ import { classCount } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { SharpCanvas } from "./canvas.ts";
 import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
-import type { ReaderImages } from "./own_files.ts";
 
 /** Rows of images, from the top. */
 const rows = ["many", "one", "whole", "nearest"] as const;
@@ -51,13 +50,13 @@ export class DigitsStage {
     return document.getElementById("part-flow") !== null;
   }
 
-  /** Begins a training. @param own images of the reader, to train on instead of those of the page */
-  begin(settings: PlaygroundSettings, running: boolean, own: ReaderImages | undefined): void {
+  /** Begins a training. */
+  begin(settings: PlaygroundSettings, running: boolean): void {
     this.#frame = this.#painted = this.#ledTo = undefined;
     const parts = this.#sent
       ? undefined
       : Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
-    this.#send({ act: "begin", settings, running, own, parts });
+    this.#send({ act: "begin", settings, running, parts });
     this.#sent = true;
     this.#draw();
   }
@@ -67,8 +66,8 @@ export class DigitsStage {
     this.#sent = false;
   }
 
-  /** Takes a report of the worker; a file is not for the stage. */
-  take(report: Exclude<DigitsReport, { about: "file" }>): void {
+  /** Takes a report of the worker. */
+  take(report: Extract<DigitsReport, { about: "frame" | "led" }>): void {
     if (report.about === "led") this.#ledTo = report.pixels;
     else this.#frame = report.frame;
     this.#draw();

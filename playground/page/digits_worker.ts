@@ -1,33 +1,48 @@
 /// <reference lib="dom" />
 import { bytesOf } from "../../viz/image/base64.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
-import { unpackedDigits } from "../digits_parts.ts";
-import { type DigitsData, DigitsTraining } from "../digits_training.ts";
-import { holdOut } from "../own_images.ts";
+import type { TrainerState } from "../../web/mod.ts";
+import { digitPixels, type DigitsParts, unpackedDigits } from "../digits_parts.ts";
+import { DigitsTraining } from "../digits_training.ts";
 import type { Library } from "../library.ts";
-import type { DigitsCommand, DigitsReport } from "./messages.ts";
+import { holdOut } from "../own_images.ts";
+import { PlaygroundError, type PlaygroundSettings } from "../settings.ts";
+import type { DigitsCommand, DigitsReport, HeldOut } from "./messages.ts";
+import { type OwnFile, readOwnFiles } from "./own_files.ts";
 
 /** Milliseconds between drawings, and between measurements of the loss on other images. */
 const [drawMs, measureMs] = [1000, 10_000];
+
+/** Cancelled: the training has gone on. */
+export class Overtaken extends Error {}
 
 /** Trains on images in the worker, and sends what there is to see. */
 export class DigitsWorker {
   readonly #library: Library;
   readonly #send: (report: DigitsReport) => void;
-  #data: DigitsData | undefined;
+  readonly #onError: (error: unknown) => void;
+  #data: DigitsParts | undefined;
+  /** Images of the reader. */
+  #own: Pick<DigitsParts, "train" | "heldOut"> | undefined;
+  #settings: PlaygroundSettings | undefined;
   #training: DigitsTraining | undefined;
+  /** What the training was when it was last drawn. */
+  #kept: TrainerState | undefined;
+  /** The training that is drawn, and the step that it has rested at. */
+  #drawn: { readonly training: DigitsTraining; readonly step: number } | undefined;
+  #restedAt: number | undefined;
   #running = false;
   #busy = false;
   #losses: number[] = [];
   /** Of the latest step. */
   #milliseconds = 0;
-  /** The loss on other images: at the start, and the latest. */
-  #heldOut: { first: number; now: number } | undefined;
+  #heldOut: HeldOut | undefined;
   #paint: Extract<DigitsCommand, { act: "paint" }> | undefined;
 
-  constructor(library: Library, send: (report: DigitsReport) => void) {
+  constructor(library: Library, send: (report: DigitsReport) => void, onError: (error: unknown) => void) {
     this.#library = library;
     this.#send = send;
+    this.#onError = onError;
   }
 
   /** Answers a message of the page. */
@@ -35,14 +50,16 @@ export class DigitsWorker {
     switch (command.act) {
       case "begin":
         if (command.parts) this.#data = await dataOf(command.parts);
-        this.#training = new DigitsTraining(this.#library, {
-          ...this.#data!,
-          ...command.own && holdOut(command.own.images, command.own.labels),
-        }, command.settings);
+        this.#settings = command.settings;
+        this.#kept = this.#heldOut = undefined;
         this.#losses = [];
-        this.#heldOut = undefined;
         this.#running = command.running;
-        return void this.#loop(true);
+        return this.resume();
+      case "own":
+        return await this.#takeOwn(command.files);
+      case "change":
+        this.#training?.continueTo(command.steps);
+        return void this.#loop();
       case "run":
         this.#running = command.running;
         return void this.#loop();
@@ -54,47 +71,101 @@ export class DigitsWorker {
     }
   }
 
-  async #loop(first = false): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
-    let [drawn, measured] = [first ? -Infinity : performance.now(), -Infinity];
-    let shown: DigitsTraining | undefined;
-    while (this.#training && (this.#running || shown !== this.#training)) {
-      const training = this.#training;
-      if (shown !== training) [drawn, measured] = [-Infinity, -Infinity];
-      const now = performance.now();
-      if (now - drawn >= drawMs) {
-        await this.#draw(training);
-        drawn = performance.now();
-        shown = training;
-      }
-      if (this.#running && now - measured >= measureMs) {
-        await this.#measure(training);
-        measured = performance.now();
-      }
-      if (this.#running && training === this.#training) {
-        const started = performance.now();
-        this.#losses.push(await training.train());
-        this.#milliseconds = performance.now() - started;
-      }
-      await this.#lead();
-      await breathe();
-    }
-    this.#busy = false;
-    if (this.#training) {
-      await this.#measure(this.#training);
-      await this.#draw(this.#training);
+  /** Makes the training on the current device, as it was when it was last drawn. */
+  resume(): void {
+    if (!this.#settings) return;
+    this.#training = new DigitsTraining(this.#library, { ...this.#data!, ...this.#own }, this.#settings);
+    if (this.#kept) this.#training.restore(this.#kept);
+    this.#restedAt = undefined;
+    void this.#loop();
+  }
+
+  /** Takes images of the reader, or tells why not. */
+  async #takeOwn(files: readonly OwnFile[]): Promise<void> {
+    try {
+      const { images, labels } = await readOwnFiles(files);
+      this.#own = holdOut(images, labels);
+      this.#send({ about: "own", count: images.length / digitPixels, labelled: labels !== undefined });
+    } catch (error) {
+      if (!(error instanceof PlaygroundError)) throw error;
+      this.#send({ about: "refused", message: error.message });
     }
   }
 
-  async #draw(training: DigitsTraining): Promise<void> {
-    const drawn = await training.draw(async () => {
-      await this.#lead();
-      await breathe();
-    });
-    if (training !== this.#training) return;
-    const losses = Float32Array.from(this.#losses.splice(0));
+  /** Whether there is more to do than to rest. */
+  get #goesOn(): boolean {
+    if (!this.#training) return false;
+    return this.#drawn?.training !== this.#training || this.#running && !this.#training.done;
+  }
+
+  async #loop(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      let [drawn, measured] = [performance.now(), -Infinity];
+      do {
+        while (this.#goesOn) {
+          const training = this.#training!;
+          if (this.#drawn?.training !== training || performance.now() - drawn >= drawMs) {
+            await this.#draw(training);
+            drawn = performance.now();
+          }
+          if (this.#running && performance.now() - measured >= measureMs) {
+            await this.#measure(training);
+            measured = performance.now();
+          }
+          if (this.#running && !training.done && training === this.#training) {
+            const started = performance.now();
+            this.#losses.push(...await training.train());
+            this.#milliseconds = performance.now() - started;
+          }
+          await this.#attend();
+        }
+        await this.#rest();
+      } while (this.#goesOn);
+    } catch (error) {
+      this.#onError(error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Shows the end of a training, or of a part of it. */
+  async #rest(): Promise<void> {
+    const training = this.#training;
+    if (!training || this.#restedAt === training.step) return;
     const { step } = training;
+    if (this.#drawn!.step < step) await this.#draw(training);
+    await this.#measure(training);
+    const digest = await training.digest();
+    if (this.#goesOn) return;
+    this.#restedAt = step;
+    const rest = { step, digest, done: training.done, heldOut: this.#heldOut! };
+    this.#send({ about: "rested", rest });
+    const bits = await training.bits(async () => {
+      await this.#attend();
+      if (this.#goesOn) throw new Overtaken();
+    }).catch((error) => {
+      if (!(error instanceof Overtaken)) throw error;
+    });
+    if (bits) this.#send({ about: "rested", rest: { ...rest, bits } });
+    else this.#restedAt = undefined;
+  }
+
+  /** Attends to the reader, between parts of the work. */
+  async #attend(): Promise<void> {
+    await this.#lead();
+    await breathe();
+  }
+
+  async #draw(training: DigitsTraining): Promise<void> {
+    const { step } = training;
+    const drawn = await training.draw(() => this.#attend());
+    const kept = await training.state();
+    if (training !== this.#training) return;
+    this.#kept = kept;
+    this.#drawn = { training, step };
+    const losses = Float32Array.from(this.#losses.splice(0));
     this.#send({
       about: "frame",
       frame: { step, losses, drawn, milliseconds: this.#milliseconds, heldOut: this.#heldOut },
@@ -116,7 +187,7 @@ export class DigitsWorker {
 }
 
 /** Unpacks what the page holds as text. */
-async function dataOf(parts: { readonly [name: string]: string }): Promise<DigitsData> {
+async function dataOf(parts: { readonly [name: string]: string }): Promise<DigitsParts> {
   const { train, heldOut } = unpackedDigits(await inflated(parts.images));
   const [flow, oneStep, judge] = [parts.flow, parts["one-step"], parts.judge].map(bytesOf);
   return { flow, oneStep, judge, train, heldOut };

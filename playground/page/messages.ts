@@ -1,6 +1,6 @@
 import type { DrawnDigits } from "../digits_training.ts";
 import type { Point } from "../plane_data.ts";
-import type { ReaderImages } from "./own_files.ts";
+import type { OwnFile } from "./own_files.ts";
 import type { Moved } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 
@@ -13,9 +13,12 @@ export interface Watched {
   readonly drops: readonly Point[];
 }
 
+/** What the worker computes on. */
+export type Computing = Pick<PlaygroundSettings, "device" | "threads">;
+
 /** A message to the worker. `train` begins a training; those that change only what is shown keep it. */
 export type ToTrainer =
-  | { readonly kind: "open"; readonly library: string; readonly threads: number }
+  | ({ readonly kind: "open"; readonly library: string } & Computing)
   | { readonly kind: "train" | "change"; readonly training: number; readonly settings: PlaygroundSettings }
   | { readonly kind: "run"; readonly running: boolean }
   | { readonly kind: "step" }
@@ -55,15 +58,29 @@ export interface Lesson {
   readonly closed: boolean;
 }
 
+/** What is known of weights when a training rests. */
+export interface Rest {
+  readonly step: number;
+  readonly digest: string;
+  /** Whether all steps are taken. */
+  readonly done: boolean;
+}
+
 /** A message from the worker; those of a training carry its number. */
 export type FromTrainer =
-  | { readonly kind: "opened"; readonly device: string }
+  /** The device is open: at the start, and when another one takes over, with the reason as a line for the reader. */
+  | {
+    readonly kind: "opened";
+    readonly device: PlaygroundSettings["device"];
+    readonly description: string;
+    readonly reason?: string;
+  }
   | { readonly kind: "lesson"; readonly training: number; readonly lesson: Lesson }
   | { readonly kind: "frame"; readonly training: number; readonly frame: Frame }
   | { readonly kind: "look"; readonly training: number; readonly look: Look }
   | { readonly kind: "heat"; readonly training: number; readonly logp: Float32Array<ArrayBuffer> }
   | { readonly kind: "floor"; readonly training: number; readonly floor: number }
-  | { readonly kind: "rested"; readonly training: number; readonly digest: string; readonly done: boolean }
+  | ({ readonly kind: "rested"; readonly training: number } & Rest)
   | { readonly kind: "file"; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "digits"; readonly report: DigitsReport }
   | { readonly kind: "failed"; readonly message: string };
@@ -74,10 +91,11 @@ export type DigitsCommand =
     readonly act: "begin";
     readonly settings: PlaygroundSettings;
     readonly parts?: Readonly<Record<string, string>> | undefined;
-    /** Images of the reader, to train on instead of those of the page. */
-    readonly own?: ReaderImages | undefined;
     readonly running: boolean;
   }
+  /** From the next `begin` on, it trains on images of the reader. */
+  | { readonly act: "own"; readonly files: readonly OwnFile[] }
+  | { readonly act: "change"; readonly steps: number }
   | { readonly act: "run"; readonly running: boolean }
   | { readonly act: "paint"; readonly pixels: Float32Array; readonly t: number; readonly label: number }
   | { readonly act: "save" };
@@ -89,12 +107,27 @@ export interface DigitsFrame {
   readonly losses: Float32Array<ArrayBuffer>;
   readonly drawn: DrawnDigits;
   readonly milliseconds: number;
-  /** The loss on images that are not trained on: at the start, and the latest. */
-  readonly heldOut: { readonly first: number; readonly now: number } | undefined;
+  readonly heldOut: HeldOut | undefined;
+}
+
+/** The loss on images that are not trained on: at the start, and the latest. */
+export interface HeldOut {
+  readonly first: number;
+  readonly now: number;
+}
+
+/** What is known of digits when their training rests. */
+export interface DigitsRest extends Rest {
+  readonly heldOut: HeldOut;
+  /** Bits per dimension of images that are not trained on, and their standard error; these take longer to find. */
+  readonly bits?: readonly [mean: number, error: number];
 }
 
 /** A message about digits from the worker. */
 export type DigitsReport =
   | { readonly about: "frame"; readonly frame: DigitsFrame }
+  | { readonly about: "rested"; readonly rest: DigitsRest }
+  | { readonly about: "own"; readonly count: number; readonly labelled: boolean }
+  | { readonly about: "refused"; readonly message: string }
   | { readonly about: "led"; readonly pixels: Float32Array<ArrayBuffer> }
   | { readonly about: "file"; readonly bytes: Uint8Array<ArrayBuffer> };

@@ -1,24 +1,34 @@
 /// <reference lib="dom" />
+import { gunzipSync, unzipSync } from "npm:fflate@0.8.3";
 import { digitPixels } from "../digits_parts.ts";
 import { fitted, isIdx, mostImages, parseIdx } from "../own_images.ts";
 import { PlaygroundError } from "../settings.ts";
 
+/** A file of the reader, or one in an archive. */
+export interface OwnFile {
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** Images of the reader's files, u8[N, 28, 28], and their labels if a file holds some. */
-export interface ReaderImages {
+interface ReaderImages {
   readonly images: Uint8Array<ArrayBuffer>;
   readonly labels?: Uint8Array<ArrayBuffer>;
 }
 
+/** Most bytes of an unpacked file, and of all files of an archive. */
+const mostUnpacked = 2 ** 28;
+
 /**
- * Reads files that the reader has dropped or chosen: pictures, and IDX files of images or labels, packed or not.
+ * Reads files of the reader: pictures, IDX files of images or labels, these gzipped, and archives of them (.zip).
  *
- * @throws {PlaygroundError} if one is none of these
+ * @throws {PlaygroundError} if one is none of these, or they hold no image
  */
-export async function readOwnFiles(files: readonly File[]): Promise<ReaderImages> {
+export async function readOwnFiles(files: readonly OwnFile[]): Promise<ReaderImages> {
   const images: Uint8Array[] = [];
   let labels: Uint8Array<ArrayBuffer> | undefined;
-  for (const file of files.slice(0, mostImages)) {
-    const bytes = await unpacked(file);
+  for (const file of files.flatMap(filesIn).slice(0, mostImages)) {
+    const bytes = ungzipped(file);
     if (!isIdx(bytes)) {
       images.push(await pictureOf(file));
       continue;
@@ -35,39 +45,65 @@ export async function readOwnFiles(files: readonly File[]): Promise<ReaderImages
     all.set(each.subarray(0, all.length - at), at);
     at = Math.min(all.length, at + each.length);
   }
-  if (all.length === 0) {
-    throw new PlaygroundError("Cannot train on these files: there is no image among them");
-  }
-  return { images: all, ...labels && { labels } };
+  if (all.length > 0) return { images: all, ...labels && { labels } };
+  throw new PlaygroundError("Cannot train on these files: there is no image among them");
 }
 
-/** The content of a file, unpacked if it is gzipped. */
-async function unpacked(file: File): Promise<Uint8Array> {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+/** The files of an archive, without those that systems hide in it; another file is itself. */
+function filesIn(file: OwnFile): readonly OwnFile[] {
+  const { name, bytes } = file;
+  if (bytes[0] !== 0x50 || bytes[1] !== 0x4b) return [file];
+  let left = mostUnpacked;
   try {
-    const stream = new Response(bytes).body!.pipeThrough(new DecompressionStream("gzip"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
+    const found = unzipSync(bytes, {
+      filter: ({ name, originalSize }) => {
+        if (/(^|\/)(\.|__MACOSX|$)/.test(name)) return false;
+        left -= originalSize;
+        if (left < 0) throw new PlaygroundError(`Cannot read ${file.name}: ${tooLarge}`);
+        return true;
+      },
+    });
+    return Object.entries(found).map(([inside, bytes]) => ({
+      name: `${inside} in ${name}`,
+      bytes: bytes as Uint8Array<ArrayBuffer>,
+    }));
+  } catch (error) {
+    if (error instanceof PlaygroundError) throw error;
+    throw new PlaygroundError(`Cannot read ${name}: it is a damaged archive`);
+  }
+}
+
+const tooLarge = `it is too large (expected at most ${mostUnpacked / 2 ** 20} MiB of unpacked files)`;
+
+/** The content of a file, unpacked if it is gzipped. */
+function ungzipped({ name, bytes }: OwnFile): Uint8Array {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const size = bytes.length < 18
+    ? NaN
+    : new DataView(bytes.buffer, bytes.byteOffset).getUint32(bytes.length - 4, true);
+  if (size > mostUnpacked) throw new PlaygroundError(`Cannot read ${name}: ${tooLarge}`);
+  try {
+    return gunzipSync(bytes, { out: new Uint8Array(size) });
   } catch {
-    throw new PlaygroundError(`Cannot read ${file.name}: it is a damaged gzip file`);
+    throw new PlaygroundError(`Cannot read ${name}: it is a damaged gzip file`);
   }
 }
 
 /** A picture in grey, 28 x 28, in the middle of black. */
-async function pictureOf(file: File): Promise<Uint8Array> {
+async function pictureOf({ name, bytes }: OwnFile): Promise<Uint8Array> {
   let picture: ImageBitmap;
   try {
-    picture = await createImageBitmap(file);
+    picture = await createImageBitmap(new Blob([bytes]));
   } catch {
-    throw new PlaygroundError(`Cannot use ${file.name}: it is neither a picture nor an IDX file`);
+    throw new PlaygroundError(`Cannot use ${name}: it is neither a picture, an IDX file nor an archive of them`);
   }
   const scale = 28 / Math.max(picture.width, picture.height);
   const [width, height] = [picture.width * scale, picture.height * scale];
-  const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
-  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  const context = new OffscreenCanvas(28, 28).getContext("2d", { willReadFrequently: true })!;
   context.fillRect(0, 0, 28, 28);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, (28 - width) / 2, (28 - height) / 2, width, height);
+  picture.close();
   const { data } = context.getImageData(0, 0, 28, 28);
   return Uint8Array.from(
     { length: digitPixels },

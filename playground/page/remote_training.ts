@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import type { FromTrainer, ToTrainer } from "./messages.ts";
+import type { Computing, FromTrainer, ToTrainer } from "./messages.ts";
 
 /** The worker that trains. It runs the program of the page. */
 export class RemoteTraining {
@@ -13,7 +13,7 @@ export class RemoteTraining {
    * @param onMessage called with each message of the worker
    * @throws {Error} if the browser starts no worker from a page like this
    */
-  constructor(program: string, threads: number, onMessage: (message: FromTrainer) => void) {
+  constructor(program: string, { device, threads }: Computing, onMessage: (message: FromTrainer) => void) {
     const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
     try {
       this.#worker = new Worker(address);
@@ -30,7 +30,7 @@ export class RemoteTraining {
         message: `The worker that trains has failed: ${event.message ?? "no reason given"}`,
       });
     };
-    this.send({ kind: "open", library: byId("library").textContent!, threads });
+    this.send({ kind: "open", library: byId("library").textContent!, device, threads });
   }
 
   /** Sends a message to the worker. */

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import type { TrainerState } from "../../web/mod.ts";
 import { encodeGif } from "../../viz/image/gif.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/work.ts";
@@ -8,8 +9,8 @@ import { lossFloor } from "../loss_floor.ts";
 import { openDevice, PlaneTraining } from "../plane_training.ts";
 import { PlaneViews } from "../plane_views.ts";
 import { needsTraining, type PlaygroundSettings } from "../settings.ts";
-import { breathe, DigitsWorker } from "./digits_worker.ts";
-import type { FromTrainer, ToTrainer, Watched } from "./messages.ts";
+import { breathe, DigitsWorker, Overtaken } from "./digits_worker.ts";
+import type { Computing, FromTrainer, ToTrainer, Watched } from "./messages.ts";
 
 /** Milliseconds of a burst of training, and between frames; on slow machines frames take at most a quarter of the time. */
 const [burstMs, frameMs] = [12, 100];
@@ -19,11 +20,9 @@ export function serveTraining(): void {
   let trainer: Promise<BackgroundTrainer> | undefined;
   addEventListener("message", async ({ data }: MessageEvent<ToTrainer>) => {
     try {
-      if (data.kind === "open") {
-        trainer = BackgroundTrainer.open(data.library, data.threads);
-        await trainer;
-      } else await (await trainer)?.take(data);
-    } catch (error) {
+      if (data.kind === "open") trainer = BackgroundTrainer.open(data.library, data);
+      await (await trainer)?.take(data);
+    } catch (error) { // it cannot be opened
       send({ kind: "failed", message: messageOf(error) });
     }
   });
@@ -40,6 +39,10 @@ interface Current {
 class BackgroundTrainer {
   readonly #library: Library;
   readonly #digits: DigitsWorker;
+  readonly #threads: number;
+  #device: Computing["device"] = "cpu";
+  /** What the training was when it was last shown. */
+  #kept: TrainerState | undefined;
   #current: Current | undefined;
   #settings: PlaygroundSettings | undefined;
   #watched: Watched = { t: 1, drops: [] };
@@ -53,26 +56,73 @@ class BackgroundTrainer {
   /** When the next frame is due. */
   #nextFrameMs = -Infinity;
 
-  private constructor(library: Library) {
+  private constructor(library: Library, threads: number) {
     this.#library = library;
-    this.#digits = new DigitsWorker(library, (report) => send({ kind: "digits", report }));
+    this.#threads = threads;
+    this.#digits = new DigitsWorker(
+      library,
+      (report) => send({ kind: "digits", report }),
+      (error) => void this.#recover(error),
+    );
   }
 
   /** Loads the library, deflated and in base64, and opens the device. */
-  static async open(text: string, threads: number): Promise<BackgroundTrainer> {
+  static async open(text: string, { device, threads }: Computing): Promise<BackgroundTrainer> {
     const program = new TextDecoder().decode(await inflated(text));
     // Workers of pages from files import no blob in WebKit.
     const library: Library = await import(
       `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`
     );
-    const { description } = await openDevice(library, threads);
-    send({ kind: "opened", device: description });
-    return new BackgroundTrainer(library);
+    const trainer = new BackgroundTrainer(library, threads);
+    await trainer.#use(device);
+    return trainer;
+  }
+
+  /** Opens a device; the processor where there is no GPU. @param reason why it is opened, for the reader */
+  async #use(device: Computing["device"], reason?: string): Promise<void> {
+    try {
+      const { description } = await openDevice(this.#library, this.#threads, device);
+      this.#device = device;
+      send({ kind: "opened", device, description, ...reason && { reason } });
+    } catch (error) {
+      if (device === "cpu") throw error;
+      await this.#use("cpu", `${messageOf(error)}. The processor trains instead.`);
+    }
+  }
+
+  /** After the loss of a GPU, the processor goes on with the latest weights; other errors end the training. */
+  async #recover(error: unknown): Promise<void> {
+    const lost = error instanceof this.#library.DeviceError && /WebGPU/.test(error.message);
+    if (!lost) {
+      this.#running = false;
+      return send({ kind: "failed", message: messageOf(error) });
+    }
+    try {
+      if (this.#device === "webgpu") {
+        this.#device = "cpu";
+        await this.#use("cpu", `${messageOf(error)}. The processor goes on with the latest weights.`);
+        this.#digits.resume();
+        if (this.#current) this.#make(this.#current.id, this.#current.training.settings, this.#kept);
+      }
+      void this.#loop(); // of two errors of one loss, the second ends it
+    } catch (error) {
+      send({ kind: "failed", message: messageOf(error) });
+    }
   }
 
   /** Answers a message of the page. */
-  async take(message: Exclude<ToTrainer, { kind: "open" }>): Promise<void> {
+  async take(message: ToTrainer): Promise<void> {
+    try {
+      await this.#answer(message);
+    } catch (error) {
+      await this.#recover(error);
+    }
+  }
+
+  async #answer(message: ToTrainer): Promise<void> {
     switch (message.kind) {
+      case "open":
+        return;
       case "train":
         return this.#begin(message.training, message.settings);
       case "change":
@@ -98,15 +148,23 @@ class BackgroundTrainer {
     }
   }
 
-  #begin(id: number, settings: PlaygroundSettings): void {
+  /** Makes a training, or what it was in a state. */
+  #make(id: number, settings: PlaygroundSettings, state?: TrainerState): PlaneTraining {
     const training = new PlaneTraining(this.#library, settings);
-    this.#settings = settings;
+    if (state) training.restore(state);
+    this.#kept = state;
     this.#current = {
       id,
       training,
       views: new PlaneViews(this.#library, training),
       floor: lossFloor(this.#library, training),
     };
+    return training;
+  }
+
+  #begin(id: number, settings: PlaygroundSettings): void {
+    const training = this.#make(id, settings);
+    this.#settings = settings;
     this.#losses = [];
     this.#nextFrameMs = -Infinity;
     const lesson = { points: training.points, ...training.pairs(), closed: settings.pairs === "random" };
@@ -139,13 +197,12 @@ class BackgroundTrainer {
         if (done && training.done && this.#current.id === id) break;
         await breathe();
       }
-    } catch (error) {
-      send({ kind: "failed", message: messageOf(error) });
-      this.#running = false;
-    } finally {
       this.#busy = false;
+      await this.#rest();
+    } catch (error) {
+      this.#busy = false;
+      await this.#recover(error);
     }
-    await this.#rest();
   }
 
   async #train(milliseconds: number, most?: number): Promise<void> {
@@ -166,11 +223,13 @@ class BackgroundTrainer {
     const { step } = training;
     const started = performance.now();
     const [dots, arrows] = [await views.dots(this.#settings), await views.arrows()];
+    const kept = await training.state();
     const dropped = [];
     for (const from of drops) dropped.push(await views.drop(from));
     const ended = performance.now();
     this.#nextFrameMs = Math.max(started + frameMs, ended + 3 * (ended - started));
-    if (id !== this.#current?.id) return;
+    if (training !== this.#current?.training) return;
+    this.#kept = kept;
     const frame = { step, losses, dots, arrows, drops: dropped, milliseconds: this.#milliseconds };
     send({ kind: "frame", training: id, frame });
     await this.#look();
@@ -189,7 +248,8 @@ class BackgroundTrainer {
     await this.#show();
     if (!this.#current) return;
     const { id, training } = this.#current;
-    send({ kind: "rested", training: id, digest: await training.digest(), done: training.done });
+    const { step, done } = training;
+    send({ kind: "rested", training: id, step, digest: await training.digest(), done });
     await this.#sendHeat();
   }
 
@@ -215,9 +275,6 @@ class BackgroundTrainer {
     send({ kind: "file", name: "playground.safetensors", bytes });
   }
 }
-
-/** Cancelled: the training has gone on. */
-class Overtaken extends Error {}
 
 function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {
   const { pictures, palette } = indexedFrames(frames, side);

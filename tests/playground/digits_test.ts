@@ -6,6 +6,7 @@ import { firstIndices } from "../../experiments/data/dataset.ts";
 import { rowsOf } from "../../experiments/data/images.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { inflateSync } from "npm:fflate@0.8.3";
+import { defaults } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 
 const read = (name: string) =>
@@ -20,7 +21,7 @@ const data: DigitsParts = {
   oneStep: halved(await read("mnist_one_step")),
   judge: halved(await read("judge_mnist")),
   train: first(train, 96),
-  heldOut: first(test, 32),
+  heldOut: first(test, 16),
 };
 const pause = () => Promise.resolve();
 
@@ -47,7 +48,7 @@ Deno.test("unpackedDigits() gives back what packedDigits() packs", () => {
 
 Deno.test("the checkpoint of the page draws digits that its judge recognises, and paint changes where it leads", async () => {
   await openDevice(flow, 1);
-  const training = new DigitsTraining(flow, data, { start: "checkpoint", seed: 1 });
+  const training = new DigitsTraining(flow, data, defaults);
   const { side, times, many, one, whole, nearest, seen } = await training.draw(pause);
   assert.deepEqual([side, times.length, many.length], [28, 11, 11 * 7840]);
   const right = seen.filter(([label], n) => label === n).length;
@@ -57,6 +58,9 @@ Deno.test("the checkpoint of the page draws digits that its judge recognises, an
   assert.ok(grain(one) > 1.3 * grain(ends), "one step is blurred");
   assert.ok(grain(whole!) < grain(one), "the network that learned the whole step is not");
   assert.equal(nearest.length, 7840);
+
+  const [bits, error] = await training.bits(pause);
+  assert.ok(bits > 2.3 && bits < 2.8 && error > 0.02 && error < 0.2, `${bits} ± ${error} bits per dimension`);
 
   const at = many.slice(6 * 7840 + 3 * 784, 6 * 7840 + 4 * 784);
   const plain = await training.lead(at, times[6], 3);
@@ -69,10 +73,10 @@ Deno.test("the checkpoint of the page draws digits that its judge recognises, an
 Deno.test("a training of digits takes steps, measures other images, and saves what `sample` opens", async () => {
   await openDevice(flow, 1);
   for (const start of ["checkpoint", "blank14"] as const) {
-    const training = new DigitsTraining(flow, data, { start, seed: 1 });
+    const training = new DigitsTraining(flow, data, { ...defaults, start, digit_steps: 12 });
     const before = await training.heldOut();
     const losses: number[] = [];
-    for (let i = 0; i < 12; i++) losses.push(await training.train());
+    while (!training.done) losses.push(...await training.train());
     assert.equal(training.step, 12);
     const after = await training.heldOut();
     if (start === "checkpoint") {
@@ -82,6 +86,12 @@ Deno.test("a training of digits takes steps, measures other images, and saves wh
     assert.deepEqual(shape, [1, training.side, training.side]);
     assert.equal(info.config.classes, 10);
     assert.equal((await training.draw(pause)).side, training.side);
+    const again = new DigitsTraining(flow, data, { ...defaults, start, digit_steps: 12 });
+    for (let i = 0; i < 5; i++) await again.train();
+    const restored = new DigitsTraining(flow, data, { ...defaults, start, digit_steps: 12 });
+    restored.restore(await again.state());
+    while (!restored.done) await restored.train();
+    assert.equal(await restored.digest(), await training.digest(), "restored in the middle");
   }
 });
 

@@ -1,0 +1,74 @@
+import { checkFinite, decodeSafetensors, encodeNpy, noise, solveFlow } from "../../models/mod.ts";
+import { openDevice, PlaneTraining, planeWeights } from "../../playground/plane_training.ts";
+import { settingsOf } from "../../playground/settings.ts";
+import { halfSide } from "../../playground/strokes.ts";
+import { encodeRasterPng, figure, rasterizer } from "../../viz/mod.ts";
+import * as flow from "../../web/mod.ts";
+import { say } from "../program/output.ts";
+import type { SampleConfig } from "../sample.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
+import { ConfigError, flagOf } from "../settings/setting.ts";
+import { makeSolver } from "../settings/solver.ts";
+import { isFile, readCheckpoint } from "./load_network.ts";
+import { costInWords, solvingError } from "./samples.ts";
+
+/** Whether a word names weights that the playground saved in the plane. */
+export async function isPlaneCheckpoint(checkpoint: string): Promise<boolean> {
+  if (!await isFile(checkpoint)) return false;
+  return decodeSafetensors(await readCheckpoint(checkpoint), checkpoint).metadata.network === planeWeights;
+}
+
+/**
+ * Draws points from weights that the playground saved: a picture, or an array f32[N, 2].
+ *
+ * @throws {ConfigError} if a setting is for networks of images, or the network cannot be solved so
+ */
+export async function drawPlanePoints(config: SampleConfig): Promise<void> {
+  const { checkpoint, count, seed, solver, out, device: kind, threads, inFullRows: _, ...others } = config;
+  const given = Object.entries(others).find(([, value]) => value && value !== "pixels");
+  if (given) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(given[0])} with ${checkpoint}: its network draws points in the plane (leave it out)`,
+    );
+  }
+  const { tensors, metadata } = decodeSafetensors(await readCheckpoint(checkpoint), checkpoint);
+  const { settings, problems } = settingsOf(`${metadata.address}`);
+  if (problems.length > 0) {
+    throw new ConfigError(`Cannot draw from ${checkpoint}: in its address, ${problems.join("; ")}`);
+  }
+  const device = await openDevice(flow, threads, kind === "webgpu" ? kind : "cpu");
+  const training = new PlaneTraining(flow, settings);
+  checkFinite(tensors, checkpoint);
+  training.load(tensors, checkpoint);
+  const { field } = training;
+  const { how, description } = makeSolver(solver ?? (field.meanVelocity ? "map:steps=1" : "heun:steps=20"));
+  if (how.solver === "map" && !field.meanVelocity) {
+    throw new ConfigError(`Cannot use --solver map with ${checkpoint}: its network learned no whole steps`);
+  }
+  if (how.solver === "sde" && settings.path !== "linear") {
+    throw new ConfigError(`Cannot use --solver sde with ${checkpoint}: its path is ${settings.path}`);
+  }
+  const { samples, ...cost } = await solveFlow(field, noise(seed, [count, 2]), {
+    ...how,
+    ...how.solver === "sde" && { seed },
+  }).catch((error) => {
+    throw solvingError(error, checkpoint);
+  });
+  await writeAtomic(out, out.endsWith(".npy") ? encodeNpy([count, 2], samples) : await scatter(samples));
+  say(`${count} points, ${description}, ${costInWords(cost)}, on ${device.description}: ${out}`);
+  device.close();
+}
+
+/** A picture of points, f32[N, 2], in the square that the playground shows. */
+async function scatter(points: Float32Array): Promise<Uint8Array> {
+  const axis = (k: number) => points.filter((_, i) => i % 2 === k);
+  const range = [-halfSide, halfSide] as const;
+  const { svg } = figure([{ x: axis(0), y: axis(1), mode: "markers", size: 3 }], {
+    width: 500,
+    height: 500,
+    xRange: range,
+    yRange: range,
+    equalAxes: true,
+  });
+  return encodeRasterPng((await rasterizer())(svg));
+}
