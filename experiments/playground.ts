@@ -36,7 +36,9 @@ export const playgroundTask = task({
 /** Trains as the page does. @throws {ConfigError} if the address asks for what cannot be trained */
 async function trainAddress(address: string): Promise<void> {
   const { settings, problems: found } = settingsOf(address);
-  const problems = settings.device === "cpu" ? found : [...found, "a GPU gives other digests (leave device out)"];
+  const problems = settings.device === "cpu"
+    ? found
+    : [...found, "a GPU gives other digests (leave device out)"];
   if (problems.length > 0) throw new ConfigError(`Cannot train ${address}: ${problems.join("; ")}`);
   const device = await openDevice(flow, settings.threads);
   const digits = settings.step === "digits";

@@ -151,7 +151,9 @@ export class DigitsTraining {
 
   /** A digest of the averaged weights. */
   async digest(): Promise<string> {
-    return weightsDigest(Array.from((await this.#library.stateOf(this.#averaged)).values(), ({ data }) => data));
+    return weightsDigest(
+      Array.from((await this.#library.stateOf(this.#averaged)).values(), ({ data }) => data),
+    );
   }
 
   /** What the training can be restored from on another device. */

@@ -40,11 +40,14 @@ export interface Meeting {
  * what the loss asks for.
  */
 export class ExactField {
+  /** Whether lines are straight. */
+  readonly straight: boolean;
   readonly #points: Float32Array;
   readonly #shares: (t: number) => Shares;
 
   /** @param points f32[M, 2] */
   constructor(points: Float32Array, path: PlaygroundSettings["path"]) {
+    this.straight = path === "linear";
     this.#points = points;
     this.#shares = shares[path];
   }

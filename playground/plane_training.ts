@@ -1,4 +1,12 @@
-import type { Coupling, HostExamples, State, StepLoss, Tensor, TrainerState, VelocityField } from "../web/mod.ts";
+import type {
+  Coupling,
+  HostExamples,
+  State,
+  StepLoss,
+  Tensor,
+  TrainerState,
+  VelocityField,
+} from "../web/mod.ts";
 import type { Library } from "./library.ts";
 import { planePoints, pointCount } from "./plane_data.ts";
 import { addressOf, PlaygroundError, type PlaygroundSettings } from "./settings.ts";

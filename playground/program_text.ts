@@ -8,6 +8,7 @@ import { addressOf, type PlaygroundSettings } from "./settings.ts";
  * @param base where the library lies, with a slash at the end: the checkout, or the address of its server
  */
 export function programText(settings: PlaygroundSettings, base = "./"): string {
+  if (settings.step === "digits") return digitsProgram(settings);
   const { objective, prediction, path, data, drawn, hidden, seed, solver, moves } = settings;
   const whole = objective === "one_step";
   const inputs = whole ? "x, t, d" : "x, t";
@@ -59,6 +60,29 @@ const dots = flow.sample(field, { count: 512, shape: [2], solver: "${
     whole ? "map" : solver
   }", steps: ${moves}, seed: ${seed} });
 console.log(await dots.read()); // x and y of each dot
+`;
+}
+
+/** The same for digits, in a checkout, which has their images and networks. */
+function digitsProgram(settings: PlaygroundSettings): string {
+  const address = addressOf({ ...settings, device: "cpu" });
+  return `// Trains what the playground trains at ${address}
+// Save it beside mod.ts of the library, and run it: deno run --allow-read FILE.ts
+import { playgroundDigits } from "./experiments/build_playground.ts";
+import { DigitsTraining } from "./playground/digits_training.ts";
+import { openDevice } from "./playground/plane_training.ts";
+import { settingsOf } from "./playground/settings.ts";
+import * as flow from "./web/mod.ts";
+
+await openDevice(flow, 1); // the same bits on every machine
+const { settings } = settingsOf("${address}");
+const training = new DigitsTraining(flow, await playgroundDigits(), settings);
+const losses: number[] = [];
+while (!training.done) losses.push(...await training.train());
+const mean = losses.slice(-200).reduce((sum, loss, _, { length }) => sum + loss / length, 0);
+console.log(\`loss \${mean.toFixed(4)}, the mean of the last steps\`);
+console.log(await training.digest());
+console.log((await training.draw(() => Promise.resolve())).many); // images f32[11, 10, side, side], from noise to digits
 `;
 }
 

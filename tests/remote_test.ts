@@ -8,6 +8,10 @@ import { assertLikeDigits } from "./digit_features.ts";
 import { withFolder } from "./folder.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
 import { serveCheckout } from "../experiments/serve.ts";
+import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
+import { programText } from "../playground/program_text.ts";
+import { settingsOf } from "../playground/settings.ts";
+import * as web from "../web/mod.ts";
 import { importsFrom, reachedFrom } from "./module_graph.ts";
 import settings from "../deno.json" with { type: "json" };
 
@@ -55,6 +59,7 @@ testNeeding(
       await importsLibrary(elsewhere);
       await samplesDigits(elsewhere);
       await runsExamples(elsewhere);
+      await runsPlaygroundProgram(elsewhere);
     });
   },
 );
@@ -123,6 +128,18 @@ async function runsExamples({ host, run }: Elsewhere): Promise<void> {
     await example("new_op.ts"),
     /^(webgpu|cpu) \[[^\]]*0\.6931471\d+,[^\]]*\]\n$/,
   );
+}
+
+/** The program that the playground copies runs by the command in its first lines. */
+async function runsPlaygroundProgram({ host, folder, run }: Elsewhere): Promise<void> {
+  const { settings } = settingsOf("#steps=6&objective=one_step&batch=32&moves=1");
+  const program = programText(settings, `http://${host}/`);
+  await Deno.writeTextFile(join(folder, "FILE.ts"), program);
+  const printed = await run(...program.match(/deno run (.*)/)![1].split(" "));
+  await openDevice(web, 1);
+  const training = new PlaneTraining(web, settings);
+  while (!training.done) await training.train(1000);
+  assert.ok(printed.includes(await training.digest()), printed);
 }
 
 const noWgsl = !granted("run")

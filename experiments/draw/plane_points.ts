@@ -28,7 +28,9 @@ export async function drawPlanePoints(config: SampleConfig): Promise<void> {
   const given = Object.entries(others).find(([, value]) => value && value !== "pixels");
   if (given) {
     throw new ConfigError(
-      `Cannot use ${flagOf(given[0])} with ${checkpoint}: its network draws points in the plane (leave it out)`,
+      `Cannot use ${
+        flagOf(given[0])
+      } with ${checkpoint}: its network draws points in the plane (leave it out)`,
     );
   }
   const { tensors, metadata } = decodeSafetensors(await readCheckpoint(checkpoint), checkpoint);

@@ -87,7 +87,7 @@ export class App {
   /** Changes settings, and the address with them. */
   change(change: Partial<PlaygroundSettings>): void {
     const { settings, problem } = possibleSettings({ ...this.#settings, ...change });
-    this.#tellProblems(problem === undefined ? [] : [problem]);
+    this.tell(problem === undefined ? "" : `${problem[0].toUpperCase()}${problem.slice(1)}.`);
     history.replaceState(null, "", addressOf(settings));
     this.#apply(settings);
   }
@@ -332,6 +332,7 @@ export class App {
     const running = !rest?.done && (digits ? this.#digits?.running : this.#running);
     byId("run").textContent = running ? "Pause" : digits || rest?.done ? "Train on" : "Train";
     byId<HTMLButtonElement>("one-step").disabled = this.#done || digits;
+    byId<HTMLButtonElement>("save-gif").disabled = digits; // of the plane
     this.#showLosses();
     byId("more-text").textContent = rest ? this.#digestWords(rest) : "";
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
@@ -355,7 +356,7 @@ export class App {
       `Step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`,
       ...loss === undefined ? [] : [`loss ${loss.toFixed(3)}`],
       ...milliseconds === 0 ? [] : [`${milliseconds.toFixed(2)} ms a step`],
-      this.#device.split(",")[0],
+      this.#settings.device === "webgpu" ? "GPU" : this.#device.split(",")[0],
     ].join(" · ");
   }
 

@@ -95,7 +95,9 @@ export class DigitsSession {
       case "own":
         this.#hasOwn = true;
         byId("own-text").textContent = `${report.count.toLocaleString("en")} images of yours, ` +
-          `${report.labelled ? "with" : "without"} labels; they stay in this page, and are not in its address.`;
+          `${
+            report.labelled ? "with" : "without"
+          } labels; they stay in this page, and are not in its address.`;
         return this.begin(this.#begun!);
       case "rested":
         this.rest = report.rest;
@@ -135,7 +137,9 @@ export class DigitsSession {
     if (heldOut && heldOut.first !== heldOut.now) {
       const verdict = heldOut.now < heldOut.first ? "lower than" : "not lower than";
       sentences.push(
-        `On images that it does not train on, the loss is ${heldOut.now.toFixed(4)}, ${verdict} at the start ` +
+        `On images that it does not train on, the loss is ${
+          heldOut.now.toFixed(4)
+        }, ${verdict} at the start ` +
           `(${heldOut.first.toFixed(4)}).`,
       );
     }

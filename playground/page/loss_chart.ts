@@ -65,6 +65,7 @@ export class LossChart {
   #draw(): void {
     const { width, height } = this.#canvas;
     const context = this.#canvas.cleared();
+    if (this.curve.count === 0) return;
     const { muted, line, velocity, ink } = this.#canvas.colours;
     const points = this.curve.points();
     const [left, right, top, bottom] = [34, width - 8, 10, height - 22];

@@ -95,7 +95,9 @@ async function pictureOf({ name, bytes }: OwnFile): Promise<Uint8Array> {
   try {
     picture = await createImageBitmap(new Blob([bytes]));
   } catch {
-    throw new PlaygroundError(`Cannot use ${name}: it is neither a picture, an IDX file nor an archive of them`);
+    throw new PlaygroundError(
+      `Cannot use ${name}: it is neither a picture, an IDX file nor an archive of them`,
+    );
   }
   const scale = 28 / Math.max(picture.width, picture.height);
   const [width, height] = [picture.width * scale, picture.height * scale];

@@ -44,8 +44,11 @@ export class Story {
       if (step === settings.step) link.setAttribute("aria-current", "step");
       else link.removeAttribute("aria-current");
     });
+    const followed = document.activeElement?.closest<HTMLElement>("#story > section");
     for (const section of document.querySelectorAll<HTMLElement>("#story > section")) {
       section.hidden = section.dataset.step !== settings.step;
+      // The link to the next step goes with its section; the keyboard goes on at the new heading.
+      if (!section.hidden && followed?.hidden) section.querySelector("h2")!.focus();
     }
   }
 }

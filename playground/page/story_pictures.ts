@@ -47,7 +47,10 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
   const side = x1[0] > x0[0] ? 1 : -1;
   pen.label("noise", x0, noise, { side: -side });
   pen.label("data", x1, data, { side });
-  pen.label("velocity = data − noise", at, velocity, { side, down: tip[1] > at[1] ? 18 : -18 });
+  pen.label(exact.straight ? "velocity = data − noise" : "velocity", at, velocity, {
+    side,
+    down: tip[1] > at[1] ? 18 : -18,
+  });
 }
 
 /** All lines through the probed place, their mean, and the network's velocity. */

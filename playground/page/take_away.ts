@@ -31,7 +31,12 @@ export class TakeAway {
           settings().step === "digits" ? { kind: "digits", command: { act: "save" } } : { kind: "weights" },
         ),
     );
-    on("save-picture", () => this.#plane.element.toBlob((blob) => blob && save(blob, "playground.png")));
+    on("save-picture", () => {
+      const shown = settings().step === "digits"
+        ? byId<HTMLCanvasElement>("digits-grid")
+        : this.#plane.element;
+      shown.toBlob((blob) => blob && save(blob, "playground.png"));
+    });
     on("save-gif", () => send({ kind: "gif", side, frames: this.#pictures() }));
   }
 

@@ -86,7 +86,7 @@ class BackgroundTrainer {
       send({ kind: "opened", device, description, ...reason && { reason } });
     } catch (error) {
       if (device === "cpu") throw error;
-      await this.#use("cpu", `${messageOf(error)}. The processor trains instead.`);
+      await this.#use("cpu", `${reasonOf(error)}. The processor trains instead.`);
     }
   }
 
@@ -100,7 +100,7 @@ class BackgroundTrainer {
     try {
       if (this.#device === "webgpu") {
         this.#device = "cpu";
-        await this.#use("cpu", `${messageOf(error)}. The processor goes on with the latest weights.`);
+        await this.#use("cpu", `${reasonOf(error)}. The processor goes on with the latest weights.`);
         this.#digits.resume();
         if (this.#current) this.#make(this.#current.id, this.#current.training.settings, this.#kept);
       }
@@ -190,7 +190,7 @@ class BackgroundTrainer {
       while (this.#current && this.#running) {
         const { id, training, floor } = this.#current;
         if (!training.done) await this.#train(burstMs);
-        if (performance.now() >= this.#nextFrameMs || training.done) await this.#show();
+        if (performance.now() >= this.#nextFrameMs) await this.#show();
         if (this.#lookDue) await this.#look();
         const { done, value } = await floor.next();
         if (done && value !== undefined) send({ kind: "floor", training: id, floor: value });
@@ -274,6 +274,11 @@ class BackgroundTrainer {
     const bytes = this.#library.encodeSafetensors(await training.weights(), training.notes());
     send({ kind: "file", name: "playground.safetensors", bytes });
   }
+}
+
+/** What has happened to a GPU, without advice for programs. */
+function reasonOf(error: unknown): string {
+  return messageOf(error).split(";")[0].replace(/\.$/, "");
 }
 
 function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {

@@ -3,14 +3,18 @@
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { playgroundPage } from "../../experiments/build_playground.ts";
+import { join } from "node:path";
+import { zipSync } from "npm:fflate@0.8.3";
+import { playgroundDigits, playgroundPage } from "../../experiments/build_playground.ts";
+import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
-import { withoutDevices } from "../browser.ts";
+import { testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
+import { withFolder } from "../folder.ts";
 import { type Page, testReport, text } from "../viz/report/opened.ts";
 
-const page = await playgroundPage();
+const html = await playgroundPage();
 
 /** Changes the part of the address after #, and waits until the page has taken it. */
 async function goTo(page: Page, hash: string): Promise<void> {
@@ -46,7 +50,7 @@ const hashOf = (page: Page) => page.evaluate(() => location.hash);
 const pixels = (page: Page) =>
   page.evaluate(() => (document.getElementById("plane") as HTMLCanvasElement).toDataURL());
 
-await testReport("the playground trains from a file, and every control works by mouse and by keys", page, {
+await testReport("the playground trains from a file, and every control works by mouse and by keys", html, {
   async "trains by itself, and a pause keeps it"(page) {
     await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 20);
     await page.locator("#run").click();
@@ -59,15 +63,34 @@ await testReport("the playground trains from a file, and every control works by 
     assert.match(await text(page, "status"), /^Step [\d,]+ of 4,000 · loss \d\.\d{3} · /);
   },
   async "the same digest as in Deno"(page) {
-    for (const address of ["#steps=40&seed=3", "#data=ring&steps=30&pairs=nearest&hidden=16"]) {
-      await goTo(page, address);
-      await page.locator("#reset").click();
-      const digest = await digestOfPage(page);
-      await openDevice(flow, 1);
-      const training = new PlaneTraining(flow, settingsOf(address).settings);
-      while (!training.done) await training.train(1000);
-      assert.equal(digest, await training.digest(), address);
-    }
+    const address = "#data=ring&steps=30&pairs=nearest&hidden=16";
+    await goTo(page, address);
+    await page.locator("#reset").click();
+    const digest = await digestOfPage(page);
+    await openDevice(flow, 1);
+    const training = new PlaneTraining(flow, settingsOf(address).settings);
+    while (!training.done) await training.train(1000);
+    assert.equal(digest, await training.digest());
+    assert.match(
+      await page.evaluate(() => document.getElementById("more-text")!.textContent!),
+      /^After step 30, the weights have the digest \w{16}\. This address gives .*, with steps=30\.$/,
+    );
+  },
+  async "a page in the background rests"(page) {
+    await goTo(page, "#steps=1000000");
+    await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 0);
+    const hide = (hidden: boolean) =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await hide(true);
+    await page.waitForFunction(() => document.getElementById("more-text")!.textContent !== "");
+    const step = await stepsOf(page);
+    await hide(false);
+    await page.waitForFunction((step) => Number(document.documentElement.dataset.step) > step, step);
+    await goTo(page, "#data=ring&steps=30&pairs=nearest&hidden=16");
+    await digestOfPage(page);
   },
   async "goes on where it has stopped"(page) {
     assert.equal(await text(page, "run"), "Train on");
@@ -77,7 +100,7 @@ await testReport("the playground trains from a file, and every control works by 
     await page.locator("#run").click();
   },
   async "the story: each step by its link, with its own picture"(page) {
-    await goTo(page, "#steps=300");
+    await goTo(page, "#steps=200");
     await page.locator("#reset").click();
     await digestOfPage(page);
     const pictures = new Set<string>();
@@ -96,14 +119,14 @@ await testReport("the playground trains from a file, and every control works by 
     assert.deepEqual([pictures.size, described.size], [4, 4]);
   },
   async "another pair"(page) {
-    await goTo(page, "#steps=300&step=pair&t=0.4");
+    await goTo(page, "#steps=200&step=pair&t=0.4");
     const before = await pixels(page);
     await page.locator("#another-pair").click();
     await page.waitForTimeout(100);
     assert.notEqual(await pixels(page), before);
   },
   async "the mean under the pointer, and by keys; it collapses with t"(page) {
-    await goTo(page, "#steps=300&step=average&t=0.3");
+    await goTo(page, "#steps=200&step=average&t=0.3");
     const reading = async () => {
       const found = /^Mean velocity \((\S+), (\S+)\); the network is (\S+) away from it\. Spread (\S+)\.$/
         .exec(
@@ -119,13 +142,13 @@ await testReport("the playground trains from a file, and every control works by 
     await page.locator("#plane").focus();
     await changing(page, "fan-text", () => page.keyboard.press("ArrowLeft"));
     await page.locator("#t").focus();
-    for (let i = 0; i < 66; i++) await page.keyboard.press("ArrowRight");
+    for (const key of ["End", "PageDown"]) await page.keyboard.press(key); // a tenth before data
     await page.waitForFunction(() => /away/.test(document.getElementById("fan-text")!.textContent!));
     assert.ok((await reading())![3] < spread / 2);
-    assert.match(await hashOf(page), /t=0.96/);
+    assert.match(await hashOf(page), /t=0.9\b/);
   },
   async "drops a dot by click, by keys and by the button"(page) {
-    await goTo(page, "#steps=300&step=follow");
+    await goTo(page, "#steps=200&step=follow");
     await page.waitForFunction(() => document.getElementById("follow-text")!.textContent !== "");
     const changes = (act: () => Promise<void>) => changing(page, "follow-text", act);
     await changes(() => page.locator("#plane").click({ position: { x: 80, y: 300 } }));
@@ -138,7 +161,7 @@ await testReport("the playground trains from a file, and every control works by 
     assert.match(await text(page, "follow-text"), /^The last trajectory is \d\.\d\d long/);
   },
   async "fewer steps end farther from the data"(page) {
-    await goTo(page, "#steps=300&step=few&moves=1");
+    await goTo(page, "#steps=200&step=few&moves=1");
     const distance = async (steps: string) => {
       await page.waitForFunction(
         (steps) => document.getElementById("few-text")!.textContent!.startsWith(`${steps} solver step`),
@@ -156,7 +179,7 @@ await testReport("the playground trains from a file, and every control works by 
     assert.match(await hashOf(page), /step=few/);
   },
   async "shows how likely each place is"(page) {
-    await goTo(page, "#steps=300");
+    await goTo(page, "#steps=200");
     await digestOfPage(page);
     /** Waits until this share of the plane, or more, is drawn on. */
     const untilDrawn = (least: number) =>
@@ -170,11 +193,11 @@ await testReport("the playground trains from a file, and every control works by 
         return data.filter((value, i) => i % 4 === 3 && value > 8).length > least * width * height;
       }, least);
     await untilDrawn(0.02);
-    await goTo(page, "#steps=300&behind=likelihood");
+    await goTo(page, "#steps=200&behind=likelihood");
     await untilDrawn(0.3);
   },
   async "plays"(page) {
-    await goTo(page, "#steps=300&t=0");
+    await goTo(page, "#steps=200&t=0");
     assert.equal(await text(page, "t-text"), "t = 0.00");
     await page.locator("#play").click();
     assert.equal(await text(page, "play"), "Stop");
@@ -257,30 +280,59 @@ await testReport("the playground trains from a file, and every control works by 
     await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
     assert.match(await text(page, "status"), /^Step \d+ · loss 0\.\d+ · \d+ ms a step$/);
     await page.locator("#run").click();
-    await page.locator('[name="choice-start"][value="blank14"]').focus();
-    await page.keyboard.press(" ");
-    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) === 0);
-    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
-    assert.match(await hashOf(page), /start=blank14/);
-    await page.locator("#run").click();
   },
-  async "images of the reader: an IDX file trains, another file is refused in one line"(page) {
-    const file = (name: string, bytes: readonly number[]) => ({
-      name,
+  async "digits: the same digest as in Deno, and bits per dimension"(page) {
+    const address = "#steps=20&step=digits&start=blank14&seed=2&digit_steps=3";
+    await goTo(page, address);
+    const digest = await digestOfPage(page);
+    await openDevice(flow, 1);
+    const training = new DigitsTraining(flow, await playgroundDigits(), settingsOf(address).settings);
+    while (!training.done) await training.train();
+    assert.equal(digest, await training.digest());
+    await page.waitForFunction(() => /bits/.test(document.getElementById("held-out")!.textContent!));
+    assert.match(await text(page, "held-out"), /Such images take \d\.\d\d ± 0\.\d\d bits per dimension; /);
+  },
+  async "images of the reader: an archive trains, another file is refused in one line"(page) {
+    const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 60, height: 40 } });
+    const archive = zipSync(Object.fromEntries(
+      ["a/1.png", "a/2.png", "b.png", "__MACOSX/a/1.png", "a/.DS_Store"].map((name) => [name, picture]),
+    ));
+    const drop = (name: string, bytes: Uint8Array) =>
+      page.evaluate(([name, bytes]) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([Uint8Array.from(bytes)], name));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+      }, [name, [...bytes]] as const);
+    await goTo(page, "#steps=20");
+    await drop("mine.zip", archive);
+    await page.waitForFunction(() =>
+      /^3 images of yours, without labels/.test(document.getElementById("own-text")!.textContent!)
+    );
+    await page.waitForFunction(() => document.documentElement.dataset.digits === "0");
+    for (
+      const [name, bytes, problem] of [
+        [
+          "notes.txt",
+          [104, 105],
+          "Cannot use notes.txt: it is neither a picture, an IDX file nor an archive",
+        ],
+        ["half.zip", [...archive.subarray(0, 200)], "Cannot read half.zip: it is a damaged archive."],
+        ["x.gz", [0x1f, 0x8b, 8], "Cannot read x.gz: it is a damaged gzip file."],
+      ] as const
+    ) {
+      await drop(name, Uint8Array.from(bytes));
+      await page.waitForFunction(
+        (problem) => document.getElementById("message")!.innerText.startsWith(problem),
+        problem,
+      );
+    }
+    const bytes = [0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 14, 0, 0, 0, 14, ...new Uint8Array(12 * 196)];
+    await page.locator("#own-files").setInputFiles({
+      name: "mine",
       mimeType: "application/octet-stream",
       buffer: Buffer.from(bytes),
     });
-    const images = Array.from({ length: 12 * 196 }, (_, i) => i % 14 < 7 ? 255 : 0);
-    const input = page.locator("#own-files");
-    await input.setInputFiles(file("mine", [0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 14, 0, 0, 0, 14, ...images]));
-    await page.waitForFunction(() =>
-      /^12 images of yours/.test(document.getElementById("own-text")!.textContent!)
-    );
-    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
-    await page.locator("#run").click();
-    await input.setInputFiles(file("notes.txt", [104, 101, 108, 108, 111]));
-    await page.waitForFunction(() => !document.getElementById("message")!.hidden);
-    assert.equal(await message(page), "Cannot use notes.txt: it is neither a picture nor an IDX file.");
+    await page.waitForFunction(() => /^12 images/.test(document.getElementById("own-text")!.textContent!));
   },
   async "nothing is wider than the page"(page) {
     await goTo(page, "#steps=20");
@@ -299,7 +351,7 @@ await testReport("the playground trains from a file, and every control works by 
 
 await testReport(
   "the playground says in one line that a browser has nothing to compute on",
-  page,
+  html,
   {
     async "a line instead of a training"(page) {
       await page.waitForFunction(() => !document.getElementById("message")!.hidden);
@@ -309,6 +361,57 @@ await testReport(
       );
       assert.equal(await text(page, "run"), "Train");
     },
+    async "nothing moves by itself for those who want that"(page) {
+      await page.emulateMedia({ reducedMotion: "reduce" });
+      await page.reload();
+      await page.waitForFunction(() => !document.getElementById("message")!.hidden);
+      assert.equal(await text(page, "play"), "Play");
+      assert.equal(await text(page, "t-text"), "t = 1.00");
+    },
   },
   { before: withoutDevices },
 );
+
+await testInBrowserWithWebGpu(
+  "the playground goes on with the latest weights after the loss of a GPU",
+  (browser) =>
+    withFolder(async (folder) => {
+      const path = join(folder, "page.html");
+      await Deno.writeTextFile(path, html);
+      const page = await browser.newPage();
+      await page.addInitScript(losingDevices);
+      await page.goto(`file://${path}#device=webgpu&steps=1000000`);
+      await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 20);
+      assert.match(await text(page, "status"), / · GPU$/);
+      await page.evaluate(() => new BroadcastChannel("lose").postMessage(""));
+      await page.waitForFunction(() => !document.getElementById("message")!.hidden);
+      assert.match(
+        await message(page),
+        /^The WebGPU device was lost .*\. The processor goes on with the latest weights\.$/,
+      );
+      const step = await stepsOf(page);
+      assert.ok(step > 20, `${step}`);
+      assert.equal(await hashOf(page), "#steps=1000000");
+      await page.waitForFunction((step) => Number(document.documentElement.dataset.step) > step, step);
+      assert.match(await text(page, "status"), / · 1 thread$/);
+    }),
+);
+
+/** Script that runs first in a page: devices of its workers are lost at a message to the channel "lose". */
+function losingDevices(): void {
+  const lose = () => {
+    const { requestDevice } = GPUAdapter.prototype;
+    GPUAdapter.prototype.requestDevice = async function (...given) {
+      const device = await requestDevice.apply(this, given);
+      new BroadcastChannel("lose").onmessage = () => device.destroy();
+      return device;
+    };
+  };
+  const { createObjectURL } = URL;
+  URL.createObjectURL = (program: Blob) =>
+    createObjectURL(
+      program.type === "text/javascript"
+        ? new Blob([`(${lose})();`, program], { type: program.type })
+        : program,
+    );
+}

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { indexedFrames } from "../../playground/indexed_frames.ts";
+import { playgroundDigits } from "../../experiments/build_playground.ts";
+import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { programText } from "../../playground/program_text.ts";
 import { settingsOf } from "../../playground/settings.ts";
@@ -14,7 +16,7 @@ for (
   const address of [
     "#steps=30&moves=2",
     "#steps=20&data=ring&pairs=nearest&path=cosine&prediction=noise&times=u_shaped&solver=heun&moves=2&hidden=12",
-    "#steps=6&objective=one_step&batch=32&moves=1",
+    "#step=digits&start=blank14&digit_steps=2",
   ]
 ) {
   testNeeding(
@@ -24,10 +26,12 @@ for (
       withFolder(async (folder) => {
         const { settings } = settingsOf(address);
         await openDevice(flow, 1);
-        const training = new PlaneTraining(flow, settings);
+        const training = settings.step === "digits"
+          ? new DigitsTraining(flow, await playgroundDigits(), settings)
+          : new PlaneTraining(flow, settings);
         while (!training.done) await training.train(1000);
         const file = join(folder, "program.ts");
-        await Deno.writeTextFile(file, programText(settings, base));
+        await Deno.writeTextFile(file, programText(settings, base).replaceAll('from "./', `from "${base}`));
         const printed: unknown[] = [];
         const { log } = console;
         console.log = (...words) => void printed.push(...words);
@@ -39,7 +43,7 @@ for (
         const [loss, digest, dots] = printed as [string, string, Float32Array];
         assert.match(loss, /^loss \d+\.\d{4}, the mean of the last steps$/);
         assert.equal(digest, await training.digest());
-        assert.equal(dots.length, 2 * 512);
+        assert.equal(dots.length, settings.step === "digits" ? 11 * 10 * 14 * 14 : 2 * 512);
         assert.ok(dots.every(Number.isFinite));
       }),
   );
