@@ -14,8 +14,10 @@ import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
 /** Classes, one sample each. */
 export const classCount = 10;
-/** Images of a training step, steps of a sample, and how much classes are exaggerated. */
-const [batch, drawSteps, guidance] = [32, 10, 1.4];
+/** Images of a training step. */
+const batch = 32;
+/** Steps of a sample, and how much classes are exaggerated. */
+export const [drawSteps, guidance] = [10, 1.4];
 /** Images whose bits per dimension are averaged. */
 const coded = 32;
 /** The share of the averaged weights that a step keeps. */
@@ -287,7 +289,7 @@ function pixelsOf({ images }: LabelledDigits, side: number): Float32Array<ArrayB
 }
 
 /** Images f32[N, side, side] as [N, 28, 28], in [0, 1]. */
-function asLarge(pixels: Float32Array, side: number): Float32Array<ArrayBuffer> {
+export function asLarge(pixels: Float32Array, side: number): Float32Array<ArrayBuffer> {
   const by = 28 / side;
   return Float32Array.from({ length: pixels.length * by * by }, (_, i) => {
     const [n, y, x] = [Math.floor(i / digitPixels), Math.floor(i / 28) % 28, i % 28];

@@ -1,13 +1,16 @@
 /**
- * Prints how fast the playground learns on one thread, by steps: in the plane, how far the network's velocity is from the
- * exact mean, and dots from the data; with digits, the loss on other images, and how many of ten samples the judge
- * recognises.
+ * Prints how fast the playground learns on one thread: in the plane by steps, how far the network's velocity is from the
+ * exact mean; with digits by seconds of the processor, which also draw and measure as the page does, the loss on other
+ * images, and the share of 200 samples that the judge recognises.
  *
  * `deno run --lock=tests/deno.lock --allow-read tests/bench/playground.ts plane`, or `checkpoint`, `blank28`, `blank14`
  */
+import process from "node:process";
 import { playgroundDigits } from "../../experiments/build_playground.ts";
-import { DigitsTraining } from "../../playground/digits_training.ts";
+import type { DigitsParts } from "../../playground/digits_parts.ts";
+import { asLarge, DigitsTraining, drawSteps, guidance } from "../../playground/digits_training.ts";
 import { ExactField } from "../../playground/exact_field.ts";
+import { noLabel } from "../../playground/own_images.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { PlaneViews } from "../../playground/plane_views.ts";
 import { defaults, settingsOf } from "../../playground/settings.ts";
@@ -38,25 +41,72 @@ async function measurePlane(): Promise<void> {
   }
 }
 
+/** Seconds that digits train, by how they start. */
+const seconds: Readonly<Record<string, readonly number[]>> = {
+  checkpoint: [15, 30, 60],
+  blank28: [60, 180],
+  blank14: [30, 60, 120, 180],
+};
+
+const processorSeconds = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+
 /** Prints the progress of digits. */
-async function measureDigits(address: string): Promise<void> {
-  const training = new DigitsTraining(flow, await playgroundDigits(), settingsOf(address).settings);
-  const most = training.side === 14 ? 6000 : 300;
-  let milliseconds = 0;
-  for (;;) {
-    const { seen } = await training.draw(() => Promise.resolve());
-    const right = seen.filter(([label], n) => label === n).length;
-    const heldOut = (await training.heldOut()).toFixed(4);
-    const each = training.step === 0 ? "" : `, ${(milliseconds / training.step).toFixed(1)} ms a step`;
-    console.log(`step ${training.step}: loss on other images ${heldOut}, judge ${right} of 10${each}`);
-    if (training.step >= most) return;
-    const started = performance.now();
-    for (let i = 0; i < most / 6; i++) await training.train();
-    milliseconds += performance.now() - started;
+async function measureDigits(start: string): Promise<void> {
+  const parts = await playgroundDigits();
+  const training = new DigitsTraining(flow, parts, settingsOf(`#start=${start}`).settings);
+  const report = async (spent: number) => {
+    const [heldOut, share] = [await training.heldOut(), await recognised(training, parts)];
+    const percent = (100 * share).toFixed(1);
+    console.log(
+      `${spent} s, step ${training.step}: loss on other images ${heldOut.toFixed(4)}, judge ${percent} %`,
+    );
+  };
+  await report(0);
+  let [spent, drawn, measured] = [0, 0, 0];
+  for (const until of seconds[start]) {
+    while (spent < until) {
+      const from = processorSeconds();
+      await training.train();
+      if (spent - drawn >= 1) {
+        await training.draw(() => Promise.resolve());
+        drawn = spent;
+      }
+      if (spent - measured >= 10) {
+        await training.heldOut();
+        measured = spent;
+      }
+      spent += processorSeconds() - from;
+    }
+    await report(until);
   }
+}
+
+/** The share of samples that the judge takes for what they should be, drawn as the page does. */
+async function recognised(training: DigitsTraining, parts: DigitsParts): Promise<number> {
+  const { model, info } = flow.loadCheckpoint(await training.save(), "the training");
+  const [count, { side }] = [200, training];
+  const labels = Uint32Array.from({ length: count }, (_, i) => i % 10);
+  const x1 = flow.sample(flow.guided(model, { scale: guidance, none: noLabel }), {
+    count,
+    shape: [1, side, side],
+    seed: 46020,
+    steps: drawSteps,
+    solver: "euler",
+    condition: flow.tensor(labels),
+  });
+  const pixels = flow.toPixels(await x1.read(), info.normalization);
+  const { probabilities } = await flow.loadJudge(parts.judge, "the judge").judge(asLarge(pixels, side));
+  const right = labels.filter((label, n) => {
+    const shares = probabilities.subarray(10 * n, 10 * (n + 1));
+    return shares.indexOf(Math.max(...shares)) === label;
+  });
+  return right.length / count;
 }
 
 const [what = "plane"] = Deno.args;
 console.log((await openDevice(flow, 1)).description);
 if (what === "plane") await measurePlane();
-else await measureDigits(`#start=${what}`);
+else await measureDigits(what);
