@@ -26,7 +26,15 @@ export interface VisitedPage {
 }
 
 /** Keys by name, as WebDriver writes them. */
-const keys = { ArrowRight: "\ue014", Tab: "\ue004", Enter: "\ue007" } as const;
+const keys = {
+  ArrowLeft: "\ue012",
+  ArrowUp: "\ue013",
+  ArrowRight: "\ue014",
+  ArrowDown: "\ue015",
+  Tab: "\ue004",
+  Enter: "\ue007",
+  " ": " ",
+} as const;
 
 /** Notes errors of a page, and the workers that it starts; put it first in the page. */
 export const listener = `<script>

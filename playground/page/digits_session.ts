@@ -5,6 +5,7 @@ import type { PlaygroundSettings } from "../settings.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
 import type { DigitsCommand, DigitsReport, DigitsRest, HeldOut } from "./messages.ts";
+import { pictureOf } from "./own_files.ts";
 
 /** What the reader does with digits: begin, train, paint. */
 export class DigitsSession {
@@ -90,6 +91,8 @@ export class DigitsSession {
     switch (report.about) {
       case "led":
         return this.#stage.take(report);
+      case "picture":
+        return void pictureOf(report.bytes).then((pixels) => this.#send({ act: "picture", pixels }));
       case "refused":
         return this.#tell(`${report.message}.`);
       case "own":

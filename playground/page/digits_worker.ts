@@ -24,6 +24,8 @@ export class DigitsWorker {
   #data: DigitsParts | undefined;
   /** Images of the reader. */
   #own: Pick<DigitsParts, "train" | "heldOut"> | undefined;
+  /** Takes the answer of the page that reads a picture. */
+  #onPicture: ((pixels: Uint8Array | undefined) => void) | undefined;
   #settings: PlaygroundSettings | undefined;
   #training: DigitsTraining | undefined;
   /** What the training was when it was last drawn. */
@@ -57,6 +59,8 @@ export class DigitsWorker {
         return this.resume();
       case "own":
         return await this.#takeOwn(command.files);
+      case "picture":
+        return this.#onPicture?.(command.pixels);
       case "change":
         this.#training?.continueTo(command.steps);
         return void this.#loop();
@@ -83,7 +87,10 @@ export class DigitsWorker {
   /** Takes images of the reader, or tells why not. */
   async #takeOwn(files: readonly OwnFile[]): Promise<void> {
     try {
-      const { images, labels } = await readOwnFiles(files);
+      const { images, labels } = await readOwnFiles(files, (bytes) => {
+        this.#send({ about: "picture", bytes });
+        return new Promise((resolve) => this.#onPicture = resolve);
+      });
       this.#own = holdOut(images, labels);
       this.#send({ about: "own", count: images.length / digitPixels, labelled: labels !== undefined });
     } catch (error) {

@@ -95,6 +95,8 @@ export type DigitsCommand =
   }
   /** From the next `begin` on, it trains on images of the reader. */
   | { readonly act: "own"; readonly files: readonly OwnFile[] }
+  /** Answers the report of the same name. */
+  | { readonly act: "picture"; readonly pixels: Uint8Array | undefined }
   | { readonly act: "change"; readonly steps: number }
   | { readonly act: "run"; readonly running: boolean }
   | { readonly act: "paint"; readonly pixels: Float32Array; readonly t: number; readonly label: number }
@@ -128,6 +130,7 @@ export type DigitsReport =
   | { readonly about: "frame"; readonly frame: DigitsFrame }
   | { readonly about: "rested"; readonly rest: DigitsRest }
   | { readonly about: "own"; readonly count: number; readonly labelled: boolean }
+  | { readonly about: "picture"; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly about: "refused"; readonly message: string }
   | { readonly about: "led"; readonly pixels: Float32Array<ArrayBuffer> }
   | { readonly about: "file"; readonly bytes: Uint8Array<ArrayBuffer> };

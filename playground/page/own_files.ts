@@ -19,23 +19,35 @@ interface ReaderImages {
 /** Most bytes of an unpacked file, and of all files of an archive. */
 const mostUnpacked = 2 ** 28;
 
+/** Makes the bytes of a picture an image u8[28, 28]; undefined if they are none. */
+export type PictureReader = (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array | undefined>;
+
 /**
  * Reads files of the reader: pictures, IDX files of images or labels, these gzipped, and archives of them (.zip).
  *
  * @throws {PlaygroundError} if one is none of these, or they hold no image
  */
-export async function readOwnFiles(files: readonly OwnFile[]): Promise<ReaderImages> {
+export async function readOwnFiles(
+  files: readonly OwnFile[],
+  readPicture: PictureReader,
+): Promise<ReaderImages> {
   const images: Uint8Array[] = [];
   let labels: Uint8Array<ArrayBuffer> | undefined;
   for (const file of files.flatMap(filesIn).slice(0, mostImages)) {
     const bytes = ungzipped(file);
-    if (!isIdx(bytes)) {
-      images.push(await pictureOf(file));
+    if (isIdx(bytes)) {
+      const { size, values } = parseIdx(bytes, file.name);
+      if (size) images.push(fitted(values, size));
+      else labels = Uint8Array.from(values);
       continue;
     }
-    const { size, values } = parseIdx(bytes, file.name);
-    if (size) images.push(fitted(values, size));
-    else labels = Uint8Array.from(values);
+    const picture = await readPicture(file.bytes);
+    if (picture) images.push(picture);
+    else {
+      throw new PlaygroundError(
+        `Cannot use ${file.name}: it is neither a picture, an IDX file nor an archive of them`,
+      );
+    }
   }
   const all = new Uint8Array(
     Math.min(mostImages * digitPixels, images.reduce((sum, { length }) => sum + length, 0)),
@@ -89,19 +101,14 @@ function ungzipped({ name, bytes }: OwnFile): Uint8Array {
   }
 }
 
-/** A picture in grey, 28 x 28, in the middle of black. */
-async function pictureOf({ name, bytes }: OwnFile): Promise<Uint8Array> {
-  let picture: ImageBitmap;
-  try {
-    picture = await createImageBitmap(new Blob([bytes]));
-  } catch {
-    throw new PlaygroundError(
-      `Cannot use ${name}: it is neither a picture, an IDX file nor an archive of them`,
-    );
-  }
+/** A picture in grey, 28 x 28, in the middle of black. It is read in the page, as WebKit reads none in workers. */
+export const pictureOf: PictureReader = async (bytes) => {
+  const picture = await createImageBitmap(new Blob([bytes])).catch(() => undefined);
+  if (!picture) return undefined;
   const scale = 28 / Math.max(picture.width, picture.height);
   const [width, height] = [picture.width * scale, picture.height * scale];
-  const context = new OffscreenCanvas(28, 28).getContext("2d", { willReadFrequently: true })!;
+  const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
   context.fillRect(0, 0, 28, 28);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, (28 - width) / 2, (28 - height) / 2, width, height);
@@ -111,4 +118,4 @@ async function pictureOf({ name, bytes }: OwnFile): Promise<Uint8Array> {
     { length: digitPixels },
     (_, i) => 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2],
   );
-}
+};

@@ -118,13 +118,6 @@ await testReport("the playground trains from a file, and every control works by 
     }
     assert.deepEqual([pictures.size, described.size], [4, 4]);
   },
-  async "another pair"(page) {
-    await goTo(page, "#steps=200&step=pair&t=0.4");
-    const before = await pixels(page);
-    await page.locator("#another-pair").click();
-    await page.waitForTimeout(100);
-    assert.notEqual(await pixels(page), before);
-  },
   async "the mean under the pointer, and by keys; it collapses with t"(page) {
     await goTo(page, "#steps=200&step=average&t=0.3");
     const reading = async () => {

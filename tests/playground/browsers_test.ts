@@ -1,0 +1,191 @@
+/// <reference lib="dom" />
+/** The playground in Chromium, Firefox and WebKit: every control from a file; its server, in a narrow window. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { playgroundPage } from "../../experiments/build_playground.ts";
+import { isolation, serveCheckout } from "../../experiments/serve.ts";
+import { DigitsTraining } from "../../playground/digits_training.ts";
+import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
+import { settingsOf } from "../../playground/settings.ts";
+import * as flow from "../../web/mod.ts";
+import { type Page, testInBrowser } from "../browser.ts";
+import { withFolder } from "../folder.ts";
+import { complaintsOf, listener, testInOtherBrowsers, until, type VisitedPage } from "../other_browsers.ts";
+
+/** Counts changes of the page, and keeps files to itself. */
+const observer = `<script>
+globalThis.changes = 0;
+new MutationObserver(({ length }) => changes += length)
+  .observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+HTMLAnchorElement.prototype.click = () => {};
+</script>`;
+const html = (await playgroundPage()).replace("<head>", `<head>${listener}${observer}`);
+
+const address = "#steps=60&seed=5&step=follow";
+await openDevice(flow, 1);
+const training = new PlaneTraining(flow, settingsOf(address).settings);
+while (!training.done) await training.train(1000);
+const digest = await training.digest();
+
+interface Control {
+  readonly selector: string;
+  readonly tag: string;
+  readonly type: string;
+  readonly checked: boolean;
+  readonly words: string;
+}
+
+/** The controls that can be used now and were not yet; of those that are made alike, the first two. */
+function newControls(): Control[] {
+  const all = document.querySelectorAll<HTMLInputElement>(
+    "a, button, select, input, summary, canvas[tabindex]",
+  );
+  return Array.from(all).flatMap((control, i) => {
+    const { tagName: tag, dataset, id } = control;
+    const type = control.getAttribute("type") ?? "";
+    const kind = control.name || control.closest("#more-controls, #story-links")?.id || control.className ||
+      id;
+    const alike = document.querySelectorAll(`[data-kind="${tag} ${kind}"]`).length;
+    const idle = control.ariaCurrent === "step" ||
+      id === "plane" && !/step=(average|follow)/.test(location.hash);
+    const usable = control.checkVisibility() && !control.disabled && type !== "file"; // files have a window of their own
+    if (!usable || idle || dataset.kind || alike > 1) return [];
+    dataset.control = `${i}`;
+    if (id !== "plane") dataset.kind = `${tag} ${kind}`;
+    const words = `${tag} ${id} ${control.textContent} ${control.value ?? ""}`;
+    return [{ selector: `[data-control="${i}"]`, tag, type, checked: control.checked, words }];
+  });
+}
+
+/** Brings a control to the middle of the window, and notes what is seen; returns where to press. */
+function approach(selector: string, focuses: boolean): [x: number, y: number] {
+  const control = document.querySelector<HTMLInputElement>(selector)!;
+  const place = control.type === "radio" ? control.parentElement! : control;
+  place.scrollIntoView({ block: "center" });
+  if (focuses) control.focus();
+  const seen = globalThis as unknown as { changes: number; pictures: string };
+  seen.changes = 0;
+  seen.pictures = Array.from(document.querySelectorAll("canvas"), (canvas) => canvas.toDataURL()).join();
+  const { left, top, width, height } = place.getBoundingClientRect();
+  return [left + 0.3 * width, top + 0.4 * height];
+}
+
+/** Whether anything has changed since. */
+function hasChanged(): boolean {
+  const seen = globalThis as unknown as { changes: number; pictures: string };
+  if (seen.changes > 0) return true;
+  return Array.from(document.querySelectorAll("canvas"), (canvas) => canvas.toDataURL()).join() !==
+    seen.pictures;
+}
+
+/** Goes back to an address, pauses, and returns whether there is nothing left to do. */
+function isQuiet(hash: string): boolean {
+  const run = document.getElementById("run")!;
+  if (run.textContent === "Pause") run.click();
+  if (location.hash !== hash) location.hash = hash;
+  const seen = globalThis as unknown as { changes: number; last: number };
+  const quiet = location.hash === hash && seen.changes === seen.last &&
+    document.getElementById("more-text")!.textContent !== "";
+  seen.last = seen.changes;
+  return quiet;
+}
+
+/** Drops two pictures on the page. */
+async function dropPictures(): Promise<void> {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 40, height: 30 });
+  canvas.getContext("2d")!.fillRect(5, 5, 20, 20);
+  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve));
+  const dataTransfer = new DataTransfer();
+  for (const name of ["a.png", "b.png"]) dataTransfer.items.add(new File([blob!], name));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+}
+
+type Key = Parameters<VisitedPage["press"]>[0];
+
+/** The keys that use a control. */
+function keysOf({ tag, type }: Control): readonly Key[] {
+  if (tag === "CANVAS") return ["ArrowRight", "Enter", " "];
+  if (tag === "SELECT") return ["ArrowDown"];
+  const keys: Readonly<Record<string, readonly Key[]>> = {
+    range: ["ArrowLeft"],
+    number: ["ArrowUp", "Tab"],
+    radio: [" ", "ArrowRight"],
+  };
+  return keys[type] ?? ["Enter"];
+}
+
+/** Uses every control of the page, by mouse and by keys; each must change something. */
+async function useControls(page: VisitedPage): Promise<void> {
+  for (const step of ["watch", "pair", "average", "follow", "few", "digits"]) {
+    const hash = step === "watch" ? "#steps=1000000" : `#steps=1000000&step=${step}&t=0.4`;
+    await until(page, isQuiet, hash);
+    if (step === "watch") {
+      await page.run(() => (document.getElementById("more") as HTMLDetailsElement).open = true);
+    }
+    for (const control of await page.run(newControls)) {
+      const ways: (readonly [string, boolean, (place: [number, number]) => Promise<void>])[] = [
+        ["the mouse", false, (place) => page.drag([place])],
+        ["keys", true, async () => {
+          for (const key of keysOf(control)) await page.press(key);
+        }],
+      ];
+      // By mouse, a list opens a window of its own, a field of numbers is chosen, and a chosen radio button stays so.
+      const byKeys = control.tag === "SELECT" || control.type === "number" || control.checked;
+      for (const [way, focuses, use] of byKeys ? ways.slice(1) : ways) {
+        await use(await page.run(approach, control.selector, focuses));
+        await until(page, hasChanged).catch(() => assert.fail(`${control.words} does nothing by ${way}`));
+        await until(page, isQuiet, hash);
+      }
+    }
+  }
+}
+
+async function use(page: VisitedPage, narrow: boolean): Promise<void> {
+  await until(page, () => document.documentElement.dataset.digest);
+  assert.equal(await page.run(() => document.documentElement.dataset.digest), digest, "the same as in Deno");
+  if (!narrow) {
+    await useControls(page);
+    await page.run(dropPictures);
+    await until(page, () => document.getElementById("own-text")!.textContent!.startsWith("2 images"));
+  }
+  assert.equal(
+    await page.run(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+    0,
+    "nothing is wider than the page",
+  );
+  assert.deepEqual(await complaintsOf(page), []);
+}
+
+const name = "the playground trains the same weights as Deno, and every control works by mouse and by keys";
+
+const visit = (page: VisitedPage) =>
+  withFolder(async (folder) => {
+    const file = join(folder, "playground.html");
+    await Deno.writeTextFile(file, html);
+    await page.resize(1280, 900);
+    await page.open(`file://${file}${address}`);
+    await use(page, false);
+    await using server = serveCheckout({ headers: isolation, index: html });
+    await page.resize(500, 900);
+    await page.open(`http://127.0.0.1:${server.addr.port}/${address}`);
+    await use(page, true);
+  });
+
+await testInBrowser(`Chromium: ${name}`, async (browser) => visit(inChromium(await browser.newPage())));
+await testInOtherBrowsers(name, visit);
+
+function inChromium(page: Page): VisitedPage {
+  return {
+    open: async (address) => void await page.goto(address),
+    resize: (width, height) => page.setViewportSize({ width, height }),
+    run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
+    async drag([[x, y]]) {
+      await page.mouse.move(x, y);
+      await page.mouse.down();
+      await page.mouse.up();
+    },
+    press: (key) => page.keyboard.press(key),
+    screenshot: () => page.screenshot(),
+  };
+}
