@@ -50,7 +50,7 @@ function newControls(): Control[] {
     const idle = control.ariaCurrent === "step" ||
       id === "plane" && !/step=(average|follow)/.test(location.hash);
     const usable = control.checkVisibility() && !control.disabled && type !== "file"; // files have a window of their own
-    if (!usable || idle || dataset.kind || alike > 1) return [];
+    if (!usable || idle || dataset.kind || alike > (control.name === "choice-start" ? 0 : 1)) return [];
     dataset.control = `${i}`;
     if (id !== "plane") dataset.kind = `${tag} ${kind}`;
     const words = `${tag} ${id} ${control.textContent} ${control.value ?? ""}`;
