@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { playgroundPage } from "../../experiments/build_playground.ts";
 import { isolation, serveCheckout } from "../../experiments/serve.ts";
-import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
@@ -50,7 +49,8 @@ function newControls(): Control[] {
     const idle = control.ariaCurrent === "step" ||
       id === "plane" && !/step=(average|follow)/.test(location.hash);
     const usable = control.checkVisibility() && !control.disabled && type !== "file"; // files have a window of their own
-    if (!usable || idle || dataset.kind || alike > (control.name === "choice-start" ? 0 : 1)) return [];
+    const most = type === "number" || control.name === "choice-start" ? 1 : 2; // a step of one may be none; a start takes time
+    if (!usable || idle || dataset.kind || alike >= most) return [];
     dataset.control = `${i}`;
     if (id !== "plane") dataset.kind = `${tag} ${kind}`;
     const words = `${tag} ${id} ${control.textContent} ${control.value ?? ""}`;
@@ -104,8 +104,8 @@ async function dropPictures(): Promise<void> {
 type Key = Parameters<VisitedPage["press"]>[0];
 
 /** The keys that use a control. */
-function keysOf({ tag, type }: Control): readonly Key[] {
-  if (tag === "CANVAS") return ["ArrowRight", "Enter", " "];
+function keysOf({ tag, type, words }: Control): readonly Key[] {
+  if (tag === "CANVAS") return words.includes("paint") ? [" "] : ["ArrowRight", "Enter"];
   if (tag === "SELECT") return ["ArrowDown"];
   const keys: Readonly<Record<string, readonly Key[]>> = {
     range: ["ArrowLeft"],
