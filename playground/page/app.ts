@@ -21,7 +21,7 @@ import { LossChart, LossCurve } from "./loss_chart.ts";
 import type { DigitsReport, Frame, FromTrainer, Lesson, Rest } from "./messages.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
-import { readingOf } from "./readings.ts";
+import { digestWords, readingOf, statusOf } from "./readings.ts";
 import { RemoteTraining } from "./remote_training.ts";
 import { Story } from "./story.ts";
 import { TakeAway } from "./take_away.ts";
@@ -298,7 +298,13 @@ export class App {
     this.#chart.curve = digits && this.#digits ? this.#digits.curve : this.#curve;
     this.#chart.floor = digits ? undefined : this.#floor;
     this.#chart.changed();
-    byId("status").textContent = digits ? this.#digits?.status() ?? "" : this.#status();
+    const { step, milliseconds } = this.#plane.state.frame ?? { step: 0, milliseconds: 0 };
+    const { steps } = this.#settings;
+    const loss = this.#curve.latest();
+    const device = this.#settings.device === "webgpu" ? "GPU" : this.#device.split(",")[0];
+    byId("status").textContent = digits && this.#digits
+      ? this.#digits.status(device)
+      : statusOf({ step, steps, loss, digits: 3, milliseconds, device });
   }
 
   #showTime(t: number): void {
@@ -334,30 +340,10 @@ export class App {
     byId<HTMLButtonElement>("one-step").disabled = this.#done || digits;
     byId<HTMLButtonElement>("save-gif").disabled = digits; // of the plane
     this.#showLosses();
-    byId("more-text").textContent = rest ? this.#digestWords(rest) : "";
+    const shared = this.#settings.device === "cpu" && !(digits && this.#digits?.hasOwn);
+    const setting = digits ? "digit_steps" : "steps";
+    byId("more-text").textContent = rest ? digestWords(rest, shared ? setting : undefined) : "";
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
-  }
-
-  /** What the digest of weights is good for. */
-  #digestWords({ step, digest }: Rest): string {
-    const words = `After step ${step.toLocaleString("en")}, the weights have the digest ${digest}.`;
-    const digits = this.#showsDigits;
-    if (this.#settings.device !== "cpu" || digits && this.#digits?.hasOwn) return words;
-    return `${words} This address gives the same ones on any machine, with ${
-      digits ? "digit_steps" : "steps"
-    }=${step}.`;
-  }
-
-  #status(): string {
-    const { steps } = this.#settings;
-    const { step, milliseconds } = this.#plane.state.frame ?? { step: 0, milliseconds: 0 };
-    const loss = this.#curve.latest();
-    return [
-      `Step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`,
-      ...loss === undefined ? [] : [`loss ${loss.toFixed(3)}`],
-      ...milliseconds === 0 ? [] : [`${milliseconds.toFixed(2)} ms a step`],
-      this.#settings.device === "webgpu" ? "GPU" : this.#device.split(",")[0],
-    ].join(" · ");
   }
 
   #showReading(): void {

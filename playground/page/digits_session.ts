@@ -6,6 +6,7 @@ import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
 import type { DigitsCommand, DigitsReport, DigitsRest, HeldOut } from "./messages.ts";
 import { pictureOf } from "./own_files.ts";
+import { statusOf } from "./readings.ts";
 
 /** What the reader does with digits: begin, train, paint. */
 export class DigitsSession {
@@ -119,16 +120,13 @@ export class DigitsSession {
     }
   }
 
-  /** What is known of the steps. */
-  status(): string {
+  /** The line under the losses. */
+  status(device: string): string {
     const { frame } = this.#stage;
-    if (!frame) return "Loading the network";
-    const loss = this.curve.latest();
-    return [
-      `Step ${frame.step.toLocaleString("en")}`,
-      ...loss === undefined ? [] : [`loss ${loss.toFixed(4)}`],
-      ...frame.milliseconds === 0 ? [] : [`${frame.milliseconds.toFixed(0)} ms a step`],
-    ].join(" · ");
+    if (!frame || !this.#begun) return "Loading the network";
+    const { step, milliseconds } = frame;
+    const { digit_steps: steps } = this.#begun;
+    return statusOf({ step, steps, loss: this.curve.latest(), digits: 4, milliseconds, device });
   }
 
   #showReading(): void {

@@ -1,5 +1,6 @@
 import type { Point } from "../plane_data.ts";
-import type { PlaygroundSettings } from "../settings.ts";
+import type { PlaygroundSettings, SettingName } from "../settings.ts";
+import type { Rest } from "./messages.ts";
 import { placeAt, type PlaneState } from "./plane_pen.ts";
 
 /** Dots whose distance from the data is averaged. */
@@ -19,6 +20,37 @@ export function distanceFromData({ frame, exact }: Pick<PlaneState, "frame" | "e
     sum += Math.sqrt(nearest) / measured;
   }
   return sum;
+}
+
+/** The line under the losses. */
+export function statusOf({ step, steps, loss, digits, milliseconds, device }: {
+  readonly step: number;
+  /** The number of the last step. */
+  readonly steps: number;
+  readonly loss: number | undefined;
+  /** Decimals of the loss. */
+  readonly digits: number;
+  /** Of a step. */
+  readonly milliseconds: number;
+  readonly device: string;
+}): string {
+  return [
+    `Step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`,
+    ...loss === undefined ? [] : [`loss ${loss.toFixed(digits)}`],
+    ...milliseconds === 0 ? [] : [`${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms a step`],
+    device,
+  ].join(" · ");
+}
+
+/**
+ * What the digest of weights is good for.
+ *
+ * @param setting names their steps in an address; undefined if no address gives the same weights
+ */
+export function digestWords({ step, digest }: Rest, setting?: SettingName): string {
+  const words = `After step ${step.toLocaleString("en")}, the weights have the digest ${digest}.`;
+  if (setting === undefined) return words;
+  return `${words} This address gives the same ones on any machine, with ${setting}=${step}.`;
 }
 
 /** What a step of the story says in numbers. */
