@@ -8,7 +8,7 @@ import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { presetFor, presets, training } from "./settings/training.ts";
 import { ConfigError } from "./settings/setting.ts";
-import { trainingTask } from "./settings/model_setting.ts";
+import { ownModel, trainingTask } from "./settings/model_setting.ts";
 import { type GivenSettings, readConfig, trainingConfig, withOptimizer } from "./settings/training_config.ts";
 import { say } from "./program/output.ts";
 import { findRun } from "./tracking/find_run.ts";
@@ -41,7 +41,7 @@ export const trainTask = task({
 export async function trainOrResume(given: GivenSettings): Promise<number> {
   const startedAt = new Date();
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
-  await loadNetworkOf(given);
+  given = await withNetwork(given);
   using lock = given.resume ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);
   const config = trainingConfig(given, presetFor(device));
@@ -68,18 +68,27 @@ async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Dev
   });
 }
 
-/** Loads a custom network: the one given, or that of the run to resume. @throws {ConfigError} if they differ */
-async function loadNetworkOf(given: GivenSettings): Promise<void> {
-  const { model, resume } = given;
-  if (typeof resume !== "string") return await loadOwnNetwork(given);
-  trainingConfig(given); // fails before anything else happens if the flags or the folder are wrong
+/**
+ * Loads a custom network: the one given, or that of the run to resume.
+ *
+ * @returns the settings; a module without options, named to resume a run, has those of the run
+ * @throws {ConfigError} if the module differs from the run's
+ */
+async function withNetwork(given: GivenSettings): Promise<GivenSettings> {
+  const { model, ...others } = given;
+  if (typeof given.resume !== "string") {
+    await loadOwnNetwork(given);
+    return given;
+  }
   const named = model === undefined ? undefined : chosenNetwork(model);
-  const { model: saved } = readConfig(resume);
-  await loadOwnNetwork({ model: saved, resume });
-  if (!named || named.digest === chosenNetwork(saved)?.digest) return;
+  const settings = named && ownModel(model)?.given.size === 0 ? others : given;
+  trainingConfig(settings); // fails before anything else happens if the flags or the folder are wrong
+  const { model: saved } = readConfig(given.resume);
+  await loadOwnNetwork({ model: saved, resume: given.resume });
+  if (!named || named.digest === chosenNetwork(saved)?.digest) return settings;
   throw new ConfigError(
-    `Cannot resume ${resume} with ${named.file}: it has changed since the run began (leave --model out, and the run goes ` +
-      "on with its own copy)",
+    `Cannot resume ${given.resume} with ${named.file}: it has changed since the run began (leave --model out, and the ` +
+      "run goes on with its own copy)",
   );
 }
 

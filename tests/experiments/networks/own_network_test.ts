@@ -145,7 +145,7 @@ testTask("no task runs a network's program from elsewhere before the user has na
   await Deno.remove(place.file("runs"), { recursive: true });
   const { code, stderr: said } = await place.runProgram(
     "train",
-    "--resume run --model ./mlp.ts --hidden 8 --epochs 4 --lr 0.001",
+    "--resume run --model run/network.json --epochs 4 --lr 0.001",
   );
   assert.equal(code, 0, said);
 });
