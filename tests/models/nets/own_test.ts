@@ -78,6 +78,27 @@ testOnCpu("a custom network gets 'none' without a condition, and can be guided",
   );
 });
 
+testOnCpu(
+  "the velocity of a custom flow map is its mean velocity for d = 0, in which it may use its own",
+  async () => {
+    class Mean extends Labelled {
+      meanVelocity(x: Tensor, t: Tensor, d: Tensor, labels?: Tensor): Tensor {
+        return add(this.velocity(x, t, labels), reshape(add(d, 1), [t.size, 1, 1, 1]));
+      }
+    }
+    const [flow, map] = [false, true].map((flowMap) => createModel({ ...settings, make: Mean, flowMap }));
+    assert.equal(flow.meanVelocity, undefined, "a flow has none");
+    const [x, t] = [zeros([2, ...shape]), tensor([0.2, 0.7])];
+    const v = await flow.velocity(x, t).read();
+    assert.deepEqual(await map.velocity(x, t).read(), v.map((value) => value + 1));
+    const u = await map.meanVelocity!(x, t, tensor([0, 1])).read();
+    assert.deepEqual(u, v.map((value, i) => value + (i < 6 ? 1 : 2)));
+    assert.throws(() => createModel({ ...settings, flowMap: true }), {
+      message: /^Cannot make the network labelled: it has no method meanVelocity\(x, t, d, labels\)/,
+    });
+  },
+);
+
 testOnCpu("the path and the prediction of a custom network are those of its options", async () => {
   const [x, t] = [zeros([1, ...shape]), tensor(Float32Array.of(0.25))];
   const [velocity, data] = [createModel(settings, 1), createModel({ ...settings, prediction: "data" }, 1)];
