@@ -22,9 +22,9 @@ const libraryName = "flow-matching";
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
 const ofLibrary = /^(?:mod\.ts|(?:kernels|models|viz|web)\/.*)$/;
 
-/** The specifiers of static imports and exports. */
+/** The specifiers of static imports and exports. Whoever strips types may put the end of a comment before one. */
 const importing =
-  /((?:^|;)[ \t]*(?:import|export)[\w$\s{},*]*?\bfrom\s*|(?:^|;)[ \t]*import\s*)(["'])([^"'\n]+)\2/gm;
+  /((?:^|;|\*\/)[ \t]*(?:import|export)[\w$\s{},*]*?\bfrom\s*|(?:^|;|\*\/)[ \t]*import\s*)(["'])([^"'\n]+)\2/gm;
 
 /** Most bytes of a network's program, without the library. */
 const mostBytes = 2 ** 20;

@@ -53,8 +53,9 @@ async function drawAgain(page: Page): Promise<void> {
   assertClose(again.velocity, recorded.velocity, rounding);
 }
 
-// TypeScript that is more than types, and the library under two names.
-const demanding = mlp().replace("#activation: string;", "#activation: string;\n  static Kind = Kind;") +
+// A comment before the first import, TypeScript that is more than types, and the library under two names.
+const demanding = "/** A network. */" +
+  mlp().replace("#activation: string;", "#activation: string;\n  static Kind = Kind;") +
   "enum Kind { Plain }\n" + 'import * as flow from "./library.ts";\nexport const { zeros } = flow;\n';
 await Deno.writeTextFile(
   place.file("library.ts"),
