@@ -95,6 +95,14 @@ export class SharpCanvas {
   }
 }
 
+/** Where keys lead, to the right and down. */
+export const arrowKeys: Readonly<Record<string, readonly [x: number, y: number]>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
 /** Draws a line with an arrow's head, shorter ones with a smaller head. */
 export function arrow(
   context: CanvasRenderingContext2D,

@@ -2,7 +2,7 @@
 import { byId } from "../../viz/report/page/dom.ts";
 import { classCount } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { SharpCanvas } from "./canvas.ts";
+import { arrowKeys, SharpCanvas } from "./canvas.ts";
 import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
 
 /** Rows of images, from the top. */
@@ -99,13 +99,7 @@ export class DigitsStage {
     this.#paint.addEventListener("pointermove", (event) => down && this.#stroke(placeOf(event)));
     for (const end of ["pointerup", "pointercancel"]) this.#paint.addEventListener(end, () => down = false);
     this.#paint.addEventListener("keydown", (event) => {
-      const moves: Readonly<Record<string, readonly [number, number]>> = {
-        ArrowLeft: [-1, 0],
-        ArrowRight: [1, 0],
-        ArrowUp: [0, -1],
-        ArrowDown: [0, 1],
-      };
-      const move = moves[event.key];
+      const move = arrowKeys[event.key];
       if (!move && event.key !== " ") return;
       event.preventDefault();
       const side = this.#frame?.drawn.side ?? 28;
@@ -201,7 +195,7 @@ export class DigitsStage {
         context.drawImage(picture, n * width + 1, y, width - 2, width - 2);
       }
       y += width;
-      if (row !== "many") continue;
+      if (row !== "many" || drawn.seen.length === 0) continue;
       context.textAlign = "center";
       drawn.seen.forEach(([label, share], n) => {
         context.fillStyle = label === n ? ink : muted;

@@ -173,9 +173,10 @@ export class DigitsWorker {
     this.#kept = kept;
     this.#drawn = { training, step };
     const losses = Float32Array.from(this.#losses.splice(0));
+    const judged = this.#own ? { ...drawn, seen: [] } : drawn; // it knows digits only
     this.#send({
       about: "frame",
-      frame: { step, losses, drawn, milliseconds: this.#milliseconds, heldOut: this.#heldOut },
+      frame: { step, losses, drawn: judged, milliseconds: this.#milliseconds, heldOut: this.#heldOut },
     });
   }
 

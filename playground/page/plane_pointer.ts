@@ -3,6 +3,7 @@ import { byId } from "../../viz/report/page/dom.ts";
 import type { Point } from "../plane_data.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { drawnText, halfSide, strokesOf } from "../strokes.ts";
+import { arrowKeys } from "./canvas.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 import { placeAt } from "./plane_pen.ts";
 
@@ -133,17 +134,11 @@ export class PlanePointer {
   }
 
   #key(event: KeyboardEvent): void {
-    const directions: Readonly<Record<string, Point>> = {
-      ArrowLeft: [-1, 0],
-      ArrowRight: [1, 0],
-      ArrowUp: [0, 1],
-      ArrowDown: [0, -1],
-    };
     const { probe: [x, y] } = this.#plane.state;
-    const direction = directions[event.key];
+    const direction = arrowKeys[event.key];
     if (direction) {
       const inside = (value: number) => Math.max(-halfSide, Math.min(halfSide, value));
-      const place: Point = [inside(x + stride * direction[0]), inside(y + stride * direction[1])];
+      const place: Point = [inside(x + stride * direction[0]), inside(y - stride * direction[1])];
       if (this.#stroke) this.#extend(place);
       else this.#look(place);
       this.#plane.changed();

@@ -124,8 +124,8 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
   }
   const last = frame.drops[frame.drops.length - 1];
   if (!last) return;
-  pen.label("start", placeAt(last, 0, 0), noise);
-  pen.label("trajectory", placeAt(last, 0, 0.6), velocity, { down: -14 });
+  pen.label("start", placeAt(last, 0, 0), noise, { down: -12 });
+  pen.label("trajectory", placeAt(last, 0, 0.7), velocity, { down: 16 });
 }
 
 /** The solver's steps of some dots. */

@@ -53,7 +53,9 @@ await testInBrowserWithWebGpu(
       const step = await page.evaluate(() => Number(document.documentElement.dataset.step));
       assert.ok(step > 20, `${step}`);
       assert.equal(await page.evaluate(() => location.hash), "#steps=1000000");
-      await page.waitForFunction((step) => Number(document.documentElement.dataset.step) > step, step);
+      await page.waitForFunction((step) => Number(document.documentElement.dataset.step) !== step, step);
+      const next = await page.evaluate(() => Number(document.documentElement.dataset.step));
+      assert.ok(next > step, `after step ${step} comes ${next}`);
       assert.match(await text(page, "status"), / · 1 thread$/);
     }),
 );

@@ -114,6 +114,10 @@ await testReport("the playground trains from a file, and every control works by 
       assert.equal(await page.locator("#story > section:visible").count(), 1);
     }
     assert.deepEqual([pictures.size, described.size], [4, 4]);
+    await goTo(page, "#steps=200&step=pair&t=0.4");
+    await page.locator('[data-step="pair"] .next').focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.activeElement?.textContent === "Many lines meet in one place");
   },
   async "the mean under the pointer, and by keys; it collapses with t"(page) {
     await goTo(page, "#steps=200&step=average&t=0.3");
@@ -284,6 +288,10 @@ await testReport("the playground trains from a file, and every control works by 
     assert.equal(digest, await training.digest());
     await page.waitForFunction(() => /bits/.test(document.getElementById("held-out")!.textContent!));
     assert.match(await text(page, "held-out"), /Such images take \d\.\d\d ± 0\.\d\d bits per dimension; /);
+    await page.locator("#run").click();
+    await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 3);
+    assert.match(await hashOf(page), /digit_steps=20003/);
+    await page.locator("#run").click();
   },
   async "images of the reader: an archive trains, another file is refused in one line"(page) {
     const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 60, height: 40 } });
