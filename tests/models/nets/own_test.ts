@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Shape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import { add, reshape, type Shape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import {
   countParameters,
   createModel,
@@ -15,7 +15,6 @@ import {
   saveCheckpoint,
   stateOf,
 } from "../../../models/mod.ts";
-import { add, reshape } from "../../../kernels/mod.ts";
 import { testOnCpu } from "../../testing.ts";
 
 const shape = [1, 2, 3] as const;
