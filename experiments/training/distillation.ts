@@ -23,8 +23,8 @@ import type { TrainingConfig } from "../settings/training.ts";
 import { PairStore } from "./pair_store.ts";
 import { taughtField, type Teacher } from "../run/teacher.ts";
 
-/** Images are encoded as if they had a little noise left, which the teacher's encoder knows best. */
-const encodedAt = 0.95;
+/** Times of the flow at which the teacher encodes images: it sees other things in each. */
+const encodedAt = [0.95, 0.8, 0.6];
 
 /**
  * Makes the flow map: the teacher's weights, and an embedding of d that is zero at start.
@@ -94,7 +94,8 @@ export function distillationStages(
       case "drift":
         comparesPixels ||= !teacher.model.encode;
         return new DriftLoss(distillation, {
-          encode: (x: Tensor) => teacher.model.encode?.(x, full([x.shape[0]], encodedAt)) ?? [],
+          encode: (x: Tensor) =>
+            encodedAt.flatMap((t) => teacher.model.encode?.(x, full([x.shape[0]], t)) ?? []),
           references: permutation(seed, streams.references, 0, images.length)
             .slice(0, Math.round(settings.references)).map((place) => images[place]),
           others: settings.others,
