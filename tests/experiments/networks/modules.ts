@@ -52,6 +52,7 @@ export default class Mlp extends Module {
 
 /** What it imports. */
 const flat = `
+import { reshape, type Tensor } from "${library}";
 
 export const flat = (x: Tensor): Tensor => reshape(x, [x.shape[0], x.size / x.shape[0]]);
 `;
