@@ -106,10 +106,9 @@ await testReport("the playground trains from a file, and every control works by 
       const link = page.getByRole("link", { name, exact: true });
       await link.focus();
       await page.keyboard.press("Enter");
-      await page.waitForFunction(() => document.querySelector("#story-links [aria-current]") !== null);
-      assert.equal(await page.locator("#story-links [aria-current]").innerText(), name);
-      described.add(await page.locator("#plane").getAttribute("aria-label"));
+      await page.locator("#story-links [aria-current]", { hasText: name }).waitFor();
       await page.waitForTimeout(300);
+      described.add(await page.locator("#plane").getAttribute("aria-label"));
       pictures.add(await pixels(page));
       assert.equal(await page.locator("#story > section:visible").count(), 1);
     }
