@@ -63,24 +63,12 @@ const [still, epsilon] = [0.04, 1e-8];
 export function guided(field: VelocityField, options: GuidanceOptions): VelocityField {
   const { scale, interval, zeroStar = false } = checked(options);
   const none = typeof options.none === "number" ? tensor(Uint32Array.of(options.none)) : options.none;
-  const traits = traitsOf(field);
-  if (scale === 1) {
-    return {
-      ...traits,
-      velocity: (x, t, condition) => velocityOf(field, x, t, needed(condition)),
-      ...field.meanVelocity &&
-        { meanVelocity: (x, t, d, condition) => meanVelocityOf(field, x, t, d, needed(condition)) },
-    };
-  }
+  if (scale === 1) return unguided(field, needed);
   if (scale === 0 && !interval && !zeroStar) {
-    return {
-      ...traits,
-      velocity: (x, t, condition) =>
-        velocityOf(field, x, t, rowsAt(none, tensor(new Uint32Array(needed(condition).shape[0])))),
-    };
+    return unguided(field, (condition) => rowsAt(none, tensor(new Uint32Array(needed(condition).shape[0]))));
   }
   return {
-    ...traits,
+    ...traitsOf(field),
     guided: true,
     velocity(x, t, condition) {
       const N = x.shape[0];
@@ -94,6 +82,16 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
       const moving = zeroStar ? where(each(less(t, still)), 0, v) : v;
       return where(greater(abs(subtract(w, 1)), 0), moving, vc);
     },
+  };
+}
+
+/** The field itself at other conditions. A flow map stays one. */
+function unguided(field: VelocityField, change: (condition?: Tensor) => Tensor | undefined): VelocityField {
+  return {
+    ...traitsOf(field),
+    velocity: (x, t, condition) => velocityOf(field, x, t, change(condition)),
+    ...field.meanVelocity &&
+      { meanVelocity: (x, t, d, condition) => meanVelocityOf(field, x, t, d, change(condition)) },
   };
 }
 
@@ -163,10 +161,9 @@ export function autoguided(field: VelocityField, weaker: VelocityField, scale: n
   if (!Number.isFinite(scale)) {
     throw new RangeError(`Cannot guide with scale ${scale} (expected a finite number)`);
   }
-  const traits = traitsOf(field);
-  if (scale === 1) return { ...traits, velocity: (x, t, condition) => velocityOf(field, x, t, condition) };
+  if (scale === 1) return unguided(field, (condition) => condition);
   return {
-    ...traits,
+    ...traitsOf(field),
     guided: true,
     velocity(x, t, condition) {
       const [strong, weak] = [field, weaker].map((each) => velocityOf(each, x, t, condition));

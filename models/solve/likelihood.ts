@@ -23,10 +23,12 @@ import { samplerFor } from "./adaptive_sampler.ts";
 import { DensityField, rademacher } from "./density_field.ts";
 import type { SamplerOptions } from "./sampler.ts";
 import { type BatchOptions, SampleBatches } from "./solve_flow.ts";
-import { isAdaptive, solverOptions } from "./solvers.ts";
+import { costTableau, isAdaptive, solverOptions } from "./solvers.ts";
 import { timesOf } from "./time_grids.ts";
 
-/** Options of {@linkcode logLikelihood}; by default `rtol: 1e-3`. */
+/**
+ * Options of {@linkcode logLikelihood}; by default `rtol: 1e-3`, or 20 steps of a solver that cannot choose its own.
+ */
 export interface LikelihoodOptions extends Omit<SamplerOptions, "noise">, BatchOptions {
   /** Compute the exact divergence, by one vector-Jacobian product per element; for up to 64 elements. */
   readonly exact?: boolean;
@@ -128,9 +130,8 @@ export async function logLikelihood(
 /** Options to solve from data to noise. @throws {RangeError} if times do not lead from 0 to 1 */
 function backwardOptions(how: SamplerOptions): SamplerOptions {
   if (isAdaptive(how)) return how;
-  if (how.steps === undefined && how.grid === undefined && how.times === undefined) {
-    return { ...how, rtol: 1e-3 };
-  }
+  const isOpen = how.steps === undefined && how.grid === undefined && how.times === undefined;
+  if (isOpen && (how.solver === undefined || costTableau(how.solver).error)) return { ...how, rtol: 1e-3 };
   const times = timesOf(how);
   if (times[0] === 0 && times[times.length - 1] === 1) return how;
   const given = `${times[0]} to ${times.at(-1)}`;

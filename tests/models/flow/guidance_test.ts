@@ -175,3 +175,22 @@ testOnDevices("autoguided() extrapolates from the weaker field, and is the field
     });
   }
 });
+
+testOnCpu(
+  "a flow map keeps its mean velocity when guidance changes nothing, and loses it otherwise",
+  async () => {
+    const map: VelocityField = { velocity: (x) => x, meanVelocity: (x, t, d) => add(x, add(t, d)) };
+    const x0 = tensor([1, 2], [2]), condition = tensor(Uint32Array.of(0, 0));
+    const other: VelocityField = { velocity: (x) => x };
+    const how = { x0, condition, solver: "map", steps: 2 } as const;
+    const expected = await sample(map, how).read();
+    for (
+      const same of [...[0, 1].map((scale) => guided(map, { scale, none: 1 })), autoguided(map, other, 1)]
+    ) {
+      assert.deepEqual(await sample(same, how).read(), expected);
+    }
+    for (const moved of [guided(map, { scale: 2, none: 1 }), autoguided(map, other, 2)]) {
+      assert.equal(moved.meanVelocity, undefined);
+    }
+  },
+);

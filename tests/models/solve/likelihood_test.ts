@@ -108,6 +108,25 @@ testOnCpu("logLikelihood() takes adaptive steps per sample by default", async ()
   assertClose(await bosh3.logp.read(), expected, 1e-3);
 });
 
+testOnCpu(
+  "logLikelihood() takes a solver without an error estimate in 20 steps, as sample() does",
+  async () => {
+    const x1 = points(3);
+    for (const [solver, evaluations] of [["heun", 40], ["euler", 20]] as const) {
+      const found = await logLikelihood(new GaussianFlow(), x1, { solver, exact: true });
+      assert.equal(found.evaluations, evaluations);
+      const steps = await logLikelihood(new GaussianFlow(), x1, { solver, steps: 20, exact: true });
+      assert.deepEqual(await found.logp.read(), await steps.logp.read());
+    }
+    const adaptive = { solver: "bosh3", exact: true } as const;
+    const [found, same] = [await logLikelihood(new GaussianFlow(), x1, adaptive), {
+      ...adaptive,
+      rtol: 1e-3,
+    }];
+    assert.equal(found.evaluations, (await logLikelihood(new GaussianFlow(), x1, same)).evaluations);
+  },
+);
+
 testOnDevices("logLikelihood() of v = A x uses the trace of A, or fixed random signs", async () => {
   const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
   const field = { // row by row, because matmul expects A transposed
@@ -152,8 +171,12 @@ testOnCpu("logLikelihood() refuses invalid options", async () => {
     ],
     [{ seed: -1 }, /^RangeError: Cannot draw from the seed -1/],
     [{ probes: 0 }, /^RangeError: Cannot draw random signs: count is 0/],
-    [{ solver: "heun" }, /^TypeError: Cannot choose the steps of the solver heun: it has no error estimate/],
+    [
+      { solver: "heun", rtol: 1e-3 },
+      /^TypeError: Cannot choose the steps of the solver heun: it has no error/,
+    ],
     [{ solver: "sde", steps: 2 }, /^TypeError: Cannot go from t = 1 to 0 with noise/],
+    [{ solver: "sde" }, /^TypeError: Cannot go from t = 1 to 0 with noise/],
     [
       { times: [0.1, 1] },
       /^RangeError: .* at times from 0\.1 to 1 \(expected from 0 to 1, as for sampling\)$/,
