@@ -83,7 +83,7 @@ export const distillTask = task({
   preset: () => Promise.resolve({ ...presets.quick, ...distillation }),
   async run(given) {
     const { teacher } = given;
-    if (typeof teacher !== "string" || await isFile(teacher)) return await trainOrResume(given);
+    if (typeof teacher !== "string" || isFile(teacher)) return await trainOrResume(given);
     const run = await findRun(teacher);
     const config = readConfig(run);
     const data = Object.fromEntries(dataSettingNames.map((name) => [name, config[name]]));

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
+import { isFile } from "./draw/load_network.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
 import { recordEvaluation, writeEvaluation } from "./evaluation/evaluation.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
@@ -30,20 +31,26 @@ import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/send_run.ts";
 
-/** What settings of a checkpoint need. */
-export const ofCheckpoint: Need = { words: "--checkpoint", met: ({ checkpoint }) => checkpoint !== null };
+/** What settings of a file of weights need. */
+export const ofCheckpoint: Need = {
+  words: "a file of weights",
+  met: ({ checkpoint }) => checkpoint !== null,
+};
+
+/** `--checkpoint` of tasks that also take a file of weights as their only word. */
+export const checkpoint = optional(path("FILE", "weights outside of a run, as the word FILE"));
 
 const judged: Need = { words: "a judge, not --judge none", met: ({ judge }) => judge !== "none" };
 
 /** Settings of the data of a checkpoint. */
 export const checkpointData: typeof dataSettings = optionalDataSettings(
-  `data of the checkpoint; ${dataSettings.data.doc}`,
+  `data of the file's network; ${dataSettings.data.doc}`,
   ofCheckpoint,
 );
 
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
-  checkpoint: optional(path("FILE", "weights to evaluate, instead of those of a run")),
+  checkpoint,
   ...checkpointData,
   count: optional(integer({
     doc: "samples, and real images to compare them with (else 2,000 on a CPU, 10,000 on a GPU)",
@@ -94,12 +101,32 @@ type EvaluateWords = Values<typeof evaluating.rows> & {
   readonly runs: readonly string[];
 };
 
-/** @throws {ConfigError} if neither a run nor a checkpoint is named, or a flag has no effect */
-function resolve(values: Partial<Values<typeof evaluating.rows>>, runs: readonly string[]): EvaluateWords {
+/**
+ * Tells a file of weights from runs among the words of a command line.
+ *
+ * @returns the values, with the file as `checkpoint`, and the runs
+ * @throws {ConfigError} if a file is not alone
+ */
+export function fileOrRuns<Given extends { readonly checkpoint?: string | null }>(
+  values: Given,
+  words: readonly string[],
+): [values: Given, runs: readonly string[]] {
+  const file = words.find(isFile);
+  if (file === undefined) return [values, words];
+  if (words.length === 1 && !values.checkpoint) return [{ ...values, checkpoint: file }, []];
+  throw new ConfigError(`Cannot use ${file} beside others (expected one file alone, or runs)`);
+}
+
+/** @throws {ConfigError} if neither runs nor a file are named, or a flag has no effect */
+function resolve(
+  given: Partial<Values<typeof evaluating.rows>>,
+  words: readonly string[],
+): EvaluateWords {
+  const [values, runs] = fileOrRuns(given, words);
   const config = evaluating.resolve(values);
   const isCheckpoint = config.checkpoint !== null;
   if (!isCheckpoint && runs.length === 0) {
-    throw new ConfigError("Missing RUN: name the folder of a run, or of several, or give --checkpoint FILE");
+    throw new ConfigError("Missing RUN: name the folder of a run, or of several, or a file of weights");
   }
   if (isCheckpoint && runs.length > 0) {
     throw new ConfigError(`Cannot use --checkpoint with the run ${runs[0]} (expected one of them)`);
@@ -112,7 +139,7 @@ export const evaluateTask = task({
   name: "evaluate",
   about:
     "Measure how good the networks of runs are: figures with intervals, for the run, its report and the tracker",
-  words: "RUN...",
+  words: "FILE|RUN...",
   settings: evaluating,
   resolve,
   async run(words) {

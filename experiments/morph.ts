@@ -8,8 +8,8 @@ import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { describing, describingHeading, guiding } from "./settings/drawing.ts";
-import { classList, imageList, integer, number, optional, outputFile, path } from "./settings/kinds.ts";
+import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./settings/drawing.ts";
+import { classList, imageList, integer, number, optional, outputFile } from "./settings/kinds.ts";
 import { ConfigError, type Need, type Values } from "./settings/setting.ts";
 import { optionalDataSettings } from "./settings/data.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -27,7 +27,7 @@ const betweenImages: Need = {
 
 /** Settings of `deno task morph`. */
 export const morphing = defineSettings({
-  checkpoint: path("FILE|RUN", "weights of the network, or a run, for its averaged weights"),
+  checkpoint,
   ...optionalDataSettings(
     "data set of the test images, as train takes it (else the run's, or MNIST)",
     testImages,
@@ -88,12 +88,13 @@ export const morphing = defineSettings({
 });
 
 type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
+  readonly checkpoint: string;
   readonly frames: number;
   readonly chosen: ChosenSolver;
 };
 
-/** @throws {ConfigError} if a flag is missing or has no effect */
-function resolve(values: Partial<Values<typeof morphing.rows>>): MorphConfig {
+/** @throws {ConfigError} unless one network is named, or if a flag has no effect */
+function resolve(values: Partial<Values<typeof morphing.rows>>, words: readonly string[]): MorphConfig {
   const config = morphing.resolve(values);
   const { from, to, out } = config;
   const isGif = out.endsWith(".gif");
@@ -106,13 +107,15 @@ function resolve(values: Partial<Values<typeof morphing.rows>>): MorphConfig {
     );
   }
   const frames = config.frames ?? usualFrames[isGif ? "gif" : "png"];
-  return { ...config, frames, chosen: makeSolver(config.solver) };
+  const checkpoint = namedWeights(values.checkpoint, words);
+  return { ...config, checkpoint, frames, chosen: makeSolver(config.solver) };
 }
 
 /** Maps images through noise to others. */
 export const morphTask = task({
   name: "morph",
   about: "Map images through noise to others: digit to digit, or one handwriting as another class",
+  words: "FILE|RUN",
   settings: morphing,
   resolve,
   async run(config) {

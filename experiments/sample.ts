@@ -23,8 +23,8 @@ import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { weightsFile } from "./run/layout.ts";
-import { describing, describingHeading, guiding } from "./settings/drawing.ts";
-import { choice, classList, integer, optional, outputFile, path, toggle } from "./settings/kinds.ts";
+import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./settings/drawing.ts";
+import { choice, classList, integer, optional, outputFile, toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeSolver, solverSetting } from "./settings/solver.ts";
@@ -32,7 +32,7 @@ import { guidanceWithoutLabels, training } from "./settings/training.ts";
 
 /** Settings of `deno task sample`. */
 export const sampling = defineSettings({
-  checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
+  checkpoint,
   count: integer({ doc: "images", min: 1, max: 1_000_000, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   solver: optional(solverSetting({
@@ -77,6 +77,8 @@ export const sampling = defineSettings({
 
 /** What `deno task sample` is asked for. */
 export type SampleConfig = Values<typeof sampling.rows> & {
+  /** A file of weights, or a run, for its averaged weights. */
+  readonly checkpoint: string;
   /** Whether the number of images may be rounded to full rows, as none was given. */
   readonly inFullRows: boolean;
 };
@@ -132,9 +134,14 @@ function requestedImages(
 /** Draws images from a checkpoint or a run. */
 export const sampleTask = task({
   name: "sample",
-  about: "Draw images from a checkpoint",
+  about: "Draw images from a file of weights, or from the averaged weights of a run",
+  words: "FILE|RUN",
   settings: sampling,
-  resolve: (values): SampleConfig => ({ ...sampling.resolve(values), inFullRows: !("count" in values) }),
+  resolve: (values, words): SampleConfig => ({
+    ...sampling.resolve(values),
+    checkpoint: namedWeights(values.checkpoint, words),
+    inFullRows: !("count" in values),
+  }),
   async run(config) {
     const { seed, out } = config;
     await checkFolderOf(out);

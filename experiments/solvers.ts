@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { checkpointData, evaluating, ofCheckpoint } from "./evaluate.ts";
+import { checkpoint, checkpointData, evaluating, fileOrRuns, ofCheckpoint } from "./evaluate.ts";
 import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
 import {
   checkSampleCount,
@@ -17,7 +17,7 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { integer, optional, outputFile, path, text } from "./settings/kinds.ts";
+import { integer, optional, outputFile, text } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
@@ -32,7 +32,7 @@ const comparingSolvers = defineSettings({
     pattern: /[^;\s]/,
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
   })),
-  checkpoint: optional(path("FILE", "weights to draw from, instead of those of a run")),
+  checkpoint,
   ...checkpointData,
   count: integer({
     doc: "samples by each solver, all from the same noise",
@@ -63,15 +63,16 @@ type SolversWords = Values<typeof comparingSolvers.rows> & {
  *   twice
  */
 function resolve(
-  values: Partial<Values<typeof comparingSolvers.rows>>,
-  words: readonly string[],
+  given: Partial<Values<typeof comparingSolvers.rows>>,
+  named: readonly string[],
 ): SolversWords {
+  const [values, words] = fileOrRuns(given, named);
   const config = comparingSolvers.resolve(values);
   const isCheckpoint = config.checkpoint !== null;
   if (words.length !== (isCheckpoint ? 0 : 1)) {
     throw new ConfigError(
       `Cannot compare solvers on ${words.length} runs${isCheckpoint ? " and a checkpoint" : ""}: ` +
-        "name the folder of one run, or --checkpoint FILE (see --help)",
+        "name the folder of one run, or a file of weights (see --help)",
     );
   }
   const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ??
@@ -86,7 +87,7 @@ function resolve(
 export const solversTask = task({
   name: "solvers",
   about: "Compare solvers on a run: sample quality against network evaluations",
-  words: "RUN",
+  words: "FILE|RUN",
   settings: comparingSolvers,
   resolve,
   async run({ specs, count, seed, ...words }) {

@@ -74,7 +74,7 @@ async function nameNetworkOf(bytes: Uint8Array, path: string, file: string): Pro
 async function readWeights(
   checkpoint: string,
 ): Promise<{ readonly path: string; readonly bytes: Uint8Array; readonly run?: string }> {
-  if (await isFile(checkpoint)) return { path: checkpoint, bytes: await readCheckpoint(checkpoint) };
+  if (isFile(checkpoint)) return { path: checkpoint, bytes: await readCheckpoint(checkpoint) };
   const run = await findRun(checkpoint);
   const weights = findWeights(run);
   if (weights === undefined) throw new RunError(`Cannot draw from ${checkpoint}: ${noWeights}`);
@@ -89,9 +89,13 @@ export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuff
 }
 
 /** Whether a word names a file; a word with the ending of weights always does. */
-export async function isFile(word: string): Promise<boolean> {
-  return word.endsWith(".safetensors") ||
-    await Deno.stat(word).then(({ isFile }) => isFile, () => false);
+export function isFile(word: string): boolean {
+  if (word.endsWith(".safetensors")) return true;
+  try {
+    return Deno.statSync(word).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /** Flags of a network that have defaults. */

@@ -14,7 +14,7 @@ import { costInWords, solvingError } from "./samples.ts";
 
 /** Whether a word names weights that the playground saved in the plane. */
 export async function isPlaneCheckpoint(checkpoint: string): Promise<boolean> {
-  if (!await isFile(checkpoint)) return false;
+  if (!isFile(checkpoint)) return false;
   return decodeSafetensors(await readCheckpoint(checkpoint), checkpoint).metadata.network === planeWeights;
 }
 

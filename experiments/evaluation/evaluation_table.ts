@@ -22,7 +22,7 @@ export function aboutEvaluation({ samples, judges, dataset, device }: Evaluation
       ...seen.length > 0 ? [`Samples of each class, as ${name} sees them: ${seen.join(", ")}`] : [],
     ];
   });
-  const alone = judges.length === 1 ? ["One judge alone: evaluate again to have a second opinion"] : [];
+  const alone = judges.length === 1 ? ["One judge alone: add --judge all for a second judge"] : [];
   return [drawn, ...about, ...alone].join("\n");
 }
 

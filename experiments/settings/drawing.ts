@@ -1,9 +1,20 @@
-import { integer, integers, interval, number, optional, toggle } from "./kinds.ts";
-import { flagOf, type Need, type Values } from "./setting.ts";
+import { integer, integers, interval, number, optional, path as pathTo, toggle } from "./kinds.ts";
+import { ConfigError, flagOf, type Need, type Values } from "./setting.ts";
 import { network, presets, training } from "./training.ts";
 
 const { filters, tEmb, attn, timeEmbedding, path, prediction, normalize } = training.rows;
 const { needs: _, ...groups } = training.rows.groups;
+
+/** `--checkpoint` of tasks that draw from FILE|RUN, the word of their command line. */
+export const checkpoint = optional(pathTo("FILE|RUN", "weights, or a run, as the word FILE|RUN"));
+
+/** What the word of a command line or `--checkpoint` names. @throws {ConfigError} unless there is exactly one */
+export function namedWeights(given: string | null | undefined, words: readonly string[]): string {
+  const [name, other] = given ? [...words, given] : words;
+  if (name === undefined) throw new ConfigError("Missing FILE|RUN: name the weights to use, or a run");
+  if (other === undefined) return name;
+  throw new ConfigError(`Cannot use ${other} beside ${name} (expected one FILE or RUN)`);
+}
 
 /** Settings that describe a network whose file does not. */
 export const describing = {

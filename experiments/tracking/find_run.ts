@@ -112,7 +112,7 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
   const found = latestNamed(runs, name);
   if (found) return found.key;
   const why = (await infoOf(name))?.isFile
-    ? "it is a file (expected the folder of a run; tasks that take weights alone take them as --checkpoint FILE)"
+    ? "it is a file (expected the folder of a run)"
     : `there is no such folder${nearestOf(name, runs.map(({ key }) => key))}`;
   throw new ConfigError(`Cannot find the run ${shownWord(name)}: ${why}`);
 }

@@ -1,6 +1,6 @@
 """Judges samples of digits by an independent network, a LeNet in PyTorch.
 
-    deno task sample --checkpoint runs/A --count 2000 --solver heun:steps=10 --out x.npy
+    deno task sample runs/A --count 2000 --solver heun:steps=10 --out x.npy
     python tests/bench/other_judge.py --mnist FOLDER x.npy
 
 FOLDER holds MNIST as IDX files. For each file of samples, f32[N, 1, 28, 28] from 0 to 1, it prints the share

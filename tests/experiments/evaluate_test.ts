@@ -115,20 +115,23 @@ testTask("runs compare, compare and report warn of incomparable evaluations", as
   assert.ok((await Deno.readTextFile(place.file("both.html"))).includes(`<p class="note">${warning}</p>`));
 });
 
-testTask("evaluate --checkpoint measures weights outside of a run", async (place) => {
+testTask("evaluate FILE measures weights outside of a run", async (place) => {
   await makeRun(place, "--no-conditional --path cosine");
   const evaluated = async (checkpoint: string) => {
-    const flags = `--checkpoint a/${checkpoint}.safetensors --data data --out out.json ${quickly}`;
+    const flags = `${checkpoint}.safetensors --data data --out out.json ${quickly}`;
     await place.succeed("evaluate", flags);
     return JSON.parse(new TextDecoder().decode(await place.read("out.json")));
   };
   await place.succeed("evaluate", `a ${quickly}`);
   const { figures } = (await readEvaluation(place.file("a")))!;
-  const { weights, figures: { velocity_error, frechet } } = await evaluated("ema");
+  const { weights, figures: { velocity_error, frechet } } = await evaluated("a/ema");
   assert.equal(weights.file, "a/ema.safetensors");
   assert.equal(velocity_error.value, figures.velocity_error!.value);
   assert.ok(frechet.value > 0);
-  assert.notEqual((await evaluated("last")).figures.velocity_error.value, velocity_error.value);
+  assert.notEqual(
+    (await evaluated("--checkpoint a/last")).figures.velocity_error.value,
+    velocity_error.value,
+  );
 });
 
 testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
@@ -150,13 +153,14 @@ testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
 testMistakes("evaluate", {
   "--device cpu": "ConfigError: Missing RUN",
   nowhere: "ConfigError: Cannot find the run nowhere",
+  "a b.safetensors": "ConfigError: Cannot use b.safetensors beside others (expected one file alone, or runs)",
   "a --checkpoint b": "ConfigError: Cannot use --checkpoint with the run a",
   "a --out b.json":
-    "ConfigError: Cannot use --out here: it has an effect only with --checkpoint (leave it out)",
+    "ConfigError: Cannot use --out here: it has an effect only with a file of weights (leave it out)",
   "a --judge none --judge-steps 9":
     "ConfigError: Cannot use --judge-steps here: it has an effect only with a judge, not --judge none (leave it out)",
   "a --resize 32":
-    "ConfigError: Cannot use --resize here: it has an effect only with --checkpoint (leave it out)",
+    "ConfigError: Cannot use --resize here: it has an effect only with a file of weights (leave it out)",
   "--checkpoint b --solver dopri5:rtol=2":
     'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol is "2" (expected a number above 0 and of at most 1)',
 });

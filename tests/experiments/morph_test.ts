@@ -127,7 +127,7 @@ testTask("morph takes a run and its data, adaptive solvers, and three channels",
   await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
   const { stderr } = await place.succeed(
     "morph",
-    "--checkpoint run --device cpu --from 0 --to 1 --frames 2 --solver dopri5:rtol=1e-3",
+    "run --device cpu --from 0 --to 1 --frames 2 --solver dopri5:rtol=1e-3",
   );
   assert.match(
     stderr,

@@ -90,6 +90,8 @@ testTask("sample uses a run's averaged weights, and writes pixels or network val
     return readNpy(await place.read("x.npy")).values;
   };
   const pixels = await draw("--checkpoint run --guidance 1");
+  assert.deepEqual(await draw("run --guidance 1"), pixels, "a word names the run, too");
+  assert.deepEqual(await draw("run/ema.safetensors"), pixels);
   assert.deepEqual(await draw("--checkpoint run/ema.safetensors"), pixels);
   assert.notDeepEqual(await draw("--checkpoint run/last.safetensors"), pixels);
   const seen = await draw("--checkpoint run --guidance 1 --values network");

@@ -48,11 +48,11 @@ testTask("solvers compares solvers on the same noise, and keeps earlier results"
   assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 });
 
-testTask("solvers --checkpoint compares solvers on weights outside of a run", async (place) => {
+testTask("solvers FILE compares solvers on weights outside of a run", async (place) => {
   await makeRun(place);
   const flags =
     "--data data --count 170 --device cpu --threads 1 --guidance 2 --solvers euler:steps=1 --out costs.json";
-  const { stderr } = await place.succeed("solvers", `--checkpoint a/last.safetensors ${flags}`);
+  const { stderr } = await place.succeed("solvers", `a/last.safetensors ${flags}`);
   const { common, solvers } = (await readSolverCosts(place.file("costs.json")))!;
   assert.deepEqual([common.guidance, solvers[0].evaluations], [2, 2]);
   assert.match(
@@ -86,7 +86,7 @@ Deno.test("cheapestOfBest() asks both judges, and the first one if no solver sat
 testMistakes("solvers", {
   "--device cpu": "ConfigError: Cannot compare solvers on 0 runs",
   "a --checkpoint b": "ConfigError: Cannot compare solvers on 1 runs and a checkpoint",
-  "a --out b.json": "ConfigError: Cannot use --out here: it has an effect only with --checkpoint",
+  "a --out b.json": "ConfigError: Cannot use --out here: it has an effect only with a file of weights",
   "a --solvers heun:steps=2;hein:steps=2": 'ConfigError: Cannot use the solver "hein:steps=2"',
   "a --solvers heun:steps=2;heun:steps=2": "ConfigError: Cannot use --solvers: heun:steps=2 is given twice",
 });

@@ -75,7 +75,7 @@ testInFolder("readEvaluation() reads files of versions 0.7 to 0.9 as those of on
   assert.deepEqual([read.judges, read.figures], [evaluation.judges.slice(0, 1), own]);
   assert.match(
     aboutEvaluation(read),
-    /: 1,200, 1: 800\nOne judge alone: evaluate again to have a second opinion$/,
+    /: 1,200, 1: 800\nOne judge alone: add --judge all for a second judge$/,
   );
   await writeJson(join(folder, "evaluation.json"), { ...old, judge: undefined });
   assert.deepEqual((await readEvaluation(folder))!.judges, [], "data without labels");

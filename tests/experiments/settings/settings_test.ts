@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { animateTask } from "../../../experiments/animate.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
+import { morphTask } from "../../../experiments/morph.ts";
 import { reporting } from "../../../experiments/report.ts";
 import { training } from "../../../experiments/settings/training.ts";
 import { modelNameOf, modelTypeOf, modelTypes, optimizerKinds, scheduleNames } from "../../../models/mod.ts";
@@ -93,7 +94,20 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
     columns: 0,
   };
   assert.deepEqual({ ...config, ...given }, config);
-  assert.throws(() => sampling.resolve({}), /^ConfigError: Missing --checkpoint FILE\|RUN: /);
+  const named: [words: string, message: string][] = [
+    ["", "Missing FILE|RUN: name the weights to use, or a run"],
+    ["a b", "Cannot use b beside a (expected one FILE or RUN)"],
+    ["a --checkpoint b", "Cannot use b beside a (expected one FILE or RUN)"],
+  ];
+  for (const task of [sampleTask, morphTask]) {
+    assert.equal(task.parse(["a"]).checkpoint, "a");
+    for (const [words, message] of named) {
+      assert.throws(() => task.parse(words.split(" ").filter((word) => word !== "")), {
+        name: "ConfigError",
+        message,
+      });
+    }
+  }
   assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
     message: 'Cannot use --out "grid.gif": expected a path that ends with .png or .npy',
   });

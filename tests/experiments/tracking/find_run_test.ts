@@ -59,8 +59,7 @@ testInFolder("findRun() explains why a name is no run, and lists the known names
   await Deno.writeTextFile(file, "");
   await writeRun(join(root, "a"));
   const none = `there is no such folder (there are ${join(root, "a")})`;
-  const weights =
-    "it is a file (expected the folder of a run; tasks that take weights alone take them as --checkpoint FILE)";
+  const weights = "it is a file (expected the folder of a run)";
   for (const [name, why] of Object.entries({ [file]: weights, other: none, "": none })) {
     const message = `Cannot find the run ${name}: ${why}`;
     await assert.rejects(findRun(name, root), { name: "ConfigError", message });
