@@ -148,7 +148,8 @@ async function visitWebKit(binary: string, visit: (page: VisitedPage) => Promise
   })
     .spawn();
   const call = async (method: "POST" | "GET" | "DELETE", path: string, body: object = {}) => {
-    const options = method === "POST" ? { method, body: JSON.stringify(body) } : { method };
+    const headers = { "content-type": "application/json" }; // without it, newer drivers refuse
+    const options = method === "POST" ? { method, headers, body: JSON.stringify(body) } : { method };
     const response = await fetch(`http://127.0.0.1:${port}/session${path}`, options);
     const { value } = await response.json();
     if (!response.ok) throw new Error(`WebKit: ${value.error}: ${value.message}`);

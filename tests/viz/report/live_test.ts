@@ -25,6 +25,7 @@ import {
   text,
   told,
   untilLive,
+  untilText,
 } from "./opened.ts";
 
 /** Compiles only if the library has all that pages use. */
@@ -60,8 +61,9 @@ async function drawAgain(page: Page): Promise<void> {
   const now = await pixel(page, 3, 2);
   assertClose(now.value, over(other.image, 3, 2), 1e-5);
   assertClose(now.velocity, over(other.velocity, 3, 2), 1e-5);
-  assert.match(
-    await text(page, "flow-times"),
+  await untilText(
+    page,
+    "flow-times",
     /^Seed 7; drawn in this page by 5 steps of heun, 10 evaluations; snapshot/,
   );
   assert.equal(await page.locator("#explorer-samples button").count(), 3);
@@ -86,7 +88,7 @@ async function letSolverChoose(page: Page): Promise<void> {
   const { evaluations, tried, image, velocity } = await network.ownSteps(7, tolerance);
   const cost = `dopri5 with tolerance 0.0001, ${evaluations} evaluations`;
   assert.ok((await text(page, "live-text")).startsWith(`Seed 7: ${cost}, `), await text(page, "live-text"));
-  assert.ok((await text(page, "flow-times")).startsWith(`Seed 7; drawn in this page by ${cost}; `));
+  await untilText(page, "flow-times", new RegExp(`^Seed 7; drawn in this page by ${cost}; `));
   const drawn = await pixel(page, 4, 7);
   assertClose(drawn.t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
   assertClose(drawn.value, over(image, 4, 7), 1e-4);

@@ -32,6 +32,7 @@ import {
   text,
   told,
   untilLive,
+  untilText,
 } from "./opened.ts";
 
 const { H, W } = size;
@@ -89,8 +90,9 @@ async function chooseClasses(page: Page): Promise<void> {
   assert.deepEqual(await optionsOf(page, "live-class"), ["all", "nought", "one", "2", "none"]);
   const [label, guidance] = [page.locator("#live-class"), page.locator("#live-guidance")];
   assert.equal(await guidance.inputValue(), `${conditioning.guidance}`);
-  assert.match(
-    await text(page, "flow-times"),
+  await untilText(
+    page,
+    "flow-times",
     /^Sample 1; noise 1 of seed 7, 20 steps of euler, class one, guidance 2;/,
   );
   const before = await pixel(page, 4, 7);
@@ -202,8 +204,9 @@ async function drawAll(page: Page): Promise<void> {
   };
   const conditioned = await labelled.flow(22, { ...how, label: 22 % classes, guidance: 2 });
   await assertOpens("labelled", conditioned);
-  assert.match(
-    await text(page, "flow-times"),
+  await untilText(
+    page,
+    "flow-times",
     /^Seed 22; drawn in this page by 4 steps of euler, class one, guidance 2, 4 evaluations;/,
   );
   const other = await plain.flow(22, how);
@@ -246,7 +249,7 @@ async function autoguide(page: Page): Promise<void> {
 async function paintUnevenly(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Sample 1" }).click();
   await moveTo(page, 30);
-  assert.match(await text(page, "flow-times"), /; snapshot at t = 0\.250$/);
+  await untilText(page, "flow-times", /; snapshot at t = 0\.250$/);
   await pixel(page, 6, 6);
   await takeBrush(page);
   await page.locator(".frame").first().focus();

@@ -197,6 +197,14 @@ export async function told(page: Page, words: string): Promise<void> {
   );
 }
 
+/** Waits until the text of an element matches. */
+export async function untilText(page: Page, id: string, pattern: RegExp): Promise<void> {
+  await page.waitForFunction(
+    ([id, source]) => new RegExp(source).test(document.getElementById(id)!.innerText),
+    [id, pattern.source],
+  ).catch(async () => assert.match(await text(page, id), pattern));
+}
+
 /** Waits until the page's text on the chosen pixel is that of this pixel. */
 export async function untilAt(page: Page, row: number, column: number): Promise<void> {
   await page.waitForFunction(
@@ -209,10 +217,14 @@ export async function untilAt(page: Page, row: number, column: number): Promise<
 export async function pixel(page: Page, row: number, column: number) {
   const frame = page.locator(".frame").last();
   const { width, height } = (await frame.boundingBox())!;
+  await page.evaluate(() => document.getElementById("pixel-text")!.textContent = "");
   await frame.click({ position: { x: (column + 0.5) / W * width, y: (row + 0.5) / H * height } });
   await untilAt(page, row, column);
   await see(page, "pixel-chart");
-  await twoFrames(page);
+  await page.waitForFunction(() => {
+    const [text, chart] = ["pixel-text", "pixel-chart"].map((id) => document.getElementById(id)!.dataset.key);
+    return text === chart;
+  });
   const [value, , velocity] = await tracesOf(page, "pixel-chart");
   return { t: value.x, value: value.y, velocity: velocity.y };
 }

@@ -192,6 +192,11 @@ export class Explorer {
     byId("pixel-release").hidden = !held;
   }
 
+  /** Unique for each trajectory and pixel. */
+  get #key(): string {
+    return `${this.shown.id} ${this.#pixel.row} ${this.#pixel.column}`;
+  }
+
   #draw(): void {
     const trajectory = this.shown;
     const { size } = this;
@@ -217,6 +222,7 @@ export class Explorer {
         : "");
     this.#strip.show(trajectory, t[m]);
     const { row, column } = this.#pixel;
+    byId("pixel-text").dataset.key = this.#key; // for tests
     const words = (values: Float32Array) =>
       channelsOf(values, size, this.#pixel).map((x) => signed(x)).join(" ");
     byId("pixel-text").textContent = `row ${row}, column ${column}${C === 1 ? "" : " (red, green, blue)"}: ` +
@@ -228,7 +234,7 @@ export class Explorer {
   }
 
   #drawChart(): void {
-    const { id, t, image, velocity } = this.shown;
+    const { t, image, velocity } = this.shown;
     const { size } = this;
     const { row, column } = this.#pixel;
     const [C, H, W] = size;
@@ -238,7 +244,7 @@ export class Explorer {
         return times.map((m) => field[((m * C + c) * H + row) * W + column]);
       });
     this.#chart.show({
-      key: `${id} ${row} ${column}`,
+      key: this.#key,
       t: Array.from(t),
       value: over(image),
       velocity: over(velocity),

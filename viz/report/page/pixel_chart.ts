@@ -31,6 +31,7 @@ export class PixelChart {
     if (pixel.key === this.#shown.key) return this.#chart.moveTo(t);
     this.#shown = pixel;
     this.#chart.draw(t);
+    this.element.dataset.key = pixel.key; // for tests
   }
 }
 
