@@ -1,6 +1,6 @@
 import { digitPixels, type DigitsParts, halved } from "../playground/digits_parts.ts";
 import { playgroundHtml } from "../playground/playground_html.ts";
-import library from "../web/flow.js" with { type: "text" };
+import { library } from "../web/flow_text.js";
 import { firstIndices, type LabelledImages } from "./data/dataset.ts";
 import { rowsOf } from "./data/images.ts";
 import { loadDataset } from "./data/load_dataset.ts";

@@ -2,9 +2,7 @@ import { deflateSync } from "npm:fflate@0.8.3";
 import { base64 } from "../viz/image/base64.ts";
 import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
 import { type DigitsParts, packedDigits } from "./digits_parts.ts";
-import body from "./page/body.html" with { type: "text" };
-import style from "./page/page.css" with { type: "text" };
-import program from "./page.js" with { type: "text" };
+import { body, program, style } from "./page.js";
 
 /** What the page needs besides its program. */
 export interface PlaygroundParts {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import settings from "../deno.json" with { type: "json" };
-import { bundles } from "../tools/bundle.ts";
+import { browserPrograms, generated } from "../tools/bundle.ts";
 import { circles, filesBelow, type Import, importsFrom, reachedFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
@@ -36,7 +36,7 @@ const under = async (folders: readonly string[], type: RegExp) =>
 const entries = [
   ...Object.values(settings.exports).map((path) => path.slice(2)),
   ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
-  ...Object.values(bundles).map(({ entry }) => entry),
+  ...Object.values(browserPrograms),
   "experiments/data/read_ahead_worker.ts",
   "experiments/training/pair_worker.ts",
   "experiments/study/launch/cell_worker.ts",
@@ -96,10 +96,9 @@ testNeeding(
   async () => {
     const unreached = await unreachedFrom(
       [...entries, ...await under(["notebooks"], /\.ipynb$/)],
-      await under(product, /\.(ts|js|wgsl|css)$/),
+      await under(product, /\.(ts|js)$/),
     );
-    const built = Object.values(bundles).map(({ out }): string => out);
-    assert.deepEqual(unreached.filter((path) => !built.includes(path)), []);
+    assert.deepEqual(unreached.filter((path) => !(path in generated)), []);
   },
 );
 
@@ -128,7 +127,7 @@ async function unreachedFrom(programs: readonly string[], files: readonly string
 }
 
 testNeeding({ read: true }, `no file is longer than ${maxLines} lines`, async () => {
-  const sources = await under([...product, "tests", "tools"], /\.(ts|wgsl|css|py)$/);
+  const sources = await under([...product, "tests", "tools"], /\.(ts|css|py)$/);
   const lengths = await Promise.all(sources.map(async (path) => {
     const lines = (await textOf(path)).trimEnd().split("\n").length;
     return { path, lines };
@@ -153,6 +152,13 @@ testNeeding(
     }
   },
 );
+
+testNeeding({ read: true }, "no module imports a text, which JSR refuses", async () => {
+  for (const path of ["mod.ts", ...await under(product, /\.[jt]s$/)]) {
+    if (path in generated) continue;
+    assert.doesNotMatch(await textOf(path), /\bwith:? \{ type: "(?!json")/, path);
+  }
+});
 
 testNeeding(
   { read: true },

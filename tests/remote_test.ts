@@ -168,11 +168,7 @@ testNeeding(
     }).output();
     const said = new TextDecoder().decode(stderr);
     assert.ok(success, said);
-    // Reports import the library from a `blob:` address, which cannot be rewritten.
-    const warnings = Array.from(said.matchAll(/^warning\[([\w-]+)\].*\n --> .*?(\w+\/\w+\.\w+):/gm));
-    assert.deepEqual(warnings.map(([, name, file]) => `${name} in ${file}`), [
-      "unanalyzable-dynamic-import in report/page.js",
-    ]);
+    assert.doesNotMatch(said, /warning\[/);
     const root = new URL("..", import.meta.url).href;
     const packed = Array.from(
       said.matchAll(/^ +(file:.*) \([\d.]+\w+\)$/gm),

@@ -1,34 +1,85 @@
 /**
- * Builds the programs for browsers. They are in the repository, so pages and reports need no compiler. A test builds
- * them again and compares.
+ * Builds the programs for browsers, and the modules that hold texts: JSR, Node and bundlers cannot import a text. They
+ * are in the repository, so pages, reports and importers need no compiler. A test builds them again and compares.
  *
- * `deno task build:web` makes `web/flow.js`, the library as one ES module. `deno task build:page` makes
- * `viz/report/page.js`, the program of reports, and `playground/page.js`, that of the playground.
+ * `deno task build:web` makes `web/flow.js`, the library as one ES module, and its text as a module. `deno task
+ * build:page` makes the texts of reports and of the playground.
  */
+
+import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 
 const root = new URL("../", import.meta.url);
 
-/** The programs by name, each with the task that builds it. */
-export const bundles = {
-  web: { entry: "web/mod.ts", out: "web/flow.js", format: "esm", task: "build:web" },
-  page: { entry: "viz/report/page/main.ts", out: "viz/report/page.js", format: "iife", task: "build:page" },
-  playground: {
-    entry: "playground/page/main.ts",
-    out: "playground/page.js",
-    format: "iife",
-    task: "build:page",
-  },
+/** A generated file: the task that builds it, and its text. */
+interface Generated {
+  readonly task: "build:web" | "build:page";
+  make(): Promise<string>;
+}
+
+/** The modules that programs for browsers start with. */
+export const browserPrograms = {
+  web: "web/mod.ts",
+  report: "viz/report/page/main.ts",
+  playground: "playground/page/main.ts",
 } as const;
 
-/** Name of a program. */
-type BundleName = keyof typeof bundles;
+/** The generated files by path; later ones may hold the text of earlier ones. */
+export const generated: Readonly<Record<string, Generated>> = {
+  "web/flow.js": {
+    task: "build:web",
+    async make() {
+      const entry = browserPrograms.web;
+      return `// Built from ${entry} by \`deno task build:web\`; do not edit.\n${await bundle(
+        entry,
+        "esm",
+      )}\n`;
+    },
+  },
+  "web/flow_text.js": {
+    task: "build:web",
+    make: async () => textModule("build:web", { library: await read("web/flow.js") }),
+  },
+  "viz/report/page.js": {
+    task: "build:page",
+    async make() {
+      const styles = ["page", "quality", "flow", "live_and_print"];
+      const [figureStyle, ...others] = await Promise.all(
+        styles.map((name) => read(`viz/report/style/${name}.css`)),
+      );
+      const program = await bundle(browserPrograms.report, "iife");
+      return textModule("build:page", { program, figureStyle, style: [figureStyle, ...others].join("") });
+    },
+  },
+  "viz/report/plotly.js": {
+    task: "build:page",
+    make: () => Promise.resolve(textModule("build:page", { plotly })),
+  },
+  "playground/page.js": {
+    task: "build:page",
+    make: async () =>
+      textModule("build:page", {
+        program: await bundle(browserPrograms.playground, "iife"),
+        style: await read("playground/page/page.css"),
+        body: await read("playground/page/body.html"),
+      }),
+  },
+};
 
-/** The Deno version that built the programs in the repository; other versions may bundle differently. */
+const read = (path: string) => Deno.readTextFile(new URL(path, root));
+
+/** A module that exports texts by their names. */
+function textModule(task: string, texts: Readonly<Record<string, string>>): string {
+  const exports = Object.entries(texts).map(([name, text]) =>
+    `/** @type {string} */\nexport const ${name} = ${JSON.stringify(text)};\n`
+  );
+  return `// Built by \`deno task ${task}\`; do not edit.\n${exports.join("")}`;
+}
+
+/** The Deno version that built the files in the repository; other versions may bundle differently. */
 export const builtWith = "2.9.6";
 
 /** Bundles a program and everything it imports, minified. */
-export async function bundle(name: BundleName): Promise<string> {
-  const { entry, format, task } = bundles[name];
+async function bundle(entry: string, format: "esm" | "iife"): Promise<string> {
   const flags = ["--quiet", "--lock=tests/deno.lock", "--platform=browser", "--minify", `--format=${format}`];
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bundle", ...flags, entry],
@@ -37,18 +88,11 @@ export async function bundle(name: BundleName): Promise<string> {
   }).output();
   if (!success) throw new Error(`Cannot bundle ${entry}: ${new TextDecoder().decode(stderr)}`);
   // The minified program has line breaks only in template strings, where \n means the same.
-  const text = new TextDecoder().decode(stdout).trim().replaceAll("\n", "\\n");
-  return `// Built from ${entry} by \`deno task ${task}\`; do not edit.\n${text}\n`;
+  return new TextDecoder().decode(stdout).trim().replaceAll("\n", "\\n");
 }
 
 if (import.meta.main) {
-  for (const name of Deno.args) {
-    if (!Object.hasOwn(bundles, name)) {
-      throw new Error(`Cannot build ${name} (expected ${Object.keys(bundles).join(", ")})`);
-    }
-    await Deno.writeTextFile(
-      new URL(bundles[name as BundleName].out, root),
-      await bundle(name as BundleName),
-    );
+  for (const [path, { task, make }] of Object.entries(generated)) {
+    if (Deno.args.includes(task)) await Deno.writeTextFile(new URL(path, root), await make());
   }
 }

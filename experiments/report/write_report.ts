@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import library from "../../web/flow.js" with { type: "text" };
+import { library } from "../../web/flow_text.js";
 import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
 import { qualityNoteOf } from "../evaluation/evaluation_table.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";

@@ -3,7 +3,7 @@ import type { Dims, NumberArray } from "../devices/device.ts";
 import { reshape } from "./layout/movement.ts";
 import { sum } from "./reduce/reduce.ts";
 import type { Tensor } from "../core/tensor.ts";
-import nanWgsl from "./elementwise/nan.wgsl" with { type: "text" };
+import { nanWgsl } from "./elementwise/shared_wgsl.ts";
 import { square } from "./elementwise/unary.ts";
 
 /** Scale that limits the norm of a gradient with squared norm `norm` to `clip`, as in PyTorch; 0 means no limit. */

@@ -12,7 +12,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { base64 } from "../../viz/image/base64.ts";
-import library from "../../web/flow.js" with { type: "text" };
+import { library } from "../../web/flow_text.js";
 import type * as web from "../../web/mod.ts";
 import { chromium, launch, type Page } from "../browser.ts";
 

@@ -1,5 +1,4 @@
 import { deflateSync } from "npm:fflate@0.8.3";
-import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 import type { LegendEntry } from "../figure/figure_row.ts";
 import type { PlotlyFigure } from "../figure/plotly_figure.ts";
 import { checkReport } from "./check_report.ts";
@@ -16,17 +15,12 @@ import {
 } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
 import { packed } from "./packing.ts";
-import page from "./page.js" with { type: "text" };
+import { figureStyle, program, style } from "./page.js";
 import { judgesOf, pageData } from "./page_data.ts";
+import { plotly } from "./plotly.js";
 import { qualitySection, solversSection } from "./quality_section.ts";
 import type { ReportData } from "./report_data.ts";
 import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
-import flowStyle from "./style/flow.css" with { type: "text" };
-import liveStyle from "./style/live_and_print.css" with { type: "text" };
-import pageStyle from "./style/page.css" with { type: "text" };
-import qualityStyle from "./style/quality.css" with { type: "text" };
-
-const style = [pageStyle, qualityStyle, flowStyle, liveStyle].join("");
 
 /**
  * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.
@@ -62,7 +56,7 @@ ${settingsSection(data)}
 ${deflatedProgram("plotly", plotly)}
 ${deflated("data", packed(pageData(data)))}
 ${liveScripts(data)}
-<script>${inScript(page)}</script>`,
+<script>${inScript(program)}</script>`,
   );
 }
 
@@ -178,7 +172,7 @@ draw().then(() => { root.dataset.ready = "true"; });`;
 export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
   return htmlFile(
     title,
-    pageStyle,
+    figureStyle,
     markup`<header><h1>${title}</h1></header>
 <main>
 ${paragraphs(passages)}

@@ -1,4 +1,4 @@
-import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
+import { nanWgsl } from "../elementwise/shared_wgsl.ts";
 import { repeatLines, vectorOf } from "../matmul/product.ts";
 
 /**

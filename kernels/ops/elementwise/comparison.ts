@@ -3,7 +3,7 @@ import { defineOp, type Op } from "../../op.ts";
 import { zeros } from "../layout/fill.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { binaryKernel, defineBinary, operands, scalarBeside, ternaryKernel } from "./broadcast.ts";
-import nanWgsl from "./nan.wgsl" with { type: "text" };
+import { nanWgsl } from "./shared_wgsl.ts";
 import { withDevice } from "../../core/context.ts";
 import { isCount, maxU32 } from "../../core/checks.ts";
 

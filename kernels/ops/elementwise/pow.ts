@@ -3,7 +3,7 @@ import { Transcendental } from "../../devices/cpu/elementwise_functions.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { zeros } from "../layout/fill.ts";
 import { multiply } from "./binary.ts";
-import nanWgsl from "./nan.wgsl" with { type: "text" };
+import { nanWgsl } from "./shared_wgsl.ts";
 import { sqrt, square } from "./unary.ts";
 
 const power: Op<"x[S...] -> y[S...]", { exponent: "f32" }> = defineOp({

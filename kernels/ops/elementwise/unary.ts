@@ -6,8 +6,7 @@ import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { add, divide, multiply, negate, subtract } from "./binary.ts";
 import { geluOf, geluSlope } from "./gelu.ts";
 import { zeros } from "../layout/fill.ts";
-import nanWgsl from "./nan.wgsl" with { type: "text" };
-import erfWgsl from "./erf.wgsl" with { type: "text" };
+import { erfWgsl, nanWgsl } from "./shared_wgsl.ts";
 
 /**
  * sin(x + quarters pi / 2). The sine of hardware may be off by 5e-4, and is arbitrary for large x. Subtracting pi / 2

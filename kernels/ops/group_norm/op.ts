@@ -4,7 +4,7 @@ import { isCount, refuseOthers } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { sum } from "../reduce/reduce.ts";
-import erfWgsl from "../elementwise/erf.wgsl" with { type: "text" };
+import { erfWgsl } from "../elementwise/shared_wgsl.ts";
 import { geluOf, geluSlope } from "../elementwise/gelu.ts";
 import { forwardWgsl, forwardWorkgroupWgsl, gradientWgsl, gradientWorkgroupWgsl } from "./wgsl.ts";
 import { summingKernels, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";

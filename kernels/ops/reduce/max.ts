@@ -2,7 +2,7 @@ import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { axisOf, ShapeError, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
+import { nanWgsl } from "../elementwise/shared_wgsl.ts";
 import { reshape } from "../layout/movement.ts";
 import { overAxes, runLength } from "./reduce.ts";
 

@@ -1,5 +1,5 @@
 import type { NumberArray } from "../../devices/device.ts";
-import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
+import { nanWgsl } from "../elementwise/shared_wgsl.ts";
 import { defineOp, type Op } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { multiply, negate, subtract } from "../elementwise/binary.ts";

@@ -1,6 +1,6 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
-import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
+import { nanWgsl } from "../elementwise/shared_wgsl.ts";
 import { zeros } from "../layout/fill.ts";
 
 /** Whether b > a, with NaN above all numbers, so that a window with NaN has NaN as its maximum. */

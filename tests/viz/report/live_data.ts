@@ -20,7 +20,7 @@ import {
   toPixels,
 } from "../../../models/mod.ts";
 import type { LiveNetwork, ReportRun } from "../../../viz/report/mod.ts";
-import library from "../../../web/flow.js" with { type: "text" };
+import { library } from "../../../web/flow_text.js";
 import { run, size } from "./made_up.ts";
 
 export { library };

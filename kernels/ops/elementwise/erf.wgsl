@@ -1,8 +1,0 @@
-// Phi(x) = (1 + erf(x / sqrt 2)) / 2 to 1e-7: for x <= 0, Phi(x) = p(s) exp(-x^2 / 2) / 2 with s = 1 / (1 + 0.3275911 |x| / sqrt 2).
-// Source: Abramowitz and Stegun 1964, 7.1.26
-fn normalCdf(x: f32) -> f32 {
-  let s = 1.0 / (1.0 + 0.23164189 * abs(x));
-  let p = s * (0.254829592 + s * (-0.284496736 + s * (1.421413741 + s * (-1.453152027 + s * 1.061405429))));
-  let tail = 0.5 * p * exp(-0.5 * x * x);
-  return select(tail, 1.0 - tail, x > 0.0);
-}
