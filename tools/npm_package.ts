@@ -2,18 +2,18 @@
  * Builds the npm package of the library, for Node, Bun, bundlers and CDNs: `deno task build:npm [FOLDER]` writes
  * `flow-matching-VERSION.tgz` there, by default into `.cache/npm/`.
  *
- * `deno pack` does most of it. Imports of text and of WebAssembly, which Node and bundlers lack, become modules here.
+ * `deno pack` does most of it. Imports of WebAssembly, which Node and bundlers lack, become modules here, and the package
+ * gets a README of its own.
  */
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
-import "npm:@resvg/resvg-wasm@2.6.2"; // imported, so that Deno has the files of both packages
-import "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
+import "npm:@resvg/resvg-wasm@2.6.2"; // imported, so that Deno has its files
 import configuration from "../deno.json" with { type: "json" };
 
 const root = new URL("../", import.meta.url);
 
-/** An import of text or of WebAssembly, in a source and as `deno pack` writes it. */
-const special = /^import (source )?(\w+) from "([^"]+)"(?: with \{ type: "text" \})?;$/gm;
+/** An import of WebAssembly, in a source and as `deno pack` writes it. */
+const wasmImport = /^import source (\w+) from "([^"]+)";$/m;
 
 async function run(program: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(program, { args, cwd: root, env: { NO_COLOR: "1" } })
@@ -23,34 +23,19 @@ async function run(program: string, ...args: string[]): Promise<void> {
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
 
-/** A module that exports a text, or bytes. */
-function asModule(content: string | Uint8Array): string {
-  if (typeof content === "string") return `export default ${JSON.stringify(content)};\n`;
-  return `export default Uint8Array.from(atob("${content.toBase64()}"), (letter) => letter.charCodeAt(0));\n`;
-}
-
-/** Replaces a packed module's imports of text and WebAssembly by imports of modules; returns what it replaced. */
-async function replaceImports(folder: string, source: string): Promise<string[]> {
-  const text = await Deno.readTextFile(new URL(source, root));
-  const found = [...text.matchAll(special)].filter(([line, isSource]) => isSource || line.includes(" with "));
-  const packed = join(folder, source.replace(/\.ts$/, ".js"));
-  let code = found.length > 0 ? await Deno.readTextFile(packed) : "";
-  const replaced: string[] = [];
-  for (const [, , name, specifier] of found) {
-    const isLocal = specifier.startsWith(".");
-    const address = isLocal ? new URL(specifier, new URL(source, root)).href : import.meta.resolve(specifier);
-    const bytes = await Deno.readFile(new URL(address));
-    const content = specifier.endsWith(".wasm") ? bytes : new TextDecoder().decode(bytes);
-    const file = isLocal ? specifier : `./${posix.basename(specifier)}`;
-    const written = join(dirname(packed), `${file}.js`);
-    await Deno.writeTextFile(written, asModule(content));
-    const statement = new RegExp(`^import (source )?${name} from "[^"]+"( with \\{[^}]*\\})?;`, "m");
-    if (!statement.test(code)) throw new Error(`Cannot build the package: ${packed} does not import ${name}`);
-    code = code.replace(statement, `import ${name} from "${file}.js";`);
-    if (isLocal) replaced.push(join(dirname(packed), specifier));
-  }
-  if (found.length > 0) await Deno.writeTextFile(packed, code);
-  return replaced;
+/** Replaces a module's import of WebAssembly, if it has one, by that of a module that compiles the bytes. */
+async function replaceWasm(content: string, path: string): Promise<void> {
+  const packed = join(content, path);
+  const code = await Deno.readTextFile(packed);
+  if (!wasmImport.test(code)) return;
+  const [, name, specifier] = wasmImport.exec(await Deno.readTextFile(new URL(path, root)))!;
+  const bytes = await Deno.readFile(new URL(import.meta.resolve(specifier)));
+  const file = `./${posix.basename(specifier)}.js`;
+  await Deno.writeTextFile(
+    join(dirname(packed), file),
+    `export default Uint8Array.from(atob("${bytes.toBase64()}"), (letter) => letter.charCodeAt(0));\n`,
+  );
+  await Deno.writeTextFile(packed, code.replace(wasmImport, `import ${name} from "${file}";`));
 }
 
 /** Paths of the modules below a folder, relative to it. */
@@ -62,6 +47,12 @@ async function* modulesBelow(folder: string, below = ""): AsyncGenerator<string>
   }
 }
 
+/** The package's own README, under the name in `deno.json`. */
+async function readme(): Promise<string> {
+  const text = await Deno.readTextFile(new URL("npm_readme.md", import.meta.url));
+  return text.replaceAll("@flow/matching", configuration.name);
+}
+
 /** Builds the package in a folder and returns the path of its file. */
 export async function buildPackage(folder: string): Promise<string> {
   const work = await Deno.makeTempDir({ prefix: "flow-npm-" });
@@ -70,18 +61,10 @@ export async function buildPackage(folder: string): Promise<string> {
     await run(Deno.execPath(), "pack", "--quiet", "--allow-dirty", "--no-source-maps", "--output", raw);
     await run("tar", "-xzf", raw, "-C", work);
     const content = join(work, "package");
-    const replaced = new Set<string>();
-    for (const path of await Array.fromAsync(modulesBelow(content))) {
-      const source = path.replace(/\.js$/, ".ts");
-      const exists = await Deno.stat(new URL(source, root)).then(() => true, () => false);
-      for (const file of await replaceImports(content, exists ? source : path)) replaced.add(file);
-    }
-    for (const file of replaced) await Deno.remove(file);
+    for (const path of await Array.fromAsync(modulesBelow(content))) await replaceWasm(content, path);
+    await Deno.writeTextFile(join(content, "README.md"), await readme());
     const manifest = JSON.parse(await Deno.readTextFile(join(content, "package.json")));
-    const { "plotly.js-basic-dist-min": _, ...dependencies } = manifest.dependencies as Record<
-      string,
-      string
-    >;
+    const dependencies = manifest.dependencies as Record<string, string>;
     await Deno.writeTextFile(
       join(content, "package.json"),
       JSON.stringify(

@@ -2,11 +2,12 @@
 /** The npm package, as Node, Bun and a page built by Vite use it. */
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import configuration from "../../deno.json" with { type: "json" };
 import * as library from "../../mod.ts";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
-import { buildPackage } from "../../tools/npm_package.ts";
 import { testInBrowser } from "../browser.ts";
 import { granted, testUnless } from "../permissions.ts";
 import { engines } from "./engines.ts";
@@ -26,13 +27,30 @@ async function output(folder: string, ...[program, ...args]: readonly string[]):
   return new TextDecoder().decode(stdout);
 }
 
+/** Runs `deno task build:npm` with a PATH that leads to tar and its gzip alone, as where denow has installed Deno. */
+async function buildWithoutDenoOnPath(folder: string): Promise<void> {
+  const bin = join(folder, "bin");
+  await Deno.mkdir(bin);
+  for (const name of ["tar", "gzip"]) {
+    const [place] = ["/usr/bin", "/bin"].filter((place) => existsSync(join(place, name)));
+    await Deno.symlink(join(place, name), join(bin, name));
+  }
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "-q", "build:npm", folder],
+    cwd: new URL("../../", import.meta.url),
+    env: { PATH: bin },
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
 let installing: Promise<string> | undefined;
 
 /** A folder with the packed library installed, beside the function that uses it; made once. */
 async function install(): Promise<string> {
   assert.ok(!("reason" in found));
   const folder = await Deno.makeTempDir({ prefix: "flow-" });
-  const file = await buildPackage(folder);
+  await buildWithoutDenoOnPath(folder);
+  const file = join(folder, `flow-matching-${configuration.version}.tgz`);
   const cache = fileURLToPath(new URL("../../.cache/npm-cache", import.meta.url));
   await Deno.writeTextFile(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
   await output(
@@ -81,6 +99,23 @@ testUnless(
         assert.match(description, /^2 threads, WebAssembly SIMD/, name);
         assert.equal(drawn, 4 * 3 * 2, name);
         assert.deepEqual(result, await expected(description.includes("fused")), `${name}: ${description}`);
+      }
+    }),
+);
+
+testUnless(
+  reason,
+  "the package's README is its own, and its examples run in Node as they stand",
+  () =>
+    withInstalled(async (folder) => {
+      assert.ok(!("reason" in found));
+      const readme = await Deno.readTextFile(join(folder, "node_modules/@flow/matching/README.md"));
+      assert.match(readme, /^# @flow\/matching\n[^]*\nnpm install @flow\/matching\n/);
+      const examples = Array.from(readme.matchAll(/^```js\n(.*?)^```$/gms), ([, code]) => code);
+      assert.equal(examples.length, 3);
+      for (const code of examples) {
+        await Deno.writeTextFile(join(folder, "example.mjs"), `${code}\nprocess.exit();\n`);
+        await output(folder, ...found.run["Node 24"], "example.mjs");
       }
     }),
 );
