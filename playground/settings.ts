@@ -180,19 +180,16 @@ export function settingsOf(address: string): ParsedAddress {
 export function possibleSettings(
   given: PlaygroundSettings,
 ): { readonly settings: PlaygroundSettings; readonly problem?: string } {
-  if (given.objective === "one_step" && (given.path !== "linear" || given.prediction !== "velocity")) {
-    return {
-      settings: { ...given, path: "linear", prediction: "velocity" },
-      problem: "the whole step is learned on the straight path, as a velocity (path and output were changed)",
-    };
-  }
-  if (given.objective === "one_step" && given.pairs === "nearest") {
-    return {
-      settings: { ...given, pairs: "random" },
-      problem: "the whole step is learned from random pairs (pairs were changed)",
-    };
-  }
-  return { settings: given };
+  if (given.objective !== "one_step") return { settings: given };
+  const settings = { ...given, path: "linear", prediction: "velocity", pairs: "random" } as const;
+  const changed = settingNames.filter((name) => settings[name] !== given[name]);
+  if (changed.length === 0) return { settings };
+  const words = changed.map((name) => rowOf(name).doc.toLowerCase()).join(", ");
+  return {
+    settings,
+    problem:
+      `the whole step is learned on the straight path, as a velocity, from random pairs (changed: ${words})`,
+  };
 }
 
 /** The part of an address after `#`: all settings that differ from their defaults. */

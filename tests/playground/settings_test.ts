@@ -10,9 +10,9 @@ import {
 import { drawnText, strokesOf } from "../../playground/strokes.ts";
 
 Deno.test("settingsOf() reads what addressOf() writes, and leaves out defaults", () => {
-  const given: PlaygroundSettings = { ...defaults, data: "spiral", seed: 7, rate: 0.005, t: 0.25, moves: 1 };
+  const given: PlaygroundSettings = { ...defaults, data: "spiral", seed: 7, rate: 0.005, t: 0, moves: 1 };
   const address = addressOf(given);
-  assert.equal(address, "#data=spiral&rate=0.005&seed=7&moves=1&t=0.25");
+  assert.equal(address, "#data=spiral&rate=0.005&seed=7&moves=1&t=0");
   assert.deepEqual(settingsOf(`http://127.0.0.1:8000/${address}`), { settings: given, problems: [] });
   assert.deepEqual(settingsOf(""), { settings: defaults, problems: [] });
 });
@@ -37,11 +37,21 @@ Deno.test("settingsOf() says in one line what an address cannot have, and uses t
 });
 
 Deno.test("settingsOf() changes settings that cannot be trained together, and says so", () => {
-  const { settings, problems } = settingsOf("#objective=one_step&path=cosine&prediction=noise");
-  assert.equal(settings.path, "linear");
-  assert.equal(settings.prediction, "velocity");
-  assert.match(problems[0], /^the whole step is learned on the straight path/);
-  assert.equal(settingsOf("#objective=one_step&pairs=nearest").settings.pairs, "random");
+  const address = "#objective=one_step&path=cosine&prediction=noise&pairs=nearest";
+  for (
+    const [part, changed] of [[address, "pairs, path, output"], [
+      "#objective=one_step&pairs=nearest",
+      "pairs",
+    ]]
+  ) {
+    const { settings, problems } = settingsOf(part);
+    assert.deepEqual(settings, { ...defaults, objective: "one_step" });
+    assert.deepEqual(problems, [
+      "the whole step is learned on the straight path, as a velocity, from random pairs " +
+      `(changed: ${changed})`,
+    ]);
+  }
+  assert.deepEqual(settingsOf("#path=cosine&pairs=nearest").problems, []);
 });
 
 Deno.test("needsTraining() is true for what changes the weights, except more steps", () => {
