@@ -79,7 +79,8 @@ export class Engine {
   readonly #networks = new Map<number, EngineNetwork>();
   readonly #judges = new Map<number, SampleJudge>();
 
-  private constructor(readonly library: Library, readonly device: string) {}
+  /** @param device what the library computes on, for readers */
+  constructor(readonly library: Library, readonly device: string) {}
 
   /**
    * Loads the library and opens a device; throws if there is none.
@@ -184,25 +185,26 @@ export class Engine {
     const network = this.#network(run);
     const { normalization } = network;
     const shape = [x.length / sizeOf(network.shape), ...network.shape];
-    const sampler = this.#sampler(network, shape, how, labels);
-    const before = sampler.evaluations;
     const state = library.tensor(library.fromPixels(x, normalization), shape);
     const emit = (snapshot: models.Snapshot) => job.emit(library.snapshotToPixels(snapshot, normalization));
-    if ("trajectory" in sampler) {
-      for await (const snapshot of sampler.trajectory(state, { first, ahead: 1 })) {
-        emit(snapshot);
-        await job.turn();
+    return await this.#withSampler(network, shape, how, labels, async (sampler) => {
+      if ("trajectory" in sampler) {
+        const before = sampler.evaluations;
+        for await (const snapshot of sampler.trajectory(state, { first, ahead: 1 })) {
+          emit(snapshot);
+          await job.turn();
+        }
+        return { evaluations: sampler.evaluations - before };
       }
-      return { evaluations: sampler.evaluations - before };
-    }
-    const snapshots = stepTimes(how).slice(first);
-    const solved = await sampler.solve(state, {
-      from: snapshots[0],
-      snapshots,
-      onProgress: () => job.turn(),
+      const snapshots = stepTimes(how).slice(first);
+      const solved = await sampler.solve(state, {
+        from: snapshots[0],
+        snapshots,
+        onProgress: () => job.turn(),
+      });
+      for (const snapshot of solved.snapshots) emit(snapshot);
+      return { evaluations: solved.evaluations, tried: solved.steps };
     });
-    for (const snapshot of solved.snapshots) emit(snapshot);
-    return { evaluations: solved.evaluations, tried: solved.steps };
   }
 
   /**
@@ -254,25 +256,33 @@ export class Engine {
     return this.#networks.get(run)!;
   }
 
-  /** A sampler for a batch of this size and kind; class and guidance are tensors, so one recording serves all values. */
-  #sampler(
+  /**
+   * Uses a sampler for a batch of this size and kind; class and guidance are tensors, so one recording serves all values.
+   * While in use it is not among those that are kept: a draw in front would change what one behind is conditioned on.
+   */
+  async #withSampler<Result>(
     network: EngineNetwork,
     shape: readonly number[],
     how: Steps,
     labels: readonly number[] | undefined,
-  ): AnySampler {
+    use: (sampler: AnySampler) => Promise<Result>,
+  ): Promise<Result> {
     const { samplers } = network;
     const { solver, steps, times, tolerance, guidance = 1 } = how;
     const kind = conditioningOf(labels !== undefined, guidance);
     const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}` +
       (kind === "autoguided" ? ` ${guidance}` : "");
     const known = samplers.get(key) ?? this.#newSampler(network, shape, how, kind);
-    samplers.delete(key); // moves it to the end, as most recently used
-    samplers.set(key, known);
-    if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
+    samplers.delete(key);
     if (labels) known.condition?.write(Uint32Array.from(labels));
     known.scale?.write(Float32Array.of(guidance));
-    return known.sampler;
+    try {
+      return await use(known.sampler);
+    } finally {
+      samplers.delete(key);
+      samplers.set(key, known); // at the end, as most recently used
+      if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
+    }
   }
 
   #newSampler(
