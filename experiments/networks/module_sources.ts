@@ -43,9 +43,13 @@ export function readSources(path: string): ModuleSources {
     files[name] = ""; // files may import each other
     let text: string;
     try {
+      const { isFile, isDirectory } = Deno.statSync(file);
+      if (!isFile) {
+        throw refuse(`${by}it is ${isDirectory ? "a folder" : "a pipe or a device"} (expected a file)`);
+      }
       text = Deno.readTextFileSync(file);
     } catch (error) {
-      throw refuse(by + reasonOf(error));
+      throw error instanceof ConfigError ? error : refuse(by + reasonOf(error));
     }
     files[name] = text.replace(importing, (all, start: string, quote: string, specifier: string) => {
       if (!/^(?:\.{0,2}\/|file:)/.test(specifier)) return all; // a package, for example

@@ -2,6 +2,8 @@ import { dirname, join } from "node:path";
 import { UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
 import type { NetworkMaker, OptionValue } from "../../models/mod.ts";
+import { say } from "../program/output.ts";
+import { describeError, isRunning } from "../program/task.ts";
 import { readIfThere } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { teacherInfo } from "../run/teacher.ts";
@@ -17,6 +19,9 @@ import {
 } from "./module_sources.ts";
 import { isNamed, markNamed } from "./named_networks.ts";
 import { chosenOptions, type OptionRows, optionRows } from "./network_options.ts";
+
+/** What a module must not do. */
+export const exited = "its module called Deno.exit() (expected it to return)";
 
 /** A custom network: what its module exports. */
 export interface OwnNetwork {
@@ -127,6 +132,7 @@ async function load(sources: ModuleSources, file: string): Promise<OwnNetwork> {
   const digest = await sourcesDigest(sources);
   const known = loaded.get(digest);
   if (known) return { ...known, file };
+  watchPrograms(file);
   const exports = await runSources(sources).catch((error) => {
     throw moduleError(file, "", error);
   });
@@ -143,9 +149,43 @@ async function load(sources: ModuleSources, file: string): Promise<OwnNetwork> {
         "makes it)",
     );
   }
-  const network = { file, sources, digest, make: make as NetworkMaker, rows: optionRows(options, file) };
+  const network = { file, sources, digest, make: make as NetworkMaker, rows: rowsOf(options, file) };
   loaded.set(digest, network);
   return network;
+}
+
+function rowsOf(options: unknown, file: string): OptionRows {
+  try {
+    return optionRows(options, file);
+  } catch (error) {
+    throw moduleError(file, "its options: ", error); // a getter, for example, runs the module's code
+  }
+}
+
+let watched = false;
+
+/** Ends a task with one line if a module throws or exits outside of its calls, in a timer for example. */
+function watchPrograms(file: string): void {
+  if (watched || !isRunning) return;
+  watched = true;
+  let ended = false;
+  const end = (error: Error) => {
+    if (!ended && isRunning) say(`\n${describeError(error)}`);
+    ended = true;
+  };
+  const onError = (event: Event, error: unknown) => {
+    if (!(error instanceof Error && withFileNames(error.stack ?? "") !== error.stack)) return; // it is ours
+    event.preventDefault();
+    end(moduleError(file, "", error));
+    Deno.exit(1);
+  };
+  addEventListener("error", (event) => onError(event, event.error));
+  addEventListener("unhandledrejection", (event) => onError(event, event.reason));
+  addEventListener("unload", () => {
+    if (!isRunning) return;
+    end(new ConfigError(`Cannot use ${file}: ${exited}`));
+    Deno.exitCode = 1;
+  });
 }
 
 /** An error of a network's program as one line: what happened, and where in its files. */

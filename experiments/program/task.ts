@@ -97,9 +97,14 @@ export function task<Table extends Rows, Config = Values<Table>>(
   return new Task(declaration);
 }
 
+/** Whether a task is running as a program, and the program must not end. */
+export let isRunning = false;
+
 /** Runs a task as a program: `if (import.meta.main) await main(sampleTask)`. */
 export async function main(task: { run(argv: readonly string[]): Promise<number> }): Promise<void> {
+  isRunning = true;
   const code = await task.run(Deno.args);
+  isRunning = false;
   if (code !== 0) Deno.exit(code);
 }
 
@@ -136,7 +141,10 @@ export function stopSignal(onStop: (signal: Deno.Signal) => void): Stop {
     .map((signal) => {
       const listener = () => {
         exitCode = exitCodes[signal]!;
-        if (stop.signal.aborted) Deno.exit(exitCode);
+        if (stop.signal.aborted) {
+          isRunning = false;
+          Deno.exit(exitCode);
+        }
         stop.abort();
         onStop(signal);
       };

@@ -268,6 +268,10 @@ const step = defineOp({
     mlp({ options: "{ batchSize: 5 }" }),
     "its option batchSize has the flag --batch-size of the task",
   ],
+  "has an option that throws": [
+    mlp({ options: "{ get hidden() { throw new Error('boo'); } }" }),
+    "its options: Error: boo (bad.ts:",
+  ],
   "has an option that every network gets": [
     mlp({ options: "{ shape: 5 }" }),
     "its option shape has no free name",
