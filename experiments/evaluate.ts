@@ -2,7 +2,12 @@ import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { isFile } from "./draw/load_network.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
-import { recordEvaluation, writeEvaluation } from "./evaluation/evaluation.ts";
+import {
+  type Evaluation,
+  recordEvaluation,
+  withEarlierFigures,
+  writeEvaluation,
+} from "./evaluation/evaluation.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
 import {
   type EvaluatedNetwork,
@@ -134,6 +139,10 @@ function resolve(
   return { ...config, runs };
 }
 
+function printEvaluation(evaluation: Evaluation): void {
+  print(`${aboutEvaluation(evaluation)}\n${evaluationTable(evaluation)}`);
+}
+
 /** Measures networks, one after another. */
 export const evaluateTask = task({
   name: "evaluate",
@@ -183,13 +192,13 @@ export const evaluateTask = task({
         comparing?.clear();
         training?.clear();
       });
-      if (found) print(`${aboutEvaluation(found.evaluation)}\n${evaluationTable(found.evaluation)}`);
       return found;
     };
     if (words.checkpoint !== null) {
       const found = await measure(
         await networkOfCheckpoint(words.checkpoint, words.data ?? undefined, words),
       );
+      if (found) printEvaluation(found.evaluation);
       if (found && words.out !== null) await writeEvaluation(words.out, found.evaluation);
     }
     const measured: Ordered[] = [];
@@ -200,8 +209,10 @@ export const evaluateTask = task({
         using _ = await lockRun(run);
         const found = await measure(await networkOfRun(run));
         if (!found) break;
-        await recordEvaluation(run, found);
-        measured.push({ label: run, figures: found.evaluation.figures });
+        const evaluation = await withEarlierFigures(run, found.evaluation, say);
+        printEvaluation(evaluation);
+        await recordEvaluation(run, { ...found, evaluation }, found.evaluation.time);
+        measured.push({ label: run, figures: evaluation.figures });
         await writeReport([run], reportPath([run]));
         say(`Done; see ${join(run, runFile.report)}`);
       }

@@ -84,7 +84,7 @@ async function measureAll(
     const evaluations = Math.round(monitor.evaluations - before) + (sampled ? cost.evaluations : 0);
     const seconds = (performance.now() - begun) / 1000 + (sampled ? cost.seconds : 0);
     for (const [key, figure] of Object.entries(found)) {
-      figures[key as FigureKey] = { ...figure, evaluations, seconds };
+      figures[key as FigureKey] = { count: options.count, ...figure, evaluations, seconds };
     }
     rest = { ...rest, ...more };
   }

@@ -17,7 +17,7 @@ import {
   textField,
   time,
 } from "../run/field_checks.ts";
-import { runFile } from "../run/layout.ts";
+import { replacedEvaluationFile, runFile } from "../run/layout.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
 import { currentFigures, type FigureKey, figureKeys, metricOf } from "./figures.ts";
@@ -43,10 +43,16 @@ const figure = fieldsOf({
   low: finiteNumber,
   high: finiteNumber,
   ...cost,
+  /** Number of images that are compared at a time; distances grow as it falls. Absent before version 0.10. */
+  count: ifGiven(count),
   /** The value for real images: training images if the figure compares with test images. */
   real: ifGiven(finiteNumber),
+  /** The same number of real images, which may be fewer. Absent before version 0.10. */
+  realCount: ifGiven(count),
   /** The value for noise. */
   noise: ifGiven(finiteNumber),
+  /** The evaluation that measured it, if not that of the file: its time, and its number of samples. */
+  from: ifGiven(fieldsOf({ time, samples: count })),
 });
 
 const figures: FieldCheck<Readonly<Partial<Record<FigureKey, EvaluationFigure>>>> = {
@@ -165,6 +171,61 @@ export function hasMeasured(
     names.every((name) => asked?.[name] === wanted.asked[name]);
 }
 
+/**
+ * Joins two evaluations of one network, drawn alike: the one with more samples, the first if equal, with the figures
+ * that only the other has, or has from more images.
+ *
+ * @returns undefined if weights, data, a judge, guidance or solver differ
+ */
+export function mergedEvaluation(first: Evaluation, second: Evaluation): Evaluation | undefined {
+  const [base, other] = second.samples.count > first.samples.count ? [second, first] : [first, second];
+  const isSame = base.weights.sha256 === other.weights.sha256 &&
+    base.dataset.digest === other.dataset.digest &&
+    base.asked?.guidance === other.asked?.guidance && base.asked?.words === other.asked?.words &&
+    !other.judges.some(({ name, sha256 }) => base.judges.some((j) => j.name === name && j.sha256 !== sha256));
+  if (!isSame) return undefined;
+  const added = Object.entries(other.figures).flatMap(([key, figure]) => {
+    const known = base.figures[key as FigureKey];
+    if (known && !((figure.count ?? 0) > (known.count ?? Infinity))) return [];
+    return [[key, { from: { time: other.time, samples: other.samples.count }, ...figure }]];
+  });
+  const figures: Evaluation["figures"] = { ...base.figures, ...Object.fromEntries(added) };
+  const course = figures.straightness?.from ? other.course : base.course;
+  return {
+    ...base,
+    judges: judgeNames.flatMap((judge) =>
+      [...base.judges, ...other.judges].find(({ name }) => name === judge) ?? []
+    ),
+    figures,
+    ...course && { course },
+  };
+}
+
+/**
+ * Joins an evaluation with the earlier one of its run. One of the same weights that was drawn otherwise is kept in
+ * another file.
+ *
+ * @param say called with a line about that file, or if the earlier evaluation cannot be read
+ */
+export async function withEarlierFigures(
+  run: string,
+  evaluation: Evaluation,
+  say: (line: string) => void,
+): Promise<Evaluation> {
+  const earlier = await readEvaluation(run).catch((error) => {
+    if (!(error instanceof RunError)) throw error;
+    say(`${error.message} (replaced)`);
+  });
+  if (!earlier) return evaluation;
+  const merged = mergedEvaluation(evaluation, earlier);
+  if (!merged && earlier.weights.sha256 === evaluation.weights.sha256) {
+    const path = join(run, replacedEvaluationFile(earlier.time));
+    await writeJson(path, earlier);
+    say(`The earlier evaluation has other guidance or solver, judges or data; it is kept in ${path}`);
+  }
+  return merged ?? evaluation;
+}
+
 /** Writes an evaluation. @throws {RunError} if the file cannot be written */
 export async function writeEvaluation(path: string, evaluation: Evaluation): Promise<void> {
   await writeJson(path, evaluation);
@@ -180,8 +241,14 @@ export interface Evaluated {
 
 /**
  * Adds an evaluation to a run: its files, and its figures as metrics with intervals. The caller holds the run's lock.
+ *
+ * @param at time of the metrics, in milliseconds since 1970
  */
-export async function recordEvaluation(run: string, { evaluation, judged, live }: Evaluated): Promise<void> {
+export async function recordEvaluation(
+  run: string,
+  { evaluation, judged, live }: Evaluated,
+  at: number = evaluation.time,
+): Promise<void> {
   await writeEvaluation(join(run, runFile.evaluation), evaluation);
   if (judged) await writeJudged(run, judged);
   if (live) await writeLiveJudge(run, live);
@@ -191,6 +258,6 @@ export async function recordEvaluation(run: string, { evaluation, judged, live }
     const metric = metricOf(key);
     return [[metric, figure.value], [`${metric}_low`, figure.low], [`${metric}_high`, figure.high]] as const;
   });
-  const { weights: { step }, time } = evaluation;
-  appendMetrics(join(run, runFile.metrics), { step: step ?? 0, time, ...Object.fromEntries(metrics) });
+  const { weights: { step } } = evaluation;
+  appendMetrics(join(run, runFile.metrics), { step: step ?? 0, time: at, ...Object.fromEntries(metrics) });
 }

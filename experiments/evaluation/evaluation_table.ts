@@ -2,18 +2,20 @@ import { RunError } from "../run/atomic_write.ts";
 import { judgeNames } from "../../models/mod.ts";
 import { className } from "../draw/classes.ts";
 import { say, textTable } from "../program/output.ts";
-import { type Evaluation, readEvaluation } from "./evaluation.ts";
+import { type Evaluation, type EvaluationFigure, readEvaluation } from "./evaluation.ts";
 import { type Ordered, orderInWords } from "./judges_order.ts";
 import { figureKeys, meaningOf, shownFigure, titleOf } from "./figures.ts";
 
 const whole = (value: number) => value.toLocaleString("en");
 
 /** A few lines about the samples and the judges. */
-export function aboutEvaluation({ samples, judges, dataset, device }: Evaluation): string {
+export function aboutEvaluation({ samples, judges, dataset, device, figures }: Evaluation): string {
   const { count, seed, how, seconds, evaluations } = samples;
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
-  if (judges.length === 0) return `${drawn}\nNo judge: figures that need one are left out`;
+  if (judges.length === 0) {
+    return [drawn, "No judge: figures that need one are left out", ...addedInWords(figures)].join("\n");
+  }
   const about = judges.flatMap(({ name, sha256, source, accuracy, classes = [] }) => {
     const seen = classes.map((count, label) => `${className(label, dataset.classNames)}: ${whole(count)}`);
     return [
@@ -23,7 +25,17 @@ export function aboutEvaluation({ samples, judges, dataset, device }: Evaluation
     ];
   });
   const alone = judges.length === 1 ? ["One judge alone: add --judge all for a second judge"] : [];
-  return [drawn, ...about, ...alone].join("\n");
+  return [drawn, ...about, ...alone, ...addedInWords(figures)].join("\n");
+}
+
+/** A line for each other evaluation that figures come from. */
+function addedInWords(figures: Evaluation["figures"]): string[] {
+  const added = figureKeys.flatMap((key) => figures[key]?.from ? [{ key, from: figures[key].from }] : []);
+  return [...Map.groupBy(added, ({ from }) => from.time)].map(([time, group]) => {
+    const date = new Date(time).toISOString().slice(0, 16).replace("T", " ");
+    return `From an evaluation of ${whole(group[0].from.samples)} samples on ${date} UTC: ` +
+      group.map(({ key }) => titleOf(key)).join(", ");
+  });
 }
 
 /** The figures as a table, with intervals, the values of real images and noise, and cost. */
@@ -38,14 +50,21 @@ export function evaluationTable({ figures }: Evaluation): string {
       titleOf(key),
       shown(figure.value),
       `${shown(figure.low)} to ${shown(figure.high)}`,
-      shown(figure.real),
+      shown(figure.real) + fewerInWords(figure),
       shown(figure.noise),
       better === "real" ? "as real" : better,
       whole(figure.evaluations),
       figure.seconds.toFixed(1),
     ]];
   });
-  return textTable([head, ...rows], (column) => column > 0);
+  const table = textTable([head, ...rows], (column) => column > 0);
+  const fewer = Object.values(figures).some((figure) => fewerInWords(figure) !== "");
+  return fewer ? `${table}\nIn brackets: the number of real images, where it is not that of samples` : table;
+}
+
+/** The number of real images in brackets, if it is not that of the samples. */
+function fewerInWords({ real, count, realCount = count }: EvaluationFigure): string {
+  return real === undefined || realCount === undefined || realCount === count ? "" : ` (${whole(realCount)})`;
 }
 
 /** Conditions that evaluations must share to be comparable, by name. */

@@ -49,14 +49,14 @@ export const figureMeanings = {
   frechet_shrunk: {
     title: "Fréchet distance, shrunk",
     doc:
-      "The same distance to the training images, where test images are too few for a cloud: covariances are shrunk towards a round one, the more the fewer images there are",
+      "The same distance to the training images, where test images are too few for a cloud: covariances are shrunk towards a round one, the more the fewer images there are; mean over groups of as many samples as there are test images",
     better: "lower",
     judged: true,
   },
   frechet_pixels: {
     title: "Fréchet distance of pixels",
     doc:
-      "Distance to the training images without a judge, in pixels averaged to 8 x 8 at most, with shrunk covariances; it sees coarse shapes and colours alone",
+      "Distance to the training images without a judge, in pixels averaged to 8 x 8 at most, with shrunk covariances; mean over groups of as many samples as there are test images; it sees coarse shapes and colours alone",
     better: "lower",
   },
   kernel: {

@@ -189,7 +189,7 @@ async function readQuality(run: string, step: number): Promise<Quality | undefin
       const { name, judge } = figuresByKey.get(key)!;
       const { title, doc, better, share, ends } = meaningOf(key);
       const chance = name === "asked_class" && all > 0 ? 1 / all : undefined;
-      const { value, low, high, real, noise, evaluations, seconds } = figure;
+      const { value, low, high, count, real, realCount, noise, evaluations, seconds } = figure;
       return [{
         title,
         ...judge && { judge },
@@ -203,6 +203,7 @@ async function readQuality(run: string, step: number): Promise<Quality | undefin
         ...ends && { ends },
         ...chance !== undefined && { chance },
         ...real != null && { real },
+        ...realCount !== count && realCount !== undefined && { realCount },
         ...noise != null && { noise },
       }];
     }),

@@ -114,6 +114,11 @@ export function isReplacedMetricsFile(name: string): boolean {
   return /^metrics-replaced-\d+\.jsonl$/.test(name);
 }
 
+/** An evaluation of a time (ms since 1970) that another one has replaced. */
+export function replacedEvaluationFile(time: number): string {
+  return `evaluation-replaced-${time}.json`;
+}
+
 /** Machine and code of a session that resumed at a time (ms since 1970). */
 export function resumedEnvironmentFile(time: number): string {
   return `environment-resumed-${time}.json`;

@@ -85,6 +85,7 @@ testTask(
     for (const name of ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"]) {
       await Deno.remove(place.file("data", name));
     }
+    await Deno.remove(place.file("a", "evaluation.json"));
     const server = `http://127.0.0.1:${freePort()}`;
     const once = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
     const { stderr } = await place.succeed("evaluate", `a ${quickly} --mlflow ${server}`, once);
@@ -113,6 +114,32 @@ testTask("runs compare, compare and report warn of incomparable evaluations", as
   assert.ok(compared.endsWith(`\n${warning}\n`), compared);
   await place.succeed("report", "a b --device cpu --no-live --out both.html");
   assert.ok((await Deno.readTextFile(place.file("both.html"))).includes(`<p class="note">${warning}</p>`));
+});
+
+testTask("evaluate keeps what an earlier evaluation of the same weights measured", async (place) => {
+  await makeRun(place);
+  const evaluated = async (flags: string) => {
+    const few = "--course-images 0 --bits-images 0";
+    const end = await place.succeed("evaluate", `a ${oneThread} --solver euler:steps=2 ${few} ${flags}`);
+    return { ...(await readEvaluation(place.file("a")))!, ...end };
+  };
+  const first = await evaluated("--count 180 --judge lenet");
+  assert.match(first.stdout, /\nOne judge alone: add --judge all for a second judge\n/);
+  const second = await evaluated("--count 170 --judge vgg");
+  assert.deepEqual(second.judges.map(({ name }) => name), ["lenet", "vgg"]);
+  assert.deepEqual(second.figures.frechet, first.figures.frechet);
+  assert.deepEqual([second.samples.count, second.figures["vgg/frechet"]!.from!.samples], [180, 170]);
+  assert.match(second.stdout, /\nFrom an evaluation of 170 samples on [-: \d]+ UTC: Recognised \(vgg\), /);
+  const third = await evaluated("--count 180 --judge all");
+  assert.doesNotMatch(third.stdout, /From an evaluation|One judge/);
+
+  const other = await evaluated("--count 170 --judge none --guidance 1");
+  assert.deepEqual([other.judges, other.samples.count], [[], 170]);
+  const kept = (await place.names("a")).find((name) => name.startsWith("evaluation-replaced-"))!;
+  assert.match(other.stderr, new RegExp(`guidance or solver[^\n]*${kept}\n`));
+  assert.equal(JSON.parse(await Deno.readTextFile(place.file("a", kept))).time, third.time);
+  await Deno.writeTextFile(place.file("a", "evaluation.json"), "{");
+  await evaluated("--count 170 --judge none");
 });
 
 testTask("evaluate FILE measures weights outside of a run", async (place) => {

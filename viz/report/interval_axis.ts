@@ -2,8 +2,13 @@ import { type Markup, markup } from "./markup.ts";
 import type { QualityFigure } from "./report_data.ts";
 
 const size = { row: 22, bottom: 16 } as const;
-const inWords = { real: "real images", noise: "noise", chance: "chance" } as const;
 const references = ["real", "noise", "chance"] as const;
+
+/** What a mark stands for, such as `27 real images`. */
+function inWords(name: typeof references[number], { realCount }: QualityFigure): string {
+  if (name !== "real") return name;
+  return realCount === undefined ? "real images" : `${realCount.toLocaleString("en")} real images`;
+}
 
 /**
  * Draws the values of runs with their intervals on one axis from bad to good, with marks for real images, noise and
@@ -34,7 +39,7 @@ export function intervalAxis(
       if (value === undefined) return [];
       const x = place(value, figure);
       return [markup`<line x1="${x}%" x2="${x}%" y1="${y - 9}" y2="${y + 9}" class="reference ${name}">
-<title>${inWords[name]}: ${shown(value)}</title></line>`];
+<title>${inWords(name, figure)}: ${shown(value)}</title></line>`];
     });
     const [x1, x2] = [Math.min(...places), Math.max(...places)];
     return markup`${marks}<line x1="${x1}%" x2="${x2}%" y1="${y}" y2="${y}" stroke="${colour}" class="interval"/>
@@ -46,7 +51,7 @@ export function intervalAxis(
     const values = new Set(
       figures.flatMap(({ figure }) => figure[name] === undefined ? [] : shown(figure[name])),
     );
-    return values.size === 0 ? [] : [`${inWords[name]} ${[...values].join(", ")}`];
+    return values.size === 0 ? [] : [`${inWords(name, figures[0].figure)} ${[...values].join(", ")}`];
   });
   const label = [figures.map(({ figure }) => shown(figure.value)).join(", "), ...marked].join("; ");
   const height = line + size.bottom;

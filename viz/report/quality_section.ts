@@ -157,9 +157,17 @@ function numbersOf(judged: Judged): Markup[] {
   return judged.map(({ name, quality: { figures, overTime } }) => {
     const rows = figures.map((figure) => {
       const shown = shownBy(figure);
-      const { value, low, high, real, noise, cost } = figure;
+      const { value, low, high, real, realCount, noise, cost } = figure;
       const [ofReal, ofNoise] = [real, noise].map((value) => value === undefined ? none : shown(value));
-      return [titleOf(figure), shown(value), `${shown(low)} to ${shown(high)}`, ofReal, ofNoise, cost];
+      const fewer = realCount === undefined ? "" : ` (${realCount.toLocaleString("en")} images)`;
+      return [
+        titleOf(figure),
+        shown(value),
+        `${shown(low)} to ${shown(high)}`,
+        ofReal + fewer,
+        ofNoise,
+        cost,
+      ];
     });
     const numbers = table(["", "value", "95 % interval", "real images", "noise", "cost"], rows);
     return markup`<h3>${name}</h3>${numbers}${overTime && tableOverTime(overTime)}`;

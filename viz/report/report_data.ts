@@ -231,6 +231,8 @@ export interface QualityFigure extends Estimate {
   readonly share?: boolean;
   /** The value for real images. */
   readonly real?: number;
+  /** How many of these there are, if not as many as samples. */
+  readonly realCount?: number;
   /** The value for noise. */
   readonly noise?: number;
   /** The value of guessing. */

@@ -40,7 +40,11 @@ export const accuracyScore: Measurement = {
     for (const { judge } of judged) {
       const right = Math.round(count * await scoreOf(judge, samplesOf(input, labels)));
       const real = await scoreOf(judge, realOf(input));
-      figures[figureKey("accuracy_score", judge.name)] = { ...proportion(right, count), real };
+      figures[figureKey("accuracy_score", judge.name)] = {
+        ...proportion(right, count),
+        real,
+        realCount: input.sets.train.rows,
+      };
     }
     return { figures: figures as Findings["figures"] };
   },

@@ -30,11 +30,12 @@ export const copies: Measurement = {
     let done = 0;
     const onPairs = (more: number) => monitor.compared(done += more, most);
     const found = await memorisation(train, test, samples, { k: neighbours, onPairs });
+    const realCount = rest.length;
     const real = others && await memorisation(train, test, others, { onPairs });
     return {
       figures: {
-        authentic: { ...found.authentic, ...real && { real: real.authentic.value } },
-        copying: { ...found.copying, ...real && { real: real.copying.value } },
+        authentic: { ...found.authentic, ...real && { real: real.authentic.value, realCount } },
+        copying: { ...found.copying, ...real && { real: real.copying.value, realCount } },
       },
       shown: judgedSamples(input, train, found.nearest),
     };

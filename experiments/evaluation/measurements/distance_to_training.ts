@@ -1,4 +1,4 @@
-import { pickPoints, type Points } from "../../../models/mod.ts";
+import { type Estimate, pickPoints, type Points } from "../../../models/mod.ts";
 import { type ImageView, prepareImage } from "../../data/prepare_image.ts";
 import { frechetDistance } from "../../measures/feature_distances.ts";
 import { hasFewTestImages, imagesAt } from "../image_sets.ts";
@@ -14,14 +14,7 @@ const coarse = 8;
 export const shrunkLikeness: Measurement = byEachJudge(async ({ judge, samples, test, noise }, input) => {
   if (!hasFewTestImages(input.subject.data)) return {};
   const { features: train } = await judge.judge(trainingImages(input).values);
-  const distance = ({ features }: typeof samples) => frechetDistance(train, features, { shrunk: true });
-  return {
-    frechet_shrunk: {
-      ...distance(samples),
-      ...test.features.rows > 1 && { real: distance(test).value },
-      noise: distance(noise).value,
-    },
-  };
+  return { frechet_shrunk: comparedInGroups(train, samples.features, test.features, noise.features) };
 });
 
 /** Distance to the training images in coarse pixels, without a judge. */
@@ -31,21 +24,46 @@ export const pixelDistance: Measurement = {
   async measure(input) {
     const { sets: { samples, test, noise }, monitor } = input;
     const { shape } = input.subject.drawable;
-    const train = coarsened(trainingImages(input), shape);
-    const distance = (images: Points) => frechetDistance(train, coarsened(images, shape), { shrunk: true });
-    const found = distance(samples);
+    const [train, ...sets] = [trainingImages(input), samples, test, noise].map((images) => {
+      return coarsened(images, shape);
+    });
     await monitor.advance(0);
-    return {
-      figures: {
-        frechet_pixels: {
-          ...found,
-          ...test.rows > 1 && { real: distance(test).value },
-          noise: distance(noise).value,
-        },
-      },
-    };
+    const [drawn, real, none] = sets;
+    return { figures: { frechet_pixels: comparedInGroups(train, drawn, real, none) } };
   },
 };
+
+/**
+ * Distances to training images of samples, test images and noise. A distance grows as images get fewer, so each is the
+ * mean over groups of as many images as there are test images.
+ */
+function comparedInGroups(train: Points, samples: Points, test: Points, noise: Points) {
+  const hasReal = test.rows > 1;
+  const size = hasReal ? Math.min(samples.rows, test.rows) : samples.rows;
+  const distance = (images: Points) => meanOfGroups(train, images, size);
+  return {
+    ...distance(samples),
+    count: size,
+    ...hasReal && { real: distance(test).value, realCount: size },
+    noise: distance(noise).value,
+  };
+}
+
+/** The mean distance of groups of images, with its interval; the groups are independent. */
+function meanOfGroups(train: Points, images: Points, size: number): Estimate {
+  const groups = Array.from({ length: Math.floor(images.rows / size) }, (_, group) => {
+    const rows = Array.from({ length: size }, (_, n) => group * size + n);
+    return frechetDistance(train, pickPoints(images, rows), { shrunk: true });
+  });
+  const mean = (of: (group: Estimate) => number) =>
+    groups.reduce((sum, group) => sum + of(group), 0) / groups.length;
+  const [value, narrower] = [mean(({ value }) => value), Math.sqrt(groups.length)];
+  return {
+    value,
+    low: value - mean(({ value, low }) => value - low) / narrower,
+    high: value + mean(({ value, high }) => high - value) / narrower,
+  };
+}
 
 /** Images that the network learned from. */
 function trainingImages({ subject: { data, trained } }: MeasurementInput): Points {

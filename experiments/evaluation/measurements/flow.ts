@@ -48,7 +48,7 @@ export const losses: Measurement = {
       counted = done;
     });
     return {
-      figures: { velocity_error: bootstrap(meanLoss(measured), measured.loss) },
+      figures: { velocity_error: { ...bootstrap(meanLoss(measured), measured.loss), count: images.length } },
       lossByTime: binByTime(measured),
     };
   },
@@ -113,11 +113,18 @@ async function straightness(
     });
     await monitor.advance(rows * found.evaluations * runsPerEvaluation(subject, options.guidance));
   }
-  return { figures: { path_ratio: meanEstimate(ratio), straightness: meanEstimate(straight) }, course };
+  const figures = {
+    path_ratio: { ...meanEstimate(ratio), count },
+    straightness: { ...meanEstimate(straight), count },
+  };
+  return { figures, course };
 }
 
 /** Root mean square errors of test images mapped to noise and back, in pixels from 0 to 1. */
-async function roundTrips(input: MeasurementInput, count: number): Promise<Estimate> {
+async function roundTrips(
+  input: MeasurementInput,
+  count: number,
+): Promise<Estimate & { readonly count: number }> {
   const { drawable: { model, normalization } } = input.subject;
   const lost: number[] = [];
   for (const { x1, rows, ...condition } of testBatches(input, count)) {
@@ -126,7 +133,7 @@ async function roundTrips(input: MeasurementInput, count: number): Promise<Estim
     lost.push(...trip.error.map((error) => error / Math.abs(normalization.scale)));
     await input.monitor.advance(rows * trip.evaluations);
   }
-  return meanEstimate(lost);
+  return { ...meanEstimate(lost), count: lost.length };
 }
 
 /** Bits per dimension of test images, from their likelihood under the network without guidance. */
@@ -146,7 +153,11 @@ export const bits: Measurement = {
       from += rows;
       await monitor.advance(rows * evaluations);
     }
-    return { figures: found.length > 0 ? { bits_per_dimension: meanEstimate(found) } : {} };
+    return {
+      figures: found.length > 0
+        ? { bits_per_dimension: { ...meanEstimate(found), count: found.length } }
+        : {},
+    };
   },
 };
 

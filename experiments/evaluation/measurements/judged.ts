@@ -90,10 +90,16 @@ export function byEachJudge(
 export const recognition: Measurement = byEachJudge(({ judge, samples, test, noise }, { labels }) => {
   const { confident, class_entropy, ...others } = recognised(samples, judge.classes, labels);
   const [real, none] = [recognised(test, judge.classes), recognised(noise, judge.classes)];
+  const realCount = test.probabilities.length / judge.classes;
   return Promise.resolve({
     ...others,
-    confident: { ...confident, real: real.confident.value, noise: none.confident.value },
-    class_entropy: { ...class_entropy, real: real.class_entropy.value, noise: none.class_entropy.value },
+    confident: { ...confident, real: real.confident.value, realCount, noise: none.confident.value },
+    class_entropy: {
+      ...class_entropy,
+      real: real.class_entropy.value,
+      realCount,
+      noise: none.class_entropy.value,
+    },
   });
 });
 
@@ -107,6 +113,9 @@ export const likeness: Measurement = byEachJudge(async ({ samples, test, train, 
   ];
   const names = Object.keys(found) as (keyof typeof found)[];
   return Object.fromEntries(
-    names.map((name) => [name, { ...found[name], real: real[name].value, noise: none[name].value }]),
+    names.map((name) => {
+      const reference = { real: real[name].value, realCount: train.features.rows, noise: none[name].value };
+      return [name, { ...found[name], ...reference }];
+    }),
   );
 });

@@ -13,7 +13,10 @@ export const spread: Measurement = {
     if (!found) return Promise.resolve({ figures: {} });
     const real = data.test.labels && classSpread(test, data.test.labels)?.value;
     const none = classSpread(noise, labels)?.value;
-    const marks = { ...real !== undefined && { real }, ...none !== undefined && { noise: none } };
+    const marks = {
+      ...real !== undefined && { real, realCount: test.rows },
+      ...none !== undefined && { noise: none },
+    };
     return Promise.resolve({ figures: { class_spread: { ...found, ...marks } } });
   },
 };

@@ -25,6 +25,7 @@ import {
   bitsPerDimension,
   CountedField,
   type Model,
+  noise,
   type Points,
   type VelocityField,
 } from "../../../models/mod.ts";
@@ -64,6 +65,7 @@ Deno.test("evaluateNetwork() counts the cost of each figure, even with adaptive 
   assert.ok(copying!.real! > 0, "other test images are farther from the training images than copies are");
   const ofBits = field.evaluations - 3 - 1; // all four images are solved at once
   assert.equal(bits_per_dimension!.evaluations, ofBits * count);
+  assert.deepEqual([authentic!.count, authentic!.realCount, velocity_error!.count], [4, 4, 8]);
   const expected = expectedEvaluations(subjectOf(field), [], options);
   assert.equal(expected, (3 + 2 + 50) * count, "an estimate, as the likelihood takes adaptive steps");
 });
@@ -169,6 +171,30 @@ Deno.test("with few test images, samples are compared with training images, by j
     const data = { ...subject.data, test: { ...test, count } };
     assert.deepEqual(Object.keys(await measure(shrunkLikeness, noise, { data })), figures);
   }
+});
+
+Deno.test("distances to training images compare as many samples as test images at a time", async () => {
+  const points = async (seed: number, rows: number, spread: number): Promise<Points> => {
+    const normal = await withDevice(device, () => noise(seed, [rows, 9])).read();
+    return { values: normal.map((x) => Math.min(1, Math.max(0, 0.5 + spread * x))), rows, width: 9 };
+  };
+  const { data, ...rest } = subjectOf(steep);
+  const bytes = ({ values, rows }: Points) => ({
+    images: Uint8Array.from(values, (value) => Math.round(255 * value)),
+    count: rows,
+  });
+  const [train, test] = [await points(1, 240, 0.15), await points(2, 24, 0.15)];
+  const subject = {
+    ...rest,
+    trained: firstIndices(240),
+    data: { ...data, train: bytes(train), test: bytes(test) },
+  };
+  const sets = { samples: await points(3, 240, 0.18), test, noise: await points(4, 240, 0.4) };
+  const input = { subject, sets, monitor: new Monitor({}) } as unknown as MeasurementInput;
+  const { frechet_pixels: found } = (await pixelDistance.measure(input)).figures;
+  assert.deepEqual([found!.count, found!.realCount], [24, 24]);
+  assert.ok(found!.value > found!.real!, `${found!.value}: worse than real images, ${found!.real}`);
+  assert.ok(found!.low < found!.value && found!.value < found!.high && found!.high < found!.noise!);
 });
 
 Deno.test("recognition counts certain samples, classes, and samples of the requested class by each judge", async () => {

@@ -4,6 +4,7 @@ import {
   type Evaluation,
   type EvaluationRequest,
   hasMeasured,
+  mergedEvaluation,
   readEvaluation,
   writeEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
@@ -150,6 +151,66 @@ Deno.test("hasMeasured() compares weights, judges and every field of the request
   assert.ok(hasMeasured({ ...evaluation, judges: [] }, { ...wanted, judges: [] }));
 });
 
+Deno.test("mergedEvaluation() keeps the fuller evaluation, and adds what only the other has", () => {
+  const [lenet, vgg] = evaluation.judges;
+  const { confident, frechet } = evaluation.figures;
+  const earlier = {
+    ...evaluation,
+    judges: [lenet],
+    figures: { confident: { ...confident!, count: 2000 }, straightness: { ...frechet!, count: 64 } },
+    course: { t: [0], straightness: [1], curvature: [2] },
+  };
+  const now: Evaluation = {
+    ...evaluation,
+    time: evaluation.time + 60_000,
+    judges: [lenet, vgg],
+    asked: { ...asked, count: 500, seed: 3 },
+    samples: { ...evaluation.samples, count: 500, seed: 3 },
+    figures: {
+      confident: { ...confident!, count: 500, value: 0.5 },
+      "vgg/confident": { ...confident!, count: 500 },
+      straightness: { ...frechet!, count: 128 },
+    },
+    course: { t: [0], straightness: [3], curvature: [4] },
+  };
+  const merged = mergedEvaluation(now, earlier)!;
+  const { figures: { "vgg/confident": added, ...figures }, ...rest } = merged;
+  const { time } = now;
+  assert.deepEqual(figures, {
+    ...earlier.figures,
+    straightness: { ...now.figures.straightness, from: { time, samples: 500 } },
+  });
+  assert.deepEqual(added, { ...now.figures["vgg/confident"], from: { time, samples: 500 } });
+  assert.deepEqual([rest.judges, rest.samples.count, rest.asked, rest.time, rest.course], [
+    [lenet, vgg],
+    2000,
+    asked,
+    earlier.time,
+    now.course,
+  ]);
+  assert.match(
+    aboutEvaluation(merged),
+    /\nFrom an evaluation of 500 samples on 2023-11-14 22:14 UTC: Recognised \(vgg\), Straightness$/,
+  );
+  assert.deepEqual(mergedEvaluation(earlier, now)?.figures, merged.figures, "in either order");
+  assert.equal(
+    mergedEvaluation({ ...now, samples: evaluation.samples }, earlier)!.time,
+    time,
+    "or the later",
+  );
+  const retrained = { ...lenet, sha256: "00" };
+  const different: Partial<Evaluation>[] = [
+    { weights: { ...now.weights, sha256: "" } },
+    { dataset: { ...now.dataset, digest: "" } },
+    { asked: { ...asked, guidance: 2 } },
+    { asked: { ...asked, words: "euler" } },
+    { judges: [retrained] },
+  ];
+  for (const change of different) {
+    assert.equal(mergedEvaluation({ ...now, ...change }, earlier), undefined, JSON.stringify(change));
+  }
+});
+
 Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges and each figure", () => {
   const all = Object.fromEntries(figureKeys.map((key) => [key, evaluation.figures.confident]));
   const lines = evaluationTable({ ...evaluation, figures: { ...all, ...evaluation.figures } }).split("\n");
@@ -158,6 +219,11 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges
   assert.match(lines[7], /Fréchet distance \(lenet\) +6\.235 +5\.5 to 7$/);
   assert.match(lines[8], /Fréchet distance \(vgg\) +9\.5 +9 to 10$/);
   assert.match(lines[figureKeys.length + 3], /Recognised \(lenet\) +higher +80,000 +62\.0$/);
+  const confident = { ...evaluation.figures.confident!, count: 2000, realCount: 300 };
+  assert.match(
+    evaluationTable({ ...evaluation, figures: { confident } }),
+    / 98\.2 % \(300\) [^]*\nIn brackets: the number of real images, where it is not that of samples$/,
+  );
   assert.deepEqual(aboutEvaluation(evaluation).split("\n"), [
     "2,000 samples from the noise of seed 0, heun: 80,000 evaluations, 61.3 s on a device",
     "Judge lenet (efefefefefef, stored): right on 99.12 % of the test images of made-up",

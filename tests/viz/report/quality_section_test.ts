@@ -2,6 +2,16 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { quality, run } from "./made_up.ts";
 
+Deno.test("reportHtml() says how many real images there are, if not as many as samples", () => {
+  const [figure] = quality().figures;
+  const page = (realCount?: number) =>
+    reportHtml({
+      runs: [run("a", { quality: quality({ figures: [{ ...figure, ...realCount && { realCount } }] }) })],
+    });
+  assert.match(page(1027), /<title>1,027 real images: [^]*\(1,027 images\)/);
+  assert.match(page(), /<title>real images: /);
+});
+
 Deno.test("reportHtml() has the figures and verdicts of each judge side by side", () => {
   const { samples, figures: [recognised] } = quality();
   const second = { confidence: Float32Array.of(0.9, 0.4, 0.8, 1), classes: [0, 1, 0, 1] };
