@@ -1,5 +1,6 @@
 /** Output of tasks. Names and answers come from files and servers, so everything is escaped here. */
 
+import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { stderr } from "./progress.ts";
 
 const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
@@ -11,9 +12,13 @@ export function printable(text: string): string {
   });
 }
 
-/** Prints a result of one or more lines. */
+/** Prints a result of one or more lines. @throws {RunError} if it cannot, as into a full disk */
 export function print(text: string): void {
-  console.log(linesOf(text));
+  try {
+    console.log(linesOf(text));
+  } catch (error) {
+    throw new RunError(`Cannot print the result: ${reasonOf(error)}`);
+  }
 }
 
 /** Prints a message to the standard error stream. */

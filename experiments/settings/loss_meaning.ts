@@ -24,14 +24,13 @@ const ofTraining = ["times"] as const;
  * Explains why the losses of several runs cannot be compared.
  *
  * @param runs what the losses of each run depend on; unknown values are skipped
- * @returns e.g. `Losses of these runs are not comparable: --normalize is -1..1 or 0..1`; undefined if they are
+ * @returns e.g. `Losses of these runs are not comparable (--normalize is -1..1 or 0..1)`; undefined if they are
  */
 export function lossWarning(runs: readonly LossMeaning[]): string | undefined {
   const [all, training] = [reasonsOf(runs), differing(ofTraining, runs)];
-  if (all.length > 0) return `Losses of these runs are not comparable: ${[...all, ...training].join(", ")}`;
+  if (all.length > 0) return `Losses of these runs are not comparable (${[...all, ...training].join("; ")})`;
   if (training.length === 0) return undefined;
-  return "Training losses of these runs are not comparable, those of validation and test are: " +
-    training.join(", ");
+  return `Training losses of these runs are not comparable, those of validation and test are (${training})`;
 }
 
 /** Whether losses on held-out images, such as the velocity error, mean the same for several runs. */
@@ -53,13 +52,14 @@ function differing(names: readonly string[], runs: readonly LossMeaning[]): stri
   });
 }
 
-/** `the data is MNIST or fashion-mnist`, with digests if names repeat; empty if all runs have the same data. */
+/** `different data sets: MNIST, fashion-mnist`, with digests if all have one name; empty if the data is the same. */
 export function differingData(data: readonly LossData[]): string[] {
   const known = data.every(({ digest }) => digest !== undefined);
   const byIdentity = new Map(data.map((one) => [known ? one.digest : one.name, one]));
   if (byIdentity.size < 2) return [];
-  const all = [...byIdentity.values()];
-  const repeated = ({ name }: LossData) => all.filter((other) => other.name === name).length > 1;
-  const shown = all.map((one) => repeated(one) ? `${one.name} (${one.digest?.slice(0, 12)})` : one.name);
-  return [`the data is ${shown.join(" or ")}`];
+  const names = new Set(data.map(({ name }) => name));
+  const shown = names.size > 1
+    ? [...names]
+    : [...byIdentity.values()].map(({ name, digest }) => `${name} (${digest?.slice(0, 12)})`);
+  return [`different data sets: ${shown.join(", ")}`];
 }

@@ -182,7 +182,7 @@ export class HttpServer {
       code,
       passing: passingStatuses.includes(status),
       untouched: status === 408 || status === 429,
-      waitMs: 1000 * (Number(headers.get("retry-after")) || 0),
+      waitMs: waitOf(headers.get("retry-after") ?? ""),
     });
   }
 
@@ -207,6 +207,12 @@ export class HttpServer {
     const shown = reason.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "");
     return new ServerError(`${url} cannot be reached (${shown})`, { passing: true, untouched });
   }
+}
+
+/** Milliseconds of a `Retry-After`, which gives seconds or a date; 0 if it gives neither, or is over. */
+function waitOf(header: string): number {
+  const ms = /^[\d.]+$/.test(header) ? 1000 * Number(header) : Date.parse(header) - Date.now();
+  return Math.max(ms, 0) || 0;
 }
 
 /** How long a task waits at its end for a server that makes no progress, in milliseconds. */

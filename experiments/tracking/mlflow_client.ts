@@ -101,8 +101,8 @@ export class MlflowClient {
         await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, answers.done);
       } catch (error) {
         const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
-        // A deleted run accepts nothing ("must be in the 'active' state").
-        if (!invalid || /active/.test((error as Error).message)) throw error;
+        const deleted = `The run ${runId} must be in the 'active' state`;
+        if (!invalid || (error as Error).message.includes(deleted)) throw error;
         if (batch.length === 1 || left <= 0) {
           left -= batch.length;
           for (const entry of batch) onRefused(entry, (error as Error).message);

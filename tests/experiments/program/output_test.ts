@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { textTable } from "../../../experiments/program/output.ts";
+import { testTask } from "../cli.ts";
 
 const lines = (rows: readonly (readonly string[])[], width: number) =>
   textTable(rows, (column) => column > 0 && column < 4, width).split("\n");
@@ -37,3 +39,14 @@ Deno.test("textTable() wraps long text at words, and cuts long words", () => {
   );
   assert.deepEqual(textTable([]), "");
 });
+
+testTask("runs into a full disk ends with one line and exit code 1", async ({ path }) => {
+  const script = fileURLToPath(new URL("../../../experiments/runs.ts", import.meta.url));
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", '"$0" run -q --allow-read "$1" > /dev/full', Deno.execPath(), script],
+    cwd: path,
+    stderr: "piped",
+  }).output();
+  const says = "RunError: Cannot print the result: no space is left on the disk\n";
+  assert.deepEqual([code, new TextDecoder().decode(stderr)], [1, says]);
+}, Deno.build.os === "linux" ? undefined : "needs /dev/full");

@@ -150,8 +150,8 @@ testRuns("writeReport() warns above the losses of runs on other data", ["a", "b"
     return await Deno.readTextFile(join(a, "report.html"));
   };
   const page = await pageOf("c", "d");
-  const warning = '<p class="note">Losses of these runs are not comparable: ' +
-    "the data is MNIST (cccccccccccc) or MNIST (dddddddddddd)</p>";
+  const warning = '<p class="note">Losses of these runs are not comparable ' +
+    "(different data sets: MNIST (cccccccccccc), MNIST (dddddddddddd))</p>";
   const places = ['id="run-title"', warning, "<h3>Results</h3>", 'id="loss-chart"'].map((part) =>
     page.indexOf(part)
   );

@@ -263,30 +263,30 @@ Deno.test("lossWarning() names the data and the settings that make losses incomp
   };
   const mnist = { name: "MNIST", digest: "a".repeat(64) };
   const fashion = { name: "fashion-mnist", digest: "b".repeat(64) };
-  const none = "Losses of these runs are not comparable: ";
+  const none = "Losses of these runs are not comparable";
   const cases: [runs: LossMeaning[], warning: string | undefined][] = [
     [[{ settings: run }, { settings: { ...run, model: "residual", lr: 2 } }], undefined],
     [[{ settings: run }, { settings: {}, dataset: null }], undefined], // another program's run
     [
       [{ settings: run }, { settings: { ...run, conditional: true } }, { settings: {} }],
-      `${none}--conditional is false or true`,
+      `${none} (--conditional is false or true)`,
     ],
     [
       [{ settings: run }, { settings: { ...run, normalize: "0..1", times: { name: "logit_normal" } } }],
-      `${none}--normalize is -1..1 or 0..1, --times is uniform or {"name":"logit_normal"}`,
+      `${none} (--normalize is -1..1 or 0..1; --times is uniform or {"name":"logit_normal"})`,
     ],
     [
       [{ settings: run }, { settings: { ...run, times: "stratified" } }],
-      "Training losses of these runs are not comparable, those of validation and test are: " +
-      "--times is uniform or stratified",
+      "Training losses of these runs are not comparable, those of validation and test are " +
+      "(--times is uniform or stratified)",
     ],
     [
       [{ settings: run, dataset: mnist }, { settings: { ...run, times: "stratified" }, dataset: fashion }],
-      `${none}the data is MNIST or fashion-mnist, --times is uniform or stratified`,
+      `${none} (different data sets: MNIST, fashion-mnist; --times is uniform or stratified)`,
     ],
     [
       [{ settings: run, dataset: mnist }, { settings: run, dataset: { ...fashion, name: "MNIST" } }],
-      `${none}the data is MNIST (aaaaaaaaaaaa) or MNIST (bbbbbbbbbbbb)`,
+      `${none} (different data sets: MNIST (aaaaaaaaaaaa), MNIST (bbbbbbbbbbbb))`,
     ],
     [
       [{ settings: run, dataset: mnist }, { settings: run, dataset: { ...mnist, name: "a copy" } }],
@@ -296,7 +296,11 @@ Deno.test("lossWarning() names the data and the settings that make losses incomp
     [[{ settings: run, dataset: mnist }, { settings: run, dataset: { name: "MNIST" } }], undefined],
     [
       [{ settings: run, dataset: { name: "own" } }, { settings: run, dataset: mnist }, { settings: run }],
-      `${none}the data is own or MNIST`,
+      `${none} (different data sets: own, MNIST)`,
+    ],
+    [
+      [mnist, fashion, { ...mnist, digest: "c" }].map((dataset) => ({ settings: run, dataset })),
+      `${none} (different data sets: MNIST, fashion-mnist)`,
     ],
   ];
   for (const [runs, warning] of cases) assert.equal(lossWarning(runs), warning);

@@ -238,7 +238,9 @@ function logBatch(run: FakeRun, json: Record<string, readonly Entry[]>): Respons
   const { metrics = [], params = [], tags = [] } = json as Record<string, readonly Point[]>;
   const all = [...metrics, ...params, ...tags];
   const invalid = (message: string) => wrong("INVALID_PARAMETER_VALUE", message);
-  if (run.info.lifecycle_stage !== "active") return invalid("The run must be in the 'active' state");
+  if (run.info.lifecycle_stage !== "active") {
+    return invalid(`The run ${run.info.run_id} must be in the 'active' state. Current state is deleted.`);
+  }
   if (metrics.length > 1000 || params.length > 100 || tags.length > 100) return invalid("too many entries");
   if (all.some(({ key }) => !/^[\p{L}\p{N}_\-.:/ ]{1,250}$/u.test(key))) return invalid("a bad name");
   const areWhole = metrics.every(({ step, timestamp }) => [step, timestamp].every(Number.isInteger));

@@ -194,6 +194,6 @@ Deno.test("compareTable() distinguishes runs with the same name, and shows the s
     ["lr", "1", "2"],
     ["normalize", "0..1", "-1..1"],
   ]);
-  const warning = /^Losses of these runs are not comparable: --normalize is 0\.\.1 or -1\.\.1/;
+  const warning = /^Losses of these runs are not comparable \(--normalize is 0\.\.1 or -1\.\.1\)/;
   assert.match(rows[7].join(" "), warning);
 });

@@ -49,13 +49,25 @@ testOnFake("HttpServer.request() retries as MLflow's client does", async (server
 testOnFake(
   "HttpServer waits as long as a server asks, but no longer than an attempt may take",
   async (server) => {
-    for (const [asked, waited] of [["0.1", 100], ["1e9", 200]] as const) {
+    const { now } = Date;
+    using _ = { [Symbol.dispose]: () => void (Date.now = now) };
+    Date.now = () => 1_800_000_000_000;
+    const inSeconds = (seconds: number) => new Date(Date.now() + 1000 * seconds).toUTCString();
+    const cases: [asked: string, waited: number][] = [
+      ["0.1", 100],
+      ["1000000000", 9_000],
+      [inSeconds(7), 7_000],
+      [inSeconds(1e6), 9_000],
+      [inSeconds(-7), 0],
+      ["soon", 0],
+    ];
+    for (const [asked, waited] of cases) {
       server.answer = () => new Response("later", { status: 429, headers: { "retry-after": asked } });
-      const http = serverAt(server.url, { timeoutMs: 200 });
+      const http = serverAt(server.url, { timeoutMs: 9_000, backoffFactor: 0 });
       const waits: number[] = [];
       http.pause = (ms) => Promise.resolve(void waits.push(ms));
       await assertEnds(http.request("GET", "/x"), /answered 429: later/);
-      assert.deepEqual(waits, [waited]);
+      assert.deepEqual(waits, [waited], asked);
     }
   },
 );

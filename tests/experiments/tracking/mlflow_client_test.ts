@@ -165,6 +165,23 @@ testOnFake(
   },
 );
 
+testOnFake(
+  "MlflowClient.logAll() tells a deleted run from a rejected entry whose name says active",
+  async (server) => {
+    const refused: string[] = [];
+    const log = (runId: string, message: string) => {
+      server.answer = () =>
+        Response.json({ error_code: "INVALID_PARAMETER_VALUE", message }, { status: 400 });
+      const entry = { key: "active", value: "1" };
+      return clientOf(server).logAll(runId, "params", [entry], ({ key }) => refused.push(key));
+    };
+    await log("r1", "Changing param values is not allowed. Param with key='active' was already logged");
+    assert.deepEqual(refused, ["active"]);
+    const deleted = "The run r1 must be in the 'active' state. Current state is deleted.";
+    await assertEnds(log("r1", deleted), /must be in the 'active' state/);
+  },
+);
+
 Deno.test("batches() keeps the order and both limits", () => {
   const entries = Array.from({ length: 2500 }, (_, i) => ({ key: `k${i}`, value: "v" }));
   const all = batches(entries, 1000);

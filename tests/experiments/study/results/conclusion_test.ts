@@ -113,7 +113,8 @@ Deno.test("conclude() compares no losses that mean different things, and nothing
   assert.deepEqual(inconclusive, []);
   assert.equal(
     passages.at(-2),
-    "Losses of these runs are not comparable: the data is digits (12) or digits (34), --coupling is independent or ot. " +
+    "Losses of these runs are not comparable (different data sets: digits (12), digits (34); " +
+      "--coupling is independent or ot). " +
       "Setups with different data are not compared at all.",
   );
 });
