@@ -151,6 +151,17 @@ export function optional<Value>(setting: Setting<Value>): Setting<Value | null> 
   };
 }
 
+/** A number that the program decides if it is `auto`. */
+export function orAuto({ fromText, ...setting }: Setting<number>): Setting<number | "auto"> {
+  return {
+    ...setting,
+    hint: `${setting.hint}|auto`,
+    expected: `${setting.expected}, or auto`,
+    fromText: (text) => text === "auto" ? text : fromText!(text),
+    accepts: (value): value is number | "auto" => value === "auto" || setting.accepts(value),
+  };
+}
+
 /** Some classes, each by its name or number, or all of them. */
 export type Classes = readonly string[] | "all";
 

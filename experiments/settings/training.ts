@@ -18,6 +18,7 @@ import {
   line,
   number,
   optional,
+  orAuto,
   path,
   text,
   toggle,
@@ -156,7 +157,10 @@ export const training = defineSettings({
   ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", min: 0, below: 1 }),
   seed: shared.seed,
 
-  valEpochs: number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut }),
+  valEpochs: {
+    ...orAuto(number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut })),
+    details: ["auto: every 400 steps, at most 5 % of the time, at least 9 times in a run"],
+  },
   valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
   samples: {
@@ -182,12 +186,15 @@ export const training = defineSettings({
   }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60, needs: flow }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear", needs: flow }),
-  sampleEpochs: number({
-    doc: "epochs between grids in samples/, from epoch 0 on; 0 = none",
-    min: 0,
-    default: 1,
-    needs: { ...samples, off: 0 },
-  }),
+  sampleEpochs: {
+    ...orAuto(number({
+      doc: "epochs between grids in samples/, from epoch 0 on; 0 = none",
+      min: 0,
+      default: 1,
+      needs: { ...samples, off: 0 },
+    })),
+    details: ["auto: every 400 steps, at most 5 % of the time, at least 4 times in a run"],
+  },
   pathSamples: {
     ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200 }),
     details: [inRowsOfClasses],
@@ -262,11 +269,11 @@ const byPreset = {
   warmUp: [0.1, 0.1, 0],
   clip: [1, 1, 0],
   ema: [0.995, 0.999, 0],
-  valEpochs: [0.25, 1, 1],
+  valEpochs: ["auto", "auto", 1], // the patience of paper's schedule counts epochs
   valBatches: [16, 0, 0],
   guidance: [1.4, 1.4, 1],
   solver: ["heun:steps=10", "heun:steps=25", "euler:steps=1000"],
-  sampleEpochs: [0.25, 1, 1],
+  sampleEpochs: ["auto", "auto", "auto"],
   flowSteps: [100, 250, 1000],
 } as const satisfies {
   readonly [Name in keyof TrainingConfig]?: readonly [

@@ -47,6 +47,8 @@ const resumable = [
   "precision",
   "checkpointMinutes",
   "logEvery",
+  "valEpochs",
+  "sampleEpochs",
   "mlflow",
 ] as const;
 

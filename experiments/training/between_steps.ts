@@ -1,14 +1,34 @@
-import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
+import { evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { pause } from "../../models/pause.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { makeFixedSteps } from "../settings/solver.ts";
-import { classColumns, readAutoguidance } from "../draw/conditioning.ts";
+import { classColumns, readAutoguidance, runsTwice } from "../draw/conditioning.ts";
 import { type Drawable, drawableOf, drawSamples } from "../draw/samples.ts";
 import { writeSampleGrid } from "../draw/sample_grid.ts";
 import { runFolder, weightsAtFile, weightsFile } from "../run/layout.ts";
 import { saveAveraged } from "./run_state.ts";
 import type { TrainingSession } from "./session.ts";
 import { makeContainedFolder } from "../run/contained.ts";
+
+/** Most of the time that validations take by default, and as much for grids. */
+const timeShare = 1 / 20;
+/** Steps between two of them by default. */
+const usualSteps = 400;
+/** Evaluations of a batch, without gradients, that take as long as a training step. */
+const evaluationsPerStep = 3;
+
+/**
+ * Steps between two validations or grids by default. It counts evaluations instead of timing them, so that a run gives
+ * the same bits on every machine.
+ *
+ * @param batches that the network evaluates for each
+ * @param totalSteps of the run; Infinity while it is limited by minutes alone
+ * @param atLeast how many a short run has before its last step
+ */
+export function stepsBetween(batches: number, totalSteps: number, atLeast: number): number {
+  const affordable = batches / evaluationsPerStep / timeShare;
+  return Math.ceil(Math.min(Math.max(usualSteps, affordable), (totalSteps + 1) / (atLeast + 1)));
+}
 
 /** Measures the validation loss and keeps track of the lowest. */
 export class Validation {
@@ -27,6 +47,11 @@ export class Validation {
     const { config: { valBatches, batchSize }, images: { validation } } = session;
     this.#session = session;
     this.images = valBatches > 0 ? validation.slice(0, valBatches * batchSize) : validation;
+  }
+
+  /** Steps between two by default, in a run of `totalSteps`. */
+  everySteps(totalSteps: number): number {
+    return stepsBetween(this.images.length / this.#session.config.batchSize, totalSteps, 9);
   }
 
   /** Measures the loss without storing it. */
@@ -57,7 +82,15 @@ export class SampleGrids {
 
   constructor(session: TrainingSession) {
     this.#session = session;
-    this.wanted = session.config.sampleEpochs > 0 && session.config.samples > 0;
+    this.wanted = session.config.sampleEpochs !== 0 && session.config.samples > 0;
+  }
+
+  /** Steps between two by default, in a run of `totalSteps`. */
+  everySteps(totalSteps: number): number {
+    const { batchSize } = this.#session.config;
+    const [, { count, conditioning, ...how }] = this.#drawing;
+    const rows = conditioning && runsTwice(conditioning.guidance) ? 2 * count : count;
+    return stepsBetween(rows * evaluationsOf(how)! / batchSize, totalSteps, 4);
   }
 
   /** Draws a grid without writing it. */

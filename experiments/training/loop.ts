@@ -80,6 +80,20 @@ export class TrainingLoop implements Disposable {
     return this.#totalSteps;
   }
 
+  /** Epochs between validations and between grids; those that are `auto` follow from the length of the run. */
+  get cadence(): { readonly valEpochs: number; readonly sampleEpochs: number } {
+    return this.#cadenceIn(this.#totalSteps);
+  }
+
+  #cadenceIn(totalSteps: number) {
+    const { config: { valEpochs, sampleEpochs, batchSize }, images: { train } } = this.#session;
+    const epochs = (steps: number) => Number((steps * batchSize / train.length).toPrecision(3));
+    return {
+      valEpochs: valEpochs === "auto" ? epochs(this.#validation.everySteps(totalSteps)) : valEpochs,
+      sampleEpochs: sampleEpochs === "auto" ? epochs(this.#grids.everySteps(totalSteps)) : sampleEpochs,
+    };
+  }
+
   get #trainer(): Trainer {
     return this.#session.network.trainer;
   }
@@ -124,16 +138,20 @@ export class TrainingLoop implements Disposable {
     const { config, signal } = this.#session;
     const left = config.maxMinutes * 60 - this.#elapsedBefore;
     if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return true;
-    const interludes = [
-      ...this.#validation.images.length > 0
-        ? [{ epochs: config.valEpochs, run: () => this.#validation.measure() }]
-        : [],
-      ...this.#grids.wanted ? [{ epochs: config.sampleEpochs, run: () => this.#grids.draw() }] : [],
-    ];
+    type Cadence = typeof this.cadence;
+    const interlude = (name: keyof Cadence, run: () => Promise<unknown>) => ({
+      everySteps: (totalSteps: number) => this.#order.stepsFor(1, this.#cadenceIn(totalSteps)[name]),
+      run,
+    });
     const steps = await stepsWithin(left, this.#trainer, {
       batches: (from, to) => this.#pairs.batches(from, to),
       learningRate: this.#schedule.learningRate(0),
-      interludes: interludes.map(({ epochs, run }) => ({ everySteps: this.#order.stepsFor(1, epochs), run })),
+      interludes: [
+        ...this.#validation.images.length > 0
+          ? [interlude("valEpochs", () => this.#validation.measure())]
+          : [],
+        ...this.#grids.wanted ? [interlude("sampleEpochs", () => this.#grids.draw())] : [],
+      ],
       stopped: () => signal.aborted,
     });
     if (steps === undefined) return false;
@@ -155,6 +173,7 @@ export class TrainingLoop implements Disposable {
     this.#tracker = tracker;
     if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
     this.#startedMs = this.#savedMs = performance.now();
+    const { valEpochs, sampleEpochs } = this.cadence;
     let burst = 1;
     while (trainer.step < this.#totalSteps && !signal.aborted) {
       this.#announceStage(bar);
@@ -167,8 +186,8 @@ export class TrainingLoop implements Disposable {
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
       const isOver = (epochs: number) => this.#order.endsWithin(from, trainer.step, epochs);
       await this.#kept.keep(trainer.step, this.#totalSteps);
-      if (isOver(config.valEpochs)) await this.#validate();
-      if (isOver(config.sampleEpochs)) await this.#logGrid();
+      if (isOver(valEpochs)) await this.#validate();
+      if (isOver(sampleEpochs)) await this.#logGrid();
       if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
         await this.save();
       }
@@ -211,7 +230,7 @@ export class TrainingLoop implements Disposable {
     const trainer = this.#trainer;
     const from = trainer.step;
     const events = [
-      ...[1, config.valEpochs, config.sampleEpochs].map((epochs) => this.#order.endAfter(from, epochs)),
+      ...[1, ...Object.values(this.cadence)].map((epochs) => this.#order.endAfter(from, epochs)),
       ...(this.#stages ?? []).map((stage) => stage.from).filter((start) => start > from),
     ];
     const end = Math.min(from + count, ...events, this.#kept.next(from, this.#totalSteps), this.#totalSteps);

@@ -157,7 +157,7 @@ async function trainOn(
       await collectEnvironment(adapter, startedAt),
     );
     const fixed = config.maxMinutes === 0;
-    if (fixed) await writeConfig(run, config);
+    if (fixed) await writeConfig(run, { ...config, ...loop.cadence });
     say(describe(config, network, device) + `\nrun folder ${run}`);
     if (config.data !== null) say(describeData(data));
     if (ownNetwork && !resumed) {
@@ -174,7 +174,9 @@ async function trainOn(
     await tuneKernels(network.trainer, { device, tune, run, resumed: resumed !== undefined, say, terminal });
     await compileKernels(network.trainer, terminal);
     if (!fixed) {
-      const repeatable = await loop.fixSteps() ? { maxSteps: loop.totalSteps, maxMinutes: 0 } : {};
+      const repeatable = await loop.fixSteps()
+        ? { maxSteps: loop.totalSteps, maxMinutes: 0, ...loop.cadence }
+        : {};
       await writeConfig(run, { ...config, ...repeatable });
     }
     using shown = terminal && new ProgressBar({

@@ -10,8 +10,8 @@ const maxBurst = 32;
 
 /** Work done between steps at regular intervals. */
 export interface Interlude {
-  /** Steps between two runs of it. */
-  readonly everySteps: number;
+  /** Steps between two runs of it, in a run of so many steps. */
+  readonly everySteps: (totalSteps: number) => number;
   /** Does the work without side effects. */
   readonly run: () => Promise<unknown>;
 }
@@ -52,11 +52,12 @@ export async function stepsWithin(
   };
   let perStep = await secondsPerStep(run, Math.min(trial.seconds, trial.share * seconds), stopped, now);
   trainer.restore(before, "the state before the trial steps");
+  const stepsAlone = seconds / perStep;
   for (const { everySteps, run } of interludes) {
     if (stopped()) break;
     const interludeMs = now();
     await run();
-    perStep += (now() - interludeMs) / 1000 / everySteps;
+    perStep += (now() - interludeMs) / 1000 / everySteps(stepsAlone);
   }
   if (stopped()) return undefined;
   return Math.max(1, Math.floor((seconds - (now() - startedMs) / 1000) / perStep));

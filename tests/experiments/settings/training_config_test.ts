@@ -110,6 +110,7 @@ const refusals: Readonly<Record<string, string>> = {
   "--batch-size=": `Cannot use --batch-size "": ${size}`,
   "--lr 0": 'Cannot use --lr "0": expected a number above 0',
   "--lr NaN": 'Cannot use --lr "NaN": expected a number above 0',
+  "--val-epochs 0": 'Cannot use --val-epochs "0": expected a number above 0, or auto',
   "--val-fraction 1": 'Cannot use --val-fraction "1": expected a number of at least 0 and below 1',
   "--filters 16,,8": `Cannot use --filters "16,,8": ${list}`,
   "--optimizer adm": 'Cannot use --optimizer "adm": expected adamw, adam, sgd or muon (did you mean adam?)',
@@ -237,7 +238,8 @@ testInFolder("trainingConfig() resumes a run with its own settings", async (run)
   assert.equal(configOf(`--resume ${run}`).mlflow, null);
   assert.throws(() => configOf(`--resume ${run} --ema 0`), {
     message: "Cannot use --ema with --resume: the run keeps its settings, " +
-      "except --epochs, --max-steps, --max-minutes, --schedule, --lr, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
+      "except --epochs, --max-steps, --max-minutes, --schedule, --lr, --device, --threads, --precision, --checkpoint-minutes, --log-every, " +
+      "--val-epochs, --sample-epochs, --mlflow",
   });
   assert.throws(() => configOf(`--resume ${run} --model residual`), {
     message: `Cannot resume ${run} with --model residual: it trains the base model`,

@@ -7,6 +7,7 @@ import { runFile, weightsAtFile, weightsFile } from "../../../experiments/run/la
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import { readConfig, trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { stepsBetween } from "../../../experiments/training/between_steps.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -117,6 +118,39 @@ testInFolder(
   },
 );
 
+Deno.test("stepsBetween() is 400, less often if that takes more time, and more often in short runs", () => {
+  const cases: [batches: number, totalSteps: number, steps: number][] = [
+    [16, 8000, 400],
+    [16, Infinity, 400],
+    [300, 80_000, 2000], // a third of a step each, 5 % of the time
+    [16, 60, 13], // 13, 26, 39, 52
+    [300, 1, 1],
+  ];
+  for (const [batches, totalSteps, steps] of cases) {
+    assert.equal(stepsBetween(batches, totalSteps, 4), steps, `${batches} in ${totalSteps}`);
+  }
+});
+
+testInFolder(
+  "runTraining() validates and draws a few times by default, however little data there is, until changed",
+  async (folder) => {
+    const run = `${folder}/run`;
+    const stepsOf = async (name: string) =>
+      (await readMetrics(`${run}/${runFile.metrics}`)).flatMap((line) => name in line ? [line.step] : []);
+    const schedule = "constant";
+    await runTraining(configIn(folder, { maxSteps: 60, schedule, sampleEpochs: "auto", out: run }));
+    assert.deepEqual(await stepsOf("image/samples"), [0, 13, 26, 39, 52]);
+    const validated = [7, 14, 21, 28, 35, 42, 49, 56, 60];
+    assert.deepEqual(await stepsOf("val_loss"), validated);
+    const { valEpochs, sampleEpochs } = readConfig(run);
+    assert.deepEqual([valEpochs, sampleEpochs], [0.651, 1.21], "86 images in batches of 8");
+    const changed = trainingConfig({ resume: run, maxSteps: 70, valEpochs: 0.3, sampleEpochs: 0 });
+    await runTraining(changed);
+    assert.deepEqual(await stepsOf("val_loss"), [...validated, 62, 65, 69, 70]);
+    assert.deepEqual(await stepsOf("image/samples"), [0, 13, 26, 39, 52]);
+  },
+);
+
 testInFolder("runTraining() keeps the caller's lock", async (folder) => {
   const run = `${folder}/run`;
   await runTraining(configIn(folder, { maxSteps: 2, out: run }));
@@ -206,6 +240,7 @@ testInFolder(
     const { step } = await runTraining(minutes);
     const kept = readConfig(`${folder}/minutes`);
     assert.deepEqual([kept.maxSteps, kept.maxMinutes, kept.epochs], [step, 0, 0]);
+    assert.equal(typeof kept.valEpochs, "number");
     await runTraining(configIn(folder, { ...schedule, maxSteps: step, out: `${folder}/steps` }));
     for (const weights of ["last", "ema"] as const) {
       const [a, b] = ["minutes", "steps"].map((run) => digest(`${folder}/${run}/${weightsFile(weights)}`));
