@@ -6,8 +6,9 @@ import { dataSettingNames, dataSettings } from "./settings/data.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { presets, training } from "./settings/training.ts";
-import { distillation, type GivenSettings, readConfig } from "./settings/training_config.ts";
-import { findRun } from "./tracking/find_run.ts";
+import { distillation } from "./settings/distilled_config.ts";
+import { type GivenSettings, readConfig, trainingConfig } from "./settings/training_config.ts";
+import { findConfig, findRun } from "./tracking/find_run.ts";
 import { trainOrResume } from "./train.ts";
 
 const { rows } = training;
@@ -45,6 +46,7 @@ export const distilling = defineSettings({
   name: rows.name,
   out: rows.out,
   resume: rows.resume,
+  config: rows.config,
   device: rows.device,
   threads: rows.threads,
   checkpointMinutes: rows.checkpointMinutes,
@@ -60,14 +62,14 @@ export const distilling = defineSettings({
   mlflow: "Tracking",
 });
 
-/** @throws {ConfigError} unless there is one teacher, or a run to resume */
+/** @throws {ConfigError} unless there is one teacher, or a run to resume or to repeat */
 function resolve(given: GivenSettings, words: readonly string[]): GivenSettings {
-  const resumes = typeof given.resume === "string";
-  if (resumes && words.length === 0) return given;
-  if (!resumes && words.length === 1) return { ...given, teacher: words[0] };
+  const [earlier] = (["resume", "config"] as const).filter((name) => typeof given[name] === "string");
+  if (earlier && words.length === 0) return given;
+  if (!earlier && words.length === 1) return { ...given, teacher: words[0] };
   throw new ConfigError(
-    resumes
-      ? `Cannot distil ${words[0]} with --resume: the run keeps its teacher (leave it out)`
+    earlier
+      ? `Cannot distil ${words[0]} with --${earlier}: the run keeps its teacher (leave it out)`
       : `Cannot distil ${words.length === 0 ? "nothing" : words.join(" and ")} (expected one FILE or RUN)`,
   );
 }
@@ -83,6 +85,14 @@ export const distillTask = task({
   preset: () => Promise.resolve({ ...presets.quick, ...distillation }),
   async run(given) {
     const { teacher } = given;
+    if (typeof given.config === "string") {
+      const config = await findConfig(given.config);
+      if (trainingConfig({ config }).teacher === null) {
+        throw new ConfigError(
+          `Cannot distil with --config ${given.config}: it is no distillation (see deno task train)`,
+        );
+      }
+    }
     if (typeof teacher !== "string" || isFile(teacher)) return await trainOrResume(given);
     const run = await findRun(teacher);
     const config = readConfig(run);

@@ -11,7 +11,7 @@ import { ConfigError } from "./settings/setting.ts";
 import { ownModel, trainingTask } from "./settings/model_setting.ts";
 import { type GivenSettings, readConfig, trainingConfig, withOptimizer } from "./settings/training_config.ts";
 import { say } from "./program/output.ts";
-import { findRun } from "./tracking/find_run.ts";
+import { findConfig, findRun } from "./tracking/find_run.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
 /** Trains a network, or continues an earlier run. */
@@ -41,6 +41,7 @@ export const trainTask = task({
 export async function trainOrResume(given: GivenSettings): Promise<number> {
   const startedAt = new Date();
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
+  if (given.config) given = { ...given, config: await findConfig(given.config) };
   given = await withNetwork(given);
   using lock = given.resume ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);
@@ -59,9 +60,10 @@ export async function trainOrResume(given: GivenSettings): Promise<number> {
   return result.interrupted ? stop.exitCode : 0;
 }
 
-/** Opens the device of the flags, else that of the resumed run. */
-async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Device> {
-  const earlier = resume ? readConfig(resume) : undefined;
+/** Opens the device of the flags, else that of the run to resume or repeat. */
+async function deviceOf(given: GivenSettings): Promise<Device> {
+  const { resume, config, device, threads } = given;
+  const earlier = resume || config ? trainingConfig(given) : undefined;
   return await init({
     device: device ?? earlier?.device ?? "auto",
     threads: threads ?? earlier?.threads ?? 0,
@@ -77,7 +79,7 @@ async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Dev
 async function withNetwork(given: GivenSettings): Promise<GivenSettings> {
   const { model, ...others } = given;
   if (typeof given.resume !== "string") {
-    await loadOwnNetwork(given);
+    await loadOwnNetwork(typeof given.config === "string" ? trainingConfig(given) : given);
     return given;
   }
   const named = model === undefined ? undefined : chosenNetwork(model);

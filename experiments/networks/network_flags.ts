@@ -2,11 +2,13 @@ import { basename } from "node:path";
 import { modelText, ownModel, unetSettings } from "../settings/model_setting.ts";
 import { ConfigError, flagOf, type Rows, type Values } from "../settings/setting.ts";
 import { defineSettings, type Flags, Settings } from "../settings/settings.ts";
-import { nameNetwork, type OwnNetwork } from "./own_network.ts";
+import { trainingConfig } from "../settings/training_config.ts";
+import { findConfig } from "../tracking/find_run.ts";
+import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "./own_network.ts";
 
 /**
- * The settings of a command line: if it names a module with `--model`, with a flag for each option of the network, in
- * place of what only U-Nets have.
+ * The settings of a command line: if it names a module with `--model`, or `--config` a run of one, with a flag for each
+ * option of the network, in place of what only U-Nets have.
  *
  * @throws {ConfigError} if the module cannot be used, or an option has the name of another flag
  */
@@ -14,19 +16,31 @@ export async function settingsWithNetwork<Table extends Rows>(
   settings: Settings<Table>,
   argv: readonly string[],
 ): Promise<Settings<Table>> {
-  const at = argv.findIndex((word) => word === "--model" || word.startsWith("--model="));
-  const own = at < 0 ? undefined : ownModel(argv[at].slice("--model=".length) || argv[at + 1]);
-  return own ? new SettingsWithNetwork(settings, await nameNetwork(own.file)) : settings;
+  const valueOf = (flag: string) => {
+    const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
+    return at < 0 ? undefined : argv[at].slice(flag.length + 1) || argv[at + 1];
+  };
+  const [given, config] = [valueOf("--model"), valueOf("--config")];
+  const own = ownModel(given);
+  if (own) return new SettingsWithNetwork(settings, await nameNetwork(own.file));
+  if (given !== undefined || config === undefined || !Object.hasOwn(settings.rows, "config")) return settings;
+  const { model } = trainingConfig({ config: await findConfig(config) });
+  await loadOwnNetwork({ model });
+  const network = chosenNetwork(model);
+  return network ? new SettingsWithNetwork(settings, network, model) : settings;
 }
 
 /** Settings whose flags set the options of a network in the setting `model`. */
 class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
   readonly #network: OwnNetwork;
+  readonly #model: string | undefined;
   readonly #flags: Settings<Rows>;
 
-  constructor(settings: Settings<Table>, network: OwnNetwork) {
+  /** @param base the network that options replace parts of, if `--model` is not given */
+  constructor(settings: Settings<Table>, network: OwnNetwork, base?: string) {
     super(settings.rows, settings.headings);
     this.#network = network;
+    this.#model = base;
     const { file, rows } = network;
     const unets: readonly string[] = unetSettings;
     const { model, ...others } = settings.rows;
@@ -48,8 +62,8 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
   override parse(argv: readonly string[], takesWords?: boolean): Flags<Table> {
     const { values, ...flags } = this.#flags.parse(argv, takesWords);
     const { file, rows } = this.#network;
-    const { given } = ownModel(values.model)!;
-    const twice = given.keys().find((name) => name in values);
+    const { given } = ownModel(values.model ?? this.#model)!;
+    const twice = values.model === undefined ? undefined : given.keys().find((name) => name in values);
     if (twice !== undefined) {
       throw new ConfigError(
         `Cannot use ${flagOf(twice)}: --model ${values.model} sets it (expected one of them)`,
@@ -57,9 +71,10 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
     }
     const all = Object.entries(values);
     const own = Object.fromEntries(all.filter(([name]) => Object.hasOwn(rows, name))) as Values<typeof rows>;
-    const model = modelText(file, { ...Object.fromEntries(given), ...own });
+    const isGiven = values.model !== undefined || Object.keys(own).length > 0;
+    const model = isGiven ? { model: modelText(file, { ...Object.fromEntries(given), ...own }) } : {};
     const others = all.filter(([name]) => !Object.hasOwn(rows, name));
-    return { ...flags, values: { ...Object.fromEntries(others), model } as Partial<Values<Table>> };
+    return { ...flags, values: { ...Object.fromEntries(others), ...model } as Partial<Values<Table>> };
   }
 
   override help(usage: string, about: string, preset?: Partial<Values<Table>>): string {

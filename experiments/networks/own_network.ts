@@ -80,7 +80,7 @@ export async function loadOwnNetwork(
     }
     const sources = decodeSources(new TextDecoder().decode(bytes), path);
     use(own.file, await loadNamed(sources, own.file, path));
-  } else if (!current.has(own.file)) {
+  } else if (own.file.endsWith(".json") || !current.has(own.file)) { // a run's copy may have changed
     use(own.file, await loadNamed(sourcesIn(own.file), own.file, own.file));
   }
 }

@@ -209,6 +209,7 @@ export const training = defineSettings({
   })),
   out: optional(path("DIR", "run folder (else runs/<time>-<name>)")),
   resume: optional(path("RUN", "continue the run in this folder, with its settings")),
+  config: optional(path("FILE|RUN", "repeat the run of a config.json; other flags replace its settings")),
   device: shared.device,
   threads: shared.threads,
   precision: choice(["f32", "f16"], {
@@ -224,7 +225,7 @@ export const training = defineSettings({
     doc: "defaults of the other flags: for a CPU, for a GPU, or of the reference networks",
   }),
   checkpointMinutes: number({
-    doc: "minutes between checkpoints, besides one per epoch",
+    doc: "minutes between checkpoints, besides one after an epoch of 10 seconds or more",
     min: 0,
     default: 2,
   }),

@@ -1,11 +1,9 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
-  type CompleteOptions,
   type Coupling,
   couplings,
   fewestChannels,
   type HeldOutOptions,
-  modelNameOf,
   mostPaired,
   type Objective,
   paths,
@@ -15,14 +13,11 @@ import {
 import { RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
-import { teacherInfo } from "../run/teacher.ts";
+import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled_config.ts";
 import { modelText, ownModel, unetSettings } from "./model_setting.ts";
-import { plannedStages } from "./stages.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import {
   guidanceWithoutLabels,
-  normalizationTo,
-  pixelRanges,
   type Preset,
   type PresetName,
   presets,
@@ -53,23 +48,31 @@ const resumable = [
 ] as const;
 
 /**
- * The settings of a run: the given ones, completed by a preset or, with `resume`, by the resumed run.
+ * The settings of a run: the given ones, completed by a preset or, with `resume` or `config`, by those of an earlier run.
  *
- * @param given at least `model`, or `resume` with the folder of an earlier run
+ * @param given at least `model`, or `resume` with the folder of an earlier run, or `config` with that folder or a file;
+ * or all that a `config.json` holds, in which settings without effect are fine
  * @param defaultPreset the preset if none is given
  * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
  */
 export function trainingConfig(given: GivenSettings, defaultPreset: PresetName = "quick"): TrainingConfig {
   if (typeof given.resume === "string") return resumedConfig(given, given.resume);
+  if (typeof given.config === "string") return repeatedConfig(given, given.config);
   const preset = given.preset ?? defaultPreset;
+  if (given.resume === null) return checked(training.resolve({}, { ...presets[preset], ...given })); // a config.json
   const { teacher } = given;
-  const completing: Partial<TrainingConfig> = typeof teacher === "string"
-    ? withTeacher(given, teacher, presets[preset])
-    : withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
-  const config = training.resolve(
-    { ...given, preset, ...teacher && { model: completing.model } },
-    completing,
-  );
+  if (typeof teacher === "string") {
+    const decided = taughtSettings(given, teacher);
+    const defaults = withOptimizer(decided, { ...presets[preset], ...distillation });
+    return checked(
+      training.resolve({ ...given, preset, model: decided.model }, { ...defaults, ...decided }),
+    );
+  }
+  const defaults = withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
+  return checked(training.resolve({ ...given, preset }, defaults));
+}
+
+function checked(config: TrainingConfig): TrainingConfig {
   checkConfig(config);
   return config;
 }
@@ -81,7 +84,10 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
  * @throws {ConfigError} if the file cannot be read or a field is invalid
  */
 export function readConfig(run: string): TrainingConfig {
-  const path = join(run, runFile.config);
+  return readConfigFile(join(run, runFile.config));
+}
+
+function readConfigFile(path: string): TrainingConfig {
   const config = training.read(completed(upgraded(readJson(path))), path);
   checkConfig(config, ` (in ${path})`);
   return config;
@@ -109,9 +115,60 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
     );
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
-  const config = training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null });
-  checkConfig(config);
-  return config;
+  return checked(training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null }));
+}
+
+/**
+ * The settings that repeat an earlier run: what is given replaces its own. The folder, its name and the place on a
+ * server are those of the new run.
+ *
+ * @param source the run's folder or its `config.json`; beside that lie the network's program and the teacher
+ */
+function repeatedConfig({ config: _, ...given }: GivenSettings, source: string): TrainingConfig {
+  const path = isFolder(source) ? join(source, runFile.config) : source;
+  const read = readConfigFile(path);
+  const copyOf = (file: string) => {
+    const copy = join(dirname(path), file);
+    return findContained(copy) === undefined ? undefined : copy;
+  };
+  const own = ownModel(read.model);
+  const saved: TrainingConfig = {
+    ...read,
+    model: own ? modelText(copyOf(runFile.network) ?? own.file, Object.fromEntries(own.given)) : read.model,
+    teacher: read.teacher === null ? null : copyOf(runFile.teacher) ?? read.teacher,
+    ...{ name: null, out: null, runName: null, mlflow: null },
+  };
+  const { teacher, model } = saved;
+  const isOther = given.model !== undefined && given.model !== model;
+  const program = own && ownModel(given.model);
+  const refused = (["preset", "teacher", ...teacher === null ? [] : taught] as const)
+    .find((name) => given[name] !== undefined) ??
+    (teacher !== null && isOther && !program ? "model" : undefined);
+  if (refused !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(refused)} with --config ${source}: that run decides it (leave it out)`,
+    );
+  }
+  if (teacher !== null) {
+    const { stages, batchSize } = { ...saved, ...given };
+    const isSame = given.stages === undefined && given.batchSize === undefined;
+    const total = given.maxSteps ?? (isSame ? saved.maxSteps : undefined);
+    const decided = {
+      maxSteps: stepsOfStages(stages!, batchSize, total),
+      ...program && { model: modelText(program.file, Object.fromEntries([...own.given, ...program.given])) },
+    };
+    return checked(training.resolve({ ...given, ...decided }, saved));
+  }
+  const values = isOther || given.filters ? withOptimizer({ model, ...given }, saved) : saved;
+  return checked(training.resolve(given, withEnds(given, withLabels(given, values))));
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false; // reading it says why
+  }
 }
 
 /** Whether a given network is that of a run, as far as its options are given. */
@@ -130,90 +187,6 @@ function withRate({ lr, schedule }: GivenSettings, saved: TrainingConfig): Train
   return { ...saved, schedule: name, muonLr, ...name === "constant" && { warmUp: 0 } };
 }
 
-/** What a distillation takes over from its teacher, or from its stages. */
-const taught = [
-  ...["filters", "tEmb", "attn", "groups", "timeEmbedding", "path", "prediction", "conditional", "normalize"],
-  ...["epochs", "maxMinutes", "times", "coupling", "labelDropout", "valFraction", "guidance"],
-] as const;
-
-/** Defaults of a distillation. */
-export const distillation = {
-  stages: "reflow+drift",
-  batchSize: 64,
-  optimizer: "muon",
-  lr: 1e-3,
-  muonLr: 1e-2,
-  schedule: "one_cycle",
-  warmUp: 0.1,
-  clip: 1,
-  ema: 0.99,
-  valFraction: 0,
-  guidance: 1,
-  solver: "map:steps=1",
-} as const satisfies Partial<TrainingConfig>;
-
-/** Completes the settings of a distillation: the network is the teacher's, and the stages decide on the length. */
-function withTeacher(given: GivenSettings, teacher: string, values: Preset): Partial<TrainingConfig> {
-  const refused = taught.find((name) => given[name as keyof TrainingConfig] !== undefined);
-  if (refused !== undefined) {
-    throw new ConfigError(
-      `Cannot use ${
-        flagOf(refused)
-      } with --teacher: the network is the teacher's, and the stages decide on the rest`,
-    );
-  }
-  const { config, normalization } = teacherInfo(teacher);
-  const { path, prediction, classes } = config;
-  const network = networkOf(config, given.model);
-  const [named, model] = [ownModel(given.model), network.model];
-  if (given.model !== undefined && given.model !== model && !(named && ownModel(model))) {
-    throw new ConfigError(`Cannot distil ${teacher} with --model ${given.model}: it is a ${model} network`);
-  }
-  const normalize = pixelRanges.find((range) => {
-    const { scale, shift } = normalizationTo(range);
-    return scale === normalization.scale && shift === normalization.shift;
-  });
-  if (!normalize) {
-    throw new ConfigError(`Cannot distil ${teacher}: its pixels are neither in -1..1 nor in 0..1`);
-  }
-  const batchSize = given.batchSize ?? distillation.batchSize;
-  const stages = plannedStages(given.stages ?? distillation.stages, batchSize, given.maxSteps);
-  const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
-  if (few) {
-    throw new ConfigError(
-      `Cannot use --stages with ${few.settings.pairs} pairs and batches of ${batchSize} (expected at least one batch)`,
-    );
-  }
-  const unguided = classes === 0
-    ? "was trained without classes"
-    : config.flowMap
-    ? "has learned its guidance"
-    : undefined;
-  if (unguided !== undefined && given.teacherGuidance !== undefined && given.teacherGuidance !== 1) {
-    throw new ConfigError(
-      `Cannot use --teacher-guidance ${given.teacherGuidance} with ${teacher}: its network ${unguided} (leave it out)`,
-    );
-  }
-  const { from, steps } = stages.at(-1)!;
-  return {
-    ...withOptimizer(network, { ...values, ...distillation }),
-    ...{ ...network, path, prediction, normalize },
-    ...unguided !== undefined && { teacherGuidance: 1 },
-    ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0, maxSteps: from + steps },
-  };
-}
-
-/** The settings of a checkpoint's network. @param given the setting `model`, with its own program for the weights */
-function networkOf(config: CompleteOptions, given: string | undefined) {
-  if (config.type === "own") {
-    const named = ownModel(given);
-    const options = { ...config.options, ...Object.fromEntries(named?.given ?? []) };
-    return { model: modelText(named?.file ?? config.name, options) };
-  }
-  const { type, filters, tEmb, attn, groups, timeEmbedding } = config;
-  return { model: modelNameOf(type), filters, tEmb, attn, groups, timeEmbedding };
-}
-
 /** Turns labels on if guidance or label dropout is given, unless labels are turned off. */
 function withLabels<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
   if (given.conditional === false) return { ...values, guidance: unlabelled(values.guidance) };
@@ -230,7 +203,7 @@ export function unlabelled(guidance: number | undefined): number {
 const ownRate = 0.25;
 
 /** Replaces muon by adamw for custom networks, and those so narrow that muon would update no weight. */
-export function withOptimizer(given: Partial<TrainingConfig>, values: Preset): Preset {
+export function withOptimizer<T extends Preset>(given: Partial<TrainingConfig>, values: T): T {
   const { filters = values.filters, model } = given;
   if (values.optimizer === "muon" && ownModel(model)) {
     return { ...values, optimizer: "adamw", lr: ownRate * values.lr };
@@ -250,7 +223,7 @@ function withEnds<T extends Partial<TrainingConfig>>(given: GivenSettings, value
 }
 
 /** The settings that a run records: those of its network. */
-export function recordedConfig(config: TrainingConfig): Partial<TrainingConfig> {
+export function recordedConfig({ config: _, ...config }: TrainingConfig): Partial<TrainingConfig> {
   if (!ownModel(config.model)) return config;
   const others: readonly string[] = unetSettings;
   return Object.fromEntries(Object.entries(config).filter(([name]) => !others.includes(name)));
@@ -313,6 +286,9 @@ function problemOf(config: TrainingConfig): string | undefined {
   }
   if (isUNet && timeEmbedding === "sinusoidal" && tEmb % 2 !== 0) {
     return `Cannot use --time-embedding sinusoidal with --t-emb ${tEmb}: waves come in pairs (expected an even number)`;
+  }
+  if (config.teacher !== null && config.stages === null) {
+    return "Cannot distil without stages: they are null (expected stages such as reflow+drift)";
   }
   if (ends.every((name) => config[name] === 0)) {
     return `Cannot train without an end: ${ends.map(flagOf).join(", ")} are all 0 (expected one above 0)`;

@@ -221,6 +221,7 @@ const setByStudy: Readonly<Record<string, string>> = {
   name: "the name of the plan",
   out: "--out",
   resume: "the folder of the study",
+  config: "the plan",
   device: "--device",
   threads: "--threads",
   mlflow: "--mlflow",

@@ -117,6 +117,11 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
   throw new ConfigError(`Cannot find the run ${shownWord(name)}: ${why}`);
 }
 
+/** Finds what `--config` names: a file as it is, else a run as {@linkcode findRun} does. */
+export async function findConfig(name: string): Promise<string> {
+  return (await infoOf(name))?.isFile ? name : await findRun(name);
+}
+
 /** As {@linkcode findRun}, for several names. */
 export async function findRuns(names: readonly string[], root?: string): Promise<string[]> {
   const found: string[] = [];

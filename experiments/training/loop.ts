@@ -28,6 +28,9 @@ import { stepsWithin } from "./trial.ts";
 /** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
 
+/** Milliseconds since a checkpoint before the end of an epoch makes another. */
+const freshMs = 10_000;
+
 /** The training loop: steps, with validation, sample grids and checkpoints between them. */
 export class TrainingLoop implements Disposable {
   readonly #session: TrainingSession;
@@ -188,9 +191,8 @@ export class TrainingLoop implements Disposable {
       await this.#kept.keep(trainer.step, this.#totalSteps);
       if (isOver(valEpochs)) await this.#validate();
       if (isOver(sampleEpochs)) await this.#logGrid();
-      if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
-        await this.save();
-      }
+      const unsavedMs = performance.now() - this.#savedMs;
+      if (unsavedMs > config.checkpointMinutes * 60e3 || isOver(1) && unsavedMs > freshMs) await this.save();
     }
     const trainSeconds = (performance.now() - this.#startedMs) / 1000;
     if (!signal.aborted) await this.#logLastSteps(); // a stopped run continues this line when resumed
@@ -230,7 +232,7 @@ export class TrainingLoop implements Disposable {
     const trainer = this.#trainer;
     const from = trainer.step;
     const events = [
-      ...[1, ...Object.values(this.cadence)].map((epochs) => this.#order.endAfter(from, epochs)),
+      ...Object.values(this.cadence).map((epochs) => this.#order.endAfter(from, epochs)),
       ...(this.#stages ?? []).map((stage) => stage.from).filter((start) => start > from),
     ];
     const end = Math.min(from + count, ...events, this.#kept.next(from, this.#totalSteps), this.#totalSteps);

@@ -170,4 +170,8 @@ testTask("a study trains distillations as cells, with its evaluation in one step
     );
     assert.equal(config.flowMap, true);
   }
+  const [cell] = names;
+  await place.succeed("train", `--config few/cells/${cell} --out again`);
+  const weights = await place.digest("again", "ema.safetensors");
+  assert.equal(weights, await place.digest("few", "cells", cell, "ema.safetensors"));
 });

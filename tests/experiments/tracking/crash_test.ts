@@ -93,26 +93,27 @@ testMirrored(
 );
 
 testMirrored("train --resume after a kill and a sync leaves every point once", async (place, server) => {
-  // A checkpoint follows each epoch of 11 steps; later steps are measured again.
-  const longer = mirroredRun.replace("--epochs 3", "--epochs 12").replace("--log-every 3", "--log-every 1");
+  // Steps after the last checkpoint are measured again.
+  const longer = `${mirroredRun} --checkpoint-minutes 0.01`.replace("--epochs 3", "--epochs 60")
+    .replace("--log-every 3", "--log-every 1").replace("--sample-epochs 2", "--sample-epochs 20");
+  const savedStep = () => place.state("run").then(({ progress }) => Number(progress.step), () => Infinity);
   const process = place.start("train:base", longer, envOf(server));
   const end = ended(process);
-  let last = 0;
   await until(async () => {
     process.kill("SIGSTOP"); // so that it does not move on
     await pause(20); // until all its threads have stopped
-    last = (await linesOf(place, "run")).at(-1)?.step ?? 0;
-    if (last > 11 && last % 11 >= 2) return true;
+    const last = (await linesOf(place, "run")).at(-1)?.step ?? 0;
+    if (last > await savedStep()) return true;
     process.kill("SIGCONT");
     return false;
-  }, "it was never seen within an epoch");
+  }, "it was never seen after a checkpoint");
   process.kill("SIGKILL");
   await end;
   await place.succeed("sync", "run", envOf(server));
   const { info } = await assertMirrored(server, "crash", place.file("run"));
   assert.equal(info.status, "KILLED");
   const cut = await linesOf(place, "run");
-  assert.ok(cut.at(-1)!.step % 11 > 0);
+  assert.ok(cut.at(-1)!.step > await savedStep());
 
   // The server is known from the run folder.
   await place.succeed("train:base", "--resume run", quick);

@@ -1,0 +1,100 @@
+import { type CompleteOptions, modelNameOf } from "../../models/mod.ts";
+import { teacherInfo } from "../run/teacher.ts";
+import { modelText, ownModel } from "./model_setting.ts";
+import { ConfigError, flagOf } from "./setting.ts";
+import { plannedStages } from "./stages.ts";
+import { normalizationTo, pixelRanges, type TrainingConfig } from "./training.ts";
+
+/** What a distillation takes over from its teacher, or from its stages. */
+export const taught = [
+  ...["filters", "tEmb", "attn", "groups", "timeEmbedding", "path", "prediction", "conditional", "normalize"],
+  ...["epochs", "maxMinutes", "times", "coupling", "labelDropout", "valFraction", "guidance"],
+] as const;
+
+/** Defaults of a distillation. */
+export const distillation = {
+  stages: "reflow+drift",
+  batchSize: 64,
+  optimizer: "muon",
+  lr: 1e-3,
+  muonLr: 1e-2,
+  schedule: "one_cycle",
+  warmUp: 0.1,
+  clip: 1,
+  ema: 0.99,
+  valFraction: 0,
+  guidance: 1,
+  solver: "map:steps=1",
+} as const satisfies Partial<TrainingConfig>;
+
+/**
+ * The settings that a teacher and the stages decide: the network is the teacher's, and the length that of the stages.
+ *
+ * @throws {ConfigError} if one is given, or the teacher cannot be distilled so
+ * @throws {RunError} if the teacher cannot be read
+ */
+export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) {
+  const refused = taught.find((name) => given[name] !== undefined);
+  if (refused !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${
+        flagOf(refused)
+      } with --teacher: the network is the teacher's, and the stages decide on the rest`,
+    );
+  }
+  const { config, normalization } = teacherInfo(teacher);
+  const { path, prediction, classes } = config;
+  const network = networkOf(config, given.model);
+  const [named, model] = [ownModel(given.model), network.model];
+  if (given.model !== undefined && given.model !== model && !(named && ownModel(model))) {
+    throw new ConfigError(`Cannot distil ${teacher} with --model ${given.model}: it is a ${model} network`);
+  }
+  const normalize = pixelRanges.find((range) => {
+    const { scale, shift } = normalizationTo(range);
+    return scale === normalization.scale && shift === normalization.shift;
+  });
+  if (!normalize) {
+    throw new ConfigError(`Cannot distil ${teacher}: its pixels are neither in -1..1 nor in 0..1`);
+  }
+  const batchSize = given.batchSize ?? distillation.batchSize;
+  const maxSteps = stepsOfStages(given.stages ?? distillation.stages, batchSize, given.maxSteps);
+  const unguided = classes === 0
+    ? "was trained without classes"
+    : config.flowMap
+    ? "has learned its guidance"
+    : undefined;
+  if (unguided !== undefined && given.teacherGuidance !== undefined && given.teacherGuidance !== 1) {
+    throw new ConfigError(
+      `Cannot use --teacher-guidance ${given.teacherGuidance} with ${teacher}: its network ${unguided} (leave it out)`,
+    );
+  }
+  return {
+    ...{ ...network, path, prediction, normalize },
+    ...unguided !== undefined && { teacherGuidance: 1 },
+    ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0, maxSteps },
+  };
+}
+
+/** The length of a distillation. @throws {ConfigError} if a stage has fewer pairs than a batch */
+export function stepsOfStages(text: string, batchSize: number, total: number | undefined): number {
+  const stages = plannedStages(text, batchSize, total);
+  const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
+  if (few) {
+    throw new ConfigError(
+      `Cannot use --stages with ${few.settings.pairs} pairs and batches of ${batchSize} (expected at least one batch)`,
+    );
+  }
+  const { from, steps } = stages.at(-1)!;
+  return from + steps;
+}
+
+/** The settings of a checkpoint's network. @param given the setting `model`, with its own program for the weights */
+function networkOf(config: CompleteOptions, given: string | undefined) {
+  if (config.type === "own") {
+    const named = ownModel(given);
+    const options = { ...config.options, ...Object.fromEntries(named?.given ?? []) };
+    return { model: modelText(named?.file ?? config.name, options) };
+  }
+  const { type, filters, tEmb, attn, groups, timeEmbedding } = config;
+  return { model: modelNameOf(type), filters, tEmb, attn, groups, timeEmbedding };
+}

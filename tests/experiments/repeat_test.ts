@@ -1,0 +1,174 @@
+/** `--config` repeats a run of each kind from its folder alone, to the same bits. */
+
+import assert from "node:assert/strict";
+import { trainingConfig } from "../../experiments/settings/training_config.ts";
+import { madeOnce, oneThread, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { imageSize } from "./data/tiny_idx.ts";
+import { writeModule } from "./networks/modules.ts";
+import { testRefusals } from "./refusals.ts";
+import { storeNetwork } from "./stored_network.ts";
+
+const little = `--batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 --test-batches 1`;
+const tiny = `--log-every 3 --solver euler:steps=2 ${little.replace("--batch-size 8 ", "")}`
+  .replace(oneThread, "");
+
+/** Commands that make a run in `first`, and take away all that is not in its folder. */
+const kinds = {
+  "a U-Net limited by minutes": {
+    task: "train:residual",
+    flags: `${tinyNetwork} ${tiny} --max-minutes 0.02 --run-name named`,
+  },
+  "a custom network": {
+    task: "train",
+    flags: `--model mlp.ts --hidden 8 --data data --batch-size 8 ${oneThread} ${tiny} --max-steps 12`,
+    before: (place) => writeModule(place),
+    after: (place) => Deno.remove(place.file("mlp.ts")),
+  },
+  "a distillation": {
+    task: "distill",
+    flags:
+      `teacher.safetensors --data data --stages reflow:images=64,pairs=40,steps=2+drift:images=48 ${little}`,
+    before: (place) => storeNetwork(place, "teacher", [imageSize, imageSize], { classes: 10 }),
+    after: (place) => Deno.remove(place.file("teacher.safetensors")),
+  },
+} as const satisfies Readonly<
+  Record<string, {
+    task: "train" | "train:residual" | "distill";
+    flags: string;
+    before?: (place: Workplace) => Promise<unknown>;
+    after?: (place: Workplace) => Promise<unknown>;
+  }>
+>;
+
+const makeFirst = (place: Workplace, kind: keyof typeof kinds) =>
+  madeOnce(place, kind, async (place) => {
+    const { task, flags, ...more } = kinds[kind];
+    if ("before" in more) await more.before(place);
+    await place.succeed(task, `${flags} --out first`);
+    if ("after" in more) await more.after(place);
+  });
+
+const configIn = async (place: Workplace, run: string) =>
+  JSON.parse(await Deno.readTextFile(place.file(run, "config.json")));
+
+for (const [kind, { task }] of Object.entries(kinds)) {
+  testTask(`--config repeats ${kind} to the same bits`, async (place) => {
+    await makeFirst(place, kind as keyof typeof kinds);
+    const repeating = task === "distill" ? "distill" : "train";
+    await place.succeed(repeating, "--config first --out again");
+    await place.succeed(repeating, "--config again/config.json --out third");
+    for (const run of ["again", "third"]) {
+      assert.deepEqual(await place.metrics(run), await place.metrics("first"));
+      assert.deepEqual(await place.state(run), await place.state("first"));
+      const names = (await place.names("first")).filter((name) =>
+        /^(last|ema|best|samples|few).*\./.test(name)
+      );
+      assert.ok(names.includes("ema.safetensors") && names.includes("samples.png"), `${names}`);
+      for (const name of names) {
+        assert.equal(await place.digest(run, name), await place.digest("first", name), name);
+      }
+    }
+    const { runName, out } = await configIn(place, "again");
+    assert.deepEqual([runName, out], [null, "again"]);
+  });
+
+  testTask(`trainingConfig() takes what the config.json of ${kind} holds`, async (place) => {
+    await makeFirst(place, kind as keyof typeof kinds);
+    const recorded = await configIn(place, "first");
+    const config = trainingConfig({ ...recorded, maxSteps: 7 });
+    assert.deepEqual({ ...config, ...recorded, maxSteps: 7 }, config);
+  });
+}
+
+testTask("flags replace settings of the run that --config repeats", async (place) => {
+  await makeFirst(place, "a custom network");
+  await place.succeed("train", "--config first --hidden 4 --seed 3 --epochs 1 --samples 0 --out wide");
+  const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, "wide");
+  assert.deepEqual([model, seed, epochs, maxSteps, batchSize], [
+    "first/network.json:hidden=4,activation=gelu",
+    3,
+    1,
+    0,
+    8,
+  ]);
+});
+
+testTask("distill --config with other stages has their length", async (place) => {
+  await makeFirst(place, "a distillation");
+  await place.succeed("distill", "--config first --stages bake:images=24 --out short");
+  const { stages, maxSteps } = await configIn(place, "short");
+  assert.deepEqual([stages, maxSteps], ["bake:images=24", 3]);
+});
+
+const unet = (place: Workplace) => makeFirst(place, "a U-Net limited by minutes");
+const distilled = (place: Workplace) => makeFirst(place, "a distillation");
+
+testRefusals("--config refuses in one line what it cannot repeat", {
+  "a run to resume": {
+    task: "train",
+    flags: "--config first --resume first",
+    says: ["ConfigError: Cannot use --config with --resume: the run keeps its settings"],
+    prepare: unet,
+  },
+  "a preset": {
+    task: "train",
+    flags: "--config first --preset paper",
+    says: ["ConfigError: Cannot use --preset with --config first: that run decides it"],
+    prepare: unet,
+  },
+  "a flag without effect": {
+    task: "train",
+    flags: "--config first --momentum 0.9",
+    says: ["ConfigError: Cannot use --momentum here: it has an effect only with --optimizer sgd"],
+    prepare: unet,
+  },
+  "no such run": {
+    task: "train",
+    flags: "--config frist",
+    says: ["ConfigError: Cannot find the run frist: there is no such folder"],
+  },
+  "another file": {
+    task: "train",
+    flags: "--config first/run.json",
+    says: ["ConfigError: Unknown field ", "in first/run.json"],
+    prepare: unet,
+  },
+  "a run that is no distillation": {
+    task: "distill",
+    flags: "--config first",
+    says: ["ConfigError: Cannot distil with --config first: it is no distillation"],
+    prepare: unet,
+  },
+  "another teacher": {
+    task: "distill",
+    flags: "other --config first",
+    says: ["ConfigError: Cannot distil other with --config: the run keeps its teacher"],
+    prepare: distilled,
+  },
+  "what a teacher decides": {
+    task: "train",
+    flags: "--config first --filters 8,16",
+    says: ["ConfigError: Cannot use --filters with --config first: that run decides it"],
+    prepare: distilled,
+  },
+  "stages that are null": {
+    task: "distill",
+    flags: "--resume first",
+    says: ["ConfigError: Cannot distil without stages: they are null", "(in first/config.json)"],
+    async prepare(place) {
+      await distilled(place);
+      const path = place.file("first", "config.json");
+      await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), stages: null }));
+    },
+  },
+  "a program that nobody named": {
+    task: "train",
+    flags: "--config first",
+    says: ["ConfigError: Cannot run the network mlp.ts: you have not named this program of it"],
+    async prepare(place) {
+      await makeFirst(place, "a custom network");
+      const path = place.file("first", "network.json");
+      await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace("0.5", "0.25"));
+    },
+  },
+});
