@@ -90,6 +90,7 @@ export {
   type Op,
   type OpDefinition,
   pad,
+  peek,
   permute,
   planMemory,
   pow,

@@ -77,6 +77,7 @@ export { mean, sum } from "./ops/reduce/reduce.ts";
 export { variance } from "./ops/reduce/variance.ts";
 export { resizeBilinear } from "./ops/resample/resample.ts";
 export { randomBits, uniforms } from "./ops/random/threefry.ts";
+export { peek } from "./record/peek.ts";
 export type { MemoryPlan } from "./record/memory_plan.ts";
 export {
   countMultiplyAdds,

@@ -1,4 +1,4 @@
-import { isCount } from "./core/checks.ts";
+import { describeValue, isCount } from "./core/checks.ts";
 import type { InputNames, OutputNames } from "./core/signature.ts";
 import type { Shape } from "./core/shape.ts";
 import type { Tensor } from "./core/tensor.ts";
@@ -25,7 +25,7 @@ export function attributeCheck(op: string, types: AttributeTypes): AttributeChec
     for (const [name, type] of declared) {
       const value = given[name];
       if (typeof value !== "number" || (type === "u32" && !isCount(value))) {
-        refuse(`attribute ${name} is ${value}`);
+        refuse(`attribute ${name} is ${describeValue(value)}`);
       }
       dims[name] = value;
     }

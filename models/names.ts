@@ -1,17 +1,27 @@
 import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
 import { UserError } from "../kernels/core/user_error.ts"; // for programs without kernels, too
 
+/** The first letters of a name's words: lr for learningRate and learning_rate. */
+const initialsOf = (name: string) =>
+  name.replace(/[A-Z]/g, " $&").split(/[^a-zA-Z0-9]+/).map((word) => word.slice(0, 1)).join("").toLowerCase();
+
 /**
- * The known name closest to a misspelt one.
+ * The known name that a wrong one means: one that contains it, as `webgpu` contains `gpu`; one with its initials, as
+ * `learningRate` has `lr`; else the closest.
  *
- * @param name the name given; case is ignored
+ * @param name the name given; case, and settings after a colon, are ignored
  * @param known the names to choose from
  * @returns undefined if every known name differs in more than a third of its letters
  */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const spelled = new Map([...known].map((word) => [word.toLowerCase(), word]));
   if (spelled.size === 0) return undefined;
-  const given = name.toLowerCase();
+  const given = name.toLowerCase().split(":")[0];
+  if (spelled.has(given)) return spelled.get(given);
+  const longer = [...spelled.keys()].filter((word) => given.length > 2 && word.includes(given));
+  if (longer.length > 0) return spelled.get(closest(given, longer));
+  const short = [...spelled.values()].find((word) => given.length > 1 && initialsOf(word) === given);
+  if (short !== undefined) return short;
   const found = closest(given, [...spelled.keys()]);
   const limit = Math.ceil(Math.max(given.length, found.length) / 3);
   return distance(given, found) <= limit ? spelled.get(found) : undefined;

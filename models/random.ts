@@ -1,5 +1,5 @@
 import { randomBits, randomNormal, type Shape, type Tensor, tensor } from "../kernels/mod.ts";
-import { isCount, maxU32 } from "../kernels/core/checks.ts";
+import { describeValue, isCount, maxU32 } from "../kernels/core/checks.ts";
 
 /** Streams of random numbers: one per purpose, so that no two purposes draw the same numbers from a seed. */
 export const streams = {
@@ -30,7 +30,7 @@ export const streams = {
 /** @throws {RangeError} if a seed is not an integer in [0, 2^32): the device would silently use another one */
 export function checkedSeed(seed: number): number {
   if (isCount(seed, 0, maxU32)) return seed;
-  throw new RangeError(`Cannot draw from the seed ${seed} (expected an integer in [0, 2^32))`);
+  throw new RangeError(`Cannot draw from the seed ${describeValue(seed)} (expected an integer in [0, 2^32))`);
 }
 
 /**

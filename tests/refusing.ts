@@ -27,6 +27,7 @@ export async function assertRefuses(name: string, call: Counting, values: readon
     }
     assert.ok(refusal instanceof Error, `${name} takes ${value}`);
     assert.match(refusal.message, /^Cannot /, `${name} with ${value}: ${refusal.stack}`);
+    if (typeof value === "string") assert.ok(refusal.message.includes(`"${value}"`), refusal.message);
   }
 }
 

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { UserError } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
 import type { NetworkMaker, OptionValue } from "../../models/mod.ts";
 import { say } from "../program/output.ts";
 import { describeError, isRunning } from "../program/task.ts";

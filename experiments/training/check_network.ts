@@ -1,5 +1,5 @@
 import { gradients, multiply, planMemory, sum, Tensor, tensor, zeros } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
 import { sourcesOf } from "../../kernels/autograd/gradients.ts";
 import { blankInitialiser, createModel, namedParameters } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";

@@ -3,6 +3,16 @@ export function isCount(value: unknown, least = 0, most: number = Number.MAX_SAF
   return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most;
 }
 
+/** Short description of a value, for messages; text is in quotes. */
+export function describeValue(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value !== "object" || value === null) {
+    return typeof value === "function" ? "a function" : `${value}`;
+  }
+  if ("then" in value) return "a promise";
+  return Array.isArray(value) ? "an array" : `an object of type ${value.constructor?.name ?? "Object"}`;
+}
+
 /** The largest number that a u32 holds. */
 export const maxU32: number = 2 ** 32 - 1;
 
@@ -16,7 +26,9 @@ export const maxU32: number = 2 ** 32 - 1;
 export function checkCount(task: string, name: string, value: unknown, least = 1, most?: number): void {
   if (isCount(value, least, most)) return;
   const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
-  throw new RangeError(`Cannot ${task}: ${name} is ${value} (expected a whole number ${range})`);
+  throw new RangeError(
+    `Cannot ${task}: ${name} is ${describeValue(value)} (expected a whole number ${range})`,
+  );
 }
 
 /**

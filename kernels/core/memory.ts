@@ -185,6 +185,8 @@ export class Recording {
   readonly memory: Storage[] = [];
   /** Called before each run of the step. */
   readonly beforeRuns: (() => void)[] = [];
+  /** Values to look at, which stay readable, and what reads them after each run. */
+  readonly peeks: { readonly x: { readonly storage: Storage }; readonly afterRun: () => void }[] = [];
   /** Writes of its ops. They have not run yet, so the storages do not know them. */
   readonly writes = new Map<Storage, Writes>();
   readonly #values = new Set<Storage>();

@@ -1,5 +1,5 @@
 import { UserError } from "./user_error.ts";
-import { isCount } from "./checks.ts";
+import { describeValue, isCount } from "./checks.ts";
 
 /** The lengths of a tensor's axes, outermost first. */
 export type Shape = readonly number[];
@@ -23,13 +23,15 @@ export function sizeOf(shape: Shape): number {
 export function checkedSizeOf(shape: Shape): number {
   if (!Array.isArray(shape)) {
     throw new ShapeError(
-      `Cannot make a tensor of shape ${shape} (expected a list of lengths, such as [2, 3])`,
+      `Cannot make a tensor of shape ${describeValue(shape)} (expected a list of lengths, such as [2, 3])`,
     );
   }
   const size = sizeOf(shape);
   if (Number.isSafeInteger(size) && shape.every((length) => isCount(length))) return size;
   throw new ShapeError(
-    `Cannot make a tensor of shape [${shape.join(", ")}] (expected whole numbers of at least 0)`,
+    `Cannot make a tensor of shape [${
+      shape.map(describeValue).join(", ")
+    }] (expected whole numbers of at least 0)`,
   );
 }
 

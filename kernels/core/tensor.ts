@@ -1,9 +1,10 @@
 import { currentDevice } from "./context.ts";
-import { isCount } from "./checks.ts";
+import { describeValue, isCount } from "./checks.ts";
 import type { Device } from "../devices/device.ts";
 import { checkedSizeOf, sameShape, type Shape, ShapeError, showShape } from "./shape.ts";
 import type { DataType } from "./signature.ts";
-import { allocateNow, type Storage } from "./memory.ts";
+import { allocateNow, owners, type Storage } from "./memory.ts";
+import { UserError } from "./user_error.ts";
 
 /** The method that Deno's Jupyter kernel calls on the last value of a cell to display it. */
 export const tensorDisplay: unique symbol = Symbol.for("Jupyter.display");
@@ -53,7 +54,9 @@ export class Tensor {
     this.size = checkedSizeOf(shape);
     if (!isCount(offset, 0, storage.elements - this.size)) {
       throw new ShapeError(
-        `Cannot view ${showShape(shape, type)} from element ${offset} on in memory of ${storage.elements} ` +
+        `Cannot view ${showShape(shape, type)} from element ${
+          describeValue(offset)
+        } on in memory of ${storage.elements} ` +
           "(expected a whole number, and all elements inside)",
       );
     }
@@ -99,15 +102,23 @@ export class Tensor {
    * Copies the values to the host, after all ops called so far.
    *
    * @throws {DeviceError} if an earlier op failed on the device
+   * @throws {UserError} at once, without a promise, inside a step that is being recorded
    */
-  async read(): Promise<Float32Array<ArrayBuffer>> {
-    const buffer = await this.device.read(this.storage.range(this.offset, this.size));
-    return this.type === "u32" ? Float32Array.from(new Uint32Array(buffer)) : new Float32Array(buffer);
+  read(): Promise<Float32Array<ArrayBuffer>> {
+    checkComputed(this);
+    return this.#bytes().then((buffer) =>
+      this.type === "u32" ? Float32Array.from(new Uint32Array(buffer)) : new Float32Array(buffer)
+    );
   }
 
-  /** Copies the raw 32-bit words to the host: exact for u32. */
-  async readWords(): Promise<Uint32Array<ArrayBuffer>> {
-    return new Uint32Array(await this.device.read(this.storage.range(this.offset, this.size)));
+  /** Copies the raw 32-bit words to the host: exact for u32. @throws as {@linkcode Tensor.read} */
+  readWords(): Promise<Uint32Array<ArrayBuffer>> {
+    checkComputed(this);
+    return this.#bytes().then((buffer) => new Uint32Array(buffer));
+  }
+
+  async #bytes(): Promise<ArrayBuffer> {
+    return await this.device.read(this.storage.range(this.offset, this.size));
   }
 
   /**
@@ -147,6 +158,15 @@ export class Tensor {
   [tensorDisplay](): Promise<{ "text/plain": string; "text/html": string }> {
     return showTensor(this);
   }
+}
+
+/** @throws {UserError} if a step is being recorded that computes the tensor */
+function checkComputed(x: Tensor): void {
+  if (!owners.recording?.owns(x.storage)) return;
+  throw new UserError(
+    `Cannot read ${x} inside a network or step: it is recorded, and computed later (expected read() outside of it, or ` +
+      "peek(x, label), which shows the values of each run)",
+  );
 }
 
 /**
@@ -209,15 +229,6 @@ export function checkTensor(task: string, subject: string, given: unknown, shape
   }
   if (!shape || (given.type === "f32" && sameShape(given.shape, shape))) return given;
   throw new ShapeError(`Cannot ${task}: ${subject} ${given} (expected ${expected})`);
-}
-
-/** Short description of a value, for messages. */
-export function describeValue(value: unknown): string {
-  if (typeof value !== "object" || value === null) {
-    return typeof value === "function" ? "a function" : `${value}`;
-  }
-  if ("then" in value) return "a promise";
-  return Array.isArray(value) ? "an array" : `an object of type ${value.constructor?.name ?? "Object"}`;
 }
 
 /** Type, shape and device, `f32[2, 3] on cpu`. */

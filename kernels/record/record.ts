@@ -95,7 +95,7 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32", ...othe
       `Cannot keep values in f16 on ${device.description}: it has no shader-f16 (expected precision f32)`,
     );
   }
-  const outputs = tensorsIn(result);
+  const outputs = tensorsIn([result, recording.peeks.map(({ x }) => x)]);
   const kept = new Set(outputs.map(({ storage }) => storage));
   forwardResults(recording, kept);
   const half = precision === "f16" ? halfValues(recording, kept) : new Set<Storage>();
@@ -173,7 +173,7 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   }
   // Values inside the step get no storage of their own, so using one outside it stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
-  const { calls: recorded, beforeRuns } = recording; // not the recording itself, which would keep unused memory alive
+  const { calls: recorded, beforeRuns, peeks } = recording; // not the recording itself, which would keep unused memory alive
   const calls = recorded.map(({ kernel, tensors, dims }) => ({
     kernel,
     dims,
@@ -207,6 +207,7 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
       for (const callback of beforeRuns) callback();
       replay();
       for (const { storage, offset, size } of written) storage.noteWrite(offset, size, "a recorded step");
+      for (const { afterRun } of peeks) afterRun();
     },
   };
 }

@@ -3,7 +3,7 @@
  * Source: https://github.com/huggingface/safetensors#format
  */
 
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
 import type { HostTensor } from "../nn/state.ts";
 import {
   BYTES,

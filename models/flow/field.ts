@@ -52,6 +52,9 @@ export function pathOf({ path }: VelocityField): Path | undefined {
 /** The shape of one example of each field's training data, where it is known. */
 export const trainedShapes: WeakMap<VelocityField, Shape> = new WeakMap();
 
+/** Fields that `fit` has begun to train in this turn of the event loop: who samples from them has not awaited it. */
+export const justBegun: WeakSet<VelocityField> = new WeakSet();
+
 /** The properties that a wrapper of a field copies from it. */
 export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity" | "meanVelocity"> {
   const { guided, shape = trainedShapes.get(field) } = checkedField(field);

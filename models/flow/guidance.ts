@@ -14,7 +14,7 @@ import {
   tensor,
   where,
 } from "../../kernels/mod.ts";
-import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
+import { checkCount, describeValue, maxU32 } from "../../kernels/core/checks.ts";
 import { rejectUnknown } from "../names.ts";
 import { meanVelocityOf, traitsOf, type VelocityField, velocityOf } from "./field.ts";
 import { innerAxes, perRow, rowsAt } from "./rows.ts";
@@ -100,7 +100,7 @@ function checked(options: GuidanceOptions): GuidanceOptions {
   const { scale, none, interval } = options;
   if (!(none instanceof Tensor)) checkCount("guide", "none", none, 0, maxU32);
   if (!(scale instanceof Tensor) && !Number.isFinite(scale)) {
-    throw new RangeError(`Cannot guide with scale ${scale} (expected a finite number)`);
+    throw new RangeError(`Cannot guide with scale ${describeValue(scale)} (expected a finite number)`);
   }
   if (interval && !(interval[0] >= 0 && interval[0] <= interval[1] && interval[1] <= 1)) {
     const given = interval.join(" to ");
@@ -159,7 +159,7 @@ function stacked(condition: Tensor, none: Tensor): Tensor {
  */
 export function autoguided(field: VelocityField, weaker: VelocityField, scale: number): VelocityField {
   if (!Number.isFinite(scale)) {
-    throw new RangeError(`Cannot guide with scale ${scale} (expected a finite number)`);
+    throw new RangeError(`Cannot guide with scale ${describeValue(scale)} (expected a finite number)`);
   }
   if (scale === 1) return unguided(field, (condition) => condition);
   return {

@@ -1,5 +1,6 @@
 import { mean, meanSquaredError, square, subtract, type Tensor } from "../../kernels/mod.ts";
-import { checkTensor, describeValue } from "../../kernels/core/tensor.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
 import { type Coupling, couplings, independentCoupling } from "./coupling.ts";
 import { type VelocityField, velocityOf } from "./field.ts";

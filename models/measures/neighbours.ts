@@ -1,6 +1,7 @@
 import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
 import { throttledPause } from "../pause.ts";
 import { checkPair, columnMeans, MeasureError, type Points, squaredDistance } from "./points.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
 
 /** Unit roundoff of f32: the largest relative error of one operation. */
 const unit = 2 ** -24;
@@ -177,7 +178,9 @@ export async function nearestNeighbours(
   checkPair(task, references, queries);
   if (!Number.isInteger(k) || k < 1 || k > references.rows) {
     throw new MeasureError(
-      `Cannot ${task}: k is ${k} (expected a whole number from 1 to ${references.rows}, the number of reference points)`,
+      `Cannot ${task}: k is ${
+        describeValue(k)
+      } (expected a whole number from 1 to ${references.rows}, the number of reference points)`,
     );
   }
   const indices = new Uint32Array(queries.rows * k);

@@ -105,7 +105,7 @@ function completed(options: GivenOptions, some: typeof entries): UNetOptions {
   const complete = some.map(([name, { default: byDefault, expected, fits }]) => {
     const value = options[name] === undefined ? byDefault : options[name];
     if (fits(value)) return [name, value];
-    const given = String(typeof value === "object" ? JSON.stringify(value) : value);
+    const given = String(typeof value === "number" ? value : JSON.stringify(value));
     throw new TypeError(
       `Cannot make a network: ${name} is ${given.length > 60 ? `${given.slice(0, 60)}...` : given} ` +
         `(expected ${expected})`,

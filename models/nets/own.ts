@@ -1,6 +1,5 @@
 import { type Tensor, tensor, withDevice, zeros } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/checks.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { describeValue, isCount } from "../../kernels/core/checks.ts";
 import { meanVelocityOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { type Initialiser, withInitialiser } from "../nn/initialiser.ts";

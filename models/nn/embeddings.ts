@@ -13,8 +13,7 @@ import {
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/checks.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { checkCount, describeValue } from "../../kernels/core/checks.ts";
 import { blankInitialiser, defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Linear } from "./layers.ts";
 import { Module } from "./module.ts";

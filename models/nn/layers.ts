@@ -87,8 +87,8 @@ function checkGroups(layer: string, groups: number, channels: readonly number[])
 }
 
 /**
- * Convolution, with PyTorch's options. By default it preserves height and width if the kernel is odd: stride 1, and half
- * the kernel as zero padding.
+ * Convolution, with PyTorch's options, but half the kernel as zero padding by default, where PyTorch has none: an odd
+ * kernel keeps height and width.
  *
  * Initialised as in PyTorch: uniform in ±1/sqrt(C R S / groups).
  */

@@ -6,7 +6,10 @@ import { readState, type State, StateError, writeState } from "./state.ts";
  * A part of a network. Fields that are tensors are its parameters; fields that are modules or arrays of modules are its
  * children. Field names match PyTorch's state dict. Private `#fields` are ignored.
  */
-export abstract class Module {}
+export abstract class Module {
+  /** Tells the type checker that a plain object is not a module: its layers would not be found. */
+  declare private readonly isModule: true;
+}
 
 /**
  * Parameters of a module and its children under their PyTorch state-dict names, in PyTorch's order. A tensor shared by

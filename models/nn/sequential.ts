@@ -1,5 +1,5 @@
 import type { Tensor } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
 import { Module } from "./module.ts";
 
 /** A step of a {@linkcode Sequential}: a layer, or a function such as `gelu`. */

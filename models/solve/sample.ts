@@ -1,7 +1,7 @@
-import { scope, type Shape, type Tensor, tensor } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/checks.ts";
+import { scope, type Shape, type Tensor, tensor, UserError } from "../../kernels/mod.ts";
+import { describeValue, isCount } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { traitsOf, type VelocityField } from "../flow/field.ts";
+import { justBegun, traitsOf, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { noise } from "../random.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
@@ -104,6 +104,9 @@ function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }:
 
 function startOf(model: VelocityField, options: SampleOptions): Tensor {
   const { x0, count, seed = 0 } = options;
+  if (justBegun.has(model)) {
+    throw new UserError("Cannot sample: fit() has only begun to train the model (expected `await fit(...)`)");
+  }
   if (x0 !== undefined) {
     const extra = (["count", "shape", "seed"] as const).find((name) => options[name] !== undefined);
     if (extra === undefined || extra === "seed" && options.solver === "sde") {
@@ -115,12 +118,16 @@ function startOf(model: VelocityField, options: SampleOptions): Tensor {
   }
   if (!isCount(count, 1)) {
     throw new RangeError(
-      `Cannot sample: count is ${count} (expected a whole number of at least 1, as in sample(model, { count: 16 }))`,
+      `Cannot sample: count is ${
+        describeValue(count)
+      } (expected a whole number of at least 1, as in sample(model, { count: 16 }))`,
     );
   }
   const shape = options.shape ?? traitsOf(model).shape;
   if (Array.isArray(shape)) return noise(seed, [count, ...shape]);
-  const given = shape === undefined ? "the model does not know the shape of a sample" : `shape is ${shape}`;
+  const given = shape === undefined
+    ? "the model does not know the shape of a sample"
+    : `shape is ${describeValue(shape)}`;
   throw new TypeError(
     `Cannot sample: ${given} (expected it as in sample(model, { count: 16, shape: [1, 28, 28] }))`,
   );

@@ -119,7 +119,14 @@ export function isAdaptive({ rtol, atol }: SolverOptions): boolean {
 export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTableau {
   if (typeof solver === "object" && solver !== null) return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver as SolverName];
-  throw new TypeError(unknownName("solver", String(solver), [...Object.keys(solvers), "sde", "map"]));
+  const names = [...Object.keys(solvers), "sde", "map"];
+  const [name, settings = ""] = String(solver).split(":");
+  const fields = settings.split(",").map((field) => `, ${field.replace("=", ": ")}`).join("");
+  throw new TypeError(
+    settings && names.includes(name)
+      ? `Unknown solver "${solver}": flags are written so (expected { solver: "${name}"${fields} })`
+      : unknownName("solver", String(solver), names),
+  );
 }
 
 /** A tableau that costs as much as a solver: Euler's for one evaluation per step, with noise or by a flow map. */

@@ -1,5 +1,5 @@
 import { add, full, multiply, type Tensor } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/checks.ts";
+import { describeValue, isCount } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 import { perRow } from "../flow/rows.ts";
@@ -55,7 +55,7 @@ export function defineTableau<T extends Tableau>(tableau: T): T & ButcherTableau
     const total = row.reduce((sum, x) => sum + x, 0);
     if (!(Math.abs(total - expected) <= tolerance)) fail(`${what} sums to ${total} (expected ${expected})`);
   };
-  if (!isCount(order, 1)) fail(`its order is ${order} (expected a positive integer)`);
+  if (!isCount(order, 1)) fail(`its order is ${describeValue(order)} (expected a positive integer)`);
   if (a.length !== stages || c.length !== stages) {
     fail(`a has ${a.length} rows and c ${c.length} values (expected ${stages}, the length of b)`);
   }

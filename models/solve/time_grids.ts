@@ -1,4 +1,4 @@
-import { isCount } from "../../kernels/core/checks.ts";
+import { describeValue, isCount } from "../../kernels/core/checks.ts";
 import { unknownName } from "../names.ts";
 
 /** How a solver's steps are spread over time. */
@@ -84,7 +84,9 @@ export function timesOf({ steps, grid, times }: TimesOptions): readonly number[]
 /** Equal steps from noise to data: 0, 1 / steps, ..., 1. @throws {RangeError} if `steps` is not a positive integer */
 export function uniformTimes(steps: number): number[] {
   if (isCount(steps, 1, mostSteps)) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
-  throw new RangeError(`Cannot sample in ${steps} steps (expected a positive integer, at most ${mostSteps})`);
+  throw new RangeError(
+    `Cannot sample in ${describeValue(steps)} steps (expected a positive integer, at most ${mostSteps})`,
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type Shape, ShapeError, Tensor, UserError } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
 import type { HostExamples, NoiseDraw } from "../flow/coupling.ts";
 import { rowsAt } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";

@@ -1,13 +1,12 @@
-import { assign, type Tensor, UserError } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/checks.ts";
-import { describeValue } from "../../kernels/core/tensor.ts";
+import { assign, mean, scope, square, type Tensor, UserError } from "../../kernels/mod.ts";
+import { describeValue, isCount } from "../../kernels/core/checks.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { justBegun, type VelocityField } from "../flow/field.ts";
 import { type ObjectiveParts, withParts } from "../flow/objective.ts";
 import { rejectUnknown } from "../names.ts";
 import { classesOf, objectiveFor } from "../nets/networks.ts";
 import { withParameters } from "../nn/flat_parameters.ts";
-import { type Module, namedParameters } from "../nn/module.ts";
+import { Module, namedParameters } from "../nn/module.ts";
 import { pause } from "../pause.ts";
 import { BatchOrder } from "./batch_order.ts";
 import { batchSource, checkData, hostRows, type TrainingData } from "./batch_source.ts";
@@ -177,7 +176,10 @@ export async function fit(
   if ("observe" in schedule && !validation) {
     throw new FitError("Cannot train: the schedule needs a validation loss (expected `validation` data)");
   }
+  justBegun.add(model);
+  queueMicrotask(() => justBegun.delete(model));
   const objective = withParts(objectiveFor(model), parts);
+  await warnOfScale(rows);
   await checkLabels(model, rows);
   const shared = { batchSize, seed, objective };
   const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective.coupling)), {
@@ -275,12 +277,27 @@ async function checkLabels(model: VelocityField, { condition }: TrainingData): P
   );
 }
 
+/** Data whose root mean square is above this is far from the noise, which has 1. */
+const largeData = 10;
+
+/** Says on stderr if the data is so large that training would only learn its scale. */
+async function warnOfScale({ x0, x1 }: TrainingData): Promise<void> {
+  if (x0) return;
+  const size = Math.sqrt((await scope(() => mean(square(x1))).read())[0]);
+  if (!(size > largeData && size < Infinity)) return;
+  const shown = Number(size.toPrecision(2)).toLocaleString("en");
+  console.warn(
+    `The data of fit() has values of about ${shown}, the noise of about 1: divide the data by ${shown}, and multiply ` +
+      "samples by it",
+  );
+}
+
 function checkModel(model: Module & VelocityField): void {
   const fail = (why: string) => {
     throw new FitError(`Cannot train: the model ${why}`);
   };
-  if (typeof model?.velocity !== "function") {
-    fail(`is ${describeValue(model)} (expected a Module with velocity(x, t))`);
+  if (!(model instanceof Module) || typeof model.velocity !== "function") {
+    fail(`is ${describeValue(model)} (expected a Module with velocity(x, t), whose fields are its layers)`);
   }
   if (namedParameters(model).size === 0) {
     fail("has no parameters (expected layers or tensors in its fields)");
@@ -308,5 +325,7 @@ function checkValue(name: string, value: unknown, fits: boolean, expected: strin
 
 function checkCount(name: string, count: number, most: number): void {
   if (isCount(count, 1, most)) return;
-  throw new FitError(`Cannot train: ${name} is ${count} (expected an integer from 1 to ${most})`);
+  throw new FitError(
+    `Cannot train: ${name} is ${describeValue(count)} (expected an integer from 1 to ${most})`,
+  );
 }

@@ -98,6 +98,7 @@ type Misspelt = readonly [call: (x: Tensor) => unknown, of: string, given: strin
 /** Calls with a misspelt option: what it belongs to, the option, and the right name. */
 const misspelt: readonly Misspelt[] = [
   [(x) => fit(tiny(), x, untyped({ batch_size: 1 })), "fit()", "batch_size", "batchSize"],
+  [(x) => fit(tiny(), x, untyped({ lr: 1 })), "fit()", "lr", "learningRate"],
   [(x0) => sample(field, untyped({ x0, solvr: "heun" })), "sampling", "solvr", "solver"],
   [(x0) => models.trajectory(field, untyped({ x0, step: 2 })), "sampling", "step", "steps"],
   [() => new Sampler(field, [1, 1], untyped({ gird: 1 })), "a sampler without noise", "gird", "grid"],
@@ -147,6 +148,10 @@ Deno.test("unknownName() suggests the nearest name in any case, but no unrelated
   assert.equal(nearest("unet_fm", ["UNet_FM", "UNet_FM_Residuals"]), "UNet_FM");
   assert.equal(nearest("dropout", ["lr", "warm-up"]), undefined);
   assert.equal(nearest("lr", []), undefined);
+  assert.equal(nearest("gpu", ["auto", "webgpu", "cpu"]), "webgpu");
+  assert.equal(nearest("lr", ["steps", "learningRate"]), "learningRate");
+  assert.equal(nearest("bs", ["seed", "batch_size"]), "batch_size");
+  assert.equal(nearest("logit_normal:mean=1", ["uniform", "logit_normal"]), "logit_normal");
   const known = ["euler", "heun"];
   const all = "(known: euler, heun)";
   assert.equal(unknownName("solver", "huen", known), `Unknown solver "huen": did you mean "heun"? ${all}`);
@@ -164,6 +169,11 @@ class Field extends models.Module {
   velocity = (x: Tensor) => this.map.forward(x);
 }
 
+/** A module without layers. */
+class Still extends models.Module {
+  velocity = (x: Tensor) => x;
+}
+
 type Slip = readonly [call: unknown, given: readonly unknown[] | (() => unknown[]), message: string];
 
 const newTrainer = (...given: unknown[]) => Reflect.construct(Trainer, given);
@@ -171,9 +181,14 @@ const paired = { objective: { ...models.flowMatching, coupling: models.transport
 
 /** Typical first mistakes of a JavaScript user, and what their UserErrors say. */
 const slips: readonly Slip[] = [
-  [fit, [], "Cannot train: the model is undefined (expected a Module with velocity(x, t))"],
+  [fit, [], "Cannot train: the model is undefined (expected a Module with velocity(x, t), whose"],
   [fit, () => [tiny()], "Cannot use the data: it is undefined (expected a tensor"],
-  [fit, () => [{ velocity: (x: Tensor) => x }, data()], "Cannot train: the model has no parameters"],
+  [
+    fit,
+    () => [{ velocity: (x: Tensor) => x }, data()],
+    "is an object of type Object (expected a Module with",
+  ],
+  [fit, () => [new Still(), data()], "Cannot train: the model has no parameters"],
   [
     fit,
     () => [new Field(), [1, 2]],
@@ -217,13 +232,14 @@ const slips: readonly Slip[] = [
   [createModel, [], "settings of a network: they are undefined (expected an object with type, filters"],
   [models.guided, () => [tiny()], "settings of guided(): they are undefined (expected an object with scale"],
   [sample, () => [tiny(), 16], "settings of sampling: they are 16 (expected an object with count, shape"],
-  [models.loadCheckpoint, ["a", "a"], "Cannot read a: its bytes are a (expected the Uint8Array of a file)"],
+  [models.loadCheckpoint, ["a", "a"], 'Cannot read a: its bytes are "a" (expected the Uint8Array of a file)'],
   [newTrainer, () => [tiny(), data(), options], "(expected what batchSource() makes of the data)"],
   [newTrainer, () => [tiny(), source()], "the options are missing (expected at least batchSize and seed)"],
 ];
 
 /** Mistakes whose errors are of other kinds. */
 const others: readonly Slip[] = [
+  [sample, () => [new Field(), { x0: x(), solver: "heun:steps=5" }], '{ solver: "heun", steps: 5 }'],
   [
     sample,
     [],
@@ -240,6 +256,18 @@ const others: readonly Slip[] = [
   [() => new Sampler(field, [], { steps: 1 }), [], "Cannot sample a batch of shape []"],
   [() => new models.BatchOrder(new Uint32Array(), 1, 1), [], "Cannot order batches: there are no examples"],
 ];
+
+testOnCpu("sample() says that fit() was not awaited", async () => {
+  for (const model of [tiny(), new Field()]) {
+    const training = fit(model, model instanceof Field ? zeros([2, 2]) : data(), { steps: 1 });
+    assert.throws(() => sample(model, { count: 1 }), {
+      name: "UserError",
+      message: "Cannot sample: fit() has only begun to train the model (expected `await fit(...)`)",
+    });
+    await training;
+    assert.equal(sample(model, { count: 1, steps: 1 }).shape[0], 1);
+  }
+});
 
 testOnCpu("first mistakes get a one-line message that says what is expected", async () => {
   for (const [call, given, message] of [...slips, ...others]) {

@@ -1,4 +1,4 @@
-import { isCount, refuseOthers } from "../../core/checks.ts";
+import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import type { Dims } from "../../devices/device.ts";
@@ -38,7 +38,7 @@ export function pairOf(task: string, name: string, given: unknown, least: number
   if (pair.length === 2 && pair.every((value) => isCount(value, least, 2 ** 16))) {
     return [pair[0], pair[1]];
   }
-  const shown = Array.isArray(given) ? `[${given.join(", ")}]` : given;
+  const shown = Array.isArray(given) ? `[${given.map(describeValue).join(", ")}]` : describeValue(given);
   throw new ShapeError(
     `Cannot ${task}: ${name} is ${shown} (expected a whole number of at least ${least}, or two: [vertical, horizontal])`,
   );
@@ -58,7 +58,9 @@ export function geometryOf(
 ): Geometry {
   refuseOthers(task, unknown, ["stride", "padding", "dilation", "groups", ...others]);
   if (!isCount(groups, 1)) {
-    throw new ShapeError(`Cannot ${task}: groups is ${groups} (expected a whole number of at least 1)`);
+    throw new ShapeError(
+      `Cannot ${task}: groups is ${describeValue(groups)} (expected a whole number of at least 1)`,
+    );
   }
   const [strideH, strideW] = pairOf(task, "stride", stride, 1);
   const [paddingH, paddingW] = pairOf(task, "padding", padding, 0);

@@ -1,6 +1,7 @@
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import { describeValue, Tensor } from "../../core/tensor.ts";
+import { describeValue } from "../../core/checks.ts";
+import { Tensor } from "../../core/tensor.ts";
 import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { defineOp, type Op } from "../../op.ts";

@@ -1,6 +1,6 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
-import { isCount, refuseOthers } from "../../core/checks.ts";
+import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { sum } from "../reduce/reduce.ts";
@@ -166,7 +166,9 @@ export function groupNorm(
 ): Tensor {
   refuseOthers("run groupNorm", others, ["groups", "epsilon", "activation"]);
   if (!isCount(groups, 1) || x.shape[1] % groups !== 0) {
-    throw new ShapeError(`Cannot run groupNorm: ${groups} groups do not divide the channels of x ${x}`);
+    throw new ShapeError(
+      `Cannot run groupNorm: ${describeValue(groups)} groups do not divide the channels of x ${x}`,
+    );
   }
   if (!(epsilon >= 0 && epsilon < Infinity)) {
     throw new RangeError(`Cannot run groupNorm: epsilon is ${epsilon} (expected a number of at least 0)`);

@@ -1,5 +1,5 @@
 import { makeHistory } from "../../autograd/history.ts";
-import { checkList, isCount } from "../../core/checks.ts";
+import { checkList, describeValue, isCount } from "../../core/checks.ts";
 import { defineOp, type Op } from "../../op.ts";
 import {
   axisOf,
@@ -180,7 +180,9 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
       start + length <= x.shape[k])
   ) {
     throw new ShapeError(
-      `Cannot slice ${x}: ${length} from ${start} along axis ${k} of length ${x.shape[k]}`,
+      `Cannot slice ${x}: ${describeValue(length)} from ${describeValue(start)} along axis ${k} of length ${
+        x.shape[k]
+      }`,
     );
   }
   const y = sliceMiddle(reshape(x, around(x.shape, k)), { start, B: length });

@@ -1,5 +1,5 @@
 import { defineOp, type Op } from "../../op.ts";
-import { isCount } from "../../core/checks.ts";
+import { describeValue, isCount } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
@@ -133,7 +133,9 @@ function eachTap(
 export function resizeBilinear(x: Tensor, height: number, width: number): Tensor {
   if (!isCount(height, 1) || !isCount(width, 1)) {
     throw new ShapeError(
-      `Cannot run resizeBilinear: x ${x} to ${height} x ${width} (expected whole numbers of at least 1)`,
+      `Cannot run resizeBilinear: x ${x} to ${describeValue(height)} x ${
+        describeValue(width)
+      } (expected whole numbers of at least 1)`,
     );
   }
   const same = x.shape.length === 4 && x.shape[2] === height && x.shape[3] === width;

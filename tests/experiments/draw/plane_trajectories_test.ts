@@ -8,7 +8,13 @@ import {
 } from "../../../experiments/draw/plane_trajectories.ts";
 import { principalComponents } from "../../../experiments/draw/principal_components.ts";
 import { add, init, multiply, tanh, withDevice } from "../../../kernels/mod.ts";
-import { decodeSafetensors, encodeSafetensors, type Model, noise } from "../../../models/mod.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type Model,
+  noise,
+  type VelocityField,
+} from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertClose } from "../../testing.ts";
 
@@ -33,7 +39,8 @@ const follow = (velocity: Model["velocity"], count: number, batch: number) => {
 /** Trajectories of images with three channels. */
 const followColour = (data: Parameters<typeof followInPlane>[1]) =>
   withDevice(device, () => {
-    const model = { velocity: (x) => add(multiply(x, 0), 1) } as Model;
+    const field: VelocityField = { velocity: (x) => add(multiply(x, 0), 1) };
+    const model = field as Model;
     const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
     return followInPlane(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
   });

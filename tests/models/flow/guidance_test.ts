@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { add, gatherRows, multiply, reshape, sum, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { describeValue } from "../../../kernels/core/checks.ts";
 import {
   autoguided,
   createModel,
@@ -133,7 +134,7 @@ testOnCpu("guided() sets `guided`, and refuses invalid options", () => {
   assert.deepEqual([made({ scale: 1 }).guided, made({ scale: 0 }).guided], [undefined, undefined]);
   assert.deepEqual([made({ scale: 0, interval: [0, 0.5] }).guided, made({}).guided], [true, true]);
   const scales = [NaN, undefined, "2"].map((scale) =>
-    [{ scale }, `Cannot guide with scale ${scale} (expected a finite number)`] as const
+    [{ scale }, `Cannot guide with scale ${describeValue(scale)} (expected a finite number)`] as const
   );
   const intervals = [[0.5, 0.2], [-1, 1], [0, 2], [NaN, 1]].map((interval) =>
     [
@@ -142,7 +143,10 @@ testOnCpu("guided() sets `guided`, and refuses invalid options", () => {
     ] as const
   );
   const nones = [-1, 1.5, NaN, 2 ** 32, undefined, "3"].map((none) =>
-    [{ none }, `Cannot guide: none is ${none} (expected a whole number from 0 to 4294967295)`] as const
+    [
+      { none },
+      `Cannot guide: none is ${describeValue(none)} (expected a whole number from 0 to 4294967295)`,
+    ] as const
   );
   for (const [given, message] of [...scales, ...intervals, ...nones]) {
     assert.throws(() => made(given), { name: "RangeError", message });

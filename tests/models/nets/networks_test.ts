@@ -38,7 +38,7 @@ testOnDevices("createModel() makes the same network from the same seed, by defau
   assert.notDeepEqual(a, c);
   assert.throws(() => createModel(tiny, "1" as never), {
     name: "RangeError",
-    message: "Cannot draw from the seed 1 (expected an integer in [0, 2^32))",
+    message: 'Cannot draw from the seed "1" (expected an integer in [0, 2^32))',
   });
 });
 
@@ -77,8 +77,8 @@ testOnCpu("createModel() refuses unknown and invalid settings", () => {
     [{ filters: [4, 1.5] }, /filters is \[4,1.5\] \(expected a list of whole numbers of at least 1\)/],
     [{ tEmb: 0 }, /tEmb is 0 \(expected a whole number of at least 1\)/],
     [{ classes: -1 }, /classes is -1 \(expected a whole number of at least 0\)/],
-    [{ attn: "yes" }, /attn is yes \(expected true or false\)/],
-    [{ path: "bent" }, /path is bent \(expected linear or cosine\)/],
+    [{ attn: "yes" }, /attn is "yes" \(expected true or false\)/],
+    [{ path: "bent" }, /path is "bent" \(expected linear or cosine\)/],
     [{ groups: 3 }, /^ShapeError: Cannot make a GroupNorm: 3 groups do not divide/],
   ];
   for (const [options, message] of cases) {

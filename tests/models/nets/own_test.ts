@@ -147,15 +147,15 @@ testOnCpu(
   async () => {
     const mistakes: readonly (readonly [object, RegExp])[] = [
       [{ make: undefined }, /^Cannot make the network labelled: it is not one of the library's/],
-      [{ make: "Labelled" }, /^Cannot make a network: make is Labelled \(expected the class of a network/],
+      [{ make: "Labelled" }, /^Cannot make a network: make is "Labelled" \(expected the class of a network/],
       [{ make: () => Promise.resolve() }, /its function returned a promise \(expected a network/],
       [
         { make: () => ({ velocity: (x: Tensor) => x }) },
         /it made an object of type Object \(expected a Module/,
       ],
       [{ make: () => new Linear(1, 1) }, /it made a Module without velocity\(\) \(expected a Module/],
-      [{ name: "" }, /^Cannot make a network: name is {2}\(expected a line of text/],
-      [{ digest: "12" }, /digest is 12 \(expected 64 hex digits/],
+      [{ name: "" }, /^Cannot make a network: name is "" \(expected a line of text/],
+      [{ digest: "12" }, /digest is "12" \(expected 64 hex digits/],
       [{ options: { x: {} } }, /the option x is an object of type Object \(expected a number/],
       [{ shape: [1, 2] }, /shape is an array \(expected \[C, H, W\]/],
       [{ classes: -1 }, /classes is -1 \(expected a whole number of at least 0/],

@@ -154,7 +154,7 @@ testOnCpu("layers refuse what does not fit in one line", () => {
     ],
     [
       () => createInitialiser("xavier" as never),
-      'Unknown initialiser "xavier" (known: pytorch, kaiming_uniform, kaiming_normal, xavier_uniform',
+      'Unknown initialiser "xavier": did you mean "xavier_normal"? (known: pytorch, kaiming_uniform',
     ],
   ];
   for (const [call, message] of cases) {
@@ -163,4 +163,12 @@ testOnCpu("layers refuse what does not fit in one line", () => {
       return true;
     });
   }
+});
+
+testOnCpu("Conv2d pads half its kernel by default, unlike PyTorch, and ConvTranspose2d doubles", () => {
+  const x = zeros([1, 2, 6, 7]);
+  const sizes = [new Conv2d(2, 1, 3), new Conv2d(2, 1, [5, 1]), new Conv2d(2, 1, 3, { dilation: 2 })];
+  for (const layer of sizes) assert.deepEqual(layer.forward(x).shape, [1, 1, 6, 7]);
+  assert.deepEqual(new Conv2d(2, 1, 3, { padding: 0 }).forward(x).shape, [1, 1, 4, 5]);
+  assert.deepEqual(new ConvTranspose2d(2, 1).forward(x).shape, [1, 1, 12, 14]);
 });

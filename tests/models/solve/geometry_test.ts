@@ -131,7 +131,7 @@ testOnCpu("flowGeometry() and roundTrip() refuse invalid options", async () => {
     [{ steps: 1, batch: 0 }, /^RangeError: Cannot .*batch is 0/],
     [{ steps: 1, condition: tensor([1]) }, /^ShapeError: .*\(expected 2 rows\)/],
     [{ steps: 1 }, /^ShapeError: Cannot sample a batch of shape/, noise(1, [0, 2])],
-    [{ steps: 1 }, /^TypeError: .* is x \(expected a tensor\)/, "x"],
+    [{ steps: 1 }, /^TypeError: .* is "x" \(expected a tensor\)/, "x"],
   ];
   for (const measure of [flowGeometry, roundTrip]) {
     for (const [options, message, start = x] of cases) {

@@ -285,3 +285,19 @@ testOnDevices(
     });
   },
 );
+
+testOnCpu("fit() warns once of data that is much larger than the noise", async () => {
+  const said: string[] = [], { warn } = console;
+  console.warn = (line) => void said.push(line);
+  try {
+    for (const size of [3000, 3, NaN]) {
+      const x1 = multiply(data(), size / 3);
+      await fit(new LineField(1), x1, { steps: 2 }).catch(() => {});
+      await fit(new LineField(1), { x0: x1, x1 }, { steps: 2 }).catch(() => {});
+    }
+  } finally {
+    console.warn = warn;
+  }
+  assert.equal(said.length, 1);
+  assert.match(said[0], /^The data of fit\(\) has values of about 3,000, .* divide the data by 3,000, and/);
+});

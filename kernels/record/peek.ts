@@ -1,0 +1,65 @@
+import { owners } from "../core/memory.ts";
+import type { Tensor } from "../core/tensor.ts";
+
+/** A value to show; null if the device failed, of which whoever reads a result hears. */
+type Look = { values?: Float32Array | null; readonly use: (values: Float32Array) => void };
+
+/** Values that have not been shown, in the order of the ops. */
+const open: Look[] = [];
+
+/** Reads a value, and shows it after those before it. */
+function show(x: Tensor, use: Look["use"]): void {
+  const look: Look = { use };
+  open.push(look);
+  const arrive = (values: Float32Array | null) => {
+    look.values = values;
+    while (open.length > 0 && open[0].values !== undefined) {
+      const { values, use } = open.shift()!;
+      if (values) use(values);
+    }
+  };
+  x.read().then(arrive, () => arrive(null));
+}
+
+/**
+ * Looks at a value inside a network, without changing it: whenever it is computed, also in each run of a recorded step,
+ * as training, sampling and validation record them.
+ *
+ * The values arrive later, in order: the device runs behind the program. Each look waits for the device, so take them out
+ * again for long trainings.
+ *
+ * @param x a value on the way, any shape
+ * @param look a label, to print `label f32[2, 3]: from 0 to 5, mean 2.5, deviation 1.708`; or what gets the values
+ * @returns x
+ *
+ * ```ts
+ * import { init, multiply, peek, record, tensor } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const x = tensor([1, 2, 3]);
+ * const step = record(() => multiply(peek(multiply(x, x), "x^2"), 10));
+ * for (let i = 0; i < 2; i++) step.run(); // x^2 f32[3]: from 1 to 9, mean 4.667, deviation 3.3 (twice)
+ * ```
+ */
+export function peek(x: Tensor, look: string | ((values: Float32Array) => void)): Tensor {
+  const use = typeof look === "function"
+    ? look
+    : (values: Float32Array) => console.log(`${look} ${x}: ${summaryOf(values)}`);
+  if (owners.recording) owners.recording.peeks.push({ x, afterRun: () => show(x, use) });
+  else show(x, use);
+  return x;
+}
+
+/** Range, mean and standard deviation of the finite values, and how many are not finite. */
+function summaryOf(values: Float32Array): string {
+  const finite = values.filter(Number.isFinite);
+  const mean = finite.reduce((sum, value) => sum + value / finite.length, 0);
+  const variance = finite.reduce((sum, value) => sum + (value - mean) ** 2 / finite.length, 0);
+  const [least, most] = finite.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+  const short = (value: number) => `${Number(value.toPrecision(4))}`;
+  const range = `from ${short(least)} to ${short(most)}, mean ${short(mean)}, deviation ${
+    short(Math.sqrt(variance))
+  }`;
+  const bad = values.length - finite.length;
+  return [finite.length > 0 && range, bad > 0 && `${bad} not finite`].filter(Boolean).join(", ");
+}
