@@ -1,4 +1,5 @@
-import { encodeNpy } from "../models/mod.ts";
+import { noise } from "../models/mod.ts";
+import { costOf, type SolvedBatch } from "../models/solve/solve_flow.ts";
 import {
   type Autoguidance,
   autoguidanceInWords,
@@ -15,20 +16,24 @@ import { chosenClasses, className } from "./draw/classes.ts";
 import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "./draw/few_steps.ts";
 import { checkMap, usualSolver } from "./draw/flow_map.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
-import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
+import { checkNpz, writeSamples } from "./draw/sample_files.ts";
+import { checkGrid } from "./draw/sample_grid.ts";
 import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
-import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
+import { costInWords, drawBatches, solvingError, withSeed } from "./draw/samples.ts";
 import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { main, task } from "./program/task.ts";
+import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { weightsFile } from "./run/layout.ts";
+import { checkEmptyFolder } from "./run/run_folder.ts";
 import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./settings/drawing.ts";
 import { choice, classList, integer, optional, outputFile, toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { makeSolver, solverSetting } from "./settings/solver.ts";
 import { guidanceWithoutLabels, training } from "./settings/training.ts";
+
+const isPicture = (out: unknown) => `${out}`.endsWith(".png");
 
 /** Settings of `deno task sample`. */
 export const sampling = defineSettings({
@@ -49,16 +54,17 @@ export const sampling = defineSettings({
     default: false,
     needs: {
       words: "a picture, and without --solver and --columns",
-      met: ({ out, solver, columns }) => `${out}`.endsWith(".png") && solver === null && columns === 0,
+      met: ({ out, solver, columns }) => isPicture(out) && solver === null && columns === 0,
     },
   }),
   columns: integer({
     doc: "columns of the grid, 0 = one per class, or nearly square",
     default: 0,
-    needs: { words: "a picture, --out FILE.png", met: ({ out }) => !`${out}`.endsWith(".npy") },
+    needs: { words: "a picture, --out FILE.png", met: ({ out }) => isPicture(out) },
   }),
-  out: outputFile([".png", ".npy"], {
-    doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
+  out: outputFile([".png", ".npy", ".npz", "/"], {
+    doc: "grid of the images (.png); their values, f32[N, C, H, W] (.npy); for FID programs, " +
+      "arr_0 u8[N, H, W, C] (.npz), or a picture each in folders of the classes (FOLDER/)",
     default: "grid.png",
   }),
   values: choice(["pixels", "network"], {
@@ -144,7 +150,8 @@ export const sampleTask = task({
   }),
   async run(config) {
     const { seed, out } = config;
-    await checkFolderOf(out);
+    if (out.endsWith("/")) await checkEmptyFolder(out);
+    else await checkFolderOf(out);
     if (await isPlaneCheckpoint(config.checkpoint)) return await drawPlanePoints(config);
     const network = await openNetwork(config);
     const { device, drawable, path, run } = network;
@@ -172,26 +179,42 @@ export const sampleTask = task({
     }
     checkMap(drawable.model, how, conditioning?.guidance.scale, path);
     const isArray = out.endsWith(".npy");
-    if (!isArray) checkGrid(count, drawable.shape);
+    if (isPicture(out)) checkGrid(count, drawable.shape);
+    if (out.endsWith(".npz")) checkNpz(out, count, drawable.shape);
     const started = performance.now();
     const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
     const asSeen = isArray && config.values === "network";
     const normalization = asSeen ? { scale: 1, shift: 0 } : drawable.normalization;
-    const { pixels: values, ...cost } = await drawSamplesInBatches(
-      { ...drawable, normalization, autoguidance },
-      { count, seed, conditioning },
-      how,
-      (done) => bar.update(done),
-    ).catch((error) => {
-      throw solvingError(error, path);
-    }).finally(() => bar.clear());
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const { shape } = drawable;
-    const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
-    await writeAtomic(out, file);
-    const costs = costInWords(cost) + (guided ? guidedCostSuffix(conditioning) : "");
+    const costs: Omit<SolvedBatch, "samples">[] = [];
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    const subject = { ...drawable, normalization, autoguidance };
+    const x0 = noise(seed, [count, ...shape]);
+    const batches = drawBatches(subject, x0, conditioning, withSeed(how, seed), (done) => {
+      bar.update(done);
+      stop.signal.throwIfAborted();
+    });
+    async function* pixels() {
+      for await (const { samples, ...cost } of batches) {
+        costs.push(cost);
+        yield samples;
+      }
+    }
+    const images = { count, shape, labels: conditioning?.labels, classes: network.classes, columns };
+    let written = 0;
+    try {
+      await writeSamples(out, { ...images, batches: pixels() }, (done) => written = done);
+    } catch (error) {
+      if (error !== stop.signal.reason || !stop.signal.aborted) throw solvingError(error, path);
+      say(`Stopped: ${written > 0 ? `${written} of ${count} images are in ${out}` : "nothing is written"}`);
+      return stop.exitCode;
+    } finally {
+      bar.clear();
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    const cost = costInWords(costOf(costs)) + (guided ? guidedCostSuffix(conditioning) : "");
     say(
-      `${count} samples${words}, ${description}, ${costs}, in ${seconds} s on ${device.description}: ${out}`,
+      `${count} samples${words}, ${description}, ${cost}, in ${seconds} s on ${device.description}: ${out}`,
     );
     device.close();
   },

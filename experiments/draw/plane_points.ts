@@ -33,6 +33,11 @@ export async function drawPlanePoints(config: SampleConfig): Promise<void> {
       } with ${checkpoint}: its network draws points in the plane (leave it out)`,
     );
   }
+  if (!/\.(png|npy)$/.test(out)) {
+    throw new ConfigError(
+      `Cannot use --out ${out} with ${checkpoint}: its network draws points (expected .png or .npy)`,
+    );
+  }
   const { tensors, metadata } = decodeSafetensors(await readCheckpoint(checkpoint), checkpoint);
   const { settings, problems } = settingsOf(`${metadata.address}`);
   if (problems.length > 0) {

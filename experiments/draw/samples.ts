@@ -16,6 +16,7 @@ import {
   toPixels,
 } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
+import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/solve_flow.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { pause } from "../../models/pause.ts";
 import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";
@@ -79,7 +80,12 @@ export function drawSamplesInBatches(
   onProgress: OnSamples,
 ) {
   const x0 = noise(seed, [count, ...drawable.shape]);
-  return drawFromNoise(drawable, x0, conditioning, how.solver === "sde" ? { ...how, seed } : how, onProgress);
+  return drawFromNoise(drawable, x0, conditioning, withSeed(how, seed), onProgress);
+}
+
+/** A solver whose steps may draw noise, with the seed of the samples. */
+export function withSeed(how: SolverOptions, seed: number): SolverOptions {
+  return how.solver === "sde" ? { ...how, seed } : how;
 }
 
 /**
@@ -94,6 +100,23 @@ export async function drawFromNoise(
   how: SolverOptions,
   onProgress: OnSamples,
 ) {
+  const pixels = new Float32Array(x0.size);
+  const drawing = drawBatches(drawable, x0, conditioning, how, onProgress);
+  const batches = await Array.fromAsync(drawing, ({ samples, ...cost }) => {
+    pixels.set(samples, cost.first * x0.size / x0.shape[0]);
+    return cost;
+  });
+  return { pixels, ...costOf(batches) };
+}
+
+/** Draws as {@linkcode drawFromNoise}, and yields each batch with its `samples` as pixels, so that none need be kept. */
+export async function* drawBatches(
+  drawable: Drawable,
+  x0: Tensor,
+  conditioning: Conditioning | undefined,
+  how: SolverOptions,
+  onProgress: OnSamples,
+): AsyncGenerator<SolvedBatch, void, void> {
   const { path = "linear" } = optionsOf(drawable.model) ?? {};
   if (how.solver === "sde" && path !== "linear") {
     throw new RunError(
@@ -102,8 +125,9 @@ export async function drawFromNoise(
   }
   const { field, ...condition } = samplingField(drawable, conditioning);
   const options = { ...how, ...condition, ...inBatches(onProgress) };
-  const { samples, ...cost } = await solveFlow(field, x0, options);
-  return { pixels: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
+  for await (const { samples, ...cost } of solveInBatches(field, x0, options)) {
+    yield { samples: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
+  }
 }
 
 /** Options for mapping images to noise. */

@@ -13,14 +13,34 @@ export class RunError extends UserError {
  * @throws {RunError} if the disk is full, the folder not writable, or its lock lost; the old file is then unchanged
  */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  await writeAtomicParts(path, [typeof content === "string" ? new TextEncoder().encode(content) : content]);
+}
+
+/**
+ * Writes a file atomically from parts that are made while it is written.
+ *
+ * @throws as {@linkcode writeAtomic}, and what the parts throw
+ */
+export async function writeAtomicParts(
+  path: string,
+  parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
   checkGuards(path);
   const temporary = join(dirname(path), temporaryName(basename(path)));
+  const fails = (error: unknown): never => {
+    throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; the file is unchanged`);
+  };
   try {
-    await writeFlushed(temporary, typeof content === "string" ? new TextEncoder().encode(content) : content);
-    await Deno.rename(temporary, path);
+    // `createNew`: never write through a link or into another program's file.
+    {
+      using file = await Deno.open(temporary, { write: true, createNew: true }).catch(fails);
+      for await (const part of parts) await writeAll(file, part).catch(fails);
+      await file.sync().catch(fails);
+    }
+    await Deno.rename(temporary, path).catch(fails);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {}); // the first error is the one to report
-    throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; the file is unchanged`);
+    throw error;
   }
 }
 
@@ -87,9 +107,6 @@ function temporaryName(name: string): string {
   return `.${name}.${crypto.randomUUID().replaceAll("-", "")}.tmp`;
 }
 
-async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
-  // `createNew`: never write through a link or into another program's file.
-  using file = await Deno.open(path, { write: true, createNew: true });
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
-  await file.sync();
 }

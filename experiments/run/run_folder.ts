@@ -30,13 +30,30 @@ export async function createRunFolder(
 
 async function takeEmptyFolder(path: string): Promise<string> {
   await Deno.mkdir(path, { recursive: true });
-  for await (const { name } of Deno.readDir(path)) {
-    throw new RunError(
-      `Cannot use ${path} as run folder: it holds ${name} (expected a new or empty folder; ` +
-        `to continue an earlier run, use --resume ${path})`,
-    );
-  }
+  await checkEmptyFolder(path, " as run folder", `; to continue an earlier run, use --resume ${path}`);
   return path;
+}
+
+/**
+ * Checks that a folder is empty or missing, before it is filled.
+ *
+ * @param use follows its path in the error
+ * @param advice ends what is expected
+ * @throws {RunError} if it holds something, or is a file
+ */
+export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {
+  try {
+    for await (const { name } of Deno.readDir(path)) {
+      throw new RunError(
+        `Cannot use ${path}${use}: it holds ${name} (expected a new or empty folder${advice})`,
+      );
+    }
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw new RunError(`Cannot use ${path}${use}: ${reasonOf(error)}`);
+    }
+  }
 }
 
 async function makeNewFolder(path: string): Promise<string> {

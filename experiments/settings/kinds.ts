@@ -113,14 +113,27 @@ export function outputFile(endings: readonly string[], options: Options<string>)
   const expected = `a path that ends with ${anyOf(endings)}`;
   const problem = (value: unknown) => {
     const ends = typeof value === "string" && endings.some((ending) => value.endsWith(ending));
-    if (!ends) return `expected ${expected}`;
-    if (basename(value).startsWith(".")) return "it is a hidden file (expected another name)";
-    const [place] = relative(checkout, resolve(value)).split(/[\\/]/);
-    const { deny } = project.permissions.tracking.write;
-    return deny.includes(place) ? `${place} belongs to the program (expected another folder)` : undefined;
+    return ends ? placeProblem(value) : `expected ${expected}`;
   };
   const accepts = (value: unknown): value is string => problem(value) === undefined;
   return { ...options, hint: "FILE", expected, problem, accepts };
+}
+
+/** The folder that a task fills. Hidden ones and those that {@linkcode outputFile} refuses are refused. */
+export function outputFolder(options: Options<string>): Setting<string> {
+  const expected = "a path";
+  const problem = (value: unknown) =>
+    typeof value === "string" && value !== "" ? placeProblem(value) : `expected ${expected}`;
+  const accepts = (value: unknown): value is string => problem(value) === undefined;
+  return { ...options, hint: "FOLDER", expected, problem, accepts };
+}
+
+/** Why nothing may be written at a path. */
+function placeProblem(path: string): string | undefined {
+  if (basename(path).startsWith(".")) return "it is hidden (expected another name)";
+  const [place] = relative(checkout, resolve(path)).split(/[\\/]/);
+  const { deny } = project.permissions.tracking.write;
+  return deny.includes(place) ? `${place} belongs to the program (expected another folder)` : undefined;
 }
 
 /** A server address without user and password, which others could see; errors show no part that may be secret. */

@@ -12,14 +12,22 @@ export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Ar
       `Cannot encode npy: shape [${shape.join(", ")}] does not match ${data.length} values`,
     );
   }
+  const header = npyHeader("<f4", shape);
+  const bytes = new Uint8Array(header.length + data.byteLength);
+  bytes.set(header);
+  // Deno and browsers run on little-endian machines only.
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), header.length);
+  return bytes;
+}
+
+/** What precedes the values of an npy file, whose dtype is e.g. `<f4`. */
+export function npyHeader(type: string, shape: readonly number[]): Uint8Array {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
-  const header = `{'descr': '<f4', 'fortran_order': False, 'shape': ${tuple}, }`;
+  const header = `{'descr': '${type}', 'fortran_order': False, 'shape': ${tuple}, }`;
   const start = Math.ceil((10 + header.length + 1) / 64) * 64;
-  const bytes = new Uint8Array(start + data.byteLength);
+  const bytes = new Uint8Array(start);
   bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]); // \x93NUMPY, version 1.0
   new DataView(bytes.buffer).setUint16(8, start - 10, true);
   bytes.set(new TextEncoder().encode(header.padEnd(start - 11) + "\n"), 10);
-  // Deno and browsers run on little-endian machines only.
-  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start);
   return bytes;
 }

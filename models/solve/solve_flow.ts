@@ -6,8 +6,7 @@ import { rowsAt } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
 import { samplerFor } from "./adaptive_sampler.ts";
 import { checkBatch, type SamplerOptions, type Solution } from "./sampler.ts";
-import { isAdaptive, solverOptions } from "./solvers.ts";
-import type { TriedStep } from "./step_control.ts";
+import { solverOptions } from "./solvers.ts";
 import type { Span } from "./time_grids.ts";
 
 /** Options for working in batches. */
@@ -56,14 +55,44 @@ export async function solveFlow(
   x: Tensor,
   options: SolveFlowOptions = {},
 ): Promise<SolvedFlow> {
+  const samples = new Float32Array(checkTensor("solve", "x is", x).size);
+  const batches = await Array.fromAsync(solveInBatches(model, x, options), ({ samples: own, ...cost }) => {
+    samples.set(own, cost.first * x.size / x.shape[0]);
+    return cost;
+  });
+  return { samples, ...costOf(batches) };
+}
+
+/** A batch of samples that {@linkcode solveInBatches} has solved. */
+export interface SolvedBatch extends Pick<Solution, "evaluations" | "steps"> {
+  /** Index of its first sample. */
+  readonly first: number;
+  /** Number of its samples. */
+  readonly count: number;
+  /** f32[count, C, H, W] on the host. */
+  readonly samples: Float32Array;
+}
+
+/** The cost of all samples. */
+export function costOf(batches: readonly Omit<SolvedBatch, "samples">[]): Omit<SolvedFlow, "samples"> {
+  const N = batches.reduce((sum, { count }) => sum + count, 0);
+  return {
+    evaluations: batches.reduce((sum, { evaluations, count }) => sum + evaluations * count / N, 0),
+    batches: batches.map(({ evaluations }) => evaluations),
+    ...batches[0].steps && { steps: batches.flatMap(({ steps }) => steps!) },
+  };
+}
+
+/** Follows the flow of samples as {@linkcode solveFlow} does, and yields each batch, so that none need to be kept. */
+export async function* solveInBatches(
+  model: VelocityField,
+  x: Tensor,
+  options: SolveFlowOptions = {},
+): AsyncGenerator<SolvedBatch, void, void> {
   rejectUnknown(options, [...solverOptions, "condition", "from", "to", "batch", "onProgress"], "solveFlow()");
   const { batch = 256, condition, from = 0, to = 1, onProgress, ...how } = options;
   const batches = new SampleBatches(checkTensor("solve", "x is", x), batch, condition);
   const sampler = samplerFor(batches.field(model), batches.shape, how);
-  const samples = new Float32Array(x.size);
-  const each: number[] = [];
-  const steps: (readonly TriedStep[])[] = [];
-  let evaluations = 0;
   for (const { first, fresh, count, x0 } of batches) {
     const solved = await sampler.solve(x0, {
       from,
@@ -71,12 +100,15 @@ export async function solveFlow(
       row: first,
       onProgress: (share) => onProgress?.(Math.floor(fresh + count * share)),
     });
-    samples.set(await solved.x.read(), first * x.size / x.shape[0]);
-    solved.steps?.forEach((own, n) => steps[first + n] = own);
-    each.push(solved.evaluations);
-    evaluations += solved.evaluations * count / x.shape[0];
+    const values = await solved.x.read();
+    yield {
+      first: fresh,
+      count,
+      samples: values.subarray(values.length - count * x.size / x.shape[0]),
+      evaluations: solved.evaluations,
+      ...solved.steps && { steps: solved.steps.slice(fresh - first) },
+    };
   }
-  return { samples, evaluations, batches: each, ...isAdaptive(how) && { steps } };
 }
 
 /** A batch of samples. */

@@ -112,7 +112,7 @@ testRefusals("sample and overfit refuse invalid input in one line", {
     "RunError: Cannot read the checkpoint nowhere.safetensors: ",
   ]),
   "an output of another kind": command("sample", `${drawing} --out grid.jpg`, [
-    'ConfigError: Cannot use --out "grid.jpg": expected a path that ends with .png or .npy',
+    'ConfigError: Cannot use --out "grid.jpg": expected a path that ends with .png, .npy, .npz or /',
   ]),
   "more images than fit in memory": command("sample", "--checkpoint none --count 5000000000", [
     'ConfigError: Cannot use --count "5000000000": expected ',
@@ -154,7 +154,7 @@ testTask("tasks write no source, no hidden file and nothing of the checkout", as
     const ending = flags.slice(flags.lastIndexOf("."));
     const refused = [
       ["mod.ts", "expected a path that ends with ."],
-      [`nowhere/.x${ending}`, "it is a hidden file"],
+      [`nowhere/.x${ending}`, "it is hidden"],
       [`${docs}x${ending}`, "docs belongs to the program (expected another folder)\n"],
     ];
     for (const [out, problem] of refused) {

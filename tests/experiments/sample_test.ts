@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
+import { writeSamples } from "../../experiments/draw/sample_files.ts";
 import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
 import { createModel, decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
-import { madeOnce, oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { askPython, pythonWith } from "../python.ts";
+import { ended, madeOnce, oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { assertRefused, testMistakes } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
 const training =
@@ -190,6 +193,127 @@ testOnDevices("drawSamplesInBatches() equals drawSamples(), and reports every st
     assert.equal(told.at(-1), count);
     assert.equal(told.length, 2 * Math.ceil(count / 64));
   }
+});
+
+const python = await pythonWith(["numpy", "safetensors"]);
+const noPython = typeof python === "string" ? undefined : python.reason;
+
+/** The arrays of an .npz file as NumPy sees them. */
+const readArrays = `
+import json, sys, numpy
+arrays = numpy.load(sys.argv[1])
+print(json.dumps({k: {"type": str(a.dtype), "shape": a.shape, "values": a.ravel().tolist()} for k, a in arrays.items()}))
+`;
+
+testTask("sample writes a picture each in folders of classes, and arrays that NumPy reads", async (place) => {
+  const flags = `made.safetensors ${oneThread} --solver euler:steps=1 --count 70 --seed 3`;
+  const count = 70; // more than a batch
+  for (const [classes, channels] of [[3, 3], [0, 1]]) {
+    await storeNetwork(place, "made", [4, 6], { channels, ...classes > 0 && { classes } });
+    await place.succeed("sample", `${flags} --out x.npy`);
+    const size = channels * 4 * 6;
+    const { values } = readNpy(await place.read("x.npy"));
+    assert.equal(values.length, count * size);
+    const level = (n: number, c: number, pixel: number) =>
+      Math.round(255 * Math.min(1, Math.max(0, values[n * size + c * 24 + pixel])));
+
+    const { stderr } = await place.succeed("sample", `${flags} --out pictures/`);
+    assert.match(stderr, /^\d+ samples.*: pictures\/\n$/);
+    const name = (n: number) => `${`${n}`.padStart(6, "0")}.png`;
+    const folderOf = (n: number) => classes > 0 ? [`${n % classes}`] : [];
+    for (let label = 0; label < Math.max(1, classes); label++) {
+      const numbers = Array.from({ length: count }, (_, n) => n).filter((n) => n % (classes || 1) === label);
+      assert.deepEqual(await place.names("pictures", ...folderOf(label)), numbers.map(name));
+    }
+    for (const n of [0, 1, 64, count - 1]) {
+      const { width, height, data } = PNG.sync.read(
+        Buffer.from(await place.read("pictures", ...folderOf(n), name(n))),
+      );
+      assert.deepEqual([width, height], [6, 4]);
+      for (const pixel of [0, 7, 23]) {
+        for (const c of [0, 1, 2]) assert.equal(data[4 * pixel + c], level(n, c % channels, pixel));
+      }
+    }
+    await Deno.remove(place.file("pictures"), { recursive: true });
+
+    await place.succeed("sample", `${flags} --out x.npz`);
+    const { arr_0: images, arr_1: labels } = await askPython(
+      python as string,
+      readArrays,
+      place.file("x.npz"),
+    ) as Record<
+      string,
+      { type: string; shape: number[]; values: number[] }
+    >;
+    assert.deepEqual([images.type, images.shape], ["uint8", [count, 4, 6, channels]]);
+    images.values.forEach((value, i) => {
+      const [n, pixel, c] = [Math.floor(i / size), Math.floor(i % size / channels), i % channels];
+      assert.equal(value, level(n, c, pixel));
+    });
+    if (classes === 0) assert.equal(labels, undefined);
+    else {
+      assert.deepEqual([labels.type, labels.values], [
+        "int64",
+        Array.from({ length: count }, (_, n) => n % 3),
+      ]);
+    }
+  }
+}, noPython);
+
+testTask(
+  "sample stopped by Ctrl-C says what is in the folder, and leaves no part of a file",
+  async (place) => {
+    await storeNetwork(place, "made", [4, 6]);
+    await Deno.mkdir(place.file("arrays"));
+    for (const out of ["pictures/", "arrays/x.npz"]) {
+      const flags = `made.safetensors ${oneThread} --solver heun:steps=50 --count 200000 --out ${out}`;
+      const process = place.start("sample", flags);
+      const end = ended(process);
+      const folder = place.file(out.split("/")[0]);
+      const hasBegun = async () =>
+        await Array.fromAsync(Deno.readDir(folder)).then(({ length }) => length > 0, () => false);
+      while (!await hasBegun()) await new Promise((resolve) => setTimeout(resolve, 5));
+      process.kill("SIGINT");
+      const { code, stderr } = await end;
+      const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+      assert.equal(code, 130, stderr);
+      if (out.endsWith("/")) {
+        assert.ok(stderr.includes(`Stopped: ${left.length} of 200000 images are in pictures/`), stderr);
+      } else {
+        assert.deepEqual(left, []);
+        assert.ok(stderr.includes("Stopped: nothing is written"), stderr);
+      }
+    }
+  },
+);
+
+testMistakes("sample", {
+  "none --out data/": "RunError: Cannot use data/: it holds ",
+  "none --out data/t10k-labels-idx1-ubyte/":
+    "RunError: Cannot use data/t10k-labels-idx1-ubyte/: not a directory",
+  "none --out x/ --columns 3": "ConfigError: Cannot use --columns here",
+  "none --out docs/..": 'ConfigError: Cannot use --out "docs/..": expected a path that ends with ',
+});
+
+testTask("sample refuses more images than an .npz file holds", async (place) => {
+  await storeNetwork(place, "made", [48, 96]);
+  await assertRefused(place, {
+    task: "sample",
+    flags: `made.safetensors ${oneThread} --count 1000000 --out x.npz`,
+    says: [
+      "ConfigError: Cannot use --out x.npz: 1000000 images take 4.3 GiB (expected less than 4 GiB, or a folder",
+    ],
+  });
+});
+
+testTask("writeSamples() puts images in folders by number if a name is unfit for one", async (place) => {
+  const batches = (async function* () {
+    yield await Promise.resolve(new Float32Array(3 * 24));
+  })();
+  const classes = { count: 3, names: ["../x", ".hidden", "an owl"] };
+  const images = { count: 3, shape: [1, 4, 6] as const, labels: Uint32Array.of(0, 1, 2), columns: 0 };
+  await writeSamples(place.file("made") + "/", { ...images, classes, batches }, () => {});
+  assert.deepEqual(await place.names("made"), ["0", "1", "an owl"]);
 });
 
 testTask(

@@ -109,7 +109,7 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
     }
   }
   assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
-    message: 'Cannot use --out "grid.gif": expected a path that ends with .png or .npy',
+    message: 'Cannot use --out "grid.gif": expected a path that ends with .png, .npy, .npz or /',
   });
   assert.throws(() => sampling.parse(["--image-size", "28"]), {
     message: 'Cannot use --image-size "28": expected two whole numbers of at least 1, such as 28,28',

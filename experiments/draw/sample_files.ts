@@ -1,0 +1,156 @@
+import { join } from "node:path";
+import { Zip, ZipPassThrough } from "npm:fflate@0.8.3";
+import { npyHeader } from "../../models/files/npy.ts";
+import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
+import { reasonOf, RunError, writeAtomic, writeAtomicParts } from "../run/atomic_write.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { className, type NetworkClasses } from "./classes.ts";
+import { samplesPng } from "./sample_grid.ts";
+
+/** Images to write, batch by batch. */
+interface DrawnImages {
+  readonly count: number;
+  /** [C, H, W] of an image. */
+  readonly shape: ImageSize;
+  /** The class of each image; undefined without classes. */
+  readonly labels: Uint32Array | undefined;
+  readonly classes: NetworkClasses;
+  /** Columns of a grid, 0 for a nearly square one. */
+  readonly columns: number;
+  /** Pixels in order, 0 black to 1 white, f32[N, C, H, W] each. */
+  readonly batches: AsyncIterable<Float32Array>;
+}
+
+/** Most bytes of the arrays in a ZIP archive without 64-bit sizes. */
+const mostBytes = 2 ** 32 - 2 ** 16;
+
+/** Checks, before images are drawn, that they fit in an .npz file. @throws {ConfigError} if there are too many */
+export function checkNpz(path: string, count: number, shape: ImageSize): void {
+  const bytes = count * (sizeOf(shape) + 8);
+  if (bytes < mostBytes) return;
+  throw new ConfigError(
+    `Cannot use --out ${path}: ${count} images take ${(bytes / 2 ** 30).toFixed(1)} GiB ` +
+      "(expected less than 4 GiB, or a folder, --out FOLDER/)",
+  );
+}
+
+/**
+ * Writes images as the ending of the path says: `/`, a picture each in folders of classes; `.npz`, as programs for FID
+ * read them; `.npy`, their values; else one picture. A file appears when it is complete, a folder fills up.
+ *
+ * @param onWritten called with the number of images in the folder
+ * @throws {RunError} if a file cannot be written
+ * @throws what the batches throw
+ */
+export async function writeSamples(
+  path: string,
+  images: DrawnImages,
+  onWritten: (images: number) => void,
+): Promise<void> {
+  const { count, shape, columns, batches } = images;
+  if (path.endsWith("/")) await fillFolder(path, images, onWritten);
+  else if (path.endsWith(".npz")) await writeAtomicParts(path, archive(images));
+  else if (path.endsWith(".npy")) await writeAtomicParts(path, array(images));
+  else {
+    const pixels = new Float32Array(count * sizeOf(shape));
+    let filled = 0;
+    for await (const batch of batches) {
+      pixels.set(batch, filled);
+      filled += batch.length;
+    }
+    await writeAtomic(path, samplesPng(pixels, count, shape, columns));
+  }
+}
+
+/** The bytes of an .npy file, f32[N, C, H, W]. */
+async function* array({ count, shape, batches }: DrawnImages) {
+  yield npyHeader("<f4", [count, ...shape]);
+  for await (const { buffer, byteOffset, byteLength } of batches) {
+    yield new Uint8Array(buffer, byteOffset, byteLength);
+  }
+}
+
+/**
+ * The bytes of an archive of .npy files, not packed, as `numpy.savez()` writes it: `arr_0` u8[N, H, W, C], and `arr_1`,
+ * the classes, i64[N].
+ */
+async function* archive({ count, shape: [C, H, W], labels, batches }: DrawnImages) {
+  const ready: Uint8Array[] = [];
+  const zip = new Zip((error, chunk) => {
+    if (error) throw error;
+    ready.push(chunk);
+  });
+  const begin = (name: string, type: string, shape: readonly number[]) => {
+    const file = new ZipPassThrough(`${name}.npy`);
+    file.mtime = new Date(1980, 0, 1); // the earliest of ZIP: equal samples give equal bytes
+    zip.add(file);
+    file.push(npyHeader(type, shape));
+    return file;
+  };
+  const images = begin("arr_0", "|u1", [count, H, W, C]);
+  for await (const pixels of batches) {
+    images.push(channelsLast(pixels, [C, H, W]));
+    yield* ready.splice(0);
+  }
+  images.push(new Uint8Array(), true);
+  if (labels) {
+    const values = BigInt64Array.from(labels, BigInt);
+    begin("arr_1", "<i8", [count]).push(new Uint8Array(values.buffer), true);
+  }
+  zip.end();
+  yield* ready.splice(0);
+}
+
+/** f32[N, C, H, W] from 0 to 1 as u8[N, H, W, C]. */
+function channelsLast(pixels: Float32Array, shape: ImageSize): Uint8Array {
+  const [C, size] = [shape[0], sizeOf(shape)];
+  const plane = size / C;
+  const bytes = new Uint8Array(pixels.length);
+  for (let i = 0; i < pixels.length; i++) {
+    const [image, within] = [Math.floor(i / size), i % size];
+    const at = image * size + within % plane * C + Math.floor(within / plane);
+    bytes[at] = Math.round(255 * Math.min(1, Math.max(0, pixels[i])));
+  }
+  return bytes;
+}
+
+/** Writes `000000.png` and so on, in a folder for each class, or without classes in the folder itself. */
+async function fillFolder(
+  folder: string,
+  { count, shape, labels, classes, batches }: DrawnImages,
+  onWritten: (images: number) => void,
+): Promise<void> {
+  const digits = Math.max(6, `${count - 1}`.length);
+  const made = new Set<string>();
+  let written = 0;
+  for await (const pixels of batches) {
+    for (const image of imagesOf(pixels, sizeOf(shape))) {
+      const place = labels ? join(folder, folderName(labels[written], classes)) : folder;
+      const path = join(place, `${`${written}`.padStart(digits, "0")}.png`);
+      try {
+        if (!made.has(place)) await Deno.mkdir(place, { recursive: true });
+        made.add(place);
+        await Deno.writeFile(path, encodePng(imageGrid(image, [1, ...shape])), { createNew: true });
+      } catch (error) {
+        await Deno.remove(path).catch(() => {}); // it may be there in part
+        throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; ${written} images are complete`);
+      }
+      written++;
+    }
+    onWritten(written);
+  }
+}
+
+function* imagesOf(pixels: Float32Array, size: number): Generator<Float32Array> {
+  for (let at = 0; at < pixels.length; at += size) yield pixels.subarray(at, at + size);
+}
+
+/** The name of a class if it can name a folder, else its number. Names come from run folders of anyone. */
+function folderName(label: number, { names }: NetworkClasses): string {
+  const name = className(label, names);
+  return /^(?!\.)[^/\\:\p{Cc}]{1,100}$/u.test(name) ? name : `${label}`;
+}
+
+function sizeOf([C, H, W]: ImageSize): number {
+  return C * H * W;
+}
