@@ -71,7 +71,8 @@ async function nameNetworkOf(bytes: Uint8Array, path: string, file: string): Pro
   return make;
 }
 
-async function readWeights(
+/** Reads the weights that a command line names: a file, or those of a run. @throws {ConfigError} if there are none */
+export async function readWeights(
   checkpoint: string,
 ): Promise<{ readonly path: string; readonly bytes: Uint8Array; readonly run?: string }> {
   if (isFile(checkpoint)) return { path: checkpoint, bytes: await readCheckpoint(checkpoint) };

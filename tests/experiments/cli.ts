@@ -23,6 +23,7 @@ export const taskNames = [
   "distill",
   "doctor",
   "sample",
+  "export",
   "morph",
   "overfit",
   "judge",
