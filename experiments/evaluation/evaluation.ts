@@ -205,7 +205,7 @@ export function mergedEvaluation(first: Evaluation, second: Evaluation): Evaluat
  * Joins an evaluation with the earlier one of its run. One of the same weights that was drawn otherwise is kept in
  * another file.
  *
- * @param say called with a line about that file, or if the earlier evaluation cannot be read
+ * @param say called with a line about what stays, or if the earlier evaluation cannot be read
  */
 export async function withEarlierFigures(
   run: string,
@@ -222,6 +222,11 @@ export async function withEarlierFigures(
     const path = join(run, replacedEvaluationFile(earlier.time));
     await writeJson(path, earlier);
     say(`The earlier evaluation has other guidance or solver, judges or data; it is kept in ${path}`);
+  }
+  if (merged && merged.time < evaluation.time) {
+    say(
+      `The earlier evaluation stays: it has ${merged.samples.count} samples, not ${evaluation.samples.count}`,
+    );
   }
   return merged ?? evaluation;
 }

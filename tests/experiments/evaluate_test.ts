@@ -130,6 +130,7 @@ testTask("evaluate keeps what an earlier evaluation of the same weights measured
   assert.deepEqual(second.figures.frechet, first.figures.frechet);
   assert.deepEqual([second.samples.count, second.figures["vgg/frechet"]!.from!.samples], [180, 170]);
   assert.match(second.stdout, /\nFrom an evaluation of 170 samples on [-: \d]+ UTC: Recognised \(vgg\), /);
+  assert.match(second.stderr, /The earlier evaluation stays: it has 180 samples, not 170\n/);
   const third = await evaluated("--count 180 --judge all");
   assert.doesNotMatch(third.stdout, /From an evaluation|One judge/);
 
