@@ -12,6 +12,7 @@ import { ownModel, trainingTask } from "./settings/model_setting.ts";
 import { type GivenSettings, readConfig, trainingConfig, withOptimizer } from "./settings/training_config.ts";
 import { say } from "./program/output.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
+import { foundInit } from "./training/initial_weights.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
 /** Trains a network, or continues an earlier run. */
@@ -42,6 +43,7 @@ export async function trainOrResume(given: GivenSettings): Promise<number> {
   const startedAt = new Date();
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
   if (given.config) given = { ...given, config: await findConfig(given.config) };
+  if (given.init) given = { ...given, init: await foundInit(given.init) };
   given = await withNetwork(given);
   using lock = given.resume ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);

@@ -6,9 +6,10 @@ import { say } from "../program/output.ts";
 import { describeError, isRunning } from "../program/task.ts";
 import { readIfThere } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
-import { teacherInfo } from "../run/teacher.ts";
+import { readGivenWeights } from "../run/given_weights.ts";
 import { modelText, ownModel } from "../settings/model_setting.ts";
 import { ConfigError } from "../settings/setting.ts";
+import { parseInit } from "../settings/stored_network.ts";
 import {
   decodeSources,
   type ModuleSources,
@@ -54,17 +55,19 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
 
 /**
  * Loads the network of a configuration, so that it can be made: the copy that a resumed run keeps, else its file, else
- * the program of its teacher.
+ * the program of its teacher or of the weights that it starts from.
  *
  * @throws {ConfigError} if it cannot be used, or the user has not named it
  */
 export async function loadOwnNetwork(
-  { model, resume, teacher }: {
-    readonly [Name in "model" | "resume" | "teacher"]?: string | null | undefined;
+  { model, resume, teacher, init }: {
+    readonly [Name in "model" | "resume" | "teacher" | "init"]?: string | null | undefined;
   },
 ): Promise<void> {
-  if (model === undefined && typeof resume !== "string" && typeof teacher === "string") {
-    const { config, path } = teacherInfo(teacher);
+  if (model === undefined && typeof resume !== "string" && (teacher || init)) {
+    const { path, info: { config } } = teacher
+      ? readGivenWeights(teacher, "distil")
+      : readGivenWeights(parseInit(init!).source, "start from");
     if (config.type === "own") use(config.name, await networkWithDigest(config.name, config.digest, path));
     return;
   }

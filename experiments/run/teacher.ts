@@ -1,13 +1,6 @@
-import {
-  type Checkpoint,
-  type CompleteOptions,
-  decodeCheckpoint,
-  guided,
-  noneOf,
-  type VelocityField,
-} from "../../models/mod.ts";
-import { reasonOf, RunError } from "./atomic_write.ts";
-import { findWeights, noWeights } from "./layout.ts";
+import { type Checkpoint, guided, noneOf, type VelocityField } from "../../models/mod.ts";
+import { RunError } from "./atomic_write.ts";
+import { type GivenWeights, readGivenWeights, weightsPath } from "./given_weights.ts";
 
 /** The network that a distillation starts from. */
 export interface Teacher extends Checkpoint {
@@ -18,35 +11,17 @@ export interface Teacher extends Checkpoint {
 
 /** The file of a teacher's weights: the file itself, or the averaged weights of a run. */
 export function teacherFile(teacher: string): string {
-  try {
-    if (Deno.statSync(teacher).isFile) return teacher;
-  } catch (error) {
-    throw new RunError(`Cannot distil ${teacher}: ${reasonOf(error)}`);
-  }
-  const found = findWeights(teacher);
-  if (found) return found.path;
-  throw new RunError(`Cannot distil ${teacher}: ${noWeights}`);
+  return weightsPath(teacher, "distil");
 }
 
 /** What a teacher's file says about its network. @throws {RunError} if it cannot be distilled */
-export function teacherInfo(
-  teacher: string,
-): Checkpoint["info"] & { readonly config: CompleteOptions; readonly path: string } {
-  const path = teacherFile(teacher);
-  let bytes: Uint8Array;
-  try {
-    bytes = Deno.readFileSync(path);
-  } catch (error) {
-    throw new RunError(`Cannot distil ${path}: ${reasonOf(error)}`);
+export function teacherInfo(teacher: string): GivenWeights["info"] & { readonly path: string } {
+  const { path, info } = readGivenWeights(teacher, "distil");
+  const { prediction } = info.config;
+  if (prediction !== "velocity") {
+    throw new RunError(`Cannot distil ${path}: its network predicts ${prediction} (expected the velocity)`);
   }
-  const { info } = decodeCheckpoint(bytes, path);
-  const config = info.config as CompleteOptions; // `decodeCheckpoint` fills in the defaults
-  if (config.prediction !== "velocity") {
-    throw new RunError(
-      `Cannot distil ${path}: its network predicts ${config.prediction} (expected the velocity)`,
-    );
-  }
-  return { ...info, config, path };
+  return { ...info, path };
 }
 
 /** The velocity to imitate: guided by class, if the teacher has classes. */

@@ -1,9 +1,9 @@
-import { type CompleteOptions, modelNameOf } from "../../models/mod.ts";
 import { teacherInfo } from "../run/teacher.ts";
-import { modelText, ownModel } from "./model_setting.ts";
+import { ownModel } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import { plannedStages } from "./stages.ts";
-import { normalizationTo, pixelRanges, type TrainingConfig } from "./training.ts";
+import { networkOf, pixelRangeOf } from "./stored_network.ts";
+import type { TrainingConfig } from "./training.ts";
 
 /** What a distillation takes over from its teacher, or from its stages. */
 export const taught = [
@@ -49,13 +49,7 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
   if (given.model !== undefined && given.model !== model && !(named && ownModel(model))) {
     throw new ConfigError(`Cannot distil ${teacher} with --model ${given.model}: it is a ${model} network`);
   }
-  const normalize = pixelRanges.find((range) => {
-    const { scale, shift } = normalizationTo(range);
-    return scale === normalization.scale && shift === normalization.shift;
-  });
-  if (!normalize) {
-    throw new ConfigError(`Cannot distil ${teacher}: its pixels are neither in -1..1 nor in 0..1`);
-  }
+  const normalize = pixelRangeOf(normalization, `distil ${teacher}`);
   const batchSize = given.batchSize ?? distillation.batchSize;
   const maxSteps = stepsOfStages(given.stages ?? distillation.stages, batchSize, given.maxSteps);
   const unguided = classes === 0
@@ -86,15 +80,4 @@ export function stepsOfStages(text: string, batchSize: number, total: number | u
   }
   const { from, steps } = stages.at(-1)!;
   return from + steps;
-}
-
-/** The settings of a checkpoint's network. @param given the setting `model`, with its own program for the weights */
-function networkOf(config: CompleteOptions, given: string | undefined) {
-  if (config.type === "own") {
-    const named = ownModel(given);
-    const options = { ...config.options, ...Object.fromEntries(named?.given ?? []) };
-    return { model: modelText(named?.file ?? config.name, options) };
-  }
-  const { type, filters, tEmb, attn, groups, timeEmbedding } = config;
-  return { model: modelNameOf(type), filters, tEmb, attn, groups, timeEmbedding };
 }

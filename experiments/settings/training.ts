@@ -89,6 +89,12 @@ export const training = defineSettings({
     needs: unet,
   }),
 
+  init: optional({
+    ...path("FILE|RUN", "start from these weights, on other images for example (fine-tuning)"),
+    details: ["the network is theirs; what does not fit the images or classes begins anew"],
+    needs: { ...untaught, off: null },
+  }),
+
   ...dataSettings,
   flip: toggle({ doc: "mirror half of the training images, at random", default: false, needs: untaught }),
   shift: integer({

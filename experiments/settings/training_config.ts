@@ -16,6 +16,7 @@ import { runFile } from "../run/layout.ts";
 import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled_config.ts";
 import { modelText, ownModel, unetSettings } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
+import { initialNetwork } from "./stored_network.ts";
 import {
   guidanceWithoutLabels,
   type Preset,
@@ -60,7 +61,7 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
   if (typeof given.config === "string") return repeatedConfig(given, given.config);
   const preset = given.preset ?? defaultPreset;
   if (given.resume === null) return checked(training.resolve({}, { ...presets[preset], ...given })); // a config.json
-  const { teacher } = given;
+  const { teacher, init } = given;
   if (typeof teacher === "string") {
     const decided = taughtSettings(given, teacher);
     const defaults = withOptimizer(decided, { ...presets[preset], ...distillation });
@@ -68,8 +69,12 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
       training.resolve({ ...given, preset, model: decided.model }, { ...defaults, ...decided }),
     );
   }
-  const defaults = withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
-  return checked(training.resolve({ ...given, preset }, defaults));
+  const network = typeof init === "string" ? initialNetwork(given, init) : {};
+  const values = { ...withOptimizer({ ...given, ...network }, presets[preset]), ...network };
+  const model = network.model === undefined ? {} : { model: network.model }; // with all its options
+  return checked(
+    training.resolve({ ...given, preset, ...model }, withEnds(given, withLabels(given, values))),
+  );
 }
 
 function checked(config: TrainingConfig): TrainingConfig {

@@ -1,6 +1,6 @@
 import { makeFixedSteps } from "../settings/solver.ts";
 import { type Device, type MemoryPlan, scope } from "../../kernels/mod.ts";
-import { blankInitialiser, countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
+import { blankInitialiser, countParameters, HeldOutLoss, type Model, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { roundToRows, samplingField } from "../draw/conditioning.ts";
 import { TrainingError } from "../program/task.ts";
@@ -74,6 +74,7 @@ function checkParameters(config: TrainingConfig, device: Limits, { shape, classe
  * Makes the network of a configuration, with a smaller batch if training does not fit the device.
  *
  * @param say called with a line for the user if the batch was reduced
+ * @param write replaces weights, as in `makeNetwork`
  * @returns the network, and the configuration with the final batch size
  * @throws {TrainingError} if not even one image fits, or the batch of a resumed run does not
  */
@@ -82,13 +83,15 @@ export function fittingNetwork(
   device: Limits,
   source: ImageSource,
   say: (message: string) => void,
+  write?: (model: Model) => void,
 ): { config: TrainingConfig; network: Network } {
   checkParameters(config, device, source);
   const { batchSize, reason } = scope(() => { // frees the network used for planning
     const network = makeNetwork(config, source, blankInitialiser);
     return fitBatch(device, config.batchSize, (size) => planRun(network, config, source, size));
   });
-  if (reason === undefined) return { config, network: makeNetwork(config, source) };
+  const made = (config: TrainingConfig) => makeNetwork(config, source, config.seed, undefined, write);
+  if (reason === undefined) return { config, network: made(config) };
   if (config.resume) {
     throw new TrainingError(
       `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit (${reason})`,
@@ -96,7 +99,7 @@ export function fittingNetwork(
   }
   say(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
   const fitting = { ...config, batchSize };
-  return { config: fitting, network: makeNetwork(fitting, source) };
+  return { config: fitting, network: made(fitting) };
 }
 
 /** Peak memory of a run: recorded steps of training, validation and test loss, and the largest sampling. */

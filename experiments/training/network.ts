@@ -80,6 +80,7 @@ export function modelOptions(
  *
  * @param initial source of the weights; by default the configuration's seed
  * @param distilled the teacher of a distillation, and the training images
+ * @param write replaces weights before their average begins
  * @throws {ConfigError} if the optimizer's own rule would apply to none of the weights
  */
 export function makeNetwork(
@@ -87,11 +88,13 @@ export function makeNetwork(
   source: ImageSource,
   initial: Parameters<typeof createModel>[1] = config.seed,
   distilled?: { readonly teacher: Teacher; readonly images: Uint32Array },
+  write: (model: Model) => void = () => {},
 ): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
   const options = modelOptions(config, source.shape, source.classes);
   const model = distilled ? makeStudent(distilled.teacher, options, initial) : createModel(options, initial);
+  write(model);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
     const given = ownModel(config.model)?.file ?? `--filters ${config.filters}`;
     throw new ConfigError(

@@ -29,6 +29,7 @@ import {
 } from "./training_data.ts";
 import { compileKernels, makeNetwork, type Network } from "./network.ts";
 import { fittingNetwork } from "./fit_memory.ts";
+import { readInitialWeights } from "./initial_weights.ts";
 import { TrainingLoop } from "./loop.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import { loadWeights } from "../networks/load_weights.ts";
@@ -116,9 +117,13 @@ async function trainOn(
   const images = splitImages(data.train.count, asked);
   checkValidation(asked, images);
   const teacher = asked.teacher === null ? undefined : await teacherOf(asked, asked.teacher, data);
+  const { init } = asked;
+  const initial = init === null || resumed
+    ? undefined
+    : await readInitialWeights({ ...asked, init }, source, data);
   const { config, network } = teacher
     ? { config: asked, network: makeNetwork(asked, source, asked.seed, { teacher, images: images.train }) }
-    : fittingNetwork(asked, device, source, say);
+    : fittingNetwork({ ...asked, init: initial?.init ?? init }, device, source, say, initial?.write);
   if (teacher && ownNetwork) await checkStart(teacher, network.model, ownNetwork.file);
   const run = config.resume ??
     await createRunFolder({
@@ -160,6 +165,7 @@ async function trainOn(
     if (fixed) await writeConfig(run, { ...config, ...loop.cadence });
     say(describe(config, network, device) + `\nrun folder ${run}`);
     if (config.data !== null) say(describeData(data));
+    initial?.lines.forEach((line) => say(line));
     if (ownNetwork && !resumed) {
       const { sources, digest } = ownNetwork;
       await writeAtomic(join(run, runFile.network), encodeSources(sources));

@@ -1,0 +1,247 @@
+/** `train --init`: a run that starts from the weights of another network. */
+
+import assert from "node:assert/strict";
+import { decodeSafetensors, type State } from "../../models/mod.ts";
+import { fingerprintOf, madeOnce, oneThread, testTask, type Workplace } from "./cli.ts";
+import { writeTinyIdx } from "./data/tiny_idx.ts";
+import { spotsOf, writeFiles } from "./data/tiny_png.ts";
+import { writeModule } from "./networks/modules.ts";
+import { assertRefused, testRefusals } from "./refusals.ts";
+import { storeNetwork } from "./stored_network.ts";
+
+const short = `--batch-size 8 ${oneThread} --samples 0 --flow-samples 0 --path-samples 0 --test-batches 1 ` +
+  "--val-batches 1";
+/** A rate so small that no weight changes in f32. */
+const still = `${short} --max-steps 1 --lr 1e-30 --optimizer adamw`;
+
+/** Two trained runs, `source` with ten classes and `plain` without, and data with four classes. */
+const prepare = (place: Workplace) =>
+  madeOnce(place, "runs", async (place) => {
+    await writeTinyIdx(place.file("four"), { classes: 4 });
+    const words = Array.from("abcdefghij");
+    await writeFiles(place.file("letters"), spotsOf(words, 4));
+    await writeFiles(place.file("digits"), spotsOf(words.map((_, i) => `${i}`), 4));
+    const flags = `--data data --filters 8,16 --t-emb 8 --groups 4 --max-steps 3 ${short}`;
+    await place.succeed("train:residual", `${flags} --out source`);
+    await place.succeed("train:base", `${flags.replace("--groups 4", "")} --no-conditional --out plain`);
+    await writeModule(place);
+    await place.succeed("train", `--model ./mlp.ts --hidden 8 --data data --max-steps 3 ${short} --out own`);
+  });
+
+async function weights(place: Workplace, ...path: string[]): Promise<State> {
+  return decodeSafetensors(await place.read(...path), path.join("/")).tensors;
+}
+
+const print = (state: State) => new Map([...state].map(([name, { data }]) => [name, fingerprintOf(data)]));
+
+/** What begins anew by case; all else must be taken over. */
+const cases: Readonly<
+  Record<string, { from: string; flags: string; says: RegExp; anew: readonly string[]; left?: string }>
+> = {
+  "the same data": { from: "source", flags: "--data data", says: /: (\d+) of \1 tensors\n/, anew: [] },
+  "other classes": {
+    from: "source",
+    flags: "--data four",
+    says:
+      /\nBegins anew: label_emb\.weight \(4, not 10 classes\); optimizer, schedule and averaged weights\n/,
+    anew: ["label_emb.weight"],
+  },
+  "as many classes of other names": {
+    from: "source",
+    flags: "--data letters",
+    says: /\nBegins anew: label_emb\.weight \(other classes\);/,
+    anew: ["label_emb.weight"],
+  },
+  "classes named by their numbers": {
+    from: "source",
+    flags: "--data digits",
+    says: /: (\d+) of \1 tensors\n/,
+    anew: [],
+  },
+  "no labels": {
+    from: "source",
+    flags: "--data data --no-conditional",
+    says: /: (\d+) of \1 tensors, without label_emb\.weight \(no classes\)\n/,
+    anew: [],
+    left: "label_emb.weight",
+  },
+  "labels for an unlabelled network": {
+    from: "plain",
+    flags: "--data data",
+    says: /label_emb\.weight \(10, not 0 classes\)/,
+    anew: ["label_emb.weight"],
+  },
+  "another size": { from: "source", flags: "--data data --resize 16,20", says: /: (\d+) of \1 /, anew: [] },
+  "other channels": {
+    from: "source",
+    flags: "--data data --channels 3",
+    says:
+      /\nBegins anew: downs\.0\.conv\.weight, last\.weight, last\.bias \(images of 3 x 12 x 12, not 1 x 12 x 12\);/,
+    anew: ["downs.0.conv.weight", "last.weight", "last.bias"],
+  },
+  "a network of one's own, and another size": {
+    from: "own",
+    flags: "--data data --resize 8",
+    says: /: 2 of 5 tensors\nBegins anew: inner\.weight, outer\.weight, outer\.bias/,
+    anew: ["inner.weight", "outer.weight", "outer.bias"],
+  },
+};
+
+testTask("train --init takes over weights bit for bit, and says what begins anew", async (place) => {
+  await prepare(place);
+  for (const [i, [name, { from, flags: given, says, anew, left }]] of Object.entries(cases).entries()) {
+    const [flags, out] = [`${given} ${still} --ema 0.9`, `${i}`];
+    const { stderr } = await place.succeed("train", `--init ${from} ${flags} --out ${out}`);
+    assert.match(stderr, says, name);
+    const before = print(await weights(place, from, "ema.safetensors"));
+    const made = await weights(place, out, "last.safetensors");
+    for (const [tensor, { data }] of await weights(place, out, "ema.safetensors")) {
+      const { data: latest } = made.get(tensor)!;
+      assert.ok(data.every((x, i) => Math.abs(x - latest[i]) < 1e-6), `${name}: the average of ${tensor}`);
+    }
+    const after = print(made);
+    const fresh = [...after].filter(([tensor, values]) => before.get(tensor) !== values).map(([name]) =>
+      name
+    );
+    assert.deepEqual(fresh.toSorted(), anew.toSorted(), name);
+    assert.deepEqual([...before.keys()].filter((name) => !after.has(name)), left ? [left] : [], name);
+  }
+});
+
+testTask("what begins anew is drawn by the seed, as without --init", async (place) => {
+  await prepare(place);
+  const flags = `--data data --channels 3 ${still}`;
+  await place.succeed("train", `--init source ${flags} --out tuned`);
+  await place.succeed("train:residual", `--filters 8,16 --t-emb 8 --groups 4 ${flags} --out scratch`);
+  const [tuned, scratch] = [
+    await weights(place, "tuned", "last.safetensors"),
+    await weights(place, "scratch", "last.safetensors"),
+  ];
+  for (const name of ["downs.0.conv.weight", "last.weight", "last.bias"]) {
+    assert.deepEqual(tuned.get(name), scratch.get(name), name);
+  }
+});
+
+testTask("a run that starts from weights resumes to the same bits without them", async (place) => {
+  await prepare(place);
+  const flags = `--init source --data four ${short}`;
+  await place.succeed("train", `${flags} --epochs 2 --schedule constant --warm-up 0 --out whole`);
+  await place.succeed("train", `${flags} --epochs 1 --schedule constant --warm-up 0 --out cut`);
+  const { init, filters, normalize } = JSON.parse(await Deno.readTextFile(place.file("cut", "config.json")));
+  const bytes = await place.read("source", "ema.safetensors");
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  assert.deepEqual([init, `${filters}`, normalize], [`source@sha256:${digest}`, "8,16", "-1..1"]);
+  await Deno.remove(place.file("source"), { recursive: true });
+  await place.succeed("train", `--resume cut --epochs 2 ${oneThread}`);
+  assert.deepEqual(await place.state("cut"), await place.state("whole"));
+  await place.succeed("report", "cut --no-live --out report.html");
+});
+
+testTask("a run that starts from weights is repeated with the same weights alone", async (place) => {
+  await prepare(place);
+  await place.succeed("train", `--init source --data data ${still} --out first`);
+  await place.succeed("train", `--config first ${oneThread} --out again`);
+  assert.equal(
+    await place.digest("again", "last.safetensors"),
+    await place.digest("first", "last.safetensors"),
+  );
+  const again = `--config first ${oneThread} --out other`;
+  await assertRefused(place, {
+    task: "train",
+    flags: `${again} --init plain`,
+    says: ["ConfigError: Cannot use --model residual with --init plain: its network has base"],
+  });
+  await Deno.copyFile(place.file("source/last.safetensors"), place.file("source/ema.safetensors"));
+  await assertRefused(place, {
+    task: "train",
+    flags: again,
+    says: ["ConfigError: Cannot start from source/ema.safetensors: it holds other weights", "SHA-256"],
+  });
+});
+
+const file = (place: Workplace) =>
+  storeNetwork(place, "weights", [12, 12], {
+    type: "UNet_FM_Residuals",
+    path: "cosine",
+    prediction: "noise",
+  });
+
+testTask("the network is that of the weights, path and prediction too", async (place) => {
+  await file(place);
+  await place.succeed("train", `--init weights.safetensors --data data ${still} --out run`);
+  const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
+  const { model, filters, tEmb, groups, path, prediction, conditional } = config;
+  assert.deepEqual(
+    { model, filters, tEmb, groups, path, prediction, conditional },
+    {
+      model: "residual",
+      filters: [4, 8],
+      tEmb: 8,
+      groups: 4,
+      path: "cosine",
+      prediction: "noise",
+      conditional: true,
+    },
+  );
+});
+
+const flags = `--data data ${still} --init weights.safetensors`;
+testRefusals("train --init refuses what contradicts the weights in one line", {
+  ...Object.fromEntries(
+    Object.entries({
+      "--filters 8,16": "--filters 8,16 with --init weights.safetensors: its network has 4,8 (leave it out)",
+      "--model base": "--model base with --init weights.safetensors: its network has residual",
+      "--attn": "--attn with --init weights.safetensors: its network has none (leave it out)",
+      "--path linear": "--path linear with --init weights.safetensors: its network has cosine",
+      "--normalize 0..1": "--normalize 0..1 with --init weights.safetensors: its network has -1..1",
+    }).map((
+      [flag, says],
+    ) => [flag, {
+      task: "train" as const,
+      flags: `${flags} ${flag}`,
+      prepare: file,
+      says: [`ConfigError: Cannot use ${says}`] as const,
+    }]),
+  ),
+  "weights that are not there": {
+    task: "train",
+    flags,
+    says: ["RunError: Cannot start from weights.safetensors: ", "no such file"],
+  },
+  "a run that is not there": {
+    task: "train",
+    flags: `--data data ${still} --init nowhere`,
+    says: ["ConfigError: Cannot find the run nowhere"],
+  },
+  "a flow map": {
+    task: "train",
+    flags,
+    prepare: (place) => storeNetwork(place, "weights", [12, 12], { flowMap: true }),
+    says: ["ConfigError: Cannot start from weights.safetensors: it is a flow map"],
+  },
+  "a teacher": {
+    task: "train",
+    flags: `--data data --init weights.safetensors --teacher weights.safetensors ${oneThread}`,
+    prepare: (place) => storeNetwork(place, "weights", [12, 12]),
+    says: ["ConfigError: Cannot use --init here"],
+  },
+});
+
+testTask(
+  "train --init refuses options and programs of a network that contradict its weights",
+  async (place) => {
+    await prepare(place);
+    const run = `--init own --data data ${still} --out other`;
+    await assertRefused(place, {
+      task: "train",
+      flags: `--model ./mlp.ts --hidden 16 ${run}`,
+      says: ['StateError: Cannot load own/ema.safetensors: "inner.weight" is f32[8, 145]'],
+    });
+    await assertRefused(place, {
+      task: "train",
+      flags: `--model residual ${run}`,
+      says: ["ConfigError: Cannot use --model residual with --init own: its network has mlp.ts"],
+    });
+    await place.succeed("train", `--model ./mlp.ts --activation none ${run}`);
+  },
+);
