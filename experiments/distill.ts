@@ -1,5 +1,6 @@
 import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
+import { dryRun } from "./program/dry_run.ts";
 import { main, task } from "./program/task.ts";
 import { optional } from "./settings/kinds.ts";
 import { dataSettingNames, dataSettings } from "./settings/data.ts";
@@ -7,9 +8,9 @@ import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { presets, training } from "./settings/training.ts";
 import { distillation } from "./settings/distilled_config.ts";
-import { type GivenSettings, readConfig, trainingConfig } from "./settings/training_config.ts";
+import { readConfig, trainingConfig } from "./settings/training_config.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
-import { trainOrResume } from "./train.ts";
+import { type GivenTraining, trainOrResume } from "./train.ts";
 
 const { rows } = training;
 const { needs: _, ...stages } = rows.stages;
@@ -18,6 +19,7 @@ const { details: ___, ...model } = rows.model;
 
 /** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
 export const distilling = defineSettings({
+  dryRun,
   stages,
   teacherGuidance,
   model: optional({
@@ -63,7 +65,7 @@ export const distilling = defineSettings({
 });
 
 /** @throws {ConfigError} unless there is one teacher, or a run to resume or to repeat */
-function resolve(given: GivenSettings, words: readonly string[]): GivenSettings {
+function resolve(given: GivenTraining, words: readonly string[]): GivenTraining {
   const [earlier] = (["resume", "config"] as const).filter((name) => typeof given[name] === "string");
   if (earlier && words.length === 0) return given;
   if (!earlier && words.length === 1) return { ...given, teacher: words[0] };

@@ -15,9 +15,11 @@ import {
   networkOfCheckpoint,
   networkOfRun,
 } from "./evaluation/evaluated_network.ts";
+import { forecastMeasuring } from "./evaluation/forecast.ts";
 import { type Ordered, orderInWords } from "./evaluation/judges_order.ts";
 import { judgeChoices, judgesFor } from "./judge/find_judge.ts";
 import { batchSize } from "./judge/train_judge.ts";
+import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -55,6 +57,7 @@ export const checkpointData: typeof dataSettings = optionalDataSettings(
 
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
+  dryRun,
   checkpoint,
   ...checkpointData,
   count: optional(integer({
@@ -156,8 +159,34 @@ export const evaluateTask = task({
     const runs = await findRuns(words.runs);
     const device = await init({ device: words.device, threads: words.threads });
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    const optionsFor = (subject: EvaluatedNetwork) =>
+      evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
+    if (words.dryRun) {
+      for (const run of runs.length > 0 ? runs : [undefined]) {
+        const subject = await (run === undefined
+          ? networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words)
+          : networkOfRun(run));
+        const options = optionsFor(subject);
+        printDryRun(
+          await forecastMeasuring(subject, {
+            ...{ device, judge: words.judge, judgeSteps: words.judgeSteps ?? undefined },
+            samples: `${options.count.toLocaleString("en")} by ${options.words}`,
+            evaluations: (judges) =>
+              expectedEvaluations(subject, judges, options),
+            draw: (watch) => evaluateNetwork(subject, [], options, watch),
+            files: run === undefined
+              ? words.out === null ? [] : [words.out]
+              : [runFile.evaluation, runFile.judged, runFile.judge, runFile.reference, runFile.report].map((
+                file,
+              ) => join(run, file)),
+          }),
+        );
+      }
+      device.close();
+      return;
+    }
     const measure = async (subject: EvaluatedNetwork) => {
-      const options = evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
+      const options = optionsFor(subject);
       const judges = await judgesFor(subject.data, {
         ...{ judge: words.judge, steps: words.judgeSteps ?? undefined },
         ...{ say, signal: stop.signal, terminal: stderr },

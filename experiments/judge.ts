@@ -1,8 +1,10 @@
 import { init } from "../kernels/mod.ts";
+import { describeData } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { judgedData } from "./judge/data_judge.ts";
 import { judgeNames } from "../models/mod.ts";
-import { batchSize, lengthInWords, makeJudge, recipes } from "./judge/train_judge.ts";
+import { batchSize, lengthInWords, makeJudge, recipes, secondsToTrain } from "./judge/train_judge.ts";
+import { dryRun, gigabytes, printDryRun, timeInWords } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -14,6 +16,7 @@ import { shared } from "./settings/shared.ts";
 import { dataSettings } from "./settings/data.ts";
 
 const judging = defineSettings({
+  dryRun,
   judge: choice(judgeNames, { doc: "which judge to train", default: judgeNames[0] }),
   ...dataSettings,
   data: {
@@ -47,6 +50,19 @@ export const judgeTask = task({
     const seed = config.seed ?? recipes[name].seed;
     const totalSteps = config.steps ?? recipes[name].steps;
     const device = await init(config);
+    if (config.dryRun) {
+      const steps = config.steps ?? undefined;
+      const seconds = await secondsToTrain(data, { name, steps });
+      printDryRun({
+        judge: `${name}, ${lengthInWords(steps, name)} of ${batchSize} images on ${device.description}`,
+        data: describeData(data),
+        time: `${steps === undefined ? "at most" : "about"} ${timeInWords(seconds)}`,
+        memory: `${gigabytes(device.allocatedBytes)} on the device`,
+        files: out,
+      });
+      device.close();
+      return;
+    }
     using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
     say(
       `Training the judge ${name} for ${data.name}, ${

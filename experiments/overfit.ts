@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { describeData, splitImages } from "./data/dataset.ts";
 import { drawableOf } from "./draw/samples.ts";
 import { init } from "../kernels/mod.ts";
@@ -6,10 +7,11 @@ import { ImageSource } from "./data/image_source.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { withAllOptions } from "./networks/own_network.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
+import { dryRun, gigabytes, printDryRun, timeInWords } from "./program/dry_run.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task, TrainingError } from "./program/task.ts";
-import { weightsFile } from "./run/layout.ts";
-import { createRunFolder } from "./run/run_folder.ts";
+import { runFile, weightsFile } from "./run/layout.ts";
+import { checkEmptyFolder, createRunFolder } from "./run/run_folder.ts";
 import { integer, integers, number, optional, path } from "./settings/kinds.ts";
 import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -20,6 +22,8 @@ import { print, say } from "./program/output.ts";
 import { pause } from "../models/pause.ts";
 import { dataSettings } from "./settings/data.ts";
 import { compileKernels, makeNetwork } from "./training/network.ts";
+import { networkLine } from "./training/prepare_training.ts";
+import { timeSteps } from "./training/trial.ts";
 import { decideConditional, loadData } from "./training/training_data.ts";
 import { saveWeights } from "./training/run_state.ts";
 
@@ -29,6 +33,7 @@ const samples = 25;
 
 /** Settings of `deno task overfit`. */
 export const overfitting = defineSettings({
+  dryRun,
   model: { ...network, default: "residual" },
   filters: integers({ doc: "channels of each level (standard: 32,64,128)", default: [16, 32] }),
   tEmb: integer({ doc: "features of the time embedding (standard: 64)", min: 1, default: 32 }),
@@ -61,7 +66,9 @@ function resolve(values: Partial<OverfitConfig>): OverfitConfig {
  *
  * @throws {ConfigError} if settings contradict each other
  */
-export function overfitConfig({ images, steps, out: _, ...settings }: OverfitConfig): TrainingConfig {
+export function overfitConfig(
+  { images, steps, out: _, dryRun: __, ...settings }: OverfitConfig,
+): TrainingConfig {
   const fixed = {
     conditional: false,
     schedule: "constant",
@@ -91,6 +98,28 @@ export const overfitTask = task({
     const { train, validation } = splitImages(data.train.count, config);
     const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
     const network = makeNetwork(config, source);
+    if (settings.dryRun) {
+      if (out !== null) await checkEmptyFolder(out, " as run folder");
+      const order = new BatchOrder(train, config.batchSize, config.seed);
+      const perStep = await timeSteps(network.trainer, {
+        batches: (from, to) =>
+          Promise.resolve(Array.from({ length: to - from }, (_, i) => order.batch(from + i))),
+        learningRate: config.lr,
+        stopped: () => false,
+      });
+      printDryRun({
+        network: networkLine({ config, network }, device),
+        data: describeData(data),
+        steps: `${steps} of ${config.batchSize} images: ${train.length} images over and over`,
+        time: `about ${timeInWords(steps * perStep)}`,
+        memory: `${gigabytes(device.allocatedBytes)} on the device`,
+        files: out === null
+          ? "none"
+          : [runFile.samples, weightsFile("last")].map((file) => join(out, file)).join(", "),
+      });
+      device.close();
+      return;
+    }
     const folder = out === null
       ? undefined
       : await createRunFolder({ name: "overfit", out, startedAt: new Date() });

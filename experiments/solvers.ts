@@ -1,7 +1,14 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { checkpoint, checkpointData, evaluating, fileOrRuns, ofCheckpoint } from "./evaluate.ts";
-import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
+import { forecastMeasuring } from "./evaluation/forecast.ts";
+import { samplingEvaluations } from "./evaluation/image_sets.ts";
+import {
+  cheapestOfBest,
+  compareSolvers,
+  measureSolvers,
+  solverTable,
+} from "./evaluation/solver_comparison.ts";
 import {
   checkSampleCount,
   guidanceFor,
@@ -10,6 +17,7 @@ import {
 } from "./evaluation/evaluated_network.ts";
 import { checkMap } from "./draw/flow_map.ts";
 import { judgesOf } from "./judge/find_judge.ts";
+import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -25,6 +33,7 @@ import { makeSolver, usualSolvers } from "./settings/solver.ts";
 import { findRun } from "./tracking/find_run.ts";
 
 const comparingSolvers = defineSettings({
+  dryRun,
   solvers: optional(text({
     doc:
       `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usualSolvers.length} settings)`,
@@ -94,7 +103,7 @@ export const solversTask = task({
     if (words.out !== null) await checkFolderOf(words.out);
     const run = words.run === undefined ? undefined : await findRun(words.run);
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
-    using _ = run === undefined ? undefined : await lockRun(run);
+    using _ = run === undefined || words.dryRun ? undefined : await lockRun(run);
     const device = await init({ device: words.device, threads: words.threads });
     const subject = run === undefined
       ? await networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words)
@@ -109,6 +118,23 @@ export const solversTask = task({
         subject.classes > 0 ? guidance : undefined,
         subject.weights.file,
       );
+    }
+    if (words.dryRun) {
+      const options = { count, seed, guidance };
+      const costs = specs.map((spec) =>
+        samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })
+      );
+      printDryRun(
+        await forecastMeasuring(subject, {
+          ...{ device, judge: "all" },
+          samples: `${count.toLocaleString("en")} by each of ${specs.length} solvers`,
+          evaluations: () => costs.reduce((sum, evaluations) => sum + evaluations, 0),
+          draw: (watch) => Array.fromAsync(compareSolvers(subject, [], specs, { ...options, ...watch })),
+          files: [...file === null ? [] : [file], ...run === undefined ? [] : [join(run, runFile.report)]],
+        }),
+      );
+      device.close();
+      return;
     }
     const judges = await judgesOf(subject.data, { say, signal: stop.signal, terminal: stderr });
     if (judges.length === 0) return stop.exitCode;

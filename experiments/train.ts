@@ -2,26 +2,34 @@ import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { chosenNetwork, loadOwnNetwork } from "./networks/own_network.ts";
+import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { presetFor, presets, training } from "./settings/training.ts";
 import { ConfigError } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
 import { ownModel, trainingTask } from "./settings/model_setting.ts";
 import { type GivenSettings, readConfig, trainingConfig, withOptimizer } from "./settings/training_config.ts";
 import { say } from "./program/output.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
+import { forecastTraining } from "./training/forecast.ts";
 import { foundInit } from "./training/initial_weights.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
+
+/** The flags of a training task. */
+export type GivenTraining = GivenSettings & { readonly dryRun?: boolean };
+
+const long = defineSettings({ dryRun, ...training.rows }, training.headings);
 
 /** Trains a network, or continues an earlier run. */
 export const trainTask = task({
   name: ({ model }) => model === undefined ? "train" : trainingTask(model),
   about: "Train a network by flow matching",
-  settings: training,
-  settingsFor: (argv) => settingsWithNetwork(training, argv),
-  resolve: (given: GivenSettings) => given,
+  settings: long,
+  settingsFor: (argv) => settingsWithNetwork(long, argv),
+  resolve: (given: GivenTraining) => given,
   async preset({ preset, model }) {
     const name = preset ?? await presetHere();
     return {
@@ -39,16 +47,22 @@ export const trainTask = task({
  * @returns the exit code
  * @throws as `trainingConfig` and `runTraining`
  */
-export async function trainOrResume(given: GivenSettings): Promise<number> {
+export async function trainOrResume({ dryRun = false, ...given }: GivenTraining): Promise<number> {
   const startedAt = new Date();
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
   if (given.config) given = { ...given, config: await findConfig(given.config) };
   if (given.init) given = { ...given, init: await foundInit(given.init) };
   given = await withNetwork(given);
-  using lock = given.resume ? await lockRun(given.resume) : undefined; // before its state is read
+  using lock = given.resume && !dryRun ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);
   const config = trainingConfig(given, presetFor(device));
   using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
+  if (dryRun) {
+    const rows = await forecastTraining(config, { device, signal: stop.signal, say, terminal: stderr });
+    if (rows) printDryRun(rows);
+    device.close();
+    return rows ? 0 : stop.exitCode;
+  }
   const result = await runTraining(config, {
     device,
     startedAt,

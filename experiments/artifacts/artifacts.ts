@@ -141,6 +141,19 @@ export const artifacts = {
   report,
 } as const satisfies Readonly<Record<string, Artifact>>;
 
+function wantedBy({ config }: TrainedRun): Artifact[] {
+  return Object.values<Artifact>(artifacts).filter((artifact) => artifact.wanted(config));
+}
+
+function costOf(artifact: Artifact, trained: TrainedRun): number {
+  return artifact.needs === "network" ? artifact.evaluations?.(trained) ?? 0 : 0;
+}
+
+/** About how many evaluations of the network all artifacts of a run take. */
+export function evaluationsOfArtifacts(trained: TrainedRun): number {
+  return wantedBy(trained).reduce((sum, artifact) => sum + costOf(artifact, trained), 0);
+}
+
 /**
  * Writes all artifacts of a trained run.
  *
@@ -155,16 +168,14 @@ export async function writeArtifacts(
   stopped: () => Promise<boolean>,
   onProgress: (done: number, all: number) => void = () => {},
 ): Promise<boolean> {
-  const wanted = Object.values<Artifact>(artifacts).filter((artifact) => artifact.wanted(trained.config));
-  const costOf = (artifact: Artifact) =>
-    artifact.needs === "network" ? artifact.evaluations?.(trained) ?? 0 : 0;
-  const all = wanted.reduce((sum, artifact) => sum + costOf(artifact), 0);
+  const wanted = wantedBy(trained);
+  const all = evaluationsOfArtifacts(trained);
   let done = 0;
   for (const artifact of wanted) {
     if (await stopped()) return false;
     const values = await artifact.write(trained, (evaluations) => onProgress(done + evaluations, all));
     if (values) await measured(values);
-    done += costOf(artifact);
+    done += costOf(artifact, trained);
     onProgress(done, all);
   }
   return true;

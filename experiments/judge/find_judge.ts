@@ -38,6 +38,8 @@ export interface JudgeOptions {
   readonly terminal?: Terminal | undefined;
   /** Training steps; then a judge that was trained for another number is not used. By default as many as its recipe says. */
   readonly steps?: number | undefined;
+  /** Whether a missing judge is trained, as by default; else it is left out. */
+  readonly train?: boolean;
   /** The judges that come with the repository. */
   readonly stored?: readonly StoredJudge[];
   /** Folder of judges trained by earlier tasks. */
@@ -68,17 +70,24 @@ export async function judgesOf(data: Dataset, options: JudgeOptions): Promise<re
   for (const name of judgeNames) {
     if (choice !== "all" && choice !== name) continue;
     const judge = await judgeOf(name, data, options);
-    if (!judge) return [];
-    judges.push(judge);
+    if (judge) judges.push(judge);
+    else if (options.train !== false) return [];
   }
   return judges;
+}
+
+/** The judges of a choice that have not been found, and so have to be trained. */
+export function untrainedJudges(choice: JudgeChoice, found: readonly DataJudge[]): readonly JudgeName[] {
+  return judgeNames.filter((name) =>
+    (choice === "all" || choice === name) && !found.some((judge) => judge.name === name)
+  );
 }
 
 /**
  * Finds one judge of a data set, on the current device: in the repository, or among those trained by earlier tasks.
  * Otherwise it trains it and stores it.
  *
- * @returns undefined if training was stopped
+ * @returns undefined if training was stopped, or is not wanted
  * @throws {JudgeError} if the data has no labels, or the repository's judge is missing or has another digest
  */
 export async function judgeOf(
@@ -94,7 +103,7 @@ export async function judgeOf(
   }
   const path = join(cache, cachedFile(name, dataDigest, options.steps));
   const cached = await cachedJudge(name, path, judged, options);
-  if (cached || options.signal?.aborted) return cached;
+  if (cached || options.signal?.aborted || options.train === false) return cached;
   using _ = await lockTraining(cache, options);
   if (options.signal?.aborted) return undefined;
   // Another program may have trained it while this one waited.

@@ -32,6 +32,7 @@ import {
 import { firstIndices, splitTest } from "../data/dataset.ts";
 import { pixelsOf, rowsOf } from "../data/images.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
+import { secondsPerUnit } from "../program/dry_run.ts";
 import { TrainingError } from "../program/task.ts";
 import { shared } from "../settings/shared.ts";
 import { pause } from "../../models/pause.ts";
@@ -125,6 +126,16 @@ export async function makeJudge(
   const info = { ...untrained, steps, accuracy };
   if (options.signal?.aborted) return undefined;
   return { bytes: saveJudge(await stateOf(classifier), info), info };
+}
+
+/** About how many seconds a judge trains at most, by timing some of its steps. */
+export async function secondsToTrain(
+  data: JudgedData,
+  { name, steps = recipes[name].steps }: { readonly name: JudgeName; readonly steps?: number | undefined },
+): Promise<number> {
+  const { seed } = recipes[name];
+  return steps *
+    await secondsPerUnit((signal, onProgress) => makeJudge(data, { name, steps, seed, signal, onProgress }));
 }
 
 /** The command that makes the judge again, without the data's path. */

@@ -1,6 +1,8 @@
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
+import { gigabytes } from "../program/dry_run.ts";
+import { bytesOf } from "../training/forecast.ts";
 import { textTable } from "../program/output.ts";
 import { clock } from "../program/progress.ts";
 import type { PlannedStudy } from "./plan_study.ts";
@@ -37,19 +39,6 @@ export function dryRun(
   ].join("\n");
 }
 
-/** Values stored for each parameter: four files of weights, and a state with weights, their average and two moments. */
-const valuesOfParameter = 8;
-/** Pictures, trajectories, judged samples and the report of a run of 28 x 28 pixels. */
-const picturesBytes = 12 << 20;
-
-/** Approximate bytes of the runs of cells, each with weights at some milestones. */
-export function bytesOf(cells: readonly Pick<Cell, "parameters">[], milestones: number): number {
-  return cells.reduce(
-    (sum, { parameters }) => sum + 4 * (valuesOfParameter + milestones) * parameters + picturesBytes,
-    0,
-  );
-}
-
 /**
  * Checks that the disk has room for cells.
  *
@@ -83,9 +72,4 @@ export async function freeBytesAt(folder: string): Promise<number | undefined> {
       if (error instanceof Deno.errors.NotCapable || dirname(at) === at) return undefined;
     }
   }
-}
-
-/** Bytes in MiB or GiB, rounded up. */
-export function gigabytes(bytes: number): string {
-  return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

@@ -1,5 +1,6 @@
 import { evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { pause } from "../../models/pause.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { makeFixedSteps } from "../settings/solver.ts";
 import { classColumns, readAutoguidance, runsTwice } from "../draw/conditioning.ts";
@@ -28,6 +29,12 @@ const evaluationsPerStep = 3;
 export function stepsBetween(batches: number, totalSteps: number, atLeast: number): number {
   const affordable = batches / evaluationsPerStep / timeShare;
   return Math.ceil(Math.min(Math.max(usualSteps, affordable), (totalSteps + 1) / (atLeast + 1)));
+}
+
+/** Epochs between validations and between grids. */
+export interface Cadence {
+  readonly valEpochs: number;
+  readonly sampleEpochs: number;
 }
 
 /** Measures the validation loss and keeps track of the lowest. */
@@ -113,6 +120,11 @@ export class SampleGrids {
 /** Share of a run after which its early weights are kept. At a half, samples gain less; see docs/conditions.md. */
 const share = 1 / 6;
 
+/** Whether a run keeps early weights, for autoguidance. */
+export function keepsEarly({ conditional, guidance }: TrainingConfig): boolean {
+  return conditional !== true && guidance !== 1;
+}
+
 /**
  * Keeps averaged weights on the way, if they are finite: those after the steps that the caller asks for, and the early
  * weights of a run without labels, which autoguidance steers its samples away from.
@@ -122,9 +134,8 @@ export class KeptWeights {
   readonly #autoguided: boolean;
 
   constructor(session: TrainingSession) {
-    const { conditional, guidance } = session.config;
     this.#session = session;
-    this.#autoguided = conditional !== true && guidance !== 1;
+    this.#autoguided = keepsEarly(session.config);
   }
 
   /** The first step after `from` at which weights are kept, in a run of `totalSteps`; Infinity if there is none. */

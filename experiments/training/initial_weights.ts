@@ -95,7 +95,7 @@ export async function readInitialWeights(
     ...labels.length > 0
       ? [`${labels.join(", ")} (${renamed ? "other" : `${classes}, not ${before}`} classes)`]
       : [],
-    "optimizer, schedule and averaged weights",
+    config.ema > 0 ? "optimizer, schedule and averaged weights" : "optimizer and schedule",
   ];
   const leftOut = left.length > 0 ? `, without ${left.join(", ")} (no classes)` : "";
   return {

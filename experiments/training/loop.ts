@@ -9,7 +9,7 @@ import { type ProgressBar, stageProgress } from "../program/progress.ts";
 import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
-import { KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
+import { type Cadence, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
 import {
   isComplete,
   isMeasured,
@@ -23,7 +23,7 @@ import { LossLog } from "./loss_log.ts";
 import { type PlannedStage, plannedStages, stageAt } from "../settings/stages.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
-import { stepsWithin } from "./trial.ts";
+import { type Interlude, stepsWithin, type Trial } from "./trial.ts";
 
 /** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
@@ -84,7 +84,7 @@ export class TrainingLoop implements Disposable {
   }
 
   /** Epochs between validations and between grids; those that are `auto` follow from the length of the run. */
-  get cadence(): { readonly valEpochs: number; readonly sampleEpochs: number } {
+  get cadence(): Cadence {
     return this.#cadenceIn(this.#totalSteps);
   }
 
@@ -138,15 +138,24 @@ export class TrainingLoop implements Disposable {
    * @returns false if stopped first
    */
   async fixSteps(): Promise<boolean> {
-    const { config, signal } = this.#session;
+    const { config } = this.#session;
     const left = config.maxMinutes * 60 - this.#elapsedBefore;
     if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return true;
-    type Cadence = typeof this.cadence;
+    const steps = await stepsWithin(left, this.#trainer, this.trial);
+    if (steps === undefined) return false;
+    this.#totalSteps = Math.min(this.#totalSteps, this.#trainer.step + steps);
+    return true;
+  }
+
+  /** Steps, validations and grids to time; they change nothing that is stored. */
+  get trial(): Trial & { readonly interludes: readonly (Interlude & { readonly name: keyof Cadence })[] } {
+    const { signal } = this.#session;
     const interlude = (name: keyof Cadence, run: () => Promise<unknown>) => ({
+      name,
       everySteps: (totalSteps: number) => this.#order.stepsFor(1, this.#cadenceIn(totalSteps)[name]),
       run,
     });
-    const steps = await stepsWithin(left, this.#trainer, {
+    return {
       batches: (from, to) => this.#pairs.batches(from, to),
       learningRate: this.#schedule.learningRate(0),
       interludes: [
@@ -156,10 +165,7 @@ export class TrainingLoop implements Disposable {
         ...this.#grids.wanted ? [interlude("sampleEpochs", () => this.#grids.draw())] : [],
       ],
       stopped: () => signal.aborted,
-    });
-    if (steps === undefined) return false;
-    this.#totalSteps = Math.min(this.#totalSteps, this.#trainer.step + steps);
-    return true;
+    };
   }
 
   /**

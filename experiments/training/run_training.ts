@@ -1,40 +1,25 @@
-import { writeAtomic, writeJson } from "../run/atomic_write.ts";
-import type { TrainingOutcome } from "./session.ts";
-import { join, parse } from "node:path";
+import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
-import { type Dataset, describeData, type ImageSplit, splitImages } from "../data/dataset.ts";
-import { ImageSource, labelsFor } from "../data/image_source.ts";
-import { ProgressBar, type Terminal } from "../program/progress.ts";
+import { type Dataset, describeData, type ImageSplit } from "../data/dataset.ts";
 import { encodeSources } from "../networks/module_sources.ts";
 import { rememberNamed } from "../networks/named_networks.ts";
-import { chosenNetwork, loadOwnNetwork, withAllOptions } from "../networks/own_network.ts";
-import { readFile } from "../run/contained.ts";
+import { ProgressBar, type Terminal } from "../program/progress.ts";
+import { writeAtomic, writeJson } from "../run/atomic_write.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
 import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
-import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
-import { networkInWords, trainingTask } from "../settings/model_setting.ts";
+import { trainingTask } from "../settings/model_setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { recordedConfig } from "../settings/training_config.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
 import { tuneKernels } from "../tuning/tune_kernels.ts";
-import {
-  checkCoupling,
-  checkPictures,
-  checkValidation,
-  decideConditional,
-  loadData,
-} from "./training_data.ts";
-import { compileKernels, makeNetwork, type Network } from "./network.ts";
-import { fittingNetwork } from "./fit_memory.ts";
-import { readInitialWeights } from "./initial_weights.ts";
 import { TrainingLoop } from "./loop.ts";
-import { checkFit, readCheckpoint } from "../draw/load_network.ts";
-import { loadWeights } from "../networks/load_weights.ts";
-import { type Teacher, teacherFile } from "../run/teacher.ts";
-import { checkStart, inOwnProgram } from "./own_teacher.ts";
+import { compileKernels } from "./network.ts";
+import { networkLine, prepareTraining } from "./prepare_training.ts";
+import type { TrainingOutcome } from "./session.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunTrainingOptions {
@@ -96,42 +81,16 @@ async function trainOn(
   options: RunTrainingOptions,
 ): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
-  await loadOwnNetwork(settings);
-  const ownNetwork = chosenNetwork(settings.model);
-  const given = { ...settings, model: withAllOptions(settings.model) };
   // Lock a resumed run before reading any of its files.
   using own = new DisposableStack();
-  const resumed = options.lock ?? (given.resume === null ? undefined : own.use(await lockRun(given.resume)));
-  const runName = options.runName ?? given.runName;
-  const choice = await trackingOf({ ...given, runName }, given.resume);
-  const data = await loadData(given, terminal);
-  const asked = decideConditional(given, data, say);
-  const source = new ImageSource(
-    data.train.images,
-    data,
-    normalizationTo(asked.normalize),
-    labelsFor(asked, data.train, data),
-  );
-  checkCoupling(asked);
-  checkPictures(asked, source.shape, source.classes);
-  const images = splitImages(data.train.count, asked);
-  checkValidation(asked, images);
-  const teacher = asked.teacher === null ? undefined : await teacherOf(asked, asked.teacher, data);
-  const { init } = asked;
-  const initial = init === null || resumed
-    ? undefined
-    : await readInitialWeights({ ...asked, init }, source, data);
-  const { config, network } = teacher
-    ? { config: asked, network: makeNetwork(asked, source, asked.seed, { teacher, images: images.train }) }
-    : fittingNetwork({ ...asked, init: initial?.init ?? init }, device, source, say, initial?.write);
-  if (teacher && ownNetwork) await checkStart(teacher, network.model, ownNetwork.file);
+  const resumed = options.lock ??
+    (settings.resume === null ? undefined : own.use(await lockRun(settings.resume)));
+  const runName = options.runName ?? settings.runName;
+  const choice = await trackingOf({ ...settings, runName }, settings.resume);
+  const prepared = await prepareTraining(device, settings, { say, terminal });
+  const { config, network, data, images, source, teacher, ownNetwork, initial, name } = prepared;
   const run = config.resume ??
-    await createRunFolder({
-      name: config.name ??
-        (teacher ? "distill" : ownNetwork ? parse(ownNetwork.sources.main).name : config.model),
-      out: config.out,
-      startedAt,
-    });
+    await createRunFolder({ name, out: config.out, startedAt });
   const lock = resumed ?? own.use(await lockRun(run));
   using loop = new TrainingLoop({
     ...{ config, run, data, images, network, source, signal, say, terminal },
@@ -163,7 +122,7 @@ async function trainOn(
     );
     const fixed = config.maxMinutes === 0;
     if (fixed) await writeConfig(run, { ...config, ...loop.cadence });
-    say(describe(config, network, device) + `\nrun folder ${run}`);
+    say(networkLine(prepared, device) + `\nrun folder ${run}`);
     if (config.data !== null) say(describeData(data));
     initial?.lines.forEach((line) => say(line));
     if (ownNetwork && !resumed) {
@@ -197,17 +156,6 @@ async function trainOn(
   return { run, ...outcome };
 }
 
-/** The teacher of a run: the copy in its folder, once it has one. @throws {RunError} if it does not fit the data */
-async function teacherOf(config: TrainingConfig, given: string, data: Dataset): Promise<Teacher> {
-  const { resume } = config;
-  const path = resume === null ? teacherFile(given) : join(resume, runFile.teacher);
-  const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
-  const make = chosenNetwork(config.model)?.make;
-  const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };
-  checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
-  return await inOwnProgram(teacher, config);
-}
-
 /** Writes the settings that repeat the run, bit for bit on a device of the same kind. */
 async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
   // A server address may contain a password; a resumed run finds it in mlflow.json.
@@ -223,15 +171,4 @@ function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDat
     validation: validation.length,
     test: test.count,
   };
-}
-
-function describe(
-  config: TrainingConfig,
-  { size, options }: Network,
-  device: Device,
-): string {
-  const { preset, conditional } = config;
-  return `${networkInWords(config)}, ${size.toLocaleString("en")} parameters, ` +
-    `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
-    `on ${device.description}`;
 }

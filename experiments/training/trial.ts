@@ -43,15 +43,8 @@ export async function stepsWithin(
   now: () => number = () => performance.now(),
 ): Promise<number | undefined> {
   const startedMs = now();
-  const before = await trainer.state();
-  const run = async (steps: number) => {
-    const examples = await batches(trainer.step, trainer.step + steps);
-    for (const batch of examples) trainer.queueStep(batch, learningRate, { paired: true });
-    await trainer.losses();
-    await pause();
-  };
-  let perStep = await secondsPerStep(run, Math.min(trial.seconds, trial.share * seconds), stopped, now);
-  trainer.restore(before, "the state before the trial steps");
+  const time = Math.min(trial.seconds, trial.share * seconds);
+  let perStep = await timeSteps(trainer, { batches, learningRate, stopped }, time, trainer.step, now);
   const stepsAlone = seconds / perStep;
   for (const { everySteps, run } of interludes) {
     if (stopped()) break;
@@ -61,6 +54,33 @@ export async function stepsWithin(
   }
   if (stopped()) return undefined;
   return Math.max(1, Math.floor((seconds - (now() - startedMs) / 1000) / perStep));
+}
+
+/**
+ * Times steps of a trainer, which then is as before.
+ *
+ * @param seconds about how long
+ * @param from the first of the steps
+ * @returns seconds per step
+ */
+export async function timeSteps(
+  trainer: TrialTrainer,
+  { batches, learningRate, stopped }: Omit<Trial, "interludes">,
+  seconds: number = trial.seconds,
+  from: number = trainer.step,
+  now: () => number = () => performance.now(),
+): Promise<number> {
+  const before = await trainer.state();
+  if (from !== before.step) trainer.restore({ ...before, step: from }, "the state before the trial steps");
+  const run = async (steps: number) => {
+    const examples = await batches(trainer.step, trainer.step + steps);
+    for (const batch of examples) trainer.queueStep(batch, learningRate, { paired: true });
+    await trainer.losses();
+    await pause();
+  };
+  const perStep = await secondsPerStep(run, seconds, stopped, now);
+  trainer.restore(before, "the state before the trial steps");
+  return perStep;
 }
 
 /** Times steps for some seconds after the warm-up, which ends early if a step takes seconds. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { Terminal } from "../../../experiments/program/progress.ts";
-import { bytesOf, checkRoom, freeBytesAt, gigabytes } from "../../../experiments/study/dry_run.ts";
+import { gigabytes } from "../../../experiments/program/dry_run.ts";
+import { checkRoom, freeBytesAt } from "../../../experiments/study/dry_run.ts";
+import { bytesOf } from "../../../experiments/training/forecast.ts";
 import { StudyProgress } from "../../../experiments/study/study_progress.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf } from "./tiny_study.ts";

@@ -1,0 +1,146 @@
+/** What a training run would be, without writing anything: for `--dry-run`. */
+
+import { join } from "node:path";
+import type { Device } from "../../kernels/mod.ts";
+import { BatchOrder } from "../../models/mod.ts";
+import { evaluationsOfArtifacts } from "../artifacts/artifacts.ts";
+import { describeData } from "../data/dataset.ts";
+import { drawableOf } from "../draw/samples.ts";
+import { gigabytes, timeInWords } from "../program/dry_run.ts";
+import type { Terminal } from "../program/progress.ts";
+import { flowAnimationFile, flowFile, runFile, runFolder, weightsFile } from "../run/layout.ts";
+import { checkEmptyFolder } from "../run/run_folder.ts";
+import { plannedStages } from "../settings/stages.ts";
+import type { TrainingConfig } from "../settings/training.ts";
+import { keepsEarly } from "./between_steps.ts";
+import { TrainingLoop } from "./loop.ts";
+import { networkLine, type PreparedTraining, prepareTraining } from "./prepare_training.ts";
+import { timeSteps } from "./trial.ts";
+
+/**
+ * Describes a run by timing a few of its steps, in rows for `printDryRun`.
+ *
+ * @param config see `trainingConfig`; with `resume` it is what is left of that run
+ * @returns undefined if it was stopped
+ * @throws as `runTraining`
+ */
+export async function forecastTraining(
+  settings: TrainingConfig,
+  { device, say, terminal, signal }: {
+    readonly device: Device;
+    readonly say: (message: string) => void;
+    readonly terminal: Terminal;
+    readonly signal: AbortSignal;
+  },
+): Promise<Record<string, string | undefined> | undefined> {
+  const prepared = await prepareTraining(device, settings, { say, terminal });
+  const { config, network, data, images, source, initial, name } = prepared;
+  if (config.resume === null && config.out !== null) await checkEmptyFolder(config.out, " as run folder");
+  const run = config.resume ?? config.out ?? join("runs", `<time>-${name}`);
+  using loop = new TrainingLoop({ ...prepared, run, keepAt: [], signal, say, terminal });
+  const from = config.resume === null ? 0 : await loop.resume();
+  if (!await loop.fixSteps()) return undefined;
+  const to = loop.totalSteps;
+  const order = new BatchOrder(images.train, config.batchSize, config.seed);
+
+  const { interludes, ...trial } = loop.trial;
+  const stages = stagesOf(config) ?? [{ from, steps: to - from }];
+  let training = 0;
+  let plainStep = Infinity;
+  for (const { from: begin, steps } of stages) {
+    const perStep = await timeSteps(network.trainer, trial, 3 / stages.length, begin);
+    training += Math.max(0, Math.min(steps, begin + steps - from)) * perStep;
+    plainStep = Math.min(plainStep, perStep);
+  }
+  const between = [];
+  for (const { name, run } of interludes) {
+    const startedMs = performance.now();
+    await run();
+    const seconds = (performance.now() - startedMs) / 1000;
+    const isGrid = name === "sampleEpochs";
+    let count = isGrid && from > 0 ? 0 : 1; // a grid at the start, a validation at the end
+    for (let at = from; (at = order.endAfter(at, loop.cadence[name])) < to + Number(isGrid);) count++;
+    between.push({ what: isGrid ? "grids" : "validations", count, seconds: count * seconds });
+  }
+  if (signal.aborted) return undefined;
+
+  // The plainest step is one evaluation and its gradients, about three evaluations in all.
+  const evaluation = plainStep / (3 * config.batchSize);
+  const pictures = evaluation *
+    evaluationsOfArtifacts({ run, config, data, source, drawable: drawableOf(network.averaged, source) });
+  const pairs = from > 0 ? 0 : pairEvaluations(config, source.classes) * evaluation;
+  const parts = [
+    ...pairs > 0 ? [{ what: "drawing pairs", seconds: pairs }] : [],
+    { what: "training", seconds: training },
+    ...between.map(({ what, count, seconds }) => ({ what: `${count} ${what}`, seconds })),
+    { what: "test loss and pictures", seconds: pictures },
+  ];
+  const all = parts.reduce((sum, { seconds }) => sum + seconds, 0);
+  const epochs = (to - from) * config.batchSize / images.train.length;
+  return {
+    network: networkLine(prepared, device),
+    weights: initial?.lines.join("; "),
+    data: describeData(data),
+    steps: `${(to - from).toLocaleString("en")} of ${config.batchSize} images${
+      from > 0 ? `, from step ${from} on` : ""
+    }: ${epochs.toPrecision(3)} epochs of ${images.train.length.toLocaleString("en")} images`,
+    time: `about ${timeInWords(all)}: ${
+      parts.map(({ what, seconds }) => `${what} ${timeInWords(seconds)}`).join(", ")
+    }`,
+    memory: `${gigabytes(device.allocatedBytes)} on the device`,
+    files: `about ${gigabytes(bytesOf([{ parameters: network.size }], 0))} in ${run}: ${
+      filesOf(prepared, device).join(", ")
+    }`,
+  };
+}
+
+function stagesOf({ stages, batchSize, maxSteps }: TrainingConfig) {
+  return stages === null ? undefined : plannedStages(stages, batchSize, maxSteps);
+}
+
+/** Evaluations of the teacher for the pairs of reflow, drawn by Heun's method; guidance takes two for one. */
+function pairEvaluations(config: TrainingConfig, classes: number): number {
+  const each = classes > 0 && config.teacherGuidance !== 1 ? 4 : 2;
+  return (stagesOf(config) ?? []).filter(({ name }) => name === "reflow")
+    .reduce((sum, { settings: { pairs, steps } }) => sum + each * pairs * steps, 0);
+}
+
+/** Values stored for each parameter: four files of weights, and a state with weights, their average and two moments. */
+const valuesOfParameter = 8;
+/** Pictures, trajectories, judged samples and the report of a run of 28 x 28 pixels. */
+const picturesBytes = 12 << 20;
+
+/** Approximate bytes of the runs of cells, each with weights at some milestones. */
+export function bytesOf(cells: readonly { readonly parameters: number }[], milestones: number): number {
+  return cells.reduce(
+    (sum, { parameters }) => sum + 4 * (valuesOfParameter + milestones) * parameters + picturesBytes,
+    0,
+  );
+}
+
+/** The files and folders of a finished run. */
+export function filesOf(
+  { config, images, teacher, ownNetwork }: Pick<
+    PreparedTraining,
+    "config" | "images" | "teacher" | "ownNetwork"
+  >,
+  device: Pick<Device, "kind">,
+): string[] {
+  const { samples, flowSamples, pathSamples, sampleEpochs, pacing, ema } = config;
+  const only = (condition: unknown, ...files: string[]) => condition ? files : [];
+  const { record, environment, metrics, state, lossByTime, report } = runFile;
+  return [
+    ...[record, runFile.config, environment, metrics, state, weightsFile("last"), lossByTime, report],
+    ...only(ema > 0, weightsFile("ema")),
+    ...only(images.validation.length > 0, weightsFile("best")),
+    ...only(keepsEarly(config), weightsFile("early")),
+    ...only(device.kind === "webgpu", runFile.kernels),
+    ...only(ownNetwork, runFile.network),
+    ...only(teacher, runFile.teacher),
+    ...only(config.stages?.includes("reflow"), `${runFolder.pairs}/`),
+    ...only(samples > 0, runFile.samples, runFile.fewSteps),
+    ...only(samples > 0 && sampleEpochs !== 0, `${runFolder.samples}/`),
+    ...only(flowSamples > 0, flowFile("<k>"), flowAnimationFile(pacing), runFile.examples),
+    ...only(pathSamples > 0, runFile.paths),
+  ];
+}

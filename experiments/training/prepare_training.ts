@@ -1,0 +1,108 @@
+import { join, parse } from "node:path";
+import type { Device } from "../../kernels/mod.ts";
+import { type Dataset, type ImageSplit, splitImages } from "../data/dataset.ts";
+import { ImageSource, labelsFor } from "../data/image_source.ts";
+import { checkFit, readCheckpoint } from "../draw/load_network.ts";
+import { loadWeights } from "../networks/load_weights.ts";
+import {
+  type ChosenNetwork,
+  chosenNetwork,
+  loadOwnNetwork,
+  withAllOptions,
+} from "../networks/own_network.ts";
+import type { Terminal } from "../program/progress.ts";
+import { readFile } from "../run/contained.ts";
+import { runFile } from "../run/layout.ts";
+import { type Teacher, teacherFile } from "../run/teacher.ts";
+import { networkInWords } from "../settings/model_setting.ts";
+import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
+import { fittingNetwork } from "./fit_memory.ts";
+import { type InitialWeights, readInitialWeights } from "./initial_weights.ts";
+import { makeNetwork, type Network } from "./network.ts";
+import { checkStart, inOwnProgram } from "./own_teacher.ts";
+import {
+  checkCoupling,
+  checkPictures,
+  checkValidation,
+  decideConditional,
+  loadData,
+} from "./training_data.ts";
+
+/** A run that is ready to begin. */
+export interface PreparedTraining {
+  /** Its settings, with all that data and device decide. */
+  readonly config: TrainingConfig;
+  readonly network: Network;
+  readonly data: Dataset;
+  readonly images: ImageSplit;
+  readonly source: ImageSource;
+  /** The network to distil. */
+  readonly teacher: Teacher | undefined;
+  /** The program of a custom network. */
+  readonly ownNetwork: ChosenNetwork | undefined;
+  /** The weights that it starts from; undefined if it is resumed. */
+  readonly initial: InitialWeights | undefined;
+  /** Ends the name of its folder. */
+  readonly name: string;
+}
+
+/**
+ * Loads the data, makes the network and checks that both fit, without writing anything.
+ *
+ * @throws as `runTraining`
+ */
+export async function prepareTraining(
+  device: Device,
+  settings: TrainingConfig,
+  { say, terminal }: { readonly say: (message: string) => void; readonly terminal: Terminal | undefined },
+): Promise<PreparedTraining> {
+  await loadOwnNetwork(settings);
+  const ownNetwork = chosenNetwork(settings.model);
+  const given = { ...settings, model: withAllOptions(settings.model) };
+  const data = await loadData(given, terminal);
+  const asked = decideConditional(given, data, say);
+  const source = new ImageSource(
+    data.train.images,
+    data,
+    normalizationTo(asked.normalize),
+    labelsFor(asked, data.train, data),
+  );
+  checkCoupling(asked);
+  checkPictures(asked, source.shape, source.classes);
+  const images = splitImages(data.train.count, asked);
+  checkValidation(asked, images);
+  const teacher = asked.teacher === null ? undefined : await teacherOf(asked, asked.teacher, data);
+  const { init, resume } = asked;
+  const initial = init === null || resume !== null
+    ? undefined
+    : await readInitialWeights({ ...asked, init }, source, data);
+  const { config, network } = teacher
+    ? { config: asked, network: makeNetwork(asked, source, asked.seed, { teacher, images: images.train }) }
+    : fittingNetwork({ ...asked, init: initial?.init ?? init }, device, source, say, initial?.write);
+  if (teacher && ownNetwork) await checkStart(teacher, network.model, ownNetwork.file);
+  const name = config.name ??
+    (teacher ? "distill" : ownNetwork ? parse(ownNetwork.sources.main).name : config.model);
+  return { config, network, data, images, source, teacher, ownNetwork, initial, name };
+}
+
+/** The teacher of a run: the copy in its folder, once it has one. @throws {RunError} if it does not fit the data */
+async function teacherOf(config: TrainingConfig, given: string, data: Dataset): Promise<Teacher> {
+  const { resume } = config;
+  const path = resume === null ? teacherFile(given) : join(resume, runFile.teacher);
+  const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
+  const make = chosenNetwork(config.model)?.make;
+  const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };
+  checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
+  return await inOwnProgram(teacher, config);
+}
+
+/** The network and the device of a run, in one line. */
+export function networkLine(
+  { config, network: { size, options } }: Pick<PreparedTraining, "config" | "network">,
+  device: Device,
+): string {
+  const { preset, conditional } = config;
+  return `${networkInWords(config)}, ${size.toLocaleString("en")} parameters, ` +
+    `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
+    `on ${device.description}`;
+}

@@ -1,0 +1,116 @@
+/** `--dry-run` of the tasks that take long: what they would do, with nothing written. */
+
+import assert from "node:assert/strict";
+import { secondsPerUnit } from "../../experiments/program/dry_run.ts";
+import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
+import { storeNetwork } from "./stored_network.ts";
+
+/** The rows of a dry run by heading, with the lines of each joined. */
+async function rowsOf(place: Workplace, task: TaskName, flags: string): Promise<Record<string, string>> {
+  const before = await place.listing();
+  const { stdout } = await place.succeed(task, `--dry-run ${flags}`);
+  assert.deepEqual(await place.listing(), before, `${task} has written`);
+  const rows = stdout.replaceAll(/\n {4,}/g, " ").trim().split("\n");
+  return Object.fromEntries(rows.map((row) => row.trim().split(/ {2,}(.*)/)));
+}
+
+/** Tasks, and what their rows must hold. */
+const cases: readonly (readonly [task: TaskName, flags: string, rows: Readonly<Record<string, RegExp>>])[] = [
+  ["train:base", `${tinyNetwork} --max-minutes 0.05`, {
+    network: /^base U-Net \[8,16\], [\d,]+ parameters, conditional on 10 classes/,
+    steps: /^[\d,]+ of 8 images: .* epochs of 86 images$/,
+    time:
+      /^about \d+ seconds: training \d+ seconds, \d+ validations .*, \d+ grids .*, test loss and pictures /,
+    memory: /^\d+ MiB on the device$/,
+    files: /^about \d+ MiB in runs\/<time>-base: /,
+  }],
+  ["train", `--init weights.safetensors --data data --max-steps 5 ${oneThread}`, {
+    weights: /^Starts from weights\.safetensors: (\d+) of \1 tensors/,
+    steps: /^5 of 32 images/,
+  }],
+  [
+    "distill",
+    `weights.safetensors --data data --stages reflow:images=16,pairs=16,steps=1+drift:images=16 --batch-size 8 ${oneThread}`,
+    {
+      steps: /^4 of 8 images/,
+      time: /: drawing pairs \d+ seconds, training /,
+      files: /in runs\/<time>-distill: .*teacher\.safetensors, pairs\//,
+    },
+  ],
+  ["overfit", `--data data --filters 8,16 --images 20 --batch-size 10 --steps 40 ${oneThread} --out few`, {
+    network: /^residual U-Net \[8,16\]/,
+    steps: /^40 of 10 images/,
+    files: /^few\/samples\.png, few\/last\.safetensors$/,
+  }],
+  ["judge", `--data data --steps 500 ${oneThread} --out judge.safetensors`, {
+    judge: /^lenet, 500 steps of 64 images/,
+    time: /^about \d+ seconds$/,
+    files: /^judge\.safetensors$/,
+  }],
+  [
+    "evaluate",
+    `weights.safetensors --data many --count 170 --solver euler:steps=2 ${oneThread} --out e.json`,
+    {
+      network: /^weights\.safetensors, [\d,]+ parameters, 4 classes$/,
+      samples: /^170 by euler, 2 steps$/,
+      time: /training the judge lenet, .*training the judge vgg, .* evaluations of the network/,
+      files: /^e\.json, runs\/\.judges\/$/,
+    },
+  ],
+  [
+    "solvers",
+    `weights.safetensors --data many --count 170 --solvers euler:steps=1;heun:steps=2 ${oneThread} --out s.json`,
+    {
+      samples: /^170 by each of 2 solvers$/,
+      time: /, 850 evaluations of the network /,
+      files: /^s\.json, runs\/\.judges\/$/,
+    },
+  ],
+];
+
+testTask("--dry-run prints what a task would do, and writes nothing", async (place) => {
+  await writeTinyIdx(place.file("many"), { train: 300, test: 360, classes: 4 });
+  for (const [task, flags, rows] of cases) {
+    const classes = flags.includes("many") ? 4 : 10;
+    await storeNetwork(place, "weights", [imageSize, imageSize], { classes });
+    const printed = await rowsOf(place, task, flags);
+    for (const [name, says] of Object.entries(rows)) {
+      assert.match(printed[name] ?? "", says, `${task}: ${name}`);
+    }
+    assert.equal(printed["dry run"], "nothing was written");
+  }
+});
+
+testTask("train --dry-run names the steps and files of the run, also of one to resume", async (place) => {
+  const flags = `${
+    tinyRun.replace("--val-epochs 1 --sample-epochs 0", "--val-epochs 0.5 --sample-epochs 0.75")
+  } --out run`;
+  const { steps, time, files } = await rowsOf(place, "train:residual", flags);
+  await place.succeed("train:residual", flags);
+  const metrics = await place.metrics("run");
+  const count = (name: string) => metrics.filter((line) => name in line).length;
+  assert.equal(steps.split(" ")[0], `${metrics.at(-1)!.step}`);
+  assert.match(time, new RegExp(`, ${count("val_loss")} validations .*, ${count("image/samples")} grids `));
+  const named = files.split(": ")[1].split(", ").map((file) => file.split("/")[0]);
+  assert.deepEqual([...new Set(named)].sort(), await place.names("run"));
+
+  const longer = await rowsOf(place, "train:residual", `--resume run --epochs 4 --lr 0.001 ${oneThread}`);
+  assert.match(longer.steps, /^10 of 8 images, from step 33 on: /);
+  const { code, stderr } = await place.run("train:residual", `--dry-run ${flags}`);
+  assert.deepEqual([code, stderr.split(":")[0]], [1, "RunError"], "the folder is taken");
+});
+
+Deno.test("secondsPerUnit() times work after its first report, and ends it in time", async () => {
+  let ms = 0;
+  const perUnit = await secondsPerUnit(async (signal, onProgress) => {
+    ms += 60_000; // a slow start
+    for (let done = 10; !signal.aborted; done += 10) {
+      onProgress(done);
+      ms += 500;
+      await Promise.resolve();
+    }
+    assert.equal(ms, 60_000 + 7 * 500);
+  }, () => ms);
+  assert.equal(perUnit, 0.05);
+});
