@@ -165,7 +165,7 @@ export const training = defineSettings({
 
   valEpochs: {
     ...orAuto(number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut })),
-    details: ["auto: every 400 steps, at most 5 % of the time, at least 9 times in a run"],
+    details: ["auto: every 400 steps, in short runs up to 9 times, at most 5 % of the time"],
   },
   valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
@@ -199,7 +199,7 @@ export const training = defineSettings({
       default: 1,
       needs: { ...samples, off: 0 },
     })),
-    details: ["auto: every 400 steps, at most 5 % of the time, at least 4 times in a run"],
+    details: ["auto: every 400 steps, in short runs up to 4 times, at most 5 % of the time"],
   },
   pathSamples: {
     ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200 }),

@@ -13,10 +13,10 @@ import { makeContainedFolder } from "../run/contained.ts";
 
 /** Most of the time that validations take by default, and as much for grids. */
 const timeShare = 1 / 20;
-/** Steps between two of them by default. */
+/** Most steps between two of them by default, if that is affordable. */
 const usualSteps = 400;
-/** Evaluations of a batch, without gradients, that take as long as a training step. */
-const evaluationsPerStep = 3;
+/** What takes as long as a training step: evaluations of a batch, and writing files so often. */
+const [evaluationsPerStep, filesPerStep] = [4, 2];
 
 /**
  * Steps between two validations or grids by default. It counts evaluations instead of timing them, so that a run gives
@@ -24,11 +24,11 @@ const evaluationsPerStep = 3;
  *
  * @param batches that the network evaluates for each
  * @param totalSteps of the run; Infinity while it is limited by minutes alone
- * @param atLeast how many a short run has before its last step
+ * @param atLeast how many a run has before its last step, if it is long enough to afford them
  */
 export function stepsBetween(batches: number, totalSteps: number, atLeast: number): number {
-  const affordable = batches / evaluationsPerStep / timeShare;
-  return Math.ceil(Math.min(Math.max(usualSteps, affordable), (totalSteps + 1) / (atLeast + 1)));
+  const affordable = (batches / evaluationsPerStep + 1 / filesPerStep) / timeShare;
+  return Math.ceil(Math.max(Math.min(usualSteps, (totalSteps + 1) / (atLeast + 1)), affordable));
 }
 
 /** Epochs between validations and between grids. */

@@ -118,13 +118,13 @@ testInFolder(
   },
 );
 
-Deno.test("stepsBetween() is 400, less often if that takes more time, and more often in short runs", () => {
+Deno.test("stepsBetween() is 400, fewer in short runs, and more if evaluations take too much time", () => {
   const cases: [batches: number, totalSteps: number, steps: number][] = [
     [16, 8000, 400],
     [16, Infinity, 400],
-    [300, 80_000, 2000], // a third of a step each, 5 % of the time
-    [16, 60, 13], // 13, 26, 39, 52
-    [300, 1, 1],
+    [200, 8000, 1010], // a quarter of a step each and half a step for files, 5 % of the time
+    [4, 160, 33], // 33, 66, 99, 132
+    [16, 60, 90],
   ];
   for (const [batches, totalSteps, steps] of cases) {
     assert.equal(stepsBetween(batches, totalSteps, 4), steps, `${batches} in ${totalSteps}`);
@@ -137,17 +137,17 @@ testInFolder(
     const run = `${folder}/run`;
     const stepsOf = async (name: string) =>
       (await readMetrics(`${run}/${runFile.metrics}`)).flatMap((line) => name in line ? [line.step] : []);
-    const schedule = "constant";
-    await runTraining(configIn(folder, { maxSteps: 60, schedule, sampleEpochs: "auto", out: run }));
-    assert.deepEqual(await stepsOf("image/samples"), [0, 13, 26, 39, 52]);
-    const validated = [7, 14, 21, 28, 35, 42, 49, 56, 60];
+    const [schedule, solver] = ["constant", "euler:steps=1"] as const;
+    await runTraining(configIn(folder, { maxSteps: 60, schedule, sampleEpochs: "auto", solver, out: run }));
+    assert.deepEqual(await stepsOf("image/samples"), [0, 23, 46]);
+    const validated = [17, 34, 51, 60];
     assert.deepEqual(await stepsOf("val_loss"), validated);
     const { valEpochs, sampleEpochs } = readConfig(run);
-    assert.deepEqual([valEpochs, sampleEpochs], [0.651, 1.21], "86 images in batches of 8");
+    assert.deepEqual([valEpochs, sampleEpochs], [1.58, 2.14], "86 images in batches of 8");
     const changed = trainingConfig({ resume: run, maxSteps: 70, valEpochs: 0.3, sampleEpochs: 0 });
     await runTraining(changed);
     assert.deepEqual(await stepsOf("val_loss"), [...validated, 62, 65, 69, 70]);
-    assert.deepEqual(await stepsOf("image/samples"), [0, 13, 26, 39, 52]);
+    assert.deepEqual(await stepsOf("image/samples"), [0, 23, 46]);
   },
 );
 
