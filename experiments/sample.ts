@@ -195,9 +195,13 @@ export const sampleTask = task({
       stop.signal.throwIfAborted();
     });
     async function* pixels() {
-      for await (const { samples, ...cost } of batches) {
-        costs.push(cost);
-        yield samples;
+      try {
+        for await (const { samples, ...cost } of batches) {
+          costs.push(cost);
+          yield samples;
+        }
+      } catch (error) {
+        throw solvingError(error, path);
       }
     }
     const images = { count, shape, labels: conditioning?.labels, classes: network.classes, columns };
@@ -205,7 +209,7 @@ export const sampleTask = task({
     try {
       await writeSamples(out, { ...images, batches: pixels() }, (done) => written = done);
     } catch (error) {
-      if (error !== stop.signal.reason || !stop.signal.aborted) throw solvingError(error, path);
+      if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
       say(`Stopped: ${written > 0 ? `${written} of ${count} images are in ${out}` : "nothing is written"}`);
       return stop.exitCode;
     } finally {

@@ -45,7 +45,7 @@ testTask("train --resume and sample leave all files intact when the disk is full
     await assertRefused(place, {
       task: "sample",
       flags: "--checkpoint disk/run/last.safetensors --device cpu --solver heun:steps=1 --out disk/grid.png",
-      says: ["RunError: Cannot write disk/grid.png: no space is left on the disk"],
+      says: ["RunError: Cannot write disk/grid.png: no space is left on the disk; the file is unchanged\n"],
     });
   } finally {
     await unmount();
