@@ -180,6 +180,7 @@ export const sampleTask = task({
     checkMap(drawable.model, how, conditioning?.guidance.scale, path);
     const isArray = out.endsWith(".npy");
     if (isPicture(out)) checkGrid(count, drawable.shape);
+    if (out.endsWith("/")) checkGrid(1, drawable.shape);
     if (out.endsWith(".npz")) checkNpz(out, count, drawable.shape);
     const started = performance.now();
     const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
