@@ -19,6 +19,7 @@ import { DigitsStage } from "./digits_stage.ts";
 import { heatPicture } from "./heat.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
 import type { DigitsReport, Frame, FromTrainer, Lesson, Rest } from "./messages.ts";
+import { onFiles } from "./own_files.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
 import { digestWords, readingOf, statusOf } from "./readings.ts";
@@ -128,34 +129,22 @@ export class App {
     });
     byId("drop").addEventListener("click", () => this.#pointer.dropNoise());
     byId("clear").addEventListener("click", () => this.change({ drawn: "" }));
-    this.#listenForFiles();
-    if (!still && this.#settings.step === "watch" && this.#settings.t === 1) this.#clock.play();
-  }
-
-  /** Takes images that are dropped on the page, or chosen. */
-  #listenForFiles(): void {
-    const take = (files: FileList | null | undefined) => {
-      if (!files?.length || !this.#digits) return;
+    onFiles((files) => {
+      if (!this.#digits) return;
       this.tell("");
       if (!this.#showsDigits) this.change({ step: "digits" });
-      this.#digits.offer([...files]).catch((error) => this.tell(`${messageOf(error)}.`));
-    };
-    const input = byId<HTMLInputElement>("own-files");
-    input.addEventListener("change", () => take(input.files));
-    addEventListener("dragover", (event) => event.preventDefault());
-    addEventListener("drop", (event) => {
-      event.preventDefault();
-      take(event.dataTransfer?.files);
+      this.#digits.offer(files).catch((error) => this.tell(`${messageOf(error)}.`));
     });
-  }
-
-  /** Whether all steps are taken. */
-  get #done(): boolean {
-    return this.#rest?.done ?? false;
+    if (!still && this.#settings.step === "watch" && this.#settings.t === 1) this.#clock.play();
   }
 
   get #showsDigits(): boolean {
     return this.#settings.step === "digits";
+  }
+
+  /** Whether the data is yet to be drawn: until then, nothing trains in the plane. */
+  get #awaitsData(): boolean {
+    return this.#settings.data === "drawn" && strokesOf(this.#settings.drawn).length === 0;
   }
 
   #run(): void {
@@ -165,8 +154,8 @@ export class App {
       if (done) this.change({ digit_steps: digit_steps + table.digit_steps.default });
       this.#digits.run(done || !this.#digits.running);
     } else {
-      this.#running = this.#done || !this.#running;
-      if (this.#done) this.change({ steps: steps + table.steps.default });
+      this.#running = this.#rest?.done || !this.#running;
+      if (this.#rest?.done) this.change({ steps: steps + table.steps.default });
       this.#sendRunning();
     }
     this.#showButtons();
@@ -187,7 +176,7 @@ export class App {
       this.#remote = this.#newRemote();
       this.#begin();
     } else if (needsTraining(before, settings)) this.#begin();
-    else {
+    else if (!this.#awaitsData) {
       if (settings.steps > before.steps) this.#rest = undefined;
       this.#remote.send({ kind: "change", training: this.#training, settings });
     }
@@ -197,22 +186,22 @@ export class App {
     this.#showButtons();
   }
 
-  /** Begins a training, unless its data is yet to be drawn. */
+  /** Begins a training, and forgets the one before; it waits for data that is yet to be drawn. */
   #begin(): void {
-    const { data, drawn } = this.#settings;
-    if (data === "drawn" && strokesOf(drawn).length === 0) return;
     this.#training++;
     this.#rest = undefined;
     this.#curve = new LossCurve();
     this.#floor = undefined;
-    this.#remote.send({ kind: "train", training: this.#training, settings: this.#settings });
+    if (this.#awaitsData) this.#plane.forget();
+    else this.#remote.send({ kind: "train", training: this.#training, settings: this.#settings });
     this.#sendRunning();
     this.#showButtons();
   }
 
   #sendRunning(): void {
     const visible = !document.hidden;
-    this.#remote.send({ kind: "run", running: this.#running && visible && !this.#showsDigits });
+    const running = this.#running && visible && !this.#showsDigits && !this.#awaitsData;
+    this.#remote.send({ kind: "run", running });
     this.#digits?.send(visible && this.#showsDigits);
   }
 
@@ -237,6 +226,7 @@ export class App {
         return this.#takeFrame(message.frame);
       case "look":
         this.#plane.state.look = message.look;
+        this.#plane.changed();
         return this.#showReading();
       case "heat":
         this.#plane.state.heat = heatPicture(message.logp, canvasColours().data);
@@ -324,9 +314,12 @@ export class App {
     if (this.#settings.behind === "nothing") state.heat = undefined;
     state.t = t;
     if (state.lesson) state.exact = new ExactField(state.lesson.points, path);
-    this.#pointer.mode = { step, drawing: data === "drawn" && step === "watch", drawn };
-    byId("drawing").hidden = !this.#pointer.mode.drawing;
     const digits = step === "digits";
+    const pointed = step === "average" || step === "follow"; // there, the pointer draws only if it must
+    const drawing = data === "drawn" && !digits && (this.#awaitsData || !pointed);
+    this.#pointer.mode = { step, drawing, drawn };
+    byId("drawing").hidden = data !== "drawn" || digits;
+    byId("drawing-text").hidden = !drawing;
     for (const id of ["digits-stage", "paint-stage"]) byId(id).hidden = !digits;
     for (const id of ["plane-stage", "data-label"]) byId(id).hidden = digits;
     this.#plane.changed();
@@ -335,10 +328,13 @@ export class App {
   #showButtons(): void {
     const digits = this.#showsDigits;
     const rest = digits ? this.#digits?.rest : this.#rest;
-    const running = !rest?.done && (digits ? this.#digits?.running : this.#running);
+    const waits = this.#awaitsData && !digits;
+    const running = !rest?.done && !waits && (digits ? this.#digits?.running : this.#running);
     byId("run").textContent = running ? "Pause" : digits || rest?.done ? "Train on" : "Train";
-    byId<HTMLButtonElement>("one-step").disabled = this.#done || digits;
-    byId<HTMLButtonElement>("save-gif").disabled = digits; // of the plane
+    const disable = (id: string, is = false) => byId<HTMLButtonElement>(id).disabled = is;
+    for (const id of ["run", "copy-code", "save-weights"]) disable(id, waits);
+    disable("one-step", digits || waits || this.#rest?.done);
+    disable("save-gif", digits || waits); // of the plane
     this.#showLosses();
     const shared = this.#settings.device === "cpu" && !(digits && this.#digits?.hasOwn);
     const setting = digits ? "digit_steps" : "steps";

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import { gunzipSync, unzipSync } from "npm:fflate@0.8.3";
+import { byId } from "../../viz/report/page/dom.ts";
 import { digitPixels } from "../digits_parts.ts";
 import { fitted, isIdx, mostImages, parseIdx } from "../own_images.ts";
 import { PlaygroundError } from "../settings.ts";
@@ -14,6 +15,18 @@ export interface OwnFile {
 interface ReaderImages {
   readonly images: Uint8Array<ArrayBuffer>;
   readonly labels?: Uint8Array<ArrayBuffer>;
+}
+
+/** Calls back with the files that the reader drops on the page, or chooses. */
+export function onFiles(take: (files: readonly File[]) => void): void {
+  const offer = (files: FileList | null | undefined) => files?.length && take([...files]);
+  const input = byId<HTMLInputElement>("own-files");
+  input.addEventListener("change", () => offer(input.files));
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    offer(event.dataTransfer?.files);
+  });
 }
 
 /** Most bytes of an unpacked file, and of all files of an archive. */

@@ -2,7 +2,7 @@
 import type { Point } from "../plane_data.ts";
 import { arrows as grid, type Moved } from "../plane_views.ts";
 import { halfSide } from "../strokes.ts";
-import { arrow, mixed, SharpCanvas } from "./canvas.ts";
+import { arrow, label, mixed, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
 import { drawDropped, drawFan, drawMiddle, drawPairs, drawTrails } from "./story_pictures.ts";
 
@@ -11,7 +11,7 @@ const easing = 0.3;
 
 /** Draws the plane. */
 export class PlaneCanvas {
-  readonly state: PlaneState = { step: "watch", t: 1, probe: [-0.7, -1], pair: 0, pen: false };
+  state: PlaneState = { step: "watch", t: 1, probe: [-0.7, -1], pair: 0, pen: false };
   readonly #canvas: SharpCanvas;
   readonly #still: boolean;
   /** The dots as they are shown: they glide to where they should be. */
@@ -29,6 +29,14 @@ export class PlaneCanvas {
   /** Draws again with the next picture of the screen. */
   changed(): void {
     this.#canvas.changed();
+  }
+
+  /** Forgets a training and its data. */
+  forget(): void {
+    const { step, t, probe, pen, strokes } = this.state;
+    this.state = { step, t, probe, pair: 0, pen, strokes };
+    this.#shown = undefined;
+    this.changed();
   }
 
   /** The place in the plane of a pixel of the canvas. */
@@ -136,7 +144,11 @@ export class PlaneCanvas {
     pen.context.fillStyle = pen.colours.data;
     pen.context.lineWidth = 5;
     pen.context.lineJoin = "round";
-    for (const stroke of this.state.strokes ?? []) {
+    const { strokes = [] } = this.state;
+    if (strokes.length === 0) {
+      label(pen.context, "Draw here", [pen.size / 2, pen.size / 2], pen.colours.data, { align: "center" });
+    }
+    for (const stroke of strokes) {
       pen.line(stroke);
       pen.dot(stroke[0], 2.5);
     }

@@ -74,8 +74,9 @@ export class PlanePointer {
   set mode(mode: Mode) {
     if (mode.step !== this.#mode.step) this.#plane.state.look = undefined;
     this.#mode = mode;
-    byId("plane-keys").textContent = hints[mode.step] ?? "";
-    this.#canvas.setAttribute("aria-label", descriptions[mode.step]);
+    byId("plane-keys").textContent = mode.drawing ? "" : hints[mode.step] ?? "";
+    const description = mode.drawing && mode.drawn === "" ? "Draw data here" : descriptions[mode.step];
+    this.#canvas.setAttribute("aria-label", description);
     document.documentElement.toggleAttribute("data-pen", mode.drawing || mode.step === "average");
     this.#showStrokes();
   }
@@ -146,8 +147,9 @@ export class PlanePointer {
       if (this.#stroke) this.#lift();
       else this.#stroke = [[x, y]];
       this.#showStrokes();
-    } else if (event.key === "Enter" && this.#mode.step === "follow") this.#drop([x, y]);
-    else return;
+    } else if (event.key === "Enter" && this.#mode.step === "follow" && !this.#mode.drawing) {
+      this.#drop([x, y]);
+    } else return;
     event.preventDefault();
   }
 

@@ -10,42 +10,12 @@ import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { type Page, testReport, text } from "../viz/report/opened.ts";
+import { changing, digestOfPage, goTo, hashOf, pixels } from "./opened_page.ts";
 
 const html = await playgroundPage();
 
-/** Changes the part of the address after #, and waits until the page has taken it. */
-async function goTo(page: Page, hash: string): Promise<void> {
-  await page.evaluate((hash) =>
-    new Promise((resolve) => {
-      if (location.hash === hash) return resolve(undefined);
-      addEventListener("hashchange", resolve, { once: true });
-      location.hash = hash;
-    }), hash);
-}
-
-/** Does something, and waits until the text of an element has changed. */
-async function changing(page: Page, id: string, act: () => Promise<void>): Promise<void> {
-  const before = await text(page, id);
-  await act();
-  await page.waitForFunction(([id, before]) => document.getElementById(id)!.innerText !== before, [
-    id,
-    before,
-  ]);
-}
-
-/** Waits until a training of the page has taken all its steps; returns the digest. */
-async function digestOfPage(page: Page): Promise<string> {
-  await page.waitForFunction(() => document.documentElement.dataset.digest);
-  return await page.evaluate(() => document.documentElement.dataset.digest!);
-}
-
 const stepsOf = (page: Page) => page.evaluate(() => Number(document.documentElement.dataset.step));
 const message = (page: Page) => page.locator("#message").innerText();
-const hashOf = (page: Page) => page.evaluate(() => location.hash);
-
-/** Whether a canvas shows anything else than before. */
-const pixels = (page: Page) =>
-  page.evaluate(() => (document.getElementById("plane") as HTMLCanvasElement).toDataURL());
 
 await testReport("the playground trains from a file, and every control works by mouse and by keys", html, {
   async "trains by itself, and a pause keeps it"(page) {
@@ -189,24 +159,6 @@ await testReport("the playground trains from a file, and every control works by 
     assert.equal(await text(page, "play"), "Stop");
     await page.waitForFunction(() => document.getElementById("play")!.textContent === "Play");
     assert.equal(await text(page, "t-text"), "t = 1.00");
-  },
-  async "draws data by mouse and by keys"(page) {
-    await page.locator("#data").selectOption("drawn");
-    const { x, y, width } = (await page.locator("#plane").boundingBox())!;
-    await page.mouse.move(x + 0.2 * width, y + 0.5 * width);
-    await page.mouse.down();
-    await page.mouse.move(x + 0.8 * width, y + 0.5 * width, { steps: 8 });
-    await page.mouse.up();
-    await page.waitForFunction(() => /drawn=[\w-]{4,}/.test(location.hash));
-    const first = await hashOf(page);
-    await page.locator("#plane").focus();
-    await page.keyboard.press(" ");
-    for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowUp");
-    await page.keyboard.press(" ");
-    await page.waitForFunction((first) => location.hash !== first, first);
-    assert.ok((await hashOf(page)).length > first.length);
-    await page.locator("#clear").click();
-    assert.doesNotMatch(await hashOf(page), /drawn=\w\w/);
   },
   async "settings under More; an impossible number is refused where it stands"(page) {
     await goTo(page, "#steps=60");

@@ -91,7 +91,7 @@ export const moveTo = async (page: Page, position: number) => {
 };
 
 /** Waits until changes are drawn. */
-const twoFrames = (page: Page) =>
+export const twoFrames = (page: Page) =>
   page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
 /** A trace of a chart. */

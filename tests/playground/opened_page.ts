@@ -1,0 +1,37 @@
+/// <reference lib="dom" />
+/** What tests do with an open playground. */
+
+import { type Page, text } from "../viz/report/opened.ts";
+
+/** Changes the part of the address after #, and waits until the page has taken it. */
+export async function goTo(page: Page, hash: string): Promise<void> {
+  await page.evaluate((hash) =>
+    new Promise((resolve) => {
+      if (location.hash === hash) return resolve(undefined);
+      addEventListener("hashchange", resolve, { once: true });
+      location.hash = hash;
+    }), hash);
+}
+
+/** Does something, and waits until the text of an element has changed. */
+export async function changing(page: Page, id: string, act: () => Promise<void>): Promise<void> {
+  const before = await text(page, id);
+  await act();
+  await page.waitForFunction(([id, before]) => document.getElementById(id)!.innerText !== before, [
+    id,
+    before,
+  ]);
+}
+
+/** Waits until a training of the page has taken all its steps; returns the digest. */
+export async function digestOfPage(page: Page): Promise<string> {
+  await page.waitForFunction(() => document.documentElement.dataset.digest);
+  return await page.evaluate(() => document.documentElement.dataset.digest!);
+}
+
+/** The settings in the address of a page. */
+export const hashOf = (page: Page) => page.evaluate(() => location.hash);
+
+/** The picture of the plane. */
+export const pixels = (page: Page) =>
+  page.evaluate(() => (document.getElementById("plane") as HTMLCanvasElement).toDataURL());
