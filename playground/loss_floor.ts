@@ -14,7 +14,7 @@ const [draws, atOnce] = [8192, 128];
  */
 export async function* lossFloor(
   library: Library,
-  { points, settings }: PlaneTraining,
+  { points, settings }: Pick<PlaneTraining, "points" | "settings">,
 ): AsyncGenerator<void, number | undefined, void> {
   const { path, pairs, objective, seed } = settings;
   if (pairs === "nearest" || objective === "one_step") return undefined;

@@ -1,4 +1,4 @@
-import type { Snapshot } from "../web/mod.ts";
+import type { Snapshot, VelocityField } from "../web/mod.ts";
 import type { Library } from "./library.ts";
 import type { Point } from "./plane_data.ts";
 import type { PlaneTraining } from "./plane_training.ts";
@@ -35,14 +35,14 @@ const mostMovers = 4;
 /** What can be seen of a network in the plane: dots, arrows, and single places. */
 export class PlaneViews {
   readonly #library: Library;
-  readonly #training: PlaneTraining;
+  readonly #field: VelocityField;
   readonly #arrows: () => Promise<Float32Array>;
   readonly #movers = new Map<string, Mover>();
 
   /** Records what draws the views. */
-  constructor(library: Library, training: PlaneTraining) {
+  constructor(library: Library, { field }: Pick<PlaneTraining, "field">) {
     this.#library = library;
-    this.#training = training;
+    this.#field = field;
     const { record, tensor } = library;
     const { side, times } = arrows;
     const all = Array.from({ length: times * side * side }, (_, i) => i);
@@ -52,7 +52,7 @@ export class PlaneViews {
       [all.length, 2],
     );
     const t = tensor(Float32Array.from(all, (i) => Math.floor(i / (side * side)) / (times - 1)));
-    const step = record(() => training.field.velocity(x, t));
+    const step = record(() => field.velocity(x, t));
     this.#arrows = () => {
       step.run();
       return step.result.read();
@@ -86,7 +86,7 @@ export class PlaneViews {
       { length: 2 * heatSide * heatSide },
       (_, i) => place(i % 2 === 0 ? (i >> 1) % heatSide : Math.floor((i >> 1) / heatSide)),
     );
-    const { logp } = await logLikelihood(this.#training.field, tensor(all, [heatSide * heatSide, 2]), {
+    const { logp } = await logLikelihood(this.#field, tensor(all, [heatSide * heatSide, 2]), {
       exact: true,
       solver: "heun",
       steps: 24,
@@ -99,7 +99,7 @@ export class PlaneViews {
   /** The network's velocity at a place and time. */
   async look([x, y]: Point, t: number): Promise<Point> {
     const { scope, tensor } = this.#library;
-    const velocity = await scope(() => this.#training.field.velocity(tensor([x, y], [1, 2]), tensor([t])))
+    const velocity = await scope(() => this.#field.velocity(tensor([x, y], [1, 2]), tensor([t])))
       .read();
     return [velocity[0], velocity[1]];
   }
@@ -115,9 +115,8 @@ export class PlaneViews {
   }
 
   #newMover(N: number, solver: Moving["solver"], moves: number): Mover {
-    const { field } = this.#training;
-    const sampler = new this.#library.Sampler(field, [N, 2], {
-      solver: field.meanVelocity ? "map" : solver,
+    const sampler = new this.#library.Sampler(this.#field, [N, 2], {
+      solver: this.#field.meanVelocity ? "map" : solver,
       steps: moves,
     });
     return async (x0) => {

@@ -1,13 +1,20 @@
 import assert from "node:assert/strict";
-import { type DigitsParts, halved, packedDigits, unpackedDigits } from "../../playground/digits_parts.ts";
+import {
+  type DigitsParts,
+  halved,
+  type LabelledDigits,
+  packedDigits,
+  unpackedDigits,
+} from "../../playground/digits_parts.ts";
 import { DigitsTraining, nearestImages } from "../../playground/digits_training.ts";
-import { openDevice } from "../../playground/plane_training.ts";
+import { openDevice, weightsDigest } from "../../playground/plane_training.ts";
 import { firstIndices } from "../../experiments/data/dataset.ts";
 import { rowsOf } from "../../experiments/data/images.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { inflateSync } from "npm:fflate@0.8.3";
 import { defaults } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
+import { assertClose } from "../testing.ts";
 
 const read = (name: string) =>
   Deno.readFile(new URL(`../../checkpoints/${name}.safetensors`, import.meta.url));
@@ -94,6 +101,81 @@ Deno.test("a training of digits takes steps, measures other images, and saves wh
     assert.equal(restored.step, 5);
     while (!restored.done) await restored.train();
     assert.equal(await restored.digest(), await training.digest(), "restored in the middle");
+  }
+});
+
+Deno.test("a training of digits measures, draws and leads with the averaged weights that it saves", async () => {
+  await openDevice(flow, 1);
+  const { fromPixels, guided, HeldOutLoss, meanLoss, noise, Sampler, tensor, toPixels } = flow;
+  const training = new DigitsTraining(flow, data, { seed: 5, start: "blank14", digit_steps: 6 });
+  while (!training.done) await training.train();
+  const { model, info: { normalization } } = flow.loadCheckpoint(await training.save(), "saved");
+  const state = [...(await flow.stateOf(model)).values()].map(({ data }) => data);
+  assert.equal(await training.digest(), weightsDigest(state));
+
+  const [side, P] = [14, 196];
+  /** Means of four pixels, as bytes. */
+  const small = ({ images }: LabelledDigits) =>
+    Float32Array.from({ length: images.length / 4 }, (_, i) => {
+      const [n, row, column] = [Math.floor(i / P), Math.floor(i / side) % side, i % side];
+      const four = [0, 1, 28, 29].map((away) => images[784 * n + 56 * row + 2 * column + away]);
+      return Math.round(four.reduce((sum, value) => sum + value) / 4) / 255;
+    });
+  const labels = Uint32Array.from(data.heldOut.labels);
+  const x1 = tensor(fromPixels(small(data.heldOut), normalization), [16, 1, side, side]);
+  const condition = tensor(labels);
+  const held = new HeldOutLoss(model, flow.batchSource({ x1, condition }), { batchSize: 32, seed: 0 });
+  const loss = meanLoss(await held.losses(labels.map((_, i) => i)));
+  assertClose([await training.heldOut()], [loss], 1e-5);
+  const { mean, standardError } = await flow.bitsPerDimension(model, x1, {
+    normalization,
+    condition,
+    rtol: 1e-2,
+    batch: 8,
+  });
+  assertClose(await training.bits(pause), [mean, standardError], 1e-5);
+
+  const { times, many, one, nearest, seen, whole } = await training.draw(pause);
+  const field = guided(model, { scale: 1.4, none: 10 });
+  const solve = async (x: flow.Tensor, classes: readonly number[], steps: number, from = 0) => {
+    const sampler = new Sampler(field, x.shape, {
+      solver: "euler",
+      steps,
+      condition: tensor(Uint32Array.from(classes)),
+    });
+    return toPixels(await sampler.run(x, { from }).read(), normalization);
+  };
+  const digits = Array.from({ length: 10 }, (_, n) => n);
+  const x0 = noise(5, [10, 1, side, side]);
+  const ends = await solve(x0, digits, 10);
+  assertClose(many.subarray(-10 * P), ends, 1e-5);
+  assertClose(many.subarray(0, 10 * P), toPixels(await x0.read(), normalization), 1e-6);
+  assertClose(times, digits.map((n) => n / 10).concat(1), 1e-6);
+  assertClose(one, await solve(x0, digits, 1), 1e-5);
+  assert.equal(whole, undefined, "none has learned the whole step at this size");
+  const at = many.slice((6 * 10 + 4) * P, (6 * 10 + 5) * P);
+  const x = tensor(fromPixels(at, normalization), [1, 1, side, side]);
+  assertClose(await training.lead(at, times[6], 3), await solve(x, [3], 10, times[6]), 1e-5);
+
+  const known = small(data.train);
+  const judge = flow.loadJudge(data.judge, "the judge");
+  for (const n of digits) {
+    const sample = ends.subarray(n * P, (n + 1) * P);
+    const away = Array.from(
+      { length: known.length / P },
+      (_, m) => sample.reduce((sum, value, i) => sum + (value - known[m * P + i]) ** 2, 0),
+    );
+    const best = away.indexOf(Math.min(...away));
+    assert.deepEqual(nearest.subarray(n * P, (n + 1) * P), known.subarray(best * P, (best + 1) * P), `${n}`);
+    const large = Float32Array.from({ length: 784 }, (_, i) => {
+      return Math.min(1, Math.max(0, sample[side * (Math.floor(i / 28) >> 1) + (i % 28 >> 1)]));
+    });
+    const { probabilities } = await judge.judge(large);
+    assertClose(
+      seen[n],
+      [probabilities.indexOf(Math.max(...probabilities)), Math.max(...probabilities)],
+      1e-4,
+    );
   }
 });
 

@@ -8,6 +8,7 @@ import {
   settingsOf,
 } from "../../playground/settings.ts";
 import { drawnText, strokesOf } from "../../playground/strokes.ts";
+import { assertClose } from "../testing.ts";
 
 Deno.test("settingsOf() reads what addressOf() writes, and leaves out defaults", () => {
   const given: PlaygroundSettings = { ...defaults, data: "spiral", seed: 7, rate: 0.005, t: 0, moves: 1 };
@@ -74,6 +75,9 @@ Deno.test("strokesOf() gives back drawn strokes, to a hundredth, without points 
     assert.ok(Math.hypot(stroke[i][0] - x, stroke[i][1] - y) < 0.02, `${stroke[i]}`);
   }
   assert.equal(dot.length, 1);
+  const zigzag = Array.from({ length: 6 }, (_, i) => [i - 3, i % 2] as const);
+  const [bent] = strokesOf(drawnText([zigzag]));
+  assertClose(bent.flat(), zigzag.flat(), 0.02);
   for (const damaged of ["A", "____", "A===", "/w"]) assert.ok(strokesOf(damaged).length <= 1, damaged);
 });
 

@@ -1,24 +1,76 @@
 /** The engine of a report's page, in this process. */
 
 import assert from "node:assert/strict";
-import type { Snapshot } from "../../../models/mod.ts";
+import { asBytes, loadJudge, prdc, type Snapshot } from "../../../models/mod.ts";
 import { Engine, type Job } from "../../../viz/report/page/engine.ts";
 import type { Steps } from "../../../viz/report/page/trajectory_view.ts";
 import * as web from "../../../web/mod.ts";
 import { assertClose } from "../../testing.ts";
-import { Network } from "./live_data.ts";
+import { tinyJudge } from "../../models/tiny_files.ts";
+import { Network, normalization, type Solving } from "./live_data.ts";
+import { size } from "./made_up.ts";
 
-const network = await Network.of(3, 1, 3);
+const { H, W } = size;
+const P = H * W;
+const [network, plain, early] = [await Network.of(3, 1, 3), await Network.of(4), await Network.of(5)];
+const distilled = await Network.of(6, 1, 3, true);
 const engine = new Engine(web, "a device");
-await engine.load(0, network.checkpoint.toBase64(), undefined, undefined);
-
-/** Solves from the noise of a seed; `turn` is called after each snapshot. */
-async function solve(seed: number, how: Steps & { readonly label: number }, turn = () => Promise.resolve()) {
-  const images: number[][] = [];
-  const job: Job<Snapshot> = { emit: ({ image }) => images.push([...image]), turn };
-  const { evaluations } = await engine.solve(0, await engine.noise(0, [seed], 0), how, 0, [how.label], job);
-  return { evaluations, end: images.at(-1)! };
+for (const [run, { checkpoint }] of [network, plain, distilled].entries()) {
+  const classes = await engine.load(
+    run,
+    checkpoint.toBase64(),
+    run === 1 ? early.checkpoint.toBase64() : undefined,
+    undefined,
+  );
+  assert.equal(classes, run === 1 ? 0 : 3);
 }
+
+/** Solves a run from x at the step `first`; `turn` is called after each snapshot. */
+async function solve(run: number, x: Float32Array, how: Steps, first = 0, turn = () => Promise.resolve()) {
+  const [t, image, velocity]: number[][] = [[], [], []];
+  const job: Job<Snapshot> = {
+    emit(snapshot) {
+      t.push(snapshot.t);
+      image.push(...snapshot.image);
+      velocity.push(...snapshot.velocity ?? []);
+    },
+    turn,
+  };
+  const labels = how.label === undefined ? undefined : [how.label];
+  const { evaluations } = await engine.solve(run, x, how, first, labels, job);
+  return { evaluations, t, image, velocity };
+}
+
+const known: readonly [name: string, run: number, network: Network, how: Solving, evaluations: number][] = [
+  ["of a class, guided", 0, network, { solver: "heun", steps: 4, label: 1, guidance: 2.5 }, 8],
+  ["of a class", 0, network, { solver: "heun", steps: 4, label: 2 }, 8],
+  ["without a class, in uneven steps", 0, network, { solver: "euler", steps: 3, times: [0, 0.1, 0.4, 1] }, 3],
+  ["autoguided", 1, plain, { solver: "euler", steps: 4, guidance: 3, early }, 4],
+  ["autoguided by another scale", 1, plain, { solver: "euler", steps: 4, guidance: 0.5, early }, 4],
+  ["of a flow map", 2, distilled, { solver: "map", steps: 2, label: 0 }, 2],
+];
+for (const [name, run, own, how, evaluations] of known) {
+  Deno.test(`Engine.solve() gives the library's trajectory ${name}`, async () => {
+    const { early: _, ...steps } = how;
+    const expected = await own.flow(9, how);
+    const found = await solve(run, await engine.noise(run, [9], 0), steps);
+    assert.equal(found.evaluations, evaluations);
+    assertClose(found.t, expected.t, 1e-6);
+    assertClose(found.image, expected.image, 1e-5);
+    assertClose(found.velocity, expected.velocity, 1e-5);
+    const rest = await solve(run, expected.image.slice(P, 2 * P), steps, 1);
+    assertClose(rest.image, expected.image.slice(P), 1e-5);
+    assertClose(rest.t, expected.t.slice(1), 1e-6);
+  });
+}
+
+Deno.test("Engine.noise() is row `row` of each seed, in pixels", async () => {
+  const found = await engine.noise(0, [4, 8], 2);
+  for (const [n, seed] of [4, 8].entries()) {
+    const rows = web.toPixels(await web.noise(seed, [3, 1, H, W]).read(), normalization);
+    assert.deepEqual(found.subarray(n * P, (n + 1) * P), rows.subarray(2 * P));
+  }
+});
 
 const cases: readonly Pick<Steps, "solver" | "steps" | "tolerance">[] = [
   { solver: "euler", steps: 8 },
@@ -27,12 +79,42 @@ const cases: readonly Pick<Steps, "solver" | "steps" | "tolerance">[] = [
 for (const how of cases) {
   Deno.test(`Engine.solve(): a draw in front changes nothing of one behind, by ${how.solver}`, async () => {
     const [behind, front] = [{ ...how, label: 1, guidance: 2 }, { ...how, label: 2, guidance: 4 }];
-    const alone = [await solve(5, behind), await solve(6, front)];
+    const [x5, x6] = [await engine.noise(0, [5], 0), await engine.noise(0, [6], 0)];
+    const alone = [await solve(0, x5, behind), await solve(0, x6, front)];
     let drawn: typeof alone[number] | undefined;
-    const interrupted = await solve(5, behind, async () => void (drawn ??= await solve(6, front)));
-    for (const [i, { evaluations, end }] of [interrupted, drawn!].entries()) {
-      assertClose(end, alone[i].end, 1e-6);
+    const interrupted = await solve(0, x5, behind, 0, async () => void (drawn ??= await solve(0, x6, front)));
+    for (const [i, { evaluations, image }] of [interrupted, drawn!].entries()) {
+      assertClose(image, alone[i].image, 1e-6);
       assert.equal(evaluations, alone[i].evaluations);
     }
   });
 }
+
+Deno.test("Engine.judge() gives classes, precision and recall, and those of as many test images", async () => {
+  const weights = await tinyJudge({ classes: 3, channels: 1, height: H, width: W });
+  const judge = loadJudge(weights, "the judge");
+  const waves = (count: number, power: number) =>
+    Float32Array.from({ length: count * P }, (_, i) => 0.5 + 0.5 * Math.sin(i ** power));
+  const { features: reference } = await judge.judge(waves(20, 2));
+  engine.loadJudge(0, weights.toBase64(), reference);
+  const [count, samples] = [8, waves(8, 1.5)];
+  const found = await engine.judge(0, samples, count);
+  const { probabilities, features } = await judge.judge(asBytes(samples));
+  const each = Array.from({ length: count }, (_, n) => [...probabilities.subarray(3 * n, 3 * n + 3)]);
+  assertClose(found.confidence, each.map((shares) => Math.max(...shares)), 1e-6);
+  assert.deepEqual(found.classes, each.map((shares) => shares.indexOf(Math.max(...shares))));
+  const { precision, recall } = await prdc(reference, features);
+  assert.deepEqual([found.precision, found.recall, found.references], [precision, recall, 20]);
+  const { values, width } = reference;
+  const sums = [0, 0];
+  for (const from of [0, count]) {
+    const isIn = (_: number, i: number) =>
+      Math.floor(i / width) >= from && Math.floor(i / width) < from + count;
+    const some = { values: values.filter(isIn), rows: count, width };
+    const others = { values: values.filter((v, i) => !isIn(v, i)), rows: 20 - count, width };
+    const one = await prdc(others, some, { resamples: 1 });
+    [one.precision, one.recall].forEach(({ value }, i) => sums[i] += value / 2);
+  }
+  assertClose([found.real!.precision, found.real!.recall], sums, 1e-9);
+  assert.equal((await engine.judge(0, waves(11, 1.5), 11)).real, undefined, "too few for two sets");
+});

@@ -88,8 +88,7 @@ export class ComparisonView {
     const [C, H, W] = size;
     const length = C * H * W;
     const start = Number(this.#sample.value) * T;
-    const part = (values: Float32Array, k = i) =>
-      values.subarray((start + k) * length, (start + k + 1) * length);
+    const part = (values: Float32Array) => values.subarray((start + i) * length, (start + i + 1) * length);
     const flat = [1, H, W] as const;
     const { image } = this.colours;
     const signed = this.colours.signed(this.#fastest);
@@ -97,10 +96,7 @@ export class ComparisonView {
     drawImage(byId("compare-xb"), part(points[b]), size, image);
     drawImage(byId("compare-va"), this.#mean(part(velocities[a][a])), flat, signed);
     drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, signed);
-    const difference = (k: number) => {
-      const vb = part(velocities[a][b], k);
-      return part(velocities[a][a], k).map((va, j) => va - vb[j]);
-    };
+    const difference = (k: number) => velocityDifference(this.#data, [a, b], start + k);
     // One scale for all times makes them comparable.
     const most = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
     const now = difference(i);
@@ -119,6 +115,17 @@ export class ComparisonView {
     this.#drawn = key;
     this.#chart.draw(this.clock.t);
   }
+}
+
+/** v of run a minus v of run b at a point of run a, f32[C, H, W]; `place` counts the points. */
+export function velocityDifference(
+  { shape: [, , ...size], velocities }: Pick<Comparison, "shape" | "velocities">,
+  [a, b]: readonly [number, number],
+  place: number,
+): Float32Array {
+  const length = size.reduce((product, axis) => product * axis, 1);
+  const [va, vb] = [a, b].map((run) => velocities[a][run].subarray(place * length, (place + 1) * length));
+  return va.map((value, i) => value - vb[i]);
 }
 
 /** The largest magnitude; 1 if all are 0, as it divides. */

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { nearestSnapshot } from "../../flow/trajectory.ts";
-import type { ImageSize } from "../../image/image_shape.ts";
+import { type Brush, coveredBy, type Stroke, strokeOf } from "./brush.ts";
 import type { Clock } from "./clock.ts";
 import { byId } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
@@ -17,8 +17,7 @@ const betweenMs = 100;
 interface Draft {
   readonly sample: Thumbnail;
   readonly first: number;
-  /** Functions that draw in x, f32[C, H, W]. */
-  readonly strokes: ((image: Float32Array) => Promise<void>)[];
+  readonly strokes: Stroke[];
   /** The work on all strokes so far; a new stroke replaces it. */
   work?: AbortController;
 }
@@ -70,16 +69,9 @@ export class LivePaint {
     const first = nearestSnapshot(stepTimes(how), this.clock.t);
     if (first >= how.steps) return this.say("The flow ends at t = 1: move t back to paint.");
     const draft = this.#draftAt(sample, first);
-    const [C, H, W] = this.explorer.size;
-    const paint = new Float32Array(C * pixels.length);
-    const values = brush === "noise"
-      ? this.engine.toPixels(run, paint.map(standardNormal))
-      : paint.fill(brush === "white" ? 1 : 0);
-    draft.strokes.push(async (image) => {
-      const own = await values;
-      const N = pixels.length;
-      for (let c = 0; c < C; c++) pixels.forEach((pixel, i) => image[c * H * W + pixel] = own[c * N + i]);
-    });
+    draft.strokes.push(
+      strokeOf(pixels, brush, this.explorer.size, (noise) => this.engine.toPixels(run, noise)),
+    );
     draft.work?.abort();
     draft.work = this.queue.add((signal) => this.#follow(run, draft, signal));
   }
@@ -131,8 +123,6 @@ export class LivePaint {
     }
   }
 }
-
-type Brush = "white" | "black" | "noise";
 
 /** Lets readers paint in the image at t: a pointer draws strokes, the space bar a dot at the chosen pixel. */
 class Painter {
@@ -205,32 +195,8 @@ class Painter {
   #strokeTo(to: Pixel): void {
     const from = this.#last ?? to;
     this.#last = to;
-    const width = Number(this.#width.value);
-    const steps = Math.max(1, Math.abs(to.row - from.row), Math.abs(to.column - from.column));
-    const covered = new Set<number>();
-    for (let s = 0; s <= steps; s++) {
-      const row = Math.round(from.row + s / steps * (to.row - from.row));
-      const column = Math.round(from.column + s / steps * (to.column - from.column));
-      for (const pixel of disc(row, column, width, this.explorer.size)) covered.add(pixel);
-    }
+    const covered = coveredBy(from, to, Number(this.#width.value), this.explorer.size);
     const { value } = byId("brush").querySelector<HTMLInputElement>("input:checked")!;
-    if (covered.size > 0) this.onStroke([...covered], value as Brush);
+    if (covered.length > 0) this.onStroke(covered, value as Brush);
   }
-}
-
-/** The pixels of an image within a disc, as indices in [0, H W). */
-function disc(row: number, column: number, width: number, [, H, W]: ImageSize): number[] {
-  const pixels: number[] = [];
-  const reach = Math.floor(width / 2);
-  for (let y = Math.max(0, row - reach); y <= Math.min(H - 1, row + reach); y++) {
-    for (let x = Math.max(0, column - reach); x <= Math.min(W - 1, column + reach); x++) {
-      if (Math.hypot(y - row, x - column) <= width / 2) pixels.push(y * W + x);
-    }
-  }
-  return pixels;
-}
-
-/** A standard normal number, by the Box-Muller transform. */
-function standardNormal(): number {
-  return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }

@@ -20,7 +20,7 @@ const channels = ["red", "green", "blue"];
 export class PixelChart {
   readonly element = byId("pixel-chart");
   #shown: PixelTrajectory = { key: "", t: [], value: [], velocity: [] };
-  readonly #chart = new Chart(this.element, (theme) => tracesOf(this.#shown, theme), () => ({
+  readonly #chart = new Chart(this.element, (theme) => pixelTraces(this.#shown, theme), () => ({
     showlegend: true,
     xaxis: { title: { text: "t" }, range: [0, 1], anchor: "y2" },
     yaxis: { title: { text: "value" }, domain: [0.56, 1], nticks: 4 },
@@ -35,7 +35,11 @@ export class PixelChart {
   }
 }
 
-function tracesOf({ t, value, velocity }: PixelTrajectory, theme: Theme): PlotlyPart[] {
+/** The value, predicted end and velocity of each channel. */
+export function pixelTraces(
+  { t, value, velocity }: Omit<PixelTrajectory, "key">,
+  theme: Pick<Theme, "runs" | "muted" | "channels">,
+): PlotlyPart[] {
   const common = { mode: "lines", hovertemplate: "%{y:.3f}" };
   return value.flatMap((x, c) => {
     const v = velocity[c];

@@ -1,0 +1,217 @@
+/** The numbers of the playground's plane, against closed forms. */
+
+import assert from "node:assert/strict";
+import { ExactField } from "../../playground/exact_field.ts";
+import { lossFloor } from "../../playground/loss_floor.ts";
+import { planePoints } from "../../playground/plane_data.ts";
+import {
+  batchOf,
+  exactTeacher,
+  openDevice,
+  PlaneTraining,
+  weightsDigest,
+} from "../../playground/plane_training.ts";
+import { arrows, dotCount, heatSide, PlaneViews } from "../../playground/plane_views.ts";
+import { defaults, type PlaygroundSettings, settingsOf } from "../../playground/settings.ts";
+import { halfSide } from "../../playground/strokes.ts";
+import * as flow from "../../web/mod.ts";
+import { assertClose } from "../testing.ts";
+
+const { normals, streams, tensor } = flow;
+await openDevice(flow, 1);
+
+Deno.test("ExactField.meeting() leads to a single data point, at the end with a bounded speed", async () => {
+  const end = [1.2, -0.5] as const;
+  const points = Float32Array.from({ length: 2048 }, (_, i) => end[i % 2]);
+  const teacher = exactTeacher(flow, points);
+  for (const t of [0, 0.5, 0.998, 0.9995, 1]) {
+    const place = [0.4, 0.3] as const;
+    const left = Math.max(1 - t, 1e-3);
+    const { mean, spread } = new ExactField(points, "linear").meeting(place, t);
+    const expected = [0, 1].map((axis) => points[axis] - (place[axis] - t * points[axis]) / left);
+    assertClose([...mean], expected, 1e-9);
+    assert.ok(spread < 1e-6, `${spread}`);
+    assertClose(
+      await teacher.velocity(tensor([...place], [1, 2]), tensor([t])).read(),
+      [0, 1].map((axis) => (points[axis] - place[axis]) / left),
+      1e-3,
+    );
+  }
+});
+
+Deno.test("ExactField.meeting() of two data points: logistic weights, and the spread between two lines", () => {
+  const exact = new ExactField(Float32Array.of(1, 0.5, -1, 0), "cosine");
+  const [t, [x, y]] = [0.3, [0.2, 0.7]];
+  const [sine, cosine] = [Math.sin(Math.PI / 2 * t), Math.cos(Math.PI / 2 * t)];
+  const lines = [[1, 0.5], [-1, 0]].map(([a, b]) => {
+    const noise = [(x - sine * a) / cosine, (y - sine * b) / cosine];
+    const [u, v] = [a, b].map((end, axis) => Math.PI / 2 * (cosine * end - sine * noise[axis]));
+    return { u, v, squares: noise[0] ** 2 + noise[1] ** 2 };
+  });
+  const [first, second] = lines;
+  const p = 1 / (1 + Math.exp((first.squares - second.squares) / 2));
+  const { weights, mean, spread } = exact.meeting([x, y], t);
+  assertClose([...weights], [p, 1 - p], 1e-9);
+  assertClose([...mean], [p * first.u + (1 - p) * second.u, p * first.v + (1 - p) * second.v], 1e-6);
+  const between = (first.u - second.u) ** 2 + (first.v - second.v) ** 2;
+  assertClose([spread], [p * (1 - p) * between / 2], 1e-6);
+});
+
+/** Times at equal steps of their distribution function. */
+const timesOf: Readonly<Record<PlaygroundSettings["times"], (u: number) => number>> = {
+  uniform: (u) => u,
+  stratified: (u) => u,
+  logit_normal: (u) => { // by bisection of the normal distribution function
+    let [low, high] = [-9, 9];
+    for (let i = 0; i < 50; i++) {
+      const middle = (low + high) / 2;
+      if (normalBelow(middle) < u) low = middle;
+      else high = middle;
+    }
+    return 1 / (1 + Math.exp(-low));
+  },
+  u_shaped: (u) => 0.5 + Math.asinh((2 * u - 1) * Math.sinh(2)) / 4,
+};
+
+/** The normal distribution function, by Simpson's rule. */
+function normalBelow(z: number): number {
+  const n = 200;
+  const at = (i: number) => Math.exp(-((i * z / n) ** 2) / 2) * (i === 0 || i === n ? 1 : i % 2 ? 4 : 2);
+  return 0.5 + z / n / 3 * Array.from({ length: n + 1 }, (_, i) => at(i)).reduce((a, b) => a + b) /
+      Math.sqrt(2 * Math.PI);
+}
+
+Deno.test("lossFloor() is that of two places, one with three data points, for each distribution of t", async () => {
+  const [d, points] = [0.75, Float32Array.of(0.75, 0, 0.75, 0, 0.75, 0, -0.75, 0)];
+  /** Half the mean variance of the velocity along the line through both places, over noise and data. */
+  const at = (t: number) => {
+    const cells = 400;
+    let sum = 0;
+    for (let i = 0; i < cells; i++) {
+      const z = -6 + 12 * (i + 0.5) / cells;
+      for (const [share, end] of [[0.75, d], [0.25, -d]]) {
+        const x = t * end + (1 - t) * z;
+        const p = 1 / (1 + Math.exp(-2 * t * d * x / (1 - t) ** 2) / 3);
+        const variance = 4 * d * d * p * (1 - p) / (1 - t) ** 2;
+        sum += share * variance * Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI) * 12 / cells;
+      }
+    }
+    return sum / 2;
+  };
+  const floors: number[] = [];
+  for (const times of ["uniform", "stratified", "logit_normal", "u_shaped"] as const) {
+    const work = lossFloor(flow, { points, settings: { ...defaults, times } });
+    let part = await work.next();
+    while (!part.done) part = await work.next();
+    const cells = 1000;
+    const expected = Array.from({ length: cells }, (_, i) => at(timesOf[times]((i + 0.5) / cells)))
+      .reduce((a, b) => a + b) / cells;
+    assert.ok(Math.abs(part.value! / expected - 1) < 0.03, `${times}: ${part.value} (expected ${expected})`);
+    floors.push(expected);
+  }
+  assert.ok(floors[2] > 1.1 * floors[0] && floors[0] > 1.1 * floors[3], "they differ by more than the error");
+});
+
+const [a, b, c] = [0.5, -0.3, 0.8];
+/** v = (a x + c t, b y), whose flow is known. */
+const field = {
+  velocity(x: flow.Tensor, t: flow.Tensor) {
+    const drift = flow.concat([flow.multiply(flow.reshape(t, [t.size, 1]), c), flow.zeros([t.size, 1])], 1);
+    return flow.add(flow.multiply(x, tensor([a, b], [1, 2])), drift);
+  },
+};
+/** Where a place at t = 0 is at t. */
+const flowed = ([x, y]: readonly number[], t: number) => [
+  (x + c / a ** 2) * Math.exp(a * t) - c * t / a - c / a ** 2,
+  y * Math.exp(b * t),
+];
+/** Places in the middle of the cells of a grid, rows upwards. */
+const grid = (side: number) =>
+  Array.from(
+    { length: side * side },
+    (_, i) => [i % side, Math.floor(i / side)].map((at) => halfSide * ((at + 0.5) / side * 2 - 1)),
+  );
+
+Deno.test("PlaneViews follow a known flow: dots by the solver that is asked for, dropped dots, a place, arrows", async () => {
+  const views = new PlaneViews(flow, { field });
+  const x0 = await flow.noise(7, [dotCount, 2]).read();
+  const starts = Array.from({ length: dotCount }, (_, n) => [x0[2 * n], x0[2 * n + 1]]);
+  const one = await views.dots({ solver: "euler", moves: 1, seed: 7 });
+  assertClose(one.places, [...x0, ...starts.flatMap(([x, y]) => [x + a * x, y + b * y])], 1e-5);
+  for (const _ of [1, 2]) { // recorded, and again
+    const { times, places } = await views.dots({ solver: "rk4", moves: 4, seed: 7 });
+    assertClose(times, [0, 0.25, 0.5, 0.75, 1], 1e-6);
+    assertClose(places, [...times].flatMap((t) => starts.flatMap((start) => flowed(start, t))), 1e-4);
+    assertClose((await views.dots({ solver: "euler", moves: 4, seed: 7 })).places.subarray(-2), [
+      ...[0, 0.25, 0.5, 0.75].reduce(([x, y], t) => [
+        x + (a * x + c * t) / 4,
+        y + b * y / 4,
+      ], starts.at(-1)!),
+    ], 1e-5);
+  }
+  const drop = await views.drop([-1.1, 1.3]);
+  assertClose(drop.places, [...drop.times].flatMap((t) => flowed([-1.1, 1.3], t)), 1e-4);
+  assertClose([...await views.look([0.3, -2], 0.6)], [a * 0.3 + c * 0.6, b * -2], 1e-6);
+  const { side, times } = arrows;
+  const expected = Array.from(
+    { length: times },
+    (_, k) => grid(side).flatMap(([x, y]) => [a * x + c * k / (times - 1), b * y]),
+  ).flat();
+  assertClose(await views.arrows(), expected, 1e-6);
+});
+
+Deno.test("PlaneViews.likelihood() is the normal density that a known flow stretches, rows upwards", async () => {
+  const views = new PlaneViews(flow, { field });
+  const [moved] = flowed([0, 0], 1);
+  const expected = grid(heatSide).map(([x, y]) =>
+    -Math.log(2 * Math.PI) - a - b - (((x - moved) * Math.exp(-a)) ** 2 + (y * Math.exp(-b)) ** 2) / 2
+  );
+  assertClose(await views.likelihood(() => Promise.resolve()), expected, 1e-3);
+});
+
+Deno.test("PlaneTraining.pairs() are those of the first step: by chance, or with the shortest ways", () => {
+  for (const pairs of ["random", "nearest"] as const) {
+    const settings = { ...defaults, pairs, seed: 3, batch: 48 };
+    const training = new PlaneTraining(flow, settings);
+    const { x0, x1 } = training.pairs();
+    const N = batchOf(settings);
+    assertClose(x0, normals(3, streams.noise, 0, 2 * N), 0);
+    const all = new flow.BatchOrder(Uint32Array.from({ length: 1024 }, (_, i) => i), N, 3).batch(0);
+    const ends = (values: Float32Array) =>
+      Array.from({ length: values.length / 2 }, (_, n) => `${[values[2 * n], values[2 * n + 1]]}`);
+    const batch = [...all].flatMap((i) => [...training.points.subarray(2 * i, 2 * i + 2)]);
+    if (pairs === "random") assertClose(x1, batch, 0);
+    assert.deepEqual(ends(x1).toSorted(), ends(Float32Array.from(batch)).toSorted());
+    const way = (n: number, m: number) => (x0[2 * n] - x1[2 * m]) ** 2 + (x0[2 * n + 1] - x1[2 * m + 1]) ** 2;
+    const crossed = Array.from({ length: N * N }, (_, i) => [Math.floor(i / N), i % N])
+      .filter(([n, m]) => way(n, n) + way(m, m) > way(n, m) + way(m, n) + 1e-5).length;
+    assert.equal(crossed > 0, pairs === "random", `${crossed} pairs of pairs are nearer if exchanged`);
+  }
+});
+
+Deno.test("an address gives the same data and the same weights as in earlier versions", async () => {
+  const digests = ["moons", "ring", "checkerboard", "spiral", "letters"].map((data) =>
+    weightsDigest([planePoints(settingsOf(`#data=${data}`).settings)])
+  );
+  assert.deepEqual(digests, [
+    "46da326cbcfed58e",
+    "734c86fe127574c9",
+    "ab2c790d49a2a2ed",
+    "87608b57d3e57dbf",
+    "8137acf14d2576b3",
+  ]);
+  for (
+    const [address, digest] of [
+      ["#steps=40", "b3e8874ef4e809e7"],
+      [
+        "#steps=20&pairs=nearest&path=cosine&prediction=data&times=logit_normal&hidden=16",
+        "a22e01716411502b",
+      ],
+      ["#steps=8&objective=one_step&batch=32&times=u_shaped", "d5d4cebd6f5ab336"],
+    ]
+  ) {
+    const training = new PlaneTraining(flow, settingsOf(address).settings);
+    while (!training.done) await training.train(1000);
+    assert.equal(await training.digest(), digest, address);
+  }
+});

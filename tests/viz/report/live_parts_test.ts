@@ -1,0 +1,162 @@
+/** What a report's page does with samples, where it needs no browser. */
+
+import assert from "node:assert/strict";
+import type { PageRun } from "../../../viz/report/page_data.ts";
+import { coveredBy, strokeOf } from "../../../viz/report/page/brush.ts";
+import { velocityDifference } from "../../../viz/report/page/comparison.ts";
+import { signed } from "../../../viz/report/page/dom.ts";
+import { channelsOf } from "../../../viz/report/page/image_panel.ts";
+import { bitsInWords } from "../../../viz/report/page/live_bits.ts";
+import { guidedBy, labelsOf, solverFor } from "../../../viz/report/page/live_controls.ts";
+import { pixelTraces } from "../../../viz/report/page/pixel_chart.ts";
+import { GrowingTrajectory, inWords, recorded, stepTimes } from "../../../viz/report/page/trajectory_view.ts";
+import { pageData } from "../../../viz/report/page_data.ts";
+import { madeUpFlow } from "../flow/made_up_flow.ts";
+import { run } from "./made_up.ts";
+
+const size = [3, 4, 5] as const;
+
+Deno.test("strokeOf() paints its pixels in all channels, with noise of its own in each", async () => {
+  const pixels = [0, 7, 19];
+  const before = Float32Array.from({ length: 60 }, (_, i) => i);
+  const painted = (image: Float32Array) =>
+    [0, 1, 2].map((c) => pixels.map((pixel) => image[20 * c + pixel])).flat();
+  for (const [brush, value] of [["white", 1], ["black", 0]] as const) {
+    const image = before.slice();
+    await strokeOf(pixels, brush, size, () => Promise.reject())(image);
+    assert.deepEqual(painted(image), Array(9).fill(value));
+    const others = image.filter((value, i) => value === before[i]).length;
+    assert.ok(others === 51 || brush === "black" && others === 52, `${others} stay`);
+  }
+  const noise = strokeOf(
+    pixels,
+    "noise",
+    size,
+    (noise) => Promise.resolve(noise.map((value) => value / 2 + 9)),
+  );
+  const [first, again] = [before.slice(), before.slice()];
+  await noise(first);
+  await noise(again);
+  assert.deepEqual(first, again, "the same when it is painted again");
+  assert.equal(new Set(painted(first)).size, 9);
+  assert.ok(painted(first).every((value) => Math.abs(value - 9) < 4), "scaled as pixels are");
+  const many = new Float32Array(60_000);
+  const all = Array.from({ length: 20_000 }, (_, i) => i);
+  await strokeOf(all, "noise", [3, 100, 200], (noise) => Promise.resolve(noise))(many);
+  const moment = (power: number) => many.reduce((sum, x) => sum + x ** power, 0) / many.length;
+  assert.ok(Math.abs(moment(1)) < 0.03 && Math.abs(moment(2) - 1) < 0.05, "standard normal");
+});
+
+Deno.test("coveredBy() is a line as wide as the brush, within the image", () => {
+  const from = (row: number, column: number) => ({ row, column });
+  assert.deepEqual(coveredBy(from(1, 1), from(1, 1), 1, size), [6]);
+  assert.deepEqual(coveredBy(from(0, 0), from(0, 0), 2, size), [0, 1, 5]);
+  assert.deepEqual(coveredBy(from(1, 0), from(3, 4), 1, size).sort((a, b) => a - b), [5, 11, 12, 18, 19]);
+  assert.deepEqual(coveredBy(from(-2, 4), from(1, 4), 1, size), [4, 9]);
+  assert.deepEqual(coveredBy(from(9, 9), from(9, 9), 3, size), []);
+});
+
+Deno.test("labelsOf(), guidedBy() and solverFor() ask each network for what it knows", () => {
+  const seeds = [4, 5, 6];
+  const choice = (label: number | "all" | "none") => ({ label, guidance: 2 });
+  assert.deepEqual(labelsOf(choice("all"), 3, seeds), [1, 2, 0]);
+  assert.deepEqual(labelsOf(choice(2), 3, seeds), [2, 2, 2]);
+  for (const [label, classes] of [[3, 3], ["none", 3], ["all", 0]] as const) {
+    assert.equal(labelsOf(choice(label), classes, seeds), undefined, `${label} of ${classes}`);
+  }
+  const network = (more: object): Pick<PageRun, "live" | "classNames" | "isFlowMap"> => ({
+    live: {},
+    ...more,
+  });
+  assert.deepEqual(guidedBy(choice(0), 1, network({ classNames: ["cat", "owl"] })), {
+    label: 1,
+    className: "owl",
+    guidance: 2,
+  });
+  assert.deepEqual(guidedBy(choice(0), 1, network({ isFlowMap: true })), { label: 1, className: undefined });
+  assert.deepEqual(guidedBy(choice("none"), undefined, network({ live: { guidance: 3 } })), { guidance: 2 });
+  assert.deepEqual(guidedBy(choice("none"), undefined, network({})), {});
+  const map = { solver: "map", steps: 2 };
+  assert.deepEqual([false, true].map((isFlowMap) => solverFor(map, { isFlowMap }).solver), ["euler", "map"]);
+});
+
+Deno.test("GrowingTrajectory goes on from a step of another, snapshot by snapshot", () => {
+  const before = { ...madeUpFlow(1, 5, [1, 2]), id: -1, name: "", origin: "" };
+  const solved = { solver: "euler", steps: 4, label: 1, className: "owl", guidance: 1.5 };
+  const growing = new GrowingTrajectory({ name: "a", origin: "drawn" }, solved, [1, 1, 2], {
+    trajectory: before,
+    first: 3,
+  });
+  growing.add({ t: 0.75, image: Float32Array.of(5, 6), velocity: Float32Array.of(7, 8) });
+  const part = growing.view;
+  assert.deepEqual([part.shape, [...part.t]], [[4, 1, 1, 2], [0, 0.25, 0.5, 0.75]]);
+  assert.deepEqual([...part.image], [...before.image.subarray(0, 6), 5, 6]);
+  assert.deepEqual([...part.velocity], [...before.velocity.subarray(0, 6), 7, 8]);
+  growing.add({ t: 1, image: Float32Array.of(9, 9) });
+  growing.finish(1);
+  const whole = growing.view;
+  assert.deepEqual([whole.shape[0], whole.velocity.length, whole.origin], [5, 8, "drawn, 1 evaluation"]);
+  assert.notEqual(part.id, whole.id);
+  assert.equal(growing.view.id, whole.id, "a whole one stays the same");
+  assert.equal(inWords(solved), "4 steps of euler, class owl, guidance 1.5");
+  assert.equal(
+    inWords({ solver: "dopri5", steps: 20, tolerance: 0.1, guidance: 2 }),
+    "dopri5 with tolerance 0.1, autoguidance 2",
+  );
+  assert.deepEqual(stepTimes(solved), [0, 0.25, 0.5, 0.75, 1]);
+});
+
+Deno.test("recorded() says from which noise and of which class each sample is", () => {
+  const trajectories = [0, 1].map((s) => madeUpFlow(s, 3, [2, 2]));
+  const solved = { seed: 7, solver: "heun", steps: 2, labels: [1, 0], guidance: 2, evaluations: 4 };
+  const { runs: [page] } = pageData({
+    runs: [run("a", { trajectories, solved, classNames: ["cat", "owl"] })],
+  });
+  const [first, second] = recorded(page);
+  assert.equal(first.origin, "noise 1 of seed 7, 2 steps of heun, class owl, guidance 2, 4 evaluations");
+  assert.deepEqual([second.name, second.noise, second.solved?.label], ["Sample 2", { seed: 7, row: 1 }, 0]);
+});
+
+Deno.test("channelsOf() and signed() give the values of a pixel, with their signs", () => {
+  const image = Float32Array.from({ length: 60 }, (_, i) => i);
+  assert.deepEqual(channelsOf(image, size, { row: 2, column: 3 }), [13, 33, 53]);
+  assert.deepEqual([0.25, -0.25, 0].map((value) => signed(value, 2)), ["+0.25", "\u22120.25", "+0.00"]);
+});
+
+Deno.test("pixelTraces() predicts the end of each channel from its value and velocity", () => {
+  const theme = { runs: ["a", "b"], muted: "c", channels: ["r", "g", "b"] };
+  const traces = pixelTraces({ t: [0, 0.5, 1], value: [[0, 1, 3]], velocity: [[2, 4]] }, theme);
+  assert.deepEqual(traces.map(({ name, x, y }) => [name, x, y]), [
+    ["value", [0, 0.5, 1], [0, 1, 3]],
+    ["predicted end", [0, 0.5, 1], [2, 3, 3]],
+    ["velocity", [0, 0.5], [2, 4]],
+  ]);
+  const three = pixelTraces({ t: [0], value: [[0], [1], [2]], velocity: [[0], [0], [0]] }, theme);
+  assert.deepEqual(three.filter(({ showlegend }) => showlegend !== false).map(({ name }) => name), [
+    "value, red",
+    "value, green",
+    "value, blue",
+  ]);
+});
+
+Deno.test("bitsInWords() has the mean of the draws, its standard error and its meaning", () => {
+  const one = "2.000 bits per dimension: a code built on this network needs about 196 bytes for it, " +
+    "where its 784 values take 784";
+  assert.equal(bitsInWords([2], 784), one);
+  assert.match(
+    bitsInWords([1, 2, 3, 2], 784),
+    /^2\.000 ± 0\.408 bits per dimension \(4 draws of random signs\): /,
+  );
+  assert.match(bitsInWords([9], 784), /: more than the 8 of its file/);
+});
+
+Deno.test("velocityDifference() is that of two runs at a point of the first", () => {
+  const of = (values: readonly number[]) => Float32Array.from(values);
+  const data = {
+    shape: [2, 1, 1, 1, 2] as const,
+    velocities: [[of([1, 2, 3, 4]), of([5, 5, 7, 9])], [of([0, 0, 1, 2]), of([8, 8, 8, 8])]],
+  };
+  assert.deepEqual([...velocityDifference(data, [0, 1], 1)], [-4, -5]);
+  assert.deepEqual([...velocityDifference(data, [1, 0], 0)], [8, 8]);
+  assert.deepEqual([...velocityDifference(data, [0, 0], 0)], [0, 0]);
+});
