@@ -164,7 +164,7 @@ const mostListed = 20;
 /** Input of {@linkcode describeData}: a data set, or its counts from `run.json`. */
 export type DataFacts =
   & Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "scale">
-  & { readonly classNames?: readonly string[] | undefined }
+  & { readonly classNames?: readonly string[] | undefined; readonly validation?: number }
   & Readonly<Record<"train" | "test", number | { readonly count: number }>>;
 
 /**
@@ -172,7 +172,7 @@ export type DataFacts =
  * Control characters in names are escaped.
  */
 export function describeData(
-  { name, train, test, channels, height, width, classes, classNames = [], scale }: DataFacts,
+  { name, train, validation = 0, test, channels, height, width, classes, classNames = [], scale }: DataFacts,
 ): string {
   const shown = (part: DataFacts["train"]) =>
     (typeof part === "number" ? part : part.count).toLocaleString("en");
@@ -181,7 +181,9 @@ export function describeData(
   const inClasses = classes > 0 ? `${classes} ${classes === 1 ? "class" : "classes"}${names}` : "no classes";
   const range = scale ? `; ${scale[0]} is black and ${scale[1]} white` : "";
   return printable(
-    `${name}: ${shown(train)} images of ${size} to train and ${shown(test)} to test, ${inClasses}${range}`,
+    `${name}: ${shown(train)} images of ${size} to train${
+      validation > 0 ? `, ${shown(validation)} to validate` : ""
+    } and ${shown(test)} to test, ${inClasses}${range}`,
   );
 }
 

@@ -109,10 +109,9 @@ function factsOf(fields: Fields): Fact[] {
 
 function dataOf(record: RunFacts["record"]): string | undefined {
   if (!record?.dataset) return undefined;
-  const { train, validation, channels = 1, classes = 0, classNames, ...rest } = record.dataset;
+  const { channels = 1, classes = 0, classNames, ...rest } = record.dataset;
   return describeData({
     ...rest,
-    train: train + validation,
     channels,
     classes,
     classNames: classNames ?? undefined,

@@ -36,6 +36,8 @@ import { findEarlyWeights, findWeights, runFile } from "../run/layout.ts";
 import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere } from "../run/contained.ts";
 import { factsInWords, readFacts } from "./facts.ts";
+import { plannedStages } from "../settings/stages.ts";
+import { training } from "../settings/training.ts";
 import { ownConfigIn, pageProgram } from "../networks/load_weights.ts";
 
 /**
@@ -84,6 +86,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     ...classNames && { classNames },
     ...record?.dataset?.name === "mnist" && { subject: "digits" },
     trainLoss: seriesOf(metrics, "train_loss"),
+    ...stagesOf(config),
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),
     ...lossByTime && { lossByTime },
@@ -100,6 +103,16 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
       ? await readNetwork(folder, config, judge)
       : live || "the report was made with --no-live",
   };
+}
+
+/** The stages of a distillation, if it has several. */
+function stagesOf(
+  { stages, batchSize, maxSteps }: Readonly<Record<string, unknown>>,
+): Pick<ReportRun, "stages"> {
+  const isKnown = typeof stages === "string" && training.rows.stages.accepts(stages);
+  if (!isKnown || typeof batchSize !== "number") return {};
+  const planned = plannedStages(stages, batchSize, typeof maxSteps === "number" ? maxSteps : undefined);
+  return planned.length > 1 ? { stages: planned.map(({ name, from }) => ({ name, from })) } : {};
 }
 
 /** Describes how a run's samples were drawn. */

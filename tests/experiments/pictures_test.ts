@@ -56,7 +56,10 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
 
   await place.succeed("report", "run --out again.html");
   const page = await Deno.readTextFile(place.file("again.html"));
-  assert.match(page, /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl/);
+  assert.match(
+    page,
+    /birds: 32 images of 3 x 12 x 12 to train, 4 to validate and 4 to test, 2 classes: finch, owl/,
+  );
   assert.deepEqual(dataIn(page).runs[0].classNames, ["finch", "owl"]);
 
   await place.succeed("train:base", "--resume run --max-steps 4");

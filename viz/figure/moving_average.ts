@@ -1,16 +1,18 @@
 /**
- * Exponential moving average over about `memory` values, with bias correction. Values that are not finite are skipped
- * and give NaN.
- *
- * Source: Kingma and Ba 2015, arXiv:1412.6980, section 3 (bias correction)
+ * The mean of about `width` values around each. At the start it takes as few as half of those before, and as many
+ * after, so that it does not lag behind a loss that falls fast. Values that are not finite are skipped and give NaN.
  */
-export function movingAverage(values: ArrayLike<number>, memory: number): number[] {
-  const keep = 1 - 1 / memory;
-  let [sum, weight] = [0, 0];
-  return Array.from(values, (value) => {
+export function movingAverage(values: ArrayLike<number>, width: number): number[] {
+  const [sums, counts] = [[0], [0]];
+  for (let k = 0; k < values.length; k++) {
+    const isFinite = Number.isFinite(values[k]);
+    sums.push(sums[k] + (isFinite ? values[k] : 0));
+    counts.push(counts[k] + (isFinite ? 1 : 0));
+  }
+  return Array.from(values, (value, k) => {
     if (!Number.isFinite(value)) return NaN;
-    sum = keep * sum + value;
-    weight = keep * weight + 1;
-    return sum / weight;
+    const reach = Math.min(Math.floor(width / 2), k >> 1);
+    const [from, to] = [k - reach, Math.min(values.length, k + reach + 1)];
+    return (sums[to] - sums[from]) / (counts[to] - counts[from]);
   });
 }

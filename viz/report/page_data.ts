@@ -48,6 +48,7 @@ const drawn = [
   "classNames",
   "isFlowMap",
   "trainLoss",
+  "stages",
   "valLoss",
   "learningRate",
   "lossByTime",

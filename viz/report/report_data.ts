@@ -44,6 +44,8 @@ export interface ReportRun {
   readonly environment: readonly Fact[];
   /** Loss of training batches. */
   readonly trainLoss: Series;
+  /** Stages of a distillation, each with a loss of its own: names, and the steps taken before each. */
+  readonly stages?: readonly { readonly name: string; readonly from: number }[];
   /** Loss of held-out images. */
   readonly valLoss: Series;
   /** Learning rate of each step. */

@@ -13,7 +13,7 @@ import {
 import { darkSvg } from "../figure/figure_svg.ts";
 import { base64 } from "../image/base64.ts";
 import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
-import { smoothed, thinned } from "./series.ts";
+import { lossesByStage, smoothed, thinned } from "./series.ts";
 
 /** Findings of a study: conclusion, figure and tables, of which the first is open. */
 export function studySection({ passages, figure, tables: [first, ...others] }: StudyFindings): Markup {
@@ -57,7 +57,9 @@ ${words}
 ${warning}
 ${results}
 <h3>Loss</h3>
-<p class="small">How wrong the network's predictions are: lower is better. Validation images are not trained on.</p>
+<p class="small">How wrong the network's predictions are: lower is better. Validation images are not trained on.${
+    runs.some(({ stages }) => stages) ? ofStages : undefined
+  }</p>
 ${chart("loss-chart", "Training and validation loss over the steps")}
 <div class="columns">
 ${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime : undefined}
@@ -105,6 +107,9 @@ function factsOf(runs: readonly ReportRun[], facts: "results" | "settings" | "en
   return factTable(runs.map((run) => ({ name: run.name, facts: run[facts] })));
 }
 
+const ofStages =
+  " Each stage of a distillation has a loss of its own, which compares with that of no other stage, nor with validation.";
+
 const lossOverTime = markup`<div><h3>Loss over t</h3>
 ${chart("bins-chart", "Test loss by time t", "low")}
 <p class="small">Each test image gets a random t; a bar is the mean loss of the images in its range. A velocity leads from
@@ -122,8 +127,10 @@ function samples({ name, samplesText: text, samplesColumns = [] }: ReportRun, pn
 
 /** The numbers of the training charts as tables, for readers who cannot see charts. */
 function trainingNumbers(runs: readonly ReportRun[]): Markup[] {
-  return runs.map(({ name, trainLoss, valLoss, learningRate, lossByTime = [] }) => {
-    const rows = sparse(smoothed(thinned(trainLoss, 1000)), learningRate);
+  return runs.map((run) => {
+    const { name, trainLoss, valLoss, learningRate, lossByTime = [] } = run;
+    const losses = lossesByStage({ ...run, trainLoss: thinned(trainLoss, 1000) });
+    const rows = losses.flatMap(({ losses }) => sparse(smoothed(losses), learningRate));
     const vals = valLoss.step.map((step, k) => [step, digits(valLoss.value[k])]);
     const bins = lossByTime.map(({ from, to, loss, images }) => {
       return [`${from.toFixed(1)} to ${to.toFixed(1)}`, loss === null ? none : digits(loss), images];

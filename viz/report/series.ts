@@ -1,5 +1,5 @@
 import { movingAverage } from "../figure/moving_average.ts";
-import type { Series } from "./report_data.ts";
+import type { ReportRun, Series } from "./report_data.ts";
 
 /** Thins a series to at most `most` points by averaging neighbours; numbers that are not finite are skipped. */
 export function thinned({ step, value }: Series, most: number): Series {
@@ -13,9 +13,20 @@ export function thinned({ step, value }: Series, most: number): Series {
   return { step: groups.map((group) => step[group.at(-1)!]), value: groups.map(mean) };
 }
 
-/** The moving average over about a twentieth of the series. */
+/** The moving average over about a twentieth of the series, at least five values. */
 export function smoothed({ step, value }: Series): Series {
-  return { step, value: movingAverage(value, Math.max(1, value.length / 20)) };
+  return { step, value: movingAverage(value, Math.max(5, value.length / 20)) };
+}
+
+/** The losses of training by stage of a distillation; all of them, without a name, if there are no stages. */
+export function lossesByStage(
+  { trainLoss: { step, value }, stages = [{ name: "", from: 0 }] }: Pick<ReportRun, "trainLoss" | "stages">,
+): { readonly name: string; readonly losses: Series }[] {
+  return stages.map(({ name, from }, i) => {
+    const end = stages[i + 1]?.from ?? Infinity;
+    const own = step.flatMap((at, k) => at > from && at <= end ? [k] : []);
+    return { name, losses: { step: own.map((k) => step[k]), value: own.map((k) => value[k]) } };
+  });
 }
 
 /** The 10 %, 50 % and 90 % quantiles at each time. */

@@ -10,6 +10,7 @@ import { findWeights } from "../../../experiments/run/layout.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { asBytes, loadJudge } from "../../../models/mod.ts";
+import { newRecord } from "../../../experiments/tracking/record.ts";
 import { withFolder } from "../../folder.ts";
 import { smallCheckpoint, tinyJudge } from "../../models/tiny_files.ts";
 import { writeRun } from "../tracking/sessions.ts";
@@ -72,6 +73,21 @@ testRuns("readReportRuns() reads the finite numbers of each metric", ["run"], as
     step: [2],
     value: [0.25],
   }]);
+});
+
+testRuns("readReportRuns() reads the stages of a distillation, if it has several", ["run"], async (run) => {
+  const cases = [
+    [{ stages: "bake:images=100+drift:images=300", batchSize: 10 }, [["bake", 0], ["drift", 10]]],
+    [{ stages: "bake:images=100+drift:images=300", batchSize: 10, maxSteps: 8 }, [["bake", 0], ["drift", 2]]],
+    [{ stages: "bake", batchSize: 10 }, undefined],
+    [{ stages: "of a later version", batchSize: 10 }, undefined],
+    [{ stages: null, batchSize: 10 }, undefined],
+  ] as const;
+  for (const [config, expected] of cases) {
+    await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(config));
+    const [{ stages }] = await readReportRuns([run]);
+    assert.deepEqual(stages?.map(({ name, from }) => [name, from]), expected);
+  }
 });
 
 testRuns("readReportRuns() takes only missing files for none stored", ["run"], async (run) => {
@@ -164,4 +180,26 @@ Deno.test("resultsOf() finds the best of more validation losses than a function 
   const run = { config: {}, environment: {}, metrics };
   const facts = new Map(resultsOf(run));
   assert.equal(facts.get("Best validation loss"), "1.0000");
+});
+
+Deno.test("resultsOf() counts the images to train, to validate and to test apart", () => {
+  const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
+  const dataset = {
+    ...{ name: "mnist", digest: "ab", source: "data", train: 54_000, validation: 6000, test: 10_000 },
+    ...{ height: 28, width: 28, channels: 1, classes: 10 },
+  };
+  const dataOf = (change = {}) => {
+    const facts = { config: {}, environment: {}, metrics: [] };
+    return new Map(resultsOf({ ...facts, record: { ...record, dataset: { ...dataset, ...change } } })).get(
+      "Data",
+    );
+  };
+  assert.equal(
+    dataOf(),
+    "mnist: 54,000 images of 28 x 28 to train, 6,000 to validate and 10,000 to test, 10 classes",
+  );
+  assert.equal(
+    dataOf({ validation: 0 }),
+    "mnist: 54,000 images of 28 x 28 to train and 10,000 to test, 10 classes",
+  );
 });

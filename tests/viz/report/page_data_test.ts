@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
-import { fastestOf, pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
+import { fastestOf, type PageData, pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
 import { logTicks } from "../../../viz/figure/log_ticks.ts";
 import { classAt, classesOf, noClass, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
 import { lossTraces } from "../../../viz/report/page/run_charts.ts";
@@ -11,6 +11,7 @@ import { lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_vi
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { testNeeding } from "../../permissions.ts";
+import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { run, size, two, valueAt } from "./made_up.ts";
 
@@ -184,11 +185,22 @@ Deno.test("thinned() averages neighbours and skips NaN", () => {
   assert.deepEqual(thinned({ step: [], value: [] }, 2), { step: [], value: [] });
 });
 
-Deno.test("smoothed() keeps a constant and lags behind a jump", () => {
-  const step = Array.from({ length: 100 }, (_, i) => i);
-  assert.ok(smoothed({ step, value: step.map(() => 2) }).value.every((value) => Math.abs(value - 2) < 1e-12));
-  const { value } = smoothed({ step, value: step.map((i) => i < 50 ? 0 : 1) });
-  assert.ok(value[49] === 0 && value[50] > 0.1 && value[50] < 0.5 && value[99] > 0.99, `${value[50]}`);
+Deno.test("smoothed() keeps a straight line, calms noise, and does not lag behind a loss that falls fast", () => {
+  const series = (value: (k: number) => number) => {
+    const step = Array.from({ length: 300 }, (_, k) => 20 * (k + 1));
+    return smoothed({ step, value: step.map((_, k) => value(k)) }).value;
+  };
+  assertClose(
+    series((k) => 3 - k / 200).slice(0, 290),
+    Array.from({ length: 290 }, (_, k) => 3 - k / 200),
+    1e-9,
+  );
+  const falling = (k: number) => 0.2 + 1 / (1 + k);
+  series(falling).forEach((value, k) => {
+    assert.ok(Math.abs(value / falling(k) - 1) < 0.06, `${value} for ${falling(k)} at ${k}`);
+  });
+  const noisy = series((k) => 1 + (k % 2 ? 0.1 : -0.1));
+  assert.ok(noisy.slice(30).every((value) => Math.abs(value - 1) < 0.015));
 });
 
 Deno.test("quantiles() are over the samples at each time", () => {
@@ -207,6 +219,7 @@ Deno.test("classAt() interpolates linearly between snapshots", () => {
   const { points, arrows } = classAt(plane, 4, 0.75);
   assert.deepEqual(points, { x: [2], y: [2], customdata: [0] });
   assert.deepEqual([arrows.x.slice(0, 2), arrows.y.slice(0, 2)], [[2, 2.4], [2, 2]]);
+  assert.deepEqual(classAt(plane, 4, 0.5).arrows.x.slice(0, 2), [1, 1.4], "at a snapshot, its own velocity");
   assert.deepEqual(trailsOf(plane, 4), { x: [0, 1, 3, NaN], y: [0, 2, 2, NaN] });
   assert.deepEqual(classAt(plane, 4, 1).points.x, [3]);
   assert.deepEqual(classAt(plane, 4, 1).arrows.x, [], "at the end there is no velocity");
@@ -271,9 +284,37 @@ Deno.test("logTicks() are at 1, 2 and 5 if the range contains two of them, else 
 
 Deno.test("lossTraces() shows a single loss as a point", () => {
   const modes = [run("many"), run("one", { trainLoss: { step: [20], value: [0.5] } })].map((run) =>
-    lossTraces(run, true, { color: "", dash: "", width: 2 }).map(({ mode }) => mode)
+    lossTraces(run, true, () => ({ color: "", dash: "", width: 2 })).map(({ mode }) => mode)
   );
   assert.deepEqual(modes, [["lines", "lines", "markers"], ["lines", "lines+markers", "markers"]]);
+});
+
+Deno.test("lossTraces() has a line for each stage of a distillation, and the report says that they do not compare", () => {
+  const trainLoss = { step: [10, 20, 30, 40, 50], value: [8, 8, 1, 1, 1] };
+  const stages = [{ name: "bake", from: 0 }, { name: "drift", from: 20 }];
+  const data = { runs: [run("a", { trainLoss, stages })] };
+  const [page] = unpacked<PageData>(packed(pageData(data))).runs;
+  const lines = (several: boolean) =>
+    lossTraces(page, several, (n) => ({ color: `${n}`, dash: "", width: 2 })).filter(({ name }) => name);
+  assert.deepEqual(
+    lines(false).map(({ name, x, y, line }) => [name, x, y, (line as { color: string })?.color]),
+    [
+      ["bake, smoothed", [10, 20], [8, 8], "0"],
+      ["drift, smoothed", [30, 40, 50], [1, 1, 1], "1"],
+      ["validation", page.valLoss.step, page.valLoss.value, undefined],
+    ],
+  );
+  assert.deepEqual(lines(true).map(({ name }) => name), [
+    "a bake, smoothed",
+    "a drift, smoothed",
+    "a validation",
+  ]);
+  const rows = [...reportHtml(data).matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) =>
+    cells
+  );
+  assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
+  assert.match(reportHtml(data), /compares with that of no other stage/);
+  assert.doesNotMatch(reportHtml(two), /compares with that of no other stage/);
 });
 
 Deno.test("WorkQueue runs the tasks of a lane in turn, lanes side by side, and no cancelled ones", async () => {

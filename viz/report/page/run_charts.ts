@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import type { PageRun } from "../page_data.ts";
 import type { Series, SolverQuality } from "../report_data.ts";
-import { smoothed } from "../series.ts";
+import { lossesByStage, smoothed } from "../series.ts";
 import { logTicks } from "../../figure/log_ticks.ts";
 import { type PlotlyPart, runLine, type Theme } from "./charts.ts";
 import { plotlyText } from "./dom.ts";
@@ -13,7 +13,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
   const losses = runs.flatMap(({ trainLoss, valLoss }) => [...trainLoss.value, ...valLoss.value]);
   views.addChart(
     "loss-chart",
-    (theme) => runs.flatMap((run, i) => lossTraces(run, runs.length > 1, runLine(theme, i))),
+    (theme) => runs.flatMap((run, i) => lossTraces(run, runs.length > 1, (n) => runLine(theme, i + n))),
     {
       showlegend: true,
       xaxis: { title: { text: "step" } },
@@ -59,33 +59,41 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
   showSolvers(runs, views);
 }
 
-/** The losses of a run: of training batches, faint and smoothed, and of held-out images. */
+/**
+ * The losses of a run: of training batches, faint and smoothed, a line for each stage; and of held-out images.
+ *
+ * @param lineOf the line of the run, and of n-th stages if it is the only run
+ */
 export function lossTraces(
-  run: Pick<PageRun, "name" | "trainLoss" | "valLoss">,
+  run: Pick<PageRun, "name" | "trainLoss" | "stages" | "valLoss">,
   several: boolean,
-  line: ReturnType<typeof runLine>,
+  lineOf: (n: number) => ReturnType<typeof runLine>,
 ): PlotlyPart[] {
   const prefix = several ? `${plotlyText(run.name)} ` : "";
-  const { trainLoss, valLoss } = run;
-  return [
-    {
-      x: trainLoss.step,
-      y: trainLoss.value,
-      mode: "lines",
-      line: { ...line, width: 1 },
-      opacity: 0.3,
-      showlegend: false,
-      hoverinfo: "skip",
-    },
-    { ...seriesTrace(smoothed(trainLoss)), name: `${prefix}train, smoothed`, line },
-    {
-      x: valLoss.step,
-      y: valLoss.value,
-      name: `${prefix}validation`,
-      mode: "markers",
-      marker: { color: line.color, symbol: "diamond", size: 8, line: { width: 1.5 } },
-    },
-  ];
+  const { valLoss } = run;
+  const ofTraining = lossesByStage(run).flatMap(({ name, losses }, n): PlotlyPart[] => {
+    const line = lineOf(several ? 0 : n);
+    const stage = name === "" ? "train" : plotlyText(name);
+    return [
+      {
+        x: losses.step,
+        y: losses.value,
+        mode: "lines",
+        line: { ...line, width: 1 },
+        opacity: 0.3,
+        showlegend: false,
+        hoverinfo: "skip",
+      },
+      { ...seriesTrace(smoothed(losses)), name: `${prefix}${stage}, smoothed`, line },
+    ];
+  });
+  return [...ofTraining, {
+    x: valLoss.step,
+    y: valLoss.value,
+    name: `${prefix}validation`,
+    mode: "markers",
+    marker: { color: lineOf(0).color, symbol: "diamond", size: 8, line: { width: 1.5 } },
+  }];
 }
 
 /** A line through a series, or a point if it has one number. */
