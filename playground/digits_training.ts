@@ -23,6 +23,11 @@ const coded = 32;
 /** The share of the averaged weights that a step keeps. */
 const keptAverage = 0.99;
 
+/** The side of the images that are trained from a start. */
+export function sideOf(start: PlaygroundSettings["start"]): number {
+  return start === "blank14" ? 14 : 28;
+}
+
 /** Samples of the same noise, one of each class. Pixels are 0 black to 1 white. */
 export interface DrawnDigits {
   /** Side of an image. */
@@ -72,7 +77,7 @@ export class DigitsTraining {
     this.#library = library;
     this.#data = data;
     this.#steps = steps;
-    this.side = start === "blank14" ? 14 : 28;
+    this.side = sideOf(start);
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
     const known = info.config as UNetModelOptions; // the page holds no other
     const config = start === "checkpoint" ? known : { ...known, filters: [8, 16, 32], tEmb: 32 };

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
+import { sideOf } from "../digits_training.ts";
 import { mostImages } from "../own_images.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { DigitsStage } from "./digits_stage.ts";
@@ -52,6 +53,10 @@ export class DigitsSession {
     this.curve = new LossCurve();
     this.rest = this.#right = this.#heldOut = undefined;
     this.#showReading();
+    const side = sideOf(settings.start);
+    byId("digit-size").textContent = `${side} by ${side} pixels is a dot too, in a space of ${
+      side ** 2
+    } axes`;
     this.#stage.begin(settings, this.running);
   }
 

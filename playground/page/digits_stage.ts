@@ -177,7 +177,7 @@ export class DigitsStage {
       many: this.#t < 1 ? `At t = ${this.#t.toFixed(2)} on the way, in ten steps` : "In ten steps",
       one: "In one step: the mean of many images",
       whole: "In one step, by a network that learned the whole step",
-      nearest: "The nearest image of the data, for each of the first row",
+      nearest: "The nearest image of the data to each digit in ten steps",
     };
     let y = 0;
     for (const row of rows) {
@@ -197,7 +197,9 @@ export class DigitsStage {
       y += width;
       if (row !== "many" || drawn.seen.length === 0) continue;
       context.textAlign = "center";
-      drawn.seen.forEach(([label, share], n) => {
+      // The judge sees the end; on the way there is nothing to judge, and its place stays free.
+      const seen = this.#t < 1 ? [] : drawn.seen;
+      seen.forEach(([label, share], n) => {
         context.fillStyle = label === n ? ink : muted;
         context.fillText(`${label}${label === n ? " ✓" : ""}`, (n + 0.5) * width, y + 13);
         context.fillStyle = muted;

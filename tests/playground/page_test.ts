@@ -17,6 +17,19 @@ const html = await playgroundPage();
 const stepsOf = (page: Page) => page.evaluate(() => Number(document.documentElement.dataset.step));
 const message = (page: Page) => page.locator("#message").innerText();
 
+/** Whether anything is written under the first row of digits. */
+const hasVerdicts = (page: Page) =>
+  page.evaluate(() => {
+    const grid = document.getElementById("digits-grid") as HTMLCanvasElement;
+    const { width, height } = grid;
+    const copy = Object.assign(document.createElement("canvas"), { width, height });
+    const context = copy.getContext("2d", { willReadFrequently: true })!;
+    context.drawImage(grid, 0, 0);
+    const scale = width / grid.clientWidth;
+    const { data } = context.getImageData(0, 22 * scale + width / 10, width, 14 * scale);
+    return data.some((value) => value > 0);
+  });
+
 await testReport("the playground trains from a file, and every control works by mouse and by keys", html, {
   async "trains by itself, and a pause keeps it"(page) {
     await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 20);
@@ -213,7 +226,10 @@ await testReport("the playground trains from a file, and every control works by 
     await changes("led", async () => {
       for (let i = 0; i < 6; i++) await page.keyboard.press("Shift+ArrowUp");
     });
+    assert.equal(await hasVerdicts(page), true);
     await changes("digits-grid", () => page.locator("#t").fill("0.3"));
+    assert.equal(await hasVerdicts(page), false, "no verdict on the end stands under noise");
+    assert.match(await text(page, "digit-size"), /^28 by 28 pixels .* 784 axes$/);
     await page.locator("#run").click();
     await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
     assert.match(
@@ -230,6 +246,7 @@ await testReport("the playground trains from a file, and every control works by 
     const training = new DigitsTraining(flow, await playgroundDigits(), settingsOf(address).settings);
     while (!training.done) await training.train();
     assert.equal(digest, await training.digest());
+    assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 axes$/);
     await page.waitForFunction(() => /bits/.test(document.getElementById("held-out")!.textContent!));
     assert.match(await text(page, "held-out"), /Such images take \d\.\d\d ± 0\.\d\d bits per dimension; /);
     await page.locator("#run").click();
