@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import { classCount } from "../digits_training.ts";
+import { classCount, type DrawnDigits } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { arrowKeys, SharpCanvas } from "./canvas.ts";
 import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
@@ -130,10 +130,7 @@ export class DigitsStage {
     const image = this.#painted ?? this.#start();
     if (!image || !this.#frame) return;
     const { side } = this.#frame.drawn;
-    for (let i = 0; i < image.length; i++) {
-      const away = Math.hypot(i % side + 0.5 - x, Math.floor(i / side) + 0.5 - y) * 28 / side;
-      image[i] = Math.max(image[i], Math.min(1, brush + 0.5 - away));
-    }
+    paintDot(image, side, [x, y]);
     this.#painted = image;
     this.#send({ act: "paint", pixels: image, t: this.#paintTime, label: Number(this.#label.value) });
     this.#draw();
@@ -147,16 +144,7 @@ export class DigitsStage {
   /** The images of a row, those in many steps at a time. */
   #at(row: (typeof rows)[number], t: number): Float32Array<ArrayBuffer> | undefined {
     const { drawn } = this.#frame!;
-    if (row !== "many") return drawn[row];
-    const { times, many, side } = drawn;
-    const size = classCount * side * side;
-    let k = 0;
-    while (k < times.length - 2 && times[k + 1] <= t) k++;
-    const share = Math.min(1, (t - times[k]) / (times[k + 1] - times[k]));
-    return Float32Array.from({ length: size }, (_, i) => {
-      const before = many[k * size + i];
-      return before + share * (many[(k + 1) * size + i] - before);
-    });
+    return row === "many" ? samplesAt(drawn, t) : drawn[row];
   }
 
   #draw(): void {
@@ -227,6 +215,29 @@ export class DigitsStage {
     const label = Number(this.#label.value);
     const last = this.#at("many", 1)!.subarray(label * side * side, (label + 1) * side * side);
     show(this.#led, this.#ledTo ?? last, side);
+  }
+}
+
+/** The samples in ten steps at a time, f32[10, side, side]: between the ends of a step, on a straight line. */
+export function samplesAt(
+  { times, many }: Pick<DrawnDigits, "times" | "many">,
+  t: number,
+): Float32Array<ArrayBuffer> {
+  const size = many.length / times.length;
+  let k = 0;
+  while (k < times.length - 2 && times[k + 1] <= t) k++;
+  const share = Math.min(1, (t - times[k]) / (times[k + 1] - times[k]));
+  return Float32Array.from({ length: size }, (_, i) => {
+    const before = many[k * size + i];
+    return before + share * (many[(k + 1) * size + i] - before);
+  });
+}
+
+/** Paints a white dot with a soft edge in an image, [side, side]; it never darkens. */
+export function paintDot(image: Float32Array, side: number, [x, y]: readonly [number, number]): void {
+  for (let i = 0; i < image.length; i++) {
+    const away = Math.hypot(i % side + 0.5 - x, Math.floor(i / side) + 0.5 - y) * 28 / side;
+    image[i] = Math.max(image[i], Math.min(1, brush + 0.5 - away));
   }
 }
 

@@ -6,7 +6,9 @@ import {
   packedDigits,
   unpackedDigits,
 } from "../../playground/digits_parts.ts";
-import { DigitsTraining, nearestImages } from "../../playground/digits_training.ts";
+import { DigitsTraining, type DrawnDigits, nearestImages } from "../../playground/digits_training.ts";
+import { DigitsWorker } from "../../playground/page/digits_worker.ts";
+import type { DigitsRest } from "../../playground/page/messages.ts";
 import { openDevice, weightsDigest } from "../../playground/plane_training.ts";
 import { firstIndices } from "../../experiments/data/dataset.ts";
 import { rowsOf } from "../../experiments/data/images.ts";
@@ -177,6 +179,37 @@ Deno.test("a training of digits measures, draws and leads with the averaged weig
       1e-4,
     );
   }
+});
+
+Deno.test("DigitsWorker reports what a training draws, its losses, and the held-out loss at first and now", async () => {
+  await openDevice(flow, 1);
+  const settings = { ...defaults, start: "blank14", digit_steps: 3 } as const;
+  const training = new DigitsTraining(flow, data, settings);
+  const first = await training.heldOut();
+  const losses: number[] = [];
+  while (!training.done) losses.push(...await training.train());
+  const now = await training.heldOut();
+  const expected = (await training.draw(pause)).many;
+
+  const found: number[] = [];
+  let last: DrawnDigits | undefined;
+  const rest = await new Promise<DigitsRest>((resolve, reject) => {
+    const worker = new DigitsWorker(flow, (report) => {
+      if (report.about === "frame") {
+        found.push(...report.frame.losses);
+        last = report.frame.drawn;
+      } else if (report.about === "rested" && report.rest.bits) resolve(report.rest);
+    }, reject);
+    const { flow: own, oneStep, judge } = data;
+    const parts = { flow: own, "one-step": oneStep, judge, images: packedDigits(data) };
+    const texts = Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [name, bytes.toBase64()]));
+    void worker.take({ act: "begin", settings, parts: texts, running: true });
+  });
+  assert.deepEqual([rest.step, rest.done, rest.digest], [3, true, await training.digest()]);
+  assertClose(found, losses, 1e-6);
+  assertClose([rest.heldOut.first, rest.heldOut.now], [first, now], 1e-6);
+  assertClose(rest.bits!, await training.bits(pause), 1e-5);
+  assertClose(last!.many, expected, 1e-5);
 });
 
 Deno.test("nearestImages() finds the image with the smallest sum of squared differences", () => {

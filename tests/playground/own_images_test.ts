@@ -41,6 +41,9 @@ Deno.test("parseIdx() says in one line what is wrong with a file", () => {
 Deno.test("fitted() scales images to 28 x 28, and centres those that are not square on black", () => {
   const square = fitted(Uint8Array.from({ length: 56 * 56 }, (_, i) => (i % 56) < 28 ? 200 : 40), [56, 56]);
   assert.deepEqual([square[0], square[13], square[14], square[27]], [200, 200, 40, 40]);
+  const fine = Uint8Array.from({ length: 84 * 84 }, (_, i) => i % 84 + 2 * Math.floor(i / 84)); // 9 to a pixel
+  const means = Array.from({ length: 784 }, (_, i) => 3 * (i % 28) + 1 + 2 * (3 * Math.floor(i / 28) + 1));
+  assert.deepEqual([...fitted(fine, [84, 84])], means);
   const small = fitted(Uint8Array.from({ length: 2 * 196 }, () => 90), [14, 14]);
   assert.ok(small.length === 2 * 784 && small.every((value) => value === 90));
   const wide = fitted(new Uint8Array(28 * 14).fill(255), [14, 28]);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
 import { mixed } from "../../playground/page/canvas.ts";
+import { paintDot, samplesAt } from "../../playground/page/digits_stage.ts";
 import { heatPixels } from "../../playground/page/heat.ts";
 import { LossCurve } from "../../playground/page/loss_chart.ts";
 import type { Frame, Lesson } from "../../playground/page/messages.ts";
@@ -93,6 +94,9 @@ Deno.test("readingOf() says distances, lengths, the mean and the spread", () => 
     readingOf(fan, settings),
     "a look at another time is not that of the network here",
   );
+  const end = { ...fan, t: 1, look: { ...look, t: 0.99 } };
+  assert.match(readingOf(end, settings), /away from it/, "the fan ends at 0.99, where it is looked at");
+  assert.equal(readingOf({ ...end, look: undefined }, settings), readingOf({ ...fan, t: 0.99 }, settings));
 });
 
 Deno.test("statusOf() and digestWords() leave out what is not known", () => {
@@ -122,6 +126,9 @@ Deno.test("LossCurve keeps the mean loss at the middle of equally many steps, al
   curve.add(Array.from({ length: 38 }, (_, i) => i + 2)); // the loss of step i, but for the first two
   assert.deepEqual(curve.points(), [[8, (8 + 120 - 1) / 16], [24, 23.5]]);
   assert.equal(curve.latest(), 23.5);
+  const long = new LossCurve();
+  long.add(Array.from({ length: 480 }, (_, i) => i));
+  assert.equal(long.latest(), 467.5, "the mean of the last 24, a twentieth");
 });
 
 Deno.test("mixed() goes from the first colour to the second", () => {
@@ -140,4 +147,28 @@ Deno.test("heatPixels() has the densest place most opaque, with the rows of the 
     ...[1, 2, 3, 200],
     ...[1, 2, 3, Math.round(200 * Math.exp(-1))],
   ]);
+});
+
+Deno.test("samplesAt() is between the ends of a step, paintDot() lightens pixels near a place", () => {
+  const drawn = { times: Float32Array.of(0, 0.5, 1), many: Float32Array.of(0, 10, 4, 12, 8, 2) };
+  assert.deepEqual([0, 0.25, 0.5, 0.75, 1].map((t) => [...samplesAt(drawn, t)]), [
+    [0, 10],
+    [2, 11],
+    [4, 12],
+    [6, 7],
+    [8, 2],
+  ]);
+  const image = new Float32Array(28 * 28).fill(0.25);
+  paintDot(image, 28, [20.5, 3.5]);
+  assert.deepEqual(
+    [[3, 20], [3, 21], [4, 21], [3, 22], [2, 20], [20, 3]].map(([y, x]) => image[28 * y + x]),
+    [
+      1,
+      Math.fround(0.9),
+      Math.fround(1.9 - Math.SQRT2),
+      0.25,
+      Math.fround(0.9),
+      0.25,
+    ],
+  );
 });

@@ -90,6 +90,30 @@ for (const how of cases) {
   });
 }
 
+Deno.test("Engine.solve() goes on with a solver's own steps from any snapshot", async () => {
+  const how = { solver: "dopri5", steps: 4, tolerance: 1e-4, label: 1 };
+  const whole = await solve(0, await engine.noise(0, [5], 0), how);
+  const rest = await solve(0, Float32Array.from(whole.image.slice(2 * P, 3 * P)), how, 2);
+  assertClose(rest.t, [0.5, 0.75, 1], 1e-6);
+  assertClose(rest.image, whole.image.slice(2 * P), 1e-3);
+});
+
+Deno.test("Engine.bits() are those of the library, for its class and signs", async () => {
+  const pixels = Float32Array.from({ length: P }, (_, i) => Math.round(127 + 127 * Math.sin(i)) / 255);
+  const shares: number[] = [];
+  const job = { emit: (share: number) => shares.push(share), turn: () => Promise.resolve() };
+  for (const [label, seed] of [[undefined, 0], [2, 0], [2, 7]]) {
+    const found = await engine.bits(0, pixels, label, seed!, job);
+    const x1 = web.tensor(web.fromPixels(pixels, normalization), [1, 1, H, W]);
+    const condition = label !== undefined && { condition: web.tensor(Uint32Array.of(label), [1]) };
+    const options = { normalization, rtol: 1e-2, seed: seed!, ...condition };
+    const { bits, evaluations } = await web.bitsPerDimension(network.model, x1, options);
+    assertClose([found.bits], bits, 1e-5);
+    assert.equal(found.evaluations, evaluations);
+  }
+  assert.equal(shares.at(-1), 1);
+});
+
 Deno.test("Engine.judge() gives classes, precision and recall, and those of as many test images", async () => {
   const weights = await tinyJudge({ classes: 3, channels: 1, height: H, width: W });
   const judge = loadJudge(weights, "the judge");

@@ -9,7 +9,18 @@ import { channelsOf } from "../../../viz/report/page/image_panel.ts";
 import { bitsInWords } from "../../../viz/report/page/live_bits.ts";
 import { guidedBy, labelsOf, solverFor } from "../../../viz/report/page/live_controls.ts";
 import { pixelTraces } from "../../../viz/report/page/pixel_chart.ts";
-import { GrowingTrajectory, inWords, recorded, stepTimes } from "../../../viz/report/page/trajectory_view.ts";
+import type { Row } from "../../../viz/report/page/live_grid.ts";
+import { solvingInWords } from "../../../viz/report/page/remote_engine.ts";
+import { stepComparison } from "../../../viz/report/page/step_comparison.ts";
+import { stepsInWords } from "../../../viz/report/page/step_strip.ts";
+import {
+  GrowingTrajectory,
+  inWords,
+  recorded,
+  type Steps,
+  stepTimes,
+} from "../../../viz/report/page/trajectory_view.ts";
+import { assertClose } from "../../testing.ts";
 import { pageData } from "../../../viz/report/page_data.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { run } from "./made_up.ts";
@@ -159,4 +170,73 @@ Deno.test("velocityDifference() is that of two runs at a point of the first", ()
   assert.deepEqual([...velocityDifference(data, [0, 1], 1)], [-4, -5]);
   assert.deepEqual([...velocityDifference(data, [1, 0], 0)], [8, 8]);
   assert.deepEqual([...velocityDifference(data, [0, 0], 0)], [0, 0]);
+});
+
+Deno.test("stepsInWords() counts taken and rejected steps", () => {
+  const step = (t: number, dt: number, accepted: boolean) => ({ t, dt, ratio: 1, accepted });
+  const row = [step(0, 0.5, false), step(0, 0.25, true), step(0.25, 0.75, true)];
+  assert.equal(
+    stepsInWords([row], 20),
+    "2 taken (bars), 0.25 to 0.75 long; 1 rejected (dashes), 20 evaluations.",
+  );
+  const words = stepsInWords([row, [step(0, 1, true)]], undefined);
+  assert.equal(words, "1 to 2 taken (bars), 0.25 to 1.0 long; 0 to 1 rejected (dashes), together.");
+});
+
+Deno.test("stepComparison() solves from the noise of a sample with 1, 2, 4, 8 and 20 evaluations", async () => {
+  const how = { seed: 7, solver: "heun", steps: 20, labels: [2, 1] };
+  const { runs: [page] } = pageData({ runs: [run("a", { solved: how })] });
+  const [shown] = recorded(page);
+  for (
+    const [isFlowMap, label, asked] of [[false, "none", undefined], [true, "all", 2], [false, 1, 1]] as const
+  ) {
+    const solved: [solver: string, steps: number, label: number | undefined][] = [];
+    const under: (string | undefined)[] = [];
+    const drawn: number[] = [];
+    const engine = {
+      offered: { device: "a device" },
+      solve(_run: number, x: Float32Array, { solver, steps, label }: Steps, { onPart }: {
+        onPart(snapshot: { t: number; image: Float32Array }): void;
+      }) {
+        solved.push([solver, steps, label]);
+        for (let k = 0; k <= steps; k++) onPart({ t: k / steps, image: x.map((value) => value + k) });
+        return Promise.resolve({ evaluations: steps });
+      },
+    };
+    const grid = {
+      prepare([{ run, pictures }]: readonly Row[]) {
+        under.push(...pictures.map(({ under }) => under));
+        return new Map([[run, { buttons: pictures, notes: undefined }]]);
+      },
+      draw: (_: unknown, image: Float32Array) => drawn.push(image[0] - shown.image[0]),
+      finish() {},
+    };
+    const explorer = { run: 0, shown, size: [1, 12, 16], names: new Map([[0, "a"]]) };
+    const place = { engine, grid, explorer, runs: [{ ...page, isFlowMap }], say() {} };
+    const work = stepComparison(place as unknown as Parameters<typeof stepComparison>[0], {
+      label,
+      guidance: 1,
+    });
+    await work(new AbortController().signal);
+    const solver = isFlowMap ? "map" : "euler";
+    const expected = [[solver, 1], [solver, 2], [solver, 4], [solver, 8], ["heun", 10]];
+    assert.deepEqual(solved, expected.map((one) => [...one, asked]));
+    assert.deepEqual(under, ["1", "2", "4", "8", "20"]);
+    assertClose(drawn, [1, 2, 4, 8, 10], 1e-5);
+  }
+});
+
+Deno.test("solvingInWords() counts the steps that were left, and what an evaluation costs", () => {
+  const how = { solver: "heun", steps: 8, label: 2, guidance: 3 };
+  assert.equal(
+    solvingInWords(how, 6, { first: 5 }),
+    "3 steps of heun, class 2, guidance 3, 6 evaluations with and without the class",
+  );
+  const { label: _, ...auto } = how;
+  assert.match(solvingInWords(auto, 16), /16 evaluations of the network and its early weights$/);
+  const each = { solver: "euler", steps: 1, label: 1 };
+  assert.equal(
+    solvingInWords({ solver: "euler", steps: 1 }, 1, { count: 16, each }),
+    "1 step of euler, 1 evaluation of 16 images",
+  );
 });

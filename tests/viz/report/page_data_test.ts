@@ -5,7 +5,7 @@ import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "..
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf, type PageData, pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
 import { logTicks } from "../../../viz/figure/log_ticks.ts";
-import { classAt, classesOf, noClass, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
+import { classAt, classesOf, noClass, rangesOf, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
 import { lossTraces } from "../../../viz/report/page/run_charts.ts";
 import { lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
@@ -13,7 +13,7 @@ import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { testNeeding } from "../../permissions.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { run, size, two, valueAt } from "./made_up.ts";
+import { plane, run, size, two, valueAt } from "./made_up.ts";
 
 Deno.test("unpacked() inverts packed(), with the precision of each array", () => {
   const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
@@ -206,24 +206,31 @@ Deno.test("smoothed() keeps a straight line, calms noise, and does not lag behin
 Deno.test("quantiles() are over the samples at each time", () => {
   const values = Float32Array.from({ length: 22 }, (_, i) => i < 11 ? 10 - i : 7); // 10 .. 0, then sevens
   assert.deepEqual(quantiles(values, 11), { low: [1, 7], median: [5, 7], high: [9, 7] });
+  assert.deepEqual(quantiles(Float32Array.of(0, 1, 2, 3, 4, 5, 6), 7), { low: [1], median: [3], high: [5] });
 });
 
 Deno.test("classAt() interpolates linearly between snapshots", () => {
-  const plane = {
+  const moved = {
     shape: [3, 2, 1, 1] as const,
     t: Float32Array.of(0, 0.5, 1),
     classes: [4, 7],
     position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
     velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
   };
-  const { points, arrows } = classAt(plane, 4, 0.75);
+  const { points, arrows } = classAt(moved, 4, 0.75);
   assert.deepEqual(points, { x: [2], y: [2], customdata: [0] });
   assert.deepEqual([arrows.x.slice(0, 2), arrows.y.slice(0, 2)], [[2, 2.4], [2, 2]]);
-  assert.deepEqual(classAt(plane, 4, 0.5).arrows.x.slice(0, 2), [1, 1.4], "at a snapshot, its own velocity");
-  assert.deepEqual(trailsOf(plane, 4), { x: [0, 1, 3, NaN], y: [0, 2, 2, NaN] });
-  assert.deepEqual(classAt(plane, 4, 1).points.x, [3]);
-  assert.deepEqual(classAt(plane, 4, 1).arrows.x, [], "at the end there is no velocity");
-  assert.deepEqual(classAt(plane, 5, 0.5).points.x, []);
+  assert.deepEqual(classAt(moved, 4, 0.5).arrows.x.slice(0, 2), [1, 1.4], "at a snapshot, its own velocity");
+  assert.deepEqual(trailsOf(moved, 4), { x: [0, 1, 3, NaN], y: [0, 2, 2, NaN] });
+  assert.deepEqual(classAt(moved, 4, 1).points.x, [3]);
+  assert.deepEqual(classAt(moved, 4, 1).arrows.x, [], "at the end there is no velocity");
+  assert.deepEqual(classAt(moved, 5, 0.5).points.x, []);
+});
+
+Deno.test("rangesOf() holds trajectories and real images, with a margin", () => {
+  const real = { position: Float32Array.of(0, 40, 5, 0) };
+  const [x, y] = rangesOf({ ...plane(2, 2), classes: [0, 0], position: Float32Array.of(-5, 10, 1, 2), real });
+  assertClose([...x, ...y], [-5.6, 5.6, -2.4, 42.4], 1e-6);
 });
 
 Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot before", () => {

@@ -82,18 +82,15 @@ export class RemoteEngine {
     return this.#offered!;
   }
 
-  /** Describes the cost of solving `count` images from the step `first` on. */
+  /** Describes the cost of solving since `started`. */
   costInWords(
     how: Steps,
     evaluations: number,
     started: number,
-    { first = 0, count = 1, each = how } = {},
+    part: Parameters<typeof solvingInWords>[2] = {},
   ): string {
-    const conditioning = conditioningOf(each.label !== undefined, each.guidance);
-    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
-      (guidanceCosts[conditioning] ?? "");
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.offered.device}`;
+    return `${solvingInWords(how, evaluations, part)}, ${ms} ms on ${this.offered.device}`;
   }
 
   /** Loads the network of a run, once; returns its number of classes, 0 if it is unconditional. */
@@ -207,6 +204,27 @@ function startWorker(address: string): Worker {
   } catch (error) {
     throw new Error(`This browser starts no worker here: ${error}`);
   }
+}
+
+/**
+ * How `count` images were solved from the step `first` on: "3 steps of heun, class 2, 6 evaluations with and without the
+ * class".
+ *
+ * @param each how each of them was, with its class
+ */
+export function solvingInWords(
+  how: Steps,
+  evaluations: number,
+  { first = 0, count = 1, each = how }: {
+    readonly first?: number;
+    readonly count?: number;
+    readonly each?: Steps;
+  } = {},
+): string {
+  const conditioning = conditioningOf(each.label !== undefined, each.guidance);
+  const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
+    (guidanceCosts[conditioning] ?? "");
+  return `${inWords({ ...how, steps: how.steps - first })}, ${cost}`;
 }
 
 /** What guidance adds to an evaluation. */
