@@ -164,7 +164,7 @@ function repeatedConfig({ config: _, ...given }: GivenSettings, source: string):
     };
     return checked(training.resolve({ ...given, ...decided }, saved));
   }
-  const values = isOther || given.filters ? withOptimizer({ model, ...given }, saved) : saved;
+  const values = isOther && !program || given.filters ? withOptimizer({ model, ...given }, saved) : saved;
   return checked(training.resolve(given, withEnds(given, withLabels(given, values))));
 }
 

@@ -6,7 +6,7 @@ import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
 import { type PresetName, training, type TrainingConfig } from "../../../experiments/settings/training.ts";
 import { ConfigError } from "../../../experiments/settings/setting.ts";
-import { readConfig } from "../../../experiments/settings/training_config.ts";
+import { readConfig, recordedConfig } from "../../../experiments/settings/training_config.ts";
 import { trainTask } from "../../../experiments/train.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertRefused, configOf } from "./config_of.ts";
@@ -253,6 +253,25 @@ testInFolder("trainingConfig() resumes a run with its own settings", async (run)
     message: `Cannot read ${join(run, "config.json")}: there is no such file (expected the folder of a run)`,
   });
 });
+
+testInFolder(
+  "trainingConfig() repeats a run with other settings, and what follows from them",
+  async (run) => {
+    const cases: [flags: string, replaced: string, expected: Partial<TrainingConfig>][] = [
+      ["--model base --max-minutes 3 --seed 7", "--epochs 2", { epochs: 2, maxMinutes: 0, seed: 7 }],
+      ["--model base --conditional", "--no-conditional", { conditional: false, guidance: 2 }],
+      ["--model base", "--filters 4,8", { optimizer: "adamw" }], // muon would update no weight
+      ["--model base --filters 4,8 --optimizer muon", "--model base", { optimizer: "muon" }],
+      ["--model m.ts:n=1 --optimizer muon --lr 0.5", "--model m.ts:n=2", { optimizer: "muon", lr: 0.5 }],
+      ["--model base --lr 0.5", "--model m.ts", { optimizer: "adamw", lr: 0.125 }],
+    ];
+    for (const [flags, replaced, expected] of cases) {
+      await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(recordedConfig(configOf(flags))));
+      const config = configOf(`--config ${run} ${replaced}`);
+      assert.deepEqual({ ...config, ...expected }, config, `${flags}, then ${replaced}`);
+    }
+  },
+);
 
 Deno.test("lossWarning() names the data and the settings that make losses incomparable", () => {
   const run = {
