@@ -189,9 +189,15 @@ Deno.test("distances to training images compare as many samples as test images a
     trained: firstIndices(240),
     data: { ...data, train: bytes(train), test: bytes(test) },
   };
-  const sets = { samples: await points(3, 240, 0.18), test, noise: await points(4, 240, 0.4) };
-  const input = { subject, sets, monitor: new Monitor({}) } as unknown as MeasurementInput;
-  const { frechet_pixels: found } = (await pixelDistance.measure(input)).figures;
+  const [samples, noisy] = [await points(3, 240, 0.18), await points(4, 240, 0.4)];
+  const measure = async (samples: Points) => {
+    const sets = { samples, test, noise: noisy };
+    const input = { subject, sets, monitor: new Monitor({}) } as unknown as MeasurementInput;
+    return (await pixelDistance.measure(input)).figures.frechet_pixels;
+  };
+  const found = await measure(samples);
+  const group = await measure({ ...samples, values: samples.values.subarray(0, 9 * 24), rows: 24 });
+  assertClose([(group!.high - group!.low) / (found!.high - found!.low)], [Math.sqrt(10)], 0.3);
   assert.deepEqual([found!.count, found!.realCount], [24, 24]);
   assert.ok(found!.value > found!.real!, `${found!.value}: worse than real images, ${found!.real}`);
   assert.ok(found!.low < found!.value && found!.value < found!.high && found!.high < found!.noise!);
