@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 import { networkInWords, ownModel } from "../settings/model_setting.ts";
-import { asText } from "../settings/setting.ts";
+import { asText, flagOf, type Rows } from "../settings/setting.ts";
+import { training } from "../settings/training.ts";
 import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
 
@@ -92,7 +93,7 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
     "flow.failure": record.reason,
   };
   const entries = (kind: "param" | "tag", values: Readonly<Record<string, unknown>>) =>
-    Object.entries(given(values)).map(([key, value]) => textEntry(kind, key, value));
+    Object.entries(withoutNull(values)).map(([key, value]) => textEntry(kind, key, value));
   return {
     params: entries("param", settingsOf(record, config)),
     tags: entries("tag", tags),
@@ -100,8 +101,12 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
   };
 }
 
+/** Settings that limit a run; 0 is no limit. */
+const limits = ["epochs", "maxSteps", "maxMinutes"];
+
 /**
- * The settings of a run's model, training and data, by name.
+ * The settings of a run's model, training and data that have an effect, and the options of a custom network, named as
+ * flags: `batch-size`.
  *
  * @param config the content of its `config.json`
  */
@@ -109,14 +114,25 @@ export function settingsOf(
   { dataset, parameterCount }: RunRecord,
   config: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  return given({
-    ...Object.fromEntries(Object.entries(config).filter(([name]) => !notParams.includes(name))),
+  const rows: Rows = training.rows;
+  const effective = Object.entries(config).filter(([name, value]) =>
+    !notParams.includes(name) && !(limits.includes(name) && value === 0) &&
+    (rows[name]?.needs?.met(config) ?? true)
+  );
+  const own = ownModel(config.model);
+  return withoutNull({
+    ...Object.fromEntries(effective.map(([name, value]) => [flagOf(name).slice(2), value])),
+    ...own && { model: own.file, ...Object.fromEntries(own.given) },
     parameters: parameterCount,
-    ...dataset && { dataset: dataset.name, trainImages: dataset.train, validationImages: dataset.validation },
+    ...dataset && {
+      dataset: dataset.name,
+      "train-images": dataset.train,
+      "validation-images": dataset.validation,
+    },
   });
 }
 
-function given(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function withoutNull(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(values).filter(([, value]) => value !== null && value !== undefined),
   );

@@ -4,13 +4,19 @@ import {
   describeRun,
   metricEntry,
   mlflowKey,
+  settingsOf,
   textEntry,
 } from "../../../experiments/tracking/describe_run.ts";
 import { newRecord, type RecordedDataset } from "../../../experiments/tracking/record.ts";
 import { testInFolder } from "../../folder.ts";
 import { valuesOf } from "./mirrored.ts";
 
-const record = newRecord({ name: "a *run*", experiment: "x", source: "a test", startedAt: 0 });
+const about = { name: "a *run*", experiment: "x", source: "a test", startedAt: 0 };
+const record = newRecord(about);
+const anyDataset: RecordedDataset = {
+  ...{ name: "d", digest: "ab", source: "d", channels: 1, height: 4, width: 5, classes: 0 },
+  ...{ train: 3, validation: 2, test: 1 },
+};
 
 Deno.test("mlflowKey() spells names as MLflow accepts them", () => {
   const cases = {
@@ -46,7 +52,6 @@ Deno.test("textEntry() gives text, marked if it was cut", () => {
 
 testInFolder("describeRun() gives shape, channels and classes of a data set", async (run) => {
   const counts = { train: 3, validation: 2, test: 1 };
-  const size = { channels: 1, height: 4, width: 5, classes: 0 };
   const classNames = ["cat", "owl"];
   const cases: [Partial<RecordedDataset>, number[], object][] = [
     [{}, [-1, 4, 5], { channels: 1 }],
@@ -55,12 +60,37 @@ testInFolder("describeRun() gives shape, channels and classes of a data set", as
     [{ classes: 2, classNames }, [-1, 4, 5], { channels: 1, classes: 2, classNames }],
   ];
   for (const [change, shape, facts] of cases) {
-    const dataset = { ...counts, ...size, name: "d", digest: "ab", source: "d", ...change };
+    const dataset = { ...anyDataset, ...change };
     const { inputs: [input] } = await describeRun(run, { ...record, dataset }, newCursor("http://host"));
     assert.deepEqual(JSON.parse(input.dataset.profile), { ...counts, ...facts, sha256: "ab" });
     const { features, targets } = JSON.parse(input.dataset.schema).mlflow_tensorspec;
     assert.deepEqual(JSON.parse(features)[0]["tensor-spec"].shape, shape);
     assert.equal(targets !== undefined, dataset.classes > 0, "only data with classes has targets");
+  }
+});
+
+Deno.test("settingsOf() names settings as flags, and leaves out those without effect", () => {
+  const dataset = { ...anyDataset, name: "d", train: 3, validation: 2 };
+  const facts = { parameters: 7, dataset: "d", "train-images": 3, "validation-images": 2 };
+  const cases: [config: Record<string, unknown>, params: Record<string, unknown>][] = [
+    [{ batchSize: 8, name: "x", out: "y", data: null }, { "batch-size": 8 }],
+    [{ optimizer: "adamw", muonLr: 1, beta1: 0.9, momentum: 0.9 }, { optimizer: "adamw", beta1: 0.9 }],
+    [{ optimizer: "sgd", momentum: 0.9, eps: 1 }, { optimizer: "sgd", momentum: 0.9 }],
+    [{ teacher: null, stages: null, teacherGuidance: 1.4, flip: false }, { flip: false }],
+    [
+      { teacher: "a", stages: "mean:steps=9", teacherGuidance: 1.4, flip: false },
+      { teacher: "a", stages: "mean:steps=9", "teacher-guidance": 1.4 },
+    ],
+    [{ epochs: 0, maxSteps: 20, maxMinutes: 0 }, { "max-steps": 20 }],
+    [{ model: "base", attn: false, groups: 8 }, { model: "base", attn: false }],
+    [
+      { model: "./mine.ts:hidden=128,attn=true", lr: 1 },
+      { model: "./mine.ts", hidden: "128", attn: "true", lr: 1 },
+    ],
+  ];
+  for (const [config, params] of cases) {
+    const record = newRecord({ ...about, parameterCount: 7, dataset });
+    assert.deepEqual(settingsOf(record, config), { ...params, ...facts });
   }
 });
 
