@@ -2,6 +2,7 @@ import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { dryRun } from "./program/dry_run.ts";
 import { main, task } from "./program/task.ts";
+import { taskCommand } from "./run/server_url.ts";
 import { optional } from "./settings/kinds.ts";
 import { dataSettingNames, dataSettings } from "./settings/data.ts";
 import { ConfigError } from "./settings/setting.ts";
@@ -85,7 +86,8 @@ export const distillTask = task({
   settingsFor: (argv) => settingsWithNetwork(distilling, argv),
   resolve,
   preset: () => Promise.resolve({ ...presets.quick, ...distillation }),
-  async run(given) {
+  async run(given, argv) {
+    const command = taskCommand("distill", argv);
     const { teacher } = given;
     if (typeof given.config === "string") {
       const config = await findConfig(given.config);
@@ -95,11 +97,11 @@ export const distillTask = task({
         );
       }
     }
-    if (typeof teacher !== "string" || isFile(teacher)) return await trainOrResume(given);
+    if (typeof teacher !== "string" || isFile(teacher)) return await trainOrResume(given, command);
     const run = await findRun(teacher);
     const config = readConfig(run);
     const data = Object.fromEntries(dataSettingNames.map((name) => [name, config[name]]));
-    return await trainOrResume({ ...data, ...given, teacher: run });
+    return await trainOrResume({ ...data, ...given, teacher: run }, command);
   },
 });
 

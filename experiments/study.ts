@@ -3,6 +3,7 @@ import { init } from "../kernels/mod.ts";
 import { rememberNamed } from "./networks/named_networks.ts";
 import { stderr } from "./program/progress.ts";
 import { main, type Stop, stopSignal, task, TrainingError } from "./program/task.ts";
+import { taskCommand } from "./run/server_url.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Setting, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -169,17 +170,20 @@ export const studyTask = task({
   settings: studying,
   epilogue: `Plans\n${textTable(Object.entries(plans).map(([name, { doc }]) => [name, doc]), undefined, 80)}`,
   resolve: resolveStudy,
-  async run(options) {
+  async run(options, argv) {
     using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
     if (options.only !== null) return await runOnly(options.only.split(","), options, stop);
     if (options.collect) await collectStudy(await studyOf(options), { ...options, say });
-    else await runStudy(options, stop);
+    else await runStudy({ ...options, command: taskCommand("study", argv) }, stop);
     if (stop.signal.aborted) return stop.exitCode;
   },
 });
 
 /** Plans the study, runs its unfinished cells, and collects their results. */
-async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> {
+async function runStudy(
+  options: StudyOptions & { readonly command: string },
+  { signal }: Stop,
+): Promise<void> {
   const launcher: Launcher = launchers[options.launcher];
   const launch = { flags: options, signal, say, terminal: stderr };
   if (!options.dryRun) await launcher.check?.(launch);

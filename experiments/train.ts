@@ -7,6 +7,7 @@ import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
+import { taskCommand } from "./run/server_url.ts";
 import { presetFor, presets, training } from "./settings/training.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -38,16 +39,27 @@ export const trainTask = task({
       ...model !== undefined && { model },
     };
   },
-  run: trainOrResume,
+  run(given, argv) {
+    const [flag, model, ...flags] = argv;
+    const isUNet = flag === "--model" && !ownModel(model);
+    return trainOrResume(
+      given,
+      isUNet ? taskCommand(trainingTask(model), flags) : taskCommand("train", argv),
+    );
+  },
 });
 
 /**
  * Trains a network, or continues an earlier run, with progress and Ctrl-C.
  *
+ * @param command the command line, for the record of the run
  * @returns the exit code
  * @throws as `trainingConfig` and `runTraining`
  */
-export async function trainOrResume({ dryRun = false, ...given }: GivenTraining): Promise<number> {
+export async function trainOrResume(
+  { dryRun = false, ...given }: GivenTraining,
+  command: string,
+): Promise<number> {
   const startedAt = new Date();
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
   if (given.config) given = { ...given, config: await findConfig(given.config) };
@@ -67,6 +79,7 @@ export async function trainOrResume({ dryRun = false, ...given }: GivenTraining)
     device,
     startedAt,
     signal: stop.signal,
+    command,
     ...(lock && { lock }),
     say,
     terminal: stderr,

@@ -29,8 +29,8 @@ export interface TaskDeclaration<Table extends Rows, Config> {
   preset?(given: Partial<Values<Table>>): Promise<Partial<Values<Table>>>;
   /** Text of `--help` below the flags. */
   readonly epilogue?: string;
-  /** Does the work. @returns the exit code, by default 0 */
-  run(config: Config): Promise<number | void>;
+  /** Does the work. @param argv the command line, for records @returns the exit code, by default 0 */
+  run(config: Config, argv: readonly string[]): Promise<number | void>;
 }
 
 /** A task of `deno.json`: its file runs it as a program, and tests call it in process. */
@@ -63,7 +63,7 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
         print(await this.help(given, settings));
         return 0;
       }
-      return await this.#declaration.run(this.#resolve(given, words)) ?? 0;
+      return await this.#declaration.run(this.#resolve(given, words), argv) ?? 0;
     } catch (error) {
       say(describeError(error));
       return 1;

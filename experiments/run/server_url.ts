@@ -34,6 +34,13 @@ export function shownWord(word: string): string {
   return mayBeAddress.test(word) ? shownAddress(word) || "***" : word;
 }
 
+/** A task's command line as it may be stored and pasted: `deno task train:base --lr 0.001`. */
+export function taskCommand(task: string, argv: readonly string[]): string {
+  const quoted = (word: string) =>
+    /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return ["deno task", task, ...shownWords(argv).map(quoted)].join(" ");
+}
+
 /** A command line as it may be stored: the value of `--mlflow` always counts as an address. */
 export function shownWords(argv: readonly string[]): string[] {
   return argv.map((word, i) => {

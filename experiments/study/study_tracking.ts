@@ -17,6 +17,8 @@ export interface StudyTracking {
   /** The server and its experiment, if the command line names them. */
   readonly mlflow: string | null;
   readonly experiment: string | null;
+  /** The command line that launches it, for its record. */
+  readonly command?: string;
   /** Called with lines for the user. */
   readonly say: (message: string) => void;
 }
@@ -36,7 +38,7 @@ const sendingMs = 300_000;
 export async function recordStudy(
   { folder, plan }: Study,
   status: Ending | "RUNNING",
-  { mlflow, experiment, say }: StudyTracking,
+  { mlflow, experiment, command, say }: StudyTracking,
   reason: string | null = null,
 ): Promise<void> {
   const choice = await trackingOf({ mlflow, experiment }, folder);
@@ -50,7 +52,7 @@ export async function recordStudy(
     ...await readRecord(folder) ?? newRecord({
       name: basename(resolve(folder)),
       experiment: choice.experiment,
-      source: `deno task study ${plan.name}`,
+      source: command ?? `deno task study ${plan.name}`,
       startedAt: Date.now(),
     }),
     status,

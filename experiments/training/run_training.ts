@@ -37,6 +37,8 @@ export interface RunTrainingOptions {
   readonly lock?: RunLock;
   /** Name of the run; by default from the settings, MLFLOW_RUN_NAME or its folder. */
   readonly runName?: string;
+  /** The command line that started the run, for its record; by default the task. */
+  readonly command?: string;
   /** Steps after which averaged weights are kept, as `weights/step_000500.safetensors`. */
   readonly keepAt?: readonly number[];
 }
@@ -104,7 +106,7 @@ async function trainOn(
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
     about: {
-      source: teacher ? "deno task distill" : `deno task ${trainingTask(config.model)}`,
+      source: options.command ?? `deno task ${teacher ? "distill" : trainingTask(config.model)}`,
       parameterCount: network.size,
       dataset: recordOf(data, images),
     },

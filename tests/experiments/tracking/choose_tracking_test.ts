@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { shownAddress, shownWord, shownWords } from "../../../experiments/run/server_url.ts";
+import { shownAddress, shownWord, shownWords, taskCommand } from "../../../experiments/run/server_url.ts";
 import { chooseTracking, parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { animating } from "../../../experiments/animate.ts";
 import { listing } from "../../../experiments/runs.ts";
@@ -114,6 +114,20 @@ Deno.test("shownWords() keeps ordinary words, and hides addresses wherever they 
   assert.deepEqual(shownWords(typed), ["--mlflow", "***", "--mlflow=***", "--mlflow=http://host/x"]);
   const words = [`http:/me:${secret}@host`, `me:${secret}@host`, `x?token=${secret}`];
   assert.deepEqual(words.map(shownWord), ["http://host", "***", "***"]);
+});
+
+Deno.test("taskCommand() can be pasted into a shell, and has no credentials", () => {
+  const argv = [
+    "default",
+    "--grid",
+    "model=base|residual",
+    "--out=it's",
+    "--mlflow",
+    `http://me:${secret}@host`,
+  ];
+  const command =
+    `deno task study default --grid 'model=base|residual' '--out=it'\\''s' --mlflow http://host`;
+  assert.equal(taskCommand("study", argv), command);
 });
 
 Deno.test("--mlflow takes no password, which deno task would print, and no error shows one", () => {

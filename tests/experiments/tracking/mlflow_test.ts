@@ -78,7 +78,7 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   }
 
   const tags = valuesOf(data.tags);
-  assert.equal(tags["mlflow.source.name"], "deno task train:residual");
+  assert.equal(tags["mlflow.source.name"], `deno task train:residual ${mirroredRun}`);
   assert.match(tags["mlflow.note.content"], /: test loss [\d.]+ at step 33,/);
   assert.ok(tags["mlflow.user"].length > 0);
 
