@@ -17,6 +17,8 @@ export interface MetricEntry {
   /** Whole milliseconds since 1970. */
   readonly timestamp: number;
   readonly step: number;
+  /** The logged model that it measures. */
+  readonly model_id?: string;
 }
 
 /** A param or a tag. */

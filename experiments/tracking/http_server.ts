@@ -99,7 +99,11 @@ export class HttpServer {
    * @returns the body of the answer
    * @throws {ServerError} after the last retry
    */
-  request(method: "GET" | "POST" | "PUT", path: string, options: RequestOptions = {}): Promise<Uint8Array> {
+  request(
+    method: "GET" | "POST" | "PUT" | "PATCH",
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<Uint8Array> {
     return this.retry(() => this.#attempt(method, path, options), ({ details }) => {
       return details.passing && (!options.once || details.untouched) ? details.waitMs ?? 0 : undefined;
     });

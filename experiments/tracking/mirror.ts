@@ -5,6 +5,7 @@ import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "
 import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
 import { pointId, type ServerRun } from "./mlflow_answers.ts";
+import { logModel } from "./logged_model.ts";
 import { MlflowClient, rejectsFile } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
@@ -56,8 +57,12 @@ export class Mirror {
       if (!isOver) await this.#sendStatus(record);
       await this.#describe(record, cursor);
       const points = await this.#sendMetrics(record, cursor, isOver);
-      const files = await this.#sendFiles(cursor, isOver);
+      let files = await this.#sendFiles(cursor, isOver);
       await this.#describe(record, cursor); // with the new results and pictures
+      if (record.status === "FINISHED") {
+        files += await logModel(this.#client, this.run, record, cursor, this.#info!);
+        await writeCursor(this.run, cursor);
+      }
       if (isOver) await this.#sendStatus(record);
       return { points, files };
     } catch (error) {

@@ -35,8 +35,15 @@ const run = fieldsOf({
     tags: entries,
   })),
   inputs: ifGiven(fieldsOf({ dataset_inputs: ifGiven(listOf(fieldsOf({}))) })),
+  outputs: ifGiven(fieldsOf({ model_outputs: ifGiven(listOf(fieldsOf({ model_id: word }))) })),
 });
 const point = fieldsOf({ step: ifGiven(value), timestamp: ifGiven(value) });
+const model = fieldsOf({
+  info: fieldsOf({ model_id: word, artifact_uri: textField, status: ifGiven(textField), tags: entries }),
+  data: ifGiven(fieldsOf({
+    metrics: ifGiven(listOf(fieldsOf({ key: word, step: ifGiven(value), timestamp: ifGiven(value) }))),
+  })),
+});
 /** What a server's answers must hold; MLflow leaves out empty fields. */
 export const answers = {
   experiment: fieldsOf({
@@ -45,6 +52,8 @@ export const answers = {
   createdExperiment: fieldsOf({ experiment_id: word }),
   run: fieldsOf({ run }),
   runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(textField) }),
+  model: fieldsOf({ model }),
+  models: fieldsOf({ models: ifGiven(listOf(model)) }),
   done: fieldsOf({}),
   files: fieldsOf({
     files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag), file_size: ifGiven(value) }))),
@@ -59,6 +68,9 @@ export const answers = {
 
 /** A run as a server returns it. */
 export type ServerRun = Checked<typeof run>;
+
+/** A logged model as a server returns it. */
+export type ServerModel = Checked<typeof model>;
 
 /** Names a point of a metric by step and time; values may come back in another precision. */
 export function pointId({ step, timestamp }: Partial<Checked<typeof point>>): string {

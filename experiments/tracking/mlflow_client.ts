@@ -1,7 +1,7 @@
 import type { FieldCheck } from "../run/field_checks.ts";
 import type { MetricEntry, TextEntry } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
-import { answers, pointId, type ServerRun } from "./mlflow_answers.ts";
+import { answers, pointId, type ServerModel, type ServerRun } from "./mlflow_answers.ts";
 
 /** Limits on the pages of a list, and on folders, files and depth of a run's artifacts. */
 const most = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
@@ -72,6 +72,44 @@ export class MlflowClient {
   /** A run by its id; undefined if there is none. */
   async findRun(runId: string): Promise<ServerRun | undefined> {
     return (await ifThere(this.#get(`runs/get?run_id=${encodeURIComponent(runId)}`, answers.run)))?.run;
+  }
+
+  /** The logged models of a run; undefined if the server knows no logged models, as before MLflow 3. */
+  async loggedModels(experimentId: string, runId: string): Promise<readonly ServerModel[] | undefined> {
+    const query = {
+      experiment_ids: [experimentId],
+      filter: `source_run_id = '${runId.replaceAll("'", "")}'`,
+    };
+    try {
+      return (await this.#post("logged-models/search", query, answers.models)).models ?? [];
+    } catch (error) {
+      if (error instanceof ServerError && error.details.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  /** Creates a logged model, to be finished by {@linkcode finishModel}. Never retried blindly, as `createRun`. */
+  async createModel(
+    content: Readonly<Record<"experiment_id" | "source_run_id" | "name" | "model_type", string>> & {
+      readonly params: readonly TextEntry[];
+      readonly tags: readonly TextEntry[];
+    },
+  ): Promise<ServerModel> {
+    return (await this.#post("logged-models", content, answers.model, true)).model;
+  }
+
+  /** Links a logged model to the run that made it; a server refuses to link it twice. */
+  async addOutput(runId: string, modelId: string, step: number): Promise<void> {
+    const run = await this.findRun(runId);
+    if (run?.outputs?.model_outputs?.some(({ model_id }) => model_id === modelId)) return;
+    const models = [{ model_id: modelId, step }];
+    await this.#post("runs/outputs", { run_id: runId, models }, answers.done);
+  }
+
+  /** Marks a logged model as complete. */
+  async finishModel(modelId: string): Promise<void> {
+    const content = { model_id: modelId, status: "LOGGED_MODEL_READY" };
+    await this.#send("PATCH", `logged-models/${encodeURIComponent(modelId)}`, content, answers.done);
   }
 
   /** Changes a run, if it is there: its status, tags or data sets. */
@@ -214,10 +252,20 @@ export class MlflowClient {
     return this.#read(await this.http.request("GET", `/api/2.0/mlflow/${path}`), check);
   }
 
-  async #post<Answer>(path: string, json: unknown, check: FieldCheck<Answer>, once = false): Promise<Answer> {
+  #post<Answer>(path: string, json: unknown, check: FieldCheck<Answer>, once = false): Promise<Answer> {
+    return this.#send("POST", path, json, check, once);
+  }
+
+  async #send<Answer>(
+    method: "POST" | "PATCH",
+    path: string,
+    json: unknown,
+    check: FieldCheck<Answer>,
+    once = false,
+  ): Promise<Answer> {
     const text = JSON.stringify(json);
     const content = { type: "application/json", body: () => text };
-    return this.#read(await this.http.request("POST", `/api/2.0/mlflow/${path}`, { content, once }), check);
+    return this.#read(await this.http.request(method, `/api/2.0/mlflow/${path}`, { content, once }), check);
   }
 
   #read<Answer>(bytes: Uint8Array, check: FieldCheck<Answer>): Answer {

@@ -30,6 +30,15 @@ interface Entry {
 interface Point extends Entry {
   readonly step: number;
   readonly timestamp: number;
+  readonly model_id?: string;
+}
+
+/** A logged model, with the files and points that came for it. */
+interface FakeModel {
+  readonly info: Record<string, unknown> & { readonly model_id: string; readonly source_run_id: string };
+  readonly params: readonly Entry[];
+  readonly points: Point[];
+  readonly files: Map<string, Uint8Array>;
 }
 
 interface FakeRun {
@@ -38,6 +47,7 @@ interface FakeRun {
   readonly params: Map<string, unknown>;
   readonly tags: Map<string, unknown>;
   inputs: unknown[];
+  readonly outputs: { readonly model_id: string; readonly step: number }[];
   readonly files: Map<string, Uint8Array>;
 }
 
@@ -52,6 +62,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   readonly #server: Server;
   readonly #experiments: string[] = [];
   readonly #runs: FakeRun[] = [];
+  readonly models: FakeModel[] = [];
   #created = 0;
 
   private constructor(server: Server, answer: Answer) {
@@ -79,7 +90,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   }
 
   forget(): void {
-    this.#experiments.length = this.#runs.length = 0;
+    this.#experiments.length = this.#runs.length = this.models.length = 0;
   }
 
   /** Changes what it keeps of a run, behind everyone's back. */
@@ -128,9 +139,12 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
 
   #work(method: string, path: string, bytes: Uint8Array): Response {
     const { pathname, searchParams: query } = new URL(path, this.url);
-    const file = /^\/api\/2\.0\/mlflow-artifacts\/artifacts\/1\/(r\d+)\/artifacts\/(.+)$/.exec(pathname);
+    const file = /^\/api\/2\.0\/mlflow-artifacts\/artifacts\/1\/(?:models\/)?([rm]\d+)\/artifacts\/(.+)$/
+      .exec(pathname);
     if (file) {
-      const files = this.#run(file[1])?.files ?? new Map<string, Uint8Array>();
+      const files = [...this.#runs, ...this.models].find(({ info }) =>
+        [info.run_id, info.model_id].includes(file[1])
+      )?.files ?? new Map<string, Uint8Array>();
       const name = file[2].split("/").map(decodeURIComponent).join("/");
       if (method !== "PUT") return new Response(new Uint8Array(files.get(name)!));
       files.set(name, bytes);
@@ -140,7 +154,9 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
       const found = this.#run(query.get("run_uuid"))?.files.get(query.get("path")!);
       return found ? new Response(new Uint8Array(found)) : new Response("no such file", { status: 404 });
     }
-    const json = method === "POST" ? JSON.parse(new TextDecoder().decode(bytes)) : Object.fromEntries(query);
+    const json = method === "POST" || method === "PATCH"
+      ? JSON.parse(new TextDecoder().decode(bytes))
+      : Object.fromEntries(query);
     const run = this.#run(json.run_id);
     if (json.run_id !== undefined && run === undefined) { // a run that a test made up
       if (!pathname.endsWith("runs/get")) return Response.json({});
@@ -165,7 +181,15 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         const { run_name, start_time = 0, experiment_id, tags } = json;
         const info = { ...newInfo(`r${++this.#created}`, experiment_id), run_name, start_time };
         const tagged = new Map<string, unknown>(tags.map(({ key, value }: Entry) => [key, value]));
-        this.#runs.push({ info, points: [], params: new Map(), tags: tagged, inputs: [], files: new Map() });
+        this.#runs.push({
+          info,
+          points: [],
+          params: new Map(),
+          tags: tagged,
+          inputs: [],
+          outputs: [],
+          files: new Map(),
+        });
         return Response.json({ run: stored(this.#runs.at(-1)!) });
       }
       case "runs/search": {
@@ -194,7 +218,27 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         run.inputs = json.datasets;
         return Response.json({});
       case "runs/log-batch":
-        return logBatch(run, json);
+        return logBatch(run, json, this.models);
+      case "runs/outputs":
+        if (run.outputs.some(({ model_id }) => model_id === json.models[0].model_id)) {
+          return wrong("BAD_REQUEST", "UNIQUE constraint failed");
+        }
+        run.outputs.push(...json.models);
+        return Response.json({});
+      case "logged-models": {
+        const { params, ...about } = json;
+        const model_id = `m${this.models.length + 1}`;
+        const artifact_uri = `mlflow-artifacts:/1/models/${model_id}/artifacts`;
+        const info = { ...about, model_id, artifact_uri, status: "LOGGED_MODEL_PENDING" };
+        this.models.push({ info, params, points: [], files: new Map() });
+        return Response.json({ model: storedModel(this.models.at(-1)!) });
+      }
+      case "logged-models/search": {
+        const found = this.models.filter(({ info }) =>
+          json.filter === `source_run_id = '${info.source_run_id}'`
+        );
+        return Response.json(found.length === 0 ? {} : { models: found.map(storedModel) });
+      }
       case "metrics/get-history":
         return Response.json({ metrics: run.points.filter(({ key }) => key === json.metric_key) });
       case "artifacts/list": {
@@ -208,8 +252,12 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         });
         return Response.json(files.length === 0 ? {} : { files });
       }
-      default:
+      default: {
+        const model = this.models.find(({ info }) => endpoint === `logged-models/${info.model_id}`);
+        if (model) Object.assign(model.info, { status: json.status });
+        if (model) return Response.json({ model: storedModel(model) });
         return wrong("ENDPOINT_NOT_FOUND", endpoint, 404);
+      }
     }
   }
 
@@ -223,18 +271,27 @@ function newInfo(run_id: string, experiment_id: string) {
   return { run_id, experiment_id, artifact_uri, status: "RUNNING", lifecycle_stage: "active" };
 }
 
-function stored({ info, points, params, tags, inputs }: FakeRun) {
+function storedModel({ info, params, points }: FakeModel) {
+  return { info, data: { params, ...points.length > 0 && { metrics: points } } };
+}
+
+function stored({ info, points, params, tags, inputs, outputs }: FakeRun) {
   const entries = (values: Map<string, unknown>) => [...values].map(([key, value]) => ({ key, value }));
   const latest = new Map(points.map((point) => [point.key, point]));
   return {
     info,
     data: { metrics: [...latest.values()], params: entries(params), tags: entries(tags) },
     inputs: { dataset_inputs: inputs },
+    outputs: { model_outputs: outputs },
   };
 }
 
 /** Logs as MLflow does: all or nothing, identical points once, and nothing if a type is wrong. */
-function logBatch(run: FakeRun, json: Record<string, readonly Entry[]>): Response {
+function logBatch(
+  run: FakeRun,
+  json: Record<string, readonly Entry[]>,
+  models: readonly FakeModel[],
+): Response {
   const { metrics = [], params = [], tags = [] } = json as Record<string, readonly Point[]>;
   const all = [...metrics, ...params, ...tags];
   const invalid = (message: string) => wrong("INVALID_PARAMETER_VALUE", message);
@@ -251,7 +308,10 @@ function logBatch(run: FakeRun, json: Record<string, readonly Entry[]>): Respons
   }
   const pointOf = ({ key, value, step, timestamp }: Point) => `${key} ${value} ${step} ${timestamp}`;
   const known = new Set(run.points.map(pointOf));
-  for (const point of metrics) if (!known.has(pointOf(point))) run.points.push(point);
+  for (const { model_id, ...point } of metrics) {
+    if (!known.has(pointOf(point))) run.points.push(point);
+    models.find(({ info }) => info.model_id === model_id)?.points.push(point);
+  }
   for (const { key, value } of params) run.params.set(key, value);
   for (const { key, value } of tags) run.tags.set(key, value);
   return Response.json({});

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { installMlflow, type LocalServer, makeDataFolder, startMlflow } from "../../../experiments/mlflow.ts";
+import { pythonCommand } from "../../../experiments/python/python_environment.ts";
+import { metricWords } from "../../../experiments/tracking/metric_words.ts";
 import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
 import { type Browser, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
@@ -90,6 +92,8 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   assert.equal(sha256, record.dataset.digest);
   assert.deepEqual(counts, { train: 86, validation: 10, test: 24, channels: 1, classes: 10 });
 
+  for (const key of keys) assert.ok(Object.hasOwn(metricWords, key), key);
+
   // No file holds the credentials.
   for (const [path, content] of await place.listing(place.file("run"))) {
     const text = content === "folder" ? "" : atob(content.split(" ")[1]);
@@ -108,6 +112,47 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   const completed = await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
   assert.match(completed.stdout, /^run: 8 points and 1 files sent, http/);
   await assertMirrored(server, "all", place.file("run"));
+}, noServer);
+
+/** Registers the model of a run as users do, in Python, and downloads it. */
+const registering = `
+import mlflow, sys
+uri, run_id, folder = sys.argv[1:]
+mlflow.set_tracking_uri(uri)
+[output] = mlflow.get_run(run_id).outputs.model_outputs
+model = mlflow.get_logged_model(output.model_id)
+version = mlflow.register_model(f"models:/{model.model_id}", "digits")
+mlflow.artifacts.download_artifacts(f"models:/digits/{version.version}", dst_path=folder)
+info = mlflow.models.get_model_info(f"models:/{model.model_id}")
+print(model.status, output.step, info.run_id == run_id, *info.flavors)
+print(*sorted(f"{m.key}={m.value}" for m in model.metrics))
+print(model.params["batch-size"], len(mlflow.search_logged_models([mlflow.get_run(run_id).info.experiment_id], output_format="list")))
+`;
+
+testTask("a run's model is registered, downloaded and drawn from as its README says", async (place) => {
+  const server = await theServer();
+  const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: "models" };
+  await place.succeed("train:residual", mirroredRun, env);
+  await place.succeed("sync", "run", env);
+  const [{ info }] = await server.runs("models");
+  const { success, stdout, stderr } = await pythonCommand(python as string, {
+    args: ["-c", registering, server.url, info.run_id, place.file("model")],
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  const [state, linked, facts] = new TextDecoder().decode(stdout).trim().split("\n");
+  assert.equal(state, "READY 33 True flow_matching");
+  const lines = await place.metrics("run");
+  const last = Object.assign({}, ...lines.filter(({ step }) => step === 33));
+  const results = ["test_loss", "train_loss", "val_loss"].map((key) => `${key}=${last[key]}`);
+  assert.equal(linked, results.join(" "));
+  assert.equal(facts, "8 1", "there is one model, after a sync too");
+  const readme = new TextDecoder().decode(await place.read("model", "README.md"));
+  const [, flags] = /^\.\/denow task sample (.*)$/m.exec(readme)!;
+  await place.succeed("sample", `${flags} --count 2 --solver heun:steps=2 --device cpu`);
+  await place.succeed("sample", "run --out same.png --count 2 --solver heun:steps=2 --device cpu");
+  assert.deepEqual(await place.read("samples.png"), await place.read("same.png"));
 }, noServer);
 
 testTask("compare draws runs of servers and folders alike, and sync sends a comparison", async (place) => {

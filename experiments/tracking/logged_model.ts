@@ -1,0 +1,139 @@
+/** The weights of a finished run as a logged model of MLflow 3, which its page and its client can register. */
+
+import { basename, join } from "node:path";
+import { findWeights, runFile } from "../run/layout.ts";
+import { lastStep, readMetrics } from "../run/metrics_log.ts";
+import type { Cursor } from "./cursor.ts";
+import { type MetricEntry, metricEntry } from "./describe_run.ts";
+import { isResult } from "./metric_words.ts";
+import { pointId, type ServerModel, type ServerRun } from "./mlflow_answers.ts";
+import type { MlflowClient } from "./mlflow_client.ts";
+import type { RunRecord } from "./record.ts";
+import { openFile } from "./run_files.ts";
+
+/** The tag that identifies the weights of a model. */
+const weightsTag = "flow.weights_sha256";
+
+/**
+ * Logs the averaged weights of a finished run as a model with the run's settings as params, and links to it what was
+ * measured at its step. Weights are logged once: a later call only links what the model lacks. A run that is resumed
+ * after its end gets a model for its new weights. Does nothing if the server took no weights from the run.
+ *
+ * @param cursor what the server has of the run; notes a server without logged models
+ * @returns number of files sent
+ * @throws {ServerError} if the server cannot be reached or refuses
+ * @throws {RunError} if a file of the run cannot be read
+ */
+export async function logModel(
+  client: MlflowClient,
+  run: string,
+  record: RunRecord,
+  cursor: Cursor,
+  { run_id, experiment_id }: ServerRun["info"],
+): Promise<number> {
+  const weights = basename(findWeights(run)?.path ?? "");
+  const sha256 = cursor.files[weights]?.sha256;
+  if (sha256 === undefined) return 0;
+  const models = await client.loggedModels(experiment_id, run_id);
+  if (models === undefined) cursor.refused["logged model"] = "MLflow 3 has them";
+  if (models === undefined) return 0;
+  delete cursor.refused["logged model"];
+  const log = await readMetrics(join(run, runFile.metrics));
+  const step = lastStep(log);
+  const model = models.find(({ info }) => info.tags?.some(({ value }) => value === sha256)) ??
+    await client.createModel({
+      experiment_id,
+      source_run_id: run_id,
+      name: record.name.replaceAll(/[/:.%"']/g, "_"),
+      model_type: "flow_matching",
+      params: entriesOf(cursor.params),
+      tags: entriesOf({ [weightsTag]: sha256 }),
+    });
+  const { model_id, status } = model.info;
+  const isReady = status === "LOGGED_MODEL_READY";
+  let files = 0;
+  if (!isReady) {
+    for (const name of [weights, runFile.network]) {
+      using file = await openFile(run, name);
+      if (file === undefined) continue; // a U-Net needs no program
+      await client.putArtifact(model.info.artifact_uri, name, () => file.body());
+      files++;
+    }
+    for (const [name, text] of Object.entries(describe(model, weights, record, cursor))) {
+      await client.putArtifact(model.info.artifact_uri, name, () => text);
+      files++;
+    }
+    await client.addOutput(run_id, model_id, step);
+  }
+  const linked = new Set(model.data?.metrics?.map((point) => `${point.key} ${pointId(point)}`));
+  const lacking = resultsAt(step, log, record).filter((entry) =>
+    !linked.has(`${entry.key} ${pointId(entry)}`)
+  );
+  await client.logAll(run_id, "metrics", lacking.map((entry) => ({ ...entry, model_id })), () => {});
+  if (!isReady) await client.finishModel(model_id);
+  return files;
+}
+
+function entriesOf(values: Readonly<Record<string, string>>) {
+  return Object.entries(values).map(([key, value]) => ({ key, value }));
+}
+
+/** The losses and figures at a step as the run has sent them; the server stores an identical point once. */
+function resultsAt(
+  step: number,
+  log: Awaited<ReturnType<typeof readMetrics>>,
+  { startedAt }: RunRecord,
+): MetricEntry[] {
+  const latest = new Map<string, MetricEntry>();
+  for (const { step: at, time = startedAt, ...values } of log) {
+    if (at !== step) continue;
+    for (const [key, value] of Object.entries(values)) {
+      if (typeof value !== "number" || !isResult(key)) continue;
+      latest.set(key, metricEntry(key, value, Number(time), step));
+    }
+  }
+  return [...latest.values()];
+}
+
+/** The files that MLflow and users read first. */
+function describe(
+  { info }: ServerModel,
+  weights: string,
+  { name, startedAt, endedAt }: RunRecord,
+  { runId, tags, files }: Cursor,
+): Record<"MLmodel" | "README.md", string> {
+  const program = runFile.network in files ? ` --model model/${runFile.network}` : "";
+  const about = tags["mlflow.note.content"]?.split("\n\n").filter((part) => !part.startsWith("![")) ?? [];
+  const readme = `# ${name}
+
+${about.join("\n\n")}
+
+## Load it
+
+\`\`\`sh
+mlflow artifacts download -u models:/${info.model_id} -d model   # or models:/NAME/VERSION of a registered one
+./denow task sample model/${weights}${program} --out samples.png
+\`\`\`
+
+The second line runs in a checkout of the program that trained it. \`${weights}\` holds the averaged weights and, in
+its metadata, all that it takes to build the network and to scale pixels.${
+    program && ` \`${runFile.network}\` is the network's program; read it before you run it.`
+  } Other programs read the tensors as
+from any safetensors file:
+
+\`\`\`py
+from safetensors.torch import load_file
+weights = load_file("model/${weights}")
+\`\`\`
+`;
+  // JSON is YAML, too.
+  const mlmodel = {
+    artifact_path: info.artifact_uri,
+    flavors: { flow_matching: { data: weights, ...program && { network: runFile.network } } },
+    model_id: info.model_id,
+    model_uuid: info.model_id,
+    run_id: runId,
+    utc_time_created: new Date(endedAt ?? startedAt).toISOString().replace("T", " ").replace("Z", "000"),
+  };
+  return { MLmodel: JSON.stringify(mlmodel, null, 2) + "\n", "README.md": readme };
+}

@@ -1,0 +1,44 @@
+import { figureKeys, metricOf, titleOf } from "../evaluation/figures.ts";
+
+/** Losses of a run, by their names in `metrics.jsonl` and on servers, in the words of the docs. */
+const losses = {
+  test_loss: "test loss, of the averaged weights at the end",
+  val_loss: "validation loss",
+  train_loss: "training loss, the mean since the last line",
+};
+
+/** What else a run measures while it trains. */
+const courses = {
+  gradient_norm: "norm of the gradients before clipping, the mean since the last line",
+  learning_rate: "learning rate",
+  transport_cost: "mean squared distance of noise and image, as `--coupling` pairs them",
+  independent_cost: "the same for random pairs",
+  epoch: "epochs so far",
+  elapsed_seconds: "seconds of training, over all sessions",
+  "system/images_per_second": "training images per second",
+  "system/process_memory_megabytes": "memory of the program, 1 MB = 1e6 bytes",
+  "system/device_memory_megabytes": "memory of the device",
+};
+
+/** The metrics of runs in the words of the docs, by name, in the order of tables; losses and figures of quality first. */
+export const metricWords: Readonly<Record<string, string>> = {
+  ...losses,
+  ...Object.fromEntries(figureKeys.map((key) => [metricOf(key), titleOf(key)])),
+  ...courses,
+};
+
+const names = Object.keys(metricWords);
+
+/** Whether a metric says how good a network is, as losses and figures without the ends of their intervals do. */
+export function isResult(name: string): boolean {
+  return !Object.hasOwn(courses, name) && !/^(eval\/.*_(low|high)|system\/.*)$/.test(name);
+}
+
+/** Names of metrics in the order of tables; the ends of an interval follow its figure, unknown names come last. */
+export function sortedMetrics(metrics: Iterable<string>): string[] {
+  const place = (name: string) => {
+    const at = names.indexOf(name.replace(/_(low|high)$/, ""));
+    return at < 0 ? names.length : at;
+  };
+  return [...metrics].sort((a, b) => place(a) - place(b));
+}
