@@ -10,7 +10,7 @@ import { rewindCursor } from "./cursor.ts";
 import { endingMs, HttpServer } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";
 import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } from "./record.ts";
-import { restLine } from "./send_run.ts";
+import { restLine, syncCommand } from "./send_run.ts";
 
 /** How a run can end. */
 export type Ending = Exclude<RunStatus, "RUNNING">;
@@ -35,7 +35,7 @@ export interface Waiting {
   readonly lookMs: number;
   /** Maximum before the next attempt after all retries failed; pauses double from `lookMs` on. */
   readonly outageMs: number;
-  /** For progress of the upload at the end of a run. */
+  /** For a first answer at the start of a run, and for progress of the upload at its end. */
   readonly patienceMs: number;
 }
 
@@ -180,12 +180,16 @@ class LiveMirror {
   readonly #waiting: Waiting;
   readonly #mirroring: Promise<void>;
   #isEnding = false;
+  #isLost = false;
 
   constructor(run: string, { address, patience }: Target, say: (message: string) => void, waiting = usual) {
     this.#http = new HttpServer(address, patience);
     this.#mirror = new Mirror(run, this.#http);
     this.#say = say;
     this.#waiting = waiting;
+    this.#http.onRetry = ({ message }) => {
+      if (this.#mirror.page === undefined) this.#lose(message); // later, a retry may well succeed
+    };
     this.#mirroring = this.#mirrorUntilEnd();
   }
 
@@ -205,22 +209,34 @@ class LiveMirror {
   }
 
   async #mirrorUntilEnd(): Promise<void> {
-    const { lookMs, outageMs } = this.#waiting;
+    const { lookMs, outageMs, patienceMs } = this.#waiting;
+    const late = setTimeout(() => this.#lose(`${this.#http.address.url} does not answer`), patienceMs);
     let failed = 0; // attempts in a row
     while (!this.#isEnding) {
       try {
         await this.#pass();
-        if (failed > 0) this.#say("MLflow is back");
+        if (this.#isLost) this.#say("MLflow is back");
+        this.#isLost = false;
         failed = 0;
       } catch (error) {
-        // Once per outage, not every minute.
-        if (failed === 0 && !this.#isEnding) {
-          this.#say(`MLflow: ${messageOf(error)}; training continues, and the rest is sent later`);
-        }
+        this.#lose(messageOf(error));
         failed++;
       }
+      clearTimeout(late);
       if (!this.#isEnding) await this.#http.pause(Math.min(lookMs * 2 ** failed, outageMs));
     }
+    clearTimeout(late);
+  }
+
+  /** Says that the server gets nothing, once per outage. */
+  #lose(why: string): void {
+    if (this.#isLost || this.#isEnding) return;
+    this.#isLost = true;
+    const { run } = this.#mirror;
+    this.#say(
+      `MLflow: ${why}; training goes on, its results are kept in ${run} and sent when the server is back, or by ` +
+        syncCommand(run, this.#http.address),
+    );
   }
 
   async #pass(): Promise<void> {

@@ -100,7 +100,12 @@ export async function trySendingRun(run: string, target: Target, say: (line: str
 }
 
 /** A line for the user: why not all of a run was sent, and how to send the rest. */
-export function restLine(error: unknown, run: string, { url }: ServerAddress): string {
+export function restLine(error: unknown, run: string, address: ServerAddress): string {
   const why = error instanceof Error ? error.message : String(error);
-  return `MLflow: ${why}; deno task sync ${run} --mlflow ${url} sends the rest`;
+  return `MLflow: ${why}; ${syncCommand(run, address)} sends the rest`;
+}
+
+/** The command that sends what a server lacks of a run. */
+export function syncCommand(run: string, { url }: ServerAddress): string {
+  return `deno task sync ${run} --mlflow ${url}`;
 }

@@ -207,13 +207,46 @@ testTracking(
     const waiting = { lookMs: 10, outageMs: 60_000, patienceMs: 1_000 };
     const said = await shortRun(run, choiceOf(server, { maxRetries: 0 }), waiting);
     assert.match(said.at(-1)!, /^MLflow: .*; deno task sync /);
-    assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
+    assert.equal(said.filter((line) => line.includes("training goes on")).length, 1, said.join("\n"));
     // Without longer pauses, there would be more than 20.
     const attempts = server.seen.length;
     assert.ok(attempts >= 4 && attempts <= 15, `${attempts} attempts`);
   },
   () => new Response("", { status: 503 }),
 );
+
+for (
+  const [what, answer, why] of [
+    ["refuses", "refuse", "cannot be reached \\(.+\\)"],
+    ["does not answer", "hang", "does not answer"],
+  ] as const
+) {
+  testTracking(
+    `RunTracker says at the start that a server ${what}, and what happens instead`,
+    async (run, server) => {
+      const said: string[] = [];
+      const first = Promise.withResolvers<void>();
+      using lock = await lockRun(run);
+      // Pauses of minutes before a second retry.
+      await using tracker = await RunTracker.start(lock, {
+        ...usualStart,
+        choice: choiceOf(server, { maxRetries: 7, backoffFactor: 1e6 }),
+        waiting: { ...waits, patienceMs: 100 },
+        say: (line) => said.push(line) === 1 && first.resolve(),
+      });
+      await first.promise;
+      const sync = `deno task sync ${run} --mlflow ${server.url}`;
+      const line = `^MLflow: ${server.url} ${why}; training goes on, its results are kept in ` +
+        `${RegExp.escape(run)} and sent when the server is back, or by ${RegExp.escape(sync)}$`;
+      assert.match(said[0], new RegExp(line));
+      await tracker.end("FINISHED");
+      assert.deepEqual(said.slice(1), [
+        `MLflow: ${server.url} no longer accepts anything; ${sync} sends the rest`,
+      ]);
+    },
+    () => answer,
+  );
+}
 
 testTracking("RunTracker continues a killed run on the server when it is resumed", async (run, server) => {
   const choice = choiceOf(server);
