@@ -7,6 +7,7 @@ import { networkInWords, ownModel } from "../settings/model_setting.ts";
 import { asText, flagOf, type Rows } from "../settings/setting.ts";
 import { training } from "../settings/training.ts";
 import type { Cursor } from "./cursor.ts";
+import { metricWords } from "./metric_words.ts";
 import type { RunRecord } from "./record.ts";
 
 /** Value of a metric at a step and a time. */
@@ -169,12 +170,8 @@ function inputsOf({ dataset }: RunRecord) {
   }];
 }
 
-const results = {
-  test_loss: "test loss",
-  val_loss: "validation loss",
-  train_loss: "training loss",
-  "system/images_per_second": "images a second",
-};
+/** Metrics in the note of a run. */
+const noted = ["test_loss", "val_loss", "train_loss", "system/images_per_second"];
 
 const endings = { RUNNING: "is running", FINISHED: "finished", FAILED: "failed", KILLED: "was stopped" };
 
@@ -199,10 +196,12 @@ function noteOf(folder: string, record: RunRecord, { config, environment, cursor
   ];
   const seconds = cursor.latest.elapsed_seconds?.value ?? Math.max((endedAt ?? 0) - startedAt, 0) / 1000;
   const minutes = endedAt === null ? "" : ` after ${(seconds / 60).toFixed(1)} minutes`;
-  const measured = Object.entries(results).filter(([key]) => key in cursor.latest).map(([key, result]) => {
+  const measured = noted.filter((key) => key in cursor.latest).map((key) => {
     const { value, step } = cursor.latest[key];
     // JSON has no NaN.
-    return `${result} ${value === null ? "not a number" : Number(value.toPrecision(4))} at step ${step}`;
+    return `${metricWords[key]} ${
+      value === null ? "not a number" : Number(value.toPrecision(4))
+    } at step ${step}`;
   });
   const outcome = reason === null ? measured.join(", ") : plain(reason);
   const parts = [

@@ -2,20 +2,20 @@ import { figureKeys, metricOf, titleOf } from "../evaluation/figures.ts";
 
 /** Losses of a run, by their names in `metrics.jsonl` and on servers, in the words of the docs. */
 const losses = {
-  test_loss: "test loss, of the averaged weights at the end",
+  test_loss: "test loss",
   val_loss: "validation loss",
-  train_loss: "training loss, the mean since the last line",
+  train_loss: "training loss",
 };
 
 /** What else a run measures while it trains. */
 const courses = {
-  gradient_norm: "norm of the gradients before clipping, the mean since the last line",
+  gradient_norm: "norm of the gradients",
   learning_rate: "learning rate",
   transport_cost: "mean squared distance of noise and image, as `--coupling` pairs them",
   independent_cost: "the same for random pairs",
   epoch: "epochs so far",
   elapsed_seconds: "seconds of training, over all sessions",
-  "system/images_per_second": "training images per second",
+  "system/images_per_second": "images per second",
   "system/process_memory_megabytes": "memory of the program, 1 MB = 1e6 bytes",
   "system/device_memory_megabytes": "memory of the device",
 };
