@@ -19,7 +19,7 @@ import { compareTable } from "./tracking/run_tables.ts";
 
 const comparing = defineSettings({
   ...animating.rows,
-  all: toggle({ doc: "print all figures, not just the ten that differ most", default: false }),
+  all: toggle({ doc: "print all metrics, not just the ten figures that differ most", default: false }),
   out: {
     ...animating.rows.out,
     doc: "the picture (else flow_<field>_<pacing>.gif or .png in a new folder below --root)",

@@ -17,14 +17,14 @@ import {
 import { runFiles } from "./tracking/run_files.ts";
 import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 
-const words = "[list | show RUN | compare RUN RUN ...]";
+const words = "[list | RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];
 
 /** Settings of `deno task runs`. */
 export const listing = defineSettings({
   root: runSource.root,
   experiment: { ...shared.experiment, doc: "only its runs" },
-  all: toggle({ doc: "compare all figures, not just the ten that differ most", default: false }),
+  all: toggle({ doc: "compare all metrics, not just the ten figures that differ most", default: false }),
   json: toggle({ doc: "print JSON, not a table", default: false }),
 });
 
@@ -34,8 +34,8 @@ export const runsTask = task({
   about: "List, show and compare runs from their folders",
   words,
   settings: listing,
-  resolve(given, [action = "list", ...names]) {
-    check(action, names);
+  resolve(given, words) {
+    const { action, names } = actionOf(words);
     if ("all" in given && (action !== "compare" || given.json)) {
       throw new ConfigError(
         "Cannot use --all here: it chooses the figures of the table of compare (leave it out)",
@@ -68,14 +68,22 @@ export const runsTask = task({
   },
 });
 
-/** @throws {ConfigError} if there is no such action, or it takes another number of runs */
-function check(action: string, names: readonly string[]): void {
-  if (!actions.includes(action)) {
-    const hint = didYouMean(action, actions) || " (expected list, show or compare)";
-    throw new ConfigError(`Unknown action ${JSON.stringify(action)}${hint}`);
-  }
+/**
+ * What the words of the command line ask for; without an action, a run is shown, and several are compared.
+ *
+ * @throws {ConfigError} if the first word is like an action, or an action takes another number of runs
+ */
+function actionOf([first = "list", ...rest]: readonly string[]): {
+  readonly action: string;
+  readonly names: readonly string[];
+} {
+  const isAction = actions.includes(first);
+  const meant = didYouMean(first, actions);
+  if (!isAction && meant !== "") throw new ConfigError(`Unknown action ${JSON.stringify(first)}${meant}`);
+  const implied = rest.length === 0 ? "show" : "compare";
+  const [action, names] = isAction ? [first, rest] : [implied, [first, ...rest]];
   const [least, most] = action === "list" ? [0, 0] : action === "show" ? [1, 1] : [2, Infinity];
-  if (names.length >= least && names.length <= most) return;
+  if (names.length >= least && names.length <= most) return { action, names };
   throw new ConfigError(`Cannot ${action} ${names.length} runs: expected deno task runs ${words}`);
 }
 

@@ -30,6 +30,11 @@ function linesOf(text: string): string {
   return text.split("\n").map(printable).join("\n");
 }
 
+/** Characters of a line: those of the terminal, or 80 without one. */
+export function lineWidth(): number {
+  return stderr.columns() || 80;
+}
+
 /** Least width of a column whose text is wrapped, in characters. */
 const leastWrapped = 16;
 
@@ -38,12 +43,11 @@ const leastWrapped = 16;
  * enough, the columns are shown in several parts, each with the first column.
  *
  * @param isNumber whether a column is right-aligned and never wrapped; by default none is
- * @param width of a line; by default that of the terminal, or 80 without one
  */
 export function textTable(
   rows: readonly (readonly string[])[],
   isNumber: (column: number) => boolean = () => false,
-  width = stderr.columns() || 80,
+  width = lineWidth(),
 ): string {
   const shown = rows.map((row) => row.map(printable));
   const longest = (of: (cell: string) => number) =>

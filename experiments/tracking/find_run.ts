@@ -1,6 +1,6 @@
 /** Runs in folders: list them, find one by its name, summarise one. */
 
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { currentMetric, readMetrics } from "../run/metrics_log.ts";
@@ -96,8 +96,8 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
 }
 
 /**
- * Finds the folder of a run by its path, its folder's name below `root`, or the name of the run, whether given as
- * `--run-name` or as `--name`; if several have that name, the latest one.
+ * Finds the folder of a run by its path, that of one of its files, its folder's name below `root`, or the name of the
+ * run, whether given as `--run-name` or as `--name`; if several have that name, the latest one.
  *
  * @param name path or name, as the user gives it
  * @param root the folder of runs
@@ -111,8 +111,12 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
   const runs = await listRuns(root);
   const found = latestNamed(runs, name);
   if (found) return found.key;
-  const why = (await infoOf(name))?.isFile
-    ? "it is a file (expected the folder of a run)"
+  const isFile = (await infoOf(name))?.isFile;
+  for (const folder of isFile ? [dirname(name), dirname(dirname(name))] : []) {
+    if ((await infoOf(join(folder, runFile.record)))?.isFile) return folder;
+  }
+  const why = isFile
+    ? "it is a file outside a run (expected the folder of a run, or a file in it)"
     : `there is no such folder${nearestOf(name, runs.map(({ key }) => key))}`;
   throw new ConfigError(`Cannot find the run ${shownWord(name)}: ${why}`);
 }

@@ -1,29 +1,55 @@
 import { basename } from "node:path";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import { asText } from "../settings/setting.ts";
-import { printable, textTable } from "../program/output.ts";
+import { lineWidth, printable, textTable } from "../program/output.ts";
 import type { RunSummary } from "./find_run.ts";
+import { isResult, sortedMetrics } from "./metric_words.ts";
 
-/** Metrics with a column in the list. */
+/** Losses, which have columns in the list. */
 const losses = ["train_loss", "val_loss", "test_loss"];
 
-/** A table of runs, one per line. */
-export function listTable(runs: readonly RunSummary[]): string {
-  // Most folders are named like their run.
-  const isNamed = runs.some(({ key, name }) => basename(key) !== name);
-  const head = ["run", "name", "status", "started (UTC)", "minutes", "model", "filters", ...losses];
-  const rows = runs.map((run) => [
-    run.key,
-    run.name,
-    run.status,
-    date(run.startedAt),
-    minutes(run),
-    setting(run, "model"),
-    setting(run, "filters"),
-    ...losses.map((name) => metric(run, name)),
-  ]);
-  const table = [head, ...rows].map((row) => row.filter((_, column) => isNamed || column !== 1));
-  return withLossWarning(textTable(table), runs);
+/** The folder of a run as other tasks find it, without the usual folder of runs. */
+const shortKey = ({ key }: RunSummary) => key.replace(/^runs[\\/]/, "");
+
+/**
+ * A table of runs, one per line, with as many columns as fit: those of little weight are left out first.
+ *
+ * @param width of a line; by default that of the terminal
+ */
+export function listTable(runs: readonly RunSummary[], width = lineWidth()): string {
+  const of = (name: string, cell: (run: RunSummary) => string) => [name, ...runs.map(cell)];
+  const columns: { readonly weight: number; readonly cells: readonly string[] }[] = [
+    { weight: 9, cells: of("run", shortKey) },
+    // Most folders are named like their run.
+    { weight: runs.every(isNamedLikeFolder) ? 0 : 5, cells: of("name", ({ name }) => name) },
+    { weight: 9, cells: of("status", ({ status }) => status) },
+    { weight: 1, cells: of("started (UTC)", ({ startedAt }) => date(startedAt)) },
+    { weight: 6, cells: of("minutes", minutes) },
+    { weight: 9, cells: of("network", networkOf) },
+    { weight: 2, cells: of("filters", (run) => setting(run, "filters")) },
+    { weight: 8, cells: of("data", ({ dataset }) => dataset?.name ?? "") },
+    ...losses.map((name, i) => ({ weight: [3, 4, 7][i], cells: of(name, (run) => metric(run, name)) })),
+  ];
+  let shown = columns.filter(({ weight, cells }) => weight > 0 && cells.some((cell, row) => row > 0 && cell));
+  const widthOf = ({ cells }: typeof columns[number]) =>
+    Math.max(...cells.map((cell) => [...cell].length)) + 2;
+  while (shown.reduce((sum, column) => sum + widthOf(column), 0) > width) {
+    const least = Math.min(...shown.map(({ weight }) => weight));
+    if (least === 9) break; // long names are wrapped
+    shown = shown.filter(({ weight }) => weight > least);
+  }
+  const rows = [...runs.keys(), runs.length].map((row) => shown.map(({ cells }) => cells[row]));
+  return withLossWarning(textTable(rows, undefined, width), runs);
+}
+
+function isNamedLikeFolder({ key, name }: RunSummary): boolean {
+  return basename(key) === name;
+}
+
+/** What a run made: `residual`, `residual map` of a distillation, `mine.ts`, or a study. */
+function networkOf(run: RunSummary): string {
+  const model = basename(setting(run, "model"));
+  return setting(run, "plan") ? "study" : setting(run, "teacher") ? `${model} map` : model;
 }
 
 /** Everything that is known about a run. */
@@ -35,8 +61,10 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
     ["status", run.status],
     ["started (UTC)", date(run.startedAt)],
     ["minutes", minutes(run)],
-  ];
-  const metrics = Object.keys(run.metrics).map((name) => [name, metric(run, name)]);
+    ["network", networkOf(run)],
+    ["data", run.dataset?.name ?? ""],
+  ].filter(([, value]) => value !== "");
+  const metrics = sortedMetrics(Object.keys(run.metrics)).map((name) => [name, metric(run, name)]);
   const settings = Object.keys(run.params).map((name) => [name, setting(run, name)]);
   return [
     textTable(about),
@@ -47,37 +75,57 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
 }
 
 /** Most figures that {@linkcode compareTable} shows. */
-const mostFigures = 10;
+const maxFigures = 10;
+
+/** Longest cell of a setting in {@linkcode compareTable}, which shows the end of a longer one, as of a path. */
+const maxCell = 24;
 
 /**
- * Runs side by side: the figures that differ most, most different first, and the settings that differ.
+ * Runs side by side: the losses and figures of quality that differ most, then the settings that differ.
  *
- * @param isAll whether to show all figures, with their intervals, in the order of the log
+ * @param isAll whether to show all metrics, with the ends of intervals
+ * @param width of a line; by default that of the terminal
  */
-export function compareTable(runs: readonly RunSummary[], isAll = false): string {
-  const isNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
+export function compareTable(runs: readonly RunSummary[], isAll = false, width = lineWidth()): string {
   const row = (name: string, cell: (run: RunSummary) => string) => [name, ...runs.map(cell)];
   const names = (all: readonly object[]) => [...new Set(all.flatMap((values) => Object.keys(values)))];
-  const metrics = names(runs.map(({ metrics }) => metrics));
-  const figures = metrics.filter((name) => !/^eval\/.*_(low|high)$/.test(name));
-  const shown = isAll
-    ? metrics
-    : figures.sort().sort((a, b) => spread(runs, b) - spread(runs, a)).slice(0, mostFigures);
+  const metrics = sortedMetrics(names(runs.map(({ metrics }) => metrics)));
+  const results = metrics.filter(isResult);
+  const differing = new Set(
+    results.toSorted((a, b) => spread(runs, b) - spread(runs, a)).slice(0, maxFigures),
+  );
+  const shown = isAll ? metrics : results.filter((name) => differing.has(name));
   // A server gives them in any order.
   const settings = names(runs.map(({ params }) => params)).sort().map((name) =>
-    row(name, (run) => setting(run, name))
-  );
+    row(name, (run) => clipped(setting(run, name)))
+  ).filter(([, first, ...rest]) => rest.some((value) => value !== first));
   const rows = [
-    row("", ({ key, name }) => isNamed ? name : key),
+    ...headings(runs),
     row("status", ({ status }) => status),
     row("minutes", minutes),
     ...shown.map((name) => row(name, (run) => metric(run, name))),
-    ...settings.filter(([, first, ...others]) => others.some((value) => value !== first)),
+    ...settings.length > 0 ? [row("", () => ""), row("settings that differ", () => "")] : [],
+    ...settings,
   ];
-  const more = metrics.length - shown.length;
-  const table = textTable(rows) +
-    (more > 0 ? `\nThe ${shown.length} figures that differ most; ${more} more with --all` : "");
-  return withLossWarning(table, runs);
+  const left = metrics.length - shown.length;
+  const which = shown.length < results.length
+    ? `The ${shown.length} figures that differ most; ${left} more metrics with --all`
+    : `${left} more metrics with --all`;
+  const table = textTable(rows, undefined, width);
+  return withLossWarning(left > 0 ? `${table}\n${which}` : table, runs);
+}
+
+/** Rows that name the runs; the time and the name of a default folder have a row each, so that more runs fit. */
+function headings(runs: readonly RunSummary[]): string[][] {
+  const isNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
+  const names = runs.map((run) => isNamed ? run.name : shortKey(run));
+  const stamped = names.map((name) => /^(\d{8}-\d{6})-(.+)$/.exec(name));
+  if (!stamped.every((match) => match !== null)) return [["", ...names]];
+  return [["", ...stamped.map(([, time]) => time)], ["", ...stamped.map(([, , name]) => name)]];
+}
+
+function clipped(text: string): string {
+  return text.length > maxCell ? `...${text.slice(3 - maxCell)}` : text;
 }
 
 /** How much a metric differs between runs, relative to its size; 0 if fewer than two have it. */

@@ -54,12 +54,21 @@ testInFolder("findRun() finds a run by its --name as by its --run-name", async (
   await assert.rejects(findRun("b", root), /there is no such folder/);
 });
 
+testInFolder("findRun() finds a run by one of its files", async (root) => {
+  const run = join(root, "a");
+  await writeRun(join(run, "weights"), { name: "nested" });
+  await Deno.rename(join(run, "weights", "run.json"), join(run, "run.json"));
+  for (const path of [join(run, "run.json"), join(run, "weights", "config.json")]) {
+    assert.equal(await findRun(path, root), run);
+  }
+});
+
 testInFolder("findRun() explains why a name is no run, and lists the known names", async (root) => {
   const file = join(root, "net.safetensors");
   await Deno.writeTextFile(file, "");
   await writeRun(join(root, "a"));
   const none = `there is no such folder (there are ${join(root, "a")})`;
-  const weights = "it is a file (expected the folder of a run)";
+  const weights = "it is a file outside a run (expected the folder of a run, or a file in it)";
   for (const [name, why] of Object.entries({ [file]: weights, other: none, "": none })) {
     const message = `Cannot find the run ${name}: ${why}`;
     await assert.rejects(findRun(name, root), { name: "ConfigError", message });
@@ -158,13 +167,60 @@ Deno.test("showTable() rounds fractions, but never integer digits", () => {
   assert.deepEqual(cellsOf(shown.split("\n\n")[0]), expected);
 });
 
-Deno.test("compareTable() shows the ten figures that differ most, without their intervals, or all", () => {
+/** The width of the widest line, without a warning below. */
+const widthOf = (table: string) => Math.max(...table.split("\n").map(({ length }) => length));
+
+Deno.test("listTable() fits 80 columns: what a run made, on what, and its results come first", () => {
+  const losses = { train_loss: 0.12345, val_loss: 0.12345, test_loss: 0.12345 };
+  const runOf = (key: string, params: Record<string, unknown>, data: string): RunSummary => ({
+    ...run(`runs/20261129-113635-${key}`, `20261129-113635-${key}`, losses, {
+      filters: [16, 32, 64],
+      ...params,
+    }),
+    dataset: { name: data },
+  });
+  const runs = [
+    runOf("residual", { model: "residual" }, "MNIST"),
+    runOf("distill", { model: "residual", teacher: "runs/a" }, "MNIST"),
+    runOf("mine", { model: "./nets/mine.ts" }, "photos"),
+  ];
+  const table = listTable(runs, 80);
+  assert.ok(widthOf(table.split("\nLosses")[0]) <= 80, table);
+  assert.deepEqual(cellsOf(table).slice(0, 4), [
+    ["run", "status", "minutes", "network", "data", "test_loss"],
+    ["20261129-113635-residual", "FINISHED", "1.0", "residual", "MNIST", "0.1235"],
+    ["20261129-113635-distill", "FINISHED", "1.0", "residual", "map", "MNIST", "0.1235"],
+    ["20261129-113635-mine", "FINISHED", "1.0", "mine.ts", "photos", "0.1235"],
+  ]);
+  assert.deepEqual(cellsOf(listTable(runs, 160))[0].slice(0, 3), ["run", "status", "started"]);
+});
+
+Deno.test("compareTable() shows runs with default names side by side in 80 columns", () => {
+  const metrics = { test_loss: 0.1, "eval/vgg/frechet_shrunk": 1, "system/process_memory_megabytes": 1 };
+  const runs = ["residual", "base", "mine"].map((name, i) => {
+    const key = `20261129-11363${i}-${name}`;
+    return run(`runs/${key}`, key, metrics, { data: `/home/somebody/photos/of/many/kinds/${i}` });
+  });
+  for (const isAll of [false, true]) {
+    const table = compareTable(runs.slice(0, 2), isAll, 80);
+    assert.ok(widthOf(table) <= 80 && !/\n\n.*\n.*113/.test(table), table);
+  }
+  const table = compareTable(runs, false, 110);
+  assert.deepEqual(cellsOf(table).slice(0, 2), [
+    ["20261129-113630", "20261129-113631", "20261129-113632"],
+    ["residual", "base", "mine"],
+  ]);
+});
+
+Deno.test("compareTable() shows the ten figures that differ most in the order of the docs, or all metrics", () => {
   const metricsOf = (scale: number) => ({
-    "eval/same": 3,
+    learning_rate: 1 + scale,
+    "eval/frechet": 3,
     ...Object.fromEntries(
       Array.from({ length: 11 }, (_, n) => [`m${n}`, n % 2 ? -(1 + scale * n) : 1 + scale * n]),
     ),
-    "eval/same_low": 2 - scale,
+    "eval/frechet_low": 2 - scale,
+    test_loss: 1 + 99 * scale,
   });
   const runs = [
     run("runs/a", "a", metricsOf(0)),
@@ -173,9 +229,11 @@ Deno.test("compareTable() shows the ten figures that differ most, without their 
   ];
   const rows = (isAll: boolean) => compareTable(runs, isAll).split("\n").slice(3);
   const names = (isAll: boolean) => rows(isAll).map((row) => row.trim().split(" ")[0]);
-  assert.deepEqual(names(false), ["m10", "m9", "m8", "m7", "m6", "m5", "m4", "m3", "m2", "m1", "The"]);
-  assert.equal(rows(false).at(-1), "The 10 figures that differ most; 3 more with --all");
-  assert.deepEqual(names(true), Object.keys(metricsOf(0)));
+  const shown = ["test_loss", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9", "m10"];
+  assert.deepEqual(names(false), [...shown, "The"]);
+  assert.equal(rows(false).at(-1), "The 10 figures that differ most; 5 more metrics with --all");
+  const all = ["test_loss", "eval/frechet", "eval/frechet_low", "learning_rate"];
+  assert.deepEqual(names(true), [...all, ...Array.from({ length: 11 }, (_, n) => `m${n}`)]);
 });
 
 Deno.test("compareTable() distinguishes runs with the same name, and shows the settings that differ", () => {
@@ -185,15 +243,17 @@ Deno.test("compareTable() distinguishes runs with the same name, and shows the s
     run("runs/a", "given", { train_loss: 1, constructor: 2 }, { lr: 1, filters: [4, 8], normalize: "0..1" }),
     run("runs/b", "given", { train_loss: 2 }, { lr: 2, filters: [4, 8], normalize: "-1..1" }),
   );
-  assert.deepEqual(rows.slice(0, 7), [
-    ["runs/a", "runs/b"],
+  assert.deepEqual(rows.slice(0, 9), [
+    ["a", "b"],
     ["status", "FINISHED", "FINISHED"],
     ["minutes", "1.0", "1.0"],
     ["train_loss", "1", "2"],
     ["constructor", "2"],
+    [""],
+    ["settings", "that", "differ"],
     ["lr", "1", "2"],
     ["normalize", "0..1", "-1..1"],
   ]);
   const warning = /^Losses of these runs are not comparable \(--normalize is 0\.\.1 or -1\.\.1\)/;
-  assert.match(rows[7].join(" "), warning);
+  assert.match(rows[9].join(" "), warning);
 });
