@@ -42,6 +42,8 @@ export const runFile = {
   /** The program of a custom network. */
   network: "network.json",
   report: "report.html",
+  /** The plan and the cells of a study. */
+  study: "study.json",
   /** How much of the run an MLflow server has. */
   cursor: "mlflow.json",
   /** Locked while a program works on the run. */

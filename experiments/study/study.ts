@@ -11,7 +11,7 @@ import {
   listOf,
   textField,
 } from "../run/field_checks.ts";
-import { runFolder } from "../run/layout.ts";
+import { runFile, runFolder } from "../run/layout.ts";
 import { anyOf } from "../settings/kinds.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { presets, training, type TrainingConfig } from "../settings/training.ts";
@@ -58,7 +58,7 @@ export interface Study {
 }
 
 /** The file that holds a study's plan and cells. */
-export const studyFile = "study.json";
+export const studyFile = runFile.study;
 
 /** Folders of a study. */
 export const studyFolder = {

@@ -1,6 +1,9 @@
 import { basename, join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { init } from "../../kernels/mod.ts";
 import { print } from "../program/output.ts";
+import { runFile } from "../run/layout.ts";
+import { appendMetrics, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { tryLockRun } from "../run/run_lock.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import { newRecord, readRecord, writeRecord } from "../tracking/record.ts";
@@ -32,6 +35,7 @@ const sendingMs = 300_000;
  *
  * @param status of the study; a launch begins with `RUNNING`
  * @param reason why it failed
+ * @param figures what it measured so far; logged if they have changed
  * @throws {ConfigError} if the server cannot be used
  * @throws {RunError} if the folder cannot be written
  */
@@ -40,6 +44,7 @@ export async function recordStudy(
   status: Ending | "RUNNING",
   { mlflow, experiment, command, say }: StudyTracking,
   reason: string | null = null,
+  figures?: Metrics,
 ): Promise<void> {
   const choice = await trackingOf({ mlflow, experiment }, folder);
   // Another program that launches the study records the same start; one that only sends it does not record its end.
@@ -59,12 +64,19 @@ export async function recordStudy(
     endedAt: status === "RUNNING" ? null : Date.now(),
     reason,
   });
+  if (figures) await logFigures(join(folder, runFile.metrics), figures);
   const { address, patience } = choice;
   if (!address) return;
   await trySending(folder, { address, patience }, say, async (server) => {
     const { page } = await sendLocked(folder, server);
     say(`MLflow shows the study at ${page}`);
   });
+}
+
+async function logFigures(path: string, figures: Metrics): Promise<void> {
+  const { time: _, ...last } = (await readMetrics(path)).at(-1) ?? { step: -1 };
+  if (isDeepStrictEqual(last, figures)) return;
+  appendMetrics(path, { ...figures, time: Date.now() });
 }
 
 /** Sends a cell to the chosen server, or else to the one that already has its run. */
@@ -92,10 +104,10 @@ export async function collectStudy(
 ): Promise<void> {
   const { say } = tracking;
   const device = await init({ device: kind, threads: threads ?? 0 });
-  const { conclusion, problems } = await writeResults(study.folder).finally(() => device.close());
+  const { conclusion, metrics, problems } = await writeResults(study.folder).finally(() => device.close());
   problems.forEach((problem) => say(problem));
   print(conclusion.map(passageText).join("\n\n"));
-  await recordEnd(study, tracking, failed ?? await failureOf(study));
+  await recordEnd(study, tracking, failed ?? await failureOf(study), metrics);
   say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} beside it`);
 }
 
@@ -103,13 +115,20 @@ export async function collectStudy(
  * Records the status of a study that has ended or stopped.
  *
  * @param failed the reason if cells failed
+ * @param metrics what the finished cells measured
  * @throws {RunError} if the folder cannot be written
  */
-export async function recordEnd(study: Study, tracking: StudyTracking, failed?: string): Promise<void> {
+export async function recordEnd(
+  study: Study,
+  tracking: StudyTracking,
+  failed?: string,
+  metrics: Readonly<Record<string, number>> = {},
+): Promise<void> {
   const { results: { length: done } } = await readResults(study);
   const all = study.cells.length;
   const status = failed !== undefined ? "FAILED" : done === all ? "FINISHED" : "KILLED";
-  await recordStudy(study, status, tracking, failed ?? null);
+  const figures = Object.keys(metrics).length > 0 ? { step: done, ...metrics } : undefined;
+  await recordStudy(study, status, tracking, failed ?? null, figures);
   tracking.say(`${done} of ${all} cells are finished in ${study.folder}`);
 }
 

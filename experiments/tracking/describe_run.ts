@@ -78,7 +78,7 @@ export function textEntry(kind: keyof typeof valueLengths, key: string, value: u
  * @throws {RunError} if one of the files cannot be read
  */
 export async function describeRun(run: string, record: RunRecord, cursor: Cursor) {
-  const config = await readJson(join(run, runFile.config)) ?? {};
+  const config = await readSettings(run);
   const environment = await readJson(join(run, runFile.environment)) ?? {};
   const tags = {
     [idTag]: record.id,
@@ -101,6 +101,30 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
     params: entries("param", settingsOf(record, config)),
     tags: entries("tag", tags),
     inputs: inputsOf(record),
+  };
+}
+
+/** All settings in a run folder: those of training, or of a study's plan. @throws {RunError} if they cannot be read */
+export async function readSettings(run: string): Promise<Record<string, unknown>> {
+  return await readJson(join(run, runFile.config)) ?? planOf(await readJson(join(run, runFile.study)) ?? {});
+}
+
+/** The plan of a study, written as the flags of `deno task study`; values come from a file, so of any type. */
+function planOf({ plan, cells }: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { name, preset, grid, fixed, seeds, budget, evaluation } = Object(plan) as Record<string, unknown>;
+  const { count, guidance, milestones, solvers } = Object(evaluation) as Record<string, unknown>;
+  const joined = (values: unknown, mark: string) =>
+    Array.isArray(values) && values.length > 0 ? values.map(asText).join(mark) : null;
+  const settings = (values: unknown) =>
+    joined(
+      Object.entries(Object(values)).map(([key, value]) => `${key}=${joined(value, "|") ?? asText(value)}`),
+      ";",
+    );
+  return {
+    ...{ plan: name, preset, grid: settings(grid), fixed: settings(fixed), ...Object(budget) },
+    ...{ count, guidance, milestones, solvers: joined(solvers, ";") },
+    seeds: joined(seeds, ","),
+    cells: Array.isArray(cells) ? cells.length : null,
   };
 }
 

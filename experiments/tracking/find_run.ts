@@ -4,12 +4,11 @@ import { basename, dirname, join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { currentMetric, readMetrics } from "../run/metrics_log.ts";
-import { readJson } from "../run/contained.ts";
 import { shownWord } from "../run/server_url.ts";
 import type { LossData } from "../settings/loss_meaning.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { printable, say as tellUser } from "../program/output.ts";
-import { settingsOf } from "./describe_run.ts";
+import { readSettings, settingsOf } from "./describe_run.ts";
 import { requireRecord } from "./record.ts";
 import { nestedRuns, runFolders } from "./run_files.ts";
 
@@ -80,7 +79,7 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
     }
   }
   const { name, experiment, status, standsFor, startedAt, endedAt, dataset } = record;
-  const params = settingsOf(record, await readJson(join(folder, runFile.config)) ?? {});
+  const params = settingsOf(record, await readSettings(folder));
   return {
     key: folder,
     name,

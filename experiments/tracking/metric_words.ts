@@ -34,10 +34,14 @@ export function isResult(name: string): boolean {
   return !Object.hasOwn(courses, name) && !/^(eval\/.*_(low|high)|system\/.*)$/.test(name);
 }
 
-/** Names of metrics in the order of tables; the ends of an interval follow its figure, unknown names come last. */
+/**
+ * Names of metrics in the order of tables; the ends of an interval and the setups of a study follow their figure, and
+ * unknown names come last.
+ */
 export function sortedMetrics(metrics: Iterable<string>): string[] {
   const place = (name: string) => {
-    const at = names.indexOf(name.replace(/_(low|high)$/, ""));
+    const figure = name.replace(/_(low|high)$/, "");
+    const at = names.findIndex((known) => figure === known || figure.startsWith(`${known}/`));
     return at < 0 ? names.length : at;
   };
   return [...metrics].sort((a, b) => place(a) - place(b));

@@ -1,5 +1,5 @@
 import type { Passage, StudyFindings } from "../../../viz/report/mod.ts";
-import { type FigureKey, figureKeys, meaningOf, titleOf } from "../../evaluation/figures.ts";
+import { type FigureKey, figureKeys, meaningOf, metricOf, titleOf } from "../../evaluation/figures.ts";
 import type { Interval, SeedMean } from "./seed_intervals.ts";
 import type { Setup, Summary } from "./summary.ts";
 
@@ -192,6 +192,21 @@ export function csvOf({ setups, differences }: Summary): string {
     ...differences.flatMap(({ a, b, figures }) => lines(a, b, figures)),
     "",
   ].join("\n");
+}
+
+/**
+ * The means of all setups as metrics: `eval/frechet/residual_no_attn`, and with several seeds the ends of its interval,
+ * `eval/frechet/residual_no_attn_low` and `_high`.
+ */
+export function metricsOf({ setups }: Summary): Record<string, number> {
+  const metrics = setups.flatMap(({ label, figures }) =>
+    figureKeys.flatMap((key) => {
+      const name = `${metricOf(key)}/${label.replaceAll(/[^\p{L}\p{N}.-]+/gu, "_").replaceAll(/^_|_$/g, "")}`;
+      const { mean, interval: [low, high] = [] } = figures[key] ?? {};
+      return [[name, mean], [`${name}_low`, low], [`${name}_high`, high]] as const;
+    })
+  );
+  return Object.fromEntries(metrics.flatMap(([name, value]) => value === undefined ? [] : [[name, value]]));
 }
 
 function csvCell(value: string | number): string {

@@ -14,7 +14,7 @@ import { cellFolder, requireStudy, type Study } from "../study.ts";
 import { conclude } from "./conclusion.ts";
 import { qualityFigures } from "./quality_figures.ts";
 import { type Setup, sharedSeed, summarizeStudy } from "./summary.ts";
-import { csvOf, studyMarkdown, tablesOf } from "./tables.ts";
+import { csvOf, metricsOf, studyMarkdown, tablesOf } from "./tables.ts";
 
 /** The files with the results of a study, in its folder. */
 export const resultFile = {
@@ -38,6 +38,8 @@ export const resultFile = {
 export interface StudyOutcome {
   /** What can and cannot be concluded. */
   readonly conclusion: readonly Passage[];
+  /** Means of the setups by metric, see {@linkcode metricsOf}. */
+  readonly metrics: Readonly<Record<string, number>>;
   /** A line for each result that cannot be read, and for each file that could not be made. */
   readonly problems: readonly string[];
 }
@@ -97,7 +99,7 @@ export async function writeResults(folder: string): Promise<StudyOutcome> {
     unfinished: unfinished.map(({ id }) => id),
     problems,
   });
-  return { conclusion, problems };
+  return { conclusion, metrics: metricsOf(summary), problems };
 }
 
 const aboutFigure =
