@@ -54,6 +54,8 @@ export class HttpServer {
   /** Called with the error before each retry. */
   onRetry: (error: ServerError) => void = () => {};
   readonly #gaveUp = new AbortController();
+  /** Why the latest request failed, until one succeeds. */
+  #failure: string | undefined;
   #onProgress = () => {};
   #wake = () => {};
 
@@ -68,7 +70,8 @@ export class HttpServer {
     this.#onProgress = () => {
       clearTimeout(timer);
       timer = setTimeout(() => {
-        this.#gaveUp.abort(new ServerError(`${this.address.url} no longer accepts anything`));
+        const why = this.#failure ?? `${this.address.url} no longer accepts anything`;
+        this.#gaveUp.abort(new ServerError(why));
         this.#wake();
       }, ms);
     };
@@ -118,8 +121,11 @@ export class HttpServer {
     const { maxRetries, backoffFactor, timeoutMs } = this.patience;
     for (let retry = 1;; retry++) {
       try {
-        return await attempt();
+        const result = await attempt();
+        this.#failure = undefined;
+        return result;
       } catch (error) {
+        if (error instanceof ServerError) this.#failure = error.message;
         const waitMs = error instanceof ServerError && retry <= maxRetries ? waitFor(error) : undefined;
         if (waitMs === undefined) throw error;
         this.onRetry(error as ServerError);
