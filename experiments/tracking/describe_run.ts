@@ -85,7 +85,7 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
     "mlflow.runName": record.name,
     "mlflow.user": record.user,
     "mlflow.source.name": record.source,
-    "mlflow.source.type": "LOCAL",
+    "mlflow.source.type": "JOB", // of another type, the page shows only what follows the last slash of the name
     "mlflow.source.git.commit": environment.gitCommit,
     "mlflow.source.git.branch": record.gitBranch,
     "mlflow.note.content": noteOf(run, record, { config, environment, cursor }),

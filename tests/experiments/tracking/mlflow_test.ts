@@ -193,11 +193,15 @@ testTask("compare draws runs of servers and folders alike, and sync sends a comp
 await testInBrowser("MLflow's page shows a run's note, charts, images and report", async (browser) => {
   await using place = new Workplace(await Deno.makeTempDir({ prefix: "flow-" }));
   await writeTinyIdx(place.file("data"));
-  const { stderr } = await place.succeed("train:residual", mirroredRun, {
-    ...quick,
-    MLFLOW_TRACKING_URI: (await theServer()).url,
-    MLFLOW_EXPERIMENT_NAME: "page",
-  });
+  const { stderr } = await place.succeed(
+    "train:residual",
+    mirroredRun.replace("--data data", "--data ./data"),
+    {
+      ...quick,
+      MLFLOW_TRACKING_URI: (await theServer()).url,
+      MLFLOW_EXPERIMENT_NAME: "page",
+    },
+  );
   const [, address] = /MLflow shows the run at (\S+)/.exec(stderr)!;
   await look(browser, address);
 }, noServer);
@@ -216,6 +220,7 @@ async function look(browser: Browser, address: string): Promise<void> {
   await page.goto(address);
   await page.getByText("15,329 parameters, trained on 86 images of data").waitFor({ timeout });
   await page.getByText(/^The run finished .* validation loss/).waitFor({ timeout });
+  await page.getByText("deno task train:residual --data ./data --filters").waitFor({ timeout });
   const samples = page.locator('img[src*="samples.png"]');
   await samples.waitFor({ timeout });
   assert.ok(await widthOf(samples) > 0, "the samples of the note are not loaded");
