@@ -22,7 +22,7 @@ export type TrackingEnvironment = Readonly<Partial<Record<typeof variables[numbe
 export const defaultExperiment = "UNet_FM";
 
 /** How often a request is retried, and how long an attempt may take. */
-export interface Patience {
+export interface RetryPolicy {
   /** Attempts after the first one. */
   readonly maxRetries: number;
   /** Seconds before the second retry, doubled with each further one; the first retry is immediate. */
@@ -35,7 +35,7 @@ export interface Patience {
 export interface TrackingChoice {
   /** The server; without one, the run is recorded only in its folder. */
   readonly address?: ServerAddress;
-  readonly patience: Patience;
+  readonly patience: RetryPolicy;
   readonly experiment: string;
   /** Default: the folder's name. */
   readonly runName?: string;
@@ -128,14 +128,16 @@ function checkNetwork({ url }: ServerAddress): void {
 export class ServerAddress {
   /** Without credentials and without a trailing slash. */
   readonly url: string;
-  /** Replaces the secrets in a text, however they are encoded. */
-  readonly hide: (text: string) => string;
   readonly #authorization: string | undefined;
 
-  constructor(url: string, authorization?: string, secrets: readonly string[] = []) {
+  constructor(url: string, authorization?: string) {
     this.url = url;
     this.#authorization = authorization;
-    this.hide = hideSecrets(secrets);
+  }
+
+  /** Whether the server gets credentials; then its answers, which may repeat them, are not shown. */
+  get hasCredentials(): boolean {
+    return this.#authorization !== undefined;
   }
 
   /** The headers that authorise a request. */
@@ -172,15 +174,13 @@ export function parseAddress(
   }
   if (user) return withPassword(safe, user, password ?? "");
   if (!token) return new ServerAddress(safe);
-  if (/^[\x21-\x7e]+$/.test(token)) return new ServerAddress(safe, `Bearer ${token}`, [token]);
+  if (/^[\x21-\x7e]+$/.test(token)) return new ServerAddress(safe, `Bearer ${token}`);
   // Deno's own error would show the token.
   throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that no token has");
 }
 
 function withPassword(url: string, user: string, password: string): ServerAddress {
-  const encoded = new TextEncoder().encode(`${user}:${password}`).toBase64();
-  // Some servers take a token as a user without a password.
-  return new ServerAddress(url, `Basic ${encoded}`, [password || user, encoded.replace(/=+$/, "")]);
+  return new ServerAddress(url, `Basic ${new TextEncoder().encode(`${user}:${password}`).toBase64()}`);
 }
 
 function decoded(text: string, shown: string): string {
@@ -189,36 +189,4 @@ function decoded(text: string, shown: string): string {
   } catch {
     throw new ConfigError(`Cannot use ${shown}: the user or password before @ is not percent-encoded`);
   }
-}
-
-/** Replaces secrets in texts, whether plain, percent-encoded (even repeatedly) or escaped as in JSON or HTML. */
-function hideSecrets(secrets: readonly string[]): (text: string) => string {
-  const longestFirst = secrets.filter((secret) => secret !== "").sort((a, b) => b.length - a.length);
-  if (longestFirst.length === 0) return (text) => text;
-  const spelled = longestFirst.map((secret) => Array.from(secret, spellings).join(""));
-  const pattern = new RegExp(spelled.join("|"), "giu"); // hexadecimal digits come in both cases
-  return (text) => text.replaceAll(pattern, "***");
-}
-
-const htmlNames = new Map(Object.entries({ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos" }));
-
-/** A pattern for all spellings of a character. */
-function spellings(character: string): string {
-  const hex = (code: number, digits: number) => code.toString(16).padStart(digits, "0");
-  const bytes = Array.from(new TextEncoder().encode(character), (byte) => `%(?:25)*${hex(byte, 2)}`);
-  const units = Array.from(
-    { length: character.length },
-    (_, i) => `\\\\+u${hex(character.charCodeAt(i), 4)}`,
-  );
-  const code = character.codePointAt(0)!;
-  const spelled = [
-    `\\\\*${RegExp.escape(character)}`,
-    bytes.join(""),
-    units.join(""),
-    `&#(?:0*${code}|x0*${code.toString(16)});`,
-  ];
-  const name = htmlNames.get(character);
-  if (name) spelled.push(`&${name};`);
-  if (character === " ") spelled.push("\\+");
-  return `(?:${spelled.join("|")})`;
 }

@@ -1,7 +1,7 @@
 import { UserError } from "../../kernels/core/user_error.ts";
 import { shownAddress } from "../run/server_url.ts";
 import { say } from "../program/output.ts";
-import type { Patience, ServerAddress, Target } from "./choose_tracking.ts";
+import type { RetryPolicy, ServerAddress, Target } from "./choose_tracking.ts";
 
 /** A server cannot be reached, or it refused or failed a request. */
 export class ServerError extends UserError {
@@ -14,10 +14,12 @@ export class ServerError extends UserError {
       readonly status?: number;
       /** MLflow's error code, e.g. `RESOURCE_DOES_NOT_EXIST`, or one of ours, e.g. `NO_ARTIFACTS`. */
       readonly code?: string | undefined;
+      /** What the server says, which may hold credentials. */
+      readonly says?: string;
       /** Whether the request certainly had no effect: there was no connection, or the server asked to retry later. */
-      readonly untouched?: boolean;
+      readonly hadNoEffect?: boolean;
       /** Whether a retry may succeed. */
-      readonly passing?: boolean;
+      readonly retryable?: boolean;
       /** Milliseconds that the server asks to wait before a retry. */
       readonly waitMs?: number;
     } = {},
@@ -35,7 +37,7 @@ interface RequestOptions {
   readonly download?: boolean;
 }
 
-const passingStatuses = [408, 429, 500, 502, 503, 504];
+const retryableStatuses = [408, 429, 500, 502, 503, 504];
 
 /** Maximum bytes of an answer: JSON, a file, or the text of an error, which is cut. */
 const mostBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
@@ -59,7 +61,7 @@ export class HttpServer {
   #onProgress = () => {};
   #wake = () => {};
 
-  constructor(readonly address: ServerAddress, readonly patience: Patience) {}
+  constructor(readonly address: ServerAddress, readonly patience: RetryPolicy) {}
 
   /**
    * Ends the current pause. From now on, all requests fail once the server has neither answered nor accepted a byte for
@@ -108,7 +110,7 @@ export class HttpServer {
     options: RequestOptions = {},
   ): Promise<Uint8Array> {
     return this.retry(() => this.#attempt(method, path, options), ({ details }) => {
-      return details.passing && (!options.once || details.untouched) ? details.waitMs ?? 0 : undefined;
+      return details.retryable && (!options.once || details.hadNoEffect) ? details.waitMs ?? 0 : undefined;
     });
   }
 
@@ -182,16 +184,18 @@ export class HttpServer {
     const { url } = this.address;
     const text = new TextDecoder().decode(bytes);
     const { code, message = text } = errorOf(text);
-    const reason = inOneLine(this.address.hide(message));
+    const { hasCredentials } = this.address;
+    const reason = hasCredentials ? code : inOneLine(message);
     const what = status >= 300 && status < 400
       ? `leads to ${this.#target(headers.get("location") ?? "", path)} (${status}); ` +
         "give the address of the MLflow server itself, and credentials if it asks for them"
-      : `answered ${status}${reason && `: ${reason}`}${status === 401 || status === 403 ? advice : ""}`;
+      : `answered ${status}${reason ? `: ${reason}` : ""}${status === 401 || status === 403 ? advice : ""}`;
     return new ServerError(`${url} ${what}`, {
       status,
       code,
-      passing: passingStatuses.includes(status),
-      untouched: status === 408 || status === 429,
+      says: message,
+      retryable: retryableStatuses.includes(status),
+      hadNoEffect: status === 408 || status === 429,
       waitMs: waitOf(headers.get("retry-after") ?? ""),
     });
   }
@@ -200,7 +204,7 @@ export class HttpServer {
   #target(location: string, path: string): string {
     const target = URL.parse(location, this.address.url + path)?.href ?? "";
     const [added] = path.split("?");
-    const shown = shownAddress(this.address.hide(target));
+    const shown = this.address.hasCredentials ? URL.parse(target)?.origin ?? "" : shownAddress(target);
     return (shown.endsWith(added) ? shown.slice(0, -added.length) : shown) || "another page";
   }
 
@@ -208,14 +212,14 @@ export class HttpServer {
     const { url } = this.address;
     if (timedOut) {
       const seconds = this.patience.timeoutMs / 1000;
-      return new ServerError(`${url} did not answer within ${seconds} s`, { passing: true });
+      return new ServerError(`${url} did not answer within ${seconds} s`, { retryable: true });
     }
     const cause = error instanceof Error ? (error.cause ?? error) : error;
-    const reason = this.address.hide(cause instanceof Error ? cause.message : String(cause));
-    const untouched = /connect error|\(Connect\)|refused|dns error/i.test(reason);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const hadNoEffect = /connect error|\(Connect\)|refused|dns error/i.test(reason);
     // The innermost reason comes last.
     const shown = reason.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "");
-    return new ServerError(`${url} cannot be reached (${shown})`, { passing: true, untouched });
+    return new ServerError(`${url} cannot be reached (${shown})`, { retryable: true, hadNoEffect });
   }
 }
 
@@ -288,7 +292,10 @@ function inOneLine(text: string): string {
 function errorOf(text: string): { code?: string; message?: string } {
   try {
     const { error_code: code, message } = JSON.parse(text);
-    return { ...typeof code === "string" && { code }, ...typeof message === "string" && { message } };
+    return {
+      ...typeof code === "string" && /^[A-Z_]{1,60}$/.test(code) && { code },
+      ...typeof message === "string" && { message },
+    };
   } catch {
     return {}; // plain text or a page
   }

@@ -133,7 +133,7 @@ export class Mirror {
       if (found.length > 0) return found;
       unsure = true; // from here on, the run may exist in spite of an error
       return [await this.#create(experimentId, record)];
-    }, ({ details }) => unsure && details.passing ? 0 : undefined);
+    }, ({ details }) => unsure && details.retryable ? 0 : undefined);
     if (unsure) {
       const again = await search();
       if (again.length > 0) runs = again;

@@ -140,7 +140,7 @@ export class MlflowClient {
       } catch (error) {
         const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
         const deleted = `The run ${runId} must be in the 'active' state`;
-        if (!invalid || (error as Error).message.includes(deleted)) throw error;
+        if (!invalid || (error as ServerError).details.says?.includes(deleted)) throw error;
         if (batch.length === 1 || left <= 0) {
           left -= batch.length;
           for (const entry of batch) onRefused(entry, (error as Error).message);

@@ -128,7 +128,7 @@ const rows: Readonly<Record<keyof typeof checks, readonly Row[]>> = {
       /^ok: http:\/\/127\.0\.0\.1:5000 answers; .*UNet_FM will be made/,
     ],
     [
-      { tracker: fails(new ServerError("http://h cannot be reached (refused)", { passing: true })) },
+      { tracker: fails(new ServerError("http://h cannot be reached (refused)", { retryable: true })) },
       /^warning: http:\/\/h cannot be reached.*sync/,
     ],
     [

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Metrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
-import { parseAddress, type Patience } from "../../../experiments/tracking/choose_tracking.ts";
+import { parseAddress, type RetryPolicy } from "../../../experiments/tracking/choose_tracking.ts";
 import { HttpServer, ServerError } from "../../../experiments/tracking/http_server.ts";
 import { newRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { sendRun } from "../../../experiments/tracking/send_run.ts";
@@ -13,10 +13,10 @@ import { type Answer, type FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 import { type Ending, RunTracker, type TrackingStart } from "../../../experiments/tracking/run_tracker.ts";
 
 /** A busy machine may take seconds for an answer. */
-export const patience: Patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
+export const patience: RetryPolicy = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
 
 /** A client of a server that retries once. */
-export function serverAt(url: string, change: Partial<Patience> = {}): HttpServer {
+export function serverAt(url: string, change: Partial<RetryPolicy> = {}): HttpServer {
   return new HttpServer(parseAddress(url, "the address"), { ...patience, ...change });
 }
 
