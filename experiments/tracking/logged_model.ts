@@ -32,10 +32,11 @@ export async function logModel(
   { run_id, experiment_id }: ServerRun["info"],
 ): Promise<number> {
   const weights = basename(findWeights(run)?.path ?? "");
-  const sha256 = cursor.files[weights]?.sha256;
-  if (sha256 === undefined) return 0;
+  using content = weights === "" ? undefined : await openFile(run, weights);
+  if (content === undefined || cursor.files[weights]?.sha256 !== content.sent.sha256) return 0;
+  const { sha256 } = content.sent;
   const models = await client.loggedModels(experiment_id, run_id);
-  if (models === undefined) cursor.refused["logged model"] = "MLflow 3 has them";
+  if (models === undefined) cursor.refused["logged model"] = "the server is older than MLflow 3";
   if (models === undefined) return 0;
   delete cursor.refused["logged model"];
   const log = await readMetrics(join(run, runFile.metrics));
@@ -53,14 +54,14 @@ export async function logModel(
   const isReady = status === "LOGGED_MODEL_READY";
   let files = 0;
   if (!isReady) {
-    for (const name of [weights, runFile.network]) {
-      using file = await openFile(run, name);
-      if (file === undefined) continue; // a U-Net needs no program
-      await client.putArtifact(model.info.artifact_uri, name, () => file.body());
-      files++;
-    }
-    for (const [name, text] of Object.entries(describe(model, weights, record, cursor))) {
-      await client.putArtifact(model.info.artifact_uri, name, () => text);
+    using program = await openFile(run, runFile.network); // of a custom network
+    const bodies: Record<string, () => BodyInit> = {
+      [weights]: () => content.body(),
+      ...program && { [runFile.network]: () => program.body() },
+      ...describe(model, weights, record, cursor),
+    };
+    for (const [name, body] of Object.entries(bodies)) {
+      await client.putArtifact(model.info.artifact_uri, name, body);
       files++;
     }
     await client.addOutput(run_id, model_id, step);
@@ -101,7 +102,7 @@ function describe(
   weights: string,
   { name, startedAt, endedAt }: RunRecord,
   { runId, tags, files }: Cursor,
-): Record<"MLmodel" | "README.md", string> {
+): Record<"MLmodel" | "README.md", () => string> {
   const program = runFile.network in files ? ` --model model/${runFile.network}` : "";
   const about = tags["mlflow.note.content"]?.split("\n\n").filter((part) => !part.startsWith("![")) ?? [];
   const readme = `# ${name}
@@ -115,11 +116,11 @@ mlflow artifacts download -u models:/${info.model_id} -d model   # or models:/NA
 ./denow task sample model/${weights}${program} --out samples.png
 \`\`\`
 
-The second line runs in a checkout of the program that trained it. \`${weights}\` holds the averaged weights and, in
-its metadata, all that it takes to build the network and to scale pixels.${
+The second line runs in a checkout of the program that trained it. \`${weights}\` holds the weights and, in its
+metadata, how the network is built and how pixels are scaled.${
     program && ` \`${runFile.network}\` is the network's program; read it before you run it.`
-  } Other programs read the tensors as
-from any safetensors file:
+  }
+Other programs read the tensors:
 
 \`\`\`py
 from safetensors.torch import load_file
@@ -135,5 +136,5 @@ weights = load_file("model/${weights}")
     run_id: runId,
     utc_time_created: new Date(endedAt ?? startedAt).toISOString().replace("T", " ").replace("Z", "000"),
   };
-  return { MLmodel: JSON.stringify(mlmodel, null, 2) + "\n", "README.md": readme };
+  return { MLmodel: () => JSON.stringify(mlmodel, null, 2) + "\n", "README.md": () => readme };
 }

@@ -83,8 +83,14 @@ testSending(
     await session(run, [{ step: 2, test_loss: 0.6 }], { resumedAt: 1 });
     server.answer = ({ path }) =>
       path.includes("logged-models") ? new Response("<html>", { status: 404 }) : undefined;
-    assert.deepEqual((await send(run, server))[0].refused, { "logged model": "MLflow 3 has them" });
+    assert.deepEqual((await send(run, server))[0].refused, {
+      "logged model": "the server is older than MLflow 3",
+    });
+    server.answer = ({ method }) => method === "PUT" ? new Response("", { status: 413 }) : undefined;
+    await Deno.writeTextFile(join(run, "ema.safetensors"), "too large");
+    assert.ok("artifacts/ema.safetensors" in (await send(run, server))[0].refused);
     server.answer = () => undefined;
+    assert.equal(server.models.length, 0);
     assert.deepEqual((await send(run, server))[0].refused, {});
     assert.equal(server.models.length, 1);
   },
