@@ -1,5 +1,3 @@
-import { figureKeys, metricOf, titleOf } from "../evaluation/figures.ts";
-
 /** Losses of a run, by their names in `metrics.jsonl` and on servers, in the words of the docs. */
 const losses = {
   test_loss: "test loss",
@@ -20,29 +18,20 @@ const courses = {
   "system/device_memory_megabytes": "memory of the device",
 };
 
-/** The metrics of runs in the words of the docs, by name, in the order of tables; losses and figures of quality first. */
-export const metricWords: Readonly<Record<string, string>> = {
-  ...losses,
-  ...Object.fromEntries(figureKeys.map((key) => [metricOf(key), titleOf(key)])),
-  ...courses,
-};
-
-const names = Object.keys(metricWords);
+/** The metrics of training in the words of the docs, by name; figures of an evaluation, `eval/...`, are its own. */
+export const metricWords: Readonly<Record<string, string>> = { ...losses, ...courses };
 
 /** Whether a metric says how good a network is, as losses and figures without the ends of their intervals do. */
 export function isResult(name: string): boolean {
   return !Object.hasOwn(courses, name) && !/^(eval\/.*_(low|high)|system\/.*)$/.test(name);
 }
 
-/**
- * Names of metrics in the order of tables; the ends of an interval and the setups of a study follow their figure, and
- * unknown names come last.
- */
+/** Names of metrics in the order of tables: losses, figures as they were logged, those of other programs, the rest. */
 export function sortedMetrics(metrics: Iterable<string>): string[] {
+  const [first, last] = [losses, courses].map((words) => Object.keys(words));
   const place = (name: string) => {
-    const figure = name.replace(/_(low|high)$/, "");
-    const at = names.findIndex((known) => figure === known || figure.startsWith(`${known}/`));
-    return at < 0 ? names.length : at;
+    const [loss, course] = [first.indexOf(name), last.indexOf(name)];
+    return loss >= 0 ? loss : name.startsWith("eval/") ? first.length : first.length + 2 + course;
   };
   return [...metrics].sort((a, b) => place(a) - place(b));
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { ended, type Workplace } from "../cli.ts";
-import { type FakeMlflow, mirroredRun, pause, quick, testMirrored, until } from "./fake_mlflow.ts";
+import { type FakeMlflow, mirroredRun, pause, quick, testMirrored } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
 
 /** Number of kills, and seconds of an outage; FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes. */
@@ -17,6 +17,15 @@ const envOf = ({ url }: FakeMlflow) => ({
   MLFLOW_TRACKING_URI: url,
   MLFLOW_EXPERIMENT_NAME: "crash",
 });
+
+/** Waits until something holds; fails after a time that no busy machine explains. */
+async function until(condition: () => Promise<boolean>, complaint: string): Promise<void> {
+  const deadline = performance.now() + 300_000;
+  while (!await condition()) {
+    if (performance.now() > deadline) throw new Error(complaint);
+    await pause(20);
+  }
+}
 
 const linesOf = (place: Workplace, run: string) => readMetrics(place.file(run, "metrics.jsonl"));
 

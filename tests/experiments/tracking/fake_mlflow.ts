@@ -342,28 +342,7 @@ export const mirroredRun = `${tinyRun} --out run`.replace("--sample-epochs 0", "
 /** Environment of a program that retries soon, and waits long for a server on a busy machine. */
 export const quick = { MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.05", MLFLOW_HTTP_REQUEST_TIMEOUT: "60" };
 
-/** A body of any length, generated as it is read. */
-export function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: number }): Response {
-  const part = new TextEncoder().encode(piece);
-  async function* parts() {
-    for (let sent = 0; sent < bytes; sent += part.length) {
-      if (ms > 0) await pause(ms);
-      yield part;
-    }
-  }
-  return new Response(ReadableStream.from(parts()));
-}
-
 /** Waits for some milliseconds. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Waits until something holds; fails after a time that no busy machine explains. */
-export async function until(condition: () => Promise<boolean>, complaint: string): Promise<void> {
-  const deadline = performance.now() + 300_000;
-  while (!await condition()) {
-    if (performance.now() > deadline) throw new Error(complaint);
-    await pause(20);
-  }
 }

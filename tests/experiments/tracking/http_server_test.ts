@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
 import { backoffMs } from "../../../experiments/tracking/http_server.ts";
 import { freePort } from "../../free_port.ts";
-import { endless, pause, testOnFake } from "./fake_mlflow.ts";
+import { pause, testOnFake } from "./fake_mlflow.ts";
 import { assertEnds, serverAt } from "./sessions.ts";
+
+/** A body of any length, generated as it is read. */
+function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: number }): Response {
+  const part = new TextEncoder().encode(piece);
+  async function* parts() {
+    for (let sent = 0; sent < bytes; sent += part.length) {
+      if (ms > 0) await pause(ms);
+      yield part;
+    }
+  }
+  return new Response(ReadableStream.from(parts()));
+}
 
 Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit", () => {
   assert.deepEqual([1, 2, 3, 4].map((retry) => backoffMs(retry, 2, 0)), [0, 4_000, 8_000, 16_000]);

@@ -1,10 +1,24 @@
 import assert from "node:assert/strict";
+import {
+  figureKeys,
+  figureMeanings,
+  figureNames,
+  figuresByKey,
+  metricOf,
+} from "../../../experiments/evaluation/figures.ts";
 import { isResult, metricWords, sortedMetrics } from "../../../experiments/tracking/metric_words.ts";
 
-/** The rows of the docs: a figure that each judge measures has one row. */
-const rows = [
-  ...Map.groupBy(Object.keys(metricWords), (name) => metricWords[name].replace(/ \((lenet|vgg)\)$/, "")),
-].map(([words, names]) => [names.map((name) => `\`${name}\``).join(", "), words]);
+const row = (
+  names: readonly string[],
+  words: string,
+) => [names.map((name) => `\`${name}\``).join(", "), words];
+/** The rows of the docs: losses, a figure with its names by all judges, and the rest. */
+const all = Object.keys(metricWords).map((name) => row([name], metricWords[name]));
+const figures = figureNames.map((figure) => {
+  const keys = figureKeys.filter((key) => figuresByKey.get(key)!.name === figure);
+  return row(keys.map(metricOf), figureMeanings[figure].title);
+});
+const rows = [...all.slice(0, 3), ...figures, ...all.slice(3)];
 
 Deno.test("docs/tracking.md has a table of all metrics in the words of the docs", async () => {
   const docs = await Deno.readTextFile(new URL("../../../docs/tracking.md", import.meta.url));
@@ -12,31 +26,24 @@ Deno.test("docs/tracking.md has a table of all metrics in the words of the docs"
   assert.deepEqual(table.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim())), rows);
 });
 
-Deno.test("sortedMetrics() has results first, intervals beside their figures, and the unknown last", () => {
+Deno.test("sortedMetrics() has losses first, then figures as they were logged, and what is no result last", () => {
   const metrics = [
     "mine",
     "learning_rate",
-    "eval/vgg/frechet",
+    "eval/frechet",
     "eval/frechet_low",
     "val_loss",
-    "eval/frechet",
+    "eval/density",
     "test_loss",
   ];
   const sorted = sortedMetrics(metrics);
-  assert.deepEqual(sorted, [
-    "test_loss",
-    "val_loss",
-    "eval/frechet_low",
-    "eval/frechet",
-    "eval/vgg/frechet",
-    "learning_rate",
-    "mine",
-  ]);
+  const figures = ["eval/frechet", "eval/frechet_low", "eval/density"];
+  assert.deepEqual(sorted, ["test_loss", "val_loss", ...figures, "mine", "learning_rate"]);
   assert.deepEqual(sorted.filter(isResult), [
     "test_loss",
     "val_loss",
     "eval/frechet",
-    "eval/vgg/frechet",
+    "eval/density",
     "mine",
   ]);
 });
