@@ -6,7 +6,7 @@ import { playgroundDigits, playgroundPage } from "./build_playground.ts";
 import { checkPort } from "./mlflow.ts";
 import { print, say } from "./program/output.ts";
 import { main, stopSignal, task } from "./program/task.ts";
-import { isolation, serveCheckout } from "./serve.ts";
+import { isolation, servePage } from "./serve.ts";
 import { integer, line, optional } from "./settings/kinds.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -24,7 +24,7 @@ export const playgroundTask = task({
   async run({ port, run }) {
     if (run !== null) return await trainAddress(run);
     checkPort(port);
-    const server = serveCheckout({ port, headers: isolation, index: await playgroundPage() });
+    const server = servePage(await playgroundPage(), { port, headers: isolation });
     print(`http://127.0.0.1:${port}/\n`);
     print("Stop with Ctrl-C");
     using stop = stopSignal(() => server.shutdown());

@@ -1,8 +1,10 @@
-import { extname, join } from "node:path";
+import { extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { htmlFile, type Markup, markup } from "../viz/report/markup.ts";
 import { checkPort } from "./mlflow.ts";
 import { print } from "./program/output.ts";
 import { main, stopSignal, task } from "./program/task.ts";
+import { openContained } from "./run/contained.ts";
 import { integer } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 
@@ -29,35 +31,63 @@ export const isolation: Readonly<Record<string, string>> = {
   "cross-origin-resource-policy": "cross-origin",
 };
 
+/** How a server answers. */
+interface ServerOptions {
+  /** By default a free one. */
+  readonly port?: number;
+  /** Headers of each response, besides the content type. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /**
- * Serves the checkout on this machine, without its dot files; a folder is its `index.html`.
+ * Serves the checkout on this machine: its regular files, but no dot files, and nothing to which links lead out of it. Only
+ * `runs` itself may be a link. A folder is its `index.html`, and `/` a list of what there is.
  *
- * @param port by default a free one
- * @param headers of each response, besides the content type
- * @param index text of the page at `/`
+ * @param options with the folder to serve instead, if any
  */
 export function serveCheckout(
-  { port = 0, headers = {}, index }: {
-    port?: number;
-    headers?: Readonly<Record<string, string>>;
-    index?: string;
-  } = {},
+  { root = checkout, ...options }: ServerOptions & { readonly root?: string } = {},
 ): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, async (request) => {
-    const path = pathOf(request.url);
-    if (path === "/" && index !== undefined) {
-      return new Response(index, { headers: { ...headers, "content-type": types[".html"] } });
-    }
-    if (path === undefined || path.includes("/.")) return notFound(headers);
+  return serve(options, async (path) => {
+    if (path === "/") return { type: types[".html"], body: await indexPage(root) };
     const file = path.endsWith("/") ? `${path}index.html` : path;
-    const type = types[extname(file)] ?? "application/octet-stream";
-    try {
-      const bytes = await Deno.readFile(join(checkout, file));
-      return new Response(bytes, { headers: { ...headers, "content-type": type } });
-    } catch {
-      return notFound(headers);
-    }
+    const body = await openServed(root, file);
+    return body && { type: types[extname(file)] ?? "application/octet-stream", body: body.readable };
   });
+}
+
+/** Serves one page on this machine, at `/`. */
+export function servePage(page: string, options: ServerOptions = {}): Deno.HttpServer<Deno.NetAddr> {
+  return serve(options, (path) => path === "/" ? { type: types[".html"], body: page } : undefined);
+}
+
+interface Answer {
+  readonly type: string;
+  readonly body: BodyInit;
+}
+
+/** Starts a server that has only its own names: a page of another site cannot reach it by a name of that site. */
+function serve(
+  { port = 0, headers = {} }: ServerOptions,
+  answer: (path: string) => Promise<Answer | undefined> | Answer | undefined,
+): Deno.HttpServer<Deno.NetAddr> {
+  const respond = (status: number, { type, body }: Answer) =>
+    new Response(body, { status, headers: { ...headers, "content-type": type } });
+  const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
+    { hostname: "127.0.0.1", port, onListen() {} },
+    async (request) => {
+      const hosts = ["127.0.0.1", "localhost"].map((name) =>
+        new URL(`http://${name}:${server.addr.port}`).host
+      );
+      if (!hosts.includes(request.headers.get("host")?.toLowerCase() ?? "")) {
+        return respond(403, { type: "text/plain", body: `expected the address http://${hosts[0]}/` });
+      }
+      const path = pathOf(request.url);
+      const found = path === undefined ? undefined : await answer(path);
+      return found ? respond(200, found) : respond(404, { type: "text/plain", body: "not found" });
+    },
+  );
+  return server;
 }
 
 /** The path in an address; undefined if it is not valid. A URL has no `..` left. */
@@ -69,8 +99,45 @@ function pathOf(address: string): string | undefined {
   }
 }
 
-const notFound = (headers: Readonly<Record<string, string>>) =>
-  new Response("not found", { status: 404, headers: { ...headers } });
+/** Opens a file that may be served; undefined if there is none. */
+async function openServed(root: string, path: string): Promise<Deno.FsFile | undefined> {
+  try {
+    const real = await Deno.realPath(join(root, path));
+    for (const folder of [root, join(root, "runs")]) {
+      const names = relative(await Deno.realPath(folder), real).split(/[\\/]/);
+      if (!names.some((name) => name.startsWith("."))) return await openContained(real, folder);
+    }
+  } catch {
+    // there is no such file, or it must not be read
+  }
+  return undefined;
+}
+
+/** The page at `/`. */
+async function indexPage(root: string): Promise<string> {
+  const folders = await Array.fromAsync(Deno.readDir(join(root, "runs")), ({ name }) => name).catch(() => []);
+  const runs: Markup[] = [];
+  for (const name of folders.sort().reverse()) {
+    const file = await openServed(root, `/runs/${name}/report.html`);
+    file?.close();
+    if (file) {
+      runs.push(markup`<li><a href="/runs/${encodeURIComponent(name)}/report.html">${name}</a></li>\n`);
+    }
+  }
+  return htmlFile(
+    "Flow matching",
+    "body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }",
+    markup`<h1>Flow matching</h1>
+<p><a href="/examples/sample_in_page.html">Sixteen digits, drawn in a page</a></p>
+<h2>Reports of runs</h2>
+${
+      runs.length > 0
+        ? markup`<ul>\n${runs}</ul>`
+        : markup`<p>None yet: <code>deno task train</code> writes one.</p>`
+    }
+<p>The playground has a server of its own: <code>deno task playground</code>.</p>`,
+  );
+}
 
 /** `deno task serve`: the checkout as a website on this machine. */
 export const serveTask = task({
@@ -82,7 +149,7 @@ export const serveTask = task({
   async run({ port }) {
     checkPort(port);
     const server = serveCheckout({ port, headers: isolation });
-    print(`http://127.0.0.1:${port}/\n`);
+    print(`http://127.0.0.1:${port}/   what there is, such as the reports of runs\n`);
     print(`  http://127.0.0.1:${port}/examples/sample_in_page.html   sixteen digits, drawn in a page`);
     print(`  http://127.0.0.1:${port}/runs/RUN/report.html           the report of a run`);
     print(`  import ... from "http://127.0.0.1:${port}/mod.ts"       the library, in Deno\n`);

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { playgroundPage } from "../../experiments/build_playground.ts";
-import { isolation, serveCheckout } from "../../experiments/serve.ts";
+import { isolation, servePage } from "../../experiments/serve.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
@@ -166,7 +166,7 @@ const visit = (page: VisitedPage) =>
     await page.resize(1280, 900);
     await page.open(`file://${file}${address}`);
     await use(page, false);
-    await using server = serveCheckout({ headers: isolation, index: html });
+    await using server = servePage(html, { headers: isolation });
     await page.resize(500, 900);
     await page.open(`http://127.0.0.1:${server.addr.port}/${address}`);
     await use(page, true);
