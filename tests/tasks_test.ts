@@ -12,13 +12,16 @@ import { granted, testNeeding, testUnless } from "./permissions.ts";
 const commands = Object.values(settings.tasks).flatMap(({ command }) => command.split(" && "));
 const isUserTask = (command: string) => / experiments\/\w+\.ts( |$)/.test(command);
 
+/** Where most tasks may write: here, trial runs, and perhaps the list of networks that the user has named. */
+const here = /^\.,\/tmp(,"\$HOME\/\.config\/flow-matching","\$XDG_CONFIG_HOME\/flow-matching")?$/;
+
 /** Permissions of a command in the terms of docs/security.md: read, write, network, programs. */
 function rightsOf(command: string): string[] {
   const flag = (name: string) => new RegExp(` --allow-${name}(?:=(\\S+))?(?= )`).exec(command);
   const files = (name: string) => {
     const found = flag(name);
     if (found === null) return "";
-    return found[1] === undefined ? "all" : found[1] === ".,/tmp" ? "here" : "some";
+    return found[1] === undefined ? "all" : here.test(found[1]) ? "here" : "some";
   };
   const net = command.includes("-P=tracking") ? "all" : flag("net")?.[1] ?? "";
   const programs = flag("run")?.[1].split(",").filter((path) => !path.startsWith(".cache/")) ?? [];
@@ -45,7 +48,7 @@ Deno.test("no task has all permissions, and tracking reads only MLflow's variabl
     assert.match(command, new RegExp(` --lock=${lock}( |$)`));
   }
   assert.deepEqual(Object.keys(settings.permissions.tracking).sort(), ["env", "net", "write"]);
-  assert.deepEqual(settings.permissions.tracking.env, variables);
+  assert.deepEqual(settings.permissions.tracking.env, [...variables, "HOME", "XDG_CONFIG_HOME"]);
   assert.equal(settings.lock, false);
 });
 
@@ -81,7 +84,7 @@ testUnless(
     const script = `data:text/javascript,${encodeURIComponent(query)}`;
     const writing = commands.filter((command) => / -P=tracking (?!--deny-write)/.test(command));
     // With permission to write everywhere, a link or a renamed folder leads around the list.
-    for (const command of writing) assert.match(command, / --allow-write=\.,\/tmp /);
+    for (const command of writing) assert.equal(rightsOf(command)[1], "here", command);
     const flagsOf = (command: string) =>
       command.split(" ").filter((word) => /^(-P|--allow-write)/.test(word));
     for (const words of new Set(writing.map((command) => flagsOf(command).join(" ")))) {

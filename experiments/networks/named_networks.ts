@@ -1,10 +1,21 @@
-import { dirname } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { readFields } from "../run/contained.ts";
 import { fieldsOf, listOf, textField } from "../run/field_checks.ts";
 
-/** The programs of networks that the user has named with `--model` or in a plan, next to the runs. */
-export const namedNetworksFile = "runs/.networks.json";
+/**
+ * The list of programs of networks that the user has named with `--model` or in a plan. It lies in the user's folder of
+ * settings: a list among the runs would be handed on with them, and trust with it. Undefined without a home folder.
+ */
+function namedNetworksFile(): string | undefined {
+  const [settings, home] = ["XDG_CONFIG_HOME", "HOME"].map((variable) => {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    const folder = state === "granted" ? Deno.env.get(variable) : undefined;
+    return folder !== undefined && isAbsolute(folder) ? folder : undefined;
+  });
+  const folder = settings ?? (home && join(home, ".config"));
+  return folder && join(folder, "flow-matching", "networks.json");
+}
 
 const checks = { networks: listOf(fieldsOf({ name: textField, digest: textField })) };
 
@@ -23,7 +34,8 @@ export function markNamed(digest: string): void {
  * @throws {RunError} if the list is damaged
  */
 export async function isNamed(digest: string): Promise<boolean> {
-  return named.has(digest) || (await readNamed()).some((network) => network.digest === digest);
+  return named.has(digest) ||
+    (await readNamed(namedNetworksFile())).some((network) => network.digest === digest);
 }
 
 /** Notes a network for later starts of this program; `say` tells the user if that fails. */
@@ -32,21 +44,20 @@ export async function rememberNamed(
   say: (message: string) => void,
 ): Promise<void> {
   try {
-    const networks = await readNamed();
+    const path = namedNetworksFile();
+    if (path === undefined) throw new RunError("HOME is not set, or the task may not read it");
+    const networks = await readNamed(path);
     if (networks.some(({ digest }) => digest === network.digest)) return;
-    await Deno.mkdir(dirname(namedNetworksFile), { recursive: true });
-    await writeAtomic(
-      namedNetworksFile,
-      JSON.stringify({ networks: [...networks, network] }, null, 1) + "\n",
-    );
+    await Deno.mkdir(dirname(path), { recursive: true });
+    await writeAtomic(path, JSON.stringify({ networks: [...networks, network] }, null, 1) + "\n");
   } catch (error) {
     const why = error instanceof RunError ? error.message : reasonOf(error);
     say(`Other tasks will ask for --model ${network.name} again: ${why}`);
   }
 }
 
-async function readNamed() {
-  const { networks = [] } =
-    await readFields(namedNetworksFile, checks, "delete it, and name your networks again") ?? {};
+async function readNamed(path: string | undefined) {
+  if (path === undefined) return [];
+  const { networks = [] } = await readFields(path, checks, "delete it, and name your networks again") ?? {};
   return networks;
 }

@@ -1,4 +1,7 @@
+import { createHash } from "node:crypto";
 import { cpus } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { shownWords } from "./server_url.ts";
 
 /**
@@ -8,10 +11,8 @@ import { shownWords } from "./server_url.ts";
  * @param adapter the device's own description, any JSON value
  * @param startedAt when the run started
  */
-export async function collectEnvironment(adapter: unknown, startedAt: Date) {
+export function collectEnvironment(adapter: unknown, startedAt: Date) {
   const memory = may("systemMemoryInfo") ? Deno.systemMemoryInfo() : undefined;
-  const commit = await runGit("rev-parse", "HEAD");
-  const changes = await runGit("status", "--porcelain");
   return {
     startedAt: startedAt.toISOString(),
     argv: shownWords(Deno.args), // without credentials in addresses
@@ -25,8 +26,10 @@ export async function collectEnvironment(adapter: unknown, startedAt: Date) {
     memoryTotalBytes: memory?.total ?? null,
     memoryAvailableBytes: memory?.available ?? null,
     adapter,
-    gitCommit: commit ?? null, // of this suite's code
-    gitDirty: changes === undefined ? null : changes !== "",
+    // Of this suite's code. Its digest tells what was changed since the commit: only git knows whether anything was, and a
+    // program that may run git may run any program.
+    gitCommit: readCheckout()?.commit ?? null,
+    codeDigest: codeDigest() ?? null,
   };
 }
 
@@ -34,18 +37,62 @@ function may(kind: "cpus" | "systemMemoryInfo"): boolean {
   return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
 }
 
-/** Output of git in this file's folder; undefined without git, the permission to run it, or a repository. */
-export async function runGit(...args: string[]): Promise<string | undefined> {
-  const folder = import.meta.dirname;
-  const permission = Deno.permissions.querySync({ name: "run", command: "git" });
-  if (folder === undefined || permission.state !== "granted") return undefined;
+/** The folder of this suite's code; undefined if it was loaded from elsewhere or may not be read. */
+function codeFolder(): string | undefined {
+  const { protocol } = new URL(import.meta.url);
+  if (protocol !== "file:" || Deno.permissions.querySync({ name: "read" }).state !== "granted") {
+    return undefined;
+  }
+  return fileURLToPath(new URL("../../", import.meta.url));
+}
+
+/** SHA-256 in hex of the names and bytes of this suite's files; undefined if they are not all there. */
+function codeDigest(): string | undefined {
+  const root = codeFolder();
+  if (root === undefined) return undefined;
+  const hash = createHash("sha256");
+  const add = (path: string): void => {
+    const entries = [...Deno.readDirSync(join(root, path))].sort((a, b) => a.name < b.name ? -1 : 1);
+    for (const { name, isFile, isDirectory } of entries) {
+      const file = `${path}/${name}`;
+      if (isDirectory) add(file);
+      if (isFile) hash.update(`${file}\0`).update(Deno.readFileSync(join(root, file)));
+    }
+  };
   try {
-    // Do not start programs that the repository's settings name, and do not write to the repository.
-    const careful = ["--no-optional-locks", "-c", "core.fsmonitor=false"];
-    const { success, stdout } = await new Deno.Command("git", { args: [...careful, ...args], cwd: folder })
-      .output();
-    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+    for (const folder of ["experiments", "kernels", "models", "viz"]) add(folder);
+    return hash.digest("hex");
   } catch {
     return undefined;
   }
+}
+
+/** What a checkout has checked out. */
+interface Checkout {
+  readonly commit: string | undefined;
+  readonly branch: string | undefined;
+}
+
+/** Reads the commit and the branch from git's files; undefined if there are none. */
+export function readCheckout(root: string | undefined = codeFolder()): Checkout | undefined {
+  if (root === undefined) return undefined;
+  const read = (...path: string[]) => {
+    try {
+      return Deno.readTextFileSync(join(...path)).trim();
+    } catch {
+      return undefined;
+    }
+  };
+  const linked = read(root, ".git")?.replace(/^gitdir: /, ""); // of a worktree
+  const git = resolve(root, linked ?? ".git");
+  const shared = resolve(git, read(git, "commondir") ?? "");
+  const head = read(git, "HEAD");
+  if (head === undefined) return undefined;
+  const [, ref] = /^ref: (.*)$/.exec(head) ?? [];
+  if (ref === undefined) return { commit: head, branch: undefined };
+  const packed = read(shared, "packed-refs")?.split("\n").find((line) => line.endsWith(` ${ref}`));
+  return {
+    commit: read(shared, ref) ?? packed?.split(" ")[0],
+    branch: ref.replace(/^refs\/heads\//, ""),
+  };
 }

@@ -91,7 +91,7 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
     "mlflow.note.content": noteOf(run, record, { config, environment, cursor }),
     "mlflow.loggedImages": cursor.images > 0 ? "True" : null,
     problem: record.dataset && `flow matching on ${record.dataset.name}`,
-    git_dirty: environment.gitDirty,
+    code_digest: environment.codeDigest,
     [standsForTag]: record.standsFor,
     "flow.failure": record.reason,
   };

@@ -1,7 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { runGit } from "../run/environment.ts";
+import { readCheckout } from "../run/environment.ts";
 import { isReplacedMetricsFile, replacedMetricsFile, runFile } from "../run/layout.ts";
 import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } from "../run/metrics_log.ts";
 import type { RunLock } from "../run/run_lock.ts";
@@ -85,7 +85,7 @@ export class RunTracker implements AsyncDisposable {
         ...about,
         name: choice.runName ?? basename(resolve(run)),
         experiment: choice.experiment,
-        gitBranch: await runGit("rev-parse", "--abbrev-ref", "HEAD") ?? null,
+        gitBranch: readCheckout()?.branch ?? null,
         startedAt: startedAt.getTime(),
       }),
       status: "RUNNING",

@@ -120,7 +120,7 @@ async function trainOn(
     const adapter = { kind: device.kind, description: device.description };
     await writeJson(
       join(run, resumed ? resumedEnvironmentFile(startedAt.getTime()) : runFile.environment),
-      await collectEnvironment(adapter, startedAt),
+      collectEnvironment(adapter, startedAt),
     );
     const fixed = config.maxMinutes === 0;
     if (fixed) await writeConfig(run, { ...config, ...loop.cadence });

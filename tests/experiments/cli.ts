@@ -70,6 +70,13 @@ export interface Ended {
  */
 const shortPrograms = { DENO_V8_FLAGS: "--wasm-tiering-budget=100000000,--single-threaded" };
 
+/** Variables of tasks: no colour, no server, and settings of the user that lie in the folder. */
+const placeEnvironment = (folder: string) => ({
+  NO_COLOR: "1",
+  MLFLOW_TRACKING_URI: "",
+  XDG_CONFIG_HOME: join(folder, ".config"),
+});
+
 /** Flags of the CPU device in tests that are not about threads; waiting threads would slow down other tests. */
 export const oneThread = "--device cpu --threads 1";
 
@@ -118,7 +125,7 @@ export class Workplace {
     const process = new Deno.Command(Deno.execPath(), {
       args: [...words, ...flags.trim().split(/ +/)],
       cwd: this.path,
-      env: { NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...shortPrograms, ...env },
+      env: { ...placeEnvironment(this.path), ...shortPrograms, ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -247,7 +254,7 @@ async function callTask(
     }],
     [Deno.stderr, { writeSync, isTerminal: () => false }],
   );
-  using __ = withEnvironment({ NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...env });
+  using __ = withEnvironment({ ...placeEnvironment(folder), ...env });
   const earlier = Deno.cwd();
   process.chdir(folder); // not Deno.chdir(): a module of the browser would keep the old folder
   try {

@@ -77,7 +77,7 @@ testTask(
     assert.equal(model, "mine.ts:hidden=8,activation=gelu");
     assert.match(await Deno.readTextFile(place.file("study", "table.md")), /mine\.ts:hidden=8/);
 
-    await Deno.remove(place.file("runs"), { recursive: true }); // as on another machine
+    await Deno.remove(place.file(".config"), { recursive: true }); // as on another machine
     const { code, stderr } = await place.runProgram("study", `study ${oneThread}`);
     assert.equal(code, 1);
     assert.match(stderr, /^ConfigError: Cannot run the network mine\.ts: you have not named this program/);

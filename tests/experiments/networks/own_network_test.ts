@@ -16,6 +16,13 @@ async function train(place: Workplace): Promise<void> {
     /^\.\/mlp\.ts \(hidden=8, activation=gelu\), [\d,]+ parameters, conditional on 10 classes/,
   );
 }
+/** Goes on without the user's settings, which stay where they were; among the runs lies a list of what they trusted. */
+async function moveTo(place: Workplace, machine: string): Promise<void> {
+  const list = await place.read(".config/flow-matching/networks.json");
+  await Deno.mkdir(place.file("runs"), { recursive: true });
+  await Deno.writeFile(place.file("runs/.networks.json"), list);
+  await Deno.rename(place.file(".config"), place.file(machine));
+}
 const makeRun = (place: Workplace) => madeOnce(place, "run", train);
 
 testTask(
@@ -115,7 +122,7 @@ testTask(
 testTask("no task runs a network's program from elsewhere before the user has named it", async (place) => {
   await makeRun(place);
   const sample = (flags: string) => place.runProgram("sample", `--checkpoint run ${sampled} ${flags}`);
-  await Deno.remove(place.file("runs"), { recursive: true }); // as on another machine
+  await moveTo(place, "another_machine"); // with all that lies among the runs
   const network = place.file("run", "network.json");
   const text = await Deno.readTextFile(network);
   await Deno.writeTextFile(network, text.replace("super();", "super(); console.error('ran');"));
@@ -142,7 +149,7 @@ testTask("no task runs a network's program from elsewhere before the user has na
   await Deno.copyFile(place.file("run/ema.safetensors"), place.file("run/weights/copy.safetensors"));
   const copied = await place.runProgram("sample", `--checkpoint run/weights/copy.safetensors ${sampled}`);
   assert.equal(copied.code, 0, `it is named once and for all: ${copied.stderr}`);
-  await Deno.remove(place.file("runs"), { recursive: true });
+  await moveTo(place, "third_machine");
   const { code, stderr: said } = await place.runProgram(
     "train",
     "--resume run --model run/network.json --epochs 4 --lr 0.001",
@@ -172,11 +179,29 @@ testTask(
       "train",
       `--model mlp.ts ${ownRun.replace("--epochs 3", "--max-steps 1")} --out other`,
     );
-    const { networks } = JSON.parse(await Deno.readTextFile(place.file("runs/.networks.json")));
+    const { networks } = JSON.parse(
+      await Deno.readTextFile(place.file(".config/flow-matching/networks.json")),
+    );
     const [names, digests] = ["name", "digest"].map((field) =>
       networks.map((network: Record<string, string>) => network[field])
     );
     assert.deepEqual([names, new Set(digests).size], [["mlp.ts", "mlp.ts"], 2], "both are named");
+  },
+);
+
+testTask(
+  "the list of named networks is in the home folder, and a task without one says so",
+  async (place) => {
+    await writeModule(place);
+    const train = (out: string, home: string) =>
+      place.succeed("train", `--model mlp.ts ${ownRun.replace("--epochs 3", "--max-steps 1")} --out ${out}`, {
+        XDG_CONFIG_HOME: "",
+        HOME: home,
+      });
+    const { stderr } = await train("a", "");
+    assert.match(stderr, /^Other tasks will ask for --model mlp.ts again: HOME is not set/m);
+    await train("b", place.file("home"));
+    assert.match(await Deno.readTextFile(place.file("home/.config/flow-matching/networks.json")), /"mlp.ts"/);
   },
 );
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { collectEnvironment } from "../../../experiments/run/environment.ts";
+import { collectEnvironment, readCheckout } from "../../../experiments/run/environment.ts";
 import {
   appendMetrics,
   type Metrics,
@@ -211,8 +211,8 @@ testInFolder("readMetrics() refuses a broken line before the last by its number"
   });
 });
 
-Deno.test("collectEnvironment() returns null for what it may not read", async () => {
-  const environment = await collectEnvironment({ name: "software" }, startedAt);
+Deno.test("collectEnvironment() returns null for what it may not read", () => {
+  const environment = collectEnvironment({ name: "software" }, startedAt);
   assert.deepEqual(JSON.parse(JSON.stringify(environment)), environment);
   assert.equal(environment.startedAt, startedAt.toISOString());
   assert.equal(environment.denoVersion, Deno.version.deno);
@@ -221,7 +221,34 @@ Deno.test("collectEnvironment() returns null for what it may not read", async ()
   const sys = Deno.permissions.querySync({ name: "sys" }).state === "granted";
   assert.equal(environment.memoryTotalBytes !== null, sys);
   assert.equal(environment.gitCommit === null || /^[0-9a-f]{40,64}$/.test(environment.gitCommit), true);
-  if (!granted("run")) assert.equal(environment.gitDirty, null);
+  const mayRead = granted("read");
+  assert.equal(/^[0-9a-f]{64}$/.test(environment.codeDigest ?? ""), mayRead);
+});
+
+testInFolder("readCheckout() reads commit and branch from git's files", async (root) => {
+  const [loose, packed] = ["1".repeat(40), "2".repeat(40)];
+  const write = async (path: string, text: string) => {
+    await Deno.mkdir(join(root, path, ".."), { recursive: true });
+    await Deno.writeTextFile(join(root, path), text + "\n");
+  };
+  assert.equal(readCheckout(join(root, "main")), undefined);
+  await write("main/.git/refs/heads/main", loose);
+  await write("main/.git/packed-refs", `# pack-refs\n${packed} refs/heads/main\n${packed} refs/heads/a/b`);
+  await write("tree/.git", `gitdir: ${join(root, "main/.git/worktrees/tree")}`);
+  await write("main/.git/worktrees/tree/commondir", "../..");
+  for (const [folder, file] of [["main", "main/.git/HEAD"], ["tree", "main/.git/worktrees/tree/HEAD"]]) {
+    for (
+      const [head, commit, branch] of [
+        ["ref: refs/heads/main", loose, "main"],
+        ["ref: refs/heads/a/b", packed, "a/b"],
+        ["ref: refs/heads/new", undefined, "new"],
+        [packed, packed, undefined],
+      ] as const
+    ) {
+      await write(file, head);
+      assert.deepEqual(readCheckout(join(root, folder)), { commit, branch }, `${folder}: ${head}`);
+    }
+  }
 });
 
 testInFolder(

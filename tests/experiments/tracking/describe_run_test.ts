@@ -97,7 +97,7 @@ Deno.test("settingsOf() names settings as flags, and leaves out those without ef
 testInFolder("describeRun() gives settings, code and results, and escapes names in the note", async (run) => {
   const config = { model: "base", filters: [4, 8], lr: 0.5, name: "x", out: "y", mlflow: "z", data: null };
   await Deno.writeTextFile(`${run}/config.json`, JSON.stringify(config));
-  const code = { gitCommit: "0123456789abcdef", gitDirty: true };
+  const code = { gitCommit: "0123456789abcdef", codeDigest: "ab" };
   await Deno.writeTextFile(`${run}/environment.json`, JSON.stringify(code));
   const latest = {
     elapsed_seconds: { value: 90, step: 7 },
@@ -114,8 +114,8 @@ testInFolder("describeRun() gives settings, code and results, and escapes names 
     "The run finished after 1.5 minutes: test loss 0.1235 at step 7, validation loss not a number at step 6.",
     `Run folder \`${run}\``,
   ]);
-  const shown = [others["mlflow.source.git.commit"], others.git_dirty, others["mlflow.loggedImages"]];
-  assert.deepEqual(shown, [code.gitCommit, "true", "True"]);
+  const shown = [others["mlflow.source.git.commit"], others.code_digest, others["mlflow.loggedImages"]];
+  assert.deepEqual(shown, [code.gitCommit, "ab", "True"]);
   assert.equal("flow.failure" in others, false);
   await Deno.remove(`${run}/config.json`);
   const failed = { ...record, status: "FAILED", endedAt: 60_000, reason: "no <b>" } as const;
