@@ -34,7 +34,7 @@ const mostPacked = 2 ** 32;
 const pieceBytes = 2 ** 20;
 
 /** Arrays by name in lower case; opening one reads its header. */
-type Arrays = ReadonlyMap<string, () => NumpyArray>;
+type Arrays = ReadonlyMap<string, () => NumpyArray | Promise<NumpyArray>>;
 
 /** Values that become black and white. */
 type Scale = readonly [black: number, white: number];
@@ -66,9 +66,9 @@ export async function readArrays(
   most: number = mostInMemory,
 ): Promise<Omit<Dataset, "name" | "source">> {
   const arrays = isArrayFile(path) ? await arraysOfFile(path) : await arraysOfFolder(path);
-  const open = (part: keyof typeof namesOf) =>
-    namesOf[part].map((name) => arrays.get(name)).find((array) => array)?.();
-  const [images, testImages] = [open("images"), open("testImages")];
+  const open = async (part: keyof typeof namesOf) =>
+    await namesOf[part].map((name) => arrays.get(name)).find((array) => array)?.();
+  const [images, testImages] = [await open("images"), await open("testImages")];
   if (!images) {
     const held = [...arrays.keys()].slice(0, 8).join(", ") || "no arrays";
     throw new DataError(
@@ -88,8 +88,8 @@ export async function readArrays(
         `(expected ${shapeInWords(train.shape)} as in ${images.title}); pass --resize H,W and --channels`,
     );
   }
-  const labels = labelsOf(open("labels"), images.title, train.count);
-  const testLabels = testImages && labelsOf(open("testLabels"), testImages.title, test.count);
+  const labels = labelsOf(await open("labels"), images.title, train.count);
+  const testLabels = testImages && labelsOf(await open("testLabels"), testImages.title, test.count);
   if (testImages && (labels === undefined) !== (testLabels === undefined)) {
     throw new DataError(
       `Cannot use ${path}: it has labels for ${
@@ -135,7 +135,9 @@ async function arraysOfFile(path: string): Promise<Arrays> {
   if (oneArray.test(path)) return new Map([["images", () => openNpy(bytes, path)]]);
   const members = [...listNpz(bytes, path)];
   return new Map(
-    members.map(([name, unpack]) => [name.toLowerCase(), () => openNpy(unpack(), `${name} in ${path}`)]),
+    members.map((
+      [name, unpack],
+    ) => [name.toLowerCase(), async () => openNpy(await unpack(), `${name} in ${path}`)]),
   );
 }
 

@@ -11,6 +11,9 @@ import { mostPixels } from "./png.ts";
 
 const wasm = "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm";
 
+/** Most scans of an image; the decoder reads each one to its end. Progressive files have about ten. */
+const mostScans = 64;
+
 /** The decoder, once it is loaded. */
 let loaded: Promise<void> | undefined;
 /** The first problem that the decoder states, even if it can go on. */
@@ -45,6 +48,12 @@ export async function decodeJpeg(bytes: Uint8Array<ArrayBuffer>, path: string): 
       `Cannot read ${path}: the file is damaged: ${problem} (expected a whole JPEG image); replace or remove it`,
     );
   }
+  if (image.height !== header.height || image.width !== header.width) {
+    throw new DataError(
+      `Cannot read ${path}: its header declares ${header.height}x${header.width} pixels, and it has ` +
+        `${image.height}x${image.width}; save it again`,
+    );
+  }
   return upright(image, header);
 }
 
@@ -58,39 +67,44 @@ async function load(): Promise<void> {
   await init({ instantiateWasm, printErr: (line: string) => problem ??= line });
 }
 
-/** Reads the segments before the image. */
+/** Walks through all segments to the end of the file, as the decoder will. */
 function readHeader(bytes: Uint8Array, path: string): Header {
   const fail = (what: string) => new DataError(`Cannot read ${path}: ${what}`);
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) {
     throw fail("it is damaged or not a JPEG file (expected JPEG, as its name says); save it again as JPEG");
   }
-  const damaged =
-    "the file is damaged: its end is missing (expected a whole JPEG image); replace or remove it";
+  const damaged = (what: string) =>
+    fail(`the file is damaged: ${what} (expected a whole JPEG image); replace or remove it`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let size: Omit<Header, "orientation"> | undefined;
-  let orientation = 1;
-  let at = 2;
+  let [orientation, scans, at] = [1, 0, 2];
   try {
-    while (bytes[at + 1] !== 0xda) { // the image
-      const marker = bytes[at + 1];
+    for (; view.getUint16(at) !== 0xffd9; at = scans > 0 ? nextMarker(bytes, at) : at) { // the end
+      const marker = view.getUint8(at + 1);
       if (bytes[at] !== 0xff) throw new RangeError("no segment");
       if (marker === 0xff) { // padding
         at++;
         continue;
       }
-      const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-      if (isFrame) {
+      if (marker < 0xc0 || marker >= 0xd0 && marker <= 0xd8) {
+        throw damaged(`it has the marker ff${marker.toString(16).padStart(2, "0")}`);
+      }
+      if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
+        if (size) throw damaged("it has two frames");
         const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
         size = { height, width, components: view.getUint8(at + 9) };
       }
       if (marker === 0xe1) orientation = orientationIn(view, at + 4) ?? orientation;
+      if (marker === 0xda && ++scans > mostScans) {
+        throw new DataError(`Cannot use ${path}: it has more than ${mostScans} scans; save it again`);
+      }
       at += 2 + view.getUint16(at + 2);
     }
   } catch (error) {
-    if (error instanceof RangeError) throw fail(damaged);
+    if (error instanceof RangeError) throw damaged("its end is missing");
     throw error;
   }
-  if (!size || !hasEnd(bytes, at)) throw fail(damaged);
+  if (!size || scans === 0) throw damaged("its end is missing");
   const { height, width, components } = size;
   if (height * width < 1 || height * width > mostPixels) {
     throw fail(
@@ -103,12 +117,13 @@ function readHeader(bytes: Uint8Array, path: string): Header {
   return { ...size, orientation };
 }
 
-/** Whether the image ends: the bytes FF D9, which cannot be part of it. */
-function hasEnd(bytes: Uint8Array, at: number): boolean {
-  for (let end = bytes.lastIndexOf(0xd9); end > at; end = bytes.lastIndexOf(0xd9, end - 1)) {
-    if (bytes[end - 1] === 0xff) return true;
+/** Where the next marker is: the bytes of an image have none but FF 00, and FF D0 to FF D7. */
+function nextMarker(bytes: Uint8Array, at: number): number {
+  for (let next = bytes.indexOf(0xff, at); next >= 0; next = bytes.indexOf(0xff, next + 1)) {
+    const marker = bytes[next + 1];
+    if (marker !== 0 && marker !== 0xff && (marker < 0xd0 || marker > 0xd7)) return next;
   }
-  return false;
+  return bytes.length; // reading there throws a RangeError
 }
 
 /** The orientation that Exif data states; undefined if it states none, or is damaged. */

@@ -62,6 +62,7 @@ const readers: Readonly<Record<string, ReadValue>> = {
   i2: (view, at, little) => view.getInt16(at, little),
   i4: (view, at, little) => view.getInt32(at, little),
   i8: (view, at, little) => Number(view.getBigInt64(at, little)),
+  f2: (view, at, little) => view.getFloat16(at, little),
   f4: (view, at, little) => view.getFloat32(at, little),
   f8: (view, at, little) => view.getFloat64(at, little),
 };
@@ -96,7 +97,7 @@ export function openNpy(bytes: ByteRange, title: string): NumpyArray {
   const read = readers[descr.slice(1)];
   if (!read) {
     throw new DataError(
-      `Cannot use ${title}: it holds ${descr} (expected numbers, such as |u1, <f4 or <f8); convert it with .astype("uint8")`,
+      `Cannot use ${title}: it holds ${descr} (expected numbers, such as |u1, <f4 or <f8); convert it with .astype("float32")`,
     );
   }
   if (order === "True") {

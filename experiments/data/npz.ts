@@ -3,7 +3,7 @@
  * Source: PKWARE, .ZIP File Format Specification 6.3.10, sections 4.3 to 4.5
  */
 
-import { crc32, inflateRawSync } from "node:zlib";
+import { crc32 } from "node:zlib";
 import { DataError } from "./dataset.ts";
 import { type ByteRange, inMemory, placeAfter } from "./npy.ts";
 
@@ -11,10 +11,14 @@ import { type ByteRange, inMemory, placeAfter } from "./npy.ts";
 const mostEnd = 22 + 2 ** 16;
 /** Most bytes of the list of members. */
 const mostList = 2 ** 24;
+/** Most members; data sets have up to four arrays. */
+const mostMembers = 1000;
 /** Most bytes of a packed member, unpacked: the limit of one array in memory. */
 const mostUnpacked = 2 ** 32;
 /** Bytes that are checked at once. */
 const pieceBytes = 2 ** 20;
+/** Packed bytes that are unpacked at once, to a thousand times as many at most. */
+const packedBytes = 2 ** 14;
 /** Marks a number that does not fit 32 bits and is stored in a Zip64 field. */
 const elsewhere = 0xffffffff;
 
@@ -25,10 +29,10 @@ const elsewhere = 0xffffffff;
  * @returns by name, without `.npy`, what unpacks an array, and throws a `DataError` if it is damaged
  * @throws {DataError} if it is not a ZIP archive, or damaged
  */
-export function listNpz(archive: ByteRange, path: string): Map<string, () => ByteRange> {
+export function listNpz(archive: ByteRange, path: string): Map<string, () => Promise<ByteRange>> {
   try {
     return new Map(
-      members(archive).map(([name, entry]) => [name.replace(/\.npy$/, ""), () => {
+      members(archive, path).map(([name, entry]) => [name.replace(/\.npy$/, ""), () => {
         return unpack(archive, entry, `${name} in ${path}`);
       }]),
     );
@@ -51,13 +55,18 @@ interface Entry {
 }
 
 /** Names and entries of the archive's list. @throws {RangeError} if it is none */
-function members(archive: ByteRange): [string, Entry][] {
+function members(archive: ByteRange, path: string): [string, Entry][] {
   const [at, length] = listRange(archive);
   if (length > mostList) throw new RangeError("too many members");
   const list = viewOf(archive, at, length);
   const found: [string, Entry][] = [];
   for (let from = 0; from < length;) {
     if (list.getUint32(from, true) !== 0x02014b50) throw new RangeError("no member");
+    if (found.length === mostMembers) {
+      throw new DataError(
+        `Cannot use ${path}: it has more than ${mostMembers} members (expected the arrays of a data set)`,
+      );
+    }
     const [nameLength, extra, comment] = [28, 30, 32].map((field) => list.getUint16(from + field, true));
     const name = new TextDecoder().decode(bytesOf(list, from + 46, nameLength));
     const wide = zip64Of(list, from + 46 + nameLength, extra);
@@ -111,9 +120,9 @@ function zip64Of(list: DataView, from: number, length: number): number[] {
   return [];
 }
 
-function unpack(archive: ByteRange, entry: Entry, title: string): ByteRange {
+async function unpack(archive: ByteRange, entry: Entry, title: string): Promise<ByteRange> {
   try {
-    const bytes = contentOf(archive, entry);
+    const bytes = await contentOf(archive, entry);
     let crc = 0;
     for (let at = 0; at < bytes.size; at += pieceBytes) {
       crc = crc32(bytes.read(at, Math.min(pieceBytes, bytes.size - at)), crc);
@@ -126,14 +135,33 @@ function unpack(archive: ByteRange, entry: Entry, title: string): ByteRange {
   }
 }
 
-function contentOf(archive: ByteRange, { method, packed, size, at }: Entry): ByteRange {
+async function contentOf(archive: ByteRange, { method, packed, size, at }: Entry): Promise<ByteRange> {
   if (at + packed > archive.size) throw new RangeError("beyond the end");
   if (method === 0) {
     const place = placeAfter(archive.place, at);
     return { size: packed, place, read: (from, length) => archive.read(at + from, length) };
   }
   if (method !== 8 || size > mostUnpacked) throw new RangeError("unknown or too large");
-  return inMemory(inflateRawSync(archive.read(at, packed), { maxOutputLength: size }));
+  return inMemory(await inflate(archive, at, packed, size));
+}
+
+/** Unpacks piece by piece. */
+async function inflate(archive: ByteRange, at: number, packed: number, size: number): Promise<Uint8Array> {
+  function* pieces() {
+    for (let from = at; from < at + packed; from += packedBytes) {
+      yield archive.read(from, Math.min(packedBytes, at + packed - from)).slice();
+    }
+  }
+  const bytes = new Uint8Array(size);
+  let done = 0;
+  for await (
+    const piece of ReadableStream.from(pieces()).pipeThrough(new DecompressionStream("deflate-raw"))
+  ) {
+    bytes.set(piece, done); // beyond the size: a RangeError
+    done += piece.length;
+  }
+  if (done < size) throw new RangeError("too short");
+  return bytes;
 }
 
 function viewOf(archive: ByteRange, at: number, length: number): DataView<ArrayBuffer> {

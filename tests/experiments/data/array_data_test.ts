@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { crc32, deflateRawSync } from "node:zlib";
+import { zipSync } from "npm:fflate@0.8.3";
 import { describeData } from "../../../experiments/data/dataset.ts";
 import { rowsOf, StoredImages } from "../../../experiments/data/images.ts";
+import { inMemory } from "../../../experiments/data/npy.ts";
+import { listNpz } from "../../../experiments/data/npz.ts";
 import { type DatasetOptions, loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { testInFolder } from "../../folder.ts";
 import { sorted, upTo } from "../../refusing.ts";
@@ -106,6 +109,12 @@ testInFolder(
   },
 );
 
+Deno.test("listNpz() unpacks into a plain array, since a Buffer above 2 GiB cannot be read in pieces", async () => {
+  const [unpack] = listNpz(inMemory(Uint8Array.fromBase64(packed)), "a.npz").values();
+  const { size, read } = await unpack();
+  assert.equal(read(size - 1, 1).constructor, Uint8Array);
+});
+
 testInFolder("loadDataset() takes arrays in every usual layout, type and range", async (folder) => {
   const planes = (n: number) => [0, 1, 2].flatMap((c) => upTo(4).map((i) => 12 * n + 3 * i + c));
   const cases: Record<string, [files: Record<string, Uint8Array>, shape: number[], first: number[]]> = {
@@ -122,6 +131,11 @@ testInFolder("loadDataset() takes arrays in every usual layout, type and range",
       planes(0).map((i) => i + 200),
     ],
     "0 to 1": [{ "a.npy": f32([2, 1, 2], [0, 0.2, 1, 0.5]) }, [1, 1, 2], [0, 51]],
+    "0 to 1 as f16": [
+      { "a.npy": npy("'<f2'", [2, 1, 2], new Uint8Array(Float16Array.of(0, 0.2, 1, 0.5).buffer)) },
+      [1, 1, 2],
+      [0, 51],
+    ],
     "-1 to 1": [{ "a.npy": f32([2, 1, 2], [-1, 0.2, 1, 0]) }, [1, 1, 2], [0, 153]],
     "-0.5 to 0.5": [{ "a.npy": f32([2, 1, 2], [-0.5, 0.2, 0.5, 0]) }, [1, 1, 2], [64, 153]],
     "0 to 255 as f32": [{ "a.npy": f32([2, 1, 2], [0, 100, 200, 3]) }, [1, 1, 2], [0, 100]],
@@ -237,6 +251,9 @@ testInFolder("loadDataset() says what is wrong with an array, and what it needs"
     "DIR/a.npz: it is damaged or no archive of arrays (expected what numpy.savez() writes)": { "a.npz": x },
     "DIR/a.npz: it is damaged or no archive of arrays (expected what": { "a.npz": archive.subarray(0, -30) },
     "images.npy in DIR/a.npz: it is damaged; save or download it again": { "a.npz": archive.with(200, 77) },
+    "DIR/a.npz: it has more than 1000 members (expected the arrays of a data set)": {
+      "a.npz": zipSync(Object.fromEntries(upTo(1001).map((n) => [`${n}.npy`, x]))),
+    },
     "images.npy in DIR/a.npz: it is damaged; save": { "a.npz": zip64(x, x.length - 1) },
     "DIR/a.npy: value 5 is NaN (expected finite numbers)": {
       "a.npy": f32([2, 2, 2], [0, 0, 0, 0, 0, NaN, 0, 0]),

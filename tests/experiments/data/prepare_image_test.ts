@@ -23,6 +23,24 @@ function littleEndian(file: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   for (const [at, bytes] of fields) swapped.subarray(start + at, start + at + bytes).reverse();
   return swapped;
 }
+/**
+ * A file whose marker FF 01, which has no length, hides the real header from a reader that gives it one: that lands in
+ * the first segment, on a smaller frame.
+ */
+function twoHeaders(file: Uint8Array, frame: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(65_541 + file.length - 2);
+  bytes.set([0xff, 0xd8, 0xff, 0x01, 0xff, 0xe0, 0xff, 0xff]);
+  bytes.set(Uint8Array.from(file.subarray(frame, frame + 19)).with(6, 4).with(8, 4), 65_508);
+  bytes.set([0xff, 0xda], 65_527);
+  bytes.set(file.subarray(2), 65_541);
+  return bytes;
+}
+/** A progressive file whose last scan is repeated. */
+function withScans(file: Uint8Array, count: number): Uint8Array<ArrayBuffer> {
+  const last = file.findLastIndex((byte, i) => byte === 0xff && file[i + 1] === 0xda);
+  const copies = Array.from({ length: count }, () => file.subarray(last, -2));
+  return Uint8Array.from([file.subarray(0, -2), ...copies, file.subarray(-2)].flatMap((part) => [...part]));
+}
 /** Compares bytes with some in base64, one by one and on average. */
 const assertNear = (found: ArrayLike<number>, base64: string, most: number, what: string) => {
   const expected = Uint8Array.fromBase64(base64);
@@ -68,6 +86,18 @@ testNeeding({ read: true }, "decodeJpeg() refuses damaged and unusual files in o
     "too many pixels": [
       whole.with(frame + 5, 255).with(frame + 7, 255),
       "Cannot read a.jpg: its header declares 65301x65317 pixels (expected 1 to 33554432 of them); save it smaller",
+    ],
+    "a marker without a length": [
+      twoHeaders(whole, frame),
+      `${damaged}it has the marker ff01 (`,
+    ],
+    "two frames": [
+      Uint8Array.of(...whole.subarray(0, scan), ...whole.subarray(frame)),
+      `${damaged}it has two`,
+    ],
+    "scans without end": [
+      withScans(Uint8Array.fromBase64(vectors.jpegs.progressive.file), 65),
+      "Cannot use a.jpg: it has more than 64 scans",
     ],
     "four inks": [
       Uint8Array.fromBase64(vectors.cmyk),
