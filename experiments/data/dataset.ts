@@ -44,6 +44,8 @@ export interface Dataset {
   labelDigest?: string;
   /** Values of an array that became black and white, if others than 0 and 255. */
   scale?: readonly [black: number, white: number];
+  /** Number of damaged image files that are left out. */
+  damaged?: number;
   /** The folder, file or package of the images. */
   source: string;
 }
@@ -164,7 +166,11 @@ const mostListed = 20;
 /** Input of {@linkcode describeData}: a data set, or its counts from `run.json`. */
 export type DataFacts =
   & Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "scale">
-  & { readonly classNames?: readonly string[] | undefined; readonly validation?: number }
+  & {
+    readonly classNames?: readonly string[] | undefined;
+    readonly validation?: number;
+    readonly damaged?: number | null | undefined;
+  }
   & Readonly<Record<"train" | "test", number | { readonly count: number }>>;
 
 /**
@@ -172,7 +178,8 @@ export type DataFacts =
  * Control characters in names are escaped.
  */
 export function describeData(
-  { name, train, validation = 0, test, channels, height, width, classes, classNames = [], scale }: DataFacts,
+  { name, train, validation = 0, test, channels, height, width, classes, classNames = [], scale, damaged }:
+    DataFacts,
 ): string {
   const shown = (part: DataFacts["train"]) =>
     (typeof part === "number" ? part : part.count).toLocaleString("en");
@@ -180,10 +187,11 @@ export function describeData(
   const names = classNames.length > 0 && classNames.length <= mostListed ? `: ${classNames.join(", ")}` : "";
   const inClasses = classes > 0 ? `${classes} ${classes === 1 ? "class" : "classes"}${names}` : "no classes";
   const range = scale ? `; ${scale[0]} is black and ${scale[1]} white` : "";
+  const left = damaged ? `; ${damaged} damaged ${damaged === 1 ? "image" : "images"} left out` : "";
   return printable(
     `${name}: ${shown(train)} images of ${size} to train${
       validation > 0 ? `, ${shown(validation)} to validate` : ""
-    } and ${shown(test)} to test, ${inClasses}${range}`,
+    } and ${shown(test)} to test, ${inClasses}${range}${left}`,
   );
 }
 

@@ -73,9 +73,10 @@ export async function loadDataset(source?: string, options: DatasetOptions = {})
 
 async function load(source: string, options: DatasetOptions, isDefault: boolean): Promise<Dataset> {
   const kind = isDefault ? "named" : await kindOf(source);
-  if (kind !== "pictures" && options.testList != null) {
+  const flag = options.testList != null ? "--test-list" : options.skipDamaged ? "--skip-damaged" : undefined;
+  if (kind !== "pictures" && flag !== undefined) {
     throw new DataError(
-      `Cannot use --test-list with ${source}: it is no folder of PNG or JPEG images (leave it out)`,
+      `Cannot use ${flag} with ${source}: it is no folder of PNG or JPEG images (leave it out)`,
     );
   }
   if (kind === "named") return prepared(await loadNamed(source), options);

@@ -1,4 +1,4 @@
-/** Reads folders of PNG and JPEG images: finds the files, their classes and parts, and decodes them. */
+/** Reads folders of PNG and JPEG images. */
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -6,38 +6,32 @@ import {
   DataError,
   type Dataset,
   type LabelledImages,
-  listFolder,
   readDataFile,
   shuffled,
   splitBy,
   splitTest,
 } from "./dataset.ts";
+import { findParts, type Part } from "./picture_files.ts";
 import { decodeJpeg } from "./jpeg.ts";
 import { decodePng, mostFileBytes } from "./png.ts";
 import { type ImagePreparation, type ImageView, type PreparedImage, prepareImage } from "./prepare_image.ts";
 
 /** Number of files read at once. */
 const together = 16;
-/** Most classes: labels are bytes. */
-const mostClasses = 256;
+/** Most damaged images that an error names. */
+const mostNamed = 10;
 /** Most bytes of all images, the limit of one array. */
 const mostBytes = 2 ** 32;
 
-/** Folders that split a data set, so they are not classes. */
-const partNames = ["test", "train"];
-/** Names of images. */
-const pictures = /\.(png|jpe?g)$/i;
-/** Names of images in other formats. */
-const otherPictures = /\.(gif|bmp|webp|tiff?|avif|heic|p[bgnp]m)$/i;
-const layout = "images, a folder of images for each class, or train/ and test/ with either";
-
-/** Files of a part by class, sorted, as paths relative to the data folder with `/`; "" is the class without a folder. */
-type Part = ReadonlyMap<string, readonly string[]>;
+/** What is wrong with files, by their paths. */
+type Damaged = ReadonlyMap<string, DataError>;
 
 /** How a folder of images is read. */
 export interface PictureFolderOptions extends ImagePreparation {
   /** A file that lists the test images, one path in the folder a line. */
   readonly testList?: string | null;
+  /** Whether to leave out images that cannot be decoded. */
+  readonly skipDamaged?: boolean;
   /** Called as files are read, with the number done. */
   readonly onRead?: ((done: number, total: number) => void) | undefined;
 }
@@ -48,13 +42,58 @@ export interface PictureFolderOptions extends ImagePreparation {
  * hidden files and files that are not pictures.
  *
  * @param folder path of the folder
- * @throws {DataError} if the layout or the list is wrong, there are too few images to split, or a file cannot be used
+ * @throws {DataError} if the layout or the list is wrong, there are too few images to split, or files cannot be used
  */
 export async function readPictures(
   folder: string,
-  { testList, onRead, ...preparation }: PictureFolderOptions = {},
+  { testList, skipDamaged, ...how }: PictureFolderOptions = {},
 ): Promise<Omit<Dataset, "name" | "source">> {
   const parts = await findParts(folder);
+  const listed = testList == null ? undefined : await readTestList(testList, folder, parts);
+  const read = await readParts(folder, parts, { ...how, listed });
+  if (!("damaged" in read)) return read;
+  const { damaged } = read;
+  if (!skipDamaged) throw damageError(folder, damaged, parts);
+  // Read again, as if they were not there: the split depends on how many images there are.
+  const whole = parts.map((part) =>
+    new Map(Array.from(part, ([name, paths]) => [name, paths.filter((path) => !damaged.has(path))]))
+  );
+  const [empty] = whole.flatMap((part) => [...part]).find(([, paths]) => paths.length === 0) ?? [];
+  if (empty !== undefined) {
+    throw new DataError(
+      `Cannot use ${join(folder, empty)}: all its images are damaged (expected some); replace them`,
+    );
+  }
+  const rest = await readParts(folder, whole, { ...how, listed, left: damaged.size });
+  if ("damaged" in rest) throw damageError(folder, rest.damaged, whole);
+  return { ...rest, damaged: damaged.size };
+}
+
+/** What is said of images that cannot be used: one, or the first ones and their number. */
+function damageError(folder: string, damaged: Damaged, parts: readonly Part[]): DataError {
+  const [[, { message }]] = damaged;
+  const advice = `${message}, or pass --skip-damaged`;
+  if (damaged.size === 1) return new DataError(advice);
+  const total = parts.flatMap((part) => [...part.values()]).flat().length;
+  const more = damaged.size - mostNamed;
+  const names = [...damaged.keys()].slice(0, mostNamed).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  return new DataError(`Cannot use ${damaged.size} of ${total} images in ${folder}: ${names}; ${advice}`);
+}
+
+/** How files are read that have been found. */
+interface PartOptions extends Omit<PictureFolderOptions, "testList" | "skipDamaged"> {
+  /** The test images, if a list names them. */
+  readonly listed: ReadonlySet<string> | undefined;
+  /** Number of damaged images that are left out. */
+  readonly left?: number;
+}
+
+/** @returns what is wrong with those that cannot be decoded, if there are any */
+async function readParts(
+  folder: string,
+  parts: readonly Part[],
+  { listed, left = 0, onRead, ...preparation }: PartOptions,
+): Promise<Omit<Dataset, "name" | "source" | "damaged"> | { readonly damaged: Damaged }> {
   const classNames = [...parts[0].keys()];
   const [train, test = []] = parts.map((part) =>
     [...part].flatMap(([name, paths]) => {
@@ -63,7 +102,6 @@ export async function readPictures(
     })
   );
   const files = [...train, ...test];
-  const listed = testList == null ? undefined : await readTestList(testList, folder, parts);
   const order = listed
     ? splitBy(train.map(({ path }) => listed.has(path)))
     : parts.length === 1
@@ -74,7 +112,7 @@ export async function readPictures(
     };
   if (order.train.length === 0) {
     throw new DataError(
-      `Cannot use ${testList}: it lists all images of ${folder} (expected some left to train on)`,
+      `Cannot use --test-list: it lists all images of ${folder} (expected some left to train on)`,
     );
   }
   if (order.test.length === 0) {
@@ -87,6 +125,7 @@ export async function readPictures(
   [...order.train, ...order.test].forEach((file, place) => places[file] = place);
 
   const stack = new ImageStack(files.length);
+  const damaged = new Map<string, DataError>();
   const hash = createHash("sha256");
   for (let from = 0; from < files.length; from += together) {
     const some = files.slice(from, from + together).map(({ path }) => path);
@@ -95,13 +134,18 @@ export async function readPictures(
     );
     for (const [i, path] of some.entries()) {
       hash.update(`${path}\0${contents[i].length}\0`).update(contents[i]);
-      const decoded = await decodePicture(contents[i], join(folder, path));
-      stack.put(places[from + i], prepareImage(decoded, preparation), join(folder, path));
+      const decoded = await decodePicture(contents[i], join(folder, path)).catch((error: unknown) => {
+        if (!(error instanceof DataError)) throw error;
+        damaged.set(path, error);
+      });
+      if (decoded) stack.put(places[from + i], prepareImage(decoded, preparation), join(folder, path));
     }
     onRead?.(from + some.length, files.length);
   }
 
+  if (damaged.size > 0) return { damaged };
   if (listed) hash.update([...listed].sort().join("\0"));
+  if (left > 0) hash.update(`${left} damaged`);
 
   const labelled = classNames[0] !== "";
   const { channels, height, width, bytes } = stack;
@@ -209,75 +253,4 @@ class ImageStack {
       for (let c = 0; c < 3; c++) this.bytes.set(grey.subarray(at, at + size), 3 * at + c * size);
     }
   }
-}
-
-/** The files of the training part, then those of the test if the folder is split. */
-async function findParts(root: string): Promise<readonly Part[]> {
-  const { folders, images } = await listLevel(root);
-  if (!folders.some((name) => partNames.includes(name))) return [await findPart(root, "")];
-  if (images.length > 0 || `${folders}` !== `${partNames}`) {
-    const held = [...folders.map((name) => `${name}/`), ...images].slice(0, 4).join(", ");
-    throw new DataError(
-      `Cannot tell parts from classes in ${root}: it holds ${held} (expected train/ and test/ alone, or neither)`,
-    );
-  }
-  const [train, test] = [await findPart(root, "train/"), await findPart(root, "test/")];
-  const unknown = test.keys().find((name) => !train.has(name));
-  if (unknown === undefined) return [train, test];
-  const what = unknown === "" ? "images without classes" : `the folder ${unknown}`;
-  throw new DataError(
-    `Cannot use ${join(root, "test")}: it holds ${what} (expected the same classes in train/ and test/)`,
-  );
-}
-
-/** @param part "" or the name of a part with `/` */
-async function findPart(root: string, part: string): Promise<Part> {
-  const folder = join(root, part);
-  const cannotUse = (folder: string, what: string) => new DataError(`Cannot use ${folder}: it holds ${what}`);
-  const { folders, images } = await listLevel(folder);
-  if (images.length > 0 && folders.length > 0) {
-    throw cannotUse(folder, `the image ${images[0]} beside the folder ${folders[0]} (expected ${layout})`);
-  }
-  if (images.length + folders.length === 0) {
-    throw new DataError(`Cannot find images in ${folder} (expected PNG or JPEG files: ${layout})`);
-  }
-  if (folders.length > mostClasses) {
-    throw cannotUse(
-      folder,
-      `${folders.length} folders (expected one for each class, at most ${mostClasses})`,
-    );
-  }
-  if (images.length > 0) return new Map([["", images.map((name) => part + name)]]);
-  const classes = new Map<string, string[]>();
-  for (const name of folders) {
-    const inside = await listLevel(join(folder, name));
-    if (inside.images.length === 0 || inside.folders.length > 0) {
-      const what = inside.folders.length > 0 ? `the folder ${inside.folders[0]}` : "no PNG or JPEG files";
-      throw cannotUse(join(folder, name), `${what} (expected the images of a class)`);
-    }
-    classes.set(name, inside.images.map((image) => `${part}${name}/${image}`));
-  }
-  return classes;
-}
-
-/** Names of the folders, and of the PNG and JPEG files, in a folder, sorted. */
-async function listLevel(folder: string): Promise<Record<"folders" | "images", string[]>> {
-  const [folders, images]: string[][] = [[], []];
-  for (const { name, isDirectory, isSymlink } of await listFolder(folder)) {
-    if (name.startsWith(".")) continue;
-    const path = join(folder, name);
-    if (isDirectory || isSymlink && await leadsToFolder(path)) folders.push(name);
-    else if (pictures.test(name)) images.push(name);
-    else if (otherPictures.test(name)) {
-      throw new DataError(
-        `Cannot use ${path}: it is neither a PNG nor a JPEG file (expected those alone); convert it to PNG`,
-      );
-    }
-  }
-  return { folders: folders.sort(), images: images.sort() };
-}
-
-/** Whether a link leads to a folder; false for a dangling link. */
-async function leadsToFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }

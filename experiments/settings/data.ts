@@ -1,4 +1,4 @@
-import { choice, optional, path } from "./kinds.ts";
+import { choice, optional, path, toggle } from "./kinds.ts";
 import type { Need, Setting } from "./setting.ts";
 
 /** Largest height and width that images are scaled to. */
@@ -45,6 +45,10 @@ export const dataSettings = {
   testList: optional(
     path("FILE", "test images of a folder, one path in it a line (else a tenth of each class)"),
   ),
+  skipDamaged: toggle({
+    doc: "leave out images of a folder that cannot be read, and count them in run.json",
+    default: false,
+  }),
 } as const;
 
 /** Names of the settings of a data set. */

@@ -34,6 +34,8 @@ const dataset = fieldsOf({
   train: count,
   validation: count,
   test: count,
+  /** Number of damaged images that were left out. */
+  damaged: optionalField(count),
 });
 
 const checks = {

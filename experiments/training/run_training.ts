@@ -165,12 +165,13 @@ async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
 }
 
 function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
-  const { name, digest, source, channels, height, width, classes, classNames, test } = data;
+  const { name, digest, source, channels, height, width, classes, classNames, test, damaged } = data;
   return {
     ...{ name, digest, source, channels, height, width, classes },
     ...classNames && { classNames },
     train: train.length,
     validation: validation.length,
     test: test.count,
+    ...damaged !== undefined && { damaged },
   };
 }

@@ -81,7 +81,7 @@ testTask(
   },
 );
 
-testTask("train names a damaged image", async (place) => {
+testTask("train names a damaged image, and a run that leaves it out goes on without it", async (place) => {
   await writeFiles(place.file("birds"), {
     ...spotsOf(["finch", "owl"], 20),
     "owl/7.png": new Uint8Array(99),
@@ -90,6 +90,17 @@ testTask("train names a damaged image", async (place) => {
   assert.deepEqual([code, stderr], [
     1,
     "DataError: Cannot read birds/owl/7.png: it is damaged or not a PNG file (expected PNG, as its name says); " +
-    "save it again as PNG\n",
+    "save it again as PNG, or pass --skip-damaged\n",
   ]);
+  const short = `${tinyRun.replace("--epochs 3", "--max-steps 2")} --schedule constant --skip-damaged`;
+  const started = await place.succeed("train:base", onBirds(`${short} --out run`));
+  assert.match(started.stderr, /2 classes: finch, owl; 1 damaged image left out\n/);
+  const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
+  assert.equal(dataset.damaged, 1);
+  await place.succeed("train:base", "--resume run --max-steps 4");
+  await place.succeed("report", "run --out again.html");
+  assert.match(await Deno.readTextFile(place.file("again.html")), /; 1 damaged image left out/);
+  await writeFiles(place.file("birds"), { "owl/7.png": spot(7) });
+  const mended = await place.run("train:base", "--resume run --max-steps 6");
+  assert.match(mended.stderr, /^RunError: Cannot resume run: it was trained on other images /m);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { LabelledImages } from "../../../experiments/data/dataset.ts";
+import { describeData, type LabelledImages } from "../../../experiments/data/dataset.ts";
 import { type Images, rowsOf } from "../../../experiments/data/images.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
@@ -83,6 +83,47 @@ testInFolder("loadDataset() keeps the parts train/ and test/", async (folder) =>
   assert.deepEqual(classNames, ["a", "b"]);
 });
 
+testInFolder(
+  "loadDataset() names all damaged images, or leaves them out as if they were not there",
+  async (root) => {
+    const [folder, mended] = [join(root, "birds"), join(root, "mended")];
+    const whole = spotsOf(["a", "b"], 20);
+    const broken = upTo(12).map((n) => [`a/${20 + n}.png`, spot(n).subarray(0, 60)] as const);
+    await writeFiles(folder, { ...whole, ...Object.fromEntries(broken) });
+    await writeFiles(mended, whole);
+    await assert.rejects(loadDataset(folder), (error: Error) => {
+      const [first, ...others] = broken.slice(0, 10).map(([path]) => path);
+      assert.ok(
+        error.message.startsWith(
+          `Cannot use 12 of 52 images in ${folder}: ${first}, ${others.join(", ")} and 2 more; `,
+        ),
+      );
+      assert.match(
+        error.message,
+        /; Cannot read \S+a\/20\.png: the file is damaged .*, or pass --skip-damaged$/,
+      );
+      return error.name === "DataError";
+    });
+    const left = await loadDataset(folder, { skipDamaged: true });
+    const { digest, ...same } = await loadDataset(mended, { skipDamaged: true });
+    assert.deepEqual(left, { ...same, name: "birds", source: folder, digest: left.digest, damaged: 12 });
+    assert.equal(digest, (await loadDataset(mended)).digest, "nothing is damaged there");
+    assert.notEqual(left.digest, digest);
+    assert.match(describeData(left), /2 classes: a, b; 12 damaged images left out$/);
+
+    await writeFiles(folder, { "test.txt": new TextEncoder().encode("a/0.png\na/20.png\n") });
+    const listed = await loadDataset(folder, { skipDamaged: true, testList: join(folder, "test.txt") });
+    assert.deepEqual([listed.train.count, listed.test.count], [39, 1]);
+    for (const [path, bytes] of Object.entries(whole)) {
+      if (path.startsWith("b/")) await writeFiles(folder, { [path]: bytes.subarray(0, 60) });
+    }
+    await assert.rejects(loadDataset(folder, { skipDamaged: true }), {
+      name: "DataError",
+      message: `Cannot use ${folder}/b: all its images are damaged (expected some); replace them`,
+    });
+  },
+);
+
 testInFolder("loadDataset() refuses images that do not belong together, in one line", async (root) => {
   const [a, other, large] = [dot(1), pngFile({ width: 3, height: 4 }), new Uint8Array(2 ** 25 + 1)];
   const manyClasses = Object.fromEntries(Array.from({ length: 257 }, (_, c) => [`${c}/1.png`, a]));
@@ -138,7 +179,7 @@ testInFolder("loadDataset() brings PNG and JPEG files of any size to one size", 
   await assert.rejects(loadDataset(folder, { resize: [6, 5] }), {
     name: "DataError",
     message: `Cannot read ${folder}/a/2.JPEG: the file is damaged: its end is missing ` +
-      "(expected a whole JPEG image); replace or remove it",
+      "(expected a whole JPEG image); replace or remove it, or pass --skip-damaged",
   });
 });
 
@@ -162,7 +203,7 @@ testInFolder("loadDataset() takes the test images of a list, and says which line
         `Cannot use ${list}: line 2, "a/7.png", is no image in ${folder} (expected paths such as a/0`,
       ],
       ["\n", `Cannot use ${list}: it lists no image of ${folder} (expected one path in it a line)`],
-      [all, `Cannot use ${list}: it lists all images of ${folder} (expected some left to train on)`],
+      [all, `Cannot use --test-list: it lists all images of ${folder} (expected some left to train on)`],
     ]
   ) await assert.rejects(load(text), (error: Error) => error.message.startsWith(message));
   await assert.rejects(loadDataset("mnist", { testList: list }), {
