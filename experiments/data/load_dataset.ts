@@ -1,4 +1,4 @@
-/** Loads data sets: MNIST and Fashion-MNIST by name, else images in a folder, arrays of NumPy, or IDX files. */
+/** Loads data sets: MNIST and Fashion-MNIST by name, else files in one of the formats. */
 
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -54,11 +54,48 @@ export interface DatasetOptions extends PictureFolderOptions {
   readonly mostInMemory?: number;
 }
 
+/** Files that `--data` may name. */
+interface DataFormat {
+  /** What they are, with an article, for messages. */
+  readonly name: string;
+  /** Whether a file or folder is one; may read its names, but not its content. */
+  detects(path: string, info: Deno.FileInfo): boolean | Promise<boolean>;
+  /** @throws {DataError} if something is missing, damaged or does not belong together */
+  read(path: string, options: DatasetOptions): Promise<Omit<Dataset, "name" | "source">>;
+  /** Whether it heeds `testList` and `skipDamaged`; they are refused otherwise. */
+  readonly isOfFiles?: boolean;
+}
+
+/** The formats of data sets; the first that detects a path reads it. */
+const formats: readonly DataFormat[] = [
+  {
+    name: "a folder of IDX files",
+    detects: (path, { isDirectory }) => isDirectory && hasIdxFiles(path),
+    read: async (path, options) => prepared(await datasetOfFiles(await readIdxFolder(path)), options),
+  },
+  {
+    name: "an .npz or .npy file",
+    detects: (path, { isFile }) => isFile && isArrayFile(path),
+    read: (path, options) => readArrays(path, options, options.mostInMemory),
+  },
+  {
+    name: "a folder of .npy files",
+    detects: (path, { isDirectory }) => isDirectory && holdsArrays(path),
+    read: (path, options) => readArrays(path, options, options.mostInMemory),
+  },
+  {
+    name: "a folder of PNG or JPEG images",
+    detects: (_, { isDirectory }) => isDirectory,
+    read: readPictures,
+    isOfFiles: true,
+  },
+];
+
 /**
  * Loads a data set.
  *
- * @param source a folder of PNG and JPEG images, of .npy arrays or of IDX files, an .npz or .npy file, or the name of a
- * data set; a folder of that name takes precedence. Without a source, MNIST is loaded whatever folders exist
+ * @param source a file or folder in one of the formats, or the name of a data set; a folder of that name takes
+ * precedence. Without a source, MNIST is loaded whatever folders exist
  * @throws {DataError} if files are missing or damaged, do not belong together, or do not have one or three channels
  */
 export async function loadDataset(source?: string, options: DatasetOptions = {}): Promise<Dataset> {
@@ -72,41 +109,37 @@ export async function loadDataset(source?: string, options: DatasetOptions = {})
 }
 
 async function load(source: string, options: DatasetOptions, isDefault: boolean): Promise<Dataset> {
-  const kind = isDefault ? "named" : await kindOf(source);
+  const found = isDefault ? undefined : await Deno.stat(source).catch((error: Error) => error);
+  const format = found && !(found instanceof Error) ? await formatOf(source, found) : undefined;
+  if (!format && !Object.hasOwn(namedData, source)) {
+    const problem = found instanceof Deno.errors.NotFound
+      ? "it does not exist"
+      : found instanceof Error
+      ? reasonOf(found)
+      : "it is another file";
+    const expected = anyOf([...formats.map(({ name }) => name), ...Object.keys(namedData)]);
+    throw new DataError(`Cannot read the data ${source}: ${problem} (expected ${expected})`);
+  }
   const flag = options.testList != null ? "--test-list" : options.skipDamaged ? "--skip-damaged" : undefined;
-  if (kind !== "pictures" && flag !== undefined) {
+  if (flag !== undefined && !format?.isOfFiles) {
     throw new DataError(
       `Cannot use ${flag} with ${source}: it is no folder of PNG or JPEG images (leave it out)`,
     );
   }
-  if (kind === "named") return prepared(await loadNamed(source), options);
-  const named = { name: basename(resolve(source)).replace(/\.np[yz]$/i, ""), source };
-  if (kind === "arrays") return { ...named, ...await readArrays(source, options, options.mostInMemory) };
-  if (kind === "pictures") return { ...named, ...await readPictures(source, options) };
-  return prepared({ ...named, ...await datasetOfFiles(await readIdxFolder(source)) }, options);
+  if (!format) return prepared(await loadNamed(source), options);
+  const name = basename(resolve(source)).replace(/\.np[yz]$/i, "");
+  return { name, source, ...await format.read(source, options) };
 }
 
-/** What a source is. @throws {DataError} if it is nothing that can be read */
-async function kindOf(source: string): Promise<"named" | "idx" | "arrays" | "pictures"> {
-  const found: unknown = await Deno.stat(source).catch((error: unknown) => error);
-  const { isDirectory = false, isFile = false } = Object(found);
-  if (isDirectory && await hasIdxFiles(source)) return "idx";
-  if (isDirectory) return await holdsArrays(source) ? "arrays" : "pictures";
-  if (Object.hasOwn(namedData, source)) return "named";
-  if (isFile && isArrayFile(source)) return "arrays";
-  const problem = found instanceof Deno.errors.NotFound
-    ? "it does not exist"
-    : found instanceof Error
-    ? reasonOf(found)
-    : "it is another file";
-  throw new DataError(
-    `Cannot read the data ${source}: ${problem} (expected a folder of PNG or JPEG images, of .npy arrays or of IDX files, ` +
-      `an .npz or .npy file, or ${anyOf(Object.keys(namedData))})`,
-  );
+async function formatOf(path: string, info: Deno.FileInfo): Promise<DataFormat | undefined> {
+  for (const format of formats) if (await format.detects(path, info)) return format;
 }
 
 /** A data set in memory with prepared images. */
-function prepared(data: Dataset, preparation: ImagePreparation): Dataset {
+function prepared<Data extends Omit<Dataset, "name" | "source">>(
+  data: Data,
+  preparation: ImagePreparation,
+): Data {
   if (!preparation.resize && !preparation.channels) return data;
   const { channels, height, width } = data;
   const size = height * width;

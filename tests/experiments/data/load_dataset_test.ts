@@ -17,8 +17,8 @@ testInFolder("loadDataset() refuses missing folders and plain files", async (fol
   for (const [name, problem] of [["none", "it does not exist"], ["file", "it is another file"]]) {
     const source = join(folder, name);
     const message =
-      `Cannot read the data ${source}: ${problem} (expected a folder of PNG or JPEG images, of .npy arrays ` +
-      "or of IDX files, an .npz or .npy file, or mnist or fashion-mnist)";
+      `Cannot read the data ${source}: ${problem} (expected a folder of IDX files, an .npz or .npy file, ` +
+      "a folder of .npy files, a folder of PNG or JPEG images, mnist or fashion-mnist)";
     await assert.rejects(loadDataset(source), { name: "DataError", message });
   }
 });
