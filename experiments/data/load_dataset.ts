@@ -116,14 +116,14 @@ async function load(source: string, options: DatasetOptions, isDefault: boolean)
       ? "it does not exist"
       : found instanceof Error
       ? reasonOf(found)
-      : "it is another file";
+      : "unsupported file type";
     const expected = anyOf([...formats.map(({ name }) => name), ...Object.keys(namedData)]);
     throw new DataError(`Cannot read the data ${source}: ${problem} (expected ${expected})`);
   }
   const flag = options.testList != null ? "--test-list" : options.skipDamaged ? "--skip-damaged" : undefined;
   if (flag !== undefined && !format?.isOfFiles) {
     throw new DataError(
-      `Cannot use ${flag} with ${source}: it is no folder of PNG or JPEG images (leave it out)`,
+      `Cannot use ${flag} with ${source}: it is not a folder of PNG or JPEG images (leave it out)`,
     );
   }
   if (!format) return prepared(await loadNamed(source), options);

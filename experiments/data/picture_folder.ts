@@ -190,7 +190,7 @@ async function readTestList(list: string, folder: string, parts: readonly Part[]
     if (path === "") continue;
     if (!paths.has(path)) {
       throw new DataError(
-        `Cannot use ${list}: line ${n + 1}, ${JSON.stringify(path)}, is no image in ${folder} ` +
+        `Cannot use ${list}: line ${n + 1}, ${JSON.stringify(path)}, is not an image in ${folder} ` +
           `(expected paths such as ${paths.values().next().value})`,
       );
     }
@@ -198,7 +198,7 @@ async function readTestList(list: string, folder: string, parts: readonly Part[]
   }
   if (listed.size === 0) {
     throw new DataError(
-      `Cannot use ${list}: it lists no image of ${folder} (expected one path in it a line)`,
+      `Cannot use ${list}: it lists no image of ${folder} (expected one path per line)`,
     );
   }
   return listed;

@@ -43,7 +43,7 @@ export const dataSettings = {
   }),
   channels: optional(channelCount),
   testList: optional(
-    path("FILE", "test images of a folder, one path in it a line (else a tenth of each class)"),
+    path("FILE", "file listing the test images, one path per line (else a tenth of each class)"),
   ),
   skipDamaged: toggle({
     doc: "leave out images of a folder that cannot be read, and count them in run.json",

@@ -98,7 +98,7 @@ export const training = defineSettings({
   ...dataSettings,
   flip: toggle({ doc: "mirror half of the training images, at random", default: false, needs: untaught }),
   shift: integer({
-    doc: "shift training images at random, by up to N pixels along each axis; edges are continued",
+    doc: "shift training images at random, by up to N pixels along each axis; edge pixels are repeated",
     default: 0,
     needs: { ...untaught, off: 0 },
   }),

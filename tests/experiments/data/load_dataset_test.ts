@@ -14,7 +14,7 @@ import { granted, testUnless } from "../../permissions.ts";
 
 testInFolder("loadDataset() refuses missing folders and plain files", async (folder) => {
   await Deno.writeFile(join(folder, "file"), new Uint8Array(1));
-  for (const [name, problem] of [["none", "it does not exist"], ["file", "it is another file"]]) {
+  for (const [name, problem] of [["none", "it does not exist"], ["file", "unsupported file type"]]) {
     const source = join(folder, name);
     const message =
       `Cannot read the data ${source}: ${problem} (expected a folder of IDX files, an .npz or .npy file, ` +

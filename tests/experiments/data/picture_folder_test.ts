@@ -200,15 +200,15 @@ testInFolder("loadDataset() takes the test images of a list, and says which line
     const [text, message] of [
       [
         "a/3.png\na/7.png",
-        `Cannot use ${list}: line 2, "a/7.png", is no image in ${folder} (expected paths such as a/0`,
+        `Cannot use ${list}: line 2, "a/7.png", is not an image in ${folder} (expected paths such as a/0`,
       ],
-      ["\n", `Cannot use ${list}: it lists no image of ${folder} (expected one path in it a line)`],
+      ["\n", `Cannot use ${list}: it lists no image of ${folder} (expected one path per line)`],
       [all, `Cannot use --test-list: it lists all images of ${folder} (expected some left to train on)`],
     ]
   ) await assert.rejects(load(text), (error: Error) => error.message.startsWith(message));
   await assert.rejects(loadDataset("mnist", { testList: list }), {
     name: "DataError",
-    message: "Cannot use --test-list with mnist: it is no folder of PNG or JPEG images (leave it out)",
+    message: "Cannot use --test-list with mnist: it is not a folder of PNG or JPEG images (leave it out)",
   });
 });
 
