@@ -98,18 +98,35 @@ Deno.test("lossFloor() is that of two places, one with three data points, for ea
     }
     return sum / 2;
   };
-  const floors: number[] = [];
-  for (const times of ["uniform", "stratified", "logit_normal", "u_shaped"] as const) {
+  const floorOf = async (times: PlaygroundSettings["times"]) => {
     const work = lossFloor(flow, { points, settings: { ...defaults, times } });
     let part = await work.next();
     while (!part.done) part = await work.next();
+    return part.value!;
+  };
+  const floors: number[] = [];
+  for (const times of ["uniform", "stratified", "logit_normal", "u_shaped"] as const) {
+    const found = await floorOf(times);
     const cells = 1000;
     const expected = Array.from({ length: cells }, (_, i) => at(timesOf[times]((i + 0.5) / cells)))
       .reduce((a, b) => a + b) / cells;
-    assert.ok(Math.abs(part.value! / expected - 1) < 0.03, `${times}: ${part.value} (expected ${expected})`);
+    assert.ok(Math.abs(found / expected - 1) < 0.03, `${times}: ${found} (expected ${expected})`);
     floors.push(expected);
   }
   assert.ok(floors[2] > 1.1 * floors[0] && floors[0] > 1.1 * floors[3], "they differ by more than the error");
+  const draws = 8192; // of the page's held-out streams
+  const t = await flow.timeDistributions.uniform.make().draw(
+    tensor(Uint32Array.of(1, streams.heldOutTime, 0)),
+    draws,
+  )
+    .read();
+  const x0 = normals(1, streams.heldOutNoise, 0, 2 * draws);
+  const sum = t.reduce((sum, t, n) => {
+    const x = t * points[2 * (n % 4)] + (1 - t) * x0[2 * n];
+    const p = 1 / (1 + Math.exp(-2 * t * d * x / (1 - t) ** 2) / 3);
+    return sum + 2 * d * d * p * (1 - p) / (1 - t) ** 2;
+  }, 0);
+  assertClose([await floorOf("uniform")], [sum / draws], 1e-3);
 });
 
 const [a, b, c] = [0.5, -0.3, 0.8];
@@ -167,6 +184,46 @@ Deno.test("PlaneViews.likelihood() is the normal density that a known flow stret
     -Math.log(2 * Math.PI) - a - b - (((x - moved) * Math.exp(-a)) ** 2 + (y * Math.exp(-b)) ** 2) / 2
   );
   assertClose(await views.likelihood(() => Promise.resolve()), expected, 1e-3);
+});
+
+Deno.test("PlaneTraining.field is what the network predicts, as a velocity on its path", async () => {
+  const [place, t, d] = [[0.4, -1.1], 0.3, 0.5];
+  /** The output of a network with these weights, in f64. */
+  const outputOf = async (training: PlaneTraining, inputs: readonly number[]) => {
+    const weights = await training.weights();
+    return ["first", "second", "last"].reduce((x, layer) => {
+      const [{ data: w }, { data: b }] = [weights.get(`${layer}.weight`)!, weights.get(`${layer}.bias`)!];
+      const y = Array.from(
+        b,
+        (bias, i) => x.reduce((sum, value, j) => sum + w[i * x.length + j] * value, bias),
+      );
+      return layer === "last" ? y : y.map((value) => value / (1 + Math.exp(-value)));
+    }, inputs.map((value) => 3 * value));
+  };
+  const [sine, cosine] = [Math.sin(Math.PI / 2 * t), Math.cos(Math.PI / 2 * t)];
+  const shares = {
+    linear: { alpha: t, sigma: 1 - t, alphaSlope: 1, sigmaSlope: -1 },
+    cosine: { alpha: sine, sigma: cosine, alphaSlope: Math.PI / 2 * cosine, sigmaSlope: -Math.PI / 2 * sine },
+  };
+  const [x, at] = [tensor(place, [1, 2]), tensor([t])];
+  for (const path of ["linear", "cosine"] as const) {
+    const { alpha, sigma, alphaSlope, sigmaSlope } = shares[path];
+    for (const prediction of ["velocity", "data", "noise"] as const) {
+      const training = new PlaneTraining(flow, { ...defaults, path, prediction, hidden: 8 });
+      const output = await outputOf(training, [...place, t]);
+      const expected = output.map((value, axis) => {
+        if (prediction === "velocity") return value;
+        const noise = prediction === "noise" ? value : (place[axis] - alpha * value) / sigma;
+        const data = prediction === "data" ? value : (place[axis] - sigma * value) / alpha;
+        return alphaSlope * data + sigmaSlope * noise;
+      });
+      assertClose(await training.field.velocity(x, at).read(), expected, 1e-5);
+    }
+  }
+  const training = new PlaneTraining(flow, { ...defaults, objective: "one_step", hidden: 8 });
+  const whole = await training.field.meanVelocity!(x, at, tensor([d])).read();
+  assertClose(whole, await outputOf(training, [...place, t, d]), 1e-5);
+  assertClose(await training.field.velocity(x, at).read(), await outputOf(training, [...place, t, 0]), 1e-5);
 });
 
 Deno.test("PlaneTraining.pairs() are those of the first step: by chance, or with the shortest ways", () => {

@@ -9,7 +9,7 @@ import {
 import { DigitsTraining, type DrawnDigits, nearestImages } from "../../playground/digits_training.ts";
 import { DigitsWorker } from "../../playground/page/digits_worker.ts";
 import type { DigitsRest } from "../../playground/page/messages.ts";
-import { openDevice, weightsDigest } from "../../playground/plane_training.ts";
+import { openDevice, rateAt, weightsDigest } from "../../playground/plane_training.ts";
 import { firstIndices } from "../../experiments/data/dataset.ts";
 import { rowsOf } from "../../experiments/data/images.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
@@ -111,7 +111,8 @@ Deno.test("a training of digits measures, draws and leads with the averaged weig
   const { fromPixels, guided, HeldOutLoss, meanLoss, noise, Sampler, tensor, toPixels } = flow;
   const training = new DigitsTraining(flow, data, { seed: 5, start: "blank14", digit_steps: 6 });
   while (!training.done) await training.train();
-  const { model, info: { normalization } } = flow.loadCheckpoint(await training.save(), "saved");
+  const { model, info } = flow.loadCheckpoint(await training.save(), "saved");
+  const { normalization } = info;
   const state = [...(await flow.stateOf(model)).values()].map(({ data }) => data);
   assert.equal(await training.digest(), weightsDigest(state));
 
@@ -123,6 +124,21 @@ Deno.test("a training of digits measures, draws and leads with the averaged weig
       const four = [0, 1, 28, 29].map((away) => images[784 * n + 56 * row + 2 * column + away]);
       return Math.round(four.reduce((sum, value) => sum + value) / 4) / 255;
     });
+  const blank = { ...(info.config as flow.UNetModelOptions) };
+  const trained = flow.createModel(blank, 5);
+  const all = flow.batchSource({
+    x1: tensor(fromPixels(small(data.train), normalization), [96, 1, side, side]),
+    condition: tensor(Uint32Array.from(data.train.labels)),
+  });
+  const options = { batchSize: 32, seed: 5, learningRate: 2e-3, ema: 0.99, labelDropout: 0.1 };
+  const trainer = new flow.Trainer(trained, all, options);
+  const order = new flow.BatchOrder(Uint32Array.from({ length: 96 }, (_, i) => i), 32, 5);
+  for (let step = 0; step < 6; step++) trainer.queueStep(order.batch(step), rateAt(2e-3, step));
+  await trainer.losses();
+  flow.shareParameters(flow.namedParameters(trained), trainer.averaged);
+  const averaged = [...(await flow.stateOf(trained)).values()].map(({ data }) => data);
+  assert.equal(weightsDigest(averaged), weightsDigest(state), "trained by the library alone");
+
   const labels = Uint32Array.from(data.heldOut.labels);
   const x1 = tensor(fromPixels(small(data.heldOut), normalization), [16, 1, side, side]);
   const condition = tensor(labels);
@@ -186,30 +202,31 @@ Deno.test("DigitsWorker reports what a training draws, its losses, and the held-
   const settings = { ...defaults, start: "blank14", digit_steps: 3 } as const;
   const training = new DigitsTraining(flow, data, settings);
   const first = await training.heldOut();
-  const losses: number[] = [];
-  while (!training.done) losses.push(...await training.train());
-  const now = await training.heldOut();
-  const expected = (await training.draw(pause)).many;
-
-  const found: number[] = [];
+  const [losses, found]: number[][] = [[], []];
   let last: DrawnDigits | undefined;
-  const rest = await new Promise<DigitsRest>((resolve, reject) => {
-    const worker = new DigitsWorker(flow, (report) => {
-      if (report.about === "frame") {
-        found.push(...report.frame.losses);
-        last = report.frame.drawn;
-      } else if (report.about === "rested" && report.rest.bits) resolve(report.rest);
-    }, reject);
-    const { flow: own, oneStep, judge } = data;
-    const parts = { flow: own, "one-step": oneStep, judge, images: packedDigits(data) };
-    const texts = Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [name, bytes.toBase64()]));
-    void worker.take({ act: "begin", settings, parts: texts, running: true });
-  });
-  assert.deepEqual([rest.step, rest.done, rest.digest], [3, true, await training.digest()]);
-  assertClose(found, losses, 1e-6);
-  assertClose([rest.heldOut.first, rest.heldOut.now], [first, now], 1e-6);
-  assertClose(rest.bits!, await training.bits(pause), 1e-5);
-  assertClose(last!.many, expected, 1e-5);
+  let rested = Promise.withResolvers<DigitsRest>();
+  const worker = new DigitsWorker(flow, (report) => {
+    if (report.about === "frame") {
+      found.push(...report.frame.losses);
+      last = report.frame.drawn;
+    } else if (report.about === "rested" && report.rest.bits) rested.resolve(report.rest);
+  }, (error) => rested.reject(error));
+  const { flow: own, oneStep, judge } = data;
+  const parts = { flow: own, "one-step": oneStep, judge, images: packedDigits(data) };
+  const texts = Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [name, bytes.toBase64()]));
+  for (const steps of [3, 5]) {
+    rested = Promise.withResolvers<DigitsRest>();
+    const begin = { act: "begin", settings, parts: texts, running: true } as const;
+    worker.take(steps === 3 ? begin : { act: "change", steps }).catch(rested.reject);
+    const rest = await rested.promise;
+    training.continueTo(steps);
+    while (!training.done) losses.push(...await training.train());
+    assert.deepEqual([rest.step, rest.done, rest.digest], [steps, true, await training.digest()]);
+    assertClose(found, losses, 1e-6);
+    assertClose([rest.heldOut.first, rest.heldOut.now], [first, await training.heldOut()], 1e-6);
+    assertClose(rest.bits!, await training.bits(pause), 1e-5);
+    assertClose(last!.many, (await training.draw(pause)).many, 1e-5);
+  }
 });
 
 Deno.test("nearestImages() finds the image with the smallest sum of squared differences", () => {

@@ -89,11 +89,14 @@ Deno.test("readingOf() says distances, lengths, the mean and the spread", () => 
     readingOf({ ...fan, look }, settings),
     `${words}; the network is 0.50 away from it. Spread ${spread.toFixed(2)}.`,
   );
-  assert.equal(
-    readingOf({ ...fan, look: { ...look, t: 0.4 } }, settings),
-    readingOf(fan, settings),
-    "a look at another time is not that of the network here",
-  );
+  for (const other of [{ t: 0.4 }, { place: [0.5, 0.3] }, { place: [0.4, 0.25] }] as const) {
+    const stale = readingOf({ ...fan, look: { ...look, ...other } }, settings);
+    assert.equal(
+      stale,
+      readingOf(fan, settings),
+      "a look at another time or place is not that of the network here",
+    );
+  }
   const end = { ...fan, t: 1, look: { ...look, t: 0.99 } };
   assert.match(readingOf(end, settings), /away from it/, "the fan ends at 0.99, where it is looked at");
   assert.equal(readingOf({ ...end, look: undefined }, settings), readingOf({ ...fan, t: 0.99 }, settings));

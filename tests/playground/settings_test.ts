@@ -75,6 +75,8 @@ Deno.test("strokesOf() gives back drawn strokes, to a hundredth, without points 
     assert.ok(Math.hypot(stroke[i][0] - x, stroke[i][1] - y) < 0.02, `${stroke[i]}`);
   }
   assert.equal(dot.length, 1);
+  const gentle = [[-1, 0], [0, 0.1], [1, 0]] as const;
+  assertClose(strokesOf(drawnText([gentle])).flat(2), gentle.flat(), 0.02);
   const edges = [[-3.2, -3.2], [3.2, -3.2], [3.2, 3.2], [-3.2, 3.2]] as const;
   assertClose(strokesOf(drawnText([edges])).flat(2), edges.flat(), 1e-6);
   const zigzag = Array.from({ length: 6 }, (_, i) => [i - 3, i % 2] as const);

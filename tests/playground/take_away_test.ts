@@ -16,6 +16,7 @@ for (
   const address of [
     "#steps=30&moves=2",
     "#steps=20&data=ring&pairs=nearest&path=cosine&prediction=noise&times=u_shaped&solver=heun&moves=2&hidden=12",
+    "#steps=6&objective=one_step&batch=32&seed=4&moves=1",
     "#step=digits&start=blank14&digit_steps=2",
   ]
 ) {
@@ -60,7 +61,9 @@ Deno.test("indexedFrames() keeps up to 255 colours as they are, and takes the ne
     { length: 40 },
     (_, f) => frame((i) => [8 * ((16 * f + i) % 32), 8 * (f % 32), 8 * (f % 5)]),
   );
+  many.push(frame(() => [201, 99, 7])); // the most frequent colour
   const { pictures, palette: most } = indexedFrames(many, 4);
+  assert.deepEqual([...most.subarray(0, 3)], [201, 99, 7]);
   const awayFrom = (f: number, i: number, index: number) =>
     Math.hypot(...[0, 1, 2].map((c) => most[3 * index + c] - many[f][4 * i + c]));
   for (const [f, { pixels }] of pictures.entries()) {

@@ -45,6 +45,7 @@ const known: readonly [name: string, run: number, network: Network, how: Solving
   ["of a class, guided", 0, network, { solver: "heun", steps: 4, label: 1, guidance: 2.5 }, 8],
   ["of a class", 0, network, { solver: "heun", steps: 4, label: 2 }, 8],
   ["without a class, in uneven steps", 0, network, { solver: "euler", steps: 3, times: [0, 0.1, 0.4, 1] }, 3],
+  ["in as many even steps", 0, network, { solver: "euler", steps: 3 }, 3],
   ["autoguided", 1, plain, { solver: "euler", steps: 4, guidance: 3, early }, 4],
   ["autoguided by another scale", 1, plain, { solver: "euler", steps: 4, guidance: 0.5, early }, 4],
   ["of a flow map", 2, distilled, { solver: "map", steps: 2, label: 0 }, 2],
@@ -63,6 +64,10 @@ for (const [name, run, own, how, evaluations] of known) {
     assertClose(rest.t, expected.t.slice(1), 1e-6);
   });
 }
+
+Deno.test("Engine.gridTimes() are the library's", () => {
+  assert.deepEqual(engine.gridTimes(4, "quadratic"), web.gridTimes(4, "quadratic"));
+});
 
 Deno.test("Engine.noise() is row `row` of each seed, in pixels", async () => {
   const found = await engine.noise(0, [4, 8], 2);

@@ -3,13 +3,15 @@
 import assert from "node:assert/strict";
 import type { PageRun } from "../../../viz/report/page_data.ts";
 import { coveredBy, strokeOf } from "../../../viz/report/page/brush.ts";
+import { runLine, type Theme } from "../../../viz/report/page/charts.ts";
 import { velocityDifference } from "../../../viz/report/page/comparison.ts";
 import { signed } from "../../../viz/report/page/dom.ts";
-import { channelsOf } from "../../../viz/report/page/image_panel.ts";
+import { channelsOf, imagePixels, pageColours, pixelAt } from "../../../viz/report/page/image_panel.ts";
 import { bitsInWords } from "../../../viz/report/page/live_bits.ts";
 import { guidedBy, labelsOf, solverFor } from "../../../viz/report/page/live_controls.ts";
 import { pixelTraces } from "../../../viz/report/page/pixel_chart.ts";
 import type { Row } from "../../../viz/report/page/live_grid.ts";
+import { classColour, noClass, rangesOf } from "../../../viz/report/page/plane.ts";
 import { solvingInWords } from "../../../viz/report/page/remote_engine.ts";
 import { stepComparison } from "../../../viz/report/page/step_comparison.ts";
 import { stepsInWords } from "../../../viz/report/page/step_strip.ts";
@@ -23,7 +25,7 @@ import {
 import { assertClose } from "../../testing.ts";
 import { pageData } from "../../../viz/report/page_data.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { run } from "./made_up.ts";
+import { plane, run } from "./made_up.ts";
 
 const size = [3, 4, 5] as const;
 
@@ -126,6 +128,31 @@ Deno.test("recorded() says from which noise and of which class each sample is", 
   const [first, second] = recorded(page);
   assert.equal(first.origin, "noise 1 of seed 7, 2 steps of heun, class owl, guidance 2, 4 evaluations");
   assert.deepEqual([second.name, second.noise, second.solved?.label], ["Sample 2", { seed: 7, row: 1 }, 0]);
+});
+
+Deno.test("imagePixels() takes grey values through the palette, and colours as they are", () => {
+  const palette = Uint8Array.from(
+    { length: 768 },
+    (_, i) => i % 3 === 0 ? i / 3 : i % 3 === 1 ? 7 : 255 - i / 3,
+  );
+  const grey = imagePixels(Float32Array.of(-1, 0, 1, 9), [1, 2, 2], { palette, range: [1, -1] });
+  const at = (level: number) => [...palette.subarray(3 * level, 3 * level + 3), 255];
+  assert.deepEqual([...grey], [255, 128, 0, 0].flatMap(at));
+  const colours = { palette, range: [0, 1] } as const;
+  assert.deepEqual([...imagePixels(Float32Array.of(0, 1, 0.2, 0, 1, 0.4), [3, 1, 2], colours)], [
+    ...[0, 51, 255, 255],
+    ...[255, 0, 102, 255],
+  ]);
+  const { image, signed } = pageColours({ image: palette.toBase64(), signed: palette.toBase64() });
+  assert.deepEqual([image, signed(2)], [{ palette, range: [0, 1] }, { palette, range: [2, -2] }]);
+  const frame = { getBoundingClientRect: () => ({ left: 10, top: 20, width: 200, height: 80 }) };
+  const under = (clientX: number, clientY: number) =>
+    pixelAt(frame as HTMLElement, size, { clientX, clientY } as MouseEvent);
+  assert.deepEqual([under(10, 20), under(95, 79), under(209, 41)], [
+    { row: 0, column: 0 },
+    { row: 2, column: 2 },
+    { row: 1, column: 4 },
+  ]);
 });
 
 Deno.test("channelsOf() and signed() give the values of a pixel, with their signs", () => {
@@ -239,4 +266,19 @@ Deno.test("solvingInWords() counts the steps that were left, and what an evaluat
     solvingInWords({ solver: "euler", steps: 1 }, 1, { count: 16, each }),
     "1 step of euler, 1 evaluation of 16 images",
   );
+});
+
+Deno.test("runLine() and classColour() repeat colours, runs with other dashes", () => {
+  const theme = { runs: ["a", "b"], classes: ["p", "q", "r"] } as unknown as Theme;
+  const lines = [0, 1, 2, 4, 7].map((run) => runLine(theme, run)).map(({ color, dash }) =>
+    `${color} ${dash}`
+  );
+  assert.deepEqual(lines, ["a solid", "b solid", "a dash", "a dot", "b solid"]);
+  assert.deepEqual([0, 2, 4, noClass].map((c) => classColour(theme, c)), ["p", "r", "q", "p"]);
+});
+
+Deno.test("rangesOf() holds trajectories and real images, with a margin", () => {
+  const real = { position: Float32Array.of(0, 40, 5, 0) };
+  const [x, y] = rangesOf({ ...plane(2, 2), classes: [0, 0], position: Float32Array.of(-5, 10, 1, 2), real });
+  assertClose([...x, ...y], [-5.6, 5.6, -2.4, 42.4], 1e-6);
 });

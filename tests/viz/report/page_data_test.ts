@@ -5,15 +5,15 @@ import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "..
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf, type PageData, pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
 import { logTicks } from "../../../viz/figure/log_ticks.ts";
-import { classAt, classesOf, noClass, rangesOf, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
+import { classAt, classesOf, noClass, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
 import { lossTraces } from "../../../viz/report/page/run_charts.ts";
-import { lastVelocity, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
+import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { testNeeding } from "../../permissions.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { plane, run, size, two, valueAt } from "./made_up.ts";
+import { run, size, two, valueAt } from "./made_up.ts";
 
 Deno.test("unpacked() inverts packed(), with the precision of each array", () => {
   const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
@@ -227,12 +227,6 @@ Deno.test("classAt() interpolates linearly between snapshots", () => {
   assert.deepEqual(classAt(moved, 5, 0.5).points.x, []);
 });
 
-Deno.test("rangesOf() holds trajectories and real images, with a margin", () => {
-  const real = { position: Float32Array.of(0, 40, 5, 0) };
-  const [x, y] = rangesOf({ ...plane(2, 2), classes: [0, 0], position: Float32Array.of(-5, 10, 1, 2), real });
-  assertClose([...x, ...y], [-5.6, 5.6, -2.4, 42.4], 1e-6);
-});
-
 Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot before", () => {
   const trajectory = {
     id: 0,
@@ -252,6 +246,7 @@ Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot
   assert.deepEqual(at(0.75), [4, 4, 8, 6]);
   assert.deepEqual(at(1), [6, 5, 8, 6]);
   assert.deepEqual([0, 1, 2].map((m) => lastVelocity(trajectory, m).t), [0, 0.5, 0.5]);
+  assert.deepEqual([0, 1, 2].map((m) => [...predictedEnd(trajectory, m)]), [[4, 5], [6, 6], [6, 5]]);
 });
 
 Deno.test("fastestOf() is 1 if all velocities are 0", () => {

@@ -15,7 +15,14 @@ import {
 import { PixelChart } from "./pixel_chart.ts";
 import { StepStrip } from "./step_strip.ts";
 import { settled, shown, type Thumbnail, Thumbnails } from "./thumbnails.ts";
-import { isEnd, lastVelocity, recorded, type Steps, type TrajectoryView } from "./trajectory_view.ts";
+import {
+  isEnd,
+  lastVelocity,
+  predictedEnd,
+  recorded,
+  type Steps,
+  type TrajectoryView,
+} from "./trajectory_view.ts";
 import type { Views } from "./views.ts";
 
 /** A run with its samples. */
@@ -206,8 +213,7 @@ export class Explorer {
     const m = nearestSnapshot(t, this.clock.t);
     const x = imageAt(trajectory, m);
     const { velocity: v, t: velocityT } = lastVelocity(trajectory, m);
-    // The last snapshot is the end itself.
-    const end = velocityT === t[m] ? x.map((value, i) => value + (1 - t[m]) * v[i]) : x;
+    const end = predictedEnd(trajectory, m);
     const mean = channelMean(v, size);
     const { image } = this.colours;
     drawImage(byId("view-x"), x, size, image);

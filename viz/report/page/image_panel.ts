@@ -33,20 +33,28 @@ export function pageColours(palettes: Palettes): PageColours {
 export function drawImage(
   canvas: HTMLCanvasElement,
   values: Float32Array,
+  size: ImageSize,
+  colours: Colours,
+): void {
+  const [, H, W] = size;
+  if (canvas.width !== W || canvas.height !== H) Object.assign(canvas, { width: W, height: H });
+  canvas.getContext("2d")!.putImageData(new ImageData(imagePixels(values, size, colours), W, H), 0, 0);
+}
+
+/** The colours of an image's pixels, RGBA bytes [H, W, 4]; values as those of {@linkcode drawImage}. */
+export function imagePixels(
+  values: Float32Array,
   [C, H, W]: ImageSize,
   { palette, range: [low, high] }: Colours,
-): void {
+): Uint8ClampedArray<ArrayBuffer> {
   const level = (value: number) => Math.round(255 * Math.min(1, Math.max(0, (value - low) / (high - low))));
-  if (canvas.width !== W || canvas.height !== H) Object.assign(canvas, { width: W, height: H });
-  const context = canvas.getContext("2d")!;
-  const picture = context.createImageData(W, H);
+  const pixels = new Uint8ClampedArray(4 * H * W).fill(255);
   for (let i = 0; i < H * W; i++) {
     for (let c = 0; c < 3; c++) {
-      picture.data[4 * i + c] = C === 3 ? level(values[c * H * W + i]) : palette[3 * level(values[i]) + c];
+      pixels[4 * i + c] = C === 3 ? level(values[c * H * W + i]) : palette[3 * level(values[i]) + c];
     }
-    picture.data[4 * i + 3] = 255;
   }
-  context.putImageData(picture, 0, 0);
+  return pixels;
 }
 
 /** Reserves space for images of this size, so nothing moves when they are drawn. */

@@ -90,6 +90,14 @@ export function lastVelocity(
   return { t: t[known], velocity: velocity.subarray(known * P, (known + 1) * P) };
 }
 
+/** Where the velocity at a snapshot leads, f32[C, H, W]; the last snapshot is the end itself. */
+export function predictedEnd(trajectory: Trajectory, m: number): Float32Array {
+  const x = imageAt(trajectory, m);
+  const t = trajectory.t[m];
+  const { velocity, t: known } = lastVelocity(trajectory, m);
+  return known === t ? x.map((value, i) => value + (1 - t) * velocity[i]) : x;
+}
+
 /** A snapshot in pixels and pixels per unit of t, f32[C, H, W]; the last one of a trajectory has no velocity. */
 export interface ViewSnapshot {
   readonly t: number;
