@@ -7,7 +7,8 @@ import { runFile, weightsAtFile, weightsFile } from "../../../experiments/run/la
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import { readConfig, trainingConfig } from "../../../experiments/settings/training_config.ts";
-import { stepsBetween } from "../../../experiments/training/between_steps.ts";
+import { SampleGrids, stepsBetween } from "../../../experiments/training/between_steps.ts";
+import type { TrainingSession } from "../../../experiments/training/session.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -129,6 +130,15 @@ Deno.test("stepsBetween() is 400, fewer in short runs, and more if evaluations t
   for (const [batches, totalSteps, steps] of cases) {
     assert.equal(stepsBetween(batches, totalSteps, 4), steps, `${batches} in ${totalSteps}`);
   }
+});
+
+Deno.test("SampleGrids.everySteps() counts both evaluations of guidance", () => {
+  const stepsOf = (guidance: number) => {
+    const config = { samples: 10, batchSize: 8, solver: "euler:steps=120", guidance, seed: 1 };
+    const session = { config, network: { averaged: {} }, source: { classes: 10 } };
+    return new SampleGrids(session as unknown as TrainingSession).everySteps(Infinity);
+  };
+  assert.deepEqual([stepsOf(1), stepsOf(2)], [1000, 2000]); // 120 x 10 / 8 batches, a third of a step each, in 5 %
 });
 
 testInFolder(

@@ -52,11 +52,11 @@ Deno.test("stepsWithin() returns at least 1", async () => {
 });
 
 Deno.test("stepsWithin() spreads the time of an interlude over its steps", async () => {
-  const { steps, trainer } = await attempt(1, (trainer) => ({
+  const { steps, trainer } = await attempt(0.5, (trainer) => ({
     interludes: [{ everySteps: (total) => total / 15, run: () => Promise.resolve(trainer.seconds += 6) }],
   }));
-  assert.equal(trainer.seconds, 5 + 6);
-  assert.equal(steps, Math.floor((60 - 11) / (1 + 6 / 4))); // 60 steps without it
+  assert.equal(trainer.seconds, 4.5 + 6);
+  assert.equal(steps, Math.floor((60 - 10.5) / (0.5 + 6 / 8))); // 120 steps without it
 });
 
 Deno.test("stepsWithin() returns undefined if stopped, with the trainer restored", async () => {
