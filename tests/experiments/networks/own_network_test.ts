@@ -249,6 +249,10 @@ const bad: Readonly<Record<string, readonly [text: string, says: string]>> = {
     mlp({ velocity: "velocity(x: Tensor): Tensor {\n return (x as unknown as { a: { b: Tensor } }).a.b; }" }),
     "its velocity: TypeError: Cannot read properties of undefined (reading 'b') (bad.ts:",
   ],
+  "reads a value in velocity": [
+    mlp({ velocity: "velocity(x: Tensor): Tensor {\n x.read().then(console.log); return x; }" }),
+    "its velocity: Cannot read f32[2, 1, 12, 12] inside a network or step: it is recorded, and computed later",
+  ],
   "changes the shape": [
     mlp().replace(", x.shape);", ", [x.shape[0], 144]);"),
     "velocity() of x f32[2, 1, 12, 12] returned f32[2, 144] (expected f32[2, 1, 12, 12])",
