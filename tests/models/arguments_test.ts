@@ -85,6 +85,9 @@ testOnCpu("invalid numbers are refused with a clear message, and take no memory"
   assertClose(await full([2], 3).read(), [3, 3], 0);
 });
 
+// @ts-expect-error: sample() takes any object with a velocity, but fit() needs a module
+export const notTrained = () => fit(field, data());
+
 /** Hides options from the type checker. */
 function untyped(given: object) {
   return given as never;
