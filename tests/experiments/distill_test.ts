@@ -71,6 +71,15 @@ testTask("distill makes a flow map that other tasks draw from in one evaluation"
   assert.equal(isFlowMap, true, "the report's page offers its steps");
 });
 
+testTask("distill trains each stage at its own share of the learning rate", async (place) => {
+  await storeNetwork(place, "teacher", size);
+  const short = "mean:images=16,rate=2+shortcut:images=16,rate=0.25";
+  await place.succeed("distill", `teacher.safetensors --stages ${short} ${flags} --log-every 1 --out run`);
+  const rates = (await place.metrics("run")).flatMap(({ learning_rate }) => learning_rate ?? []);
+  assert.equal(rates.length, 4);
+  assert.deepEqual(rates.slice(0, 2), rates.slice(2).map((rate) => 8 * Number(rate)));
+});
+
 testTask("distill needs no labels, and can distil a distilled run again", async (place) => {
   await storeNetwork(place, "teacher", size);
   const short = "reflow:images=16,pairs=16,steps=1+drift:images=16,references=20";

@@ -103,6 +103,14 @@ testUnless(
     }),
 );
 
+testUnless(reason, "the package names one version of each dependency", () =>
+  withInstalled(async (folder) => {
+    const manifest = await Deno.readTextFile(join(folder, "node_modules/@flow/matching/package.json"));
+    const versions = Object.values<string>(JSON.parse(manifest).dependencies);
+    assert.ok(versions.length > 0);
+    for (const version of versions) assert.match(version, /^\d+\.\d+\.\d+$/);
+  }));
+
 testUnless(
   reason,
   "the package's README is its own, and its examples run in Node as they stand",

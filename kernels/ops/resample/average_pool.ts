@@ -45,6 +45,7 @@ const pool: Op<"x[N, C, H, W] -> y[N, C, P, Q]", typeof attributes> = defineOp({
     { shapes: { x: [2, 3, 4, 6] }, attributes: { size: 2, stride: 2, padding: 0 } },
     { shapes: { x: [1, 2, 7, 13] }, attributes: { size: 3, stride: 2, padding: 1 } },
     { shapes: { x: [2, 1, 5, 9] }, attributes: { size: 3, stride: 1, padding: 0 } },
+    { shapes: { x: [1, 2, 5, 9] }, attributes: { size: 3, stride: 2, padding: 1 } },
     { shapes: { x: [1, 2, 5, 5] }, attributes: { size: 2, stride: 3, padding: 1 } },
   ],
 });

@@ -226,6 +226,13 @@ testInFolder(
   },
 );
 
+testInFolder("loadDataset() reads images that lie across the pieces of a large file", async (folder) => {
+  const [count, P] = [60, 190 * 191]; // two pieces of 1 MiB; the 29th image lies in both
+  const data = await load(folder, { "a.npy": u8([count, 190, 191], (i) => Math.floor(i / P) * 4 + i % 3) });
+  const expected = upTo(count).map((n) => `${upTo(P).map((j) => 4 * n + (n * P + j) % 3)}`);
+  assert.deepEqual(imagesOf(data).sort(), expected.sort());
+});
+
 testInFolder("loadDataset() says what is wrong with an array, and what it needs", async (folder) => {
   const x = u8([4, 2, 2]);
   const labelled = (labels: Uint8Array) => ({ "x.npy": x, "y.npy": labels });

@@ -75,8 +75,10 @@ testInFolder("judgesFor() finds the judges that are chosen, or none", async (fol
 
 testInFolder("judgeOf() trains a judge once for several concurrent callers", async (folder) => {
   using _device = await opened();
-  const { find, said } = finder(folder);
-  const made = await Promise.all([find(), find()]);
+  const stop = new AbortController(); // a lock that is never released would let it hang
+  const timer = setTimeout(() => stop.abort(), 60_000);
+  const { find, said } = finder(folder, { signal: stop.signal });
+  const made = await Promise.all([find(), find()]).finally(() => clearTimeout(timer));
   assert.deepEqual(made.map((judge) => judge!.source).sort(), ["cached", "trained"]);
   assert.equal(made[0]!.digest, made[1]!.digest);
   assert.equal(said.filter((line) => line.startsWith("Training ")).length, 1);

@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { decodeSources, encodeSources, readSources } from "../../../experiments/networks/module_sources.ts";
+import {
+  decodeSources,
+  encodeSources,
+  readSources,
+  sourcesDigest,
+} from "../../../experiments/networks/module_sources.ts";
 import { chosenOptions, optionRows } from "../../../experiments/networks/network_options.ts";
 import { testInFolder } from "../../folder.ts";
 import { library } from "./modules.ts";
@@ -22,6 +27,9 @@ testInFolder("readSources() reads a module and what it imports, also through a l
     },
   });
   assert.deepEqual(decodeSources(encodeSources(sources), "network.json"), sources);
+  const digest = await sourcesDigest(sources);
+  await Deno.writeTextFile(join(real, "part.ts"), "export {};");
+  assert.notEqual(await sourcesDigest(readSources(join(real, "net.ts"))), digest);
 
   await Deno.writeTextFile(join(real, "part.ts"), `//${"x".repeat(2 ** 20)}`);
   const message =

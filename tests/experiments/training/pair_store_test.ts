@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { PairStore } from "../../../experiments/training/pair_store.ts";
+import {
+  add,
+  gatherRows,
+  init,
+  multiply,
+  reshape,
+  type Tensor,
+  tensor,
+  withDevice,
+} from "../../../kernels/mod.ts";
+import { testInFolder } from "../../folder.ts";
+import { upTo } from "../../refusing.ts";
+
+const [count, classes] = [300, 3]; // in two files of 256, which is no multiple of the classes
+const options = { shape: [1, 1, 2], count, classes, seed: 5 };
+
+/** Moves each image by twice the label. */
+const field = {
+  velocity: (x: Tensor, _t: Tensor, label?: Tensor) =>
+    add(multiply(x, 0), reshape(gatherRows(tensor([0, 2, 4]), label!), [x.shape[0], 1, 1, 1])),
+};
+
+testInFolder(
+  "PairStore draws each pair by its own class, in every file, and reads what is stored",
+  async (folder) => {
+    const device = await init({ device: "cpu", threads: 1 });
+    await withDevice(device, async () => {
+      const fill = async () => {
+        const done: number[] = [];
+        const store = new PairStore(options);
+        const all = {
+          signal: new AbortController().signal,
+          onProgress: (pairs: number) => void done.push(pairs),
+        };
+        assert.ok(await store.fill(folder, field, 1, all));
+        assert.deepEqual(done, [256, 300]);
+        const { x0, x1, condition } = store.source.batch(tensor(Uint32Array.from(upTo(count))));
+        assert.deepEqual([...await condition!.readWords()], upTo(count).map((row) => row % classes));
+        return { noise: await x0!.read(), images: await x1.read() };
+      };
+      const { noise, images } = await fill();
+      const moved = [...images].map((value, i) => Math.round(value - noise[i]));
+      assert.deepEqual(moved, upTo(2 * count).map((i) => 2 * (Math.floor(i / 2) % classes)));
+      const [first, second] = [...Deno.readDirSync(join(folder, "pairs"))].map(({ name }) => name).sort();
+      await Deno.remove(join(folder, "pairs", second));
+      const kept = await Deno.stat(join(folder, "pairs", first));
+      assert.deepEqual((await fill()).images, images);
+      assert.deepEqual((await Deno.stat(join(folder, "pairs", first))).mtime, kept.mtime);
+    });
+    device.close();
+  },
+);
