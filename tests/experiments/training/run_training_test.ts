@@ -138,7 +138,7 @@ Deno.test("SampleGrids.everySteps() counts both evaluations of guidance", () => 
     const session = { config, network: { averaged: {} }, source: { classes: 10 } };
     return new SampleGrids(session as unknown as TrainingSession).everySteps(Infinity);
   };
-  assert.deepEqual([stepsOf(1), stepsOf(2)], [1000, 2000]); // 120 x 10 / 8 batches, a third of a step each, in 5 %
+  assert.deepEqual([stepsOf(1), stepsOf(2)], [760, 1510]); // 120 x 10 / 8 batches, a quarter of a step each, in 5 %
 });
 
 testInFolder(

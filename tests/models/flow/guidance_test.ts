@@ -193,6 +193,11 @@ testOnCpu(
     ) {
       assert.deepEqual(await sample(same, how).read(), expected);
     }
+    const row: VelocityField = {
+      velocity: (x) => x,
+      meanVelocity: (x, _t, _d, condition) => add(multiply(x, 0), equals(condition!, 1)),
+    };
+    assert.deepEqual([...await sample(guided(row, { scale: 0, none: 1 }), how).read()], [2, 3]);
     for (const moved of [guided(map, { scale: 2, none: 1 }), autoguided(map, other, 2)]) {
       assert.equal(moved.meanVelocity, undefined);
     }
