@@ -97,8 +97,34 @@ testTask("train --dry-run names the steps and files of the run, also of one to r
 
   const longer = await rowsOf(place, "train:residual", `--resume run --epochs 4 --lr 0.001 ${oneThread}`);
   assert.match(longer.steps, /^10 of 8 images, from step 33 on: /);
+  await place.succeed("train:residual", `--resume run --epochs 4 --lr 0.001 ${oneThread}`);
+  const added = (await place.metrics("run")).filter(({ step }) => step > 33);
+  const [validations, grids] = ["val_loss", "image/samples"].map((name) =>
+    added.filter((line) => name in line).length
+  );
+  assert.match(longer.time, new RegExp(`, ${validations} validations .*, ${grids} grids `));
   const { code, stderr } = await place.run("train:residual", `--dry-run ${flags}`);
   assert.deepEqual([code, stderr.split(":")[0]], [1, "RunError"], "the folder is taken");
+});
+
+testTask("distill --dry-run counts both evaluations of the teacher's guidance", async (place) => {
+  await storeNetwork(place, "weights", [imageSize, imageSize], { classes: 10 });
+  const { now } = performance;
+  let ms = 0;
+  const pairsOf = async (guidance: number) => {
+    const flags =
+      `weights.safetensors --data data --stages reflow:images=16,pairs=50000,steps=9 --batch-size 8 ` +
+      `--teacher-guidance ${guidance} ${oneThread}`;
+    performance.now = () => ms += 400; // each look at the clock takes as long
+    try {
+      const { time } = await rowsOf(place, "distill", flags);
+      return Number(/drawing pairs ([\d.]+) minutes/.exec(time)![1]);
+    } finally {
+      performance.now = now;
+    }
+  };
+  const [plain, guided] = [await pairsOf(1), await pairsOf(2)];
+  assert.ok(Math.abs(guided / plain - 2) < 0.1, `${guided} minutes, without guidance ${plain}`);
 });
 
 Deno.test("secondsPerUnit() times work after its first report, and ends it in time", async () => {

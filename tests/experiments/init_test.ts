@@ -108,6 +108,16 @@ testTask("train --init takes over weights bit for bit, and says what begins anew
   }
 });
 
+testTask("train --init knows the classes of weights that a run kept on the way", async (place) => {
+  await prepare(place);
+  await Deno.mkdir(place.file("source", "weights"), { recursive: true });
+  const kept = place.file("source", "weights", "kept.safetensors");
+  await Deno.copyFile(place.file("source", "ema.safetensors"), kept);
+  const flags = `--data letters ${still} --out kept`;
+  const { stderr } = await place.succeed("train", `--init source/weights/kept.safetensors ${flags}`);
+  assert.match(stderr, /\nBegins anew: label_emb\.weight \(other classes\);/);
+});
+
 testTask("what begins anew is drawn by the seed, as without --init", async (place) => {
   await prepare(place);
   const flags = `--data data --channels 3 ${still}`;

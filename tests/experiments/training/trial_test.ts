@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { stepsWithin, type Trial } from "../../../experiments/training/trial.ts";
+import { stepsWithin, timeSteps, type Trial } from "../../../experiments/training/trial.ts";
 
 /** A trainer with a clock of its own, on which every step takes the same time. */
 function fakeTrainer(stepSeconds: number) {
@@ -57,6 +57,18 @@ Deno.test("stepsWithin() spreads the time of an interlude over its steps", async
   }));
   assert.equal(trainer.seconds, 4.5 + 6);
   assert.equal(steps, Math.floor((60 - 10.5) / (0.5 + 6 / 8))); // 120 steps without it
+});
+
+Deno.test("timeSteps() times the steps from a later one on, and restores the trainer", async () => {
+  const trainer = fakeTrainer(0.25);
+  const asked: number[] = [];
+  const batches = (from: number, to: number) => {
+    asked.push(from);
+    return Promise.resolve(Array(to - from).fill(Uint32Array.of(0)));
+  };
+  const trial = { batches, learningRate: 0, stopped: () => false };
+  assert.equal(await timeSteps(trainer, trial, 2, 40, () => trainer.seconds * 1000), 0.25);
+  assert.deepEqual([asked[0], trainer.step], [40, 5]);
 });
 
 Deno.test("stepsWithin() returns undefined if stopped, with the trainer restored", async () => {
