@@ -7,7 +7,7 @@ import { optional } from "./settings/kinds.ts";
 import { dataSettingNames, dataSettings } from "./settings/data.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { presets, training } from "./settings/training.ts";
+import { namesWith, presets, training } from "./settings/training.ts";
 import { distillation } from "./settings/distilled_config.ts";
 import { readConfig, trainingConfig } from "./settings/training_config.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
@@ -17,6 +17,9 @@ const { rows } = training;
 const { needs: _, ...stages } = rows.stages;
 const { needs: __, ...teacherGuidance } = rows.teacherGuidance;
 const { details: ___, ...model } = rows.model;
+const flags: Partial<typeof rows> = Object.fromEntries(
+  namesWith(({ distilled }) => distilled).map((name) => [name, rows[name]]),
+);
 
 /** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
 export const distilling = defineSettings({
@@ -30,33 +33,7 @@ export const distilling = defineSettings({
   }),
   ...dataSettings,
   data: { ...rows.data, doc: "images, as train takes them (else those of the run, or MNIST)" },
-  trainLimit: rows.trainLimit,
-  batchSize: rows.batchSize,
-  lr: rows.lr,
-  muonLr: rows.muonLr,
-  weightDecay: rows.weightDecay,
-  warmUp: rows.warmUp,
-  clip: rows.clip,
-  ema: rows.ema,
-  seed: rows.seed,
-  testBatches: rows.testBatches,
-  samples: rows.samples,
-  solver: rows.solver,
-  flowSamples: rows.flowSamples,
-  flowSteps: rows.flowSteps,
-  sampleEpochs: rows.sampleEpochs,
-  pathSamples: rows.pathSamples,
-  name: rows.name,
-  out: rows.out,
-  resume: rows.resume,
-  config: rows.config,
-  device: rows.device,
-  threads: rows.threads,
-  checkpointMinutes: rows.checkpointMinutes,
-  logEvery: rows.logEvery,
-  mlflow: rows.mlflow,
-  experiment: rows.experiment,
-  runName: rows.runName,
+  ...flags,
 }, {
   stages: "Distillation",
   batchSize: "Optimisation",

@@ -3,13 +3,10 @@ import { ownModel } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import { plannedStages } from "./stages.ts";
 import { networkOf, pixelRangeOf } from "./stored_network.ts";
-import type { TrainingConfig } from "./training.ts";
+import { namesWith, type TrainingConfig } from "./training.ts";
 
 /** What a distillation takes over from its teacher, or from its stages. */
-export const taught = [
-  ...["filters", "tEmb", "attn", "groups", "timeEmbedding", "path", "prediction", "conditional", "normalize"],
-  ...["epochs", "maxMinutes", "times", "coupling", "labelDropout", "valFraction", "guidance"],
-] as const;
+export const taught = namesWith((traits) => traits.taught);
 
 /** Defaults of a distillation. */
 export const distillation = {

@@ -2,7 +2,7 @@ import { basename, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import { hasCredentials, shownAddress } from "../run/server_url.ts";
-import type { Need, Setting } from "./setting.ts";
+import type { Need, Setting, Traits } from "./setting.ts";
 
 const checkout = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -15,7 +15,7 @@ export interface Range {
 }
 
 /** Options of every kind of setting. */
-export interface Options<Value> {
+export interface Options<Value> extends Traits {
   readonly doc: string;
   readonly default?: Value;
   readonly needs?: Need;
@@ -99,8 +99,8 @@ export function text(
 }
 
 /** A path; `hint` stands for it in `--help`. */
-export function path(hint: string, doc: string): Setting<string> {
-  return text({ doc, hint, pattern: /./, expected: "a path" });
+export function path(hint: string, doc: string, traits: Traits = {}): Setting<string> {
+  return text({ ...traits, doc, hint, pattern: /./, expected: "a path" });
 }
 
 /**
@@ -151,8 +151,8 @@ export function address(hint: string, doc: string): Setting<string> {
 }
 
 /** A name; `hint` stands for it in `--help`. */
-export function line(hint: string, doc: string): Setting<string> {
-  return text({ doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
+export function line(hint: string, doc: string, traits: Traits = {}): Setting<string> {
+  return text({ ...traits, doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
 }
 
 /** A setting that may be absent (null in `config.json`). */

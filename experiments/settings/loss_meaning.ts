@@ -1,4 +1,5 @@
 import { asText, flagOf } from "./setting.ts";
+import { namesWith } from "./training.ts";
 
 /** What the losses of a run depend on besides its network. */
 export interface LossMeaning {
@@ -14,11 +15,9 @@ export interface LossData {
   readonly digest?: string;
 }
 
-/** Settings that change what any loss means: its scale or its lowest possible value. */
-const meaning = ["normalize", "conditional", "path", "coupling", "prediction"] as const;
-
-/** Settings that change the training loss alone, since held-out losses use uniform times. */
-const ofTraining = ["times"] as const;
+/** Settings that change what any loss means, and what the training loss alone does. */
+const meaning = namesWith(({ changesLoss }) => changesLoss === "all");
+const ofTraining = namesWith(({ changesLoss }) => changesLoss === "training");
 
 /**
  * Explains why the losses of several runs cannot be compared.

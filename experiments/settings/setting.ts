@@ -15,8 +15,22 @@ export interface Need {
   readonly off?: unknown;
 }
 
+/** What a setting of training means to other tasks; by default nothing. */
+export interface Traits {
+  /** Whether a run that is resumed may change it. */
+  readonly resumable?: boolean;
+  /** Which losses it gives another scale, or another lowest value; held-out losses use uniform times. */
+  readonly changesLoss?: "all" | "training";
+  /** Whether it is a flag of `deno task distill`. */
+  readonly distilled?: boolean;
+  /** Whether a distillation has it from its teacher or its stages. */
+  readonly taught?: boolean;
+  /** What sets it in a study, if plans may not. */
+  readonly setByStudy?: string;
+}
+
 /** One setting: what it means, how it is read from a command line, and which values it accepts. */
-export interface Setting<Value> {
+export interface Setting<Value> extends Traits {
   /** Meaning and unit, one line of `--help`. */
   readonly doc: string;
   /** Placeholder for the value in `--help`, e.g. `N`; switches have none. */
@@ -46,7 +60,7 @@ export type Rows = Readonly<Record<string, Setting<unknown>>>;
 
 /** The values of a table of settings, by name. */
 export type Values<Table extends Rows> = {
-  readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value> ? Value : never;
+  readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value> | undefined ? Value : never;
 };
 
 /** The flag of a setting: `--batch-size` for `batchSize`. */

@@ -12,8 +12,8 @@ import {
   timesOf,
   type TimesOptions,
 } from "../../models/mod.ts";
-import { anyOf, integer, number } from "./kinds.ts";
-import { asText, ConfigError, didYouMean, type Need, type Setting, valueOf } from "./setting.ts";
+import { anyOf, integer, number, type Options } from "./kinds.ts";
+import { asText, ConfigError, didYouMean, type Setting, valueOf } from "./setting.ts";
 import { makeVariant, pairsAfter, variant } from "./variant.ts";
 
 /** Default number of steps. */
@@ -65,12 +65,7 @@ const keys: Readonly<
  *
  * @param use the solvers that the task can use
  */
-export function solverSetting(options: {
-  readonly doc: string;
-  readonly default?: string;
-  readonly use?: Use;
-  readonly needs?: Need;
-}): Setting<string> {
+export function solverSetting(options: Options<string> & { readonly use?: Use }): Setting<string> {
   const { use = "all", ...rest } = options;
   return {
     ...rest,

@@ -24,7 +24,7 @@ import {
   toggle,
 } from "./kinds.ts";
 import { modelSetting, ownModel, unet } from "./model_setting.ts";
-import type { Need, Values } from "./setting.ts";
+import type { Need, Traits, Values } from "./setting.ts";
 import { defineSettings } from "./settings.ts";
 import { dataSettings } from "./data.ts";
 import { solverSetting } from "./solver.ts";
@@ -52,7 +52,7 @@ const inRowsOfClasses = "with labels the nearest multiple of the number of class
 export const network = modelSetting("network to train");
 
 // What settings need to have an effect. Settings that a task lacks are undefined.
-const groupNorm: Need = {
+const norm: Need = {
   words: "--model residual or --attn",
   met: ({ model, attn }) => ownModel(model) === undefined && (model !== "base" || attn === true),
 };
@@ -68,7 +68,7 @@ const heldOut: Need = {
 };
 const samples: Need = { words: "--samples above 0", met: (config) => config.samples !== 0 };
 const flow: Need = { words: "--flow-samples above 0", met: ({ flowSamples }) => flowSamples !== 0 };
-const taught: Need = { words: "--teacher", met: ({ teacher }) => typeof teacher === "string" };
+const withTeacher: Need = { words: "--teacher", met: ({ teacher }) => typeof teacher === "string" };
 const untaught: Need = {
   words: "no --teacher",
   met: ({ teacher }) => typeof teacher !== "string",
@@ -76,17 +76,26 @@ const untaught: Need = {
 };
 const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => device !== "cpu", off: false };
 
+const share = { min: 0, below: 1 };
+
+// Traits of settings; a new setting has none until its row says so.
+const [resumable, distilled, taught] = [true, true, true];
+const meaning = { taught, changesLoss: "all" } as const;
+const length = { resumable, setByStudy: "the budget" };
+const perRun = (setByStudy: string): Traits => ({ distilled, setByStudy });
+
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
 export const training = defineSettings({
   model: { ...network, details: ["the tasks train:residual and train:base set it"] },
-  filters: integers({ doc: "channels of each level", needs: unet }),
-  tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet }),
-  attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet }),
-  groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8, needs: groupNorm }),
+  filters: integers({ doc: "channels of each level", needs: unet, taught }),
+  tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet, taught }),
+  attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet, taught }),
+  groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8, needs: norm, taught }),
   timeEmbedding: choice(timeEmbeddingNames, {
     doc: "encoding of t: t itself, or sines and cosines of it",
     default: "scalar",
     needs: unet,
+    taught,
   }),
 
   init: optional({
@@ -102,51 +111,65 @@ export const training = defineSettings({
     default: 0,
     needs: { ...untaught, off: 0 },
   }),
-  valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
-  conditional: autoToggle({ doc: "give labels to the network; auto = if the data has any", default: false }),
+  valFraction: number({ doc: "share of the training images held out", ...share, default: 0.1, taught }),
+  conditional: autoToggle({
+    doc: "give labels to the network; auto = if the data has any",
+    default: false,
+    ...meaning,
+  }),
   labelDropout: number({
     doc: "share of labels left out in training, which guidance needs",
     min: 0,
     max: 1,
     default: 0.1,
     needs: labels,
+    taught,
   }),
-  normalize: choice(pixelRanges, { doc: "range of the pixels" }),
-  trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
+  normalize: choice(pixelRanges, { doc: "range of the pixels", ...meaning }),
+  trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0, distilled }),
 
-  path: variant(paths, { doc: "path from noise to data", default: "linear" }),
-  times: variant(timeDistributions, { doc: "distribution of t", default: "uniform" }),
-  coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent" }),
-  prediction: variant(predictions, { doc: "what the network's output means", default: "velocity" }),
+  path: variant(paths, { doc: "path from noise to data", default: "linear", ...meaning }),
+  times: variant(timeDistributions, {
+    doc: "distribution of t",
+    default: "uniform",
+    ...{ taught, changesLoss: "training" },
+  }),
+  coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent", ...meaning }),
+  prediction: variant(predictions, {
+    doc: "what the network's output means",
+    default: "velocity",
+    ...meaning,
+  }),
 
   teacher: optional(path("FILE|RUN", "distil this network into a flow map (deno task distill)")),
-  stages: optional(stagesSetting({ doc: "stages of a distillation", needs: taught })),
+  stages: optional(stagesSetting({ doc: "stages of a distillation", needs: withTeacher })),
   teacherGuidance: number({
     doc: "guidance of the teacher, which the flow map learns",
     min: 0,
     default: 1.4,
-    needs: taught,
+    needs: withTeacher,
   }),
 
-  batchSize: integer({ doc: "images per step", min: 1 }),
-  epochs: integer({ doc: "stop after N epochs, 0 = no limit" }),
-  maxSteps: integer({ doc: "stop after N steps, 0 = no limit", default: 0 }),
-  maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0 }),
+  batchSize: integer({ doc: "images per step", min: 1, distilled }),
+  epochs: integer({ doc: "stop after N epochs, 0 = no limit", ...length, taught }),
+  maxSteps: integer({ doc: "stop after N steps, 0 = no limit", default: 0, ...length }),
+  maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0, ...length, taught }),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
-  lr: number({ doc: "peak learning rate", above: 0 }),
+  lr: number({ doc: "peak learning rate", above: 0, resumable, distilled }),
   muonLr: number({
     doc: "peak learning rate of muon's weights; the rest use --lr",
     above: 0,
     default: 0.02,
     needs: muon,
+    distilled,
   }),
-  weightDecay: number({ doc: "weight decay", min: 0, default: 0.01 }),
-  momentum: number({ doc: "momentum of sgd", min: 0, below: 1, default: 0.9, needs: sgd }),
-  beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9, needs: adam }),
-  beta2: number({ doc: "decay of adam's variance", min: 0, below: 1, default: 0.999, needs: adam }),
+  weightDecay: number({ doc: "weight decay", min: 0, default: 0.01, distilled }),
+  momentum: number({ doc: "momentum of sgd", ...share, default: 0.9, needs: sgd }),
+  beta1: number({ doc: "decay of adam's mean", ...share, default: 0.9, needs: adam }),
+  beta2: number({ doc: "decay of adam's variance", ...share, default: 0.999, needs: adam }),
   eps: number({ doc: "added to adam's denominator", above: 0, default: 1e-8, needs: adam }),
-  schedule: choice(scheduleNames, { doc: "learning-rate schedule" }),
-  warmUp: number({ doc: "share of the run in which the learning rate rises", min: 0, below: 1 }),
+  schedule: choice(scheduleNames, { doc: "learning-rate schedule", resumable }),
+  warmUp: number({ doc: "share of the run in which the learning rate rises", ...share, distilled }),
   plateauFactor: number({
     doc: "factor by which plateau lowers the learning rate",
     above: 0,
@@ -159,36 +182,37 @@ export const training = defineSettings({
     default: 5,
     needs: plateau,
   }),
-  clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0 }),
-  ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", min: 0, below: 1 }),
-  seed: shared.seed,
+  clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0, distilled }),
+  ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", ...share, distilled }),
+  seed: { ...shared.seed, ...perRun("seeds") },
 
   valEpochs: {
-    ...orAuto(number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut })),
+    ...orAuto(number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut, resumable })),
     details: ["auto: every 400 steps, in short runs up to 9 times, at most 5 % of the time"],
   },
   valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut }),
-  testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
+  testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0, distilled }),
   samples: {
-    ...integer({ doc: "images in samples.png, 0 = none", default: 64 }),
+    ...integer({ doc: "images in samples.png, 0 = none", default: 64, distilled }),
     details: [inRowsOfClasses],
   },
   guidance: {
-    ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1 }),
+    ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1, taught }),
     details: [
       "labelled networks: classifier-free guidance",
       `unlabelled networks: autoguidance (default ${guidanceWithoutLabels}; paper 1)`,
     ],
   },
-  solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed", needs: samples }),
+  solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed", needs: samples, distilled }),
   flowSamples: {
-    ...integer({ doc: "samples whose trajectories are stored, 0 = none", default: 5 }),
+    ...integer({ doc: "samples whose trajectories are stored, 0 = none", default: 5, distilled }),
     details: [inRowsOfClasses],
   },
   flowSteps: integer({
     doc: "Euler steps of these trajectories, one evaluation and snapshot each",
     min: 1,
     needs: flow,
+    distilled,
   }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60, needs: flow }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear", needs: flow }),
@@ -198,11 +222,13 @@ export const training = defineSettings({
       min: 0,
       default: 1,
       needs: { ...samples, off: 0 },
+      resumable,
+      distilled,
     })),
     details: ["auto: every 400 steps, in short runs up to 4 times, at most 5 % of the time"],
   },
   pathSamples: {
-    ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200 }),
+    ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200, distilled }),
     details: [inRowsOfClasses],
   },
 
@@ -212,15 +238,21 @@ export const training = defineSettings({
     pattern: /^\w[\w.-]*$/,
     expected: "letters, digits, dots, hyphens and underscores",
     needs: { words: "no --out, which names the folder itself", met: ({ out }) => typeof out !== "string" },
+    ...perRun("the name of the plan"),
   })),
-  out: optional(path("DIR", "run folder (else runs/<time>-<name>)")),
-  resume: optional(path("RUN", "continue the run in this folder, with its settings")),
-  config: optional(path("FILE|RUN", "repeat the run of a config.json; other flags replace its settings")),
-  device: shared.device,
-  threads: shared.threads,
+  out: optional(path("DIR", "run folder (else runs/<time>-<name>)", perRun("--out"))),
+  resume: optional(
+    path("RUN", "continue the run in this folder, with its settings", perRun("the folder of the study")),
+  ),
+  config: optional(
+    path("FILE|RUN", "repeat the run of a config.json; other flags replace its settings", perRun("the plan")),
+  ),
+  device: { ...shared.device, resumable, ...perRun("--device") },
+  threads: { ...shared.threads, resumable, ...perRun("--threads") },
   precision: choice(["f32", "f16"], {
     doc: "precision of stored activations; f16 needs webgpu with shader-f16",
     default: "f32",
+    resumable,
   }),
   tune: autoToggle({
     doc: "time kernels and keep the fastest; auto = on a GPU",
@@ -234,13 +266,20 @@ export const training = defineSettings({
     doc: "minutes between checkpoints, besides one after an epoch of 10 seconds or more",
     min: 0,
     default: 2,
+    resumable,
+    distilled,
   }),
-  logEvery: integer({ doc: "steps between lines of metrics.jsonl", min: 1, default: 20 }),
+  logEvery: integer({ doc: "steps per line of metrics.jsonl", min: 1, default: 20, resumable, distilled }),
 
-  mlflow: { ...shared.mlflow, doc: "MLflow server that mirrors the run (else MLFLOW_TRACKING_URI)" },
-  experiment: shared.experiment,
+  mlflow: {
+    ...shared.mlflow,
+    doc: "MLflow server that mirrors the run (else MLFLOW_TRACKING_URI)",
+    resumable,
+    ...perRun("--mlflow"),
+  },
+  experiment: { ...shared.experiment, ...perRun("--experiment") },
   runName: optional(
-    line("NAME", "name in MLflow (else MLFLOW_RUN_NAME, the folder's)"),
+    line("NAME", "name in MLflow (else MLFLOW_RUN_NAME, the folder's)", perRun("the ids of the cells")),
   ),
 }, {
   model: "Model",
@@ -255,6 +294,11 @@ export const training = defineSettings({
 
 /** Settings of a training run by name, as in its `config.json`. */
 export type TrainingConfig = Values<typeof training.rows>;
+
+/** The settings of training with a trait, in the order of the table. */
+export function namesWith(has: (traits: Traits) => unknown): (keyof TrainingConfig)[] {
+  return (Object.keys(training.rows) as (keyof TrainingConfig)[]).filter((name) => has(training.rows[name]));
+}
 
 /** The name of a preset. */
 export type PresetName = typeof presetNames[number];

@@ -19,6 +19,7 @@ import { ConfigError, flagOf } from "./setting.ts";
 import { initialNetwork } from "./stored_network.ts";
 import {
   guidanceWithoutLabels,
+  namesWith,
   type Preset,
   type PresetName,
   presets,
@@ -34,19 +35,7 @@ export type GivenSettings = Partial<TrainingConfig>;
 const ends = ["epochs", "maxSteps", "maxMinutes"] as const;
 
 /** The flags allowed with `--resume`; all others come from the run's `config.json`. */
-const resumable = [
-  ...ends,
-  "schedule",
-  "lr",
-  "device",
-  "threads",
-  "precision",
-  "checkpointMinutes",
-  "logEvery",
-  "valEpochs",
-  "sampleEpochs",
-  "mlflow",
-] as const;
+const resumable = namesWith((traits) => traits.resumable);
 
 /**
  * The settings of a run: the given ones, completed by a preset or, with `resume` or `config`, by those of an earlier run.
@@ -147,7 +136,7 @@ function repeatedConfig({ config: _, ...given }: GivenSettings, source: string):
   const isOther = given.model !== undefined && given.model !== model;
   const program = own && ownModel(given.model);
   const refused = (["preset", "teacher", ...teacher === null ? [] : taught] as const)
-    .find((name) => given[name] !== undefined) ??
+    .find((name) => (given as GivenSettings)[name] !== undefined) ??
     (teacher !== null && isOther && !program ? "model" : undefined);
   if (refused !== undefined) {
     throw new ConfigError(

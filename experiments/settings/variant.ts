@@ -1,4 +1,4 @@
-import { anyOf, number, type Range } from "./kinds.ts";
+import { anyOf, number, type Options, type Range } from "./kinds.ts";
 import { asText, didYouMean, type Setting, valueOf } from "./setting.ts";
 
 /** A number that a variant takes. */
@@ -28,7 +28,7 @@ export type VariantRegistry<T> = Readonly<Record<string, Variant<T>>>;
  */
 export function variant(
   registry: VariantRegistry<unknown>,
-  options: { readonly doc: string; readonly default?: string },
+  options: Options<string>,
 ): Setting<string> {
   const names = Object.keys(registry);
   const expected = anyOf(names);

@@ -212,23 +212,6 @@ export function combinations({ grid, cells, name }: Pick<Plan, "grid" | "cells" 
   );
 }
 
-/** Settings of training that a study sets itself, and where. */
-const setByStudy: Readonly<Record<string, string>> = {
-  seed: "seeds",
-  epochs: "the budget",
-  maxSteps: "the budget",
-  maxMinutes: "the budget",
-  name: "the name of the plan",
-  out: "--out",
-  resume: "the folder of the study",
-  config: "the plan",
-  device: "--device",
-  threads: "--threads",
-  mlflow: "--mlflow",
-  experiment: "--experiment",
-  runName: "the ids of the cells",
-};
-
 /** Settings of studies, see {@linkcode CellSettings}. */
 export const ownSettings = {
   match: choice(["parameters", "arithmetic", "time"], {
@@ -247,15 +230,16 @@ export type Match = "parameters" | "arithmetic" | "time";
  * @throws {ConfigError} if the setting is unknown, or set by the study itself, or does not accept the value
  */
 export function settingOf(name: string, value: Value, where: string): unknown {
-  if (Object.hasOwn(setByStudy, name)) {
-    throw new ConfigError(`Cannot use ${name} in ${where}: a study sets it (expected ${setByStudy[name]})`);
-  }
   const known: Rows = { ...training.rows, ...ownSettings };
   if (!Object.hasOwn(known, name)) {
     throw new ConfigError(`Unknown setting ${name} in ${where}${didYouMean(name, Object.keys(known))}`);
   }
-  const typed = typeof value === "string" ? valueOf(known[name], value) : value;
-  return accepted(known[name], typed, `${name} ${shownValue(known[name], value)} in ${where}`);
+  const row = known[name];
+  if (row.setByStudy !== undefined) {
+    throw new ConfigError(`Cannot use ${name} in ${where}: a study sets it (expected ${row.setByStudy})`);
+  }
+  const typed = typeof value === "string" ? valueOf(row, value) : value;
+  return accepted(row, typed, `${name} ${shownValue(row, value)} in ${where}`);
 }
 
 /** A value as in plans and results, where lists are text. */

@@ -238,8 +238,8 @@ testInFolder("trainingConfig() resumes a run with its own settings", async (run)
   for (const earlier of ["resume", "config"]) assert.equal(configOf(`--${earlier} ${run}`).mlflow, null);
   assert.throws(() => configOf(`--resume ${run} --ema 0`), {
     message: "Cannot use --ema with --resume: the run keeps its settings, " +
-      "except --epochs, --max-steps, --max-minutes, --schedule, --lr, --device, --threads, --precision, --checkpoint-minutes, --log-every, " +
-      "--val-epochs, --sample-epochs, --mlflow",
+      "except --epochs, --max-steps, --max-minutes, --lr, --schedule, --val-epochs, --sample-epochs, --device, --threads, --precision, " +
+      "--checkpoint-minutes, --log-every, --mlflow",
   });
   assert.throws(() => configOf(`--resume ${run} --model residual`), {
     message: `Cannot resume ${run} with --model residual: it trains the base model`,
