@@ -56,10 +56,11 @@ export async function solveFlow(
   options: SolveFlowOptions = {},
 ): Promise<SolvedFlow> {
   const samples = new Float32Array(checkTensor("solve", "x is", x).size);
-  const batches = await Array.fromAsync(solveInBatches(model, x, options), ({ samples: own, ...cost }) => {
+  const batches: Omit<SolvedBatch, "samples">[] = [];
+  for await (const { samples: own, ...cost } of solveInBatches(model, x, options)) {
     samples.set(own, cost.first * x.size / x.shape[0]);
-    return cost;
-  });
+    batches.push(cost);
+  }
   return { samples, ...costOf(batches) };
 }
 
