@@ -146,4 +146,5 @@ Deno.test("Engine.judge() gives classes, precision and recall, and those of as m
   }
   assertClose([found.real!.precision, found.real!.recall], sums, 1e-9);
   assert.equal((await engine.judge(0, waves(11, 1.5), 11)).real, undefined, "too few for two sets");
+  assert.ok((await engine.judge(0, waves(6, 1.5), 6)).real, "other numbers have sets of their own");
 });
