@@ -5,6 +5,7 @@ import { firstIndices, type LabelledImages } from "./data/dataset.ts";
 import { rowsOf } from "./data/images.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { say } from "./program/output.ts";
+import { readProgramFile } from "./run/program_files.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { outputFile } from "./settings/kinds.ts";
@@ -15,10 +16,8 @@ const [trained, measured] = [3000, 256];
 
 /** What the playground holds of digits: networks of this checkout, and some images of MNIST. */
 export async function playgroundDigits(): Promise<DigitsParts> {
-  const read = (name: string) =>
-    Deno.readFile(new URL(`../checkpoints/${name}.safetensors`, import.meta.url));
   const weights = ["mnist_classes", "mnist_one_step", "judge_mnist"].map(async (name) =>
-    halved(await read(name))
+    halved(await readProgramFile(`checkpoints/${name}.safetensors`))
   );
   const [flow, oneStep, judge] = await Promise.all(weights);
   const { train, test } = await loadDataset();

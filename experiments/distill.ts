@@ -2,6 +2,7 @@ import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { dryRun } from "./program/dry_run.ts";
 import { main, task } from "./program/task.ts";
+import { startCommand } from "./run/program_files.ts";
 import { taskCommand } from "./run/server_url.ts";
 import { optional } from "./settings/kinds.ts";
 import { dataSettingNames, dataSettings } from "./settings/data.ts";
@@ -70,7 +71,7 @@ export const distillTask = task({
       const config = await findConfig(given.config);
       if (trainingConfig({ config }).teacher === null) {
         throw new ConfigError(
-          `Cannot distil with --config ${given.config}: it is no distillation (see deno task train)`,
+          `Cannot distil with --config ${given.config}: it is no distillation (see ${startCommand("train")})`,
         );
       }
     }

@@ -9,6 +9,7 @@ import { say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { writeAtomic } from "./run/atomic_write.ts";
 import { findEarlyWeights } from "./run/layout.ts";
+import { readProgramFile } from "./run/program_files.ts";
 import { checkEmptyFolder } from "./run/run_folder.ts";
 import { checkpoint, namedWeights } from "./settings/drawing.ts";
 import { outputFolder } from "./settings/kinds.ts";
@@ -44,7 +45,7 @@ export const exportTask = task({
     const names = await recordedClassNames(dirname(path), network.info.config.classes ?? 0);
     const isGuided = run !== undefined && findEarlyWeights(run) !== undefined;
     const files = {
-      "model.py": await (await fetch(new URL("./export/model.py", import.meta.url))).text(),
+      "model.py": await readProgramFile("experiments/export/model.py"),
       "weights.safetensors": bytes,
       "README.md": readmeOf(path, network, names, isGuided),
     };
@@ -122,7 +123,7 @@ ${
       : ""
   }${
     isGuided && classes === 0
-      ? "\n`deno task sample` also guides this network away from its early weights; its `--guidance 1` draws as these lines do.\n"
+      ? "\nThe task sample also guides this network away from its early weights; its `--guidance 1` draws as these lines do.\n"
       : ""
   }
 The names of the weights are those of \`model.state_dict()\`.

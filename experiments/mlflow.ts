@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { print, say } from "./program/output.ts";
+import { checkout, startCommand } from "./run/program_files.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import {
   pythonCommand,
@@ -15,8 +15,6 @@ import { defineSettings } from "./settings/settings.ts";
 import { ServerError } from "./tracking/http_server.ts";
 
 const mlflowVersion = "3.17.2";
-
-const environment = new URL(`../.cache/mlflow-${mlflowVersion}`, import.meta.url);
 
 /** A busy machine takes minutes to load MLflow. */
 const startMs = 600_000;
@@ -42,8 +40,8 @@ export const mlflowTask = task({
     }
     const { url, process, log } = await startMlflow(python, { data, port });
     print(`${url}\n`);
-    print(`  MLFLOW_TRACKING_URI=${url} deno task train:residual   mirrors a run`);
-    print(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
+    print(`  MLFLOW_TRACKING_URI=${url} ${startCommand("train:residual")}   mirrors a run`);
+    print(`  ${startCommand("sync")} --mlflow ${url}   sends earlier runs\n`);
     print(`Data in ${data}; stop with Ctrl-C`);
     using stop = stopSignal(() => process.kill("SIGTERM"));
     await untilEnded("MLflow", process, stop.signal, log);
@@ -52,7 +50,9 @@ export const mlflowTask = task({
 
 /** Finds MLflow's python, or installs it in about a minute; returns the reason if it cannot. */
 export function installMlflow(): Promise<string | Unavailable> {
-  return pythonEnvironment(fileURLToPath(environment), [`mlflow==${mlflowVersion}`]);
+  return pythonEnvironment(join(checkout ?? "", `.cache/mlflow-${mlflowVersion}`), [
+    `mlflow==${mlflowVersion}`,
+  ]);
 }
 
 /** An MLflow server on this machine. */

@@ -1,4 +1,5 @@
 import { qualityNoteOf } from "./evaluation/evaluation_table.ts";
+import { startCommand } from "./run/program_files.ts";
 import { main, task } from "./program/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { toggle } from "./settings/kinds.ts";
@@ -84,7 +85,7 @@ function actionOf([first = "list", ...rest]: readonly string[]): {
   const [action, names] = isAction ? [first, rest] : [implied, [first, ...rest]];
   const [least, most] = action === "list" ? [0, 0] : action === "show" ? [1, 1] : [2, Infinity];
   if (names.length >= least && names.length <= most) return { action, names };
-  throw new ConfigError(`Cannot ${action} ${names.length} runs: expected deno task runs ${words}`);
+  throw new ConfigError(`Cannot ${action} ${names.length} runs: expected ${startCommand("runs")} ${words}`);
 }
 
 async function nothingIn(root: string, experiment: string | null): Promise<string> {

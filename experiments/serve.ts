@@ -1,14 +1,12 @@
 import { extname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import { htmlFile, type Markup, markup } from "../viz/report/markup.ts";
 import { checkPort } from "./mlflow.ts";
 import { print } from "./program/output.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { openContained } from "./run/contained.ts";
+import { checkout } from "./run/program_files.ts";
 import { integer } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
-
-const checkout = fileURLToPath(new URL("../", import.meta.url));
 
 /** Media types by extension. Browsers refuse modules of another type, and Deno refuses TypeScript of another. */
 const types: Readonly<Record<string, string>> = {
@@ -46,7 +44,7 @@ interface ServerOptions {
  * @param options with the folder to serve instead, if any
  */
 export function serveCheckout(
-  { root = checkout, ...options }: ServerOptions & { readonly root?: string } = {},
+  { root = checkout ?? ".", ...options }: ServerOptions & { readonly root?: string } = {},
 ): Deno.HttpServer<Deno.NetAddr> {
   return serve(options, async (path) => {
     if (path === "/") return { type: types[".html"], body: await indexPage(root) };

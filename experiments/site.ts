@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readProgramFile } from "./run/program_files.ts";
 import { main, task } from "./program/task.ts";
 import { say } from "./program/output.ts";
 import { writeReport } from "./report/write_report.ts";
@@ -37,8 +37,7 @@ export const siteTask = task({
     const [folder] = await findRuns([run]);
     await makeFolders(out);
     for (const file of pages) {
-      const content = await Deno.readFile(fileURLToPath(new URL(`../${file}`, import.meta.url)));
-      await writeAtomic(join(out, file), content);
+      await writeAtomic(join(out, file), await readProgramFile(file));
     }
     await writeAtomic(join(out, ".nojekyll"), ""); // GitHub Pages then takes all files as they are
     await writeReport([folder], join(out, "index.html"), { live: true });

@@ -13,6 +13,7 @@ const arrows: Record<string, readonly string[]> = {
   web: ["kernels", "models", "viz"],
   playground: ["kernels", "viz", "web"],
   experiments: ["kernels", "models", "viz", "web", "playground"],
+  "cli.ts": ["models", "experiments"],
   examples: ["mod.ts", "kernels", "web"],
   notebooks: ["mod.ts", "experiments"],
 };
@@ -32,14 +33,11 @@ const under = async (folders: readonly string[], type: RegExp) =>
     type.test(path)
   );
 
-/** Modules that programs start with: exports of the package, tasks, workers, and entries of `tools/`. */
+/** Modules that programs start with: exports of the package, tasks, and entries of `tools/`. */
 const entries = [
   ...Object.values(settings.exports).map((path) => path.slice(2)),
   ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
   ...Object.values(browserPrograms),
-  "experiments/data/read_ahead_worker.ts",
-  "experiments/training/pair_worker.ts",
-  "experiments/study/launch/cell_worker.ts",
   "kernels/devices/cpu/assembly/program.ts",
 ];
 

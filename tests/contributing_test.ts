@@ -8,7 +8,18 @@ import { testNeeding } from "./permissions.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Files and folders that the commands of CONTRIBUTING.md may need. */
 const copied = [
-  ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "web", "checkpoints"],
+  ...[
+    "deno.json",
+    "deno.lock",
+    "mod.ts",
+    "cli.ts",
+    "kernels",
+    "models",
+    "viz",
+    "experiments",
+    "web",
+    "checkpoints",
+  ],
   ...["tests", "tools", "examples", "playground"],
 ];
 

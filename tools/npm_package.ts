@@ -23,10 +23,15 @@ async function run(program: string, ...args: string[]): Promise<void> {
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
 
-/** Replaces a module's import of WebAssembly, if it has one, by that of a module that compiles the bytes. */
-async function replaceWasm(content: string, path: string): Promise<void> {
+/** Workers are named in TypeScript, which Deno does not run from packages. */
+const workerAddress = /new URL\("(\.\/\w+)\.ts", import\.meta\.url\)/g;
+
+/** Replaces a module's import of WebAssembly, if it has one, by that of its bytes, and the names of workers. */
+async function finishModule(content: string, path: string): Promise<void> {
   const packed = join(content, path);
-  const code = await Deno.readTextFile(packed);
+  const packedCode = await Deno.readTextFile(packed);
+  const code = packedCode.replace(workerAddress, 'new URL("$1.js", import.meta.url)');
+  if (code !== packedCode) await Deno.writeTextFile(packed, code);
   if (!wasmImport.test(code)) return;
   const [, name, specifier] = wasmImport.exec(await Deno.readTextFile(new URL(path, root)))!;
   const bytes = await Deno.readFile(new URL(import.meta.resolve(specifier)));
@@ -61,8 +66,9 @@ export async function buildPackage(folder: string): Promise<string> {
     await run(Deno.execPath(), "pack", "--quiet", "--allow-dirty", "--no-source-maps", "--output", raw);
     await run("tar", "-xzf", raw, "-C", work);
     const content = join(work, "package");
-    for (const path of await Array.fromAsync(modulesBelow(content))) await replaceWasm(content, path);
+    for (const path of await Array.fromAsync(modulesBelow(content))) await finishModule(content, path);
     await Deno.writeTextFile(join(content, "README.md"), await readme());
+    await Deno.copyFile(new URL("deno.json", root), join(content, "deno.json")); // the tasks
     const manifest = JSON.parse(await Deno.readTextFile(join(content, "package.json")));
     const dependencies = manifest.dependencies as Record<string, string>;
     await Deno.writeTextFile(
@@ -73,6 +79,7 @@ export async function buildPackage(folder: string): Promise<string> {
           description: "Flow matching in TypeScript: train, sample and look at velocity fields",
           engines: { node: ">=20.16" },
           sideEffects: false,
+          bin: { flow: "./cli.js" },
           jsdelivr: "./web/flow.js",
           unpkg: "./web/flow.js",
           dependencies: Object.fromEntries(

@@ -3,13 +3,12 @@
  * Source: ITU-T T.81, annex B (segments); CIPA DC-008 (Exif), section 4.6.5 (orientation)
  */
 
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import decode, { init } from "npm:@jsquash/jpeg@1.6.0/decode.js";
+import { packageFolder } from "../run/program_files.ts";
 import { DataError } from "./dataset.ts";
 import type { ImageView } from "./prepare_image.ts";
 import { mostPixels } from "./png.ts";
-
-const wasm = "npm:@jsquash/jpeg@1.6.0/codec/dec/mozjpeg_dec.wasm";
 
 /** Most scans of an image; the decoder reads each one to its end. Progressive files have about ten. */
 const mostScans = 64;
@@ -58,7 +57,8 @@ export async function decodeJpeg(bytes: Uint8Array<ArrayBuffer>, path: string): 
 }
 
 async function load(): Promise<void> {
-  const module = await WebAssembly.compile(await Deno.readFile(fileURLToPath(import.meta.resolve(wasm))));
+  const folder = await packageFolder("npm:@jsquash/jpeg@1.6.0");
+  const module = await WebAssembly.compile(await Deno.readFile(join(folder, "codec/dec/mozjpeg_dec.wasm")));
   const instantiateWasm = (imports: WebAssembly.Imports, use: (instance: WebAssembly.Instance) => void) => {
     const instance = new WebAssembly.Instance(module, imports);
     use(instance);

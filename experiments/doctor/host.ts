@@ -4,7 +4,7 @@
  */
 
 import { isAbsolute, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { checkout, readProgramFile } from "../run/program_files.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 
 /** A driver that Vulkan's loader knows from a JSON file. */
@@ -26,7 +26,8 @@ export interface Host extends ReturnType<typeof parseRecords> {
   readonly unsearched: readonly string[];
 }
 
-const script = fileURLToPath(new URL("look.sh", import.meta.url));
+/** The program that looks, from the root of the repository. */
+const script = "experiments/doctor/look.sh";
 
 /** Folders where container hosts put NVIDIA's driver, and where the loader does not look. */
 const unsearchedFolders = ["/usr/local/nvidia/vulkan/icd.d", "/usr/local/nvidia/share/vulkan/icd.d"];
@@ -46,8 +47,12 @@ export async function lookAt(
 ): Promise<Host> {
   const { root = "", variables } = test;
   try {
-    const { stdout, stderr, success } = await new Deno.Command(script, {
-      args: [folder, root],
+    // A checkout's is the one program that the task may run; elsewhere it is no file that could be run.
+    const [program, ...words] = checkout === undefined
+      ? ["sh", "-c", new TextDecoder().decode(await readProgramFile(script)), script]
+      : [join(checkout, script)];
+    const { stdout, stderr, success } = await new Deno.Command(program, {
+      args: [...words, folder, root],
       stdin: "null",
       ...variables && { env: { PATH: "/usr/bin:/bin", ...variables }, clearEnv: true },
     }).output();

@@ -1,4 +1,5 @@
 import { type Model, optionsOf, type SolverOptions } from "../../models/mod.ts";
+import { startCommand } from "../run/program_files.ts";
 import { usualGuidance } from "../settings/drawing.ts";
 import { ConfigError } from "../settings/setting.ts";
 
@@ -34,7 +35,7 @@ export function checkMap(
   if (!isFlowMap(model)) {
     throw new ConfigError(
       `Cannot use --solver map with ${source}: its network takes no steps of given length ` +
-        "(expected a distilled one, see deno task distill, or another solver)",
+        `(expected a distilled one, see ${startCommand("distill")}, or another solver)`,
     );
   }
   if (guidance !== undefined && guidance !== 1) {

@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import {
   type ClassifierOptions,
   JudgeError,
@@ -8,6 +7,7 @@ import {
   loadJudge,
 } from "../../models/mod.ts";
 import type { Dataset, LabelledImages } from "../data/dataset.ts";
+import { checkout, readProgramFile, startCommand } from "../run/program_files.ts";
 import { sha256 } from "../run/contained.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 
@@ -105,10 +105,9 @@ export function digestOf({ digest, train: { labels } }: JudgedData): Promise<str
  * @throws {JudgeError} if the file is missing or has another digest
  */
 export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Array<ArrayBuffer>> {
-  const fail = (why: string) =>
-    new JudgeError(`Cannot judge by ${file}: ${why}; restore it with git checkout ${file}`);
-  const path = fileURLToPath(new URL(`../../${file}`, import.meta.url));
-  const bytes = await Deno.readFile(path).catch((error) => {
+  const advice = checkout === undefined ? "" : `; restore it with git checkout ${file}`;
+  const fail = (why: string) => new JudgeError(`Cannot judge by ${file}: ${why}${advice}`);
+  const bytes = await readProgramFile(file).catch((error) => {
     throw fail(reasonOf(error));
   });
   const found = await sha256(bytes);
@@ -151,7 +150,7 @@ function checkJudge(
   const sizes = ({ classes, channels, height, width }: Omit<ClassifierOptions, "name">) =>
     `${classes} classes of images [${channels}, ${height}, ${width}]`;
   const fail = (why: string) =>
-    new JudgeError(`Cannot judge by ${source}: ${why}; make another one with deno task judge`);
+    new JudgeError(`Cannot judge by ${source}: ${why}; make another one with ${startCommand("judge")}`);
   if (info.name !== name) throw fail(`it is ${info.name} (expected ${name})`);
   if (sizes(info) !== sizes(data)) {
     throw fail(`it is for ${sizes(info)} (expected ${sizes(data)}, as in ${data.name})`);

@@ -3,7 +3,9 @@
 import { stripTypeScriptTypes } from "node:module";
 import { basename, dirname, extname, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import project from "../../deno.json" with { type: "json" };
 import * as library from "../../web/mod.ts";
+import { programRoot } from "../run/program_files.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { ConfigError } from "../settings/setting.ts";
@@ -19,8 +21,9 @@ export interface ModuleSources {
 /** The library in imports of {@linkcode ModuleSources}. */
 const libraryName = "flow-matching";
 
-const checkout = fileURLToPath(new URL("../../", import.meta.url));
-const ofLibrary = /^(?:mod\.ts|(?:kernels|models|viz|web)\/.*)$/;
+/** The library's modules below {@linkcode programRoot}, and its name in a registry. */
+const ofLibrary = /^(?:mod\.[jt]s|(?:kernels|models|viz|web)\/.*)$/;
+const libraryPackage = new RegExp(`^(?:(?:npm|jsr):/?)?${project.name}(?:@[^/]*)?(?:/\\w+)?$`);
 
 /** The specifiers of static imports and exports. Whoever strips types may put the end of a comment before one. */
 const importing =
@@ -52,9 +55,9 @@ export function readSources(path: string): ModuleSources {
       throw error instanceof ConfigError ? error : refuse(by + reasonOf(error));
     }
     files[name] = text.replace(importing, (all, start: string, quote: string, specifier: string) => {
+      if (isLibrary(specifier, file)) return start + quote + libraryName + quote;
       if (!/^(?:\.{0,2}\/|file:)/.test(specifier)) return all; // a package, for example
       const imported = fileURLToPath(new URL(specifier, pathToFileURL(file)));
-      if (ofLibrary.test(relative(checkout, imported))) return start + quote + libraryName + quote;
       read(imported, `it imports ${specifier}: `);
       return `${start}${quote}./${relative(folder, imported)}${quote}`;
     });
@@ -65,6 +68,14 @@ export function readSources(path: string): ModuleSources {
   const bytes = Object.values(files).reduce((sum, text) => sum + text.length, 0);
   if (bytes <= mostBytes) return { main: basename(main), files };
   throw refuse(`it and what it imports have ${bytes} bytes (expected ${mostBytes} at most)`);
+}
+
+/** Whether a file imports this program's library by a specifier. */
+function isLibrary(specifier: string, file: string): boolean {
+  if (libraryPackage.test(specifier)) return true;
+  if (!/^(?:\.{0,2}\/|file:|https?:)/.test(specifier)) return false;
+  const { href } = new URL(specifier, pathToFileURL(file));
+  return href.startsWith(programRoot.href) && ofLibrary.test(href.slice(programRoot.href.length));
 }
 
 function realPathOf(path: string, refuse: (why: string) => Error): string {

@@ -1,6 +1,7 @@
 import { DeviceError, UserError } from "../../kernels/mod.ts";
 import type { Rows, Values } from "../settings/setting.ts";
 import type { Settings } from "../settings/settings.ts";
+import { startCommand } from "../run/program_files.ts";
 import { print, printable, say } from "./output.ts";
 
 /** Training cannot continue; the message gives the step and what can be done. */
@@ -74,7 +75,7 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   async help(given: Partial<Values<Table>> = {}, settings = this.settings): Promise<string> {
     const { name, about, words, preset, epilogue } = this.#declaration;
     const command = typeof name === "string" ? name : name(given);
-    const usage = `deno task ${command}${words === undefined ? "" : ` ${words}`}`;
+    const usage = `${startCommand(command)}${words === undefined ? "" : ` ${words}`}`;
     const flags = settings.help(usage, about, await preset?.(given));
     return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
   }

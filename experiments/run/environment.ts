@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { checkout } from "./program_files.ts";
 import { shownWords } from "./server_url.ts";
 
 /**
@@ -37,13 +37,9 @@ function may(kind: "cpus" | "systemMemoryInfo"): boolean {
   return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
 }
 
-/** The folder of this suite's code; undefined if it was loaded from elsewhere or may not be read. */
+/** The checkout; undefined if the program comes from elsewhere, or may not read it. */
 function codeFolder(): string | undefined {
-  const { protocol } = new URL(import.meta.url);
-  if (protocol !== "file:" || Deno.permissions.querySync({ name: "read" }).state !== "granted") {
-    return undefined;
-  }
-  return fileURLToPath(new URL("../../", import.meta.url));
+  return Deno.permissions.querySync({ name: "read" }).state === "granted" ? checkout : undefined;
 }
 
 /** SHA-256 in hex of the names and bytes of this suite's files; undefined if they are not all there. */

@@ -1,5 +1,7 @@
 /** The only parser of server addresses: it decides where data is sent and which part of an address may be shown. */
 
+import { checkout, startCommand } from "./program_files.ts";
+
 /**
  * Parses the address of a server.
  *
@@ -38,7 +40,8 @@ export function shownWord(word: string): string {
 export function taskCommand(task: string, argv: readonly string[]): string {
   const quoted = (word: string) =>
     /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-  return ["deno task", task, ...shownWords(argv).map(quoted)].join(" ");
+  const start = checkout === undefined ? startCommand(task) : `deno task ${task}`;
+  return [start, ...shownWords(argv).map(quoted)].join(" ");
 }
 
 /** A command line as it may be stored: the value of `--mlflow` always counts as an address. */

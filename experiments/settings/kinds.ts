@@ -1,10 +1,8 @@
 import { basename, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
+import { checkout } from "../run/program_files.ts";
 import { hasCredentials, shownAddress } from "../run/server_url.ts";
 import type { Need, Setting, Traits } from "./setting.ts";
-
-const checkout = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
 export interface Range {
@@ -131,6 +129,7 @@ export function outputFolder(options: Options<string>): Setting<string> {
 /** Why nothing may be written at a path. */
 function placeProblem(path: string): string | undefined {
   if (basename(path).startsWith(".")) return "it is hidden (expected another name)";
+  if (checkout === undefined) return undefined;
   const [place] = relative(checkout, resolve(path)).split(/[\\/]/);
   const { deny } = project.permissions.tracking.write;
   return deny.includes(place) ? `${place} belongs to the program (expected another folder)` : undefined;

@@ -141,7 +141,7 @@ export const training = defineSettings({
     ...meaning,
   }),
 
-  teacher: optional(path("FILE|RUN", "distil this network into a flow map (deno task distill)")),
+  teacher: optional(path("FILE|RUN", "distil this network into a flow map (see the task distill)")),
   stages: optional(stagesSetting({ doc: "stages of a distillation", needs: withTeacher })),
   teacherGuidance: number({
     doc: "guidance of the teacher, which the flow map learns",

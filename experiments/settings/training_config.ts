@@ -10,6 +10,7 @@ import {
   timeDistributions,
   velocityPrediction,
 } from "../../models/mod.ts";
+import { startCommand } from "../run/program_files.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
@@ -293,7 +294,9 @@ function problemOf(config: TrainingConfig): string | undefined {
       `step (expected at most ${mostPaired})`;
   }
   if (config.solver.startsWith("map") && config.teacher === null) {
-    return `Cannot use --solver ${config.solver}: only a distilled network makes such steps (see deno task distill)`;
+    return `Cannot use --solver ${config.solver}: only a distilled network makes such steps (see ${
+      startCommand("distill")
+    })`;
   }
   if (schedule === "plateau" && valFraction === 0) {
     return "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)";

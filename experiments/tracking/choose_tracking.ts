@@ -1,3 +1,4 @@
+import { startCommand } from "../run/program_files.ts";
 import { serverUrl, shownAddress } from "../run/server_url.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { readCursor } from "./cursor.ts";
@@ -164,7 +165,9 @@ export function parseAddress(
   const url = serverUrl(uri);
   if (url === undefined || url.search !== "" || url.hash !== "") {
     throw new ConfigError(
-      `Cannot use ${shown}: expected the address of a server, such as http://127.0.0.1:5000 (deno task mlflow starts one)`,
+      `Cannot use ${shown}: expected the address of a server, such as http://127.0.0.1:5000 (${
+        startCommand("mlflow")
+      } starts one)`,
     );
   }
   const { MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password, MLFLOW_TRACKING_TOKEN: token } =

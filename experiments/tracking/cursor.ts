@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { startCommand } from "../run/program_files.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import {
   type Checked,
@@ -61,7 +62,7 @@ export function newCursor(server: string, runId: string | null = null): Cursor {
  * @throws {RunError} if the file cannot be read, or a field is invalid
  */
 export async function readCursor(run: string, server?: string): Promise<Cursor | undefined> {
-  const advice = "delete the file: deno task sync --mlflow URI then sends what the server lacks";
+  const advice = `delete the file: ${startCommand("sync")} --mlflow URI then sends what the server lacks`;
   const { server: _, ...nothing } = newCursor("");
   const found = await readFields(join(run, runFile.cursor), checks, advice, nothing);
   return server === undefined || found?.server === server ? found : undefined;

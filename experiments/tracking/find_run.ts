@@ -1,6 +1,7 @@
 /** Runs in folders: list them, find one by its name, summarise one. */
 
 import { basename, dirname, join } from "node:path";
+import { startCommand } from "../run/program_files.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { currentMetric, readMetrics } from "../run/metrics_log.ts";
@@ -166,7 +167,7 @@ function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Ru
 export function nearestOf(name: string, known: readonly string[]): string {
   const meant = didYouMean(name, known);
   if (meant !== "" || known.length === 0) return meant;
-  return known.length <= 10 ? ` (there are ${known.join(", ")})` : " (see deno task runs)";
+  return known.length <= 10 ? ` (there are ${known.join(", ")})` : ` (see ${startCommand("runs")})`;
 }
 
 async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {

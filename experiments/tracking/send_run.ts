@@ -1,3 +1,4 @@
+import { startCommand } from "../run/program_files.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { tryLockRun } from "../run/run_lock.ts";
 import type { ServerAddress, Target } from "./choose_tracking.ts";
@@ -107,5 +108,5 @@ export function restLine(error: unknown, run: string, address: ServerAddress): s
 
 /** The command that sends what a server lacks of a run. */
 export function syncCommand(run: string, { url }: ServerAddress): string {
-  return `deno task sync ${run} --mlflow ${url}`;
+  return `${startCommand("sync")} ${run} --mlflow ${url}`;
 }

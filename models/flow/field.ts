@@ -90,7 +90,7 @@ export function meanVelocityOf(
   if (!meanVelocity) {
     throw new TypeError(
       `Cannot jump from t to t + d: the field has no mean velocity${field.guided ? " with guidance" : ""} ` +
-        "(expected a flow map, as `deno task distill` makes)",
+        "(expected a flow map, as the task distill makes)",
     );
   }
   const u: unknown = meanVelocity.call(field, x, t, d, condition);

@@ -208,7 +208,7 @@ export function decodeJudge(bytes: Uint8Array, source: string): JudgeFile {
   if (network !== kind.network || judge === undefined) {
     throw new JudgeError(
       `Cannot load ${source}: it holds no judge (expected the network ${kind.network}); ` +
-        "make one with deno task judge",
+        "make one with the task judge",
     );
   }
   if (version !== kind.format_version) {

@@ -110,7 +110,7 @@ testTask("runs list and sync continue past damaged runs", async (place) => {
   );
   assert.match(
     sent.stderr,
-    /\nruns\/c: Cannot read runs\/c\/mlflow.json: files is [^\n]+; delete the file: deno task sync/,
+    /\nruns\/c: Cannot read runs\/c\/mlflow.json: files is [^\n]+; delete the file: deno [^\n]+ sync/,
   );
   assert.match(sent.stderr, /\nServerError: http:\/\/127.0.0.1:9 cannot be reached [^\n]+\n$/);
   assert.equal(sent.code, 1);

@@ -133,7 +133,7 @@ testTask("export takes a run, and refuses networks of one's own and folders in u
     await place.digest("torch", "weights.safetensors"),
     await place.digest("run", "ema.safetensors"),
   );
-  assert.match(await Deno.readTextFile(place.file("torch", "README.md")), /deno task sample.*--guidance 1/s);
+  assert.match(await Deno.readTextFile(place.file("torch", "README.md")), /task sample.*--guidance 1/s);
   await assertRefused(place, {
     task: "export",
     flags: "run --out torch",

@@ -115,7 +115,7 @@ const footer =
   `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
 to 1/32767 of their largest magnitude, those of the comparison to 1/127, and final samples of the plane to 1/255 of white.
 Charts and tables of training use the full numbers; losses of long runs are averaged to 1,000 points.
-New to flow matching? "deno task playground" serves a page that trains a flow in the plane and shows why it works.`;
+New to flow matching? The task "playground" serves a page that trains a flow in the plane and shows why it works.`;
 
 /** Content of a page of figures. */
 export interface FigurePage {

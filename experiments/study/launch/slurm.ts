@@ -1,6 +1,7 @@
 import { basename, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import project from "../../../deno.json" with { type: "json" };
 import { UserError } from "../../../kernels/mod.ts";
+import { checkout, startCommand } from "../../run/program_files.ts";
 import { reasonOf, RunError, writeJson } from "../../run/atomic_write.ts";
 import { readFields } from "../../run/contained.ts";
 import { listOf, textField } from "../../run/field_checks.ts";
@@ -68,17 +69,18 @@ function submissionOf(study: Study, flags: LaunchFlags): Submission {
   };
 }
 
-const root = new URL("../../../", import.meta.url);
-
 /** The study task's command for any working folder: as in `deno.json`, with permission to write the study's folder. */
 function studyCommand(folder: string): string[] {
-  const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
-  const [, ...words]: string[] = tasks.study.command.split(" ");
+  if (checkout === undefined) {
+    const [, ...words] = startCommand("study").split(" ");
+    return [Deno.execPath(), ...words, folder];
+  }
+  const [, ...words]: string[] = project.tasks.study.command.split(" ");
   const absolute = words.map((word) =>
     // The list of named networks is written by whoever plans the study.
     word.replace(/,"\$.*"$/, "").replace(
       /^(--lock=)?(.+\.(?:ts|lock))$/,
-      (_, flag = "", path) => flag + fileURLToPath(new URL(path, root)),
+      (_, flag = "", path) => flag + join(checkout!, path),
     )
   );
   const script = absolute.findIndex((word) => word.endsWith(".ts"));

@@ -279,7 +279,7 @@ testTask("doctor asks the named server once, and hides secrets in its address", 
   const { state, says, advice } = refusing.tracker;
   assert.equal(state, "warning");
   assert.match(says, /^http:\/\/127\.0\.0\.1:\d+ answered 500/);
-  assert.match(advice ?? "", /deno task sync/);
+  assert.match(advice ?? "", /deno .* sync sends/);
   assert.equal(server.seen.length, 1);
   for (const { stdout } of [failing, refusing]) assert.doesNotMatch(stdout, /hunter2/);
   const silent = await examined(place, "--seconds 0 --mlflow http://127.0.0.1:9");

@@ -72,8 +72,8 @@ testTask("sync, runs and mlflow report errors in one line", async (place) => {
     ["sync", "nowhere --mlflow http://127.0.0.1:9", nowhere],
     ["sync", "runs/one --mlflow mlruns", address],
     ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
-    ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
-    ["runs", "compare runs/one", "ConfigError: Cannot compare 1 runs: expected deno task runs "],
+    ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno "],
+    ["runs", "compare runs/one", "ConfigError: Cannot compare 1 runs: expected deno "],
     ["runs", "show nowhere", nowhere],
     ["train:base", `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`, address],
   ];

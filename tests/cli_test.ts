@@ -1,0 +1,141 @@
+/** The tasks as one program, `cli.ts`: from a web address and an empty folder, and installed. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { tasks } from "../cli.ts";
+import settings from "../deno.json" with { type: "json" };
+import { startCommand } from "../experiments/run/program_files.ts";
+import { serveCheckout } from "../experiments/serve.ts";
+import { writeTinyIdx } from "./experiments/data/tiny_idx.ts";
+import { withFolder } from "./folder.ts";
+import { testNeeding } from "./permissions.ts";
+
+Deno.test("cli.ts has every task of deno.json but those that show or build the checkout", () => {
+  const others = Object.keys(settings.tasks).filter((name) => !tasks.has(name));
+  assert.deepEqual(others.sort(), [
+    ...["bench", "build:npm", "build:page", "build:wasm", "build:web"],
+    ...["docs", "notebook", "ok", "serve", "test"],
+  ]);
+});
+
+testNeeding({ read: true }, "startCommand() starts the program that runs, from where it runs", () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const module = "experiments/run/program_files";
+  const here = new URL(`../${module}.ts`, import.meta.url).href;
+  for (
+    const [from, folder, command] of [
+      [here, root, "deno task sample"],
+      [here, join(root, "runs"), "deno task sample"],
+      [here, join(root, "..", "elsewhere"), `deno run -A ${join(root, "cli.ts")} sample`],
+      [`https://example.org/flow/${module}.ts`, root, "deno run -A https://example.org/flow/cli.ts sample"],
+      [`file:///cache/npm/${module}.js`, root, `deno run -A npm:${settings.name}@${settings.version} sample`],
+    ]
+  ) {
+    assert.equal(startCommand("sample", from, folder), command);
+  }
+});
+
+/** The program's address, and programs run in a folder with a cache of its own. */
+interface Elsewhere {
+  readonly cli: string;
+  readonly start: (
+    program: string,
+    ...args: readonly string[]
+  ) => Promise<{ code: number; out: string; err: string }>;
+}
+
+testNeeding(
+  { read: true, write: true, run: true, net: true, env: true },
+  "cli.ts works by address in an empty folder, and installed, where it needs its server no more",
+  () =>
+    withFolder(async (folder) => {
+      const server = serveCheckout();
+      const elsewhere: Elsewhere = {
+        cli: `http://127.0.0.1:${server.addr.port}/cli.ts`,
+        async start(program, ...args) {
+          const deno = Deno.execPath().slice(0, -"/deno".length);
+          const { code, stdout, stderr } = await new Deno.Command(program, {
+            args: [...args],
+            cwd: folder,
+            env: { DENO_DIR: join(folder, "cache"), NO_COLOR: "1", PATH: `${deno}:${Deno.env.get("PATH")}` },
+          }).output();
+          const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+          return { code, out, err };
+        },
+      };
+      try {
+        await listsAndExplains(elsewhere);
+        await trainsAndSamples(elsewhere, folder);
+        const { code, err } = await elsewhere.start(
+          Deno.execPath(),
+          ...["install", "--global", "-A", "-n", "flow", "--root", join(folder, "installed"), elsewhere.cli],
+        );
+        assert.equal(code, 0, err);
+      } finally {
+        await server.shutdown();
+      }
+      const flow = join(folder, "installed/bin/flow");
+      await Deno.remove(join(folder, "runs/one/report.html"));
+      const report = await elsewhere.start(flow, "report", "runs/one");
+      assert.equal(report.code, 0, report.err);
+      assert.ok((await Deno.readTextFile(join(folder, "runs/one/report.html"))).includes('id="library"'));
+    }),
+);
+
+/** The list of tasks, a task that does not exist, and the help of each task, in one program for all. */
+async function listsAndExplains({ cli, start }: Elsewhere): Promise<void> {
+  const listed = await start(Deno.execPath(), "run", "-A", "-q", cli);
+  assert.equal(listed.code, 0, listed.err);
+  assert.deepEqual(Array.from(listed.out.matchAll(/^ {2}(\S+) {2,}\S/gm), ([, name]) => name), [
+    ...tasks.keys(),
+  ]);
+  const unknown = await start(Deno.execPath(), "run", "-A", "-q", cli, "trian:base");
+  assert.deepEqual([unknown.code, unknown.out], [1, ""]);
+  assert.match(
+    unknown.err,
+    /^ConfigError: There is no task "trian:base": did you mean train:base\?[^\n]*\n$/,
+  );
+  const program = `import { run, tasks } from "${cli}";
+for (const name of tasks.keys()) if (await run([name, "--help"]) !== 0) Deno.exit(1);`;
+  const help = await start(Deno.execPath(), "eval", program);
+  assert.equal(help.code, 0, help.err);
+  const usages = Array.from(
+    help.out.matchAll(/^Usage: deno run -A (\S+) (\S+) /gm),
+    ([, from, name]) => {
+      assert.equal(from, cli);
+      return name;
+    },
+  );
+  assert.deepEqual(usages, [...tasks.keys()]);
+}
+
+/** A run with its report, by a worker for pairs; a grid of its samples; and a machine examined by a script. */
+async function trainsAndSamples({ cli, start }: Elsewhere, folder: string): Promise<void> {
+  await writeTinyIdx(join(folder, "data"));
+  const cpu = "--device cpu --threads 1".split(" ");
+  const train = "train:base --data data --filters 8 --t-emb 8 --max-steps 2 --coupling ot --samples 4".split(
+    " ",
+  );
+  const trained = await start(Deno.execPath(), "run", "-A", "-q", cli, ...train, ...cpu, "--out", "runs/one");
+  assert.equal(trained.code, 0, trained.err);
+  assert.match(await Deno.readTextFile(join(folder, "runs/one/report.html")), /^<!doctype html>/i);
+  const sample = ["sample", "--checkpoint", "runs/one", "--count", "4", ...cpu];
+  const sampled = await start(Deno.execPath(), "run", "-A", "-q", cli, ...sample);
+  assert.equal(sampled.code, 0, sampled.err);
+  assert.ok((await Deno.stat(join(folder, "grid.png"))).size > 100);
+  const examined = await start(
+    Deno.execPath(),
+    "run",
+    "-A",
+    "-q",
+    cli,
+    "doctor",
+    "--data",
+    "data",
+    "--seconds",
+    "1",
+  );
+  assert.match(examined.out, /^ok +deno +Deno /m);
+  assert.doesNotMatch(examined.out, /cannot be examined/);
+}
