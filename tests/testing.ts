@@ -25,8 +25,8 @@ const otherKernels = typeof webgpu === "string"
   ? webgpu
   : await WebGpuDevice.open({ software: !webgpu.tuning.software });
 
-/** The CPU device with the kernels for engines without fused multiply-add. */
-const plainCpu = await CpuDevice.open({ fused: false, threads: 1 });
+/** The CPU device with the kernels for engines without fused multiply-add, and with wide blocks. */
+const plainCpu = await CpuDevice.open({ fused: false, wide: true, threads: 1 });
 
 /** Defines a test like `testOnDevices` that also runs with the kernels for other adapters and engines. */
 export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {

@@ -27,14 +27,13 @@ async function readKernels(): Promise<readonly KernelSource[]> {
 const cold = [
   ...[
     "double_functions",
-    "fourier*",
     "gemm",
     "rows",
     "taps",
     "kernels/average_pool",
     "kernels/conv_transpose2d",
   ],
-  ...["kernels/convolve*", "kernels/copy", "kernels/cross_entropy", "kernels/fourier*", "kernels/gather"],
+  ...["kernels/convolve*", "kernels/copy", "kernels/cross_entropy", "kernels/gather"],
   ...["kernels/layer_norm", "kernels/matmul", "kernels/max", "kernels/optimizer", "kernels/permute"],
   ...["kernels/random", "kernels/reduce", "kernels/resample", "kernels/ternary", "kernels/transcendental"],
 ];

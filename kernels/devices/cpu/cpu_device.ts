@@ -10,7 +10,9 @@ import { checkCount, isCount } from "../../core/checks.ts";
 import { turn } from "../turn.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
+import { blockScratch, vectorWidth } from "./product_blocks.ts";
 import {
+  type CompiledKernels,
   coreCount,
   fusesMultiplyAdd,
   loadKernels,
@@ -64,12 +66,12 @@ export class CpuDevice implements Device {
     this.#memory.release(address, bytes)
   );
 
-  private constructor(module: WebAssembly.Module, threads: number, fused: boolean) {
-    this.#memory = new SharedMemory(Layout.reserved);
+  private constructor(kernels: CompiledKernels, threads: number, wide: boolean | undefined) {
+    this.#memory = new SharedMemory(blockScratch(threads));
     this.#workspace = new CpuWorkspace(this.#memory);
-    this.#team = new ThreadTeam(module, this.#memory, threads);
+    this.#team = new ThreadTeam(kernels, this.#memory, threads, wide);
     this.#eager = this.#memory.allocate(maxEagerCalls * Layout.callBytes);
-    const arithmetic = fused ? "WebAssembly SIMD with fused multiply-add" : "WebAssembly SIMD";
+    const arithmetic = kernels.fused ? "WebAssembly SIMD with fused multiply-add" : "WebAssembly SIMD";
     this.description = `${threads} thread${threads > 1 ? "s" : ""}, ${arithmetic}`;
   }
 
@@ -78,10 +80,13 @@ export class CpuDevice implements Device {
    *
    * @param threads number of threads; 0 for one per core, or for one if the browser allows no more
    * @param fused whether to fuse multiply and add; by default if the engine can
+   * @param wide whether products use blocks for engines that join two vectors into one; by default as measured. Results
+   * are the same
    * @throws {DeviceError} if the number of threads is invalid or not allowed here, or the engine has no shared memory
    */
   static async open(
-    { threads = 0, fused = fusesMultiplyAdd() }: { threads?: number; fused?: boolean } = {},
+    { threads = 0, fused = fusesMultiplyAdd(), wide }: { threads?: number; fused?: boolean; wide?: boolean } =
+      {},
   ): Promise<CpuDevice> {
     checkThreads(threads);
     const reason = threads === 1 ? undefined : whySingleThreaded();
@@ -92,7 +97,7 @@ export class CpuDevice implements Device {
     }
     const cores = Math.min(coreCount(), mostThreads);
     try {
-      return new CpuDevice(await loadKernels(fused), threads || (reason === undefined ? cores : 1), fused);
+      return new CpuDevice(await loadKernels(fused), threads || (reason === undefined ? cores : 1), wide);
     } catch (cause) {
       if (cause instanceof DeviceError) throw cause;
       throw new DeviceError(`Cannot open the CPU device: ${cause}`, { cause });
@@ -197,7 +202,7 @@ export class CpuDevice implements Device {
     for (const { kernel, dims } of calls) {
       // Calls and their workspace depend only on sizes, so any address will do, except 0, which means an absent
       // buffer.
-      const somewhere = Object.fromEntries(kernel.ports.map(({ name }) => [name, Layout.reserved]));
+      const somewhere = Object.fromEntries(kernel.ports.map(({ name }) => [name, Layout.blocks]));
       for (const call of kernel.wasm?.(somewhere, dims) ?? []) {
         writeCall(this.#memory, this.#eager, call);
         most = Math.max(most, this.#team.workspaceBytes(this.#eager, 1));
@@ -208,6 +213,12 @@ export class CpuDevice implements Device {
 
   finished(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Whether products use vectors of eight numbers, once that is measured: it takes up to a second. */
+  async hasWideVectors(): Promise<boolean> {
+    for (; !vectorWidth().isSettled; this.#team.probe()) await new Promise((done) => setTimeout(done, 10));
+    return vectorWidth().isWide;
   }
 
   /** Ends the worker threads; the next large op starts them again. Idle workers also end by themselves. */

@@ -38,14 +38,6 @@ export const kernelSignatures = {
   broadcast:
     "a: usize, b: usize, y: usize, f: i32, n0: i32, a0: i32, b0: i32, n1: i32, a1: i32, b1: i32, n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32",
   affine: "x: usize, y: usize, S: i32, scale: f32, shift: f32",
-  fourierWeights:
-    "w: usize, C: i32, K: i32, strideK: usize, strideC: usize, vertical.source: i32, vertical.target: i32, vertical.taps: i32, vertical.step: i32, vertical.origin: i32, vertical.stride: i32, vertical.spread: i32, vertical.low: i32, vertical.length: i32, horizontal.source: i32, horizontal.target: i32, horizontal.taps: i32, horizontal.step: i32, horizontal.origin: i32, horizontal.stride: i32, horizontal.spread: i32, horizontal.low: i32, horizontal.length: i32",
-  fourierConvolve:
-    "source: usize, w: usize, bias: usize, addend: usize, target: usize, N: i32, B: i32, C: i32, K: i32, strideK: usize, strideC: usize, vertical.source: i32, vertical.target: i32, vertical.taps: i32, vertical.step: i32, vertical.origin: i32, vertical.stride: i32, vertical.spread: i32, vertical.low: i32, vertical.length: i32, horizontal.source: i32, horizontal.target: i32, horizontal.taps: i32, horizontal.step: i32, horizontal.origin: i32, horizontal.stride: i32, horizontal.spread: i32, horizontal.low: i32, horizontal.length: i32",
-  fourierGradientParts:
-    "x: usize, dy: usize, N: i32, C: i32, K: i32, runs: i32, run: i32, parts: i32, vertical.source: i32, vertical.target: i32, vertical.taps: i32, vertical.step: i32, vertical.origin: i32, vertical.stride: i32, vertical.spread: i32, vertical.low: i32, vertical.length: i32, horizontal.source: i32, horizontal.target: i32, horizontal.taps: i32, horizontal.step: i32, horizontal.origin: i32, horizontal.stride: i32, horizontal.spread: i32, horizontal.low: i32, horizontal.length: i32",
-  fourierGradientSum:
-    "x: usize, dy: usize, dw: usize, N: i32, C: i32, K: i32, runs: i32, run: i32, parts: i32, vertical.source: i32, vertical.target: i32, vertical.taps: i32, vertical.step: i32, vertical.origin: i32, vertical.stride: i32, vertical.spread: i32, vertical.low: i32, vertical.length: i32, horizontal.source: i32, horizontal.target: i32, horizontal.taps: i32, horizontal.step: i32, horizontal.origin: i32, horizontal.stride: i32, horizontal.spread: i32, horizontal.low: i32, horizontal.length: i32",
   gatherImages: "bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32",
   gatherRows: "table: usize, indices: usize, y: usize, M: i32, N: i32, P: i32, missing: i32",
   scatterRows: "dy: usize, indices: usize, dtable: usize, N: i32, P: i32, M: i32",

@@ -29,8 +29,12 @@ export enum Layout {
   /** Opcode of a call that needs more workspace than there is, and the bytes that it needs, as f64; 0 if none does. */
   shortOpcode = 1792,
   neededBytes = 1856,
-  /** Memory below this address belongs to the kernels. */
-  reserved = 8192,
+  /** Whether the engine joins two vectors into one; see `product_blocks.ts`. */
+  wide = 1920,
+  /** Scratch of each thread at constant addresses: a tile of a product, then a panel. Memory below belongs to the kernels. */
+  blocks = 8192,
+  tileBytes = 512,
+  blockBytes = 9216,
   /** Bytes of a call, and offsets in it: number of the next task, 1 if it runs on one thread, and the arguments. */
   callBytes = 128,
   nextTask = 4,

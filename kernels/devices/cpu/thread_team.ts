@@ -1,6 +1,7 @@
 import { kernels } from "./compiled_kernels.ts";
 import { DeviceError } from "../device.ts";
 import { Layout } from "./memory_layout.ts";
+import { type BlockExports, probeWidth, productBlocks, vectorWidth } from "./product_blocks.ts";
 import type { SharedMemory } from "./shared_memory.ts";
 import { unfused } from "./unfused.ts";
 import { kernelNames } from "./wasm_call.ts";
@@ -60,16 +61,24 @@ export function coreCount(): number {
   return nodeModule("os")?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
 }
 
-const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
+/** The kernels' module, and whether multiply and add are fused. */
+export interface CompiledKernels {
+  readonly module: WebAssembly.Module;
+  readonly fused: boolean;
+}
 
-/** The kernels' module, with fused multiply-add or without; each is compiled once. */
-export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
-  let module = compiled.get(fused);
-  if (!module) {
-    module = unpacked(kernels).then((wasm) => WebAssembly.compile(fused ? wasm : unfused(wasm)));
-    compiled.set(fused, module);
+const compiled = new Map<boolean, Promise<CompiledKernels>>();
+
+/** The kernels, with fused multiply-add or without; each is compiled once. */
+export function loadKernels(fused: boolean): Promise<CompiledKernels> {
+  let loaded = compiled.get(fused);
+  if (!loaded) {
+    loaded = unpacked(kernels).then(async (wasm) => {
+      return { module: await WebAssembly.compile(fused ? wasm : unfused(wasm)), fused };
+    });
+    compiled.set(fused, loaded);
   }
-  return module;
+  return loaded;
 }
 
 /** The bytes of a packed module. */
@@ -91,9 +100,10 @@ interface Exports {
 }
 
 /** What a worker does, as the source of a function. */
-const work = `({ module, memory, thread }) => {
+const work = `({ module, blocks, memory, thread }) => {
   try {
-    new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
+    const { exports } = new WebAssembly.Instance(blocks, { env: { memory } });
+    new WebAssembly.Instance(module, { env: { memory }, blocks: exports }).exports.work(thread);
   } catch (error) {
     Atomics.store(new Int32Array(memory.buffer), ${Layout.failed / 4}, 1);
     throw error;
@@ -111,9 +121,11 @@ const idleMs = 300;
 
 /** The threads that run the kernels: the caller's own, and workers that start when there is enough work. */
 export class ThreadTeam {
-  readonly #module: WebAssembly.Module;
+  readonly #kernels: CompiledKernels;
   readonly #memory: SharedMemory;
   readonly #exports: Exports;
+  readonly #blocks: BlockExports;
+  readonly #probes: boolean;
   /** Words shared by the threads; growing the memory does not move them. */
   readonly #words: Int32Array;
   #workers: object[] = [];
@@ -123,12 +135,22 @@ export class ThreadTeam {
   #worked = false;
   #failure: string | undefined;
 
-  constructor(module: WebAssembly.Module, memory: SharedMemory, readonly threads: number) {
-    this.#module = module;
+  /** @param wide whether products use wide blocks; by default whichever is measured to be faster */
+  constructor(
+    kernels: CompiledKernels,
+    memory: SharedMemory,
+    readonly threads: number,
+    wide?: boolean,
+  ) {
+    this.#kernels = kernels;
     this.#memory = memory;
-    this.#words = new Int32Array(memory.memory.buffer, 0, Layout.reserved / 4);
-    this.#exports = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
+    this.#probes = wide === undefined;
+    this.#words = new Int32Array(memory.memory.buffer, 0, Layout.blocks / 4);
+    const env = { memory: memory.memory };
+    this.#blocks = new WebAssembly.Instance(productBlocks(0, kernels.fused), { env }).exports as BlockExports;
+    this.#exports = new WebAssembly.Instance(kernels.module, { env, blocks: this.#blocks })
       .exports as unknown as Exports;
+    this.#words[Layout.wide / 4] = Number(wide ?? vectorWidth().isWide);
   }
 
   /**
@@ -140,6 +162,7 @@ export class ThreadTeam {
   run(program: number, calls: number, shared: boolean): void {
     this.#check();
     this.#worked = true;
+    if (shared) this.probe();
     try {
       if (shared && this.threads > 1 && this.#ready()) {
         if (!this.#exports.runTogether(program, calls, this.threads)) this.#fail("a worker stopped");
@@ -188,7 +211,8 @@ export class ThreadTeam {
 
   /** Starts a worker; what it returns only keeps the worker alive. */
   #worker(thread: number): object {
-    const data = { module: this.#module, memory: this.#memory.memory, thread };
+    const { module, fused } = this.#kernels;
+    const data = { module, blocks: productBlocks(thread, fused), memory: this.#memory.memory, thread };
     const node = nodeModule("worker_threads");
     if (node) {
       const source = `(${work})(require("node:worker_threads").workerData)`;
@@ -205,6 +229,13 @@ export class ThreadTeam {
     };
     worker.postMessage(data);
     return worker;
+  }
+
+  /** Measures which blocks are faster, unless that is settled, and uses them. */
+  probe(): void {
+    if (!this.#probes || vectorWidth().isSettled) return;
+    probeWidth(this.#blocks, this.#memory.memory);
+    this.#words[Layout.wide / 4] = Number(vectorWidth().isWide);
   }
 
   #fail(reason: string): void {

@@ -30,7 +30,7 @@ function leb(value: number): number[] {
  * The same WebAssembly module for engines without relaxed SIMD: a fused a b + c becomes a product and a sum, -a b + c a
  * product and a difference. So one build of the kernels serves all engines.
  *
- * @param wasm a module without imported functions
+ * @param wasm a module; those that it imports functions from are not changed
  */
 export function unfused(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
   let at = 8;

@@ -73,39 +73,6 @@ function axesOf(
   return { forward: [v, h], transposed: [transposed(v), transposed(h)] };
 }
 
-/**
- * An axis without stride, as if repeated every `length` positions, at least as long as the kernel, with the zeros between
- * that its taps need. The taps of a transpose, whose step is below 0, are counted from the last one.
- */
-function repeated(axis: Axis): CallAxis {
-  const { source, target, taps, step, origin } = axis;
-  const reach = Math.abs(step) * (taps - 1), first = step < 0 ? origin - reach : origin;
-  const length = Math.max(source, source - first, target, target + first + reach, reach + 1);
-  return { ...axis, origin: first, low: 0, length };
-}
-
-/** Longest axis for Fourier transforms, which need a cache. */
-const longestAxis = 128;
-
-/**
- * The arguments of kernels by Fourier transforms that describe the axes; undefined if direct ones need less arithmetic:
- * transforms cost time per channel, and save most of the taps of each pair of channels.
- */
-function fourierAxes({ N, C, K, groups }: Dims, axes: Axes) {
-  const [vertical, horizontal] = axes;
-  const isStrided = axes.some(({ stride, spread }) => stride > 1 || spread > 1);
-  const [v, h] = axes.map(repeated);
-  if (isStrided || groups > 1 || Math.max(v.length, h.length) > longestAxis) return undefined;
-  const columns = (h.length >> 1) + 1, roundUp = (count: number, to: number) => Math.ceil(count / to) * to;
-  const pairs = roundUp(C, 4) * roundUp(K, 8), planes = roundUp(C, 4) + roundUp(K, 4);
-  // Multiply-adds of products, and of transforms, whose time per element grows with both axes.
-  const transformed = v.length * columns * (4 * pairs + (15 + v.length + h.length) * (planes + pairs / N));
-  const taps = vertical.taps * horizontal.taps;
-  const direct = taps * C * roundUp(K, 4) * vertical.target * roundUp(horizontal.target, 4);
-  if (transformed > direct) return undefined;
-  return argumentsOf([v, h]);
-}
-
 /** Addresses of the source, weights, bias, addend and target, 0 for an absent one. */
 type Buffers = Readonly<Record<"source" | "w" | "bias" | "addend" | "target", number>>;
 
@@ -120,12 +87,8 @@ function anyConvolution(
   { N, B, groups, C, K }: Dims,
   axes: Axes,
 ): readonly WasmCall[] {
-  const common = { ...buffers, ...strides, N, B, groups, C, K }, fourier = fourierAxes(common, axes);
-  if (fourier) {
-    const args = { ...common, ...fourier };
-    return [{ kernel: "fourierWeights", args }, { kernel: "fourierConvolve", args }];
-  }
-  // Enough tasks for some threads; the weights of four channels are packed together.
+  const common = { ...buffers, ...strides, N, B, groups, C, K };
+  // Enough tasks for some threads.
   const splits = Math.max(1, Math.min(Math.ceil(8 / (N * groups)), K < 4 ? K : Math.ceil(K / 4)));
   const args = { ...common, splits, ...argumentsOf(axes.map(reachOf)) };
   return [{ kernel: "convolveWeights", args }, { kernel: "convolve", args }];
@@ -165,13 +128,7 @@ export function generalWeightGradientCalls(
   dims: Dims,
 ): readonly WasmCall[] {
   const { N, R, S, G: runs, run, groups } = dims, C = dims.C / groups, K = dims.K / groups;
-  const axes = axesOf(dims).forward, fourier = fourierAxes({ N: run, C, K, groups }, axes);
-  if (fourier) {
-    // Each part has its own C x K sums, which should not outnumber the run x (C + K) transformed images.
-    const parts = Math.max(1, Math.min(partsOf(run), Math.floor(run * (1 / C + 1 / K))));
-    const args = { x, dy, dw, N, C, K, runs, run, parts, ...fourier };
-    return [{ kernel: "fourierGradientParts", args }, { kernel: "fourierGradientSum", args }];
-  }
+  const axes = axesOf(dims).forward;
   const parts = partsOf(run);
   const args = { x, dy, N, groups, C, K, runs, run, parts, ...argumentsOf(axes.map(reachOf)) };
   return [

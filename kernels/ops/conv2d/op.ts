@@ -218,7 +218,7 @@ function checkSpan(x: Tensor, w: Tensor, dims: Geometry): void {
  * 3x3 kernels with stride and dilation 1 in one group use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on
  * WebGPU if it is faster. Next to an outlier of L times the typical value of its image, the error is about 2e-6 L of the
  * typical value, at most 2 %. Images with larger outliers, values or weights above 1e15, infinity or NaN are computed
- * tap by tap. On the CPU device, large kernels with stride 1 in one group use Fourier transforms, which err less.
+ * tap by tap.
  *
  * @param x f32[N, C, H, W]
  * @param w f32[K, C / groups, R, S]

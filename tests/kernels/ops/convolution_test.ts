@@ -13,21 +13,6 @@ testWithVectors("conv2d() and convTranspose2d() are PyTorch's", "convolutions", 
   for (const [i, given] of cases.entries()) await assertConvolves(vectors, i, given);
 });
 
-/** The first WebAssembly kernel of a convolution of 16 images of 8x8 from C to K channels. */
-function kernelOf(C: number, K: number, R: number): string | undefined {
-  const { kernel, plan } = registry.get("conv2d")!;
-  const { dims } = plan([[16, C, 8, 8], [K, C, R, R], [1, K]], { padding: (R - 1) / 2 });
-  return kernel.wasm!({ x: 1, w: 1, bias: 1, y: 1 }, dims)?.[0].kernel;
-}
-
-Deno.test("conv2d() uses Fourier transforms for large kernels and many channels", () => {
-  const used = [[24, 24, 7], [24, 24, 5], [1, 1, 7], [24, 24, 3], [24, 24, 1]].map(([C, K, R]) =>
-    kernelOf(C, K, R)
-  );
-  const expected = ["fourierWeights", "fourierWeights", "convolveWeights", "winogradWeights", "conv1x1"];
-  assert.deepEqual(used, expected);
-});
-
 testOnCpus(
   "conv2d() of large kernels keeps an outlier, Infinity or NaN from what it does not reach",
   async () => {

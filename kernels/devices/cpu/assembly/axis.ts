@@ -10,7 +10,7 @@ export class Axis {
   origin: i32;
   stride: i32;
   spread: i32;
-  /** The lowest source position that a tap reads, and how many there are from it on; of Fourier transforms, all. */
+  /** The lowest source position that a tap reads, and how many there are from it on. */
   low: i32;
   length: i32;
 }

@@ -1,18 +1,46 @@
-// Matrix products on one thread, with packed panels: c[m][n] = sum over k of a[m][k] b[k][n].
+// Matrix products on one thread. The innermost part is made by `product_blocks.ts`: a tile of c, of six or four rows and
+// sixteen or eight columns, gains the product of rows of a and a panel of b. Tile and panel have constant addresses.
 
-import { add, lane0, lane1, lane2, lane3, loadEvery, madd, splat } from "./simd.ts";
+import { Layout } from "../memory_layout.ts";
+import {
+  columns4x16,
+  columns4x8,
+  columns6x16,
+  columns6x8,
+  rows4x16,
+  rows4x8,
+  rows6x16,
+  rows6x8,
+} from "./blocks.ts";
+import { firstLanes } from "./lanes.ts";
+import { splat, storeFirst } from "./simd.ts";
+import { me } from "./threads.ts";
 
-const ROWS: i32 = 4;
-const COLUMNS: i32 = 8;
-/** A packed block of a, depth x height, stays in the L2 cache, a panel of b, depth x columns, in L1. */
-const DEPTH: i32 = 256;
-const HEIGHT: i32 = 192;
+/** Deepest part of a panel; a last panel may be deeper, but not twice as deep. */
+export const DEPTH: i32 = 64;
 
-/** Bytes of scratch that `gemm` needs: a block of a, a panel of b, a tile of c. */
-export const GEMM_SCRATCH: usize = (DEPTH * (HEIGHT + COLUMNS) + ROWS * COLUMNS) * 4;
+/** This thread's tile. */
+function tileAddress(): usize {
+  return <usize> Layout.blocks + (<usize> me) * <usize> Layout.blockBytes;
+}
 
-/** Packs four lines of four adjacent numbers as columns: row k of the result, `pitch` bytes apart, has all numbers k. */
-function packColumns(v0: v128, v1: v128, v2: v128, v3: v128, to: usize, pitch: usize): void {
+/** This thread's panel; each part of a power of two lines begins at that line. */
+export function panelAddress(): usize {
+  return tileAddress() + <usize> Layout.tileBytes;
+}
+
+/** Columns of a panel if so many are left. */
+export function panelColumns(left: i32): i32 {
+  return load<i32>(Layout.wide) && left > 8 ? 16 : 8;
+}
+
+/** Depth of a panel if so many steps are left. */
+export function panelDepth(left: i32): i32 {
+  return left < 2 * DEPTH ? left : DEPTH;
+}
+
+/** Stores four lines of four adjacent numbers as columns, `pitch` bytes apart. */
+export function storeColumns(v0: v128, v1: v128, v2: v128, v3: v128, to: usize, pitch: usize): void {
   const low = i32x4.shuffle(v0, v1, 0, 4, 1, 5), high = i32x4.shuffle(v0, v1, 2, 6, 3, 7);
   const low2 = i32x4.shuffle(v2, v3, 0, 4, 1, 5), high2 = i32x4.shuffle(v2, v3, 2, 6, 3, 7);
   v128.store(to, i32x4.shuffle(low, low2, 0, 1, 4, 5));
@@ -21,104 +49,152 @@ function packColumns(v0: v128, v1: v128, v2: v128, v3: v128, to: usize, pitch: u
   v128.store(to + 3 * pitch, i32x4.shuffle(high, high2, 2, 3, 6, 7));
 }
 
-/** Panels [rows / 4][depth][4] of a; missing rows are zeros. */
-function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize): void {
-  for (let m = 0; m < rows; m += ROWS) {
-    const whole = m + ROWS <= rows;
-    let at = a + (<usize> m) * am, k = 0;
-    if (whole && ak == 4) {
-      for (; k + 4 <= depth; k += 4, at += 16, to += 64) {
-        const second = at + am, third = second + am;
-        packColumns(v128.load(at), v128.load(second), v128.load(third), v128.load(third + am), to, 16);
-      }
+/** Packs lines of b, which has adjacent columns; missing ones become zeros. */
+function packLines(b: usize, bk: usize, columns: i32, lines: i32, to: usize, pitch: usize): void {
+  const whole: usize = (<usize> (columns >> 2)) << 4;
+  if (bk == pitch && whole == pitch) {
+    memory.copy(to, b, (<usize> lines) * pitch);
+    return;
+  }
+  const mask = firstLanes(columns & 3);
+  for (; lines > 0; lines--, b += bk, to += pitch) {
+    if (whole == pitch) {
+      const p = v128.load(b), q = v128.load(b, 16);
+      v128.store(to, p), v128.store(to, q, 16);
+      if (pitch == 32) continue;
+      const r = v128.load(b, 32), s = v128.load(b, 48);
+      v128.store(to, r, 32), v128.store(to, s, 48);
+      continue;
     }
-    for (; k < depth; k++, at += ak, to += 16) {
-      if (whole) v128.store(to, loadEvery(at, am));
-      else {
-        for (let r = 0; r < ROWS; r++) {
-          store<f32>(to + ((<usize> r) << 2), m + r < rows ? load<f32>(at + (<usize> r) * am) : 0);
-        }
-      }
+    let n: usize = 0;
+    for (; n < whole; n += 16) v128.store(to + n, v128.load(b + n));
+    if (columns & 3) v128.store(to + n, v128.and(v128.load(b + n), mask)), n += 16;
+    for (; n < pitch; n += 16) v128.store(to + n, splat(0));
+  }
+}
+
+/** Packs lines of b, whose lines are adjacent in each column. */
+function packTransposed(b: usize, bn: usize, columns: i32, lines: i32, to: usize, pitch: usize): void {
+  let n = 0;
+  for (; n + 4 <= columns; n += 4, b += bn << 2, to += 16) {
+    const b1 = b + bn, b2 = b1 + bn, b3 = b2 + bn;
+    let at: usize = 0, out = to, k = lines;
+    for (; k >= 4; k -= 4, at += 16, out += pitch << 2) {
+      storeColumns(v128.load(b + at), v128.load(b1 + at), v128.load(b2 + at), v128.load(b3 + at), out, pitch);
+    }
+    for (; k > 0; k--, at += 4, out += pitch) {
+      store<f32>(out, load<f32>(b + at)), store<f32>(out, load<f32>(b1 + at), 4);
+      store<f32>(out, load<f32>(b2 + at), 8), store<f32>(out, load<f32>(b3 + at), 12);
+    }
+  }
+  for (let missing = (<i32> (pitch >> 2)) - n; missing > 0; missing--, n++, b += bn, to += 4) {
+    let at = b, out = to;
+    for (let k = lines; k > 0; k--, at += 4, out += pitch) {
+      store<f32>(out, n < columns ? load<f32>(at) : 0);
     }
   }
 }
 
-/** A panel [depth][8] of b; missing columns hold anything. */
-function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usize): void {
-  let k = 0;
-  if (columns == COLUMNS && bk == 4) {
-    for (; k + 4 <= depth; k += 4, b += 16, to += 128) {
-      let at = b;
-      for (let n: usize = 0; n < 32; n += 16, at += bn << 2) {
-        const second = at + bn, third = second + bn;
-        packColumns(v128.load(at), v128.load(second), v128.load(third), v128.load(third + bn), to + n, 32);
-      }
-    }
+/** First column of the panel that holds column n of a matrix. */
+function panelStart(n: i32): i32 {
+  return load<i32>(Layout.wide) ? n & ~15 : n & ~7;
+}
+
+/** Bytes to column n of a matrix of K lines that is stored in panels, one after another. */
+export function panelOffset(n: i32, K: i32): usize {
+  return (<usize> (panelStart(n) * (K - 1) + n)) << 2;
+}
+
+/** Bytes of a line of the panel that holds column n of N. */
+export function panelPitch(n: i32, N: i32): usize {
+  return (<usize> panelColumns(N - panelStart(n))) << 2;
+}
+
+/** Packs b[depth][columns] as this thread's panel, in parts of a power of two; strides are in bytes, one of them 4. */
+function packPanel(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, pitch: usize): void {
+  for (let lines = DEPTH; lines > 0; lines >>= 1) {
+    if (!(depth & lines)) continue;
+    const to = panelAddress() + (<usize> lines) * pitch;
+    if (bn == 4) packLines(b, bk, columns, lines, to, pitch);
+    else packTransposed(b, bn, columns, lines, to, pitch);
+    b += (<usize> lines) * bk;
   }
-  for (; k < depth; k++, b += bk, to += 32) {
-    if (bn == 4) {
-      v128.store(to, v128.load(b));
-      v128.store(to, columns > 4 ? v128.load(b, 16) : splat(0), 16);
-    } else {
-      for (let n = 0; n < COLUMNS; n++) {
-        store<f32>(to + ((<usize> n) << 2), n < columns ? load<f32>(b + (<usize> n) * bn) : 0);
-      }
+}
+
+/** Copies rows of at most 16 numbers. */
+function copyTile(from: usize, fromPitch: usize, to: usize, toPitch: usize, rows: i32, columns: i32): void {
+  for (; rows > 0; rows--, from += fromPitch, to += toPitch) {
+    for (let n = 0; n < columns; n += 4) {
+      const at: usize = (<usize> n) << 2;
+      storeFirst(to + at, v128.load(from + at), columns - n);
     }
   }
 }
 
-/** Adds a 4 x 8 block of results to c. */
-function fourByEight(a: usize, b: usize, depth: i32, c: usize, cm: usize): void {
-  const c1 = c + cm, c2 = c1 + cm, c3 = c2 + cm;
-  let s0 = v128.load(c), t0 = v128.load(c, 16);
-  let s1 = v128.load(c1), t1 = v128.load(c1, 16);
-  let s2 = v128.load(c2), t2 = v128.load(c2, 16);
-  let s3 = v128.load(c3), t3 = v128.load(c3, 16);
-  for (; depth > 0; depth--, a += 16, b += 32) {
-    const v = v128.load(a), p = v128.load(b), q = v128.load(b, 16);
-    s0 = madd(lane0(v), p, s0), t0 = madd(lane0(v), q, t0);
-    s1 = madd(lane1(v), p, s1), t1 = madd(lane1(v), q, t1);
-    s2 = madd(lane2(v), p, s2), t2 = madd(lane2(v), q, t2);
-    s3 = madd(lane3(v), p, s3), t3 = madd(lane3(v), q, t3);
-  }
-  v128.store(c, s0), v128.store(c, t0, 16);
-  v128.store(c1, s1), v128.store(c1, t1, 16);
-  v128.store(c2, s2), v128.store(c2, t2, 16);
-  v128.store(c3, s3), v128.store(c3, t3, 16);
-}
-
-/** The same at the edge of c, where some of the four rows or eight columns are missing. */
-function atEdge(
-  a: usize,
-  b: usize,
-  depth: i32,
-  c: usize,
-  cm: usize,
-  rows: i32,
-  columns: i32,
-  tile: usize,
+/** Tiles of c of six or four rows; `byRow` says how a lies. */
+// deno-fmt-ignore
+function tiles(
+  six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32, fresh: bool,
 ): void {
-  for (let i = 0; i < ROWS * COLUMNS; i += 4) v128.store(tile + ((<usize> i) << 2), splat(0));
-  fourByEight(a, b, depth, tile, COLUMNS * 4);
-  for (let r = 0; r < rows; r++, c += cm, tile += COLUMNS * 4) {
-    if (columns == COLUMNS) {
-      v128.store(c, add(v128.load(c), v128.load(tile)));
-      v128.store(c, add(v128.load(c, 16), v128.load(tile, 16)), 16);
-    } else {for (let n: usize = 0; n < (<usize> columns) << 2; n += 4) {
-        store<f32>(c + n, load<f32>(c + n) + load<f32>(tile + n));
-      }}
-  }
-}
-
-/** Whether all of a fits the scratch, so that the next product with the same a can reuse it. */
-export function staysPacked(M: i32, K: i32): bool {
-  return M <= HEIGHT && K <= DEPTH;
+  if (wide) {
+    if (byRow) {
+      if (six) rows6x16(a, pitch, c, cm, depth, count, fresh);
+      else rows4x16(a, pitch, c, cm, depth, count, fresh);
+    } else if (six) columns6x16(a, pitch, c, cm, depth, count, fresh);
+    else columns4x16(a, pitch, c, cm, depth, count, fresh);
+  } else if (byRow) {
+    if (six) rows6x8(a, pitch, c, cm, depth, count, fresh);
+    else rows4x8(a, pitch, c, cm, depth, count, fresh);
+  } else if (six) columns6x8(a, pitch, c, cm, depth, count, fresh);
+  else columns4x8(a, pitch, c, cm, depth, count, fresh);
 }
 
 /**
- * c += a b. Strides are in bytes; c's columns are adjacent.
+ * c[m][n] = or += sum over k of a[m][k] b[k][n], for columns of one packed panel. Strides are in bytes; am or ak is 4.
  *
- * @param packed whether the scratch already holds a, from the previous product
+ * @param columns of c, at most 16 if the panel is wide, else 8
+ * @param fresh whether c is set, not added to
+ */
+export function timesPanel(
+  M: i32,
+  depth: i32,
+  a: usize,
+  am: usize,
+  ak: usize,
+  c: usize,
+  cm: usize,
+  columns: i32,
+  wide: bool,
+  fresh: bool,
+): void {
+  const byRow = ak == 4, pitch = byRow ? am : ak;
+  const whole = columns == (wide ? 16 : 8);
+  // Tiles of four and six rows make up all even numbers but two.
+  const even = M < 4 ? 0 : M & ~1, sixes = even % 6 == 2 ? even / 6 - 1 : even / 6;
+  for (let m = 0; m < M;) {
+    const isRest = m >= even, six = m < 6 * sixes;
+    // A single row stands for all of a tile, since there may be no memory after it.
+    const rows = isRest ? (byRow ? 1 : M - m) : six ? 6 : 4;
+    const at = a + (<usize> m) * am, to = c + (<usize> m) * cm;
+    if (whole && !isRest) {
+      const count = six ? sixes : (even - m) >> 2;
+      tiles(six, byRow, wide, at, pitch, to, cm, depth, count, fresh);
+      m += rows * count;
+      continue;
+    }
+    const tile = tileAddress(), line: usize = wide ? 64 : 32;
+    if (!fresh) copyTile(to, cm, tile, line, rows, columns);
+    tiles(six, byRow, wide, at, isRest && byRow ? 0 : pitch, tile, line, depth, 1, fresh);
+    copyTile(tile, line, to, cm, rows, columns);
+    m += rows;
+  }
+}
+
+/**
+ * c = a b, or c += a b. Strides are in bytes: am or ak is 4, so is bk or bn, and c's columns are adjacent. If bn is 0, b
+ * is stored in panels, see `panelOffset`, and N is a multiple of 8.
+ *
+ * @param fresh whether c is set, not added to
  */
 export function gemm(
   M: i32,
@@ -132,28 +208,21 @@ export function gemm(
   bn: usize,
   c: usize,
   cm: usize,
-  scratch: usize,
-  packed: bool,
+  fresh: bool,
 ): void {
-  const panel = scratch + <usize> (DEPTH * HEIGHT * 4);
-  const tile = panel + <usize> (DEPTH * COLUMNS * 4);
-  for (let k = 0; k < K; k += DEPTH) {
-    const depth = min(DEPTH, K - k);
-    for (let m = 0; m < M; m += HEIGHT) {
-      const height = min(HEIGHT, M - m);
-      if (!packed) packA(a + (<usize> m) * am + (<usize> k) * ak, am, ak, height, depth, scratch);
-      for (let n = 0; n < N; n += COLUMNS) {
-        const columns = min(COLUMNS, N - n);
-        packB(b + (<usize> k) * bk + (<usize> n) * bn, bk, bn, columns, depth, panel);
-        for (let r = 0; r < height; r += ROWS) {
-          const rows = min(ROWS, height - r);
-          const from = scratch + <usize> (r * depth * 4);
-          const to = c + (<usize> (m + r)) * cm + ((<usize> n) << 2);
-          if (rows == ROWS && columns == COLUMNS) fourByEight(from, panel, depth, to, cm);
-          else atEdge(from, panel, depth, to, cm, rows, columns, tile);
-        }
-      }
+  if (fresh && K == 0) fillRows(c, cm, M, N, 0);
+  for (let k = 0; k < K;) {
+    const depth = panelDepth(K - k), first = fresh && k == 0;
+    const left = a + (<usize> k) * ak;
+    for (let n = 0; n < N;) {
+      const most = panelColumns(N - n), columns = min(most, N - n);
+      const pitch: usize = (<usize> most) << 2;
+      if (bn) packPanel(b + (<usize> k) * bk + (<usize> n) * bn, bk, bn, columns, depth, pitch);
+      else packPanel(b + ((<usize> (n * K + k * most)) << 2), pitch, 4, columns, depth, pitch);
+      timesPanel(M, depth, left, am, ak, c + ((<usize> n) << 2), cm, columns, most == 16, first);
+      n += columns;
     }
+    k += depth;
   }
 }
 

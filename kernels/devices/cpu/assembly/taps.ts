@@ -54,6 +54,11 @@ export function targetAt(phaseV: i32, phaseH: i32, i: i32, j: i32): usize {
   return (<usize> ((phaseV + i * vertical.spread) * horizontal.target + phaseH + j * horizontal.spread)) << 2;
 }
 
+/** Offset in the padded source of what the first tap of vector j of a phase reads, of `inRow` in each row; in bytes. */
+export function vectorAt(j: i32, inRow: i32): usize {
+  return (<usize> (j / inRow)) * rowStep + ((<usize> (j % inRow)) << 4);
+}
+
 /**
  * Lists the taps of a phase of each axis for C source channels: the offset of each in the padded source, and that of its
  * weight, in bytes. Returns their number.

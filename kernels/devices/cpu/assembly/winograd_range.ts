@@ -3,6 +3,8 @@
 // transforms also overflow earlier.
 
 import { add, splat, topOf, total } from "./simd.ts";
+import { panelOffset, panelPitch } from "./gemm.ts";
+import { columnsOf, pitchOf } from "./winograd_sizes.ts";
 
 /** Element (1, 1) of the 36, to which all inner pixels of a tile, or all weights, contribute. */
 export const CENTRE: usize = 7;
@@ -22,20 +24,32 @@ export function areUsual(weights: usize, vectors: i32): bool {
  * Whether the tiles of an image have similar sizes: none is huge, NaN, or far larger than typical. Typical size: (mean
  * of |x|^(1/4))^4, robust to a few outliers.
  *
- * @param centre vectors of one element of four channels of the image; groups of four channels are `row` bytes apart
+ * @param centre one element of all tiles of a chunk, of which there are `count`: the image's begin at `first`
+ * @param inPanels whether the tiles lie in panels for `gemm`, else one after another
  */
-export function isEven(centre: usize, row: usize, tiles: i32, quads: i32, channels: i32): bool {
+export function isEven(
+  centre: usize,
+  first: i32,
+  count: i32,
+  tiles: i32,
+  channels: i32,
+  inPanels: bool,
+): bool {
+  const columns = columnsOf(channels);
   let top = splat(0), sum = top;
-  for (let q = 0; q < quads; q++, centre += row) {
-    for (let i = 0; i < tiles; i++) {
-      const size = f32x4.abs(v128.load(centre + ((<usize> i) << 4)));
+  for (let c = 0; c < channels; c += 4) {
+    const pitch = inPanels ? panelPitch(c, columns) : pitchOf(channels);
+    let at = centre + (inPanels ? panelOffset(c, count) : (<usize> c) << 2) +
+      (<usize> first) * pitch;
+    for (let i = 0; i < tiles; i++, at += pitch) {
+      const size = f32x4.abs(v128.load(at));
       top = f32x4.max(top, size);
       sum = add(sum, f32x4.sqrt(f32x4.sqrt(size)));
     }
   }
-  const count = <f32> (tiles * channels);
-  const highest = topOf(top), root = total(sum) / count;
+  const values = <f32> (tiles * channels);
+  const highest = topOf(top), root = total(sum) / values;
   // A single value among zeros is count^4 times the typical size, so few tiles need a lower limit.
-  const most = count > 2 ? min(UNEVEN, count * count * count / 2) : UNEVEN;
+  const most = values > 2 ? min(UNEVEN, values * values * values / 2) : UNEVEN;
   return highest < HUGE && highest <= most * root * root * root * root;
 }

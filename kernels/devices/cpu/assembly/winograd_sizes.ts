@@ -1,7 +1,6 @@
 // Layout of a Winograd convolution in the workspace: transformed weights (or sums of their gradients), then for each
 // thread lines of the source and the transformed tiles of a chunk of images.
 
-import { TILES } from "./winograd_products.ts";
 import { sourceScratch } from "./winograd_source.ts";
 
 /** Bytes of transformed tiles per thread and chunk, chosen to fit the L2 cache. */
@@ -12,9 +11,14 @@ export function quadsOf(channels: i32): i32 {
   return (channels + 3) >> 2;
 }
 
-/** Number of panels of eight target channels; a partly used panel is computed whole. */
-export function panelsOf(channels: i32): i32 {
-  return (channels + 7) >> 3;
+/** Bytes of all channels of a tile, which fill whole vectors. */
+export function pitchOf(channels: i32): usize {
+  return (<usize> quadsOf(channels)) << 4;
+}
+
+/** Target channels that panels of a product cover. */
+export function columnsOf(channels: i32): i32 {
+  return (channels + 7) & ~7;
 }
 
 /** Number of 4x4 tiles along a side of an image. */
@@ -31,18 +35,13 @@ export function elementStep(vectors: u64): u64 {
 
 /** Number of images that a thread transforms at a time. */
 export function chunkOf(N: i32, C: i32, H: i32, W: i32, K: i32): i32 {
-  const perImage = 576 * <u64> (quadsOf(C) + 2 * panelsOf(K)) * tilesAlong(H) * tilesAlong(W);
+  const perImage = 576 * <u64> (quadsOf(C) + columnsOf(K) / 4) * tilesAlong(H) * tilesAlong(W);
   return max<i32>(1, min<i32>(N, <i32> (CHUNK_BYTES / max<u64>(1, perImage))));
 }
 
-/** Number of tiles of a chunk, rounded up to a multiple of `TILES`. */
-export function slotsOf(chunk: i32, H: i32, W: i32): i32 {
-  return (chunk * tilesAlong(H) * tilesAlong(W) + TILES - 1) / TILES * TILES;
-}
-
-/** Bytes from one element of the transformed weights U[36][K / 8][C][8] to the next. */
+/** Bytes from one element of the transformed weights to the next. */
 export function weightStep(C: i32, K: i32): u64 {
-  return elementStep(8 * <u64> quadsOf(C) * panelsOf(K));
+  return elementStep(<u64> C * columnsOf(K) / 4);
 }
 
 /** Bytes of the transformed weights. */
@@ -52,7 +51,7 @@ export function weightBytes(C: i32, K: i32): u64 {
 
 /** Bytes of scratch per thread: lines of the source, and transformed tiles of C and of K channels. */
 export function threadBytes(N: i32, C: i32, H: i32, W: i32, K: i32): u64 {
-  const slots = <u64> slotsOf(chunkOf(N, C, H, W, K), H, W);
-  const tiles = elementStep(quadsOf(C) * slots) + elementStep(2 * panelsOf(K) * slots);
+  const count = <u64> chunkOf(N, C, H, W, K) * tilesAlong(H) * tilesAlong(W);
+  const tiles = elementStep(quadsOf(C) * count) + elementStep(<u64> columnsOf(K) / 4 * count);
   return <u64> sourceScratch(tilesAlong(W)) + 36 * tiles;
 }

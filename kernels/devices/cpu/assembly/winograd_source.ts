@@ -10,6 +10,7 @@
 import { add, at as constant, madd, nmadd, splat, sub } from "./simd.ts";
 import { firstLanes } from "./lanes.ts";
 import { warm } from "./warm.ts";
+import { pitchOf } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -70,13 +71,13 @@ function downwards(
 }
 
 /** d B of a line of tiles of four channels, whose lines are `line` bytes apart. */
-function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usize): void {
+function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usize, pitch: usize): void {
   const two = constant(TWO), four = constant(FOUR), five = constant(FIVE);
   let a = v128.load(from), b = v128.load(from + line);
   let c = v128.load(from + 2 * line), d = v128.load(from + 3 * line);
   let ab = i32x4.shuffle(a, b, 0, 4, 1, 5), cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
   let v0 = splat(0), v1 = i64x2.shuffle(ab, cd, 0, 2), v2 = i64x2.shuffle(ab, cd, 1, 3);
-  for (; across > 0; across--, to += 16) {
+  for (; across > 0; across--, to += pitch) {
     ab = i32x4.shuffle(a, b, 2, 6, 3, 7), cd = i32x4.shuffle(c, d, 2, 6, 3, 7);
     const v3 = i64x2.shuffle(ab, cd, 0, 2), v4 = i64x2.shuffle(ab, cd, 1, 3);
     from += 16;
@@ -97,15 +98,15 @@ function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usi
 }
 
 /**
- * V = B' d B of all tiles of four channels.
+ * V = B' d B of all tiles of an image, line by line of tiles, so that V's lines are written while they are cached.
  *
- * @param image first plane [H][W]; only `channels` of the four exist
+ * @param image f32[C][H][W]
  * @param rows scratch prepared by `clearSourceScratch`
- * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles 16
+ * @param to V of the first tile; elements of the transform are `step` bytes apart
  */
 export function transformSource(
   image: usize,
-  channels: i32,
+  C: i32,
   H: i32,
   W: i32,
   down: i32,
@@ -114,28 +115,34 @@ export function transformSource(
   to: usize,
   step: usize,
 ): void {
-  const line = lineBytes(across), group = 4 * line, zeros = rows + 6 * group;
+  const line = lineBytes(across), group = 4 * line, zeros = rows + 6 * group, tile = pitchOf(C);
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch;
-  for (let c = channels; c < 4; c++) {
-    for (let i: usize = 0; i < 6; i++) memory.fill(rows + i * group + (<usize> c) * line, 0, line);
-  }
-  warm(image, (<usize> min(4, channels)) * plane, rows);
-  for (let y = 0; y < down; y++, to += (<usize> across) << 4) {
+  warm(image, (<usize> C) * plane, rows);
+  for (let y = 0; y < down; y++, to += (<usize> across) * tile) {
     const h = 4 * y;
-    for (let c = 0; c < min(4, channels); c++) {
-      const at = image + (<usize> c) * plane + (<usize> h) * pitch;
-      downwards(
-        h > 0 ? at - pitch : zeros,
-        at,
-        h + 1 < H ? at + pitch : zeros,
-        h + 2 < H ? at + 2 * pitch : zeros,
-        h + 3 < H ? at + 3 * pitch : zeros,
-        h + 4 < H ? at + 4 * pitch : zeros,
-        W,
-        rows + (<usize> c) * line,
-        group,
-      );
+    for (let q = 0; q < C; q += 4) {
+      const channels = min(4, C - q);
+      for (let c = 0; c < channels; c++) {
+        const at = image + (<usize> (q + c)) * plane + (<usize> h) * pitch;
+        downwards(
+          h > 0 ? at - pitch : zeros,
+          at,
+          h + 1 < H ? at + pitch : zeros,
+          h + 2 < H ? at + 2 * pitch : zeros,
+          h + 3 < H ? at + 3 * pitch : zeros,
+          h + 4 < H ? at + 4 * pitch : zeros,
+          W,
+          rows + (<usize> c) * line,
+          group,
+        );
+      }
+      for (let c = channels; c < 4; c++) {
+        for (let i: usize = 0; i < 6; i++) memory.fill(rows + i * group + (<usize> c) * line, 0, line);
+      }
+      const there = to + ((<usize> q) << 2);
+      for (let i: usize = 0; i < 6; i++) {
+        acrossTiles(rows + i * group, line, across, there + 6 * i * step, step, tile);
+      }
     }
-    for (let i: usize = 0; i < 6; i++) acrossTiles(rows + i * group, line, across, to + 6 * i * step, step);
   }
 }

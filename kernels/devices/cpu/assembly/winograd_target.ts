@@ -38,15 +38,16 @@ function storeRow(
 }
 
 /**
- * Transforms all tiles of four channels and adds a bias and, unless `addend` is 0, another image.
+ * Transforms a line of tiles of four channels and adds a bias and, unless `addend` is 0, another image.
  *
- * @param from M of the first tile; elements of the transform are `step` bytes apart, tiles 16
+ * @param from M of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  * @param image, addend first plane [H][W]; only `channels` of the four exist
  */
 export function transformTarget(
   from: usize,
   step: usize,
-  down: i32,
+  tile: usize,
+  y: i32,
   across: i32,
   bias: v128,
   addend: usize,
@@ -57,68 +58,66 @@ export function transformTarget(
 ): void {
   const two = constant(TWO), four = constant(FOUR), eight = constant(EIGHT);
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = 6 * step;
-  for (let y = 0; y < down; y++, from += (<usize> across) << 4) {
-    for (let x = 0; x < across; x++) {
-      let p = from + ((<usize> x) << 4);
-      let m = v128.load(p + row), n = v128.load(p + 2 * row);
-      let o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
-      let s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
-      const a0 = add(v128.load(p), add(s, t)), b0 = madd(two, e, d);
-      const c0 = madd(four, t, s), d0 = add(madd(eight, e, d), v128.load(p + 5 * row));
-      p += step;
-      m = v128.load(p + row), n = v128.load(p + 2 * row);
-      o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
-      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
-      const a1 = add(v128.load(p), add(s, t)), b1 = madd(two, e, d);
-      const c1 = madd(four, t, s), d1 = add(madd(eight, e, d), v128.load(p + 5 * row));
-      p += step;
-      m = v128.load(p + row), n = v128.load(p + 2 * row);
-      o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
-      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
-      const a2 = add(v128.load(p), add(s, t)), b2 = madd(two, e, d);
-      const c2 = madd(four, t, s), d2 = add(madd(eight, e, d), v128.load(p + 5 * row));
-      p += step;
-      m = v128.load(p + row), n = v128.load(p + 2 * row);
-      o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
-      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
-      const a3 = add(v128.load(p), add(s, t)), b3 = madd(two, e, d);
-      const c3 = madd(four, t, s), d3 = add(madd(eight, e, d), v128.load(p + 5 * row));
-      p += step;
-      m = v128.load(p + row), n = v128.load(p + 2 * row);
-      o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
-      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
-      const a4 = add(v128.load(p), add(s, t)), b4 = madd(two, e, d);
-      const c4 = madd(four, t, s), d4 = add(madd(eight, e, d), v128.load(p + 5 * row));
-      p += step;
-      m = v128.load(p + row), n = v128.load(p + 2 * row);
-      o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
-      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
-      const a5 = add(v128.load(p), add(s, t)), b5 = madd(two, e, d);
-      const c5 = madd(four, t, s), d5 = add(madd(eight, e, d), v128.load(p + 5 * row));
-      const w = 4 * x, at: usize = (<usize> (4 * y)) * pitch + ((<usize> w) << 2);
-      s = add(a1, a2), d = sub(a1, a2), t = add(a3, a4), e = sub(a3, a4);
-      let y0 = add(bias, add(a0, add(s, t))), y1 = add(bias, madd(two, e, d));
-      let y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), a5));
-      let more = addend ? addend + at + 0 * pitch : 0;
-      storeRow(y0, y1, y2, y3, image + at + 0 * pitch, more, plane, channels, W - w);
-      if (4 * y + 1 >= H) continue;
-      s = add(b1, b2), d = sub(b1, b2), t = add(b3, b4), e = sub(b3, b4);
-      y0 = add(bias, add(b0, add(s, t))), y1 = add(bias, madd(two, e, d));
-      y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), b5));
-      more = addend ? addend + at + 1 * pitch : 0;
-      storeRow(y0, y1, y2, y3, image + at + 1 * pitch, more, plane, channels, W - w);
-      if (4 * y + 2 >= H) continue;
-      s = add(c1, c2), d = sub(c1, c2), t = add(c3, c4), e = sub(c3, c4);
-      y0 = add(bias, add(c0, add(s, t))), y1 = add(bias, madd(two, e, d));
-      y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), c5));
-      more = addend ? addend + at + 2 * pitch : 0;
-      storeRow(y0, y1, y2, y3, image + at + 2 * pitch, more, plane, channels, W - w);
-      if (4 * y + 3 >= H) continue;
-      s = add(d1, d2), d = sub(d1, d2), t = add(d3, d4), e = sub(d3, d4);
-      y0 = add(bias, add(d0, add(s, t))), y1 = add(bias, madd(two, e, d));
-      y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), d5));
-      more = addend ? addend + at + 3 * pitch : 0;
-      storeRow(y0, y1, y2, y3, image + at + 3 * pitch, more, plane, channels, W - w);
-    }
+  for (let x = 0; x < across; x++) {
+    let p = from + (<usize> x) * tile;
+    let m = v128.load(p + row), n = v128.load(p + 2 * row);
+    let o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
+    let s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+    const a0 = add(v128.load(p), add(s, t)), b0 = madd(two, e, d);
+    const c0 = madd(four, t, s), d0 = add(madd(eight, e, d), v128.load(p + 5 * row));
+    p += step;
+    m = v128.load(p + row), n = v128.load(p + 2 * row);
+    o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
+    s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+    const a1 = add(v128.load(p), add(s, t)), b1 = madd(two, e, d);
+    const c1 = madd(four, t, s), d1 = add(madd(eight, e, d), v128.load(p + 5 * row));
+    p += step;
+    m = v128.load(p + row), n = v128.load(p + 2 * row);
+    o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
+    s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+    const a2 = add(v128.load(p), add(s, t)), b2 = madd(two, e, d);
+    const c2 = madd(four, t, s), d2 = add(madd(eight, e, d), v128.load(p + 5 * row));
+    p += step;
+    m = v128.load(p + row), n = v128.load(p + 2 * row);
+    o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
+    s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+    const a3 = add(v128.load(p), add(s, t)), b3 = madd(two, e, d);
+    const c3 = madd(four, t, s), d3 = add(madd(eight, e, d), v128.load(p + 5 * row));
+    p += step;
+    m = v128.load(p + row), n = v128.load(p + 2 * row);
+    o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
+    s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+    const a4 = add(v128.load(p), add(s, t)), b4 = madd(two, e, d);
+    const c4 = madd(four, t, s), d4 = add(madd(eight, e, d), v128.load(p + 5 * row));
+    p += step;
+    m = v128.load(p + row), n = v128.load(p + 2 * row);
+    o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);
+    s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+    const a5 = add(v128.load(p), add(s, t)), b5 = madd(two, e, d);
+    const c5 = madd(four, t, s), d5 = add(madd(eight, e, d), v128.load(p + 5 * row));
+    const w = 4 * x, at: usize = (<usize> (4 * y)) * pitch + ((<usize> w) << 2);
+    s = add(a1, a2), d = sub(a1, a2), t = add(a3, a4), e = sub(a3, a4);
+    let y0 = add(bias, add(a0, add(s, t))), y1 = add(bias, madd(two, e, d));
+    let y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), a5));
+    let more = addend ? addend + at + 0 * pitch : 0;
+    storeRow(y0, y1, y2, y3, image + at + 0 * pitch, more, plane, channels, W - w);
+    if (4 * y + 1 >= H) continue;
+    s = add(b1, b2), d = sub(b1, b2), t = add(b3, b4), e = sub(b3, b4);
+    y0 = add(bias, add(b0, add(s, t))), y1 = add(bias, madd(two, e, d));
+    y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), b5));
+    more = addend ? addend + at + 1 * pitch : 0;
+    storeRow(y0, y1, y2, y3, image + at + 1 * pitch, more, plane, channels, W - w);
+    if (4 * y + 2 >= H) continue;
+    s = add(c1, c2), d = sub(c1, c2), t = add(c3, c4), e = sub(c3, c4);
+    y0 = add(bias, add(c0, add(s, t))), y1 = add(bias, madd(two, e, d));
+    y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), c5));
+    more = addend ? addend + at + 2 * pitch : 0;
+    storeRow(y0, y1, y2, y3, image + at + 2 * pitch, more, plane, channels, W - w);
+    if (4 * y + 3 >= H) continue;
+    s = add(d1, d2), d = sub(d1, d2), t = add(d3, d4), e = sub(d3, d4);
+    y0 = add(bias, add(d0, add(s, t))), y1 = add(bias, madd(two, e, d));
+    y2 = add(bias, madd(four, t, s)), y3 = add(bias, add(madd(eight, e, d), d5));
+    more = addend ? addend + at + 3 * pitch : 0;
+    storeRow(y0, y1, y2, y3, image + at + 3 * pitch, more, plane, channels, W - w);
   }
 }

@@ -4,6 +4,7 @@ import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
 import type { Dims, Kernel } from "../../../../kernels/devices/device.ts";
 import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
 import { fusesMultiplyAdd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
+import { blockScratch } from "../../../../kernels/devices/cpu/product_blocks.ts";
 import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
 import { trace } from "../../../../kernels/record/record.ts";
 import { conv2d, full, record, scope, withDevice } from "../../../../kernels/mod.ts";
@@ -94,7 +95,7 @@ Deno.test("CpuDevice out of memory says how to free some, and works until close(
 });
 
 Deno.test("SharedMemory reuses whole and merged free parts", () => {
-  const memory = new SharedMemory(Layout.reserved);
+  const memory = new SharedMemory(Layout.blocks);
   const [a, b, c] = [100, 1000, 64].map((bytes) => memory.allocate(bytes));
   assert.deepEqual([a % 64, b - a, c - b], [0, 128, 1024]);
   memory.release(a, 100);
@@ -111,7 +112,7 @@ Deno.test({
     const failure =
       /^A kernel of the CPU device failed: RuntimeError: unreachable.*; restart, or open a new device with init\(\)$/;
     const open = async () => {
-      const memory = new SharedMemory(Layout.reserved);
+      const memory = new SharedMemory(blockScratch(2));
       const team = new ThreadTeam(await loadKernels(fusesMultiplyAdd()), memory, 2);
       const program = memory.allocate(Layout.callBytes);
       const words = new Int32Array(memory.memory.buffer);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
 import { fusesMultiplyAdd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
 import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
+import { blockScratch } from "../../../../kernels/devices/cpu/product_blocks.ts";
 import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
 import { type WasmCall, writeCall } from "../../../../kernels/devices/cpu/wasm_call.ts";
 import { registry } from "../../../../kernels/op.ts";
@@ -15,7 +16,7 @@ const canaryWords = 1024;
 
 /** Memory, threads and calls, as the CPU device sets them up. */
 async function openTeam(threads: number) {
-  const memory = new SharedMemory(Layout.reserved);
+  const memory = new SharedMemory(blockScratch(threads));
   const team = new ThreadTeam(await loadKernels(fusesMultiplyAdd()), memory, threads);
   return {
     memory,
@@ -62,14 +63,12 @@ for (const { name, kernel, inputs, plan, samples } of registry.values()) {
 
 Deno.test("ThreadTeam.run() names the kernel and sizes if the workspace is too small, and writes nothing", async () => {
   const { memory, team, lay } = await openTeam(1);
-  const [a, b, y] = [1, 2, 3].map(() => memory.allocate(1024));
-  const args = { a, b, bias: 0, y, A: 1, B: 1, Y: 1, M: 8, N: 8, K: 8, am: 32, ak: 4, bk: 32, bn: 4 };
-  const call: WasmCall = { kernel: "matmul", args };
+  const call: WasmCall = { kernel: "sumParts", args: { y: memory.allocate(64), groups: 1, parts: 4, n: 16 } };
   const { program, needed, isIntact } = lay([call], (needed) => needed - 4);
   assert.throws(() => team.run(program, 1, false), {
     name: "DeviceError",
     message:
-      `A kernel of the CPU device failed: matmul needs ${needed} bytes of workspace, but has ${
+      `A kernel of the CPU device failed: sumParts needs ${needed} bytes of workspace, but has ${
         needed - 4
       }; ` +
       "restart, or open a new device with init()",
@@ -105,7 +104,7 @@ Deno.test("copyRows of empty rows does nothing", async () => {
 });
 
 Deno.test("writeCall() writes opcode, next task 0, the single-thread flag, and arguments in the kernel's order and types", () => {
-  const memory = new SharedMemory(Layout.reserved);
+  const memory = new SharedMemory(Layout.blocks);
   const at = memory.allocate(Layout.callBytes);
   memory.u32.fill(99, at / 4, (at + Layout.callBytes) / 4);
   const fill = { kernel: "fill", args: { value: 0.5, n: -1, y: 4096 } } as const;
@@ -118,7 +117,7 @@ Deno.test("writeCall() writes opcode, next task 0, the single-thread flag, and a
 });
 
 Deno.test("writeCall() refuses an unknown kernel, and missing or fractional arguments", () => {
-  const memory = new SharedMemory(Layout.reserved);
+  const memory = new SharedMemory(Layout.blocks);
   const at = memory.allocate(Layout.callBytes);
   const write = (kernel: string, args: Record<string, number>) => () =>
     writeCall(memory, at, { kernel, args } as unknown as WasmCall);

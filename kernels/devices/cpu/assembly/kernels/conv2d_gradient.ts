@@ -3,17 +3,18 @@
 import { nextTask } from "../call.ts";
 import { add } from "../simd.ts";
 import { directWeightGradient } from "../direct_convolution.ts";
+import { gemm, panelOffset, panelPitch } from "../gemm.ts";
 import { me } from "../threads.ts";
 import { CENTRE, isEven } from "../winograd_range.ts";
 import { transformGradient } from "../winograd_gradient.ts";
-import { overTiles } from "../winograd_products.ts";
 import { warm } from "../warm.ts";
 import { clearSourceScratch, sourceScratch, transformSource } from "../winograd_source.ts";
 import { transformWeightGradient } from "../winograd_weights.ts";
 import {
   chunkOf,
+  columnsOf,
   elementStep,
-  panelsOf,
+  pitchOf,
   quadsOf,
   threadBytes,
   tilesAlong,
@@ -38,12 +39,12 @@ export function winogradGradientPartsWorkspace(
   return sumBytes(C, K, groups, parts) + threads * (threadBytes(N, C, H, W, K) + planesBytes(H, W));
 }
 
-/** Bytes of four scratch planes, for images of fewer channels, and of what loads read beyond them. */
+/** Bytes of scratch planes, and of what loads read beyond them: four for the last channels, four of zeros. */
 function planesBytes(H: i32, W: i32): u64 {
-  return 16 * <u64> H * W + 16;
+  return 32 * <u64> H * W + 16;
 }
 
-/** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][K / 8][C][8]. A task is a part. */
+/** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][C][K]. A task is a part. */
 export function winogradGradientParts(
   call: usize,
   workspace: usize,
@@ -59,12 +60,14 @@ export function winogradGradientParts(
   parts: i32,
 ): void {
   const chunk = chunkOf(N, C, H, W, K);
-  const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across, slots = chunk * tiles;
-  const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);
-  const panel: usize = (<usize> quadsC) << 7;
+  const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
+  const quadsC = quadsOf(C),
+    pitchC = pitchOf(C),
+    columns = columnsOf(K),
+    pitchK: usize = (<usize> columns) << 2;
   const uStep = <usize> weightStep(C, K);
-  const vStep = <usize> elementStep(quadsC * slots), dStep = <usize> elementStep(2 * panels * slots);
-  const row: usize = (<usize> slots) << 4;
+  const vStep = <usize> elementStep(quadsC * chunk * tiles);
+  const dStep = <usize> elementStep(<u64> columns / 4 * chunk * tiles);
 
   const planes = workspace + <usize> sumBytes(C, K, groups, parts) +
     (<usize> me) * <usize> (threadBytes(N, C, H, W, K) + planesBytes(H, W));
@@ -73,6 +76,7 @@ export function winogradGradientParts(
   const D = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
   clearSourceScratch(rows, across);
+  memory.fill(planes, 0, 8 * plane);
 
   for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
     const start = task / parts * run, all = min(run, N - start), part = task % parts;
@@ -86,38 +90,28 @@ export function winogradGradientParts(
       const count = images * tiles;
       for (let i = 0; i < images; i++) {
         const n = first + i;
-        for (let q = 0; q < quadsC; q++) {
-          const from = x + (<usize> (n * C + 4 * q)) * plane;
-          const to = V + ((<usize> (q * slots + i * tiles)) << 4);
-          transformSource(from, C - 4 * q, H, W, down, across, rows, to, vStep);
-        }
-        for (let q = 0; q < quadsK; q++) {
-          let from = dy + (<usize> (n * K + 4 * q)) * plane;
-          if (K - 4 * q < 4) {
-            const there = (<usize> (K - 4 * q)) * plane;
-            memory.copy(planes, from, there);
-            memory.fill(planes + there, 0, 4 * plane - there);
-            from = planes;
+        const from = x + (<usize> (n * C)) * plane, slope = dy + (<usize> (n * K)) * plane;
+        transformSource(from, C, H, W, down, across, rows, V + (<usize> (i * tiles)) * pitchC, vStep);
+        warm(slope, (<usize> K) * plane, rows);
+        const rest = (<usize> (K & 3)) * plane; // of a vector of channels that is not full
+        memory.copy(planes, slope + (<usize> (K & ~3)) * plane, rest);
+        for (let y = 0; y < down; y++) {
+          for (let k = 0; k < columns; k += 4) {
+            const pitch = panelPitch(k, columns), at = <usize> (i * tiles + y * across);
+            const to = D + panelOffset(k, count) + at * pitch;
+            const some = k + 4 <= K ? slope + (<usize> k) * plane : k < K ? planes : planes + 4 * plane;
+            transformGradient(some, H, W, y, across, to, dStep, pitch);
           }
-          warm(from, 4 * plane, rows);
-          const to = D + ((<usize> (q * slots + i * tiles)) << 4);
-          transformGradient(from, H, W, down, across, to, dStep);
         }
       }
       for (let i = 0; i < images; i++) {
-        const at: usize = (<usize> (i * tiles)) << 4;
-        suits = suits && isEven(V + CENTRE * vStep + at, row, tiles, quadsC, C) &&
-          isEven(D + CENTRE * dStep + at, row, tiles, quadsK, K);
+        const at = i * tiles;
+        suits = suits && isEven(V + CENTRE * vStep, at, count, tiles, C, false) &&
+          isEven(D + CENTRE * dStep, at, count, tiles, K, true);
       }
       for (let f: usize = 0; f < 36; f++) {
-        for (let q = 0; q < quadsC; q++) {
-          const v = V + f * vStep + (<usize> q) * row;
-          for (let pair = 0; pair < panels; pair++) {
-            const u = U + f * uStep + (<usize> pair) * panel + ((<usize> q) << 7);
-            const d = D + f * dStep + (<usize> (2 * pair)) * row;
-            overTiles(v, d, row, count, u, first > begin);
-          }
-        }
+        const v = V + f * vStep, d = D + f * dStep, u = U + f * uStep;
+        gemm(C, columns, count, v, 4, pitchC, d, 0, 0, u, pitchK, first == begin);
       }
     }
     if (!suits) memory.fill(U, 0xff, 36 * uStep); // NaN, which the sum detects
@@ -152,17 +146,15 @@ export function winogradGradientSum(
 ): void {
   const plane: usize = (<usize> (H * W)) << 2;
   const stepX = (<usize> C) * plane, stepY = (<usize> K) * plane;
-  const quadsK = quadsOf(K);
-  const panel: usize = (<usize> quadsOf(C)) << 7;
+  const quadsK = quadsOf(K), pitch: usize = (<usize> columnsOf(K)) << 2;
   const uStep = <usize> weightStep(C, K);
   const u = workspace + <usize> sumBytes(C, K, groups, parts) + (<usize> me) * <usize> SCRATCH;
   const rows = u + 576, result = rows + 288;
   for (let task = nextTask(call); task < groups * quadsK; task = nextTask(call)) {
     const q = task % quadsK, group = task / quadsK;
-    const first = workspace + (<usize> (group * parts)) * 36 * uStep + (<usize> (q >> 1)) * panel +
-      ((<usize> (q & 1)) << 4);
+    const first = workspace + (<usize> (group * parts)) * 36 * uStep + ((<usize> q) << 4);
     for (let c = 0; c < C; c++) {
-      const at = first + ((<usize> c) << 5);
+      const at = first + (<usize> c) * pitch;
       for (let f: usize = 0; f < 36; f++) {
         let sum = v128.load(at + f * uStep);
         for (let part: usize = 1; part < <usize> parts; part++) {

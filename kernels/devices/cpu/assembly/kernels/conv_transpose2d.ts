@@ -1,7 +1,7 @@
 // Transposed 2x2 convolutions and their input gradients, as matrix products.
 
 import { nextTask } from "../call.ts";
-import { gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
+import { gemm } from "../gemm.ts";
 import { add, splat } from "../simd.ts";
 import { me } from "../threads.ts";
 import { unfold } from "../unfold.ts";
@@ -31,9 +31,9 @@ function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void
   }
 }
 
-/** Bytes of scratch per thread: packed blocks, then the four taps of an image. */
+/** Bytes of scratch per thread: the four taps of an image. */
 function threadBytes(K: i32, H: i32, W: i32): u64 {
-  return GEMM_SCRATCH + 16 * <u64> K * H * W;
+  return 16 * <u64> K * H * W;
 }
 
 export function convTranspose2dWorkspace(K: i32, H: i32, W: i32, threads: i32): u64 {
@@ -61,15 +61,11 @@ export function convTranspose2d(
   W: i32,
   K: i32,
 ): void {
-  const scratch = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
-  const taps = scratch + GEMM_SCRATCH;
+  const taps = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
   const row: usize = (<usize> (H * W)) << 2;
-  let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
-    memory.fill(taps, 0, (<usize> (4 * K)) * row);
     const from = x + (<usize> (n * C)) * row;
-    gemm(4 * K, H * W, C, w, 4, (<usize> K) << 4, from, row, 4, taps, row, scratch, packed);
-    packed = staysPacked(4 * K, C);
+    gemm(4 * K, H * W, C, w, 4, (<usize> K) << 4, from, row, 4, taps, row, true);
     fold(taps, K, H, W, bias, y + (<usize> (n * K)) * 4 * row);
   }
 }
@@ -87,15 +83,11 @@ export function convTranspose2dInputGradient(
   H: i32,
   W: i32,
 ): void {
-  const scratch = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
-  const taps = scratch + GEMM_SCRATCH;
+  const taps = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
   const row: usize = (<usize> (H * W)) << 2;
-  let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     unfold(dy + (<usize> (n * K)) * 4 * row, K, H, W, taps);
     const to = dx + (<usize> (n * C)) * row;
-    memory.fill(to, 0, (<usize> C) * row);
-    gemm(C, H * W, 4 * K, w, (<usize> K) << 4, 4, taps, row, 4, to, row, scratch, packed);
-    packed = staysPacked(C, 4 * K);
+    gemm(C, H * W, 4 * K, w, (<usize> K) << 4, 4, taps, row, 4, to, row, true);
   }
 }

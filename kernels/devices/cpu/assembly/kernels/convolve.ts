@@ -3,7 +3,8 @@
 
 import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
-import { add, lane0, lane1, lane2, lane3, loadEvery, madd, splat, storeFirst } from "../simd.ts";
+import { DEPTH, panelAddress, panelColumns, panelDepth, timesPanel } from "../gemm.ts";
+import { add, loadEvery, madd, splat, storeFirst } from "../simd.ts";
 import {
   listTaps,
   padPlanes,
@@ -16,22 +17,18 @@ import {
   setAxes,
   tapsOf,
   targetAt,
+  vectorAt,
 } from "../taps.ts";
 import { me } from "../threads.ts";
 
-/** Target channels of a panel of weights: groups of few channels are computed one by one. */
-function widthOf(K: i32): i32 {
-  return K < 4 ? 1 : 4;
+/** Whether a group has enough channels for a product; those of fewer are computed one by one. */
+function isProduct(K: i32): bool {
+  return K >= 4;
 }
 
-function panelsOf(K: i32): i32 {
-  const width = widthOf(K);
-  return (K + width - 1) / width;
-}
-
-/** Bytes of the packed weights, [group][panel][tap][channel of the panel]. */
+/** Bytes of the weights in the order of the taps, [group][k][tap]. */
 function packedBytes(groups: i32, C: i32, K: i32, taps: i32): u64 {
-  return (4 * <u64> groups * panelsOf(K) * widthOf(K) * C * taps + 15) & ~15;
+  return (4 * <u64> groups * K * C * taps + 15) & ~15;
 }
 
 /** Bytes of the list of all taps. */
@@ -39,8 +36,10 @@ function listBytes(C: i32, taps: i32): u64 {
   return (8 * <u64> C * taps + 15) & ~15;
 }
 
-/** Bytes of a tile of results. */
-const TILE: usize = 128;
+/** Bytes of results of up to 16 pixels of all channels, or of a tile. */
+function resultBytes(K: i32): u64 {
+  return max<u64>(128, <u64> K << 6);
+}
 
 /** Lists the taps of all phases. */
 function listPhases(to: usize, vertical: Axis, horizontal: Axis, C: i32, strideC: usize): void {
@@ -63,7 +62,7 @@ export function convolveWeightsWorkspace(
 
 /**
  * Packs the weights of `groups` times K target channels by C source channels, in the order in which `convolve` uses
- * them. Strides are in bytes. A task is a panel.
+ * them. Strides are in bytes. A task is a target channel.
  */
 export function convolveWeights(
   call: usize,
@@ -79,38 +78,18 @@ export function convolveWeights(
   horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
-  const taps = vertical.taps * horizontal.taps, width = widthOf(K), panels = panelsOf(K), depth = C * taps;
+  const taps = vertical.taps * horizontal.taps, depth = C * taps;
   const list = workspace + <usize> packedBytes(groups, C, K, taps) +
     (<usize> me) * <usize> listBytes(C, taps);
   memory.fill(list, 0, (<usize> depth) << 3); // phases without target positions list none
   listPhases(list, vertical, horizontal, C, strideC);
-  for (let task = nextTask(call); task < groups * panels; task = nextTask(call)) {
-    const k = task % panels * width, from = w + (<usize> (task / panels)) * strideG + (<usize> k) * strideK;
-    let to = workspace + ((<usize> (task * depth * width)) << 2);
-    for (let i = 0; i < depth; i++) {
-      const tap = from + load<usize>(list + ((<usize> i) << 3), 4);
-      for (let j = 0; j < width; j++, to += 4) {
-        store<f32>(to, k + j < K ? load<f32>(tap + (<usize> j) * strideK) : 0);
-      }
+  for (let task = nextTask(call); task < groups * K; task = nextTask(call)) {
+    const from = w + (<usize> (task / K)) * strideG + (<usize> (task % K)) * strideK;
+    const to = workspace + ((<usize> (task * depth)) << 2);
+    for (let i: usize = 0; i < <usize> depth; i++) {
+      store<f32>(to + (i << 2), load<f32>(from + load<usize>(list + (i << 3), 4)));
     }
   }
-}
-
-/** Two vectors of pixels of four channels, to a tile [channel][vector]. */
-function fourChannels(x: usize, next: usize, list: usize, weights: usize, count: i32, tile: usize): void {
-  let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
-  for (; count > 0; count--, list += 8, weights += 16) {
-    const at = load<usize>(list), v = v128.load(weights);
-    const p = v128.load(x + at), q = v128.load(next + at);
-    s0 = madd(lane0(v), p, s0), t0 = madd(lane0(v), q, t0);
-    s1 = madd(lane1(v), p, s1), t1 = madd(lane1(v), q, t1);
-    s2 = madd(lane2(v), p, s2), t2 = madd(lane2(v), q, t2);
-    s3 = madd(lane3(v), p, s3), t3 = madd(lane3(v), q, t3);
-  }
-  v128.store(tile, s0), v128.store(tile, t0, 16);
-  v128.store(tile, s1, 32), v128.store(tile, t1, 48);
-  v128.store(tile, s2, 64), v128.store(tile, t2, 80);
-  v128.store(tile, s3, 96), v128.store(tile, t3, 112);
 }
 
 /** Two vectors of pixels of four rows of a channel, to a tile [row][vector]. */
@@ -191,13 +170,45 @@ function onePlane(
   }
 }
 
-/** The same of up to four channels, whose weights and offsets are neighbours, and whose planes are `step` bytes apart. */
-function fourPlanes(
+/** Packs the pixels that some taps read, for the vectors of four pixels from each of four addresses on. */
+function packPixels(
+  x0: usize,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  list: usize,
+  depth: i32,
+  wide: bool,
+): void {
+  const pitch: usize = wide ? 64 : 32;
+  for (let lines = DEPTH; lines > 0; lines >>= 1) {
+    if (!(depth & lines)) continue;
+    let to = panelAddress() + (<usize> lines) * pitch;
+    for (let i = 0; i < lines; i++, list += 8, to += pitch) {
+      const at = load<usize>(list);
+      v128.store(to, v128.load(x0 + at)), v128.store(to, v128.load(x1 + at), 16);
+      if (wide) v128.store(to, v128.load(x2 + at), 32), v128.store(to, v128.load(x3 + at), 48);
+    }
+  }
+}
+
+/**
+ * The pixels of a phase of some channels, from the padded source: a product of their weights and of the pixels that each
+ * tap reads.
+ *
+ * @param weights of the first channel; channels are `stride` bytes apart
+ * @param down, across number of pixels
+ * @param results scratch
+ * @param offsets, addend what to add: numbers, and planes; 0 for none
+ * @param step bytes from plane to plane
+ */
+function somePlanes(
   padded: usize,
   list: usize,
   weights: usize,
+  stride: usize,
   count: i32,
-  tile: usize,
+  results: usize,
   a: i32,
   b: i32,
   down: i32,
@@ -208,28 +219,43 @@ function fourPlanes(
   channels: i32,
   step: usize,
 ): void {
-  const row = rowStep;
-  for (let i = 0, q = 0; i < down;) {
-    // The vector after this one, in this row or the next.
-    const i2 = q + 4 < across ? i : i + 1, q2 = q + 4 < across ? q + 4 : 0;
-    const x = padded + (<usize> i) * row + ((<usize> q) << 2);
-    const next = i2 < down ? padded + (<usize> i2) * row + ((<usize> q2) << 2) : x;
-    fourChannels(x, next, list, weights, count, tile);
-    const at = targetAt(a, b, i, q), at2 = targetAt(a, b, i2, q2);
-    for (let k: usize = 0; k < <usize> channels; k++) {
-      const from = tile + (k << 5), y = to + k * step, more = addend ? addend + k * step : 0;
-      const shift = offsets ? load<f32>(offsets + (k << 2)) : 0;
-      storePixels(v128.load(from), shift, more ? more + at : 0, y + at, across - q);
-      if (i2 < down) storePixels(v128.load(from, 16), shift, more ? more + at2 : 0, y + at2, across - q2);
+  const inRow = (across + 3) >> 2, vectors = down * inRow;
+  for (let first = 0; first < vectors;) {
+    const wide = panelColumns(4 * (vectors - first)) == 16, width = min(wide ? 4 : 2, vectors - first);
+    // Vectors that are missing repeat the last one.
+    const j1 = first + min(1, width - 1), j2 = first + min(2, width - 1), j3 = first + width - 1;
+    const x0 = padded + vectorAt(first, inRow), x1 = padded + vectorAt(j1, inRow);
+    const x2 = padded + vectorAt(j2, inRow), x3 = padded + vectorAt(j3, inRow);
+    const line: usize = wide ? 64 : 32;
+    if (count == 0) memory.fill(results, 0, (<usize> channels) << 6);
+    for (let tap = 0; tap < count;) {
+      const depth = panelDepth(count - tap);
+      packPixels(x0, x1, x2, x3, list + ((<usize> tap) << 3), depth, wide);
+      const from = weights + ((<usize> tap) << 2), columns = wide ? 16 : 8;
+      timesPanel(channels, depth, from, stride, 4, results, line, columns, wide, tap == 0);
+      tap += depth;
     }
-    i = q2 + 4 < across ? i2 : i2 + 1, q = q2 + 4 < across ? q2 + 4 : 0;
+    for (let j = 0; j < width; j++) {
+      const i = (first + j) / inRow, q = (first + j) % inRow << 2, at = targetAt(a, b, i, q);
+      for (let k: usize = 0; k < <usize> channels; k++) {
+        const shift = offsets ? load<f32>(offsets + (k << 2)) : 0, more = addend ? addend + k * step + at : 0;
+        storePixels(
+          v128.load(results + k * line + ((<usize> j) << 4)),
+          shift,
+          more,
+          to + k * step + at,
+          across - q,
+        );
+      }
+    }
+    first += width;
   }
 }
 
-/** Bytes of scratch per thread: the list of taps, padded planes, a tile. */
-function threadBytes(C: i32, vertical: Axis, horizontal: Axis): u64 {
+/** Bytes of scratch per thread: the list of taps, padded planes, results. */
+function threadBytes(C: i32, K: i32, vertical: Axis, horizontal: Axis): u64 {
   return listBytes(C, vertical.taps * horizontal.taps) +
-    ((C * planeBytes(vertical, horizontal) + 15) & ~15) + TILE;
+    ((C * planeBytes(vertical, horizontal) + 15) & ~15) + resultBytes(K);
 }
 
 export function convolveWorkspace(
@@ -241,7 +267,7 @@ export function convolveWorkspace(
   threads: i32,
 ): u64 {
   return packedBytes(groups, C, K, vertical.taps * horizontal.taps) +
-    threads * threadBytes(C, vertical, horizontal);
+    threads * threadBytes(C, K, vertical, horizontal);
 }
 
 /**
@@ -266,11 +292,11 @@ export function convolve(
   horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
-  const taps = vertical.taps * horizontal.taps, width = widthOf(K), panels = panelsOf(K);
+  const taps = vertical.taps * horizontal.taps, stride: usize = (<usize> (C * taps)) << 2;
   const list = workspace + <usize> packedBytes(groups, C, K, taps) +
-    (<usize> me) * <usize> threadBytes(C, vertical, horizontal);
+    (<usize> me) * <usize> threadBytes(C, K, vertical, horizontal);
   const padded = list + <usize> listBytes(C, taps);
-  const tile = padded + ((<usize> C * plane + 15) & ~15);
+  const results = padded + ((<usize> C * plane + 15) & ~15);
   const pixels: usize = (<usize> (vertical.target * horizontal.target)) << 2;
   listPhases(list, vertical, horizontal, C, 0);
   memory.fill(padded, 0, (<usize> C) * plane);
@@ -283,15 +309,21 @@ export function convolve(
       for (let b = 0; b < phasesOf(horizontal); b++) {
         const count = tapsOf(vertical, a) * tapsOf(horizontal, b) * C;
         const down = positionsOf(vertical, a), across = positionsOf(horizontal, b);
-        for (let panel = split * panels / splits; panel < (split + 1) * panels / splits; panel++) {
-          const k = panel * width, planeK = (<usize> (image * K + k)) * pixels;
-          const weights = workspace + ((<usize> (((g * panels + panel) * C * taps + before) * width)) << 2);
-          const shift = offsets ? offsets + ((<usize> k) << 2) : 0, more = addend ? addend + planeK : 0;
-          const to = target + planeK;
-          if (width == 1) onePlane(padded, from, weights, count, tile, a, b, down, across, shift, more, to);
-          else {
-            const some = min(4, K - k);
-            fourPlanes(padded, from, weights, count, tile, a, b, down, across, shift, more, to, some, pixels);
+        const k = split * K / splits, end = (split + 1) * K / splits;
+        const planeK = (<usize> (image * K + k)) * pixels, to = target + planeK;
+        const weights = workspace + (<usize> (g * K + k)) * stride + ((<usize> before) << 2);
+        const shift = offsets ? offsets + ((<usize> k) << 2) : 0, more = addend ? addend + planeK : 0;
+        // deno-fmt-ignore
+        if (isProduct(K)) {
+          somePlanes(
+            padded, from, weights, stride, count, results, a, b, down, across, shift, more, to, end - k, pixels,
+          );
+        } else {
+          for (let j: usize = 0; j < <usize> (end - k); j++) {
+            const next = j * pixels, offset = shift ? shift + (j << 2) : 0, added = more ? more + next : 0;
+            onePlane(
+              padded, from, weights + j * stride, count, results, a, b, down, across, offset, added, to + next,
+            );
           }
         }
         from += (<usize> count) << 3, before += count;

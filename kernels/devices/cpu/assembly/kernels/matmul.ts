@@ -1,7 +1,7 @@
 // Products of matrices and of images as matrices [channel][pixel], and their gradients.
 
 import { isAlone, nextTask } from "../call.ts";
-import { fillRows, gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
+import { fillRows, gemm } from "../gemm.ts";
 import { add, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
 import { unfold } from "../unfold.ts";
@@ -12,17 +12,12 @@ const TASK_COLUMNS: i32 = 128;
 /** Fewer rows would be packed for too few products. */
 const LEAST_ROWS: i32 = 16;
 
-export function matmulWorkspace(threads: i32): u64 {
-  return <u64> threads * GEMM_SCRATCH;
-}
-
 /**
  * y[batch] = a[batch] b[batch] + bias, if there is one, for any strides; a batch of 1 is shared by all. A task is a block
  * of a result.
  */
 export function matmul(
   call: usize,
-  workspace: usize,
   a: usize,
   b: usize,
   bias: usize,
@@ -38,7 +33,6 @@ export function matmul(
   bk: usize,
   bn: usize,
 ): void {
-  const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
   const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS;
   const strips = max(1, Y * across);
   let down = max(1, (M + TASK_ROWS - 1) / TASK_ROWS);
@@ -47,7 +41,7 @@ export function matmul(
     down = max(down, (2 * team + strips - 1) / strips);
     if (strips * down < 16 * team) down = (down + team - 1) / team * team;
   }
-  const height = max(LEAST_ROWS, ((M + down - 1) / down + 3) & ~3); // multiples of four rows keep the bits
+  const height = max(LEAST_ROWS, ((M + down - 1) / down + 1) & ~1); // even, since tiles have four or six rows
   down = (M + height - 1) / height;
   const row: usize = (<usize> N) << 2;
   for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
@@ -57,8 +51,7 @@ export function matmul(
     const to = y + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
     const left = a + ((<usize> (batch % A * M * K)) << 2) + (<usize> m) * am;
     const right = b + ((<usize> (batch % B * N * K)) << 2) + (<usize> n) * bn;
-    fillRows(to, row, rows, columns, 0);
-    gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, scratch, false);
+    gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, true);
     if (bias) addToRows(to, row, rows, columns, bias + ((<usize> n) << 2));
   }
 }
@@ -73,14 +66,9 @@ function addToRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
   }
 }
 
-export function conv1x1Workspace(threads: i32): u64 {
-  return <u64> threads * GEMM_SCRATCH;
-}
-
 /** y[n] = w x[n] + bias[n] + addend[n] for images [channel][pixel]: a 1x1 convolution or its input gradient. A task is an image. */
 export function conv1x1(
   call: usize,
-  workspace: usize,
   x: usize,
   w: usize,
   bias: usize,
@@ -94,9 +82,7 @@ export function conv1x1(
   wk: usize,
   wc: usize,
 ): void {
-  const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
   const row: usize = (<usize> pixels) << 2;
-  let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     const to = y + (<usize> (n * K)) * row;
     if (addend) {
@@ -107,9 +93,8 @@ export function conv1x1(
           store<f32>(to + i, load<f32>(from + i) + shift);
         }
       }
-    } else fillRows(to, row, K, pixels, bias ? bias + ((<usize> (n % B * K)) << 2) : 0);
-    gemm(K, pixels, C, w, wk, wc, x + (<usize> (n * C)) * row, row, 4, to, row, scratch, packed);
-    packed = staysPacked(K, C);
+    } else if (bias) fillRows(to, row, K, pixels, bias + ((<usize> (n % B * K)) << 2));
+    gemm(K, pixels, C, w, wk, wc, x + (<usize> (n * C)) * row, row, 4, to, row, !addend && !bias);
   }
 }
 
@@ -117,9 +102,9 @@ function sumBytes(groups: i32, parts: i32, n: i32): u64 {
   return 4 * <u64> groups * parts * n;
 }
 
-/** Bytes of scratch per thread of `correlateParts`: packed blocks, then an unfolded image. */
+/** Bytes of scratch per thread of `correlateParts`: an unfolded image. */
 function threadBytes(K: i32, H: i32, W: i32, folded: i32): u64 {
-  return GEMM_SCRATCH + (folded ? 4 * <u64> K * H * W : 0);
+  return folded ? 4 * <u64> K * H * W : 0;
 }
 
 export function correlatePartsWorkspace(
@@ -155,9 +140,8 @@ export function correlateParts(
   parts: i32,
   folded: i32,
 ): void {
-  const scratch = workspace + <usize> sumBytes(groups, parts, M * K) +
+  const taps = workspace + <usize> sumBytes(groups, parts, M * K) +
     (<usize> me) * <usize> threadBytes(K, H, W, folded);
-  const taps = scratch + GEMM_SCRATCH;
   const row: usize = (<usize> (H * W)) << 2;
   for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
     const start = task / parts * run, count = min(run, N - start), part = task % parts;
@@ -167,7 +151,7 @@ export function correlateParts(
       let other = b + (<usize> (n * K)) * row;
       if (folded) unfold(other, K >> 2, H, W, taps), other = taps;
       const from = a + (<usize> (n * M)) * row;
-      gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, scratch, false);
+      gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, false);
     }
   }
 }

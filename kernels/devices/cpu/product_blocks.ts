@@ -1,0 +1,300 @@
+import { Layout } from "./memory_layout.ts";
+
+/** Rows of a tile. */
+const heights = [6, 4] as const;
+/** Vectors of four columns: where the engine joins two vectors into one, and elsewhere. */
+const widths = [4, 2] as const;
+/** The deepest part of a panel. */
+const deepest = 64;
+
+/** Numbers of WebAssembly instructions, those from `load` on after the prefix `simd`. */
+const op = {
+  ...{ loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, branchIf: 0x0d, get: 0x20, set: 0x21, tee: 0x22 },
+  ...{ constant: 0x41, plus: 0x6a, minus: 0x6b, and: 0x71, simd: 0xfd },
+  ...{ load: 0, splat: 9, store: 11, vector: 12, plusVectors: 0xe4, times: 0xe6, timesPlus: 0x105 },
+} as const;
+const wholeNumber = 0x7f, vector = 0x7b, nothing = 0x40;
+
+/** Bytes of a module in the making. Arrays of instructions would take ten times as long to join. */
+class Writer {
+  #bytes = new Uint8Array(1 << 19);
+  #length = 0;
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  byte(value: number): void {
+    if (this.#length === this.#bytes.length) {
+      const longer = new Uint8Array(2 * this.#length);
+      longer.set(this.#bytes);
+      this.#bytes = longer;
+    }
+    this.#bytes[this.#length++] = value;
+  }
+
+  /** A whole number as LEB128; those that an instruction puts on the stack are signed. */
+  number(value: number, isSigned = false): void {
+    for (; value >= (isSigned ? 64 : 128); value >>>= 7) this.byte(value & 127 | 128);
+    this.byte(value);
+  }
+
+  /** An instruction with a number. */
+  take(instruction: number, value: number): void {
+    this.byte(instruction);
+    this.number(value, instruction === op.constant);
+  }
+
+  simd(instruction: number): void {
+    this.take(op.simd, instruction);
+  }
+
+  /** An access at an offset from the address on the stack, aligned as numbers are. */
+  access(instruction: number, offset: number): void {
+    this.simd(instruction);
+    this.take(2, offset);
+  }
+
+  text(text: string): void {
+    this.number(text.length);
+    for (const letter of text) this.byte(letter.charCodeAt(0));
+  }
+
+  /** What `write` writes, preceded by its length in four bytes. */
+  sized(write: () => void): void {
+    const at = this.#length;
+    for (let i = 0; i < 4; i++) this.byte(0);
+    write();
+    const size = this.#length - at - 4;
+    for (let i = 0; i < 4; i++) this.#bytes[at + i] = size >>> 7 * i & 127 | (i < 3 ? 128 : 0);
+  }
+
+  section<Item>(id: number, items: readonly Item[], write: (item: Item, i: number) => void): void {
+    this.byte(id);
+    this.sized(() => {
+      this.number(items.length);
+      items.forEach(write);
+    });
+  }
+}
+
+/** Parameters of all functions. */
+const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "fresh"] as const;
+
+/** A kind of block: how a lies, and rows and vectors of a tile. */
+interface Block {
+  readonly along: "rows" | "columns";
+  readonly height: number;
+  readonly width: number;
+}
+
+const blocks: readonly Block[] = widths.flatMap((width) =>
+  heights.flatMap((height) => (["rows", "columns"] as const).map((along) => ({ along, height, width })))
+);
+
+const nameOf = ({ along, height, width }: Block) => `${along}${height}x${4 * width}`;
+
+/**
+ * Writes a function: tiles of c, one below the other, become or gain a product, c[m][n] += sum over k < depth of a[m][k]
+ * b[k][n].
+ *
+ * The panel of b and the tile lie at constant addresses, which need no check of their bounds at each access: a third of
+ * the time. V8's `--experimental-wasm-revectorize` joins neighbouring operations on four numbers into one on eight, from
+ * two neighbouring stores back to loads, if no check stands between them; so wide tiles pass through memory. Sums go
+ * over k in order, so the bits depend on neither. A panel of depth 13 = 8 + 4 + 1 has parts of 8, 4 and 1 lines, which
+ * begin at line 8, 4 and 1.
+ *
+ * Parameters: the address of a; bytes from one row of a to the next, or from one column to the next if each column's
+ * numbers are adjacent (`along`); the address of c and the bytes from row to row; the depth, below twice `deepest`; the
+ * number of tiles; whether c is set, not added to.
+ */
+function writeBlock(to: Writer, { along, height, width }: Block, tile: number, fused: boolean): void {
+  const panel = tile + Layout.tileBytes, isWide = width === widths[0];
+  const [a, pitch, c, row, depth, tiles, fresh] = parameters.keys();
+  const pointers = along === "rows" ? height : 1, target = parameters.length + pointers;
+  const pointer = (r: number) => parameters.length + (along === "rows" ? r : 0);
+  const factor = target + 1, line = (v: number) => factor + 1 + v;
+  const sums = Array.from({ length: height * width }, (_, i) => ({
+    ...{ local: factor + 1 + width + i, kept: tile + 16 * i, r: Math.floor(i / width), v: i % width },
+  }));
+  const load = (address: number, local: number) => {
+    to.take(op.constant, 0);
+    to.access(op.load, address);
+    to.take(op.set, local);
+  };
+  const store = (address: number, writeValue: () => void) => {
+    to.take(op.constant, 0);
+    writeValue();
+    to.access(op.store, address);
+  };
+  const advance = (local: number, from: number, instruction: number, by: number) => {
+    to.take(op.get, from);
+    to.take(instruction, by);
+    to.byte(op.plus);
+    to.take(op.set, local);
+  };
+  const eachInC = (write: (sum: typeof sums[number]) => void) =>
+    sums.forEach((sum) => {
+      if (sum.v === 0 && sum.r > 0) advance(target, target, op.get, row);
+      write(sum);
+    });
+  const goToC = () => {
+    to.take(op.get, c);
+    to.take(op.set, target);
+  };
+
+  to.number(2);
+  to.take(pointers + 1, wholeNumber);
+  to.take(1 + width + sums.length, vector);
+  to.take(op.loop, nothing);
+  to.take(op.get, a);
+  to.take(op.set, pointer(0));
+  for (let r = 1; r < pointers; r++) advance(pointer(r), pointer(r - 1), op.get, pitch);
+  if (along === "rows") advance(a, pointer(height - 1), op.get, pitch);
+  else advance(a, a, op.constant, 4 * height);
+  to.take(op.get, fresh);
+  to.take(op.if, nothing);
+  for (const { local } of sums) {
+    to.simd(op.vector);
+    for (let i = 0; i < 16; i++) to.byte(0);
+    to.take(op.set, local);
+  }
+  to.byte(op.else);
+  goToC();
+  eachInC(({ local, kept, v }) => {
+    const loadFromC = () => {
+      to.take(op.get, target);
+      to.access(op.load, 16 * v);
+    };
+    if (isWide) return store(kept, loadFromC);
+    loadFromC();
+    to.take(op.set, local);
+  });
+  if (isWide) { for (const { local, kept } of sums) load(kept, local); }
+  to.byte(op.end);
+  for (let lines = deepest; lines >= 1; lines /= 2) {
+    to.take(op.get, depth);
+    to.take(op.constant, lines);
+    to.byte(op.and);
+    to.take(op.if, nothing);
+    for (let k = 0; k < lines; k++) {
+      for (let v = 0; v < width; v++) load(panel + 16 * ((lines + k) * width + v), line(v));
+      for (const { local, r, v } of sums) {
+        if (v === 0) {
+          to.take(op.get, pointer(r));
+          to.access(op.splat, along === "rows" ? 4 * k : 4 * r);
+          to.take(op.set, factor);
+        }
+        to.take(op.get, factor);
+        to.take(op.get, line(v));
+        if (!fused) to.simd(op.times);
+        to.take(op.get, local);
+        to.simd(fused ? op.timesPlus : op.plusVectors);
+        to.take(op.set, local);
+      }
+      if (along === "columns") advance(pointer(0), pointer(0), op.get, pitch);
+    }
+    if (along === "rows") {
+      for (let r = 0; r < height; r++) advance(pointer(r), pointer(r), op.constant, 4 * lines);
+    }
+    to.byte(op.end);
+  }
+  if (isWide) { for (const { local, kept } of sums) store(kept, () => to.take(op.get, local)); }
+  goToC();
+  eachInC(({ local, kept, v }) => {
+    to.take(op.get, target);
+    if (isWide) {
+      to.take(op.constant, 0);
+      to.access(op.load, kept);
+    } else to.take(op.get, local);
+    to.access(op.store, 16 * v);
+  });
+  advance(c, target, op.get, row);
+  to.take(op.get, tiles);
+  to.take(op.constant, 1);
+  to.byte(op.minus);
+  to.take(op.tee, tiles);
+  to.take(op.branchIf, 0);
+  to.byte(op.end);
+  to.byte(op.end);
+}
+
+/** A module of all blocks with a tile at an address. */
+function blocksModule(tile: number, fused: boolean): Uint8Array<ArrayBuffer> {
+  const to = new Writer();
+  const pages = Math.ceil((tile + Layout.blockBytes) / 65536), maxPages = 65536, isShared = 3;
+  for (const byte of [0, 97, 115, 109, 1, 0, 0, 0]) to.byte(byte); // magic number and version
+  to.section(1, [parameters], () => {
+    to.take(0x60, parameters.length);
+    for (const _ of parameters) to.byte(wholeNumber);
+    to.number(0);
+  });
+  to.section(2, ["memory"], (name) => {
+    to.text("env");
+    to.text(name);
+    to.take(2, isShared);
+    to.number(pages);
+    to.number(maxPages);
+  });
+  to.section(3, blocks, () => to.number(0));
+  to.section(7, blocks, (block, i) => {
+    to.text(nameOf(block));
+    to.take(0, i);
+  });
+  to.section(10, blocks, (block) => to.sized(() => writeBlock(to, block, tile, fused)));
+  return to.bytes;
+}
+
+/** Address of a thread's tile, which its panel follows. */
+export const blockScratch = (thread: number): number => Layout.blocks + thread * Layout.blockBytes;
+
+const compiled = new Map<string, WebAssembly.Module>();
+
+/** The products of blocks of a thread, each compiled once. */
+export function productBlocks(thread: number, fused: boolean): WebAssembly.Module {
+  const key = `${thread} ${fused}`;
+  let module = compiled.get(key);
+  if (!module) {
+    module = new WebAssembly.Module(blocksModule(blockScratch(thread), fused));
+    compiled.set(key, module);
+  }
+  return module;
+}
+
+/** The functions of a thread's module. */
+export type BlockExports = Readonly<Record<string, (...parameters: number[]) => void>>;
+
+/** Most probes, and milliseconds between them: engines optimise code after running it for a while. */
+const maxProbes = 100, pauseMs = 10;
+/** Least milliseconds per column of wide and of narrow blocks: in the first three probes, and so far. */
+const times = widths.map(() => ({ first: Infinity, least: Infinity }));
+let probes = 0, probedAt = -Infinity;
+
+/** Whether this engine joins two vectors into one, as far as measured, and whether that is settled. */
+export function vectorWidth(): { readonly isWide: boolean; readonly isSettled: boolean } {
+  const [wide, narrow] = times, isWide = wide.least < 0.9 * narrow.least;
+  // Code that is not optimised yet is several times slower.
+  return { isWide, isSettled: probes >= maxProbes || isWide && narrow.least < narrow.first / 3 };
+}
+
+/** Times a product by wide and by narrow blocks of the first thread: no engine tells whether it joins vectors. */
+export function probeWidth(exports: BlockExports, memory: WebAssembly.Memory): void {
+  if (performance.now() - probedAt < pauseMs) return;
+  const tile = blockScratch(0), panel = tile + Layout.tileBytes, height = heights[0];
+  const values = new Float32Array(memory.buffer, tile, Layout.blockBytes / 4);
+  const lines = widths.map((width, i) => {
+    // Lines that repeat every eight numbers are the same to both widths.
+    values.forEach((_, i) => values[i] = Math.sin(1 + i % 8));
+    const start = performance.now(), run = exports[nameOf({ along: "rows", height, width })];
+    for (let i = 0; i < 40; i++) run(panel, 0, tile, 16 * width, deepest, 1, 1);
+    const time = (performance.now() - start) / width, { first, least } = times[i];
+    times[i] = { first: probes < 3 ? Math.min(first, time) : first, least: Math.min(least, time) };
+    return values.slice(0, 8);
+  });
+  probes += 1;
+  probedAt = performance.now();
+  if (lines[0].every((value, i) => value === lines[1][i])) return;
+  console.warn("Wide vectors give other results in this engine: the CPU device goes on without them");
+  probes = maxProbes;
+  times[0].least = Infinity;
+}
