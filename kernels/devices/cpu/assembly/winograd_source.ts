@@ -10,7 +10,6 @@
 import { add, at as constant, madd, nmadd, splat, sub } from "./simd.ts";
 import { firstLanes } from "./lanes.ts";
 import { warm } from "./warm.ts";
-import { pitchOf } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -102,7 +101,7 @@ function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usi
  *
  * @param image f32[C][H][W]
  * @param rows scratch prepared by `clearSourceScratch`
- * @param to V of the first tile; elements of the transform are `step` bytes apart
+ * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformSource(
   image: usize,
@@ -114,8 +113,9 @@ export function transformSource(
   rows: usize,
   to: usize,
   step: usize,
+  tile: usize,
 ): void {
-  const line = lineBytes(across), group = 4 * line, zeros = rows + 6 * group, tile = pitchOf(C);
+  const line = lineBytes(across), group = 4 * line, zeros = rows + 6 * group;
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch;
   warm(image, (<usize> C) * plane, rows);
   for (let y = 0; y < down; y++, to += (<usize> across) * tile) {

@@ -95,7 +95,7 @@ export function winogradConvolve(
     const count = images * tiles;
     for (let i = 0; i < images; i++) {
       const from = source + (<usize> ((first + i) * C)) * plane;
-      transformSource(from, C, H, W, down, across, rows, V + (<usize> (i * tiles)) * pitchC, vStep);
+      transformSource(from, C, H, W, down, across, rows, V + (<usize> (i * tiles)) * pitchC, vStep, pitchC);
     }
     for (let f: usize = 0; f < 36; f++) {
       const v = V + f * vStep, u = workspace + f * uStep, m = M + f * mStep;

@@ -91,7 +91,7 @@ export function winogradGradientParts(
       for (let i = 0; i < images; i++) {
         const n = first + i;
         const from = x + (<usize> (n * C)) * plane, slope = dy + (<usize> (n * K)) * plane;
-        transformSource(from, C, H, W, down, across, rows, V + (<usize> (i * tiles)) * pitchC, vStep);
+        transformSource(from, C, H, W, down, across, rows, V + (<usize> (i * tiles)) * pitchC, vStep, pitchC);
         warm(slope, (<usize> K) * plane, rows);
         const rest = (<usize> (K & 3)) * plane; // of a vector of channels that is not full
         memory.copy(planes, slope + (<usize> (K & ~3)) * plane, rest);
