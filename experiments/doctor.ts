@@ -1,51 +1,116 @@
-import { asJson, examine, type Line, lineText } from "./doctor/checks.ts";
-import { thisMachine } from "./doctor/machine.ts";
+import { isSoftware } from "../kernels/devices/webgpu/adapter.ts";
+import { type Device, DeviceError, init } from "../kernels/mod.ts";
+import { type Facts, hiddenGpus, look } from "./doctor/gpus.ts";
+import { gigabytes } from "./program/dry_run.ts";
+import { print } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
-import { dataSettings } from "./settings/data.ts";
-import { finite } from "./run/metrics_log.ts";
-import { number, optional, path, toggle } from "./settings/kinds.ts";
-import type { Values } from "./settings/setting.ts";
+import { toggle } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { network, training } from "./settings/training.ts";
-import { print } from "./program/output.ts";
+import { presetFor } from "./settings/training.ts";
+import { mainMemory } from "./training/fit_memory.ts";
 
-/** Settings of `deno task doctor`: those of a planned run, then two of its own. */
-export const examining = defineSettings({
-  model: { ...network, default: "residual" },
-  preset: optional({
-    ...training.rows.preset,
-    doc: "preset of the run (else standard on a GPU, quick without)",
-  }),
-  ...dataSettings,
-  mlflow: shared.mlflow,
-  experiment: shared.experiment,
-  root: { ...path("DIR", "folder where runs would go"), default: "runs" },
-  device: shared.device,
-  threads: shared.threads,
-  seconds: number({ doc: "seconds of training to measure the speed, 0 = none", min: 0, default: 10 }),
-  json: toggle({ doc: "print JSON, not lines", default: false }),
-});
+/** A line about this machine; an `error` leaves hardware unused or means that training cannot start. */
+export interface Line {
+  readonly state: "ok" | "error";
+  readonly check: string;
+  readonly says: string;
+  /** What to do about an error. */
+  readonly advice?: string;
+}
 
-/** The settings of `deno task doctor` by name. */
-export type DoctorConfig = Values<typeof examining.rows>;
+/** What `linesAbout()` judges. */
+export interface Machine {
+  /** Where to compute, as `--device` says. */
+  readonly wanted: "auto" | "webgpu" | "cpu";
+  /** The adapter that training would take, null without one. */
+  readonly adapter: GPUAdapter | null;
+  /** The device that training would take, or why none can be opened. */
+  readonly device: Pick<Device, "kind" | "tuning" | "description"> | DeviceError;
+  /** Why WebGPU gives no device; `auto` does not say so. */
+  readonly noGpu: string | undefined;
+  readonly facts: Facts;
+}
 
 /** `deno task doctor`: examines this machine; the exit code is 1 if training cannot start or would not use the GPU. */
 export const doctorTask = task({
   name: "doctor",
   about: "Check this machine: what it has, what training would use, and what to fix",
-  settings: examining,
-  async run(settings) {
-    using machine = await thisMachine(settings);
-    const lines: Line[] = [];
-    for await (const line of examine(machine)) {
-      if (!settings.json) print(lineText(line));
-      lines.push(line);
+  settings: defineSettings({
+    device: shared.device,
+    json: toggle({ doc: "print JSON, not lines", default: false }),
+  }),
+  async run({ device, json }) {
+    const lines = [...linesAbout(await thisMachine(device))];
+    const ok = lines.every(({ state }) => state === "ok");
+    if (json) print(JSON.stringify({ ok, findings: lines }, null, 2));
+    else {
+      for (const { state, check, says, advice } of lines) {
+        print(`${state.padEnd(6)} ${check.padEnd(9)} ${says}${advice === undefined ? "" : `; ${advice}`}`);
+      }
     }
-    const answer = asJson(lines);
-    if (settings.json) print(JSON.stringify(answer, finite, 2));
-    return answer.ok ? 0 : 1;
+    return ok ? 0 : 1;
   },
 });
+
+async function thisMachine(wanted: Machine["wanted"]): Promise<Machine> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
+  const gpu = await open("webgpu");
+  const noGpu = gpu instanceof DeviceError ? gpu.message : undefined;
+  return { wanted, adapter, device: await open(wanted), noGpu, facts: await look() };
+}
+
+/** Opens a device for a moment. */
+async function open(device: Machine["wanted"]): Promise<Device | DeviceError> {
+  try {
+    const opened = await init({ device });
+    opened.close();
+    return opened;
+  } catch (error) {
+    if (error instanceof DeviceError) return error;
+    throw error;
+  }
+}
+
+/** What a machine has for training, what training would use, and why not more. */
+export function* linesAbout({ wanted, adapter, device, noGpu, facts }: Machine): Generator<Line> {
+  const ok = (check: string, says: string): Line => ({ state: "ok", check, says });
+  const error = (says: string, advice: string): Line => ({ state: "error", check: "training", says, advice });
+  const { total, available, limit } = mainMemory();
+  const memory = `${gigabytes(Math.min(available, limit))} of ${gigabytes(total)} of memory are free`;
+  yield ok("machine", `${Deno.build.os}, ${navigator.hardwareConcurrency} processors, ${memory}`);
+  yield ok("adapter", adapter === null ? "WebGPU offers none" : describeAdapter(adapter));
+  for (const { json, file } of facts.drivers) yield ok("driver", `${json}: ${file || "no library"}`);
+  for (const { path, state, mode } of facts.devices) yield ok("device", `${path}: ${state} (mode ${mode})`);
+
+  const gpu = adapter !== null && !isSoftware(adapter) ? adapter : undefined;
+  const none = device instanceof DeviceError;
+  const onGpu = !none && device.kind === "webgpu" && !device.tuning.software;
+  const used = none
+    ? device.message
+    : `training uses ${onGpu ? "" : "the CPU: "}${device.description}, preset ${presetFor(device)}`;
+  if (wanted === "cpu") return yield ok("training", used);
+  if (gpu !== undefined && !onGpu) {
+    const advice = "see whether other programs hold its memory, and restart its driver";
+    return yield error(`the adapter gives no device: ${noGpu}`, advice);
+  }
+  const hidden = hiddenGpus(facts, onGpu ? Number.parseInt(gpu?.info.vendor ?? "") : undefined);
+  for (const [wrong, advice] of hidden) yield error(wrong, advice);
+  if (hidden.length > 0) return;
+  if (onGpu) return yield ok("training", used);
+  if (wanted === "auto") return yield ok("training", `no GPU found; ${used}`);
+  const why = none ? device.message : `only a software adapter, ${device.description}`;
+  yield error(`no GPU found: ${why}`, "leave --device out, and training uses the CPU");
+}
+
+function describeAdapter(adapter: GPUAdapter): string {
+  const { info: { description, device, vendor }, features, limits } = adapter;
+  return [
+    (description || device || vendor) + (isSoftware(adapter) ? " (software)" : ""),
+    `values of up to ${gigabytes(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize))}`,
+    `${limits.maxComputeWorkgroupStorageSize / 1024} KiB a workgroup`,
+    features.has("shader-f16") ? "shader-f16" : "no shader-f16 (--precision f16 is refused)",
+  ].join(", ");
+}
 
 if (import.meta.main) await main(doctorTask);

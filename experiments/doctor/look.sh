@@ -1,160 +1,76 @@
 #!/bin/sh
-# Prints what this machine reveals about its GPUs, drivers, processors and a folder: one record per line, fields
-# separated by tabs, as documented in host.ts. Deno reads /proc, /sys and /dev only for programs with all permissions; a
-# task that may only run this file learns no more about them than is printed here. Devices are opened and closed;
-# nothing is changed.
-#
-#   $1  the folder where runs would go
-#   $2  for tests: a folder put before the absolute system paths
+# Prints what this machine shows of its GPUs: a fact per line, its kind and fields separated by tabs. Deno opens /proc,
+# /sys and /dev only for programs that may do everything; a task that may run this file alone learns what is printed
+# here. Devices are opened and closed; nothing is changed. $1 is for tests: a folder put before all paths.
 set -u
-LC_ALL=C
-export LC_ALL
-folder=${1:-.}
-root=${2:-}
+root=${1:-}
 
-# Prints a record; control characters in a field, and so tabs and line breaks, become blanks.
-record() {
-  line=$1
+# Control characters in a field, and so tabs and line breaks, become blanks.
+fact() {
+  printf '%s' "$1"
   shift
-  for field in "$@"; do
-    case $field in
-      *[[:cntrl:]]*) field=$(printf '%s' "$field" | tr '[:cntrl:]' ' ') ;;
-    esac
-    line="$line	$field"
-  done
-  printf '%s\n' "$line"
+  for field in "$@"; do printf '\t%s' "$(printf '%s' "$field" | tr '[:cntrl:]' ' ')"; done
+  echo
 }
-
-# Prints the first line of file $1, nothing if it cannot be read.
-first_line() {
-  [ -r "$1" ] && head -n 1 "$1" 2>/dev/null
-}
-
-# ---- Graphics cards ------------------------------------------------------------------------------------------------
 
 # Display controllers have class 0x03.
 for card in "$root"/sys/bus/pci/devices/*; do
-  class=$(first_line "$card/class") || continue
-  case $class in 0x03*) ;; *) continue ;; esac
-  driver=
-  [ -h "$card/driver" ] && driver=$(readlink "$card/driver")
-  record pci "${card##*/}" "$(first_line "$card/vendor")" "$(first_line "$card/device")" "${driver##*/}"
+  case $(cat "$card/class" 2>/dev/null) in 0x03*) ;; *) continue ;; esac
+  driver=$(readlink "$card/driver")
+  fact card "$(cat "$card/vendor")" "${driver##*/}"
 done
-
-version=$(first_line "$root/proc/driver/nvidia/version") && record nvidia-driver "$version"
-for information in "$root"/proc/driver/nvidia/gpus/*/information; do
-  [ -r "$information" ] && record nvidia-card "$(sed -n 's/^Model:[[:blank:]]*//p' "$information")"
-done
+version=$(head -n 1 "$root/proc/driver/nvidia/version" 2>/dev/null) && fact nvidia "$version"
 for instance in "$root"/proc/driver/nvidia/capabilities/gpu*/mig/gi*; do
-  [ -d "$instance" ] && record nvidia-instance "${instance##*/}"
+  [ -d "$instance" ] && fact mig "${instance##*/}"
 done
 
 # Only opening a device shows whether it can be used: a job's limits are not in its mode.
 for device in "$root"/dev/nvidia[0-9]* "$root"/dev/nvidiactl "$root"/dev/dri/renderD*; do
   [ -e "$device" ] || continue
-  if (exec 3<>"$device") 2>/dev/null; then
-    state=open
-  elif [ -r "$device" ] && [ -w "$device" ]; then
-    state=refused
-  else
-    state=denied
-  fi
-  # shellcheck disable=SC2046 # three words
-  record device "${device#"$root"}" "$state" $(stat -c '%a %U %G' "$device" 2>/dev/null)
+  state=denied
+  if (exec 3<>"$device") 2>/dev/null; then state=open; elif [ -r "$device" ] && [ -w "$device" ]; then state=refused; fi
+  fact device "${device#"$root"}" "$state" "$(stat -c '%a %U %G' "$device" 2>/dev/null)"
 done
 
-# ---- Libraries -----------------------------------------------------------------------------------------------------
-
-# Prints those of the given libraries that Vulkan and its drivers need, each with the file it leads to.
-libraries() {
-  for library in "$@"; do
-    case ${library##*/} in
-      libvulkan* | lib*_nvidia.so.* | libX11.so.6 | libXext.so.6) ;;
-      *) continue ;;
-    esac
-    if [ -e "$library" ]; then
-      found=$(readlink -f "$library")
-      record library "${library##*/}" "${found#"$root"}"
-    fi
+# Prints the file of library $1 that the dynamic loader takes.
+library() {
+  IFS=:
+  machine=$(uname -m)-linux-gnu
+  for folder in ${LD_LIBRARY_PATH:-} "/usr/lib/$machine" "/lib/$machine" /usr/lib64 /usr/lib /usr/local/lib64 /usr/local/lib; do
+    if [ -e "$root$folder/$1" ]; then readlink -f "$root$folder/$1" && return; fi
   done
+  [ -n "$root" ] || { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | sed -n "s|^[[:blank:]]*$1 .*=> ||p" | head -n 1
 }
+for name in libvulkan.so.1 libGLX_nvidia.so.0 libX11.so.6 libXext.so.6; do fact library "$name" "$(library $name)"; done
 
-# In the order of the dynamic loader, which takes the first of a name.
-machine=$(uname -m)
-old_ifs=$IFS
+# Vulkan's loader finds drivers by JSON files. Source: Vulkan-Loader, LoaderDriverInterface.md, "Linux Driver Discovery"
+places=${XDG_CONFIG_HOME:-${HOME:-}/.config}:${XDG_CONFIG_DIRS:-/etc/xdg}:/usr/local/etc:/etc
+places=$places:${XDG_DATA_HOME:-${HOME:-}/.local/share}:${XDG_DATA_DIRS:-/usr/local/share:/usr/share}
 IFS=:
-for folder_of_libraries in ${LD_LIBRARY_PATH:-}; do
-  IFS=$old_ifs
-  [ -n "$folder_of_libraries" ] && libraries "$folder_of_libraries"/lib*
-done
-IFS=$old_ifs
-if [ -z "$root" ]; then
-  list=$(ldconfig -p 2>/dev/null || /sbin/ldconfig -p 2>/dev/null)
-  printf '%s\n' "$list" | sed -n 's/.* => //p' | while read -r library; do libraries "$library"; done
+if [ -n "${VK_DRIVER_FILES:-${VK_ICD_FILENAMES:-}}" ]; then set -- ${VK_DRIVER_FILES:-$VK_ICD_FILENAMES}; else
+  set -- $(for place in $places; do printf '%s/vulkan/icd.d:' "$place"; done)
 fi
-for place in "usr/lib/$machine-linux-gnu" "lib/$machine-linux-gnu" usr/lib64 usr/lib usr/local/lib64 usr/local/lib; do
-  libraries "$root/$place"/libvulkan* "$root/$place"/lib*_nvidia.so.* "$root/$place"/libX*
+for place in "$@"; do
+  for json in "$root$place" "$root$place"/*.json; do
+    case $json in *.json) [ -f "$json" ] || continue ;; *) continue ;; esac
+    named=$(sed -n 's/.*"library_path"[[:blank:]]*:[[:blank:]]*"\([^"]*\)".*/\1/p' "$json")
+    case $named in
+      /*) file=$root$named ;;
+      */*) file=${json%/*}/$named ;; # relative to the JSON file
+      *) file=$(library "$named") ;;
+    esac
+    [ -f "$file" ] || file=
+    fact driver "${json#"$root"}" "$named" "${file#"$root"}"
+  done
 done
-
-# ---- Program and user ----------------------------------------------------------------------------------------------
 
 for name in VK_DRIVER_FILES VK_ICD_FILENAMES VK_LOADER_DRIVERS_SELECT VK_LOADER_DRIVERS_DISABLE DENO_WEBGPU_BACKEND \
-  NVIDIA_VISIBLE_DEVICES NVIDIA_DRIVER_CAPABILITIES SLURM_JOB_ID HOME XDG_CONFIG_HOME XDG_CONFIG_DIRS XDG_DATA_HOME \
-  XDG_DATA_DIRS; do
+  NVIDIA_DRIVER_CAPABILITIES SLURM_JOB_ID; do
   eval "value=\${$name:-}"
-  [ -n "$value" ] && record variable "$name" "$value"
+  [ -n "$value" ] && fact variable "$name" "$value"
 done
-
-kind=
-if [ -e "$root/.dockerenv" ]; then kind=Docker; fi
-if [ -e "$root/run/.containerenv" ]; then kind=Podman; fi
-if [ -e "$root/.singularity.d" ]; then kind=Apptainer; fi
-if [ -n "${KUBERNETES_SERVICE_HOST:-}" ]; then kind=Kubernetes; fi
-[ -n "$kind" ] && record container "$kind"
-
-record user "$(id -un 2>/dev/null || id -u)" "$(id -Gn 2>/dev/null)"
-
-# ---- Processors and memory -----------------------------------------------------------------------------------------
-
-processors=$(first_line "$root/sys/devices/system/cpu/online") && record processors "$processors"
-
-# Prints the limits of control group $2 below folder $1, and of its parents.
-limits() {
-  group=${2%/}
-  while :; do
-    limit=$(first_line "$1$group/cpu.max") && record quota "$limit"
-    limit=$(first_line "$1$group/cpu.cfs_quota_us") &&
-      record quota "$limit $(first_line "$1$group/cpu.cfs_period_us")"
-    limit=$(first_line "$1$group/memory.max") && record memory "$limit"
-    limit=$(first_line "$1$group/memory.limit_in_bytes") && record memory "$limit"
-    [ -n "$group" ] || break
-    group=${group%/*}
-  done
-}
-
-# Prints this program's control group of controller $1.
-group_of() {
-  awk -F: -v name="$1" '$2 ~ "(^|,)" name "(,|$)" { print $3; exit }' "$own"
-}
-own=$root/proc/self/cgroup
-if [ -r "$own" ]; then
-  # Version 2 has one tree, version 1 a tree for each controller.
-  limits "$root/sys/fs/cgroup" "$(awk -F: '$1 == 0 { print $3 }' "$own")"
-  limits "$root/sys/fs/cgroup/cpu" "$(group_of cpu)"
-  limits "$root/sys/fs/cgroup/memory" "$(group_of memory)"
-fi
-
-# ---- The folder ----------------------------------------------------------------------------------------------------
-
-# If it does not exist, its nearest existing parent shows whether it can be made and how much room there is.
-there=$folder
-while [ ! -e "$there" ]; do
-  case $there in
-    */*) there=${there%/*} && there=${there:-/} ;;
-    *) there=. ;;
-  esac
-done
-state=closed
-if [ -d "$there" ] && [ -w "$there" ]; then state=writable; fi
-record folder "$there" "$state" "$(df -Pk "$there" 2>/dev/null | awk 'NR == 2 { print $4 }')"
+[ -e "$root/.dockerenv" ] && fact container Docker
+[ -e "$root/run/.containerenv" ] && fact container Podman
+[ -e "$root/.singularity.d" ] && fact container Apptainer
+[ -n "${KUBERNETES_SERVICE_HOST:-}" ] && fact container Kubernetes
 exit 0

@@ -2,7 +2,7 @@ import { normalizationTo } from "../../../experiments/settings/training.ts";
 import type { Device } from "../../../kernels/mod.ts";
 import type { Trainer } from "../../../models/mod.ts";
 import { ImageSource, labelsFor } from "../../../experiments/data/image_source.ts";
-import { madeUpDigits } from "../../../experiments/doctor/machine.ts";
+import type { Dataset } from "../../../experiments/data/dataset.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { decideConditional } from "../../../experiments/training/training_data.ts";
 import { fittingNetwork } from "../../../experiments/training/fit_memory.ts";
@@ -72,4 +72,13 @@ function ofPreset(
   const { config, network: { trainer } } = fittingNetwork(asked, device, source, () => {});
   const images = Uint32Array.from({ length: config.batchSize }, (_, i) => i);
   return { trainer, batchSize: config.batchSize, step: () => trainer.queueStep(images, config.lr) };
+}
+
+/** Images of the size and the classes of MNIST; their pixels do not change the time. */
+function madeUpDigits(): Dataset {
+  const [count, size, classes] = [1024, 28, 10];
+  const images = Uint8Array.from({ length: count * size * size }, (_, i) => Math.imul(i, 2654435761) >>> 24);
+  const all = { images, labels: Uint8Array.from({ length: count }, (_, i) => i % classes), count };
+  const shape = { channels: 1, height: size, width: size, classes };
+  return { name: "made-up digits", train: all, test: all, ...shape, digest: "", source: "this program" };
 }
