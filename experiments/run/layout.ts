@@ -46,7 +46,7 @@ export const runFile = {
   study: "study.json",
   /** How much of the run an MLflow server has. */
   cursor: "mlflow.json",
-  /** Locked while a program works on the run. */
+  /** With a generation, such as `.lock.1`, while a program works on the run. */
   lock: ".lock",
 } as const;
 

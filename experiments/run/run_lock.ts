@@ -1,50 +1,139 @@
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { guardFolder, reasonOf, RunError } from "./atomic_write.ts";
 import { isOther } from "./contained.ts";
 import { runFile } from "./layout.ts";
 
-const briefMs = 500;
-const pauseMs = 50;
+/** Milliseconds between a holder's heartbeats, and until a holder on another machine without one loses its lock. */
+const heartbeat = { everyMs: 20_000, staleMs: 300_000 } as const;
 
-/**
- * A run that only this program may write until the lock is disposed of (twice does no harm). The system releases it
- * when the program ends, even by a kill. If the folder is deleted, this program writes nothing more there, even if a
- * folder of that name is made anew.
- */
-export interface RunLock extends Disposable {
-  /** The run's folder. */
-  readonly run: string;
+/** The program that holds a lock; the host is empty without permission to read it. */
+export interface Holder {
+  readonly host: string;
+  readonly pid: number;
+  /** Start, ISO 8601. */
+  readonly since: string;
+}
+
+/** A lock held by this program until it is disposed of (twice does no harm) or ends, even by a kill. */
+export interface Lock extends Disposable {
+  /** Aborted if another program takes the lock over after minutes without a heartbeat, or its file is deleted. */
+  readonly lost: AbortSignal;
+  /** Whether the lock's file is still at its path. @throws if that cannot be seen */
+  readonly isHeld: () => boolean;
 }
 
 /**
- * Locks a run for this program alone.
+ * Takes a lock for this program alone, even against programs on other machines that share the folder. A lock is a file
+ * that is created exclusively and held open with a system lock; its name ends with a generation. If its holder has
+ * died, or on another machine sent no heartbeat for five minutes, a program takes the lock over by creating the next
+ * generation, which only one can do.
  *
- * @param waitMs how long to wait for another program; by default long enough for one that only checks the lock
- * @returns undefined if another program is working on the run
+ * @param name of the file, without its generation
+ * @returns the lock, or its holder, which is unknown while the lock is being taken
  * @throws {RunError} if the folder cannot be written
  */
-export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promise<RunLock | undefined> {
-  // `isLocked` in another program holds the lock for a moment.
-  for (let left = Math.ceil(waitMs / pauseMs); left > 0; left--) {
-    checkLock(run);
-    const file = await openLock(run);
-    if (await file.tryLock(true) && holdsLock(file, run)) return lockOf(run, file);
-    file.close();
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+export async function tryLock(
+  folder: string,
+  name: string,
+): Promise<Lock | { readonly holder: Holder | undefined }> {
+  try {
+    for (;;) {
+      const generations = await generationsOf(folder, name);
+      const latest = generations.at(-1) ?? 0;
+      const path = fileOf(folder, name, latest + 1);
+      const holder = await liveHolder(folder, name, latest);
+      if (holder !== "none") return { holder };
+      const file = await Deno.open(path, { read: true, write: true, createNew: true }).catch((error) => {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      });
+      if (!file) continue; // another program was faster
+      await file.lock(true);
+      const written = `${nameOfHost()} ${Deno.pid} ${new Date().toISOString()}`;
+      await file.write(new TextEncoder().encode(written));
+      for (const old of generations) await Deno.remove(fileOf(folder, name, old)).catch(() => {}); // it may be gone
+      if (isAt(file, path)) return hold(file, folder, name, latest + 1);
+      file.close(); // the folder was made anew meanwhile
+    }
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    throw new RunError(`Cannot lock ${name} in ${folder}: ${reasonOf(error)}`);
   }
-  return undefined;
 }
 
-async function openLock(run: string): Promise<Deno.FsFile> {
+/** `process 7 on login1 since 2026-01-01T00:00:00Z`. */
+export function holderInWords(holder: Holder | undefined): string {
+  if (holder === undefined) return "another program";
+  return `process ${holder.pid}${holder.host && ` on ${holder.host}`} since ${holder.since}`;
+}
+
+/** The path of a lock's generation. */
+const fileOf = (folder: string, name: string, generation: number) => join(folder, `${name}.${generation}`);
+
+/** The generations of a lock, in ascending order. */
+async function generationsOf(folder: string, name: string): Promise<number[]> {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  return names.filter((file) => file.startsWith(`${name}.`)).map((file) =>
+    Number(file.slice(name.length + 1))
+  )
+    .filter(Number.isSafeInteger).sort((a, b) => a - b);
+}
+
+/** The program that holds a generation; undefined if its file is not written yet, "none" if it has died. */
+async function liveHolder(
+  folder: string,
+  name: string,
+  generation: number,
+): Promise<Holder | undefined | "none"> {
+  if (generation === 0) return "none";
+  const path = fileOf(folder, name, generation);
+  if (isOther(path)) throw new RunError(`Cannot lock ${path}: it is not a file; remove it`);
   try {
-    return await Deno.open(join(run, runFile.lock), { read: true, write: true, create: true });
+    const [, host, pid, since] = /^(\S*) (\d+) (\S+)$/.exec(await Deno.readTextFile(path)) ?? [];
+    const holder = since === undefined ? undefined : { host, pid: Number(pid), since };
+    const here = nameOfHost();
+    if (holder && (host === here || host === "" || here === "")) {
+      using file = await Deno.open(path, { read: true });
+      return await file.tryLock(false) ? "none" : holder; // shared: programs that look do not disturb each other
+    }
+    const { mtime } = await Deno.stat(path);
+    return Date.now() - (mtime?.getTime() ?? 0) > heartbeat.staleMs ? "none" : holder;
   } catch (error) {
-    throw new RunError(`Cannot lock ${run}: ${reasonOf(error)}`);
+    if (error instanceof Deno.errors.NotFound) return "none"; // it was released
+    throw error;
   }
+}
+
+/** Sends heartbeats until the lock is disposed of. */
+function hold(file: Deno.FsFile, folder: string, name: string, generation: number): Lock {
+  const path = fileOf(folder, name, generation);
+  const lost = new AbortController();
+  const timer = setInterval(async () => {
+    try {
+      const generations = await generationsOf(folder, name).catch(() => [0]); // the folder may be deleted
+      if (!isAt(file, path) || generations.some((other) => other > generation)) lost.abort();
+      else await Deno.utime(path, new Date(), new Date());
+    } catch { /* it cannot be seen for a moment; the next one may succeed */ }
+  }, heartbeat.everyMs);
+  Deno.unrefTimer(timer);
+  let held = true;
+  return {
+    lost: lost.signal,
+    isHeld: () => isAt(file, path),
+    [Symbol.dispose]() {
+      if (!held) return;
+      held = false;
+      clearInterval(timer);
+      try {
+        if (isAt(file, path)) Deno.removeSync(path);
+      } catch { /* another program took it over and removed it */ }
+      file.close();
+    },
+  };
 }
 
 /** Whether a path still names an open file: its folder may have been deleted, and made anew by another program. */
-export function isAt(file: Deno.FsFile, path: string): boolean {
+function isAt(file: Deno.FsFile, path: string): boolean {
   const { dev, ino } = file.statSync();
   try {
     const there = Deno.lstatSync(path);
@@ -55,12 +144,39 @@ export function isAt(file: Deno.FsFile, path: string): boolean {
   }
 }
 
-/** Whether a run's lock file is still the one at its path. */
-function holdsLock(lock: Deno.FsFile, run: string): boolean {
-  try {
-    return isAt(lock, join(run, runFile.lock));
-  } catch (error) {
-    throw new RunError(`Cannot check the lock of ${run}: ${reasonOf(error)}`);
+function nameOfHost(): string {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "hostname" });
+  return state === "granted" ? hostname() : "";
+}
+
+/** A run that only this program may write; if its lock is lost, this program writes nothing more there. */
+export interface RunLock extends Disposable {
+  /** The run's folder. */
+  readonly run: string;
+}
+
+/**
+ * Locks a run for this program alone.
+ *
+ * @param waitMs how long to wait for another program
+ * @returns undefined if another program is working on the run
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function tryLockRun(run: string, { waitMs = 0 } = {}): Promise<RunLock | undefined> {
+  for (const untilMs = Date.now() + waitMs;;) {
+    const lock = await tryLock(run, runFile.lock);
+    if ("lost" in lock) {
+      const endGuard = guardFolder(run, () => {
+        if (lock.isHeld()) return;
+        throw new RunError(
+          `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
+            "(nothing more is written there; start again)",
+        );
+      });
+      return { run, [Symbol.dispose]: () => (endGuard(), lock[Symbol.dispose]()) };
+    }
+    if (Date.now() >= untilMs) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
@@ -77,40 +193,16 @@ export async function lockRun(run: string): Promise<RunLock> {
   );
 }
 
-/** Whether a program is working on a run. Needs no write permission. */
+/** Whether a program is working on a run. Needs no write permission. @throws {RunError} if that cannot be seen */
 export async function isLocked(run: string): Promise<boolean> {
-  checkLock(run);
   try {
-    using file = await Deno.open(join(run, runFile.lock), { read: true });
-    return !(await file.tryLock(false));
+    const generations = await generationsOf(run, runFile.lock);
+    return await liveHolder(run, runFile.lock, generations.at(-1) ?? 0) !== "none";
   } catch (error) {
+    if (error instanceof RunError) throw error;
     if (error instanceof Deno.errors.NotFound) return false;
     throw new RunError(`Cannot see whether a program works on ${run}: ${reasonOf(error)}`);
   }
-}
-
-function checkLock(run: string): void {
-  if (!isOther(join(run, runFile.lock))) return;
-  throw new RunError(`Cannot lock ${run}: ${runFile.lock} in it is not a file; remove it`);
-}
-
-function lockOf(run: string, file: Deno.FsFile): RunLock {
-  const endGuard = guardFolder(run, () => {
-    if (holdsLock(file, run)) return;
-    throw new RunError(
-      `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
-        "(nothing more is written there; start again)",
-    );
-  });
-  let held = true;
-  return {
-    run,
-    [Symbol.dispose]() {
-      if (held) file.close();
-      held = false;
-      endGuard();
-    },
-  };
 }
 
 /**

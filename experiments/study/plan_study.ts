@@ -4,6 +4,7 @@ import { checkSampleCount } from "../evaluation/evaluated_network.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
+import { holderInWords, type Lock, tryLock } from "../run/run_lock.ts";
 import { dataSettingNames } from "../settings/data.ts";
 import { ownModel, unetSettings } from "../settings/model_setting.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
@@ -11,7 +12,6 @@ import type { TrainingConfig } from "../settings/training.ts";
 import type { GivenSettings } from "../settings/training_config.ts";
 import { modelOptions } from "../training/network.ts";
 import { checkCoupling, checkPictures, decideConditional } from "../training/training_data.ts";
-import { lockPlan } from "./cell_lock.ts";
 import { matchNetwork, networkSize } from "./match_network.ts";
 import { type CellSettings, combinations, type Match, plainValue, type Plan, type Value } from "./plan.ts";
 import {
@@ -68,6 +68,27 @@ export async function planStudy(folder: string, plan: Plan, options: PlanningOpt
   const study = { folder, digest, plan, cells: [...earlier.map(({ id }) => byId.get(id)!), ...added] };
   await checkFolders(study);
   return { study, added, dropped, known };
+}
+
+/**
+ * Waits for the lock that guards the plan of a study.
+ *
+ * @param say called once with the holder, if it takes more than a moment
+ * @returns undefined if the signal is aborted first
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function lockPlan(
+  study: Pick<Study, "folder">,
+  { say, signal }: Pick<PlanningOptions, "say" | "signal">,
+): Promise<Lock | undefined> {
+  for (let tries = 1; !signal.aborted; tries++) {
+    const lock = await tryLock(await makeStudyFolder(study, "locks"), ".plan"); // ids of cells start with no dot
+    if ("lost" in lock) return lock;
+    if (tries === 2) {
+      say(`Waiting to change the plan of ${study.folder}: ${holderInWords(lock.holder)} is changing it`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /**

@@ -20,15 +20,22 @@ import { chosenNetwork, loadOwnNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained, readIfThere } from "../run/contained.ts";
 import { runFile, weightsAtFile } from "../run/layout.ts";
-import { lockRun } from "../run/run_lock.ts";
+import { holderInWords, lockRun, tryLock } from "../run/run_lock.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { trainingConfig } from "../settings/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
 import { isComplete, isMeasured } from "../training/session.ts";
-import { holderInWords, tryLockCell } from "./cell_lock.ts";
 import { type CellMeasures, milestonesOf, readCellResult, resultOf, writeCellResult } from "./cell_result.ts";
 import type { PlannedEvaluation } from "./plan.ts";
-import { type Cell, cellFolder, configOf, makeCellFolder, type Study, trainedSettings } from "./study.ts";
+import {
+  type Cell,
+  cellFolder,
+  configOf,
+  makeCellFolder,
+  makeStudyFolder,
+  type Study,
+  trainedSettings,
+} from "./study.ts";
 import { sendCell, type StudyTracking } from "./study_tracking.ts";
 
 /** Options for running a cell. */
@@ -50,7 +57,7 @@ export type CellEnd = "finished" | "busy" | "stopped";
  * @throws as `runTraining`, `evaluateNetwork` and `compareSolvers`
  */
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
-  const lock = await tryLockCell(study, cell);
+  const lock = await tryLock(await makeStudyFolder(study, "locks"), cell.id);
   if ("holder" in lock) {
     options.say(`Skipping ${cell.id}: ${holderInWords(lock.holder)} is running it`);
     return "busy";
@@ -109,7 +116,7 @@ async function trainCell(study: Study, cell: Cell, options: CellOptions): Promis
 export async function removeUnsaved(folder: string): Promise<void> {
   try {
     const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-    const other = names.find((name) => name !== runFile.lock && nameOfLeftover(name) === undefined);
+    const other = names.find((name) => !name.startsWith(runFile.lock) && nameOfLeftover(name) === undefined);
     if (other !== undefined && !names.includes(runFile.record)) {
       throw new RunError(
         `Cannot restart ${folder}: found ${other}, but no ${runFile.record} of a run (expected a run, or an empty folder); ` +

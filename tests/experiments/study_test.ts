@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { presets } from "../../experiments/settings/training.ts";
-import { tryLockCell } from "../../experiments/study/cell_lock.ts";
+import { tryLock } from "../../experiments/run/run_lock.ts";
 import type { CellResult } from "../../experiments/study/cell_result.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
@@ -175,7 +175,7 @@ testTask(
     assert.ok(!await isThere(place, "a", "cells", "base-s1", "cell.json"));
     const { stderr } = await place.succeed("study", `a --collect ${quickly}`);
     assert.match(stderr, /1 of 2 cells are finished in a\n/);
-    const lock = await tryLockCell({ folder: place.file("a") }, { id: "base-s1" });
+    const lock = await tryLock(place.file("a", ".locks"), "base-s1");
     assert.ok("lost" in lock);
     const busy = await place.run("study", `a --only base-s1 ${quickly}`);
     assert.equal(busy.code, 75, busy.stderr);

@@ -87,12 +87,12 @@ testRun(
 );
 
 testRun("tryLockRun() locks the file at the path, even if the folder is made anew meanwhile", async (run) => {
-  const { tryLock } = Deno.FsFile.prototype;
-  Deno.FsFile.prototype.tryLock = function (exclusive) {
-    Deno.FsFile.prototype.tryLock = tryLock;
+  const { lock: original } = Deno.FsFile.prototype;
+  Deno.FsFile.prototype.lock = function (exclusive) {
+    Deno.FsFile.prototype.lock = original;
     Deno.removeSync(run, { recursive: true });
     Deno.mkdirSync(run);
-    return tryLock.call(this, exclusive);
+    return original.call(this, exclusive);
   };
   using lock = await tryLockRun(run);
   assert.ok(lock);
@@ -100,12 +100,15 @@ testRun("tryLockRun() locks the file at the path, even if the folder is made ane
 });
 
 testRun("tryLockRun() and isLocked() refuse a link or a pipe as lock", async (run, outside) => {
-  const refused = { name: "RunError", message: /^Cannot lock .*run: \.lock in it is not a file; remove it$/ };
-  await Deno.symlink(`${outside}-made`, join(run, ".lock"));
+  const refused = {
+    name: "RunError",
+    message: /^Cannot lock .*run\/\.lock\.1: it is not a file; remove it$/,
+  };
+  await Deno.symlink(`${outside}-made`, join(run, ".lock.1"));
   await assert.rejects(tryLockRun(run), refused);
   await assert.rejects(Deno.stat(`${outside}-made`), Deno.errors.NotFound);
-  await Deno.remove(join(run, ".lock"));
-  await new Deno.Command("mkfifo", { args: [join(run, ".lock")] }).output();
+  await Deno.remove(join(run, ".lock.1"));
+  await new Deno.Command("mkfifo", { args: [join(run, ".lock.1")] }).output();
   await assert.rejects(tryLockRun(run), refused);
   await assert.rejects(isLocked(run), refused);
 });

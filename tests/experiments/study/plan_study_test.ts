@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { init } from "../../../kernels/mod.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
-import { lockPlan } from "../../../experiments/study/cell_lock.ts";
 import type { GivenPlan, Plan } from "../../../experiments/study/plan.ts";
 import {
+  lockPlan,
   planCells,
   type PlanningOptions,
   planStudy,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writeJson } from "../../../experiments/run/atomic_write.ts";
+import { tryLock } from "../../../experiments/run/run_lock.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
-import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
 import {
   type CellResult,
   milestonesOf,
@@ -179,7 +179,7 @@ testForeign("a study writes through no link, and to nothing but files", async (s
   const uses: [name: string, use: () => Promise<unknown>][] = [
     ["logs", () => makeStudyFolder(study, "logs")],
     ["logs", () => openCellLog(study, cell)],
-    [".locks", () => tryLockCell(study, cell)],
+    [".locks", () => makeStudyFolder(study, "locks")],
     ["cells", () => makeCellFolder(study, { id: "new-s1" })],
     ["cells", () => makeCellFolder(study, cell)],
   ];
@@ -189,7 +189,11 @@ testForeign("a study writes through no link, and to nothing but files", async (s
     await Deno.remove(join(study.folder, name));
   }
   const files: [name: string, use: () => Promise<unknown>, message: string][] = [
-    [".locks/base-s1.1", () => tryLockCell(study, cell), ": it is not a file; remove it"],
+    [
+      ".locks/base-s1.1",
+      () => tryLock(join(study.folder, ".locks"), cell.id),
+      ": it is not a file; remove it",
+    ],
     ["logs/base-s1.log", () => openCellLog(study, cell), ": it is not a file; remove it"],
     ["slurm/7_0.log", () => makeSlurmFolder(study), ": 7_0.log in it is not a file; remove it"],
   ];
@@ -214,7 +218,7 @@ testInFolder("openCellLog() escapes control characters", async (folder) => {
 testForeign("removeUnsaved() removes a run without checkpoint, and nothing else", async (_, home) => {
   const run = await Deno.makeTempDir({ dir: join(home, cell.id) });
   const isThere = () => Deno.stat(run).then(() => true, () => false);
-  for (const names of [[], [".lock", `.run.json.${"0".repeat(32)}.tmp`], ["run.json", "metrics.jsonl"]]) {
+  for (const names of [[], [".lock.1", `.run.json.${"0".repeat(32)}.tmp`], ["run.json", "metrics.jsonl"]]) {
     await Deno.mkdir(run, { recursive: true });
     for (const name of names) await Deno.writeTextFile(join(run, name), "");
     await removeUnsaved(run);

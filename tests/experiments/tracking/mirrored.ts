@@ -189,7 +189,7 @@ async function filesOf(folder: string, below = ""): Promise<string[]> {
   if (below !== "" && entries.some(({ name }) => name === "run.json")) return []; // a nested run
   for (const { name, isDirectory } of entries) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (name === ".lock" || path === "mlflow.json" || name.endsWith(".tmp")) continue;
+    if (name.startsWith(".lock") || path === "mlflow.json" || name.endsWith(".tmp")) continue;
     if (isDirectory) files.push(...await filesOf(folder, path));
     else files.push(path);
   }

@@ -1,41 +1,40 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writeAtomic } from "../../../experiments/run/atomic_write.ts";
 import { lastStep, readMetrics } from "../../../experiments/run/metrics_log.ts";
-import { type CellLock, tryLockCell } from "../../../experiments/study/cell_lock.ts";
+import { isLocked, type Lock, lockRun, tryLock } from "../../../experiments/run/run_lock.ts";
 import { cellFolder } from "../../../experiments/study/study.ts";
 import { runCell } from "../../../experiments/study/run_cell.ts";
 import { init } from "../../../kernels/mod.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
-import { makeStudy } from "./tiny_study.ts";
+import { makeStudy } from "../study/tiny_study.ts";
 
-const cell = { id: "base-s1" };
+const name = "base-s1";
 const minuteMs = 60_000;
 
-function isLock(answer: Awaited<ReturnType<typeof tryLockCell>>): answer is CellLock {
+function isLock(answer: Awaited<ReturnType<typeof tryLock>>): answer is Lock {
   return !("holder" in answer);
 }
 
 async function names(folder: string): Promise<string[]> {
-  const all = await Array.fromAsync(Deno.readDir(join(folder, ".locks")), ({ name }) => name);
+  const all = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   return all.sort();
 }
 
 /** Writes a lock of another machine, with its last heartbeat some minutes ago. */
-async function lockElsewhere(folder: string, minutesAgo: number): Promise<void> {
-  const path = join(folder, ".locks", "base-s1.1");
-  await Deno.mkdir(join(folder, ".locks"), { recursive: true });
-  const holder = { host: "elsewhere", pid: 7, since: "2026-01-01T00:00:00Z" };
-  await Deno.writeTextFile(path, JSON.stringify(holder));
+async function lockElsewhere(folder: string, minutesAgo: number, name = "base-s1"): Promise<void> {
+  const path = join(folder, `${name}.1`);
+  await Deno.writeTextFile(path, "elsewhere 7 2026-01-01T00:00:00Z");
   const time = new Date(Date.now() - minutesAgo * minuteMs);
   await Deno.utime(path, time, time);
 }
 
 /** Starts a program that locks the cell, and waits until it holds it. */
 async function startHolder(folder: string): Promise<Deno.ChildProcess> {
-  const module = new URL("../../../experiments/study/cell_lock.ts", import.meta.url);
-  const program = `import { tryLockCell } from ${JSON.stringify(module.href)};
-    const lock = await tryLockCell({ folder: ${JSON.stringify(folder)} }, { id: "base-s1" });
+  const module = new URL("../../../experiments/run/run_lock.ts", import.meta.url);
+  const program = `import { tryLock } from ${JSON.stringify(module.href)};
+    const lock = await tryLock(${JSON.stringify(folder)}, "base-s1");
     console.log("holder" in lock ? "busy" : "held");
     setInterval(() => {}, 1000);`;
   const process = new Deno.Command(Deno.execPath(), {
@@ -52,22 +51,22 @@ async function startHolder(folder: string): Promise<Deno.ChildProcess> {
 
 testNeeding(
   { read: true, write: true, run: true },
-  "tryLockCell() gives a cell to one program at a time, and takes over from one that was killed",
+  "tryLock() gives a lock to one program at a time, and takes over from one that was killed",
   async () => {
     await withFolder(async (folder) => {
       const process = await startHolder(folder);
-      const answer = await tryLockCell({ folder }, cell);
+      const answer = await tryLock(folder, name);
       assert.ok(!isLock(answer));
       assert.equal(answer.holder?.pid, process.pid);
-      const other = await tryLockCell({ folder }, { id: "base-s10" });
-      assert.ok(isLock(other), "another cell is free");
+      const other = await tryLock(folder, "base-s10");
+      assert.ok(isLock(other), "another name is free");
       other[Symbol.dispose]();
       process.kill("SIGKILL");
       await process.status;
-      const taken = await tryLockCell({ folder }, cell);
+      const taken = await tryLock(folder, name);
       assert.ok(isLock(taken), "a dead holder of this machine has lost it at once");
       assert.deepEqual(await names(folder), ["base-s1.2"], "the next generation, and nothing else");
-      assert.ok(!isLock(await tryLockCell({ folder }, cell)), "it is held, even within one program");
+      assert.ok(!isLock(await tryLock(folder, name)), "it is held, even within one program");
       taken[Symbol.dispose]();
       taken[Symbol.dispose]();
       assert.deepEqual(await names(folder), []);
@@ -76,27 +75,43 @@ testNeeding(
 );
 
 testInFolder(
-  "tryLockCell() takes the lock of another machine after five minutes without a heartbeat",
+  "tryLock() takes the lock of another machine after five minutes without a heartbeat",
   async (folder) => {
     await lockElsewhere(folder, 4);
-    const busy = await tryLockCell({ folder }, cell);
+    const busy = await tryLock(folder, name);
     assert.ok(!isLock(busy));
     assert.deepEqual([busy.holder?.host, busy.holder?.pid], ["elsewhere", 7]);
-    await Deno.writeTextFile(join(folder, ".locks", "base-s1.1"), ""); // a program is writing it
-    assert.deepEqual(await tryLockCell({ folder }, cell), { holder: undefined });
+    await Deno.writeTextFile(join(folder, "base-s1.1"), ""); // a program is writing it
+    assert.deepEqual(await tryLock(folder, name), { holder: undefined });
     await lockElsewhere(folder, 6);
-    const taken = await tryLockCell({ folder }, cell);
+    const taken = await tryLock(folder, name);
     assert.ok(isLock(taken));
     taken[Symbol.dispose]();
   },
 );
 
-testInFolder("tryLockCell() lets exactly one of many programs take a lock over", async (folder) => {
+testInFolder("lockRun() leaves a run to another machine that sends heartbeats", async (run) => {
+  await lockElsewhere(run, 4, ".lock");
+  assert.equal(await isLocked(run), true);
+  await assert.rejects(lockRun(run), { name: "RunError", message: /another program is training/ });
+  await lockElsewhere(run, 6, ".lock");
+  assert.equal(await isLocked(run), false);
+  using _ = await lockRun(run);
+  assert.deepEqual(await names(run), [".lock.2"]);
+  await Deno.writeTextFile(join(run, ".lock.3"), "elsewhere 7 2026-01-01T00:00:00Z"); // which takes it over
+  await Deno.remove(join(run, ".lock.2"));
+  await assert.rejects(writeAtomic(join(run, "config.json"), "{}"), {
+    name: "RunError",
+    message: /replaced/,
+  });
+});
+
+testInFolder("tryLock() lets exactly one of many programs take a lock over", async (folder) => {
   await lockElsewhere(folder, 6);
-  const answers = await Promise.all(Array.from({ length: 20 }, () => tryLockCell({ folder }, cell)));
+  const answers = await Promise.all(Array.from({ length: 20 }, () => tryLock(folder, name)));
   assert.equal(answers.filter(isLock).length, 1);
   for (const answer of answers) if (isLock(answer)) answer[Symbol.dispose]();
-  const last = await tryLockCell({ folder }, cell);
+  const last = await tryLock(folder, name);
   assert.ok(isLock(last), "it is free afterwards");
   last[Symbol.dispose]();
 });
@@ -114,20 +129,22 @@ async function withFakeTimers<T>(use: (beats: { beat: () => Promise<void>; ms: n
 }
 
 testInFolder(
-  "CellLock sends heartbeats, and notices when it is lost",
-  (folder) =>
+  "Lock sends heartbeats, and notices when it is lost",
+  (root) =>
     withFakeTimers(async (beats) => {
-      const path = join(folder, ".locks", "base-s1.1");
+      const folder = join(root, "locks");
+      const path = join(folder, "base-s1.1");
       const losses: (() => Promise<void>)[] = [
-        () => Deno.writeTextFile(join(folder, ".locks", "base-s1.2"), ""), // another program has taken it over
-        () => Deno.remove(join(folder, ".locks"), { recursive: true }),
+        () => Deno.writeTextFile(join(folder, "base-s1.2"), ""), // another program has taken it over
+        () => Deno.remove(folder, { recursive: true }),
         async () => { // the folder is made anew, and another program has locked the cell
           await Deno.remove(path);
           await Deno.writeTextFile(path, "");
         },
       ];
       for (const lose of losses) {
-        const lock = await tryLockCell({ folder }, cell);
+        await Deno.mkdir(folder);
+        const lock = await tryLock(folder, name);
         assert.ok(isLock(lock));
         using _ = lock;
         const { beat, ms } = beats.at(-1)!;
@@ -140,7 +157,7 @@ testInFolder(
         await lose();
         await beat();
         assert.ok(lock.lost.aborted, `${lose}`);
-        await Deno.remove(join(folder, ".locks"), { recursive: true }).catch(() => {});
+        await Deno.remove(folder, { recursive: true }).catch(() => {});
       }
     }),
 );
