@@ -19,7 +19,7 @@ import { makeFixedSteps } from "./settings/solver.ts";
 import { network, normalizationTo, presets, training, type TrainingConfig } from "./settings/training.ts";
 import { checkConfig, heldOutOptions, withOptimizer } from "./settings/training_config.ts";
 import { print, say } from "./program/output.ts";
-import { pause } from "../models/pause.ts";
+import { yieldToEvents } from "../kernels/core/yield_to_events.ts";
 import { dataSettings } from "./settings/data.ts";
 import { compileKernels, makeNetwork } from "./training/network.ts";
 import { networkLine } from "./training/prepare_training.ts";
@@ -128,7 +128,7 @@ export const overfitTask = task({
     const order = new BatchOrder(train, config.batchSize, config.seed);
     const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
     const lossOf = async (images: Uint32Array) => {
-      const loss = meanLoss(await heldOut.losses(images, pause));
+      const loss = meanLoss(await heldOut.losses(images, yieldToEvents));
       checkLoss(loss, trainer.step);
       return loss.toFixed(4);
     };
@@ -145,7 +145,7 @@ export const overfitTask = task({
       const losses = await trainer.losses();
       losses.forEach((loss, i) => checkLoss(loss, trainer.step - losses.length + i));
       bar.update(trainer.step, losses.at(-1));
-      await pause();
+      await yieldToEvents();
     }
     bar.finish();
 

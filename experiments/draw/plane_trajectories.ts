@@ -13,7 +13,7 @@ import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
 import { count, type FieldCheck, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/layout.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { NearestImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
@@ -83,7 +83,7 @@ export async function followInPlane(
     for (const { image, velocity } of snapshots) {
       for (const values of [image, velocity]) if (values) finiteImages("follow samples", values);
     }
-    await pause();
+    await yieldToEvents();
     add(snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)), first);
   }
   const classes = await nearest.classify(arrays.image);

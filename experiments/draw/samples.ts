@@ -18,7 +18,7 @@ import {
 import type { ImageSize } from "../../viz/mod.ts";
 import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/solve_flow.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";
 
 /** Largest batch while progress is shown. */
@@ -171,7 +171,7 @@ export async function noiseOfImages(
 function inBatches(report: OnSamples) {
   const onProgress = async (done: number) => {
     await report(done);
-    await pause();
+    await yieldToEvents();
   };
   return { batch, onProgress };
 }

@@ -10,7 +10,7 @@ import { checkTrajectory, type ImageSize, type Trajectory } from "../../viz/mod.
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readFile } from "../run/contained.ts";
 import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
-import { throttledPause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
 import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
@@ -47,13 +47,12 @@ export async function followTrajectories(
   { conditioning, columns: _, ...drawing }: Drawing,
 ): Promise<Trajectory[]> {
   const snapshots: Snapshot[] = [];
-  const pause = throttledPause();
   const { field, ...condition } = samplingField({ model }, conditioning);
   for await (const snapshot of trajectory(field, { ...drawing, shape, ...condition })) {
     const pixels = snapshotToPixels(snapshot, normalization);
     for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
     snapshots.push(pixels);
-    await pause();
+    await yieldToEvents();
   }
   return Array.from({ length: drawing.count }, (_, n) => trajectoryOf(snapshots, n, shape));
 }

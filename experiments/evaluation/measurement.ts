@@ -1,7 +1,7 @@
 import type { Judgement, Points, VelocityField } from "../../models/mod.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { Cost, Evaluation, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
 import type { FigureKey } from "./figures.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
@@ -71,7 +71,7 @@ export class Monitor {
   async advance(evaluations: number): Promise<void> {
     this.evaluations += evaluations;
     this.watch.onProgress?.(this.evaluations);
-    await pause();
+    await yieldToEvents();
     this.watch.signal?.throwIfAborted();
   }
 

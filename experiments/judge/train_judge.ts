@@ -35,7 +35,7 @@ import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { secondsPerUnit } from "../program/dry_run.ts";
 import { TrainingError } from "../program/task.ts";
 import { shared } from "../settings/shared.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { blurred, grainy } from "./faults.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 
@@ -221,7 +221,7 @@ async function trainClassifier(
         );
       }
       onProgress?.(rule.step, loss);
-      await pause();
+      await yieldToEvents();
       if (signal?.aborted) return undefined;
     }
     if (!heldOut) continue;

@@ -7,7 +7,7 @@ import { RunError, writeJson } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { NetworkArtifact, TrainedRun } from "../artifacts/artifact.ts";
 
 /** Description in `loss_by_time.json`, for its readers. */
@@ -26,7 +26,7 @@ export const testLoss: NetworkArtifact = {
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
     const losses = await heldOut.losses(firstIndices(testImages(trained)), async (done) => {
       onProgress(done);
-      await pause();
+      await yieldToEvents();
     });
     await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
     return { test_loss: meanLoss(losses) };

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { UserError } from "../../kernels/core/user_error.ts";
 import { inTurn } from "../run/run_lock.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 
 /** No usable Python, or a Python program failed; the message says what to do. */
 export class PythonError extends UserError {
@@ -127,7 +127,7 @@ export async function untilEnded(
   where: string,
 ): Promise<void> {
   const { success, code, signal } = await status;
-  await pause(); // Ctrl-C reaches both programs
+  await yieldToEvents(); // Ctrl-C reaches both programs
   if (success || stopped.aborted) return;
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
   throw new PythonError(`Cannot keep serving: ${what} ended ${how}; see ${where}`);

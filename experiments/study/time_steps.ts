@@ -5,7 +5,7 @@ import { augmented } from "../data/augmented.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { PairedBatches } from "../training/paired_batches.ts";
 import { scheduleOf } from "../training/session.ts";
@@ -68,7 +68,7 @@ function timedSteps(config: TrainingConfig, data: Dataset, device: Device, own: 
       trainer.queueStep(batch, learningRate, { paired: true });
     }
     await trainer.losses();
-    await pause();
+    await yieldToEvents();
     const ms = performance.now() - startMs;
     fastest = Math.min(fastest, ms / 1000 / steps);
     return ms;

@@ -1,5 +1,5 @@
 import { evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { makeFixedSteps } from "../settings/solver.ts";
@@ -65,7 +65,7 @@ export class Validation {
   async measure(): Promise<number> {
     const { network, source, config } = this.#session;
     this.#heldOut ??= new HeldOutLoss(network.averaged, source, heldOutOptions(config));
-    return meanLoss(await this.#heldOut.losses(this.images, pause));
+    return meanLoss(await this.#heldOut.losses(this.images, yieldToEvents));
   }
 
   /** Measures and stores the loss after a step. @returns whether it is the lowest so far */

@@ -4,7 +4,7 @@ import { augmented } from "../data/augmented.ts";
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { TrainingError } from "../program/task.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type ProgressBar, stageProgress } from "../program/progress.ts";
 import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/training_config.ts";
@@ -189,7 +189,7 @@ export class TrainingLoop implements Disposable {
       const started = performance.now();
       const from = trainer.step;
       const losses = await this.#runSteps(burst);
-      await pause();
+      await yieldToEvents();
       bar?.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
@@ -338,7 +338,7 @@ export class TrainingLoop implements Disposable {
     const { step } = this.#trainer;
     let measured: Measured = {};
     const stopped = async () => {
-      await pause();
+      await yieldToEvents();
       return signal.aborted;
     };
     if (!await stopped()) say("Measuring the test loss and drawing pictures");

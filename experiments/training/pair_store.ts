@@ -8,7 +8,7 @@ import {
   streams,
   type VelocityField,
 } from "../../models/mod.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
 import { pairsFile, runFolder } from "../run/layout.ts";
@@ -98,7 +98,7 @@ export class PairStore {
         steps,
         ...classes > 0 && { condition: tensor(rows.map((row) => row % classes)) },
         onProgress: async () => {
-          await pause();
+          await yieldToEvents();
           if (signal.aborted) throw stop;
         },
       });

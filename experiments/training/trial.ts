@@ -1,5 +1,5 @@
 import type { Trainer } from "../../models/mod.ts";
-import { pause } from "../../models/pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 
 /** Seconds of trial steps, and the largest share of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;
@@ -76,7 +76,7 @@ export async function timeSteps(
     const examples = await batches(trainer.step, trainer.step + steps);
     for (const batch of examples) trainer.queueStep(batch, learningRate, { paired: true });
     await trainer.losses();
-    await pause();
+    await yieldToEvents();
   };
   const perStep = await secondsPerStep(run, seconds, stopped, now);
   trainer.restore(before, "the state before the trial steps");

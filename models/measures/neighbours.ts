@@ -1,5 +1,5 @@
 import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
-import { throttledPause } from "../pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { checkPair, columnMeans, MeasureError, type Points, squaredDistance } from "./points.ts";
 import { describeValue } from "../../kernels/core/checks.ts";
 
@@ -124,14 +124,13 @@ export async function* productBlocks(a: Points, b: Points): AsyncGenerator<Produ
     b: tensor(new Float32Array(stride * b.width), [stride, b.width]),
   };
   const step = record(() => matmulTransposedB(blocks.a, blocks.b));
-  const pause = throttledPause();
   for (const columns of spans(b.rows, stride)) {
     blocks.b.write(filled(b, columns, stride));
     for (const span of spans(a.rows, rows)) {
       blocks.a.write(filled(a, span, rows));
       step.run();
       yield { a: span, b: columns, values: await step.result.read(), stride };
-      await pause();
+      await yieldToEvents();
     }
   }
 }

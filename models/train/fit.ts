@@ -7,7 +7,7 @@ import { rejectUnknown } from "../names.ts";
 import { classesOf, objectiveFor } from "../nets/networks.ts";
 import { withParameters } from "../nn/flat_parameters.ts";
 import { Module, namedParameters } from "../nn/module.ts";
-import { pause } from "../pause.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { BatchOrder } from "./batch_order.ts";
 import { batchSource, checkData, hostRows, type TrainingData } from "./batch_source.ts";
 import { encodeFit, type FitMemory, resumeFit } from "./fit_state.ts";
@@ -212,7 +212,7 @@ export async function fit(
       memory.validationLoss = await measure();
       schedule.observe?.(memory.validationLoss);
     }
-    await pause();
+    await yieldToEvents();
     const isDue = progressSteps === undefined || end === call || end === steps || signal?.aborted;
     const { validationLoss } = memory;
     if (isDue) {

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { bytesOf } from "../../viz/image/base64.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import type { TrainerState } from "../../web/mod.ts";
@@ -162,7 +163,7 @@ export class DigitsWorker {
   /** Attends to the reader, between parts of the work. */
   async #attend(): Promise<void> {
     await this.#lead();
-    await breathe();
+    await yieldToEvents();
   }
 
   async #draw(training: DigitsTraining): Promise<void> {
@@ -199,13 +200,4 @@ async function dataOf(parts: { readonly [name: string]: string }): Promise<Digit
   const { train, heldOut } = unpackedDigits(await inflated(parts.images));
   const [flow, oneStep, judge] = [parts.flow, parts["one-step"], parts.judge].map(bytesOf);
   return { flow, oneStep, judge, train, heldOut };
-}
-
-/** Lets the worker take messages. */
-export function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => resolve();
-    port2.postMessage(undefined);
-  });
 }

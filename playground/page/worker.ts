@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import type { TrainerState } from "../../web/mod.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { encodeGif } from "../../viz/image/gif.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/work.ts";
@@ -9,7 +10,7 @@ import { lossFloor } from "../loss_floor.ts";
 import { openDevice, PlaneTraining } from "../plane_training.ts";
 import { PlaneViews } from "../plane_views.ts";
 import { needsTraining, type PlaygroundSettings } from "../settings.ts";
-import { breathe, DigitsWorker, Overtaken } from "./digits_worker.ts";
+import { DigitsWorker, Overtaken } from "./digits_worker.ts";
 import type { Computing, FromTrainer, ToTrainer, Watched } from "./messages.ts";
 
 /** Milliseconds of a burst of training, and between frames; on slow machines frames take at most a quarter of the time. */
@@ -195,7 +196,7 @@ class BackgroundTrainer {
         const { done, value } = await floor.next();
         if (done && value !== undefined) send({ kind: "floor", training: id, floor: value });
         if (done && training.done && this.#current.id === id) break;
-        await breathe();
+        await yieldToEvents();
       }
       this.#busy = false;
       await this.#rest();
@@ -260,7 +261,7 @@ class BackgroundTrainer {
     const { step } = training;
     const isCurrent = () => this.#current?.id === id && training.step === step;
     const logp = await views.likelihood(async () => {
-      await breathe();
+      await yieldToEvents();
       if (!isCurrent()) throw new Overtaken();
     }).catch((error) => {
       if (!(error instanceof Overtaken)) throw error;

@@ -7,7 +7,7 @@ import {
   type NumberArray,
 } from "../device.ts";
 import { checkCount, isCount } from "../../core/checks.ts";
-import { turn } from "../turn.ts";
+import { yieldToEvents } from "../../core/yield_to_events.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { blockScratch, vectorWidth } from "./product_blocks.ts";
@@ -133,7 +133,7 @@ export class CpuDevice implements Device {
     if (cause) return Promise.reject(unreadable(cause));
     const values = this.#view(range, "u32").slice().buffer as ArrayBuffer;
     // Finalizers run only between tasks: a loop that awaits nothing but reads would never free collected tensors.
-    return this.#memory.hasGrown() ? turn().then(() => values) : Promise.resolve(values);
+    return this.#memory.hasGrown() ? yieldToEvents().then(() => values) : Promise.resolve(values);
   }
 
   run(call: KernelCall): void {

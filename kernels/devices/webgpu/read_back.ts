@@ -1,4 +1,4 @@
-import { turn } from "../turn.ts";
+import { yieldToEvents } from "../../core/yield_to_events.ts";
 
 /** Buffers up to this size are created readable; zeroing larger ones takes longer than waiting. */
 const readyBytes = 1 << 22;
@@ -32,7 +32,7 @@ export async function readBack(
       return buffer.getMappedRange().slice(0);
     }
     mapped.catch(() => {}); // not awaited if the bytes are already there
-    await turn(); // device errors arrive as events
+    await yieldToEvents(); // device errors arrive as events
     return values;
   } finally {
     buffer.destroy();

@@ -44,7 +44,7 @@ export function serveEngine(): void {
   let engine: Engine | undefined;
 
   async function turn(call: Call): Promise<void> {
-    await breathe();
+    await yieldToEvents();
     const others = () => [...calls.values()].some(({ background }) => !background);
     while (call.background && !call.cancelled && others()) {
       await new Promise<void>((resolve) => waiting.push(resolve));
@@ -89,7 +89,7 @@ function send(message: FromWorker, content?: unknown): void {
 }
 
 /** Lets the worker take messages. */
-function breathe(): Promise<void> {
+function yieldToEvents(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => resolve();

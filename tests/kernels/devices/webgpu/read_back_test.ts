@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
-import { turn } from "../../../../kernels/devices/turn.ts";
+import { yieldToEvents } from "../../../../kernels/core/yield_to_events.ts";
 import { add, init, tensor, withDevice } from "../../../../kernels/mod.ts";
 import { testOnWebGpu } from "./tuning.ts";
 
@@ -76,9 +76,9 @@ testOnWebGpu("readBack() on this machine needs no promise", async () => {
 
 import "node:worker_threads"; // in Deno, this makes messages arrive within the task
 
-Deno.test("turn() ends the task", async () => {
+Deno.test("yieldToEvents() ends the task", async () => {
   let ended = false;
-  const next = turn().then(() => ended = true);
+  const next = yieldToEvents().then(() => ended = true);
   for (let i = 0; i < 1000; i++) await undefined;
   assert.equal(ended, false);
   await next;
