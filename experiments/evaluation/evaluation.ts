@@ -20,7 +20,7 @@ import {
 import { replacedEvaluationFile, runFile } from "../run/layout.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
-import { currentFigures, type FigureKey, figureKeys, metricOf } from "./figures.ts";
+import { type FigureKey, figureKeys, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 
 const numbers = listOf(finiteNumber);
@@ -143,7 +143,7 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
 }
 
-/** The present form of a file of versions 0.7 to 0.9, which have one judge. */
+/** The present form of a file of version 0.9, which has one judge. */
 function withJudges({ judge, figures, ...json }: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { classes } = Object(json.samples);
   return {
@@ -151,7 +151,7 @@ function withJudges({ judge, figures, ...json }: Readonly<Record<string, unknown
     version: 2,
     ...json.asked === undefined ? {} : { asked: { accuracySteps: 0, ...Object(json.asked) } },
     judges: judge === undefined ? [] : [{ name: judgeNames[0], classes, ...Object(judge) }],
-    figures: currentFigures(figures),
+    figures,
   };
 }
 

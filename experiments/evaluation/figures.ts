@@ -207,10 +207,3 @@ export function shownFigure(key: FigureKey, value: number): string {
 export function metricOf(key: FigureKey): string {
   return `eval/${key}`;
 }
-
-/** Figures of a file by their present names: 0.7 and 0.8.0 called the velocity error `test_loss`. */
-export function currentFigures<Values>(figures: Values): Values {
-  if (!Object.hasOwn(Object(figures), "test_loss")) return figures;
-  const { test_loss: velocity_error, ...others } = figures as Record<string, unknown>;
-  return { ...others, velocity_error } as Values;
-}

@@ -38,7 +38,7 @@ const solverCost = fieldsOf({
   confident: estimate,
   /** Share of samples that show the class that was asked for, of a network with classes; absent before version 0.10. */
   asked_class: ifGiven(estimate),
-  /** The same by the second judge; files of versions 0.7 to 0.9 have only the first. */
+  /** The same by the second judge; files of version 0.9 have only the first. */
   "vgg/frechet": ifGiven(estimate),
   "vgg/confident": ifGiven(estimate),
   "vgg/asked_class": ifGiven(estimate),

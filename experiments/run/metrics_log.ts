@@ -65,11 +65,6 @@ export async function truncateAfterStep(path: string, step: number): Promise<Met
   return metrics.filter((line) => line.step > step);
 }
 
-/** The present name of a metric: 0.7 and 0.8.0 called the velocity error of an evaluation a test loss. */
-export function currentMetric(name: string): string {
-  return name.replace("eval/test_loss", "eval/velocity_error");
-}
-
 /** A line of `metrics.jsonl`, including the line break. */
 export function lineOf(metrics: Metrics): string {
   return JSON.stringify(metrics, finite) + "\n";

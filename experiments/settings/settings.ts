@@ -1,7 +1,6 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
-import { synonymOf } from "./flag_synonyms.ts";
 import {
   accepted,
   ConfigError,
@@ -160,7 +159,7 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
     const name = names.get(token.name);
     if (name === undefined) {
       const [typed, known] = [word.replace(/^-+/, ""), [...names.keys(), "help"]];
-      const meant = synonymOf(typed, known) ?? nearest(typed, known);
+      const meant = nearest(typed, known);
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
     const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;

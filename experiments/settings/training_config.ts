@@ -83,7 +83,7 @@ export function readConfig(run: string): TrainingConfig {
 }
 
 function readConfigFile(path: string): TrainingConfig {
-  const config = training.read(completed(upgraded(readJson(path))), path);
+  const config = training.read(completed(readJson(path)), path);
   checkConfig(config, ` (in ${path})`);
   return config;
 }
@@ -229,13 +229,6 @@ function completed(json: unknown): unknown {
   if (typeof json !== "object" || json === null || !("model" in json) || !ownModel(json.model)) return json;
   const { filters, tEmb } = presets.quick;
   return { filters, tEmb, ...json };
-}
-
-/** Converts settings of version 0.7: solver and steps are one text today. */
-function upgraded(json: unknown): unknown {
-  if (typeof json !== "object" || json === null || !("sampleSteps" in json)) return json;
-  const { sampleSteps, lossWeight: _, ...config } = json as Record<string, unknown>;
-  return { ...config, solver: `${config.solver}:steps=${sampleSteps}` };
 }
 
 function readJson(path: string): unknown {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
-import { currentFigures, type FigureKey } from "../evaluation/figures.ts";
+import type { FigureKey } from "../evaluation/figures.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import { readFields } from "../run/contained.ts";
@@ -71,8 +71,7 @@ export type CellResult = Fields<typeof resultFields>;
  */
 export async function readCellResult(folder: string): Promise<CellResult | undefined> {
   const advice = "delete the file, and the study measures the cell again";
-  const result = await readFields(join(folder, cellFile), resultFields, advice);
-  return result && { ...result, figures: currentFigures(result.figures) };
+  return await readFields(join(folder, cellFile), resultFields, advice);
 }
 
 /** @throws {RunError} if the file cannot be written */

@@ -150,19 +150,7 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
   const path = join(folder, studyFile);
   const json = await readFields(path, studyFields, "take the file from a backup, or start a new study");
   if (json === undefined) return undefined;
-  const plan = readPlan(json.plan, path);
-  return {
-    folder,
-    digest: json.digest,
-    plan: { ...plan, fixed: upgradedSettings(plan.fixed) },
-    cells: json.cells.map((cell) => ({ ...cell, asked: upgradedSettings(cell.asked) })),
-  };
-}
-
-/** Converts settings of version 0.7.0, which named solver and steps separately. */
-function upgradedSettings({ sampleSteps, lossWeight: _, ...settings }: CellSettings): CellSettings {
-  if (sampleSteps === undefined) return settings;
-  return { ...settings, solver: `${settings.solver ?? "heun"}:steps=${sampleSteps}` };
+  return { folder, digest: json.digest, plan: readPlan(json.plan, path), cells: json.cells };
 }
 
 /**

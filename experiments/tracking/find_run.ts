@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { startCommand } from "../run/program_files.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { currentMetric, readMetrics } from "../run/metrics_log.ts";
+import { readMetrics } from "../run/metrics_log.ts";
 import { shownWord } from "../run/server_url.ts";
 import type { LossData } from "../settings/loss_meaning.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
@@ -76,7 +76,7 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
   const metrics: Record<string, number> = {};
   for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {
     for (const [key, value] of Object.entries(values)) {
-      if (typeof value === "number") metrics[currentMetric(key)] = value;
+      if (typeof value === "number") metrics[key] = value;
     }
   }
   const { name, experiment, status, standsFor, startedAt, endedAt, dataset } = record;

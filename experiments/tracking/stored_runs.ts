@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { readFile } from "../run/contained.ts";
-import { currentMetric } from "../run/metrics_log.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { chooseTracking } from "./choose_tracking.ts";
 import { standsForTag } from "./describe_run.ts";
@@ -79,6 +78,6 @@ function summaryOf({ info, data }: ServerRun, experiment: string): RunSummary {
     endedAt: info.end_time ?? null,
     params: Object.fromEntries(params.map(({ key, value }) => [key, value ?? ""])),
     ...dataset && { dataset: { name: dataset } },
-    metrics: Object.fromEntries(metrics.map(({ key, value }) => [currentMetric(key), Number(value)])),
+    metrics: Object.fromEntries(metrics.map(({ key, value }) => [key, Number(value)])),
   };
 }

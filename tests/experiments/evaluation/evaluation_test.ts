@@ -67,7 +67,7 @@ testInFolder("readEvaluation() reads what writeEvaluation() wrote", async (folde
   assert.deepEqual(await readEvaluation(folder), evaluation);
 });
 
-testInFolder("readEvaluation() reads files of versions 0.7 to 0.9 as those of one judge", async (folder) => {
+testInFolder("readEvaluation() reads files of version 0.9 as those of one judge", async (folder) => {
   const { judges: [{ name: _, classes, ...judge }], samples, figures, ...rest } = evaluation;
   const { "vgg/frechet": __, ...own } = figures;
   const old = { ...rest, version: 1, judge, samples: { ...samples, classes }, figures: own };
@@ -81,26 +81,6 @@ testInFolder("readEvaluation() reads files of versions 0.7 to 0.9 as those of on
   await writeJson(join(folder, "evaluation.json"), { ...old, judge: undefined });
   assert.deepEqual((await readEvaluation(folder))!.judges, [], "data without labels");
 });
-
-testInFolder(
-  "only training measures a test loss; evaluations have a velocity error, in old files too",
-  async (folder) => {
-    assert.ok(!figureKeys.some((key) => metricOf(key).includes("test_loss")));
-    const { frechet } = evaluation.figures;
-    const figures = { frechet, test_loss: frechet };
-    await writeJson(join(folder, "evaluation.json"), { ...evaluation, version: 1, figures });
-    assert.deepEqual((await readEvaluation(folder))?.figures, { frechet, velocity_error: frechet });
-
-    const cell = { cell: "a", settings: {}, seed: 1, parameters: 2, multiplyAdds: 3, images: 4, seconds: 5 };
-    await writeJson(join(folder, "cell.json"), { ...cell, figures: { test_loss: 0.5 } });
-    assert.deepEqual((await readCellResult(folder))?.figures, { velocity_error: 0.5 });
-
-    await writeRecord(folder, newRecord({ name: "a", experiment: "e", source: "s", startedAt: 0 }));
-    appendMetrics(join(folder, "metrics.jsonl"), { step: 1, test_loss: 0.25, "eval/test_loss_low": 0.125 });
-    const { metrics } = await summarizeRun(folder);
-    assert.deepEqual(metrics, { test_loss: 0.25, "eval/velocity_error_low": 0.125 });
-  },
-);
 
 Deno.test("readEvaluation() refuses damaged files in one line with advice", () =>
   withFolder(async (folder) => {

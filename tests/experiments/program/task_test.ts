@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import settings from "../../../deno.json" with { type: "json" };
-import { synonymOf, synonyms } from "../../../experiments/settings/flag_synonyms.ts";
 import { flagOf } from "../../../experiments/settings/setting.ts";
 import { type TaskName, taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/program/output.ts";
@@ -31,16 +30,10 @@ testTask("Task.help() has a line for every flag of every task, with its default"
   }
 });
 
-Deno.test("tasks that choose a device take --threads; synonyms of flags suggest flags that exist", async () => {
-  const flags = new Set<string>();
-  for (const name of taskNames) {
+Deno.test("tasks that choose a device take --threads", async () => {
+  for (const name of taskNames.filter((name) => name !== "doctor")) {
     const { settings: { rows } } = await taskNamed(name);
     if ("device" in rows) assert.ok("threads" in rows, `${name} has no --threads`);
-    for (const row of Object.keys(rows)) flags.add(flagOf(row).slice(2));
-  }
-  assert.deepEqual(Object.keys(synonyms).filter((flag) => !flags.has(flag)), []);
-  for (const [flag, words] of Object.entries(synonyms)) {
-    for (const word of words.split(" ")) assert.ok(synonymOf(word, [flag]) === flag && word !== flag, word);
   }
 });
 

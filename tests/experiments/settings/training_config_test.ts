@@ -214,13 +214,6 @@ Deno.test("overfitTask chooses an optimizer for the network, and checks the netw
   );
 });
 
-testInFolder("readConfig() reads the settings of version 0.7", async (run) => {
-  const { solver, ...config } = configOf("--model base --solver rk4:steps=7");
-  const earlier = { ...config, solver: "rk4", sampleSteps: 7, lossWeight: "constant" };
-  await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(earlier));
-  assert.deepEqual(readConfig(run), { ...config, solver });
-});
-
 testInFolder("trainingConfig() resumes a run with its own settings", async (run) => {
   const saved = configOf("--model base --lr 0.25 --epochs 3", "standard");
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(saved));

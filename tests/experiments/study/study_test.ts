@@ -93,7 +93,7 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
 });
 
 testInFolder(
-  "readStudy() reads what was written, also by version 0.7, and no damaged study",
+  "readStudy() reads what was written, and no damaged study",
   async (folder) => {
     await assert.rejects(requireStudy(folder), {
       name: "RunError",
@@ -103,9 +103,6 @@ testInFolder(
     assert.deepEqual(await requireStudy(study.folder), study);
     const path = join(study.folder, studyFile);
     const json = JSON.parse(await Deno.readTextFile(path));
-    const fixed = { ...json.plan.fixed, solver: "euler", sampleSteps: 2, lossWeight: "constant" };
-    await Deno.writeTextFile(path, JSON.stringify({ ...json, plan: { ...json.plan, fixed } }));
-    assert.deepEqual(await requireStudy(study.folder), study);
     const spoilt: [string, unknown, RegExp][] = [
       ["version", 2, /version is 2 \(expected 1\)/],
       ["plan", { ...json.plan, seeds: ["1"] }, /^Cannot use seeds \["1"\] in .*study\.json: expected /],
