@@ -8,17 +8,13 @@ import {
   readEvaluation,
   writeEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
-import { figureKeys, metricOf, shownFigure } from "../../../experiments/evaluation/figures.ts";
+import { figureKeys, shownFigure } from "../../../experiments/evaluation/figures.ts";
 import {
   aboutEvaluation,
   evaluationTable,
   qualityWarning,
 } from "../../../experiments/evaluation/evaluation_table.ts";
 import { writeJson } from "../../../experiments/run/atomic_write.ts";
-import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
-import { readCellResult } from "../../../experiments/study/cell_result.ts";
-import { summarizeRun } from "../../../experiments/tracking/find_run.ts";
-import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/judged_files.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
