@@ -91,11 +91,8 @@ const list = "expected whole numbers of at least 1, such as 16,32,64";
 
 /** Flags and why they are refused. */
 const refusals: Readonly<Record<string, string>> = {
-  "--learning-rate 0.1": "Unknown flag --learning-rate (did you mean --lr?)",
-  "--Learning_Rate=0.1": "Unknown flag --Learning_Rate (did you mean --lr?)",
   "--steps 5": "Unknown flag --steps (did you mean --max-steps?)",
   "--batch 5": "Unknown flag --batch (did you mean --batch-size?)",
-  "--cfg 5": "Unknown flag --cfg (did you mean --guidance?)",
   "--batch-sise 3": "Unknown flag --batch-sise (did you mean --batch-size?)",
   "--batchSize=3": "Unknown flag --batchSize (did you mean --batch-size?)",
   "-lr 3": "Unknown flag -lr (did you mean --lr?)",

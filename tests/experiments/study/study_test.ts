@@ -47,7 +47,7 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
   const ids = ["a-s1", "b-s1", "c-s1", "d-s1", "e-s1"];
   const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: ids.map((id) => cellOf(id)) };
   const texts = [
-    JSON.stringify({ ...recordOf("a-s1"), figures: { frechet: 12.5, test_loss: 0.2 } }), // as 0.8.0 wrote it
+    JSON.stringify({ ...recordOf("a-s1"), figures: { frechet: 12.5, velocity_error: 0.2 } }),
     '{"cell": "b-s1"}',
     JSON.stringify({ ...recordOf("c-s1"), costs: null }),
     '{"cell": "d-s',
