@@ -98,11 +98,11 @@ function pathOf(specifier: string | undefined): string | undefined {
   return specifier?.startsWith(root.href) ? specifier.slice(root.href.length) : undefined;
 }
 
-/** Cycles of imports at run time: the shortest cycle through each import, each cycle once. */
+/** Cycles of imports: the shortest cycle through each import, each cycle once. */
 export function circles(imports: readonly Import[]): string[] {
   const next = new Map<string, Set<string>>();
-  for (const { from, to, runtime } of imports) {
-    if (runtime && to !== undefined) next.set(from, (next.get(from) ?? new Set()).add(to));
+  for (const { from, to } of imports) {
+    if (to !== undefined) next.set(from, (next.get(from) ?? new Set()).add(to));
   }
   const found = new Set<string>();
   for (const [from, targets] of next) {

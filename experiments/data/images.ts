@@ -1,6 +1,10 @@
 /** Images of a data set: in memory, or in a file that is larger than memory may be. */
 
-import type { FilePlace } from "./npy.ts";
+/** A place in a file. */
+export interface FilePlace {
+  readonly path: string;
+  readonly at: number;
+}
 
 /** Images u8[N, C, H, W], of which batches are read from a file when they are needed. */
 export class StoredImages {

@@ -4,6 +4,7 @@
  */
 
 import { DataError } from "./dataset.ts";
+import type { FilePlace } from "./images.ts";
 
 /** Bytes that are read in pieces: a file, a part of one, or memory. */
 export interface ByteRange {
@@ -12,12 +13,6 @@ export interface ByteRange {
   readonly place?: FilePlace | undefined;
   /** Bytes from `at`, which the next call may overwrite. @throws {DataError} if they cannot be read */
   read(at: number, length: number): Uint8Array;
-}
-
-/** A place in a file. */
-export interface FilePlace {
-  readonly path: string;
-  readonly at: number;
 }
 
 /** The place some bytes after another. */

@@ -1,3 +1,4 @@
+import type { DeviceChoice } from "../../kernels/mod.ts";
 import { checkFinite, decodeSafetensors, encodeNpy, noise, solveFlow } from "../../models/mod.ts";
 import { openDevice, PlaneTraining, planeWeights } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
@@ -5,7 +6,6 @@ import { halfSide } from "../../playground/strokes.ts";
 import { encodeRasterPng, figure, rasterizer } from "../../viz/mod.ts";
 import * as flow from "../../web/mod.ts";
 import { say } from "../program/output.ts";
-import type { SampleConfig } from "../sample.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
@@ -18,12 +18,23 @@ export async function isPlaneCheckpoint(checkpoint: string): Promise<boolean> {
   return decodeSafetensors(await readCheckpoint(checkpoint), checkpoint).metadata.network === planeWeights;
 }
 
+/** Settings of a drawing; all others must be absent. */
+interface PlaneDrawing extends Record<string, unknown> {
+  readonly checkpoint: string;
+  readonly count: number;
+  readonly seed: number;
+  readonly solver: string | null;
+  readonly out: string;
+  readonly device: DeviceChoice;
+  readonly threads: number;
+}
+
 /**
  * Draws points from weights that the playground saved: a picture, or an array f32[N, 2].
  *
  * @throws {ConfigError} if a setting is for networks of images, or the network cannot be solved so
  */
-export async function drawPlanePoints(config: SampleConfig): Promise<void> {
+export async function drawPlanePoints(config: PlaneDrawing): Promise<void> {
   const { checkpoint, count, seed, solver, out, device: kind, threads, inFullRows: _, ...others } = config;
   const given = Object.entries(others).find(([, value]) => value && value !== "pixels");
   if (given) {

@@ -3,7 +3,7 @@ import { pickPoints, type Points } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Evaluated, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
 import type { FigureKey } from "./figures.ts";
-import { hasFewTestImages, imageSets, samplingEvaluations } from "./image_sets.ts";
+import { imageSets, samplingEvaluations } from "./image_sets.ts";
 import {
   type Findings,
   type ImageSets,
@@ -18,7 +18,7 @@ import { pixelDistance, shrunkLikeness } from "./measurements/distance_to_traini
 import { spread } from "./measurements/spread.ts";
 import { bits, geometry, losses } from "./measurements/flow.ts";
 import { classesSeen, likeness, recognition } from "./measurements/judged.ts";
-import type { EvaluatedNetwork } from "./evaluated_network.ts";
+import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 
 /** The parts of an evaluation, in order. */
 const measurements: readonly Measurement[] = [

@@ -18,7 +18,6 @@ import { makeSolver } from "../settings/solver.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { requireRecord, type RunRecord } from "../tracking/record.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
-import { hasFewTestImages } from "./image_sets.ts";
 
 /** A network to evaluate, with its training data. */
 export interface EvaluatedNetwork {
@@ -33,6 +32,14 @@ export interface EvaluatedNetwork {
   readonly guidance?: number;
   /** Solver of its run's samples, in the syntax of `makeSolver`. */
   readonly drawnBy?: string;
+}
+
+/**
+ * Whether the test images of a data set are too few for the Fréchet distance. Samples are then compared with training
+ * images, and there may be more of them than test images.
+ */
+export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
+  return test.count < 2 * featureCount;
 }
 
 /**

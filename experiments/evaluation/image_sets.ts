@@ -2,7 +2,6 @@ import { type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   asBytes,
   evaluationsOf,
-  featureCount,
   noise,
   permutation,
   type Points,
@@ -23,14 +22,6 @@ import { costInWords, type Drawable, drawSamplesInBatches } from "../draw/sample
 import type { EvaluationOptions } from "./evaluation.ts";
 import type { ImageSets, Monitor } from "./measurement.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
-
-/**
- * Whether the test images of a data set are too few for the Fréchet distance. Samples are then compared with training
- * images, and there may be more of them than test images.
- */
-export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
-  return test.count < 2 * featureCount;
-}
 
 /** Expected evaluations of a sample with adaptive steps. */
 const adaptiveEvaluations = 60;

@@ -1,7 +1,8 @@
 import { type Estimate, pickPoints, type Points } from "../../../models/mod.ts";
 import { type ImageView, prepareImage } from "../../data/prepare_image.ts";
 import { frechetDistance } from "../../measures/feature_distances.ts";
-import { hasFewTestImages, imagesAt } from "../image_sets.ts";
+import { hasFewTestImages } from "../evaluated_network.ts";
+import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 import { byEachJudge } from "./judged.ts";
 

@@ -4,7 +4,7 @@ import { verdicts } from "../../judge/train_judge.ts";
 import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";
 import { type FigureKey, figureKey, type FigureName } from "../figures.ts";
-import { hasFewTestImages } from "../image_sets.ts";
+import { hasFewTestImages } from "../evaluated_network.ts";
 import type { Findings, JudgedSets, Measurement, MeasurementInput } from "../measurement.ts";
 
 /** Lowest probability at which a judge is certain of an image. */

@@ -3,20 +3,7 @@ import { exited } from "../../networks/own_network.ts";
 import { describeError } from "../../program/task.ts";
 import { type CellEnd, runCell } from "../run_cell.ts";
 import { requireCell, requireStudy } from "../study.ts";
-import { openCellLog } from "./local.ts";
-
-/** Which cell a worker runs, and how. */
-export interface CellOrder {
-  readonly folder: string;
-  readonly id: string;
-  readonly device: "auto" | "webgpu" | "cpu";
-  readonly threads: number;
-  readonly mlflow: string | null;
-  readonly experiment: string | null;
-}
-
-/** A worker's answer: how its cell ended, and why it failed, in one line. */
-export type CellAnswer = { readonly ended: CellEnd } | { readonly ended: "failed"; readonly why: string };
+import { type CellAnswer, type CellOrder, openCellLog } from "./local.ts";
 
 /** The scope of a worker; Deno's types for programs have none. */
 const scope = self as unknown as {

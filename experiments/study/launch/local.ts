@@ -9,8 +9,20 @@ import { printable } from "../../program/output.ts";
 import type { CellEnd } from "../run_cell.ts";
 import { type Cell, cellFolder, makeStudyFolder, type Study } from "../study.ts";
 import { StudyProgress } from "../study_progress.ts";
-import type { CellAnswer, CellOrder } from "./cell_worker.ts";
 import type { Launcher, LaunchFlags, LaunchOptions } from "./launcher.ts";
+
+/** Which cell a worker runs, and how. */
+export interface CellOrder {
+  readonly folder: string;
+  readonly id: string;
+  readonly device: "auto" | "webgpu" | "cpu";
+  readonly threads: number;
+  readonly mlflow: string | null;
+  readonly experiment: string | null;
+}
+
+/** A worker's answer: how its cell ended, and why it failed, in one line. */
+export type CellAnswer = { readonly ended: CellEnd } | { readonly ended: "failed"; readonly why: string };
 
 /** Milliseconds between looks at the progress of running cells. */
 const lookMs = 1000;
