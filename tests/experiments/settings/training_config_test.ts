@@ -167,7 +167,7 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
   }
   assert.throws(() => configOf("--model base --groups 4"), /--groups here: .* --model residual or --attn/);
   assert.throws(() => overfitTask.parse(["--model", "base", "--groups", "4"]), /--groups here/);
-  assert.throws(() => overfitTask.parse(["--epochs", "4"]), /--epochs \(did you mean --steps\?\)$/);
+  assert.throws(() => overfitTask.parse(["--epochs", "4"]), /--epochs \(see --help\)$/);
   const drawing = (flags: string) => sampleTask.parse(`--checkpoint f ${flags}`.split(" "));
   assert.throws(
     () => drawing("--columns 2 --out a.npy"),
