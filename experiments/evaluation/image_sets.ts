@@ -8,7 +8,7 @@ import {
   streams,
   toPixels,
 } from "../../models/mod.ts";
-import { type Dataset, firstIndices, type LabelledImages } from "../data/dataset.ts";
+import { firstIndices, type LabelledImages } from "../data/dataset.ts";
 import { pixelsOf } from "../data/images.ts";
 import {
   autoguidanceInWords,
