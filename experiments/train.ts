@@ -24,6 +24,9 @@ export type GivenTraining = GivenSettings & { readonly dryRun?: boolean };
 
 const long = defineSettings({ dryRun, ...training.rows }, training.headings);
 
+/** The network of a run that says nothing of it. */
+const defaultModel = "residual";
+
 /** Trains a network, or continues an earlier run. */
 export const trainTask = task({
   name: ({ model }) => model === undefined ? "train" : trainingTask(model),
@@ -31,13 +34,9 @@ export const trainTask = task({
   settings: long,
   settingsFor: (argv) => settingsWithNetwork(long, argv),
   resolve: (given: GivenTraining) => given,
-  async preset({ preset, model }) {
+  async preset({ preset, model = defaultModel }) {
     const name = preset ?? await presetHere();
-    return {
-      preset: name,
-      ...withOptimizer({ ...model !== undefined && { model } }, presets[name]),
-      ...model !== undefined && { model },
-    };
+    return { preset: name, ...withOptimizer({ model }, presets[name]), model };
   },
   run(given, argv) {
     const [flag, model, ...flags] = argv;
@@ -64,6 +63,7 @@ export async function trainOrResume(
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
   if (given.config) given = { ...given, config: await findConfig(given.config) };
   if (given.init) given = { ...given, init: await foundInit(given.init) };
+  if (!given.resume && !given.config && !given.init) given = { model: defaultModel, ...given };
   given = await withNetwork(given);
   using lock = given.resume && !dryRun ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);

@@ -332,7 +332,6 @@ testTask("train refuses options of a network that do not fit in one line", async
     "--model mlp.ts:hidden=3 --hidden 4": "Cannot use --hidden: --model mlp.ts:hidden=3 sets it",
     "--model mlp.py": 'Cannot use --model "mlp.py": expected residual, base or the file of a module',
     "--model nowhere.ts": "Cannot use nowhere.ts: no such file",
-    "--max-steps 2": "Missing --model residual|base|FILE",
   };
   for (const [flags, says] of Object.entries(mistakes)) {
     await assertRefused(place, {
