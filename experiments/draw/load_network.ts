@@ -141,7 +141,7 @@ async function loadNetwork(
     make,
     ...!("config" in metadata) && { config: configOf(flags, source) },
     ...!("normalization" in metadata) && { normalization: normalizationOf(flags, source) },
-    ...flags.imageSize && { imageSize: [flags.imageSize[0], flags.imageSize[1]] },
+    ...flags.imageSize && { imageSize: flags.imageSize },
   });
 }
 

@@ -11,7 +11,7 @@ import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
-import { count, type FieldCheck, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
+import { check, count, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/layout.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
@@ -109,10 +109,10 @@ function dot(a: Float32Array, b: Float32Array): number {
 }
 
 const score = fieldsOf({ right: count, tried: count });
-const shares: FieldCheck<PlaneTrajectories["share"]> = {
-  expected: "two numbers",
-  accepts: (value) => listOf(finiteNumber).accepts(value) && Object(value).length === 2,
-};
+const shares = check<PlaneTrajectories["share"]>(
+  "two numbers",
+  (value) => listOf(finiteNumber).accepts(value) && value.length === 2,
+);
 
 /** Required tensors of the file, with their shapes. */
 const shapesOf = (M: number, N: number, size: readonly number[]) => ({

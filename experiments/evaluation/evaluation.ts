@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { judgeNames, type SolverOptions } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
 import {
+  check,
   type Checked,
   count,
-  type FieldCheck,
   fieldProblem,
   fieldsOf,
   finiteNumber,
@@ -55,12 +55,10 @@ const figure = fieldsOf({
   from: ifGiven(fieldsOf({ time, samples: count })),
 });
 
-const figures: FieldCheck<Readonly<Partial<Record<FigureKey, EvaluationFigure>>>> = {
-  expected: `an object with some of ${figureKeys.join(", ")}`,
-  accepts: (value) =>
-    tableOf(figure).accepts(value) &&
-    Object.keys(Object(value)).every((key) => figureKeys.some((known) => known === key)),
-};
+const figures = check<Readonly<Partial<Record<FigureKey, EvaluationFigure>>>>(
+  `an object with some of ${figureKeys.join(", ")}`,
+  (value) => tableOf(figure).accepts(value) && Object.keys(value).every(oneOf(figureKeys).accepts),
+);
 
 /** The request of an evaluation. */
 const request = {
@@ -81,7 +79,7 @@ const request = {
 };
 
 const checks = {
-  version: { expected: "1 or 2; evaluate the run again", accepts: (value) => value === 2 } as FieldCheck<2>,
+  version: check<2>("1 or 2; evaluate the run again", (value) => value === 2),
   /** Time of the evaluation, in milliseconds since 1970. */
   time,
   /** Duration of the evaluation. */

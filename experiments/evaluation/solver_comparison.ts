@@ -4,9 +4,9 @@ import { writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";
 import {
+  check,
   type Checked,
   count,
-  type FieldCheck,
   fieldsOf,
   finiteNumber,
   ifGiven,
@@ -45,7 +45,7 @@ const solverCost = fieldsOf({
 });
 
 const checks = {
-  version: { expected: "1; measure the solvers again", accepts: (value) => value === 1 } as FieldCheck<1>,
+  version: check<1>("1; measure the solvers again", (value) => value === 1),
   /** Conditions that all results share; results under other conditions are dropped. Digests are SHA-256 in hex. */
   common: fieldsOf({
     weights: textField,

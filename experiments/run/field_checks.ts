@@ -1,9 +1,9 @@
-/** A check of a field of a JSON file or answer, with a description of what it accepts. */
+/** What a value may be, in a field of a JSON file or answer or, as part of a `Setting`, on a command line. */
 export interface FieldCheck<Value = unknown> {
+  /** Ends the sentence "expected ..." in errors. */
   readonly expected: string;
-  readonly accepts: (value: unknown) => boolean;
-  /** Never set; carries the accepted type. */
-  readonly type?: Value;
+  /** Whether a value is valid. */
+  accepts(value: unknown): value is Value;
 }
 
 /** The type that a check accepts. */
@@ -22,8 +22,9 @@ export type Fields<Checks> =
     >;
   };
 
-function check<Value>(expected: string, accepts: FieldCheck["accepts"]): FieldCheck<Value> {
-  return { expected, accepts };
+/** A check by a function that tells whether a value is valid. */
+export function check<Value>(expected: string, isValid: (value: unknown) => boolean): FieldCheck<Value> {
+  return { expected, accepts: (value): value is Value => isValid(value) };
 }
 
 /** Any text. */
@@ -58,14 +59,7 @@ export const time = check<number>(
 
 /** One of several words. */
 export function oneOf<Word extends string>(words: readonly Word[]): FieldCheck<Word> {
-  return check(words.join(", "), (value) => words.some((word) => word === value));
-}
-
-/** Accepts a missing field, null, or what the check accepts. */
-export function optionalField<Value>(
-  { expected, accepts }: FieldCheck<Value>,
-): FieldCheck<Value | null | undefined> {
-  return check(`${expected} or null`, (value) => value === null || value === undefined || accepts(value));
+  return check(anyOf(words), (value) => words.some((word) => word === value));
 }
 
 /** Accepts null or what the check accepts. */
@@ -96,7 +90,7 @@ export function fieldsOf<Checks extends Readonly<Record<string, FieldCheck>>>(
   checks: Checks,
 ): FieldCheck<Fields<Checks>> {
   return check(
-    `an object with ${Object.keys(checks).join(", ")}`,
+    ["an object", ...Object.keys(checks)].join(", ").replace(",", " with"),
     (value) => isObject(value) && fieldProblem(value, checks) === undefined,
   );
 }
@@ -113,7 +107,13 @@ export function fieldProblem(
   return undefined;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Lists words as `a, b or c`. */
+export function anyOf(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+}
+
+/** Whether a value is an object, and no list. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

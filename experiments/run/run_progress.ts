@@ -1,12 +1,14 @@
 import {
   anyNumber,
+  check,
   type Checked,
   count,
   fieldProblem,
   fieldsOf,
   finiteNumber,
+  ifGiven,
   listOf,
-  optionalField,
+  orNull,
   tableOf,
   textField,
 } from "./field_checks.ts";
@@ -22,12 +24,12 @@ const recentSteps = fieldsOf({
 const checks = {
   step: count,
   /** Seconds of training so far, in all sessions of the run. */
-  elapsedSeconds: {
-    ...finiteNumber,
-    accepts: (value: unknown) => Number.isFinite(value) && Number(value) >= 0,
-  },
+  elapsedSeconds: check<number>(
+    "a number of at least 0",
+    (value) => Number.isFinite(value) && Number(value) >= 0,
+  ),
   /** Lowest validation loss; null before the first. */
-  bestValLoss: optionalField(finiteNumber),
+  bestValLoss: ifGiven(orNull(finiteNumber)),
   /** Step of the latest validation; 0 before the first. */
   validatedStep: count,
   /** State of the learning-rate schedule. */
@@ -36,7 +38,7 @@ const checks = {
   /** Digest of the training images. */
   dataDigest: textField,
   /** Digest of the labels, in a conditional run. */
-  labelDigest: optionalField(textField),
+  labelDigest: ifGiven(orNull(textField)),
 };
 const progress = fieldsOf(checks);
 

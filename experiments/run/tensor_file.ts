@@ -72,7 +72,7 @@ export class TensorFile {
   field<Value>(name: string, { expected, accepts }: FieldCheck<Value>): Value {
     try {
       const value: unknown = JSON.parse(this.metadata[name]);
-      if (accepts(value)) return value as Value;
+      if (accepts(value)) return value;
     } catch { /* missing, or not JSON */ }
     throw this.error(`its metadata hold no ${name} (expected ${expected})`);
   }

@@ -1,4 +1,5 @@
-import { integer, integers, interval, number, optional, path as pathTo, toggle } from "./kinds.ts";
+import { imageSize } from "./data.ts";
+import { integer, interval, number, optional, path as pathTo, toggle } from "./kinds.ts";
 import { ConfigError, flagOf, type Need, type Values } from "./setting.ts";
 import { network, presets, training } from "./training.ts";
 
@@ -28,15 +29,7 @@ export const describing = {
   prediction: optional({ ...prediction, doc: `${prediction.doc} (else ${prediction.default})` }),
   channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
   classes: optional(integer({ doc: "number of classes (else 0, none)", min: 1 })),
-  imageSize: optional({
-    ...integers({ doc: "height and width of the images (else 28,28)" }),
-    hint: "H,W",
-    expected: "two whole numbers of at least 1, such as 28,28",
-    accepts: (value): value is readonly number[] => {
-      return Array.isArray(value) && value.length === 2 &&
-        value.every((n) => Number.isSafeInteger(n) && n >= 1);
-    },
-  }),
+  imageSize: optional({ ...imageSize, doc: "height and width of the images (else 28,28)" }),
   normalize: optional({ ...normalize, doc: `${normalize.doc} that the network was trained on` }),
 } as const;
 

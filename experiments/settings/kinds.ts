@@ -1,5 +1,6 @@
 import { basename, relative, resolve } from "node:path";
 import project from "../../deno.json" with { type: "json" };
+import { anyOf, check, flag, listOf, oneOf, word } from "../run/field_checks.ts";
 import { checkout } from "../run/program_files.ts";
 import { hasCredentials, shownAddress } from "../run/server_url.ts";
 import type { Need, Setting, Traits } from "./setting.ts";
@@ -42,6 +43,8 @@ export function number(options: Options<number> & Range): Setting<number> {
   };
 }
 
+const lengths = listOf(integer({ doc: "", min: 1 }));
+
 /** A list of positive whole numbers, written `16,32,64`. */
 export function integers(options: Options<readonly number[]>): Setting<readonly number[]> {
   return {
@@ -49,8 +52,7 @@ export function integers(options: Options<readonly number[]>): Setting<readonly 
     hint: "N,N,...",
     expected: "whole numbers of at least 1, such as 16,32,64",
     fromText: numbersOf,
-    accepts: (value): value is readonly number[] =>
-      Array.isArray(value) && value.length > 0 && value.every((n) => Number.isSafeInteger(n) && n >= 1),
+    accepts: (value): value is readonly number[] => lengths.accepts(value) && value.length > 0,
   };
 }
 
@@ -59,22 +61,12 @@ export function choice<const Word extends string>(
   choices: readonly Word[],
   options: Options<NoInfer<Word>>,
 ): Setting<Word> {
-  return {
-    ...options,
-    hint: choices.join("|"),
-    expected: anyOf(choices),
-    choices,
-    accepts: (value): value is Word => choices.some((word) => word === value),
-  };
+  return { ...options, ...oneOf(choices), hint: choices.join("|"), choices };
 }
 
 /** A switch, turned on by `--name` and off by `--no-name`. */
 export function toggle(options: Options<boolean>): Setting<boolean> {
-  return {
-    ...options,
-    expected: "true or false",
-    accepts: (value): value is boolean => typeof value === "boolean",
-  };
+  return { ...options, ...flag };
 }
 
 /** A switch that the program decides if it is not given ("auto"). */
@@ -82,7 +74,7 @@ export function autoToggle(options: Options<boolean | "auto">): Setting<boolean 
   return {
     ...options,
     expected: "true, false or auto",
-    accepts: (value): value is boolean | "auto" => typeof value === "boolean" || value === "auto",
+    accepts: (value): value is boolean | "auto" => value === "auto" || flag.accepts(value),
   };
 }
 
@@ -95,6 +87,12 @@ export function text(
     accepts: (value): value is string => typeof value === "string" && options.pattern.test(value),
   };
 }
+
+/** The name of a file or folder, without its place. */
+export const fileName = check<string>(
+  "letters, digits, dots, hyphens and underscores",
+  (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
+);
 
 /** A path; `hint` stands for it in `--help`. */
 export function path(hint: string, doc: string, traits: Traits = {}): Setting<string> {
@@ -188,9 +186,7 @@ export function classList<const Others extends readonly string[]>(
     hint: ["NAME,NAME,...", ...words].join("|"),
     expected: ["classes by name or number, such as 3,owl", ...words].join(", or "),
     fromText: (text) => words.includes(text) ? text : text.split(","),
-    accepts: (value): value is Classes | Others[number] =>
-      words.some((word) => word === value) ||
-      areWords(value),
+    accepts: (value): value is Classes | Others[number] => oneOf(words).accepts(value) || areWords(value),
   });
 }
 
@@ -217,11 +213,6 @@ export function interval(doc: string): Setting<readonly [from: number, to: numbe
   });
 }
 
-/** Lists words as `a, b or c`. */
-export function anyOf(words: readonly string[]): string {
-  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-}
-
 function toNumber(text: string): number {
   return text.trim() === "" ? NaN : Number(text);
 }
@@ -242,10 +233,9 @@ function inWords({ min, above, max, below }: Range): string {
   ].filter((words) => words !== "").join(" and ");
 }
 
-function areWords(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((word) => typeof word === "string" && word !== "");
-}
+const areWords = listOf(word).accepts;
 
-function numbersOf(text: string): number[] {
+/** The numbers in a text, between commas. */
+export function numbersOf(text: string): number[] {
   return text.split(",").map(toNumber);
 }

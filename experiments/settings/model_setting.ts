@@ -1,5 +1,5 @@
 import { modelNames, type OptionValue } from "../../models/mod.ts";
-import { anyOf } from "./kinds.ts";
+import { anyOf } from "../run/field_checks.ts";
 import { asText, type Need, type Setting } from "./setting.ts";
 
 /** A custom network, as a setting names it: `FILE:key=value,...`. */

@@ -1,5 +1,6 @@
 import { UserError } from "../../kernels/core/user_error.ts";
 import { nearest } from "../../models/names.ts";
+import type { FieldCheck } from "../run/field_checks.ts";
 import { shownWord } from "../run/server_url.ts";
 
 /** A flag, an environment variable or a field of `config.json` is invalid. */
@@ -30,13 +31,11 @@ export interface Traits {
 }
 
 /** One setting: what it means, how it is read from a command line, and which values it accepts. */
-export interface Setting<Value> extends Traits {
+export interface Setting<Value> extends FieldCheck<Value>, Traits {
   /** Meaning and unit, one line of `--help`. */
   readonly doc: string;
   /** Placeholder for the value in `--help`, e.g. `N`; switches have none. */
   readonly hint?: string;
-  /** Ends the sentence "expected ..." in errors. */
-  readonly expected: string;
   /** The accepted words, if the setting is a choice. */
   readonly choices?: readonly string[];
   /** More lines of `--help`, below the first. */
@@ -49,8 +48,6 @@ export interface Setting<Value> extends Traits {
   shown?(value: unknown): string;
   /** Parses the text of a flag, without checking the value; by default it is the value. */
   fromText?(text: string): unknown;
-  /** Whether a value is valid. */
-  accepts(value: unknown): value is Value;
   /** Explains an invalid value where `expected` is not enough. */
   problem?(value: unknown): string | undefined;
 }

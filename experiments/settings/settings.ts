@@ -143,7 +143,6 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
 
   const words: string[] = [];
   const values = new Map<string, unknown>();
-  const earlier = new Map<string, string>();
   let help = false;
   for (const token of tokenize(rows, names, argv)) {
     if (token.kind === "positional") {
@@ -163,11 +162,7 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
     const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
-    const before = earlier.get(name);
-    if (before !== undefined) {
-      throw new ConfigError(`Cannot use ${given}: ${before} is given already (expected one)`);
-    }
-    earlier.set(name, given);
+    if (values.has(name)) throw new ConfigError(`${flagOf(name)} was given twice`);
     values.set(name, flagValue(rows, name, token, given));
   }
   return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };

@@ -12,7 +12,8 @@ import {
   timesOf,
   type TimesOptions,
 } from "../../models/mod.ts";
-import { anyOf, integer, number, type Options } from "./kinds.ts";
+import { anyOf } from "../run/field_checks.ts";
+import { integer, number, type Options } from "./kinds.ts";
 import { asText, ConfigError, didYouMean, type Setting, valueOf } from "./setting.ts";
 import { makeVariant, pairsAfter, variant } from "./variant.ts";
 

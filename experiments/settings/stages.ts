@@ -1,4 +1,4 @@
-import { anyOf } from "./kinds.ts";
+import { anyOf } from "../run/field_checks.ts";
 import { asText, type Setting } from "./setting.ts";
 import { makeVariant, type Variant, variant } from "./variant.ts";
 

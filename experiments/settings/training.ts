@@ -13,6 +13,7 @@ import { pacings } from "../../viz/flow/pacing.ts";
 import {
   autoToggle,
   choice,
+  fileName,
   integer,
   integers,
   line,
@@ -20,7 +21,6 @@ import {
   optional,
   orAuto,
   path,
-  text,
   toggle,
 } from "./kinds.ts";
 import { modelSetting, ownModel, unet } from "./model_setting.ts";
@@ -232,14 +232,13 @@ export const training = defineSettings({
     details: [inRowsOfClasses],
   },
 
-  name: optional(text({
+  name: optional({
+    ...fileName,
     doc: "run folder: runs/<time>-NAME (default: model)",
     hint: "NAME",
-    pattern: /^\w[\w.-]*$/,
-    expected: "letters, digits, dots, hyphens and underscores",
     needs: { words: "no --out, which names the folder itself", met: ({ out }) => typeof out !== "string" },
     ...perRun("the name of the plan"),
-  })),
+  }),
   out: optional(path("DIR", "run folder (else runs/<time>-<name>)", perRun("--out"))),
   resume: optional(
     path("RUN", "continue the run in this folder, with its settings", perRun("the folder of the study")),

@@ -1,4 +1,5 @@
-import { anyOf, number, type Options, type Range } from "./kinds.ts";
+import { anyOf } from "../run/field_checks.ts";
+import { number, type Options, type Range } from "./kinds.ts";
 import { asText, didYouMean, type Setting, valueOf } from "./setting.ts";
 
 /** A number that a variant takes. */

@@ -19,7 +19,8 @@ import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import type { LossData } from "../settings/loss_meaning.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { readRecord } from "../tracking/record.ts";
-import { type Cell, cellFolder, settingsField, type Study } from "./study.ts";
+import { settingsField } from "./plan.ts";
+import { type Cell, cellFolder, type Study } from "./study.ts";
 
 /** The file in a cell's folder that holds its result. */
 const cellFile = "cell.json";

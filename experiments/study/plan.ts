@@ -1,4 +1,14 @@
-import { choice, integer, number, optional, text } from "../settings/kinds.ts";
+import {
+  check,
+  type FieldCheck,
+  fieldsOf,
+  finiteNumber,
+  flag,
+  listOf,
+  tableOf,
+  textField,
+} from "../run/field_checks.ts";
+import { choice, fileName, integer, number, optional, text } from "../settings/kinds.ts";
 import {
   accepted,
   asText,
@@ -24,29 +34,21 @@ export type Value = string | number | boolean;
  */
 export type CellSettings = Readonly<Record<string, Value>>;
 
-/** A field without a flag. */
-function field<T>(expected: string, fallback: T, accepts: (value: unknown) => boolean): Setting<T> {
-  return {
-    doc: "",
-    expected,
-    default: fallback,
-    accepts: (value): value is T => accepts(value),
-  };
+/** A field without a flag; `expected` replaces the words of its check. */
+function field<Value>(check: FieldCheck<Value>, fallback: Value, expected = check.expected): Setting<Value> {
+  return { ...check, expected, doc: "", default: fallback };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+const valueField = check<Value>(
+  "text, a number, a list of numbers or a switch",
+  (value) => [textField, flag, finiteNumber, listOf(finiteNumber)].some((is) => is.accepts(value)),
+);
 
-const isValue = (value: unknown) =>
-  ["string", "boolean"].includes(typeof value) || Number.isFinite(value) ||
-  Array.isArray(value) && value.every(Number.isFinite);
-
-/** Whether a value of a file is a table of settings. */
-export const isSettings = (value: unknown) => isObject(value) && Object.values(value).every(isValue);
-
-const isTexts = (value: unknown) => Array.isArray(value) && value.every((one) => typeof one === "string");
-
-const settingsInWords = "an object of settings by name, each text, a number, a list of numbers or a switch";
+/** Settings in a file. */
+export const settingsField: FieldCheck<CellSettings> = {
+  ...tableOf(valueField),
+  expected: `an object of settings by name, each ${valueField.expected}`,
+};
 
 /** How each network of a study is evaluated; the solver and the guidance are by default those of its run. */
 export const planEvaluation = defineSettings({
@@ -69,46 +71,35 @@ export const planEvaluation = defineSettings({
     max: 20, // with more, the first would come before training has begun
     default: 0,
   }),
-  solvers: field<readonly string[]>("a list of solvers", [], isTexts),
+  solvers: field(listOf(textField), [], "a list of solvers"),
 });
 
 const planFields = defineSettings({
-  name: text({
-    doc: "name of the study",
-    hint: "NAME",
-    pattern: /^\w[\w.-]*$/,
-    expected: "letters, digits, dots, hyphens and underscores",
-  }),
+  name: { ...fileName, doc: "name of the study", hint: "NAME" },
   preset: { ...training.rows.preset, default: "quick" },
-  grid: field<Readonly<Record<string, readonly Value[]>>>(
-    "an object of lists of values by setting",
-    {},
-    (value) =>
-      isObject(value) &&
-      Object.values(value).every((values) => Array.isArray(values) && values.every(isValue)),
-  ),
-  cells: field<readonly CellSettings[]>(
-    `a list, each ${settingsInWords}`,
-    [],
-    (value) => Array.isArray(value) && value.every(isSettings),
-  ),
-  fixed: field<CellSettings>(settingsInWords, {}, isSettings),
-  seeds: field<readonly number[]>(
-    "a list of at least one seed, each a whole number from 0 to 4294967295",
+  grid: field(tableOf(listOf(valueField)), {}, "an object of lists of values by setting"),
+  cells: field(listOf(settingsField), []),
+  fixed: field(settingsField, {}),
+  seeds: field(
+    check<readonly number[]>(
+      "a list of at least one seed, each a whole number from 0 to 4294967295",
+      (value) => listOf(shared.seed).accepts(value) && value.length > 0,
+    ),
     [1, 2, 3],
-    (value) => Array.isArray(value) && value.length > 0 && value.every(shared.seed.accepts),
   ),
-  budget: field<{ readonly steps: number } | { readonly minutes: number }>(
-    "steps, a whole number of at least 1, or minutes, above 0",
+  budget: field(
+    check<{ readonly steps: number } | { readonly minutes: number }>(
+      "steps, a whole number of at least 1, or minutes, above 0",
+      (value) => {
+        const { steps, minutes, ...rest } = Object(value);
+        if (Object.keys(rest).length > 0) return false;
+        if (minutes === undefined) return Number.isSafeInteger(steps) && steps > 0;
+        return steps === undefined && Number.isFinite(minutes) && minutes > 0;
+      },
+    ),
     { steps: 1000 },
-    (value) => {
-      const { steps, minutes, ...rest } = Object(value);
-      if (Object.keys(rest).length > 0) return false;
-      if (minutes === undefined) return Number.isSafeInteger(steps) && steps > 0;
-      return steps === undefined && Number.isFinite(minutes) && minutes > 0;
-    },
   ),
-  evaluation: field<object>("an object", {}, isObject),
+  evaluation: field<object>(fieldsOf({}), {}),
 });
 
 type PlanFields = Omit<Values<typeof planFields.rows>, "evaluation">;
@@ -162,7 +153,7 @@ export function completePlan(plan: Plan): Plan {
   });
   const own = Object.keys(ownSettings).find((setting) => Object.hasOwn(plan.fixed, setting));
   if (own !== undefined) {
-    throw new ConfigError(`Cannot fix ${own} in ${name}: it distinguishes cells (expected it in cells)`);
+    throw new ConfigError(`Cannot fix ${own} in ${name}: it varies by cell; move it from fixed to cells`);
   }
   refuseRepeated(plan.seeds, `the seeds of ${name}: there is`);
   for (const text of [...solvers, ...solver === null ? [] : [solver]]) makeSolver(text);

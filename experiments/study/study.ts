@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { RunError, writeJson } from "../run/atomic_write.ts";
 import { makeContainedFolder, readFields } from "../run/contained.ts";
 import {
+  anyOf,
+  check,
   type Checked,
   count,
-  type FieldCheck,
   fieldsOf,
   finiteNumber,
   ifGiven,
@@ -12,24 +13,16 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/layout.ts";
-import { anyOf } from "../settings/kinds.ts";
+import { fileName } from "../settings/kinds.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { presets, training, type TrainingConfig } from "../settings/training.ts";
 import { trainingConfig } from "../settings/training_config.ts";
 import { runsRoot } from "../tracking/find_run.ts";
-import { type CellSettings, isSettings, ownSettings, type Plan, readPlan, settingOf } from "./plan.ts";
-
-/** Settings in a file. */
-export const settingsField: FieldCheck<CellSettings> = { expected: "settings by name", accepts: isSettings };
-
-const idField: FieldCheck<string> = {
-  expected: "letters, digits, dots, hyphens and underscores",
-  accepts: (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
-};
+import { type CellSettings, ownSettings, type Plan, readPlan, settingOf, settingsField } from "./plan.ts";
 
 const cellFields = fieldsOf({
   /** Names its folder, e.g. `residual-attention-off-s1`. */
-  id: idField,
+  id: fileName,
   /** The settings that the plan varies, as written there. */
   asked: settingsField,
   /** All settings that the plan names; with `match`, the filters are the matched ones. */
@@ -134,9 +127,9 @@ export function configOf(
 }
 
 const studyFields = {
-  version: { expected: "1", accepts: (value: unknown) => value === 1 },
+  version: check<1>("1", (value) => value === 1),
   digest: textField,
-  plan: { expected: "a plan", accepts: () => true }, // read by readPlan()
+  plan: check("a plan", () => true), // read by readPlan()
   cells: listOf(cellFields),
 };
 

@@ -2,11 +2,12 @@
 
 import {
   anyNumber,
+  check,
   type Checked,
-  type FieldCheck,
   fieldsOf,
   flag,
   ifGiven,
+  isObject,
   listOf,
   textField,
   word,
@@ -14,10 +15,10 @@ import {
 
 const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(textField) })));
 /** NaN and Infinity come as text. */
-const value: FieldCheck<number | string> = {
-  expected: "a number",
-  accepts: (value) => [textField, anyNumber].some((is) => is.accepts(value)),
-};
+const value = check<number | string>(
+  "a number",
+  (value) => [textField, anyNumber].some((is) => is.accepts(value)),
+);
 const run = fieldsOf({
   info: fieldsOf({
     run_id: word,
@@ -60,10 +61,7 @@ export const answers = {
   }),
   points: fieldsOf({ metrics: ifGiven(listOf(point)), next_page_token: ifGiven(textField) }),
   /** Of an upload. */
-  stored: {
-    expected: "an empty object",
-    accepts: (answer: unknown) => fieldsOf({}).accepts(answer) && Object.keys(answer as object).length === 0,
-  },
+  stored: check("an empty object", (answer) => isObject(answer) && Object.keys(answer).length === 0),
 };
 
 /** A run as a server returns it. */

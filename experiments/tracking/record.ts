@@ -5,9 +5,9 @@ import {
   type Checked,
   count,
   fieldsOf,
+  ifGiven,
   listOf,
   oneOf,
-  optionalField,
   orNull,
   textField,
   time,
@@ -29,13 +29,13 @@ const dataset = fieldsOf({
   /** Number of classes, 0 for data without labels. */
   classes: count,
   /** Names of the classes by label, if they have names. */
-  classNames: optionalField(listOf(textField)),
+  classNames: ifGiven(orNull(listOf(textField))),
   /** Images that the network learns from. */
   train: count,
   validation: count,
   test: count,
   /** Number of damaged images that were left out. */
-  damaged: optionalField(count),
+  damaged: ifGiven(orNull(count)),
 });
 
 const checks = {

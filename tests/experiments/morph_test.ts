@@ -1,4 +1,4 @@
-import { anyOf } from "../../experiments/settings/kinds.ts";
+import { anyOf } from "../../experiments/run/field_checks.ts";
 import { solvers } from "../../models/mod.ts";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

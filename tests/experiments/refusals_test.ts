@@ -3,7 +3,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
-import { anyOf } from "../../experiments/settings/kinds.ts";
+import { anyOf } from "../../experiments/run/field_checks.ts";
 import { solvers } from "../../models/mod.ts";
 import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { assertRefused, type BadCommand, drawing, testRefusals, trained } from "./refusals.ts";

@@ -111,8 +111,9 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
   assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
     message: 'Cannot use --out "grid.gif": expected a path that ends with .png, .npy, .npz or /',
   });
-  assert.throws(() => sampling.parse(["--image-size", "28"]), {
-    message: 'Cannot use --image-size "28": expected two whole numbers of at least 1, such as 28,28',
+  assert.deepEqual(sampling.parse(["--image-size", "28"]).values, { imageSize: [28, 28] });
+  assert.throws(() => sampling.parse(["--image-size", "28,0"]), {
+    message: /^Cannot use --image-size "28,0": expected a height and a width of 1 to 4096 pixels/,
   });
   for (const words of ["", "3,", ",owl"]) {
     assert.throws(() => sampling.parse([`--class=${words}`]), {

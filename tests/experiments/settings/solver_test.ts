@@ -1,4 +1,4 @@
-import { anyOf } from "../../../experiments/settings/kinds.ts";
+import { anyOf } from "../../../experiments/run/field_checks.ts";
 import { adaptiveSolvers, gridTimes, solvers } from "../../../models/mod.ts";
 import assert from "node:assert/strict";
 import { training } from "../../../experiments/settings/training.ts";

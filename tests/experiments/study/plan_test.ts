@@ -35,7 +35,7 @@ const refusals: readonly [GivenPlan, RegExp][] = [
     { grid: { tEmb: [8] }, fixed: { tEmb: 8 } },
     /^Cannot use tEmb of mine: it is both in the grid and fixed \(expected one of them\)$/,
   ],
-  [{ fixed: { share: 0.5 } }, /^Cannot fix share in mine: it distinguishes cells/],
+  [{ fixed: { share: 0.5 } }, /^Cannot fix share in mine: it varies by cell/],
   [{ cells: [{ share: 0 }] }, /^Cannot use share 0 in cell 1 of mine: expected a number above 0 /],
   [{ seeds: [1, 1] }, /^Cannot use the seeds of mine: there is 1 twice$/],
   [
