@@ -47,7 +47,7 @@ export const ofCheckpoint: Need = {
 /** `--checkpoint` of tasks that also take a file of weights as their only word. */
 export const checkpoint = optional(path("FILE", "weights outside of a run, as the word FILE"));
 
-const judged: Need = { words: "a judge, not --judge none", met: ({ judge }) => judge !== "none" };
+const judged: Need = { words: "a judge", met: ({ judge }) => judge !== "none" };
 
 /** Settings of the data of a checkpoint. */
 export const checkpointData: typeof dataSettings = optionalDataSettings(

@@ -45,7 +45,7 @@ export const morphing = defineSettings({
     max: 10_000,
     default: 5,
     needs: {
-      words: "neither --from nor --to, whose images have a row each",
+      words: "no --from or --to, whose images have a row each",
       met: (config) => !testImages.met(config),
     },
   }),
@@ -54,7 +54,7 @@ export const morphing = defineSettings({
     max: 2 ** 32 - 1,
     default: 0,
     needs: {
-      words: "drawn noise: no image at one end, or --entry below 1",
+      words: "drawn noise (no image at one end, or --entry below 1)",
       met: ({ from, to, class: classes, entry }) => !(from && (to || classes) && entry === 1),
     },
   }),

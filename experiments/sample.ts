@@ -53,7 +53,7 @@ export const sampling = defineSettings({
     doc: "draw the same noise with 1, 2, 4, 8 and 20 evaluations, a row each",
     default: false,
     needs: {
-      words: "a picture, and without --solver and --columns",
+      words: "a picture, nor with --solver or --columns",
       met: ({ out, solver, columns }) => isPicture(out) && solver === null && columns === 0,
     },
   }),

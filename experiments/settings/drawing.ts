@@ -42,9 +42,9 @@ export type NetworkFlags = Values<typeof describing>;
 /** Default guidance, the same as in a run's own pictures. */
 export const usualGuidance = presets.quick.guidance;
 
-const ofClass: Need = { words: "a class, not --class none", met: (config) => config.class !== "none" };
+const ofClass: Need = { words: "a class", met: (config) => config.class !== "none" };
 const ofGuidance = {
-  words: "guidance (a class, and not --guidance 1)",
+  words: "guidance (a class, and --guidance other than 1)",
   met: (config) => ofClass.met(config) && config.guidance !== 1,
   off: false,
 } satisfies Need;

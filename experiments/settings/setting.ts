@@ -8,7 +8,8 @@ export class ConfigError extends UserError {
   override readonly name = "ConfigError";
 }
 
-/** A condition under which a setting has an effect: in words, as a check of all settings, and the value without effect. */
+/** A condition under which a setting has an effect: in words (such as `--resize`, or `no --out`), as a check of all
+ * settings, and the value without effect. */
 export interface Need {
   readonly words: string;
   readonly met: (config: Readonly<Record<string, unknown>>) => boolean;

@@ -51,9 +51,8 @@ export class Settings<Table extends Rows> {
     });
     for (const idle of this.idle(given, config)) {
       const { words } = this.rows[idle].needs!;
-      throw new ConfigError(
-        `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
-      );
+      const where = words.startsWith("no ") ? `with ${words.slice(3)}` : `without ${words}`;
+      throw new ConfigError(`${flagOf(idle)} has no effect ${where}; remove it`);
     }
     return config;
   }

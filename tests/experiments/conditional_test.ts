@@ -86,15 +86,15 @@ testTask("sample refuses classes that a network does not have", async (place) =>
     ["--class owl", "Cannot draw class owl from run/ema.safetensors: it has the classes 0 to 9"],
     [
       "--class none --guidance 2",
-      "Cannot use --guidance here: it has an effect only with a class, not --class none (leave it out)",
+      "--guidance has no effect without a class; remove it",
     ],
     [
       "--class none --cfg-zero",
-      "Cannot use --cfg-zero here: it has an effect only with guidance (a class, and not --guidance 1) (leave it out)",
+      "--cfg-zero has no effect without guidance (a class, and --guidance other than 1); remove it",
     ],
     [
       "--guidance 1 --guidance-interval 0.1,1",
-      "Cannot use --guidance-interval here: it has an effect only with guidance (a class, and not --guidance 1) (leave it out)",
+      "--guidance-interval has no effect without guidance (a class, and --guidance other than 1); remove it",
     ],
     [
       "--guidance 2 --checkpoint plain/ema.safetensors",
@@ -152,7 +152,7 @@ testTask(
     );
     assert.equal(
       noEffect,
-      "ConfigError: Cannot use --label-dropout here: it has an effect only with --conditional (leave it out)\n",
+      "ConfigError: --label-dropout has no effect without --conditional; remove it\n",
     );
   },
 );

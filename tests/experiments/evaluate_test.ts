@@ -185,12 +185,9 @@ testMistakes("evaluate", {
   nowhere: "ConfigError: Cannot find the run nowhere",
   "a b.safetensors": "ConfigError: Cannot use b.safetensors beside others (expected one file alone, or runs)",
   "a --checkpoint b": "ConfigError: Cannot use --checkpoint with the run a",
-  "a --out b.json":
-    "ConfigError: Cannot use --out here: it has an effect only with a file of weights (leave it out)",
-  "a --judge none --judge-steps 9":
-    "ConfigError: Cannot use --judge-steps here: it has an effect only with a judge, not --judge none (leave it out)",
-  "a --resize 32":
-    "ConfigError: Cannot use --resize here: it has an effect only with a file of weights (leave it out)",
+  "a --out b.json": "ConfigError: --out has no effect without a file of weights; remove it",
+  "a --judge none --judge-steps 9": "ConfigError: --judge-steps has no effect without a judge; remove it",
+  "a --resize 32": "ConfigError: --resize has no effect without a file of weights; remove it",
   "--checkpoint b --solver dopri5:rtol=2":
     'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol is "2" (expected a number above 0 and of at most 1)',
 });

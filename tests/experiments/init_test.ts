@@ -233,7 +233,7 @@ testRefusals("train --init refuses what contradicts the weights in one line", {
     task: "train",
     flags: `--data data --init weights.safetensors --teacher weights.safetensors ${oneThread}`,
     prepare: (place) => storeNetwork(place, "weights", [12, 12]),
-    says: ["ConfigError: Cannot use --init here"],
+    says: ["ConfigError: --init has no effect with --teacher"],
   },
 });
 

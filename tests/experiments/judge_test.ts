@@ -48,6 +48,6 @@ testMistakes("judge", {
   "--out judge.png": 'ConfigError: Cannot use --out "judge.png": expected a path that ends with .safetensors',
   "--data data --out there/judge.safetensors":
     "RunError: Cannot write there/judge.safetensors: there is no folder there; make it first",
-  "--data data --device webgpu --threads 2": "ConfigError: Cannot use --threads here",
+  "--data data --device webgpu --threads 2": "ConfigError: --threads has no effect without --device cpu",
   "--data nowhere --device cpu": "DataError: Cannot read the data nowhere: it does not exist",
 });

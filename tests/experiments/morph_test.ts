@@ -168,21 +168,19 @@ testTask("morph refuses impossible flags in one line, and writes nothing", async
     "--from 1 --guidance 2":
       "ConfigError: Cannot use --guidance with net.safetensors: its network was trained without classes (leave it out)",
     "--from 1 --guidance 1 --cfg-zero":
-      "ConfigError: Cannot use --cfg-zero here: it has an effect only with guidance (a class, and not --guidance 1) (leave it out)",
+      "ConfigError: --cfg-zero has no effect without guidance (a class, and --guidance other than 1); remove it",
     "--from 1 --to 2 --class 3":
-      "ConfigError: Cannot use --to here: it has an effect only with no --class, under which each image comes back (leave it out)",
+      "ConfigError: --to has no effect with --class, under which each image comes back; remove it",
     "--class 3 --frames 3":
-      "ConfigError: Cannot use --frames here: it has an effect only with no --class, which draws an image for each class (leave it out)",
+      "ConfigError: --frames has no effect with --class, which draws an image for each class; remove it",
     "--class 3 --out x.gif":
       "ConfigError: Cannot use --out x.gif: --class draws no animation (expected a .png)",
     "--from 1 --count 3":
-      "ConfigError: Cannot use --count here: it has an effect only with neither --from nor --to, whose images have a row each (leave it out)",
+      "ConfigError: --count has no effect with --from or --to, whose images have a row each; remove it",
     "--from 1 --to 2 --entry 1 --seed 3":
-      "ConfigError: Cannot use --seed here: it has an effect only with drawn noise: no image at one end, or --entry below 1 (leave it out)",
-    "--entry 0.9":
-      "ConfigError: Cannot use --entry here: it has an effect only with test images, --from or --to (leave it out)",
-    "--data data":
-      "ConfigError: Cannot use --data here: it has an effect only with test images, --from or --to (leave it out)",
+      "ConfigError: --seed has no effect without drawn noise (no image at one end, or --entry below 1); remove it",
+    "--entry 0.9": "ConfigError: --entry has no effect without test images, --from or --to; remove it",
+    "--data data": "ConfigError: --data has no effect without test images, --from or --to; remove it",
     "--from 1 --out none/x.png": "RunError: Cannot write none/x.png: there is no folder none; make it first",
     "--checkpoint classes.safetensors --from 1 --class 3,10":
       "ConfigError: Cannot draw class 10 from classes.safetensors: it has the classes 0 to 9",

@@ -119,7 +119,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
   "a flag without effect": {
     task: "train",
     flags: "--config first --momentum 0.9",
-    says: ["ConfigError: Cannot use --momentum here: it has an effect only with --optimizer sgd"],
+    says: ["ConfigError: --momentum has no effect without --optimizer sgd"],
     prepare: unet,
   },
   "no such run": {

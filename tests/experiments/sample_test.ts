@@ -291,7 +291,7 @@ testMistakes("sample", {
   "none --out data/": "RunError: Cannot use data/: it holds ",
   "none --out data/t10k-labels-idx1-ubyte/":
     "RunError: Cannot use data/t10k-labels-idx1-ubyte/: not a directory",
-  "none --out x/ --columns 3": "ConfigError: Cannot use --columns here",
+  "none --out x/ --columns 3": "ConfigError: --columns has no effect without a picture",
   "none --out docs/..": 'ConfigError: Cannot use --out "docs/..": expected a path that ends with ',
 });
 

@@ -86,7 +86,7 @@ Deno.test("cheapestOfBest() asks both judges, and the first one if no solver sat
 testMistakes("solvers", {
   "--device cpu": "ConfigError: Cannot compare solvers on 0 runs",
   "a --checkpoint b": "ConfigError: Cannot compare solvers on 1 runs and a checkpoint",
-  "a --out b.json": "ConfigError: Cannot use --out here: it has an effect only with a file of weights",
+  "a --out b.json": "ConfigError: --out has no effect without a file of weights",
   "a --solvers heun:steps=2;hein:steps=2": 'ConfigError: Cannot use the solver "hein:steps=2"',
   "a --solvers heun:steps=2;heun:steps=2": "ConfigError: Cannot use --solvers: heun:steps=2 is given twice",
 });

@@ -128,6 +128,6 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
     });
   }
   assert.throws(() => sampleTask.parse(["--checkpoint", "a.safetensors", "--values", "network"]), {
-    message: "Cannot use --values here: it has an effect only with an array, --out FILE.npy (leave it out)",
+    message: "--values has no effect without an array, --out FILE.npy; remove it",
   });
 });

@@ -117,7 +117,7 @@ const impossible: readonly [GivenPlan, RegExp][] = [
   ],
   [
     { cells: [{ model: "base", muonLr: 0.1, optimizer: "sgd" }] },
-    /^Cannot use --muon-lr here: it has an effect only with --optimizer muon .*\(cell base-muon-lr-0\.1-optimizer-sgd-s1/,
+    /^--muon-lr has no effect without --optimizer muon; .*\(cell base-muon-lr-0\.1-optimizer-sgd-s1/,
   ],
   [
     { cells: [{}] },
