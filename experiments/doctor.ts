@@ -1,3 +1,4 @@
+import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
 import { isSoftware } from "../kernels/devices/webgpu/adapter.ts";
 import { type Device, DeviceError, init } from "../kernels/mod.ts";
 import { type Facts, hiddenGpus, look } from "./doctor/gpus.ts";
@@ -61,11 +62,12 @@ async function thisMachine(wanted: Machine["wanted"]): Promise<Machine> {
 }
 
 /** Opens a device for a moment. */
-async function open(device: Machine["wanted"]): Promise<Device | DeviceError> {
+async function open(wanted: Machine["wanted"]): Promise<Machine["device"]> {
   try {
-    const opened = await init({ device });
-    opened.close();
-    return opened;
+    const device = await init({ device: wanted }), { kind, tuning, description } = device;
+    const isWide = device instanceof CpuDevice && await device.hasWideVectors();
+    device.close();
+    return { kind, tuning, description: isWide ? `${description}, wide vectors` : description };
   } catch (error) {
     if (error instanceof DeviceError) return error;
     throw error;
