@@ -1,6 +1,8 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
 import { readJson } from "../run/contained.ts";
+import { readProgramFile } from "../run/program_files.ts";
 import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "../networks/own_network.ts";
 import { ownModel } from "../settings/model_setting.ts";
 import { ConfigError } from "../settings/setting.ts";
@@ -132,10 +134,18 @@ export async function loadPlannedNetworks(
   return networks;
 }
 
+/** Puts a network of the repository where a plan expects it, if the program is elsewhere. */
+async function bringFile(path: string): Promise<void> {
+  if (await Deno.stat(path).then(() => true, () => false)) return;
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await writeAtomic(path, await readProgramFile(path));
+}
+
 async function readNamed(named: string | undefined): Promise<Plan> {
   if (named === undefined) return readPlan({ name: "grid" }, "the flags");
   if (Object.hasOwn(plans, named)) {
     const { doc: _, ...plan } = plans[named];
+    if (plan.fixed?.teacher) await bringFile(`${plan.fixed.teacher}`);
     return readPlan({ name: named, ...plan }, `the plan ${named}`);
   }
   if (await Deno.stat(named).then(({ isFile }) => isFile, () => false)) {

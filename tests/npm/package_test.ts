@@ -9,6 +9,8 @@ import configuration from "../../deno.json" with { type: "json" };
 import * as library from "../../mod.ts";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { testInBrowser } from "../browser.ts";
+import { writeTinyIdx } from "../experiments/data/tiny_idx.ts";
+import { withFolder } from "../folder.ts";
 import { granted, testUnless } from "../permissions.ts";
 import { engines } from "./engines.ts";
 import { useLibrary } from "./use_library.js";
@@ -127,6 +129,70 @@ testUnless(
       }
     }),
 );
+
+testUnless(
+  reason,
+  "deno run npm: runs the tasks in an empty folder: workers, own networks, MNIST, doctor's script",
+  () =>
+    withInstalled((installed) =>
+      withFolder(async (folder) => {
+        await using registry = await serveScope(installed);
+        await Deno.writeTextFile(
+          join(folder, ".npmrc"),
+          `@flow:registry=http://127.0.0.1:${registry.addr.port}/\n`,
+        );
+        await writeTinyIdx(join(folder, "data"));
+        await Deno.writeTextFile(
+          join(folder, "mine.ts"),
+          `import { add, Linear, Module, reshape, type Tensor } from "npm:@flow/matching";
+export default class Mine extends Module {
+  layer = new Linear(144, 144);
+  velocity(x: Tensor, t: Tensor) {
+    const [n] = x.shape;
+    return reshape(add(this.layer.forward(reshape(x, [n, 144])), reshape(t, [n, 1])), x.shape);
+  }
+}
+`,
+        );
+        const run = async (flags: string) => {
+          const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+            args: ["run", "-A", "-q", "npm:@flow/matching", ...flags.split(" ").filter(Boolean)],
+            cwd: folder,
+            env: { HOME: folder, DENO_DIR: join(folder, "cache"), NO_COLOR: "1" },
+          }).output();
+          assert.ok(success, new TextDecoder().decode(stderr));
+          return new TextDecoder().decode(stdout);
+        };
+        const start = `deno run -A npm:@flow/matching@${configuration.version}`;
+        assert.ok((await run("")).startsWith(`Usage: ${start} TASK `));
+        const cpu = "--device cpu --threads 1";
+        await run(
+          `train --model ./mine.ts --data data --max-steps 2 --coupling ot --samples 4 --out run ${cpu}`,
+        );
+        assert.match(await Deno.readTextFile(join(folder, "run/report.html")), /^<!doctype html>/i);
+        assert.match(await run("doctor --device cpu"), /^ok +training +training uses the CPU/m);
+        await run("build:playground --out page.html"); // of checkpoints and MNIST
+        assert.ok((await Deno.stat(join(folder, "page.html"))).size > 1e6);
+      })
+    ),
+);
+
+/** A registry of this package alone, as npm answers; an `.npmrc` sends Deno there for its scope. */
+async function serveScope(installed: string): Promise<Deno.HttpServer<Deno.NetAddr>> {
+  const manifest = JSON.parse(
+    await Deno.readTextFile(join(installed, "node_modules/@flow/matching/package.json")),
+  );
+  const file = join(installed, `flow-matching-${configuration.version}.tgz`);
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
+    if (url.endsWith(".tgz")) return new Response(await Deno.readFile(file));
+    const version = { ...manifest, dist: { tarball: new URL("/package.tgz", url) } };
+    return Response.json({
+      name: manifest.name,
+      "dist-tags": { latest: manifest.version },
+      versions: { [manifest.version]: version },
+    });
+  });
+}
 
 await testInBrowser(
   "a page that Vite builds from the packed library computes the same",

@@ -16,14 +16,16 @@ testInFolder("readSources() reads a module and what it imports, also through a l
   const real = join(folder, "real");
   await Deno.mkdir(real);
   await Deno.writeTextFile(join(real, "net.ts"), `import "./part.ts"; import { gelu } from "${library}";`);
-  await Deno.writeTextFile(join(real, "part.ts"), 'import "npm:some-package@1";');
+  const others =
+    'import "npm:some-package@1"; import "npm:@flow/matching-more"; import "https://example.org/mod.ts";';
+  await Deno.writeTextFile(join(real, "part.ts"), `import "npm:@flow/matching@1.2.3/models"; ${others}`);
   await Deno.symlink(join(real, "net.ts"), join(folder, "link.ts"));
   const sources = readSources(join(folder, "link.ts"));
   assert.deepEqual(sources, {
     main: "net.ts",
     files: {
       "net.ts": 'import "./part.ts"; import { gelu } from "flow-matching";',
-      "part.ts": 'import "npm:some-package@1";',
+      "part.ts": `import "flow-matching"; ${others}`,
     },
   });
   assert.deepEqual(decodeSources(encodeSources(sources), "network.json"), sources);
