@@ -80,7 +80,7 @@ testOnCpu("an op names an attribute that is missing, unknown or of the wrong typ
     [{ high: 1, low: 2, toString: 3 }, "unknown attribute toString"],
     [{ high: -1, low: 2 }, "attribute high is -1"],
     [{ high: 1.5, low: 2 }, "attribute high is 1.5"],
-    [{ high: 1, low: "2" }, "attribute low is 2"],
+    [{ high: 1, low: "2" }, 'attribute low is "2"'],
   ];
   for (const [attributes, why] of refused) {
     assert.throws(() => (twoDigits as (...given: unknown[]) => unknown)(tensor([1]), attributes), {
