@@ -128,7 +128,7 @@ export const overfitTask = task({
     const order = new BatchOrder(train, config.batchSize, config.seed);
     const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
     const lossOf = async (images: Uint32Array) => {
-      const loss = meanLoss(await heldOut.losses(images, yieldToEvents));
+      const loss = meanLoss(await heldOut.losses(images, () => yieldToEvents()));
       checkLoss(loss, trainer.step);
       return loss.toFixed(4);
     };

@@ -65,7 +65,7 @@ export class Validation {
   async measure(): Promise<number> {
     const { network, source, config } = this.#session;
     this.#heldOut ??= new HeldOutLoss(network.averaged, source, heldOutOptions(config));
-    return meanLoss(await this.#heldOut.losses(this.images, yieldToEvents));
+    return meanLoss(await this.#heldOut.losses(this.images, () => yieldToEvents()));
   }
 
   /** Measures and stores the loss after a step. @returns whether it is the lowest so far */

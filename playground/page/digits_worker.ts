@@ -163,7 +163,7 @@ export class DigitsWorker {
   /** Attends to the reader, between parts of the work. */
   async #attend(): Promise<void> {
     await this.#lead();
-    await yieldToEvents();
+    await yieldToEvents("task");
   }
 
   async #draw(training: DigitsTraining): Promise<void> {

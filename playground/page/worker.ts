@@ -196,7 +196,7 @@ class BackgroundTrainer {
         const { done, value } = await floor.next();
         if (done && value !== undefined) send({ kind: "floor", training: id, floor: value });
         if (done && training.done && this.#current.id === id) break;
-        await yieldToEvents();
+        await yieldToEvents("task");
       }
       this.#busy = false;
       await this.#rest();
@@ -261,7 +261,7 @@ class BackgroundTrainer {
     const { step } = training;
     const isCurrent = () => this.#current?.id === id && training.step === step;
     const logp = await views.likelihood(async () => {
-      await yieldToEvents();
+      await yieldToEvents("task");
       if (!isCurrent()) throw new Overtaken();
     }).catch((error) => {
       if (!(error instanceof Overtaken)) throw error;

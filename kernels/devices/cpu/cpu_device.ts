@@ -133,7 +133,7 @@ export class CpuDevice implements Device {
     if (cause) return Promise.reject(unreadable(cause));
     const values = this.#view(range, "u32").slice().buffer as ArrayBuffer;
     // Finalizers run only between tasks: a loop that awaits nothing but reads would never free collected tensors.
-    return this.#memory.hasGrown() ? yieldToEvents().then(() => values) : Promise.resolve(values);
+    return this.#memory.hasGrown() ? yieldToEvents("task").then(() => values) : Promise.resolve(values);
   }
 
   run(call: KernelCall): void {

@@ -32,7 +32,7 @@ export async function readBack(
       return buffer.getMappedRange().slice(0);
     }
     mapped.catch(() => {}); // not awaited if the bytes are already there
-    await yieldToEvents(); // device errors arrive as events
+    await yieldToEvents("task"); // device errors arrive as events
     return values;
   } finally {
     buffer.destroy();

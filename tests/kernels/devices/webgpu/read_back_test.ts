@@ -78,7 +78,7 @@ import "node:worker_threads"; // in Deno, this makes messages arrive within the 
 
 Deno.test("yieldToEvents() ends the task", async () => {
   let ended = false;
-  const next = yieldToEvents().then(() => ended = true);
+  const next = yieldToEvents("task").then(() => ended = true);
   for (let i = 0; i < 1000; i++) await undefined;
   assert.equal(ended, false);
   await next;
