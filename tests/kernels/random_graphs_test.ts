@@ -39,7 +39,7 @@ const others = [
     "planMemory",
     "record",
   ],
-  ...["scope", "withDevice"],
+  ...["peek", "scope", "withDevice"],
 ];
 /** Ops that stored graphs use inside others. */
 const inside: Readonly<Record<string, string>> = {
