@@ -118,13 +118,14 @@ testTask("distill --dry-run counts both evaluations of the teacher's guidance", 
     performance.now = () => ms += 400; // each look at the clock takes as long
     try {
       const { time } = await rowsOf(place, "distill", flags);
-      return Number(/drawing pairs ([\d.]+) minutes/.exec(time)![1]);
+      const [, number, unit] = /drawing pairs ([\d.]+) (\w+)/.exec(time)!;
+      return Number(number) * ({ seconds: 1, minutes: 60, hours: 3600 })[unit]!;
     } finally {
       performance.now = now;
     }
   };
   const [plain, guided] = [await pairsOf(1), await pairsOf(2)];
-  assert.ok(Math.abs(guided / plain - 2) < 0.1, `${guided} minutes, without guidance ${plain}`);
+  assert.ok(Math.abs(guided / plain - 2) < 0.1, `${guided} seconds, without guidance ${plain}`);
 });
 
 Deno.test("secondsPerUnit() times work after its first report, and ends it in time", async () => {
