@@ -63,7 +63,9 @@ export async function trainOrResume(
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
   if (given.config) given = { ...given, config: await findConfig(given.config) };
   if (given.init) given = { ...given, init: await foundInit(given.init) };
-  if (!given.resume && !given.config && !given.init) given = { model: defaultModel, ...given };
+  if (!given.resume && !given.config && !given.init && !given.teacher) {
+    given = { model: defaultModel, ...given };
+  }
   given = await withNetwork(given);
   using lock = given.resume && !dryRun ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);
