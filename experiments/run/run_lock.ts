@@ -50,7 +50,11 @@ export async function tryLock(
       if (!file) continue; // another program was faster
       await file.lock(true);
       const written = `${nameOfHost()} ${Deno.pid} ${new Date().toISOString()}`;
-      await file.write(new TextEncoder().encode(written));
+      await file.write(new TextEncoder().encode(written)).catch(async (error) => {
+        file.close();
+        await Deno.remove(path); // an empty file would keep others waiting
+        throw error;
+      });
       for (const old of generations) await Deno.remove(fileOf(folder, name, old)).catch(() => {}); // it may be gone
       if (isAt(file, path)) return hold(file, folder, name, latest + 1);
       file.close(); // the folder was made anew meanwhile
