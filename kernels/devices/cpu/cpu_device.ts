@@ -217,7 +217,7 @@ export class CpuDevice implements Device {
 
   /** Whether products use vectors of eight numbers, once that is measured: it takes up to a second. */
   async hasWideVectors(): Promise<boolean> {
-    for (; !vectorWidth().isSettled; this.#team.probe()) await new Promise((done) => setTimeout(done, 10));
+    for (; !vectorWidth().isLikely; this.#team.probe()) await new Promise((done) => setTimeout(done, 10));
     return vectorWidth().isWide;
   }
 

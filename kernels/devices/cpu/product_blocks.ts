@@ -270,11 +270,18 @@ const maxProbes = 100, pauseMs = 10;
 const times = widths.map(() => ({ first: Infinity, least: Infinity }));
 let probes = 0, probedAt = -Infinity;
 
-/** Whether this engine joins two vectors into one, as far as measured, and whether that is settled. */
-export function vectorWidth(): { readonly isWide: boolean; readonly isSettled: boolean } {
-  const [wide, narrow] = times, isWide = wide.least < 0.9 * narrow.least;
+/**
+ * Whether this engine joins two vectors into one, as far as measured; whether that is likely to stay, since narrow blocks
+ * are optimised, too; and whether it is measured for good.
+ */
+export function vectorWidth(): {
+  readonly isWide: boolean;
+  readonly isLikely: boolean;
+  readonly isSettled: boolean;
+} {
+  const [wide, narrow] = times, isWide = wide.least < 0.9 * narrow.least, isSettled = probes >= maxProbes;
   // Code that is not optimised yet is several times slower.
-  return { isWide, isSettled: probes >= maxProbes || isWide && narrow.least < narrow.first / 3 };
+  return { isWide, isLikely: isSettled || isWide && narrow.least < narrow.first / 3, isSettled };
 }
 
 /** Times a product by wide and by narrow blocks of the first thread: no engine tells whether it joins vectors. */
