@@ -10,7 +10,7 @@ import { checkCount, isCount } from "../../core/checks.ts";
 import { yieldToEvents } from "../../core/yield_to_events.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
-import { blockScratch, vectorWidth } from "./product_blocks.ts";
+import { blockScratch } from "./product_blocks.ts";
 import {
   type CompiledKernels,
   coreCount,
@@ -217,8 +217,8 @@ export class CpuDevice implements Device {
 
   /** Whether products use vectors of eight numbers, once that is measured: it takes up to a second. */
   async hasWideVectors(): Promise<boolean> {
-    for (; !vectorWidth().isLikely; this.#team.probe()) await new Promise((done) => setTimeout(done, 10));
-    return vectorWidth().isWide;
+    for (; !this.#team.knowsWidth; this.#team.probe()) await new Promise((done) => setTimeout(done, 10));
+    return this.#team.isWide;
   }
 
   /** Ends the worker threads; the next large op starts them again. Idle workers also end by themselves. */

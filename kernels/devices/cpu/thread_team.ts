@@ -231,6 +231,16 @@ export class ThreadTeam {
     return worker;
   }
 
+  /** Whether products use wide blocks. */
+  get isWide(): boolean {
+    return this.#words[Layout.wide / 4] !== 0;
+  }
+
+  /** Whether that was asked for, or is likely to stay. */
+  get knowsWidth(): boolean {
+    return !this.#probes || vectorWidth().isLikely;
+  }
+
   /** Measures which blocks are faster, unless that is settled, and uses them. */
   probe(): void {
     if (!this.#probes || vectorWidth().isSettled) return;

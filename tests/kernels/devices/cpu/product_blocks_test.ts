@@ -55,6 +55,7 @@ Deno.test("products have the same bits by wide and narrow blocks, on one thread 
   for (const fused of [true, false]) {
     for (const { wide, threads } of [{ wide: true, threads: 1 }, { wide: false, threads: 2 }]) {
       const device = await CpuDevice.open({ fused, wide, threads });
+      assert.equal(await device.hasWideVectors(), wide);
       found.push(await products(device));
       device.close();
     }
