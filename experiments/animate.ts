@@ -1,4 +1,4 @@
-import { mostMs as mostOfApng } from "../viz/image/apng.ts";
+import { maxMs as maxOfApng } from "../viz/image/apng.ts";
 import { colormapNames, flowFields, pacings } from "../viz/mod.ts";
 import { loadTrajectories } from "./draw/stored_trajectories.ts";
 import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
@@ -68,12 +68,10 @@ export function resolveAnimation(
 ): AnimateConfig {
   const config = animating.resolve(values);
   const { format, out } = config;
-  const long = (["delay", "hold"] as const).find((name) => format === "apng" && config[name] > mostOfApng);
+  const long = (["delay", "hold"] as const).find((name) => format === "apng" && config[name] > maxOfApng);
   if (long) {
     throw new ConfigError(
-      `Cannot use ${flagOf(long)} ${
-        config[long]
-      } with --format apng: expected at most ${mostOfApng} (or gif)`,
+      `Cannot use ${flagOf(long)} ${config[long]} with --format apng: expected at most ${maxOfApng} (or gif)`,
     );
   }
   if (out !== null && !endings[format].some((ending) => out.endsWith(ending))) {

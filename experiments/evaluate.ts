@@ -16,7 +16,7 @@ import {
   networkOfRun,
 } from "./evaluation/evaluated_network.ts";
 import { forecastMeasuring } from "./evaluation/forecast.ts";
-import { type Ordered, orderInWords } from "./evaluation/judges_order.ts";
+import { formatOrder, type Ordered } from "./evaluation/judges_order.ts";
 import { judgeChoices, judgesFor } from "./judge/find_judge.ts";
 import { batchSize } from "./judge/train_judge.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
@@ -247,7 +247,7 @@ export const evaluateTask = task({
       }
       if (address) await trySendingRun(run, { address, patience }, say);
     }
-    const order = orderInWords(measured);
+    const order = formatOrder(measured);
     if (order !== undefined) print(order);
     device.close();
     if (stop.signal.aborted) return stop.exitCode;

@@ -3,8 +3,8 @@ import { describeData } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { judgedData } from "./judge/data_judge.ts";
 import { judgeNames } from "../models/mod.ts";
-import { batchSize, lengthInWords, makeJudge, recipes, secondsToTrain } from "./judge/train_judge.ts";
-import { dryRun, gigabytes, printDryRun, timeInWords } from "./program/dry_run.ts";
+import { batchSize, formatLength, makeJudge, recipes, secondsToTrain } from "./judge/train_judge.ts";
+import { dryRun, formatTime, gigabytes, printDryRun } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -54,9 +54,9 @@ export const judgeTask = task({
       const steps = config.steps ?? undefined;
       const seconds = await secondsToTrain(data, { name, steps });
       printDryRun({
-        judge: `${name}, ${lengthInWords(steps, name)} of ${batchSize} images on ${device.description}`,
+        judge: `${name}, ${formatLength(steps, name)} of ${batchSize} images on ${device.description}`,
         data: describeData(data),
-        time: `${steps === undefined ? "at most" : "about"} ${timeInWords(seconds)}`,
+        time: `${steps === undefined ? "at most" : "about"} ${formatTime(seconds)}`,
         memory: `${gigabytes(device.allocatedBytes)} on the device`,
         files: out,
       });
@@ -66,7 +66,7 @@ export const judgeTask = task({
     using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
     say(
       `Training the judge ${name} for ${data.name}, ${
-        lengthInWords(config.steps ?? undefined, name)
+        formatLength(config.steps ?? undefined, name)
       } on ${device.description}`,
     );
     using bar = new ProgressBar({ totalSteps, imagesPerStep: batchSize });

@@ -1,8 +1,8 @@
 import { loadDataset } from "./data/load_dataset.ts";
-import { checkNoClass, guidanceInWords, guidanceOf, runsTwice } from "./draw/conditioning.ts";
+import { checkNoClass, formatGuidance, guidanceOf, runsTwice } from "./draw/conditioning.ts";
 import { checkFit, openNetwork } from "./draw/load_network.ts";
-import { costInWords, solvingError } from "./draw/samples.ts";
-import { drawStarts, findEnds, lossInWords } from "./morph/ends.ts";
+import { formatCost, solvingError } from "./draw/samples.ts";
+import { drawStarts, findEnds, formatLoss } from "./morph/ends.ts";
 import { planMorph } from "./morph/plan_morph.ts";
 import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
@@ -129,7 +129,7 @@ export const morphTask = task({
     if (data) checkFit("morph by", path, { shape: drawable.shape, classes: count }, data);
 
     const guidance = guidanceOf(config, drawable.model);
-    const how = [chosen.description, ...count > 0 ? [guidanceInWords(guidance)] : []].join(", ");
+    const how = [chosen.description, ...count > 0 ? [formatGuidance(guidance)] : []].join(", ");
     const network = {
       path,
       shape: drawable.shape,
@@ -153,9 +153,9 @@ export const morphTask = task({
     }).finally(() => bar.clear());
     await writeAtomic(out, await morph.picture(found, drawn.images));
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    if (there) say(`To noise and back: ${lossInWords(morph.returned(found, drawn.images))}`);
-    const back = costInWords(drawn.cost);
-    const costs = (there ? `to noise ${costInWords(there)}, from noise ${back}` : back) +
+    if (there) say(`To noise and back: ${formatLoss(morph.returned(found, drawn.images))}`);
+    const back = formatCost(drawn.cost);
+    const costs = (there ? `to noise ${formatCost(there)}, from noise ${back}` : back) +
       (count > 0 && runsTwice(guidance) ? " with and without the class" : "");
     say(`${morph.words}, ${how}, ${costs}, in ${seconds} s on ${device.description}: ${out}`);
     device.close();

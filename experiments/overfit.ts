@@ -7,7 +7,7 @@ import { ImageSource } from "./data/image_source.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { withAllOptions } from "./networks/own_network.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
-import { dryRun, gigabytes, printDryRun, timeInWords } from "./program/dry_run.ts";
+import { dryRun, formatTime, gigabytes, printDryRun } from "./program/dry_run.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task, TrainingError } from "./program/task.ts";
 import { runFile, weightsFile } from "./run/layout.ts";
@@ -111,7 +111,7 @@ export const overfitTask = task({
         network: networkLine({ config, network }, device),
         data: describeData(data),
         steps: `${steps} of ${config.batchSize} images: ${train.length} images over and over`,
-        time: `about ${timeInWords(steps * perStep)}`,
+        time: `about ${formatTime(steps * perStep)}`,
         memory: `${gigabytes(device.allocatedBytes)} on the device`,
         files: out === null
           ? "none"

@@ -2,10 +2,10 @@ import { noise } from "../models/mod.ts";
 import { costOf, type SolvedBatch } from "../models/solve/solve_flow.ts";
 import {
   type Autoguidance,
-  autoguidanceInWords,
   checkNoClass,
   type Conditioning,
-  guidanceInWords,
+  formatAutoguidance,
+  formatGuidance,
   guidanceOf,
   guidedCostSuffix,
   readAutoguidance,
@@ -19,7 +19,7 @@ import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { checkNpz, writeSamples } from "./draw/sample_files.ts";
 import { checkGrid } from "./draw/sample_grid.ts";
 import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
-import { costInWords, drawBatches, solvingError, withSeed } from "./draw/samples.ts";
+import { drawBatches, formatCost, solvingError, withSeed } from "./draw/samples.ts";
 import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -118,7 +118,7 @@ function requestedImages(
       );
     }
     const { scale = 1 } = autoguidance ?? {};
-    const words = autoguidance ? `, ${autoguidanceInWords(scale)}` : "";
+    const words = autoguidance ? `, ${formatAutoguidance(scale)}` : "";
     return { count, columns, guided: scale !== 1, words };
   }
   if (choice === "none") return { count, columns, guided: false, words: " without a class" };
@@ -133,7 +133,7 @@ function requestedImages(
     columns: columns || (chosen.length > 1 ? chosen.length : 0),
     conditioning: { labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]), guidance },
     guided: runsTwice(guidance),
-    words: ` of ${which}, ${guidanceInWords(guidance)}`,
+    words: ` of ${which}, ${formatGuidance(guidance)}`,
   };
 }
 
@@ -217,7 +217,7 @@ export const sampleTask = task({
       bar.clear();
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    const cost = costInWords(costOf(costs)) + (guided ? guidedCostSuffix(conditioning) : "");
+    const cost = formatCost(costOf(costs)) + (guided ? guidedCostSuffix(conditioning) : "");
     say(
       `${count} samples${words}, ${description}, ${cost}, in ${seconds} s on ${device.description}: ${out}`,
     );

@@ -4,7 +4,7 @@ import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { integer, number, optional, toggle } from "./settings/kinds.ts";
-import { networkInWords, ownModel } from "./settings/model_setting.ts";
+import { formatNetwork, ownModel } from "./settings/model_setting.ts";
 import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import {
@@ -72,7 +72,7 @@ export const tuneTask = task({
     );
     const { batchSize } = config;
     const step = `a training step of ${
-      networkInWords(config)
+      formatNetwork(config)
     }, batch ${batchSize}, ${channels}x${size}x${size}`;
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     say(`Tuning ${step} on ${device.description}`);

@@ -20,7 +20,7 @@ export {
   couplings,
   type HostExamples,
   independentCoupling,
-  mostPaired,
+  maxPaired,
   type NoiseDraw,
   pairTransport,
   type TransportBatch,
@@ -216,7 +216,7 @@ export {
   solvers,
 } from "./solve/solvers.ts";
 export { SolverError, type TriedStep } from "./solve/step_control.ts";
-export { mostNoise } from "./solve/batch_steps.ts";
+export { maxNoise } from "./solve/batch_steps.ts";
 export {
   type ButcherTableau,
   defineTableau,

@@ -4,7 +4,7 @@ import { PlaygroundError } from "./settings.ts";
 /** Side of the images that are trained on. */
 const side = 28;
 /** Most images of the reader. */
-export const mostImages = 20_000;
+export const maxImages = 20_000;
 
 /** What an IDX file holds: images u8[N, H, W], or labels u8[N]. */
 export interface IdxContent {
@@ -43,7 +43,7 @@ export function parseIdx(bytes: Uint8Array, name: string): IdxContent {
       `Cannot read ${name}: it holds ${values.length} bytes (expected ${needed}, as its header says, and some)`,
     );
   }
-  const kept = Math.min(count, mostImages);
+  const kept = Math.min(count, maxImages);
   return {
     count: kept,
     ...rank === 3 && { size: [height, width] as const },

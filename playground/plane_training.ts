@@ -31,11 +31,11 @@ type PlaneNetwork = InstanceType<Library["Module"]> & VelocityField;
 /** Inputs are scaled by this, so that the first layer bends more often within the plane. */
 export const inputScale = 3;
 /** Most pairs of a step whose noise and data are matched: with more, matching would take longer than training. */
-const mostMatched = 64;
+const maxMatched = 64;
 
 /** The number of pairs of a training step. */
 export function batchOf({ pairs, batch }: Pick<PlaygroundSettings, "pairs" | "batch">): number {
-  return pairs === "nearest" ? Math.min(batch, mostMatched) : batch;
+  return pairs === "nearest" ? Math.min(batch, maxMatched) : batch;
 }
 
 /** A network with two hidden layers. */

@@ -30,7 +30,7 @@ export interface Moved {
 type Mover = (x0: ReturnType<Library["noise"]>) => Promise<Moved>;
 
 /** Recorded ways of moving that are kept. */
-const mostMovers = 4;
+const maxMovers = 4;
 
 /** What can be seen of a network in the plane: dots, arrows, and single places. */
 export class PlaneViews {
@@ -110,7 +110,7 @@ export class PlaneViews {
     const known = this.#movers.get(key) ?? this.#newMover(N, solver, moves);
     this.#movers.delete(key); // moves it to the end, as most recently used
     this.#movers.set(key, known);
-    if (this.#movers.size > mostMovers) this.#movers.delete(this.#movers.keys().next().value!);
+    if (this.#movers.size > maxMovers) this.#movers.delete(this.#movers.keys().next().value!);
     return known;
   }
 

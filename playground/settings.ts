@@ -60,7 +60,7 @@ function number(
 }
 
 /** Most characters of drawn strokes in an address. */
-const mostDrawn = 6000;
+const maxDrawn = 6000;
 
 /** All settings by name. To add one, add a row; address, checks and controls follow. */
 export const settings = {
@@ -77,7 +77,7 @@ export const settings = {
     trains: true,
     default: "",
     expected: "strokes as the page writes them",
-    parse: (text) => /^[\w-]*$/.test(text) && text.length <= mostDrawn ? text : undefined,
+    parse: (text) => /^[\w-]*$/.test(text) && text.length <= maxDrawn ? text : undefined,
   } as Kind<string>,
   step: choice("Story", {
     watch: "Watch",

@@ -29,10 +29,10 @@ export { encodeGif, type GifOptions, type Timing } from "./image/gif.ts";
 export { type GridOptions, imageGrid } from "./image/grid.ts";
 export {
   type ChannelsShape,
+  formatSize,
   type GreyShape,
   type ImageSize,
   type ImagesShape,
-  sizeInWords,
   sizeWithChannels,
 } from "./image/image_shape.ts";
 export { type PointMark, pointMarks } from "./figure/point_mark.ts";

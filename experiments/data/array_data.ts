@@ -13,9 +13,9 @@ import {
   splitTest,
 } from "./dataset.ts";
 import { StoredImages } from "./images.ts";
-import { type ByteRange, type NumpyArray, openNpy, shapeInWords } from "./npy.ts";
+import { type ByteRange, formatShape, type NumpyArray, openNpy } from "./npy.ts";
 import { listNpz } from "./npz.ts";
-import { mostPixels } from "./png.ts";
+import { maxPixels } from "./png.ts";
 import { type ImagePreparation, type ImageView, prepareImage } from "./prepare_image.ts";
 
 /** Names of the arrays of a data set, in any case; the first that is there is taken. */
@@ -27,9 +27,9 @@ const namesOf = {
 } as const;
 
 /** Most bytes of images that are kept in memory; of more, batches are read from their file when they are needed. */
-const mostInMemory = 2 ** 30;
+const maxInMemory = 2 ** 30;
 /** Most bytes of a file that is read at once, such as a packed archive. */
-const mostPacked = 2 ** 32;
+const maxPacked = 2 ** 32;
 /** Bytes that are looked through at once. */
 const pieceBytes = 2 ** 20;
 
@@ -63,7 +63,7 @@ export async function holdsArrays(folder: string): Promise<boolean> {
 export async function readArrays(
   path: string,
   preparation: ImagePreparation,
-  most: number = mostInMemory,
+  most: number = maxInMemory,
 ): Promise<Omit<Dataset, "name" | "source">> {
   const arrays = isArrayFile(path) ? await arraysOfFile(path) : await arraysOfFolder(path);
   const open = async (part: keyof typeof namesOf) =>
@@ -84,8 +84,8 @@ export async function readArrays(
   const [train, test] = [images, testImages ?? images].map((array) => rowReader(array, scale, preparation));
   if (`${test.shape}` !== `${train.shape}`) {
     throw new DataError(
-      `Cannot use ${testImages!.title}: its images are ${shapeInWords(test.shape)} ` +
-        `(expected ${shapeInWords(train.shape)} as in ${images.title}); pass --resize H,W and --channels`,
+      `Cannot use ${testImages!.title}: its images are ${formatShape(test.shape)} ` +
+        `(expected ${formatShape(train.shape)} as in ${images.title}); pass --resize H,W and --channels`,
     );
   }
   const labels = labelsOf(await open("labels"), images.title, train.count);
@@ -145,9 +145,9 @@ async function arraysOfFile(path: string): Promise<Arrays> {
 async function fileRange(path: string): Promise<ByteRange> {
   const { size } = await readDataFile(path, (path) => Deno.stat(path));
   const read = (at: number, length: number) => {
-    if (length > mostPacked) {
+    if (length > maxPacked) {
       throw new DataError(
-        `Cannot read ${path}: ${length} bytes at once are too many (expected at most ${mostPacked})`,
+        `Cannot read ${path}: ${length} bytes at once are too many (expected at most ${maxPacked})`,
       );
     }
     using file = Deno.openSync(path);
@@ -182,10 +182,10 @@ function layoutOf({ title, shape }: NumpyArray): Omit<ImageView, "bytes"> & { re
     ? layout(rest, true)
     : undefined;
   const pixels = found ? found.height * found.width : 0;
-  if (found && count > 0 && pixels > 0 && pixels <= mostPixels) return found;
+  if (found && count > 0 && pixels > 0 && pixels <= maxPixels) return found;
   throw new DataError(
-    `Cannot use ${title}: it is ${shapeInWords(shape)} ` +
-      `(expected images [N, H, W], [N, H, W, C], [N, C, H, W] with 1 or 3 channels, or [N, H * H], of 1 to ${mostPixels} pixels)`,
+    `Cannot use ${title}: it is ${formatShape(shape)} ` +
+      `(expected images [N, H, W], [N, H, W, C], [N, C, H, W] with 1 or 3 channels, or [N, H * H], of 1 to ${maxPixels} pixels)`,
   );
 }
 
@@ -291,7 +291,7 @@ function labelsOf(array: NumpyArray | undefined, images: string, count: number):
   if (shape[0] !== count || size !== count) {
     throw new DataError(
       `Cannot use ${title}: it is ${
-        shapeInWords(shape)
+        formatShape(shape)
       } (expected [${count}], a whole number for each image of ${images})`,
     );
   }

@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/core/user_error.ts";
 import { permutation, streams } from "../../models/mod.ts";
-import { sizeInWords } from "../../viz/image/image_shape.ts";
+import { formatSize } from "../../viz/image/image_shape.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { printable } from "../program/output.ts";
 import { reasonOf } from "../run/atomic_write.ts";
@@ -161,7 +161,7 @@ function isSorted(labels: ArrayLike<number>, count: number): boolean {
   return changes < 0.5 * (count - 1) * differ;
 }
 
-const mostListed = 20;
+const maxListed = 20;
 
 /** Input of {@linkcode describeData}: a data set, or its counts from `run.json`. */
 export type DataFacts =
@@ -183,8 +183,8 @@ export function describeData(
 ): string {
   const shown = (part: DataFacts["train"]) =>
     (typeof part === "number" ? part : part.count).toLocaleString("en");
-  const size = sizeInWords([channels, height, width]);
-  const names = classNames.length > 0 && classNames.length <= mostListed ? `: ${classNames.join(", ")}` : "";
+  const size = formatSize([channels, height, width]);
+  const names = classNames.length > 0 && classNames.length <= maxListed ? `: ${classNames.join(", ")}` : "";
   const inClasses = classes > 0 ? `${classes} ${classes === 1 ? "class" : "classes"}${names}` : "no classes";
   const range = scale ? `; ${scale[0]} is black and ${scale[1]} white` : "";
   const left = damaged ? `; ${damaged} damaged ${damaged === 1 ? "image" : "images"} left out` : "";
@@ -219,15 +219,15 @@ export async function listFolder(folder: string): Promise<Deno.DirEntry[]> {
 export async function readDataFile<Content>(
   path: string,
   read: (path: string) => Promise<Content>,
-  mostBytes = Infinity,
+  maxBytes = Infinity,
 ): Promise<Content> {
   try {
     const { isFile, size } = await Deno.stat(path);
     if (!isFile) {
       throw new DataError(`Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`);
     }
-    if (size <= mostBytes) return await read(path);
-    throw new DataError(`Cannot read ${path}: it has ${size} bytes (expected at most ${mostBytes})`);
+    if (size <= maxBytes) return await read(path);
+    throw new DataError(`Cannot read ${path}: it has ${size} bytes (expected at most ${maxBytes})`);
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });

@@ -12,7 +12,7 @@ const maxHeaderBytes = 4 + 4 * maxRank;
 const magic = 0x0800;
 
 /** Most bytes of a file, the limit of one array. */
-const mostBytes = 2 ** 32;
+const maxBytes = 2 ** 32;
 
 /** Images of one size, u8[N, C, H, W] in row-major order: N = count, C = channels. */
 export interface IdxImages {
@@ -46,9 +46,9 @@ export async function readIdx(
       const start = joined(pieces, size);
       const rank = u32(start, 0) - magic;
       end = rank >= 1 && rank <= maxRank ? readHeader(start).end : 0;
-      if (end > mostBytes) {
+      if (end > maxBytes) {
         throw new DataError(
-          `Cannot read ${path}: its header declares ${end} bytes (expected at most ${mostBytes}); take fewer images`,
+          `Cannot read ${path}: its header declares ${end} bytes (expected at most ${maxBytes}); take fewer images`,
         );
       }
     }

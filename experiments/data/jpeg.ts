@@ -8,10 +8,10 @@ import decode, { init } from "npm:@jsquash/jpeg@1.6.0/decode.js";
 import { packageFolder } from "../run/program_files.ts";
 import { DataError } from "./dataset.ts";
 import type { ImageView } from "./prepare_image.ts";
-import { mostPixels } from "./png.ts";
+import { maxPixels } from "./png.ts";
 
 /** Most scans of an image; the decoder reads each one to its end. Progressive files have about ten. */
-const mostScans = 64;
+const maxScans = 64;
 
 /** The decoder, once it is loaded. */
 let loaded: Promise<void> | undefined;
@@ -95,8 +95,8 @@ function readHeader(bytes: Uint8Array, path: string): Header {
         size = { height, width, components: view.getUint8(at + 9) };
       }
       if (marker === 0xe1) orientation = orientationIn(view, at + 4) ?? orientation;
-      if (marker === 0xda && ++scans > mostScans) {
-        throw new DataError(`Cannot use ${path}: it has more than ${mostScans} scans; save it again`);
+      if (marker === 0xda && ++scans > maxScans) {
+        throw new DataError(`Cannot use ${path}: it has more than ${maxScans} scans; save it again`);
       }
       at += 2 + view.getUint16(at + 2);
     }
@@ -106,9 +106,9 @@ function readHeader(bytes: Uint8Array, path: string): Header {
   }
   if (!size || scans === 0) throw damaged("its end is missing");
   const { height, width, components } = size;
-  if (height * width < 1 || height * width > mostPixels) {
+  if (height * width < 1 || height * width > maxPixels) {
     throw fail(
-      `its header declares ${height}x${width} pixels (expected 1 to ${mostPixels} of them); save it smaller`,
+      `its header declares ${height}x${width} pixels (expected 1 to ${maxPixels} of them); save it smaller`,
     );
   }
   if (components !== 1 && components !== 3) {

@@ -51,7 +51,7 @@ const namedData: Readonly<Record<string, NamedData>> = {
 /** How a data set is loaded. */
 export interface DatasetOptions extends PictureFolderOptions {
   /** Most bytes of an array's images to keep in memory; of more, batches are read when they are needed. */
-  readonly mostInMemory?: number;
+  readonly maxInMemory?: number;
 }
 
 /** Files that `--data` may name. */
@@ -76,12 +76,12 @@ const formats: readonly DataFormat[] = [
   {
     name: "an .npz or .npy file",
     detects: (path, { isFile }) => isFile && isArrayFile(path),
-    read: (path, options) => readArrays(path, options, options.mostInMemory),
+    read: (path, options) => readArrays(path, options, options.maxInMemory),
   },
   {
     name: "a folder of .npy files",
     detects: (path, { isDirectory }) => isDirectory && holdsArrays(path),
-    read: (path, options) => readArrays(path, options, options.mostInMemory),
+    read: (path, options) => readArrays(path, options, options.maxInMemory),
   },
   {
     name: "a folder of PNG or JPEG images",

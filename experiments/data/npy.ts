@@ -42,7 +42,7 @@ export interface NumpyArray {
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 /** Most bytes of a header; those of arrays of numbers have some hundred. */
-const mostHeader = 2 ** 16;
+const maxHeader = 2 ** 16;
 
 type ReadValue = (view: DataView, at: number, little: boolean) => number;
 
@@ -78,7 +78,7 @@ export function openNpy(bytes: ByteRange, title: string): NumpyArray {
   }
   const view = new DataView(start.buffer);
   const [length, begin] = start[6] === 1 ? [view.getUint16(8, true), 10] : [view.getUint32(8, true), 12];
-  const text = length > mostHeader || begin + length > bytes.size
+  const text = length > maxHeader || begin + length > bytes.size
     ? ""
     : new TextDecoder().decode(bytes.read(begin, length));
   const shape = /'shape': *\(([\d, ]*)\)/.exec(text)?.[1].split(",").filter((word) => word.trim()).map(
@@ -105,7 +105,7 @@ export function openNpy(bytes: ByteRange, title: string): NumpyArray {
   if (bytes.size !== from + size) {
     throw new DataError(
       `Cannot read ${title}: it has ${bytes.size} bytes (expected ${from + size} for ${descr} ${
-        shapeInWords(shape)
+        formatShape(shape)
       }); ` +
         "save or download it again",
     );
@@ -122,6 +122,6 @@ export function openNpy(bytes: ByteRange, title: string): NumpyArray {
 }
 
 /** A shape as text: `[1797, 8, 8]`. */
-export function shapeInWords(shape: readonly number[]): string {
+export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
 }

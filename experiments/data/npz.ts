@@ -8,13 +8,13 @@ import { DataError } from "./dataset.ts";
 import { type ByteRange, inMemory, placeAfter } from "./npy.ts";
 
 /** Most bytes after the list of members: their number and a comment. */
-const mostEnd = 22 + 2 ** 16;
+const maxEnd = 22 + 2 ** 16;
 /** Most bytes of the list of members. */
-const mostList = 2 ** 24;
+const maxList = 2 ** 24;
 /** Most members; data sets have up to four arrays. */
-const mostMembers = 1000;
+const maxMembers = 1000;
 /** Most bytes of a packed member, unpacked: the limit of one array in memory. */
-const mostUnpacked = 2 ** 32;
+const maxUnpacked = 2 ** 32;
 /** Bytes that are checked at once. */
 const pieceBytes = 2 ** 20;
 /** Packed bytes that are unpacked at once, to a thousand times as many at most. */
@@ -57,14 +57,14 @@ interface Entry {
 /** Names and entries of the archive's list. @throws {RangeError} if it is none */
 function members(archive: ByteRange, path: string): [string, Entry][] {
   const [at, length] = listRange(archive);
-  if (length > mostList) throw new RangeError("too many members");
+  if (length > maxList) throw new RangeError("too many members");
   const list = viewOf(archive, at, length);
   const found: [string, Entry][] = [];
   for (let from = 0; from < length;) {
     if (list.getUint32(from, true) !== 0x02014b50) throw new RangeError("no member");
-    if (found.length === mostMembers) {
+    if (found.length === maxMembers) {
       throw new DataError(
-        `Cannot use ${path}: it has more than ${mostMembers} members (expected the arrays of a data set)`,
+        `Cannot use ${path}: it has more than ${maxMembers} members (expected the arrays of a data set)`,
       );
     }
     const [nameLength, extra, comment] = [28, 30, 32].map((field) => list.getUint16(from + field, true));
@@ -97,7 +97,7 @@ function contentStart(archive: ByteRange, at: number, name: string): number {
 
 /** Where the list of members starts, and its length. */
 function listRange(archive: ByteRange): [at: number, length: number] {
-  const most = Math.min(mostEnd, archive.size);
+  const most = Math.min(maxEnd, archive.size);
   const tail = viewOf(archive, archive.size - most, most);
   let end = most - 22;
   while (tail.getUint32(end, true) !== 0x06054b50) end--; // beyond the start: a RangeError
@@ -141,7 +141,7 @@ async function contentOf(archive: ByteRange, { method, packed, size, at }: Entry
     const place = placeAfter(archive.place, at);
     return { size: packed, place, read: (from, length) => archive.read(at + from, length) };
   }
-  if (method !== 8 || size > mostUnpacked) throw new RangeError("unknown or too large");
+  if (method !== 8 || size > maxUnpacked) throw new RangeError("unknown or too large");
   return inMemory(await inflate(archive, at, packed, size));
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DataError, listFolder } from "./dataset.ts";
 
 /** Most classes: labels are bytes. */
-const mostClasses = 256;
+const maxClasses = 256;
 
 /** Folders that split a data set, so they are not classes. */
 const partNames = ["test", "train"];
@@ -47,10 +47,10 @@ async function findPart(root: string, part: string): Promise<Part> {
   if (images.length + folders.length === 0) {
     throw new DataError(`Cannot find images in ${folder} (expected PNG or JPEG files: ${layout})`);
   }
-  if (folders.length > mostClasses) {
+  if (folders.length > maxClasses) {
     throw cannotUse(
       folder,
-      `${folders.length} folders (expected one for each class, at most ${mostClasses})`,
+      `${folders.length} folders (expected one for each class, at most ${maxClasses})`,
     );
   }
   if (images.length > 0) return new Map([["", images.map((name) => part + name)]]);

@@ -13,15 +13,15 @@ import {
 } from "./dataset.ts";
 import { findParts, type Part } from "./picture_files.ts";
 import { decodeJpeg } from "./jpeg.ts";
-import { decodePng, mostFileBytes } from "./png.ts";
+import { decodePng, maxFileBytes } from "./png.ts";
 import { type ImagePreparation, type ImageView, type PreparedImage, prepareImage } from "./prepare_image.ts";
 
 /** Number of files read at once. */
 const together = 16;
 /** Most damaged images that an error names. */
-const mostNamed = 10;
+const maxNamed = 10;
 /** Most bytes of all images, the limit of one array. */
-const mostBytes = 2 ** 32;
+const maxBytes = 2 ** 32;
 
 /** What is wrong with files, by their paths. */
 type Damaged = ReadonlyMap<string, DataError>;
@@ -75,8 +75,8 @@ function damageError(folder: string, damaged: Damaged, parts: readonly Part[]): 
   const advice = `${message}, or pass --skip-damaged`;
   if (damaged.size === 1) return new DataError(advice);
   const total = parts.flatMap((part) => [...part.values()]).flat().length;
-  const more = damaged.size - mostNamed;
-  const names = [...damaged.keys()].slice(0, mostNamed).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  const more = damaged.size - maxNamed;
+  const names = [...damaged.keys()].slice(0, maxNamed).join(", ") + (more > 0 ? ` and ${more} more` : "");
   return new DataError(`Cannot use ${damaged.size} of ${total} images in ${folder}: ${names}; ${advice}`);
 }
 
@@ -130,7 +130,7 @@ async function readParts(
   for (let from = 0; from < files.length; from += together) {
     const some = files.slice(from, from + together).map(({ path }) => path);
     const contents = await Promise.all(
-      some.map((path) => readDataFile(join(folder, path), Deno.readFile, mostFileBytes)),
+      some.map((path) => readDataFile(join(folder, path), Deno.readFile, maxFileBytes)),
     );
     for (const [i, path] of some.entries()) {
       hash.update(`${path}\0${contents[i].length}\0`).update(contents[i]);
@@ -183,7 +183,7 @@ async function readTestList(list: string, folder: string, parts: readonly Part[]
     throw new DataError(`Cannot use ${list}: ${folder} has a folder test/ (expected one or the other)`);
   }
   const paths = new Set([...parts[0].values()].flat());
-  const lines = (await readDataFile(list, Deno.readTextFile, mostFileBytes)).split("\n");
+  const lines = (await readDataFile(list, Deno.readTextFile, maxFileBytes)).split("\n");
   const listed = new Set<string>();
   for (const [n, line] of lines.entries()) {
     const path = line.trim().replace(/^\.\//, "");
@@ -240,10 +240,10 @@ class ImageStack {
   #allocate(channels: 1 | 3): void {
     const size = this.height * this.width;
     const total = this.#count * channels * size;
-    if (total > mostBytes) {
+    if (total > maxBytes) {
       throw new DataError(
         `Cannot load ${this.#count} images as large as ${this.#first}: they are ${total} bytes ` +
-          `(expected at most ${mostBytes}); pass a smaller --resize H,W, or save them as one .npy array, which may be larger`,
+          `(expected at most ${maxBytes}); pass a smaller --resize H,W, or save them as one .npy array, which may be larger`,
       );
     }
     const grey = this.bytes;

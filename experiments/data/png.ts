@@ -8,9 +8,9 @@ import { DataError, u32 } from "./dataset.ts";
 import type { ImageView } from "./prepare_image.ts";
 
 /** Most bytes of an image file. */
-export const mostFileBytes: number = 2 ** 25;
+export const maxFileBytes: number = 2 ** 25;
 /** Most pixels of an image, such as 8192 x 4096. */
-export const mostPixels: number = 2 ** 25;
+export const maxPixels: number = 2 ** 25;
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Beginning of every file: the signature, then length and name of the header chunk, IHDR. */
@@ -67,9 +67,9 @@ function readHeader(bytes: Uint8Array, path: string) {
     );
   }
   const [width, height] = [u32(bytes, start.length), u32(bytes, start.length + 4)];
-  if (width * height < 1 || width * height > mostPixels) {
+  if (width * height < 1 || width * height > maxPixels) {
     throw new DataError(
-      `Cannot read ${path}: its header declares ${height}x${width} pixels (expected 1 to ${mostPixels} of them); ` +
+      `Cannot read ${path}: its header declares ${height}x${width} pixels (expected 1 to ${maxPixels} of them); ` +
         "save it smaller",
     );
   }

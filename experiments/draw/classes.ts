@@ -4,7 +4,7 @@ import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { readRecord } from "../tracking/record.ts";
 
 /** Most names of classes in one message. */
-const mostListed = 20;
+const maxListed = 20;
 
 /** Words for classes without names, which are digits more often than not. */
 export const digitNames = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
@@ -52,7 +52,7 @@ export function chosenClasses(
   return choice.map((word) => {
     const label = known.includes(word) ? known.indexOf(word) : /^\d+$/.test(word) ? Number(word) : NaN;
     if (label < count) return label;
-    const listed = names && names.length <= mostListed ? ` (${names.join(", ")})` : "";
+    const listed = names && names.length <= maxListed ? ` (${names.join(", ")})` : "";
     throw new ConfigError(
       `Cannot draw class ${word} from ${source}: it has the classes 0 to ${count - 1}${listed}` +
         didYouMean(word, known),

@@ -76,14 +76,14 @@ export function balancedClasses(count: number, classes: number, guidance: Guidan
 }
 
 /** Guidance as text for messages and captions: `guidance 1.5`, with its interval and method. */
-export function guidanceInWords({ scale, interval, zeroStar }: Guidance): string {
+export function formatGuidance({ scale, interval, zeroStar }: Guidance): string {
   if (scale === 1) return "no guidance";
   const where = interval ? ` for t in [${interval.join(", ")}]` : "";
   return `guidance ${scale}${where}${zeroStar ? " by CFG-Zero*" : ""}`;
 }
 
 /** Autoguidance as text for messages and captions: `autoguidance 2`. */
-export function autoguidanceInWords(scale: number): string {
+export function formatAutoguidance(scale: number): string {
   return scale === 1 ? "no guidance" : `autoguidance ${scale}`;
 }
 

@@ -1,7 +1,7 @@
 import { evaluationsOf } from "../../models/mod.ts";
 import { captionedGrid, encodeRasterPng, rasterizer } from "../../viz/mod.ts";
 import { makeSolver } from "../settings/solver.ts";
-import { type Conditioning, guidanceInWords } from "./conditioning.ts";
+import { type Conditioning, formatGuidance } from "./conditioning.ts";
 import { isFlowMap } from "./flow_map.ts";
 import { type Drawable, drawSamplesInBatches } from "./samples.ts";
 
@@ -67,7 +67,7 @@ export async function fewStepsPicture(
   }
   const { shape } = rows[0].drawable;
   const [{ conditioning }] = rows;
-  const guidance = conditioning ? `; ${guidanceInWords(conditioning.guidance)}` : "";
+  const guidance = conditioning ? `; ${formatGuidance(conditioning.guidance)}` : "";
   const captions = {
     rows: rows.map(({ caption }) => caption),
     ...headings && { columns: headings },

@@ -10,7 +10,7 @@ import { writeAtomic } from "../run/atomic_write.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { isFile, readCheckpoint } from "./load_network.ts";
-import { costInWords, solvingError } from "./samples.ts";
+import { formatCost, solvingError } from "./samples.ts";
 
 /** Whether a word names weights that the playground saved in the plane. */
 export async function isPlaneCheckpoint(checkpoint: string): Promise<boolean> {
@@ -73,7 +73,7 @@ export async function drawPlanePoints(config: PlaneDrawing): Promise<void> {
     throw solvingError(error, checkpoint);
   });
   await writeAtomic(out, out.endsWith(".npy") ? encodeNpy([count, 2], samples) : await scatter(samples));
-  say(`${count} points, ${description}, ${costInWords(cost)}, on ${device.description}: ${out}`);
+  say(`${count} points, ${description}, ${formatCost(cost)}, on ${device.description}: ${out}`);
   device.close();
 }
 

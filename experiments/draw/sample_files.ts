@@ -22,12 +22,12 @@ interface DrawnImages {
 }
 
 /** Most bytes of the arrays in a ZIP archive without 64-bit sizes. */
-const mostBytes = 2 ** 32 - 2 ** 16;
+const maxBytes = 2 ** 32 - 2 ** 16;
 
 /** Checks, before images are drawn, that they fit in an .npz file. @throws {ConfigError} if there are too many */
 export function checkNpz(path: string, count: number, shape: ImageSize): void {
   const bytes = count * (sizeOf(shape) + 8);
-  if (bytes < mostBytes) return;
+  if (bytes < maxBytes) return;
   throw new ConfigError(
     `Cannot use --out ${path}: ${count} images take ${(bytes / 2 ** 30).toFixed(1)} GiB ` +
       "(expected less than 4 GiB, or a folder, --out FOLDER/)",

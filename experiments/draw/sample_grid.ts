@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { mostPixels } from "../../viz/check.ts";
+import { maxPixels } from "../../viz/check.ts";
 import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
@@ -21,7 +21,7 @@ export function checkGrid(count: number, [C, H, W]: ImageSize): void {
     );
   }
   const cell = (look.scale * H + look.gap) * (look.scale * W + look.gap);
-  const most = Math.floor(mostPixels / cell);
+  const most = Math.floor(maxPixels / cell);
   if (count <= most) return;
   throw new RunError(
     most === 0

@@ -204,7 +204,7 @@ export function solvingError(error: unknown, source: string): unknown {
 }
 
 /** Cost of samples as text: `40 evaluations each`, or how many steps were accepted and rejected. */
-export function costInWords({ evaluations, batches, steps }: Omit<SolvedFlow, "samples">): string {
+export function formatCost({ evaluations, batches, steps }: Omit<SolvedFlow, "samples">): string {
   if (!steps) return `${Number(evaluations.toFixed(1))} evaluation${evaluations === 1 ? "" : "s"} each`;
   const [least, most] = [Math.min(...batches), Math.max(...batches)];
   const counted = (wanted: boolean) => {

@@ -10,17 +10,17 @@ import {
   type FlowFramesOptions,
   flowGif,
   type FlowRow,
+  formatSize,
   imageSizeOf,
   type Pacing,
   rasterizer,
-  sizeInWords,
 } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import type { RunTrajectories } from "./stored_trajectories.ts";
 import type { StoredTrajectory } from "./trajectories.ts";
 
 /** Most samples of one run in one row. */
-const mostInRow = 6;
+const maxInRow = 6;
 
 /** Content and look of a picture of trajectories; null chooses by format. */
 export interface PictureOptions {
@@ -68,7 +68,7 @@ export function trajectoryRows(
     const names = runs.map(({ name }) => name).join(", ");
     throw new RunError(`Cannot draw ${names} together: no sample number is stored by all of them`);
   }
-  const sizes = runs.map((run) => sizeInWords(imageSizeOf(run.samples[0].trajectory)));
+  const sizes = runs.map((run) => formatSize(imageSizeOf(run.samples[0].trajectory)));
   const other = sizes.findIndex((size) => size !== sizes[0]);
   if (other > 0) {
     throw new RunError(
@@ -152,7 +152,7 @@ export async function drawTrajectories(
       const still = draw(filmstrip(stripRows(picture), options));
       return { bytes: encodeRasterPng(still), holds: `${still.width} x ${still.height} pixels` };
     }
-    const animation = framesOf(picture, options, mostInRow);
+    const animation = framesOf(picture, options, maxInRow);
     const { times, width, height } = animation;
     const bytes = format === "gif"
       ? flowGif(animation, draw, { delay, hold })
@@ -177,10 +177,10 @@ export async function trajectoryGif(
 function framesOf(
   { rows, columnTitles, columns, remark }: TrajectoryRows,
   options: FlowFramesOptions,
-  mostInRow: number,
+  maxInRow: number,
 ): FlowFrames {
   const isOne = rows.length === 1;
-  const grid = isOne ? gridOf(rows[0], columns, mostInRow) : rows;
+  const grid = isOne ? gridOf(rows[0], columns, maxInRow) : rows;
   const isTitled = columnTitles.length > 1 && (!isOne || grid.length === 1 || columns !== undefined);
   return flowFrames(grid, {
     ...options,
@@ -189,9 +189,9 @@ function framesOf(
   });
 }
 
-function gridOf({ trajectories }: FlowRow, columns: number | undefined, mostInRow: number): FlowRow[] {
+function gridOf({ trajectories }: FlowRow, columns: number | undefined, maxInRow: number): FlowRow[] {
   const { length } = trajectories;
-  const width = columns ?? (length <= mostInRow ? length : Math.ceil(Math.sqrt(length)));
+  const width = columns ?? (length <= maxInRow ? length : Math.ceil(Math.sqrt(length)));
   return Array.from({ length: Math.ceil(length / width) }, (_, row) => ({
     trajectories: trajectories.slice(row * width, (row + 1) * width),
   }));

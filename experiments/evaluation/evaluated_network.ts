@@ -154,7 +154,7 @@ export function evaluationOptions(
   const { seed, solver } = words;
   const { data, trained } = subject;
   const few = hasFewTestImages(data);
-  const count = words.count ?? Math.min(usual, few ? trained.length : mostImages(subject));
+  const count = words.count ?? Math.min(usual, few ? trained.length : maxImages(subject));
   if (!few) checkSampleCount(count, subject, words.judge !== "none");
   else if (count > trained.length) {
     throw new ConfigError(
@@ -178,7 +178,7 @@ export function evaluationOptions(
 }
 
 /** Most samples for which there are equally many test and training images. */
-function mostImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
+function maxImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }
 
@@ -192,7 +192,7 @@ export function checkSampleCount(
   isJudged = true,
 ): void {
   const { data, trained } = subject;
-  const most = mostImages(subject);
+  const most = maxImages(subject);
   if (count > most) {
     throw new ConfigError(
       `Cannot compare ${count} samples: ${data.name} has ${data.test.count} test images, and the network learned from ` +

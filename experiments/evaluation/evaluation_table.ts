@@ -3,7 +3,7 @@ import { judgeNames } from "../../models/mod.ts";
 import { className } from "../draw/classes.ts";
 import { say, textTable } from "../program/output.ts";
 import { type Evaluation, type EvaluationFigure, readEvaluation } from "./evaluation.ts";
-import { type Ordered, orderInWords } from "./judges_order.ts";
+import { formatOrder, type Ordered } from "./judges_order.ts";
 import { figureKeys, meaningOf, shownFigure, titleOf } from "./figures.ts";
 
 const whole = (value: number) => value.toLocaleString("en");
@@ -14,7 +14,7 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
   if (judges.length === 0) {
-    return [drawn, "No judge: figures that need one are left out", ...addedInWords(figures)].join("\n");
+    return [drawn, "No judge: figures that need one are left out", ...formatAdded(figures)].join("\n");
   }
   const about = judges.flatMap(({ name, sha256, source, accuracy, classes = [] }) => {
     const seen = classes.map((count, label) => `${className(label, dataset.classNames)}: ${whole(count)}`);
@@ -25,11 +25,11 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
     ];
   });
   const alone = judges.length === 1 ? ["One judge alone: add --judge all for a second judge"] : [];
-  return [drawn, ...about, ...alone, ...addedInWords(figures)].join("\n");
+  return [drawn, ...about, ...alone, ...formatAdded(figures)].join("\n");
 }
 
 /** A line for each other evaluation that figures come from. */
-function addedInWords(figures: Evaluation["figures"]): string[] {
+function formatAdded(figures: Evaluation["figures"]): string[] {
   const added = figureKeys.flatMap((key) => figures[key]?.from ? [{ key, from: figures[key].from }] : []);
   return [...Map.groupBy(added, ({ from }) => from.time)].map(([time, group]) => {
     const date = new Date(time).toISOString().slice(0, 16).replace("T", " ");
@@ -50,7 +50,7 @@ export function evaluationTable({ figures }: Evaluation): string {
       titleOf(key),
       shown(figure.value),
       `${shown(figure.low)} to ${shown(figure.high)}`,
-      shown(figure.real) + fewerInWords(figure),
+      shown(figure.real) + formatFewer(figure),
       shown(figure.noise),
       better === "real" ? "as real" : better,
       whole(figure.evaluations),
@@ -58,12 +58,12 @@ export function evaluationTable({ figures }: Evaluation): string {
     ]];
   });
   const table = textTable([head, ...rows], (column) => column > 0);
-  const fewer = Object.values(figures).some((figure) => fewerInWords(figure) !== "");
+  const fewer = Object.values(figures).some((figure) => formatFewer(figure) !== "");
   return fewer ? `${table}\nIn brackets: the number of real images, where it is not that of samples` : table;
 }
 
 /** The number of real images in brackets, if it is not that of the samples. */
-function fewerInWords({ real, count, realCount = count }: EvaluationFigure): string {
+function formatFewer({ real, count, realCount = count }: EvaluationFigure): string {
   return real === undefined || realCount === undefined || realCount === count ? "" : ` (${whole(realCount)})`;
 }
 
@@ -108,5 +108,5 @@ export async function qualityNoteOf(runs: readonly string[]): Promise<string | u
       say(error.message);
     }
   }
-  return qualityWarning(evaluations) ?? orderInWords(ordered);
+  return qualityWarning(evaluations) ?? formatOrder(ordered);
 }

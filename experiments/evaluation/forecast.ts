@@ -7,8 +7,8 @@ import { describeData } from "../data/dataset.ts";
 import { judgedData } from "../judge/data_judge.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { type JudgeChoice, judgesFor, untrainedJudges } from "../judge/find_judge.ts";
-import { lengthInWords, secondsToTrain } from "../judge/train_judge.ts";
-import { gigabytes, secondsPerUnit, timeInWords } from "../program/dry_run.ts";
+import { formatLength, secondsToTrain } from "../judge/train_judge.ts";
+import { formatTime, gigabytes, secondsPerUnit } from "../program/dry_run.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 import type { Watch } from "./measurement.ts";
 
@@ -43,7 +43,7 @@ export async function forecastMeasuring(
     training.push({ name, seconds });
   }
   const trained = training.map(({ name, seconds }) =>
-    `training the judge ${name}, ${lengthInWords(steps, name)}, ${timeInWords(seconds)}`
+    `training the judge ${name}, ${formatLength(steps, name)}, ${formatTime(seconds)}`
   );
   const size = namedParameters(model as Module).values().reduce((sum, { size }) => sum + size, 0);
   return {
@@ -52,10 +52,10 @@ export async function forecastMeasuring(
     }`,
     data: describeData(data),
     samples,
-    time: `about ${timeInWords(training.reduce((sum, { seconds }) => sum + seconds, drawing))}: ${
+    time: `about ${formatTime(training.reduce((sum, { seconds }) => sum + seconds, drawing))}: ${
       [
         ...trained,
-        `${Math.ceil(count).toLocaleString("en")} evaluations of the network ${timeInWords(drawing)}`,
+        `${Math.ceil(count).toLocaleString("en")} evaluations of the network ${formatTime(drawing)}`,
       ]
         .join(", ")
     }; then judging and comparing`,

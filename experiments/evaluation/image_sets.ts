@@ -11,14 +11,14 @@ import {
 import { firstIndices, type LabelledImages } from "../data/dataset.ts";
 import { pixelsOf } from "../data/images.ts";
 import {
-  autoguidanceInWords,
   balancedClasses,
-  guidanceInWords,
+  formatAutoguidance,
+  formatGuidance,
   guidedCostSuffix,
   runsTwice,
   samplingField,
 } from "../draw/conditioning.ts";
-import { costInWords, type Drawable, drawSamplesInBatches } from "../draw/samples.ts";
+import { type Drawable, drawSamplesInBatches, formatCost } from "../draw/samples.ts";
 import type { EvaluationOptions } from "./evaluation.ts";
 import type { ImageSets, Monitor } from "./measurement.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
@@ -85,9 +85,9 @@ export async function drawForEvaluation(
     evaluations: cost.evaluations * runs,
     seconds: (performance.now() - started) / 1000,
     words: [
-      costInWords(cost) + (runs > 1 ? guidedCostSuffix(conditioning) : ""),
-      ...conditioning ? ["equal numbers of each class", guidanceInWords(conditioning.guidance)] : [],
-      ...drawable.autoguidance ? [autoguidanceInWords(guidance)] : [],
+      formatCost(cost) + (runs > 1 ? guidedCostSuffix(conditioning) : ""),
+      ...conditioning ? ["equal numbers of each class", formatGuidance(conditioning.guidance)] : [],
+      ...drawable.autoguidance ? [formatAutoguidance(guidance)] : [],
     ].join(", "),
   };
 }

@@ -20,7 +20,7 @@ interface Measured {
  * @returns `The judges disagree in order by Fréchet distance (1 of 3 pairs: a and b, whose intervals overlap)`, or that
  * they agree; undefined if there are less than two things or judges
  */
-export function orderInWords(all: readonly Ordered[]): string | undefined {
+export function formatOrder(all: readonly Ordered[]): string | undefined {
   const found = figureNames.flatMap((name) => disagreement(all, name) ?? []);
   if (found.length === 0) return undefined;
   const [first, second] = judgeNames;

@@ -16,7 +16,7 @@ import {
 import { readFields } from "../run/contained.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { textTable } from "../program/output.ts";
-import { orderInWords } from "./judges_order.ts";
+import { formatOrder } from "./judges_order.ts";
 import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
 import { type FigureKey, figureKey, shownFigure, titleOf } from "./figures.ts";
 import { Monitor, type Watch } from "./measurement.ts";
@@ -212,6 +212,6 @@ export function solverTable({ solvers, common: { count, seed } }: SolverCosts): 
     cost.seconds.toFixed(1),
   ]);
   const about = `${count.toLocaleString("en")} samples each, all from the noise of seed ${seed}`;
-  const order = orderInWords(solvers.map((cost) => ({ label: cost.spec, figures: cost })));
+  const order = formatOrder(solvers.map((cost) => ({ label: cost.spec, figures: cost })));
   return `${about}\n${textTable([head, ...rows], (column) => column > 0)}${order ? `\n${order}` : ""}`;
 }

@@ -5,7 +5,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/contained.ts";
-import { batchSize, lengthInWords, makeJudge, recipes } from "./train_judge.ts";
+import { batchSize, formatLength, makeJudge, recipes } from "./train_judge.ts";
 import {
   type DataJudge,
   digestOf,
@@ -165,7 +165,7 @@ async function trainedJudge(
   { say, signal, terminal = stderr, steps }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
   const totalSteps = steps ?? recipes[name].steps;
-  say(`Training the judge ${name} for ${data.name}, ${lengthInWords(steps, name)}; it is kept in ${path}`);
+  say(`Training the judge ${name} for ${data.name}, ${formatLength(steps, name)}; it is kept in ${path}`);
   using bar = new ProgressBar({ totalSteps, imagesPerStep: batchSize }, terminal);
   const made = await makeJudge(data, {
     name,

@@ -74,7 +74,7 @@ const burst = 20;
 const atOnce = 2000;
 
 /** How long training takes, as text: `500 steps`, or `up to 6000 steps` if it may stop early. */
-export function lengthInWords(steps: number | undefined, name: JudgeName): string {
+export function formatLength(steps: number | undefined, name: JudgeName): string {
   return steps === undefined ? `up to ${recipes[name].steps} steps` : `${steps} steps`;
 }
 

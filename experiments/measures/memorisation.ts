@@ -32,12 +32,12 @@ export interface Memorisation {
 export interface MemorisationOptions extends Resampling {
   /** Nearest training images to return per sample, 1 by default. */
   readonly k?: number | undefined;
-  /** Called with the number of pairs compared; see `mostPairs`. */
+  /** Called with the number of pairs compared; see `maxPairs`. */
   readonly onPairs?: OnPairs | undefined;
 }
 
 /** Upper bound on the pairs that `memorisation()` compares; fewer if samples share a nearest training image. */
-export function mostPairs(train: Points, test: Points, samples: Points): number {
+export function maxPairs(train: Points, test: Points, samples: Points): number {
   return train.rows * (2 * samples.rows + test.rows);
 }
 

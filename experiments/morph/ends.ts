@@ -119,7 +119,7 @@ export async function drawStarts(
 }
 
 /** Reconstruction errors as text: `root mean square error 0.0031 to 0.0052 of pixels from 0 to 1`. */
-export function lossInWords(returned: readonly Returned[]): string {
+export function formatLoss(returned: readonly Returned[]): string {
   const errors = returned.map(([image, back]) => rootMeanSquare(image, back));
   const [least, most] = [Math.min(...errors), Math.max(...errors)].map((error) => error.toPrecision(2));
   return `root mean square error ${least === most ? least : `${least} to ${most}`} of pixels from 0 to 1`;

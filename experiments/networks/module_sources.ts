@@ -30,7 +30,7 @@ const importing =
   /((?:^|;|\*\/)[ \t]*(?:import|export)[\w$\s{},*]*?\bfrom\s*|(?:^|;|\*\/)[ \t]*import\s*)(["'])([^"'\n]+)\2/gm;
 
 /** Most bytes of a network's program, without the library. */
-const mostBytes = 2 ** 20;
+const maxBytes = 2 ** 20;
 
 /**
  * Reads a module and the files that it imports, without running them.
@@ -66,8 +66,8 @@ export function readSources(path: string): ModuleSources {
   const folder = dirname(main);
   read(main);
   const bytes = Object.values(files).reduce((sum, text) => sum + text.length, 0);
-  if (bytes <= mostBytes) return { main: basename(main), files };
-  throw refuse(`it and what it imports have ${bytes} bytes (expected ${mostBytes} at most)`);
+  if (bytes <= maxBytes) return { main: basename(main), files };
+  throw refuse(`it and what it imports have ${bytes} bytes (expected ${maxBytes} at most)`);
 }
 
 /** Whether a file imports this program's library by a specifier. */

@@ -42,7 +42,7 @@ export async function secondsPerUnit(
 }
 
 /** A time in words: `40 seconds`, `6.5 minutes`, `3.2 hours`. */
-export function timeInWords(seconds: number): string {
+export function formatTime(seconds: number): string {
   if (seconds < 100) return `${Math.ceil(seconds)} seconds`;
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} minutes` : `${(seconds / 3600).toFixed(1)} hours`;
 }

@@ -1,6 +1,6 @@
 import { scope, tensor } from "../../kernels/mod.ts";
 import { type Checkpoint, noise, Sampler, toPixels, velocityToPixels } from "../../models/mod.ts";
-import { sizeInWords } from "../../viz/mod.ts";
+import { formatSize } from "../../viz/mod.ts";
 import type { Comparison } from "../../viz/report/mod.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
@@ -29,8 +29,8 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
   const resized = models.findIndex(({ shape }) => `${shape}` !== `${size}`);
   if (resized >= 0) {
     throw new RunError(
-      `Cannot compare ${runs[0]} and ${runs[resized]}: their images are ${sizeInWords(size)} and ` +
-        `${sizeInWords(models[resized].shape)} (expected one size)`,
+      `Cannot compare ${runs[0]} and ${runs[resized]}: their images are ${formatSize(size)} and ` +
+        `${formatSize(models[resized].shape)} (expected one size)`,
     );
   }
   const other = models.findIndex(({ info: { normalization: { scale, shift } } }) =>

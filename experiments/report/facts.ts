@@ -5,7 +5,7 @@ import { RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
-import { networkInWords } from "../settings/model_setting.ts";
+import { formatNetwork } from "../settings/model_setting.ts";
 import { asText } from "../settings/setting.ts";
 import { currentRecord, type RunRecord } from "../tracking/record.ts";
 
@@ -41,7 +41,7 @@ export async function readFacts(folder: string): Promise<RunFacts> {
 }
 
 /** Formats the facts for a report. */
-export function factsInWords(
+export function formatFacts(
   facts: RunFacts,
 ): Pick<ReportRun, "summary" | "ending" | "results" | "settings" | "environment"> {
   const results = resultsOf(facts);
@@ -89,7 +89,7 @@ export function resultsOf({ config, environment, metrics, record }: RunFacts): F
     ["Validation loss", loss(losses.at(-1))],
     ["Best validation loss", losses.length > 0 ? loss(losses.reduce((a, b) => Math.min(a, b))) : undefined],
     ["Training loss at the end", loss(all("train_loss").at(-1))], // as `runs`, `compare` and MLflow show it
-    ["Network", networkInWords(config)],
+    ["Network", formatNetwork(config)],
     ["Parameters", record?.parameterCount?.toLocaleString("en")],
     ["Data", dataOf(record)],
     ["Steps", count(step)],

@@ -23,7 +23,7 @@ import type {
 import { readExamples } from "../data/example_file.ts";
 import { readLossByTime } from "../measures/loss_by_time.ts";
 import { className } from "../draw/classes.ts";
-import { autoguidanceInWords, guidanceInWords } from "../draw/conditioning.ts";
+import { formatAutoguidance, formatGuidance } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
 import { readEvaluation } from "../evaluation/evaluation.ts";
@@ -35,7 +35,7 @@ import { RunError } from "../run/atomic_write.ts";
 import { findEarlyWeights, findWeights, runFile } from "../run/layout.ts";
 import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere } from "../run/contained.ts";
-import { factsInWords, readFacts } from "./facts.ts";
+import { formatFacts, readFacts } from "./facts.ts";
 import { plannedStages } from "../settings/stages.ts";
 import { training } from "../settings/training.ts";
 import { ownConfigIn, pageProgram } from "../networks/load_weights.ts";
@@ -70,7 +70,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const fewStepsPng = await readIfThere(join(folder, runFile.fewSteps));
-  const samplesText = samplesInWords(config);
+  const samplesText = formatSamples(config);
   const { classes = 0 } = record?.dataset ?? {};
   const samplesColumns = config.conditional === true
     ? Array.from({ length: classes }, (_, c) => className(c, classNames ?? undefined))
@@ -81,7 +81,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   const solvers = await readSolverQuality(folder);
   return {
     name,
-    ...factsInWords(facts),
+    ...formatFacts(facts),
     ...typeof config.note === "string" && { note: config.note },
     ...classNames && { classNames },
     ...record?.dataset?.name === "mnist" && { subject: "digits" },
@@ -116,10 +116,10 @@ function stagesOf(
 }
 
 /** Describes how a run's samples were drawn. */
-function samplesInWords({ conditional, guidance }: Readonly<Record<string, unknown>>): string | undefined {
+function formatSamples({ conditional, guidance }: Readonly<Record<string, unknown>>): string | undefined {
   const scale = typeof guidance === "number" ? guidance : 1;
-  if (conditional === true) return `one column per class, ${guidanceInWords({ scale })}`;
-  return scale === 1 ? undefined : `${autoguidanceInWords(scale)}; trajectories are drawn without`;
+  if (conditional === true) return `one column per class, ${formatGuidance({ scale })}`;
+  return scale === 1 ? undefined : `${formatAutoguidance(scale)}; trajectories are drawn without`;
 }
 
 /** A metric of a run over the steps, without values that are not finite. */
@@ -243,7 +243,7 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
 }
 
 /** Bytes of the largest checkpoint in a report, about two million weights; base64 adds a third. */
-const mostBytes = 8 * 2 ** 20;
+const maxBytes = 8 * 2 ** 20;
 
 /**
  * Reads what a page needs to sample from a run.
@@ -258,11 +258,11 @@ export async function readNetwork(
   const weights = findWeights(run);
   if (!weights) return "its folder holds no weights";
   const mebibytes = (bytes: number) => `${(Math.ceil(10 * bytes / 2 ** 20) / 10).toFixed(1)} MiB`;
-  if (weights.size > mostBytes) {
-    return `its weights take ${mebibytes(weights.size)}, and a report holds ${mebibytes(mostBytes)} at most`;
+  if (weights.size > maxBytes) {
+    return `its weights take ${mebibytes(weights.size)}, and a report holds ${mebibytes(maxBytes)} at most`;
   }
   const checkpoint = await readCheckpoint(weights.path, run);
-  const early = await readEarly(run, config, mostBytes - checkpoint.length);
+  const early = await readEarly(run, config, maxBytes - checkpoint.length);
   const tests = await readExamples(run);
   const own = ownConfigIn(checkpoint, weights.path);
   const program = own && await pageProgram(own, weights.path);

@@ -66,7 +66,7 @@ export async function tryLock(
 }
 
 /** `process 7 on login1 since 2026-01-01T00:00:00Z`. */
-export function holderInWords(holder: Holder | undefined): string {
+export function formatHolder(holder: Holder | undefined): string {
   if (holder === undefined) return "another program";
   return `process ${holder.pid}${holder.host && ` on ${holder.host}`} since ${holder.since}`;
 }

@@ -3,19 +3,19 @@ import { choice, integer, numbersOf, optional, path, toggle } from "./kinds.ts";
 import type { Need, Setting } from "./setting.ts";
 
 /** Largest height and width that images are scaled to. */
-const mostLength = 4096;
+const maxLength = 4096;
 
 /** A height and a width in pixels, written `32,48`, or `32` for both. */
 export const imageSize: Setting<readonly [height: number, width: number]> = {
   doc: "scale images to this height and width",
   hint: "H,W",
-  expected: `a height and a width of 1 to ${mostLength} pixels, such as 32,32`,
+  expected: `a height and a width of 1 to ${maxLength} pixels, such as 32,32`,
   fromText(text) {
     const lengths = numbersOf(text);
     return lengths.length === 1 ? [lengths[0], lengths[0]] : lengths;
   },
   accepts: (value): value is readonly [number, number] =>
-    listOf(integer({ doc: "", min: 1, max: mostLength })).accepts(value) && value.length === 2,
+    listOf(integer({ doc: "", min: 1, max: maxLength })).accepts(value) && value.length === 2,
 };
 
 const channelCount: Setting<1 | 3> = {

@@ -52,7 +52,7 @@ export const unet: Need = {
 export const unetSettings = ["filters", "tEmb", "attn", "groups", "timeEmbedding"] as const;
 
 /** The network of settings in words: `residual U-Net [16,32,64]`, or `mine.ts (hidden=128)`. */
-export function networkInWords({ model, filters, attn }: Readonly<Record<string, unknown>>): string {
+export function formatNetwork({ model, filters, attn }: Readonly<Record<string, unknown>>): string {
   const own = ownModel(model);
   if (own) {
     const options = [...own.given].map(([name, value]) => `${name}=${value}`);

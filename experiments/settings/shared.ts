@@ -1,4 +1,4 @@
-import { mostThreads } from "../../kernels/devices/cpu/thread_team.ts";
+import { maxThreads } from "../../kernels/devices/cpu/thread_team.ts";
 import { address, choice, integer, line, optional, path } from "./kinds.ts";
 
 /** Settings of several tasks; a task may reword their `--help`. */
@@ -10,7 +10,7 @@ export const shared = {
   }),
   threads: integer({
     doc: "threads of the CPU device, 0 = one per core",
-    max: mostThreads,
+    max: maxThreads,
     default: 0,
     needs: { words: "--device cpu or auto", met: ({ device }) => device !== "webgpu", off: 0 },
   }),

@@ -3,7 +3,7 @@ import {
   defaultMaxEvaluations,
   evaluationsPerStep,
   type FlowSolverName,
-  mostNoise,
+  maxNoise,
   type SolverName,
   type SolverOptions,
   solvers,
@@ -175,7 +175,7 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
   }`;
   if (name !== "sde") return { how: { solver: name, ...when }, description };
   const noise = numberOf("noise") ?? 1;
-  const most = mostNoise(timesOf(when));
+  const most = maxNoise(timesOf(when));
   if (noise > most) {
     const expected = `expected at most ${Number(most.toPrecision(3))}, or more steps`;
     return { problem: `noise ${noise} is too strong for ${steps} steps (${expected})` };

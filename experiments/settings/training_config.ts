@@ -4,7 +4,7 @@ import {
   couplings,
   fewestChannels,
   type HeldOutOptions,
-  mostPaired,
+  maxPaired,
   type Objective,
   paths,
   timeDistributions,
@@ -282,9 +282,9 @@ function problemOf(config: TrainingConfig): string | undefined {
     return `Cannot train without an end: ${ends.map(flagOf).join(", ")} are all 0 (expected one above 0)`;
   }
   const { sees }: Coupling = makeVariant(couplings, coupling);
-  if (sees !== undefined && batchSize > mostPaired) {
+  if (sees !== undefined && batchSize > maxPaired) {
     return `Cannot use --coupling ${coupling} with --batch-size ${batchSize}: pairing more would take longer than a ` +
-      `step (expected at most ${mostPaired})`;
+      `step (expected at most ${maxPaired})`;
   }
   if (config.solver.startsWith("map") && config.teacher === null) {
     return `Cannot use --solver ${config.solver}: only a distilled network makes such steps (see ${

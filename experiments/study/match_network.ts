@@ -28,7 +28,7 @@ export function networkSize(config: TrainingConfig, data: Dataset): NetworkSize 
 }
 
 /** Maximum timings in a search; each takes a second or two. */
-const mostTimings = 9;
+const maxTimings = 9;
 
 /**
  * Widens or narrows a network until its parameters, its arithmetic or the time of its training step match the other
@@ -57,7 +57,7 @@ export async function matchNetwork(
     matched = await matchWidths(config, async (filters) => {
       const [own, others] = await time([at(filters), other], data);
       return own / others;
-    }, mostTimings);
+    }, maxTimings);
   } else {
     const sizeOf = (config: TrainingConfig) =>
       networkSize(config, data)[match === "arithmetic" ? "multiplyAdds" : "parameters"];

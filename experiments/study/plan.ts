@@ -167,19 +167,19 @@ export function completePlan(plan: Plan): Plan {
 }
 
 /** Most cells of a study; a job array of Slurm has as many tasks. */
-const mostCells = 1000;
+const maxCells = 1000;
 
 /** @throws {ConfigError} if a plan has more cells than a study may have */
 function checkSize({ name, grid, cells, seeds }: Plan): void {
   const lists = Object.values(grid);
   const inGrid = lists.length > 0 ? lists.reduce((product, values) => product * values.length, 1) : 0;
   const all = (inGrid + cells.length) * seeds.length;
-  if (all <= mostCells) return;
+  if (all <= maxCells) return;
   throw new ConfigError(
     `Cannot run the plan ${name}: its grid, cells and seeds make ${
       all.toLocaleString("en")
     } cells (expected at most ` +
-      `${mostCells.toLocaleString("en")}); use fewer values or seeds`,
+      `${maxCells.toLocaleString("en")}); use fewer values or seeds`,
   );
 }
 

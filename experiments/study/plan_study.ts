@@ -4,7 +4,7 @@ import { checkSampleCount } from "../evaluation/evaluated_network.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
-import { holderInWords, type Lock, tryLock } from "../run/run_lock.ts";
+import { formatHolder, type Lock, tryLock } from "../run/run_lock.ts";
 import { dataSettingNames } from "../settings/data.ts";
 import { ownModel, unetSettings } from "../settings/model_setting.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
@@ -85,7 +85,7 @@ export async function lockPlan(
     const lock = await tryLock(await makeStudyFolder(study, "locks"), ".plan"); // ids of cells start with no dot
     if ("lost" in lock) return lock;
     if (tries === 2) {
-      say(`Waiting to change the plan of ${study.folder}: ${holderInWords(lock.holder)} is changing it`);
+      say(`Waiting to change the plan of ${study.folder}: ${formatHolder(lock.holder)} is changing it`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

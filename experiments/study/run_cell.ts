@@ -20,7 +20,7 @@ import { chosenNetwork, loadOwnNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained, readIfThere } from "../run/contained.ts";
 import { runFile, weightsAtFile } from "../run/layout.ts";
-import { holderInWords, lockRun, tryLock } from "../run/run_lock.ts";
+import { formatHolder, lockRun, tryLock } from "../run/run_lock.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { trainingConfig } from "../settings/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
@@ -59,7 +59,7 @@ export type CellEnd = "finished" | "busy" | "stopped";
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
   const lock = await tryLock(await makeStudyFolder(study, "locks"), cell.id);
   if ("holder" in lock) {
-    options.say(`Skipping ${cell.id}: ${holderInWords(lock.holder)} is running it`);
+    options.say(`Skipping ${cell.id}: ${formatHolder(lock.holder)} is running it`);
     return "busy";
   }
   using _ = lock;

@@ -11,7 +11,7 @@ import { PairedBatches } from "../training/paired_batches.ts";
 import { scheduleOf } from "../training/session.ts";
 
 /** Timing: warm-up steps, then `count` stretches of at least `ms` milliseconds. */
-const stretch = { warmUpSteps: 2, count: 8, ms: 80, mostSteps: 64 } as const;
+const stretch = { warmUpSteps: 2, count: 8, ms: 80, maxSteps: 64 } as const;
 
 /** Measures the seconds per training step of several networks on the same data. */
 export type StepTiming = (configs: readonly TrainingConfig[], data: Dataset) => Promise<number[]>;
@@ -82,7 +82,7 @@ function timedSteps(config: TrainingConfig, data: Dataset, device: Device, own: 
       await run();
       fastest = Infinity;
       steps = 1;
-      while (await run() < stretch.ms && steps < stretch.mostSteps) steps *= 2;
+      while (await run() < stretch.ms && steps < stretch.maxSteps) steps *= 2;
     },
   };
 }

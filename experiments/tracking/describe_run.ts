@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
-import { networkInWords, ownModel } from "../settings/model_setting.ts";
+import { formatNetwork, ownModel } from "../settings/model_setting.ts";
 import { asText, flagOf, type Rows } from "../settings/setting.ts";
 import { training } from "../settings/training.ts";
 import type { Cursor } from "./cursor.ts";
@@ -211,7 +211,7 @@ function noteOf(folder: string, record: RunRecord, { config, environment, cursor
     `**${
       config.model === undefined
         ? plain(name)
-        : plain(ownModel(config.model) ? networkInWords(config) : `${asText(config.model)} U-Net`)
+        : plain(ownModel(config.model) ? formatNetwork(config) : `${asText(config.model)} U-Net`)
     }**`,
     Array.isArray(config.filters) && `channels ${config.filters.map(asText).join(", ")}`,
     parameterCount !== null && `${parameterCount.toLocaleString("en")} parameters`,

@@ -40,7 +40,7 @@ interface RequestOptions {
 const retryableStatuses = [408, 429, 500, 502, 503, 504];
 
 /** Maximum bytes of an answer: JSON, a file, or the text of an error, which is cut. */
-const mostBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
+const maxBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
 
 /** Bytes that count as progress of a download. */
 const progressBytes = 1 << 10;
@@ -163,8 +163,8 @@ export class HttpServer {
         redirect: "manual",
         signal: AbortSignal.any([timeout.signal, this.#gaveUp.signal]),
       });
-      if (!response.ok) throw this.#refusal(response, await readBody(response.body, mostBytes.error), path);
-      const most = download ? mostBytes.file : mostBytes.json;
+      if (!response.ok) throw this.#refusal(response, await readBody(response.body, maxBytes.error), path);
+      const most = download ? maxBytes.file : maxBytes.json;
       const bytes = await readBody(response.body, most + 1, download ? alive : undefined);
       if (bytes.length > most) {
         throw new ServerError(`${this.address.url} answers with more than ${most / 2 ** 20} MiB`);

@@ -292,12 +292,12 @@ export function rejectsFile(error: unknown): boolean {
 }
 
 /** Splits entries into requests that keep the server's limits on number and bytes. */
-export function batches<Entry>(entries: readonly Entry[], most: number, mostBytes = 900_000): Entry[][] {
+export function batches<Entry>(entries: readonly Entry[], most: number, maxBytes = 900_000): Entry[][] {
   const all: Entry[][] = [];
   let bytes = Infinity;
   for (const entry of entries) {
     const size = new TextEncoder().encode(JSON.stringify(entry)).length + 1;
-    if (bytes + size > mostBytes || all[all.length - 1].length >= most) {
+    if (bytes + size > maxBytes || all[all.length - 1].length >= most) {
       all.push([]);
       bytes = 0;
     }

@@ -6,7 +6,7 @@ import { BatchOrder } from "../../models/mod.ts";
 import { evaluationsOfArtifacts } from "../artifacts/artifacts.ts";
 import { describeData } from "../data/dataset.ts";
 import { drawableOf } from "../draw/samples.ts";
-import { gigabytes, timeInWords } from "../program/dry_run.ts";
+import { formatTime, gigabytes } from "../program/dry_run.ts";
 import type { Terminal } from "../program/progress.ts";
 import { flowAnimationFile, flowFile, runFile, runFolder, weightsFile } from "../run/layout.ts";
 import { checkEmptyFolder } from "../run/run_folder.ts";
@@ -84,8 +84,8 @@ export async function forecastTraining(
     steps: `${(to - from).toLocaleString("en")} of ${config.batchSize} images${
       from > 0 ? `, from step ${from} on` : ""
     }: ${epochs.toPrecision(3)} epochs of ${images.train.length.toLocaleString("en")} images`,
-    time: `about ${timeInWords(all)}: ${
-      parts.map(({ what, seconds }) => `${what} ${timeInWords(seconds)}`).join(", ")
+    time: `about ${formatTime(all)}: ${
+      parts.map(({ what, seconds }) => `${what} ${formatTime(seconds)}`).join(", ")
     }`,
     memory: `${gigabytes(device.allocatedBytes)} on the device`,
     files: `about ${gigabytes(bytesOf([{ parameters: network.size }], 0))} in ${run}: ${

@@ -14,7 +14,7 @@ import type { Terminal } from "../program/progress.ts";
 import { readFile } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { type Teacher, teacherFile } from "../run/teacher.ts";
-import { networkInWords } from "../settings/model_setting.ts";
+import { formatNetwork } from "../settings/model_setting.ts";
 import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { type InitialWeights, readInitialWeights } from "./initial_weights.ts";
@@ -102,7 +102,7 @@ export function networkLine(
   device: Device,
 ): string {
   const { preset, conditional } = config;
-  return `${networkInWords(config)}, ${size.toLocaleString("en")} parameters, ` +
+  return `${formatNetwork(config)}, ${size.toLocaleString("en")} parameters, ` +
     `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
     `on ${device.description}`;
 }

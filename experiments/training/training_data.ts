@@ -68,7 +68,7 @@ export function decideConditional(
 }
 
 /** Most numbers in the stored trajectories, or in their ends: 1 GiB. */
-const mostValues = 2 ** 28;
+const maxValues = 2 ** 28;
 /** Width of the widest GIF, and of the gap between its images, in pixels. */
 const gif = { width: 65_535, gap: 6 };
 
@@ -87,8 +87,8 @@ export function checkPictures(config: TrainingConfig, size: ImageSize, classes =
   if (samples > 0) checkGrid(samples, size);
   const flowValues = 2 * values * (flowSteps + 1); // images and velocities of one sample
   const inRow = Math.floor(gif.width / (size[2] + gif.gap));
-  atMost("flowSamples", flowSamples, Math.min(inRow, Math.floor(mostValues / flowValues)));
-  atMost("pathSamples", pathSamples, Math.floor(mostValues / values));
+  atMost("flowSamples", flowSamples, Math.min(inRow, Math.floor(maxValues / flowValues)));
+  atMost("pathSamples", pathSamples, Math.floor(maxValues / values));
 }
 
 function atMost(name: "flowSamples" | "pathSamples", count: number, most: number): void {

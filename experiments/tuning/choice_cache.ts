@@ -8,7 +8,7 @@ import { fieldsOf, listOf, textField } from "../run/field_checks.ts";
 export const choiceCacheFile = "runs/.kernels.json";
 
 /** Most choices kept; the oldest are dropped first. */
-const mostChoices = 10_000;
+const maxChoices = 10_000;
 
 interface Entry extends ChoiceKey {
   readonly chosen: string;
@@ -55,7 +55,7 @@ export class ChoiceCache implements ChoiceStore {
       entries.delete(place); // move to the end: newest last
       entries.set(place, entry);
     }
-    const choices = [...entries.values()].slice(-mostChoices);
+    const choices = [...entries.values()].slice(-maxChoices);
     try {
       await Deno.mkdir(dirname(this.path), { recursive: true });
       await writeAtomic(this.path, JSON.stringify({ choices }, null, 1) + "\n");

@@ -236,22 +236,22 @@ function describeTensor(tensor: Tensor): string {
   return `${tensor} on ${tensor.device.kind}`;
 }
 
-const [mostRows, mostColumns] = [6, 8];
+const [maxRows, maxColumns] = [6, 8];
 
 /** What a notebook shows: type, shape, device and the corner of the first matrix. Only the corner is read. */
 async function showTensor(tensor: Tensor): Promise<{ "text/plain": string; "text/html": string }> {
   const [rows, columns] = [tensor.shape.at(-2) ?? 1, tensor.shape.at(-1) ?? 1];
   const corner = tensor.size === 0 ? [] : await Promise.all(
     Array.from(
-      { length: Math.min(rows, mostRows) },
-      (_, row) => valuesOf(tensor, row * columns, Math.min(columns, mostColumns)),
+      { length: Math.min(rows, maxRows) },
+      (_, row) => valuesOf(tensor, row * columns, Math.min(columns, maxColumns)),
     ),
   );
   const lines = corner.map((values) => [
     ...Array.from(values, (value) => tensor.type === "u32" ? `${value}` : `${Number(value.toPrecision(4))}`),
-    ...(columns > mostColumns ? ["…"] : []),
+    ...(columns > maxColumns ? ["…"] : []),
   ]);
-  if (rows > mostRows) lines.push(Array.from(lines[0] ?? [], () => "…"));
+  if (rows > maxRows) lines.push(Array.from(lines[0] ?? [], () => "…"));
   const title = describeTensor(tensor) + partOf(tensor);
   const width = Math.max(...lines.flat().map(({ length }) => length));
   const cells = lines.map((line) => `<tr>${line.map((value) => `<td>${value}</td>`).join("")}</tr>`);

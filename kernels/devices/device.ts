@@ -39,7 +39,7 @@ export interface Kernel {
   readonly ports: readonly (Port & { readonly writable: boolean; readonly reads: boolean })[];
   /** Names of the dims that are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
-  /** Names of the ways to run a call, the default first; absent if there is only one. See `inWays`. */
+  /** Names of the ways to run a call, the default first; absent if there is only one. See `withVariants`. */
   readonly candidates?: ((dims: Dims, tuning: Tuning) => readonly string[]) | undefined;
   /** Dims that are compiled into the shader of a call; each set of values costs a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
@@ -51,7 +51,7 @@ export interface Kernel {
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
   /** Workgroups of a call, if the kernel uses them with this tuning. */
   readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /** Calls of other ops that do the work on WebGPU; undefined if the WGSL does it. See `Passes` and `inWays`. */
+  /** Calls of other ops that do the work on WebGPU; undefined if the WGSL does it. See `Passes` and `withVariants`. */
   readonly passes?: ((dims: Dims, tuning: Tuning) => readonly Pass[] | undefined) | undefined;
   /** Makes the WebAssembly kernel calls of the CPU device from buffer addresses; undefined if no kernel fits. */
   readonly wasm?:

@@ -37,7 +37,7 @@ const temperatures = [0.02, 0.05, 0.2];
 /** Real images of its class that a group of samples is drawn to in a step. */
 const positives = 64;
 /** Most bytes of the features of real images. */
-const mostBytes = 2 ** 31;
+const maxBytes = 2 ** 31;
 /** Images of the data that are encoded at once. */
 const encodedAtOnce = 128;
 
@@ -209,7 +209,7 @@ function encoded({ source }: Distillation, { references, encode }: DriftOptions)
   const count = Math.min(
     references.length,
     Math.floor(currentDevice().maxRangeBytes / 4 / Math.max(...widths)),
-    Math.floor(mostBytes / 4 / widths.reduce((sum, width) => sum + width)),
+    Math.floor(maxBytes / 4 / widths.reduce((sum, width) => sum + width)),
   );
   const features = widths.map((D) => zeros([count, D]));
   for (let from = 0; from < count; from += encodedAtOnce) {

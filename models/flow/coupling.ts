@@ -40,7 +40,7 @@ export interface Coupling {
 export const independentCoupling: Coupling = { pair: (examples) => examples };
 
 /** Largest batch for transport. A larger one would take longer than a training step. */
-export const mostPaired = 256;
+export const maxPaired = 256;
 
 /** Input of {@linkcode pairTransport}, which can be sent to a worker. */
 export interface TransportBatch {
@@ -79,9 +79,9 @@ function transportCoupling(sees: "values" | "labels"): TransportCoupling {
         `Cannot pair data with noise: the coupling needs the ${sees} of the data on the host`,
       );
     }
-    if (examples.length > mostPaired) {
+    if (examples.length > maxPaired) {
       throw new RangeError(
-        `Cannot pair ${examples.length} examples by transport (expected batches of at most ${mostPaired})`,
+        `Cannot pair ${examples.length} examples by transport (expected batches of at most ${maxPaired})`,
       );
     }
     return { draw, values: data.values(examples, draw), count: examples.length, ...labels && { labels } };

@@ -140,7 +140,7 @@ export function stochasticSteps(
     state: [x],
     check(times) {
       checkForward(times, "noise");
-      const most = mostNoise(times);
+      const most = maxNoise(times);
       if (noise >= 0 && noise <= most) return;
       const range = `0 to ${Number(most.toPrecision(3))}, 2 by the longest step`;
       throw new RangeError(
@@ -162,7 +162,7 @@ export function stochasticSteps(
 }
 
 /** The strongest noise allowed at increasing times: with more, the longest step would overshoot. */
-export function mostNoise(times: readonly number[]): number {
+export function maxNoise(times: readonly number[]): number {
   return 2 / times.slice(1).reduce((longest, t, i) => Math.max(longest, t - times[i]), 0);
 }
 

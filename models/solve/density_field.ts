@@ -86,7 +86,7 @@ function checkDepends(v: Tensor, x: Tensor): void {
 }
 
 /** Most elements per sample for the exact divergence, which costs one vector-Jacobian product per element. */
-const mostExact = 64;
+const maxExact = 64;
 
 /**
  * The flow of points and their log-density, as a field for any solver: dx/dt = v(x, t) and dl/dt = div v(x, t). Along
@@ -127,9 +127,9 @@ export class DensityField implements VelocityField {
     const D = sizeOf(sample) / N;
     const P = epsilon?.shape[0] ?? 1;
     if (epsilon) checkTensor("take the likelihood", "epsilon is", epsilon, [P, ...sample]);
-    else if (D > mostExact) {
+    else if (D > maxExact) {
       throw new RangeError(
-        `Cannot take the exact divergence of ${D} elements (expected at most ${mostExact}; use probes)`,
+        `Cannot take the exact divergence of ${D} elements (expected at most ${maxExact}; use probes)`,
       );
     }
     this.#field = field;

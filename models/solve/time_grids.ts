@@ -66,7 +66,7 @@ export interface Span {
 }
 
 /** More steps would not fit in memory. */
-const mostSteps = 2 ** 24;
+const maxSteps = 2 ** 24;
 
 /**
  * Start and end times of the steps.
@@ -83,9 +83,9 @@ export function timesOf({ steps, grid, times }: TimesOptions): readonly number[]
 
 /** Equal steps from noise to data: 0, 1 / steps, ..., 1. @throws {RangeError} if `steps` is not a positive integer */
 export function uniformTimes(steps: number): number[] {
-  if (isCount(steps, 1, mostSteps)) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
+  if (isCount(steps, 1, maxSteps)) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
   throw new RangeError(
-    `Cannot sample in ${describeValue(steps)} steps (expected a positive integer, at most ${mostSteps})`,
+    `Cannot sample in ${describeValue(steps)} steps (expected a positive integer, at most ${maxSteps})`,
   );
 }
 

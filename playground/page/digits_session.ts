@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 import { sideOf } from "../digits_training.ts";
-import { mostImages } from "../own_images.ts";
+import { maxImages } from "../own_images.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
@@ -63,7 +63,7 @@ export class DigitsSession {
   /** Sends files of the reader to the worker; it begins with them if they hold images. */
   async offer(files: readonly File[]): Promise<void> {
     const read = [];
-    for (const file of files.slice(0, mostImages)) {
+    for (const file of files.slice(0, maxImages)) {
       read.push({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
     }
     this.#send({ act: "own", files: read });

@@ -2,7 +2,7 @@
 import { gunzipSync, unzipSync } from "npm:fflate@0.8.3";
 import { byId } from "../../viz/report/page/dom.ts";
 import { digitPixels } from "../digits_parts.ts";
-import { fitted, isIdx, mostImages, parseIdx } from "../own_images.ts";
+import { fitted, isIdx, maxImages, parseIdx } from "../own_images.ts";
 import { PlaygroundError } from "../settings.ts";
 
 /** A file of the reader, or one in an archive. */
@@ -30,7 +30,7 @@ export function onFiles(take: (files: readonly File[]) => void): void {
 }
 
 /** Most bytes of an unpacked file, and of all files of an archive. */
-const mostUnpacked = 2 ** 28;
+const maxUnpacked = 2 ** 28;
 
 /** Makes the bytes of a picture an image u8[28, 28]; undefined if they are none. */
 export type PictureReader = (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array | undefined>;
@@ -46,7 +46,7 @@ export async function readOwnFiles(
 ): Promise<ReaderImages> {
   const images: Uint8Array[] = [];
   let labels: Uint8Array<ArrayBuffer> | undefined;
-  for (const file of files.flatMap(filesIn).slice(0, mostImages)) {
+  for (const file of files.flatMap(filesIn).slice(0, maxImages)) {
     const bytes = ungzipped(file);
     if (isIdx(bytes)) {
       const { size, values } = parseIdx(bytes, file.name);
@@ -63,7 +63,7 @@ export async function readOwnFiles(
     }
   }
   const all = new Uint8Array(
-    Math.min(mostImages * digitPixels, images.reduce((sum, { length }) => sum + length, 0)),
+    Math.min(maxImages * digitPixels, images.reduce((sum, { length }) => sum + length, 0)),
   );
   let at = 0;
   for (const each of images) {
@@ -78,7 +78,7 @@ export async function readOwnFiles(
 function filesIn(file: OwnFile): readonly OwnFile[] {
   const { name, bytes } = file;
   if (bytes[0] !== 0x50 || bytes[1] !== 0x4b) return [file];
-  let left = mostUnpacked;
+  let left = maxUnpacked;
   try {
     const found = unzipSync(bytes, {
       filter: ({ name, originalSize }) => {
@@ -98,7 +98,7 @@ function filesIn(file: OwnFile): readonly OwnFile[] {
   }
 }
 
-const tooLarge = `it is too large (expected at most ${mostUnpacked / 2 ** 20} MiB of unpacked files)`;
+const tooLarge = `it is too large (expected at most ${maxUnpacked / 2 ** 20} MiB of unpacked files)`;
 
 /** The content of a file, unpacked if it is gzipped. */
 function ungzipped({ name, bytes }: OwnFile): Uint8Array {
@@ -106,7 +106,7 @@ function ungzipped({ name, bytes }: OwnFile): Uint8Array {
   const size = bytes.length < 18
     ? NaN
     : new DataView(bytes.buffer, bytes.byteOffset).getUint32(bytes.length - 4, true);
-  if (size > mostUnpacked) throw new PlaygroundError(`Cannot read ${name}: ${tooLarge}`);
+  if (size > maxUnpacked) throw new PlaygroundError(`Cannot read ${name}: ${tooLarge}`);
   try {
     return gunzipSync(bytes, { out: new Uint8Array(size) });
   } catch {

@@ -26,7 +26,7 @@ interface Effects {
 /** How far a key moves the place. */
 const stride = 0.16;
 /** Most dots that were dropped and are still shown. */
-const mostDrops = 5;
+const maxDrops = 5;
 
 const hints: Partial<Record<PlaygroundSettings["step"], string>> = {
   average: "Move the pointer, drag, or use the arrow keys.",
@@ -90,7 +90,7 @@ export class PlanePointer {
   }
 
   #drop(place: Point): void {
-    this.#drops = [...this.#drops, place].slice(-mostDrops);
+    this.#drops = [...this.#drops, place].slice(-maxDrops);
     this.#effects.onLook();
   }
 

@@ -5,7 +5,7 @@ import { arrow, mixed } from "./canvas.ts";
 import { placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
 
 /** Most lines of a fan, lessons of a dropped dot, and trails. */
-const [mostLines, lessons, trails] = [160, 18, 40];
+const [maxLines, lessons, trails] = [160, 18, 40];
 
 /** Pairs of noise and data, one of them in bold with its velocity. */
 export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState): void {
@@ -62,7 +62,7 @@ export function drawFan(pen: PlanePen, { exact, lesson, probe, t, look, frame }:
   const likely = Array.from(weights, (weight, i) => ({ weight, i })).sort((a, b) => b.weight - a.weight);
   const least = 0.02 * likely[0].weight;
   const lines = likely.filter(({ weight }) => weight > least).length;
-  const every = Math.ceil(lines / mostLines);
+  const every = Math.ceil(lines / maxLines);
   const darkest = Math.min(0.7, 24 * every / lines);
   const random = lesson?.closed ?? false;
   pen.context.lineWidth = 1;

@@ -39,7 +39,7 @@ class Draw {
 }
 
 /** Most elements of a value. */
-const mostElements = 400;
+const maxElements = 400;
 
 /** Makes a graph call by call. Every call runs at once, so that shapes and sizes of results are known. */
 class Builder {
@@ -250,7 +250,7 @@ export async function randomGraph(seed: number): Promise<Graph> {
   const wanted = draw.between(4, 9);
   for (let made = 0, tries = 0; made < wanted && tries < 40; tries++) {
     const name = tries === 0 ? stepNames[seed % stepNames.length] : draw.one(stepNames);
-    const next = sizeOf(b.shape(v)) <= mostElements ? steps[name](b, v) : b.call("mean", [v], [0], false);
+    const next = sizeOf(b.shape(v)) <= maxElements ? steps[name](b, v) : b.call("mean", [v], [0], false);
     if (next === undefined) continue;
     v = await b.tamed(next);
     made++;

@@ -11,7 +11,7 @@ export interface LossFigureOptions {
 }
 
 /** Most points of a line; longer runs show every k-th step. */
-const mostPoints = 2000;
+const maxPoints = 2000;
 
 /**
  * Draws the loss of each step on a logarithmic axis: one run raw and smoothed, several runs only smoothed.
@@ -52,7 +52,7 @@ function isList(losses: object): losses is ArrayLike<number> {
 
 /** A line, or a point if there is only one loss. */
 function curve(values: ArrayLike<number>): Trace {
-  const stride = Math.ceil(values.length / mostPoints);
+  const stride = Math.ceil(values.length / maxPoints);
   const steps = Array.from({ length: Math.ceil(values.length / stride) }, (_, i) => i * stride);
   const mode = values.length === 1 ? "markers" : "lines";
   return { x: steps.map((step) => step + 1), y: steps.map((step) => values[step]), mode };

@@ -1,7 +1,7 @@
 import { checkInteger, checkName } from "../check.ts";
 import { checkTrajectory, imageSizeOf, type Trajectory } from "./trajectory.ts";
 import { type ColormapName, defaultMaps } from "../image/colormap.ts";
-import { sizeInWords } from "../image/image_shape.ts";
+import { formatSize } from "../image/image_shape.ts";
 import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell.ts";
 import { pace, type Pacing } from "./pacing.ts";
 import { type Captions, sheet } from "../image/sheet.ts";
@@ -144,7 +144,7 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
   const other = sizes.find((another) => `${another}` !== `${size}`);
   if (other) {
     throw new RangeError(
-      `Cannot ${task}: images are ${sizeInWords(size)} but also ${sizeInWords(other)} (expected one size)`,
+      `Cannot ${task}: images are ${formatSize(size)} but also ${formatSize(other)} (expected one size)`,
     );
   }
   const [, , W] = size;

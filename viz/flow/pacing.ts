@@ -8,7 +8,7 @@ export const pacings = ["linear", "quadratic", "inv_quadratic", "logarithmic"] a
 export type Pacing = typeof pacings[number];
 
 /** Limit on the number of frames: about 15 hours at 50 ms. */
-const mostFrames = 2 ** 20;
+const maxFrames = 2 ** 20;
 
 /** Position of a frame in [0, last] for s in [0, 1]: increasing from 0 at s = 0 to `last` at s = 1. */
 const places: Record<Pacing, (s: number, last: number) => number> = {
@@ -46,8 +46,8 @@ export function pace(pacing: Pacing, snapshots: number | ArrayLike<number>, n: n
   checkName("pace frames", "pacing", pacing, pacings);
   checkInteger("pace frames", "number of snapshots", M, 1);
   checkInteger("pace frames", "number of frames", n, 1);
-  if (n > mostFrames) {
-    throw new RangeError(`Cannot pace frames: number of frames is ${n} (expected at most ${mostFrames})`);
+  if (n > maxFrames) {
+    throw new RangeError(`Cannot pace frames: number of frames is ${n} (expected at most ${maxFrames})`);
   }
   const last = M - 1;
   if (n === 1) return [last];

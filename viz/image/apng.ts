@@ -5,7 +5,7 @@ import { type ImageFile, imageFile } from "./notebook.ts";
 import type { Raster } from "./picture.ts";
 
 /** Longest duration of a frame in milliseconds: a file stores it in 16 bits. */
-export const mostMs = 65_535;
+export const maxMs = 65_535;
 
 /**
  * Encodes frames as an animated PNG in full colour that plays in an endless loop.
@@ -19,8 +19,8 @@ export function encodeApng(
   { delay = 50, hold = delay }: Timing = {},
 ): ImageFile {
   checkSizes("encode APNG", frames);
-  checkDuration("encode APNG", "delay", delay, mostMs);
-  checkDuration("encode APNG", "hold", hold, mostMs);
+  checkDuration("encode APNG", "delay", delay, maxMs);
+  checkDuration("encode APNG", "hold", hold, maxMs);
   const delays = frames.map((_, i) => i === frames.length - 1 ? hold : delay);
   const [{ width, height }] = frames;
   const lossless = 0;

@@ -31,7 +31,7 @@ interface FrameOptions {
 const { GIFEncoder } = untyped as Gifenc;
 
 /** Longest delay in milliseconds: a file stores hundredths of a second in 16 bits. */
-const mostMs = 655_350;
+const maxMs = 655_350;
 
 /** How long frames are shown. */
 export interface Timing {
@@ -75,8 +75,8 @@ export function encodeGif(
   checkSizes("encode GIF", frames);
   frames.forEach((frame, i) => checkPicture(`encode GIF frame ${i}`, frame));
   checkPalette("encode GIF", palette);
-  checkDuration("encode GIF", "delay", delay, mostMs);
-  checkDuration("encode GIF", "hold", hold, mostMs);
+  checkDuration("encode GIF", "delay", delay, maxMs);
+  checkDuration("encode GIF", "hold", hold, maxMs);
   if (plays !== Infinity && !(Number.isInteger(plays) && plays >= 1 && plays <= 65_536)) {
     throw new RangeError(`Cannot encode GIF: plays is ${plays} (expected 1 to 65536, or Infinity)`);
   }

@@ -38,7 +38,7 @@ export function checkShape(task: string, shape: ImagesShape, count = "N"): Chann
 }
 
 /** An image's size as text: `28 x 28`, or `3 x 32 x 32` with its channels. */
-export function sizeInWords([C, H, W]: ImageSize): string {
+export function formatSize([C, H, W]: ImageSize): string {
   return (C === 1 ? [H, W] : [C, H, W]).join(" x ");
 }
 

@@ -1,5 +1,5 @@
 import { checkTrajectory, imageSizeOf } from "../flow/trajectory.ts";
-import { checkShape, type ImageSize, sizeInWords, sizeWithChannels } from "../image/image_shape.ts";
+import { checkShape, formatSize, type ImageSize, sizeWithChannels } from "../image/image_shape.ts";
 import type { Comparison, LiveNetwork, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 
 /**
@@ -53,8 +53,8 @@ function checkTrajectories(runs: readonly ReportRun[]): void {
   const other = all.find(({ size }) => `${size}` !== `${all[0].size}`);
   if (!other) return;
   throw new RangeError(
-    `Cannot report: images of ${JSON.stringify(all[0].name)} are ${sizeInWords(all[0].size)}, ` +
-      `those of ${JSON.stringify(other.name)} ${sizeInWords(other.size)} (expected one size)`,
+    `Cannot report: images of ${JSON.stringify(all[0].name)} are ${formatSize(all[0].size)}, ` +
+      `those of ${JSON.stringify(other.name)} ${formatSize(other.size)} (expected one size)`,
   );
 }
 

@@ -59,7 +59,7 @@ const drawn = [
 ] as const;
 
 /** Most bytes of base64 for the trajectories of all runs: of pages with all samples, and of those with the first alone. */
-const mostBytes = { all: 6e6, first: 5e5 };
+const maxBytes = { all: 6e6, first: 5e5 };
 /** Bytes of base64 for a number of 16 bits. */
 const numberBytes = 2 * 4 / 3;
 /** Most trajectories, most snapshots of each, and the number of snapshots below which trajectories are dropped first. */
@@ -77,8 +77,8 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
       learningRate: seriesOf(thinned(run.learningRate, 1000)),
       ...run.quality?.overTime && { overTime: run.quality.overTime },
       trajectories: library !== undefined && canSolve(run)
-        ? firstAndEnds(run.trajectories, mostBytes.first / runs.length)
-        : affordable(run.trajectories, mostBytes.all / runs.length),
+        ? firstAndEnds(run.trajectories, maxBytes.first / runs.length)
+        : affordable(run.trajectories, maxBytes.all / runs.length),
       fastest: fastestOf(run.trajectories),
       ...isLive && run.trajectories.length > 0 && { live: networkOf(run.live, judges) },
     })),

@@ -2,12 +2,12 @@ import { firstIndices } from "../../data/dataset.ts";
 import { type Neighbours, pickPoints, type Points } from "../../../models/mod.ts";
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
 import { type Verdicts, verdicts } from "../../judge/train_judge.ts";
-import { memorisation, mostPairs } from "../../measures/memorisation.ts";
+import { maxPairs, memorisation } from "../../measures/memorisation.ts";
 import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 
 /** Most values of training images that samples are compared with, 4 GiB: as many images as fit. */
-const mostValues = 2 ** 30;
+const maxValues = 2 ** 30;
 /** Number of training images shown beside a sample. */
 const neighbours = 3;
 /** Numbers of samples shown: the least certain, and some of the others. */
@@ -20,13 +20,13 @@ export const copies: Measurement = {
   async measure(input) {
     const { subject: { data, trained }, sets: { samples, test }, monitor } = input;
     const width = data.train.images.length / data.train.count;
-    const train = imagesAt(data.train, trained.subarray(0, Math.floor(mostValues / width)));
+    const train = imagesAt(data.train, trained.subarray(0, Math.floor(maxValues / width)));
     const { rows } = test;
     // For comparison, images that cannot be copies: other test images, if there are any.
     const rest = firstIndices(data.test.count).slice(rows, 2 * rows);
     const others = rest.length > 0 ? imagesAt(data.test, rest) : undefined;
-    const most = mostPairs(train, test, samples) +
-      (others ? mostPairs(train, test, others) : 0);
+    const most = maxPairs(train, test, samples) +
+      (others ? maxPairs(train, test, others) : 0);
     let done = 0;
     const onPairs = (more: number) => monitor.compared(done += more, most);
     const found = await memorisation(train, test, samples, { k: neighbours, onPairs });

@@ -7,7 +7,7 @@ import type { Measurement, MeasurementInput } from "../measurement.ts";
 import { byEachJudge } from "./judged.ts";
 
 /** Most training images that samples are compared with. */
-const mostReal = 10_000;
+const maxReal = 10_000;
 /** Longest side of the images whose pixels are compared. */
 const coarse = 8;
 
@@ -68,7 +68,7 @@ function meanOfGroups(train: Points, images: Points, size: number): Estimate {
 
 /** Images that the network learned from. */
 function trainingImages({ subject: { data, trained } }: MeasurementInput): Points {
-  return imagesAt(data.train, trained.subarray(0, mostReal));
+  return imagesAt(data.train, trained.subarray(0, maxReal));
 }
 
 /** Images as pixels of at most 8 x 8, f32[N, C * h * w]. */

@@ -26,7 +26,7 @@ import type { Findings, Measurement, MeasurementInput } from "../measurement.ts"
 /** Images per batch. */
 const batch = 64;
 /** Most test images for the loss; more would not change the figure. */
-const mostLosses = 10_000;
+const maxLosses = 10_000;
 /** Relative tolerance of a likelihood; a smaller one changes bits by less than their interval. */
 const rtol = 1e-2;
 /** Expected evaluations of a likelihood, which uses adaptive steps. */
@@ -36,12 +36,12 @@ const likelihoodEvaluations = 50;
 export const losses: Measurement = {
   judged: false,
   sampled: false,
-  evaluations: ({ data }) => Math.min(data.test.count, mostLosses),
+  evaluations: ({ data }) => Math.min(data.test.count, maxLosses),
   async measure({ subject: { data, drawable, classes }, options: { seed }, monitor }) {
     const labels = labelsFor({ conditional: classes > 0 }, data.test, data);
     const test = new ImageSource(data.test.images, data, drawable.normalization, labels);
     const heldOut = new HeldOutLoss(drawable.model, test, { batchSize: batch, seed });
-    const images = firstIndices(Math.min(data.test.count, mostLosses));
+    const images = firstIndices(Math.min(data.test.count, maxLosses));
     let counted = 0;
     const measured = await heldOut.losses(images, async (done) => {
       await monitor.advance(done - counted);

@@ -2,7 +2,7 @@ import { type Estimate, meanEstimate, type Points } from "../../../models/mod.ts
 import type { Measurement } from "../measurement.ts";
 
 /** Images of a class that are compared with each other. */
-const mostOfClass = 200;
+const maxOfClass = 200;
 
 /** How different the samples of a class are, next to real images and noise. */
 export const spread: Measurement = {
@@ -33,7 +33,7 @@ export function classSpread(
   labels: ArrayLike<number>,
 ): Estimate | undefined {
   const byClass = Map.groupBy(Array.from({ length: rows }, (_, n) => n), (n) => labels[n]);
-  const distances = [...byClass.values()].map((all) => all.slice(0, mostOfClass))
+  const distances = [...byClass.values()].map((all) => all.slice(0, maxOfClass))
     .filter((members) => members.length > 1)
     .flatMap((members) =>
       members.map((a) =>

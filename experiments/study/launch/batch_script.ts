@@ -1,4 +1,4 @@
-import { mostThreads } from "../../../kernels/devices/cpu/thread_team.ts";
+import { maxThreads } from "../../../kernels/devices/cpu/thread_team.ts";
 import { ConfigError } from "../../settings/setting.ts";
 import { graceSeconds, type JobSettings, tryAgain } from "./launcher.ts";
 
@@ -107,7 +107,7 @@ function start({ directory, threads, job }: Submission): string {
     "set -e",
     ...job.setup,
     `cd -- ${shellWord(directory)}`,
-    `threads=${threads ?? `$((${cpus} < ${mostThreads} ? ${cpus} : ${mostThreads}))`}`,
+    `threads=${threads ?? `$((${cpus} < ${maxThreads} ? ${cpus} : ${maxThreads}))`}`,
   ].join("\n");
 }
 

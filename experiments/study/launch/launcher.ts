@@ -1,4 +1,4 @@
-import { mostThreads } from "../../../kernels/devices/cpu/thread_team.ts";
+import { maxThreads } from "../../../kernels/devices/cpu/thread_team.ts";
 import { integer, line, optional, path, text } from "../../settings/kinds.ts";
 import type { Setting, Values } from "../../settings/setting.ts";
 import { defineSettings } from "../../settings/settings.ts";
@@ -97,7 +97,7 @@ export const launching = {
   threads: optional(integer({
     doc: "threads of the CPU device for each cell (else its share of the cores)",
     min: 1,
-    max: mostThreads,
+    max: maxThreads,
   })),
   mlflow: {
     ...shared.mlflow,

@@ -1,11 +1,11 @@
 import type { Passage } from "../../../viz/report/mod.ts";
 import { titleOf } from "../../evaluation/figures.ts";
-import { orderInWords } from "../../evaluation/judges_order.ts";
+import { formatOrder } from "../../evaluation/judges_order.ts";
 import { differingData, heldOutComparable, lossWarning } from "../../settings/loss_meaning.ts";
 import type { Plan } from "../plan.ts";
 import { excludesZero, holmSignificant } from "./seed_intervals.ts";
-import { type Difference, type Primary, settingInWords, type Summary } from "./summary.ts";
-import { figureInWords, intervalInWords, whole } from "./tables.ts";
+import { type Difference, formatSetting, type Primary, type Summary } from "./summary.ts";
+import { formatFigure, formatInterval, whole } from "./tables.ts";
 
 /** What can and cannot be concluded from a study: what differs, what is inconclusive, and what was held fixed. */
 export function conclude(plan: Plan, summary: Summary): Passage[] {
@@ -50,7 +50,7 @@ function judgesOrder({ setups }: Summary): string[] {
       }),
     ),
   }));
-  const order = orderInWords(measured);
+  const order = formatOrder(measured);
   return order === undefined ? [] : [`${order}.`];
 }
 
@@ -66,13 +66,13 @@ function comparisonsOf(primary: Primary["key"], { differences }: Summary): Passa
     const { mean, interval, seeds } = figure;
     const mark = interval && significant[test++] ? "*" : "";
     if (!interval || !excludesZero(interval)) {
-      const range = interval ? intervalInWords(primary, interval) : "one seed, no interval";
+      const range = interval ? formatInterval(primary, interval) : "one seed, no interval";
       open.push(`${a} against ${b}: ${range}${costOf(ratio)}`);
       continue;
     }
     const [low, high] = interval.map(Math.abs).toSorted((x, y) => x - y);
-    const size = figureInWords(primary, Math.abs(mean), (high - low) / 2);
-    const range = `${intervalInWords(primary, [low, high])}, ${counted(seeds.length, "seed")}`;
+    const size = formatFigure(primary, Math.abs(mean), (high - low) / 2);
+    const range = `${formatInterval(primary, [low, high])}, ${counted(seeds.length, "seed")}`;
     const direction = mean < 0 ? "lower" : "higher";
     differs.push(`${a} against ${b}: ${direction} by ${size} (${range})${mark}${costOf(ratio)}`);
   }
@@ -103,7 +103,7 @@ function heldFixed({ preset, fixed, budget, evaluation }: Plan, { setups }: Summ
   const parts = [
     `preset ${preset}`,
     ...setups.some(({ settings }) => "data" in settings) ? [] : ["MNIST"],
-    ...Object.entries(fixed).map(([name, value]) => settingInWords(name, value)),
+    ...Object.entries(fixed).map(([name, value]) => formatSetting(name, value)),
     `${length} of training${images.length === 0 ? "" : ` (${seen} images)`}`,
     `${whole(count)} samples${solver === null ? "" : ` by ${solver}`}${
       guidance === null ? "" : ` at guidance ${guidance}`

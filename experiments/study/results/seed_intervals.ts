@@ -134,7 +134,7 @@ export function studentQuantile(probability: number, freedom: number): number {
 }
 
 /** Up to this many values, all resamples are listed (3,125 for five); for more, some are drawn at random. */
-const mostListed = 5;
+const maxListed = 5;
 
 /**
  * The 95 % interval of a mean by the percentile bootstrap. It is never wider than the values, so too narrow for few of
@@ -145,7 +145,7 @@ const mostListed = 5;
  * Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 13.3
  */
 export function bootstrapOfMean(values: readonly number[]): Interval {
-  if (values.length > mostListed) {
+  if (values.length > maxListed) {
     const { low, high } = meanEstimate(values, { resamples: 10_000 });
     return [low, high];
   }

@@ -114,7 +114,7 @@ function setupsOf(cells: readonly Cell[], results: readonly FinishedCell[]): Set
   const labels = new Map<string, number>();
   return [...Map.groupBy(cells, ({ settings }) => setupKey(settings)).values()].map((cells) => {
     const [{ asked, settings, parameters, multiplyAdds }] = cells;
-    const words = varied.flatMap((name) => name in asked ? [settingInWords(name, asked[name])] : []);
+    const words = varied.flatMap((name) => name in asked ? [formatSetting(name, asked[name])] : []);
     const label = words.join(", ") || "the preset";
     const count = (labels.get(label) ?? 0) + 1;
     labels.set(label, count);
@@ -151,7 +151,7 @@ export function sharedSeed(setups: readonly Setup[]): number | undefined {
 }
 
 /** A setting in words, e.g. `no attn`, `[16,32,64]` or `batchSize 32`. */
-export function settingInWords(name: string, value: Value): string {
+export function formatSetting(name: string, value: Value): string {
   if (name === "match") return `equal ${value}`;
   if (name === "filters") return `[${value}]`;
   if (typeof value === "boolean") return value ? name : `no ${name}`;

@@ -33,7 +33,7 @@ function setupTable({ setups }: Summary): Table {
     head: ["setup", ...keys.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
     rows: setups.map(({ label, figures, parameters, multiplyAdds, images, seconds, seeds }) => [
       label,
-      ...keys.map((key) => meanInWords(key, figures[key])),
+      ...keys.map((key) => formatMean(key, figures[key])),
       whole(parameters),
       `${Number((multiplyAdds / 1e6).toPrecision(3))} M`,
       images === undefined ? "" : whole(images),
@@ -51,7 +51,7 @@ function differenceTable({ differences }: Summary): Table {
     head: ["difference", ...keys.map(titleOf), "× parameters", "× multiply-adds", "× seconds"],
     rows: measured.map(({ a, b, figures, ratio: { parameters, multiplyAdds, seconds } }) => [
       `${a} − ${b}`,
-      ...keys.map((key) => meanInWords(key, figures[key])),
+      ...keys.map((key) => formatMean(key, figures[key])),
       ...[parameters, multiplyAdds, seconds].map((ratio) => ratio?.toFixed(2) ?? ""),
     ]),
   };
@@ -77,13 +77,13 @@ function solverTables({ setups }: Summary): Table[] {
       rows: sorted.map(({ solver, recognised, ...cost }) => {
         const values = { ...cost, confident: recognised, "vgg/confident": cost["vgg/recognised"] };
         const found: Partial<Record<FigureKey, SeedMean | undefined>> = values;
-        return [titles.get(solver)!, ...shown.map((key) => meanInWords(key, found[key]))];
+        return [titles.get(solver)!, ...shown.map((key) => formatMean(key, found[key]))];
       }),
     }];
   }
   return (["frechet", ...hasSecond ? ["vgg/frechet" as const] : []] as const).map((key) => {
     const cell = ({ costs }: Setup, solver: string) =>
-      meanInWords(key, costs.find((cost) => cost.solver === solver)?.[key]);
+      formatMean(key, costs.find((cost) => cost.solver === solver)?.[key]);
     return {
       title: `${titleOf(key)} ${title}`,
       head: ["setup", ...titles.values()],
@@ -98,23 +98,23 @@ export function whole(value: number): string {
 }
 
 /** `1.2 to 3.4`, with as many digits as the interval allows. */
-export function intervalInWords(key: FigureKey, interval: Interval): string {
-  return interval.map((end) => figureInWords(key, end, halfOf(interval))).join(" to ");
+export function formatInterval(key: FigureKey, interval: Interval): string {
+  return interval.map((end) => formatFigure(key, end, halfOf(interval))).join(" to ");
 }
 
 /** A mean with its interval, `12.1 (10.2 to 14.0)`; only the value for one seed, empty for none. */
-export function meanInWords(key: FigureKey, found: SeedMean | undefined): string {
+export function formatMean(key: FigureKey, found: SeedMean | undefined): string {
   if (!found) return "";
   const { mean, interval } = found;
-  if (!interval) return figureInWords(key, mean);
-  return `${figureInWords(key, mean, halfOf(interval))} (${intervalInWords(key, interval)})`;
+  if (!interval) return formatFigure(key, mean);
+  return `${formatFigure(key, mean, halfOf(interval))} (${formatInterval(key, interval)})`;
 }
 
 /**
  * A figure as text, rounded to two digits of its spread or else to four digits of its own; shares in per cent, with a
  * true minus sign.
  */
-export function figureInWords(key: FigureKey, value: number, spread?: number): string {
+export function formatFigure(key: FigureKey, value: number, spread?: number): string {
   const { share } = meaningOf(key);
   const [scale, unit] = share ? [100, " %"] : [1, ""];
   const decimals = (spread: number) => Math.min(Math.max(1 - Math.floor(Math.log10(spread)), 0), 20);

@@ -107,8 +107,8 @@ const aboutFigure =
   "milestones were measured. Real images are training images, measured like samples. What is the same for all setups " +
   "has no panel.";
 
-const mostSetups = 12;
-const mostSamples = 5;
+const maxSetups = 12;
+const maxSamples = 5;
 /** Fewer frames than in the animation of a run, as this one is larger. */
 const animation: PictureOptions = {
   format: "gif",
@@ -132,22 +132,22 @@ async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Ui
   const flows: (RunTrajectories & { readonly label: string })[] = [];
   for (const { label, results } of setups) {
     const result = results.find((result) => result.seed === seed);
-    if (!result || flows.length === mostSetups) continue;
+    if (!result || flows.length === maxSetups) continue;
     const samples = await findTrajectories(cellFolder(study, { id: result.cell }));
     if (samples.length > 0) flows.push({ name: result.cell, key: result.cell, samples, label });
   }
   if (flows.length < 2) return undefined;
   const common = flows[0].samples.map(({ k }) => k)
     .filter((k) => flows.every(({ samples }) => samples.some((sample) => sample.k === k)));
-  const { rows, warning: _, ...words } = trajectoryRows(flows, common.slice(0, mostSamples));
+  const { rows, warning: _, ...words } = trajectoryRows(flows, common.slice(0, maxSamples));
   const labelled = rows.map((row, i) => ({ ...row, label: flows[i].label }));
   return (await drawTrajectories({ ...words, rows: labelled }, animation)).bytes;
 }
 
 /** Runs whose velocities are compared; the work grows with the square of their number. */
-const mostCompared = 10;
+const maxCompared = 10;
 /** Maximum bytes of weights in a report. */
-const mostWeights = 4 * 2 ** 20;
+const maxWeights = 4 * 2 ** 20;
 
 /**
  * Writes the report of all finished runs of a study under one slider, with the study's findings above them. One run of
@@ -167,12 +167,12 @@ async function writeStudyReport(
   const bytes = [...weights, ...early].reduce<number>((sum, size = 0) => sum + size, 0);
   const seed = sharedSeed(setups);
   const compared = [...runs.keys()].filter((i) => results[i].seed === seed && weights[i] !== undefined)
-    .slice(0, mostCompared);
+    .slice(0, maxCompared);
   await writeReport(runs, join(study.folder, resultFile.report), {
     study: findings,
-    live: bytes <= mostWeights ||
+    live: bytes <= maxWeights ||
       `the report of a study holds at most ${
-        mostWeights >> 20
+        maxWeights >> 20
       } MiB of weights; each run's own has its weights`,
     ...compared.length > 1 && {
       compare: async () => {

@@ -16,7 +16,7 @@ import {
   coreCount,
   fusesMultiplyAdd,
   loadKernels,
-  mostThreads,
+  maxThreads,
   ThreadTeam,
   whySingleThreaded,
 } from "./thread_team.ts";
@@ -36,7 +36,7 @@ const maxEagerCalls = 8;
 interface LoweredCall {
   readonly op: string;
   readonly call: WasmCall;
-  readonly alone: boolean;
+  readonly singleThreaded: boolean;
 }
 
 /** A part of a prepared step: a list of kernel calls in memory, or an op run by its reference. */
@@ -95,7 +95,7 @@ export class CpuDevice implements Device {
         `Cannot open the CPU device with ${threads} threads: ${reason} (expected 1, or 0)`,
       );
     }
-    const cores = Math.min(coreCount(), mostThreads);
+    const cores = Math.min(coreCount(), maxThreads);
     try {
       return new CpuDevice(await loadKernels(fused), threads || (reason === undefined ? cores : 1), wide);
     } catch (cause) {
@@ -165,7 +165,11 @@ export class CpuDevice implements Device {
       const program = this.#memory.allocate(bytes);
       programs.push({ address: program, bytes });
       this.#write(open, program);
-      segments.push({ program, calls: open.length, shared: open.some(({ alone }) => !alone) });
+      segments.push({
+        program,
+        calls: open.length,
+        shared: open.some(({ singleThreaded }) => !singleThreaded),
+      });
       open = [];
     };
     try {
@@ -267,16 +271,16 @@ export class CpuDevice implements Device {
     kernel.ports.forEach(({ name }, i) => {
       addresses[name] = (ranges[i].buffer as CpuBuffer).address + 4 * ranges[i].offset;
     });
-    const alone = isSmall(call);
+    const singleThreaded = isSmall(call);
     const calls = kernel.wasm?.(addresses, dims);
     if (!calls) noteReference(kernel.name);
-    return calls?.map((call) => ({ op: kernel.name, call, alone }));
+    return calls?.map((call) => ({ op: kernel.name, call, singleThreaded }));
   }
 
   /** Writes calls to memory in the kernels' format and reserves their workspace. */
   #write(calls: readonly LoweredCall[], program: number): void {
     const at = (i: number) => program + i * Layout.callBytes;
-    calls.forEach(({ call, alone }, i) => writeCall(this.#memory, at(i), call, alone));
+    calls.forEach(({ call, singleThreaded }, i) => writeCall(this.#memory, at(i), call, singleThreaded));
     const needed = this.#team.workspaceBytes(program, calls.length);
     try {
       this.#workspace.reserve(needed);
@@ -296,9 +300,9 @@ export class CpuDevice implements Device {
 
 /** @throws {DeviceError} if the number of threads is not a whole number in range */
 export function checkThreads(threads: number): void {
-  if (isCount(threads, 0, mostThreads)) return;
+  if (isCount(threads, 0, maxThreads)) return;
   throw new DeviceError(
-    `Cannot open the CPU device with ${threads} threads (expected 1 to ${mostThreads}, or 0 for one per core)`,
+    `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
   );
 }
 

@@ -38,6 +38,6 @@ export enum Layout {
   /** Bytes of a call, and offsets in it: number of the next task, 1 if it runs on one thread, and the arguments. */
   callBytes = 128,
   nextTask = 4,
-  alone = 8,
+  singleThreaded = 8,
   words = 12,
 }

@@ -7,7 +7,7 @@ import { unfused } from "./unfused.ts";
 import { kernelNames } from "./wasm_call.ts";
 
 /** Thread limit of a CPU device; more would only wait for each other. */
-export const mostThreads = 64;
+export const maxThreads = 64;
 
 /**
  * Why this program can have only one thread; undefined if it can have more. Browsers share memory only within

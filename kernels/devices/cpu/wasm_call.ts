@@ -39,14 +39,14 @@ const layouts = new Map(
 /**
  * Writes a call to memory in the kernels' format.
  *
- * @param alone whether it runs on one thread
+ * @param singleThreaded whether it runs on one thread
  * @throws {TypeError} if there is no such kernel, or an argument is missing or not of its type
  */
 export function writeCall(
   memory: Readonly<{ f32: Float32Array; u32: Uint32Array }>,
   address: number,
   { kernel, args }: WasmCall,
-  alone = false,
+  singleThreaded = false,
 ): void {
   const layout = layouts.get(kernel);
   if (!layout) {
@@ -58,7 +58,7 @@ export function writeCall(
   const { opcode, parameters } = layout;
   memory.u32[address / 4] = opcode;
   memory.u32[(address + Layout.nextTask) / 4] = 0;
-  memory.u32[(address + Layout.alone) / 4] = Number(alone);
+  memory.u32[(address + Layout.singleThreaded) / 4] = Number(singleThreaded);
   parameters.forEach(({ name, isReal }, i) => {
     const value = (args as Readonly<Record<string, number>>)[name];
     if (isReal ? typeof value !== "number" : !Number.isInteger(value)) {

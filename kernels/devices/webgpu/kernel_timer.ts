@@ -155,7 +155,7 @@ const sifting = { milliseconds: 30, rounds: 3 } as const;
 /** Milliseconds, and most rounds, for timing the remaining candidates; at least three rounds. */
 const timing = { milliseconds: 500, rounds: 7 } as const;
 /** Limit of runs in a row. */
-const mostRepeats = 256;
+const maxRepeats = 256;
 /** Required gain: half of a candidate's times must beat the best time of the first candidate by this share. */
 const gain = 0.02;
 
@@ -196,7 +196,7 @@ export async function fastest(
   const left = candidates.filter((candidate, i) => i === 0 || !(milliseconds[candidate] > most));
   if (left.length > 1) {
     const repeats = (candidate: string) =>
-      Math.min(Math.max(Math.ceil(leastMs / milliseconds[candidate]), 1), mostRepeats);
+      Math.min(Math.max(Math.ceil(leastMs / milliseconds[candidate]), 1), maxRepeats);
     const roundMs = left.reduce((sum, name) => sum + repeats(name) * milliseconds[name], 0);
     await timeRounds(left, roundsIn(timing, roundMs, 3), repeats);
   }

@@ -1,7 +1,7 @@
 import type { Dims, Pass } from "../../devices/device.ts";
 import { type Convolution, convolutionWgsl, type PixelTile, pixelTiles, tilesCovering } from "./tiles.ts";
 import type { Product } from "../matmul/product.ts";
-import type { PassesWay } from "../../ways.ts";
+import type { PassesVariant } from "../../kernel_variants.ts";
 import { productKernels } from "../matmul/product_kernels.ts";
 
 /** The convolution with bias[B, K]; `addend` is WGSL to add to the target's element `to`. */
@@ -110,11 +110,11 @@ export function weightGradientProduct(R: number, S: number): Product {
  * products per pair of channels, so it needs enough channels: fewer on software adapters, where arithmetic is
  * expensive, than on GPUs, where memory is.
  */
-export function winograd(passes: (dims: Dims) => readonly Pass[]): PassesWay {
+export function winograd(passes: (dims: Dims) => readonly Pass[]): PassesVariant {
   return {
     name: "winograd",
     fits: ({ R, S, padding }) => R === 3 && S === 3 && padding <= 2,
-    pays: ({ N, C, K, H, W }, { software }) => C * K / (C + K) >= (software ? 6 : 12) && N * H * W >= 64,
+    isDefault: ({ N, C, K, H, W }, { software }) => C * K / (C + K) >= (software ? 6 : 12) && N * H * W >= 64,
     passes,
   };
 }

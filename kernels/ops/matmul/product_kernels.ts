@@ -1,5 +1,5 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
-import { inWays, type PassesWay, type Way } from "../../ways.ts";
+import { type KernelVariant, type PassesVariant, withVariants } from "../../kernel_variants.ts";
 import { type Product, productWgsl, registerProductWgsl, registerTiles } from "./product.ts";
 import {
   chooseTile,
@@ -30,7 +30,7 @@ interface ProductOptions {
   /** Kernels in registers, given the generic one; software adapters run the first that fits a call. */
   readonly registers?: (generic: RegisterKernel) => readonly RegisterKernel[];
   /** Calls of other ops that can do the same work. */
-  readonly other?: PassesWay;
+  readonly other?: PassesVariant;
 }
 
 /** WebGPU kernels of an op that is a matrix product: fields of its declaration. */
@@ -42,14 +42,14 @@ export function productKernels(
     wgsl: (dims) => registerProductWgsl(product(dims)),
   });
   const specialised = (dims: Dims): Dims => Object.fromEntries(specialise.map((name) => [name, dims[name]]));
-  const ways: Way[] = [
-    ...registers.map(({ tile, invocations, ...way }): Way => ({
-      ...way,
+  const variants: KernelVariant[] = [
+    ...registers.map(({ tile, invocations, ...variant }): KernelVariant => ({
+      ...variant,
       name: tile === undefined ? "registers" : `registers ${tile}`,
       specialise: specialised,
       grid: invocations,
     })),
-    ...tiles.map((tile): Way => ({
+    ...tiles.map((tile): KernelVariant => ({
       name: `workgroups ${nameOfTile(tile)}`,
       specialise: specialised,
       fits: (dims) => isWorthTiming(size(dims), tile),
@@ -61,7 +61,7 @@ export function productKernels(
     software
       ? registers.findIndex(({ fits }) => fits?.(dims) ?? true)
       : registers.length + chooseTile(size(dims));
-  return inWays(ways, table, other);
+  return withVariants(variants, table, other);
 }
 
 /**

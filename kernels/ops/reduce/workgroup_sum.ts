@@ -1,5 +1,5 @@
 import type { Dims } from "../../devices/device.ts";
-import { inWays, type Way } from "../../ways.ts";
+import { type KernelVariant, withVariants } from "../../kernel_variants.ts";
 
 /**
  * Sums over runs of `length` neighbouring lanes, a power of two. Every lane gets the sum of its run. All lanes of the
@@ -30,14 +30,14 @@ const lanes = [64, 256] as const;
  * @param count number of values that a workgroup sums
  */
 export function summingKernels(
-  alone: Omit<Way, "name">,
-  shared: (lanes: number) => Omit<Way, "name">,
+  alone: Omit<KernelVariant, "name">,
+  shared: (lanes: number) => Omit<KernelVariant, "name">,
   count: (dims: Dims) => number,
 ) {
-  const ways = lanes.map((lanes): Way => ({ name: `workgroups ${lanes}`, ...shared(lanes) }));
-  const fits = (dims: Dims) => ways[0].fits?.(dims) ?? true;
-  return inWays(
-    [{ name: "invocations", ...alone }, ...ways],
+  const variants = lanes.map((lanes): KernelVariant => ({ name: `workgroups ${lanes}`, ...shared(lanes) }));
+  const fits = (dims: Dims) => variants[0].fits?.(dims) ?? true;
+  return withVariants(
+    [{ name: "invocations", ...alone }, ...variants],
     (dims, { software }) => software || !fits(dims) ? 0 : count(dims) >= 2048 ? 2 : 1,
   );
 }

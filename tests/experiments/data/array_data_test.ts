@@ -210,7 +210,7 @@ testInFolder(
     await writeFiles(path, files);
     for (const options of [{}, { resize: [2, 2], channels: 1 }] as const) {
       const whole = await loadDataset(path, options);
-      const parts = await loadDataset(path, { ...options, mostInMemory: 30 });
+      const parts = await loadDataset(path, { ...options, maxInMemory: 30 });
       assert.ok(parts.train.images instanceof StoredImages && !(whole.train.images instanceof StoredImages));
       assert.deepEqual(imagesOf(parts), imagesOf(whole));
       assert.deepEqual([parts.digest, parts.train.labels], [whole.digest, whole.train.labels]);

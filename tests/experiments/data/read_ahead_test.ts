@@ -32,7 +32,7 @@ testInFolder(
     const values = Uint8Array.from({ length: count * rowBytes }, (_, i) => 1 + Math.floor(i / rowBytes) * 6);
     const path = join(folder, "images.npy");
     await Deno.writeFile(path, Uint8Array.from([...start, ...new TextEncoder().encode(header), ...values]));
-    const { images } = (await loadDataset(path, { mostInMemory: 0 })).train;
+    const { images } = (await loadDataset(path, { maxInMemory: 0 })).train;
     assert.ok(images instanceof StoredImages);
     using workers = fakeWorkers();
     const order = new BatchOrder(Uint32Array.from(images.rows.keys()), 4, 1);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   classColumns,
-  guidanceInWords,
+  formatGuidance,
   roundToRows,
   runsTwice,
 } from "../../../experiments/draw/conditioning.ts";
@@ -51,7 +51,7 @@ Deno.test("classColumns() fills rows with one sample of each class, at least one
   });
 });
 
-Deno.test("guidanceInWords() names interval and method, and runsTwice() the need of two networks", () => {
+Deno.test("formatGuidance() names interval and method, and runsTwice() the need of two networks", () => {
   const cases = [
     [{ scale: 1 }, "no guidance", false],
     [{ scale: 0 }, "guidance 0", false],
@@ -60,7 +60,7 @@ Deno.test("guidanceInWords() names interval and method, and runsTwice() the need
     [{ scale: 2, interval: [0.1, 1], zeroStar: true }, "guidance 2 for t in [0.1, 1] by CFG-Zero*", true],
   ] as const;
   for (const [guidance, words, twice] of cases) {
-    assert.deepEqual([guidanceInWords(guidance), runsTwice(guidance)], [words, twice]);
+    assert.deepEqual([formatGuidance(guidance), runsTwice(guidance)], [words, twice]);
   }
 });
 

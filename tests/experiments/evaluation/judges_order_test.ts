@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Ordered, orderInWords } from "../../../experiments/evaluation/judges_order.ts";
+import { formatOrder, type Ordered } from "../../../experiments/evaluation/judges_order.ts";
 
 /** Something with a Fréchet distance by each judge, and intervals of 1 to either side. */
 function measured(label: string, first: number, second?: number): Ordered {
@@ -8,7 +8,7 @@ function measured(label: string, first: number, second?: number): Ordered {
   return { label, figures: { ...figures, velocity_error: around(0) } };
 }
 
-Deno.test("orderInWords() says whether two judges put things in the same order, and names a pair if not", () => {
+Deno.test("formatOrder() says whether two judges put things in the same order, and names a pair if not", () => {
   const start = "The judges lenet and vgg disagree in order by Fréchet distance";
   const cases: readonly (readonly [things: readonly Ordered[], words: string | undefined])[] = [
     [[measured("a", 5, 50), measured("b", 9, 90)], "The judges lenet and vgg agree in order by every figure"],
@@ -30,10 +30,10 @@ Deno.test("orderInWords() says whether two judges put things in the same order, 
     [[measured("a", 5, 50)], undefined],
     [[], undefined],
   ];
-  for (const [things, words] of cases) assert.equal(orderInWords(things), words);
+  for (const [things, words] of cases) assert.equal(formatOrder(things), words);
 });
 
-Deno.test("orderInWords() names every figure that differs, and needs no intervals", () => {
+Deno.test("formatOrder() names every figure that differs, and needs no intervals", () => {
   const thing = (label: string, ...[frechet, second, recall, other]: number[]): Ordered => ({
     label,
     figures: {
@@ -44,7 +44,7 @@ Deno.test("orderInWords() names every figure that differs, and needs no interval
     },
   });
   assert.equal(
-    orderInWords([thing("a", 1, 2, 0.5, 0.9), thing("b", 2, 1, 0.6, 0.8)]),
+    formatOrder([thing("a", 1, 2, 0.5, 0.9), thing("b", 2, 1, 0.6, 0.8)]),
     "The judges lenet and vgg disagree in order by Fréchet distance (1 of 1 pair: a and b), " +
       "by Recall (1 of 1 pair: a and b)",
   );

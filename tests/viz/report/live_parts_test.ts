@@ -7,14 +7,14 @@ import { runLine, type Theme } from "../../../viz/report/page/charts.ts";
 import { velocityDifference } from "../../../viz/report/page/comparison.ts";
 import { signed } from "../../../viz/report/page/dom.ts";
 import { channelsOf, imagePixels, pageColours, pixelAt } from "../../../viz/report/page/image_panel.ts";
-import { bitsInWords } from "../../../viz/report/page/live_bits.ts";
+import { formatBits } from "../../../viz/report/page/live_bits.ts";
 import { guidedBy, labelsOf, solverFor } from "../../../viz/report/page/live_controls.ts";
 import { pixelTraces } from "../../../viz/report/page/pixel_chart.ts";
 import type { Row } from "../../../viz/report/page/live_grid.ts";
 import { classColour, noClass, rangesOf } from "../../../viz/report/page/plane.ts";
-import { solvingInWords } from "../../../viz/report/page/remote_engine.ts";
+import { formatSolving } from "../../../viz/report/page/remote_engine.ts";
 import { stepComparison } from "../../../viz/report/page/step_comparison.ts";
-import { stepsInWords } from "../../../viz/report/page/step_strip.ts";
+import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import {
   GrowingTrajectory,
   inWords,
@@ -177,15 +177,15 @@ Deno.test("pixelTraces() predicts the end of each channel from its value and vel
   ]);
 });
 
-Deno.test("bitsInWords() has the mean of the draws, its standard error and its meaning", () => {
+Deno.test("formatBits() has the mean of the draws, its standard error and its meaning", () => {
   const one = "2.000 bits per dimension: a code built on this network needs about 196 bytes for it, " +
     "where its 784 values take 784";
-  assert.equal(bitsInWords([2], 784), one);
+  assert.equal(formatBits([2], 784), one);
   assert.match(
-    bitsInWords([1, 2, 3, 2], 784),
+    formatBits([1, 2, 3, 2], 784),
     /^2\.000 ± 0\.408 bits per dimension \(4 draws of random signs\): /,
   );
-  assert.match(bitsInWords([9], 784), /: more than the 8 of its file/);
+  assert.match(formatBits([9], 784), /: more than the 8 of its file/);
 });
 
 Deno.test("velocityDifference() is that of two runs at a point of the first", () => {
@@ -199,14 +199,14 @@ Deno.test("velocityDifference() is that of two runs at a point of the first", ()
   assert.deepEqual([...velocityDifference(data, [0, 0], 0)], [0, 0]);
 });
 
-Deno.test("stepsInWords() counts taken and rejected steps", () => {
+Deno.test("formatSteps() counts taken and rejected steps", () => {
   const step = (t: number, dt: number, accepted: boolean) => ({ t, dt, ratio: 1, accepted });
   const row = [step(0, 0.5, false), step(0, 0.25, true), step(0.25, 0.75, true)];
   assert.equal(
-    stepsInWords([row], 20),
+    formatSteps([row], 20),
     "2 taken (bars), 0.25 to 0.75 long; 1 rejected (dashes), 20 evaluations.",
   );
-  const words = stepsInWords([row, [step(0, 1, true)]], undefined);
+  const words = formatSteps([row, [step(0, 1, true)]], undefined);
   assert.equal(words, "1 to 2 taken (bars), 0.25 to 1.0 long; 0 to 1 rejected (dashes), together.");
 });
 
@@ -253,17 +253,17 @@ Deno.test("stepComparison() solves from the noise of a sample with 1, 2, 4, 8 an
   }
 });
 
-Deno.test("solvingInWords() counts the steps that were left, and what an evaluation costs", () => {
+Deno.test("formatSolving() counts the steps that were left, and what an evaluation costs", () => {
   const how = { solver: "heun", steps: 8, label: 2, guidance: 3 };
   assert.equal(
-    solvingInWords(how, 6, { first: 5 }),
+    formatSolving(how, 6, { first: 5 }),
     "3 steps of heun, class 2, guidance 3, 6 evaluations with and without the class",
   );
   const { label: _, ...auto } = how;
-  assert.match(solvingInWords(auto, 16), /16 evaluations of the network and its early weights$/);
+  assert.match(formatSolving(auto, 16), /16 evaluations of the network and its early weights$/);
   const each = { solver: "euler", steps: 1, label: 1 };
   assert.equal(
-    solvingInWords({ solver: "euler", steps: 1 }, 1, { count: 16, each }),
+    formatSolving({ solver: "euler", steps: 1 }, 1, { count: 16, each }),
     "1 step of euler, 1 evaluation of 16 images",
   );
 });

@@ -197,7 +197,7 @@ export class Live {
       },
     });
     growing.forEach((one, n) => one.finish(evaluations, tried?.[n]));
-    const cost = engine.costInWords(count === 1 ? each[0] : how, evaluations, started, {
+    const cost = engine.formatCost(count === 1 ? each[0] : how, evaluations, started, {
       count,
       each: each[0],
     });
@@ -217,7 +217,7 @@ export class Live {
       const onPart = growing.add.bind(growing);
       const { evaluations } = await engine.solve(run, x0, solved, { signal, onPart });
       explorer.complete(sample, growing.view);
-      this.#say(`${name}: ${engine.costInWords(solved, evaluations, started)}.`);
+      this.#say(`${name}: ${engine.formatCost(solved, evaluations, started)}.`);
     });
   }
 

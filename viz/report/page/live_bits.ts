@@ -110,7 +110,7 @@ export class LiveBits {
     found.push(bits);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
     const condition = known === undefined ? "" : `, conditioned on class ${className}`;
-    return `${bitsInWords(found, pixels.length)}. ${countOf(evaluations)}${condition}, each with a ` +
+    return `${formatBits(found, pixels.length)}. ${countOf(evaluations)}${condition}, each with a ` +
       `vector-Jacobian product, took ${ms} ms on ${engine.offered.device}. Press again for other random signs.`;
   }
 
@@ -141,7 +141,7 @@ function shortly(found: readonly number[]): string {
 }
 
 /** Describes the mean over draws of random signs for an image of `length` values. */
-export function bitsInWords(found: readonly number[], length: number): string {
+export function formatBits(found: readonly number[], length: number): string {
   const mean = meanOf(found);
   const variance = found.reduce((sum, bits) => sum + (bits - mean) ** 2, 0) / (found.length - 1);
   const error = found.length > 1 ? ` \u00b1 ${Math.sqrt(variance / found.length).toFixed(3)}` : "";

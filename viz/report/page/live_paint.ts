@@ -116,7 +116,7 @@ export class LivePaint {
       growing.finish(evaluations, tried?.[0]);
       this.#drafts.delete(draft);
       this.explorer.settle(sample, growing.view);
-      this.say(`${name} ${painted}: ${this.engine.costInWords(how, evaluations, started, { first })}.`);
+      this.say(`${name} ${painted}: ${this.engine.formatCost(how, evaluations, started, { first })}.`);
     } catch (error) {
       if (!signal.aborted) this.#drop(draft);
       throw error;

@@ -11,7 +11,7 @@ import { SampleLayer } from "./sample_layer.ts";
 import type { Views } from "./views.ts";
 
 /** Most classes for a legend above the chart; a longer legend goes beside it. */
-const mostAbove = 12;
+const maxAbove = 12;
 
 /** Shows many samples in the plane of two principal components. */
 export class PlaneView {
@@ -101,7 +101,7 @@ export class PlaneView {
     const axis = { zeroline: false, showgrid: true };
     return {
       showlegend: true,
-      ...classesOf([plane.classes]).length > mostAbove && {
+      ...classesOf([plane.classes]).length > maxAbove && {
         legend: { orientation: "v", x: 1.01, y: 1, yanchor: "top" }, // scrolls
       },
       hovermode: false,

@@ -83,14 +83,14 @@ export class RemoteEngine {
   }
 
   /** Describes the cost of solving since `started`. */
-  costInWords(
+  formatCost(
     how: Steps,
     evaluations: number,
     started: number,
-    part: Parameters<typeof solvingInWords>[2] = {},
+    part: Parameters<typeof formatSolving>[2] = {},
   ): string {
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    return `${solvingInWords(how, evaluations, part)}, ${ms} ms on ${this.offered.device}`;
+    return `${formatSolving(how, evaluations, part)}, ${ms} ms on ${this.offered.device}`;
   }
 
   /** Loads the network of a run, once; returns its number of classes, 0 if it is unconditional. */
@@ -212,7 +212,7 @@ function startWorker(address: string): Worker {
  *
  * @param each how each of them was, with its class
  */
-export function solvingInWords(
+export function formatSolving(
   how: Steps,
   evaluations: number,
   { first = 0, count = 1, each = how }: {

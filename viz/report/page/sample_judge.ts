@@ -2,7 +2,7 @@ import type { Estimate, Points } from "../../../models/mod.ts";
 import type { Library } from "./engine.ts";
 
 /** Most sets of test images that are judged like samples, as a reference for so few images. */
-const mostSets = 8;
+const maxSets = 8;
 
 /** A judge's verdict on some samples. */
 export interface Judged {
@@ -54,7 +54,7 @@ export class SampleJudge {
   /** Mean precision and recall of sets of `count` test images against the other test images. */
   async #realOf(count: number): Promise<Judged["real"]> {
     const { rows } = this.#reference;
-    const sets = Math.min(mostSets, Math.floor(rows / count));
+    const sets = Math.min(maxSets, Math.floor(rows / count));
     if (sets < 2) return undefined;
     let [precision, recall] = [0, 0];
     for (let set = 0; set < sets; set++) {

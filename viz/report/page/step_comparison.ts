@@ -5,7 +5,7 @@ import type { Explorer } from "./explorer.ts";
 import { type ChosenCondition, guidedBy } from "./live_controls.ts";
 import type { LiveGrid } from "./live_grid.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
-import { conditionInWords, countOf, GrowingTrajectory, inWords } from "./trajectory_view.ts";
+import { countOf, formatCondition, GrowingTrajectory, inWords } from "./trajectory_view.ts";
 import type { Work } from "./work.ts";
 
 /** What a comparison needs of the page. */
@@ -37,7 +37,7 @@ export function stepComparison({ engine, explorer, grid, runs, say }: Place, cho
   const name = shown.name.toLowerCase() + (names.size > 1 ? ` of ${names.get(run)}` : "");
   const { buttons, notes } = grid.prepare([{
     run,
-    words: `Evaluations of the network from the noise of ${name}${conditionInWords(hows[0])}: ` +
+    words: `Evaluations of the network from the noise of ${name}${formatCondition(hows[0])}: ` +
       `steps of ${solver}, and at last 10 of heun`,
     pictures: hows.map((how, n) => ({
       label: `Look at ${name} with ${countOf(counts[n])}`,

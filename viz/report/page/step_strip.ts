@@ -31,7 +31,7 @@ export class StepStrip {
       this.#cursor = svgElement("line", { y1: 0, y2: "100%", class: "cursor" });
       svg.append(this.#cursor);
       const words = `Steps that ${solved?.solver} chose by its estimate of the error: ` +
-        stepsInWords([tried], evaluations);
+        formatSteps([tried], evaluations);
       this.#place.replaceChildren(...captioned(svg, words));
       this.#shown = trajectory;
     }
@@ -43,12 +43,12 @@ export class StepStrip {
 export function stepRows(trajectories: readonly TrajectoryView[]): HTMLElement | undefined {
   const rows = trajectories.flatMap(({ tried }) => tried ? [tried] : []);
   if (rows.length === 0) return undefined;
-  const words = `Steps along t, a row for each sample: ${stepsInWords(rows, trajectories[0].evaluations)}`;
+  const words = `Steps along t, a row for each sample: ${formatSteps(rows, trajectories[0].evaluations)}`;
   return element("div", { class: "strip" }, ...captioned(strip(rows, small), words));
 }
 
 /** "7 to 9 steps taken (bars), 0 to 2 rejected (dashes), 68 evaluations." */
-export function stepsInWords(
+export function formatSteps(
   rows: readonly (readonly TriedStep[])[],
   evaluations: number | undefined,
 ): string {

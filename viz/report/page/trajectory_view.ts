@@ -47,7 +47,7 @@ export function recorded({ trajectories, solved, classNames }: PageRun): Traject
     const label = solved?.labels?.[s];
     const how = solved && { ...solved, ...label !== undefined && { label, className: classNames?.[label] } };
     const origin = how
-      ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${costInWords(how.evaluations)}`
+      ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${formatCost(how.evaluations)}`
       : "";
     const known = how && { solved: how, noise: { seed: how.seed, row: s } };
     return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...known };
@@ -60,17 +60,17 @@ export function inWords(how: Steps): string {
   const solved = tolerance === undefined
     ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
     : `${solver} with tolerance ${tolerance}`;
-  return solved + conditionInWords(how);
+  return solved + formatCondition(how);
 }
 
 /** ", class 3, guidance 1.5"; empty without class and guidance */
-export function conditionInWords({ label, className, guidance = 1 }: Steps): string {
+export function formatCondition({ label, className, guidance = 1 }: Steps): string {
   const condition = label === undefined ? "" : `, class ${className ?? label}`;
   const kind = label === undefined ? "autoguidance" : "guidance";
   return condition + (guidance === 1 ? "" : `, ${kind} ${guidance}`);
 }
 
-function costInWords(evaluations: number | undefined): string {
+function formatCost(evaluations: number | undefined): string {
   return evaluations === undefined ? "" : `, ${countOf(evaluations)}`;
 }
 
@@ -148,7 +148,7 @@ export class GrowingTrajectory {
     return {
       id: M > this.solved.steps ? this.#id : made++,
       name: this.words.name,
-      origin: this.words.origin + costInWords(this.#cost.evaluations),
+      origin: this.words.origin + formatCost(this.#cost.evaluations),
       solved: this.solved,
       ...this.#cost,
       shape: [M, ...this.size],

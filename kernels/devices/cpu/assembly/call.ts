@@ -11,7 +11,7 @@ export function opcode(call: usize): i32 {
 
 /** Whether one thread runs it, because sharing so little work would take longer. */
 export function isAlone(call: usize): bool {
-  return load<i32>(call + Layout.alone) != 0;
+  return load<i32>(call + Layout.singleThreaded) != 0;
 }
 
 /** A whole-number argument. */

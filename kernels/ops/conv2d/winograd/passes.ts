@@ -1,7 +1,7 @@
 import type { Dims, Pass } from "../../../devices/device.ts";
 import { defineOp } from "../../../op.ts";
 import { summingKernels } from "../../reduce/workgroup_sum.ts";
-import { Passes } from "../../../ways.ts";
+import { Passes } from "../../../kernel_variants.ts";
 import { matmulOp, matmulTransposedBOp } from "../../matmul/op.ts";
 import { gradientTransform, sourceTransform, weightTransform } from "./inputs.ts";
 import { addedTarget, biasedTarget, turnedTarget } from "./targets.ts";
@@ -24,7 +24,7 @@ fn part(n: u32, first: u32, step: u32) -> vec2f {
 fn verdict(all: vec2f) -> u32 {
   let count = f32(dims.C * dims.tiles);
   let root = all.y / count;
-  let most = select(mostTimes, min(mostTimes, 0.5 * count * count * count), count > 2.0);
+  let most = select(maxTimes, min(maxTimes, 0.5 * count * count * count), count > 2.0);
   return select(1u, 0u, all.x < huge && all.x <= most * (root * root) * (root * root));
 }`;
 
@@ -32,14 +32,14 @@ fn verdict(all: vec2f) -> u32 {
 const centre = 7;
 
 /** Largest allowed ratio of a tile to the typical tile of its image. */
-const mostTimes = 2048;
+const maxTimes = 2048;
 /** Limit for transformed values: products of larger ones may overflow. */
 const huge = 1e15;
 
 /** On GPUs a workgroup per image, on software adapters an invocation per image. */
 function unevenKernels() {
   const wgsl = `const centre = ${centre}u;
-const mostTimes = f32(${mostTimes});
+const maxTimes = f32(${maxTimes});
 const huge = f32(${huge});
 ${unevenWgsl}`;
   const alone = {
@@ -91,7 +91,7 @@ const findUneven = defineOp({
         }
       }
       const count = C * tiles;
-      const most = count > 2 ? Math.min(mostTimes, count ** 3 / 2) : mostTimes;
+      const most = count > 2 ? Math.min(maxTimes, count ** 3 / 2) : maxTimes;
       const isEven = highest < huge && highest <= most * (roots / count) ** 4;
       uneven[n] = isEven ? 0 : 1;
     }

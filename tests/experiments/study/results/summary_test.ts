@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { CellSettings } from "../../../../experiments/study/plan.ts";
 import { meanOverSeeds } from "../../../../experiments/study/results/seed_intervals.ts";
 import { sharedSeed, summarizeStudy } from "../../../../experiments/study/results/summary.ts";
-import { csvOf, figureInWords, meanInWords, tablesOf } from "../../../../experiments/study/results/tables.ts";
+import { csvOf, formatFigure, formatMean, tablesOf } from "../../../../experiments/study/results/tables.ts";
 import { madeUp, type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
 
 /** `setting: a | b` of the differences between setups, each with what the plan says and what follows from it. */
@@ -165,16 +165,16 @@ Deno.test("csvOf() has a line for each figure of setups, solvers and differences
   );
 });
 
-Deno.test("meanInWords() shows only digits that the interval supports", () => {
+Deno.test("formatMean() shows only digits that the interval supports", () => {
   const of = (...values: number[]) => meanOverSeeds(new Map(values.map((value, i) => [i, value])));
-  assert.equal(meanInWords("frechet", of(20.1, 22.4, 19)), "20.5 (16.2 to 24.8)");
-  assert.equal(meanInWords("frechet", of(201, 224, 190)), "205 (162 to 248)");
-  assert.equal(meanInWords("confident", of(0.977, 0.979, 0.98)), "97.87 % (97.49 % to 98.25 %)");
-  assert.equal(meanInWords("velocity_error", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
-  assert.equal(meanInWords("velocity_error", of(0.123456)), "0.1235");
-  assert.equal(meanInWords("frechet", of(7, 7)), "7 (7 to 7)", "an interval of width 0");
-  assert.equal(meanInWords("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "a rounded width");
-  assert.equal(meanInWords("frechet", undefined), "");
-  assert.equal(figureInWords("frechet", 1234.5), "1235");
-  assert.equal(figureInWords("confident", -0.004, 0.2), "0 %", "no minus sign before 0");
+  assert.equal(formatMean("frechet", of(20.1, 22.4, 19)), "20.5 (16.2 to 24.8)");
+  assert.equal(formatMean("frechet", of(201, 224, 190)), "205 (162 to 248)");
+  assert.equal(formatMean("confident", of(0.977, 0.979, 0.98)), "97.87 % (97.49 % to 98.25 %)");
+  assert.equal(formatMean("velocity_error", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
+  assert.equal(formatMean("velocity_error", of(0.123456)), "0.1235");
+  assert.equal(formatMean("frechet", of(7, 7)), "7 (7 to 7)", "an interval of width 0");
+  assert.equal(formatMean("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "a rounded width");
+  assert.equal(formatMean("frechet", undefined), "");
+  assert.equal(formatFigure("frechet", 1234.5), "1235");
+  assert.equal(formatFigure("confident", -0.004, 0.2), "0 %", "no minus sign before 0");
 });

@@ -10,7 +10,7 @@ import {
   tensor,
 } from "../../../../kernels/mod.ts";
 import { uniforms } from "../../../../kernels/ops/random/threefry.ts";
-import { inWays, type Way } from "../../../../kernels/ways.ts";
+import { type KernelVariant, withVariants } from "../../../../kernels/kernel_variants.ts";
 import { sizeOf } from "../../../../kernels/core/shape.ts";
 import { assertClose } from "../../../testing.ts";
 import { hiddenOp } from "../../oracle.ts";
@@ -135,7 +135,7 @@ testOnWebGpu("all choices agree up to rounding, and the same choice gives the sa
 });
 
 testOnWebGpu("tune() skips a candidate that does not compile, and the device keeps working", async () => {
-  const good: Way = {
+  const good: KernelVariant = {
     name: "good",
     grid: ({ n }) => n,
     wgsl: () => "fn kernel(i: u32) { y[i] = 2.0 * x[i]; }",
@@ -143,7 +143,10 @@ testOnWebGpu("tune() skips a candidate that does not compile, and the device kee
   const twice = hiddenOp({
     name: "twiceForTest",
     signature: "x[n] -> y[n]",
-    ...inWays([good, { ...good, name: "bad", wgsl: () => "fn kernel(i: u32) { y[i] = wrong; }" }], () => 0),
+    ...withVariants(
+      [good, { ...good, name: "bad", wgsl: () => "fn kernel(i: u32) { y[i] = wrong; }" }],
+      () => 0,
+    ),
     reference: ({ x, y }) => x.forEach((value, i) => y[i] = 2 * value),
     samples: [],
   });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { inWays, Passes, type Way } from "../../kernels/ways.ts";
+import { type KernelVariant, Passes, withVariants } from "../../kernels/kernel_variants.ts";
 import {
   type CallPlan,
   currentDevice,
@@ -35,8 +35,8 @@ Deno.test("Passes.list passes buffers on, and numbers scratch memory from the la
   ]);
 });
 
-Deno.test("inWays() runs a call in the way chosen for it if that fits, else in the table's", () => {
-  const way = (name: string, more: Partial<Way> = {}): Way => ({
+Deno.test("withVariants() runs a call in the way chosen for it if that fits, else in the table's", () => {
+  const variant = (name: string, more: Partial<KernelVariant> = {}): KernelVariant => ({
     name,
     grid: () => 1,
     wgsl: () => name,
@@ -45,11 +45,11 @@ Deno.test("inWays() runs a call in the way chosen for it if that fits, else in t
   const parts = {
     name: "parts",
     fits: ({ n }: Dims) => n > 1,
-    pays: ({ n }: Dims) => n > 8,
+    isDefault: ({ n }: Dims) => n > 8,
     passes: () => [],
   };
-  const { specialise, passes, candidates } = inWays(
-    [way("one"), way("large", { fits: ({ n }) => n > 4 })],
+  const { specialise, passes, candidates } = withVariants(
+    [variant("one"), variant("large", { fits: ({ n }) => n > 4 })],
     () => 0,
     parts,
   );
@@ -60,7 +60,7 @@ Deno.test("inWays() runs a call in the way chosen for it if that fits, else in t
       pieces: 1,
       ...candidate !== undefined && { candidate },
     };
-    return passes!({ n }, tuning) ? "parts" : ["one", "large"][specialise({ n }, tuning).way];
+    return passes!({ n }, tuning) ? "parts" : ["one", "large"][specialise({ n }, tuning).variant];
   };
   assert.deepEqual([1, 2, 9].map((n) => runs(n)), ["one", "one", "parts"]);
   assert.deepEqual([2, 5, 9].map((n) => runs(n, "large")), ["one", "large", "large"]);

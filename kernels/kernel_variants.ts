@@ -2,8 +2,8 @@ import type { Dims, Kernel, Pass, PassBuffer, Tuning, Workgroups } from "./devic
 import type { CallPlan } from "./op.ts";
 import { type Shape, sizeOf } from "./core/shape.ts";
 
-/** One of several ways to run an op on WebGPU. All give the same results, to rounding. */
-export interface Way {
+/** one of several ways on WebGPU. All give the same results, to rounding. */
+export interface KernelVariant {
   /** Unique in its op, and stable: stored choices refer to it. */
   readonly name: string;
   /** Dims to compile into its shader. */
@@ -19,57 +19,57 @@ export interface Way {
 }
 
 /** A way to run an op as calls of other ops; see `Passes`. */
-export interface PassesWay {
-  /** Unique in its op, and stable, as in `Way`. */
+export interface PassesVariant {
+  /** Unique in its op, and stable, as in `KernelVariant`. */
   readonly name: string;
   /** Whether it can run a call. */
   readonly fits: (dims: Dims) => boolean;
   /** Whether it runs calls for which nothing was chosen. */
-  readonly pays: (dims: Dims, tuning: Tuning) => boolean;
+  readonly isDefault: (dims: Dims, tuning: Tuning) => boolean;
   /** The calls of other ops. */
   readonly passes: (dims: Dims) => readonly Pass[];
 }
 
 /**
- * Declaration fields of an op that can run in several ways. A call runs in the way chosen for it, else in the table's.
+ * Declaration fields of an op that can run in several variants. A call runs in the way chosen for it, else in the table's.
  *
- * @param table index of the way to use if none was chosen
- * @param other one more way, made of calls of other ops; without memory for them, the table's way runs
+ * @param table index of the variant to use if none was chosen
+ * @param other one more way, made of calls of other ops; without memory for them, the table's variant runs
  */
-export function inWays(
-  ways: readonly Way[],
+export function withVariants(
+  variants: readonly KernelVariant[],
   table: (dims: Dims, tuning: Tuning) => number,
-  other?: PassesWay,
+  other?: PassesVariant,
 ) {
-  const fits = (at: number, dims: Dims) => ways[at].fits?.(dims) ?? true;
-  const wayOf = (dims: Dims, tuning: Tuning): number => {
+  const fits = (at: number, dims: Dims) => variants[at].fits?.(dims) ?? true;
+  const variantOf = (dims: Dims, tuning: Tuning): number => {
     const chosen = tuning.candidate === undefined
       ? -1
-      : ways.findIndex(({ name }) => name === tuning.candidate);
+      : variants.findIndex(({ name }) => name === tuning.candidate);
     return chosen >= 0 && fits(chosen, dims) ? chosen : table(dims, tuning);
   };
-  const gridOf = (dims: Dims, tuning: Tuning) => ways[wayOf(dims, tuning)].grid(dims);
+  const gridOf = (dims: Dims, tuning: Tuning) => variants[variantOf(dims, tuning)].grid(dims);
   const passesRun = (dims: Dims, tuning: Tuning): boolean => {
     if (!other?.fits(dims)) return false;
     if (tuning.candidate === other.name) return true;
-    const isChosen = ways.some(({ name }, at) => name === tuning.candidate && fits(at, dims));
-    return !isChosen && other.pays(dims, tuning);
+    const isChosen = variants.some(({ name }, at) => name === tuning.candidate && fits(at, dims));
+    return !isChosen && other.isDefault(dims, tuning);
   };
   return {
     candidates(dims: Dims, tuning: Tuning): readonly string[] {
       const first = table(dims, tuning);
-      const others = [...ways.keys()].filter((at) => at !== first && fits(at, dims));
-      const names = [first, ...others].map((at) => ways[at].name);
+      const others = [...variants.keys()].filter((at) => at !== first && fits(at, dims));
+      const names = [first, ...others].map((at) => variants[at].name);
       if (!other?.fits(dims)) return names;
-      return other.pays(dims, tuning) ? [other.name, ...names] : [...names, other.name];
+      return other.isDefault(dims, tuning) ? [other.name, ...names] : [...names, other.name];
     },
     ...other && {
       passes: (dims: Dims, tuning: Tuning): readonly Pass[] | undefined =>
         passesRun(dims, tuning) ? other.passes(dims) : undefined,
     },
     specialise(dims: Dims, tuning: Tuning): Dims {
-      const way = wayOf(dims, tuning);
-      return { ...ways[way].specialise?.(dims), way };
+      const variant = variantOf(dims, tuning);
+      return { ...variants[variant].specialise?.(dims), variant };
     },
     invocations(dims: Dims, tuning: Tuning): number {
       const grid = gridOf(dims, tuning);
@@ -79,8 +79,8 @@ export function inWays(
       const grid = gridOf(dims, tuning);
       return typeof grid === "number" ? undefined : grid;
     },
-    wgsl: (_: Tuning, specialised: Dims): string => ways[specialised.way].wgsl(specialised),
-    vectors: (specialised: Dims): readonly string[] => ways[specialised.way].vectors ?? [],
+    wgsl: (_: Tuning, specialised: Dims): string => variants[specialised.variant].wgsl(specialised),
+    vectors: (specialised: Dims): readonly string[] => variants[specialised.variant].vectors ?? [],
   };
 }
 
