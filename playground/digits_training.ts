@@ -79,8 +79,8 @@ export class DigitsTraining {
     this.#steps = steps;
     this.side = sideOf(start);
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
-    const known = info.config as UNetModelOptions; // the page holds no other
-    const config = start === "checkpoint" ? known : { ...known, filters: [8, 16, 32], tEmb: 32 };
+    const ofPage = info.config as UNetModelOptions; // the page holds no other
+    const config = start === "checkpoint" ? ofPage : { ...ofPage, filters: [8, 16, 32], tEmb: 32 };
     this.#model = start === "checkpoint" ? model : createModel(config, seed);
     this.#normalization = info.normalization;
     this.#rate = start === "checkpoint" ? 1e-4 : 2e-3;
@@ -308,7 +308,7 @@ export function nearestImages(
   samples: Float32Array,
   size: number,
 ): Float32Array<ArrayBuffer> {
-  const found = new Float32Array(samples.length);
+  const nearestOnes = new Float32Array(samples.length);
   for (let n = 0; n < samples.length / size; n++) {
     let [best, nearest] = [Infinity, 0];
     for (let m = 0; m < images.length / size; m++) {
@@ -319,7 +319,7 @@ export function nearestImages(
       }
       if (sum < best) [best, nearest] = [sum, m];
     }
-    found.set(images.subarray(nearest * size, (nearest + 1) * size), n * size);
+    nearestOnes.set(images.subarray(nearest * size, (nearest + 1) * size), n * size);
   }
-  return found;
+  return nearestOnes;
 }

@@ -181,15 +181,15 @@ export class PlaneTraining {
   }
 
   /**
-   * Takes steps for about so many milliseconds, at least one, but none after the last.
+   * Takes steps for roughly `milliseconds`, at least one, but none after the last.
    *
-   * @param most steps to take
+   * @param maxSteps most steps to take
    * @returns the loss of each step
    * @throws {PlaygroundError} if the loss is no longer a number
    */
-  async train(milliseconds: number, most = Infinity): Promise<readonly number[]> {
+  async train(milliseconds: number, maxSteps = Infinity): Promise<readonly number[]> {
     const from = this.step;
-    const end = Math.min(this.settings.steps, from + Math.min(most, this.library.Trainer.maxOpenLosses));
+    const end = Math.min(this.settings.steps, from + Math.min(maxSteps, this.library.Trainer.maxOpenLosses));
     const started = performance.now();
     while (this.step < end) {
       this.#trainer.queueStep(this.#order.batch(this.step), rateAt(this.settings.rate, this.step));

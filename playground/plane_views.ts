@@ -16,10 +16,10 @@ const placesAtOnce = 384;
 const finest = 64;
 
 /** How the dots move. */
-export type Moving = Pick<PlaygroundSettings, "solver" | "moves" | "seed">;
+export type TrajectoryOptions = Pick<PlaygroundSettings, "solver" | "moves" | "seed">;
 
 /** Where dots are at the ends of the solver's steps. */
-export interface Moved {
+export interface Trajectories {
   /** f32[K]. */
   readonly times: Float32Array<ArrayBuffer>;
   /** f32[K, N, 2]. */
@@ -27,7 +27,7 @@ export interface Moved {
 }
 
 /** Follows the flow from x0, f32[N, 2]. */
-type Mover = (x0: ReturnType<Library["noise"]>) => Promise<Moved>;
+type TrajectoryOf = (x0: ReturnType<Library["noise"]>) => Promise<Trajectories>;
 
 /** Recorded ways of moving that are kept. */
 const maxMovers = 4;
@@ -37,7 +37,7 @@ export class PlaneViews {
   readonly #library: Library;
   readonly #field: VelocityField;
   readonly #arrows: () => Promise<Float32Array>;
-  readonly #movers = new Map<string, Mover>();
+  readonly #movers = new Map<string, TrajectoryOf>();
 
   /** Records what draws the views. */
   constructor(library: Library, { field }: Pick<PlaneTraining, "field">) {
@@ -65,12 +65,12 @@ export class PlaneViews {
   }
 
   /** The dots of a seed, from noise to where the solver leads them. */
-  dots({ solver, moves, seed }: Moving): Promise<Moved> {
+  dots({ solver, moves, seed }: TrajectoryOptions): Promise<Trajectories> {
     return this.#mover(dotCount, solver, moves)(this.#library.noise(seed, [dotCount, 2]));
   }
 
   /** The trajectory of a dot from a place at t = 0, in fine steps. */
-  drop(place: Point): Promise<Moved> {
+  drop(place: Point): Promise<Trajectories> {
     return this.#mover(1, "heun", finest)(this.#library.tensor(Float32Array.from(place), [1, 2]));
   }
 
@@ -105,16 +105,16 @@ export class PlaneViews {
   }
 
   /** A network that learned whole steps takes whole steps. */
-  #mover(N: number, solver: Moving["solver"], moves: number): Mover {
+  #mover(N: number, solver: TrajectoryOptions["solver"], moves: number): TrajectoryOf {
     const key = `${N} ${solver} ${moves}`;
-    const known = this.#movers.get(key) ?? this.#newMover(N, solver, moves);
+    const recorded = this.#movers.get(key) ?? this.#newMover(N, solver, moves);
     this.#movers.delete(key); // moves it to the end, as most recently used
-    this.#movers.set(key, known);
+    this.#movers.set(key, recorded);
     if (this.#movers.size > maxMovers) this.#movers.delete(this.#movers.keys().next().value!);
-    return known;
+    return recorded;
   }
 
-  #newMover(N: number, solver: Moving["solver"], moves: number): Mover {
+  #newMover(N: number, solver: TrajectoryOptions["solver"], moves: number): TrajectoryOf {
     const sampler = new this.#library.Sampler(this.#field, [N, 2], {
       solver: this.#field.meanVelocity ? "map" : solver,
       steps: moves,

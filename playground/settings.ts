@@ -7,19 +7,19 @@ export class PlaygroundError extends UserError {
   override name = "PlaygroundError";
 }
 
-/** A kind of setting: how it is written in an address, and what it may be. */
-interface Kind<T> {
+/** A setting: how it is written in an address, and what it may be. That of tasks has command lines and `--help`, too. */
+interface Setting<Value> {
   /** What it does, for its control. */
   readonly doc: string;
-  readonly default: T;
+  readonly default: Value;
   /** What is accepted, for messages. */
   readonly expected: string;
   /** The value of a text; undefined if it is none. */
-  parse(text: string): T | undefined;
+  parse(text: string): Value | undefined;
   /** The names of a choice, each with what it is. */
   readonly names?: Readonly<Record<string, string>>;
   /** The range of a number. */
-  readonly range?: readonly [least: number, most: number];
+  readonly range?: readonly [min: number, max: number];
   /** Whether another value needs a new training. */
   readonly trains: boolean;
 }
@@ -28,33 +28,33 @@ function choice<const Names extends Readonly<Record<string, string>>>(
   doc: string,
   names: Names,
   { trains = true } = {},
-): Kind<keyof Names & string> {
-  const known = Object.keys(names);
+): Setting<keyof Names & string> {
+  const choices = Object.keys(names);
   return {
     doc,
     names,
     trains,
-    default: known[0],
-    expected: known.join(", "),
-    parse: (text) => known.find((name) => name === text),
+    default: choices[0],
+    expected: choices.join(", "),
+    parse: (text) => choices.find((name) => name === text),
   };
 }
 
 function number(
   doc: string,
   byDefault: number,
-  [least, most]: readonly [number, number],
+  [min, max]: readonly [number, number],
   { whole = true, trains = true } = {},
-): Kind<number> {
+): Setting<number> {
   return {
     doc,
     trains,
     default: byDefault,
-    range: [least, most],
-    expected: `a ${whole ? "whole " : ""}number from ${least} to ${most}`,
+    range: [min, max],
+    expected: `a ${whole ? "whole " : ""}number from ${min} to ${max}`,
     parse(text) {
       const value = text.trim() === "" ? NaN : Number(text);
-      return value >= least && value <= most && (!whole || Number.isInteger(value)) ? value : undefined;
+      return value >= min && value <= max && (!whole || Number.isInteger(value)) ? value : undefined;
     },
   };
 }
@@ -78,7 +78,7 @@ export const settings = {
     default: "",
     expected: "strokes as the page writes them",
     parse: (text) => /^[\w-]*$/.test(text) && text.length <= maxDrawn ? text : undefined,
-  } as Kind<string>,
+  } as Setting<string>,
   step: choice("Story", {
     watch: "Watch",
     pair: "Pair",
@@ -135,8 +135,8 @@ export type PlaygroundSettings = {
 export const settingNames = Object.keys(settings) as readonly SettingName[];
 
 /** A row of the table, whatever its kind. */
-export function rowOf(name: SettingName): Kind<string | number> {
-  return settings[name] as unknown as Kind<string | number>;
+export function rowOf(name: SettingName): Setting<string | number> {
+  return settings[name] as unknown as Setting<string | number>;
 }
 
 /** The defaults of all settings. */
@@ -158,31 +158,31 @@ export interface ParsedAddress {
  * @param address such as `playground.html#data=spiral&seed=7`
  */
 export function settingsOf(address: string): ParsedAddress {
-  const given: Record<string, string | number> = {};
+  const read: Record<string, string | number> = {};
   const problems: string[] = [];
   const query = address.includes("#") ? address.slice(address.indexOf("#") + 1) : address;
   for (const [name, text] of new URLSearchParams(query)) {
     const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
     if (!Object.hasOwn(settings, name)) {
-      problems.push(`"${name.slice(0, 40)}" is no setting (expected ${settingNames.join(", ")})`);
+      problems.push(`"${name.slice(0, 40)}" is an unknown setting (expected ${settingNames.join(", ")})`);
       continue;
     }
     const { parse, expected } = rowOf(name as SettingName);
     const value = parse(text);
     if (value === undefined) problems.push(`${name} is "${shown}" (expected ${expected})`);
-    else given[name] = value;
+    else read[name] = value;
   }
-  const { settings: possible, problem } = possibleSettings({ ...defaults, ...given } as PlaygroundSettings);
+  const { settings: possible, problem } = possibleSettings({ ...defaults, ...read } as PlaygroundSettings);
   return { settings: possible, problems: problem === undefined ? problems : [...problems, problem] };
 }
 
 /** Settings that can be trained together, and what had to be changed for it. */
 export function possibleSettings(
-  given: PlaygroundSettings,
+  wanted: PlaygroundSettings,
 ): { readonly settings: PlaygroundSettings; readonly problem?: string } {
-  if (given.objective !== "one_step") return { settings: given };
-  const settings = { ...given, path: "linear", prediction: "velocity", pairs: "random" } as const;
-  const changed = settingNames.filter((name) => settings[name] !== given[name]);
+  if (wanted.objective !== "one_step") return { settings: wanted };
+  const settings = { ...wanted, path: "linear", prediction: "velocity", pairs: "random" } as const;
+  const changed = settingNames.filter((name) => settings[name] !== wanted[name]);
   if (changed.length === 0) return { settings };
   const words = changed.map((name) => rowOf(name).doc.toLowerCase()).join(", ");
   return {
@@ -193,10 +193,10 @@ export function possibleSettings(
 }
 
 /** The part of an address after `#`: all settings that differ from their defaults. */
-export function addressOf(given: PlaygroundSettings): string {
+export function addressOf(settings: PlaygroundSettings): string {
   const query = new URLSearchParams();
   for (const name of settingNames) {
-    if (given[name] !== defaults[name]) query.set(name, String(given[name]));
+    if (settings[name] !== defaults[name]) query.set(name, String(settings[name]));
   }
   return `#${query}`;
 }

@@ -18,7 +18,7 @@ import { DigitsSession } from "./digits_session.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { heatPicture } from "./heat.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
-import type { DigitsReport, Frame, FromTrainer, Lesson, Rest } from "./messages.ts";
+import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } from "./messages.ts";
 import { onFiles } from "./own_files.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
@@ -49,8 +49,8 @@ export class App {
   #training = 0;
   /** Whether the reader lets it train. */
   #running = true;
-  /** What is known since the training rests. */
-  #rest: Rest | undefined;
+  /** The weights while the training rests. */
+  #rest: RestingWeights | undefined;
   #failed = false;
 
   /** @param program the text of this program, which the worker runs, too */
@@ -244,7 +244,7 @@ export class App {
       case "failed":
         this.#failed = true;
         this.#running = false;
-        this.tell(`${message.message}. Reset begins again.`);
+        this.tell(`${message.message}. Press Reset to start over.`);
         return this.#showButtons();
     }
   }
@@ -259,7 +259,7 @@ export class App {
     if (reason) this.tell(reason);
   }
 
-  #takeLesson(lesson: Lesson): void {
+  #takeLesson(lesson: TrainingPairs): void {
     const { state } = this.#plane;
     state.lesson = lesson;
     state.exact = new ExactField(lesson.points, this.#settings.path);
@@ -282,7 +282,7 @@ export class App {
     this.#showButtons();
   }
 
-  /** Shows the losses of what is on the stage, and what is known of its steps. */
+  /** Shows the losses of what is on the stage, and its steps. */
   #showLosses(): void {
     const digits = this.#showsDigits;
     this.#chart.curve = digits && this.#digits ? this.#digits.curve : this.#curve;
@@ -350,7 +350,7 @@ export class App {
 
   #tellProblems(problems: readonly string[]): void {
     this.tell(
-      problems.length === 0 ? "" : `This page cannot do all that was wanted: ${problems.join("; ")}.`,
+      problems.length === 0 ? "" : `Some settings in this link were ignored: ${problems.join("; ")}.`,
     );
   }
 }

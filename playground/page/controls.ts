@@ -46,8 +46,8 @@ export class Controls {
   }
 
   #number(input: HTMLInputElement, name: SettingName): void {
-    const { range: [least, most] = [0, 1], expected } = rowOf(name);
-    Object.assign(input, { min: least, max: most, step: "any", required: true, title: expected });
+    const { range: [min, max] = [0, 1], expected } = rowOf(name);
+    Object.assign(input, { min, max, step: "any", required: true, title: expected });
     input.addEventListener("change", () => {
       const fits = this.#change(name, input.value);
       input.setAttribute("aria-invalid", `${!fits}`);

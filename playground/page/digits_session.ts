@@ -5,7 +5,7 @@ import { maxImages } from "../own_images.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
-import type { DigitsCommand, DigitsReport, DigitsRest, HeldOut } from "./messages.ts";
+import type { DigitsCommand, DigitsReport, HeldOut, RestingDigits } from "./messages.ts";
 import { pictureOf } from "./own_files.ts";
 import { statusOf } from "./readings.ts";
 
@@ -13,8 +13,8 @@ import { statusOf } from "./readings.ts";
 export class DigitsSession {
   curve = new LossCurve();
   running = false;
-  /** What is known since the training rests. */
-  rest: DigitsRest | undefined;
+  /** The weights while the training rests. */
+  rest: RestingDigits | undefined;
   readonly #stage: DigitsStage;
   readonly #send: (command: DigitsCommand) => void;
   readonly #tell: (line: string) => void;
@@ -103,7 +103,7 @@ export class DigitsSession {
         return this.#tell(`${report.message}.`);
       case "own":
         this.#hasOwn = true;
-        byId("own-text").textContent = `${report.count.toLocaleString("en")} images of yours, ` +
+        byId("own-text").textContent = `${report.count.toLocaleString("en")} of your images, ` +
           `${
             report.labelled ? "with" : "without"
           } labels; they stay in this page, and are not in its address.`;

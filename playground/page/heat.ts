@@ -18,7 +18,7 @@ export function heatPicture(logp: Float32Array, colour: string): HTMLCanvasEleme
 export function heatPixels(logp: Float32Array, rgb: readonly number[]): Uint8ClampedArray<ArrayBuffer> {
   const side = Math.sqrt(logp.length);
   const pixels = new Uint8ClampedArray(4 * logp.length);
-  const highest = logp.reduce((most, value) => Math.max(most, value), -Infinity);
+  const highest = logp.reduce((max, value) => Math.max(max, value), -Infinity);
   for (let i = 0; i < logp.length; i++) {
     const [x, y] = [i % side, side - 1 - Math.floor(i / side)];
     const share = Math.sqrt(Math.exp(logp[i] - highest)); // so that thin places are seen, too

@@ -10,8 +10,8 @@ export class LossCurve {
   /** Number of losses so far. */
   count = 0;
 
-  /** @param most means that are kept */
-  constructor(readonly most = 240) {}
+  /** @param maxMeans means that are kept */
+  constructor(readonly maxMeans = 240) {}
 
   /** Adds losses of further steps. */
   add(losses: Iterable<number>): void {
@@ -21,9 +21,9 @@ export class LossCurve {
       if (this.#open.length < this.#each) continue;
       this.#means.push(meanOf(this.#open));
       this.#open = [];
-      if (this.#means.length < this.most) continue;
+      if (this.#means.length < this.maxMeans) continue;
       this.#means = Array.from(
-        { length: this.most / 2 },
+        { length: this.maxMeans / 2 },
         (_, i) => meanOf(this.#means.slice(2 * i, 2 * i + 2)),
       );
       this.#each *= 2;
@@ -49,7 +49,7 @@ function meanOf(values: readonly number[]): number {
 /** Draws the losses, and the floor under them. */
 export class LossChart {
   curve = new LossCurve();
-  /** The loss of a perfect network, if it is known. */
+  /** The loss of a perfect network, where there is a formula. */
   floor: number | undefined;
   readonly #canvas: SharpCanvas;
 

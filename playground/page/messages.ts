@@ -1,7 +1,7 @@
 import type { DrawnDigits } from "../digits_training.ts";
 import type { Point } from "../plane_data.ts";
 import type { OwnFile } from "./own_files.ts";
-import type { Moved } from "../plane_views.ts";
+import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 
 /** What the reader looks at besides the dots. */
@@ -28,7 +28,7 @@ export type ToTrainer =
   | { readonly kind: "gif"; readonly side: number; readonly frames: readonly Uint8ClampedArray[] };
 
 /** The network's velocity at a watched place. */
-export interface Look {
+export interface ProbedVelocity {
   readonly place: Point;
   readonly t: number;
   readonly velocity: Point;
@@ -39,27 +39,27 @@ export interface Frame {
   readonly step: number;
   /** The losses since the last frame. */
   readonly losses: Float32Array<ArrayBuffer>;
-  readonly dots: Moved;
+  readonly dots: Trajectories;
   /** f32[times, side, side, 2] */
   readonly arrows: Float32Array;
-  readonly drops: readonly Moved[];
+  readonly drops: readonly Trajectories[];
   /** Milliseconds of a training step, from the latest ones. */
   readonly milliseconds: number;
 }
 
 /** Data and pairs of a new training. */
-export interface Lesson {
+export interface TrainingPairs {
   /** f32[M, 2] */
   readonly points: Float32Array<ArrayBuffer>;
   /** Pairs of its first step, f32[N, 2] each. */
   readonly x0: Float32Array<ArrayBuffer>;
   readonly x1: Float32Array<ArrayBuffer>;
-  /** Whether all lines through a place are known in closed form: noise and data are paired by chance. */
+  /** Whether a formula gives all lines through a place: noise and data are paired by chance. */
   readonly closed: boolean;
 }
 
-/** What is known of weights when a training rests. */
-export interface Rest {
+/** Weights of a training that rests. */
+export interface RestingWeights {
   readonly step: number;
   readonly digest: string;
   /** Whether all steps are taken. */
@@ -75,12 +75,12 @@ export type FromTrainer =
     readonly description: string;
     readonly reason?: string;
   }
-  | { readonly kind: "lesson"; readonly training: number; readonly lesson: Lesson }
+  | { readonly kind: "lesson"; readonly training: number; readonly lesson: TrainingPairs }
   | { readonly kind: "frame"; readonly training: number; readonly frame: Frame }
-  | { readonly kind: "look"; readonly training: number; readonly look: Look }
+  | { readonly kind: "look"; readonly training: number; readonly look: ProbedVelocity }
   | { readonly kind: "heat"; readonly training: number; readonly logp: Float32Array<ArrayBuffer> }
   | { readonly kind: "floor"; readonly training: number; readonly floor: number }
-  | ({ readonly kind: "rested"; readonly training: number } & Rest)
+  | ({ readonly kind: "rested"; readonly training: number } & RestingWeights)
   | { readonly kind: "file"; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "digits"; readonly report: DigitsReport }
   | { readonly kind: "failed"; readonly message: string };
@@ -118,8 +118,8 @@ export interface HeldOut {
   readonly now: number;
 }
 
-/** What is known of digits when their training rests. */
-export interface DigitsRest extends Rest {
+/** Weights of a training on digits that rests. */
+export interface RestingDigits extends RestingWeights {
   readonly heldOut: HeldOut;
   /** Bits per dimension of images that are not trained on, and their standard error; these take longer to find. */
   readonly bits?: readonly [mean: number, error: number];
@@ -128,7 +128,7 @@ export interface DigitsRest extends Rest {
 /** A message about digits from the worker. */
 export type DigitsReport =
   | { readonly about: "frame"; readonly frame: DigitsFrame }
-  | { readonly about: "rested"; readonly rest: DigitsRest }
+  | { readonly about: "rested"; readonly rest: RestingDigits }
   | { readonly about: "own"; readonly count: number; readonly labelled: boolean }
   | { readonly about: "picture"; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly about: "refused"; readonly message: string }

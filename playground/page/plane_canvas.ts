@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { Point } from "../plane_data.ts";
-import { arrows as grid, type Moved } from "../plane_views.ts";
+import { arrows as grid, type Trajectories } from "../plane_views.ts";
 import { halfSide } from "../strokes.ts";
 import { arrow, label, mixed, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
@@ -15,7 +15,7 @@ export class PlaneCanvas {
   readonly #canvas: SharpCanvas;
   readonly #still: boolean;
   /** The dots as they are shown: they glide to where they should be. */
-  #shown: Moved | undefined;
+  #shown: Trajectories | undefined;
 
   /** @param still whether dots jump to new places instead of gliding there */
   constructor(element: HTMLCanvasElement, still: boolean) {

@@ -1,24 +1,24 @@
 /// <reference lib="dom" />
 import type { ExactField } from "../exact_field.ts";
 import type { Point } from "../plane_data.ts";
-import type { Moved } from "../plane_views.ts";
+import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { halfSide } from "../strokes.ts";
 import { type CanvasColours, label } from "./canvas.ts";
-import type { Frame, Lesson, Look } from "./messages.ts";
+import type { Frame, ProbedVelocity, TrainingPairs } from "./messages.ts";
 
 /** What the plane shows. */
 export interface PlaneState {
   step: PlaygroundSettings["step"];
   t: number;
-  lesson?: Lesson;
+  lesson?: TrainingPairs;
   exact?: ExactField;
   frame?: Frame;
   /** How likely each place is, as a picture; of an earlier step while it trains. */
   heat?: CanvasImageSource | undefined;
   /** The place of the pointer, or of the keys. */
   probe: Point;
-  look?: Look | undefined;
+  look?: ProbedVelocity | undefined;
   /** The pair that is shown, and how many there are. */
   pair: number;
   /** Strokes in progress, and where the pen is; undefined unless data is drawn. */
@@ -74,7 +74,7 @@ export class PlanePen {
 }
 
 /** The place of dot n at t: between the ends of a step on a straight line. */
-export function placeAt({ times, places }: Moved, n: number, t: number): Point {
+export function placeAt({ times, places }: Trajectories, n: number, t: number): Point {
   const N = places.length / 2 / times.length;
   let k = 0;
   while (k < times.length - 2 && times[k + 1] <= t) k++;

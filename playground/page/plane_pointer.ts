@@ -156,9 +156,9 @@ export class PlanePointer {
   /** Shows strokes while one is drawn, or there are none yet. */
   #showStrokes(): void {
     const { state } = this.#plane;
-    const known = this.#mode.drawing ? strokesOf(this.#mode.drawn) : [];
-    const shows = this.#mode.drawing && (this.#stroke !== undefined || known.length === 0);
-    state.strokes = shows ? [...known, ...this.#stroke ? [this.#stroke] : []] : undefined;
+    const finished = this.#mode.drawing ? strokesOf(this.#mode.drawn) : [];
+    const shows = this.#mode.drawing && (this.#stroke !== undefined || finished.length === 0);
+    state.strokes = shows ? [...finished, ...this.#stroke ? [this.#stroke] : []] : undefined;
     state.pen = this.#stroke !== undefined;
     this.#plane.changed();
   }

@@ -1,6 +1,6 @@
 import type { Point } from "../plane_data.ts";
 import type { PlaygroundSettings, SettingName } from "../settings.ts";
-import type { Rest } from "./messages.ts";
+import type { RestingWeights } from "./messages.ts";
 import { placeAt, type PlaneState } from "./plane_pen.ts";
 
 /** Dots whose distance from the data is averaged. */
@@ -47,7 +47,7 @@ export function statusOf({ step, steps, loss, digits, milliseconds, device }: {
  *
  * @param setting names their steps in an address; undefined if no address gives the same weights
  */
-export function digestWords({ step, digest }: Rest, setting?: SettingName): string {
+export function digestWords({ step, digest }: RestingWeights, setting?: SettingName): string {
   const words = `After step ${step.toLocaleString("en")}, the weights have the digest ${digest}.`;
   if (setting === undefined) return words;
   return `${words} This address gives the same ones on any machine, with ${setting}=${step}.`;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { Point } from "../plane_data.ts";
-import type { Moved } from "../plane_views.ts";
+import type { Trajectories } from "../plane_views.ts";
 import { arrow, mixed } from "./canvas.ts";
 import { placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
 
@@ -129,7 +129,7 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
 }
 
 /** The solver's steps of some dots. */
-export function drawTrails(pen: PlanePen, shown: Moved): void {
+export function drawTrails(pen: PlanePen, shown: Trajectories): void {
   const { times } = shown;
   pen.context.strokeStyle = pen.colours.velocity;
   pen.context.fillStyle = pen.colours.velocity;

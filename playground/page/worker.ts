@@ -206,11 +206,11 @@ class BackgroundTrainer {
     }
   }
 
-  async #train(milliseconds: number, most?: number): Promise<void> {
+  async #train(milliseconds: number, maxSteps?: number): Promise<void> {
     if (!this.#current) return;
     const { training } = this.#current;
     const started = performance.now();
-    const losses = await training.train(milliseconds, most);
+    const losses = await training.train(milliseconds, maxSteps);
     if (training !== this.#current?.training || losses.length === 0) return;
     this.#losses.push(...losses);
     this.#milliseconds = (performance.now() - started) / losses.length;

@@ -18,7 +18,7 @@ await testReport(
       await page.waitForFunction(() => !document.getElementById("message")!.hidden);
       assert.equal(
         await text(page, "message"),
-        "Cannot open the CPU device: TypeError: no shared memory. Reset begins again.",
+        "Cannot open the CPU device: TypeError: no shared memory. Press Reset to start over.",
       );
       assert.equal(await text(page, "run"), "Train");
     },

@@ -8,7 +8,7 @@ import {
 } from "../../playground/digits_parts.ts";
 import { DigitsTraining, type DrawnDigits, nearestImages } from "../../playground/digits_training.ts";
 import { DigitsWorker } from "../../playground/page/digits_worker.ts";
-import type { DigitsRest } from "../../playground/page/messages.ts";
+import type { RestingDigits } from "../../playground/page/messages.ts";
 import { openDevice, rateAt, weightsDigest } from "../../playground/plane_training.ts";
 import { firstIndices } from "../../experiments/data/dataset.ts";
 import { rowsOf } from "../../experiments/data/images.ts";
@@ -206,7 +206,7 @@ Deno.test("DigitsWorker reports what a training draws, its losses, and the held-
   const first = await training.heldOut();
   const [losses, found]: number[][] = [[], []];
   let last: DrawnDigits | undefined;
-  let rested = Promise.withResolvers<DigitsRest>();
+  let rested = Promise.withResolvers<RestingDigits>();
   const worker = new DigitsWorker(flow, (report) => {
     if (report.about === "frame") {
       found.push(...report.frame.losses);
@@ -217,7 +217,7 @@ Deno.test("DigitsWorker reports what a training draws, its losses, and the held-
   const parts = { flow: own, "one-step": oneStep, judge, images: packedDigits(data) };
   const texts = Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [name, bytes.toBase64()]));
   for (const steps of [3, 5]) {
-    rested = Promise.withResolvers<DigitsRest>();
+    rested = Promise.withResolvers<RestingDigits>();
     const begin = { act: "begin", settings, parts: texts, running: true } as const;
     worker.take(steps === 3 ? begin : { act: "change", steps }).catch(rested.reject);
     const rest = await rested.promise;

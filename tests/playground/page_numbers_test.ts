@@ -6,7 +6,7 @@ import { mixed } from "../../playground/page/canvas.ts";
 import { paintDot, samplesAt } from "../../playground/page/digits_stage.ts";
 import { heatPixels } from "../../playground/page/heat.ts";
 import { LossCurve } from "../../playground/page/loss_chart.ts";
-import type { Frame, Lesson } from "../../playground/page/messages.ts";
+import type { Frame, TrainingPairs } from "../../playground/page/messages.ts";
 import { placeAt, PlanePen, type PlaneState } from "../../playground/page/plane_pen.ts";
 import { digestWords, distanceFromData, readingOf, statusOf } from "../../playground/page/readings.ts";
 import { defaults } from "../../playground/settings.ts";
@@ -20,7 +20,7 @@ const moved = {
   }),
 };
 const exact = new ExactField(Float32Array.of(1, 0, -3, 4), "linear");
-const lesson: Lesson = {
+const lesson: TrainingPairs = {
   points: new Float32Array(),
   x0: new Float32Array(),
   x1: new Float32Array(),

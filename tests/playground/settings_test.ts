@@ -25,7 +25,7 @@ Deno.test("settingsOf() says in one line what an address cannot have, and uses t
     ["#rate=", /^rate is "" \(expected a number from 0.00001 to 1\)$/],
     ["#rate=NaN", /^rate is "NaN"/],
     ["#data=cats", /^data is "cats" \(expected moons, ring, checkerboard, spiral, letters, drawn\)$/],
-    ["#constructor=1", /^"constructor" is no setting \(expected data, /],
+    ["#constructor=1", /^"constructor" is an unknown setting \(expected data, /],
     ["#drawn=<script>", /^drawn is "<script>" \(expected strokes as the page writes them\)$/],
     [`#drawn=${"A".repeat(10_000)}`, /^drawn is "A{40}…"/],
   ];
