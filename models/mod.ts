@@ -250,7 +250,13 @@ export {
   scheduleSettings,
 } from "./train/schedule.ts";
 export { BatchOrder } from "./train/batch_order.ts";
-export { type BatchSource, batchSource, type StagedBatch, type TrainingData } from "./train/batch_source.ts";
+export {
+  batchOf,
+  type BatchSource,
+  batchSource,
+  type StagedBatch,
+  type TrainingData,
+} from "./train/batch_source.ts";
 export { Ema } from "./train/ema.ts";
 export { fit, FitError, type FitOptions, type FitProgress } from "./train/fit.ts";
 export { flatten, type NamedTensors, shareParameters, withParameters } from "./nn/flat_parameters.ts";

@@ -133,7 +133,7 @@ async function arraysOfFolder(folder: string): Promise<Arrays> {
 async function arraysOfFile(path: string): Promise<Arrays> {
   const bytes = await fileRange(path);
   if (oneArray.test(path)) return new Map([["images", () => openNpy(bytes, path)]]);
-  const members = [...listNpz(bytes, path)];
+  const members = [...await listNpz(bytes, path)];
   return new Map(
     members.map((
       [name, unpack],

@@ -1,11 +1,19 @@
-import { gatherImages, gatherRows, packBytes, reshape, type Tensor, tensor } from "../../kernels/mod.ts";
-import type {
-  BatchSource,
-  HostExamples,
-  NoiseDraw,
-  Normalization,
-  StagedBatch,
-  TrainingData,
+import {
+  gatherImages,
+  gatherRows,
+  packBytes,
+  randomBits,
+  reshape,
+  type Tensor,
+  tensor,
+} from "../../kernels/mod.ts";
+import {
+  type BatchSource,
+  type HostExamples,
+  type NoiseDraw,
+  type Normalization,
+  type StagedBatch,
+  streams,
 } from "../../models/mod.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { type Dataset, firstIndices, type LabelledImages } from "./dataset.ts";
@@ -26,17 +34,18 @@ export function labelsFor(
   return conditional === true && labels ? { values: labels, classes } : undefined;
 }
 
+/** Changes an image u8[C, H, W] in place. */
+type Change = (image: Uint8Array, example: number, draw: NoiseDraw) => void;
+
 /** Images as normalised batches: they stay on the device as bytes, or come from a file that is larger. */
 export class ImageSource implements BatchSource {
   /** The same images in host memory, with labels if they have any. */
   readonly host: HostExamples;
-  /** Makes room for batches of images in a file; undefined for images on the device. */
-  readonly stage: BatchSource["stage"];
+  /** Number of classes; 0 without labels. */
+  readonly classes: number;
   readonly #images: Images;
   readonly #bytes: Tensor | undefined;
   readonly #labels: Tensor | undefined;
-  /** Number of classes; 0 without labels. */
-  readonly classes: number;
 
   /**
    * Copies images to the device, unless they are in a file.
@@ -54,10 +63,9 @@ export class ImageSource implements BatchSource {
     this.#bytes = images instanceof StoredImages ? undefined : packBytes(images);
     this.#labels = labels && tensor(Uint32Array.from(labels.values));
     this.classes = labels?.classes ?? 0;
-    if (!this.#bytes) this.stage = (batchSize) => this.staged(batchSize);
     this.host = {
       size: this.#pixels,
-      values: (examples) => this.normalized(this.rows(examples)),
+      values: (examples) => this.#normalized(this.#rows(examples)),
       ...labels && { labels: (examples) => Uint32Array.from(examples, (image) => labels.values[image]) },
     };
   }
@@ -72,53 +80,82 @@ export class ImageSource implements BatchSource {
     return { normalization: this.normalization, imageSize: [this.size.height, this.size.width] };
   }
 
+  /** Makes room for a batch: images f32[N, C, H, W], with their labels u32[N] as the condition. */
+  stage(batchSize: number): StagedBatch {
+    const bytes = this.#bytes;
+    if (!bytes) return this.#stageRows(batchSize);
+    const indices = tensor(new Uint32Array(batchSize));
+    return {
+      write: (examples) => indices.write(examples),
+      batch: () => this.#batchOf(bytes, indices, indices),
+    };
+  }
+
   /**
-   * Images f32[N, C, H, W] at indices u32[N], with their labels u32[N]; uses device ops, for recorded steps. Of images in a
-   * file, which are not on the device, it makes empty ones, for planning.
+   * The same images, mirrored and shifted at random, anew at each step. What happens to an image depends on the seed, the
+   * step and the image alone, so a resumed run sees the same.
+   *
+   * @param flip whether half of them are mirrored, left to right
+   * @param shift most pixels along each axis; the edges of an image are continued
+   * @returns the source itself if there is nothing to do
    */
-  batch(indices: Tensor): TrainingData {
-    return this.#bytes
-      ? this.#batchOf(this.#bytes, indices, indices)
-      : this.#batchOf(packBytes(new Uint8Array(indices.size * this.#pixels)), indices, indices);
+  augmented({ flip, shift }: Pick<TrainingConfig, "flip" | "shift">): BatchSource {
+    if (!flip && shift === 0) return this;
+    const [, H, W] = this.shape;
+    const change: Change = (image, example, { seed, step }) => {
+      const [stepSeed] = randomBits(seed, streams.augmentation, step, 1);
+      const bits = randomBits(stepSeed, streams.augmentation, example, 3);
+      const by = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * shift + 1)) - shift;
+      move(image, [H, W], { down: by(0), right: by(1), mirrored: flip && bits[2] >= 2 ** 31 });
+    };
+    return {
+      shape: this.shape,
+      stage: (batchSize) => this.#stageRows(batchSize, change),
+      host: {
+        ...this.host,
+        values: (examples, draw) => this.#normalized(this.#rows(examples, draw && { change, draw })),
+      },
+    };
+  }
+
+  /** Makes room for batches of images from host memory. */
+  #stageRows(batchSize: number, change?: Change): StagedBatch {
+    const bytes = packBytes(new Uint8Array(batchSize * this.#pixels));
+    const words = new Uint32Array(bytes.size);
+    const [places, indices] = [tensor(firstIndices(batchSize)), tensor(new Uint32Array(batchSize))];
+    return {
+      write: (examples, draw) => {
+        indices.write(examples);
+        new Uint8Array(words.buffer).set(this.#rows(examples, change && { change, draw }));
+        bytes.write(words);
+      },
+      batch: () => this.#batchOf(bytes, places, indices),
+    };
   }
 
   /** Bytes of images in host memory, u8[N, C H W]. @throws {DataError} if their file cannot be read */
-  rows(examples: Uint32Array): Uint8Array<ArrayBuffer> {
-    return rowsOf(this.#images, examples, this.#pixels);
+  #rows(
+    examples: Uint32Array,
+    changed?: { readonly change: Change; readonly draw: NoiseDraw },
+  ): Uint8Array<ArrayBuffer> {
+    const rows = rowsOf(this.#images, examples, this.#pixels);
+    if (!changed) return rows;
+    const { change, draw } = changed;
+    examples.forEach((example, n) => {
+      change(rows.subarray(n * this.#pixels, (n + 1) * this.#pixels), example, draw);
+    });
+    return rows;
   }
 
   /** Bytes of images in the network's units. */
-  normalized(bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  #normalized(bytes: Uint8Array): Float32Array<ArrayBuffer> {
     const { scale, shift } = this.normalization;
     const values = new Float32Array(bytes.length);
     for (let i = 0; i < bytes.length; i++) values[i] = bytes[i] * scale / 255 + shift;
     return values;
   }
 
-  /**
-   * Makes room on the device for batches of images from host memory.
-   *
-   * @param change changes the bytes of a batch, u8[N, C H W]
-   */
-  staged(
-    batchSize: number,
-    change: (bytes: Uint8Array, examples: Uint32Array, draw: NoiseDraw) => void = () => {},
-  ): StagedBatch {
-    const bytes = packBytes(new Uint8Array(batchSize * this.#pixels));
-    const words = new Uint32Array(bytes.size);
-    const places = tensor(firstIndices(batchSize));
-    return {
-      write: (examples, draw) => {
-        const rows = this.rows(examples);
-        change(rows, examples, draw);
-        new Uint8Array(words.buffer).set(rows);
-        bytes.write(words);
-      },
-      batch: (indices) => this.#batchOf(bytes, places, indices),
-    };
-  }
-
-  #batchOf(bytes: Tensor, places: Tensor, indices: Tensor): TrainingData {
+  #batchOf(bytes: Tensor, places: Tensor, indices: Tensor) {
     const { scale, shift } = this.normalization;
     const images = gatherImages(bytes, places, { pixels: this.#pixels, scale: scale / 255, shift });
     return {
@@ -129,5 +166,23 @@ export class ImageSource implements BatchSource {
 
   get #pixels(): number {
     return this.size.channels * this.size.height * this.size.width;
+  }
+}
+
+/** Mirrors an image u8[C, H, W], then shifts it. */
+function move(
+  image: Uint8Array,
+  [H, W]: readonly [number, number],
+  { down, right, mirrored }: { readonly down: number; readonly right: number; readonly mirrored: boolean },
+): void {
+  const before = image.slice();
+  const inside = (at: number, length: number) => Math.min(Math.max(at, 0), length - 1);
+  for (let row = 0; row < image.length / W; row++) { // of all channels
+    const h = row % H;
+    const from = (row - h + inside(h - down, H)) * W;
+    for (let w = 0; w < W; w++) {
+      const column = inside(w - right, W);
+      image[row * W + w] = before[from + (mirrored ? W - 1 - column : column)];
+    }
   }
 }

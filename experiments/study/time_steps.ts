@@ -1,7 +1,6 @@
 import { currentDevice, type Device, init, withDevice } from "../../kernels/mod.ts";
 import { BatchOrder } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
-import { augmented } from "../data/augmented.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
@@ -56,7 +55,7 @@ function timedSteps(config: TrainingConfig, data: Dataset, device: Device, own: 
   const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
   const { network: { trainer } } = fittingNetwork(config, device, source, () => {});
   const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
-  const { host } = augmented(source, config);
+  const { host } = source.augmented(config);
   const pairs = own.use(new PairedBatches(order, objectiveOf(config).coupling, host, config));
   const learningRate = scheduleOf(config).learningRate(0);
   let steps: number = stretch.warmUpSteps;
@@ -65,7 +64,7 @@ function timedSteps(config: TrainingConfig, data: Dataset, device: Device, own: 
   const run = async () => {
     const startMs = performance.now();
     for (const batch of await pairs.batches(trainer.step, trainer.step + steps)) {
-      trainer.queueStep(batch, learningRate, { paired: true });
+      trainer.queueStep(batch, learningRate);
     }
     await trainer.losses();
     await yieldToEvents();

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { BatchOrder, progressAt, type Schedule, stateOf, Trainer } from "../../models/mod.ts";
-import { augmented } from "../data/augmented.ts";
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { TrainingError } from "../program/task.ts";
@@ -54,14 +53,9 @@ export class TrainingLoop implements Disposable {
     const { config, data, images: { train }, source } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
-    const { host } = augmented(source, config);
-    this.#pairs = new PairedBatches(
-      this.#order,
-      objectiveOf(config).coupling,
-      host,
-      config,
-      data.train.images,
-    );
+    const { coupling } = objectiveOf(config);
+    const { host } = source.augmented(config);
+    this.#pairs = new PairedBatches(this.#order, coupling, host, config, data.train.images);
     this.#schedule = scheduleOf(config);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
     this.#validation = new Validation(session);
@@ -246,7 +240,7 @@ export class TrainingLoop implements Disposable {
     for (const examples of await this.#pairs.batches(from, end)) {
       const learningRate = this.#learningRate(trainer.step);
       learningRates.push(learningRate);
-      trainer.queueStep(examples, learningRate, { paired: true });
+      trainer.queueStep(examples, learningRate);
     }
     const { losses, gradientNorms } = await trainer.measures();
     this.#imagesSeen += losses.length * config.batchSize;

@@ -2,6 +2,7 @@ import { scope } from "../../kernels/mod.ts";
 import {
   blankInitialiser,
   createModel,
+  independentCoupling,
   isMuonWeight,
   type Model,
   type ModelOptions,
@@ -12,7 +13,6 @@ import {
   shareParameters,
   Trainer,
 } from "../../models/mod.ts";
-import { augmented } from "../data/augmented.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
@@ -104,9 +104,11 @@ export function makeNetwork(
   }
   const prepared = distilled &&
     distillationStages(config, distilled.teacher, model, source, distilled.images);
-  const trainer = new Trainer(model, augmented(source, config), {
+  const trainer = new Trainer(model, source.augmented(config), {
     ...{ batchSize, seed, optimizer, ema, precision },
-    ...prepared ? { stages: prepared.stages } : { objective: objectiveOf(config) },
+    ...prepared
+      ? { stages: prepared.stages }
+      : { objective: { ...objectiveOf(config), coupling: independentCoupling } }, // `PairedBatches` pairs
     ...source.classes > 0 && !prepared && { labelDropout },
     ...{ learningRate: lr, muonFactor: muonLr / lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
   });

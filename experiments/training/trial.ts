@@ -74,7 +74,7 @@ export async function timeSteps(
   if (from !== before.step) trainer.restore({ ...before, step: from }, "the state before the trial steps");
   const run = async (steps: number) => {
     const examples = await batches(trainer.step, trainer.step + steps);
-    for (const batch of examples) trainer.queueStep(batch, learningRate, { paired: true });
+    for (const batch of examples) trainer.queueStep(batch, learningRate);
     await trainer.losses();
     await yieldToEvents();
   };

@@ -84,8 +84,7 @@ export abstract class TaughtLoss implements StepLoss {
   /** Draws points, by device ops only. */
   protected points(batchSize?: number): TaughtPoints {
     const { path } = objectiveFor(this.student);
-    const indices = batchSize === undefined ? undefined : tensor(new Uint32Array(batchSize));
-    const { x0, x1, t, condition } = this.#pairs.pairs({ times: this.#times }, indices);
+    const { x0, x1, t, condition } = this.#pairs.pairs({ times: this.#times }, batchSize);
     const { xt } = path.at(x0, x1, t);
     return { xt, t, condition, v: constant(velocityOf(this.#teacher, xt, t, condition)) };
   }

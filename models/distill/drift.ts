@@ -29,6 +29,7 @@ import {
 import { meanVelocityOf } from "../flow/field.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { permutation, streams } from "../random.ts";
+import { batchOf } from "../train/batch_source.ts";
 import type { StepLoss } from "../train/step_loss.ts";
 import { constant, type Distillation } from "./distillation.ts";
 
@@ -198,10 +199,7 @@ function placesByClass(
 /** The features of the real images in all spaces, f32[M, D], without the activations that lead to them. */
 function encoded({ source }: Distillation, { references, encode }: DriftOptions): readonly Tensor[] {
   const spacesOf = (from: number, to: number) => {
-    const examples = references.slice(from, to);
-    const staged = source.stage?.(examples.length); // from a file, if the data is larger than memory
-    staged?.write(examples, { seed: 0, step: 0 });
-    const { x1 } = (staged ?? source).batch(tensor(examples));
+    const { x1 } = batchOf(source, references.slice(from, to));
     return [x1, ...encode(x1)];
   };
   const widths: number[] = [];

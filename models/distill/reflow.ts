@@ -52,9 +52,9 @@ export class ReflowLoss implements StepLoss {
   }
 
   /** The loss, f32[]. */
-  loss(_averaged: NamedTensors, batchSize: number = this.#draw.batchSize): Tensor {
-    const indices = batchSize === this.#draw.batchSize ? undefined : tensor(new Uint32Array(batchSize));
-    const { x0, x1, t: spread, condition } = this.#draw.pairs({ times: uShaped({ a: 4 }) }, indices);
+  loss(_averaged: NamedTensors, planned?: number): Tensor {
+    const batchSize = planned ?? this.#draw.batchSize;
+    const { x0, x1, t: spread, condition } = this.#draw.pairs({ times: uShaped({ a: 4 }) }, planned);
     const wholes = Math.round(this.#whole * batchSize);
     const isWhole = tensor(Uint32Array.from({ length: batchSize }, (_, i) => i < wholes ? 1 : 0));
     const t = where(isWhole, 0, spread);

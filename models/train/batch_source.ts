@@ -1,4 +1,4 @@
-import { type Shape, ShapeError, Tensor, UserError } from "../../kernels/mod.ts";
+import { type Shape, ShapeError, Tensor, tensor, UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/checks.ts";
 import type { HostExamples, NoiseDraw } from "../flow/coupling.ts";
 import { rowsAt } from "../flow/rows.ts";
@@ -14,24 +14,22 @@ export interface TrainingData {
   readonly condition?: Tensor;
 }
 
-/** A data set on the device. */
+/** A data set, on the device or brought there batch by batch. */
 export interface BatchSource {
   /** Shape of one example, without the batch axis. */
   readonly shape: Shape;
-  /** The examples at indices u32[N], by device ops only, so that it can be recorded. */
-  batch(indices: Tensor): TrainingData;
+  /** Makes room on the device for a batch of examples. */
+  stage(batchSize: number): StagedBatch;
   /** The same examples in host memory, for couplings that need them. */
   readonly host?: HostExamples;
-  /** For examples that come from the host anew at each step: makes room for a batch of them on the device. */
-  readonly stage?: ((batchSize: number) => StagedBatch) | undefined;
 }
 
 /** Room on the device for one batch of examples. */
 export interface StagedBatch {
-  /** Fills it with the examples of the next run, as they are to be at a step. */
+  /** Chooses the examples of the next run by their indices u32[batchSize], as they are to be at a step. */
   write(examples: Uint32Array, draw: NoiseDraw): void;
-  /** What it holds, by device ops only. @param indices of the same examples, u32[N] */
-  batch(indices: Tensor): TrainingData;
+  /** The chosen examples, by device ops only, so that they can be recorded. */
+  batch(): TrainingData;
 }
 
 /**
@@ -81,17 +79,30 @@ export function batchSource(data: Tensor | TrainingData, host?: HostExamples): B
   return {
     shape: x1.shape.slice(1),
     ...host && { host },
-    batch: (indices) => ({
-      x1: rowsAt(x1, indices),
-      ...x0 && { x0: rowsAt(x0, indices) },
-      ...condition && { condition: rowsAt(condition, indices) },
-    }),
+    stage(batchSize) {
+      const indices = tensor(new Uint32Array(batchSize));
+      return {
+        write: (examples) => indices.write(examples),
+        batch: () => ({
+          x1: rowsAt(x1, indices),
+          ...x0 && { x0: rowsAt(x0, indices) },
+          ...condition && { condition: rowsAt(condition, indices) },
+        }),
+      };
+    },
   };
+}
+
+/** Examples of a source, as they are at step 0 of seed 0. */
+export function batchOf(source: BatchSource, examples: Uint32Array): TrainingData {
+  const room = source.stage(examples.length);
+  room.write(examples, { seed: 0, step: 0 });
+  return room.batch();
 }
 
 /** @throws {UserError} if the source is something else, such as a tensor, or the options are missing */
 export function checkSource(task: string, source: BatchSource, options: object | undefined): void {
-  if (typeof source?.batch !== "function") {
+  if (typeof source?.stage !== "function") {
     const given = source instanceof Tensor ? `${source}` : describeValue(source);
     throw new UserError(
       `Cannot ${task}: the source is ${given} (expected what batchSource() makes of the data)`,

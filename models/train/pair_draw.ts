@@ -15,8 +15,7 @@ export interface LabelDropout {
 
 /** Draws pairs of noise and data for a recorded step. What changes between runs is stored in small tensors. */
 export class PairDraw {
-  readonly #indices: Tensor;
-  readonly #staged: StagedBatch | undefined;
+  readonly #batch: StagedBatch;
   readonly #noiseKey = tensor(new Uint32Array(3));
   readonly #timeKey = tensor(new Uint32Array(3));
   readonly #dropoutKey = tensor(new Uint32Array(3));
@@ -40,28 +39,27 @@ export class PairDraw {
         `Cannot drop labels with probability ${dropout.probability} (expected a number from 0 to 1)`,
       );
     }
-    this.#indices = tensor(new Uint32Array(batchSize));
-    this.#staged = source.stage?.(batchSize);
+    this.#batch = source.stage(batchSize);
   }
 
   /** Sets the examples, u32[batchSize], and random numbers of the next run: a counter, the step say, has its own. */
   write(examples: Uint32Array, seed: number, counter: number): void {
-    this.#indices.write(examples);
-    this.#staged?.write(examples, { seed, step: counter });
+    this.#batch.write(examples, { seed, step: counter });
     this.#noiseKey.write(Uint32Array.of(seed, this.streams.noise, counter));
     this.#timeKey.write(Uint32Array.of(seed, this.streams.time, counter));
     if (this.dropout) this.#dropoutKey.write(Uint32Array.of(seed, streams.labelDropout, counter));
   }
 
-  /** The pairs, by device ops only; to plan another batch size, with other indices u32[N]. */
-  pairs({ times }: Pick<Objective, "times">, indices: Tensor = this.#indices): Pairs {
-    const from = indices === this.#indices ? this.#staged ?? this.source : this.source;
-    const { x1, x0, condition } = from.batch(indices);
-    const t: unknown = times.draw(this.#timeKey, indices.size);
+  /** The pairs, by device ops only. @param planned another batch size, to plan its memory */
+  pairs({ times }: Pick<Objective, "times">, planned?: number): Pairs {
+    const batch = planned === undefined ? this.#batch : this.source.stage(planned);
+    const { x1, x0, condition } = batch.batch();
+    const N = planned ?? this.batchSize;
+    const t: unknown = times.draw(this.#timeKey, N);
     return {
       x1,
       x0: x0 ?? randomNormal(this.#noiseKey, x1.shape),
-      t: checkTensor("draw pairs", "the times are", t, [indices.size]),
+      t: checkTensor("draw pairs", "the times are", t, [N]),
       ...(condition || this.dropout) && { condition: this.#condition(condition) },
     };
   }

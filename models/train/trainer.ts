@@ -153,22 +153,14 @@ export class Trainer {
   /**
    * Queues a training step.
    *
-   * @param paired whether the coupling has already ordered the examples, for example in a worker
    * @throws {TypeError} if the coupling needs data in host memory that the source lacks, or the velocity does not
    * depend on a parameter
    */
-  queueStep(
-    examples: Uint32Array<ArrayBuffer>,
-    learningRate: number,
-    { paired = false }: { readonly paired?: boolean } = {},
-  ): void {
+  queueStep(examples: Uint32Array<ArrayBuffer>, learningRate: number): void {
     const [seed, step] = [this.#seed, this.step];
     const loss = this.#lossAt(step);
     const recorded = this.#step(loss);
-    const ordered = paired
-      ? examples
-      : this.#objective.coupling.pair(examples, { seed, step }, this.#source.host);
-    loss.write(ordered, seed, step);
+    loss.write(this.#objective.coupling.pair(examples, { seed, step }, this.#source.host), seed, step);
     this.#ringIndex.write(Uint32Array.of(step % Trainer.maxOpenLosses));
     this.#optimizer.beforeStep(learningRate);
     this.#ema?.beforeStep();
@@ -284,8 +276,7 @@ class ObjectiveLoss implements StepLoss {
   }
 
   loss(_averaged: NamedTensors, batchSize?: number): Tensor {
-    const indices = batchSize === undefined ? undefined : tensor(new Uint32Array(batchSize));
-    const pairs = this.#draw.pairs(this.#objective, indices);
+    const pairs = this.#draw.pairs(this.#objective, batchSize);
     return withDropout(() => this.#drawn, () => lossOf(this.#objective, this.#model, pairs));
   }
 }

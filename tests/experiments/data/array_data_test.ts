@@ -110,7 +110,7 @@ testInFolder(
 );
 
 Deno.test("listNpz() unpacks into a plain array, since a Buffer above 2 GiB cannot be read in pieces", async () => {
-  const [unpack] = listNpz(inMemory(Uint8Array.fromBase64(packed)), "a.npz").values();
+  const [unpack] = (await listNpz(inMemory(Uint8Array.fromBase64(packed)), "a.npz")).values();
   const { size, read } = await unpack();
   assert.equal(read(size - 1, 1).constructor, Uint8Array);
 });

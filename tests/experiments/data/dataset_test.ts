@@ -10,7 +10,7 @@ import {
 import { pixelsOf } from "../../../experiments/data/images.ts";
 import { sorted, upTo } from "../../refusing.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
-import { tensor } from "../../../kernels/mod.ts";
+import { batchOf } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 Deno.test("splitTest() always holds out a tenth of each class, at least one of two, and starts with all classes", () => {
@@ -93,12 +93,12 @@ testOnDevices("ImageSource returns normalised batches, with labels if it has any
   const size = { channels: 3, height: 1, width: 2 };
   const bytes = Uint8Array.from({ length: 24 }, (_, i) => i * 37 % 256);
   const labels = { values: Uint8Array.of(7, 200, 3, 255), classes: 256 };
-  const [chosen, indices] = [Uint32Array.of(3, 0, 3), tensor(Uint32Array.of(3, 0, 3))];
+  const chosen = Uint32Array.of(3, 0, 3);
   for (const [range, scale, shift] of [["-1..1", 2, -1], ["0..1", 1, 0]] as const) {
     const source = new ImageSource(bytes, size, normalizationTo(range), labels);
     assert.deepEqual([source.shape, source.classes], [[3, 1, 2], 256]);
     assert.deepEqual(source.info, { normalization: { scale, shift }, imageSize: [1, 2] });
-    const { x1, condition } = source.batch(indices);
+    const { x1, condition } = batchOf(source, chosen);
     assert.deepEqual([x1.shape, condition!.type], [[3, 3, 1, 2], "u32"]);
     const values = [3, 0, 3].flatMap((n) => [...bytes.subarray(6 * n, 6 * n + 6)]).map((byte) =>
       byte / 255 * scale + shift
@@ -109,7 +109,7 @@ testOnDevices("ImageSource returns normalised batches, with labels if it has any
     assert.deepEqual([...source.host.labels!(chosen)], [255, 7, 255]);
   }
   const plain = new ImageSource(bytes, size, normalizationTo("0..1"));
-  assert.deepEqual([plain.classes, plain.batch(indices).condition, plain.host.labels], [
+  assert.deepEqual([plain.classes, batchOf(plain, chosen).condition, plain.host.labels], [
     0,
     undefined,
     undefined,

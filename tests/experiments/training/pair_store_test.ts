@@ -11,6 +11,7 @@ import {
   tensor,
   withDevice,
 } from "../../../kernels/mod.ts";
+import { batchOf } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { upTo } from "../../refusing.ts";
 
@@ -37,7 +38,7 @@ testInFolder(
         };
         assert.ok(await store.fill(folder, field, 1, all));
         assert.deepEqual(done, [256, 300]);
-        const { x0, x1, condition } = store.source.batch(tensor(Uint32Array.from(upTo(count))));
+        const { x0, x1, condition } = batchOf(store.source, Uint32Array.from(upTo(count)));
         assert.deepEqual([...await condition!.readWords()], upTo(count).map((row) => row % classes));
         return { noise: await x0!.read(), images: await x1.read() };
       };

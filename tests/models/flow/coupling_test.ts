@@ -114,12 +114,12 @@ testOnDevices("Trainer gets the same result from pairs made in advance, bit for 
       objective: { ...flowMatching, coupling },
     });
   const examples = Uint32Array.from({ length: 8 }, (_, n) => n * 3);
-  const [inside, ahead] = [make(), make()];
-  const plain = make(independentCoupling);
+  const inside = make();
+  const [ahead, plain] = [make(independentCoupling), make(independentCoupling)];
   for (let step = 0; step < 3; step++) {
     for (const trainer of [inside, plain]) trainer.queueStep(examples, 0.01);
     const pairs = transportPairs.pair(examples, { seed: 5, step }, hostRows(values, P));
-    ahead.queueStep(pairs, 0.01, { paired: true });
+    ahead.queueStep(pairs, 0.01);
   }
   const losses = await inside.losses();
   assert.deepEqual(await ahead.losses(), losses);
