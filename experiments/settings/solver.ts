@@ -14,8 +14,8 @@ import {
 } from "../../models/mod.ts";
 import { anyOf } from "../run/field_checks.ts";
 import { integer, number, type Options } from "./kinds.ts";
-import { asText, ConfigError, didYouMean, type Setting, valueOf } from "./setting.ts";
-import { makeVariant, pairsAfter, variant } from "./variant.ts";
+import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
+import { makeVariant, type PairRow, pairsAfter, variant } from "./variant.ts";
 
 /** Default number of steps. */
 const usualSteps = 20;
@@ -40,25 +40,26 @@ const namesFor: Readonly<Record<Use, readonly FlowSolverName[]>> = {
   backward: noiseless,
   all: allNames,
 };
-const adaptive: readonly string[] = Object.keys(adaptiveSolvers);
 const grids = variant(timeGrids, { doc: "" });
 const tolerance = { doc: "", above: 0, max: 1 };
 
-/** The settings of solvers, with their accepted values. */
-const keys: Readonly<
-  Record<string, Pick<Setting<unknown>, "accepts" | "expected" | "fromText" | "problem">>
-> = {
-  steps: integer({ doc: "", min: 1, max: 2 ** 24 }),
-  grid: {
-    expected: `${grids.expected}, or times from 0 to 1 such as 0/0.35/1`,
-    accepts: (value): value is string => typeof value === "string" && gridProblem(value) === undefined,
-    problem: (value) => gridProblem(asText(value)),
-  },
-  rtol: number(tolerance),
-  atol: number(tolerance),
-  "max-evaluations": integer({ doc: "", min: 1 }),
-  noise: number({ doc: "", min: 0 }),
-};
+/** The settings of a solver. */
+function rowsOf(name: FlowSolverName, use: Use): Readonly<Record<string, PairRow>> {
+  return {
+    steps: integer({ doc: "", min: 1, max: 2 ** 24 }),
+    grid: {
+      expected: `${grids.expected}, or times from 0 to 1 such as 0/0.35/1`,
+      accepts: (value): value is string => typeof value === "string" && gridProblem(value) === undefined,
+      problem: (value) => gridProblem(asText(value)),
+    },
+    ...use !== "fixed" && Object.hasOwn(adaptiveSolvers, name) && {
+      rtol: number(tolerance),
+      atol: number(tolerance),
+      "max-evaluations": integer({ doc: "", min: 1 }),
+    },
+    ...name === "sde" && { noise: number({ doc: "", min: 0 }) },
+  };
+}
 
 /**
  * A setting for a solver, written as `heun:steps=20`, `dopri5:rtol=1e-3`, `sde:steps=64,noise=1` or
@@ -120,39 +121,23 @@ function parse(text: string, use: Use): Parsed {
       : `${name} adds noise${use === "backward" ? ", so no image leads back to its noise" : " on the way"}`;
     return { problem: `${why} (expected ${anyOf(namesFor[use])})` };
   }
-  const given = pairsAfter(name, text, problemOf);
-  return typeof given === "string" ? { problem: given } : solverOf(known, given, use);
-}
-
-function problemOf(key: string, value: string): string | undefined {
-  if (!Object.hasOwn(keys, key)) {
-    const all = Object.keys(keys);
-    return `there is no setting ${key}${didYouMean(key, all) || ` (expected ${anyOf(all)})`}`;
-  }
-  const { accepts, expected, problem } = keys[key];
-  if (accepts(valueOf(keys[key], value))) return undefined;
-  return problem?.(value) ?? `${key} is "${value}" (expected ${expected})`;
+  const given = pairsAfter(name, text, rowsOf(known, use));
+  return typeof given === "string" ? { problem: given } : solverOf(known, given);
 }
 
 /** Makes a solver from settings that are valid one by one, or says which has no effect with the others. */
-function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use: Use): Parsed {
+function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>): Parsed {
   const numberOf = (key: string) => given.has(key) ? Number(given.get(key)) : undefined;
   const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
   const adapts = rtol !== undefined || atol !== undefined;
-  for (const key of ["rtol", "atol", "max-evaluations"]) {
-    if (!given.has(key)) continue;
-    if (use === "fixed") return { problem: `${key} needs adaptive steps, and here the steps are fixed` };
-    if (!adaptive.includes(name)) {
-      return { problem: `${name} has no ${key}: its steps are fixed (adaptive are ${anyOf(adaptive)})` };
-    }
-    if (!adapts) return { problem: `${key} has an effect only with rtol or atol` };
+  if (given.has("max-evaluations") && !adapts) {
+    return { problem: "max-evaluations has no effect without rtol or atol; remove it" };
   }
   for (const key of ["steps", "grid"]) {
     if (adapts && given.has(key)) {
       return { problem: `with rtol or atol, ${name} chooses its own steps (leave out ${key})` };
     }
   }
-  if (given.has("noise") && name !== "sde") return { problem: `${name} adds no noise (expected sde)` };
   if (adapts) {
     const limits = {
       rtol: rtol ?? atol!,

@@ -71,6 +71,9 @@ export function variantName<Name extends string>(
   return text.split(":")[0] as Name;
 }
 
+/** What the value of a pair may be. */
+export type PairRow = Pick<Setting<unknown>, "accepts" | "expected" | "fromText" | "problem">;
+
 type Parsed =
   | { readonly name: string; readonly settings: Readonly<Record<string, number>> }
   | { readonly problem: string };
@@ -82,10 +85,11 @@ function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
   if (!Object.hasOwn(registry, name)) {
     return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
   }
-  const known = registry[name].settings;
-  const given = pairsAfter(name, text, (key, value) => problemOf(name, known, key, value));
+  const { settings } = registry[name];
+  const all = Object.entries(settings);
+  const given = pairsAfter(name, text, Object.fromEntries(all.map(([key, row]) => [key, number(row)])));
   if (typeof given === "string") return { problem: given };
-  const defaults = Object.entries(known).map(([key, setting]) => [key, setting.default]);
+  const defaults = all.map(([key, setting]) => [key, setting.default]);
   const values = [...given].map(([key, value]) => [key, Number(value)]);
   return { name, settings: Object.fromEntries([...defaults, ...values]) };
 }
@@ -93,35 +97,28 @@ function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
 /**
  * Reads the pairs after a name, as in `name:key=value,key=value`.
  *
- * @param problemOf what is wrong with a key or its value, if anything
- * @returns the values by key, or what is wrong
+ * @param rows what the values may be, by key
+ * @returns the texts by key, or what is wrong
  */
 export function pairsAfter(
   name: string,
   text: string,
-  problemOf: (key: string, value: string) => string | undefined,
+  rows: Readonly<Record<string, PairRow>>,
 ): Map<string, string> | string {
   const given = new Map<string, string>();
   for (const pair of text === name ? [] : text.slice(name.length + 1).split(",")) {
     const [key, ...rest] = pair.split("=");
     if (rest.length === 0) return `"${pair}" is not a setting (expected ${name}:key=value,key=value)`;
-    const value = rest.join("=");
-    const problem = given.has(key) ? `${key} is given twice` : problemOf(key, value);
-    if (problem !== undefined) return problem;
+    if (given.has(key)) return `${key} is given twice`;
+    if (!Object.hasOwn(rows, key)) {
+      const keys = Object.keys(rows);
+      return `${name} has no setting ${key}${didYouMean(key, keys)}; it has ${keys.join(", ") || "none"}`;
+    }
+    const [row, value] = [rows[key], rest.join("=")];
+    if (!row.accepts(valueOf(row, value))) {
+      return row.problem?.(value) ?? `${key} of ${name} is "${value}" (expected ${row.expected})`;
+    }
     given.set(key, value);
   }
   return given;
-}
-
-function problemOf(name: string, known: Variant<unknown>["settings"], key: string, text: string) {
-  if (!Object.hasOwn(known, key)) {
-    const keys = Object.keys(known);
-    const list = keys.length === 0 ? "it has none" : `it has ${keys.join(", ")}`;
-    return `${name} has no setting ${key}${didYouMean(key, keys)}; ${list}`;
-  }
-  const setting = number(known[key]);
-  const { expected, accepts } = setting;
-  return accepts(valueOf(setting, text))
-    ? undefined
-    : `${key} of ${name} is "${text}" (expected ${expected})`;
 }

@@ -1,5 +1,5 @@
 import { anyOf } from "../../../experiments/run/field_checks.ts";
-import { adaptiveSolvers, gridTimes, solvers } from "../../../models/mod.ts";
+import { gridTimes, solvers } from "../../../models/mod.ts";
 import assert from "node:assert/strict";
 import { training } from "../../../experiments/settings/training.ts";
 import { makeFixedSteps, makeSolver, solverSetting } from "../../../experiments/settings/solver.ts";
@@ -41,15 +41,13 @@ Deno.test("makeSolver() refuses settings without effect or meaning in one line",
   const inUnit = "expected times that rise from 0 to 1, such as 0/0.35/1";
   const refusals: Readonly<Record<string, string>> = {
     "heum:steps=3": `expected ${anyOf([...Object.keys(solvers), "sde", "map"])} (did you mean heun?)`,
-    "heun:rtol=1e-3": `heun has no rtol: its steps are fixed (adaptive are ${
-      anyOf(Object.keys(adaptiveSolvers))
-    })`,
-    "dopri5:rtol=0": 'rtol is "0" (expected a number above 0 and of at most 1)',
-    "dopri5:atol=1.5": 'atol is "1.5" (expected a number above 0 and of at most 1)',
+    "heun:rtol=1e-3": "heun has no setting rtol; it has steps, grid",
+    "dopri5:rtol=0": 'rtol of dopri5 is "0" (expected a number above 0 and of at most 1)',
+    "dopri5:atol=1.5": 'atol of dopri5 is "1.5" (expected a number above 0 and of at most 1)',
     "dopri5:rtol=0.1,steps=4": "with rtol or atol, dopri5 chooses its own steps (leave out steps)",
     "dopri5:rtol=0.1,grid=quadratic": "with rtol or atol, dopri5 chooses its own steps (leave out grid)",
-    "dopri5:max-evaluations=4": "max-evaluations has an effect only with rtol or atol",
-    "heun:noise=1": "heun adds no noise (expected sde)",
+    "dopri5:max-evaluations=4": "max-evaluations has no effect without rtol or atol; remove it",
+    "heun:noise=1": "heun has no setting noise; it has steps, grid",
     "sde:steps=4,noise=9": "noise 9 is too strong for 4 steps (expected at most 8, or more steps)",
     "euler:steps=4,grid=0/1": "grid=0/1 has its own steps (leave out steps)",
     "euler:grid=0/0.5": `the last time is 0.5 (${inUnit})`,
@@ -59,11 +57,10 @@ Deno.test("makeSolver() refuses settings without effect or meaning in one line",
       "expected uniform, quadratic or logarithmic (did you mean quadratic?), or times such as 0/0.35/1",
     "euler:grid=quadratic:bend=2":
       'bend of quadratic is "2" (expected a number of at least -1 and of at most 1), or times such as 0/0.35/1',
-    "euler:step=4": "there is no setting step (did you mean steps?)",
-    "euler:zzzzzz=4":
-      "there is no setting zzzzzz (expected steps, grid, rtol, atol, max-evaluations or noise)",
+    "euler:step=4": "euler has no setting step (did you mean steps?); it has steps, grid",
+    "dopri5:zzzzzz=4": "dopri5 has no setting zzzzzz; it has steps, grid, rtol, atol, max-evaluations",
     "euler:steps": '"steps" is not a setting (expected euler:key=value,key=value)',
-    "euler:steps=0": 'steps is "0" (expected a whole number of at least 1 and of at most 16777216)',
+    "euler:steps=0": 'steps of euler is "0" (expected a whole number of at least 1 and of at most 16777216)',
     "euler:steps=1,steps=2": "steps is given twice",
   };
   for (const [text, problem] of Object.entries(refusals)) {
@@ -77,7 +74,7 @@ Deno.test("solverSetting() accepts only solvers that the task can use", () => {
   assert.ok(solver.accepts("euler:steps=3") && solver.accepts("heun:grid=0/0.5/1"));
   assert.equal(
     solver.problem?.("dopri5:rtol=0.1"),
-    "rtol needs adaptive steps, and here the steps are fixed",
+    "dopri5 has no setting rtol; it has steps, grid",
   );
   assert.match(solver.problem?.("sde") ?? "", /^sde adds noise on the way \(expected euler, /);
   const backward = solverSetting({ doc: "", use: "backward" });
