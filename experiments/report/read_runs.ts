@@ -77,7 +77,6 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     : [];
   const judge = await readLiveJudge(folder);
   const plane = await readPlane(folder, judge);
-  const quality = await readQuality(folder, lastStep(metrics));
   const solvers = await readSolverQuality(folder);
   return {
     name,
@@ -90,7 +89,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),
     ...lossByTime && { lossByTime },
-    ...quality && { quality },
+    ...await readQuality(folder, lastStep(metrics)),
     ...solvers && { solvers },
     ...samplesPng && { samplesPng },
     ...fewStepsPng && { fewStepsPng },
@@ -185,16 +184,19 @@ async function judged(
 }
 
 /** Reads the quality of a run's network; `step` is its last, to recognise an evaluation of earlier weights. */
-async function readQuality(run: string, step: number): Promise<Quality | undefined> {
+async function readQuality(
+  run: string,
+  step: number,
+): Promise<Pick<ReportRun, "quality" | "overTime">> {
   const evaluation = await readEvaluation(run);
-  if (!evaluation) return undefined;
+  if (!evaluation) return {};
   const { figures, course, weights } = evaluation;
   const all = evaluation.judges[0]?.classes?.length ?? 0;
   const samples = await readJudged(run);
   const old = weights.step !== undefined && weights.step !== step
     ? ` These are the weights of step ${weights.step}; the run has gone on to step ${step}.`
     : "";
-  return {
+  const quality: Quality = {
     how: aboutEvaluation(evaluation).replaceAll("\n", ". ") + "." + old,
     figures: figureKeys.flatMap((key): QualityFigure[] => {
       const figure = figures[key];
@@ -221,8 +223,8 @@ async function readQuality(run: string, step: number): Promise<Quality | undefin
       }];
     }),
     ...samples && { samples },
-    ...course && { overTime: course },
   };
+  return { quality, ...course && { overTime: course } };
 }
 
 async function readSolverQuality(run: string): Promise<SolverQuality[] | undefined> {

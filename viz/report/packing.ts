@@ -1,7 +1,7 @@
-/** An array in the page's data: `length` numbers from byte `at` of the arrays on. */
+/** An array in the page's data: `length` numbers from byte `at` of the arrays on, or bytes of the files. */
 interface Packed {
-  /** Type of the numbers, little-endian. */
-  readonly kind: Kind;
+  /** Type of the numbers, little-endian, or that they are bytes of a file, which stay as they are. */
+  readonly kind: Kind | "file";
   /** value = number / scale. */
   readonly scale: number;
   readonly at: number;
@@ -20,15 +20,30 @@ const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
   [/./, "i16"],
 ];
 
-/**
- * Encodes data as the number of bytes of a JSON text, u32 little-endian, the text, and the numbers of its f32 arrays:
- * as integers, or as f32 if they must be exact. Other typed arrays become lists of numbers.
- *
- * @throws {RangeError} if a number in an f32 array is not finite
- */
-export function packed(data: unknown): Uint8Array<ArrayBuffer> {
+/** Data as bytes. */
+export interface PackedData {
+  /**
+   * The number of bytes of a JSON text, u32 little-endian, the text, and the numbers of its f32 arrays: as integers, or as
+   * f32 if they must be exact. Other arrays of numbers become lists.
+   */
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** Its arrays of bytes one after another, equal ones once: weights, which do not become smaller when they are deflated. */
+  readonly files: Uint8Array<ArrayBuffer>;
+}
+
+/** Encodes data for a page. @throws {RangeError} if a number in an f32 array is not finite */
+export function packed(data: unknown): PackedData {
   const arrays: Uint8Array[] = [];
-  let at = 0;
+  const files: { readonly bytes: Uint8Array; readonly at: number }[] = [];
+  let [at, fileAt] = [0, 0];
+  const packFile = (bytes: Uint8Array): Packed => {
+    let file = files.find((file) => sameBytes(file.bytes, bytes));
+    if (file === undefined) {
+      files.push(file = { bytes, at: fileAt });
+      fileAt += bytes.length;
+    }
+    return { kind: "file", scale: 1, at: file.at, length: bytes.length };
+  };
   const pack = (path: string, value: unknown): unknown => {
     if (value instanceof Float32Array) {
       const [, kind] = kindsOf.find(([pattern]) => pattern.test(path))!;
@@ -38,6 +53,7 @@ export function packed(data: unknown): Uint8Array<ArrayBuffer> {
       at += byteLength;
       return { kind, scale, at: at - byteLength, length: numbers.length } satisfies Packed;
     }
+    if (value instanceof Uint8Array) return packFile(value);
     if (ArrayBuffer.isView(value)) return Array.from(value as Uint32Array);
     if (Array.isArray(value)) return value.map((part, i) => pack(`${path}.${i}`, part));
     if (typeof value !== "object" || value === null) return value;
@@ -46,20 +62,33 @@ export function packed(data: unknown): Uint8Array<ArrayBuffer> {
     );
   };
   const json = new TextEncoder().encode(JSON.stringify(pack("", data)));
-  const all = new Uint8Array(4 + json.length + at);
-  new DataView(all.buffer).setUint32(0, json.length, true);
-  let end = 4;
-  for (const part of [json, ...arrays]) {
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, json.length, true);
+  return {
+    data: joined([length, json, ...arrays], 4 + json.length + at),
+    files: joined(files.map(({ bytes }) => bytes), fileAt),
+  };
+}
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(length);
+  let end = 0;
+  for (const part of parts) {
     all.set(part, end);
     end += part.length;
   }
   return all;
 }
 
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
 /** Decodes what `packed` encoded; rounded numbers differ by at most half an integer step. */
-export function unpacked<T>(bytes: Uint8Array<ArrayBuffer>): T {
+export function unpacked<T>({ data: bytes, files }: PackedData): T {
   const start = 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const dequantised = ({ kind, scale, at, length }: Packed) => {
+    if (kind === "file") return files.slice(at, at + length);
     const from = start + at;
     const { buffer } = bytes.slice(from, from + length * kinds[kind].BYTES_PER_ELEMENT); // aligned
     return Float32Array.from(new kinds[kind](buffer), (number) => number / scale);

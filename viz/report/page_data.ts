@@ -1,18 +1,9 @@
-import type { Points } from "../../models/mod.ts";
 import { pace } from "../flow/pacing.ts";
 import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
 import { colormap, defaultMaps } from "../image/colormap.ts";
 import { channelMean, withChannels } from "../image/image_shape.ts";
 import { base64 } from "../image/base64.ts";
-import type {
-  Comparison,
-  LiveJudge,
-  Quality,
-  ReportData,
-  ReportRun,
-  Series,
-  TestImages,
-} from "./report_data.ts";
+import type { Comparison, ReportData, ReportRun, Series } from "./report_data.ts";
 import { rounded, thinned } from "./series.ts";
 
 /** The data that the page's program uses. */
@@ -25,22 +16,12 @@ export interface PageData {
 /** Palettes of images with one channel and of signed values, u8[256, 3] in base64. */
 export type Palettes = Readonly<Record<keyof typeof defaultMaps, string>>;
 
-/** The part of a run that a page draws. */
+/** The part of a run that a page draws, thinned. */
 export interface PageRun extends Pick<ReportRun, typeof drawn[number]> {
   /** Largest magnitude of a velocity in the recorded trajectories, which sets the scale of colours. */
   readonly fastest: number;
-  readonly overTime?: Quality["overTime"];
   /** Only for runs with trajectories. */
-  readonly live?: PageNetwork | string;
-}
-
-/** Data of a network that a page samples from; its weights are in a script of their own. */
-export interface PageNetwork {
-  /** The initial autoguidance; undefined if the page holds no early network. */
-  readonly guidance?: number;
-  readonly tests?: TestImages;
-  /** The judge; its weights are in the script `judge-N`, N = `script`. */
-  readonly judge?: { readonly script: number; readonly reference: Points };
+  readonly live?: NonNullable<ReportRun["live"]>;
 }
 
 const drawn = [
@@ -52,6 +33,7 @@ const drawn = [
   "valLoss",
   "learningRate",
   "lossByTime",
+  "overTime",
   "solvers",
   "trajectories",
   "solved",
@@ -67,7 +49,6 @@ const most = { trajectories: 10, snapshots: 101, coarse: 11 };
 
 /** Selects the data that the page's program uses, thinned to fit a page. */
 export function pageData({ runs, comparison, library }: ReportData): PageData {
-  const judges = judgesOf(runs);
   const isLive = runs.some(({ live }) => live !== undefined);
   return {
     runs: runs.map((run) => ({
@@ -75,12 +56,13 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
       trainLoss: seriesOf(thinned(run.trainLoss, 1000)),
       valLoss: seriesOf(run.valLoss),
       learningRate: seriesOf(thinned(run.learningRate, 1000)),
-      ...run.quality?.overTime && { overTime: run.quality.overTime },
       trajectories: library !== undefined && canSolve(run)
         ? firstAndEnds(run.trajectories, maxBytes.first / runs.length)
         : affordable(run.trajectories, maxBytes.all / runs.length),
       fastest: fastestOf(run.trajectories),
-      ...isLive && run.trajectories.length > 0 && { live: networkOf(run.live, judges) },
+      ...isLive && run.trajectories.length > 0 && {
+        live: run.live ?? "this report does not hold its network",
+      },
     })),
     ...comparison && { comparison },
     palettes: Object.fromEntries(
@@ -153,31 +135,4 @@ function affordable(trajectories: readonly Trajectory[], bytes: number): Traject
       shape: [kept.length, C, H, W],
     };
   });
-}
-
-function networkOf(
-  live: ReportRun["live"] = "this report does not hold its network",
-  judges: readonly Uint8Array[],
-): PageNetwork | string {
-  if (typeof live === "string") return live;
-  const { early, tests, judge } = live;
-  return {
-    ...early && { guidance: early.guidance },
-    ...tests && { tests },
-    ...judge && { judge: { script: scriptOf(judge, judges), reference: judge.reference } },
-  };
-}
-
-/** The different judges of a report; the page holds each once. */
-export function judgesOf(runs: readonly ReportRun[]): Uint8Array[] {
-  const all = runs.flatMap(({ live }) => typeof live === "object" ? live.judge?.weights ?? [] : []);
-  return all.filter((bytes, i) => all.findIndex((other) => sameBytes(bytes, other)) === i);
-}
-
-function scriptOf({ weights }: LiveJudge, judges: readonly Uint8Array[]): number {
-  return judges.findIndex((bytes) => sameBytes(bytes, weights));
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

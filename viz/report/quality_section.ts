@@ -20,14 +20,15 @@ type Judged = readonly {
   readonly name: string;
   readonly classNames: readonly string[];
   readonly quality: Quality;
+  readonly overTime: ReportRun["overTime"];
 }[];
 
 /** The quality of the networks: figures with intervals, marks for real images and noise, and samples. */
 export function qualitySection(
   { runs, qualityNote }: Pick<ReportData, "runs" | "qualityNote">,
 ): Markup | undefined {
-  const judged = runs.flatMap(({ name, classNames = [], quality }, run) =>
-    quality ? [{ run, name, classNames, quality }] : []
+  const judged = runs.flatMap(({ name, classNames = [], quality, overTime }, run) =>
+    quality ? [{ run, name, classNames, quality, overTime }] : []
   );
   if (judged.length === 0) return undefined;
   const several = runs.length > 1;
@@ -46,7 +47,7 @@ export function qualitySection(
     return [heading, pictureOf(samples, classNames)];
   });
   const note = qualityNote === undefined ? undefined : markup`<p class="note">${qualityNote}</p>`;
-  const overTime = judged.some(({ quality }) => quality.overTime) ? chartsOverTime : undefined;
+  const overTime = judged.some(({ overTime }) => overTime) ? chartsOverTime : undefined;
   return markup`<section id="quality" aria-labelledby="quality-title">
 <h2 id="quality-title">How good</h2>
 <p>On each line, bad is left and good is right. A dot is what was measured, and the bar through it a 95 % interval, as
@@ -154,7 +155,7 @@ small classifier, sees in the sample, with its probability${asked}${
 }
 
 function numbersOf(judged: Judged): Markup[] {
-  return judged.map(({ name, quality: { figures, overTime } }) => {
+  return judged.map(({ name, quality: { figures }, overTime }) => {
     const rows = figures.map((figure) => {
       const shown = shownBy(figure);
       const { value, low, high, real, realCount, noise, cost } = figure;
@@ -174,7 +175,7 @@ function numbersOf(judged: Judged): Markup[] {
   });
 }
 
-function tableOverTime({ t, straightness, curvature }: NonNullable<Quality["overTime"]>): Markup {
+function tableOverTime({ t, straightness, curvature }: NonNullable<ReportRun["overTime"]>): Markup {
   const rows = t.map((time, i) => [time.toFixed(2), digits(straightness[i]), digits(curvature[i])]);
   return table(["t", "straightness", "curvature"], rows);
 }

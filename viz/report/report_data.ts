@@ -54,6 +54,12 @@ export interface ReportRun {
   readonly lossByTime?: readonly TimeBin[];
   /** Quality of the network, if it was evaluated. */
   readonly quality?: Quality;
+  /** How straight its trajectories are over time, if it was evaluated: means at times in [0, 1). */
+  readonly overTime?: {
+    readonly t: readonly number[];
+    readonly straightness: readonly number[];
+    readonly curvature: readonly number[];
+  };
   /** Quality of samples by solver, if solvers were compared. */
   readonly solvers?: readonly SolverQuality[];
   /** A picture of samples, as bytes of a PNG file. */
@@ -291,10 +297,4 @@ export interface Quality {
   readonly figures: readonly QualityFigure[];
   /** Some samples to look at. */
   readonly samples?: JudgedSamples;
-  /** Means over trajectories at times in [0, 1). */
-  readonly overTime?: {
-    readonly t: readonly number[];
-    readonly straightness: readonly number[];
-    readonly curvature: readonly number[];
-  };
 }

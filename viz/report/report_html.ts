@@ -16,10 +16,10 @@ import {
 import { base64 } from "../image/base64.ts";
 import { packed } from "./packing.ts";
 import { figureStyle, program, style } from "./page.js";
-import { judgesOf, pageData } from "./page_data.ts";
+import { pageData } from "./page_data.ts";
 import { plotly } from "./plotly.js";
 import { qualitySection, solversSection } from "./quality_section.ts";
-import type { ReportData } from "./report_data.ts";
+import type { ReportData, ReportRun } from "./report_data.ts";
 import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
 
 /**
@@ -34,6 +34,8 @@ import { fewStepsSection, settingsSection, studySection, trainingSection } from 
 export function reportHtml(data: ReportData): string {
   checkReport(data);
   const { runs } = data;
+  const { data: packedData, files } = packed(pageData(data));
+  const isLive = runs.some(samplesInPage);
   const title = data.study?.title ?? runs.map(({ name }) => name).join(" and ");
   return htmlFile(
     `${title}: flow matching report`,
@@ -54,21 +56,26 @@ ${settingsSection(data)}
 </main>
 <footer>${footer}</footer>
 ${deflatedProgram("plotly", plotly)}
-${deflated("data", packed(pageData(data)))}
-${liveScripts(data)}
+${deflated("data", packedData)}
+${bytesScript("files", files)}
+${isLive && data.library !== undefined ? deflatedProgram("library", data.library) : undefined}
 <script>${inScript(program)}</script>`,
   );
 }
 
+/** Whether the page can sample from a run. */
+function samplesInPage({ live, trajectories }: ReportRun): boolean {
+  return typeof live === "object" && trajectories.length > 0;
+}
+
 /** What the page shows, for readers who have never heard of flow matching. */
 function firstSentence({ runs, study }: ReportData): Markup | undefined {
-  const live = runs.some(({ live, trajectories }) => typeof live === "object" && trajectories.length > 0);
   if (study || !runs.some(({ trajectories }) => trajectories.length > 0)) return undefined;
   const [network, turns] = runs.length > 1 ? ["These networks", "turn"] : ["This network", "turns"];
   const words = new Set(runs.map(({ subject = "images" }) => subject));
   const subject = words.size === 1 ? [...words][0] : "images";
   return markup`<p class="dek">${network} ${turns} noise into ${subject}.<span class="screen"> Press Play${
-    live ? ", draw new noise, or paint into an image" : ""
+    runs.some(samplesInPage) ? ", draw new noise, or paint into an image" : ""
   }.</span></p>`;
 }
 
@@ -91,24 +98,6 @@ function deflatedProgram(id: string, text: string): Markup {
   const script = deflated(id, new TextEncoder().encode(text));
   programs.set(id, { text, script });
   return script;
-}
-
-/** The library and the weights; weights hardly become smaller when they are deflated. */
-function liveScripts({ runs, library }: ReportData): Markup | undefined {
-  const live = runs.map((run) =>
-    run.trajectories.length > 0 && typeof run.live === "object" ? run.live : undefined
-  );
-  const weights = live.flatMap((network, i) => {
-    if (!network) return [];
-    const early = network.early && bytesScript(`early-${i}`, network.early.checkpoint);
-    const program = network.program === undefined
-      ? undefined
-      : deflated(`program-${i}`, new TextEncoder().encode(network.program));
-    return [bytesScript(`checkpoint-${i}`, network.checkpoint), early, program];
-  });
-  if (weights.length === 0 || library === undefined) return undefined;
-  const judges = judgesOf(runs).map((judge, i) => bytesScript(`judge-${i}`, judge));
-  return markup`${deflatedProgram("library", library)}${weights}${judges}`;
 }
 
 const footer =

@@ -6,6 +6,7 @@ import { ended, oneThread, testTask, type Workplace } from "../cli.ts";
 import { makePlan, tinyPlan } from "../study/tiny_study.ts";
 import { library } from "./modules.ts";
 import { ownRun } from "./own_run.ts";
+import { dataIn } from "../../viz/report/page_content.ts";
 
 const examples = {
   "dit.ts": "--width 16 --depth 1 --heads 2",
@@ -51,7 +52,8 @@ for (const [name, options] of Object.entries(examples)) {
         `whole --count 20 --course-images 4 --bits-images 0 --judge none ${oneThread}`,
       );
       assert.ok((await place.names("whole")).includes("evaluation.json"));
-      assert.match(await Deno.readTextFile(place.file("whole", "report.html")), /id="program-0"/);
+      const { runs: [{ live }] } = dataIn(await Deno.readTextFile(place.file("whole", "report.html")));
+      assert.match(Object(live).program, /^data:/);
     },
   );
 }

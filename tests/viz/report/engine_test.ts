@@ -18,8 +18,8 @@ const engine = new Engine(web, "a device");
 for (const [run, { checkpoint }] of [network, plain, distilled].entries()) {
   const classes = await engine.load(
     run,
-    checkpoint.toBase64(),
-    run === 1 ? early.checkpoint.toBase64() : undefined,
+    checkpoint,
+    run === 1 ? early.checkpoint : undefined,
     undefined,
   );
   assert.equal(classes, run === 1 ? 0 : 3);
@@ -125,7 +125,7 @@ Deno.test("Engine.judge() gives classes, precision and recall, and those of as m
   const waves = (count: number, power: number) =>
     Float32Array.from({ length: count * P }, (_, i) => 0.5 + 0.5 * Math.sin(i ** power));
   const { features: reference } = await judge.judge(waves(20, 2));
-  engine.loadJudge(0, weights.toBase64(), reference);
+  engine.loadJudge(0, weights, reference);
   const [count, samples] = [8, waves(8, 1.5)];
   const found = await engine.judge(0, samples, count);
   const { probabilities, features } = await judge.judge(asBytes(samples));

@@ -77,8 +77,10 @@ Deno.test("labelsOf(), guidedBy() and solverFor() ask each network for what it k
   for (const [label, classes] of [[3, 3], ["none", 3], ["all", 0]] as const) {
     assert.equal(labelsOf(choice(label), classes, seeds), undefined, `${label} of ${classes}`);
   }
+  const checkpoint = Uint8Array.of(1);
+  const early = { checkpoint, guidance: 3 };
   const network = (more: object): Pick<PageRun, "live" | "classNames" | "isFlowMap"> => ({
-    live: {},
+    live: { checkpoint },
     ...more,
   });
   assert.deepEqual(guidedBy(choice(0), 1, network({ classNames: ["cat", "owl"] })), {
@@ -87,7 +89,9 @@ Deno.test("labelsOf(), guidedBy() and solverFor() ask each network for what it k
     guidance: 2,
   });
   assert.deepEqual(guidedBy(choice(0), 1, network({ isFlowMap: true })), { label: 1, className: undefined });
-  assert.deepEqual(guidedBy(choice("none"), undefined, network({ live: { guidance: 3 } })), { guidance: 2 });
+  assert.deepEqual(guidedBy(choice("none"), undefined, network({ live: { checkpoint, early } })), {
+    guidance: 2,
+  });
   assert.deepEqual(guidedBy(choice("none"), undefined, network({})), {});
   const map = { solver: "map", steps: 2 };
   assert.deepEqual([false, true].map((isFlowMap) => solverFor(map, { isFlowMap }).solver), ["euler", "map"]);

@@ -144,7 +144,9 @@ export function quality(more: Partial<Quality> = {}): Quality {
       classes: [3, 1, 4, 1],
       rank: Float32Array.of(0, 0.25, 0.5, 0.75),
     },
-    overTime: { t: [0, 0.5], straightness: [0.4, 0.1], curvature: [0.9, 0.2] },
     ...more,
   };
 }
+
+/** Straightness and curvature that belong to it. */
+export const overTime = { t: [0, 0.5], straightness: [0.4, 0.1], curvature: [0.9, 0.2] };

@@ -4,13 +4,18 @@ import { inflateRawSync } from "node:zlib";
 import { unpacked } from "../../../viz/report/packing.ts";
 import type { PageData } from "../../../viz/report/page_data.ts";
 
+/** The bytes of a script of a report. */
+function bytesIn(html: string, id: string): Uint8Array<ArrayBuffer> {
+  const [, base64] = new RegExp(`<script type="text/plain" id="${id}">([^<]*)`).exec(html)!;
+  return Uint8Array.fromBase64(base64);
+}
+
 /** The deflated bytes of a script of a report. */
 export function inflatedIn(html: string, id: string): Uint8Array<ArrayBuffer> {
-  const [, base64] = new RegExp(`<script type="text/plain" id="${id}">([^<]*)`).exec(html)!;
-  return Uint8Array.from(inflateRawSync(Uint8Array.fromBase64(base64)));
+  return Uint8Array.from(inflateRawSync(bytesIn(html, id)));
 }
 
 /** The data of a report. */
 export function dataIn(html: string): PageData {
-  return unpacked(inflatedIn(html, "data"));
+  return unpacked({ data: inflatedIn(html, "data"), files: bytesIn(html, "files") });
 }

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { library, liveRun, Network } from "./live_data.ts";
-import { plane, quality, two } from "./made_up.ts";
+import { overTime, plane, quality, two } from "./made_up.ts";
 import { type Page, testReport, untilLive } from "./opened.ts";
 
 const [first, second] = await Promise.all(
@@ -12,6 +12,7 @@ const [first, second] = await Promise.all(
     ...await liveRun(name, await Network.of(i)),
     plane: plane(6, 20),
     quality: quality(),
+    overTime,
   })),
 );
 const html = reportHtml({ ...two, runs: [first, second], library });

@@ -12,12 +12,12 @@ import {
 import { colormap } from "../../../viz/mod.ts";
 import { intervalAxis } from "../../../viz/report/interval_axis.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
+import { hostile, one, overTime, plane, quality, run, size, two } from "./made_up.ts";
 
 Deno.test("reportHtml() escapes a user's text", () => {
   const page = reportHtml({ runs: [...one.runs, run("b", { quality: quality({ how: hostile }) })] });
   assert.equal(page.split("<img src=x").length, 1, "a user's tag is not escaped");
-  assert.equal(page.match(/<\/script/g)?.length, 3);
+  assert.equal(page.match(/<\/script/g)?.length, 4);
   assert.equal(page.match(/<img /g)?.length, 2 + 4, "one of each run, and four samples");
   assert.ok(
     page.includes("&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;"),
@@ -315,7 +315,9 @@ Deno.test("reportHtml() says where noise beats real images", () => {
 
 Deno.test("reportHtml() shows each quality figure once, with all runs on one axis", () => {
   const better = quality({ figures: [{ ...share, value: 0.95 }] });
-  const page = reportHtml({ runs: [run("a", { quality: quality() }), run("b", { quality: better })] });
+  const page = reportHtml({
+    runs: [run("a", { quality: quality(), overTime }), run("b", { quality: better })],
+  });
   const section = page.slice(page.indexOf('<section id="quality"'), page.indexOf('<section id="training"'));
   assert.equal(section.split('<th scope="row">Recognised<').length, 2);
   assert.equal(section.split("<circle").length, 4, "two runs, then one");

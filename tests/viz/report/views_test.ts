@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { PNG } from "npm:pngjs@7.0.0";
 import { figure } from "../../../viz/mod.ts";
 import { figurePage, type Passage, reportHtml, type SolverQuality } from "../../../viz/report/mod.ts";
-import { hostile, plane, quality, run, two } from "./made_up.ts";
+import { hostile, overTime, plane, quality, run, two } from "./made_up.ts";
 import {
   controls,
   moveTo,
@@ -63,6 +63,7 @@ const long = "residual_of_a_long_name_".repeat(5);
 const { plane: ___, ...flat } = run(long, {
   learningRate: { step: [1, 2], value: [1e-5, 2e-4] },
   quality: quality(),
+  overTime,
   samplesText: long,
   solvers: solvers.flatMap(resultsOf),
   live: "it was told so",

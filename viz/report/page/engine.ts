@@ -1,6 +1,5 @@
 /// <reference lib="dom" />
 import type * as models from "../../../models/mod.ts";
-import { bytesOf } from "../../image/base64.ts";
 import { inflated } from "./inflate.ts";
 import { type Judged, SampleJudge } from "./sample_judge.ts";
 import { type Steps, stepTimes } from "./trajectory_view.ts";
@@ -110,19 +109,19 @@ export class Engine {
   /**
    * Loads the network of a run, before other requests for this run.
    *
-   * @param checkpoint the weights in base64
+   * @param checkpoint the weights
    * @param early those of an early checkpoint, if the page holds one
-   * @param program the address of the network's own program, if it has one: deflated, in base64
+   * @param program the address of the network's own program, if it has one
    * @returns its number of classes, 0 if it is unconditional
    */
   async load(
     run: number,
-    checkpoint: string,
-    early: string | undefined,
+    checkpoint: Uint8Array,
+    early: Uint8Array | undefined,
     program: string | undefined,
   ): Promise<number> {
     const make = program === undefined ? undefined : await this.#makerIn(program);
-    const load = (text: string) => this.library.loadCheckpoint(bytesOf(text), "the weights", { make });
+    const load = (weights: Uint8Array) => this.library.loadCheckpoint(weights, "the weights", { make });
     const { model, shape, info } = load(checkpoint);
     const { normalization, config: { classes = 0 } } = info;
     const samplers = new Map<string, Conditioned>();
@@ -140,9 +139,7 @@ export class Engine {
   /** The class or function that a network's own program exports. */
   async #makerIn(program: string): Promise<models.NetworkMaker> {
     Object.assign(globalThis, { flowMatching: this.library }); // where the program takes the library from
-    const own: { default: models.NetworkMaker } = await moduleAt(
-      new TextDecoder().decode(await inflated(program)),
-    );
+    const own: { default: models.NetworkMaker } = await moduleAt(program);
     return own.default;
   }
 
@@ -237,19 +234,14 @@ export class Engine {
     return { bits: bits[0], evaluations };
   }
 
-  /**
-   * Loads the judge number `script`.
-   *
-   * @param weights in base64
-   * @param reference features of test images
-   */
-  loadJudge(script: number, weights: string, reference: models.Points): void {
-    this.#judges.set(script, new SampleJudge(this.library, bytesOf(weights), reference));
+  /** Loads the judge of a run with its features of test images. */
+  loadJudge(run: number, weights: Uint8Array, reference: models.Points): void {
+    this.#judges.set(run, new SampleJudge(this.library, weights, reference));
   }
 
-  /** Judges the first `count` samples of f32[N, C, H, W] in pixels. */
-  judge(script: number, pixels: Float32Array, count: number): Promise<Judged> {
-    return this.#judges.get(script)!.judge(pixels, count);
+  /** Judges the first `count` samples of f32[N, C, H, W] in pixels by the judge of a run. */
+  judge(run: number, pixels: Float32Array, count: number): Promise<Judged> {
+    return this.#judges.get(run)!.judge(pixels, count);
   }
 
   #network(run: number): EngineNetwork {

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
-import type { PageNetwork, PageRun } from "../page_data.ts";
+import type { PageRun } from "../page_data.ts";
+import type { LiveNetwork } from "../report_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, NumberField } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
@@ -147,9 +148,8 @@ export class Live {
         });
         this.#grid.finish(place, run, trajectories);
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${cost}.`);
-        const judge = this.#network(run)?.judge;
-        if (!judge) return;
-        const judged = await this.engine.judge(judge, image, many, { signal, background: true });
+        if (!this.#network(run)?.judge) return;
+        const judged = await this.engine.judge(run, image, many, { signal, background: true });
         this.#grid.judged(place, judged, trajectories, this.runs[run].classNames);
       }, "background");
     });
@@ -238,7 +238,7 @@ export class Live {
   #showCondition(run: number): void {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
-    const { guidance = this.#network(run)?.guidance } = this.explorer.recorded(run) ?? {};
+    const { guidance = this.#network(run)?.early?.guidance } = this.explorer.recorded(run) ?? {};
     const { classNames = [], isFlowMap } = this.runs[run];
     this.#solver.offerMap(isFlowMap === true);
     this.engine.classes(run).then((length) => {
@@ -247,7 +247,7 @@ export class Live {
     }).catch((error) => this.#say(`Error: ${messageOf(error)}`));
   }
 
-  #network(run: number): PageNetwork | undefined {
+  #network(run: number): LiveNetwork | undefined {
     const { live } = this.runs[run];
     return typeof live === "string" ? undefined : live;
   }

@@ -148,7 +148,7 @@ export function guidedBy(
   { live, classNames, isFlowMap }: Pick<PageRun, "live" | "classNames" | "isFlowMap">,
 ): Pick<Steps, "label" | "className" | "guidance"> {
   if (label !== undefined) return { label, className: classNames?.[label], ...!isFlowMap && { guidance } };
-  return typeof live === "object" && live.guidance !== undefined ? { guidance } : {};
+  return typeof live === "object" && live.early ? { guidance } : {};
 }
 
 /** The chosen solver for a run: networks that are no flow map take Euler steps instead of a map's, which cost as much. */

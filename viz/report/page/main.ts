@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import type { PageData, PageRun } from "../page_data.ts";
+import { bytesOf } from "../../image/base64.ts";
 import { unpacked } from "../packing.ts";
 import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
@@ -31,7 +32,10 @@ if (globalThis.document) {
  */
 async function start(program: string): Promise<void> {
   await loadPlotly();
-  const { runs, comparison, palettes } = unpacked<PageData>(await inflated(byId("data").textContent!));
+  const { runs, comparison, palettes } = unpacked<PageData>({
+    data: await inflated(byId("data").textContent!),
+    files: bytesOf(byId("files").textContent!),
+  });
   const views = new Views();
   const colours = pageColours(palettes);
   prepareForPrint(views);
@@ -92,7 +96,7 @@ async function startLive(
   const [first] = explorer.names.keys();
   if (!document.getElementById("library")) return void say(runs[first].live);
   try {
-    const engine = await RemoteEngine.open(program);
+    const engine = await RemoteEngine.open(program, runs);
     const drawable = [...explorer.names.keys()].filter((run) => typeof runs[run].live === "object");
     await Promise.allSettled(drawable.map((run) => engine.classes(run))); // Live says why one fails
     new Live(engine, explorer, clock, runs);

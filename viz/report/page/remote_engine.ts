@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 import type { Snapshot } from "../../../models/mod.ts";
-import type { PageNetwork } from "../page_data.ts";
+import type { PageRun } from "../page_data.ts";
+import type { LiveNetwork } from "../report_data.ts";
 import { byId } from "./dom.ts";
 import {
   type Conditioning,
@@ -49,7 +50,8 @@ export class RemoteEngine {
   readonly #networks = new Map<number, Promise<number>>();
   readonly #judges = new Map<number, Promise<void>>();
 
-  private constructor(worker: Worker) {
+  /** @param runs with networks for those that are loaded */
+  private constructor(worker: Worker, readonly runs: readonly Pick<PageRun, "live">[]) {
     this.#worker = worker;
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
     worker.onerror = (event) => {
@@ -67,10 +69,10 @@ export class RemoteEngine {
    * @param program the program of the page; the worker runs it, too
    * @throws {Error} if the browser starts no worker, or the library finds no device
    */
-  static async open(program: string): Promise<RemoteEngine> {
+  static async open(program: string, runs: readonly Pick<PageRun, "live">[]): Promise<RemoteEngine> {
     const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
     try {
-      const engine = new RemoteEngine(startWorker(address));
+      const engine = new RemoteEngine(startWorker(address), runs);
       engine.#offered = await engine.#call("open", [byId("library").textContent!]);
       return engine;
     } finally {
@@ -97,9 +99,8 @@ export class RemoteEngine {
   classes(run: number): Promise<number> {
     let classes = this.#networks.get(run);
     if (!classes) {
-      const early = document.getElementById(`early-${run}`)?.textContent ?? undefined;
-      const program = document.getElementById(`program-${run}`)?.textContent ?? undefined;
-      classes = this.#call("load", [run, byId(`checkpoint-${run}`).textContent!, early, program]);
+      const { checkpoint, early, program } = this.#network(run);
+      classes = this.#call("load", [run, checkpoint, early?.checkpoint, program]);
       this.#networks.set(run, classes);
     }
     return classes;
@@ -149,20 +150,25 @@ export class RemoteEngine {
     return await this.#call("bits", [run, pixels, label, seed], waiting);
   }
 
-  /** Judges the first `count` samples of f32[N, C, H, W] in pixels. */
+  /** Judges the first `count` samples of f32[N, C, H, W] in pixels by the judge of a run. */
   async judge(
-    { script, reference }: NonNullable<PageNetwork["judge"]>,
+    run: number,
     pixels: Float32Array,
     count: number,
     waiting: Waiting,
   ): Promise<Judged> {
-    let loaded = this.#judges.get(script);
+    let loaded = this.#judges.get(run);
     if (!loaded) {
-      loaded = this.#call("loadJudge", [script, byId(`judge-${script}`).textContent!, reference]);
-      this.#judges.set(script, loaded);
+      const { weights, reference } = this.#network(run).judge!;
+      loaded = this.#call("loadJudge", [run, weights, reference]);
+      this.#judges.set(run, loaded);
     }
     await loaded;
-    return await this.#call("judge", [script, pixels, count], waiting);
+    return await this.#call("judge", [run, pixels, count], waiting);
+  }
+
+  #network(run: number): LiveNetwork {
+    return this.runs[run].live as LiveNetwork;
   }
 
   #call<M extends Method>(
