@@ -7,7 +7,7 @@ import { print, say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
 import { findContained } from "./run/contained.ts";
-import { runFile, runFolder } from "./run/layout.ts";
+import { runFile, runFolder } from "./run/files.ts";
 import { createRunFolder } from "./run/run_folder.ts";
 import { toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";

@@ -25,7 +25,7 @@ import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
-import { runFile } from "./run/layout.ts";
+import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { choice, integer, number, optional, outputFile, path } from "./settings/kinds.ts";
 import { ConfigError, type Need, type Values } from "./settings/setting.ts";

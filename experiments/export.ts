@@ -8,7 +8,7 @@ import { loadWeights, ownConfigIn } from "./networks/load_weights.ts";
 import { say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { writeAtomic } from "./run/atomic_write.ts";
-import { findEarlyWeights } from "./run/layout.ts";
+import { findEarlyWeights } from "./run/weights.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { checkEmptyFolder } from "./run/run_folder.ts";
 import { checkpoint, namedWeights } from "./settings/drawing.ts";

@@ -10,7 +10,7 @@ import { writeSamples } from "./draw/sample_grid.ts";
 import { dryRun, formatTime, gigabytes, printDryRun } from "./program/dry_run.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task, TrainingError } from "./program/task.ts";
-import { runFile, weightsFile } from "./run/layout.ts";
+import { runFile } from "./run/files.ts";
 import { checkEmptyFolder, createRunFolder } from "./run/run_folder.ts";
 import { integer, integers, number, optional, path } from "./settings/kinds.ts";
 import type { Values } from "./settings/setting.ts";
@@ -115,7 +115,7 @@ export const overfitTask = task({
         memory: `${gigabytes(device.allocatedBytes)} on the device`,
         files: out === null
           ? "none"
-          : [runFile.samples, weightsFile("last")].map((file) => join(out, file)).join(", "),
+          : [runFile.samples, runFile.last].map((file) => join(out, file)).join(", "),
       });
       device.close();
       return;
@@ -160,7 +160,7 @@ export const overfitTask = task({
         seed: config.seed,
         ...makeFixedSteps(config.solver),
       });
-      await saveWeights(folder, weightsFile("last"), network, source, await stateOf(model));
+      await saveWeights(folder, runFile.last, network, source, await stateOf(model));
     }
     device.close();
     if (trainer.step < steps) return stop.exitCode;

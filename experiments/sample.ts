@@ -24,7 +24,7 @@ import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { weightsFile } from "./run/layout.ts";
+import { runFile } from "./run/files.ts";
 import { checkEmptyFolder } from "./run/run_folder.ts";
 import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./settings/drawing.ts";
 import { choice, classList, integer, optional, outputFile, toggle } from "./settings/kinds.ts";
@@ -113,7 +113,7 @@ function requestedImages(
     if (config.guidance !== null && !autoguidance) {
       throw new ConfigError(
         `Cannot use --guidance with ${path}: its network was trained without classes, and there is no ` +
-          `${weightsFile("early")} to guide it away from ` +
+          `${runFile.early} to guide it away from ` +
           "(expected the folder of a run that has one, or leave it out)",
       );
     }

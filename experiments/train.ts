@@ -5,7 +5,7 @@ import { chosenNetwork, loadOwnNetwork } from "./networks/own_network.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
-import { runFile } from "./run/layout.ts";
+import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { taskCommand } from "./run/server_url.ts";
 import { presetFor, presets, training } from "./settings/training.ts";

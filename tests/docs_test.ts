@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { posix } from "node:path";
 import settings from "../deno.json" with { type: "json" };
+import { rows } from "../experiments/run/files.ts";
 import { filesBelow, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
@@ -57,6 +58,15 @@ testNeeding(
     }
   },
 );
+
+testNeeding({ read: true }, "docs/training.md names every file of a run", async () => {
+  const [, section] = /^## The run folder$(.*?)^## /ms.exec(await textOf("docs/training.md"))!;
+  for (const { path, by } of rows) {
+    if (by === "study" || by === "resume") continue;
+    const [folder] = /^(pairs|samples)\//.exec(path) ?? [path];
+    assert.ok(section.includes(folder), path);
+  }
+});
 
 testNeeding({ read: true }, "docs/layout.md has exactly one row for each room", async () => {
   const parents = ["kernels", "models", "viz", "playground", "experiments"];

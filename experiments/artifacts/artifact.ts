@@ -1,6 +1,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Drawable } from "../draw/samples.ts";
+import type { files } from "../run/files.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 
 /** A run's folder and settings. */
@@ -21,8 +22,8 @@ export interface TrainedRun extends RunFiles {
 export type Measured = Readonly<Record<string, number>>;
 
 interface ArtifactOf<Source> {
-  /** Whether a run with this configuration has the artifact. */
-  wanted(config: TrainingConfig): boolean;
+  /** The file that it makes; the table of files says which runs have it. */
+  readonly makes: keyof typeof files;
   /** Writes the artifact into the run's folder. @returns metrics, if it measures any */
   write(source: Source): Promise<Measured | void>;
 }
@@ -40,8 +41,6 @@ export interface NetworkArtifact extends ArtifactOf<TrainedRun> {
 export interface FolderArtifact extends ArtifactOf<RunFiles> {
   /** The files it is made from, relative to the run's folder. */
   readonly needs: readonly string[];
-  /** Its own path, relative to the run's folder. */
-  file(config: TrainingConfig): string;
 }
 
 /** An output of a run. */

@@ -13,7 +13,7 @@ import { loadWeights } from "../networks/load_weights.ts";
 import { writeReport } from "../report/write_report.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { findContained, readFile } from "../run/contained.ts";
-import { flowAnimationFile, flowFile, runFile } from "../run/layout.ts";
+import { fileAt, hasFile, pathOf, runFile } from "../run/files.ts";
 import { ownModel } from "../settings/model_setting.ts";
 import { readConfig } from "../settings/training_config.ts";
 import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
@@ -32,7 +32,7 @@ function evaluationsFor({ source, config }: TrainedRun, count: number, each: num
 /** A grid of samples. */
 const samples: NetworkArtifact = {
   needs: "network",
-  wanted: (config) => config.samples > 0,
+  makes: "samples",
   evaluations: (trained) => {
     const { samples, solver } = trained.config;
     return evaluationsFor(trained, samples, evaluationsOf(makeFixedSteps(solver))!);
@@ -46,7 +46,7 @@ const samples: NetworkArtifact = {
 /** One sample per class (at most ten, or ten without classes), in a row per number of evaluations. */
 const fewSteps: NetworkArtifact = {
   needs: "network",
-  wanted: (config) => config.samples > 0,
+  makes: "fewSteps",
   evaluations: (trained) => evaluationsFor(trained, rowLength(trained), comparedEvaluations),
   async write({ run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data }) {
     const count = rowLength({ source });
@@ -78,7 +78,7 @@ function rowLength({ source }: Pick<TrainedRun, "source">): number {
 /** The trajectories of some samples, with a snapshot at each step. */
 const flows: NetworkArtifact = {
   needs: "network",
-  wanted: (config) => config.flowSamples > 0,
+  makes: "flow",
   evaluations: (trained) => evaluationsFor(trained, trained.config.flowSamples, trained.config.flowSteps),
   async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, ...trained }) {
     const { source, drawable, data: { classNames } } = trained;
@@ -93,19 +93,18 @@ const flows: NetworkArtifact = {
 
 /** An animation of the trajectories. */
 const flowGif: FolderArtifact = {
-  needs: [flowFile(1)],
-  file: ({ pacing }) => flowAnimationFile(pacing),
-  wanted: (config) => config.flowSamples > 0,
+  makes: "flowAnimation",
+  needs: [fileAt(runFile.flow, 1)],
   async write({ run, config: { pacing, flowFrames: frames } }) {
     const gif = await trajectoryGif(await readTrajectories(run), { pacing, frames });
-    await writeAtomic(join(run, flowAnimationFile(pacing)), gif);
+    await writeAtomic(join(run, fileAt(runFile.flowAnimation, pacing)), gif);
   },
 };
 
 /** The trajectories of many samples, projected to a plane. */
 const paths: NetworkArtifact = {
   needs: "network",
-  wanted: (config) => config.pathSamples > 0,
+  makes: "paths",
   evaluations: (trained) => evaluationsFor(trained, trained.config.pathSamples, planeSteps),
   async write({ run, config: { pathSamples, guidance, seed, batchSize: batch }, data, source, drawable }) {
     const { count, conditioning } = classColumns(pathSamples, source.classes, { scale: guidance });
@@ -117,15 +116,14 @@ const paths: NetworkArtifact = {
 /** Test images for the report's page, since the data set may be gone when the report is written again. */
 const examples: NetworkArtifact = {
   needs: "network",
-  wanted: (config) => config.flowSamples > 0, // without trajectories the page draws no samples
+  makes: "examples",
   write: ({ run, data }) => writeExamples(run, examplesOf(data, exampleCount)),
 };
 
 /** An HTML report of the run. */
 const report: FolderArtifact = {
+  makes: "report",
   needs: [runFile.config],
-  file: () => runFile.report,
-  wanted: () => true,
   write: ({ run }) => writeReport([run], join(run, runFile.report)),
 };
 
@@ -142,7 +140,7 @@ export const artifacts = {
 } as const satisfies Readonly<Record<string, Artifact>>;
 
 function wantedBy({ config }: TrainedRun): Artifact[] {
-  return Object.values<Artifact>(artifacts).filter((artifact) => artifact.wanted(config));
+  return Object.values<Artifact>(artifacts).filter(({ makes }) => hasFile(makes, { config }));
 }
 
 function costOf(artifact: Artifact, trained: TrainedRun): number {
@@ -188,7 +186,9 @@ export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };
   const isThere = (path: string) => findContained(join(run, path), run) !== undefined;
   for (const artifact of Object.values<Artifact>(artifacts)) {
-    if (artifact === report || artifact.needs === "network" || !artifact.wanted(files.config)) continue;
-    if (artifact.needs.every(isThere) && !isThere(artifact.file(files.config))) await artifact.write(files);
+    if (artifact === report || artifact.needs === "network" || !hasFile(artifact.makes, files)) continue;
+    if (artifact.needs.every(isThere) && !isThere(pathOf(artifact.makes, files.config))) {
+      await artifact.write(files);
+    }
   }
 }

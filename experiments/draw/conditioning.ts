@@ -9,7 +9,7 @@ import {
 } from "../../models/mod.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import { readFile } from "../run/contained.ts";
-import { findEarlyWeights } from "../run/layout.ts";
+import { findEarlyWeights } from "../run/weights.ts";
 import { givenGuidance, type GuidingConfig } from "../settings/drawing.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { defaultGuidance } from "./flow_map.ts";

@@ -18,7 +18,7 @@ import { nameNetwork } from "../networks/own_network.ts";
 import { say } from "../program/output.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
-import { findWeights, noWeights } from "../run/layout.ts";
+import { findWeights, noWeights } from "../run/weights.ts";
 import { type NetworkClasses, recordedClassNames } from "./classes.ts";
 import type { Drawable } from "./samples.ts";
 import { ownModel } from "../settings/model_setting.ts";

@@ -12,7 +12,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
 import { check, count, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
-import { runFile, runFolder } from "../run/layout.ts";
+import { runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { NearestImages } from "./nearest_images.ts";

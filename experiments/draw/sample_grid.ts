@@ -3,7 +3,7 @@ import { maxPixels } from "../../viz/check.ts";
 import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
-import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
+import { fileAt, runFile, runFolder } from "../run/files.ts";
 import { type Drawable, type Drawing, drawSamples } from "./samples.ts";
 
 /** Width of an image pixel and gap between images, in pixels of the picture. */
@@ -56,7 +56,7 @@ export async function writeSampleGrid(
   drawable: Drawable,
   drawing: Drawing,
 ): Promise<string> {
-  const path = sampleGridFile(step);
+  const path = fileAt(runFile.sampleGrid, step);
   const picture = await drawGrid(drawable, drawing);
   await makeContainedFolder(run, runFolder.samples);
   await writeAtomic(join(run, path), picture);

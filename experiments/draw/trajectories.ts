@@ -9,7 +9,7 @@ import {
 import { checkTrajectory, type ImageSize, type Trajectory } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readFile } from "../run/contained.ts";
-import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
+import { fileAt, isRunFile, runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
@@ -93,7 +93,7 @@ export async function writeTrajectories(
   if (trajectories.length === 0) return [];
   await makeContainedFolder(run, runFolder.flow);
   return await Promise.all(trajectories.map(async (trajectory, i) => {
-    const path = join(run, flowFile(i + 1));
+    const path = join(run, fileAt(runFile.flow, i + 1));
     const label = conditioning?.labels[i];
     const drawnAs = conditioning && label !== undefined && {
       label,
@@ -110,7 +110,7 @@ export async function readTrajectories(run: string): Promise<StoredTrajectory[]>
   const all = await findTrajectories(run);
   if (all.length > 0) return all;
   throw new RunError(
-    `Cannot find trajectories of ${run}: there is no ${join(run, flowFile("<k>"))} ` +
+    `Cannot find trajectories of ${run}: there is no ${join(run, runFile.flow)} ` +
       "(a training run writes them at its end, unless --flow-samples is 0)",
   );
 }
@@ -135,7 +135,7 @@ export async function decodeTrajectories(
   paths: readonly string[],
   read: (path: string) => Promise<Uint8Array>,
 ): Promise<StoredTrajectory[]> {
-  const files = paths.filter(isFlowFile);
+  const files = paths.filter((path) => isRunFile(runFile.flow, path));
   const all = await Promise.all(
     files.map(async (path) => decodeTrajectory(await read(path), join(run, path))),
   );

@@ -8,7 +8,8 @@ import { checkMap, usualSolver } from "../draw/flow_map.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { findWeights, noWeights, runFile, weightsFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
+import { findWeights, noWeights } from "../run/weights.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere, sha256 } from "../run/contained.ts";
 import { decodeProgress } from "../run/run_progress.ts";
@@ -223,6 +224,6 @@ export function guidanceFor(
   if (given === null) return 1;
   throw new ConfigError(
     `Cannot use --guidance ${given}: the network was trained without classes, and there is no ` +
-      `${weightsFile("early")} to guide it away from (leave it out)`,
+      `${runFile.early} to guide it away from (leave it out)`,
   );
 }

@@ -17,7 +17,7 @@ import {
   textField,
   time,
 } from "../run/field_checks.ts";
-import { replacedEvaluationFile, runFile } from "../run/layout.ts";
+import { fileAt, runFile } from "../run/files.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
 import { type FigureKey, figureKeys, metricOf } from "./figures.ts";
@@ -217,7 +217,7 @@ export async function withEarlierFigures(
   if (!earlier) return evaluation;
   const merged = mergedEvaluation(evaluation, earlier);
   if (!merged && earlier.weights.sha256 === evaluation.weights.sha256) {
-    const path = join(run, replacedEvaluationFile(earlier.time));
+    const path = join(run, fileAt(runFile.replacedEvaluation, earlier.time));
     await writeJson(path, earlier);
     say(`The earlier evaluation has other guidance or solver, judges or data; it is kept in ${path}`);
   }

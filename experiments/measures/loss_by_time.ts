@@ -4,7 +4,7 @@ import type { TimeBin } from "../../viz/report/mod.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { RunError, writeJson } from "../run/atomic_write.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readJson } from "../run/contained.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
@@ -17,7 +17,7 @@ const what =
 /** The test loss, overall and by t. */
 export const testLoss: NetworkArtifact = {
   needs: "network",
-  wanted: () => true,
+  makes: "lossByTime",
   evaluations: testImages,
   async write(trained, onProgress = () => {}) {
     const { run, config, data, source, drawable } = trained;

@@ -5,7 +5,7 @@ import type { Comparison } from "../../viz/report/mod.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
-import { findWeights, noWeights } from "../run/layout.ts";
+import { findWeights, noWeights } from "../run/weights.ts";
 import { say } from "../program/output.ts";
 
 /** Number of samples and of Euler steps: models are compared at the points of these trajectories. */

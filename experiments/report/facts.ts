@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Fact, ReportRun } from "../../viz/report/mod.ts";
 import { describeData } from "../data/dataset.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
 import { formatNetwork } from "../settings/model_setting.ts";

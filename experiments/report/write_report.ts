@@ -3,7 +3,7 @@ import { library } from "../../web/flow_text.js";
 import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
 import { qualityNoteOf } from "../evaluation/evaluation_table.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readJson } from "../run/contained.ts";
 import { type LossMeaning, lossWarning } from "../settings/loss_meaning.ts";
 import { readRecord } from "../tracking/record.ts";

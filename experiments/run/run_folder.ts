@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { nameOfLeftover, reasonOf, RunError } from "./atomic_write.ts";
-import { runFolder } from "./layout.ts";
+import { runFolder } from "./files.ts";
 import type { RunLock } from "./run_lock.ts";
 
 /**

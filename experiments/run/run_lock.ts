@@ -2,7 +2,9 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { guardFolder, reasonOf, RunError } from "./atomic_write.ts";
 import { isOther } from "./contained.ts";
-import { runFile } from "./layout.ts";
+
+/** The file of a run's lock, followed by a generation: `.lock.1`. */
+export const lockName = ".lock";
 
 /** Milliseconds between a holder's heartbeats, and until a holder on another machine without one loses its lock. */
 const heartbeat = { everyMs: 20_000, staleMs: 300_000 } as const;
@@ -168,7 +170,7 @@ export interface RunLock extends Disposable {
  */
 export async function tryLockRun(run: string, { waitMs = 0 } = {}): Promise<RunLock | undefined> {
   for (const untilMs = Date.now() + waitMs;;) {
-    const lock = await tryLock(run, runFile.lock);
+    const lock = await tryLock(run, lockName);
     if ("lost" in lock) {
       const endGuard = guardFolder(run, () => {
         if (lock.isHeld()) return;
@@ -200,8 +202,8 @@ export async function lockRun(run: string): Promise<RunLock> {
 /** Whether a program is working on a run. Needs no write permission. @throws {RunError} if that cannot be seen */
 export async function isLocked(run: string): Promise<boolean> {
   try {
-    const generations = await generationsOf(run, runFile.lock);
-    return await liveHolder(run, runFile.lock, generations.at(-1) ?? 0) !== "none";
+    const generations = await generationsOf(run, lockName);
+    return await liveHolder(run, lockName, generations.at(-1) ?? 0) !== "none";
   } catch (error) {
     if (error instanceof RunError) throw error;
     if (error instanceof Deno.errors.NotFound) return false;

@@ -1,6 +1,6 @@
 import { type Checkpoint, guided, noneOf, type VelocityField } from "../../models/mod.ts";
 import { RunError } from "./atomic_write.ts";
-import { type GivenWeights, readGivenWeights, weightsPath } from "./given_weights.ts";
+import { type GivenWeights, readGivenWeights, weightsPath } from "./weights.ts";
 
 /** The network that a distillation starts from. */
 export interface Teacher extends Checkpoint {

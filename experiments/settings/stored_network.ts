@@ -7,7 +7,7 @@ import {
   paths,
   predictions,
 } from "../../models/mod.ts";
-import { type GivenWeights, readGivenWeights } from "../run/given_weights.ts";
+import { type GivenWeights, readGivenWeights } from "../run/weights.ts";
 import { modelText, ownModel } from "./model_setting.ts";
 import { asText, ConfigError, flagOf } from "./setting.ts";
 import { normalizationTo, pixelRanges, type TrainingConfig } from "./training.ts";

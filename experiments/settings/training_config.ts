@@ -13,7 +13,7 @@ import {
 import { startCommand } from "../run/program_files.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled_config.ts";
 import { modelText, ownModel, unetSettings } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";

@@ -14,7 +14,7 @@ import {
   tableOf,
   textField,
 } from "../run/field_checks.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import type { LossData } from "../settings/loss_meaning.ts";
 import { readConfig } from "../settings/training_config.ts";

@@ -19,8 +19,8 @@ import { loadWeights } from "../networks/load_weights.ts";
 import { chosenNetwork, loadOwnNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained, readIfThere } from "../run/contained.ts";
-import { runFile, weightsAtFile } from "../run/layout.ts";
-import { formatHolder, lockRun, tryLock } from "../run/run_lock.ts";
+import { fileAt, runFile } from "../run/files.ts";
+import { formatHolder, lockName, lockRun, tryLock } from "../run/run_lock.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { trainingConfig } from "../settings/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
@@ -116,7 +116,7 @@ async function trainCell(study: Study, cell: Cell, options: CellOptions): Promis
 export async function removeUnsaved(folder: string): Promise<void> {
   try {
     const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-    const other = names.find((name) => !name.startsWith(runFile.lock) && nameOfLeftover(name) === undefined);
+    const other = names.find((name) => !name.startsWith(lockName) && nameOfLeftover(name) === undefined);
     if (other !== undefined && !names.includes(runFile.record)) {
       throw new RunError(
         `Cannot restart ${folder}: found ${other}, but no ${runFile.record} of a run (expected a run, or an empty folder); ` +
@@ -212,7 +212,7 @@ async function measureMilestones(
 ): Promise<CellMeasures["milestones"]> {
   const milestones = [];
   for (const step of steps) {
-    const path = join(run, weightsAtFile(step));
+    const path = join(run, fileAt(runFile.weightsAt, step));
     const bytes = await readIfThere(path, run);
     if (!bytes) continue;
     const { model } = await loadWeights(bytes, path);

@@ -12,7 +12,7 @@ import {
   listOf,
   textField,
 } from "../run/field_checks.ts";
-import { runFile, runFolder } from "../run/layout.ts";
+import { runFile, runFolder } from "../run/files.ts";
 import { fileName } from "../settings/kinds.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { presets, training, type TrainingConfig } from "../settings/training.ts";

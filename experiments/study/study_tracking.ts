@@ -2,7 +2,7 @@ import { basename, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { init } from "../../kernels/mod.ts";
 import { print } from "../program/output.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { appendMetrics, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { tryLockRun } from "../run/run_lock.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";

@@ -10,7 +10,7 @@ import {
   tableOf,
   textField,
 } from "../run/field_checks.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readFields } from "../run/contained.ts";
 
 const sentFile = fieldsOf({

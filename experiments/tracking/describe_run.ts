@@ -1,7 +1,7 @@
 /** Describes a run to MLflow, besides its metrics and files: params, tags, data sets and a note in Markdown. */
 
 import { join } from "node:path";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readJson } from "../run/contained.ts";
 import { formatNetwork, ownModel } from "../settings/model_setting.ts";
 import { asText, flagOf, type Rows } from "../settings/setting.ts";

@@ -3,7 +3,7 @@
 import { basename, dirname, join } from "node:path";
 import { startCommand } from "../run/program_files.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { shownWord } from "../run/server_url.ts";
 import type { LossData } from "../settings/loss_meaning.ts";

@@ -1,7 +1,8 @@
 /** The weights of a finished run as a logged model of MLflow 3, which its page and its client can register. */
 
 import { basename, join } from "node:path";
-import { findWeights, runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
+import { findWeights } from "../run/weights.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import type { Cursor } from "./cursor.ts";
 import { type MetricEntry, metricEntry } from "./describe_run.ts";

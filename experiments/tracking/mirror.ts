@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { RunError } from "../run/atomic_write.ts";
-import { runFile } from "../run/layout.ts";
+import { whenMirrored } from "../run/files.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
 import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
@@ -9,9 +9,6 @@ import { logModel } from "./logged_model.ts";
 import { MlflowClient, rejectsFile } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
-
-/** Whether a file changes with every step or checkpoint: such files are sent when the run is over. */
-const changesOften = (path: string) => path === runFile.metrics || path.endsWith(".safetensors");
 
 /**
  * Mirrors a run folder to an MLflow server. A pass sends what the server lacks and notes it in the folder, so that the
@@ -255,7 +252,7 @@ export class Mirror {
   async #sendFiles(cursor: Cursor, isOver: boolean): Promise<number> {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
-      if (!isOver && changesOften(path)) continue;
+      if (!isOver && whenMirrored(path) === "at the end") continue;
       const sent = cursor.files[path];
       const known = [sent, this.#refusedFiles.get(path)];
       if (known.some((file) => file?.size === size && file.modified === modified)) continue;

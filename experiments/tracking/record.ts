@@ -12,7 +12,7 @@ import {
   textField,
   time,
 } from "../run/field_checks.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readFields } from "../run/contained.ts";
 import { isLocked } from "../run/run_lock.ts";

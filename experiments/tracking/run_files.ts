@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join, resolve } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { openContained } from "../run/contained.ts";
-import { runFile, runFolder } from "../run/layout.ts";
+import { runFile, runFolder, whenMirrored } from "../run/files.ts";
 import { lineBreak, type Metrics, parseMetrics } from "../run/metrics_log.ts";
 import type { SentFile } from "./cursor.ts";
 
@@ -18,18 +18,18 @@ export interface RunFile {
 const inMemory = 1 << 20;
 const pieceBytes = 1 << 18;
 
-/** Whether a file is for this program only and never sent: the cursor, hidden and unfinished files. */
+/** Whether a file or folder is never sent: by the table of files, hidden, or unfinished. */
 export function isOwn(path: string): boolean {
-  return path === runFile.cursor || path.endsWith(".tmp") ||
+  return whenMirrored(path) === "never" || path.endsWith(".tmp") ||
     path.split("/").some((name) => name.startsWith("."));
 }
 
-/** The files of a run to send, sorted: without the cursor, hidden or unfinished files, pairs, and nested runs. */
+/** The files of a run to send, sorted, without nested runs. */
 export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   const files: RunFile[] = [];
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (isOwn(path) || path === runFolder.cells || path === runFolder.pairs) continue;
+    if (isOwn(isDirectory ? `${path}/` : path)) continue;
     if (isDirectory && !await isRun(join(run, path))) {
       for (const file of await runFiles(run, path)) files.push(file);
     }

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { aboutFile } from "../run/files.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import { asText } from "../settings/setting.ts";
 import { lineWidth, printable, textTable } from "../program/output.ts";
@@ -70,7 +71,7 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
     textTable(about),
     ["Latest metrics", textTable(metrics)].join("\n"),
     ["Settings", textTable(settings)].join("\n"),
-    ["Files", ...files.map(printable)].join("\n  "),
+    ["Files", textTable(files.map((path) => [printable(path), aboutFile(path)]))].join("\n"),
   ].join("\n\n");
 }
 

@@ -2,7 +2,7 @@ import { basename, join, resolve } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { readCheckout } from "../run/environment.ts";
-import { isReplacedMetricsFile, replacedMetricsFile, runFile } from "../run/layout.ts";
+import { fileAt, isRunFile, runFile } from "../run/files.ts";
 import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } from "../run/metrics_log.ts";
 import type { RunLock } from "../run/run_lock.ts";
 import type { Target, TrackingChoice } from "./choose_tracking.ts";
@@ -152,12 +152,12 @@ export class RunTracker implements AsyncDisposable {
   async #rewind(step: number): Promise<void> {
     // This session may repeat measurements that earlier resumed sessions removed.
     const names = (await Array.fromAsync(Deno.readDir(this.#run))).map(({ name }) => name);
-    const files = names.filter(isReplacedMetricsFile).sort();
+    const files = names.filter((name) => isRunFile(runFile.replacedMetrics, name)).sort();
     const before = await Promise.all(files.map((name) => readMetrics(join(this.#run, name))));
     const cut = await truncateAfterStep(this.#path, step);
     for (const line of [...before.flat(), ...cut]) this.#replaced.set(measured(line), line);
     if (cut.length === 0) return;
-    await writeAtomic(join(this.#run, replacedMetricsFile(Date.now())), cut.map(lineOf).join(""));
+    await writeAtomic(join(this.#run, fileAt(runFile.replacedMetrics, Date.now())), cut.map(lineOf).join(""));
   }
 }
 

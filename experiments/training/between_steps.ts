@@ -1,12 +1,11 @@
 import { evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import type { TrainingConfig } from "../settings/training.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { makeFixedSteps } from "../settings/solver.ts";
 import { classColumns, readAutoguidance, runsTwice } from "../draw/conditioning.ts";
 import { type Drawable, drawableOf, drawSamples } from "../draw/samples.ts";
 import { writeSampleGrid } from "../draw/sample_grid.ts";
-import { runFolder, weightsAtFile, weightsFile } from "../run/layout.ts";
+import { fileAt, keepsEarly, runFile, runFolder } from "../run/files.ts";
 import { saveAveraged } from "./run_state.ts";
 import type { TrainingSession } from "./session.ts";
 import { makeContainedFolder } from "../run/contained.ts";
@@ -120,11 +119,6 @@ export class SampleGrids {
 /** Share of a run after which its early weights are kept. At a half, samples gain less; see docs/conditions.md. */
 const share = 1 / 6;
 
-/** Whether a run keeps early weights, for autoguidance. */
-export function keepsEarly({ conditional, guidance }: TrainingConfig): boolean {
-  return conditional !== true && guidance !== 1;
-}
-
 /**
  * Keeps averaged weights on the way, if they are finite: those after the steps that the caller asks for, and the early
  * weights of a run without labels, which autoguidance steers its samples away from.
@@ -146,10 +140,10 @@ export class KeptWeights {
   /** Writes the weights if they are kept after a step. @throws {RunError} if a file cannot be written */
   async keep(step: number, totalSteps: number): Promise<void> {
     const { run, keepAt } = this.#session;
-    if (step === this.#earlyStep(totalSteps)) await saveAveraged(this.#session, weightsFile("early"));
+    if (step === this.#earlyStep(totalSteps)) await saveAveraged(this.#session, runFile.early);
     if (!keepAt.includes(step)) return;
     await makeContainedFolder(run, runFolder.weights);
-    await saveAveraged(this.#session, weightsAtFile(step));
+    await saveAveraged(this.#session, fileAt(runFile.weightsAt, step));
   }
 
   /** The trained network, with the early one for autoguidance if there is one. */

@@ -8,13 +8,12 @@ import { describeData } from "../data/dataset.ts";
 import { drawableOf } from "../draw/samples.ts";
 import { formatTime, gigabytes } from "../program/dry_run.ts";
 import type { Terminal } from "../program/progress.ts";
-import { flowAnimationFile, flowFile, runFile, runFolder, weightsFile } from "../run/layout.ts";
+import { filesOfTraining } from "../run/files.ts";
 import { checkEmptyFolder } from "../run/run_folder.ts";
 import { plannedStages } from "../settings/stages.ts";
 import type { TrainingConfig } from "../settings/training.ts";
-import { keepsEarly } from "./between_steps.ts";
 import { TrainingLoop } from "./loop.ts";
-import { networkLine, type PreparedTraining, prepareTraining } from "./prepare_training.ts";
+import { networkLine, prepareTraining } from "./prepare_training.ts";
 import { timeSteps } from "./trial.ts";
 
 /**
@@ -89,7 +88,12 @@ export async function forecastTraining(
     }`,
     memory: `${gigabytes(device.allocatedBytes)} on the device`,
     files: `about ${gigabytes(bytesOf([{ parameters: network.size }], 0))} in ${run}: ${
-      filesOf(prepared, device).join(", ")
+      filesOfTraining({
+        config,
+        hasValidation: images.validation.length > 0,
+        isOwnNetwork: prepared.ownNetwork !== undefined,
+        onGpu: device.kind === "webgpu",
+      }).join(", ")
     }`,
   };
 }
@@ -116,31 +120,4 @@ export function bytesOf(cells: readonly { readonly parameters: number }[], miles
     (sum, { parameters }) => sum + 4 * (valuesOfParameter + milestones) * parameters + picturesBytes,
     0,
   );
-}
-
-/** The files and folders of a finished run. */
-export function filesOf(
-  { config, images, teacher, ownNetwork }: Pick<
-    PreparedTraining,
-    "config" | "images" | "teacher" | "ownNetwork"
-  >,
-  device: Pick<Device, "kind">,
-): string[] {
-  const { samples, flowSamples, pathSamples, sampleEpochs, pacing, ema } = config;
-  const only = (condition: unknown, ...files: string[]) => condition ? files : [];
-  const { record, environment, metrics, state, lossByTime, report } = runFile;
-  return [
-    ...[record, runFile.config, environment, metrics, state, weightsFile("last"), lossByTime, report],
-    ...only(ema > 0, weightsFile("ema")),
-    ...only(images.validation.length > 0, weightsFile("best")),
-    ...only(keepsEarly(config), weightsFile("early")),
-    ...only(device.kind === "webgpu", runFile.kernels),
-    ...only(ownNetwork, runFile.network),
-    ...only(teacher, runFile.teacher),
-    ...only(config.stages?.includes("reflow"), `${runFolder.pairs}/`),
-    ...only(samples > 0, runFile.samples, runFile.fewSteps),
-    ...only(samples > 0 && sampleEpochs !== 0, `${runFolder.samples}/`),
-    ...only(flowSamples > 0, flowFile("<k>"), flowAnimationFile(pacing), runFile.examples),
-    ...only(pathSamples > 0, runFile.paths),
-  ];
 }

@@ -18,7 +18,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { sha256 } from "../run/contained.ts";
-import { readGivenWeights } from "../run/given_weights.ts";
+import { readGivenWeights } from "../run/weights.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { initialNetwork, parseInit } from "../settings/stored_network.ts";
 import type { TrainingConfig } from "../settings/training.ts";

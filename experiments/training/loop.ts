@@ -5,7 +5,7 @@ import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { TrainingError } from "../program/task.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type ProgressBar, stageProgress } from "../program/progress.ts";
-import { weightsFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
 import { type Cadence, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
@@ -272,7 +272,7 @@ export class TrainingLoop implements Disposable {
   }
 
   #adviceOnDivergence(): string {
-    const last = join(this.#session.run, weightsFile("last"));
+    const last = join(this.#session.run, runFile.last);
     const checkpoint = this.#savedStep > 0
       ? `the last good checkpoint is ${last}, step ${this.#savedStep}`
       : "no checkpoint has been saved";
@@ -289,7 +289,7 @@ export class TrainingLoop implements Disposable {
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), val_loss: loss, ...this.#elapsed });
     if (!lowest) return;
     const { run, network, source } = this.#session;
-    await saveWeights(run, weightsFile("best"), network, source, await stateOf(network.averaged));
+    await saveWeights(run, runFile.best, network, source, await stateOf(network.averaged));
   }
 
   async #logGrid(): Promise<void> {

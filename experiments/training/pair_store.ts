@@ -11,7 +11,7 @@ import {
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
-import { pairsFile, runFolder } from "../run/layout.ts";
+import { fileAt, runFile, runFolder } from "../run/files.ts";
 import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
 
 /** Pairs in a file, which are drawn at once. */
@@ -67,7 +67,7 @@ export class PairStore {
     await makeContainedFolder(run, runFolder.pairs);
     for (let first = 0; first < count; first += perFile) {
       const N = Math.min(perFile, count - first);
-      const path = join(run, pairsFile(first / perFile));
+      const path = join(run, fileAt(runFile.pairs, first / perFile));
       const drawn = await this.#stored(path, run, N) ?? await this.#draw(field, steps, first, N, signal);
       if (!drawn) return false;
       if (drawn.isNew) {

@@ -12,7 +12,7 @@ import {
 } from "../networks/own_network.ts";
 import type { Terminal } from "../program/progress.ts";
 import { readFile } from "../run/contained.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { type Teacher, teacherFile } from "../run/teacher.ts";
 import { formatNetwork } from "../settings/model_setting.ts";
 import { normalizationTo, type TrainingConfig } from "../settings/training.ts";

@@ -15,7 +15,7 @@ import {
 import type { ImageSource } from "../data/image_source.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { runFile, weightsFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readIfThere } from "../run/contained.ts";
 import type { Network } from "./network.ts";
 import type { TrainingSession } from "./session.ts";
@@ -36,8 +36,8 @@ export async function saveRun(
   const { parameters, ema } = state;
   const tensors = stateTensors(state);
   if (!isFiniteState(tensors)) return false;
-  await saveWeights(run, weightsFile("last"), network, source, parameters);
-  if (ema) await saveWeights(run, weightsFile("ema"), network, source, ema);
+  await saveWeights(run, runFile.last, network, source, parameters);
+  if (ema) await saveWeights(run, runFile.ema, network, source, ema);
   await writeAtomic(
     join(run, runFile.state),
     encodeSafetensors(tensors, { progress: encodeProgress(progress) }),
@@ -97,7 +97,7 @@ function checkSameData(
   if (labelDigest && labelDigest !== data.labelDigest) throw other("labels", labelDigest);
 }
 
-/** Writes weights of a run as a checkpoint, to a file such as `weightsFile("ema")`. @throws {RunError} if it cannot */
+/** Writes weights of a run as a checkpoint, to a file such as `runFile.ema`. @throws {RunError} if it cannot */
 export async function saveWeights(
   run: string,
   file: string,

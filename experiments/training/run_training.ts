@@ -7,7 +7,7 @@ import { rememberNamed } from "../networks/named_networks.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { writeAtomic, writeJson } from "../run/atomic_write.ts";
 import { collectEnvironment } from "../run/environment.ts";
-import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
+import { fileAt, runFile } from "../run/files.ts";
 import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import { trainingTask } from "../settings/model_setting.ts";
@@ -125,7 +125,7 @@ async function trainOn(
     const wideVectors = device instanceof CpuDevice ? await device.hasWideVectors() : undefined;
     const adapter = { kind: device.kind, description: device.description, wideVectors };
     await writeJson(
-      join(run, resumed ? resumedEnvironmentFile(startedAt.getTime()) : runFile.environment),
+      join(run, resumed ? fileAt(runFile.resumedEnvironment, startedAt.getTime()) : runFile.environment),
       collectEnvironment(adapter, startedAt),
     );
     const fixed = config.maxMinutes === 0;

@@ -11,7 +11,7 @@ import type { ImageSource } from "../data/image_source.ts";
 import type { Terminal } from "../program/progress.ts";
 import { TrainingError } from "../program/task.ts";
 import { findContained } from "../run/contained.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import type { RunProgress } from "../run/run_progress.ts";
 import type { TrainingConfig } from "../settings/training.ts";

@@ -5,7 +5,7 @@ import { stageProgress, type Terminal } from "../program/progress.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import { readFields } from "../run/contained.ts";
 import { type Fields, tableOf, textField } from "../run/field_checks.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile } from "../run/files.ts";
 import { isGpu } from "../settings/training.ts";
 import { ChoiceCache, choiceCacheFile } from "./choice_cache.ts";
 

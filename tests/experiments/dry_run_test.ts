@@ -35,7 +35,7 @@ const cases: readonly (readonly [task: TaskName, flags: string, rows: Readonly<R
     {
       steps: /^4 of 8 images/,
       time: /: drawing pairs \d+ seconds, training /,
-      files: /in runs\/<time>-distill: .*teacher\.safetensors, pairs\//,
+      files: /in runs\/<time>-distill: .*teacher\.safetensors, .*pairs\//,
     },
   ],
   ["overfit", `--data data --filters 8,16 --images 20 --batch-size 10 --steps 40 ${oneThread} --out few`, {

@@ -8,6 +8,8 @@ import { freePort } from "../free_port.ts";
 import { ended, oneThread, testTask } from "./cli.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
+import { aboutFile, rows } from "../../experiments/run/files.ts";
+import { runFiles } from "../../experiments/tracking/run_files.ts";
 import { dataIn } from "../viz/report/page_content.ts";
 
 testTask(
@@ -52,6 +54,14 @@ testTask(
     const report = new TextDecoder().decode(await place.read("a", "report.html"));
     assert.ok(report.includes('<section id="quality"'));
     assert.ok(report.includes("Bits per dimension"));
+
+    const isThere = (path: string) => Deno.stat(place.file("a", path)).then(() => true, () => false);
+    for (const { path, report: section } of rows) {
+      if (section && await isThere(path)) {
+        assert.ok(report.includes(`id="${section}"`), `${path}: ${section}`);
+      }
+    }
+    for (const { path } of await runFiles(place.file("a"))) assert.notEqual(aboutFile(path), "", path);
 
     const { reference } = (await readLiveJudge(place.file("a")))!;
     assert.equal(reference.rows, 170);

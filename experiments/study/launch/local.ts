@@ -3,7 +3,7 @@ import { UserError } from "../../../kernels/mod.ts";
 import { describeError } from "../../program/task.ts";
 import { reasonOf, RunError } from "../../run/atomic_write.ts";
 import { isOther } from "../../run/contained.ts";
-import { runFile } from "../../run/layout.ts";
+import { runFile } from "../../run/files.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
 import { printable } from "../../program/output.ts";
 import type { CellEnd } from "../run_cell.ts";

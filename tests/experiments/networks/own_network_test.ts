@@ -281,7 +281,6 @@ const bad: Readonly<Record<string, readonly [text: string, says: string]>> = {
   "has an op without gradient": [
     mlp().replace("gelu(labelled)", "step(labelled)") + `
 import { defineOp } from "${library}";
-import { dataIn } from "../../viz/report/page_content.ts";
 const step = defineOp({
   name: "step",
   signature: "x[S...] -> y[S...]",

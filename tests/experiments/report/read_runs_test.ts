@@ -6,7 +6,7 @@ import { writeLiveJudge } from "../../../experiments/evaluation/judged_files.ts"
 import { resultsOf } from "../../../experiments/report/facts.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { writeReport } from "../../../experiments/report/write_report.ts";
-import { findWeights } from "../../../experiments/run/layout.ts";
+import { findWeights } from "../../../experiments/run/weights.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { asBytes, loadJudge } from "../../../models/mod.ts";

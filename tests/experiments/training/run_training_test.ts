@@ -3,7 +3,7 @@ import { init } from "../../../kernels/mod.ts";
 import { loadCheckpoint } from "../../../models/mod.ts";
 import { completeArtifacts } from "../../../experiments/artifacts/artifacts.ts";
 import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
-import { runFile, weightsAtFile, weightsFile } from "../../../experiments/run/layout.ts";
+import { fileAt, runFile } from "../../../experiments/run/files.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import { readConfig, trainingConfig } from "../../../experiments/settings/training_config.ts";
@@ -42,7 +42,7 @@ function testInFolder(name: string, test: (folder: string) => Promise<void>): vo
 }
 
 const digest = async (path: string) => fingerprintOf(await Deno.readFile(path));
-const trained = (run: string) => digest(`${run}/${weightsFile("last")}`);
+const trained = (run: string) => digest(`${run}/${runFile.last}`);
 
 testInFolder("runTraining() trains without a task, and reports through `say`", async (folder) => {
   const said: string[] = [];
@@ -88,8 +88,8 @@ testInFolder(
     const names = await Array.fromAsync(Deno.readDir(`${run}/weights`), ({ name }) => name);
     assert.deepEqual(names.sort(), ["step_000003.safetensors", "step_000005.safetensors"]);
     await runTraining(make("short", 5));
-    const kept = await digest(`${run}/${weightsAtFile(5)}`);
-    assert.equal(kept, await digest(`${folder}/short/${weightsFile("ema")}`));
+    const kept = await digest(`${run}/${fileAt(runFile.weightsAt, 5)}`);
+    assert.equal(kept, await digest(`${folder}/short/${runFile.ema}`));
     await assert.rejects(Deno.stat(`${folder}/plain/weights`), Deno.errors.NotFound);
   },
 );
@@ -253,7 +253,7 @@ testInFolder(
     assert.equal(typeof kept.valEpochs, "number");
     await runTraining(configIn(folder, { ...schedule, maxSteps: step, out: `${folder}/steps` }));
     for (const weights of ["last", "ema"] as const) {
-      const [a, b] = ["minutes", "steps"].map((run) => digest(`${folder}/${run}/${weightsFile(weights)}`));
+      const [a, b] = ["minutes", "steps"].map((run) => digest(`${folder}/${run}/${runFile[weights]}`));
       assert.equal(await a, await b);
     }
     const rates = async (run: string) =>
@@ -312,7 +312,7 @@ testInFolder(
     assert.deepEqual((await costs("whole")).map(([step]) => step), [4, 8, 10]);
     assert.ok((await costs("whole")).every(([, cost, independent]) => cost < independent));
     const device = await init({ device: "cpu", threads: 1 });
-    const { info } = loadCheckpoint(await Deno.readFile(`${folder}/whole/${weightsFile("last")}`), "last");
+    const { info } = loadCheckpoint(await Deno.readFile(`${folder}/whole/${runFile.last}`), "last");
     device.close();
     const { path, prediction, timeEmbedding } = info.config;
     assert.deepEqual([path, prediction, timeEmbedding], ["cosine", "data", "sinusoidal"]);
@@ -329,13 +329,13 @@ testInFolder(
       return out;
     };
     const samples = (run: string) => digest(`${run}/${runFile.samples}`);
-    const early = (run: string) => digest(`${run}/${weightsFile("early")}`);
+    const early = (run: string) => digest(`${run}/${runFile.early}`);
     const guided = await run("guided");
     assert.equal(readConfig(guided).guidance, 2);
     // With a constant learning rate, a run of two steps ends like one of twelve begins.
     const constant = { schedule: "constant", warmUp: 0 } as const;
     const [long, short] = [await run("long", constant), await run("short", { ...constant, maxSteps: 2 })];
-    const ema = await digest(`${short}/${weightsFile("ema")}`);
+    const ema = await digest(`${short}/${runFile.ema}`);
     assert.equal(await early(long), ema);
     const plain = await run("plain", { guidance: 1 });
     await assert.rejects(early(plain), Deno.errors.NotFound);

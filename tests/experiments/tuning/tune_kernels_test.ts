@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { init, type KernelChoice, type TuneOptions } from "../../../kernels/mod.ts";
 import { tuneKernels } from "../../../experiments/tuning/tune_kernels.ts";
 import { testUnless } from "../../permissions.ts";
-import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
+import { lockName } from "../../../experiments/run/run_lock.ts";
+import { runFile } from "../../../experiments/run/files.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
@@ -113,7 +114,7 @@ testHere("tuneKernels() refuses a damaged record of kernels", async () => {
 async function copyRun(from: string, to: string): Promise<string> {
   await Deno.mkdir(to);
   for await (const { name, isFile } of Deno.readDir(from)) {
-    if (isFile && !name.startsWith(runFile.lock)) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+    if (isFile && !name.startsWith(lockName)) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
   }
   return to;
 }
@@ -149,7 +150,7 @@ testUnless(await missingAdapter(), "a run resumes with its recorded kernels, bit
     }
     for (const run of [plain, whole]) await train({ resume: run, maxSteps: 3 });
     for (const maxSteps of [2, 3]) await train({ resume: parts, maxSteps });
-    const weights = (run: string) => Deno.readFile(`${run}/${weightsFile("last")}`);
+    const weights = (run: string) => Deno.readFile(`${run}/${runFile.last}`);
     assert.deepEqual(await weights(parts), await weights(whole));
     assert.notDeepEqual(await weights(whole), await weights(plain)); // other kernels round differently
   });

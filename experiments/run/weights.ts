@@ -1,6 +1,45 @@
+import { join } from "node:path";
 import { type CheckpointInfo, type CompleteOptions, decodeCheckpoint, type State } from "../../models/mod.ts";
 import { reasonOf, RunError } from "./atomic_write.ts";
-import { findWeights, noWeights } from "./layout.ts";
+import { findContained } from "./contained.ts";
+import { runFile } from "./files.ts";
+
+/** Weights in order of preference: averaged if the run keeps an average, else last. */
+const names = [runFile.ema, runFile.last];
+
+/** Why a run without weights cannot be used, for messages. */
+export const noWeights = `it has no ${names.join(" or ")}`;
+
+/** A checkpoint and its size in bytes. */
+export interface RunWeights {
+  readonly path: string;
+  readonly size: number;
+}
+
+/**
+ * Finds the weights of a run to draw with.
+ *
+ * @returns undefined if there are none
+ * @throws {RunError} if the folder cannot be read, or a link in it leads out of it
+ */
+export function findWeights(run: string): RunWeights | undefined {
+  for (const name of names) {
+    const found = find(run, name);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** Finds the early weights of a run, see `autoguided`; undefined if it has none. @throws as {@linkcode findWeights} */
+export function findEarlyWeights(run: string): RunWeights | undefined {
+  return find(run, runFile.early);
+}
+
+function find(run: string, name: string): RunWeights | undefined {
+  const path = join(run, name);
+  const found = findContained(path);
+  return found && { path, size: found.size };
+}
 
 /** Weights that a setting names. */
 export interface GivenWeights {

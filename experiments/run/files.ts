@@ -1,0 +1,252 @@
+/**
+ * The files of a run folder, each named only here: tasks write them, `--dry-run` and `runs` list them, the mirror sends
+ * them, the report shows them. Paths are relative to the folder, with `/`; `<step>` and the like stand for a number or a
+ * word, see {@linkcode fileAt}, and a path that ends with `/` for all files of a folder.
+ */
+
+import type { TrainingConfig } from "../settings/training.ts";
+
+/** What a training run is, as far as it decides which files it has. */
+export interface RunOutline {
+  readonly config: TrainingConfig;
+  readonly hasValidation?: boolean;
+  readonly isOwnNetwork?: boolean;
+  readonly onGpu?: boolean;
+}
+
+/** A row of the table. */
+interface RunFileRow {
+  readonly path: string;
+  /** What is in it. */
+  readonly about: string;
+  /** The task that writes it, by default training. */
+  readonly by?: "evaluate" | "solvers" | "study" | "sync" | "resume";
+  /** Whether training writes it, by default always. */
+  readonly when?: (outline: RunOutline) => boolean;
+  /** When a server gets it, by default as soon as it changes; tensors, which change at every checkpoint, at the end. */
+  readonly mirrored?: "at the end" | "never";
+  /** The section of the report that shows it. */
+  readonly report?: "flow" | "plane" | "few-steps" | "quality" | "solvers" | "training" | "settings";
+}
+
+const withSamples = ({ config }: RunOutline) => config.samples > 0;
+const withFlow = ({ config }: RunOutline) => config.flowSamples > 0;
+
+/** The table, by name. */
+export const files = {
+  record: { path: "run.json", about: "what the run is, and how far it got", report: "training" },
+  config: { path: "config.json", about: "all settings, for --config", report: "settings" },
+  environment: { path: "environment.json", about: "machine, versions, git commit", report: "settings" },
+  resumedEnvironment: {
+    path: "environment-resumed-<time>.json",
+    about: "the same, once resumed",
+    by: "resume",
+  },
+  kernels: {
+    path: "kernels.json",
+    about: "the kernels that it trains with",
+    when: ({ onGpu = false }) => onGpu,
+  },
+  network: {
+    path: "network.json",
+    about: "the program of its network",
+    when: ({ isOwnNetwork = false }) => isOwnNetwork,
+  },
+  teacher: {
+    path: "teacher.safetensors",
+    about: "the network that it was distilled from",
+    when: ({ config }) => config.teacher !== null,
+  },
+  metrics: {
+    path: "metrics.jsonl",
+    about: "losses and other measurements, a line every few steps",
+    mirrored: "at the end",
+    report: "training",
+  },
+  replacedMetrics: {
+    path: "metrics-replaced-<time>.jsonl",
+    about: "steps repeated when resumed",
+    by: "resume",
+  },
+  ema: {
+    path: "ema.safetensors",
+    about: "averaged weights: the ones to sample from",
+    when: ({ config }) => config.ema > 0,
+    report: "flow",
+  },
+  best: {
+    path: "best.safetensors",
+    about: "averaged weights at the lowest validation loss",
+    when: ({ hasValidation = false }) => hasValidation,
+  },
+  last: { path: "last.safetensors", about: "weights after the last step, not averaged" },
+  early: {
+    path: "early.safetensors",
+    about: "averaged weights after a sixth of a run",
+    when: ({ config }) => keepsEarly(config),
+    report: "flow",
+  },
+  weightsAt: {
+    path: "weights/step_<step>.safetensors",
+    about: "averaged weights after a step",
+    by: "study",
+  },
+  state: {
+    path: "state.safetensors",
+    about: "what --resume needs besides the weights",
+  },
+  pairs: {
+    path: "pairs/part_<part>.safetensors",
+    about: "images that the teacher drew, for reflow",
+    when: ({ config }) => config.stages?.includes("reflow") === true,
+    mirrored: "never",
+  },
+  sampleGrid: {
+    path: "samples/step_<step>.png",
+    about: "samples during training",
+    when: (run) => withSamples(run) && run.config.sampleEpochs !== 0,
+  },
+  samples: { path: "samples.png", about: "samples at the end", when: withSamples, report: "training" },
+  fewSteps: {
+    path: "few_steps.png",
+    about: "the same noise with 1, 2, 4, 8 and 20 evaluations",
+    when: withSamples,
+    report: "few-steps",
+  },
+  flow: {
+    path: "flow/sample_<k>.safetensors",
+    about: "x, velocity and t of a sample at each Euler step",
+    when: withFlow,
+    report: "flow",
+  },
+  flowAnimation: {
+    path: "flow_<pacing>.gif",
+    about: "these samples as they emerge from noise",
+    when: withFlow,
+  },
+  paths: {
+    path: "flow/paths.safetensors",
+    about: "trajectories of many samples, in a plane",
+    when: ({ config }) => config.pathSamples > 0,
+    report: "plane",
+  },
+  lossByTime: { path: "loss_by_time.json", about: "test loss in ten bins of t", report: "training" },
+  examples: {
+    path: "examples.safetensors",
+    about: "some test images",
+    when: withFlow, // without trajectories the report's page draws no samples
+    report: "flow",
+  },
+  evaluation: { path: "evaluation.json", about: "figures of quality", by: "evaluate", report: "quality" },
+  replacedEvaluation: {
+    path: "evaluation-replaced-<time>.json",
+    about: "an earlier evaluation, of other weights",
+    by: "evaluate",
+  },
+  judged: {
+    path: "judged.safetensors",
+    about: "samples by the judges' confidence, each with its nearest training images",
+    by: "evaluate",
+    report: "quality",
+  },
+  judge: {
+    path: "judge.safetensors",
+    about: "the first judge",
+    by: "evaluate",
+    report: "flow",
+  },
+  reference: {
+    path: "reference.safetensors",
+    about: "what the first judge sees in test images",
+    by: "evaluate",
+    report: "flow",
+  },
+  solvers: {
+    path: "solvers.json",
+    about: "sample quality against solver cost",
+    by: "solvers",
+    report: "solvers",
+  },
+  report: { path: "report.html", about: "the report" },
+  study: { path: "study.json", about: "the plan and the cells of a study", by: "study" },
+  cells: { path: "cells/", about: "the runs of a study", by: "study", mirrored: "never" },
+  cursor: { path: "mlflow.json", about: "what a server has of the run", by: "sync", mirrored: "never" },
+} as const satisfies Record<string, RunFileRow>;
+
+/** Whether a run keeps early weights, for autoguidance. */
+export function keepsEarly({ conditional, guidance }: TrainingConfig): boolean {
+  return conditional !== true && guidance !== 1;
+}
+
+/** The path of each file by name. */
+export const runFile = Object.fromEntries(
+  Object.entries(files).map(([name, { path }]) => [name, path]),
+) as { readonly [Name in keyof typeof files]: typeof files[Name]["path"] };
+
+/** Folders in a run folder. */
+export const runFolder = {
+  samples: "samples",
+  flow: "flow",
+  weights: "weights",
+  pairs: "pairs",
+  cells: "cells",
+} as const;
+
+/** What may stand for a mark in a path, and its digits at least. */
+const marks = {
+  k: { pattern: "[1-9]\\d*", digits: 0 },
+  step: { pattern: "\\d{6,}", digits: 6 },
+  part: { pattern: "\\d{4,}", digits: 4 },
+  /** Milliseconds since 1970. */
+  time: { pattern: "\\d+", digits: 0 },
+  pacing: { pattern: "\\w+", digits: 0 },
+} as const;
+type Mark = keyof typeof marks;
+
+/** A path with a value for its mark: `fileAt(runFile.weightsAt, 500)` is `weights/step_000500.safetensors`. */
+export function fileAt<Name extends Mark>(
+  path: `${string}<${Name}>${string}`,
+  value: number | string,
+): string {
+  return path.replace(/<(\w+)>/, (_, mark: Name) => String(value).padStart(marks[mark].digits, "0"));
+}
+
+/** Whether a path is that of a row, with any value for its mark. */
+export function isRunFile(row: string, path: string): boolean {
+  if (row.endsWith("/")) return path.startsWith(row);
+  const parts = row.split(/<(\w+)>/).map((part, i) =>
+    i % 2 ? marks[part as Mark].pattern : RegExp.escape(part)
+  );
+  return new RegExp(`^${parts.join("")}$`).test(path);
+}
+
+/** The rows of the table. */
+export const rows: readonly RunFileRow[] = Object.values(files);
+
+/** What is in a file of a run; empty for files of other programs. */
+export function aboutFile(path: string): string {
+  return rows.find((row) => isRunFile(row.path, path))?.about ?? "";
+}
+
+/** When a server gets a file. */
+export function whenMirrored(path: string): "as it changes" | "at the end" | "never" {
+  return rows.find((row) => isRunFile(row.path, path))?.mirrored ??
+    (path.endsWith(".safetensors") ? "at the end" : "as it changes");
+}
+
+/** The path of a file in a run with these settings. */
+export function pathOf(name: keyof typeof files, { pacing }: TrainingConfig): string {
+  return runFile[name].replace("<pacing>", pacing);
+}
+
+/** Whether a training run has a file. */
+export function hasFile(name: keyof typeof files, outline: RunOutline): boolean {
+  const { by, when = () => true }: RunFileRow = files[name];
+  return by === undefined && when(outline);
+}
+
+/** The files that training leaves. */
+export function filesOfTraining(outline: RunOutline): string[] {
+  const names = (Object.keys(files) as (keyof typeof files)[]).filter((name) => hasFile(name, outline));
+  return names.map((name) => pathOf(name, outline.config));
+}
