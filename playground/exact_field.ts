@@ -74,6 +74,12 @@ export class ExactField {
     return [alpha * x1 + sigma * x0, alpha * y1 + sigma * y0];
   }
 
+  /** The velocity at t on the line from noise to data. */
+  velocity([x0, y0]: Point, [x1, y1]: Point, t: number): Point {
+    const { alphaSlope, sigmaSlope } = this.#shares(t);
+    return [alphaSlope * x1 + sigmaSlope * x0, alphaSlope * y1 + sigmaSlope * y0];
+  }
+
   /** All lines that meet in a point at a time in [0, 1]. */
   meeting(point: Point, t: number): Meeting {
     const { alpha, sigma, alphaSlope, sigmaSlope } = this.#at(t);

@@ -99,7 +99,7 @@ export const settings = {
     stratified: "evenly spread",
     u_shaped: "more at both ends",
   }),
-  path: choice("Path", { linear: "straight line", cosine: "quarter circle" }),
+  path: choice("Path", { linear: "straight", cosine: "curved" }),
   prediction: choice("Output", { velocity: "velocity", data: "data", noise: "noise" }),
   rate: number("Learning rate", 0.02, [1e-5, 1], { whole: false }),
   batch: number("Pairs a step", 256, [8, 256]),

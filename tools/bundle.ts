@@ -59,7 +59,9 @@ export const generated: Readonly<Record<string, Generated>> = {
     make: async () =>
       textModule("build:page", {
         program: await bundle(browserPrograms.playground, "iife"),
-        style: await read("playground/page/page.css"),
+        style: (await Promise.all(["story", "page"].map((name) => read(`playground/page/${name}.css`)))).join(
+          "",
+        ),
         body: await read("playground/page/body.html"),
       }),
   },

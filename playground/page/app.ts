@@ -22,9 +22,10 @@ import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } 
 import { onFiles } from "./own_files.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
-import { digestWords, readingOf, statusOf } from "./readings.ts";
+import { digestWords, statusOf } from "./readings.ts";
 import { RemoteTraining } from "./remote_training.ts";
 import { Story } from "./story.ts";
+import { storySteps } from "./story_steps.ts";
 import { TakeAway } from "./take_away.ts";
 
 /** The page: its settings are the address, and all else follows from them. */
@@ -33,7 +34,10 @@ export class App {
   readonly #plane: PlaneCanvas;
   readonly #pointer: PlanePointer;
   readonly #chart = new LossChart(byId<HTMLCanvasElement>("loss"));
-  readonly #story = new Story();
+  readonly #story = new Story((lit) => {
+    this.#plane.state.lit = lit;
+    this.#plane.changed();
+  });
   readonly #controls: Controls;
   readonly #clock: TimeControl;
   readonly #takeAway: TakeAway;
@@ -58,7 +62,10 @@ export class App {
     this.#program = program;
     this.#plane = new PlaneCanvas(byId<HTMLCanvasElement>("plane"), still);
     this.#controls = new Controls((change) => this.change(change));
-    this.#clock = new TimeControl((t, settled) => settled ? this.change({ t }) : this.#showTime(t));
+    this.#clock = new TimeControl(still, {
+      loops: () => this.#settings.step === "watch",
+      onTime: (t, settled) => settled ? this.change({ t }) : this.#showTime(t),
+    });
     this.#pointer = new PlanePointer(this.#plane, {
       onLook: () => this.#watch(),
       onDraw: (drawn) => this.change({ drawn }),
@@ -170,6 +177,7 @@ export class App {
   #apply(settings: PlaygroundSettings): void {
     const before = this.#settings;
     this.#settings = settings;
+    if (settings.step !== before.step) this.#clock.stop();
     this.#show();
     if (settings.threads !== before.threads || settings.device !== before.device) {
       this.#remote.close();
@@ -208,11 +216,12 @@ export class App {
   #watch(): void {
     const { step, t } = this.#settings;
     const { state } = this.#plane;
-    const place = step === "average" ? state.probe : undefined;
-    const drops = step === "follow" ? this.#pointer.drops : [];
+    const { pointer } = storySteps[step];
+    const place = pointer === "looks" ? state.probe : undefined;
+    const drops = pointer === "drops" ? this.#pointer.drops : [];
     this.#remote.send({ kind: "watch", watched: { place, t: Math.min(state.t ?? t, 0.99), drops } });
     this.#plane.changed();
-    this.#showReading();
+    this.#story.showReading(this.#plane.state);
   }
 
   #take(message: FromTrainer): void {
@@ -227,7 +236,7 @@ export class App {
       case "look":
         this.#plane.state.look = message.look;
         this.#plane.changed();
-        return this.#showReading();
+        return this.#story.showReading(this.#plane.state);
       case "heat":
         this.#plane.state.heat = heatPicture(message.logp, canvasColours().data);
         return this.#plane.changed();
@@ -272,7 +281,7 @@ export class App {
     this.#curve.add(frame.losses);
     this.#showLosses();
     this.#plane.changed();
-    this.#showReading();
+    this.#story.showReading(this.#plane.state);
     document.documentElement.dataset.step = String(frame.step); // for tests
   }
 
@@ -305,18 +314,17 @@ export class App {
   }
 
   #show(): void {
-    const { step, data, drawn, t, path } = this.#settings;
+    const { step, data, drawn, t } = this.#settings;
     const { state } = this.#plane;
     this.#controls.show(this.#settings);
     this.#story.show(this.#settings);
     this.#clock.show(t);
-    state.step = step;
+    state.settings = this.#settings;
     if (this.#settings.behind === "nothing") state.heat = undefined;
     state.t = t;
-    if (state.lesson) state.exact = new ExactField(state.lesson.points, path);
     const digits = step === "digits";
-    const pointed = step === "average" || step === "follow"; // there, the pointer draws only if it must
-    const drawing = data === "drawn" && !digits && (this.#awaitsData || !pointed);
+    const { pointer } = storySteps[step]; // if it has a use, it draws only if it must
+    const drawing = data === "drawn" && !digits && (this.#awaitsData || !pointer);
     this.#pointer.mode = { step, drawing, drawn };
     byId("drawing").hidden = data !== "drawn" || digits;
     byId("drawing-text").hidden = !drawing;
@@ -340,12 +348,6 @@ export class App {
     const setting = digits ? "digit_steps" : "steps";
     byId("more-text").textContent = rest ? digestWords(rest, shared ? setting : undefined) : "";
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
-  }
-
-  #showReading(): void {
-    const { step } = this.#settings;
-    const place = { average: "fan-text", follow: "follow-text", few: "few-text" }[step as string];
-    if (place !== undefined) byId(place).textContent = readingOf(this.#plane.state, this.#settings);
   }
 
   #tellProblems(problems: readonly string[]): void {

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { label, SharpCanvas } from "./canvas.ts";
+import { SharpCanvas } from "./canvas.ts";
 
 /** Means of losses over equally many steps; when there are too many, neighbours are joined. */
 export class LossCurve {
@@ -46,7 +46,10 @@ function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Draws the losses, and the floor under them. */
+/** The share of the floor that its own error may be: the end of the axis above it. */
+const floorError = 0.01;
+
+/** Draws the losses; where the best possible one has a formula, how far they are above it, on a logarithmic axis. */
 export class LossChart {
   curve = new LossCurve();
   /** The loss of a perfect network, where there is a formula. */
@@ -66,43 +69,57 @@ export class LossChart {
     const { width, height } = this.#canvas;
     const context = this.#canvas.cleared();
     if (this.curve.count === 0) return;
-    const { muted, line, velocity, ink } = this.#canvas.colours;
+    const { muted, line, velocity } = this.#canvas.colours;
     const points = this.curve.points();
-    const [left, right, top, bottom] = [34, width - 8, 10, height - 22];
-    const highest = Math.max(0.1, this.floor ?? 0, ...points.map(([, loss]) => loss)) * 1.05;
+    const [left, right, top, bottom] = [40, width - 8, 24, height - 22];
+    const { ticks, share } = lossScale(points.map(([, loss]) => loss), this.floor);
     const x = (step: number) => left + (right - left) * step / Math.max(1, this.curve.count);
-    const y = (loss: number) => bottom - (bottom - top) * loss / highest;
+    const y = (loss: number) => bottom - (bottom - top) * share(loss);
     context.font = '12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
     context.textBaseline = "middle";
-    const tick = highest > 2 ? 1 : highest > 0.8 ? 0.5 : highest > 0.3 ? 0.2 : 0.05;
-    for (let loss = 0; loss < highest; loss += tick) {
-      context.strokeStyle = line;
+    context.textAlign = "right";
+    context.strokeStyle = line;
+    context.fillStyle = muted;
+    for (const { loss, text } of ticks) {
       context.lineWidth = 1;
       context.beginPath();
       context.moveTo(left, Math.round(y(loss)) + 0.5);
       context.lineTo(right, Math.round(y(loss)) + 0.5);
       context.stroke();
-      context.fillStyle = muted;
-      context.textAlign = "right";
-      context.fillText(loss === 0 ? "0" : String(Number(loss.toFixed(2))), left - 6, y(loss));
+      context.fillText(text, left - 6, y(loss));
     }
-    context.fillText("loss", right, top + 2);
     context.fillText(`step ${this.curve.count.toLocaleString("en")}`, right, height - 9);
+    const name = this.floor === undefined
+      ? "loss"
+      : `loss above that of the best possible average, ${this.floor.toFixed(3)}`;
+    context.fillText(name, right, 9);
     context.strokeStyle = velocity;
     context.lineWidth = 2;
     context.lineJoin = "round";
     context.beginPath();
     points.forEach(([step, loss], i) => context[i === 0 ? "moveTo" : "lineTo"](x(step), y(loss)));
     context.stroke();
-    if (this.floor === undefined) return;
-    context.strokeStyle = ink;
-    context.setLineDash([5, 4]);
-    context.lineWidth = 1.4;
-    context.beginPath();
-    context.moveTo(left, y(this.floor));
-    context.lineTo(right, y(this.floor));
-    context.stroke();
-    context.setLineDash([]);
-    label(context, "floor: no network can be below", [left + 6, y(this.floor) + 12], ink);
   }
+}
+
+/** Where losses are on an axis, as shares of its height, and its ticks. */
+export function lossScale(losses: readonly number[], floor?: number): {
+  readonly ticks: readonly { readonly loss: number; readonly text: string }[];
+  share(loss: number): number;
+} {
+  if (floor === undefined) {
+    const highest = Math.max(0.1, ...losses) * 1.05;
+    const tick = highest > 2 ? 1 : highest > 0.8 ? 0.5 : highest > 0.3 ? 0.2 : 0.05;
+    const ticks = Array.from({ length: Math.ceil(highest / tick) }, (_, i) => {
+      const loss = Number((i * tick).toFixed(2));
+      return { loss, text: String(loss) };
+    });
+    return { ticks, share: (loss) => loss / highest };
+  }
+  const [lowest, highest] = [floorError * floor, Math.max(floor, ...losses.map((loss) => loss - floor))];
+  const ticks = [0.001, 0.01, 0.1, 1, 10].filter((above) => above >= lowest && above <= highest)
+    .map((above) => ({ loss: floor + above, text: String(above) }));
+  const share = (loss: number) =>
+    Math.log(Math.max(lowest, loss - floor) / lowest) / Math.log(highest / lowest);
+  return { ticks, share };
 }

@@ -1,17 +1,18 @@
 /// <reference lib="dom" />
 import type { Point } from "../plane_data.ts";
-import { arrows as grid, type Trajectories } from "../plane_views.ts";
+import type { Trajectories } from "../plane_views.ts";
+import { defaults } from "../settings.ts";
 import { halfSide } from "../strokes.ts";
-import { arrow, label, mixed, SharpCanvas } from "./canvas.ts";
+import { label, mixed, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
-import { drawDropped, drawFan, drawMiddle, drawPairs, drawTrails } from "./story_pictures.ts";
+import { storySteps } from "./story_steps.ts";
 
 /** How much closer the dots come to their new places with each picture. */
 const easing = 0.3;
 
 /** Draws the plane. */
 export class PlaneCanvas {
-  state: PlaneState = { step: "watch", t: 1, probe: [-0.7, -1], pair: 0, pen: false };
+  state: PlaneState = { settings: defaults, t: 1, probe: [-0.7, -1], pair: 0, pen: false };
   readonly #canvas: SharpCanvas;
   readonly #still: boolean;
   /** The dots as they are shown: they glide to where they should be. */
@@ -33,8 +34,8 @@ export class PlaneCanvas {
 
   /** Forgets a training and its data. */
   forget(): void {
-    const { step, t, probe, pen, strokes } = this.state;
-    this.state = { step, t, probe, pair: 0, pen, strokes };
+    const { settings, t, probe, pen, strokes } = this.state;
+    this.state = { settings, t, probe, pair: 0, pen, strokes };
     this.#shown = undefined;
     this.changed();
   }
@@ -66,7 +67,7 @@ export class PlaneCanvas {
 
   #draw(): void {
     const { width, colours } = this.#canvas;
-    this.#drawWith(new PlanePen(this.#canvas.cleared(), width, colours), this.state);
+    this.#drawWith(new PlanePen(this.#canvas.cleared(), width, colours, this.state.lit), this.state);
   }
 
   get element(): HTMLCanvasElement {
@@ -89,15 +90,10 @@ export class PlaneCanvas {
       pen.context.drawImage(state.heat, 0, 0, pen.size, pen.size);
     }
     this.#drawData(pen, state);
-    if (state.step === "pair") drawPairs(pen, state);
-    else if (state.step === "average") drawFan(pen, state);
-    else {
-      if (state.step === "watch" && state.t < 0.995) this.#drawArrows(pen, state);
-      if (state.step === "few" && this.#shown) drawTrails(pen, this.#shown);
-      this.#drawDots(pen, state.t, state.step === "follow" ? 0.3 : 1);
-      if (state.step === "follow") drawDropped(pen, state);
-      if (state.step === "few") drawMiddle(pen, state);
-    }
+    const { below, dots = 0, above } = storySteps[state.settings.step];
+    below?.(pen, state, this.#shown);
+    this.#drawDots(pen, state.t, dots);
+    above?.(pen, state, this.#shown);
   }
 
   #drawData(pen: PlanePen, { exact }: PlaneState): void {
@@ -109,32 +105,12 @@ export class PlaneCanvas {
   }
 
   #drawDots(pen: PlanePen, t: number, alpha: number): void {
-    if (!this.#shown) return;
+    if (!this.#shown || alpha === 0) return;
     const { noise, data } = pen.colours;
     pen.context.fillStyle = mixed(noise, data, t);
     pen.context.globalAlpha = alpha;
     for (let n = 0; n < this.#shown.places.length / 2 / this.#shown.times.length; n++) {
       pen.dot(placeAt(this.#shown, n, t), 2.4);
-    }
-    pen.context.globalAlpha = 1;
-  }
-
-  #drawArrows(pen: PlanePen, { frame, t }: PlaneState): void {
-    if (!frame) return;
-    const { side, times } = grid;
-    const at = Math.min(times - 2, Math.floor(t * (times - 1)));
-    const share = t * (times - 1) - at;
-    pen.context.strokeStyle = pen.colours.velocity;
-    pen.context.globalAlpha = 0.45;
-    for (let i = 0; i < side * side; i++) {
-      const place = (index: number) => halfSide * ((index + 0.5) / side * 2 - 1);
-      const of = (axis: number) => {
-        const [before, after] = [at, at + 1].map((k) => frame.arrows[2 * (k * side * side + i) + axis]);
-        return before + share * (after - before);
-      };
-      const [x, y, vx, vy] = [place(i % side), place(Math.floor(i / side)), of(0), of(1)];
-      const length = 0.12 * Math.min(1, 3.2 / Math.max(1e-9, Math.hypot(vx, vy)));
-      arrow(pen.context, pen.pixel([x, y]), pen.pixel([x + length * vx, y + length * vy]), 1.2, 5);
     }
     pen.context.globalAlpha = 1;
   }

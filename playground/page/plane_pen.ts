@@ -4,13 +4,16 @@ import type { Point } from "../plane_data.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { halfSide } from "../strokes.ts";
-import { type CanvasColours, label } from "./canvas.ts";
+import { arrow, type CanvasColours, label } from "./canvas.ts";
 import type { Frame, ProbedVelocity, TrainingPairs } from "./messages.ts";
 
 /** What the plane shows. */
 export interface PlaneState {
-  step: PlaygroundSettings["step"];
+  settings: PlaygroundSettings;
+  /** The time that is shown, which may be on its way to that of the settings. */
   t: number;
+  /** The mark that a term of the formula lights. */
+  lit?: string | undefined;
   lesson?: TrainingPairs;
   exact?: ExactField;
   frame?: Frame;
@@ -33,6 +36,7 @@ export class PlanePen {
     readonly context: CanvasRenderingContext2D,
     readonly size: number,
     readonly colours: CanvasColours,
+    readonly lit?: string,
   ) {}
 
   /** A place as a pixel. */
@@ -54,6 +58,22 @@ export class PlanePen {
     this.context.beginPath();
     places.forEach((place, i) => this.context[i === 0 ? "moveTo" : "lineTo"](...this.pixel(place)));
     this.context.stroke();
+  }
+
+  /** A dot with a name; if a formula names it, with a ring. */
+  mark(name: string, place: Point, radius: number): void {
+    this.dot(place, radius);
+    if (name !== this.lit) return;
+    this.context.lineWidth = 3;
+    this.context.strokeStyle = this.context.fillStyle;
+    this.context.beginPath();
+    this.context.arc(...this.pixel(place), radius + 6, 0, 7);
+    this.context.stroke();
+  }
+
+  /** An arrow with a name, bolder if a formula names it; the width is in pixels. */
+  arrow(name: string, from: Point, to: Point, width: number, head?: number): void {
+    arrow(this.context, this.pixel(from), this.pixel(to), name === this.lit ? 2 * width : width, head);
   }
 
   /** Writes beside a place: to its right (side 1) or left, or where there is room. */

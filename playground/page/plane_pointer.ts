@@ -6,6 +6,7 @@ import { drawnText, halfSide, strokesOf } from "../strokes.ts";
 import { arrowKeys } from "./canvas.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 import { placeAt } from "./plane_pen.ts";
+import { type StoryStep, storySteps } from "./story_steps.ts";
 
 /** What pointer and keys do. */
 interface Mode {
@@ -28,24 +29,17 @@ const stride = 0.16;
 /** Most dots that were dropped and are still shown. */
 const maxDrops = 5;
 
-const hints: Partial<Record<PlaygroundSettings["step"], string>> = {
-  average: "Move the pointer, drag, or use the arrow keys.",
-  follow: "Click; or move with the arrow keys and press Enter.",
-};
-
-/** What the plane shows, for those who do not see it. */
-const descriptions: Readonly<Record<PlaygroundSettings["step"], string>> = {
-  watch: "Dots on their way from noise to data",
-  pair: "A noise dot, a data dot, the line between and its velocity",
-  average: "All lines through a place, their mean and the network's arrow",
-  follow: "Dropped dots, their straight lessons and their trajectories",
-  few: "Dots and the solver's steps that lead them",
-  digits: "",
-};
+/** How to use the plane, by pointer (with a mouse, or without) and by keys. */
+const hints = {
+  looks: ["Move the pointer, drag, or use the arrow keys.", "Drag over the plane."],
+  drops: ["Click; or move with the arrow keys and press Enter.", "Tap the plane."],
+} as const;
 
 /** Pointer and keys on the plane. */
 export class PlanePointer {
   readonly #plane: PlaneCanvas;
+  /** Whether there is nothing that points without touching. */
+  readonly #touches = matchMedia("(hover: none)").matches;
   readonly #canvas = byId<HTMLCanvasElement>("plane");
   readonly #effects: Effects;
   #mode: Mode = { step: "watch", drawing: false, drawn: "" };
@@ -54,6 +48,7 @@ export class PlanePointer {
   #stroke: Point[] | undefined;
 
   constructor(plane: PlaneCanvas, effects: Effects) {
+    for (const word of document.querySelectorAll(".press")) if (this.#touches) word.textContent = "Tap";
     this.#plane = plane;
     this.#effects = effects;
     const canvas = this.#canvas;
@@ -67,17 +62,23 @@ export class PlanePointer {
     return this.#drops;
   }
 
-  get mode(): Mode {
-    return this.#mode;
+  /** What pointer and keys do in the present step. */
+  get #use(): StoryStep["pointer"] {
+    return storySteps[this.#mode.step].pointer;
   }
 
   set mode(mode: Mode) {
     if (mode.step !== this.#mode.step) this.#plane.state.look = undefined;
     this.#mode = mode;
-    byId("plane-keys").textContent = mode.drawing ? "" : hints[mode.step] ?? "";
-    const description = mode.drawing && mode.drawn === "" ? "Draw data here" : descriptions[mode.step];
-    this.#canvas.setAttribute("aria-label", description);
-    document.documentElement.toggleAttribute("data-pen", mode.drawing || mode.step === "average");
+    const { description, pointer } = storySteps[mode.step];
+    byId("plane-keys").textContent = mode.drawing || !pointer ? "" : hints[pointer][this.#touches ? 1 : 0];
+    this.#canvas.setAttribute(
+      "aria-label",
+      mode.drawing && mode.drawn === "" ? "Draw data here" : description,
+    );
+    if (mode.drawing || pointer) this.#canvas.tabIndex = 0;
+    else this.#canvas.removeAttribute("tabindex"); // keys do nothing here
+    document.documentElement.toggleAttribute("data-pen", mode.drawing || pointer === "looks");
     this.#showStrokes();
   }
 
@@ -105,19 +106,19 @@ export class PlanePointer {
       this.#canvas.setPointerCapture(event.pointerId);
       this.#stroke = [place];
       this.#showStrokes();
-    } else if (this.#mode.step === "follow") this.#drop(place);
+    } else if (this.#use === "drops") this.#drop(place);
     else this.#look(place);
   }
 
   #move(event: PointerEvent): void {
     const place = this.#placeOf(event);
     if (this.#stroke) this.#extend(place);
-    else if (this.#mode.step === "average") this.#look(place);
+    else if (this.#use === "looks") this.#look(place);
   }
 
   #look(place: Point): void {
     this.#plane.state.probe = place;
-    if (this.#mode.step === "average") this.#effects.onLook();
+    if (this.#use === "looks") this.#effects.onLook();
   }
 
   #extend(place: Point): void {
@@ -147,7 +148,7 @@ export class PlanePointer {
       if (this.#stroke) this.#lift();
       else this.#stroke = [[x, y]];
       this.#showStrokes();
-    } else if (event.key === "Enter" && this.#mode.step === "follow" && !this.#mode.drawing) {
+    } else if (event.key === "Enter" && this.#use === "drops" && !this.#mode.drawing) {
       this.#drop([x, y]);
     } else return;
     event.preventDefault();

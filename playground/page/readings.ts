@@ -1,5 +1,5 @@
 import type { Point } from "../plane_data.ts";
-import type { PlaygroundSettings, SettingName } from "../settings.ts";
+import type { SettingName } from "../settings.ts";
 import type { RestingWeights } from "./messages.ts";
 import { placeAt, type PlaneState } from "./plane_pen.ts";
 
@@ -53,39 +53,58 @@ export function digestWords({ step, digest }: RestingWeights, setting?: SettingN
   return `${words} This address gives the same ones on any machine, with ${setting}=${step}.`;
 }
 
-/** What a step of the story says in numbers. */
-export function readingOf(state: PlaneState, { moves, pairs, objective }: PlaygroundSettings): string {
-  if (state.step === "average") return fanReading(state);
+/** A line of text, and its numbers by name. */
+export interface Reading {
+  readonly text: string;
+  readonly values: Readonly<Record<string, number>>;
+}
+
+/** What is yet to come. */
+const nothing: Reading = { text: "", values: {} };
+
+/** How far from the data few steps end. */
+export function fewReading(state: PlaneState): Reading {
+  const { moves, pairs, objective } = state.settings;
   const distance = distanceFromData(state);
-  if (distance === undefined) return "";
-  if (state.step === "few") {
-    const asked = `${moves} solver step${moves === 1 ? "" : "s"}`;
-    const how = objective === "one_step" ? "whole steps" : `${pairs} pairs`;
-    return `${asked}, ${how}: dots end ${distance.toFixed(2)} from the data on average.`;
-  }
-  const drop = state.frame?.drops.at(-1);
-  if (!drop) return "";
+  if (distance === undefined) return nothing;
+  const steps = `${moves} solver step${moves === 1 ? "" : "s"}`;
+  const how = objective === "one_step" ? "whole steps" : `${pairs} pairs`;
+  const text = `${steps}, ${how}: dots end ${distance.toFixed(2)} from the data on average.`;
+  return { text, values: { moves, distance } };
+}
+
+/** How long the last trajectory is. */
+export function followReading({ frame }: PlaneState): Reading {
+  const drop = frame?.drops.at(-1);
+  if (!drop) return nothing;
   const places = Array.from(drop.times, (t) => placeAt(drop, 0, t));
   const length = places.slice(1).reduce((sum, place, i) => sum + between(places[i], place), 0);
   const straight = between(places[0], places[places.length - 1]);
-  return `The last trajectory is ${length.toFixed(2)} long; a straight line to its end would be ${
+  const text = `The last trajectory is ${length.toFixed(2)} long; a straight line to its end would be ${
     straight.toFixed(2)
   }.`;
+  return { text, values: { length, straight } };
 }
 
-function fanReading({ exact, lesson, probe, t, look }: PlaneState): string {
-  if (!exact || !lesson) return "";
+/** The mean of the lines through a place, and how far the network is from it. */
+export function fanReading({ exact, lesson, probe, t, look }: PlaneState): Reading {
+  if (!exact || !lesson) return nothing;
   if (!lesson.closed) {
-    return "Near pairs depend on all pairs of a batch, so no formula gives their mean; the arrow is the network's.";
+    const text =
+      "Near pairs depend on all pairs of a batch, so no formula gives their mean; the arrow is the network's.";
+    return { text, values: {} };
   }
   const now = Math.min(t, 0.99);
   const { mean, spread } = exact.meeting(probe, now);
   const seen = look && look.place[0] === probe[0] && look.place[1] === probe[1] &&
     Math.abs(look.t - now) < 1e-9;
-  const apart = seen ? `; the network is ${between(mean, look.velocity).toFixed(2)} away from it` : "";
-  return `Mean velocity (${mean.map((value) => value.toFixed(2)).join(", ")})${apart}. Spread ${
-    spread.toFixed(2)
-  }.`;
+  const away = seen ? between(mean, look.velocity) : undefined;
+  const apart = away === undefined ? "" : `; the network is ${away.toFixed(2)} away from it`;
+  const place = mean.map((value) => value.toFixed(2)).join(", ");
+  return {
+    text: `Mean velocity (${place})${apart}. Spread ${spread.toFixed(2)}.`,
+    values: { x: mean[0], y: mean[1], spread, ...away !== undefined && { away } },
+  };
 }
 
 function between([x0, y0]: Point, [x1, y1]: Point): number {

@@ -1,49 +1,41 @@
 /// <reference lib="dom" />
-import { byId, element } from "../../viz/report/page/dom.ts";
-import { addressOf, type PlaygroundSettings, settings as table } from "../settings.ts";
+import { byId } from "../../viz/report/page/dom.ts";
+import { addressOf, type PlaygroundSettings, settingsOf } from "../settings.ts";
+import type { PlaneState } from "./plane_pen.ts";
+import { storySteps } from "./story_steps.ts";
 
-type Step = PlaygroundSettings["step"];
-
-/** What each step of the story sets. */
-const sets: Readonly<Record<Step, Partial<PlaygroundSettings>>> = {
-  watch: { moves: 32, t: 1 },
-  pair: { t: 0.4 },
-  average: { t: 0.3 },
-  follow: { moves: 32, t: 1 },
-  few: { moves: 1, t: 1 },
-  digits: {},
-};
-
-const steps = Object.keys(sets) as readonly Step[];
-
-/** The links to the steps of the story, and the text of the present one. */
+/** The links to the steps of the story, the text of the present one, and the terms of its formulas. */
 export class Story {
-  readonly #links: readonly HTMLAnchorElement[];
-  /** From each step to the next one. */
-  readonly #next: HTMLAnchorElement[] = [];
+  /** @param onMark called with the mark that a term names, or with none */
+  constructor(onMark: (mark: string | undefined) => void) {
+    for (const term of document.querySelectorAll<HTMLElement>("[data-mark]")) {
+      for (const event of ["pointerenter", "focus"]) {
+        term.addEventListener(event, () => onMark(term.dataset.mark));
+      }
+      for (const event of ["pointerleave", "blur"]) term.addEventListener(event, () => onMark(undefined));
+    }
+  }
 
-  constructor() {
-    this.#links = steps.map((step, i) => {
-      const name = table.step.names![step];
-      return element("a", { text: i === 0 ? name : `${i} ${name}` });
-    });
-    byId("story-links").append(...this.#links.map((link) => element("li", {}, link)));
-    steps.slice(0, -1).forEach((step, i) => {
-      const next = element("a", { class: "next", text: `Next: ${table.step.names![steps[i + 1]]}` });
-      document.querySelector(`[data-step="${step}"]`)!.append(element("p", {}, next));
-      this.#next.push(next);
-    });
+  /** Shows what the step says in numbers. */
+  showReading(state: PlaneState): void {
+    const { step } = state.settings;
+    const { reading } = storySteps[step];
+    if (!reading) return;
+    const { text, values } = reading(state);
+    const place = byId(`${step}-text`);
+    place.textContent = text;
+    for (const name of Object.keys(place.dataset)) delete place.dataset[name];
+    Object.assign(place.dataset, values); // for tests
   }
 
   /** Shows the step of the settings; links keep all else that is set. */
   show(settings: PlaygroundSettings): void {
-    steps.forEach((step, i) => {
-      const link = this.#links[i];
-      link.href = addressOf({ ...settings, ...sets[step], step });
-      if (i > 0) this.#next[i - 1].href = link.href;
+    for (const link of document.querySelectorAll<HTMLAnchorElement>("#story-links a, .next")) {
+      const { step } = settingsOf(link.hash).settings;
+      link.href = addressOf({ ...settings, ...storySteps[step].sets, step });
       if (step === settings.step) link.setAttribute("aria-current", "step");
       else link.removeAttribute("aria-current");
-    });
+    }
     const followed = document.activeElement?.closest<HTMLElement>("#story > section");
     for (const section of document.querySelectorAll<HTMLElement>("#story > section")) {
       section.hidden = section.dataset.step !== settings.step;

@@ -1,11 +1,53 @@
 /// <reference lib="dom" />
 import type { Point } from "../plane_data.ts";
-import type { Trajectories } from "../plane_views.ts";
+import { arrows as grid, type Trajectories } from "../plane_views.ts";
+import { halfSide } from "../strokes.ts";
 import { arrow, mixed } from "./canvas.ts";
 import { placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
 
-/** Most lines of a fan, lessons of a dropped dot, and trails. */
-const [maxLines, lessons, trails] = [160, 18, 40];
+/** Most lines of a fan, and lessons of a dropped dot. */
+const [maxLines, lessons] = [160, 18];
+
+/** Where a dot would be at t = 1 with this velocity: arrows of all steps end there. */
+export function tipOf([x, y]: Point, [vx, vy]: Point, t: number): Point {
+  const left = Math.max(0.03, 1 - t);
+  return [x + left * vx, y + left * vy];
+}
+
+/** The velocity field, and some trajectories of the dots. */
+export function drawField(pen: PlanePen, { frame, t, exact }: PlaneState, shown?: Trajectories): void {
+  if (shown) drawTrails(pen, shown, 12, 0.3);
+  if (!frame || !exact) return;
+  const { side, times } = grid;
+  const at = Math.min(times - 2, Math.floor(t * (times - 1)));
+  const share = t * (times - 1) - at;
+  pen.context.strokeStyle = pen.colours.velocity;
+  pen.context.globalAlpha = 0.45 * Math.min(1, 20 * (1 - t));
+  for (let i = 0; i < side * side; i++) {
+    const place = (index: number) => halfSide * ((index + 0.5) / side * 2 - 1);
+    const of = (axis: number) => {
+      const [before, after] = [at, at + 1].map((k) => frame.arrows[2 * (k * side * side + i) + axis]);
+      return before + share * (after - before);
+    };
+    const [x, y, vx, vy] = [place(i % side), place(Math.floor(i / side)), of(0), of(1)];
+    const length = 0.12 * Math.min(1, 3.2 / Math.max(1e-9, Math.hypot(vx, vy)));
+    arrow(pen.context, pen.pixel([x, y]), pen.pixel([x + length * vx, y + length * vy]), 1.2, 5);
+  }
+  pen.context.globalAlpha = 1;
+}
+
+/** Names the marks of the first picture. */
+export function labelField(pen: PlanePen, { exact, t }: PlaneState, shown?: Trajectories): void {
+  if (!exact || !shown) return;
+  const { noise, data, velocity } = pen.colours;
+  const highest = Array.from({ length: exact.size }, (_, i) => exact.point(i))
+    .reduce((highest, point) => point[1] > highest[1] ? point : highest);
+  pen.label("data", highest, data, { down: -14 });
+  const here = placeAt(shown, 0, t);
+  pen.context.fillStyle = mixed(noise, data, t);
+  pen.dot(here, 5);
+  if (t < 0.97) pen.label(t < 0.03 ? "noise" : "a dot on its way", here, t < 0.03 ? noise : velocity);
+}
 
 /** Pairs of noise and data, one of them in bold with its velocity. */
 export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState): void {
@@ -33,21 +75,28 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
   pen.context.lineWidth = 1.6;
   pen.line(curve([x0, x1]));
   const at = exact.between(x0, x1, t);
-  const [before, after] = [Math.max(0, t - 0.01), Math.min(1, t + 0.01)].map((s) => exact.between(x0, x1, s));
-  const slope = 0.3 / (Math.min(1, t + 0.01) - Math.max(0, t - 0.01));
+  const tip = tipOf(at, exact.velocity(x0, x1, t), t);
   pen.context.strokeStyle = velocity;
-  const tip: Point = [at[0] + slope * (after[0] - before[0]), at[1] + slope * (after[1] - before[1])];
-  arrow(pen.context, pen.pixel(at), pen.pixel(tip), 3);
-  pen.context.fillStyle = noise;
-  pen.dot(x0, 6);
+  if (!exact.straight) { // what a curved lesson asks for at other times
+    pen.context.globalAlpha = 0.35;
+    for (const s of [0, 0.25, 0.5, 0.75]) {
+      const from = exact.between(x0, x1, s);
+      pen.arrow("", from, tipOf(from, exact.velocity(x0, x1, s), s), 1.5);
+    }
+    pen.context.globalAlpha = 1;
+  }
   pen.context.fillStyle = data;
-  pen.dot(x1, 6);
+  pen.mark("data", x1, 6);
+  pen.arrow("velocity", at, tip, 3);
+  pen.context.fillStyle = noise;
+  pen.mark("noise", x0, 6);
   pen.context.fillStyle = mixed(noise, data, t);
-  pen.dot(at, 5);
+  pen.mark("place", at, 5);
   const side = x1[0] > x0[0] ? 1 : -1;
   pen.label("noise", x0, noise, { side: -side });
   pen.label("data", x1, data, { side });
-  pen.label(exact.straight ? "velocity = data − noise" : "velocity", at, velocity, {
+  const middle: Point = [(at[0] + tip[0]) / 2, (at[1] + tip[1]) / 2];
+  pen.label(exact.straight ? "velocity = data − noise" : "velocity", middle, velocity, {
     side,
     down: tip[1] > at[1] ? 18 : -18,
   });
@@ -73,16 +122,15 @@ export function drawFan(pen: PlanePen, { exact, lesson, probe, t, look, frame }:
     pen.context.strokeStyle = ink;
     pen.line(Array.from({ length: 13 }, (_, k) => exact.between(start, exact.point(i), k / 12)));
     pen.context.fillStyle = data;
-    pen.dot(exact.point(i), 2);
+    pen.dot(exact.point(i), pen.lit === "data" ? 4 : 2);
     pen.context.fillStyle = noise;
-    pen.dot(start, 2);
+    pen.dot(start, pen.lit === "noise" ? 4 : 2);
   });
   pen.context.globalAlpha = 1;
-  const reach = Math.max(0.15, 1 - now);
-  const tipOf = ([vx, vy]: Point): Point => [probe[0] + reach * vx, probe[1] + reach * vy];
+  const tip = (velocity: Point) => tipOf(probe, velocity, now);
   if (random) {
     pen.context.strokeStyle = ink;
-    arrow(pen.context, pen.pixel(probe), pen.pixel(tipOf(mean)), 6, 18);
+    pen.arrow("mean", probe, tip(mean), 6, 18);
   }
   const seen = look && frame && look.place[0] === probe[0] && look.place[1] === probe[1] &&
       Math.abs(look.t - now) < 1e-9
@@ -90,12 +138,12 @@ export function drawFan(pen: PlanePen, { exact, lesson, probe, t, look, frame }:
     : undefined;
   if (seen) {
     pen.context.strokeStyle = velocity;
-    arrow(pen.context, pen.pixel(probe), pen.pixel(tipOf(seen.velocity)), 2.5);
+    pen.arrow("velocity", probe, tip(seen.velocity), 2.5);
   }
   pen.context.fillStyle = mixed(noise, data, now);
   pen.dot(probe, 5);
-  if (random) pen.label("mean of all lines", tipOf(mean), ink, { down: 14 });
-  if (seen) pen.label("network", tipOf(seen.velocity), velocity, { down: random ? -14 : 0 });
+  if (random) pen.label("mean of all lines", tip(mean), ink, { down: 14 });
+  if (seen) pen.label("network", tip(seen.velocity), velocity, { down: random ? -14 : 0 });
 }
 
 /** Dropped dots, their straight lessons and their trajectories. */
@@ -115,12 +163,12 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
     pen.context.setLineDash([]);
     pen.context.globalAlpha = 1;
     pen.context.strokeStyle = velocity;
-    pen.context.lineWidth = 3;
+    pen.context.lineWidth = pen.lit === "velocity" ? 6 : 3;
     pen.line(Array.from(moved.times, (s) => placeAt(moved, 0, s)));
     pen.context.fillStyle = noise;
-    pen.dot(start, 5);
+    pen.mark("noise", start, 5);
     pen.context.fillStyle = mixed(noise, data, t);
-    pen.dot(placeAt(moved, 0, t), 6);
+    pen.mark("place", placeAt(moved, 0, t), 6);
   }
   const last = frame.drops[frame.drops.length - 1];
   if (!last) return;
@@ -129,13 +177,13 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
 }
 
 /** The solver's steps of some dots. */
-export function drawTrails(pen: PlanePen, shown: Trajectories): void {
+export function drawTrails(pen: PlanePen, shown: Trajectories, count = 40, alpha = 0.5): void {
   const { times } = shown;
   pen.context.strokeStyle = pen.colours.velocity;
   pen.context.fillStyle = pen.colours.velocity;
-  pen.context.globalAlpha = 0.5;
-  pen.context.lineWidth = 1;
-  for (let n = 0; n < trails; n++) {
+  pen.context.globalAlpha = alpha;
+  pen.context.lineWidth = pen.lit === "velocity" ? 2 : 1;
+  for (let n = 0; n < count; n++) {
     const path = Array.from(times, (t) => placeAt(shown, n, t));
     pen.line(path);
     if (path.length <= 9) path.forEach((place) => pen.dot(place, 1.8));

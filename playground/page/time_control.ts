@@ -1,43 +1,68 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 
-/** Milliseconds that the flow takes from noise to data. */
-const playMs = 2400;
+/** Milliseconds that the flow takes from noise to data, and rests there before it begins again. */
+const [playMs, pauseMs] = [2400, 1400];
+/** Pictures of a flow for those who want nothing to move, and milliseconds of each. */
+const [stills, stillMs] = [5, 900];
+
+interface Options {
+  /** Whether it begins again after its end. */
+  loops(): boolean;
+  /** Called with each time; it is settled when the reader has chosen it, or the flow has been played. */
+  onTime(t: number, settled: boolean): void;
+}
 
 /** The time t: a slider, and a button that plays. */
 export class TimeControl {
   readonly #slider = byId<HTMLInputElement>("t");
-  readonly #onTime: (t: number, settled: boolean) => void;
+  readonly #still: boolean;
+  readonly #options: Options;
   #playing: number | undefined;
 
-  /** @param onTime called with each time; it is settled when the reader has chosen it, or the flow has been played */
-  constructor(onTime: (t: number, settled: boolean) => void) {
-    this.#onTime = onTime;
+  /** @param still whether playing shows stills */
+  constructor(still: boolean, options: Options) {
+    this.#still = still;
+    this.#options = options;
+    const { onTime } = options;
     this.#slider.addEventListener("input", () => {
       this.stop();
       onTime(this.#slider.valueAsNumber, false);
     });
     this.#slider.addEventListener("change", () => onTime(this.#slider.valueAsNumber, true));
-    byId("play").addEventListener("click", () => this.#playing === undefined ? this.play() : this.stop());
+    byId("play").addEventListener("click", () => {
+      if (this.#playing === undefined) return this.play();
+      this.stop();
+      onTime(this.#slider.valueAsNumber, true);
+    });
   }
 
   /** Shows a time. */
   show(t: number): void {
     this.#slider.value = String(t);
     byId("t-text").textContent = `t = ${t.toFixed(2)}`;
+    const where = t < 0.005 ? "noise" : t > 0.995 ? "data" : "on the way from noise to data";
+    this.#slider.ariaValueText = `t = ${t.toFixed(2)}, ${where}`;
   }
 
   /** Plays from where it is, or from noise. */
   play(): void {
     const start = this.#slider.valueAsNumber;
-    const from = start >= 0.99 ? 0 : start;
+    let from = start >= 0.99 ? 0 : start;
     let started: number | undefined;
     const next = (now: number) => {
       started ??= now;
-      const t = Math.min(1, from + (now - started) / playMs);
-      this.#onTime(t, t === 1);
-      if (t === 1) this.stop();
-      else this.#playing = requestAnimationFrame(next);
+      const t = this.#still
+        ? Math.min(1, Math.floor((now - started) / stillMs) / (stills - 1))
+        : Math.min(1, from + (now - started) / playMs);
+      const ended = now - started - (this.#still ? stillMs * stills : (1 - from) * playMs + pauseMs) >= 0;
+      if (t === 1 && !this.#options.loops()) {
+        this.#options.onTime(1, true);
+        return this.stop();
+      }
+      if (ended) [from, started] = [0, now];
+      if (t !== this.#slider.valueAsNumber) this.#options.onTime(t, false);
+      this.#playing = requestAnimationFrame(next);
     };
     this.#playing = requestAnimationFrame(next);
     byId("play").textContent = "Stop";

@@ -6,8 +6,8 @@ import { playgroundPage } from "../../experiments/build_playground.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
-import { testReport, text, twoFrames } from "../viz/report/opened.ts";
-import { digestOfPage, goTo, hashOf, pixels } from "./opened_page.ts";
+import { testReport, twoFrames } from "../viz/report/opened.ts";
+import { digestOfPage, goTo, hashOf, pixels, readingOf, untilReading } from "./opened_page.ts";
 
 const html = await playgroundPage();
 
@@ -18,7 +18,7 @@ await testReport("the playground takes drawn data in every step, and draws while
     const { x, y, width } = (await page.locator("#plane").boundingBox())!;
     for (const [right, down] of [[0.2, 0.2], [0.6, 0.4], [0.3, 0.7], [0.8, 0.8]]) {
       await page.mouse.move(x + right * width, y + down * width);
-      await page.waitForFunction(() => /away/.test(document.getElementById("fan-text")!.textContent!));
+      await untilReading(page, "average", "away");
       await twoFrames(page);
       const drawn = await page.evaluate(() => {
         const plane = document.getElementById("plane") as HTMLCanvasElement;
@@ -86,9 +86,9 @@ await testReport("the playground takes drawn data in every step, and draws while
     while (!training.done) await training.train(1000);
     assert.equal(digest, await training.digest());
     await page.mouse.move(x + 0.4 * width, y + 0.4 * width); // looks, and draws no more
-    await page.waitForFunction(() => /away/.test(document.getElementById("fan-text")!.textContent!));
+    await untilReading(page, "average", "away");
     await page.locator("#clear").click();
     assert.ok(await page.locator("#run").isDisabled());
-    assert.equal(await text(page, "fan-text"), "");
+    assert.deepEqual(await readingOf(page, "average"), {});
   },
 });

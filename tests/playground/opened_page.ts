@@ -29,6 +29,23 @@ export async function digestOfPage(page: Page): Promise<string> {
   return await page.evaluate(() => document.documentElement.dataset.digest!);
 }
 
+/** The numbers that a step of the story shows. */
+export async function readingOf(page: Page, step: string): Promise<Readonly<Record<string, number>>> {
+  const values = await page.evaluate(
+    (step) => ({ ...document.getElementById(`${step}-text`)!.dataset }),
+    step,
+  );
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
+}
+
+/** Waits until a step of the story shows a number of this name. */
+export async function untilReading(page: Page, step: string, name: string): Promise<void> {
+  await page.waitForFunction(
+    ([step, name]) => document.getElementById(`${step}-text`)!.dataset[name] !== undefined,
+    [step, name],
+  );
+}
+
 /** The settings in the address of a page. */
 export const hashOf = (page: Page) => page.evaluate(() => location.hash);
 

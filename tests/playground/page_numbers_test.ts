@@ -5,11 +5,20 @@ import { ExactField } from "../../playground/exact_field.ts";
 import { mixed } from "../../playground/page/canvas.ts";
 import { paintDot, samplesAt } from "../../playground/page/digits_stage.ts";
 import { heatPixels } from "../../playground/page/heat.ts";
-import { LossCurve } from "../../playground/page/loss_chart.ts";
+import { LossCurve, lossScale } from "../../playground/page/loss_chart.ts";
 import type { Frame, TrainingPairs } from "../../playground/page/messages.ts";
 import { placeAt, PlanePen, type PlaneState } from "../../playground/page/plane_pen.ts";
-import { digestWords, distanceFromData, readingOf, statusOf } from "../../playground/page/readings.ts";
+import {
+  digestWords,
+  distanceFromData,
+  fanReading,
+  fewReading,
+  followReading,
+  statusOf,
+} from "../../playground/page/readings.ts";
+import { tipOf } from "../../playground/page/story_pictures.ts";
 import { defaults } from "../../playground/settings.ts";
+import { assertClose } from "../testing.ts";
 
 /** A hundred and twenty-eight dots, from (0, 0) over (n, 0) to (1, n / 100) and half of them on by (0, 1). */
 const moved = {
@@ -35,7 +44,7 @@ const frame: Frame = {
   milliseconds: 1,
 };
 const state: PlaneState = {
-  step: "few",
+  settings: { ...defaults, step: "few", moves: 2 },
   t: 0.5,
   exact,
   frame,
@@ -67,39 +76,41 @@ Deno.test("PlanePen.pixel() has the plane upright", () => {
   ]);
 });
 
-Deno.test("readingOf() says distances, lengths, the mean and the spread", () => {
+Deno.test("readings are distances, lengths, the mean, its spread, and how far the network is from it", () => {
   assert.equal(distanceFromData({ frame, exact }), 0.5); // half the dots lie on a data point, half 1 above it
-  const settings = { ...defaults, moves: 2 };
-  assert.equal(
-    readingOf(state, settings),
-    "2 solver steps, random pairs: dots end 0.50 from the data on average.",
-  );
-  const whole = readingOf(state, { ...defaults, moves: 1, objective: "one_step" });
-  assert.match(whole, /^1 solver step, whole steps: /);
-  assert.equal(
-    readingOf({ ...state, step: "follow" }, settings),
-    "The last trajectory is 7.00 long; a straight line to its end would be 5.00.",
-  );
-  const fan: PlaneState = { ...state, step: "average" };
-  const { mean: [u, v], spread } = exact.meeting([0.5, 0.25], 0.5);
-  const words = `Mean velocity (${u.toFixed(2)}, ${v.toFixed(2)})`;
-  assert.equal(readingOf(fan, settings), `${words}. Spread ${spread.toFixed(2)}.`);
-  const look = { place: [0.5, 0.25], t: 0.5, velocity: [u + 0.3, v - 0.4] } as const;
-  assert.equal(
-    readingOf({ ...fan, look }, settings),
-    `${words}; the network is 0.50 away from it. Spread ${spread.toFixed(2)}.`,
-  );
+  assert.deepEqual(fewReading(state).values, { moves: 2, distance: 0.5 });
+  assert.deepEqual(followReading(state).values, { length: 7, straight: 5 });
+  const { mean: [x, y], spread } = exact.meeting([0.5, 0.25], 0.5);
+  assert.deepEqual(fanReading(state).values, { x, y, spread });
+  const look = { place: [0.5, 0.25], t: 0.5, velocity: [x + 0.3, y - 0.4] } as const;
+  assertClose([fanReading({ ...state, look }).values.away], [0.5], 1e-9);
   for (const other of [{ t: 0.4 }, { place: [0.5, 0.3] }, { place: [0.4, 0.25] }] as const) {
-    const stale = readingOf({ ...fan, look: { ...look, ...other } }, settings);
-    assert.equal(
-      stale,
-      readingOf(fan, settings),
-      "a look at another time or place is not that of the network here",
-    );
+    const { values } = fanReading({ ...state, look: { ...look, ...other } });
+    assert.ok(!("away" in values), "a look at another time or place is not that of the network here");
   }
-  const end = { ...fan, t: 1, look: { ...look, t: 0.99 } };
-  assert.match(readingOf(end, settings), /away from it/, "the fan ends at 0.99, where it is looked at");
-  assert.equal(readingOf({ ...end, look: undefined }, settings), readingOf({ ...fan, t: 0.99 }, settings));
+  const end = { ...state, t: 1, look: { ...look, t: 0.99 } };
+  assert.ok("away" in fanReading(end).values, "the fan ends at 0.99, where it is looked at");
+  assert.deepEqual(fanReading({ ...state, t: 1 }), fanReading({ ...state, t: 0.99 }));
+});
+
+Deno.test("tipOf() ends on the data dot, on a straight path", () => {
+  const [x0, x1] = [[-1, 0.5], [2, 1]] as const;
+  for (const [path, misses] of [["linear", false], ["cosine", true]] as const) {
+    const field = new ExactField(Float32Array.of(0, 0), path);
+    const tips = [0, 0.4, 0.8].map((t) => tipOf(field.between(x0, x1, t), field.velocity(x0, x1, t), t));
+    const away = tips.map(([x, y]) => Math.hypot(x - x1[0], y - x1[1]));
+    assert.ok(away.every((distance) => distance > 0.05 === misses && distance < 2), `${path}: ${away}`);
+  }
+});
+
+Deno.test("lossScale() is linear, and logarithmic in the distance to the floor where there is one", () => {
+  const linear = lossScale([3, 1]);
+  assert.deepEqual([linear.share(0), linear.ticks.map(({ loss }) => loss)], [0, [0, 1, 2, 3]]);
+  assertClose([linear.share(3)], [1 / 1.05], 1e-9);
+  const { share, ticks } = lossScale([3, 1.2, 0.999], 1);
+  assertClose([1.01, 1.02, 1.2, 3].map(share), [1, 2, 20, 200].map((x) => Math.log(x) / Math.log(200)), 1e-9);
+  assert.equal(share(0.9), 0, "a loss below the floor is within its error");
+  assert.deepEqual(ticks.map(({ text }) => text), ["0.01", "0.1", "1"]);
 });
 
 Deno.test("statusOf() and digestWords() leave out what is not known", () => {

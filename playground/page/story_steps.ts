@@ -1,0 +1,73 @@
+/// <reference lib="dom" />
+import type { Trajectories } from "../plane_views.ts";
+import type { PlaygroundSettings } from "../settings.ts";
+import type { PlanePen, PlaneState } from "./plane_pen.ts";
+import { fanReading, fewReading, followReading, type Reading } from "./readings.ts";
+import {
+  drawDropped,
+  drawFan,
+  drawField,
+  drawMiddle,
+  drawPairs,
+  drawTrails,
+  labelField,
+} from "./story_pictures.ts";
+
+/** @param shown the dots, which glide to those of the latest frame */
+type Draw = (pen: PlanePen, state: PlaneState, shown?: Trajectories) => void;
+
+/** A step of the story: its picture, and what the reader can do in it. */
+export interface StoryStep {
+  /** What a link to it sets. */
+  readonly sets: Partial<PlaygroundSettings>;
+  /** What the plane shows, for those who do not see it. */
+  readonly description: string;
+  /** What pointer and keys do in the plane: look at a place, or drop a dot; by default nothing. */
+  readonly pointer?: "looks" | "drops";
+  /** How opaque the dots are, by default 0, and what is drawn below and above them. */
+  readonly dots?: number;
+  readonly below?: Draw;
+  readonly above?: Draw;
+  /** What it says in numbers. */
+  readonly reading?: (state: PlaneState) => Reading;
+}
+
+/** All steps, in their order. To add one, add its row, its name in the settings, and its section in body.html. */
+export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>> = {
+  watch: {
+    sets: { moves: 32, t: 1 },
+    description: "Dots on their way from noise to data",
+    dots: 1,
+    below: drawField,
+    above: labelField,
+  },
+  pair: {
+    sets: { t: 0.4 },
+    description: "A noise dot, a data dot, the line between and its velocity",
+    above: drawPairs,
+  },
+  average: {
+    sets: { t: 0.3 },
+    description: "All lines through a place, their mean and the network's arrow",
+    pointer: "looks",
+    above: drawFan,
+    reading: fanReading,
+  },
+  follow: {
+    sets: { moves: 32, t: 1 },
+    description: "Dropped dots, their straight lessons and their trajectories",
+    pointer: "drops",
+    dots: 0.3,
+    above: drawDropped,
+    reading: followReading,
+  },
+  few: {
+    sets: { moves: 1, t: 1 },
+    description: "Dots and the solver's steps that lead them",
+    dots: 1,
+    below: (pen, _, shown) => shown && drawTrails(pen, shown),
+    above: drawMiddle,
+    reading: fewReading,
+  },
+  digits: { sets: {}, description: "" },
+};
