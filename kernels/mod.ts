@@ -4,6 +4,7 @@
  * @module
  */
 export { gradients } from "./autograd/gradients.ts";
+export { jvp } from "./autograd/jvp.ts";
 export { checkGradients, type GradientCheck, GradientError } from "./autograd/check_gradients.ts";
 export type { Axis, DataType, InputNames, OutputNames, Port } from "./core/signature.ts";
 export { currentDevice, type DeviceChoice, init, withDevice } from "./core/context.ts";
@@ -36,6 +37,7 @@ export type {
   OpDefinition,
   Sample,
   Saved,
+  Values,
   WasmLowering,
 } from "./op_definition.ts";
 export { attend } from "./ops/attend/op.ts";
@@ -55,6 +57,7 @@ export {
   sqrt,
   square,
   tanh,
+  type UnaryOp,
 } from "./ops/elementwise/unary.ts";
 export { add, divide, multiply, negate, subtract } from "./ops/elementwise/binary.ts";
 export { clamp, greater, less, maximum, minimum, where } from "./ops/elementwise/comparison.ts";

@@ -8,6 +8,7 @@ import {
   type OpDefinition,
   type Sample,
   type Saved,
+  type Values,
 } from "./op_definition.ts";
 import { checkSharing, execute, noteWrites } from "./core/execute.ts";
 import { currentDevice, withDevice } from "./core/context.ts";
@@ -21,7 +22,7 @@ import {
   showInputs,
 } from "./core/signature.ts";
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
-import { allocate } from "./core/memory.ts";
+import { allocate, Storage } from "./core/memory.ts";
 import { type History, Tensor } from "./core/tensor.ts";
 import type { Dims, Kernel } from "./devices/device.ts";
 
@@ -125,7 +126,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   definition: OpDefinition<S, A>,
   { replace = false }: DefineOptions = {},
 ): Op<S, A> {
-  const { name, backward } = definition;
+  const { name, backward, forward, composite } = definition;
   if (registry.has(name) && !replace) {
     throw new Error(
       `Cannot declare op ${name}: an op of that name exists; choose another name, or replace it with ` +
@@ -224,16 +225,23 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     checkSaved(inputs);
     const device = inputs[0]?.device ?? currentDevice();
     const written = updated.size === 0 ? [] : inputs.filter((_, i) => updated.has(inputNames[i]));
+    const isSymbolic = inputs.some(({ storage }) => storage.isSymbolic);
+    if (isSymbolic && written.length > 0) {
+      throw new Error(
+        `Cannot push tangents through a gradient rule that calls ${name}: it updates ${written[0]}`,
+      );
+    }
     const nothingToDo = shapes.every((shape) => sizeOf(shape) === 0) &&
       written.every(({ size }) => size === 0);
     const fixed = hasEmptyInput && !nothingToDo ? resultForEmptyInput(inputs, shapes[0]) : undefined;
     const outputs: Tensor[] = [];
     shapes.forEach((shape, i) => {
-      const storage = fixed?.storage ?? allocate(device, sizeOf(shape));
+      const storage = fixed?.storage ??
+        (isSymbolic ? Storage.symbolic(device, sizeOf(shape)) : allocate(device, sizeOf(shape)));
       const history = historyOf(i, inputs, outputs, attributes);
       outputs.push(new Tensor(storage, shape, fresh[i].type, fixed?.offset, history));
     });
-    if (!nothingToDo && !fixed) {
+    if (!nothingToDo && !fixed && !isSymbolic) {
       const tensors = [...inputs, ...outputs];
       if (written.length > 0) checkSharing(kernel, tensors);
       execute(kernel, tensors, dims, device);
@@ -268,10 +276,18 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
       inputs,
       outputs: () => outputs.map((output, i) => [fresh[i].name, output]),
       rules(saved, dy) {
-        if (!backward || at > 0) return {};
-        const all = { ...saved, [`d${fresh[at].name}`]: dy };
-        return backward(all as Saved<S>, attributes as AttributeValues<A>);
+        if (backward && at === 0) {
+          const all = { ...saved, [`d${fresh[at].name}`]: dy };
+          return backward(all as Saved<S>, attributes as AttributeValues<A>);
+        }
+        return {};
       },
+      forward: forward && at === 0
+        ? (saved, tangents) =>
+          forward(saved as Values<S>, tangents as Partial<Values<S>>, attributes as AttributeValues<A>)
+        : undefined,
+      composite: composite &&
+        ((named) => composite(named as Values<S>, attributes as AttributeValues<A>)[at]),
     });
   }
 

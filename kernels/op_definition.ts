@@ -49,18 +49,19 @@ export interface Sample {
   readonly smooth?: boolean;
 }
 
-/**
- * What a gradient rule may use: the op's inputs and outputs by name, and the gradient of its first output, named with a
- * `d` in front: `dy` for `y`.
- */
-export type Saved<S extends string> = {
-  readonly [
-    name in
-      | InputNames<S>[number]
-      | OutputNames<S>[number]
-      | (OutputNames<S> extends readonly [infer First extends string, ...unknown[]] ? `d${First}` : never)
-  ]: Tensor;
+/** The op's inputs and outputs by name. */
+export type Values<S extends string> = {
+  readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: Tensor;
 };
+
+/** What a gradient rule may use: inputs, outputs, and the gradient of the first output, `dy` for `y`. */
+export type Saved<S extends string> =
+  & Values<S>
+  & {
+    readonly [
+      name in OutputNames<S> extends readonly [infer First extends string, ...unknown[]] ? `d${First}` : never
+    ]: Tensor;
+  };
 
 /** An op in one declaration. */
 export interface OpDefinition<S extends string, A extends AttributeTypes>
@@ -103,6 +104,23 @@ export interface OpDefinition<S extends string, A extends AttributeTypes>
     saved: Saved<S>,
     attributes: AttributeValues<A>,
   ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
+  /**
+   * The tangent of the first output, given those of inputs, at least one. Declare it only where it is faster than what
+   * follows from `backward` or `composite` without it; the registry test compares both with the reference.
+   */
+  readonly forward?: (
+    values: Values<S>,
+    tangents: { readonly [name in InputNames<S>[number]]?: Tensor },
+    attributes: AttributeValues<A>,
+  ) => Tensor;
+  /**
+   * New outputs by other differentiable ops, slower but with derivatives of any order: used for derivatives that the op
+   * has no rule for. Outputs left out at the end have no derivatives.
+   */
+  readonly composite?: (
+    inputs: { readonly [name in InputNames<S>[number]]: Tensor },
+    attributes: AttributeValues<A>,
+  ) => readonly Tensor[];
   /**
    * The result, given its shape, if an input is empty but the result is not, such as zeros for the sum of no numbers.
    * Without it, such calls are an error.

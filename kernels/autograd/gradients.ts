@@ -1,22 +1,32 @@
 import { add } from "../ops/elementwise/binary.ts";
 import { full, zeros } from "../ops/layout/fill.ts";
+import { reshape } from "../ops/layout/movement.ts";
 import { withDevice } from "../core/context.ts";
 import { checkList } from "../core/checks.ts";
 import { checkTensor, type History, type Tensor } from "../core/tensor.ts";
 import { ShapeError } from "../core/shape.ts";
+import { nextOrder } from "../core/memory.ts";
 import { overwrittenSinceMade } from "./history.ts";
 
-/** Every op between `loss` and the parameters, latest first. */
-function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, History> {
+/**
+ * Every op between results and the tensors they are differentiated by, latest first.
+ *
+ * @param since event number before which no op depends on the sources
+ */
+export function opsBetween(
+  results: readonly Tensor[],
+  sources: ReadonlySet<Tensor>,
+  since = 0,
+): Map<Tensor, History> {
   const found = new Map<Tensor, History>();
-  const open = [loss];
+  const open = [...results];
   for (let y = open.pop(); y; y = open.pop()) {
-    if (!y.history || found.has(y)) continue;
+    if (!y.history || y.history.order < since || found.has(y)) continue;
     found.set(y, y.history);
     open.push(...y.history.inputs);
   }
   const inOrder = [...found].sort(([, a], [, b]) => a.order - b.order);
-  const reaches = new Set<Tensor>(parameters);
+  const reaches = new Set<Tensor>(sources);
   const between = inOrder.filter(([y, { inputs }]) => inputs.some((x) => reaches.has(x)) && reaches.add(y));
   return new Map(between.reverse());
 }
@@ -28,8 +38,6 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
  * gradient, or anything computed from one, is alive: `detach` what outlives a step, such as a running average of
  * gradients, or return it from a `scope`. Gradients end at tensors without a history: data, constants, detached tensors,
  * results of a scope, and tensors written in place.
- *
- * Second derivatives of `groupNorm`, and of `attend` with its GPU kernels, are not supported and throw.
  *
  * @param loss f32[], or a single element
  * @param parameters tensors of any shape
@@ -57,45 +65,92 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
   if (loss.size !== 1) {
     throw new ShapeError(`Cannot take gradients of ${loss} (expected a single number: sum or mean it)`);
   }
-  return withDevice(loss.device, () => backpropagate(loss, parameters));
+  return withDevice(loss.device, () => {
+    const found = pullBack(new Map([[loss, full(loss.shape, 1)]]), parameters);
+    return parameters.map((parameter, i) => {
+      const gradient = found[i];
+      if (gradient) return gradient;
+      if (parameter.size === 0) return zeros(parameter.shape);
+      throw new Error(`Cannot take gradients: the loss does not depend on parameter ${i}, ${parameter}`);
+    });
+  });
 }
 
-/** Computes the gradients on the device in use. */
-function backpropagate(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
+/**
+ * Gradients of the sum of <y, dy> over results y, each with its cotangent dy, on the device in use.
+ *
+ * @param since event number before which nothing depends on the parameters
+ * @returns one per parameter, undefined if no result depends on it
+ */
+export function pullBack(
+  cotangents: ReadonlyMap<Tensor, Tensor>,
+  parameters: readonly Tensor[],
+  since?: number,
+): readonly (Tensor | undefined)[] {
   const wanted = new Set(parameters);
-  const between = opsBetween(loss, wanted);
-  const lost = between.has(loss) ? overwrittenSinceMade(loss) : undefined;
-  if (lost !== undefined) throw overwrittenError(loss, lost);
-  const gradient = new Map<Tensor, Tensor>([[loss, full(loss.shape, 1)]]);
+  const between = opsBetween([...cotangents.keys()], wanted, since);
+  const gradient = new Map(cotangents);
+  for (const y of cotangents.keys()) {
+    const lost = between.has(y) ? overwrittenSinceMade(y) : undefined;
+    if (lost !== undefined) throw overwrittenError(y, lost);
+  }
   for (const [y, history] of between) {
-    const rules = history.backward(gradient.get(y)!);
+    const rules = rulesOf(history, gradient.get(y)!);
     history.inputs.forEach((x, i) => {
       if (!between.has(x) && !wanted.has(x)) return;
-      const by = history.overwritten?.get(i);
-      if (by !== undefined && between.has(x)) throw overwrittenError(x, by);
+      checkKept(history, i, between);
       const dx = applyRule(history, i, rules[i]);
       const before = gradient.get(x);
       gradient.set(x, before ? add(before, dx) : dx);
     });
   }
-  return parameters.map((parameter, i) => {
-    const found = gradient.get(parameter);
-    if (found) return found;
-    if (parameter.size === 0) return zeros(parameter.shape);
-    throw new Error(`Cannot take gradients: the loss does not depend on parameter ${i}, ${parameter}`);
-  });
+  return parameters.map((parameter) => gradient.get(parameter));
 }
 
-function applyRule({ op, output, names, inputs }: History, i: number, rule?: () => Tensor): Tensor {
-  const [x, name] = [inputs[i], names[i]];
-  if (!rule) {
-    throw new Error(
-      `Cannot take gradients through ${op}: no rule leads from its output ${output} to its input ${name} ${x}; ` +
-        "declare one in the op's backward, or detach() the input where gradients should end",
-    );
-  }
-  const dx = rule();
-  return checkTensor(`take gradients through ${op}`, `the rule of its input ${name} gives`, dx, x.shape);
+/** An op's rules for the gradient dy of its output: its own, or those of the ops that it can be made of. */
+export function rulesOf(history: History, dy: Tensor): readonly ((() => Tensor) | undefined)[] {
+  const own = history.backward(dy);
+  if (own.some((rule) => rule) || !history.composite) return own;
+  let found: readonly (Tensor | undefined)[] | undefined;
+  const all = () => {
+    const { inputs, output, since } = remade(history);
+    return found ??= pullBack(new Map([[output, dy]]), inputs, since);
+  };
+  return history.inputs.map(({ shape }, i) => () => all()[i] ?? zeros(shape));
+}
+
+/** Computes an op again by others, from views of its inputs, at which differentiation can end. */
+export function remade(history: History) {
+  const since = nextOrder();
+  const views = history.inputs.map((x) => reshape(x, x.shape));
+  const output = history.composite?.(views);
+  if (!output) throw noRuleError(history, 0);
+  return { inputs: views, output, since };
+}
+
+/** @throws {Error} if an input was overwritten between the op that made it and the op that read it */
+export function checkKept(
+  { overwritten, inputs }: History,
+  i: number,
+  between: ReadonlyMap<Tensor, History>,
+): void {
+  const by = overwritten?.get(i);
+  if (by !== undefined && between.has(inputs[i])) throw overwrittenError(inputs[i], by);
+}
+
+/** Runs the rule that leads to an input. @throws {Error} if there is none */
+export function applyRule(history: History, i: number, rule?: () => Tensor): Tensor {
+  if (!rule) throw noRuleError(history, i);
+  const [x, name] = [history.inputs[i], history.names[i]];
+  const task = `take gradients through ${history.op}`;
+  return checkTensor(task, `the rule of its input ${name} gives`, rule(), x.shape);
+}
+
+function noRuleError({ op, output, names, inputs }: History, i: number): Error {
+  return new Error(
+    `Cannot take gradients through ${op}: no rule leads from its output ${output} to its input ${names[i]} ` +
+      `${inputs[i]}; declare one in the op's backward, or detach() the input where gradients should end`,
+  );
 }
 
 function overwrittenError(y: Tensor, by: string): Error {

@@ -1,5 +1,10 @@
 import { nextOrder, overlap } from "../core/memory.ts";
-import type { History, Tensor } from "../core/tensor.ts";
+import { type History, Tensor } from "../core/tensor.ts";
+
+/** The same values without a history: derivatives end here. */
+export function constant({ storage, shape, type, offset }: Tensor): Tensor {
+  return new Tensor(storage, shape, type, offset);
+}
 
 type Rules = Readonly<Record<string, (() => Tensor) | undefined>>;
 type Saved = Readonly<Record<string, Tensor>>;
@@ -9,10 +14,16 @@ interface Call extends Pick<History, "op" | "output" | "names" | "inputs"> {
   readonly outputs?: () => readonly (readonly [string, Tensor])[];
   /** Gradients of the inputs given that of the output, made of differentiable ops. */
   readonly rules: (saved: Saved, dy: Tensor) => Rules;
+  /** The tangent of the output given those of inputs by name; by default it follows from the rules. */
+  readonly forward?: ((saved: Saved, tangents: Partial<Saved>) => Tensor) | undefined;
+  /** The output by other ops, given the inputs by name. */
+  readonly composite?: ((inputs: Saved) => Tensor | undefined) | undefined;
 }
 
 /** The history of an op's result. Its rules refuse values that were overwritten or moved to other memory since. */
-export function makeHistory({ op, output, names, inputs, outputs, rules }: Call): History {
+export function makeHistory(
+  { op, output, names, inputs, outputs, rules, forward, composite }: Call,
+): History {
   let overwritten: Map<number, string> | undefined;
   for (let i = 0; i < inputs.length; i++) {
     const by = overwrittenSinceMade(inputs[i]);
@@ -20,21 +31,37 @@ export function makeHistory({ op, output, names, inputs, outputs, rules }: Call)
   }
   const places = inputs.map(({ storage, offset }) => ({ storage, offset }));
   const order = nextOrder();
-  const backward = (dy: Tensor) => {
+  const ruleNow = (): Rule => {
     const saved: Record<string, Tensor> = {};
     names.forEach((name, i) => saved[name] = inputs[i]);
     for (const [name, y] of outputs?.() ?? []) saved[name] = y;
     const moved = inputs.filter(({ storage, offset }, i) =>
       storage !== places[i].storage || offset !== places[i].offset
     );
-    const rule: Rule = { op, order, saved, moved };
-    const given = runRule(rule, () => rules(saved, dy));
-    return names.map((name) => {
-      const gradient = given[name];
-      return gradient && (() => runRule(rule, gradient));
-    });
+    return { op, order, saved, moved };
   };
-  const history = { order, op, output, names, inputs, backward };
+  const history: History = {
+    ...{ order, op, output, names, inputs },
+    backward(dy) {
+      const rule = ruleNow();
+      const gradients = runRule(rule, () => rules(rule.saved, dy));
+      return names.map((name) => {
+        const gradient = gradients[name];
+        return gradient && (() => runRule(rule, gradient));
+      });
+    },
+    ...forward && {
+      forward(tangents: readonly (Tensor | undefined)[]) {
+        const rule = ruleNow();
+        const named = names.flatMap((name, i) => tangents[i] ? [[name, tangents[i]]] : []);
+        return runRule(rule, () => forward(rule.saved, Object.fromEntries(named)));
+      },
+    },
+    ...composite && {
+      composite: (views: readonly Tensor[]) =>
+        runRule(ruleNow(), () => composite(Object.fromEntries(names.map((name, i) => [name, views[i]])))),
+    },
+  };
   return overwritten ? { ...history, overwritten } : history;
 }
 

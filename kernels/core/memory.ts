@@ -46,8 +46,19 @@ export class Storage {
   #writes: Writes | undefined;
 
   /** Memory for `elements` of 4 bytes; without a buffer, it is planned later. */
-  constructor(readonly device: Device, readonly elements: number, buffer?: DeviceBuffer) {
+  constructor(
+    readonly device: Device,
+    readonly elements: number,
+    buffer?: DeviceBuffer,
+    /** Whether it never gets memory: ops on it do not run, and only keep their history. See `jvp`. */
+    readonly isSymbolic: boolean = false,
+  ) {
     this.#buffer = buffer;
+  }
+
+  /** A place for values that nobody computes. */
+  static symbolic(device: Device, elements: number): Storage {
+    return new Storage(device, elements, undefined, true);
   }
 
   /** Size in bytes; even an empty tensor has memory for one element. */

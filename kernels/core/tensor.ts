@@ -28,6 +28,10 @@ export interface History {
   readonly overwritten?: ReadonlyMap<number, string>;
   /** Gradients of the inputs given that of the output, computed when called; undefined without a rule. */
   readonly backward: (dy: Tensor) => readonly ((() => Tensor) | undefined)[];
+  /** The output's tangent given those of the inputs, at least one, where the op declares it. */
+  readonly forward?: (tangents: readonly (Tensor | undefined)[]) => Tensor;
+  /** The output, computed again from inputs by other ops, where the op declares them. */
+  readonly composite?: (inputs: readonly Tensor[]) => Tensor | undefined;
 }
 
 /** An n-dimensional array on a device: f32 numbers, or u32 for bytes, indices and random keys. Row-major. */

@@ -55,6 +55,34 @@ export function differences(
   return Float64Array.from(inputs[at], (_, i) => (moved(i, h) - moved(i, -h)) / (2 * h));
 }
 
+/** Moves some inputs along directions. */
+function movedAlong(
+  inputs: Arrays,
+  along: readonly number[],
+  directions: readonly Float64Array[],
+  by: number,
+): Arrays {
+  return inputs.map((x, k) => {
+    const part = directions[along.indexOf(k)];
+    return part && x instanceof Float64Array ? x.map((value, i) => value + by * part[i]) : x;
+  });
+}
+
+/** The derivative of an op's first output along directions of some inputs, by a central difference. */
+export function directional(
+  op: RegisteredOp,
+  sample: Sample,
+  inputs: Arrays,
+  along: readonly number[],
+  directions: readonly Float64Array[],
+  h = 1e-5,
+): Float64Array {
+  const [ahead, behind] = [h, -h].map((by) =>
+    oracle(op, sample, movedAlong(inputs, along, directions, by))[op.outputs[0].name]
+  );
+  return Float64Array.from(ahead, (value, i) => (value - behind[i]) / (2 * h));
+}
+
 /**
  * Derivatives, with respect to the elements of one input, of the derivative of f along a direction.
  *
@@ -69,13 +97,9 @@ export function mixedDifferences(
   directions: readonly Float64Array[],
   h = 1e-4,
 ): Float64Array {
-  const [ahead, behind] = [h, -h].map((by) => {
-    const moved = inputs.map((x, k) => {
-      const part = directions[along.indexOf(k)];
-      return part && x instanceof Float64Array ? x.map((value, i) => value + by * part[i]) : x;
-    });
-    return differences(f, moved, at, h);
-  });
+  const [ahead, behind] = [h, -h].map((by) =>
+    differences(f, movedAlong(inputs, along, directions, by), at, h)
+  );
   return ahead.map((slope, i) => (slope - behind[i]) / (2 * h));
 }
 

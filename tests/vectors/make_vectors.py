@@ -6,6 +6,8 @@ optimiser problem) is rounded to float32 first, so that a reader starts from the
 """
 
 import json
+import sys
+from pathlib import Path
 
 import torch
 from layers import write_layers
@@ -15,6 +17,10 @@ from networks import BASE, RESIDUAL, Attention, build, config
 from optimization import write_optimizers, write_schedules
 from store import rounded, save
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+sys.path.append(str(Path(__file__).parents[1] / "bench"))
+from torch_networks import DiT  # noqa: E402
 
 ADAMW = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
 STEPS = 3
@@ -91,6 +97,10 @@ def write_case(name, settings, shape, seed):
         tensors["labels"] = labels
     tensors |= {f"param.{k}": p.detach().clone() for k, p in model.named_parameters()}
 
+    direction = (u, torch.ones_like(t))
+    start = (xt.detach(), t)
+    tensors["jvp"] = torch.func.jvp(lambda x, t: model(x, t, labels), start, direction)[1]
+
     optimizer = torch.optim.AdamW(model.parameters(), **ADAMW)
     losses = []
     largest = dict.fromkeys(dict(model.named_parameters()), 0.0)
@@ -123,12 +133,28 @@ def write_case(name, settings, shape, seed):
     save(name, tensors, metadata)
 
 
+def write_transformer(seed):
+    """examples/dit.ts: its velocity, and the velocity's derivative along `direction` and time."""
+    torch.manual_seed(seed)
+    model = DiT(patch=7, width=12, depth=2, heads=3).double()
+    for parameter in model.parameters():  # the gates start at 0
+        parameter.data = rounded(parameter + 0.1 * torch.randn_like(parameter))
+    x, direction = torch.randn(2, 2, 1, 28, 28).float().double()
+    t = torch.tensor([0.25, 0.5]).double()  # times a frequency of up to 1000 without rounding
+    with sdpa_kernel(SDPBackend.MATH):  # the others have no forward mode
+        output, jvp = torch.func.jvp(model, (x, t), (direction, torch.ones_like(t)))
+    parameters = {f"param.{k}": p for k, p in model.named_parameters()}
+    tensors = {"x": x, "t": t, "direction": direction, "output": output, "jvp": jvp}
+    save("transformer", tensors | parameters, {})
+
+
 def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     check_parameter_counts()
     for index, (name, (settings, shape)) in enumerate(CASES.items()):
         write_case(name, settings, shape, seed=46020 + index)
+    write_transformer(seed=46016)
     write_optimizers(seed=46019)
     write_schedules()
     write_loss_curve()

@@ -9,6 +9,8 @@ import {
   attendQueryGradientWgsl,
   attendWgsl,
 } from "./wgsl.ts";
+import { pullBack } from "../../autograd/gradients.ts";
+import { constant } from "../../autograd/history.ts";
 import { multiply } from "../elementwise/binary.ts";
 import { matmulTransposedA, matmulTransposedB } from "../matmul/op.ts";
 import { softmax } from "../reduce/softmax.ts";
@@ -115,10 +117,12 @@ const attention = defineOp({
   backward({ q, k, v, y, stats, dy }, { scale }) {
     let ofQueries: [Tensor, Tensor] | undefined;
     let ofKeys: [Tensor, Tensor] | undefined;
-    const queries = () => ofQueries ??= queryGradient(q, k, v, y, stats, dy, { scale });
-    const keys = () => ofKeys ??= keyValueGradient(q, k, v, stats, queries()[1], dy, { scale });
+    const [sums, result] = [constant(stats), constant(y)];
+    const queries = () => ofQueries ??= queryGradient(q, k, v, result, sums, dy, { scale });
+    const keys = () => ofKeys ??= keyValueGradient(q, k, v, sums, constant(queries()[1]), dy, { scale });
     return { q: () => queries()[0], k: () => keys()[0], v: () => keys()[1] };
   },
+  composite: (inputs, { scale }) => [ofProducts(inputs, scale)],
   reference: attendReference,
   multiplyAdds: ({ N, C, L }) => 2 * N * C * L * L,
   samples: [
@@ -147,12 +151,25 @@ const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Ref
   samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
 } as const);
 
+type Queries = Readonly<Record<"q" | "k" | "v", Tensor>>;
+
+/** Attention by products, which stores the weights. */
+function ofProducts({ q, k, v }: Queries, scale: number): Tensor {
+  return matmulTransposedB(v, softmax(multiply(matmulTransposedA(q, k), scale)));
+}
+
+/** Gradients of attention by products. */
+function gradientsOfProducts(inputs: Queries, dy: Tensor, scale: number, by: readonly Tensor[]) {
+  return pullBack(new Map([[ofProducts(inputs, scale), dy]]), by).map((gradient) => gradient!);
+}
+
 /** dq, and `dots`, the sum over c of dy y of each query, which the gradients of k and v need. */
 const queryGradient = defineOp({
   name: "attendQueryGradient",
   signature:
     "q[N, C, L], k[N, C, L], v[N, C, L], y[N, C, L], stats[N, L, 2], dy[N, C, L] -> dq[N, C, L], dots[N, L]",
   ...gradientForm(attendQueryGradientWgsl, queryGradientReference),
+  composite: (inputs, { scale }) => gradientsOfProducts(inputs, inputs.dy, scale, [inputs.q]),
 });
 
 /** dk and dv in one op, because both need the weights. */
@@ -161,11 +178,12 @@ const keyValueGradient = defineOp({
   signature:
     "q[N, C, L], k[N, C, L], v[N, C, L], stats[N, L, 2], dots[N, L], dy[N, C, L] -> dk[N, C, L], dv[N, C, L]",
   ...gradientForm(attendKeyValueGradientWgsl, keyValueGradientReference),
+  composite: (inputs, { scale }) => gradientsOfProducts(inputs, inputs.dy, scale, [inputs.k, inputs.v]),
 });
 
 /**
- * Attention between all positions: v softmax(scale q^T k)^T. On GPUs the [L, L] weights are not stored, and second
- * derivatives are not supported.
+ * Attention between all positions: v softmax(scale q^T k)^T. On GPUs the [L, L] weights are stored only for second
+ * derivatives and for `jvp`.
  *
  * @param q f32[N, C, L]; k and v have the same shape
  * @param options the scale, by default 1 / sqrt(C)
@@ -181,5 +199,5 @@ export function attend(q: Tensor, k: Tensor, v: Tensor, options: { scale?: numbe
   const { scale = 1 / Math.sqrt(q.shape[1]) } = options;
   if (!q.device.tuning.software) return attention(q, k, v, { scale })[0];
   // Without workgroup memory, storing the weights is 3 to 4 times faster than computing them twice (lavapipe).
-  return matmulTransposedB(v, softmax(multiply(matmulTransposedA(q, k), scale)));
+  return ofProducts({ q, k, v }, scale);
 }

@@ -43,6 +43,14 @@ const spread: Sample = {
   values: { x: [-30, -6, -2.5, -0.75, -0.01, 0.02, 0.6, 3, 25] },
 };
 
+/** An op f(x), with the op of its gradient, f'(x) dy. */
+export interface UnaryOp {
+  /** f of each element. */
+  (x: Tensor): Tensor;
+  /** f'(x) dy. */
+  readonly gradient: (x: Tensor, dy: Tensor) => Tensor;
+}
+
 /** Declares f and the op of its gradient, dx = f'(x) dy, whose gradients are f''(x) dy ddx and f'(x) ddx. */
 function defineUnary(
   name: keyof typeof Unary | keyof typeof Transcendental,
@@ -55,7 +63,7 @@ function defineUnary(
     functions = "",
     samples = [{ shapes: { x: [3, 5] } }, spread],
   }: UnaryFunction,
-): (x: Tensor) => Tensor {
+): UnaryOp {
   const inSingle = Unary[name as keyof typeof Unary];
   const inDouble: number | undefined = Transcendental[name as keyof typeof Transcendental];
   const gradient: (x: Tensor, dy: Tensor) => Tensor = defineOp({
@@ -92,7 +100,7 @@ function defineUnary(
         : [{ kernel: "transcendental", args: { x, y, n, f: inDouble, p: 0 } }],
     samples,
   });
-  return op;
+  return Object.assign(op, { gradient });
 }
 
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
@@ -107,7 +115,7 @@ fn hyperbolicTangent(x: f32) -> f32 {
 const positive: readonly Sample[] = [{ shapes: { x: [6] }, values: { x: [0.05, 0.5, 1, 1.5, 3, 20] } }];
 
 /** GELU(x) = x Phi(x), exact. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415 */
-export const gelu: (x: Tensor) => Tensor = defineUnary("gelu", {
+export const gelu: UnaryOp = defineUnary("gelu", {
   value: "v * normalCdf(v)",
   slope: "normalCdf(v) + v * 0.3989422804 * exp(-0.5 * v * v)",
   apply: geluOf,

@@ -1,9 +1,15 @@
 import type { Dims } from "../../devices/device.ts";
-import { defineOp } from "../../op.ts";
+import { defineOp, type Op } from "../../op.ts";
 import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { sum } from "../reduce/reduce.ts";
+import { pullBack } from "../../autograd/gradients.ts";
+import { constant } from "../../autograd/history.ts";
+import { add, divide, multiply, subtract } from "../elementwise/binary.ts";
+import { gelu, sqrt, square } from "../elementwise/unary.ts";
+import { full, zeros } from "../layout/fill.ts";
+import { reshape } from "../layout/movement.ts";
+import { mean, sum } from "../reduce/reduce.ts";
 import { erfWgsl } from "../elementwise/shared_wgsl.ts";
 import { geluOf, geluSlope } from "../elementwise/gelu.ts";
 import { forwardWgsl, forwardWorkgroupWgsl, gradientWgsl, gradientWorkgroupWgsl } from "./wgsl.ts";
@@ -51,20 +57,39 @@ ${workgroupWgsl}`,
   return summingKernels(alone, shared, ({ C, G, H, W }) => C / G * H * W);
 }
 
+const perChannel = (v: Tensor) => reshape(v, [1, v.size, 1, 1]);
+
 const sampleOf = (x: Shape, G: number, activation: number) => ({
   shapes: { x, gamma: [x[1]], beta: [x[1]] },
   attributes: { G, epsilon: 1e-5, activation },
 });
 
-const normalise = defineOp({
+const normalise: Op<
+  "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], stats[N, G, 2]",
+  { G: "u32"; epsilon: "f32"; activation: "u32" }
+> = defineOp({
   name: "groupNorm",
   signature: "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], stats[N, G, 2]",
   attributes: { G: "u32", epsilon: "f32", activation: "u32" },
   ...groupNormKernels(forwardWgsl, forwardWorkgroupWgsl),
-  backward({ x, gamma, beta, stats, dy }, { activation }) {
+  backward({ x, gamma, beta, stats, dy }, { epsilon, activation }) {
     let parts: Tensor[] | undefined;
-    const part = (k: number) => (parts ??= groupNormGradient(x, gamma, beta, stats, dy, { activation }))[k];
+    const part = (k: number) =>
+      (parts ??= groupNormGradient(x, gamma, beta, constant(stats), dy, { epsilon, activation }))[k];
     return { x: () => part(0), gamma: () => sum(part(1), [0]), beta: () => sum(part(2), [0]) };
+  },
+  forward({ x, gamma, beta, stats }, tangents, { G, epsilon, activation }): Tensor {
+    const [one, none] = [full(gamma.shape, 1), zeros(gamma.shape)];
+    const plain = { epsilon, activation: 0 };
+    // The derivative of xhat by x is symmetric: the kernel that pulls dy back also pushes the tangent of x forward.
+    const parts = [
+      tangents.x &&
+      multiply(groupNormGradient(x, one, none, constant(stats), tangents.x, plain)[0], perChannel(gamma)),
+      tangents.gamma && multiply(normalise(x, one, none, { G, ...plain })[0], perChannel(tangents.gamma)),
+      tangents.beta && multiply(full(x.shape, 1), perChannel(tangents.beta)),
+    ].filter((part) => part !== undefined);
+    const dz = parts.reduce((a, b) => add(a, b));
+    return activation === 0 ? dz : gelu.gradient(normalise(x, gamma, beta, { G, ...plain })[0], dz);
   },
   reference({ x, gamma, beta, y, stats }, { N, C, H, W, G, epsilon, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
@@ -101,8 +126,19 @@ const groupNormGradient = defineOp({
   name: "groupNormGradient",
   signature:
     "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
-  attributes: { activation: "u32" },
+  attributes: { epsilon: "f32", activation: "u32" },
   ...groupNormKernels(gradientWgsl, gradientWorkgroupWgsl),
+  composite({ x, gamma, beta, stats, dy }, { epsilon, activation }) {
+    const [N, C] = x.shape;
+    const ofImages = (v: Tensor) => add(zeros([N, C, 1, 1]), perChannel(v));
+    const [scale, shift] = [ofImages(gamma), ofImages(beta)];
+    const grouped = reshape(x, [N, stats.shape[1], x.size / N / stats.shape[1]]);
+    const centred = subtract(grouped, mean(grouped, [2], true));
+    const deviation = sqrt(add(mean(square(centred), [2], true), epsilon));
+    const z = add(multiply(reshape(divide(centred, deviation), x.shape), scale), shift);
+    const [dx, ...sums] = pullBack(new Map([[activation === 0 ? z : gelu(z), dy]]), [x, scale, shift]);
+    return [dx!, ...sums.map((part) => reshape(part!, [N, C]))];
+  },
   reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
     const { derivative } = activations[activation];
@@ -134,13 +170,13 @@ const groupNormGradient = defineOp({
   wasm: "groupNormGradient",
   samples: [0, 1].map((activation) => ({
     shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6], stats: [2, 3, 2], dy: [2, 6, 3, 5] },
-    attributes: { activation },
+    attributes: { epsilon: 1e-5, activation },
   })),
 });
 
 /**
  * Group normalisation: each group of channels of an image is scaled to mean 0 and variance 1, then each channel by its
- * gamma and beta. Second derivatives are not supported.
+ * gamma and beta.
  *
  * @param x f32[N, C, H, W]
  * @param gamma f32[C]

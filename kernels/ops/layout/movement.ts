@@ -35,7 +35,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return new Tensor(x.storage, shape, x.type, x.offset, history);
 }
 
-const concatPair = defineOp({
+const concatPair: Op<"a[P, A, Q], b[P, B, Q] -> y[P, C, Q]"> = defineOp({
   name: "concat",
   signature: "a[P, A, Q], b[P, B, Q] -> y[P, C, Q]",
   derive: ({ A, B }) => ({ C: A + B }),
@@ -50,6 +50,7 @@ const concatPair = defineOp({
     a: () => sliceMiddle(dy, { start: 0, B: a.shape[1] }),
     b: () => sliceMiddle(dy, { start: a.shape[1], B: b.shape[1] }),
   }),
+  forward: ({ a, b }, tangents) => concatPair(tangents.a ?? zeros(a.shape), tangents.b ?? zeros(b.shape)),
   reference({ a, b, y }, { P, A, B, Q }) {
     for (let p = 0; p < P; p++) {
       y.set(a.subarray(p * A * Q, (p + 1) * A * Q), p * (A + B) * Q);

@@ -8,7 +8,6 @@ import {
   exp,
   gelu,
   gradients,
-  groupNorm,
   matmul,
   meanSquaredError,
   multiply,
@@ -79,18 +78,6 @@ testOnDevices("gradients() of squared gradients match differences of a network",
   await checkGradients(penalty, shapes.map((shape, i) => randomTensor(i, shape)), { tolerance: 5e-3 });
 });
 
-testOnCpu("gradients() through an op without a rule throws, naming op and input", () => {
-  const x = randomTensor(1, [2, 4, 2, 2]);
-  const y = groupNorm(x, tensor([1, 1, 1, 1]), tensor([0, 0, 0, 0]), { groups: 2 });
-  const [dx] = gradients(sum(square(y)), [x]);
-  assert.throws(() => gradients(sum(square(dx)), [x]), {
-    name: "Error",
-    message:
-      "Cannot take gradients through groupNormGradient: no rule leads from its output dx to its input x " +
-      "f32[2, 4, 2, 2]; declare one in the op's backward, or detach() the input where gradients should end",
-  });
-});
-
 /** The halves of an even number of values, with a rule for the input `x` only. */
 const halves = hiddenOp({
   name: "halvesForTest",
@@ -110,10 +97,12 @@ testOnCpu("gradients() through an input or output without a rule throws", async 
   const [x, scale] = [tensor([1, 2]), tensor([3])];
   const [first, second] = halves(x, scale);
   gradients(sum(first), [x]);
-  assert.throws(
-    () => gradients(sum(first), [scale]),
-    /through halvesForTest: .* output first to its input scale f32\[1\]/,
-  );
+  assert.throws(() => gradients(sum(first), [scale]), {
+    name: "Error",
+    message:
+      "Cannot take gradients through halvesForTest: no rule leads from its output first to its input scale f32[1]; " +
+      "declare one in the op's backward, or detach() the input where gradients should end",
+  });
   assert.throws(() => gradients(sum(add(first, second)), [x]), /output second to its input x f32\[2\]/);
   const w = tensor([2]);
   assertClose(await gradients(sum(multiply(w, second)), [w])[0].read(), [2], 0);

@@ -1,8 +1,9 @@
 /** Networks, gradients and training against PyTorch; see tests/vectors/README.md. */
 
 import assert from "node:assert/strict";
-import { gradients, meanSquaredError, type Tensor } from "../../../kernels/mod.ts";
-import { flatten, flowMatchingLoss, namedParameters, optimizer } from "../../../models/mod.ts";
+import DiT from "../../../examples/dit.ts";
+import { full, gradients, jvp, meanSquaredError, type Tensor } from "../../../kernels/mod.ts";
+import { flatten, flowMatchingLoss, loadState, namedParameters, optimizer } from "../../../models/mod.ts";
 import { largestDifference, testOnAllKernels, testOnDevices } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
 import { testWithVectors } from "../vectors.ts";
@@ -36,9 +37,26 @@ const testSteps: typeof testOnDevices = (name, test) => {
   testByTransforms(name, test);
 };
 
+testWithVectors(
+  "velocity() of examples/dit.ts and its tangent are PyTorch's",
+  "transformer",
+  async (vectors) => {
+    const shape = { shape: [1, 28, 28] as const, classes: 0, flowMap: false };
+    const model = new DiT({ patch: 7, width: 12, depth: 2, heads: 3, ...shape });
+    loadState(model, vectors.part("param."), "vectors");
+    const [x, t, direction] = ["x", "t", "direction"].map(vectors.tensor);
+    const results = jvp((x, t) => model.velocity(x, t), [x, t], [direction, full(t.shape, 1)]);
+    for (const [i, name] of ["output", "jvp"].entries()) {
+      const error = await relativeError(results[i], vectors.values(name));
+      assert.ok(error <= 1e-5, `${name} is off by ${error}`);
+    }
+  },
+  testOnAllKernels,
+);
+
 for (const name of cases) {
   testWithVectors(
-    `velocity() of ${name} is PyTorch's, and so are all its gradients`,
+    `velocity() of ${name} is PyTorch's, and so are all its derivatives`,
     name,
     async (vectors) => {
       const model = vectors.model();
@@ -49,7 +67,11 @@ for (const name of cases) {
       const loss = meanSquaredError(output, u);
       const all = gradients(loss, [xt, ...parameters.values()]);
 
+      const along = (x: Tensor, t: Tensor) => model.velocity(x, t, vectors.labels);
+      const [, tangent] = jvp(along, [xt, t], [u, full(t.shape, 1)]);
+
       assert.ok(await relativeError(output, vectors.values("output")) <= 1e-5);
+      assert.ok(await relativeError(tangent, vectors.values("jvp")) <= 1e-5);
       assert.ok(Math.abs((await loss.read())[0] - vectors.values("loss")[0]) <= 1e-5);
       for (const [i, of] of ["grad_xt", ...parameters.keys().map((key) => `grad.${key}`)].entries()) {
         if (vectors.zeroGradient.has(of.slice("grad.".length))) {

@@ -1,0 +1,87 @@
+/** Tests of forward-mode differentiation of whole functions; the registry test checks each op. */
+
+import assert from "node:assert/strict";
+import {
+  add,
+  attend,
+  cos,
+  gradients,
+  groupNorm,
+  jvp,
+  multiply,
+  record,
+  ShapeError,
+  sin,
+  square,
+  sum,
+  type Tensor,
+  tensor,
+} from "../../../kernels/mod.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { randomTensor } from "../oracle.ts";
+
+testOnDevices("jvp() sums over values and paths, and gives zero where nothing leads", async () => {
+  const [x, w, other] = [tensor([1, 2]), tensor([3]), tensor([5, 7])];
+  const f = (x: Tensor, w: Tensor) => [multiply(square(x), w), add(x, x), other];
+  const [values, tangents] = jvp(f, [x, w], [tensor([1, 10]), tensor([0.5])]);
+  assertClose(await values[0].read(), [3, 12], 0);
+  assertClose(await tangents[0].read(), [2 * 3 + 0.5, 40 * 3 + 2], 1e-6);
+  assertClose(await tangents[1].read(), [2, 20], 0);
+  assertClose(await tangents[2].read(), [0, 0], 0);
+});
+
+testOnCpu("jvp() nests with itself and with gradients() to the third order", async () => {
+  const one = tensor([1]);
+  const along = (f: (x: Tensor) => Tensor) => (x: Tensor) => jvp(f, [x], [one])[1];
+  const down = (f: (x: Tensor) => Tensor) => (x: Tensor) => gradients(sum(f(x)), [x])[0];
+  for (
+    const third of [
+      along(along(along(sin))),
+      along(down(along(sin))),
+      down(along(down(sin))),
+      along(down(down(sin))),
+    ]
+  ) assertClose(await third(tensor([0.4])).read(), [-Math.cos(0.4)], 1e-6);
+});
+
+testOnDevices("jvp() is the transpose of gradients() in a network with norms and attention", async () => {
+  const shape = [2, 4, 3, 3];
+  const [gamma, beta] = [randomTensor(2, [4]), randomTensor(3, [4])];
+  const f = (x: Tensor) => {
+    const y = groupNorm(x, gamma, beta, { groups: 2, activation: "gelu" });
+    const rows = multiply(y, 1);
+    const flat = sum(rows, [3]);
+    return attend(flat, cos(flat), flat);
+  };
+  const [x, tx] = [randomTensor(4, shape), randomTensor(5, shape)];
+  const [y, ty] = jvp(f, [x], [tx]);
+  const dy = randomTensor(6, y.shape);
+  const [dx] = gradients(sum(multiply(f(x), dy)), [x]);
+  const products = [[ty, dy], [tx, dx]].map(([a, b]) => sum(multiply(a, b)));
+  const [forward, backward] = await Promise.all(products.map(async (p) => (await p.read())[0]));
+  assertClose([forward], [backward], 1e-5);
+});
+
+testOnDevices("jvp() can be recorded, and runs each time on the values of then", async () => {
+  const [x, tx] = [tensor([1]), tensor([1])];
+  const step = record(() => jvp((x) => multiply(square(x), x), [x], [tx]));
+  for (const value of [1, 2, 5]) {
+    x.write(Float32Array.of(value));
+    step.run();
+    assertClose(await step.result[1].read(), [3 * value ** 2], 1e-6);
+  }
+});
+
+testOnCpu("jvp() refuses tangents that do not fit, and overwritten values", () => {
+  const x = tensor([1, 2]);
+  assert.throws(() => jvp(sin, [x], [tensor([1])]), ShapeError);
+  assert.throws(() => jvp(sin, [x], []), TypeError);
+  assert.throws(() => jvp(() => 3 as unknown as Tensor, [x], [x]), /result 0 of the function is 3/);
+  const f = (x: Tensor) => {
+    const y = sin(x);
+    const z = square(y);
+    y.write(Float32Array.of(0, 0));
+    return z;
+  };
+  assert.throws(() => jvp(f, [x], [x]), /write\(\) has overwritten x/);
+});
