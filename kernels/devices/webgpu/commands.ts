@@ -172,7 +172,7 @@ export class Dispatches {
   make(call: KernelCall): Dispatch {
     const pipeline = this.pipelines.of(call);
     const uniforms = this.pipelines.uniforms(pipeline, call);
-    const x = Math.min(uniforms.groups, this.device.limits.maxComputeWorkgroupsPerDimension);
+    const y = Math.max(1, Math.ceil(uniforms.groups / this.device.limits.maxComputeWorkgroupsPerDimension));
     return {
       pipeline,
       bindGroup: this.device.createBindGroup({
@@ -190,8 +190,8 @@ export class Dispatches {
           })),
         ],
       }),
-      x,
-      y: Math.ceil(uniforms.groups / Math.max(x, 1)),
+      x: Math.ceil(uniforms.groups / y), // fewer than y groups are idle
+      y,
     };
   }
 
