@@ -18,7 +18,7 @@ const squaredErrors = defineOp({
     begin: `  let first = i * dims.chunk;
   let count = min(dims.chunk, dims.n - first);`,
     term: "(a[first + r] - b[first + r]) * (a[first + r] - b[first + r])",
-    runs: ({ S }) => S,
+    lengths: ["S"],
   }),
   empty: zeros,
   backward: ({ a, b, dy }, { chunk }) => ({

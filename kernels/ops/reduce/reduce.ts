@@ -65,8 +65,8 @@ export const sumChunks: Op<"x[A, R, B] -> y[A, S, B]", { chunk: "u32" }> = defin
   let count = min(dims.chunk, dims.R - first);
   let base = (i / (dims.B * dims.S) * dims.R + first) * dims.B + i % dims.B;`,
     term: "x[base + r * dims.B]",
-    runs: ({ A, S, B }) => A * S * B,
-    fits: ({ B }) => B === 1,
+    lengths: ["A", "S", "B"],
+    interleaved: ({ B }) => B > 1,
   }),
   empty: zeros,
   backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
@@ -86,6 +86,7 @@ export const sumChunks: Op<"x[A, R, B] -> y[A, S, B]", { chunk: "u32" }> = defin
     { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7 } },
     { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4 } },
     { shapes: { x: [2, 70, 1] }, attributes: { chunk: 66 } },
+    { shapes: { x: [2, 150, 3] }, attributes: { chunk: 140 } },
     { shapes: { x: [1, 5000, 1] }, attributes: { chunk: 2400 } },
     { shapes: { x: [1, 1, 1] }, attributes: { chunk: 1 } },
   ],
@@ -114,15 +115,15 @@ export const spreadChunks: Op<"dy[A, S, B] -> dx[A, R, B]", { chunk: "u32"; R: "
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
 
-/** Length of the contiguous parts that a workgroup sums on a GPU. */
-const workgroupRun = 4096;
+/** Length of the parts that a workgroup sums on a GPU: contiguous ones, and others. */
+const workgroupRuns = [4096, 1024] as const;
 
 function sumMiddle(x: Tensor): Tensor {
   const [A, R, B] = x.shape;
   const { tuning } = x.device;
-  const chunk = B === 1 && !tuning.software
-    ? Math.max(1, Math.min(R, workgroupRun))
-    : runLength(R, A * B, tuning);
+  const chunk = tuning.software
+    ? runLength(R, A * B, tuning)
+    : Math.max(1, Math.min(R, workgroupRuns[B === 1 ? 0 : 1]));
   const y = sumChunks(x, { chunk });
   return y.shape[1] > 1 ? sumMiddle(y) : y;
 }

@@ -1,5 +1,6 @@
 import type { Dims } from "../../devices/device.ts";
 import { type KernelVariant, withVariants } from "../../kernel_variants.ts";
+import { repeatLines } from "../matmul/product.ts";
 
 /**
  * Sums over runs of `length` neighbouring lanes, a power of two. Every lane gets the sum of its run. All lanes of the
@@ -47,22 +48,31 @@ export function workgroupSumWgsl(lanes: number): string {
   return `const lanes = ${lanes}u;\n${runSumWgsl}`;
 }
 
+/** Lanes that share a run: enough for four loads at once, four times, or for few runs, once. */
+function lanesPerRun(chunk: number, runs: number, most: number): number {
+  let width = 1;
+  while (width < most && (16 * width < chunk || (4 * width < chunk && runs * width < 1 << 14))) width *= 2;
+  return width;
+}
+
 /**
- * Declaration fields of an op that sums a term over runs of at most `chunk` elements to y: by workgroups on GPUs, except
- * for short runs and those that `fits` excludes, else by invocations in parts of 32, which keeps f32 sums accurate.
+ * Declaration fields of an op that sums a term over runs of at most `chunk` elements to y: by workgroups on GPUs, else by
+ * invocations in parts of 32, which keeps f32 sums accurate.
  *
  * @param begin WGSL that declares `count`, the length of run i, and what `term` needs
  * @param term WGSL of element r of the run
- * @param runs number of runs
+ * @param lengths names of the dims whose product is the number of runs
+ * @param interleaved whether neighbouring runs, not the elements of a run, are neighbours in memory
  */
 export function runSumKernels(
-  { begin, term, runs, fits = () => true }: {
+  { begin, term, lengths, interleaved = () => false }: {
     begin: string;
     term: string;
-    runs: (dims: Dims) => number;
-    fits?: (dims: Dims) => boolean;
+    lengths: readonly string[];
+    interleaved?: (dims: Dims) => boolean;
   },
 ) {
+  const runs = (dims: Dims) => lengths.reduce((count, name) => count * dims[name], 1);
   const alone = {
     grid: runs,
     wgsl: () =>
@@ -77,18 +87,44 @@ ${begin}
   y[i] = total;
 }`,
   };
-  const shared = (lanes: number) => ({
-    fits: (dims: Dims) => dims.chunk >= 64 && fits(dims),
-    grid: (dims: Dims) => ({ count: runs(dims), lanes }),
-    wgsl: () =>
-      `${workgroupSumWgsl(lanes)}
-fn kernel(i: u32, lane: u32) {
+  const shared = (lanes: number) => {
+    const shapeOf = (dims: Dims) => {
+      const across = interleaved(dims) ? 1 : 0; // then 16 runs side by side fill two sectors of memory
+      return { across, width: lanesPerRun(dims.chunk, runs(dims), across ? lanes / 16 : lanes) };
+    };
+    return {
+      specialise: shapeOf,
+      grid: (dims: Dims) => ({ count: Math.ceil(runs(dims) * shapeOf(dims).width / lanes), lanes }),
+      wgsl: ({ across, width }: Dims) =>
+        `var<workgroup> parts: array<f32, ${lanes}>;
+fn kernel(group: u32, lane: u32) {
+  let run = ${across ? `lane % ${lanes / width}u` : `lane / ${width}u`};
+  let part = ${across ? `lane / ${lanes / width}u` : `lane % ${width}u`};
+  let i = group * ${lanes / width}u + run;
 ${begin}
-  var part = 0.0;
-  for (var r = lane; r < count; r += lanes) { part += ${term}; }
-  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
-  if (lane == 0u) { y[i] = total; }
+  var sums = vec4f();
+  for (var r0 = part; r0 < count; r0 += ${4 * width}u) {
+${
+          repeatLines(4, (j) =>
+            `    var t${j} = 0.0;
+    { let r = r0 + ${j * width}u; t${j} = select(0.0, ${term}, r < count); }`)
+        }
+    sums += vec4f(t0, t1, t2, t3);
+  }
+  let at = run * ${width}u + part;
+  parts[at] = (sums.x + sums.y) + (sums.z + sums.w);
+${
+          repeatLines(Math.log2(width), (step) =>
+            `  workgroupBarrier();
+  if (part < ${width >> (step + 1)}u) { parts[at] += parts[at + ${width >> (step + 1)}u]; }`)
+        }
+  if (part == 0u && i < ${lengths.map((name) => `dims.${name}`).join(" * ")}) { y[i] = parts[at]; }
 }`,
-  });
-  return summingKernels(alone, shared, ({ chunk }) => chunk);
+    };
+  };
+  const variants = lanes.map((lanes): KernelVariant => ({ name: `workgroups ${lanes}`, ...shared(lanes) }));
+  return withVariants(
+    [{ name: "invocations", ...alone }, ...variants],
+    (_, { software }) => software ? 0 : 2,
+  );
 }
