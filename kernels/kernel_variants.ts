@@ -27,7 +27,7 @@ export interface PassesVariant {
   /** Whether it runs calls for which nothing was chosen. */
   readonly isDefault: (dims: Dims, tuning: Tuning) => boolean;
   /** The calls of other ops. */
-  readonly passes: (dims: Dims) => readonly Pass[];
+  readonly passes: (dims: Dims, tuning: Tuning) => readonly Pass[];
 }
 
 /**
@@ -65,7 +65,7 @@ export function withVariants(
     },
     ...other && {
       passes: (dims: Dims, tuning: Tuning): readonly Pass[] | undefined =>
-        passesRun(dims, tuning) ? other.passes(dims) : undefined,
+        passesRun(dims, tuning) ? other.passes(dims, tuning) : undefined,
     },
     specialise(dims: Dims, tuning: Tuning): Dims {
       const variant = variantOf(dims, tuning);
@@ -114,18 +114,23 @@ export class Passes {
   }
 
   /**
-   * Adds a call of an op with one output, written to the buffer `into` of the whole op, or by default to scratch
-   * memory.
+   * Adds a call of an op. Its first output is written to the buffer `into` of the whole op, others, and by default all,
+   * to scratch memory.
+   *
+   * @returns the outputs
    */
   run(
     { kernel, plan }: PlannedOp,
     inputs: readonly PassValue[],
     attributes: Readonly<Record<string, number>>,
     into?: string,
-  ): PassValue {
-    const { dims, outputs: [shape] } = plan(inputs.map((input) => input.shape), attributes);
-    const buffer = into ?? { scratch: this.#scratches.push(sizeOf(shape)) - 1, elements: sizeOf(shape) };
-    this.#passes.push({ kernel, dims, buffers: [...inputs.map((input) => input.buffer), buffer] });
-    return { buffer, shape };
+  ): readonly PassValue[] {
+    const { dims, outputs } = plan(inputs.map((input) => input.shape), attributes);
+    const results = outputs.map((shape, i): PassValue => {
+      if (i === 0 && into !== undefined) return { buffer: into, shape };
+      return { buffer: { scratch: this.#scratches.push(sizeOf(shape)) - 1, elements: sizeOf(shape) }, shape };
+    });
+    this.#passes.push({ kernel, dims, buffers: [...inputs, ...results].map(({ buffer }) => buffer) });
+    return results;
   }
 }

@@ -1,4 +1,4 @@
-import type { Dims, Pass } from "../../devices/device.ts";
+import type { Dims } from "../../devices/device.ts";
 import { type Convolution, convolutionWgsl, type PixelTile, pixelTiles, tilesCovering } from "./tiles.ts";
 import type { Product } from "../matmul/product.ts";
 import type { PassesVariant } from "../../kernel_variants.ts";
@@ -110,7 +110,7 @@ export function weightGradientProduct(R: number, S: number): Product {
  * products per pair of channels, so it needs enough channels: fewer on software adapters, where arithmetic is
  * expensive, than on GPUs, where memory is.
  */
-export function winograd(passes: (dims: Dims) => readonly Pass[]): PassesVariant {
+export function winograd(passes: PassesVariant["passes"]): PassesVariant {
   return {
     name: "winograd",
     fits: ({ R, S, padding }) => R === 3 && S === 3 && padding <= 2,
@@ -126,7 +126,7 @@ export const canUnroll = ({ R, S }: Dims): boolean => R * S <= 25;
 export function convolutionKernels(
   form: (dims: Dims) => Convolution,
   targetOf: (dims: Dims) => { N: number; K: number; P: number; Q: number },
-  passes: (dims: Dims) => readonly Pass[],
+  passes: PassesVariant["passes"],
 ) {
   const inRegisters = (tile: PixelTile) => ({
     tile: `${tile.height}x${tile.width}`,

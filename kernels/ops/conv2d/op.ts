@@ -134,7 +134,7 @@ function convolutionFields(name: string, addend?: string) {
     ...convolutionKernels(
       (dims) => forwardConvolution(dims, addend),
       ({ N, K, P, Q }) => ({ N, K, P, Q }),
-      (dims) => forwardPasses(dims, { hasResidual: addend !== undefined }),
+      (dims, tuning) => forwardPasses(dims, tuning, { hasResidual: addend !== undefined }),
     ),
     multiplyAdds: ({ N, K, C, R, S, P, Q }: Dims) => N * K * P * Q * C * R * S,
   } as const;
