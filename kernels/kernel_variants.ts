@@ -15,7 +15,7 @@ export interface KernelVariant {
   /** WGSL that defines `fn kernel`, from the specialised dims. */
   readonly wgsl: (specialised: Dims) => string;
   /** Buffers that the WGSL declares as `array<vec4f>`; their lengths must be multiples of four. */
-  readonly vectors?: readonly string[];
+  readonly vectors?: (specialised: Dims) => readonly string[];
 }
 
 /** A way to run an op as calls of other ops; see `Passes`. */
@@ -80,7 +80,8 @@ export function withVariants(
       return typeof grid === "number" ? undefined : grid;
     },
     wgsl: (_: Tuning, specialised: Dims): string => variants[specialised.variant].wgsl(specialised),
-    vectors: (specialised: Dims): readonly string[] => variants[specialised.variant].vectors ?? [],
+    vectors: (specialised: Dims): readonly string[] =>
+      variants[specialised.variant].vectors?.(specialised) ?? [],
   };
 }
 

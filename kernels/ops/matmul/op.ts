@@ -53,11 +53,12 @@ function productOf(name: keyof typeof layouts, [a, b]: readonly [string, string]
 /** WebGPU kernels of a product. */
 function kernelsOf(product: Product) {
   const size = ({ Y, M, N }: Dims) => ({ rows: M, columns: N, batches: Y });
+  const hasVectors = ({ N }: Dims) => product.b.vector !== undefined && N % 4 === 0;
   const first = product.b.vector
     ? {
       tile: "8x8 of vectors",
-      fits: ({ N }: Dims) => N % 4 === 0,
-      vectors: ["b", "y"],
+      fits: hasVectors,
+      vectors: () => ["b", "y"],
       invocations: (dims: Dims) => registerTiles(size(dims)),
       wgsl: () => vectorProductWgsl(product),
     }
@@ -67,7 +68,12 @@ function kernelsOf(product: Product) {
       invocations: (dims: Dims) => registerTiles(size(dims), 16),
       wgsl: () => registerProductWgsl(product, 16),
     };
-  return productKernels({ size, product: () => product, registers: (generic) => [first, generic] });
+  return productKernels({
+    size,
+    product: () => product,
+    hasVectors,
+    registers: (generic) => [first, generic],
+  });
 }
 
 /** Declaration fields shared by the three products. */
@@ -119,7 +125,7 @@ export const matmulOp = defineOp({
   samples: [
     { shapes: { a: [1, 9, 37], b: [1, 37, 17] } }, // deeper than a slice of any tile
     { shapes: { a: [2, 1, 1], b: [2, 1, 1] } },
-    { shapes: { a: [3, 4, 6], b: [1, 6, 8] } },
+    { shapes: { a: [3, 4, 37], b: [1, 37, 8] } }, // columns in vectors
     { shapes: { a: [1, 17, 3], b: [2, 3, 10] } },
   ],
 });
@@ -143,7 +149,7 @@ const transposedA = defineOp({
     a: () => sumTo(matmulTransposedB(b, dy), a.shape),
     b: () => sumTo(matmul(a, dy), b.shape),
   }),
-  samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 4, 3], b: [2, 4, 2] } }],
+  samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 37, 3], b: [2, 37, 4] } }],
 });
 
 const linearOp = defineOp({

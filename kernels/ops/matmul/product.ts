@@ -56,26 +56,29 @@ export interface Product {
 
 /**
  * A product with workgroup memory: the lanes load a slice of both factors, `depth` deep, then each lane multiplies its
- * rows by its columns from there, in vectors of four rows.
+ * rows by its columns from there, in vectors of four columns.
  *
  * Slices are stored as [depth][edge / 4] vectors, one vector longer than needed, so that lanes that store along the
- * depth use different banks. Vectors are stored whole, because writing one component may touch the others.
+ * depth use different banks. Vectors are stored whole, because writing one component may touch the others. The steps of
+ * a slice are written out, because drivers do not unroll the loops that WebGPU makes safe.
+ *
+ * @param inVectors whether the right factor and the target are declared as vectors of four columns
  */
-export function productWgsl(tile: ProductTile, product: Product): string {
+export function productWgsl(tile: ProductTile, product: Product, inVectors = false): string {
   const lanes = lanesOf(tile);
   const { a, b, target, stored = "value" } = product;
+  const vectorOfB = inVectors ? b.vector : undefined;
   const sides = [
-    { ...a, name: "A", quads: tile.rows / 4, origin: "row0", last: "rows" },
-    { ...b, name: "B", quads: tile.columns / 4, origin: "column0", last: "columns" },
+    { ...a, name: "A", quads: tile.rows / 4, origin: "row0", last: "rows", vector: undefined },
+    { ...b, name: "B", quads: tile.columns / 4, origin: "column0", last: "columns", vector: vectorOfB },
   ];
   const across = tile.columns / tile.laneColumns; // lanes side by side
   const down = tile.rows / tile.laneRows;
   const rowQuads = tile.laneRows / 4;
   const columnQuads = tile.laneColumns / 4;
-  const stride = (quads: number) => quads + 1;
 
   /** The vectors of a slice that a lane loads: their positions, the part computed before the loop, and the loads. */
-  const loads = sides.map(({ name, along, quads, origin, last, edge, element }) => {
+  const loads = sides.map(({ name, along, quads, origin, last, edge, element, vector }) => {
     const count = Math.ceil(quads * tile.depth / lanes);
     const partial = quads * tile.depth % lanes !== 0;
     const inner = along === "depth" ? tile.depth : quads; // divides the lanes, so each lane keeps its position
@@ -84,54 +87,55 @@ export function productWgsl(tile: ProductTile, product: Product): string {
     const at = (i: number) =>
       along === "depth" ? { depth: still, quad: moving(i) } : { depth: moving(i), quad: still };
     const edgeOf = (i: number) => (j: number) =>
-      `  let edge${name}${i}_${j} = ${edge(`min(${origin} + 4u * (${at(i).quad}) + ${j}u, ${last} - 1u)`)};`;
+      `  let edge${name}${i}_${j} = ${
+        edge(`min(${origin} + 4u * quad${name}${i} + ${j}u, ${last} - ${vector ? 4 : 1}u)`)
+      };`;
     const before = repeatLines(count, (i) =>
       `  let depth${name}${i} = ${at(i).depth};
-  let to${name}${i} = depth${name}${i} * ${stride(quads)}u + ${at(i).quad};
-${repeatLines(4, edgeOf(i))}`);
+  let quad${name}${i} = ${at(i).quad};
+${repeatLines(vector ? 1 : 4, edgeOf(i))}`);
     const inside = repeatLines(count, (i) => {
-      const loaded = vectorOf((j) => element(`edge${name}${i}_${j}`));
+      const loaded = vector ? vector(`edge${name}${i}_0`) : vectorOf((j) => element(`edge${name}${i}_${j}`));
       const load = `{
       let k = start + depth${name}${i};
       let within = k < depth;
       let d = ${product.position};
-      slice${name}[to${name}${i}] = select(vec4f(), ${loaded}, within);
+      slice${name}[depth${name}${i}][quad${name}${i}] = select(vec4f(), ${loaded}, within);
     }`;
       return partial ? `    if (lane + ${i * lanes}u < ${quads * tile.depth}u) ${load}` : `    ${load}`;
     });
-    return { before, inside };
+    const slice = `var<workgroup> slice${name}: array<array<vec4f, ${quads + 1}>, ${tile.depth}>;`;
+    return { slice, before, inside };
   });
 
-  const slices = sides.map(({ name, quads }) =>
-    `var<workgroup> slice${name}: array<vec4f, ${tile.depth * stride(quads)}>;`
-  );
-  const storeRow = (i: number, j: number, r: number) =>
-    `      {
-        let row = row0 + 4u * (laneRow + ${i * down}u) + ${r}u;
+  const store = (q: number, column: number, index: string, value: (sum: string) => string) => {
+    const storeRow = (r: number) =>
+      `      {
+        let row = row0 + 4u * (laneRow + ${(r >> 2) * down}u) + ${r & 3}u;
         if (row < rows) {
           let to = fromColumn + ${product.rowTarget};
-          let value = sum_${i}_${j}[${r}];
-          ${target}[to] = ${stored};
+          let value = ${value(sum(r, q))};
+          ${target}[${index}] = ${stored};
         }
       }`;
-  const storeColumn = (j: number) =>
-    `  {
-    let column = column0 + 4u * (laneColumn + ${Math.floor(j / 4) * across}u) + ${j % 4}u;
+    return `  {
+    let column = column0 + 4u * (laneColumn + ${q * across}u) + ${column}u;
     if (column < columns) {
       ${product.columnContext ?? ""}
       let fromColumn = ${product.columnTarget};
-${repeatGrid(rowQuads, 4, (i, r) => storeRow(i, j, r))}
+${repeatLines(tile.laneRows, storeRow)}
     }
   }`;
-  const rowsOf = (i: number) =>
-    `      let a${i} = sliceA[k * ${stride(tile.rows / 4)}u + laneRow + ${i * down}u];`;
-  const columnsOf = (j: number) =>
-    `      let b${j} = sliceB[k * ${stride(tile.columns / 4)}u + laneColumn + ${j * across}u];`;
-  const multiply = (i: number, j: number) =>
-    `      sum_${i}_${j} += a${i} * b${Math.floor(j / 4)}[${j % 4}];`;
+  };
+  const step = (k: number) =>
+    `    {
+${repeatLines(rowQuads, (i) => `      let a${i} = sliceA[${k}][laneRow + ${i * down}u];`)}
+${repeatLines(columnQuads, (q) => `      let b${q} = sliceB[${k}][laneColumn + ${q * across}u];`)}
+${repeatGrid(tile.laneRows, columnQuads, (r, q) => `      ${sum(r, q)} += a${r >> 2}[${r & 3}] * b${q};`)}
+    }`;
 
   return `${product.declarations ?? ""}
-${slices.join("\n")}
+${loads.map(({ slice }) => slice).join("\n")}
 fn kernel(group: u32, lane: u32) {
   let rows = ${product.rows};
   let columns = ${product.columns};
@@ -144,18 +148,20 @@ fn kernel(group: u32, lane: u32) {
   let laneColumn = lane % ${across}u;
   let laneRow = lane / ${across}u;
 ${loads.map(({ before }) => before).join("\n")}
-${repeatGrid(rowQuads, tile.laneColumns, (i, j) => `  var sum_${i}_${j} = vec4f();`)}
+${repeatGrid(tile.laneRows, columnQuads, (r, q) => `  var ${sum(r, q)} = vec4f();`)}
   for (var start = 0u; start < depth; start += ${tile.depth}u) {
 ${loads.map(({ inside }) => inside).join("\n")}
     workgroupBarrier();
-    for (var k = 0u; k < ${tile.depth}u; k++) {
-${repeatLines(rowQuads, rowsOf)}
-${repeatLines(columnQuads, columnsOf)}
-${repeatGrid(rowQuads, tile.laneColumns, multiply)}
-    }
+${repeatLines(tile.depth, step)}
     workgroupBarrier();
   }
-${repeatLines(tile.laneColumns, storeColumn)}
+${
+    repeatLines(columnQuads, (q) =>
+      inVectors
+        ? store(q, 0, "to / 4u", (sum) =>
+          sum)
+        : repeatLines(4, (j) => store(q, j, "to", (sum) => `${sum}[${j}]`)))
+  }
 }`;
 }
 

@@ -16,7 +16,7 @@ export interface RegisterKernel {
   /** Its tile, as in `registers 7x4`, if the op has several. */
   readonly tile?: string;
   readonly fits?: (dims: Dims) => boolean;
-  readonly vectors?: readonly string[];
+  readonly vectors?: NonNullable<KernelVariant["vectors"]>;
   readonly invocations: (dims: Dims) => number;
   readonly wgsl: (specialised: Dims) => string;
 }
@@ -27,6 +27,8 @@ interface ProductOptions {
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
+  /** Whether the op's buffers b and y can hold vectors of four columns; see `Factor.vector`. */
+  readonly hasVectors?: (dims: Dims) => boolean;
   /** Kernels in registers, given the generic one; software adapters run the first that fits a call. */
   readonly registers?: (generic: RegisterKernel) => readonly RegisterKernel[];
   /** Calls of other ops that can do the same work. */
@@ -35,7 +37,14 @@ interface ProductOptions {
 
 /** WebGPU kernels of an op that is a matrix product: fields of its declaration. */
 export function productKernels(
-  { specialise = [], size, product, registers: registersOf = (generic) => [generic], other }: ProductOptions,
+  {
+    specialise = [],
+    size,
+    product,
+    hasVectors = () => false,
+    registers: registersOf = (generic) => [generic],
+    other,
+  }: ProductOptions,
 ) {
   const registers = registersOf({
     invocations: (dims) => registerTiles(size(dims)),
@@ -51,10 +60,11 @@ export function productKernels(
     })),
     ...tiles.map((tile): KernelVariant => ({
       name: `workgroups ${nameOfTile(tile)}`,
-      specialise: specialised,
+      specialise: (dims) => ({ ...specialised(dims), inVectors: hasVectors(dims) ? 1 : 0 }),
+      vectors: ({ inVectors }) => inVectors ? ["b", "y"] : [],
       fits: (dims) => isWorthTiming(size(dims), tile),
       grid: (dims) => productGroups(size(dims), tile),
-      wgsl: (dims) => productWgsl(tile, product(dims)),
+      wgsl: (dims) => productWgsl(tile, product(dims), dims.inVectors === 1),
     })),
   ];
   const table = (dims: Dims, { software }: Tuning) =>

@@ -18,6 +18,7 @@ export interface ProductTile {
  * KiB of workgroup memory that every WebGPU device has.
  */
 export const tiles: readonly ProductTile[] = [
+  { rows: 128, columns: 128, depth: 8, laneRows: 8, laneColumns: 8 },
   { rows: 64, columns: 128, depth: 8, laneRows: 8, laneColumns: 8 },
   { rows: 64, columns: 64, depth: 16, laneRows: 8, laneColumns: 4 },
   { rows: 32, columns: 64, depth: 16, laneRows: 4, laneColumns: 4 },

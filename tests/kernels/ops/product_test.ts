@@ -56,17 +56,10 @@ Deno.test("productWgsl() fits the workgroup memory of every WebGPU device", () =
   const factor = { along: "edge", edge: () => "0u", element: () => "0.0" } as const;
   const lengths = { rows: "1u", columns: "1u", depth: "1u", position: "k" };
   for (const tile of tiles) {
-    const wgsl = productWgsl(tile, {
-      ...lengths,
-      a: factor,
-      b: factor,
-      columnTarget: "0u",
-      rowTarget: "0u",
-      target: "y",
-    });
-    const vectors = [...wgsl.matchAll(/var<workgroup> \w+: array<vec4f, (\d+)>/g)].map(([, count]) =>
-      Number(count)
-    );
+    const places = { columnTarget: "0u", rowTarget: "0u", target: "y" };
+    const wgsl = productWgsl(tile, { ...lengths, a: factor, b: factor, ...places });
+    const slices = wgsl.matchAll(/var<workgroup> \w+: array<array<vec4f, (\d+)>, (\d+)>/g);
+    const vectors = [...slices].map(([, edge, depth]) => Number(edge) * Number(depth));
     assert.equal(vectors.length, 2);
     assert.ok(16 * (vectors[0] + vectors[1]) <= 16_384, `${tile.rows} x ${tile.columns}: ${vectors}`);
   }
@@ -77,7 +70,8 @@ Deno.test("chooseTile() picks large tiles for much work, and many small ones for
     const { rows: down, columns: across } = tiles[chooseTile({ rows, columns, batches: 1 })];
     return [down, across];
   };
-  assert.deepEqual(chosen(256, 256 * 784), [64, 128]);
+  assert.deepEqual(chosen(256, 256 * 784), [128, 128]);
+  assert.deepEqual(chosen(64, 256 * 784), [64, 128]);
   assert.deepEqual(chosen(64, 64 * 49), [32, 32]);
   assert.deepEqual(chosen(16, 64 * 784), [16, 128]);
   assert.deepEqual(chosen(1, 64 * 784), [4, 256]);
