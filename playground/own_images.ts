@@ -1,3 +1,4 @@
+import { idxHeader } from "../viz/image/idx.ts";
 import { digitPixels, type LabelledDigits } from "./digits_parts.ts";
 import { PlaygroundError } from "./settings.ts";
 
@@ -16,7 +17,7 @@ export interface IdxContent {
 
 /** Whether bytes begin as an IDX file of bytes does. */
 export function isIdx(bytes: Uint8Array): boolean {
-  return bytes.length >= 8 && bytes[0] === 0 && bytes[1] === 0 && bytes[2] === 8;
+  return idxHeader(bytes) !== undefined;
 }
 
 /**
@@ -24,30 +25,27 @@ export function isIdx(bytes: Uint8Array): boolean {
  *
  * @param name of the file, for messages
  * @throws {PlaygroundError} if it is neither, damaged, or too large
- * Source: http://yann.lecun.com/exdb/mnist/
  */
 export function parseIdx(bytes: Uint8Array, name: string): IdxContent {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const rank = bytes[3];
-  if (rank !== 1 && rank !== 3) {
+  const { shape, start, end } = idxHeader(bytes) ?? { shape: [], start: 0, end: 0 };
+  if (shape.length !== 1 && shape.length !== 3) {
     throw new PlaygroundError(
-      `Cannot use ${name}: its values have ${rank} axes (expected images of three, or labels of one)`,
+      `Cannot use ${name}: its values have ${shape.length} axes (expected images of three, or labels of one)`,
     );
   }
-  if (bytes.length < 4 + 4 * rank) throw new PlaygroundError(`Cannot read ${name}: it ends in its header`);
-  const [count, height, width] = [0, 1, 2].map((i) => i < rank ? view.getUint32(4 + 4 * i) : 1);
-  const values = bytes.subarray(4 + 4 * rank);
-  const needed = count * height * width;
-  if (count === 0 || needed === 0 || values.length !== needed) {
+  if (start === end || bytes.length !== end) {
     throw new PlaygroundError(
-      `Cannot read ${name}: it holds ${values.length} bytes (expected ${needed}, as its header says, and some)`,
+      `Cannot read ${name}: it holds ${bytes.length - start} bytes (expected ${
+        end - start
+      }, as its header says, and some)`,
     );
   }
-  const kept = Math.min(count, maxImages);
+  const [all, height = 1, width = 1] = shape;
+  const count = Math.min(all, maxImages);
   return {
-    count: kept,
-    ...rank === 3 && { size: [height, width] as const },
-    values: values.subarray(0, kept * height * width),
+    count,
+    ...shape.length === 3 && { size: [height, width] as const },
+    values: bytes.subarray(start, start + count * height * width),
   };
 }
 

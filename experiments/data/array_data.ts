@@ -13,7 +13,7 @@ import {
   splitTest,
 } from "./dataset.ts";
 import { StoredImages } from "./images.ts";
-import { type ByteRange, formatShape, type NumpyArray, openNpy } from "./npy.ts";
+import { type ByteRange, formatShape, type NumberArray, openNpy } from "./npy.ts";
 import { listNpz } from "./npz.ts";
 import { maxPixels } from "./png.ts";
 import { type ImagePreparation, type ImageView, prepareImage } from "./prepare_image.ts";
@@ -34,7 +34,7 @@ const maxPacked = 2 ** 32;
 const pieceBytes = 2 ** 20;
 
 /** Arrays by name in lower case; opening one reads its header. */
-type Arrays = ReadonlyMap<string, () => NumpyArray | Promise<NumpyArray>>;
+type Arrays = ReadonlyMap<string, () => NumberArray | Promise<NumberArray>>;
 
 /** Values that become black and white. */
 type Scale = readonly [black: number, white: number];
@@ -77,9 +77,37 @@ export async function readArrays(
       })`,
     );
   }
+  const labels = await open("labels");
+  return datasetOfArrays(
+    { images, labels, testImages, testLabels: testImages && await open("testLabels") },
+    preparation,
+    { most },
+  );
+}
+
+/** The arrays of a data set: images, and labels if there are any. */
+export interface DataParts {
+  readonly images: NumberArray;
+  readonly labels?: NumberArray | undefined;
+  readonly testImages?: NumberArray | undefined;
+  readonly testLabels?: NumberArray | undefined;
+}
+
+/**
+ * Makes a data set from its arrays.
+ *
+ * @param most bytes of images to keep in memory
+ * @param scale which values are black and white, if that is known; else it follows from the values
+ * @throws {DataError} if the arrays do not belong together, or hold other things than images and labels
+ */
+export function datasetOfArrays(
+  { images, labels: labelArray, testImages, testLabels: testLabelArray }: DataParts,
+  preparation: ImagePreparation,
+  { most = maxInMemory, scale: given }: { readonly most?: number; readonly scale?: Scale } = {},
+): Omit<Dataset, "name" | "source"> {
   const hash = createHash("sha256").update(`${images.descr} ${images.shape}`);
-  const ranges = [rangeOf(images, hash), ...testImages ? [rangeOf(testImages)] : []];
-  const scale = scaleOf(ranges.map(([low]) => low), ranges.map(([, high]) => high), images.title);
+  const scale = given ??
+    scaleOf([rangeOf(images, hash), ...testImages ? [rangeOf(testImages)] : []], images.title);
   hash.update(`${scale}`);
   const [train, test] = [images, testImages ?? images].map((array) => rowReader(array, scale, preparation));
   if (`${test.shape}` !== `${train.shape}`) {
@@ -88,11 +116,11 @@ export async function readArrays(
         `(expected ${formatShape(train.shape)} as in ${images.title}); pass --resize H,W and --channels`,
     );
   }
-  const labels = labelsOf(await open("labels"), images.title, train.count);
-  const testLabels = testImages && labelsOf(await open("testLabels"), testImages.title, test.count);
+  const labels = labelsOf(labelArray, images.title, train.count);
+  const testLabels = testImages && labelsOf(testLabelArray, testImages.title, test.count);
   if (testImages && (labels === undefined) !== (testLabels === undefined)) {
     throw new DataError(
-      `Cannot use ${path}: it has labels for ${
+      `Cannot use ${images.title} with ${testImages.title}: there are labels for ${
         labels ? images.title : testImages.title
       } alone (expected for the test, too)`,
     );
@@ -120,7 +148,7 @@ export async function readArrays(
 }
 
 async function arraysOfFolder(folder: string): Promise<Arrays> {
-  const arrays = new Map<string, () => NumpyArray>();
+  const arrays = new Map<string, () => NumberArray>();
   for (const { name } of (await listFolder(folder)).toSorted((a, b) => a.name < b.name ? -1 : 1)) {
     if (!oneArray.test(name)) continue;
     const path = join(folder, name);
@@ -164,7 +192,7 @@ async function fileRange(path: string): Promise<ByteRange> {
 }
 
 /** Images, channels and size of an array, and where a value of an image is. */
-function layoutOf({ title, shape }: NumpyArray): Omit<ImageView, "bytes"> & { readonly count: number } {
+function layoutOf({ title, shape }: NumberArray): Omit<ImageView, "bytes"> & { readonly count: number } {
   const [count, ...rest] = shape;
   const side = Math.round(Math.sqrt(rest[0]));
   const layout = ([channels, height, width]: readonly number[], isPlanar: boolean) => ({
@@ -196,7 +224,7 @@ function layoutOf({ title, shape }: NumpyArray): Omit<ImageView, "bytes"> & { re
  * @throws {DataError} if a value is not finite
  */
 function rangeOf(
-  { title, descr, bytes, width, valueAt }: NumpyArray,
+  { title, descr, bytes, width, valueAt }: NumberArray,
   hash?: Hash,
 ): readonly [low: number, high: number] {
   let [low, high] = [Infinity, -Infinity];
@@ -219,8 +247,9 @@ function rangeOf(
 }
 
 /** Which values are black and white: 0 and 255, 0 and 1, -1 and 1, or else 0 and the largest. */
-function scaleOf(lows: readonly number[], highs: readonly number[], title: string): Scale {
-  const [low, high] = [Math.min(...lows), Math.max(...highs)];
+function scaleOf(ranges: readonly (readonly [low: number, high: number])[], title: string): Scale {
+  const low = Math.min(...ranges.map(([low]) => low));
+  const high = Math.max(...ranges.map(([, high]) => high));
   if (low >= 0) return [0, high <= 1 ? 1 : high >= 128 && high <= 255 ? 255 : high];
   if (low >= -1 && high <= 1) return [-1, 1];
   throw new DataError(
@@ -254,14 +283,15 @@ function buffered({ size, read }: ByteRange): ByteRange {
   };
 }
 
-function rowReader(array: NumpyArray, [black, white]: Scale, preparation: ImagePreparation): RowReader {
+function rowReader(array: NumberArray, [black, white]: Scale, preparation: ImagePreparation): RowReader {
   const { count, ...view } = layoutOf(array);
   const size = view.channels * view.height * view.width;
+  const isBytes = array.descr === "|u1" && black === 0 && white === 255;
+  const isPrepared = isBytes && view.pixelStep === 1 && !preparation.resize && !preparation.channels;
   const read = (row: number, from = array.bytes) => {
     const stored = from.read(row * size * array.width, size * array.width);
-    if (array.descr === "|u1" && black === 0 && white === 255) {
-      return prepareImage({ ...view, bytes: stored }, preparation);
-    }
+    if (isPrepared) return { ...view, planes: stored }; // fast, for large files
+    if (isBytes) return prepareImage({ ...view, bytes: stored }, preparation);
     const values = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
     const bytes = new Uint8Array(size);
     for (let i = 0; i < size; i++) {
@@ -284,7 +314,7 @@ function rowReader(array: NumpyArray, [black, white]: Scale, preparation: ImageP
 }
 
 /** The labels of images, u8[count]; undefined if there are none. */
-function labelsOf(array: NumpyArray | undefined, images: string, count: number): Uint8Array | undefined {
+function labelsOf(array: NumberArray | undefined, images: string, count: number): Uint8Array | undefined {
   if (!array) return undefined;
   const { title, shape, bytes, width, valueAt } = array;
   const size = shape.reduce((product, n) => product * n, 1);

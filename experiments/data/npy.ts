@@ -25,8 +25,8 @@ export function inMemory(bytes: Uint8Array): ByteRange {
   return { size: bytes.length, read: (at, length) => bytes.subarray(at, at + length) };
 }
 
-/** An array of numbers in row-major order. */
-export interface NumpyArray {
+/** An array of numbers in row-major order, in a file of NumPy or another. */
+export interface NumberArray {
   /** Its file and name, for messages. */
   readonly title: string;
   readonly shape: readonly number[];
@@ -69,7 +69,7 @@ const readers: Readonly<Record<string, ReadValue>> = {
  * @throws {DataError} if the bytes are not NumPy's, hold other things than numbers or more or fewer than the header
  * says, or are in Fortran order
  */
-export function openNpy(bytes: ByteRange, title: string): NumpyArray {
+export function openNpy(bytes: ByteRange, title: string): NumberArray {
   const start = bytes.read(0, Math.min(12, bytes.size)).slice();
   if (start.length < 12 || magic.some((byte, i) => start[i] !== byte)) {
     throw new DataError(
@@ -119,6 +119,11 @@ export function openNpy(bytes: ByteRange, title: string): NumpyArray {
     },
     valueAt: (view, at) => read(view, at, little),
   };
+}
+
+/** An array of bytes. */
+export function bytesArray(title: string, shape: readonly number[], bytes: ByteRange): NumberArray {
+  return { title, shape, descr: "|u1", width: 1, bytes, valueAt: (view, at) => view.getUint8(at) };
 }
 
 /** A shape as text: `[1797, 8, 8]`. */

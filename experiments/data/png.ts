@@ -4,7 +4,7 @@
  */
 
 import { crc32, inflateSync } from "node:zlib";
-import { DataError, u32 } from "./dataset.ts";
+import { DataError } from "./dataset.ts";
 import type { ImageView } from "./prepare_image.ts";
 
 /** Most bytes of an image file. */
@@ -234,4 +234,9 @@ function isGrey(colours: Uint8Array): boolean {
     if (colours[i] !== colours[i + 1] || colours[i] !== colours[i + 2]) return false;
   }
   return true;
+}
+
+/** The big-endian u32 at a position. @throws {RangeError} beyond the end */
+function u32(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { PNG } from "npm:pngjs@7.0.0";
-import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { init } from "../../kernels/mod.ts";
 import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";

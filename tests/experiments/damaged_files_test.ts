@@ -3,7 +3,7 @@
 import { normalizationTo } from "../../experiments/settings/training.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
+import { readIdxFolder } from "../../experiments/data/idx.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
 import { ImageSource, labelsFor } from "../../experiments/data/image_source.ts";

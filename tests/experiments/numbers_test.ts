@@ -7,7 +7,7 @@ import type { TrainingConfig } from "../../experiments/settings/training.ts";
 import { trainingConfig } from "../../experiments/settings/training_config.ts";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
-import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";

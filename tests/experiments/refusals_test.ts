@@ -2,7 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { anyOf } from "../../experiments/run/field_checks.ts";
 import { solvers } from "../../models/mod.ts";
 import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";

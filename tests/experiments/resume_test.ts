@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { type Ended, ended, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 

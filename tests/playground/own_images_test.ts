@@ -19,6 +19,7 @@ Deno.test("parseIdx() reads images and labels", () => {
   });
   assert.deepEqual(parseIdx(idx([3], [7, 8, 9]), "b"), { count: 3, values: Uint8Array.of(7, 8, 9) });
   assert.ok(!isIdx(Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10)));
+  assert.ok(!isIdx(images.subarray(0, 9)), "half a header");
 });
 
 Deno.test("parseIdx() says in one line what is wrong with a file", () => {
@@ -31,7 +32,6 @@ Deno.test("parseIdx() says in one line what is wrong with a file", () => {
       idx([2, 1, 3], [1, 2]),
       /^PlaygroundError: Cannot read x: it holds 2 bytes \(expected 6, as its header says/,
     ],
-    [idx([2, 1, 3], []).subarray(0, 9), /^PlaygroundError: Cannot read x: it ends in its header/],
     [idx([0, 1, 3], []), /^PlaygroundError: Cannot read x: it holds 0 bytes/],
     [idx([2 ** 31 - 1, 2000, 2000], [1]), /^PlaygroundError: Cannot read x: it holds 1 bytes/],
   ];

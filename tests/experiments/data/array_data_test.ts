@@ -282,7 +282,7 @@ testInFolder("loadDataset() says what is wrong with an array, and what it needs"
       "x.npy": x,
       "x_test.npy": u8([4, 3, 3]),
     },
-    "it has labels for DIR/x.npy alone (expected for the test, too)": {
+    "there are labels for DIR/x.npy alone (expected for the test, too)": {
       ...labelled(u8([4])),
       "x_test.npy": x,
     },

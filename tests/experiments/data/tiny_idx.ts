@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
+import { IDX_NAMES } from "../../../experiments/data/idx.ts";
 
 /** Height and width of the made-up images. */
 export const imageSize = 12;

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { DataError, firstIndices } from "../../../experiments/data/dataset.ts";
 import { rowsOf } from "../../../experiments/data/images.ts";
 import { loadDataset, mnistFolder } from "../../../experiments/data/load_dataset.ts";
-import { readIdxFolder } from "../../../experiments/data/idx_folder.ts";
+import { readIdxFolder } from "../../../experiments/data/idx.ts";
 import { judgeOf } from "../../../experiments/judge/find_judge.ts";
 import { judgedData, readStored, storedJudges } from "../../../experiments/judge/data_judge.ts";
 import { accuracyOf } from "../../../experiments/judge/train_judge.ts";
