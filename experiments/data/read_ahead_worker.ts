@@ -1,6 +1,6 @@
 // A worker that reads stretches of a file, so that the operating system has them at hand.
 
-import type { Stretches } from "./read_ahead.ts";
+import type { Stretches } from "./images.ts";
 
 addEventListener("message", (event) => {
   const { path, starts, length } = (event as MessageEvent<Stretches>).data;

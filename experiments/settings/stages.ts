@@ -101,6 +101,17 @@ export function plannedStages(text: string, batchSize: number, total?: number): 
   });
 }
 
+/** The stages of a run with their steps; undefined if it is no distillation. */
+export function stagesOf(
+  { stages, batchSize, maxSteps }: {
+    readonly stages: string | null;
+    readonly batchSize: number;
+    readonly maxSteps: number;
+  },
+): readonly PlannedStage[] | undefined {
+  return stages === null ? undefined : plannedStages(stages, batchSize, maxSteps);
+}
+
 /** The stage of a step. */
 export function stageAt(stages: readonly PlannedStage[], step: number): PlannedStage {
   return stages.findLast(({ from }) => from <= step)!;

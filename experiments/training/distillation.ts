@@ -18,7 +18,7 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
-import { type PlannedStage, plannedStages } from "../settings/stages.ts";
+import { type PlannedStage, stagesOf } from "../settings/stages.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { PairStore } from "./pair_store.ts";
 import { taughtField, type Teacher } from "../run/teacher.ts";
@@ -67,13 +67,14 @@ export interface PreparedStages {
 
 /** Makes the losses of a configuration's stages. */
 export function distillationStages(
-  { stages, batchSize, maxSteps, seed, teacherGuidance }: TrainingConfig,
+  config: TrainingConfig,
   teacher: Teacher,
   student: Model,
   source: ImageSource,
   images: Uint32Array,
 ): PreparedStages {
-  const field = taughtField(teacher, teacherGuidance);
+  const { batchSize, seed } = config;
+  const field = taughtField(teacher, config.teacherGuidance);
   const distillation: Distillation = { student, teacher: field, source, batchSize };
   let comparesPixels = false;
   const stores: { readonly store: PairStore; readonly steps: number; readonly count: number }[] = [];
@@ -105,7 +106,7 @@ export function distillationStages(
     }
   };
   return {
-    stages: plannedStages(stages!, batchSize, maxSteps).map((stage) => {
+    stages: stagesOf(config)!.map((stage) => {
       const own = lossOf(stage);
       const turns = Math.round(stage.settings.keep ?? 0);
       const losses = turns > 0 ? [...Array(turns - 1).fill(own), new ShortcutMapLoss(distillation)] : [own];

@@ -10,7 +10,7 @@ import { formatTime, gigabytes } from "../program/dry_run.ts";
 import type { Terminal } from "../program/progress.ts";
 import { filesOfTraining } from "../run/files.ts";
 import { checkEmptyFolder } from "../run/run_folder.ts";
-import { plannedStages } from "../settings/stages.ts";
+import { stagesOf } from "../settings/stages.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { TrainingLoop } from "./loop.ts";
 import { networkLine, prepareTraining } from "./prepare_training.ts";
@@ -96,10 +96,6 @@ export async function forecastTraining(
       }).join(", ")
     }`,
   };
-}
-
-function stagesOf({ stages, batchSize, maxSteps }: TrainingConfig) {
-  return stages === null ? undefined : plannedStages(stages, batchSize, maxSteps);
 }
 
 /** Evaluations of the teacher for the pairs of reflow, drawn by Heun's method; guidance takes two for one. */

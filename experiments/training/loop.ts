@@ -19,7 +19,7 @@ import {
   type TrainingSession,
 } from "./session.ts";
 import { LossLog } from "./loss_log.ts";
-import { type PlannedStage, plannedStages, stageAt } from "../settings/stages.ts";
+import { type PlannedStage, stageAt, stagesOf } from "../settings/stages.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { type Interlude, stepsWithin, type Trial } from "./trial.ts";
@@ -61,9 +61,7 @@ export class TrainingLoop implements Disposable {
     this.#validation = new Validation(session);
     this.#grids = new SampleGrids(session);
     this.#kept = new KeptWeights(session);
-    this.#stages = config.stages === null
-      ? undefined
-      : plannedStages(config.stages, config.batchSize, config.maxSteps);
+    this.#stages = stagesOf(config);
     this.#totalSteps = lengthOf(config, this.#order);
   }
 

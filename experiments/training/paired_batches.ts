@@ -6,8 +6,7 @@ import type {
   Pairing,
   TransportCoupling,
 } from "../../models/mod.ts";
-import { type Images, StoredImages } from "../data/images.ts";
-import { ReadAhead } from "../data/read_ahead.ts";
+import { type Images, ReadAhead, StoredImages } from "../data/images.ts";
 import { TrainingError } from "../program/task.ts";
 
 /** Steps whose pairings are kept after use, in addition to a line of metrics. */

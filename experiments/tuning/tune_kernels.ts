@@ -1,13 +1,12 @@
-import { join } from "node:path";
-import type { ChoiceStore, Device, KernelChoice } from "../../kernels/mod.ts";
+import { dirname, join } from "node:path";
+import type { ChoiceKey, ChoiceStore, Device, KernelChoice } from "../../kernels/mod.ts";
 import type { Trainer } from "../../models/mod.ts";
 import { stageProgress, type Terminal } from "../program/progress.ts";
-import { writeJson } from "../run/atomic_write.ts";
+import { reasonOf, RunError, writeAtomic, writeJson } from "../run/atomic_write.ts";
 import { readFields } from "../run/contained.ts";
-import { type Fields, tableOf, textField } from "../run/field_checks.ts";
+import { type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
 import { isGpu } from "../settings/training.ts";
-import { ChoiceCache, choiceCacheFile } from "./choice_cache.ts";
 
 /** Seconds of measuring per start; the next start continues. */
 const secondsPerStart = 5;
@@ -88,4 +87,76 @@ export async function measureKernels(
 function storeOf({ adapter, calls }: RunKernels): ChoiceStore {
   const chosen = new Map(Object.entries(calls));
   return { get: (key) => key.adapter === adapter ? chosen.get(key.call) : undefined, set() {} };
+}
+
+/** File of kernel choices, next to the runs because tasks may write nowhere else. */
+const choiceCacheFile = "runs/.kernels.json";
+
+/** Most choices kept; the oldest are dropped first. */
+const maxChoices = 10_000;
+
+interface Entry extends ChoiceKey {
+  readonly chosen: string;
+}
+
+const cacheChecks = {
+  choices: listOf(
+    fieldsOf({ adapter: textField, call: textField, candidates: textField, chosen: textField }),
+  ),
+};
+
+const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);
+
+/** Choices of kernels in a file, by adapter, kernel and sizes. A choice is void if the candidates have changed. */
+export class ChoiceCache implements ChoiceStore {
+  readonly #entries: Map<string, Entry>;
+  readonly #measured = new Map<string, Entry>();
+
+  private constructor(readonly path: string, entries: Map<string, Entry>) {
+    this.#entries = entries;
+  }
+
+  /** Opens the choices in a file; starts empty if it is missing or, as `say` tells the user, unusable. */
+  static async open(path: string, say: (message: string) => void): Promise<ChoiceCache> {
+    return new ChoiceCache(path, await readEntries(path, say));
+  }
+
+  get(key: ChoiceKey): string | undefined {
+    const entry = this.#entries.get(placeOf(key));
+    return entry?.candidates === key.candidates ? entry.chosen : undefined;
+  }
+
+  set(key: ChoiceKey, chosen: string): void {
+    const entry = { ...key, chosen };
+    this.#entries.set(placeOf(key), entry);
+    this.#measured.set(placeOf(key), entry);
+  }
+
+  /** Adds the measurements to the file, which other programs may have changed; `say` tells the user if it cannot. */
+  async save(say: (message: string) => void): Promise<void> {
+    if (this.#measured.size === 0) return;
+    const entries = await readEntries(this.path, () => {});
+    for (const [place, entry] of this.#measured) {
+      entries.delete(place); // move to the end: newest last
+      entries.set(place, entry);
+    }
+    const choices = [...entries.values()].slice(-maxChoices);
+    try {
+      await Deno.mkdir(dirname(this.path), { recursive: true });
+      await writeAtomic(this.path, JSON.stringify({ choices }, null, 1) + "\n");
+    } catch (error) {
+      say(`Cannot save the choices of kernels for the next start: ${reasonOf(error)}`);
+    }
+  }
+}
+
+async function readEntries(path: string, say: (message: string) => void): Promise<Map<string, Entry>> {
+  try {
+    const { choices = [] } = await readFields(path, cacheChecks, "it will be written again") ?? {};
+    return new Map(choices.map((entry) => [placeOf(entry), entry]));
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    say(`Choosing kernels again: ${error.message}`);
+    return new Map();
+  }
 }

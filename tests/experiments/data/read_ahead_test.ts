@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { rowsOf, StoredImages } from "../../../experiments/data/images.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import type { Stretches } from "../../../experiments/data/read_ahead.ts";
+import type { Stretches } from "../../../experiments/data/images.ts";
 import { PairedBatches } from "../../../experiments/training/paired_batches.ts";
 import { BatchOrder, independentCoupling } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";

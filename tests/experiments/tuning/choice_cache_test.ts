@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ChoiceCache } from "../../../experiments/tuning/choice_cache.ts";
+import { ChoiceCache } from "../../../experiments/tuning/tune_kernels.ts";
 import { testInFolder } from "../../folder.ts";
 import { mutateText, randomOf } from "../mutations.ts";
 
