@@ -172,14 +172,14 @@ export class Workplace {
     return all.filter((name) => !name.startsWith(".")).sort();
   }
 
-  /** All its files except links, each with the time of its last change and its bytes. */
+  /** All its files except links, each with the time of its last change and its size. */
   async listing(folder = this.path): Promise<Map<string, string>> {
     const entries = new Map<string, string>();
     for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
       const path = join(folder, name);
       if (isFile) {
-        const { mtime } = await Deno.stat(path);
-        entries.set(path, `${mtime?.getTime()} ${(await Deno.readFile(path)).toBase64()}`);
+        const { mtime, size } = await Deno.stat(path);
+        entries.set(path, `${mtime?.getTime()} ${size}`);
       } else if (isDirectory) {
         entries.set(path, "folder");
         for (const [inside, entry] of await this.listing(path)) entries.set(inside, entry);

@@ -184,7 +184,7 @@ function damagedImage(chunks: readonly Chunk[], random: Random): Uint8Array<Arra
 
 Deno.test("decodePng() refuses damaged files in one line, or decodes them as another decoder or the whole file", () => {
   let refused = 0;
-  for (let n = 0; n < 2000; n++) {
+  for (let n = 0; n < 600; n++) {
     const random = randomOf(n);
     const chunks = randomImage(formats[n % formats.length], random(2), random);
     const file = damagedImage(chunks, random);
@@ -197,7 +197,7 @@ Deno.test("decodePng() refuses damaged files in one line, or decodes them as ano
       refused++;
     }
   }
-  assert.ok(refused > 1000 && refused < 2000, `${refused}`);
+  assert.ok(refused > 300 && refused < 600, `${refused}`);
 });
 
 /** A program that decodes files, and prints each refusal, then the most memory it used, in MiB. */
