@@ -62,12 +62,12 @@ interface Kind {
 
 const json = ofText(mutateText);
 const kinds: Readonly<Record<string, Kind>> = {
-  "run.json": { times: 120, mutate: json, read: show },
-  "mlflow.json": { times: 120, mutate: json, read: show },
-  "environment.json": { times: 75, mutate: json, read: show },
-  "metrics.jsonl": { times: 75, mutate: ofText(mutateLines), read: show },
+  "run.json": { times: 80, mutate: json, read: show },
+  "mlflow.json": { times: 80, mutate: json, read: show },
+  "environment.json": { times: 50, mutate: json, read: show },
+  "metrics.jsonl": { times: 50, mutate: ofText(mutateLines), read: show },
   "config.json": {
-    times: 120,
+    times: 80,
     mutate: json,
     async read(run) {
       await show(run);
@@ -76,7 +76,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   "loss_by_time.json": { times: 30, mutate: json, read: report },
   "last.safetensors": {
-    times: 90,
+    times: 60,
     mutate: mutateSafetensors,
     async read(run) {
       const path = join(run, "last.safetensors");
@@ -86,9 +86,9 @@ const kinds: Readonly<Record<string, Kind>> = {
     },
   },
   "ema.safetensors": { times: 30, mutate: mutateSafetensors, read: (run) => readNetwork(run, {}) },
-  "examples.safetensors": { times: 75, mutate: mutateSafetensors, read: readExamples },
+  "examples.safetensors": { times: 50, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
-    times: 75,
+    times: 50,
     mutate: mutateSafetensors,
     async read(run) {
       const samples = await readTrajectories(run);
@@ -181,13 +181,13 @@ testNeeding(
         const source = new ImageSource(train.images, dataset, normalizationTo(config.normalize), labels);
         const { trainer } = makeNetwork(config, source);
         await tryKind(run, "state.safetensors", {
-          times: 90,
+          times: 60,
           mutate: mutateSafetensors,
           read: () => restoreRunState(run, trainer, dataset),
         });
       });
       await tryKind(data, "train-images-idx3-ubyte", {
-        times: 90,
+        times: 60,
         mutate: mutateBytes,
         read: () => Promise.all([readIdxFolder(data), loadDataset(data)]),
       });

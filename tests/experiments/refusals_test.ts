@@ -3,8 +3,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";
-import { anyOf } from "../../experiments/run/field_checks.ts";
-import { solvers } from "../../models/mod.ts";
 import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { assertRefused, type BadCommand, drawing, testRefusals, trained } from "./refusals.ts";
 
@@ -16,44 +14,25 @@ async function rewrite(place: Workplace, path: string, change: Change): Promise<
 }
 
 const newRun = `${tinyRun} --out run`;
-const { trainImages, testLabels } = IDX_NAMES;
 const command = (task: TaskName, flags: string, says: Says, prepare?: BadCommand["prepare"]): BadCommand => ({
   ...{ task, flags, says },
   ...prepare && { prepare },
 });
 const training = (flags: string, says: Says, prepare?: BadCommand["prepare"]) =>
   command("train:residual", flags, says, prepare);
-const withData = (name: string, change: Change, says: Says) =>
-  training(newRun, says, (place) => rewrite(place, join("data", name), change));
 const withFile = (path: string) => async (place: Workplace) => {
   await Deno.mkdir(dirname(place.file(path)), { recursive: true });
   await Deno.writeTextFile(place.file(path), "mine");
 };
 
 testRefusals("train refuses invalid input in one line", {
-  "a truncated IDX file": withData(trainImages, (bytes) => bytes.subarray(0, 1000), [
-    "DataError: Cannot read ",
-    trainImages,
-    "it has 1000 bytes, too few",
-  ]),
-  "an IDX file of another kind": withData(trainImages, (bytes) => bytes.with(3, 1), [
-    "DataError: Cannot read ",
-    "first 00000801 (expected first 00000803",
-  ]),
-  "a folder without one of the IDX files": training(
+  "a truncated IDX file": training(
     newRun,
-    ["DataError: Cannot find ", testLabels, "in data"],
-    (place) => Deno.remove(place.file("data", testLabels)),
+    ["DataError: Cannot read ", "it has 1000 bytes, too few"],
+    (place) => rewrite(place, join("data", IDX_NAMES.trainImages), (bytes) => bytes.subarray(0, 1000)),
   ),
   "a missing data folder": training(newRun.replace("--data data", "--data nowhere"), [
     "DataError: Cannot read the data nowhere: it does not exist",
-  ]),
-  "an unknown flag": training(`${newRun} --bach-size 3`, [
-    "ConfigError: Unknown flag --bach-size (did you mean --batch-size?)",
-  ]),
-  "an unknown solver": training(newRun.replace("--solver euler", "--solver eular"), [
-    "ConfigError: Cannot use --solver",
-    `${anyOf([...Object.keys(solvers), "map"])} (did you mean euler?)`,
   ]),
   "a batch larger than the data set": training(newRun.replace("--batch-size 8", "--batch-size 87"), [
     "ConfigError: Cannot take batches of 87 images from 86",
@@ -110,9 +89,6 @@ testRefusals("sample and overfit refuse invalid input in one line", {
   ),
   "a checkpoint that does not exist": command("sample", "--checkpoint nowhere.safetensors --device cpu", [
     "RunError: Cannot read the checkpoint nowhere.safetensors: ",
-  ]),
-  "an output of another kind": command("sample", `${drawing} --out grid.jpg`, [
-    'ConfigError: Cannot use --out "grid.jpg": expected a path that ends with .png, .npy, .npz or /',
   ]),
   "more images than fit in memory": command("sample", "--checkpoint none --count 5000000000", [
     'ConfigError: Cannot use --count "5000000000": expected ',

@@ -1,4 +1,4 @@
-/** The networks of examples/ and docs/own_networks.md, trained, resumed, evaluated, reported and studied. */
+/** The networks of examples/dit.ts and docs/own_networks.md; own_distill_test.ts has examples/convnext.ts. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -7,11 +7,6 @@ import { makePlan, tinyPlan } from "../study/tiny_study.ts";
 import { library } from "./modules.ts";
 import { ownRun } from "./own_run.ts";
 import { dataIn } from "../../viz/report/page_content.ts";
-
-const examples = {
-  "dit.ts": "--width 16 --depth 1 --heads 2",
-  "convnext.ts": "--widths 8,16 --features 8",
-};
 
 /** Ends a run as `kill -9` does, after its first checkpoint. */
 async function kill(place: Workplace, flags: string): Promise<void> {
@@ -24,39 +19,37 @@ async function kill(place: Workplace, flags: string): Promise<void> {
   assert.equal(code, 137, `it ended before it was killed: ${stderr}`);
 }
 
-for (const [name, options] of Object.entries(examples)) {
-  testTask(
-    `examples/${name} trains, resumes after kill -9 to the same bits, is evaluated and reported`,
-    async (place) => {
-      const module = fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
-      const flags = `--model ${module} ${options} ${
-        ownRun.replace("--epochs 3", "--max-steps 24").replace("--log-every 3", "--log-every 1")
-      }`;
-      const [{ stderr }] = await Promise.all([
-        place.succeed("train", `${flags} --out whole`),
-        kill(place, flags),
-      ]);
-      assert.match(stderr, new RegExp(`^${module} \\(`));
-      await place.succeed("train", "--resume cut");
-      assert.deepEqual(await place.state("cut"), await place.state("whole"));
-      assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
-      for (const file of ["ema.safetensors", "samples.png", "flow_linear.gif"]) {
-        assert.equal(await place.digest("cut", file), await place.digest("whole", file), file);
-      }
-      const losses = (await place.metrics("whole")).flatMap(({ train_loss: loss }) =>
-        loss === undefined ? [] : [Number(loss)]
-      );
-      assert.ok(losses.at(-1)! < 0.95 * losses[0], `${losses}`);
-      await place.succeed(
-        "evaluate",
-        `whole --count 20 --course-images 4 --bits-images 0 --judge none ${oneThread}`,
-      );
-      assert.ok((await place.names("whole")).includes("evaluation.json"));
-      const { runs: [{ live }] } = dataIn(await Deno.readTextFile(place.file("whole", "report.html")));
-      assert.match(Object(live).program, /^data:/);
-    },
-  );
-}
+testTask(
+  "examples/dit.ts trains, resumes after kill -9 to the same bits, is evaluated and reported",
+  async (place) => {
+    const module = fileURLToPath(new URL("../../../examples/dit.ts", import.meta.url));
+    const flags = `--model ${module} --width 16 --depth 1 --heads 2 ${
+      ownRun.replace("--epochs 3", "--max-steps 24").replace("--log-every 3", "--log-every 1")
+    }`;
+    const [{ stderr }] = await Promise.all([
+      place.succeed("train", `${flags} --out whole`),
+      kill(place, flags),
+    ]);
+    assert.match(stderr, new RegExp(`^${module} \\(`));
+    await place.succeed("train", "--resume cut");
+    assert.deepEqual(await place.state("cut"), await place.state("whole"));
+    assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
+    for (const file of ["ema.safetensors", "samples.png", "flow_linear.gif"]) {
+      assert.equal(await place.digest("cut", file), await place.digest("whole", file), file);
+    }
+    const losses = (await place.metrics("whole")).flatMap(({ train_loss: loss }) =>
+      loss === undefined ? [] : [Number(loss)]
+    );
+    assert.ok(losses.at(-1)! < 0.95 * losses[0], `${losses}`);
+    await place.succeed(
+      "evaluate",
+      `whole --count 20 --course-images 4 --bits-images 0 --judge none ${oneThread}`,
+    );
+    assert.ok((await place.names("whole")).includes("evaluation.json"));
+    const { runs: [{ live }] } = dataIn(await Deno.readTextFile(place.file("whole", "report.html")));
+    assert.match(Object(live).program, /^data:/);
+  },
+);
 
 testTask(
   "study trains the network of the docs beside a U-Net, and refuses its program from elsewhere",
