@@ -71,7 +71,9 @@ export const distillTask = task({
       const config = await findConfig(given.config);
       if (trainingConfig({ config }).teacher === null) {
         throw new ConfigError(
-          `Cannot distil with --config ${given.config}: it is no distillation (see ${startCommand("train")})`,
+          `Cannot distil with --config ${given.config}: it is not a distillation (see ${
+            startCommand("train")
+          })`,
         );
       }
     }

@@ -195,22 +195,22 @@ async function fileRange(path: string): Promise<ByteRange> {
 function layoutOf({ title, shape }: NumberArray): Omit<ImageView, "bytes"> & { readonly count: number } {
   const [count, ...rest] = shape;
   const side = Math.round(Math.sqrt(rest[0]));
-  const layout = ([channels, height, width]: readonly number[], isPlanar: boolean) => ({
+  const asImages = ([channels, height, width]: readonly number[], isPlanar: boolean) => ({
     ...{ count, channels: channels as 1 | 3, height, width },
     ...isPlanar ? { planeStep: height * width, pixelStep: 1 } : { planeStep: 1, pixelStep: channels },
   });
   const isColour = (channels: number) => channels === 1 || channels === 3;
-  const found = rest.length === 1 && side * side === rest[0]
-    ? layout([1, side, side], true)
+  const layout = rest.length === 1 && side * side === rest[0]
+    ? asImages([1, side, side], true)
     : rest.length === 2
-    ? layout([1, ...rest], true)
+    ? asImages([1, ...rest], true)
     : rest.length === 3 && isColour(rest[2])
-    ? layout([rest[2], rest[0], rest[1]], false)
+    ? asImages([rest[2], rest[0], rest[1]], false)
     : rest.length === 3 && isColour(rest[0])
-    ? layout(rest, true)
+    ? asImages(rest, true)
     : undefined;
-  const pixels = found ? found.height * found.width : 0;
-  if (found && count > 0 && pixels > 0 && pixels <= maxPixels) return found;
+  const pixels = layout ? layout.height * layout.width : 0;
+  if (layout && count > 0 && pixels > 0 && pixels <= maxPixels) return layout;
   throw new DataError(
     `Cannot use ${title}: it is ${formatShape(shape)} ` +
       `(expected images [N, H, W], [N, H, W, C], [N, C, H, W] with 1 or 3 channels, or [N, H * H], of 1 to ${maxPixels} pixels)`,

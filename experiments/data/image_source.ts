@@ -96,7 +96,7 @@ export class ImageSource implements BatchSource {
    * step and the image alone, so a resumed run sees the same.
    *
    * @param flip whether half of them are mirrored, left to right
-   * @param shift most pixels along each axis; the edges of an image are continued
+   * @param shift most pixels along each axis; edge pixels are repeated
    * @returns the source itself if there is nothing to do
    */
   augmented({ flip, shift }: Pick<TrainingConfig, "flip" | "shift">): BatchSource {

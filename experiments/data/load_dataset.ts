@@ -108,13 +108,13 @@ export async function loadDataset(source?: string, options: DatasetOptions = {})
 }
 
 async function load(source: string, options: DatasetOptions, isDefault: boolean): Promise<Dataset> {
-  const found = isDefault ? undefined : await Deno.stat(source).catch((error: Error) => error);
-  const format = found && !(found instanceof Error) ? await formatOf(source, found) : undefined;
+  const info = isDefault ? undefined : await Deno.stat(source).catch((error: Error) => error);
+  const format = info && !(info instanceof Error) ? await formatOf(source, info) : undefined;
   if (!format && !Object.hasOwn(namedData, source)) {
-    const problem = found instanceof Deno.errors.NotFound
+    const problem = info instanceof Deno.errors.NotFound
       ? "it does not exist"
-      : found instanceof Error
-      ? reasonOf(found)
+      : info instanceof Error
+      ? reasonOf(info)
       : "unsupported file type";
     const expected = anyOf([...formats.map(({ name }) => name), ...Object.keys(namedData)]);
     throw new DataError(`Cannot read the data ${source}: ${problem} (expected ${expected})`);

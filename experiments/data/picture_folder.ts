@@ -128,11 +128,11 @@ async function readParts(
   const damaged = new Map<string, DataError>();
   const hash = createHash("sha256");
   for (let from = 0; from < files.length; from += together) {
-    const some = files.slice(from, from + together).map(({ path }) => path);
+    const batch = files.slice(from, from + together).map(({ path }) => path);
     const contents = await Promise.all(
-      some.map((path) => readDataFile(join(folder, path), Deno.readFile, maxFileBytes)),
+      batch.map((path) => readDataFile(join(folder, path), Deno.readFile, maxFileBytes)),
     );
-    for (const [i, path] of some.entries()) {
+    for (const [i, path] of batch.entries()) {
       hash.update(`${path}\0${contents[i].length}\0`).update(contents[i]);
       const decoded = await decodePicture(contents[i], join(folder, path)).catch((error: unknown) => {
         if (!(error instanceof DataError)) throw error;
@@ -140,7 +140,7 @@ async function readParts(
       });
       if (decoded) stack.put(places[from + i], prepareImage(decoded, preparation), join(folder, path));
     }
-    onRead?.(from + some.length, files.length);
+    onRead?.(from + batch.length, files.length);
   }
 
   if (damaged.size > 0) return { damaged };
@@ -176,7 +176,7 @@ async function decodePicture(bytes: Uint8Array<ArrayBuffer>, path: string): Prom
  * Reads which images are the test.
  *
  * @returns their paths in the folder
- * @throws {DataError} if the folder has a test already, or a line is none of its images
+ * @throws {DataError} if the folder has a test already, or a line is not an image in it
  */
 async function readTestList(list: string, folder: string, parts: readonly Part[]): Promise<Set<string>> {
   if (parts.length > 1) {

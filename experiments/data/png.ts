@@ -85,7 +85,7 @@ const chunkOrder = ["IHDR", "PLTE", "tRNS", "IDAT", "IEND"];
 
 /** Checks all chunks, and returns the contents of those that make up the image. */
 function readChunks(bytes: Uint8Array) {
-  const found: Record<string, Uint8Array> = { PLTE: new Uint8Array(), tRNS: new Uint8Array() };
+  const contents: Record<string, Uint8Array> = { PLTE: new Uint8Array(), tRNS: new Uint8Array() };
   const image = new Uint8Array(bytes.length);
   let imageBytes = 0;
   let [at, place] = [signature.length, -1];
@@ -100,14 +100,14 @@ function readChunks(bytes: Uint8Array) {
     const isInOrder = next > place || next === place && name === "IDAT";
     if (!isInOrder) throw new RangeError(`unexpected ${name}`);
     place = next;
-    found[name] = content;
+    contents[name] = content;
     if (name !== "IDAT") continue;
     image.set(content, imageBytes);
     imageBytes += content.length;
   }
   if (at < bytes.length) throw new RangeError("more after the end");
   /** `transparency`: alpha of the palette's colours, or the one colour that is transparent. */
-  return { image: image.subarray(0, imageBytes), palette: found.PLTE, transparency: found.tRNS };
+  return { image: image.subarray(0, imageBytes), palette: contents.PLTE, transparency: contents.tRNS };
 }
 
 /** The passes that contain pixels, with their sizes. */

@@ -128,7 +128,7 @@ const types: Readonly<Record<string, string>> = {
 export function linkedModule({ main, files }: ModuleSources, plain: boolean): string {
   const names = Object.keys(library);
   const shim = urlOf(libraryName, types[".js"], `const{${names}}=globalThis.flowMatching;export{${names}}`);
-  const known = new Map<string, string>();
+  const urls = new Map<string, string>();
   const link = (name: string, from: readonly string[]): string => {
     if (from.includes(name)) {
       throw new ConfigError(
@@ -150,8 +150,8 @@ export function linkedModule({ main, files }: ModuleSources, plain: boolean): st
     return urlOf(name, plain && type === types[".ts"] ? types[".js"] : type, linked);
   };
   const at = (name: string, from: readonly string[]) => {
-    const url = known.get(name) ?? link(name, from);
-    known.set(name, url);
+    const url = urls.get(name) ?? link(name, from);
+    urls.set(name, url);
     return url;
   };
   return at(main, []);
@@ -172,7 +172,7 @@ function urlOf(name: string, type: string, text: string): string {
 /** A package or address that a network's program imports, which a page has not; undefined if there is none. */
 export function importedElsewhere({ files }: ModuleSources): string | undefined {
   const specifiers = Object.values(files).flatMap((text) =>
-    Array.from(text.matchAll(importing), (found) => found[3])
+    Array.from(text.matchAll(importing), ([, , , specifier]) => specifier)
   );
   return specifiers.find((specifier) =>
     specifier !== libraryName && !Object.hasOwn(files, specifier.replace(/^\.\//, ""))

@@ -80,10 +80,10 @@ function isDeclared(given: unknown): given is { readonly default: unknown; reado
 export function chosenOptions({ file, given }: OwnModel, rows: OptionRows): Record<string, OptionValue> {
   const unknown = given.keys().find((name) => !Object.hasOwn(rows, name));
   if (unknown !== undefined) {
-    const known = Object.keys(rows);
+    const names = Object.keys(rows);
     throw new ConfigError(
-      `Cannot use ${file}: it has no option ${unknown}${didYouMean(unknown, known)}; it has ${
-        known.join(", ") || "none"
+      `Cannot use ${file}: it has no option ${unknown}${didYouMean(unknown, names)}; it has ${
+        names.join(", ") || "none"
       }`,
     );
   }

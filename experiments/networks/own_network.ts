@@ -99,8 +99,8 @@ export async function networkWithDigest(
   digest: string | undefined,
   checkpoint: string,
 ): Promise<OwnNetwork> {
-  const known = loaded.get(digest ?? "");
-  if (known) return known;
+  const existing = loaded.get(digest ?? "");
+  if (existing) return existing;
   for (const folder of [dirname(checkpoint), dirname(dirname(checkpoint))]) {
     const path = join(folder, runFile.network);
     const bytes = await readIfThere(path, folder);
@@ -133,8 +133,8 @@ function sourcesIn(file: string): ModuleSources {
 
 async function load(sources: ModuleSources, file: string): Promise<OwnNetwork> {
   const digest = await sourcesDigest(sources);
-  const known = loaded.get(digest);
-  if (known) return { ...known, file };
+  const existing = loaded.get(digest);
+  if (existing) return { ...existing, file };
   watchPrograms(file);
   const exports = await runSources(sources).catch((error) => {
     throw moduleError(file, "", error);

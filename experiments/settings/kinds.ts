@@ -26,7 +26,7 @@ export function integer(options: Options<number> & Range): Setting<number> {
   return {
     ...options,
     hint: "N",
-    expected: `a whole number ${inWords(range)}`,
+    expected: `a whole number ${formatRange(range)}`,
     fromText: toNumber,
     accepts: (value): value is number => Number.isSafeInteger(value) && within(value as number, range),
   };
@@ -37,7 +37,7 @@ export function number(options: Options<number> & Range): Setting<number> {
   return {
     ...options,
     hint: "X",
-    expected: `a number ${inWords(options)}`.trim(),
+    expected: `a number ${formatRange(options)}`.trim(),
     fromText: toNumber,
     accepts: (value): value is number => Number.isFinite(value) && within(value as number, options),
   };
@@ -142,7 +142,7 @@ export function address(hint: string, doc: string): Setting<string> {
     accepts: (value): value is string => text.accepts(value) && !hasCredentials(value),
     problem: (value) =>
       text.accepts(value) && hasCredentials(value)
-        ? "a command line is shown to others; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        ? "other users can see command lines; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         : undefined,
   };
 }
@@ -224,7 +224,7 @@ function within(
   return value >= min && value > above && value <= max && value < below;
 }
 
-function inWords({ min, above, max, below }: Range): string {
+function formatRange({ min, above, max, below }: Range): string {
   return [
     min === undefined ? "" : `of at least ${min}`,
     above === undefined ? "" : `above ${above}`,

@@ -101,7 +101,7 @@ export function plannedStages(text: string, batchSize: number, total?: number): 
   });
 }
 
-/** The stages of a run with their steps; undefined if it is no distillation. */
+/** The stages of a run with their steps; undefined if it is not a distillation. */
 export function stagesOf(
   { stages, batchSize, maxSteps }: {
     readonly stages: string | null;

@@ -273,7 +273,7 @@ function problemOf(config: TrainingConfig): string | undefined {
       } (${reason}; expected multiples of ${groups}, or other --groups)`;
   }
   if (isUNet && timeEmbedding === "sinusoidal" && tEmb % 2 !== 0) {
-    return `Cannot use --time-embedding sinusoidal with --t-emb ${tEmb}: waves come in pairs (expected an even number)`;
+    return `Cannot use --time-embedding sinusoidal with --t-emb ${tEmb}: the features of t are pairs of sine and cosine (expected an even number)`;
   }
   if (config.teacher !== null && config.stages === null) {
     return "Cannot distil without stages: they are null (expected stages such as reflow+drift)";

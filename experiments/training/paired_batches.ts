@@ -101,8 +101,8 @@ export class PairedBatches implements Disposable {
   }
 
   #pairing(coupling: TransportCoupling, step: number): Promise<Pairing> {
-    const known = this.#pairings.get(step);
-    if (known) return known;
+    const begun = this.#pairings.get(step);
+    if (begun) return begun;
     const batch = coupling.batch(this.#order.batch(step), this.#draw(step), this.#data);
     const { port1: here, port2: there } = new MessageChannel();
     this.#open.add(here);

@@ -66,27 +66,30 @@ export async function prepareTraining(
 ): Promise<PreparedTraining> {
   await loadOwnNetwork(settings);
   const ownNetwork = chosenNetwork(settings.model);
-  const given = { ...settings, model: withAllOptions(settings.model) };
-  const data = await loadData(given, terminal);
-  const asked = decideConditional(given, data, say);
+  const complete = { ...settings, model: withAllOptions(settings.model) };
+  const data = await loadData(complete, terminal);
+  const decided = decideConditional(complete, data, say);
   const source = new ImageSource(
     data.train.images,
     data,
-    normalizationTo(asked.normalize),
-    labelsFor(asked, data.train, data),
+    normalizationTo(decided.normalize),
+    labelsFor(decided, data.train, data),
   );
-  checkCoupling(asked);
-  checkPictures(asked, source.shape, source.classes);
-  const images = splitImages(data.train.count, asked);
-  checkValidation(asked, images);
-  const teacher = asked.teacher === null ? undefined : await teacherOf(asked, asked.teacher, data);
-  const { init, resume } = asked;
+  checkCoupling(decided);
+  checkPictures(decided, source.shape, source.classes);
+  const images = splitImages(data.train.count, decided);
+  checkValidation(decided, images);
+  const teacher = decided.teacher === null ? undefined : await teacherOf(decided, decided.teacher, data);
+  const { init, resume } = decided;
   const initial = init === null || resume !== null
     ? undefined
-    : await readInitialWeights({ ...asked, init }, source, data);
+    : await readInitialWeights({ ...decided, init }, source, data);
   const { config, network } = teacher
-    ? { config: asked, network: makeNetwork(asked, source, asked.seed, { teacher, images: images.train }) }
-    : fittingNetwork({ ...asked, init: initial?.init ?? init }, device, source, say, initial?.write);
+    ? {
+      config: decided,
+      network: makeNetwork(decided, source, decided.seed, { teacher, images: images.train }),
+    }
+    : fittingNetwork({ ...decided, init: initial?.init ?? init }, device, source, say, initial?.write);
   if (teacher && ownNetwork) await checkStart(teacher, network.model, ownNetwork.file);
   const name = config.name ??
     (teacher ? "distill" : ownNetwork ? parse(ownNetwork.sources.main).name : config.model);
@@ -94,9 +97,9 @@ export async function prepareTraining(
 }
 
 /** The teacher of a run: the copy in its folder, once it has one. @throws {RunError} if it does not fit the data */
-async function teacherOf(config: TrainingConfig, given: string, data: Dataset): Promise<Teacher> {
+async function teacherOf(config: TrainingConfig, source: string, data: Dataset): Promise<Teacher> {
   const { resume } = config;
-  const path = resume === null ? teacherFile(given) : join(resume, runFile.teacher);
+  const path = resume === null ? teacherFile(source) : join(resume, runFile.teacher);
   const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
   const make = chosenNetwork(config.model)?.make;
   const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };

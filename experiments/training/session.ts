@@ -54,8 +54,8 @@ export interface TrainingOutcome {
 export function scheduleOf(
   { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
 ): Schedule {
-  const known = scheduleSettings(schedule);
-  const settings = Object.entries({ warmup, factor, patience }).filter(([name]) => known.includes(name));
+  const names = scheduleSettings(schedule);
+  const settings = Object.entries({ warmup, factor, patience }).filter(([name]) => names.includes(name));
   return createSchedule(schedule, lr, Object.fromEntries(settings));
 }
 
@@ -86,14 +86,14 @@ export function resumeSchedule(
   schedule.restore?.(state);
   if (step === 0 || step >= now) return;
   const before = lengthOf(earlier, order);
-  const known = Number.isFinite(now);
+  const isFixed = Number.isFinite(now);
   const rateIn = (steps: number) => schedule.learningRate(progressAt(step, steps));
-  const [rate, next] = [rateIn(before), rateIn(known ? now : 2 * step)];
+  const [rate, next] = [rateIn(before), rateIn(isFixed ? now : 2 * step)];
   if (Math.abs(next - rate) <= 0.01 * rate) return;
   throw new TrainingError(
-    `Cannot resume ${run} for ${known ? `${now} steps` : `${config.maxMinutes} minutes`}: its schedule ` +
+    `Cannot resume ${run} for ${isFixed ? `${now} steps` : `${config.maxMinutes} minutes`}: its schedule ` +
       `${config.schedule} is laid out for ${before} steps, so the learning rate would jump from ` +
-      `${rate.toExponential(1)}${known ? ` to ${next.toExponential(1)}` : ""} ` +
+      `${rate.toExponential(1)}${isFixed ? ` to ${next.toExponential(1)}` : ""} ` +
       "(expected --lr X for a constant rate, or another --schedule)",
   );
 }

@@ -135,7 +135,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
   "a run that is no distillation": {
     task: "distill",
     flags: "--config first",
-    says: ["ConfigError: Cannot distil with --config first: it is no distillation"],
+    says: ["ConfigError: Cannot distil with --config first: it is not a distillation"],
     prepare: unet,
   },
   "another teacher": {

@@ -126,7 +126,8 @@ const refusals: Readonly<Record<string, string>> = {
   "--max-minutes 0":
     "Cannot train without an end: --epochs, --max-steps, --max-minutes are all 0 (expected one above 0)",
   "--time-embedding sinusoidal --t-emb 5":
-    "Cannot use --time-embedding sinusoidal with --t-emb 5: waves come in pairs (expected an even number)",
+    "Cannot use --time-embedding sinusoidal with --t-emb 5: the features of t are pairs of sine and cosine " +
+    "(expected an even number)",
   "--coupling ot --batch-size 257":
     "Cannot use --coupling ot with --batch-size 257: pairing more would take longer than a step " +
     "(expected at most 256)",

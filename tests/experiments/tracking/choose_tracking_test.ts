@@ -112,7 +112,7 @@ Deno.test("taskCommand() can be pasted into a shell, and has no credentials", ()
 
 Deno.test("--mlflow takes no password, which deno task would print, and no error shows one", () => {
   const uri = `http://me:${secret}@host/x`;
-  const message = 'Cannot use --mlflow "http://host/x": a command line is shown to others; set ' +
+  const message = 'Cannot use --mlflow "http://host/x": other users can see command lines; set ' +
     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead";
   for (const address of [uri, `http://${secret}@host/x`, `http:/:${secret}@host/x`]) {
     for (const settings of [animating, syncing, training]) {
