@@ -85,7 +85,7 @@ function testsOf(files: readonly string[]): Job[] {
     return Array.from({ length: Math.ceil(files.length / most) }, (_, i) => ({
       args: [
         ...testing,
-        "--no-check", // types are checked once, by contributing_test.ts
+        "--no-check", // `deno task ok` checks types
         ...joined ? ["tests/joined_files.ts", "--"] : [],
         ...files.slice(most * i, most * (i + 1)),
       ],
