@@ -6,8 +6,6 @@
  * build:page` makes the texts of reports and of the playground.
  */
 
-import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
-
 const root = new URL("../", import.meta.url);
 
 /** A generated file: the task that builds it, and its text. */
@@ -42,17 +40,11 @@ export const generated: Readonly<Record<string, Generated>> = {
   "viz/report/page.js": {
     task: "build:page",
     async make() {
-      const styles = ["page", "quality", "flow", "live_and_print"];
-      const [figureStyle, ...others] = await Promise.all(
-        styles.map((name) => read(`viz/report/style/${name}.css`)),
-      );
+      const styles = ["page", "charts", "quality", "flow", "live_and_print"];
+      const texts = await Promise.all(styles.map((name) => read(`viz/report/style/${name}.css`)));
       const program = await bundle(browserPrograms.report, "iife");
-      return textModule("build:page", { program, figureStyle, style: [figureStyle, ...others].join("") });
+      return textModule("build:page", { program, style: texts.join("") });
     },
-  },
-  "viz/report/plotly.js": {
-    task: "build:page",
-    make: () => Promise.resolve(textModule("build:page", { plotly })),
   },
   "playground/page.js": {
     task: "build:page",

@@ -11,6 +11,7 @@ export {
   figure,
   type FigureFrame,
   type FigureLayout,
+  type FigureParts,
   type Trace,
   traceColors,
 } from "./figure/figure.ts";

@@ -59,6 +59,8 @@ export interface FigureFrame {
 
 /** A figure to show in a notebook. */
 export interface Figure extends Displayable {
+  /** What it was made of. */
+  readonly parts: FigureParts;
   /** What Plotly draws: `Plotly.newPlot(element, plotly)`. */
   readonly plotly: PlotlyFigure;
   /** A still image of the figure as SVG, with up to four frames side by side. */
@@ -67,8 +69,11 @@ export interface Figure extends Displayable {
 
 /** A figure's traces, layout and frames. */
 export interface FigureParts {
+  /** In the order in which they are drawn. */
   readonly traces: readonly Trace[];
+  /** Titles, axes and size. */
   readonly layout: FigureLayout;
+  /** Positions of the slider, in order; none without a slider. */
   readonly frames: readonly FigureFrame[];
 }
 
@@ -112,7 +117,7 @@ export function figure(
   check(parts);
   const svg = figureSvg(parts);
   const plotly = describe(parts);
-  return showAs({ plotly, svg }, async () => {
+  return showAs({ parts, plotly, svg }, async () => {
     const still = (await rasterizer())(svg, 1.5);
     return {
       "application/vnd.plotly.v1+json": { ...plotly },

@@ -4,6 +4,39 @@ import { markSvg } from "./point_mark.ts";
 import { escapeXml, sheet } from "../image/sheet.ts";
 import type { FigureLayout, FigureParts, Trace } from "./figure.ts";
 
+/** What a panel can draw; pages have more kinds of traces than {@linkcode Trace}. */
+export interface DrawnTrace extends Omit<Trace, "mode" | "size"> {
+  /** Default `lines`. */
+  readonly mode?: "lines" | "markers" | "lines+markers" | "bars";
+  /** Pixels: width of a line, or diameter of the points, of all or of each. */
+  readonly size?: number | readonly number[];
+  /** Lengths of dashes and gaps. */
+  readonly dash?: string | undefined;
+  /** Default 1. */
+  readonly opacity?: number;
+  /** Width of bars, in units of x. */
+  readonly barWidth?: number;
+  /** Ends of the interval of each y: a band around a line, whiskers of points. */
+  readonly interval?: { readonly low: ArrayLike<number>; readonly high: ArrayLike<number> };
+}
+
+/** A drawn panel: its markup, and where its values are, in pixels from its left and upper edge. */
+export interface Panel {
+  /** Content of an SVG. */
+  readonly svg: string;
+  /** The area between the axes. */
+  readonly area: {
+    readonly left: number;
+    readonly top: number;
+    readonly width: number;
+    readonly height: number;
+  };
+  /** Place of a value of x; NaN if a logarithmic axis does not have it. */
+  toX(value: number): number;
+  /** Place of a value of y; NaN if a logarithmic axis does not have it. */
+  toY(value: number): number;
+}
+
 /** Attributes of texts and lines: colours on white, and the classes that {@linkcode darkStyle} colours. */
 export const smallText =
   'class="figure-ink" font-family="DejaVu Sans, sans-serif" font-size="10.5" fill="#444"';
@@ -29,7 +62,7 @@ export function figureSvg(parts: FigureParts): string {
     { length: count },
     (_, i) => frames[count === 1 ? 0 : Math.round(i * (frames.length - 1) / (count - 1))],
   );
-  const { x, y } = axisRanges(parts);
+  const ranges = axisRanges(parts);
   const panels = shown.length > 0 ? shown : [{ label: "", traces: [] }];
   const side = panels.length === 1 ? width : Math.floor(1.4 * width / panels.length);
   const cell = [side, panels.length === 1 ? height : side] as const;
@@ -39,8 +72,9 @@ export function figureSvg(parts: FigureParts): string {
   };
   const { place, svg } = sheet([1, panels.length], cell, captions);
   const drawn = panels.map((panel, i) => {
-    const content = drawPanel([...traces, ...panel.traces], layout, cell, x, y);
-    return `<g transform="translate(${place(0, i).join(" ")})">${content}</g>`;
+    const all = [...traces, ...panel.traces];
+    const { svg, area } = drawPanel(all, layout, cell, ranges);
+    return `<g transform="translate(${place(0, i).join(" ")})">${svg}${legend(all, area)}</g>`;
   });
   return svg(darkStyle + drawn.join(""), captions);
 }
@@ -50,20 +84,41 @@ type Range = readonly [low: number, high: number];
 /** Tick labels of a logarithmic axis (a d3 format): in full, without SI prefixes. */
 export const logTickFormat = ",";
 
-/** The ends of both axes: the layout's, else those of the points of all frames. */
+/** The ends of both axes. */
+export type Ranges = Readonly<Record<"x" | "y", Range>>;
+
+/**
+ * The ends of both axes: the layout's, else those of the points of all frames.
+ *
+ * @param empty ends of an axis without a value; by default an error
+ */
 export function axisRanges(
-  { traces, layout, frames }: FigureParts,
-): { readonly x: Range; readonly y: Range } {
-  const all = [...traces, ...frames.flatMap(({ traces }) => traces)];
-  const { levels = [] } = layout;
+  { traces, layout, frames = [] }: {
+    readonly traces: readonly DrawnTrace[];
+    readonly layout: FigureLayout;
+    readonly frames?: FigureParts["frames"];
+  },
+  empty?: Range,
+): Ranges {
+  const all: readonly DrawnTrace[] = [...traces, ...frames.flatMap(({ traces }) => traces)];
+  const levels = (layout.levels ?? []).map(({ y }) => y);
+  const heights = all.flatMap(({ y, interval, mode }) => [
+    y,
+    ...interval ? [interval.low, interval.high] : [],
+    ...mode === "bars" ? [[0]] : [],
+  ]);
   return {
-    x: layout.xRange ?? extent(all.map(({ x }) => x), layout.xLog),
-    y: layout.yRange ?? extent([...all.map(({ y }) => y), levels.map(({ y }) => y)], layout.yLog),
+    x: layout.xRange ?? extent(all.map(({ x }) => x), layout.xLog, empty),
+    y: layout.yRange ?? extent([...heights, levels], layout.yLog, empty),
   };
 }
 
 /** The smallest and largest finite value, with a margin; a logarithmic axis ignores values <= 0. */
-function extent(arrays: readonly ArrayLike<number>[], log: FigureLayout["xLog"] = false): Range {
+function extent(
+  arrays: readonly ArrayLike<number>[],
+  log: FigureLayout["xLog"] = false,
+  empty?: Range,
+): Range {
   let [low, high] = [Infinity, -Infinity];
   for (const values of arrays) {
     for (let i = 0; i < values.length; i++) {
@@ -74,12 +129,13 @@ function extent(arrays: readonly ArrayLike<number>[], log: FigureLayout["xLog"] 
     }
   }
   if (low > high) {
+    if (empty) return empty;
     throw new RangeError(
       `Cannot draw figure: an axis has no ${log ? "positive " : ""}value (expected a finite one)`,
     );
   }
   if (log) return [low / 1.1, high * 1.1];
-  const room = (high - low) * 0.04 || 1;
+  const room = (high - low) * 0.04 || Math.abs(high) / 10 || 1;
   return [low - room, high + room];
 }
 
@@ -88,13 +144,13 @@ const margin = { left: 52, besideLabels: 22, right: 8, top: 6, bottom: 38 };
 /** Pixels: width of a digit, room for the title of the vertical axis, gap between tick labels. */
 const letter = { digit: 6.7, title: 12, gap: 6 };
 
-function drawPanel(
-  traces: readonly Trace[],
+/** Draws traces between axes; colours and fonts are classes that a style sheet can change. */
+export function drawPanel(
+  traces: readonly DrawnTrace[],
   { xTitle = "", yTitle = "", xLog, yLog, equalAxes, levels = [] }: FigureLayout,
   [width, height]: readonly [number, number],
-  xRange: Range,
-  yRange: Range,
-): string {
+  { x: xRange, y: yRange }: Ranges,
+): Panel {
   const h = height - margin.top - margin.bottom;
   const scalesOf = (w: number) => {
     const unit = Math.max((xRange[1] - xRange[0]) / w, (yRange[1] - yRange[0]) / h);
@@ -129,13 +185,20 @@ function drawPanel(
     return `<path d="M0 ${digits(at)}h${w}" stroke-dasharray="5 4" ${stroke.axis}/>` +
       `<text x="5" y="${digits(base)}" text-anchor="start">${escapeXml(name)}</text>`;
   });
-  return `<g transform="translate(${left} ${margin.top})" ${smallText} text-anchor="middle">${
-    xTicks.join("")
-  }${yTicks.join("")}` +
+  const svg =
+    `<g transform="translate(${left} ${margin.top})" ${smallText} text-anchor="middle">${xTicks.join("")}${
+      yTicks.join("")
+    }` +
     `<text x="${w / 2}" y="${h + 31}">${escapeXml(xTitle)}</text>` +
     `<text transform="translate(${letter.title - left} ${h / 2}) rotate(-90)">${escapeXml(yTitle)}</text>` +
     `<svg width="${w}" height="${h}">${levelLines.join("")}${lines.join("")}</svg>` +
-    `<path d="M0 0v${h}h${w}" fill="none" ${stroke.axis}/>${legend(traces, w)}</g>`;
+    `<path d="M0 0v${h}h${w}" fill="none" ${stroke.axis}/></g>`;
+  return {
+    svg,
+    area: { left, top: margin.top, width: w, height: h },
+    toX: (value) => left + toX(value),
+    toY: (value) => margin.top + toY(value),
+  };
 }
 
 function scaleOf(log: FigureLayout["xLog"]) {
@@ -183,31 +246,72 @@ function around([low, high]: Range, length: number): [number, number] {
 }
 
 function drawTrace(
-  { x, y, mode = "lines", color, size, mark = "circle" }: Trace,
+  trace: DrawnTrace,
   toX: (value: number) => number,
   toY: (value: number) => number,
 ): string {
-  let path = "";
-  let points = "";
-  let broken = true;
-  for (let i = 0; i < x.length; i++) {
-    const [left, top] = [toX(x[i]), toY(y[i])];
-    const drawn = Number.isFinite(left) && Number.isFinite(top);
-    if (drawn && mode === "lines") path += `${broken ? "M" : "L"}${digits(left)} ${digits(top)}`;
-    else if (drawn) points += markSvg(mark, digits(left), digits(top), (size ?? 5) / 2);
-    broken = !drawn;
+  const { x, y, mode = "lines", size, mark = "circle", dash, opacity, interval, barWidth = 0 } = trace;
+  const color = escapeXml(trace.color ?? "");
+  const places = Array.from(x, (value, i): Place => [toX(value), toY(y[i])]);
+  const parts: string[] = [];
+  if (interval && mode === "lines") {
+    const [high, low] = [interval.high, interval.low].map((ends) =>
+      places.map(([left], i): Place => [left, toY(ends[i])])
+    );
+    parts.push(`<path d="${lineThrough([...high, ...low.reverse()])}z" fill="${color}" opacity=".16"/>`);
+  } else if (interval) {
+    const whiskers = places.flatMap(([left], i): Place[] => [
+      ...[interval.low[i], interval.high[i]].map((end): Place => [left, toY(end)]),
+      [NaN, NaN],
+    ]);
+    parts.push(`<path d="${lineThrough(whiskers)}" fill="none" stroke="${color}"/>`);
   }
-  return mode === "lines"
-    ? `<path d="${path}" fill="none" stroke="${escapeXml(color ?? "")}" stroke-width="${size ?? 1.5}" ` +
-      `stroke-linejoin="round"/>`
-    : `<g fill="${escapeXml(color ?? "")}">${points}</g>`;
+  if (mode.startsWith("lines")) {
+    const width = typeof size === "number" ? size : 1.5;
+    parts.push(
+      `<path d="${lineThrough(places)}" fill="none" stroke="${color}" stroke-width="${width}" ` +
+        `stroke-linejoin="round"${dash ? ` stroke-dasharray="${dash}"` : ""}/>`,
+    );
+  }
+  const drawn = places.flatMap(([left, top], i) => Number.isFinite(left + top) ? [{ left, top, i }] : []);
+  if (mode.endsWith("markers")) {
+    const radius = (i: number) =>
+      (typeof size === "object" ? size[i] : mode === "markers" ? size ?? 5 : 5) / 2;
+    const points = drawn.map(({ left, top, i }) => markSvg(mark, digits(left), digits(top), radius(i)));
+    parts.push(`<g fill="${color}">${points.join("")}</g>`);
+  }
+  if (mode === "bars") {
+    const [width, base] = [toX(barWidth) - toX(0), toY(0)];
+    const bars = drawn.map(({ left, top }) =>
+      `<path d="M${digits(left - width / 2)} ${digits(base)}V${digits(top)}h${digits(width)}V${
+        digits(base)
+      }z"/>`
+    );
+    parts.push(`<g fill="${color}">${bars.join("")}</g>`);
+  }
+  return opacity === undefined ? parts.join("") : `<g opacity="${opacity}">${parts.join("")}</g>`;
 }
 
-function legend(traces: readonly Trace[], width: number): string {
-  return traces.filter(({ name }) => name !== undefined).map(({ name = "", color = "" }, i) =>
+type Place = readonly [left: number, top: number];
+
+/** The path of a line, broken where a place is not finite. */
+function lineThrough(places: readonly Place[]): string {
+  let broken = true;
+  return places.map(([left, top]) => {
+    const isDrawn = Number.isFinite(left) && Number.isFinite(top);
+    const command = !isDrawn ? "" : `${broken ? "M" : "L"}${digits(left)} ${digits(top)}`;
+    broken = !isDrawn;
+    return command;
+  }).join("");
+}
+
+/** The names of traces in the upper right corner of a still. */
+function legend(traces: readonly Trace[], { left, top, width }: Panel["area"]): string {
+  const entries = traces.filter(({ name }) => name !== undefined).map(({ name = "", color = "" }, i) =>
     `<text x="${width - 28}" y="${14 + 16 * i}" text-anchor="end">${escapeXml(name)}</text>` +
     `<path d="M${width - 24} ${10 + 16 * i}h18" stroke="${escapeXml(color)}" stroke-width="3"/>`
-  ).join("");
+  );
+  return `<g transform="translate(${left} ${top})" ${smallText}>${entries.join("")}</g>`;
 }
 
 function digits(value: number): number {

@@ -114,7 +114,7 @@ export function details(summary: string, content: Content): Markup {
 /** Element for a chart; its label refers to the table of numbers below, if there is one. */
 export function chart(id: string, label: string, height = "", { hasTable = true } = {}): Markup {
   const numbers = hasTable ? "; numbers below" : "";
-  return markup`<div id="${id}" class="chart ${height}" role="img" aria-label="${label}${numbers}"></div>`;
+  return markup`<div id="${id}" class="chart ${height}" role="group" aria-label="${label}${numbers}"></div>`;
 }
 
 /** Formats a number with four digits. */

@@ -1,6 +1,6 @@
 /**
  * Reports of training runs as one interactive HTML file: takes plain data, returns text. Separate from `viz/mod.ts`
- * because it includes all of Plotly.
+ * because it includes the program of the page.
  *
  * @module
  */

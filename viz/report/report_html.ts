@@ -1,6 +1,6 @@
 import { deflateSync } from "npm:fflate@0.8.3";
 import type { LegendEntry } from "../figure/figure_row.ts";
-import type { PlotlyFigure } from "../figure/plotly_figure.ts";
+import type { Figure } from "../figure/figure.ts";
 import { checkReport } from "./check_report.ts";
 import { flowViews } from "./flow_views.ts";
 import {
@@ -15,9 +15,8 @@ import {
 } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
 import { packed } from "./packing.ts";
-import { figureStyle, program, style } from "./page.js";
+import { program, style } from "./page.js";
 import { pageData } from "./page_data.ts";
-import { plotly } from "./plotly.js";
 import { qualitySection, solversSection } from "./quality_section.ts";
 import type { ReportData, ReportRun } from "./report_data.ts";
 import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
@@ -55,7 +54,6 @@ ${trainingSection(data)}
 ${settingsSection(data)}
 </main>
 <footer>${footer}</footer>
-${deflatedProgram("plotly", plotly)}
 ${deflated("data", packedData)}
 ${bytesScript("files", files)}
 ${isLive && data.library !== undefined ? deflatedProgram("library", data.library) : undefined}
@@ -113,35 +111,10 @@ export interface FigurePage {
   /** Text above the figures. */
   readonly passages?: readonly Passage[];
   /** Interactive figures, one below the other. */
-  readonly figures: readonly PlotlyFigure[];
+  readonly figures: readonly Figure[];
   /** Text below them, smaller. */
   readonly note?: string;
 }
-
-/** Draws the figures in the colours of the page, then sets `data-ready`. */
-const figureProgram = `const root = document.documentElement;
-const figures = JSON.parse(document.getElementById("figures").textContent);
-const config = { displayModeBar: false, responsive: true };
-function draw() {
-  const [ink, muted, line] = ["ink", "muted", "line"].map((name) =>
-    getComputedStyle(root).getPropertyValue("--" + name).trim());
-  const axis = { gridcolor: line, linecolor: muted, showline: true, ticks: "outside", tickcolor: muted };
-  const look = {
-    font: { family: "system-ui, sans-serif", color: ink },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    xaxis: axis,
-    yaxis: axis,
-    shapedefaults: { line: { color: ink } },
-    showlegend: false,
-  };
-  return Promise.all(figures.map(({ data, layout, frames }, i) => {
-    const fitted = { ...layout, width: undefined, autosize: true, uirevision: "same", template: { layout: look } };
-    return Plotly.react("figure-" + i, { data, layout: fitted, frames, config });
-  }));
-}
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-draw().then(() => { root.dataset.ready = "true"; });`;
 
 /**
  * Makes a page of interactive figures: one self-contained HTML file that needs no network or other file.
@@ -152,7 +125,7 @@ draw().then(() => { root.dataset.ready = "true"; });`;
  * import { figurePage } from "./mod.ts";
  * import assert from "node:assert/strict";
  *
- * const html = figurePage({ title: "Loss", figures: [lossFigure([4, 2, 1]).plotly] });
+ * const html = figurePage({ title: "Loss", figures: [lossFigure([4, 2, 1])] });
  * assert.match(html, /<title>Loss/);
  * ```
  *
@@ -161,26 +134,30 @@ draw().then(() => { root.dataset.ready = "true"; });`;
 export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
   return htmlFile(
     title,
-    figureStyle,
+    style,
     markup`<header><h1>${title}</h1></header>
 <main>
 ${paragraphs(passages)}
 ${legendList(legendOf(figures))}
-${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
+${figures.map((_, i) => markup`<div class="figure" id="figure-${i}"></div>`)}
 ${note && markup`<p class="small">${note}</p>`}
 </main>
-<script type="application/json" id="figures">${inJsonScript(JSON.stringify(figures))}</script>
-<script>${inScript(plotly)}</script>
-<script>${inScript(figureProgram)}</script>`,
+<script type="application/json" id="figures">${inJsonScript(figuresJson(figures))}</script>
+<script>${inScript(program)}</script>`,
   );
 }
 
+/** The figures as the page's program reads them: arrays as lists, and null for what is not finite. */
+function figuresJson(figures: readonly Figure[]): string {
+  const plain = (_: string, value: unknown) =>
+    ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value;
+  return JSON.stringify(figures.map(({ parts }) => parts), plain);
+}
+
 /** The named traces of figures, each name once. */
-function legendOf(figures: readonly PlotlyFigure[]): LegendEntry[] {
-  const entries = figures.flatMap(({ data }) => data).flatMap(({ name, line, marker }): LegendEntry[] => {
-    if (typeof name !== "string") return [];
-    const { color, symbol: mark } = Object(line ?? marker);
-    return [{ name, color, mark }];
-  });
+function legendOf(figures: readonly Figure[]): LegendEntry[] {
+  const entries = figures.flatMap(({ parts }) => parts.traces).flatMap(({ name, color = "", mark }) =>
+    name === undefined ? [] : [{ name, color, ...mark && { mark } }]
+  );
   return [...new Map(entries.map((entry) => [entry.name, entry])).values()];
 }

@@ -72,8 +72,7 @@ export async function writeResults(folder: string): Promise<StudyOutcome> {
   const figures = qualityFigures(summary);
   if (figures) {
     const svg = figureRow(figures.stills, figures.legend);
-    const plots = figures.figures.map(({ plotly }) => plotly);
-    const page = { title, passages: conclusion, figures: plots, note: aboutFigure };
+    const page = { title, passages: conclusion, figures: figures.figures, note: aboutFigure };
     await put(resultFile.figure, figurePage(page));
     await put(resultFile.svg, svg);
     await put(resultFile.png, encodeRasterPng((await rasterizer())(svg, 1.5)));

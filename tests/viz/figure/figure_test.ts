@@ -115,7 +115,19 @@ Deno.test("figure() has ticks at powers of two on a logarithmic axis of 2", () =
   for (const tick of ["0.25", "0.5", "1", "2", "4"]) assert.ok(svg.includes(`>${tick}</text>`), tick);
   const { type, dtick } = Object(plotly.layout.yaxis);
   assert.deepEqual([type, dtick], ["log", Math.log10(2)]);
-  assert.ok(!("dtick" in Object(figure([{ x: [1, 2], y: [1, 4] }], { yLog: true }).plotly.layout.yaxis)));
+  const cases: [y: number[], dtick: string | undefined][] = [
+    [[0.1, 3, NaN], "D2"],
+    [[0.2, 1.02], "D2"],
+    [[0.7, 1.6, 0], undefined], // no two of 1, 2 and 5: Plotly's own
+    [[1, 1, 1], undefined],
+  ];
+  for (const [y, dtick] of cases) {
+    assert.equal(
+      Object(figure([{ x: [1, 2, 3].slice(0, y.length), y }], { yLog: true }).plotly.layout.yaxis).dtick,
+      dtick,
+      `${y}`,
+    );
+  }
 });
 
 /** Tick labels of a figure's still image. */
@@ -130,6 +142,8 @@ Deno.test("figure() writes tick labels in full, and the axis title next to the w
   const log = figure([{ x: [1e-5, 2e-4], y: [0.01, 30_000] }], { xLog: true, yLog: true, yTitle: "y" });
   assert.deepEqual(ticksOf(log).x, ["0.00001", "0.00002", "0.00003", "0.00004", "0.0001", "0.0002"]);
   assert.deepEqual(ticksOf(log).y, ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]);
+  const constant = figure([{ x: [0, 1], y: [1e-3, 1e-3] }]);
+  assert.ok(ticksOf(constant).y.includes("0.00100"), `${ticksOf(constant).y}`);
   const near = figure([{ x: [0, 1], y: [0.7, 1.6] }], { yLog: true });
   assert.deepEqual(ticksOf(near).y.slice(0, 2), ["0.8", "1.0"]);
   for (const axis of ["xaxis", "yaxis"]) {

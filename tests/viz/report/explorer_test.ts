@@ -225,17 +225,17 @@ const channelsAt = (values: Float32Array, m: number, row: number, column: number
 async function assertCurves(page: Page, image: Float32Array, tolerance: number, from = 0): Promise<void> {
   await see(page, "pixel-chart");
   const lines = await tracesOf(page, "pixel-chart");
-  const names = ["value", "predicted end", "velocity"];
-  assert.deepEqual(
-    lines.map(({ name }) => name),
-    ["red", "green", "blue"].flatMap((channel) => names.map((name) => `${name}, ${channel}`)),
-  );
+  const channels = ["red", "green", "blue"];
+  assert.deepEqual(lines.map(({ group, name }) => `${name} of ${group}`), [
+    ...channels.flatMap((of) => ["value", "predicted end"].map((what) => `${what}, ${of} of ${of}`)),
+    ...channels.map((of) => `velocity, ${of} of ${of}`),
+  ]);
   for (const c of [0, 1, 2]) {
     const expected = Array.from(
       { length: image.length / (3 * P) },
       (_, m) => channelsAt(image, m, H / 2, W / 2)[c],
     );
-    assertClose(lines[3 * c].y.slice(from), expected, tolerance);
+    assertClose(lines[2 * c].y.slice(from), expected, tolerance);
   }
 }
 

@@ -2,6 +2,7 @@
 /** Opens reports in Chromium. */
 
 import assert from "node:assert/strict";
+import type { Chart, ChartTrace } from "../../../viz/report/page/charts.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
 import { size } from "./made_up.ts";
@@ -76,7 +77,7 @@ async function withAddress(html: string, { sandboxed }: Options, visit: (address
 /** Scrolls to an element, which draws it. */
 export async function see(page: Page, id: string): Promise<void> {
   await page.locator(`#${id}`).scrollIntoViewIfNeeded();
-  await page.waitForFunction((id) => document.querySelector(`#${id} .main-svg`), id);
+  await page.waitForFunction((id) => document.querySelector(`#${id} .plot > svg`), id);
 }
 
 /** The picture of a canvas as a data URL. */
@@ -94,35 +95,20 @@ export const moveTo = async (page: Page, position: number) => {
 export const twoFrames = (page: Page) =>
   page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
-/** A trace of a chart. */
-export interface Drawn {
-  readonly x: number[];
-  readonly y: number[];
-  readonly name: string;
-  readonly showlegend: boolean;
-  /** Whether it is hidden by a click in the legend. */
-  readonly hidden: boolean;
-  readonly customdata?: number[];
-  readonly line?: { readonly color: string };
-  readonly marker?: { readonly color: string; readonly symbol: string };
-}
+type ChartElement = HTMLElement & { readonly chart: Chart };
 
-/** The traces of a chart, as Plotly keeps them. */
-export function tracesOf(page: Page, id: string): Promise<Drawn[]> {
+/** The traces of a chart, and whether a click in the legend hides them. */
+export function tracesOf(
+  page: Page,
+  id: string,
+): Promise<(Omit<ChartTrace, "x" | "y"> & { x: number[]; y: number[]; hidden: boolean })[]> {
   return page.evaluate((id) => {
-    const { data, _fullData: full } = document.getElementById(id) as unknown as {
-      readonly data: Drawn[];
-      readonly _fullData: { readonly visible: boolean | string }[];
-    };
-    return data.map(({ x, y, name, showlegend, customdata, line, marker }, i) => ({
-      x: [...x],
-      y: [...y],
-      name,
-      showlegend,
-      hidden: full[i].visible === "legendonly",
-      ...customdata && { customdata: [...customdata] },
-      ...line && { line },
-      ...marker && { marker },
+    const { chart } = document.getElementById(id) as ChartElement;
+    return chart.content().plots.flatMap(({ traces }) => traces).map((trace) => ({
+      ...trace,
+      x: Array.from(trace.x),
+      y: Array.from(trace.y),
+      hidden: chart.frame.hidden.has(trace.group ?? trace.name!),
     }));
   }, id);
 }
@@ -130,13 +116,10 @@ export function tracesOf(page: Page, id: string): Promise<Drawn[]> {
 /** The place of a point of the plane in the page's window, in pixels. */
 export function placeInPlane(page: Page, x: number, y: number): Promise<[left: number, top: number]> {
   return page.evaluate(([x, y]) => {
-    type Axis = { _offset: number; l2p(value: number): number };
-    const chart = document.getElementById("plane-chart") as unknown as HTMLElement & {
-      _fullLayout: { xaxis: Axis; yaxis: Axis };
-    };
-    const { left, top } = chart.getBoundingClientRect();
-    const { xaxis, yaxis } = chart._fullLayout;
-    return [left + xaxis._offset + xaxis.l2p(x), top + yaxis._offset + yaxis.l2p(y)] as [number, number];
+    const element = document.getElementById("plane-chart") as ChartElement;
+    const { left, top } = element.getBoundingClientRect();
+    const { toX, toY } = element.chart.frame;
+    return [left + toX(x), top + toY(y)] as [number, number];
   }, [x, y]);
 }
 

@@ -76,12 +76,12 @@ async function lookAtFiguresAndExample(page: VisitedPage): Promise<void> {
     const html = figurePage({
       title: "A study",
       passages: ["One setting."],
-      figures: [line.plotly],
+      figures: [line],
       note: "",
     });
     await Deno.writeTextFile(file, html.replace("<head>", `<head>${listener}`));
     await page.open(`file://${file}`);
-    await until(page, () => document.querySelector(".main-svg") !== null);
+    await until(page, () => document.querySelector(".plot > svg") !== null);
     assert.deepEqual(await complaintsOf(page), []);
   });
   await using server = serveCheckout();

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf, type PageData, pageData } from "../../../viz/report/page_data.ts";
-import { logTicks } from "../../../viz/figure/log_ticks.ts";
 import { classAt, classesOf, noClass, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
 import { lossTraces } from "../../../viz/report/page/run_charts.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
@@ -259,19 +258,11 @@ Deno.test("signsOf() gives each class a sign of its own: a short name, else its 
   assert.deepEqual(classesOf([[12, 3, 12], [300, noClass]]), [noClass, 3, 12, 300]);
 });
 
-Deno.test("logTicks() are at 1, 2 and 5 if the range contains two of them, else Plotly's own", () => {
-  assert.deepEqual(logTicks([0.1, 3, NaN]), { dtick: "D2" });
-  assert.deepEqual(logTicks([0.2, 1.02]), { dtick: "D2" });
-  assert.deepEqual(logTicks([0.7, 1.6, 0]), {});
-  assert.deepEqual(logTicks([1]), {});
-  assert.deepEqual(logTicks([]), {});
-});
-
 Deno.test("lossTraces() shows a single loss as a point", () => {
   const modes = [run("many"), run("one", { trainLoss: { step: [20], value: [0.5] } })].map((run) =>
-    lossTraces(run, true, () => ({ color: "", dash: "", width: 2 })).map(({ mode }) => mode)
+    lossTraces(run, true, 0).map(({ mode }) => mode)
   );
-  assert.deepEqual(modes, [["lines", "lines", "markers"], ["lines", "lines+markers", "markers"]]);
+  assert.deepEqual(modes, [[undefined, "lines", "markers"], [undefined, "lines+markers", "markers"]]);
 });
 
 Deno.test("lossTraces() has a line for each stage of a distillation, and the report says that they do not compare", () => {
@@ -279,14 +270,13 @@ Deno.test("lossTraces() has a line for each stage of a distillation, and the rep
   const stages = [{ name: "bake", from: 0 }, { name: "drift", from: 20 }];
   const data = { runs: [run("a", { trainLoss, stages })] };
   const [page] = unpacked<PageData>(packed(pageData(data))).runs;
-  const lines = (several: boolean) =>
-    lossTraces(page, several, (n) => ({ color: `${n}`, dash: "", width: 2 })).filter(({ name }) => name);
+  const lines = (several: boolean) => lossTraces(page, several, 0).filter(({ name }) => name);
   assert.deepEqual(
-    lines(false).map(({ name, x, y, line }) => [name, x, y, (line as { color: string })?.color]),
+    lines(false).map(({ name, x, y, color }) => [name, x, y, color]),
     [
-      ["bake, smoothed", [10, 20], [8, 8], "0"],
-      ["drift, smoothed", [30, 40, 50], [1, 1, 1], "1"],
-      ["validation", page.valLoss.step, page.valLoss.value, undefined],
+      ["bake, smoothed", [10, 20], [8, 8], "var(--run-0)"],
+      ["drift, smoothed", [30, 40, 50], [1, 1, 1], "var(--run-1)"],
+      ["validation", page.valLoss.step, page.valLoss.value, "var(--run-0)"],
     ],
   );
   assert.deepEqual(lines(true).map(({ name }) => name), [

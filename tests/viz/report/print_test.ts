@@ -28,7 +28,7 @@ const chartsOf = (page: Page) =>
     Array.from(document.querySelectorAll(".chart"), (chart) => {
       let whole: Element | null = chart;
       while (whole && getComputedStyle(whole).breakInside !== "avoid") whole = whole.parentElement;
-      const drawn = chart.querySelector(".main-svg")?.getBoundingClientRect().width;
+      const drawn = chart.querySelector(".plot > svg")?.getBoundingClientRect().width;
       return {
         id: chart.id,
         isFitting: drawn !== undefined && Math.abs(drawn - chart.clientWidth) < 1,
@@ -43,7 +43,9 @@ const seen = (page: Page) =>
     const isSeen = (element: Element) =>
       element.checkVisibility() && element.getBoundingClientRect().width > 1;
     return {
-      controls: [...document.querySelectorAll("button, select, input")].filter(isSeen).length,
+      controls: [...document.querySelectorAll("button, select, input")].filter((one) =>
+        !one.closest(".legend")
+      ).filter(isSeen).length,
       tables: [...document.querySelectorAll("details")].filter((each) => each.open && isSeen(each)).map((
         each,
       ) => each.querySelector("summary")!.textContent),
@@ -52,7 +54,8 @@ const seen = (page: Page) =>
       widest: Math.max(
         ...Array.from(
           document.querySelectorAll("main *"),
-          (one) => isSeen(one) && !one.closest(".unseen, .draglayer") ? one.getBoundingClientRect().right : 0,
+          (one) =>
+            isSeen(one) && !one.closest(".unseen, .plot > svg *") ? one.getBoundingClientRect().right : 0,
         ),
       ) - document.querySelector("main")!.getBoundingClientRect().left,
     };

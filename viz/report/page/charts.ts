@@ -1,178 +1,215 @@
 /// <reference lib="dom" />
+import type { FigureLayout } from "../../figure/figure.ts";
+import { axisRanges, type DrawnTrace, drawPanel, type Panel } from "../../figure/figure_svg.ts";
+import { markSvg } from "../../figure/point_mark.ts";
 import { element } from "./dom.ts";
 
-/** A trace or a layout as Plotly takes it. */
-export type PlotlyPart = Record<string, unknown>;
-
-/** The part of Plotly in use. */
-declare const Plotly: {
-  react(
-    element: HTMLElement,
-    traces: readonly PlotlyPart[],
-    layout: PlotlyPart,
-    config: PlotlyPart,
-  ): Promise<unknown>;
-};
-
-/** An axis of a drawn chart, in CSS pixels from the left or upper edge of its element. */
-export interface PlotAxis {
-  readonly _offset: number;
-  readonly _length: number;
-  /** The place of a value, from `_offset`. */
-  l2p(value: number): number;
+/** A trace of a chart. One without a name is not pointed at. */
+export interface ChartTrace extends DrawnTrace {
+  /** The entry of the legend that hides it; default its name. */
+  readonly group?: string;
+  /** What a pointer shows instead of the value of each point. */
+  readonly words?: readonly string[];
 }
 
-interface PlotElement extends HTMLElement {
-  readonly _fullLayout: {
-    readonly xaxis: PlotAxis;
-    readonly yaxis: PlotAxis;
-    /** The area of all plots in the chart. */
-    readonly _size: { readonly t: number; readonly h: number };
-  };
-  readonly _fullData: readonly { readonly visible: boolean | string; readonly legendgroup: string }[];
-  on(event: "plotly_afterplot", handler: () => void): void;
+/** Traces between axes. */
+export interface Plot {
+  readonly traces: readonly ChartTrace[];
+  readonly layout: FigureLayout;
+  /** Whether the vertical axis begins at 0. */
+  readonly fromZero?: boolean;
 }
 
-/** The current colours of the page, light or dark. */
+/** What a chart shows: plots one below the other. */
+export interface ChartContent {
+  readonly plots: readonly Plot[];
+  /** Whether there is a legend, whose entries hide traces. */
+  readonly legend?: boolean;
+  /** Whether a pointer shows the nearest point alone, instead of all at its place along x. */
+  readonly nearest?: boolean;
+}
+
+/** The colours of a page as a canvas needs them. */
 export interface Theme {
   readonly ink: string;
   readonly muted: string;
-  readonly line: string;
   readonly paper: string;
-  /** Colours of runs, in order. */
-  readonly runs: readonly string[];
   /** Ten colours of classes. */
   readonly classes: readonly string[];
-  /** Colours of the red, green and blue channel. */
-  readonly channels: readonly string[];
 }
 
-function themeNow(): Theme {
+/** The current colours, light or dark. */
+export function themeNow(): Theme {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  return {
-    ink: colour("ink"),
-    muted: colour("muted"),
-    line: colour("line"),
-    paper: colour("paper"),
-    runs: Array.from({ length: 6 }, (_, i) => colour(`run-${i}`)),
-    classes: Array.from({ length: 10 }, (_, i) => colour(`class-${i}`)),
-    channels: Array.from({ length: 3 }, (_, i) => colour(`channel-${i}`)),
-  };
+  const [ink, muted, paper] = ["ink", "muted", "paper"].map(colour);
+  return { ink, muted, paper, classes: Array.from({ length: 10 }, (_, i) => colour(`class-${i}`)) };
 }
 
-/** The line style of a run: after six runs colours repeat with other dashes. */
-export function runLine(theme: Theme, run: number): { color: string; dash: string; width: number } {
-  const dash = ["solid", "dash", "dot"][Math.floor(run / theme.runs.length) % 3];
-  return { color: theme.runs[run % theme.runs.length], dash, width: 2 };
+const runColours = 6;
+
+/** The line of a run: after six runs colours repeat with other dashes. */
+export function runLine(run: number): Required<Pick<DrawnTrace, "color" | "dash" | "size">> {
+  const dash = [undefined, "8 4", "2 3"][Math.floor(run / runColours) % 3];
+  return { color: `var(--run-${run % runColours})`, dash, size: 2 };
 }
 
 const all: Chart[] = [];
 
-/** Redraws all charts in the current colours and widths. */
+/** Redraws all charts in their current widths and colours. */
 export function refreshCharts(): void {
   for (const chart of all) chart.refresh();
 }
 
-/** A Plotly chart in the page's colours, with an optional line at t. */
-export class Chart {
-  #drawn = false;
-  #t: number | undefined;
-  /** The line at t: an element of its own, as Plotly takes 20 ms to move one. */
-  #line: HTMLElement | undefined;
+/** Pixels along x within which points are shown together. */
+const together = 8;
 
-  /**
-   * @param traces makes the traces whenever colours or data change
-   * @param layout makes what differs from the common layout
-   */
-  constructor(
-    readonly element: HTMLElement,
-    readonly traces: (theme: Theme) => readonly PlotlyPart[],
-    readonly layout: () => PlotlyPart,
-  ) {
+/** A chart in the page's colours, with an optional line at t. */
+export class Chart {
+  readonly #legend = element("div", { class: "legend" });
+  readonly #place = element("div", { class: "plot" });
+  readonly #line = element("div", { class: "at-t", hidden: "" });
+  readonly #tip = element("div", { class: "tip", hidden: "" });
+  readonly #hidden = new Set<string>();
+  readonly #listeners: (() => void)[] = [];
+  #panels: readonly (Panel & Plot & { readonly top: number })[] = [];
+  #width = 0;
+  #t: number | undefined;
+
+  /** @param content says what is shown whenever the chart is drawn */
+  constructor(readonly element: HTMLElement, readonly content: () => ChartContent) {
+    this.#place.addEventListener("pointermove", (event) => this.#point(event));
+    this.#place.addEventListener("pointerleave", () => this.#tip.hidden = true);
+    new ResizeObserver(() => element.clientWidth === this.#width || this.refresh()).observe(element);
+    Object.assign(element, { chart: this }); // for tests
     if (all.push(this) > 1) return;
-    const dark = matchMedia("(prefers-color-scheme: dark)");
-    dark.addEventListener("change", refreshCharts);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refreshCharts);
   }
 
-  /** Draws the chart, with a line at t if given. */
-  draw(t?: number): void {
+  /** Draws the chart, with a line at t if it is set. */
+  draw(t = this.#t): void {
+    const { plots, legend = false } = this.content();
     this.#t = t;
-    const theme = themeNow();
-    const layout = {
-      template: { layout: commonLayout(theme) },
-      width: this.element.clientWidth, // at once: Plotly's own resizing comes too late for printing
-      uirevision: "same", // keeps what the reader hid
-      ...this.layout(),
-    };
-    const config = { displayModeBar: false, responsive: true };
-    Plotly.react(this.element, this.traces(theme), layout, config);
-    if (!this.#drawn && t !== undefined) {
-      this.#line = element("div", { class: "at-t" });
-      this.element.append(this.#line);
-      this.onDrawn(() => this.#placeLine());
-    }
-    this.#drawn = true;
+    if (this.#panels.length === 0) this.element.append(this.#legend, this.#place);
+    this.#width = this.element.clientWidth;
+    this.#legend.replaceChildren(...legend ? this.#entries(plots) : []);
+    const [width, height] = [this.#place.clientWidth, this.#place.clientHeight / plots.length];
+    this.#panels = plots.map((plot, i) => {
+      const traces = plot.traces.filter((trace) => !this.#hidden.has(groupOf(trace)));
+      const { x, y } = axisRanges({ traces, layout: plot.layout }, [0, 1]);
+      const ranges = { x, y: plot.fromZero ? [0, y[1]] as const : y };
+      return { ...plot, traces, ...drawPanel(traces, plot.layout, [width, height], ranges), top: i * height };
+    });
+    const drawn = this.#panels.map(({ svg, top }) => `<g transform="translate(0 ${top})">${svg}</g>`);
+    this.#place.innerHTML = `<svg width="${width}" height="${height * plots.length}" aria-hidden="true">${
+      drawn.join("")
+    }</svg>`;
+    this.#place.append(this.#line, this.#tip);
+    this.#placeLine();
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Redraws the chart, if it was drawn before. */
+  refresh(): void {
+    if (this.#panels.length > 0) this.draw();
+  }
+
+  /** Moves the line to t; draws the chart if it was not drawn before. */
+  moveTo(t: number | undefined): void {
+    if (this.#panels.length === 0) return this.draw(t);
+    this.#t = t;
     this.#placeLine();
   }
 
   #placeLine(): void {
-    if (!this.#line || this.#t === undefined) return;
-    const { xaxis: { _offset, l2p }, _size: { t: top, h } } = (this.element as PlotElement)._fullLayout;
-    const left = _offset + l2p(this.#t);
-    Object.assign(this.#line.style, { transform: `translate(${left}px, ${top}px)`, height: `${h}px` });
+    this.#line.hidden = this.#t === undefined;
+    if (this.#t === undefined) return;
+    const { toX, area, top } = this.#panels.at(-1)!;
+    const { top: first } = this.#panels[0].area;
+    const height = `${top + area.top + area.height - first}px`;
+    Object.assign(this.#line.style, { transform: `translate(${toX(this.#t)}px, ${first}px)`, height });
   }
 
-  /** Redraws the chart with current colours and data, if it was drawn before. */
-  refresh(): void {
-    if (this.#drawn) this.draw(this.#t);
+  /** Calls back whenever the chart was drawn anew, also in another size. */
+  onDrawn(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
-  /** Moves the line to t; draws the chart if it was not drawn before. */
-  moveTo(t: number): void {
-    if (!this.#drawn) return this.draw(t);
-    if (t === this.#t) return;
-    this.#t = t;
-    this.#placeLine();
+  /** Where values are, in pixels from the left and upper edge of the element, and the entries that the reader hid. */
+  get frame(): Pick<Panel, "area" | "toX" | "toY"> & { readonly hidden: ReadonlySet<string> } {
+    const [{ area, toX, toY }] = this.#panels;
+    const { offsetLeft: left, offsetTop: top } = this.#place;
+    return {
+      area: { ...area, left: left + area.left, top: top + area.top },
+      toX: (value) => left + toX(value),
+      toY: (value) => top + toY(value),
+      hidden: this.#hidden,
+    };
   }
 
-  /** Calls back whenever the chart was drawn anew, also in another size; call it after the chart is drawn. */
-  onDrawn(handler: () => void): void {
-    (this.element as PlotElement).on("plotly_afterplot", handler);
+  #entries(plots: readonly Plot[]): HTMLElement[] {
+    const traces = plots.flatMap(({ traces }) => traces).filter((trace) => groupOf(trace) !== "");
+    const first = new Map([...traces].reverse().map((trace) => [groupOf(trace), trace]));
+    return [...new Set(traces.map(groupOf))].map((group) => {
+      const { color = "", dash, mode = "lines", mark = "circle" } = first.get(group)!;
+      const button = element("button", { type: "button", "aria-pressed": `${!this.#hidden.has(group)}` });
+      const line = mode.startsWith("lines")
+        ? `<path d="M0 6h18" stroke="${color}" stroke-width="2" stroke-dasharray="${dash ?? ""}"/>`
+        : "";
+      const point = mode === "lines" ? "" : markSvg(mark, 9, 6, 4);
+      button.innerHTML =
+        `<svg width="18" height="12" fill="${color}" style="color:${color}" aria-hidden="true">${line}${point}</svg>`;
+      button.append(group);
+      button.addEventListener("click", () => {
+        if (!this.#hidden.delete(group)) this.#hidden.add(group);
+        this.draw();
+        [...this.#legend.querySelectorAll("button")].find(({ textContent }) => textContent === group)
+          ?.focus();
+      });
+      return button;
+    });
   }
 
-  /** The axes, and the legend groups that the reader hid. */
-  get frame(): { readonly x: PlotAxis; readonly y: PlotAxis; readonly hidden: ReadonlySet<string> } {
-    const { _fullLayout: { xaxis: x, yaxis: y }, _fullData: traces } = this.element as PlotElement;
-    const hidden = traces.filter(({ visible }) => visible === "legendonly");
-    return { x, y, hidden: new Set(hidden.map(({ legendgroup }) => legendgroup)) };
+  /** Shows the values at the pointer. */
+  #point({ clientX, clientY }: PointerEvent): void {
+    const { left, top } = this.#place.getBoundingClientRect();
+    const { nearest = false } = this.content();
+    const [x, y] = [clientX - left, clientY - top];
+    const points = this.#panels.flatMap((panel) =>
+      panel.traces.filter(({ name }) => name !== undefined).flatMap((trace) =>
+        Array.from(trace.x, (value, i) => {
+          const [dx, dy] = [panel.toX(value) - x, panel.top + panel.toY(trace.y[i]) - y];
+          return { trace, i, value, dx, away: nearest ? Math.hypot(dx, dy) : Math.abs(dx) };
+        })
+      )
+    ).filter(({ away }) => Number.isFinite(away)).sort((a, b) => a.away - b.away);
+    this.#tip.hidden = points.length === 0;
+    if (points.length === 0) return;
+    const [best] = points;
+    const shown = nearest ? [best] : this.#panels.flatMap(({ traces }) =>
+      traces.flatMap((trace) => {
+        const own = points.find((point) => point.trace === trace);
+        return own && Math.abs(own.dx - best.dx) < together ? [own] : [];
+      })
+    );
+    const lines = shown.map(({ trace: { name, words, y }, i }) => {
+      const value = words?.[i] ?? formatNumber(y[i]);
+      return element("div", { text: nearest ? value : `${name}: ${value}` });
+    });
+    const head = nearest ? [] : [element("b", { text: formatNumber(best.value) })];
+    this.#tip.replaceChildren(...head, ...lines);
+    const isRight = x > this.#width / 2;
+    Object.assign(this.#tip.style, {
+      left: isRight ? "" : `${x + best.dx + 10}px`,
+      right: isRight ? `${this.#width - x - best.dx + 10}px` : "",
+    });
   }
 }
 
-/** What all charts share unless their own layout differs. */
-function commonLayout({ ink, muted, line }: Theme): PlotlyPart {
-  const axis = {
-    gridcolor: line,
-    zerolinecolor: line,
-    linecolor: line,
-    tickcolor: line,
-    showline: true,
-    ticks: "outside",
-    automargin: true,
-    exponentformat: "none", // without SI prefixes
-    separatethousands: true,
-  };
-  return {
-    font: { family: "system-ui, sans-serif", size: 12, color: muted },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 48, r: 12, t: 8, b: 40 },
-    hovermode: "x unified",
-    hoverlabel: { font: { family: "system-ui, sans-serif" }, namelength: -1 }, // names in full
-    showlegend: false,
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
-    dragmode: false,
-    xaxis: { ...axis, showgrid: false },
-    yaxis: axis,
-  };
+function groupOf({ group, name = "" }: ChartTrace): string {
+  return group ?? name;
+}
+
+function formatNumber(value: number): string {
+  return value.toLocaleString("en", { maximumSignificantDigits: 4 });
 }

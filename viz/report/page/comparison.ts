@@ -3,9 +3,9 @@ import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Comparison } from "../report_data.ts";
-import { Chart, type PlotlyPart, runLine } from "./charts.ts";
+import { Chart, runLine } from "./charts.ts";
 import type { Clock } from "./clock.ts";
-import { byId, chooseRun, element, plotlyText } from "./dom.ts";
+import { byId, chooseRun, element } from "./dom.ts";
 import { drawImage, type PageColours, reserve } from "./image_panel.ts";
 import type { Views } from "./views.ts";
 
@@ -32,22 +32,18 @@ export class ComparisonView {
     this.#names = comparison.runs.map((place) => runs[place].name);
     this.#data = comparison;
     this.#fastest = largest(comparison.velocities.flat().map((v) => this.#mean(v)));
-    this.#chart = new Chart(this.#chartPlace, (theme) => {
+    this.#chart = new Chart(this.#chartPlace, () => {
       const [a, b] = this.#pair;
-      return [...new Set([a, b])].map((p): PlotlyPart => ({
-        x: Array.from(comparison.t),
+      const traces = [...new Set([a, b])].map((p) => ({
+        x: comparison.t,
         y: comparison.difference[p][a][b],
-        name: `on the trajectory of ${plotlyText(this.#names[p])}`,
-        mode: "lines+markers",
-        line: runLine(theme, comparison.runs[p]),
-        hovertemplate: "%{y:.4f}",
+        name: `on the trajectory of ${this.#names[p]}`,
+        mode: "lines+markers" as const,
+        ...runLine(comparison.runs[p]),
       }));
-    }, () => ({
-      showlegend: true,
-      uirevision: `${this.#pair}`, // other lines
-      xaxis: { title: { text: "t" }, range: [0, 1] },
-      yaxis: { title: { text: "|v<sub>A</sub> \u2212 v<sub>B</sub>|, RMS" }, rangemode: "tozero" },
-    }));
+      const layout = { xTitle: "t", yTitle: "|vA \u2212 vB|, RMS", xRange: [0, 1] } as const;
+      return { plots: [{ traces, layout, fromZero: true }], legend: true };
+    });
     reserve(this.#place, this.#size);
     const changed = () => views.changed();
     chooseRun(this.#a, this.#names, 0, changed);

@@ -23,11 +23,6 @@ export function signed(value: number, digits = 3): string {
   return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(digits);
 }
 
-/** Escapes text for Plotly, which would read it as markup. */
-export function plotlyText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
-
 /** Fills a select with the names of runs, hidden if there is only one. */
 export function chooseRun(
   select: HTMLSelectElement,

@@ -14,6 +14,7 @@ import { PlaneView } from "./plane_view.ts";
 import { prepareForPrint } from "./printing.ts";
 import { RemoteEngine } from "./remote_engine.ts";
 import { showRuns } from "./run_charts.ts";
+import { showFigures } from "./figures.ts";
 import { Views } from "./views.ts";
 import { messageOf } from "./work.ts";
 
@@ -31,7 +32,7 @@ if (globalThis.document) {
  * @param program the text of this program, which also runs in the worker
  */
 async function start(program: string): Promise<void> {
-  await loadPlotly();
+  if (document.getElementById("figures")) return showFigures();
   const { runs, comparison, palettes } = unpacked<PageData>({
     data: await inflated(byId("data").textContent!),
     files: bytesOf(byId("files").textContent!),
@@ -56,19 +57,6 @@ async function start(program: string): Promise<void> {
     clock.position = 50; // neither noise nor a finished image
   }
   document.documentElement.dataset.ready = "true";
-}
-
-/** Runs Plotly, which defines a global name. Browsers compile the script of a URL beside the main thread. */
-async function loadPlotly(): Promise<void> {
-  const text = await inflated(byId("plotly").textContent!);
-  const src = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const script = element("script", { src });
-  const loaded = new Promise((resolve, reject) =>
-    Object.assign(script, { onload: resolve, onerror: reject })
-  );
-  document.head.append(script);
-  await loaded;
-  URL.revokeObjectURL(src);
 }
 
 /** Wraps a function to act only once. */

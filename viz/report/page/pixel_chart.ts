@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { Chart, type PlotlyPart, type Theme } from "./charts.ts";
+import { Chart, type ChartTrace, runLine } from "./charts.ts";
 import { byId } from "./dom.ts";
 
 /** A pixel of a sample over time. */
@@ -13,19 +13,23 @@ export interface PixelTrajectory {
   readonly velocity: readonly (readonly number[])[];
 }
 
-/** Names of three channels. */
 const channels = ["red", "green", "blue"];
 
 /** A chart of the value, predicted end and velocity of a pixel over time. */
 export class PixelChart {
   readonly element = byId("pixel-chart");
   #shown: PixelTrajectory = { key: "", t: [], value: [], velocity: [] };
-  readonly #chart = new Chart(this.element, (theme) => pixelTraces(this.#shown, theme), () => ({
-    showlegend: true,
-    xaxis: { title: { text: "t" }, range: [0, 1], anchor: "y2" },
-    yaxis: { title: { text: "value" }, domain: [0.56, 1], nticks: 4 },
-    yaxis2: { title: { text: "velocity" }, domain: [0, 0.44], nticks: 4 },
-  }));
+  readonly #chart = new Chart(this.element, () => {
+    const { values, velocities } = pixelTraces(this.#shown);
+    const xRange = [0, 1] as const;
+    return {
+      plots: [
+        { traces: values, layout: { yTitle: "value", xRange } },
+        { traces: velocities, layout: { xTitle: "t", yTitle: "velocity", xRange } },
+      ],
+      legend: true,
+    };
+  });
 
   show(pixel: PixelTrajectory, t: number): void {
     if (pixel.key === this.#shown.key) return this.#chart.moveTo(t);
@@ -35,30 +39,33 @@ export class PixelChart {
   }
 }
 
-/** The value, predicted end and velocity of each channel. */
+/** The value, predicted end and velocity of each channel; those of three channels share an entry of the legend. */
 export function pixelTraces(
   { t, value, velocity }: Omit<PixelTrajectory, "key">,
-  theme: Pick<Theme, "runs" | "muted" | "channels">,
-): PlotlyPart[] {
-  const common = { mode: "lines", hovertemplate: "%{y:.3f}" };
-  return value.flatMap((x, c) => {
+): Record<"values" | "velocities", ChartTrace[]> {
+  const traces = value.map((x, c) => {
     const v = velocity[c];
     // The last value is the end itself.
     const end = x.map((x, m) => x + (1 - t[m]) * (v[m] ?? 0));
     const grey = value.length === 1;
-    const group = grey ? {} : { legendgroup: channels[c] };
     const [first, second, third] = grey
-      ? [theme.runs[0], theme.muted, theme.runs[1]]
-      : Array(3).fill(theme.channels[c]);
-    const trace = (what: string, y: readonly number[], color: string, more: PlotlyPart = {}) => {
-      const name = grey ? what : `${what}, ${channels[c]}`;
-      return { ...common, ...group, x: t.slice(0, y.length), y, name, line: { color, width: 2 }, ...more };
+      ? [runLine(0).color, "var(--muted)", runLine(1).color]
+      : Array(3).fill(`var(--channel-${c})`);
+    const trace = (what: string, y: readonly number[], color: string): ChartTrace => ({
+      x: t.slice(0, y.length),
+      y,
+      name: grey ? what : `${what}, ${channels[c]}`,
+      ...!grey && { group: channels[c] },
+      color,
+      size: 2,
+    });
+    return {
+      values: [trace("value", x, first), { ...trace("predicted end", end, second), dash: "2 3", size: 1.5 }],
+      velocities: [trace("velocity", v, third)],
     };
-    const dotted = { line: { color: second, width: 1.5, dash: "dot" }, showlegend: grey };
-    return [
-      trace("value", x, first),
-      trace("predicted end", end, second, dotted),
-      trace("velocity", v, third, { yaxis: "y2", showlegend: grey }),
-    ];
   });
+  return {
+    values: traces.flatMap(({ values }) => values),
+    velocities: traces.flatMap(({ velocities }) => velocities),
+  };
 }

@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
 import { sizeWithChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
-import { type Quantiles, quantiles } from "../series.ts";
-import { Chart, type PlotlyPart, runLine, type Theme } from "./charts.ts";
+import { quantiles } from "../series.ts";
+import { Chart, type ChartContent, type ChartTrace, runLine, themeNow } from "./charts.ts";
 import type { Clock } from "./clock.ts";
-import { byId, chooseRun, plotlyText } from "./dom.ts";
+import { byId, chooseRun } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
-import { classColour, classesOf, type DrawnPlane, noClass, rangesOf, signsOf } from "./plane.ts";
+import { classesOf, type DrawnPlane, noClass, rangesOf, signsOf } from "./plane.ts";
 import { SampleLayer } from "./sample_layer.ts";
 import type { Views } from "./views.ts";
 
@@ -26,7 +26,6 @@ export class PlaneView {
   readonly #place = byId("plane-chart");
   readonly #chart: Chart;
   readonly #layer: SampleLayer;
-  #theme: Theme | undefined;
   #signs: ReadonlyMap<number, string> = new Map();
   #drawnRun = -1;
   #sample = 0;
@@ -42,7 +41,7 @@ export class PlaneView {
       const { shape: [, N], classes = Array<number>(N).fill(noClass) } = plane;
       return [{ run, name, classNames, plane: { ...plane, classes } }];
     });
-    this.#chart = new Chart(this.#place, (theme) => this.#traces(this.#theme = theme), () => this.#layout());
+    this.#chart = new Chart(this.#place, () => this.#axes());
     this.#layer = new SampleLayer(this.#chart, (n) => {
       this.#showSample(n);
       views.changed(this.#place);
@@ -64,12 +63,12 @@ export class PlaneView {
       const { plane: { classes, real }, classNames } = this.#run;
       this.#signs = signsOf(classesOf([classes, real.classes ?? []]), classNames);
       this.#showSample(0); // this run may have fewer samples
+      this.#place.classList.toggle("beside", classesOf([classes]).length > maxAbove);
+      if (first) this.#chart.onDrawn(() => this.#drawSamples(true));
       this.#chart.draw();
       for (const words of document.querySelectorAll<HTMLElement>("[data-plane]")) {
         words.hidden = words.dataset.plane !== this.#choice.value;
       }
-      if (first) this.#chart.onDrawn(() => this.#drawSamples(true));
-      this.#drawSamples(true);
     } else this.#drawSamples();
   }
 
@@ -77,38 +76,33 @@ export class PlaneView {
   #drawSamples(anew = false): void {
     const { plane } = this.#run;
     const [signs, chosen, { t }] = [this.#signs, this.#sample, this.clock];
-    const shown = { plane, t, signs, chosen };
-    if (anew) this.#layer.drawTrails(shown, this.#theme!);
-    this.#layer.draw(shown, this.#theme!);
+    const { hidden: entries } = this.#chart.frame;
+    const hidden = new Set([...signs.keys()].filter((c) => entries.has(this.#entryOf(c))));
+    const shown = { plane, t, signs, chosen, hidden };
+    const theme = themeNow();
+    if (anew) this.#layer.drawTrails(shown, theme);
+    this.#layer.draw(shown, theme);
   }
 
-  /** The legend: Plotly draws it and the axes, the layer everything else. */
-  #traces(theme: Theme): PlotlyPart[] {
-    return classesOf([this.#run.plane.classes]).map((c) => {
-      const [sign, name] = [this.#signs.get(c)!, this.#nameOf(c)];
-      return {
-        ...{ x: [null], y: [null], legendgroup: `${c}`, mode: "markers" },
-        marker: { color: classColour(theme, c), size: 8 },
-        name: plotlyText(sign === name ? name : `${sign}: ${name}`),
-        showlegend: c !== noClass,
-      };
-    });
-  }
-
-  #layout(): PlotlyPart {
+  /** Axes and legend; the layer draws everything else. */
+  #axes(): ChartContent {
     const { plane } = this.#run;
-    const [x, y] = rangesOf(plane);
-    const axis = { zeroline: false, showgrid: true };
-    return {
-      showlegend: true,
-      ...classesOf([plane.classes]).length > maxAbove && {
-        legend: { orientation: "v", x: 1.01, y: 1, yanchor: "top" }, // scrolls
-      },
-      hovermode: false,
-      uirevision: this.#choice.value, // other classes
-      xaxis: { ...axis, range: x, title: { text: "first component" } },
-      yaxis: { ...axis, range: y, title: { text: "second component" }, scaleanchor: "x" },
-    };
+    const [xRange, yRange] = rangesOf(plane);
+    const traces = classesOf([plane.classes]).filter((c) => c !== noClass).map((c): ChartTrace => ({
+      x: [],
+      y: [],
+      mode: "markers",
+      color: `var(--class-${c % 10})`,
+      group: this.#entryOf(c),
+    }));
+    const titles = { xTitle: "first component", yTitle: "second component" };
+    return { plots: [{ traces, layout: { ...titles, xRange, yRange, equalAxes: true } }], legend: true };
+  }
+
+  /** The legend's words on a class. */
+  #entryOf(c: number): string {
+    const [sign, name] = [this.#signs.get(c)!, this.#nameOf(c)];
+    return sign === name ? name : `${sign}: ${name}`;
   }
 
   #nameOf(c: number): string {
@@ -129,30 +123,14 @@ export class PlaneView {
   }
 
   /** Shows the median of a quantity over t with a band from the 10 % to the 90 % quantile, for each run. */
-  #showQuantiles(quantity: "speed" | "straightness", title: string): void {
+  #showQuantiles(quantity: "speed" | "straightness", yTitle: string): void {
     const place = byId(`${quantity}-chart`);
-    const chart = new Chart(
-      place,
-      (theme) =>
-        this.#runs.flatMap(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) =>
-          band(plotlyText(name), Array.from(t.slice(0, -1)), quantiles(values, N), runLine(theme, run))
-        ),
-      () => ({ xaxis: { title: { text: "t" }, range: [0, 1] }, yaxis: { title: { text: title } } }),
-    );
+    const traces = this.#runs.map(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) => {
+      const { median, ...interval } = quantiles(values, N);
+      return { x: t.slice(0, -1), y: median, interval, name, ...runLine(run) };
+    });
+    const layout = { xTitle: "t", yTitle, xRange: [0, 1] } as const;
+    const chart = new Chart(place, () => ({ plots: [{ traces, layout }] }));
     this.views.add(place, () => chart.moveTo(this.clock.t));
   }
-}
-
-function band(
-  name: string,
-  t: readonly number[],
-  { low, median, high }: Quantiles,
-  line: { color: string },
-): PlotlyPart[] {
-  const edge = { x: t, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
-  return [
-    { ...edge, y: low },
-    { ...edge, y: high, fill: "tonexty", fillcolor: `${line.color}28` },
-    { x: t, y: median, name, mode: "lines", line, hovertemplate: "%{y:.3f}" },
-  ];
 }

@@ -15,10 +15,12 @@ export interface ShownSamples {
   readonly signs: ReadonlyMap<number, string>;
   /** The sample with a ring around it. */
   readonly chosen: number;
+  /** Classes that the reader hid. */
+  readonly hidden: ReadonlySet<number>;
 }
 
 /**
- * Draws in a chart with axes and legend, on canvases, as Plotly takes too long: real images and the trails of samples,
+ * Draws in a chart with axes and legend, on canvases: real images and the trails of samples,
  * once, and at each t a sign and an arrow for each sample.
  */
 export class SampleLayer {
@@ -41,8 +43,8 @@ export class SampleLayer {
   }
 
   /** Draws real images and trails, after the chart has changed. */
-  drawTrails({ plane, signs }: ShownSamples, theme: Theme): void {
-    const { left, top, hidden } = this.#frame;
+  drawTrails({ plane, signs, hidden }: ShownSamples, theme: Theme): void {
+    const { toX: left, toY: top } = this.chart.frame;
     const context = this.#cleared(this.#trails);
     const { real } = plane;
     context.font = `${pixels.realSign}px system-ui, sans-serif`;
@@ -56,14 +58,14 @@ export class SampleLayer {
     }
     Object.assign(context, { globalAlpha: 0.3, lineWidth: 0.7 });
     for (const c of signs.keys()) {
-      if (hidden.has(`${c}`)) continue;
+      if (hidden.has(c)) continue;
       context.strokeStyle = classColour(theme, c);
       this.#stroke(context, trailsOf(plane, c));
     }
   }
 
-  draw({ plane, t, signs, chosen }: ShownSamples, theme: Theme): void {
-    const { left, top, hidden } = this.#frame;
+  draw({ plane, t, signs, chosen, hidden }: ShownSamples, theme: Theme): void {
+    const { toX: left, toY: top } = this.chart.frame;
     const context = this.#cleared(this.#canvas);
     if (this.#trails.width > 0) {
       context.drawImage(this.#trails, 0, 0, this.#canvas.clientWidth, this.#canvas.clientHeight);
@@ -72,7 +74,7 @@ export class SampleLayer {
     context.lineWidth = 1.2;
     this.#places = [];
     for (const [c, sign] of signs) {
-      if (hidden.has(`${c}`)) continue;
+      if (hidden.has(c)) continue;
       const { points, arrows } = classAt(plane, c, t);
       const color = classColour(theme, c);
       context.strokeStyle = color;
@@ -97,16 +99,6 @@ export class SampleLayer {
     context.stroke();
   }
 
-  /** Where values are in the chart, in CSS pixels, and the classes that the reader hid. */
-  get #frame() {
-    const { x, y, hidden } = this.chart.frame;
-    return {
-      left: (value: number) => x._offset + x.l2p(value),
-      top: (value: number) => y._offset + y.l2p(value),
-      hidden,
-    };
-  }
-
   /** The context of an empty canvas as large as the chart, in CSS pixels; drawing is limited to the area of the axes. */
   #cleared(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
     const { clientWidth, clientHeight } = this.#canvas;
@@ -115,15 +107,15 @@ export class SampleLayer {
     Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d")!;
     context.scale(ratio, ratio);
-    const { x, y } = this.chart.frame;
-    context.rect(x._offset, y._offset, x._length, y._length);
+    const { left, top, width: inner, height: innerHeight } = this.chart.frame.area;
+    context.rect(left, top, inner, innerHeight);
     context.clip();
     return Object.assign(context, { textAlign: "center", textBaseline: "middle" });
   }
 
   /** Strokes lines through points, with a gap at each NaN. */
   #stroke(context: CanvasRenderingContext2D, { x, y }: ChartLines): void {
-    const { left, top } = this.#frame;
+    const { toX: left, toY: top } = this.chart.frame;
     context.beginPath();
     x.forEach((value, i) => {
       if (Number.isNaN(value)) return;
