@@ -81,8 +81,10 @@ async function bundle(entry: string, format: "esm" | "iife"): Promise<string> {
     env: { NO_COLOR: "1" },
   }).output();
   if (!success) throw new Error(`Cannot bundle ${entry}: ${new TextDecoder().decode(stderr)}`);
-  // The minified program has line breaks only in template strings, where \n means the same.
-  return new TextDecoder().decode(stdout).trim().replaceAll("\n", "\\n");
+  // The minified program has line breaks in licenses, and in template strings, where \n means the same.
+  return new TextDecoder().decode(stdout).trim()
+    .replaceAll(/\n\/\*\*[^]*?\*\//g, (license) => license.replaceAll(/\n( \*(?!\/))?/g, ""))
+    .replaceAll("\n", "\\n");
 }
 
 if (import.meta.main) {

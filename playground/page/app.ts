@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import { messageOf } from "../../viz/report/page/work.ts";
+import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { ExactField } from "../exact_field.ts";
 import {
   addressOf,

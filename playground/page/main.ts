@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { messageOf } from "../../viz/report/page/work.ts";
+import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { byId } from "../../viz/report/page/dom.ts";
 import { App } from "./app.ts";
 import { serveTraining } from "./worker.ts";

@@ -3,7 +3,7 @@ import type { TrainerState } from "../../web/mod.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { encodeGif } from "../../viz/image/gif.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
-import { messageOf } from "../../viz/report/page/work.ts";
+import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { indexedFrames } from "../indexed_frames.ts";
 import type { Library } from "../library.ts";
 import { lossFloor } from "../loss_floor.ts";

@@ -14,27 +14,22 @@ const { H, W } = size;
 const P = H * W;
 const [network, plain, early] = [await Network.of(3, 1, 3), await Network.of(4), await Network.of(5)];
 const distilled = await Network.of(6, 1, 3, true);
-const engine = new Engine(web, "a device");
+const engine = new Engine(web);
 for (const [run, { checkpoint }] of [network, plain, distilled].entries()) {
-  const classes = await engine.load(
-    run,
-    checkpoint,
-    run === 1 ? early.checkpoint : undefined,
-    undefined,
-  );
-  assert.equal(classes, run === 1 ? 0 : 3);
+  const more = run === 1 && { early: { checkpoint: early.checkpoint, guidance: 2 } };
+  assert.equal(await engine.load(run, { checkpoint, ...more }), run === 1 ? 0 : 3);
 }
 
 /** Solves a run from x at the step `first`; `turn` is called after each snapshot. */
 async function solve(run: number, x: Float32Array, how: Steps, first = 0, turn = () => Promise.resolve()) {
   const [t, image, velocity]: number[][] = [[], [], []];
-  const job: Job<Snapshot> = {
-    emit(snapshot) {
+  const job: Job<Snapshot> = (snapshot) => {
+    if (snapshot) {
       t.push(snapshot.t);
       image.push(...snapshot.image);
       velocity.push(...snapshot.velocity ?? []);
-    },
-    turn,
+    }
+    return turn();
   };
   const labels = how.label === undefined ? undefined : [how.label];
   const { evaluations } = await engine.solve(run, x, how, first, labels, job);
@@ -106,7 +101,7 @@ Deno.test("Engine.solve() goes on with a solver's own steps from any snapshot", 
 Deno.test("Engine.bits() are those of the library, for its class and signs", async () => {
   const pixels = Float32Array.from({ length: P }, (_, i) => Math.round(127 + 127 * Math.sin(i)) / 255);
   const shares: number[] = [];
-  const job = { emit: (share: number) => shares.push(share), turn: () => Promise.resolve() };
+  const job = (share?: number) => Promise.resolve(void shares.push(share!));
   for (const [label, seed] of [[undefined, 0], [2, 0], [2, 7]]) {
     const found = await engine.bits(0, pixels, label, seed!, job);
     const x1 = web.tensor(web.fromPixels(pixels, normalization), [1, 1, H, W]);
@@ -125,7 +120,7 @@ Deno.test("Engine.judge() gives classes, precision and recall, and those of as m
   const waves = (count: number, power: number) =>
     Float32Array.from({ length: count * P }, (_, i) => 0.5 + 0.5 * Math.sin(i ** power));
   const { features: reference } = await judge.judge(waves(20, 2));
-  engine.loadJudge(0, weights, reference);
+  await engine.load(0, { checkpoint: network.checkpoint, judge: { weights, reference } });
   const [count, samples] = [8, waves(8, 1.5)];
   const found = await engine.judge(0, samples, count);
   const { probabilities, features } = await judge.judge(asBytes(samples));

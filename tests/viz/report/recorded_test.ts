@@ -96,7 +96,7 @@ await testReport("reportHtml() says why no worker starts, and why one fails whil
     await page.addInitScript(() => {
       const { createObjectURL } = URL;
       const program = `addEventListener("message", ({ data }) => {
-        if (data.method === "noise") setTimeout(() => { throw new RangeError("memory is full"); });
+        if (data.path?.[0] === "noise") setTimeout(() => { throw new RangeError("memory is full"); });
       });`;
       URL.createObjectURL = (own: Blob) => createObjectURL(new Blob([program, own]));
     });

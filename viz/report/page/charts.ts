@@ -49,7 +49,9 @@ export function themeNow(): Theme {
 const runColours = 6;
 
 /** The line of a run: after six runs colours repeat with other dashes. */
-export function runLine(run: number): Required<Pick<DrawnTrace, "color" | "dash" | "size">> {
+export function runLine(
+  run: number,
+): { readonly color: string; readonly dash: string | undefined; readonly size: number } {
   const dash = [undefined, "8 4", "2 3"][Math.floor(run / runColours) % 3];
   return { color: `var(--run-${run % runColours})`, dash, size: 2 };
 }

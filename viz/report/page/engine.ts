@@ -2,6 +2,7 @@
 import type * as models from "../../../models/mod.ts";
 import { inflated } from "./inflate.ts";
 import { type Judged, SampleJudge } from "./sample_judge.ts";
+import type { LiveNetwork } from "../report_data.ts";
 import { type Steps, stepTimes } from "./trajectory_view.ts";
 
 type Tensor = ReturnType<typeof models.noise>;
@@ -14,13 +15,8 @@ export type Library = typeof models & {
   tensor(values: Float32Array | Uint32Array, shape: readonly number[]): Tensor;
 };
 
-/** The page's side of a request to the engine. */
-export interface Job<Part> {
-  /** Sends a part of the result. */
-  emit(part: Part): void;
-  /** Lets other requests in, more urgent ones first; throws if the page cancelled this one. */
-  turn(): Promise<void>;
-}
+/** Sends a part of a result, if there is one, and lets other requests in; throws if the page cancelled this one. */
+export type Job<Part> = (part?: Part) => Promise<void>;
 
 /** What the library offers, and where it computes. */
 export interface Offered {
@@ -54,6 +50,8 @@ interface EngineNetwork {
   /** Number of classes; 0 if unconditional. */
   readonly classes: number;
   readonly samplers: Map<string, Conditioned>;
+  /** Judges its samples, if the page holds a judge. */
+  readonly judge?: SampleJudge;
 }
 
 type AnySampler = models.Sampler | models.AdaptiveSampler;
@@ -71,69 +69,65 @@ const maxSamplers = 4;
 const bitsRtol = 1e-2;
 
 /**
- * The library on a device with the page's networks. It lives in a worker; the page calls its methods by messages, to which
- * those that take long add a {@linkcode Job}.
+ * The library on a device with the page's networks. It lives in a worker; the page calls its methods, of which those that
+ * take long get a {@linkcode Job}.
  */
 export class Engine {
-  readonly #networks = new Map<number, EngineNetwork>();
-  readonly #judges = new Map<number, SampleJudge>();
+  readonly #networks = new Map<number, Promise<EngineNetwork>>();
+  #library: Library | undefined;
 
-  /** @param device what the library computes on, for readers */
-  constructor(readonly library: Library, readonly device: string) {}
+  /** @param library by default the page's, which {@linkcode open} loads */
+  constructor(library?: Library) {
+    this.#library = library;
+  }
+
+  get library(): Library {
+    return this.#library!;
+  }
 
   /**
    * Loads the library and opens a device; throws if there is none.
    *
    * @param text the library as the page holds it: deflated, in base64
    */
-  static async open(text: string): Promise<Engine> {
+  async open(text: string): Promise<Offered> {
     const program = new TextDecoder().decode(await inflated(text));
     // Workers of pages from files import no blob in WebKit.
     const library: Library = await moduleAt(
       `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`,
     );
+    this.#library = library;
     const { kind, description } = await library.init();
-    return new Engine(library, kind === "cpu" ? `CPU, ${description.split(",")[0]}` : description);
-  }
-
-  offered(): Offered {
-    const { solvers, adaptiveSolvers, timeGrids } = this.library;
+    const { solvers, adaptiveSolvers, timeGrids } = library;
     return {
-      device: this.device,
+      device: kind === "cpu" ? `CPU, ${description.split(",")[0]}` : description,
       solvers: Object.keys(solvers),
       adaptiveSolvers: Object.keys(adaptiveSolvers),
       timeGrids: Object.keys(timeGrids),
     };
   }
 
-  /**
-   * Loads the network of a run, before other requests for this run.
-   *
-   * @param checkpoint the weights
-   * @param early those of an early checkpoint, if the page holds one
-   * @param program the address of the network's own program, if it has one
-   * @returns its number of classes, 0 if it is unconditional
-   */
-  async load(
-    run: number,
-    checkpoint: Uint8Array,
-    early: Uint8Array | undefined,
-    program: string | undefined,
-  ): Promise<number> {
+  /** Loads the network of a run; returns its number of classes, 0 if it is unconditional. */
+  async load(run: number, network: LiveNetwork): Promise<number> {
+    const loaded = this.#load(network);
+    this.#networks.set(run, loaded);
+    return (await loaded).classes;
+  }
+
+  async #load({ checkpoint, early, program, judge }: LiveNetwork): Promise<EngineNetwork> {
     const make = program === undefined ? undefined : await this.#makerIn(program);
     const load = (weights: Uint8Array) => this.library.loadCheckpoint(weights, "the weights", { make });
     const { model, shape, info } = load(checkpoint);
     const { normalization, config: { classes = 0 } } = info;
-    const samplers = new Map<string, Conditioned>();
-    this.#networks.set(run, {
+    return {
       model,
-      ...early !== undefined && { early: load(early).model },
+      ...early && { early: load(early.checkpoint).model },
       shape,
       normalization,
       classes,
-      samplers,
-    });
-    return classes;
+      samplers: new Map(),
+      ...judge && { judge: new SampleJudge(this.library, judge.weights, judge.reference) },
+    };
   }
 
   /** The class or function that a network's own program exports. */
@@ -148,20 +142,20 @@ export class Engine {
     return this.library.gridTimes(steps, grid as models.TimeGridName);
   }
 
-  toPixels(run: number, values: Float32Array): Float32Array {
-    return this.library.toPixels(values, this.#network(run).normalization);
+  async toPixels(run: number, values: Float32Array): Promise<Float32Array> {
+    return this.library.toPixels(values, (await this.#network(run)).normalization);
   }
 
   /** The noise of each seed with number `row`, in pixels as the run scales them, f32[N, C, H, W]. */
   async noise(run: number, seeds: readonly number[], row: number): Promise<Float32Array> {
-    const { shape } = this.#network(run);
+    const { shape } = await this.#network(run);
     const size = sizeOf(shape);
     const all = new Float32Array(seeds.length * size);
     for (const [n, seed] of seeds.entries()) {
       const rows = await this.library.noise(seed, [row + 1, ...shape]).read();
       all.set(rows.subarray(row * size), n * size);
     }
-    return this.toPixels(run, all);
+    return await this.toPixels(run, all);
   }
 
   /**
@@ -179,17 +173,16 @@ export class Engine {
     job: Job<models.Snapshot>,
   ): Promise<SolvedBatch> {
     const library = this.library;
-    const network = this.#network(run);
+    const network = await this.#network(run);
     const { normalization } = network;
     const shape = [x.length / sizeOf(network.shape), ...network.shape];
     const state = library.tensor(library.fromPixels(x, normalization), shape);
-    const emit = (snapshot: models.Snapshot) => job.emit(library.snapshotToPixels(snapshot, normalization));
+    const emit = (snapshot: models.Snapshot) => job(library.snapshotToPixels(snapshot, normalization));
     return await this.#withSampler(network, shape, how, labels, async (sampler) => {
       if ("trajectory" in sampler) {
         const before = sampler.evaluations;
         for await (const snapshot of sampler.trajectory(state, { first, ahead: 1 })) {
-          emit(snapshot);
-          await job.turn();
+          await emit(snapshot);
         }
         return { evaluations: sampler.evaluations - before };
       }
@@ -197,9 +190,9 @@ export class Engine {
       const solved = await sampler.solve(state, {
         from: snapshots[0],
         snapshots,
-        onProgress: () => job.turn(),
+        onProgress: () => job(),
       });
-      for (const snapshot of solved.snapshots) emit(snapshot);
+      for (const snapshot of solved.snapshots) await emit(snapshot);
       return { evaluations: solved.evaluations, tried: solved.steps };
     });
   }
@@ -219,32 +212,24 @@ export class Engine {
     job: Job<number>,
   ): Promise<MeasuredBits> {
     const { bitsPerDimension, fromPixels, tensor } = this.library;
-    const { model, shape, normalization } = this.#network(run);
+    const { model, shape, normalization } = await this.#network(run);
     const x1 = tensor(fromPixels(pixels, normalization), [1, ...shape]);
     const { bits, evaluations } = await bitsPerDimension(model, x1, {
       normalization,
       rtol: bitsRtol,
       seed,
       ...label !== undefined && { condition: tensor(Uint32Array.of(label), [1]) },
-      onProgress(share) {
-        job.emit(share);
-        return job.turn();
-      },
+      onProgress: job,
     });
     return { bits: bits[0], evaluations };
   }
 
-  /** Loads the judge of a run with its features of test images. */
-  loadJudge(run: number, weights: Uint8Array, reference: models.Points): void {
-    this.#judges.set(run, new SampleJudge(this.library, weights, reference));
-  }
-
   /** Judges the first `count` samples of f32[N, C, H, W] in pixels by the judge of a run. */
-  judge(run: number, pixels: Float32Array, count: number): Promise<Judged> {
-    return this.#judges.get(run)!.judge(pixels, count);
+  async judge(run: number, pixels: Float32Array, count: number): Promise<Judged> {
+    return await (await this.#network(run)).judge!.judge(pixels, count);
   }
 
-  #network(run: number): EngineNetwork {
+  #network(run: number): Promise<EngineNetwork> {
     return this.#networks.get(run)!;
   }
 

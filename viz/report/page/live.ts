@@ -19,7 +19,8 @@ import type { RemoteEngine } from "./remote_engine.ts";
 import { stepComparison } from "./step_comparison.ts";
 import type { Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, inWords, type Steps } from "./trajectory_view.ts";
-import { messageOf, type Work, WorkQueue } from "./work.ts";
+import { messageOf } from "./remote_worker.ts";
+import { type Work, WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
 const many = 16;

@@ -6,7 +6,8 @@ import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
 import { countOf } from "./trajectory_view.ts";
-import { messageOf, type WorkQueue } from "./work.ts";
+import { messageOf } from "./remote_worker.ts";
+import type { WorkQueue } from "./work.ts";
 
 const stopped = "Stopped";
 

@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
 import type { PageData, PageRun } from "../page_data.ts";
+import { expose } from "npm:comlink@4.4.2";
 import { bytesOf } from "../../image/base64.ts";
 import { unpacked } from "../packing.ts";
 import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
 import { byId, element } from "./dom.ts";
-import { serveEngine } from "./engine_worker.ts";
+import { Engine } from "./engine.ts";
 import { Explorer } from "./explorer.ts";
 import { pageColours } from "./image_panel.ts";
 import { inflated } from "./inflate.ts";
@@ -16,7 +17,7 @@ import { RemoteEngine } from "./remote_engine.ts";
 import { showRuns } from "./run_charts.ts";
 import { showFigures } from "./figures.ts";
 import { Views } from "./views.ts";
-import { messageOf } from "./work.ts";
+import { messageOf } from "./remote_worker.ts";
 
 if (globalThis.document) {
   start(document.currentScript!.textContent!).catch((error) => {
@@ -24,7 +25,7 @@ if (globalThis.document) {
       element("p", { text: `This browser cannot draw the charts of this report: ${error}` }),
     );
   });
-} else serveEngine();
+} else expose(new Engine());
 
 /**
  * Draws all that the page holds.

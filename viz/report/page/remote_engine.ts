@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { proxy } from "npm:comlink@4.4.2";
 import type { Snapshot } from "../../../models/mod.ts";
 import type { PageRun } from "../page_data.ts";
 import type { LiveNetwork } from "../report_data.ts";
@@ -6,17 +7,19 @@ import { byId } from "./dom.ts";
 import {
   type Conditioning,
   conditioningOf,
+  type Engine,
+  type Job,
   type MeasuredBits,
   type Offered,
   type SolvedBatch,
 } from "./engine.ts";
-import type { Arguments, FromWorker, Method, Part, Result, ToWorker } from "./engine_worker.ts";
+import { type RemoteObject, startWorker } from "./remote_worker.ts";
 import type { Judged } from "./sample_judge.ts";
 import { countOf, inWords, type Steps } from "./trajectory_view.ts";
 
 /** How the page waits for a call. */
 interface Waiting<P = never> {
-  /** Cancels the call, which then fails as soon as the worker has stopped. */
+  /** Cancels the call, which then fails at its next part. */
   readonly signal?: AbortSignal;
   /** Whether the call stands back while there are others. */
   readonly background?: boolean;
@@ -31,53 +34,29 @@ interface SolveOptions extends Waiting<Snapshot> {
   readonly labels?: readonly number[] | undefined;
 }
 
-/** A call without an answer so far. */
-interface OpenCall {
-  onPart(part: unknown): void;
-  resolve(result: unknown): void;
-  reject(error: unknown): void;
-}
-
 /** The page's engine: it computes in a worker, so the page never waits. */
 export class RemoteEngine {
-  readonly #worker: Worker;
-  readonly #calls = new Map<number, OpenCall>();
-  #count = 0;
-  /** Why the worker answers no more. */
-  #failure: Error | undefined;
+  readonly #worker: RemoteObject<Engine>;
+  readonly #urgent = new Set<Promise<unknown>>();
   #offered: Offered | undefined;
   /** Numbers of classes of the networks that the worker has, by run. */
   readonly #networks = new Map<number, Promise<number>>();
-  readonly #judges = new Map<number, Promise<void>>();
 
-  /** @param runs with networks for those that are loaded */
-  private constructor(worker: Worker, readonly runs: readonly Pick<PageRun, "live">[]) {
-    this.#worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#take(data);
-    worker.onerror = (event) => {
-      event.preventDefault(); // the page tells it
-      const why = event.message?.replace(/^Uncaught /, "");
-      this.#failure = new Error(`The worker that computes has failed${why ? `: ${why}` : ""}`);
-      for (const { reject } of this.#calls.values()) reject(this.#failure);
-      this.#calls.clear();
-    };
+  private constructor(program: string, readonly runs: readonly Pick<PageRun, "live">[]) {
+    this.#worker = startWorker(program, "computes");
   }
 
   /**
    * Starts the worker, which opens the page's library and a device.
    *
    * @param program the program of the page; the worker runs it, too
+   * @param runs with networks for those that are loaded
    * @throws {Error} if the browser starts no worker, or the library finds no device
    */
   static async open(program: string, runs: readonly Pick<PageRun, "live">[]): Promise<RemoteEngine> {
-    const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
-    try {
-      const engine = new RemoteEngine(startWorker(address), runs);
-      engine.#offered = await engine.#call("open", [byId("library").textContent!]);
-      return engine;
-    } finally {
-      URL.revokeObjectURL(address);
-    }
+    const engine = new RemoteEngine(program, runs);
+    engine.#offered = await engine.#answer(engine.#remote.open(byId("library").textContent!));
+    return engine;
   }
 
   get offered(): Offered {
@@ -95,31 +74,25 @@ export class RemoteEngine {
     return `${formatSolving(how, evaluations, part)}, ${ms} ms on ${this.offered.device}`;
   }
 
-  /** Loads the network of a run, once; returns its number of classes, 0 if it is unconditional. */
+  /** Loads the network of a run, once, before other calls for it; returns its number of classes, 0 if unconditional. */
   classes(run: number): Promise<number> {
-    let classes = this.#networks.get(run);
-    if (!classes) {
-      const { checkpoint, early, program } = this.#network(run);
-      classes = this.#call("load", [run, checkpoint, early?.checkpoint, program]);
-      this.#networks.set(run, classes);
-    }
-    return classes;
+    const load = () => this.#answer(this.#remote.load(run, this.runs[run].live as LiveNetwork));
+    if (!this.#networks.has(run)) this.#networks.set(run, load());
+    return this.#networks.get(run)!;
   }
 
   gridTimes(steps: number, grid: string): Promise<readonly number[]> {
-    return this.#call("gridTimes", [steps, grid]);
+    return this.#answer(this.#remote.gridTimes(steps, grid));
   }
 
   /** Values in the units of a run's network as pixels. */
-  async toPixels(run: number, values: Float32Array): Promise<Float32Array> {
-    await this.classes(run);
-    return await this.#call("toPixels", [run, values]);
+  toPixels(run: number, values: Float32Array): Promise<Float32Array> {
+    return this.#answer(this.#remote.toPixels(run, values));
   }
 
   /** The noise of each seed with number `row`, in pixels as the run scales them, f32[N, C, H, W]. */
-  async noise(run: number, seeds: readonly number[], row = 0): Promise<Float32Array> {
-    await this.classes(run);
-    return await this.#call("noise", [run, seeds, row]);
+  noise(run: number, seeds: readonly number[], row = 0): Promise<Float32Array> {
+    return this.#answer(this.#remote.noise(run, seeds, row));
   }
 
   /**
@@ -128,87 +101,58 @@ export class RemoteEngine {
    *
    * @param x in pixels, f32[N, C, H, W]
    */
-  async solve(
+  solve(
     run: number,
     x: Float32Array,
     how: Steps,
     { first = 0, labels = how.label === undefined ? undefined : [how.label], ...waiting }: SolveOptions,
   ): Promise<SolvedBatch> {
-    await this.classes(run);
-    return await this.#call("solve", [run, x, how, first, labels], waiting);
+    return this.#call(waiting, (job) => this.#remote.solve(run, x, how, first, labels, job));
   }
 
   /** The bits per dimension of an image, f32[C, H, W] in pixels. Its parts are the progress, from 0 to 1. */
-  async bits(
+  bits(
     run: number,
     pixels: Float32Array,
     label: number | undefined,
     seed: number,
     waiting: Waiting<number>,
   ): Promise<MeasuredBits> {
-    await this.classes(run);
-    return await this.#call("bits", [run, pixels, label, seed], waiting);
+    return this.#call(waiting, (job) => this.#remote.bits(run, pixels, label, seed, job));
   }
 
   /** Judges the first `count` samples of f32[N, C, H, W] in pixels by the judge of a run. */
-  async judge(
-    run: number,
-    pixels: Float32Array,
-    count: number,
-    waiting: Waiting,
-  ): Promise<Judged> {
-    let loaded = this.#judges.get(run);
-    if (!loaded) {
-      const { weights, reference } = this.#network(run).judge!;
-      loaded = this.#call("loadJudge", [run, weights, reference]);
-      this.#judges.set(run, loaded);
-    }
-    await loaded;
-    return await this.#call("judge", [run, pixels, count], waiting);
+  judge(run: number, pixels: Float32Array, count: number, waiting: Waiting): Promise<Judged> {
+    return this.#call(waiting, () => this.#remote.judge(run, pixels, count));
   }
 
-  #network(run: number): LiveNetwork {
-    return this.runs[run].live as LiveNetwork;
+  get #remote(): RemoteObject<Engine>["remote"] {
+    return this.#worker.remote;
   }
 
-  #call<M extends Method>(
-    method: M,
-    values: Arguments<M>,
-    { signal, background = false, onPart }: Waiting<Part<M>> = {},
-  ): Promise<Result<M>> {
-    const id = this.#count++;
-    return new Promise<Result<M>>((resolve, reject) => {
-      if (this.#failure) throw this.#failure;
+  #answer<R>(answer: Promise<R>): Promise<R> {
+    return Promise.race([this.#worker.failed, answer]);
+  }
+
+  /** Calls what takes long; at each part it can be cancelled, and stands back in the background. */
+  async #call<P, R>(
+    { signal, background = false, onPart }: Waiting<P>,
+    call: (job: Job<P>) => Promise<R>,
+  ): Promise<R> {
+    signal?.throwIfAborted();
+    const job = async (part?: P) => {
+      while (background && this.#urgent.size > 0) await Promise.allSettled(this.#urgent);
       signal?.throwIfAborted();
-      this.#calls.set(id, {
-        onPart: (part) => signal?.aborted || onPart?.(part as Part<M>),
-        resolve: (result) => signal?.aborted ? reject(signal.reason) : resolve(result as Result<M>),
-        reject,
-      });
-      signal?.addEventListener("abort", () => this.#send({ cancel: id }));
-      this.#send({ id, method, values, background });
-    });
-  }
-
-  #send(message: ToWorker): void {
-    this.#worker.postMessage(message);
-  }
-
-  #take(message: FromWorker): void {
-    const call = this.#calls.get(message.id);
-    if ("part" in message) return call?.onPart(message.part);
-    this.#calls.delete(message.id);
-    if ("error" in message) call?.reject(new Error(message.error));
-    else call?.resolve(message.result);
-  }
-}
-
-/** @throws {Error} if the browser starts no worker from a page like this */
-function startWorker(address: string): Worker {
-  try {
-    return new Worker(address);
-  } catch (error) {
-    throw new Error(`This browser starts no worker here: ${error}`);
+      if (part !== undefined) onPart?.(part);
+    };
+    const answer = this.#answer(call(proxy(job)));
+    if (!background) this.#urgent.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.#urgent.delete(answer);
+      signal?.throwIfAborted();
+    }
   }
 }
 

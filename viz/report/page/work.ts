@@ -45,8 +45,3 @@ export class WorkQueue {
     for (const controller of this.#open) controller.abort();
   }
 }
-
-/** The message of an error, or what else was thrown as text. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : `${error}`;
-}
