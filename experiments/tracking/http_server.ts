@@ -42,9 +42,6 @@ const retryableStatuses = [408, 429, 500, 502, 503, 504];
 /** Maximum bytes of an answer: JSON, a file, or the text of an error, which is cut. */
 const maxBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
 
-/** Bytes that count as progress of a download. */
-const progressBytes = 1 << 10;
-
 /** The longest pause before a retry, in milliseconds. */
 const longestMs = 120_000;
 
@@ -58,7 +55,9 @@ export class HttpServer {
   readonly #gaveUp = new AbortController();
   /** Why the latest request failed, until one succeeds. */
   #failure: string | undefined;
+  /** Called when the server answers or accepts a piece of an upload. */
   #onProgress = () => {};
+  /** Ends the current pause. */
   #wake = () => {};
 
   constructor(readonly address: ServerAddress, readonly patience: RetryPolicy) {}
@@ -68,21 +67,17 @@ export class HttpServer {
    * some milliseconds.
    */
   giveUpAfter(ms: number): Disposable {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    this.#onProgress = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        const why = this.#failure ?? `${this.address.url} no longer accepts anything`;
-        this.#gaveUp.abort(new ServerError(why));
-        this.#wake();
-      }, ms);
-    };
-    this.#onProgress();
+    const idle = idleTimer(ms, () => {
+      const why = this.#failure ?? `${this.address.url} no longer accepts anything`;
+      this.#gaveUp.abort(new ServerError(why));
+      this.#wake();
+    });
+    this.#onProgress = idle.restart;
     this.#wake();
     return {
       [Symbol.dispose]: () => {
-        clearTimeout(timer);
         this.#onProgress = () => {};
+        idle[Symbol.dispose]();
       },
     };
   }
@@ -144,15 +139,10 @@ export class HttpServer {
     { content, download = false }: RequestOptions,
   ): Promise<Uint8Array> {
     const timeout = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const alive = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => timeout.abort(), this.patience.timeoutMs);
-    };
-    alive();
+    using idle = idleTimer(this.patience.timeoutMs, () => timeout.abort());
     try {
       const onPiece = () => {
-        alive();
+        idle.restart();
         this.#onProgress();
       };
       const body = content?.body();
@@ -163,31 +153,34 @@ export class HttpServer {
         redirect: "manual",
         signal: AbortSignal.any([timeout.signal, this.#gaveUp.signal]),
       });
-      if (!response.ok) throw this.#refusal(response, await readBody(response.body, maxBytes.error), path);
+      if (!response.ok) {
+        const said = await readBody(response.body, maxBytes.error);
+        throw this.#refusal(response, await said.bytes(), path);
+      }
       const most = download ? maxBytes.file : maxBytes.json;
-      const bytes = await readBody(response.body, most + 1, download ? alive : undefined);
-      if (bytes.length > most) {
+      const answer = await readBody(response.body, most + 1, download ? idle.restart : undefined);
+      if (answer.size > most) {
         throw new ServerError(`${this.address.url} answers with more than ${most / 2 ** 20} MiB`);
       }
       this.#onProgress();
-      return bytes;
+      return await answer.bytes();
     } catch (error) {
       if (error instanceof ServerError) throw error;
       this.#gaveUp.signal.throwIfAborted();
       throw this.#unreachable(error, timeout.signal.aborted);
-    } finally {
-      clearTimeout(timer);
     }
   }
 
-  #refusal({ status, headers }: Response, bytes: Uint8Array, path: string): ServerError {
-    const { url } = this.address;
-    const text = new TextDecoder().decode(bytes);
-    const { code, message = text } = errorOf(text);
-    const { hasCredentials } = this.address;
-    const reason = hasCredentials ? code : inOneLine(message);
+  /** The error of an answer. What a server says may repeat credentials, so it is shown only if it got none. */
+  #refusal({ status, statusText, headers }: Response, bytes: Uint8Array, path: string): ServerError {
+    const { url, hasCredentials } = this.address;
+    const { code, message } = errorOf(bytes);
+    const reason = hasCredentials ? code : message.replaceAll(/\s+/g, " ").slice(0, 300).trim() || statusText;
+    const target = URL.parse(headers.get("location") ?? "", url + path);
+    const [added] = path.split("?"); // which a redirect repeats
+    const moved = (hasCredentials ? target?.origin : shownAddress(target?.href ?? "")) || "another page";
     const what = status >= 300 && status < 400
-      ? `leads to ${this.#target(headers.get("location") ?? "", path)} (${status}); ` +
+      ? `leads to ${moved.endsWith(added) ? moved.slice(0, -added.length) : moved} (${status}); ` +
         "give the address of the MLflow server itself, and credentials if it asks for them"
       : `answered ${status}${reason ? `: ${reason}` : ""}${status === 401 || status === 403 ? advice : ""}`;
     return new ServerError(`${url} ${what}`, {
@@ -198,14 +191,6 @@ export class HttpServer {
       hadNoEffect: status === 408 || status === 429,
       waitMs: waitOf(headers.get("retry-after") ?? ""),
     });
-  }
-
-  /** Where a redirect leads, without the part of the path that the request added. */
-  #target(location: string, path: string): string {
-    const target = URL.parse(location, this.address.url + path)?.href ?? "";
-    const [added] = path.split("?");
-    const shown = this.address.hasCredentials ? URL.parse(target)?.origin ?? "" : shownAddress(target);
-    return (shown.endsWith(added) ? shown.slice(0, -added.length) : shown) || "another page";
   }
 
   #unreachable(error: unknown, timedOut: boolean): ServerError {
@@ -258,22 +243,22 @@ export function backoffMs(retry: number, factor: number, random: number): number
 async function readBody(
   body: Response["body"],
   most: number,
-  onProgress: () => void = () => {},
-): Promise<Uint8Array> {
+  onPiece: () => void = () => {},
+): Promise<{ readonly size: number; bytes(): Promise<Uint8Array> }> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
-  let [size, seen] = [0, 0];
-  for await (const part of body ?? []) {
+  let size = 0;
+  for await (const part of body === null ? [] : watched(body, onPiece)) {
     parts.push(part.subarray(0, most - size));
     size += part.length;
     if (size >= most) break;
-    if (size - seen < progressBytes) continue;
-    seen = size;
-    onProgress();
   }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  return { size, bytes: () => new Blob(parts).bytes() };
 }
 
-function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): ReadableStream<Uint8Array> {
+function watched<Piece extends Uint8Array>(
+  stream: ReadableStream<Piece>,
+  onPiece: () => void,
+): ReadableStream<Piece> {
   return ReadableStream.from((async function* () {
     for await (const piece of stream) {
       onPiece();
@@ -282,21 +267,27 @@ function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): Reada
   })());
 }
 
-/** The text of an answer in one short line without HTML; of a page with a title, its title. */
-function inOneLine(text: string): string {
-  const start = text.slice(0, 4096);
-  const plain = /<title>([^<]+)/i.exec(start)?.[1] ?? start.replaceAll(/<[^<>]*>/g, " ");
-  return plain.replaceAll(/\s+/g, " ").slice(0, 300).trim();
+/** MLflow's error code and message; neither in the answers of others, such as the pages of proxies. */
+function errorOf(bytes: Uint8Array): { readonly code: string | undefined; readonly message: string } {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch { /* plain text or a page */ }
+  const { error_code: code, message } = Object(json);
+  return {
+    code: typeof code === "string" && /^[A-Z_]{1,60}$/.test(code) ? code : undefined,
+    message: typeof message === "string" ? message : "",
+  };
 }
 
-function errorOf(text: string): { code?: string; message?: string } {
-  try {
-    const { error_code: code, message } = JSON.parse(text);
-    return {
-      ...typeof code === "string" && /^[A-Z_]{1,60}$/.test(code) && { code },
-      ...typeof message === "string" && { message },
-    };
-  } catch {
-    return {}; // plain text or a page
-  }
+/** Calls back after some milliseconds without a restart. */
+function idleTimer(ms: number, call: () => void): Disposable & { readonly restart: () => void } {
+  let timer = setTimeout(call, ms);
+  return {
+    restart: () => {
+      clearTimeout(timer);
+      timer = setTimeout(call, ms);
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
 }

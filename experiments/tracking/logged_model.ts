@@ -7,7 +7,7 @@ import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import type { Cursor } from "./cursor.ts";
 import { type MetricEntry, metricEntry } from "./describe_run.ts";
 import { isResult } from "./metric_words.ts";
-import { pointId, type ServerModel, type ServerRun } from "./mlflow_answers.ts";
+import { pointId, type ServerModel, type ServerRun } from "./mlflow_endpoints.ts";
 import type { MlflowClient } from "./mlflow_client.ts";
 import type { RunRecord } from "./record.ts";
 import { openFile } from "./run_files.ts";
@@ -43,14 +43,14 @@ export async function logModel(
   const log = await readMetrics(join(run, runFile.metrics));
   const step = lastStep(log);
   const model = models.find(({ info }) => info.tags?.some(({ value }) => value === sha256)) ??
-    await client.createModel({
+    (await client.call("logged-models", {
       experiment_id,
       source_run_id: run_id,
       name: record.name.replaceAll(/[/:.%"']/g, "_"),
       model_type: "flow_matching",
       params: entriesOf(cursor.params),
       tags: entriesOf({ [weightsTag]: sha256 }),
-    });
+    })).model;
   const { model_id, status } = model.info;
   const isReady = status === "LOGGED_MODEL_READY";
   let files = 0;
@@ -72,7 +72,9 @@ export async function logModel(
     !linked.has(`${entry.key} ${pointId(entry)}`)
   );
   await client.logAll(run_id, "metrics", lacking.map((entry) => ({ ...entry, model_id })), () => {});
-  if (!isReady) await client.finishModel(model_id);
+  if (!isReady) {
+    await client.call("logged-models/{model_id}", { model_id, status: "LOGGED_MODEL_READY" });
+  }
   return files;
 }
 

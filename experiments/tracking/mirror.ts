@@ -4,11 +4,19 @@ import { whenMirrored } from "../run/files.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
 import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
-import { pointId, type ServerRun } from "./mlflow_answers.ts";
+import { pointId, type ServerRun } from "./mlflow_endpoints.ts";
 import { logModel } from "./logged_model.ts";
 import { MlflowClient, rejectsFile } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
+
+/** A run on the server. */
+interface RunThere {
+  info: ServerRun["info"];
+  /** Of a run that has ended: its points by metric, and its artifacts with their sizes. */
+  readonly points: Map<string, Set<string>>;
+  artifacts: ReadonlyMap<string, number | undefined>;
+}
 
 /**
  * Mirrors a run folder to an MLflow server. A pass sends what the server lacks and notes it in the folder, so that the
@@ -20,14 +28,12 @@ export class Mirror {
   /** The run's page; undefined until the server has shown that it has the run. */
   page: string | undefined;
   readonly #client: MlflowClient;
+  /** What the folder says that the server has. */
   #cursor: Cursor | undefined;
-  /** The run on the server, once this program has seen it there. */
-  #info: ServerRun["info"] | undefined;
+  /** What the server shows that it has; undefined before the first pass and after an error: then a pass looks. */
+  #there: RunThere | undefined;
   /** Files that the server rejected: this program sends them again only if they change. */
   readonly #refusedFiles = new Map<string, SentFile>();
-  /** What the server was found to have of an ended run: points by metric, and artifacts with their sizes. */
-  readonly #points = new Map<string, Set<string>>();
-  #artifacts: ReadonlyMap<string, number | undefined> = new Map();
 
   constructor(readonly run: string, server: HttpServer) {
     this.#client = new MlflowClient(server);
@@ -57,13 +63,13 @@ export class Mirror {
       let files = await this.#sendFiles(cursor, isOver);
       await this.#describe(record, cursor); // with the new results and pictures
       if (record.status === "FINISHED") {
-        files += await logModel(this.#client, this.run, record, cursor, this.#info!);
+        files += await logModel(this.#client, this.run, record, cursor, this.#there!.info);
         await writeCursor(this.run, cursor);
       }
       if (isOver) await this.#sendStatus(record);
       return { points, files };
     } catch (error) {
-      this.#info = undefined;
+      this.#there = undefined;
       throw error;
     }
   }
@@ -71,7 +77,7 @@ export class Mirror {
   async #claim(record: RunRecord): Promise<Cursor> {
     const { url } = this.#client;
     this.#cursor ??= await readCursor(this.run, url) ?? newCursor(url);
-    if (this.#info) return this.#cursor;
+    if (this.#there) return this.#cursor;
     const found = await this.#known(record.id) ?? await this.#find(record);
     const { info } = found;
     if (!isActive(found)) {
@@ -80,9 +86,10 @@ export class Mirror {
       });
     }
     if (this.#cursor.runId !== info.run_id) this.#cursor = newCursor(url, info.run_id);
-    if (record.status !== "RUNNING") await this.#verify(this.#cursor, found);
+    const there: RunThere = { info, points: new Map(), artifacts: new Map() };
+    if (record.status !== "RUNNING") await this.#verify(this.#cursor, found, there);
     await writeCursor(this.run, this.#cursor);
-    this.#info = info;
+    this.#there = there;
     const [experiment, id] = [info.experiment_id, info.run_id].map(encodeURIComponent);
     // Without the query, the page opens in another mode.
     this.page = `${url}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
@@ -90,10 +97,10 @@ export class Mirror {
   }
 
   /** Corrects the cursor of an ended run whose server has lost something, as one restored from a backup has. */
-  async #verify(cursor: Cursor, { info, data = {}, inputs = {} }: ServerRun): Promise<void> {
+  async #verify(cursor: Cursor, { info, data = {}, inputs = {} }: ServerRun, found: RunThere): Promise<void> {
     const sent = new Set(Object.keys(cursor.latest).map(mlflowKey));
     for (const { key } of data.metrics ?? []) {
-      if (sent.has(key)) this.#points.set(key, await this.#client.points(info.run_id, key));
+      if (sent.has(key)) found.points.set(key, await this.#client.points(info.run_id, key));
     }
     cursor.metricsBytes = 0;
     for (const kind of ["params", "tags"] as const) {
@@ -102,7 +109,7 @@ export class Mirror {
     }
     if (!inputs.dataset_inputs?.length) cursor.inputs = null;
     if (Object.keys(cursor.files).length === 0) return; // the server may not keep any
-    const there = this.#artifacts = await this.#client.artifacts(info.run_id);
+    const there = found.artifacts = await this.#client.artifacts(info.run_id);
     cursor.files = pick(
       cursor.files,
       (path, { size }) => there.has(path) && (there.get(path) ?? size) === size,
@@ -112,7 +119,7 @@ export class Mirror {
   /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */
   async #known(id: string): Promise<ServerRun | undefined> {
     const runId = this.#cursor?.runId;
-    const run = runId ? await this.#client.findRun(runId) : undefined;
+    const { run } = runId ? await this.#client.callIfThere("runs/get", { run_id: runId }) ?? {} : {};
     return run && isActive(run) && hasId(run, id) ? run : undefined;
   }
 
@@ -123,21 +130,21 @@ export class Mirror {
     // A search may return other runs, which we must not change or delete.
     const search = async () =>
       (await this.#client.searchRuns(experimentId, filter, "ALL")).filter((run) => hasId(run, record.id));
-    let unsure = false;
-    let runs = await this.#client.http.retry(async () => {
-      unsure = false;
+    let isCreating = false;
+    const runs = await this.#client.http.retry(async () => {
+      isCreating = false;
       const found = await search();
       if (found.length > 0) return found;
-      unsure = true; // from here on, the run may exist in spite of an error
-      return [await this.#create(experimentId, record)];
-    }, ({ details }) => unsure && details.retryable ? 0 : undefined);
-    if (unsure) {
-      const again = await search();
-      if (again.length > 0) runs = again;
-    }
+      isCreating = true; // from here on, the run may exist in spite of an error
+      const created = await this.#create(experimentId, record);
+      const all = await search();
+      return all.length > 0 ? all : [created];
+    }, ({ details }) => isCreating && details.retryable ? 0 : undefined);
     const active = runs.filter(isActive).sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1);
     const kept = active.find(({ info }) => info.run_id === this.#cursor?.runId) ?? active[0] ?? runs[0];
-    for (const run of active) if (run !== kept) await this.#client.change("delete", run.info.run_id);
+    for (const run of active) {
+      if (run !== kept) await this.#client.callIfThere("runs/delete", { run_id: run.info.run_id });
+    }
     return kept;
   }
 
@@ -153,20 +160,16 @@ export class Mirror {
       }
       tags.push({ key: "mlflow.parentRunId", value: parent });
     }
-    return await this.#client.createRun({
-      experiment_id: experimentId,
-      run_name: record.name,
-      start_time: record.startedAt,
-      tags,
-    });
+    const about = { experiment_id: experimentId, run_name: record.name, start_time: record.startedAt };
+    return (await this.#client.call("runs/create", { ...about, tags })).run;
   }
 
   async #sendStatus({ status, endedAt }: RunRecord): Promise<void> {
-    const { run_id, status: known, end_time } = this.#info!;
+    const { run_id, status: known, end_time } = this.#there!.info;
     if (status === known && (endedAt === null || endedAt === end_time)) return;
     const change = { status, ...endedAt !== null && { end_time: endedAt } };
-    await this.#client.change("update", run_id, change);
-    this.#info = { ...this.#info!, ...change };
+    await this.#client.callIfThere("runs/update", { run_id, ...change });
+    this.#there!.info = { ...this.#there!.info, ...change };
   }
 
   async #describe(record: RunRecord, cursor: Cursor): Promise<void> {
@@ -191,10 +194,10 @@ export class Mirror {
       for (const { key, value } of news[kind]) cursor[kind][key] = value;
     }
     for (const key of gone) {
-      await this.#client.change("delete-tag", runId, { key });
+      await this.#client.callIfThere("runs/delete-tag", { run_id: runId, key });
       delete cursor.tags[key];
     }
-    if (isNew) await this.#client.change("log-inputs", runId, { datasets: inputs });
+    if (isNew) await this.#client.callIfThere("runs/log-inputs", { run_id: runId, datasets: inputs });
     cursor.inputs = newInputs;
     await writeCursor(this.run, cursor);
   }
@@ -208,7 +211,7 @@ export class Mirror {
         for (const [key, value] of Object.entries(values)) {
           if (typeof value === "number") {
             const entry = metricEntry(key, value, at, step);
-            if (!this.#points.get(entry.key)?.has(pointId(entry))) entries.push(entry);
+            if (!this.#there!.points.get(entry.key)?.has(pointId(entry))) entries.push(entry);
             cursor.latest[key] = { value: Number.isFinite(value) ? value : null, step };
           } else if (key.startsWith("image/")) {
             await this.#sendImage(cursor, value, mlflowKey(key.slice("image/".length)), step, at);
@@ -236,7 +239,9 @@ export class Mirror {
     const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
     const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
     const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
-    const names = [`${stem}.png`, `${stem}+compressed.webp`].filter((name) => !this.#artifacts.has(name));
+    const names = [`${stem}.png`, `${stem}+compressed.webp`].filter((name) =>
+      !this.#there!.artifacts.has(name)
+    );
     if (names.length === 0) return;
     try {
       using file = isOwn(path) ? undefined : await openFile(this.run, path);
@@ -274,7 +279,7 @@ export class Mirror {
   /** Stores a file; false if the server rejects it for good. */
   async #put(cursor: Cursor, path: string, file: OpenFile): Promise<boolean> {
     try {
-      await this.#client.putArtifact(this.#info!.artifact_uri ?? "", path, () => file.body());
+      await this.#client.putArtifact(this.#there!.info.artifact_uri ?? "", path, () => file.body());
       delete cursor.refused[`artifacts/${path}`];
       return true;
     } catch (error) {

@@ -1,12 +1,30 @@
 import type { FieldCheck } from "../run/field_checks.ts";
 import type { MetricEntry, TextEntry } from "./describe_run.ts";
 import { type HttpServer, ServerError } from "./http_server.ts";
-import { answers, pointId, type ServerModel, type ServerRun } from "./mlflow_answers.ts";
+import {
+  type AnswerOf,
+  type EndpointPath,
+  endpoints,
+  pointId,
+  type ServerModel,
+  type ServerRun,
+  stored,
+} from "./mlflow_endpoints.ts";
 
 /** Limits on the pages of a list, and on folders, files and depth of a run's artifacts. */
 const most = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
 
-/** The part of MLflow's REST interface that tracking needs. Every method throws `ServerError`. */
+/** Endpoints that take their fields as a query; the others take JSON. */
+const queries = new Set<EndpointPath>([
+  "experiments/get-by-name",
+  "runs/get",
+  "metrics/get-history",
+  "artifacts/list",
+]);
+/** Endpoints of which two requests would create two things: only one without effect is repeated. */
+const creates = new Set<EndpointPath>(["runs/create", "logged-models"]);
+
+/** A client of MLflow's REST interface. Every method throws `ServerError`. */
 export class MlflowClient {
   constructor(readonly http: HttpServer) {}
 
@@ -15,10 +33,43 @@ export class MlflowClient {
     return this.http.address.url;
   }
 
+  /** Calls an endpoint with the fields of its query or JSON; those that are undefined are left out. */
+  async call<Path extends EndpointPath>(
+    path: Path,
+    fields: Readonly<Record<string, unknown>>,
+  ): Promise<AnswerOf<Path>> {
+    const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+    const address = `/api/2.0/mlflow/${path.replace("{model_id}", encodeURIComponent(`${fields.model_id}`))}`;
+    const isQuery = queries.has(path);
+    const query = isQuery ? `?${new URLSearchParams(entries as [string, string][])}` : "";
+    const body = () => JSON.stringify(Object.fromEntries(entries));
+    const bytes = await this.http.request(
+      isQuery ? "GET" : path.endsWith("}") ? "PATCH" : "POST",
+      address + query,
+      {
+        ...!isQuery && { content: { type: "application/json", body } },
+        once: creates.has(path),
+      },
+    );
+    return this.#read(bytes, endpoints[path] as FieldCheck<AnswerOf<Path>>);
+  }
+
+  /** As {@linkcode call}; undefined if the server has no such object. */
+  async callIfThere<Path extends EndpointPath>(
+    path: Path,
+    fields: Readonly<Record<string, unknown>>,
+  ): Promise<AnswerOf<Path> | undefined> {
+    try {
+      return await this.call(path, fields);
+    } catch (error) {
+      if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
+      throw error;
+    }
+  }
+
   /** An experiment by name; undefined if there is none. */
   async experiment(name: string): Promise<{ id: string; deleted: boolean } | undefined> {
-    const query = `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`;
-    const { experiment } = await ifThere(this.#get(query, answers.experiment)) ?? {};
+    const { experiment } = await this.callIfThere("experiments/get-by-name", { experiment_name: name }) ?? {};
     return experiment && { id: experiment.experiment_id, deleted: experiment.lifecycle_stage === "deleted" };
   }
 
@@ -27,7 +78,7 @@ export class MlflowClient {
     let found = await this.experiment(name);
     if (!found) {
       try {
-        return (await this.#post("experiments/create", { name }, answers.createdExperiment)).experiment_id;
+        return (await this.call("experiments/create", { name })).experiment_id;
       } catch (error) {
         // Another program, or an earlier attempt whose answer was lost, has created it.
         if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
@@ -55,23 +106,9 @@ export class MlflowClient {
       max_results: 1000,
       order_by: ["attributes.start_time ASC"],
     };
-    const pages = this.#pages((page_token) =>
-      this.#post("runs/search", { ...query, page_token }, answers.runs)
-    );
+    const pages = this.#pages((page_token) => this.call("runs/search", { ...query, page_token }));
     for await (const { runs = [] } of pages) for (const one of runs) found.push(one);
     return found;
-  }
-
-  /** Creates a run. Never retried blindly: two calls create two runs. */
-  async createRun(
-    content: { experiment_id: string; run_name: string; start_time: number; tags: TextEntry[] },
-  ): Promise<ServerRun> {
-    return (await this.#post("runs/create", content, answers.run, true)).run;
-  }
-
-  /** A run by its id; undefined if there is none. */
-  async findRun(runId: string): Promise<ServerRun | undefined> {
-    return (await ifThere(this.#get(`runs/get?run_id=${encodeURIComponent(runId)}`, answers.run)))?.run;
   }
 
   /** The logged models of a run; undefined if the server knows no logged models, as before MLflow 3. */
@@ -81,44 +118,19 @@ export class MlflowClient {
       filter: `source_run_id = '${runId.replaceAll("'", "")}'`,
     };
     try {
-      return (await this.#post("logged-models/search", query, answers.models)).models ?? [];
+      return (await this.call("logged-models/search", query)).models ?? [];
     } catch (error) {
       if (error instanceof ServerError && error.details.status === 404) return undefined;
       throw error;
     }
   }
 
-  /** Creates a logged model, to be finished by {@linkcode finishModel}. Never retried blindly, as `createRun`. */
-  async createModel(
-    content: Readonly<Record<"experiment_id" | "source_run_id" | "name" | "model_type", string>> & {
-      readonly params: readonly TextEntry[];
-      readonly tags: readonly TextEntry[];
-    },
-  ): Promise<ServerModel> {
-    return (await this.#post("logged-models", content, answers.model, true)).model;
-  }
-
   /** Links a logged model to the run that made it; a server refuses to link it twice. */
   async addOutput(runId: string, modelId: string, step: number): Promise<void> {
-    const run = await this.findRun(runId);
-    if (run?.outputs?.model_outputs?.some(({ model_id }) => model_id === modelId)) return;
+    const { run } = await this.call("runs/get", { run_id: runId });
+    if (run.outputs?.model_outputs?.some(({ model_id }) => model_id === modelId)) return;
     const models = [{ model_id: modelId, step }];
-    await this.#post("runs/outputs", { run_id: runId, models }, answers.done);
-  }
-
-  /** Marks a logged model as complete. */
-  async finishModel(modelId: string): Promise<void> {
-    const content = { model_id: modelId, status: "LOGGED_MODEL_READY" };
-    await this.#send("PATCH", `logged-models/${encodeURIComponent(modelId)}`, content, answers.done);
-  }
-
-  /** Changes a run, if it is there: its status, tags or data sets. */
-  async change(
-    what: "update" | "delete" | "delete-tag" | "log-inputs",
-    runId: string,
-    content: Readonly<Record<string, unknown>> = {},
-  ): Promise<void> {
-    await ifThere(this.#post(`runs/${what}`, { run_id: runId, ...content }, answers.done));
+    await this.call("runs/outputs", { run_id: runId, models });
   }
 
   /**
@@ -136,7 +148,7 @@ export class MlflowClient {
     let left = 20;
     const log = async (batch: readonly Entry[]): Promise<void> => {
       try {
-        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, answers.done);
+        await this.call("runs/log-batch", { run_id: runId, [kind]: batch });
       } catch (error) {
         const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
         const deleted = `The run ${runId} must be in the 'active' state`;
@@ -160,10 +172,7 @@ export class MlflowClient {
   /** The points of a metric, as {@linkcode pointId} names them. */
   async points(runId: string, key: string): Promise<Set<string>> {
     const query = { run_id: runId, metric_key: key, max_results: "25000" };
-    const pages = this.#pages((page_token) => {
-      const page = new URLSearchParams({ ...query, ...page_token && { page_token } });
-      return this.#get(`metrics/get-history?${page}`, answers.points);
-    });
+    const pages = this.#pages((page_token) => this.call("metrics/get-history", { ...query, page_token }));
     const found = new Set<string>();
     for await (const { metrics = [] } of pages) for (const point of metrics) found.add(pointId(point));
     return found;
@@ -177,14 +186,10 @@ export class MlflowClient {
     const folders = new Set([""]);
     const found = new Map<string, number | undefined>();
     for (const folder of folders) { // grows in the loop
-      const query = new URLSearchParams({ run_id: runId, ...folder && { path: folder } });
-      const { files } = await this.#get(`artifacts/list?${query}`, answers.files);
+      const { files } = await this.call("artifacts/list", { run_id: runId, path: folder || undefined });
       for (const { path, is_dir: isFolder, file_size: size } of files ?? []) {
-        const name = folder === ""
-          ? path
-          : path.startsWith(`${folder}/`)
-          ? path.slice(folder.length + 1)
-          : "";
+        const below = folder && `${folder}/`;
+        const name = path.startsWith(below) ? path.slice(below.length) : "";
         if (["", ".", ".."].includes(name) || name.includes("/")) {
           throw this.#noServer(`lists ${JSON.stringify(path)} in the folder ${JSON.stringify(folder)}`);
         }
@@ -202,7 +207,7 @@ export class MlflowClient {
     const content = { type: "application/octet-stream", body };
     const answer = await this.http.request("PUT", this.#artifactPath(artifactUri, path), { content });
     // MLflow 3.17 answers nothing, earlier versions {}; a proxy may answer 200 with a page.
-    if (answer.length > 0) this.#read(answer, answers.stored);
+    if (answer.length > 0) this.#read(answer, stored);
   }
 
   /** The content of an artifact. */
@@ -248,26 +253,6 @@ export class MlflowClient {
     );
   }
 
-  async #get<Answer>(path: string, check: FieldCheck<Answer>): Promise<Answer> {
-    return this.#read(await this.http.request("GET", `/api/2.0/mlflow/${path}`), check);
-  }
-
-  #post<Answer>(path: string, json: unknown, check: FieldCheck<Answer>, once = false): Promise<Answer> {
-    return this.#send("POST", path, json, check, once);
-  }
-
-  async #send<Answer>(
-    method: "POST" | "PATCH",
-    path: string,
-    json: unknown,
-    check: FieldCheck<Answer>,
-    once = false,
-  ): Promise<Answer> {
-    const text = JSON.stringify(json);
-    const content = { type: "application/json", body: () => text };
-    return this.#read(await this.http.request(method, `/api/2.0/mlflow/${path}`, { content, once }), check);
-  }
-
   #read<Answer>(bytes: Uint8Array, check: FieldCheck<Answer>): Answer {
     let answer: unknown;
     try {
@@ -309,14 +294,4 @@ export function batches<Entry>(entries: readonly Entry[], most: number, maxBytes
 
 function hasCode(error: unknown, code: string): boolean {
   return error instanceof ServerError && error.details.code === code;
-}
-
-/** The answer, or undefined if the server has no such object. */
-async function ifThere<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
-    throw error;
-  }
 }

@@ -5,7 +5,7 @@ import { chooseTracking } from "./choose_tracking.ts";
 import { standsForTag } from "./describe_run.ts";
 import { listRuns, type RunSummary } from "./find_run.ts";
 import { awaitedServer, ServerError } from "./http_server.ts";
-import type { ServerRun } from "./mlflow_answers.ts";
+import type { ServerRun } from "./mlflow_endpoints.ts";
 import { MlflowClient } from "./mlflow_client.ts";
 import { runFiles } from "./run_files.ts";
 

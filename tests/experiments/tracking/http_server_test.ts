@@ -45,11 +45,11 @@ testOnFake("HttpServer.request() retries as MLflow's client does", async (server
   }
   server.answer = (_, count) => count < 2 ? new Response("", { status: 503 }) : new Response("there");
   server.seen.length = 0;
-  const errors: string[] = [];
+  const errors: (number | undefined)[] = [];
   const http = serverAt(server.url, retries);
-  http.onRetry = ({ message }) => errors.push(message);
+  http.onRetry = ({ details }) => errors.push(details.status);
   assert.equal(new TextDecoder().decode(await http.request("GET", "/x")), "there");
-  assert.deepEqual(errors, [`${server.url} answered 503`, `${server.url} answered 503`]);
+  assert.deepEqual(errors, [503, 503]);
   // Nobody listens there, so the request had no effect.
   let tries = 0;
   const nobody = serverAt(`http://127.0.0.1:${freePort()}`, retries);
@@ -78,7 +78,7 @@ testOnFake(
       const http = serverAt(server.url, { timeoutMs: 9_000, backoffFactor: 0 });
       const waits: number[] = [];
       http.pause = (ms) => Promise.resolve(void waits.push(ms));
-      await assertEnds(http.request("GET", "/x"), /answered 429: later/);
+      await assertEnds(http.request("GET", "/x"), /answered 429/);
       assert.deepEqual(waits, [waited], asked);
     }
   },
@@ -87,33 +87,28 @@ testOnFake(
 Deno.test("HttpServer stops reading an answer of gigabytes, and cuts the text of an error", async () => {
   const { fetch } = globalThis;
   using _ = { [Symbol.dispose]: () => void (globalThis.fetch = fetch) };
-  let answer = endless("[".repeat(1 << 24), { bytes: 5e9 });
-  globalThis.fetch = () => Promise.resolve(answer);
   const server = serverAt("http://127.0.0.1:9");
-  await assertEnds(server.request("GET", "/x"), /answers with more than 64 MiB/);
-  answer = endless("[".repeat(1 << 24), { bytes: 5e9 });
-  await assertEnds(server.request("GET", "/x", { download: true }), /answers with more than 512 MiB/);
-  answer = new Response(endless("no ", { bytes: 5e9 }).body, { status: 400 });
-  await assertEnds(server.request("GET", "/x"), /answered 400: no no .{200,300}$/);
+  const cases: [status: number, download: boolean, says: RegExp][] = [
+    [200, false, /answers with more than 64 MiB/],
+    [200, true, /answers with more than 512 MiB/],
+    [400, false, /answered 400$/],
+  ];
+  for (const [status, download, says] of cases) {
+    const { body } = endless("[".repeat(1 << 24), { bytes: 5e9 });
+    globalThis.fetch = () => Promise.resolve(new Response(body, { status }));
+    await assertEnds(server.request("GET", "/x", { download }), says);
+  }
 });
 
-testOnFake(
-  "HttpServer waits for a slow download, but not for one that trickles",
-  async (server) => {
-    server.answer = ({ path }) =>
-      path.endsWith("slow")
-        ? endless("x".repeat(2048), { bytes: 20 * 2048, ms: 100 })
-        : endless("x", { bytes: 1e9, ms: 100 });
-    const { url } = server;
-    const quick = { maxRetries: 0, timeoutMs: 1_000 };
-    await Promise.all([
-      serverAt(url, quick).request("GET", "/slow", { download: true }) // takes 2 s
-        .then(({ length }) => assert.equal(length, 20 * 2048)),
-      assertEnds(serverAt(url, quick).request("GET", "/x", { download: true }), /did not answer within 1 s/),
-      assertEnds(serverAt(url, quick).request("GET", "/x"), /did not answer within 1 s/),
-    ]);
-  },
-);
+testOnFake("HttpServer waits for a slow download, but not for other answers that trickle", async (server) => {
+  server.answer = () => endless("x", { bytes: 20, ms: 50 }); // takes a second
+  const quick = serverAt(server.url, { maxRetries: 0, timeoutMs: 500 });
+  const [file] = await Promise.all([
+    quick.request("GET", "/x", { download: true }),
+    assertEnds(quick.request("GET", "/x"), /did not answer within 0\.5 s/),
+  ]);
+  assert.equal(file.length, 20);
+});
 
 testOnFake(
   "HttpServer.giveUpAfter() ends a pause and what makes no progress, but no upload that does",
@@ -143,67 +138,48 @@ testOnFake(
   },
 );
 
-testOnFake(
-  "HttpServer shows why a server refuses, in a short line without HTML",
-  async (server) => {
-    const advice =
-      "; if it wants credentials, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or " +
-      "MLFLOW_TRACKING_TOKEN (they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)";
-    const json = { error_code: "PERMISSION_DENIED", message: "Quota\n  exceeded" };
-    const page =
-      "<html><head><title>413 Too\nLarge</title><style>p {}</style></head><body>nginx</body></html>";
-    const cases: [number, BodyInit, string][] = [
-      [401, "You are not authenticated", ": You are not authenticated" + advice],
-      [403, JSON.stringify(json), ": Quota exceeded" + advice],
-      [403, "", advice],
-      [413, "quota exceeded", ": quota exceeded"],
-      [413, page, ": 413 Too Large"],
-      [500, "<b>no</b> <i>disk</i>", ": no disk"],
-      [400, "<".repeat(60_000), ": " + "<".repeat(300)],
-      [400, "no ".repeat(100_000), ": " + "no ".repeat(100)],
-    ];
-    for (const [status, body, says] of cases) {
-      server.answer = () => new Response(body, { status });
-      await assert.rejects(serverAt(server.url, { maxRetries: 0 }).request("GET", "/x"), {
-        message: `${server.url} answered ${status}${says}`.trimEnd(),
+testOnFake("HttpServer says in a short line why a server refuses, and no secret", async (server) => {
+  const { url } = server;
+  const json = (message: string, error_code = "BAD_REQUEST") => JSON.stringify({ error_code, message });
+  const advice = "; if it wants credentials, set ";
+  const moved = "https://host.example/s3cret/x";
+  // The status, the body or the address of a redirect, and what is said to a user without and with credentials.
+  const cases: [status: number, body: string, plain: string, secret: string][] = [
+    [401, "You are not authenticated", `answered 401: Unauthorized${advice}`, `answered 401${advice}`],
+    [
+      403,
+      json("Quota\n  exceeded"),
+      `answered 403: Quota exceeded${advice}`,
+      `answered 403: BAD_REQUEST${advice}`,
+    ],
+    [413, "<html><title>s3cret</title>", "answered 413: Payload Too Large", "answered 413"],
+    [400, json("s3cret", "no s3cret"), "answered 400: s3cret", "answered 400"],
+    [
+      400,
+      json("no ".repeat(10_000)),
+      `answered 400: ${"no ".repeat(100).trim()}`,
+      "answered 400: BAD_REQUEST",
+    ],
+    [
+      301,
+      moved,
+      "leads to https://host.example/s3cret (301); give",
+      "leads to https://host.example (301); give",
+    ],
+    [301, "/base/x", `leads to ${url}/base (301); give`, `leads to ${url} (301); give`],
+    [301, "/login?next=x", `leads to ${url}/login (301); give`, `leads to ${url} (301); give`],
+    [301, "", `leads to ${url} (301); give`, `leads to ${url} (301); give`],
+  ];
+  const withPassword = url.replace("//", "//me:s3cret@");
+  for (const [status, body, plain, secret] of cases) {
+    server.answer = () => new Response(status === 301 ? null : body, { status, headers: { location: body } });
+    for (const [address, says] of [[url, plain], [withPassword, secret]]) {
+      const request = serverAt(address, { maxRetries: 0 }).request("GET", "/x");
+      await assert.rejects(request, ({ message }: Error) => {
+        assert.ok(message.startsWith(`${url} ${says}`), message);
+        assert.ok(says.endsWith(advice) || says.endsWith("give") || message === `${url} ${says}`, message);
+        return !message.includes("s3cret") || address === url;
       });
     }
-  },
-);
-
-testOnFake("HttpServer says where a server has moved, and names a login page", async (server) => {
-  server.answer = ({ path }) => {
-    const moved = { "/there?x": "https://host.example/base/there?x", "/near": "/base/near" }[path];
-    return new Response(null, { status: 301, headers: { location: moved ?? "/login?next=x" } });
-  };
-  const { url } = server;
-  const cases = { "/there?x": "https://host.example/base", "/near": `${url}/base`, "/x": `${url}/login` };
-  for (const [path, target] of Object.entries(cases)) {
-    const says = new RegExp(`^${url} leads to ${RegExp.escape(target)} \\(301\\); give the address of`);
-    await assertEnds(serverAt(url).request("GET", path), says);
   }
 });
-
-testOnFake(
-  "HttpServer shows nothing that a server answers to credentials but MLflow's code",
-  async (server) => {
-    const http = serverAt(server.url.replace("//", "//me:s3cret@"));
-    const location = `${server.url}/s3cret`;
-    const cases: [Response, string][] = [
-      [new Response("no s3cret", { status: 400 }), "answered 400"],
-      [
-        Response.json({ error_code: "BAD_REQUEST", message: "no s3cret" }, { status: 400 }),
-        "answered 400: BAD_REQUEST",
-      ],
-      [Response.json({ error_code: "no s3cret" }, { status: 400 }), "answered 400"],
-      [new Response("", { status: 301, headers: { location } }), `leads to ${server.url} (301)`],
-    ];
-    for (const [answer, says] of cases) {
-      server.answer = () => answer;
-      await assert.rejects(http.request("GET", "/x"), ({ message }: Error) => {
-        assert.ok(message.startsWith(`${server.url} ${says}`) && !message.includes("s3cret"), message);
-        return true;
-      });
-    }
-  },
-);

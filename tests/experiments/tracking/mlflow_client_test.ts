@@ -97,8 +97,8 @@ testOnFake(
     const calls = {
       experiment: () => client.experiment("x"),
       ensureExperiment: () => client.ensureExperiment("x"),
-      findRun: () => client.findRun("r1"),
-      createRun: () => client.createRun({ experiment_id: "1", run_name: "x", start_time: 1, tags: [] }),
+      getRun: () => client.callIfThere("runs/get", { run_id: "r1" }),
+      createRun: () => client.call("runs/create", { experiment_id: "1" }),
       searchRuns: () => client.searchRuns("1"),
       artifacts: async () => [...await client.artifacts("r1")],
     };

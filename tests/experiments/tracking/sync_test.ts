@@ -103,7 +103,10 @@ testTask("runs lists, shows and compares run folders, as tables and as JSON", as
   assert.match(list, /^ {2}run +name +status .*\n {2}a +runs\/a +FINISHED .* 1\.5 +base +.* 0\.25\n/);
   assert.match(list, /\n {2}b +runs\/b .* NaN\n$/);
   const { stdout: shown } = await place.succeed("runs", "show runs/a");
-  assert.match(shown, /\n {2}train_loss +0\.25\n[\s\S]*\n {2}lr +0\.25\n[\s\S]*\nFiles\n {2}config.json\n/);
+  assert.match(
+    shown,
+    /\n {2}train_loss +0\.25\n[\s\S]*\n {2}lr +0\.25\n[\s\S]*\nFiles\n {2}config\.json +all settings/,
+  );
   for (const words of ["runs/a", "runs/a/config.json", "a"]) {
     assert.equal((await place.succeed("runs", words)).stdout, shown, words);
   }

@@ -1,4 +1,4 @@
-/** Checks of a server's answers, which are trusted as little as files. */
+/** MLflow's REST interface, as far as tracking needs it. Servers are trusted as little as files. */
 
 import {
   anyNumber,
@@ -45,24 +45,40 @@ const model = fieldsOf({
     metrics: ifGiven(listOf(fieldsOf({ key: word, step: ifGiven(value), timestamp: ifGiven(value) }))),
   })),
 });
-/** What a server's answers must hold; MLflow leaves out empty fields. */
-export const answers = {
-  experiment: fieldsOf({
-    experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(textField) }),
-  }),
-  createdExperiment: fieldsOf({ experiment_id: word }),
-  run: fieldsOf({ run }),
-  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(textField) }),
-  model: fieldsOf({ model }),
-  models: fieldsOf({ models: ifGiven(listOf(model)) }),
-  done: fieldsOf({}),
-  files: fieldsOf({
-    files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag), file_size: ifGiven(value) }))),
-  }),
-  points: fieldsOf({ metrics: ifGiven(listOf(point)), next_page_token: ifGiven(textField) }),
-  /** Of an upload. */
-  stored: check("an empty object", (answer) => isObject(answer) && Object.keys(answer).length === 0),
+const page = { next_page_token: ifGiven(textField) };
+const file = fieldsOf({ path: word, is_dir: ifGiven(flag), file_size: ifGiven(value) });
+const experiment = fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(textField) });
+const done = fieldsOf({});
+
+/** What the answers of endpoints must hold; MLflow leaves out empty fields. `{model_id}` stands for that field. */
+export const endpoints = {
+  "experiments/get-by-name": fieldsOf({ experiment }),
+  "experiments/create": fieldsOf({ experiment_id: word }),
+  "runs/get": fieldsOf({ run }),
+  "runs/search": fieldsOf({ runs: ifGiven(listOf(run)), ...page }),
+  "runs/create": fieldsOf({ run }),
+  "runs/update": done,
+  "runs/delete": done,
+  "runs/delete-tag": done,
+  "runs/log-batch": done,
+  "runs/log-inputs": done,
+  "runs/outputs": done,
+  "logged-models": fieldsOf({ model }),
+  "logged-models/search": fieldsOf({ models: ifGiven(listOf(model)) }),
+  "logged-models/{model_id}": done,
+  "metrics/get-history": fieldsOf({ metrics: ifGiven(listOf(point)), ...page }),
+  "artifacts/list": fieldsOf({ files: ifGiven(listOf(file)) }),
 };
+/** The path of an endpoint. */
+export type EndpointPath = keyof typeof endpoints;
+/** The answer of an endpoint. */
+export type AnswerOf<Path extends EndpointPath> = Checked<typeof endpoints[Path]>;
+
+/** The answer to an upload. */
+export const stored = check<object>(
+  "an empty object",
+  (answer) => isObject(answer) && Object.keys(answer).length === 0,
+);
 
 /** A run as a server returns it. */
 export type ServerRun = Checked<typeof run>;
