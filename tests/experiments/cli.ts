@@ -14,6 +14,7 @@ import { decodeSafetensors } from "../../models/mod.ts";
 import { testNeeding, testUnless } from "../permissions.ts";
 import { cp } from "node:fs/promises";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
+import { replacing } from "../replacing.ts";
 
 /** Tasks of `deno.json` that tests can run. */
 export const taskNames = [
@@ -265,17 +266,6 @@ async function callTask(
     context.device?.close(); // left open if the task failed
     context.device = undefined;
   }
-}
-
-/** Replaces properties of objects until disposal. */
-function replacing(
-  ...replaced: readonly [object: object, by: Readonly<Record<string, unknown>>][]
-): Disposable {
-  const earlier = replaced.map(([object, by]) =>
-    [object, Object.fromEntries(Object.keys(by).map((name) => [name, Reflect.get(object, name)]))] as const
-  );
-  for (const [object, by] of replaced) Object.assign(object, by);
-  return { [Symbol.dispose]: () => earlier.forEach(([object, values]) => Object.assign(object, values)) };
 }
 
 function withEnvironment(env: Readonly<Record<string, string>>): Disposable {

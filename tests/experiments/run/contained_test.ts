@@ -10,6 +10,7 @@ import {
 } from "../../../experiments/run/contained.ts";
 import { isLocked, tryLockRun } from "../../../experiments/run/run_lock.ts";
 import { withFolder } from "../../folder.ts";
+import { replacing } from "../../replacing.ts";
 import { testNeeding } from "../../permissions.ts";
 
 /** A run folder with a pipe that nobody writes to, next to a file outside of it. */
@@ -73,16 +74,14 @@ testRun(
   async (run, outside) => {
     const path = join(run, "config.json");
     const { open } = Deno;
-    Deno.open = async (...args) => {
-      await Deno.remove(path);
-      await Deno.symlink(outside, path);
-      return await open(...args);
-    };
-    try {
-      await assert.rejects(openContained(path), leadsOut);
-    } finally {
-      Deno.open = open;
-    }
+    using _ = replacing([Deno, {
+      open: async (...args: Parameters<typeof open>) => {
+        await Deno.remove(path);
+        await Deno.symlink(outside, path);
+        return await open(...args);
+      },
+    }]);
+    await assert.rejects(openContained(path), leadsOut);
   },
 );
 

@@ -13,6 +13,7 @@ import { createRunFolder, removeLeftovers } from "../../../experiments/run/run_f
 import { testInFolder } from "../../folder.ts";
 import { granted } from "../../permissions.ts";
 import { inTurn, lockRun } from "../../../experiments/run/run_lock.ts";
+import { replacing } from "../../replacing.ts";
 
 const startedAt = new Date(2024, 0, 2, 3, 4, 5);
 
@@ -59,36 +60,21 @@ testInFolder("writeAtomic() replaces text and bytes, and leaves no temporary fil
 
 testInFolder("writeAtomic() flushes the content to disk before renaming", async (folder) => {
   const events: string[] = [];
-  const { sync } = Deno.FsFile.prototype;
-  const { rename } = Deno;
-  Deno.FsFile.prototype.sync = function () {
-    events.push("sync");
-    return sync.call(this);
-  };
-  Deno.rename = (from, to) => {
-    events.push("rename");
-    return rename(from, to);
-  };
-  try {
-    await writeAtomic(join(folder, "file"), "content");
-  } finally {
-    Deno.FsFile.prototype.sync = sync;
-    Deno.rename = rename;
-  }
+  const { FsFile: { prototype: file }, rename } = Deno;
+  using _ = replacing(
+    [file, { sync: () => Promise.resolve(events.push("sync")) }],
+    [Deno, { rename: (...paths: [string, string]) => (events.push("rename"), rename(...paths)) }],
+  );
+  await writeAtomic(join(folder, "file"), "content");
   assert.deepEqual(events, ["sync", "rename"]);
 });
 
 testInFolder("writeAtomic() never writes through a link at its temporary name", async (folder) => {
   const [path, other] = [join(folder, "file"), join(folder, "other")];
-  const { randomUUID } = crypto;
-  crypto.randomUUID = () => "00000000-0000-0000-0000-000000000000";
-  try {
-    await Deno.writeTextFile(other, "mine");
-    await Deno.symlink(other, join(folder, `.file.${"0".repeat(32)}.tmp`));
-    await assert.rejects(writeAtomic(path, "new"), RunError);
-  } finally {
-    crypto.randomUUID = randomUUID;
-  }
+  using _ = replacing([crypto, { randomUUID: () => "00000000-0000-0000-0000-000000000000" }]);
+  await Deno.writeTextFile(other, "mine");
+  await Deno.symlink(other, join(folder, `.file.${"0".repeat(32)}.tmp`));
+  await assert.rejects(writeAtomic(path, "new"), RunError);
   assert.equal(await Deno.readTextFile(other), "mine");
   await assert.rejects(Deno.lstat(path), Deno.errors.NotFound);
 });

@@ -97,6 +97,7 @@ testInFolder("lockRun() leaves a run to another machine that sends heartbeats", 
   await lockElsewhere(run, 6, ".lock");
   assert.equal(await isLocked(run), false);
   using _ = await lockRun(run);
+  assert.equal(await isLocked(run), true);
   assert.deepEqual(await names(run), [".lock.2"]);
   await Deno.writeTextFile(join(run, ".lock.3"), "elsewhere 7 2026-01-01T00:00:00Z"); // which takes it over
   await Deno.remove(join(run, ".lock.2"));

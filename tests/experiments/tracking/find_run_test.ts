@@ -16,52 +16,37 @@ import { FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 import { writeRun } from "./sessions.ts";
 
 testInFolder(
-  "findRun() finds the latest run with a name in any folder, and no copy in a comparison",
+  "findRun() and findListed() find a run by its folder, a file, --name or --run-name, the latest of several",
   async (root) => {
-    const [a, z] = [join(root, "a"), join(root, "z")];
-    const found = async () => {
-      const listed = findListed(await listRuns(root), "given", root)?.key;
-      assert.equal(listed, await findRun("given", root));
-      return listed;
-    };
-    await writeRun(z, { name: "given", startedAt: 1 });
-    await writeRun(a, { name: "given", startedAt: 2 });
-    assert.equal(await found(), a);
-    for (const name of ["z", z]) assert.equal(await findRun(name, root), z);
-    const comparison = await recordComparison([a], { root, startedAt: new Date() });
-    assert.equal(await found(), a);
-    for (const folder of [a, z]) await Deno.remove(folder, { recursive: true });
-    assert.equal(await found(), join(comparison, "a"), "the copy is all that is left");
+    const folderOf = (name: string) => join(root, name);
+    const [first, second, third] = ["20260101-090000-a", "20260102-090000-a.b", "20260103-090000-a"];
+    await writeRun(folderOf(first), { name: first, startedAt: 1 });
+    await writeRun(folderOf(second), { name: "shown in MLflow", startedAt: 2 });
+    await writeRun(folderOf(third), { name: third, startedAt: 3 });
+    await writeRun(folderOf("z"), { name: "given", startedAt: 1 });
+    await writeRun(folderOf("y"), { name: "given", startedAt: 2 });
+    const cases = { "a.b": second, "shown in MLflow": second, a: third, [first]: first, given: "y", z: "z" };
+    for (const [name, folder] of Object.entries(cases)) {
+      assert.equal(await findRun(name, root), folderOf(folder), name);
+      assert.equal(findListed(await listRuns(root), name, root)?.key, folderOf(folder), name);
+    }
+    await Deno.mkdir(folderOf("z/weights"));
+    await Deno.writeTextFile(folderOf("z/weights/step"), "");
+    for (const path of ["z", "z/run.json", "z/weights/step"]) {
+      assert.equal(await findRun(folderOf(path), root), folderOf("z"));
+    }
+    const onServer = (await listRuns(root)).map((run, i) => ({ ...run, key: `id${i}` }));
+    assert.equal(findListed(onServer, "a", root)?.key, "id2");
+    await writeRun(folderOf("x"), { name: "a", startedAt: 0 });
+    assert.equal(await findRun("a", root), folderOf("x"), "a whole name comes first");
+    await assert.rejects(findRun("b", root), /there is no such folder/);
+
+    const comparison = await recordComparison([folderOf("y")], { root, startedAt: new Date() });
+    assert.equal(await findRun("given", root), folderOf("y"), "no copy in a comparison");
+    for (const name of ["y", "z"]) await Deno.remove(folderOf(name), { recursive: true });
+    assert.equal(await findRun("given", root), join(comparison, "y"), "the copy is all that is left");
   },
 );
-
-testInFolder("findRun() finds a run by its --name as by its --run-name", async (root) => {
-  const [first, second, third] = ["20260101-090000-a", "20260102-090000-a.b", "20260103-090000-a"].map((
-    name,
-  ) => join(root, name));
-  await writeRun(first, { name: "20260101-090000-a", startedAt: 1 });
-  await writeRun(second, { name: "shown in MLflow", startedAt: 2 });
-  await writeRun(third, { name: "20260103-090000-a", startedAt: 3 });
-  const cases = { "a.b": second, "shown in MLflow": second, a: third, "20260101-090000-a": first };
-  const onServer = (await listRuns(root)).map((run, i) => ({ ...run, key: `id${i}` }));
-  for (const [name, folder] of Object.entries(cases)) {
-    assert.equal(await findRun(name, root), folder, name);
-    assert.equal(findListed(await listRuns(root), name, root)?.key, folder, name);
-  }
-  assert.equal(findListed(onServer, "a", root)?.key, "id2");
-  await writeRun(join(root, "x"), { name: "a", startedAt: 0 });
-  assert.equal(await findRun("a", root), join(root, "x"), "a whole name comes first");
-  await assert.rejects(findRun("b", root), /there is no such folder/);
-});
-
-testInFolder("findRun() finds a run by one of its files", async (root) => {
-  const run = join(root, "a");
-  await writeRun(join(run, "weights"), { name: "nested" });
-  await Deno.rename(join(run, "weights", "run.json"), join(run, "run.json"));
-  for (const path of [join(run, "run.json"), join(run, "weights", "config.json")]) {
-    assert.equal(await findRun(path, root), run);
-  }
-});
 
 testInFolder("findRun() explains why a name is no run, and lists the known names", async (root) => {
   const file = join(root, "net.safetensors");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { backoffMs } from "../../../experiments/tracking/http_server.ts";
 import { freePort } from "../../free_port.ts";
+import { replacing } from "../../replacing.ts";
 import { pause, testOnFake } from "./fake_mlflow.ts";
 import { assertEnds, serverAt } from "./sessions.ts";
 
@@ -61,9 +62,7 @@ testOnFake("HttpServer.request() retries as MLflow's client does", async (server
 testOnFake(
   "HttpServer waits as long as a server asks, but no longer than an attempt may take",
   async (server) => {
-    const { now } = Date;
-    using _ = { [Symbol.dispose]: () => void (Date.now = now) };
-    Date.now = () => 1_800_000_000_000;
+    using _ = replacing([Date, { now: () => 1_800_000_000_000 }]);
     const inSeconds = (seconds: number) => new Date(Date.now() + 1000 * seconds).toUTCString();
     const cases: [asked: string, waited: number][] = [
       ["0.1", 100],
@@ -85,8 +84,6 @@ testOnFake(
 );
 
 Deno.test("HttpServer stops reading an answer of gigabytes, and cuts the text of an error", async () => {
-  const { fetch } = globalThis;
-  using _ = { [Symbol.dispose]: () => void (globalThis.fetch = fetch) };
   const server = serverAt("http://127.0.0.1:9");
   const cases: [status: number, download: boolean, says: RegExp][] = [
     [200, false, /answers with more than 64 MiB/],
@@ -95,7 +92,7 @@ Deno.test("HttpServer stops reading an answer of gigabytes, and cuts the text of
   ];
   for (const [status, download, says] of cases) {
     const { body } = endless("[".repeat(1 << 24), { bytes: 5e9 });
-    globalThis.fetch = () => Promise.resolve(new Response(body, { status }));
+    using _ = replacing([globalThis, { fetch: () => Promise.resolve(new Response(body, { status })) }]);
     await assertEnds(server.request("GET", "/x", { download }), says);
   }
 });

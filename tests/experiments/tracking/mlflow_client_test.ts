@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { batches, MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
+import { replacing } from "../../replacing.ts";
 import { FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 import { assertEnds, serverAt } from "./sessions.ts";
 
@@ -10,8 +11,7 @@ testOnFake(
   async (server) => {
     const { now } = performance;
     let skippedMs = 0; // added to the clock, so that nobody has to wait
-    using _ = { [Symbol.dispose]: () => void (performance.now = now) };
-    performance.now = () => now.call(performance) + skippedMs;
+    using _ = replacing([performance, { now: () => now.call(performance) + skippedMs }]);
     for (const [pageMs, most] of [[0, 200], [20_000, 8]]) {
       server.answer = (_, page) => {
         skippedMs += pageMs;

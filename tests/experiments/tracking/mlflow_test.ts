@@ -11,8 +11,7 @@ import { type Browser, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
 import { freePort } from "../../free_port.ts";
 import { granted, type PermissionName, testNeeding } from "../../permissions.ts";
-import { testTask, Workplace } from "../cli.ts";
-import { writeTinyIdx } from "../data/tiny_idx.ts";
+import { madeOnce, makePlace, testTask, type Workplace } from "../cli.ts";
 import { mirroredRun, quick } from "./fake_mlflow.ts";
 import { assertMirrored, MlflowReader, valuesOf } from "./mirrored.ts";
 
@@ -58,17 +57,31 @@ function theServer(): Promise<RealServer> {
 }
 Deno.test.afterAll(async () => await (await starting)?.[Symbol.asyncDispose]());
 
+const env = async () => ({
+  ...quick,
+  MLFLOW_TRACKING_URI: (await theServer()).url,
+  MLFLOW_EXPERIMENT_NAME: "all",
+});
+
+/** Makes a mirrored run in `run`, once for all tests. @returns what its training said */
+async function makeRun(place: Workplace): Promise<string> {
+  await madeOnce(place, "run", async (place) => {
+    const { host } = new URL((await theServer()).url);
+    const { stderr } = await place.succeed("train:residual", mirroredRun, {
+      ...await env(),
+      MLFLOW_TRACKING_URI: `http://somebody:secret%20word@${host}/`,
+      MLFLOW_RUN_NAME: "residual",
+    });
+    await Deno.writeTextFile(place.file("stderr"), stderr);
+  });
+  return await Deno.readTextFile(place.file("stderr"));
+}
+
 testTask("train mirrors everything it logs to a real MLflow server", async (place) => {
   const server = await theServer();
-  const { host } = new URL(server.url);
-  const { stderr } = await place.succeed("train:residual", mirroredRun, {
-    ...quick,
-    MLFLOW_TRACKING_URI: `http://somebody:secret%20word@${host}/`,
-    MLFLOW_EXPERIMENT_NAME: "all",
-    MLFLOW_RUN_NAME: "the run",
-  });
+  const stderr = await makeRun(place);
   const { info, data, inputs } = await assertMirrored(server, "all", place.file("run"));
-  assert.deepEqual([info.run_name, info.status], ["the run", "FINISHED"]);
+  assert.deepEqual([info.run_name, info.status], ["residual", "FINISHED"]);
   assert.ok(stderr.includes(`MLflow shows the run at ${server.url}/#/experiments/`), stderr);
   assert.ok(stderr.includes(`/runs/${info.run_id}?workflowType=machine_learning\n`), stderr);
 
@@ -126,15 +139,15 @@ mlflow.artifacts.download_artifacts(f"models:/digits/{version.version}", dst_pat
 info = mlflow.models.get_model_info(f"models:/{model.model_id}")
 print(model.status, output.step, info.run_id == run_id, *info.flavors)
 print(*sorted(f"{m.key}={m.value}" for m in model.metrics))
-print(model.params["batch-size"], len(mlflow.search_logged_models([mlflow.get_run(run_id).info.experiment_id], output_format="list")))
+print(model.params["batch-size"], sum(m.source_run_id == run_id for m in
+  mlflow.search_logged_models([mlflow.get_run(run_id).info.experiment_id], output_format="list")))
 `;
 
 testTask("a run's model is registered, downloaded and drawn from as its README says", async (place) => {
   const server = await theServer();
-  const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: "models" };
-  await place.succeed("train:residual", mirroredRun, env);
-  await place.succeed("sync", "run", env);
-  const [{ info }] = await server.runs("models");
+  await makeRun(place);
+  await place.succeed("sync", "run", await env());
+  const info = (await server.runs("all")).find(({ info }) => info.run_name === "residual")!.info;
   const { success, stdout, stderr } = await pythonCommand(python as string, {
     args: ["-c", registering, server.url, info.run_id, place.file("model")],
     stdout: "piped",
@@ -160,48 +173,43 @@ testTask("a run's model is registered, downloaded and drawn from as its README s
 
 testTask("compare draws runs of servers and folders alike, and sync sends a comparison", async (place) => {
   const server = await theServer();
-  const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: "both" };
-  for (const name of ["base", "residual"] as const) {
-    await place.succeed(`train:${name}`, mirroredRun.replace("--out run", `--out runs/${name}`), env);
-  }
+  await makeRun(place);
+  await Deno.mkdir(place.file("runs"));
+  await Deno.rename(place.file("run"), place.file("runs", "residual"));
+  await place.succeed("train:base", mirroredRun.replace("--out run", "--out runs/base"), await env());
   const flags = "--frames 2 --field none";
-  const ours = await place.succeed("compare", `base residual ${flags} --out ours.gif`, env);
-  const theirs = await place.succeed("compare", `base residual ${flags} --from server --out theirs.gif`, env);
+  const ours = await place.succeed("compare", `base residual ${flags} --out ours.gif`, await env());
+  const theirs = await place.succeed(
+    "compare",
+    `base residual ${flags} --from server --out theirs.gif`,
+    await env(),
+  );
   assert.equal(theirs.stdout, ours.stdout);
   assert.deepEqual(await place.read("theirs.gif"), await place.read("ours.gif"));
-  const choice = { from: "server", mlflow: server.url, root: "runs", experiment: "both" } as const;
+  const choice = { from: "server", mlflow: server.url, root: "runs", experiment: "all" } as const;
   const [{ key, name }] = (await storedRuns(choice)).runs;
   const byId = `${key} ${flags} --from server --out by_id.gif`;
-  await place.succeed("animate", byId, env);
-  await place.succeed("animate", `${name} ${flags} --out by_name.gif`, env);
+  await place.succeed("animate", byId, await env());
+  await place.succeed("animate", `${name} ${flags} --out by_name.gif`, await env());
   assert.deepEqual(await place.read("by_id.gif"), await place.read("by_name.gif"));
 
-  await place.succeed("compare", `base residual ${flags}`, env);
+  await place.succeed("compare", `base residual ${flags}`, await env());
   const comparison = (await place.names("runs")).find((name) => name.endsWith("-comparison"))!;
-  await place.succeed("sync", comparison, env);
-  const runs = await server.runs("both");
+  await place.succeed("sync", comparison, await env());
+  const runs = await server.runs("all");
   const parent = runs.find(({ info }) => info.run_name === comparison)!;
   const isChild = ({ data }: typeof parent) =>
     valuesOf(data.tags)["mlflow.parentRunId"] === parent.info.run_id;
   assert.deepEqual(runs.filter(isChild).map(({ info }) => info.run_name).sort(), ["base", "residual"]);
   assert.deepEqual(await server.artifacts(parent.info.run_id), ["flow_none_linear.gif", "run.json"]);
   for (const name of ["base", "residual"]) {
-    await assertMirrored(server, "both", place.file("runs", comparison, name));
+    await assertMirrored(server, "all", place.file("runs", comparison, name));
   }
 }, noServer);
 
 await testInBrowser("MLflow's page shows a run's note, charts, images and report", async (browser) => {
-  await using place = new Workplace(await Deno.makeTempDir({ prefix: "flow-" }));
-  await writeTinyIdx(place.file("data"));
-  const { stderr } = await place.succeed(
-    "train:residual",
-    mirroredRun.replace("--data data", "--data ./data"),
-    {
-      ...quick,
-      MLFLOW_TRACKING_URI: (await theServer()).url,
-      MLFLOW_EXPERIMENT_NAME: "page",
-    },
-  );
+  await using place = await makePlace();
+  const stderr = await makeRun(place);
   const [, address] = /MLflow shows the run at (\S+)/.exec(stderr)!;
   await look(browser, address);
 }, noServer);
@@ -220,7 +228,7 @@ async function look(browser: Browser, address: string): Promise<void> {
   await page.goto(address);
   await page.getByText("15,329 parameters, trained on 86 images of data").waitFor({ timeout });
   await page.getByText(/^The run finished .* validation loss/).waitFor({ timeout });
-  await page.getByText("deno task train:residual --data ./data --filters").waitFor({ timeout });
+  await page.getByText("deno task train:residual --data data --filters").waitFor({ timeout });
   const samples = page.locator('img[src*="samples.png"]');
   await samples.waitFor({ timeout });
   assert.ok(await widthOf(samples) > 0, "the samples of the note are not loaded");

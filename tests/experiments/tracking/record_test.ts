@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { isLocked, lockRun, tryLockRun } from "../../../experiments/run/run_lock.ts";
+import { lockRun } from "../../../experiments/run/run_lock.ts";
 import {
   currentRecord,
   newRecord,
@@ -46,18 +46,3 @@ testInFolder(
     assert.equal((await settleRecord(study))?.status, "KILLED");
   },
 );
-
-testInFolder("lockRun() gives a run to one program at a time", async (run) => {
-  assert.equal(await isLocked(run), false);
-  {
-    using lock = await lockRun(run);
-    assert.equal(await isLocked(run), true);
-    assert.equal(await tryLockRun(run), undefined);
-    await assert.rejects(lockRun(run), {
-      name: "RunError",
-      message: `Cannot write ${run}: another program is training or sending this run; wait until it ends`,
-    });
-    lock[Symbol.dispose](); // and once more at the end of this block
-  }
-  assert.equal(await isLocked(run), false);
-});
