@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { defineSettings } from "../../../experiments/settings/settings.ts";
+import { stagesOf } from "../../../experiments/settings/stages.ts";
 import { makeVariant, variant, type VariantRegistry } from "../../../experiments/settings/variant.ts";
 
 const sizes: VariantRegistry<number> = {
@@ -74,4 +75,13 @@ Deno.test("variant() lists names, settings and defaults in --help", () => {
   ]);
   const { fixed } = sizes;
   assert.equal(variant({ fixed, other: fixed }, { doc: "size of things" }).hint, "fixed|other");
+});
+
+Deno.test("stagesOf() gives each stage its share of the steps of a run", () => {
+  const shares = (maxSteps: number) =>
+    stagesOf({ stages: "bake:images=8+mean:images=24", batchSize: 8, maxSteps })?.map((
+      { name, from, steps },
+    ) => `${name} ${from} ${steps}`);
+  assert.deepEqual([shares(4), shares(8)], [["bake 0 1", "mean 1 3"], ["bake 0 2", "mean 2 6"]]);
+  assert.equal(stagesOf({ stages: null, batchSize: 8, maxSteps: 8 }), undefined);
 });
