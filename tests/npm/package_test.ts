@@ -129,7 +129,7 @@ testUnless(
       assert.equal(examples.length, 3);
       for (const code of examples) {
         await Deno.writeTextFile(join(folder, "example.mjs"), `${code}\nprocess.exit();\n`);
-        await output(folder, ...found.run["Node 24"], "example.mjs");
+        await output(folder, ...found.run["Node 26"], "example.mjs");
       }
     }),
 );
