@@ -7,6 +7,8 @@ import { init } from "../../kernels/mod.ts";
 import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
 import { oneThread, testTask, tinyRun, tinyRunWithPaths } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { assertRefused } from "./refusals.ts";
+import { storeNetwork } from "./stored_network.ts";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { dataIn } from "../viz/report/page_content.ts";
 
@@ -79,45 +81,46 @@ testTask(
 );
 
 testTask("sample refuses classes that a network does not have", async (place) => {
-  await place.succeed("train:base", `${conditional} --max-steps 2 --out run`);
-  await place.succeed("train:base", `${tinyRun} --max-steps 2 --out plain`);
-  const refusals: [flags: string, says: string][] = [
-    ["--class 3,10", "Cannot draw class 10 from run/ema.safetensors: it has the classes 0 to 9"],
-    ["--class 3.5", "Cannot draw class 3.5 from run/ema.safetensors: it has the classes 0 to 9"],
-    ["--class owl", "Cannot draw class owl from run/ema.safetensors: it has the classes 0 to 9"],
+  await storeNetwork(place, "labelled", [imageSize, imageSize], { classes: 10 });
+  await storeNetwork(place, "plain", [imageSize, imageSize]);
+  const noGuidance = "without guidance (a class, and --guidance other than 1); remove it";
+  const refusals: readonly (readonly [network: string, flags: string, says: string])[] = [
+    ...["10", "3.5", "owl"].map((name) =>
+      [
+        "labelled",
+        `--class ${name === "10" ? "3,10" : name}`,
+        `Cannot draw class ${name} from labelled.safetensors: it has the classes 0 to 9`,
+      ] as const
+    ),
+    ["labelled", "--class none --guidance 2", "--guidance has no effect without a class; remove it"],
+    ["labelled", "--class none --cfg-zero", `--cfg-zero has no effect ${noGuidance}`],
     [
-      "--class none --guidance 2",
-      "--guidance has no effect without a class; remove it",
-    ],
-    [
-      "--class none --cfg-zero",
-      "--cfg-zero has no effect without guidance (a class, and --guidance other than 1); remove it",
-    ],
-    [
+      "labelled",
       "--guidance 1 --guidance-interval 0.1,1",
-      "--guidance-interval has no effect without guidance (a class, and --guidance other than 1); remove it",
+      `--guidance-interval has no effect ${noGuidance}`,
     ],
     [
-      "--guidance 2 --checkpoint plain/ema.safetensors",
-      "Cannot use --guidance with plain/ema.safetensors: its network was trained without classes, and there is no " +
+      "plain",
+      "--guidance 2",
+      "Cannot use --guidance with plain.safetensors: its network was trained without classes, and there is no " +
       "early.safetensors to guide it away from (expected the folder of a run that has one, or leave it out)",
     ],
-    ...["--class 3", "--guidance-interval 0,0.5", "--cfg-zero"].map((
-      flags,
-    ): [string, string] => [
-      `${flags} --checkpoint plain/ema.safetensors`,
-      `Cannot use ${
-        flags.split(" ")[0]
-      } with plain/ema.safetensors: its network was trained without classes (leave it out)`,
-    ]),
+    ...["--class 3", "--guidance-interval 0,0.5", "--cfg-zero"].map((flags) =>
+      [
+        "plain",
+        flags,
+        `Cannot use ${
+          flags.split(" ")[0]
+        } with plain.safetensors: its network was trained without classes (leave it out)`,
+      ] as const
+    ),
   ];
-  for (const [flags, says] of refusals) {
-    const checkpoint = flags.includes("--checkpoint") ? "" : "--checkpoint run";
-    const { code, stderr } = await place.run(
-      "sample",
-      `--device cpu --solver heun:steps=2 ${checkpoint} ${flags} --out x.png`,
-    );
-    assert.deepEqual([code, stderr], [1, `ConfigError: ${says}\n`]);
+  for (const [network, flags, says] of refusals) {
+    await assertRefused(place, {
+      task: "sample",
+      flags: `${network}.safetensors --device cpu --solver heun:steps=2 ${flags} --out x.png`,
+      says: [`ConfigError: ${says}\n`],
+    });
   }
 });
 
@@ -131,30 +134,20 @@ testTask(
     assert.doesNotMatch((await place.succeed("train:base", `${paper} --out paper`)).stderr, /conditional/);
 
     for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
-      await Deno.remove(
-        place.file("data", name),
-      );
+      await Deno.remove(place.file("data", name));
     }
     const without = await place.succeed("train:base", `${undecided} --out without`);
     assert.match(without.stderr, /^Training without labels: the data set data has none\n/);
     const config = JSON.parse(await Deno.readTextFile(place.file("without", "config.json")));
     assert.deepEqual([config.conditional, config.guidance], [false, 2]);
     for (const flags of ["--conditional", "--guidance 2", "--label-dropout 0.2"]) {
-      const { code, stderr } = await place.run("train:base", `${undecided} ${flags} --out x`);
-      assert.equal(code, 1);
-      assert.equal(
-        stderr,
-        "ConfigError: Cannot use --conditional: the data set data has no labels (expected some, or --no-conditional)\n",
-      );
+      const says = ["ConfigError: Cannot use --conditional: the data set data has no labels"] as const;
+      await assertRefused(place, { flags: `${undecided} ${flags} --out x`, says });
     }
-    const { stderr: noEffect } = await place.run(
-      "train:base",
-      `${undecided} --no-conditional --label-dropout 0.2 --out x`,
-    );
-    assert.equal(
-      noEffect,
-      "ConfigError: --label-dropout has no effect without --conditional; remove it\n",
-    );
+    await assertRefused(place, {
+      flags: `${undecided} --no-conditional --label-dropout 0.2 --out x`,
+      says: ["ConfigError: --label-dropout has no effect without --conditional; remove it\n"],
+    });
   },
 );
 
@@ -178,23 +171,25 @@ testTask("train --resume of a conditional run ends like an uninterrupted run", a
 });
 
 testTask("sample draws classes from a PyTorch state dict, given their number", async (place) => {
-  await place.succeed("train:base", `${conditional} --max-steps 2 --out run`);
-  const { tensors } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
+  const bytes = await storeNetwork(place, "ours", [imageSize, imageSize], { classes: 10 });
+  const { tensors } = decodeSafetensors(bytes, "ours");
   await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
-  const network = "--model base --filters 8,16 --t-emb 8 --image-size 12,12 --normalize -1..1";
+  const network = "--model base --filters 4,8 --t-emb 8 --image-size 12,12 --normalize -1..1";
   const drawn = "--device cpu --solver heun:steps=2 --class 3,1 --count 4 --out x.npy";
-  await place.succeed("sample", `--checkpoint run ${drawn}`);
+  await place.succeed("sample", `ours.safetensors ${drawn}`);
   const expected = await place.read("x.npy");
-  await place.succeed("sample", `--checkpoint torch.safetensors ${network} --classes 10 ${drawn}`);
+  await place.succeed("sample", `torch.safetensors ${network} --classes 10 ${drawn}`);
   assert.deepEqual(await place.read("x.npy"), expected);
-  const { code, stderr } = await place.run("sample", `--checkpoint torch.safetensors ${network} ${drawn}`);
-  assert.equal(code, 1);
-  assert.match(stderr, /^StateError: Cannot load torch.safetensors: .*label_emb.weight/);
-  const said = await place.run("sample", `--checkpoint run --classes 10 ${drawn}`);
-  assert.match(
-    said.stderr,
-    /^ConfigError: Cannot use --classes with run\/ema.safetensors: the file itself describes/,
-  );
+  await assertRefused(place, {
+    task: "sample",
+    flags: `torch.safetensors ${network} ${drawn}`,
+    says: ["StateError: Cannot load torch.safetensors: ", "label_emb.weight"],
+  });
+  await assertRefused(place, {
+    task: "sample",
+    flags: `ours.safetensors --classes 10 ${drawn}`,
+    says: ["ConfigError: Cannot use --classes with ours.safetensors: the file itself describes"],
+  });
 });
 
 testTask("train works without labels, and reports samples without classes", async (place) => {
