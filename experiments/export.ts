@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { type Checkpoint, countParameters } from "../models/mod.ts";
 import { type NetworkClasses, recordedClassNames } from "./draw/classes.ts";
-import { defaultGuidance, isFlowMap } from "./draw/flow_map.ts";
+import { defaultGuidance, isFlowMap } from "./draw/chosen_solver.ts";
 import { readWeights } from "./draw/load_network.ts";
 import { loadWeights, ownConfigIn } from "./networks/load_weights.ts";
 import { say } from "./program/output.ts";

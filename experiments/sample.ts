@@ -14,12 +14,12 @@ import {
 } from "./draw/conditioning.ts";
 import { chosenClasses, className } from "./draw/classes.ts";
 import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "./draw/few_steps.ts";
-import { checkMap, usualSolver } from "./draw/flow_map.ts";
+import { checkSolver, usualSolver, withSeed } from "./draw/chosen_solver.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { checkNpz, writeSamples } from "./draw/sample_files.ts";
 import { checkGrid } from "./draw/sample_grid.ts";
 import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
-import { drawBatches, formatCost, solvingError, withSeed } from "./draw/samples.ts";
+import { drawBatches, formatCost, solvingError } from "./draw/samples.ts";
 import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -177,7 +177,7 @@ export const sampleTask = task({
       device.close();
       return;
     }
-    checkMap(drawable.model, how, conditioning?.guidance.scale, path);
+    checkSolver(drawable.model, how, path, conditioning?.guidance.scale);
     const isArray = out.endsWith(".npy");
     if (isPicture(out)) checkGrid(count, drawable.shape);
     if (out.endsWith("/")) checkGrid(1, drawable.shape);

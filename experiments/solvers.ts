@@ -15,7 +15,7 @@ import {
   networkOfCheckpoint,
   networkOfRun,
 } from "./evaluation/evaluated_network.ts";
-import { checkMap } from "./draw/flow_map.ts";
+import { checkSolver } from "./draw/chosen_solver.ts";
 import { judgesOf } from "./judge/find_judge.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
@@ -112,12 +112,8 @@ export const solversTask = task({
     checkSampleCount(count, subject);
     const guidance = guidanceFor(words.guidance, subject);
     for (const spec of specs) {
-      checkMap(
-        subject.drawable.model,
-        makeSolver(spec).how,
-        subject.classes > 0 ? guidance : undefined,
-        subject.weights.file,
-      );
+      const { drawable: { model }, weights: { file }, classes } = subject;
+      checkSolver(model, makeSolver(spec).how, file, classes > 0 ? guidance : 1);
     }
     if (words.dryRun) {
       const options = { count, seed, guidance };

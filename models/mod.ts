@@ -202,21 +202,26 @@ export {
   type AdaptiveSolverName,
   adaptiveSolvers,
   bosh3,
-  defaultMaxEvaluations,
   dopri5,
-  euler,
   evaluationsOf,
   type FlowSolverName,
+  flowSolverOf,
+  flowSolvers,
   heun,
-  isAdaptive,
   midpoint,
   rk4,
   type SolverName,
   type SolverOptions,
   solvers,
 } from "./solve/solvers.ts";
-export { SolverError, type TriedStep } from "./solve/step_control.ts";
-export { maxNoise } from "./solve/batch_steps.ts";
+export {
+  defaultMaxEvaluations,
+  isAdaptive,
+  SolverError,
+  type ToleranceOptions,
+  type TriedStep,
+} from "./solve/step_control.ts";
+export { type BatchSteps, euler, type FlowSolver, maxNoise, type NoiseOptions } from "./solve/flow_solver.ts";
 export {
   type ButcherTableau,
   defineTableau,

@@ -12,7 +12,7 @@ import { readFile } from "../run/contained.ts";
 import { findEarlyWeights } from "../run/weights.ts";
 import { givenGuidance, type GuidingConfig } from "../settings/drawing.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { defaultGuidance } from "./flow_map.ts";
+import { defaultGuidance } from "./chosen_solver.ts";
 
 /** Classifier-free guidance. */
 export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {

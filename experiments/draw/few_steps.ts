@@ -2,7 +2,7 @@ import { evaluationsOf } from "../../models/mod.ts";
 import { captionedGrid, encodeRasterPng, rasterizer } from "../../viz/mod.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { type Conditioning, formatGuidance } from "./conditioning.ts";
-import { isFlowMap } from "./flow_map.ts";
+import { isFlowMap } from "./chosen_solver.ts";
 import { type Drawable, drawSamplesInBatches } from "./samples.ts";
 
 /** A row of the picture: a network, how it is solved, and from which noise. */

@@ -9,6 +9,7 @@ import { say } from "../program/output.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
+import { checkSolver, usualSolver, withSeed } from "./chosen_solver.ts";
 import { isFile, readCheckpoint } from "./load_network.ts";
 import { formatCost, solvingError } from "./samples.ts";
 
@@ -59,17 +60,13 @@ export async function drawPlanePoints(config: PlaneDrawing): Promise<void> {
   checkFinite(tensors, checkpoint);
   training.load(tensors, checkpoint);
   const { field } = training;
-  const { how, description } = makeSolver(solver ?? (field.meanVelocity ? "map:steps=1" : "heun:steps=20"));
-  if (how.solver === "map" && !field.meanVelocity) {
-    throw new ConfigError(`Cannot use --solver map with ${checkpoint}: its network learned no whole steps`);
-  }
-  if (how.solver === "sde" && settings.path !== "linear") {
-    throw new ConfigError(`Cannot use --solver sde with ${checkpoint}: its path is ${settings.path}`);
-  }
-  const { samples, ...cost } = await solveFlow(field, noise(seed, [count, 2]), {
-    ...how,
-    ...how.solver === "sde" && { seed },
-  }).catch((error) => {
+  const { how, description } = makeSolver(solver ?? usualSolver(field));
+  checkSolver(field, how, checkpoint);
+  const { samples, ...cost } = await solveFlow(
+    field,
+    noise(seed, [count, 2]),
+    withSeed(how, seed),
+  ).catch((error) => {
     throw solvingError(error, checkpoint);
   });
   await writeAtomic(out, out.endsWith(".npy") ? encodeNpy([count, 2], samples) : await scatter(samples));

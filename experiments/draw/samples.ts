@@ -6,7 +6,6 @@ import {
   noise,
   type Normalization,
   objectiveFor,
-  optionsOf,
   sample,
   type SolvedFlow,
   solveFlow,
@@ -19,6 +18,7 @@ import type { ImageSize } from "../../viz/mod.ts";
 import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/solve_flow.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { withSeed } from "./chosen_solver.ts";
 import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";
 
 /** Largest batch while progress is shown. */
@@ -83,11 +83,6 @@ export function drawSamplesInBatches(
   return drawFromNoise(drawable, x0, conditioning, withSeed(how, seed), onProgress);
 }
 
-/** A solver whose steps may draw noise, with the seed of the samples. */
-export function withSeed(how: SolverOptions, seed: number): SolverOptions {
-  return how.solver === "sde" ? { ...how, seed } : how;
-}
-
 /**
  * Draws samples from noise, x0 f32[N, C, H, W].
  *
@@ -117,12 +112,6 @@ export async function* drawBatches(
   how: SolverOptions,
   onProgress: OnSamples,
 ): AsyncGenerator<SolvedBatch, void, void> {
-  const { path = "linear" } = optionsOf(drawable.model) ?? {};
-  if (how.solver === "sde" && path !== "linear") {
-    throw new RunError(
-      `Cannot draw samples by sde: the network is for the ${path} path (expected another solver)`,
-    );
-  }
   const { field, ...condition } = samplingField(drawable, conditioning);
   const options = { ...how, ...condition, ...inBatches(onProgress) };
   for await (const { samples, ...cost } of solveInBatches(field, x0, options)) {

@@ -3,8 +3,8 @@ import { decodeSafetensors, featureCount, SafetensorsError } from "../../models/
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
 import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
+import { checkSolver, usualSolver } from "../draw/chosen_solver.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
-import { checkMap, usualSolver } from "../draw/flow_map.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
@@ -174,7 +174,7 @@ export function evaluationOptions(
   }
   const { model } = subject.drawable;
   const { how, description } = makeSolver(solver ?? subject.drawnBy ?? usualSolver(model));
-  checkMap(model, how, subject.classes > 0 ? guidance : undefined, subject.weights.file);
+  checkSolver(model, how, subject.weights.file, subject.classes > 0 ? guidance : 1);
   return { count, seed, courseImages, bitsImages, accuracySteps, guidance, how, words: description };
 }
 

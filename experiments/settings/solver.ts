@@ -1,10 +1,10 @@
 import {
-  adaptiveSolvers,
   defaultMaxEvaluations,
   evaluationsPerStep,
+  type FlowSolver,
   type FlowSolverName,
+  flowSolvers,
   maxNoise,
-  type SolverName,
   type SolverOptions,
   solvers,
   type TimeGrid,
@@ -17,9 +17,6 @@ import { integer, number, type Options } from "./kinds.ts";
 import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
 import { makeVariant, type PairRow, pairsAfter, variant } from "./variant.ts";
 
-/** Default number of steps. */
-const usualSteps = 20;
-
 /** Solvers that a task can use: `fixed` steps only, those that also run `backward` from image to noise, or `all`. */
 type Use = "fixed" | "backward" | "all";
 
@@ -30,21 +27,22 @@ export interface ChosenSolver {
 }
 
 /** A solver with fixed steps, as the options of `sample()`. */
-export type FixedSteps = TimesOptions & { readonly solver: SolverName | "map" };
+export type FixedSteps = TimesOptions & { readonly solver: FlowSolverName };
 
-const noiseless = Object.keys(solvers) as SolverName[];
-const allNames: readonly FlowSolverName[] = [...noiseless, "sde", "map"];
-const costs = noiseless.map((name) => `${name} ${evaluationsPerStep(solvers[name])}`).join(", ");
-const namesFor: Readonly<Record<Use, readonly FlowSolverName[]>> = {
-  fixed: [...noiseless, "map"],
-  backward: noiseless,
-  all: allNames,
+const costs = Object.entries(solvers).map(([name, tableau]) => `${name} ${evaluationsPerStep(tableau)}`);
+const allNames = Object.keys(flowSolvers) as FlowSolverName[];
+const uses: Readonly<Record<Use, (solver: FlowSolver) => boolean>> = {
+  fixed: ({ addsNoise }) => !addsNoise,
+  backward: ({ forwardDueTo }) => forwardDueTo === undefined,
+  all: () => true,
 };
+const namesFor = (use: Use) => allNames.filter((name) => uses[use](flowSolvers[name]));
 const grids = variant(timeGrids, { doc: "" });
 const tolerance = { doc: "", above: 0, max: 1 };
 
 /** The settings of a solver. */
 function rowsOf(name: FlowSolverName, use: Use): Readonly<Record<string, PairRow>> {
+  const { tableau, addsNoise } = flowSolvers[name];
   return {
     steps: integer({ doc: "", min: 1, max: 2 ** 24 }),
     grid: {
@@ -52,12 +50,12 @@ function rowsOf(name: FlowSolverName, use: Use): Readonly<Record<string, PairRow
       accepts: (value): value is string => typeof value === "string" && gridProblem(value) === undefined,
       problem: (value) => gridProblem(asText(value)),
     },
-    ...use !== "fixed" && Object.hasOwn(adaptiveSolvers, name) && {
+    ...use !== "fixed" && tableau.error && {
       rtol: number(tolerance),
       atol: number(tolerance),
       "max-evaluations": integer({ doc: "", min: 1 }),
     },
-    ...name === "sde" && { noise: number({ doc: "", min: 0 }) },
+    ...addsNoise && { noise: number({ doc: "", min: 0 }) },
   };
 }
 
@@ -74,13 +72,15 @@ export function solverSetting(options: Options<string> & { readonly use?: Use })
     hint: "SOLVER",
     expected: "a solver such as heun:steps=20",
     details: [
-      `evaluations a step: ${costs}`,
+      `evaluations a step: ${costs.join(", ")}`,
       "NAME:steps=N,grid=quadratic or NAME:grid=0/0.35/1 spreads the steps over time",
       ...(use === "fixed"
         ? []
         : ["dopri5:rtol=1e-3 chooses its steps, as does bosh3 (atol, max-evaluations)"]),
-      ...(use === "all" ? ["sde:steps=64,noise=1 adds noise on the way (1 evaluation a step)"] : []),
-      ...(use === "backward" ? [] : ["map:steps=1 jumps, with a distilled network (1 evaluation a step)"]),
+      ...namesFor(use).flatMap((name) => {
+        const { help: [example, does] = [], tableau } = flowSolvers[name];
+        return example ? [`${example} ${does} (${evaluationsPerStep(tableau)} evaluation a step)`] : [];
+      }),
     ],
     accepts: (value): value is string => typeof value === "string" && "how" in parse(value, use),
     problem: (value) => {
@@ -112,14 +112,11 @@ type Parsed = ChosenSolver | { readonly problem: string };
 function parse(text: string, use: Use): Parsed {
   const [name] = text.split(":");
   const known = allNames.find((known) => known === name);
-  if (known === undefined) {
-    return { problem: `expected ${anyOf(namesFor[use])}${didYouMean(name, namesFor[use])}` };
-  }
-  if (!namesFor[use].includes(known)) {
-    const why = known === "map"
-      ? "map only leads from noise to images"
-      : `${name} adds noise${use === "backward" ? ", so no image leads back to its noise" : " on the way"}`;
-    return { problem: `${why} (expected ${anyOf(namesFor[use])})` };
+  const names = namesFor(use);
+  if (known === undefined) return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
+  if (!names.includes(known)) {
+    const why = use === "backward" ? "leads from noise to images alone" : "adds noise on the way";
+    return { problem: `${name} ${why} (expected ${anyOf(names)})` };
   }
   const given = pairsAfter(name, text, rowsOf(known, use));
   return typeof given === "string" ? { problem: given } : solverOf(known, given);
@@ -127,6 +124,7 @@ function parse(text: string, use: Use): Parsed {
 
 /** Makes a solver from settings that are valid one by one, or says which has no effect with the others. */
 function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>): Parsed {
+  const { addsNoise, defaultSteps } = flowSolvers[name];
   const numberOf = (key: string) => given.has(key) ? Number(given.get(key)) : undefined;
   const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
   const adapts = rtol !== undefined || atol !== undefined;
@@ -153,16 +151,16 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>): Par
   if (isList(grid) && given.has("steps")) {
     return { problem: `grid=${grid} has its own steps (leave out steps)` };
   }
-  const when = timesFor(grid, numberOf("steps") ?? (name === "map" ? 1 : usualSteps));
+  const when = timesFor(grid, numberOf("steps") ?? defaultSteps);
   const steps = "times" in when ? when.times.length - 1 : when.steps;
   const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${
     grid === "uniform" ? "" : `, times ${grid}`
   }`;
-  if (name !== "sde") return { how: { solver: name, ...when }, description };
+  if (!addsNoise) return { how: { solver: name, ...when }, description };
   const noise = numberOf("noise") ?? 1;
-  const most = maxNoise(timesOf(when));
-  if (noise > most) {
-    const expected = `expected at most ${Number(most.toPrecision(3))}, or more steps`;
+  const max = maxNoise(timesOf(when));
+  if (noise > max) {
+    const expected = `expected at most ${Number(max.toPrecision(3))}, or more steps`;
     return { problem: `noise ${noise} is too strong for ${steps} steps (${expected})` };
   }
   return { how: { solver: name, noise, ...when }, description: `${description}, noise ${noise}` };

@@ -3,6 +3,7 @@ import {
   type Coupling,
   couplings,
   fewestChannels,
+  flowSolverOf,
   type HeldOutOptions,
   maxPaired,
   type Objective,
@@ -17,6 +18,7 @@ import { runFile } from "../run/files.ts";
 import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled_config.ts";
 import { modelText, ownModel, unetSettings } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
+import { makeSolver } from "./solver.ts";
 import { initialNetwork } from "./stored_network.ts";
 import {
   guidanceWithoutLabels,
@@ -286,7 +288,7 @@ function problemOf(config: TrainingConfig): string | undefined {
     return `Cannot use --coupling ${coupling} with --batch-size ${batchSize}: pairing more would take longer than a ` +
       `step (expected at most ${maxPaired})`;
   }
-  if (config.solver.startsWith("map") && config.teacher === null) {
+  if (flowSolverOf(makeSolver(config.solver).how.solver).needsMap && config.teacher === null) {
     return `Cannot use --solver ${config.solver}: only a distilled network makes such steps (see ${
       startCommand("distill")
     })`;

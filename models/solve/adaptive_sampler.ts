@@ -14,8 +14,16 @@ import {
   type Snapshot,
   type Solution,
 } from "./sampler.ts";
-import { adaptiveOptions, defaultMaxEvaluations, embeddedTableauOf, isAdaptive } from "./solvers.ts";
-import { guessedStep, refinedStep, SampleClock, SolverError } from "./step_control.ts";
+import { embeddedTableauOf } from "./solvers.ts";
+import {
+  defaultMaxEvaluations,
+  guessedStep,
+  isAdaptive,
+  refinedStep,
+  SampleClock,
+  SolverError,
+  toleranceOptions,
+} from "./step_control.ts";
 import { type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
 import { checkedSpan, type Span } from "./time_grids.ts";
 
@@ -57,7 +65,7 @@ export class AdaptiveSampler {
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
-    rejectUnknown(options, ["solver", ...adaptiveOptions, "condition"], "a sampler with adaptive steps");
+    rejectUnknown(options, ["solver", ...toleranceOptions, "condition"], "a sampler with adaptive steps");
     const { solver, condition, maxEvaluations = defaultMaxEvaluations } = options;
     const { rtol = options.atol ?? 1e-5, atol = rtol } = options;
     for (const [name, value] of Object.entries({ rtol, atol })) {

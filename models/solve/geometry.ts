@@ -18,10 +18,10 @@ import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { copyOf, innerAxes, perRow } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
-import { type BatchSteps, rungeKuttaSteps } from "./batch_steps.ts";
+import { type BatchSteps, rungeKutta } from "./flow_solver.ts";
 import type { SamplerOptions } from "./sampler.ts";
 import { type BatchOptions, SampleBatches, solveFlow } from "./solve_flow.ts";
-import { tableauOf } from "./solvers.ts";
+import { flowSolverOf } from "./solvers.ts";
 import { type ButcherTableau, defineTableau, evaluationsPerStep } from "./tableau.ts";
 import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 
@@ -69,6 +69,7 @@ const smallest = 1e-18;
  * Follows flows and measures their geometry on the device. Needs memory for states and velocities at all times.
  *
  * @param x0 state at the first time, f32[N, ...]: noise for times from 0 to 1
+ * @throws {TypeError} if the solver adds noise, or takes the steps of a flow map
  * @throws as {@linkcode solveFlow}
  */
 export async function flowGeometry(
@@ -78,11 +79,17 @@ export async function flowGeometry(
 ): Promise<FlowGeometry> {
   rejectUnknown(options, followOptions, "flowGeometry()");
   const { batch = 64, condition, solver } = options;
-  const tableau = withEndVelocity(tableauOf(solver));
+  const { tableau: own, forwardDueTo } = flowSolverOf(solver);
+  if (forwardDueTo !== undefined) {
+    throw new TypeError(
+      `Cannot follow the flow with ${forwardDueTo} (expected a Runge-Kutta method, such as heun)`,
+    );
+  }
+  const tableau = withEndVelocity(own);
   const times = timesOf(options);
   const batches = new SampleBatches(checkTensor("follow the flow", "x is", x0), batch, condition);
   const tensors = scope(() => {
-    const steps = rungeKuttaSteps(tableau, batches.field(field), batches.shape);
+    const steps = rungeKutta(tableau).record(batches.field(field), batches.shape, undefined, {});
     return batches.join(Array.from(batches, (part) => follow(steps, part.x0, times)));
   });
   const [[distance], moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));

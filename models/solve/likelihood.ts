@@ -23,7 +23,8 @@ import { samplerFor } from "./adaptive_sampler.ts";
 import { DensityField, rademacher } from "./density_field.ts";
 import type { SamplerOptions } from "./sampler.ts";
 import { type BatchOptions, SampleBatches } from "./solve_flow.ts";
-import { costTableau, isAdaptive, solverOptions } from "./solvers.ts";
+import { flowSolverOf, solverOptions } from "./solvers.ts";
+import { isAdaptive } from "./step_control.ts";
 import { timesOf } from "./time_grids.ts";
 
 /**
@@ -131,7 +132,9 @@ export async function logLikelihood(
 function backwardOptions(how: SamplerOptions): SamplerOptions {
   if (isAdaptive(how)) return how;
   const isOpen = how.steps === undefined && how.grid === undefined && how.times === undefined;
-  if (isOpen && (how.solver === undefined || costTableau(how.solver).error)) return { ...how, rtol: 1e-3 };
+  if (isOpen && (how.solver === undefined || flowSolverOf(how.solver).tableau.error)) {
+    return { ...how, rtol: 1e-3 };
+  }
   const times = timesOf(how);
   if (times[0] === 0 && times[times.length - 1] === 1) return how;
   const given = `${times[0]} to ${times.at(-1)}`;

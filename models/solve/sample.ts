@@ -6,7 +6,8 @@ import { rejectUnknown } from "../names.ts";
 import { noise } from "../random.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
 import { SampleBatches, solveFlow } from "./solve_flow.ts";
-import { isAdaptive, solverOptions } from "./solvers.ts";
+import { flowSolverOf, solverOptions } from "./solvers.ts";
+import { isAdaptive } from "./step_control.ts";
 
 /** Options of {@linkcode sample}. If the model knows the shape of a sample, only `count` is needed. */
 export interface SampleOptions extends SamplerOptions {
@@ -99,7 +100,7 @@ export function trajectory(
 const startOptions = ["count", "shape", "seed", "x0"] as const;
 
 function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }: SampleOptions) {
-  return { ...how, ...how.solver === "sde" && seed !== undefined && { seed } };
+  return { ...how, ...seed !== undefined && flowSolverOf(how.solver).addsNoise && { seed } };
 }
 
 function startOf(model: VelocityField, options: SampleOptions): Tensor {
@@ -109,7 +110,7 @@ function startOf(model: VelocityField, options: SampleOptions): Tensor {
   }
   if (x0 !== undefined) {
     const extra = (["count", "shape", "seed"] as const).find((name) => options[name] !== undefined);
-    if (extra === undefined || extra === "seed" && options.solver === "sde") {
+    if (extra === undefined || extra === "seed" && flowSolverOf(options.solver).addsNoise) {
       return checkTensor("sample", "x0 is", x0);
     }
     throw new TypeError(

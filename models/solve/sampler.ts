@@ -15,9 +15,9 @@ import { checkTensor } from "../../kernels/core/tensor.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
 import { copyOf } from "../flow/rows.ts";
 import { rejectUnknown } from "../names.ts";
-import { type BatchSteps, mapSteps, rungeKuttaSteps, stochasticSteps } from "./batch_steps.ts";
-import { costTableau, isAdaptive, type SolverOptions, solverTimes, tableauOf } from "./solvers.ts";
-import type { TriedStep } from "./step_control.ts";
+import { type BatchSteps, type FlowSolver, type NoiseOptions, noiseOptions } from "./flow_solver.ts";
+import { flowSolverOf, type SolverOptions, solverTimes } from "./solvers.ts";
+import { isAdaptive, type TriedStep } from "./step_control.ts";
 import { solverStep } from "./tableau.ts";
 import { type Span, timesOptions, timesWithin } from "./time_grids.ts";
 
@@ -82,6 +82,8 @@ export class Sampler {
   /** Start and end times of the steps, steps + 1 of them. */
   readonly times: readonly number[];
   readonly #field: CountedField;
+  readonly #solver: FlowSolver;
+  readonly #noise: NoiseOptions;
   readonly #steps: BatchSteps;
   #current: Run | undefined;
 
@@ -95,16 +97,13 @@ export class Sampler {
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
-    const { solver = "heun", condition } = checkedOptions(options);
+    this.#solver = checkedSolver(options);
+    this.#noise = options;
     this.times = solverTimes(options);
     checkBatch(shape);
     this.#field = new CountedField(model);
-    this.#steps = solver === "sde"
-      ? stochasticSteps(this.#field, shape, options, condition)
-      : solver === "map"
-      ? mapSteps(this.#field, shape, condition)
-      : rungeKuttaSteps(tableauOf(solver), this.#field, shape, condition);
-    this.#steps.check?.(this.times);
+    this.#steps = this.#solver.record(this.#field, shape, options.condition, options);
+    this.#checkTimes(this.times);
   }
 
   /** Evaluations of the field so far, each on a whole batch. */
@@ -114,8 +113,8 @@ export class Sampler {
 
   /** Plans the memory for sampling batches of a shape, without running. @throws as the constructor */
   static plan(model: VelocityField, shape: Shape, options: SamplerOptions = {}): MemoryPlan {
-    const { solver, condition } = checkedOptions(options);
-    const tableau = costTableau(solver);
+    const { tableau } = checkedSolver(options);
+    const { condition } = options;
     checkBatch(shape);
     const times = () => tensor(new Float32Array(shape[0]));
     return planMemory(() => solverStep(tableau, model, zeros(shape), times(), times(), { condition }).x);
@@ -215,8 +214,20 @@ export class Sampler {
     checkTensor("sample", "x is", x, this.#steps.state[0].shape);
     checkCount("sample", "row", row, 0, maxU32);
     const times = timesWithin(this.times, span);
-    this.#steps.check?.(times);
+    this.#checkTimes(times);
     return { times, first, row, state: [x, ...this.#steps.state.slice(1)].map(copyOf) };
+  }
+
+  /** @throws {TypeError | RangeError} if the solver cannot use times */
+  #checkTimes(times: readonly number[]): void {
+    const { forwardDueTo, check } = this.#solver;
+    const [from, to] = [times[0], times[times.length - 1]];
+    if (forwardDueTo !== undefined && from > to) {
+      throw new TypeError(
+        `Cannot go from t = ${from} to ${to} with ${forwardDueTo} (expected increasing times, or another solver)`,
+      );
+    }
+    check?.(times, this.#noise);
   }
 
   #take(run: Run, i: number): Tensor {
@@ -234,16 +245,17 @@ export class Sampler {
   }
 }
 
-/** The options of a sampler. @throws {TypeError} if one is unknown, or has no effect on the solver */
-function checkedOptions(options: SamplerOptions): SamplerOptions {
+/** The solver of a sampler. @throws {TypeError} if it or an option is unknown, or an option has no effect on it */
+function checkedSolver(options: SamplerOptions): FlowSolver {
   if (isAdaptive(options)) {
     throw new TypeError(
       "Cannot use a tolerance with given steps (expected no rtol and atol, or AdaptiveSampler, which chooses its steps)",
     );
   }
-  const [of, ...own] = options.solver === "sde" ? ["with", "noise", "seed"] : ["without"];
+  const solver = flowSolverOf(options.solver);
+  const [of, own] = solver.addsNoise ? ["with", noiseOptions] : ["without", []];
   rejectUnknown(options, ["solver", ...timesOptions, ...own, "condition"], `a sampler ${of} noise`);
-  return options;
+  return solver;
 }
 
 /** @throws {ShapeError} if a shape has no samples */

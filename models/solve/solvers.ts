@@ -1,9 +1,16 @@
 import { unknownName } from "../names.ts";
+import {
+  euler,
+  eulerMaruyama,
+  flowMap,
+  type FlowSolver,
+  type NoiseOptions,
+  noiseOptions,
+  rungeKutta,
+} from "./flow_solver.ts";
+import { isAdaptive, type ToleranceOptions, toleranceOptions } from "./step_control.ts";
 import { type ButcherTableau, defineTableau, type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
 import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
-
-/** Euler 1768: one evaluation per step. */
-export const euler: ButcherTableau = defineTableau({ order: 1, a: [[]], b: [1], c: [0] });
 
 /** Runge 1895: the velocity at the middle of the step. */
 export const midpoint: ButcherTableau = defineTableau({
@@ -62,10 +69,10 @@ export const dopri5: EmbeddedTableau = defineTableau({
   ],
 });
 
-/** The solvers by name. */
+/** The Runge-Kutta methods by name. */
 export const solvers = { euler, midpoint, heun, bosh3, rk4, dopri5 } as const;
 
-/** Name of a solver. */
+/** Name of a Runge-Kutta method. */
 export type SolverName = keyof typeof solvers;
 
 /** Names of the solvers with an error estimate. */
@@ -78,48 +85,37 @@ export const adaptiveSolvers = Object.fromEntries(
   Object.entries(solvers).filter(([, { error }]: [string, ButcherTableau]) => error !== undefined),
 ) as Readonly<Record<AdaptiveSolverName, EmbeddedTableau>>;
 
-/** Name of a solver, `sde` for the stochastic one, or `map` for the steps of a flow map. */
-export type FlowSolverName = SolverName | "sde" | "map";
+const specialSolvers = { sde: eulerMaruyama, map: flowMap } as const;
+
+/** Name of any solver: a Runge-Kutta method, `sde` with noise, or `map` for the steps of a flow map. */
+export type FlowSolverName = SolverName | keyof typeof specialSolvers;
+
+/** All solvers by name. */
+export const flowSolvers: Readonly<Record<FlowSolverName, FlowSolver>> = {
+  ...Object.fromEntries(
+    Object.entries(solvers).map(([name, tableau]) => [name, rungeKutta(tableau)]),
+  ) as Record<SolverName, FlowSolver>,
+  ...specialSolvers,
+};
 
 /**
  * How to solve a flow: in given steps, `{ solver: "heun", steps: 20 }`, the default; in steps that each sample chooses,
  * `{ solver: "dopri5", rtol: 1e-3 }`; with noise, `{ solver: "sde", steps: 100, noise: 1 }`; or by a flow map,
  * `{ solver: "map", steps: 1 }`, its default.
  */
-export interface SolverOptions extends TimesOptions {
+export interface SolverOptions extends TimesOptions, ToleranceOptions, NoiseOptions {
   /** Name or tableau of the solver; by default `heun`, or `dopri5` with a tolerance. */
   readonly solver?: FlowSolverName | ButcherTableau;
-  /** Relative error allowed per step, in (0, 1]; by default `atol`. A tolerance makes the steps adaptive. */
-  readonly rtol?: number;
-  /** Absolute error allowed per step, in (0, 1]; by default `rtol`. */
-  readonly atol?: number;
-  /** Most evaluations per batch with adaptive steps; by default 1,000. */
-  readonly maxEvaluations?: number;
-  /** Strength of the noise that `sde` adds: its variance grows by noise (1 - t) dt. By default 1. */
-  readonly noise?: number;
-  /** Seed of the noise that `sde` adds, an integer in [0, 2^32); by default 0. */
-  readonly seed?: number;
 }
-
-/** Options of adaptive steps. */
-export const adaptiveOptions = ["rtol", "atol", "maxEvaluations"] as const;
 
 /** Names of all options of solvers. */
-export const solverOptions = ["solver", ...timesOptions, ...adaptiveOptions, "noise", "seed"] as const;
+export const solverOptions = ["solver", ...timesOptions, ...toleranceOptions, ...noiseOptions] as const;
 
-/** Default of `maxEvaluations`. */
-export const defaultMaxEvaluations = 1000;
-
-/** Whether options select adaptive steps. */
-export function isAdaptive({ rtol, atol }: SolverOptions): boolean {
-  return rtol !== undefined || atol !== undefined;
-}
-
-/** The tableau of a solver, by name or given. @throws {TypeError} if it is unknown */
-export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTableau {
-  if (typeof solver === "object" && solver !== null) return solver;
-  if (Object.hasOwn(solvers, solver)) return solvers[solver as SolverName];
-  const names = [...Object.keys(solvers), "sde", "map"];
+/** The solver of a name or a tableau. @throws {TypeError} if it is unknown */
+export function flowSolverOf(solver: SolverOptions["solver"] = "heun"): FlowSolver {
+  if (typeof solver === "object" && solver !== null) return rungeKutta(solver);
+  if (Object.hasOwn(flowSolvers, solver)) return flowSolvers[solver];
+  const names = Object.keys(flowSolvers);
   const [name, settings = ""] = String(solver).split(":");
   const fields = settings.split(",").map((field) => `, ${field.replace("=", ": ")}`).join("");
   throw new TypeError(
@@ -129,22 +125,14 @@ export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTabl
   );
 }
 
-/** A tableau that costs as much as a solver: Euler's for one evaluation per step, with noise or by a flow map. */
-export function costTableau(solver: SolverOptions["solver"]): ButcherTableau {
-  return solver === "sde" || solver === "map" ? euler : tableauOf(solver);
-}
-
-/** Start and end times of a solver's steps; a flow map takes one by default. @throws as {@linkcode timesOf} */
+/** Start and end times of a solver's steps. @throws as {@linkcode timesOf} */
 export function solverTimes(options: SolverOptions): readonly number[] {
-  const { solver, steps, times } = options;
-  return timesOf(
-    solver === "map" && steps === undefined && times === undefined ? { ...options, steps: 1 } : options,
-  );
+  return timesOf(options, flowSolverOf(options.solver).defaultSteps);
 }
 
 /** The tableau of a solver that chooses its steps. @throws {TypeError} if it is unknown or has no error estimate */
 export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): EmbeddedTableau {
-  const { error, ...tableau } = costTableau(solver);
+  const { error, ...tableau } = flowSolverOf(solver).tableau;
   if (error) return { ...tableau, error };
   const name = typeof solver === "string" ? `the solver ${solver}` : "this solver";
   const known = Object.keys(adaptiveSolvers).join(" or ");
@@ -156,6 +144,6 @@ export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): E
 /** Evaluations of the field per sample in given steps; undefined for adaptive ones. @throws as `Sampler` */
 export function evaluationsOf(options: SolverOptions): number | undefined {
   if (isAdaptive(options)) return undefined;
-  const tableau = costTableau(options.solver);
+  const { tableau } = flowSolverOf(options.solver);
   return evaluationsPerStep(tableau) * (solverTimes(options).length - 1) + (tableau.firstSameAsLast ? 1 : 0);
 }

@@ -1,6 +1,31 @@
 import { UserError } from "../../kernels/mod.ts";
 import type { Span } from "./time_grids.ts";
 
+/** Tolerances that make the steps adaptive. */
+export interface ToleranceOptions {
+  /** Relative error allowed per step, in (0, 1]; by default `atol`. */
+  readonly rtol?: number;
+  /** Absolute error allowed per step, in (0, 1]; by default `rtol`. */
+  readonly atol?: number;
+  /** Most evaluations per batch; by default 1,000. */
+  readonly maxEvaluations?: number;
+}
+
+/** Names of these options. */
+export const toleranceOptions = [
+  "rtol",
+  "atol",
+  "maxEvaluations",
+] as const satisfies readonly (keyof ToleranceOptions)[];
+
+/** Default of `maxEvaluations`. */
+export const defaultMaxEvaluations = 1000;
+
+/** Whether options select adaptive steps. */
+export function isAdaptive({ rtol, atol }: ToleranceOptions): boolean {
+  return rtol !== undefined || atol !== undefined;
+}
+
 /** A step that a solver attempted. */
 export interface TriedStep {
   /** Start time. */

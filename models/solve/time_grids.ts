@@ -46,7 +46,7 @@ export type TimeGridName = keyof typeof timeGrids;
 
 /** The steps of a solver: equal steps, a grid, or given times. */
 export interface TimesOptions {
-  /** Number of steps from t = 0 to t = 1; by default 20. Not together with `times`. */
+  /** Number of steps from t = 0 to t = 1; by default 20, or 1 of a flow map. Not together with `times`. */
   readonly steps?: number;
   /** Spacing of the steps, by name or as a grid; by default `uniform`. */
   readonly grid?: TimeGridName | TimeGrid;
@@ -71,11 +71,12 @@ const maxSteps = 2 ** 24;
 /**
  * Start and end times of the steps.
  *
+ * @param defaultSteps if neither steps nor times are named
  * @throws {TypeError} if `times` are given together with `steps` or a grid, or the grid is unknown
  * @throws {RangeError} if `steps` is not a positive integer, or the times are not monotonic in [0, 1]
  */
-export function timesOf({ steps, grid, times }: TimesOptions): readonly number[] {
-  if (times === undefined) return gridTimes(steps === undefined ? 20 : steps, grid ?? "uniform");
+export function timesOf({ steps, grid, times }: TimesOptions, defaultSteps = 20): readonly number[] {
+  if (times === undefined) return gridTimes(steps === undefined ? defaultSteps : steps, grid ?? "uniform");
   if (steps === undefined && grid === undefined) return checkedTimes(times);
   const other = steps === undefined ? "grid" : "steps";
   throw new TypeError(`Cannot sample: both times and ${other} given (expected one of them)`);

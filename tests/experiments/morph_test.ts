@@ -160,8 +160,7 @@ testTask("morph refuses impossible flags in one line, and writes nothing", async
       "ConfigError: Cannot use --from 1.5: data has 24 test images (expected 0 to 23, or the name of a class with test images)",
     "--from 1,":
       'ConfigError: Cannot use --from "1,": expected numbers of images from 0, or names of classes, such as 12,owl',
-    "--from 1 --solver sde":
-      'ConfigError: Cannot use --solver "sde": sde adds noise, so no image leads back to its noise ' +
+    "--from 1 --solver sde": 'ConfigError: Cannot use --solver "sde": sde leads from noise to images alone ' +
       `(expected ${anyOf(Object.keys(solvers))})`,
     "--from 1 --class 3":
       "ConfigError: Cannot use --class with net.safetensors: its network was trained without classes (leave it out)",

@@ -100,7 +100,7 @@ testTask("sample draws points from weights of the plane, as a picture or an arra
       ],
       [
         "--solver map",
-        /^ConfigError: Cannot use --solver map with .*: its network learned no whole steps\n$/,
+        /^ConfigError: Cannot use --solver map with .*: its network is not a flow map /,
       ],
     ] as const
   ) {

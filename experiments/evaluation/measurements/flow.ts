@@ -6,6 +6,7 @@ import {
   type Estimate,
   evaluationsOf,
   flowGeometry,
+  flowSolverOf,
   fromPixels,
   HeldOutLoss,
   isAdaptive,
@@ -74,7 +75,7 @@ export const geometry: Measurement = {
  * solver is adaptive, adds noise or jumps.
  */
 function sharedSteps(how: SolverOptions) {
-  if (isAdaptive(how) || how.solver === "sde" || how.solver === "map") {
+  if (isAdaptive(how) || flowSolverOf(how.solver).forwardDueTo !== undefined) {
     return { solver: "heun", times: uniformTimes(20) } as const;
   }
   return { solver: how.solver ?? "heun", times: timesOf(how) };

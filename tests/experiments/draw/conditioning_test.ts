@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { checkSolver } from "../../../experiments/draw/chosen_solver.ts";
 import {
   classColumns,
   formatGuidance,
@@ -21,8 +22,8 @@ import {
 } from "../../../experiments/draw/trajectories.ts";
 import { trajectoryRows } from "../../../experiments/draw/trajectory_picture.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
-import { init, tensor, withDevice } from "../../../kernels/mod.ts";
-import { createModel, guided, sample, toPixels } from "../../../models/mod.ts";
+import { init, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
+import { cosinePath, createModel, guided, linearPath, sample, toPixels } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../../viz/flow/made_up_flow.ts";
@@ -78,26 +79,36 @@ Deno.test("drawSamples() draws the requested classes in three channels, in one b
   });
 });
 
-Deno.test("drawSamplesInBatches() draws by sde only on the linear path", async () => {
-  const draw = (path: "linear" | "cosine", seed: number) =>
-    withDevice(device, () => {
-      const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path }, 3);
-      const how = { solver: "sde", noise: 1, steps: 8 } as const;
-      const drawable = { model, normalization, shape: [1, 4, 4] as const };
-      return drawSamplesInBatches(drawable, { count: 2, seed }, how, () => {});
-    });
-  const { pixels, evaluations } = await draw("linear", 3);
-  assert.equal(evaluations, 8);
-  const x1 = await withDevice(device, async () => {
-    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 3);
-    return await sample(model, { count: 2, shape: [1, 4, 4], solver: "sde", noise: 1, steps: 8, seed: 3 })
-      .read();
+Deno.test("drawSamplesInBatches() adds noise of the samples' seed", async () => {
+  const model = withDevice(device, () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 3));
+  const how = { solver: "sde", noise: 1, steps: 8 } as const;
+  const size = { count: 2, shape: [1, 4, 4], seed: 3 } as const;
+  await withDevice(device, async () => {
+    const drawn = await drawSamplesInBatches({ model, normalization, ...size }, size, how, () => {});
+    assert.equal(drawn.evaluations, 8);
+    const x1 = await sample(model, { ...size, ...how }).read();
+    assertClose(drawn.pixels, toPixels(x1, normalization), 1e-6);
   });
-  assertClose(pixels, toPixels(x1, normalization), 1e-6);
-  await assert.rejects(
-    () => draw("cosine", 3),
-    /^RunError: Cannot draw samples by sde: the network is for the cosine path \(expected another solver\)$/,
-  );
+});
+
+Deno.test("checkSolver() refuses solvers and guidance that do not suit a network", () => {
+  const velocity = (x: Tensor) => x;
+  const map = { velocity, meanVelocity: velocity };
+  checkSolver(map, { solver: "map" }, "a");
+  checkSolver({ velocity, path: linearPath }, { solver: "sde" }, "a", 2);
+  checkSolver({ velocity, path: cosinePath }, {}, "a");
+  for (
+    const [field, solver, guidance, message] of [
+      [{ velocity }, "map", 1, /^Cannot use --solver map with a: its network is not a flow map /],
+      [
+        { velocity, path: cosinePath },
+        "sde",
+        1,
+        /^Cannot use --solver sde with a: .* another path than linear/,
+      ],
+      [map, "map", 2, /^Cannot use --guidance 2 with --solver map: the network has learned its guidance/],
+    ] as const
+  ) assert.throws(() => checkSolver(field, { solver }, "a", guidance), { name: "ConfigError", message });
 });
 
 testInFolder("trajectory files record the class, its name and the guidance", async (run) => {

@@ -94,6 +94,15 @@ testOnDevices("flowGeometry() follows the trajectories of Sampler, in batches", 
   }
 });
 
+testOnCpu("flowGeometry() refuses solvers that are not Runge-Kutta methods", async () => {
+  for (const solver of ["sde", "map"] as const) {
+    await assert.rejects(flowGeometry(straight, noise(1, [3, 2]), { solver }), {
+      name: "TypeError",
+      message: /^Cannot follow the flow with .* \(expected a Runge-Kutta method, such as heun\)$/,
+    });
+  }
+});
+
 testOnDevices("flowGeometry() and roundTrip() pass the condition to the field, row by row", async () => {
   const field = {
     velocity: (x: Tensor, _: Tensor, c?: Tensor) => add(multiply(x, 0), reshape(c!, [x.shape[0], 1])),

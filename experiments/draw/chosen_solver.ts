@@ -1,0 +1,57 @@
+import { flowSolverOf, linearPath, type SolverOptions, type VelocityField } from "../../models/mod.ts";
+import { startCommand } from "../run/program_files.ts";
+import { usualGuidance } from "../settings/drawing.ts";
+import { ConfigError } from "../settings/setting.ts";
+
+/** Whether a network is a flow map, as `deno task distill` makes. */
+export function isFlowMap(field: VelocityField): boolean {
+  return field.meanVelocity !== undefined;
+}
+
+/** The solver of a network's samples, if none is given: one step of a flow map, 20 of Heun's method otherwise. */
+export function usualSolver(field: VelocityField): string {
+  return isFlowMap(field) ? "map:steps=1" : "heun:steps=20";
+}
+
+/** The guidance of a network's samples, if none is given: a flow map has learned that of its teacher. */
+export function defaultGuidance(field: VelocityField): number {
+  return isFlowMap(field) ? 1 : usualGuidance;
+}
+
+/** A solver with the seed of the samples, if it adds noise. */
+export function withSeed(how: SolverOptions, seed: number): SolverOptions {
+  return flowSolverOf(how.solver).addsNoise ? { ...how, seed } : how;
+}
+
+/**
+ * Checks that a solver suits a network.
+ *
+ * @param source name of the network's file, for errors
+ * @param guidance the scale of guidance by class, 1 for none
+ * @throws {ConfigError} if the network is not a flow map, its path is not the linear one, or it cannot be guided so
+ */
+export function checkSolver(
+  field: VelocityField,
+  { solver }: SolverOptions,
+  source: string,
+  guidance = 1,
+): void {
+  const { needsMap, addsNoise } = flowSolverOf(solver);
+  if (needsMap && !isFlowMap(field)) {
+    throw new ConfigError(
+      `Cannot use --solver ${solver} with ${source}: its network is not a flow map ` +
+        `(expected a distilled one, see ${startCommand("distill")}, or another solver)`,
+    );
+  }
+  if (addsNoise && (field.path ?? linearPath) !== linearPath) {
+    throw new ConfigError(
+      `Cannot use --solver ${solver} with ${source}: its network was trained on another path than linear ` +
+        "(expected another solver)",
+    );
+  }
+  if (needsMap && guidance !== 1) {
+    throw new ConfigError(
+      `Cannot use --guidance ${guidance} with --solver ${solver}: the network has learned its guidance (leave it out)`,
+    );
+  }
+}

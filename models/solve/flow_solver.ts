@@ -1,0 +1,215 @@
+import {
+  add,
+  assign,
+  multiply,
+  randomNormalRows,
+  record,
+  type Shape,
+  subtract,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../kernels/mod.ts";
+import { meanVelocityOf, pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
+import { linearPath } from "../flow/path.ts";
+import { copyOf, perRow } from "../flow/rows.ts";
+import { checkedSeed, streams } from "../random.ts";
+import { type ButcherTableau, defineTableau, solverStep } from "./tableau.ts";
+
+/** Noise that a solver adds. */
+export interface NoiseOptions {
+  /** Strength of the noise: its variance grows by noise (1 - t) dt. By default 1. */
+  readonly noise?: number;
+  /** Seed of the noise, an integer in [0, 2^32); by default 0. */
+  readonly seed?: number;
+}
+
+/** Names of these options. */
+export const noiseOptions = ["noise", "seed"] as const satisfies readonly (keyof NoiseOptions)[];
+
+/** What advances batches along a flow, in steps between any times. */
+export interface FlowSolver {
+  /** A Runge-Kutta method that costs as much: the solver itself, if it is one. */
+  readonly tableau: ButcherTableau;
+  /** Steps by default. */
+  readonly defaultSteps: number;
+  /** Whether it adds noise, and so takes {@linkcode NoiseOptions}, and the linear path alone. */
+  readonly addsNoise?: true;
+  /** Whether it takes the steps of a flow map, a field with `meanVelocity`. */
+  readonly needsMap?: true;
+  /** Why it cannot go from data to noise, such as `noise`; undefined if it can. */
+  readonly forwardDueTo?: string;
+  /** For `--help`: its name and settings, and what it does; absent for Runge-Kutta methods. */
+  readonly help?: readonly [example: string, doc: string];
+  /** Checks the times of a run. @throws {RangeError} if the solver cannot use them */
+  check?(times: readonly number[], options: NoiseOptions): void;
+  /**
+   * Records the steps of a batch of a shape, [N, ...].
+   *
+   * @throws {TypeError} if the field does not suit the solver
+   * @throws {RangeError} if the seed is not in [0, 2^32)
+   */
+  record(
+    field: VelocityField,
+    shape: Shape,
+    condition: Tensor | undefined,
+    options: NoiseOptions,
+  ): BatchSteps;
+}
+
+/** The state of a batch on the device, and recorded steps that change it. */
+export interface BatchSteps {
+  /** x, plus the velocity at x if the next step reuses it. */
+  readonly state: readonly Tensor[];
+  /**
+   * Takes step i. Returns v(x, t) at its start, which the next step overwrites.
+   *
+   * @param first whether the state is new, so its velocity is unknown
+   * @param row index of the first sample
+   */
+  take(times: readonly number[], i: number, first: boolean, row?: number): Tensor;
+}
+
+/** Euler 1768: one evaluation per step. */
+export const euler: ButcherTableau = defineTableau({ order: 1, a: [[]], b: [1], c: [0] });
+
+/** Steps of a Runge-Kutta method. */
+export function rungeKutta(tableau: ButcherTableau): FlowSolver {
+  return {
+    tableau,
+    defaultSteps: 20,
+    record(field, shape, condition) {
+      const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+      const x = zeros(shape);
+      const v = tableau.firstSameAsLast ? zeros(shape) : undefined;
+      const start = v && record(() => assign(v, velocityOf(field, x, t, condition)));
+      const step = record(() => {
+        const next = solverStep(tableau, field, x, t, dt, { condition, ...v && { first: v } });
+        const velocity = keptVelocity(next.v, v ?? x);
+        assign(x, next.x);
+        if (v) assign(v, next.last);
+        return velocity;
+      });
+      return {
+        state: v ? [x, v] : [x],
+        take(times, i, first) {
+          fill(t, times[i]);
+          fill(dt, times[i + 1] - times[i]);
+          if (first) start?.run();
+          step.run();
+          return step.result;
+        },
+      };
+    },
+  };
+}
+
+/** Steps of a flow map, x + d u(x, t, d): one evaluation each, of any length. */
+export const flowMap: FlowSolver = {
+  tableau: euler,
+  defaultSteps: 1,
+  needsMap: true,
+  forwardDueTo: "a flow map",
+  help: ["map:steps=1", "jumps, with a distilled network"],
+  record(field, shape, condition) {
+    const [t, d] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+    const x = zeros(shape);
+    const step = record(() => {
+      const u = meanVelocityOf(field, x, t, d, condition);
+      const velocity = keptVelocity(u, x);
+      assign(x, add(x, multiply(u, perRow(d, x))));
+      return velocity;
+    });
+    return {
+      state: [x],
+      take(times, i) {
+        fill(t, times[i]);
+        fill(d, times[i + 1] - times[i]);
+        step.run();
+        return step.result;
+      },
+    };
+  },
+};
+
+/**
+ * Euler-Maruyama steps of a stochastic differential equation with the marginals of the flow.
+ *
+ * On the linear path, the velocity gives both ends, E[x0 | x] = x - t v and E[x1 | x] = x + (1 - t) v, and the score
+ * -E[x0 | x] / (1 - t). With g(t)^2 = noise (1 - t),
+ *
+ *     dx = (v + g^2 / 2 score) dt + g dW = (v - noise / 2 (x - t v)) dt + sqrt(noise (1 - t)) dW
+ *
+ * needs no division at either end. The last step adds no noise and goes straight to E[x1 | x].
+ *
+ * Source: Ma et al. 2024, SiT, arXiv:2401.08740, with the diffusion coefficient w = noise sigma
+ */
+export const eulerMaruyama: FlowSolver = {
+  tableau: euler,
+  defaultSteps: 20,
+  addsNoise: true,
+  forwardDueTo: "noise",
+  help: ["sde:steps=64,noise=1", "adds noise on the way"],
+  check(times, { noise = 1 }) {
+    const max = maxNoise(times);
+    if (noise >= 0 && noise <= max) return;
+    const range = `0 to ${Number(max.toPrecision(3))}, 2 by the longest step`;
+    throw new RangeError(
+      `Cannot sample with noise ${noise} in ${times.length - 1} steps (expected ${range}, or more steps)`,
+    );
+  },
+  record(field, shape, condition, { noise = 1, seed = 0 }) {
+    if ((pathOf(field) ?? linearPath) !== linearPath) {
+      throw new TypeError(
+        "Cannot sample with noise: the field is for another path, on which a velocity implies another score " +
+          "(expected the linear path)",
+      );
+    }
+    checkedSeed(seed);
+    const [t, dt, strength] = [0, 0, 0].map(() => tensor(new Float32Array(shape[0])));
+    const [x, key, rows] = [zeros(shape), tensor(new Uint32Array(3)), tensor(new Uint32Array(shape[0]))];
+    const [step, last] = [false, true].map((isLast) =>
+      record(() => {
+        const v = field.velocity(x, t, condition);
+        const velocity = keptVelocity(v, x);
+        if (isLast) {
+          assign(x, add(x, multiply(v, perRow(dt, x))));
+          return velocity;
+        }
+        const x0 = subtract(x, multiply(v, perRow(t, x)));
+        const drift = subtract(v, multiply(x0, noise / 2));
+        const dW = multiply(randomNormalRows(key, rows, shape), perRow(strength, x));
+        assign(x, add(add(x, multiply(drift, perRow(dt, x))), dW));
+        return velocity;
+      })
+    );
+    return {
+      state: [x],
+      take(times, i, _, row = 0) {
+        const length = times[i + 1] - times[i];
+        fill(t, times[i]);
+        fill(dt, length);
+        fill(strength, Math.sqrt(noise * (1 - times[i]) * length));
+        key.write(Uint32Array.of(seed, streams.diffusion, i));
+        rows.write(Uint32Array.from({ length: rows.size }, (_, n) => row + n));
+        const taken = i + 2 < times.length ? step : last;
+        taken.run();
+        return taken.result;
+      },
+    };
+  },
+};
+
+/** The strongest noise allowed at increasing times: with more, the longest step would overshoot. */
+export function maxNoise(times: readonly number[]): number {
+  return 2 / times.slice(1).reduce((longest, t, i) => Math.max(longest, t - times[i]), 0);
+}
+
+function fill(x: Tensor, value: number): void {
+  x.write(new Float32Array(x.size).fill(value));
+}
+
+/** A velocity, copied if it shares memory with a state that the step overwrites. */
+function keptVelocity(v: Tensor, state: Tensor): Tensor {
+  return v.storage === state.storage ? copyOf(v) : v;
+}
