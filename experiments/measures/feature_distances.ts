@@ -56,11 +56,15 @@ export function frechetDistance(
 /** 2 (m_s - m_r) d + d^T slope d for each sample, where d is its difference from the mean, f64[M]. */
 function influences(centred: Matrix, shift: Float64Array, slope: Matrix): Float64Array {
   const A = slope.to2DArray();
-  return Float64Array.from(
-    centred.to2DArray(),
-    (d) =>
-      d.reduce((sum, df, f) => sum + df * A[f].reduce((inner, a, g) => inner + a * d[g], 2 * shift[f]), 0),
-  );
+  return Float64Array.from(centred.to2DArray(), (d) => {
+    let sum = 0;
+    for (let f = 0; f < d.length; f++) {
+      let inner = 2 * shift[f];
+      for (let g = 0; g < d.length; g++) inner += A[f][g] * d[g];
+      sum += d[f] * inner;
+    }
+    return sum;
+  });
 }
 
 /** Mean, differences from it [N, F], and unbiased covariance [F, F], shrunk by a share, in f64. */

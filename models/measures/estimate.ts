@@ -51,9 +51,9 @@ export function bootstrap(
   checkCount("bootstrap a figure", "resamples", resamples);
   const mean = meanOf(influence);
   const moved = Float64Array.from({ length: resamples }, (_, r) => {
-    const bits = randomBits(seed, streams.resamples, r, N);
+    const rows = resampled(seed, r, N);
     let sum = 0;
-    for (let n = 0; n < N; n++) sum += influence[Math.floor(bits[n] * 2 ** -32 * N)];
+    for (let n = 0; n < N; n++) sum += influence[rows[n]];
     return value + sum / N - mean;
   }).sort();
   return {
@@ -61,6 +61,24 @@ export function bootstrap(
     low: Math.min(value, quantile(moved, tail)),
     high: Math.max(value, quantile(moved, 1 - tail)),
   };
+}
+
+/** Most indices of resamples that are kept, 16 MiB: the figures of an evaluation resample equally many samples. */
+const maxKept = 2 ** 22;
+let kept: { readonly key: string; readonly resamples: Uint32Array[]; size: number } | undefined;
+
+/** The indices of resample r of N samples. */
+function resampled(seed: number, r: number, N: number): Uint32Array {
+  const key = `${seed} ${N}`;
+  if (kept?.key !== key) kept = { key, resamples: [], size: 0 };
+  const known = kept.resamples[r];
+  if (known) return known;
+  const drawn = randomBits(seed, streams.resamples, r, N).map((bits) => Math.floor(bits * 2 ** -32 * N));
+  if (kept.size + N <= maxKept) {
+    kept.resamples[r] = drawn;
+    kept.size += N;
+  }
+  return drawn;
 }
 
 /**
