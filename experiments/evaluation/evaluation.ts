@@ -20,7 +20,7 @@ import {
 import { fileAt, runFile } from "../run/files.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
-import { type FigureKey, figureKeys, metricOf } from "./figures.ts";
+import { type ByFigure, type FigureKey, figureKeys, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 
 const numbers = listOf(finiteNumber);
@@ -55,7 +55,7 @@ const figure = fieldsOf({
   from: ifGiven(fieldsOf({ time, samples: count })),
 });
 
-const figures = check<Readonly<Partial<Record<FigureKey, EvaluationFigure>>>>(
+const figures = check<ByFigure<EvaluationFigure>>(
   `an object with some of ${figureKeys.join(", ")}`,
   (value) => tableOf(figure).accepts(value) && Object.keys(value).every(oneOf(figureKeys).accepts),
 );

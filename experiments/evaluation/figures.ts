@@ -1,4 +1,5 @@
 import { type JudgeName, judgeNames } from "../../models/mod.ts";
+import { type FieldCheck, ifGiven } from "../run/field_checks.ts";
 
 /** The meaning of a figure, for tables and for readers who see it for the first time. */
 export interface FigureMeaning {
@@ -165,6 +166,9 @@ export const figureNames: readonly FigureName[] = Object.keys(figureMeanings) as
  */
 export type FigureKey = FigureName | `${JudgeName}/${FigureName}`;
 
+/** Values of some figures. */
+export type ByFigure<Value> = Readonly<Partial<Record<FigureKey, Value>>>;
+
 /** The key of a judge's figure. */
 export function figureKey(name: FigureName, judge: JudgeName = judgeNames[0]): FigureKey {
   return judge === judgeNames[0] ? name : `${judge}/${name}`;
@@ -186,6 +190,25 @@ export const figuresByKey: ReadonlyMap<FigureKey, Figured> = new Map(
 
 /** All keys of figures, in display order. */
 export const figureKeys: readonly FigureKey[] = [...figuresByKey.keys()];
+
+/** The keys of some figures, by each judge. */
+export function keysOf(names: readonly FigureName[]): FigureKey[] {
+  return names.flatMap((name) => figureKeys.filter((key) => figuresByKey.get(key)!.name === name));
+}
+
+/** Checks of the fields of a file for some figures; each is there if it was measured. */
+export function figureFields<Value>(names: readonly FigureName[], check: FieldCheck<Value>) {
+  const fields = Object.fromEntries(keysOf(names).map((key) => [key, ifGiven(check)]));
+  return fields as Readonly<Record<FigureKey, FieldCheck<Value | undefined>>>;
+}
+
+/** The values of figures with intervals. @param keys of the figures to keep, by default all */
+export function valuesOf(
+  figures: ByFigure<{ readonly value: number } | undefined>,
+  keys: readonly FigureKey[] = figureKeys,
+): ByFigure<number> {
+  return Object.fromEntries(keys.flatMap((key) => figures[key] ? [[key, figures[key].value]] : []));
+}
 
 /** The meaning of a figure. */
 export function meaningOf(key: FigureKey): FigureMeaning {

@@ -1,10 +1,10 @@
 import { judgeNames } from "../../models/mod.ts";
-import { type FigureKey, figureKey, figureMeanings, type FigureName, figureNames } from "./figures.ts";
+import { type ByFigure, figureKey, figureMeanings, type FigureName, figureNames } from "./figures.ts";
 
 /** Something measured by judges, such as a network or a solver. */
 export interface Ordered {
   readonly label: string;
-  readonly figures: Readonly<Partial<Record<FigureKey, Measured | undefined>>>;
+  readonly figures: ByFigure<Measured | undefined>;
 }
 
 /** A value, with the ends of its 95 % interval if there is one. */

@@ -3,7 +3,7 @@ import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { Cost, Evaluation, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
-import type { FigureKey } from "./figures.ts";
+import type { ByFigure } from "./figures.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 /** The sets of images that are compared. */
@@ -33,7 +33,7 @@ export interface MeasurementInput {
 
 /** Results of a measurement. */
 export interface Findings extends Pick<Evaluation, "course" | "lossByTime"> {
-  readonly figures: Readonly<Partial<Record<FigureKey, Omit<EvaluationFigure, keyof Cost>>>>;
+  readonly figures: ByFigure<Omit<EvaluationFigure, keyof Cost>>;
   readonly shown?: JudgedSamples | undefined;
 }
 

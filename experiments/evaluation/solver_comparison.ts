@@ -1,4 +1,4 @@
-import { type Estimate, judgeNames, type Points } from "../../models/mod.ts";
+import type { Estimate, Points } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
@@ -9,7 +9,6 @@ import {
   count,
   fieldsOf,
   finiteNumber,
-  ifGiven,
   listOf,
   textField,
 } from "../run/field_checks.ts";
@@ -18,7 +17,7 @@ import { makeSolver } from "../settings/solver.ts";
 import { textTable } from "../program/output.ts";
 import { formatOrder } from "./judges_order.ts";
 import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
-import { type FigureKey, figureKey, shownFigure, titleOf } from "./figures.ts";
+import { figureFields, type FigureKey, type FigureName, keysOf, shownFigure, titleOf } from "./figures.ts";
 import { Monitor, type Watch } from "./measurement.ts";
 import { keyed, recognised } from "./measurements/judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
@@ -33,15 +32,10 @@ const solverCost = fieldsOf({
   evaluations: finiteNumber,
   /** Total time for all samples. */
   seconds: finiteNumber,
+  /** Files of version 0.9 have only the first judge, and no `asked_class`. */
+  ...figureFields(["frechet", "confident", "asked_class"], estimate),
   frechet: estimate,
-  /** Share of samples that the judge is certain about. */
   confident: estimate,
-  /** Share of samples that show the class that was asked for, of a network with classes; absent before version 0.10. */
-  asked_class: ifGiven(estimate),
-  /** The same by the second judge; files of version 0.9 have only the first. */
-  "vgg/frechet": ifGiven(estimate),
-  "vgg/confident": ifGiven(estimate),
-  "vgg/asked_class": ifGiven(estimate),
 });
 
 const checks = {
@@ -65,9 +59,6 @@ export type SolverCosts = Checked<typeof costsCheck>;
 
 /** Cost and quality of samples by one solver. */
 export type SolverCost = Checked<typeof solverCost>;
-
-/** A figure of a solver. */
-type SolverFigure = keyof SolverCost & FigureKey;
 
 /** Reads a comparison of solvers; undefined if there is none. */
 export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
@@ -161,13 +152,9 @@ export async function measureSolvers(
   return costs;
 }
 
-/** The keys of a figure of solvers, by the judges that measured all of them. */
-function judgedKeys(
-  solvers: readonly SolverCost[],
-  name: "frechet" | "confident" | "asked_class",
-): SolverFigure[] {
-  return judgeNames.map((judge) => figureKey(name, judge) as SolverFigure)
-    .filter((key) => solvers.every((cost) => cost[key]));
+/** The keys of figures, by the judges that measured all solvers. */
+function judgedKeys(solvers: readonly SolverCost[], ...names: FigureName[]): FigureKey[] {
+  return keysOf(names).filter((key) => solvers.every((cost) => cost[key]));
 }
 
 /**
@@ -178,14 +165,14 @@ function judgedKeys(
  */
 export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
   const keys = judgedKeys(solvers, "frechet");
-  const mayBeBest = (keys: readonly SolverFigure[]) =>
+  const mayBeBest = (keys: readonly FigureKey[]) =>
     solvers.filter((cost) => keys.every((key) => cost[key]!.value <= bestBy(solvers, key)[key]!.high));
   const chosen = mayBeBest(keys);
   const left = chosen.length > 0 ? chosen : mayBeBest(keys.slice(0, 1));
   return left.reduce((a, b) => b.evaluations < a.evaluations ? b : a, left[0] ?? bestBy(solvers, "frechet"));
 }
 
-function bestBy(solvers: readonly SolverCost[], key: SolverFigure): SolverCost {
+function bestBy(solvers: readonly SolverCost[], key: FigureKey): SolverCost {
   return solvers.reduce((a, b) => b[key]!.value < a[key]!.value || Number.isNaN(a[key]!.value) ? b : a);
 }
 
@@ -193,7 +180,7 @@ function bestBy(solvers: readonly SolverCost[], key: SolverFigure): SolverCost {
 export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
   const chosen = cheapestOfBest(solvers);
   const frechets = judgedKeys(solvers, "frechet");
-  const shares = [...judgedKeys(solvers, "asked_class"), ...judgedKeys(solvers, "confident")];
+  const shares = judgedKeys(solvers, "asked_class", "confident");
   const head = [
     "solver",
     "evaluations",

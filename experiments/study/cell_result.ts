@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
-import type { FigureKey } from "../evaluation/figures.ts";
+import { type ByFigure, figureFields, keysOf, valuesOf } from "../evaluation/figures.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import { readFields } from "../run/contained.ts";
@@ -43,22 +43,16 @@ const resultFields = {
   costs: ifGiven(listOf(fieldsOf({
     evaluations: finiteNumber,
     solver: textField,
+    ...figureFields(["frechet", "confident", "asked_class"], finiteNumber),
     frechet: finiteNumber,
-    recognised: finiteNumber,
-    "vgg/frechet": ifGiven(finiteNumber),
-    "vgg/recognised": ifGiven(finiteNumber),
   }))),
   /** Quality during training, at its milestones and its end, if the plan has milestones. */
-  course: ifGiven(
-    listOf(
-      fieldsOf({
-        images: count,
-        seconds: finiteNumber,
-        frechet: finiteNumber,
-        "vgg/frechet": ifGiven(finiteNumber),
-      }),
-    ),
-  ),
+  course: ifGiven(listOf(fieldsOf({
+    images: count,
+    seconds: finiteNumber,
+    ...figureFields(["frechet"], finiteNumber),
+    frechet: finiteNumber,
+  }))),
 };
 
 /** The measurements of a finished cell, the content of `cell.json`. */
@@ -72,7 +66,16 @@ export type CellResult = Fields<typeof resultFields>;
  */
 export async function readCellResult(folder: string): Promise<CellResult | undefined> {
   const advice = "delete the file, and the study measures the cell again";
-  return await readFields(join(folder, cellFile), resultFields, advice);
+  const result = await readFields(join(folder, cellFile), resultFields, advice);
+  return result?.costs ? { ...result, costs: result.costs.map(withFigureKeys) } : result;
+}
+
+/** Renames the shares of a solver, which version 0.9 called `recognised`. */
+function withFigureKeys<Cost extends object>(cost: Cost): Cost {
+  const fields = Object.entries(cost).map((
+    [name, value],
+  ) => [name.replace("recognised", "confident"), value]);
+  return Object.fromEntries(fields) as Cost;
 }
 
 /** @throws {RunError} if the file cannot be written */
@@ -80,15 +83,14 @@ export async function writeCellResult(folder: string, result: CellResult): Promi
   await writeJson(join(folder, cellFile), result);
 }
 
-/** Fréchet distances by the judges. */
-type Distances = Pick<SolverCost, "frechet" | "vgg/frechet">;
+type Estimates = ByFigure<{ readonly value: number } | undefined>;
 
 /** Measurements of a trained cell. */
 export interface CellMeasures {
   readonly figures: Evaluation["figures"];
   readonly costs: readonly SolverCost[];
   /** Quality after some steps of training, of samples from the same noise as at the end. */
-  readonly milestones: readonly { readonly step: number; readonly cost: Distances }[];
+  readonly milestones: readonly { readonly step: number; readonly cost: Estimates }[];
 }
 
 /**
@@ -125,15 +127,13 @@ export async function resultOf(
     multiplyAdds,
     seconds,
     images,
-    figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
+    figures: valuesOf(figures) as CellResult["figures"],
     ...costs.length > 0 && {
-      costs: costs.map(({ spec, evaluations, frechet, confident, ...second }) => ({
-        evaluations: Number(evaluations.toPrecision(9)), // a mean over batches
-        solver: spec,
-        frechet: frechet.value,
-        recognised: confident.value,
-        ...second["vgg/frechet"] && { "vgg/frechet": second["vgg/frechet"].value },
-        ...second["vgg/confident"] && { "vgg/recognised": second["vgg/confident"].value },
+      costs: costs.map((cost) => ({
+        evaluations: Number(cost.evaluations.toPrecision(9)), // a mean over batches
+        solver: cost.spec,
+        ...valuesOf(cost),
+        frechet: cost.frechet.value,
       })),
     },
     ...milestones.length > 0 && figures.frechet && {
@@ -141,17 +141,17 @@ export async function resultOf(
         ...milestones.map(({ step, cost }) => ({
           images: step * batchSize,
           seconds: secondsUntil(step, metrics),
-          ...distancesOf({ frechet: cost.frechet, "vgg/frechet": cost["vgg/frechet"] }),
+          ...distancesOf(cost),
         })),
-        { images, seconds, ...distancesOf({ ...figures, frechet: figures.frechet }) },
+        { images, seconds, ...distancesOf(figures) },
       ],
     },
   };
 }
 
-/** The Fréchet distances among figures, without their intervals. */
-function distancesOf({ frechet, "vgg/frechet": second }: Distances) {
-  return { frechet: frechet.value, ...second && { "vgg/frechet": second.value } };
+/** The Fréchet distances among figures, by all judges. */
+function distancesOf(figures: Estimates) {
+  return { ...valuesOf(figures, keysOf(["frechet"])), frechet: figures.frechet!.value };
 }
 
 /**
@@ -173,7 +173,7 @@ export type FinishedCell = CellResult & {
   /** The data that its run trained on, if it is known. */
   readonly dataset?: LossData;
   /** Figures of real images, from the evaluation that gave those of the cell. */
-  readonly real?: Partial<Readonly<Record<FigureKey, number>>>;
+  readonly real?: ByFigure<number>;
 };
 
 /** The results of the finished cells, in the order of the study. */

@@ -3,7 +3,7 @@ import type { DataJudge } from "../../judge/data_judge.ts";
 import { verdicts } from "../../judge/train_judge.ts";
 import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";
-import { type FigureKey, figureKey, type FigureName } from "../figures.ts";
+import { type ByFigure, figureKey, type FigureName } from "../figures.ts";
 import { hasFewTestImages } from "../evaluated_network.ts";
 import type { Findings, JudgedSets, Measurement, MeasurementInput } from "../measurement.ts";
 
@@ -50,12 +50,12 @@ export async function judgeSamples(
   test: Float32Array,
   samples: Float32Array,
   labels?: ArrayLike<number>,
-): Promise<Partial<Record<FigureKey, Estimate>>> {
-  const figures: Partial<Record<FigureKey, Estimate>> = {};
+): Promise<ByFigure<Estimate>> {
+  let figures: ByFigure<Estimate> = {};
   for (const judge of judges) {
     const [real, drawn] = [await judge.judge(test), await judge.judge(samples)];
     const found = { ...recognised(drawn, judge.classes, labels), ...await compared(real, drawn) };
-    Object.assign(figures, keyed(judge, found));
+    figures = { ...figures, ...keyed(judge, found) };
   }
   return figures;
 }
@@ -64,7 +64,7 @@ export async function judgeSamples(
 export function keyed<Found>(
   { name: judge }: DataJudge,
   figures: Readonly<Partial<Record<FigureName, Found>>>,
-): Partial<Record<FigureKey, Found>> {
+): ByFigure<Found> {
   const named = Object.entries(figures) as [FigureName, Found][];
   return Object.fromEntries(named.map(([name, figure]) => [figureKey(name, judge), figure]));
 }

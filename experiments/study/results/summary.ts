@@ -1,4 +1,4 @@
-import { type FigureKey, figureKeys, meaningOf } from "../../evaluation/figures.ts";
+import { type ByFigure, type FigureKey, figureKeys, keysOf, meaningOf } from "../../evaluation/figures.ts";
 import { differingData, heldOutComparable, type LossMeaning } from "../../settings/loss_meaning.ts";
 import type { FinishedCell } from "../cell_result.ts";
 import type { CellSettings, Value } from "../plan.ts";
@@ -29,25 +29,15 @@ export interface Setup extends LossMeaning {
   /** Mean over seeds; absent if no run is finished. */
   readonly images?: number;
   readonly seconds?: SeedMean;
-  readonly figures: Readonly<Partial<Record<FigureKey, SeedMean>>>;
+  readonly figures: ByFigure<SeedMean>;
   /** Quality by solver, cheapest first. */
-  readonly costs: readonly {
+  readonly costs: readonly (ByFigure<SeedMean> & {
     readonly solver: string;
     /** Network evaluations per sample, averaged over runs. */
     readonly evaluations: number;
-    readonly frechet: SeedMean;
-    readonly recognised: SeedMean;
-    /** By the second judge, of the seeds that it measured. */
-    readonly "vgg/frechet"?: SeedMean;
-    readonly "vgg/recognised"?: SeedMean;
-  }[];
+  })[];
   /** Quality during training, if all finished seeds measured it. */
-  readonly course: readonly {
-    readonly images: number;
-    readonly seconds: number;
-    readonly frechet: SeedMean;
-    readonly "vgg/frechet"?: SeedMean;
-  }[];
+  readonly course: readonly (ByFigure<SeedMean> & { readonly images: number; readonly seconds: number })[];
 }
 
 /** The effect of one choice: the difference between two setups that differ in nothing else. */
@@ -64,7 +54,7 @@ export interface Difference {
     /** Duration of training; absent if one has no finished run. */
     readonly seconds?: number;
   };
-  readonly figures: Readonly<Partial<Record<FigureKey, SeedDifference>>>;
+  readonly figures: ByFigure<SeedDifference>;
 }
 
 /** All measurements of a study. */
@@ -76,11 +66,11 @@ export interface Summary {
 }
 
 /** The keys of figures that a conclusion can be about. */
-const primaryKeys = ["frechet", "vgg/frechet", "velocity_error"] as const satisfies readonly FigureKey[];
+const primaryKeys = keysOf(["frechet", "velocity_error"]);
 
 /** A figure that the conclusion is about. */
 export interface Primary {
-  readonly key: typeof primaryKeys[number];
+  readonly key: FigureKey;
   /** Its value for real images, which are training images; only if all setups have the same data. */
   readonly real?: number;
 }
@@ -133,10 +123,7 @@ function setupsOf(cells: readonly Cell[], results: readonly FinishedCell[]): Set
       seeds: { planned: cells.length, finished: finished.length },
       ...images !== undefined && { images },
       ...seconds && { seconds },
-      figures: figuresOf((key) => {
-        const { share } = meaningOf(key);
-        return (share ? shareOverSeeds : meanOverSeeds)(bySeed(finished, ({ figures }) => figures[key]));
-      }),
+      figures: meansOf(finished, ({ figures }) => figures),
       costs: costsOf(finished),
       course: courseOf(finished),
     };
@@ -237,9 +224,19 @@ function differenceOf(setting: string, a: Setup, b: Setup): Difference {
   };
 }
 
-function figuresOf<Found>(of: (key: FigureKey) => Found | undefined): Partial<Record<FigureKey, Found>> {
+function figuresOf<Found>(of: (key: FigureKey) => Found | undefined): ByFigure<Found> {
   return Object.fromEntries(
     figureKeys.map((key) => [key, of(key)]).filter(([, found]) => found !== undefined),
+  );
+}
+
+/** Means over seeds of the figures that `of` takes from each result. */
+function meansOf(
+  results: readonly FinishedCell[],
+  of: (result: FinishedCell) => ByFigure<number | undefined> | undefined,
+): ByFigure<SeedMean> {
+  return figuresOf((key) =>
+    (meaningOf(key).share ? shareOverSeeds : meanOverSeeds)(bySeed(results, (result) => of(result)?.[key]))
   );
 }
 
@@ -250,39 +247,20 @@ function bySeed(results: readonly FinishedCell[], of: (result: FinishedCell) => 
   }));
 }
 
-type Cost = NonNullable<FinishedCell["costs"]>[number];
-
 function costsOf(results: readonly FinishedCell[]): Setup["costs"] {
   const solvers = new Set(results.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
   return [...solvers].map((solver) => {
-    const values = (name: Exclude<keyof Cost, "solver">) =>
-      bySeed(results, ({ costs }) => costs?.find((cost) => cost.solver === solver)?.[name]);
-    const second = {
-      frechet: meanOverSeeds(values("vgg/frechet")),
-      recognised: shareOverSeeds(values("vgg/recognised")),
-    };
-    return {
-      solver,
-      evaluations: meanOverSeeds(values("evaluations"))!.mean,
-      frechet: meanOverSeeds(values("frechet"))!,
-      recognised: shareOverSeeds(values("recognised"))!,
-      ...second.frechet && { "vgg/frechet": second.frechet },
-      ...second.recognised && { "vgg/recognised": second.recognised },
-    };
+    const costOf = ({ costs }: FinishedCell) => costs?.find((cost) => cost.solver === solver);
+    const evaluations = meanOverSeeds(bySeed(results, (result) => costOf(result)?.evaluations))!.mean;
+    return { solver, evaluations, ...meansOf(results, costOf) };
   }).toSorted((a, b) => a.evaluations - b.evaluations);
 }
 
 function courseOf(results: readonly FinishedCell[]): Setup["course"] {
   return (results[0]?.course ?? []).flatMap(({ images }) => {
     const pointOf = ({ course }: FinishedCell) => course?.find((point) => point.images === images);
-    const frechet = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.frechet))!;
-    if (frechet.values.length < results.length) return [];
-    const second = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.["vgg/frechet"]));
-    return [{
-      images,
-      seconds: meanOverSeeds(bySeed(results, (result) => pointOf(result)?.seconds))!.mean,
-      frechet,
-      ...second && { "vgg/frechet": second },
-    }];
+    const seconds = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.seconds))!;
+    const isWhole = seconds.values.length === results.length;
+    return isWhole ? [{ images, seconds: seconds.mean, ...meansOf(results, pointOf) }] : [];
   });
 }

@@ -1,5 +1,13 @@
 import type { Passage, StudyFindings } from "../../../viz/report/mod.ts";
-import { type FigureKey, figureKeys, meaningOf, metricOf, titleOf } from "../../evaluation/figures.ts";
+import {
+  type FigureKey,
+  figureKeys,
+  type FigureName,
+  keysOf,
+  meaningOf,
+  metricOf,
+  titleOf,
+} from "../../evaluation/figures.ts";
 import type { Interval, SeedMean } from "./seed_intervals.ts";
 import type { Setup, Summary } from "./summary.ts";
 
@@ -7,18 +15,14 @@ import type { Setup, Summary } from "./summary.ts";
 export type Table = StudyFindings["tables"][number];
 
 /** Figures in the table of setups, if they were measured; `table.csv` has all. */
-const shownFigures: readonly FigureKey[] = [
+const shownFigures = keysOf([
   "frechet",
-  "vgg/frechet",
   "confident",
-  "vgg/confident",
   "asked_class",
-  "vgg/asked_class",
   "coverage",
-  "vgg/coverage",
   "velocity_error",
   "bits_per_dimension",
-];
+]);
 
 /** All tables of a study that are not empty. */
 export function tablesOf(summary: Summary): Table[] {
@@ -66,22 +70,20 @@ function solverTables({ setups }: Summary): Table[] {
     solver,
     `${Number(evaluations.toFixed(1))} (${solver})`,
   ]));
-  const hasSecond = sorted.some((cost) => cost["vgg/frechet"]);
+  const measuredKeys = (...names: FigureName[]) =>
+    keysOf(names).filter((key) => sorted.some((cost) => cost[key]));
   if (measured.length === 1) {
-    const shown: readonly FigureKey[] = hasSecond
-      ? ["frechet", "vgg/frechet", "confident", "vgg/confident"]
-      : ["frechet", "confident"];
+    const shown = measuredKeys("frechet", "confident");
     return [{
       title: `Quality of ${measured[0].label} ${title}`,
       head: ["evaluations", ...shown.map(titleOf)],
-      rows: sorted.map(({ solver, recognised, ...cost }) => {
-        const values = { ...cost, confident: recognised, "vgg/confident": cost["vgg/recognised"] };
-        const found: Partial<Record<FigureKey, SeedMean | undefined>> = values;
-        return [titles.get(solver)!, ...shown.map((key) => formatMean(key, found[key]))];
-      }),
+      rows: sorted.map((cost) => [
+        titles.get(cost.solver)!,
+        ...shown.map((key) => formatMean(key, cost[key])),
+      ]),
     }];
   }
-  return (["frechet", ...hasSecond ? ["vgg/frechet" as const] : []] as const).map((key) => {
+  return measuredKeys("frechet").map((key) => {
     const cell = ({ costs }: Setup, solver: string) =>
       formatMean(key, costs.find((cost) => cost.solver === solver)?.[key]);
     return {
@@ -183,10 +185,11 @@ export function csvOf({ setups, differences }: Summary): string {
     head,
     ...setups.flatMap(({ label, figures, costs, seconds }) => [
       ...lines(label, "", figures),
-      ...costs.flatMap(({ solver, frechet, "vgg/frechet": second }) => [
-        line(label, "", `frechet by ${solver}`, frechet),
-        ...second ? [line(label, "", `vgg/frechet by ${solver}`, second)] : [],
-      ]),
+      ...costs.flatMap((cost) =>
+        keysOf(["frechet"]).flatMap((key) =>
+          cost[key] ? [line(label, "", `${key} by ${cost.solver}`, cost[key])] : []
+        )
+      ),
       ...seconds ? [line(label, "", "seconds", seconds)] : [],
     ]),
     ...differences.flatMap(({ a, b, figures }) => lines(a, b, figures)),

@@ -17,7 +17,7 @@ function subjectWith(trained: number, tested: number, classes: number): Evaluate
   const [train, test] = [part(trained), part(tested)];
   const data = { name: "made-up", train, test, channels: 1, height: 1, width: 1, classes };
   return {
-    drawable: { model: undefined!, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
+    drawable: { model: {} as never, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
     data: { ...data, digest: "", source: "" },
     trained: Uint32Array.from({ length: trained }, (_, n) => n),
     weights: { file: "", sha256: "" },

@@ -39,7 +39,7 @@ import { cellOf, makeStudy, planning, planOf } from "./tiny_study.ts";
 const recordOf = (cell: string): CellResult => ({
   ...{ cell, settings: { model: "base", attn: false, tEmb: 8 }, seed: 1, parameters: 10, multiplyAdds: 100 },
   ...{ images: 48, seconds: 1.5, figures: { frechet: 12.5, velocity_error: 0.2 } },
-  costs: [{ evaluations: 4, solver: "euler:steps=2", frechet: 20, recognised: 0.5 }],
+  costs: [{ evaluations: 4, solver: "euler:steps=2", frechet: 20, confident: 0.5 }],
   course: [{ images: 24, seconds: 0.7, frechet: 30 }],
 });
 
@@ -47,7 +47,7 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
   const ids = ["a-s1", "b-s1", "c-s1", "d-s1", "e-s1"];
   const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: ids.map((id) => cellOf(id)) };
   const texts = [
-    JSON.stringify({ ...recordOf("a-s1"), figures: { frechet: 12.5, velocity_error: 0.2 } }),
+    JSON.stringify(recordOf("a-s1")).replace("confident", "recognised"), // as version 0.9 wrote it
     '{"cell": "b-s1"}',
     JSON.stringify({ ...recordOf("c-s1"), costs: null }),
     '{"cell": "d-s',

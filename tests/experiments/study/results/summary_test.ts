@@ -107,8 +107,8 @@ const sampled = (coupling: string, least: number): MadeUpSetup => ({
       evaluations: 2 * steps,
       frechet: frechet + 60 / steps,
       "vgg/frechet": 2 * frechet,
-      "vgg/recognised": 0.5,
-      recognised: 0.9 - 0.3 / steps,
+      "vgg/confident": 0.5,
+      confident: 0.9 - 0.3 / steps,
     })),
   }),
 });
