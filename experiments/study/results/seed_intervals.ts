@@ -149,7 +149,7 @@ export function bootstrapOfMean(values: readonly number[]): Interval {
     const { low, high } = meanEstimate(values, { resamples: 10_000 });
     return [low, high];
   }
-  const means = sumsOf(values, values.length).map((sum) => sum / values.length).sort((a, b) => a - b);
+  const means = Float64Array.from(sumsOf(values, values.length), (sum) => sum / values.length).sort();
   const cut = Math.floor((1 - confidence) / 2 * means.length);
   return [means[cut], means[means.length - 1 - cut]];
 }

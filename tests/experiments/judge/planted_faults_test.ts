@@ -24,7 +24,7 @@ testNeeding(
     const device = await init({ device: "cpu" });
     const data = judgedData(await loadDataset());
     const judges = await judgesOf(data, { say: assert.fail });
-    const { material, reference } = materialOf(data, 300);
+    const { material, reference } = materialOf(data, 200);
     const clean = await judgeSamples(judges, reference, material.pixels, material.labels);
     for (const [name, keys] of Object.entries(seenBy)) {
       const { plant, strengths }: PlantedFault = plantedFaults[name as keyof typeof plantedFaults];

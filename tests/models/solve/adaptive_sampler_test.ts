@@ -54,7 +54,7 @@ const problems: Readonly<Record<string, Problem>> = {
 const tolerances = [1e-2, 1e-3, 1e-4];
 
 for (const solver of names) {
-  testOnDevices(`the error of AdaptiveSampler by ${solver} follows its tolerance`, async () => {
+  testOnCpu(`the error of AdaptiveSampler by ${solver} follows its tolerance`, async () => {
     for (const [name, { field: velocity, at, exact = false }] of Object.entries(problems)) {
       const samplers = tolerances.map((rtol) =>
         new AdaptiveSampler({ velocity }, [1, 2], { solver, rtol, maxEvaluations: 10_000 })
@@ -94,7 +94,7 @@ const heunEuler = defineTableau({
   error: [-1 / 2, 1 / 2],
 });
 
-testOnDevices("AdaptiveSampler compares each sample's root mean square error", async () => {
+testOnCpu("AdaptiveSampler compares each sample's root mean square error", async () => {
   // v = 2 a t, so x = 1 + a (t^2 - 1/4) from t = 1/2. Heun's method is exact; Euler's step is off by a dt^2.
   const [a, rtol, atol] = [[3, 4, 0, 1, 1, 1], 0.5, 0.25];
   const field = {
@@ -111,7 +111,7 @@ testOnDevices("AdaptiveSampler compares each sample's root mean square error", a
   }
 });
 
-testOnDevices("AdaptiveSampler starts with the step size of Hairer, Nørsett and Wanner", async () => {
+testOnCpu("AdaptiveSampler starts with the step size of Hairer, Nørsett and Wanner", async () => {
   const expected = (largest: number) => (0.01 / largest) ** (1 / 5);
   // At x = 2, the allowed error is 3 rtol. |v| = |x|, and over an Euler step h, v changes by h |x|.
   const decay = (x: Tensor) => multiply(x, -1);
@@ -175,7 +175,8 @@ const starts = [1, -2, 30];
 
 for (const solver of [...names, heunEuler]) {
   const name = typeof solver === "string" ? solver : "a solver that is not first-same-as-last";
-  testOnDevices(`AdaptiveSampler by ${name} returns snapshots at any times, in both directions`, async () => {
+  const test = solver === "dopri5" ? testOnDevices : testOnCpu;
+  test(`AdaptiveSampler by ${name} returns snapshots at any times, in both directions`, async () => {
     const allowed = solver === heunEuler ? 1e-3 : 1e-4;
     const sampler = new AdaptiveSampler(driven, [3, 1], { solver, rtol: allowed });
     const times = [0, 0.01, 0.02, 0.3, 0.5, 0.999, 1];

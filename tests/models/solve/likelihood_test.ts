@@ -20,7 +20,7 @@ import { GaussianFlow, logpOf } from "./gaussian_flow.ts";
 const points = (n: number) => multiply(noise(5, [n, 4]), 1.5);
 const tiny = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
 
-testOnDevices("logLikelihood() of a Gaussian flow is exact up to solver error", async () => {
+testOnCpu("logLikelihood() of a Gaussian flow is exact up to solver error", async () => {
   const flow = new GaussianFlow();
   const x1 = points(9);
   const expected = logpOf(flow, await x1.read());
@@ -32,7 +32,7 @@ testOnDevices("logLikelihood() of a Gaussian flow is exact up to solver error", 
   assert.deepEqual([estimate.evaluations, estimate.products], [31, 93]);
 });
 
-testOnDevices("logLikelihood() reports progress, and can be stopped", async () => {
+testOnCpu("logLikelihood() reports progress, and can be stopped", async () => {
   const progress: number[] = [];
   const options = { rtol: 1e-2, seed: 1, batch: 2 };
   const onProgress = (done: number) => void progress.push(done);
@@ -65,7 +65,7 @@ testOnDevices("the likelihood of a sample does not depend on the rest of the bat
   assertClose(await few.perProbe.read(), perProbe.slice(0, 4), 1e-5);
 });
 
-testOnDevices("logLikelihood() passes the condition to the field, row by row", async () => {
+testOnCpu("logLikelihood() passes the condition to the field, row by row", async () => {
   // v = c x: log p = log N(x e^-c) - c
   const field = {
     velocity: (x: Tensor, _: Tensor, c?: Tensor) => multiply(x, reshape(c!, [x.shape[0], 1])),
@@ -127,7 +127,7 @@ testOnCpu(
   },
 );
 
-testOnDevices("logLikelihood() of v = A x uses the trace of A, or fixed random signs", async () => {
+testOnCpu("logLikelihood() of v = A x uses the trace of A, or fixed random signs", async () => {
   const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
   const field = { // row by row, because matmul expects A transposed
     velocity: (x: Tensor) => concat(A.map((row) => sum(multiply(x, tensor(row, [1, 3])), [1], true)), 1),
@@ -253,7 +253,7 @@ testOnCpu("bitsPerDimension() of a known density is exact for every normalizatio
   }
 });
 
-testOnDevices("bitsPerDimension() has standard errors over images and over random signs", async () => {
+testOnCpu("bitsPerDimension() has standard errors over images and over random signs", async () => {
   const { x1, flow } = seen(normalizations[1]);
   const how = { normalization: normalizations[1], solver: "heun", steps: 10, seed: 5 } as const;
   const found = await bitsPerDimension(flow, x1, { ...how, probes: 4 });

@@ -24,7 +24,8 @@ const shape = [5, 1, 5, 4];
 const slowing = { velocity: (x: Tensor) => multiply(multiply(x, x), -1) };
 
 for (const solver of Object.keys(solvers) as SolverName[]) {
-  testOnDevices(`sample() and solveFlow() by ${solver} replay one step, equal to calling each`, async () => {
+  const test = solver === "dopri5" ? testOnDevices : testOnCpu;
+  test(`sample() and solveFlow() by ${solver} replay one step, equal to calling each`, async () => {
     const [model, x0, how] = [tiny(), noise(3, shape), { solver, steps: 4 }];
     let x = x0;
     for (let i = 0; i < 4; i++) {
@@ -73,7 +74,7 @@ testOnDevices("sample() takes all options of solveFlow(), and returns the same s
   noisy.slice(1).forEach((other) => assert.ok(largestDifference(other, noisy[0]) > 0.01));
 });
 
-testOnDevices("sample() and solveFlow() pass every sample its condition, and keep x0", async () => {
+testOnCpu("sample() and solveFlow() pass every sample its condition, and keep x0", async () => {
   const field = {
     velocity: (x: Tensor, _: Tensor, condition?: Tensor) =>
       add(multiply(x, 0), reshape(condition!, [x.shape[0], 1])),
