@@ -15,21 +15,22 @@ interface Measured {
 }
 
 /**
- * Says in one sentence by which figures the judges put things in another order.
+ * Says by which figures the judges rank things differently.
  *
- * @returns `The judges disagree in order by Fréchet distance (1 of 3 pairs: a and b, whose intervals overlap)`, or that
- * they agree; undefined if there are less than two things or judges
+ * @returns `lenet and vgg rank a and b differently by Fréchet distance (1 of 3 pairs; it may be chance)`, or that they
+ * agree; undefined if there are less than two things or judges
  */
 export function formatOrder(all: readonly Ordered[]): string | undefined {
   const found = figureNames.flatMap((name) => disagreement(all, name) ?? []);
   if (found.length === 0) return undefined;
-  const [first, second] = judgeNames;
   const differing = found.filter((words) => words !== "");
-  if (differing.length === 0) return `The judges ${first} and ${second} agree in order by every figure`;
-  return `The judges ${first} and ${second} disagree in order by ${differing.join(", by ")}`;
+  const judges = judgeNames.join(" and ");
+  return differing.length === 0
+    ? `${judges} rank alike by every figure`
+    : `${judges} rank ${differing.join(", ")}`;
 }
 
-/** By how many pairs a figure's judges disagree; empty if by none, undefined if they did not both measure a pair. */
+/** A pair that judges rank differently by a figure; empty without one, undefined if they did not both measure a pair. */
 function disagreement(all: readonly Ordered[], name: FigureName): string | undefined {
   const measured = all.flatMap(({ label, figures }) => {
     const values = judgeNames.flatMap((judge) => figures[figureKey(name, judge)] ?? []);
@@ -49,8 +50,10 @@ function disagreement(all: readonly Ordered[], name: FigureName): string | undef
   );
   const example = clear[0] ?? differing[0];
   if (!example) return "";
-  const overlap = clear.length > 0 ? "" : ", whose intervals overlap";
-  const share = `${differing.length} of ${pairs.length} pair${pairs.length === 1 ? "" : "s"}`;
-  return `${figureMeanings[name].title} (${share}${differing.length === 1 ? ": " : ", such as "}` +
-    `${example.a.label} and ${example.b.label}${overlap})`;
+  const remarks = [
+    ...pairs.length > 1 ? [`${differing.length} of ${pairs.length} pairs`] : [],
+    ...clear.length > 0 ? [] : ["it may be chance"],
+  ];
+  return `${example.a.label} and ${example.b.label} differently by ${figureMeanings[name].title}` +
+    (remarks.length > 0 ? ` (${remarks.join("; ")})` : "");
 }
