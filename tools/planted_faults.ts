@@ -10,7 +10,7 @@ import { asBytes, type Estimate, loadCheckpoint, type Points } from "../models/m
 import { type Dataset, firstIndices } from "../experiments/data/dataset.ts";
 import { loadDataset } from "../experiments/data/load_dataset.ts";
 import { balancedClasses } from "../experiments/draw/conditioning.ts";
-import { drawSamplesInBatches } from "../experiments/draw/samples.ts";
+import { drawSamples } from "../experiments/draw/samples.ts";
 import {
   type FigureKey,
   figureKey,
@@ -133,12 +133,13 @@ async function drawn({ classes }: Dataset, count: number, solver: string): Promi
   const file = new URL("../checkpoints/mnist_classes.safetensors", import.meta.url);
   const { model, info: { normalization }, shape } = loadCheckpoint(await Deno.readFile(file), "the network");
   const conditioning = balancedClasses(count, classes, { scale: 1.4 });
-  const { pixels } = await drawSamplesInBatches(
-    { model, normalization, shape },
-    { count, seed, conditioning },
-    makeSolver(solver).how,
-    () => {},
-  );
+  const { how } = makeSolver(solver);
+  const { pixels } = await drawSamples({ model, normalization, shape }, {
+    count,
+    seed,
+    conditioning,
+    ...how,
+  });
   return { pixels: asBytes(pixels), labels: conditioning.labels };
 }
 

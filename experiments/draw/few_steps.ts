@@ -3,7 +3,7 @@ import { captionedGrid, encodeRasterPng, rasterizer } from "../../viz/mod.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { type Conditioning, formatGuidance } from "./conditioning.ts";
 import { isFlowMap } from "./chosen_solver.ts";
-import { type Drawable, drawSamplesInBatches } from "./samples.ts";
+import { type Drawable, drawSamples } from "./samples.ts";
 
 /** A row of the picture: a network, how it is solved, and from which noise. */
 export interface FewStepsRow {
@@ -53,12 +53,10 @@ export async function fewStepsPicture(
   let evaluations = 0;
   for (const { drawable, solver, conditioning } of rows) {
     const { how } = makeSolver(solver);
-    const drawing = { count, seed, conditioning };
     const each = evaluationsOf(how)!;
-    const { pixels } = await drawSamplesInBatches(
+    const { pixels } = await drawSamples(
       drawable,
-      drawing,
-      how,
+      { count, seed, conditioning, ...how },
       (done) => onProgress(evaluations + done * each),
     );
     const size = pixels.length / count;

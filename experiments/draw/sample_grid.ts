@@ -69,6 +69,6 @@ export async function writeSamples(run: string, drawable: Drawable, drawing: Dra
 }
 
 async function drawGrid(drawable: Drawable, drawing: Drawing): Promise<Uint8Array> {
-  const pixels = await drawSamples(drawable, drawing);
+  const { pixels } = await drawSamples(drawable, drawing);
   return samplesPng(pixels, drawing.count, drawable.shape, drawing.columns);
 }

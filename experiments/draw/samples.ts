@@ -6,7 +6,6 @@ import {
   noise,
   type Normalization,
   objectiveFor,
-  sample,
   type SolvedFlow,
   solveFlow,
   SolverError,
@@ -21,7 +20,7 @@ import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { withSeed } from "./chosen_solver.ts";
 import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";
 
-/** Largest batch while progress is shown. */
+/** Largest batch. */
 const batch = 64;
 
 /** A network to draw from, and the format of its images. */
@@ -34,8 +33,8 @@ export interface Drawable {
   readonly autoguidance?: Autoguidance | undefined;
 }
 
-/** Options for drawing samples. */
-export interface Drawing extends FixedSteps {
+/** Which samples to draw. */
+interface SampleRequest {
   /** Number of samples. */
   readonly count: number;
   /** Seed of the noise: sample n starts from the same noise in every model, whatever the number of samples. */
@@ -46,38 +45,26 @@ export interface Drawing extends FixedSteps {
   readonly columns?: number;
 }
 
+/** Samples to draw with fixed steps, as those of runs. */
+export interface Drawing extends SampleRequest, FixedSteps {}
+
 /** A network that draws images in the format of a source. */
 export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable, "model">): Drawable {
   return { model, normalization, shape };
-}
-
-/**
- * Draws samples as pixels, 0 black to 1 white, not clipped.
- *
- * @returns f32[count, C, H, W] on the host
- */
-export async function drawSamples(
-  drawable: Drawable,
-  { conditioning, columns: _, ...drawing }: Drawing,
-): Promise<Float32Array> {
-  const { normalization, shape } = drawable;
-  const { field, ...condition } = samplingField(drawable, conditioning);
-  const x1 = sample(field, { ...drawing, shape, ...condition });
-  return finiteImages("draw samples", toPixels(await x1.read(), normalization));
 }
 
 /** Called with the number of samples done; a batch in progress counts in part. */
 export type OnSamples = (done: number) => void | Promise<void>;
 
 /**
- * Draws samples by any solver, from the noise of a seed, and reports progress. The seed is also that of the noise in
- * stochastic steps. With fixed steps the samples equal those of `drawSamples`, to the bit.
+ * Draws samples from the noise of a seed, which is also that of the noise in stochastic steps.
+ *
+ * @returns their pixels f32[count, C, H, W], 0 black, 1 white, not clipped, and their cost
  */
-export function drawSamplesInBatches(
+export function drawSamples(
   drawable: Drawable,
-  { count, seed, conditioning }: Pick<Drawing, "count" | "seed" | "conditioning">,
-  how: SolverOptions,
-  onProgress: OnSamples,
+  { count, seed, conditioning, columns: _, ...how }: SampleRequest & SolverOptions,
+  onProgress: OnSamples = () => {},
 ) {
   const x0 = noise(seed, [count, ...drawable.shape]);
   return drawFromNoise(drawable, x0, conditioning, withSeed(how, seed), onProgress);

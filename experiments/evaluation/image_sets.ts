@@ -18,7 +18,7 @@ import {
   runsTwice,
   samplingField,
 } from "../draw/conditioning.ts";
-import { type Drawable, drawSamplesInBatches, formatCost } from "../draw/samples.ts";
+import { type Drawable, drawSamples, formatCost } from "../draw/samples.ts";
 import type { EvaluationOptions } from "./evaluation.ts";
 import type { ImageSets, Monitor } from "./measurement.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
@@ -68,16 +68,11 @@ export async function drawForEvaluation(
   const runs = runsPerEvaluation(subject, guidance);
   const each = (evaluationsOf(how) ?? adaptiveEvaluations) * runs;
   let counted = 0;
-  const { pixels, ...cost } = await drawSamplesInBatches(
-    drawable,
-    { count, seed, conditioning },
-    how,
-    (done) => {
-      const more = (done - counted) * each;
-      counted = done;
-      return monitor.advance(more);
-    },
-  );
+  const { pixels, ...cost } = await drawSamples(drawable, { ...how, count, seed, conditioning }, (done) => {
+    const more = (done - counted) * each;
+    counted = done;
+    return monitor.advance(more);
+  });
   return {
     field: samplingField(drawable, conditioning).field,
     labels: conditioning?.labels,

@@ -5,6 +5,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/contained.ts";
+import { type Lock, waitForLock } from "../run/run_lock.ts";
 import { batchSize, formatLength, makeJudge, recipes } from "./train_judge.ts";
 import {
   type DataJudge,
@@ -17,8 +18,8 @@ import {
   storedJudges,
 } from "./data_judge.ts";
 
-/** Milliseconds between checks whether another program is still training a judge. */
-const pauseMs = 100;
+/** The lock of a folder in which a program trains a judge. */
+export const trainingLock = ".training";
 
 /** Which judges to use: all, one, or none. */
 export const judgeChoices = ["all", ...judgeNames, "none"] as const;
@@ -128,17 +129,16 @@ export function cachedFile(name: JudgeName, dataDigest: string, steps?: number):
 async function lockTraining(
   folder: string,
   { say, signal }: Pick<JudgeOptions, "say" | "signal">,
-): Promise<Disposable> {
-  let file: Deno.FsFile | undefined;
+): Promise<Lock | undefined> {
   try {
     await Deno.mkdir(folder, { recursive: true });
-    file = await Deno.open(folder, { read: true });
-    for (let waits = false; !await file.tryLock(true) && !signal?.aborted; waits = true) {
-      if (!waits) say(`Waiting for another program that trains a judge in ${folder}`);
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    }
+    return await waitForLock(
+      folder,
+      trainingLock,
+      signal,
+      (holder) => say(`Waiting for ${holder}, which trains a judge in ${folder}`),
+    );
   } catch { /* writing the judge will say why */ }
-  return { [Symbol.dispose]: () => file?.close() };
 }
 
 /** The judge of an earlier task; undefined if its file is missing or damaged. */

@@ -67,6 +67,27 @@ export async function tryLock(
   }
 }
 
+/**
+ * Waits for a lock.
+ *
+ * @param onWait called once with the holder, if it takes more than a moment
+ * @returns undefined if the signal is aborted first
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function waitForLock(
+  folder: string,
+  name: string,
+  signal: AbortSignal | undefined,
+  onWait: (holder: string) => void,
+): Promise<Lock | undefined> {
+  for (let tries = 1; !signal?.aborted; tries++) {
+    const lock = await tryLock(folder, name);
+    if ("lost" in lock) return lock;
+    if (tries === 2) onWait(formatHolder(lock.holder));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 /** `process 7 on login1 since 2026-01-01T00:00:00Z`. */
 export function formatHolder(holder: Holder | undefined): string {
   if (holder === undefined) return "another program";

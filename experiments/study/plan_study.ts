@@ -4,7 +4,7 @@ import { checkSampleCount } from "../evaluation/evaluated_network.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
-import { formatHolder, type Lock, tryLock } from "../run/run_lock.ts";
+import { waitForLock } from "../run/run_lock.ts";
 import { dataSettingNames } from "../settings/data.ts";
 import { ownModel, unetSettings } from "../settings/model_setting.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
@@ -70,26 +70,8 @@ export async function planStudy(folder: string, plan: Plan, options: PlanningOpt
   return { study, added, dropped, known };
 }
 
-/**
- * Waits for the lock that guards the plan of a study.
- *
- * @param say called once with the holder, if it takes more than a moment
- * @returns undefined if the signal is aborted first
- * @throws {RunError} if the folder cannot be written
- */
-export async function lockPlan(
-  study: Pick<Study, "folder">,
-  { say, signal }: Pick<PlanningOptions, "say" | "signal">,
-): Promise<Lock | undefined> {
-  for (let tries = 1; !signal.aborted; tries++) {
-    const lock = await tryLock(await makeStudyFolder(study, "locks"), ".plan"); // ids of cells start with no dot
-    if ("lost" in lock) return lock;
-    if (tries === 2) {
-      say(`Waiting to change the plan of ${study.folder}: ${formatHolder(lock.holder)} is changing it`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+/** The lock that guards the plan of a study; ids of cells start with no dot. */
+export const planLock = ".plan";
 
 /**
  * Writes a planned study to its folder.
@@ -99,9 +81,14 @@ export async function lockPlan(
  */
 export async function saveStudy(
   { study, known }: Pick<PlannedStudy, "study" | "known">,
-  options: Pick<PlanningOptions, "say" | "signal">,
+  { say, signal }: Pick<PlanningOptions, "say" | "signal">,
 ): Promise<boolean> {
-  using lock = await lockPlan(study, options);
+  using lock = await waitForLock(
+    await makeStudyFolder(study, "locks"),
+    planLock,
+    signal,
+    (holder) => say(`Waiting to change the plan of ${study.folder}: ${holder} is changing it`),
+  );
   if (!lock || JSON.stringify(await readStudy(study.folder)) !== JSON.stringify(known)) return false;
   await writeStudy(study);
   await makeStudyFolder(study, "cells");

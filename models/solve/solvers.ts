@@ -85,17 +85,16 @@ export const adaptiveSolvers = Object.fromEntries(
   Object.entries(solvers).filter(([, { error }]: [string, ButcherTableau]) => error !== undefined),
 ) as Readonly<Record<AdaptiveSolverName, EmbeddedTableau>>;
 
-const specialSolvers = { sde: eulerMaruyama, map: flowMap } as const;
-
 /** Name of any solver: a Runge-Kutta method, `sde` with noise, or `map` for the steps of a flow map. */
-export type FlowSolverName = SolverName | keyof typeof specialSolvers;
+export type FlowSolverName = SolverName | "sde" | "map";
 
 /** All solvers by name. */
 export const flowSolvers: Readonly<Record<FlowSolverName, FlowSolver>> = {
   ...Object.fromEntries(
     Object.entries(solvers).map(([name, tableau]) => [name, rungeKutta(tableau)]),
   ) as Record<SolverName, FlowSolver>,
-  ...specialSolvers,
+  sde: eulerMaruyama,
+  map: flowMap,
 };
 
 /**

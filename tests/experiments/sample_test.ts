@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { writeSamples } from "../../experiments/draw/sample_files.ts";
-import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
-import { createModel, decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
+import { drawSamples } from "../../experiments/draw/samples.ts";
+import { createModel, decodeSafetensors, encodeSafetensors, sample, toPixels } from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 import { askPython, pythonWith } from "../python.ts";
 import { ended, madeOnce, oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
@@ -172,26 +172,19 @@ testTask("sample draws from a PyTorch state dict that flags describe", async (pl
   }
 });
 
-testOnDevices("drawSamplesInBatches() equals drawSamples(), and reports every step", async () => {
-  const drawable = {
-    model: createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1),
-    normalization: { scale: 2, shift: -1 },
-    shape: [1, 4, 4],
-  } as const;
+testOnDevices("drawSamples() equals sample() in one batch, and reports every step", async () => {
+  const normalization = { scale: 2, shift: -1 };
+  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
+  const shape = [1, 4, 4] as const;
   for (const count of [5, 64, 131]) { // for 131, the last of three batches overlaps
-    const solver = { solver: "heun", steps: 2 } as const;
+    const drawing = { count, seed: 3, solver: "heun", steps: 2 } as const;
     const told: number[] = [];
-    const { pixels, evaluations } = await drawSamplesInBatches(
-      drawable,
-      { count, seed: 3 },
-      solver,
-      (done) => void told.push(done),
-    );
-    assert.deepEqual(pixels, await drawSamples(drawable, { count, seed: 3, ...solver }));
+    const onProgress = (done: number) => void told.push(done);
+    const { pixels, evaluations } = await drawSamples({ model, normalization, shape }, drawing, onProgress);
+    assert.deepEqual(pixels, toPixels(await sample(model, { ...drawing, shape }).read(), normalization));
     assert.equal(evaluations, 4);
-    assert.deepEqual(told.toSorted((a, b) => a - b), told);
-    assert.equal(told.at(-1), count);
-    assert.equal(told.length, 2 * Math.ceil(count / 64));
+    assert.deepEqual(told, told.toSorted((a, b) => a - b));
+    assert.deepEqual([told.at(-1), told.length], [count, 2 * Math.ceil(count / 64)]);
   }
 });
 

@@ -14,7 +14,7 @@ import {
   readPlaneTrajectories,
   writePlaneTrajectories,
 } from "../../../experiments/draw/plane_trajectories.ts";
-import { drawSamples, drawSamplesInBatches } from "../../../experiments/draw/samples.ts";
+import { drawSamples } from "../../../experiments/draw/samples.ts";
 import {
   followTrajectories,
   readTrajectories,
@@ -65,13 +65,11 @@ Deno.test("formatGuidance() names interval and method, and runsTwice() the need 
   }
 });
 
-Deno.test("drawSamples() draws the requested classes in three channels, in one batch or several", async () => {
+Deno.test("drawSamples() draws the requested classes in three channels, in several batches", async () => {
   await withDevice(device, async () => {
     const solver = { solver: "heun", steps: 3 } as const;
     const many = classColumns(72, classes, { scale: 2 });
-    const pixels = await drawSamples(drawable(), { seed: 5, ...solver, ...many });
-    const inBatches = await drawSamplesInBatches(drawable(), { seed: 5, ...many }, solver, () => {});
-    assert.deepEqual(inBatches.pixels, pixels);
+    const { pixels } = await drawSamples(drawable(), { seed: 5, ...solver, ...many });
     const condition = tensor(many.conditioning!.labels);
     const field = guided(drawable().model, { scale: 2, none: classes });
     const x1 = sample(field, { seed: 5, ...solver, count: many.count, shape, condition });
@@ -79,12 +77,13 @@ Deno.test("drawSamples() draws the requested classes in three channels, in one b
   });
 });
 
-Deno.test("drawSamplesInBatches() adds noise of the samples' seed", async () => {
+Deno.test("drawSamples() adds noise of the samples' seed", async () => {
   const model = withDevice(device, () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 3));
   const how = { solver: "sde", noise: 1, steps: 8 } as const;
   const size = { count: 2, shape: [1, 4, 4], seed: 3 } as const;
   await withDevice(device, async () => {
-    const drawn = await drawSamplesInBatches({ model, normalization, ...size }, size, how, () => {});
+    const { count, seed, shape } = size;
+    const drawn = await drawSamples({ model, normalization, shape }, { count, seed, ...how });
     assert.equal(drawn.evaluations, 8);
     const x1 = await sample(model, { ...size, ...how }).read();
     assertClose(drawn.pixels, toPixels(x1, normalization), 1e-6);

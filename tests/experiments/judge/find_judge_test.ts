@@ -9,9 +9,11 @@ import {
   type JudgeOptions,
   judgesFor,
   judgesOf,
+  trainingLock,
 } from "../../../experiments/judge/find_judge.ts";
 import { digestOf } from "../../../experiments/judge/data_judge.ts";
 import { makeJudge } from "../../../experiments/judge/train_judge.ts";
+import { type Lock, tryLock } from "../../../experiments/run/run_lock.ts";
 import { init } from "../../../kernels/mod.ts";
 import { JudgeError } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
@@ -86,8 +88,7 @@ testInFolder("judgeOf() trains a judge once for several concurrent callers", asy
 
 testInFolder("judgeOf() can be stopped while it waits for another program", async (folder) => {
   using _device = await opened();
-  using other = await Deno.open(folder, { read: true });
-  await other.lock(true);
+  using other = await tryLock(folder, trainingLock) as Lock;
   const stop = new AbortController();
   const said: string[] = [];
   const say = (line: string) => {
@@ -96,7 +97,10 @@ testInFolder("judgeOf() can be stopped while it waits for another program", asyn
   };
   const { find } = finder(folder, { cache: folder, signal: stop.signal, say });
   assert.equal(await find(), undefined);
-  assert.deepEqual(said, [`Waiting for another program that trains a judge in ${folder}`]);
+  assert.deepEqual(said.map((line) => /^Waiting for process \d+ .*, which trains a judge in /.test(line)), [
+    true,
+  ]);
+  assert.ok(other.isHeld());
 });
 
 testInFolder("judgeOf() distinguishes data sets by images and by labels", async (folder) => {

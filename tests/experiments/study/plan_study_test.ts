@@ -4,13 +4,14 @@ import { init } from "../../../kernels/mod.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import type { GivenPlan, Plan } from "../../../experiments/study/plan.ts";
 import {
-  lockPlan,
   planCells,
+  planLock,
   type PlanningOptions,
   planStudy,
   saveStudy,
 } from "../../../experiments/study/plan_study.ts";
-import { type Cell, readStudy, requireStudy } from "../../../experiments/study/study.ts";
+import { type Lock, tryLock } from "../../../experiments/run/run_lock.ts";
+import { type Cell, makeStudyFolder, readStudy, requireStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { makeStudy, planning, planOf, tinyPlan } from "./tiny_study.ts";
@@ -228,7 +229,7 @@ testInFolder(
   async (root) => {
     const { study, plan } = await planned(root);
     const more = await plan([1, 2]);
-    using _ = (await lockPlan(study, planning))!;
+    using _ = await tryLock(await makeStudyFolder(study, "locks"), planLock) as Lock;
     const stop = new AbortController();
     const said: string[] = [];
     const say = (line: string) => {
