@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { isFile } from "./draw/load_network.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
 import {
   type Evaluation,
@@ -9,15 +8,12 @@ import {
   writeEvaluation,
 } from "./evaluation/evaluation.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
-import {
-  type EvaluatedNetwork,
-  evaluationOptions,
-  networkOfCheckpoint,
-  networkOfRun,
-} from "./evaluation/evaluated_network.ts";
+import { type EvaluatedNetwork, evaluationOptions, networkOf } from "./evaluation/evaluated_network.ts";
+import { evaluated, fileOrRuns, measuring, ofCheckpoint } from "./evaluation/evaluation_settings.ts";
 import { forecastMeasuring } from "./evaluation/forecast.ts";
 import { formatOrder, type Ordered } from "./evaluation/judges_order.ts";
-import { judgeChoices, judgesFor } from "./judge/find_judge.ts";
+import type { Watch } from "./evaluation/measurement.ts";
+import { judgesFor } from "./judge/find_judge.ts";
 import { batchSize } from "./judge/train_judge.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
@@ -27,71 +23,20 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { choice, integer, number, optional, outputFile, path } from "./settings/kinds.ts";
-import { ConfigError, type Need, type Values } from "./settings/setting.ts";
+import { optional, outputFile } from "./settings/kinds.ts";
+import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { dataSettings, optionalDataSettings } from "./settings/data.ts";
 import { shared } from "./settings/shared.ts";
-import { solverSetting } from "./settings/solver.ts";
 import { isGpu } from "./settings/training.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/send_run.ts";
 
-/** What settings of a file of weights need. */
-export const ofCheckpoint: Need = {
-  words: "a file of weights",
-  met: ({ checkpoint }) => checkpoint !== null,
-};
-
-/** `--checkpoint` of tasks that also take a file of weights as their only word. */
-export const checkpoint = optional(path("FILE", "weights outside of a run, as the word FILE"));
-
-const judged: Need = { words: "a judge", met: ({ judge }) => judge !== "none" };
-
-/** Settings of the data of a checkpoint. */
-export const checkpointData: typeof dataSettings = optionalDataSettings(
-  `data of the file's network; ${dataSettings.data.doc}`,
-  ofCheckpoint,
-);
-
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
   dryRun,
-  checkpoint,
-  ...checkpointData,
-  count: optional(integer({
-    doc: "samples, and real images to compare them with (else 2,000 on a CPU, 10,000 on a GPU)",
-    min: 2,
-    max: 100_000,
-  })),
-  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  guidance: {
-    ...optional(number({ doc: "guidance, 1 = none (else the run's; for a checkpoint 1)", min: 0 })),
-    details: ["classifier-free guidance; unlabelled networks: autoguidance"],
-  },
-  solver: optional(solverSetting({
-    doc: "how samples are drawn (else as in the run; for a checkpoint heun:steps=20)",
-  })),
-  courseImages: integer({
-    doc: "images for trajectory and round-trip metrics, 0 = none",
-    default: 128,
-  }),
-  bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
-  judge: choice(judgeChoices, {
-    doc: "classifiers that judge the samples; they are trained if there are none for the data",
-    default: "all",
-  }),
-  judgeSteps: optional(integer({
-    doc: "train judges of the data anew, with so many steps of 64 images",
-    min: 1,
-    needs: judged,
-  })),
-  accuracySteps: integer({
-    doc: "steps of classifiers trained on the samples alone and tested on real images, 0 = none",
-    default: 0,
-    needs: { ...judged, off: 0 },
-  }),
+  ...evaluated,
+  ...measuring,
   out: optional(outputFile([".json"], {
     doc: "file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)",
     needs: ofCheckpoint,
@@ -108,22 +53,6 @@ export const evaluating = defineSettings({
 type EvaluateWords = Values<typeof evaluating.rows> & {
   readonly runs: readonly string[];
 };
-
-/**
- * Tells a file of weights from runs among the words of a command line.
- *
- * @returns the values, with the file as `checkpoint`, and the runs
- * @throws {ConfigError} if a file is not alone
- */
-export function fileOrRuns<Given extends { readonly checkpoint?: string | null }>(
-  values: Given,
-  words: readonly string[],
-): [values: Given, runs: readonly string[]] {
-  const file = words.find(isFile);
-  if (file === undefined) return [values, words];
-  if (words.length === 1 && !values.checkpoint) return [{ ...values, checkpoint: file }, []];
-  throw new ConfigError(`Cannot use ${file} beside others (expected one file alone, or runs)`);
-}
 
 /** @throws {ConfigError} if neither runs nor a file are named, or a flag has no effect */
 function resolve(
@@ -142,8 +71,30 @@ function resolve(
   return { ...config, runs };
 }
 
-function printEvaluation(evaluation: Evaluation): void {
-  print(`${aboutEvaluation(evaluation)}\n${evaluationTable(evaluation)}`);
+/** Shows the progress of a measurement: of the network, of comparing images, or of training classifiers. */
+function progressBars(totalSteps: number): Watch & Disposable {
+  const main = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
+  let [comparing, training, shown]: (ProgressBar | undefined)[] = [];
+  const show = (bar: ProgressBar, done: number) => {
+    if (bar !== shown) shown?.clear();
+    if (bar !== main) main.skipTime();
+    shown = bar;
+    bar.update(done);
+  };
+  return {
+    onProgress: (done) => show(main, done),
+    onCompared(done, most) {
+      const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.ceil);
+      show(
+        comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr),
+        millions,
+      );
+    },
+    onTrained(done, totalSteps) {
+      show(training ??= new ProgressBar({ totalSteps, imagesPerStep: batchSize }, stderr), done);
+    },
+    [Symbol.dispose]: () => shown?.clear(),
+  };
 }
 
 /** Measures networks, one after another. */
@@ -155,80 +106,53 @@ export const evaluateTask = task({
   settings: evaluating,
   resolve,
   async run(words) {
-    if (words.out !== null) await checkFolderOf(words.out);
+    const { checkpoint, out, judge, judgeSteps } = words;
+    if (out !== null) await checkFolderOf(out);
     const runs = await findRuns(words.runs);
     const device = await init({ device: words.device, threads: words.threads });
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    const { signal } = stop;
     const optionsFor = (subject: EvaluatedNetwork) =>
       evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
     if (words.dryRun) {
-      for (const run of runs.length > 0 ? runs : [undefined]) {
-        const subject = await (run === undefined
-          ? networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words)
-          : networkOfRun(run));
+      for (const run of checkpoint === null ? runs : [undefined]) {
+        const subject = await networkOf(run, words);
         const options = optionsFor(subject);
+        const written = [
+          runFile.evaluation,
+          runFile.judged,
+          runFile.judge,
+          runFile.reference,
+          runFile.report,
+        ];
         printDryRun(
           await forecastMeasuring(subject, {
-            ...{ device, judge: words.judge, judgeSteps: words.judgeSteps ?? undefined },
+            ...{ device, judge, judgeSteps: judgeSteps ?? undefined },
             samples: `${options.count.toLocaleString("en")} by ${options.words}`,
-            evaluations: (judges) =>
-              expectedEvaluations(subject, judges, options),
+            evaluations: (judges) => expectedEvaluations(subject, judges, options),
             draw: (watch) => evaluateNetwork(subject, [], options, watch),
-            files: run === undefined
-              ? words.out === null ? [] : [words.out]
-              : [runFile.evaluation, runFile.judged, runFile.judge, runFile.reference, runFile.report].map((
-                file,
-              ) => join(run, file)),
+            files: run === undefined ? out === null ? [] : [out] : written.map((file) => join(run, file)),
           }),
         );
       }
       device.close();
       return;
     }
-    const measure = async (subject: EvaluatedNetwork) => {
+    const measure = async (run: string | undefined) => {
+      const subject = await networkOf(run, words);
       const options = optionsFor(subject);
-      const judges = await judgesFor(subject.data, {
-        ...{ judge: words.judge, steps: words.judgeSteps ?? undefined },
-        ...{ say, signal: stop.signal, terminal: stderr },
-      });
-      if (stop.signal.aborted) return undefined;
-      const totalSteps = expectedEvaluations(subject, judges, options);
-      const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
-      let comparing: ProgressBar | undefined;
-      let training: ProgressBar | undefined;
-      const found = await evaluateNetwork(subject, judges, options, {
-        onProgress(done) {
-          comparing?.clear();
-          training?.clear();
-          bar.update(done);
-        },
-        onCompared(done, most) {
-          bar.clear();
-          bar.skipTime();
-          const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.ceil);
-          comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr);
-          comparing.update(millions);
-        },
-        onTrained(done, totalSteps) {
-          bar.clear();
-          bar.skipTime();
-          training ??= new ProgressBar({ totalSteps, imagesPerStep: batchSize }, stderr);
-          training.update(done);
-        },
-        signal: stop.signal,
-      }).finally(() => {
-        bar.clear();
-        comparing?.clear();
-        training?.clear();
-      });
-      return found;
+      const steps = judgeSteps ?? undefined;
+      const judges = await judgesFor(subject.data, { judge, steps, say, signal, terminal: stderr });
+      if (signal.aborted) return undefined;
+      using bars = progressBars(expectedEvaluations(subject, judges, options));
+      return await evaluateNetwork(subject, judges, options, { ...bars, signal });
     };
-    if (words.checkpoint !== null) {
-      const found = await measure(
-        await networkOfCheckpoint(words.checkpoint, words.data ?? undefined, words),
-      );
-      if (found) printEvaluation(found.evaluation);
-      if (found && words.out !== null) await writeEvaluation(words.out, found.evaluation);
+    const show = (evaluation: Evaluation) =>
+      print(`${aboutEvaluation(evaluation)}\n${evaluationTable(evaluation)}`);
+    if (checkpoint !== null) {
+      const found = await measure(undefined);
+      if (found) show(found.evaluation);
+      if (found && out !== null) await writeEvaluation(out, found.evaluation);
     }
     const measured: Ordered[] = [];
     for (const run of runs) {
@@ -236,10 +160,10 @@ export const evaluateTask = task({
       const { address, patience } = await trackingOf(words, run);
       {
         using _ = await lockRun(run);
-        const found = await measure(await networkOfRun(run));
+        const found = await measure(run);
         if (!found) break;
         const evaluation = await withEarlierFigures(run, found.evaluation, say);
-        printEvaluation(evaluation);
+        show(evaluation);
         await recordEvaluation(run, { ...found, evaluation }, found.evaluation.time);
         measured.push({ label: run, figures: evaluation.figures });
         await writeReport([run], reportPath([run]));
@@ -250,7 +174,7 @@ export const evaluateTask = task({
     const order = formatOrder(measured);
     if (order !== undefined) print(order);
     device.close();
-    if (stop.signal.aborted) return stop.exitCode;
+    if (signal.aborted) return stop.exitCode;
   },
 });
 

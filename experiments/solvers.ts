@@ -1,6 +1,12 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { checkpoint, checkpointData, evaluating, fileOrRuns, ofCheckpoint } from "./evaluate.ts";
+import {
+  evaluated,
+  fileOrRuns,
+  measuring,
+  ofCheckpoint,
+  samplesOfStudy,
+} from "./evaluation/evaluation_settings.ts";
 import { forecastMeasuring } from "./evaluation/forecast.ts";
 import { samplingEvaluations } from "./evaluation/image_sets.ts";
 import {
@@ -9,12 +15,7 @@ import {
   measureSolvers,
   solverTable,
 } from "./evaluation/solver_comparison.ts";
-import {
-  checkSampleCount,
-  guidanceFor,
-  networkOfCheckpoint,
-  networkOfRun,
-} from "./evaluation/evaluated_network.ts";
+import { checkSampleCount, guidanceFor, networkOf } from "./evaluation/evaluated_network.ts";
 import { checkSolver } from "./draw/chosen_solver.ts";
 import { judgesOf } from "./judge/find_judge.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
@@ -25,7 +26,7 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { integer, optional, outputFile, text } from "./settings/kinds.ts";
+import { optional, outputFile, text } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
@@ -41,16 +42,10 @@ const comparingSolvers = defineSettings({
     pattern: /[^;\s]/,
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
   })),
-  checkpoint,
-  ...checkpointData,
-  count: integer({
-    doc: "samples by each solver, all from the same noise",
-    min: 2,
-    max: 100_000,
-    default: 1000,
-  }),
-  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  guidance: evaluating.rows.guidance,
+  ...evaluated,
+  count: { ...samplesOfStudy, doc: "samples by each solver, all from the same noise" },
+  seed: measuring.seed,
+  guidance: measuring.guidance,
   out: optional(outputFile([".json"], {
     doc: "file for the results of a checkpoint (a run gets solvers.json in its folder)",
     needs: ofCheckpoint,
@@ -105,9 +100,7 @@ export const solversTask = task({
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     using _ = run === undefined || words.dryRun ? undefined : await lockRun(run);
     const device = await init({ device: words.device, threads: words.threads });
-    const subject = run === undefined
-      ? await networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words)
-      : await networkOfRun(run);
+    const subject = await networkOf(run, words);
     const file = run === undefined ? words.out : join(run, runFile.solvers);
     checkSampleCount(count, subject);
     const guidance = guidanceFor(words.guidance, subject);

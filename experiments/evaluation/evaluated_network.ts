@@ -13,12 +13,12 @@ import { findWeights, noWeights } from "../run/weights.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere, sha256 } from "../run/contained.ts";
 import { decodeProgress } from "../run/run_progress.ts";
-import type { JudgeChoice } from "../judge/find_judge.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { requireRecord, type RunRecord } from "../tracking/record.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
+import type { MeasuringWords } from "./evaluation_settings.ts";
 
 /** A network to evaluate, with its training data. */
 export interface EvaluatedNetwork {
@@ -41,6 +41,16 @@ export interface EvaluatedNetwork {
  */
 export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
   return test.count < 2 * featureCount;
+}
+
+/** The network of a run or, without one, of a checkpoint, as the words of a command line describe it. */
+export function networkOf(
+  run: string | undefined,
+  words: DatasetOptions & { readonly checkpoint: string | null; readonly data: string | null },
+): Promise<EvaluatedNetwork> {
+  return run === undefined
+    ? networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words)
+    : networkOfRun(run);
 }
 
 /**
@@ -79,7 +89,7 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
  *
  * @param source of its data, and how it is prepared, see {@linkcode loadDataset}
  */
-export async function networkOfCheckpoint(
+async function networkOfCheckpoint(
   path: string,
   source: string | undefined,
   how: DatasetOptions,
@@ -127,20 +137,6 @@ async function savedStep(run: string): Promise<number | undefined> {
   }
 }
 
-/** Evaluation settings of a command line; null for the default. */
-export interface EvaluationWords {
-  readonly count: number | null;
-  readonly seed: number;
-  readonly guidance: number | null;
-  /** The solver in the syntax of `makeSolver`. */
-  readonly solver: string | null;
-  readonly courseImages: number;
-  readonly bitsImages: number;
-  readonly accuracySteps: number;
-  /** Which judges judge the samples; by default all. */
-  readonly judge?: JudgeChoice;
-}
-
 /**
  * Chooses how to evaluate a network: by the given flags, otherwise the way its run draws samples.
  *
@@ -148,7 +144,7 @@ export interface EvaluationWords {
  * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
  */
 export function evaluationOptions(
-  words: EvaluationWords,
+  words: MeasuringWords,
   subject: EvaluatedNetwork,
   usual: number,
 ): EvaluationOptions {

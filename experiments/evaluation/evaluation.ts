@@ -12,7 +12,6 @@ import {
   ifGiven,
   listOf,
   oneOf,
-  orNull,
   tableOf,
   textField,
   time,
@@ -20,6 +19,7 @@ import {
 import { fileAt, runFile } from "../run/files.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
+import { timeBins } from "../measures/loss_by_time.ts";
 import { type ByFigure, type FigureKey, figureKeys, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 
@@ -105,9 +105,7 @@ const checks = {
   /** Means over samples along their trajectories. */
   course: ifGiven(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
   /** Velocity error in bins of t. */
-  lossByTime: ifGiven(
-    listOf(fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: orNull(finiteNumber) })),
-  ),
+  lossByTime: ifGiven(timeBins),
 };
 
 const evaluationCheck = fieldsOf(checks);

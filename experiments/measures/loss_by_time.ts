@@ -3,9 +3,10 @@ import { HeldOutLoss, meanLoss, type TimedLosses } from "../../models/mod.ts";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { firstIndices } from "../data/dataset.ts";
-import { RunError, writeJson } from "../run/atomic_write.ts";
+import { writeJson } from "../run/atomic_write.ts";
 import { runFile } from "../run/files.ts";
-import { readJson } from "../run/contained.ts";
+import { readFields } from "../run/contained.ts";
+import { count, type FieldCheck, fieldsOf, finiteNumber, listOf, orNull } from "../run/field_checks.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { NetworkArtifact, TrainedRun } from "../artifacts/artifact.ts";
@@ -55,21 +56,13 @@ export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
   }));
 }
 
-/**
- * Reads `loss_by_time.json` of a run.
- *
- * @returns the bins, or undefined if the run has none
- */
-export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
-  const path = join(run, runFile.lossByTime);
-  const json = await readJson(path);
-  if (json === undefined) return undefined;
-  const { bins } = json;
-  if (Array.isArray(bins) && bins.every(isBin)) return bins;
-  throw new RunError(`Cannot read ${path}: it holds no bins of from, to, images and loss`);
-}
+/** The bins in a file. */
+export const timeBins: FieldCheck<readonly TimeBin[]> = listOf(
+  fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: orNull(finiteNumber) }),
+);
 
-function isBin(value: unknown): value is TimeBin {
-  const { from, to, images, loss } = Object(value);
-  return [from, to, images].every(Number.isFinite) && (loss === null || Number.isFinite(loss));
+/** Reads the bins in `loss_by_time.json` of a run; undefined if it has none. */
+export async function readLossByTime(run: string): Promise<readonly TimeBin[] | undefined> {
+  const advice = "delete the file, and the run is shown without it";
+  return (await readFields(join(run, runFile.lossByTime), { bins: timeBins }, advice))?.bins;
 }

@@ -1,3 +1,4 @@
+import { measuring, samplesOfStudy } from "../evaluation/evaluation_settings.ts";
 import {
   check,
   type FieldCheck,
@@ -8,7 +9,7 @@ import {
   tableOf,
   textField,
 } from "../run/field_checks.ts";
-import { choice, fileName, integer, number, optional, text } from "../settings/kinds.ts";
+import { choice, fileName, integer, number, optional } from "../settings/kinds.ts";
 import {
   accepted,
   asText,
@@ -50,22 +51,17 @@ export const settingsField: FieldCheck<CellSettings> = {
   expected: `an object of settings by name, each ${valueField.expected}`,
 };
 
+const { seed, solver, courseImages, bitsImages, accuracySteps } = measuring;
+
 /** How each network of a study is evaluated; the solver and the guidance are by default those of its run. */
 export const planEvaluation = defineSettings({
-  count: integer({
-    doc: "samples, and real images to compare them with",
-    min: 2,
-    max: 100_000,
-    default: 1000,
-  }),
-  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  solver: optional(
-    text({ doc: "solver of the samples", hint: "SOLVER", pattern: /./, expected: "a solver" }),
-  ),
+  count: samplesOfStudy,
+  seed,
+  solver,
   guidance: optional(number({ doc: "guidance of the samples", min: 0 })),
-  courseImages: integer({ doc: "images for trajectory and round-trip metrics", default: 64 }),
-  bitsImages: integer({ doc: "test images whose bits per dimension are measured", default: 0 }),
-  accuracySteps: integer({ doc: "steps of classifiers trained on the samples alone", default: 0 }),
+  courseImages: { ...courseImages, default: 64 },
+  bitsImages: { ...bitsImages, default: 0 },
+  accuracySteps,
   milestones: integer({
     doc: "measurements of quality during training: after 1/2, 1/4, ... of it",
     max: 20, // with more, the first would come before training has begun
@@ -131,7 +127,7 @@ export function readPlan(json: unknown, source: string): Plan {
  */
 export function completePlan(plan: Plan): Plan {
   checkSize(plan);
-  const { name, evaluation: { solver, solvers } } = plan;
+  const { name, evaluation: { solvers } } = plan;
   const plain = (setting: string, value: Value, where: string) =>
     plainValue(settingOf(setting, value, `${where} of ${name}`));
   const plainSettings = (settings: CellSettings, where: string) =>
@@ -156,7 +152,7 @@ export function completePlan(plan: Plan): Plan {
     throw new ConfigError(`Cannot fix ${own} in ${name}: it varies by cell; move it from fixed to cells`);
   }
   refuseRepeated(plan.seeds, `the seeds of ${name}: there is`);
-  for (const text of [...solvers, ...solver === null ? [] : [solver]]) makeSolver(text);
+  for (const text of solvers) makeSolver(text);
   refuseRepeated(solvers, `the solvers of ${name}: there is`);
   return {
     ...plan,

@@ -202,7 +202,7 @@ testMistakes("evaluate", {
   "a --judge none --judge-steps 9": "ConfigError: --judge-steps has no effect without a judge; remove it",
   "a --resize 32": "ConfigError: --resize has no effect without a file of weights; remove it",
   "--checkpoint b --solver dopri5:rtol=2":
-    'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol is "2" (expected a number above 0 and of at most 1)',
+    'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol of dopri5 is "2" (expected a number above 0 and of at most 1)',
 });
 
 testTask("evaluate refuses too few or too many samples, and runs without weights", async (place) => {
