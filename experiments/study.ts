@@ -209,7 +209,7 @@ async function runStudy(
   problems.forEach((problem) => say(problem));
   if (options.dryRun) {
     print(dryRun(planned, unfinished, options.jobs));
-    const script = unfinished.length > 0 ? launcher.describe?.(study, unfinished, launch) : undefined;
+    const script = unfinished.length > 0 ? await launcher.describe?.(study, unfinished, launch) : undefined;
     if (script !== undefined) print(`\n${script}`);
     return;
   }

@@ -132,7 +132,7 @@ export interface Launcher {
   /** Checks that it can run cells at all, before anything is planned. @throws {UserError} if it cannot */
   check?(options: LaunchOptions): Promise<void>;
   /** What `--dry-run` prints if cells are unfinished, such as the script to submit. */
-  describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): string;
+  describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): Promise<string>;
   /**
    * Runs cells, or hands them over to a scheduler.
    *

@@ -3,9 +3,8 @@ import project from "../../../deno.json" with { type: "json" };
 import { UserError } from "../../../kernels/mod.ts";
 import { checkout, startCommand } from "../../run/program_files.ts";
 import { reasonOf, RunError, writeJson } from "../../run/atomic_write.ts";
-import { readFields } from "../../run/contained.ts";
+import { readFields, readJson } from "../../run/contained.ts";
 import { listOf, textField } from "../../run/field_checks.ts";
-import { ConfigError } from "../../settings/setting.ts";
 import { makeStudyFolder, type Study, studyFolder } from "../study.ts";
 import { arrayScript, collectScript, type Submission } from "./batch_script.ts";
 import { type JobSettings, type Launcher, type LaunchFlags, slurmFlags, slurmProfile } from "./launcher.ts";
@@ -24,16 +23,16 @@ export const slurm: Launcher = {
   flags: Object.keys(slurmFlags) as (keyof typeof slurmFlags)[],
   collects: false,
   async check({ flags }) {
-    jobSettings(flags);
+    await jobSettings(flags);
     await askSlurm("sbatch", ["--version"]);
   },
-  describe(study, unfinished, { flags }) {
-    const submission = submissionOf(study, flags);
+  async describe(study, unfinished, { flags }) {
+    const submission = await submissionOf(study, flags);
     const array = arrayScript(submission, unfinished.map(({ id }) => id));
     return `${array}\n${collectScript(submission, "ID_OF_THE_ARRAY")}`;
   },
   async launch(study, unfinished, { flags, say }) {
-    const submission = submissionOf(study, flags);
+    const submission = await submissionOf(study, flags);
     const folder = await makeSlurmFolder(study);
     const queued = await queuedCells(folder, submission.name);
     const cells = unfinished.map(({ id }) => id).filter((id) => !queued.has(id));
@@ -55,7 +54,7 @@ export const slurm: Launcher = {
   },
 };
 
-function submissionOf(study: Study, flags: LaunchFlags): Submission {
+async function submissionOf(study: Study, flags: LaunchFlags): Promise<Submission> {
   const folder = resolve(study.folder);
   const experiment = flags.experiment === null ? [] : ["--experiment", flags.experiment];
   return {
@@ -65,7 +64,7 @@ function submissionOf(study: Study, flags: LaunchFlags): Submission {
     command: [...studyCommand(folder), ...experiment],
     device: flags.device,
     threads: flags.threads,
-    job: jobSettings(flags),
+    job: await jobSettings(flags),
   };
 }
 
@@ -92,27 +91,16 @@ function studyCommand(folder: string): string[] {
 /**
  * Settings of the jobs, from the flags or else from the profile.
  *
- * @throws {ConfigError} if the profile cannot be read, or holds an impossible value
+ * @throws {RunError} if the profile cannot be read
+ * @throws {ConfigError} if it holds an impossible value
  */
-function jobSettings(flags: LaunchFlags): JobSettings {
+async function jobSettings(flags: LaunchFlags): Promise<JobSettings> {
+  const { profile: path } = flags;
   const given = Object.entries(flags).filter(([name, value]) => name in slurmProfile.rows && value !== null);
-  const profile = flags.profile === null ? slurmProfile.resolve({}) : readProfile(flags.profile);
-  return { ...profile, ...Object.fromEntries(given) };
-}
-
-function readProfile(path: string): JobSettings {
-  let json: unknown;
-  try {
-    json = JSON.parse(Deno.readTextFileSync(path));
-  } catch (error) {
-    const reason = error instanceof SyntaxError
-      ? "it holds no JSON"
-      : error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : reasonOf(error);
-    throw new ConfigError(`Cannot read the profile ${path}: ${reason}`);
-  }
-  return slurmProfile.read(json, path);
+  // Unlike the files of a run, it may be a link.
+  const json = path === null ? {} : await readJson(await Deno.realPath(path).catch(() => path));
+  if (json === undefined) throw new RunError(`Cannot read the profile ${path}: there is no such file`);
+  return { ...slurmProfile.read(json, `${path}`), ...Object.fromEntries(given) };
 }
 
 /**

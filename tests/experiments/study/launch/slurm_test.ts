@@ -138,16 +138,16 @@ testTask("study --launcher slurm says in one line what it cannot use, and writes
   await writePlan(place);
   await Deno.writeTextFile(place.file("odd.json"), '{"partition":"a b"}');
   await Deno.writeTextFile(place.file("text.json"), "partition=gpu");
-  const cases: readonly [flags: string, message: string][] = [
+  const cases: readonly [flags: string, begin: string, ...pieces: string[]][] = [
     [slurm, "SlurmError: Cannot submit the study: there is no sbatch here (expected the login node "],
-    [`${slurm} --profile none.json`, "ConfigError: Cannot read the profile none.json: there is no such file"],
-    [`${slurm} --profile text.json`, "ConfigError: Cannot read the profile text.json: it holds no JSON"],
+    [`${slurm} --profile none.json`, "RunError: Cannot read the profile none.json: there is no such file"],
+    [`${slurm} --profile text.json`, "RunError: Cannot read ", "/text.json: it holds no JSON object"],
     [`${slurm} --profile odd.json`, 'ConfigError: Cannot use partition "a b" in odd.json: expected '],
     [`${slurm} --jobs 2`, "ConfigError: Cannot use --jobs with --launcher slurm: it has no effect there "],
     ["plan.json --gpus 1", "ConfigError: Cannot use --gpus with --launcher local: it has no effect there "],
   ];
-  for (const [flags, message] of cases) {
-    await assertRefused(place, { task: "study", flags, says: [message], env: noSlurm });
+  for (const [flags, ...says] of cases) {
+    await assertRefused(place, { task: "study", flags, says, env: noSlurm });
   }
   // A separate program, as permissions belong to a whole program.
   const { code, stderr } = await place.runProgram("study", slurm, { LD_LIBRARY_PATH: "/opt/lib" });
