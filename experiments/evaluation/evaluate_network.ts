@@ -13,11 +13,10 @@ import {
   type Watch,
 } from "./measurement.ts";
 import { accuracyScore } from "./measurements/accuracy_score.ts";
-import { copies } from "./measurements/copies.ts";
 import { pixelDistance, shrunkLikeness } from "./measurements/distance_to_training.ts";
-import { spread } from "./measurements/spread.ts";
 import { bits, geometry, losses } from "./measurements/flow.ts";
 import { classesSeen, likeness, recognition } from "./measurements/judged.ts";
+import { copies, spread } from "./measurements/variety.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 
 /** The parts of an evaluation, in order. */

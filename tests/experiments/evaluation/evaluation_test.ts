@@ -8,7 +8,7 @@ import {
   readEvaluation,
   writeEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
-import { figureKeys, shownFigure } from "../../../experiments/evaluation/figures.ts";
+import { figureKeys, figureMeanings, shownFigure } from "../../../experiments/evaluation/figures.ts";
 import {
   aboutEvaluation,
   evaluationTable,
@@ -16,6 +16,7 @@ import {
 } from "../../../experiments/evaluation/evaluation_table.ts";
 import { writeJson } from "../../../experiments/run/atomic_write.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
+import { textOf } from "../../module_graph.ts";
 import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/judged_files.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
 import { info } from "../../models/tiny_files.ts";
@@ -274,3 +275,8 @@ testInFolder(
     assert.equal(await readLiveJudge(run), undefined);
   },
 );
+
+Deno.test("docs/measures.md explains every figure by its title", async () => {
+  const docs = await textOf("docs/measures.md");
+  for (const { title } of Object.values(figureMeanings)) assert.ok(docs.includes(`| **${title}**`), title);
+});

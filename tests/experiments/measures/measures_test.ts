@@ -5,7 +5,7 @@ import { MeasureError, pickPoints } from "../../../models/mod.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
 import { testOnDevices } from "../../testing.ts";
 import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";
-import { classSpread } from "../../../experiments/evaluation/measurements/spread.ts";
+import { classSpread } from "../../../experiments/evaluation/measurements/variety.ts";
 import { classEntropy, classHistogram } from "../../../experiments/measures/class_entropy.ts";
 
 for (const { name, reference, samples, train, expected } of cases) {
