@@ -256,8 +256,8 @@ testInFolder("resultOf() interpolates the seconds of milestones between lines of
   const milestones = [5, 20, 30, 60].map((step) => ({ step, cost: { frechet: own, "vgg/frechet": own } }));
   const frechet = { value: 7, low: 6, high: 8, evaluations: 0, seconds: 0 };
   const measures = { figures: { frechet }, costs: [], milestones };
-  const { seconds, course } = await resultOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
-  assert.equal(seconds, 10);
+  const { seconds, course, figures } = await resultOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
+  assert.deepEqual([seconds, figures], [10, { frechet: 7 }]);
   assert.deepEqual(
     course?.map(({ seconds }) => seconds),
     [1, 4, 6, 8, 10],

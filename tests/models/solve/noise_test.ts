@@ -79,6 +79,8 @@ testOnDevices("Sampler with noise 0 takes Euler steps, and its last step never a
   const field = { velocity: (x: Tensor) => subtract(3, x) };
   const one = new Sampler(field, [2, 2], { solver: "sde", steps: 1, noise: 2 }).run(noise(0, [2, 2]));
   assertClose(await one.read(), [3, 3, 3, 3], 1e-6);
+  const two = [0, 1].map((seed) => noisy([3, 4], { steps: 2, seed }).run(x0));
+  assert.notDeepEqual(await two[0].read(), await two[1].read(), "the step before the last adds noise");
 });
 
 testOnDevices("Sampler's noise depends on seed and row, not on the batch", async () => {

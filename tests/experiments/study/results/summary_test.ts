@@ -89,6 +89,12 @@ Deno.test("summarizeStudy() joins the seeds of a setup, and numbers setups that 
   ]);
 });
 
+Deno.test("summarizeStudy() keeps the intervals of shares within 0 and 1", () => {
+  const more = (seed: number) => ({ figures: { confident: [0.97, 0.99, 0.998][seed - 1] } });
+  const [{ figures }] = summaryOf([{ settings: {}, frechet: [1, 1, 1], more }]).setups;
+  assert.equal(figures.confident!.interval![1], 1);
+});
+
 Deno.test("sharedSeed() is the first of the seeds with most finished runs", () => {
   const seedOf = (...all: (number | undefined)[][]) =>
     sharedSeed(summaryOf(all.map((frechet, groups) => ({ settings: { groups }, frechet }))).setups);
