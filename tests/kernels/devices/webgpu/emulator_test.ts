@@ -1,0 +1,151 @@
+/** All kernels for GPUs on an emulated device with WebGPU's default limits, and faults that the device must notice. */
+
+import assert from "node:assert/strict";
+import { execute } from "../../../../kernels/core/execute.ts";
+import type { Kernel } from "../../../../kernels/devices/device.ts";
+import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
+import { type Tensor, withDevice, zeros } from "../../../../kernels/mod.ts";
+import { type RegisteredOp, registry } from "../../../../kernels/op.ts";
+import type { Sample } from "../../../../kernels/op_definition.ts";
+import { hiddenOp, inputsOf, oracle, tensorsOf } from "../../oracle.ts";
+import { assertClose } from "../../../testing.ts";
+import { emulatedGpu } from "./emulator/emulator.ts";
+
+/** Opens a device on the emulator. A fault makes its later reads fail. */
+async function open(software: boolean, candidate?: string): Promise<WebGpuDevice> {
+  const real = Object.getOwnPropertyDescriptor(navigator, "gpu");
+  Object.defineProperty(navigator, "gpu", { value: emulatedGpu(), configurable: true });
+  try {
+    return await WebGpuDevice.open({ software, ...candidate !== undefined && { candidate } });
+  } finally {
+    if (real) Object.defineProperty(navigator, "gpu", real);
+    else delete (navigator as { gpu?: GPU }).gpu;
+  }
+}
+
+const devices = new Map<string, Promise<WebGpuDevice>>();
+
+/** The device of a set of kernels, the same for all ops. */
+function deviceOf(software: boolean, candidate?: string): Promise<WebGpuDevice> {
+  const key = `${software} ${candidate}`;
+  return devices.get(key) ?? devices.set(key, open(software, candidate)).get(key)!;
+}
+
+async function assertEqualsReference(op: RegisteredOp, sample: Sample, what: string) {
+  const inputs = inputsOf(op, sample);
+  const expected = oracle(op, sample, inputs);
+  const tensors = tensorsOf(op, sample, inputs);
+  const fresh = op.run(tensors, sample.attributes ?? {});
+  for (const { name } of op.outputs) {
+    const updated = op.inputs.findIndex((input) => input.name === name);
+    const y = updated >= 0 ? tensors[updated] : fresh.shift()!;
+    assertClose(await y.read(), expected[name], 2e-5, `${name} ${what}`);
+  }
+}
+
+for (const op of registry.values()) {
+  Deno.test(`${op.name}() equals its reference in every order of invocations`, async () => {
+    for (const software of [true, false]) {
+      for (const [k, sample] of op.samples.entries()) {
+        const { dims } = op.plan(op.inputs.map(({ name }) => sample.shapes[name]), sample.attributes ?? {});
+        const tuning = { workgroupSize: 64, software, pieces: 512 };
+        for (const candidate of op.kernel.candidates?.(dims, tuning) ?? [undefined]) {
+          const device = await deviceOf(software, candidate);
+          await withDevice(device, () => assertEqualsReference(op, sample, `of sample ${k} by ${candidate}`));
+        }
+      }
+    }
+  });
+}
+
+/** An op that copies x, from 64 values on in two workgroups, by the given WGSL. */
+const copying = (wgsl: string, inWorkgroups = false) =>
+  hiddenOp({
+    name: "copyForTest",
+    signature: "x[n] -> y[n]",
+    wgsl,
+    ...inWorkgroups && { workgroups: ({ n }: { readonly n?: number }) => ({ count: n! / 64, lanes: 64 }) },
+    reference: ({ x, y }) => y.set(x),
+    samples: [],
+  });
+const run = (op: (x: Tensor) => Tensor) => () => op(zeros([128]));
+
+/** A product of matrices whose kernel lacks its second barrier. */
+function productWithoutBarrier(): Tensor {
+  const { kernel, plan } = registry.get("matmul")!;
+  const barrier = "workgroupBarrier();";
+  const faulty: Kernel = {
+    ...kernel,
+    wgsl(tuning, dims) {
+      const parts = kernel.wgsl(tuning, dims).split(barrier);
+      assert.equal(parts.length, 3, "two barriers");
+      return `${parts[0]}${barrier}${parts[1]}${parts[2]}`;
+    },
+  };
+  const inputs = [zeros([1, 64, 64]), zeros([1, 64, 64])];
+  const { dims, outputs: [shape] } = plan(inputs.map(({ shape }) => shape), {});
+  const y = zeros(shape);
+  execute(faulty, [...inputs, y], dims, y.device);
+  return y;
+}
+
+const nine = hiddenOp({
+  name: "nineForTest",
+  signature: "a[n], b[n], c[n], d[n], e[n], f[n], g[n], h[n] -> y[n]",
+  wgsl: "fn kernel(i: u32) { y[i] = a[i] + b[i] + c[i] + d[i] + e[i] + f[i] + g[i] + h[i]; }",
+  reference: () => {},
+  samples: [],
+});
+
+const faults: Readonly<Record<string, readonly [run: () => Tensor, says: RegExp]>> = {
+  "writes past the end": [run(copying("fn kernel(i: u32) { y[i + 1u] = x[i]; }")), /writes word 128 of y/],
+  "invocations that write one word": [
+    run(copying("fn kernel(i: u32) { y[i / 2u] = x[i]; }")),
+    /writes what another/,
+  ],
+  "a barrier that some lanes skip": [
+    run(copying(
+      `fn kernel(group: u32, lane: u32) {
+  if (lane < 32u) { workgroupBarrier(); }
+  y[group * 64u + lane] = x[lane];
+}`,
+      true,
+    )),
+    /skip a barrier/,
+  ],
+  "workgroup memory read without a barrier": [
+    run(copying(
+      `var<workgroup> all: array<f32, 64>;
+fn kernel(group: u32, lane: u32) {
+  all[lane] = x[group * 64u + lane];
+  if (group > 9u) { workgroupBarrier(); }
+  y[group * 64u + lane] = all[63u - lane];
+}`,
+      true,
+    )),
+    /all, without a barrier/,
+  ],
+  "17 KiB of workgroup memory": [
+    run(copying(
+      `var<workgroup> all: array<f32, 4352>;
+fn kernel(group: u32, lane: u32) { all[lane] = x[lane]; y[group * 64u + lane] = all[lane]; }`,
+      true,
+    )),
+    /17408 bytes/,
+  ],
+  "a product without its second barrier": [productWithoutBarrier, /of slice\w+, without a barrier/],
+  "nine storage buffers": [
+    () => {
+      const x = zeros([4]);
+      return nine(x, x, x, x, x, x, x, x);
+    },
+    /9 storage buffers/,
+  ],
+};
+
+for (const [fault, [make, says]] of Object.entries(faults)) {
+  Deno.test(`the emulator notices ${fault}`, async () => {
+    const device = await open(false);
+    await assert.rejects(withDevice(device, async () => await make().read()), says);
+  });
+}
