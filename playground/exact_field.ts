@@ -107,6 +107,26 @@ export class ExactField {
     return { weights, mean, spread: Math.max(0, squares / sum - mean[0] ** 2 - mean[1] ** 2) / 2 };
   }
 
+  /**
+   * The density of what is on its way at t, on a grid over a square around the middle: a mean of normal ones, with a
+   * deviation of at least `softness`. f64[side, side], rows upwards.
+   */
+  density(halfSide: number, side: number, t: number, softness = 0.1): Float64Array {
+    const { alpha, sigma } = this.#shares(t);
+    const width = Math.max(sigma, softness);
+    const places = Array.from({ length: side }, (_, i) => halfSide * (2 * i / (side - 1) - 1));
+    const along = (middle: number) => places.map((place) => Math.exp(-(((place - middle) / width) ** 2) / 2));
+    const density = new Float64Array(side * side);
+    for (let n = 0; n < this.size; n++) {
+      const [xs, ys] = this.point(n).map((value) => along(alpha * value));
+      for (let y = 0; y < side; y++) {
+        const factor = ys[y] / (2 * Math.PI * width ** 2 * this.size);
+        if (factor > 1e-12) { for (let x = 0; x < side; x++) density[y * side + x] += factor * xs[x]; }
+      }
+    }
+    return density;
+  }
+
   #at(t: number): Shares {
     const at = this.#shares(t);
     return { ...at, sigma: Math.max(at.sigma, leastSigma) };

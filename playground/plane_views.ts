@@ -15,8 +15,10 @@ const placesAtOnce = 384;
 /** Steps of a dropped dot, which follows the network as it is. */
 const finest = 64;
 
-/** How the dots move. */
-export type TrajectoryOptions = Pick<PlaygroundSettings, "solver" | "moves" | "seed">;
+/** How the dots move: by a solver, or with noise, which gives them the same places as a crowd. */
+export type TrajectoryOptions = Pick<PlaygroundSettings, "solver" | "moves" | "seed"> & {
+  readonly noise?: number;
+};
 
 /** Where dots are at the ends of the solver's steps. */
 export interface Trajectories {
@@ -26,11 +28,14 @@ export interface Trajectories {
   readonly places: Float32Array<ArrayBuffer>;
 }
 
+/** A solver, or the strength of noise. */
+type Solver = TrajectoryOptions["solver"] | `noise ${number}`;
+
 /** Follows the flow from x0, f32[N, 2]. */
 type TrajectoryOf = (x0: ReturnType<Library["noise"]>) => Promise<Trajectories>;
 
 /** Recorded ways of moving that are kept. */
-const maxMovers = 4;
+const maxRecorded = 8;
 
 /** What can be seen of a network in the plane: dots, arrows, and single places. */
 export class PlaneViews {
@@ -65,8 +70,10 @@ export class PlaneViews {
   }
 
   /** The dots of a seed, from noise to where the solver leads them. */
-  dots({ solver, moves, seed }: TrajectoryOptions): Promise<Trajectories> {
-    return this.#mover(dotCount, solver, moves)(this.#library.noise(seed, [dotCount, 2]));
+  dots({ solver, moves, seed, noise }: TrajectoryOptions): Promise<Trajectories> {
+    return this.#mover(dotCount, noise === undefined ? solver : `noise ${noise}`, moves)(
+      this.#library.noise(seed, [dotCount, 2]),
+    );
   }
 
   /** The trajectory of a dot from a place at t = 0, in fine steps. */
@@ -105,18 +112,21 @@ export class PlaneViews {
   }
 
   /** A network that learned whole steps takes whole steps. */
-  #mover(N: number, solver: TrajectoryOptions["solver"], moves: number): TrajectoryOf {
+  #mover(N: number, solver: Solver, moves: number): TrajectoryOf {
     const key = `${N} ${solver} ${moves}`;
     const recorded = this.#movers.get(key) ?? this.#newMover(N, solver, moves);
     this.#movers.delete(key); // moves it to the end, as most recently used
     this.#movers.set(key, recorded);
-    if (this.#movers.size > maxMovers) this.#movers.delete(this.#movers.keys().next().value!);
+    if (this.#movers.size > maxRecorded) this.#movers.delete(this.#movers.keys().next().value!);
     return recorded;
   }
 
-  #newMover(N: number, solver: TrajectoryOptions["solver"], moves: number): TrajectoryOf {
+  #newMover(N: number, solver: Solver, moves: number): TrajectoryOf {
+    const noise = /^noise (.*)/.exec(solver)?.[1];
     const sampler = new this.#library.Sampler(this.#field, [N, 2], {
-      solver: this.#field.meanVelocity ? "map" : solver,
+      ...noise !== undefined
+        ? { solver: "sde", noise: Number(noise) }
+        : { solver: this.#field.meanVelocity ? "map" : solver as TrajectoryOptions["solver"] },
       steps: moves,
     });
     return async (x0) => {

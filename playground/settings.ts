@@ -85,6 +85,8 @@ export const settings = {
     average: "Average",
     follow: "Follow",
     few: "Fewer steps",
+    random: "Randomness",
+    classes: "Classes",
     digits: "Digits",
   }, { trains: false }),
   pairs: choice("Pairs", { random: "random", nearest: "nearest" }),
@@ -112,6 +114,9 @@ export const settings = {
     trains: false,
   }),
   moves: number("Solver steps", 32, [1, 64], { trains: false }),
+  noise: number("Noise on the way", 1, [0, 4], { whole: false, trains: false }),
+  label: choice("Class", { first: "first", second: "second" }, { trains: false }),
+  scale: number("Guidance", 2, [0, 6], { whole: false, trains: false }),
   start: choice("Digits start from", {
     checkpoint: "a trained network",
     blank28: "nothing, 28 × 28",

@@ -16,12 +16,14 @@ import { TimeControl } from "./time_control.ts";
 import { Controls } from "./controls.ts";
 import { DigitsSession } from "./digits_session.ts";
 import { DigitsStage } from "./digits_stage.ts";
+import { Experiment } from "./experiment.ts";
 import { heatPicture } from "./heat.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
 import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } from "./messages.ts";
 import { onFiles } from "./own_files.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
+import { keepDistances } from "./more_pictures.ts";
 import { digestWords, statusOf } from "./readings.ts";
 import { RemoteTraining } from "./remote_training.ts";
 import { Story } from "./story.ts";
@@ -39,6 +41,7 @@ export class App {
     this.#plane.changed();
   });
   readonly #controls: Controls;
+  readonly #experiment: Experiment;
   readonly #clock: TimeControl;
   readonly #takeAway: TakeAway;
   /** Absent if the page holds no digits. */
@@ -70,6 +73,7 @@ export class App {
       onLook: () => this.#watch(),
       onDraw: (drawn) => this.change({ drawn }),
     });
+    this.#experiment = new Experiment(this.#plane, () => this.#settings.steps, () => this.#watch());
     this.#takeAway = new TakeAway(
       this.#plane,
       () => this.#settings,
@@ -81,13 +85,11 @@ export class App {
         (line) => this.tell(line),
       )
       : undefined;
-    const { settings, problems } = settingsOf(location.hash);
-    this.#settings = settings;
+    this.#settings = this.#readAddress();
     this.#remote = this.#newRemote();
-    this.#tellProblems(problems);
     this.#show();
     this.#begin();
-    if (this.#showsDigits) this.#digits?.enter(settings);
+    if (this.#showsDigits) this.#digits?.enter(this.#settings);
     this.#watch();
     this.#listen(still);
   }
@@ -107,11 +109,7 @@ export class App {
   }
 
   #listen(still: boolean): void {
-    addEventListener("hashchange", () => {
-      const { settings, problems } = settingsOf(location.hash);
-      this.#tellProblems(problems);
-      this.#apply(settings);
-    });
+    addEventListener("hashchange", () => this.#apply(this.#readAddress()));
     document.addEventListener("visibilitychange", () => this.#sendRunning());
     byId("run").addEventListener("click", () => this.#run());
     byId("one-step").addEventListener("click", () => {
@@ -130,11 +128,6 @@ export class App {
       }
       this.#showButtons();
     });
-    byId("another-pair").addEventListener("click", () => {
-      this.#plane.state.pair++;
-      this.#plane.changed();
-    });
-    byId("drop").addEventListener("click", () => this.#pointer.dropNoise());
     byId("clear").addEventListener("click", () => this.change({ drawn: "" }));
     onFiles((files) => {
       if (!this.#digits) return;
@@ -177,7 +170,10 @@ export class App {
   #apply(settings: PlaygroundSettings): void {
     const before = this.#settings;
     this.#settings = settings;
-    if (settings.step !== before.step) this.#clock.stop();
+    if (settings.step !== before.step) {
+      this.#clock.stop();
+      this.#experiment.forget();
+    }
     this.#show();
     if (settings.threads !== before.threads || settings.device !== before.device) {
       this.#remote.close();
@@ -200,6 +196,7 @@ export class App {
     this.#rest = undefined;
     this.#curve = new LossCurve();
     this.#floor = undefined;
+    this.#experiment.forget();
     if (this.#awaitsData) this.#plane.forget();
     else this.#remote.send({ kind: "train", training: this.#training, settings: this.#settings });
     this.#sendRunning();
@@ -219,8 +216,9 @@ export class App {
     const { pointer } = storySteps[step];
     const place = pointer === "looks" ? state.probe : undefined;
     const drops = pointer === "drops" ? this.#pointer.drops : [];
-    this.#remote.send({ kind: "watch", watched: { place, t: Math.min(state.t ?? t, 0.99), drops } });
-    this.#plane.changed();
+    const copy = place && this.#experiment.copy;
+    this.#remote.send({ kind: "watch", watched: { place, copy, t: Math.min(state.t ?? t, 0.99), drops } });
+    this.#experiment.show();
     this.#story.showReading(this.#plane.state);
   }
 
@@ -235,7 +233,7 @@ export class App {
         return this.#takeFrame(message.frame);
       case "look":
         this.#plane.state.look = message.look;
-        this.#plane.changed();
+        this.#experiment.take();
         return this.#story.showReading(this.#plane.state);
       case "heat":
         this.#plane.state.heat = heatPicture(message.logp, canvasColours().data);
@@ -270,6 +268,7 @@ export class App {
 
   #takeLesson(lesson: TrainingPairs): void {
     const { state } = this.#plane;
+    if (state.lesson?.points.join() !== lesson.points.join()) state.kept.clear();
     state.lesson = lesson;
     state.exact = new ExactField(lesson.points, this.#settings.path);
     state.pair = 0;
@@ -278,6 +277,7 @@ export class App {
 
   #takeFrame(frame: Frame): void {
     this.#plane.state.frame = frame;
+    keepDistances(this.#plane.state);
     this.#curve.add(frame.losses);
     this.#showLosses();
     this.#plane.changed();
@@ -350,9 +350,11 @@ export class App {
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
   }
 
-  #tellProblems(problems: readonly string[]): void {
-    this.tell(
-      problems.length === 0 ? "" : `Some settings in this link were ignored: ${problems.join("; ")}.`,
-    );
+  /** The settings of the address; tells what it cannot have. */
+  #readAddress(): PlaygroundSettings {
+    const { settings, problems } = settingsOf(location.hash);
+    const ignored = problems.length > 0;
+    this.tell(ignored ? `Some settings in this link were ignored: ${problems.join("; ")}.` : "");
+    return settings;
   }
 }

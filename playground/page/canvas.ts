@@ -4,6 +4,7 @@
 export interface CanvasColours {
   /** Behind canvases. */
   readonly card: string;
+  readonly paper: string;
   readonly ink: string;
   readonly muted: string;
   readonly line: string;
@@ -18,6 +19,7 @@ export function canvasColours(): CanvasColours {
   const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
   return {
     card: of("card"),
+    paper: of("paper"),
     ink: of("ink"),
     muted: of("muted"),
     line: of("line"),

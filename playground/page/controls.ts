@@ -3,7 +3,7 @@ import { byId, element } from "../../viz/report/page/dom.ts";
 import { type PlaygroundSettings, rowOf, type SettingName, settingNames } from "../settings.ts";
 
 /** Settings that have a place of their own on the page. */
-const elsewhere: readonly SettingName[] = ["data", "drawn", "step", "t"];
+const elsewhere: readonly SettingName[] = ["data", "drawn", "step", "t", "noise", "label", "scale"];
 
 /** The controls of settings: they show the settings, and tell what the reader wants. */
 export class Controls {
@@ -15,6 +15,7 @@ export class Controls {
     this.#onChange = onChange;
     this.#fill(byId<HTMLSelectElement>("data"), "data");
     for (const place of document.querySelectorAll<HTMLElement>("[data-choices]")) this.#choices(place);
+    for (const place of document.querySelectorAll<HTMLElement>("[data-slider]")) this.#slider(place);
     for (const name of settingNames.filter((name) => !elsewhere.includes(name))) {
       const { doc, names } = rowOf(name);
       const control = names ? element("select") : element("input", { type: "number" });
@@ -58,6 +59,24 @@ export class Controls {
       input.value = String(settings[name]);
       input.setAttribute("aria-invalid", "false");
     });
+  }
+
+  /** A slider in the story. */
+  #slider(place: HTMLElement): void {
+    const name = place.dataset.slider as SettingName;
+    const { doc, range: [min, max] = [0, 1] } = rowOf(name);
+    const slider = element("input", {
+      type: "range",
+      min: `${min}`,
+      max: `${max}`,
+      step: "0.25",
+      id: `slide-${name}`,
+    });
+    const output = element("output", { for: slider.id });
+    slider.addEventListener("input", () => output.textContent = slider.value);
+    slider.addEventListener("change", () => this.#change(name, slider.value));
+    place.append(element("label", { text: doc, for: slider.id }), slider, output);
+    this.#shown.push((settings) => output.textContent = slider.value = String(settings[name]));
   }
 
   /** A row of choices in the story. */

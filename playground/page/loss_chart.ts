@@ -70,7 +70,7 @@ export class LossChart {
     const context = this.#canvas.cleared();
     if (this.curve.count === 0) return;
     const { muted, line, velocity } = this.#canvas.colours;
-    const points = this.curve.points();
+    const points = this.floor === undefined ? this.curve.points() : smoothed(this.curve.points());
     const [left, right, top, bottom] = [40, width - 8, 24, height - 22];
     const { ticks, share } = lossScale(points.map(([, loss]) => loss), this.floor);
     const x = (step: number) => left + (right - left) * step / Math.max(1, this.curve.count);
@@ -100,6 +100,15 @@ export class LossChart {
     points.forEach(([step, loss], i) => context[i === 0 ? "moveTo" : "lineTo"](x(step), y(loss)));
     context.stroke();
   }
+}
+
+/** Means of neighbours, as a logarithmic axis shows noise that is as large as what is left. */
+function smoothed(points: readonly (readonly [step: number, loss: number])[]): typeof points {
+  const reach = Math.floor(points.length / 30);
+  return points.map(([step], i) => {
+    const near = points.slice(Math.max(0, i - reach), i + reach + 1);
+    return [step, meanOf(near.map(([, loss]) => loss))];
+  });
 }
 
 /** Where losses are on an axis, as shares of its height, and its ticks. */

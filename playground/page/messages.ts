@@ -4,10 +4,15 @@ import type { OwnFile } from "./own_files.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 
+/** Numbers of solver steps that are compared. */
+export const fewSteps = [1, 2, 4, 8, 16, 32] as const;
+
 /** What the reader looks at besides the dots. */
 export interface Watched {
   /** A place whose velocity is shown. */
   readonly place?: Point | undefined;
+  /** Whose velocity: that of an untrained copy, a new one for each number, after steps; by default that of the network. */
+  readonly copy?: { readonly id: number; readonly steps: number } | undefined;
   readonly t: number;
   /** Where dots were dropped, at t = 0. */
   readonly drops: readonly Point[];
@@ -27,8 +32,9 @@ export type ToTrainer =
   | { readonly kind: "digits"; readonly command: DigitsCommand }
   | { readonly kind: "gif"; readonly side: number; readonly frames: readonly Uint8ClampedArray[] };
 
-/** The network's velocity at a watched place. */
+/** The network's velocity at a watched place, after a training step. */
 export interface ProbedVelocity {
+  readonly step: number;
   readonly place: Point;
   readonly t: number;
   readonly velocity: Point;
@@ -36,10 +42,14 @@ export interface ProbedVelocity {
 
 /** What is seen of a training at a step. */
 export interface Frame {
+  /** The settings that its dots are drawn with. */
+  readonly settings: PlaygroundSettings;
   readonly step: number;
   /** The losses since the last frame. */
   readonly losses: Float32Array<ArrayBuffer>;
   readonly dots: Trajectories;
+  /** The dots with each number of steps of `fewSteps`, where the story compares them. */
+  readonly planes: readonly Trajectories[];
   /** f32[times, side, side, 2] */
   readonly arrows: Float32Array;
   readonly drops: readonly Trajectories[];

@@ -5,14 +5,27 @@ import { defaults } from "../settings.ts";
 import { halfSide } from "../strokes.ts";
 import { label, mixed, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
+import { drawData } from "./story_pictures.ts";
 import { storySteps } from "./story_steps.ts";
 
 /** How much closer the dots come to their new places with each picture. */
 const easing = 0.3;
 
+/** The place that is looked at first. */
+const start: Point = [-0.7, -1];
+
 /** Draws the plane. */
 export class PlaneCanvas {
-  state: PlaneState = { settings: defaults, t: 1, probe: [-0.7, -1], pair: 0, pen: false };
+  state: PlaneState = {
+    settings: defaults,
+    t: 1,
+    probe: start,
+    pinned: start,
+    trail: [],
+    kept: new Map(),
+    pair: 0,
+    pen: false,
+  };
   readonly #canvas: SharpCanvas;
   readonly #still: boolean;
   /** The dots as they are shown: they glide to where they should be. */
@@ -34,15 +47,16 @@ export class PlaneCanvas {
 
   /** Forgets a training and its data. */
   forget(): void {
-    const { settings, t, probe, pen, strokes } = this.state;
-    this.state = { settings, t, probe, pair: 0, pen, strokes };
+    const { settings, t, probe, pinned, pen, strokes } = this.state;
+    this.state = { settings, t, probe, pinned, trail: [], kept: new Map(), pair: 0, pen, strokes };
     this.#shown = undefined;
     this.changed();
   }
 
   /** The place in the plane of a pixel of the canvas. */
   placeAt(x: number, y: number): Point {
-    const size = this.#canvas.width;
+    const size = this.#canvas.width / (storySteps[this.state.settings.step].cells ?? 1);
+    [x, y] = [x % size, y % size];
     return [(x / size * 2 - 1) * halfSide, (1 - y / size * 2) * halfSide];
   }
 
@@ -89,19 +103,11 @@ export class PlaneCanvas {
       pen.context.imageSmoothingEnabled = true;
       pen.context.drawImage(state.heat, 0, 0, pen.size, pen.size);
     }
-    this.#drawData(pen, state);
-    const { below, dots = 0, above } = storySteps[state.settings.step];
+    const { below, dots = 0, above, cells = 1 } = storySteps[state.settings.step];
+    if (cells === 1) drawData(pen, state);
     below?.(pen, state, this.#shown);
     this.#drawDots(pen, state.t, dots);
     above?.(pen, state, this.#shown);
-  }
-
-  #drawData(pen: PlanePen, { exact }: PlaneState): void {
-    if (!exact) return;
-    pen.context.fillStyle = pen.colours.data;
-    pen.context.globalAlpha = 0.35;
-    for (let i = 0; i < exact.size; i++) pen.dot(exact.point(i), 1.3);
-    pen.context.globalAlpha = 1;
   }
 
   #drawDots(pen: PlanePen, t: number, alpha: number): void {

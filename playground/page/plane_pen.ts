@@ -22,6 +22,13 @@ export interface PlaneState {
   /** The place of the pointer, or of the keys. */
   probe: Point;
   look?: ProbedVelocity | undefined;
+  /** The place that is looked at while no pointer is over the plane, and its latest velocities. */
+  pinned: Point;
+  trail: readonly Point[];
+  /** How far dots end from the data with few steps, for each way of training that was tried. */
+  readonly kept: Map<string, readonly number[]>;
+  /** The velocity that the reader would answer. */
+  answer?: Point | undefined;
   /** The pair that is shown, and how many there are. */
   pair: number;
   /** Strokes in progress, and where the pen is; undefined unless data is drawn. */
@@ -83,7 +90,7 @@ export class PlanePen {
     colour: string,
     { side = 1, down = 0 } = {},
   ): void {
-    const [x, y] = this.pixel(place);
+    const [x, y] = this.pixel(place).map((at) => Math.max(16, Math.min(this.size - 16, at)));
     const needed = 8 * text.length + 20;
     const right = side > 0 ? x < this.size - needed : x < needed;
     label(this.context, text, [right ? x + 11 : x - 11, y + down], colour, {
@@ -104,4 +111,10 @@ export function placeAt({ times, places }: Trajectories, n: number, t: number): 
     return before + share * (after - before);
   };
   return [at(0), at(1)];
+}
+
+/** The velocity at the probed place and time, if it is the latest one that has arrived. */
+export function lookHere({ look, probe, t }: PlaneState): ProbedVelocity | undefined {
+  const here = look && look.place[0] === probe[0] && look.place[1] === probe[1];
+  return here && Math.abs(look.t - Math.min(t, 0.99)) < 1e-9 ? look : undefined;
 }

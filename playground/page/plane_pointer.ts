@@ -6,6 +6,7 @@ import { drawnText, halfSide, strokesOf } from "../strokes.ts";
 import { arrowKeys } from "./canvas.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 import { placeAt } from "./plane_pen.ts";
+import { leftAt, tipOf } from "./story_pictures.ts";
 import { type StoryStep, storySteps } from "./story_steps.ts";
 
 /** What pointer and keys do. */
@@ -26,6 +27,8 @@ interface Effects {
 
 /** How far a key moves the place. */
 const stride = 0.16;
+/** How near to a tip one can take it. */
+const reach = 0.3;
 /** Most dots that were dropped and are still shown. */
 const maxDrops = 5;
 
@@ -46,6 +49,8 @@ export class PlanePointer {
   #drops: readonly Point[] = [[-1.1, 1.3]];
   /** The stroke in progress. */
   #stroke: Point[] | undefined;
+  /** Whether the tip of the reader's answer is dragged. */
+  #answers = false;
 
   constructor(plane: PlaneCanvas, effects: Effects) {
     for (const word of document.querySelectorAll(".press")) if (this.#touches) word.textContent = "Tap";
@@ -55,6 +60,14 @@ export class PlanePointer {
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#lift());
+    canvas.addEventListener("pointerleave", () => {
+      if (this.#use === "looks" && !this.#stroke) this.#look(this.#plane.state.pinned, false);
+    });
+    byId("drop").addEventListener("click", () => this.#dropNoise());
+    byId("another-pair").addEventListener("click", () => {
+      this.#plane.state.pair++;
+      this.#plane.changed();
+    });
     canvas.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -83,7 +96,7 @@ export class PlanePointer {
   }
 
   /** Drops a dot where one of the shown dots starts. */
-  dropNoise(): void {
+  #dropNoise(): void {
     const dots = this.#plane.state.frame?.dots;
     if (!dots) return;
     const N = dots.places.length / 2 / dots.times.length;
@@ -107,18 +120,42 @@ export class PlanePointer {
       this.#stroke = [place];
       this.#showStrokes();
     } else if (this.#use === "drops") this.#drop(place);
-    else this.#look(place);
+    else if (this.#isAtAnswer(place)) {
+      this.#canvas.setPointerCapture(event.pointerId);
+      this.#answers = true;
+    } else this.#look(place, true);
   }
 
   #move(event: PointerEvent): void {
     const place = this.#placeOf(event);
     if (this.#stroke) this.#extend(place);
-    else if (this.#use === "looks") this.#look(place);
+    else if (this.#answers) this.#answer(place);
+    else if (this.#use === "looks" && (event.buttons > 0 || !this.#plane.state.answer)) {
+      this.#look(place, event.buttons > 0);
+    }
   }
 
-  #look(place: Point): void {
+  /** Looks at a place. @param pins whether it is looked at when the pointer has left */
+  #look(place: Point, pins: boolean): void {
     this.#plane.state.probe = place;
+    if (pins) this.#plane.state.pinned = place;
     if (this.#use === "looks") this.#effects.onLook();
+  }
+
+  /** Whether a place is at the tip of the reader's answer. */
+  #isAtAnswer([x, y]: Point): boolean {
+    const { answer, probe, t } = this.#plane.state;
+    if (!answer) return false;
+    const [tipX, tipY] = tipOf(probe, answer, t);
+    return Math.hypot(x - tipX, y - tipY) < reach;
+  }
+
+  /** Moves the tip of the reader's answer. */
+  #answer([x, y]: Point): void {
+    const { state } = this.#plane;
+    const left = leftAt(state.t);
+    state.answer = [(x - state.probe[0]) / left, (y - state.probe[1]) / left];
+    this.#effects.onLook();
   }
 
   #extend(place: Point): void {
@@ -129,6 +166,7 @@ export class PlanePointer {
 
   /** Ends the stroke. */
   #lift(): void {
+    this.#answers = false;
     if (!this.#stroke) return;
     const strokes = [...strokesOf(this.#mode.drawn), this.#stroke];
     this.#stroke = undefined;
@@ -136,13 +174,16 @@ export class PlanePointer {
   }
 
   #key(event: KeyboardEvent): void {
-    const { probe: [x, y] } = this.#plane.state;
+    const { probe: [x, y], answer, t } = this.#plane.state;
     const direction = arrowKeys[event.key];
-    if (direction) {
+    if (direction && answer && event.shiftKey) {
+      const [tipX, tipY] = tipOf([x, y], answer, t);
+      this.#answer([tipX + stride * direction[0], tipY - stride * direction[1]]);
+    } else if (direction) {
       const inside = (value: number) => Math.max(-halfSide, Math.min(halfSide, value));
       const place: Point = [inside(x + stride * direction[0]), inside(y - stride * direction[1])];
       if (this.#stroke) this.#extend(place);
-      else this.#look(place);
+      else this.#look(place, true);
       this.#plane.changed();
     } else if (event.key === " " && this.#mode.drawing) {
       if (this.#stroke) this.#lift();

@@ -1,17 +1,19 @@
 import type { Point } from "../plane_data.ts";
-import type { SettingName } from "../settings.ts";
+import type { PlaygroundSettings, SettingName } from "../settings.ts";
+import { classPoints } from "../guided_field.ts";
+import type { ExactField } from "../exact_field.ts";
+import type { Trajectories } from "../plane_views.ts";
 import type { RestingWeights } from "./messages.ts";
-import { placeAt, type PlaneState } from "./plane_pen.ts";
+import { lookHere, placeAt, type PlaneState } from "./plane_pen.ts";
 
 /** Dots whose distance from the data is averaged. */
 const measured = 128;
 
 /** The mean distance of dots at t = 1 from their nearest data point. */
-export function distanceFromData({ frame, exact }: Pick<PlaneState, "frame" | "exact">): number | undefined {
-  if (!frame || !exact) return undefined;
+export function distanceFromData(dots: Trajectories, exact: ExactField): number {
   let sum = 0;
   for (let n = 0; n < measured; n++) {
-    const [x, y] = placeAt(frame.dots, n, 1);
+    const [x, y] = placeAt(dots, n, 1);
     let nearest = Infinity;
     for (let i = 0; i < exact.size; i++) {
       const [a, b] = exact.point(i);
@@ -20,6 +22,11 @@ export function distanceFromData({ frame, exact }: Pick<PlaneState, "frame" | "e
     sum += Math.sqrt(nearest) / measured;
   }
   return sum;
+}
+
+/** The way of training, of those that few steps are compared for. */
+export function wayOf({ objective, pairs }: Pick<PlaygroundSettings, "objective" | "pairs">): string {
+  return objective === "one_step" ? "whole steps" : `${pairs} pairs`;
 }
 
 /** The line under the losses. */
@@ -63,14 +70,55 @@ export interface Reading {
 const nothing: Reading = { text: "", values: {} };
 
 /** How far from the data few steps end. */
-export function fewReading(state: PlaneState): Reading {
-  const { moves, pairs, objective } = state.settings;
-  const distance = distanceFromData(state);
-  if (distance === undefined) return nothing;
+export function fewReading({ frame, exact }: PlaneState): Reading {
+  if (!exact || frame?.settings.step !== "few") return nothing;
+  const { settings } = frame;
+  const { moves } = settings;
+  const distance = distanceFromData(frame.dots, exact);
   const steps = `${moves} solver step${moves === 1 ? "" : "s"}`;
-  const how = objective === "one_step" ? "whole steps" : `${pairs} pairs`;
-  const text = `${steps}, ${how}: dots end ${distance.toFixed(2)} from the data on average.`;
+  const text = `${steps}, ${wayOf(settings)}: dots end ${distance.toFixed(2)} from the data on average.`;
   return { text, values: { moves, distance } };
+}
+
+/** How long the trajectories with noise are, and how far from the data they end. */
+export function crowdReading({ frame, exact }: PlaneState): Reading {
+  if (!exact || frame?.settings.step !== "random") return nothing;
+  const { noise } = frame.settings;
+  const { times } = frame.dots;
+  let length = 0;
+  for (let n = 0; n < measured; n++) {
+    for (let k = 1; k < times.length; k++) {
+      length += between(placeAt(frame.dots, n, times[k - 1]), placeAt(frame.dots, n, times[k])) / measured;
+    }
+  }
+  const distance = distanceFromData(frame.dots, exact);
+  const text = `Noise ${noise}: a trajectory is ${length.toFixed(2)} long, and ends ${
+    distance.toFixed(2)
+  } from the data on average.`;
+  return { text, values: { noise, length, distance } };
+}
+
+/** What guidance does to dots: how many end nearer to their class than to other data, and how far they are spread. */
+export function classesReading({ frame, lesson }: PlaneState): Reading {
+  if (!lesson || frame?.settings.step !== "classes") return nothing;
+  const { data, label, scale } = frame.settings;
+  const own = classPoints(lesson.points, data, label);
+  const { dots } = frame;
+  const spread = spreadOf(dots.places.subarray(-dots.places.length / dots.times.length));
+  const ofData = spreadOf(own);
+  const text = `Guidance × ${scale}: the dots are spread by ${
+    spread.toFixed(2)
+  } around their middle; the data of the class, by ${ofData.toFixed(2)}.`;
+  return { text, values: { scale, spread, ofData } };
+}
+
+/** The root mean square distance of points, f32[N, 2], from their mean. */
+function spreadOf(points: Float32Array): number {
+  const [x, y] = [0, 1].map((axis) =>
+    points.reduce((sum, value, i) => i % 2 === axis ? sum + value : sum, 0) / (points.length / 2)
+  );
+  const squares = points.reduce((sum, value, i) => sum + (value - (i % 2 === 0 ? x : y)) ** 2, 0);
+  return Math.sqrt(squares / (points.length / 2));
 }
 
 /** How long the last trajectory is. */
@@ -87,7 +135,8 @@ export function followReading({ frame }: PlaneState): Reading {
 }
 
 /** The mean of the lines through a place, and how far the network is from it. */
-export function fanReading({ exact, lesson, probe, t, look }: PlaneState): Reading {
+export function fanReading(state: PlaneState): Reading {
+  const { exact, lesson, probe, t } = state;
   if (!exact || !lesson) return nothing;
   if (!lesson.closed) {
     const text =
@@ -96,17 +145,17 @@ export function fanReading({ exact, lesson, probe, t, look }: PlaneState): Readi
   }
   const now = Math.min(t, 0.99);
   const { mean, spread } = exact.meeting(probe, now);
-  const seen = look && look.place[0] === probe[0] && look.place[1] === probe[1] &&
-    Math.abs(look.t - now) < 1e-9;
-  const away = seen ? between(mean, look.velocity) : undefined;
-  const apart = away === undefined ? "" : `; the network is ${away.toFixed(2)} away from it`;
+  const look = lookHere(state);
+  const away = look && between(mean, look.velocity);
+  const steps = look && `${look.step.toLocaleString("en")} step${look.step === 1 ? "" : "s"}`;
+  const apart = away === undefined ? "" : `; after ${steps}, the network is ${away.toFixed(2)} away from it`;
   const place = mean.map((value) => value.toFixed(2)).join(", ");
   return {
     text: `Mean velocity (${place})${apart}. Spread ${spread.toFixed(2)}.`,
-    values: { x: mean[0], y: mean[1], spread, ...away !== undefined && { away } },
+    values: { x: mean[0], y: mean[1], spread, ...look && { away: away!, step: look.step } },
   };
 }
 
-function between([x0, y0]: Point, [x1, y1]: Point): number {
+export function between([x0, y0]: Point, [x1, y1]: Point): number {
   return Math.hypot(x1 - x0, y1 - y0);
 }

@@ -1,16 +1,20 @@
 /// <reference lib="dom" />
+import type { ExactField, Meeting } from "../exact_field.ts";
 import type { Point } from "../plane_data.ts";
 import { arrows as grid, type Trajectories } from "../plane_views.ts";
 import { halfSide } from "../strokes.ts";
 import { arrow, mixed } from "./canvas.ts";
-import { placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
+import { lookHere, placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
 
 /** Most lines of a fan, and lessons of a dropped dot. */
 const [maxLines, lessons] = [160, 18];
 
+/** The time that is left, with a little more at the end, so that arrows are seen. */
+export const leftAt = (t: number) => Math.max(0.03, 1 - t);
+
 /** Where a dot would be at t = 1 with this velocity: arrows of all steps end there. */
 export function tipOf([x, y]: Point, [vx, vy]: Point, t: number): Point {
-  const left = Math.max(0.03, 1 - t);
+  const left = leftAt(t);
   return [x + left * vx, y + left * vy];
 }
 
@@ -102,43 +106,76 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
   });
 }
 
-/** All lines through the probed place, their mean, and the network's velocity. */
-export function drawFan(pen: PlanePen, { exact, lesson, probe, t, look, frame }: PlaneState): void {
+/** The data. */
+export function drawData(pen: PlanePen, { exact }: PlaneState, radius = 1.3): void {
   if (!exact) return;
-  const { ink, velocity, data, noise } = pen.colours;
-  const now = Math.min(t, 0.99);
-  const { weights, mean } = exact.meeting(probe, now);
-  const likely = Array.from(weights, (weight, i) => ({ weight, i })).sort((a, b) => b.weight - a.weight);
-  const least = 0.02 * likely[0].weight;
-  const lines = likely.filter(({ weight }) => weight > least).length;
-  const every = Math.ceil(lines / maxLines);
-  const darkest = Math.min(0.7, 24 * every / lines);
-  const random = lesson?.closed ?? false;
+  pen.context.fillStyle = pen.colours.data;
+  pen.context.globalAlpha = 0.35;
+  for (let i = 0; i < exact.size; i++) pen.dot(exact.point(i), radius);
+  pen.context.globalAlpha = 1;
+}
+
+/** Lines through a place at a time, the bolder, the more probable; the least probable ones are left out. */
+export function drawLines(
+  pen: PlanePen,
+  exact: ExactField,
+  { weights }: Meeting,
+  place: Point,
+  t: number,
+  colour: string,
+): void {
+  const likely = Array.from(weights, (weight, i) => ({ weight, i })).sort((a, b) => b.weight - a.weight)
+    .filter(({ weight }, _, [{ weight: highest }]) => weight > 0.02 * highest);
+  const every = Math.ceil(likely.length / maxLines);
+  const darkest = Math.min(0.7, 24 * every / likely.length);
   pen.context.lineWidth = 1;
   likely.forEach(({ weight, i }, rank) => {
-    if (!random || rank % every > 0 || weight <= least) return;
-    const start = exact.start(probe, now, i);
+    if (rank % every > 0) return;
+    const start = exact.start(place, t, i);
     pen.context.globalAlpha = darkest * (0.1 + 0.9 * weight / likely[0].weight);
-    pen.context.strokeStyle = ink;
+    pen.context.strokeStyle = colour;
     pen.line(Array.from({ length: 13 }, (_, k) => exact.between(start, exact.point(i), k / 12)));
-    pen.context.fillStyle = data;
+    pen.context.fillStyle = pen.colours.data;
     pen.dot(exact.point(i), pen.lit === "data" ? 4 : 2);
-    pen.context.fillStyle = noise;
+    pen.context.fillStyle = pen.colours.noise;
     pen.dot(start, pen.lit === "noise" ? 4 : 2);
   });
   pen.context.globalAlpha = 1;
+}
+
+/** All lines through the probed place, their mean, and the network's velocity. */
+export function drawFan(pen: PlanePen, state: PlaneState): void {
+  const { exact, lesson, probe, t, pinned, trail, answer } = state;
+  if (!exact) return;
+  const { ink, velocity, data, noise } = pen.colours;
+  const now = Math.min(t, 0.99);
+  const meeting = exact.meeting(probe, now);
+  const { mean } = meeting;
+  const random = lesson?.closed ?? false;
+  if (random) drawLines(pen, exact, meeting, probe, now, ink);
   const tip = (velocity: Point) => tipOf(probe, velocity, now);
   if (random) {
     pen.context.strokeStyle = ink;
     pen.arrow("mean", probe, tip(mean), 6, 18);
   }
-  const seen = look && frame && look.place[0] === probe[0] && look.place[1] === probe[1] &&
-      Math.abs(look.t - now) < 1e-9
-    ? look
-    : undefined;
+  const seen = lookHere(state);
   if (seen) {
-    pen.context.strokeStyle = velocity;
+    pen.context.strokeStyle = pen.context.fillStyle = velocity;
+    if (probe === pinned) {
+      trail.forEach((velocity, i) => {
+        pen.context.globalAlpha = 0.15 + 0.5 * i / trail.length;
+        pen.dot(tip(velocity), 3);
+      });
+      pen.context.globalAlpha = 1;
+    }
     pen.arrow("velocity", probe, tip(seen.velocity), 2.5);
+  }
+  if (answer && random) {
+    pen.context.strokeStyle = data;
+    pen.context.setLineDash([5, 5]);
+    pen.arrow("", probe, tip(answer), 2.5);
+    pen.context.setLineDash([]);
+    pen.label("your answer", tip(answer), data, { down: -14 });
   }
   pen.context.fillStyle = mixed(noise, data, now);
   pen.dot(probe, 5);
@@ -192,7 +229,7 @@ export function drawTrails(pen: PlanePen, shown: Trajectories, count = 40, alpha
 }
 
 /** Marks the mean of the data. */
-export function drawMiddle(pen: PlanePen, { exact }: PlaneState): void {
+export function drawMiddle(pen: PlanePen, { exact }: PlaneState, name = "middle of the data"): void {
   if (!exact) return;
   let [x, y] = [0, 0];
   for (let i = 0; i < exact.size; i++) {
@@ -208,7 +245,7 @@ export function drawMiddle(pen: PlanePen, { exact }: PlaneState): void {
     pen.context.lineTo(px + 7, py + 7 * side);
   }
   pen.context.stroke();
-  pen.label("middle of the data", [x, y], pen.colours.ink);
+  if (name) pen.label(name, [x, y], pen.colours.ink);
 }
 
 function pointOf(points: Float32Array, n: number): Point {

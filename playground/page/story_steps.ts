@@ -2,16 +2,16 @@
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import type { PlanePen, PlaneState } from "./plane_pen.ts";
-import { fanReading, fewReading, followReading, type Reading } from "./readings.ts";
+import { cells, drawClasses, drawCrowd, drawFew } from "./more_pictures.ts";
 import {
-  drawDropped,
-  drawFan,
-  drawField,
-  drawMiddle,
-  drawPairs,
-  drawTrails,
-  labelField,
-} from "./story_pictures.ts";
+  classesReading,
+  crowdReading,
+  fanReading,
+  fewReading,
+  followReading,
+  type Reading,
+} from "./readings.ts";
+import { drawDropped, drawFan, drawField, drawPairs, labelField } from "./story_pictures.ts";
 
 /** @param shown the dots, which glide to those of the latest frame */
 type Draw = (pen: PlanePen, state: PlaneState, shown?: Trajectories) => void;
@@ -24,6 +24,8 @@ export interface StoryStep {
   readonly description: string;
   /** What pointer and keys do in the plane: look at a place, or drop a dot; by default nothing. */
   readonly pointer?: "looks" | "drops";
+  /** Planes in a row; by default one plane is the whole picture. */
+  readonly cells?: number;
   /** How opaque the dots are, by default 0, and what is drawn below and above them. */
   readonly dots?: number;
   readonly below?: Draw;
@@ -63,11 +65,27 @@ export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>>
   },
   few: {
     sets: { moves: 1, t: 1 },
-    description: "Dots and the solver's steps that lead them",
-    dots: 1,
-    below: (pen, _, shown) => shown && drawTrails(pen, shown),
-    above: drawMiddle,
+    description:
+      "The same dots in a plane for each number of solver steps, and how far from the data they end",
+    pointer: "looks",
+    cells,
+    above: drawFew,
     reading: fewReading,
+  },
+  random: {
+    sets: { t: 1 },
+    description: "Dots that are pushed at random on their way, and contours of their density",
+    dots: 1,
+    below: drawCrowd,
+    reading: crowdReading,
+  },
+  classes: {
+    sets: { t: 0.5 },
+    description: "The lines through a place to a class and to all data, their means, and the guided velocity",
+    pointer: "looks",
+    dots: 0.5,
+    above: drawClasses,
+    reading: classesReading,
   },
   digits: { sets: {}, description: "" },
 };

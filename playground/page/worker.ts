@@ -4,17 +4,21 @@ import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { encodeGif } from "../../viz/image/gif.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/remote_worker.ts";
+import { GuidedField } from "../guided_field.ts";
 import { indexedFrames } from "../indexed_frames.ts";
 import type { Library } from "../library.ts";
 import { lossFloor } from "../loss_floor.ts";
 import { openDevice, PlaneTraining } from "../plane_training.ts";
-import { PlaneViews } from "../plane_views.ts";
+import { PlaneViews, type Trajectories } from "../plane_views.ts";
 import { needsTraining, type PlaygroundSettings } from "../settings.ts";
 import { DigitsWorker, Overtaken } from "./digits_worker.ts";
-import type { Computing, FromTrainer, ToTrainer, Watched } from "./messages.ts";
+import { type Computing, fewSteps, type FromTrainer, type ToTrainer, type Watched } from "./messages.ts";
+import { SlowCopy } from "./slow_copy.ts";
 
 /** Milliseconds of a burst of training, and between frames; on slow machines frames take at most a quarter of the time. */
 const [burstMs, frameMs] = [12, 100];
+/** Steps of dots with noise, and the number of guided dots. */
+const [noisySteps, guidedDots] = [64, 192];
 
 /** Trains in the worker, and sends what there is to see. */
 export function serveTraining(): void {
@@ -45,6 +49,10 @@ class BackgroundTrainer {
   /** What the training was when it was last shown. */
   #kept: TrainerState | undefined;
   #current: Current | undefined;
+  /** The latest guided dots. */
+  #guided: { readonly key: string; readonly dots: Trajectories } | undefined;
+  /** An untrained copy of a training, which the reader trains. */
+  #copy: SlowCopy | undefined;
   #settings: PlaygroundSettings | undefined;
   #watched: Watched = { t: 1, drops: [] };
   #running = true;
@@ -138,7 +146,9 @@ class BackgroundTrainer {
       case "watch":
         this.#watched = message.watched;
         this.#lookDue = true;
+        this.#keepCopy();
         if (this.#busy) return;
+        if (this.#copy?.lags) return void this.#loop();
         return message.watched.drops.length > 0 ? await this.#show() : await this.#look();
       case "weights":
         return await this.#sendWeights();
@@ -168,6 +178,7 @@ class BackgroundTrainer {
     this.#settings = settings;
     this.#losses = [];
     this.#nextFrameMs = -Infinity;
+    this.#keepCopy();
     const lesson = { points: training.points, ...training.pairs(), closed: settings.pairs === "random" };
     send({ kind: "lesson", training: id, lesson });
     void this.#loop();
@@ -188,8 +199,13 @@ class BackgroundTrainer {
     this.#busy = true;
     try {
       await this.#show();
-      while (this.#current && this.#running) {
+      while (this.#current && (this.#running || this.#copy?.lags)) {
         const { id, training, floor } = this.#current;
+        if (this.#copy?.lags) {
+          await this.#copy.train();
+          await this.#look();
+          continue;
+        }
         if (!training.done) await this.#train(burstMs);
         if (performance.now() >= this.#nextFrameMs) await this.#show();
         if (this.#lookDue) await this.#look();
@@ -216,14 +232,30 @@ class BackgroundTrainer {
     this.#milliseconds = (performance.now() - started) / losses.length;
   }
 
+  /** Makes the copy that is watched, or drops it. */
+  #keepCopy(): void {
+    const { copy } = this.#watched;
+    const key = `${this.#current?.id} ${copy?.id}`;
+    if (!copy || !this.#current) this.#copy = undefined;
+    else if (this.#copy?.key !== key) {
+      this.#copy = new SlowCopy(this.#library, this.#current.training.settings, key);
+    }
+    this.#copy?.continueTo(copy!.steps);
+  }
+
   async #show(): Promise<void> {
     if (!this.#current || !this.#settings) return;
     const { id, training, views } = this.#current;
+    const settings = this.#settings;
     const { drops } = this.#watched;
     const losses = Float32Array.from(this.#losses.splice(0));
     const { step } = training;
     const started = performance.now();
-    const [dots, arrows] = [await views.dots(this.#settings), await views.arrows()];
+    const [dots, arrows] = [await this.#dots(this.#current, settings), await views.arrows()];
+    const planes = [];
+    if (settings.step === "few") {
+      for (const moves of fewSteps) planes.push(await views.dots({ ...settings, moves }));
+    }
     const kept = await training.state();
     const dropped = [];
     for (const from of drops) dropped.push(await views.drop(from));
@@ -231,9 +263,37 @@ class BackgroundTrainer {
     this.#nextFrameMs = Math.max(started + frameMs, ended + 3 * (ended - started));
     if (training !== this.#current?.training) return;
     this.#kept = kept;
-    const frame = { step, losses, dots, arrows, drops: dropped, milliseconds: this.#milliseconds };
+    const frame = {
+      settings,
+      step,
+      losses,
+      dots,
+      planes,
+      arrows,
+      drops: dropped,
+      milliseconds: this.#milliseconds,
+    };
     send({ kind: "frame", training: id, frame });
     await this.#look();
+  }
+
+  /** The dots of a step of the story; guided ones follow the exact means, so that training does not move them. */
+  async #dots({ training, views }: Current, settings: PlaygroundSettings): Promise<Trajectories> {
+    const { step, seed, noise, data, drawn, path, label, scale } = settings;
+    if (step === "random") return await views.dots({ ...settings, moves: noisySteps, noise });
+    if (step !== "classes") return await views.dots(settings);
+    const key = JSON.stringify([seed, data, drawn, path, label, scale]);
+    if (this.#guided?.key === key) return this.#guided.dots;
+    const work = new GuidedField(training.points, settings).trajectories(
+      await this.#library.noise(seed, [guidedDots, 2]).read(),
+    );
+    for (let part = work.next();; part = work.next()) {
+      if (part.done) {
+        this.#guided = { key, dots: part.value };
+        return part.value;
+      }
+      await yieldToEvents("task");
+    }
   }
 
   /** Sends the network's velocity at the watched place. */
@@ -241,8 +301,9 @@ class BackgroundTrainer {
     this.#lookDue = false;
     const { place, t } = this.#watched;
     if (!place || !this.#current) return;
-    const { id, views } = this.#current;
-    send({ kind: "look", training: id, look: { place, t, velocity: await views.look(place, t) } });
+    const { id } = this.#current;
+    const { training: { step }, views } = this.#copy ?? this.#current;
+    send({ kind: "look", training: id, look: { place, t, step, velocity: await views.look(place, t) } });
   }
 
   async #rest(): Promise<void> {

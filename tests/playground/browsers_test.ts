@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { playgroundPage } from "../../experiments/build_playground.ts";
 import { isolation, servePage } from "../../experiments/serve.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { settingsOf } from "../../playground/settings.ts";
+import { settings, settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { type Page, testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
@@ -57,7 +57,7 @@ function newControls(): Control[] {
       id;
     const alike = document.querySelectorAll(`[data-kind="${tag} ${kind}"]`).length;
     const idle = control.ariaCurrent === "step" ||
-      id === "plane" && !/step=(average|follow)/.test(location.hash);
+      id === "plane" && !/step=(average|follow|few|classes)/.test(location.hash);
     const usable = control.checkVisibility() && !control.disabled && type !== "file"; // files have a window of their own
     const most = type === "number" || control.name === "choice-start" ? 1 : 2; // a step of one may be none; a start takes time
     if (!usable || idle || dataset.kind || alike >= most) return [];
@@ -138,7 +138,7 @@ const small = "#hidden=8&batch=8&steps=1000000"; // as little to compute as ther
 
 /** Uses every control of the page, by mouse and by keys; each must change something. */
 async function useControls(page: VisitedPage): Promise<void> {
-  for (const step of ["watch", "pair", "average", "follow", "few", "digits"]) {
+  for (const step of Object.keys(settings.step.names!)) {
     const hash = step === "watch" ? small : `${small}&step=${step}&t=0.4`;
     await until(page, isQuiet, hash);
     if (step === "watch") {

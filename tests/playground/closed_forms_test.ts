@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
+import { classPoints, GuidedField } from "../../playground/guided_field.ts";
 import { lossFloor } from "../../playground/loss_floor.ts";
 import { planePoints } from "../../playground/plane_data.ts";
 import {
@@ -59,6 +60,68 @@ test("ExactField.meeting() of two data points: logistic weights, and the spread 
   assertClose([...mean], [p * first.u + (1 - p) * second.u, p * first.v + (1 - p) * second.v], 1e-6);
   const between = (first.u - second.u) ** 2 + (first.v - second.v) ** 2;
   assertClose([spread], [p * (1 - p) * between / 2], 1e-6);
+});
+
+test("ExactField.density() is a mean of normal densities that begins as noise", () => {
+  const exact = new ExactField(Float32Array.of(1, 0.5, -1, 0), "linear");
+  const [t, side] = [0.4, 9];
+  const density = exact.density(halfSide, side, t);
+  const normal = (x: number, y: number, s: number) =>
+    Math.exp(-(x * x + y * y) / (2 * s * s)) / (2 * Math.PI * s * s);
+  const places = Array.from(
+    { length: side * side },
+    (_, i) => [i % side, Math.floor(i / side)].map((at) => halfSide * (at / 4 - 1)),
+  );
+  assertClose(
+    [...density],
+    places.map(([x, y]) => (normal(x - t, y - 0.5 * t, 0.6) + normal(x + t, y, 0.6)) / 2),
+    1e-9,
+  );
+  assertClose([...exact.density(halfSide, side, 0)], places.map(([x, y]) => normal(x, y, 1)), 1e-9);
+  assert.ok(exact.density(halfSide, side, 1).every(Number.isFinite), "points are softened");
+});
+
+test("GuidedField is the field of all data at 0, of the class at 1, and goes on along their difference", () => {
+  const points = planePoints({ data: "moons", drawn: "" });
+  const settings = (scale: number, label: "first" | "second" = "first") => ({ ...defaults, label, scale });
+  const [place, t] = [[0.3, -0.4] as const, 0.5];
+  const [none, own, twice] = [0, 1, 2].map((scale) =>
+    new GuidedField(points, settings(scale)).meeting(place, t)
+  );
+  assertClose(none.guided, new ExactField(points, "linear").meeting(place, t).mean, 1e-9);
+  assertClose(own.guided, new ExactField(points.subarray(0, 1024), "linear").meeting(place, t).mean, 1e-9);
+  assertClose(twice.guided, [0, 1].map((axis) => 2 * own.guided[axis] - none.guided[axis]), 1e-9);
+  const x0 = normals(1, streams.noise, 0, 64);
+  /** How many dots end nearer to the first moon than to the second, and the dots. */
+  const ends = (scale: number, label: "first" | "second") => {
+    const field = new GuidedField(points, settings(scale, label));
+    const work = field.trajectories(x0);
+    let part = work.next();
+    while (!part.done) part = work.next();
+    const { times, places } = part.value;
+    assert.deepEqual([times.length, places.length], [33, 33 * 64]);
+    const last = places.subarray(-64);
+    return Array.from({ length: 32 }, (_, n) => {
+      const away = (from: number) =>
+        Math.min(
+          ...Array.from({ length: 512 }, (_, i) =>
+            Math.hypot(last[2 * n] - points[2 * (from + i)], last[2 * n + 1] - points[2 * (from + i) + 1])),
+        );
+      return away(0) < away(512);
+    }).filter(Boolean).length;
+  };
+  const mixed = ends(0, "first");
+  assert.ok(mixed > 8 && mixed < 24, `${mixed} of 32 without guidance`);
+  assert.deepEqual([ends(1, "first"), ends(1, "second"), ends(3, "second")], [32, 0, 0]);
+});
+
+test("classPoints() divides every data set in two", () => {
+  for (const data of ["moons", "ring", "checkerboard", "spiral", "letters"] as const) {
+    const points = planePoints({ data, drawn: "" });
+    const sizes = (["first", "second"] as const).map((label) => classPoints(points, data, label).length / 2);
+    assert.equal(sizes[0] + sizes[1], 1024);
+    assert.ok(sizes[0] > 300 && sizes[1] > 300, `${data}: ${sizes}`);
+  }
 });
 
 /** Times at equal steps of their distribution function. */
@@ -170,6 +233,11 @@ test("PlaneViews follow a known flow: dots by the solver that is asked for, drop
       ], starts.at(-1)!),
     ], 1e-5);
   }
+  const quiet = await views.dots({ solver: "euler", moves: 4, seed: 7, noise: 0 });
+  assertClose(quiet.places, (await views.dots({ solver: "euler", moves: 4, seed: 7 })).places, 1e-5);
+  const noisy = await views.dots({ solver: "euler", moves: 4, seed: 7, noise: 1 });
+  assertClose(noisy.places.subarray(0, 1024), x0, 0);
+  assert.ok(noisy.places.subarray(-1024).every((value, i) => value !== quiet.places.at(i - 1024)));
   const drop = await views.drop([-1.1, 1.3]);
   assertClose(drop.places, [...drop.times].flatMap((t) => flowed([-1.1, 1.3], t)), 1e-4);
   assertClose([...await views.look([0.3, -2], 0.6)], [a * 0.3 + c * 0.6, b * -2], 1e-6);

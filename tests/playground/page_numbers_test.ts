@@ -6,9 +6,12 @@ import { mixed } from "../../playground/page/canvas.ts";
 import { paintDot, samplesAt } from "../../playground/page/digits_stage.ts";
 import { heatPixels } from "../../playground/page/heat.ts";
 import { LossCurve, lossScale } from "../../playground/page/loss_chart.ts";
+import { contour, keepDistances } from "../../playground/page/more_pictures.ts";
 import type { Frame, TrainingPairs } from "../../playground/page/messages.ts";
 import { placeAt, PlanePen, type PlaneState } from "../../playground/page/plane_pen.ts";
 import {
+  classesReading,
+  crowdReading,
   digestWords,
   distanceFromData,
   fanReading,
@@ -17,7 +20,8 @@ import {
   statusOf,
 } from "../../playground/page/readings.ts";
 import { tipOf } from "../../playground/page/story_pictures.ts";
-import { defaults } from "../../playground/settings.ts";
+import { defaults, type PlaygroundSettings } from "../../playground/settings.ts";
+import type { Trajectories } from "../../playground/plane_views.ts";
 import { assertClose } from "../testing.ts";
 
 /** A hundred and twenty-eight dots, from (0, 0) over (n, 0) to (1, n / 100) and half of them on by (0, 1). */
@@ -35,21 +39,27 @@ const lesson: TrainingPairs = {
   x1: new Float32Array(),
   closed: true,
 };
+const settings = { ...defaults, step: "few", moves: 2 } as const;
 const frame: Frame = {
+  settings,
   step: 1,
   losses: new Float32Array(),
   dots: moved,
+  planes: [moved, moved],
   arrows: new Float32Array(),
   drops: [{ times: moved.times, places: Float32Array.of(0, 0, 3, 0, 3, 4) }],
   milliseconds: 1,
 };
 const state: PlaneState = {
-  settings: { ...defaults, step: "few", moves: 2 },
+  settings,
   t: 0.5,
   exact,
   frame,
   lesson,
   probe: [0.5, 0.25],
+  pinned: [0.5, 0.25],
+  trail: [],
+  kept: new Map(),
   pair: 0,
   pen: false,
 };
@@ -77,20 +87,61 @@ Deno.test("PlanePen.pixel() has the plane upright", () => {
 });
 
 Deno.test("readings are distances, lengths, the mean, its spread, and how far the network is from it", () => {
-  assert.equal(distanceFromData({ frame, exact }), 0.5); // half the dots lie on a data point, half 1 above it
+  assert.equal(distanceFromData(moved, exact), 0.5); // half the dots lie on a data point, half 1 above it
   assert.deepEqual(fewReading(state).values, { moves: 2, distance: 0.5 });
   assert.deepEqual(followReading(state).values, { length: 7, straight: 5 });
   const { mean: [x, y], spread } = exact.meeting([0.5, 0.25], 0.5);
   assert.deepEqual(fanReading(state).values, { x, y, spread });
-  const look = { place: [0.5, 0.25], t: 0.5, velocity: [x + 0.3, y - 0.4] } as const;
+  const look = { step: 3, place: [0.5, 0.25], t: 0.5, velocity: [x + 0.3, y - 0.4] } as const;
   assertClose([fanReading({ ...state, look }).values.away], [0.5], 1e-9);
   for (const other of [{ t: 0.4 }, { place: [0.5, 0.3] }, { place: [0.4, 0.25] }] as const) {
     const { values } = fanReading({ ...state, look: { ...look, ...other } });
     assert.ok(!("away" in values), "a look at another time or place is not that of the network here");
   }
+  assert.equal(fanReading({ ...state, look }).values.step, 3);
   const end = { ...state, t: 1, look: { ...look, t: 0.99 } };
   assert.ok("away" in fanReading(end).values, "the fan ends at 0.99, where it is looked at");
   assert.deepEqual(fanReading({ ...state, t: 1 }), fanReading({ ...state, t: 0.99 }));
+});
+
+Deno.test("keepDistances() keeps how far dots end with each number of steps, for each way of training", () => {
+  const kept = new Map();
+  const keep = (change: Partial<PlaygroundSettings>, planes: readonly Trajectories[]) =>
+    keepDistances({ ...state, kept, frame: { ...frame, planes, settings: { ...settings, ...change } } });
+  keep({}, [moved, moved]);
+  keep({ objective: "one_step" }, [moved]);
+  keep({ pairs: "nearest" }, []);
+  assert.deepEqual([...kept], [["random pairs", [0.5, 0.5]], ["whole steps", [0.5]]]);
+});
+
+Deno.test("contour() is a circle around a peak, in the middle of the grid", () => {
+  const side = 41;
+  const cone = Float64Array.from(
+    { length: side * side },
+    (_, i) => -Math.hypot(i % side - 20, Math.floor(i / side) - 20),
+  );
+  const pieces = contour(cone, -10);
+  assert.ok(pieces.length > 60);
+  for (const end of pieces.flat()) assertClose([Math.hypot(end[0] - 0.5, end[1] - 0.5)], [0.25], 2e-3);
+  const length = pieces.reduce((sum, [[a, b], [c, d]]) => sum + Math.hypot(a - c, b - d), 0);
+  assertClose([length], [Math.PI / 2], 0.01);
+});
+
+Deno.test("crowdReading() and classesReading() are mean lengths, distances and spreads", () => {
+  const length = Array.from({ length: 128 }, (_, n) => n + Math.hypot(n - 1, n % 2)).reduce((a, b) => a + b) /
+    128;
+  const { values } = crowdReading({
+    ...state,
+    frame: { ...frame, settings: { ...defaults, step: "random" } },
+  });
+  assertClose([values.length, values.distance], [length, 0.5], 1e-5);
+  const points = Float32Array.of(0, 3, 0, -3, 9, 9, 9, 9); // the first class, and the second
+  const { spread, ofData } = classesReading({
+    ...state,
+    lesson: { ...lesson, points },
+    frame: { ...frame, settings: { ...defaults, step: "classes" } },
+  }).values;
+  assertClose([spread, ofData], [0.5, 3], 1e-6);
 });
 
 Deno.test("tipOf() ends on the data dot, on a straight path", () => {

@@ -4,12 +4,13 @@
 import assert from "node:assert/strict";
 import axe from "npm:axe-core@4.11.0/axe.min.js" with { type: "text" };
 import { playgroundPage } from "../../experiments/build_playground.ts";
+import { settings } from "../../playground/settings.ts";
 import { type Browser, testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 import { digestOfPage, goTo } from "./opened_page.ts";
 
 const html = await playgroundPage();
-const steps = ["watch", "pair", "average", "follow", "few", "digits"];
+const steps = Object.keys(settings.step.names!);
 /** As little to train as there can be. */
 const small = "#hidden=8&batch=8&steps=20";
 

@@ -1,0 +1,126 @@
+/// <reference lib="dom" />
+import { byId } from "../../viz/report/page/dom.ts";
+import { SharpCanvas } from "./canvas.ts";
+import type { Watched } from "./messages.ts";
+import type { PlaneCanvas } from "./plane_canvas.ts";
+import { lookHere } from "./plane_pen.ts";
+import { between } from "./readings.ts";
+
+/** Latest tips of the network's arrow that are shown. */
+const maxTrail = 10;
+
+/** The network's velocity at the pinned place after a step, and its distance to the mean. */
+interface Seen {
+  readonly step: number;
+  readonly away: number;
+}
+
+/** Step 2 as an experiment: an untrained copy of the network learns slowly, and the reader can answer, too. */
+export class Experiment {
+  readonly #plane: PlaneCanvas;
+  readonly #chart: SharpCanvas;
+  readonly #why = byId<HTMLDetailsElement>("why-mean");
+  #copy = { id: 0, steps: 0 };
+  /** What was seen at the pinned place and time. */
+  #seen: Seen[] = [];
+  #place = "";
+
+  /** @param onChange called when another velocity is to be looked at */
+  constructor(plane: PlaneCanvas, steps: () => number, onChange: () => void) {
+    this.#plane = plane;
+    this.#chart = new SharpCanvas(byId<HTMLCanvasElement>("closing-in"), () => this.#draw());
+    for (const button of document.querySelectorAll<HTMLElement>("#copy button")) {
+      button.addEventListener("click", () => {
+        const { steps: text } = button.dataset;
+        if (text === "none") this.forget();
+        else {this.#copy = {
+            ...this.#copy,
+            steps: text === "all" ? steps() : this.#copy.steps + Number(text),
+          };}
+        onChange();
+      });
+    }
+    this.#why.addEventListener("toggle", () => {
+      this.#plane.state.answer = this.#why.open ? [1.2, -0.4] : undefined;
+      this.show();
+    });
+  }
+
+  /** The copy that is watched. */
+  get copy(): Watched["copy"] {
+    return this.#copy;
+  }
+
+  /** Begins with an untrained copy. */
+  forget(): void {
+    this.#copy = { id: this.#copy.id + 1, steps: 0 };
+    this.#seen = [];
+  }
+
+  /** Takes what is looked at. */
+  take(): void {
+    const { state } = this.#plane;
+    const look = lookHere(state);
+    if (!look || !state.exact || state.probe !== state.pinned) return this.show();
+    const place = `${[...look.place, look.t]}`;
+    if (place !== this.#place) [this.#seen, state.trail] = [[], []];
+    this.#place = place;
+    if (this.#seen.length === 0 || look.step < this.#seen[this.#seen.length - 1].step) {
+      [this.#seen, state.trail] = [[], []];
+    }
+    if (this.#seen[this.#seen.length - 1]?.step !== look.step) {
+      const away = between(state.exact.meeting(look.place, look.t).mean, look.velocity);
+      this.#seen.push({ step: look.step, away });
+      state.trail = [...state.trail, look.velocity].slice(-maxTrail);
+    }
+    this.show();
+  }
+
+  /** Shows what is known of the place. */
+  show(): void {
+    const { state } = this.#plane;
+    this.#chart.changed();
+    this.#plane.changed();
+    if (!state.answer || !state.exact) return;
+    const { mean, spread } = state.exact.meeting(state.probe, Math.min(state.t, 0.99));
+    const distance = between(mean, state.answer) ** 2 / 2;
+    const error = spread + distance;
+    const whole = Math.max(3 * spread, error, 1e-9);
+    byId("error-spread").style.width = `${100 * spread / whole}%`;
+    byId("error-distance").style.width = `${100 * distance / whole}%`;
+    byId("error-text").textContent = `Error ${error.toFixed(2)} = spread ${spread.toFixed(2)} + ½ distance² ${
+      distance.toFixed(2)
+    }`;
+    Object.assign(byId("error-text").dataset, { error, spread, distance }); // for tests
+  }
+
+  #draw(): void {
+    const context = this.#chart.cleared();
+    const { width, height } = this.#chart;
+    const { muted, line, velocity } = this.#chart.colours;
+    const [left, right, top, bottom] = [4, width - 8, 20, height - 6];
+    const last = this.#seen.at(-1);
+    const furthest = Math.max(0.1, ...this.#seen.map(({ away }) => away));
+    const x = (step: number) =>
+      left + (right - left) * Math.log1p(step) / Math.log1p(Math.max(30, last?.step ?? 0));
+    const y = (away: number) => bottom - (bottom - top) * away / furthest;
+    context.font = '12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
+    context.textBaseline = "middle";
+    context.fillStyle = muted;
+    context.textAlign = "left";
+    context.fillText(`distance to the mean${last ? `: ${last.away.toFixed(2)}` : ""}`, left, 8);
+    context.textAlign = "right";
+    if (last) context.fillText(`step ${last.step.toLocaleString("en")}`, right, 8);
+    context.strokeStyle = line;
+    context.strokeRect(left, bottom, right - left, 0);
+    context.strokeStyle = context.fillStyle = velocity;
+    context.lineWidth = 2;
+    context.beginPath();
+    this.#seen.forEach(({ step, away }, i) => context[i === 0 ? "moveTo" : "lineTo"](x(step), y(away)));
+    context.stroke();
+    if (!last) return;
+    context.beginPath();
+    context.arc(x(last.step), y(last.away), 4, 0, 7);
+    context.fill();
+  }
+}

@@ -1,0 +1,185 @@
+/// <reference lib="dom" />
+import { GuidedField } from "../guided_field.ts";
+import type { Point } from "../plane_data.ts";
+import type { Trajectories } from "../plane_views.ts";
+import { halfSide } from "../strokes.ts";
+import { label, mixed } from "./canvas.ts";
+import { fewSteps } from "./messages.ts";
+import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
+import { distanceFromData, wayOf } from "./readings.ts";
+import { drawData, drawLines, drawMiddle, drawTrails, tipOf } from "./story_pictures.ts";
+
+/** Planes in a row of the picture of few steps. */
+export const cells = 3;
+
+/** A plane for each number of steps, and below how far from the data they end, for each way that was tried. */
+export function drawFew(pen: PlanePen, state: PlaneState): void {
+  const { frame, t, probe, settings } = state;
+  if (!frame || frame.planes.length < fewSteps.length) return;
+  const { context, colours } = pen;
+  const side = pen.size / cells;
+  const [inside, last] = [side - 8, frame.planes[fewSteps.length - 1]];
+  const pointed = nearestDot(last, probe, t);
+  frame.planes.forEach((dots, i) => {
+    context.save();
+    context.translate(side * (i % cells) + 4, side * Math.floor(i / cells) + 4);
+    context.beginPath();
+    context.rect(0, 0, inside, inside);
+    context.clip();
+    context.fillStyle = colours.paper;
+    context.fillRect(0, 0, inside, inside);
+    const cell = new PlanePen(context, inside, colours, pen.lit);
+    drawData(cell, state, 0.8);
+    drawTrails(cell, dots, 16, 0.4);
+    context.fillStyle = mixed(colours.noise, colours.data, t);
+    for (let n = 0; n < 256; n++) cell.dot(placeAt(dots, n, t), 1.2);
+    if (i === 0) drawMiddle(cell, state, "");
+    context.strokeStyle = colours.ink;
+    context.lineWidth = 1.6;
+    cell.line(Array.from(dots.times, (s) => placeAt(dots, pointed, s)));
+    context.fillStyle = colours.ink;
+    cell.dot(placeAt(dots, pointed, t), 3.5);
+    const chosen = fewSteps[i] === settings.moves;
+    context.strokeStyle = chosen ? colours.velocity : colours.line;
+    context.lineWidth = chosen ? 4 : 1;
+    context.strokeRect(0, 0, inside, inside);
+    const name = `${fewSteps[i]} step${i === 0 ? "" : "s"}`;
+    label(context, name, [8, 14], chosen ? colours.velocity : colours.ink, { paper: colours.paper });
+    context.restore();
+  });
+  drawDistances(pen, state, 2 * side);
+}
+
+/** The dot that is nearest to a place at t. */
+function nearestDot(dots: Trajectories, [x, y]: Point, t: number): number {
+  let [nearest, best] = [Infinity, 0];
+  for (let n = 0; n < dots.places.length / 2 / dots.times.length; n++) {
+    const [a, b] = placeAt(dots, n, t);
+    const away = (x - a) ** 2 + (y - b) ** 2;
+    if (away < nearest) [nearest, best] = [away, n];
+  }
+  return best;
+}
+
+/** The distance of dots from the data by the number of steps; earlier ways of training are grey. */
+function drawDistances(
+  { context, size, colours }: PlanePen,
+  { kept, settings }: PlaneState,
+  above: number,
+): void {
+  const [left, right, top, bottom] = [46, size - 14, above + 34, size - 30];
+  const highest = Math.max(0.1, ...[...kept.values()].flat());
+  const x = (i: number) => left + (right - left) * i / (fewSteps.length - 1);
+  const y = (distance: number) => bottom - (bottom - top) * distance / highest;
+  const write = (text: string, at: [number, number], colour: string, align: CanvasTextAlign) =>
+    label(context, text, at, colour, { align, paper: colours.card });
+  write("distance from the data at the end", [left - 34, above + 14], colours.muted, "left");
+  context.strokeStyle = colours.line;
+  context.lineWidth = 1;
+  context.strokeRect(left, bottom, right - left, 0);
+  write("0", [left - 8, bottom], colours.muted, "right");
+  write(highest.toFixed(2), [left - 8, top], colours.muted, "right");
+  fewSteps.forEach((steps, i) => {
+    write(
+      `${steps}${i === 0 ? " step" : ""}`,
+      [x(i), bottom + 15],
+      colours.muted,
+      i === 5 ? "right" : "center",
+    );
+  });
+  const now = wayOf(settings);
+  for (const [way, distances] of [...kept].toSorted(([a], [b]) => +(a === now) - +(b === now))) {
+    const colour = way === now ? colours.velocity : colours.muted;
+    context.strokeStyle = context.fillStyle = colour;
+    context.lineWidth = way === now ? 2.5 : 1.5;
+    context.beginPath();
+    distances.forEach((distance, i) => context[i === 0 ? "moveTo" : "lineTo"](x(i), y(distance)));
+    context.stroke();
+    distances.forEach((distance, i) => {
+      context.beginPath();
+      context.arc(x(i), y(distance), 3, 0, 7);
+      context.fill();
+    });
+    write(way, [x(0) + 12, y(distances[0]) - (way === now ? 12 : -14)], colour, "left");
+  }
+}
+
+/** Keeps how far from the data dots end with each number of steps, for the present way of training. */
+export function keepDistances({ frame, exact, kept }: PlaneState): void {
+  if (!exact || !frame || frame.planes.length === 0) return;
+  kept.set(wayOf(frame.settings), frame.planes.map((dots) => distanceFromData(dots, exact)));
+}
+
+/** Places along each side of the grid of densities, and the levels of contours, as shares of the highest. */
+const [side, levels] = [48, [0.08, 0.25, 0.5, 0.8]];
+
+/** The exact density of the crowd at t as contours, and some trajectories. */
+export function drawCrowd(pen: PlanePen, { exact, t }: PlaneState, shown?: Trajectories): void {
+  if (!exact) return;
+  const density = exact.density(halfSide, side, t);
+  const highest = density.reduce((highest, value) => Math.max(highest, value), 0);
+  pen.context.strokeStyle = pen.colours.data;
+  pen.context.lineWidth = 1.2;
+  levels.forEach((level, i) => {
+    pen.context.globalAlpha = 0.35 + 0.15 * i;
+    for (const line of contour(density, level * highest)) {
+      pen.line(line.map(([x, y]): Point => [halfSide * (2 * x - 1), halfSide * (2 * y - 1)]));
+    }
+  });
+  pen.context.globalAlpha = 1;
+  if (shown) drawTrails(pen, shown, 6, 0.6);
+}
+
+/**
+ * The lines where values of a grid pass a level, by marching squares: pieces with ends in [0, 1].
+ *
+ * @param values f64[side, side]
+ */
+export function contour(values: Float64Array, level: number): readonly (readonly [Point, Point])[] {
+  const side = Math.sqrt(values.length);
+  const pieces: (readonly [Point, Point])[] = [];
+  for (let y = 0; y + 1 < side; y++) {
+    for (let x = 0; x + 1 < side; x++) {
+      const corners: readonly Point[] = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1]];
+      const at = corners.map(([i, j]) => values[j * side + i] - level);
+      const ends = corners.flatMap(([x0, y0], k): Point[] => {
+        const [x1, y1] = corners[(k + 1) % 4];
+        const [before, after] = [at[k], at[(k + 1) % 4]];
+        if (before > 0 === after > 0) return [];
+        const share = before / (before - after);
+        return [[(x0 + share * (x1 - x0)) / (side - 1), (y0 + share * (y1 - y0)) / (side - 1)]];
+      });
+      for (let k = 0; k + 1 < ends.length; k += 2) pieces.push([ends[k], ends[k + 1]]);
+    }
+  }
+  return pieces;
+}
+
+/** The lines through a place to a class, those to all data, both means, and the guided one. */
+export function drawClasses(pen: PlanePen, { lesson, probe, t, settings }: PlaneState): void {
+  if (!lesson) return;
+  const { ink, muted, data, velocity, noise } = pen.colours;
+  const now = Math.min(t, 0.99);
+  const field = new GuidedField(lesson.points, settings);
+  const { all, own, guided } = field.meeting(probe, now);
+  pen.context.fillStyle = data;
+  for (let i = 0; i < field.own.size; i++) pen.dot(field.own.point(i), 1.8);
+  drawLines(pen, field.all, all, probe, now, muted);
+  drawLines(pen, field.own, own, probe, now, data);
+  const tip = (velocity: Point) => tipOf(probe, velocity, now);
+  pen.context.strokeStyle = ink;
+  pen.arrow("mean", probe, tip(all.mean), 4, 14);
+  pen.context.strokeStyle = data;
+  pen.arrow("data", probe, tip(own.mean), 4, 14);
+  pen.context.strokeStyle = velocity;
+  pen.arrow("velocity", probe, tip(guided), 2.5);
+  pen.context.setLineDash([4, 4]);
+  pen.arrow("difference", tip(all.mean), tip(guided), 1.6, 0.1);
+  pen.context.setLineDash([]);
+  pen.context.fillStyle = mixed(noise, data, now);
+  pen.dot(probe, 5);
+  const side = guided[0] > all.mean[0] ? 1 : -1;
+  pen.label("mean of all", tip(all.mean), ink, { side: -side });
+  pen.label("of the class", tip(own.mean), data, { side, down: -14 });
+  pen.label(`guided × ${settings.scale}`, tip(guided), velocity, { side, down: 14 });
+}

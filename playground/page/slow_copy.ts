@@ -1,0 +1,44 @@
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import type { Library } from "../library.ts";
+import { PlaneTraining } from "../plane_training.ts";
+import { PlaneViews } from "../plane_views.ts";
+import type { PlaygroundSettings } from "../settings.ts";
+
+/** Milliseconds of a burst of training, and between bursts. */
+const [burstMs, pauseMs] = [12, 30];
+
+/** An untrained copy of a network, which is trained so slowly that the reader can follow. */
+export class SlowCopy {
+  readonly training: PlaneTraining;
+  readonly views: PlaneViews;
+  /** Which copy it is. */
+  readonly key: string;
+  #steps = 0;
+
+  constructor(library: Library, settings: PlaygroundSettings, key: string) {
+    this.training = new PlaneTraining(library, settings);
+    this.views = new PlaneViews(library, this.training);
+    this.key = key;
+  }
+
+  /** Sets the number of its last step, at most that of the settings. */
+  continueTo(steps: number): void {
+    this.#steps = Math.min(steps, this.training.settings.steps);
+  }
+
+  /** Whether it has steps to take. */
+  get lags(): boolean {
+    return this.training.step < this.#steps;
+  }
+
+  /** Takes a step; later, more and more at once. */
+  async train(): Promise<void> {
+    const { training } = this;
+    const end = Math.min(this.#steps, training.step + Math.ceil(0.06 * training.step + 0.1));
+    while (training.step < end) {
+      await training.train(burstMs, end - training.step);
+      await yieldToEvents("task");
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
