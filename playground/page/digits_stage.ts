@@ -17,19 +17,28 @@ const halfway = 0.6;
 /** How far paint reaches, in pixels of the image. */
 const brush = 1.4;
 
+/** Places that one movement of the brush passes. */
+interface Stroke {
+  readonly erases: boolean;
+  readonly places: (readonly [x: number, y: number])[];
+}
+
 /** The stage of digits: rows of samples of the same noise, and one to paint in. */
 export class DigitsStage {
   readonly #grid: SharpCanvas;
   readonly #paint = byId<HTMLCanvasElement>("paint");
   readonly #led = byId<HTMLCanvasElement>("led");
+  /** The digit that is painted in, and the class that it is led to. */
+  readonly #base = byId<HTMLSelectElement>("paint-base");
   readonly #label = byId<HTMLSelectElement>("paint-label");
+  readonly #eraser = byId<HTMLInputElement>("paint-eraser");
   readonly #send: (command: DigitsCommand) => void;
   /** Whether the worker has what the page holds. */
   #sent = false;
   #frame: DigitsFrame | undefined;
   #t = 1;
-  /** The painted image, [side, side]; undefined before the first stroke. */
-  #painted: Float32Array<ArrayBuffer> | undefined;
+  #settled = false;
+  #strokes: Stroke[] = [];
   #ledTo: Float32Array | undefined;
   /** The pen of the keys, in pixels of the image. */
   #pen: [x: number, y: number] = [14, 14];
@@ -38,10 +47,17 @@ export class DigitsStage {
   constructor(send: (command: DigitsCommand) => void) {
     this.#send = send;
     this.#grid = new SharpCanvas(byId<HTMLCanvasElement>("digits-grid"), () => this.#draw());
-    for (let label = 0; label < classCount; label++) this.#label.add(new Option(`${label}`));
-    this.#label.value = "3";
-    this.#label.addEventListener("change", () => this.#clear());
+    for (const select of [this.#base, this.#label]) {
+      for (let label = 0; label < classCount; label++) select.add(new Option(`${label}`));
+    }
+    this.#base.addEventListener("change", () => this.#choose(this.#base.value));
+    this.#label.addEventListener("change", () => this.#lead());
     byId("paint-clear").addEventListener("click", () => this.#clear());
+    byId("paint-undo").addEventListener("click", () => {
+      this.#strokes.pop();
+      this.#lead();
+    });
+    this.#choose("3");
     this.#listen();
   }
 
@@ -52,7 +68,9 @@ export class DigitsStage {
 
   /** Begins a training. */
   begin(settings: PlaygroundSettings, running: boolean): void {
-    this.#frame = this.#painted = this.#ledTo = undefined;
+    this.#frame = this.#ledTo = undefined;
+    this.#strokes = [];
+    this.#settled = settings.start === "checkpoint";
     const parts = this.#sent
       ? undefined
       : Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
@@ -86,6 +104,10 @@ export class DigitsStage {
   }
 
   #listen(): void {
+    this.#grid.element.addEventListener("click", ({ offsetX }) => {
+      this.#choose(`${Math.floor(offsetX / this.#grid.width * classCount)}`);
+      byId("paint-stage").scrollIntoView({ block: "nearest" });
+    });
     let down = false;
     const placeOf = ({ offsetX, offsetY }: PointerEvent): [number, number] => {
       const side = this.#frame?.drawn.side ?? 28;
@@ -94,9 +116,13 @@ export class DigitsStage {
     this.#paint.addEventListener("pointerdown", (event) => {
       down = true;
       this.#paint.setPointerCapture(event.pointerId);
-      this.#stroke(placeOf(event));
+      this.#begin(placeOf(event));
     });
-    this.#paint.addEventListener("pointermove", (event) => down && this.#stroke(placeOf(event)));
+    this.#paint.addEventListener("pointermove", (event) => {
+      if (!down) return;
+      this.#strokes.at(-1)?.places.push(placeOf(event));
+      this.#lead();
+    });
     for (const end of ["pointerup", "pointercancel"]) this.#paint.addEventListener(end, () => down = false);
     this.#paint.addEventListener("keydown", (event) => {
       const move = arrowKeys[event.key];
@@ -107,18 +133,21 @@ export class DigitsStage {
         const [x, y] = this.#pen.map((at, axis) => Math.max(0, Math.min(side, at + move[axis])));
         this.#pen = [x, y];
       }
-      if (!move || event.shiftKey) this.#stroke(this.#pen);
+      if (!move || event.shiftKey) this.#begin(this.#pen);
       this.#draw();
     });
   }
 
-  /** The sample of the chosen class at t: what there is to paint in. */
-  #start(): Float32Array<ArrayBuffer> | undefined {
+  /** The chosen sample at t with the strokes in it. */
+  #painted(): Float32Array<ArrayBuffer> | undefined {
     if (!this.#frame) return undefined;
-    const { drawn } = this.#frame;
-    const size = drawn.side ** 2;
-    const label = Number(this.#label.value);
-    return this.#at("many", this.#paintTime)!.slice(label * size, (label + 1) * size);
+    const { side } = this.#frame.drawn;
+    const from = Number(this.#base.value) * side ** 2;
+    const image = this.#at("many", this.#paintTime)!.slice(from, from + side ** 2);
+    for (const { places, erases } of this.#strokes) {
+      for (const place of places) paintDot(image, side, place, erases);
+    }
+    return image;
   }
 
   /** The time of the image that is painted. */
@@ -126,18 +155,27 @@ export class DigitsStage {
     return this.#t < 0.99 ? this.#t : halfway;
   }
 
-  #stroke([x, y]: readonly [number, number]): void {
-    const image = this.#painted ?? this.#start();
-    if (!image || !this.#frame) return;
-    const { side } = this.#frame.drawn;
-    paintDot(image, side, [x, y]);
-    this.#painted = image;
-    this.#send({ act: "paint", pixels: image, t: this.#paintTime, label: Number(this.#label.value) });
+  /** Chooses a digit to paint in, and leads it to its own class. */
+  #choose(digit: string): void {
+    this.#base.value = this.#label.value = digit;
+    this.#clear();
+  }
+
+  #begin(place: readonly [x: number, y: number]): void {
+    this.#strokes.push({ erases: this.#eraser.checked, places: [place] });
+    this.#lead();
+  }
+
+  /** Asks where the painted image leads. */
+  #lead(): void {
+    const pixels = this.#painted();
+    if (pixels) this.#send({ act: "paint", pixels, t: this.#paintTime, label: Number(this.#label.value) });
     this.#draw();
   }
 
   #clear(): void {
-    this.#painted = this.#ledTo = undefined;
+    this.#ledTo = undefined;
+    this.#strokes = [];
     this.#draw();
   }
 
@@ -149,7 +187,7 @@ export class DigitsStage {
 
   #draw(): void {
     const context = this.#grid.cleared();
-    const { ink, muted } = this.#grid.colours;
+    const { ink, muted, velocity } = this.#grid.colours;
     const width = this.#grid.width / classCount;
     context.textAlign = "left";
     context.textBaseline = "alphabetic";
@@ -162,10 +200,14 @@ export class DigitsStage {
     }
     const { drawn } = this.#frame;
     const names = {
-      many: this.#t < 1 ? `At t = ${this.#t.toFixed(2)} on the way, in ten steps` : "In ten steps",
-      one: "In one step: the mean of many images",
-      whole: "In one step, by a network that learned the whole step",
-      nearest: "The nearest image of the data to each digit in ten steps",
+      many: this.#t < 1
+        ? `On the way, at t = ${this.#t.toFixed(2)}`
+        : this.#settled
+        ? "Ten steps: sharp"
+        : "Ten steps",
+      one: this.#settled ? "One step: the average, blurred" : "One step",
+      whole: "One learned step: sharp again",
+      nearest: "Nearest training image: similar, not the same",
     };
     let y = 0;
     for (const row of rows) {
@@ -181,6 +223,10 @@ export class DigitsStage {
         const picture = greyPicture(images.subarray(n * size, (n + 1) * size), drawn.side);
         context.imageSmoothingEnabled = false;
         context.drawImage(picture, n * width + 1, y, width - 2, width - 2);
+        if (row !== "many" || `${n}` !== this.#base.value) continue;
+        context.strokeStyle = velocity;
+        context.lineWidth = 3;
+        context.strokeRect(n * width + 1.5, y + 0.5, width - 3, width - 3);
       }
       y += width;
       if (row !== "many" || drawn.seen.length === 0) continue;
@@ -201,19 +247,19 @@ export class DigitsStage {
 
   #drawPaint(): void {
     const { side } = this.#frame!.drawn;
-    const image = this.#painted ?? this.#start();
+    const image = this.#painted();
     if (!image) return;
     show(this.#paint, image, side);
-    byId("paint-text").textContent = `paint here, at t = ${this.#paintTime.toFixed(2)}`;
+    byId("paint-text").textContent = `Paint here, at t = ${this.#paintTime.toFixed(2)}`;
     const context = this.#paint.getContext("2d")!;
-    if (document.activeElement === this.#paint) {
+    if (this.#paint.matches(":focus-visible")) {
       context.strokeStyle = this.#grid.colours.velocity;
       context.lineWidth = 3;
       const [x, y] = this.#pen.map((at) => at / side * this.#paint.width);
       context.strokeRect(x - 5, y - 5, 10, 10);
     }
-    const label = Number(this.#label.value);
-    const last = this.#at("many", 1)!.subarray(label * side * side, (label + 1) * side * side);
+    const base = Number(this.#base.value);
+    const last = this.#at("many", 1)!.subarray(base * side * side, (base + 1) * side * side);
     show(this.#led, this.#ledTo ?? last, side);
   }
 }
@@ -233,11 +279,17 @@ export function samplesAt(
   });
 }
 
-/** Paints a white dot with a soft edge in an image, [side, side]; it never darkens. */
-export function paintDot(image: Float32Array, side: number, [x, y]: readonly [number, number]): void {
+/** Paints a white dot with a soft edge in an image, [side, side], which never darkens; an eraser, a black one. */
+export function paintDot(
+  image: Float32Array,
+  side: number,
+  [x, y]: readonly [number, number],
+  erases = false,
+): void {
   for (let i = 0; i < image.length; i++) {
     const away = Math.hypot(i % side + 0.5 - x, Math.floor(i / side) + 0.5 - y) * 28 / side;
-    image[i] = Math.max(image[i], Math.min(1, brush + 0.5 - away));
+    const paint = Math.max(0, Math.min(1, brush + 0.5 - away));
+    image[i] = erases ? Math.min(image[i], 1 - paint) : Math.max(image[i], paint);
   }
 }
 

@@ -48,7 +48,7 @@ interface Control {
 /** The controls that can be used now and were not yet; of those that are made alike, the first two. */
 function newControls(): Control[] {
   const all = document.querySelectorAll<HTMLInputElement>(
-    "a, button, select, input, summary, canvas[tabindex]",
+    "a[href^='#'], button, select, input, summary, canvas[tabindex]",
   );
   return Array.from(all).flatMap((control, i) => {
     const { tagName: tag, dataset, id } = control;

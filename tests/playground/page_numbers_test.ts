@@ -236,4 +236,6 @@ Deno.test("samplesAt() is between the ends of a step, paintDot() lightens pixels
       0.25,
     ],
   );
+  paintDot(image, 28, [20.5, 3.5], true);
+  assert.deepEqual([[3, 20], [20, 3]].map(([y, x]) => image[28 * y + x]), [0, 0.25], "an eraser darkens");
 });

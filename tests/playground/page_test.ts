@@ -308,6 +308,10 @@ await testReport("the playground trains from a file, and every control works by 
         [id, before],
       );
     };
+    const { width: all } = (await page.locator("#digits-grid").boundingBox())!;
+    await changes("paint", () => page.locator("#digits-grid").click({ position: { x: 0.65 * all, y: 50 } }));
+    assert.equal(await page.locator("#paint-base").inputValue(), "6");
+    const blank = await picture("paint");
     await page.locator("#paint").scrollIntoViewIfNeeded();
     const { x, y, width } = (await page.locator("#paint").boundingBox())!;
     await changes("led", async () => {
@@ -316,7 +320,19 @@ await testReport("the playground trains from a file, and every control works by 
       await page.mouse.move(x + 0.9 * width, y + 0.5 * width, { steps: 6 });
       await page.mouse.up();
     });
+    const painted = await picture("paint");
+    await changes("led", async () => void await page.locator("#paint-label").selectOption("8"));
+    assert.ok(await picture("paint") === painted, "another class keeps the strokes");
+    await page.locator("#paint-eraser").check();
+    await changes("paint", () => page.locator("#paint").click());
+    await changes("paint", () => page.locator("#paint-undo").click());
+    assert.ok(await picture("paint") === painted, "undone");
+    await page.locator("#paint-eraser").uncheck();
+    await page.locator("#paint-undo").click();
+    assert.ok(await picture("paint") === blank, "nothing is painted");
+    await page.locator("#paint").click();
     await changes("paint", () => page.locator("#paint-clear").click());
+    assert.ok(await picture("paint") === blank, "nothing is painted");
     await page.locator("#paint").focus();
     await changes("led", async () => {
       for (let i = 0; i < 6; i++) await page.keyboard.press("Shift+ArrowUp");
