@@ -18,7 +18,7 @@ const pages = [
   "examples/sample_in_page.html",
   "examples/sample_in_worker.js",
   "web/flow.js",
-  "checkpoints/mnist_residual.safetensors",
+  "checkpoints/mnist_classes.safetensors",
 ];
 
 /** `deno task build:site`: a run's report as a website, with the library and the example page beside it. */

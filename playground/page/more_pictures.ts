@@ -88,7 +88,7 @@ function drawDistances(
     );
   });
   const now = wayOf(settings);
-  for (const [way, distances] of [...kept].toSorted(([a], [b]) => +(a === now) - +(b === now))) {
+  for (const [way, distances] of [...kept].sort(([a], [b]) => +(a === now) - +(b === now))) {
     const colour = way === now ? colours.velocity : colours.muted;
     context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = way === now ? 2.5 : 1.5;
