@@ -1,5 +1,5 @@
 import { digitPixels, type DigitsParts, halved } from "../playground/digits_parts.ts";
-import { playgroundHtml } from "../playground/playground_html.ts";
+import { lessonModule, playgroundHtml } from "../playground/playground_html.ts";
 import { library } from "../web/flow_text.js";
 import { firstIndices, type LabelledImages } from "./data/dataset.ts";
 import { rowsOf } from "./data/images.ts";
@@ -38,13 +38,18 @@ export const buildPlaygroundTask = task({
   name: "build:playground",
   about: "Write the playground: a page that trains a flow and shows why it works, as one file",
   settings: defineSettings({
-    out: outputFile([".html"], { doc: "the page", default: "playground.html" }),
+    out: outputFile([".html", ".js"], {
+      doc: "the page, or a module that defines the element <flow-lesson>",
+      default: "playground.html",
+    }),
   }),
   async run({ out }) {
     await checkFolderOf(out);
-    const page = await playgroundPage();
-    await writeAtomic(out, page);
-    say(`${out}: ${(page.length / 1e6).toFixed(2)} MB; open it in a browser`);
+    const isModule = out.endsWith(".js");
+    const text = isModule ? lessonModule(library) : await playgroundPage();
+    await writeAtomic(out, text);
+    const next = isModule ? `use <flow-lesson step="average">` : "open it in a browser";
+    say(`${out}: ${(text.length / 1e6).toFixed(2)} MB; ${next}`);
   },
 });
 

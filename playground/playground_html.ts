@@ -2,14 +2,14 @@ import { deflateSync } from "npm:fflate@0.8.3";
 import { base64 } from "../viz/image/base64.ts";
 import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
 import { type DigitsParts, packedDigits } from "./digits_parts.ts";
-import { body, program, style } from "./page.js";
+import { body, lesson, program, style } from "./page.js";
 
 /** What the page needs besides its program. */
 export interface PlaygroundParts {
   /** Text of `web/flow.js`. */
   readonly library: string;
-  /** For the step of digits. */
-  readonly digits: DigitsParts;
+  /** For the step of digits; without them, there is no such step. */
+  readonly digits?: DigitsParts;
 }
 
 /**
@@ -23,12 +23,29 @@ export function playgroundHtml({ library, digits }: PlaygroundParts): string {
     style,
     markup`${new Markup(body)}
 ${bytesScript("library", deflateSync(new TextEncoder().encode(library)))}
-${bytesScript("part-flow", digits.flow)}
-${bytesScript("part-one-step", digits.oneStep)}
-${bytesScript("part-judge", digits.judge)}
-${bytesScript("part-images", packedDigits(digits))}
+${
+      digits
+        ? [
+          bytesScript("part-flow", digits.flow),
+          bytesScript("part-one-step", digits.oneStep),
+          bytesScript("part-judge", digits.judge),
+          bytesScript("part-images", packedDigits(digits)),
+        ]
+        : ""
+    }
 <script>${inScript(program)}</script>`,
   );
+}
+
+/**
+ * Makes a module that defines the element `<flow-lesson step="average">`, for the steps in the plane.
+ *
+ * @param library text of `web/flow.js`
+ * @returns text of a `.js` file
+ */
+export function lessonModule(library: string): string {
+  const page = playgroundHtml({ library }).replace("<html", "<html data-embedded");
+  return `const playgroundText = ${JSON.stringify(page)};\n${lesson}\n`;
 }
 
 /** Bytes for the page's program, as text that browsers do not parse. */

@@ -19,6 +19,7 @@ export const browserPrograms = {
   web: "web/mod.ts",
   report: "viz/report/page/main.ts",
   playground: "playground/page/main.ts",
+  lesson: "playground/page/flow_lesson.ts",
 } as const;
 
 /** The generated files by path; later ones may hold the text of earlier ones. */
@@ -51,6 +52,7 @@ export const generated: Readonly<Record<string, Generated>> = {
     make: async () =>
       textModule("build:page", {
         program: await bundle(browserPrograms.playground, "iife"),
+        lesson: await bundle(browserPrograms.lesson, "esm"),
         style: (await Promise.all(["story", "page"].map((name) => read(`playground/page/${name}.css`)))).join(
           "",
         ),

@@ -73,7 +73,7 @@ function drawDistances(
   const y = (distance: number) => bottom - (bottom - top) * distance / highest;
   const write = (text: string, at: [number, number], colour: string, align: CanvasTextAlign) =>
     label(context, text, at, colour, { align, paper: colours.card });
-  write("distance from the data at the end", [left - 34, above + 14], colours.muted, "left");
+  write("distance from the data at the end", [right, above + 14], colours.muted, "right");
   context.strokeStyle = colours.line;
   context.lineWidth = 1;
   context.strokeRect(left, bottom, right - left, 0);

@@ -110,11 +110,15 @@ testTask("sample draws points from weights of the plane, as a picture or an arra
   }
 });
 
-testTask("build:playground writes one file below 3 MB that asks for no other", async (place) => {
+testTask("build:playground writes one file below 3 MB that asks for no other, or a module", async (place) => {
   const { stderr } = await place.succeed("build:playground", "--out page.html");
   assert.match(stderr, /^page\.html: 2\.\d\d MB; open it in a browser\n$/);
   const html = await Deno.readTextFile(place.file("page.html"));
   assert.ok(html.length < 3e6);
   const markup = html.replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
-  assert.doesNotMatch(markup, /\b(src|href)="(?!data:,)/);
+  const loads = markup.replaceAll(/<a [^>]*>/g, "");
+  assert.doesNotMatch(loads, /\b(src|href)="(?!data:,)/);
+  const { stderr: told } = await place.succeed("build:playground", "--out lesson.js");
+  assert.match(told, /^lesson\.js: 0\.\d\d MB/);
+  assert.match(await Deno.readTextFile(place.file("lesson.js")), /customElements\.define\("flow-lesson"/);
 });

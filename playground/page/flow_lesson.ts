@@ -1,0 +1,51 @@
+/// <reference lib="dom" />
+/** The program of the module that defines `<flow-lesson>`. It begins with the page, as `playgroundText`. */
+
+import type { PlaygroundSettings } from "../settings.ts";
+
+declare const playgroundText: string;
+
+/** What an element shows of its step at first, as part of an address. */
+const first: Partial<Record<PlaygroundSettings["step"], string>> = {
+  pair: "t=0.4",
+  average: "t=0.3",
+  few: "moves=1",
+  classes: "t=0.5",
+};
+
+let address: string | undefined;
+
+/**
+ * `<flow-lesson step="average" settings="data=ring&seed=7">`: a step of the playground as an element of another page, as
+ * high as it needs to be.
+ */
+class FlowLesson extends HTMLElement {
+  static readonly observedAttributes = ["step", "settings"];
+  readonly #frame = Object.assign(document.createElement("iframe"), { loading: "lazy" });
+
+  connectedCallback(): void {
+    this.#frame.style.cssText = "display: block; border: 0; width: 100%; height: 600px";
+    this.#frame.addEventListener("load", () => {
+      const content = this.#frame.contentDocument?.body;
+      if (content) {
+        new ResizeObserver(() => this.#frame.style.height = `${content.offsetHeight}px`).observe(content);
+      }
+    });
+    this.#show();
+    this.append(this.#frame);
+  }
+
+  attributeChangedCallback(): void {
+    if (this.isConnected) this.#show();
+  }
+
+  #show(): void {
+    const step = (this.getAttribute("step") ?? "watch") as PlaygroundSettings["step"];
+    const settings = this.getAttribute("settings") ?? first[step] ?? "";
+    address ??= URL.createObjectURL(new Blob([playgroundText], { type: "text/html" }));
+    this.#frame.title = `Flow matching: ${step}`;
+    this.#frame.src = `${address}#step=${step}&${settings}`;
+  }
+}
+
+customElements.define("flow-lesson", FlowLesson);
