@@ -114,7 +114,7 @@ export class ExactField {
   density(halfSide: number, side: number, t: number, softness = 0.1): Float64Array {
     const { alpha, sigma } = this.#shares(t);
     const width = Math.max(sigma, softness);
-    const places = Array.from({ length: side }, (_, i) => halfSide * (2 * i / (side - 1) - 1));
+    const places = Array.from({ length: side }, (_, i) => halfSide * ((2 * i + 1) / side - 1));
     const along = (middle: number) => places.map((place) => Math.exp(-(((place - middle) / width) ** 2) / 2));
     const density = new Float64Array(side * side);
     for (let n = 0; n < this.size; n++) {

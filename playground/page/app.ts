@@ -11,13 +11,11 @@ import {
   settingsOf,
 } from "../settings.ts";
 import { strokesOf } from "../strokes.ts";
-import { canvasColours } from "./canvas.ts";
 import { TimeControl } from "./time_control.ts";
 import { Controls } from "./controls.ts";
 import { DigitsSession } from "./digits_session.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { Experiment } from "./experiment.ts";
-import { heatPicture } from "./heat.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
 import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } from "./messages.ts";
 import { onFiles } from "./own_files.ts";
@@ -236,7 +234,7 @@ export class App {
         this.#experiment.take();
         return this.#story.showReading(this.#plane.state);
       case "heat":
-        this.#plane.state.heat = heatPicture(message.logp, canvasColours().data);
+        this.#plane.state.likelihood = Float64Array.from(message.logp, Math.exp);
         return this.#plane.changed();
       case "floor":
         this.#floor = message.floor;
@@ -320,7 +318,7 @@ export class App {
     this.#story.show(this.#settings);
     this.#clock.show(t);
     state.settings = this.#settings;
-    if (this.#settings.behind === "nothing") state.heat = undefined;
+    if (this.#settings.behind === "nothing") state.likelihood = undefined;
     state.t = t;
     const digits = step === "digits";
     const { pointer } = storySteps[step]; // if it has a use, it draws only if it must

@@ -115,8 +115,12 @@ const [side, levels] = [48, [0.08, 0.25, 0.5, 0.8]];
 
 /** The exact density of the crowd at t as contours, and some trajectories. */
 export function drawCrowd(pen: PlanePen, { exact, t }: PlaneState, shown?: Trajectories): void {
-  if (!exact) return;
-  const density = exact.density(halfSide, side, t);
+  if (exact) drawContours(pen, exact.density(halfSide, side, t));
+  if (shown) drawTrails(pen, shown, 6, 0.6);
+}
+
+/** The contours of a density, f64[side, side]. */
+export function drawContours(pen: PlanePen, density: Float64Array): void {
   const highest = density.reduce((highest, value) => Math.max(highest, value), 0);
   pen.context.strokeStyle = pen.colours.data;
   pen.context.lineWidth = 1.2;
@@ -127,11 +131,11 @@ export function drawCrowd(pen: PlanePen, { exact, t }: PlaneState, shown?: Traje
     }
   });
   pen.context.globalAlpha = 1;
-  if (shown) drawTrails(pen, shown, 6, 0.6);
 }
 
 /**
- * The lines where values of a grid pass a level, by marching squares: pieces with ends in [0, 1].
+ * The lines where values of a grid pass a level, by marching squares: pieces with ends in [0, 1]. Values are those in
+ * the middle of cells.
  *
  * @param values f64[side, side]
  */
@@ -147,7 +151,7 @@ export function contour(values: Float64Array, level: number): readonly (readonly
         const [before, after] = [at[k], at[(k + 1) % 4]];
         if (before > 0 === after > 0) return [];
         const share = before / (before - after);
-        return [[(x0 + share * (x1 - x0)) / (side - 1), (y0 + share * (y1 - y0)) / (side - 1)]];
+        return [[(x0 + share * (x1 - x0) + 0.5) / side, (y0 + share * (y1 - y0) + 0.5) / side]];
       });
       for (let k = 0; k + 1 < ends.length; k += 2) pieces.push([ends[k], ends[k + 1]]);
     }

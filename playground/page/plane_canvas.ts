@@ -5,6 +5,7 @@ import { defaults } from "../settings.ts";
 import { halfSide } from "../strokes.ts";
 import { label, mixed, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
+import { drawContours } from "./more_pictures.ts";
 import { drawData } from "./story_pictures.ts";
 import { storySteps } from "./story_steps.ts";
 
@@ -99,10 +100,7 @@ export class PlaneCanvas {
   #drawWith(pen: PlanePen, state: PlaneState): void {
     pen.context.lineCap = "round";
     if (state.strokes) return this.#drawStrokes(pen);
-    if (state.heat) {
-      pen.context.imageSmoothingEnabled = true;
-      pen.context.drawImage(state.heat, 0, 0, pen.size, pen.size);
-    }
+    if (state.likelihood) drawContours(pen, state.likelihood);
     const { below, dots = 0, above, cells = 1 } = storySteps[state.settings.step];
     if (cells === 1) drawData(pen, state);
     below?.(pen, state, this.#shown);

@@ -17,8 +17,8 @@ export interface PlaneState {
   lesson?: TrainingPairs;
   exact?: ExactField;
   frame?: Frame;
-  /** How likely each place is, as a picture; of an earlier step while it trains. */
-  heat?: CanvasImageSource | undefined;
+  /** The network's density at places of a grid, f64[side, side]; of an earlier step while it trains. */
+  likelihood?: Float64Array | undefined;
   /** The place of the pointer, or of the keys. */
   probe: Point;
   look?: ProbedVelocity | undefined;

@@ -1,11 +1,10 @@
 /// <reference lib="dom" />
 import type { TrainerState } from "../../web/mod.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import { encodeGif } from "../../viz/image/gif.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { GuidedField } from "../guided_field.ts";
-import { indexedFrames } from "../indexed_frames.ts";
+import { gifOfFrames } from "../gif_of_frames.ts";
 import type { Library } from "../library.ts";
 import { lossFloor } from "../loss_floor.ts";
 import { openDevice, PlaneTraining } from "../plane_training.ts";
@@ -153,7 +152,11 @@ class BackgroundTrainer {
       case "weights":
         return await this.#sendWeights();
       case "gif":
-        return sendGif(message.frames, message.side);
+        return send({
+          kind: "file",
+          name: "playground.gif",
+          bytes: gifOfFrames(message.frames, message.side),
+        });
       case "digits":
         return await this.#digits.take(message.command);
     }
@@ -341,12 +344,6 @@ class BackgroundTrainer {
 /** What has happened to a GPU, without advice for programs. */
 function reasonOf(error: unknown): string {
   return messageOf(error).split(";")[0].replace(/\.$/, "");
-}
-
-function sendGif(frames: readonly Uint8ClampedArray[], side: number): void {
-  const { pictures, palette } = indexedFrames(frames, side);
-  const bytes = encodeGif(pictures, palette, { delay: 80, hold: 1200 });
-  send({ kind: "file", name: "playground.gif", bytes: Uint8Array.from(bytes) });
 }
 
 function send(message: FromTrainer): void {

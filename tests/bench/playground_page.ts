@@ -60,6 +60,10 @@ const visits: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
     const { x, y, width } = (await page.locator("#plane").boundingBox())!;
     for (let i = 0; i < 20; i++) await page.mouse.move(x + width * (0.2 + 0.03 * i), y + width / 2);
   },
+  async "the copy learns"(page) {
+    await page.locator("#copy").getByRole("button", { name: "all" }).click();
+    await page.waitForTimeout(2000);
+  },
   async "drops a dot"(page) {
     await goTo(page, "#step=follow");
     await page.locator("#plane").click();
@@ -69,6 +73,16 @@ const visits: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
     await goTo(page, "#step=few&moves=4");
     await page.locator("#play").click();
     await page.waitForFunction(() => document.getElementById("play")!.innerText === "Play");
+  },
+  async "dots wander under contours, plays"(page) {
+    await goTo(page, "#step=random&t=0");
+    await page.locator("#play").click();
+    await page.waitForFunction(() => document.getElementById("play")!.innerText === "Play");
+  },
+  async "guidance, the pointer moves"(page) {
+    await goTo(page, "#step=classes&t=0.5");
+    const { x, y, width } = (await page.locator("#plane").boundingBox())!;
+    for (let i = 0; i < 20; i++) await page.mouse.move(x + width * (0.2 + 0.03 * i), y + width / 2);
   },
   async "digits are loaded"(page) {
     await goTo(page, "#step=digits");

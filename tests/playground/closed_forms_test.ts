@@ -62,16 +62,20 @@ test("ExactField.meeting() of two data points: logistic weights, and the spread 
   assertClose([spread], [p * (1 - p) * between / 2], 1e-6);
 });
 
+/** Places in the middle of the cells of a grid, rows upwards. */
+const grid = (side: number) =>
+  Array.from(
+    { length: side * side },
+    (_, i) => [i % side, Math.floor(i / side)].map((at) => halfSide * ((at + 0.5) / side * 2 - 1)),
+  );
+
 test("ExactField.density() is a mean of normal densities that begins as noise", () => {
   const exact = new ExactField(Float32Array.of(1, 0.5, -1, 0), "linear");
   const [t, side] = [0.4, 9];
   const density = exact.density(halfSide, side, t);
   const normal = (x: number, y: number, s: number) =>
     Math.exp(-(x * x + y * y) / (2 * s * s)) / (2 * Math.PI * s * s);
-  const places = Array.from(
-    { length: side * side },
-    (_, i) => [i % side, Math.floor(i / side)].map((at) => halfSide * (at / 4 - 1)),
-  );
+  const places = grid(side);
   assertClose(
     [...density],
     places.map(([x, y]) => (normal(x - t, y - 0.5 * t, 0.6) + normal(x + t, y, 0.6)) / 2),
@@ -209,13 +213,6 @@ const flowed = ([x, y]: readonly number[], t: number) => [
   (x + c / a ** 2) * Math.exp(a * t) - c * t / a - c / a ** 2,
   y * Math.exp(b * t),
 ];
-/** Places in the middle of the cells of a grid, rows upwards. */
-const grid = (side: number) =>
-  Array.from(
-    { length: side * side },
-    (_, i) => [i % side, Math.floor(i / side)].map((at) => halfSide * ((at + 0.5) / side * 2 - 1)),
-  );
-
 test("PlaneViews follow a known flow: dots by the solver that is asked for, dropped dots, a place, arrows", async () => {
   const views = new PlaneViews(flow, { field });
   const x0 = await flow.noise(7, [dotCount, 2]).read();

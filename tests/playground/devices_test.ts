@@ -28,6 +28,16 @@ await testReport(
       await page.waitForFunction(() => !document.getElementById("message")!.hidden);
       assert.equal(await text(page, "play"), "Play");
       assert.equal(await text(page, "t-text"), "t = 1.00");
+      await page.evaluate(() => location.hash = "#step=follow");
+      await page.evaluate(() => {
+        const shown = document.getElementById("t-text")!;
+        const { times } = Object.assign(globalThis, { times: new Set<string>() });
+        new MutationObserver(() => times.add(shown.textContent!)).observe(shown, { childList: true });
+      });
+      await page.locator("#play").click();
+      await page.waitForFunction(() => document.getElementById("play")!.textContent === "Play");
+      const stills = await page.evaluate(() => [...(globalThis as unknown as { times: Set<string> }).times]);
+      assert.deepEqual(stills, [0, 0.25, 0.5, 0.75, 1].map((t) => `t = ${t.toFixed(2)}`));
     },
   },
   { before: withoutDevices },

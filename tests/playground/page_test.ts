@@ -224,20 +224,13 @@ await testReport("the playground trains from a file, and every control works by 
   async "shows how likely each place is"(page) {
     await goTo(page, "#steps=200");
     await digestOfPage(page);
-    /** Waits until this share of the plane, or more, is drawn on. */
-    const untilDrawn = (least: number) =>
-      page.waitForFunction((least) => {
-        const plane = document.getElementById("plane") as HTMLCanvasElement;
-        const { width, height } = plane;
-        const copy = Object.assign(document.createElement("canvas"), { width, height });
-        const context = copy.getContext("2d", { willReadFrequently: true })!;
-        context.drawImage(plane, 0, 0);
-        const { data } = context.getImageData(0, 0, width, height);
-        return data.filter((value, i) => i % 4 === 3 && value > 8).length > least * width * height;
-      }, least);
-    await untilDrawn(0.02);
+    await twoFrames(page);
+    const before = await pixels(page);
     await goTo(page, "#steps=200&behind=likelihood");
-    await untilDrawn(0.3);
+    await page.waitForFunction(
+      (before) => (document.getElementById("plane") as HTMLCanvasElement).toDataURL() !== before,
+      before,
+    );
   },
   async "plays once in a step, and again and again at first, until one stops it"(page) {
     await goTo(page, "#steps=200&step=follow&t=0");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { indexedFrames } from "../../playground/indexed_frames.ts";
+import { gifOfFrames } from "../../playground/gif_of_frames.ts";
 import { playgroundDigits } from "../../experiments/build_playground.ts";
 import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
@@ -9,6 +9,8 @@ import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { withFolder } from "../folder.ts";
 import { testNeeding } from "../permissions.ts";
+import { assertClose } from "../testing.ts";
+import { readGif } from "../viz/image/gif_reading.ts";
 
 const base = import.meta.resolve("../../");
 
@@ -50,26 +52,11 @@ for (
   );
 }
 
-Deno.test("indexedFrames() keeps up to 255 colours as they are, and takes the nearest for others", () => {
+Deno.test("gifOfFrames() keeps few colours nearly as they are, in every frame", () => {
   const frame = (colour: (i: number) => readonly number[]) =>
     Uint8ClampedArray.from({ length: 4 * 16 }, (_, k) => k % 4 === 3 ? 255 : colour(k >> 2)[k % 4]);
-  const few = frame((i) => i < 8 ? [250, 120, 30] : [10, 20, 200]);
-  const { pictures: [picture], palette } = indexedFrames([few], 4);
-  const shown = [...picture.pixels].flatMap((index) => [...palette.subarray(3 * index, 3 * index + 3), 255]);
-  assert.deepEqual(shown, [...few]);
-  const many = Array.from(
-    { length: 40 },
-    (_, f) => frame((i) => [8 * ((16 * f + i) % 32), 8 * (f % 32), 8 * (f % 5)]),
-  );
-  many.push(frame(() => [201, 99, 7])); // the most frequent colour
-  const { pictures, palette: most } = indexedFrames(many, 4);
-  assert.deepEqual([...most.subarray(0, 3)], [201, 99, 7]);
-  const awayFrom = (f: number, i: number, index: number) =>
-    Math.hypot(...[0, 1, 2].map((c) => most[3 * index + c] - many[f][4 * i + c]));
-  for (const [f, { pixels }] of pictures.entries()) {
-    pixels.forEach((index, i) => {
-      const nearest = Math.min(...Array.from({ length: 255 }, (_, other) => awayFrom(f, i, other)));
-      assert.ok(index < 255 && awayFrom(f, i, index) <= nearest, `${index}`);
-    });
-  }
+  const frames = [5, 0, 11].map((split) => frame((i) => i < split ? [250, 120, 30] : [10, 20, 200]));
+  const { frames: read } = readGif(gifOfFrames(frames, 4));
+  assert.equal(read.length, 3);
+  read.forEach((pixels, f) => assertClose([...pixels], [...frames[f]], 8 / 255));
 });
