@@ -6,14 +6,11 @@ import { Buffer } from "node:buffer";
 import { zipSync } from "npm:fflate@0.8.3";
 import { playgroundDigits, playgroundPage } from "../../experiments/build_playground.ts";
 import { DigitsTraining } from "../../playground/digits_training.ts";
-import { ExactField } from "../../playground/exact_field.ts";
-import { planePoints } from "../../playground/plane_data.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { PlaneViews } from "../../playground/plane_views.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { type Page, testReport, text, twoFrames } from "../viz/report/opened.ts";
-import { changing, digestOfPage, goTo, hashOf, pixels, readingOf, untilReading } from "./opened_page.ts";
+import { digestOfPage, goTo, hashOf, pixels } from "./opened_page.ts";
 
 const html = await playgroundPage();
 
@@ -103,123 +100,6 @@ await testReport("the playground trains from a file, and every control works by 
     await page.locator('[data-step="pair"] .next').focus();
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.activeElement?.textContent === "Many lines meet in one place");
-  },
-  async "an untrained copy learns step by step, with the weights that it would have in Deno"(page) {
-    await goTo(page, "#steps=60&hidden=16&step=average&t=0.3");
-    await page.mouse.move(0, 0);
-    await digestOfPage(page);
-    const after = async (steps: number) => {
-      await page.waitForFunction(
-        (steps) => document.getElementById("average-text")!.dataset.step === steps,
-        String(steps),
-      );
-      return (await readingOf(page, "average")).away;
-    };
-    const train = (name: string) => page.locator("#copy").getByRole("button", { name, exact: true }).click();
-    await openDevice(flow, 1);
-    const training = new PlaneTraining(flow, settingsOf(await hashOf(page)).settings);
-    const views = new PlaneViews(flow, training);
-    const { mean } = new ExactField(training.points, "linear").meeting([-0.7, -1], 0.3);
-    await train("Start over");
-    for (const [name, steps] of [["", 0], ["1 step", 1], ["10", 11], ["all", 60]] as const) {
-      if (name) await train(name);
-      training.continueTo(steps);
-      while (training.step < steps) await training.train(1000);
-      const [x, y] = await views.look([-0.7, -1], 0.3);
-      assert.ok(Math.abs(await after(steps) - Math.hypot(x - mean[0], y - mean[1])) < 1e-5, `${steps} steps`);
-    }
-    await train("Start over");
-    await after(0);
-  },
-  async "an answer of one's own has an error of the spread and half its squared distance to the mean"(page) {
-    await goTo(page, "#steps=60&step=average&t=0.5");
-    await page.locator("#why-mean > summary").click();
-    const numbers = async () => {
-      const { error, spread, distance } = await page.evaluate(() => ({
-        ...document.getElementById("error-text")!.dataset,
-      }));
-      assert.ok(Math.abs(Number(error) - Number(spread) - Number(distance)) < 1e-9);
-      return [Number(spread), Number(distance)];
-    };
-    const exact = new ExactField(planePoints({ data: "moons", drawn: "" }), "linear");
-    const { mean: [x, y], spread } = exact.meeting([-0.7, -1], 0.5);
-    const [shown, far] = await numbers();
-    assert.ok(
-      Math.abs(shown - spread) < 1e-9 && Math.abs(far - ((1.2 - x) ** 2 + (-0.4 - y) ** 2) / 2) < 1e-9,
-    );
-    const box = (await page.locator("#plane").boundingBox())!;
-    const pixel = ([px, py]: readonly number[]) =>
-      [box.x + (px / 3.2 + 1) / 2 * box.width, box.y + (1 - py / 3.2) / 2 * box.height] as const;
-    await page.mouse.move(...pixel([-0.7 + 0.5 * 1.2, -1 - 0.5 * 0.4]));
-    await page.mouse.down();
-    await page.mouse.move(...pixel([-0.7 + 0.5 * x, -1 + 0.5 * y]), { steps: 4 });
-    await page.mouse.up();
-    assert.ok((await numbers())[1] < 1e-3, "an answer at the mean has no more error than the spread");
-    await page.locator("#plane").focus();
-    await page.keyboard.press("Shift+ArrowRight");
-    assert.ok(Math.abs((await numbers())[1] - (0.16 / 0.5) ** 2 / 2) < 0.02);
-    await page.locator("#why-mean > summary").click();
-  },
-  async "the mean under the pointer, and by keys; it collapses with t"(page) {
-    await goTo(page, "#steps=200&step=average&t=0.3");
-    const { x, y, width } = (await page.locator("#plane").boundingBox())!;
-    await page.mouse.move(x + 0.7 * width, y + 0.3 * width);
-    await untilReading(page, "average", "away");
-    const early = await readingOf(page, "average");
-    assert.ok(early.x < 0 && early.y < 0 && early.away > 0 && early.spread > 1, JSON.stringify(early));
-    await page.locator("#plane").focus();
-    await changing(page, "average-text", () => page.keyboard.press("ArrowLeft"));
-    await page.locator("#t").focus();
-    for (const key of ["End", "PageDown"]) await page.keyboard.press(key); // a tenth before data
-    await untilReading(page, "average", "away");
-    assert.ok((await readingOf(page, "average")).spread < early.spread / 2);
-    assert.match(await hashOf(page), /t=0.9\b/);
-  },
-  async "drops a dot"(page) {
-    await goTo(page, "#steps=200&step=follow");
-    await untilReading(page, "follow", "length");
-    await changing(page, "follow-text", () => page.locator("#plane").click({ position: { x: 80, y: 300 } }));
-    const { length, straight } = await readingOf(page, "follow");
-    assert.ok(length > straight && straight > 0.1, `${length}, ${straight}`);
-  },
-  async "fewer steps end farther from the data"(page) {
-    await goTo(page, "#steps=200&step=few&moves=1");
-    const distance = async (moves: string) => {
-      await page.waitForFunction(
-        (moves) => document.getElementById("few-text")!.dataset.moves === moves,
-        moves,
-      );
-      return (await readingOf(page, "few")).distance;
-    };
-    await page.waitForTimeout(300);
-    const one = await distance("1");
-    await page.locator('[name="choice-moves"][value="32"]').focus();
-    await page.keyboard.press(" ");
-    await page.waitForTimeout(500);
-    assert.ok(await distance("32") < one / 2, `${one}`);
-    assert.match(await hashOf(page), /step=few/);
-  },
-  async "noise makes trajectories longer, guidance narrows the crowd"(page) {
-    for (
-      const [step, slider, name, [low, high]] of [
-        ["random", "noise", "length", [0, 2]],
-        ["classes", "scale", "spread", [4, 1]],
-      ] as const
-    ) {
-      await goTo(page, `#steps=200&step=${step}&${slider}=${low}`);
-      const value = async (at: number) => {
-        await page.waitForFunction(
-          ([step, slider, at]) => document.getElementById(`${step}-text`)!.dataset[slider] === at,
-          [step, slider, String(at)] as const,
-        );
-        await page.waitForTimeout(300);
-        return (await readingOf(page, step))[name];
-      };
-      const first = await value(low);
-      await page.locator(`#slide-${slider}`).fill(String(high));
-      assert.ok(await value(high) > 1.2 * first, `${step}: ${first}`);
-      assert.ok((await hashOf(page)).includes(`step=${step}`));
-    }
   },
   async "shows how likely each place is"(page) {
     await goTo(page, "#steps=200");
