@@ -41,9 +41,13 @@ export type {
   WasmLowering,
 } from "./op_definition.ts";
 export { attend } from "./ops/attend/op.ts";
-export { conv2d } from "./ops/conv2d/op.ts";
-export { convTranspose2d, type TransposedConvolutionOptions } from "./ops/conv_transpose2d.ts";
-export type { ConvolutionOptions, PerAxis } from "./ops/conv2d/geometry.ts";
+export {
+  conv2d,
+  type ConvolutionOptions,
+  convTranspose2d,
+  type PerAxis,
+  type TransposedConvolutionOptions,
+} from "./ops/conv2d/conv2d.ts";
 export {
   abs,
   cos,

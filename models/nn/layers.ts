@@ -17,7 +17,7 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
-import { geometryOf } from "../../kernels/ops/conv2d/geometry.ts";
+import { geometryOf } from "../../kernels/ops/conv2d/conv2d.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { rejectUnknown } from "../names.ts";

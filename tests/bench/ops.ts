@@ -12,6 +12,7 @@ import {
   tensor,
 } from "../../kernels/mod.ts";
 import { registry } from "../../kernels/op.ts";
+import { plainGeometry } from "../../kernels/ops/conv2d/geometry.ts";
 import { measure, type Measurement } from "./timing.ts";
 
 /** Images in a batch. */
@@ -31,8 +32,9 @@ export async function benchOps(device: Device, report: (found: Measurement) => v
   for (const [C, K, H] of convolutions) {
     const x = random(N, C, H, H), w = random(K, C, 3, 3), bias = random(K), dy = random(N, K, H, H);
     const flop = 2 * N * C * K * 9 * H * H, at = `${C}->${K} ${H}x${H}`;
-    const sizes = { R: 3, S: 3, padding: 1, run: Math.ceil(N / 8) };
-    const ofInput = op("conv2dInputGradient", [dy, w], { padding: 1, H, W: H });
+    const sizes = { ...plainGeometry(1), R: 3, S: 3, run: Math.ceil(N / 8) };
+    const toInput = { ...plainGeometry(1), transposed: 1, P: H, Q: H };
+    const ofInput = op("conv2dInputGradient", [dy, w], toInput);
     await time(`conv2d 3x3 ${at}`, flop, "GFLOP/s", () => conv2d(x, w, bias, { padding: 1 }));
     await time(`conv2d input gradient ${at}`, flop, "GFLOP/s", ofInput);
     await time(`conv2d weight gradient ${at}`, flop, "GFLOP/s", op("conv2dWeightGradient", [x, dy], sizes));

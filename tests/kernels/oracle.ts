@@ -3,7 +3,8 @@
 import { defineOp, type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
-import { sizeOf } from "../../kernels/core/shape.ts";
+import { type Shape, sizeOf } from "../../kernels/core/shape.ts";
+import { plainGeometry } from "../../kernels/ops/conv2d/geometry.ts";
 
 /** Declares an op that the registry test does not see. */
 export const hiddenOp: typeof defineOp = (definition, options) => {
@@ -42,6 +43,27 @@ export function oracle(op: RegisteredOp, { shapes, attributes = {} }: Sample, in
   fresh.forEach(({ name }, i) => arrays[name] = new Float64Array(sizeOf(outputs[i])));
   op.kernel.reference(arrays, dims);
   return arrays;
+}
+
+/** A convolution with zeros on all sides, and its gradients, by the references in f64. */
+export function exactConvolution(
+  arrays: Readonly<Record<"x" | "w" | "bias" | "dy", Float64Array>>,
+  shapes: Readonly<Record<"x" | "w" | "bias" | "dy", Shape>>,
+  padding: number,
+): Record<"y" | "dx" | "dw", Float64Array> {
+  const run = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) => {
+    const op = registry.get(name)!, [output] = op.outputs;
+    const given = Object.fromEntries(op.inputs.map((input, i) => [input.name, shapes[names[i]]]));
+    const geometry = { ...plainGeometry(padding), ...attributes };
+    const values = oracle(op, { shapes: given, attributes: geometry }, names.map((name) => arrays[name]));
+    return values[output.name] as Float64Array;
+  };
+  const [N, , H, W] = shapes.x, [, , R, S] = shapes.w, [, , P, Q] = shapes.dy;
+  return {
+    y: run("conv2d", ["x", "w", "bias"], { transposed: 0, P, Q }),
+    dx: run("conv2dInputGradient", ["dy", "w"], { transposed: 1, P: H, Q: W }),
+    dw: run("conv2dWeightGradient", ["x", "dy"], { R, S, run: N }),
+  };
 }
 
 /** Derivatives of f with respect to the elements of one input, by central differences. */

@@ -1,24 +1,6 @@
-import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
-import { ShapeError } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
 import type { Dims } from "../../devices/device.ts";
 
-/** One number for both axes of an image, or [vertical, horizontal]. */
-export type PerAxis = number | readonly [vertical: number, horizontal: number];
-
-/** How a convolution moves over an image, as in PyTorch. */
-export interface ConvolutionOptions {
-  /** Pixels from one output to the next. */
-  readonly stride?: PerAxis | undefined;
-  /** Zero pixels on each side. */
-  readonly padding?: PerAxis | undefined;
-  /** Pixels from one tap of the kernel to the next. */
-  readonly dilation?: PerAxis | undefined;
-  /** Number of groups of channels, each convolved on its own; as many as channels: a depthwise convolution. */
-  readonly groups?: number | undefined;
-}
-
-/** Attributes of a convolution of any kind. */
+/** How a convolution moves over an image: attributes of its ops. */
 export const geometryAttributes = {
   strideH: "u32",
   strideW: "u32",
@@ -29,54 +11,33 @@ export const geometryAttributes = {
   groups: "u32",
 } as const;
 
-/** Their values. */
+/** The numbers behind `geometryAttributes`. */
 export type Geometry = { readonly [name in keyof typeof geometryAttributes]: number };
 
-/** Both numbers of an option. @throws {ShapeError} if it is something else */
-export function pairOf(task: string, name: string, given: unknown, least: number): readonly [number, number] {
-  const pair = Array.isArray(given) ? given : [given, given];
-  if (pair.length === 2 && pair.every((value) => isCount(value, least, 2 ** 16))) {
-    return [pair[0], pair[1]];
-  }
-  const shown = Array.isArray(given) ? `[${given.map(describeValue).join(", ")}]` : describeValue(given);
-  throw new ShapeError(
-    `Cannot ${task}: ${name} is ${shown} (expected a whole number of at least ${least}, or two: [vertical, horizontal])`,
-  );
+/** A convolution that meets every pixel, with zeros on all sides. */
+export const plainGeometry = (padding: number): Geometry => ({
+  strideH: 1,
+  strideW: 1,
+  paddingH: padding,
+  paddingW: padding,
+  dilationH: 1,
+  dilationW: 1,
+  groups: 1,
+});
+
+/** Whether a convolution meets every pixel of neighbouring rows and columns, in one group of channels. */
+export function isPlain({ strideH, strideW, dilationH, dilationW, groups }: Dims): boolean {
+  return Math.max(strideH, strideW, dilationH, dilationW, groups) === 1;
 }
 
-/**
- * The attributes that options ask for; stride and dilation are 1 by default, padding is 0.
- *
- * @param others options that the caller has taken out, for messages
- * @throws {ShapeError} if a number is out of range
- * @throws {TypeError} if an option is unknown
- */
-export function geometryOf(
-  task: string,
-  { stride = 1, padding = 0, dilation = 1, groups = 1, ...unknown }: ConvolutionOptions,
-  others: readonly string[] = [],
-): Geometry {
-  refuseOthers(task, unknown, ["stride", "padding", "dilation", "groups", ...others]);
-  if (!isCount(groups, 1)) {
-    throw new ShapeError(
-      `Cannot ${task}: groups is ${describeValue(groups)} (expected a whole number of at least 1)`,
-    );
-  }
-  const [strideH, strideW] = pairOf(task, "stride", stride, 1);
-  const [paddingH, paddingW] = pairOf(task, "padding", padding, 0);
-  const [dilationH, dilationW] = pairOf(task, "dilation", dilation, 1);
-  return { strideH, strideW, paddingH, paddingW, dilationH, dilationW, groups };
+/** Whether a convolution cuts x[N, C, H, W] into one tile of R x S pixels for every pixel of y[N, K, P, Q]. */
+export function isTiling({ H, W, P, Q, R, S, ...dims }: Dims): boolean {
+  const { strideH, strideW, paddingH, paddingW, dilationH, dilationW, groups } = dims;
+  return strideH === R && strideW === S && paddingH === 0 && paddingW === 0 && dilationH === 1 &&
+    dilationW === 1 && groups === 1 && H === R * P && W === S * Q;
 }
 
-/** @throws {TypeError} if a bias is given that is no tensor, such as options */
-export function checkBias(task: string, bias: unknown): void {
-  if (bias === undefined || bias instanceof Tensor) return;
-  throw new TypeError(
-    `Cannot ${task}: bias is ${bias} (expected a tensor, or undefined for none; options come after it)`,
-  );
-}
-
-/** Pixels that a kernel of R taps covers. */
+/** Pixels that R taps cover along an axis. */
 export const spanOf = (R: number, dilation: number): number => dilation * (R - 1) + 1;
 
 /** Height and width of a convolution's result; less than 1 if the kernel is larger than the padded image. */

@@ -1,262 +1,210 @@
-import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { makeHistory } from "../../autograd/history.ts";
+import { type Shape, ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
+import type { Dims } from "../../devices/device.ts";
 import { zeros } from "../layout/fill.ts";
-import {
-  canUnroll,
-  convolutionKernels,
-  forwardConvolution,
-  turnedConvolution,
-  weightGradientProduct,
-  winograd,
-} from "./convolution_kernels.ts";
-import { weightGradientWgsl, weightTiles } from "./tiles.ts";
-import { generalConv2d } from "./general_op.ts";
-import {
-  checkBias,
-  type ConvolutionOptions,
-  convolvedSize,
-  type Geometry,
-  geometryOf,
-  spanOf,
-} from "./geometry.ts";
-import { convolve, convolveTransposed, correlate } from "./reference.ts";
-import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
-import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./winograd/passes.ts";
-import { imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
-import { sum } from "../reduce/reduce.ts";
-import { sameShape, type Shape, ShapeError } from "../../core/shape.ts";
-import { add } from "../elementwise/binary.ts";
 import { reshape } from "../layout/movement.ts";
+import { imagesPerRun } from "../matmul/product_kernels.ts";
+import { sum } from "../reduce/reduce.ts";
+import { convolvedSize, type Geometry, geometryAttributes, plainGeometry } from "./geometry.ts";
+import { convolutionKernels, weightGradientKernels, weightPieces } from "./products.ts";
+import { convolve, correlate } from "./reference.ts";
+import type { Terms } from "./tiles.ts";
+import { convolutionCalls, weightGradientCalls } from "./wasm.ts";
+import { convolutionPasses, weightGradientPasses } from "./winograd/passes.ts";
 
-/**
- * dx: dy, padded by R - 1 - padding, convolved with the weights rotated by 180 degrees and in and out channels swapped.
+/*
+ * One convolution. Fix its geometry and write x * w for it, y *' w for its transpose (what each element of y gives to
+ * the elements of x that it was made from), and x . y for the weights' part: the sums of x times y over all places where
+ * a weight joins them. The three are one trilinear form, <x * w, y> = <x, y *' w> = <w, x . y>, read by different
+ * arguments. So each is linear in its arguments, and the gradients of all are among them:
+ *
+ *   y = x * w     dx = dy *' w    dw = x . dy
+ *   x = y *' w    dy = dx * w     dw = dx . y
+ *   w = x . y     dx = y *' dw    dy = x * dw
+ *
+ * `transposed` tells * from *' in the ops below, whose x and y are what they read and write; geometry and weights
+ * [K, C / groups, R, S] are those of * in both. A transpose is told the size of its result, since a stride may have left
+ * pixels over.
  */
-const inputGradient: Op<
-  "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
-  { padding: "u32"; H: "u32"; W: "u32" }
-> = defineOp({
+
+/** The attributes of the ops that convolve: their geometry, and the size of the result. */
+const attributes = { ...geometryAttributes, transposed: "u32", P: "u32", Q: "u32" } as const;
+type Convolution = { readonly [name in keyof typeof attributes]: number };
+
+type Signature<Added extends string = ""> = `x[N, C, H, W], w[A, D, R, S]${Added} -> y[N, K, P, Q]`;
+
+/** Declaration fields of an op that convolves. */
+function fields(terms: Terms) {
+  return {
+    attributes,
+    derive({ N, B = 1, C, A, D, groups, transposed }: Dims) {
+      const op = transposed ? "convTranspose2d" : "conv2d";
+      const [takes, K] = transposed ? [A, D * groups] : [D * groups, A];
+      if (C % groups !== 0 || K % groups !== 0) {
+        throw new ShapeError(
+          `Cannot run ${op}: ${groups} groups of ${C} channels to ${K} (expected a divisor of both)`,
+        );
+      }
+      if (C !== takes) {
+        const shares = groups > 1 && !transposed ? `, ${D} in each of ${groups} groups` : "";
+        throw new ShapeError(
+          `Cannot run ${op}: w takes ${takes} channels${shares} (expected ${C}, as x has)`,
+        );
+      }
+      if (B !== 1 && B !== N) {
+        throw new ShapeError(`Cannot run ${op}: ${B} rows of biases for ${N} images (expected 1 or ${N})`);
+      }
+      return { K };
+    },
+    ...convolutionKernels(terms, (dims, tuning) => convolutionPasses(dims, tuning, terms)),
+    wasm: convolutionCalls,
+  } as const;
+}
+
+const multiplyAdds = ({ N, C, H, W, K, P, Q, D, R, S, transposed }: Dims) =>
+  N * D * R * S * (transposed ? C * H * W : K * P * Q);
+
+/** The gradients of x and w. */
+function gradientsOf(
+  { x, w, dy }: Readonly<Record<"x" | "w" | "dy", Tensor>>,
+  { transposed, P: _, Q: __, ...geometry }: Convolution,
+) {
+  return {
+    x: () => unbiased(dy, w, { ...geometry, transposed: 1 - transposed }, x.shape),
+    w: () => transposed ? weightGradient(dy, x, w.shape, geometry) : weightGradient(x, dy, w.shape, geometry),
+  };
+}
+
+/** The gradients of x, w and a bias for all images or one for each. */
+function allGradients(saved: Readonly<Record<"x" | "w" | "bias" | "dy", Tensor>>, given: Convolution) {
+  const { bias, dy } = saved;
+  return {
+    ...gradientsOf(saved, given),
+    bias: () => reshape(sum(dy, bias.shape[0] === 1 ? [0, 2, 3] : [2, 3]), bias.shape),
+  };
+}
+
+const unit = plainGeometry(0);
+const strided = { ...unit, strideH: 2, strideW: 3, paddingH: 2, paddingW: 1 };
+const dilated = { ...unit, dilationH: 2, dilationW: 3, paddingH: 1, paddingW: 4, groups: 2 };
+const halved = { ...unit, strideH: 2, strideW: 2 };
+/** Convolutions that are plain, then those that are not, then some that cut x into tiles. */
+const cases = [
+  { x: [2, 3, 5, 6], w: [5, 3, 3, 3], ...plainGeometry(1) },
+  { x: [2, 2, 9, 15], w: [4, 2, 3, 3], ...plainGeometry(1) },
+  { x: [1, 5, 3, 4], w: [6, 5, 1, 1], ...unit },
+  { x: [1, 2, 7, 8], w: [3, 2, 5, 5], ...plainGeometry(2) },
+  { x: [5, 9, 5, 7], w: [10, 9, 7, 7], ...plainGeometry(2) },
+  { x: [1, 1, 4, 5], w: [1, 1, 3, 3], ...unit },
+  { x: [1, 1, 1, 1], w: [1, 1, 3, 3], ...plainGeometry(1) },
+  { x: [2, 4, 6, 7], w: [6, 4, 3, 2], ...strided },
+  { x: [1, 6, 9, 8], w: [10, 3, 3, 3], ...dilated },
+  { x: [2, 5, 6, 9], w: [5, 1, 7, 5], ...unit, paddingH: 3, paddingW: 2, groups: 5 }, // one channel per group
+  { x: [1, 3, 5, 14], w: [6, 1, 3, 3], ...strided, dilationW: 2, groups: 3 },
+  { x: [1, 2, 2, 3], w: [5, 2, 1, 2], ...unit, strideH: 3, paddingH: 2, paddingW: 5 }, // rows read nothing
+  { x: [3, 19, 3, 3], w: [13, 19, 2, 2], ...unit, strideH: 2 }, // deeper than a slice of a tile
+  { x: [4, 14, 4, 10], w: [20, 14, 6, 4], ...unit, paddingH: 1, paddingW: 6, dilationW: 2 }, // larger than x
+  { x: [2, 4, 6, 10], w: [19, 4, 2, 2], ...halved },
+  { x: [1, 1, 2, 2], w: [1, 1, 2, 2], ...halved },
+  { x: [1, 3, 4, 9], w: [9, 3, 2, 3], ...halved, strideW: 3 },
+].map(({ x, w, ...geometry }) => {
+  const [N, , H, W] = x, [K, , R, S] = w, { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
+  return { x, w, y: [N, K, P, Q], geometry };
+});
+const sizeOf = ([, , P, Q]: Shape) => ({ P, Q });
+const forwards = cases.map(({ x, w, y, geometry }) => ({
+  shapes: { x, w },
+  attributes: { ...geometry, transposed: 0, ...sizeOf(y) },
+}));
+const backwards = cases.map(({ x, w, y, geometry }) => ({
+  shapes: { x: y, w },
+  attributes: { ...geometry, transposed: 1, ...sizeOf(x) },
+}));
+const biased = [...forwards, ...backwards].map(({ shapes, attributes }, i) => {
+  const K = attributes.transposed ? shapes.w[1] * attributes.groups : shapes.w[0];
+  return { shapes: { ...shapes, bias: [i % 2 ? 1 : shapes.x[0], K] }, attributes };
+});
+
+/** A convolution plain or transposed, plus a bias for all images or one for each. */
+export const convolution: Op<Signature<", bias[B, K]">, typeof attributes> = defineOp({
+  ...fields(["bias"]),
+  name: "conv2d",
+  signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K] -> y[N, K, P, Q]",
+  multiplyAdds,
+  backward: allGradients,
+  reference: ({ bias, ...arrays }, dims) => convolve(arrays, dims, (n, k) => bias[n % dims.B * dims.K + k]),
+  samples: biased,
+});
+
+/** A convolution plus another tensor, such as a residual connection; saves a pass over y. */
+export const convolutionAdd: Op<Signature<", bias[B, K], residual[N, K, P, Q]">, typeof attributes> =
+  defineOp({
+    ...fields(["bias", "residual"]),
+    name: "conv2dAdd",
+    signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
+    multiplyAdds,
+    backward: (saved, given) => ({ ...allGradients(saved, given), residual: () => saved.dy }),
+    reference: ({ bias, residual, ...arrays }, dims) =>
+      convolve(arrays, dims, (n, k, at) => bias[n % dims.B * dims.K + k] + residual[at]),
+    samples: [0, 2, 7, 24].map((i) => biased[i]).map(({ shapes, attributes }) => {
+      const residual = [shapes.x[0], shapes.bias[1], attributes.P, attributes.Q];
+      return { shapes: { ...shapes, residual }, attributes };
+    }),
+  });
+
+/** A convolution without bias: the input gradient of its transpose. */
+const inputGradient: Op<Signature, typeof attributes> = defineOp({
+  ...fields([]),
   name: "conv2dInputGradient",
-  signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
-  attributes: { padding: "u32", H: "u32", W: "u32" },
-  derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
-  ...convolutionKernels(
-    turnedConvolution,
-    ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W }),
-    inputGradientPasses,
-  ),
+  signature: "x[N, C, H, W], w[A, D, R, S] -> y[N, K, P, Q]",
   empty: zeros,
-  backward: ({ dy, w, ddx }, { padding }) => ({
-    dy: () => unbiased(ddx, w, padding),
-    w: () => weightGradient(ddx, dy, w, padding),
-  }),
-  reference: ({ dy, w, dx }, dims) => convolveTransposed(dy, w, dx, dims),
-  wasm: inputGradientCalls,
-  samples: [
-    { shapes: { dy: [2, 5, 5, 6], w: [5, 3, 3, 3] }, attributes: { padding: 1, H: 5, W: 6 } },
-    { shapes: { dy: [1, 3, 2, 3], w: [3, 6, 3, 3] }, attributes: { padding: 0, H: 4, W: 5 } },
-    { shapes: { dy: [1, 2, 7, 8], w: [2, 5, 5, 5] }, attributes: { padding: 2, H: 7, W: 8 } },
-    { shapes: { dy: [3, 10, 4, 6], w: [10, 9, 7, 7] }, attributes: { padding: 2, H: 6, W: 8 } },
-  ],
+  backward: gradientsOf,
+  reference: (arrays, dims) => convolve(arrays, dims),
+  samples: [...[0, 1, 2, 7, 10].map((i) => backwards[i]), ...forwards.slice(14)],
 });
 
 /** Weight gradient of each run of `run` images; summed afterwards, which gives every core work. */
 const weightGradientRuns = defineOp({
   name: "conv2dWeightGradient",
-  signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",
-  attributes: { R: "u32", S: "u32", padding: "u32", run: "u32" },
-  derive: ({ N, run }) => ({ G: Math.max(1, Math.ceil(N / run)) }),
-  ...productKernels({
-    specialise: ["R", "S"],
-    size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
-    product: ({ R, S }) => weightGradientProduct(R, S),
-    registers: (generic) => [
-      {
-        fits: canUnroll,
-        invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
-        wgsl: ({ R, S }) => weightGradientWgsl(R, S),
-      },
-      { ...generic, tile: "8x8", fits: (dims) => !canUnroll(dims) },
-    ],
-    other: winograd(weightGradientPasses),
-  }),
+  signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, D, R, S]",
+  attributes: { ...geometryAttributes, R: "u32", S: "u32", run: "u32" },
+  derive: ({ N, C, run, groups }) => ({ D: C / groups, G: Math.max(1, Math.ceil(N / run)) }),
+  ...weightGradientKernels(weightGradientPasses),
   empty: zeros,
-  reference: ({ x, dy, dw }, dims) => correlate(x, dy, dw, dims),
+  reference: correlate,
   wasm: weightGradientCalls,
-  samples: [
-    { shapes: { x: [3, 3, 5, 6], dy: [3, 5, 5, 6] }, attributes: { R: 3, S: 3, padding: 1, run: 2 } },
-    { shapes: { x: [2, 2, 9, 15], dy: [2, 4, 9, 15] }, attributes: { R: 3, S: 3, padding: 1, run: 1 } },
-    { shapes: { x: [1, 5, 3, 4], dy: [1, 6, 3, 4] }, attributes: { R: 1, S: 1, padding: 0, run: 1 } },
-    { shapes: { x: [2, 3, 7, 8], dy: [2, 2, 7, 8] }, attributes: { R: 5, S: 5, padding: 2, run: 2 } },
-    { shapes: { x: [1, 1, 4, 5], dy: [1, 1, 2, 3] }, attributes: { R: 3, S: 3, padding: 0, run: 1 } },
-    { shapes: { x: [5, 9, 5, 7], dy: [5, 10, 3, 5] }, attributes: { R: 7, S: 7, padding: 2, run: 3 } },
-  ],
+  samples: cases.map(({ x, w: [, , R, S], y, geometry }) => ({
+    shapes: { x, dy: y },
+    attributes: { ...geometry, R, S, run: Math.ceil(x[0] / 2) },
+  })),
 });
 
-/**
- * The weight gradient of all images. The runs are an implementation detail, so the whole has its own gradient rules.
- */
-function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tensor {
-  const [K, C, R, S] = w.shape;
-  const run = imagesPerRun(
-    x.shape[0],
-    { rows: K, columns: C * R * S },
-    x.device.tuning,
-    weightTiles(K, C, R),
-  );
-  const dw = sum(weightGradientRuns(x, dy, { R, S, padding, run }), [0]);
+/** A convolution to the height and width of a shape. */
+function unbiased(
+  x: Tensor,
+  w: Tensor,
+  geometry: Geometry & { readonly transposed: number },
+  shape: Shape,
+): Tensor {
+  return inputGradient(x, w, { ...geometry, ...sizeOf(shape) });
+}
+
+/** The weight gradient of all images, which has gradient rules of its own: the runs are an implementation detail. */
+function weightGradient(x: Tensor, dy: Tensor, [K, D, R, S]: Shape, geometry: Geometry): Tensor {
+  const [N] = x.shape, size = { rows: K, columns: D * R * S };
+  const run = imagesPerRun(N, size, x.device.tuning, weightPieces({ K, D, R, S, ...geometry }));
+  const dw = sum(weightGradientRuns(x, dy, { ...geometry, R, S, run }), [0]);
   const history = makeHistory({
     op: "conv2dWeightGradient",
     output: "dw",
     names: ["x", "dy"],
     inputs: [x, dy],
     rules: (_, ddw) => ({
-      x: () => inputGradient(dy, ddw, { padding, H: x.shape[2], W: x.shape[3] }),
-      dy: () => unbiased(x, ddw, padding),
+      x: () => unbiased(dy, ddw, { ...geometry, transposed: 1 }, x.shape),
+      dy: () => unbiased(x, ddw, { ...geometry, transposed: 0 }, dy.shape),
     }),
   });
   return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
-}
-
-/**
- * Declaration fields of convolutions with and without a residual; `addend` is WGSL of the residual at the index `to`.
- */
-function convolutionFields(name: string, addend?: string) {
-  return {
-    attributes: { padding: "u32" },
-    derive: ({ N, B, H, W, R, S, padding }: Record<string, number>) => {
-      if (B !== 1 && B !== N) {
-        throw new ShapeError(`Cannot run ${name}: ${B} rows of biases for ${N} images (expected 1 or ${N})`);
-      }
-      return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
-    },
-    ...convolutionKernels(
-      (dims) => forwardConvolution(dims, addend),
-      ({ N, K, P, Q }) => ({ N, K, P, Q }),
-      (dims, tuning) => forwardPasses(dims, tuning, { hasResidual: addend !== undefined }),
-    ),
-    multiplyAdds: ({ N, K, C, R, S, P, Q }: Dims) => N * K * P * Q * C * R * S,
-  } as const;
-}
-
-/** Gradients of all inputs but the residual. */
-function backward(
-  { x, w, bias, dy }: Record<"x" | "w" | "bias" | "dy", Tensor>,
-  { padding }: { padding: number },
-) {
-  return {
-    x: () => inputGradient(dy, w, { padding, H: x.shape[2], W: x.shape[3] }),
-    w: () => weightGradient(x, dy, w, padding),
-    bias: () => reshape(sum(dy, bias.shape[0] === 1 ? [0, 2, 3] : [2, 3]), bias.shape),
-  };
-}
-
-const sampleOf = (x: Shape, w: Shape, rows: number, padding: number, residual?: Shape) => ({
-  shapes: { x, w, bias: [rows, w[0]], ...residual && { residual } },
-  attributes: { padding },
-});
-
-const convolution: Op<"x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]", { padding: "u32" }> =
-  defineOp({
-    ...convolutionFields("conv2d"),
-    name: "conv2d",
-    signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]",
-    backward,
-    reference({ x, w, bias, y }, dims) {
-      convolve(x, w, y, dims, (n, k) => bias[n % dims.B * dims.K + k]);
-    },
-    wasm: (addresses, dims) => forwardCalls({ ...addresses, residual: 0 }, dims),
-    samples: [
-      sampleOf([2, 3, 5, 6], [5, 3, 3, 3], 1, 1),
-      sampleOf([2, 2, 9, 15], [4, 2, 3, 3], 2, 1),
-      sampleOf([1, 5, 3, 4], [6, 5, 1, 1], 1, 0),
-      sampleOf([1, 2, 7, 8], [3, 2, 5, 5], 1, 2),
-      sampleOf([3, 10, 5, 7], [9, 10, 7, 7], 3, 3),
-      sampleOf([1, 1, 4, 5], [1, 1, 3, 3], 1, 0),
-      sampleOf([1, 1, 1, 1], [1, 1, 3, 3], 1, 1),
-    ],
-  });
-
-/** A convolution plus another tensor, such as a residual connection; saves a pass over y. */
-const convolutionAdd = defineOp({
-  ...convolutionFields("conv2dAdd", "residual[to]"),
-  name: "conv2dAdd",
-  signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
-  backward: (saved, attributes) => ({ ...backward(saved, attributes), residual: () => saved.dy }),
-  reference({ x, w, bias, residual, y }, dims) {
-    convolve(x, w, y, dims, (n, k, to) => bias[n % dims.B * dims.K + k] + residual[to]);
-  },
-  wasm: forwardCalls,
-  samples: [
-    sampleOf([2, 3, 5, 6], [5, 3, 3, 3], 1, 1, [2, 5, 5, 6]),
-    sampleOf([2, 2, 9, 6], [4, 2, 1, 1], 2, 0, [2, 4, 9, 6]),
-    sampleOf([1, 1, 1, 1], [1, 1, 3, 3], 1, 1, [1, 1, 1, 1]),
-    sampleOf([1, 2, 7, 6], [5, 2, 5, 5], 1, 1, [1, 5, 5, 4]),
-    sampleOf([5, 9, 8, 6], [13, 9, 7, 7], 1, 3, [5, 13, 8, 6]),
-  ],
-});
-
-function unbiased(x: Tensor, w: Tensor, padding: number): Tensor {
-  return convolution(x, w, zeros([1, w.shape[0]]), { padding });
-}
-
-/** @throws {ShapeError} if the kernel is larger than the padded image */
-function checkSpan(x: Tensor, w: Tensor, dims: Geometry): void {
-  const [, , H, W] = x.shape, [, , R, S] = w.shape, { P, Q } = convolvedSize({ H, W, R, S, ...dims });
-  if (P >= 1 && Q >= 1 || x.shape.length !== 4 || w.shape.length !== 4) return;
-  const { paddingH, paddingW, dilationH, dilationW } = dims;
-  throw new ShapeError(
-    `Cannot run conv2d: w ${w} covers ${spanOf(R, dilationH)} x ${spanOf(S, dilationW)} pixels ` +
-      `(expected at most ${H + 2 * paddingH} x ${W + 2 * paddingW}, which x ${x} has with its padding)`,
-  );
-}
-
-/**
- * Two-dimensional convolution (cross-correlation), with PyTorch's options.
- *
- * 3x3 kernels with stride and dilation 1 in one group use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on
- * WebGPU if it is faster. Next to an outlier of L times the typical value of its image, the error is about 2e-6 L of the
- * typical value, at most 2 %. Images with larger outliers, values or weights above 1e15, infinity or NaN are computed
- * tap by tap.
- *
- * @param x f32[N, C, H, W]
- * @param w f32[K, C / groups, R, S]
- * @param bias f32[K] or f32[1, K], or f32[N, K] for one bias per image, such as a time embedding; none by default
- * @param residual tensor of the result's shape, added to it
- * @param stride pixels from one output to the next, 1 by default: one number, or [vertical, horizontal]
- * @param padding zero pixels on each side, 0 by default: one number, or [vertical, horizontal]
- * @param dilation pixels from one tap to the next, 1 by default: one number, or [vertical, horizontal]
- * @param groups into which the channels are split, each convolved on its own; 1 by default, C for a depthwise convolution
- * @returns f32[N, K, P, Q], where P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1, and Q likewise
- * @throws {ShapeError} if channels, groups or biases do not fit, the kernel is larger than the padded image, or an
- * option is no whole number in range
- * @throws {TypeError} if an option is unknown, or the bias is no tensor
- */
-export function conv2d(
-  x: Tensor,
-  w: Tensor,
-  bias?: Tensor,
-  { residual, ...options }: ConvolutionOptions & { readonly residual?: Tensor } = {},
-): Tensor {
-  const dims = geometryOf("run conv2d", options, ["residual"]);
-  checkBias("run conv2d", bias);
-  checkSpan(x, w, dims);
-  const rows = bias === undefined
-    ? zeros([1, w.shape[0]])
-    : bias.shape.length === 1
-    ? reshape(bias, [1, bias.size])
-    : bias;
-  const { strideH, strideW, paddingH: padding, paddingW, dilationH, dilationW, groups } = dims;
-  const isPlain = Math.max(strideH, strideW, dilationH, dilationW, groups) === 1 && padding === paddingW &&
-    w.shape[2] === w.shape[3] && padding < w.shape[2];
-  if (isPlain) {
-    return residual
-      ? convolutionAdd(x, w, rows, residual, { padding })
-      : convolution(x, w, rows, { padding });
-  }
-  const y = generalConv2d(x, w, rows, dims);
-  if (!residual) return y;
-  if (sameShape(residual.shape, y.shape)) return add(y, residual);
-  throw new ShapeError(`Cannot run conv2d: residual is ${residual} (expected the shape of the result, ${y})`);
 }

@@ -1,3 +1,4 @@
+import type { Dims } from "../../devices/device.ts";
 import { repeatGrid, repeatLines, vectorOf } from "../matmul/product.ts";
 
 /** Pixels of the target that one invocation of a direct convolution computes for four channels, in registers. */
@@ -29,21 +30,39 @@ export function weightTiles(K: number, C: number, R: number): number {
   return Math.ceil(K / 4) * Math.ceil(C / weightTile(R).inputs);
 }
 
-/** How a convolution differs from its input gradient, as WGSL. */
-export interface Convolution {
-  readonly R: number;
-  readonly S: number;
-  readonly source: string;
-  readonly target: string;
-  /** Expressions for the lengths of source[N, C, H, W] and target[N, K, P, Q]. */
-  readonly lengths: { C: string; H: string; W: string; K: string; P: string; Q: string };
-  readonly padding: string;
-  /** Expression of the weight from channel c to channel k at a tap. */
-  readonly weight: (k: string, c: string, tap: string) => string;
-  /** Expression of the bias of channel k of image n. */
-  readonly bias?: (n: string, k: string) => string;
-  /** Expression to add to the target's element `to`. */
-  readonly addend?: string;
+/** What an op adds to a convolution: bias[B, K], and a residual of the target's shape. */
+export type Terms = readonly ("bias" | "residual")[];
+
+/** WGSL of the bias of channel k of image n. */
+export const biasOf = (k: string) => `bias[n % dims.B * dims.K + ${k}]`;
+
+/** WGSL to store in y[to]: a value and what is added, a bias as the expression `offset`. */
+export function storedWgsl(value: string, terms: Terms, offset: string): string {
+  const added = { bias: offset, residual: "residual[to]" };
+  return [value, ...terms.map((term) => added[term])].join(" + ");
+}
+
+/**
+ * WGSL of how far before pixel 0 of x the first pixel of y reads: the padding, or that of the transpose. The taps of
+ * plain convolutions are numbers.
+ */
+export function startOf({ transposed, R, S }: Dims, axis: "H" | "W"): string {
+  if (!transposed) return `dims.padding${axis}`;
+  const last = axis === "H" ? R : S;
+  const reach = last === undefined
+    ? `dims.dilation${axis} * (dims.${axis === "H" ? "R" : "S"} - 1u)`
+    : `${last - 1}u`;
+  return `(${reach} - dims.padding${axis})`;
+}
+
+/**
+ * WGSL of the weight from channel c of x to channel k of y in one group. A transposed convolution has it rotated by 180
+ * degrees, with channels swapped.
+ */
+export function weightAt({ transposed, R, S }: Dims, k: string, c: string, tap: string): string {
+  return transposed
+    ? `w[(${c} * dims.K + ${k}) * ${R * S}u + ${R * S - 1}u - ${tap}]`
+    : `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}]`;
 }
 
 /** Channels k0 to k3; beyond the end, the last channel is repeated. */
@@ -57,50 +76,55 @@ const tapsOf = (row: number, R: number, height: number) =>
  * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks
  * the source rows once; each row is used for all target rows and taps that need it.
  */
-export function convolutionWgsl(conv: Convolution, { height, width }: PixelTile): string {
-  const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
+export function convolutionWgsl(dims: Dims, { height, width }: PixelTile, terms: Terms): string {
+  const { R, S } = dims;
   const columns = width + S - 1;
-  const plus = addend ? ` + ${addend}` : "";
-  const load = (j: number) => `      let v${j} = select(0.0, ${source}[base + w${j}], within && inside${j});`;
+  const load = (j: number) => `      let v${j} = select(0.0, x[base + w${j}], within && inside${j});`;
   const add = (row: number) =>
     tapsOf(row, R, height).map(({ r, p }) =>
       repeatGrid(S, width, (s, q) => `      sum_${p}_${q} += v${q + s} * t${r * S + s};`)
     );
   const store = (j: number) => (p: number, q: number) =>
-    `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) { let to = origin + ${p}u * ${Q} + ${q}u; ` +
-    `${target}[to] = sum_${p}_${q}[${j}] + offset${plus}; }`;
+    `    if (p0 + ${p}u < dims.P && q0 + ${q}u < dims.Q) { let to = origin + ${p}u * dims.Q + ${q}u; ` +
+    `y[to] = ${storedWgsl(`sum_${p}_${q}[${j}]`, terms, "offset")}; }`;
   const row = (row: number) =>
     `    {
-      let h = p0 + ${row}u - ${padding};
-      let within = h < ${H};
-      let base = (plane + h) * ${W};
+      let h = p0 + ${row}u - ${startOf(dims, "H")};
+      let within = h < dims.H;
+      let base = (plane + h) * dims.W;
 ${repeatLines(columns, load)}
 ${add(row).join("\n")}
     }`;
   const channel = (j: number) =>
-    `  if (k0 + ${j}u < ${K}) {
+    `  if (k0 + ${j}u < dims.K) {
     let k = k0 + ${j}u;
-    let offset = ${bias?.("n", "k") ?? "0.0"};
-    let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
+    ${terms.includes("bias") ? `let offset = ${biasOf("k")};` : ""}
+    let origin = ((n * dims.K + k) * dims.P + p0) * dims.Q + q0;
 ${repeatGrid(height, width, store(j))}
   }`;
   return `
 fn kernel(i: u32) {
-  let quads = (${K} + 3u) / 4u;
-  let across = (${Q} + ${width - 1}u) / ${width}u;
-  let down = (${P} + ${height - 1}u) / ${height}u;
+  let quads = (dims.K + 3u) / 4u;
+  let across = (dims.Q + ${width - 1}u) / ${width}u;
+  let down = (dims.P + ${height - 1}u) / ${height}u;
   let k0 = i % quads * 4u;
   let tile = i / quads;
   let q0 = tile % across * ${width}u;
   let p0 = tile / across % down * ${height}u;
   let n = tile / (across * down);
-  let last = ${K} - 1u;
+  let last = dims.K - 1u;
   ${fourChannels}
 ${repeatGrid(height, width, (p, q) => `  var sum_${p}_${q} = vec4f();`)}
-${repeatLines(columns, (j) => `  let w${j} = q0 + ${j}u - ${padding}; let inside${j} = w${j} < ${W};`)}
-  for (var c = 0u; c < ${C}; c++) {
-    let plane = (n * ${C} + c) * ${H};
-${repeatLines(R * S, (tap) => `    let t${tap} = ${vectorOf((j) => weight(`k${j}`, "c", `${tap}u`))};`)}
+${
+    repeatLines(columns, (j) =>
+      `  let w${j} = q0 + ${j}u - ${startOf(dims, "W")}; let inside${j} = w${j} < dims.W;`)
+  }
+  for (var c = 0u; c < dims.C; c++) {
+    let plane = (n * dims.C + c) * dims.H;
+${
+    repeatLines(R * S, (tap) =>
+      `    let t${tap} = ${vectorOf((j) => weightAt(dims, `k${j}`, "c", `${tap}u`))};`)
+  }
 ${repeatLines(height + R - 1, row)}
   }
 ${repeatLines(4, channel)}
@@ -130,7 +154,7 @@ ${add(row, c).join("\n")}
           }`;
   const row = (row: number) =>
     `        {
-          let h = p + ${row}u - dims.padding;
+          let h = p + ${row}u - dims.paddingH;
           let within = h < dims.H;
 ${repeatLines(inputs, channel(row))}
         }`;
@@ -156,7 +180,7 @@ ${repeatGrid(inputs, R * S, (c, tap) => `  var sum_${c}_${tap} = vec4f();`)}
 ${repeatGrid(height, width, pixel)}
 ${
     repeatLines(columns, (j) =>
-      `        let w${j} = q + ${j}u - dims.padding; let inside${j} = w${j} < dims.W;`)
+      `        let w${j} = q + ${j}u - dims.paddingW; let inside${j} = w${j} < dims.W;`)
   }
 ${repeatLines(height + R - 1, row)}
       }

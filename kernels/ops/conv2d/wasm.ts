@@ -1,83 +1,143 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims } from "../../devices/device.ts";
-import { generalCalls, generalWeightGradientCalls, partsOf, transposedCalls } from "./general_wasm.ts";
+import { isPlain, isTiling } from "./geometry.ts";
+
+/** Number of parallel parts of a sum over images: the same on every machine, so that results agree. */
+function partsOf(run: number): number {
+  return Math.min(8, run);
+}
 
 /**
- * Sums over images and pixels of a[n][m][pixel] b[n][k][pixel] for groups of `run` images each, to y[group][m][k].
- *
- * @param folded whether the channels of b are the four taps of planes of twice the height and width
+ * An axis of a convolution: target position p = phase + spread i reads source position stride i + (phase + origin + step
+ * r) / spread for each of its taps r for which that is whole.
  */
-export function correlation(
-  [a, b, y]: readonly [a: number, b: number, y: number],
-  dims: Readonly<Record<"N" | "M" | "H" | "W" | "K" | "groups" | "run" | "folded", number>>,
-): readonly WasmCall[] {
-  const { groups, run, M, K } = dims;
-  const parts = partsOf(run);
-  return [
-    { kernel: "correlateParts", args: { a, b, ...dims, parts } },
-    { kernel: "sumParts", args: { y, groups, parts, n: M * K } },
-  ];
+interface Axis {
+  readonly source: number;
+  readonly target: number;
+  readonly taps: number;
+  readonly step: number;
+  readonly origin: number;
+  readonly stride: number;
+  readonly spread: number;
 }
 
-/** Addresses of a convolution's buffers, 0 for an absent one; strides of the weights in bytes, and 1 to rotate them. */
-type Convolution = Readonly<
-  Record<"source" | "w" | "target" | "bias" | "addend" | "strideC" | "strideK" | "turned", number>
->;
+/** An axis with the lowest source position that a tap reads, and the number of positions up to the highest. */
+function reachOf(axis: Axis) {
+  const { target, taps, step, origin, stride, spread } = axis;
+  let low = Infinity, high = -Infinity;
+  for (let phase = 0; phase < Math.min(spread, target); phase++) {
+    const last = (Math.ceil((target - phase) / spread) - 1) * stride;
+    for (let r = 0; r < taps; r++) {
+      const first = (phase + origin + step * r) / spread;
+      if (!Number.isInteger(first)) continue;
+      low = Math.min(low, first);
+      high = Math.max(high, first + last);
+    }
+  }
+  return low <= high ? { ...axis, low, length: high - low + 1 } : { ...axis, low: 0, length: 0 };
+}
 
-const is3x3 = ({ R, S, padding }: Dims) => R === 3 && S === 3 && padding === 1;
-const is1x1 = ({ R, S, padding }: Dims) => R === 1 && S === 1 && padding === 0;
+/** The axes of a convolution from x to y, or of its transpose, as arguments of kernels. */
+function axesOf({ H, W, P, Q, R, S, transposed = 0, ...dims }: Dims) {
+  const axis = (x: number, y: number, taps: number, stride: number, padding: number, step: number) => {
+    const ends = { source: x, target: y, taps };
+    return reachOf(
+      transposed
+        ? { ...ends, step: -step, origin: padding, stride: 1, spread: stride }
+        : { ...ends, step, origin: -padding, stride, spread: 1 },
+    );
+  };
+  const named = <Name extends string>(name: Name, axis: ReturnType<typeof reachOf>) =>
+    Object.fromEntries(Object.entries(axis).map(([field, value]) => [`${name}.${field}`, value])) as Readonly<
+      Record<`${Name}.${keyof typeof axis}`, number>
+    >;
+  return {
+    ...named("vertical", axis(H, P, R, dims.strideH, dims.paddingH, dims.dilationH)),
+    ...named("horizontal", axis(W, Q, S, dims.strideW, dims.paddingW, dims.dilationW)),
+  };
+}
 
-/** Convolution of [N, C, H, W] to [N, K, H, W], if it is 3x3, by Winograd, or 1x1, as a product. */
-function fastConvolution(given: Convolution, dims: Dims): readonly WasmCall[] | undefined {
-  const { source, w, target, bias, addend, strideC, strideK, turned } = given;
-  const { N, C, H, W, K, B } = dims;
+const is1x1 = (dims: Dims) =>
+  isPlain(dims) && dims.R === 1 && dims.S === 1 && dims.paddingH === 0 && dims.paddingW === 0;
+const is3x3 = (dims: Dims) =>
+  isPlain(dims) && dims.R === 3 && dims.S === 3 && dims.paddingH === 1 && dims.paddingW === 1;
+const is2x2 = (dims: Dims) => dims.R === 2 && dims.S === 2 && isTiling(dims);
+
+/** The convolution that a transposed one is the transpose of. */
+const swapped = ({ C, H, W, K, P, Q, ...dims }: Dims): Dims => ({
+  ...dims,
+  C: K,
+  H: P,
+  W: Q,
+  K: C,
+  P: H,
+  Q: W,
+});
+
+/** y = x convolved with w, or transposed, plus a bias and a residual if their addresses are not 0. */
+export function convolutionCalls(
+  { x, w, bias = 0, residual = 0, y }:
+    & Readonly<Record<"x" | "w" | "y", number>>
+    & Partial<Record<"bias" | "residual", number>>,
+  dims: Dims,
+): readonly WasmCall[] {
+  const { N, C, H, W, K, B = 1, D, R, S, groups, transposed } = dims, taps = 4 * R * S;
+  // Bytes from the weights of a channel of x, and of y, to those of the next.
+  const [strideC, strideK] = transposed ? [taps * D, taps] : [taps, taps * D];
   if (is3x3(dims)) {
+    const args = { source: x, w, target: y, bias, addend: residual, strideC, strideK, turned: transposed };
     return [
-      { kernel: "winogradWeights", args: { w, strideC, strideK, turned, C, K } },
-      { kernel: "winogradConvolve", args: { ...given, N, C, H, W, K, B } },
+      { kernel: "winogradWeights", args: { ...args, C, K } },
+      { kernel: "winogradConvolve", args: { ...args, N, C, H, W, K, B } },
     ];
   }
-  if (!is1x1(dims)) return undefined;
-  const args = { x: source, w, bias, addend, y: target, N, C, pixels: H * W, K, B, wk: strideK, wc: strideC };
-  return [{ kernel: "conv1x1", args }];
+  if (is1x1(dims)) {
+    const args = { x, w, bias, addend: residual, y, N, C, pixels: H * W, K, B, wk: strideK, wc: strideC };
+    return [{ kernel: "conv1x1", args }];
+  }
+  if (transposed && bias && B === 1 && !residual && is2x2(swapped(dims))) {
+    return [{ kernel: "convTranspose2d", args: { x, w, bias, y, N, C, H, W, K } }];
+  }
+  if (!transposed && !bias && is2x2(dims)) {
+    const args = { dy: x, w, dx: y, N, K: C, C: K, H: dims.P, W: dims.Q };
+    return [{ kernel: "convTranspose2dInputGradient", args }];
+  }
+  const args = {
+    ...{ source: x, w, bias, addend: residual, target: y, N, B, groups, C: C / groups, K: K / groups },
+    ...{ strideG: taps * D * (transposed ? C : K) / groups, strideK, strideC },
+    ...axesOf(dims),
+  };
+  // Enough tasks for some threads.
+  const splits = Math.max(
+    1,
+    Math.min(Math.ceil(8 / (N * groups)), args.K < 4 ? args.K : Math.ceil(args.K / 4)),
+  );
+  return [{ kernel: "convolveWeights", args }, { kernel: "convolve", args: { ...args, splits } }];
 }
 
-/** y = x * w + bias, plus a residual if its address is not 0. */
-export function forwardCalls(
-  { x, w, bias, residual, y }: Readonly<Record<"x" | "w" | "bias" | "residual" | "y", number>>,
-  dims: Dims,
-): readonly WasmCall[] {
-  const taps = 4 * dims.R * dims.S;
-  const strides = { strideC: taps, strideK: taps * dims.C, turned: 0 };
-  return fastConvolution({ source: x, w, target: y, bias, addend: residual, ...strides }, dims) ??
-    generalCalls({ x, w, bias, residual, y }, { ...dims, D: dims.C, groups: 1 });
-}
-
-/** dx: a convolution of dy with the rotated weights, from K channels to C. */
-export function inputGradientCalls(
-  { dy, w, dx }: Readonly<Record<"dy" | "w" | "dx", number>>,
-  dims: Dims,
-): readonly WasmCall[] {
-  const { C, K, R, S } = dims, taps = 4 * R * S;
-  const strides = { strideC: taps * C, strideK: taps, turned: 1 };
-  const swapped = { ...dims, C: K, K: C, B: 1 };
-  return fastConvolution({ source: dy, w, target: dx, bias: 0, addend: 0, ...strides }, swapped) ??
-    transposedCalls({ y: dy, w, bias: 0, x: dx }, { ...dims, D: C, groups: 1 });
-}
-
-/** dw of each group of `run` images. */
+/** dw of each run of images. */
 export function weightGradientCalls(
   { x, dy, dw }: Readonly<Record<"x" | "dy" | "dw", number>>,
   dims: Dims,
 ): readonly WasmCall[] {
-  const { N, C, H, W, K, run, G: groups } = dims;
-  if (is1x1(dims)) return correlation([dy, x, dw], { N, M: K, H, W, K: C, groups, run, folded: 0 });
-  if (!is3x3(dims)) return generalWeightGradientCalls({ x, dy, dw }, { ...dims, groups: 1 });
-  const tiles = Math.ceil(H / 4) * Math.ceil(W / 4);
-  // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles.
-  const parts = Math.max(1, Math.min(partsOf(run), Math.floor(run * tiles * (1 / C + 1 / K))));
-  return [
-    { kernel: "winogradGradientParts", args: { x, dy, N, C, H, W, K, groups, run, parts } },
-    { kernel: "winogradGradientSum", args: { dw, C, K, groups, parts, x, dy, N, H, W, run } },
-  ];
+  const { N, C, H, W, K, P, Q, R, S, D, run, groups, G: runs } = dims;
+  const parts = partsOf(run);
+  const sum = (n: number): WasmCall => ({ kernel: "sumParts", args: { y: dw, groups: runs, parts, n } });
+  if (is1x1(dims) || is2x2(dims)) {
+    // The four taps of 2x2 are channels of planes of half the height and width.
+    const folded = R - 1, columns = R * S * C;
+    const args = { a: dy, b: x, N, M: K, H: P, W: Q, K: columns, groups: runs, run, parts, folded };
+    return [{ kernel: "correlateParts", args }, sum(K * columns)];
+  }
+  if (is3x3(dims)) {
+    const tiles = Math.ceil(H / 4) * Math.ceil(W / 4);
+    // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles.
+    const few = Math.max(1, Math.min(parts, Math.floor(run * tiles * (1 / C + 1 / K))));
+    return [
+      { kernel: "winogradGradientParts", args: { x, dy, N, C, H, W, K, groups: runs, run, parts: few } },
+      { kernel: "winogradGradientSum", args: { dw, C, K, groups: runs, parts: few, x, dy, N, H, W, run } },
+    ];
+  }
+  const args = { x, dy, N, groups, C: D, K: K / groups, runs, run, parts, ...axesOf(dims) };
+  return [{ kernel: "convolveGradientParts", args }, sum(K * D * R * S)];
 }

@@ -24,7 +24,7 @@ export interface RegisterKernel {
 /** How an op is a matrix product, in workgroup memory and in registers. */
 interface ProductOptions {
   /** Dims that are compiled into all kernels. */
-  readonly specialise?: readonly string[];
+  readonly specialise?: (dims: Dims) => Dims;
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
   /** Whether the op's buffers b and y can hold vectors of four columns; see `Factor.vector`. */
@@ -38,7 +38,7 @@ interface ProductOptions {
 /** WebGPU kernels of an op that is a matrix product: fields of its declaration. */
 export function productKernels(
   {
-    specialise = [],
+    specialise = () => ({}),
     size,
     product,
     hasVectors = () => false,
@@ -50,17 +50,16 @@ export function productKernels(
     invocations: (dims) => registerTiles(size(dims)),
     wgsl: (dims) => registerProductWgsl(product(dims)),
   });
-  const specialised = (dims: Dims): Dims => Object.fromEntries(specialise.map((name) => [name, dims[name]]));
   const variants: KernelVariant[] = [
     ...registers.map(({ tile, invocations, ...variant }): KernelVariant => ({
       ...variant,
       name: tile === undefined ? "registers" : `registers ${tile}`,
-      specialise: specialised,
+      specialise,
       grid: invocations,
     })),
     ...tiles.map((tile): KernelVariant => ({
       name: `workgroups ${nameOfTile(tile)}`,
-      specialise: (dims) => ({ ...specialised(dims), inVectors: hasVectors(dims) ? 1 : 0 }),
+      specialise: (dims) => ({ ...specialise(dims), inVectors: hasVectors(dims) ? 1 : 0 }),
       vectors: ({ inVectors }) => inVectors ? ["b", "y"] : [],
       fits: (dims) => isWorthTiming(size(dims), tile),
       grid: (dims) => productGroups(size(dims), tile),

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { attend, conv2d, gradients, multiply, sum, tensor, uniforms } from "../../../kernels/mod.ts";
+import { attend, gradients, multiply, sum, tensor, uniforms } from "../../../kernels/mod.ts";
 import { registry } from "../../../kernels/op.ts";
 import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
 import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
 import { assertClose, testOnAllKernels } from "../../testing.ts";
 import { hiddenOp } from "../oracle.ts";
-import { testByTransforms } from "../../winograd_devices.ts";
 
 /** [M, K] times [K, N], neither a multiple of any tile. */
 const [M, K, N] = [70, 37, 261];
@@ -76,51 +75,6 @@ Deno.test("chooseTile() picks large tiles for much work, and many small ones for
   assert.deepEqual(chosen(16, 64 * 784), [16, 128]);
   assert.deepEqual(chosen(1, 64 * 784), [4, 256]);
 });
-
-/** Convolutions of the networks: [N, C, K, R, H, W]. */
-const convolutions = [
-  [3, 1, 16, 3, 28, 28],
-  [2, 16, 1, 3, 28, 28],
-  [5, 33, 65, 3, 7, 7],
-  [2, 24, 20, 3, 14, 13],
-  [2, 64, 64, 1, 7, 7],
-];
-
-for (const [N, C, K, R, H, W] of convolutions) {
-  for (const testOn of [testOnAllKernels, testByTransforms]) {
-    testOn(
-      `conv2d() ${C} -> ${K} of ${R}x${R} on ${H}x${W} has the values and gradients of its reference`,
-      async () => {
-        const padding = (R - 1) / 2;
-        const x = random(4, N * C * H * W), w = random(5, K * C * R * R), bias = random(6, N * K);
-        const dy = random(7, N * K * H * W);
-        const tensors = [tensor(x, [N, C, H, W]), tensor(w, [K, C, R, R]), tensor(bias, [N, K])];
-        const y = conv2d(tensors[0], tensors[1], tensors[2], { padding });
-        const found = gradients(sum(multiply(y, tensor(dy, y.shape))), tensors);
-
-        const dims = { N, B: N, C, H, W, K, P: H, Q: W, R, S: R, padding, turned: padding, run: N };
-        const run = (name: string, arrays: Record<string, Float32Array | Float64Array>) =>
-          registry.get(name)!.kernel.reference(arrays, dims);
-        const expected = {
-          y: new Float64Array(N * K * H * W),
-          dx: new Float64Array(x.length),
-          dw: new Float64Array(w.length),
-        };
-        run("conv2d", { x, w, bias, y: expected.y });
-        run("conv2dInputGradient", { dy, w, dx: expected.dx });
-        run("conv2dWeightGradient", { x, dy, dw: expected.dw });
-        const sums = Float64Array.from(
-          bias,
-          (_, i) => dy.slice(i * H * W, (i + 1) * H * W).reduce((a, b) => a + b, 0),
-        );
-        assertClose(await y.read(), expected.y, 1e-5, "y");
-        assertClose(await found[0].read(), expected.dx, 1e-5, "dx");
-        assertClose(await found[1].read(), expected.dw, 1e-5, "dw");
-        assertClose(await found[2].read(), sums, 1e-5, "dbias");
-      },
-    );
-  }
-}
 
 testOnAllKernels("attend() has the values and gradients of its reference over several chunks", async () => {
   // More positions than lanes and more channels than are staged at a time; neither is a multiple of a tile.

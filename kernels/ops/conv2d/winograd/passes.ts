@@ -2,49 +2,37 @@ import type { Dims, Pass, Tuning } from "../../../devices/device.ts";
 import { Passes } from "../../../kernel_variants.ts";
 import { matmulOp, matmulTransposedBOp } from "../../matmul/op.ts";
 import { convolutionInputs, gradientInputs, slicesOf, tileSizes, tilesOf } from "./inputs.ts";
-import { addedTarget, biasedTarget, turnedTarget } from "./targets.ts";
+import type { Terms } from "../tiles.ts";
+import { targets } from "./targets.ts";
 import { weightTarget } from "./weight_target.ts";
 
-/** The passes of y = x * w + bias, optionally with a residual. */
-export function forwardPasses(
-  { N, B, C, H, W, K, P, Q, padding }: Dims,
+/** The passes of a convolution, plain or transposed. */
+export function convolutionPasses(
+  { N, B, C, H, W, A, D, K, P, Q, paddingH: padding, transposed }: Dims,
   { software }: Tuning,
-  { hasResidual }: { hasResidual: boolean },
+  terms: Terms,
 ): readonly Pass[] {
   const passes = new Passes();
-  const S = slicesOf(N, C, tilesOf(P, Q).tiles, software);
+  const slices = slicesOf(N, C, tilesOf(P, Q).tiles, software);
   const x = passes.buffer("x", [N, C, H, W]);
-  const w = passes.buffer("w", [K, C, 3, 3]);
-  const bias = passes.buffer("bias", [B, K]);
-  const [v, u, measured] = passes.run(convolutionInputs, [x, w], { padding, turned: 0, S });
-  const [sizes] = S > 0 ? [measured] : passes.run(tileSizes, [v], { N, run: N });
+  const w = passes.buffer("w", [A, D, 3, 3]);
+  const before = transposed ? 2 - padding : padding;
+  const [v, u, measured] = passes.run(convolutionInputs, [x, w], {
+    padding: before,
+    turned: transposed,
+    S: slices,
+  });
+  const [sizes] = slices > 0 ? [measured] : passes.run(tileSizes, [v], { N, run: N });
   const [m] = passes.run(matmulOp, [u, v], {});
-  if (hasResidual) {
-    const residual = passes.buffer("residual", [N, K, P, Q]);
-    passes.run(addedTarget, [m, x, w, bias, residual, sizes], { padding }, "y");
-  } else passes.run(biasedTarget, [m, x, w, bias, sizes], { padding }, "y");
-  return passes.list;
-}
-
-/** The passes of dx, a convolution of dy. */
-export function inputGradientPasses(
-  { N, C, H, W, K, P, Q, padding }: Dims,
-  { software }: Tuning,
-): readonly Pass[] {
-  const passes = new Passes();
-  const S = slicesOf(N, K, tilesOf(H, W).tiles, software);
-  const dy = passes.buffer("dy", [N, K, P, Q]);
-  const w = passes.buffer("w", [K, C, 3, 3]);
-  const [v, u, measured] = passes.run(convolutionInputs, [dy, w], { padding: 2 - padding, turned: 1, S });
-  const [sizes] = S > 0 ? [measured] : passes.run(tileSizes, [v], { N, run: N });
-  const [m] = passes.run(matmulOp, [u, v], {});
-  passes.run(turnedTarget, [m, dy, w, sizes], { padding, H, W }, "dx");
+  const shapes = { bias: [B, K], residual: [N, K, P, Q] };
+  const added = terms.map((term) => passes.buffer(term, shapes[term]));
+  passes.run(targets[terms.length], [m, x, w, sizes, ...added], { padding, transposed }, "y");
   return passes.list;
 }
 
 /** The passes of dw for each group of `run` images. */
 export function weightGradientPasses(
-  { N, C, H, W, K, P, Q, padding, run }: Dims,
+  { N, C, H, W, K, P, Q, paddingH: padding, run }: Dims,
   { software }: Tuning,
 ): readonly Pass[] {
   const passes = new Passes();

@@ -1,11 +1,11 @@
 import type { Dims, NumberArray } from "../../../devices/device.ts";
-import type { Convolution } from "../tiles.ts";
+import { plainGeometry } from "../geometry.ts";
+import { biasOf, storedWgsl, type Terms, weightAt } from "../tiles.ts";
 import { withVariants } from "../../../kernel_variants.ts";
 import { repeatGrid, repeatLines } from "../../matmul/product.ts";
-import { convolve, convolveTransposed } from "../reference.ts";
+import { convolve } from "../reference.ts";
 import { bothSides, inTwoDimensions, stepsWgsl, targetMatrix } from "./transforms.ts";
 import { defineOp } from "../../../op.ts";
-import { forwardConvolution, turnedConvolution } from "../convolution_kernels.ts";
 import { evennessWgsl, isEven, sizesWgsl } from "./evenness.ts";
 import { tilesOf } from "./inputs.ts";
 
@@ -27,37 +27,36 @@ function stripsOf(N: number, down: number, across: number) {
  *
  * @param into WGSL of the array that takes the pixels, and of the index of the tile's first there
  */
-function tileWgsl(conv: Convolution, into: string, start: string): string {
-  const { source, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
-  const total = `${bias ? " + offset" : ""}${addend ? ` + ${addend}` : ""}`;
+function tileWgsl({ transposed }: Dims, terms: Terms, into: string, start: string): string {
+  const weight = weightAt({ R: 3, S: 3, transposed }, "k", "c", "tap");
   const storePixel = (r: string, s: string, value: string) =>
-    `if (p0 + ${r} < ${P} && q0 + ${s} < ${Q}) {
-    let to = origin + ${r} * ${Q} + ${s};
-    ${into}[to - origin + start] = ${value}${total};
+    `if (p0 + ${r} < dims.P && q0 + ${s} < dims.Q) {
+    let to = origin + ${r} * dims.Q + ${s};
+    ${into}[to - origin + start] = ${storedWgsl(value, terms, "offset")};
   }`;
-  return `  let stride = ${K} * dims.T;
+  return `  let stride = dims.K * dims.T;
   let base = k * dims.T + n * dims.tiles + tile;
 ${inTwoDimensions("targetStep", (r, s) => `m[base + ${6 * r + s}u * stride]`)}
   let p0 = tile / dims.across * 4u;
   let q0 = tile % dims.across * 4u;
-  let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
+  let origin = ((n * dims.K + k) * dims.P + p0) * dims.Q + q0;
   let start = ${start};
-${bias ? `  let offset = ${bias("n", "k")};` : ""}
+${terms.includes("bias") ? `  let offset = ${biasOf("k")};` : ""}
   var largest = 0u;
 ${
     repeatGrid(4, 4, (r, s) =>
       `  largest = max(largest, bitcast<u32>(row_${r}[${s}]) & 0x7fffffffu);
   ${storePixel(`${r}u`, `${s}u`, `row_${r}[${s}]`)}`)
   }
-  let isExact = isEven(size, f32(${C} * dims.tiles)) && largest < 0x7f800000u;
+  let isExact = isEven(size, f32(dims.C * dims.tiles)) && largest < 0x7f800000u;
   for (var at = 0u; at < select(16u, 0u, isExact); at++) {
     var sum = 0.0;
-    for (var c = 0u; c < ${C}; c++) {
+    for (var c = 0u; c < dims.C; c++) {
       for (var tap = 0u; tap < 9u; tap++) {
-        let h = p0 + at / 4u + tap / 3u - ${padding};
-        let w_ = q0 + at % 4u + tap % 3u - ${padding};
-        if (h < ${H} && w_ < ${W}) {
-          sum += ${source}[((n * ${C} + c) * ${H} + h) * ${W} + w_] * ${weight("k", "c", "tap")};
+        let h = p0 + at / 4u + tap / 3u - dims.before;
+        let w_ = q0 + at % 4u + tap % 3u - dims.before;
+        if (h < dims.H && w_ < dims.W) {
+          sum += x[((n * dims.C + c) * dims.H + h) * dims.W + w_] * ${weight};
         }
       }
     }
@@ -69,32 +68,34 @@ ${
  * WebGPU kernels of A' m A: an invocation for each tile on software adapters. On GPUs a workgroup computes tiles side by
  * side of a channel in workgroup memory, so that it reads and writes whole lines of memory.
  */
-function targetKernels(conv: Convolution, targetOf: (dims: Dims) => { K: number }) {
-  const { lengths: { K, P, Q }, target } = conv;
+function targetKernels(terms: Terms) {
+  const specialise = ({ transposed }: Dims) => ({ transposed });
   const shared = `${evennessWgsl}
 ${stepsWgsl}`;
   return withVariants([
     {
       name: "invocations",
-      grid: (dims) => dims.N * targetOf(dims).K * dims.tiles,
-      wgsl: () =>
+      grid: (dims) => dims.N * dims.K * dims.tiles,
+      specialise,
+      wgsl: (dims) =>
         `${shared}
 fn kernel(i: u32) {
   let tile = i % dims.tiles;
-  let k = i / dims.tiles % ${K};
-  let n = i / (dims.tiles * ${K});
+  let k = i / dims.tiles % dims.K;
+  let n = i / (dims.tiles * dims.K);
   var size = vec2f();
   for (var at = 2u * n * dims.S; at < 2u * (n + 1u) * dims.S; at += 2u) {
     size = together(size, vec2f(sizes[at], sizes[at + 1u]));
   }
-${tileWgsl(conv, target, "origin")}
+${tileWgsl(dims, terms, "y", "origin")}
 }`,
     },
     {
       name: `workgroups ${lanes}`,
       fits: ({ across }) => across <= lanes,
-      grid: (dims) => ({ count: dims.blocks * dims.strips * targetOf(dims).K, lanes }),
-      wgsl: () =>
+      grid: (dims) => ({ count: dims.blocks * dims.strips * dims.K, lanes }),
+      specialise,
+      wgsl: (dims) =>
         `${shared}${sizesWgsl("sizes")}
 var<workgroup> pixels: array<f32, ${sharedPixels}>;
 fn partAt(i: u32) -> vec2f { return vec2f(pixels[i], pixels[i + ${lanes}u]); }
@@ -102,8 +103,8 @@ fn setPart(i: u32, part: vec2f) { pixels[i] = part.x; pixels[i + ${lanes}u] = pa
 fn kernel(group: u32, lane: u32) {
   let segment = dims.rows * dims.across;
   let strip = group % dims.strips;
-  let k = group / dims.strips % ${K};
-  let firstImage = group / (dims.strips * ${K}) * dims.images;
+  let k = group / dims.strips % dims.K;
+  let firstImage = group / (dims.strips * dims.K) * dims.images;
   let image = lane / segment;
   let n = firstImage + image;
   let first = lane % segment;
@@ -122,19 +123,19 @@ fn kernel(group: u32, lane: u32) {
   let size = partAt(lane - first);
   workgroupBarrier();
   let top = strip * dims.rows * 4u;
-  let area = (min(${P}, top + dims.rows * 4u) - top) * ${Q}; // of a strip
+  let area = (min(dims.P, top + dims.rows * 4u) - top) * dims.Q; // of a strip
   if (isActive && tile < dims.tiles) {
-${tileWgsl(conv, "pixels", `image * area + (p0 - top) * ${Q} + q0`)}
+${tileWgsl(dims, terms, "pixels", `image * area + (p0 - top) * dims.Q + q0`)}
   }
   workgroupBarrier();
   let inverse = 1.0 / f32(area);
-  let corner = (firstImage * ${K} + k) * ${P} * ${Q} + top * ${Q};
+  let corner = (firstImage * dims.K + k) * dims.P * dims.Q + top * dims.Q;
   let count = min(dims.images, dims.N - firstImage) * area;
   for (var at = lane; at < count; at += ${4 * lanes}u) {
 ${
           repeatLines(4, (j) =>
             `    { let i = at + ${j * lanes}u; let image = u32((f32(i) + 0.5) * inverse);
-    if (i < count) { ${target}[corner + image * ${K} * ${P} * ${Q} + i - image * area] = pixels[i]; } }`)
+    if (i < count) { y[corner + image * dims.K * dims.P * dims.Q + i - image * area] = pixels[i]; } }`)
         }
   }
 }`,
@@ -142,14 +143,18 @@ ${
   ], ({ across }, { software }) => software || across > lanes ? 0 : 1);
 }
 
-/** Reference: overwrites target[N, K, P, Q], which was computed tap by tap, where the transform is exact. */
-function transformTarget(
-  m: NumberArray,
-  target: NumberArray,
-  sizes: NumberArray,
-  { N, C, K, P, Q, T, S, tiles, across }: Dims,
-  offset: (n: number, k: number, to: number) => number = () => 0,
+/**
+ * Reference: the convolution tap by tap, overwritten by the transformed m where that is exact.
+ *
+ * @param offset what is added to element `to` of y
+ */
+function reference(
+  { m, x, w, y, sizes }: Readonly<Record<"m" | "x" | "w" | "y" | "sizes", NumberArray>>,
+  dims: Dims,
+  offset?: (n: number, k: number, to: number) => number,
 ): void {
+  const { N, C, K, P, Q, T, S, tiles, across, padding } = dims;
+  convolve({ x, w, y }, { ...dims, ...plainGeometry(padding), R: 3, S: 3 }, offset);
   for (let n = 0; n < N; n++) {
     if (!isEven(sizes, n, S, C * tiles)) continue;
     for (let k = 0; k < K; k++) {
@@ -160,82 +165,59 @@ function transformTarget(
         made.forEach((value, i) => {
           const p = 4 * Math.floor(tile / across) + Math.floor(i / 4), q = 4 * (tile % across) + i % 4;
           const to = ((n * K + k) * P + p) * Q + q;
-          if (p < P && q < Q) target[to] = value + offset(n, k, to);
+          if (p < P && q < Q) y[to] = value + (offset?.(n, k, to) ?? 0);
         });
       }
     }
   }
 }
 
-const taps = { R: 3, S: 3 };
-
-/** The tiles of a target[N, channels, P, Q], with the sizes of S slices of the source. */
-function targetLayout(N: number, P: number, Q: number, S: number) {
-  const { down, across, tiles } = tilesOf(P, Q), layout = stripsOf(N, down, across);
-  const sharing = Math.min(S, layout.rows * across); // lanes that have sizes of slices
-  return { down, across, tiles, ...layout, reach: Math.floor(2 ** Math.ceil(Math.log2(sharing)) / 2) };
+/** Declaration fields of an op that computes y of a convolution with zeros around x, plain or transposed. */
+function fields(terms: Terms) {
+  return {
+    attributes: { padding: "u32", transposed: "u32" },
+    derive({ N, H, W, S, padding, transposed }: Readonly<Record<string, number>>) {
+      const before = transposed ? 2 - padding : padding;
+      const P = H + 2 * before - 2, Q = W + 2 * before - 2;
+      const { down, across, tiles } = tilesOf(P, Q), layout = stripsOf(N, down, across);
+      const sharing = Math.min(S, layout.rows * across); // lanes that have sizes of slices
+      const reach = Math.floor(2 ** Math.ceil(Math.log2(sharing)) / 2);
+      return { P, Q, before, down, across, tiles, ...layout, reach };
+    },
+    ...targetKernels(terms),
+  } as const;
 }
 
-/** Declaration fields of the ops that compute y. */
-const forward = {
-  attributes: { padding: "u32" },
-  derive({ N, H, W, S, padding }: Readonly<Record<string, number>>) {
-    const [P, Q] = [H + 2 * padding - 2, W + 2 * padding - 2];
-    return { P, Q, ...targetLayout(N, P, Q, S) };
-  },
-} as const;
-
-function forwardReference(
-  { m, x, w, y, sizes }: Readonly<Record<"m" | "x" | "w" | "y" | "sizes", NumberArray>>,
-  dims: Dims,
-  offset: (n: number, k: number, to: number) => number,
-): void {
-  convolve(x, w, y, { ...dims, ...taps }, offset);
-  transformTarget(m, y, sizes, dims, offset);
-}
-
+const inputs = "m[36, K, T], x[N, C, H, W], w[A, D, 3, 3], sizes[N, S, 2]";
 /** Even sizes of the two channels of images with two tiles, but for the second image. */
 const sizes = [1, 2, 1, 2, 1, 2, 5000, 8.4, 0, 0, 1, 2.5];
 const shapes = { m: [36, 3, 6], x: [3, 2, 5, 3], w: [3, 2, 3, 3], sizes: [3, 2, 2] };
-const sample = { attributes: { padding: 1 }, values: { sizes } };
+const sample = { attributes: { padding: 1, transposed: 0 }, values: { sizes } };
+const turned = { shapes: { ...shapes, w: [2, 3, 3, 3] }, attributes: { padding: 1, transposed: 1 } };
 
-/** y = A' m A + bias. */
-export const biasedTarget = defineOp({
-  ...forward,
-  name: "winogradBiasedTarget",
-  signature: "m[36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], sizes[N, S, 2] -> y[N, K, P, Q]",
-  ...targetKernels(forwardConvolution(taps), ({ K }) => ({ K })),
-  reference: ({ bias, ...arrays }, dims) =>
-    forwardReference(arrays, dims, (n, k) => bias[n % dims.B * dims.K + k]),
-  samples: [{ ...sample, shapes: { ...shapes, bias: [3, 3] } }],
-});
-
-/** y = A' m A + bias + residual. */
-export const addedTarget = defineOp({
-  ...forward,
-  name: "winogradAddedTarget",
-  signature:
-    "m[36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], residual[N, K, P, Q], sizes[N, S, 2] -> y[N, K, P, Q]",
-  ...targetKernels(forwardConvolution(taps, "residual[to]"), ({ K }) => ({ K })),
-  reference: ({ bias, residual, ...arrays }, dims) =>
-    forwardReference(arrays, dims, (n, k, to) => bias[n % dims.B * dims.K + k] + residual[to]),
-  samples: [{ ...sample, shapes: { ...shapes, bias: [1, 3], residual: [3, 3, 5, 3] } }],
-});
-
-/** dx = A' m A, where m are the products of dy's tiles with the rotated weights. */
-export const turnedTarget = defineOp({
-  name: "winogradTurnedTarget",
-  signature: "m[36, C, T], dy[N, K, P, Q], w[K, C, 3, 3], sizes[N, S, 2] -> dx[N, C, H, W]",
-  attributes: { padding: "u32", H: "u32", W: "u32" },
-  derive: ({ N, H, W, S, padding }) => ({ turned: 2 - padding, ...targetLayout(N, H, W, S) }),
-  ...targetKernels(turnedConvolution(taps), ({ C }) => ({ K: C })),
-  reference({ m, dy, w, sizes, dx }, dims) {
-    convolveTransposed(dy, w, dx, { ...dims, ...taps });
-    transformTarget(m, dx, sizes, { ...dims, C: dims.K, K: dims.C, P: dims.H, Q: dims.W });
-  },
-  samples: [{
-    shapes: { m: [36, 2, 6], dy: [3, 3, 5, 3], w: [3, 2, 3, 3], sizes: [3, 2, 2] },
-    values: { sizes },
-    attributes: { padding: 1, H: 5, W: 3 },
-  }],
-});
+/** y = A' m A, with nothing, a bias, or a bias and a residual added. */
+export const targets = [
+  defineOp({
+    ...fields([]),
+    name: "winogradTarget",
+    signature: `${inputs} -> y[N, K, P, Q]`,
+    reference: (arrays, dims) => reference(arrays, dims),
+    samples: [{ ...sample, ...turned }],
+  }),
+  defineOp({
+    ...fields(["bias"]),
+    name: "winogradBiasedTarget",
+    signature: `${inputs}, bias[B, K] -> y[N, K, P, Q]`,
+    reference: ({ bias, ...arrays }, dims) =>
+      reference(arrays, dims, (n, k) => bias[n % dims.B * dims.K + k]),
+    samples: [{ ...sample, shapes: { ...shapes, bias: [3, 3] } }],
+  }),
+  defineOp({
+    ...fields(["bias", "residual"]),
+    name: "winogradAddedTarget",
+    signature: `${inputs}, bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]`,
+    reference: ({ bias, residual, ...arrays }, dims) =>
+      reference(arrays, dims, (n, k, to) => bias[n % dims.B * dims.K + k] + residual[to]),
+    samples: [{ ...sample, shapes: { ...shapes, bias: [1, 3], residual: [3, 3, 5, 3] } }],
+  }),
+];

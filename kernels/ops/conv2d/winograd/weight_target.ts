@@ -1,5 +1,6 @@
 import { defineOp } from "../../../op.ts";
 import { repeatLines } from "../../matmul/product.ts";
+import { plainGeometry } from "../geometry.ts";
 import { correlate } from "../reference.ts";
 import { evennessWgsl, isEven, sizesWgsl } from "./evenness.ts";
 import { tilesOf } from "./inputs.ts";
@@ -84,7 +85,7 @@ ${
 }`,
   reference({ du, x, dy, sizesX, sizesDy, dw }, dims) {
     const { N, G, K, C, S, tiles, run } = dims;
-    correlate(x, dy, dw, { ...dims, R: 3, S: 3 });
+    correlate({ x, dy, dw }, { ...dims, ...plainGeometry(dims.padding), R: 3, S: 3 });
     for (let pair = 0; pair < G * K * C; pair++) {
       const g = Math.floor(pair / (K * C));
       const made = bothSides(
