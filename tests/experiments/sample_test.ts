@@ -145,6 +145,19 @@ testTask("sample draws from a PyTorch state dict that flags describe", async (pl
   assert.deepEqual(await place.read("x.npy"), other);
   assert.notDeepEqual(other, expected);
 
+  const labelled = await storeNetwork(place, "made", [4, 6], { channels: 3, classes: 10 });
+  await place.succeed("sample", `${flags} --checkpoint made.safetensors --class 3,1`);
+  await Deno.writeFile(
+    place.file("classes.safetensors"),
+    encodeSafetensors(decodeSafetensors(labelled, "made").tensors),
+  );
+  const ofClasses = `${flags} --checkpoint classes.safetensors ${network} --normalize -1..1 --class 3,1`;
+  const drawn = await place.read("x.npy");
+  await place.succeed("sample", `${ofClasses} --classes 10`);
+  assert.deepEqual(await place.read("x.npy"), drawn);
+  const { stderr } = await place.run("sample", ofClasses);
+  assert.match(stderr, /^StateError: Cannot load classes.safetensors: .*label_emb.weight/);
+
   const refused: [flags: string, says: string][] = [
     [
       `${ofTorch} --model base`,

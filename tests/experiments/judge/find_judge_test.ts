@@ -45,14 +45,15 @@ testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
   assert.deepEqual(await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name)), [path]);
 });
 
-testInFolder("judgesOf() finds both judges, each in a file of its own", async (folder) => {
+testInFolder("judgesFor() finds the judges that are chosen, each in a file of its own", async (folder) => {
   using _device = await opened();
-  const { options, cache } = finder(folder);
-  const judges = await judgesOf(await bars(), options);
-  assert.deepEqual(judges.map(({ name, source }) => [name, source]), [["lenet", "trained"], [
-    "vgg",
-    "trained",
-  ]]);
+  const { options, cache, said } = finder(folder);
+  const found = async (judge: JudgeChoice) =>
+    (await judgesFor(await bars(), { ...options, judge })).map(({ name, source }) => [name, source]);
+  assert.deepEqual([await found("none"), said], [[], []]);
+  assert.deepEqual(await found("lenet"), [["lenet", "trained"]]);
+  assert.deepEqual(await found("vgg"), [["vgg", "trained"]]);
+  assert.deepEqual(await found("all"), [["lenet", "cached"], ["vgg", "cached"]]);
   const digest = await digestOf(await bars());
   const files = await Array.fromAsync(Deno.readDir(cache), ({ name }) => name);
   assert.deepEqual(files.sort(), [`${digest}-20.safetensors`, `${digest}-vgg-20.safetensors`]);
@@ -62,17 +63,6 @@ testInFolder("judgesOf() finds both judges, each in a file of its own", async (f
     "trained",
     "a file with the other judge is replaced",
   );
-});
-
-testInFolder("judgesFor() finds the judges that are chosen, or none", async (folder) => {
-  using _device = await opened();
-  const { options, said } = finder(folder);
-  const names = async (judge: JudgeChoice) =>
-    (await judgesFor(await bars(), { ...options, judge })).map(({ name }) => name);
-  assert.deepEqual(await names("none"), []);
-  assert.deepEqual(said, []);
-  assert.deepEqual(await names("lenet"), ["lenet"]);
-  assert.deepEqual([await names("vgg"), await names("all")], [["vgg"], ["lenet", "vgg"]]);
 });
 
 testInFolder("judgeOf() trains a judge once for several concurrent callers", async (folder) => {

@@ -57,7 +57,7 @@ testOnCpu(
   },
 );
 
-testOnDevices("makeJudge() never learns from test images", async () => {
+testOnCpu("makeJudge() never learns from test images", async () => {
   const data = await bars();
   const { images, labels, count } = data.test;
   const other = {
@@ -109,7 +109,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("classifierBatches() damages half of a batch for vgg, and tells how much", async () => {
+testOnCpu("classifierBatches() damages half of a batch for vgg, and tells how much", async () => {
   const data = await bars();
   const still = { ...recipes.vgg, shift: 0 };
   const [clean, damaged] = [{ ...still, faults: false }, still].map((recipe) => {
@@ -137,7 +137,7 @@ testOnDevices("classifierBatches() damages half of a batch for vgg, and tells ho
   assert.ok(change[least] < change[most], "more grain has a larger strength");
 });
 
-testOnDevices("classifierBatches() depends only on seed and step", async () => {
+testOnCpu("classifierBatches() depends only on seed and step", async () => {
   const data = await bars();
   const batch = async (seed: number, ...steps: number[]) => {
     const batches = classifierBatches(data, batchSize, seed, recipes.vgg);
