@@ -297,7 +297,7 @@ testInFolder("requireStudy() and readResults() describe any damage to a file in 
     const path = join(folder, name);
     const whole = await Deno.readTextFile(path);
     const random = randomOf(46020);
-    for (let i = 0; i < 80; i++) {
+    for (let i = 0; i < 40; i++) {
       const damaged = mutateText(whole, random);
       await Deno.writeFile(path, damaged);
       try {

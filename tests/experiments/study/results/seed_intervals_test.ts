@@ -86,7 +86,7 @@ Deno.test("meanOverSeeds() gives equal values no spread, despite rounding", () =
 // As docs/reading_a_study.md says.
 for (const [seeds, ofBootstrap] of [[3, 0.75], [5, 0.84]]) {
   Deno.test(`intervals over ${seeds} seeds contain the mean in 95 of 100 cases, bootstrap intervals less often`, () => {
-    const trials = 2000;
+    const trials = 1000;
     const draws = normals(seeds, 0, 0, seeds * trials);
     let [held, heldByBootstrap] = [0, 0];
     for (let i = 0; i < trials; i++) {
