@@ -26,22 +26,20 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { optional, outputFile, text } from "./settings/kinds.ts";
+import { optional, outputFile } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { makeSolver, usualSolvers } from "./settings/solver.ts";
+import { makeSolver, solverList, usualSolvers } from "./settings/solver.ts";
 import { findRun } from "./tracking/find_run.ts";
 
 const comparingSolvers = defineSettings({
   dryRun,
-  solvers: optional(text({
+  solvers: solverList({
     doc:
       `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usualSolvers.length} settings)`,
-    hint: "SPEC;...",
-    pattern: /[^;\s]/,
-    expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
-  })),
+    default: usualSolvers,
+  }),
   ...evaluated,
   count: { ...samplesOfStudy, doc: "samples by each solver, all from the same noise" },
   seed: measuring.seed,
@@ -57,14 +55,12 @@ const comparingSolvers = defineSettings({
 type SolversWords = Values<typeof comparingSolvers.rows> & {
   /** Its folder; undefined for a checkpoint. */
   readonly run: string | undefined;
-  readonly specs: readonly string[];
 };
 
 /**
  * Completes and checks the settings.
  *
- * @throws {ConfigError} unless one run or checkpoint is named; if a flag has no effect, or a solver is unknown or given
- *   twice
+ * @throws {ConfigError} unless one run or checkpoint is named, or if a flag has no effect
  */
 function resolve(
   given: Partial<Values<typeof comparingSolvers.rows>>,
@@ -79,12 +75,7 @@ function resolve(
         "name the folder of one run, or a file of weights (see --help)",
     );
   }
-  const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ??
-    usualSolvers;
-  specs.forEach(makeSolver); // fails before anything is drawn
-  const twice = specs.find((spec, i) => specs.indexOf(spec) < i);
-  if (twice !== undefined) throw new ConfigError(`Cannot use --solvers: ${twice} is given twice`);
-  return { ...config, run: words[0], specs };
+  return { ...config, run: words[0] };
 }
 
 /** Compares solvers: quality against cost. */
@@ -94,7 +85,7 @@ export const solversTask = task({
   words: "FILE|RUN",
   settings: comparingSolvers,
   resolve,
-  async run({ specs, count, seed, ...words }) {
+  async run({ solvers: specs, count, seed, ...words }) {
     if (words.out !== null) await checkFolderOf(words.out);
     const run = words.run === undefined ? undefined : await findRun(words.run);
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));

@@ -8,6 +8,7 @@ import { taskCommand } from "./run/server_url.ts";
 import { choice, integer, number, optional, path, text, toggle } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Setting, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
+import { solverList } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
 import { readResults, type StudyResults } from "./study/cell_result.ts";
 import { checkRoom, dryRun, freeBytesAt } from "./study/dry_run.ts";
@@ -69,12 +70,7 @@ const studying = defineSettings({
   count: optional({ ...count, doc: "samples of an evaluation (else the plan's, else 1000)" }),
   guidance: { ...guidance, doc: "guidance of evaluations, 1 = none (else the plan's, else the preset's)" },
   milestones: optional({ ...milestones, doc: `${milestones.doc} (else the plan's, else 0)` }),
-  solvers: optional(text({
-    doc: "more solvers to sample each network with (else the plan's)",
-    hint: "SOLVER;...",
-    pattern: /[^;\s]/,
-    expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
-  })),
+  solvers: optional(solverList({ doc: "more solvers to sample each network with (else the plan's)" })),
 
   out: optional(path("DIR", "folder of the study (else runs/study-NAME)")),
   launcher: choice(launcherNames, {
@@ -145,8 +141,7 @@ function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): St
 }
 
 function changesOf(flags: StudyFlags): GivenPlan {
-  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, milestones } = flags;
-  const solvers = flags.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "");
+  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, milestones, solvers } = flags;
   return {
     ...preset !== null && { preset },
     ...grid !== null && { grid },
@@ -158,7 +153,7 @@ function changesOf(flags: StudyFlags): GivenPlan {
       ...count !== null && { count },
       ...guidance !== null && { guidance },
       ...milestones !== null && { milestones },
-      ...solvers && { solvers },
+      ...solvers !== null && { solvers },
     },
   };
 }

@@ -12,7 +12,7 @@ import {
   timesOf,
   type TimesOptions,
 } from "../../models/mod.ts";
-import { anyOf } from "../run/field_checks.ts";
+import { anyOf, listOf, textField } from "../run/field_checks.ts";
 import { integer, number, type Options } from "./kinds.ts";
 import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
 import { makeVariant, type PairRow, pairsAfter, variant } from "./variant.ts";
@@ -87,6 +87,30 @@ export function solverSetting(options: Options<string> & { readonly use?: Use })
       const parsed = parse(asText(value), use);
       return "problem" in parsed ? parsed.problem : undefined;
     },
+  };
+}
+
+/** A setting for several solvers, each once: `heun:steps=8;dopri5:rtol=1e-2` on a command line, a list in a plan. */
+export function solverList<Default extends readonly string[]>(
+  options: Options<Default>,
+): Setting<readonly string[]> {
+  const expected = "solvers such as heun:steps=8;dopri5:rtol=1e-2";
+  const texts = listOf(textField);
+  const problem = (value: unknown) => {
+    if (!texts.accepts(value)) return `expected ${expected}`;
+    for (const [i, text] of value.entries()) {
+      const parsed = parse(text, "all");
+      if ("problem" in parsed) return `${text}: ${parsed.problem}`;
+      if (value.indexOf(text) < i) return `${text} is there twice`;
+    }
+  };
+  return {
+    ...options,
+    hint: "SOLVER;...",
+    expected,
+    fromText: (text) => /[^;\s]/.test(text) ? text.split(";").map((one) => one.trim()).filter(Boolean) : text,
+    accepts: (value): value is readonly string[] => problem(value) === undefined,
+    problem,
   };
 }
 
@@ -169,7 +193,7 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>): Par
 type When = { readonly steps: number; readonly grid?: TimeGrid } | { readonly times: readonly number[] };
 
 function timesFor(grid: string, steps: number): When {
-  if (isList(grid)) return { times: listOf(grid) };
+  if (isList(grid)) return { times: timesIn(grid) };
   return grid === "uniform" ? { steps } : { steps, grid: makeVariant(timeGrids, grid) };
 }
 
@@ -178,7 +202,7 @@ function isList(grid: string): boolean {
   return /^[-+.\d]/.test(grid);
 }
 
-function listOf(text: string): number[] {
+function timesIn(text: string): number[] {
   return text.split("/").map((time) => time.trim() === "" ? NaN : Number(time));
 }
 
@@ -186,7 +210,7 @@ function gridProblem(text: string): string | undefined {
   if (!isList(text)) {
     return grids.accepts(text) ? undefined : `${grids.problem?.(text)}, or times such as 0/0.35/1`;
   }
-  const times = listOf(text);
+  const times = timesIn(text);
   const expected = "expected times that rise from 0 to 1, such as 0/0.35/1";
   const bad = times.findIndex((t, i) => i === 0 ? t !== 0 : !(t > times[i - 1] && t <= 1));
   if (bad >= 0) return `time ${bad + 1} of ${times.length} is ${times[bad]} (${expected})`;

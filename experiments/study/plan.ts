@@ -23,7 +23,7 @@ import {
 } from "../settings/setting.ts";
 import { defineSettings } from "../settings/settings.ts";
 import { shared } from "../settings/shared.ts";
-import { makeSolver } from "../settings/solver.ts";
+import { solverList } from "../settings/solver.ts";
 import { training } from "../settings/training.ts";
 
 /** A value of a setting in a plan; a list is text, as on a command line: `16,32,64`. */
@@ -67,7 +67,7 @@ export const planEvaluation = defineSettings({
     max: 20, // with more, the first would come before training has begun
     default: 0,
   }),
-  solvers: field(listOf(textField), [], "a list of solvers"),
+  solvers: solverList({ doc: "more solvers to sample each network with", default: [] }),
 });
 
 const planFields = defineSettings({
@@ -127,7 +127,7 @@ export function readPlan(json: unknown, source: string): Plan {
  */
 export function completePlan(plan: Plan): Plan {
   checkSize(plan);
-  const { name, evaluation: { solvers } } = plan;
+  const { name } = plan;
   const plain = (setting: string, value: Value, where: string) =>
     plainValue(settingOf(setting, value, `${where} of ${name}`));
   const plainSettings = (settings: CellSettings, where: string) =>
@@ -152,8 +152,6 @@ export function completePlan(plan: Plan): Plan {
     throw new ConfigError(`Cannot fix ${own} in ${name}: it varies by cell; move it from fixed to cells`);
   }
   refuseRepeated(plan.seeds, `the seeds of ${name}: there is`);
-  for (const text of solvers) makeSolver(text);
-  refuseRepeated(solvers, `the solvers of ${name}: there is`);
   return {
     ...plan,
     grid: Object.fromEntries(grid),

@@ -87,6 +87,8 @@ testMistakes("solvers", {
   "--device cpu": "ConfigError: Cannot compare solvers on 0 runs",
   "a --checkpoint b": "ConfigError: Cannot compare solvers on 1 runs and a checkpoint",
   "a --out b.json": "ConfigError: --out has no effect without a file of weights",
-  "a --solvers heun:steps=2;hein:steps=2": 'ConfigError: Cannot use the solver "hein:steps=2"',
-  "a --solvers heun:steps=2;heun:steps=2": "ConfigError: Cannot use --solvers: heun:steps=2 is given twice",
+  "a --solvers heun:steps=2;hein:steps=2":
+    'ConfigError: Cannot use --solvers "heun:steps=2;hein:steps=2": hein:steps=2: expected ',
+  "a --solvers heun:steps=2;heun:steps=2":
+    'ConfigError: Cannot use --solvers "heun:steps=2;heun:steps=2": heun:steps=2 is there twice',
 });

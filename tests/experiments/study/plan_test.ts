@@ -40,11 +40,11 @@ const refusals: readonly [GivenPlan, RegExp][] = [
   [{ seeds: [1, 1] }, /^Cannot use the seeds of mine: there is 1 twice$/],
   [
     { evaluation: { solvers: ["hein:steps=2"] } },
-    /^Cannot use the solver "hein:steps=2": expected .* \(did you mean heun\?\)$/,
+    /^Cannot use solvers .* in the evaluation of mine: hein:steps=2: expected .* \(did you mean heun\?\)$/,
   ],
   [
     { evaluation: { solvers: ["heun:steps=2", "heun:steps=2"] } },
-    /^Cannot use the solvers of mine: there is heun:steps=2 twice$/,
+    /^Cannot use solvers .* in the evaluation of mine: heun:steps=2 is there twice$/,
   ],
   [{ evaluation: { solver: "hein:steps=2" } }, /^Cannot use /],
   [
