@@ -4,7 +4,7 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { init } from "../../kernels/mod.ts";
-import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
+import { loadCheckpoint } from "../../models/mod.ts";
 import { oneThread, testTask, tinyRun, tinyRunWithPaths } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { assertRefused } from "./refusals.ts";
@@ -168,28 +168,6 @@ testTask("train --resume of a conditional run ends like an uninterrupted run", a
   );
   await init({ device: "cpu" });
   assert.equal(loadCheckpoint(await place.read("whole", "last.safetensors"), "last").info.config.classes, 10);
-});
-
-testTask("sample draws classes from a PyTorch state dict, given their number", async (place) => {
-  const bytes = await storeNetwork(place, "ours", [imageSize, imageSize], { classes: 10 });
-  const { tensors } = decodeSafetensors(bytes, "ours");
-  await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
-  const network = "--model base --filters 4,8 --t-emb 8 --image-size 12,12 --normalize -1..1";
-  const drawn = "--device cpu --solver heun:steps=2 --class 3,1 --count 4 --out x.npy";
-  await place.succeed("sample", `ours.safetensors ${drawn}`);
-  const expected = await place.read("x.npy");
-  await place.succeed("sample", `torch.safetensors ${network} --classes 10 ${drawn}`);
-  assert.deepEqual(await place.read("x.npy"), expected);
-  await assertRefused(place, {
-    task: "sample",
-    flags: `torch.safetensors ${network} ${drawn}`,
-    says: ["StateError: Cannot load torch.safetensors: ", "label_emb.weight"],
-  });
-  await assertRefused(place, {
-    task: "sample",
-    flags: `ours.safetensors --classes 10 ${drawn}`,
-    says: ["ConfigError: Cannot use --classes with ours.safetensors: the file itself describes"],
-  });
 });
 
 testTask("train works without labels, and reports samples without classes", async (place) => {
