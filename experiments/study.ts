@@ -96,7 +96,6 @@ type StudyFlags = Values<typeof studying.rows>;
 interface StudyOptions extends StudyFlags {
   /** Name of a plan, path of one, or the folder of a study; undefined for a plan made of flags. */
   readonly plan: string | undefined;
-  /** Changes of the plan by flags. */
   readonly changes: GivenPlan;
 }
 

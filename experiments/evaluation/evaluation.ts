@@ -123,7 +123,6 @@ export type Cost = Pick<EvaluationFigure, keyof typeof cost>;
 /** The measurements to make, and on how many images. */
 export type EvaluationRequest = Checked<typeof requestCheck>;
 
-/** The request of an evaluation, with the solver. */
 export interface EvaluationOptions extends EvaluationRequest {
   readonly how: SolverOptions;
 }

@@ -154,10 +154,8 @@ export const figureMeanings = {
   },
 } as const satisfies Readonly<Record<string, FigureMeaning>>;
 
-/** The name of a figure. */
 export type FigureName = keyof typeof figureMeanings;
 
-/** All names of figures. */
 export const figureNames: readonly FigureName[] = Object.keys(figureMeanings) as FigureName[];
 
 /**
@@ -166,10 +164,8 @@ export const figureNames: readonly FigureName[] = Object.keys(figureMeanings) as
  */
 export type FigureKey = FigureName | `${JudgeName}/${FigureName}`;
 
-/** Values of some figures. */
 export type ByFigure<Value> = Readonly<Partial<Record<FigureKey, Value>>>;
 
-/** The key of a judge's figure. */
 export function figureKey(name: FigureName, judge: JudgeName = judgeNames[0]): FigureKey {
   return judge === judgeNames[0] ? name : `${judge}/${name}`;
 }
@@ -210,7 +206,6 @@ export function valuesOf(
   return Object.fromEntries(keys.flatMap((key) => figures[key] ? [[key, figures[key].value]] : []));
 }
 
-/** The meaning of a figure. */
 export function meaningOf(key: FigureKey): FigureMeaning {
   return figureMeanings[figuresByKey.get(key)!.name];
 }

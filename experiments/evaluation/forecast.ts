@@ -12,7 +12,6 @@ import { formatTime, gigabytes, secondsPerUnit } from "../program/dry_run.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 import type { Watch } from "./measurement.ts";
 
-/** What is measured. */
 export interface Measuring {
   readonly device: Device;
   readonly judge: JudgeChoice;
@@ -24,7 +23,6 @@ export interface Measuring {
   readonly evaluations: (judges: readonly DataJudge[]) => number;
   /** Begins to draw the samples. */
   readonly draw: (watch: Watch) => Promise<unknown>;
-  /** Files that are written. */
   readonly files: readonly string[];
 }
 

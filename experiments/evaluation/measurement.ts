@@ -17,7 +17,6 @@ export interface JudgedSets extends Readonly<Record<SetName, Judgement>> {
   readonly judge: DataJudge;
 }
 
-/** Input of all measurements. */
 export interface MeasurementInput {
   readonly subject: EvaluatedNetwork;
   readonly options: EvaluationOptions;

@@ -65,11 +65,9 @@ export async function readSolverCosts(path: string): Promise<SolverCosts | undef
   return await readFields(path, checks, "delete the file, or measure the solvers again");
 }
 
-/** Options of a comparison of solvers. */
 export interface ComparisonOptions extends Watch {
   /** Number of samples for each solver. */
   readonly count: number;
-  /** Seed of the noise. */
   readonly seed: number;
   /** Guidance scale; 1 is none. */
   readonly guidance: number;

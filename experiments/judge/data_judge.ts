@@ -11,7 +11,6 @@ import { checkout, readProgramFile, startCommand } from "../run/program_files.ts
 import { sha256 } from "../run/contained.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 
-/** A set of images with labels. */
 export type Labelled = Required<LabelledImages>;
 
 /** A data set with labels, to train and test a judge on. */
@@ -20,7 +19,6 @@ export interface JudgedData extends Dataset {
   readonly test: Labelled;
 }
 
-/** A judge of a data set. */
 export interface DataJudge extends JudgeInfo {
   /** The judge's file. */
   readonly bytes: Uint8Array;

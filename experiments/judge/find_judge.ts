@@ -24,7 +24,6 @@ export const trainingLock = ".training";
 /** Which judges to use: all, one, or none. */
 export const judgeChoices = ["all", ...judgeNames, "none"] as const;
 
-/** A choice of judges. */
 export type JudgeChoice = typeof judgeChoices[number];
 
 /** Options for finding the judges of a data set. */

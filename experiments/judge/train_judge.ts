@@ -43,7 +43,6 @@ import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 interface Recipe {
   /** Default number of training steps. */
   readonly steps: number;
-  /** Default seed. */
   readonly seed: number;
   /** Largest shift of a training image along each axis, in pixels; of small images at most a 14th of their side. */
   readonly shift: number;
@@ -78,7 +77,6 @@ export function formatLength(steps: number | undefined, name: JudgeName): string
   return steps === undefined ? `up to ${recipes[name].steps} steps` : `${steps} steps`;
 }
 
-/** Options for training a classifier. */
 export interface JudgeTrainingOptions {
   readonly name: JudgeName;
   /**

@@ -9,7 +9,6 @@ import {
   type Resampling,
 } from "../../models/mod.ts";
 
-/** Options of {@linkcode frechetDistance}. */
 export interface FrechetOptions extends Resampling {
   /**
    * Shrinks covariances towards that of a round cloud, as far as few points require, so that two of each are enough. The

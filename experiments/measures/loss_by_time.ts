@@ -34,7 +34,6 @@ export const testLoss: NetworkArtifact = {
   },
 };
 
-/** Number of test images that are measured. */
 function testImages({ config: { testBatches, batchSize }, data }: TrainedRun): number {
   return testBatches > 0 ? Math.min(data.test.count, testBatches * batchSize) : data.test.count;
 }
@@ -56,7 +55,6 @@ export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
   }));
 }
 
-/** The bins in a file. */
 export const timeBins: FieldCheck<readonly TimeBin[]> = listOf(
   fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: orNull(finiteNumber) }),
 );

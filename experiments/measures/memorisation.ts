@@ -28,7 +28,6 @@ export interface Memorisation {
   readonly nearest: Neighbours;
 }
 
-/** Options of {@linkcode memorisation}. */
 export interface MemorisationOptions extends Resampling {
   /** Nearest training images to return per sample, 1 by default. */
   readonly k?: number | undefined;

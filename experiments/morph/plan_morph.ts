@@ -11,7 +11,6 @@ const timing = { delay: 60, hold: 900 };
 
 /** The plan of a morph: a picture of images that change into others through noise. */
 export interface Morph {
-  /** The ends of its rows. */
   readonly ends: readonly End[];
   /** Number of images to draw. */
   readonly count: number;
@@ -21,7 +20,6 @@ export interface Morph {
   starts(found: readonly FoundEnd[]): Start[];
   /** Test images with their reconstructions among the drawn images. */
   returned(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Returned[];
-  /** The bytes of the picture. */
   picture(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Promise<Uint8Array>;
 }
 

@@ -26,7 +26,6 @@ import { type Cell, cellFolder, type Study } from "./study.ts";
 const cellFile = "cell.json";
 
 const resultFields = {
-  /** Id of the cell. */
   cell: textField,
   settings: settingsField,
   seed: count,
@@ -85,7 +84,6 @@ export async function writeCellResult(folder: string, result: CellResult): Promi
 
 type Estimates = ByFigure<{ readonly value: number } | undefined>;
 
-/** Measurements of a trained cell. */
 export interface CellMeasures {
   readonly figures: Evaluation["figures"];
   readonly costs: readonly SolverCost[];

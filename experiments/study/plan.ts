@@ -45,7 +45,6 @@ const valueField = check<Value>(
   (value) => [textField, flag, finiteNumber, listOf(finiteNumber)].some((is) => is.accepts(value)),
 );
 
-/** Settings in a file. */
 export const settingsField: FieldCheck<CellSettings> = {
   ...tableOf(valueField),
   expected: `an object of settings by name, each ${valueField.expected}`,

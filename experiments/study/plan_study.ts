@@ -28,7 +28,6 @@ import {
 } from "./study.ts";
 import { type StepTiming, timeSteps, type TimingOptions } from "./time_steps.ts";
 
-/** Options of planning. */
 export interface PlanningOptions extends TimingOptions {
   /** Times steps; by default {@linkcode timeSteps}. */
   readonly time?: StepTiming;

@@ -11,13 +11,11 @@ import { nearestOf } from "../tracking/find_run.ts";
 import { type CellSettings, completePlan, type GivenPlan, type Plan, readPlan } from "./plan.ts";
 import { findStudy, requireStudy } from "./study.ts";
 
-/** A plan of the repository. */
 interface BuiltInPlan extends Omit<GivenPlan, "name"> {
   /** The question that it answers, one line of `--help`. */
   readonly doc: string;
 }
 
-/** Each part of the objective. */
 const objectives = { coupling: couplings, times: timeDistributions, prediction: predictions };
 
 /** The plans of the repository by name. */
@@ -79,7 +77,6 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
   },
 };
 
-/** Names of the plans of the repository. */
 export const planNames: readonly string[] = Object.keys(plans);
 
 /**

@@ -38,7 +38,6 @@ import {
 } from "./study.ts";
 import { sendCell, type StudyTracking } from "./study_tracking.ts";
 
-/** Options for running a cell. */
 export interface CellOptions extends StudyTracking {
   readonly device: Device;
   /** Ends it early; what is done is kept. */

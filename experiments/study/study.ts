@@ -53,7 +53,6 @@ export interface Study {
 /** The file that holds a study's plan and cells. */
 export const studyFile = runFile.study;
 
-/** Folders of a study. */
 export const studyFolder = {
   cells: runFolder.cells,
   /** Output of cells. */

@@ -147,7 +147,6 @@ async function failureOf(study: Study): Promise<string | undefined> {
   return ids.length > 0 ? failedCells(ids, study.cells.length) : undefined;
 }
 
-/** Says which cells failed. */
 export function failedCells(ids: readonly string[], of: number): string {
   return `${ids.length} of ${of} cells failed: ${ids.join(", ")}`;
 }

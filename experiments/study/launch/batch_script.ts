@@ -4,7 +4,6 @@ import { graceSeconds, type JobSettings, tryAgain } from "./launcher.ts";
 
 /** Inputs of a study's batch scripts. */
 export interface Submission {
-  /** Name of the jobs. */
   readonly name: string;
   /** Folder for the output of the jobs, an absolute path. */
   readonly logs: string;
@@ -12,7 +11,6 @@ export interface Submission {
   readonly directory: string;
   /** The command of the study task with its folder. */
   readonly command: readonly string[];
-  /** Device of the cells. */
   readonly device: string;
   /** Threads of the CPU device; null for one per processor of the job. */
   readonly threads: number | null;

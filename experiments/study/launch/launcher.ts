@@ -110,7 +110,6 @@ export const launching = {
 /** How the cells of a study are run. */
 export type LaunchFlags = Values<typeof launching>;
 
-/** Options of a launch. */
 export interface LaunchOptions {
   readonly flags: LaunchFlags;
   /** Ends the launch early; running cells save their state. */

@@ -8,7 +8,7 @@ export type Interval = readonly [low: number, high: number];
 
 /** A mean over seeds, and its uncertainty. */
 export interface SeedMean {
-  /** The seeds, ascending. */
+  /** Ascending. */
   readonly seeds: readonly number[];
   /** The value of each. */
   readonly values: readonly number[];
@@ -83,7 +83,6 @@ function largestOf(values: BySeed): number {
   return values.values().reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
 }
 
-/** Whether an interval excludes 0. */
 export function excludesZero([low, high]: Interval): boolean {
   return low > 0 || high < 0;
 }

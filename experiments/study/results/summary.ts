@@ -42,7 +42,6 @@ export interface Setup extends LossMeaning {
 
 /** The effect of one choice: the difference between two setups that differ in nothing else. */
 export interface Difference {
-  /** The setting that differs. */
   readonly setting: string;
   /** Labels of the setups: figures are those of a, the later one of the study, minus those of b. */
   readonly a: string;

@@ -11,7 +11,6 @@ import {
 import type { Interval, SeedMean } from "./seed_intervals.ts";
 import type { Setup, Summary } from "./summary.ts";
 
-/** A table of text. */
 export type Table = StudyFindings["tables"][number];
 
 /** Figures in the table of setups, if they were measured; `table.csv` has all. */
