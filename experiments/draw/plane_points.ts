@@ -36,12 +36,12 @@ interface PlaneDrawing extends Record<string, unknown> {
  * @throws {ConfigError} if a setting is for networks of images, or the network cannot be solved so
  */
 export async function drawPlanePoints(config: PlaneDrawing): Promise<void> {
-  const { checkpoint, count, seed, solver, out, device: kind, threads, inFullRows: _, ...others } = config;
-  const given = Object.entries(others).find(([, value]) => value && value !== "pixels");
-  if (given) {
+  const { checkpoint, count, seed, solver, out, device: kind, threads, inFullRows: _, ...ofImages } = config;
+  const unsuited = Object.entries(ofImages).find(([, value]) => value && value !== "pixels");
+  if (unsuited) {
     throw new ConfigError(
       `Cannot use ${
-        flagOf(given[0])
+        flagOf(unsuited[0])
       } with ${checkpoint}: its network draws points in the plane (leave it out)`,
     );
   }

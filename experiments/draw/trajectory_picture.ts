@@ -102,8 +102,8 @@ export function trajectoryRows(
 
 /** Labels for the samples of all runs; leaves out classes that differ between runs. */
 function sharedTexts(runs: readonly (readonly StoredTrajectory[])[]): PictureTexts {
-  const [texts, ...others] = runs.map(textsOf);
-  const isShared = others.every(({ columnTitles, remark }) =>
+  const [texts, ...more] = runs.map(textsOf);
+  const isShared = more.every(({ columnTitles, remark }) =>
     `${columnTitles}` === `${texts.columnTitles}` && remark === texts.remark
   );
   return isShared ? texts : { columnTitles: numbered(runs[0]) };

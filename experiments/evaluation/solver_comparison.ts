@@ -104,8 +104,8 @@ export async function* compareSolvers(
         keyed(judge, { frechet: frechetDistance(reference, judgement.features), ...shares }),
       );
     }
-    const { frechet, confident, ...others } = figures;
-    yield { spec, evaluations, seconds, frechet: frechet!, confident: confident!, ...others };
+    const { frechet, confident, ...more } = figures;
+    yield { spec, evaluations, seconds, frechet: frechet!, confident: confident!, ...more };
   }
 }
 
@@ -138,7 +138,7 @@ export async function measureSolvers(
   const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
   if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
   let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { version: 1, common, solvers: [] };
-  const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
+  const left = specs.filter((spec) => !costs.solvers.some((cost) => cost.spec === spec));
   const expected = left.map((spec) =>
     samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })
   );

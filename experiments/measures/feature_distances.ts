@@ -136,8 +136,8 @@ export async function kernelDistance(
 }
 
 /** The mean of k(a_i, b_j) over j for each i, f64[N]; without b, the mean of k(a_i, a_j) over j other than i. */
-async function meanKernels(a: Points, others?: Points): Promise<Float64Array> {
-  const b = others ?? a;
+async function meanKernels(a: Points, to?: Points): Promise<Float64Array> {
+  const b = to ?? a;
   const sums = new Float64Array(a.rows);
   for await (const block of productBlocks(a, b)) {
     for (let i = block.a.from; i < block.a.to; i++) {
@@ -145,12 +145,12 @@ async function meanKernels(a: Points, others?: Points): Promise<Float64Array> {
       let sum = 0;
       for (let j = block.b.from; j < block.b.to; j++) {
         const base = block.values[from + j] / a.width + 1;
-        if (others || i !== j) sum += base * base * base;
+        if (to || i !== j) sum += base * base * base;
       }
       sums[i] += sum;
     }
   }
-  return sums.map((sum) => sum / (others ? b.rows : b.rows - 1));
+  return sums.map((sum) => sum / (to ? b.rows : b.rows - 1));
 }
 
 function average(values: Float64Array): number {

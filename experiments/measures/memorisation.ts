@@ -60,7 +60,7 @@ export async function memorisation(
 ): Promise<Memorisation> {
   const task = "measure memorisation";
   checkPoints(task, "training images", train, 2);
-  for (const others of [test, samples]) checkPair(task, train, others);
+  for (const points of [test, samples]) checkPair(task, train, points);
   const nearest = await nearestNeighbours(samples, train, k, onPairs);
   const rows = Array.from({ length: samples.rows }, (_, n) => nearest.indices[n * k]);
   const squared = Float64Array.from(rows, (_, n) => nearest.squared[n * k]);

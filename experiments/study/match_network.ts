@@ -55,8 +55,8 @@ export async function matchNetwork(
   let what = "the time of a step";
   if (match === "time") {
     matched = await matchWidths(config, async (filters) => {
-      const [own, others] = await time([at(filters), other], data);
-      return own / others;
+      const [ownTime, otherTime] = await time([at(filters), other], data);
+      return ownTime / otherTime;
     }, maxTimings);
   } else {
     const sizeOf = (config: TrainingConfig) =>
@@ -123,7 +123,7 @@ export async function nudged(network: Widths, ratio: Ratio, matched: Matched): P
     return Array.from({ length: 2 * most + 1 }, (_, i) => channels + (i - most) * unit).filter((n) => n > 0);
   });
   const all = choices.reduce<number[][]>(
-    (some, level) => some.flatMap((filters) => level.map((channels) => [...filters, channels])),
+    (widths, level) => widths.flatMap((filters) => level.map((channels) => [...filters, channels])),
     [[]],
   );
   let best = matched;

@@ -162,9 +162,9 @@ function withSettings(plan: Plan, cells: readonly Cell[]): Cell[] {
     const { asked, id: where, seed } = cell;
     const config = configOf(plan, trainedSettings(cell), { seed, steps: 1, where });
     const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
-    const others: readonly string[] = ownModel(config.model) ? unetSettings : [];
+    const unused: readonly string[] = ownModel(config.model) ? unetSettings : [];
     const value = (name: string) =>
-      own[name] ?? (others.includes(name) ? "none" : plainValue(config[name as keyof TrainingConfig]));
+      own[name] ?? (unused.includes(name) ? "none" : plainValue(config[name as keyof TrainingConfig]));
     return { ...cell, settings: Object.fromEntries([...names].map((name) => [name, value(name)])) };
   });
 }

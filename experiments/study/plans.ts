@@ -60,7 +60,7 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
     evaluation: { guidance: 1, solvers: usualSolvers },
   },
   few_steps: {
-    doc: "ways to few evaluations: flow maps by both rules, reflow and drift, each 19,200 images",
+    doc: "ways to few evaluations: flow maps by both rules, reflow and drift, 19,200 images per method",
     grid: { stages: ["bake+mean", "bake+shortcut", "reflow:whole=0.5", "reflow+drift"] },
     fixed: { model: "residual", teacher: "checkpoints/mnist_classes.safetensors", batchSize: 64 },
     budget: { steps: 300 },

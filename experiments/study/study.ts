@@ -98,8 +98,8 @@ export function configOf(
   { seed, steps, where }: { readonly seed: number; readonly steps: number; readonly where: string },
 ): TrainingConfig {
   const cell = `${where} of the plan ${name}`;
-  const typed = (some: CellSettings): Partial<TrainingConfig> => {
-    const ofTraining = Object.entries(some).filter(([setting]) => !Object.hasOwn(ownSettings, setting));
+  const typed = (settings: CellSettings): Partial<TrainingConfig> => {
+    const ofTraining = Object.entries(settings).filter(([setting]) => !Object.hasOwn(ownSettings, setting));
     return Object.fromEntries(
       ofTraining.map(([setting, value]) => [setting, settingOf(setting, value, cell)]),
     );

@@ -46,8 +46,8 @@ export const slurm: Launcher = {
     const note = { job: array, cells, submittedAt: new Date().toISOString() };
     await writeJson(join(folder, `submission-${array}.json`), note);
     const number = `${cells.length} cell${cells.length === 1 ? "" : "s"}`;
-    const others = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
-    say(`Submitted ${number} as job ${array}${others}; their output goes to ${submission.logs}`);
+    const more = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
+    say(`Submitted ${number} as job ${array}${more}; their output goes to ${submission.logs}`);
     const collect = await submit(collectScript(submission, array), env);
     say(`Submitted the job that collects the results as ${collect}; see squeue --jobs=${array},${collect}`);
     return [];
