@@ -1,7 +1,11 @@
-/** Reads a run from a server without the code under test, and compares it with the run's folder. */
+/** Reads a run from a server without the client under test, and compares it with the run's folder. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { newCursor } from "../../../experiments/tracking/cursor.ts";
+import { describeRun } from "../../../experiments/tracking/describe_run.ts";
+import { readRecord } from "../../../experiments/tracking/record.ts";
+import { runFiles } from "../../../experiments/tracking/run_files.ts";
 
 interface Entry {
   readonly key: string;
@@ -92,7 +96,7 @@ export async function assertMirrored(
   experiment: string,
   folder: string,
 ): Promise<StoredRun> {
-  const record = await json(folder, "run.json");
+  const record = (await readRecord(folder))!;
   const runs = (await server.runs(experiment)).filter(({ data }) =>
     valuesOf(data.tags)["flow.run_id"] === record.id
   );
@@ -102,8 +106,9 @@ export async function assertMirrored(
   const { name, startedAt, endedAt } = record;
   assert.deepEqual([run_name, status, start_time, end_time], [name, record.status, startedAt, endedAt]);
   await assertMetrics(server, run, await Deno.readTextFile(join(folder, "metrics.jsonl")));
-  await assertParams(run, folder, record);
-  const files = await filesOf(folder);
+  const { params } = await describeRun(folder, record, newCursor(server.url));
+  assert.deepEqual(valuesOf(run.data.params), valuesOf(params));
+  const files = (await runFiles(folder)).map(({ path }) => path);
   const artifacts = await server.artifacts(run.info.run_id);
   assert.deepEqual(artifacts.filter((path) => !path.startsWith("images/")), files);
   for (const path of files) {
@@ -145,57 +150,4 @@ async function assertMetrics(server: MlflowReader, { info, data }: StoredRun, te
 function point(step: number, time: number, value: unknown): string {
   const number = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, Number(value)));
   return `${String(step).padStart(9)} ${time} ${number}`;
-}
-
-/** Settings that say where a run is kept, and those without effect in the runs of these tests. */
-const notParams = [
-  ...["name", "out", "resume", "mlflow", "experiment", "runName"],
-  ...["crop", "tune", "labelDropout", "teacherGuidance", "plateauFactor", "plateauPatience", "momentum"],
-  ...["maxSteps", "maxMinutes"],
-];
-
-/** Asserts that all settings of network, data and training are params named as flags, and no others are. */
-async function assertParams(
-  { data }: StoredRun,
-  folder: string,
-  { parameterCount, dataset }: Record<string, unknown>,
-): Promise<void> {
-  // A run that was killed at once may have no settings yet.
-  const config: Record<string, unknown> = await json(folder, "config.json").catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return {};
-    throw error;
-  });
-  const { name, train, validation } = dataset as Record<string, unknown>;
-  const facts = {
-    parameters: parameterCount,
-    dataset: name,
-    "train-images": train,
-    "validation-images": validation,
-  };
-  const settings = Object.entries({ ...config, ...facts }).filter(([name, value]) =>
-    value !== null && !notParams.includes(name) && !(name === "groups" && config.model === "base")
-  );
-  const flag = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  const texts = settings.map((
-    [name, value],
-  ) => [flag(name), typeof value === "string" ? value : JSON.stringify(value)]);
-  assert.deepEqual(valuesOf(data.params), Object.fromEntries(texts));
-}
-
-/** Files of a run folder except the cursor, sorted. */
-async function filesOf(folder: string, below = ""): Promise<string[]> {
-  const files: string[] = [];
-  const entries = await Array.fromAsync(Deno.readDir(join(folder, below)));
-  if (below !== "" && entries.some(({ name }) => name === "run.json")) return []; // a nested run
-  for (const { name, isDirectory } of entries) {
-    const path = below === "" ? name : `${below}/${name}`;
-    if (name.startsWith(".lock") || path === "mlflow.json" || name.endsWith(".tmp")) continue;
-    if (isDirectory) files.push(...await filesOf(folder, path));
-    else files.push(path);
-  }
-  return files.sort();
-}
-
-async function json(folder: string, name: string): Promise<Record<string, unknown>> {
-  return JSON.parse(await Deno.readTextFile(join(folder, name)));
 }
