@@ -90,8 +90,8 @@ function actionOf([first = "list", ...rest]: readonly string[]): {
 
 async function nothingIn(root: string, experiment: string | null): Promise<string> {
   if (experiment === null) return `No runs in ${root}`;
-  const known = new Set((await listRuns(root)).map((run) => run.experiment));
-  return `No runs of experiment ${experiment} in ${root}${nearestOf(experiment, [...known])}`;
+  const experiments = new Set((await listRuns(root)).map((run) => run.experiment));
+  return `No runs of experiment ${experiment} in ${root}${nearestOf(experiment, [...experiments])}`;
 }
 
 /** Prints JSON, with NaN, Infinity and -Infinity as strings. */

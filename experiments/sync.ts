@@ -57,8 +57,8 @@ export const syncTask = task({
       );
     }
     if (runs.length === 0) print(`No runs in ${root}`);
-    const [first, ...others] = away.values();
-    for (const { message } of others) say(message);
+    const [first, ...rest] = away.values();
+    for (const { message } of rest) say(message);
     if (first) throw first;
     if (failures > 0) return 1;
   },

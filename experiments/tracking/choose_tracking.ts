@@ -61,25 +61,25 @@ export interface TrackingFlags {
  * @throws {RunError} if the run's `mlflow.json` cannot be read
  */
 export async function trackingOf(flags: TrackingFlags, run: string | null): Promise<TrackingChoice> {
-  const known = run === null ? undefined : (await readCursor(run))?.server;
-  return chooseTracking(flags, readEnvironment(), known);
+  const ownServer = run === null ? undefined : (await readCursor(run))?.server;
+  return chooseTracking(flags, readEnvironment(), ownServer);
 }
 
 /**
  * Chooses where a run is recorded. Credentials of the environment go only to a server that a flag or the environment names,
  * never to one that a run folder names.
  *
- * @param known the server that has the run, used if neither flags nor environment name one
+ * @param ownServer the server that has the run, used if neither flags nor environment name one
  * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
  */
 export function chooseTracking(
   flags: TrackingFlags,
   environment: TrackingEnvironment = readEnvironment(),
-  known?: string,
+  ownServer?: string,
 ): TrackingChoice {
   const named = flags.mlflow || environment.MLFLOW_TRACKING_URI;
   const source = flags.mlflow ? "--mlflow" : named ? "MLFLOW_TRACKING_URI" : "the run's server";
-  const uri = named || known;
+  const uri = named || ownServer;
   const address = uri === undefined ? undefined : parseAddress(uri, source, named ? environment : {});
   if (address) checkNetwork(address);
   const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;

@@ -164,10 +164,10 @@ function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Ru
 }
 
 /** A hint for an error: the nearest name, or all names if there are few. */
-export function nearestOf(name: string, known: readonly string[]): string {
-  const meant = didYouMean(name, known);
-  if (meant !== "" || known.length === 0) return meant;
-  return known.length <= 10 ? ` (there are ${known.join(", ")})` : ` (see ${startCommand("runs")})`;
+export function nearestOf(name: string, names: readonly string[]): string {
+  const meant = didYouMean(name, names);
+  if (meant !== "" || names.length === 0) return meant;
+  return names.length <= 10 ? ` (there are ${names.join(", ")})` : ` (see ${startCommand("runs")})`;
 }
 
 async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {

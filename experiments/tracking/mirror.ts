@@ -78,7 +78,7 @@ export class Mirror {
     const { url } = this.#client;
     this.#cursor ??= await readCursor(this.run, url) ?? newCursor(url);
     if (this.#there) return this.#cursor;
-    const found = await this.#known(record.id) ?? await this.#find(record);
+    const found = await this.#earlierRun(record.id) ?? await this.#find(record);
     const { info } = found;
     if (!isActive(found)) {
       throw new ServerError(`${url} has deleted the run ${info.run_id}; restore it there`, {
@@ -117,7 +117,7 @@ export class Mirror {
   }
 
   /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */
-  async #known(id: string): Promise<ServerRun | undefined> {
+  async #earlierRun(id: string): Promise<ServerRun | undefined> {
     const runId = this.#cursor?.runId;
     const { run } = runId ? await this.#client.callIfThere("runs/get", { run_id: runId }) ?? {} : {};
     return run && isActive(run) && hasId(run, id) ? run : undefined;
@@ -165,8 +165,8 @@ export class Mirror {
   }
 
   async #sendStatus({ status, endedAt }: RunRecord): Promise<void> {
-    const { run_id, status: known, end_time } = this.#there!.info;
-    if (status === known && (endedAt === null || endedAt === end_time)) return;
+    const { run_id, status: statusThere, end_time } = this.#there!.info;
+    if (status === statusThere && (endedAt === null || endedAt === end_time)) return;
     const change = { status, ...endedAt !== null && { end_time: endedAt } };
     await this.#client.callIfThere("runs/update", { run_id, ...change });
     this.#there!.info = { ...this.#there!.info, ...change };
@@ -259,8 +259,8 @@ export class Mirror {
     for (const { path, size, modified } of await runFiles(this.run)) {
       if (!isOver && whenMirrored(path) === "at the end") continue;
       const sent = cursor.files[path];
-      const known = [sent, this.#refusedFiles.get(path)];
-      if (known.some((file) => file?.size === size && file.modified === modified)) continue;
+      const seen = [sent, this.#refusedFiles.get(path)];
+      if (seen.some((file) => file?.size === size && file.modified === modified)) continue;
       using file = await openFile(this.run, path);
       if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {

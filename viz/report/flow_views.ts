@@ -95,17 +95,17 @@ function classifierText(classifier: NonNullable<PlaneTrajectories["classifier"]>
 /** How classes were recognised; the requested classes, and how many samples the classifier assigns to them. */
 function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
   const by = classifier && classifierText(classifier);
-  const known = by &&
+  const named = by &&
     markup`<p class="small">Each sign is a sample: the number or first letter of its class, ${by} names a class even for
 samples that look like none. Click a class in the legend to hide it.</p>`;
-  if (!conditioning) return markup`${known}`;
+  if (!conditioning) return markup`${named}`;
   const { labels, guidance } = conditioning;
   const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
   const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
   const seen = hits === undefined
     ? ""
     : `; the classifier sees the requested class in ${percent(hits / labels.length)} of them`;
-  return markup`${known}<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
+  return markup`${named}<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
 }
 
 /** Two models side by side. */

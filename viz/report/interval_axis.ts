@@ -5,7 +5,7 @@ const size = { row: 22, bottom: 16 } as const;
 const references = ["real", "noise", "chance"] as const;
 
 /** What a mark stands for, such as `27 real images`. */
-function inWords(name: typeof references[number], { realCount }: QualityFigure): string {
+function formatReference(name: typeof references[number], { realCount }: QualityFigure): string {
   if (name !== "real") return name;
   return realCount === undefined ? "real images" : `${realCount.toLocaleString("en")} real images`;
 }
@@ -39,7 +39,7 @@ export function intervalAxis(
       if (value === undefined) return [];
       const x = place(value, figure);
       return [markup`<line x1="${x}%" x2="${x}%" y1="${y - 9}" y2="${y + 9}" class="reference ${name}">
-<title>${inWords(name, figure)}: ${shown(value)}</title></line>`];
+<title>${formatReference(name, figure)}: ${shown(value)}</title></line>`];
     });
     const [x1, x2] = [Math.min(...places), Math.max(...places)];
     return markup`${marks}<line x1="${x1}%" x2="${x2}%" y1="${y}" y2="${y}" stroke="${colour}" class="interval"/>
@@ -51,7 +51,7 @@ export function intervalAxis(
     const values = new Set(
       figures.flatMap(({ figure }) => figure[name] === undefined ? [] : shown(figure[name])),
     );
-    return values.size === 0 ? [] : [`${inWords(name, figures[0].figure)} ${[...values].join(", ")}`];
+    return values.size === 0 ? [] : [`${formatReference(name, figures[0].figure)} ${[...values].join(", ")}`];
   });
   const label = [figures.map(({ figure }) => shown(figure.value)).join(", "), ...marked].join("; ");
   const height = line + size.bottom;

@@ -77,7 +77,7 @@ export function factTable(
   const names = [...new Set(runs.flatMap(({ facts }) => facts.map(([name]) => name)))];
   const heads = runs.map(({ name }, i) => markup`<th scope="col">${swatch(i)}${name}</th>`);
   const rows = names.map((name) => {
-    const values = runs.map(({ facts }) => facts.find(([known]) => known === name)?.[1] ?? none);
+    const values = runs.map(({ facts }) => facts.find(([own]) => own === name)?.[1] ?? none);
     return markup`<tr><th scope="row">${name}</th>${values.map((value) => markup`<td>${value}</td>`)}</tr>`;
   });
   const head = runs.length > 1 ? markup`<thead><tr><td></td>${heads}</tr></thead>` : undefined;

@@ -45,7 +45,7 @@ const maxBytes = { all: 6e6, first: 5e5 };
 /** Bytes of base64 for a number of 16 bits. */
 const numberBytes = 2 * 4 / 3;
 /** Most trajectories, most snapshots of each, and the number of snapshots below which trajectories are dropped first. */
-const most = { trajectories: 10, snapshots: 101, coarse: 11 };
+const max = { trajectories: 10, snapshots: 101, coarse: 11 };
 
 /** Selects the data that the page's program uses, thinned to fit a page. */
 export function pageData({ runs, comparison, library }: ReportData): PageData {
@@ -84,7 +84,7 @@ function canSolve({ live, solved, trajectories: [first] }: ReportRun): boolean {
 /** The first trajectory, thinned to fit into `bytes`, and of the others their ends, which the page solves when they are chosen. */
 function firstAndEnds([first, ...others]: readonly Trajectory[], bytes: number): Trajectory[] {
   if (first === undefined) return [];
-  const ends = others.slice(0, most.trajectories - 1).map((trajectory): Trajectory => {
+  const ends = others.slice(0, max.trajectories - 1).map((trajectory): Trajectory => {
     const m = trajectory.shape[0] - 1;
     return {
       t: trajectory.t.slice(m),
@@ -118,9 +118,9 @@ function affordable(trajectories: readonly Trajectory[], bytes: number): Traject
   const snapshots = Math.floor(bytes / (2 * numberBytes * C * H * W)); // of two fields
   const S = Math.max(
     1,
-    Math.min(trajectories.length, most.trajectories, Math.floor(snapshots / Math.min(all, most.coarse))),
+    Math.min(trajectories.length, max.trajectories, Math.floor(snapshots / Math.min(all, max.coarse))),
   );
-  const M = Math.max(2, Math.min(all, most.snapshots, Math.floor(snapshots / S)));
+  const M = Math.max(2, Math.min(all, max.snapshots, Math.floor(snapshots / S)));
   const kept = all <= M ? [...t.keys()] : [...new Set(pace("linear", t, M))]; // spread evenly over t
   return trajectories.slice(0, S).map((trajectory) => {
     const taken = (length: number, at: typeof velocityAt) => {

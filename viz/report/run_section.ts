@@ -16,13 +16,13 @@ import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data
 import { lossesByStage, smoothed, thinned } from "./series.ts";
 
 /** Findings of a study: conclusion, figure and tables, of which the first is open. */
-export function studySection({ passages, figure, tables: [first, ...others] }: StudyFindings): Markup {
+export function studySection({ passages, figure, tables: [first, ...rest] }: StudyFindings): Markup {
   return markup`<section class="study" aria-labelledby="study-title">
 <h2 id="study-title">The study</h2>
 ${paragraphs(passages)}
 ${figure && still(figure)}
 ${first && markup`<h3>${first.title}</h3>${table(first.head, first.rows)}`}
-${others.map(({ title, head, rows }) => details(title, table(head, rows)))}
+${rest.map(({ title, head, rows }) => details(title, table(head, rows)))}
 </section>`;
 }
 
