@@ -4,9 +4,18 @@ import { metricsFrom, openFile, runFiles } from "../../../experiments/tracking/r
 import { testInFolder } from "../../folder.ts";
 
 testInFolder("runFiles() lists the files to send", async (folder) => {
-  for (const path of ["flow", "samples", "child", "empty"]) await Deno.mkdir(join(folder, path));
+  for (const path of ["flow", "samples", "child", "empty", "pairs"]) await Deno.mkdir(join(folder, path));
   const kept = ["a b#.txt", "flow/sample_1.safetensors", "run.json", "samples/1.png"];
-  for (const path of [...kept, ".lock", "mlflow.json", "state.safetensors.tmp", "child/run.json"]) {
+  for (
+    const path of [
+      ...kept,
+      ".lock",
+      "mlflow.json",
+      "state.safetensors.tmp",
+      "child/run.json",
+      "pairs/part_0000.safetensors",
+    ]
+  ) {
     await Deno.writeTextFile(join(folder, path), path);
   }
   assert.deepEqual((await runFiles(folder)).map(({ path }) => path), kept);

@@ -153,7 +153,8 @@ function testTracking(
 }
 
 testTracking("RunTracker mirrors a run in progress, and the rest of it at its end", async (run, server) => {
-  const said = await shortRun(run, { ...choiceOf(server), runName: "a name" });
+  const calm = { ...waits, patienceMs: 60_000 }; // on a busy machine
+  const said = await shortRun(run, { ...choiceOf(server, { timeoutMs: 60_000 }), runName: "a name" }, calm);
   const { info, data } = await assertMirrored(server, "x", run);
   assert.deepEqual(said, [
     `MLflow shows the run at ${server.url}/#/experiments/1/runs/r1?workflowType=machine_learning`,

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import {
+  aboutFile,
+  fileAt,
+  filesOfTraining,
+  isRunFile,
+  rows,
+  runFile,
+  whenMirrored,
+} from "../../../experiments/run/files.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+
+Deno.test("fileAt() puts a value into the path of a file, and isRunFile() knows it again", () => {
+  const cases: [path: string, row: string][] = [
+    [fileAt(runFile.weightsAt, 500), "weights/step_000500.safetensors"],
+    [fileAt(runFile.sampleGrid, 1234567), "samples/step_1234567.png"],
+    [fileAt(runFile.pairs, 0), "pairs/part_0000.safetensors"],
+    [fileAt(runFile.flow, 12), "flow/sample_12.safetensors"],
+    [fileAt(runFile.flowAnimation, "inv_quadratic"), "flow_inv_quadratic.gif"],
+  ];
+  for (const [path, expected] of cases) {
+    assert.equal(path, expected);
+    assert.equal(rows.filter((row) => isRunFile(row.path, path)).length, 1, path);
+  }
+  for (
+    const other of [
+      "flow/sample_0.safetensors",
+      "flow/sample_1.safetensors.tmp",
+      "x/flow/sample_1.safetensors",
+    ]
+  ) {
+    assert.ok(!isRunFile(runFile.flow, other), other);
+    assert.equal(aboutFile(other), "");
+  }
+});
+
+Deno.test("whenMirrored() keeps what changes at every checkpoint for the end, and pairs at home", () => {
+  const cases = {
+    "run.json": "as it changes",
+    "notes.txt": "as it changes",
+    "metrics.jsonl": "at the end",
+    "last.safetensors": "at the end",
+    "pairs/part_0001.safetensors": "never",
+    "cells/a/run.json": "never",
+    "mlflow.json": "never",
+  };
+  for (const [path, when] of Object.entries(cases)) assert.equal(whenMirrored(path), when, path);
+});
+
+Deno.test("filesOfTraining() follows the settings", () => {
+  const settings = {
+    conditional: false,
+    guidance: 1,
+    samples: 0,
+    pathSamples: 0,
+    ema: 0.9,
+    pacing: "quadratic",
+  } as const;
+  const config = trainingConfig({ model: "base", ...settings });
+  const plain = filesOfTraining({ config });
+  const more = filesOfTraining({
+    config: { ...config, guidance: 2, samples: 4, teacher: "t", stages: "reflow" },
+    hasValidation: true,
+    isOwnNetwork: true,
+    onGpu: true,
+  });
+  assert.ok(plain.includes("flow_quadratic.gif") && plain.includes("ema.safetensors"));
+  assert.deepEqual(more.filter((path) => path.includes("<time>")), [], "files of a resumed run");
+  assert.deepEqual(plain.filter((path) => !more.includes(path)), []);
+  assert.deepEqual(more.filter((path) => !plain.includes(path)).sort(), [
+    ...["best.safetensors", "early.safetensors", "few_steps.png", "kernels.json", "network.json"],
+    ...["pairs/part_<part>.safetensors", "samples.png", "samples/step_<step>.png", "teacher.safetensors"],
+  ]);
+});
