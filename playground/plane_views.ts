@@ -15,10 +15,8 @@ const placesAtOnce = 384;
 /** Steps of a dropped dot, which follows the network as it is. */
 const finest = 64;
 
-/** How the dots move: by a solver, or with noise, which gives them the same places as a crowd. */
-export type TrajectoryOptions = Pick<PlaygroundSettings, "solver" | "moves" | "seed"> & {
-  readonly noise?: number;
-};
+/** How the dots move. */
+export type TrajectoryOptions = Pick<PlaygroundSettings, "solver" | "moves" | "seed">;
 
 /** Where dots are at the ends of the solver's steps. */
 export interface Trajectories {
@@ -69,8 +67,12 @@ export class PlaneViews {
     return this.#arrows();
   }
 
-  /** The dots of a seed, from noise to where the solver leads them. */
-  dots({ solver, moves, seed, noise }: TrajectoryOptions): Promise<Trajectories> {
+  /**
+   * The dots of a seed, from noise to where the solver leads them.
+   *
+   * @param noise strength of random pushes on the way, instead of the solver; they keep the places of the crowd
+   */
+  dots({ solver, moves, seed }: TrajectoryOptions, noise?: number): Promise<Trajectories> {
     return this.#mover(dotCount, noise === undefined ? solver : `noise ${noise}`, moves)(
       this.#library.noise(seed, [dotCount, 2]),
     );

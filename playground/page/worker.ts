@@ -283,7 +283,7 @@ class BackgroundTrainer {
   /** The dots of a step of the story; guided ones follow the exact means, so that training does not move them. */
   async #dots({ training, views }: Current, settings: PlaygroundSettings): Promise<Trajectories> {
     const { step, seed, noise, data, drawn, path, label, scale } = settings;
-    if (step === "random") return await views.dots({ ...settings, moves: noisySteps, noise });
+    if (step === "random") return await views.dots({ ...settings, moves: noisySteps }, noise);
     if (step !== "classes") return await views.dots(settings);
     const key = JSON.stringify([seed, data, drawn, path, label, scale]);
     if (this.#guided?.key === key) return this.#guided.dots;

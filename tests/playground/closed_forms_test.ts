@@ -230,9 +230,9 @@ test("PlaneViews follow a known flow: dots by the solver that is asked for, drop
       ], starts.at(-1)!),
     ], 1e-5);
   }
-  const quiet = await views.dots({ solver: "euler", moves: 4, seed: 7, noise: 0 });
+  const quiet = await views.dots({ solver: "euler", moves: 4, seed: 7 }, 0);
   assertClose(quiet.places, (await views.dots({ solver: "euler", moves: 4, seed: 7 })).places, 1e-5);
-  const noisy = await views.dots({ solver: "euler", moves: 4, seed: 7, noise: 1 });
+  const noisy = await views.dots({ solver: "euler", moves: 4, seed: 7 }, 1);
   assertClose(noisy.places.subarray(0, 1024), x0, 0);
   assert.ok(noisy.places.subarray(-1024).every((value, i) => value !== quiet.places.at(i - 1024)));
   const drop = await views.drop([-1.1, 1.3]);
