@@ -116,7 +116,7 @@ export const settings = {
   moves: number("Solver steps", 32, [1, 64], { trains: false }),
   noise: number("Noise on the way", 1, [0, 4], { whole: false, trains: false }),
   label: choice("Class", { first: "first", second: "second" }, { trains: false }),
-  scale: number("Guidance", 2, [0, 6], { whole: false, trains: false }),
+  scale: number("Guidance", 1.5, [0, 6], { whole: false, trains: false }),
   start: choice("Digits start from", {
     checkpoint: "a trained network",
     blank28: "nothing, 28 × 28",

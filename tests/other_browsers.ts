@@ -70,11 +70,14 @@ export async function until<Values extends readonly unknown[]>(
 }
 
 /** Defines a test in Firefox and one in WebKit; each is ignored, with the reason, if there is no such browser. */
-export async function testInOtherBrowsers(name: string, test: (page: VisitedPage) => Promise<void>) {
+export async function testInOtherBrowsers(
+  name: string,
+  test: (page: VisitedPage, browser: string) => Promise<void>,
+) {
   for (const [browser, { program, visit }] of Object.entries(browsers)) {
     const found = await findOrInstall(program);
     const reason = typeof found === "string" ? undefined : found.reason;
-    testUnless(reason, `${browser}: ${name}`, () => visit(found as string, test));
+    testUnless(reason, `${browser}: ${name}`, () => visit(found as string, (page) => test(page, browser)));
   }
 }
 

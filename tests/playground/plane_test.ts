@@ -42,33 +42,6 @@ for (const path of ["linear", "cosine"] as const) {
       assert.ok(Math.hypot(a - place[0], b - place[1]) < 1e-9);
     }
   });
-
-  Deno.test(`ExactField: mean and spread of the ${path} path are those of pairs that pass by`, async () => {
-    const points = planePoints({ data: "moons", drawn: "" });
-    const exact = new ExactField(points, path);
-    const [t, place, count] = [0.4, [0.3, 0.2] as Point, 400_000];
-    const x0 = normals(1, 3, 0, 2 * count);
-    const data = Float32Array.from({ length: 2 * count }, (_, i) => points[2 * ((i >> 1) % 1024) + i % 2]);
-    const [noise, x1] = [tensor(x0, [count, 2]), tensor(data, [count, 2])];
-    const { xt, u } = paths[path].make().at(noise, x1, flow.full([count], t));
-    const [at, velocity] = [await xt.read(), await u.read()];
-    const near = Array.from({ length: count }, (_, n) => n)
-      .filter((n) => Math.hypot(at[2 * n] - place[0], at[2 * n + 1] - place[1]) < 0.1);
-    assert.ok(near.length > 1000);
-    const { mean, spread } = exact.meeting(place, t);
-    const found = [0, 1].map((axis) =>
-      near.reduce((sum, n) => sum + velocity[2 * n + axis], 0) / near.length
-    );
-    assert.ok(Math.hypot(found[0] - mean[0], found[1] - mean[1]) < 0.12, `${found} instead of ${mean}`);
-    const squares = near.reduce(
-      (sum, n) => sum + (velocity[2 * n] - found[0]) ** 2 + (velocity[2 * n + 1] - found[1]) ** 2,
-      0,
-    );
-    assert.ok(
-      Math.abs(squares / near.length / 2 / spread - 1) < 0.06,
-      `${squares / near.length / 2}, ${spread}`,
-    );
-  });
 }
 
 Deno.test("exactTeacher() is the mean of ExactField as device ops", async () => {
