@@ -6,7 +6,7 @@ import { ownModel } from "../settings/model_setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { modelOptions } from "../training/network.ts";
 import type { Match } from "./plan.ts";
-import type { StepTiming } from "./time_steps.ts";
+import type { StepTiming } from "./time_networks.ts";
 
 /** The size of a network, in parameters and arithmetic. */
 export interface NetworkSize {

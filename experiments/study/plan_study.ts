@@ -26,10 +26,10 @@ import {
   trainedSettings,
   writeStudy,
 } from "./study.ts";
-import { type StepTiming, timeSteps, type TimingOptions } from "./time_steps.ts";
+import { type StepTiming, timeNetworks, type TimingOptions } from "./time_networks.ts";
 
 export interface PlanningOptions extends TimingOptions {
-  /** Times steps; by default {@linkcode timeSteps}. */
+  /** Times steps; by default {@linkcode timeNetworks}. */
   readonly time?: StepTiming;
   /** Whether to time the steps of all new networks, even if the plan does not need it. */
   readonly timed: boolean;
@@ -209,7 +209,7 @@ class Planner {
   /** Everything but id and seed of the cells with some settings; a known cell provides widths and timings. */
   async #find(asked: CellSettings, known: Cell | undefined): Promise<Omit<Cell, "id" | "seed">> {
     const { plan, options } = this;
-    const { time = (configs, data) => timeSteps(configs, data, options) } = options;
+    const { time = (configs, data) => timeNetworks(configs, data, options) } = options;
     const where = this.#nameOf(asked);
     const checked = await this.#checked(known ? trainedSettings({ ...known, asked }) : asked, where);
     const { data } = checked;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { matchWidths, nudged, widthsAt } from "../../../experiments/study/match_network.ts";
-import { timeSteps } from "../../../experiments/study/time_steps.ts";
+import { timeNetworks } from "../../../experiments/study/time_networks.ts";
 import { currentDevice, init } from "../../../kernels/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
@@ -48,7 +48,7 @@ Deno.test("widthsAt() rounds a level that is normalised to a multiple of the gro
 });
 
 testInFolder(
-  "timeSteps() alternates between networks, and restores the device in use",
+  "timeNetworks() alternates between networks, and restores the device in use",
   async (folder) => {
     await writeTinyIdx(`${folder}/data`);
     const data = await loadDataset(`${folder}/data`);
@@ -64,7 +64,7 @@ testInFolder(
         conditional: false,
       });
     const options = { device: "cpu", threads: 1, signal: new AbortController().signal } as const;
-    const [small, large] = await timeSteps(
+    const [small, large] = await timeNetworks(
       [config([2, 4], "ot"), config([64, 128], "independent")],
       data,
       options,
