@@ -34,7 +34,7 @@ export function principalComponents(images: Float32Array, P: number, K: number):
   const centred = images.map((value, i) => value - mean[i % P]);
   const total = centred.reduce((sum, value) => sum + value * value, 0);
   const X = Matrix.from1DArray(N, P, centred);
-  const L = Math.min(K + spare, P);
+  const L = Math.min(K + spare, P, N);
   let basis = Matrix.from1DArray(L, P, uniforms(0, 0, 0, L * P).map((value) => value - 0.5));
   let values: number[] = [];
   for (let i = 0; i < iterations; i++) {
