@@ -11,12 +11,12 @@ import { forecastMeasuring } from "./evaluation/forecast.ts";
 import { samplingEvaluations } from "./evaluation/image_sets.ts";
 import {
   cheapestOfBest,
+  checkSolvers,
   compareSolvers,
   measureSolvers,
   solverTable,
 } from "./evaluation/solver_comparison.ts";
 import { checkSampleCount, guidanceFor, networkOf } from "./evaluation/evaluated_network.ts";
-import { checkSolver } from "./draw/chosen_solver.ts";
 import { judgesOf } from "./judge/find_judge.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
@@ -95,10 +95,7 @@ export const solversTask = task({
     const file = run === undefined ? words.out : join(run, runFile.solvers);
     checkSampleCount(count, subject);
     const guidance = guidanceFor(words.guidance, subject);
-    for (const spec of specs) {
-      const { drawable: { model }, weights: { file }, classes } = subject;
-      checkSolver(model, makeSolver(spec).how, file, classes > 0 ? guidance : 1);
-    }
+    checkSolvers(subject, specs, guidance);
     if (words.dryRun) {
       const options = { count, seed, guidance };
       const costs = specs.map((spec) =>

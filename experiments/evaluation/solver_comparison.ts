@@ -1,5 +1,6 @@
 import type { Estimate, Points } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
+import { checkSolver } from "../draw/chosen_solver.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";
@@ -73,6 +74,15 @@ export interface ComparisonOptions extends Watch {
   readonly guidance: number;
 }
 
+/** Checks that solvers suit a network. @throws {ConfigError} as {@linkcode checkSolver} */
+export function checkSolvers(
+  { drawable: { model }, weights: { file }, classes }: EvaluatedNetwork,
+  specs: readonly string[],
+  guidance: number,
+): void {
+  for (const spec of specs) checkSolver(model, makeSolver(spec).how, file, classes > 0 ? guidance : 1);
+}
+
 /**
  * Draws samples from the same noise by each solver, and judges them. Yields each result as soon as it is known; when
  * stopped, drops the unfinished one.
@@ -138,6 +148,7 @@ export async function measureSolvers(
   const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
   if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
   let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { version: 1, common, solvers: [] };
+  checkSolvers(subject, specs, guidance);
   const left = specs.filter((spec) => !costs.solvers.some((cost) => cost.spec === spec));
   const expected = left.map((spec) =>
     samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })

@@ -175,6 +175,8 @@ testTask("evaluate FILE measures weights outside of a run", async (place) => {
     (await evaluated("--checkpoint a/last")).figures.velocity_error.value,
     velocity_error.value,
   );
+  const noisy = await place.run("solvers", `a --count 170 ${oneThread} --solvers sde:steps=2`);
+  assert.match(noisy.stderr, /^ConfigError: Cannot use --solver sde with ema.safetensors: .* another path /);
 });
 
 testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
