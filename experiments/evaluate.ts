@@ -8,7 +8,11 @@ import {
   writeEvaluation,
 } from "./evaluation/evaluation.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
-import { type EvaluatedNetwork, evaluationOptions, networkOf } from "./evaluation/evaluated_network.ts";
+import {
+  type EvaluatedNetwork,
+  evaluatedNetwork,
+  evaluationOptions,
+} from "./evaluation/evaluated_network.ts";
 import { evaluated, fileOrRuns, measuring, ofCheckpoint } from "./evaluation/evaluation_settings.ts";
 import { forecastMeasuring } from "./evaluation/forecast.ts";
 import { formatOrder, type Ordered } from "./evaluation/judges_order.ts";
@@ -116,7 +120,7 @@ export const evaluateTask = task({
       evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
     if (words.dryRun) {
       for (const run of checkpoint === null ? runs : [undefined]) {
-        const subject = await networkOf(run, words);
+        const subject = await evaluatedNetwork(run, words);
         const options = optionsFor(subject);
         const written = [
           runFile.evaluation,
@@ -139,7 +143,7 @@ export const evaluateTask = task({
       return;
     }
     const measure = async (run: string | undefined) => {
-      const subject = await networkOf(run, words);
+      const subject = await evaluatedNetwork(run, words);
       const options = optionsFor(subject);
       const steps = judgeSteps ?? undefined;
       const judges = await judgesFor(subject.data, { judge, steps, say, signal, terminal: stderr });

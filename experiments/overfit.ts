@@ -6,7 +6,7 @@ import { BatchOrder, HeldOutLoss, meanLoss, stateOf } from "../models/mod.ts";
 import { ImageSource } from "./data/image_source.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { withAllOptions } from "./networks/own_network.ts";
-import { writeSamples } from "./draw/sample_grid.ts";
+import { writeSampleGrid } from "./draw/sample_grid.ts";
 import { dryRun, formatTime, gigabytes, printDryRun } from "./program/dry_run.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task, TrainingError } from "./program/task.ts";
@@ -155,7 +155,7 @@ export const overfitTask = task({
       `loss on the ${train.length} images: ${before} before, ${after} after ${trainer.step} steps${ofOthers}`,
     );
     if (folder !== undefined) {
-      await writeSamples(folder, drawableOf(model, source), {
+      await writeSampleGrid(folder, drawableOf(model, source), {
         count: samples,
         seed: config.seed,
         ...makeFixedSteps(config.solver),

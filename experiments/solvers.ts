@@ -16,7 +16,7 @@ import {
   measureSolvers,
   solverTable,
 } from "./evaluation/solver_comparison.ts";
-import { checkSampleCount, guidanceFor, networkOf } from "./evaluation/evaluated_network.ts";
+import { checkSampleCount, evaluatedNetwork, guidanceFor } from "./evaluation/evaluated_network.ts";
 import { judgesOf } from "./judge/find_judge.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { print, say } from "./program/output.ts";
@@ -91,7 +91,7 @@ export const solversTask = task({
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     using _ = run === undefined || words.dryRun ? undefined : await lockRun(run);
     const device = await init({ device: words.device, threads: words.threads });
-    const subject = await networkOf(run, words);
+    const subject = await evaluatedNetwork(run, words);
     const file = run === undefined ? words.out : join(run, runFile.solvers);
     checkSampleCount(count, subject);
     const guidance = guidanceFor(words.guidance, subject);

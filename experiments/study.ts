@@ -11,7 +11,7 @@ import { defineSettings } from "./settings/settings.ts";
 import { solverList } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
 import { readResults, type StudyResults } from "./study/cell_result.ts";
-import { checkRoom, dryRun, freeBytesAt } from "./study/dry_run.ts";
+import { cellTable, checkRoom, freeBytesAt } from "./study/dry_run.ts";
 import { type Launcher, launching, tryAgain } from "./study/launch/launcher.ts";
 import { local, runInTurn, threadsOf } from "./study/launch/local.ts";
 import { slurm } from "./study/launch/slurm.ts";
@@ -202,7 +202,7 @@ async function runStudy(
   const { study, added, dropped, known, unfinished, problems } = planned;
   problems.forEach((problem) => say(problem));
   if (options.dryRun) {
-    print(dryRun(planned, unfinished, options.jobs));
+    print(cellTable(planned, unfinished, options.jobs));
     const script = unfinished.length > 0 ? await launcher.describe?.(study, unfinished, launch) : undefined;
     if (script !== undefined) print(`\n${script}`);
     return;

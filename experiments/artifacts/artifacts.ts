@@ -6,7 +6,7 @@ import { className } from "../draw/classes.ts";
 import { balancedClasses, classColumns, roundToRows } from "../draw/conditioning.ts";
 import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "../draw/few_steps.ts";
 import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectories.ts";
-import { writeSamples } from "../draw/sample_grid.ts";
+import { writeSampleGrid } from "../draw/sample_grid.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
 import { trajectoryGif } from "../draw/trajectory_picture.ts";
 import { loadWeights } from "../networks/load_weights.ts";
@@ -39,7 +39,7 @@ const samples: NetworkArtifact = {
   },
   async write({ run, config: { samples, guidance, seed, solver }, source, drawable }) {
     const columns = classColumns(samples, source.classes, { scale: guidance });
-    await writeSamples(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
+    await writeSampleGrid(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
   },
 };
 

@@ -46,29 +46,19 @@ export function samplesPng(
 }
 
 /**
- * Writes the samples of a step as `samples/step_<step>.png`.
+ * Draws the samples of a run, and writes them as `samples.png` or, of a step, `samples/step_<step>.png`.
  *
  * @returns the picture's path relative to the run
  */
 export async function writeSampleGrid(
   run: string,
-  step: number,
   drawable: Drawable,
   drawing: Drawing,
+  step?: number,
 ): Promise<string> {
-  const path = fileAt(runFile.sampleGrid, step);
-  const picture = await drawGrid(drawable, drawing);
-  await makeContainedFolder(run, runFolder.samples);
-  await writeAtomic(join(run, path), picture);
-  return path;
-}
-
-/** Writes `samples.png` of a run. */
-export async function writeSamples(run: string, drawable: Drawable, drawing: Drawing): Promise<void> {
-  await writeAtomic(join(run, runFile.samples), await drawGrid(drawable, drawing));
-}
-
-async function drawGrid(drawable: Drawable, drawing: Drawing): Promise<Uint8Array> {
+  const path = step === undefined ? runFile.samples : fileAt(runFile.sampleGrid, step);
   const { pixels } = await drawSamples(drawable, drawing);
-  return samplesPng(pixels, drawing.count, drawable.shape, drawing.columns);
+  if (step !== undefined) await makeContainedFolder(run, runFolder.samples);
+  await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape, drawing.columns));
+  return path;
 }

@@ -44,7 +44,7 @@ export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
 }
 
 /** The network of a run or, without one, of a checkpoint, as the words of a command line describe it. */
-export function networkOf(
+export function evaluatedNetwork(
   run: string | undefined,
   words: DatasetOptions & { readonly checkpoint: string | null; readonly data: string | null },
 ): Promise<EvaluatedNetwork> {

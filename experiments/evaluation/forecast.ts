@@ -12,7 +12,7 @@ import { formatTime, gigabytes, secondsPerUnit } from "../program/dry_run.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 import type { Watch } from "./measurement.ts";
 
-export interface Measuring {
+export interface MeasuredWork {
   readonly device: Device;
   readonly judge: JudgeChoice;
   /** Steps of judges that are trained anew. */
@@ -29,7 +29,7 @@ export interface Measuring {
 /** Describes a measurement by timing its first evaluations, in rows for `printDryRun`. */
 export async function forecastMeasuring(
   { drawable: { model }, data, weights, classes }: EvaluatedNetwork,
-  { device, judge, judgeSteps: steps, samples, evaluations, draw, files }: Measuring,
+  { device, judge, judgeSteps: steps, samples, evaluations, draw, files }: MeasuredWork,
 ): Promise<Record<string, string | undefined>> {
   const judges = await judgesFor(data, { judge, steps, train: false, say: () => {} });
   const missing = data.classes > 1 ? untrainedJudges(judge, judges) : [];

@@ -9,7 +9,7 @@ import type { PlannedStudy } from "./plan_study.ts";
 import type { Cell } from "./study.ts";
 
 /** A table of the cells that a study would run, with their sizes, time and disk space. */
-export function dryRun(
+export function cellTable(
   { study, added, dropped, known }: PlannedStudy,
   unfinished: readonly Cell[],
   jobs: number,

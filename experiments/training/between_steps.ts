@@ -106,7 +106,7 @@ export class SampleGrids {
 
   /** Draws and writes the grid of a step. @returns its path relative to the run's folder */
   write(step: number): Promise<string> {
-    return writeSampleGrid(this.#session.run, step, ...this.#drawing);
+    return writeSampleGrid(this.#session.run, ...this.#drawing, step);
   }
 
   get #drawing() {
