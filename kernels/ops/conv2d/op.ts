@@ -90,12 +90,12 @@ const unit = plainGeometry(0);
 const strided = { ...unit, strideH: 2, strideW: 3, paddingH: 2, paddingW: 1 };
 const dilated = { ...unit, dilationH: 2, dilationW: 3, paddingH: 1, paddingW: 4, groups: 2 };
 const halved = { ...unit, strideH: 2, strideW: 2 };
-/** Convolutions that are plain, then those that are not, then some that cut x into tiles. */
+/** Convolutions that are plain, then those that are not, then some that cut x into tiles, or nearly. */
 const cases = [
   { x: [2, 3, 5, 6], w: [5, 3, 3, 3], ...plainGeometry(1) },
   { x: [2, 2, 9, 15], w: [4, 2, 3, 3], ...plainGeometry(1) },
   { x: [1, 5, 3, 4], w: [6, 5, 1, 1], ...unit },
-  { x: [1, 2, 7, 8], w: [3, 2, 5, 5], ...plainGeometry(2) },
+  { x: [1, 2, 7, 8], w: [3, 2, 5, 3], ...unit, paddingH: 2 },
   { x: [5, 9, 5, 7], w: [10, 9, 7, 7], ...plainGeometry(2) },
   { x: [1, 1, 4, 5], w: [1, 1, 3, 3], ...unit },
   { x: [1, 1, 1, 1], w: [1, 1, 3, 3], ...plainGeometry(1) },
@@ -109,6 +109,8 @@ const cases = [
   { x: [2, 4, 6, 10], w: [19, 4, 2, 2], ...halved },
   { x: [1, 1, 2, 2], w: [1, 1, 2, 2], ...halved },
   { x: [1, 3, 4, 9], w: [9, 3, 2, 3], ...halved, strideW: 3 },
+  { x: [2, 3, 5, 7], w: [6, 3, 2, 2], ...halved }, // a row and a column left over
+  { x: [1, 2, 6, 6], w: [5, 2, 3, 3], ...plainGeometry(1), strideH: 3, strideW: 3 }, // tiles with padding
 ].map(({ x, w, ...geometry }) => {
   const [N, , H, W] = x, [K, , R, S] = w, { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
   return { x, w, y: [N, K, P, Q], geometry };
@@ -162,7 +164,7 @@ const inputGradient: Op<Signature, typeof attributes> = defineOp({
   empty: zeros,
   backward: gradientsOf,
   reference: (arrays, dims) => convolve(arrays, dims),
-  samples: [...[0, 1, 2, 7, 10].map((i) => backwards[i]), ...forwards.slice(14)],
+  samples: [...[0, 1, 2, 3, 7, 10].map((i) => backwards[i]), ...forwards.slice(14)],
 });
 
 /** Weight gradient of each run of `run` images; summed afterwards, which gives every core work. */
