@@ -53,6 +53,8 @@ import { assertClose, testOnCpu } from "../testing.ts";
 const image = () => full([1, 2, 4, 4], 1);
 const key = () => tensor(Uint32Array.of(1, 2, 3));
 const words = (...values: number[]) => tensor(Uint32Array.from(values));
+const taps = () => zeros([1, 2, 3, 3]);
+const notLengths = [...notCounts, 0];
 /** Values that are neither axes nor indices of small tensors. */
 const notAxes = [1.5, NaN, -7, Infinity, 2 ** 60];
 const notWords = [1.5, NaN, -2, Infinity, 2 ** 32, "2" as unknown as number];
@@ -71,28 +73,16 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
   "concat() axis": [(n) => concat([image(), image()], n), notAxes],
   "permute() order": [(n) => permute(zeros([2, 2]), [n, 0]), notAxes],
   "sum() axis": [(n) => sum(image(), [n]), notAxes],
-  "resizeBilinear() height": [(n) => resizeBilinear(image(), n, 4), [...notCounts, 0]],
-  "conv2d() padding": (n) => conv2d(image(), zeros([1, 2, 3, 3]), zeros([1]), { padding: n }),
-  "conv2d() stride": [(n) => conv2d(image(), zeros([1, 2, 3, 3]), undefined, { stride: [1, n] }), [
-    ...notCounts,
-    0,
-  ]],
-  "conv2d() dilation": [(n) => conv2d(image(), zeros([1, 2, 3, 3]), undefined, { dilation: n }), [
-    ...notCounts,
-    0,
-  ]],
-  "conv2d() groups": [(n) => conv2d(image(), zeros([1, 2, 3, 3]), undefined, { groups: n }), [
-    ...notCounts,
-    0,
-  ]],
+  "resizeBilinear() height": [(n) => resizeBilinear(image(), n, 4), notLengths],
+  "conv2d() padding": (n) => conv2d(image(), taps(), undefined, { padding: n }),
+  "conv2d() stride": [(n) => conv2d(image(), taps(), undefined, { stride: [1, n] }), notLengths],
+  "conv2d() dilation": [(n) => conv2d(image(), taps(), undefined, { dilation: n }), notLengths],
+  "conv2d() groups": [(n) => conv2d(image(), taps(), undefined, { groups: n }), notLengths],
   "convTranspose2d() stride": [
     (n) => convTranspose2d(image(), zeros([2, 1, 2, 2]), undefined, { stride: n }),
-    [
-      ...notCounts,
-      0,
-    ],
+    notLengths,
   ],
-  "groupNorm() groups": [(n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: n }), [...notCounts, 0]],
+  "groupNorm() groups": [(n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: n }), notLengths],
   "groupNorm() epsilon": [
     (n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: 1, epsilon: n }),
     [NaN, -1, Infinity],
@@ -101,8 +91,8 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
     (n) => layerNorm(matrix(), zeros([3]), zeros([3]), { epsilon: n }),
     [NaN, -1, Infinity],
   ],
-  "averagePool2d() size": [(n) => averagePool2d(image(), n), [...notCounts, 0]],
-  "averagePool2d() stride": [(n) => averagePool2d(image(), 2, { stride: n }), [...notCounts, 0]],
+  "averagePool2d() size": [(n) => averagePool2d(image(), n), notLengths],
+  "averagePool2d() stride": [(n) => averagePool2d(image(), 2, { stride: n }), notLengths],
   "averagePool2d() padding": [(n) => averagePool2d(image(), 2, { padding: n }), [...notCounts, 2]],
   "stack() axis": [(n) => stack([image(), image()], n), notAxes],
   "pad() side": (n) => pad(image(), [[0, n]]),

@@ -1,6 +1,15 @@
 /** Expected results of ops: their references in f64 on the inputs of their samples, and derivatives of these. */
 
-import { defineOp, type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
+import {
+  conv2d,
+  defineOp,
+  gradients,
+  multiply,
+  sum,
+  type Tensor,
+  tensor,
+  uniforms,
+} from "../../kernels/mod.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { type Shape, sizeOf } from "../../kernels/core/shape.ts";
@@ -45,10 +54,27 @@ export function oracle(op: RegisteredOp, { shapes, attributes = {} }: Sample, in
   return arrays;
 }
 
-/** A convolution with zeros on all sides, and its gradients, by the references in f64. */
+/** What a convolution and its gradients are computed from. */
+type Convolved<T> = Readonly<Record<"x" | "w" | "bias" | "dy", T>>;
+
+/** A convolution with zeros on all sides, and its gradients, on the device in use. */
+export async function runConvolution(
+  arrays: Convolved<Float64Array>,
+  shapes: Convolved<Shape>,
+  padding: number,
+): Promise<Record<"y" | "dx" | "dw", Float32Array>> {
+  const [x, w, bias, dy] = (["x", "w", "bias", "dy"] as const).map((name) =>
+    tensor(Float32Array.from(arrays[name]), shapes[name])
+  );
+  const y = conv2d(x, w, bias, { padding });
+  const [dx, dw] = gradients(sum(multiply(y, dy)), [x, w]);
+  return { y: await y.read(), dx: await dx.read(), dw: await dw.read() };
+}
+
+/** The same by the references in f64. */
 export function exactConvolution(
-  arrays: Readonly<Record<"x" | "w" | "bias" | "dy", Float64Array>>,
-  shapes: Readonly<Record<"x" | "w" | "bias" | "dy", Shape>>,
+  arrays: Convolved<Float64Array>,
+  shapes: Convolved<Shape>,
   padding: number,
 ): Record<"y" | "dx" | "dw", Float64Array> {
   const run = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) => {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { conv2d, convTranspose2d, gradients, multiply, sum } from "../../../kernels/mod.ts";
+import { conv2d, convTranspose2d, type Shape } from "../../../kernels/mod.ts";
 import { Conv2d, ConvTranspose2d } from "../../../models/mod.ts";
 import { assertConvolves, convolutionCases } from "../../convolution_vectors.ts";
 import { testWithVectors } from "../../models/vectors.ts";
 import { assertClose, testOnAllKernels, testOnCpus } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
-import { exactConvolution, randomTensor } from "../oracle.ts";
+import { exactConvolution, randomTensor, runConvolution } from "../oracle.ts";
 
 testWithVectors("conv2d() and convTranspose2d() are PyTorch's", "convolutions", async (vectors) => {
   const cases = convolutionCases(vectors);
@@ -29,16 +29,17 @@ for (const [N, C, K, R, H, W] of convolutions) {
       async () => {
         const padding = (R - 1) / 2;
         const shapes = { x: [N, C, H, W], w: [K, C, R, R], bias: [N, K], dy: [N, K, H, W] };
-        const [x, w, bias, dy] = Object.values(shapes).map((shape, i) => randomTensor(4 + i, shape));
-        const values = await Promise.all([x, w, bias, dy].map((t) => t.read()));
-        const [ax, aw, abias, ady] = values.map((list) => Float64Array.from(list));
-        const exact = exactConvolution({ x: ax, w: aw, bias: abias, dy: ady }, shapes, padding);
-        const y = conv2d(x, w, bias, { padding });
-        const [dx, dw, dbias] = gradients(sum(multiply(y, dy)), [x, w, bias]);
-        for (const [name, found] of Object.entries({ y, dx, dw })) {
-          assertClose(await found.read(), exact[name as keyof typeof exact], 1e-5, name);
-        }
-        assertClose(await dbias.read(), await sum(dy, [2, 3]).read(), 1e-5, "dbias");
+        const drawn = async (stream: number, shape: Shape) =>
+          Float64Array.from(await randomTensor(stream, shape).read());
+        const arrays = {
+          x: await drawn(4, shapes.x),
+          w: await drawn(5, shapes.w),
+          bias: await drawn(6, shapes.bias),
+          dy: await drawn(7, shapes.dy),
+        };
+        const found = await runConvolution(arrays, shapes, padding);
+        const exact = exactConvolution(arrays, shapes, padding);
+        for (const name of ["y", "dx", "dw"] as const) assertClose(found[name], exact[name], 1e-5, name);
       },
     );
   }

@@ -1,17 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  conv2d,
-  full,
-  gradients,
-  multiply,
-  record,
-  type Shape,
-  square,
-  sum,
-  tensor,
-  uniforms,
-  zeros,
-} from "../../../kernels/mod.ts";
+import { conv2d, full, gradients, record, type Shape, square, sum, uniforms } from "../../../kernels/mod.ts";
 import { registry } from "../../../kernels/op.ts";
 import { plainGeometry } from "../../../kernels/ops/conv2d/geometry.ts";
 import {
@@ -23,7 +11,7 @@ import {
 import { assertClose, testOnCpus } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
 import { sizeOf } from "../../../kernels/core/shape.ts";
-import { exactConvolution, randomTensor } from "../oracle.ts";
+import { exactConvolution, randomTensor, runConvolution } from "../oracle.ts";
 
 Deno.test("Winograd's matrices compute the 4x4 correlation of a 6x6 tile", () => {
   const d = Array.from({ length: 36 }, (_, i) => Math.sin(3 * i)), g = [2, -1, 0.5, 3, 1, -2, 0.25, 4, -3];
@@ -109,19 +97,11 @@ async function results(
   const [N, C, K, H, W] = size;
   const shapes = { x: [N, C, H, W], w: [K, C, 3, 3], dy: [N, K, H, W], bias: [1, K] };
   const arrays = { x, w, dy, bias: new Float64Array(K) };
-  const [tx, tw, tdy] = (["x", "w", "dy"] as const).map((name) =>
-    tensor(Float32Array.from(arrays[name]), shapes[name])
-  );
-  const y = conv2d(tx, tw, zeros([K]), { padding: 1 });
-  const [dx, dw] = gradients(sum(multiply(y, tdy)), [tx, tw]);
   const key = `${name} of ${size}`;
   const exact = known.get(key) ?? exactConvolution(arrays, shapes, 1);
   known.set(key, exact);
-  return {
-    y: [await y.read(), exact.y],
-    dx: [await dx.read(), exact.dx],
-    dw: [await dw.read(), exact.dw],
-  } as const;
+  const { y, dx, dw } = await runConvolution(arrays, shapes, 1);
+  return { y: [y, exact.y], dx: [dx, exact.dx], dw: [dw, exact.dw] } as const;
 }
 
 /** Asserts that errors are at most `share` of the typical result, or of the result itself if it is larger. */
