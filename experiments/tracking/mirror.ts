@@ -205,19 +205,23 @@ export class Mirror {
   async #sendMetrics(record: RunRecord, cursor: Cursor, isOver: boolean): Promise<number> {
     let points = 0;
     for await (const { lines, end } of metricsFrom(this.run, cursor.metricsBytes, isOver)) {
-      const entries: MetricEntry[] = [];
+      // Lines of one millisecond may repeat a point, such as that of the epoch.
+      const unique = new Map<string, MetricEntry>();
       for (const { step, time, ...values } of lines) {
         const at = typeof time === "number" ? time : record.startedAt;
         for (const [key, value] of Object.entries(values)) {
           if (typeof value === "number") {
             const entry = metricEntry(key, value, at, step);
-            if (!this.#there!.points.get(entry.key)?.has(pointId(entry))) entries.push(entry);
+            if (!this.#there!.points.get(entry.key)?.has(pointId(entry))) {
+              unique.set(`${entry.key} ${pointId(entry)} ${value}`, entry);
+            }
             cursor.latest[key] = { value: Number.isFinite(value) ? value : null, step };
           } else if (key.startsWith("image/")) {
             await this.#sendImage(cursor, value, mlflowKey(key.slice("image/".length)), step, at);
           }
         }
       }
+      const entries = [...unique.values()];
       await this.#client.logAll(cursor.runId!, "metrics", entries, ({ key }, reason) => {
         cursor.refused[`metrics/${key}`] = reason;
         points--;

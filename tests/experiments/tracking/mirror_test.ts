@@ -138,6 +138,17 @@ testSending("sendRun() sends what is added to a run whose last line was cut", as
   assert.deepEqual(await keys(), [["eval/frechet", 7]]);
 });
 
+testSending("sendRun() sends what two lines of the same millisecond repeat once", async (run, server) => {
+  await writeRun(run);
+  const lines = [{ train_loss: 1 }, { val_loss: 2 }].map((loss) => ({ step: 6, time: 5, epoch: 1, ...loss }));
+  await Deno.writeTextFile(
+    join(run, "metrics.jsonl"),
+    lines.map((line) => `${JSON.stringify(line)}\n`).join(""),
+  );
+  const { points } = await newsOf(run, server);
+  assert.deepEqual(points.map(({ key }) => key), ["epoch", "train_loss", "val_loss"]);
+});
+
 testSending("Mirror.pass() creates a run again on a server that has lost its data", async (run, server) => {
   await session(run, losses([1, 0.1], [2, 0.2]));
   const mirror = new Mirror(run, serverAt(server.url));
