@@ -21,27 +21,17 @@ export interface TrainedRun extends RunFiles {
 /** Metrics measured by an artifact. */
 export type Measured = Readonly<Record<string, number>>;
 
-interface ArtifactOf<Source> {
+/** An output of a run. */
+export interface Artifact {
   /** The file that it makes; the table of files says which runs have it. */
   readonly makes: keyof typeof files;
-  /** Writes the artifact into the run's folder. @returns metrics, if it measures any */
-  write(source: Source): Promise<Measured | void>;
-}
-
-/** An artifact made from the trained network. */
-export interface NetworkArtifact extends ArtifactOf<TrainedRun> {
-  readonly needs: "network";
   /** About how many evaluations of the network it takes, for progress; by default none. */
   evaluations?(trained: TrainedRun): number;
-  /** @param onProgress called with the evaluations so far, if it takes many */
+  /**
+   * Writes the artifact into the run's folder.
+   *
+   * @param onProgress called with the evaluations so far, if it takes many
+   * @returns metrics, if it measures any
+   */
   write(trained: TrainedRun, onProgress?: (evaluations: number) => void): Promise<Measured | void>;
 }
-
-/** An artifact made from files in the run's folder, so `deno task report` can make it at any time. */
-export interface FolderArtifact extends ArtifactOf<RunFiles> {
-  /** The files it is made from, relative to the run's folder. */
-  readonly needs: readonly string[];
-}
-
-/** An output of a run. */
-export type Artifact = NetworkArtifact | FolderArtifact;

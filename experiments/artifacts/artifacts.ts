@@ -16,7 +16,7 @@ import { findContained, readFile } from "../run/contained.ts";
 import { fileAt, hasFile, pathOf, runFile } from "../run/files.ts";
 import { ownModel } from "../settings/model_setting.ts";
 import { readConfig } from "../settings/training_config.ts";
-import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
+import type { Artifact, Measured, RunFiles, TrainedRun } from "./artifact.ts";
 import { testLoss } from "../measures/loss_by_time.ts";
 
 /** Euler steps of a plane trajectory, enough for a smooth line. */
@@ -30,8 +30,7 @@ function evaluationsFor({ source, config }: TrainedRun, count: number, each: num
 }
 
 /** A grid of samples. */
-const samples: NetworkArtifact = {
-  needs: "network",
+const samples: Artifact = {
   makes: "samples",
   evaluations: (trained) => {
     const { samples, solver } = trained.config;
@@ -44,8 +43,7 @@ const samples: NetworkArtifact = {
 };
 
 /** One sample per class (at most ten, or ten without classes), in a row per number of evaluations. */
-const fewSteps: NetworkArtifact = {
-  needs: "network",
+const fewSteps: Artifact = {
   makes: "fewSteps",
   evaluations: (trained) => evaluationsFor(trained, rowLength(trained), comparedEvaluations),
   async write({ run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data }) {
@@ -76,8 +74,7 @@ function rowLength({ source }: Pick<TrainedRun, "source">): number {
 }
 
 /** The trajectories of some samples, with a snapshot at each step. */
-const flows: NetworkArtifact = {
-  needs: "network",
+const flows: Artifact = {
   makes: "flow",
   evaluations: (trained) => evaluationsFor(trained, trained.config.flowSamples, trained.config.flowSteps),
   async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, ...trained }) {
@@ -91,19 +88,20 @@ const flows: NetworkArtifact = {
   },
 };
 
-/** An animation of the trajectories. */
-const flowGif: FolderArtifact = {
+/** An animation of the trajectories, made from their files. */
+const flowGif = {
   makes: "flowAnimation",
-  needs: [fileAt(runFile.flow, 1)],
-  async write({ run, config: { pacing, flowFrames: frames } }) {
-    const gif = await trajectoryGif(await readTrajectories(run), { pacing, frames });
-    await writeAtomic(join(run, fileAt(runFile.flowAnimation, pacing)), gif);
+  async write({ run, config }: RunFiles) {
+    const gif = await trajectoryGif(await readTrajectories(run), {
+      pacing: config.pacing,
+      frames: config.flowFrames,
+    });
+    await writeAtomic(join(run, pathOf("flowAnimation", config)), gif);
   },
-};
+} as const satisfies Artifact;
 
 /** The trajectories of many samples, projected to a plane. */
-const paths: NetworkArtifact = {
-  needs: "network",
+const paths: Artifact = {
   makes: "paths",
   evaluations: (trained) => evaluationsFor(trained, trained.config.pathSamples, planeSteps),
   async write({ run, config: { pathSamples, guidance, seed, batchSize: batch }, data, source, drawable }) {
@@ -114,16 +112,14 @@ const paths: NetworkArtifact = {
 };
 
 /** Test images for the report's page, since the data set may be gone when the report is written again. */
-const examples: NetworkArtifact = {
-  needs: "network",
+const examples: Artifact = {
   makes: "examples",
   write: ({ run, data }) => writeExamples(run, examplesOf(data, exampleCount)),
 };
 
 /** An HTML report of the run. */
-const report: FolderArtifact = {
+const report: Artifact = {
   makes: "report",
-  needs: [runFile.config],
   write: ({ run }) => writeReport([run], join(run, runFile.report)),
 };
 
@@ -144,7 +140,7 @@ function wantedBy({ config }: TrainedRun): Artifact[] {
 }
 
 function costOf(artifact: Artifact, trained: TrainedRun): number {
-  return artifact.needs === "network" ? artifact.evaluations?.(trained) ?? 0 : 0;
+  return artifact.evaluations?.(trained) ?? 0;
 }
 
 /** About how many evaluations of the network all artifacts of a run take. */
@@ -179,16 +175,10 @@ export async function writeArtifacts(
   return true;
 }
 
-/**
- * Makes the missing artifacts that need only a run's folder, except the report, which the caller may customise.
- */
+/** Makes the animation of a run from its files if it is missing, such as one of another pacing. */
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };
   const isThere = (path: string) => findContained(join(run, path), run) !== undefined;
-  for (const artifact of Object.values<Artifact>(artifacts)) {
-    if (artifact === report || artifact.needs === "network" || !hasFile(artifact.makes, files)) continue;
-    if (artifact.needs.every(isThere) && !isThere(pathOf(artifact.makes, files.config))) {
-      await artifact.write(files);
-    }
-  }
+  const isMissing = hasFile(flowGif.makes, files) && !isThere(pathOf(flowGif.makes, files.config));
+  if (isMissing && isThere(fileAt(runFile.flow, 1))) await flowGif.write(files);
 }

@@ -9,15 +9,14 @@ import { readFields } from "../run/contained.ts";
 import { count, type FieldCheck, fieldsOf, finiteNumber, listOf, orNull } from "../run/field_checks.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import type { NetworkArtifact, TrainedRun } from "../artifacts/artifact.ts";
+import type { Artifact, TrainedRun } from "../artifacts/artifact.ts";
 
 /** Description in `loss_by_time.json`, for its readers. */
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 
 /** The test loss, overall and by t. */
-export const testLoss: NetworkArtifact = {
-  needs: "network",
+export const testLoss: Artifact = {
   makes: "lossByTime",
   evaluations: testImages,
   async write(trained, onProgress = () => {}) {

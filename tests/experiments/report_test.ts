@@ -42,11 +42,13 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   assert.deepEqual((await readPlaneTrajectories(place.file("a")))!.shape, [21, 6, imageSize, imageSize]);
 
   const atTheEnd = await place.read("a", "report.html");
-  await Deno.remove(place.file("a", "report.html"));
+  const animation = await place.read("a", "flow_linear.gif");
+  for (const name of ["report.html", "flow_linear.gif"]) await Deno.remove(place.file("a", name));
   await Deno.remove(place.file("data"), { recursive: true });
   const { stderr } = await place.succeed("report", "a");
   assert.equal(stderr, "Done; see a/report.html\n");
   assert.deepEqual(await place.read("a", "report.html"), atTheEnd);
+  assert.deepEqual(await place.read("a", "flow_linear.gif"), animation);
 
   await place.succeed("build:site", "a --out site");
   assert.deepEqual(await place.read("site", "index.html"), atTheEnd);
