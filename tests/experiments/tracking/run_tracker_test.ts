@@ -6,11 +6,11 @@ import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
 import { RunTracker, type TrackingStart, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
 import { sendRun, trySendingRun } from "../../../experiments/tracking/send_run.ts";
-import { testInFolder, withFolder } from "../../folder.ts";
+import { testInFolder } from "../../folder.ts";
 import { replacing } from "../../replacing.ts";
-import { type Answer, type FakeMlflow, type Fault, pause, type Seen, testOnFake } from "./fake_mlflow.ts";
+import { type FakeMlflow, type Fault, pause, type Seen } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
-import { serverAt, session, usualStart } from "./sessions.ts";
+import { serverAt, session, testSending, usualStart } from "./sessions.ts";
 
 testInFolder(
   "RunTracker records lines with their time, gauges at intervals, and the end",
@@ -141,18 +141,7 @@ async function shortRun(run: string, choice: TrackingStart["choice"], waiting = 
   return said;
 }
 
-function testTracking(
-  name: string,
-  test: (run: string, server: FakeMlflow) => Promise<void>,
-  answer: Answer = () => undefined,
-): void {
-  testOnFake(name, async (server) => {
-    server.answer = answer;
-    await withFolder((run) => test(run, server));
-  });
-}
-
-testTracking("RunTracker mirrors a run in progress, and the rest of it at its end", async (run, server) => {
+testSending("RunTracker mirrors a run in progress, and the rest of it at its end", async (run, server) => {
   const calm = { ...waits, patienceMs: 60_000 }; // on a busy machine
   const said = await shortRun(run, { ...choiceOf(server, { timeoutMs: 60_000 }), runName: "a name" }, calm);
   const { info, data } = await assertMirrored(server, "x", run);
@@ -188,7 +177,7 @@ const faults: [what: string, fault: () => Fault | Response, always: boolean][] =
 for (const [what, fault, always] of faults) {
   const isHit = ({ path }: Seen, count: number) =>
     always || count % 3 === 1 || (path.endsWith("runs/create") && count < 8);
-  testTracking(
+  testSending(
     `RunTracker and sync lose and double nothing if a server ${what}`,
     async (run, server) => {
       const said = await shortRun(run, choiceOf(server, what.startsWith("hangs") ? { timeoutMs: 100 } : {}));
@@ -204,7 +193,7 @@ for (const [what, fault, always] of faults) {
   );
 }
 
-testTracking(
+testSending(
   "RunTracker retries ever less often while a server is gone, and says so once",
   async (run, server) => {
     const waiting = { lookMs: 10, outageMs: 60_000, patienceMs: 1_000 };
@@ -225,7 +214,7 @@ for (
     ["hang", "does not answer", "no longer accepts anything"],
   ] as const
 ) {
-  testTracking(
+  testSending(
     `RunTracker says at the start that a server does not serve (${answer}), and what happens instead`,
     async (run, server) => {
       const said: string[] = [];
@@ -250,7 +239,7 @@ for (
   );
 }
 
-testTracking("RunTracker continues a killed run on the server when it is resumed", async (run, server) => {
+testSending("RunTracker continues a killed run on the server when it is resumed", async (run, server) => {
   const choice = choiceOf(server);
   const lossesOf = (...losses: number[]) => losses.map((loss, i) => ({ step: i + 1, loss }));
   await session(run, lossesOf(1, 2, 3), { choice, ending: "KILLED" });
@@ -268,7 +257,7 @@ testTracking("RunTracker continues a killed run on the server when it is resumed
   assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["RUNNING", "FINISHED"]);
 });
 
-testTracking(
+testSending(
   "a dead server costs 10 seconds at the end of a run, and a line says how to send the rest",
   async (run, server) => {
     const { setTimeout } = globalThis;
