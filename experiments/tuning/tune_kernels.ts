@@ -54,6 +54,12 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   const choices = measures
     ? await measureKernels(trainer, { ...choosing, seconds: secondsPerStart })
     : before;
+  const left = choices.filter(({ by }) => by === "table").length;
+  if (measures && left > 0) {
+    say(
+      `${left} of ${choices.length} kernels are not tuned yet: the next start goes on, or \`deno task tune\``,
+    );
+  }
   const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));
   await writeJson(path, { adapter, calls } satisfies RunKernels);
 }

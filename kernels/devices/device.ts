@@ -195,7 +195,10 @@ export interface ChoiceStore {
 export interface TuneOptions {
   /** Choices of earlier starts, and storage for new ones. */
   readonly store?: ChoiceStore;
-  /** Approximate time to measure, by default 5; 0 measures nothing. The calls that take longest are measured first. */
+  /**
+   * Approximate time to measure, by default 5; 0 measures nothing. Compiling comes on top, up to ten times as long. The
+   * calls that take longest are measured first.
+   */
   readonly seconds?: number;
   /** Called with the number of calls measured so far and of all to be measured. */
   readonly progress?: (done: number, all: number) => void;

@@ -2,8 +2,13 @@ import type { Pipeline, PipelineCache } from "./pipelines.ts";
 import { DeviceError, type KernelCall } from "../device.ts";
 import { type BufferPool, type GpuBuffer, memoryFailure } from "./buffer_pool.ts";
 
-/** Dispatches after which work is submitted, so that the GPU starts before the host has queued everything. */
-const dispatchesPerSubmit = 1024;
+/**
+ * Milliseconds of work to submit at once, so that the GPU starts before the host has queued everything, and no driver
+ * takes it for hanging: Windows resets a GPU after two seconds.
+ */
+const submitMs = 250;
+/** Dispatches per submit before the first wait shows how long they take, then the least and the most. */
+const [firstPerSubmit, minPerSubmit, maxPerSubmit] = [128, 16, 1024];
 /** Bytes of small writes per submit. */
 const stagingBytes = 1 << 16;
 
@@ -31,6 +36,9 @@ export class CommandQueue {
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #dispatches = 0;
+  #perSubmit = firstPerSubmit;
+  /** Dispatches since the host last waited for all work, and the time of the first. */
+  #sinceWait = { count: 0, started: 0 };
   #closed = false;
 
   constructor(device: GPUDevice, pool: BufferPool) {
@@ -48,7 +56,17 @@ export class CommandQueue {
     this.#pass.setPipeline(pipeline.handle);
     this.#pass.setBindGroup(0, bindGroup);
     this.#pass.dispatchWorkgroups(x, y);
-    if (++this.#dispatches >= dispatchesPerSubmit) this.submit();
+    if (this.#sinceWait.count++ === 0) this.#sinceWait.started = performance.now();
+    if (++this.#dispatches >= this.#perSubmit) this.submit();
+  }
+
+  /** Notes that all submitted work has just ended. Time in which the host did other things counts as the GPU's. */
+  waited(): void {
+    const { count, started } = this.#sinceWait;
+    if (count === 0) return;
+    const wanted = Math.floor(submitMs * count / (performance.now() - started));
+    this.#perSubmit = Math.max(minPerSubmit, Math.min(wanted, maxPerSubmit));
+    this.#sinceWait.count = 0;
   }
 
   /** Submits what `work` queues alone, because an invalid pipeline or buffer spoils its whole submit; returns the error. */

@@ -105,7 +105,10 @@ export class WebGpuDevice implements Device {
         ...candidate !== undefined && { candidate },
       });
     } catch (cause) {
-      throw new DeviceError(`The WebGPU adapter ${adapter.info.description} offers no device: ${cause}`, {
+      const isFull = /not enough memory/i.test(`${cause}`);
+      const advice = isFull ? "; other programs hold its memory: end them, or use another GPU" : "";
+      const { description } = adapter.info;
+      throw new DeviceError(`The WebGPU adapter ${description} offers no device: ${cause}${advice}`, {
         cause,
       });
     }
@@ -243,6 +246,7 @@ export class WebGpuDevice implements Device {
       this.#queue.guard(() => copy(to));
       this.#queue.submit();
     }).catch((error) => void (cause = error));
+    this.#queue.waited();
     await this.#health.checkLate(!values);
     if (!values) throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
     return values;

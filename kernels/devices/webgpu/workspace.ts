@@ -9,6 +9,8 @@ import type { Choices } from "./choices.ts";
 export class PassWorkspace {
   readonly #buffers: GpuBuffer[] = [];
   #replaced = 0;
+  /** Whether the user knows that scratch memory is too large. */
+  #told = false;
 
   constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
 
@@ -28,10 +30,20 @@ export class PassWorkspace {
 
   #passesOf(call: KernelCall): readonly Pass[] | undefined {
     const passes = call.kernel.passes?.(call.dims, this.choices.of(call));
-    const fits = passes?.every(({ buffers }) =>
-      buffers.every((buffer) => typeof buffer === "string" || buffer.elements * 4 <= this.maxRangeBytes)
+    const largest = Math.max(
+      ...passes?.flatMap(({ buffers }) =>
+        buffers.map((buffer) => typeof buffer === "string" ? 0 : buffer.elements)
+      ) ?? [],
     );
-    return fits ? passes : undefined;
+    if (largest * 4 <= this.maxRangeBytes) return passes;
+    if (!this.#told) {
+      console.warn(
+        `The scratch memory of ${call.kernel.name} is larger than the ${this.maxRangeBytes} bytes that a kernel can bind ` +
+          "on this device: a slower kernel runs; a smaller batch avoids it",
+      );
+    }
+    this.#told = true;
+    return undefined;
   }
 
   #reserve(passes: readonly Pass[]): void {

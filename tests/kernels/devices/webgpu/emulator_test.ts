@@ -9,19 +9,11 @@ import { type RegisteredOp, registry } from "../../../../kernels/op.ts";
 import type { Sample } from "../../../../kernels/op_definition.ts";
 import { hiddenOp, inputsOf, oracle, tensorsOf } from "../../oracle.ts";
 import { assertClose } from "../../../testing.ts";
-import { emulatedGpu } from "./emulator/emulator.ts";
+import { emulatedGpu, withGpu } from "./emulator/emulator.ts";
 
 /** Opens a device on the emulator. A fault makes its later reads fail. */
-async function open(software: boolean, candidate?: string): Promise<WebGpuDevice> {
-  const real = Object.getOwnPropertyDescriptor(navigator, "gpu");
-  Object.defineProperty(navigator, "gpu", { value: emulatedGpu(), configurable: true });
-  try {
-    return await WebGpuDevice.open({ software, ...candidate !== undefined && { candidate } });
-  } finally {
-    if (real) Object.defineProperty(navigator, "gpu", real);
-    else delete (navigator as { gpu?: GPU }).gpu;
-  }
-}
+const open = (software: boolean, candidate?: string): Promise<WebGpuDevice> =>
+  withGpu(emulatedGpu(), () => WebGpuDevice.open({ software, ...candidate !== undefined && { candidate } }));
 
 const devices = new Map<string, Promise<WebGpuDevice>>();
 

@@ -160,3 +160,22 @@ testOnWebGpu("tune() skips a candidate that does not compile, and the device kee
     assertClose(await step.result.read(), [2, 4], 0);
   });
 });
+
+testOnWebGpu("tune() measures as long as it may, however long kernels take to compile", async () => {
+  const { now } = performance;
+  const { createComputePipelineAsync } = GPUDevice.prototype;
+  let compilingMs = 0;
+  GPUDevice.prototype.createComputePipelineAsync = function (descriptor) {
+    compilingMs += 3_600_000; // ten of them are within the bound on compiling
+    return createComputePipelineAsync.call(this, descriptor);
+  };
+  performance.now = () => now.call(performance) + compilingMs;
+  try {
+    const [{ by, milliseconds }] = await onNewDevice(() => productStep().tune({ seconds: 3600 }));
+    assert.equal(by, "measurement");
+    assert.ok(compilingMs > 3_600_000 && Object.keys(milliseconds).length > 1);
+  } finally {
+    Object.assign(GPUDevice.prototype, { createComputePipelineAsync });
+    performance.now = now;
+  }
+});

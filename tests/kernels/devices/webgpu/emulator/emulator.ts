@@ -289,3 +289,15 @@ export function emulatedGpu(): GPU {
   };
   return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
 }
+
+/** Runs a function while `navigator.gpu` is another. */
+export async function withGpu<T>(gpu: GPU, run: () => Promise<T>): Promise<T> {
+  const real = Object.getOwnPropertyDescriptor(navigator, "gpu");
+  Object.defineProperty(navigator, "gpu", { value: gpu, configurable: true });
+  try {
+    return await run();
+  } finally {
+    if (real) Object.defineProperty(navigator, "gpu", real);
+    else delete (navigator as { gpu?: GPU }).gpu;
+  }
+}
