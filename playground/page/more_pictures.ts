@@ -88,6 +88,7 @@ function drawDistances(
     );
   });
   const now = wayOf(settings);
+  let labelled = 1; // earlier ways have their names at other places
   for (const [way, distances] of [...kept].sort(([a], [b]) => +(a === now) - +(b === now))) {
     const colour = way === now ? colours.velocity : colours.muted;
     context.strokeStyle = context.fillStyle = colour;
@@ -100,7 +101,13 @@ function drawDistances(
       context.arc(x(i), y(distance), 3, 0, 7);
       context.fill();
     });
-    write(way, [x(0) + 12, y(distances[0]) - (way === now ? 12 : -14)], colour, "left");
+    if (way === now) write(way, [x(0) + 12, y(distances[0]) - 12], colour, "left");
+    else {write(
+        way,
+        [x(labelled += 2), y(distances[labelled]) - 12],
+        colour,
+        labelled === 5 ? "right" : "center",
+      );}
   }
 }
 
@@ -184,6 +191,6 @@ export function drawClasses(pen: PlanePen, { lesson, probe, t, settings }: Plane
   pen.dot(probe, 5);
   const side = guided[0] > all.mean[0] ? 1 : -1;
   pen.label("mean of all", tip(all.mean), ink, { side: -side });
-  pen.label("of the class", tip(own.mean), data, { side, down: -14 });
-  pen.label(`guided × ${settings.scale}`, tip(guided), velocity, { side, down: 14 });
+  pen.label("of the class", tip(own.mean), data, { side, down: 16 });
+  pen.label(`guided × ${settings.scale}`, tip(guided), velocity, { side, down: -14 });
 }
