@@ -108,7 +108,7 @@ export function pullBack(
 }
 
 /** An op's rules for the gradient dy of its output: its own, or those of the ops that it can be made of. */
-export function rulesOf(history: History, dy: Tensor): readonly ((() => Tensor) | undefined)[] {
+function rulesOf(history: History, dy: Tensor): readonly ((() => Tensor) | undefined)[] {
   const own = history.backward(dy);
   if (own.some((rule) => rule) || !history.composite) return own;
   let found: readonly (Tensor | undefined)[] | undefined;

@@ -53,7 +53,7 @@ export function jvp<T extends Tensor | readonly Tensor[]>(
 }
 
 /** Tangents of results, given those of tensors they were computed from; undefined for a result that depends on none. */
-export function pushForward(
+function pushForward(
   results: readonly Tensor[],
   tangents: ReadonlyMap<Tensor, Tensor>,
   since?: number,

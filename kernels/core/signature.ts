@@ -53,7 +53,7 @@ export type InputNames<S extends string> = S extends `${infer I} -> ${infer _O}`
 export type OutputNames<S extends string> = S extends `${infer _I} -> ${infer O}` ? PortNames<O> : [];
 
 /** The axes of a call: lengths by name (of `S...`, the product), and the shapes that `S...` axes stand for. */
-export interface BoundAxes {
+interface BoundAxes {
   readonly dims: Record<string, number>;
   readonly shapes: Record<string, Shape>;
 }

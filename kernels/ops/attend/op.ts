@@ -127,7 +127,7 @@ const attention = defineOp({
   multiplyAdds: ({ N, C, L }) => 2 * N * C * L * L,
   samples: [
     { shapes: { q: [2, 5, 9], k: [2, 5, 9], v: [2, 5, 9] }, attributes: { scale: 0.5 } },
-    { shapes: { q: [1, 35, 66], k: [1, 35, 66], v: [1, 35, 66] }, attributes: { scale: 0.3 } },
+    { shapes: { q: [1, 67, 133], k: [1, 67, 133], v: [1, 67, 133] }, attributes: { scale: 0.3 } }, // several chunks
     { shapes: { q: [1, 1, 1], k: [1, 1, 1], v: [1, 1, 1] }, attributes: { scale: 1 } },
   ],
 });

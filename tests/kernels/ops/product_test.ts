@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { attend, gradients, multiply, sum, tensor, uniforms } from "../../../kernels/mod.ts";
-import { registry } from "../../../kernels/op.ts";
+import { tensor, uniforms } from "../../../kernels/mod.ts";
 import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
 import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
 import { assertClose, testOnAllKernels } from "../../testing.ts";
@@ -74,21 +73,4 @@ Deno.test("chooseTile() picks large tiles for much work, and many small ones for
   assert.deepEqual(chosen(64, 64 * 49), [32, 32]);
   assert.deepEqual(chosen(16, 64 * 784), [16, 128]);
   assert.deepEqual(chosen(1, 64 * 784), [4, 256]);
-});
-
-testOnAllKernels("attend() has the values and gradients of its reference over several chunks", async () => {
-  // More positions than lanes and more channels than are staged at a time; neither is a multiple of a tile.
-  const [N, C, L] = [2, 70, 133], shape = [N, C, L], scale = 0.3;
-  const [q, k, v, dy] = [0, 1, 2, 3].map((stream) => random(stream, N * C * L));
-  const tensors = [q, k, v].map((x) => tensor(x, shape));
-  const y = attend(tensors[0], tensors[1], tensors[2], { scale });
-  const found = gradients(sum(multiply(y, tensor(dy, shape))), tensors);
-  const [expected, dq, dk, dv] = [0, 1, 2, 3].map(() => new Float64Array(N * C * L));
-  const [stats, dots] = [new Float64Array(N * L * 2), new Float64Array(N * L)];
-  for (const name of ["attend", "attendQueryGradient", "attendKeyValueGradient"]) {
-    const arrays = { q, k, v, dy, y: expected, dq, dk, dv, stats, dots };
-    registry.get(name)!.kernel.reference(arrays, { N, C, L, scale });
-  }
-  assertClose(await y.read(), expected, 1e-5, "y");
-  for (const [i, dx] of [dq, dk, dv].entries()) assertClose(await found[i].read(), dx, 1e-5, `gradient ${i}`);
 });

@@ -14,8 +14,10 @@ import {
   sum,
   tensor,
 } from "../../../kernels/mod.ts";
+import { sizeOf } from "../../../kernels/core/shape.ts";
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
+import { type Arrays, oracle } from "../oracle.ts";
 
 testOnAllKernels("max() and min() reduce any axes, and keep them on request", async () => {
   const x = tensor([3, -1, 4, 1, -5, 9, 2, 6, 5, 3, 5, -8], [2, 3, 2]);
@@ -113,33 +115,27 @@ const normalised: [N: number, C: number, H: number, W: number, G: number, offset
 testOnAllKernels("groupNorm() has gradients of gamma and beta within 3e-6", async () => {
   for (const [N, C, H, W, G, offset] of normalised) {
     for (const [at, activation] of (["none", "gelu"] as const).entries()) {
-      const size = N * C * H * W;
-      const [noise, gamma, beta, dy] = [size, C, C, size].map((count, i) => normals(7, i + 1, 0, count));
-      const given = { x: noise.map((value) => value + offset), gamma, beta, dy };
-      const made = { y: size, dx: size, stats: 2 * N * G, scales: N * C, shifts: N * C };
-      const arrays = Object.fromEntries([
-        ...Object.entries(given).map(([name, values]) => [name, Float64Array.from(values)]),
-        ...Object.entries(made).map(([name, count]) => [name, new Float64Array(count)]),
-      ]);
-      const dims = { N, C, H, W, G, epsilon: 1e-5, activation: at };
-      for (const name of ["groupNorm", "groupNormGradient"]) {
-        registry.get(name)!.kernel.reference(
-          arrays,
-          dims,
+      const image = [N, C, H, W], attributes = { G, epsilon: 1e-5, activation: at };
+      const shapes = { x: image, gamma: [C], beta: [C], stats: [N, G, 2], dy: image };
+      const [noise, gamma, beta, dy] = [image, [C], [C], image].map((shape, i) =>
+        Float64Array.from(normals(7, i + 1, 0, sizeOf(shape)))
+      );
+      const x = noise.map((value) => Math.fround(value + offset));
+      const { stats } = oracle(registry.get("groupNorm")!, { shapes, attributes }, [x, gamma, beta]);
+      const { G: _, ...settings } = attributes, gradient = registry.get("groupNormGradient")!;
+      const exact = oracle(gradient, { shapes, attributes: settings }, [x, gamma, beta, stats, dy]);
+      const overImages = (values: Arrays[number]) =>
+        Float64Array.from(
+          { length: C },
+          (_, c) => Array.from(values).reduce((s, v, i) => i % C === c ? s + v : s, 0),
         );
-      }
-      const overImages = (values: Float64Array) =>
-        Float64Array.from({ length: C }, (_, c) => values.reduce((s, v, i) => i % C === c ? s + v : s, 0));
 
       const parameters = [tensor(gamma), tensor(beta)];
-      const y = groupNorm(tensor(given.x, [N, C, H, W]), parameters[0], parameters[1], {
-        groups: G,
-        activation,
-      });
-      const [dgamma, dbeta] = gradients(sum(multiply(y, tensor(dy, y.shape))), parameters);
+      const y = groupNorm(tensor(x, image), parameters[0], parameters[1], { groups: G, activation });
+      const [dgamma, dbeta] = gradients(sum(multiply(y, tensor(dy, image))), parameters);
       const what = `of ${activation} in [${N}, ${C}, ${H}, ${W}]`;
-      assertClose(await dgamma.read(), overImages(arrays.scales), 3e-6, `dgamma ${what}`);
-      assertClose(await dbeta.read(), overImages(arrays.shifts), 3e-6, `dbeta ${what}`);
+      assertClose(await dgamma.read(), overImages(exact.scales), 3e-6, `dgamma ${what}`);
+      assertClose(await dbeta.read(), overImages(exact.shifts), 3e-6, `dbeta ${what}`);
     }
   }
 });
