@@ -3,6 +3,7 @@ import { makeHistory } from "../../autograd/history.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import type { Dims } from "../../devices/device.ts";
+import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { imagesPerRun } from "../matmul/product_kernels.ts";
@@ -86,6 +87,22 @@ function allGradients(saved: Readonly<Record<"x" | "w" | "bias" | "dy", Tensor>>
   };
 }
 
+/** The tangent of the result: the op is linear in each of its inputs, so it is the same op on their tangents. */
+function tangentOf(
+  { x, w, bias, y }: Readonly<Record<"x" | "w" | "bias" | "y", Tensor>>,
+  tangents: Readonly<Partial<Record<"x" | "w" | "bias" | "residual", Tensor>>>,
+  given: Convolution,
+): Tensor {
+  const convolved = (x: Tensor, w: Tensor, rows = zeros([1, bias.shape[1]]), residual?: Tensor) =>
+    residual ? convolutionAdd(x, w, rows, residual, given) : convolution(x, w, rows, given);
+  const { x: tx, w: tw, bias: rows, residual } = tangents;
+  if (tx && tw) return convolved(tx, w, undefined, convolved(x, tw, rows, residual));
+  if (tx) return convolved(tx, w, rows, residual);
+  if (tw) return convolved(x, tw, rows, residual);
+  const spread = residual ?? zeros(y.shape);
+  return rows ? add(spread, reshape(rows, [...rows.shape, 1, 1])) : spread;
+}
+
 const unit = plainGeometry(0);
 const strided = { ...unit, strideH: 2, strideW: 3, paddingH: 2, paddingW: 1 };
 const dilated = { ...unit, dilationH: 2, dilationW: 3, paddingH: 1, paddingW: 4, groups: 2 };
@@ -136,6 +153,7 @@ export const convolution: Op<Signature<", bias[B, K]">, typeof attributes> = def
   signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K] -> y[N, K, P, Q]",
   multiplyAdds,
   backward: allGradients,
+  forward: tangentOf,
   reference: ({ bias, ...arrays }, dims) => convolve(arrays, dims, (n, k) => bias[n % dims.B * dims.K + k]),
   samples: biased,
 });
@@ -148,6 +166,7 @@ export const convolutionAdd: Op<Signature<", bias[B, K], residual[N, K, P, Q]">,
     signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
     multiplyAdds,
     backward: (saved, given) => ({ ...allGradients(saved, given), residual: () => saved.dy }),
+    forward: tangentOf,
     reference: ({ bias, residual, ...arrays }, dims) =>
       convolve(arrays, dims, (n, k, at) => bias[n % dims.B * dims.K + k] + residual[at]),
     samples: [0, 2, 7, 24].map((i) => biased[i]).map(({ shapes, attributes }) => {
