@@ -306,8 +306,10 @@ function rowReader(array: NumberArray, [black, white]: Scale, preparation: Image
     readRow: (row, into, at) => into.set(read(row).planes, at),
     stored: array.bytes.place && { ...array.bytes.place, rowBytes: size * array.width },
     readAll(rows, into) {
-      const ahead = buffered(array.bytes);
-      const order = firstIndices(rows.length).sort((a, b) => rows[a] - rows[b]);
+      const { place } = array.bytes; // undefined in memory
+      const ahead = place ? buffered(array.bytes) : array.bytes;
+      const order = firstIndices(rows.length);
+      if (place) order.sort((a, b) => rows[a] - rows[b]);
       for (const n of order) into.set(read(rows[n], ahead).planes, n * into.length / rows.length);
     },
   };
