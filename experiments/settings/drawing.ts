@@ -1,6 +1,6 @@
 import { imageSize } from "./data.ts";
 import { integer, interval, number, optional, path as pathTo, toggle } from "./kinds.ts";
-import { ConfigError, flagOf, type Need, type Values } from "./setting.ts";
+import { ConfigError, flagOf, type Need, type Setting, type Values } from "./setting.ts";
 import { network, presets, training } from "./training.ts";
 
 const { filters, tEmb, attn, timeEmbedding, path, prediction, normalize } = training.rows;
@@ -17,16 +17,20 @@ export function namedWeights(given: string | null | undefined, words: readonly s
   throw new ConfigError(`Cannot use ${other} beside ${name} (expected one FILE or RUN)`);
 }
 
+/** A setting that, unless it is given, is what it would be by default. */
+const orDefault = <Value>(setting: Setting<Value>) =>
+  optional({ ...setting, doc: `${setting.doc} (else ${setting.default})` });
+
 /** Settings that describe a network whose file does not. */
 export const describing = {
   model: optional({ ...network, doc: "the network; or the program of a checkpoint that names it" }),
   filters: optional(filters),
   tEmb: optional(tEmb),
   attn: optional(attn),
-  groups: optional({ ...groups, doc: `${groups.doc} (else ${groups.default})` }),
-  timeEmbedding: optional({ ...timeEmbedding, doc: `${timeEmbedding.doc} (else ${timeEmbedding.default})` }),
-  path: optional({ ...path, doc: `${path.doc} (else ${path.default})` }),
-  prediction: optional({ ...prediction, doc: `${prediction.doc} (else ${prediction.default})` }),
+  groups: orDefault(groups),
+  timeEmbedding: orDefault(timeEmbedding),
+  path: orDefault(path),
+  prediction: orDefault(prediction),
   channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
   classes: optional(integer({ doc: "number of classes (else 0, none)", min: 1 })),
   imageSize: optional({ ...imageSize, doc: "height and width of the images (else 28,28)" }),

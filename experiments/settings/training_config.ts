@@ -52,26 +52,21 @@ export function trainingConfig(given: GivenSettings, defaultPreset: PresetName =
   if (typeof given.resume === "string") return resumedConfig(given, given.resume);
   if (typeof given.config === "string") return repeatedConfig(given, given.config);
   const preset = given.preset ?? defaultPreset;
-  if (given.resume === null) return checked(training.resolve({}, { ...presets[preset], ...given })); // a config.json
+  if (given.resume === null) return checkConfig(training.resolve({}, { ...presets[preset], ...given })); // a config.json
   const { teacher, init } = given;
   if (typeof teacher === "string") {
     const decided = taughtSettings(given, teacher);
     const defaults = withOptimizer(decided, { ...presets[preset], ...distillation });
-    return checked(
+    return checkConfig(
       training.resolve({ ...given, preset, model: decided.model }, { ...defaults, ...decided }),
     );
   }
   const network = typeof init === "string" ? initialNetwork(given, init) : {};
   const values = { ...withOptimizer({ ...given, ...network }, presets[preset]), ...network };
   const model = network.model === undefined ? {} : { model: network.model }; // with all its options
-  return checked(
+  return checkConfig(
     training.resolve({ ...given, preset, ...model }, withEnds(given, withLabels(given, values))),
   );
-}
-
-function checked(config: TrainingConfig): TrainingConfig {
-  checkConfig(config);
-  return config;
 }
 
 /**
@@ -85,9 +80,7 @@ export function readConfig(run: string): TrainingConfig {
 }
 
 function readConfigFile(path: string): TrainingConfig {
-  const config = training.read(completed(readJson(path)), path);
-  checkConfig(config, ` (in ${path})`);
-  return config;
+  return checkConfig(training.read(completed(readJson(path)), path), ` (in ${path})`);
 }
 
 function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
@@ -112,7 +105,7 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
     );
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
-  return checked(training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null }));
+  return checkConfig(training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null }));
 }
 
 /**
@@ -154,10 +147,10 @@ function repeatedConfig({ config: _, ...given }: GivenSettings, source: string):
       maxSteps: stepsOfStages(stages!, batchSize, total),
       ...program && { model: modelText(program.file, Object.fromEntries([...own.given, ...program.given])) },
     };
-    return checked(training.resolve({ ...given, ...decided }, saved));
+    return checkConfig(training.resolve({ ...given, ...decided }, saved));
   }
   const values = isOther && !program || given.filters ? withOptimizer({ model, ...given }, saved) : saved;
-  return checked(training.resolve(given, withEnds(given, withLabels(given, values))));
+  return checkConfig(training.resolve(given, withEnds(given, withLabels(given, values))));
 }
 
 function isFolder(path: string): boolean {
@@ -247,11 +240,13 @@ function readJson(path: string): unknown {
  * Checks the settings of a training run against each other.
  *
  * @param where end of the message, such as the file that they come from
+ * @returns the settings
  * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would get no loss
  */
-export function checkConfig(config: TrainingConfig, where = ""): void {
+export function checkConfig(config: TrainingConfig, where = ""): TrainingConfig {
   const problem = problemOf(config);
   if (problem !== undefined) throw new ConfigError(problem + where);
+  return config;
 }
 
 function problemOf(config: TrainingConfig): string | undefined {
