@@ -16,22 +16,27 @@ import {
   streams,
 } from "../../models/mod.ts";
 import type { TrainingConfig } from "../settings/training.ts";
-import { type Dataset, firstIndices, type LabelledImages } from "./dataset.ts";
+import { type Dataset, firstIndices } from "./dataset.ts";
 import { type Images, rowsOf, StoredImages } from "./images.ts";
 
 /** Labels of images, one each, and the number of classes. */
-export interface ImageLabels {
+interface ImageLabels {
   readonly values: Uint8Array;
   readonly classes: number;
 }
 
-/** Labels of part of a data set for a conditional run; undefined for any other run. */
-export function labelsFor(
-  { conditional }: Pick<TrainingConfig, "conditional">,
-  { labels }: LabelledImages,
-  { classes }: Pick<Dataset, "classes">,
-): ImageLabels | undefined {
-  return conditional === true && labels ? { values: labels, classes } : undefined;
+/** A part of a data set, with its labels for a conditional network. */
+export function sourceOf(
+  data: Dataset,
+  part: "train" | "test",
+  { conditional, normalization }: {
+    readonly conditional: TrainingConfig["conditional"];
+    readonly normalization: Normalization;
+  },
+): ImageSource {
+  const { images, labels } = data[part];
+  const values = conditional === true && labels ? { values: labels, classes: data.classes } : undefined;
+  return new ImageSource(images, data, normalization, values);
 }
 
 /** Changes an image u8[C, H, W] in place. */

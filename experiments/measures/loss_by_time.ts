@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { HeldOutLoss, meanLoss, type TimedLosses } from "../../models/mod.ts";
 import type { TimeBin } from "../../viz/report/mod.ts";
-import { ImageSource, labelsFor } from "../data/image_source.ts";
+import { sourceOf } from "../data/image_source.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { writeJson } from "../run/atomic_write.ts";
 import { runFile } from "../run/files.ts";
@@ -21,8 +21,8 @@ export const testLoss: Artifact = {
   evaluations: testImages,
   async write(trained, onProgress = () => {}) {
     const { run, config, data, source, drawable } = trained;
-    const labels = labelsFor(config, data.test, data);
-    const test = new ImageSource(data.test.images, data, source.normalization, labels);
+    const { conditional } = config;
+    const test = sourceOf(data, "test", { conditional, normalization: source.normalization });
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
     const losses = await heldOut.losses(firstIndices(testImages(trained)), async (done) => {
       onProgress(done);

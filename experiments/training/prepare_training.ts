@@ -9,7 +9,7 @@ import {
   stateOf,
 } from "../../models/mod.ts";
 import { type Dataset, type ImageSplit, splitImages } from "../data/dataset.ts";
-import { ImageSource, labelsFor } from "../data/image_source.ts";
+import { type ImageSource, sourceOf } from "../data/image_source.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import {
@@ -69,12 +69,8 @@ export async function prepareTraining(
   const complete = { ...settings, model: withAllOptions(settings.model) };
   const data = await loadData(complete, terminal);
   const decided = decideConditional(complete, data, say);
-  const source = new ImageSource(
-    data.train.images,
-    data,
-    normalizationTo(decided.normalize),
-    labelsFor(decided, data.train, data),
-  );
+  const { conditional, normalize } = decided;
+  const source = sourceOf(data, "train", { conditional, normalization: normalizationTo(normalize) });
   checkCoupling(decided);
   checkPictures(decided, source.shape, source.classes);
   const images = splitImages(data.train.count, decided);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
-import { ImageSource, labelsFor } from "../../experiments/data/image_source.ts";
+import { sourceOf } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { trajectoryGif } from "../../experiments/draw/trajectory_picture.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
@@ -176,9 +176,8 @@ testNeeding(
           await tryKind(run, name, kind);
         }
         const dataset = await loadDataset(data);
-        const { train } = dataset;
-        const labels = labelsFor({ conditional: true }, train, dataset); // like the run, which has labels by default
-        const source = new ImageSource(train.images, dataset, normalizationTo(config.normalize), labels);
+        const normalization = normalizationTo(config.normalize);
+        const source = sourceOf(dataset, "train", { conditional: true, normalization }); // like the run
         const { trainer } = makeNetwork(config, source);
         await tryKind(run, "state.safetensors", {
           times: 60,

@@ -20,7 +20,7 @@ import {
   uniformTimes,
 } from "../../../models/mod.ts";
 import { binByTime } from "../../measures/loss_by_time.ts";
-import { ImageSource, labelsFor } from "../../data/image_source.ts";
+import { sourceOf } from "../../data/image_source.ts";
 import { conditionOf, runsPerEvaluation } from "../image_sets.ts";
 import type { Findings, Measurement, MeasurementInput } from "../measurement.ts";
 
@@ -39,8 +39,8 @@ export const losses: Measurement = {
   sampled: false,
   evaluations: ({ data }) => Math.min(data.test.count, maxLosses),
   async measure({ subject: { data, drawable, classes }, options: { seed }, monitor }) {
-    const labels = labelsFor({ conditional: classes > 0 }, data.test, data);
-    const test = new ImageSource(data.test.images, data, drawable.normalization, labels);
+    const { normalization } = drawable;
+    const test = sourceOf(data, "test", { conditional: classes > 0, normalization });
     const heldOut = new HeldOutLoss(drawable.model, test, { batchSize: batch, seed });
     const images = firstIndices(Math.min(data.test.count, maxLosses));
     let counted = 0;

@@ -1,7 +1,7 @@
 import { normalizationTo } from "../../../experiments/settings/training.ts";
 import type { Device } from "../../../kernels/mod.ts";
 import type { Trainer } from "../../../models/mod.ts";
-import { ImageSource, labelsFor } from "../../../experiments/data/image_source.ts";
+import { sourceOf } from "../../../experiments/data/image_source.ts";
 import type { Dataset } from "../../../experiments/data/dataset.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { decideConditional } from "../../../experiments/training/training_data.ts";
@@ -67,8 +67,8 @@ function ofPreset(
 ): Prepared {
   const data = madeUpDigits();
   const asked = decideConditional(trainingConfig({ model, ...given }, preset), data, () => {});
-  const labels = labelsFor(asked, data.train, data);
-  const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize), labels);
+  const { conditional, normalize } = asked;
+  const source = sourceOf(data, "train", { conditional, normalization: normalizationTo(normalize) });
   const { config, network: { trainer } } = fittingNetwork(asked, device, source, () => {});
   const images = Uint32Array.from({ length: config.batchSize }, (_, i) => i);
   return { trainer, batchSize: config.batchSize, step: () => trainer.queueStep(images, config.lr) };

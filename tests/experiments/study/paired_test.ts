@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../models/mod.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { ImageSource, labelsFor } from "../../../experiments/data/image_source.ts";
+import { sourceOf } from "../../../experiments/data/image_source.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
 import { objectiveOf } from "../../../experiments/settings/training_config.ts";
 import type { CellSettings } from "../../../experiments/study/plan.ts";
@@ -28,8 +28,8 @@ testInFolder(
     /** Losses of the first steps of a network whose weights are all zero and stay so. */
     const lossesOf = async (settings: CellSettings, seed: number) => {
       const config = configOf(plan, settings, { seed, steps: 3, where: "a cell" });
-      const labels = labelsFor({ conditional: true }, data.train, data);
-      const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
+      const normalization = normalizationTo(config.normalize);
+      const source = sourceOf(data, "train", { conditional: true, normalization });
       const model = createModel(modelOptions(config, source.shape, data.classes), blankInitialiser);
       const { batchSize, labelDropout } = config;
       const trainer = new Trainer(model, source, {
