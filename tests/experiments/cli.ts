@@ -147,6 +147,34 @@ export class Workplace {
     return await ended(this.start(task, flags, env));
   }
 
+  /** Starts a task, and sends it a signal once its run has saved a step, unless it has ended by then. */
+  async stopAt(
+    step: number,
+    { task, flags, run, signal = "SIGKILL" }: {
+      readonly task: TaskName;
+      readonly flags: string;
+      readonly run: string;
+      readonly signal?: Deno.Signal;
+    },
+  ): Promise<Ended> {
+    const process = this.start(task, flags);
+    let running = true;
+    const end = ended(process).finally(() => running = false);
+    while (running && await this.stepOf(run) < step) await new Promise((resolve) => setTimeout(resolve, 5));
+    if (running) process.kill(signal);
+    return await end;
+  }
+
+  /** The last saved step of a run; -1 if there is none. */
+  async stepOf(run: string): Promise<number> {
+    try {
+      return (await this.state(run)).progress.step as number;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return -1;
+      throw error;
+    }
+  }
+
   /** Runs a task, and asserts that it succeeds. */
   async succeed(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
     const end = await this.run(task, flags, env);

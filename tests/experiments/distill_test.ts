@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { decodeCheckpoint } from "../../models/mod.ts";
 import { readReportRuns } from "../../experiments/report/read_runs.ts";
-import { ended, oneThread, testTask, type Workplace } from "./cli.ts";
+import { oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { testRefusals } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
@@ -27,17 +27,10 @@ testTask(
     for (const name of ["bake", "mean", "shortcut", "reflow", "drift"]) {
       assert.match(stderr, new RegExp(`\\nStage \\d of 5: ${name}, \\d+ steps\\n`));
     }
-    const stepOf = async () =>
-      (await place.state("cut").catch(() => undefined))?.progress.step as number ?? -1;
-    const begun = [0, 12, 34]; // pairs are drawn before step 0
-    for (const [i, from] of begun.entries()) {
-      const process = place.start("distill", i === 0 ? `${command} --out cut` : `--resume cut ${oneThread}`);
-      let running = true;
-      const end = ended(process).finally(() => running = false);
-      while (running && await stepOf() < from) await new Promise((resolve) => setTimeout(resolve, 2));
-      if (running) process.kill("SIGKILL");
-      await end;
-      assert.ok(await stepOf() >= from, (await end).stderr);
+    for (const step of [0, 12, 34]) { // pairs are drawn before step 0
+      const flags = step === 0 ? `${command} --out cut` : `--resume cut ${oneThread}`;
+      const { stderr } = await place.stopAt(step, { task: "distill", flags, run: "cut" });
+      assert.ok(await place.stepOf("cut") >= step, stderr);
     }
     await Deno.remove(place.file("teacher.safetensors")); // the run has its own copy
     const own = place.file("cut", "teacher.safetensors");

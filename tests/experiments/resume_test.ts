@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";
-import { type Ended, ended, testTask, tinyRun, type Workplace } from "./cli.ts";
+import { type Ended, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 
 const pictures = ["samples.png", "flow_linear.gif", "flow/sample_1.safetensors", "flow/sample_2.safetensors"];
@@ -15,28 +15,14 @@ const longRunSteps = 172;
 const makeWhole = (place: Workplace, flags: string) => place.succeed("train:base", `${flags} --out whole`);
 
 /** Starts a run in `cut` and sends a signal early in its second epoch; tries again if the signal comes too late. */
-async function interrupt(place: Workplace, flags: string, signal: Deno.Signal): Promise<Ended> {
-  const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 ${flags} --out cut`);
-  let running = true;
-  const end = ended(process).finally(() => running = false);
-  while (running && await stepOf(place, "cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
-  if (running) process.kill(signal);
-  const { stderr } = await end;
-  const step = await stepOf(place, "cut");
-  assert.ok(step >= 12, `the run was at step ${step} when it ended: ${stderr}`);
+async function interrupt(place: Workplace, more: string, signal: Deno.Signal): Promise<Ended> {
+  const flags = `${longRun} --checkpoint-minutes 0 ${more} --out cut`;
+  const end = await place.stopAt(12, { task: "train:base", flags, run: "cut", signal });
+  const step = await place.stepOf("cut");
+  assert.ok(step >= 12, `the run was at step ${step} when it ended: ${end.stderr}`);
   if (step < longRunSteps) return end;
   await Deno.remove(place.file("cut"), { recursive: true });
-  return interrupt(place, flags, signal);
-}
-
-/** The last saved step of a run; 0 if there is none. */
-async function stepOf(place: Workplace, run: string): Promise<number> {
-  try {
-    return (await place.state(run)).progress.step as number;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
+  return interrupt(place, more, signal);
 }
 
 /** Asserts that two finished runs have the same files, bit for bit, apart from times. */
@@ -83,7 +69,7 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as
       );
       assert.match(stderr, /\nstep \d+, .*images\/s\nStopped; continue with --resume cut\n$/);
       assert.ok(!(await place.names("cut")).includes("samples.png"));
-      assert.ok(await stepOf(place, "cut") >= 12, "its state is saved");
+      assert.ok(await place.stepOf("cut") >= 12, "its state is saved");
       if (signal === "SIGTERM") return; // what the signals save is alike
       const { stderr: resumed } = await place.succeed("train:base", "--resume cut");
       assert.match(resumed, /\nDone; open cut\/report.html\n$/);
@@ -96,7 +82,7 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as
 testTask("train continues when its output closes, and saves when its terminal closes", async (place) => {
   const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 --out cut`);
   await process.stderr.cancel();
-  while (await stepOf(place, "cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (await place.stepOf("cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
   process.kill("SIGHUP");
   assert.equal((await process.status).code, 129);
   await process.stdout.cancel();

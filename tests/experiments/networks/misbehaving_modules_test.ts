@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { testTask } from "../cli.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { tinyPlan } from "../study/tiny_study.ts";
-import { mlp, writeModule } from "./modules.ts";
-import { ownRun } from "./own_run.ts";
+import { mlp, ownRun, writeModule } from "./modules.ts";
 
 /** Prints why each of some files is no module. */
 const reading = `import { readSources } from ${

@@ -1,10 +1,13 @@
 /** Modules of networks, written into a folder of a test. */
 
 import { fileURLToPath } from "node:url";
-import type { Workplace } from "../cli.ts";
+import { tinyRun, type Workplace } from "../cli.ts";
 
 /** The library, as modules elsewhere import it. */
 export const library = fileURLToPath(new URL("../../../mod.ts", import.meta.url));
+
+/** The tiny run of a U-Net, with a custom network. */
+export const ownRun = tinyRun.replace("--filters 8,16 --t-emb 8 ", "").replace("--no-conditional", "");
 
 /** A network of two layers on pixels, time and label; each part can be replaced. */
 export function mlp({ body = "", velocity, options = "{ hidden: 16, activation: ['gelu', 'none'] }" }: {

@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { decodeCheckpoint } from "../../../models/mod.ts";
-import { ended, madeOnce, oneThread, testTask, type Workplace } from "../cli.ts";
+import { madeOnce, oneThread, testTask, type Workplace } from "../cli.ts";
 import { assertRefused } from "../refusals.ts";
-import { mlp, writeModule } from "./modules.ts";
-import { ownRun } from "./own_run.ts";
+import { mlp, ownRun, writeModule } from "./modules.ts";
 
 const flags = `--batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 ` +
   "--test-batches 1 --sample-epochs 0";
@@ -21,13 +20,8 @@ testTask(
     const command = `flow --stages ${stages} ${flags} --checkpoint-minutes 0`;
     const whole = await place.succeed("distill", `${command} --out whole`);
     assert.doesNotMatch(whole.stderr, /pixels alone/, "drift compares its features");
-    const process = place.start("distill", `${command} --out cut`);
-    const end = ended(process);
-    const stepOf = async () =>
-      (await place.state("cut").catch(() => undefined))?.progress.step as number ?? -1;
-    while (await stepOf() < 5) await new Promise((resolve) => setTimeout(resolve, 2));
-    process.kill("SIGKILL");
-    assert.equal((await end).code, 137, "it ended before it was killed");
+    const { code } = await place.stopAt(5, { task: "distill", flags: `${command} --out cut`, run: "cut" });
+    assert.equal(code, 137, "it ended before it was killed");
     await Deno.remove(place.file("flow"), { recursive: true }); // the run has its own copy
     await place.succeed("distill", "--resume cut");
     assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));

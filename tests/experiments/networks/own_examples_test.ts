@@ -2,22 +2,10 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { ended, oneThread, testTask, type Workplace } from "../cli.ts";
+import { oneThread, testTask } from "../cli.ts";
 import { makePlan, tinyPlan } from "../study/tiny_study.ts";
-import { library } from "./modules.ts";
-import { ownRun } from "./own_run.ts";
+import { library, ownRun } from "./modules.ts";
 import { dataIn } from "../../viz/report/page_content.ts";
-
-/** Ends a run as `kill -9` does, after its first checkpoint. */
-async function kill(place: Workplace, flags: string): Promise<void> {
-  const process = place.start("train", `${flags} --checkpoint-minutes 0 --out cut`);
-  const end = ended(process);
-  const saved = () => Deno.stat(place.file("cut", "state.safetensors")).then(() => true, () => false);
-  while (!await saved()) await new Promise((resolve) => setTimeout(resolve, 5));
-  process.kill("SIGKILL");
-  const { code, stderr } = await end;
-  assert.equal(code, 137, `it ended before it was killed: ${stderr}`);
-}
 
 testTask(
   "examples/dit.ts trains, resumes after kill -9 to the same bits, is evaluated and reported",
@@ -26,10 +14,12 @@ testTask(
     const flags = `--model ${module} --width 16 --depth 1 --heads 2 ${
       ownRun.replace("--epochs 3", "--max-steps 24").replace("--log-every 3", "--log-every 1")
     }`;
-    const [{ stderr }] = await Promise.all([
+    const cut = `${flags} --checkpoint-minutes 0 --out cut`;
+    const [{ stderr }, { code }] = await Promise.all([
       place.succeed("train", `${flags} --out whole`),
-      kill(place, flags),
+      place.stopAt(0, { task: "train", flags: cut, run: "cut" }),
     ]);
+    assert.equal(code, 137, "it ended before it was killed");
     assert.match(stderr, new RegExp(`^${module} \\(`));
     await place.succeed("train", "--resume cut");
     assert.deepEqual(await place.state("cut"), await place.state("whole"));

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { decodeCheckpoint, decodeSafetensors, encodeSafetensors } from "../../../models/mod.ts";
 import { assertRefused } from "../refusals.ts";
 import { madeOnce, makePlace, oneThread, testTask, type Workplace } from "../cli.ts";
-import { ownRun } from "./own_run.ts";
-import { library, mlp, writeModule } from "./modules.ts";
+import { library, mlp, ownRun, writeModule } from "./modules.ts";
 import { dataIn } from "../../viz/report/page_content.ts";
 
 const sampled = `${oneThread} --count 10 --out grid.png`;

@@ -16,8 +16,7 @@ import {
   untilLive,
 } from "../../viz/report/opened.ts";
 import { makePlace } from "../cli.ts";
-import { mlp, writeModule } from "./modules.ts";
-import { ownRun } from "./own_run.ts";
+import { mlp, ownRun, writeModule } from "./modules.ts";
 
 await using place = await makePlace();
 
