@@ -67,8 +67,9 @@ for (const [kind, { task }] of Object.entries(kinds)) {
     }
     const dry = await place.succeed(repeating, "--config again/config.json --dry-run");
     assert.match(dry.stdout, /dry run +nothing was written/, "and can be repeated itself");
-    const { runName, out } = await configIn(place, "again");
-    assert.deepEqual([runName, out], [null, "again"]);
+    const { runName, out, maxMinutes, maxSteps } = await configIn(place, "again");
+    const { step } = (await place.metrics("first")).at(-1)!;
+    assert.deepEqual([runName, out, maxMinutes, maxSteps], [null, "again", 0, step]);
   });
 
   testTask(`trainingConfig() takes what the config.json of ${kind} holds`, async (place) => {

@@ -92,33 +92,6 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
   );
 });
 
-testTask("train gives the same run for the same seed, and a different one for another", async (place) => {
-  const flags = `${tinyRun} --epochs 1`.replace("--epochs 3 ", "");
-  await Promise.all([
-    place.succeed("train:base", `${flags} --out a`),
-    place.succeed("train:base", `${flags} --out b`),
-  ]);
-  await place.succeed("train:base", `${flags} --out other --seed 1`);
-  assert.deepEqual(await place.metrics("b"), await place.metrics("a"));
-  assert.notDeepEqual(
-    values(await place.metrics("other"), "train_loss"),
-    values(await place.metrics("a"), "train_loss"),
-  );
-  for (
-    const name of [
-      "last.safetensors",
-      "best.safetensors",
-      "ema.safetensors",
-      "samples.png",
-      "flow_linear.gif",
-    ]
-  ) {
-    assert.equal(await place.digest("b", name), await place.digest("a", name), name);
-    assert.notEqual(await place.digest("other", name), await place.digest("a", name), name);
-  }
-  assert.deepEqual(await place.state("b"), await place.state("a"));
-});
-
 testTask("train skips averaged weights and pictures that are turned off", async (place) => {
   const flags =
     `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --path-samples 0 --out run`;

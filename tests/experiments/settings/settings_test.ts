@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
-import { animateTask } from "../../../experiments/animate.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
 import { morphTask } from "../../../experiments/morph.ts";
 import { reporting } from "../../../experiments/report.ts";
 import { training } from "../../../experiments/settings/training.ts";
-import { modelNameOf, modelTypeOf, modelTypes, optimizerKinds, scheduleNames } from "../../../models/mod.ts";
-import { pacings } from "../../../viz/mod.ts";
 import { configOf } from "./config_of.ts";
 import { sampleTask, sampling } from "../../../experiments/sample.ts";
 
@@ -47,15 +44,6 @@ Deno.test("Settings.parse() accepts words anywhere among the flags", () => {
     name: "ConfigError",
     message: 'Cannot use "--": only flags are expected (see --help)',
   });
-});
-
-Deno.test("choices of flags match the names in the registries", () => {
-  const { model, optimizer, schedule, pacing } = training.rows;
-  assert.deepEqual(optimizer.choices, optimizerKinds);
-  assert.deepEqual(schedule.choices, scheduleNames);
-  assert.deepEqual([pacing.choices, animateTask.settings.rows.pacing.choices], [pacings, pacings]);
-  assert.deepEqual(model.choices?.map(modelTypeOf), modelTypes);
-  assert.deepEqual(modelTypes.map(modelNameOf), model.choices);
 });
 
 Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {

@@ -243,27 +243,6 @@ testInFolder(
 );
 
 testInFolder(
-  "runTraining() with minutes saves its number of steps, which repeats it bit for bit",
-  async (folder) => {
-    const schedule = { schedule: "one_cycle", warmUp: 0.3 } as const;
-    const minutes = configIn(folder, { ...schedule, maxMinutes: 0.02, out: `${folder}/minutes` });
-    const { step } = await runTraining(minutes);
-    const kept = readConfig(`${folder}/minutes`);
-    assert.deepEqual([kept.maxSteps, kept.maxMinutes, kept.epochs], [step, 0, 0]);
-    assert.equal(typeof kept.valEpochs, "number");
-    await runTraining(configIn(folder, { ...schedule, maxSteps: step, out: `${folder}/steps` }));
-    for (const weights of ["last", "ema"] as const) {
-      const [a, b] = ["minutes", "steps"].map((run) => digest(`${folder}/${run}/${runFile[weights]}`));
-      assert.equal(await a, await b);
-    }
-    const rates = async (run: string) =>
-      (await readMetrics(`${folder}/${run}/${runFile.metrics}`)).flatMap((line) => line.learning_rate ?? []);
-    assert.equal((await rates("minutes")).length, step);
-    assert.deepEqual(await rates("minutes"), await rates("steps"));
-  },
-);
-
-testInFolder(
   "completeArtifacts() makes only missing artifacts, and only from files in the folder",
   async (folder) => {
     const run = `${folder}/run`;
