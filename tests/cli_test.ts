@@ -126,7 +126,7 @@ async function trainsAndSamples({ cli, start }: Elsewhere, folder: string): Prom
   assert.ok((await Deno.stat(join(folder, "grid.png"))).size > 100);
   const site = await start(Deno.execPath(), "run", "-A", "-q", cli, "build:site", "runs/one");
   assert.equal(site.code, 0, site.err);
-  assert.ok((await Deno.stat(join(folder, "site/checkpoints/mnist_residual.safetensors"))).size > 1e6);
+  assert.ok((await Deno.stat(join(folder, "site/checkpoints/mnist_classes.safetensors"))).size > 1e6);
   const examined = await start(
     Deno.execPath(),
     "run",

@@ -61,8 +61,8 @@ export interface Preparation {
 /** The stages of a distillation for a trainer, and the work before the first step. */
 export interface PreparedStages {
   readonly stages: readonly Stage[];
-  /** Draws or reads the pairs that a stage needs. @returns false if it was stopped */
-  prepare(preparation: Preparation): Promise<boolean>;
+  /** Draws or reads the pairs that a stage needs, until it is stopped. */
+  prepare(preparation: Preparation): Promise<void>;
 }
 
 /** Makes the losses of a configuration's stages. */
@@ -119,10 +119,8 @@ export function distillationStages(
       for (const { store, steps, count } of stores) {
         const progress = stageProgress("drawing pairs", terminal);
         const onProgress = (done: number) => progress.update(done, count);
-        const done = await store.fill(run, field, steps, { signal, onProgress }).finally(progress.end);
-        if (!done) return false;
+        await store.fill(run, field, steps, { signal, onProgress }).finally(progress.end);
       }
-      return true;
     },
   };
 }

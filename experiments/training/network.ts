@@ -41,7 +41,7 @@ export interface Network {
   readonly trainer: Trainer;
   /** Number of parameters. */
   readonly size: number;
-  /** Work before the first step, if there is any. @returns false if it was stopped */
+  /** Work before the first step, if there is any. */
   readonly prepare?: PreparedStages["prepare"];
 }
 

@@ -16,36 +16,11 @@ import { cp } from "node:fs/promises";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { replacing } from "../replacing.ts";
 
-/** Tasks of `deno.json` that tests can run. */
-export const taskNames = [
-  "train",
-  "train:residual",
-  "train:base",
-  "distill",
-  "doctor",
-  "sample",
-  "export",
-  "morph",
-  "overfit",
-  "judge",
-  "report",
-  "serve",
-  "playground",
-  "build:playground",
-  "build:site",
-  "sync",
-  "runs",
-  "animate",
-  "compare",
-  "evaluate",
-  "solvers",
-  "study",
-  "mlflow",
-  "notebook",
-  "tune",
-] as const;
+export type TaskName = keyof typeof settings.tasks;
 
-export type TaskName = typeof taskNames[number];
+/** Tasks of `deno.json` that tests can run. */
+export const taskNames = (Object.keys(settings.tasks) as TaskName[])
+  .filter((name) => / experiments\/\w+\.ts/.test(settings.tasks[name].command));
 
 /** Why runs on WebGPU cannot be tested here. */
 export async function missingAdapter(): Promise<string | undefined> {

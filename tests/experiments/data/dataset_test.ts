@@ -9,7 +9,7 @@ import {
 } from "../../../experiments/data/dataset.ts";
 import { pixelsOf } from "../../../experiments/data/images.ts";
 import { sorted, upTo } from "../../refusing.ts";
-import { ImageSource } from "../../../experiments/data/image_source.ts";
+import { ImageSource, sourceOf } from "../../../experiments/data/image_source.ts";
 import { batchOf } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
@@ -109,6 +109,16 @@ testOnDevices("ImageSource returns normalised batches, with labels if it has any
     assert.deepEqual([...source.host.labels!(chosen)], [255, 7, 255]);
   }
   const plain = new ImageSource(bytes, size, normalizationTo("0..1"));
+  const parts = [1, 2].map((first) => {
+    return { images: bytes.subarray(0, 12), labels: Uint8Array.of(first, 3), count: 2 };
+  });
+  const data = { ...size, train: parts[0], test: parts[1], classes: 4, name: "", digest: "", source: "" };
+  for (const [part, first] of [["train", 1], ["test", 2]] as const) {
+    const options = { conditional: true, normalization: normalizationTo("0..1") };
+    const { classes, host } = sourceOf(data, part, options);
+    assert.deepEqual([classes, ...host.labels!(Uint32Array.of(0, 1))], [4, first, 3]);
+    assert.equal(sourceOf(data, part, { ...options, conditional: false }).classes, 0);
+  }
   assert.deepEqual([plain.classes, batchOf(plain, chosen).condition, plain.host.labels], [
     0,
     undefined,
