@@ -35,11 +35,10 @@ import { findRun } from "./tracking/find_run.ts";
 
 const comparingSolvers = defineSettings({
   dryRun,
-  solvers: solverList({
+  solvers: optional(solverList({
     doc:
       `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usualSolvers.length} settings)`,
-    default: usualSolvers,
-  }),
+  })),
   ...evaluated,
   count: { ...samplesOfStudy, doc: "samples by each solver, all from the same noise" },
   seed: measuring.seed,
@@ -85,7 +84,8 @@ export const solversTask = task({
   words: "FILE|RUN",
   settings: comparingSolvers,
   resolve,
-  async run({ solvers: specs, count, seed, ...words }) {
+  async run({ solvers, count, seed, ...words }) {
+    const specs = solvers ?? usualSolvers;
     if (words.out !== null) await checkFolderOf(words.out);
     const run = words.run === undefined ? undefined : await findRun(words.run);
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));

@@ -1,7 +1,7 @@
 import { currentDevice, init, withDevice } from "../../kernels/mod.ts";
 import { BatchOrder } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
-import { ImageSource, labelsFor } from "../data/image_source.ts";
+import { sourceOf } from "../data/image_source.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
@@ -43,8 +43,8 @@ export async function timeNetworks(
     own.defer(() => device.close());
     const stopped = () => signal.aborted;
     const networks = configs.map((config) => {
-      const labels = labelsFor(config, data.train, data);
-      const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
+      const { conditional, normalize } = config;
+      const source = sourceOf(data, "train", { conditional, normalization: normalizationTo(normalize) });
       const { network: { trainer } } = fittingNetwork(config, device, source, () => {});
       const { train } = splitImages(data.train.count, config);
       const order = new BatchOrder(train, config.batchSize, config.seed);
