@@ -12,7 +12,13 @@ import { reshape } from "../layout/movement.ts";
 import { mean, sum } from "../reduce/reduce.ts";
 import { erfWgsl } from "../elementwise/shared_wgsl.ts";
 import { geluOf, geluSlope } from "../elementwise/gelu.ts";
-import { forwardWgsl, forwardWorkgroupWgsl, gradientWgsl, gradientWorkgroupWgsl } from "./wgsl.ts";
+import {
+  forwardWgsl,
+  forwardWorkgroupWgsl,
+  gradientWgsl,
+  gradientWorkgroupWgsl,
+  type SharedGroup,
+} from "./wgsl.ts";
 import { summingKernels, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
 
 /** Activations of the normalised value z that the kernel can apply: f and f'. */
@@ -27,14 +33,9 @@ const activations = [
   },
 ] as const;
 
-/** Number of lanes that share a channel in the gradient's workgroups, so that each has a few pixels. */
-function channelWidth(pixels: number, lanes: number): number {
-  return Math.min(lanes, 2 ** Math.ceil(Math.log2(Math.max(1, pixels / 4))));
-}
-
 /** WebGPU kernels for one group of an image: an invocation on software adapters, a workgroup on GPUs. */
-function groupNormKernels(invocationWgsl: string, workgroupWgsl: string) {
-  const activation = (at: number) => {
+function groupNormKernels(invocationWgsl: string, workgroupWgsl: (group: SharedGroup) => string) {
+  const functionsOf = (at: number) => {
     const { value, slope } = activations[at];
     return `${erfWgsl}
 fn activate(z: f32) -> f32 { return ${value}; }
@@ -43,16 +44,15 @@ fn activationSlope(z: f32) -> f32 { return ${slope}; }`;
   const alone = {
     specialise: ({ activation }: Dims) => ({ activation }),
     grid: ({ N, G }: Dims) => N * G,
-    wgsl: (dims: Dims) => `${activation(dims.activation)}\n${invocationWgsl}`,
+    wgsl: (dims: Dims) => `${functionsOf(dims.activation)}\n${invocationWgsl}`,
   };
   const shared = (lanes: number) => ({
-    specialise: ({ activation, H, W }: Dims) => ({ activation, width: channelWidth(H * W, lanes) }),
+    specialise: ({ activation, C, G, H, W }: Dims) => ({ activation, channels: C / G, pixels: H * W }),
     grid: ({ N, G }: Dims) => ({ count: N * G, lanes }),
-    wgsl: (dims: Dims) =>
-      `${activation(dims.activation)}
+    wgsl: ({ activation, channels, pixels }: Dims) =>
+      `${functionsOf(activation)}
 ${workgroupSumWgsl(lanes)}
-const width = ${dims.width}u;
-${workgroupWgsl}`,
+${workgroupWgsl({ lanes, channels, pixels })}`,
   });
   return summingKernels(alone, shared, ({ C, G, H, W }) => C / G * H * W);
 }

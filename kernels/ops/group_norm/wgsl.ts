@@ -1,4 +1,4 @@
-import { repeatLines, vectorOf } from "../matmul/product.ts";
+import { repeatGrid, repeatLines, vectorOf } from "../matmul/product.ts";
 
 /** Longest sum in one vector: longer ones are added up from parts, which keeps f32 sums accurate. */
 const partLength = 1024;
@@ -44,28 +44,60 @@ fn kernel(i: u32) {
   }
 }`;
 
+/** A group of channels, and the lanes of the workgroup that shares it. */
+export interface SharedGroup {
+  readonly lanes: number;
+  readonly channels: number;
+  readonly pixels: number;
+}
+
+/** Most numbers that a lane holds in registers, which it loads at once. */
+const maxHeld = 32;
+
 /** One workgroup per group of an image: mean, variance, then the normalised and activated values. */
-export const forwardWorkgroupWgsl = `fn kernel(group: u32, lane: u32) {
-  let pixels = dims.H * dims.W;
-  let channels = dims.C / dims.G;
-  let count = channels * pixels;
-  let firstChannel = group % dims.G * channels;
-  let start = (group / dims.G * dims.C + firstChannel) * pixels;
+export function forwardWorkgroupWgsl({ lanes, channels, pixels }: SharedGroup): string {
+  const count = channels * pixels, held = Math.ceil(count / lanes);
+  const isHeld = held <= maxHeld;
+  const isWhole = (i: number) => isHeld && (i + 1) * lanes <= count; // all lanes have an i-th number
+  const load = (first: string) => (i: number) => {
+    const value = `x[start + j${i}]`;
+    return `  let j${i} = ${first} + ${i * lanes}u;
+  let v${i} = ${isWhole(i) ? value : `select(0.0, ${value}, j${i} < ${count}u)`};`;
+  };
+  const each = (use: (i: number) => string) =>
+    isHeld ? repeatLines(held, use) : `  for (var first = lane; first < ${count}u; first += ${4 * lanes}u) {
+${repeatLines(4, load("first"))}
+${repeatLines(4, use)}
+  }`;
+  return `fn kernel(group: u32, lane: u32) {
+  let firstChannel = group % dims.G * ${channels}u;
+  let start = (group / dims.G * dims.C + firstChannel) * ${pixels}u;
+${isHeld ? repeatLines(held, load("lane")) : ""}
   var sum = 0.0;
-  for (var j = lane; j < count; j += lanes) { sum += x[start + j]; }
-  let m = runSum(lane, lanes, vec2f(sum, 0.0)).x / f32(count);
+${each((i) => `  sum += v${i};`)}
+  let m = runSum(lane, lanes, vec2f(sum, 0.0)).x / ${count}.0;
   var squares = 0.0;
-  for (var j = lane; j < count; j += lanes) { let d = x[start + j] - m; squares += d * d; }
-  let r = 1.0 / sqrt(runSum(lane, lanes, vec2f(squares, 0.0)).x / f32(count) + dims.epsilon);
+${
+    each((i) => {
+      const d = isWhole(i) ? `v${i} - m` : `select(0.0, v${i} - m, j${i} < ${count}u)`;
+      return `  { let d = ${d}; squares += d * d; }`;
+    })
+  }
+  let r = 1.0 / sqrt(runSum(lane, lanes, vec2f(squares, 0.0)).x / ${count}.0 + dims.epsilon);
   if (lane == 0u) {
     stats[2u * group] = m;
     stats[2u * group + 1u] = r;
   }
-  for (var j = lane; j < count; j += lanes) {
-    let c = firstChannel + j / pixels;
-    y[start + j] = activate((x[start + j] - m) * r * gamma[c] + beta[c]);
+${
+    each((i) =>
+      `  ${isWhole(i) ? "" : `if (j${i} < ${count}u) `}{
+    let c = firstChannel + j${i} / ${pixels}u;
+    y[start + j${i}] = activate((v${i} - m) * r * gamma[c] + beta[c]);
+  }`
+    )
   }
 }`;
+}
 
 /** One invocation per group of an image: sums over each channel, in four lanes, then dx from the sums over the group. */
 export const gradientWgsl = `fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
@@ -121,7 +153,7 @@ ${
  * One workgroup per group of an image. `width` lanes share a channel, so several channels are summed at a time; then dx
  * is computed from the sums over the group. Each lane reads back only what it wrote.
  */
-export const gradientWorkgroupWgsl = `fn kernel(group: u32, lane: u32) {
+const gradientLoopsWgsl = `fn kernel(group: u32, lane: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
   let firstChannel = group % dims.G * channels;
@@ -162,3 +194,61 @@ export const gradientWorkgroupWgsl = `fn kernel(group: u32, lane: u32) {
     }
   }
 }`;
+
+/** Lanes that share a channel, and how often they take other channels and pixels. */
+function turnsOf({ lanes, channels, pixels }: SharedGroup) {
+  const powerAbove = (x: number) => 2 ** Math.ceil(Math.log2(x));
+  const width = Math.min(lanes, powerAbove(pixels), Math.max(8, lanes / powerAbove(channels)));
+  return { width, rounds: Math.ceil(channels * width / lanes), steps: Math.ceil(pixels / width) };
+}
+
+/** As `gradientLoopsWgsl`, with the numbers of a lane in registers if they are few. */
+export function gradientWorkgroupWgsl(shape: SharedGroup): string {
+  const { lanes, channels, pixels } = shape, { width, rounds, steps } = turnsOf(shape);
+  if (rounds * steps > maxHeld) return `const width = ${width}u;\n${gradientLoopsWgsl}`;
+  /** WGSL of whether a lane has such a channel and pixel; undefined if all do. */
+  const limitOf = (a: number, s: number) =>
+    [
+      (a + 1) * lanes > channels * width ? `c${a} < ${channels}u` : "",
+      (s + 1) * width > pixels ? `column + ${s * width}u < ${pixels}u` : "",
+    ].filter(Boolean).join(" && ") || undefined;
+  const within = (value: string, limit?: string) => limit ? `select(0.0, ${value}, ${limit})` : value;
+  const load = (a: number, s: number) =>
+    `  let xhat${a}_${s} = ${within(`(x[at${a} + ${s * width}u] - m) * r`, limitOf(a, s))};
+  let slope${a}_${s} = activationSlope(gamma${a} * xhat${a}_${s} + beta${a});
+  let dz${a}_${s} = ${within(`dy[at${a} + ${s * width}u] * slope${a}_${s}`, limitOf(a, s))};
+  sums${a} += vec2f(dz${a}_${s} * xhat${a}_${s}, dz${a}_${s});`;
+  const round = (a: number) =>
+    `  let c${a} = lane / ${width}u + ${a * lanes / width}u;
+  let gamma${a} = gamma[firstChannel + c${a}];
+  let beta${a} = beta[firstChannel + c${a}];
+  let at${a} = (first + c${a}) * ${pixels}u + column;
+  var sums${a} = vec2f();
+${repeatLines(steps, (s) => load(a, s))}`;
+  const share = (a: number) =>
+    `  sums${a} = runSum(lane, ${width}u, sums${a});
+  if (c${a} < ${channels}u && column == 0u) {
+    scales[first + c${a}] = sums${a}.x;
+    shifts[first + c${a}] = sums${a}.y;
+    means += gamma${a} * sums${a};
+  }`;
+  const store = (a: number, s: number) => {
+    const limit = limitOf(a, s);
+    const stored = `dx[at${a} + ${
+      s * width
+    }u] = r * gamma${a} * dz${a}_${s} - (means.y + xhat${a}_${s} * means.x);`;
+    return `  ${limit ? `if (${limit}) { ${stored} }` : stored}`;
+  };
+  return `fn kernel(group: u32, lane: u32) {
+  let firstChannel = group % dims.G * ${channels}u;
+  let first = group / dims.G * dims.C + firstChannel; // index of the group's first channel in [N, C]
+  let m = stats[2u * group];
+  let r = stats[2u * group + 1u];
+  let column = lane % ${width}u;
+${repeatLines(rounds, round)}
+  var means = vec2f(); // of the lane's channels: gamma times the sums of dz xhat and dz
+${repeatLines(rounds, share)}
+  means = runSum(lane, lanes, means) * r / ${channels * pixels}.0;
+${repeatGrid(rounds, steps, store)}
+}`;
+}
