@@ -6,10 +6,9 @@ import type { Dims } from "../../devices/device.ts";
 import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
-import { imagesPerRun } from "../matmul/product_kernels.ts";
 import { sum } from "../reduce/reduce.ts";
 import { convolvedSize, type Geometry, geometryAttributes, plainGeometry } from "./geometry.ts";
-import { convolutionKernels, weightGradientKernels, weightPieces } from "./products.ts";
+import { convolutionKernels, weightGradientKernels, weightRun } from "./products.ts";
 import { convolve, correlate } from "./reference.ts";
 import type { Terms } from "./tiles.ts";
 import { convolutionCalls, weightGradientCalls } from "./wasm.ts";
@@ -214,8 +213,8 @@ function unbiased(
 
 /** The weight gradient of all images, which has gradient rules of its own: the runs are an implementation detail. */
 function weightGradient(x: Tensor, dy: Tensor, [K, D, R, S]: Shape, geometry: Geometry): Tensor {
-  const [N] = x.shape, size = { rows: K, columns: D * R * S };
-  const run = imagesPerRun(N, size, x.device.tuning, weightPieces({ K, D, R, S, ...geometry }));
+  const [N, C, H, W] = x.shape;
+  const run = weightRun({ N, C, H, W, K, D, R, S, ...geometry }, x.device.tuning);
   const dw = sum(weightGradientRuns(x, dy, { ...geometry, R, S, run }), [0]);
   const history = makeHistory({
     op: "conv2dWeightGradient",

@@ -1,7 +1,7 @@
 import { type Product, registerProductWgsl, registerTiles } from "../matmul/product.ts";
-import { productKernels, type RegisterKernel } from "../matmul/product_kernels.ts";
+import { imagesPerRun, productKernels, type RegisterKernel } from "../matmul/product_kernels.ts";
 import type { ProductSize } from "../matmul/product_tiles.ts";
-import type { Dims } from "../../devices/device.ts";
+import type { Dims, Tuning } from "../../devices/device.ts";
 import type { PassesVariant } from "../../kernel_variants.ts";
 import { isPlain, isTiling } from "./geometry.ts";
 import {
@@ -152,6 +152,12 @@ function weightGradientProduct(dims: Dims): Product {
   };
 }
 
+const fitsWinograd = (dims: Dims) =>
+  isPlain(dims) && dims.R === 3 && dims.S === 3 && dims.paddingH === dims.paddingW && dims.paddingH <= 2;
+
+const prefersWinograd = ({ N, C, K, H, W }: Dims, { software }: Tuning) =>
+  C * K / (C + K) >= (software ? 6 : 12) && N * H * W >= 64;
+
 /**
  * Winograd as a way to run a convolution with 3x3 taps or one of its gradients. Transforms cost time per channel,
  * products per pair of channels, so it needs enough channels: fewer on software adapters, where arithmetic is
@@ -160,9 +166,8 @@ function weightGradientProduct(dims: Dims): Product {
 function winograd(passes: PassesVariant["passes"]): PassesVariant {
   return {
     name: "winograd",
-    fits: (dims) =>
-      isPlain(dims) && dims.R === 3 && dims.S === 3 && dims.paddingH === dims.paddingW && dims.paddingH <= 2,
-    isDefault: ({ N, C, K, H, W }, { software }) => C * K / (C + K) >= (software ? 6 : 12) && N * H * W >= 64,
+    fits: fitsWinograd,
+    isDefault: prefersWinograd,
     passes,
   };
 }
@@ -232,7 +237,11 @@ export function weightGradientKernels(passes: PassesVariant["passes"]) {
   );
 }
 
-/** Pieces of work per run of images of the weight gradient in registers; undefined for what is not unrolled. */
-export function weightPieces(dims: Dims): number | undefined {
-  return unrolls(dims) ? weightTiles(dims.K, dims.D, dims.R) : undefined;
+/** Images per partial sum of the weight gradient: it is one product, or 36 by Winograd's transforms. */
+export function weightRun(dims: Dims, tuning: Tuning): number {
+  const { N, K, D, R, S } = dims;
+  const size = fitsWinograd(dims) && prefersWinograd(dims, tuning)
+    ? { rows: K, columns: D, batches: 36 }
+    : { rows: K, columns: D * R * S, batches: 1 };
+  return imagesPerRun(N, size, tuning, unrolls(dims) ? weightTiles(K, D, R) : undefined);
 }

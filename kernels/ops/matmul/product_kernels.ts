@@ -78,16 +78,15 @@ export function productKernels(
  * enough to keep the partial sums small.
  *
  * @param N number of images
- * @param size size of the weight as a matrix
+ * @param size size of the weight as a matrix, or as those whose products make it
  * @param inRegisters pieces of work per run of images in registers, if the op has its own kernel
  */
 export function imagesPerRun(
   N: number,
-  size: { readonly rows: number; readonly columns: number },
+  size: ProductSize,
   { software, pieces }: Tuning,
   inRegisters?: number,
 ): number {
-  const whole = { ...size, batches: 1 };
-  const tiles = software ? inRegisters ?? registerTiles(whole) : fewestGroups(whole);
+  const tiles = software ? inRegisters ?? registerTiles(size) : fewestGroups(size);
   return Math.ceil(Math.max(N, 1) / Math.min(Math.max(N, 1), Math.ceil(pieces / tiles)));
 }
