@@ -3,7 +3,7 @@ import type { Dims, NumberArray } from "../devices/device.ts";
 import { reshape } from "./layout/movement.ts";
 import { sum } from "./reduce/reduce.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { nanWgsl } from "./elementwise/shared_wgsl.ts";
+import { inQuads, nanWgsl } from "./elementwise/shared_wgsl.ts";
 import { square } from "./elementwise/unary.ts";
 
 /** Scale that limits the norm of a gradient with squared norm `norm` to `clip`, as in PyTorch; 0 means no limit. */
@@ -15,8 +15,10 @@ fn clipScale() -> f32 {
 const clipScale = (clip: number, squaredNorm: number) =>
   clip > 0 ? Math.min(1, clip / (Math.sqrt(squaredNorm) + 1e-6)) : 1;
 
-const moments = { shapes: { p: [7], m: [7], v: [7], g: [7], norm: [1], settings: [8] } } as const;
-const positive = { v: [0, 1e-4, 0.5, 2, 1, 0.1, 3], norm: [9] };
+const sampleOf = (n: number, settings: readonly number[]) => ({
+  shapes: { p: [n], m: [n], v: [n], g: [n], norm: [1], settings: [8] },
+  values: { v: [0, 1e-4, 0.5, 2, 1, 0.1, 3, 0.2].slice(0, n), norm: [9], settings },
+});
 
 /** Signature of AdamW and Adam. */
 export type Adam = Op<"p[n], m[n], v[n], g[n], norm[1], settings[8] -> p[n], m[n], v[n]">;
@@ -25,6 +27,7 @@ function defineAdam(name: string, decoupled: boolean): Adam {
   return defineOp({
     name,
     signature: "p[n], m[n], v[n], g[n], norm[1], settings[8] -> p[n], m[n], v[n]",
+    ...inQuads(["p", "m", "v", "g"], ({ n }) => n),
     wgsl: `${clipWgsl}
 fn kernel(i: u32) {
   let lr = settings[0]; let beta1 = settings[1]; let beta2 = settings[2]; let decay = settings[4];
@@ -54,8 +57,8 @@ fn kernel(i: u32) {
       { kernel: "adamUpdate", args: { ...addresses, n, decoupled: decoupled ? 1 : 0 } },
     ],
     samples: [
-      { ...moments, values: { ...positive, settings: [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 1] } },
-      { ...moments, values: { ...positive, settings: [0.01, 0.9, 0.999, 1e-8, 0, 0.19, 0.002, 0] } },
+      sampleOf(7, [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 1]),
+      sampleOf(8, [0.01, 0.9, 0.999, 1e-8, 0, 0.19, 0.002, 0]),
     ],
   });
 }
@@ -117,12 +120,13 @@ fn kernel(i: u32) {
 export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
   name: "emaUpdate",
   signature: "e[n], p[n], settings[1] -> e[n]",
+  ...inQuads(["e", "p"], ({ n }) => n),
   wgsl: "fn kernel(i: u32) { e[i] = settings[0] * e[i] + (1.0 - settings[0]) * p[i]; }",
   reference({ e, p, settings }, { n }) {
     for (let i = 0; i < n; i++) e[i] = settings[0] * e[i] + (1 - settings[0]) * p[i];
   },
   wasm: "emaUpdate",
-  samples: [{ shapes: { e: [7], p: [7], settings: [1] }, values: { settings: [0.9] } }],
+  samples: [7, 8].map((n) => ({ shapes: { e: [n], p: [n], settings: [1] }, values: { settings: [0.9] } })),
 });
 
 /**

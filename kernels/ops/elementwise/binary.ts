@@ -4,22 +4,22 @@ import { checkOperands, defineBinary, operands, scalarBeside } from "./broadcast
 
 const addOp = defineBinary(
   "add",
-  { value: "a_ + b_", apply: (a, b) => a + b },
+  { value: "a_ + b_", apply: (a, b) => a + b, isArithmetic: true },
   ({ dy }) => ({ a: () => dy, b: () => dy }),
 );
 const subtractOp = defineBinary(
   "subtract",
-  { value: "a_ - b_", apply: (a, b) => a - b },
+  { value: "a_ - b_", apply: (a, b) => a - b, isArithmetic: true },
   ({ dy }) => ({ a: () => dy, b: () => negate(dy) }),
 );
 const multiplyOp = defineBinary(
   "multiply",
-  { value: "a_ * b_", apply: (a, b) => a * b },
+  { value: "a_ * b_", apply: (a, b) => a * b, isArithmetic: true },
   ({ a, b, dy }) => ({ a: () => multiply(dy, b), b: () => multiply(dy, a) }),
 );
 const divideOp = defineBinary(
   "divide",
-  { value: "a_ / b_", apply: (a, b) => a / b },
+  { value: "a_ / b_", apply: (a, b) => a / b, isArithmetic: true },
   ({ b, y, dy }) => ({ a: () => divide(dy, b), b: () => negate(divide(multiply(dy, y), b)) }),
 );
 

@@ -1,5 +1,6 @@
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
-import type { Dims, NumberArray } from "../../devices/device.ts";
+import type { Dims, NumberArray, Tuning } from "../../devices/device.ts";
+import { inQuads } from "./shared_wgsl.ts";
 import { describeValue } from "../../core/checks.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
@@ -55,18 +56,22 @@ function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string
  * @param operands names of the input buffers
  * @param result name of the output buffer
  * @param value expression of a result; `a_` is the element of operand `a`
+ * @param flat whether all operands are read in order
  */
-function broadcastWgsl(operands: readonly string[], result: string, value: string): string {
-  const step = (name: string) =>
-    `at_${name} = ${[0, 1, 2, 3].map((k) => `i${k} * dims.${name}${k}`).join(" + ")};`;
-  return `fn kernel(i: u32) {
-${operands.map((name) => `  var at_${name} = i;`).join("\n")}
-  if (dims.flat == 0u) {
-    let i3 = i % dims.n3; let r2 = i / dims.n3;
-    let i2 = r2 % dims.n2; let r1 = r2 / dims.n2;
-    let i1 = r1 % dims.n1; let i0 = r1 / dims.n1;
-${operands.map((name) => `    ${step(name)}`).join("\n")}
+function broadcastWgsl(operands: readonly string[], result: string, value: string, flat: boolean): string {
+  if (flat) {
+    return `fn kernel(i: u32) {
+${operands.map((name) => `  let ${name}_ = ${name}[i];`).join("\n")}
+  ${result}[i] = ${value};
+}`;
   }
+  const step = (name: string) =>
+    `let at_${name} = ${[0, 1, 2, 3].map((k) => `i${k} * dims.${name}${k}`).join(" + ")};`;
+  return `fn kernel(i: u32) {
+  let i3 = i % dims.n3; let r2 = i / dims.n3;
+  let i2 = r2 % dims.n2; let r1 = r2 / dims.n2;
+  let i1 = r1 % dims.n1; let i0 = r1 / dims.n1;
+${operands.map((name) => `  ${step(name)}`).join("\n")}
 ${operands.map((name) => `  let ${name}_ = ${name}[at_${name}];`).join("\n")}
   ${result}[i] = ${value};
 }`;
@@ -90,6 +95,8 @@ interface ElementwiseFunction {
   readonly apply: (...values: number[]) => number;
   /** WGSL that the expression needs. */
   readonly functions?: string;
+  /** Whether the expression also holds for vectors. */
+  readonly isArithmetic?: boolean;
   readonly samples?: readonly Sample[];
 }
 
@@ -102,13 +109,20 @@ interface ElementwiseFunction {
 function broadcastKernel(
   operands: Readonly<Record<string, string>>,
   result: string,
-  { value, apply, functions = "" }: ElementwiseFunction,
+  { value, apply, functions = "", isArithmetic = false }: ElementwiseFunction,
 ) {
   const names = Object.keys(operands);
+  const quads = inQuads(
+    [...names, result],
+    ({ Y }) => Y,
+    ({ Y, flat }) => isArithmetic && flat === 1 && Y % 4 === 0,
+  );
   return {
+    ...quads,
+    specialise: (dims: Dims, tuning: Tuning) => ({ ...quads.specialise(dims, tuning), flat: dims.flat }),
     derive: (_: unknown, shapes: Readonly<Record<string, Shape>>) =>
       broadcastWalk(Object.fromEntries(names.map((name) => [name, shapes[operands[name]]]))),
-    wgsl: functions + broadcastWgsl(names, result, value),
+    wgsl: (_: Tuning, { flat }: Dims) => functions + broadcastWgsl(names, result, value, flat === 1),
     reference(arrays: Readonly<Record<string, NumberArray>>, dims: Dims) {
       arrays[result].forEach((_, i) => {
         const places = placesOf(names, i, dims);
@@ -121,6 +135,7 @@ function broadcastKernel(
 /** Shapes that broadcast, also over four groups of axes, and two equal ones. */
 const broadcasting: readonly Sample[] = [
   { shapes: { a: [3, 5], b: [3, 5] } },
+  { shapes: { a: [3, 8], b: [3, 8] } },
   { shapes: { a: [2, 3, 4, 5], b: [3, 1, 5] } },
   { shapes: { a: [4, 1], b: [2, 1, 3] } },
   { shapes: { a: [], b: [2, 2] } },

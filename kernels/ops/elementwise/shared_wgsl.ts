@@ -1,4 +1,26 @@
-/** Functions in WGSL that several ops use. */
+/** What kernels of several ops share. */
+import type { Dims, Tuning } from "../../devices/device.ts";
+
+/**
+ * Declaration fields of an op whose WGSL also holds for vectors of four numbers: on GPUs they go through memory faster.
+ * Its specialised dims have `width`, the numbers of an invocation.
+ *
+ * @param buffers names of those that hold vectors
+ * @param count of numbers
+ * @param fits whether each buffer is a whole number of vectors; by default, if `count` is
+ */
+export function inQuads(
+  buffers: readonly string[],
+  count: (dims: Dims) => number,
+  fits: (dims: Dims) => boolean = (dims) => count(dims) % 4 === 0,
+) {
+  const widthOf = (dims: Dims, { software }: Tuning) => !software && fits(dims) ? 4 : 1;
+  return {
+    specialise: (dims: Dims, tuning: Tuning): Dims => ({ width: widthOf(dims, tuning) }),
+    vectors: ({ width }: Dims): readonly string[] => width === 4 ? buffers : [],
+    invocations: (dims: Dims, tuning: Tuning): number => count(dims) / widthOf(dims, tuning),
+  };
+}
 
 /** Maxima that do not lose NaN. */
 export const nanWgsl =

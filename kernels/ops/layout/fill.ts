@@ -1,5 +1,6 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { defineOp, type Op } from "../../op.ts";
+import { inQuads } from "../elementwise/shared_wgsl.ts";
 import { checkedSizeOf, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 
@@ -53,11 +54,12 @@ export function zeros(shape: Shape): Tensor {
 export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   name: "assign",
   signature: "y[S...], x[S...] -> y[S...]",
+  ...inQuads(["y", "x"], ({ S }) => S),
   wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
   overwrites: true,
   reference: ({ y, x }) => y.set(x),
   wasm: ({ y, x }, { S }) => [copyRows(x, y, 1, S, S, S)],
-  samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
+  samples: [{ shapes: { y: [3, 5], x: [3, 5] } }, { shapes: { y: [3, 8], x: [3, 8] } }],
 });
 
 /**

@@ -11,6 +11,7 @@ import {
   sizeOf,
 } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
+import { inQuads } from "../elementwise/shared_wgsl.ts";
 import { copyRows, zeros } from "./fill.ts";
 
 /**
@@ -39,12 +40,15 @@ const concatPair: Op<"a[P, A, Q], b[P, B, Q] -> y[P, C, Q]"> = defineOp({
   name: "concat",
   signature: "a[P, A, Q], b[P, B, Q] -> y[P, C, Q]",
   derive: ({ A, B }) => ({ C: A + B }),
-  wgsl: `fn kernel(i: u32) {
-  let inner = dims.C * dims.Q;
+  ...inQuads(["a", "b", "y"], ({ P, C, Q }) => P * C * Q, ({ Q }) => Q % 4 === 0),
+  wgsl: (_, { width }) =>
+    `fn kernel(i: u32) {
+  let Q = dims.Q / ${width}u;
+  let inner = dims.C * Q;
   let p = i / inner;
   let j = i % inner;
-  let own = dims.A * dims.Q;
-  if (j < own) { y[i] = a[p * own + j]; } else { y[i] = b[p * dims.B * dims.Q + j - own]; }
+  let own = dims.A * Q;
+  if (j < own) { y[i] = a[p * own + j]; } else { y[i] = b[p * dims.B * Q + j - own]; }
 }`,
   backward: ({ a, b, dy }) => ({
     a: () => sliceMiddle(dy, { start: 0, B: a.shape[1] }),
@@ -61,23 +65,28 @@ const concatPair: Op<"a[P, A, Q], b[P, B, Q] -> y[P, C, Q]"> = defineOp({
     copyRows(a, y, P, A * Q, A * Q, C * Q),
     copyRows(b, y + 4 * A * Q, P, B * Q, B * Q, C * Q),
   ],
-  samples: [{ shapes: { a: [2, 3, 5], b: [2, 1, 5] } }, { shapes: { a: [1, 1, 1], b: [1, 1, 1] } }],
+  samples: [{ shapes: { a: [2, 3, 5], b: [2, 1, 5] } }, { shapes: { a: [2, 3, 4], b: [2, 1, 4] } }, {
+    shapes: { a: [1, 1, 1], b: [1, 1, 1] },
+  }],
 });
 
 const sliceMiddle: Op<"x[P, A, Q] -> y[P, B, Q]", { start: "u32"; B: "u32" }> = defineOp({
   name: "slice",
   signature: "x[P, A, Q] -> y[P, B, Q]",
   attributes: { start: "u32", B: "u32" },
-  wgsl: `fn kernel(i: u32) {
-  let inner = dims.B * dims.Q;
-  y[i] = x[i / inner * dims.A * dims.Q + dims.start * dims.Q + i % inner];
+  ...inQuads(["x", "y"], ({ P, B, Q }) => P * B * Q, ({ Q }) => Q % 4 === 0),
+  wgsl: (_, { width }) =>
+    `fn kernel(i: u32) {
+  let Q = dims.Q / ${width}u;
+  let inner = dims.B * Q;
+  y[i] = x[(i / inner * dims.A + dims.start) * Q + i % inner];
 }`,
   backward: ({ x, dy }, { start }) => ({ x: () => embedMiddle(dy, { start, A: x.shape[1] }) }),
   reference({ x, y }, { P, A, B, Q, start }) {
     for (let p = 0; p < P; p++) y.set(x.subarray((p * A + start) * Q, (p * A + start + B) * Q), p * B * Q);
   },
   wasm: ({ x, y }, { P, A, B, Q, start }) => [copyRows(x + 4 * start * Q, y, P, B * Q, A * Q, B * Q)],
-  samples: [{ shapes: { x: [2, 5, 3] }, attributes: { start: 1, B: 3 } }],
+  samples: [[2, 5, 3], [2, 5, 8]].map((x) => ({ shapes: { x }, attributes: { start: 1, B: 3 } })),
 });
 
 /** Gradient of `slice`: dy at its position, zeros elsewhere. */
