@@ -28,8 +28,8 @@ export const tiles: readonly ProductTile[] = [
   { rows: 4, columns: 256, depth: 8, laneRows: 4, laneColumns: 4, flat: true },
 ];
 
-/** Groups that fill a large GPU, two per core; with fewer groups, a smaller tile is better. */
-const enoughGroups = 256;
+/** Groups that fill a large GPU eight times, so that a last round with idle cores matters little; with fewer groups, a smaller tile is better. */
+const enoughGroups = 1024;
 
 /** Size of `batches` products of [rows, depth] and [depth, columns]. */
 export interface ProductSize {

@@ -71,6 +71,6 @@ Deno.test("chooseTile() picks large tiles for much work, and many small ones for
   assert.deepEqual(chosen(256, 256 * 784), [128, 128]);
   assert.deepEqual(chosen(64, 256 * 784), [64, 128]);
   assert.deepEqual(chosen(64, 64 * 49), [32, 32]);
-  assert.deepEqual(chosen(16, 64 * 784), [16, 128]);
+  assert.deepEqual(chosen(16, 256 * 784), [16, 128]);
   assert.deepEqual(chosen(1, 64 * 784), [4, 256]);
 });
