@@ -60,7 +60,8 @@ export interface Product {
  *
  * Slices are stored as [depth][edge / 4] vectors, one vector longer than needed, so that lanes that store along the
  * depth use different banks. Vectors are stored whole, because writing one component may touch the others. The steps of
- * a slice are written out, because drivers do not unroll the loops that WebGPU makes safe.
+ * a slice are written out, because drivers do not unroll the loops that WebGPU makes safe. Lanes with few sums load the
+ * next slice before they multiply.
  *
  * @param inVectors whether the right factor and the target are declared as vectors of four columns
  */
@@ -93,19 +94,29 @@ export function productWgsl(tile: ProductTile, product: Product, inVectors = fal
     const before = repeatLines(count, (i) =>
       `  let depth${name}${i} = ${at(i).depth};
   let quad${name}${i} = ${at(i).quad};
+  var next${name}${i} = vec4f();
 ${repeatLines(vector ? 1 : 4, edgeOf(i))}`);
-    const inside = repeatLines(count, (i) => {
-      const loaded = vector ? vector(`edge${name}${i}_0`) : vectorOf((j) => element(`edge${name}${i}_${j}`));
-      const load = `{
-      let k = start + depth${name}${i};
+    const ofLanes = (i: number, work: string) =>
+      partial ? `    if (lane + ${i * lanes}u < ${quads * tile.depth}u) { ${work} }` : `    { ${work} }`;
+    const load = (start: string) =>
+      repeatLines(count, (i) => {
+        const loaded = vector
+          ? vector(`edge${name}${i}_0`)
+          : vectorOf((j) => element(`edge${name}${i}_${j}`));
+        return ofLanes(
+          i,
+          `let k = ${start} + depth${name}${i};
       let within = k < depth;
       let d = ${product.position};
-      slice${name}[depth${name}${i}][quad${name}${i}] = select(vec4f(), ${loaded}, within);
-    }`;
-      return partial ? `    if (lane + ${i * lanes}u < ${quads * tile.depth}u) ${load}` : `    ${load}`;
-    });
+      next${name}${i} = select(vec4f(), ${loaded}, within);`,
+        );
+      });
+    const store = repeatLines(
+      count,
+      (i) => ofLanes(i, `slice${name}[depth${name}${i}][quad${name}${i}] = next${name}${i};`),
+    );
     const slice = `var<workgroup> slice${name}: array<array<vec4f, ${quads + 1}>, ${tile.depth}>;`;
-    return { slice, before, inside };
+    return { slice, before, load, store };
   });
 
   const store = (q: number, column: number, index: string, value: (sum: string) => string) => {
@@ -134,6 +145,8 @@ ${repeatLines(columnQuads, (q) => `      let b${q} = sliceB[${k}][laneColumn + $
 ${repeatGrid(tile.laneRows, columnQuads, (r, q) => `      ${sum(r, q)} += a${r >> 2}[${r & 3}] * b${q};`)}
     }`;
 
+  const load = (start: string) => loads.map(({ load }) => load(start)).join("\n");
+  const isAhead = tile.laneRows * tile.laneColumns <= 32; // else registers are short
   return `${product.declarations ?? ""}
 ${loads.map(({ slice }) => slice).join("\n")}
 fn kernel(group: u32, lane: u32) {
@@ -149,9 +162,12 @@ fn kernel(group: u32, lane: u32) {
   let laneRow = lane / ${across}u;
 ${loads.map(({ before }) => before).join("\n")}
 ${repeatGrid(tile.laneRows, columnQuads, (r, q) => `  var ${sum(r, q)} = vec4f();`)}
+${isAhead ? load("0u") : ""}
   for (var start = 0u; start < depth; start += ${tile.depth}u) {
-${loads.map(({ inside }) => inside).join("\n")}
+${isAhead ? "" : load("start")}
+${loads.map(({ store }) => store).join("\n")}
     workgroupBarrier();
+${isAhead ? load(`start + ${tile.depth}u`) : ""}
 ${repeatLines(tile.depth, step)}
     workgroupBarrier();
   }
