@@ -11,10 +11,10 @@ export class GpuBuffer implements DeviceBuffer {
   constructor(readonly handle: GPUBuffer, readonly bytes: number) {}
 }
 
-/** Rounds a size up to one of eight steps per octave, so that similar sizes share buffers. */
+/** Rounds a size up to one of eight steps per octave, so that similar sizes share buffers; a large one to 32 steps. */
 function sizeClass(bytes: number): number {
   if (bytes <= 256) return 256;
-  const step = 2 ** (Math.ceil(Math.log2(bytes)) - 4);
+  const step = 2 ** (Math.ceil(Math.log2(bytes)) - (bytes < largeBytes ? 4 : 6));
   return Math.ceil(bytes / Math.max(step, 256)) * Math.max(step, 256);
 }
 
@@ -30,7 +30,7 @@ export class BufferPool {
 
   constructor(readonly device: GPUDevice) {}
 
-  /** Bytes of all buffers ever created; they live as long as the device. */
+  /** Bytes of all buffers. Those that are given back wait for the next use. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -71,6 +71,12 @@ export class BufferPool {
   #create(size: number): GpuBuffer {
     const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
     return new GpuBuffer(this.device.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST }), size);
+  }
+
+  /** Frees a buffer that no work refers to any more, except submitted work. */
+  destroy(buffer: GpuBuffer): void {
+    buffer.handle.destroy();
+    this.#bytes -= buffer.failure ? 0 : buffer.bytes;
   }
 
   give(buffer: GpuBuffer): void {

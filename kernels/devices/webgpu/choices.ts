@@ -1,7 +1,10 @@
 import type { KernelCall, Tuning } from "../device.ts";
 
+/** What a choice depends on. */
+type ChosenCall = Pick<KernelCall, "kernel" | "dims" | "half" | "candidate">;
+
 /** Kernel and sizes of a call, the key of its choice. */
-export function nameOfCall({ kernel, dims, half = [] }: KernelCall): string {
+export function nameOfCall({ kernel, dims, half = [] }: ChosenCall): string {
   const sizes = Object.entries(dims).map(([name, value]) => `${name}=${value}`);
   return [kernel.name, ...sizes, ...half.map((port) => `${port}:f16`)].join(" ");
 }
@@ -21,7 +24,7 @@ export class Choices {
   }
 
   /** The tuning for a call. */
-  of(call: KernelCall): Tuning {
+  of(call: ChosenCall): Tuning {
     const candidate = call.candidate ?? this.chosen(call);
     if (candidate === undefined) return this.table;
     const known = this.#tunings.get(candidate);
@@ -32,12 +35,12 @@ export class Choices {
   }
 
   /** Name of the candidate chosen for a call, if any. */
-  chosen(call: KernelCall): string | undefined {
+  chosen(call: ChosenCall): string | undefined {
     if (this.#chosen.size === 0 || !call.kernel.candidates) return undefined;
     return this.#chosen.get(nameOfCall(call));
   }
 
-  choose(call: KernelCall, candidate: string): void {
+  choose(call: ChosenCall, candidate: string): void {
     this.#chosen.set(nameOfCall(call), candidate);
     this.#version++;
   }

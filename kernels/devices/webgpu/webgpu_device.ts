@@ -68,7 +68,10 @@ export class WebGpuDevice implements Device {
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device, this.#pool);
     this.#choices = new Choices({ ...this.tuning, software: table });
-    this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes);
+    this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes, (buffer) => {
+      this.#queue.submit();
+      this.#pool.destroy(buffer);
+    });
     this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
     this.#dispatches = new Dispatches(device, this.#pipelines, this.#pool);
   }
@@ -167,8 +170,13 @@ export class WebGpuDevice implements Device {
     this.#start(calls, dispatches);
   }
 
+  workspaceBytes(calls: readonly Pick<KernelCall, "kernel" | "dims">[]): number {
+    return this.#workspace.bytesOf(calls);
+  }
+
   prepare(calls: readonly KernelCall[]): () => void {
     this.#health.check();
+    this.#workspace.expect(calls);
     // Created by the first run, so that compile() can come first, and again after tune() has chosen otherwise.
     let expanded: readonly KernelCall[] = [];
     let dispatches: readonly Dispatch[] = [];

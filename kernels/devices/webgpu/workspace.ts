@@ -2,17 +2,28 @@ import type { BufferRange, DeviceBuffer, KernelCall, Pass } from "../device.ts";
 import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
 import type { Choices } from "./choices.ts";
 
+/** What is known of a call before it has memory. */
+type PlannedCall = Pick<KernelCall, "kernel" | "dims">;
+
 /**
  * Scratch memory for the passes of ops. All calls share it, because they run one after another. Each number has its own
  * buffer, since WebGPU does not let a kernel read one part of a buffer and write another.
  */
 export class PassWorkspace {
   readonly #buffers: GpuBuffer[] = [];
+  /** Bytes of each buffer that the calls seen so far need at most. */
+  readonly #needed: number[] = [];
   #replaced = 0;
   /** Whether the user knows that scratch memory is too large. */
   #told = false;
 
-  constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
+  /** @param pool of the buffers; @param retire frees a buffer that queued work may use */
+  constructor(
+    readonly pool: BufferPool,
+    readonly choices: Choices,
+    readonly maxRangeBytes: number,
+    readonly retire: (buffer: GpuBuffer) => void,
+  ) {}
 
   /** Changes with every choice and every buffer that grows: calls expanded before are then outdated. */
   get version(): string {
@@ -22,13 +33,26 @@ export class PassWorkspace {
   /** Replaces calls by their passes. Calls whose scratch memory is too large to bind stay as they are. */
   expand(calls: readonly KernelCall[]): readonly KernelCall[] {
     const all = calls.map((call) => ({ call, passes: this.#passesOf(call) }));
-    for (const { passes = [] } of all) this.#reserve(passes);
+    grow(this.#needed, all.flatMap(({ passes = [] }) => passes));
+    this.#reserve();
     return all.flatMap(({ call, passes }) =>
       passes ? passes.map((pass) => this.#callOf(pass, call)) : [call]
     );
   }
 
-  #passesOf(call: KernelCall): readonly Pass[] | undefined {
+  /** Bytes of the buffers that calls need. */
+  bytesOf(calls: readonly PlannedCall[]): number {
+    const sizes: number[] = [];
+    grow(sizes, calls.flatMap((call) => this.#passesOf(call) ?? []));
+    return sizes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Makes the next calls reserve as much as these will need, so that no buffer has to grow. */
+  expect(calls: readonly PlannedCall[]): void {
+    grow(this.#needed, calls.flatMap((call) => this.#passesOf(call) ?? []));
+  }
+
+  #passesOf(call: PlannedCall): readonly Pass[] | undefined {
     const passes = call.kernel.passes?.(call.dims, this.choices.of(call));
     const largest = Math.max(
       ...passes?.flatMap(({ buffers }) =>
@@ -46,22 +70,29 @@ export class PassWorkspace {
     return undefined;
   }
 
-  #reserve(passes: readonly Pass[]): void {
-    for (const buffer of passes.flatMap(({ buffers }) => buffers)) {
-      if (typeof buffer === "string") continue;
-      const { scratch, elements } = buffer;
+  #reserve(): void {
+    this.#needed.forEach((bytes, scratch) => {
       const known = this.#buffers[scratch];
-      if (known && !known.failure && known.bytes >= elements * 4) continue;
+      if (known && !known.failure && known.bytes >= bytes) return;
       if (known) {
-        this.pool.give(known);
+        this.retire(known);
         this.#replaced++;
       }
-      this.#buffers[scratch] = this.pool.take(Math.max(elements * 4, 4));
-    }
+      this.#buffers[scratch] = this.pool.take(bytes);
+    });
   }
 
   #callOf(pass: Pass, call: KernelCall): KernelCall {
     return callOfPass(pass, call, (scratch) => this.#buffers[scratch]);
+  }
+}
+
+/** Raises the size of each scratch buffer to what passes need. */
+function grow(sizes: number[], passes: readonly Pass[]): void {
+  for (const buffer of passes.flatMap(({ buffers }) => buffers)) {
+    if (typeof buffer === "string") continue;
+    for (let at = sizes.length; at <= buffer.scratch; at++) sizes.push(0);
+    sizes[buffer.scratch] = Math.max(sizes[buffer.scratch], buffer.elements * 4, 4);
   }
 }
 

@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { conv2d, full, gradients, record, type Shape, square, sum, uniforms } from "../../../kernels/mod.ts";
+import {
+  conv2d,
+  full,
+  gradients,
+  record,
+  type Shape,
+  square,
+  sum,
+  uniforms,
+  withDevice,
+} from "../../../kernels/mod.ts";
+import { WebGpuDevice } from "../../../kernels/devices/webgpu/webgpu_device.ts";
 import { registry } from "../../../kernels/op.ts";
 import { plainGeometry } from "../../../kernels/ops/conv2d/geometry.ts";
 import {
@@ -62,6 +73,25 @@ testByTransforms(
     const after = await Promise.all(recorded.result.map((y) => y.read()));
     assert.deepEqual(after, before);
     for (const other of others) assertClose(await other.read(), new Float32Array(other.size).fill(7), 0);
+  },
+);
+
+testByTransforms(
+  "steps allocate what they planned, with the scratch memory of the largest",
+  async ({ tuning }) => {
+    const device = await WebGpuDevice.open({ software: tuning.software, candidate: "winograd" });
+    await withDevice(device, async () => {
+      const parts = [step(16, 17, 9), step(24, 20, 30), step(20, 32, 40)];
+      const before = device.allocatedBytes;
+      const steps = parts.map((part) => record(part));
+      for (const { run } of steps) run();
+      await device.finished();
+      const values = steps.reduce((sum, { plan }) => sum + plan.bytes, 0);
+      const planned = values + Math.max(...steps.map(({ plan }) => plan.workspaceBytes));
+      const allocated = device.allocatedBytes - before;
+      assert.ok(allocated <= 1.15 * planned, `${allocated} allocated, ${planned} planned`);
+    });
+    device.close();
   },
 );
 

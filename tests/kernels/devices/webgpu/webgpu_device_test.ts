@@ -192,7 +192,6 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
       held.add(buffer);
       return buffer;
     },
-    give: (buffer: GpuBuffer) => void held.delete(buffer),
   } as unknown as BufferPool;
   const bytesHeld = () => [...held].map(({ bytes }) => bytes);
   const ports = (...names: string[]) => names.map((name) => ({ name })) as unknown as Kernel["ports"];
@@ -207,7 +206,7 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
     { kernel: outer, dims: { elements }, ranges: [range, { ...range, offset: 64 }], half: ["y"] }
   );
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
-  const workspace = new PassWorkspace(pool, choices, 1000);
+  const workspace = new PassWorkspace(pool, choices, 1000, (buffer) => held.delete(buffer));
   const warned = warnings(() => {
     for (const _ of "ab") {
       assert.deepEqual(workspace.expand([call(251)]), [call(251)], "more than can be bound");
@@ -228,6 +227,14 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
   workspace.expand([call(11)]);
   assert.notEqual(workspace.version, version);
   assert.deepEqual(bytesHeld(), [44]);
+  assert.deepEqual([call(3), call(9), call(251)].map((each) => workspace.bytesOf([call(7), each])), [
+    28,
+    36,
+    28,
+  ]);
+  workspace.expect([call(20)]);
+  workspace.expand([call(5)]);
+  assert.deepEqual(bytesHeld(), [80], "for the largest call to come");
 });
 
 Deno.test("BufferPool.take() rounds sizes alike, also with a limit beyond 32 bits, and never above it", () => {
