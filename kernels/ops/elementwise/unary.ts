@@ -6,7 +6,8 @@ import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { add, divide, multiply, negate, subtract } from "./binary.ts";
 import { geluOf, geluSlope } from "./gelu.ts";
 import { zeros } from "../layout/fill.ts";
-import { erfWgsl, nanWgsl } from "./shared_wgsl.ts";
+import { erfWgsl, inQuads, nanWgsl } from "./shared_wgsl.ts";
+import { vectorOf } from "../matmul/product.ts";
 
 /**
  * sin(x + quarters pi / 2). The sine of hardware may be off by 5e-4, and is arbitrary for large x. Subtracting pi / 2
@@ -24,6 +25,10 @@ const sineWgsl = `fn sine(x: f32, quarters: u32) -> f32 {
   let value = select(odd, even, (quadrant & 1u) == 1u);
   return select(value, -value, (quadrant & 2u) == 2u);
 }`;
+
+/** WGSL of a number, or a vector of four, by its element at `at`. */
+const ofEach = (width: number, element: (at: string) => string) =>
+  width === 4 ? vectorOf((j) => element(`[${j}]`)) : element("");
 
 /** A function of one number, its derivatives and its kernels. */
 interface UnaryFunction {
@@ -61,7 +66,7 @@ function defineUnary(
     derivative,
     curvature,
     functions = "",
-    samples = [{ shapes: { x: [3, 5] } }, spread],
+    samples = [{ shapes: { x: [3, 5] } }, { shapes: { x: [2, 4] } }, spread],
   }: UnaryFunction,
 ): UnaryOp {
   const inSingle = Unary[name as keyof typeof Unary];
@@ -69,7 +74,11 @@ function defineUnary(
   const gradient: (x: Tensor, dy: Tensor) => Tensor = defineOp({
     name: `${name}Gradient`,
     signature: "x[S...], dy[S...] -> dx[S...]",
-    wgsl: `${functions}\nfn kernel(i: u32) { let v = x[i]; dx[i] = dy[i] * (${slope}); }`,
+    ...inQuads(["x", "dy", "dx"], ({ S }) => S),
+    wgsl: (_, { width }) =>
+      `${functions}
+fn slopeOf(v: f32) -> f32 { return ${slope}; }
+fn kernel(i: u32) { let x_ = x[i]; dx[i] = dy[i] * ${ofEach(width, (at) => `slopeOf(x_${at})`)}; }`,
     backward: ({ x, dy, ddx }) => ({
       x: () => curvature(x, multiply(dy, ddx)),
       dy: () => gradient(x, ddx),
@@ -89,7 +98,11 @@ function defineUnary(
   const op = defineOp({
     name,
     signature: "x[S...] -> y[S...]",
-    wgsl: `${functions}\nfn kernel(i: u32) { let v = x[i]; y[i] = ${value}; }`,
+    ...inQuads(["x", "y"], ({ S }) => S),
+    wgsl: (_, { width }) =>
+      `${functions}
+fn valueOf(v: f32) -> f32 { return ${value}; }
+fn kernel(i: u32) { let x_ = x[i]; y[i] = ${ofEach(width, (at) => `valueOf(x_${at})`)}; }`,
     backward: ({ x, dy }) => ({ x: () => gradient(x, dy) }),
     reference({ x, y }) {
       for (let i = 0; i < y.length; i++) y[i] = apply(x[i]);

@@ -72,5 +72,5 @@ Deno.test("chooseTile() picks large tiles for much work, and many small ones for
   assert.deepEqual(chosen(64, 256 * 784), [64, 128]);
   assert.deepEqual(chosen(64, 64 * 49), [32, 32]);
   assert.deepEqual(chosen(16, 256 * 784), [16, 128]);
-  assert.deepEqual(chosen(1, 64 * 784), [4, 256]);
+  assert.deepEqual(chosen(1, 256 * 784), [4, 256]);
 });
