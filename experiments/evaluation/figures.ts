@@ -1,5 +1,6 @@
 import { type JudgeName, judgeNames } from "../../models/mod.ts";
 import { type FieldCheck, ifGiven } from "../run/field_checks.ts";
+import type { Question } from "../../viz/report/mod.ts";
 
 /** The meaning of a figure, for tables and for readers who see it for the first time. */
 export interface FigureMeaning {
@@ -12,6 +13,8 @@ export interface FigureMeaning {
   readonly share?: true;
   /** Whether it depends on a judge, and every judge has its own. */
   readonly judged?: true;
+  /** The question that a report shows it for; others stand under all figures. */
+  readonly question?: Question;
   /** Ends of its axis; by default those of shares, or those that fit the values. */
   readonly ends?: readonly [worst: number, best: number];
 }
@@ -20,6 +23,7 @@ export interface FigureMeaning {
 export const figureMeanings = {
   confident: {
     title: "Recognised",
+    question: "real",
     doc:
       "Share of samples in which the judge, a small classifier, sees one class with a probability of at least 0.9",
     better: "higher",
@@ -28,6 +32,7 @@ export const figureMeanings = {
   },
   asked_class: {
     title: "Of the requested class",
+    question: "class",
     doc: "Share of samples in which the judge sees the class that was requested",
     better: "higher",
     share: true,
@@ -35,6 +40,7 @@ export const figureMeanings = {
   },
   class_entropy: {
     title: "Entropy of classes",
+    question: "real",
     doc:
       "How evenly samples are spread over the classes, in bits: 3.32 if ten are equally frequent, 0 if there is only one",
     better: "real",
@@ -42,6 +48,7 @@ export const figureMeanings = {
   },
   frechet: {
     title: "Fréchet distance",
+    question: "real",
     doc:
       "How far the cloud of samples is from the cloud of test images, in the numbers that the judge computes from an image (its features): distance of the means and of the covariances",
     better: "lower",
@@ -69,6 +76,7 @@ export const figureMeanings = {
   },
   precision: {
     title: "Precision",
+    question: "real",
     doc:
       "Share of samples that lie among test images: within reach of one, which is as far as its fifth neighbour",
     better: "higher",
@@ -77,6 +85,7 @@ export const figureMeanings = {
   },
   recall: {
     title: "Recall",
+    question: "real",
     doc: "Share of test images that lie among samples, so a kind of image that is never drawn lowers it",
     better: "higher",
     share: true,
@@ -91,6 +100,7 @@ export const figureMeanings = {
   },
   coverage: {
     title: "Coverage",
+    question: "real",
     doc: "Share of test images that have a sample within reach of their fifth neighbour",
     better: "higher",
     share: true,
@@ -106,12 +116,14 @@ export const figureMeanings = {
   },
   class_spread: {
     title: "Spread within classes",
+    question: "real",
     doc:
       "How different samples of one class are: the mean distance of two of them, in pixel values from 0 to 1; less than real images are too uniform",
     better: "real",
   },
   authentic: {
     title: "Authentic",
+    question: "copied",
     doc:
       "Share of samples farther from their nearest training image than that image is from its own nearest; copies lower it",
     better: "real",
@@ -119,6 +131,7 @@ export const figureMeanings = {
   },
   copying: {
     title: "Copying, C_T",
+    question: "copied",
     doc:
       "Whether samples are nearer to training images than test images are, in standard deviations: far below 0 if the network copies",
     better: "real",

@@ -55,6 +55,15 @@ export function formatFacts(
   };
 }
 
+/** What a run trained, such as `Residual U-Net on mnist`. */
+export function formatTitle({ config, record }: RunFacts): string {
+  const network = formatNetwork(config).replace(/ \[.*/, "");
+  const data = record?.dataset ? ` on ${record.dataset.name}` : "";
+  return `${network[0].toUpperCase()}${network.slice(1)}${
+    typeof config.teacher === "string" ? ", distilled," : ""
+  }${data}`;
+}
+
 /** One sentence on the end of a stopped or failed run. */
 function endingOf({ record, metrics }: RunFacts): string | undefined {
   const step = lastStep(metrics);

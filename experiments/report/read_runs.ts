@@ -36,7 +36,7 @@ import { runFile } from "../run/files.ts";
 import { findEarlyWeights, findWeights } from "../run/weights.ts";
 import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere } from "../run/contained.ts";
-import { formatFacts, readFacts } from "./facts.ts";
+import { formatFacts, formatTitle, readFacts } from "./facts.ts";
 import { plannedStages } from "../settings/stages.ts";
 import { training } from "../settings/training.ts";
 import { ownConfigIn, pageProgram } from "../networks/load_weights.ts";
@@ -81,6 +81,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   const solvers = await readSolverQuality(folder);
   return {
     name,
+    title: formatTitle(facts),
     ...formatFacts(facts),
     ...typeof config.note === "string" && { note: config.note },
     ...classNames && { classNames },
@@ -199,16 +200,18 @@ async function readQuality(
     : "";
   const quality: Quality = {
     how: aboutEvaluation(evaluation).replaceAll("\n", ". ") + "." + old,
+    count: evaluation.samples.count,
     figures: figureKeys.flatMap((key): QualityFigure[] => {
       const figure = figures[key];
       if (!figure) return [];
       const { name, judge } = figuresByKey.get(key)!;
-      const { title, doc, better, share, ends } = meaningOf(key);
+      const { title, doc, better, share, ends, question } = meaningOf(key);
       const chance = name === "asked_class" && all > 0 ? 1 / all : undefined;
       const { value, low, high, count, real, realCount, noise, evaluations, seconds } = figure;
       return [{
         title,
         ...judge && { judge },
+        ...question && { question },
         meaning: doc,
         better,
         value,

@@ -1,4 +1,5 @@
-import { colormap, defaultMaps } from "../image/colormap.ts";
+import { colormap } from "../image/colormap.ts";
+import { reportMaps } from "./page_data.ts";
 import { chart, type Markup, markup } from "./markup.ts";
 
 const tolerances = ["0.1", "0.01", "0.001", "0.0001", "0.00001"];
@@ -30,8 +31,8 @@ ${solverControls}
 <p class="small" id="live-text" aria-live="polite"></p>`;
 
 /** A bar with the colours of images from 0 to 1, or of signed values from blue below 0 to red above. */
-export function colourBar(use: keyof typeof defaultMaps): Markup {
-  const palette = colormap(defaultMaps[use]);
+export function colourBar(use: keyof typeof reportMaps): Markup {
+  const palette = colormap(reportMaps[use]);
   const stops = Array.from(
     { length: 9 },
     (_, i) => `rgb(${palette.subarray(3 * Math.round(255 * i / 8)).slice(0, 3)})`,
@@ -70,13 +71,12 @@ images that it expects.</p>
 <p class="small" id="bits-text" aria-live="polite"></p></div></div>`;
 
 /**
- * Shows one sample in three linked pictures.
+ * One sample in three linked pictures.
  *
- * @param live whether to add controls for new samples and painting
+ * @param live whether to add a brush
  * @param channels number of channels of the images
- * @param links links to other sections, below what the first screen needs
  */
-export function explorerSection(live: boolean, channels: number, links: Markup): Markup {
+export function explorerSection(live: boolean, channels: number): Markup {
   const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
   const values = channels === 1 ? markup`<br>0 ${colourBar("image")} 1` : undefined;
   const imageText = markup`Noise at t = 0, an image at t = 1.${values}`;
@@ -84,33 +84,33 @@ export function explorerSection(live: boolean, channels: number, links: Markup):
   const velocityText = markup`How each pixel changes: blue darkens, red brightens.${ofChannels}
 <br>${colourBar("signed")} ${scale} per unit of t`;
   const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
+  const endText = markup`x + (1 \u2212 t) v: the image at t = 1 if the velocity stayed as it is.`;
   return markup`<section id="flow" class="${channels === 1 ? "grey" : "colour"}" aria-labelledby="flow-title">
-<h2 id="flow-title" class="unseen">The flow</h2>
+<h2 id="flow-title">The flow</h2>
 <div id="explorer"><div class="panels three">
 ${panel("view-x", "The image x at t", imageText, live ? { over: ring, tools: paintTools } : {})}
 ${panel("view-v", "Its velocity v", velocityText)}
-${
-    panel(
-      "view-end",
-      "Where it leads",
-      markup`x + (1 \u2212 t) v: the image at t = 1 if the velocity stayed as it is.`,
-    )
-  }
-</div>
+${panel("view-end", "Where it leads", endText)}
+</div></div>
+</section>`;
+}
+
+/** What chooses the sample of the pictures, and what is known of it, below the time. */
+export function explorerControls(live: boolean): Markup {
+  return markup`<div id="flow-more" role="group" aria-label="Samples of the flow">
 ${live ? liveControls : undefined}
 <div class="controls"><div id="explorer-samples" class="thumbnails" role="group" aria-label="Sample"></div>
 <label>Model <select id="explorer-run"></select></label></div>
 ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
-${links}
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
 <p class="small" id="flow-times"></p>
 <p class="small screen">Point at a pixel to see how it changes; click to hold it.</p>${
     live ? stepPlace : undefined
-  }</div>
+  }
 ${chart("pixel-chart", "Value and velocity of the chosen pixel over t", "", { hasTable: false })}
 ${live ? bitsControls : undefined}
-</section>`;
+</div>`;
 }
 
 /** A picture with a mark at the chosen pixel. */

@@ -1,29 +1,28 @@
 import { pacings } from "../flow/pacing.ts";
 import { imageSizeOf } from "../flow/trajectory.ts";
 import { hasFewSteps } from "./run_section.ts";
-import { colourBar, explorerSection } from "./explorer_section.ts";
+import { colourBar, explorerControls, explorerSection } from "./explorer_section.ts";
 import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 import { percent, quantiles } from "./series.ts";
 
-/** All views that depend on t with their slider, and links to the other sections. */
-export function flowViews(data: ReportData): Markup {
-  const { runs, comparison } = data;
+/** All views that depend on t, with its slider below the first of them. */
+export function flowViews({ runs, comparison }: ReportData): Markup | undefined {
   const first = runs.flatMap(({ trajectories }) => trajectories)[0];
-  const links = contents(data);
-  const flow = first &&
-    explorerSection(runs.some(({ live }) => live !== undefined), imageSizeOf(first)[0], links);
+  const isLive = runs.some(({ live }) => live !== undefined);
   const others = [
     runs.some(({ plane }) => plane) ? planeSection(runs) : undefined,
     comparison && comparisonSection(runs, comparison),
   ];
-  if (!flow && !others.some((view) => view)) return links;
-  return markup`<div>${flow ?? links}${others}${clockBar()}</div>`;
+  if (!first) return others.some((view) => view) ? markup`<div>${clockBar()}${others}</div>` : undefined;
+  const flow = explorerSection(isLive, imageSizeOf(first)[0]);
+  return markup`<div>${flow}${clockBar()}${explorerControls(isLive)}${others}</div>`;
 }
 
-/** Links to the sections below. */
-function contents({ runs, comparison }: ReportData): Markup {
+/** Links to all sections. */
+export function contents({ runs, comparison }: ReportData): Markup {
   const sections: [id: string, title: string, isThere: boolean][] = [
+    ["flow", "Flow", runs.some(({ trajectories }) => trajectories.length > 0)],
     ["plane", "Trajectories", runs.some(({ plane }) => plane)],
     ["compare", "Side by side", comparison !== undefined],
     ["few-steps", "Few evaluations", hasFewSteps(runs)],

@@ -14,6 +14,7 @@ export type {
   PlaneTrajectories,
   Quality,
   QualityFigure,
+  Question,
   ReportData,
   ReportRun,
   Series,

@@ -1,6 +1,6 @@
 import { pace } from "../flow/pacing.ts";
 import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
-import { colormap, defaultMaps } from "../image/colormap.ts";
+import { colormap, type ColormapName } from "../image/colormap.ts";
 import { channelMean, withChannels } from "../image/image_shape.ts";
 import { base64 } from "../image/base64.ts";
 import type { Comparison, ReportData, ReportRun, Series } from "./report_data.ts";
@@ -13,8 +13,11 @@ export interface PageData {
   readonly palettes: Palettes;
 }
 
+/** The maps of images with one channel, in all pictures of a report, and of signed values. */
+export const reportMaps = { image: "gray", signed: "rdbu" } as const satisfies Record<string, ColormapName>;
+
 /** Palettes of images with one channel and of signed values, u8[256, 3] in base64. */
-export type Palettes = Readonly<Record<keyof typeof defaultMaps, string>>;
+export type Palettes = Readonly<Record<keyof typeof reportMaps, string>>;
 
 /** The part of a run that a page draws, thinned. */
 export interface PageRun extends Pick<ReportRun, typeof drawn[number]> {
@@ -66,7 +69,7 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
     })),
     ...comparison && { comparison },
     palettes: Object.fromEntries(
-      Object.entries(defaultMaps).map(([use, map]) => [use, base64(colormap(map))]),
+      Object.entries(reportMaps).map(([use, map]) => [use, base64(colormap(map))]),
     ) as Palettes,
   };
 }

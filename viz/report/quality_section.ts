@@ -1,13 +1,10 @@
-import { imageGrid } from "../image/grid.ts";
-import { encodePng } from "../image/png.ts";
-import { checkFilled } from "./check_report.ts";
+import { gallery } from "./gallery_section.ts";
 import { intervalAxis } from "./interval_axis.ts";
 import { chart, details, digits, type Markup, markup, none, swatch, table } from "./markup.ts";
-import { base64 } from "../image/base64.ts";
 import type {
-  JudgedSamples,
   Quality,
   QualityFigure,
+  Question,
   ReportData,
   ReportRun,
   SolverQuality,
@@ -23,7 +20,10 @@ type Judged = readonly {
   readonly overTime: ReportRun["overTime"];
 }[];
 
-/** The quality of the networks: figures with intervals, marks for real images and noise, and samples. */
+/** Samples below which figures depend too much on their number to compare reports. */
+const enough = 2000;
+
+/** The quality of the networks: three questions with their figures and a verdict each, samples, and all other figures. */
 export function qualitySection(
   { runs, qualityNote }: Pick<ReportData, "runs" | "qualityNote">,
 ): Markup | undefined {
@@ -31,60 +31,110 @@ export function qualitySection(
     quality ? [{ run, name, classNames, quality, overTime }] : []
   );
   if (judged.length === 0) return undefined;
+  const overTime = judged.some(({ overTime }) => overTime) ? chartsOverTime : undefined;
   const several = runs.length > 1;
-  const chance = judged.some(({ quality }) => quality.figures.some(({ chance }) => chance !== undefined))
-    ? markup`, and <span class="key chance">chance</span> is what guessing gets`
-    : undefined;
   const names = several
     ? markup`<p class="small">${judged.map(({ run, name }) => markup`${swatch(run)}${name} `)}</p>`
     : undefined;
-  const about = judged.map(({ name, quality }) =>
-    markup`<p class="small">${several ? markup`<b>${name}</b>: ` : undefined}${quality.how}</p>`
-  );
-  const pictures = judged.flatMap(({ name, classNames, quality: { samples } }) => {
+  const about = judged.map(({ name, quality: { how, count = enough } }) => {
+    const few = count < enough
+      ? markup` <b>${count.toLocaleString("en")} samples are too few to compare between reports.</b>`
+      : undefined;
+    return markup`<p class="small">${several ? markup`<b>${name}</b>: ` : undefined}${how}${few}</p>`;
+  });
+  const galleries = judged.flatMap(({ name, classNames, quality: { samples } }) => {
     if (!samples) return [];
     const heading = markup`<h3>Samples${several ? ` of ${name}` : ""}, least certain first</h3>`;
-    return [heading, pictureOf(samples, classNames)];
+    return [heading, gallery(samples, classNames)];
   });
-  const note = qualityNote === undefined ? undefined : markup`<p class="note">${qualityNote}</p>`;
-  const overTime = judged.some(({ overTime }) => overTime) ? chartsOverTime : undefined;
+  const all = judged.flatMap(({ run, quality }) => quality.figures.map((figure) => ({ run, figure })));
+  const isDigits = runs.every(({ subject }) => subject === "digits");
+  const groups = (["class", "real", "copied"] as const).map((question) => {
+    const figures = all.filter(({ figure }) => figure.question === question);
+    if (figures.length === 0) return undefined;
+    const title = question === "class" && isDigits ? "Right digit?" : questions[question];
+    return markup`<h3>${title}</h3>${verdictOf(question, figures)}${figureTable(figures, several)}`;
+  });
+  const others = all.filter(({ figure }) => figure.question === undefined);
   return markup`<section id="quality" aria-labelledby="quality-title">
 <h2 id="quality-title">How good</h2>
-<p>On each line, bad is left and good is right. A dot is what was measured, and the bar through it a 95 % interval, as
-other samples would give other numbers. <span class="key real">Real images</span> get what a perfect network would,
-<span class="key noise">noise</span> what one that learnt nothing would${chance}.</p>
+<p>A dot is what was measured, and the bar through it a 95 % interval, as other samples would give other numbers.
+<span class="key real">Real images</span> get what a perfect network would, <span class="key noise">noise</span> what one
+that learnt nothing would, and <span class="key chance">chance</span> is what guessing gets.</p>
 ${names}
-${note}
-${figureTable(judged, several)}
+${qualityNote === undefined ? undefined : markup`<p class="note">${qualityNote}</p>`}
+${groups}
 ${about}
-${overTime}
-${pictures}
-${details("Numbers of these figures", numbersOf(judged))}
+${galleries}
+${details("All figures", [figureTable(others, several), overTime, numbersOf(judged)])}
 </section>`;
 }
 
-function figureTable(judged: Judged, several: boolean): Markup {
-  const all = judged.flatMap(({ run, quality }) => quality.figures.map((figure) => ({ run, figure })));
-  const byTitle = Map.groupBy(all, ({ figure }) => figure.title);
-  const groups = [...byTitle.values()].flatMap((figures) => [
-    ...Map.groupBy(figures, ({ figure }) => figure.judge).values(),
-  ]);
-  const rows = groups.map((figures, i) => {
-    const [{ figure }] = figures;
-    const { title } = figure;
-    const isFirst = groups[i - 1]?.[0].figure.title !== title;
-    const shown = shownBy(figure);
-    const values = figures.map(({ run, figure: { value } }) =>
-      markup`<div>${several ? swatch(run) : undefined}${shown(value)}</div>`
+const questions: Readonly<Record<Question, string>> = {
+  class: "Right class?",
+  real: "Like real ones?",
+  copied: "Copied?",
+};
+
+type Figures = readonly { readonly run: number; readonly figure: QualityFigure }[];
+
+/** Share of the way from noise to real images at which a figure counts as close. */
+const close = 0.95;
+
+/** What the figures of a question say together. */
+function verdictOf(question: Question, figures: Figures): Markup | undefined {
+  const byTitle = [...Map.groupBy(figures, ({ figure }) => figure.title)];
+  if (question === "copied") {
+    const copies = figures.filter(({ figure: { high, real } }) => real !== undefined && high < real);
+    const titles = [...new Set(copies.map(({ figure }) => figure.title))].join(", ");
+    const words = titles === ""
+      ? "No sign of copying: samples are as far from training images as real images are."
+      : `Samples are nearer to training images than real images are: ${titles}.`;
+    return markup`<p class="answer" data-verdict="${titles === "" ? "new" : "copied"}">${words}</p>`;
+  }
+  const known = byTitle.flatMap(([title, all]) => {
+    const shares = all.flatMap(({ figure }) => nearnessOf(figure) ?? []);
+    return shares.length > 0 ? [{ title, share: Math.min(...shares) }] : [];
+  }).sort((a, b) => a.share - b.share);
+  if (known.length === 0) return undefined;
+  const near = known.filter(({ share }) => share >= close).length;
+  const furthest = near < known.length ? ` Furthest from them: ${known[0].title}.` : "";
+  const words = known.length === 1
+    ? near === 1 ? "Yes, as real images or close to them." : "Not as reliably as real images."
+    : `${near} of ${known.length} figures are as those of real images or close to them.${furthest}`;
+  return markup`<p class="answer" data-verdict="${near}/${known.length}">${words}</p>`;
+}
+
+/** How near the interval of a figure comes to real images: 1 is as they are, 0 as noise or guessing. */
+function nearnessOf(
+  { value, low, high, better, share, chance, noise = chance, real = share ? 1 : undefined }: QualityFigure,
+) {
+  if (real === undefined || noise === undefined || real === noise) return undefined;
+  const nearest = Math.min(high, Math.max(low, real));
+  const isBeyond = better === "higher" ? value >= real : better === "lower" && value <= real;
+  return isBeyond ? 1 : Math.max(0, 1 - Math.abs(nearest - real) / Math.abs(noise - real));
+}
+
+/** A row for each figure, with all runs and judges on one axis. */
+function figureTable(all: Figures, several: boolean): Markup | undefined {
+  if (all.length === 0) return undefined;
+  const rows = [...Map.groupBy(all, ({ figure }) => figure.title)].map(([title, figures]) => {
+    const shown = shownBy(figures[0].figure);
+    const values = figures.map(({ run, figure: { judge, value, low, high, real } }) =>
+      markup`<div>${several ? swatch(run) : undefined}<b>${shown(value)}</b> (${shown(low)} to ${
+        shown(high)
+      })${real === undefined ? undefined : `, real ${shown(real)}`}${
+        judge && markup` <span class="judge">${judge}</span>`
+      }</div>`
     );
-    const axis = intervalAxis(figures, shown);
     const caution = figures.some(({ figure }) => noiseWins(figure)) ? noiseWords : undefined;
-    return markup`<tr><th scope="row">${
-      titleOf(figure)
-    }</th><td class="value">${values}</td><td class="line">${axis}</td>
-<td class="meaning small">${isFirst ? `${figure.meaning}.` : "By another classifier."}${caution}</td></tr>`;
+    return markup`<tr><th scope="row">${title}<div class="small">${
+      figures[0].figure.meaning
+    }.${caution}</div></th>
+<td class="value">${values}</td><td class="line">${intervalAxis(figures, shown)}</td></tr>`;
   });
-  return markup`<table class="figures"><tbody>${rows}</tbody></table>`;
+  return markup`<table class="figures"><thead><tr><td></td><th scope="col">value (95 % interval)</th>
+<th scope="col">worse \u2192 better</th></tr></thead><tbody>${rows}</tbody></table>`;
 }
 
 /** The title of a figure, with its judge. */
@@ -106,53 +156,6 @@ ${chart("quality-straightness", "Straightness over t", "low")}
 <div><h3>Curvature over t</h3>
 ${chart("quality-curvature", "Curvature over t", "low")}
 <p class="small">How fast the velocity of a sample changes on its way: 0 if it stays the same.</p></div></div>`;
-
-function pictureOf(
-  { shape: [N, K, C, H, W], image, nearest, confidence, classes, labels, second, rank }: JudgedSamples,
-  classNames: readonly string[],
-): Markup {
-  const P = C * H * W;
-  checkFilled("judged samples", [N, C, H, W], image.length);
-  checkFilled("training images nearest to samples", [N, K, C, H, W], nearest.length);
-  for (
-    const [name, { length }] of Object.entries({
-      ...second,
-      confidence,
-      classes,
-      rank,
-      ...labels && { labels },
-    })
-  ) {
-    checkFilled(`${name} of judged samples`, [N], length);
-  }
-  const cells = Array.from({ length: N }, (_, n) => {
-    const pixels = new Float32Array((K + 1) * P);
-    pixels.set(image.subarray(n * P, (n + 1) * P));
-    pixels.set(nearest.subarray(n * K * P, (n + 1) * K * P), P);
-    const png = encodePng(imageGrid(pixels, [K + 1, C, H, W], { columns: 1, gap: 2 }));
-    const [name, wanted, other] = [classes, labels, second?.classes].map((of) => {
-      return of && (classNames[of[n]] ?? of[n]);
-    });
-    const sure = second && second.confidence[n].toFixed(2);
-    const asked = labels && markup`asked ${wanted}<br>seen `;
-    const words = `${labels ? `asked for ${wanted}, ` : ""}seen as ${name}, p = ${confidence[n].toFixed(2)}${
-      second ? `; by a second judge as ${other}, p = ${sure}` : ""
-    }`;
-    const place = `${percent(rank[n], 0)} of samples are less certain`;
-    return markup`<figure title="${place}"><img src="data:image/png;base64,${
-      base64(png)
-    }" alt="A sample and the ${K} training images nearest to it; ${words}">
-<figcaption>${asked}${name}<br>${confidence[n].toFixed(2)}${
-      second && markup`<br>${other}<br>${sure}`
-    }</figcaption></figure>`;
-  });
-  const asked = labels && ", below the class that was asked for";
-  return markup`<div class="judged">${cells}</div>
-<p class="small">Each column has a sample on top, then the ${K} training images nearest to it, and the class that the judge, a
-small classifier, sees in the sample, with its probability${asked}${
-    second && ", and the same by a second judge"
-  }. A sample that equals an image below it is a copy.</p>`;
-}
 
 function numbersOf(judged: Judged): Markup[] {
   return judged.map(({ name, quality: { figures }, overTime }) => {

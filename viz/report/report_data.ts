@@ -26,6 +26,8 @@ export interface ReportData {
 export interface ReportRun {
   /** Unique among the runs. */
   readonly name: string;
+  /** What it is, such as `Residual U-Net on MNIST`; by default its name. */
+  readonly title?: string;
   /** One sentence. */
   readonly summary: string;
   /** One sentence on how and why it ended, if it was stopped or failed. */
@@ -225,6 +227,9 @@ export interface LiveJudge {
   readonly reference: Points;
 }
 
+/** What figures of quality tell: whether samples show the right class, look like real images, or are copies. */
+export type Question = "class" | "real" | "copied";
+
 /** A measured value of a run with its 95 % interval and its meaning. */
 export interface QualityFigure extends Estimate {
   /** Name of the measure. */
@@ -233,6 +238,8 @@ export interface QualityFigure extends Estimate {
   readonly judge?: string;
   /** One sentence. */
   readonly meaning: string;
+  /** The question that it answers; figures without one are shown after all others. */
+  readonly question?: Question;
   /** Which values are better: high, low, or near the value of real images. */
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
@@ -293,6 +300,8 @@ export interface SolverQuality {
 export interface Quality {
   /** What was measured and how, in a few sentences. */
   readonly how: string;
+  /** Samples that were measured. */
+  readonly count?: number;
   /** In the order in which they are shown; those of one title, by several judges, one after another. */
   readonly figures: readonly QualityFigure[];
   /** Some samples to look at. */

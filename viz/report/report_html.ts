@@ -2,7 +2,7 @@ import { deflateSync } from "npm:fflate@0.8.3";
 import type { LegendEntry } from "../figure/figure_row.ts";
 import type { Figure } from "../figure/figure.ts";
 import { checkReport } from "./check_report.ts";
-import { flowViews } from "./flow_views.ts";
+import { contents, flowViews } from "./flow_views.ts";
 import {
   htmlFile,
   inJsonScript,
@@ -19,6 +19,7 @@ import { program, style } from "./page.js";
 import { pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";
 import type { ReportData, ReportRun } from "./report_data.ts";
+import { resultSection } from "./result_section.ts";
 import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
 
 /**
@@ -35,16 +36,19 @@ export function reportHtml(data: ReportData): string {
   const { runs } = data;
   const { data: packedData, files } = packed(pageData(data));
   const isLive = runs.some(samplesInPage);
-  const title = data.study?.title ?? runs.map(({ name }) => name).join(" and ");
+  const named = runs.map(({ name }) => name).join(" and ");
+  const title = data.study?.title ?? (runs.length === 1 ? runs[0].title : undefined) ?? named;
   return htmlFile(
     `${title}: flow matching report`,
     style,
     markup`<header>
-<p class="kicker">Flow matching report</p>
+<p class="kicker">Flow matching report${named === title ? undefined : `: ${named}`}</p>
 <h1>${title}</h1>
 ${firstSentence(data)}
+${data.study ? undefined : resultSection(runs)}
 </header>
 <main>
+${contents(data)}
 ${data.study && studySection(data.study)}
 ${flowViews(data)}
 ${fewStepsSection(data)}

@@ -40,7 +40,7 @@ ${legendList(legend)}<figcaption>${text}</figcaption></figure>`;
 /** The training of the runs: samples, results, losses. */
 export function trainingSection({ runs, lossWarning }: ReportData): Markup {
   const several = runs.length > 1;
-  const pictures = runs.flatMap((run) => run.samplesPng ? [samples(run, run.samplesPng)] : []);
+  const pictures = several ? runs.map(samplesPicture) : undefined; // that of one run is above
   const words = runs.map(({ name, summary, ending, note }) => {
     const whose = several ? markup`<b>${name}</b>: ` : undefined;
     const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
@@ -78,20 +78,26 @@ export function hasFewSteps(runs: readonly ReportRun[]): boolean {
 
 /** Samples with few evaluations: what one step of a flow gives, and why; and what a flow map makes of it. */
 export function fewStepsSection({ runs }: ReportData): Markup | undefined {
-  const [{ name, fewStepsPng, isFlowMap }] = runs;
+  const [{ isFlowMap }] = runs;
   if (!hasFewSteps(runs)) return undefined;
-  const jump = isFlowMap
-    ? markup` The rows <i>map</i> are of the distilled network, which predicts whole steps: it learned to jump.`
-    : undefined;
+  const picture = isFlowMap ? undefined : fewStepsPicture(runs[0]); // that of a flow map is above
   return markup`<section id="few-steps" aria-labelledby="few-steps-title">
 <h2 id="few-steps-title">Few evaluations</h2>
 <p>Straight lines from noise to all images cross in every point, and the velocity there is their average. So a single step
 leads to the average of all images that the noise may become: blurred. With more steps the way bends towards one of
 them.</p>
-<figure><img class="few-steps" src="data:image/png;base64,${base64(fewStepsPng!)}"
-alt="Samples of ${name} from the same noise, with 1, 2, 4, 8 and 20 evaluations">
-<figcaption>From the same noise, with ever more evaluations of the network.${jump}</figcaption></figure>
+${picture}
 </section>`;
+}
+
+/** Samples from the same noise, with ever more evaluations. */
+export function fewStepsPicture({ name, fewStepsPng, isFlowMap }: ReportRun): Markup {
+  const jump = isFlowMap
+    ? markup` The rows <i>map</i> are of the distilled network, which predicts whole steps: it learned to jump.`
+    : undefined;
+  return markup`<figure><img class="few-steps" src="data:image/png;base64,${base64(fewStepsPng!)}"
+alt="Samples of ${name} from the same noise, with 1, 2, 4, 8 and 20 evaluations">
+<figcaption>From the same noise, with ever more evaluations of the network.${jump}</figcaption></figure>`;
 }
 
 /** What reproduces the runs. */
@@ -116,8 +122,12 @@ ${chart("bins-chart", "Test loss by time t", "low")}
 noise to an image: near t = 0 it is open to which image, near t = 1 from which noise. So part of the loss cannot be learnt
 away at either end.</p></div>`;
 
-function samples({ name, samplesText: text, samplesColumns = [] }: ReportRun, png: Uint8Array): Markup {
-  const address = `data:image/png;base64,${base64(png)}`;
+/** The picture of a run's samples, if it has one. */
+export function samplesPicture(
+  { name, samplesPng, samplesText: text, samplesColumns = [] }: ReportRun,
+): Markup | undefined {
+  if (!samplesPng) return undefined;
+  const address = `data:image/png;base64,${base64(samplesPng)}`;
   const names = samplesColumns.length > 0
     ? markup`<div class="column-names">${samplesColumns.map((name) => markup`<span>${name}</span>`)}</div>`
     : undefined;

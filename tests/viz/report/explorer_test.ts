@@ -38,8 +38,8 @@ const numbersAt = (s: number, t: number, row: number, column: number) => {
   return [x, v, x + (1 - t) * v];
 };
 
-/** Whether all of an element is in the part of the page that is shown first. */
-function isOnFirstScreen(id: string): boolean {
+/** Whether all of an element is in the part of the page that is shown. */
+function isOnScreen(id: string): boolean {
   const { top, bottom, width } = document.getElementById(id)!.getBoundingClientRect();
   return width > 0 && top >= 0 && bottom <= innerHeight;
 }
@@ -53,14 +53,14 @@ async function explore(page: Page): Promise<void> {
   await page.evaluate(() => (document.getElementById("live-more") as HTMLDetailsElement).open = false);
   for (const [width, height] of [[1280, 900], [390, 844]]) {
     await page.setViewportSize({ width, height });
-    await page.evaluate(() => scrollTo(0, 0));
+    await page.evaluate(() => document.getElementById("flow")!.scrollIntoView());
     for (const id of ["view-x", "view-v", "view-end", "live-draw", "paint", "play", "time"]) {
-      assert.ok(await page.evaluate(isOnFirstScreen, id), `${id} at ${width} x ${height}`);
+      assert.ok(await page.evaluate(isOnScreen, id), `${id} at ${width} x ${height}`);
     }
   }
   await page.setViewportSize({ width: 1280, height: 900 });
   const sections = await page.locator(".contents a").allInnerTexts();
-  assert.deepEqual(sections, ["Trajectories", "Training", "Settings"]);
+  assert.deepEqual(sections, ["Flow", "Trajectories", "Training", "Settings"]);
   assert.equal(await page.title(), `${hostile}: flow matching report`);
   assert.equal(await page.locator("h1").innerText(), hostile);
   assert.equal(await page.locator(".note").innerText(), hostile);

@@ -25,7 +25,7 @@ const pageWidth = (210 - 2 * 14) / 25.4 * 96;
 /** The ids of charts, and how wide and how free of page breaks they are. */
 const chartsOf = (page: Page) =>
   page.evaluate(() =>
-    Array.from(document.querySelectorAll(".chart"), (chart) => {
+    [...document.querySelectorAll(".chart")].filter((chart) => chart.checkVisibility()).map((chart) => {
       let whole: Element | null = chart;
       while (whole && getComputedStyle(whole).breakInside !== "avoid") whole = whole.parentElement;
       const drawn = chart.querySelector(".plot > svg")?.getBoundingClientRect().width;
@@ -44,9 +44,11 @@ const seen = (page: Page) =>
       element.checkVisibility() && element.getBoundingClientRect().width > 1;
     return {
       controls: [...document.querySelectorAll("button, select, input")].filter((one) =>
-        !one.closest(".legend")
+        !one.closest(".legend, .judged, .confusion")
       ).filter(isSeen).length,
-      tables: [...document.querySelectorAll("details")].filter((each) => each.open && isSeen(each)).map((
+      tables: [...document.querySelectorAll("details")].filter((each) =>
+        each.open && isSeen(each)
+      ).map((
         each,
       ) => each.querySelector("summary")!.textContent),
       closed: [...document.querySelectorAll("details:not([open])")].filter(isSeen).length,

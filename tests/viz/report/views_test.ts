@@ -62,7 +62,7 @@ const study = {
 const long = "residual_of_a_long_name_".repeat(5);
 const { plane: ___, ...flat } = run(long, {
   learningRate: { step: [1, 2], value: [1e-5, 2e-4] },
-  quality: quality(),
+  quality: quality({ samples: { ...quality().samples!, labels: [3, 3, 4, 2] } }),
   overTime,
   samplesText: long,
   solvers: solvers.flatMap(resultsOf),
@@ -160,6 +160,7 @@ async function compare(page: Page): Promise<void> {
 
 /** Nine solvers are told apart, figures of quality are shown, and traces stay hidden when the slider moves. */
 async function seeQuality(page: Page): Promise<void> {
+  await page.locator("#quality summary").click();
   for (const id of ["quality-straightness", "quality-curvature", "solvers-chart"]) await see(page, id);
   assert.match(await text(page, "quality"), /Fréchet distance[\s\S]*6\.2/);
   const drawn = (await tracesOf(page, "quality-curvature")).map(({ y }) => y);
@@ -177,6 +178,27 @@ async function seeQuality(page: Page): Promise<void> {
     await moveTo(page, 31);
     assert.deepEqual(await hidden(), [trace]);
   }
+}
+
+/** A chosen sample is enlarged; samples are filtered by verdict, and by the classes asked and seen. */
+async function useGallery(page: Page): Promise<void> {
+  const shown = () =>
+    page.locator(".sample:visible").evaluateAll((all) => all.map((one) => (one as HTMLElement).title.slice(0, 15)));
+  const all = ["asked 3, seen 3", "asked 3, seen 1", "asked 4, seen 4", "asked 2, seen 1"];
+  assert.deepEqual(await shown(), all);
+  await page.locator(".sample").nth(1).click();
+  assert.match(await page.locator(".enlarged figcaption").innerText(), /^asked 3, seen 1 /);
+  const [large, small] = await page.locator(".enlarged img, .sample[aria-pressed=true] img").evaluateAll((
+    images,
+  ) => images.map((image) => (image as HTMLImageElement).src));
+  assert.equal(large, small);
+  await page.locator(".gallery select").selectOption("wrong");
+  assert.deepEqual(await shown(), [all[1], all[3]]);
+  const cell = page.getByLabel("1 asked 2, seen 1");
+  await cell.click();
+  assert.deepEqual(await shown(), [all[3]]);
+  await cell.click();
+  assert.deepEqual(await shown(), all);
 }
 
 /** The page says why no run has a network. */
@@ -202,8 +224,8 @@ async function fitPhone(page: Page): Promise<void> {
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
     const [chart, layer] = await boxesOf(page, "#plane-chart, #plane-samples");
     assert.deepEqual(layer, chart, "samples are drawn over the whole chart");
-    const [title, line, meaning] = await boxesOf(page, ".figures tr:first-child > :is(th, .line, .meaning)");
-    assert.ok(title.bottom <= line.y && line.bottom <= meaning.y && line.width > 320, "rows are stacked");
+    const [title, value, line] = await boxesOf(page, ".figures tbody tr:first-child > *");
+    assert.ok(title.bottom <= value.y && value.bottom <= line.y && line.width > 320, "rows are stacked");
     const rates = await page.locator("#rate-chart text").allTextContents();
     assert.ok(rates.includes("0.0002"), `${rates}`);
     // A run has one colour in all charts, even after a run without a plane.
@@ -242,7 +264,7 @@ async function assertUnstretched(page: Page): Promise<void> {
         ? [image.naturalWidth, image.naturalHeight]
         : [image.width, image.height];
       const { width, height } = image.getBoundingClientRect();
-      const fits = getComputedStyle(image).objectFit === "contain";
+      const fits = /contain|cover/.test(getComputedStyle(image).objectFit);
       return { id: image.id, own: own / own2, shown: width / height, fits, seen: height > 0 };
     })
   );
@@ -255,7 +277,7 @@ async function assertUnstretched(page: Page): Promise<void> {
 await testReport(
   "reportHtml() shows findings of a study, and compares and draws its runs on any screen",
   reportHtml({ runs, comparison: { ...two.comparison!, runs: [1, 2] }, study }),
-  { showFindings, fitStudy, compare, seeQuality, lackNetworks, fitPhone },
+  { showFindings, fitStudy, compare, seeQuality, useGallery, lackNetworks, fitPhone },
 );
 
 const note = `Intervals over seeds ${hostile}`;

@@ -76,13 +76,17 @@ export class Chart {
   readonly #listeners: (() => void)[] = [];
   #panels: readonly (Panel & Plot & { readonly top: number })[] = [];
   #width = 0;
+  /** Whether it was drawn while it was hidden. */
+  #isDue = false;
   #t: number | undefined;
 
   /** @param content says what is shown whenever the chart is drawn */
   constructor(readonly element: HTMLElement, readonly content: () => ChartContent) {
     this.#place.addEventListener("pointermove", (event) => this.#point(event));
     this.#place.addEventListener("pointerleave", () => this.#tip.hidden = true);
-    new ResizeObserver(() => element.clientWidth === this.#width || this.refresh()).observe(element);
+    new ResizeObserver(() => {
+      if (this.#isDue || element.clientWidth !== this.#width) this.refresh();
+    }).observe(element);
     Object.assign(element, { chart: this }); // for tests
     if (all.push(this) > 1) return;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refreshCharts);
@@ -92,6 +96,8 @@ export class Chart {
   draw(t = this.#t): void {
     const { plots, legend = false } = this.content();
     this.#t = t;
+    this.#isDue = this.element.clientWidth === 0;
+    if (this.#isDue) return;
     if (this.#panels.length === 0) this.element.append(this.#legend, this.#place);
     this.#width = this.element.clientWidth;
     this.#legend.replaceChildren(...legend ? this.#entries(plots) : []);
@@ -113,7 +119,7 @@ export class Chart {
 
   /** Redraws the chart, if it was drawn before. */
   refresh(): void {
-    if (this.#panels.length > 0) this.draw();
+    if (this.#isDue || this.#panels.length > 0) this.draw();
   }
 
   /** Moves the line to t; draws the chart if it was not drawn before. */

@@ -35,7 +35,9 @@ export class LivePaint {
     readonly queue: WorkQueue,
     readonly say: (words: string) => void,
   ) {
-    this.#painter = new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
+    this.#painter = new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush), () => {
+      if (clock.t === 1) clock.position = 50; // nothing follows the end
+    });
   }
 
   putDown(): void {
@@ -132,12 +134,19 @@ class Painter {
   readonly #width = byId<HTMLInputElement>("brush-size");
   #last: Pixel | undefined;
 
-  /** @param onStroke called while a stroke is drawn, with the newly covered pixels as indices in [0, H W) */
+  /**
+   * @param onStroke called while a stroke is drawn, with the newly covered pixels as indices in [0, H W)
+   * @param onTake called when the reader takes the brush
+   */
   constructor(
     readonly explorer: Explorer,
     readonly onStroke: (pixels: readonly number[], brush: Brush) => void,
+    onTake: () => void,
   ) {
-    this.#toggle.addEventListener("click", () => this.painting = !this.painting);
+    this.#toggle.addEventListener("click", () => {
+      this.painting = !this.painting;
+      if (this.painting) onTake();
+    });
     // Before other listeners: painting does not choose a pixel.
     const first = { capture: true };
     this.#frame.addEventListener("pointerdown", (event) => {

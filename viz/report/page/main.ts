@@ -16,6 +16,7 @@ import { prepareForPrint } from "./printing.ts";
 import { RemoteEngine } from "./remote_engine.ts";
 import { showRuns } from "./run_charts.ts";
 import { showFigures } from "./figures.ts";
+import { showGalleries } from "./gallery.ts";
 import { Views } from "./views.ts";
 import { messageOf } from "./remote_worker.ts";
 
@@ -42,6 +43,7 @@ async function start(program: string): Promise<void> {
   const colours = pageColours(palettes);
   prepareForPrint(views);
   showRuns(runs, views);
+  showGalleries();
   if (document.getElementById("clock")) {
     const clock = new Clock(() => views.changed());
     if (runs.some(({ trajectories }) => trajectories.length > 0)) {

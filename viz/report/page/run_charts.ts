@@ -3,6 +3,7 @@ import type { PageRun } from "../page_data.ts";
 import type { Series, SolverQuality } from "../report_data.ts";
 import { lossesByStage, smoothed } from "../series.ts";
 import { type ChartContent, type ChartTrace, type Plot, runLine } from "./charts.ts";
+import { byId } from "./dom.ts";
 import type { Views } from "./views.ts";
 
 /** Adds the charts that do not depend on t: losses, learning rate, quality over t and by solver. */
@@ -11,10 +12,19 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
   const add = (id: string, plot: Plot, more: Partial<ChartContent> = {}) =>
     views.addChart(id, { plots: [plot], ...more });
   const overT = { xTitle: "t (0 noise, 1 data)", xRange: [0, 1] } as const;
-  add("loss-chart", {
-    traces: runs.flatMap((run, i) => lossTraces(run, several, i)),
-    layout: { xTitle: "step", yTitle: "loss", yLog: true },
-  }, { legend: true });
+  const losses = runs.flatMap((run, i) => lossTraces(run, several, i));
+  const [{ stages = [] }] = runs;
+  // The stages of one run have losses of their own kind: a plot each, and one of validation.
+  const plotOf = (traces: readonly ChartTrace[], yTitle: string, xTitle = "step"): Plot => {
+    return { traces, layout: { xTitle, yTitle, yLog: true } };
+  };
+  const ofStages = stages.map(({ name }, n) => plotOf(losses.slice(2 * n, 2 * n + 2), name, ""));
+  const areApart = !several && stages.length > 1;
+  views.addChart("loss-chart", {
+    plots: areApart ? [...ofStages, plotOf(losses.slice(-1), "validation")] : [plotOf(losses, "loss")],
+    legend: true,
+  });
+  if (areApart) byId("loss-chart").style.height = `${150 * (stages.length + 1)}px`;
   add("rate-chart", {
     traces: runs.map(({ name, learningRate }, i) => ({ ...seriesTrace(learningRate), name, ...runLine(i) })),
     layout: { xTitle: "step", yTitle: "learning rate" },

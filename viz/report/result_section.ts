@@ -1,0 +1,52 @@
+import { digits, type Markup, markup } from "./markup.ts";
+import { fewStepsPicture, samplesPicture } from "./run_section.ts";
+import type { QualityFigure, ReportRun } from "./report_data.ts";
+import { percent, smoothed, thinned } from "./series.ts";
+
+/** What a run came to: its figures in a sentence, its samples, and the course of its loss. */
+export function resultSection([run, ...others]: readonly ReportRun[]): Markup | undefined {
+  if (others.length > 0) return undefined;
+  const picture = run.isFlowMap && run.fewStepsPng ? fewStepsPicture(run) : samplesPicture(run);
+  return markup`<section class="result" aria-label="Result">
+<p>${run.ending === undefined ? undefined : markup`<b>${run.ending}</b> `}${figuresOf(run) ?? run.summary}</p>
+<div class="columns">${picture}<div>${sparkline(run)}</div></div></section>`;
+}
+
+/** The two figures that say most, with their intervals. */
+function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefined {
+  const all = quality?.figures ?? [];
+  const find = (title: string) => all.find((figure) => figure.title === title);
+  const [share, distance] = [find("Of the requested class") ?? find("Recognised"), find("Fréchet distance")];
+  const said = [
+    share &&
+    markup`${withInterval(share)} of its ${subject} ${
+      share.title === "Recognised" ? "are recognised by a classifier" : "show the requested class"
+    }`,
+    distance && markup`their Fréchet distance to test images is ${withInterval(distance)}`,
+  ].flatMap((part) => part ?? []);
+  return said.length === 0 ? undefined : markup`${said.map((part, i) => [i > 0 ? ", and " : "", part])}.`;
+}
+
+function withInterval({ value, low, high, real, share }: QualityFigure): Markup {
+  const shown = (value: number) => share ? percent(value) : digits(value);
+  const ofReal = real === undefined ? "" : `; real images ${shown(real)}`;
+  return markup`<b>${shown(value)}</b> (${shown(low)} to ${shown(high)}${ofReal})`;
+}
+
+/** The smoothed loss on a logarithmic scale. */
+function sparkline({ trainLoss, results }: ReportRun): Markup | undefined {
+  const { step, value } = smoothed(thinned(trainLoss, 200));
+  const logs = value.map(Math.log);
+  if (logs.length < 2 || !logs.every(Number.isFinite)) return undefined;
+  const [low, high] = [Math.min(...logs), Math.max(...logs)];
+  const points = logs.map((log, i) =>
+    `${(160 * step[i] / step.at(-1)!).toFixed(1)},${(2 + 36 * (high - log) / (high - low || 1)).toFixed(1)}`
+  );
+  const test = results.find(([name]) => name === "Test loss");
+  return markup`<svg class="sparkline" viewBox="0 0 160 40" role="img" aria-label="Loss from ${
+    digits(value[0])
+  } to ${digits(value.at(-1)!)}"><polyline points="${points.join(" ")}"/></svg>
+<p class="small">Training loss over ${step.at(-1)!.toLocaleString("en")} steps${
+    test && `; test loss ${test[1]}`
+  }</p>`;
+}
