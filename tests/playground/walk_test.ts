@@ -2,9 +2,9 @@
 /** A walk through the story in Chromium: nothing shifts, is cut off, or is silent to those who do not see it. */
 
 import assert from "node:assert/strict";
-import axe from "npm:axe-core@4.11.0/axe.min.js" with { type: "text" };
 import { playgroundPage } from "../../experiments/build_playground.ts";
 import { settings } from "../../playground/settings.ts";
+import { axeComplaints } from "../axe.ts";
 import { type Browser, testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 import { digestOfPage, goTo } from "./opened_page.ts";
@@ -84,19 +84,12 @@ await visit("nothing on the playground moves away while it opens", async (browse
   }
 });
 
-/** What axe complains of. */
-interface Complaint {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
 for (const colorScheme of ["light", "dark"] as const) {
   await visit(
     `axe finds nothing in any step of the playground, ${colorScheme}`,
     async (browser, file) => {
       const page = await opened(browser, file, { colorScheme }, `${small}&step=pair`);
       await digestOfPage(page);
-      await page.evaluate(axe);
       for (const step of steps) {
         await goTo(page, `${small}&step=${step}`);
         if (step === "digits") {
@@ -105,14 +98,8 @@ for (const colorScheme of ["light", "dark"] as const) {
         await page.evaluate(() => {
           for (const details of document.querySelectorAll("details")) details.open = true;
         });
-        const complaints = await page.evaluate(async (all) => {
-          const { axe } = globalThis as unknown as {
-            axe: { run(where: Document, how: object): Promise<{ violations: Complaint[] }> };
-          };
-          const { violations } = await axe.run(document, all ? {} : { runOnly: ["color-contrast"] });
-          return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`);
-        }, colorScheme === "light");
-        assert.deepEqual(complaints, [], step);
+        const rules = colorScheme === "light" ? undefined : ["color-contrast"];
+        assert.deepEqual(await axeComplaints(page, rules), [], step);
       }
       const shift = await page.evaluate(() => (globalThis as unknown as { shift: number }).shift);
       if (colorScheme === "light") return; // opening details and steps without a click counts as a shift

@@ -173,7 +173,7 @@ function numbersOf(judged: Judged): Markup[] {
         cost,
       ];
     });
-    const numbers = table(["", "value", "95 % interval", "real images", "noise", "cost"], rows);
+    const numbers = table(["figure", "value", "95 % interval", "real images", "noise", "cost"], rows);
     return markup`<h3>${name}</h3>${numbers}${overTime && tableOverTime(overTime)}`;
   });
 }

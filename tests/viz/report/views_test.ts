@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { figure } from "../../../viz/mod.ts";
+import { axeComplaints } from "../../axe.ts";
 import { figurePage, type Passage, reportHtml, type SolverQuality } from "../../../viz/report/mod.ts";
 import { hostile, overTime, plane, quality, run, two } from "./made_up.ts";
 import {
@@ -183,7 +184,9 @@ async function seeQuality(page: Page): Promise<void> {
 /** A chosen sample is enlarged; samples are filtered by verdict, and by the classes asked and seen. */
 async function useGallery(page: Page): Promise<void> {
   const shown = () =>
-    page.locator(".sample:visible").evaluateAll((all) => all.map((one) => (one as HTMLElement).title.slice(0, 15)));
+    page.locator(".sample:visible").evaluateAll((all) =>
+      all.map((one) => (one as HTMLElement).title.slice(0, 15))
+    );
   const all = ["asked 3, seen 3", "asked 3, seen 1", "asked 4, seen 4", "asked 2, seen 1"];
   assert.deepEqual(await shown(), all);
   await page.locator(".sample").nth(1).click();
@@ -222,6 +225,8 @@ async function fitPhone(page: Page): Promise<void> {
     backgrounds.push(Number(/\d+/.exec(colour)![0]));
     for (const id of charts) await see(page, id);
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
+    const rules = colorScheme === "light" ? undefined : ["color-contrast"];
+    assert.deepEqual(await axeComplaints(page, rules), []);
     const [chart, layer] = await boxesOf(page, "#plane-chart, #plane-samples");
     assert.deepEqual(layer, chart, "samples are drawn over the whole chart");
     const [title, value, line] = await boxesOf(page, ".figures tbody tr:first-child > *");

@@ -44,6 +44,7 @@ async function start(program: string): Promise<void> {
   prepareForPrint(views);
   showRuns(runs, views);
   showGalleries();
+  letKeysScroll();
   if (document.getElementById("clock")) {
     const clock = new Clock(() => views.changed());
     if (runs.some(({ trajectories }) => trajectories.length > 0)) {
@@ -60,6 +61,16 @@ async function start(program: string): Promise<void> {
     clock.position = 50; // neither noise nor a finished image
   }
   document.documentElement.dataset.ready = "true";
+}
+
+/** Gives the keyboard a way into tables that scroll, and no other. */
+function letKeysScroll(): void {
+  const observer = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      (target as HTMLElement).tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+    }
+  });
+  for (const box of document.querySelectorAll(".scroll")) observer.observe(box);
 }
 
 /** Wraps a function to act only once. */

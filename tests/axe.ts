@@ -1,0 +1,20 @@
+/** What axe, a checker of accessibility, complains of in a page. */
+
+import axe from "npm:axe-core@4.11.0/axe.min.js" with { type: "text" };
+import type { Page } from "./browser.ts";
+
+/** The complaints about a page, each with its elements; with rules, only those of them. */
+export async function axeComplaints(page: Page, rules?: readonly string[]): Promise<string[]> {
+  await page.evaluate(axe);
+  return await page.evaluate(async (rules) => {
+    const { axe } = globalThis as unknown as {
+      axe: {
+        run(
+          how: object,
+        ): Promise<{ violations: { readonly id: string; readonly nodes: { readonly html: string }[] }[] }>;
+      };
+    };
+    const { violations } = await axe.run(rules ? { runOnly: rules } : {});
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`);
+  }, rules);
+}
