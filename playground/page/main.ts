@@ -1,8 +1,9 @@
 /// <reference lib="dom" />
+import { expose } from "npm:comlink@4.4.2";
 import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { byId } from "../../viz/report/page/dom.ts";
 import { App } from "./app.ts";
-import { serveTraining } from "./worker.ts";
+import { TrainingService } from "./worker.ts";
 
 if (globalThis.document) {
   try {
@@ -15,4 +16,4 @@ if (globalThis.document) {
     byId("message").textContent = messageOf(error);
     byId("message").hidden = false;
   }
-} else serveTraining();
+} else expose(new TrainingService());

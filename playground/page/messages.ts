@@ -23,7 +23,6 @@ export type Computing = Pick<PlaygroundSettings, "device" | "threads">;
 
 /** A message to the worker. `train` begins a training; those that change only what is shown keep it. */
 export type ToTrainer =
-  | ({ readonly kind: "open"; readonly library: string } & Computing)
   | { readonly kind: "train" | "change"; readonly training: number; readonly settings: PlaygroundSettings }
   | { readonly kind: "run"; readonly running: boolean }
   | { readonly kind: "step" }

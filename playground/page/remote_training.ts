@@ -1,10 +1,13 @@
 /// <reference lib="dom" />
+import { proxy } from "npm:comlink@4.4.2";
 import { byId } from "../../viz/report/page/dom.ts";
+import { type RemoteObject, startWorker } from "../../viz/report/page/remote_worker.ts";
 import type { Computing, FromTrainer, ToTrainer } from "./messages.ts";
+import type { TrainingService } from "./worker.ts";
 
 /** The worker that trains. It runs the program of the page. */
 export class RemoteTraining {
-  readonly #worker: Worker;
+  readonly #worker: RemoteObject<TrainingService>;
 
   /**
    * Starts the worker.
@@ -14,32 +17,18 @@ export class RemoteTraining {
    * @throws {Error} if the browser starts no worker from a page like this
    */
   constructor(program: string, { device, threads }: Computing, onMessage: (message: FromTrainer) => void) {
-    const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
-    try {
-      this.#worker = new Worker(address);
-    } catch (error) {
-      throw new Error(`This browser starts no worker here: ${error}`);
-    } finally {
-      URL.revokeObjectURL(address);
-    }
-    this.#worker.onmessage = ({ data }: MessageEvent<FromTrainer>) => onMessage(data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault(); // the page tells it
-      onMessage({
-        kind: "failed",
-        message: `The worker that trains has failed: ${event.message ?? "no reason given"}`,
-      });
-    };
-    this.send({ kind: "open", library: byId("library").textContent!, device, threads });
+    this.#worker = startWorker(program, "trains");
+    this.#worker.failed.catch(({ message }) => onMessage({ kind: "failed", message }));
+    this.#worker.remote.open(byId("library").textContent!, { device, threads }, proxy(onMessage));
   }
 
   /** Sends a message to the worker. */
   send(message: ToTrainer): void {
-    this.#worker.postMessage(message);
+    this.#worker.remote.take(message);
   }
 
   /** Ends the worker. */
   close(): void {
-    this.#worker.terminate();
+    this.#worker.close();
   }
 }

@@ -19,17 +19,25 @@ const [burstMs, frameMs] = [12, 100];
 /** Steps of dots with noise, and the number of guided dots. */
 const [noisySteps, guidedDots] = [64, 192];
 
-/** Trains in the worker, and sends what there is to see. */
-export function serveTraining(): void {
-  let trainer: Promise<BackgroundTrainer> | undefined;
-  addEventListener("message", async ({ data }: MessageEvent<ToTrainer>) => {
-    try {
-      if (data.kind === "open") trainer = BackgroundTrainer.open(data.library, data);
-      await (await trainer)?.take(data);
-    } catch (error) { // it cannot be opened
-      send({ kind: "failed", message: messageOf(error) });
-    }
-  });
+/** Sends a message to the page, once it has opened the service. */
+let send: (message: FromTrainer) => void;
+
+/** What the page calls in the worker, which trains and sends what there is to see. */
+export class TrainingService {
+  #trainer: Promise<BackgroundTrainer> | undefined;
+
+  /** Loads the library and opens the device; whatever comes of it is sent. */
+  open(library: string, computing: Computing, onMessage: (message: FromTrainer) => void): void {
+    send = onMessage;
+    this.#trainer = BackgroundTrainer.open(library, computing);
+    this.#trainer.catch((error) => send({ kind: "failed", message: messageOf(error) }));
+  }
+
+  /** Takes a message of the page. */
+  async take(message: ToTrainer): Promise<void> {
+    const trainer = await this.#trainer?.catch(() => undefined); // it was told why
+    await trainer?.take(message);
+  }
 }
 
 /** A training and what is seen of it. */
@@ -129,8 +137,6 @@ class BackgroundTrainer {
 
   async #answer(message: ToTrainer): Promise<void> {
     switch (message.kind) {
-      case "open":
-        return;
       case "train":
         return this.#begin(message.training, message.settings);
       case "change":
@@ -344,8 +350,4 @@ class BackgroundTrainer {
 /** What has happened to a GPU, without advice for programs. */
 function reasonOf(error: unknown): string {
   return messageOf(error).split(";")[0].replace(/\.$/, "");
-}
-
-function send(message: FromTrainer): void {
-  postMessage(message);
 }

@@ -12,7 +12,7 @@ import {
 import { colormap } from "../../../viz/mod.ts";
 import { intervalAxis } from "../../../viz/report/interval_axis.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { hostile, one, overTime, plane, quality, run, size, two } from "./made_up.ts";
+import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
 
 Deno.test("reportHtml() escapes a user's text", () => {
   const page = reportHtml({ runs: [...one.runs, run("b", { quality: quality({ how: hostile }) })] });
