@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { axisRanges, type DrawnTrace, drawPanel } from "../../../viz/figure/figure_svg.ts";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
@@ -313,4 +314,42 @@ Deno.test("figureRow() puts figures side by side, with a legend in lines below",
     name: "RangeError",
     message: /none is given \(expected at least 1\)/,
   });
+});
+
+Deno.test("drawPanel() draws bars from 0, bands around lines, whiskers of points, and says where values are", () => {
+  const x = [1, 2];
+  const y = [3, 5];
+  const interval = { low: [2, 4], high: [4, 8] };
+  const drawn = (trace: DrawnTrace) => {
+    const ranges = axisRanges({ traces: [trace], layout: {} });
+    const panel = drawPanel([trace], {}, [400, 300], ranges);
+    const { left, top } = panel.area;
+    /** The path to a value, inside of the axes. */
+    const at = (x: number, y: number) =>
+      [panel.toX(x) - left, panel.toY(y) - top].map((to) => Math.round(10 * to) / 10);
+    return { ...panel, at, low: ranges.y[0] };
+  };
+  const bars = drawn({ x, y, mode: "bars", barWidth: 0.5, color: "red" });
+  assert.ok(bars.low <= 0);
+  const [left, base] = bars.at(0.75, 0);
+  assert.ok(
+    bars.svg.includes(
+      `M${left} ${base}V${bars.at(1, 3)[1]}h${Math.round(10 * (bars.toX(0.5) - bars.toX(0))) / 10}V`,
+    ),
+  );
+  const band = drawn({ x, y, interval, color: "red", dash: "8 4" });
+  const places = [[1, 4], [2, 8], [2, 4], [1, 2]].map(([x, y]) => band.at(x, y).join(" "));
+  assert.ok(
+    band.svg.includes(`d="M${places.join("L")}z" fill="red"`),
+    "from the high ends back along the low ones",
+  );
+  assert.ok(band.svg.includes('stroke-dasharray="8 4"'));
+  const points = drawn({ x, y, interval, mode: "markers", size: [12, 6], color: "red" });
+  assert.ok(
+    points.svg.includes(`M${points.at(1, 2).join(" ")}L${points.at(1, 4).join(" ")}M`),
+    "a gap after each whisker",
+  );
+  assert.ok(points.svg.includes("scale(6)") && points.svg.includes("scale(3)"), "a size of each point");
+  const log = drawPanel([], { yLog: true }, [400, 300], { x: [0, 1], y: [1, 10] });
+  assert.ok(Number.isNaN(log.toY(0)) && log.toY(10) < log.toY(1));
 });
