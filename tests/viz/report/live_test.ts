@@ -225,6 +225,14 @@ async function paintTwice(page: Page): Promise<void> {
   await moveTo(page, 100);
   await dot(page, 5, 5);
   await told(page, "The flow ends at t = 1: move t back to paint.");
+  const brush = page.getByRole("button", { name: "Paint", exact: true });
+  await brush.click();
+  await brush.click();
+  assert.equal(
+    await page.locator("#time").inputValue(),
+    "50",
+    "taking the brush goes back to where it paints",
+  );
 }
 
 await testReport("reportHtml() samples live from a file, and continues the flow from paint", one, {

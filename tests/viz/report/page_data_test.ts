@@ -5,7 +5,7 @@ import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "..
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf, type PageData, pageData } from "../../../viz/report/page_data.ts";
 import { classAt, classesOf, noClass, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
-import { lossTraces } from "../../../viz/report/page/run_charts.ts";
+import { lossPlots, lossTraces } from "../../../viz/report/page/run_charts.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
@@ -284,6 +284,11 @@ Deno.test("lossTraces() has a line for each stage of a distillation, and the rep
     "a drift, smoothed",
     "a validation",
   ]);
+  const ofPlots = lossPlots([page]).map((
+    { traces, layout },
+  ) => [layout.yTitle, ...traces.map(({ x }) => x[0])]);
+  assert.deepEqual(ofPlots, [["bake", 10, 10], ["drift", 30, 30], ["validation", page.valLoss.step[0]]]);
+  assert.deepEqual(lossPlots([page, page]).length, 1, "several runs share one");
   const rows = [...reportHtml(data).matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) =>
     cells
   );

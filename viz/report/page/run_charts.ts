@@ -12,19 +12,9 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
   const add = (id: string, plot: Plot, more: Partial<ChartContent> = {}) =>
     views.addChart(id, { plots: [plot], ...more });
   const overT = { xTitle: "t (0 noise, 1 data)", xRange: [0, 1] } as const;
-  const losses = runs.flatMap((run, i) => lossTraces(run, several, i));
-  const [{ stages = [] }] = runs;
-  // The stages of one run have losses of their own kind: a plot each, and one of validation.
-  const plotOf = (traces: readonly ChartTrace[], yTitle: string, xTitle = "step"): Plot => {
-    return { traces, layout: { xTitle, yTitle, yLog: true } };
-  };
-  const ofStages = stages.map(({ name }, n) => plotOf(losses.slice(2 * n, 2 * n + 2), name, ""));
-  const areApart = !several && stages.length > 1;
-  views.addChart("loss-chart", {
-    plots: areApart ? [...ofStages, plotOf(losses.slice(-1), "validation")] : [plotOf(losses, "loss")],
-    legend: true,
-  });
-  if (areApart) byId("loss-chart").style.height = `${150 * (stages.length + 1)}px`;
+  const plots = lossPlots(runs);
+  views.addChart("loss-chart", { plots, legend: true });
+  if (plots.length > 1) byId("loss-chart").style.height = `${150 * plots.length}px`;
   add("rate-chart", {
     traces: runs.map(({ name, learningRate }, i) => ({ ...seriesTrace(learningRate), name, ...runLine(i) })),
     layout: { xTitle: "step", yTitle: "learning rate" },
@@ -70,6 +60,19 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
       yLog: true,
     },
   }, { legend: true, nearest: true });
+}
+
+/** The losses of all runs; those of the stages of one run, which are of their own kind, and of validation are apart. */
+export function lossPlots(runs: readonly PageRun[]): Plot[] {
+  const several = runs.length > 1;
+  const losses = runs.flatMap((run, i) => lossTraces(run, several, i));
+  const [{ stages = [] }] = runs;
+  const plotOf = (traces: readonly ChartTrace[], yTitle: string, xTitle = "step"): Plot => {
+    return { traces, layout: { xTitle, yTitle, yLog: true } };
+  };
+  if (several || stages.length < 2) return [plotOf(losses, "loss")];
+  const ofStages = stages.map(({ name }, n) => plotOf(losses.slice(2 * n, 2 * n + 2), name, ""));
+  return [...ofStages, plotOf(losses.slice(-1), "validation")];
 }
 
 /**
