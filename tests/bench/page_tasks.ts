@@ -51,6 +51,7 @@ const acts: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   async "paint"(page) {
     await page.locator("#time").fill("40");
     await page.locator("#paint").click();
+    await page.locator("#view-x").scrollIntoViewIfNeeded();
     const { x, y, width, height } = (await page.locator("#view-x").boundingBox())!;
     await page.mouse.move(x + 0.2 * width, y + 0.2 * height);
     await page.mouse.down();

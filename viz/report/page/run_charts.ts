@@ -8,7 +8,6 @@ import type { Views } from "./views.ts";
 
 /** Adds the charts that do not depend on t: losses, learning rate, quality over t and by solver. */
 export function showRuns(runs: readonly PageRun[], views: Views): void {
-  const several = runs.length > 1;
   const add = (id: string, plot: Plot, more: Partial<ChartContent> = {}) =>
     views.addChart(id, { plots: [plot], ...more });
   const overT = { xTitle: "t (0 noise, 1 data)", xRange: [0, 1] } as const;
