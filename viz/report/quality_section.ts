@@ -21,7 +21,7 @@ type Judged = readonly {
 }[];
 
 /** Samples below which figures depend too much on their number to compare reports. */
-const enough = 2000;
+const minSamples = 2000;
 
 /** The quality of the networks: three questions with their figures and a verdict each, samples, and all other figures. */
 export function qualitySection(
@@ -36,8 +36,8 @@ export function qualitySection(
   const names = several
     ? markup`<p class="small">${judged.map(({ run, name }) => markup`${swatch(run)}${name} `)}</p>`
     : undefined;
-  const about = judged.map(({ name, quality: { how, count = enough } }) => {
-    const few = count < enough
+  const about = judged.map(({ name, quality: { how, count = minSamples } }) => {
+    const few = count < minSamples
       ? markup` <b>${count.toLocaleString("en")} samples are too few to compare between reports.</b>`
       : undefined;
     return markup`<p class="small">${several ? markup`<b>${name}</b>: ` : undefined}${how}${few}</p>`;
@@ -79,7 +79,7 @@ const questions: Readonly<Record<Question, string>> = {
 type Figures = readonly { readonly run: number; readonly figure: QualityFigure }[];
 
 /** Share of the way from noise to real images at which a figure counts as close. */
-const close = 0.95;
+const minNearness = 0.95;
 
 /** What the figures of a question say together. */
 function verdictOf(question: Question, figures: Figures): Markup | undefined {
@@ -97,7 +97,7 @@ function verdictOf(question: Question, figures: Figures): Markup | undefined {
     return shares.length > 0 ? [{ title, share: Math.min(...shares) }] : [];
   }).sort((a, b) => a.share - b.share);
   if (known.length === 0) return undefined;
-  const near = known.filter(({ share }) => share >= close).length;
+  const near = known.filter(({ share }) => share >= minNearness).length;
   const furthest = near < known.length ? ` Furthest from them: ${known[0].title}.` : "";
   const words = known.length === 1
     ? near === 1 ? "Yes, as real images or close to them." : "Not as reliably as real images."

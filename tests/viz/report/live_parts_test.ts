@@ -16,8 +16,8 @@ import { formatSolving } from "../../../viz/report/page/remote_engine.ts";
 import { stepComparison } from "../../../viz/report/page/step_comparison.ts";
 import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import {
+  formatSolver,
   GrowingTrajectory,
-  inWords,
   recorded,
   type Steps,
   stepTimes,
@@ -115,9 +115,9 @@ Deno.test("GrowingTrajectory goes on from a step of another, snapshot by snapsho
   assert.deepEqual([whole.shape[0], whole.velocity.length, whole.origin], [5, 8, "drawn, 1 evaluation"]);
   assert.notEqual(part.id, whole.id);
   assert.equal(growing.view.id, whole.id, "a whole one stays the same");
-  assert.equal(inWords(solved), "4 steps of euler, class owl, guidance 1.5");
+  assert.equal(formatSolver(solved), "4 steps of euler, class owl, guidance 1.5");
   assert.equal(
-    inWords({ solver: "dopri5", steps: 20, tolerance: 0.1, guidance: 2 }),
+    formatSolver({ solver: "dopri5", steps: 20, tolerance: 0.1, guidance: 2 }),
     "dopri5 with tolerance 0.1, autoguidance 2",
   );
   assert.deepEqual(stepTimes(solved), [0, 0.25, 0.5, 0.75, 1]);

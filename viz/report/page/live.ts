@@ -18,7 +18,7 @@ import { LivePaint } from "./live_paint.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
 import { stepComparison } from "./step_comparison.ts";
 import type { Thumbnail } from "./thumbnails.ts";
-import { GrowingTrajectory, inWords, type Steps } from "./trajectory_view.ts";
+import { formatSolver, GrowingTrajectory, type Steps } from "./trajectory_view.ts";
 import { messageOf } from "./remote_worker.ts";
 import { type Work, WorkQueue } from "./work.ts";
 
@@ -181,7 +181,7 @@ export class Live {
     const labels = labelsOf(choice, classes, seeds);
     const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.runs[run]) }));
     const growing = seeds.map((seed, n) => {
-      const words = { name: `Seed ${seed}`, origin: `drawn in this page by ${inWords(each[n])}` };
+      const words = { name: `Seed ${seed}`, origin: `drawn in this page by ${formatSolver(each[n])}` };
       return new GrowingTrajectory(words, each[n], size);
     });
     const { evaluations, tried } = await engine.solve(run, image, each[0], {

@@ -130,9 +130,9 @@ function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): H
     ...labels[0] === undefined ? [] : [["Of the requested class", `${right} of ${N}.`] as const],
     [
       "Precision",
-      `${inWords(precision)} of the samples lie within reach of one of ${references} test images.`,
+      `${formatEstimate(precision)} of the samples lie within reach of one of ${references} test images.`,
     ],
-    ["Recall", `${inWords(recall)} of these test images lie within reach of a sample.`],
+    ["Recall", `${formatEstimate(recall)} of these test images lie within reach of a sample.`],
   ];
   const ofReal = real && [real.precision, real.recall].map((share) => percent(share, 0)).join(" and ");
   const about =
@@ -147,6 +147,6 @@ function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): H
   );
 }
 
-function inWords({ value, low, high }: Estimate): string {
+function formatEstimate({ value, low, high }: Estimate): string {
   return `${percent(value, 0)} (95 % interval ${percent(low, 0)} to ${percent(high, 0)})`;
 }

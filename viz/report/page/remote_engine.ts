@@ -15,7 +15,7 @@ import {
 } from "./engine.ts";
 import { type RemoteObject, startWorker } from "./remote_worker.ts";
 import type { Judged } from "./sample_judge.ts";
-import { countOf, inWords, type Steps } from "./trajectory_view.ts";
+import { countOf, formatSolver, type Steps } from "./trajectory_view.ts";
 
 /** How the page waits for a call. */
 interface Waiting<P = never> {
@@ -174,7 +174,7 @@ export function formatSolving(
   const conditioning = conditioningOf(each.label !== undefined, each.guidance);
   const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
     (guidanceCosts[conditioning] ?? "");
-  return `${inWords({ ...how, steps: how.steps - first })}, ${cost}`;
+  return `${formatSolver({ ...how, steps: how.steps - first })}, ${cost}`;
 }
 
 /** What guidance adds to an evaluation. */

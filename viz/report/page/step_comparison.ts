@@ -5,7 +5,7 @@ import type { Explorer } from "./explorer.ts";
 import { type ChosenCondition, guidedBy } from "./live_controls.ts";
 import type { LiveGrid } from "./live_grid.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
-import { countOf, formatCondition, GrowingTrajectory, inWords } from "./trajectory_view.ts";
+import { countOf, formatCondition, formatSolver, GrowingTrajectory } from "./trajectory_view.ts";
 import type { Work } from "./work.ts";
 
 /** What a comparison needs of the page. */
@@ -41,14 +41,14 @@ export function stepComparison({ engine, explorer, grid, runs, say }: Place, cho
       `steps of ${solver}, and at last 10 of heun`,
     pictures: hows.map((how, n) => ({
       label: `Look at ${name} with ${countOf(counts[n])}`,
-      title: inWords(how),
+      title: formatSolver(how),
       under: `${counts[n]}`,
     })),
   }]).get(run)!;
   return async (signal) => {
     const started = performance.now();
     for (const [n, how] of hows.entries()) {
-      const words = { name: shown.name, origin: `drawn in this page by ${inWords(how)}` };
+      const words = { name: shown.name, origin: `drawn in this page by ${formatSolver(how)}` };
       const growing = new GrowingTrajectory(words, how, size);
       const { evaluations } = await engine.solve(run, imageAt(shown, 0), how, {
         signal,

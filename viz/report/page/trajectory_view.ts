@@ -47,7 +47,7 @@ export function recorded({ trajectories, solved, classNames }: PageRun): Traject
     const label = solved?.labels?.[s];
     const how = solved && { ...solved, ...label !== undefined && { label, className: classNames?.[label] } };
     const origin = how
-      ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${formatCost(how.evaluations)}`
+      ? `noise ${s + 1} of seed ${how.seed}, ${formatSolver(how)}${formatCost(how.evaluations)}`
       : "";
     const known = how && { solved: how, noise: { seed: how.seed, row: s } };
     return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...known };
@@ -55,7 +55,7 @@ export function recorded({ trajectories, solved, classNames }: PageRun): Traject
 }
 
 /** "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001" */
-export function inWords(how: Steps): string {
+export function formatSolver(how: Steps): string {
   const { steps, solver, tolerance } = how;
   const solved = tolerance === undefined
     ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
