@@ -96,7 +96,7 @@ function classesText({ classifier, classes, conditioning }: PlaneTrajectories): 
   const by = classifier && classifierText(classifier);
   const named = by &&
     markup`<p class="small">Each sign is a sample: the number or first letter of its class, ${by} names a class even for
-samples that look like none. Click a class in the legend to hide it.</p>`;
+samples that look like none.<span class="screen"> Click a class in the legend to hide it.</span></p>`;
   if (!conditioning) return markup`${named}`;
   const { labels, guidance } = conditioning;
   const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
