@@ -70,7 +70,7 @@ async function compileKernels(dispatch: string): Promise<Uint8Array> {
     ...["--outFile", "kernels.wasm", "-O2", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
     ...["--enable", "simd,relaxed-simd,threads,bulk-memory"],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
-    ...["--memoryBase", "4096"],
+    ...["--memoryBase", "4096", "--importTable"],
   ], {
     readFile: (name: string) => name === "assembly/dispatch.ts" ? dispatch : readSource(name),
     writeFile: (_: string, contents: Uint8Array | string) => {

@@ -10,13 +10,13 @@ export const kernelSignatures = {
     "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, size: i32, stride: i32, padding: i32",
   averagePool2dGradient:
     "dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, size: i32, stride: i32, padding: i32",
-  winogradWeights: "w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32",
+  winogradWeights: "w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32, taps: i32",
   winogradConvolve:
-    "source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32, H: i32, W: i32, K: i32, B: i32, w: usize, strideC: usize, strideK: usize, turned: i32",
+    "source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32, H: i32, W: i32, K: i32, B: i32, w: usize, strideC: usize, strideK: usize, turned: i32, taps: i32",
   winogradGradientParts:
-    "x: usize, dy: usize, N: i32, C: i32, H: i32, W: i32, K: i32, groups: i32, run: i32, parts: i32",
+    "x: usize, dy: usize, N: i32, C: i32, H: i32, W: i32, K: i32, taps: i32, groups: i32, run: i32, parts: i32",
   winogradGradientSum:
-    "dw: usize, C: i32, K: i32, groups: i32, parts: i32, x: usize, dy: usize, N: i32, H: i32, W: i32, run: i32",
+    "dw: usize, C: i32, K: i32, taps: i32, groups: i32, parts: i32, x: usize, dy: usize, N: i32, H: i32, W: i32, run: i32",
   convTranspose2d: "x: usize, w: usize, bias: usize, y: usize, N: i32, C: i32, H: i32, W: i32, K: i32",
   convTranspose2dInputGradient: "dy: usize, w: usize, dx: usize, N: i32, K: i32, C: i32, H: i32, W: i32",
   convolveWeights:

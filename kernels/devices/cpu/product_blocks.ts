@@ -2,8 +2,11 @@ import { Layout } from "./memory_layout.ts";
 
 /** Rows of a tile. */
 const heights = [6, 4] as const;
-/** Vectors of four columns: where the engine joins two vectors into one, and elsewhere. */
-const widths = [4, 2] as const;
+/** Vectors of four columns, and whether engines may join two of them into one: then tiles pass through memory. */
+const columns = [{ width: 4, joined: true }, { width: 2, joined: true }, {
+  width: 2,
+  joined: false,
+}] as const;
 /** The deepest part of a panel. */
 const deepest = 64;
 
@@ -81,18 +84,18 @@ class Writer {
 /** Parameters of all functions. */
 const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "fresh"] as const;
 
-/** A kind of block: how a lies, and rows and vectors of a tile. */
+/** A kind of block: how a lies, rows and vectors of a tile, and whether these are joined. */
 interface Block {
   readonly along: "rows" | "columns";
   readonly height: number;
   readonly width: number;
+  readonly joined: boolean;
 }
 
-const blocks: readonly Block[] = widths.flatMap((width) =>
-  heights.flatMap((height) => (["rows", "columns"] as const).map((along) => ({ along, height, width })))
+/** All kinds, in the order of the table; `gemm.ts` computes their positions. */
+const blocks: readonly Block[] = columns.flatMap((kind) =>
+  heights.flatMap((height) => (["rows", "columns"] as const).map((along) => ({ ...kind, along, height })))
 );
-
-const nameOf = ({ along, height, width }: Block) => `${along}${height}x${4 * width}`;
 
 /**
  * Writes a function: tiles of c, one below the other, become or gain a product, c[m][n] += sum over k < depth of a[m][k]
@@ -100,7 +103,7 @@ const nameOf = ({ along, height, width }: Block) => `${along}${height}x${4 * wid
  *
  * The panel of b and the tile lie at constant addresses, which need no check of their bounds at each access: a third of
  * the time. V8's `--experimental-wasm-revectorize` joins neighbouring operations on four numbers into one on eight, from
- * two neighbouring stores back to loads, if no check stands between them; so wide tiles pass through memory. Sums go
+ * two neighbouring stores back to loads, if no check stands between them; so joined tiles pass through memory. Sums go
  * over k in order, so the bits depend on neither. A panel of depth 13 = 8 + 4 + 1 has parts of 8, 4 and 1 lines, which
  * begin at line 8, 4 and 1.
  *
@@ -108,8 +111,13 @@ const nameOf = ({ along, height, width }: Block) => `${along}${height}x${4 * wid
  * numbers are adjacent (`along`); the address of c and the bytes from row to row; the depth, below twice `deepest`; the
  * number of tiles; whether c is set, not added to.
  */
-function writeBlock(to: Writer, { along, height, width }: Block, tile: number, fused: boolean): void {
-  const panel = tile + Layout.tileBytes, isWide = width === widths[0];
+function writeBlock(
+  to: Writer,
+  { along, height, width, joined }: Block,
+  tile: number,
+  fused: boolean,
+): void {
+  const panel = tile + Layout.tileBytes;
   const [a, pitch, c, row, depth, tiles, fresh] = parameters.keys();
   const pointers = along === "rows" ? height : 1, target = parameters.length + pointers;
   const pointer = (r: number) => parameters.length + (along === "rows" ? r : 0);
@@ -166,11 +174,11 @@ function writeBlock(to: Writer, { along, height, width }: Block, tile: number, f
       to.take(op.get, target);
       to.access(op.load, 16 * v);
     };
-    if (isWide) return store(kept, loadFromC);
+    if (joined) return store(kept, loadFromC);
     loadFromC();
     to.take(op.set, local);
   });
-  if (isWide) { for (const { local, kept } of sums) load(kept, local); }
+  if (joined) { for (const { local, kept } of sums) load(kept, local); }
   to.byte(op.end);
   for (let lines = deepest; lines >= 1; lines /= 2) {
     to.take(op.get, depth);
@@ -199,11 +207,11 @@ function writeBlock(to: Writer, { along, height, width }: Block, tile: number, f
     }
     to.byte(op.end);
   }
-  if (isWide) { for (const { local, kept } of sums) store(kept, () => to.take(op.get, local)); }
+  if (joined) { for (const { local, kept } of sums) store(kept, () => to.take(op.get, local)); }
   goToC();
   eachInC(({ local, kept, v }) => {
     to.take(op.get, target);
-    if (isWide) {
+    if (joined) {
       to.take(op.constant, 0);
       to.access(op.load, kept);
     } else to.take(op.get, local);
@@ -219,7 +227,7 @@ function writeBlock(to: Writer, { along, height, width }: Block, tile: number, f
   to.byte(op.end);
 }
 
-/** A module of all blocks with a tile at an address. */
+/** A module that exports a table of all blocks with a tile at an address. */
 function blocksModule(tile: number, fused: boolean): Uint8Array<ArrayBuffer> {
   const to = new Writer();
   const pages = Math.ceil((tile + Layout.blockBytes) / 65536), maxPages = 65536, isShared = 3;
@@ -237,9 +245,19 @@ function blocksModule(tile: number, fused: boolean): Uint8Array<ArrayBuffer> {
     to.number(maxPages);
   });
   to.section(3, blocks, () => to.number(0));
-  to.section(7, blocks, (block, i) => {
-    to.text(nameOf(block));
-    to.take(0, i);
+  to.section(4, [blocks.length], (size) => { // a table of functions
+    to.take(0x70, 0);
+    to.number(size);
+  });
+  to.section(7, ["table"], (name) => {
+    to.text(name);
+    to.take(1, 0);
+  });
+  to.section(9, [blocks], () => { // from 0 on
+    to.take(0, op.constant);
+    to.take(0, op.end);
+    to.number(blocks.length);
+    blocks.forEach((_, i) => to.number(i));
   });
   to.section(10, blocks, (block) => to.sized(() => writeBlock(to, block, tile, fused)));
   return to.bytes;
@@ -261,13 +279,17 @@ export function productBlocks(thread: number, fused: boolean): WebAssembly.Modul
   return module;
 }
 
-/** The functions of a thread's module. */
-export type BlockExports = Readonly<Record<string, (...parameters: number[]) => void>>;
+/** The products of blocks of a thread. */
+export interface BlockExports extends Record<string, WebAssembly.ExportValue> {
+  readonly table: WebAssembly.Table;
+}
 
 /** Most probes, and milliseconds between them: engines optimise code after running it for a while. */
 const maxProbes = 100, pauseMs = 10;
-/** Least milliseconds per column of wide and of narrow blocks: in the first three probes, and so far. */
-const times = widths.map(() => ({ first: Infinity, least: Infinity }));
+/** The widest blocks of six rows with and without joined vectors. */
+const probed = [true, false].map((joined) => blocks.findIndex((block) => block.joined === joined));
+/** Least milliseconds per column of both: in the first three probes, and so far. */
+const times = probed.map(() => ({ first: Infinity, least: Infinity }));
 let probes = 0, probedAt = -Infinity;
 
 /**
@@ -284,15 +306,15 @@ export function vectorWidth(): {
   return { isWide, isLikely: isSettled || isWide && narrow.least < narrow.first / 3, isSettled };
 }
 
-/** Times a product by wide and by narrow blocks of the first thread: no engine tells whether it joins vectors. */
-export function probeWidth(exports: BlockExports, memory: WebAssembly.Memory): void {
+/** Times a product by both kinds of blocks of the first thread: no engine tells whether it joins vectors. */
+export function probeWidth({ table }: BlockExports, memory: WebAssembly.Memory): void {
   if (performance.now() - probedAt < pauseMs) return;
-  const tile = blockScratch(0), panel = tile + Layout.tileBytes, height = heights[0];
+  const tile = blockScratch(0), panel = tile + Layout.tileBytes;
   const values = new Float32Array(memory.buffer, tile, Layout.blockBytes / 4);
-  const lines = widths.map((width, i) => {
+  const lines = probed.map((index, i) => {
     // Lines that repeat every eight numbers are the same to both widths.
     values.forEach((_, i) => values[i] = Math.sin(1 + i % 8));
-    const start = performance.now(), run = exports[nameOf({ along: "rows", height, width })];
+    const start = performance.now(), run = table.get(index)!, { width } = blocks[index];
     for (let i = 0; i < 40; i++) run(panel, 0, tile, 16 * width, deepest, 1, 1);
     const time = (performance.now() - start) / width, { first, least } = times[i];
     times[i] = { first: probes < 3 ? Math.min(first, time) : first, least: Math.min(least, time) };

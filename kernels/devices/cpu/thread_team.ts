@@ -102,8 +102,8 @@ interface Exports {
 /** What a worker does, as the source of a function. */
 const work = `({ module, blocks, memory, thread }) => {
   try {
-    const { exports } = new WebAssembly.Instance(blocks, { env: { memory } });
-    new WebAssembly.Instance(module, { env: { memory }, blocks: exports }).exports.work(thread);
+    const { table } = new WebAssembly.Instance(blocks, { env: { memory } }).exports;
+    new WebAssembly.Instance(module, { env: { memory, table } }).exports.work(thread);
   } catch (error) {
     Atomics.store(new Int32Array(memory.buffer), ${Layout.failed / 4}, 1);
     throw error;
@@ -148,7 +148,8 @@ export class ThreadTeam {
     this.#words = new Int32Array(memory.memory.buffer, 0, Layout.blocks / 4);
     const env = { memory: memory.memory };
     this.#blocks = new WebAssembly.Instance(productBlocks(0, kernels.fused), { env }).exports as BlockExports;
-    this.#exports = new WebAssembly.Instance(kernels.module, { env, blocks: this.#blocks })
+    const { table } = this.#blocks;
+    this.#exports = new WebAssembly.Instance(kernels.module, { env: { ...env, table } })
       .exports as unknown as Exports;
     this.#words[Layout.wide / 4] = Number(wide ?? vectorWidth().isWide);
   }

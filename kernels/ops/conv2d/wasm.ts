@@ -59,8 +59,12 @@ function axesOf({ H, W, P, Q, R, S, transposed = 0, ...dims }: Dims) {
 
 const is1x1 = (dims: Dims) =>
   isPlain(dims) && dims.R === 1 && dims.S === 1 && dims.paddingH === 0 && dims.paddingW === 0;
-const is3x3 = (dims: Dims) =>
-  isPlain(dims) && dims.R === 3 && dims.S === 3 && dims.paddingH === 1 && dims.paddingW === 1;
+
+/** Whether Winograd's transforms pay: for 3x3, and for larger kernels of enough channels. Images must keep their size. */
+const suitsWinograd = (dims: Dims) => {
+  const { R, S, paddingH, paddingW, C, K } = dims, isLarge = R % 2 === 1 && R > 3 && Math.min(C, K) >= 12;
+  return isPlain(dims) && R === S && paddingH === R >> 1 && paddingW === R >> 1 && (R === 3 || isLarge);
+};
 const is2x2 = (dims: Dims) => dims.R === 2 && dims.S === 2 && isTiling(dims);
 
 /** The convolution that a transposed one is the transpose of. */
@@ -84,12 +88,10 @@ export function convolutionCalls(
   const { N, C, H, W, K, B = 1, D, R, S, groups, transposed } = dims, taps = 4 * R * S;
   // Bytes from the weights of a channel of x, and of y, to those of the next.
   const [strideC, strideK] = transposed ? [taps * D, taps] : [taps, taps * D];
-  if (is3x3(dims)) {
-    const args = { source: x, w, target: y, bias, addend: residual, strideC, strideK, turned: transposed };
-    return [
-      { kernel: "winogradWeights", args: { ...args, C, K } },
-      { kernel: "winogradConvolve", args: { ...args, N, C, H, W, K, B } },
-    ];
+  if (suitsWinograd(dims)) {
+    const buffers = { source: x, w, target: y, bias, addend: residual };
+    const args = { ...buffers, strideC, strideK, turned: transposed, N, C, H, W, K, B, taps: R };
+    return [{ kernel: "winogradWeights", args }, { kernel: "winogradConvolve", args }];
   }
   if (is1x1(dims)) {
     const args = { x, w, bias, addend: residual, y, N, C, pixels: H * W, K, B, wk: strideK, wc: strideC };
@@ -129,14 +131,16 @@ export function weightGradientCalls(
     const args = { a: dy, b: x, N, M: K, H: P, W: Q, K: columns, groups: runs, run, parts, folded };
     return [{ kernel: "correlateParts", args }, sum(K * columns)];
   }
-  if (is3x3(dims)) {
-    const tiles = Math.ceil(H / 4) * Math.ceil(W / 4);
-    // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles.
-    const few = Math.max(1, Math.min(parts, Math.floor(run * tiles * (1 / C + 1 / K))));
-    return [
-      { kernel: "winogradGradientParts", args: { x, dy, N, C, H, W, K, groups: runs, run, parts: few } },
-      { kernel: "winogradGradientSum", args: { dw, C, K, groups: runs, parts: few, x, dy, N, H, W, run } },
-    ];
+  if (suitsWinograd(dims)) {
+    const tiles = Math.ceil(H / 4) * Math.ceil(W / 4), all = C * Math.ceil(R / 3) ** 2;
+    // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles. Larger
+    // kernels have so many sums that they must be fewer by far.
+    const most = Math.floor(run * tiles * (1 / all + 1 / K) / (R > 3 ? 4 : 1));
+    const args = {
+      ...{ x, dy, dw, N, C, H, W, K, taps: R, groups: runs, run },
+      parts: Math.max(1, Math.min(parts, most)),
+    };
+    return [{ kernel: "winogradGradientParts", args }, { kernel: "winogradGradientSum", args }];
   }
   const args = { x, dy, N, groups, C: D, K: K / groups, runs, run, parts, ...axesOf(dims) };
   return [{ kernel: "convolveGradientParts", args }, sum(K * D * R * S)];

@@ -115,7 +115,7 @@ const drawn = (stream: number, shape: Shape, scale = 1) =>
 const known = new Map<string, Record<"y" | "dx" | "dw", ArrayLike<number>>>();
 
 /**
- * y, dx and dw of a 3x3 convolution on the device in use, and their expected values; `name` identifies the convolution.
+ * y, dx and dw of a convolution on the device in use, and their expected values; `name` identifies the convolution.
  */
 async function results(
   name: string,
@@ -124,13 +124,13 @@ async function results(
   dy: Float64Array,
   size: readonly number[],
 ) {
-  const [N, C, K, H, W] = size;
-  const shapes = { x: [N, C, H, W], w: [K, C, 3, 3], dy: [N, K, H, W], bias: [1, K] };
+  const [N, C, K, H, W, R = 3] = size, padding = R >> 1;
+  const shapes = { x: [N, C, H, W], w: [K, C, R, R], dy: [N, K, H, W], bias: [1, K] };
   const arrays = { x, w, dy, bias: new Float64Array(K) };
   const key = `${name} of ${size}`;
-  const exact = known.get(key) ?? exactConvolution(arrays, shapes, 1);
+  const exact = known.get(key) ?? exactConvolution(arrays, shapes, padding);
   known.set(key, exact);
-  const { y, dx, dw } = await runConvolution(arrays, shapes, 1);
+  const { y, dx, dw } = await runConvolution(arrays, shapes, padding);
   return { y: [y, exact.y], dx: [dx, exact.dx], dw: [dw, exact.dw] } as const;
 }
 
@@ -160,13 +160,17 @@ function testTransforms(name: string, test: () => Promise<void>): void {
 
 /** The error bound that conv2d documents, relative to the typical value. */
 const share = 2e-2;
-const sizes = [[2, 16, 6, 13, 14], [2, 1, 5, 28, 28], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]] as const;
+/** N, C, K, H, W and, unless it is 3, the number of taps along a side. */
+const sizes = [
+  ...[[2, 16, 6, 13, 14], [2, 1, 5, 28, 28], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]],
+  ...[[2, 13, 12, 9, 10, 5], [1, 12, 14, 8, 7, 7]],
+];
 const largest = [10, 1e3, 3e4, 1e5, 1e10, 1e37];
 
 for (const size of sizes) {
-  const [N, C, K, H, W] = size;
-  const w = drawn(2, [K, C, 3, 3], 0.1);
-  testTransforms(`conv2d() of ${C} channels with an outlier does not spoil its neighbours`, async () => {
+  const [N, C, K, H, W, R = 3] = size, test = R === 3 ? testTransforms : testOnCpus;
+  const w = drawn(2, [K, C, R, R], 0.1);
+  test(`conv2d() of ${C} channels and ${R}x${R} taps with an outlier does not spoil its neighbours`, async () => {
     const x = drawn(1, [N, C, H, W]), dy = drawn(3, [N, K, H, W]);
     for (const outlier of largest) {
       for (const place of [0, 6 * W + 3, H * W - 1]) {
@@ -182,7 +186,7 @@ for (const size of sizes) {
     }
   });
 
-  testTransforms(`conv2d() of ${C} channels is as exact for small and large values`, async () => {
+  test(`conv2d() of ${C} channels and ${R}x${R} taps is as exact for small and large values`, async () => {
     for (const scale of [1e-15, 1e-6, 1, 1e4, 1e12, 1e17]) {
       const x = drawn(1, [N, C, H, W], scale), dy = drawn(3, [N, K, H, W], scale);
       const { y, dx, dw } = await results(`scale ${scale}`, x, w, dy, size);

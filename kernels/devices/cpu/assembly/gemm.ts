@@ -2,16 +2,6 @@
 // sixteen or eight columns, gains the product of rows of a and a panel of b. Tile and panel have constant addresses.
 
 import { Layout } from "../memory_layout.ts";
-import {
-  columns4x16,
-  columns4x8,
-  columns6x16,
-  columns6x8,
-  rows4x16,
-  rows4x8,
-  rows6x16,
-  rows6x8,
-} from "./blocks.ts";
 import { firstLanes } from "./lanes.ts";
 import { splat, storeFirst } from "./simd.ts";
 import { me } from "./threads.ts";
@@ -131,22 +121,14 @@ function copyTile(from: usize, fromPitch: usize, to: usize, toPitch: usize, rows
   }
 }
 
-/** Tiles of c of six or four rows; `byRow` says how a lies. */
+/** Tiles of c of six or four rows, by a block of the thread's table; `byRow` says how a lies. */
 // deno-fmt-ignore
 function tiles(
   six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32, fresh: bool,
 ): void {
-  if (wide) {
-    if (byRow) {
-      if (six) rows6x16(a, pitch, c, cm, depth, count, fresh);
-      else rows4x16(a, pitch, c, cm, depth, count, fresh);
-    } else if (six) columns6x16(a, pitch, c, cm, depth, count, fresh);
-    else columns4x16(a, pitch, c, cm, depth, count, fresh);
-  } else if (byRow) {
-    if (six) rows6x8(a, pitch, c, cm, depth, count, fresh);
-    else rows4x8(a, pitch, c, cm, depth, count, fresh);
-  } else if (six) columns6x8(a, pitch, c, cm, depth, count, fresh);
-  else columns4x8(a, pitch, c, cm, depth, count, fresh);
+  const kind = wide ? 0 : load<i32>(Layout.wide) ? 1 : 2;
+  const block = 4 * kind + (six ? 0 : 2) + (byRow ? 0 : 1);
+  call_indirect<void>(block, a, pitch, c, cm, depth, count, <i32> fresh);
 }
 
 /**

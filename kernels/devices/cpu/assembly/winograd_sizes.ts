@@ -21,6 +21,17 @@ export function columnsOf(channels: i32): i32 {
   return (channels + 7) & ~7;
 }
 
+/** Number of 3x3 kernels along a side of a kernel. */
+export function partsAlong(taps: i32): i32 {
+  return (taps + 2) / 3;
+}
+
+/** Source channels of all the 3x3 kernels that make up a kernel: C, or whole vectors of each. */
+export function allChannels(C: i32, taps: i32): i32 {
+  const parts = partsAlong(taps);
+  return parts == 1 ? C : parts * parts * (C + 3 & ~3);
+}
+
 /** Number of 4x4 tiles along a side of an image. */
 export function tilesAlong(pixels: i32): i32 {
   return (pixels + 3) >> 2;
@@ -34,24 +45,27 @@ export function elementStep(vectors: u64): u64 {
 }
 
 /** Number of images that a thread transforms at a time. */
-export function chunkOf(N: i32, C: i32, H: i32, W: i32, K: i32): i32 {
-  const perImage = 576 * <u64> (quadsOf(C) + columnsOf(K) / 4) * tilesAlong(H) * tilesAlong(W);
+export function chunkOf(N: i32, C: i32, H: i32, W: i32, K: i32, taps: i32): i32 {
+  const perImage = 576 * <u64> (quadsOf(allChannels(C, taps)) + columnsOf(K) / 4) * tilesAlong(H) *
+    tilesAlong(W);
   return max<i32>(1, min<i32>(N, <i32> (CHUNK_BYTES / max<u64>(1, perImage))));
 }
 
 /** Bytes from one element of the transformed weights to the next. */
-export function weightStep(C: i32, K: i32): u64 {
-  return elementStep(<u64> C * columnsOf(K) / 4);
+export function weightStep(C: i32, K: i32, taps: i32): u64 {
+  return elementStep(<u64> allChannels(C, taps) * columnsOf(K) / 4);
 }
 
 /** Bytes of the transformed weights. */
-export function weightBytes(C: i32, K: i32): u64 {
-  return 36 * weightStep(C, K);
+export function weightBytes(C: i32, K: i32, taps: i32): u64 {
+  return 36 * weightStep(C, K, taps);
 }
 
-/** Bytes of scratch per thread: lines of the source, and transformed tiles of C and of K channels. */
-export function threadBytes(N: i32, C: i32, H: i32, W: i32, K: i32): u64 {
-  const count = <u64> chunkOf(N, C, H, W, K) * tilesAlong(H) * tilesAlong(W);
-  const tiles = elementStep(quadsOf(C) * count) + elementStep(<u64> columnsOf(K) / 4 * count);
-  return <u64> sourceScratch(tilesAlong(W)) + 36 * tiles;
+/** Bytes of scratch per thread: that of the source, and transformed tiles of C and of K channels. */
+export function threadBytes(N: i32, C: i32, H: i32, W: i32, K: i32, taps: i32): u64 {
+  const down = tilesAlong(H), across = tilesAlong(W);
+  const count = <u64> chunkOf(N, C, H, W, K, taps) * down * across;
+  const tiles = elementStep(quadsOf(allChannels(C, taps)) * count) +
+    elementStep(<u64> columnsOf(K) / 4 * count);
+  return <u64> sourceScratch(C, partsAlong(taps), down, across) + 36 * tiles;
 }

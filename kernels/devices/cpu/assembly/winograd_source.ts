@@ -5,29 +5,46 @@
 // d are overlapping 6x6 tiles of the source, y 4x4 tiles of the target. Each of the 36 elements is a matrix product of
 // tiles and weights over channels. A vector holds four channels, so that the transforms need no shuffles.
 //
+// A larger kernel is a sum of 3x3 ones on shifted images: of parts x parts, each with the source's channels once more.
+//
 // Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
 
 import { add, at as constant, madd, nmadd, splat, sub } from "./simd.ts";
 import { firstLanes } from "./lanes.ts";
+import { copyRow } from "./rows.ts";
 import { warm } from "./warm.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
 const FIVE = memory.data<f32>([5.0]);
 
-/** Bytes of a line of `rows`: whole tiles, then zeros. */
-function lineBytes(across: i32): usize {
-  return (<usize> (across + 1)) << 4;
+/**
+ * Bytes of a line of `rows`, and of a row of a padded plane: the pixels left of all tiles, those of the tiles, those
+ * right of them, and what the last of `parts` shifted images has beyond.
+ */
+function lineBytes(parts: i32, across: i32): usize {
+  return (<usize> ((3 * (parts - 1) + 3 >> 2) + across + 2)) << 4;
 }
 
-/** Bytes of scratch for `transformSource`: 6 x 4 lines, and one of zeros. */
-export function sourceScratch(across: i32): usize {
-  return 25 * lineBytes(across);
+/** Bytes of `rows`: 6 x 4 lines, and one of zeros. */
+function rowsBytes(parts: i32, across: i32): usize {
+  return 25 * lineBytes(parts, across);
 }
 
-/** Prepares the scratch of `transformSource` for one image size. */
-export function clearSourceScratch(rows: usize, across: i32): void {
-  memory.fill(rows, 0, sourceScratch(across));
+/** Bytes of a padded plane. */
+function paddedPlane(parts: i32, down: i32, across: i32): usize {
+  return (<usize> (3 * (parts - 1) + 4 * down + 2)) * lineBytes(parts, across);
+}
+
+/** Bytes of scratch for `transformSource`: `rows`, and padded planes if the kernel is larger than 3x3. */
+export function sourceScratch(C: i32, parts: i32, down: i32, across: i32): usize {
+  const padded: usize = parts > 1 ? (<usize> (C + 3 & ~3)) * paddedPlane(parts, down, across) : 0;
+  return (rowsBytes(parts, across) + padded + 63) & ~63;
+}
+
+/** Prepares the scratch of `transformSource` for one image size. Its second vector may be overwritten between calls. */
+export function clearSourceScratch(rows: usize, C: i32, parts: i32, down: i32, across: i32): void {
+  memory.fill(rows, 0, sourceScratch(C, parts, down, across));
 }
 
 /**
@@ -74,8 +91,13 @@ function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usi
   const two = constant(TWO), four = constant(FOUR), five = constant(FIVE);
   let a = v128.load(from), b = v128.load(from + line);
   let c = v128.load(from + 2 * line), d = v128.load(from + 3 * line);
-  let ab = i32x4.shuffle(a, b, 0, 4, 1, 5), cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
-  let v0 = splat(0), v1 = i64x2.shuffle(ab, cd, 0, 2), v2 = i64x2.shuffle(ab, cd, 1, 3);
+  let ab = i32x4.shuffle(a, b, 2, 6, 3, 7), cd = i32x4.shuffle(c, d, 2, 6, 3, 7);
+  let v0 = i64x2.shuffle(ab, cd, 1, 3);
+  from += 16;
+  a = v128.load(from), b = v128.load(from + line);
+  c = v128.load(from + 2 * line), d = v128.load(from + 3 * line);
+  ab = i32x4.shuffle(a, b, 0, 4, 1, 5), cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
+  let v1 = i64x2.shuffle(ab, cd, 0, 2), v2 = i64x2.shuffle(ab, cd, 1, 3);
   for (; across > 0; across--, to += pitch) {
     ab = i32x4.shuffle(a, b, 2, 6, 3, 7), cd = i32x4.shuffle(c, d, 2, 6, 3, 7);
     const v3 = i64x2.shuffle(ab, cd, 0, 2), v4 = i64x2.shuffle(ab, cd, 1, 3);
@@ -96,10 +118,28 @@ function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usi
   }
 }
 
+/** Copies an image to padded planes, whose margins must be zero already. */
+function padImage(
+  image: usize,
+  C: i32,
+  H: i32,
+  W: i32,
+  margin: i32,
+  to: usize,
+  pitch: usize,
+  plane: usize,
+): void {
+  to += (<usize> margin) * pitch + ((<usize> (margin + 3)) << 2);
+  for (let c = 0; c < C; c++, to += plane) {
+    for (let h: usize = 0; h < <usize> H; h++, image += (<usize> W) << 2) copyRow(image, to + h * pitch, W);
+  }
+}
+
 /**
  * V = B' d B of all tiles of an image, line by line of tiles, so that V's lines are written while they are cached.
  *
  * @param image f32[C][H][W]
+ * @param taps along a side of the kernel; V has parts x parts x C channels, see `partsAlong`
  * @param rows scratch prepared by `clearSourceScratch`
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
@@ -108,6 +148,8 @@ export function transformSource(
   C: i32,
   H: i32,
   W: i32,
+  taps: i32,
+  parts: i32,
   down: i32,
   across: i32,
   rows: usize,
@@ -115,33 +157,45 @@ export function transformSource(
   step: usize,
   tile: usize,
 ): void {
-  const line = lineBytes(across), group = 4 * line, zeros = rows + 6 * group;
-  const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch;
-  warm(image, (<usize> C) * plane, rows);
+  const line = lineBytes(parts, across), group = 4 * line, zeros = rows + 6 * group;
+  const padded = rows + rowsBytes(parts, across), paddedStep = paddedPlane(parts, down, across);
+  const pitch: usize = (<usize> W) << 2,
+    plane = (<usize> H) * pitch,
+    part: usize = (<usize> (C + 3 & ~3)) << 2;
+  if (parts == 1) warm(image, (<usize> C) * plane, rows + 16);
+  else padImage(image, C, H, W, taps >> 1, padded, line, paddedStep);
   for (let y = 0; y < down; y++, to += (<usize> across) * tile) {
     const h = 4 * y;
     for (let q = 0; q < C; q += 4) {
-      const channels = min(4, C - q);
-      for (let c = 0; c < channels; c++) {
-        const at = image + (<usize> (q + c)) * plane + (<usize> h) * pitch;
-        downwards(
-          h > 0 ? at - pitch : zeros,
-          at,
-          h + 1 < H ? at + pitch : zeros,
-          h + 2 < H ? at + 2 * pitch : zeros,
-          h + 3 < H ? at + 3 * pitch : zeros,
-          h + 4 < H ? at + 4 * pitch : zeros,
-          W,
-          rows + (<usize> c) * line,
-          group,
-        );
-      }
-      for (let c = channels; c < 4; c++) {
-        for (let i: usize = 0; i < 6; i++) memory.fill(rows + i * group + (<usize> c) * line, 0, line);
-      }
-      const there = to + ((<usize> q) << 2);
-      for (let i: usize = 0; i < 6; i++) {
-        acrossTiles(rows + i * group, line, across, there + 6 * i * step, step, tile);
+      for (let a = 0; a < parts; a++) {
+        for (let c = 0; c < 4; c++) {
+          const there = rows + (<usize> c) * line;
+          if (parts > 1) {
+            const at = padded + (<usize> (q + c)) * paddedStep + (<usize> (3 * a + h)) * line;
+            const at2 = at + 2 * line, at4 = at2 + 2 * line;
+            downwards(at, at + line, at2, at2 + line, at4, at4 + line, <i32> (line >> 2), there, group);
+          } else if (q + c < C) {
+            const at = image + (<usize> (q + c)) * plane + (<usize> h) * pitch;
+            downwards(
+              h > 0 ? at - pitch : zeros,
+              at,
+              h + 1 < H ? at + pitch : zeros,
+              h + 2 < H ? at + 2 * pitch : zeros,
+              h + 3 < H ? at + 3 * pitch : zeros,
+              h + 4 < H ? at + 4 * pitch : zeros,
+              W,
+              there + 16,
+              group,
+            );
+          } else for (let i: usize = 0; i < 6; i++) memory.fill(there + i * group, 0, line);
+        }
+        for (let b = 0; b < parts; b++) {
+          const there = to + (<usize> (a * parts + b)) * part + ((<usize> q) << 2);
+          const from = rows + (<usize> (12 * b));
+          for (let i: usize = 0; i < 6; i++) {
+            acrossTiles(from + i * group, line, across, there + 6 * i * step, step, tile);
+          }
+        }
       }
     }
   }

@@ -6,6 +6,7 @@ import { blockScratch } from "../../../../kernels/devices/cpu/product_blocks.ts"
 import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
 import { type WasmCall, writeCall } from "../../../../kernels/devices/cpu/wasm_call.ts";
 import { registry } from "../../../../kernels/op.ts";
+import { plainGeometry } from "../../../../kernels/ops/conv2d/geometry.ts";
 import { kernelSignatures } from "../../../../kernels/devices/cpu/kernel_signatures.ts";
 
 import "../../../../kernels/mod.ts";
@@ -81,7 +82,21 @@ Deno.test("CpuDevice.run() names an op whose workspace exceeds the memory, and k
   const { kernel } = registry.get("conv2d")!;
   const buffer = device.allocate(4096);
   const ranges = kernel.ports.map(() => ({ buffer, offset: 0, length: 1 }));
-  const dims = { N: 1, C: 1, H: 1, W: 1, K: 1, P: 1, Q: 1, B: 1, R: 3, S: 3, padding: 1 };
+  const dims = {
+    N: 1,
+    C: 1,
+    H: 1,
+    W: 1,
+    K: 1,
+    P: 1,
+    Q: 1,
+    B: 1,
+    D: 1,
+    R: 3,
+    S: 3,
+    ...plainGeometry(1),
+    transposed: 0,
+  };
   const call = { kernel, ranges, dims };
   const step = device.prepare([call]);
   assert.throws(() => device.run({ ...call, dims: { ...dims, C: 2 ** 14, K: 2 ** 14 } }), {

@@ -1,4 +1,5 @@
-// 3x3 convolutions with one pixel of padding, and their input gradients, which are such convolutions.
+// Convolutions of square kernels of an odd number of taps, padded to keep the image's size, and their input gradients,
+// which are such convolutions.
 
 import { nextTask } from "../call.ts";
 import { directPlane } from "../direct_convolution.ts";
@@ -11,9 +12,11 @@ import { warm } from "../warm.ts";
 import { transformTarget } from "../winograd_target.ts";
 import { transformWeight } from "../winograd_weights.ts";
 import {
+  allChannels,
   chunkOf,
   columnsOf,
   elementStep,
+  partsAlong,
   pitchOf,
   quadsOf,
   threadBytes,
@@ -22,11 +25,11 @@ import {
   weightStep,
 } from "../winograd_sizes.ts";
 
-export function winogradWeightsWorkspace(C: i32, K: i32): u64 {
-  return weightBytes(C, K);
+export function winogradWeightsWorkspace(C: i32, K: i32, taps: i32): u64 {
+  return weightBytes(C, K, taps);
 }
 
-/** U[36] of weights w[k][c] with strides in bytes, each in panels of [C][K]. A task is four target channels. */
+/** U[36] of weights w[k][c] with strides in bytes, each in panels of [all C][K]. A task is four target channels. */
 export function winogradWeights(
   call: usize,
   workspace: usize,
@@ -36,20 +39,34 @@ export function winogradWeights(
   strideC: usize,
   strideK: usize,
   turned: i32,
+  taps: i32,
 ): void {
-  const columns = columnsOf(K), step = <usize> weightStep(C, K);
+  const columns = columnsOf(K), step = <usize> weightStep(C, K, taps);
+  const parts = partsAlong(taps), all = allChannels(C, taps);
   for (let task = nextTask(call); 4 * task < columns; task = nextTask(call)) {
     const k = task << 2, pitch = panelPitch(k, columns);
-    let from = w + (<usize> k) * strideK, to = workspace + panelOffset(k, C);
-    for (let c = 0; c < C; c++, from += strideC, to += pitch) {
-      if (k < K) transformWeight(from, strideK, K - k, turned != 0, to, step);
-      else for (let f: usize = 0; f < 36; f++) v128.store(to + f * step, splat(0));
+    let to = workspace + panelOffset(k, all);
+    for (let part = 0; part < parts * parts; part++) {
+      const row = 3 * (part / parts), column = 3 * (part % parts);
+      let from = w + (<usize> k) * strideK;
+      for (let c = 0; c < all / (parts * parts); c++, from += strideC, to += pitch) {
+        if (k < K && c < C) transformWeight(from, strideK, K - k, row, column, taps, turned != 0, to, step);
+        else for (let f: usize = 0; f < 36; f++) v128.store(to + f * step, splat(0));
+      }
     }
   }
 }
 
-export function winogradConvolveWorkspace(N: i32, C: i32, H: i32, W: i32, K: i32, threads: i32): u64 {
-  return weightBytes(C, K) + threads * threadBytes(N, C, H, W, K);
+export function winogradConvolveWorkspace(
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  taps: i32,
+  threads: i32,
+): u64 {
+  return weightBytes(C, K, taps) + threads * threadBytes(N, C, H, W, K, taps);
 }
 
 /**
@@ -73,42 +90,46 @@ export function winogradConvolve(
   strideC: usize,
   strideK: usize,
   turned: i32,
+  taps: i32,
 ): void {
-  const chunk = min(chunkOf(N, C, H, W, K), (N + team - 1) / team); // so that even few images occupy all threads
+  const chunk = min(chunkOf(N, C, H, W, K, taps), (N + team - 1) / team); // so that even few images occupy all threads
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
-  const quadsC = quadsOf(C), quadsK = quadsOf(K), pitchC = pitchOf(C);
+  const all = allChannels(C, taps), parts = partsAlong(taps);
+  const quadsC = quadsOf(all), quadsK = quadsOf(K), pitchC = pitchOf(all);
   const columns = columnsOf(K), pitchK: usize = (<usize> columns) << 2;
-  const uStep = <usize> weightStep(C, K);
+  const uStep = <usize> weightStep(C, K, taps);
   const vStep = <usize> elementStep(quadsC * chunk * tiles);
   const mStep = <usize> elementStep(<u64> columns / 4 * chunk * tiles);
 
-  const rows = workspace + <usize> weightBytes(C, K) + (<usize> me) * <usize> threadBytes(N, C, H, W, K);
-  const V = rows + sourceScratch(across);
+  const rows = workspace + <usize> weightBytes(C, K, taps) +
+    (<usize> me) * <usize> threadBytes(N, C, H, W, K, taps);
+  const V = rows + sourceScratch(C, parts, down, across);
   const M = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
 
-  const usual = areUsual(workspace + CENTRE * uStep, C * columns / 4);
-  clearSourceScratch(rows, across);
+  const usual = areUsual(workspace + CENTRE * uStep, all * columns / 4);
+  clearSourceScratch(rows, C, parts, down, across);
   for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
     const first = task * chunk;
     const images = min(chunk, N - first);
     const count = images * tiles;
     for (let i = 0; i < images; i++) {
       const from = source + (<usize> ((first + i) * C)) * plane;
-      transformSource(from, C, H, W, down, across, rows, V + (<usize> (i * tiles)) * pitchC, vStep, pitchC);
+      const to = V + (<usize> (i * tiles)) * pitchC;
+      transformSource(from, C, H, W, taps, parts, down, across, rows, to, vStep, pitchC);
     }
     for (let f: usize = 0; f < 36; f++) {
       const v = V + f * vStep, u = workspace + f * uStep, m = M + f * mStep;
-      gemm(count, columns, C, v, pitchC, 4, u, 0, 0, m, pitchK, true);
+      gemm(count, columns, all, v, pitchC, 4, u, 0, 0, m, pitchK, true);
     }
     for (let i = 0; i < images; i++) {
       const n = first + i;
       const at = <usize> (i * tiles);
       const y = target + (<usize> (n * K)) * plane, more = addend ? addend + (<usize> (n * K)) * plane : 0;
       const offsets = bias ? bias + ((<usize> (n % B * K)) << 2) : 0;
-      if (usual && isEven(V + CENTRE * vStep, i * tiles, count, tiles, C, false)) {
-        warm(y, (<usize> K) * plane, rows);
-        if (more) warm(more, (<usize> K) * plane, rows);
+      if (usual && isEven(V + CENTRE * vStep, i * tiles, count, tiles, all, false)) {
+        warm(y, (<usize> K) * plane, rows + 16);
+        if (more) warm(more, (<usize> K) * plane, rows + 16);
         for (let line = 0; line < down; line++) {
           const from = M + (at + <usize> (line * across)) * pitchK;
           for (let q: usize = 0; q < <usize> quadsK; q++) {
@@ -124,9 +145,10 @@ export function winogradConvolve(
         const next = (<usize> k) * plane, added = more ? more + next : 0;
         const offset = offsets ? load<f32>(offsets + ((<usize> k) << 2)) : 0;
         const weights = w + (<usize> k) * strideK;
+        const origin = -(taps >> 1);
         // deno-fmt-ignore
         directPlane(
-          x, weights, strideC, turned != 0, C, H, W, H, W, 3, 3, -1, -1, 1, 1, offset, added, y + next,
+          x, weights, strideC, turned != 0, C, H, W, H, W, taps, taps, origin, origin, 1, 1, offset, added, y + next,
         );
       }
     }

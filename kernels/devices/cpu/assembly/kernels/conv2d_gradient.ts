@@ -1,4 +1,4 @@
-// The weight gradient of 3x3 convolutions with one pixel of padding.
+// The weight gradient of the convolutions in `conv2d.ts`.
 
 import { nextTask } from "../call.ts";
 import { add } from "../simd.ts";
@@ -11,9 +11,11 @@ import { warm } from "../warm.ts";
 import { clearSourceScratch, sourceScratch, transformSource } from "../winograd_source.ts";
 import { transformWeightGradient } from "../winograd_weights.ts";
 import {
+  allChannels,
   chunkOf,
   columnsOf,
   elementStep,
+  partsAlong,
   pitchOf,
   quadsOf,
   threadBytes,
@@ -22,8 +24,8 @@ import {
   weightStep,
 } from "../winograd_sizes.ts";
 
-function sumBytes(C: i32, K: i32, groups: i32, parts: i32): u64 {
-  return <u64> groups * parts * weightBytes(C, K);
+function sumBytes(C: i32, K: i32, taps: i32, groups: i32, parts: i32): u64 {
+  return <u64> groups * parts * weightBytes(C, K, taps);
 }
 
 export function winogradGradientPartsWorkspace(
@@ -32,19 +34,21 @@ export function winogradGradientPartsWorkspace(
   H: i32,
   W: i32,
   K: i32,
+  taps: i32,
   groups: i32,
   parts: i32,
   threads: i32,
 ): u64 {
-  return sumBytes(C, K, groups, parts) + threads * (threadBytes(N, C, H, W, K) + planesBytes(H, W));
+  return sumBytes(C, K, taps, groups, parts) +
+    threads * (threadBytes(N, C, H, W, K, taps) + planesBytes(H, W));
 }
 
 /** Bytes of scratch planes, and of what loads read beyond them: four for the last channels, four of zeros. */
 function planesBytes(H: i32, W: i32): u64 {
-  return 32 * <u64> H * W + 16;
+  return (32 * <u64> H * W + 79) & ~63;
 }
 
-/** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][C][K]. A task is a part. */
+/** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][all C][K]. A task is a part. */
 export function winogradGradientParts(
   call: usize,
   workspace: usize,
@@ -55,34 +59,35 @@ export function winogradGradientParts(
   H: i32,
   W: i32,
   K: i32,
+  taps: i32,
   groups: i32,
   run: i32,
   parts: i32,
 ): void {
-  const chunk = chunkOf(N, C, H, W, K);
+  const chunk = chunkOf(N, C, H, W, K, taps), all = allChannels(C, taps), side = partsAlong(taps);
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
-  const quadsC = quadsOf(C),
-    pitchC = pitchOf(C),
+  const quadsC = quadsOf(all),
+    pitchC = pitchOf(all),
     columns = columnsOf(K),
     pitchK: usize = (<usize> columns) << 2;
-  const uStep = <usize> weightStep(C, K);
+  const uStep = <usize> weightStep(C, K, taps);
   const vStep = <usize> elementStep(quadsC * chunk * tiles);
   const dStep = <usize> elementStep(<u64> columns / 4 * chunk * tiles);
 
-  const planes = workspace + <usize> sumBytes(C, K, groups, parts) +
-    (<usize> me) * <usize> (threadBytes(N, C, H, W, K) + planesBytes(H, W));
+  const planes = workspace + <usize> sumBytes(C, K, taps, groups, parts) +
+    (<usize> me) * <usize> (threadBytes(N, C, H, W, K, taps) + planesBytes(H, W));
   const rows = planes + <usize> planesBytes(H, W);
-  const V = rows + sourceScratch(across);
+  const V = rows + sourceScratch(C, side, down, across);
   const D = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
-  clearSourceScratch(rows, across);
+  clearSourceScratch(rows, C, side, down, across);
   memory.fill(planes, 0, 8 * plane);
 
   for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
-    const start = task / parts * run, all = min(run, N - start), part = task % parts;
-    const end = start + (part + 1) * all / parts;
+    const start = task / parts * run, total = min(run, N - start), part = task % parts;
+    const end = start + (part + 1) * total / parts;
     const U = workspace + (<usize> task) * 36 * uStep;
-    const begin = start + part * all / parts;
+    const begin = start + part * total / parts;
     if (begin == end) memory.fill(U, 0, 36 * uStep);
     let suits = true;
     for (let first = begin; first < end; first += chunk) {
@@ -91,8 +96,9 @@ export function winogradGradientParts(
       for (let i = 0; i < images; i++) {
         const n = first + i;
         const from = x + (<usize> (n * C)) * plane, slope = dy + (<usize> (n * K)) * plane;
-        transformSource(from, C, H, W, down, across, rows, V + (<usize> (i * tiles)) * pitchC, vStep, pitchC);
-        warm(slope, (<usize> K) * plane, rows);
+        const to = V + (<usize> (i * tiles)) * pitchC;
+        transformSource(from, C, H, W, taps, side, down, across, rows, to, vStep, pitchC);
+        warm(slope, (<usize> K) * plane, rows + 16);
         const rest = (<usize> (K & 3)) * plane; // of a vector of channels that is not full
         memory.copy(planes, slope + (<usize> (K & ~3)) * plane, rest);
         for (let y = 0; y < down; y++) {
@@ -106,28 +112,37 @@ export function winogradGradientParts(
       }
       for (let i = 0; i < images; i++) {
         const at = i * tiles;
-        suits = suits && isEven(V + CENTRE * vStep, at, count, tiles, C, false) &&
+        suits = suits && isEven(V + CENTRE * vStep, at, count, tiles, all, false) &&
           isEven(D + CENTRE * dStep, at, count, tiles, K, true);
       }
       for (let f: usize = 0; f < 36; f++) {
         const v = V + f * vStep, d = D + f * dStep, u = U + f * uStep;
-        gemm(C, columns, count, v, 4, pitchC, d, 0, 0, u, pitchK, first == begin);
+        gemm(all, columns, count, v, 4, pitchC, d, 0, 0, u, pitchK, first == begin);
       }
     }
     if (!suits) memory.fill(U, 0xff, 36 * uStep); // NaN, which the sum detects
   }
 }
 
-/** Bytes of a sum, of 18 vectors between the two halves of its transform, and of the result. */
-const SCRATCH: u64 = 1024;
+/** Bytes of scratch per thread: the sums of a source channel, 18 vectors between the halves of their transform, a result. */
+function sumScratch(K: i32): u64 {
+  return 36 * (<u64> columnsOf(K) << 2) + 432;
+}
 
-export function winogradGradientSumWorkspace(C: i32, K: i32, groups: i32, parts: i32, threads: i32): u64 {
-  return sumBytes(C, K, groups, parts) + threads * SCRATCH;
+export function winogradGradientSumWorkspace(
+  C: i32,
+  K: i32,
+  taps: i32,
+  groups: i32,
+  parts: i32,
+  threads: i32,
+): u64 {
+  return sumBytes(C, K, taps, groups, parts) + threads * sumScratch(K);
 }
 
 /**
- * dw of each group of `run` images from its partial sums. A task is four target channels of a group. Results that are
- * not finite are computed again, tap by tap.
+ * dw of each group of `run` images from its partial sums. A task is a source channel of a group. Results that are not
+ * finite are computed again, tap by tap.
  */
 export function winogradGradientSum(
   call: usize,
@@ -135,6 +150,7 @@ export function winogradGradientSum(
   dw: usize,
   C: i32,
   K: i32,
+  taps: i32,
   groups: i32,
   parts: i32,
   x: usize,
@@ -144,42 +160,57 @@ export function winogradGradientSum(
   W: i32,
   run: i32,
 ): void {
-  const plane: usize = (<usize> (H * W)) << 2;
-  const stepX = (<usize> C) * plane, stepY = (<usize> K) * plane;
-  const quadsK = quadsOf(K), pitch: usize = (<usize> columnsOf(K)) << 2;
-  const uStep = <usize> weightStep(C, K);
-  const u = workspace + <usize> sumBytes(C, K, groups, parts) + (<usize> me) * <usize> SCRATCH;
-  const rows = u + 576, result = rows + 288;
-  for (let task = nextTask(call); task < groups * quadsK; task = nextTask(call)) {
-    const q = task % quadsK, group = task / quadsK;
-    const first = workspace + (<usize> (group * parts)) * 36 * uStep + ((<usize> q) << 4);
-    for (let c = 0; c < C; c++) {
-      const at = first + (<usize> c) * pitch;
+  const pitch: usize = (<usize> columnsOf(K)) << 2, side = partsAlong(taps);
+  const uStep = <usize> weightStep(C, K, taps), partStep = 36 * uStep;
+  const u = workspace + <usize> sumBytes(C, K, taps, groups, parts) + (<usize> me) * <usize> sumScratch(K);
+  const rows = u + 36 * pitch, result = rows + 288;
+  for (let task = nextTask(call); task < groups * C; task = nextTask(call)) {
+    const c = task % C, group = task / C;
+    for (let shift = 0; shift < side * side; shift++) {
+      const row = 3 * (shift / side), column = 3 * (shift % side);
+      const channel = shift * (allChannels(C, taps) / (side * side)) + c;
+      const first = workspace + (<usize> (group * parts)) * partStep + (<usize> channel) * pitch;
       for (let f: usize = 0; f < 36; f++) {
-        let sum = v128.load(at + f * uStep);
-        for (let part: usize = 1; part < <usize> parts; part++) {
-          sum = add(sum, v128.load(at + (36 * part + f) * uStep));
+        for (let at: usize = 0; at < pitch; at += 16) {
+          let from = first + f * uStep + at, sum = v128.load(from);
+          for (let part = 1; part < parts; part++) from += partStep, sum = add(sum, v128.load(from));
+          v128.store(u + f * pitch + at, sum);
         }
-        v128.store(u + (f << 4), sum);
       }
-      transformWeightGradient(u, 16, rows, result);
-      for (let k = 4 * q; k < min(K, 4 * q + 4); k++) {
-        const to = dw + (<usize> (((group * K + k) * C + c) * 36));
+      for (let k = 0; k < K; k++) {
+        if ((k & 3) == 0) transformWeightGradient(u + ((<usize> k) << 2), pitch, rows, result);
+        const to = dw + ((<usize> (((group * K + k) * C + c) * taps * taps)) << 2);
         let zero: f32 = 0; // NaN as soon as one is not finite
-        for (let tap: usize = 0; tap < 9; tap++) {
-          const value = load<f32>(result + (tap << 4) + (<usize> (k & 3) << 2));
+        for (let i = 0; i < 9; i++) {
+          const r = row + i / 3, s = column + i % 3;
+          const value = load<f32>(result + ((<usize> i) << 4) + (<usize> (k & 3) << 2));
           zero += value * 0;
-          store<f32>(to + (tap << 2), value);
+          if (r < taps && s < taps) store<f32>(to + ((<usize> (r * taps + s)) << 2), value);
         }
-        if (zero == 0) continue;
-        const n = group * run;
-        const from = x + (<usize> n) * stepX + (<usize> c) * plane;
-        const slope = dy + (<usize> n) * stepY + (<usize> k) * plane;
-        // deno-fmt-ignore
-        directWeightGradient(
-          from, stepX, slope, stepY, min(run, N - n), H, W, H, W, 3, 3, -1, -1, 1, 1, to,
-        );
+        if (zero != 0) sumDirectly(x, dy, group * run, min(run, N - group * run), C, K, c, k, H, W, taps, to);
       }
     }
   }
+}
+
+/** dw of a pair of channels over some images, tap by tap. */
+function sumDirectly(
+  x: usize,
+  dy: usize,
+  n: i32,
+  images: i32,
+  C: i32,
+  K: i32,
+  c: i32,
+  k: i32,
+  H: i32,
+  W: i32,
+  taps: i32,
+  dw: usize,
+): void {
+  const plane: usize = (<usize> (H * W)) << 2, origin = -(taps >> 1);
+  const from = x + (<usize> (n * C + c)) * plane, slope = dy + (<usize> (n * K + k)) * plane;
+  const stepX = (<usize> C) * plane, stepY = (<usize> K) * plane;
+  // deno-fmt-ignore
+  directWeightGradient(from, stepX, slope, stepY, images, H, W, H, W, taps, taps, origin, origin, 1, 1, dw);
 }
