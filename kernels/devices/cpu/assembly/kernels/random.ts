@@ -1,94 +1,107 @@
 // Threefry-2x32, with the same bits as on every other device, and normal numbers from it. See ops/random/.
 
 import { nextTask } from "../call.ts";
-import { logarithm as logarithm64, sine } from "../double_functions.ts";
+import { logarithm as logarithm64, sine as sine64 } from "../double_functions.ts";
+import { add, mul, splat, storeFirst, sub } from "../simd.ts";
 
 const BLOCK: i32 = 4096;
 
-/** Two random words as one u64, the first in the low half. */
-function threefry(k0: u32, k1: u32, index: u32, counter: u32): u64 {
+/** The two random words of four indices, which `threefry` leaves here. */
+let firstWords: v128 = i32x4(0, 0, 0, 0), secondWords: v128 = i32x4(0, 0, 0, 0);
+
+/** Bits turned to the left. */
+function turned(v: v128, by: i32): v128 {
+  return v128.or(i32x4.shl(v, by), i32x4.shr_u(v, 32 - by));
+}
+
+/** Draws the words of the indices from `index` on. */
+function threefry(k0: u32, k1: u32, index: u32, counter: u32): void {
   const k2: u32 = 0x1bd11bda ^ k0 ^ k1;
-  let x = index + k0, y = counter + k1;
-  x += y, y = rotl(y, 13) ^ x;
-  x += y, y = rotl(y, 15) ^ x;
-  x += y, y = rotl(y, 26) ^ x;
-  x += y, y = rotl(y, 6) ^ x;
-  x += k1, y += k2 + 1;
-  x += y, y = rotl(y, 17) ^ x;
-  x += y, y = rotl(y, 29) ^ x;
-  x += y, y = rotl(y, 16) ^ x;
-  x += y, y = rotl(y, 24) ^ x;
-  x += k2, y += k0 + 2;
-  x += y, y = rotl(y, 13) ^ x;
-  x += y, y = rotl(y, 15) ^ x;
-  x += y, y = rotl(y, 26) ^ x;
-  x += y, y = rotl(y, 6) ^ x;
-  x += k0, y += k1 + 3;
-  x += y, y = rotl(y, 17) ^ x;
-  x += y, y = rotl(y, 29) ^ x;
-  x += y, y = rotl(y, 16) ^ x;
-  x += y, y = rotl(y, 24) ^ x;
-  x += k1, y += k2 + 4;
-  x += y, y = rotl(y, 13) ^ x;
-  x += y, y = rotl(y, 15) ^ x;
-  x += y, y = rotl(y, 26) ^ x;
-  x += y, y = rotl(y, 6) ^ x;
-  x += k2, y += k0 + 5;
-  return (<u64> y << 32) | <u64> x;
+  let x = i32x4.add(i32x4.splat(index + k0), i32x4(0, 1, 2, 3)), y = i32x4.splat(counter + k1);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 13), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 15), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 26), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 6), x);
+  x = i32x4.add(x, i32x4.splat(k1)), y = i32x4.add(y, i32x4.splat(k2 + 1));
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 17), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 29), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 16), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 24), x);
+  x = i32x4.add(x, i32x4.splat(k2)), y = i32x4.add(y, i32x4.splat(k0 + 2));
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 13), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 15), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 26), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 6), x);
+  x = i32x4.add(x, i32x4.splat(k0)), y = i32x4.add(y, i32x4.splat(k1 + 3));
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 17), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 29), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 16), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 24), x);
+  x = i32x4.add(x, i32x4.splat(k1)), y = i32x4.add(y, i32x4.splat(k2 + 4));
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 13), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 15), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 26), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, 6), x);
+  x = i32x4.add(x, i32x4.splat(k2)), y = i32x4.add(y, i32x4.splat(k0 + 5));
+  firstWords = x, secondWords = y;
 }
 
 /** 24 bits as a number in [0, 1). */
-function fraction(bits: u32): f32 {
-  return <f32> (bits >> 8) * <f32> 5.9604644775390625e-8;
+function fraction(bits: v128): v128 {
+  return mul(f32x4.convert_i32x4_u(i32x4.shr_u(bits, 8)), splat(5.9604644775390625e-8));
+}
+
+/** Stores the first `left` of eight numbers: one of each vector by turns. */
+function storePairs(to: usize, a: v128, b: v128, left: i32): void {
+  storeFirst(to, i32x4.shuffle(a, b, 0, 4, 1, 5), left);
+  if (left > 4) storeFirst(to + 16, i32x4.shuffle(a, b, 2, 6, 3, 7), left - 4);
 }
 
 export function randomUniform(call: usize, key: usize, y: usize, n: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
-    for (let i = first; i < min(n, first + BLOCK); i += 2) {
-      const bits = threefry(k0, k1, i >> 1, counter);
-      store<f32>(y + ((<usize> i) << 2), fraction(<u32> bits));
-      if (i + 1 < n) store<f32>(y + ((<usize> i) << 2), fraction(<u32> (bits >> 32)), 4);
+    for (let i = first; i < min(n, first + BLOCK); i += 8) {
+      threefry(k0, k1, i >> 1, counter);
+      storePairs(y + ((<usize> i) << 2), fraction(firstWords), fraction(secondWords), n - i);
     }
   }
 }
 
+/** c + z rest, rounded twice. */
+function plus(c: f32, z: v128, rest: v128): v128 {
+  return add(splat(c), mul(z, rest));
+}
+
 /** ln x for x in (0, 1]. */
-function logarithm(x: f32): f32 {
-  const bits = reinterpret<u32>(x);
-  let e = <i32> (bits >> 23) - 127;
-  let m = reinterpret<f32>((bits & 0x7fffff) | 0x3f800000);
-  if (m > 1.41421356) m *= 0.5, e += 1;
-  const s = (m - 1) / (m + 1), z = s * s;
-  const series: f32 = <f32> 2 * s *
-    (<f32> 1 + z * (<f32> 0.33333333 + z * (<f32> 0.2 + z * (<f32> 0.14285714 + z * <f32> 0.11111111))));
-  return <f32> e * <f32> 0.69314718 + series;
+function logarithm(x: v128): v128 {
+  const mantissa = v128.or(v128.and(x, i32x4.splat(0x7fffff)), i32x4.splat(0x3f800000));
+  const isLarge = f32x4.gt(mantissa, splat(1.41421356));
+  const m = v128.bitselect(mul(mantissa, splat(0.5)), mantissa, isLarge);
+  const e = i32x4.sub(i32x4.sub(i32x4.shr_u(x, 23), i32x4.splat(127)), isLarge);
+  const s = f32x4.div(sub(m, splat(1)), add(m, splat(1))), z = mul(s, s);
+  const rest = plus(0.33333333, z, plus(0.2, z, plus(0.14285714, z, splat(0.11111111))));
+  return add(mul(f32x4.convert_i32x4_s(e), splat(0.69314718)), mul(add(s, s), plus(1, z, rest)));
 }
 
 export function randomNormal(call: usize, key: usize, y: usize, n: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
-    for (let i = first; i < min(n, first + BLOCK); i += 2) {
-      const bits = threefry(k0, k1, i >> 1, counter);
-      const radius = sqrt<f32>(
-        <f32> -2 * logarithm(<f32> ((<u32> bits >> 8) + 1) * <f32> 5.9604644775390625e-8),
-      );
+    for (let i = first; i < min(n, first + BLOCK); i += 8) {
+      threefry(k0, k1, i >> 1, counter);
+      const above0 = add(fraction(firstWords), splat(5.9604644775390625e-8));
+      const radius = f32x4.sqrt(mul(splat(-2), logarithm(above0)));
       // cos and sin of 2 pi u: the quarter turn exactly, then series on [-pi/4, pi/4]
-      const u = fraction(<u32> (bits >> 32));
-      const quarter = floor<f32>(<f32> 4 * u + <f32> 0.5);
-      const a = <f32> 6.28318531 * (u - <f32> 0.25 * quarter), z = a * a;
-      const c: f32 = <f32> 1 +
-        z * (<f32> -0.5 + z * (<f32> 0.041666667 + z * (<f32> -0.0013888889 + z * <f32> 2.4801587e-5)));
-      const s: f32 = a *
-        (<f32> 1 +
-          z *
-            (<f32> -0.16666667 +
-              z * (<f32> 0.0083333333 + z * (<f32> -1.984127e-4 + z * <f32> 2.7557319e-6))));
-      const turn = <i32> quarter & 3;
-      const cosine = turn == 0 ? c : turn == 1 ? -s : turn == 2 ? -c : s;
-      const sine = turn == 0 ? s : turn == 1 ? c : turn == 2 ? -s : -c;
-      store<f32>(y + ((<usize> i) << 2), radius * cosine);
-      if (i + 1 < n) store<f32>(y + ((<usize> i) << 2), radius * sine, 4);
+      const u = fraction(secondWords), quarter = f32x4.floor(add(mul(splat(4), u), splat(0.5)));
+      const a = mul(splat(6.28318531), sub(u, mul(splat(0.25), quarter))), z = mul(a, a);
+      const even = plus(0.041666667, z, plus(-0.0013888889, z, splat(2.4801587e-5)));
+      const odd = plus(0.0083333333, z, plus(-1.984127e-4, z, splat(2.7557319e-6)));
+      const c = plus(1, z, plus(-0.5, z, even)), s = mul(a, plus(1, z, plus(-0.16666667, z, odd)));
+      const turn = i32x4.trunc_sat_f32x4_s(quarter), isOdd = i32x4.shr_s(i32x4.shl(turn, 31), 31);
+      const minus1 = v128.and(i32x4.add(turn, i32x4.splat(1)), i32x4.splat(2)),
+        minus2 = v128.and(turn, i32x4.splat(2));
+      const cosine = v128.xor(v128.bitselect(s, c, isOdd), i32x4.shl(minus1, 30));
+      const sine = v128.xor(v128.bitselect(c, s, isOdd), i32x4.shl(minus2, 30));
+      storePairs(y + ((<usize> i) << 2), mul(radius, cosine), mul(radius, sine), n - i);
     }
   }
 }
@@ -100,13 +113,14 @@ export function randomNormalRows(call: usize, key: usize, row: usize, y: usize, 
   for (let first = nextTask(call) * BLOCK; first < N * pairs; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(N * pairs, first + BLOCK); i++) {
       const n = i / pairs, p = i % pairs;
-      const bits = threefry(k0, k1, load<u32>(row + ((<usize> n) << 2)) * pairs + p, counter);
-      const u = <f64> ((<u32> bits >> 8) + 1) * 5.9604644775390625e-8;
+      threefry(k0, k1, load<u32>(row + ((<usize> n) << 2)) * pairs + p, counter);
+      const u = <f64> ((<u32> i32x4.extract_lane(firstWords, 0) >> 8) + 1) * 5.9604644775390625e-8;
       const radius = sqrt<f64>(-2 * f64x2.extract_lane(logarithm64(f64x2.splat(u)), 0));
-      const angle = f64x2.splat(2 * NativeMath.PI * <f64> (<u32> (bits >> 32) >> 8) * 5.9604644775390625e-8);
+      const bits = <u32> i32x4.extract_lane(secondWords, 0) >> 8;
+      const angle = f64x2.splat(2 * NativeMath.PI * <f64> bits * 5.9604644775390625e-8);
       const to = y + ((<usize> (n * P + 2 * p)) << 2);
-      store<f32>(to, <f32> (radius * f64x2.extract_lane(sine(angle, 1), 0)));
-      if (2 * p + 1 < P) store<f32>(to, <f32> (radius * f64x2.extract_lane(sine(angle, 0), 0)), 4);
+      store<f32>(to, <f32> (radius * f64x2.extract_lane(sine64(angle, 1), 0)));
+      if (2 * p + 1 < P) store<f32>(to, <f32> (radius * f64x2.extract_lane(sine64(angle, 0), 0)), 4);
     }
   }
 }
