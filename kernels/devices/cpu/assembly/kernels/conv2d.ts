@@ -145,11 +145,7 @@ export function winogradConvolve(
         const next = (<usize> k) * plane, added = more ? more + next : 0;
         const offset = offsets ? load<f32>(offsets + ((<usize> k) << 2)) : 0;
         const weights = w + (<usize> k) * strideK;
-        const origin = -(taps >> 1);
-        // deno-fmt-ignore
-        directPlane(
-          x, weights, strideC, turned != 0, C, H, W, H, W, taps, taps, origin, origin, 1, 1, offset, added, y + next,
-        );
+        directPlane(x, weights, strideC, turned != 0, C, H, W, taps, offset, added, y + next);
       }
     }
   }

@@ -160,6 +160,7 @@ export function winogradGradientSum(
   W: i32,
   run: i32,
 ): void {
+  const plane: usize = (<usize> (H * W)) << 2;
   const pitch: usize = (<usize> columnsOf(K)) << 2, side = partsAlong(taps);
   const uStep = <usize> weightStep(C, K, taps), partStep = 36 * uStep;
   const u = workspace + <usize> sumBytes(C, K, taps, groups, parts) + (<usize> me) * <usize> sumScratch(K);
@@ -187,30 +188,11 @@ export function winogradGradientSum(
           zero += value * 0;
           if (r < taps && s < taps) store<f32>(to + ((<usize> (r * taps + s)) << 2), value);
         }
-        if (zero != 0) sumDirectly(x, dy, group * run, min(run, N - group * run), C, K, c, k, H, W, taps, to);
+        if (zero == 0) continue;
+        const n = group * run, images = min(run, N - n);
+        const from = x + (<usize> (n * C + c)) * plane, slope = dy + (<usize> (n * K + k)) * plane;
+        directWeightGradient(from, <usize> C * plane, slope, <usize> K * plane, images, H, W, taps, to);
       }
     }
   }
-}
-
-/** dw of a pair of channels over some images, tap by tap. */
-function sumDirectly(
-  x: usize,
-  dy: usize,
-  n: i32,
-  images: i32,
-  C: i32,
-  K: i32,
-  c: i32,
-  k: i32,
-  H: i32,
-  W: i32,
-  taps: i32,
-  dw: usize,
-): void {
-  const plane: usize = (<usize> (H * W)) << 2, origin = -(taps >> 1);
-  const from = x + (<usize> (n * C + c)) * plane, slope = dy + (<usize> (n * K + k)) * plane;
-  const stepX = (<usize> C) * plane, stepY = (<usize> K) * plane;
-  // deno-fmt-ignore
-  directWeightGradient(from, stepX, slope, stepY, images, H, W, H, W, taps, taps, origin, origin, 1, 1, dw);
 }
