@@ -40,7 +40,7 @@ async function openTeam(threads: number) {
 
 for (const { name, kernel, inputs, plan, samples } of registry.values()) {
   if (!kernel.wasm) continue;
-  Deno.test(`${name}() does not write past the workspace that its kernels request`, async () => {
+  Deno.test(`${name}() does not write past its buffers, or the workspace that its kernels request`, async () => {
     const { memory, team, lay } = await openTeam(1);
     for (const { shapes, attributes = {} } of samples) {
       const { dims, outputs } = plan(inputs.map((input) => shapes[input.name]), attributes);
@@ -48,8 +48,9 @@ for (const { name, kernel, inputs, plan, samples } of registry.values()) {
       const sizes = all.map((shape) => shape.reduce((size, length) => size * length, 4));
       const addresses = Object.fromEntries(
         kernel.ports.map((port, i) => {
-          const address = memory.allocate(sizes[i]);
+          const address = memory.allocate(sizes[i] + 64);
           memory.u32.fill(0, address / 4, (address + sizes[i]) / 4);
+          memory.u32.fill(canary, (address + sizes[i]) / 4, (address + sizes[i]) / 4 + 16);
           return [port.name, address];
         }),
       );
@@ -58,6 +59,10 @@ for (const { name, kernel, inputs, plan, samples } of registry.values()) {
       const { program, isIntact } = lay(calls, (needed) => needed);
       team.run(program, calls.length, false);
       assert.ok(isIntact(), JSON.stringify(shapes));
+      Object.values(addresses).forEach((address, i) => {
+        const after = memory.u32.subarray((address + sizes[i]) / 4, (address + sizes[i]) / 4 + 16);
+        assert.ok(after.every((word) => word === canary), `${JSON.stringify(shapes)}, buffer ${i}`);
+      });
     }
   });
 }
