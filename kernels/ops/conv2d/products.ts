@@ -18,21 +18,26 @@ import {
 } from "./tiles.ts";
 
 /**
- * What is compiled into the kernels: taps of plain convolutions, which are common, `transposed`, and whether a transposed
- * convolution makes tiles. Other geometry stays in `dims`, so that it costs no more pipelines.
+ * What is compiled into the kernels: taps, by other names where a convolution is not plain, `transposed`, and whether a
+ * transposed convolution makes tiles. Other geometry stays in `dims`, so that it costs no more pipelines.
  */
 function specialise(dims: Dims): Dims {
   const { R, S, transposed = 0, H, W, P, Q } = dims;
   if (isPlain(dims)) return { transposed, R, S };
-  return { transposed, tiling: Number(transposed && isTiling({ ...dims, H: P, W: Q, P: H, Q: W })) };
+  return {
+    transposed,
+    tapsH: R,
+    tapsW: S,
+    tiling: Number(transposed && isTiling({ ...dims, H: P, W: Q, P: H, Q: W })),
+  };
 }
 
 /** Number of channels of x and of y in a group. */
 const [fromGroup, toGroup] = ["(dims.C / dims.groups)", "(dims.K / dims.groups)"];
 
 /** Number of taps in a row, and of all. */
-function tapsOf({ R, S }: Dims): readonly [inRow: string, all: string] {
-  return R === undefined ? ["dims.S", "(dims.R * dims.S)"] : [`${S}u`, `${R * S}u`];
+function tapsOf({ tapsH, tapsW, R = tapsH, S = tapsW }: Dims): readonly [inRow: string, all: string] {
+  return [`${S}u`, `${R * S}u`];
 }
 
 /**
@@ -105,15 +110,15 @@ function convolutionProduct(dims: Dims, terms: Terms): Product {
  * A transposed convolution that makes a tile of every pixel, without overlap: y[tap, pixel] = sum over c of w[c, tap]
  * x[c, pixel], where a tap is (k, r, s). As a convolution with zeros between its pixels it would take R S times as long.
  */
-function tilingProduct(terms: Terms): Product {
-  const [inRow, taps] = tapsOf({});
+function tilingProduct(dims: Dims, terms: Terms): Product {
+  const [inRow, taps] = tapsOf(dims);
   return {
     declarations: `fn targetOf(i: u32) -> u32 {
   let pixels = dims.H * dims.W;
   let at = i % pixels;
   return (i / pixels * dims.K * dims.P + at / dims.W * dims.R) * dims.Q + at % dims.W * dims.S;
 }
-fn tapOf(i: u32) -> u32 { return (i / ${taps} * dims.P + i / ${inRow} % dims.R) * dims.Q + i % ${inRow}; }`,
+fn tapOf(i: u32) -> u32 { return (i / ${taps} * dims.P + i / ${inRow} % ${dims.tapsH}u) * dims.Q + i % ${inRow}; }`,
     rows: `${taps} * dims.K`,
     columns: "dims.N * dims.H * dims.W",
     depth: "dims.C",
@@ -218,7 +223,7 @@ export function convolutionKernels(terms: Terms, passes: PassesVariant["passes"]
         ? { rows: R * S * K, columns: N * H * W, batches: 1 }
         : { rows: K / groups, columns: N * P * Q, batches: groups };
     },
-    (dims) => dims.tiling ? tilingProduct(terms) : convolutionProduct(dims, terms),
+    (dims) => dims.tiling ? tilingProduct(dims, terms) : convolutionProduct(dims, terms),
     pixelTiles.map(inRegisters),
     passes,
   );
