@@ -92,7 +92,8 @@ export function winogradConvolve(
   turned: i32,
   taps: i32,
 ): void {
-  const chunk = min(chunkOf(N, C, H, W, K, taps), (N + team - 1) / team); // so that even few images occupy all threads
+  // As many chunks for each thread, so that even few images occupy all.
+  const most = team * chunkOf(N, C, H, W, K, taps), chunk = max(1, N / (team * ((N + most - 1) / most)));
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
   const all = allChannels(C, taps), parts = partsAlong(taps);
   const quadsC = quadsOf(all), quadsK = quadsOf(K), pitchC = pitchOf(all);
