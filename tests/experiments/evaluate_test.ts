@@ -75,7 +75,7 @@ testTask(
     const least = judged.confidence.map((p, n) => Math.min(p, judged.second!.confidence[n]));
     assert.deepEqual(least, least.toSorted(), "first those of which one judge is least certain");
     assert.equal(judged.labels?.length, judged.shape[0]);
-    assert.match(report, /<figcaption>asked \d<br>seen \d<br>[\d.]+<br>\d<br>[\d.]+<\/figcaption>/);
+    assert.match(report, /data-asked="\d" data-seen="\d" data-disputed="(yes|no)"/);
     assert.match(report, /class="reference chance">\s*<title>chance: \d/);
 
     await place.succeed("evaluate", `./a/ ${quickly}`);
