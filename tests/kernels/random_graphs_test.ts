@@ -39,7 +39,7 @@ const others = [
     "planMemory",
     "record",
   ],
-  ...["peek", "scope", "withDevice"],
+  ...["jvp", "peek", "scope", "withDevice"],
 ];
 /** Ops that stored graphs use inside others. */
 const inside: Readonly<Record<string, string>> = {
