@@ -7,18 +7,9 @@
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { decode } from "npm:fast-png@8.0.0";
-import untyped from "npm:gifenc@1.0.3";
 import { chromium, launch, type Page } from "../tests/browser.ts";
-import { Indexer } from "../viz/flow/flow_gif.ts";
-import { encodeGif, type Raster } from "../viz/mod.ts";
-
-/** The part of gifenc in use; the package has no types. */
-const { quantize } = untyped as { quantize(rgba: Uint8Array, colors: number): number[][] };
-
-const delay = 80;
-/** Largest colour distance at which a pixel stays as in the previous frame. */
-const tolerance = 24;
+import type { Raster } from "../viz/mod.ts";
+import { frameOf, writeGif } from "./film.ts";
 
 /** Where someone starts to paint, in hundredths of t. */
 const paintedAt = 36;
@@ -85,23 +76,7 @@ await film(page, async () => {
   );
   const { x, y } = first!;
   const clip = { x, y, width: last!.x + last!.width - x, height: first!.height + 66 };
-  const { width, height, data } = decode(await page.screenshot({ clip }));
-  const rgba = new Uint8Array(4 * width * height).fill(255);
-  const channels = data.length / (width * height);
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) rgba[4 * i + c] = data[channels * i + c];
-  }
-  frames.push({ width, height, rgba });
+  frames.push(await frameOf(page, clip));
 });
 await browser.close();
-const some = frames.filter((_, i) => i % 8 === 0);
-const colors = quantize(new Uint8Array(some.flatMap(({ rgba }) => [...rgba])), 120);
-const palette = new Uint8Array(3 * 256);
-colors.forEach(([r, g, b], i) => palette.set([r, g, b], 3 * i));
-const indexer = new Indexer(palette);
-const pictures = frames.map((frame, i) => indexer.index(frame, i === frames.length - 1 ? 0 : tolerance));
-const gif = encodeGif(pictures, palette, { delay, hold: 2500 });
-await Deno.writeFile(out, gif);
-console.log(
-  `${frames.length} frames of ${frames[0].width} x ${frames[0].height}, ${gif.length} bytes: ${out}`,
-);
+await writeGif(out, frames, { delay: 80, hold: 2500, tolerance: 24 });

@@ -179,8 +179,9 @@ export function drawFan(pen: PlanePen, state: PlaneState): void {
   }
   pen.context.fillStyle = mixed(noise, data, now);
   pen.dot(probe, 5);
-  if (random) pen.label("mean of all lines", tip(mean), ink, { down: 14 });
-  if (seen) pen.label("network", tip(seen.velocity), velocity, { down: random ? -14 : 0 });
+  const apart = seen && tip(seen.velocity)[1] < tip(mean)[1] ? -14 : 14; // the lower tip has its label below
+  if (random) pen.label("mean of all lines", tip(mean), ink, { down: apart });
+  if (seen) pen.label("network", tip(seen.velocity), velocity, { down: random ? -apart : 0 });
 }
 
 /** Dropped dots, their straight lessons and their trajectories. */

@@ -1,0 +1,58 @@
+/// <reference lib="dom" />
+/**
+ * Records a GIF of step 2 of the playground, the README's `docs/average.gif`: the pointer moves, the fan of lines turns, and
+ * the arrow of a copy in training closes in on their mean.
+ *
+ * `deno task build:playground --out playground.html`, then
+ * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
+ * tools/film_lesson.ts playground.html docs/average.gif`
+ */
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { chromium, launch } from "../tests/browser.ts";
+import type { Raster } from "../viz/mod.ts";
+import { frameOf, writeGif } from "./film.ts";
+
+/** Where the pointer goes, in fractions of the plane's sides. */
+const way = [[0.3, 0.25], [0.75, 0.42], [0.3, 0.78]] as const;
+/** Frames from one place to the next. */
+const between = 14;
+/** Clicks on "10 steps", each a frame or two. */
+const clicks = 24;
+
+const [playground, out] = Deno.args;
+const program = await chromium();
+if (playground === undefined || out === undefined || typeof program !== "string") {
+  throw new Error(
+    "Cannot record: expected two arguments, the playground's page and the GIF to write, and Chromium",
+  );
+}
+const browser = await launch(program, ["--disable-gpu"]);
+const page = await browser.newPage({ viewport: { width: 1100, height: 560 } });
+await page.goto(pathToFileURL(resolve(playground)).href + "#step=average&t=0.35");
+await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 0);
+await page.locator("#run").click(); // pause: only the copy learns
+const clip = (await page.locator("#plane").boundingBox())!;
+const frames: Raster[] = [];
+const frame = async () => {
+  await page.waitForTimeout(60);
+  frames.push(await frameOf(page, clip));
+};
+const moveTo = ([x, y]: readonly [number, number]) =>
+  page.mouse.move(clip.x + x * clip.width, clip.y + y * clip.height);
+for (let i = 1; i < way.length; i++) {
+  for (let part = 0; part < between; part++) {
+    const at = (axis: 0 | 1) => way[i - 1][axis] + part / between * (way[i][axis] - way[i - 1][axis]);
+    await moveTo([at(0), at(1)]);
+    await frame();
+  }
+}
+await moveTo(way[way.length - 1]);
+for (let click = 0; click < clicks; click++) {
+  await page.locator("#copy button").nth(click < 8 ? 0 : 1).evaluate((button) =>
+    (button as HTMLElement).click()
+  );
+  await frame();
+}
+await browser.close();
+await writeGif(out, frames, { delay: 110, hold: 2000, tolerance: 2 });
