@@ -206,7 +206,7 @@ export function stageProgress(
     update(done: number, all: number): void {
       if (!terminal || now() - startMs < quietMs) return;
       if (terminal.isTerminal) writeBar(terminal, `${stage} ${done}/${all}`, done / all);
-      else if (!shown) terminal.write(`${stage}, ${all} in all\n`);
+      else if (!shown) terminal.write(`${stage}: ${all.toLocaleString("en")} to go\n`);
       shown = true;
     },
     end(): void {

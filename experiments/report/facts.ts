@@ -55,10 +55,11 @@ export function formatFacts(
   };
 }
 
-/** What a run trained, such as `Residual U-Net on mnist`. */
+/** What a run trained, such as `Residual U-Net on MNIST`. */
 export function formatTitle({ config, record }: RunFacts): string {
   const network = formatNetwork(config).replace(/ \[.*/, "");
-  const data = record?.dataset ? ` on ${record.dataset.name}` : "";
+  const { name = "" } = record?.dataset ?? {};
+  const data = name && ` on ${name === "mnist" ? "MNIST" : name}`;
   return `${network[0].toUpperCase()}${network.slice(1)}${
     typeof config.teacher === "string" ? ", distilled," : ""
   }${data}`;

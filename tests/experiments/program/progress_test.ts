@@ -179,6 +179,6 @@ Deno.test("stageProgress() shows a stage that takes a while, then clears the lin
     return text;
   };
   assert.equal(shown(true, 600), "\r█████░░░ tuning 2/3\x1b[K\r████████ tuning 3/3\x1b[K\r\x1b[K");
-  assert.equal(shown(false, 600), "tuning, 3 in all\n");
+  assert.equal(shown(false, 600), "tuning: 3 to go\n");
   assert.equal(shown(true, 10) + shown(false, 10), "");
 });
