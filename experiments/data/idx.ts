@@ -167,7 +167,7 @@ export async function datasetOfFiles(
 /**
  * Parses a file: images [N, H, W] or [N, H, W, C], or labels [N].
  *
- * @throws {DataError} if it is no IDX file of its kind, is too short or too long, or holds nothing
+ * @throws {DataError} if it is not an IDX file of its kind, is too short or too long, or holds nothing
  */
 export function parseIdx({ path, bytes }: IdxFile, what: "images" | "labels"): NumberArray {
   const ranks = what === "images" ? [3, 4] : [1];

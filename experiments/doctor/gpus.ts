@@ -65,7 +65,7 @@ export async function look(test?: { root: string; env: Record<string, string> })
   const script = "experiments/doctor/look.sh";
   const env = test && { env: { PATH: "/usr/bin:/bin", ...test.env }, clearEnv: true };
   try {
-    // A checkout's is the one program that the task may run; elsewhere it is no file that could be run.
+    // A checkout's is the one program that the task may run; elsewhere it is not a file that could be run.
     const [program, ...words] = checkout === undefined
       ? ["sh", "-c", new TextDecoder().decode(await readProgramFile(script)), script]
       : [join(checkout, script)];

@@ -35,7 +35,7 @@ export async function encodeFit(trainer: Trainer, memory: FitMemory): Promise<Ui
 /**
  * Restores a trainer and its memory. If refused, nothing changes.
  *
- * @throws {SafetensorsError} if the bytes are no safetensors file
+ * @throws {SafetensorsError} if the bytes are not a safetensors file
  * @throws {StateError} if they are not the state of a call of `fit` with these settings, or of another model
  */
 export function resumeFit(bytes: Uint8Array, trainer: Trainer, memory: FitMemory): void {

@@ -54,7 +54,7 @@ export function encodeTrainerState(
  *
  * @param bytes what `encodeTrainerState` or `FitProgress.state` made
  * @param source origin of the bytes, for messages
- * @throws {SafetensorsError} if the bytes are no safetensors file
+ * @throws {SafetensorsError} if the bytes are not a safetensors file
  * @throws {StateError} if it is not the state of a trainer, or has values that are not finite
  */
 export function decodeTrainerState(

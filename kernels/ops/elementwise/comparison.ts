@@ -158,7 +158,7 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
  *
  * @param low lower end, or -Infinity
  * @param high upper end, or Infinity
- * @throws {RangeError} if they are no numbers with `low` at most `high`
+ * @throws {RangeError} if they are not numbers with `low` at most `high`
  */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
   if (!(low <= high)) {
