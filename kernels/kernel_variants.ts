@@ -2,7 +2,7 @@ import type { Dims, Kernel, Pass, PassBuffer, Tuning, Workgroups } from "./devic
 import type { CallPlan } from "./op.ts";
 import { type Shape, sizeOf } from "./core/shape.ts";
 
-/** one of several ways on WebGPU. All give the same results, to rounding. */
+/** One of several ways to run an op on WebGPU. All give the same results, to rounding. */
 export interface KernelVariant {
   /** Unique in its op, and stable: stored choices refer to it. */
   readonly name: string;
@@ -31,7 +31,7 @@ export interface PassesVariant {
 }
 
 /**
- * Declaration fields of an op that can run in several variants. A call runs in the way chosen for it, else in the table's.
+ * Declaration fields of an op that can run in several variants. A call runs in the one chosen for it, else in the table's.
  *
  * @param table index of the variant to use if none was chosen
  * @param other one more way, made of calls of other ops; without memory for them, the table's variant runs

@@ -112,11 +112,14 @@ function rulesOf(history: History, dy: Tensor): readonly ((() => Tensor) | undef
   const own = history.backward(dy);
   if (own.some((rule) => rule) || !history.composite) return own;
   let found: readonly (Tensor | undefined)[] | undefined;
-  const all = () => {
-    const { inputs, output, since } = remade(history);
-    return found ??= pullBack(new Map([[output, dy]]), inputs, since);
+  const gradientOf = (i: number) => {
+    if (!found) {
+      const { inputs, output, since } = remade(history);
+      found = pullBack(new Map([[output, dy]]), inputs, since);
+    }
+    return found[i] ?? zeros(history.inputs[i].shape);
   };
-  return history.inputs.map(({ shape }, i) => () => all()[i] ?? zeros(shape));
+  return history.inputs.map((_, i) => () => gradientOf(i));
 }
 
 /** Computes an op again by others, from views of its inputs, at which differentiation can end. */

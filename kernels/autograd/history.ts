@@ -2,7 +2,7 @@ import { nextOrder, overlap } from "../core/memory.ts";
 import { type History, Tensor } from "../core/tensor.ts";
 
 /** The same values without a history: derivatives end here. */
-export function constant({ storage, shape, type, offset }: Tensor): Tensor {
+export function withoutHistory({ storage, shape, type, offset }: Tensor): Tensor {
   return new Tensor(storage, shape, type, offset);
 }
 

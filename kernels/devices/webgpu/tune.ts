@@ -152,17 +152,17 @@ const compileShare = 10;
 /** The time for measuring; compiling, which a driver does once and then remembers, has its own. */
 class TuningTime {
   readonly #endMs: number;
-  readonly #mostCompilingMs: number;
+  readonly #maxCompilingMs: number;
   #compilingMs = 0;
 
   constructor(seconds: number, readonly signal: AbortSignal | undefined) {
     this.#endMs = performance.now() + 1000 * seconds;
-    this.#mostCompilingMs = 1000 * seconds * compileShare;
+    this.#maxCompilingMs = 1000 * seconds * compileShare;
   }
 
   get isOver(): boolean {
-    const late = Math.min(this.#compilingMs, this.#mostCompilingMs);
-    return performance.now() - late >= this.#endMs || this.signal?.aborted === true;
+    const apart = Math.min(this.#compilingMs, this.#maxCompilingMs);
+    return performance.now() - apart >= this.#endMs || this.signal?.aborted === true;
   }
 
   /** Runs what compiles. */

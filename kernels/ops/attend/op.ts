@@ -10,7 +10,7 @@ import {
   attendWgsl,
 } from "./wgsl.ts";
 import { pullBack } from "../../autograd/gradients.ts";
-import { constant } from "../../autograd/history.ts";
+import { withoutHistory } from "../../autograd/history.ts";
 import { multiply } from "../elementwise/binary.ts";
 import { matmulTransposedA, matmulTransposedB } from "../matmul/op.ts";
 import { softmax } from "../reduce/softmax.ts";
@@ -117,9 +117,10 @@ const attention = defineOp({
   backward({ q, k, v, y, stats, dy }, { scale }) {
     let ofQueries: [Tensor, Tensor] | undefined;
     let ofKeys: [Tensor, Tensor] | undefined;
-    const [sums, result] = [constant(stats), constant(y)];
+    const [sums, result] = [withoutHistory(stats), withoutHistory(y)];
     const queries = () => ofQueries ??= queryGradient(q, k, v, result, sums, dy, { scale });
-    const keys = () => ofKeys ??= keyValueGradient(q, k, v, sums, constant(queries()[1]), dy, { scale });
+    const keys = () =>
+      ofKeys ??= keyValueGradient(q, k, v, sums, withoutHistory(queries()[1]), dy, { scale });
     return { q: () => queries()[0], k: () => keys()[0], v: () => keys()[1] };
   },
   composite: (inputs, { scale }) => [ofProducts(inputs, scale)],

@@ -48,3 +48,14 @@ export function convolvedSize({ H, W, R, S, ...dims }: Dims): { P: number; Q: nu
     Q: Math.floor((W + 2 * paddingW - spanOf(S, dilationW)) / strideW) + 1,
   };
 }
+
+/** The convolution that a transposed one is the transpose of. */
+export const swapped = ({ C, H, W, K, P, Q, ...dims }: Dims): Dims => ({
+  ...dims,
+  C: K,
+  H: P,
+  W: Q,
+  K: C,
+  P: H,
+  Q: W,
+});

@@ -3,7 +3,7 @@ import { imagesPerRun, productKernels, type RegisterKernel } from "../matmul/pro
 import type { ProductSize } from "../matmul/product_tiles.ts";
 import type { Dims, Tuning } from "../../devices/device.ts";
 import type { PassesVariant } from "../../kernel_variants.ts";
-import { isPlain, isTiling } from "./geometry.ts";
+import { isPlain, isTiling, swapped } from "./geometry.ts";
 import {
   biasOf,
   convolutionWgsl,
@@ -22,13 +22,13 @@ import {
  * transposed convolution makes tiles. Other geometry stays in `dims`, so that it costs no more pipelines.
  */
 function specialise(dims: Dims): Dims {
-  const { R, S, transposed = 0, H, W, P, Q } = dims;
+  const { R, S, transposed = 0 } = dims;
   if (isPlain(dims)) return { transposed, R, S };
   return {
     transposed,
     tapsH: R,
     tapsW: S,
-    tiling: Number(transposed && isTiling({ ...dims, H: P, W: Q, P: H, Q: W })),
+    tiling: Number(transposed && isTiling(swapped(dims))),
   };
 }
 
@@ -160,22 +160,12 @@ function weightGradientProduct(dims: Dims): Product {
 const fitsWinograd = (dims: Dims) =>
   isPlain(dims) && dims.R === 3 && dims.S === 3 && dims.paddingH === dims.paddingW && dims.paddingH <= 2;
 
+/**
+ * Whether Winograd pays: transforms cost time per channel, products per pair of channels, so it needs enough channels,
+ * fewer on software adapters, where arithmetic is expensive, than on GPUs, where memory is.
+ */
 const prefersWinograd = ({ N, C, K, H, W }: Dims, { software }: Tuning) =>
   C * K / (C + K) >= (software ? 6 : 12) && N * H * W >= 64;
-
-/**
- * Winograd as a way to run a convolution with 3x3 taps or one of its gradients. Transforms cost time per channel,
- * products per pair of channels, so it needs enough channels: fewer on software adapters, where arithmetic is
- * expensive, than on GPUs, where memory is.
- */
-function winograd(passes: PassesVariant["passes"]): PassesVariant {
-  return {
-    name: "winograd",
-    fits: fitsWinograd,
-    isDefault: prefersWinograd,
-    passes,
-  };
-}
 
 /** Whether a kernel may hold all taps in its text: adapters take minutes to compile one of 7x7. */
 const unrolls = (dims: Dims) => isPlain(dims) && dims.R * dims.S <= 25;
@@ -205,7 +195,7 @@ function kernelsOf(
         wgsl: (dims) => registerProductWgsl(product(dims), 1),
       },
     ],
-    other: winograd(passes),
+    other: { name: "winograd", fits: fitsWinograd, isDefault: prefersWinograd, passes },
   });
 }
 

@@ -1,3 +1,4 @@
+import { swapped } from "./geometry.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 
 /**
@@ -35,12 +36,10 @@ export function convolve(
   dims: Dims,
   start: (n: number, k: number, at: number) => number = () => 0,
 ): void {
-  const { C, H, W, K, P, Q } = dims;
+  const { K, P, Q } = dims;
   y.forEach((_, at) => y[at] = start(Math.floor(at / (K * P * Q)), Math.floor(at / (P * Q)) % K, at));
-  if (dims.transposed) {
-    const swapped = { ...dims, C: K, H: P, W: Q, K: C, P: H, Q: W };
-    eachTerm(swapped, (to, tap, from) => y[to] += x[from] * w[tap]);
-  } else eachTerm(dims, (from, tap, to) => y[to] += x[from] * w[tap]);
+  if (dims.transposed) eachTerm(swapped(dims), (to, tap, from) => y[to] += x[from] * w[tap]);
+  else eachTerm(dims, (from, tap, to) => y[to] += x[from] * w[tap]);
 }
 
 /** dw of each run of `run` images, [G, K, D, R, S]. */

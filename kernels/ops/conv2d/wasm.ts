@@ -1,6 +1,6 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims } from "../../devices/device.ts";
-import { isPlain, isTiling } from "./geometry.ts";
+import { isPlain, isTiling, swapped } from "./geometry.ts";
 
 /** Number of parallel parts of a sum over images: the same on every machine, so that results agree. */
 function partsOf(run: number): number {
@@ -66,17 +66,6 @@ const suitsWinograd = (dims: Dims) => {
   return isPlain(dims) && R === S && paddingH === R >> 1 && paddingW === R >> 1 && (R === 3 || isLarge);
 };
 const is2x2 = (dims: Dims) => dims.R === 2 && dims.S === 2 && isTiling(dims);
-
-/** The convolution that a transposed one is the transpose of. */
-const swapped = ({ C, H, W, K, P, Q, ...dims }: Dims): Dims => ({
-  ...dims,
-  C: K,
-  H: P,
-  W: Q,
-  K: C,
-  P: H,
-  Q: W,
-});
 
 /** y = x convolved with w, or transposed, plus a bias and a residual if their addresses are not 0. */
 export function convolutionCalls(

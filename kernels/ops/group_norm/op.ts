@@ -4,7 +4,7 @@ import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { pullBack } from "../../autograd/gradients.ts";
-import { constant } from "../../autograd/history.ts";
+import { withoutHistory } from "../../autograd/history.ts";
 import { add, divide, multiply, subtract } from "../elementwise/binary.ts";
 import { gelu, sqrt, square } from "../elementwise/unary.ts";
 import { full, zeros } from "../layout/fill.ts";
@@ -75,7 +75,7 @@ const normalise: Op<
   backward({ x, gamma, beta, stats, dy }, { epsilon, activation }) {
     let parts: Tensor[] | undefined;
     const part = (k: number) =>
-      (parts ??= groupNormGradient(x, gamma, beta, constant(stats), dy, { epsilon, activation }))[k];
+      (parts ??= groupNormGradient(x, gamma, beta, withoutHistory(stats), dy, { epsilon, activation }))[k];
     return { x: () => part(0), gamma: () => sum(part(1), [0]), beta: () => sum(part(2), [0]) };
   },
   forward({ x, gamma, beta, stats }, tangents, { G, epsilon, activation }): Tensor {
@@ -84,7 +84,10 @@ const normalise: Op<
     // The derivative of xhat by x is symmetric: the kernel that pulls dy back also pushes the tangent of x forward.
     const parts = [
       tangents.x &&
-      multiply(groupNormGradient(x, one, none, constant(stats), tangents.x, plain)[0], perChannel(gamma)),
+      multiply(
+        groupNormGradient(x, one, none, withoutHistory(stats), tangents.x, plain)[0],
+        perChannel(gamma),
+      ),
       tangents.gamma && multiply(normalise(x, one, none, { G, ...plain })[0], perChannel(tangents.gamma)),
       tangents.beta && multiply(full(x.shape, 1), perChannel(tangents.beta)),
     ].filter((part) => part !== undefined);

@@ -23,8 +23,8 @@ fn runSum(lane: u32, length: u32, value: vec2f) -> vec2f {
 const lanes = [64, 256] as const;
 
 /**
- * Declaration fields of an op that sums. By default it uses one invocation per sum on software adapters and if
- * workgroups do not fit, else workgroups whose lanes should have several values each.
+ * Declaration fields of an op that sums. By default it uses one invocation per sum on software adapters, else workgroups
+ * whose lanes should have several values each.
  *
  * @param alone how a single invocation sums
  * @param shared how a workgroup with this number of lanes sums
@@ -36,10 +36,9 @@ export function summingKernels(
   count: (dims: Dims) => number,
 ) {
   const variants = lanes.map((lanes): KernelVariant => ({ name: `workgroups ${lanes}`, ...shared(lanes) }));
-  const fits = (dims: Dims) => variants[0].fits?.(dims) ?? true;
   return withVariants(
     [{ name: "invocations", ...alone }, ...variants],
-    (dims, { software }) => software || !fits(dims) ? 0 : count(dims) >= 2048 ? 2 : 1,
+    (dims, { software }) => software ? 0 : count(dims) >= 2048 ? 2 : 1,
   );
 }
 
@@ -122,9 +121,5 @@ ${
 }`,
     };
   };
-  const variants = lanes.map((lanes): KernelVariant => ({ name: `workgroups ${lanes}`, ...shared(lanes) }));
-  return withVariants(
-    [{ name: "invocations", ...alone }, ...variants],
-    (_, { software }) => software ? 0 : 2,
-  );
+  return summingKernels(alone, shared, () => Infinity);
 }

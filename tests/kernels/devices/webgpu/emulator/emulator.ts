@@ -4,6 +4,7 @@
  * speed, and has only what `WebGpuDevice` uses.
  */
 
+import { permutation, streams } from "../../../../../models/random.ts";
 import { EmulatorError, Memory, running } from "./memory.ts";
 import { type Module, translate } from "./translate.ts";
 
@@ -50,26 +51,10 @@ interface Pipeline {
   readonly make: (memory: Record<string, unknown>) => Main;
 }
 
-/** Deterministic random numbers, mulberry32. */
-function generator(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), seed | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+let shuffles = 0;
 
-const random = generator(46020);
-
-function shuffled(count: number): Uint32Array {
-  const order = Uint32Array.from({ length: count }, (_, i) => i);
-  for (let i = count - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
-}
+/** The numbers below `count` in a random order, the same in each run of the tests. */
+const shuffled = (count: number) => permutation(46020, streams.order, shuffles++, count);
 
 const pipelines = new Map<string, Pipeline>();
 
@@ -95,7 +80,6 @@ function pipelineOf(label: string, code: string): Pipeline {
 /** Memories of the bindings by name, and the values of the uniform. */
 function memoriesOf({ label, module }: Pipeline, bound: ReadonlyMap<number, Bound>): Record<string, unknown> {
   const memory: Record<string, unknown> = {};
-  const writable = new Set<Buffer>();
   for (const [binding, { name, type, isUniform, isWritable }] of module.bindings) {
     const { buffer, offset, size } = bound.get(binding)!;
     if (isUniform && type.kind === "struct") {
@@ -110,10 +94,10 @@ function memoriesOf({ label, module }: Pipeline, bound: ReadonlyMap<number, Boun
     if (offset % limits.minStorageBufferOffsetAlignment > 0 || size > limits.maxStorageBufferBindingSize) {
       throw new EmulatorError(`${label}: ${name} is bound at byte ${offset} with ${size} bytes`);
     }
-    if (writable.has(buffer)) {
-      throw new EmulatorError(`${label}: ${name} shares a buffer with one that is written`);
-    }
-    if (isWritable) writable.add(buffer);
+    const sharesWritten = [...module.bindings].some(([other, port]) =>
+      other !== binding && bound.get(other)!.buffer === buffer && (isWritable || port.isWritable)
+    );
+    if (sharesWritten) throw new EmulatorError(`${label}: ${name} shares a buffer with one that is written`);
     const of = type.kind === "array" && type.of.kind === "vec"
       ? type.of.of
       : type.kind === "array"
@@ -122,11 +106,6 @@ function memoriesOf({ label, module }: Pipeline, bound: ReadonlyMap<number, Boun
     const View = of.kind === "u32" ? Uint32Array : Float32Array;
     memory[name] = new Memory(name, new View(buffer.bytes, offset, size / 4), isWritable);
   }
-  const buffers = [...module.bindings.values()].filter(({ isUniform }) => !isUniform);
-  const shared = buffers.find(({ name, isWritable }, i) =>
-    !isWritable && writable.has(bound.get([...module.bindings.keys()][i + 1])!.buffer) && name
-  );
-  if (shared) throw new EmulatorError(`${label}: ${shared.name} shares a buffer with one that is written`);
   for (const [name, words] of module.workgroup) {
     memory[name] = new Memory(name, new Float32Array(words), true, true);
   }
