@@ -21,6 +21,7 @@ import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } 
 import { onFiles } from "./own_files.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
+import { lookTime } from "./plane_pen.ts";
 import { keepDistances } from "./more_pictures.ts";
 import { digestWords, statusOf } from "./readings.ts";
 import { RemoteTraining } from "./remote_training.ts";
@@ -212,10 +213,10 @@ export class App {
     const { step, t } = this.#settings;
     const { state } = this.#plane;
     const { pointer } = storySteps[step];
-    const place = pointer === "looks" ? state.probe : undefined;
+    const place = step === "average" ? state.probe : undefined; // the other steps show no arrow of the network
     const drops = pointer === "drops" ? this.#pointer.drops : [];
     const copy = place && this.#experiment.copy;
-    this.#remote.send({ kind: "watch", watched: { place, copy, t: Math.min(state.t ?? t, 0.99), drops } });
+    this.#remote.send({ kind: "watch", watched: { place, copy, t: lookTime(state.t ?? t), drops } });
     this.#experiment.show();
     this.#story.showReading(this.#plane.state);
   }

@@ -14,7 +14,7 @@ export interface CanvasColours {
 }
 
 /** Reads the colours, which differ in the dark. */
-export function canvasColours(): CanvasColours {
+function canvasColours(): CanvasColours {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
   return {

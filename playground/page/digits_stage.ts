@@ -170,7 +170,7 @@ export class DigitsStage {
   #lead(): void {
     const pixels = this.#painted();
     if (pixels) this.#send({ act: "paint", pixels, t: this.#paintTime, label: Number(this.#label.value) });
-    this.#draw();
+    this.#draw(pixels);
   }
 
   #clear(): void {
@@ -185,7 +185,8 @@ export class DigitsStage {
     return row === "many" ? samplesAt(drawn, t) : drawn[row];
   }
 
-  #draw(): void {
+  /** @param painted the painted image, if it is known */
+  #draw(painted = this.#painted()): void {
     const context = this.#grid.cleared();
     const { ink, muted, velocity } = this.#grid.colours;
     const width = this.#grid.width / classCount;
@@ -242,12 +243,11 @@ export class DigitsStage {
       y += width > 44 ? 34 : 20;
     }
     this.#grid.element.style.height = `${Math.ceil(y)}px`;
-    this.#drawPaint();
+    this.#drawPaint(painted);
   }
 
-  #drawPaint(): void {
+  #drawPaint(image: Float32Array | undefined): void {
     const { side } = this.#frame!.drawn;
-    const image = this.#painted();
     if (!image) return;
     show(this.#paint, image, side);
     byId("paint-text").textContent = `Paint here, at t = ${this.#paintTime.toFixed(2)}`;

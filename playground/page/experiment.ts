@@ -3,13 +3,13 @@ import { byId } from "../../viz/report/page/dom.ts";
 import { SharpCanvas } from "./canvas.ts";
 import type { Watched } from "./messages.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
-import { lookHere } from "./plane_pen.ts";
+import { lookHere, lookTime } from "./plane_pen.ts";
 import { between } from "./readings.ts";
 
 /** Latest tips of the network's arrow that are shown. */
 const maxTrail = 10;
 
-/** The network's velocity at the pinned place after a step, and its distance to the mean. */
+/** How far the network was from the mean at the pinned place, after a step. */
 interface Seen {
   readonly step: number;
   readonly away: number;
@@ -63,12 +63,10 @@ export class Experiment {
     const look = lookHere(state);
     if (!look || !state.exact || state.probe !== state.pinned) return this.show();
     const place = `${[...look.place, look.t]}`;
-    if (place !== this.#place) [this.#seen, state.trail] = [[], []];
+    const last = this.#seen.at(-1);
+    if (!last || place !== this.#place || look.step < last.step) [this.#seen, state.trail] = [[], []];
     this.#place = place;
-    if (this.#seen.length === 0 || look.step < this.#seen[this.#seen.length - 1].step) {
-      [this.#seen, state.trail] = [[], []];
-    }
-    if (this.#seen[this.#seen.length - 1]?.step !== look.step) {
+    if (this.#seen.at(-1)?.step !== look.step) {
       const away = between(state.exact.meeting(look.place, look.t).mean, look.velocity);
       this.#seen.push({ step: look.step, away });
       state.trail = [...state.trail, look.velocity].slice(-maxTrail);
@@ -82,7 +80,7 @@ export class Experiment {
     this.#chart.changed();
     this.#plane.changed();
     if (!state.answer || !state.exact) return;
-    const { mean, spread } = state.exact.meeting(state.probe, Math.min(state.t, 0.99));
+    const { mean, spread } = state.exact.meeting(state.probe, lookTime(state.t));
     const distance = between(mean, state.answer) ** 2 / 2;
     const error = spread + distance;
     const whole = Math.max(3 * spread, error, 1e-9);

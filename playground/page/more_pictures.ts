@@ -5,7 +5,7 @@ import type { Trajectories } from "../plane_views.ts";
 import { halfSide } from "../strokes.ts";
 import { label, mixed } from "./canvas.ts";
 import { fewSteps } from "./messages.ts";
-import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
+import { lookTime, placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
 import { distanceFromData, wayOf } from "./readings.ts";
 import { drawData, drawLines, drawMiddle, drawTrails, tipOf } from "./story_pictures.ts";
 
@@ -170,7 +170,7 @@ export function contour(values: Float64Array, level: number): readonly (readonly
 export function drawClasses(pen: PlanePen, { lesson, probe, t, settings }: PlaneState): void {
   if (!lesson) return;
   const { ink, muted, data, velocity, noise } = pen.colours;
-  const now = Math.min(t, 0.99);
+  const now = lookTime(t);
   const field = new GuidedField(lesson.points, settings);
   const { all, own, guided } = field.meeting(probe, now);
   pen.context.fillStyle = data;

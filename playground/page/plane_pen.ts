@@ -113,8 +113,11 @@ export function placeAt({ times, places }: Trajectories, n: number, t: number): 
   return [at(0), at(1)];
 }
 
+/** The time at which velocities are looked at: at the end itself no lines are left to average. */
+export const lookTime = (t: number): number => Math.min(t, 0.99);
+
 /** The velocity at the probed place and time, if it is the latest one that has arrived. */
 export function lookHere({ look, probe, t }: PlaneState): ProbedVelocity | undefined {
   const here = look && look.place[0] === probe[0] && look.place[1] === probe[1];
-  return here && Math.abs(look.t - Math.min(t, 0.99)) < 1e-9 ? look : undefined;
+  return here && Math.abs(look.t - lookTime(t)) < 1e-9 ? look : undefined;
 }

@@ -130,7 +130,7 @@ export class PlanePointer {
     const place = this.#placeOf(event);
     if (this.#stroke) this.#extend(place);
     else if (this.#answers) this.#answer(place);
-    else if (this.#use === "looks" && (event.buttons > 0 || !this.#plane.state.answer)) {
+    else if (this.#use === "looks" && (event.buttons > 0 || !this.#shownAnswer)) {
       this.#look(place, event.buttons > 0);
     }
   }
@@ -142,9 +142,14 @@ export class PlanePointer {
     if (this.#use === "looks") this.#effects.onLook();
   }
 
+  /** The reader's answer, which only step 2 shows. */
+  get #shownAnswer(): Point | undefined {
+    return this.#mode.step === "average" ? this.#plane.state.answer : undefined;
+  }
+
   /** Whether a place is at the tip of the reader's answer. */
   #isAtAnswer([x, y]: Point): boolean {
-    const { answer, probe, t } = this.#plane.state;
+    const { probe, t } = this.#plane.state, answer = this.#shownAnswer;
     if (!answer) return false;
     const [tipX, tipY] = tipOf(probe, answer, t);
     return Math.hypot(x - tipX, y - tipY) < reach;
@@ -174,7 +179,7 @@ export class PlanePointer {
   }
 
   #key(event: KeyboardEvent): void {
-    const { probe: [x, y], answer, t } = this.#plane.state;
+    const { probe: [x, y], t } = this.#plane.state, answer = this.#shownAnswer;
     const direction = arrowKeys[event.key];
     if (direction && answer && event.shiftKey) {
       const [tipX, tipY] = tipOf([x, y], answer, t);

@@ -4,7 +4,7 @@ import { classPoints } from "../guided_field.ts";
 import type { ExactField } from "../exact_field.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { RestingWeights } from "./messages.ts";
-import { lookHere, placeAt, type PlaneState } from "./plane_pen.ts";
+import { lookHere, lookTime, placeAt, type PlaneState } from "./plane_pen.ts";
 
 /** Dots whose distance from the data is averaged. */
 const measured = 128;
@@ -143,7 +143,7 @@ export function fanReading(state: PlaneState): Reading {
       "Near pairs depend on all pairs of a batch, so no formula gives their mean; the arrow is the network's.";
     return { text, values: {} };
   }
-  const now = Math.min(t, 0.99);
+  const now = lookTime(t);
   const { mean, spread } = exact.meeting(probe, now);
   const look = lookHere(state);
   const away = look && between(mean, look.velocity);

@@ -4,7 +4,7 @@ import type { Point } from "../plane_data.ts";
 import { arrows as grid, type Trajectories } from "../plane_views.ts";
 import { halfSide } from "../strokes.ts";
 import { arrow, mixed } from "./canvas.ts";
-import { lookHere, placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
+import { lookHere, lookTime, placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
 
 /** Most lines of a fan, and lessons of a dropped dot. */
 const [maxLines, lessons] = [160, 18];
@@ -148,7 +148,7 @@ export function drawFan(pen: PlanePen, state: PlaneState): void {
   const { exact, lesson, probe, t, pinned, trail, answer } = state;
   if (!exact) return;
   const { ink, velocity, data, noise } = pen.colours;
-  const now = Math.min(t, 0.99);
+  const now = lookTime(t);
   const meeting = exact.meeting(probe, now);
   const { mean } = meeting;
   const random = lesson?.closed ?? false;

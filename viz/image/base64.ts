@@ -14,3 +14,14 @@ export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i); // ten times faster than from()
   return bytes;
 }
+
+/** Pieces one after the other. @param length of them together */
+export function joined(pieces: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}

@@ -1,3 +1,5 @@
+import { joined } from "../image/base64.ts";
+
 /** An array in the page's data: `length` numbers from byte `at` of the arrays on, or bytes of the files. */
 interface Packed {
   /** Type of the numbers, little-endian, or that they are bytes of a file, which stay as they are. */
@@ -68,16 +70,6 @@ export function packed(data: unknown): PackedData {
     data: joined([length, json, ...arrays], 4 + json.length + at),
     files: joined(files.map(({ bytes }) => bytes), fileAt),
   };
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(length);
-  let end = 0;
-  for (const part of parts) {
-    all.set(part, end);
-    end += part.length;
-  }
-  return all;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -83,7 +83,6 @@ const minNearness = 0.95;
 
 /** What the figures of a question say together. */
 function verdictOf(question: Question, figures: Figures): Markup | undefined {
-  const byTitle = [...Map.groupBy(figures, ({ figure }) => figure.title)];
   if (question === "copied") {
     const copies = figures.filter(({ figure: { high, real } }) => real !== undefined && high < real);
     const titles = [...new Set(copies.map(({ figure }) => figure.title))].join(", ");
@@ -92,16 +91,17 @@ function verdictOf(question: Question, figures: Figures): Markup | undefined {
       : `Samples are nearer to training images than real images are: ${titles}.`;
     return markup`<p class="answer" data-verdict="${titles === "" ? "new" : "copied"}">${words}</p>`;
   }
+  const byTitle = [...Map.groupBy(figures, ({ figure }) => figure.title)];
   const known = byTitle.flatMap(([title, all]) => {
     const shares = all.flatMap(({ figure }) => nearnessOf(figure) ?? []);
     return shares.length > 0 ? [{ title, share: Math.min(...shares) }] : [];
   }).sort((a, b) => a.share - b.share);
   if (known.length === 0) return undefined;
   const near = known.filter(({ share }) => share >= minNearness).length;
-  const furthest = near < known.length ? ` Furthest from them: ${known[0].title}.` : "";
+  const furthest = near < known.length ? ` Furthest off: ${known[0].title}.` : "";
   const words = known.length === 1
-    ? near === 1 ? "Yes, as real images or close to them." : "Not as reliably as real images."
-    : `${near} of ${known.length} figures are as those of real images or close to them.${furthest}`;
+    ? near === 1 ? "Yes: as real images do, or nearly." : "Not as reliably as real images."
+    : `${near} of ${known.length} figures match real images, or nearly.${furthest}`;
   return markup`<p class="answer" data-verdict="${near}/${known.length}">${words}</p>`;
 }
 
@@ -184,7 +184,7 @@ function tableOverTime({ t, straightness, curvature }: NonNullable<ReportRun["ov
 }
 
 /** Returns a formatter for the values of a figure. */
-function shownBy({ share }: QualityFigure): (value: number) => string {
+export function shownBy({ share }: QualityFigure): (value: number) => string {
   return (value) => share ? percent(value) : digits(value);
 }
 

@@ -143,7 +143,7 @@ export function figurePage({ title, passages = [], figures, note }: FigurePage):
 <main>
 ${paragraphs(passages)}
 ${legendList(legendOf(figures))}
-${figures.map((_, i) => markup`<div class="figure" id="figure-${i}"></div>`)}
+${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
 ${note && markup`<p class="small">${note}</p>`}
 </main>
 <script type="application/json" id="figures">${inJsonScript(figuresJson(figures))}</script>

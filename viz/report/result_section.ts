@@ -1,7 +1,8 @@
 import { digits, type Markup, markup } from "./markup.ts";
 import { fewStepsPicture, samplesPicture } from "./run_section.ts";
+import { shownBy } from "./quality_section.ts";
 import type { QualityFigure, ReportRun } from "./report_data.ts";
-import { percent, smoothed, thinned } from "./series.ts";
+import { smoothed, thinned } from "./series.ts";
 
 /** What a run came to: its figures in a sentence, its samples, and the course of its loss. */
 export function resultSection([run, ...others]: readonly ReportRun[]): Markup | undefined {
@@ -27,8 +28,9 @@ function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefi
   return said.length === 0 ? undefined : markup`${said.map((part, i) => [i > 0 ? ", and " : "", part])}.`;
 }
 
-function withInterval({ value, low, high, real, share }: QualityFigure): Markup {
-  const shown = (value: number) => share ? percent(value) : digits(value);
+function withInterval(figure: QualityFigure): Markup {
+  const { value, low, high, real } = figure;
+  const shown = shownBy(figure);
   const ofReal = real === undefined ? "" : `; real images ${shown(real)}`;
   return markup`<b>${shown(value)}</b> (${shown(low)} to ${shown(high)}${ofReal})`;
 }

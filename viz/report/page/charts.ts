@@ -79,6 +79,8 @@ export class Chart {
   /** Whether it was drawn while it was hidden. */
   #isDue = false;
   #t: number | undefined;
+  /** Whether the pointer shows the nearest point alone. */
+  #nearest = false;
 
   /** @param content says what is shown whenever the chart is drawn */
   constructor(readonly element: HTMLElement, readonly content: () => ChartContent) {
@@ -94,8 +96,9 @@ export class Chart {
 
   /** Draws the chart, with a line at t if it is set. */
   draw(t = this.#t): void {
-    const { plots, legend = false } = this.content();
+    const { plots, legend = false, nearest = false } = this.content();
     this.#t = t;
+    this.#nearest = nearest;
     this.#isDue = this.element.clientWidth === 0;
     if (this.#isDue) return;
     if (this.#panels.length === 0) this.element.append(this.#legend, this.#place);
@@ -181,8 +184,7 @@ export class Chart {
   /** Shows the values at the pointer. */
   #point({ clientX, clientY }: PointerEvent): void {
     const { left, top } = this.#place.getBoundingClientRect();
-    const { nearest = false } = this.content();
-    const [x, y] = [clientX - left, clientY - top];
+    const [x, y, nearest] = [clientX - left, clientY - top, this.#nearest];
     const points = this.#panels.flatMap((panel) =>
       panel.traces.filter(({ name }) => name !== undefined).flatMap((trace) =>
         Array.from(trace.x, (value, i) => {

@@ -16,10 +16,11 @@ export function showFigures(): void {
     const place = byId(`figure-${i}`);
     const chart = element("div", { class: "chart", style: `height: ${height}px` });
     const slider = element("input", { type: "range", value: "0", max: `${frames.length - 1}` });
-    const label = element("label", {}, slider);
+    const words = element("span");
+    const label = element("label", {}, slider, words);
     const shown = new Chart(chart, () => {
       const frame = frames[slider.valueAsNumber];
-      label.replaceChildren(slider, frame?.label ?? "");
+      words.textContent = frame?.label ?? "";
       return {
         plots: [{ traces: [...traces, ...frame?.traces ?? []], layout: { ...layout, xRange, yRange } }],
         nearest: true,

@@ -27,6 +27,9 @@ export class PlaneView {
   readonly #chart: Chart;
   readonly #layer: SampleLayer;
   #signs: ReadonlyMap<number, string> = new Map();
+  /** Colours of the page, and classes that the legend hides, when the chart was drawn. */
+  #theme = themeNow();
+  #hidden: ReadonlySet<number> = new Set();
   #drawnRun = -1;
   #sample = 0;
 
@@ -76,12 +79,14 @@ export class PlaneView {
   #drawSamples(anew = false): void {
     const { plane } = this.#run;
     const [signs, chosen, { t }] = [this.#signs, this.#sample, this.clock];
-    const { hidden: entries } = this.#chart.frame;
-    const hidden = new Set([...signs.keys()].filter((c) => entries.has(this.#entryOf(c))));
-    const shown = { plane, t, signs, chosen, hidden };
-    const theme = themeNow();
-    if (anew) this.#layer.drawTrails(shown, theme);
-    this.#layer.draw(shown, theme);
+    if (anew) {
+      const { hidden } = this.#chart.frame;
+      this.#theme = themeNow();
+      this.#hidden = new Set([...signs.keys()].filter((c) => hidden.has(this.#entryOf(c))));
+    }
+    const shown = { plane, t, signs, chosen, hidden: this.#hidden };
+    if (anew) this.#layer.drawTrails(shown, this.#theme);
+    this.#layer.draw(shown, this.#theme);
   }
 
   /** Axes and legend; the layer draws everything else. */
