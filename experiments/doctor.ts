@@ -58,7 +58,13 @@ async function thisMachine(wanted: Machine["wanted"]): Promise<Machine> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
   const gpu = await open("webgpu");
   const noGpu = gpu instanceof DeviceError ? gpu.message : undefined;
-  return { wanted, adapter, device: await open(wanted), noGpu, facts: await look() };
+  return {
+    wanted,
+    adapter,
+    device: wanted === "webgpu" ? gpu : await open(wanted),
+    noGpu,
+    facts: await look(),
+  };
 }
 
 /** Opens a device for a moment. */

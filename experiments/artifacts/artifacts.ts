@@ -13,7 +13,7 @@ import { loadWeights } from "../networks/load_weights.ts";
 import { writeReport } from "../report/write_report.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { findContained, readFile } from "../run/contained.ts";
-import { fileAt, hasFile, pathOf, runFile } from "../run/files.ts";
+import { fileAt, hasFile, runFile } from "../run/files.ts";
 import { ownModel } from "../settings/model_setting.ts";
 import { readConfig } from "../settings/training_config.ts";
 import type { Artifact, Measured, RunFiles, TrainedRun } from "./artifact.ts";
@@ -96,7 +96,7 @@ const flowGif = {
       pacing: config.pacing,
       frames: config.flowFrames,
     });
-    await writeAtomic(join(run, pathOf("flowAnimation", config)), gif);
+    await writeAtomic(join(run, fileAt(runFile.flowAnimation, config.pacing)), gif);
   },
 } as const satisfies Artifact;
 
@@ -179,6 +179,7 @@ export async function writeArtifacts(
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };
   const isThere = (path: string) => findContained(join(run, path), run) !== undefined;
-  const isMissing = hasFile(flowGif.makes, files) && !isThere(pathOf(flowGif.makes, files.config));
+  const isMissing = hasFile(flowGif.makes, files) &&
+    !isThere(fileAt(runFile.flowAnimation, files.config.pacing));
   if (isMissing && isThere(fileAt(runFile.flow, 1))) await flowGif.write(files);
 }

@@ -1,5 +1,6 @@
 /** The IDX files of a data set in a folder, gzipped or not: images, and labels if there are any. */
 
+import { joined } from "../../viz/image/base64.ts";
 import { join } from "node:path";
 import { idxHeader } from "../../viz/image/idx.ts";
 import { sha256 } from "../run/contained.ts";
@@ -130,16 +131,6 @@ export async function readIdx(
   return joined(pieces, size).subarray(0, Math.max(end + 1, maxHeaderBytes));
 }
 
-function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
-}
-
 /**
  * Makes a data set from its files. Training images keep their order, since runs refer to them by number; test images
  * are shuffled.
@@ -149,6 +140,7 @@ function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBu
 export async function datasetOfFiles(
   files: IdxFiles,
   preparation: ImagePreparation,
+  digests: Partial<Record<keyof IdxFiles, string>> = {},
 ): Promise<Omit<Dataset, "name" | "source">> {
   const { trainImages, trainLabels, testImages, testLabels } = files;
   const arrays: DataParts = {
@@ -159,8 +151,8 @@ export async function datasetOfFiles(
   };
   return {
     ...datasetOfArrays(arrays, preparation, { scale: [0, 255] }),
-    digest: await sha256(trainImages.bytes),
-    ...trainLabels && { labelDigest: await sha256(trainLabels.bytes) },
+    digest: digests.trainImages ?? await sha256(trainImages.bytes),
+    ...trainLabels && { labelDigest: digests.trainLabels ?? await sha256(trainLabels.bytes) },
   };
 }
 

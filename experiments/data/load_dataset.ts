@@ -142,7 +142,12 @@ async function loadNamed(name: string, preparation: ImagePreparation): Promise<D
       Object.entries(files).map(([part, file]) => checkDigest(file, digests[part as keyof IdxFiles])),
     );
   }
-  return { name, ...await datasetOfFiles(files, preparation), ...classNames && { classNames }, source };
+  return {
+    name,
+    ...await datasetOfFiles(files, preparation, digests),
+    ...classNames && { classNames },
+    source,
+  };
 }
 
 /**

@@ -143,7 +143,7 @@ export async function decodeTrajectories(
 }
 
 /** Encodes the trajectory of one sample; {@linkcode decodeTrajectory} restores the same values. */
-export function encodeTrajectory(
+function encodeTrajectory(
   { trajectory, modelType, seed, k, solver, steps, label, className, guidance }: StoredTrajectory,
 ): Uint8Array<ArrayBuffer> {
   checkTrajectory("store trajectory", trajectory);

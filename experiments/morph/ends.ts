@@ -126,6 +126,6 @@ export function formatLoss(returned: readonly Returned[]): string {
 }
 
 /** Root mean square difference of two images. */
-export function rootMeanSquare(a: Float32Array, b: Float32Array): number {
+function rootMeanSquare(a: Float32Array, b: Float32Array): number {
   return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);
 }

@@ -223,20 +223,17 @@ export function isRunFile(row: string, path: string): boolean {
 /** The rows of the table. */
 export const rows: readonly RunFileRow[] = Object.values(files);
 
+const rowOf = (path: string) => rows.find((row) => isRunFile(row.path, path));
+
 /** What is in a file of a run; empty for files of other programs. */
 export function aboutFile(path: string): string {
-  return rows.find((row) => isRunFile(row.path, path))?.about ?? "";
+  return rowOf(path)?.about ?? "";
 }
 
 /** When a server gets a file. */
 export function whenMirrored(path: string): "as it changes" | "at the end" | "never" {
-  return rows.find((row) => isRunFile(row.path, path))?.mirrored ??
+  return rowOf(path)?.mirrored ??
     (path.endsWith(".safetensors") ? "at the end" : "as it changes");
-}
-
-/** The path of a file in a run with these settings. */
-export function pathOf(name: keyof typeof files, { pacing }: TrainingConfig): string {
-  return runFile[name].replace("<pacing>", pacing);
 }
 
 /** Whether a training run has a file. */
@@ -248,5 +245,5 @@ export function hasFile(name: keyof typeof files, outline: RunOutline): boolean 
 /** The files that training leaves. */
 export function filesOfTraining(outline: RunOutline): string[] {
   const names = (Object.keys(files) as (keyof typeof files)[]).filter((name) => hasFile(name, outline));
-  return names.map((name) => pathOf(name, outline.config));
+  return names.map((name) => runFile[name].replace("<pacing>", outline.config.pacing));
 }

@@ -1,3 +1,4 @@
+import { taskCommand } from "../run/server_url.ts";
 import { basename, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { init } from "../../kernels/mod.ts";
@@ -57,7 +58,7 @@ export async function recordStudy(
     ...await readRecord(folder) ?? newRecord({
       name: basename(resolve(folder)),
       experiment: choice.experiment,
-      source: command ?? `deno task study ${plan.name}`,
+      source: command ?? taskCommand("study", [plan.name]),
       startedAt: Date.now(),
     }),
     status,

@@ -46,7 +46,7 @@ export async function saveRun(
 }
 
 /** Whether all values of a state are finite. */
-export function isFiniteState(state: State): boolean {
+function isFiniteState(state: State): boolean {
   return state.values().every(({ data }) => data.every(Number.isFinite));
 }
 

@@ -12,6 +12,7 @@ import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import { trainingTask } from "../settings/model_setting.ts";
 import type { TrainingConfig } from "../settings/training.ts";
+import { taskCommand } from "../run/server_url.ts";
 import { recordedConfig } from "../settings/training_config.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
@@ -22,8 +23,8 @@ import { compileKernels } from "./network.ts";
 import { networkLine, prepareTraining } from "./prepare_training.ts";
 import type { TrainingOutcome } from "./session.ts";
 
-/** Advice for a processor whose vectors are used by half. */
-const narrowVectors = "Products may be twice as fast with ./denow, or with " +
+/** Advice for a processor of whose vectors only half is used. */
+const narrowVectors = "Matrix products may be twice as fast with ./denow, or with " +
   "DENO_V8_FLAGS=--experimental-wasm-revectorize (docs/performance.md)";
 
 /** Options of a training run besides its settings. */
@@ -111,7 +112,7 @@ async function trainOn(
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
     about: {
-      source: options.command ?? `deno task ${teacher ? "distill" : trainingTask(config.model)}`,
+      source: options.command ?? taskCommand(teacher ? "distill" : trainingTask(config.model), []),
       parameterCount: network.size,
       dataset: recordOf(data, images),
     },

@@ -6,6 +6,7 @@ import { reasonOf, RunError, writeAtomic, writeJson } from "../run/atomic_write.
 import { readFields } from "../run/contained.ts";
 import { type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
+import { startCommand } from "../run/program_files.ts";
 import { isGpu } from "../settings/training.ts";
 
 /** Seconds of measuring per start; the next start continues. */
@@ -57,7 +58,9 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   const left = choices.filter(({ by }) => by === "table").length;
   if (measures && left > 0) {
     say(
-      `${left} of ${choices.length} kernels are not tuned yet: the next start goes on, or \`deno task tune\``,
+      `${left} of ${choices.length} kernels are not tuned yet: the next start goes on, or \`${
+        startCommand("tune")
+      }\``,
     );
   }
   const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));

@@ -1,3 +1,4 @@
+import { squaredDistance } from "../../../models/measures/points.ts";
 import { firstIndices } from "../../data/dataset.ts";
 import {
   type Estimate,
@@ -107,23 +108,17 @@ export const spread: Measurement = {
  * @returns the mean over images, with its interval; undefined if no class has two images
  */
 export function classSpread(
-  { values, rows, width }: Points,
+  images: Points,
   labels: ArrayLike<number>,
 ): Estimate | undefined {
-  const byClass = Map.groupBy(Array.from({ length: rows }, (_, n) => n), (n) => labels[n]);
+  const byClass = Map.groupBy(Array.from({ length: images.rows }, (_, n) => n), (n) => labels[n]);
   const distances = [...byClass.values()].map((all) => all.slice(0, maxOfClass))
     .filter((members) => members.length > 1)
     .flatMap((members) =>
       members.map((a) =>
-        members.reduce((sum, b) => sum + distance(values, width, a, b), 0) / (members.length - 1)
+        members.reduce((sum, b) => sum + Math.sqrt(squaredDistance(images, a, images, b)), 0) /
+        (members.length - 1)
       )
     );
   return distances.length > 0 ? meanEstimate(distances) : undefined;
-}
-
-/** The distance between rows a and b. */
-function distance(values: Float32Array, width: number, a: number, b: number): number {
-  let squares = 0;
-  for (let i = 0; i < width; i++) squares += (values[a * width + i] - values[b * width + i]) ** 2;
-  return Math.sqrt(squares);
 }
