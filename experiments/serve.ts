@@ -1,5 +1,8 @@
-import { extname, join, relative } from "node:path";
+import { dirname, extname, join, relative } from "node:path";
+import { playgroundHtml } from "../playground/playground_html.ts";
 import { htmlFile, type Markup, markup } from "../viz/report/markup.ts";
+import { linkPlayground } from "../viz/report/mod.ts";
+import { library } from "../web/flow_text.js";
 import { checkPort } from "./mlflow.ts";
 import { print } from "./program/output.ts";
 import { main, stopSignal, task } from "./program/task.ts";
@@ -39,7 +42,7 @@ interface ServerOptions {
 
 /**
  * Serves the checkout on this machine: its regular files, but no dot files, and nothing to which links lead out of it. Only
- * `runs` itself may be a link. A folder is its `index.html`, and `/` a list of what there is.
+ * `runs` itself may be a link. A folder is its `index.html`, and `/` a list of what there is. Reports link the playground.
  *
  * @param options with the folder to serve instead, if any
  */
@@ -49,10 +52,19 @@ export function serveCheckout(
   return serve(options, async (path) => {
     if (path === "/") return { type: types[".html"], body: await indexPage(root) };
     const file = path.endsWith("/") ? `${path}index.html` : path;
+    const type = types[extname(file)] ?? "application/octet-stream";
     const body = await openServed(root, file);
-    return body && { type: types[extname(file)] ?? "application/octet-stream", body: body.readable };
+    if (body === undefined) {
+      return file === playground ? { type, body: playgroundHtml({ library }) } : undefined;
+    }
+    if (!file.endsWith("/report.html")) return { type, body: body.readable };
+    const address = relative(dirname(file), playground);
+    return { type, body: linkPlayground(await new Response(body.readable).text(), address) };
   });
 }
+
+/** Where the playground is: a file that `build:playground` wrote, or else made here, without digits. */
+const playground = "/playground.html";
 
 /** Serves one page on this machine, at `/`. */
 export function servePage(page: string, options: ServerOptions = {}): Deno.HttpServer<Deno.NetAddr> {
@@ -126,14 +138,15 @@ async function indexPage(root: string): Promise<string> {
     "Flow matching",
     "body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }",
     markup`<h1>Flow matching</h1>
+<p><a href="${playground}">Playground</a>: see why flow matching works (<code>deno task playground</code> has digits,
+too)</p>
 <p><a href="/examples/sample_in_page.html">Sixteen digits, drawn in a page</a></p>
 <h2>Reports of runs</h2>
 ${
       runs.length > 0
         ? markup`<ul>\n${runs}</ul>`
         : markup`<p>None yet: <code>deno task train</code> writes one.</p>`
-    }
-<p>The playground has a server of its own: <code>deno task playground</code>.</p>`,
+    }`,
   );
 }
 
@@ -148,6 +161,7 @@ export const serveTask = task({
     checkPort(port);
     const server = serveCheckout({ port, headers: isolation });
     print(`http://127.0.0.1:${port}/   what there is, such as the reports of runs\n`);
+    print(`  http://127.0.0.1:${port}${playground}                why flow matching works`);
     print(`  http://127.0.0.1:${port}/examples/sample_in_page.html   sixteen digits, drawn in a page`);
     print(`  http://127.0.0.1:${port}/runs/RUN/report.html           the report of a run`);
     print(`  import ... from "http://127.0.0.1:${port}/mod.ts"       the library, in Deno\n`);

@@ -99,3 +99,30 @@ testServer("serveCheckout() lists the reports of runs at /", async (root) => {
     '<a href="/runs/%3Cb%3E%201/report.html">&#60;b&#62; 1</a>',
   ]);
 });
+
+testServer("serveCheckout() serves a playground, which reports of any depth link", async (root) => {
+  const report = '<nav class="contents" aria-label="Contents"><a href="#flow">Flow</a></nav><nav></nav>';
+  for (
+    const [path, text] of [["runs/a/report.html", report], ["runs/a/b/report.html", report], [
+      "runs/a/x.html",
+      report,
+    ]]
+  ) {
+    await Deno.mkdir(join(root, path, ".."), { recursive: true });
+    await Deno.writeTextFile(join(root, path), text);
+  }
+  await using server = serveCheckout({ root });
+  const linked = async (path: string) => {
+    const [, body] = await get(server.addr.port, path);
+    return Array.from(
+      body.matchAll(/<a href="([^"#]+)"/g),
+      ([, address]) => new URL(address, `http://x${path}`).pathname,
+    );
+  };
+  assert.deepEqual(await linked("/runs/a/report.html"), ["/playground.html"]);
+  assert.deepEqual(await linked("/runs/a/b/report.html"), ["/playground.html"]);
+  assert.deepEqual(await linked("/runs/a/x.html"), []);
+  assert.match((await get(server.addr.port, "/playground.html"))[1], /<title>Flow matching, live/);
+  await Deno.writeTextFile(join(root, "playground.html"), "with digits");
+  assert.equal((await get(server.addr.port, "/playground.html"))[1], "with digits");
+});

@@ -65,6 +65,18 @@ ${isLive && data.library !== undefined ? deflatedProgram("library", data.library
   );
 }
 
+/**
+ * Adds a link to the playground to the contents of a report.
+ *
+ * @param report what {@linkcode reportHtml} made
+ * @param address of the playground from there, such as `../playground.html`
+ * @returns the report with the link; a report without contents as it is
+ */
+export function linkPlayground(report: string, address: string): string {
+  const link = markup`<a href="${address}">Playground</a>`.text;
+  return report.replace(/<nav class="contents".*?(?=<\/nav>)/s, (contents) => contents + link);
+}
+
 /** Whether the page can sample from a run. */
 function samplesInPage({ live, trajectories }: ReportRun): boolean {
   return typeof live === "object" && trajectories.length > 0;

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {
   type Comparison,
+  linkPlayground,
   type LiveNetwork,
   type PlaneTrajectories,
   type QualityFigure,
@@ -129,6 +130,17 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
       message: `Cannot report: ${problem}`,
     });
   }
+});
+
+Deno.test("linkPlayground() links it in the contents of a report, which has no such link otherwise", () => {
+  const report = reportHtml(two);
+  assert.doesNotMatch(report, /<a href="(?!#)/);
+  const linked = linkPlayground(report, "a&b.html");
+  assert.match(
+    linked,
+    /<nav class="contents"[^>]*>(<a [^>]*>[^<]*<\/a> )+<a href="a&#38;b.html">Playground<\/a><\/nav>/,
+  );
+  assert.equal(linkPlayground("<p>no report", "a.html"), "<p>no report");
 });
 
 Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
