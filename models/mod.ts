@@ -31,7 +31,7 @@ export { CountedField, type ImageEncoder, type VelocityField } from "./flow/fiel
 export { BakeLoss } from "./distill/bake.ts";
 export { type Distillation, TaughtLoss, type TaughtPoints } from "./distill/distillation.ts";
 export { DriftLoss, type DriftOptions } from "./distill/drift.ts";
-export { alongFlow, MeanMapLoss, meanTarget } from "./distill/mean_map.ts";
+export { alongFlow, MeanMapLoss } from "./distill/mean_map.ts";
 export { ReflowLoss } from "./distill/reflow.ts";
 export { ShortcutMapLoss } from "./distill/shortcut_map.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
