@@ -161,7 +161,7 @@ export const evaluateTask = task({
     const measured: Ordered[] = [];
     for (const run of runs) {
       if (runs.length > 1) print(run);
-      const { address, patience } = await trackingOf(words, run);
+      const { target } = await trackingOf(words, run);
       {
         using _ = await lockRun(run);
         const found = await measure(run);
@@ -173,7 +173,7 @@ export const evaluateTask = task({
         await writeReport([run], reportPath([run]));
         say(`Done; see ${join(run, runFile.report)}`);
       }
-      if (address) await trySendingRun(run, { address, patience }, say);
+      if (target) await trySendingRun(run, target, say);
     }
     const order = formatOrder(measured);
     if (order !== undefined) print(order);

@@ -35,12 +35,12 @@ export const syncTask = task({
     for (const run of runs) {
       let url = "";
       try {
-        const { address, patience } = await trackingOf({ mlflow }, run);
-        if (address === undefined) continue;
+        const { target } = await trackingOf({ mlflow }, run);
+        if (target === undefined) continue;
         targets++;
-        url = address.url;
+        url = target.address.url;
         if (away.has(url)) continue;
-        for await (const sent of sendRun(run, awaitedServer({ address, patience }))) {
+        for await (const sent of sendRun(run, awaitedServer(target))) {
           if (sent.error) failed(sent.run, sent.error);
           else print(sentLines(sent).join("\n"));
         }

@@ -66,9 +66,8 @@ export async function recordStudy(
     reason,
   });
   if (figures) await logFigures(join(folder, runFile.metrics), figures);
-  const { address, patience } = choice;
-  if (!address) return;
-  await trySending(folder, { address, patience }, say, async (server) => {
+  if (!choice.target) return;
+  await trySending(folder, choice.target, say, async (server) => {
     const { page } = await sendLocked(folder, server);
     say(`MLflow shows the study at ${page}`);
   });
@@ -87,8 +86,8 @@ export async function sendCell(
   { mlflow, experiment, say }: StudyTracking,
 ): Promise<void> {
   const run = cellFolder(study, cell);
-  const { address, patience } = await trackingOf({ mlflow, experiment }, run);
-  if (address) await trySendingRun(run, { address, patience }, say);
+  const { target } = await trackingOf({ mlflow, experiment }, run);
+  if (target) await trySendingRun(run, target, say);
 }
 
 /**

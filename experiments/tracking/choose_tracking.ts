@@ -20,7 +20,7 @@ export const variables = [
 export type TrackingEnvironment = Readonly<Partial<Record<typeof variables[number], string>>>;
 
 /** Default experiment, as in the original study. */
-export const defaultExperiment = "UNet_FM";
+const defaultExperiment = "UNet_FM";
 
 /** How often a request is retried, and how long an attempt may take. */
 export interface RetryPolicy {
@@ -35,15 +35,17 @@ export interface RetryPolicy {
 /** Where a run is recorded in addition to its folder. */
 export interface TrackingChoice {
   /** The server; without one, the run is recorded only in its folder. */
-  readonly address?: ServerAddress;
-  readonly patience: RetryPolicy;
+  readonly target?: Target;
   readonly experiment: string;
   /** Default: the folder's name. */
   readonly runName?: string;
 }
 
 /** A server that runs are sent to. */
-export type Target = Required<Pick<TrackingChoice, "address" | "patience">>;
+export interface Target {
+  readonly address: ServerAddress;
+  readonly patience: RetryPolicy;
+}
 
 /** The flags that choose where a run is recorded; null if not given. */
 export interface TrackingFlags {
@@ -85,13 +87,13 @@ export function chooseTracking(
   const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;
   // Defaults as in MLflow's own client. A timer of more than 2^31 ms (24 days) would fire at once.
   const seconds = numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", 120);
+  const patience = {
+    maxRetries: numberOf(environment, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7),
+    backoffFactor: numberOf(environment, "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2),
+    timeoutMs: Math.min(1000 * seconds, 2 ** 31 - 1),
+  };
   return {
-    ...address && { address },
-    patience: {
-      maxRetries: numberOf(environment, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7),
-      backoffFactor: numberOf(environment, "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2),
-      timeoutMs: Math.min(1000 * seconds, 2 ** 31 - 1),
-    },
+    ...address && { target: { address, patience } },
     experiment: flags.experiment ?? environment.MLFLOW_EXPERIMENT_NAME ?? defaultExperiment,
     ...runName && { runName },
   };

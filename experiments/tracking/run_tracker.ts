@@ -96,8 +96,7 @@ export class RunTracker implements AsyncDisposable {
     if (resumedAt !== undefined) await rewindCursor(run); // before lines are removed that a server may have
     await writeRecord(run, record);
     if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
-    const { address, patience } = choice;
-    if (address) tracker.#mirror = new LiveMirror(run, { address, patience }, say, waiting);
+    if (choice.target) tracker.#mirror = new LiveMirror(run, choice.target, say, waiting);
     return tracker;
   }
 

@@ -47,13 +47,13 @@ export async function storedRuns(
     }));
     return { runs, place: root };
   }
-  const { address, patience, experiment: name } = chooseTracking({ mlflow, experiment });
-  if (address === undefined) {
+  const { target, experiment: name } = chooseTracking({ mlflow, experiment });
+  if (target === undefined) {
     throw new ConfigError(
       "Cannot look for runs on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );
   }
-  const client = new MlflowClient(awaitedServer({ address, patience }));
+  const client = new MlflowClient(awaitedServer(target));
   const found = await client.experiment(name);
   if (found === undefined) throw new ServerError(`${client.url} has no experiment ${name}`);
   const runs = (await client.searchRuns(found.id)).map((run) => ({

@@ -166,14 +166,14 @@ testUnless(
       [{}, {}, undefined, [undefined, undefined, "UNet_FM", undefined]],
     ];
     for (const [given, set, server, expected] of cases) {
-      const { address, experiment, runName } = chooseTracking(given, set, server);
-      assert.deepEqual([address?.url, address?.headers, experiment, runName], expected);
+      const { target, experiment, runName } = chooseTracking(given, set, server);
+      assert.deepEqual([target?.address.url, target?.address.headers, experiment, runName], expected);
     }
     const patience = { maxRetries: 3, backoffFactor: 0.5, timeoutMs: 7_000 };
-    assert.deepEqual(chooseTracking({}, environment).patience, patience);
+    assert.deepEqual(chooseTracking({}, environment).target?.patience, patience);
     // A longer timer would fire at once.
-    const patient = chooseTracking({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "1e9" }).patience;
-    assert.equal(patient.timeoutMs, 2 ** 31 - 1);
+    const patient = chooseTracking(flags, { MLFLOW_HTTP_REQUEST_TIMEOUT: "1e9" });
+    assert.equal(patient.target?.patience.timeoutMs, 2 ** 31 - 1);
     assert.throws(() => chooseTracking({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }), {
       message: 'Cannot use MLFLOW_HTTP_REQUEST_TIMEOUT "soon": expected a number of at least 0',
     });

@@ -98,9 +98,8 @@ const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
 const waits: Waiting = { lookMs: 20, outageMs: 50, patienceMs: 3_000 };
 
 /** Chooses a server that is soon given up. */
-const choiceOf = ({ url }: FakeMlflow, change: Partial<typeof patience> = {}): TrackingStart["choice"] => ({
-  address: parseAddress(url, "the address"),
-  patience: { ...patience, ...change },
+const choiceOf = ({ url }: FakeMlflow, change: Partial<typeof patience> = {}) => ({
+  target: { address: parseAddress(url, "the address"), patience: { ...patience, ...change } },
   experiment: "x",
 });
 
@@ -270,15 +269,15 @@ testSending(
       }, ms / 100);
     using _ = replacing([globalThis, { setTimeout: faster }]);
     const usual = { maxRetries: 7, backoffFactor: 2, timeoutMs: 120_000 };
-    const target = { ...choiceOf(server, usual), address: parseAddress(server.url, "the address") };
+    const choice = choiceOf(server, usual);
     const lines: string[] = [];
     const say = (line: string) => lines.push(line);
     for (const answer of ["hang", new Response("", { status: 503 })] as const) {
       server.answer = () => answer;
       await Deno.remove(run, { recursive: true });
       await Deno.mkdir(run);
-      await session(run, [{ step: 1, loss: 1 }], { choice: target, say });
-      await trySendingRun(run, target, say);
+      await session(run, [{ step: 1, loss: 1 }], { choice, say });
+      await trySendingRun(run, choice.target, say);
     }
     assert.ok(longest <= 10_000, `${longest}`);
     const rest = `; deno task sync ${run} --mlflow ${server.url} sends the rest`;

@@ -32,7 +32,7 @@ export async function assertEnds(promise: Promise<unknown>, says: RegExp): Promi
 
 /** How a test starts a tracker, unless it says otherwise. */
 export const usualStart: TrackingStart = {
-  choice: { patience, experiment: "x" },
+  choice: { experiment: "x" },
   about: { source: "a test", parameterCount: null, dataset: null },
   startedAt: new Date(2024, 0, 2),
   say: () => {},
