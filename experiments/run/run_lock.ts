@@ -77,8 +77,8 @@ export async function tryLock(
 export async function waitForLock(
   folder: string,
   name: string,
-  signal: AbortSignal | undefined,
-  onWait: (holder: string) => void,
+  signal?: AbortSignal,
+  onWait: (holder: string) => void = () => {},
 ): Promise<Lock | undefined> {
   for (let tries = 1; !signal?.aborted; tries++) {
     const lock = await tryLock(folder, name);
@@ -190,21 +190,18 @@ export interface RunLock extends Disposable {
  * @throws {RunError} if the folder cannot be written
  */
 export async function tryLockRun(run: string, { waitMs = 0 } = {}): Promise<RunLock | undefined> {
-  for (const untilMs = Date.now() + waitMs;;) {
-    const lock = await tryLock(run, lockName);
-    if ("lost" in lock) {
-      const endGuard = guardFolder(run, () => {
-        if (lock.isHeld()) return;
-        throw new RunError(
-          `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
-            "(nothing more is written there; start again)",
-        );
-      });
-      return { run, [Symbol.dispose]: () => (endGuard(), lock[Symbol.dispose]()) };
-    }
-    if (Date.now() >= untilMs) return undefined;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const lock = waitMs > 0
+    ? await waitForLock(run, lockName, AbortSignal.timeout(waitMs))
+    : await tryLock(run, lockName);
+  if (lock === undefined || "holder" in lock) return undefined;
+  const endGuard = guardFolder(run, () => {
+    if (lock.isHeld()) return;
+    throw new RunError(
+      `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
+        "(nothing more is written there; start again)",
+    );
+  });
+  return { run, [Symbol.dispose]: () => (endGuard(), lock[Symbol.dispose]()) };
 }
 
 /**
