@@ -230,6 +230,12 @@ export function aboutFile(path: string): string {
   return rowOf(path)?.about ?? "";
 }
 
+/** Where the report shows a file, as a link in the run folder; empty if it does not. */
+export function shownIn(path: string): string {
+  const section = rowOf(path)?.report;
+  return section === undefined ? "" : `${runFile.report}#${section}`;
+}
+
 /** When a server gets a file. */
 export function whenMirrored(path: string): "as it changes" | "at the end" | "never" {
   return rowOf(path)?.mirrored ??

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { aboutFile } from "../run/files.ts";
+import { aboutFile, shownIn } from "../run/files.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import { asText } from "../settings/setting.ts";
 import { lineWidth, printable, textTable } from "../program/output.ts";
@@ -67,11 +67,12 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
   ].filter(([, value]) => value !== "");
   const metrics = sortedMetrics(Object.keys(run.metrics)).map((name) => [name, metric(run, name)]);
   const settings = Object.keys(run.params).map((name) => [name, setting(run, name)]);
+  const described = files.map((path) => [printable(path), aboutFile(path), shownIn(path)]);
   return [
     textTable(about),
     ["Latest metrics", textTable(metrics)].join("\n"),
     ["Settings", textTable(settings)].join("\n"),
-    ["Files", textTable(files.map((path) => [printable(path), aboutFile(path)]))].join("\n"),
+    ["Files", textTable(described)].join("\n"),
   ].join("\n\n");
 }
 

@@ -6,6 +6,7 @@ import {
   isRunFile,
   rows,
   runFile,
+  shownIn,
   whenMirrored,
 } from "../../../experiments/run/files.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
@@ -32,6 +33,11 @@ Deno.test("fileAt() puts a value into the path of a file, and isRunFile() knows 
     assert.ok(!isRunFile(runFile.flow, other), other);
     assert.equal(aboutFile(other), "");
   }
+});
+
+Deno.test("shownIn() is the section of the report that shows a file", () => {
+  assert.equal(shownIn("flow/sample_12.safetensors"), "report.html#flow");
+  assert.equal(shownIn("last.safetensors"), "");
 });
 
 Deno.test("whenMirrored() keeps what changes at every checkpoint for the end, and pairs at home", () => {

@@ -137,7 +137,7 @@ const run = (key: string, name: string, metrics: Record<string, number> = {}, pa
 
 const cellsOf = (table: string) => table.split("\n").map((row) => row.trim().split(/ +/));
 
-Deno.test("showTable() rounds fractions, but never integer digits", () => {
+Deno.test("showTable() rounds fractions, never integer digits, and says what files are and where they are shown", () => {
   const metrics = {
     images: [1_234_567, "1234567"],
     rate: [12_345.6, "12346"],
@@ -147,9 +147,11 @@ Deno.test("showTable() rounds fractions, but never integer digits", () => {
     less: [-98_765.4, "-98765"],
   } as const;
   const values = Object.fromEntries(Object.entries(metrics).map(([name, [value]]) => [name, value]));
-  const [, shown] = showTable(run("runs/a", "a", values), []).split("Latest metrics\n");
+  const table = showTable(run("runs/a", "a", values), ["samples.png"]);
+  const [, shown] = table.split("Latest metrics\n");
   const expected = Object.entries(metrics).map(([name, [, text]]) => [name, text]);
   assert.deepEqual(cellsOf(shown.split("\n\n")[0]), expected);
+  assert.ok(table.endsWith("Files\n  samples.png  samples at the end  report.html#training"), table);
 });
 
 /** The width of the widest line, without a warning below. */
