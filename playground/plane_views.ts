@@ -26,9 +26,6 @@ export interface Trajectories {
   readonly places: Float32Array<ArrayBuffer>;
 }
 
-/** A solver, or the strength of noise. */
-type Solver = TrajectoryOptions["solver"] | `noise ${number}`;
-
 /** Follows the flow from x0, f32[N, 2]. */
 type TrajectoryOf = (x0: ReturnType<Library["noise"]>) => Promise<Trajectories>;
 
@@ -73,9 +70,7 @@ export class PlaneViews {
    * @param noise strength of random pushes on the way, instead of the solver; they keep the places of the crowd
    */
   dots({ solver, moves, seed }: TrajectoryOptions, noise?: number): Promise<Trajectories> {
-    return this.#mover(dotCount, noise === undefined ? solver : `noise ${noise}`, moves)(
-      this.#library.noise(seed, [dotCount, 2]),
-    );
+    return this.#mover(dotCount, solver, moves, noise)(this.#library.noise(seed, [dotCount, 2]));
   }
 
   /** The trajectory of a dot from a place at t = 0, in fine steps. */
@@ -114,21 +109,22 @@ export class PlaneViews {
   }
 
   /** A network that learned whole steps takes whole steps. */
-  #mover(N: number, solver: Solver, moves: number): TrajectoryOf {
-    const key = `${N} ${solver} ${moves}`;
-    const recorded = this.#movers.get(key) ?? this.#newMover(N, solver, moves);
+  #mover(
+    ...options: [N: number, solver: TrajectoryOptions["solver"], moves: number, noise?: number | undefined]
+  ): TrajectoryOf {
+    const key = options.join();
+    const recorded = this.#movers.get(key) ?? this.#newMover(...options);
     this.#movers.delete(key); // moves it to the end, as most recently used
     this.#movers.set(key, recorded);
     if (this.#movers.size > maxRecorded) this.#movers.delete(this.#movers.keys().next().value!);
     return recorded;
   }
 
-  #newMover(N: number, solver: Solver, moves: number): TrajectoryOf {
-    const noise = /^noise (.*)/.exec(solver)?.[1];
+  #newMover(N: number, solver: TrajectoryOptions["solver"], moves: number, noise?: number): TrajectoryOf {
     const sampler = new this.#library.Sampler(this.#field, [N, 2], {
       ...noise !== undefined
-        ? { solver: "sde", noise: Number(noise) }
-        : { solver: this.#field.meanVelocity ? "map" : solver as TrajectoryOptions["solver"] },
+        ? { solver: "sde", noise }
+        : { solver: this.#field.meanVelocity ? "map" : solver },
       steps: moves,
     });
     return async (x0) => {

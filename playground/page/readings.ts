@@ -3,7 +3,7 @@ import type { PlaygroundSettings, SettingName } from "../settings.ts";
 import { classPoints } from "../guided_field.ts";
 import type { ExactField } from "../exact_field.ts";
 import type { Trajectories } from "../plane_views.ts";
-import type { RestingWeights } from "./messages.ts";
+import { fewSteps, type RestingWeights } from "./messages.ts";
 import { lookHere, lookTime, placeAt, type PlaneState } from "./plane_pen.ts";
 
 /** Dots whose distance from the data is averaged. */
@@ -70,11 +70,12 @@ export interface Reading {
 const nothing: Reading = { text: "", values: {} };
 
 /** How far from the data few steps end. */
-export function fewReading({ frame, exact }: PlaneState): Reading {
+export function fewReading({ frame, exact, kept }: PlaneState): Reading {
   if (!exact || frame?.settings.step !== "few") return nothing;
   const { settings } = frame;
   const { moves } = settings;
-  const distance = distanceFromData(frame.dots, exact);
+  const at = fewSteps.findIndex((steps) => steps === moves);
+  const distance = kept.get(wayOf(settings))?.[at] ?? distanceFromData(frame.dots, exact);
   const steps = `${moves} solver step${moves === 1 ? "" : "s"}`;
   const text = `${steps}, ${wayOf(settings)}: dots end ${distance.toFixed(2)} from the data on average.`;
   return { text, values: { moves, distance } };

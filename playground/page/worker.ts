@@ -263,7 +263,9 @@ class BackgroundTrainer {
     const [dots, arrows] = [await this.#dots(this.#current, settings), await views.arrows()];
     const planes = [];
     if (settings.step === "few") {
-      for (const moves of fewSteps) planes.push(await views.dots({ ...settings, moves }));
+      for (const moves of fewSteps) {
+        planes.push(moves === settings.moves ? dots : await views.dots({ ...settings, moves }));
+      }
     }
     const kept = await training.state();
     const dropped = [];
