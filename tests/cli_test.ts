@@ -8,7 +8,7 @@ import settings from "../deno.json" with { type: "json" };
 import { startCommand } from "../experiments/run/program_files.ts";
 import { serveCheckout } from "../experiments/serve.ts";
 import { writeTinyIdx } from "./experiments/data/tiny_idx.ts";
-import { withFolder } from "./folder.ts";
+import { runElsewhere, withFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
 
 Deno.test("cli.ts has every task of deno.json but those that show or build the checkout", () => {
@@ -36,40 +36,19 @@ testNeeding({ read: true }, "startCommand() starts the program that runs, from w
   }
 });
 
-/** The program's address, and programs run in a folder with a cache of its own. */
-interface Elsewhere {
-  readonly cli: string;
-  readonly start: (
-    program: string,
-    ...args: readonly string[]
-  ) => Promise<{ code: number; out: string; err: string }>;
-}
-
 testNeeding(
   { read: true, write: true, run: true, net: true, env: true },
   "cli.ts works by address in an empty folder, and installed, where it needs its server no more",
   () =>
     withFolder(async (folder) => {
       const server = serveCheckout();
-      const elsewhere: Elsewhere = {
-        cli: `http://127.0.0.1:${server.addr.port}/cli.ts`,
-        async start(program, ...args) {
-          const deno = Deno.execPath().slice(0, -"/deno".length);
-          const { code, stdout, stderr } = await new Deno.Command(program, {
-            args: [...args],
-            cwd: folder,
-            env: { DENO_DIR: join(folder, "cache"), NO_COLOR: "1", PATH: `${deno}:${Deno.env.get("PATH")}` },
-          }).output();
-          const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-          return { code, out, err };
-        },
-      };
+      const cli = `http://127.0.0.1:${server.addr.port}/cli.ts`;
+      const deno = (...args: readonly string[]) => runElsewhere(folder, Deno.execPath(), args);
       try {
-        await listsAndExplains(elsewhere);
-        await trainsAndSamples(elsewhere, folder);
-        const { code, err } = await elsewhere.start(
-          Deno.execPath(),
-          ...["install", "--global", "-A", "-n", "flow", "--root", join(folder, "installed"), elsewhere.cli],
+        await listsAndExplains(deno, cli);
+        await trainsAndSamples((...args) => deno("run", "-A", "-q", cli, ...args), folder);
+        const { code, err } = await deno(
+          ...["install", "--global", "-A", "-n", "flow", "--root", join(folder, "installed"), cli],
         );
         assert.equal(code, 0, err);
       } finally {
@@ -77,20 +56,23 @@ testNeeding(
       }
       const flow = join(folder, "installed/bin/flow");
       await Deno.remove(join(folder, "runs/one/report.html"));
-      const report = await elsewhere.start(flow, "report", "runs/one");
+      const report = await runElsewhere(folder, flow, ["report", "runs/one"]);
       assert.equal(report.code, 0, report.err);
       assert.ok((await Deno.readTextFile(join(folder, "runs/one/report.html"))).includes('id="library"'));
     }),
 );
 
+/** Runs Deno, or a task, with arguments. */
+type Run = (...args: readonly string[]) => ReturnType<typeof runElsewhere>;
+
 /** The list of tasks, a task that does not exist, and the help of each task, in one program for all. */
-async function listsAndExplains({ cli, start }: Elsewhere): Promise<void> {
-  const listed = await start(Deno.execPath(), "run", "-A", "-q", cli);
+async function listsAndExplains(deno: Run, cli: string): Promise<void> {
+  const listed = await deno("run", "-A", "-q", cli);
   assert.equal(listed.code, 0, listed.err);
   assert.deepEqual(Array.from(listed.out.matchAll(/^ {2}(\S+) {2,}\S/gm), ([, name]) => name), [
     ...tasks.keys(),
   ]);
-  const unknown = await start(Deno.execPath(), "run", "-A", "-q", cli, "trian:base");
+  const unknown = await deno("run", "-A", "-q", cli, "trian:base");
   assert.deepEqual([unknown.code, unknown.out], [1, ""]);
   assert.match(
     unknown.err,
@@ -98,7 +80,7 @@ async function listsAndExplains({ cli, start }: Elsewhere): Promise<void> {
   );
   const program = `import { run, tasks } from "${cli}";
 for (const name of tasks.keys()) if (await run([name, "--help"]) !== 0) Deno.exit(1);`;
-  const help = await start(Deno.execPath(), "eval", program);
+  const help = await deno("eval", program);
   assert.equal(help.code, 0, help.err);
   const usages = Array.from(
     help.out.matchAll(/^Usage: deno run -A (\S+) (\S+) /gm),
@@ -111,31 +93,22 @@ for (const name of tasks.keys()) if (await run([name, "--help"]) !== 0) Deno.exi
 }
 
 /** A run with its report, by a worker for pairs; a grid of its samples; and a machine examined by a script. */
-async function trainsAndSamples({ cli, start }: Elsewhere, folder: string): Promise<void> {
+async function trainsAndSamples(run: Run, folder: string): Promise<void> {
   await writeTinyIdx(join(folder, "data"));
   const cpu = "--device cpu --threads 1".split(" ");
   const train = "train:base --data data --filters 8 --t-emb 8 --max-steps 2 --coupling ot --samples 4".split(
     " ",
   );
-  const trained = await start(Deno.execPath(), "run", "-A", "-q", cli, ...train, ...cpu, "--out", "runs/one");
+  const trained = await run(...train, ...cpu, "--out", "runs/one");
   assert.equal(trained.code, 0, trained.err);
   assert.match(await Deno.readTextFile(join(folder, "runs/one/report.html")), /^<!doctype html>/i);
   const sample = ["sample", "--checkpoint", "runs/one", "--count", "4", ...cpu];
-  const sampled = await start(Deno.execPath(), "run", "-A", "-q", cli, ...sample);
+  const sampled = await run(...sample);
   assert.equal(sampled.code, 0, sampled.err);
   assert.ok((await Deno.stat(join(folder, "grid.png"))).size > 100);
-  const site = await start(Deno.execPath(), "run", "-A", "-q", cli, "build:site", "runs/one");
+  const site = await run("build:site", "runs/one");
   assert.equal(site.code, 0, site.err);
   assert.ok((await Deno.stat(join(folder, "site/checkpoints/mnist_classes.safetensors"))).size > 1e6);
-  const examined = await start(
-    Deno.execPath(),
-    "run",
-    "-A",
-    "-q",
-    cli,
-    "doctor",
-    "--device",
-    "cpu",
-  );
+  const examined = await run("doctor", "--device", "cpu");
   assert.match(examined.out, /^ok +training +training uses the CPU/m, examined.err);
 }

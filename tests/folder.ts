@@ -1,5 +1,6 @@
-/** Temporary folders for tests. */
+/** Temporary folders for tests, and programs that run there. */
 
+import { dirname, join } from "node:path";
 import { testNeeding } from "./permissions.ts";
 
 /** Calls a function with a new folder, removes the folder afterwards, and returns the result. */
@@ -15,4 +16,16 @@ export async function withFolder<Result>(use: (folder: string) => Promise<Result
 /** Defines a test in a new folder; it only needs permission to read and write. */
 export function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
   testNeeding({ read: true, write: true }, name, () => withFolder(test));
+}
+
+/** Runs a program in a folder as on a new machine: with an empty cache of Deno in the folder, and Deno on its path. */
+export async function runElsewhere(folder: string, program: string, args: readonly string[]) {
+  const path = `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}`;
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args: [...args],
+    cwd: folder,
+    env: { DENO_DIR: join(folder, "cache"), NO_COLOR: "1", PATH: path },
+  }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, out, err };
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { createModel, saveCheckpoint } from "../models/mod.ts";
 import { assertLikeDigits } from "./digit_features.ts";
-import { withFolder } from "./folder.ts";
+import { runElsewhere, withFolder } from "./folder.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
 import { serveCheckout } from "../experiments/serve.ts";
 import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
@@ -46,13 +46,13 @@ testNeeding(
         host: `127.0.0.1:${server.addr.port}`,
         folder,
         async run(...args) {
-          const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-            args: ["run", "--no-prompt", ...args],
-            cwd: folder,
-            env: { DENO_DIR: join(folder, "cache"), NO_COLOR: "1" },
-          }).output();
-          assert.ok(success, new TextDecoder().decode(stderr));
-          return new TextDecoder().decode(stdout);
+          const { code, out, err } = await runElsewhere(folder, Deno.execPath(), [
+            "run",
+            "--no-prompt",
+            ...args,
+          ]);
+          assert.equal(code, 0, err);
+          return out;
         },
         png: async (name) => PNG.sync.read(Buffer.from(await Deno.readFile(join(folder, name)))),
       };
