@@ -23,7 +23,7 @@ const flags: Partial<typeof rows> = Object.fromEntries(
 );
 
 /** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
-export const distilling = defineSettings({
+const distilling = defineSettings({
   dryRun,
   stages,
   teacherGuidance,

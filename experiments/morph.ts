@@ -26,7 +26,7 @@ const betweenImages: Need = {
 };
 
 /** Settings of `deno task morph`. */
-export const morphing = defineSettings({
+const morphing = defineSettings({
   checkpoint,
   ...optionalDataSettings(
     "data set of the test images, as train takes it (else the run's, or MNIST)",

@@ -32,7 +32,7 @@ const burst = 5;
 const samples = 25;
 
 /** Settings of `deno task overfit`. */
-export const overfitting = defineSettings({
+const overfitting = defineSettings({
   dryRun,
   model: { ...network, default: "residual" },
   filters: integers({ doc: "channels of each level (standard: 32,64,128)", default: [16, 32] }),

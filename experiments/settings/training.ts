@@ -32,7 +32,7 @@ import { variant } from "./variant.ts";
 import { shared } from "./shared.ts";
 import { stagesSetting } from "./stages.ts";
 
-export const presetNames = ["quick", "standard", "paper"] as const;
+const presetNames = ["quick", "standard", "paper"] as const;
 
 /** Ranges of the pixels in training. */
 export const pixelRanges = ["-1..1", "0..1"] as const;
