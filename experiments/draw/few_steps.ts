@@ -16,10 +16,10 @@ export interface FewStepsRow {
 
 const numbers = [1, 2, 4, 8];
 /** Evaluations of the last row. */
-const many = 20;
+const maxEvaluations = 20;
 
 /** Evaluations of all rows of a network. */
-export const comparedEvaluations = [...numbers, many].reduce((a, b) => a + b);
+export const comparedEvaluations = [...numbers, maxEvaluations].reduce((a, b) => a + b);
 
 /** The rows of a network: 1, 2, 4, 8 and 20 evaluations, by its map if it is one, else by Euler's and Heun's methods. */
 export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | undefined): FewStepsRow[] {
@@ -29,8 +29,38 @@ export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | un
   });
   return [
     ...numbers.map((n) => row(`${solver}:steps=${n}`, n, name)),
-    row(`heun:steps=${many / 2}`, many, "flow"),
+    row(`heun:steps=${maxEvaluations / 2}`, maxEvaluations, "flow"),
   ];
+}
+
+/**
+ * Says how sharp images of one evaluation are beside those of many. Sharpness is the mean square difference between
+ * neighbouring pixels over their variance; squares make edges count, and grain hardly.
+ *
+ * @param name of the network
+ * @param width of an image
+ * @returns undefined if they are neither blurred nor sharp
+ */
+export function sharpnessFinding(
+  name: string,
+  [one, many]: readonly [one: readonly Float32Array[], many: readonly Float32Array[]],
+  width: number,
+): string | undefined {
+  const ratio = sharpnessOf(one, width) / sharpnessOf(many, width);
+  if (ratio < 0.6) return `one evaluation of the ${name} is blurred`;
+  return ratio > 0.8 ? `one evaluation of the ${name} is about as sharp as ${maxEvaluations}` : undefined;
+}
+
+function sharpnessOf(images: readonly Float32Array[], width: number): number {
+  let [differences, spread] = [0, 0];
+  for (const image of images) {
+    const mean = image.reduce((sum, value) => sum + value, 0) / image.length;
+    for (let i = 0; i < image.length; i++) {
+      spread += (image[i] - mean) ** 2;
+      if (i % width > 0) differences += (image[i] - image[i - 1]) ** 2;
+    }
+  }
+  return differences / spread;
 }
 
 /**
@@ -66,9 +96,15 @@ export async function fewStepsPicture(
   const { shape } = rows[0].drawable;
   const [{ conditioning }] = rows;
   const guidance = conditioning ? `; ${formatGuidance(conditioning.guidance)}` : "";
+  const ofRow = (row: number) => images.slice(row * count, (row + 1) * count);
+  const [many, ...ofOthers] = [...Map.groupBy(rows.keys(), (row) => rows[row].drawable).values()];
+  const findings = [many, ...ofOthers].flatMap(([first]) =>
+    sharpnessFinding(rows[first].caption.split(",")[0], [ofRow(first), ofRow(many.at(-1)!)], shape[2]) ?? []
+  ).join(", ");
   const captions = {
     rows: rows.map(({ caption }) => caption),
     ...headings && { columns: headings },
+    ...findings !== "" && { title: findings[0].toUpperCase() + findings.slice(1) },
     note: `Evaluations of the network, from the same noise${guidance}`,
   };
   const scale = Math.max(1, Math.round(56 / shape[2]));

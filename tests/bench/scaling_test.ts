@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { withDevice } from "../../kernels/mod.ts";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { measureRow, type Point } from "./scaling/measure.ts";
-import { picture } from "./scaling/picture.ts";
+import { finding, picture } from "./scaling/picture.ts";
 import { axes, rowsOf, threadCounts } from "./scaling/rows.ts";
 import { type Scaling, tables, withTables } from "./scaling/table.ts";
 import { timeFor } from "./timing.ts";
@@ -46,6 +46,21 @@ Deno.test("rowsOf() varies every axis around the same middle row, and threads on
     rowsOf({ kind: "webgpu", software }, "base", 6).find(({ label }) => label === "paper")?.work;
   assert.deepEqual(paper(false), { preset: "paper" });
   assert.deepEqual(paper(true), { preset: "paper", batchSize: 1 });
+});
+
+Deno.test("finding() says what costs the most time when doubled, and what the least", () => {
+  const grown = (axis: Point["axis"], factor: number): Point[] =>
+    [0.5, 2].map((times) => ({ ...point, axis, times, milliseconds: 10 * factor ** Math.log2(times) }));
+  const findingOf = (...points: Point[][]) => finding({ ...scaling, points: points.flat() });
+  assert.equal(
+    findingOf(grown("batch", 1.5), grown("width", 4), grown("size", 2)),
+    "Twice the width takes 4.0 times as long, twice the batch 1.5 times",
+  );
+  assert.equal(
+    findingOf(grown("batch", 4), grown("width", 1.5)),
+    "Twice the batch takes 4.0 times as long, twice the width 1.5 times",
+  );
+  assert.equal(findingOf(grown("batch", 4), [point]), undefined);
 });
 
 Deno.test("threadCounts() doubles up to all cores", () => {

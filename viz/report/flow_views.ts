@@ -1,5 +1,6 @@
 import { pacings } from "../flow/pacing.ts";
 import { imageSizeOf } from "../flow/trajectory.ts";
+import { differenceFinding, planeFinding } from "./findings.ts";
 import { hasFewSteps } from "./run_section.ts";
 import { colourBar, explorerControls, explorerSection } from "./explorer_section.ts";
 import { chart, details, type Markup, markup, table } from "./markup.ts";
@@ -61,8 +62,10 @@ ${ofEach(planeText)}
 <figcaption id="plane-text" aria-live="polite"></figcaption></figure></div>
 ${ofEach(classesText)}
 <div class="columns">
-<div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
-<div><h3>Alignment</h3>${chart("straightness-chart", "Alignment with the straight line over t", "low")}</div>
+<div><h3>${planeFinding(runs, "speed") ?? "Speed"}</h3>${chart("speed-chart", "Speed over t", "low")}</div>
+<div><h3>${planeFinding(runs, "straightness") ?? "Alignment"}</h3>${
+    chart("straightness-chart", "Alignment with the straight line over t", "low")
+  }</div>
 </div>
 <p class="small">Over all pixels, not only in the plane. Lines are medians over the samples, and bands hold the middle 80 %
 of these. Alignment is the cosine of the angle between the velocity and the straight line from a sample's noise to its
@@ -110,8 +113,9 @@ samples that look like none.<span class="screen"> Click a class in the legend to
 /** Two models side by side. */
 function comparisonSection(
   all: readonly ReportRun[],
-  { shape: [S, T, C], t, runs: places, labels, difference }: Comparison,
+  compared: Comparison,
 ): Markup {
+  const { shape: [S, T, C], t, runs: places, labels, difference } = compared;
   const runs = places.map((place) => all[place]);
   const ofChannels = C === 1 ? "" : ", mean of the channels";
   const pairs = runs.flatMap((_, a) => runs.map((_, b) => [a, b])).filter(([a, b]) => a < b);
@@ -149,7 +153,7 @@ ${comparedPanel("compare-vb", `B: velocity${ofChannels}`)}
 ${comparedPanel("compare-d", "Difference", scale)}
 </div>
 <p class="readout" id="compare-text"></p></div>
-<h3>Difference on shared points</h3>
+<h3>${differenceFinding(compared) ?? "Difference on shared points"}</h3>
 ${chart("difference-chart", "Difference of velocities over t", "low")}
 <p class="small">Both networks are evaluated at the same ${S} x ${T} points: those that A passes through, then those that B
 passes through. Root mean square over pixels and samples.${drawn}</p>

@@ -1,3 +1,4 @@
+import { overTimeFinding, solversFinding } from "./findings.ts";
 import { gallery } from "./gallery_section.ts";
 import { intervalAxis } from "./interval_axis.ts";
 import { chart, details, digits, type Markup, markup, none, swatch, table } from "./markup.ts";
@@ -31,7 +32,7 @@ export function qualitySection(
     quality ? [{ run, name, classNames, quality, overTime }] : []
   );
   if (judged.length === 0) return undefined;
-  const overTime = judged.some(({ overTime }) => overTime) ? chartsOverTime : undefined;
+  const overTime = judged.some(({ overTime }) => overTime) ? chartsOverTime(judged) : undefined;
   const several = runs.length > 1;
   const names = several
     ? markup`<p class="small">${judged.map(({ run, name }) => markup`${swatch(run)}${name} `)}</p>`
@@ -149,11 +150,14 @@ function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
   return better === "higher" ? noise > real : better === "lower" && noise < real;
 }
 
-const chartsOverTime = markup`<div class="columns"><div><h3>Straightness over t</h3>
+const chartsOverTime = (judged: Judged) =>
+  markup`<div class="columns"><div><h3>${
+    overTimeFinding(judged, "straightness") ?? "Straightness over t"
+  }</h3>
 ${chart("quality-straightness", "Straightness over t", "low")}
 <p class="small">How far the velocity is from that of the straight line from noise to sample, mean square: 0 is straight.</p>
 </div>
-<div><h3>Curvature over t</h3>
+<div><h3>${overTimeFinding(judged, "curvature") ?? "Curvature over t"}</h3>
 ${chart("quality-curvature", "Curvature over t", "low")}
 <p class="small">How fast the velocity of a sample changes on its way: 0 if it stays the same.</p></div></div>`;
 
@@ -199,6 +203,8 @@ export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
       countOf(evaluations)
     } evaluations, Fréchet distance ${threeDigits(frechet.value)}.</p>`;
   });
+  const finding = compared.length === 1 ? solversFinding(compared[0].solvers) : undefined;
+  const title = finding && markup`<h3>${finding}</h3>\n`;
   const numbers = compared.map(({ name, solvers }) => {
     const hasSecond = solvers.some(({ second }) => second);
     const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((solver) => [
@@ -218,7 +224,7 @@ ${table([...head, ...hasSecond ? second : []], rows)}`;
 <h2 id="solvers-title">Quality against cost</h2>
 <p>A solver follows the network's velocities from noise to an image. All start from the same noise. An evaluation is
 one run of the network on one image; a step takes one or several. Lower and further left is better.</p>
-${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
+${title}${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
 ${chosen}
 ${details("Numbers of this chart", numbers)}
 </section>`;

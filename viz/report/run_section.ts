@@ -10,6 +10,7 @@ import {
   paragraphs,
   table,
 } from "./markup.ts";
+import { binsFinding, lossFinding, rateFinding } from "./findings.ts";
 import { darkSvg } from "../figure/figure_svg.ts";
 import { base64 } from "../image/base64.ts";
 import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
@@ -38,7 +39,8 @@ ${legendList(legend)}<figcaption>${text}</figcaption></figure>`;
 }
 
 /** The training of the runs: samples, results, losses. */
-export function trainingSection({ runs, lossWarning }: ReportData): Markup {
+export function trainingSection(data: ReportData): Markup {
+  const { runs, lossWarning } = data;
   const several = runs.length > 1;
   const pictures = several ? runs.map(samplesPicture) : undefined; // that of one run is above
   const words = runs.map(({ name, summary, ending, note }) => {
@@ -56,14 +58,14 @@ ${words}
 <div class="columns">${pictures}${beside}</div>
 ${warning}
 ${results}
-<h3>Loss</h3>
+<h3>${lossFinding(data) ?? "Loss"}</h3>
 <p class="small">How wrong the network's predictions are: lower is better. Validation images are not trained on.${
     runs.some(({ stages }) => stages) ? ofStages : undefined
   }</p>
 ${chart("loss-chart", "Training and validation loss over the steps")}
 <div class="columns">
-${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime : undefined}
-<div><h3>Learning rate</h3>
+${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime(runs) : undefined}
+<div><h3>${rateFinding(runs) ?? "Learning rate"}</h3>
 ${chart("rate-chart", "Learning rate over the steps", "low")}
 <p class="small">How far each step of training moves the weights.</p></div>
 </div>
@@ -116,7 +118,8 @@ function factsOf(runs: readonly ReportRun[], facts: "results" | "settings" | "en
 const ofStages =
   " Each stage of a distillation has a loss of its own, which compares with that of no other stage, nor with validation.";
 
-const lossOverTime = markup`<div><h3>Loss over t</h3>
+const lossOverTime = (runs: readonly ReportRun[]) =>
+  markup`<div><h3>${binsFinding(runs) ?? "Loss over t"}</h3>
 ${chart("bins-chart", "Test loss by time t", "low")}
 <p class="small">Each test image gets a random t; a bar is the mean loss of the images in its range. A velocity leads from
 noise to an image: near t = 0 it is open to which image, near t = 1 from which noise. So part of the loss cannot be learnt

@@ -8,7 +8,7 @@ import {
   traceColors,
 } from "../../../viz/mod.ts";
 import { meaningOf, shownFigure, titleOf } from "../../evaluation/figures.ts";
-import type { SeedMean } from "./seed_intervals.ts";
+import { excludesZero, type SeedMean } from "./seed_intervals.ts";
 import { type Primary, type Setup, setupKey, type Summary } from "./summary.ts";
 
 /** Quality against cost. */
@@ -46,7 +46,8 @@ interface Series {
  *
  * @returns undefined if no setup has such a figure, or all points have the same images, parameters and seconds
  */
-export function qualityFigures({ setups, primaries }: Summary): QualityFigures | undefined {
+export function qualityFigures(summary: Summary): QualityFigures | undefined {
+  const { setups, primaries } = summary;
   const measured = setups.filter(({ figures }) => primaries.some(({ key }) => figures[key]));
   // Neighbours differ in both, so nobody needs the colours; 35 setups look different.
   const lookOf = (i: number) => ({
@@ -77,7 +78,9 @@ export function qualityFigures({ setups, primaries }: Summary): QualityFigures |
     const xLog = spansDecade(places);
     const levels = real === undefined ? [] : [{ y: real, name: `real images: ${shownFigure(key, real)}` }];
     const heights = points.flatMap(({ quality }) => [quality.mean, ...spreadOf(quality)]);
+    const finding = findingOf(key, drawn, summary);
     return figure([...linesAlong(along, drawn), ...drawn.flatMap((series) => tracesOf(series, !isStill))], {
+      ...finding !== undefined && { title: finding },
       xTitle: title,
       yTitle: `${titleOf(key)}: ${meaningOf(key).better} is better`,
       levels,
@@ -92,6 +95,33 @@ export function qualityFigures({ setups, primaries }: Summary): QualityFigures |
     stills: panels.map((panel) => draw(panel, true)),
     legend: measured.map(({ label }, i) => ({ name: label, ...lookOf(i) })),
   };
+}
+
+/** Which setup is best in a figure, and whether it costs the most or the least; undefined if that may be chance. */
+function findingOf(
+  key: Primary["key"],
+  drawn: readonly Series[],
+  { differences }: Summary,
+): string | undefined {
+  const sign = meaningOf(key).better === "higher" ? -1 : 1;
+  const ends = drawn.map(({ setup: { label }, points }) => ({ label, ...points.at(-1)! }))
+    .sort((a, b) => sign * (a.quality.mean - b.quality.mean));
+  const [best, ...rest] = ends;
+  const isClear = rest.every(({ label, quality }) => {
+    const paired = differences.find(({ a, b }) => [a, b].includes(label) && [a, b].includes(best.label));
+    const interval = paired?.figures[key]?.interval;
+    if (paired) return interval !== undefined && excludesZero(interval);
+    const [own, other] = [best.quality.interval, quality.interval];
+    return own !== undefined && other !== undefined && (own[1] < other[0] || other[1] < own[0]);
+  });
+  if (rest.length === 0 || !isClear) return undefined;
+  const costs = rest.map(({ x }) => x);
+  const cost = costs.every((x) => x < best.x)
+    ? ", at the highest cost"
+    : costs.every((x) => x > best.x)
+    ? ", at the lowest cost"
+    : "";
+  return `${best.label} is best${cost}`;
 }
 
 /** Quality during training if it was measured, else at its end. */

@@ -17,7 +17,8 @@ const panels: Readonly<Partial<Record<Axis, string>>> = {
  * @returns SVG
  * @throws {RangeError} if there are no measurements to plot
  */
-export function picture({ points, devices }: Scaling): string {
+export function picture(scaling: Scaling): string {
+  const { points, devices } = scaling;
   const kinds = Object.keys(devices) as Kind[];
   const traces = (axis: Axis): Trace[] => [
     ...kinds.map((kind) => ({
@@ -40,13 +41,31 @@ export function picture({ points, devices }: Scaling): string {
       return { label, traces: i === shown.length - 1 ? all : all.map(({ x, y }) => ({ x, y })) };
     });
   return figure([], {
-    title: "A training step, in multiples of [16,32,64] with 32 images of 28 x 28",
-    xTitle: "times as much",
+    title: finding(scaling) ?? "A training step",
+    xTitle: "times [16,32,64] with 32 images of 28 x 28",
     yTitle: "times the step",
     xLog: 2,
     yLog: 2,
     width: 900,
   }, frames).svg;
+}
+
+/** What costs the most time and the least on the first device, each when doubled; undefined with less than two to compare. */
+export function finding({ points, devices }: Scaling): string | undefined {
+  const [kind] = Object.keys(devices);
+  const factors = (["batch", "width", "size"] as const).flatMap((axis) => {
+    const own = points.filter((point) => point.axis === axis && point.device === kind)
+      .toSorted((a, b) => (a.times ?? 0) - (b.times ?? 0));
+    if (own.length < 2) return [];
+    const [first, last] = [own[0], own.at(-1)!];
+    const doublings = Math.log2(last.times! / first.times!);
+    return [{ name: panels[axis]!, factor: (last.milliseconds / first.milliseconds) ** (1 / doublings) }];
+  }).sort((a, b) => b.factor - a.factor);
+  if (factors.length < 2) return undefined;
+  const [most, least] = [factors[0], factors.at(-1)!].map(({ name, factor }) =>
+    `twice the ${name} takes ${factor.toFixed(1)} times as long`
+  );
+  return `T${most.slice(1)}, ${least.replace("takes ", "").replace(" as long", "")}`;
 }
 
 /** A measurement as multiples of the middle row's, which has `times` 1. */

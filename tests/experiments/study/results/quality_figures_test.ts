@@ -102,6 +102,30 @@ Deno.test("qualityFigures() has a panel for each judge", () => {
   ]);
 });
 
+Deno.test("qualityFigures() titles a figure by the best setup, if that is no chance", () => {
+  const [base, residual] = twoNetworks;
+  const titles = (...frechets: readonly (readonly number[])[]) =>
+    figuresOf([base, residual].map((setup, i) => ({ ...setup, frechet: frechets[i] }))).figures
+      .map(({ parts }) => parts.layout.title);
+  const [worse, better] = [base.frechet, residual.frechet] as number[][];
+  assert.deepEqual(titles(worse, better), ["residual is best, at the highest cost"]);
+  assert.deepEqual(titles(better, worse), ["base is best, at the lowest cost"]);
+  assert.deepEqual(titles([10, 20, 30], [30, 10, 25]), [undefined]);
+  assert.deepEqual(titles([10], [30]), [undefined], "one seed");
+  const third = {
+    ...base,
+    settings: { model: "base", times: "uniform" },
+    frechet: [50, 51, 52],
+    parameters: 9000,
+  };
+  const { figures } = figuresOf([residual, { ...third, settings: { groups: 2, filters: "4" } }, { ...base }]);
+  assert.equal(figures[0].parts.layout.title, "residual is best", "others cost less, and more");
+  assert.deepEqual(figuresOf(judgedTwice).figures.map(({ parts }) => parts.layout.title), [
+    "residual is best, at the highest cost",
+    "base is best, at the lowest cost",
+  ]);
+});
+
 Deno.test("qualityFigures() has a logarithmic axis for values that span a decade", () => {
   const axes = [9_990, 10_000].map((parameters) => {
     const { plotly: { layout } } = figuresOf([twoNetworks[0], { ...twoNetworks[1], parameters }]).figures[0];

@@ -1,0 +1,115 @@
+/** Titles of charts that say what their data show. Each is undefined where the data show nothing clear. */
+import { digits } from "./markup.ts";
+import type { Comparison, ReportData, ReportRun, SolverQuality } from "./report_data.ts";
+import { quantiles } from "./series.ts";
+
+/** Least relative difference that a title speaks of. */
+const clear = 0.02;
+
+/** What the validation losses show: whether one run still learnt at its end, or which of several is lowest. */
+export function lossFinding({ runs, lossWarning }: ReportData): string | undefined {
+  const [{ valLoss: { step, value }, stages }] = runs;
+  if (runs.length > 1) {
+    const ends = runs.flatMap(({ name, valLoss }) =>
+      valLoss.value.length > 0 ? [{ name, loss: valLoss.value.at(-1)! }] : []
+    ).sort((a, b) => a.loss - b.loss);
+    const isClear = ends.length > 1 && ends[0].loss < (1 - clear) * ends[1].loss;
+    return isClear && lossWarning === undefined ? `${ends[0].name} has the lowest loss` : undefined;
+  }
+  if (value.length < 4 || stages) return undefined;
+  const [least, end, before] = [
+    Math.min(...value),
+    value.at(-1)!,
+    value[Math.floor(0.75 * (value.length - 1))],
+  ];
+  if (end > (1 + clear) * least) {
+    return `Loss was lowest at step ${step[value.indexOf(least)].toLocaleString("en")}, and rose afterwards`;
+  }
+  return end < (1 - clear) * before ? "Loss still fell at the end" : "Loss fell little towards the end";
+}
+
+/** Where the learning rate of a run peaks. */
+export function rateFinding(runs: readonly ReportRun[]): string | undefined {
+  const [{ learningRate: { step, value } }] = runs;
+  if (runs.length > 1 || value.length < 2) return undefined;
+  const most = Math.max(...value);
+  const at = value.indexOf(most);
+  if (value.every((rate) => rate > (1 - clear) * most)) return `Learning rate stays at ${digits(most)}`;
+  if (at === 0) return `Learning rate falls from ${digits(most)} to ${digits(value.at(-1)!)}`;
+  return `Learning rate peaks at ${digits(most)} in step ${step[at].toLocaleString("en")}`;
+}
+
+/** In which part of the way from noise to data the test loss is highest. */
+export function binsFinding(runs: readonly ReportRun[]): string | undefined {
+  return withPlace(
+    "Loss is highest",
+    runs.map(({ lossByTime = [] }) => {
+      const bins = lossByTime.filter(({ loss }) => loss !== null);
+      return { t: bins.map(({ from, to }) => (from + to) / 2), values: bins.map(({ loss }) => loss!) };
+    }),
+  );
+}
+
+/** Where trajectories are least straight, or bend most. */
+export function overTimeFinding(
+  runs: readonly { readonly overTime?: ReportRun["overTime"] | undefined }[],
+  figure: "straightness" | "curvature",
+): string | undefined {
+  const what =
+    { straightness: "The flow strays most from straight", curvature: "The flow bends most" }[figure];
+  return withPlace(
+    what,
+    runs.flatMap(({ overTime }) => overTime ? [{ t: overTime.t, values: overTime[figure] }] : []),
+  );
+}
+
+/** Where samples are fastest, or head least straight to their images. */
+export function planeFinding(
+  runs: readonly ReportRun[],
+  figure: "speed" | "straightness",
+): string | undefined {
+  const what = { speed: "Samples move fastest", straightness: "Samples head least straight" }[figure];
+  return withPlace(
+    what,
+    runs.flatMap(({ plane }) => {
+      if (!plane) return [];
+      const { median } = quantiles(plane[figure], plane.shape[1]);
+      return [{ t: plane.t, values: figure === "speed" ? median : median.map((cosine) => 1 - cosine) }];
+    }),
+  );
+}
+
+/** Where the velocities of two networks differ most. */
+export function differenceFinding({ t, difference }: Comparison): string | undefined {
+  const pairs = difference.flatMap((own) => own.flatMap((of, a) => of.filter((_, b) => a < b)));
+  return withPlace("Velocities differ most", pairs.map((values) => ({ t, values })));
+}
+
+/** Whether a cheaper solver may be as good as the best. */
+export function solversFinding(solvers: readonly SolverQuality[]): string | undefined {
+  const chosen = solvers.find(({ chosen }) => chosen);
+  const best = solvers.toSorted((a, b) => a.frechet.value - b.frechet.value)[0];
+  if (!chosen || solvers.length < 2) return undefined;
+  const [few, many] = [chosen, best].map(({ evaluations }) => Number(evaluations.toFixed(1)));
+  return few < many
+    ? `${few} evaluations may be as good as ${many}`
+    : `Nothing cheaper than ${few} evaluations is as good`;
+}
+
+/** Least ratio of the largest and the smallest value at which a title names the place of the largest. */
+const leastRatio = 1.2;
+
+/** Words with the part of the way where values are largest, if it is the same for all series. */
+function withPlace(
+  what: string,
+  all: readonly { readonly t: ArrayLike<number>; readonly values: readonly number[] }[],
+): string | undefined {
+  const places = new Set(all.map(({ t, values }) => {
+    const [least, most] = [Math.min(...values), Math.max(...values)];
+    if (values.length < 2 || most <= leastRatio * least) return undefined;
+    const at = t[values.indexOf(most)];
+    return at < 1 / 3 ? "near the noise" : at < 2 / 3 ? "halfway" : "near the data";
+  }));
+  const [place] = places;
+  return places.size === 1 && place !== undefined ? `${what} ${place}` : undefined;
+}
