@@ -66,6 +66,13 @@ export const storedJudges: readonly StoredJudge[] = [
     dataDigest: "16049096c5d3b06c1fa03327523ce9cfba61e979592ec6f128d5ae572dcd1669",
     command: "deno task judge --data fashion-mnist --steps 12000 --seed 46020 --device cpu",
   },
+  {
+    name: "vgg",
+    file: "checkpoints/judge_fashion_mnist_vgg.safetensors",
+    digest: "53cbc5e61b75a9f135e5ed7e2a08f776200fc4c957b226754616722ae20063f1",
+    dataDigest: "16049096c5d3b06c1fa03327523ce9cfba61e979592ec6f128d5ae572dcd1669",
+    command: "deno task judge --judge vgg --data fashion-mnist --steps 6000 --seed 1 --device cpu",
+  },
 ];
 
 /**

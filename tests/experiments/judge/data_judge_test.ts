@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { basename } from "node:path";
 import { DataError, firstIndices } from "../../../experiments/data/dataset.ts";
 import { rowsOf } from "../../../experiments/data/images.ts";
-import { loadDataset, mnistFolder } from "../../../experiments/data/load_dataset.ts";
+import { FASHION_FOLDER, loadDataset, mnistFolder } from "../../../experiments/data/load_dataset.ts";
 import { readIdxFolder } from "../../../experiments/data/idx.ts";
 import { judgeOf } from "../../../experiments/judge/find_judge.ts";
 import { judgedData, readStored, storedJudges } from "../../../experiments/judge/data_judge.ts";
@@ -16,7 +16,8 @@ import { granted, testNeeding, testUnless } from "../../permissions.ts";
 const folders: Readonly<Record<string, string | undefined>> = {
   "checkpoints/judge_mnist.safetensors": undefined,
   "checkpoints/judge_mnist_vgg.safetensors": undefined,
-  "checkpoints/judge_fashion_mnist.safetensors": "/usr/share/datasets/fashion-mnist",
+  "checkpoints/judge_fashion_mnist.safetensors": FASHION_FOLDER,
+  "checkpoints/judge_fashion_mnist_vgg.safetensors": FASHION_FOLDER,
 };
 
 /** Why the images of a judge cannot be read here, if so. */
