@@ -1,6 +1,7 @@
 import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { dryRun } from "./program/dry_run.ts";
+import { restarts } from "./program/restart_note.ts";
 import { main, task } from "./program/task.ts";
 import { startCommand } from "./run/program_files.ts";
 import { taskCommand } from "./run/server_url.ts";
@@ -25,6 +26,7 @@ const flags: Partial<typeof rows> = Object.fromEntries(
 /** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
 const distilling = defineSettings({
   dryRun,
+  restarts,
   stages,
   teacherGuidance,
   model: optional({

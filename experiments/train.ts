@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { type Device, init } from "../kernels/mod.ts";
+import { type Device, DeviceError, init } from "../kernels/mod.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { chosenNetwork, loadOwnNetwork } from "./networks/own_network.ts";
 import { dryRun, printDryRun } from "./program/dry_run.ts";
 import { stderr } from "./program/progress.ts";
+import { RestartNote, restarts } from "./program/restart_note.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
@@ -20,9 +21,9 @@ import { foundInit } from "./training/initial_weights.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
 /** The flags of a training task. */
-export type GivenTraining = GivenSettings & { readonly dryRun?: boolean };
+export type GivenTraining = GivenSettings & { readonly dryRun?: boolean; readonly restarts?: number };
 
-const long = defineSettings({ dryRun, ...training.rows }, training.headings);
+const long = defineSettings({ dryRun, restarts, ...training.rows }, training.headings);
 
 /** The network of a run that says nothing of it. */
 const defaultModel = "residual";
@@ -56,10 +57,11 @@ export const trainTask = task({
  * @throws as `trainingConfig` and `runTraining`
  */
 export async function trainOrResume(
-  { dryRun = false, ...given }: GivenTraining,
+  { dryRun = false, restarts = 0, ...given }: GivenTraining,
   command: string,
 ): Promise<number> {
   const startedAt = new Date();
+  using note = restarts > 0 ? RestartNote.open(restarts) : undefined;
   if (given.resume) given = { ...given, resume: await findRun(given.resume) };
   if (given.config) given = { ...given, config: await findConfig(given.config) };
   if (given.init) given = { ...given, init: await foundInit(given.init) };
@@ -70,7 +72,10 @@ export async function trainOrResume(
   using lock = given.resume && !dryRun ? await lockRun(given.resume) : undefined; // before its state is read
   const device = await deviceOf(given);
   const config = trainingConfig(given, presetFor(device));
-  using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
+  using stop = stopSignal((signal) => {
+    note?.[Symbol.dispose]();
+    say(`\n${signal}: saving and stopping; press again to quit at once`);
+  });
   if (dryRun) {
     const rows = await forecastTraining(config, { device, signal: stop.signal, say, terminal: stderr });
     if (rows) printDryRun(rows);
@@ -83,8 +88,12 @@ export async function trainOrResume(
     signal: stop.signal,
     command,
     ...(lock && { lock }),
+    ...(note && { onSave: (run, step) => note.write(run, step) }),
     say,
     terminal: stderr,
+  }).catch((error) => {
+    if (error instanceof DeviceError && error.isLost) note?.keep();
+    throw error;
   });
   printResult(result);
   device.close();

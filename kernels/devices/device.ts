@@ -169,6 +169,8 @@ export interface Device {
 export class DeviceError extends UserError {
   /** Class name, kept in minified code. */
   override name = "DeviceError";
+  /** Whether the device is lost, as after a fault of its driver; a new device may work. */
+  isLost = false;
 }
 
 /** Types for choosing between the ways to run a call. */

@@ -193,13 +193,13 @@ export class Trainer {
 
   /** Copies the state to the host. Steps queued later do not affect the copy. */
   async state(): Promise<TrainerState> {
-    const [parameters, rule, ema] = [readState(this.parameters), this.#optimizer.state(), this.#ema?.state()];
-    return {
-      step: this.step,
-      parameters: await parameters,
-      optimizer: (await rule).tensors,
-      ...ema && { ema: (await ema).tensors },
-    };
+    const { step } = this;
+    const [parameters, rule, ema] = await Promise.all([
+      readState(this.parameters),
+      this.#optimizer.state(),
+      this.#ema?.state(),
+    ]);
+    return { step, parameters, optimizer: rule.tensors, ...ema && { ema: ema.tensors } };
   }
 
   /**

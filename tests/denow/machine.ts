@@ -6,7 +6,21 @@ import { testNeeding, testUnless } from "../permissions.ts";
 const script = new URL("../../denow", import.meta.url);
 
 /** The system's programs that denow uses; all others on its PATH are stand-ins. */
-const tools = ["sh", "ls", "mkdir", "mktemp", "rm", "mv", "chmod", "find", "tail", "readlink", "cat", "env"];
+const tools = [
+  "sh",
+  "ls",
+  "mkdir",
+  "mktemp",
+  "rm",
+  "mv",
+  "chmod",
+  "find",
+  "tail",
+  "readlink",
+  "cat",
+  "env",
+  "sleep",
+];
 
 /** Stand-in for a program that logs its arguments. */
 export const logs = (name: string, then = "") => `echo "${name} $*" >>"$CALLS"\n${then}`;
@@ -107,11 +121,23 @@ export class Machine {
   }
 
   /** Runs denow; `calls` are what the stand-ins were called with. */
-  denow(args: readonly string[], { cwd = "PROJECT", env = {}, program = "PROJECT/denow" }: Step) {
+  denow(args: readonly string[], step: Step) {
+    const { code, stdout, stderr } = this.#command(args, step).outputSync();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trimEnd();
+    const calls = Deno.readTextFileSync(this.calls).trimEnd();
+    return { code, out: text(stdout), err: text(stderr), calls: calls === "" ? [] : calls.split("\n") };
+  }
+
+  /** Starts denow. */
+  start(args: readonly string[], step: Step): Deno.ChildProcess {
+    return this.#command(args, step).spawn();
+  }
+
+  #command(args: readonly string[], { cwd = "PROJECT", env = {}, program = "PROJECT/denow" }: Step) {
     Deno.writeTextFileSync(this.calls, "");
     const given = Object.entries(env).map(([name, value]) => [name, this.named(value)]);
     // No HOME: denow must do without.
-    const { code, stdout, stderr } = new Deno.Command(which("sh"), {
+    return new Deno.Command(which("sh"), {
       args: [this.named(program), ...args],
       cwd: this.named(cwd),
       clearEnv: true,
@@ -122,10 +148,9 @@ export class Machine {
         ...Object.fromEntries(given),
       },
       stdin: "null",
-    }).outputSync();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trimEnd();
-    const calls = Deno.readTextFileSync(this.calls).trimEnd();
-    return { code, out: text(stdout), err: text(stderr), calls: calls === "" ? [] : calls.split("\n") };
+      stdout: "piped",
+      stderr: "piped",
+    });
   }
 }
 

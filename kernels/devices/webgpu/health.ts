@@ -20,6 +20,7 @@ export class Health {
     device.lost.then(({ reason, message }) => {
       const why = `The WebGPU device was lost (${reason}): ${oneLine(message)}`;
       this.#failure = new DeviceError(`${why}; restart, or open a new device with init()`);
+      this.#failure.isLost = true;
     });
   }
 

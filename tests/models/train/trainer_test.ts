@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   concat,
+  DeviceError,
   randomNormal,
   randomUniform,
   reshape,
@@ -28,6 +29,7 @@ import {
   type TrainerOptions,
   withParameters,
 } from "../../../models/mod.ts";
+import { replacing } from "../../replacing.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { PairDraw } from "../../../models/train/pair_draw.ts";
 
@@ -54,6 +56,21 @@ async function train(made: Trainer, steps: number): Promise<number[]> {
   for (const end = made.step + steps; made.step < end;) made.queueStep(batch(made.step), 0.1);
   return await made.losses();
 }
+
+testOnCpu("Trainer.state() rejects once when the device fails, whatever else it reads", async () => {
+  const { made, field } = trainer({ ema: 0.9 });
+  await train(made, 1);
+  let reads = 0;
+  const read = async () => {
+    const late = ++reads;
+    for (let i = 0; i < late; i++) await Promise.resolve();
+    throw new DeviceError("lost");
+  };
+  using _ = replacing([field.map.weight.device, { read }]);
+  await assert.rejects(made.state(), { name: "DeviceError", message: "lost" });
+  await new Promise((resolve) => setTimeout(resolve, 1)); // an unhandled rejection fails the test
+  assert.ok(reads > 2);
+});
 
 testOnDevices("Trainer.restore() resumes from a state, bit for bit", async () => {
   const whole = trainer({ ema: 0.9 }).made;

@@ -1,0 +1,61 @@
+/** What `./denow` needs to start a training again: no program survives a panic of Deno, as when a GPU is lost. */
+
+import { ConfigError } from "../settings/setting.ts";
+import { integer } from "../settings/kinds.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+
+/** The flag `--restarts`. */
+export const restarts = integer({
+  doc: "with ./denow: when the process dies, go on from the last checkpoint, at most N times",
+  default: 0,
+});
+
+/** The variable by which `denow` names the file of the note. */
+const variable = "DENOW_NOTE";
+
+/**
+ * A file that `denow` reads when the process ends: absent, it ended by itself; with a step and a run, it died, and that
+ * run can be resumed; empty, it died before there was anything to resume.
+ */
+export class RestartNote implements Disposable {
+  #path: string | undefined;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @throws {ConfigError} if `denow` did not start this process */
+  static open(restarts: number): RestartNote {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    const path = state === "granted" ? Deno.env.get(variable) : undefined;
+    if (path) return new RestartNote(path);
+    throw new ConfigError(
+      `Cannot use --restarts ${restarts}: only ./denow task can start a run again; leave it out, and if the process ` +
+        "dies, continue with --resume RUN",
+    );
+  }
+
+  /** Says that a run can be resumed at a step. @throws {RunError} if the note cannot be written */
+  write(run: string, step: number): void {
+    if (this.#path === undefined) return;
+    try {
+      Deno.writeTextFileSync(this.#path, `${step} ${run}\n`);
+    } catch (error) {
+      throw new RunError(`Cannot note for --restarts that ${run} is at step ${step}: ${reasonOf(error)}`);
+    }
+  }
+
+  /** Leaves the note as it is, as if the process died. */
+  keep(): void {
+    this.#path = undefined;
+  }
+
+  /** Says that the process ends by itself, or was told to. */
+  [Symbol.dispose](): void {
+    if (this.#path === undefined) return;
+    try {
+      Deno.removeSync(this.#path);
+    } catch { /* denow ends, too, and has removed it */ }
+    this.#path = undefined;
+  }
+}
