@@ -18,7 +18,8 @@ export const kernelSignatures = {
   winogradGradientSum:
     "dw: usize, C: i32, K: i32, taps: i32, groups: i32, parts: i32, x: usize, dy: usize, N: i32, H: i32, W: i32, run: i32",
   convTranspose2d: "x: usize, w: usize, bias: usize, y: usize, N: i32, C: i32, H: i32, W: i32, K: i32",
-  convTranspose2dInputGradient: "dy: usize, w: usize, dx: usize, N: i32, K: i32, C: i32, H: i32, W: i32",
+  convTranspose2dInputGradient:
+    "dy: usize, w: usize, bias: usize, dx: usize, N: i32, K: i32, C: i32, H: i32, W: i32",
   convolveWeights:
     "w: usize, groups: i32, C: i32, K: i32, strideG: usize, strideK: usize, strideC: usize, vertical.source: i32, vertical.target: i32, vertical.taps: i32, vertical.step: i32, vertical.origin: i32, vertical.stride: i32, vertical.spread: i32, vertical.low: i32, vertical.length: i32, horizontal.source: i32, horizontal.target: i32, horizontal.taps: i32, horizontal.step: i32, horizontal.origin: i32, horizontal.stride: i32, horizontal.spread: i32, horizontal.low: i32, horizontal.length: i32",
   convolve:

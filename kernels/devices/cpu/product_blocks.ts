@@ -1,3 +1,5 @@
+import { nothing, op, vector, wholeNumber, Writer } from "./code_writer.ts";
+import { depthwiseBlocks, writeDepthwise } from "./depthwise_blocks.ts";
 import { Layout } from "./memory_layout.ts";
 
 /** Rows of a tile. */
@@ -10,79 +12,8 @@ const columns = [{ width: 4, joined: true }, { width: 2, joined: true }, {
 /** The deepest part of a panel. */
 const deepest = 64;
 
-/** Numbers of WebAssembly instructions, those from `load` on after the prefix `simd`. */
-const op = {
-  ...{ loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, branchIf: 0x0d, get: 0x20, set: 0x21, tee: 0x22 },
-  ...{ constant: 0x41, plus: 0x6a, minus: 0x6b, and: 0x71, simd: 0xfd },
-  ...{ load: 0, splat: 9, store: 11, vector: 12, plusVectors: 0xe4, times: 0xe6, timesPlus: 0x105 },
-} as const;
-const wholeNumber = 0x7f, vector = 0x7b, nothing = 0x40;
-
-/** Bytes of a module in the making. Arrays of instructions would take ten times as long to join. */
-class Writer {
-  #bytes = new Uint8Array(1 << 19);
-  #length = 0;
-
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
-  }
-
-  byte(value: number): void {
-    if (this.#length === this.#bytes.length) {
-      const longer = new Uint8Array(2 * this.#length);
-      longer.set(this.#bytes);
-      this.#bytes = longer;
-    }
-    this.#bytes[this.#length++] = value;
-  }
-
-  /** A whole number as LEB128; those that an instruction puts on the stack are signed. */
-  number(value: number, isSigned = false): void {
-    for (; value >= (isSigned ? 64 : 128); value >>>= 7) this.byte(value & 127 | 128);
-    this.byte(value);
-  }
-
-  /** An instruction with a number. */
-  take(instruction: number, value: number): void {
-    this.byte(instruction);
-    this.number(value, instruction === op.constant);
-  }
-
-  simd(instruction: number): void {
-    this.take(op.simd, instruction);
-  }
-
-  /** An access at an offset from the address on the stack, aligned as numbers are. */
-  access(instruction: number, offset: number): void {
-    this.simd(instruction);
-    this.take(2, offset);
-  }
-
-  text(text: string): void {
-    this.number(text.length);
-    for (const letter of text) this.byte(letter.charCodeAt(0));
-  }
-
-  /** What `write` writes, preceded by its length in four bytes. */
-  sized(write: () => void): void {
-    const at = this.#length;
-    for (let i = 0; i < 4; i++) this.byte(0);
-    write();
-    const size = this.#length - at - 4;
-    for (let i = 0; i < 4; i++) this.#bytes[at + i] = size >>> 7 * i & 127 | (i < 3 ? 128 : 0);
-  }
-
-  section<Item>(id: number, items: readonly Item[], write: (item: Item, i: number) => void): void {
-    this.byte(id);
-    this.sized(() => {
-      this.number(items.length);
-      items.forEach(write);
-    });
-  }
-}
-
-/** Parameters of all functions. */
-const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "fresh"] as const;
+/** Parameters of products; depthwise blocks have as many. */
+const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "start"] as const;
 
 /** A kind of block: how a lies, rows and vectors of a tile, and whether these are joined. */
 interface Block {
@@ -109,7 +40,7 @@ const blocks: readonly Block[] = columns.flatMap((kind) =>
  *
  * Parameters: the address of a; bytes from one row of a to the next, or from one column to the next if each column's
  * numbers are adjacent (`along`); the address of c and the bytes from row to row; the depth, below twice `deepest`; the
- * number of tiles; whether c is set, not added to.
+ * number of tiles; 0 to add to c, 1 to set it, else the address of what each row of c begins with.
  */
 function writeBlock(
   to: Writer,
@@ -118,32 +49,16 @@ function writeBlock(
   fused: boolean,
 ): void {
   const panel = tile + Layout.tileBytes;
-  const [a, pitch, c, row, depth, tiles, fresh] = parameters.keys();
+  const [a, pitch, c, row, depth, tiles, start] = parameters.keys();
   const pointers = along === "rows" ? height : 1, target = parameters.length + pointers;
   const pointer = (r: number) => parameters.length + (along === "rows" ? r : 0);
   const factor = target + 1, line = (v: number) => factor + 1 + v;
   const sums = Array.from({ length: height * width }, (_, i) => ({
     ...{ local: factor + 1 + width + i, kept: tile + 16 * i, r: Math.floor(i / width), v: i % width },
   }));
-  const load = (address: number, local: number) => {
-    to.take(op.constant, 0);
-    to.access(op.load, address);
-    to.take(op.set, local);
-  };
-  const store = (address: number, writeValue: () => void) => {
-    to.take(op.constant, 0);
-    writeValue();
-    to.access(op.store, address);
-  };
-  const advance = (local: number, from: number, instruction: number, by: number) => {
-    to.take(op.get, from);
-    to.take(instruction, by);
-    to.byte(op.plus);
-    to.take(op.set, local);
-  };
   const eachInC = (write: (sum: typeof sums[number]) => void) =>
     sums.forEach((sum) => {
-      if (sum.v === 0 && sum.r > 0) advance(target, target, op.get, row);
+      if (sum.v === 0 && sum.r > 0) to.advance(target, target, op.get, row);
       write(sum);
     });
   const goToC = () => {
@@ -157,16 +72,31 @@ function writeBlock(
   to.take(op.loop, nothing);
   to.take(op.get, a);
   to.take(op.set, pointer(0));
-  for (let r = 1; r < pointers; r++) advance(pointer(r), pointer(r - 1), op.get, pitch);
-  if (along === "rows") advance(a, pointer(height - 1), op.get, pitch);
-  else advance(a, a, op.constant, 4 * height);
-  to.take(op.get, fresh);
+  for (let r = 1; r < pointers; r++) to.advance(pointer(r), pointer(r - 1), op.get, pitch);
+  if (along === "rows") to.advance(a, pointer(height - 1), op.get, pitch);
+  else to.advance(a, a, op.constant, 4 * height);
+  to.take(op.get, start);
   to.take(op.if, nothing);
-  for (const { local } of sums) {
-    to.simd(op.vector);
-    for (let i = 0; i < 16; i++) to.byte(0);
+  to.take(op.get, start);
+  to.take(op.constant, 1);
+  to.byte(op.minus);
+  to.take(op.if, nothing);
+  for (const { local, r, v } of sums) {
+    if (v === 0) {
+      to.take(op.get, start);
+      to.access(op.splat, 4 * r);
+      to.take(op.set, factor);
+    }
+    to.take(op.get, factor);
     to.take(op.set, local);
   }
+  to.advance(start, start, op.constant, 4 * height);
+  to.byte(op.else);
+  for (const { local } of sums) {
+    to.zeros();
+    to.take(op.set, local);
+  }
+  to.byte(op.end);
   to.byte(op.else);
   goToC();
   eachInC(({ local, kept, v }) => {
@@ -174,11 +104,11 @@ function writeBlock(
       to.take(op.get, target);
       to.access(op.load, 16 * v);
     };
-    if (joined) return store(kept, loadFromC);
+    if (joined) return to.store(kept, loadFromC);
     loadFromC();
     to.take(op.set, local);
   });
-  if (joined) { for (const { local, kept } of sums) load(kept, local); }
+  if (joined) { for (const { local, kept } of sums) to.load(kept, local); }
   to.byte(op.end);
   for (let lines = deepest; lines >= 1; lines /= 2) {
     to.take(op.get, depth);
@@ -186,28 +116,23 @@ function writeBlock(
     to.byte(op.and);
     to.take(op.if, nothing);
     for (let k = 0; k < lines; k++) {
-      for (let v = 0; v < width; v++) load(panel + 16 * ((lines + k) * width + v), line(v));
+      for (let v = 0; v < width; v++) to.load(panel + 16 * ((lines + k) * width + v), line(v));
       for (const { local, r, v } of sums) {
         if (v === 0) {
           to.take(op.get, pointer(r));
           to.access(op.splat, along === "rows" ? 4 * k : 4 * r);
           to.take(op.set, factor);
         }
-        to.take(op.get, factor);
-        to.take(op.get, line(v));
-        if (!fused) to.simd(op.times);
-        to.take(op.get, local);
-        to.simd(fused ? op.timesPlus : op.plusVectors);
-        to.take(op.set, local);
+        to.multiplyAdd(local, factor, line(v), fused);
       }
-      if (along === "columns") advance(pointer(0), pointer(0), op.get, pitch);
+      if (along === "columns") to.advance(pointer(0), pointer(0), op.get, pitch);
     }
     if (along === "rows") {
-      for (let r = 0; r < height; r++) advance(pointer(r), pointer(r), op.constant, 4 * lines);
+      for (let r = 0; r < height; r++) to.advance(pointer(r), pointer(r), op.constant, 4 * lines);
     }
     to.byte(op.end);
   }
-  if (joined) { for (const { local, kept } of sums) store(kept, () => to.take(op.get, local)); }
+  if (joined) { for (const { local, kept } of sums) to.store(kept, () => to.take(op.get, local)); }
   goToC();
   eachInC(({ local, kept, v }) => {
     to.take(op.get, target);
@@ -217,7 +142,7 @@ function writeBlock(
     } else to.take(op.get, local);
     to.access(op.store, 16 * v);
   });
-  advance(c, target, op.get, row);
+  to.advance(c, target, op.get, row);
   to.take(op.get, tiles);
   to.take(op.constant, 1);
   to.byte(op.minus);
@@ -230,6 +155,10 @@ function writeBlock(
 /** A module that exports a table of all blocks with a tile at an address. */
 function blocksModule(tile: number, fused: boolean): Uint8Array<ArrayBuffer> {
   const to = new Writer();
+  const all = [
+    ...blocks.map((block) => () => writeBlock(to, block, tile, fused)),
+    ...depthwiseBlocks.map((block) => () => writeDepthwise(to, block, tile, fused)),
+  ];
   const pages = Math.ceil((tile + Layout.blockBytes) / 65536), maxPages = 65536, isShared = 3;
   for (const byte of [0, 97, 115, 109, 1, 0, 0, 0]) to.byte(byte); // magic number and version
   to.section(1, [parameters], () => {
@@ -244,8 +173,8 @@ function blocksModule(tile: number, fused: boolean): Uint8Array<ArrayBuffer> {
     to.number(pages);
     to.number(maxPages);
   });
-  to.section(3, blocks, () => to.number(0));
-  to.section(4, [blocks.length], (size) => { // a table of functions
+  to.section(3, all, () => to.number(0));
+  to.section(4, [all.length], (size) => { // a table of functions
     to.take(0x70, 0);
     to.number(size);
   });
@@ -256,10 +185,10 @@ function blocksModule(tile: number, fused: boolean): Uint8Array<ArrayBuffer> {
   to.section(9, [blocks], () => { // from 0 on
     to.take(0, op.constant);
     to.take(0, op.end);
-    to.number(blocks.length);
-    blocks.forEach((_, i) => to.number(i));
+    to.number(all.length);
+    all.forEach((_, i) => to.number(i));
   });
-  to.section(10, blocks, (block) => to.sized(() => writeBlock(to, block, tile, fused)));
+  to.section(10, all, (write) => to.sized(write));
   return to.bytes;
 }
 

@@ -127,6 +127,9 @@ const cases = [
   { x: [1, 3, 4, 9], w: [9, 3, 2, 3], ...halved, strideW: 3 },
   { x: [2, 3, 5, 7], w: [6, 3, 2, 2], ...halved }, // a row and a column left over
   { x: [1, 2, 6, 6], w: [5, 2, 3, 3], ...plainGeometry(1), strideH: 3, strideW: 3 }, // tiles with padding
+  { x: [2, 2, 9, 10], w: [2, 1, 7, 7], ...plainGeometry(3), groups: 2 }, // depthwise, around seven rows and eight columns
+  { x: [1, 2, 7, 17], w: [4, 1, 5, 5], ...plainGeometry(1), groups: 2 },
+  { x: [2, 3, 15, 8], w: [3, 1, 3, 3], ...plainGeometry(1), groups: 3 },
 ].map(({ x, w, ...geometry }) => {
   const [N, , H, W] = x, [K, , R, S] = w, { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
   return { x, w, y: [N, K, P, Q], geometry };
@@ -168,7 +171,7 @@ export const convolutionAdd: Op<Signature<", bias[B, K], residual[N, K, P, Q]">,
     forward: tangentOf,
     reference: ({ bias, residual, ...arrays }, dims) =>
       convolve(arrays, dims, (n, k, at) => bias[n % dims.B * dims.K + k] + residual[at]),
-    samples: [0, 2, 7, 24].map((i) => biased[i]).map(({ shapes, attributes }) => {
+    samples: [0, 2, 7, 19, 27].map((i) => biased[i]).map(({ shapes, attributes }) => {
       const residual = [shapes.x[0], shapes.bias[1], attributes.P, attributes.Q];
       return { shapes: { ...shapes, residual }, attributes };
     }),

@@ -86,11 +86,11 @@ export function convolutionCalls(
     const args = { x, w, bias, addend: residual, y, N, C, pixels: H * W, K, B, wk: strideK, wc: strideC };
     return [{ kernel: "conv1x1", args }];
   }
-  if (transposed && bias && B === 1 && !residual && is2x2(swapped(dims))) {
+  if (transposed && B === 1 && !residual && is2x2(swapped(dims))) {
     return [{ kernel: "convTranspose2d", args: { x, w, bias, y, N, C, H, W, K } }];
   }
-  if (!transposed && !bias && is2x2(dims)) {
-    const args = { dy: x, w, dx: y, N, K: C, C: K, H: dims.P, W: dims.Q };
+  if (!transposed && B === 1 && !residual && is2x2(dims)) {
+    const args = { dy: x, w, bias, dx: y, N, K: C, C: K, H: dims.P, W: dims.Q };
     return [{ kernel: "convTranspose2dInputGradient", args }];
   }
   const args = {

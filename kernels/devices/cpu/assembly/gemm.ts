@@ -10,7 +10,7 @@ import { me } from "./threads.ts";
 export const DEPTH: i32 = 64;
 
 /** This thread's tile. */
-function tileAddress(): usize {
+export function tileAddress(): usize {
   return <usize> Layout.blocks + (<usize> me) * <usize> Layout.blockBytes;
 }
 
@@ -124,18 +124,18 @@ function copyTile(from: usize, fromPitch: usize, to: usize, toPitch: usize, rows
 /** Tiles of c of six or four rows, by a block of the thread's table; `byRow` says how a lies. */
 // deno-fmt-ignore
 function tiles(
-  six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32, fresh: bool,
+  six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32, start: usize,
 ): void {
   const kind = wide ? 0 : load<i32>(Layout.wide) ? 1 : 2;
   const block = 4 * kind + (six ? 0 : 2) + (byRow ? 0 : 1);
-  call_indirect<void>(block, a, pitch, c, cm, depth, count, <i32> fresh);
+  call_indirect<void>(block, a, pitch, c, cm, depth, count, start);
 }
 
 /**
  * c[m][n] = or += sum over k of a[m][k] b[k][n], for columns of one packed panel. Strides are in bytes; am or ak is 4.
  *
  * @param columns of c, at most 16 if the panel is wide, else 8
- * @param fresh whether c is set, not added to
+ * @param start 0 to add to c, 1 to set it, else the address of what each row of c begins with
  */
 export function timesPanel(
   M: i32,
@@ -147,7 +147,7 @@ export function timesPanel(
   cm: usize,
   columns: i32,
   wide: bool,
-  fresh: bool,
+  start: usize,
 ): void {
   const byRow = ak == 4, pitch = byRow ? am : ak;
   const whole = columns == (wide ? 16 : 8);
@@ -158,15 +158,17 @@ export function timesPanel(
     // A single row stands for all of a tile, since there may be no memory after it.
     const rows = isRest ? (byRow ? 1 : M - m) : six ? 6 : 4;
     const at = a + (<usize> m) * am, to = c + (<usize> m) * cm;
+    const first = start > 1 ? start + ((<usize> m) << 2) : start;
     if (whole && !isRest) {
       const count = six ? sixes : (even - m) >> 2;
-      tiles(six, byRow, wide, at, pitch, to, cm, depth, count, fresh);
+      tiles(six, byRow, wide, at, pitch, to, cm, depth, count, first);
       m += rows * count;
       continue;
     }
     const tile = tileAddress(), line: usize = wide ? 64 : 32;
-    if (!fresh) copyTile(to, cm, tile, line, rows, columns);
-    tiles(six, byRow, wide, at, isRest && byRow ? 0 : pitch, tile, line, depth, 1, fresh);
+    if (!first) copyTile(to, cm, tile, line, rows, columns);
+    else if (first > 1) fillRows(tile, line, rows, columns, first);
+    tiles(six, byRow, wide, at, isRest && byRow ? 0 : pitch, tile, line, depth, 1, <usize> (first == 1));
     copyTile(tile, line, to, cm, rows, columns);
     m += rows;
   }
@@ -176,7 +178,7 @@ export function timesPanel(
  * c = a b, or c += a b. Strides are in bytes: am or ak is 4, so is bk or bn, and c's columns are adjacent. If bn is 0, b
  * is stored in panels, see `panelOffset`, and N is a multiple of 8.
  *
- * @param fresh whether c is set, not added to
+ * @param start 0 to add to c, 1 to set it, else the address of what each row of c begins with
  */
 export function gemm(
   M: i32,
@@ -190,11 +192,11 @@ export function gemm(
   bn: usize,
   c: usize,
   cm: usize,
-  fresh: bool,
+  start: usize,
 ): void {
-  if (fresh && K == 0) fillRows(c, cm, M, N, 0);
+  if (start && K == 0) fillRows(c, cm, M, N, start > 1 ? start : 0);
   for (let k = 0; k < K;) {
-    const depth = panelDepth(K - k), first = fresh && k == 0;
+    const depth = panelDepth(K - k), first = k == 0 ? start : 0;
     const left = a + (<usize> k) * ak;
     for (let n = 0; n < N;) {
       const most = panelColumns(N - n), columns = min(most, N - n);

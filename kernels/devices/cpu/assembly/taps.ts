@@ -9,7 +9,7 @@ import { copyRow } from "./rows.ts";
 /** The axes of the running call. */
 let vertical = changetype<Axis>(0), horizontal = vertical;
 /** Bytes of a padded row and of a padded plane. */
-let pitch: usize = 0;
+export let pitch: usize = 0;
 export let plane: usize = 0;
 /** Bytes between the source rows of neighbouring target rows, and between target pixels, of a phase. */
 export let rowStep: usize = 0, pixelStep: usize = 0;
@@ -19,9 +19,9 @@ function pitchOf(axis: Axis): i32 {
   return axis.stride * ((axis.length + axis.stride - 1) / axis.stride + 8);
 }
 
-/** Bytes of a padded plane, before `setAxes`. */
-export function planeBytes(vertical: Axis, horizontal: Axis): u64 {
-  return 4 * <u64> vertical.length * pitchOf(horizontal);
+/** Bytes of padded planes, and of what tiles read beyond the last; before `setAxes`. */
+export function paddedBytes(channels: i32, vertical: Axis, horizontal: Axis): u64 {
+  return (4 * (channels * <u64> vertical.length + 7) * pitchOf(horizontal) + 15) & ~15;
 }
 
 /** Sets both axes for the functions below. */

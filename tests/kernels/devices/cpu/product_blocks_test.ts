@@ -18,13 +18,22 @@ const sizes = [
   ...[[1, 1, 1], [2, 7, 3], [3, 8, 64], [4, 9, 65], [5, 15, 127], [6, 16, 128], [7, 17, 13], [8, 24, 192]],
   ...[[9, 33, 31], [10, 31, 200], [22, 40, 96], [193, 129, 130]],
 ];
-/** Convolutions of C channels to K: by Winograd, by 1x1 kernels, and by others. */
-const convolutions = [
+/** Convolutions of C channels to K: by Winograd, by 1x1 kernels, by others, and depthwise ones. */
+const convolutions: {
+  N: number;
+  C: number;
+  K: number;
+  side: number;
+  R: number;
+  stride?: number;
+  groups?: number;
+}[] = [
   { N: 3, C: 5, K: 7, side: 9, R: 3 },
   { N: 9, C: 20, K: 33, side: 14, R: 3 },
   { N: 2, C: 19, K: 5, side: 6, R: 1 },
   { N: 3, C: 7, K: 11, side: 13, R: 5 },
   { N: 2, C: 9, K: 4, side: 12, R: 3, stride: 2 },
+  ...[7, 5, 3].map((R) => ({ N: 2, C: 3, K: 3, side: 28 - R, R, groups: 3 })),
 ];
 
 const random = (seed: number, shape: readonly number[]) =>
@@ -40,11 +49,11 @@ function products(device: CpuDevice): Promise<Float32Array[]> {
   return withDevice(device, () =>
     Promise.all([
       ...sizes.flatMap(([M, N, K]) => results(matmul, random(1, [M, K]), random(2, [K, N]))),
-      ...convolutions.flatMap(({ N, C, K, side, R, stride = 1 }) =>
+      ...convolutions.flatMap(({ N, C, K, side, R, stride = 1, groups = 1 }) =>
         results(
-          (x, w) => conv2d(x, w, undefined, { padding: (R - 1) / 2, stride }),
+          (x, w) => conv2d(x, w, undefined, { padding: (R - 1) / 2, stride, groups }),
           random(1, [N, C, side, side]),
-          random(2, [K, C, R, R]),
+          random(2, [K, C / groups, R, R]),
         )
       ),
     ]));

@@ -121,7 +121,7 @@ export function winogradConvolve(
     }
     for (let f: usize = 0; f < 36; f++) {
       const v = V + f * vStep, u = workspace + f * uStep, m = M + f * mStep;
-      gemm(count, columns, all, v, pitchC, 4, u, 0, 0, m, pitchK, true);
+      gemm(count, columns, all, v, pitchC, 4, u, 0, 0, m, pitchK, 1);
     }
     for (let i = 0; i < images; i++) {
       const n = first + i;

@@ -6,11 +6,11 @@ import { add, splat } from "../simd.ts";
 import { me } from "../threads.ts";
 import { unfold } from "../unfold.ts";
 
-/** Planes [4k + 2r + s][h][w] to [k][2h + r][2w + s], the inverse of `unfold`, plus a bias for each k. */
+/** Planes [4k + 2r + s][h][w] to [k][2h + r][2w + s], the inverse of `unfold`, plus a bias for each k if there is one. */
 function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void {
   const plane: usize = (<usize> (H * W)) << 2;
   for (let k = 0; k < K; k++, from += 4 * plane) {
-    const offset = load<f32>(bias + ((<usize> k) << 2));
+    const offset = bias ? load<f32>(bias + ((<usize> k) << 2)) : 0;
     const shift = splat(offset);
     for (let h = 0; h < H; h++) {
       for (let r: usize = 0; r < 2; r++, to += (<usize> W) << 3) {
@@ -65,17 +65,21 @@ export function convTranspose2d(
   const row: usize = (<usize> (H * W)) << 2;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     const from = x + (<usize> (n * C)) * row;
-    gemm(4 * K, H * W, C, w, 4, (<usize> K) << 4, from, row, 4, taps, row, true);
+    gemm(4 * K, H * W, C, w, 4, (<usize> K) << 4, from, row, 4, taps, row, 1);
     fold(taps, K, H, W, bias, y + (<usize> (n * K)) * 4 * row);
   }
 }
 
-/** Input gradient of `convTranspose2d`; H and W are those of dx. A task is an image. */
+/**
+ * Input gradient of `convTranspose2d`, which is a 2x2 convolution with stride 2, plus a bias unless its address is 0; H and
+ * W are those of dx. A task is an image.
+ */
 export function convTranspose2dInputGradient(
   call: usize,
   workspace: usize,
   dy: usize,
   w: usize,
+  bias: usize,
   dx: usize,
   N: i32,
   K: i32,
@@ -88,6 +92,6 @@ export function convTranspose2dInputGradient(
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     unfold(dy + (<usize> (n * K)) * 4 * row, K, H, W, taps);
     const to = dx + (<usize> (n * C)) * row;
-    gemm(C, H * W, 4 * K, w, (<usize> K) << 4, 4, taps, row, 4, to, row, true);
+    gemm(C, H * W, 4 * K, w, (<usize> K) << 4, 4, taps, row, 4, to, row, bias ? bias : 1);
   }
 }

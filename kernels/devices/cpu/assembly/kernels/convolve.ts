@@ -3,15 +3,16 @@
 
 import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
+import { depthwisePlane, isDepthwise } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, timesPanel } from "../gemm.ts";
 import { add, loadEvery, madd, splat, storeFirst } from "../simd.ts";
 import {
   listTaps,
+  paddedBytes,
   padPlanes,
   phasesOf,
+  pitch,
   pixelStep,
-  plane,
-  planeBytes,
   positionsOf,
   rowStep,
   setAxes,
@@ -255,7 +256,7 @@ function somePlanes(
 /** Bytes of scratch per thread: the list of taps, padded planes, results. */
 function threadBytes(C: i32, K: i32, vertical: Axis, horizontal: Axis): u64 {
   return listBytes(C, vertical.taps * horizontal.taps) +
-    ((C * planeBytes(vertical, horizontal) + 15) & ~15) + resultBytes(K);
+    paddedBytes(C, vertical, horizontal) + resultBytes(K);
 }
 
 export function convolveWorkspace(
@@ -296,10 +297,11 @@ export function convolve(
   const list = workspace + <usize> packedBytes(groups, C, K, taps) +
     (<usize> me) * <usize> threadBytes(C, K, vertical, horizontal);
   const padded = list + <usize> listBytes(C, taps);
-  const results = padded + ((<usize> C * plane + 15) & ~15);
+  const results = padded + <usize> paddedBytes(C, vertical, horizontal);
   const pixels: usize = (<usize> (vertical.target * horizontal.target)) << 2;
+  const depthwise = isDepthwise(C, vertical, horizontal);
   listPhases(list, vertical, horizontal, C, 0);
-  memory.fill(padded, 0, (<usize> C) * plane);
+  memory.fill(padded, 0, <usize> paddedBytes(C, vertical, horizontal));
   for (let task = nextTask(call); task < N * groups * splits; task = nextTask(call)) {
     const image = task / splits, split = task % splits, g = image % groups;
     const offsets = bias ? bias + ((<usize> (image / groups % B * groups * K + g * K)) << 2) : 0;
@@ -321,9 +323,9 @@ export function convolve(
         } else {
           for (let j: usize = 0; j < <usize> (end - k); j++) {
             const next = j * pixels, offset = shift ? shift + (j << 2) : 0, added = more ? more + next : 0;
-            onePlane(
-              padded, from, weights + j * stride, count, results, a, b, down, across, offset, added, to + next,
-            );
+            const w = weights + j * stride, y = to + next;
+            if (depthwise) depthwisePlane(padded, pitch, w, vertical, offset, added, y, down, across);
+            else onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
           }
         }
         from += (<usize> count) << 3, before += count;

@@ -3,10 +3,11 @@
 
 import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
+import { isDepthwise, sevenTaps } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, storeColumns, timesPanel } from "../gemm.ts";
 import { copyRow } from "../rows.ts";
 import { madd, splat, total } from "../simd.ts";
-import { listTaps, padPlanes, plane, planeBytes, rowStep, setAxes, vectorAt } from "../taps.ts";
+import { listTaps, paddedBytes, padPlanes, rowStep, setAxes, vectorAt } from "../taps.ts";
 import { me } from "../threads.ts";
 
 /** Taps whose sums are computed at a time; the list has so many more entries. */
@@ -19,7 +20,7 @@ function vectorsOf(horizontal: Axis): i32 {
 
 /** Bytes of padded x and dy of a group of an image. */
 function imageBytes(C: i32, K: i32, vertical: Axis, horizontal: Axis): u64 {
-  return ((C * planeBytes(vertical, horizontal) + 15) & ~15) +
+  return paddedBytes(C, vertical, horizontal) +
     (<u64> (K * vertical.target * vectorsOf(horizontal)) << 4);
 }
 
@@ -158,7 +159,7 @@ export function convolveGradientParts(
   const list = workspace + <usize> partBytes(runs, parts, groups, C, K, vertical.taps * horizontal.taps) +
     (<usize> me) * <usize> threadBytes(C, K, vertical, horizontal);
   const padded = list + <usize> listBytes(C, vertical.taps * horizontal.taps);
-  const slopes = padded + ((<usize> C * plane + 15) & ~15), planeY = (<usize> targetV) * row;
+  const slopes = padded + <usize> paddedBytes(C, vertical, horizontal), planeY = (<usize> targetV) * row;
   const sourceBytes = (<usize> (C * vertical.source * horizontal.source)) << 2;
   // Entries beyond the last tap read as the first does.
   memory.fill(list, 0, <usize> listBytes(C, vertical.taps * horizontal.taps));
@@ -183,6 +184,13 @@ export function convolveGradientParts(
         }
         for (let k = 0; k < K; k++) {
           const slope = slopes + (<usize> k) * planeY, sums = dw + ((<usize> (k * taps)) << 2);
+          if (isDepthwise(C, vertical, horizontal) && vertical.taps == 7) {
+            for (let t: usize = 0; t < 7; t++) {
+              const from = padded + load<usize>(list + (t << 3));
+              sevenTaps(from, rowStep, slope, targetV, row, sums + (t << 2), 28);
+            }
+            continue;
+          }
           for (let t = 0; t < taps; t += 8) {
             const entry = list + ((<usize> t) << 3);
             eightTaps(padded, slope, entry, targetV, row, sums + ((<usize> t) << 2), taps - t);

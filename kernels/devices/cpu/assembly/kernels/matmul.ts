@@ -1,8 +1,8 @@
 // Products of matrices and of images as matrices [channel][pixel], and their gradients.
 
 import { isAlone, nextTask } from "../call.ts";
-import { fillRows, gemm } from "../gemm.ts";
-import { add, storeFirst } from "../simd.ts";
+import { gemm } from "../gemm.ts";
+import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
 import { unfold } from "../unfold.ts";
 
@@ -51,7 +51,7 @@ export function matmul(
     const to = y + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
     const left = a + ((<usize> (batch % A * M * K)) << 2) + (<usize> m) * am;
     const right = b + ((<usize> (batch % B * N * K)) << 2) + (<usize> n) * bn;
-    gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, true);
+    gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, 1);
     if (bias) addToRows(to, row, rows, columns, bias + ((<usize> n) << 2));
   }
 }
@@ -84,17 +84,18 @@ export function conv1x1(
 ): void {
   const row: usize = (<usize> pixels) << 2;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
-    const to = y + (<usize> (n * K)) * row;
+    const to = y + (<usize> (n * K)) * row, shifts = bias ? bias + ((<usize> (n % B * K)) << 2) : 0;
     if (addend) {
-      const from = addend + (<usize> (n * K)) * row;
-      for (let k = 0; k < K; k++) {
-        const shift = bias ? load<f32>(bias + ((<usize> (n % B * K + k)) << 2)) : 0;
-        for (let i: usize = (<usize> k) * row; i < (<usize> (k + 1)) * row; i += 4) {
-          store<f32>(to + i, load<f32>(from + i) + shift);
+      let from = addend + (<usize> (n * K)) * row, at = to;
+      for (let k = 0; k < K; k++, from += row, at += row) {
+        const shift = splat(shifts ? load<f32>(shifts + ((<usize> k) << 2)) : 0);
+        for (let i: usize = 0; i < <usize> pixels; i += 4) {
+          storeFirst(at + (i << 2), add(v128.load(from + (i << 2)), shift), pixels - <i32> i);
         }
       }
-    } else if (bias) fillRows(to, row, K, pixels, bias + ((<usize> (n % B * K)) << 2));
-    gemm(K, pixels, C, w, wk, wc, x + (<usize> (n * C)) * row, row, 4, to, row, !addend && !bias);
+    }
+    const start = addend ? 0 : shifts ? shifts : 1;
+    gemm(K, pixels, C, w, wk, wc, x + (<usize> (n * C)) * row, row, 4, to, row, start);
   }
 }
 
@@ -151,7 +152,7 @@ export function correlateParts(
       let other = b + (<usize> (n * K)) * row;
       if (folded) unfold(other, K >> 2, H, W, taps), other = taps;
       const from = a + (<usize> (n * M)) * row;
-      gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, false);
+      gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, 0);
     }
   }
 }
