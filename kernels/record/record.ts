@@ -213,8 +213,8 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
 }
 
 /**
- * Counts the multiply-adds of a step without gradients, without running it: convolutions (padding included), matrix
- * products and attention.
+ * Counts the multiply-adds of a step, without running it: convolutions (padding included), matrix products, attention,
+ * and their gradients.
  *
  * @throws {TypeError} if the step is asynchronous
  *

@@ -1,11 +1,13 @@
 /**
- * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares] [--precision f16]`: speed of ops
- * and networks, and each op's share of a training step. Without any of the three flags it runs all of them.
+ * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares] [--roofline] [--precision f16]`:
+ * speed of ops and networks, and each op's share of a training step; without any of these three flags all of them. With
+ * `--roofline`, each op's time, bytes and arithmetic beside what the device can do.
  */
 import { commonFlags, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { benchNetwork, cases, nameOf, training } from "./networks.ts";
 import { benchOps } from "./ops.ts";
 import { Reporter } from "./report.ts";
+import { reportBounds, reportRoofline } from "./roofline.ts";
 import { sharesOf } from "./shares.ts";
 
 const values = flagValues({
@@ -15,9 +17,10 @@ const values = flagValues({
   ops: { type: "boolean", default: false },
   networks: { type: "boolean", default: false },
   shares: { type: "boolean", default: false },
+  roofline: { type: "boolean", default: false },
   precision: { type: "string", default: "f32" },
 });
-const all = !values.ops && !values.networks && !values.shares;
+const all = !values.ops && !values.networks && !values.shares && !values.roofline;
 const precision = oneOf("precision", values.precision, ["f32", "f16"]);
 const open = () => openDevice(deviceChoice(values.device), values.threads);
 
@@ -33,6 +36,12 @@ if (all || values.shares) {
   for (const { name, calls, share } of await sharesOf(own, step, 1)) {
     reporter.fact(`share of train ${nameOf(residual)}: ${name}, ${calls} calls`, 100 * share, "%");
   }
+  own.close();
+}
+if (values.roofline) {
+  const own = await open();
+  const bounds = await reportBounds(own, reporter);
+  for (const c of cases.slice(0, 2)) await reportRoofline(own, { ...c, precision }, bounds, reporter);
   own.close();
 }
 reporter.end();

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { testNeeding } from "../permissions.ts";
+import { matmul, record, type RecordedStep, slice, square, zeros } from "../../kernels/mod.ts";
+import { testOnCpu } from "../testing.ts";
 import { compare } from "./compare.ts";
 import { readReport, type Report } from "./report.ts";
+import { tableOf } from "./roofline.ts";
+import { sharesOf } from "./shares.ts";
 import { type Measurement, measurement, median, timeInTurn, type Work } from "./timing.ts";
 
 const report = (times: Record<string, number>): Report => ({
@@ -59,6 +63,34 @@ Deno.test("compare() marks changes above 10 %, and lists works of only one repor
   assert.deepEqual([onlyOld, onlyNew], [["gone"], ["fresh"]]);
 });
 
+testOnCpu(
+  "sharesOf() counts the bytes and products of each op, and bounds each call by the slower",
+  async (device) => {
+    const [a, b, x] = [[2, 300], [300, 5], [7]].map((shape) => zeros(shape));
+    const stepOf = () => {
+      let recorded: RecordedStep<void> | undefined;
+      return () =>
+        (recorded ??= record(() => {
+          for (let i = 0; i < 3; i++) matmul(a, b);
+          square(slice(x, 0, 1, 2));
+        })).run();
+    };
+    const bounds = { bytesPerSecond: 4e3, multiplyAddsPerSecond: 6e3 };
+    const found = await sharesOf(device, stepOf(), 1, bounds);
+    const of = (name: string) => {
+      const { calls, bytes, multiplyAdds, boundMs } = found.find((share) => share.name === name)!;
+      return [calls, bytes, multiplyAdds, Math.round(boundMs)];
+    };
+    const elements = 2 * 300 + 300 * 5 + 2 * 5, products = 2 * 300 * 5;
+    assert.ok(elements / 1e3 > products / 6e3);
+    assert.deepEqual(of("matmul"), [3, 12 * elements, 3 * products, 3 * elements]);
+    assert.deepEqual(of("square"), [1, 4 * (2 + 2), 0, 4]);
+    assert.match(tableOf(found), /^ +op .* of bound\n/);
+    const fast = await sharesOf(device, stepOf(), 1, { ...bounds, bytesPerSecond: Infinity });
+    assert.equal(Math.round(fast.find(({ name }) => name === "matmul")!.boundMs), 3 * products / 6);
+  },
+);
+
 testNeeding(
   { read: true, run: true },
   "bench refuses wrong flags in one line, and --help lists them",
@@ -69,7 +101,7 @@ testNeeding(
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: command }).output();
       return { code, said: new TextDecoder().decode(code === 0 ? stdout : stderr) };
     };
-    const known = "--json, --device, --threads, --ops, --networks, --shares, --precision";
+    const known = "--json, --device, --threads, --ops, --networks, --shares, --roofline, --precision";
     const refused = {
       "--fast": `Unknown option '--fast' (known: ${known})\n`,
       "--device gpu": "Cannot use --device gpu (expected auto or webgpu or cpu)\n",

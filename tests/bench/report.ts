@@ -70,6 +70,11 @@ export class Reporter {
     this.note(`${name.padEnd(68)} ${number(milliseconds, 9)} ms ${number(rate, 9)} ${unit}`);
   };
 
+  /** Facts for the JSON alone. */
+  keep(facts: readonly (readonly [name: string, value: number, unit: string])[]): void {
+    for (const [name, value, unit] of facts) this.#facts.push({ name, value, unit });
+  }
+
   /** A count, or a ratio of measurements. */
   fact(name: string, value: number, unit: string): void {
     this.#facts.push({ name, value, unit });

@@ -170,6 +170,7 @@ const queryGradient = defineOp({
   signature:
     "q[N, C, L], k[N, C, L], v[N, C, L], y[N, C, L], stats[N, L, 2], dy[N, C, L] -> dq[N, C, L], dots[N, L]",
   ...gradientForm(attendQueryGradientWgsl, queryGradientReference),
+  multiplyAdds: ({ N, C, L }) => 3 * N * C * L * L,
   composite: (inputs, { scale }) => gradientsOfProducts(inputs, inputs.dy, scale, [inputs.q]),
 });
 
@@ -179,6 +180,7 @@ const keyValueGradient = defineOp({
   signature:
     "q[N, C, L], k[N, C, L], v[N, C, L], stats[N, L, 2], dots[N, L], dy[N, C, L] -> dk[N, C, L], dv[N, C, L]",
   ...gradientForm(attendKeyValueGradientWgsl, keyValueGradientReference),
+  multiplyAdds: ({ N, C, L }) => 4 * N * C * L * L,
   composite: (inputs, { scale }) => gradientsOfProducts(inputs, inputs.dy, scale, [inputs.k, inputs.v]),
 });
 

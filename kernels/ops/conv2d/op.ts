@@ -59,12 +59,11 @@ function fields(terms: Terms) {
       return { K };
     },
     ...convolutionKernels(terms, (dims, tuning) => convolutionPasses(dims, tuning, terms)),
+    multiplyAdds: ({ N, C, H, W, K, P, Q, D, R, S, transposed }: Dims) =>
+      N * D * R * S * (transposed ? C * H * W : K * P * Q),
     wasm: convolutionCalls,
   } as const;
 }
-
-const multiplyAdds = ({ N, C, H, W, K, P, Q, D, R, S, transposed }: Dims) =>
-  N * D * R * S * (transposed ? C * H * W : K * P * Q);
 
 /** The gradients of x and w. */
 function gradientsOf(
@@ -153,7 +152,6 @@ export const convolution: Op<Signature<", bias[B, K]">, typeof attributes> = def
   ...fields(["bias"]),
   name: "conv2d",
   signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K] -> y[N, K, P, Q]",
-  multiplyAdds,
   backward: allGradients,
   forward: tangentOf,
   reference: ({ bias, ...arrays }, dims) => convolve(arrays, dims, (n, k) => bias[n % dims.B * dims.K + k]),
@@ -166,7 +164,6 @@ export const convolutionAdd: Op<Signature<", bias[B, K], residual[N, K, P, Q]">,
     ...fields(["bias", "residual"]),
     name: "conv2dAdd",
     signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
-    multiplyAdds,
     backward: (saved, given) => ({ ...allGradients(saved, given), residual: () => saved.dy }),
     forward: tangentOf,
     reference: ({ bias, residual, ...arrays }, dims) =>
@@ -195,6 +192,7 @@ const weightGradientRuns = defineOp({
   attributes: { ...geometryAttributes, R: "u32", S: "u32", run: "u32" },
   derive: ({ N, C, run, groups }) => ({ D: C / groups, G: Math.max(1, Math.ceil(N / run)) }),
   ...weightGradientKernels(weightGradientPasses),
+  multiplyAdds: ({ N, K, D, R, S, P, Q }) => N * K * D * R * S * P * Q,
   empty: zeros,
   reference: correlate,
   wasm: weightGradientCalls,
