@@ -1,6 +1,6 @@
 import { dirname, extname, join, relative } from "node:path";
 import { playgroundHtml } from "../playground/playground_html.ts";
-import { htmlFile, type Markup, markup } from "../viz/report/markup.ts";
+import { type Markup, markup } from "../viz/report/markup.ts";
 import { linkPlayground } from "../viz/report/mod.ts";
 import { library } from "../web/flow_text.js";
 import { checkPort } from "./mlflow.ts";
@@ -10,6 +10,7 @@ import { openContained } from "./run/contained.ts";
 import { checkout } from "./run/program_files.ts";
 import { integer } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
+import { docsSite, playgroundFile } from "./site/docs_site.ts";
 
 /** Media types by extension. Browsers refuse modules of another type, and Deno refuses TypeScript of another. */
 const types: Readonly<Record<string, string>> = {
@@ -42,20 +43,25 @@ interface ServerOptions {
 
 /**
  * Serves the checkout on this machine: its regular files, but no dot files, and nothing to which links lead out of it. Only
- * `runs` itself may be a link. A folder is its `index.html`, and `/` a list of what there is. Reports link the playground.
+ * `runs` itself may be a link. A folder is its `index.html`. Besides these it serves the docs as pages, `/` with
+ * a list of reports, and a playground, which reports link.
  *
  * @param options with the folder to serve instead, if any
  */
 export function serveCheckout(
   { root = checkout ?? ".", ...options }: ServerOptions & { readonly root?: string } = {},
 ): Deno.HttpServer<Deno.NetAddr> {
+  let site: Promise<ReadonlyMap<string, BodyInit>> | undefined;
   return serve(options, async (path) => {
-    if (path === "/") return { type: types[".html"], body: await indexPage(root) };
     const file = path.endsWith("/") ? `${path}index.html` : path;
     const type = types[extname(file)] ?? "application/octet-stream";
+    if (file === "/index.html") site = undefined; // there may be new reports
     const body = await openServed(root, file);
     if (body === undefined) {
-      return file === playground ? { type, body: playgroundHtml({ library }) } : undefined;
+      const page = file === playground
+        ? playgroundHtml({ library })
+        : (await (site ??= siteOf(root))).get(file.slice(1));
+      return page === undefined ? undefined : { type, body: page };
     }
     if (!file.endsWith("/report.html")) return { type, body: body.readable };
     const address = relative(dirname(file), playground);
@@ -64,7 +70,7 @@ export function serveCheckout(
 }
 
 /** Where the playground is: a file that `build:playground` wrote, or else made here, without digits. */
-const playground = "/playground.html";
+const playground = `/${playgroundFile}`;
 
 /** Serves one page on this machine, at `/`. */
 export function servePage(page: string, options: ServerOptions = {}): Deno.HttpServer<Deno.NetAddr> {
@@ -123,8 +129,8 @@ async function openServed(root: string, path: string): Promise<Deno.FsFile | und
   return undefined;
 }
 
-/** The page at `/`. */
-async function indexPage(root: string): Promise<string> {
+/** The docs as pages, with what else there is above the first of them. */
+async function siteOf(root: string): Promise<ReadonlyMap<string, BodyInit>> {
   const folders = await Array.fromAsync(Deno.readDir(join(root, "runs")), ({ name }) => name).catch(() => []);
   const runs: Markup[] = [];
   for (const name of folders.sort().reverse()) {
@@ -134,33 +140,31 @@ async function indexPage(root: string): Promise<string> {
       runs.push(markup`<li><a href="/runs/${encodeURIComponent(name)}/report.html">${name}</a></li>\n`);
     }
   }
-  return htmlFile(
-    "Flow matching",
-    "body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark }",
-    markup`<h1>Flow matching</h1>
-<p><a href="${playground}">Playground</a>: see why flow matching works (<code>deno task playground</code> has digits,
-too)</p>
-<p><a href="/examples/sample_in_page.html">Sixteen digits, drawn in a page</a></p>
-<h2>Reports of runs</h2>
-${
-      runs.length > 0
-        ? markup`<ul>\n${runs}</ul>`
-        : markup`<p>None yet: <code>deno task train</code> writes one.</p>`
-    }`,
+  const reports = runs.length > 0
+    ? markup`<ul>\n${runs}</ul>`
+    : markup`<p>None yet: <code>deno task train</code> writes one.</p>`;
+  return await docsSite(
+    [{ title: "Reports", path: "index.html#reports" }],
+    markup`<ul class="cards">
+<li><a href="${playground}">Playground</a><p>See why flow matching works. <code>deno task playground</code> has digits,
+too.</p></li>
+<li><a href="/examples/sample_in_page.html">Sixteen digits</a><p>Drawn in a page.</p></li></ul>
+<h2 id="reports">Reports of runs</h2>
+${reports}`,
   );
 }
 
 /** `deno task serve`: the checkout as a website on this machine. */
 export const serveTask = task({
   name: "serve",
-  about: "Serve this checkout on this machine: the library, its example page, and reports",
+  about: "Serve this checkout on this machine: the library, the docs, the playground, and reports",
   settings: defineSettings({
     port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8000 }),
   }),
   async run({ port }) {
     checkPort(port);
     const server = serveCheckout({ port, headers: isolation });
-    print(`http://127.0.0.1:${port}/   what there is, such as the reports of runs\n`);
+    print(`http://127.0.0.1:${port}/   docs, playground, and the reports of runs\n`);
     print(`  http://127.0.0.1:${port}${playground}                why flow matching works`);
     print(`  http://127.0.0.1:${port}/examples/sample_in_page.html   sixteen digits, drawn in a page`);
     print(`  http://127.0.0.1:${port}/runs/RUN/report.html           the report of a run`);

@@ -1,59 +1,63 @@
-import { basename, join } from "node:path";
-import { readProgramFile } from "./run/program_files.ts";
+import { basename, dirname, join } from "node:path";
+import { markup } from "../viz/report/markup.ts";
+import { linkPlayground } from "../viz/report/mod.ts";
+import { playgroundPage } from "./build_playground.ts";
 import { main, task } from "./program/task.ts";
 import { say } from "./program/output.ts";
-import { writeReport } from "./report/write_report.ts";
+import { reportText } from "./report/write_report.ts";
 import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
+import { readProgramFile } from "./run/program_files.ts";
 import { path } from "./settings/kinds.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
+import { docsSite, exampleFiles, playgroundFile } from "./site/docs_site.ts";
 import { findRuns } from "./tracking/find_run.ts";
 
 const settings = defineSettings({
   out: { ...path("DIR", "folder of the website, new or empty"), default: "site" },
 });
 
-/** Files of the checkout that the example page needs. */
-const pages = [
-  "examples/sample_in_page.html",
-  "examples/sample_in_worker.js",
-  "web/flow.js",
-  "checkpoints/mnist_classes.safetensors",
-];
-
-/** `deno task build:site`: a run's report as a website, with the library and the example page beside it. */
+/** `deno task build:site`: the website of the project, with the report of a run. */
 export const siteTask = task({
   name: "build:site",
-  about: "Write a folder for any static host: a run's report as its first page, and the library",
+  about: "Write a website for any static host: docs with search, playground, a run's report and the API",
   words: "RUN",
   settings,
   resolve: (given, words) => {
     if (words.length === 1) return { ...settings.resolve(given), run: words[0] };
     throw new ConfigError(
-      "Cannot build a site: expected one RUN, whose report is the first page (see --help)",
+      "Cannot build a site: expected one RUN, whose report is a page of it (see --help)",
     );
   },
   async run({ run, out }) {
     const [folder] = await findRuns([run]);
-    await makeFolders(out);
-    for (const file of pages) {
-      await writeAtomic(join(out, file), await readProgramFile(file));
-    }
-    await writeAtomic(join(out, ".nojekyll"), ""); // GitHub Pages then takes all files as they are
-    await writeReport([folder], join(out, "index.html"), { live: true });
-    say(`Done; ${out}/index.html is the report of ${basename(folder)}`);
+    const name = basename(folder);
+    const files = await docsSite(
+      [{ title: "Report", path: "report.html" }],
+      markup`<ul class="cards">
+<li><a href="${playgroundFile}">Playground</a><p>Train a flow in the page, and see why it works.</p></li>
+<li><a href="report.html">Report</a><p>What a training run learnt: ${name}.</p></li>
+<li><a href="examples/sample_in_page.html">Sixteen digits</a><p>Drawn in the page by the library.</p></li></ul>`,
+    );
+    files.set("report.html", linkPlayground(await reportText([folder]), playgroundFile));
+    files.set(playgroundFile, await playgroundPage());
+    for (const file of exampleFiles) files.set(file, await readProgramFile(file));
+    files.set(".nojekyll", ""); // GitHub Pages then takes all files as they are
+    await makeFolders(out, [...files.keys()]);
+    for (const [file, content] of files) await writeAtomic(join(out, file), content);
+    say(`Done; ${out}/index.html has ${out}/report.html, the report of ${name}`);
   },
 });
 
 /** Makes the folders of a site. @throws {RunError} if it cannot, or one holds anything but an earlier site */
-async function makeFolders(folder: string): Promise<void> {
-  const known = new Set([".nojekyll", "index.html", ...pages.map((page) => page.split("/")[0])]);
+async function makeFolders(folder: string, files: readonly string[]): Promise<void> {
+  const known = new Set(files.map((file) => file.split("/")[0]));
   try {
     await Deno.mkdir(folder, { recursive: true });
     for await (const { name } of Deno.readDir(folder)) {
       if (!known.has(name)) throw new Error(`it holds ${name} (expected a new or empty folder)`);
     }
-    for (const file of pages) await Deno.mkdir(join(folder, file, ".."), { recursive: true });
+    for (const file of files) await Deno.mkdir(dirname(join(folder, file)), { recursive: true });
   } catch (error) {
     throw new RunError(`Cannot write a site to ${folder}: ${reasonOf(error)}`);
   }

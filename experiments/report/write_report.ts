@@ -14,40 +14,48 @@ export function reportPath(runs: readonly string[]): string {
   return runs.length === 1 ? join(runs[0], runFile.report) : runFile.report;
 }
 
+/** What a report has besides its runs. */
+interface ReportOptions {
+  /** Compares several runs; without it they are not compared. */
+  readonly compare?: () => Promise<Comparison | undefined>;
+  /** Whether the report holds weights and library to draw new samples in a browser, by default so, or why not. */
+  readonly live?: boolean | string;
+  /** Findings of a study of the runs, shown first. */
+  readonly study?: StudyFindings;
+}
+
 /**
  * Writes the report of runs from their folders.
  *
  * @param runs folders of runs with the same image size
  * @param out path of the report
- * @param compare compares several runs; without it they are not compared
- * @param live whether the report holds weights and library to draw new samples in a browser, or why not
- * @param study findings of a study of the runs, shown first
  * @throws {RunError} if a run cannot be read or the file cannot be written; then nothing is written
  */
 export async function writeReport(
   runs: readonly string[],
   out: string,
-  { compare, live = true, study }: {
-    readonly compare?: () => Promise<Comparison | undefined>;
-    readonly live?: boolean | string;
-    readonly study?: StudyFindings;
-  } = {},
+  options?: ReportOptions,
 ): Promise<void> {
+  await writeAtomic(out, await reportText(runs, options));
+}
+
+/** Makes the report of runs from their folders, as {@linkcode writeReport} writes it. */
+export async function reportText(
+  runs: readonly string[],
+  { compare, live = true, study }: ReportOptions = {},
+): Promise<string> {
   const read = await readReportRuns(runs, live);
   const warning = lossWarning(await Promise.all(runs.map(lossMeaningOf)));
   const qualityNote = await qualityNoteOf(runs);
   const comparison = read.length > 1 ? await compare?.() : undefined;
-  await writeAtomic(
-    out,
-    htmlOf({
-      runs: read,
-      ...warning !== undefined && { lossWarning: warning },
-      ...qualityNote !== undefined && { qualityNote },
-      ...comparison && { comparison },
-      ...study && { study },
-      library,
-    }),
-  );
+  return htmlOf({
+    runs: read,
+    ...warning !== undefined && { lossWarning: warning },
+    ...qualityNote !== undefined && { qualityNote },
+    ...comparison && { comparison },
+    ...study && { study },
+    library,
+  });
 }
 
 async function lossMeaningOf(run: string): Promise<LossMeaning> {

@@ -91,7 +91,7 @@ export class Workplace {
     const [program, ...words] = settings.tasks[task].command.split(" ");
     assert.equal(program, "deno");
     const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-    const script = words.findIndex((word) => word.endsWith(".ts"));
+    const script = words.findIndex((word) => /^experiments\/.*\.ts$/.test(word));
     words[script] = inRepository(words[script]);
     const own = "--allow-run=experiments/";
     const run = words.findIndex((word) => word.startsWith(own));
@@ -224,7 +224,7 @@ let lastCall: Promise<unknown> = Promise.resolve();
 /** The script of a task in `deno.json`, with its flags. */
 function commandOf(task: TaskName): { script: string; flags: string[] } {
   const words = settings.tasks[task].command.split(" ");
-  const script = words.findIndex((word) => word.endsWith(".ts"));
+  const script = words.findIndex((word) => /^experiments\/.*\.ts$/.test(word));
   return { script: words[script], flags: words.slice(script + 1) };
 }
 

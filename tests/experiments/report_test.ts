@@ -50,23 +50,6 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   assert.deepEqual(await place.read("a", "report.html"), atTheEnd);
   assert.deepEqual(await place.read("a", "flow_linear.gif"), animation);
 
-  await place.succeed("build:site", "a --out site");
-  assert.deepEqual(await place.read("site", "index.html"), atTheEnd);
-  assert.ok((await place.read("site", "web", "flow.js")).length > 100_000);
-  for (const file of ["sample_in_page.html", "sample_in_worker.js"]) {
-    await place.read("site", "examples", file);
-  }
-  await place.succeed("build:site", "a --out site"); // again
-  const { stderr: refused } = await place.run("build:site", "a --out a");
-  assert.match(
-    refused,
-    /^RunError: Cannot write a site to a: it holds \S+ \(expected a new or empty folder\)\n$/,
-  );
-
-  await Deno.writeTextFile(place.file("taken"), "");
-  const { stderr: file } = await place.run("build:site", "a --out taken");
-  assert.match(file, /^RunError: Cannot write a site to taken: [^\n]+\n$/);
-
   const { runs: [a] } = await dataOf(place, "a", "report.html");
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
   assert.deepEqual(a.trajectories.map(({ shape: [M, ...size] }) => [M, size]), [

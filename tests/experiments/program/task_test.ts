@@ -47,7 +47,7 @@ for (const script of Deno.args) {
   await Deno.writeTextFile(place.file("help.ts"), program);
   const parts = taskNames.map((
     name,
-  ) => [name, ...settings.tasks[name].command.split(/ (?=experiments\/\w+\.ts)/)]);
+  ) => [name, ...settings.tasks[name].command.split(" && ").at(-1)!.split(/ (?=experiments\/\w+\.ts)/)]);
   // Tasks with the same permissions share a program.
   for (const [flags, tasks] of Map.groupBy(parts, ([, flags]) => flags)) {
     assert.match(flags, / --lock=deno\.lock$/);

@@ -1,0 +1,46 @@
+import { markdownPage, type SitePage } from "./site_pages.ts";
+
+/** A declaration as `deno doc` prints it: where it is, its signature, then words and members or tags, indented. */
+const declaration = /^Defined in (\S+):\d+:\d+\n\n([^\n]*)\n(.*?)(?=^Defined in |(?![\s\S]))/gms;
+
+/** Its name in the signature. */
+const nameIn = /\b(?:function|const|class|interface|type|enum|namespace)\*? (\w+)/;
+
+/** Words, and what follows them: the first line with an indented one below it is a member or a tag. */
+const wordsAndMembers = /^(.*?)(?:(?:^|\n)(?=[^\s][^\n]*\n {2})(.*))?$/s;
+
+/** The parts of the library, by folder. */
+const parts: Readonly<Record<string, string>> = {
+  kernels: "tensors, autograd, ops and devices",
+  models: "networks, flow matching, solvers, training and files",
+  viz: "pictures, figures and reports",
+};
+
+/**
+ * Makes the pages of the API: one for each part of the library, with all that it exports.
+ *
+ * @param text what `deno doc` prints of the library's modules
+ * @param root address of the repository
+ */
+export function apiPages(text: string, root: string): SitePage[] {
+  const all = Array.from(text.matchAll(declaration), ([, address, signature, rest]) => {
+    const [, words, members] = wordsAndMembers.exec(rest.replaceAll(/^ {2}/gm, "").trim())!;
+    const file = address.replace(root, "");
+    const [, name = signature] = nameIn.exec(signature) ?? [];
+    const said = [`## ${name}`, code(signature), words, members ? code(members) : "", `In \`${file}\`.`];
+    return { part: file.split("/")[0], name, markdown: said.join("\n\n") };
+  });
+  return Object.entries(parts).map(([part, about]) => {
+    const own = new Map(all.filter((one) => one.part === part).map(({ name, markdown }) => [name, markdown]));
+    const sorted = [...own].sort(([a], [b]) => a.localeCompare(b));
+    const anchors = sorted.map(([name]) => name.toLowerCase());
+    const links = sorted.map(([name], i) =>
+      `[${name}](#${anchors[i]}${anchors[i] === anchors[i - 1] ? "-1" : ""})`
+    );
+    const head = [`# API: ${part}`, `This part of the library has ${about}.`, links.join(" \u00b7 ")];
+    const text = [...head, ...sorted.map(([, markdown]) => markdown)].join("\n\n");
+    return markdownPage("api.md", text, new Map(), `api/${part}.html`);
+  });
+}
+
+const code = (text: string) => `\`\`\`\`ts\n${text}\n\`\`\`\``;
