@@ -321,7 +321,7 @@ const byPreset = {
   ema: [0.995, 0.999, 0],
   valEpochs: ["auto", "auto", 1], // the patience of paper's schedule counts epochs
   valBatches: [16, 0, 0],
-  guidance: [1.4, 1.4, 1],
+  guidance: [1.3, 1.3, 1],
   solver: ["heun:steps=10", "heun:steps=25", "euler:steps=1000"],
   sampleEpochs: ["auto", "auto", "auto"],
   flowSteps: [100, 250, 1000],

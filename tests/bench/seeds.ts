@@ -12,12 +12,12 @@ import { networkOfRun } from "../../experiments/evaluation/evaluated_network.ts"
 import { compareSolvers } from "../../experiments/evaluation/solver_comparison.ts";
 import { judgesOf } from "../../experiments/judge/find_judge.ts";
 import { textTable } from "../../experiments/program/output.ts";
+import { usualGuidance } from "../../experiments/settings/drawing.ts";
 
 const solver = "heun:steps=10";
 const count = 2000;
 const samplingSeeds = [0, 1, 2];
-const usualGuidance = 1.4;
-const otherGuidance = [1, 1.2, 1.7, 2];
+const otherGuidance = [1, 1.2, 1.4, 1.7];
 const figures = [
   "frechet",
   "vgg/frechet",

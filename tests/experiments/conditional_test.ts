@@ -50,7 +50,7 @@ testTask(
     const said = async (flags: string) => (await place.succeed("sample", `${drawing} ${flags}`)).stderr;
     assert.match(
       await said("--out all.png"),
-      /^60 samples of all 10 classes, guidance 1.4, heun, 2 steps, 4 evaluations each with and without the class, in /,
+      /^60 samples of all 10 classes, guidance 1.3, heun, 2 steps, 4 evaluations each with and without the class, in /,
     );
     assert.deepEqual(await size("all.png"), grid(10, 6));
     assert.match(

@@ -74,7 +74,7 @@ testTask(
   async (place) => {
     await storeNetwork(place, "net", size, { classes: 10 });
     const { stderr } = await place.succeed("morph", `${flags} --from 3,4,5 --frames 3 --out x.gif`);
-    assert.match(stderr, /\n3 rows of 3 images, rk4, 8 steps, guidance 1.4, to noise 32 /);
+    assert.match(stderr, /\n3 rows of 3 images, rk4, 8 steps, guidance 1.3, to noise 32 /);
     const gif = readGif(await place.read("x.gif"));
     assert.equal(gif.frames.length, 3 + 14 + 2); // the far end is shown for 0.9 s
     assert.deepEqual([gif.delays[0], gif.delays.at(-1)], [60, 900]);
@@ -85,7 +85,7 @@ testTask(
     const { stderr: noise } = await place.succeed("morph", `${drawn} --frames 2 --count 2 --out x.png`);
     assert.match(
       noise,
-      /^2 rows of 2 images, rk4, 8 steps, guidance 1.4, 32 evaluations each with and without the class, in /,
+      /^2 rows of 2 images, rk4, 8 steps, guidance 1.3, 32 evaluations each with and without the class, in /,
     );
     // The ends equal the samples that `sample` draws from this noise, with the classes 0 to 3.
     await place.succeed(
