@@ -62,6 +62,8 @@ const page = await browser.newPage({ viewport: { width: 1000, height: 760 } });
 await page.goto(pathToFileURL(resolve(report)).href);
 await page.locator("#explorer").scrollIntoViewIfNeeded();
 await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
+// What stays in view while the page scrolls would lie over the film.
+await page.addStyleTag({ content: ".contents { display: none } .clock { visibility: hidden }" });
 await page.locator("#brush-size").evaluate((size) => (size as HTMLInputElement).value = "3");
 await page.locator("details:has(#live-seed) summary").first().click();
 await page.locator("#live-class").selectOption("none"); // the paint alone says what it becomes
