@@ -2,8 +2,9 @@ import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
 import { isSoftware } from "../kernels/devices/webgpu/adapter.ts";
 import { type Device, DeviceError, init } from "../kernels/mod.ts";
 import { type Facts, hiddenGpus, look } from "./doctor/gpus.ts";
+import { reportFile, type Tested, withoutNames, writeReport } from "./doctor/report.ts";
 import { gigabytes } from "./program/dry_run.ts";
-import { print } from "./program/output.ts";
+import { print, say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { toggle } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
@@ -40,9 +41,20 @@ export const doctorTask = task({
   settings: defineSettings({
     device: shared.device,
     json: toggle({ doc: "print JSON, not lines", default: false }),
+    report: toggle({
+      doc: `test all kernels, measure the speed and write ${reportFile}, to send it with a fault`,
+      default: false,
+    }),
   }),
-  async run({ device, json }) {
-    const lines = [...linesAbout(await thisMachine(device))];
+  async run({ device, json, report }) {
+    const machine = await thisMachine(device);
+    const lines = [...linesAbout(machine)];
+    if (report) {
+      say(
+        `Testing the kernels, for about a minute; ${reportFile} gets the results, and no name of you or this machine`,
+      );
+      for (const { state, says } of await testMachine(machine)) lines.push({ state, check: "tests", says });
+    }
     const ok = lines.every(({ state }) => state === "ok");
     if (json) print(JSON.stringify({ ok, findings: lines }, null, 2));
     else {
@@ -65,6 +77,20 @@ async function thisMachine(wanted: Machine["wanted"]): Promise<Machine> {
     noGpu,
     facts: await look(),
   };
+}
+
+/** Tests the adapter and the device that training would use, and writes the report. */
+async function testMachine(machine: Machine): Promise<Tested[]> {
+  const findings = [...linesAbout({ ...machine, facts: withoutNames(machine.facts) })];
+  const adapter = machine.noGpu === undefined ? machine.adapter : null;
+  const device = machine.device instanceof DeviceError
+    ? undefined
+    : await init({ device: machine.device.kind });
+  try {
+    return await writeReport(findings, adapter, device);
+  } finally {
+    device?.close();
+  }
 }
 
 /** Opens a device for a moment. */
