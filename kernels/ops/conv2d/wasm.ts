@@ -121,7 +121,7 @@ export function weightGradientCalls(
     return [{ kernel: "correlateParts", args }, sum(K * columns)];
   }
   if (suitsWinograd(dims)) {
-    const tiles = Math.ceil(H / 4) * Math.ceil(W / 4), all = C * Math.ceil(R / 3) ** 2;
+    const tiles = Math.ceil(H / 4) * Math.ceil(W / 4), all = C * (R > 3 ? Math.ceil((R - 1) / 4) : 1) ** 2;
     // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles. Larger
     // kernels have so many sums that they must be fewer by far.
     const most = Math.floor(run * tiles * (1 / all + 1 / K) / (R > 3 ? 4 : 1));

@@ -6,8 +6,6 @@ import { add, splat, topOf, total } from "./simd.ts";
 import { panelOffset, panelPitch } from "./gemm.ts";
 import { columnsOf, pitchOf } from "./winograd_sizes.ts";
 
-/** Element (1, 1) of the 36, to which all inner pixels of a tile, or all weights, contribute. */
-export const CENTRE: usize = 7;
 /** Largest allowed ratio of a tile to the typical tile of its image. */
 const UNEVEN: f32 = 2048;
 /** Limit for transformed values: products of larger ones may overflow. */

@@ -5,46 +5,24 @@
 // d are overlapping 6x6 tiles of the source, y 4x4 tiles of the target. Each of the 36 elements is a matrix product of
 // tiles and weights over channels. A vector holds four channels, so that the transforms need no shuffles.
 //
-// A larger kernel is a sum of 3x3 ones on shifted images: of parts x parts, each with the source's channels once more.
-//
 // Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
 
-import { add, at as constant, madd, nmadd, splat, sub } from "./simd.ts";
+import { add, at as constant, madd, nmadd, sub } from "./simd.ts";
 import { firstLanes } from "./lanes.ts";
-import { copyRow } from "./rows.ts";
 import { warm } from "./warm.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
 const FIVE = memory.data<f32>([5.0]);
 
-/**
- * Bytes of a line of `rows`, and of a row of a padded plane: the pixels left of all tiles, those of the tiles, those
- * right of them, and what the last of `parts` shifted images has beyond.
- */
-function lineBytes(parts: i32, across: i32): usize {
-  return (<usize> ((3 * (parts - 1) + 3 >> 2) + across + 2)) << 4;
+/** Bytes of a line: the pixels left of all tiles, those of the tiles, and those right of them. */
+function lineBytes(across: i32): usize {
+  return (<usize> (across + 2)) << 4;
 }
 
-/** Bytes of `rows`: 6 x 4 lines, and one of zeros. */
-function rowsBytes(parts: i32, across: i32): usize {
-  return 25 * lineBytes(parts, across);
-}
-
-/** Bytes of a padded plane. */
-function paddedPlane(parts: i32, down: i32, across: i32): usize {
-  return (<usize> (3 * (parts - 1) + 4 * down + 2)) * lineBytes(parts, across);
-}
-
-/** Bytes of scratch for `transformSource`: `rows`, and padded planes if the kernel is larger than 3x3. */
-export function sourceScratch(C: i32, parts: i32, down: i32, across: i32): usize {
-  const padded: usize = parts > 1 ? (<usize> (C + 3 & ~3)) * paddedPlane(parts, down, across) : 0;
-  return (rowsBytes(parts, across) + padded + 63) & ~63;
-}
-
-/** Prepares the scratch of `transformSource` for one image size. Its second vector may be overwritten between calls. */
-export function clearSourceScratch(rows: usize, C: i32, parts: i32, down: i32, across: i32): void {
-  memory.fill(rows, 0, sourceScratch(C, parts, down, across));
+/** Bytes of scratch for `transformSource`: 6 x 4 lines, and one of zeros. */
+export function sourceScratch(across: i32): usize {
+  return 25 * lineBytes(across);
 }
 
 /**
@@ -118,29 +96,11 @@ function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usi
   }
 }
 
-/** Copies an image to padded planes, whose margins must be zero already. */
-function padImage(
-  image: usize,
-  C: i32,
-  H: i32,
-  W: i32,
-  margin: i32,
-  to: usize,
-  pitch: usize,
-  plane: usize,
-): void {
-  to += (<usize> margin) * pitch + ((<usize> (margin + 3)) << 2);
-  for (let c = 0; c < C; c++, to += plane) {
-    for (let h: usize = 0; h < <usize> H; h++, image += (<usize> W) << 2) copyRow(image, to + h * pitch, W);
-  }
-}
-
 /**
  * V = B' d B of all tiles of an image, line by line of tiles, so that V's lines are written while they are cached.
  *
  * @param image f32[C][H][W]
- * @param taps along a side of the kernel; V has parts x parts x C channels, see `partsAlong`
- * @param rows scratch prepared by `clearSourceScratch`
+ * @param rows scratch of `sourceScratch` bytes, all zero at first; its second vector may be overwritten between calls
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformSource(
@@ -148,8 +108,6 @@ export function transformSource(
   C: i32,
   H: i32,
   W: i32,
-  taps: i32,
-  parts: i32,
   down: i32,
   across: i32,
   rows: usize,
@@ -157,45 +115,31 @@ export function transformSource(
   step: usize,
   tile: usize,
 ): void {
-  const line = lineBytes(parts, across), group = 4 * line, zeros = rows + 6 * group;
-  const padded = rows + rowsBytes(parts, across), paddedStep = paddedPlane(parts, down, across);
-  const pitch: usize = (<usize> W) << 2,
-    plane = (<usize> H) * pitch,
-    part: usize = (<usize> (C + 3 & ~3)) << 2;
-  if (parts == 1) warm(image, (<usize> C) * plane, rows + 16);
-  else padImage(image, C, H, W, taps >> 1, padded, line, paddedStep);
+  const line = lineBytes(across), group = 4 * line, zeros = rows + 6 * group;
+  const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch;
+  warm(image, (<usize> C) * plane, rows + 16);
   for (let y = 0; y < down; y++, to += (<usize> across) * tile) {
     const h = 4 * y;
     for (let q = 0; q < C; q += 4) {
-      for (let a = 0; a < parts; a++) {
-        for (let c = 0; c < 4; c++) {
-          const there = rows + (<usize> c) * line;
-          if (parts > 1) {
-            const at = padded + (<usize> (q + c)) * paddedStep + (<usize> (3 * a + h)) * line;
-            const at2 = at + 2 * line, at4 = at2 + 2 * line;
-            downwards(at, at + line, at2, at2 + line, at4, at4 + line, <i32> (line >> 2), there, group);
-          } else if (q + c < C) {
-            const at = image + (<usize> (q + c)) * plane + (<usize> h) * pitch;
-            downwards(
-              h > 0 ? at - pitch : zeros,
-              at,
-              h + 1 < H ? at + pitch : zeros,
-              h + 2 < H ? at + 2 * pitch : zeros,
-              h + 3 < H ? at + 3 * pitch : zeros,
-              h + 4 < H ? at + 4 * pitch : zeros,
-              W,
-              there + 16,
-              group,
-            );
-          } else for (let i: usize = 0; i < 6; i++) memory.fill(there + i * group, 0, line);
-        }
-        for (let b = 0; b < parts; b++) {
-          const there = to + (<usize> (a * parts + b)) * part + ((<usize> q) << 2);
-          const from = rows + (<usize> (12 * b));
-          for (let i: usize = 0; i < 6; i++) {
-            acrossTiles(from + i * group, line, across, there + 6 * i * step, step, tile);
-          }
-        }
+      for (let c = 0; c < 4; c++) {
+        const there = rows + (<usize> c) * line;
+        if (q + c < C) {
+          const at = image + (<usize> (q + c)) * plane + (<usize> h) * pitch;
+          downwards(
+            h > 0 ? at - pitch : zeros,
+            at,
+            h + 1 < H ? at + pitch : zeros,
+            h + 2 < H ? at + 2 * pitch : zeros,
+            h + 3 < H ? at + 3 * pitch : zeros,
+            h + 4 < H ? at + 4 * pitch : zeros,
+            W,
+            there + 16,
+            group,
+          );
+        } else for (let i: usize = 0; i < 6; i++) memory.fill(there + i * group, 0, line);
+      }
+      for (let i: usize = 0; i < 6; i++) {
+        acrossTiles(rows + i * group, line, across, to + ((<usize> q) << 2) + 6 * i * step, step, tile);
       }
     }
   }

@@ -7,7 +7,7 @@ const FOUR = memory.data<f32>([4.0]);
 const EIGHT = memory.data<f32>([8.0]);
 
 /** Stores a row of four pixels of four channels; only `channels` planes exist, `plane` bytes each. */
-function storeRow(
+export function storeRow(
   y0: v128,
   y1: v128,
   y2: v128,

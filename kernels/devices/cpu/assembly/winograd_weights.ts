@@ -1,6 +1,6 @@
 // Winograd's transforms of weights, U = G g G', and of their gradients, dg = G' u G.
 
-import { add, at as constant, loadEvery, madd, mul, splat, sub } from "./simd.ts";
+import { add, at as constant, loadEvery, madd, mul, sub } from "./simd.ts";
 
 const FOUR = memory.data<f32>([4.0]);
 const QUARTER = memory.data<f32>([0.25]);
@@ -23,7 +23,7 @@ function weightStep(g0: v128, g1: v128, g2: v128, to: usize, toStep: usize): voi
 }
 
 /** A tap of four channels that are `stride` bytes apart; lanes from `count` on are zero. */
-function lanes(at: usize, stride: usize, count: i32): v128 {
+export function lanes(at: usize, stride: usize, count: i32): v128 {
   if (count >= 4) return loadEvery(at, stride);
   let v = f32x4.replace_lane(f32x4.splat(0), 0, load<f32>(at));
   if (count > 1) v = v128.load_lane<f32>(at + stride, v, 1);
@@ -32,41 +32,30 @@ function lanes(at: usize, stride: usize, count: i32): v128 {
 }
 
 /**
- * U = G g G' of nine taps of the weights from one source channel to four target channels.
+ * U = G g G' of the weights from one source channel to four target channels.
  *
  * @param at weight of the first of the four channels, which are `stride` bytes apart; only `count` exist
- * @param row, column of the first of the nine taps
- * @param taps along a side of the kernel; those beyond are zero
  * @param turned whether to read the taps backwards
  */
 export function transformWeight(
   at: usize,
   stride: usize,
   count: i32,
-  row: i32,
-  column: i32,
-  taps: i32,
   turned: bool,
   to: usize,
   step: usize,
 ): void {
   const sixth = constant(MINUS_SIXTH), small = constant(TWENTY_FOURTH), quarter = constant(QUARTER);
-  const across = min(3, taps - column), has1 = across > 1, has2 = across > 2;
-  const tap: isize = turned ? -4 : 4, line = tap * <isize> taps;
-  at += (turned ? <usize> (taps * taps - 1) << 2 : 0) + <isize> row * line + <isize> column * tap;
-  const down = min(3, taps - row), next = at + line, last = next + line;
-  const zero = splat(0);
-  const a0 = lanes(at, stride, count);
-  const b0 = down > 1 ? lanes(next, stride, count) : zero;
-  const c0 = down > 2 ? lanes(last, stride, count) : zero;
+  const tap: usize = turned ? -4 : 4, line = 3 * tap;
+  if (turned) at += 32;
+  const next = at + line, last = next + line;
+  const a0 = lanes(at, stride, count), b0 = lanes(next, stride, count), c0 = lanes(last, stride, count);
   const s0 = add(a0, c0), t0 = madd(constant(FOUR), c0, a0), o0 = add(b0, b0);
-  const a1 = has1 ? lanes(at + tap, stride, count) : zero;
-  const b1 = has1 && down > 1 ? lanes(next + tap, stride, count) : zero;
-  const c1 = has1 && down > 2 ? lanes(last + tap, stride, count) : zero;
+  const a1 = lanes(at + tap, stride, count), b1 = lanes(next + tap, stride, count);
+  const c1 = lanes(last + tap, stride, count);
   const s1 = add(a1, c1), t1 = madd(constant(FOUR), c1, a1), o1 = add(b1, b1);
-  const a2 = has2 ? lanes(at + 2 * tap, stride, count) : zero;
-  const b2 = has2 && down > 1 ? lanes(next + 2 * tap, stride, count) : zero;
-  const c2 = has2 && down > 2 ? lanes(last + 2 * tap, stride, count) : zero;
+  const a2 = lanes(at + 2 * tap, stride, count), b2 = lanes(next + 2 * tap, stride, count);
+  const c2 = lanes(last + 2 * tap, stride, count);
   const s2 = add(a2, c2), t2 = madd(constant(FOUR), c2, a2), o2 = add(b2, b2);
   const lineStep = 6 * step;
   weightStep(mul(quarter, a0), mul(quarter, a1), mul(quarter, a2), to, step);
