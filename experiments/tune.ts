@@ -19,7 +19,7 @@ import { trainingConfig } from "./settings/training_config.ts";
 import { print, say, textTable } from "./program/output.ts";
 import { makeNetwork } from "./training/network.ts";
 import { decideConditional } from "./training/training_data.ts";
-import { measureKernels } from "./tuning/tune_kernels.ts";
+import { measureKernels, untuned } from "./tuning/tune_kernels.ts";
 
 const { rows } = training;
 
@@ -90,12 +90,12 @@ export const tuneTask = task({
       return;
     }
     print(choiceTable(choices));
-    const left = choices.filter(({ by }) => by === "table").length;
+    const left = untuned(choices);
     if (win) {
       const [table, chosen] = [win.table, win.chosen].map((ms) => `${ms.toFixed(2)} ms`);
       print(`measured calls of a step: ${table} by the table, ${chosen} as chosen`);
     }
-    if (left > 0) say(`Not measured, for lack of time or memory: ${left}; ${more}`);
+    if (left) say(`Not measured, for lack of time or memory: ${left}; ${more}`);
   },
 });
 

@@ -55,16 +55,24 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   const choices = measures
     ? await measureKernels(trainer, { ...choosing, seconds: secondsPerStart })
     : before;
-  const left = choices.filter(({ by }) => by === "table").length;
-  if (measures && left > 0) {
+  const left = untuned(choices);
+  if (measures && left) {
     say(
-      `${left} of ${choices.length} kernels are not tuned yet: the next start goes on, or \`${
+      `Not tuned yet, of ${choices.length} kernels: ${left}; the next start goes on, or \`${
         startCommand("tune")
       }\``,
     );
   }
   const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));
   await writeJson(path, { adapter, calls } satisfies RunKernels);
+}
+
+/** The calls that nothing was chosen for, by op: `5 conv2d, 2 matmul`; undefined if there are none. */
+export function untuned(choices: readonly KernelChoice[]): string | undefined {
+  const left = choices.filter(({ by }) => by === "table");
+  const ops = Map.groupBy(left, ({ key }) => key.call.split(" ")[0]);
+  const counts = Array.from(ops, ([op, { length }]) => [length, op] as const).sort(([a], [b]) => b - a);
+  return counts.length > 0 ? counts.map((words) => words.join(" ")).join(", ") : undefined;
 }
 
 /** How long to measure kernels, and whom to tell. */
@@ -86,10 +94,12 @@ export async function measureKernels(
     ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
     : cache;
   const progress = stageProgress("tuning kernels", terminal);
-  const choices = await trainer.tune({ store, seconds, progress: progress.update, ...signal && { signal } });
-  progress.end();
-  await cache.save(say);
-  return choices;
+  try {
+    return await trainer.tune({ store, seconds, progress: progress.update, ...signal && { signal } });
+  } finally { // a device that fails takes no measurement with it
+    progress.end();
+    await cache.save(say);
+  }
 }
 
 /** The choices noted for a run, on the adapter where they were chosen; they never change. */

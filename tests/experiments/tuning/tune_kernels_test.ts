@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { init, type KernelChoice, type TuneOptions } from "../../../kernels/mod.ts";
+import { DeviceError, init, type KernelChoice, type TuneOptions } from "../../../kernels/mod.ts";
 import { tuneKernels } from "../../../experiments/tuning/tune_kernels.ts";
 import { testUnless } from "../../permissions.ts";
 import { lockName } from "../../../experiments/run/run_lock.ts";
@@ -50,7 +50,7 @@ function testHere(name: string, test: () => Promise<void>): void {
   });
 }
 
-async function start(trainer: OneCall, given: Partial<Parameters<typeof tuneKernels>[1]> = {}) {
+async function start(trainer: Pick<OneCall, "tune">, given: Partial<Parameters<typeof tuneKernels>[1]> = {}) {
   const said: string[] = [];
   const say = (line: string) => void said.push(line);
   await tuneKernels(trainer, { device: gpu, tune: "auto", run: "run", resumed: false, say, ...given });
@@ -98,6 +98,38 @@ testHere("tuneKernels() resumes a run with its own kernels, whatever was measure
     "Choosing kernels again: those of the run are for GPU of A, and this is GPU of B",
   ]);
   assert.deepEqual([moved.measured, moved.runs, (await noted()).adapter], [1, "workgroups", "GPU of B"]);
+});
+
+testHere("tuneKernels() keeps what was measured before the device failed", async () => {
+  const failing = new OneCall();
+  const tune = failing.tune.bind(failing);
+  failing.tune = async (options) => {
+    await tune(options);
+    if (options?.seconds !== 0) throw new DeviceError("lost");
+    return await tune(options);
+  };
+  await assert.rejects(start(failing), { message: "lost" });
+  const next = new OneCall();
+  await start(next);
+  assert.deepEqual([failing.measured, next.measured, next.runs], [1, 0, "workgroups"]);
+});
+
+testHere("tuneKernels() says which kernels are not tuned yet", async () => {
+  const calls = ["conv2d N=1", "matmul M=1", "matmul M=2", "linear M=1"];
+  const trainer = {
+    tune: () =>
+      Promise.resolve(calls.map((call, i): KernelChoice => ({
+        key: { adapter: "GPU of A", call, candidates: "12ab" },
+        ...{ calls: 1, candidates, chosen: candidates[0], milliseconds: {} },
+        by: i === 3 ? "measurement" : "table",
+      }))),
+  };
+  const [line, ...others] = await start(trainer);
+  assert.match(
+    line,
+    /^Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start goes on, or `.* tune`$/,
+  );
+  assert.deepEqual(others, []);
 });
 
 testHere("tuneKernels() refuses a damaged record of kernels", async () => {

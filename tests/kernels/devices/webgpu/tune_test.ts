@@ -13,6 +13,7 @@ import { uniforms } from "../../../../kernels/ops/random/threefry.ts";
 import { type KernelVariant, withVariants } from "../../../../kernels/kernel_variants.ts";
 import { sizeOf } from "../../../../kernels/core/shape.ts";
 import { assertClose } from "../../../testing.ts";
+import { replacing } from "../../../replacing.ts";
 import { hiddenOp } from "../../oracle.ts";
 import { always, MemoryStore, onNewDevice, testOnWebGpu } from "./tuning.ts";
 
@@ -69,6 +70,29 @@ testOnWebGpu("tune() measures once: later starts use the store, later steps too"
     assert.deepEqual([second.by, second.chosen, second.key], ["store", first.chosen, first.key]);
   });
 });
+
+testOnWebGpu(
+  "tune() goes on at each start, even if timing every call once takes longer than it has",
+  async () => {
+    const store = new MemoryStore();
+    const { submit } = GPUQueue.prototype;
+    let passedMs = 0;
+    using _ = replacing([performance, { now: () => passedMs }], [GPUQueue.prototype, {
+      submit(this: GPUQueue, commands: GPUCommandBuffer[]) {
+        passedMs += 1000;
+        submit.call(this, commands);
+      },
+    }]);
+    const kept: number[] = [];
+    for (let left = 1; left > 0; kept.push(store.kept.size)) {
+      assert.ok(kept.length < 30, `${left} are left after 30 starts: ${kept}`);
+      const choices = await onNewDevice(() => convolutionStep().tune({ store, seconds: 6 }));
+      left = choices.filter(({ by }) => by === "table").length;
+      assert.equal(store.kept.size, choices.length - left);
+    }
+    assert.ok(kept.length > 2, `${kept}`);
+  },
+);
 
 testOnWebGpu("tune() keeps measurements when stopped, and leaves the rest alone", async () => {
   const [store, stop] = [new MemoryStore(), new AbortController()];
