@@ -151,8 +151,10 @@ export function timesPanel(
 ): void {
   const byRow = ak == 4, pitch = byRow ? am : ak;
   const whole = columns == (wide ? 16 : 8);
-  // Tiles of four and six rows make up all even numbers but two.
-  const even = M < 4 ? 0 : M & ~1, sixes = even % 6 == 2 ? even / 6 - 1 : even / 6;
+  // Tiles of four and six rows make up all even numbers but two. A product of few rows should have one kind of tiles: the
+  // code of both does not fit the instruction cache.
+  const even = M < 4 ? 0 : M & ~1, fours = M <= 64 && (M & 3) == 0 && M % 6 != 0;
+  const sixes = fours ? 0 : even % 6 == 2 ? even / 6 - 1 : even / 6;
   for (let m = 0; m < M;) {
     const isRest = m >= even, six = m < 6 * sixes;
     // A single row stands for all of a tile, since there may be no memory after it.

@@ -1,10 +1,11 @@
 // Transposed 2x2 convolutions and their input gradients, as matrix products.
 
 import { nextTask } from "../call.ts";
-import { gemm } from "../gemm.ts";
+import { gemm, panelAddress } from "../gemm.ts";
 import { add, splat } from "../simd.ts";
 import { me } from "../threads.ts";
 import { unfold } from "../unfold.ts";
+import { warm } from "../warm.ts";
 
 /** Planes [4k + 2r + s][h][w] to [k][2h + r][2w + s], the inverse of `unfold`, plus a bias for each k if there is one. */
 function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void {
@@ -65,6 +66,7 @@ export function convTranspose2d(
   const row: usize = (<usize> (H * W)) << 2;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     const from = x + (<usize> (n * C)) * row;
+    warm(from, (<usize> C) * row, panelAddress());
     gemm(4 * K, H * W, C, w, 4, (<usize> K) << 4, from, row, 4, taps, row, 1);
     fold(taps, K, H, W, bias, y + (<usize> (n * K)) * 4 * row);
   }

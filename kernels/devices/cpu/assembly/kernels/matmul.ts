@@ -1,10 +1,11 @@
 // Products of matrices and of images as matrices [channel][pixel], and their gradients.
 
 import { isAlone, nextTask } from "../call.ts";
-import { gemm } from "../gemm.ts";
+import { gemm, panelAddress } from "../gemm.ts";
 import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
 import { unfold } from "../unfold.ts";
+import { warm } from "../warm.ts";
 
 /** Rows and columns per task. */
 const TASK_ROWS: i32 = 192;
@@ -94,8 +95,9 @@ export function conv1x1(
         }
       }
     }
-    const start = addend ? 0 : shifts ? shifts : 1;
-    gemm(K, pixels, C, w, wk, wc, x + (<usize> (n * C)) * row, row, 4, to, row, start);
+    const start = addend ? 0 : shifts ? shifts : 1, from = x + (<usize> (n * C)) * row;
+    warm(from, (<usize> C) * row, panelAddress());
+    gemm(K, pixels, C, w, wk, wc, from, row, 4, to, row, start);
   }
 }
 
@@ -151,6 +153,7 @@ export function correlateParts(
     for (let n = start + part * count / parts; n < start + (part + 1) * count / parts; n++) {
       let other = b + (<usize> (n * K)) * row;
       if (folded) unfold(other, K >> 2, H, W, taps), other = taps;
+      else warm(other, (<usize> K) * row, panelAddress());
       const from = a + (<usize> (n * M)) * row;
       gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, 0);
     }
