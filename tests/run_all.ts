@@ -14,9 +14,6 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.1 --allow-env --allow-sys"
   .split(" ");
 const testing = ["test", "--lock=tests/deno.lock", ...permissions];
-/** Whether the tests of a folder mostly wait for programs and browsers. */
-const waits = (folder: string) => /^tests(\/(ci|denow|experiments|npm|viz\/report|web)\b.*)?$/.test(folder);
-
 interface Job {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -74,24 +71,35 @@ function totalsIn(output: string): Totals {
   return { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
 }
 
-/** Programs for test files. Those that wait come first, so that others fill the gaps. */
+/**
+ * Programs for test files. Many files share one, since to load the library and compile its kernels takes half a second.
+ * Those that wait come first, so that others fill the gaps.
+ */
 function testsOf(files: readonly string[]): Job[] {
-  const folders = [...Map.groupBy(files, posix.dirname)].toSorted(([a], [b]) => +waits(b) - +waits(a));
-  return folders.flatMap(([folder, files]) => {
-    const most = waits(folder) ? 4 : 20;
-    const joined = folder !== "tests/viz/report"; // each file there uses the device that it opens first
+  const kinds = Map.groupBy(files, (path) => kindOf(posix.dirname(path)));
+  return (["waiting", "reports", "computing", "kernels"] as const).flatMap((kind) => {
+    const all = kinds.get(kind) ?? [];
+    const most = kind === "reports" ? 4 : 16;
+    const joined = kind !== "reports"; // each file there uses the device that it opens first
     // Lavapipe's threads wait for each other at every kernel, a third of the time for networks as small as in tests.
-    const env = /^tests\/kernels(\/ops)?$/.test(folder) ? {} : { LP_NUM_THREADS: "0" };
-    return Array.from({ length: Math.ceil(files.length / most) }, (_, i) => ({
+    const env = kind === "kernels" ? {} : { LP_NUM_THREADS: "0" };
+    return Array.from({ length: Math.ceil(all.length / most) }, (_, i) => ({
       args: [
         ...testing,
         "--no-check", // `deno task ok` checks types
         ...joined ? ["tests/joined_files.ts", "--"] : [],
-        ...files.slice(most * i, most * (i + 1)),
+        ...all.slice(most * i, most * (i + 1)),
       ],
       env,
     }));
   });
+}
+
+/** What the tests of a folder mostly do: wait for programs and browsers, or compute. */
+function kindOf(folder: string): "waiting" | "reports" | "computing" | "kernels" {
+  if (folder === "tests/viz/report") return "reports";
+  if (/^tests(\/(ci|denow|experiments|npm|web)\b.*)?$/.test(folder)) return "waiting";
+  return /^tests\/kernels(\/ops)?$/.test(folder) ? "kernels" : "computing";
 }
 
 /** Runs everything, and returns the exit code. */

@@ -78,7 +78,9 @@ export class Memory {
   }
 
   vector(at: number, length: number): number[] {
-    return Array.from({ length }, (_, i) => this.word(at + i));
+    const values: number[] = []; // Array.from() would take a third of the time of all tests of the emulator
+    for (let i = 0; i < length; i++) values.push(this.word(at + i));
+    return values;
   }
 
   setVector(at: number, values: readonly number[]): void {
