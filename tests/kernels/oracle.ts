@@ -92,63 +92,23 @@ export function exactConvolution(
   };
 }
 
-/** Derivatives of f with respect to the elements of one input, by central differences. */
-export function differences(
-  f: (inputs: Arrays) => number,
-  inputs: Arrays,
-  at: number,
-  h = 1e-5,
-): Float64Array {
-  const moved = (i: number, by: number) => f(inputs.map((x, k) => k === at ? x.with(i, x[i] + by) : x));
-  return Float64Array.from(inputs[at], (_, i) => (moved(i, h) - moved(i, -h)) / (2 * h));
-}
+/** Directions of inputs, by the index of the input. */
+export type Directions = ReadonlyMap<number, Float64Array>;
 
-/** Moves some inputs along directions. */
-function movedAlong(
+/** The derivative of f along directions of its inputs, by a central difference. */
+export function slopeAlong(
+  f: (inputs: Arrays) => Float64Array,
   inputs: Arrays,
-  along: readonly number[],
-  directions: readonly Float64Array[],
-  by: number,
-): Arrays {
-  return inputs.map((x, k) => {
-    const part = directions[along.indexOf(k)];
-    return part && x instanceof Float64Array ? x.map((value, i) => value + by * part[i]) : x;
-  });
-}
-
-/** The derivative of an op's first output along directions of some inputs, by a central difference. */
-export function directional(
-  op: RegisteredOp,
-  sample: Sample,
-  inputs: Arrays,
-  along: readonly number[],
-  directions: readonly Float64Array[],
-  h = 1e-5,
+  directions: Directions,
+  h: number,
 ): Float64Array {
-  const [ahead, behind] = [h, -h].map((by) =>
-    oracle(op, sample, movedAlong(inputs, along, directions, by))[op.outputs[0].name]
-  );
-  return Float64Array.from(ahead, (value, i) => (value - behind[i]) / (2 * h));
-}
-
-/**
- * Derivatives, with respect to the elements of one input, of the derivative of f along a direction.
- *
- * @param along the inputs in which the direction has a component
- * @param directions the components
- */
-export function mixedDifferences(
-  f: (inputs: Arrays) => number,
-  inputs: Arrays,
-  at: number,
-  along: readonly number[],
-  directions: readonly Float64Array[],
-  h = 1e-4,
-): Float64Array {
-  const [ahead, behind] = [h, -h].map((by) =>
-    differences(f, movedAlong(inputs, along, directions, by), at, h)
-  );
-  return ahead.map((slope, i) => (slope - behind[i]) / (2 * h));
+  const moved = (by: number) =>
+    inputs.map((x, k) => {
+      const direction = directions.get(k);
+      return direction && x instanceof Float64Array ? x.map((value, i) => value + by * direction[i]) : x;
+    });
+  const [ahead, behind] = [f(moved(h)), f(moved(-h))];
+  return ahead.map((value, i) => (value - behind[i]) / (2 * h));
 }
 
 /** A tensor of uniform numbers in [-1, 1), fixed for each stream. */
