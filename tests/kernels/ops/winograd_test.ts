@@ -165,29 +165,28 @@ const sizes = [
   ...[[2, 16, 6, 13, 14], [2, 1, 5, 28, 28], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]],
   ...[[2, 13, 12, 9, 10, 5], [1, 12, 14, 8, 7, 7], [1, 12, 12, 6, 5, 9]],
 ];
-const largest = [10, 1e3, 3e4, 1e5, 1e10, 1e37];
+const outliers = [10, 1e3, 3e4, 1e5, 1e10, 1e37];
 
 for (const size of sizes) {
   const [N, C, K, H, W, R = 3] = size, test = R === 3 ? testTransforms : testOnCpus;
   const w = drawn(2, [K, C, R, R], 0.1);
   test(`conv2d() of ${C} channels and ${R}x${R} taps with an outlier does not spoil its neighbours`, async () => {
     const x = drawn(1, [N, C, H, W]), dy = drawn(3, [N, K, H, W]);
-    for (const outlier of largest) {
-      for (const place of [0, 6 * W + 3, H * W - 1]) {
-        const at = (C >> 1) * H * W + place;
-        const name = `x ${outlier} at ${at}`;
-        const { y, dw } = await results(name, x.with(at, Math.fround(outlier)), w, dy, size);
-        assertNear(...y, share, `y with ${name}`);
-        assertNear(...dw, share, `dw with ${name}`);
-        const other = `dy ${outlier} at ${place}`;
-        const { dx } = await results(other, x, w, dy.with(place, Math.fround(outlier)), size);
-        assertNear(...dx, share, `dx with ${other}`);
-      }
+    for (const [i, outlier] of outliers.entries()) {
+      const place = [0, 6 * W + 3, H * W - 1][i % 3];
+      const at = (C >> 1) * H * W + place;
+      const name = `x ${outlier} at ${at}`;
+      const { y, dw } = await results(name, x.with(at, Math.fround(outlier)), w, dy, size);
+      assertNear(...y, share, `y with ${name}`);
+      assertNear(...dw, share, `dw with ${name}`);
+      const other = `dy ${outlier} at ${place}`;
+      const { dx } = await results(other, x, w, dy.with(place, Math.fround(outlier)), size);
+      assertNear(...dx, share, `dx with ${other}`);
     }
   });
 
   test(`conv2d() of ${C} channels and ${R}x${R} taps is as exact for small and large values`, async () => {
-    for (const scale of [1e-15, 1e-6, 1, 1e4, 1e12, 1e17]) {
+    for (const scale of [1e-15, 1, 1e4, 1e17]) {
       const x = drawn(1, [N, C, H, W], scale), dy = drawn(3, [N, K, H, W], scale);
       const { y, dx, dw } = await results(`scale ${scale}`, x, w, dy, size);
       for (const [what, pair] of Object.entries({ y, dx, dw })) {
