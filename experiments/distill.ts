@@ -18,7 +18,8 @@ import { type GivenTraining, trainOrResume } from "./train.ts";
 const { rows } = training;
 const { needs: _, ...stages } = rows.stages;
 const { needs: __, ...teacherGuidance } = rows.teacherGuidance;
-const { details: ___, ...model } = rows.model;
+const { needs: ___, ...maxGuidance } = rows.maxGuidance;
+const { details: ____, ...model } = rows.model;
 const flags: Partial<typeof rows> = Object.fromEntries(
   namesWith(({ distilled }) => distilled).map((name) => [name, rows[name]]),
 );
@@ -29,6 +30,7 @@ const distilling = defineSettings({
   restarts,
   stages,
   teacherGuidance,
+  maxGuidance,
   model: optional({
     ...model,
     hint: "FILE",

@@ -156,7 +156,7 @@ export const morphTask = task({
     if (there) say(`To noise and back: ${formatLoss(morph.returned(found, drawn.images))}`);
     const back = formatCost(drawn.cost);
     const costs = (there ? `to noise ${formatCost(there)}, from noise ${back}` : back) +
-      (count > 0 && runsTwice(guidance) ? " with and without the class" : "");
+      (count > 0 && runsTwice(guidance, drawable.model) ? " with and without the class" : "");
     say(`${morph.words}, ${how}, ${costs}, in ${seconds} s on ${device.description}: ${out}`);
     device.close();
   },

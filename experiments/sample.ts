@@ -132,7 +132,7 @@ function requestedImages(
     count: N,
     columns: columns || (chosen.length > 1 ? chosen.length : 0),
     conditioning: { labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]), guidance },
-    guided: runsTwice(guidance),
+    guided: runsTwice(guidance, drawable.model),
     words: ` of ${which}, ${formatGuidance(guidance)}`,
   };
 }

@@ -24,6 +24,7 @@ export const streams = {
   references: 25,
   faults: 26,
   augmentation: 27,
+  guidance: 28,
   dropout: 1024, // of the first layer; the next ones have the streams after it
 } as const;
 

@@ -13,9 +13,9 @@ export function usualSolver(field: VelocityField): string {
   return isFlowMap(field) ? "map:steps=1" : "heun:steps=20";
 }
 
-/** The guidance of a network's samples, if none is given: a flow map has learned that of its teacher. */
-export function defaultGuidance(field: VelocityField): number {
-  return isFlowMap(field) ? 1 : usualGuidance;
+/** The guidance of a network's samples, if none is given: a flow map that takes none has learned that of its teacher. */
+export function defaultGuidance({ maxGuidance, meanVelocity }: VelocityField): number {
+  return meanVelocity && maxGuidance === undefined ? 1 : Math.min(usualGuidance, maxGuidance ?? Infinity);
 }
 
 /** A solver with the seed of the samples, if it adds noise. */
@@ -47,6 +47,13 @@ export function checkSolver(
     throw new ConfigError(
       `Cannot use --solver ${solver} with ${source}: its network was trained on another path than linear ` +
         "(expected another solver)",
+    );
+  }
+  const { maxGuidance } = field;
+  if (maxGuidance !== undefined) {
+    if (guidance >= 1 && guidance <= maxGuidance) return;
+    throw new ConfigError(
+      `Cannot use --guidance ${guidance} with ${source}: its network has learned guidance from 1 to ${maxGuidance}`,
     );
   }
   if (needsMap && guidance !== 1) {

@@ -11,7 +11,7 @@ import { loadWeights } from "../networks/load_weights.ts";
 import { readFile } from "../run/contained.ts";
 import { findEarlyWeights } from "../run/weights.ts";
 import { givenGuidance, type GuidingConfig } from "../settings/drawing.ts";
-import { ConfigError } from "../settings/setting.ts";
+import { ConfigError, flagOf } from "../settings/setting.ts";
 import { defaultGuidance } from "./chosen_solver.ts";
 
 /** Classifier-free guidance. */
@@ -92,17 +92,33 @@ export function guidedCostSuffix(conditioning: Conditioning | undefined): string
   return conditioning ? " with and without the class" : " of the network and its early weights";
 }
 
-/** Whether an evaluation with this guidance runs the network both with and without the class. */
-export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
+/** Whether an evaluation with this guidance runs a network both with and without the class. */
+export function runsTwice(
+  { scale, interval, zeroStar }: Guidance,
+  { maxGuidance }: Pick<VelocityField, "maxGuidance">,
+): boolean {
+  if (maxGuidance !== undefined) return false;
   return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);
 }
 
-/** The guidance of a command line, for a network with classes. */
+/**
+ * The guidance of a command line, for a network with classes.
+ *
+ * @throws {ConfigError} if a network that takes guidance as an input should be guided in another way
+ */
 export function guidanceOf(
   { guidance, guidanceInterval: interval, cfgZero }: GuidingConfig,
   model: Model,
 ): Guidance {
   const scale = guidance ?? defaultGuidance(model);
+  if (model.maxGuidance !== undefined && (interval || cfgZero)) {
+    throw new ConfigError(
+      `Cannot use ${
+        flagOf(interval ? "guidanceInterval" : "cfgZero")
+      } with a flow map: it has learned its guidance ` +
+        "(leave it out)",
+    );
+  }
   return { scale, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
 }
 

@@ -40,7 +40,7 @@ export function runsPerEvaluation(
   guidance: number,
 ): number {
   const isGuided = classes > 0
-    ? runsTwice({ scale: guidance })
+    ? runsTwice({ scale: guidance }, drawable.model)
     : autoguided(drawable, guidance).autoguidance !== undefined;
   return isGuided ? 2 : 1;
 }

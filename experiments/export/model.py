@@ -102,11 +102,14 @@ class Flow(nn.Module):
         self.time_mlp = TimeEmbedding(t_emb, config.get("time_embedding") == "sinusoidal")
         self.label_emb = nn.Embedding(self.classes + 1, t_emb) if self.classes else None
         self.step_mlp = TimeEmbedding(t_emb) if config.get("flow_map") else None
+        self.guidance_mlp = TimeEmbedding(t_emb) if "max_guidance" in config else None
 
-    def embed(self, t, labels, d):
+    def embed(self, t, labels, d, guidance):
         embedding = self.time_mlp(t)
         if self.step_mlp is not None:
             embedding = embedding + self.step_mlp(torch.zeros_like(t) if d is None else d)
+        if self.guidance_mlp is not None:
+            embedding = embedding + self.guidance_mlp(torch.full_like(t, guidance - 1))
         if self.label_emb is None:
             return embedding
         none = torch.full(t.shape, self.classes, device=t.device)  # the last row
@@ -129,9 +132,12 @@ class Flow(nn.Module):
             return (weight * output + d_sigma * x) / sigma.clamp(min=0.05)
         return (d_alpha * x - weight * output) / alpha.clamp(min=0.05)
 
-    def mean_velocity(self, x, t, d, labels=None):
-        """The velocity that takes a flow map from t to t + d in one step; d is [N]."""
-        return self(x, t, labels, d)
+    def mean_velocity(self, x, t, d, labels=None, guidance=1.0):
+        """The velocity that takes a flow map from t to t + d in one step; d is [N].
+
+        Guidance has an effect on a map that takes it as an input, from 1 to the config's max_guidance.
+        """
+        return self(x, t, labels, d, guidance)
 
     @torch.no_grad()
     def sample(self, count=16, steps=None, labels=None, guidance=1.0, x=None):
@@ -142,7 +148,7 @@ class Flow(nn.Module):
         for i in range(steps):
             t = torch.full((len(x),), i / steps, device=device)
             if self.step_mlp is not None:
-                v = self.mean_velocity(x, t, torch.full_like(t, 1 / steps), labels)
+                v = self.mean_velocity(x, t, torch.full_like(t, 1 / steps), labels, guidance)
             else:
                 v = self.velocity(x, t, labels)
                 if guidance != 1:  # away from the velocity without a class
@@ -164,8 +170,8 @@ class BaseUNet(Flow):
         self.time_emb_passes_up = nn.ModuleList(nn.Linear(t_emb, f) for f in reversed(filters[:-1]))
         self.last = conv3x3(filters[0], channels)
 
-    def forward(self, x, t, labels=None, d=None):
-        embedding, skips = self.embed(t, labels, d), []
+    def forward(self, x, t, labels=None, d=None, guidance=1.0):
+        embedding, skips = self.embed(t, labels, d, guidance), []
         for i, (down, project) in enumerate(zip(self.downs, self.time_emb_passes)):
             if i > 0:
                 skips.append(x)
@@ -189,8 +195,8 @@ class ResidualUNet(Flow):
         self.ups = nn.ModuleList(Up(o, i, *sizes) for i, o in reversed(widths[1:]))
         self.last = conv3x3(filters[0], channels)
 
-    def forward(self, x, t, labels=None, d=None):
-        embedding, skips = self.embed(t, labels, d), []
+    def forward(self, x, t, labels=None, d=None, guidance=1.0):
+        embedding, skips = self.embed(t, labels, d, guidance), []
         for i, down in enumerate(self.downs):
             if i > 0:
                 skips.append(x)

@@ -96,6 +96,8 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     ...samplesPng && { samplesPng },
     ...fewStepsPng && { fewStepsPng },
     ...typeof config.teacher === "string" && { isFlowMap: true },
+    ...typeof config.maxGuidance === "number" && config.maxGuidance > 1 &&
+      { maxGuidance: config.maxGuidance },
     ...samplesText !== undefined && { samplesText },
     ...samplesColumns.length > 0 && { samplesColumns },
     ...await readTrajectories(folder),

@@ -3,7 +3,7 @@ import { ownModel } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import { plannedStages } from "./stages.ts";
 import { networkOf, pixelRangeOf } from "./stored_network.ts";
-import { namesWith, type TrainingConfig } from "./training.ts";
+import { namesWith, presets, type TrainingConfig } from "./training.ts";
 
 /** What a distillation takes over from its teacher, or from its stages. */
 export const taught = namesWith((traits) => traits.taught);
@@ -46,9 +46,16 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
   if (given.model !== undefined && given.model !== model && !(named && ownModel(model))) {
     throw new ConfigError(`Cannot distil ${teacher} with --model ${given.model}: it is a ${model} network`);
   }
+  if (config.type !== "own" && config.maxGuidance > 1) {
+    throw new ConfigError(
+      `Cannot distil ${teacher}: it takes guidance as an input (expected the network that it was distilled from)`,
+    );
+  }
   const normalize = pixelRangeOf(normalization, `distil ${teacher}`);
   const batchSize = given.batchSize ?? distillation.batchSize;
-  const maxSteps = stepsOfStages(given.stages ?? distillation.stages, batchSize, given.maxSteps);
+  const { maxGuidance = 1 } = given;
+  const stages = given.stages ?? distillation.stages;
+  const maxSteps = stepsOfStages({ stages, batchSize, maxGuidance }, given.maxSteps);
   const unguided = classes === 0
     ? "was trained without classes"
     : config.flowMap
@@ -59,16 +66,51 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
       `Cannot use --teacher-guidance ${given.teacherGuidance} with ${teacher}: its network ${unguided} (leave it out)`,
     );
   }
+  if (maxGuidance > 1) {
+    const why = unguided !== undefined
+      ? `its network ${unguided}`
+      : named || ownModel(model)
+      ? "only the U-Nets take it as an input"
+      : given.teacherGuidance !== undefined
+      ? "leave out --teacher-guidance, since it learns all up to that"
+      : undefined;
+    if (why !== undefined) {
+      throw new ConfigError(`Cannot use --max-guidance ${maxGuidance} with ${teacher}: ${why}`);
+    }
+  }
+  const guidance = Math.min(maxGuidance, presets.quick.guidance);
   return {
     ...{ ...network, path, prediction, normalize },
     ...unguided !== undefined && { teacherGuidance: 1 },
+    ...maxGuidance > 1 && { guidance, teacherGuidance: guidance },
     ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0, maxSteps },
   };
 }
 
-/** The length of a distillation. @throws {ConfigError} if a stage has fewer pairs than a batch */
-export function stepsOfStages(text: string, batchSize: number, total: number | undefined): number {
+/** The stages that learn one guidance. */
+const oneGuidance: readonly string[] = ["reflow", "drift"];
+
+/**
+ * The length of a distillation.
+ *
+ * @throws {ConfigError} if a stage has fewer pairs than a batch, or cannot teach guidance as an input
+ */
+export function stepsOfStages(
+  { stages: text, batchSize, maxGuidance }: {
+    readonly stages: string;
+    readonly batchSize: number;
+    readonly maxGuidance: number;
+  },
+  total: number | undefined,
+): number {
   const stages = plannedStages(text, batchSize, total);
+  const fixed = stages.find(({ name }) => oneGuidance.includes(name));
+  if (maxGuidance > 1 && fixed) {
+    throw new ConfigError(
+      `Cannot use --max-guidance ${maxGuidance} with the stage ${fixed.name}: it learns one guidance ` +
+        "(expected bake, mean or shortcut, such as --stages bake+mean)",
+    );
+  }
   const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
   if (few) {
     throw new ConfigError(

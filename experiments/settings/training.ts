@@ -149,6 +149,13 @@ export const training = defineSettings({
     default: 1.4,
     needs: withTeacher,
   }),
+  maxGuidance: number({
+    doc: "let the flow map take guidance from 1 to X as an input; 1 = it learns --teacher-guidance alone",
+    min: 1,
+    max: 100,
+    default: 1,
+    needs: withTeacher,
+  }),
 
   batchSize: integer({ doc: "images per step", min: 1, distilled }),
   epochs: integer({ doc: "stop after N epochs, 0 = no limit", ...length, taught }),

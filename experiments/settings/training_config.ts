@@ -131,20 +131,22 @@ function repeatedConfig({ config: _, ...given }: GivenSettings, source: string):
   const { teacher, model } = saved;
   const isOther = given.model !== undefined && given.model !== model;
   const program = own && ownModel(given.model);
-  const refused = (["preset", "teacher", ...teacher === null ? [] : taught] as const)
-    .find((name) => (given as GivenSettings)[name] !== undefined) ??
-    (teacher !== null && isOther && !program ? "model" : undefined);
+  const decides = saved.maxGuidance > 1 ? ["teacherGuidance" as const] : [];
+  const refused =
+    (["preset", "teacher", "maxGuidance", ...decides, ...teacher === null ? [] : taught] as const)
+      .find((name) => (given as GivenSettings)[name] !== undefined) ??
+      (teacher !== null && isOther && !program ? "model" : undefined);
   if (refused !== undefined) {
     throw new ConfigError(
       `Cannot use ${flagOf(refused)} with --config ${source}: that run decides it (leave it out)`,
     );
   }
   if (teacher !== null) {
-    const { stages, batchSize } = { ...saved, ...given };
+    const { stages, batchSize, maxGuidance } = { ...saved, ...given };
     const isSame = given.stages === undefined && given.batchSize === undefined;
     const total = given.maxSteps ?? (isSame ? saved.maxSteps : undefined);
     const decided = {
-      maxSteps: stepsOfStages(stages!, batchSize, total),
+      maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, total),
       ...program && { model: modelText(program.file, Object.fromEntries([...own.given, ...program.given])) },
     };
     return checkConfig(training.resolve({ ...given, ...decided }, saved));

@@ -94,8 +94,8 @@ export class SampleGrids {
   /** Steps between two by default, in a run of `totalSteps`. */
   everySteps(totalSteps: number): number {
     const { batchSize } = this.#session.config;
-    const [, { count, conditioning, ...how }] = this.#drawing;
-    const rows = conditioning && runsTwice(conditioning.guidance) ? 2 * count : count;
+    const [{ model }, { count, conditioning, ...how }] = this.#drawing;
+    const rows = conditioning && runsTwice(conditioning.guidance, model) ? 2 * count : count;
     return stepsBetween(rows * evaluationsOf(how)! / batchSize, totalSteps, 4);
   }
 

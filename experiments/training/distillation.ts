@@ -74,7 +74,7 @@ export function distillationStages(
   images: Uint32Array,
 ): PreparedStages {
   const { batchSize, seed } = config;
-  const field = taughtField(teacher, config.teacherGuidance);
+  const field = config.maxGuidance > 1 ? teacher.model : taughtField(teacher, config.teacherGuidance);
   const distillation: Distillation = { student, teacher: field, source, batchSize };
   let comparesPixels = false;
   const stores: { readonly store: PairStore; readonly steps: number; readonly count: number }[] = [];

@@ -28,7 +28,16 @@ import type { Teacher } from "../run/teacher.ts";
 /** The settings of a network. */
 export type NetworkSettings = Pick<
   TrainingConfig,
-  "model" | "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding" | "path" | "prediction" | "teacher"
+  | "model"
+  | "filters"
+  | "tEmb"
+  | "attn"
+  | "groups"
+  | "timeEmbedding"
+  | "path"
+  | "prediction"
+  | "teacher"
+  | "maxGuidance"
 >;
 
 /** A network in training. */
@@ -47,7 +56,7 @@ export interface Network {
 
 /** Options of the configured network for images of a size in `classes` classes. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups, timeEmbedding, teacher, ...config }: NetworkSettings,
+  { model, filters, tEmb, attn, groups, timeEmbedding, teacher, maxGuidance, ...config }: NetworkSettings,
   shape: ImageSize,
   classes = 0,
 ): ModelOptions {
@@ -69,6 +78,7 @@ export function modelOptions(
       classes,
       timeEmbedding,
       flowMap,
+      maxGuidance,
     },
     path,
     prediction,

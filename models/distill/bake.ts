@@ -17,7 +17,7 @@ export class BakeLoss extends TaughtLoss {
 
   /** The loss, f32[]. */
   override loss(_averaged: NamedTensors, batchSize?: number): Tensor {
-    const { xt, t, condition, v } = this.points(batchSize);
-    return meanSquaredError(velocityOf(this.student, xt, t, condition), v);
+    const { xt, t, condition, v, map } = this.points(batchSize);
+    return meanSquaredError(velocityOf(map, xt, t, condition), v);
   }
 }

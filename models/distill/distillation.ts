@@ -1,6 +1,16 @@
-import { less, multiply, randomUniform, subtract, type Tensor, tensor, where } from "../../kernels/mod.ts";
+import {
+  add,
+  less,
+  multiply,
+  randomUniform,
+  subtract,
+  type Tensor,
+  tensor,
+  where,
+} from "../../kernels/mod.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
-import { objectiveFor } from "../nets/networks.ts";
+import { guided } from "../flow/guidance.ts";
+import { noneOf, objectiveFor } from "../nets/networks.ts";
 import { logitNormal, type TimeDistribution } from "../flow/time_distribution.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
 import type { Module } from "../nn/module.ts";
@@ -13,7 +23,7 @@ import type { StepLoss } from "../train/step_loss.ts";
 export interface Distillation {
   /** The flow map in training; it starts with the teacher's weights. */
   readonly student: Module & VelocityField;
-  /** The flow to imitate, with its guidance. */
+  /** The flow to imitate, with its guidance; without any if the student takes guidance as an input. */
   readonly teacher: VelocityField;
   /** Training images, with labels as the condition if the student has classes. */
   readonly source: BatchSource;
@@ -31,6 +41,8 @@ export interface TaughtPoints {
   readonly condition: Tensor | undefined;
   /** The teacher's velocity; no gradient flows through it. */
   readonly v: Tensor;
+  /** The flow map in training, at a guidance drawn for each point if it takes one as an input. */
+  readonly map: VelocityField;
 }
 
 /** Times of which a share is 0, where sampling starts; half of the others are uniform, half in the middle. */
@@ -59,6 +71,7 @@ export abstract class TaughtLoss implements StepLoss {
   readonly #times: TimeDistribution;
   readonly #pairs: PairDraw;
   readonly #lengthKey = tensor(new Uint32Array(3));
+  readonly #guidanceKey = tensor(new Uint32Array(3));
 
   /**
    * Prepares the draw of the points.
@@ -79,6 +92,7 @@ export abstract class TaughtLoss implements StepLoss {
   write(examples: Uint32Array, seed: number, step: number): void {
     this.#pairs.write(examples, seed, step);
     this.#lengthKey.write(Uint32Array.of(seed, streams.stepLengths, step));
+    this.#guidanceKey.write(Uint32Array.of(seed, streams.guidance, step));
   }
 
   /** Draws points, by device ops only. */
@@ -86,7 +100,18 @@ export abstract class TaughtLoss implements StepLoss {
     const { path } = objectiveFor(this.student);
     const { x0, x1, t, condition } = this.#pairs.pairs({ times: this.#times }, batchSize);
     const { xt } = path.at(x0, x1, t);
-    return { xt, t, condition, v: constant(velocityOf(this.#teacher, xt, t, condition)) };
+    const [map, teacher] = this.#guided(t);
+    return { xt, t, condition, v: constant(velocityOf(teacher, xt, t, condition)), map };
+  }
+
+  /** Student and teacher at scales uniform in [1, `maxGuidance`], one for each time; as they are without such an input. */
+  #guided(t: Tensor): readonly [student: VelocityField, teacher: VelocityField] {
+    const [student, teacher] = [this.student, this.#teacher];
+    const { maxGuidance } = student;
+    if (maxGuidance === undefined) return [student, teacher];
+    const scale = add(multiply(randomUniform(this.#guidanceKey, t.shape), maxGuidance - 1), 1);
+    const how = { scale, none: noneOf(student) };
+    return [guided(student, how), guided(teacher, how)];
   }
 
   /**

@@ -42,9 +42,9 @@ export class MeanMapLoss extends TaughtLoss {
 
   /** The loss, f32[]; half of the steps have length 0. */
   override loss(_averaged: NamedTensors, batchSize?: number): Tensor {
-    const { xt, t, condition, v } = this.points(batchSize);
+    const { xt, t, condition, v, map } = this.points(batchSize);
     const d = this.lengths(t, 0.5);
-    const [u, slope] = alongFlow(this.student, xt, t, d, v, condition);
+    const [u, slope] = alongFlow(map, xt, t, d, v, condition);
     return meanSquaredError(u, constant(add(v, multiply(slope, perRow(d, slope)))));
   }
 }

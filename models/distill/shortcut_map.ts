@@ -21,17 +21,16 @@ export class ShortcutMapLoss extends TaughtLoss {
 
   /** The loss, f32[]; a quarter of the steps has length 0. */
   override loss(averaged: NamedTensors, batchSize?: number): Tensor {
-    const { student } = this;
-    const { xt, t, condition, v } = this.points(batchSize);
+    const { xt, t, condition, v, map } = this.points(batchSize);
     const d = this.lengths(t, 0.25);
     const half = multiply(d, 0.5);
-    const target = withParameters(namedParameters(student), averaged, () => {
-      const first = meanVelocityOf(student, xt, t, half, condition);
+    const target = withParameters(namedParameters(this.student), averaged, () => {
+      const first = meanVelocityOf(map, xt, t, half, condition);
       const middle = add(xt, multiply(first, perRow(half, xt)));
-      const second = meanVelocityOf(student, middle, add(t, half), half, condition);
+      const second = meanVelocityOf(map, middle, add(t, half), half, condition);
       return multiply(add(first, second), 0.5);
     });
     const taught = constant(where(less(perRow(d, v), shortest), v, target));
-    return meanSquaredError(meanVelocityOf(student, xt, t, d, condition), taught);
+    return meanSquaredError(meanVelocityOf(map, xt, t, d, condition), taught);
   }
 }

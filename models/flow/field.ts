@@ -16,8 +16,13 @@ export interface VelocityField {
    * evaluation. u(x, t, 0) is the velocity.
    *
    * @param d f32[N], with t + d at most 1
+   * @param guidance f32[N] from 1 to `maxGuidance`, for a map that takes it as an input; by default 1
    */
-  readonly meanVelocity?: ((x: Tensor, t: Tensor, d: Tensor, condition?: Tensor) => Tensor) | undefined;
+  readonly meanVelocity?:
+    | ((x: Tensor, t: Tensor, d: Tensor, condition?: Tensor, guidance?: Tensor) => Tensor)
+    | undefined;
+  /** Largest guidance that the mean velocity takes as an input, if it does; `guided` uses it then. */
+  readonly maxGuidance?: number | undefined;
   /** Whether guidance changed the velocity. If so, no likelihood can be computed. */
   readonly guided?: boolean | undefined;
   /** Its probability path; by default the straight one. */
@@ -56,7 +61,9 @@ export const trainedShapes: WeakMap<VelocityField, Shape> = new WeakMap();
 export const justBegun: WeakSet<VelocityField> = new WeakSet();
 
 /** The properties that a wrapper of a field copies from it. */
-export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity" | "meanVelocity"> {
+export function traitsOf(
+  field: VelocityField,
+): Omit<VelocityField, "velocity" | "meanVelocity" | "maxGuidance"> {
   const { guided, shape = trainedShapes.get(field) } = checkedField(field);
   const path = pathOf(field);
   return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
@@ -85,6 +92,7 @@ export function meanVelocityOf(
   t: Tensor,
   d: Tensor,
   condition?: Tensor,
+  guidance?: Tensor,
 ): Tensor {
   const { meanVelocity } = checkedField(field);
   if (!meanVelocity) {
@@ -93,7 +101,7 @@ export function meanVelocityOf(
         "(expected a flow map, as the task distill makes)",
     );
   }
-  const u: unknown = meanVelocity.call(field, x, t, d, condition);
+  const u: unknown = meanVelocity.call(field, x, t, d, condition, guidance);
   return checkTensor("use the field", `meanVelocity() of x ${x} returned`, u, x.shape);
 }
 

@@ -3,6 +3,7 @@ import {
   add,
   concat,
   divide,
+  full,
   greater,
   less,
   multiply,
@@ -22,8 +23,8 @@ import { innerAxes, perRow, rowsAt } from "./rows.ts";
 /** How a field is guided. */
 export interface GuidanceOptions {
   /**
-   * w: 0 is unconditional, 1 conditional, more exaggerates the condition. A tensor f32[1] may be overwritten between
-   * runs.
+   * w: 0 is unconditional, 1 conditional, more exaggerates the condition. A tensor f32[1], or f32[N] with a scale for
+   * each sample, may be overwritten between runs.
    */
   readonly scale: number | Tensor;
   /** The condition that means "none": a label, or one row u32[1, ...] or f32[1, ...]. */
@@ -42,10 +43,13 @@ const [still, epsilon] = [0.04, 1e-8];
  * <v_c, v_u> / |v_u|^2 for each sample by CFG-Zero*. Both branches run in one batch, so evaluating N samples costs 2 N
  * rows of the network. Without an interval, scales 0 and 1 need one branch only, N rows.
  *
+ * A flow map that takes guidance as an input stays one, and needs N rows at any scale from 1 to its `maxGuidance`.
+ *
  * @param field a conditional field, also trained with "none"
  * @returns a field that needs a condition; for w = 1, its velocity is exactly that of `field`
  * @throws {TypeError} if an option is unknown
- * @throws {RangeError} if the scale is not finite, the interval is not within [0, 1], or "none" is not a label
+ * @throws {RangeError} if the scale is not finite or not one that a flow map takes, the interval is not within [0, 1],
+ * or "none" is not a label
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -64,6 +68,7 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
   const { scale, interval, zeroStar = false } = checked(options);
   const none = typeof options.none === "number" ? tensor(Uint32Array.of(options.none)) : options.none;
   if (scale === 1) return unguided(field, needed);
+  if (field.maxGuidance !== undefined) return guidedByInput(field, field.maxGuidance, options);
   if (scale === 0 && !interval && !zeroStar) {
     return unguided(field, (condition) => rowsAt(none, tensor(new Uint32Array(needed(condition).shape[0]))));
   }
@@ -82,6 +87,34 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
       const moving = zeroStar ? where(each(less(t, still)), 0, v) : v;
       return where(greater(abs(subtract(w, 1)), 0), moving, vc);
     },
+  };
+}
+
+/** A flow map at a scale that it takes as an input. */
+function guidedByInput(
+  field: VelocityField,
+  max: number,
+  { scale, interval, zeroStar }: GuidanceOptions,
+): VelocityField {
+  if (interval || zeroStar) {
+    throw new TypeError(
+      `Cannot guide with ${
+        interval ? "an interval" : "CFG-Zero*"
+      }: the field has learned its guidance (leave it out)`,
+    );
+  }
+  if (typeof scale === "number" && !(scale >= 1 && scale <= max)) {
+    throw new RangeError(
+      `Cannot guide with scale ${scale}: the field has learned scales from 1 to ${max} (expected one of them)`,
+    );
+  }
+  const mean: VelocityField["meanVelocity"] = (x, t, d, condition) =>
+    meanVelocityOf(field, x, t, d, needed(condition), multiply(full(t.shape, 1), scale));
+  return {
+    ...traitsOf(field),
+    guided: true,
+    velocity: (x, t, condition) => mean(x, t, full(t.shape, 0), condition),
+    meanVelocity: mean,
   };
 }
 
@@ -114,9 +147,9 @@ function needed(condition: Tensor | undefined): Tensor {
   throw new TypeError("Cannot guide without a condition (expected one row per sample)");
 }
 
-/** w at each time: f32[N], or f32[1] without an interval. */
+/** w at each time: f32[N], or f32[1] without an interval if all samples have the same. */
 function scaleAt(scale: number | Tensor, t: Tensor, interval: GuidanceOptions["interval"]): Tensor {
-  const w = scale instanceof Tensor ? reshape(scale, [1]) : tensor(Float32Array.of(scale));
+  const w = scale instanceof Tensor ? reshape(scale, [scale.size]) : tensor(Float32Array.of(scale));
   if (!interval) return w;
   return where(less(t, interval[0]), 1, where(greater(t, interval[1]), 1, w));
 }

@@ -96,7 +96,16 @@ function completeUNetModel(options: UNetModelOptions): Required<UNetModelOptions
   rejectUnknown(options, optionNames, "a network");
   const { type, ...rest } = options;
   if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
-  return { type, ...completeUNetOptions(rest) };
+  const complete = completeUNetOptions(rest);
+  const { maxGuidance, flowMap, classes } = complete;
+  if (maxGuidance > 1 && !(flowMap && classes > 0)) {
+    throw new TypeError(
+      `Cannot make a network with guidance up to ${maxGuidance}: it is ${
+        flowMap ? "one without classes" : "not a flow map"
+      } (expected flowMap and classes, or maxGuidance 1)`,
+    );
+  }
+  return { type, ...complete };
 }
 
 /**

@@ -21,6 +21,11 @@ export interface UNetOptions {
   readonly timeEmbedding: TimeEmbeddingName;
   /** Whether it also takes the length d of a step, and predicts the mean velocity from t to t + d: a flow map. */
   readonly flowMap: boolean;
+  /**
+   * Largest guidance that a flow map takes as an input, from 1 on; 1 if it takes none. It draws with guidance in one row
+   * of the network.
+   */
+  readonly maxGuidance: number;
   /** The path it is trained on. */
   readonly path: PathName;
   /** What the last layer predicts; it is converted to a velocity. */
@@ -69,6 +74,13 @@ const rules: Readonly<Record<keyof UNetOptions, OptionRule>> = {
   classes: count("classes", 0, { default: 0, implied: true }),
   timeEmbedding: choice("time_embedding", timeEmbeddingNames),
   flowMap: toggle("flow_map", { implied: true }),
+  maxGuidance: {
+    stored: "max_guidance",
+    default: 1,
+    implied: true,
+    expected: "a number of at least 1",
+    fits: (value) => typeof value === "number" && Number.isFinite(value) && value >= 1,
+  },
   path: choice("path", Object.keys(paths)),
   prediction: choice("prediction", Object.keys(predictions)),
 };

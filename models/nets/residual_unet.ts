@@ -97,8 +97,12 @@ export class ResidualUNet extends Module implements VelocityField {
   readonly label_emb: LabelEmbedding | undefined;
   /** Embeds the length of a step, in a flow map. */
   readonly step_mlp: StepEmbedding | undefined;
+  /** Embeds the guidance, in a flow map that takes it as an input. */
+  readonly guidance_mlp: StepEmbedding | undefined;
   /** The mean velocity of a flow map, as {@linkcode VelocityField.meanVelocity}. */
   readonly meanVelocity: VelocityField["meanVelocity"];
+  /** The largest guidance that it takes as an input, as {@linkcode VelocityField.maxGuidance}. */
+  readonly maxGuidance: VelocityField["maxGuidance"];
 
   /** Makes the layers. @throws {ShapeError} if the groups do not divide a level's filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
@@ -116,7 +120,11 @@ export class ResidualUNet extends Module implements VelocityField {
     this.last = new Conv2d(filters[0], channels, 3, initialiser);
     this.label_emb = options.classes > 0 ? new LabelEmbedding(options, initialiser) : undefined;
     this.step_mlp = options.flowMap ? new StepEmbedding(options, initialiser) : undefined;
-    if (options.flowMap) this.meanVelocity = (xt, t, d, condition) => this.#output(xt, t, condition, d);
+    if (options.flowMap) this.meanVelocity = (xt, t, d, ...rest) => this.#output(xt, t, d, ...rest);
+    if (options.maxGuidance > 1) {
+      this.guidance_mlp = new StepEmbedding(options, initialiser);
+      this.maxGuidance = options.maxGuidance;
+    }
   }
 
   /**
@@ -127,7 +135,7 @@ export class ResidualUNet extends Module implements VelocityField {
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    return this.#output(xt, t, condition);
+    return this.#output(xt, t, undefined, condition);
   }
 
   /** Features of images f32[N, C, H, W] at t f32[N], as {@linkcode ImageEncoder.encode}. */
@@ -146,8 +154,8 @@ export class ResidualUNet extends Module implements VelocityField {
     return this.mid_attn ? this.mid_attn.forward(middle) : middle;
   }
 
-  #output(xt: Tensor, t: Tensor, condition?: Tensor, d?: Tensor): Tensor {
-    const embedding = embed(this, xt, t, condition, d);
+  #output(xt: Tensor, t: Tensor, d?: Tensor, condition?: Tensor, guidance?: Tensor): Tensor {
+    const embedding = embed(this, xt, t, condition, d, guidance);
     const down = this.#down(xt, embedding);
     let x = this.#middle(down.x, embedding);
     for (const up of this.ups) x = up.forward(x, down.skips.pop()!, embedding);

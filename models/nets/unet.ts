@@ -5,6 +5,7 @@ import {
   maxPool2d,
   resizeBilinear,
   ShapeError,
+  subtract,
   type Tensor,
   zeros,
 } from "../../kernels/mod.ts";
@@ -66,8 +67,12 @@ export class UNet extends Module implements VelocityField {
   readonly label_emb: LabelEmbedding | undefined;
   /** Embeds the length of a step, in a flow map. */
   readonly step_mlp: StepEmbedding | undefined;
+  /** Embeds the guidance, in a flow map that takes it as an input. */
+  readonly guidance_mlp: StepEmbedding | undefined;
   /** The mean velocity of a flow map, as {@linkcode VelocityField.meanVelocity}. */
   readonly meanVelocity: VelocityField["meanVelocity"];
+  /** The largest guidance that it takes as an input, as {@linkcode VelocityField.maxGuidance}. */
+  readonly maxGuidance: VelocityField["maxGuidance"];
 
   /** Makes the layers. @throws {ShapeError} if attention is enabled and the groups do not divide the last filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
@@ -84,7 +89,11 @@ export class UNet extends Module implements VelocityField {
     this.last = new Conv2d(filters[0], channels, 3, initialiser);
     this.label_emb = options.classes > 0 ? new LabelEmbedding(options, initialiser) : undefined;
     this.step_mlp = options.flowMap ? new StepEmbedding(options, initialiser) : undefined;
-    if (options.flowMap) this.meanVelocity = (xt, t, d, condition) => this.#output(xt, t, condition, d);
+    if (options.flowMap) this.meanVelocity = (xt, t, d, ...rest) => this.#output(xt, t, d, ...rest);
+    if (options.maxGuidance > 1) {
+      this.guidance_mlp = new StepEmbedding(options, initialiser);
+      this.maxGuidance = options.maxGuidance;
+    }
   }
 
   /**
@@ -95,7 +104,7 @@ export class UNet extends Module implements VelocityField {
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    return this.#output(xt, t, condition);
+    return this.#output(xt, t, undefined, condition);
   }
 
   /** Features of images f32[N, C, H, W] at t f32[N], as {@linkcode ImageEncoder.encode}. */
@@ -112,8 +121,8 @@ export class UNet extends Module implements VelocityField {
     );
   }
 
-  #output(xt: Tensor, t: Tensor, condition?: Tensor, d?: Tensor): Tensor {
-    const embedding = embed(this, xt, t, condition, d);
+  #output(xt: Tensor, t: Tensor, d?: Tensor, condition?: Tensor, guidance?: Tensor): Tensor {
+    const embedding = embed(this, xt, t, condition, d, guidance);
     const down = this.#down(xt, embedding);
     let { x } = down;
     if (this.mid) x = this.mid.forward(x);
@@ -167,25 +176,36 @@ export function descend(
 }
 
 /**
- * Embeds times, labels and the lengths of steps, for all levels.
+ * Embeds times, labels, lengths of steps and guidance, for all levels.
  *
  * @param d f32[N] of a flow map, by default 0
+ * @param guidance f32[N] of a flow map that takes it as an input, by default 1
  * @throws {ShapeError} unless there is one time, label and length per image; a scalar would broadcast
  * @throws {TypeError} if a condition is given to a network without classes
  */
 export function embed(
-  { time_mlp, label_emb, step_mlp }: Pick<UNet, "time_mlp" | "label_emb" | "step_mlp">,
+  { time_mlp, label_emb, step_mlp, guidance_mlp }: Pick<
+    UNet,
+    "time_mlp" | "label_emb" | "step_mlp" | "guidance_mlp"
+  >,
   xt: Tensor,
   t: Tensor,
   condition: Tensor | undefined,
   d?: Tensor,
+  guidance?: Tensor,
 ): Tensor {
   const N = xt?.shape?.slice(0, 1);
   checkTensor("run a U-Net", "x is", xt);
   checkTensor("run a U-Net", "t is", t, N);
   if (d) checkTensor("run a U-Net", "d is", d, N);
-  const time = time_mlp.forward(t);
-  const embedding = step_mlp ? add(time, step_mlp.forward(d ?? zeros(N))) : time;
+  if (guidance) checkTensor("run a U-Net", "guidance is", guidance, N);
+  let embedding = time_mlp.forward(t);
+  if (step_mlp) embedding = add(embedding, step_mlp.forward(d ?? zeros(N)));
+  if (guidance_mlp) {
+    embedding = add(embedding, guidance_mlp.forward(guidance ? subtract(guidance, 1) : zeros(N)));
+  } else if (guidance) {
+    throw new TypeError("Cannot use the guidance: the network does not take it as an input");
+  }
   if (label_emb) return label_emb.forward(embedding, condition);
   if (!condition) return embedding;
   throw new TypeError(

@@ -94,8 +94,9 @@ export class TimeEmbedding extends Module {
 }
 
 /**
- * Embedding of the length d of a step, added to the time embedding: Linear(1 -> T), GELU, Linear(T -> T). The last layer
- * is zero at start, so that a flow map begins as the flow whose weights it takes, whatever d.
+ * Embedding of the length d of a step, or of its guidance, added to the time embedding: Linear(1 -> T), GELU,
+ * Linear(T -> T). The last layer is zero at start, so that a flow map begins as the flow whose weights it takes, whatever
+ * d.
  */
 export class StepEmbedding extends Module {
   /** 1 -> T. */

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { decodeCheckpoint } from "../../models/mod.ts";
 import { readReportRuns } from "../../experiments/report/read_runs.ts";
+import { usualGuidance } from "../../experiments/settings/drawing.ts";
 import { oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
-import { testRefusals } from "./refusals.ts";
+import { assertRefused, testRefusals } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 import { makePlan, tinyPlan } from "./study/tiny_study.ts";
 
@@ -62,6 +63,39 @@ testTask("distill makes a flow map that other tasks draw from in one evaluation"
   assert.match(report, /<h2 id="few-steps-title">Few evaluations<\/h2>/);
   const [{ isFlowMap }] = await readReportRuns([place.file("run")]);
   assert.equal(isFlowMap, true, "the report's page offers its steps");
+});
+
+testTask("distill makes a flow map that takes --guidance in one evaluation of one row", async (place) => {
+  await storeTeacher(place);
+  const short = "bake:images=16+mean:images=16+shortcut:images=16";
+  const command = `teacher.safetensors --stages ${short} --max-guidance 2.5 ${flags}`;
+  await place.succeed("distill", `${command} --out run`);
+  const { info } = decodeCheckpoint(await place.read("run", "ema.safetensors"), "run");
+  assert.equal(info.config.maxGuidance, 2.5);
+  const words = /10 samples of all 10 classes, guidance (\S+), map, 1 step, 1 evaluation each/;
+  const digests = new Set<string>();
+  for (const scale of [usualGuidance, 1, 2]) { // the first by default
+    const flag = scale === usualGuidance ? "" : `--guidance ${scale}`;
+    const { stderr } = await place.succeed("sample", `run --count 10 ${flag} ${oneThread} --out x.npy`);
+    if (scale !== 1) assert.equal(words.exec(stderr)?.[1], `${scale}`);
+    digests.add(await place.digest("x.npy"));
+  }
+  assert.equal(digests.size, 3);
+  await place.succeed("distill", `--config run ${oneThread} --out again`);
+  assert.equal(await place.digest("again", "ema.safetensors"), await place.digest("run", "ema.safetensors"));
+  const [{ maxGuidance }] = await readReportRuns([place.file("run")]);
+  assert.equal(maxGuidance, 2.5, "the report's page offers it");
+  for (const flag of ["--guidance 2.6", "--guidance 0.5", "--cfg-zero", "--guidance-interval 0,1"]) {
+    const says = [`ConfigError: Cannot use ${flag.split(" ")[0]}`, "has learned"] as const;
+    await assertRefused(place, { task: "sample", flags: `run ${flag}`, says });
+  }
+  const refused = {
+    "--config run --max-guidance 2": "--max-guidance",
+    [`run ${flags}`]: "guidance as an input",
+  };
+  for (const [flags, words] of Object.entries(refused)) {
+    await assertRefused(place, { task: "distill", flags, says: ["ConfigError: Cannot ", words] });
+  }
 });
 
 testTask("distill trains each stage at its own share of the learning rate", async (place) => {
@@ -129,6 +163,24 @@ testRefusals("distill refuses invalid input in one line", {
     flags: `teacher.safetensors --teacher-guidance 2 ${flags}`,
     says: ["ConfigError: Cannot use --teacher-guidance 2", "without classes"],
     prepare: (place) => storeNetwork(place, "teacher", size),
+  },
+  "guidance as an input, of a teacher without labels": {
+    task: "distill",
+    flags: `teacher.safetensors --stages mean --max-guidance 2 ${flags}`,
+    says: ["ConfigError: Cannot use --max-guidance 2 with teacher.safetensors", "without classes"],
+    prepare: (place) => storeNetwork(place, "teacher", size),
+  },
+  "guidance as an input of stages that learn one": {
+    task: "distill",
+    flags: `teacher.safetensors --max-guidance 2 ${flags}`,
+    says: ["ConfigError: Cannot use --max-guidance 2 with the stage reflow", "bake, mean or shortcut"],
+    prepare: storeTeacher,
+  },
+  "guidance as an input beside that of the teacher": {
+    task: "distill",
+    flags: `teacher.safetensors --stages mean --max-guidance 2 --teacher-guidance 2 ${flags}`,
+    says: ["ConfigError: Cannot use --max-guidance 2 with teacher", "leave out --teacher-guidance"],
+    prepare: storeTeacher,
   },
   "train with a flow map's solver": {
     flags: "--data data --solver map:steps=1",

@@ -1,7 +1,7 @@
 /** The exported PyTorch module against our networks. */
 
 import assert from "node:assert/strict";
-import { init, tensor, withDevice } from "../../kernels/mod.ts";
+import { full, init, tensor, withDevice } from "../../kernels/mod.ts";
 import {
   createModel,
   encodeSafetensors,
@@ -26,6 +26,7 @@ const cases: Readonly<Record<string, Partial<UNetModelOptions>>> = {
   labelled: { classes: 3, channels: 3 },
   waves: { attn: true, timeEmbedding: "sinusoidal", filters: [4, 8, 8] },
   map: { classes: 2, flowMap: true },
+  guided: { classes: 2, flowMap: true, maxGuidance: 3 },
   data: { prediction: "data", path: "cosine", filters: [8] },
   noise: { prediction: "noise" },
 };
@@ -47,7 +48,7 @@ for folder in sys.argv[1:]:
     labels = inputs["labels"].long() if "labels" in inputs else None
     with torch.no_grad():
         outputs = {"velocity": model.velocity(x, t, labels), "none": model.velocity(x, t)}
-        outputs["mean"] = model.mean_velocity(x, t, d, labels)
+        outputs["mean"] = model.mean_velocity(x, t, d, labels, 2.5)
     outputs["sample"] = model.sample(steps=3, labels=labels, x=x)
     readme = {}
     for block in re.findall("\`\`\`python\\n(.*?)\`\`\`", open("README.md").read(), re.S):
@@ -81,6 +82,7 @@ testTask("export writes PyTorch modules with the velocities of our networks", as
             ? Uint32Array.from({ length: 5 }, (_, n) => n % (classes + 1))
             : undefined;
           const condition = labels && tensor(labels);
+          const guidance = config.maxGuidance === undefined ? undefined : full([5], 2.5);
           const normalization = { scale: 2, shift: -1 };
           const drawn = await sample(model, {
             x0: x,
@@ -99,7 +101,7 @@ testTask("export writes PyTorch modules with the velocities of our networks", as
             outputs: {
               velocity: await velocityOf(model, x, t, condition).read(),
               none: await velocityOf(model, x, t).read(),
-              ...flowMap && { mean: await meanVelocityOf(model, x, t, d, condition).read() },
+              ...flowMap && { mean: await meanVelocityOf(model, x, t, d, condition, guidance).read() },
               sample: drawn.map((value) => (value + 1) / 2),
             },
           };

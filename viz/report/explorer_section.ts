@@ -20,6 +20,8 @@ const solverControls =
 const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
 <div class="controls"><button id="live-draw" type="button">New noise</button>
 <label id="live-class-label" hidden>Class <select id="live-class"></select></label>
+<label id="live-slide-label" hidden>Guidance
+<input id="live-slide" type="range" min="1" step="0.05"><output id="live-slide-value"></output></label>
 <button id="live-stop" type="button" hidden>Stop</button></div>
 <details id="live-more"><summary>More</summary><div class="controls">
 ${solverControls}

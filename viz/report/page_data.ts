@@ -31,6 +31,7 @@ const drawn = [
   "name",
   "classNames",
   "isFlowMap",
+  "maxGuidance",
   "trainLoss",
   "stages",
   "valLoss",

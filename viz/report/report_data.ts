@@ -74,6 +74,8 @@ export interface ReportRun {
   readonly fewStepsPng?: Uint8Array;
   /** Whether the network is a flow map, which was distilled to need few evaluations. */
   readonly isFlowMap?: boolean;
+  /** Largest guidance that a flow map takes as an input, if it does. */
+  readonly maxGuidance?: number;
   /** Trajectories of some samples, all with the same image size and times. */
   readonly trajectories: readonly Trajectory[];
   /** How they were solved, if known; the page continues them with the same solver. */

@@ -61,7 +61,8 @@ Deno.test("formatGuidance() names interval and method, and runsTwice() the need 
     [{ scale: 2, interval: [0.1, 1], zeroStar: true }, "guidance 2 for t in [0.1, 1] by CFG-Zero*", true],
   ] as const;
   for (const [guidance, words, twice] of cases) {
-    assert.deepEqual([formatGuidance(guidance), runsTwice(guidance)], [words, twice]);
+    assert.deepEqual([formatGuidance(guidance), runsTwice(guidance, {})], [words, twice]);
+    assert.equal(runsTwice(guidance, { maxGuidance: 2 }), false, "an input of the network");
   }
 });
 

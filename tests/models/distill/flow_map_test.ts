@@ -1,7 +1,7 @@
 /** Flow maps: networks that take the length of a step, and the solver `map`. */
 
 import assert from "node:assert/strict";
-import { add, multiply, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { add, multiply, reshape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import {
   createModel,
   evaluationsOf,
@@ -54,13 +54,57 @@ for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
   );
 }
 
+for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
+  testOnDevices(`${type} takes guidance as an input, for each row its own`, async () => {
+    const map = createModel({ ...options(type), flowMap: true, maxGuidance: 3 }, 2);
+    const [x, t, label] = [noise(1, [3, 1, 8, 8]), tensor([0, 0.3, 0.5]), tensor(Uint32Array.of(0, 2, 1))];
+    const d = tensor([1, 0.7, 0.2]);
+    const at = (scale: number | Tensor) => guided(map, { scale, none: 3 });
+    const plain = await map.meanVelocity!(x, t, d, label).read();
+    assert.deepEqual(await at(2).meanVelocity!(x, t, d, label).read(), plain, "at start");
+    const last = namedParameters(map).get("guidance_mlp.2.weight")!;
+    last.write(new Float32Array(last.size).fill(0.1));
+    const rows = await at(tensor([1, 2, 3])).meanVelocity!(x, t, d, label).read();
+    for (const [n, scale] of [1, 2, 3].entries()) {
+      const all = await at(scale).meanVelocity!(x, t, d, label).read();
+      assert.deepEqual(rows.subarray(64 * n, 64 * n + 64), all.subarray(64 * n, 64 * n + 64));
+      assert.equal(scale === 1, `${all}` === `${await map.meanVelocity!(x, t, d, label).read()}`);
+    }
+    const still = at(tensor([1.5])); // one scale for all rows, as in a page
+    assert.deepEqual(
+      await still.velocity(x, t, label).read(),
+      await at(1.5).meanVelocity!(x, t, zeros([3]), label).read(),
+    );
+    const x0 = noise(4, [2, 1, 8, 8]);
+    const how = { x0, solver: "map", condition: tensor(Uint32Array.of(0, 1)) } as const;
+    assert.notDeepEqual(await sample(at(2), how).read(), await sample(at(1), how).read());
+  });
+}
+
+testOnCpu("guided() refuses what a flow map with guidance as an input cannot do", () => {
+  const map = createModel({ ...options("UNet_FM"), flowMap: true, maxGuidance: 2 }, 3);
+  for (const scale of [0, 0.9, 2.1]) {
+    assert.throws(() => guided(map, { scale, none: 3 }), /^RangeError: .* scales from 1 to 2 /);
+  }
+  assert.throws(() => guided(map, { scale: 2, none: 3, zeroStar: true }), /^TypeError: .*CFG-Zero\*/);
+  assert.throws(() => guided(map, { scale: 2, none: 3, interval: [0, 1] }), /^TypeError: .*an interval/);
+  for (
+    const lacking of [{ flowMap: false }, { flowMap: true, classes: 0 }, { flowMap: true, maxGuidance: 0 }]
+  ) {
+    assert.throws(
+      () => createModel({ ...options("UNet_FM"), maxGuidance: 2, ...lacking }),
+      /^TypeError: Cannot make a network/,
+    );
+  }
+});
+
 testOnDevices("saveCheckpoint() and loadCheckpoint() keep a flow map", async () => {
-  const map = createModel({ ...options("UNet_FM"), flowMap: true }, 3);
+  const map = createModel({ ...options("UNet_FM"), flowMap: true, maxGuidance: 1.5 }, 3);
   const { model, info } = loadCheckpoint(await saveCheckpoint(map), "map");
-  assert.equal(info.config.flowMap, true);
+  assert.deepEqual([info.config.flowMap, info.config.maxGuidance], [true, 1.5]);
   assert.deepEqual(await stateOf(model), await stateOf(map));
   const plain = await saveCheckpoint(createModel(options("UNet_FM"), 3));
-  assert.ok(!new TextDecoder().decode(plain).includes("flow_map"), "other files stay as they were");
+  assert.ok(!/flow_map|guidance/.test(new TextDecoder().decode(plain)), "other files stay as they were");
 });
 
 /** X(t + d) = x + d u with u = x + 2 t + 3 d + the row's condition. */

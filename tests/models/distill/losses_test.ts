@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import {
   add,
+  gatherRows,
   gradients,
   meanSquaredError,
   multiply,
   reshape,
   sin,
+  subtract,
   sum,
   type Tensor,
   tensor,
@@ -161,6 +163,29 @@ testOnCpu(
     }
   },
 );
+
+testOnCpu("the losses of a map with guidance as an input teach it each scale of its teacher", async () => {
+  const byClass = (condition: Tensor, x: Tensor) =>
+    reshape(gatherRows(tensor([1, 2, 3, 0.5], [4, 1]), condition), [x.shape[0], 1, 1, 1]);
+  const teacher = { velocity: (x: Tensor, _t: Tensor, y?: Tensor) => add(multiply(x, 0), byClass(y!, x)) };
+  const student = (slope: number) =>
+    ({
+      ...{ classes: 3, maxGuidance: 2.5 },
+      velocity: (x: Tensor, _t: Tensor, y?: Tensor) => add(multiply(x, 0), byClass(y!, x)),
+      meanVelocity(x: Tensor, _t: Tensor, _d: Tensor, y?: Tensor, w?: Tensor) {
+        const beyond = multiply(
+          subtract(byClass(y!, x), 0.5),
+          reshape(subtract(w!, 1), [x.shape[0], 1, 1, 1]),
+        );
+        return add(add(multiply(x, 0), byClass(y!, x)), multiply(beyond, slope));
+      },
+    }) as unknown as Model;
+  for (const Loss of [BakeLoss, MeanMapLoss, ShortcutMapLoss]) {
+    const of = (slope: number) => valueOf(new Loss(distillation(student(slope), teacher)), student(slope));
+    assert.ok(await of(1) < 1e-9, `${Loss.name} of the teacher's own guidance`);
+    assert.ok(await of(0.5) > 0.01, `${Loss.name} of too little`);
+  }
+});
 
 testOnDevices("ReflowLoss() straightens the teacher's flow, and learns its images in one step", async () => {
   const teacher = createModel(small, 5);

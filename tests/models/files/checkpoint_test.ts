@@ -35,6 +35,7 @@ const info: CheckpointInfo = {
     groups: 2,
     timeEmbedding: "scalar",
     flowMap: false,
+    maxGuidance: 1,
     path: "linear",
     prediction: "velocity",
     classes: 0,
@@ -116,6 +117,7 @@ testWithVectors(
     const defaults = {
       classes: 0,
       flowMap: false,
+      maxGuidance: 1,
       timeEmbedding: "scalar",
       path: "linear",
       prediction: "velocity",

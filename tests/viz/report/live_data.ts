@@ -60,12 +60,23 @@ export class Network {
     readonly classes: number,
   ) {}
 
-  /** Makes the network of a seed; `flowMap` makes it one whose steps depend on their length. */
-  static async of(seed: number, channels = 1, classes = 0, flowMap = false): Promise<Network> {
-    const options = { ...config, channels, classes, flowMap };
+  /**
+   * Makes the network of a seed; `flowMap` makes it one whose steps depend on their length, and `maxGuidance` on their
+   * guidance.
+   */
+  static async of(
+    seed: number,
+    channels = 1,
+    classes = 0,
+    flowMap = false,
+    maxGuidance = 1,
+  ): Promise<Network> {
+    const options = { ...config, channels, classes, flowMap, maxGuidance };
     const model = createModel(options, seed);
-    const lengths = namedParameters(model).get("step_mlp.2.weight");
-    lengths?.write(new Float32Array(lengths.size).fill(0.5)); // 0 at start
+    for (const input of ["step", "guidance"]) {
+      const weights = namedParameters(model).get(`${input}_mlp.2.weight`);
+      weights?.write(new Float32Array(weights.size).fill(0.5)); // 0 at start
+    }
     const labels = namedParameters(model).get("label_emb.weight");
     labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // make classes matter
     const info = { config: options, normalization, imageSize: [H, W] } as const;

@@ -79,7 +79,7 @@ Deno.test("labelsOf(), guidedBy() and solverFor() ask each network for what it k
   }
   const checkpoint = Uint8Array.of(1);
   const early = { checkpoint, guidance: 3 };
-  const network = (more: object): Pick<PageRun, "live" | "classNames" | "isFlowMap"> => ({
+  const network = (more: object): Pick<PageRun, "live" | "classNames" | "isFlowMap" | "maxGuidance"> => ({
     live: { checkpoint },
     ...more,
   });
@@ -89,6 +89,13 @@ Deno.test("labelsOf(), guidedBy() and solverFor() ask each network for what it k
     guidance: 2,
   });
   assert.deepEqual(guidedBy(choice(0), 1, network({ isFlowMap: true })), { label: 1, className: undefined });
+  const steered = network({ isFlowMap: true, maxGuidance: 1.5 });
+  assert.deepEqual(guidedBy(choice(0), 1, steered), {
+    label: 1,
+    className: undefined,
+    guidance: 1.5,
+    takesGuidance: true,
+  });
   assert.deepEqual(guidedBy(choice("none"), undefined, network({ live: { checkpoint, early } })), {
     guidance: 2,
   });

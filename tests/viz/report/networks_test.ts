@@ -35,6 +35,7 @@ const how = { solver: "euler", steps: 4 } as const;
 const times = [0, 0.125, 0.25, 0.5, 1];
 const [labelled, plain, early] = [await Network.of(3, 1, classes), await Network.of(4), await Network.of(5)];
 const distilled = await Network.of(6, 1, classes, true);
+const steered = await Network.of(7, 1, classes, true, 2.5);
 
 const examples: TestImages = {
   shape: [4, 1, H, W],
@@ -59,6 +60,7 @@ const runs = [
   await liveRun("uneven", plain, {}, times),
   { ...bare, live: "its weights are too large" },
   { ...await liveRun("distilled", distilled), isFlowMap: true },
+  { ...await liveRun("steered", steered), isFlowMap: true, maxGuidance: 2.5 },
   await liveRun("broken", plain, { checkpoint: new Uint8Array(4) }),
 ];
 
@@ -198,6 +200,25 @@ async function takeMaps(page: Page): Promise<void> {
   );
 }
 
+/** A flow map that takes guidance as an input draws the same noise again as its slider moves, in one row. */
+async function slideGuidance(page: Page): Promise<void> {
+  const slider = page.locator("#live-slide");
+  await choose(page, "labelled");
+  await slider.waitFor({ state: "hidden" });
+  await choose(page, "steered");
+  await slider.waitFor({ state: "visible" });
+  assert.equal(await slider.getAttribute("max"), "2.5");
+  await drawSeed(page, 5);
+  for (const guidance of [1.75, 2.5]) {
+    await clearText(page);
+    await slider.fill(`${guidance}`);
+    await told(page, `Seed 5: 1 step of map, class 2, guidance ${guidance}, 1 evaluation, `);
+    assert.equal(await text(page, "live-slide-value"), guidance.toFixed(2));
+    await assertShows(page, steered.flow(5, { solver: "map", steps: 1, label: 2, guidance }));
+  }
+  await choose(page, "uneven", "hidden");
+}
+
 /** Paints in a sample with unequal steps, which stay. */
 async function paintUnevenly(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Sample 1" }).click();
@@ -282,5 +303,5 @@ async function measureBits(page: Page): Promise<void> {
 await testReport(
   "reportHtml() draws, guides, judges and measures with the network of each run, or says why it has none",
   reportHtml({ runs, library }),
-  { condition, drawAll, takeMaps, paintUnevenly, lackNetworks, measureBits },
+  { condition, drawAll, takeMaps, slideGuidance, paintUnevenly, lackNetworks, measureBits },
 );

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { imageAt } from "../../flow/trajectory.ts";
 import type { PageRun } from "../page_data.ts";
 import type { LiveNetwork } from "../report_data.ts";
 import type { Clock } from "./clock.ts";
@@ -18,7 +19,7 @@ import { LivePaint } from "./live_paint.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
 import { stepComparison } from "./step_comparison.ts";
 import type { Thumbnail } from "./thumbnails.ts";
-import { formatSolver, GrowingTrajectory, type Steps } from "./trajectory_view.ts";
+import { formatSolver, GrowingTrajectory, isEnd, type Steps } from "./trajectory_view.ts";
 import { messageOf } from "./remote_worker.ts";
 import { type Work, WorkQueue } from "./work.ts";
 
@@ -39,7 +40,7 @@ interface Chosen {
 export class Live {
   readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
   readonly #solver: SolverControls;
-  readonly #condition = new LiveCondition(() => this.#draw());
+  readonly #condition = new LiveCondition(() => this.#draw(), () => this.#redraw());
   readonly #text = byId("live-text");
   readonly #undo = byId("paint-undo");
   readonly #queue: WorkQueue;
@@ -116,6 +117,28 @@ export class Live {
       const { trajectories, cost } = await this.#solve(run, chosen, signal);
       this.explorer.open(run, trajectories[0]);
       this.#say(`Seed ${chosen.seeds[0]}: ${cost}.`);
+    });
+  }
+
+  /** Draws the noise of the shown sample again, with the guidance of the slider. */
+  #redraw(): void {
+    const { explorer, engine } = this;
+    const { run, sample } = explorer;
+    const { original } = sample;
+    if (isEnd(original)) return;
+    const chosen = this.#solver.how();
+    const { choice } = this.#condition;
+    this.#replace(async (signal) => {
+      const label = original.solved?.label;
+      const how = { ...solverFor(await chosen, this.runs[run]), ...guidedBy(choice, label, this.runs[run]) };
+      const words = { name: original.name, origin: `drawn in this page by ${formatSolver(how)}` };
+      const started = performance.now();
+      const growing = new GrowingTrajectory(words, how, explorer.size);
+      const onPart = growing.add.bind(growing);
+      const { evaluations } = await engine.solve(run, imageAt(original, 0), how, { signal, onPart });
+      growing.finish(evaluations);
+      explorer.complete(sample, growing.view);
+      this.#say(`${original.name}: ${engine.formatCost(how, evaluations, started)}.`);
     });
   }
 
@@ -240,11 +263,12 @@ export class Live {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
     const { guidance = this.#network(run)?.early?.guidance } = this.explorer.recorded(run) ?? {};
-    const { classNames = [], isFlowMap } = this.runs[run];
-    this.#solver.offerMap(isFlowMap === true);
+    const { classNames = [] } = this.runs[run];
+    this.#solver.offerMap(this.runs[run].isFlowMap === true);
     this.engine.classes(run).then((length) => {
       if (run !== this.#conditionOf) return;
-      this.#condition.show(Array.from({ length }, (_, c) => classNames[c] ?? `${c}`), guidance, isFlowMap);
+      const classes = Array.from({ length }, (_, c) => classNames[c] ?? `${c}`);
+      this.#condition.show(classes, guidance, this.runs[run]);
     }).catch((error) => this.#say(`Error: ${messageOf(error)}`));
   }
 

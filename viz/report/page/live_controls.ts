@@ -89,19 +89,37 @@ export class LiveCondition {
   readonly #guidance: NumberField;
   readonly #classPlace = byId("live-class-label");
   readonly #guidancePlace = byId("live-guidance-label");
+  readonly #slider = byId<HTMLInputElement>("live-slide");
 
-  /** @param onEnter called on Enter */
-  constructor(onEnter: () => void) {
+  /**
+   * @param onEnter called on Enter
+   * @param onSlide called while the slider moves
+   */
+  constructor(onEnter: () => void, onSlide: () => void) {
     this.#guidance = new NumberField("live-guidance", "Guidance", onEnter);
+    this.#slider.addEventListener("input", () => {
+      this.#showValue();
+      onSlide();
+    });
   }
 
   /**
    * Shows the controls for a network with classes of these names; with neither classes nor autoguidance they are hidden.
-   * A flow map has learned its guidance, and its classes only with it.
+   * A flow map has learned its guidance, and its classes only with it; one that takes it as an input has a slider.
    *
    * @param guidance initial value, default 1.5
    */
-  show(classes: readonly string[], guidance: number | undefined, isFlowMap = false): void {
+  show(
+    classes: readonly string[],
+    guidance: number | undefined,
+    { isFlowMap = false, maxGuidance }: Pick<PageRun, "isFlowMap" | "maxGuidance">,
+  ): void {
+    this.#slidePlace.hidden = maxGuidance === undefined;
+    if (maxGuidance !== undefined) {
+      this.#slider.max = `${maxGuidance}`;
+      this.#slider.value = `${guidance ?? 1.4}`;
+      this.#showValue();
+    }
     this.#classPlace.hidden = classes.length === 0;
     this.#guidancePlace.hidden = isFlowMap || classes.length === 0 && guidance === undefined;
     const options = classes.map((text, label) => element("option", { value: `${label}`, text }));
@@ -122,7 +140,16 @@ export class LiveCondition {
   get choice(): ChosenCondition {
     const { value } = this.#class;
     const label = value === "all" || value === "none" ? value : Number(value);
-    return { label: this.#isHidden ? "none" : label, guidance: this.#guidance.value };
+    const guidance = this.#slidePlace.hidden ? this.#guidance.value : this.#slider.valueAsNumber;
+    return { label: this.#isHidden ? "none" : label, guidance };
+  }
+
+  get #slidePlace(): HTMLElement {
+    return byId("live-slide-label");
+  }
+
+  #showValue(): void {
+    byId("live-slide-value").textContent = this.#slider.valueAsNumber.toFixed(2);
   }
 
   get #isHidden(): boolean {
@@ -141,13 +168,20 @@ export function labelsOf(
   return label < classes ? seeds.map(() => label) : undefined;
 }
 
-/** The options of a sample: class and classifier-free guidance, or autoguidance. */
+/** The options of a sample: class and classifier-free guidance, as far as a flow map takes it; or autoguidance. */
 export function guidedBy(
   { guidance }: ChosenCondition,
   label: number | undefined,
-  { live, classNames, isFlowMap }: Pick<PageRun, "live" | "classNames" | "isFlowMap">,
-): Pick<Steps, "label" | "className" | "guidance"> {
-  if (label !== undefined) return { label, className: classNames?.[label], ...!isFlowMap && { guidance } };
+  { live, classNames, isFlowMap, maxGuidance }: Pick<
+    PageRun,
+    "live" | "classNames" | "isFlowMap" | "maxGuidance"
+  >,
+): Pick<Steps, "label" | "className" | "guidance" | "takesGuidance"> {
+  if (label !== undefined) {
+    const one = { label, className: classNames?.[label] };
+    if (maxGuidance === undefined) return { ...one, ...!isFlowMap && { guidance } };
+    return { ...one, guidance: Math.max(1, Math.min(guidance, maxGuidance)), takesGuidance: true };
+  }
   return typeof live === "object" && live.early ? { guidance } : {};
 }
 

@@ -173,7 +173,7 @@ export function formatSolving(
 ): string {
   const conditioning = conditioningOf(each.label !== undefined, each.guidance);
   const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
-    (guidanceCosts[conditioning] ?? "");
+    (each.takesGuidance ? "" : guidanceCosts[conditioning] ?? "");
   return `${formatSolver({ ...how, steps: how.steps - first })}, ${cost}`;
 }
 

@@ -12,6 +12,8 @@ export interface Steps extends Pick<Solved, "solver" | "steps" | "times" | "guid
   readonly label?: number;
   /** Its name, if known. */
   readonly className?: string | undefined;
+  /** Whether the network takes guidance as an input, at no cost. */
+  readonly takesGuidance?: boolean;
 }
 
 /** The times at the ends of the steps. */
@@ -42,10 +44,14 @@ export function isEnd({ velocity }: TrajectoryView): boolean {
 }
 
 /** The trajectories that the report holds, some of them only as ends. */
-export function recorded({ trajectories, solved, classNames }: PageRun): TrajectoryView[] {
+export function recorded({ trajectories, solved, classNames, maxGuidance }: PageRun): TrajectoryView[] {
   return trajectories.map((trajectory, s) => {
     const label = solved?.labels?.[s];
-    const how = solved && { ...solved, ...label !== undefined && { label, className: classNames?.[label] } };
+    const how = solved && {
+      ...solved,
+      ...label !== undefined && { label, className: classNames?.[label] },
+      ...maxGuidance !== undefined && { takesGuidance: true },
+    };
     const origin = how
       ? `noise ${s + 1} of seed ${how.seed}, ${formatSolver(how)}${formatCost(how.evaluations)}`
       : "";
