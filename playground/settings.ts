@@ -149,6 +149,18 @@ export const defaults = Object.fromEntries(
   settingNames.map((name) => [name, rowOf(name).default]),
 ) as PlaygroundSettings;
 
+/** What a step of the story shows at first: the defaults of an address that names it, and what links to it set. */
+export const firstShown: Readonly<Record<PlaygroundSettings["step"], Partial<PlaygroundSettings>>> = {
+  watch: { moves: 32, t: 1 },
+  pair: { t: 0.4 },
+  average: { t: 0.3 },
+  follow: { moves: 32, t: 1 },
+  few: { moves: 1, t: 1 },
+  random: { t: 1 },
+  classes: { t: 0.5 },
+  digits: {},
+};
+
 /** What an address asks for. */
 export interface ParsedAddress {
   /** The settings; those that are unknown or impossible have their defaults. */
@@ -177,7 +189,8 @@ export function settingsOf(address: string): ParsedAddress {
     if (value === undefined) problems.push(`${name} is "${shown}" (expected ${expected})`);
     else read[name] = value;
   }
-  const { settings: possible, problem } = possibleSettings({ ...defaults, ...read } as PlaygroundSettings);
+  const asked = { ...defaults, ...read } as PlaygroundSettings;
+  const { settings: possible, problem } = possibleSettings({ ...asked, ...firstShown[asked.step], ...read });
   return { settings: possible, problems: problem === undefined ? problems : [...problems, problem] };
 }
 
@@ -197,11 +210,12 @@ export function possibleSettings(
   };
 }
 
-/** The part of an address after `#`: all settings that differ from their defaults. */
+/** The part of an address after `#`: all settings that differ from their defaults, which its step may set. */
 export function addressOf(settings: PlaygroundSettings): string {
   const query = new URLSearchParams();
+  const usual = { ...defaults, ...firstShown[settings.step] };
   for (const name of settingNames) {
-    if (settings[name] !== defaults[name]) query.set(name, String(settings[name]));
+    if (settings[name] !== usual[name]) query.set(name, String(settings[name]));
   }
   return `#${query}`;
 }

@@ -1,17 +1,7 @@
 /// <reference lib="dom" />
 /** The program of the module that defines `<flow-lesson>`. It begins with the page, as `playgroundText`. */
 
-import type { PlaygroundSettings } from "../settings.ts";
-
 declare const playgroundText: string;
-
-/** What an element shows of its step at first, as part of an address. */
-const first: Partial<Record<PlaygroundSettings["step"], string>> = {
-  pair: "t=0.4",
-  average: "t=0.3",
-  few: "moves=1",
-  classes: "t=0.5",
-};
 
 let address: string | undefined;
 
@@ -40,8 +30,8 @@ class FlowLesson extends HTMLElement {
   }
 
   #show(): void {
-    const step = (this.getAttribute("step") ?? "watch") as PlaygroundSettings["step"];
-    const settings = this.getAttribute("settings") ?? first[step] ?? "";
+    const step = this.getAttribute("step") ?? "watch";
+    const settings = this.getAttribute("settings") ?? "";
     address ??= URL.createObjectURL(new Blob([playgroundText], { type: "text/html" }));
     this.#frame.title = `Flow matching: ${step}`;
     this.#frame.src = `${address}#step=${step}&${settings}`;

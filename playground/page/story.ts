@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import { addressOf, type PlaygroundSettings, settingsOf } from "../settings.ts";
+import { addressOf, firstShown, type PlaygroundSettings, settingsOf } from "../settings.ts";
 import type { PlaneState } from "./plane_pen.ts";
 import { storySteps } from "./story_steps.ts";
 
@@ -32,7 +32,7 @@ export class Story {
   show(settings: PlaygroundSettings): void {
     for (const link of document.querySelectorAll<HTMLAnchorElement>("#story-links a, .next")) {
       const { step } = settingsOf(link.hash).settings;
-      link.href = addressOf({ ...settings, ...storySteps[step].sets, step });
+      link.href = addressOf({ ...settings, ...firstShown[step], step });
       if (step === settings.step) link.setAttribute("aria-current", "step");
       else link.removeAttribute("aria-current");
     }

@@ -18,8 +18,6 @@ type Draw = (pen: PlanePen, state: PlaneState, shown?: Trajectories) => void;
 
 /** A step of the story: its picture, and what the reader can do in it. */
 export interface StoryStep {
-  /** What a link to it sets. */
-  readonly sets: Partial<PlaygroundSettings>;
   /** What the plane shows, for those who do not see it. */
   readonly description: string;
   /** What pointer and keys do in the plane: look at a place, or drop a dot; by default nothing. */
@@ -37,26 +35,22 @@ export interface StoryStep {
 /** All steps, in their order. To add one, add its row, its name in the settings, and its section in body.html. */
 export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>> = {
   watch: {
-    sets: { moves: 32, t: 1 },
     description: "Dots on their way from noise to data",
     dots: 1,
     below: drawField,
     above: labelField,
   },
   pair: {
-    sets: { t: 0.4 },
     description: "A noise dot, a data dot, the line between and its velocity",
     above: drawPairs,
   },
   average: {
-    sets: { t: 0.3 },
     description: "All lines through a place, their mean and the network's arrow",
     pointer: "looks",
     above: drawFan,
     reading: fanReading,
   },
   follow: {
-    sets: { moves: 32, t: 1 },
     description: "Dropped dots, their straight lessons and their trajectories",
     pointer: "drops",
     dots: 0.3,
@@ -64,7 +58,6 @@ export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>>
     reading: followReading,
   },
   few: {
-    sets: { moves: 1, t: 1 },
     description:
       "The same dots in a plane for each number of solver steps, and how far from the data they end",
     pointer: "looks",
@@ -73,19 +66,17 @@ export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>>
     reading: fewReading,
   },
   random: {
-    sets: { t: 1 },
     description: "Dots that are pushed at random on their way, and contours of their density",
     dots: 1,
     below: drawCrowd,
     reading: crowdReading,
   },
   classes: {
-    sets: { t: 0.5 },
     description: "The lines through a place to a class and to all data, their means, and the guided velocity",
     pointer: "looks",
     dots: 0.5,
     above: drawClasses,
     reading: classesReading,
   },
-  digits: { sets: {}, description: "" },
+  digits: { description: "" },
 };

@@ -18,6 +18,24 @@ Deno.test("settingsOf() reads what addressOf() writes, and leaves out defaults",
   assert.deepEqual(settingsOf(""), { settings: defaults, problems: [] });
 });
 
+Deno.test("settingsOf() shows a step at a time at which there is something to see, unless the address has one", () => {
+  for (
+    const [address, t, moves] of [
+      ["#step=average", 0.3, 32],
+      ["#step=average&t=1", 1, 32],
+      ["#step=classes&data=ring", 0.5, 32],
+      ["#step=few", 1, 1],
+      ["#step=few&moves=32", 1, 32],
+      ["#step=follow", 1, 32],
+    ] as const
+  ) {
+    const { settings } = settingsOf(address);
+    assert.deepEqual([settings.t, settings.moves], [t, moves], address);
+    assert.deepEqual(settingsOf(addressOf(settings)).settings, settings, address);
+    assert.equal(new URLSearchParams(addressOf(settings)).size, new URLSearchParams(address).size, address);
+  }
+});
+
 Deno.test("settingsOf() says in one line what an address cannot have, and uses the default instead", () => {
   const cases: readonly (readonly [address: string, problem: RegExp])[] = [
     ["#hidden=9999", /^hidden is "9999" \(expected a whole number from 4 to 256\)$/],
