@@ -39,7 +39,9 @@ export class RestartNote implements Disposable {
   write(run: string, step: number): void {
     if (this.#path === undefined) return;
     try {
-      Deno.writeTextFileSync(this.#path, `${step} ${run}\n`);
+      // Not emptied first: the process may die at any moment. A later note is never shorter.
+      using file = Deno.openSync(this.#path, { write: true });
+      file.writeSync(new TextEncoder().encode(`${step} ${run}\n`));
     } catch (error) {
       throw new RunError(`Cannot note for --restarts that ${run} is at step ${step}: ${reasonOf(error)}`);
     }
