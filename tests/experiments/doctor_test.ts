@@ -300,13 +300,18 @@ testTask("doctor --report tests kernels and speed, and names neither user nor ma
 });
 
 testUnless(await missingAdapter(), "selfTest() notices a wrong kernel, in each way to run it", async () => {
-  const { kernel } = registry.get("sumChunks")!, { reference } = kernel;
+  const { kernel } = registry.get("sumChunks")!, { reference, wgsl } = kernel;
+  const used = new Set<string | undefined>();
   using _ = replacing([registry, {
     *values() {
       yield registry.get("sumChunks")!;
       yield registry.get("square")!;
     },
   }], [kernel, {
+    wgsl(...args: Parameters<typeof wgsl>) {
+      used.add(args[0].candidate);
+      return wgsl(...args);
+    },
     reference(arrays: Record<string, Float64Array>, dims: Record<string, number>) {
       reference(arrays, dims);
       arrays.y[0] += 0.01 * Math.abs(arrays.y[0]) + 0.01;
@@ -317,6 +322,7 @@ testUnless(await missingAdapter(), "selfTest() notices a wrong kernel, in each w
   assert.deepEqual(begun, found.map(({ op }) => op));
   const sums = found.filter(({ op }) => op === "sumChunks");
   assert.ok(sums.length > 1, "it has several ways");
+  assert.deepEqual([...used], sums.map(({ candidate }) => candidate));
   assert.ok(sums.every(({ error }) => error! > 1e-3));
   assert.ok(found.find(({ op }) => op === "square")!.error! < 1e-6);
   const { state, says } = summaryOf(found);
