@@ -31,7 +31,7 @@ import { optional, outputFile } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { isGpu } from "./settings/training.ts";
+import { isGpu } from "./settings/shared.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/send_run.ts";

@@ -7,7 +7,7 @@ import {
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import { isGpu } from "../settings/training.ts";
+import { isGpu } from "../settings/shared.ts";
 
 /** The most that a device was seen to do. */
 export interface Bounds {

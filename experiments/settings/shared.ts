@@ -1,4 +1,5 @@
 import { maxThreads } from "../../kernels/devices/cpu/thread_team.ts";
+import type { Device } from "../../kernels/mod.ts";
 import { address, choice, integer, line, optional, path } from "./kinds.ts";
 
 /** Settings of several tasks; a task may reword their `--help`. */
@@ -27,3 +28,8 @@ export const runSource = {
   root: { ...path("DIR", "folder that holds the runs"), default: "runs" },
   mlflow: shared.mlflow,
 } as const;
+
+/** Whether a device computes on a GPU; a software adapter does not count. */
+export function isGpu({ kind, tuning }: Pick<Device, "kind" | "tuning">): boolean {
+  return kind === "webgpu" && !tuning.software;
+}

@@ -29,7 +29,7 @@ import { defineSettings } from "./settings.ts";
 import { dataSettings } from "./data.ts";
 import { solverSetting } from "./solver.ts";
 import { variant } from "./variant.ts";
-import { shared } from "./shared.ts";
+import { isGpu, shared } from "./shared.ts";
 import { stagesSetting } from "./stages.ts";
 
 const presetNames = ["quick", "standard", "paper"] as const;
@@ -151,9 +151,7 @@ export const training = defineSettings({
   }),
   maxGuidance: number({
     doc: "let the flow map take guidance from 1 to X as an input; 1 = it learns --teacher-guidance alone",
-    min: 1,
-    max: 100,
-    default: 1,
+    ...{ min: 1, max: 100, default: 1 },
     needs: withTeacher,
   }),
 
@@ -353,11 +351,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
 function presetAt(index: number): Preset {
   const rows: [name: string, values: readonly unknown[]][] = Object.entries(byPreset);
   return Object.fromEntries(rows.map(([name, values]) => [name, values[index]])) as Preset;
-}
-
-/** Whether a device computes on a GPU; a software adapter does not count. */
-export function isGpu({ kind, tuning }: Pick<Device, "kind" | "tuning">): boolean {
-  return kind === "webgpu" && !tuning.software;
 }
 
 /** The default preset for a device. */

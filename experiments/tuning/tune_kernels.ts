@@ -7,7 +7,7 @@ import { readFields } from "../run/contained.ts";
 import { type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
 import { startCommand } from "../run/program_files.ts";
-import { isGpu } from "../settings/training.ts";
+import { isGpu } from "../settings/shared.ts";
 
 /** Seconds of measuring per start; the next start continues. */
 const secondsPerStart = 5;
