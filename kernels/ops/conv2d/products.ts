@@ -5,7 +5,7 @@ import type { Dims, Tuning } from "../../devices/device.ts";
 import type { PassesVariant } from "../../kernel_variants.ts";
 import { isPlain, isTiling, swapped } from "./geometry.ts";
 import {
-  biasOf,
+  biasAt,
   convolutionWgsl,
   type PixelTile,
   pixelTiles,
@@ -99,10 +99,11 @@ function convolutionProduct(dims: Dims, terms: Terms): Product {
     },
     b: { along: "edge", edge: (i) => `pixelOf(${i}, batch)`, element: (pixel) => `sourceAt(${pixel}, d)` },
     columnContext: "let n = column / (dims.P * dims.Q);",
+    ...terms.includes("bias") && { columnAdded: biasAt("batch * rows") },
     columnTarget: "(n * dims.K + batch * rows) * dims.P * dims.Q + column % (dims.P * dims.Q)",
     rowTarget: "row * dims.P * dims.Q",
     target: "y",
-    stored: storedWgsl("value", terms, biasOf("batch * rows + row")),
+    stored: storedWgsl("value", terms, "bias[added + row]"),
   };
 }
 
@@ -130,10 +131,11 @@ fn tapOf(i: u32) -> u32 { return (i / ${taps} * dims.P + i / ${inRow} % ${dims.t
       element: (pixel) => `x[${pixel} + d * dims.H * dims.W]`,
     },
     columnContext: "let n = column / (dims.H * dims.W);",
+    ...terms.includes("bias") && { columnAdded: biasAt("0u") },
     columnTarget: "targetOf(column)",
     rowTarget: "tapOf(row)",
     target: "y",
-    stored: storedWgsl("value", terms, biasOf(`row / ${taps}`)),
+    stored: storedWgsl("value", terms, `bias[added + row / ${taps}]`),
   };
 }
 

@@ -33,8 +33,8 @@ export function weightTiles(K: number, C: number, R: number): number {
 /** What an op adds to a convolution: bias[B, K], and a residual of the target's shape. */
 export type Terms = readonly ("bias" | "residual")[];
 
-/** WGSL of the bias of channel k of image n. */
-export const biasOf = (k: string) => `bias[n % dims.B * dims.K + ${k}]`;
+/** WGSL of the index of the bias of channel k of image n. */
+export const biasAt = (k: string) => `n % dims.B * dims.K + ${k}`;
 
 /** WGSL to store in y[to]: a value and what is added, a bias as the expression `offset`. */
 export function storedWgsl(value: string, terms: Terms, offset: string): string {
@@ -98,7 +98,7 @@ ${add(row).join("\n")}
   const channel = (j: number) =>
     `  if (k0 + ${j}u < dims.K) {
     let k = k0 + ${j}u;
-    ${terms.includes("bias") ? `let offset = ${biasOf("k")};` : ""}
+    ${terms.includes("bias") ? `let offset = bias[${biasAt("k")}];` : ""}
     let origin = ((n * dims.K + k) * dims.P + p0) * dims.Q + q0;
 ${repeatGrid(height, width, store(j))}
   }`;

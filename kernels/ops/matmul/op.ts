@@ -156,7 +156,11 @@ const linearOp = defineOp({
   name: "linear",
   signature: "x[M, K], w[N, K], bias[N] -> y[M, N]",
   derive: () => ({ A: 1, B: 1, Y: 1 }),
-  ...kernelsOf({ ...productOf("matmulTransposedB", ["x", "w"]), stored: "value + bias[column]" }),
+  ...kernelsOf({
+    ...productOf("matmulTransposedB", ["x", "w"]),
+    columnAdded: "bias[column]",
+    stored: "value + added",
+  }),
   backward: ({ x, w, dy }) => ({
     x: () => matmul(dy, w),
     w: () => matmulTransposedA(dy, x),

@@ -44,13 +44,15 @@ export interface Product {
   readonly position: string;
   readonly a: Factor;
   readonly b: Factor;
-  /** WGSL statements for every column, which the expressions below may use. */
+  /** WGSL statements for every column, which the two expressions below may use. */
   readonly columnContext?: string;
+  /** WGSL expression that depends on `column`, which `stored` sees as `added`: where the column finds what it adds. */
+  readonly columnAdded?: string;
   /** WGSL expressions of index in y: the part that depends on `column`, and the part of `row`. Both may use `batch`. */
   readonly columnTarget: string;
   readonly rowTarget: string;
   readonly target: string;
-  /** WGSL expression to store, from `value`, `row`, `column` and `to`, the index in the target. */
+  /** WGSL expression to store, from `value`, `row`, `added` and `to`, the index in the target. */
   readonly stored?: string;
 }
 
@@ -119,25 +121,28 @@ ${repeatLines(vector ? 1 : 4, edgeOf(i))}`);
     return { slice, before, load, store };
   });
 
-  const store = (q: number, column: number, index: string, value: (sum: string) => string) => {
-    const storeRow = (r: number) =>
-      `      {
-        let row = row0 + 4u * (laneRow + ${(r >> 2) * down}u) + ${r & 3}u;
-        if (row < rows) {
-          let to = fromColumn + ${product.rowTarget};
-          let value = ${value(sum(r, q))};
-          ${target}[${index}] = ${stored};
-        }
-      }`;
-    return `  {
-    let column = column0 + 4u * (laneColumn + ${q * across}u) + ${column}u;
+  /** What depends on the row alone, which drivers do not move out of the branches of columns. */
+  const rowBefore = (r: number) =>
+    `  let rowOf${r} = row0 + 4u * (laneRow + ${(r >> 2) * down}u) + ${r & 3}u;
+  var fromRow${r} = 0u;
+  { let row = rowOf${r}; fromRow${r} = ${product.rowTarget}; }`;
+  const store = (q: number, j: number) =>
+    `  {
+    let column = column0 + 4u * (laneColumn + ${q * across}u) + ${j}u;
     if (column < columns) {
       ${product.columnContext ?? ""}
       let fromColumn = ${product.columnTarget};
-${repeatLines(tile.laneRows, storeRow)}
+      ${product.columnAdded ? `let added = ${product.columnAdded};` : ""}
+${repeatLines(tile.laneRows, storeRow(q, j))}
     }
   }`;
-  };
+  const storeRow = (q: number, j: number) => (r: number) =>
+    `      if (rowOf${r} < rows) {
+        let row = rowOf${r};
+        let to = fromColumn + fromRow${r};
+        let value = ${sum(r, q)}${inVectors ? "" : `[${j}]`};
+        ${target}[${inVectors ? "to / 4u" : "to"}] = ${stored};
+      }`;
   const step = (k: number) =>
     `    {
 ${repeatLines(rowQuads, (i) => `      let a${i} = sliceA[${k}][laneRow + ${i * down}u];`)}
@@ -171,13 +176,8 @@ ${isAhead ? load(`start + ${tile.depth}u`) : ""}
 ${repeatLines(tile.depth, step)}
     workgroupBarrier();
   }
-${
-    repeatLines(columnQuads, (q) =>
-      inVectors
-        ? store(q, 0, "to / 4u", (sum) =>
-          sum)
-        : repeatLines(4, (j) => store(q, j, "to", (sum) => `${sum}[${j}]`)))
-  }
+${repeatLines(tile.laneRows, rowBefore)}
+${repeatGrid(columnQuads, inVectors ? 1 : 4, store)}
 }`;
 }
 
@@ -269,7 +269,7 @@ ${store}
  * @param value WGSL of the value in a row
  */
 function storedColumn(
-  { columnContext = "", columnTarget, rowTarget, target, stored = "value" }: Product,
+  { columnContext = "", columnAdded, columnTarget, rowTarget, target, stored = "value" }: Product,
   rows: number,
   column: number,
   at: string,
@@ -286,6 +286,7 @@ function storedColumn(
     let column = left + ${column}u;
     ${columnContext}
     let fromColumn = ${columnTarget};
+    ${columnAdded ? `let added = ${columnAdded};` : ""}
 ${repeatLines(rows, store)}
   }`;
 }

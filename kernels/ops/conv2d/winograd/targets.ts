@@ -1,6 +1,6 @@
 import type { Dims, NumberArray } from "../../../devices/device.ts";
 import { plainGeometry } from "../geometry.ts";
-import { biasOf, storedWgsl, type Terms, weightAt } from "../tiles.ts";
+import { biasAt, storedWgsl, type Terms, weightAt } from "../tiles.ts";
 import { withVariants } from "../../../kernel_variants.ts";
 import { repeatGrid, repeatLines } from "../../matmul/product.ts";
 import { convolve } from "../reference.ts";
@@ -41,7 +41,7 @@ ${inTwoDimensions("targetStep", (r, s) => `m[base + ${6 * r + s}u * stride]`)}
   let q0 = tile % dims.across * 4u;
   let origin = ((n * dims.K + k) * dims.P + p0) * dims.Q + q0;
   let start = ${start};
-${terms.includes("bias") ? `  let offset = ${biasOf("k")};` : ""}
+${terms.includes("bias") ? `  let offset = bias[${biasAt("k")}];` : ""}
   var largest = 0u;
 ${
     repeatGrid(4, 4, (r, s) =>
