@@ -54,7 +54,7 @@ fn activationSlope(z: f32) -> f32 { return ${slope}; }`;
 ${workgroupSumWgsl(lanes)}
 ${workgroupWgsl({ lanes, channels, pixels })}`,
   });
-  return summingKernels(alone, shared, ({ C, G, H, W }) => C / G * H * W);
+  return summingKernels(alone, shared, ({ C, G, H, W }) => 4 * C / G * H * W); // held in registers: few for each lane
 }
 
 const perChannel = (v: Tensor) => reshape(v, [1, v.size, 1, 1]);

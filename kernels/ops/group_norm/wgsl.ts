@@ -91,8 +91,8 @@ ${
 ${
     each((i) =>
       `  ${isWhole(i) ? "" : `if (j${i} < ${count}u) `}{
-    let c = firstChannel + j${i} / ${pixels}u;
-    y[start + j${i}] = activate((v${i} - m) * r * gamma[c] + beta[c]);
+    let c = firstChannel + (lane + ${i * lanes}u) / ${pixels}u;
+    y[start + lane + ${i * lanes}u] = activate((v${i} - m) * r * gamma[c] + beta[c]);
   }`
     )
   }
@@ -212,11 +212,12 @@ export function gradientWorkgroupWgsl(shape: SharedGroup): string {
       (a + 1) * lanes > channels * width ? `c${a} < ${channels}u` : "",
       (s + 1) * width > pixels ? `column + ${s * width}u < ${pixels}u` : "",
     ].filter(Boolean).join(" && ") || undefined;
-  const within = (value: string, limit?: string) => limit ? `select(0.0, ${value}, ${limit})` : value;
+  const within = (value: string, limit?: string, other = "0.0") =>
+    limit ? `select(${other}, ${value}, ${limit})` : value;
   const load = (a: number, s: number) =>
-    `  let xhat${a}_${s} = ${within(`(x[at${a} + ${s * width}u] - m) * r`, limitOf(a, s))};
+    `  let xhat${a}_${s} = (${within(`x[at${a} + ${s * width}u]`, limitOf(a, s), "m")} - m) * r;
   let slope${a}_${s} = activationSlope(gamma${a} * xhat${a}_${s} + beta${a});
-  let dz${a}_${s} = ${within(`dy[at${a} + ${s * width}u] * slope${a}_${s}`, limitOf(a, s))};
+  let dz${a}_${s} = slope${a}_${s} * ${within(`dy[at${a} + ${s * width}u]`, limitOf(a, s))};
   sums${a} += vec2f(dz${a}_${s} * xhat${a}_${s}, dz${a}_${s});`;
   const round = (a: number) =>
     `  let c${a} = lane / ${width}u + ${a * lanes / width}u;
