@@ -1,18 +1,21 @@
 import { type Product, registerProductWgsl, registerTiles } from "../matmul/product.ts";
 import { imagesPerRun, productKernels, type RegisterKernel } from "../matmul/product_kernels.ts";
-import type { ProductSize } from "../matmul/product_tiles.ts";
+import { fewestGroups, type ProductSize } from "../matmul/product_tiles.ts";
 import type { Dims, Tuning } from "../../devices/device.ts";
-import type { PassesVariant } from "../../kernel_variants.ts";
+import type { KernelVariant, PassesVariant } from "../../kernel_variants.ts";
 import { isPlain, isTiling, swapped } from "./geometry.ts";
 import {
   biasAt,
+  convolutionTiles,
   convolutionWgsl,
+  pairsOf,
   type PixelTile,
   pixelTiles,
+  sharedWeightGradientWgsl,
+  singleTile,
   startOf,
   storedWgsl,
   type Terms,
-  tilesCovering,
   weightGradientWgsl,
   weightTiles,
 } from "./tiles.ts";
@@ -172,6 +175,12 @@ const prefersWinograd = ({ N, C, K, H, W }: Dims, { software }: Tuning) =>
 /** Whether a kernel may hold all taps in its text: adapters take minutes to compile one of 7x7. */
 const unrolls = (dims: Dims) => isPlain(dims) && dims.R * dims.S <= 25;
 
+/** Whether a product wastes most of a tile, and a kernel for single channels is worth timing. */
+const isThin = (dims: Dims) => isPlain(dims) && dims.R * dims.S <= 16 && Math.min(dims.C, dims.K) <= 4;
+
+/** Whether each weight joins a pair of channels that only it joins, apart from its neighbours. */
+const hasSingle = (dims: Dims) => isThin(dims) && Math.min(dims.C, dims.K) === 1;
+
 /**
  * The kernels of an op, the first in registers for convolutions that are unrolled. Groups of few channels get tiles of
  * one row.
@@ -180,6 +189,7 @@ function kernelsOf(
   size: (dims: Dims) => ProductSize,
   product: (specialised: Dims) => Product,
   unrolled: readonly Omit<RegisterKernel, "fits">[],
+  single: Omit<KernelVariant, "fits" | "specialise"> & { readonly isDefault: (dims: Dims) => boolean },
   passes: PassesVariant["passes"],
 ) {
   const isNarrow = (dims: Dims) => size(dims).rows < 4;
@@ -197,6 +207,7 @@ function kernelsOf(
         wgsl: (dims) => registerProductWgsl(product(dims), 1),
       },
     ],
+    special: { ...single, specialise, fits: isThin },
     other: { name: "winograd", fits: fitsWinograd, isDefault: prefersWinograd, passes },
   });
 }
@@ -205,7 +216,7 @@ function kernelsOf(
 export function convolutionKernels(terms: Terms, passes: PassesVariant["passes"]) {
   const inRegisters = (tile: PixelTile) => ({
     tile: `${tile.height}x${tile.width}`,
-    invocations: ({ N, K, P, Q }: Dims) => N * Math.ceil(K / 4) * tilesCovering(P, Q, tile),
+    invocations: (dims: Dims) => convolutionTiles(dims, tile),
     wgsl: (dims: Dims) => convolutionWgsl(dims, tile, terms),
   });
   return kernelsOf(
@@ -217,6 +228,12 @@ export function convolutionKernels(terms: Terms, passes: PassesVariant["passes"]
     },
     (dims) => dims.tiling ? tilingProduct(dims, terms) : convolutionProduct(dims, terms),
     pixelTiles.map(inRegisters),
+    {
+      name: "single channels",
+      isDefault: (dims) => hasSingle(dims) && dims.K === 1,
+      grid: (dims) => convolutionTiles(dims, singleTile),
+      wgsl: (dims) => convolutionWgsl(dims, singleTile, terms),
+    },
     passes,
   );
 }
@@ -230,15 +247,17 @@ export function weightGradientKernels(passes: PassesVariant["passes"]) {
       invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
       wgsl: ({ R, S }) => weightGradientWgsl(R, S),
     }],
+    { name: "pairs of channels", isDefault: hasSingle, grid: pairsOf, wgsl: sharedWeightGradientWgsl },
     passes,
   );
 }
 
 /** Images per partial sum of the weight gradient: it is one product, or 36 by Winograd's transforms. */
 export function weightRun(dims: Dims, tuning: Tuning): number {
-  const { N, K, D, R, S } = dims;
+  const { N, K, C, D, R, S } = dims, { software } = tuning;
   const size = fitsWinograd(dims) && prefersWinograd(dims, tuning)
     ? { rows: K, columns: D, batches: 36 }
     : { rows: K, columns: D * R * S, batches: 1 };
-  return imagesPerRun(N, size, tuning, unrolls(dims) ? weightTiles(K, D, R) : undefined);
+  const inRegisters = unrolls(dims) ? weightTiles(K, D, R) : registerTiles(size);
+  return imagesPerRun(N, software ? inRegisters : hasSingle(dims) ? K * C : fewestGroups(size), tuning);
 }

@@ -1,17 +1,24 @@
 import type { Dims } from "../../devices/device.ts";
 import { repeatGrid, repeatLines, vectorOf } from "../matmul/product.ts";
 
-/** Pixels of the target that one invocation of a direct convolution computes for four channels, in registers. */
+/** Pixels of the target that one invocation of a direct convolution computes for some channels, in registers. */
 export interface PixelTile {
   readonly height: number;
   readonly width: number;
+  readonly channels: 1 | 4;
 }
 
 /**
  * Tiles of direct convolutions. Software adapters take the first, the largest: they load numbers lane by lane, so each
  * load should serve much arithmetic. GPUs may run more invocations at once with a smaller one.
  */
-export const pixelTiles: readonly PixelTile[] = [7, 4, 2].map((height) => ({ height, width: 4 }));
+export const pixelTiles: readonly PixelTile[] = [7, 4, 2].map((height) => ({
+  height,
+  width: 4,
+  channels: 4,
+}));
+/** The tile of GPUs for a single channel. */
+export const singleTile: PixelTile = { height: 1, width: 4, channels: 1 };
 
 /**
  * Number of input channels that an invocation of the weight gradient combines with four output channels, and its pixels
@@ -21,8 +28,13 @@ const weightTile = (R: number) =>
   R <= 3 ? { inputs: 2, height: 7, width: 4 } : { inputs: 1, height: 1, width: 1 };
 
 /** Number of tiles needed to cover an image. */
-export function tilesCovering(height: number, width: number, tile: PixelTile): number {
+function tilesCovering(height: number, width: number, tile: PixelTile): number {
   return Math.ceil(height / tile.height) * Math.ceil(width / tile.width);
+}
+
+/** Number of invocations of a direct convolution. */
+export function convolutionTiles({ N, K, P, Q }: Dims, tile: PixelTile): number {
+  return N * Math.ceil(K / tile.channels) * tilesCovering(P, Q, tile);
 }
 
 /** Number of tiles needed to cover a weight. */
@@ -66,18 +78,20 @@ export function weightAt({ transposed, R, S }: Dims, k: string, c: string, tap: 
 }
 
 /** Channels k0 to k3; beyond the end, the last channel is repeated. */
-const fourChannels = "let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);";
+const fourChannels =
+  "let last = dims.K - 1u; let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);";
 
 /** The rows of a tile, and their taps, that use row `row` of the source. */
 const tapsOf = (row: number, R: number, height: number) =>
   Array.from({ length: R }, (_, r) => ({ r, p: row - r })).filter(({ p }) => p >= 0 && p < height);
 
 /**
- * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks
+ * A direct convolution: an invocation holds height x width pixels of some channels. For each source channel it walks
  * the source rows once; each row is used for all target rows and taps that need it.
  */
-export function convolutionWgsl(dims: Dims, { height, width }: PixelTile, terms: Terms): string {
+export function convolutionWgsl(dims: Dims, { height, width, channels }: PixelTile, terms: Terms): string {
   const { R, S } = dims;
+  const isSingle = channels === 1;
   const columns = width + S - 1;
   const load = (j: number) => `      let v${j} = select(0.0, x[base + w${j}], within && inside${j});`;
   const add = (row: number) =>
@@ -86,7 +100,7 @@ export function convolutionWgsl(dims: Dims, { height, width }: PixelTile, terms:
     );
   const store = (j: number) => (p: number, q: number) =>
     `    if (p0 + ${p}u < dims.P && q0 + ${q}u < dims.Q) { let to = origin + ${p}u * dims.Q + ${q}u; ` +
-    `y[to] = ${storedWgsl(`sum_${p}_${q}[${j}]`, terms, "offset")}; }`;
+    `y[to] = ${storedWgsl(`sum_${p}_${q}${isSingle ? "" : `[${j}]`}`, terms, "offset")}; }`;
   const row = (row: number) =>
     `    {
       let h = p0 + ${row}u - ${startOf(dims, "H")};
@@ -104,17 +118,16 @@ ${repeatGrid(height, width, store(j))}
   }`;
   return `
 fn kernel(i: u32) {
-  let quads = (dims.K + 3u) / 4u;
+  let quads = (dims.K + ${channels - 1}u) / ${channels}u;
   let across = (dims.Q + ${width - 1}u) / ${width}u;
   let down = (dims.P + ${height - 1}u) / ${height}u;
-  let k0 = i % quads * 4u;
+  let k0 = i % quads * ${channels}u;
   let tile = i / quads;
   let q0 = tile % across * ${width}u;
   let p0 = tile / across % down * ${height}u;
   let n = tile / (across * down);
-  let last = dims.K - 1u;
-  ${fourChannels}
-${repeatGrid(height, width, (p, q) => `  var sum_${p}_${q} = vec4f();`)}
+  ${isSingle ? "" : fourChannels}
+${repeatGrid(height, width, (p, q) => `  var sum_${p}_${q} = ${isSingle ? "0.0" : "vec4f()"};`)}
 ${
     repeatLines(columns, (j) =>
       `  let w${j} = q0 + ${j}u - ${startOf(dims, "W")}; let inside${j} = w${j} < dims.W;`)
@@ -122,12 +135,14 @@ ${
   for (var c = 0u; c < dims.C; c++) {
     let plane = (n * dims.C + c) * dims.H;
 ${
-    repeatLines(R * S, (tap) =>
-      `    let t${tap} = ${vectorOf((j) => weightAt(dims, `k${j}`, "c", `${tap}u`))};`)
+    repeatLines(R * S, (tap) => {
+      const weight = (j: number) => weightAt(dims, `k${j}`, "c", `${tap}u`);
+      return `    let t${tap} = ${isSingle ? weight(0) : vectorOf(weight)};`;
+    })
   }
 ${repeatLines(height + R - 1, row)}
   }
-${repeatLines(4, channel)}
+${repeatLines(channels, channel)}
 }`;
 }
 
@@ -170,7 +185,6 @@ fn kernel(i: u32) {
   let c0 = i % tilesC * ${inputs}u;
   let k0 = i / tilesC % tilesK * 4u;
   let g = i / (tilesC * tilesK);
-  let last = dims.K - 1u;
   ${fourChannels}
 ${repeatLines(inputs, (c) => `  let c_${c} = min(c0 + ${c}u, dims.C - 1u);`)}
 ${repeatGrid(inputs, R * S, (c, tap) => `  var sum_${c}_${tap} = vec4f();`)}
@@ -187,5 +201,60 @@ ${repeatLines(height + R - 1, row)}
     }
   }
 ${repeatGrid(inputs, 4, store)}
+}`;
+}
+
+/** Lanes of a workgroup that shares the pixels of a weight gradient, and how many of a row each takes at a time. */
+const sharing = { lanes: 256, width: 4 };
+
+/** Workgroups of `sharedWeightGradientWgsl`. */
+export const pairsOf = ({ G, K, C }: Dims) => ({ count: G * K * C, lanes: sharing.lanes });
+
+/**
+ * Weight gradient of a run of images on a GPU, for few pairs of channels: the lanes of a workgroup hold all taps of one
+ * pair, and share the pixels of dy.
+ */
+export function sharedWeightGradientWgsl({ R, S }: Dims): string {
+  const { lanes, width } = sharing;
+  const total = (from: (tap: number) => string) => repeatLines(R * S, from);
+  const products = (s: number) => Array.from({ length: width }, (_, j) => `v${s + j} * d${j}`).join(" + ");
+  const row = (r: number) =>
+    `    {
+      let h = p + ${r}u - dims.paddingH;
+      let base = ((n * dims.C + c) * dims.H + h) * dims.W;
+${
+      repeatLines(
+        width + S - 1,
+        (j) => `      let v${j} = select(0.0, x[base + w${j}], h < dims.H && w${j} < dims.W);`,
+      )
+    }
+${repeatLines(S, (s) => `      sum_${r * S + s} += ${products(s)};`)}
+    }`;
+  return `var<workgroup> parts: array<f32, ${R * S * lanes}>;
+fn kernel(group: u32, lane: u32) {
+  let c = group % dims.C;
+  let k = group / dims.C % dims.K;
+  let first = group / (dims.C * dims.K) * dims.run;
+  let across = (dims.Q + ${width - 1}u) / ${width}u;
+  let count = min(dims.run, dims.N - first) * dims.P * across;
+${total((tap) => `  var sum_${tap} = 0.0;`)}
+  for (var strip = lane; strip < count; strip += ${lanes}u) {
+    let n = first + strip / (dims.P * across);
+    let p = strip / across % dims.P;
+    let q = strip % across * ${width}u;
+    let origin = ((n * dims.K + k) * dims.P + p) * dims.Q + q;
+${repeatLines(width, (j) => `    let d${j} = select(0.0, dy[origin + ${j}u], q + ${j}u < dims.Q);`)}
+${repeatLines(width + S - 1, (j) => `    let w${j} = q + ${j}u - dims.paddingW;`)}
+${repeatLines(R, row)}
+  }
+${total((tap) => `  parts[lane + ${tap * lanes}u] = sum_${tap};`)}
+  workgroupBarrier();
+  for (var reach = ${lanes / 2}u; reach > 0u; reach /= 2u) {
+    if (lane < reach) {
+${total((tap) => `      parts[lane + ${tap * lanes}u] += parts[lane + reach + ${tap * lanes}u];`)}
+    }
+    workgroupBarrier();
+  }
+  if (lane < ${R * S}u) { dw[group * ${R * S}u + lane] = parts[lane * ${lanes}u]; }
 }`;
 }

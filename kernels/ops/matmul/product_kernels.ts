@@ -31,6 +31,8 @@ interface ProductOptions {
   readonly hasVectors?: (dims: Dims) => boolean;
   /** Kernels in registers, given the generic one; software adapters run the first that fits a call. */
   readonly registers?: (generic: RegisterKernel) => readonly RegisterKernel[];
+  /** A kernel for the few calls that it fits, which GPUs run by default where it says so. */
+  readonly special?: KernelVariant & { readonly isDefault: (dims: Dims) => boolean };
   /** Calls of other ops that can do the same work. */
   readonly other?: PassesVariant;
 }
@@ -43,6 +45,7 @@ export function productKernels(
     product,
     hasVectors = () => false,
     registers: registersOf = (generic) => [generic],
+    special,
     other,
   }: ProductOptions,
 ) {
@@ -65,11 +68,12 @@ export function productKernels(
       grid: (dims) => productGroups(size(dims), tile),
       wgsl: (dims) => productWgsl(tile, product(dims), dims.inVectors === 1),
     })),
+    ...special ? [special] : [],
   ];
-  const table = (dims: Dims, { software }: Tuning) =>
-    software
-      ? registers.findIndex(({ fits }) => fits?.(dims) ?? true)
-      : registers.length + chooseTile(size(dims));
+  const table = (dims: Dims, { software }: Tuning) => {
+    if (software) return registers.findIndex(({ fits }) => fits?.(dims) ?? true);
+    return special?.isDefault(dims) ? variants.length - 1 : registers.length + chooseTile(size(dims));
+  };
   return withVariants(variants, table, other);
 }
 
@@ -78,15 +82,8 @@ export function productKernels(
  * enough to keep the partial sums small.
  *
  * @param N number of images
- * @param size size of the weight as a matrix, or as those whose products make it
- * @param inRegisters pieces of work per run of images in registers, if the op has its own kernel
+ * @param groups pieces of work per run of images
  */
-export function imagesPerRun(
-  N: number,
-  size: ProductSize,
-  { software, pieces }: Tuning,
-  inRegisters?: number,
-): number {
-  const tiles = software ? inRegisters ?? registerTiles(size) : fewestGroups(size);
-  return Math.ceil(Math.max(N, 1) / Math.min(Math.max(N, 1), Math.ceil(pieces / tiles)));
+export function imagesPerRun(N: number, groups: number, { pieces }: Tuning): number {
+  return Math.ceil(Math.max(N, 1) / Math.min(Math.max(N, 1), Math.ceil(pieces / groups)));
 }
