@@ -1,7 +1,7 @@
 import { describeValue, isCount } from "./core/checks.ts";
 import type { InputNames, OutputNames } from "./core/signature.ts";
 import type { Shape } from "./core/shape.ts";
-import type { Tensor } from "./core/tensor.ts";
+import type { GradientRule, Tensor } from "./core/tensor.ts";
 import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 import type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
 
@@ -97,13 +97,13 @@ export interface OpDefinition<S extends string, A extends AttributeTypes>
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
   /**
    * A rule for each differentiable input that computes its gradient, of its shape, with differentiable ops, so that
-   * second derivatives work. It runs only if the gradient is needed. Taking a gradient through an input without a rule
-   * is an error.
+   * second derivatives work. It runs only if the gradient is needed. One that takes an argument adds its gradient to
+   * that, if it is given. Taking a gradient through an input without a rule is an error.
    */
   readonly backward?: (
     saved: Saved<S>,
     attributes: AttributeValues<A>,
-  ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
+  ) => { readonly [name in InputNames<S>[number]]?: GradientRule };
   /**
    * The tangent of the first output, given those of inputs, at least one. Declare it only where it is faster than what
    * follows from `backward` or `composite` without it; the registry test compares both with the reference.

@@ -3,7 +3,7 @@ import { full, zeros } from "../ops/layout/fill.ts";
 import { reshape } from "../ops/layout/movement.ts";
 import { withDevice } from "../core/context.ts";
 import { checkList } from "../core/checks.ts";
-import { checkTensor, type History, type Tensor } from "../core/tensor.ts";
+import { checkTensor, type GradientRule, type History, type Tensor } from "../core/tensor.ts";
 import { ShapeError } from "../core/shape.ts";
 import { nextOrder } from "../core/memory.ts";
 import { overwrittenSinceMade } from "./history.ts";
@@ -99,16 +99,17 @@ export function pullBack(
     history.inputs.forEach((x, i) => {
       if (!between.has(x) && !wanted.has(x)) return;
       checkKept(history, i, between);
-      const dx = applyRule(history, i, rules[i]);
       const before = gradient.get(x);
-      gradient.set(x, before ? add(before, dx) : dx);
+      const adds = rules[i]?.length === 1; // a rule with a parameter adds to it
+      const dx = applyRule(history, i, rules[i], adds ? before : undefined);
+      gradient.set(x, before && !adds ? add(before, dx) : dx);
     });
   }
   return parameters.map((parameter) => gradient.get(parameter));
 }
 
 /** An op's rules for the gradient dy of its output: its own, or those of the ops that it can be made of. */
-function rulesOf(history: History, dy: Tensor): readonly ((() => Tensor) | undefined)[] {
+function rulesOf(history: History, dy: Tensor): readonly (GradientRule | undefined)[] {
   const own = history.backward(dy);
   if (own.some((rule) => rule) || !history.composite) return own;
   let found: readonly (Tensor | undefined)[] | undefined;
@@ -142,11 +143,11 @@ export function checkKept(
 }
 
 /** Runs the rule that leads to an input. @throws {Error} if there is none */
-export function applyRule(history: History, i: number, rule?: () => Tensor): Tensor {
+export function applyRule(history: History, i: number, rule?: GradientRule, before?: Tensor): Tensor {
   if (!rule) throw noRuleError(history, i);
   const [x, name] = [history.inputs[i], history.names[i]];
   const task = `take gradients through ${history.op}`;
-  return checkTensor(task, `the rule of its input ${name} gives`, rule(), x.shape);
+  return checkTensor(task, `the rule of its input ${name} gives`, rule(before), x.shape);
 }
 
 function noRuleError({ op, output, names, inputs }: History, i: number): Error {

@@ -1,12 +1,12 @@
 import { nextOrder, overlap } from "../core/memory.ts";
-import { type History, Tensor } from "../core/tensor.ts";
+import { type GradientRule, type History, Tensor } from "../core/tensor.ts";
 
 /** The same values without a history: derivatives end here. */
 export function withoutHistory({ storage, shape, type, offset }: Tensor): Tensor {
   return new Tensor(storage, shape, type, offset);
 }
 
-type Rules = Readonly<Record<string, (() => Tensor) | undefined>>;
+type Rules = Readonly<Record<string, GradientRule | undefined>>;
 type Saved = Readonly<Record<string, Tensor>>;
 
 interface Call extends Pick<History, "op" | "output" | "names" | "inputs"> {
@@ -47,7 +47,8 @@ export function makeHistory(
       const gradients = runRule(rule, () => rules(rule.saved, dy));
       return names.map((name) => {
         const gradient = gradients[name];
-        return gradient && (() => runRule(rule, gradient));
+        if (!gradient?.length) return gradient && (() => runRule(rule, gradient));
+        return (before?: Tensor) => runRule(rule, () => gradient(before));
       });
     },
     ...forward && {

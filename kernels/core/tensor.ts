@@ -12,6 +12,9 @@ export const tensorDisplay: unique symbol = Symbol.for("Jupyter.display");
 /** The method that `console.log` calls in Deno and Node. */
 export const tensorInspection: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
+/** Computes the gradient of an input. One with a parameter adds it to the gradient so far, if that is given. */
+export type GradientRule = (before?: Tensor) => Tensor;
+
 /** How a tensor was computed, for reverse-mode differentiation. */
 export interface History {
   /** When the op ran: inputs always have smaller numbers than outputs. */
@@ -27,7 +30,7 @@ export interface History {
   /** What overwrote an input after it was computed and before the op read it, by the input's index. */
   readonly overwritten?: ReadonlyMap<number, string>;
   /** Gradients of the inputs given that of the output, computed when called; undefined without a rule. */
-  readonly backward: (dy: Tensor) => readonly ((() => Tensor) | undefined)[];
+  readonly backward: (dy: Tensor) => readonly (GradientRule | undefined)[];
   /** The output's tangent given those of the inputs, at least one, where the op declares it. */
   readonly forward?: (tangents: readonly (Tensor | undefined)[]) => Tensor;
   /** The output, computed again from inputs by other ops, where the op declares them. */

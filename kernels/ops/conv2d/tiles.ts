@@ -18,7 +18,7 @@ export const pixelTiles: readonly PixelTile[] = [7, 4, 2].map((height) => ({
   channels: 4,
 }));
 /** The tile of GPUs for a single channel. */
-export const singleTile: PixelTile = { height: 1, width: 4, channels: 1 };
+export const singleTile: PixelTile = { height: 2, width: 4, channels: 1 };
 
 /**
  * Number of input channels that an invocation of the weight gradient combines with four output channels, and its pixels
@@ -204,8 +204,8 @@ ${repeatGrid(inputs, 4, store)}
 }`;
 }
 
-/** Lanes of a workgroup that shares the pixels of a weight gradient, and how many of a row each takes at a time. */
-const sharing = { lanes: 256, width: 4 };
+/** Lanes of a workgroup that shares the pixels of a weight gradient, and how many each takes at a time. */
+const sharing = { lanes: 256, height: 2, width: 4 };
 
 /** Workgroups of `sharedWeightGradientWgsl`. */
 export const pairsOf = ({ G, K, C }: Dims) => ({ count: G * K * C, lanes: sharing.lanes });
@@ -215,12 +215,16 @@ export const pairsOf = ({ G, K, C }: Dims) => ({ count: G * K * C, lanes: sharin
  * pair, and share the pixels of dy.
  */
 export function sharedWeightGradientWgsl({ R, S }: Dims): string {
-  const { lanes, width } = sharing;
+  const { lanes, height, width } = sharing;
   const total = (from: (tap: number) => string) => repeatLines(R * S, from);
-  const products = (s: number) => Array.from({ length: width }, (_, j) => `v${s + j} * d${j}`).join(" + ");
-  const row = (r: number) =>
+  const add = ({ r, p }: { r: number; p: number }) =>
+    repeatLines(S, (s) => {
+      const products = Array.from({ length: width }, (_, j) => `v${s + j} * d_${p}_${j}`);
+      return `      sum_${r * S + s} += ${products.join(" + ")};`;
+    });
+  const row = (row: number) =>
     `    {
-      let h = p + ${r}u - dims.paddingH;
+      let h = p + ${row}u - dims.paddingH;
       let base = ((n * dims.C + c) * dims.H + h) * dims.W;
 ${
       repeatLines(
@@ -228,24 +232,27 @@ ${
         (j) => `      let v${j} = select(0.0, x[base + w${j}], h < dims.H && w${j} < dims.W);`,
       )
     }
-${repeatLines(S, (s) => `      sum_${r * S + s} += ${products(s)};`)}
+${tapsOf(row, R, height).map(add).join("\n")}
     }`;
+  const pixel = (p: number, j: number) =>
+    `    let d_${p}_${j} = select(0.0, dy[origin + ${p}u * dims.Q + ${j}u], p + ${p}u < dims.P && q + ${j}u < dims.Q);`;
   return `var<workgroup> parts: array<f32, ${R * S * lanes}>;
 fn kernel(group: u32, lane: u32) {
   let c = group % dims.C;
   let k = group / dims.C % dims.K;
   let first = group / (dims.C * dims.K) * dims.run;
   let across = (dims.Q + ${width - 1}u) / ${width}u;
-  let count = min(dims.run, dims.N - first) * dims.P * across;
+  let down = (dims.P + ${height - 1}u) / ${height}u;
+  let count = min(dims.run, dims.N - first) * down * across;
 ${total((tap) => `  var sum_${tap} = 0.0;`)}
-  for (var strip = lane; strip < count; strip += ${lanes}u) {
-    let n = first + strip / (dims.P * across);
-    let p = strip / across % dims.P;
-    let q = strip % across * ${width}u;
+  for (var tile = lane; tile < count; tile += ${lanes}u) {
+    let n = first + tile / (down * across);
+    let p = tile / across % down * ${height}u;
+    let q = tile % across * ${width}u;
     let origin = ((n * dims.K + k) * dims.P + p) * dims.Q + q;
-${repeatLines(width, (j) => `    let d${j} = select(0.0, dy[origin + ${j}u], q + ${j}u < dims.Q);`)}
+${repeatGrid(height, width, pixel)}
 ${repeatLines(width + S - 1, (j) => `    let w${j} = q + ${j}u - dims.paddingW;`)}
-${repeatLines(R, row)}
+${repeatLines(R + height - 1, row)}
   }
 ${total((tap) => `  parts[lane + ${tap * lanes}u] = sum_${tap};`)}
   workgroupBarrier();

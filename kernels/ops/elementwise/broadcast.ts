@@ -142,6 +142,11 @@ const broadcasting: readonly Sample[] = [
   { shapes: { a: [2, 2, 1, 2, 1], b: [1, 1, 2, 1, 2] } },
 ];
 
+/** The CPU device's y += b of n numbers, at these addresses. */
+export function addCall(y: number, b: number, n: number): WasmCall {
+  return { kernel: "binary", args: { a: y, b, y, n, f: Binary.add } };
+}
+
 /** Declaration fields for f, of an op with inputs `a[A...], b[B...]` and output `y`. */
 export function binaryKernel(name: keyof typeof Binary, given: ElementwiseFunction) {
   const f = Binary[name];

@@ -1,4 +1,5 @@
-import type { Dims } from "../../devices/device.ts";
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
@@ -6,10 +7,11 @@ import type { Tensor } from "../../core/tensor.ts";
 import { pullBack } from "../../autograd/gradients.ts";
 import { withoutHistory } from "../../autograd/history.ts";
 import { add, divide, multiply, subtract } from "../elementwise/binary.ts";
+import { addCall } from "../elementwise/broadcast.ts";
 import { gelu, sqrt, square } from "../elementwise/unary.ts";
 import { full, zeros } from "../layout/fill.ts";
-import { reshape } from "../layout/movement.ts";
-import { mean, sum } from "../reduce/reduce.ts";
+import { concat, reshape } from "../layout/movement.ts";
+import { mean, sumPair } from "../reduce/reduce.ts";
 import { erfWgsl } from "../elementwise/shared_wgsl.ts";
 import { geluOf, geluSlope } from "../elementwise/gelu.ts";
 import {
@@ -73,10 +75,15 @@ const normalise: Op<
   attributes: { G: "u32", epsilon: "f32", activation: "u32" },
   ...groupNormKernels(forwardWgsl, forwardWorkgroupWgsl),
   backward({ x, gamma, beta, stats, dy }, { epsilon, activation }) {
-    let parts: Tensor[] | undefined;
-    const part = (k: number) =>
-      (parts ??= groupNormGradient(x, gamma, beta, withoutHistory(stats), dy, { epsilon, activation }))[k];
-    return { x: () => part(0), gamma: () => sum(part(1), [0]), beta: () => sum(part(2), [0]) };
+    let parts: readonly Tensor[] | undefined, ofBoth: readonly Tensor[] | undefined;
+    const run = (before?: Tensor) => {
+      const inputs = [x, gamma, beta, withoutHistory(stats), dy] as const;
+      return parts ??= before
+        ? groupNormGradientAdd(...inputs, before, { epsilon, activation })
+        : groupNormGradient(...inputs, { epsilon, activation });
+    };
+    const both = () => ofBoth ??= sumPair(run()[1]);
+    return { x: (before?: Tensor) => run(before)[0], gamma: () => both()[0], beta: () => both()[1] };
   },
   forward({ x, gamma, beta, stats }, tangents, { G, epsilon, activation }): Tensor {
     const [one, none] = [full(gamma.shape, 1), zeros(gamma.shape)];
@@ -123,57 +130,111 @@ const normalise: Op<
 /**
  * With z = gamma xhat + beta and dz = f'(z) dy for an activation f:
  * dx = rstd (gamma dz - mean(gamma dz) - xhat mean(gamma dz xhat)), means over the group;
- * dgamma and dbeta are the sums over n of `scales` = sum(dz xhat) and `shifts` = sum(dz) of each image and channel.
+ * dgamma and dbeta are the sums over n of `sums` = sum(dz xhat) and sum(dz) of each image and channel.
  */
-const groupNormGradient = defineOp({
-  name: "groupNormGradient",
-  signature:
-    "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
-  attributes: { epsilon: "f32", activation: "u32" },
-  ...groupNormKernels(gradientWgsl, gradientWorkgroupWgsl),
-  composite({ x, gamma, beta, stats, dy }, { epsilon, activation }) {
-    const [N, C] = x.shape;
-    const ofImages = (v: Tensor) => add(zeros([N, C, 1, 1]), perChannel(v));
-    const [scale, shift] = [ofImages(gamma), ofImages(beta)];
-    const grouped = reshape(x, [N, stats.shape[1], x.size / N / stats.shape[1]]);
-    const centred = subtract(grouped, mean(grouped, [2], true));
-    const deviation = sqrt(add(mean(square(centred), [2], true), epsilon));
-    const z = add(multiply(reshape(divide(centred, deviation), x.shape), scale), shift);
-    const [dx, ...sums] = pullBack(new Map([[activation === 0 ? z : gelu(z), dy]]), [x, scale, shift]);
-    return [dx!, ...sums.map((part) => reshape(part!, [N, C]))];
-  },
-  reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
-    const channels = C / G, pixels = H * W, count = channels * pixels;
-    const { derivative } = activations[activation];
-    for (let n = 0; n < N; n++) {
-      for (let g = 0; g < G; g++) {
-        const [m, r] = stats.subarray((n * G + g) * 2);
-        let meanShift = 0, meanScale = 0;
-        for (let c = g * channels; c < (g + 1) * channels; c++) {
-          let scale = 0, shift = 0;
-          for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
-            const xhat = (x[i] - m) * r;
-            const dz = dx[i] = dy[i] * derivative(xhat * gamma[c] + beta[c]);
-            scale += dz * xhat;
-            shift += dz;
-          }
-          scales[n * C + c] = scale;
-          shifts[n * C + c] = shift;
-          meanScale += gamma[c] * scale / count;
-          meanShift += gamma[c] * shift / count;
+const gradientInputs = "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W]";
+const gradientOutputs = "dx[N, C, H, W], sums[2, N, C]";
+const gradientAttributes = { epsilon: "f32", activation: "u32" } as const;
+
+function gradientComposite(
+  { x, gamma, beta, stats, dy }: Readonly<Record<"x" | "gamma" | "beta" | "stats" | "dy", Tensor>>,
+  { epsilon, activation }: { readonly epsilon: number; readonly activation: number },
+) {
+  const [N, C] = x.shape;
+  const ofImages = (v: Tensor) => add(zeros([N, C, 1, 1]), perChannel(v));
+  const [scale, shift] = [ofImages(gamma), ofImages(beta)];
+  const grouped = reshape(x, [N, stats.shape[1], x.size / N / stats.shape[1]]);
+  const centred = subtract(grouped, mean(grouped, [2], true));
+  const deviation = sqrt(add(mean(square(centred), [2], true), epsilon));
+  const z = add(multiply(reshape(divide(centred, deviation), x.shape), scale), shift);
+  const [dx, ...sums] = pullBack(new Map([[activation === 0 ? z : gelu(z), dy]]), [x, scale, shift]);
+  return [dx!, concat(sums.map((part) => reshape(part!, [1, N, C])), 0)] as const;
+}
+
+function gradientReference(
+  { x, gamma, beta, stats, dy, dx, sums }: Readonly<
+    Record<"x" | "gamma" | "beta" | "stats" | "dy" | "dx" | "sums", NumberArray>
+  >,
+  { N, C, H, W, G, activation }: Dims,
+) {
+  const channels = C / G, pixels = H * W, count = channels * pixels;
+  const { derivative } = activations[activation];
+  for (let n = 0; n < N; n++) {
+    for (let g = 0; g < G; g++) {
+      const [m, r] = stats.subarray((n * G + g) * 2);
+      let meanShift = 0, meanScale = 0;
+      for (let c = g * channels; c < (g + 1) * channels; c++) {
+        let scale = 0, shift = 0;
+        for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
+          const xhat = (x[i] - m) * r;
+          const dz = dx[i] = dy[i] * derivative(xhat * gamma[c] + beta[c]);
+          scale += dz * xhat;
+          shift += dz;
         }
-        for (let c = g * channels; c < (g + 1) * channels; c++) {
-          for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
-            dx[i] = r * (gamma[c] * dx[i] - meanShift - (x[i] - m) * r * meanScale);
-          }
+        sums[n * C + c] = scale;
+        sums[(N + n) * C + c] = shift;
+        meanScale += gamma[c] * scale / count;
+        meanShift += gamma[c] * shift / count;
+      }
+      for (let c = g * channels; c < (g + 1) * channels; c++) {
+        for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
+          dx[i] = r * (gamma[c] * dx[i] - meanShift - (x[i] - m) * r * meanScale);
         }
       }
     }
+  }
+}
+
+function gradientCall(
+  { sums, x, gamma, beta, stats, dy, dx }: Readonly<
+    Record<"x" | "gamma" | "beta" | "stats" | "dy" | "dx" | "sums", number>
+  >,
+  { N, C, H, W, G, activation }: Dims,
+): WasmCall {
+  const addresses = { x, gamma, beta, stats, dy, dx, scales: sums, shifts: sums + 4 * N * C };
+  return { kernel: "groupNormGradient", args: { ...addresses, N, C, H, W, G, activation } };
+}
+
+const gradientSamples = [0, 1].map((activation) => ({
+  shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6], stats: [2, 3, 2], dy: [2, 6, 3, 5] },
+  attributes: { epsilon: 1e-5, activation },
+}));
+
+const groupNormGradient = defineOp({
+  name: "groupNormGradient",
+  signature: `${gradientInputs} -> ${gradientOutputs}`,
+  attributes: gradientAttributes,
+  ...groupNormKernels(gradientWgsl(""), (group) => gradientWorkgroupWgsl(group, () => "")),
+  composite: gradientComposite,
+  reference: gradientReference,
+  wasm: (addresses, dims) => [gradientCall(addresses, dims)],
+  samples: gradientSamples,
+});
+
+/** The same, with dx added to the gradient so far: saves a pass. */
+const groupNormGradientAdd = defineOp({
+  name: "groupNormGradientAdd",
+  signature: `${gradientInputs}, before[N, C, H, W] -> ${gradientOutputs}`,
+  attributes: gradientAttributes,
+  ...groupNormKernels(
+    gradientWgsl(" + before[at]"),
+    (group) => gradientWorkgroupWgsl(group, (at) => ` + before[${at}]`),
+  ),
+  composite({ before, ...inputs }, attributes) {
+    const [dx, sums] = gradientComposite(inputs, attributes);
+    return [add(dx, before), sums];
   },
-  wasm: "groupNormGradient",
-  samples: [0, 1].map((activation) => ({
-    shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6], stats: [2, 3, 2], dy: [2, 6, 3, 5] },
-    attributes: { epsilon: 1e-5, activation },
+  reference({ before, ...arrays }, dims) {
+    gradientReference(arrays, dims);
+    for (let i = 0; i < before.length; i++) arrays.dx[i] += before[i];
+  },
+  wasm: ({ before, ...addresses }, dims) => [
+    gradientCall(addresses, dims),
+    addCall(addresses.dx, before, dims.N * dims.C * dims.H * dims.W),
+  ],
+  samples: gradientSamples.map(({ shapes, attributes }) => ({
+    shapes: { ...shapes, before: shapes.x },
+    attributes,
   })),
 });
 

@@ -99,8 +99,13 @@ ${
 }`;
 }
 
-/** One invocation per group of an image: sums over each channel, in four lanes, then dx from the sums over the group. */
-export const gradientWgsl = `fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+/**
+ * One invocation per group of an image: sums over each channel, in four lanes, then dx from the sums over the group.
+ *
+ * @param more what is added to dx[at], such as ` + before[at]`
+ */
+export const gradientWgsl = (more: string) =>
+  `fn total(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
 fn kernel(i: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
@@ -121,8 +126,8 @@ fn kernel(i: u32) {
       var shift4 = vec4f();
       for (var j = part; j < min(part + ${partLength}u, pixels); j += 4u) {
 ${
-  repeatLines(4, (lane) =>
-    `        if (j + ${lane}u < pixels) {
+    repeatLines(4, (lane) =>
+      `        if (j + ${lane}u < pixels) {
           let at = (first + c) * pixels + j + ${lane}u;
           let xhat = (x[at] - m) * r;
           let dz = dy[at] * activationSlope(gammaC * xhat + betaC);
@@ -130,13 +135,13 @@ ${
           scale4[${lane}] += dz * xhat;
           shift4[${lane}] += dz;
         }`)
-}
+  }
       }
       scale += total(scale4);
       shift += total(shift4);
     }
-    scales[first + c] = scale;
-    shifts[first + c] = shift;
+    sums[first + c] = scale;
+    sums[dims.N * dims.C + first + c] = shift;
     meanScale += gammaC / count * scale;
     meanShift += gammaC / count * shift;
   }
@@ -144,7 +149,7 @@ ${
     let gammaC = gamma[g * channels + c];
     for (var j = 0u; j < pixels; j++) {
       let at = (first + c) * pixels + j;
-      dx[at] = r * (gammaC * dx[at] - meanShift - (x[at] - m) * r * meanScale);
+      dx[at] = r * (gammaC * dx[at] - meanShift - (x[at] - m) * r * meanScale)${more};
     }
   }
 }`;
@@ -153,7 +158,8 @@ ${
  * One workgroup per group of an image. `width` lanes share a channel, so several channels are summed at a time; then dx
  * is computed from the sums over the group. Each lane reads back only what it wrote.
  */
-const gradientLoopsWgsl = `fn kernel(group: u32, lane: u32) {
+const gradientLoopsWgsl = (more: string) =>
+  `fn kernel(group: u32, lane: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
   let firstChannel = group % dims.G * channels;
@@ -163,7 +169,7 @@ const gradientLoopsWgsl = `fn kernel(group: u32, lane: u32) {
   var means = vec2f(); // of the lane's channels: gamma times the sums of dz xhat and dz
   for (var c0 = 0u; c0 < channels; c0 += lanes / width) {
     let c = c0 + lane / width;
-    var sums = vec2f();
+    var total = vec2f();
     if (c < channels) {
       let gammaC = gamma[firstChannel + c];
       let betaC = beta[firstChannel + c];
@@ -172,14 +178,14 @@ const gradientLoopsWgsl = `fn kernel(group: u32, lane: u32) {
         let xhat = (x[at] - m) * r;
         let dz = dy[at] * activationSlope(gammaC * xhat + betaC);
         dx[at] = dz;
-        sums += vec2f(dz * xhat, dz);
+        total += vec2f(dz * xhat, dz);
       }
     }
-    sums = runSum(lane, width, sums);
+    total = runSum(lane, width, total);
     if (c < channels && lane % width == 0u) {
-      scales[first + c] = sums.x;
-      shifts[first + c] = sums.y;
-      means += gamma[firstChannel + c] * sums;
+      sums[first + c] = total.x;
+      sums[dims.N * dims.C + first + c] = total.y;
+      means += gamma[firstChannel + c] * total;
     }
   }
   means = runSum(lane, lanes, means) / f32(channels * pixels);
@@ -189,7 +195,7 @@ const gradientLoopsWgsl = `fn kernel(group: u32, lane: u32) {
       let gammaC = gamma[firstChannel + c];
       for (var j = lane % width; j < pixels; j += width) {
         let at = (first + c) * pixels + j;
-        dx[at] = r * (gammaC * dx[at] - means.y - (x[at] - m) * r * means.x);
+        dx[at] = r * (gammaC * dx[at] - means.y - (x[at] - m) * r * means.x)${more};
       }
     }
   }
@@ -203,9 +209,9 @@ function turnsOf({ lanes, channels, pixels }: SharedGroup) {
 }
 
 /** As `gradientLoopsWgsl`, with the numbers of a lane in registers if they are few. */
-export function gradientWorkgroupWgsl(shape: SharedGroup): string {
+export function gradientWorkgroupWgsl(shape: SharedGroup, more: (at: string) => string): string {
   const { lanes, channels, pixels } = shape, { width, rounds, steps } = turnsOf(shape);
-  if (rounds * steps > maxHeld) return `const width = ${width}u;\n${gradientLoopsWgsl}`;
+  if (rounds * steps > maxHeld) return `const width = ${width}u;\n${gradientLoopsWgsl(more("at"))}`;
   /** WGSL of whether a lane has such a channel and pixel; undefined if all do. */
   const limitOf = (a: number, s: number) =>
     [
@@ -229,15 +235,16 @@ ${repeatLines(steps, (s) => load(a, s))}`;
   const share = (a: number) =>
     `  sums${a} = runSum(lane, ${width}u, sums${a});
   if (c${a} < ${channels}u && column == 0u) {
-    scales[first + c${a}] = sums${a}.x;
-    shifts[first + c${a}] = sums${a}.y;
+    sums[first + c${a}] = sums${a}.x;
+    sums[dims.N * dims.C + first + c${a}] = sums${a}.y;
     means += gamma${a} * sums${a};
   }`;
   const store = (a: number, s: number) => {
     const limit = limitOf(a, s);
-    const stored = `dx[at${a} + ${
-      s * width
-    }u] = r * gamma${a} * dz${a}_${s} - (means.y + xhat${a}_${s} * means.x);`;
+    const at = `at${a} + ${s * width}u`;
+    const stored = `dx[${at}] = r * gamma${a} * dz${a}_${s} - (means.y + xhat${a}_${s} * means.x)${
+      more(at)
+    };`;
     return `  ${limit ? `if (${limit}) { ${stored} }` : stored}`;
   };
   return `fn kernel(group: u32, lane: u32) {

@@ -1,10 +1,11 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import { defineOp } from "../../op.ts";
+import { defineOp, type Op } from "../../op.ts";
 import { checkTensor, type Tensor } from "../../core/tensor.ts";
 import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import { add } from "../elementwise/binary.ts";
+import { addCall } from "../elementwise/broadcast.ts";
 import { zeros } from "../layout/fill.ts";
 import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } from "./product.ts";
 import { reshape } from "../layout/movement.ts";
@@ -88,12 +89,17 @@ function productFields(name: keyof typeof layouts) {
     ...kernelsOf(productOf(name)),
     multiplyAdds: ({ Y, M, N, K }: Dims) => Y * M * N * K,
     reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, stridesIn(dims)),
-    wasm({ a, b, y }: Buffers<number>, dims: Dims): readonly WasmCall[] {
-      const { A, B, Y, M, N, K } = dims;
-      const [am, ak, bk, bn] = stridesIn(dims).map((stride) => 4 * stride);
-      return [{ kernel: "matmul", args: { a, b, bias: 0, y, A, B, Y, M, N, K, am, ak, bk, bn } }];
-    },
+    wasm: (buffers: Buffers<number>, dims: Dims): readonly WasmCall[] => [
+      productCall(buffers, dims, stridesIn(dims)),
+    ],
   };
+}
+
+/** The CPU device's product, with such strides. */
+function productCall({ a, b, y }: Buffers<number>, dims: Dims, strides: readonly number[]): WasmCall {
+  const { A, B, Y, M, N, K } = dims;
+  const [am, ak, bk, bn] = strides.map((stride) => 4 * stride);
+  return { kernel: "matmul", args: { a, b, bias: 0, y, A, B, Y, M, N, K, am, ak, bk, bn } };
 }
 
 /** y = a b with strides of a and b along m, k and n. */
@@ -152,6 +158,30 @@ const transposedA = defineOp({
   samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 37, 3], b: [2, 37, 4] } }],
 });
 
+const sums = productOf("matmul");
+
+/** a b added to the gradient so far: saves a pass. */
+const matmulAdd: Op<"a[M, K], b[K, N], before[M, N] -> y[M, N]"> = defineOp({
+  name: "matmulAdd",
+  signature: "a[M, K], b[K, N], before[M, N] -> y[M, N]",
+  derive: () => ({ A: 1, B: 1, Y: 1 }),
+  ...kernelsOf({ ...sums, b: { ...sums.b, vector: undefined }, stored: "value + before[to]" }),
+  backward: ({ a, b, dy }) => ({
+    a: () => matmulTransposedB(dy, b),
+    b: () => matmulTransposedA(a, dy),
+    before: () => dy,
+  }),
+  reference({ a, b, before, y }, dims) {
+    multiplyLoops({ a, b, y }, dims, [dims.K, 1, dims.N, 1]);
+    for (let i = 0; i < y.length; i++) y[i] += before[i];
+  },
+  wasm: ({ before, ...buffers }, dims) => [
+    productCall(buffers as Buffers<number>, dims, [dims.K, 1, dims.N, 1]),
+    addCall(buffers.y, before, dims.M * dims.N),
+  ],
+  samples: [{ shapes: { a: [9, 37], b: [37, 17], before: [9, 17] } }],
+});
+
 const linearOp = defineOp({
   name: "linear",
   signature: "x[M, K], w[N, K], bias[N] -> y[M, N]",
@@ -162,7 +192,7 @@ const linearOp = defineOp({
     stored: "value + added",
   }),
   backward: ({ x, w, dy }) => ({
-    x: () => matmul(dy, w),
+    x: (before?: Tensor) => before ? matmulAdd(dy, w, before) : matmul(dy, w),
     w: () => matmulTransposedA(dy, x),
     bias: () => sum(dy, [0]),
   }),
@@ -252,5 +282,6 @@ export function linear(x: Tensor, w: Tensor, bias: Tensor): Tensor {
   const [I] = x.shape.slice(-1);
   if (I === undefined) throw new ShapeError(`Cannot run linear: x ${x} has no axis (expected f32[..., I])`);
   const leading = x.shape.slice(0, -1);
+  if (leading.length === 1) return linearOp(x, w, bias); // without a view, so that the gradient adds to that of others
   return reshape(linearOp(reshape(x, [sizeOf(leading), I]), w, bias), [...leading, w.shape[0]]);
 }

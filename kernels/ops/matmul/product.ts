@@ -29,7 +29,7 @@ interface Factor {
   readonly edge: (index: string) => string;
   readonly element: (edge: string) => string;
   /** Four elements along the edge, from a multiple of four on, if the factor's buffer is declared as vectors. */
-  readonly vector?: (edge: string) => string;
+  readonly vector?: ((edge: string) => string) | undefined;
 }
 
 /** A matrix product inside an op: y[row, column] = sum over d of a[row, d] b[d, column], for every `batch`. */

@@ -85,5 +85,11 @@ export function productKernels(
  * @param groups pieces of work per run of images
  */
 export function imagesPerRun(N: number, groups: number, { pieces }: Tuning): number {
-  return Math.ceil(Math.max(N, 1) / Math.min(Math.max(N, 1), Math.ceil(pieces / groups)));
+  const images = Math.max(N, 1), runs = Math.min(images, Math.ceil(pieces / groups));
+  const sizes = Array.from(
+    { length: Math.floor(runs / 4) + 1 },
+    (_, more) => Math.ceil(images / (runs + more)),
+  );
+  const computed = (size: number) => Math.ceil(images / size) * size;
+  return sizes.reduce((best, size) => computed(size) < computed(best) ? size : best); // few images beyond the last
 }

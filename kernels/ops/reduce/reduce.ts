@@ -2,7 +2,7 @@ import { checkList } from "../../core/checks.ts";
 import { axisOf, type Shape, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { Tuning } from "../../devices/device.ts";
-import { reshape } from "../layout/movement.ts";
+import { reshape, slice } from "../layout/movement.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { affine } from "../elementwise/affine.ts";
 import { zeros } from "../layout/fill.ts";
@@ -114,6 +114,45 @@ export const spreadChunks: Op<"dy[A, S, B] -> dx[A, R, B]", { chunk: "u32"; R: "
   wasm: "spreadChunks",
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
+
+/** Sums both matrices of x over their rows, in one dispatch. */
+const sumPairOp = defineOp({
+  name: "sumPair",
+  signature: "x[2, N, C] -> y[C], z[C]",
+  derive: ({ N }) => ({ pair: 2, chunk: N }),
+  ...runSumKernels({
+    begin: `  let count = dims.N;
+  let base = i / dims.C * dims.N * dims.C + i % dims.C;`,
+    term: "x[base + r * dims.C]",
+    lengths: ["pair", "C"],
+    stored: (sum) => `if (i < dims.C) { y[i] = ${sum}; } else { z[i - dims.C] = ${sum}; }`,
+    interleaved: () => true,
+  }),
+  empty: zeros,
+  composite: ({ x }) => [0, 1].map((at) => sum(slice(x, 0, at, 1), [0, 1])),
+  reference({ x, y, z }, { N, C }) {
+    for (let c = 0; c < C; c++) {
+      y[c] = z[c] = 0;
+      for (let n = 0; n < N; n++) {
+        y[c] += x[n * C + c];
+        z[c] += x[(N + n) * C + c];
+      }
+    }
+  },
+  wasm: ({ x, y, z }, { N, C }) =>
+    [[x, y], [x + 4 * N * C, z]].map(([x, y]) => ({
+      kernel: "sumChunks",
+      args: { x, y, A: 1, R: N, B: C, S: 1, chunk: N },
+    })),
+  samples: [{ shapes: { x: [2, 150, 3] } }, { shapes: { x: [2, 1, 1] } }],
+});
+
+/** The sums of x[2, N, C] over N, as two tensors; for sums of other lengths, see `sum`. */
+export function sumPair(x: Tensor): readonly Tensor[] {
+  const { device, shape: [, N] } = x;
+  if (!device.tuning.software && N <= workgroupRuns[1]) return sumPairOp(x);
+  return [0, 1].map((at) => sum(slice(x, 0, at, 1), [0, 1]));
+}
 
 /** Length of the parts that a workgroup sums on a GPU: contiguous ones, and others. */
 const workgroupRuns = [4096, 1024] as const;

@@ -61,13 +61,15 @@ function lanesPerRun(chunk: number, runs: number, most: number): number {
  * @param begin WGSL that declares `count`, the length of run i, and what `term` needs
  * @param term WGSL of element r of the run
  * @param lengths names of the dims whose product is the number of runs
+ * @param stored WGSL statement that stores the sum of run i
  * @param interleaved whether neighbouring runs, not the elements of a run, are neighbours in memory
  */
 export function runSumKernels(
-  { begin, term, lengths, interleaved = () => false }: {
+  { begin, term, lengths, stored = (sum) => `y[i] = ${sum};`, interleaved = () => false }: {
     begin: string;
     term: string;
     lengths: readonly string[];
+    stored?: (sum: string) => string;
     interleaved?: (dims: Dims) => boolean;
   },
 ) {
@@ -83,7 +85,7 @@ ${begin}
     for (var r = start; r < min(start + 32u, count); r++) { part += ${term}; }
     total += part;
   }
-  y[i] = total;
+  ${stored("total")}
 }`,
   };
   const shared = (lanes: number) => {
@@ -117,7 +119,7 @@ ${
             `  workgroupBarrier();
   if (part < ${width >> (step + 1)}u) { parts[at] += parts[at + ${width >> (step + 1)}u]; }`)
         }
-  if (part == 0u && i < ${lengths.map((name) => `dims.${name}`).join(" * ")}) { y[i] = parts[at]; }
+  if (part == 0u && i < ${lengths.map((name) => `dims.${name}`).join(" * ")}) { ${stored("parts[at]")} }
 }`,
     };
   };

@@ -1,6 +1,8 @@
+import type { Tensor } from "../../core/tensor.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { nanWgsl } from "../elementwise/shared_wgsl.ts";
+import { addCall } from "../elementwise/broadcast.ts";
 import { zeros } from "../layout/fill.ts";
 
 /** Whether b > a, with NaN above all numbers, so that a window with NaN has NaN as its maximum. */
@@ -37,24 +39,27 @@ fn kernel(i: u32) {
   let base = (i / (dims.P * dims.Q) * dims.H + 2u * p) * dims.W + 2u * q;
   y[i] = larger(larger(x[base], x[base + 1u]), larger(x[base + dims.W], x[base + dims.W + 1u]));
 }`,
-  backward: ({ x, dy }) => ({ x: () => maxPool2dGradient(x, dy) }),
+  backward: ({ x, dy }) => ({
+    x(before?: Tensor) {
+      if (before && dy.size === 0) return before;
+      return before ? maxPool2dGradientAdd(x, dy, before) : maxPool2dGradient(x, dy);
+    },
+  }),
   reference: ({ x, y }, dims) => eachWindow(dims, (i, pixels) => y[i] = x[largestOf(x, pixels)]),
   wasm: "maxPool2d",
   samples: [[2, 3, 4, 6], [1, 2, 7, 5], [1, 1, 2, 2]].map((x) => ({ shapes: { x } })),
 });
 
-/** Gradient of `maxPool2d`: dy goes to the first maximum of its window, or to its first NaN. */
-const maxPool2dGradient: Op<"x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]"> = defineOp({
-  name: "maxPool2dGradient",
-  signature: "x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]",
-  wgsl: `${nanWgsl}
+/** WGSL of the gradient, which starts at a value. */
+const gradientWgsl = (start: string) =>
+  `${nanWgsl}
 fn kernel(i: u32) {
   let w = i % dims.W;
   let h = i / dims.W % dims.H;
   let nc = i / (dims.W * dims.H);
   let p = h / 2u;
   let q = w / 2u;
-  var gradient = 0.0;
+  var gradient = ${start};
   if (p < dims.P && q < dims.Q) {
     let base = (nc * dims.H + 2u * p) * dims.W + 2u * q;
     let v = array(x[base], x[base + 1u], x[base + dims.W], x[base + dims.W + 1u]);
@@ -63,10 +68,21 @@ fn kernel(i: u32) {
     if (isLarger(v[1], top)) { top = v[1]; best = 1u; }
     if (isLarger(v[2], top)) { top = v[2]; best = 2u; }
     if (isLarger(v[3], top)) { best = 3u; }
-    if (best == h % 2u * 2u + w % 2u) { gradient = dy[(nc * dims.P + p) * dims.Q + q]; }
+    if (best == h % 2u * 2u + w % 2u) { gradient += dy[(nc * dims.P + p) * dims.Q + q]; }
   }
   dx[i] = gradient;
-}`,
+}`;
+
+const gradientSamples = [
+  { shapes: { x: [2, 3, 5, 6], dy: [2, 3, 2, 3] } },
+  { shapes: { x: [1, 1, 2, 2], dy: [1, 1, 1, 1] }, values: { x: [1, 1, 1, 1] }, smooth: false },
+];
+
+/** Gradient of `maxPool2d`: dy goes to the first maximum of its window, or to its first NaN. */
+const maxPool2dGradient: Op<"x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]"> = defineOp({
+  name: "maxPool2dGradient",
+  signature: "x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]",
+  wgsl: gradientWgsl("0.0"),
   empty: zeros,
   backward: ({ x, ddx }) => ({ x: () => zeros(x.shape), dy: () => pickMaxima(x, ddx) }),
   reference({ x, dy, dx }, dims) {
@@ -74,11 +90,33 @@ fn kernel(i: u32) {
     eachWindow(dims, (i, pixels) => dx[largestOf(x, pixels)] = dy[i]);
   },
   wasm: "maxPool2dGradient",
-  samples: [
-    { shapes: { x: [2, 3, 5, 6], dy: [2, 3, 2, 3] } },
-    { shapes: { x: [1, 1, 2, 2], dy: [1, 1, 1, 1] }, values: { x: [1, 1, 1, 1] }, smooth: false },
-  ],
+  samples: gradientSamples,
 });
+
+/** The same, added to the gradient so far: saves a pass. */
+const maxPool2dGradientAdd: Op<"x[N, C, H, W], dy[N, C, P, Q], before[N, C, H, W] -> dx[N, C, H, W]"> =
+  defineOp({
+    name: "maxPool2dGradientAdd",
+    signature: "x[N, C, H, W], dy[N, C, P, Q], before[N, C, H, W] -> dx[N, C, H, W]",
+    wgsl: gradientWgsl("before[i]"),
+    backward: ({ x, ddx }) => ({
+      x: () => zeros(x.shape),
+      dy: () => pickMaxima(x, ddx),
+      before: () => ddx,
+    }),
+    reference({ x, dy, before, dx }, dims) {
+      dx.set(before);
+      eachWindow(dims, (i, pixels) => dx[largestOf(x, pixels)] += dy[i]);
+    },
+    wasm: ({ x, dy, before, dx }, { N, C, H, W, P, Q }) => [
+      { kernel: "maxPool2dGradient", args: { x, dy, dx, N, C, H, W, P, Q } },
+      addCall(dx, before, N * C * H * W),
+    ],
+    samples: gradientSamples.map(({ shapes, ...more }) => ({
+      ...more,
+      shapes: { ...shapes, before: shapes.x },
+    })),
+  });
 
 /** The elements of d at the first maximum of x in each window; `maxPool2dGradient` is its gradient. */
 const pickMaxima: Op<"x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
