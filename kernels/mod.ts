@@ -97,4 +97,4 @@ export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";
 export { UserError } from "./core/user_error.ts";
 export type { Storage } from "./core/memory.ts";
-export { type History, Tensor, tensor } from "./core/tensor.ts";
+export { type GradientRule, type History, Tensor, tensor } from "./core/tensor.ts";

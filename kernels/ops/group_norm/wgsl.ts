@@ -59,20 +59,21 @@ export function forwardWorkgroupWgsl({ lanes, channels, pixels }: SharedGroup): 
   const count = channels * pixels, held = Math.ceil(count / lanes);
   const isHeld = held <= maxHeld;
   const isWhole = (i: number) => isHeld && (i + 1) * lanes <= count; // all lanes have an i-th number
-  const load = (first: string) => (i: number) => {
+  const first = isHeld ? "lane" : "first";
+  const load = (i: number) => {
     const value = `x[start + j${i}]`;
     return `  let j${i} = ${first} + ${i * lanes}u;
   let v${i} = ${isWhole(i) ? value : `select(0.0, ${value}, j${i} < ${count}u)`};`;
   };
   const each = (use: (i: number) => string) =>
     isHeld ? repeatLines(held, use) : `  for (var first = lane; first < ${count}u; first += ${4 * lanes}u) {
-${repeatLines(4, load("first"))}
+${repeatLines(4, load)}
 ${repeatLines(4, use)}
   }`;
   return `fn kernel(group: u32, lane: u32) {
   let firstChannel = group % dims.G * ${channels}u;
   let start = (group / dims.G * dims.C + firstChannel) * ${pixels}u;
-${isHeld ? repeatLines(held, load("lane")) : ""}
+${isHeld ? repeatLines(held, load) : ""}
   var sum = 0.0;
 ${each((i) => `  sum += v${i};`)}
   let m = runSum(lane, lanes, vec2f(sum, 0.0)).x / ${count}.0;
@@ -91,8 +92,8 @@ ${
 ${
     each((i) =>
       `  ${isWhole(i) ? "" : `if (j${i} < ${count}u) `}{
-    let c = firstChannel + (lane + ${i * lanes}u) / ${pixels}u;
-    y[start + lane + ${i * lanes}u] = activate((v${i} - m) * r * gamma[c] + beta[c]);
+    let c = firstChannel + (${first} + ${i * lanes}u) / ${pixels}u;
+    y[start + ${first} + ${i * lanes}u] = activate((v${i} - m) * r * gamma[c] + beta[c]);
   }`
     )
   }

@@ -54,12 +54,13 @@ function productOf(name: keyof typeof layouts, [a, b]: readonly [string, string]
 /** WebGPU kernels of a product. */
 function kernelsOf(product: Product) {
   const size = ({ Y, M, N }: Dims) => ({ rows: M, columns: N, batches: Y });
+  const vectors = ["b", "y", ...product.addend ? [product.addend] : []];
   const hasVectors = ({ N }: Dims) => product.b.vector !== undefined && N % 4 === 0;
   const first = product.b.vector
     ? {
       tile: "8x8 of vectors",
       fits: hasVectors,
-      vectors: () => ["b", "y"],
+      vectors: () => vectors,
       invocations: (dims: Dims) => registerTiles(size(dims)),
       wgsl: () => vectorProductWgsl(product),
     }
@@ -73,6 +74,7 @@ function kernelsOf(product: Product) {
     size,
     product: () => product,
     hasVectors,
+    vectors,
     registers: (generic) => [first, generic],
   });
 }
@@ -158,14 +160,12 @@ const transposedA = defineOp({
   samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 37, 3], b: [2, 37, 4] } }],
 });
 
-const sums = productOf("matmul");
-
 /** a b added to the gradient so far: saves a pass. */
 const matmulAdd: Op<"a[M, K], b[K, N], before[M, N] -> y[M, N]"> = defineOp({
   name: "matmulAdd",
   signature: "a[M, K], b[K, N], before[M, N] -> y[M, N]",
   derive: () => ({ A: 1, B: 1, Y: 1 }),
-  ...kernelsOf({ ...sums, b: { ...sums.b, vector: undefined }, stored: "value + before[to]" }),
+  ...kernelsOf({ ...productOf("matmul"), addend: "before" }),
   backward: ({ a, b, dy }) => ({
     a: () => matmulTransposedB(dy, b),
     b: () => matmulTransposedA(a, dy),
@@ -179,7 +179,7 @@ const matmulAdd: Op<"a[M, K], b[K, N], before[M, N] -> y[M, N]"> = defineOp({
     productCall(buffers as Buffers<number>, dims, [dims.K, 1, dims.N, 1]),
     addCall(buffers.y, before, dims.M * dims.N),
   ],
-  samples: [{ shapes: { a: [9, 37], b: [37, 17], before: [9, 17] } }],
+  samples: [17, 8].map((N) => ({ shapes: { a: [9, 37], b: [37, N], before: [9, N] } })),
 });
 
 const linearOp = defineOp({

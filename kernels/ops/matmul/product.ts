@@ -29,7 +29,7 @@ interface Factor {
   readonly edge: (index: string) => string;
   readonly element: (edge: string) => string;
   /** Four elements along the edge, from a multiple of four on, if the factor's buffer is declared as vectors. */
-  readonly vector?: ((edge: string) => string) | undefined;
+  readonly vector?: (edge: string) => string;
 }
 
 /** A matrix product inside an op: y[row, column] = sum over d of a[row, d] b[d, column], for every `batch`. */
@@ -54,6 +54,8 @@ export interface Product {
   readonly target: string;
   /** WGSL expression to store, from `value`, `row`, `added` and `to`, the index in the target. */
   readonly stored?: string;
+  /** A buffer laid out like the target, which is added to the product. */
+  readonly addend?: string;
 }
 
 /**
@@ -69,7 +71,8 @@ export interface Product {
  */
 export function productWgsl(tile: ProductTile, product: Product, inVectors = false): string {
   const lanes = lanesOf(tile);
-  const { a, b, target, stored = "value" } = product;
+  const { a, b, target } = product;
+  const at = inVectors ? "to / 4u" : "to";
   const vectorOfB = inVectors ? b.vector : undefined;
   const sides = [
     { ...a, name: "A", quads: tile.rows / 4, origin: "row0", last: "rows", vector: undefined },
@@ -141,7 +144,7 @@ ${repeatLines(tile.laneRows, storeRow(q, j))}
         let row = rowOf${r};
         let to = fromColumn + fromRow${r};
         let value = ${sum(r, q)}${inVectors ? "" : `[${j}]`};
-        ${target}[${inVectors ? "to / 4u" : "to"}] = ${stored};
+        ${target}[${at}] = ${storedIn(product, at)};
       }`;
   const step = (k: number) =>
     `    {
@@ -184,6 +187,11 @@ ${repeatGrid(columnQuads, inVectors ? 1 : 4, store)}
 /** Default numbers of rows, and of vectors of four columns, that an invocation holds in registers. */
 const defaultRows = 8;
 const quads = 2;
+
+/** WGSL of what is stored at an index. */
+function storedIn({ stored = "value", addend }: Product, at: string): string {
+  return addend ? `${stored} + ${addend}[${at}]` : stored;
+}
 
 /** Number of invocations of a product. */
 export function registerTiles({ rows: height, columns, batches }: ProductSize, rows = defaultRows): number {
@@ -269,18 +277,19 @@ ${store}
  * @param value WGSL of the value in a row
  */
 function storedColumn(
-  { columnContext = "", columnAdded, columnTarget, rowTarget, target, stored = "value" }: Product,
+  product: Product,
   rows: number,
   column: number,
   at: string,
   value: (row: number) => string,
 ): string {
+  const { columnContext = "", columnAdded, columnTarget, rowTarget, target } = product;
   const store = (r: number) =>
     `    if (top + ${r}u < rows) {
       let row = top + ${r}u;
       let to = fromColumn + ${rowTarget};
       let value = ${value(r)};
-      ${target}[${at}] = ${stored};
+      ${target}[${at}] = ${storedIn(product, at)};
     }`;
   return `  if (left + ${column}u < columns) {
     let column = left + ${column}u;

@@ -3,7 +3,6 @@ import { type KernelVariant, type PassesVariant, withVariants } from "../../kern
 import { type Product, productWgsl, registerProductWgsl, registerTiles } from "./product.ts";
 import {
   chooseTile,
-  fewestGroups,
   isWorthTiming,
   nameOfTile,
   productGroups,
@@ -27,8 +26,9 @@ interface ProductOptions {
   readonly specialise?: (dims: Dims) => Dims;
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
-  /** Whether the op's buffers b and y can hold vectors of four columns; see `Factor.vector`. */
+  /** Whether some of the op's buffers can hold vectors of four columns, and which; see `Factor.vector`. */
   readonly hasVectors?: (dims: Dims) => boolean;
+  readonly vectors?: readonly string[];
   /** Kernels in registers, given the generic one; software adapters run the first that fits a call. */
   readonly registers?: (generic: RegisterKernel) => readonly RegisterKernel[];
   /** A kernel for the few calls that it fits, which GPUs run by default where it says so. */
@@ -44,6 +44,7 @@ export function productKernels(
     size,
     product,
     hasVectors = () => false,
+    vectors = [],
     registers: registersOf = (generic) => [generic],
     special,
     other,
@@ -63,7 +64,7 @@ export function productKernels(
     ...tiles.map((tile): KernelVariant => ({
       name: `workgroups ${nameOfTile(tile)}`,
       specialise: (dims) => ({ ...specialise(dims), inVectors: hasVectors(dims) ? 1 : 0 }),
-      vectors: ({ inVectors }) => inVectors ? ["b", "y"] : [],
+      vectors: ({ inVectors }) => inVectors ? vectors : [],
       fits: (dims) => isWorthTiming(size(dims), tile),
       grid: (dims) => productGroups(size(dims), tile),
       wgsl: (dims) => productWgsl(tile, product(dims), dims.inVectors === 1),

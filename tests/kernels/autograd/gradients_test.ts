@@ -4,6 +4,9 @@ import {
   concat,
   exp,
   gradients,
+  groupNorm,
+  linear,
+  maxPool2d,
   multiply,
   reshape,
   slice,
@@ -14,7 +17,7 @@ import {
   tensor,
   zeros,
 } from "../../../kernels/mod.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnAllKernels, testOnCpu, testOnDevices } from "../../testing.ts";
 import { hiddenOp } from "../oracle.ts";
 
 testOnDevices("gradients() sums over paths, through broadcasting, slice() and concat()", async () => {
@@ -100,3 +103,23 @@ testOnCpu("gradients() refuses a rule's result that is not a tensor of the input
     assert.throws(() => gradients(sum(add(op(x), 1)), [x]), why);
   }
 });
+
+/** Ops whose rules add to the gradient so far, which other ops made. */
+const adding: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+  "groupNorm()": (x) => groupNorm(x, tensor([1, 2, 3, 4]), tensor([0, 1, 0, 1]), { groups: 2 }),
+  "maxPool2d()": maxPool2d,
+  "maxPool2d() to no pixels": (x) => maxPool2d(slice(x, 2, 0, 1)),
+  "linear()": (x) => linear(reshape(x, [8, 9]), tensor(wave(27), [3, 9]), zeros([3])),
+  "linear() of a matrix": (x) => linear(x, tensor(wave(27), [3, 9]), zeros([3])),
+};
+const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
+
+for (const [name, op] of Object.entries(adding)) {
+  testOnAllKernels(`gradients() adds that of ${name} to that of another path`, async () => {
+    const x = tensor(wave(72), name.endsWith("matrix") ? [8, 9] : [2, 4, 3, 3]);
+    const losses = [(y: Tensor) => sum(square(op(y))), (y: Tensor) => sum(exp(y))];
+    const [one, other] = await Promise.all(losses.map((loss) => gradients(loss(x), [x])[0].read()));
+    const [both] = gradients(add(losses[0](x), losses[1](x)), [x]);
+    assertClose(await both.read(), one.map((value, i) => value + other[i]), 1e-6);
+  });
+}
