@@ -96,19 +96,22 @@ export function solversFinding(solvers: readonly SolverQuality[]): string | unde
     : `Nothing cheaper than ${few} evaluations is as good`;
 }
 
-/** Least ratio of the largest and the smallest value at which a title names the place of the largest. */
+/** Least ratio of the largest value in one part of the way to that in another at which they differ clearly. */
 const leastRatio = 1.2;
 
-/** Words with the part of the way where values are largest, if it is the same for all series. */
+/** Words with the part of the way where values are largest, if it is clear and the same for all series. */
 function withPlace(
   what: string,
   all: readonly { readonly t: ArrayLike<number>; readonly values: readonly number[] }[],
 ): string | undefined {
   const places = new Set(all.map(({ t, values }) => {
-    const [least, most] = [Math.min(...values), Math.max(...values)];
-    if (values.length < 2 || most <= leastRatio * least) return undefined;
-    const at = t[values.indexOf(most)];
-    return at < 1 / 3 ? "near the noise" : at < 2 / 3 ? "halfway" : "near the data";
+    const [noise, middle, data] = [0, 1, 2].map((part) =>
+      Math.max(0, ...values.filter((_, i) => Math.min(2, Math.floor(3 * t[i])) === part))
+    );
+    if (noise > leastRatio * Math.max(middle, data)) return "near the noise";
+    if (data > leastRatio * Math.max(noise, middle)) return "near the data";
+    if (middle > leastRatio * Math.max(noise, data)) return "halfway";
+    return Math.min(noise, data) > leastRatio * middle ? "at both ends" : undefined;
   }));
   const [place] = places;
   return places.size === 1 && place !== undefined ? `${what} ${place}` : undefined;

@@ -70,6 +70,8 @@ Deno.test("findings say what the data show, and nothing where that is unclear", 
     [binsFinding([bins(0.9, 0.2, 0.3)]), "Loss is highest near the noise"],
     [binsFinding([bins(0.2, null, 0.9)]), "Loss is highest near the data"],
     [binsFinding([bins(0.2, 0.9, 0.3)]), "Loss is highest halfway"],
+    [binsFinding([bins(0.9, 0.2, 0.8)]), "Loss is highest at both ends"],
+    [binsFinding([bins(0.9, 0.8, 0.2)]), undefined],
     [binsFinding([bins(0.3, 0.31, 0.32)]), undefined],
     [binsFinding([bins(0.9, 0.2), bins(0.2, 0.9)]), undefined],
     [
