@@ -97,7 +97,7 @@ function searchPage(): void {
         link.href = `${root}${section.path}${section.anchor && `#${section.anchor}`}`;
         link.textContent = section.title;
         const text = document.createElement("p");
-        text.textContent = excerptOf(section.text, words[0]);
+        text.textContent = `${section.path.replace(".html", "")}: ${excerptOf(section.text, words[0])}`;
         const item = document.createElement("li");
         item.append(link, text);
         return item;
@@ -130,6 +130,7 @@ input { font: inherit; color: inherit; background: var(--card); border: 1px soli
   padding: 5px 10px; width: 220px }
 #found { position: absolute; right: 0; z-index: 1; width: min(500px, calc(100vw - 48px)); max-height: 70vh;
   overflow: auto; background: var(--paper); border: 1px solid var(--muted); border-radius: 6px; padding: 8px 16px }
+@media (max-width: 600px) { search, input { width: 100% } #found { left: 0; width: auto } }
 #found p { margin: 0; color: var(--muted); font-size: 14px }
 #found ol { margin: 0; padding: 0; list-style: none }
 #found li { padding: 6px 0; overflow-wrap: anywhere }

@@ -154,7 +154,7 @@ function sectionsOf(path: string, tokens: readonly Token[]) {
       sections.push({ path, anchor, title, text: "" });
     } else if (token.type !== "html") {
       sections.at(-1)!.text += token.raw.replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll(
-        /[\s|`*-]+/g,
+        /([\s|`*]|-{3,})+/g,
         " ",
       );
     }

@@ -198,6 +198,11 @@ await testInBrowser("the search finds words of other pages by the keyboard alone
   await page.waitForFunction(() => document.querySelector("[role=status]")!.textContent === "0 sections");
   await page.locator("input").fill("bits per dimension");
   await page.waitForFunction(() => document.querySelectorAll("#found li").length > 3);
+  await page.setViewportSize({ width: 390, height: 844 });
+  const { left, right } = await page.locator("#found").evaluate((found) =>
+    found.getBoundingClientRect().toJSON()
+  );
+  assert.ok(left >= 0 && right <= 390, `results from ${left} to ${right} of 390 pixels`);
   await press("Tab", "Escape");
   assert.ok(await page.locator("#found").isHidden());
   await page.locator("input").fill("holm correction");
