@@ -19,11 +19,13 @@ const parts: Readonly<Record<string, string>> = {
 /**
  * Makes the pages of the API: one for each part of the library, with all that it exports.
  *
- * @param text what `deno doc` prints of the library's modules
- * @param root address of the repository
+ * @param text what `deno doc` prints of the library's modules, perhaps in another checkout
  */
-export function apiPages(text: string, root: string): SitePage[] {
-  const all = Array.from(text.matchAll(declaration), ([, address, signature, rest]) => {
+export function apiPages(text: string): SitePage[] {
+  const found = Array.from(text.matchAll(declaration));
+  let root = found[0]?.[1] ?? "";
+  while (!found.every(([, address]) => address.startsWith(root))) root = root.replace(/[^/]*\/?$/, "");
+  const all = found.map(([, address, signature, rest]) => {
     const [, words, members] = wordsAndMembers.exec(rest.replaceAll(/^ {2}/gm, "").trim())!;
     const file = address.replace(root, "");
     const [, name = signature] = nameIn.exec(signature) ?? [];

@@ -1,5 +1,5 @@
 import { type Markup, markup } from "../../viz/report/markup.ts";
-import { programRoot, readProgramFile } from "../run/program_files.ts";
+import { readProgramFile } from "../run/program_files.ts";
 import { apiPages } from "./api_pages.ts";
 import { framedPage, searchFile, searchScript, type SiteLink } from "./page_frame.ts";
 import { addressFrom, type SitePage, sitePages } from "./site_pages.ts";
@@ -32,7 +32,7 @@ export async function docsSite(
   const { pages, files } = await sitePages(readIfThere);
   const docs = pages.filter(({ path }) => path.startsWith("docs/"));
   const text = await readIfThere(apiText);
-  const api = text ? apiPages(new TextDecoder().decode(text), `${programRoot}`) : [];
+  const api = text ? apiPages(new TextDecoder().decode(text)) : [];
   const lists = [listPage("docs/index.html", "Docs", docs), listPage("api/index.html", "API", api)]
     .flatMap((list) => list ?? []);
   const all = [

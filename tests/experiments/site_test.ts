@@ -75,7 +75,6 @@ Deno.test("apiPages() has each declaration of deno doc once, with its words apar
   const constText = "Defined in file:///r/models/b.ts:9:1\n\nconst plain: number\n  No tags.\n";
   const [kernels, models, viz] = apiPages(
     `Module words\n\n${interfaceText}${functionText}${interfaceText}${constText}`,
-    "file:///r/",
   );
   assert.deepEqual(kernels.sections.slice(1).map(({ title }) => title), ["A"]);
   assert.match(
@@ -131,6 +130,7 @@ testTask(
     ) {
       assert.ok(names.includes(page), page);
     }
+    assert.ok(pages.get("api/models.html")!.ids.has("sample"), "the API is there");
     assert.match(pages.get("report.html")!.html, /<a href="playground\.html">Playground<\/a><\/nav>/);
     assert.match(pages.get("index.html")!.html, /<a href="report\.html">Report<\/a>/);
 
