@@ -14,6 +14,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.1 --allow-env --allow-sys"
   .split(" ");
 const testing = ["test", "--lock=tests/deno.lock", ...permissions];
+
 interface Job {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -86,7 +87,7 @@ function testsOf(files: readonly string[]): Job[] {
     return Array.from({ length: Math.ceil(all.length / most) }, (_, i) => ({
       args: [
         ...testing,
-        "--no-check", // `deno task ok` checks types
+        "--no-check",
         ...joined ? ["tests/joined_files.ts", "--"] : [],
         ...all.slice(most * i, most * (i + 1)),
       ],
@@ -102,12 +103,20 @@ function kindOf(folder: string): "waiting" | "reports" | "computing" | "kernels"
   return /^tests\/kernels(\/ops)?$/.test(folder) ? "kernels" : "computing";
 }
 
-/** Runs everything, and returns the exit code. */
+/** Runs everything, and returns the exit code. Types, also those of examples, are checked by `deno task ok`. */
 async function runAll(): Promise<number> {
   const start = performance.now();
   const all = (await filesBelow("tests/")).sort();
   const left: Job[] = [
-    { args: [...testing, "--doc", ...await documented(), ...all.filter((path) => path.endsWith(".md"))] },
+    {
+      args: [
+        ...testing,
+        "--no-check",
+        "--doc",
+        ...await documented(),
+        ...all.filter((path) => path.endsWith(".md")),
+      ],
+    },
     ...testsOf(all.filter((path) => path.endsWith("_test.ts"))),
   ];
   const ended: Ended[] = [];
