@@ -88,6 +88,8 @@ Deno.test("PlanePen.pixel() has the plane upright", () => {
 Deno.test("readings are distances, lengths, the mean, its spread, and how far the network is from it", () => {
   assert.equal(distanceFromData(moved, exact), 0.5); // half the dots lie on a data point, half 1 above it
   assert.deepEqual(fewReading(state).values, { moves: 2, distance: 0.5 });
+  const kept = new Map([["random pairs", [3, 0.25]]]); // with 1 and 2 steps
+  assert.equal(fewReading({ ...state, kept }).values.distance, 0.25);
   assert.deepEqual(followReading(state).values, { length: 7, straight: 5 });
   const { mean: [x, y], spread } = exact.meeting([0.5, 0.25], 0.5);
   assert.deepEqual(fanReading(state).values, { x, y, spread });
