@@ -62,8 +62,10 @@ for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
     const at = (scale: number | Tensor) => guided(map, { scale, none: 3 });
     const plain = await map.meanVelocity!(x, t, d, label).read();
     assert.deepEqual(await at(2).meanVelocity!(x, t, d, label).read(), plain, "at start");
-    const last = namedParameters(map).get("guidance_mlp.2.weight")!;
-    last.write(new Float32Array(last.size).fill(0.1));
+    for (const input of ["step", "guidance"]) {
+      const last = namedParameters(map).get(`${input}_mlp.2.weight`)!;
+      last.write(new Float32Array(last.size).fill(0.1));
+    }
     const rows = await at(tensor([1, 2, 3])).meanVelocity!(x, t, d, label).read();
     for (const [n, scale] of [1, 2, 3].entries()) {
       const all = await at(scale).meanVelocity!(x, t, d, label).read();
