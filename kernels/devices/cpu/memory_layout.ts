@@ -35,6 +35,8 @@ export enum Layout {
   blocks = 8192,
   tileBytes = 512,
   blockBytes = 9216,
+  /** Lines of the deepest part of a panel. */
+  panelLines = 64,
   /** Bytes from a panel, or from the window of a depthwise convolution, to the weights of the latter. */
   weights = 1024,
   /** Bytes of a call, and offsets in it: number of the next task, 1 if it runs on one thread, and the arguments. */

@@ -9,8 +9,6 @@ const columns = [{ width: 4, joined: true }, { width: 2, joined: true }, {
   width: 2,
   joined: false,
 }] as const;
-/** The deepest part of a panel. */
-const deepest = 64;
 
 /** Parameters of products; depthwise blocks have as many. */
 const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "start"] as const;
@@ -39,7 +37,7 @@ const blocks: readonly Block[] = columns.flatMap((kind) =>
  * begin at line 8, 4 and 1.
  *
  * Parameters: the address of a; bytes from one row of a to the next, or from one column to the next if each column's
- * numbers are adjacent (`along`); the address of c and the bytes from row to row; the depth, below twice `deepest`; the
+ * numbers are adjacent (`along`); the address of c and the bytes from row to row; the depth, below twice `panelLines`; the
  * number of tiles; 0 to add to c, 1 to set it, else the address of what each row of c begins with.
  */
 function writeBlock(
@@ -110,7 +108,7 @@ function writeBlock(
   });
   if (joined) { for (const { local, kept } of sums) to.load(kept, local); }
   to.byte(op.end);
-  for (let lines = deepest; lines >= 1; lines /= 2) {
+  for (let lines: number = Layout.panelLines; lines >= 1; lines /= 2) {
     to.take(op.get, depth);
     to.take(op.constant, lines);
     to.byte(op.and);
@@ -244,7 +242,7 @@ export function probeWidth({ table }: BlockExports, memory: WebAssembly.Memory):
     // Lines that repeat every eight numbers are the same to both widths.
     values.forEach((_, i) => values[i] = Math.sin(1 + i % 8));
     const start = performance.now(), run = table.get(index)!, { width } = blocks[index];
-    for (let i = 0; i < 40; i++) run(panel, 0, tile, 16 * width, deepest, 1, 1);
+    for (let i = 0; i < 40; i++) run(panel, 0, tile, 16 * width, Layout.panelLines, 1, 1);
     const time = (performance.now() - start) / width, { first, least } = times[i];
     times[i] = { first: probes < 3 ? Math.min(first, time) : first, least: Math.min(least, time) };
     return values.slice(0, 8);

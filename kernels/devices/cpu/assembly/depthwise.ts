@@ -4,6 +4,7 @@
 import { Layout } from "../memory_layout.ts";
 import { Axis } from "./axis.ts";
 import { panelAddress, tileAddress } from "./gemm.ts";
+import { copyRow } from "./rows.ts";
 import { add, madd, splat, storeFirst, total } from "./simd.ts";
 
 const ZERO = memory.data<f32>([0.0]);
@@ -26,25 +27,20 @@ export function isDepthwise(C: i32, vertical: Axis, horizontal: Axis): bool {
  * y = x convolved with w, plus a number and an addend unless their addresses are 0.
  *
  * @param x padded rows, `pitch` bytes apart
- * @param axis either; if its step is negative, taps are read backwards
  */
 export function depthwisePlane(
   x: usize,
   pitch: usize,
   w: usize,
-  axis: Axis,
+  taps: i32,
   offset: usize,
   addend: usize,
   y: usize,
   down: i32,
   across: i32,
 ): void {
-  const taps = axis.taps, turned = axis.step < 0;
-  const tile = tileAddress(), window = panelAddress(), weights = window + Layout.weights;
-  for (let tap = 0; tap < taps * taps; tap++) {
-    const from = turned ? taps * taps - 1 - tap : tap;
-    store<f32>(weights + ((<usize> tap) << 2), load<f32>(w + ((<usize> from) << 2)));
-  }
+  const tile = tileAddress(), window = panelAddress();
+  copyRow(w, window + Layout.weights, taps * taps);
   const block = FIRST + KINDS * ((7 - taps) >> 1) + (load<i32>(Layout.wide) ? 0 : 2);
   const row: usize = (<usize> across) << 2;
   for (let q = 0; q < across; q += 8) {

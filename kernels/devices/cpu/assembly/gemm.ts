@@ -3,11 +3,12 @@
 
 import { Layout } from "../memory_layout.ts";
 import { firstLanes } from "./lanes.ts";
+import { fillRow } from "./rows.ts";
 import { splat, storeFirst } from "./simd.ts";
 import { me } from "./threads.ts";
 
 /** Deepest part of a panel; a last panel may be deeper, but not twice as deep. */
-export const DEPTH: i32 = 64;
+export const DEPTH: i32 = Layout.panelLines;
 
 /** This thread's tile. */
 export function tileAddress(): usize {
@@ -213,12 +214,8 @@ export function gemm(
 }
 
 /** Sets each row of c to one number, or to zero. */
-export function fillRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
-  for (let m = 0; m < M; m++, c += cm) {
-    const value = values ? load<f32>(values + ((<usize> m) << 2)) : 0;
-    const v = f32x4.splat(value);
-    let n = 0;
-    for (; n + 4 <= N; n += 4) v128.store(c + ((<usize> n) << 2), v);
-    for (; n < N; n++) store<f32>(c + ((<usize> n) << 2), value);
+function fillRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
+  for (let m: usize = 0; m < <usize> M; m++, c += cm) {
+    fillRow(c, values ? load<f32>(values + (m << 2)) : 0, N);
   }
 }

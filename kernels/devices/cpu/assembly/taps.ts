@@ -24,6 +24,11 @@ export function paddedBytes(channels: i32, vertical: Axis, horizontal: Axis): u6
   return (4 * (channels * <u64> vertical.length + 7) * pitchOf(horizontal) + 15) & ~15;
 }
 
+/** Whether a group has enough target channels for a product; those of fewer are computed one by one. */
+export function isProduct(K: i32): bool {
+  return K >= 4;
+}
+
 /** Sets both axes for the functions below. */
 export function setAxes(v: Axis, h: Axis): void {
   vertical = v, horizontal = h;

@@ -2,6 +2,7 @@
 
 import { add, at as constant, madd, mul, sub } from "./simd.ts";
 import { firstLanes } from "./lanes.ts";
+import { across } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -17,7 +18,6 @@ export function transformGradient(
   H: i32,
   W: i32,
   y: i32,
-  across: i32,
   to: usize,
   step: usize,
   tile: usize,

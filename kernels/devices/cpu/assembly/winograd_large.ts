@@ -8,8 +8,8 @@
 import { add, at as constant, madd, mul, nmadd, splat, sub } from "./simd.ts";
 import { storeColumns } from "./gemm.ts";
 import { firstLanes } from "./lanes.ts";
+import { across, down, line, parts, points, taps } from "./winograd_sizes.ts";
 import { storeRow } from "./winograd_target.ts";
-import { lanes } from "./winograd_weights.ts";
 
 const EIGHTH = memory.data<f32>([0.125]);
 const QUARTER = memory.data<f32>([0.25]);
@@ -22,29 +22,9 @@ const SEVENTEEN_QUARTERS = memory.data<f32>([4.25]);
 const FIVE = memory.data<f32>([5.0]);
 const TWENTY_ONE_QUARTERS = memory.data<f32>([5.25]);
 const EIGHT = memory.data<f32>([8.0]);
-const SIXTEEN = memory.data<f32>([16.0]);
-/** Weights are multiplied by these at the points 1, 2 and 1/2. */
-const AT_ONE = memory.data<f32>([-0.22222222]);
-const AT_TWO = memory.data<f32>([0.011111111]);
-const AT_HALF = memory.data<f32>([0.022222222]);
-
-/** Taps along a side of a part of a kernel: four, and the last part has the rest, which is five at most. */
-export function tapsOfPart(part: i32, parts: i32, taps: i32): i32 {
-  return part == parts - 1 ? taps - 4 * part : 4;
-}
-
-/** Vectors in a row of the padded image. */
-function columnsOf(parts: i32, across: i32): i32 {
-  return 4 * (across + parts);
-}
-
-/** Bytes of scratch: eight lines between the halves of the transform, then a padded image of four channels. */
-export function largeSourceScratch(parts: i32, down: i32, across: i32): usize {
-  return (<usize> (8 + 4 * (down + parts)) * columnsOf(parts, across)) << 4;
-}
 
 /** B' d of eight vectors, at seven or eight points. */
-function sourceStep(from: usize, fromStep: usize, to: usize, toStep: usize, points: i32): void {
+function sourceStep(from: usize, fromStep: usize, to: usize, toStep: usize): void {
   const v0 = v128.load(from), v1 = v128.load(from += fromStep), v2 = v128.load(from += fromStep);
   const v3 = v128.load(from += fromStep), v4 = v128.load(from += fromStep), v5 = v128.load(from += fromStep);
   const v6 = v128.load(from += fromStep), v7 = v128.load(from + fromStep);
@@ -84,7 +64,7 @@ function padFour(image: usize, channels: i32, H: i32, W: i32, to: usize, pitch: 
  * V = B' d B of all tiles of an image.
  *
  * @param image f32[C][H][W]
- * @param scratch of `largeSourceScratch` bytes, all zero at first
+ * @param scratch of `scratch` bytes of `winograd_sizes.ts`, all zero at first
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformLargeSource(
@@ -92,32 +72,25 @@ export function transformLargeSource(
   C: i32,
   H: i32,
   W: i32,
-  taps: i32,
-  parts: i32,
-  down: i32,
-  across: i32,
-  points: i32,
   scratch: usize,
   to: usize,
   step: usize,
   tile: usize,
 ): void {
-  const columns = columnsOf(parts, across),
-    pitch: usize = (<usize> columns) << 4,
-    margin = <usize> (taps >> 1);
+  const pitch = line, margin = <usize> (taps >> 1);
   const padded = scratch + 8 * pitch, part: usize = (<usize> (C + 3 & ~3)) << 2;
   for (let q = 0; q < C; q += 4, to += 16, image += (<usize> (H * W)) << 4) {
     padFour(image, C - q, H, W, padded + margin * pitch + (margin << 4), pitch);
-    for (let line = 0; line < down + parts - 1; line++) {
-      const from = padded + <usize> (4 * line) * pitch;
-      for (let x: usize = 0; x < pitch; x += 16) sourceStep(from + x, pitch, scratch + x, pitch, points);
-      for (let a = max(0, line - down + 1); a <= min(line, parts - 1); a++) {
+    for (let y = 0; y < down + parts - 1; y++) {
+      const from = padded + <usize> (4 * y) * pitch;
+      for (let x: usize = 0; x < pitch; x += 16) sourceStep(from + x, pitch, scratch + x, pitch);
+      for (let a = max(0, y - down + 1); a <= min(y, parts - 1); a++) {
         for (let b = 0; b < parts; b++) {
-          let at = to + <usize> (a * parts + b) * part + <usize> ((line - a) * across) * tile;
+          let at = to + <usize> (a * parts + b) * part + <usize> ((y - a) * across) * tile;
           for (let x = 0; x < across; x++, at += tile) {
             let first = scratch + ((<usize> (x + b)) << 6), there = at;
             for (let i = 0; i < points; i++, first += pitch, there += <usize> points * step) {
-              sourceStep(first, 16, there, step, points);
+              sourceStep(first, 16, there, step);
             }
           }
         }
@@ -127,7 +100,7 @@ export function transformLargeSource(
 }
 
 /** A' m of seven or eight vectors. */
-function targetStep(from: usize, fromStep: usize, to: usize, toStep: usize, points: i32): void {
+function targetStep(from: usize, fromStep: usize, to: usize, toStep: usize): void {
   const m0 = v128.load(from), m1 = v128.load(from += fromStep), m2 = v128.load(from += fromStep);
   const m3 = v128.load(from += fromStep), m4 = v128.load(from += fromStep), m5 = v128.load(from += fromStep);
   const m6 = v128.load(from += fromStep), m7 = points == 8 ? v128.load(from + fromStep) : splat(0);
@@ -144,23 +117,21 @@ export function transformLargeTarget(
   step: usize,
   tile: usize,
   y: i32,
-  across: i32,
   bias: v128,
   addend: usize,
   image: usize,
   channels: i32,
   H: i32,
   W: i32,
-  points: i32,
   scratch: usize,
 ): void {
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = scratch + 512;
   for (let x = 0; x < across; x++, from += tile) {
     for (let j: usize = 0; j < <usize> points; j++) {
-      targetStep(from + j * step, <usize> points * step, scratch + (j << 4), 128, points);
+      targetStep(from + j * step, <usize> points * step, scratch + (j << 4), 128);
     }
     for (let r = 0; r < min(4, H - 4 * y); r++) {
-      targetStep(scratch + ((<usize> r) << 7), 16, row, 16, points);
+      targetStep(scratch + ((<usize> r) << 7), 16, row, 16);
       const y0 = add(bias, v128.load(row)), y1 = add(bias, v128.load(row, 16));
       const y2 = add(bias, v128.load(row, 32)), y3 = add(bias, v128.load(row, 48));
       const at = <usize> (4 * y + r) * pitch + ((<usize> x) << 4);
@@ -170,7 +141,7 @@ export function transformLargeTarget(
 }
 
 /** A d of four vectors, at seven or eight points. */
-function slopeStep(d0: v128, d1: v128, d2: v128, d3: v128, to: usize, step: usize, points: i32): void {
+function slopeStep(d0: v128, d1: v128, d2: v128, d3: v128, to: usize, step: usize): void {
   v128.store(to, d0);
   let even = add(d0, d2), odd = add(d1, d3);
   v128.store(to + step, add(even, odd));
@@ -190,11 +161,9 @@ export function transformLargeGradient(
   H: i32,
   W: i32,
   y: i32,
-  across: i32,
   to: usize,
   step: usize,
   tile: usize,
-  points: i32,
   scratch: usize,
 ): void {
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, pixels = scratch + 512;
@@ -207,103 +176,12 @@ export function transformLargeGradient(
       storeColumns(a, b, c, d, pixels, 16);
       const d0 = v128.load(pixels), d1 = v128.load(pixels, 16);
       const d2 = v128.load(pixels, 32), d3 = v128.load(pixels, 48);
-      slopeStep(d0, d1, d2, d3, scratch + ((<usize> r) << 7), 16, points);
+      slopeStep(d0, d1, d2, d3, scratch + ((<usize> r) << 7), 16);
     }
     for (let j: usize = 0; j < <usize> points; j++) {
       const at = scratch + (j << 4);
       const d0 = v128.load(at), d1 = v128.load(at, 128), d2 = v128.load(at, 256), d3 = v128.load(at, 384);
-      slopeStep(d0, d1, d2, d3, to + j * step, <usize> points * step, points);
+      slopeStep(d0, d1, d2, d3, to + j * step, <usize> points * step);
     }
   }
-}
-
-/** G g of five vectors, at seven or eight points. */
-function weightStep(from: usize, fromStep: usize, to: usize, toStep: usize, points: i32): void {
-  const g0 = v128.load(from), g1 = v128.load(from + fromStep), g2 = v128.load(from + 2 * fromStep);
-  const g3 = v128.load(from + 3 * fromStep), g4 = v128.load(from + 4 * fromStep);
-  v128.store(to, g0);
-  let even = add(add(g0, g2), g4), odd = add(g1, g3), scale = constant(AT_ONE);
-  v128.store(to + toStep, mul(scale, add(even, odd)));
-  v128.store(to + 2 * toStep, mul(scale, sub(even, odd)));
-  const two = constant(TWO), four = constant(FOUR), sixteen = constant(SIXTEEN);
-  even = madd(sixteen, g4, madd(four, g2, g0)), odd = mul(two, madd(four, g3, g1)), scale = constant(AT_TWO);
-  v128.store(to + 3 * toStep, mul(scale, add(even, odd)));
-  v128.store(to + 4 * toStep, mul(scale, sub(even, odd)));
-  even = mul(two, madd(sixteen, g0, madd(four, g2, g4))), odd = mul(four, madd(four, g1, g3));
-  scale = constant(AT_HALF);
-  v128.store(to + 5 * toStep, mul(scale, add(even, odd)));
-  v128.store(to + 6 * toStep, mul(scale, sub(even, odd)));
-  if (points == 8) v128.store(to + 7 * toStep, g4);
-}
-
-/**
- * U = G g G' of a part of the weights from one source channel to four target channels.
- *
- * @param at weight of the first of the four channels, which are `stride` bytes apart; only `count` exist
- * @param row, column of the part
- * @param turned whether to read the taps backwards
- * @param scratch for 65 vectors
- */
-export function transformLargeWeight(
-  at: usize,
-  stride: usize,
-  count: i32,
-  row: i32,
-  column: i32,
-  parts: i32,
-  taps: i32,
-  turned: bool,
-  points: i32,
-  to: usize,
-  step: usize,
-  scratch: usize,
-): void {
-  const down = tapsOfPart(row, parts, taps), across = tapsOfPart(column, parts, taps), last = taps * taps - 1;
-  const columns = scratch + 400;
-  for (let r = 0; r < 5; r++) {
-    for (let s = 0; s < 5; s++) {
-      const tap = (4 * row + r) * taps + 4 * column + s;
-      const from = at + ((<usize> (turned ? last - tap : tap)) << 2);
-      const g = r < down && s < across ? lanes(from, stride, count) : splat(0);
-      v128.store(scratch + ((<usize> (5 * r + s)) << 4), g);
-    }
-  }
-  for (let s: usize = 0; s < 5; s++) weightStep(scratch + (s << 4), 80, columns + (s << 4), 80, points);
-  for (let i: usize = 0; i < <usize> points; i++) {
-    weightStep(columns + 80 * i, 16, to + <usize> points * i * step, step, points);
-  }
-}
-
-/** G' u of seven or eight vectors. */
-function weightGradientStep(from: usize, fromStep: usize, to: usize, toStep: usize, points: i32): void {
-  const u1 = v128.load(from + fromStep), u2 = v128.load(from + 2 * fromStep);
-  const u3 = v128.load(from + 3 * fromStep), u4 = v128.load(from + 4 * fromStep);
-  const u5 = v128.load(from + 5 * fromStep), u6 = v128.load(from + 6 * fromStep);
-  const one = constant(AT_ONE), atTwo = constant(AT_TWO), atHalf = constant(AT_HALF);
-  const two = constant(TWO), four = constant(FOUR), sixteen = constant(SIXTEEN);
-  const s = mul(one, add(u1, u2)), t = mul(atTwo, add(u3, u4)), u = mul(mul(two, atHalf), add(u5, u6));
-  v128.store(to, add(v128.load(from), madd(sixteen, u, add(s, t))));
-  v128.store(to + 2 * toStep, madd(four, add(t, u), s));
-  if (points == 8) {
-    v128.store(to + 4 * toStep, add(v128.load(from + 7 * fromStep), madd(sixteen, t, add(s, u))));
-  }
-  const d = mul(one, sub(u1, u2)),
-    e = mul(mul(two, atTwo), sub(u3, u4)),
-    f = mul(mul(four, atHalf), sub(u5, u6));
-  v128.store(to + toStep, add(d, madd(four, f, e)));
-  v128.store(to + 3 * toStep, add(d, madd(four, e, f)));
-}
-
-/** dg = G' u G, stored as rows of five vectors at `to`; `rows` is scratch for 40. */
-export function transformLargeWeightGradient(
-  from: usize,
-  step: usize,
-  points: i32,
-  rows: usize,
-  to: usize,
-): void {
-  for (let j: usize = 0; j < <usize> points; j++) {
-    weightGradientStep(from + j * step, <usize> points * step, rows + (j << 4), 128, points);
-  }
-  for (let i: usize = 0; i < 5; i++) weightGradientStep(rows + (i << 7), 16, to + 80 * i, 16, points);
 }

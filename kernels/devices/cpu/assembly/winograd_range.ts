@@ -4,7 +4,7 @@
 
 import { add, splat, topOf, total } from "./simd.ts";
 import { panelOffset, panelPitch } from "./gemm.ts";
-import { columnsOf, pitchOf } from "./winograd_sizes.ts";
+import { columns, pitchC, tiles } from "./winograd_sizes.ts";
 
 /** Largest allowed ratio of a tile to the typical tile of its image. */
 const UNEVEN: f32 = 2048;
@@ -25,18 +25,10 @@ export function areUsual(weights: usize, vectors: i32): bool {
  * @param centre one element of all tiles of a chunk, of which there are `count`: the image's begin at `first`
  * @param inPanels whether the tiles lie in panels for `gemm`, else one after another
  */
-export function isEven(
-  centre: usize,
-  first: i32,
-  count: i32,
-  tiles: i32,
-  channels: i32,
-  inPanels: bool,
-): bool {
-  const columns = columnsOf(channels);
+export function isEven(centre: usize, first: i32, count: i32, channels: i32, inPanels: bool): bool {
   let top = splat(0), sum = top;
   for (let c = 0; c < channels; c += 4) {
-    const pitch = inPanels ? panelPitch(c, columns) : pitchOf(channels);
+    const pitch = inPanels ? panelPitch(c, columns) : pitchC;
     let at = centre + (inPanels ? panelOffset(c, count) : (<usize> c) << 2) +
       (<usize> first) * pitch;
     for (let i = 0; i < tiles; i++, at += pitch) {

@@ -10,20 +10,11 @@
 import { add, at as constant, madd, nmadd, sub } from "./simd.ts";
 import { firstLanes } from "./lanes.ts";
 import { warm } from "./warm.ts";
+import { across, down, line } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
 const FIVE = memory.data<f32>([5.0]);
-
-/** Bytes of a line: the pixels left of all tiles, those of the tiles, and those right of them. */
-function lineBytes(across: i32): usize {
-  return (<usize> (across + 2)) << 4;
-}
-
-/** Bytes of scratch for `transformSource`: 6 x 4 lines, and one of zeros. */
-export function sourceScratch(across: i32): usize {
-  return 25 * lineBytes(across);
-}
 
 /**
  * B' d of six lines of one channel, four pixels at a time.
@@ -64,24 +55,24 @@ function downwards(
   }
 }
 
-/** d B of a line of tiles of four channels, whose lines are `line` bytes apart. */
-function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usize, pitch: usize): void {
-  const two = constant(TWO), four = constant(FOUR), five = constant(FIVE);
-  let a = v128.load(from), b = v128.load(from + line);
-  let c = v128.load(from + 2 * line), d = v128.load(from + 3 * line);
+/** d B of a line of tiles of four channels, whose lines follow each other. */
+function acrossTiles(from: usize, to: usize, step: usize, pitch: usize): void {
+  const two = constant(TWO), four = constant(FOUR), five = constant(FIVE), next = line;
+  let a = v128.load(from), b = v128.load(from + next);
+  let c = v128.load(from + 2 * next), d = v128.load(from + 3 * next);
   let ab = i32x4.shuffle(a, b, 2, 6, 3, 7), cd = i32x4.shuffle(c, d, 2, 6, 3, 7);
   let v0 = i64x2.shuffle(ab, cd, 1, 3);
   from += 16;
-  a = v128.load(from), b = v128.load(from + line);
-  c = v128.load(from + 2 * line), d = v128.load(from + 3 * line);
+  a = v128.load(from), b = v128.load(from + next);
+  c = v128.load(from + 2 * next), d = v128.load(from + 3 * next);
   ab = i32x4.shuffle(a, b, 0, 4, 1, 5), cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
   let v1 = i64x2.shuffle(ab, cd, 0, 2), v2 = i64x2.shuffle(ab, cd, 1, 3);
-  for (; across > 0; across--, to += pitch) {
+  for (let left = across; left > 0; left--, to += pitch) {
     ab = i32x4.shuffle(a, b, 2, 6, 3, 7), cd = i32x4.shuffle(c, d, 2, 6, 3, 7);
     const v3 = i64x2.shuffle(ab, cd, 0, 2), v4 = i64x2.shuffle(ab, cd, 1, 3);
     from += 16;
-    a = v128.load(from), b = v128.load(from + line);
-    c = v128.load(from + 2 * line), d = v128.load(from + 3 * line);
+    a = v128.load(from), b = v128.load(from + next);
+    c = v128.load(from + 2 * next), d = v128.load(from + 3 * next);
     ab = i32x4.shuffle(a, b, 0, 4, 1, 5), cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
     const v5 = i64x2.shuffle(ab, cd, 0, 2);
     v128.store(to, nmadd(five, v2, madd(four, v0, v4)));
@@ -100,7 +91,7 @@ function acrossTiles(from: usize, line: usize, across: i32, to: usize, step: usi
  * V = B' d B of all tiles of an image, line by line of tiles, so that V's lines are written while they are cached.
  *
  * @param image f32[C][H][W]
- * @param rows scratch of `sourceScratch` bytes, all zero at first; its second vector may be overwritten between calls
+ * @param rows scratch of `scratch` bytes, all zero at first; its second vector may be overwritten between calls
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformSource(
@@ -108,14 +99,12 @@ export function transformSource(
   C: i32,
   H: i32,
   W: i32,
-  down: i32,
-  across: i32,
   rows: usize,
   to: usize,
   step: usize,
   tile: usize,
 ): void {
-  const line = lineBytes(across), group = 4 * line, zeros = rows + 6 * group;
+  const group = 4 * line, zeros = rows + 6 * group;
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch;
   warm(image, (<usize> C) * plane, rows + 16);
   for (let y = 0; y < down; y++, to += (<usize> across) * tile) {
@@ -139,7 +128,7 @@ export function transformSource(
         } else for (let i: usize = 0; i < 6; i++) memory.fill(there + i * group, 0, line);
       }
       for (let i: usize = 0; i < 6; i++) {
-        acrossTiles(rows + i * group, line, across, to + ((<usize> q) << 2) + 6 * i * step, step, tile);
+        acrossTiles(rows + i * group, to + ((<usize> q) << 2) + 6 * i * step, step, tile);
       }
     }
   }

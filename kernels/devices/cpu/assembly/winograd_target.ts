@@ -1,6 +1,7 @@
 // Winograd's transform of the output, y = A' M A.
 
 import { add, at as constant, madd, storeFirst, sub } from "./simd.ts";
+import { across } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -48,7 +49,6 @@ export function transformTarget(
   step: usize,
   tile: usize,
   y: i32,
-  across: i32,
   bias: v128,
   addend: usize,
   image: usize,

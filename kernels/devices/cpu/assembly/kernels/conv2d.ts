@@ -6,31 +6,38 @@ import { directPlane } from "../direct_convolution.ts";
 import { gemm, panelAddress, panelOffset, panelPitch } from "../gemm.ts";
 import { splat } from "../simd.ts";
 import { me, team } from "../threads.ts";
-import { transformLargeSource, transformLargeTarget, transformLargeWeight } from "../winograd_large.ts";
+import { transformLargeSource, transformLargeTarget } from "../winograd_large.ts";
 import { areUsual, isEven } from "../winograd_range.ts";
 import { transformSource } from "../winograd_source.ts";
 import { warm } from "../warm.ts";
 import { transformTarget } from "../winograd_target.ts";
 import { transformWeight } from "../winograd_weights.ts";
 import {
-  allChannels,
-  centreOf,
+  across,
+  all,
+  centre,
   chunkOf,
-  columnsOf,
-  elementStep,
-  partsAlong,
-  pitchOf,
-  quadsOf,
-  scratchBytes,
-  sideOf,
+  columns,
+  down,
+  elements,
+  mStep,
+  parts,
+  pitchC,
+  pitchK,
+  plane,
+  scratch,
+  setKernel,
+  setSizes,
   threadBytes,
-  tilesAlong,
-  weightBytes,
-  weightStep,
+  tiles,
+  uBytes,
+  uStep,
+  vStep,
 } from "../winograd_sizes.ts";
 
 export function winogradWeightsWorkspace(C: i32, K: i32, taps: i32): u64 {
-  return weightBytes(C, K, taps);
+  setKernel(C, K, taps);
+  return uBytes;
 }
 
 /** U of weights w[k][c] with strides in bytes, each in panels of [all C][K]. A task is four target channels. */
@@ -45,37 +52,18 @@ export function winogradWeights(
   turned: i32,
   taps: i32,
 ): void {
-  const columns = columnsOf(K), step = <usize> weightStep(C, K, taps);
-  const parts = partsAlong(taps),
-    all = allChannels(C, taps),
-    side = sideOf(taps),
-    elements: usize = side * side;
+  setKernel(C, K, taps);
+  const step = uStep, scratch = panelAddress();
   for (let task = nextTask(call); 4 * task < columns; task = nextTask(call)) {
     const k = task << 2, pitch = panelPitch(k, columns);
     let to = workspace + panelOffset(k, all);
     for (let part = 0; part < parts * parts; part++) {
+      const row = part / parts, column = part % parts;
       let from = w + (<usize> k) * strideK;
       for (let c = 0; c < all / (parts * parts); c++, from += strideC, to += pitch) {
-        if (k >= K || c >= C) {
-          for (let f: usize = 0; f < elements; f++) v128.store(to + f * step, splat(0));
-        } else if (taps == 3) transformWeight(from, strideK, K - k, turned != 0, to, step);
-        else {
-          const row = part / parts, column = part % parts, scratch = panelAddress();
-          transformLargeWeight(
-            from,
-            strideK,
-            K - k,
-            row,
-            column,
-            parts,
-            taps,
-            turned != 0,
-            side,
-            to,
-            step,
-            scratch,
-          );
-        }
+        if (k < K && c < C) {
+          transformWeight(from, strideK, K - k, row, column, turned != 0, to, step, scratch);
+        } else for (let f: usize = 0; f < elements; f++) v128.store(to + f * step, splat(0));
       }
     }
   }
@@ -90,7 +78,8 @@ export function winogradConvolveWorkspace(
   taps: i32,
   threads: i32,
 ): u64 {
-  return weightBytes(C, K, taps) + threads * threadBytes(N, C, H, W, K, taps);
+  setSizes(C, H, W, K, taps);
+  return uBytes + threads * threadBytes(N);
 }
 
 /**
@@ -116,24 +105,12 @@ export function winogradConvolve(
   turned: i32,
   taps: i32,
 ): void {
+  setSizes(C, H, W, K, taps);
   // As many chunks for each thread, so that even few images occupy all.
-  const most = team * chunkOf(N, C, H, W, K, taps), chunk = max(1, N / (team * ((N + most - 1) / most)));
-  const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
-  const all = allChannels(C, taps), parts = partsAlong(taps);
-  const quadsC = quadsOf(all), quadsK = quadsOf(K), pitchC = pitchOf(all);
-  const columns = columnsOf(K), pitchK: usize = (<usize> columns) << 2;
-  const uStep = <usize> weightStep(C, K, taps);
-  const vStep = <usize> elementStep(quadsC * chunk * tiles);
-  const mStep = <usize> elementStep(<u64> columns / 4 * chunk * tiles);
-
-  const rows = workspace + <usize> weightBytes(C, K, taps) +
-    (<usize> me) * <usize> threadBytes(N, C, H, W, K, taps);
-  const scratch = <usize> scratchBytes(taps, down, across), centre = centreOf(taps);
-  const points = sideOf(taps), elements: usize = points * points;
-  const V = rows + scratch;
-  const M = V + elements * vStep;
-  const plane: usize = (<usize> (H * W)) << 2;
-
+  const most = team * chunkOf(N), chunk = max(1, N / (team * ((N + most - 1) / most)));
+  const vs = vStep(chunk), ms = mStep(chunk), quadsK = (K + 3) >> 2;
+  const rows = workspace + <usize> uBytes + (<usize> me) * <usize> threadBytes(N), V = rows + scratch;
+  const M = V + elements * vs;
   const usual = areUsual(workspace + centre * uStep, all * columns / 4);
   memory.fill(rows, 0, scratch);
   for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
@@ -143,11 +120,11 @@ export function winogradConvolve(
     for (let i = 0; i < images; i++) {
       const from = source + (<usize> ((first + i) * C)) * plane;
       const to = V + (<usize> (i * tiles)) * pitchC;
-      if (taps == 3) transformSource(from, C, H, W, down, across, rows, to, vStep, pitchC);
-      else transformLargeSource(from, C, H, W, taps, parts, down, across, points, rows, to, vStep, pitchC);
+      if (taps == 3) transformSource(from, C, H, W, rows, to, vs, pitchC);
+      else transformLargeSource(from, C, H, W, rows, to, vs, pitchC);
     }
     for (let f: usize = 0; f < elements; f++) {
-      const v = V + f * vStep, u = workspace + f * uStep, m = M + f * mStep;
+      const v = V + f * vs, u = workspace + f * uStep, m = M + f * ms;
       gemm(count, columns, all, v, pitchC, 4, u, 0, 0, m, pitchK, 1);
     }
     for (let i = 0; i < images; i++) {
@@ -155,7 +132,7 @@ export function winogradConvolve(
       const at = <usize> (i * tiles);
       const y = target + (<usize> (n * K)) * plane, more = addend ? addend + (<usize> (n * K)) * plane : 0;
       const offsets = bias ? bias + ((<usize> (n % B * K)) << 2) : 0;
-      if (usual && isEven(V + centre * vStep, i * tiles, count, tiles, all, false)) {
+      if (usual && isEven(V + centre * vs, i * tiles, count, all, false)) {
         warm(y, (<usize> K) * plane, rows + 16);
         if (more) warm(more, (<usize> K) * plane, rows + 16);
         for (let line = 0; line < down; line++) {
@@ -164,8 +141,8 @@ export function winogradConvolve(
             const next = 4 * q * plane, shift = offsets ? v128.load(offsets + (q << 4)) : splat(0);
             const added = more ? more + next : 0, left = K - 4 * <i32> q, m = from + (q << 4), to = y + next;
             // deno-fmt-ignore
-            if (taps == 3) transformTarget(m, mStep, pitchK, line, across, shift, added, to, left, H, W);
-            else transformLargeTarget(m, mStep, pitchK, line, across, shift, added, to, left, H, W, points, panelAddress());
+            if (taps == 3) transformTarget(m, ms, pitchK, line, shift, added, to, left, H, W);
+            else transformLargeTarget(m, ms, pitchK, line, shift, added, to, left, H, W, panelAddress());
           }
         }
         continue;

@@ -5,37 +5,35 @@ import { add } from "../simd.ts";
 import { directWeightGradient } from "../direct_convolution.ts";
 import { gemm, panelAddress, panelOffset, panelPitch } from "../gemm.ts";
 import { me } from "../threads.ts";
-import {
-  tapsOfPart,
-  transformLargeGradient,
-  transformLargeSource,
-  transformLargeWeightGradient,
-} from "../winograd_large.ts";
+import { transformLargeGradient, transformLargeSource } from "../winograd_large.ts";
 import { isEven } from "../winograd_range.ts";
 import { transformGradient } from "../winograd_gradient.ts";
 import { warm } from "../warm.ts";
 import { transformSource } from "../winograd_source.ts";
 import { transformWeightGradient } from "../winograd_weights.ts";
 import {
-  allChannels,
-  centreOf,
+  across,
+  all,
+  centre,
   chunkOf,
-  columnsOf,
-  elementStep,
-  partsAlong,
-  pitchOf,
-  quadsOf,
-  scratchBytes,
-  sideOf,
+  columns,
+  down,
+  elements,
+  mStep,
+  parts as partsAlong,
+  pitchC,
+  pitchK,
+  plane,
+  scratch,
+  setKernel,
+  setSizes,
+  tapsOfPart,
   threadBytes,
-  tilesAlong,
-  weightBytes,
-  weightStep,
+  tiles,
+  uBytes,
+  uStep,
+  vStep,
 } from "../winograd_sizes.ts";
-
-function sumBytes(C: i32, K: i32, taps: i32, groups: i32, parts: i32): u64 {
-  return <u64> groups * parts * weightBytes(C, K, taps);
-}
 
 export function winogradGradientPartsWorkspace(
   N: i32,
@@ -48,13 +46,13 @@ export function winogradGradientPartsWorkspace(
   parts: i32,
   threads: i32,
 ): u64 {
-  return sumBytes(C, K, taps, groups, parts) +
-    threads * (threadBytes(N, C, H, W, K, taps) + planesBytes(H, W));
+  setSizes(C, H, W, K, taps);
+  return groups * parts * uBytes + threads * (threadBytes(N) + planesBytes());
 }
 
 /** Bytes of scratch planes, and of what loads read beyond them: four for the last channels, four of zeros. */
-function planesBytes(H: i32, W: i32): u64 {
-  return (32 * <u64> H * W + 79) & ~63;
+function planesBytes(): u64 {
+  return (8 * <u64> plane + 79) & ~63;
 }
 
 /** dU of groups of `run` images, each in parts, to the workspace: [group][part][element][all C][K]. A task is a part. */
@@ -73,24 +71,11 @@ export function winogradGradientParts(
   run: i32,
   parts: i32,
 ): void {
-  const chunk = chunkOf(N, C, H, W, K, taps), all = allChannels(C, taps), side = partsAlong(taps);
-  const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
-  const quadsC = quadsOf(all),
-    pitchC = pitchOf(all),
-    columns = columnsOf(K),
-    pitchK: usize = (<usize> columns) << 2;
-  const uStep = <usize> weightStep(C, K, taps);
-  const vStep = <usize> elementStep(quadsC * chunk * tiles);
-  const dStep = <usize> elementStep(<u64> columns / 4 * chunk * tiles);
-
-  const planes = workspace + <usize> sumBytes(C, K, taps, groups, parts) +
-    (<usize> me) * <usize> (threadBytes(N, C, H, W, K, taps) + planesBytes(H, W));
-  const rows = planes + <usize> planesBytes(H, W);
-  const scratch = <usize> scratchBytes(taps, down, across), centre = centreOf(taps);
-  const points = sideOf(taps), elements: usize = points * points;
-  const V = rows + scratch;
-  const D = V + elements * vStep;
-  const plane: usize = (<usize> (H * W)) << 2;
+  setSizes(C, H, W, K, taps);
+  const chunk = chunkOf(N), vs = vStep(chunk), ds = mStep(chunk);
+  const planes = workspace + <usize> (groups * parts) * <usize> uBytes +
+    (<usize> me) * <usize> (threadBytes(N) + planesBytes());
+  const rows = planes + <usize> planesBytes(), V = rows + scratch, D = V + elements * vs;
   memory.fill(rows, 0, scratch);
   memory.fill(planes, 0, 8 * plane);
 
@@ -108,8 +93,8 @@ export function winogradGradientParts(
         const n = first + i;
         const from = x + (<usize> (n * C)) * plane, slope = dy + (<usize> (n * K)) * plane;
         const to = V + (<usize> (i * tiles)) * pitchC;
-        if (taps == 3) transformSource(from, C, H, W, down, across, rows, to, vStep, pitchC);
-        else transformLargeSource(from, C, H, W, taps, side, down, across, points, rows, to, vStep, pitchC);
+        if (taps == 3) transformSource(from, C, H, W, rows, to, vs, pitchC);
+        else transformLargeSource(from, C, H, W, rows, to, vs, pitchC);
         warm(slope, (<usize> K) * plane, rows + 16);
         const rest = (<usize> (K & 3)) * plane; // of a vector of channels that is not full
         memory.copy(planes, slope + (<usize> (K & ~3)) * plane, rest);
@@ -118,18 +103,18 @@ export function winogradGradientParts(
             const pitch = panelPitch(k, columns), at = <usize> (i * tiles + y * across);
             const to = D + panelOffset(k, count) + at * pitch;
             const some = k + 4 <= K ? slope + (<usize> k) * plane : k < K ? planes : planes + 4 * plane;
-            if (taps == 3) transformGradient(some, H, W, y, across, to, dStep, pitch);
-            else transformLargeGradient(some, H, W, y, across, to, dStep, pitch, points, panelAddress());
+            if (taps == 3) transformGradient(some, H, W, y, to, ds, pitch);
+            else transformLargeGradient(some, H, W, y, to, ds, pitch, panelAddress());
           }
         }
       }
       for (let i = 0; i < images; i++) {
         const at = i * tiles;
-        suits = suits && isEven(V + centre * vStep, at, count, tiles, all, false) &&
-          isEven(D + centre * dStep, at, count, tiles, K, true);
+        suits = suits && isEven(V + centre * vs, at, count, all, false) &&
+          isEven(D + centre * ds, at, count, K, true);
       }
       for (let f: usize = 0; f < elements; f++) {
-        const v = V + f * vStep, d = D + f * dStep, u = U + f * uStep;
+        const v = V + f * vs, d = D + f * ds, u = U + f * uStep;
         gemm(all, columns, count, v, 4, pitchC, d, 0, 0, u, pitchK, first == begin);
       }
     }
@@ -138,8 +123,8 @@ export function winogradGradientParts(
 }
 
 /** Bytes of scratch per thread: the sums of a source channel, vectors between the halves of their transform, a result. */
-function sumScratch(K: i32, taps: i32): u64 {
-  return sideOf(taps) * sideOf(taps) * (<u64> columnsOf(K) << 2) + 1040;
+function sumScratch(): u64 {
+  return <u64> elements * pitchK + 1040;
 }
 
 export function winogradGradientSumWorkspace(
@@ -150,7 +135,8 @@ export function winogradGradientSumWorkspace(
   parts: i32,
   threads: i32,
 ): u64 {
-  return sumBytes(C, K, taps, groups, parts) + threads * sumScratch(K, taps);
+  setKernel(C, K, taps);
+  return groups * parts * uBytes + threads * sumScratch();
 }
 
 /**
@@ -173,39 +159,30 @@ export function winogradGradientSum(
   W: i32,
   run: i32,
 ): void {
-  const plane: usize = (<usize> (H * W)) << 2;
-  const pitch: usize = (<usize> columnsOf(K)) << 2, side = partsAlong(taps);
-  const points = sideOf(taps), elements: usize = points * points, across = taps == 3 ? 3 : 5;
-  const uStep = <usize> weightStep(C, K, taps), partStep = elements * uStep;
-  const u = workspace + <usize> sumBytes(C, K, taps, groups, parts) +
-    (<usize> me) * <usize> sumScratch(K, taps);
-  const rows = u + elements * pitch, result = rows + 640;
+  setSizes(C, H, W, K, taps);
+  const partStep = elements * uStep, side = partsAlong;
+  const u = workspace + <usize> (groups * parts) * <usize> uBytes + (<usize> me) * <usize> sumScratch();
+  const rows = u + elements * pitchK, result = rows + 640;
   for (let task = nextTask(call); task < groups * C; task = nextTask(call)) {
     const c = task % C, group = task / C;
     for (let shift = 0; shift < side * side; shift++) {
-      const row = shift / side, column = shift % side;
-      const tapsDown = taps == 3 ? 3 : tapsOfPart(row, side, taps);
-      const tapsAcross = taps == 3 ? 3 : tapsOfPart(column, side, taps);
-      const channel = shift * (allChannels(C, taps) / (side * side)) + c;
-      const first = workspace + (<usize> (group * parts)) * partStep + (<usize> channel) * pitch;
+      const row = shift / side, column = shift % side, channel = shift * (all / (side * side)) + c;
+      const tapsDown = tapsOfPart(row), tapsAcross = tapsOfPart(column);
+      const first = workspace + (<usize> (group * parts)) * partStep + (<usize> channel) * pitchK;
       for (let f: usize = 0; f < elements; f++) {
-        for (let at: usize = 0; at < pitch; at += 16) {
+        for (let at: usize = 0; at < pitchK; at += 16) {
           let from = first + f * uStep + at, sum = v128.load(from);
           for (let part = 1; part < parts; part++) from += partStep, sum = add(sum, v128.load(from));
-          v128.store(u + f * pitch + at, sum);
+          v128.store(u + f * pitchK + at, sum);
         }
       }
       for (let k = 0; k < K; k++) {
-        if ((k & 3) == 0) {
-          const from = u + ((<usize> k) << 2);
-          if (taps == 3) transformWeightGradient(from, pitch, rows, result);
-          else transformLargeWeightGradient(from, pitch, points, rows, result);
-        }
+        if ((k & 3) == 0) transformWeightGradient(u + ((<usize> k) << 2), pitchK, rows, result);
         const to = dw + ((<usize> (((group * K + k) * C + c) * taps * taps)) << 2);
         let zero: f32 = 0; // NaN as soon as one is not finite
         for (let r = 0; r < tapsDown; r++) {
           for (let s = 0; s < tapsAcross; s++) {
-            const value = load<f32>(result + ((<usize> (r * across + s)) << 4) + (<usize> (k & 3) << 2));
+            const value = load<f32>(result + ((<usize> (5 * r + s)) << 4) + (<usize> (k & 3) << 2));
             zero += value * 0;
             store<f32>(to + ((<usize> ((4 * row + r) * taps + 4 * column + s)) << 2), value);
           }

@@ -7,6 +7,7 @@ import { depthwisePlane, isDepthwise } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, timesPanel } from "../gemm.ts";
 import { add, loadEvery, madd, splat, storeFirst } from "../simd.ts";
 import {
+  isProduct,
   listTaps,
   paddedBytes,
   padPlanes,
@@ -21,11 +22,6 @@ import {
   vectorAt,
 } from "../taps.ts";
 import { me } from "../threads.ts";
-
-/** Whether a group has enough channels for a product; those of fewer are computed one by one. */
-function isProduct(K: i32): bool {
-  return K >= 4;
-}
 
 /** Bytes of the weights in the order of the taps, [group][k][tap]. */
 function packedBytes(groups: i32, C: i32, K: i32, taps: i32): u64 {
@@ -63,7 +59,7 @@ export function convolveWeightsWorkspace(
 
 /**
  * Packs the weights of `groups` times K target channels by C source channels, in the order in which `convolve` uses
- * them. Strides are in bytes. A task is a target channel.
+ * them, and turned if a depthwise one reads backwards. Strides are in bytes. A task is a target channel.
  */
 export function convolveWeights(
   call: usize,
@@ -84,11 +80,13 @@ export function convolveWeights(
     (<usize> me) * <usize> listBytes(C, taps);
   memory.fill(list, 0, (<usize> depth) << 3); // phases without target positions list none
   listPhases(list, vertical, horizontal, C, strideC);
+  const turned = isDepthwise(C, vertical, horizontal) && vertical.step < 0;
   for (let task = nextTask(call); task < groups * K; task = nextTask(call)) {
     const from = w + (<usize> (task / K)) * strideG + (<usize> (task % K)) * strideK;
     const to = workspace + ((<usize> (task * depth)) << 2);
     for (let i: usize = 0; i < <usize> depth; i++) {
-      store<f32>(to + (i << 2), load<f32>(from + load<usize>(list + (i << 3), 4)));
+      const at = turned ? <usize> depth - 1 - i : i;
+      store<f32>(to + (at << 2), load<f32>(from + load<usize>(list + (i << 3), 4)));
     }
   }
 }
@@ -324,7 +322,7 @@ export function convolve(
           for (let j: usize = 0; j < <usize> (end - k); j++) {
             const next = j * pixels, offset = shift ? shift + (j << 2) : 0, added = more ? more + next : 0;
             const w = weights + j * stride, y = to + next;
-            if (depthwise) depthwisePlane(padded, pitch, w, vertical, offset, added, y, down, across);
+            if (depthwise) depthwisePlane(padded, pitch, w, vertical.taps, offset, added, y, down, across);
             else onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
           }
         }

@@ -7,7 +7,7 @@ import { isDepthwise, sevenTaps } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, storeColumns, timesPanel } from "../gemm.ts";
 import { copyRow } from "../rows.ts";
 import { madd, splat, total } from "../simd.ts";
-import { listTaps, paddedBytes, padPlanes, rowStep, setAxes, vectorAt } from "../taps.ts";
+import { isProduct, listTaps, paddedBytes, padPlanes, rowStep, setAxes, vectorAt } from "../taps.ts";
 import { me } from "../threads.ts";
 
 /** Taps whose sums are computed at a time; the list has so many more entries. */
@@ -170,7 +170,7 @@ export function convolveGradientParts(
     const begin = start + part * all / parts, end = start + (part + 1) * all / parts;
     for (let g = 0; g < groups; g++) {
       const dw = workspace + ((<usize> ((task * groups + g) * K * taps)) << 2);
-      if (K < 4 || begin == end) memory.fill(dw, 0, (<usize> (K * taps)) << 2);
+      if (!isProduct(K) || begin == end) memory.fill(dw, 0, (<usize> (K * taps)) << 2);
       for (let n = begin; n < end; n++) {
         const image = n * groups + g;
         padPlanes(x + (<usize> image) * sourceBytes, C, padded);
@@ -178,7 +178,7 @@ export function convolveGradientParts(
         for (let h = K * targetV; h > 0; h--, from += (<usize> targetH) << 2, to += row) {
           copyRow(from, to, targetH);
         }
-        if (K >= 4) {
+        if (isProduct(K)) {
           product(padded, slopes, list, K, targetV * inRow, inRow, taps, dw, n == begin);
           continue;
         }

@@ -14,36 +14,25 @@ function turned(v: v128, by: i32): v128 {
   return v128.or(i32x4.shl(v, by), i32x4.shr_u(v, 32 - by));
 }
 
+/** Four rounds on the words, which are turned by so many bits, then adds a part of the key to each. */
+function rounds(a: i32, b: i32, c: i32, d: i32, k0: u32, k1: u32): void {
+  let x = firstWords, y = secondWords;
+  x = i32x4.add(x, y), y = v128.xor(turned(y, a), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, b), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, c), x);
+  x = i32x4.add(x, y), y = v128.xor(turned(y, d), x);
+  firstWords = i32x4.add(x, i32x4.splat(k0)), secondWords = i32x4.add(y, i32x4.splat(k1));
+}
+
 /** Draws the words of the indices from `index` on. */
 function threefry(k0: u32, k1: u32, index: u32, counter: u32): void {
   const k2: u32 = 0x1bd11bda ^ k0 ^ k1;
-  let x = i32x4.add(i32x4.splat(index + k0), i32x4(0, 1, 2, 3)), y = i32x4.splat(counter + k1);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 13), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 15), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 26), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 6), x);
-  x = i32x4.add(x, i32x4.splat(k1)), y = i32x4.add(y, i32x4.splat(k2 + 1));
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 17), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 29), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 16), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 24), x);
-  x = i32x4.add(x, i32x4.splat(k2)), y = i32x4.add(y, i32x4.splat(k0 + 2));
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 13), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 15), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 26), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 6), x);
-  x = i32x4.add(x, i32x4.splat(k0)), y = i32x4.add(y, i32x4.splat(k1 + 3));
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 17), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 29), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 16), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 24), x);
-  x = i32x4.add(x, i32x4.splat(k1)), y = i32x4.add(y, i32x4.splat(k2 + 4));
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 13), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 15), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 26), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, 6), x);
-  x = i32x4.add(x, i32x4.splat(k2)), y = i32x4.add(y, i32x4.splat(k0 + 5));
-  firstWords = x, secondWords = y;
+  firstWords = i32x4.add(i32x4.splat(index + k0), i32x4(0, 1, 2, 3)), secondWords = i32x4.splat(counter + k1);
+  rounds(13, 15, 26, 6, k1, k2 + 1);
+  rounds(17, 29, 16, 24, k2, k0 + 2);
+  rounds(13, 15, 26, 6, k0, k1 + 3);
+  rounds(17, 29, 16, 24, k1, k2 + 4);
+  rounds(13, 15, 26, 6, k2, k0 + 5);
 }
 
 /** 24 bits as a number in [0, 1). */
