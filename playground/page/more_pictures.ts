@@ -101,7 +101,8 @@ function drawDistances(
       context.arc(x(i), y(distance), 3, 0, 7);
       context.fill();
     });
-    if (way === now) write(way, [x(0) + 12, y(distances[0]) - 12], colour, "left");
+    // Below the chart's title, which a narrow window leaves no room beside.
+    if (way === now) write(way, [x(0) + 12, Math.max(y(distances[0]) - 12, top)], colour, "left");
     else {write(
         way,
         [x(labelled += 2), y(distances[labelled]) - 12],

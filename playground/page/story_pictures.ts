@@ -100,7 +100,8 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
   pen.label("noise", x0, noise, { side: -side });
   pen.label("data", x1, data, { side });
   const middle: Point = [(at[0] + tip[0]) / 2, (at[1] + tip[1]) / 2];
-  pen.label(exact.straight ? "velocity = data − noise" : "velocity", middle, velocity, {
+  const isWide = pen.size >= 480; // else the label would cover that of the noise
+  pen.label(exact.straight && isWide ? "velocity = data − noise" : "velocity", middle, velocity, {
     side,
     down: tip[1] > at[1] ? 18 : -18,
   });
