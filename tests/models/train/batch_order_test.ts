@@ -29,6 +29,7 @@ Deno.test("streams are distinct and keep their numbers, so that seeds stay valid
     references: 25,
     faults: 26,
     augmentation: 27,
+    guidance: 28,
     dropout: 1024,
   });
 });
