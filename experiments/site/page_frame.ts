@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 /** What all pages of the website share: their head, the links above, and the search. */
 import { htmlFile, inScript, type Markup, markup } from "../../viz/report/markup.ts";
 
