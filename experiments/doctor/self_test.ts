@@ -56,7 +56,10 @@ export async function* selfTest(
 }
 
 /** The names of the ways to run an op's samples, without the usual ones. */
-function candidatesOf({ inputs, samples, plan, kernel }: RegisteredOp, { tuning }: Device): Set<string> {
+export function candidatesOf(
+  { inputs, samples, plan, kernel }: RegisteredOp,
+  { tuning }: Device,
+): Set<string> {
   return new Set(samples.flatMap(({ shapes, attributes = {} }) => {
     const { dims } = plan(inputs.map(({ name }) => shapes[name]), attributes);
     return kernel.candidates?.(dims, tuning).slice(1) ?? [];

@@ -1,6 +1,6 @@
-// A Vulkan layer over RADV's null device (RADV_FORCE_FAMILY), which compiles shaders without a card. That device has no
-// memory, binary semaphores or commands: this layer answers for them, and nothing runs. It writes what the compiler says
-// of each compute pipeline to $NULL_DEVICE_OUT/ENTRY_POINT, a line for each number: name, tab, value.
+// A Vulkan layer over Mesa's null devices, RADV's and that of NVK's shim, which compile shaders without a card. They have
+// no memory, binary semaphores or commands: this layer answers for them, and nothing runs. It writes what the compiler
+// says of each compute pipeline to $NULL_DEVICE_OUT/ENTRY_POINT, a line for each number: name, tab, value.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
