@@ -1,8 +1,8 @@
 import { WebGpuDevice } from "../../kernels/devices/webgpu/webgpu_device.ts";
-import { sizeOf } from "../../kernels/core/shape.ts";
-import { type Device, DeviceError, tensor, uniforms, withDevice } from "../../kernels/mod.ts";
+import { type Device, DeviceError, withDevice } from "../../kernels/mod.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
+import { inputsOf, oracle, outputsOf, tensorsOf } from "../../kernels/oracle.ts";
 
 /** How an op on WebGPU compares with its plain reference in f64. */
 export interface Compared {
@@ -79,32 +79,11 @@ async function resultOf(op: RegisteredOp, device: Device): Promise<Pick<Compared
 }
 
 /** The largest relative difference of a sample's outputs, and of the inputs that the op updates. */
-function errorOn(
-  op: RegisteredOp,
-  { shapes, attributes = {}, values }: Sample,
-  device: Device,
-): Promise<number> {
+function errorOn(op: RegisteredOp, sample: Sample, device: Device): Promise<number> {
   return withDevice(device, async () => {
-    const inputs = op.inputs.map(({ name, type }, i) => {
-      if (type === "u32") return Uint32Array.from(values![name]);
-      const count = sizeOf(shapes[name]);
-      return Float32Array.from(values?.[name] ?? uniforms(7, i + 1, 0, count).map((u) => 4 * u - 2));
-    });
-    const tensors = op.inputs.map(({ name }, i) => tensor(inputs[i], shapes[name]));
-    const { dims, outputs } = op.plan(tensors.map(({ shape }) => shape), attributes);
-    const arrays: Record<string, Float64Array | Uint32Array> = {};
-    inputs.forEach((input, i) =>
-      arrays[op.inputs[i].name] = input instanceof Uint32Array ? input : Float64Array.from(input)
-    );
-    const fresh = op.outputs.filter(({ name }) => !(name in arrays));
-    fresh.forEach(({ name }, i) => arrays[name] = new Float64Array(sizeOf(outputs[i])));
-    op.kernel.reference(arrays, dims);
-    const made = op.run(tensors, attributes);
-    const errors = op.outputs.map(async ({ name }) => {
-      const at = fresh.findIndex((output) => output.name === name);
-      const found = at >= 0 ? made[at] : tensors[op.inputs.findIndex((input) => input.name === name)];
-      return differenceOf(await found.read(), arrays[name]);
-    });
+    const inputs = inputsOf(op, sample), expected = oracle(op, sample, inputs);
+    const outputs = outputsOf(op, tensorsOf(op, sample, inputs), sample.attributes);
+    const errors = outputs.map(async ([name, y]) => differenceOf(await y.read(), expected[name]));
     return Math.max(...await Promise.all(errors));
   });
 }

@@ -1,4 +1,4 @@
-/** Expected results of ops: their references in f64 on the inputs of their samples, and derivatives of these. */
+/** What tests expect of ops, besides the references on their samples: convolutions, and derivatives along directions. */
 
 import {
   conv2d,
@@ -10,8 +10,9 @@ import {
   tensor,
   uniforms,
 } from "../../kernels/mod.ts";
-import { type RegisteredOp, registry } from "../../kernels/op.ts";
+import { registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
+import { type Arrays, oracle } from "../../kernels/oracle.ts";
 import { type Shape, sizeOf } from "../../kernels/core/shape.ts";
 import { plainGeometry } from "../../kernels/ops/conv2d/geometry.ts";
 
@@ -21,38 +22,6 @@ export const hiddenOp: typeof defineOp = (definition, options) => {
   registry.delete(definition.name);
   return op;
 };
-
-/** Values of an op's inputs. */
-export type Arrays = readonly (Float64Array | Uint32Array)[];
-
-/** Inputs of a sample in f64, exactly representable in f32. */
-export function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64Array | Uint32Array)[] {
-  return op.inputs.map(({ name, type }, i) => {
-    const given = values?.[name];
-    if (type === "u32") return Uint32Array.from(given!);
-    const count = sizeOf(shapes[name]);
-    const drawn = given ?? uniforms(7, i + 1, op.name.length, count).map((u) => 4 * u - 2);
-    return Float64Array.from(drawn, Math.fround);
-  });
-}
-
-/** The inputs as tensors. */
-export function tensorsOf(op: RegisteredOp, { shapes }: Sample, inputs: Arrays): Tensor[] {
-  return op.inputs.map(({ name, type }, i) =>
-    tensor(type === "u32" ? inputs[i] as Uint32Array : Float32Array.from(inputs[i]), shapes[name])
-  );
-}
-
-/** Runs an op's reference in f64 and returns the final content of every buffer by name. */
-export function oracle(op: RegisteredOp, { shapes, attributes = {} }: Sample, inputs: Arrays) {
-  const { dims, outputs } = op.plan(op.inputs.map(({ name }) => shapes[name]), attributes);
-  const arrays: Record<string, Float64Array | Uint32Array> = {};
-  op.inputs.forEach(({ name }, i) => arrays[name] = inputs[i].slice());
-  const fresh = op.outputs.filter(({ name }) => !(name in arrays));
-  fresh.forEach(({ name }, i) => arrays[name] = new Float64Array(sizeOf(outputs[i])));
-  op.kernel.reference(arrays, dims);
-  return arrays;
-}
 
 /** What a convolution and its gradients are computed from. */
 type Convolved<T> = Readonly<Record<"x" | "w" | "bias" | "dy", T>>;

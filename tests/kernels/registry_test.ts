@@ -18,7 +18,8 @@ import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { uniforms } from "../../kernels/ops/random/threefry.ts";
 import { assertClose, testOnAllKernels, testOnGpuKernels } from "../testing.ts";
-import { type Arrays, type Directions, inputsOf, oracle, slopeAlong, tensorsOf } from "./oracle.ts";
+import { type Arrays, inputsOf, oracle, outputsOf, tensorsOf } from "../../kernels/oracle.ts";
+import { type Directions, slopeAlong } from "./oracle.ts";
 
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;
@@ -42,15 +43,6 @@ const weightsOf = (stream: number, count: number) =>
   Float64Array.from(uniforms(11, 3, stream, count), (u) => Math.fround(2 * u - 1));
 
 const asTensor = (values: Float64Array, { shape }: Tensor) => tensor(Float32Array.from(values), shape);
-
-/** All outputs of a call by name, including those updated in place. */
-function outputsOf(op: RegisteredOp, tensors: readonly Tensor[], attributes: Sample["attributes"] = {}) {
-  const fresh = op.run(tensors, attributes);
-  return op.outputs.map(({ name }) => {
-    const updated = op.inputs.findIndex((input) => input.name === name);
-    return [name, updated >= 0 ? tensors[updated] : fresh.shift()!] as const;
-  });
-}
 
 /** Weighted sum of squares of the first output, so that second derivatives of linear ops are not zero. */
 function lossOf(

@@ -17,7 +17,7 @@ import {
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
-import { type Arrays, oracle } from "../oracle.ts";
+import { type Arrays, oracle } from "../../../kernels/oracle.ts";
 
 testOnAllKernels("max() and min() reduce any axes, and keep them on request", async () => {
   const x = tensor([3, -1, 4, 1, -5, 9, 2, 6, 5, 3, 5, -8], [2, 3, 2]);
