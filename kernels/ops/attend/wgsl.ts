@@ -51,6 +51,9 @@ struct Eight { a: vec4f, b: vec4f }
 var<workgroup> staged: array<vec4f, ${2 * depth * pairs}>; // [pair][channel][8]
 var<workgroup> weights: array<vec4f, ${2 * lanes}>; // [position][8]; between, scratch of the reductions
 ${nanWgsl}
+fn expOfEach(v: vec4f) -> vec4f {
+  return select(exp(v), v, (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+}
 ${reduction("largest", "max(l, r)")}
 ${reduction("total", "l + r")}
 fn kernel(group: u32, lane: u32) {
@@ -142,7 +145,7 @@ ${both((part) => `s.${part} = select(lowest, dims.scale * s.${part}, inside);`)}
     let shrink = Eight(exp(top.a - above.a), exp(top.b - above.b));
     top = above;
     var p = Eight();
-${both((part) => `p.${part} = select(vec4f(), exp(s.${part} - top.${part}), inside);`)}
+${both((part) => `p.${part} = select(vec4f(), expOfEach(s.${part} - top.${part}), inside);`)}
     let added = total(lane, p);
 ${both((part) => `sum.${part} = sum.${part} * shrink.${part} + added.${part};`)}
     let end = start + lanes >= dims.L;
@@ -181,7 +184,7 @@ ${
     var ds = Eight();
 ${
         both((part) =>
-          `ds.${part} = dims.scale * exp(dims.scale * s.${part} - top.${part}) / sum.${part} * (dp.${part} - dot.${part});`
+          `ds.${part} = dims.scale * expOfEach(dims.scale * s.${part} - top.${part}) / sum.${part} * (dp.${part} - dot.${part});`
         )
       }
 ${setWeights("ds")}
@@ -207,7 +210,7 @@ export function attendKeyValueGradientWgsl(lanes: number): string {
     let top = stats[2u * query];
     let sum = stats[2u * query + 1u];
     let dot = dots[query];
-    let p = Eight(exp(dims.scale * s.a - top) / sum, exp(dims.scale * s.b - top) / sum);
+    let p = Eight(expOfEach(dims.scale * s.a - top) / sum, expOfEach(dims.scale * s.b - top) / sum);
     let ds = Eight(dims.scale * p.a * (dp.a - dot), dims.scale * p.b * (dp.b - dot));
 ${setWeights("p")}
 ${mix("dy", "dv", (part) => `${before("dv")} + ${part}`)}

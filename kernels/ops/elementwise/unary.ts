@@ -117,7 +117,8 @@ fn kernel(i: u32) { let x_ = x[i]; y[i] = ${ofEach(width, (at) => `valueOf(x_${a
 }
 
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
-const logisticWgsl = "fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }";
+const logisticWgsl = `${nanWgsl}
+fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + expOf(-x)); }`;
 /** Near 0 the quotient loses digits, so a series takes over. */
 const tanhWgsl = `${nanWgsl}
 fn hyperbolicTangent(x: f32) -> f32 {
@@ -206,21 +207,23 @@ export const square: (x: Tensor) => Tensor = defineUnary("square", {
 
 /** e^x, elementwise: Infinity above 88.7, 0 or subnormal below -87.3, NaN for NaN. */
 export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
-  value: "exp(v)",
-  slope: "exp(v)",
+  value: "expOf(v)",
+  slope: "expOf(v)",
   apply: Math.exp,
   derivative: Math.exp,
   curvature: (x, g) => multiply(g, exp(x)),
+  functions: nanWgsl,
   samples: [{ shapes: { x: [3, 5] } }],
 });
 
 /** Natural logarithm, elementwise: -Infinity at 0, with slope Infinity; NaN for negative numbers and NaN. */
 export const log: (x: Tensor) => Tensor = defineUnary("log", {
-  value: "log(v)",
+  value: "logOf(v)",
   slope: "1.0 / v",
   apply: Math.log,
   derivative: (x) => 1 / x,
   curvature: (x, g) => negate(divide(g, square(x))),
+  functions: nanWgsl,
   samples: positive,
 });
 

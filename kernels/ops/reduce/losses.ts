@@ -89,7 +89,7 @@ fn kernel(n: u32) {
   let base = n * dims.C;
   let label = labels[n];
   let top = topOf(base);
-  if (label < dims.C) { y[n] = log(sumOfExp(base, top)) - (logits[base + label] - top); }
+  if (label < dims.C) { y[n] = logOf(sumOfExp(base, top)) - (logits[base + label] - top); }
   else { y[n] = bitcast<f32>(label | 0x7fc00000u); } // NaN
 }`,
   backward: ({ logits, labels, dy }) => ({ logits: () => crossEntropyGradient(logits, labels, dy) }),
@@ -124,7 +124,7 @@ fn kernel(n: u32) {
   let top = topOf(base);
   let total = sumOfExp(base, top);
   for (var c = 0u; c < dims.C; c++) {
-    let share = exp(logits[base + c] - top) / total - select(0.0, 1.0, c == label);
+    let share = expOf(logits[base + c] - top) / total - select(0.0, 1.0, c == label);
     dlogits[base + c] = select(bitcast<f32>(label | 0x7fc00000u), share * dy[n], label < dims.C);
   }
 }`,

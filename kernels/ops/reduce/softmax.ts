@@ -29,7 +29,7 @@ fn topOf(base: u32) -> f32 {
 }
 fn sumOfExp(base: u32, top: f32) -> f32 {
   var total = 0.0;
-  for (var c = 0u; c < dims.C; c++) { total += exp(${x}[base + c] - top); }
+  for (var c = 0u; c < dims.C; c++) { total += expOf(${x}[base + c] - top); }
   return total;
 }
 `;
@@ -39,12 +39,13 @@ const softmaxRows = defineOp({
   name: "softmax",
   signature: "x[R, C] -> y[R, C]",
   invocations: ({ R }) => R,
-  wgsl: `fn kernel(r: u32) {
+  wgsl: `${nanWgsl}
+fn kernel(r: u32) {
   let base = r * dims.C;
   var top = x[base];
   for (var c = 1u; c < dims.C; c++) { top = max(top, x[base + c]); }
   var total = 0.0;
-  for (var c = 0u; c < dims.C; c++) { let e = exp(x[base + c] - top); y[base + c] = e; total += e; }
+  for (var c = 0u; c < dims.C; c++) { let e = expOf(x[base + c] - top); y[base + c] = e; total += e; }
   for (var c = 0u; c < dims.C; c++) { y[base + c] /= total; }
 }`,
   backward: ({ y, dy }) => ({ x: () => softmaxGradient(y, dy) }),
@@ -111,7 +112,7 @@ const logSoftmaxRows = defineOp({
 fn kernel(r: u32) {
   let base = r * dims.C;
   let top = topOf(base);
-  let rest = log(sumOfExp(base, top));
+  let rest = logOf(sumOfExp(base, top));
   for (var c = 0u; c < dims.C; c++) { y[base + c] = x[base + c] - top - rest; }
 }`,
   backward: ({ y, dy }) => ({ x: () => logSoftmaxGradient(y, dy) }),
@@ -135,11 +136,12 @@ const logSoftmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
   name: "logSoftmaxGradient",
   signature: "y[R, C], dy[R, C] -> dx[R, C]",
   invocations: ({ R }) => R,
-  wgsl: `fn kernel(r: u32) {
+  wgsl: `${nanWgsl}
+fn kernel(r: u32) {
   let base = r * dims.C;
   var total = 0.0;
   for (var c = 0u; c < dims.C; c++) { total += dy[base + c]; }
-  for (var c = 0u; c < dims.C; c++) { dx[base + c] = dy[base + c] - exp(y[base + c]) * total; }
+  for (var c = 0u; c < dims.C; c++) { dx[base + c] = dy[base + c] - expOf(y[base + c]) * total; }
 }`,
   backward({ y, dy, ddx }) {
     const weighted = () => multiply(ddx, exp(y));
