@@ -31,6 +31,8 @@ interface Totals {
 interface Ended {
   readonly code: number;
   readonly totals: Totals;
+  /** Failed tests with their errors. */
+  readonly errors: string;
 }
 
 /** Files and folders that may hold examples, outside the tests: only those that no task with a server can write. */
@@ -55,19 +57,18 @@ async function run({ args, env = {} }: Job): Promise<Ended> {
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
-  const output = decoder.decode(stdout) + decoder.decode(stderr);
+  // deno-lint-ignore no-control-regex
+  const output = (decoder.decode(stdout) + decoder.decode(stderr)).replaceAll(/\x1b\[[0-9;]*m/g, "");
   console.log(output.trimEnd());
   const totals = totalsIn(output);
   const crashed = signal !== null || code !== 0 && totals.failed === 0;
   if (crashed) console.log(`Ended by ${signal ?? `exit code ${code}`}: deno ${args.join(" ").slice(0, 300)}`);
-  return { code, totals };
+  return { code, totals, errors: /^ ERRORS $(.*?)^ FAILURES $/ms.exec(output)?.[1].trim() ?? "" };
 }
 
 /** Totals from the last line of `deno test`: `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
 function totalsIn(output: string): Totals {
-  // deno-lint-ignore no-control-regex
-  const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, "");
-  const [summary = ""] = plain.match(/^(ok|FAILED) \| \d+ passed.*$/gm)?.slice(-1) ?? [];
+  const [summary = ""] = output.match(/^(ok|FAILED) \| \d+ passed.*$/gm)?.slice(-1) ?? [];
   const count = (word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(summary)?.[1] ?? 0);
   return { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
 }
@@ -126,6 +127,10 @@ async function runAll(): Promise<number> {
   }));
   const sum = (of: (totals: Totals) => number) => ended.reduce((sum, { totals }) => sum + of(totals), 0);
   const seconds = Math.round((performance.now() - start) / 1000);
+  // Again at the end, where one looks first, and the part that is left when a log is cut.
+  for (const { errors } of ended) {
+    if (errors !== "") console.log(`\nFailed:\n${errors.replaceAll(/^/gm, "  ")}`);
+  }
   console.log(
     `All tests: ${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ` +
       `${sum(({ ignored }) => ignored)} ignored, in ${Math.floor(seconds / 60)} min ${seconds % 60} s`,
