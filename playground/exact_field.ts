@@ -1,4 +1,4 @@
-import type { Point } from "./plane_data.ts";
+import type { Point } from "./strokes.ts";
 import type { PlaygroundSettings } from "./settings.ts";
 
 /** Shares of data and noise at a time t, and their rates of change. */

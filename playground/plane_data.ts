@@ -1,15 +1,12 @@
 import { uniforms } from "../kernels/ops/random/threefry.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
-import { strokesOf } from "./strokes.ts";
+import { type Point, strokesOf } from "./strokes.ts";
 
 /** Number of points of each data set, a power of two. */
 export const pointCount = 1024;
 
 /** Stream of random numbers for the spread of points; those of training are lower. */
 const stream = 100;
-
-/** A place in the plane. */
-export type Point = readonly [x: number, y: number];
 
 /**
  * The points of a data set, f32[1024, 2], of about the size of the noise.

@@ -1,9 +1,8 @@
 import type { Snapshot, VelocityField } from "../web/mod.ts";
 import type { Library } from "./library.ts";
-import type { Point } from "./plane_data.ts";
 import type { PlaneTraining } from "./plane_training.ts";
 import type { PlaygroundSettings } from "./settings.ts";
-import { halfSide } from "./strokes.ts";
+import { halfSide, type Point } from "./strokes.ts";
 
 /** Dots that start as noise. */
 export const dotCount = 512;

@@ -1,4 +1,5 @@
-import type { Point } from "./plane_data.ts";
+/** A place in the plane. */
+export type Point = readonly [x: number, y: number];
 
 /** Half the side of the square that is shown: places in it have coordinates from -3.2 to 3.2. */
 export const halfSide = 3.2;

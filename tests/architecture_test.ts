@@ -76,8 +76,7 @@ testNeeding({ read: true }, "the README draws the same arrows as this test", asy
 
 testNeeding({ read: true, write: true, run: true }, "no modules import each other in a circle", async () => {
   const imports = await allImports();
-  // In viz and the playground, files that describe one thing may know each other's types.
-  const found = circles(imports.filter(({ from, runtime }) => runtime || !/^(viz|playground)\//.test(from)));
+  const found = circles(imports);
   assert.equal(found.length, 0, `${found.length} circles of imports:\n${found.join("\n")}`);
   // The same at run time for rooms, the folders of models/ and experiments/.
   const room = (path: string) => path.split("/").slice(0, 2).join("/");

@@ -6,15 +6,8 @@
 export { encodeApng } from "./image/apng.ts";
 export { type CaptionedGrid, captionedGrid, type CaptionedGridOptions } from "./image/captioned_grid.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
-export {
-  type Figure,
-  figure,
-  type FigureFrame,
-  type FigureLayout,
-  type FigureParts,
-  type Trace,
-  traceColors,
-} from "./figure/figure.ts";
+export { type Figure, figure, traceColors } from "./figure/figure.ts";
+export type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure/figure_parts.ts";
 export { figureRow, type LegendEntry } from "./figure/figure_row.ts";
 export { checkTrajectory, evenTimes, imageSizeOf, type Trajectory } from "./flow/trajectory.ts";
 export { type FlowField, flowFields } from "./flow/flow_cell.ts";

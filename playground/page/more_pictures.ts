@@ -1,8 +1,7 @@
 /// <reference lib="dom" />
 import { GuidedField } from "../guided_field.ts";
-import type { Point } from "../plane_data.ts";
 import type { Trajectories } from "../plane_views.ts";
-import { halfSide } from "../strokes.ts";
+import { halfSide, type Point } from "../strokes.ts";
 import { label, mixed } from "./canvas.ts";
 import { fewSteps } from "./messages.ts";
 import { lookTime, placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";

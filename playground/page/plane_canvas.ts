@@ -1,8 +1,7 @@
 /// <reference lib="dom" />
-import type { Point } from "../plane_data.ts";
 import type { Trajectories } from "../plane_views.ts";
 import { defaults } from "../settings.ts";
-import { halfSide } from "../strokes.ts";
+import { halfSide, type Point } from "../strokes.ts";
 import { label, mixed, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
 import { drawContours } from "./more_pictures.ts";

@@ -1,9 +1,8 @@
 /// <reference lib="dom" />
 import type { ExactField } from "../exact_field.ts";
-import type { Point } from "../plane_data.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { halfSide } from "../strokes.ts";
+import { halfSide, type Point } from "../strokes.ts";
 import { arrow, type CanvasColours, label } from "./canvas.ts";
 import type { Frame, ProbedVelocity, TrainingPairs } from "./messages.ts";
 

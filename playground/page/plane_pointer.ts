@@ -1,8 +1,7 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import type { Point } from "../plane_data.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { drawnText, halfSide, strokesOf } from "../strokes.ts";
+import { drawnText, halfSide, type Point, strokesOf } from "../strokes.ts";
 import { arrowKeys } from "./canvas.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 import { placeAt } from "./plane_pen.ts";

@@ -1,4 +1,4 @@
-import type { Point } from "../plane_data.ts";
+import type { Point } from "../strokes.ts";
 import type { PlaygroundSettings, SettingName } from "../settings.ts";
 import { classPoints } from "../guided_field.ts";
 import type { ExactField } from "../exact_field.ts";

@@ -1,8 +1,7 @@
 /// <reference lib="dom" />
 import type { ExactField, Meeting } from "../exact_field.ts";
-import type { Point } from "../plane_data.ts";
 import { arrows as grid, type Trajectories } from "../plane_views.ts";
-import { halfSide } from "../strokes.ts";
+import { halfSide, type Point } from "../strokes.ts";
 import { arrow, mixed } from "./canvas.ts";
 import { lookHere, lookTime, placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
 import { lossFloor } from "../../playground/loss_floor.ts";
-import { planePoints, type Point } from "../../playground/plane_data.ts";
+import { planePoints } from "../../playground/plane_data.ts";
+import type { Point } from "../../playground/strokes.ts";
 import { exactTeacher, openDevice, PlaneTraining, weightsDigest } from "../../playground/plane_training.ts";
 import { heatSide, PlaneViews } from "../../playground/plane_views.ts";
 import { halfSide } from "../../playground/strokes.ts";

@@ -1,61 +1,9 @@
 import { figureSvg } from "./figure_svg.ts";
-import type { PointMark } from "./point_mark.ts";
+import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure_parts.ts";
 import { type Displayable, inPage, showAs } from "../image/notebook.ts";
 import { describe, type PlotlyFigure } from "./plotly_figure.ts";
 import { encodeRasterPng } from "../image/png.ts";
 import { rasterizer } from "../image/raster.ts";
-
-/** A line through points, or the points alone. */
-export interface Trace {
-  /** Horizontal positions; one that is not finite breaks the line. */
-  readonly x: ArrayLike<number>;
-  /** Vertical positions, one for each x. */
-  readonly y: ArrayLike<number>;
-  /** Default `lines`. */
-  readonly mode?: "lines" | "markers";
-  /** Name in the legend; without it the trace has no entry. */
-  readonly name?: string;
-  /** A CSS colour; by default the next of a fixed list. */
-  readonly color?: string;
-  /** Pixels: width of a line, default 1.5, or diameter of a point, default 5. */
-  readonly size?: number;
-  /** Shape of points, default `circle`. */
-  readonly mark?: PointMark;
-}
-
-/** Titles, axes and size of a figure. */
-export interface FigureLayout {
-  /** Above the figure. */
-  readonly title?: string;
-  /** Name of the horizontal axis. */
-  readonly xTitle?: string;
-  /** Name of the vertical axis. */
-  readonly yTitle?: string;
-  /** Ends of the horizontal axis; by default those of the points. */
-  readonly xRange?: readonly [low: number, high: number];
-  /** Ends of the vertical axis; by default those of the points. */
-  readonly yRange?: readonly [low: number, high: number];
-  /** Whether the horizontal axis is logarithmic, with 2 in powers of two; it shows positive values only. */
-  readonly xLog?: boolean | 2;
-  /** Whether the vertical axis is logarithmic, with 2 in powers of two; it shows positive values only. */
-  readonly yLog?: boolean | 2;
-  /** Dashed horizontal lines with their names, such as what is best possible; the vertical axis includes them. */
-  readonly levels?: readonly { readonly y: number; readonly name: string }[];
-  /** Whether a unit has the same length on both axes. */
-  readonly equalAxes?: boolean;
-  /** Pixels, default 700. */
-  readonly width?: number;
-  /** Pixels, default 400. */
-  readonly height?: number;
-}
-
-/** What a figure shows at one position of its slider. */
-export interface FigureFrame {
-  /** The label of the slider at this position. */
-  readonly label: string;
-  /** Traces in front of the figure's own; the same number in each frame. */
-  readonly traces: readonly Trace[];
-}
 
 /** A figure to show in a notebook. */
 export interface Figure extends Displayable {
@@ -65,16 +13,6 @@ export interface Figure extends Displayable {
   readonly plotly: PlotlyFigure;
   /** A still image of the figure as SVG, with up to four frames side by side. */
   readonly svg: string;
-}
-
-/** A figure's traces, layout and frames. */
-export interface FigureParts {
-  /** In the order in which they are drawn. */
-  readonly traces: readonly Trace[];
-  /** Titles, axes and size. */
-  readonly layout: FigureLayout;
-  /** Positions of the slider, in order; none without a slider. */
-  readonly frames: readonly FigureFrame[];
 }
 
 /**

@@ -2,7 +2,7 @@
 import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
 import { markSvg } from "./point_mark.ts";
 import { escapeXml, sheet } from "../image/sheet.ts";
-import type { FigureLayout, FigureParts, Trace } from "./figure.ts";
+import type { FigureLayout, FigureParts, Trace } from "./figure_parts.ts";
 
 /** What a panel can draw; pages have more kinds of traces than {@linkcode Trace}. */
 export interface DrawnTrace extends Omit<Trace, "mode" | "size"> {

@@ -1,5 +1,6 @@
 import { checkInteger } from "../check.ts";
-import { type Figure, figure, type Trace } from "./figure.ts";
+import { type Figure, figure } from "./figure.ts";
+import type { Trace } from "./figure_parts.ts";
 import { movingAverage } from "./moving_average.ts";
 
 /** Options of {@linkcode lossFigure}. */

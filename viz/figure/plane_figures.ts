@@ -1,7 +1,8 @@
 import { checkInteger } from "../check.ts";
 import { addArrow, type ChartLines } from "../flow/quiver.ts";
 import { colormap } from "../image/colormap.ts";
-import { type Figure, figure, type FigureLayout, type Trace } from "./figure.ts";
+import { type Figure, figure } from "./figure.ts";
+import type { FigureLayout, Trace } from "./figure_parts.ts";
 
 /** Points of the plane at one time, as `trajectory` yields them. */
 export interface PlaneSnapshot {

@@ -1,6 +1,6 @@
 import { base64 } from "../image/base64.ts";
 import { axisRanges, logTickFormat } from "./figure_svg.ts";
-import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure.ts";
+import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure_parts.ts";
 import type { Json } from "../image/notebook.ts";
 
 /** A figure as Plotly takes it; numbers are f32, in base64. */

@@ -1,6 +1,6 @@
 import type { LegendEntry } from "../figure/figure_row.ts";
 import { markSvg } from "../figure/point_mark.ts";
-import type { Fact } from "./report_data.ts";
+import type { Fact, Passage } from "./report_data.ts";
 import { rounded } from "./series.ts";
 
 /** Text that is already markup. */
@@ -54,9 +54,6 @@ ${body}
 </html>
 `.text;
 }
-
-/** A paragraph, or a list with a heading. */
-export type Passage = string | { readonly heading: string; readonly items: readonly string[] };
 
 /** Passages as HTML. */
 export function paragraphs(passages: readonly Passage[]): Markup[] {

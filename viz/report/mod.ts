@@ -4,13 +4,13 @@
  *
  * @module
  */
-export type { Passage } from "./markup.ts";
 export type {
   Comparison,
   Fact,
   JudgedSamples,
   LiveJudge,
   LiveNetwork,
+  Passage,
   PlaneTrajectories,
   Quality,
   QualityFigure,

@@ -1,7 +1,6 @@
 import type { Estimate, Points } from "../../models/mod.ts";
 import type { LegendEntry } from "../figure/figure_row.ts";
 import type { Trajectory } from "../flow/trajectory.ts";
-import type { Passage } from "./markup.ts";
 
 /** The data of a report. Text may come from users; it is shown as is. */
 export interface ReportData {
@@ -105,6 +104,9 @@ export interface TimeBin {
   /** Mean loss; null if there are no images. */
   readonly loss: number | null;
 }
+
+/** A paragraph, or a list with a heading. */
+export type Passage = string | { readonly heading: string; readonly items: readonly string[] };
 
 /** A row of a table: name and value. */
 export type Fact = readonly [name: string, value: string];

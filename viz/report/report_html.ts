@@ -3,22 +3,13 @@ import type { LegendEntry } from "../figure/figure_row.ts";
 import type { Figure } from "../figure/figure.ts";
 import { checkReport } from "./check_report.ts";
 import { contents, flowViews } from "./flow_views.ts";
-import {
-  htmlFile,
-  inJsonScript,
-  inScript,
-  legendList,
-  type Markup,
-  markup,
-  paragraphs,
-  type Passage,
-} from "./markup.ts";
+import { htmlFile, inJsonScript, inScript, legendList, type Markup, markup, paragraphs } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
 import { packed } from "./packing.ts";
 import { program, style } from "./page.js";
 import { pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";
-import type { ReportData, ReportRun } from "./report_data.ts";
+import type { Passage, ReportData, ReportRun } from "./report_data.ts";
 import { resultSection } from "./result_section.ts";
 import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
 

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import type { FigureLayout } from "../../figure/figure.ts";
+import type { FigureLayout } from "../../figure/figure_parts.ts";
 import { axisRanges, type DrawnTrace, drawPanel, type Panel } from "../../figure/figure_svg.ts";
 import { markSvg } from "../../figure/point_mark.ts";
 import { element } from "./dom.ts";

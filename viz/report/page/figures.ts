@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import type { FigureParts } from "../../figure/figure.ts";
+import type { FigureParts } from "../../figure/figure_parts.ts";
 import { axisRanges } from "../../figure/figure_svg.ts";
 import { Chart } from "./charts.ts";
 import { byId, element } from "./dom.ts";

@@ -1,5 +1,7 @@
+import type * as models from "../../../models/mod.ts";
 import type { Estimate, Points } from "../../../models/mod.ts";
-import type { Library } from "./engine.ts";
+
+type Library = Pick<typeof models, "asBytes" | "loadJudge" | "prdc">;
 
 /** Most sets of test images that are judged like samples, as a reference for so few images. */
 const maxSets = 8;
