@@ -142,7 +142,10 @@ export function expressionsOf(tokens: readonly Token[], { structs, functions, sc
       expect(">");
       expect("(");
       const [value] = list(")", expression);
-      return { js: `bits_${value.type.kind}_${to.kind}(${value.js})`, type: to };
+      if (value.type.kind !== "vec" || to.kind !== "vec") {
+        return { js: `bits_${value.type.kind}_${to.kind}(${value.js})`, type: to };
+      }
+      return { js: `${value.js}.map(bits_${value.type.of.kind}_${to.of.kind})`, type: to };
     }
     if (peek() !== "(") return find(text);
     at++;
