@@ -64,6 +64,23 @@ for (const op of registry.values()) {
   });
 }
 
+for (const name of ["attend", "crossEntropy", "exp", "log", "logSoftmax", "sigmoid", "softmax"]) {
+  const op = registry.get(name)!;
+  Deno.test(`${op.name}() keeps NaN where the GPU's exp and log drop it`, async () => {
+    const [sample] = op.samples;
+    const [x, ...others] = inputsOf(op, sample);
+    const inputs = [x.with(0, NaN), ...others];
+    const expected = oracle(op, sample, inputs);
+    for (const software of [true, false]) {
+      await withDevice(await deviceOf(software), async () => {
+        const [y] = op.run(tensorsOf(op, sample, inputs), sample.attributes ?? {});
+        const [{ name }] = op.outputs;
+        assert.deepEqual(Array.from(await y.read(), Number.isNaN), Array.from(expected[name], Number.isNaN));
+      });
+    }
+  });
+}
+
 /** An op that copies x, from 64 values on in two workgroups, by the given WGSL. */
 const copying = (wgsl: string, inWorkgroups = false) =>
   hiddenOp({

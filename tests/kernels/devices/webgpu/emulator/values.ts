@@ -86,7 +86,9 @@ const functions: Readonly<Record<string, readonly [parameters: string, body: str
   ...{ abs: ["a", "Math.abs(a)"], floor: ["a", "Math.floor(a)"], ceil: ["a", "Math.ceil(a)"] },
   ...{ sign: ["a", "Math.sign(a)"], fract: ["a", "F(a - Math.floor(a))"], trunc: ["a", "Math.trunc(a)"] },
   round: ["a", "roundEven(a)"],
-  ...{ exp: ["a", "F(Math.exp(a))"], log: ["a", "F(Math.log(a))"], exp2: ["a", "F(2 ** a)"] },
+  // As GPUs may do it, NaN becomes a number.
+  ...{ exp: ["a", "a !== a ? 1 : F(Math.exp(a))"], log: ["a", "a !== a ? 0 : F(Math.log(a))"] },
+  exp2: ["a", "F(2 ** a)"],
   ...{ log2: ["a", "F(Math.log2(a))"], sqrt: ["a", "F(Math.sqrt(a))"] },
   inverseSqrt: ["a", "F(1 / Math.sqrt(a))"],
   ...{ sin: ["a", "F(Math.sin(a))"], cos: ["a", "F(Math.cos(a))"], tanh: ["a", "F(Math.tanh(a))"] },
