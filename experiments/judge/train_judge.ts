@@ -80,8 +80,8 @@ export function formatLength(steps: number | undefined, name: JudgeName): string
 export interface JudgeTrainingOptions {
   readonly name: JudgeName;
   /**
-   * Number of steps. By default as the recipe says, or for less than 10,000 training images fewer: a tenth of them is held
-   * out, and training stops after a round of steps that improves the accuracy there by less than its standard error.
+   * Number of steps; by default that of the recipe. With less than 10,000 training images the default is an upper limit: a
+   * tenth of them is held out, and training stops when a round improves the accuracy there by less than its standard error.
    */
   readonly steps?: number | undefined;
   /** Seed of weights, order, shifts and faults, an integer in [0, 2^32). */
@@ -231,7 +231,7 @@ async function trainClassifier(
   return { classifier: model, steps: rule.step };
 }
 
-/** What a classifier learns from, in rounds of how many steps, and the images that tell when to stop, if it may. */
+/** The images that a classifier learns from, the steps of a round, and the images that tell when to stop, if it may. */
 function planTraining(
   { train, ...data }: JudgedData,
   steps: number,

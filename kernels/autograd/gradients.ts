@@ -123,7 +123,7 @@ function rulesOf(history: History, dy: Tensor): readonly (GradientRule | undefin
   return history.inputs.map((_, i) => () => gradientOf(i));
 }
 
-/** Computes an op again by others, from views of its inputs, at which differentiation can end. */
+/** Computes an op again by the ops it is made of. Its inputs are views, so that differentiation can end at them. */
 export function remade(history: History) {
   const since = nextOrder();
   const views = history.inputs.map((x) => reshape(x, x.shape));
