@@ -40,7 +40,7 @@ const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
     whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
   }),
   drift: kind("drift", "generated images drift towards real ones and apart", {
-    images: images(72_000),
+    images: images(100_000),
     rate: rate(1),
     evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
     references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
@@ -50,7 +50,8 @@ const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
       min: 0,
       max: 100,
     },
-    others: { doc: "weight of other classes, which push away", default: 0.08, above: 0, max: 1 },
+    others: { doc: "weight of other classes, which push away", default: 0.1, above: 0, max: 1 },
+    push: { doc: "share by which the push away outweighs the pull", default: 0.03, min: 0, max: 1 },
   }),
 };
 

@@ -100,6 +100,7 @@ export function distillationStages(
           references: permutation(seed, streams.references, 0, images.length)
             .slice(0, Math.round(settings.references)).map((place) => images[place]),
           others: settings.others,
+          push: settings.push,
           classes: source.classes,
           evaluations: Math.round(settings.evaluations),
         });

@@ -50,6 +50,8 @@ export interface DriftOptions {
   readonly references: Uint32Array;
   /** Weight of images of other classes, which push samples away, in (0, 1]. */
   readonly others: number;
+  /** Share by which the push away outweighs the pull: it makes up for variety that a network loses. */
+  readonly push: number;
   /** Number of classes; 0 without labels. */
   readonly classes: number;
   /** Evaluations from noise to image, of which the last one learns. */
@@ -62,8 +64,8 @@ export interface DriftOptions {
  *
  * In a space of D features, with distances divided by their mean, each image has logits -distance / tau to real images
  * (positives), to the other generated ones and to real ones of other classes (negatives). A is the geometric mean of the
- * softmax over rows and over columns; V = (A+ sum A-) y+ - (A- sum A+) y-, scaled to RMS 1 and summed over tau. The loss
- * pulls the features phi to phi + S V, where S sqrt(D) is the mean distance.
+ * softmax over rows and over columns; V = (A+ sum A-) (y+ - x) - (1 + push) (A- sum A+) (y- - x), scaled to RMS 1 and
+ * summed over tau. The loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
  *
  * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770
  */
@@ -141,7 +143,7 @@ export class DriftLoss implements StepLoss {
       const D = space.size / (G * n);
       const phi = reshape(space, [G, n, D]);
       const references = reshape(gatherRows(this.#features[s], rows), [G, real, D]);
-      return driftLoss(phi, references, positives, this.#options.others);
+      return driftLoss(phi, references, positives, this.#options);
     });
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }
@@ -223,7 +225,12 @@ function encoded({ source }: Distillation, { references, encode }: DriftOptions)
 }
 
 /** The loss of generated features phi f32[G, n, D] next to real ones y f32[G, P + O, D], P of them of their class. */
-function driftLoss(phi: Tensor, y: Tensor, P: number, others: number): Tensor {
+function driftLoss(
+  phi: Tensor,
+  y: Tensor,
+  P: number,
+  { others, push }: Pick<DriftOptions, "others" | "push">,
+): Tensor {
   const [G, n, D] = phi.shape;
   const x = constant(reshape(phi, [G, n, D]));
   const all = concat([y, x], 1);
@@ -245,7 +252,8 @@ function driftLoss(phi: Tensor, y: Tensor, P: number, others: number): Tensor {
     const A = sqrt(multiply(softmaxOver(logits, 2), softmaxOver(logits, 1)));
     const [toward, away] = [slice(A, 2, 0, P), slice(A, 2, P, M - P)];
     const [pulls, pushes] = [multiply(toward, sum(away, [2], true)), multiply(away, sum(toward, [2], true))];
-    const V = matmul(concat([pulls, multiply(pushes, -1)], 2), all);
+    const weights = concat([pulls, multiply(pushes, -1 - push)], 2);
+    const V = subtract(matmul(weights, all), multiply(x, sum(weights, [2], true)));
     return divide(V, sqrt(add(mean(square(V)), 1e-12)));
   });
   const V = forces.reduce((a, b) => add(a, b));

@@ -26,7 +26,7 @@ const student = {
     add(multiply(x, 0.1), label ? reshape(gatherRows(tensor([0, 1, 2]), label), [x.shape[0], 1, 1, 1]) : 0),
 } as unknown as Model;
 
-const [P, n, D, others] = [64, 3, 4, 0.3];
+const [P, n, D, others, push] = [64, 3, 4, 0.3, 0.2];
 const temperatures = [0.02, 0.05, 0.2];
 
 /** The mean square of the drift V, one list of generated images and their two kinds of real ones for each group. */
@@ -55,7 +55,8 @@ function driftOf(groups: readonly { x: number[][]; own: number[]; other: number[
       );
       return x.map((_, i) => {
         const [toward, away] = [sum(A[i].slice(0, P)), sum(A[i].slice(P))];
-        return upTo(D).map((k) => sum(A[i].map((a, m) => (m < P ? a * away : -a * toward) * all[g][m][k])));
+        const weights = A[i].map((a, m) => m < P ? a * away : -(1 + push) * a * toward);
+        return upTo(D).map((k) => sum(weights.map((w, m) => w * (all[g][m][k] - x[i][k]))));
       });
     });
     const size = Math.sqrt(mean(moves.flat(2).map((v) => v * v)));
@@ -75,7 +76,7 @@ testOnDevices("DriftLoss() is the mean square of the drift that its source defin
   };
   const source = batchSource({ x1, condition: tensor(labels) }, host);
   const loss = new DriftLoss({ student, teacher: student, source, batchSize: 2 * n }, {
-    ...{ encode: () => [], references: Uint32Array.from(upTo(5)), others, classes: 2, evaluations: 1 },
+    ...{ encode: () => [], references: Uint32Array.from(upTo(5)), others, push, classes: 2, evaluations: 1 },
   });
   loss.write(new Uint32Array(), 7, 3);
   const [found] = await loss.loss(new Map()).read();

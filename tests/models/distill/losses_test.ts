@@ -236,6 +236,7 @@ testOnCpu(
       encode: () => [],
       references: Uint32Array.from({ length: 60 }, (_, i) => i),
       others: 0.2,
+      push: 0,
       classes: 3,
       evaluations: 1,
     });
@@ -276,7 +277,7 @@ testOnCpu("DriftLoss() reads the real images of a file, and draws only classes t
   };
   const references = Uint32Array.from(labels.keys()).filter((n) => labels[n] > 0).reverse();
   const valueFrom = (source: BatchSource) => {
-    const options = { encode: () => [], references, others: 0.2, classes: 3, evaluations: 1 };
+    const options = { encode: () => [], references, others: 0.2, push: 0, classes: 3, evaluations: 1 };
     const student = flowMap();
     return valueOf(new DriftLoss({ ...distillation(student), source }, options), student);
   };
