@@ -62,7 +62,7 @@ const style = `:root { color-scheme: light dark; --paper: light-dark(#fdfdfb, #1
   --line: light-dark(#e2e0d9, #33383d); --accent: light-dark(#0b6e67, #52c2b8) }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.6 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
+  font: 16px/1.6 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; overflow-wrap: break-word }
 a { color: var(--accent) }
 header, main { max-width: 1000px; margin: 0 auto; padding: 0 24px }
 header { display: flex; flex-wrap: wrap; gap: 8px 24px; align-items: center; justify-content: space-between;

@@ -149,7 +149,7 @@ await testInBrowser(
   "pages of the site fit, keep still and are accessible in both schemes",
   async (browser) => {
     await using server = serveCheckout();
-    for (const [colorScheme, width] of [["light", 390], ["dark", 1280]] as const) {
+    for (const [colorScheme, width] of [["light", 320], ["dark", 1280]] as const) {
       const context = await browser.newContext({ colorScheme, viewport: { width, height: 844 } });
       for (
         const path of ["", "docs/index.html", "docs/measures.html", "api/viz.html", "examples/dit.ts.html"]
