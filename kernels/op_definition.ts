@@ -97,8 +97,8 @@ export interface OpDefinition<S extends string, A extends AttributeTypes>
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
   /**
    * A rule for each differentiable input that computes its gradient, of its shape, with differentiable ops, so that
-   * second derivatives work. It runs only if the gradient is needed. One that takes an argument adds its gradient to
-   * that, if it is given. Taking a gradient through an input without a rule is an error.
+   * second derivatives work. It runs only if the gradient is needed. A rule with a parameter gets the gradient so far,
+   * or undefined, and adds to it. Taking a gradient through an input without a rule is an error.
    */
   readonly backward?: (
     saved: Saved<S>,

@@ -7,7 +7,7 @@ import { checkTensor, type Tensor, tensor } from "../core/tensor.ts";
 import { scope } from "../core/scope.ts";
 import type { Kernel } from "../devices/device.ts";
 
-/** A gradient differs from the derivative of its function. */
+/** Thrown if a gradient differs from the derivative of its function. */
 export class GradientError extends Error {
   /** Class name, kept in minified code. */
   override name = "GradientError";
@@ -17,7 +17,10 @@ export class GradientError extends Error {
 export interface GradientCheck {
   /** Allowed error relative to the largest element of an input's gradient; by default 1e-3. */
   readonly tolerance?: number;
-  /** Step of the differences, by default 1/32; inputs move by up to two steps. Smaller steps drown in f32 rounding. */
+  /**
+   * Step of the differences, by default 1/32; inputs move by up to two steps. With smaller steps, f32 rounding
+   * dominates.
+   */
   readonly step?: number;
 }
 
@@ -27,8 +30,8 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
 /**
  * Checks the gradient of an op, or of any function of tensors, against central differences on the device in use.
  *
- * Each element of each f32 input is moved; u32 inputs are kept. Outputs get random weights in [-1, 1), so that errors
- * do not cancel in the sum.
+ * Moves the f32 inputs one element at a time; u32 inputs stay as they are. Outputs are summed with random weights in
+ * [-1, 1), so that errors do not cancel.
  *
  * @param f a deterministic function, smooth within two steps of the inputs: avoid kinks such as relu's at 0
  * @param inputs small tensors: f runs four times for each element

@@ -9,7 +9,7 @@ import { nextOrder } from "../core/memory.ts";
 import { overwrittenSinceMade } from "./history.ts";
 
 /**
- * Every op between results and the tensors they are differentiated by, latest first.
+ * Every op between results and the tensors they are differentiated with respect to, latest first.
  *
  * @param since event number before which no op depends on the sources
  */
@@ -100,7 +100,7 @@ export function pullBack(
       if (!between.has(x) && !wanted.has(x)) return;
       checkKept(history, i, between);
       const before = gradient.get(x);
-      const adds = rules[i]?.length === 1; // a rule with a parameter adds to it
+      const adds = rules[i]?.length === 1; // a rule with a parameter adds to the gradient so far
       const dx = applyRule(history, i, rules[i], adds ? before : undefined);
       gradient.set(x, before && !adds ? add(before, dx) : dx);
     });
@@ -108,7 +108,7 @@ export function pullBack(
   return parameters.map((parameter) => gradient.get(parameter));
 }
 
-/** An op's rules for the gradient dy of its output: its own, or those of the ops that it can be made of. */
+/** An op's rules for the gradient dy of its output: its own, or those of the ops that it is composed of. */
 function rulesOf(history: History, dy: Tensor): readonly (GradientRule | undefined)[] {
   const own = history.backward(dy);
   if (own.some((rule) => rule) || !history.composite) return own;
@@ -123,7 +123,9 @@ function rulesOf(history: History, dy: Tensor): readonly (GradientRule | undefin
   return history.inputs.map((_, i) => () => gradientOf(i));
 }
 
-/** Computes an op again by the ops it is made of. Its inputs are views, so that differentiation can end at them. */
+/**
+ * Recomputes an op from the ops that it is composed of. Its inputs are views, so that differentiation can end at them.
+ */
 export function remade(history: History) {
   const since = nextOrder();
   const views = history.inputs.map((x) => reshape(x, x.shape));
@@ -132,7 +134,7 @@ export function remade(history: History) {
   return { inputs: views, output, since };
 }
 
-/** @throws {Error} if an input was overwritten between the op that made it and the op that read it */
+/** @throws {Error} if an input was overwritten after an op computed it and before this op read it */
 export function checkKept(
   { overwritten, inputs }: History,
   i: number,
@@ -142,12 +144,12 @@ export function checkKept(
   if (by !== undefined && between.has(inputs[i])) throw overwrittenError(inputs[i], by);
 }
 
-/** Runs the rule that leads to an input. @throws {Error} if there is none */
+/** Runs the gradient rule of an input. @throws {Error} if there is none */
 export function applyRule(history: History, i: number, rule?: GradientRule, before?: Tensor): Tensor {
   if (!rule) throw noRuleError(history, i);
   const [x, name] = [history.inputs[i], history.names[i]];
   const task = `take gradients through ${history.op}`;
-  return checkTensor(task, `the rule of its input ${name} gives`, rule(before), x.shape);
+  return checkTensor(task, `the rule of its input ${name} returned`, rule(before), x.shape);
 }
 
 function noRuleError({ op, output, names, inputs }: History, i: number): Error {

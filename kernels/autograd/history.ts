@@ -12,11 +12,11 @@ type Saved = Readonly<Record<string, Tensor>>;
 interface Call extends Pick<History, "op" | "output" | "names" | "inputs"> {
   /** Outputs that the rules may read, by name. */
   readonly outputs?: () => readonly (readonly [string, Tensor])[];
-  /** Gradients of the inputs given that of the output, made of differentiable ops. */
+  /** Gradients of the inputs from that of the output, by differentiable ops. */
   readonly rules: (saved: Saved, dy: Tensor) => Rules;
-  /** The tangent of the output given those of inputs by name; by default it follows from the rules. */
+  /** The tangent of the output from those of the inputs by name; by default, the gradient rules give it. */
   readonly forward?: ((saved: Saved, tangents: Partial<Saved>) => Tensor) | undefined;
-  /** The output by other ops, given the inputs by name. */
+  /** The output computed by other ops, from the inputs by name. */
   readonly composite?: ((inputs: Saved) => Tensor | undefined) | undefined;
 }
 
@@ -122,7 +122,7 @@ export function checkSaved(tensors: readonly Tensor[]): void {
 function movedError({ op, saved }: Rule, x: Tensor): Error {
   const [name] = Object.entries(saved).find(([, value]) => value === x)!;
   return new Error(
-    `Cannot take gradients through ${op}: ${name} ${x} lies in other memory than when the op ran, and its gradient ` +
-      "needs the values of then; take gradients before a parameter moves, such as inside withParameters()",
+    `Cannot take gradients through ${op}: ${name} ${x} has moved to other memory since the op ran, and its gradient ` +
+      "needs the values from that time; take gradients before a parameter moves, for example inside withParameters()",
   );
 }

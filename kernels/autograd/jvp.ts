@@ -8,18 +8,19 @@ import { applyRule, checkKept, opsBetween, pullBack, remade } from "./gradients.
 
 /**
  * A function's result and its derivative along a direction, by forward-mode differentiation: for y = f(x), y and
- * (dy/dx) tx. It costs about one more evaluation of f, whatever the number of values and results.
+ * (dy/dx) tx. It costs about one more evaluation of f, regardless of the number of values and results.
  *
- * Both have a history, so they can be differentiated again, by `gradients` or `jvp`: `jvp` of `gradients` gives products
- * with a Hessian. Derivatives end where gradients end, at detached tensors say; what lies behind counts as constant.
+ * Both have a history, so they can be differentiated again, by `gradients` or `jvp`: `jvp` of `gradients` gives
+ * products with a Hessian. Derivatives end where gradients end, such as at detached tensors, which count as constants.
  *
- * @param f a function of tensors, by device ops only; it returns a tensor, or a list of tensors
- * @param values f32 tensors of any shape: what f is called with. f may also read them itself, as a network its parameters
+ * @param f a function of tensors that uses only device ops; it returns a tensor, or a list of tensors
+ * @param values f32 tensors of any shape: the arguments of f. f may also read them directly, as a network reads its
+ * parameters
  * @param tangents the direction: one per value, of its shape
  * @returns what f returned, and its derivative in the same form
  * @throws {TypeError} if a value, a tangent or a result is not a tensor, or one of the lists is not a list
  * @throws {ShapeError} if a tangent does not have the shape of its value
- * @throws {Error} if an op in between has no rule for derivatives, or a value was overwritten that a rule needs
+ * @throws {Error} if an op in between has no rule for derivatives, or a value that a rule needs was overwritten
  *
  * ```ts
  * import { init, jvp, multiply, tensor } from "../mod.ts";
@@ -52,7 +53,10 @@ export function jvp<T extends Tensor | readonly Tensor[]>(
   return [result, (Array.isArray(result) ? filled : filled[0]) as T];
 }
 
-/** Tangents of results, given those of tensors they were computed from; undefined for a result that depends on none. */
+/**
+ * Tangents of results, from those of the tensors they were computed from; undefined for a result that depends on none
+ * of these.
+ */
 function pushForward(
   results: readonly Tensor[],
   tangents: ReadonlyMap<Tensor, Tensor>,

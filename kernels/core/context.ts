@@ -14,11 +14,11 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * @param device by default `auto`: WebGPU if there is a GPU, else the CPU
  * @param threads of the CPU device, at most 64; by default 0, one per core. Browsers allow only one, except in
  * workers of cross-origin isolated pages
- * @param fused whether the CPU device fuses multiply and add; by default where the engine can. Fused results differ in
- * the last bits; with false, all engines give the same
+ * @param fused whether the CPU device fuses multiply and add; by default if the engine can. Fused results differ in the
+ * last bits; without fusing, all engines give the same results
  * @returns the device; `close()` frees it before the program ends
  * @throws {DeviceError} if the requested device is not available, with `auto` if none is, or `threads` is out of range
- * @throws {TypeError} if `device` is none of these
+ * @throws {TypeError} if `device` has another value
  *
  * ```ts
  * import { init } from "../mod.ts";
@@ -55,7 +55,9 @@ async function open(
     return await CpuDevice.open(options);
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    throw new DeviceError(`${error.message}; nor is there a GPU: ${none}`, { cause: error.cause });
+    throw new DeviceError(`${error.message}; WebGPU is not available either: ${none}`, {
+      cause: error.cause,
+    });
   }
 }
 

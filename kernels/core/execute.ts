@@ -85,8 +85,8 @@ export function checkSharing(
       if (ports[j].writable && !overlap(a, b)) return;
       const [one, other] = [ports[i].name, ports[j].name];
       throw new Error(
-        `Cannot run ${name}: ${one}, which it overwrites, and ${other} are parts of one memory, ` +
-          "which WebGPU does not allow; copy one of them first, such as with add(x, 0)",
+        `Cannot run ${name}: ${one}, which it overwrites, and ${other} share memory, ` +
+          "which WebGPU does not allow; copy one of them first, for example with add(x, 0)",
       );
     });
   });

@@ -50,13 +50,13 @@ export class Storage {
     readonly device: Device,
     readonly elements: number,
     buffer?: DeviceBuffer,
-    /** Whether it never gets memory: ops on it do not run, and only keep their history. See `jvp`. */
+    /** Whether it never gets memory: ops on symbolic values do not run, and only keep their history. See `jvp`. */
     readonly isSymbolic: boolean = false,
   ) {
     this.#buffer = buffer;
   }
 
-  /** A place for values that nobody computes. */
+  /** Memory for values that are never computed. */
   static symbolic(device: Device, elements: number): Storage {
     return new Storage(device, elements, undefined, true);
   }
@@ -101,7 +101,7 @@ export class Storage {
       owners.recording?.writes.get(this)?.find(offset, length, since);
   }
 
-  /** Frees the memory at once. @param why message of the error if it is used again */
+  /** Frees the memory immediately. @param why message of the error if it is used again */
   free(why = "Cannot use a tensor after its scope has ended: return it from the scope to keep it"): void {
     if (this.#buffer && this.#freed === undefined) this.device.release(this.#buffer);
     collected.unregister(this);
@@ -196,7 +196,7 @@ export class Recording {
   readonly memory: Storage[] = [];
   /** Called before each run of the step. */
   readonly beforeRuns: (() => void)[] = [];
-  /** Values to look at, which stay readable, and what reads them after each run. */
+  /** Values to peek at, which stay readable, and the functions that read them after each run. */
   readonly peeks: { readonly x: { readonly storage: Storage }; readonly afterRun: () => void }[] = [];
   /** Writes of its ops. They have not run yet, so the storages do not know them. */
   readonly writes = new Map<Storage, Writes>();

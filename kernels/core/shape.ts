@@ -4,7 +4,7 @@ import { describeValue, isCount } from "./checks.ts";
 /** The lengths of a tensor's axes, outermost first. */
 export type Shape = readonly number[];
 
-/** An op was given tensors of shapes that do not fit; the message names the op, the shapes and the rule. */
+/** Thrown if the shapes of tensors do not fit an op; the message names the op, the shapes and the rule. */
 export class ShapeError extends UserError {
   /** Class name, kept in minified code. */
   override name = "ShapeError";
@@ -89,7 +89,10 @@ export function broadcastStrides(shape: Shape, target: Shape): number[] {
 export function axisOf(axis: number, rank: number, of: string): number {
   const plain = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || plain < 0 || plain >= rank) {
-    throw new ShapeError(`Cannot run ${of}: axis ${axis} is outside a tensor of rank ${rank}`);
+    const expected = rank > 0 ? `an axis from ${-rank} to ${rank - 1}` : "a tensor with axes";
+    throw new ShapeError(
+      `Cannot run ${of}: axis ${axis} is outside a tensor of rank ${rank} (expected ${expected})`,
+    );
   }
   return plain;
 }

@@ -143,7 +143,7 @@ interface Declaration {
 export function parseSignature(
   { name: op, signature: text, attributes = {}, derive }: Declaration,
 ): Signature {
-  const fail = (why: string, expected = `one such as ${example}`): never => {
+  const fail = (why: string, expected = `a signature such as ${example}`): never => {
     throw new TypeError(`Cannot declare op ${op}: its signature "${text}" ${why} (expected ${expected})`);
   };
   const sides = text.split(" -> ");
@@ -152,7 +152,7 @@ export function parseSignature(
   if (outputs.length === 0) fail("has no output");
   for (const ports of [inputs, outputs]) {
     const twice = ports.find(({ name }, i) => ports.findIndex((port) => port.name === name) < i);
-    if (twice) fail(`has two buffers ${twice.name} on one side`, "a name for each");
+    if (twice) fail(`has two buffers ${twice.name} on one side`, "a different name for each");
   }
   const given = inputs.flatMap(({ axes }) => axes);
   for (const { name, type, axes } of outputs) {
@@ -166,7 +166,7 @@ export function parseSignature(
     );
     if (unknown && derive === undefined) {
       fail(
-        `does not say how long ${showAxes([unknown])} of ${name} is`,
+        `does not give the length of ${showAxes([unknown])} in ${name}`,
         "an axis of an input, an attribute, or derive",
       );
     }
@@ -179,13 +179,13 @@ function portsOf(side: string, fail: (why: string, expected?: string) => never):
   return side.split(/(?<=\]), /).map((part) => {
     const found = buffer.exec(part);
     const [, name, type, list] = found ??
-      fail(`has "${part}"`, "a buffer such as a[M, K], x[S...] or index:u32[n]");
+      fail(`contains "${part}"`, "a buffer such as a[M, K], x[S...] or index:u32[n]");
     const texts = list.trim() === "" ? [] : list.split(",").map((text) => text.trim());
     const axes = texts.map((text) =>
       axisOf(text) ?? fail(`has an axis "${text}" of ${name}`, "a name, a length, or S... for any axes")
     );
     if (axes.filter(({ variadic }) => variadic).length > 1) {
-      fail(`has several axes of any number in ${name}[${list}]`, "one at most");
+      fail(`has several variadic axes in ${name}[${list}]`, "at most one");
     }
     return { name, type: type === "u32" ? "u32" : "f32", axes };
   });

@@ -12,12 +12,14 @@ export const tensorDisplay: unique symbol = Symbol.for("Jupyter.display");
 /** The method that `console.log` calls in Deno and Node. */
 export const tensorInspection: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 
-/** Computes the gradient of an input. One with a parameter adds it to the gradient so far, if that is given. */
+/**
+ * Computes the gradient of an input. A rule with a parameter gets the gradient so far, or undefined, and adds to it.
+ */
 export type GradientRule = (before?: Tensor) => Tensor;
 
 /** How a tensor was computed, for reverse-mode differentiation. */
 export interface History {
-  /** When the op ran: inputs always have smaller numbers than outputs. */
+  /** Event number of the op's run: inputs always have smaller numbers than outputs. */
   readonly order: number;
   /** Name of the op. */
   readonly op: string;
@@ -25,15 +27,15 @@ export interface History {
   readonly output: string;
   /** Names of the inputs. */
   readonly names: readonly string[];
-  /** What the op was called with. */
+  /** The op's inputs. */
   readonly inputs: readonly Tensor[];
   /** What overwrote an input after it was computed and before the op read it, by the input's index. */
   readonly overwritten?: ReadonlyMap<number, string>;
-  /** Gradients of the inputs given that of the output, computed when called; undefined without a rule. */
+  /** Gradients of the inputs from that of the output, computed when called; undefined without a rule. */
   readonly backward: (dy: Tensor) => readonly (GradientRule | undefined)[];
-  /** The output's tangent given those of the inputs, at least one, where the op declares it. */
+  /** The output's tangent from those of the inputs, at least one, if the op declares it. */
   readonly forward?: (tangents: readonly (Tensor | undefined)[]) => Tensor;
-  /** The output, computed again from inputs by other ops, where the op declares them. */
+  /** The output, recomputed from inputs by other ops, if the op declares them. */
   readonly composite?: (inputs: readonly Tensor[]) => Tensor | undefined;
 }
 
@@ -88,7 +90,8 @@ export class Tensor {
   }
 
   /**
-   * Points to the memory, and so the values, of another tensor of its size. Steps recorded earlier keep the old memory.
+   * Makes this tensor share the memory, and so the values, of another one of its size. Steps recorded earlier keep the
+   * old memory.
    */
   pointTo({ storage, offset }: Tensor): void {
     this.#storage = storage;
@@ -109,7 +112,7 @@ export class Tensor {
    * Copies the values to the host, after all ops called so far.
    *
    * @throws {DeviceError} if an earlier op failed on the device
-   * @throws {UserError} at once, without a promise, inside a step that is being recorded
+   * @throws {UserError} synchronously, inside a step that is being recorded
    */
   read(): Promise<Float32Array<ArrayBuffer>> {
     checkComputed(this);
@@ -167,12 +170,12 @@ export class Tensor {
   }
 }
 
-/** @throws {UserError} if a step is being recorded that computes the tensor */
+/** @throws {UserError} if the step being recorded computes the tensor */
 function checkComputed(x: Tensor): void {
   if (!owners.recording?.owns(x.storage)) return;
   throw new UserError(
-    `Cannot read ${x} inside a network or step: it is recorded, and computed later (expected read() outside of it, or ` +
-      "peek(x, label), which shows the values of each run)",
+    `Cannot read ${x} inside a network or step that is being recorded: it is computed later (expected read() outside, or ` +
+      "peek(x, label), which prints the values of each run)",
   );
 }
 
@@ -205,7 +208,7 @@ function checkNumbers(values: ArrayLike<unknown>): void {
   const isBig = values instanceof BigInt64Array || values instanceof BigUint64Array;
   if (ArrayBuffer.isView(values) && "length" in values && !isBig) return;
   if (!isCount(values?.length) || typeof values === "string") {
-    throw new TypeError(`Cannot make a tensor from ${values} (expected a list of numbers)`);
+    throw new TypeError(`Cannot make a tensor from ${describeValue(values)} (expected a list of numbers)`);
   }
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
@@ -231,7 +234,7 @@ export function checkTensor(task: string, subject: string, given: unknown, shape
   const expected = shape ? showShape(shape) : "a tensor";
   if (!(given instanceof Tensor)) {
     const isPromise = typeof given === "object" && given !== null && "then" in given;
-    const hint = isPromise ? ", at once: it may not be asynchronous" : "";
+    const hint = isPromise ? " from a synchronous function" : "";
     throw new TypeError(`Cannot ${task}: ${subject} ${describeValue(given)} (expected ${expected}${hint})`);
   }
   if (!shape || (given.type === "f32" && sameShape(given.shape, shape))) return given;
@@ -275,9 +278,9 @@ async function valuesOf({ device, storage, offset, type }: Tensor, start: number
   return type === "u32" ? new Uint32Array(buffer) : new Float32Array(buffer);
 }
 
-/** Says which matrix of a tensor with more than two axes is shown. */
+/** The index of the matrix that is shown, for a tensor with more than two axes. */
 function partOf({ shape }: Tensor): string {
   return shape.length > 2
-    ? `, of it [${shape.map((_, axis) => axis < shape.length - 2 ? "0" : ":").join(", ")}]`
+    ? `, showing [${shape.map((_, axis) => axis < shape.length - 2 ? "0" : ":").join(", ")}]`
     : "";
 }

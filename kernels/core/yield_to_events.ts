@@ -2,10 +2,10 @@
 const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => unknown };
 
 /**
- * Lets the event loop handle what waits while a device computes in this thread.
+ * Lets the event loop handle pending events while a device computes in this thread.
  *
- * @param until `timer`: signals, timers and drawing, too, in a millisecond, since Deno checks for signals only rarely while
- * messages keep it busy; `task`: messages and device errors, in about 20 microseconds
+ * @param until `task` handles messages and device errors, in about 20 microseconds; `timer` also handles signals,
+ * timers and drawing, in a millisecond, because Deno rarely checks for signals while messages keep it busy
  */
 export function yieldToEvents(until: "timer" | "task" = "timer"): Promise<void> {
   return new Promise((resolve) => {

@@ -111,7 +111,7 @@ export interface KernelCall {
   readonly candidate?: string;
 }
 
-/** Receives compilation progress: the numbers of kernels done and of all. */
+/** Receives compilation progress: the number of kernels compiled so far, and the total. */
 export type CompileProgress = (done: number, all: number) => void;
 
 /** Where tensors live and ops run. Calls take effect in order. */
@@ -147,7 +147,7 @@ export interface Device {
   /**
    * Compiles the kernels of prepared calls ahead of their first run, on devices where that takes time.
    *
-   * @param progress called with the number of kernels compiled so far and of all that were missing
+   * @param progress called with the number of kernels compiled so far, and the total to compile
    */
   compile?(calls: readonly KernelCall[], progress: CompileProgress): Promise<void>;
   /** Scratch memory of running calls, in bytes, shared by all of them; none if absent. */
@@ -165,7 +165,7 @@ export interface Device {
   close(): void;
 }
 
-/** A device could not be opened, or failed: validation error, lost device, out of memory. */
+/** Thrown if a device cannot be opened, or fails: validation error, lost device, out of memory. */
 export class DeviceError extends UserError {
   /** Class name, kept in minified code. */
   override name = "DeviceError";
@@ -202,7 +202,7 @@ export interface TuneOptions {
    * calls that take longest are measured first.
    */
   readonly seconds?: number;
-  /** Called with the number of calls measured so far and of all to be measured. */
+  /** Called with the number of calls measured so far, and the total to measure. */
   readonly progress?: (done: number, all: number) => void;
   /** Stops measuring early; results so far count. */
   readonly signal?: AbortSignal | undefined;

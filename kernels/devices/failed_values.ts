@@ -124,7 +124,7 @@ export class Outcomes {
     });
   }
 
-  /** Runs an event once all earlier outcomes are known; at once if they are. */
+  /** Runs an event once all earlier outcomes are known; immediately if they are. */
   then(event: () => void): void {
     if (this.known) event();
     else this.#events.push(event);

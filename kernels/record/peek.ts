@@ -1,7 +1,7 @@
 import { owners } from "../core/memory.ts";
 import type { Tensor } from "../core/tensor.ts";
 
-/** A value to show; null if the device failed, of which whoever reads a result hears. */
+/** A value to show; null if the device failed, which reading any result reports. */
 type Look = { values?: Float32Array | null; readonly use: (values: Float32Array) => void };
 
 /** Values that have not been shown, in the order of the ops. */
@@ -22,14 +22,15 @@ function show(x: Tensor, use: Look["use"]): void {
 }
 
 /**
- * Looks at a value inside a network, without changing it: whenever it is computed, also in each run of a recorded step,
- * as training, sampling and validation record them.
+ * Shows a value inside a network whenever it is computed, without changing it: also in each run of a recorded step, as
+ * in training, sampling and validation.
  *
- * The values arrive later, in order: the device runs behind the program. Each look waits for the device, so take them out
- * again for long trainings.
+ * The values arrive later, in order, because the device runs behind the program. Each call makes the device wait, so
+ * remove it before a long training.
  *
- * @param x a value on the way, any shape
- * @param look a label, to print `label f32[2, 3]: from 0 to 5, mean 2.5, deviation 1.708`; or what gets the values
+ * @param x the value, of any shape
+ * @param look a label, to print `label f32[2, 3]: from 0 to 5, mean 2.5, deviation 1.708`; or a function that gets the
+ * values
  * @returns x
  *
  * ```ts

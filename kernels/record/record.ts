@@ -19,7 +19,7 @@ export function whenRun(callback: () => void): void {
 
 /** Traces a step; if that fails, frees the memory that the record owns. @throws {TypeError} if it is asynchronous */
 export function trace<T>(step: () => T): { recording: Recording; result: T } {
-  if (owners.recording) throw new Error("Cannot record a step inside another: record the outer one alone");
+  if (owners.recording) throw new Error("Cannot record a step inside another: record only the outer one");
   const recording = new Recording();
   owners.recording = recording;
   try {
@@ -45,13 +45,12 @@ export interface RecordedStep<T> {
   /**
    * Compiles the step's kernels ahead of the first run.
    *
-   * @param progress called with the number of kernels compiled so far and of all that were missing
+   * @param progress called with the number of kernels compiled so far, and the total to compile
    */
   compile(progress?: CompileProgress): Promise<void>;
   /**
-   * Measures which way to run each op is the fastest at the sizes of this step, on devices that have several, and uses
-   * it from then on. Results stay the same up to rounding, and the same choice gives the same bits. Values do not
-   * change.
+   * Measures which of the ways to run each op is the fastest at the sizes of this step, and uses it from then on.
+   * Results stay the same up to rounding, and the same choice gives the same bits. Values do not change.
    *
    * @returns how each op with several ways runs; empty on the CPU device
    */
@@ -109,7 +108,7 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32", ...othe
  *
  * @param step a synchronous function of ops
  * @throws {Error} inside another `record` or `planMemory`, or if the step runs no op
- * @throws {TypeError} if the step is asynchronous, or the precision or an option unknown
+ * @throws {TypeError} if the step is asynchronous, or the precision or an option is unknown
  * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function planMemory(step: () => unknown, options: RecordOptions = {}): MemoryPlan {
@@ -142,7 +141,7 @@ export function planMemory(step: () => unknown, options: RecordOptions = {}): Me
  * @returns the step, which has not run yet
  * @throws {Error} inside another `record` or `planMemory`, if the step runs no op, or a value is larger than a kernel
  * can bind
- * @throws {TypeError} if the step is asynchronous, or the precision or an option unknown
+ * @throws {TypeError} if the step is asynchronous, or the precision or an option is unknown
  * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function record<T>(step: () => T, options: RecordOptions = {}): RecordedStep<T> {

@@ -149,7 +149,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
     () => conv2d(image(), weights(), zeros([4]), any({ padding: 0, strides: 2 })),
   "TypeError: Cannot run convTranspose2d: unknown option output_padding (expected stride, padding, dilation, groups, outputPadding)":
     () => convTranspose2d(image(), zeros([2, 3, 2, 2]), zeros([3]), any({ output_padding: 1 })),
-  "TypeError: Cannot run conv2d: bias is [object Object] (expected a tensor, or undefined for none; options come after it)":
+  "TypeError: Cannot run conv2d: bias is an object of type Object (expected a tensor, or undefined for none; options come after it)":
     () => conv2d(image(), weights(), any({ padding: 1 })),
   "Cannot run conv2d: stride is [1] (expected a whole number of at least 1, or two: [vertical, horizontal])":
     () => conv2d(image(), weights(), undefined, any({ stride: [1] })),
@@ -188,7 +188,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
   'TypeError: Cannot make a tensor: value 1 is "2" (expected a number)': () => tensor(any([1, "2"])),
   "TypeError: Cannot make a tensor: value 0 is 1 (expected a number)": () =>
     tensor(any(BigInt64Array.of(1n))),
-  "TypeError: Cannot make a tensor from 12 (expected a list of numbers)": () => tensor(any("12")),
+  'TypeError: Cannot make a tensor from "12" (expected a list of numbers)': () => tensor(any("12")),
   "Cannot make a tensor of shape 3 (expected a list of lengths, such as [2, 3])": () => zeros(any(3)),
   "TypeError: Cannot write to a tensor f32[2]: the values are of type Int32Array (expected a Float32Array)":
     () => x().write(any(Int32Array.of(2))),
@@ -208,7 +208,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
     () => matmul(matrix(), zeros([4, 2])),
   "Cannot broadcast f32[2, 3] with f32[4, 2]: lengths 2 and 4 meet (expected equal lengths or 1)": () =>
     add(matrix(), zeros([4, 2])),
-  "Cannot broadcast [2, 1, 2, 1, 2] with [1, 2, 1, 2, 1]: they stretch in 5 groups of axes (expected at most 4, neighbours that stretch alike being one); permute axes so that such are neighbours":
+  "Cannot broadcast [2, 1, 2, 1, 2] with [1, 2, 1, 2, 1]: they stretch in 5 groups of axes (expected at most 4; neighbouring axes that stretch alike count as one); permute axes so that such axes are neighbours":
     () => add(zeros([2, 1, 2, 1, 2]), zeros([1, 2, 1, 2, 1])),
   "TypeError: Cannot run pow: the exponent is f32[2] (expected a number; for a tensor of exponents, use exp(multiply(log(x), b)))":
     () => pow(x(), any(x())),
@@ -217,7 +217,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
   "Cannot run layerNorm: x f32[] has no axis (expected at least one)": () =>
     layerNorm(zeros([]), zeros([1]), zeros([1])),
   "Cannot stack f32[2, 3] with f32[2] (expected one shape)": () => stack([matrix(), x()]),
-  "Cannot stack no tensors (expected at least one)": () => stack([]),
+  "Cannot stack: there are no tensors (expected at least one)": () => stack([]),
   "Cannot pad f32[2] by [[1,1],[0,2]] (expected a pair of whole numbers for each of the last axes)": () =>
     pad(x(), [[1, 1], [0, 2]]),
   "Cannot pad f32[2] by [1,1] (expected a pair of whole numbers for each of the last axes)": () =>
@@ -226,12 +226,14 @@ const refused: Readonly<Record<string, () => unknown>> = {
     averagePool2d(image(), 5),
   "Cannot run linear: K is 3 in x but 4 in w: x f32[2, 3], w f32[5, 4], bias f32[5] (expected x[M, K], w[N, K], bias[N] -> y[M, N])":
     () => linear(matrix(), zeros([5, 4]), zeros([5])),
-  "Cannot reshape f32[2, 3] to f32[5]: 6 elements": () => reshape(matrix(), [5]),
-  "Cannot run sum: axis 2 is outside a tensor of rank 2": () => sum(matrix(), [2]),
-  "Cannot run argmax: axis 0 is outside a tensor of rank 0": () => argmax(zeros([]), 0),
-  "Cannot run conv2d: w f32[4, 2, 3, 3] covers 5 x 9 pixels (expected at most 6 x 4, which x f32[1, 2, 4, 4] has with its padding)":
+  "Cannot reshape f32[2, 3] to f32[5] (expected a shape of 6 elements)": () => reshape(matrix(), [5]),
+  "Cannot run sum: axis 2 is outside a tensor of rank 2 (expected an axis from -2 to 1)": () =>
+    sum(matrix(), [2]),
+  "Cannot run argmax: axis 0 is outside a tensor of rank 0 (expected a tensor with axes)": () =>
+    argmax(zeros([]), 0),
+  "Cannot run conv2d: w f32[4, 2, 3, 3] covers 5 x 9 pixels (expected at most 6 x 4, the size of x f32[1, 2, 4, 4] with padding)":
     () => conv2d(image(), weights(), undefined, { padding: [1, 0], dilation: [2, 4] }),
-  "Cannot run conv2d: 3 groups of 2 channels to 4 (expected a divisor of both)": () =>
+  "Cannot run conv2d: groups is 3 for 2 input and 4 output channels (expected a divisor of both)": () =>
     conv2d(image(), weights(), undefined, { groups: 3 }),
   "Cannot run conv2d: w takes 4 channels, 2 in each of 2 groups (expected 2, as x has)": () =>
     conv2d(image(), weights(), undefined, { groups: 2 }),
@@ -239,7 +241,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
     conv2d(image(), weights(), undefined, { stride: 2, padding: 1, residual: zeros([1, 4, 1, 1]) }),
   "Cannot run convTranspose2d: w takes 3 channels (expected 2, as x has)": () =>
     convTranspose2d(image(), zeros([3, 3, 3, 2])),
-  "Cannot run convTranspose2d: outputPadding is 2,0 (expected less than the stride, 2)": () =>
+  "Cannot run convTranspose2d: outputPadding is [2, 0] (expected less than the stride, 2)": () =>
     convTranspose2d(image(), zeros([2, 3, 3, 3]), undefined, { outputPadding: [2, 0] }),
   "Cannot run convTranspose2d: padding leaves -1 x 1 pixels of the result (expected at least 1 x 1)": () =>
     convTranspose2d(image(), zeros([2, 3, 3, 3]), undefined, { padding: [5, 4] }),
@@ -253,7 +255,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
     () => crossEntropy(zeros([3, 2]), words(0)),
   "Cannot run convTranspose2d: bias is f32[4] (expected f32[1], or f32[N, 1])": () =>
     convTranspose2d(image(), zeros([2, 1, 2, 2]), zeros([4])),
-  "Cannot run conv2d: 3 rows of biases for 1 images (expected 1 or 1)": () =>
+  "Cannot run conv2d: bias has 3 rows for a batch of 1 (expected one row, or one per image)": () =>
     conv2d(image(), weights(), zeros([3, 4])),
   "Cannot run conv2d: x is f32[2, 3], w is f32[4, 2, 3, 3] (expected x[N, C, H, W] and w of four axes)": () =>
     conv2d(matrix(), weights()),
@@ -271,7 +273,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
   // gradients
   "TypeError: Cannot check gradients: the function returned undefined (expected a tensor)": () =>
     checkGradients(() => any(undefined), [x()]),
-  "TypeError: Cannot check gradients: the function returned a promise (expected a tensor, at once: it may not be asynchronous)":
+  "TypeError: Cannot check gradients: the function returned a promise (expected a tensor from a synchronous function)":
     () => checkGradients(() => any(Promise.resolve(x())), [x()]),
   "TypeError: Cannot check gradients: input 0 is an array (expected a tensor)": () =>
     checkGradients(square, any([[1]])),

@@ -159,8 +159,8 @@ await testInBrowser(
     await page.waitForFunction(() => !/^(Load|Sampl)/.test(document.getElementById("words")!.textContent!));
     assert.equal(
       await page.locator("#words").innerText(),
-      "DeviceError: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: No WebGPU adapter: this " +
-        "browser has none for this page (it needs https, localhost or a file, and a GPU)",
+      "DeviceError: Cannot open the CPU device: TypeError: no shared memory; WebGPU is not available either: No " +
+        "WebGPU adapter: this browser offers none to this page (it needs https, localhost or a file, and a GPU)",
     );
   },
 );

@@ -1,4 +1,4 @@
-// WebAssembly as bytes. asc would move the instructions of an unrolled block.
+// Writes WebAssembly as bytes, because asc would reorder the instructions of an unrolled block.
 
 /** Numbers of WebAssembly instructions, those from `load` on after the prefix `simd`. */
 export const op = {
@@ -8,7 +8,7 @@ export const op = {
 } as const;
 export const wholeNumber = 0x7f, vector = 0x7b, nothing = 0x40;
 
-/** Bytes of a module in the making. Arrays of instructions would take ten times as long to join. */
+/** Bytes of a module under construction. Arrays of instructions would take ten times as long to join. */
 export class Writer {
   #bytes = new Uint8Array(1 << 19);
   #length = 0;

@@ -29,7 +29,7 @@ class CpuBuffer implements DeviceBuffer {
 
 /** Ops that touch fewer elements run on one thread, because sharing them would take longer. */
 const sharedElements = 1 << 16;
-/** Most kernel calls of an op that is not recorded. */
+/** Maximum number of kernel calls of an op that is not recorded. */
 const maxEagerCalls = 8;
 
 /** A call of a WebAssembly kernel, its op, and whether the op runs on one thread. */
@@ -80,8 +80,8 @@ export class CpuDevice implements Device {
    *
    * @param threads number of threads; 0 for one per core, or for one if the browser allows no more
    * @param fused whether to fuse multiply and add; by default if the engine can
-   * @param wide whether products use blocks for engines that join two vectors into one; by default as measured. Results
-   * are the same
+   * @param wide whether products use blocks for engines that join two vectors into one; by default whichever is faster.
+   * Results are the same
    * @throws {DeviceError} if the number of threads is invalid or not allowed here, or the engine has no shared memory
    */
   static async open(
@@ -309,12 +309,12 @@ export function checkThreads(threads: number): void {
 /** Names of ops that have run on their reference in this process. */
 const noted = new Set<string>();
 
-/** Says on stderr, once for each op, that it runs on its reference. */
+/** Warns on stderr, once for each op, that it runs on its reference. */
 function noteReference(op: string): void {
   if (noted.has(op)) return;
   noted.add(op);
   console.warn(
-    `Op ${op} has no kernel for the CPU device: its reference runs, which is many times slower ` +
+    `Op ${op} has no kernel for the CPU device: its reference runs instead, many times slower ` +
       '(see "Your own ops" in docs/library.md)',
   );
 }

@@ -30,11 +30,11 @@ const blocks: readonly Block[] = columns.flatMap((kind) =>
  * Writes a function: tiles of c, one below the other, become or gain a product, c[m][n] += sum over k < depth of a[m][k]
  * b[k][n].
  *
- * The panel of b and the tile lie at constant addresses, which need no check of their bounds at each access: a third of
- * the time. V8's `--experimental-wasm-revectorize` joins neighbouring operations on four numbers into one on eight, from
- * two neighbouring stores back to loads, if no check stands between them; so joined tiles pass through memory. Sums go
- * over k in order, so the bits depend on neither. A panel of depth 13 = 8 + 4 + 1 has parts of 8, 4 and 1 lines, which
- * begin at line 8, 4 and 1.
+ * The panel of b and the tile lie at constant addresses, which saves a bounds check at each access and so a third of
+ * the time. V8's `--experimental-wasm-revectorize` joins neighbouring operations on four numbers into one on eight,
+ * from two neighbouring stores back to loads, if there is no check between them; so joined tiles pass through memory.
+ * Sums go over k in order, so the bits depend on neither. A panel of depth 13 = 8 + 4 + 1 has parts of 8, 4 and 1
+ * lines, which begin at line 8, 4 and 1.
  *
  * Parameters: the address of a; bytes from one row of a to the next, or from one column to the next if each column's
  * numbers are adjacent (`along`); the address of c and the bytes from row to row; the depth, below twice `panelLines`; the
@@ -211,17 +211,17 @@ export interface BlockExports extends Record<string, WebAssembly.ExportValue> {
   readonly table: WebAssembly.Table;
 }
 
-/** Most probes, and milliseconds between them: engines optimise code after running it for a while. */
+/** Maximum number of probes, and milliseconds between them: engines optimise code after running it for a while. */
 const maxProbes = 100, pauseMs = 10;
 /** The widest blocks of six rows with and without joined vectors. */
 const probed = [true, false].map((joined) => blocks.findIndex((block) => block.joined === joined));
-/** Least milliseconds per column of both: in the first three probes, and so far. */
+/** Shortest time per column of both, in milliseconds: in the first three probes, and so far. */
 const times = probed.map(() => ({ first: Infinity, least: Infinity }));
 let probes = 0, probedAt = -Infinity;
 
 /**
- * Whether this engine joins two vectors into one, as far as measured; whether that is likely to stay, since narrow blocks
- * are optimised, too; and whether it is measured for good.
+ * Whether this engine joins two vectors into one, by the measurements so far; whether the answer is likely to stay,
+ * since narrow blocks are optimised, too; and whether it is final.
  */
 export function vectorWidth(): {
   readonly isWide: boolean;
@@ -233,13 +233,13 @@ export function vectorWidth(): {
   return { isWide, isLikely: isSettled || isWide && narrow.least < narrow.first / 3, isSettled };
 }
 
-/** Times a product by both kinds of blocks of the first thread: no engine tells whether it joins vectors. */
+/** Times a product by both kinds of blocks of the first thread, because no engine reports whether it joins vectors. */
 export function probeWidth({ table }: BlockExports, memory: WebAssembly.Memory): void {
   if (performance.now() - probedAt < pauseMs) return;
   const tile = blockScratch(0), panel = tile + Layout.tileBytes;
   const values = new Float32Array(memory.buffer, tile, Layout.blockBytes / 4);
   const lines = probed.map((index, i) => {
-    // Lines that repeat every eight numbers are the same to both widths.
+    // Lines that repeat every eight numbers look the same at both widths.
     values.forEach((_, i) => values[i] = Math.sin(1 + i % 8));
     const start = performance.now(), run = table.get(index)!, { width } = blocks[index];
     for (let i = 0; i < 40; i++) run(panel, 0, tile, 16 * width, Layout.panelLines, 1, 1);
@@ -250,7 +250,7 @@ export function probeWidth({ table }: BlockExports, memory: WebAssembly.Memory):
   probes += 1;
   probedAt = performance.now();
   if (lines[0].every((value, i) => value === lines[1][i])) return;
-  console.warn("Wide vectors give other results in this engine: the CPU device goes on without them");
+  console.warn("Wide vectors give different results in this engine: the CPU device continues without them");
   probes = maxProbes;
   times[0].least = Infinity;
 }

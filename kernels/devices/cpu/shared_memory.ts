@@ -106,7 +106,7 @@ export class SharedMemory {
         `Cannot allocate ${mebibytes(end - this.#top)}: the CPU device holds ${
           mebibytes(this.#held)
         } already ` +
-          "(expected at most 4 GiB in all); use a smaller batch or network, or free values of a loop with scope()",
+          "(expected at most 4 GiB in total); use a smaller batch or network, or free the values of a loop with scope()",
         { cause },
       );
     }
@@ -122,7 +122,7 @@ export class CpuWorkspace {
 
   constructor(readonly memory: SharedMemory) {}
 
-  /** Makes it `needed` bytes large. @throws {DeviceError} if there is no memory left; its size is then unchanged */
+  /** Grows it to `needed` bytes. @throws {DeviceError} if there is no memory left; its size is then unchanged */
   reserve(needed: number): void {
     const bytes = this.#bytes;
     if (needed <= bytes) return;

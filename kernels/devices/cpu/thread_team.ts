@@ -18,7 +18,7 @@ export function whySingleThreaded(): string | undefined {
     return "this page is not cross-origin isolated";
   }
   try {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0); // returns at once if blocking is allowed
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0); // returns immediately if blocking is allowed
   } catch {
     return "the main thread of a page may not block; a worker may";
   }
@@ -95,7 +95,7 @@ interface Exports {
   runAlone(program: number, calls: number): void;
   /** Runs a list of calls on all threads; 0 if one has failed. */
   runTogether(program: number, calls: number, threads: number): number;
-  /** Bytes of workspace that a list of calls needs with so many threads. */
+  /** Bytes of workspace that a list of calls needs on a number of threads. */
   workspaceBytes(program: number, calls: number, threads: number): number;
 }
 
@@ -237,12 +237,12 @@ export class ThreadTeam {
     return this.#words[Layout.wide / 4] !== 0;
   }
 
-  /** Whether that was asked for, or is likely to stay. */
+  /** Whether the caller chose this, or further measurements are unlikely to change it. */
   get knowsWidth(): boolean {
     return !this.#probes || vectorWidth().isLikely;
   }
 
-  /** Measures which blocks are faster, unless that is settled, and uses them. */
+  /** Measures which blocks are faster, unless that is already settled, and uses them. */
   probe(): void {
     if (!this.#probes || vectorWidth().isSettled) return;
     probeWidth(this.#blocks, this.#memory.memory);

@@ -1,4 +1,4 @@
-/** WebAssembly's number of the type v128. */
+/** Code of the type v128 in WebAssembly. */
 const v128 = 0x7b;
 
 /** Multiplication, and addition or subtraction, of each fused instruction: `f32x4.relaxed_madd` and the next three. */
@@ -9,10 +9,10 @@ const parts: Readonly<Record<number, readonly [multiply: number, combine: number
   0x108: [0xf2, 0xf1],
 };
 
-/** Those that add. */
+/** Opcodes of additions among them. */
 const adds = new Set([0xe4, 0xf0]);
 
-/** How many whole numbers follow an opcode: one after blocks, branches, calls, variables and constants, two after loads. */
+/** Number of integers after an opcode: one after blocks, branches, calls, variables and constants, two after loads. */
 const following = new Uint8Array(256);
 following.fill(1, 0x02, 0x05).fill(1, 0x0c, 0x0e).fill(1, 0x10, 0x11).fill(2, 0x11, 0x12).fill(1, 0x20, 0x25);
 following.fill(2, 0x28, 0x3f).fill(1, 0x3f, 0x43);
@@ -30,7 +30,7 @@ function leb(value: number): number[] {
  * The same WebAssembly module for engines without relaxed SIMD: a fused a b + c becomes a product and a sum, -a b + c a
  * product and a difference. So one build of the kernels serves all engines.
  *
- * @param wasm a module; those that it imports functions from are not changed
+ * @param wasm a module; the modules that it imports functions from are not changed
  */
 export function unfused(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
   let at = 8;
@@ -47,7 +47,7 @@ export function unfused(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
     for (let i = 0; i < count; i++) number();
   };
 
-  /** Moves past what follows an opcode, and returns the parts of a fused instruction. */
+  /** Skips the operands of an opcode, and returns the parts of a fused instruction. */
   function passImmediates(opcode: number): readonly [number, number] | undefined {
     if (opcode === 0xfd) {
       const simd = number();

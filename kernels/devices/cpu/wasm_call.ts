@@ -52,7 +52,7 @@ export function writeCall(
   if (!layout) {
     const known = kernelNames.join(", ");
     throw new TypeError(
-      `Cannot call WebAssembly kernel ${kernel}: there is none of that name (expected ${known})`,
+      `Cannot call WebAssembly kernel ${kernel}: there is no such kernel (expected ${known})`,
     );
   }
   const { opcode, parameters } = layout;

@@ -1,9 +1,9 @@
 /** Explains why there is no WebGPU device, and what to do. */
 export function noAdapter(): string {
   if ("document" in globalThis || "importScripts" in globalThis) { // a page, or a worker of one
-    return "No WebGPU adapter: this browser has none for this page (it needs https, localhost or a file, and a GPU)";
+    return "No WebGPU adapter: this browser offers none to this page (it needs https, localhost or a file, and a GPU)";
   }
-  return "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start through " +
+  return "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start with " +
     "./denow, or use the CPU device (--device cpu)";
 }
 

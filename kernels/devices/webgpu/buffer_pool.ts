@@ -30,7 +30,7 @@ export class BufferPool {
 
   constructor(readonly device: GPUDevice) {}
 
-  /** Bytes of all buffers. Those that are given back wait for the next use. */
+  /** Bytes of all buffers, including returned ones that wait for the next use. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -86,7 +86,7 @@ export class BufferPool {
   }
 }
 
-/** Why one of the calls' buffers has no memory, if so. */
+/** Why a buffer of the calls has no memory, if one has none. */
 export function memoryFailure(calls: readonly KernelCall[]): DeviceError | undefined {
   for (const { ranges } of calls) {
     for (const { buffer } of ranges) {

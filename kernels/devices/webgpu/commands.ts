@@ -3,11 +3,13 @@ import { DeviceError, type KernelCall } from "../device.ts";
 import { type BufferPool, type GpuBuffer, memoryFailure } from "./buffer_pool.ts";
 
 /**
- * Milliseconds of work to submit at once, so that the GPU starts before the host has queued everything, and no driver
- * takes it for hanging: Windows resets a GPU after two seconds.
+ * Milliseconds of work per submit: few enough for the GPU to start before the host has queued everything, and for no
+ * driver to consider it hung. Windows resets a GPU after two seconds.
  */
 const submitMs = 250;
-/** Dispatches per submit before the first wait shows how long they take, then the least and the most. */
+/**
+ * Dispatches per submit until the first wait shows how long they take, and from then on the minimum and the maximum.
+ */
 const [firstPerSubmit, minPerSubmit, maxPerSubmit] = [128, 16, 1024];
 /** Bytes of small writes per submit. */
 const stagingBytes = 1 << 16;
@@ -69,7 +71,10 @@ export class CommandQueue {
     this.#sinceWait.count = 0;
   }
 
-  /** Submits what `work` queues alone, because an invalid pipeline or buffer spoils its whole submit; returns the error. */
+  /**
+   * Submits what `work` queues on its own, because an invalid pipeline or buffer spoils its whole submit; returns the
+   * error.
+   */
   isolate(work: () => void): Promise<GPUError | null> {
     this.submit();
     this.#device.pushErrorScope("validation");
@@ -78,7 +83,7 @@ export class CommandQueue {
     return this.#device.popErrorScope().catch(() => null); // rejected if the device is lost
   }
 
-  /** Queues work, alone while the device may still report that new memory does not exist. */
+  /** Queues work, on its own while the device may still report that new memory does not exist. */
   guard(work: () => void): void {
     if (this.#pool.open) this.isolate(work);
     else work();
@@ -144,7 +149,7 @@ const maxBindGroups = 1 << 14;
 export class Dispatches {
   readonly #kept = new Map<string, Dispatch>();
 
-  /** @param most number of bind groups (and uniforms) to keep */
+  /** @param most maximum number of bind groups (and uniforms) to keep */
   constructor(
     readonly device: GPUDevice,
     readonly pipelines: PipelineCache,

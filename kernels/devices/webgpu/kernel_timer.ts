@@ -150,11 +150,11 @@ export interface Fastest {
 
 /** Candidates this many times slower than the fastest are dropped: after one run, and after several. */
 const hopeless = { once: 3, often: 1.5 } as const;
-/** Milliseconds, and most rounds, in which candidates are sifted after their first run. */
+/** Time in milliseconds and maximum number of rounds for ruling out candidates after their first run. */
 const sifting = { milliseconds: 30, rounds: 3 } as const;
-/** Milliseconds, and most rounds, for timing the remaining candidates; at least three rounds. */
+/** Time in milliseconds and maximum number of rounds for timing the remaining candidates; at least three rounds. */
 const timing = { milliseconds: 500, rounds: 7 } as const;
-/** Limit of runs in a row. */
+/** Maximum number of runs in a row. */
 const maxRepeats = 256;
 /** Required gain: half of a candidate's times must beat the best time of the first candidate by this share. */
 const gain = 0.02;

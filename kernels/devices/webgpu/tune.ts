@@ -26,7 +26,10 @@ function digestOf(texts: readonly string[]): string {
   return [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/** A call on separate memory, a buffer of zeros for each port, so that running it changes no values; undefined without. */
+/**
+ * A call on separate memory, a buffer of zeros for each port, so that running it changes no values; undefined if memory
+ * is short.
+ */
 async function onScratch(
   device: GPUDevice,
   call: KernelCall,
@@ -159,7 +162,7 @@ class TuningTime {
     this.#maxCompilingMs = 1000 * seconds * compileShare;
   }
 
-  /** The share that has passed. */
+  /** The share of the time that has passed. */
   get passed(): number {
     const apart = Math.min(this.#compilingMs, this.#maxCompilingMs);
     return (performance.now() - apart - this.#startMs) / (1000 * this.seconds);
@@ -169,7 +172,7 @@ class TuningTime {
     return this.passed >= 1 || this.signal?.aborted === true;
   }
 
-  /** Runs what compiles. */
+  /** Runs a function that compiles kernels, whose time counts as compiling. */
   async compiling<T>(run: () => Promise<T>): Promise<T> {
     const started = performance.now();
     try {

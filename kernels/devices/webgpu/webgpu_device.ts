@@ -81,7 +81,7 @@ export class WebGpuDevice implements Device {
    *
    * @param software whether to run the kernels for software adapters or those for GPUs; by default as the adapter is.
    * Both are correct everywhere, and tests run both
-   * @param table the same for the choice of kernels only, not for the number of pieces of a step
+   * @param table like `software`, but only for the choice of kernels, not for the number of pieces of a step
    * @param candidate the way to run every op that has one of this name, unless tuning chose another
    * @throws {DeviceError} if there is no adapter, or it offers no device
    */
@@ -208,7 +208,7 @@ export class WebGpuDevice implements Device {
     const lacking = memoryFailure(expanded);
     if (lacking) throw lacking;
     const missing = this.#pipelines.missing(expanded);
-    // All start at once. If compiling blocks, other code can run between two kernels.
+    // All start together. If compiling blocks, other code can run between two kernels.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
       const failure = await compiled[i];

@@ -14,7 +14,7 @@ export class PassWorkspace {
   /** Bytes of each buffer that the calls seen so far need at most. */
   readonly #needed: number[] = [];
   #replaced = 0;
-  /** Whether the user knows that scratch memory is too large. */
+  /** Whether the user has been told that scratch memory is too large. */
   #told = false;
 
   /** @param pool of the buffers; @param retire frees a buffer that queued work may use */

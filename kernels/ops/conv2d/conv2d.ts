@@ -27,22 +27,26 @@ export interface TransposedConvolutionOptions extends ConvolutionOptions {
   readonly outputPadding?: PerAxis | undefined;
 }
 
-/** Both numbers of an option. @throws {ShapeError} if it is something else */
+const showPair = (value: unknown) =>
+  Array.isArray(value) ? `[${value.map(describeValue).join(", ")}]` : describeValue(value);
+
+/** Both numbers of an option. @throws {ShapeError} if it is not one number or two */
 function pairOf(task: string, name: string, value: unknown, least: number): readonly [number, number] {
   const pair = Array.isArray(value) ? value : [value, value];
   if (pair.length === 2 && pair.every((number) => isCount(number, least, 2 ** 16))) {
     return [pair[0], pair[1]];
   }
-  const shown = Array.isArray(value) ? `[${value.map(describeValue).join(", ")}]` : describeValue(value);
   throw new ShapeError(
-    `Cannot ${task}: ${name} is ${shown} (expected a whole number of at least ${least}, or two: [vertical, horizontal])`,
+    `Cannot ${task}: ${name} is ${
+      showPair(value)
+    } (expected a whole number of at least ${least}, or two: [vertical, horizontal])`,
   );
 }
 
 /**
- * The attributes that options ask for; stride and dilation are 1 by default, padding is 0.
+ * The attributes that follow from options; stride and dilation are 1 by default, padding is 0.
  *
- * @param others options that the caller has taken out, for messages
+ * @param others names of the options that the caller handles, for messages
  * @throws {ShapeError} if a number is out of range
  * @throws {TypeError} if an option is unknown
  */
@@ -74,7 +78,9 @@ function biasRows(task: string, bias: Tensor | undefined, K: number): Tensor {
   if (bias === undefined) return zeros([1, K]);
   if (!(bias instanceof Tensor)) {
     throw new TypeError(
-      `Cannot ${task}: bias is ${bias} (expected a tensor, or undefined for none; options come after it)`,
+      `Cannot ${task}: bias is ${
+        describeValue(bias)
+      } (expected a tensor, or undefined for none; options come after it)`,
     );
   }
   if (bias.shape.length > 2 || bias.shape.at(-1) !== K) {
@@ -118,7 +124,7 @@ export function conv2d(
     const { paddingH, paddingW, dilationH, dilationW } = geometry;
     throw new ShapeError(
       `Cannot ${task}: w ${w} covers ${spanOf(R, dilationH)} x ${spanOf(S, dilationW)} pixels ` +
-        `(expected at most ${H + 2 * paddingH} x ${W + 2 * paddingW}, which x ${x} has with its padding)`,
+        `(expected at most ${H + 2 * paddingH} x ${W + 2 * paddingW}, the size of x ${x} with padding)`,
     );
   }
   const attributes = { ...geometry, transposed: 0, P, Q }, rows = biasRows(task, bias, K);
@@ -158,7 +164,9 @@ export function convTranspose2d(
   const { strideH, strideW, paddingH, paddingW, dilationH, dilationW, groups } = geometry;
   if (extra[0] >= strideH || extra[1] >= strideW) {
     throw new ShapeError(
-      `Cannot ${task}: outputPadding is ${outputPadding} (expected less than the stride, ${stride})`,
+      `Cannot ${task}: outputPadding is ${showPair(outputPadding)} (expected less than the stride, ${
+        showPair(stride)
+      })`,
     );
   }
   const [, , H, W] = x.shape, [, D, R, S] = w.shape;

@@ -14,7 +14,7 @@ export const geometryAttributes = {
 /** The numbers behind `geometryAttributes`. */
 export type Geometry = { readonly [name in keyof typeof geometryAttributes]: number };
 
-/** A convolution that meets every pixel, with zeros on all sides. */
+/** A convolution that visits every pixel, with zeros on all sides. */
 export const plainGeometry = (padding: number): Geometry => ({
   strideH: 1,
   strideW: 1,
@@ -25,7 +25,7 @@ export const plainGeometry = (padding: number): Geometry => ({
   groups: 1,
 });
 
-/** Whether a convolution meets every pixel of neighbouring rows and columns, in one group of channels. */
+/** Whether a convolution visits every pixel of neighbouring rows and columns, in one group of channels. */
 export function isPlain({ strideH, strideW, dilationH, dilationW, groups }: Dims): boolean {
   return Math.max(strideH, strideW, dilationH, dilationW, groups) === 1;
 }

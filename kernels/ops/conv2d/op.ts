@@ -44,7 +44,7 @@ function fields(terms: Terms) {
       const [takes, K] = transposed ? [A, D * groups] : [D * groups, A];
       if (C % groups !== 0 || K % groups !== 0) {
         throw new ShapeError(
-          `Cannot run ${op}: ${groups} groups of ${C} channels to ${K} (expected a divisor of both)`,
+          `Cannot run ${op}: groups is ${groups} for ${C} input and ${K} output channels (expected a divisor of both)`,
         );
       }
       if (C !== takes) {
@@ -54,7 +54,9 @@ function fields(terms: Terms) {
         );
       }
       if (B !== 1 && B !== N) {
-        throw new ShapeError(`Cannot run ${op}: ${B} rows of biases for ${N} images (expected 1 or ${N})`);
+        throw new ShapeError(
+          `Cannot run ${op}: bias has ${B} rows for a batch of ${N} (expected one row, or one per image)`,
+        );
       }
       return { K };
     },

@@ -166,19 +166,19 @@ const fitsWinograd = (dims: Dims) =>
   isPlain(dims) && dims.R === 3 && dims.S === 3 && dims.paddingH === dims.paddingW && dims.paddingH <= 2;
 
 /**
- * Whether Winograd pays: transforms cost time per channel, products per pair of channels, so it needs enough channels,
- * fewer on software adapters, where arithmetic is expensive, than on GPUs, where memory is.
+ * Whether Winograd pays off: transforms cost time per channel, products per pair of channels, so it needs enough
+ * channels, fewer on software adapters, where arithmetic is expensive, than on GPUs, where memory is.
  */
 const prefersWinograd = ({ N, C, K, H, W }: Dims, { software }: Tuning) =>
   C * K / (C + K) >= (software ? 6 : 12) && N * H * W >= 64;
 
-/** Whether a kernel may hold all taps in its text: adapters take minutes to compile one of 7x7. */
+/** Whether a kernel may unroll all taps: adapters take minutes to compile 7x7 of them. */
 const unrolls = (dims: Dims) => isPlain(dims) && dims.R * dims.S <= 25;
 
 /** Whether a product wastes most of a tile, and a kernel for single channels is worth timing. */
 const isThin = (dims: Dims) => isPlain(dims) && dims.R * dims.S <= 16 && Math.min(dims.C, dims.K) <= 4;
 
-/** Whether each weight joins a pair of channels that only it joins, apart from its neighbours. */
+/** Whether there is a single channel on one side, so that only neighbouring weights share a pair of channels. */
 const hasSingle = (dims: Dims) => isThin(dims) && Math.min(dims.C, dims.K) === 1;
 
 /**

@@ -60,7 +60,10 @@ function axesOf({ H, W, P, Q, R, S, transposed = 0, ...dims }: Dims) {
 const is1x1 = (dims: Dims) =>
   isPlain(dims) && dims.R === 1 && dims.S === 1 && dims.paddingH === 0 && dims.paddingW === 0;
 
-/** Whether Winograd's transforms pay: for 3x3, and for larger kernels of enough channels. Images must keep their size. */
+/**
+ * Whether Winograd's transforms pay off: for 3x3, and for larger kernels of enough channels. Images must keep their
+ * size.
+ */
 const suitsWinograd = (dims: Dims) => {
   const { R, S, paddingH, paddingW, C, K } = dims, isLarge = R % 2 === 1 && R > 3 && Math.min(C, K) >= 12;
   return isPlain(dims) && R === S && paddingH === R >> 1 && paddingW === R >> 1 && (R === 3 || isLarge);

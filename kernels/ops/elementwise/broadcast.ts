@@ -36,8 +36,8 @@ function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string
   if (lengths.length > 4) {
     const given = shapes.map((shape) => `[${shape.join(", ")}]`).join(" with ");
     throw new ShapeError(
-      `Cannot broadcast ${given}: they stretch in ${lengths.length} groups of axes (expected at most 4, ` +
-        "neighbours that stretch alike being one); permute axes so that such are neighbours",
+      `Cannot broadcast ${given}: they stretch in ${lengths.length} groups of axes (expected at most 4; ` +
+        "neighbouring axes that stretch alike count as one); permute axes so that such axes are neighbours",
     );
   }
   const flat = shapes.every((shape) => shape.join() === shapes[0].join());

@@ -141,10 +141,11 @@ const whereWords = defineOp({
  * gradient is 0.
  *
  * @param condition u32, as returned by `greater`: 0 is false, all else true
- * @param a f32, or u32 such as labels, like b; a number next to u32 must be whole, from 0 to 2^32 - 1
+ * @param a f32, or u32 such as labels, of the same type as b; a number beside a u32 tensor must be whole, from 0 to
+ * 2^32 - 1
  * @returns a tensor of the type of a and b
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
- * @throws {TypeError} if the condition is not u32, or a and b are not of one type
+ * @throws {TypeError} if the condition is not u32, or a and b are not of the same type
  */
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
   if (![a, b].some((value) => value instanceof Tensor && value.type === "u32")) {

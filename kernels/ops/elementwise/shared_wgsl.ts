@@ -1,12 +1,12 @@
-/** What kernels of several ops share. */
+/** WGSL and declarations that several ops share. */
 import type { Dims, Tuning } from "../../devices/device.ts";
 
 /**
  * Declaration fields of an op whose WGSL also holds for vectors of four numbers: on GPUs they go through memory faster.
  * Its specialised dims have `width`, the numbers of an invocation.
  *
- * @param buffers names of those that hold vectors
- * @param count of numbers
+ * @param buffers names of the buffers that hold vectors
+ * @param count number of elements
  * @param fits whether each buffer is a whole number of vectors; by default, if `count` is
  */
 export function inQuads(

@@ -10,8 +10,8 @@ import { erfWgsl, inQuads, nanWgsl } from "./shared_wgsl.ts";
 import { vectorOf } from "../matmul/product.ts";
 
 /**
- * sin(x + quarters pi / 2). The sine of hardware may be off by 5e-4, and is arbitrary for large x. Subtracting pi / 2
- * in three parts keeps the remainder of x exact. Source: Cody and Waite 1980, chapter 8
+ * sin(x + quarters pi / 2). The hardware's sine may be off by 5e-4, and is arbitrary for large x. Subtracting pi / 2 in
+ * three parts keeps the remainder of x exact. Source: Cody and Waite 1980, chapter 8
  */
 const sineWgsl = `fn sine(x: f32, quarters: u32) -> f32 {
   let bits = bitcast<u32>(x);

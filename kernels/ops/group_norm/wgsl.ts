@@ -51,7 +51,7 @@ export interface SharedGroup {
   readonly pixels: number;
 }
 
-/** Most numbers that a lane holds in registers, which it loads at once. */
+/** Maximum number of values that a lane loads into registers at a time. */
 const maxHeld = 32;
 
 /** One workgroup per group of an image: mean, variance, then the normalised and activated values. */

@@ -148,7 +148,7 @@ export function gatherRows(table: Tensor, indices: Tensor): Tensor {
  * @throws {ShapeError} if there are none
  */
 export function packBytes(bytes: Uint8Array): Tensor {
-  if (bytes.length === 0) throw new ShapeError("Cannot make a tensor of no bytes");
+  if (bytes.length === 0) throw new ShapeError("Cannot pack bytes: there are none (expected at least one)");
   const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
   padded.set(bytes);
   return tensor(new Uint32Array(padded.buffer));

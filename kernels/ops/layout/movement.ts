@@ -24,7 +24,9 @@ import { copyRows, zeros } from "./fill.ts";
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   if (checkedSizeOf(shape) !== x.size) {
-    throw new ShapeError(`Cannot reshape ${x} to ${showShape(shape)}: ${x.size} elements`);
+    throw new ShapeError(
+      `Cannot reshape ${x} to ${showShape(shape)} (expected a shape of ${x.size} elements)`,
+    );
   }
   const history = makeHistory({
     op: "reshape",
@@ -130,7 +132,9 @@ function around(shape: Shape, axis: number): [number, number, number] {
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   checkList("run concat", "tensors are", tensors, "tensors");
-  if (tensors.length === 0) throw new ShapeError("Cannot concat no tensors (expected at least one)");
+  if (tensors.length === 0) {
+    throw new ShapeError("Cannot concat: there are no tensors (expected at least one)");
+  }
   const k = axisOf(axis, tensors[0].shape.length, "concat");
   const join = (a: Tensor, b: Tensor): Tensor => {
     if (
@@ -158,13 +162,15 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
  *
  * @param tensors f32 of one shape
  * @param axis of the result, the first by default; negative ones count from the end
- * @returns f32, with one more axis, as long as there are tensors
+ * @returns f32, with one more axis, whose length is the number of tensors
  * @throws {ShapeError} if the shapes differ, the axis does not exist or there is no tensor
  * @throws {TypeError} if `tensors` is not a list
  */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   checkList("run stack", "tensors are", tensors, "tensors");
-  if (tensors.length === 0) throw new ShapeError("Cannot stack no tensors (expected at least one)");
+  if (tensors.length === 0) {
+    throw new ShapeError("Cannot stack: there are no tensors (expected at least one)");
+  }
   const [first] = tensors;
   const k = axisOf(axis, first.shape.length + 1, "stack");
   const other = tensors.find(({ shape }) => !sameShape(shape, first.shape));
@@ -206,7 +212,7 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
  * @param sides the numbers of zeros before and after, for each of the last axes: `[[1, 1], [2, 2]]` adds a row above and
  * below images, and two columns on either side
  * @returns f32; x itself if there is nothing to add
- * @throws {ShapeError} if there are more pairs than axes, or a number is not a whole one of at least 0
+ * @throws {ShapeError} if there are more pairs than axes, or a number is not a whole number of at least 0
  * @throws {TypeError} if `sides` is not a list
  */
 export function pad(x: Tensor, sides: readonly (readonly [before: number, after: number])[]): Tensor {

@@ -23,7 +23,7 @@ const layouts = {
   matmulTransposedA: [1, "M", "N", 1],
 } as const;
 
-/** What an index contributes to that of an element, in WGSL. */
+/** WGSL of an index times its stride. */
 const stepOf = (index: string, stride: string | 1) => stride === 1 ? index : `${index} * dims.${stride}`;
 
 function productOf(name: keyof typeof layouts, [a, b]: readonly [string, string] = ["a", "b"]): Product {
@@ -97,7 +97,7 @@ function productFields(name: keyof typeof layouts) {
   };
 }
 
-/** The CPU device's product, with such strides. */
+/** The CPU device's product with these strides. */
 function productCall({ a, b, y }: Buffers<number>, dims: Dims, strides: readonly number[]): WasmCall {
   const { A, B, Y, M, N, K } = dims;
   const [am, ak, bk, bn] = strides.map((stride) => 4 * stride);
@@ -245,7 +245,7 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
     const y = product(reshape(a, [1, rows, K]), reshape(b, [1, ...b.shape.slice(-2)]));
     return reshape(y, [...batch, a.shape.at(-2)!, y.shape[2]]);
   }
-  // The kernels handle full batches and single matrices; others are expanded first.
+  // The kernels handle full batches and single matrices; other batches are expanded first.
   const flat = [a, b].map((x, k) => {
     const whole = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
     return reshape(whole, [sizeOf(whole.shape.slice(0, -2)), ...x.shape.slice(-2)]);
@@ -282,6 +282,6 @@ export function linear(x: Tensor, w: Tensor, bias: Tensor): Tensor {
   const [I] = x.shape.slice(-1);
   if (I === undefined) throw new ShapeError(`Cannot run linear: x ${x} has no axis (expected f32[..., I])`);
   const leading = x.shape.slice(0, -1);
-  if (leading.length === 1) return linearOp(x, w, bias); // without a view, so that the gradient adds to that of others
+  if (leading.length === 1) return linearOp(x, w, bias); // no view, so that its rule can add to the gradient so far
   return reshape(linearOp(reshape(x, [sizeOf(leading), I]), w, bias), [...leading, w.shape[0]]);
 }

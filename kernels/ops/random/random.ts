@@ -188,7 +188,7 @@ fn kernel(i: u32) {
  * @param rows u32[N], the numbers of the rows
  * @param shape [N, ...]
  * @returns f32 of the shape
- * @throws {ShapeError} if the number of row numbers and of rows differ
+ * @throws {ShapeError} if the length of `rows` is not N
  * Source: Box and Muller 1958
  */
 export function randomNormalRows(key: Tensor, rows: Tensor, shape: Shape): Tensor {

@@ -50,7 +50,8 @@ function fill<Words extends Uint32Array>(
  * @param counter separates draws of one stream, such as the step
  * @param count number of words; element i does not depend on it
  * @returns u32[count]
- * @throws {RangeError} if seed, stream or counter is not a whole number below 2^32, or the count is not one of at least 0
+ * @throws {RangeError} if seed, stream or counter is not a whole number below 2^32, or the count is not a whole number
+ * of at least 0
  */
 export function randomBits(
   seed: number,

@@ -154,7 +154,7 @@ export function sumPair(x: Tensor): readonly Tensor[] {
   return [0, 1].map((at) => sum(slice(x, 0, at, 1), [0, 1]));
 }
 
-/** Length of the parts that a workgroup sums on a GPU: contiguous ones, and others. */
+/** Length of the parts that a workgroup sums on a GPU: contiguous parts, and strided ones. */
 const workgroupRuns = [4096, 1024] as const;
 
 function sumMiddle(x: Tensor): Tensor {

@@ -5,7 +5,8 @@ import { square } from "../elementwise/unary.ts";
 import { mean, sum } from "./reduce.ts";
 
 /**
- * Variance over axes: the sum of the squared differences to the mean, divided by n - 1, or with `unbiased: false` by n.
+ * Variance over axes: the sum of the squared differences from the mean, divided by n - 1, or by n with `unbiased:
+ * false`.
  *
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1

@@ -109,7 +109,7 @@ function eachPixel(
  * @param size height and width of a window
  * @param options `stride` from window to window, by default `size`, and `padding`, pixels on every side, by default 0 and
  * at most size / 2
- * @returns f32[N, C, P, Q] with P = floor((H + 2 padding - size) / stride) + 1, and Q alike
+ * @returns f32[N, C, P, Q] with P = floor((H + 2 padding - size) / stride) + 1, and Q likewise
  * @throws {ShapeError} if x does not have four axes, or an image is smaller than a window
  * @throws {RangeError} if a number is out of range
  * @throws {TypeError} if an option is unknown

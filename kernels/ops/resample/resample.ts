@@ -58,7 +58,7 @@ fn weight(o: u32, i: u32, inLength: u32, outLength: u32) -> f32 {
   let low = u32(s);
   return select(0.0, 1.0 - fract(s), low == i) + select(0.0, fract(s), min(low + 1u, inLength - 1u) == i);
 }
-// Whether target pixel o reads source pixel i, be it with weight 0.
+// Whether target pixel o reads source pixel i, even with weight 0.
 fn reads(o: u32, i: u32, inLength: u32, outLength: u32) -> bool {
   let low = u32(source(o, inLength, outLength));
   return low == i || min(low + 1u, inLength - 1u) == i;

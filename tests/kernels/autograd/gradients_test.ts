@@ -88,7 +88,7 @@ testOnCpu("gradients() refuses a rule's result that is not a tensor of the input
   const x = tensor([1, 2]);
   for (
     const [dx, why] of [
-      [zeros([1]), /^ShapeError: .* of its input x gives f32\[1\]/],
+      [zeros([1]), /^ShapeError: .* of its input x returned f32\[1\]/],
       [undefined, /^TypeError: .*undefined/],
     ] as const
   ) {

@@ -20,15 +20,18 @@ import {
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { randomTensor } from "../oracle.ts";
 
-testOnDevices("jvp() sums over values and paths, and gives zero where nothing leads", async () => {
-  const [x, w, other] = [tensor([1, 2]), tensor([3]), tensor([5, 7])];
-  const f = (x: Tensor, w: Tensor) => [multiply(square(x), w), add(x, x), other];
-  const [values, tangents] = jvp(f, [x, w], [tensor([1, 10]), tensor([0.5])]);
-  assertClose(await values[0].read(), [3, 12], 0);
-  assertClose(await tangents[0].read(), [2 * 3 + 0.5, 40 * 3 + 2], 1e-6);
-  assertClose(await tangents[1].read(), [2, 20], 0);
-  assertClose(await tangents[2].read(), [0, 0], 0);
-});
+testOnDevices(
+  "jvp() sums over values and paths, and is zero for results that depend on no value",
+  async () => {
+    const [x, w, other] = [tensor([1, 2]), tensor([3]), tensor([5, 7])];
+    const f = (x: Tensor, w: Tensor) => [multiply(square(x), w), add(x, x), other];
+    const [values, tangents] = jvp(f, [x, w], [tensor([1, 10]), tensor([0.5])]);
+    assertClose(await values[0].read(), [3, 12], 0);
+    assertClose(await tangents[0].read(), [2 * 3 + 0.5, 40 * 3 + 2], 1e-6);
+    assertClose(await tangents[1].read(), [2, 20], 0);
+    assertClose(await tangents[2].read(), [0, 0], 0);
+  },
+);
 
 testOnCpu("jvp() nests with itself and with gradients() to the third order", async () => {
   const one = tensor([1]);
@@ -62,7 +65,7 @@ testOnDevices("jvp() is the transpose of gradients() in a network with norms and
   assertClose([forward], [backward], 1e-5);
 });
 
-testOnDevices("jvp() can be recorded, and runs each time on the values of then", async () => {
+testOnDevices("jvp() can be recorded, and each run uses the current values", async () => {
   const [x, tx] = [tensor([1]), tensor([1])];
   const step = record(() => jvp((x) => multiply(square(x), x), [x], [tx]));
   for (const value of [1, 2, 5]) {

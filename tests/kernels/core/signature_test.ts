@@ -8,19 +8,21 @@ function declare(signature: string, more: { attributes?: Record<string, "u32"> }
 }
 
 const refused: Readonly<Record<string, string>> = {
-  "x[S...] > y[S...]": 'has 0 arrows " -> " between inputs and outputs (expected one such as a[M, K], ',
+  "x[S...] > y[S...]":
+    'has 0 arrows " -> " between inputs and outputs (expected a signature such as a[M, K], ',
   "x[n] -> y[n] -> z[n]": 'has 2 arrows " -> "',
-  "x[n], b(n) -> y[n]": 'has "b(n)" (expected a buffer such as a[M, K], x[S...] or index:u32[n])',
-  "x[n],b[n] -> y[n]": 'has "x[n],b[n]"',
-  "x:f16[n] -> y[n]": 'has "x:f16[n]"',
+  "x[n], b(n) -> y[n]": 'contains "b(n)" (expected a buffer such as a[M, K], x[S...] or index:u32[n])',
+  "x[n],b[n] -> y[n]": 'contains "x[n],b[n]"',
+  "x:f16[n] -> y[n]": 'contains "x:f16[n]"',
   "x[S..] -> y[n]": 'has an axis "S.." of x (expected a name, a length, or S... for any axes)',
   "x[n,] -> y[n]": 'has an axis "" of x',
   "x[2n] -> y[n]": 'has an axis "2n" of x',
-  "x[S..., T...] -> y[n]": "has several axes of any number in x[S..., T...] (expected one at most)",
+  "x[S..., T...] -> y[n]": "has several variadic axes in x[S..., T...] (expected at most one)",
   "x[n] -> ": "has no output",
-  "x[n], x[m] -> y[n]": "has two buffers x on one side (expected a name for each)",
-  "x[n] -> y[m]": "does not say how long m of y is (expected an axis of an input, an attribute, or derive)",
-  "x[S] -> y[S...]": "does not say how long S... of y is",
+  "x[n], x[m] -> y[n]": "has two buffers x on one side (expected a different name for each)",
+  "x[n] -> y[m]":
+    "does not give the length of m in y (expected an axis of an input, an attribute, or derive)",
+  "x[S] -> y[S...]": "does not give the length of S... in y",
   "x[n, m] -> x[n]": "changes the axes or type of x, which it updates in place",
 };
 

@@ -48,7 +48,7 @@ testOnDevices("a notebook reads only the corner of a large tensor's first matrix
     device.read = read;
   }
   assert.equal(elements, 6 * 8);
-  assert.equal(lines[0], `f32[2, 9, 20] on ${device.kind}, of it [0, :, :]`);
+  assert.equal(lines[0], `f32[2, 9, 20] on ${device.kind}, showing [0, :, :]`);
   assert.deepEqual(lines[2].trim().split(/ +/), ["20", "21", "22", "23", "24", "25", "26", "27", "…"]);
   assert.equal(lines.length, 1 + 6 + 1);
 });

@@ -82,7 +82,7 @@ function trained(field: VelocityField) {
 testOnCpu("functions that take a field refuse a velocity of the wrong shape or type", async () => {
   for (const [use, run] of Object.entries(uses)) {
     for (const [velocity, given] of Object.values(wrong)) {
-      const late = given === "a promise" ? ", at once: it may not be asynchronous" : "";
+      const late = given === "a promise" ? " from a synchronous function" : "";
       await assert.rejects(async () => await run({ velocity } as unknown as VelocityField), {
         name: given.includes("[") ? "ShapeError" : "TypeError",
         message: `Cannot use the field: velocity() of x f32[2, 1, 4, 4] returned ${given} ` +

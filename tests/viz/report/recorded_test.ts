@@ -83,7 +83,7 @@ await testReport("reportHtml() says why a page has no device, and shows recorded
     await page.locator("#explorer").scrollIntoViewIfNeeded();
     await told(
       page,
-      "No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: ",
+      "No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; WebGPU is not available either: ",
     );
     assert.equal(await controls(page), false);
     assert.equal(await page.locator("#paint").isVisible(), false);

@@ -8,7 +8,7 @@ import { repeatLines } from "../../matmul/product.ts";
  *
  * Typical size: (mean of |x|^(1/4))^4, robust to a few outliers. A single value among zeros is count^4 times that, so
  * few tiles need a lower limit. The transforms note for each image and slice of its channels the largest size and the
- * sum of fourth roots; those who use the products decide.
+ * sum of fourth roots; the ops that use the products decide.
  */
 
 /** Element (1, 1) of the 36, to which all inner pixels of a tile contribute: its size is that of the tile. */

@@ -143,7 +143,7 @@ Deno.test("writeCall() refuses an unknown kernel, and missing or fractional argu
     writeCall(memory, at, { kernel, args } as unknown as WasmCall);
   assert.throws(write("softplus", {}), {
     name: "TypeError",
-    message: /^Cannot call WebAssembly kernel softplus: there is none of that name \(expected .*matmul/,
+    message: /^Cannot call WebAssembly kernel softplus: there is no such kernel \(expected .*matmul/,
   });
   assert.throws(write("fill", { y: 0, value: 1 }), {
     name: "TypeError",

@@ -105,16 +105,16 @@ testOnNewDevice("RecordedStep.run() shares a submit with other runs of the same 
 testOnDevices("a kernel that reads what it overwrites is refused", async () => {
   const flat = tensor(new Float32Array(128).fill(2));
   const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
-  const refused = /^Error: Cannot run assign: y, which it overwrites, and x are parts of one memory/;
+  const refused = /^Error: Cannot run assign: y, which it overwrites, and x share memory/;
   for (const x of [a, b]) {
     assert.throws(() => assign(a, x), refused);
     assert.throws(() => record(() => assign(a, x)), refused);
   }
-  assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* parts of one memory/);
+  assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* share memory/);
   const [norm, settings] = [tensor([1]), tensor([0.5, 0, 0, 0, 0, 1, 0, 0])];
   assert.throws(
     () => sgdUpdate(a, a, tensor([1, 1]), norm, settings),
-    /overwrites, and m are parts of one/,
+    /overwrites, and m share memory/,
   );
   sgdUpdate(a, b, tensor([1, 1]), norm, settings); // writes to two parts of one memory, which is allowed
   assertClose(await a.read(), [1.5, 1.5], 0);
